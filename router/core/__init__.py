@@ -1,0 +1,1 @@
+"""The pure heart: policy, plan, machine, gates, evidence, traffic. No IO, no clock, no randomness."""

@@ -1,0 +1,77 @@
+"""A plan: what every strategy becomes. The machine knows steps, not strategies.
+
+A strategy (canary, blue-green, shadow, ...) is a pure function from its policy to a
+:class:`Plan`. Two plans with the same steps behave the same, whatever they were called.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """What completing a plan means."""
+
+    PROMOTE = "promote"  # the candidate becomes stable
+    KEEP = "keep"  # stable stays (a shadow that only watched, an experiment that ended)
+
+
+class Default(StrEnum):
+    """What an approval does by itself when its deadline passes."""
+
+    ABORT = "abort"
+    PROMOTE = "promote"
+    HOLD = "hold"
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """A person must promote this step; ``deadline_s`` None waits for ever."""
+
+    deadline_s: float | None = None
+    then: Default = Default.HOLD
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One plateau of a rollout.
+
+    The step is done when *all* of its conditions hold: ``hold_s`` have passed in it, at least
+    ``until_samples`` candidate answers (or compared pairs, for a pure mirror step) were judged in
+    it, ``approval`` was given, and no gate holds. Weights and mirrors are basis points.
+    """
+
+    weight_bp: int = 0
+    mirror_bp: int = 0
+    hold_s: float = 0.0
+    until_samples: int = 0
+    approval: Approval | None = None
+    auto: bool = False
+    """The evidence-driven ramp chooses the weight, up to ``weight_bp``."""
+    proof: bool = False
+    """Leaving this step needs the promotion gates' proof (non-inferiority), not only time."""
+    label: str = ""
+    """What people call it ("preview", "switch"); empty for plain weights."""
+
+    def __post_init__(self) -> None:
+        """Refuse what no split can express; the policy loader says it better and first."""
+        if not 0 <= self.weight_bp <= 10_000 or not 0 <= self.mirror_bp <= 10_000:
+            raise ValueError(f"step shares must be within 0..10000 bp, got {self}")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The whole of a rollout: steps in order, then a bake at the last weight, then the outcome."""
+
+    steps: tuple[Step, ...]
+    outcome: Outcome = Outcome.PROMOTE
+    bake_s: float = 0.0
+    max_duration_s: float | None = None
+    strategy: str = "canary"
+    """Name for people; the machine never looks at it."""
+
+    def __post_init__(self) -> None:
+        """A plan without steps would complete before it began."""
+        if not self.steps:
+            raise ValueError("a plan needs at least one step")
