@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Outcome(StrEnum):
+class Ending(StrEnum):
     """What completing a plan means."""
 
     PROMOTE = "promote"  # the candidate becomes stable
@@ -62,10 +62,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The whole of a rollout: steps in order, then a bake at the last weight, then the outcome."""
+    """The whole of a rollout: steps in order, then a bake at the last weight, then the ending."""
 
     steps: tuple[Step, ...]
-    outcome: Outcome = Outcome.PROMOTE
+    ending: Ending = Ending.PROMOTE
     bake_s: float = 0.0
     max_duration_s: float | None = None
     strategy: str = "canary"

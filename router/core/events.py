@@ -1,0 +1,89 @@
+"""What can happen to a rollout: one observation of the world, and the commands of people.
+
+Events carry everything the machine needs; it reads no clock and asks nobody.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Action(StrEnum):
+    """What the evidence asks for."""
+
+    CONTINUE = "continue"
+    HOLD = "hold"
+    ROLLBACK = "rollback"
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """The world at one look: what the judge says and what the step has seen."""
+
+    action: Action = Action.CONTINUE
+    sentence: str = ""
+    """The judge's reason; copied unchanged into everything people see."""
+    samples: int = 0
+    """Judged candidate answers (compared pairs in a mirror step) since the step began."""
+    proven: bool = False
+    """The promotion gates have their proof of non-inferiority."""
+    auto_weight_bp: int | None = None
+    """Weight the evidence-driven ramp asks for."""
+    may_advance: bool = True
+    """False outside a time window, during a freeze, or while a lock-step group waits."""
+    wait_reason: str = ""
+    """Why it may not advance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A person's (or a hook's) order, with who and why for the journal."""
+
+    actor: str = "operator"
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Promote(Command):
+    """Leave the present step now; ``full`` skips all steps and goes to the bake."""
+
+    full: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pause(Command):
+    """Stand still at the present weight."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resume(Command):
+    """Go on after a pause with what remained of the step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Abort(Command):
+    """Give up before completion: all traffic to stable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rollback(Command):
+    """Back to the previous version, whenever; also undoes a completed rollout."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry(Command):
+    """Start again from the first step after an abort or a rollback."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetWeight(Command):
+    """Override the step's weight until ``until`` (rollout clock seconds); None lifts it."""
+
+    weight_bp: int | None = None
+    until: float = 0.0
+
+
+Event = Observed | Promote | Pause | Resume | Abort | Rollback | Retry | SetWeight
+EVENTS: tuple[type, ...] = (Observed, Promote, Pause, Resume, Abort, Rollback, Retry, SetWeight)
+"""Every kind of event, for the table's completeness test."""

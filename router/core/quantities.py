@@ -1,0 +1,206 @@
+"""Durations, shares and sizes: how people write them and what the program calculates with.
+
+A number without a unit is refused everywhere: `hold: 30` means seconds in Argo Rollouts, and
+elsewhere minutes or milliseconds, and nobody notices the difference until a canary has sat at 1 %
+for a day.
+
+==========  =====================  ==============================  =================
+written as  examples               calculated with                 resolution
+==========  =====================  ==============================  =================
+duration    ``250ms 2s 5m 1h 7d``  seconds, float                  1 ms
+share       ``5%  0.05%``          basis points, int (10 000=100%)  0.01 %
+size        ``512B 64KiB 20MB``    bytes, int                      1 byte
+==========  =====================  ==============================  =================
+
+Every ``parse_*`` raises ValueError with a message made for the author of a policy, and
+``parse_x(format_x(v)) == v`` for every value in range.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import Annotated, Final
+
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    WithJsonSchema,
+)
+
+ALL_BP: Final = 10_000
+"""100 % in basis points."""
+
+DURATION_S_MAX: Final = 366 * 86_400.0
+"""The longest duration that can be written, in seconds: a rollout of more than a year is a typo."""
+
+SIZE_BYTES_MAX: Final = 1 << 40
+"""The largest size that can be written: 1 TiB."""
+
+_DURATION_UNITS_MS: Final = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_SIZE_UNITS_BYTES: Final = {
+    "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30,
+}  # fmt: skip
+
+# The number of digits is bounded so that a hostile file cannot make Decimal work for long.
+_NUMBER: Final = r"(?P<number>[0-9]{1,12}(?:\.[0-9]{1,9})?)"
+DURATION_PATTERN: Final = r"^[0-9]{1,12}(\.[0-9]{1,9})?(ms|s|m|h|d)$"
+SHARE_PATTERN: Final = r"^[0-9]{1,3}(\.[0-9]{1,2}0*)?%$"
+SIZE_PATTERN: Final = r"^[0-9]{1,12}(\.[0-9]{1,9})?(B|KB|MB|GB|KiB|MiB|GiB)$"
+_DURATION: Final = re.compile(_NUMBER + r"(?P<unit>ms|s|m|h|d)\Z")
+_SHARE: Final = re.compile(_NUMBER + r"%\Z")
+_SIZE: Final = re.compile(_NUMBER + r"(?P<unit>B|KB|MB|GB|KiB|MiB|GiB)\Z")
+
+
+def parse_duration(text: object) -> float:
+    """Seconds in a duration such as ``250ms``, ``2s``, ``1.5h``; a float in 0 … 366 days.
+
+    A float or int passes through unchanged when it comes from Python code as `float`: policies
+    are also built by tests and by tools, in seconds. Text without a unit is refused.
+    """
+    if isinstance(text, float) and 0.0 <= text <= DURATION_S_MAX:
+        return text
+    match = _DURATION.match(text) if isinstance(text, str) else None
+    if match is None:
+        raise ValueError(f"expected a duration such as 250ms, 2s, 5m or 1h, got {shown(text)}")
+    milliseconds = Decimal(match["number"]) * _DURATION_UNITS_MS[match["unit"]]
+    if milliseconds != milliseconds.to_integral_value():
+        raise ValueError(f"expected a duration in whole milliseconds, got {shown(text)}")
+    if milliseconds > DURATION_S_MAX * 1000:
+        raise ValueError(f"expected a duration of at most 366d, got {shown(text)}")
+    return float(milliseconds / 1000)
+
+
+def format_duration(seconds: float) -> str:
+    """The shortest exact spelling: 90.0 → ``90s``, 300.0 → ``5m``, 0.25 → ``250ms``."""
+    milliseconds = round(seconds * 1000)
+    for unit in ("d", "h", "m", "s"):
+        if milliseconds and milliseconds % _DURATION_UNITS_MS[unit] == 0:
+            return f"{milliseconds // _DURATION_UNITS_MS[unit]}{unit}"
+    return f"{milliseconds}ms" if milliseconds else "0s"
+
+
+def parse_share(text: object) -> int:
+    """Basis points in a share such as ``5%`` or ``0.05%``: an int in 0 … 10 000.
+
+    A finer share than 0.01 % is an error and never rounded: 0.004 % rounded would be 0, a canary
+    without traffic that nobody asked for. An `int` from Python code is taken as basis points.
+    """
+    if isinstance(text, _BasisPointsInt):
+        return int(text)
+    match = _SHARE.match(text) if isinstance(text, str) else None
+    if match is None:
+        raise ValueError(f"expected a share such as 5% or 0.05%, got {shown(text)}")
+    basis_points = Decimal(match["number"]) * 100
+    if basis_points != basis_points.to_integral_value():
+        raise ValueError(f"expected a share in steps of 0.01%, got {shown(text)}")
+    if basis_points > ALL_BP:
+        raise ValueError(f"expected a share of at most 100%, got {shown(text)}")
+    return int(basis_points)
+
+
+class _BasisPointsInt(int):
+    """Marks an int that is meant as basis points, so that a bare 5 in YAML is still refused."""
+
+
+def basis_points(value: int) -> int:
+    """`value` marked so that a policy built in Python takes it for a share.
+
+    Raises ValueError outside 0 … 10 000. A plain int is refused in a policy, since YAML's
+    ``weight: 5`` arrives as one and may mean 5 % or 0.05 %.
+    """
+    if not 0 <= value <= ALL_BP:
+        raise ValueError(f"expected 0 … {ALL_BP} basis points, got {value}")
+    return _BasisPointsInt(value)
+
+
+def format_share(basis_points: int) -> str:
+    """``500`` → ``5%``, ``5`` → ``0.05%``, ``1050`` → ``10.5%``."""
+    whole, rest = divmod(basis_points, 100)
+    return f"{whole}%" if not rest else f"{whole}.{rest:02d}".rstrip("0") + "%"
+
+
+def parse_size(text: object) -> int:
+    """Bytes in a size such as ``512B``, ``64KiB`` (1024-based) or ``20MB`` (1000-based)."""
+    match = _SIZE.match(text) if isinstance(text, str) else None
+    if match is None:
+        raise ValueError(f"expected a size such as 512B, 64KiB or 20MB, got {shown(text)}")
+    size = Decimal(match["number"]) * _SIZE_UNITS_BYTES[match["unit"]]
+    if size != size.to_integral_value():
+        raise ValueError(f"expected a size in whole bytes, got {shown(text)}")
+    if size > SIZE_BYTES_MAX:
+        raise ValueError(f"expected a size of at most 1024GiB, got {shown(text)}")
+    return int(size)
+
+
+def format_size(size_bytes: int) -> str:
+    """The shortest exact spelling in 1024-based units: 65536 → ``64KiB``, 1000 → ``1000B``."""
+    for unit in ("GiB", "MiB", "KiB"):
+        if size_bytes and size_bytes % _SIZE_UNITS_BYTES[unit] == 0:
+            return f"{size_bytes // _SIZE_UNITS_BYTES[unit]}{unit}"
+    return f"{size_bytes}B"
+
+
+def shown(value: object) -> str:
+    """A value as an error message shows it: YAML's spelling, at most 40 characters."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list | tuple):
+        return "a list"
+    text = repr(value) if isinstance(value, str) else str(value)
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+def _schema(pattern: str, what: str, *examples: str) -> WithJsonSchema:
+    return WithJsonSchema(
+        {"type": "string", "pattern": pattern, "title": what, "examples": list(examples)}
+    )
+
+
+Seconds = Annotated[
+    float,
+    BeforeValidator(parse_duration),
+    PlainSerializer(format_duration, return_type=str, when_used="json"),
+    _schema(DURATION_PATTERN, "duration", "250ms", "2s", "5m", "1h"),
+]
+"""A duration; seconds in Python, ``5m`` in YAML and JSON."""
+
+BasisPoints = Annotated[
+    int,
+    BeforeValidator(parse_share),
+    PlainSerializer(format_share, return_type=str, when_used="json"),
+    _schema(SHARE_PATTERN, "share", "5%", "0.05%"),
+]
+"""A share; basis points in Python (10 000 = 100 %), ``5%`` in YAML and JSON."""
+
+Bytes = Annotated[
+    int,
+    BeforeValidator(parse_size),
+    PlainSerializer(format_size, return_type=str, when_used="json"),
+    _schema(SIZE_PATTERN, "size", "64KiB", "20MB"),
+]
+"""A size; bytes in Python, ``64KiB`` in YAML and JSON."""
+
+Flag = StrictBool
+"""true or false and nothing that merely looks like it."""
+
+Text = StrictStr
+"""Text; a number is never turned into text, since 1.10 would silently become 1.1."""
+
+Count = Annotated[StrictInt, Field(ge=0, le=10**9)]
+"""A whole number from 0 to 10⁹."""
+
+Number = Annotated[StrictFloat, Field(allow_inf_nan=False)]
+"""A finite number; an int is accepted where a float is meant."""
+
+Name = Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+"""A name that is safe as a metric label, a header value and a file name: 1 to 63 characters."""
