@@ -25,6 +25,14 @@ class Default(StrEnum):
     HOLD = "hold"
 
 
+class OnInconclusive(StrEnum):
+    """What happens when ``max_duration`` passes without a decision."""
+
+    HOLD = "hold"
+    PROMOTE = "promote"
+    ROLLBACK = "rollback"
+
+
 @dataclass(frozen=True, slots=True)
 class Approval:
     """A person must promote this step; ``deadline_s`` None waits for ever."""
@@ -68,6 +76,8 @@ class Plan:
     ending: Ending = Ending.PROMOTE
     bake_s: float = 0.0
     max_duration_s: float | None = None
+    """Time from start (pauses excluded) after which ``on_inconclusive`` decides; None: never."""
+    on_inconclusive: OnInconclusive = OnInconclusive.HOLD
     strategy: str = "canary"
     """Name for people; the machine never looks at it."""
 

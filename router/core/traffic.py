@@ -1,0 +1,78 @@
+"""Who goes where: the split derived from a rollout, and the choice of a version for one request.
+
+Shares are integers in basis points and sum to exactly 10 000. The candidate's interval comes first
+and begins at an offset derived from the rollout's id, so growing its weight only ever adds users,
+and other users are the first ones next time. The arithmetic equals Envoy's ``use_hash_policy``
+weighted choice over the segments of :func:`segments`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import xxhash
+
+from router.core.plan import Ending, Plan
+from router.core.rollout import Phase, Rollout
+
+WHOLE_BP = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Live share of the candidate and the share of stable's requests mirrored to it, in bp."""
+
+    candidate_bp: int
+    mirror_bp: int = 0
+
+    @property
+    def stable_bp(self) -> int:
+        """The rest of the whole."""
+        return WHOLE_BP - self.candidate_bp
+
+
+def split_for(rollout: Rollout, plan: Plan) -> Split:
+    """The traffic that belongs to a state. The only place where weights come from."""
+    phase = rollout.paused_from if rollout.phase is Phase.PAUSED else rollout.phase
+    if phase in (Phase.ABORTED, Phase.ROLLED_BACK):
+        return Split(0)
+    if phase in (Phase.BAKING, Phase.COMPLETED):
+        return Split(WHOLE_BP if plan.ending is Ending.PROMOTE else 0)
+    step = plan.steps[rollout.step]
+    if rollout.override is not None:
+        return Split(rollout.override.weight_bp, step.mirror_bp)
+    if step.auto:
+        return Split(min(rollout.auto_weight_bp or 0, step.weight_bp), step.mirror_bp)
+    return Split(step.weight_bp, step.mirror_bp)
+
+
+def offset_of(rollout_id: str) -> int:
+    """Where the candidate's interval begins, 0..9999: a new rollout starts with other users."""
+    return xxhash.xxh64_intdigest(rollout_id.encode(), seed=0) % WHOLE_BP
+
+
+def bucket_of(key: bytes) -> int:
+    """A user's fixed place 0..9999: ``XXH64(key, seed 0) mod 10000``."""
+    return xxhash.xxh64_intdigest(key, seed=0) % WHOLE_BP
+
+
+def is_candidate(bucket: int, offset: int, weight_bp: int) -> bool:
+    """Whether a bucket (of a user, or a fresh coin 0..9999) lies in the candidate's interval."""
+    return (bucket - offset) % WHOLE_BP < weight_bp
+
+
+def segments(weight_bp: int, offset: int) -> tuple[tuple[str, int], ...]:
+    """The interval as Envoy's list of weighted clusters, at most three entries, zeros left out.
+
+    Worked examples: (1000, 0) -> candidate 1000, stable 9000;
+    (1000, 9500) -> candidate 500, stable 9000, candidate 500.
+    """
+    end = offset + weight_bp
+    if weight_bp == 0:
+        parts = [("stable", WHOLE_BP)]
+    elif end <= WHOLE_BP:
+        parts = [("stable", offset), ("candidate", weight_bp), ("stable", WHOLE_BP - end)]
+    else:
+        head = end - WHOLE_BP
+        parts = [("candidate", head), ("stable", offset - head), ("candidate", WHOLE_BP - offset)]
+    return tuple(part for part in parts if part[1])
