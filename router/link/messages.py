@@ -1,0 +1,209 @@
+"""What travels between the control process and its workers.
+
+Down: a complete routing table, at once. Up: counted outcomes four times a second, a bad candidate
+outcome at once, and an acknowledgement for every table. On the wire a message is a four-byte length,
+one byte for its kind and a MessagePack body. Both ends are processes of one program and one version,
+so there is no compatibility to keep, but everything is validated: a torn message must never become
+half a table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from router.core.outcomes import Batch
+from router.core.table import RoutingTable
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """Down: use this table from the next request on."""
+
+    table: RoutingTable
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """Down: stop accepting, finish what is in flight within ``within_s``, exit 0."""
+
+    within_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """Up, first: who is there."""
+
+    worker: int
+    pid: int
+    port: int
+    """The port it listens on (the kernel's choice when the policy said 0)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """Up: the table of this revision is in force; no new request uses an older one."""
+
+    worker: int
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class VersionCounts:
+    """What one version did since the last report; names as in the table, so it survives swaps."""
+
+    route: str
+    version: str
+    role: str
+    """stable | candidate | shadow | other, at the moment of routing."""
+    outcomes: tuple[int, ...]
+    """Indexed by :class:`router.core.outcomes.Outcome`."""
+    classes: tuple[int, ...]
+    """Responses by status class: 1xx, 2xx, 3xx, 4xx, 5xx."""
+    latency: tuple[tuple[int, int], ...] = ()
+    """Sparse (bucket, count) pairs of whole-exchange seconds."""
+    first_byte: tuple[tuple[int, int], ...] = ()
+    latency_sum_s: float = 0.0
+    first_byte_sum_s: float = 0.0
+    in_flight: int = 0
+    """Gauge: now, not since."""
+    rescued: int = 0
+    """Failed attempts that stable answered in its place."""
+    retries: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class MirrorCounts:
+    """What happened to the copies for one shadow version since the last report."""
+
+    route: str
+    version: str
+    delivered: int = 0
+    failed: int = 0
+    dropped: dict[str, int] = field(default_factory=dict)
+    """By cause: sample is no drop; queue | bytes | body | concurrency | deadline | drain."""
+
+
+@dataclass(frozen=True, slots=True)
+class PairSample:
+    """One request with both answers, for the comparison in the control process."""
+
+    route: str
+    version: str
+    epoch: int
+    request_id: str
+    primary_status: int
+    shadow_status: int
+    """0: the shadow gave no complete answer."""
+    primary_body: bytes = b""
+    shadow_body: bytes = b""
+    content_type: str = ""
+    primary_s: float = 0.0
+    shadow_s: float = 0.0
+    segment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointState:
+    """Health of one endpoint as a worker sees it."""
+
+    route: str
+    version: str
+    endpoint: str
+    healthy: bool
+    ejected: bool
+    in_flight: int
+    open_connections: int
+    bad: int
+    """Bad outcomes since the last report."""
+    requests: int
+    last_error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Up: everything counted since the last report. ``urgent`` ones are sent in the same turn."""
+
+    worker: int
+    sequence: int
+    revision: int
+    batches: tuple[Batch, ...] = ()
+    versions: tuple[VersionCounts, ...] = ()
+    mirrors: tuple[MirrorCounts, ...] = ()
+    endpoints: tuple[EndpointState, ...] = ()
+    loop_lag_s: float = 0.0
+    """Largest delay of the worker's event loop since the last report."""
+    connections: int = 0
+    """Gauge: open client connections."""
+    rejected: dict[str, int] = field(default_factory=dict)
+    """Requests refused by the router itself, by cause."""
+    urgent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PairReport:
+    """Up: answers to compare, apart from the counts so that they can be shed first."""
+
+    worker: int
+    pairs: tuple[PairSample, ...]
+    shed: int = 0
+    """Pairs dropped because the link was behind."""
+
+
+Down = Publish | Drain
+Up = Hello | Applied | Report | PairReport
+Message = Down | Up
+
+KINDS: tuple[type[Any], ...] = (Publish, Drain, Hello, Applied, Report, PairReport)
+"""The kind byte is the index here."""
+
+MESSAGE_BYTES_MAX = 67_108_864
+"""A longer message is a broken peer; 1,000 routes with 50 versions need about 10 MB."""
+
+_encoder = msgspec.msgpack.Encoder()
+_decoders = tuple(msgspec.msgpack.Decoder(kind) for kind in KINDS)
+
+
+class LinkError(Exception):
+    """The peer sent something that is no message; the connection is of no more use."""
+
+
+def encode(message: Message) -> bytes:
+    """The bytes of one message, length first."""
+    body = _encoder.encode(message)
+    return (len(body) + 1).to_bytes(4, "big") + bytes((KINDS.index(type(message)),)) + body
+
+
+class Decoder:
+    """Cuts a byte stream into messages, however it arrives."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> list[Message]:
+        """The messages completed by ``data``. Raises LinkError on anything else."""
+        self._buffer += data
+        messages: list[Message] = []
+        while len(self._buffer) >= 5:
+            length = int.from_bytes(self._buffer[:4], "big")
+            if not 1 <= length <= MESSAGE_BYTES_MAX:
+                raise LinkError(f"message of {length} bytes")
+            if len(self._buffer) < 4 + length:
+                break
+            messages.append(_decode(self._buffer[4], bytes(self._buffer[5 : 4 + length])))
+            del self._buffer[: 4 + length]
+        return messages
+
+
+def _decode(kind: int, body: bytes) -> Message:
+    if kind >= len(KINDS):
+        raise LinkError(f"message of kind {kind}")
+    try:
+        message: Message = _decoders[kind].decode(body)
+    except msgspec.MsgspecError as error:
+        raise LinkError(str(error)) from error
+    return message

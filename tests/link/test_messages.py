@@ -1,0 +1,99 @@
+"""Messages survive the wire whole, in pieces and glued together; anything else is refused."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from router.core.outcomes import ArmCounts, Batch, Cell, Pairs
+from router.core.table import (
+    Endpoint,
+    Match,
+    MatchKind,
+    Mirror,
+    Rescue,
+    RouteEntry,
+    RoutingTable,
+    Sticky,
+    StickyKind,
+    ValueMatch,
+    VersionEntry,
+)
+from router.link.messages import (
+    Applied,
+    Decoder,
+    Drain,
+    EndpointState,
+    Hello,
+    LinkError,
+    MirrorCounts,
+    PairReport,
+    PairSample,
+    Publish,
+    Report,
+    VersionCounts,
+    encode,
+)
+
+TABLE = RoutingTable(
+    7,
+    (
+        RouteEntry(
+            "flight-delay",
+            Match(path="/v2/*", headers=(ValueMatch("x-country", MatchKind.EXACT, "de"),)),
+            (VersionEntry("v1", (Endpoint("127.0.0.1", 9001),)), VersionEntry("v2", ())),
+            stable=0,
+            candidate=1,
+            weights_bp=(9_500, 500),
+            mirrors=(Mirror(1, 10_000),),
+            sticky=Sticky(StickyKind.HEADER, "x-user-id"),
+            rescue=Rescue(statuses=(5,)),
+            thresholds_s=(0.1, 0.2),
+        ),
+    ),
+)
+MESSAGES = [
+    Publish(TABLE),
+    Drain(3.0),
+    Hello(0, 42, 8080),
+    Applied(0, 7),
+    Report(
+        1,
+        9,
+        7,
+        (Batch("r", 3, (Cell(500, ArmCounts(1, 2, (3,), (4,), (5,), ((6,),))),), Pairs(1)),),
+        (VersionCounts("r", "v1", "stable", (1, 2), (0, 1), ((3, 4),)),),
+        (MirrorCounts("r", "v2", 1, 0, {"queue": 3}),),
+        (EndpointState("r", "v1", "http://h:1", True, False, 1, 2, 0, 9),),
+        rejected={"framing": 2},
+        urgent=True,
+    ),
+    PairReport(0, (PairSample("r", "v2", 3, "id", 200, 200, b"\x00\xff", b"{}"),)),
+]
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=lambda m: type(m).__name__)
+def test_round_trip(message):
+    assert Decoder().feed(encode(message)) == [message]
+
+
+@given(st.lists(st.sampled_from(MESSAGES), max_size=6), st.integers(1, 40))
+def test_any_cut_of_a_stream_gives_the_same_messages(messages, size):
+    stream = b"".join(map(encode, messages))
+    decoder = Decoder()
+    out = [m for i in range(0, len(stream), size) for m in decoder.feed(stream[i : i + size])]
+    assert out == messages
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x00\x00\x00\x00\x00",
+        b"\xff\xff\xff\xff\x00",
+        b"\x00\x00\x00\x01\x63",
+        b"\x00\x00\x00\x02\x00\xc1",
+    ],
+    ids=["empty", "huge", "unknown kind", "not a table"],
+)
+def test_what_is_no_message_is_refused(data):
+    with pytest.raises(LinkError):
+        Decoder().feed(data)
