@@ -1,0 +1,54 @@
+"""Which users have already had their first bad outcome: a fixed number of bits.
+
+On sticky routes the user is the unit of the coin, so only the first bad outcome of each user is
+evidence: a single user with an error storm would otherwise convict a version (83 % false rollbacks
+in simulation instead of 0.2 %). Users share :data:`BUCKETS` buckets, and the first bad outcome of a
+*bucket* counts. A collision drops a user whatever the arm, so it costs power and never validity;
+with 26 000 users already seen to fail, one in ten new ones is dropped.
+"""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+BUCKETS = 1 << 18
+"""Buckets for users, one bit each: 32 KiB a test."""
+
+
+class DistinctUnits:
+    """A set of 64-bit user hashes, folded into :data:`BUCKETS` buckets."""
+
+    __slots__ = ("_bits",)
+
+    def __init__(self) -> None:
+        """Nobody has failed yet."""
+        self._bits = bytearray(BUCKETS // 8)
+
+    def add(self, units: Iterable[int]) -> int:
+        """How many of ``units`` were new; they are remembered."""
+        bits, new = self._bits, 0
+        for unit in units:
+            byte, mask = (unit % BUCKETS) >> 3, 1 << (unit & 7)
+            if not bits[byte] & mask:
+                bits[byte] |= mask
+                new += 1
+        return new
+
+    def snapshot(self) -> str:
+        """Compressed text; a few bytes while few users failed."""
+        return base64.b64encode(zlib.compress(bytes(self._bits), 1)).decode("ascii")
+
+    def restore(self, text: str) -> None:
+        """Take over a snapshot. Raises ValueError if it is not one."""
+        try:
+            bits = zlib.decompress(base64.b64decode(text, validate=True))
+        except zlib.error as error:
+            raise ValueError(f"damaged set of users: {error}") from error
+        if len(bits) != BUCKETS // 8:
+            raise ValueError(f"expected {BUCKETS // 8} bytes of users, got {len(bits)}")
+        self._bits = bytearray(bits)

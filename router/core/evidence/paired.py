@@ -1,0 +1,70 @@
+"""Both versions answered the same request: who was right?
+
+Only discordant pairs carry information (McNemar). ``D`` is +1 where the candidate was wrong and
+stable right, -1 for the reverse, 0 otherwise; for scores a clipped difference of losses in [-1, 1].
+The bet ``1 + lam (D - margin) / (1 + margin)`` has mean at most 1 while ``E[D] <= margin``. No
+randomisation is needed, and a loss of five points of accuracy shows after about 285 labels where a
+5/95 split needs 9 500.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from router.core.evidence.pot import Pot
+
+LAMBDAS = (0.03, 0.07, 0.15, 0.3, 0.6, 0.9)
+"""Bet sizes; small ones find small losses slowly, large ones large losses at once."""
+
+
+class PairedEvidence:
+    """Evidence that the candidate loses against stable by more than ``margin``, 0 <= margin < 1."""
+
+    __slots__ = ("better", "margin", "pot", "same", "worse")
+
+    def __init__(self, margin: float = 0.0, *, horizon: int | None = None) -> None:
+        """Start at evidence 1 : 1."""
+        if not 0.0 <= margin < 1.0:
+            raise ValueError(f"a margin lies in [0, 1), got {margin}")
+        self.margin = margin
+        self.pot = Pot(len(LAMBDAS), horizon)
+        self.worse = self.better = self.same = 0
+
+    @property
+    def capital(self) -> float:
+        """The evidence against the candidate, ``capital : 1``."""
+        return self.pot.capital
+
+    def observe(self, worse: int, better: int, same: int) -> None:
+        """Counts of pairs in which the candidate did worse than, better than, or as stable."""
+        self.worse += worse
+        self.better += better
+        self.same += same
+        rows = zip(self._logs(1.0), self._logs(-1.0), self._logs(0.0), strict=True)
+        self.pot.multiply([worse * w + better * b + same * s for w, b, s in rows])
+        self.pot.release(worse)
+
+    def record(self, difference: float) -> None:
+        """One pair's loss difference, candidate minus stable, clipped to [-1, 1].
+
+        A value that is not a number counts as the worst: a candidate must not pass by nonsense.
+        """
+        d = 1.0 if math.isnan(difference) else min(max(difference, -1.0), 1.0)
+        self.worse += d > 0.0
+        self.better += d < 0.0
+        self.same += d == 0.0
+        self.pot.multiply(self._logs(d))
+        self.pot.release(int(d > 0.0))
+
+    def _logs(self, d: float) -> list[float]:
+        return [math.log1p(lam * (d - self.margin) / (1.0 + self.margin)) for lam in LAMBDAS]
+
+    def snapshot(self) -> dict[str, Any]:
+        """JSON-able state, exact."""
+        return {"pot": self.pot.snapshot(), "counts": [self.worse, self.better, self.same]}
+
+    def restore(self, data: dict[str, Any]) -> None:
+        """Take over a snapshot. Raises ValueError, KeyError."""
+        self.pot.restore(data["pot"])
+        self.worse, self.better, self.same = map(int, data["counts"])

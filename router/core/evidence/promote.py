@@ -1,0 +1,88 @@
+"""Proof that the candidate is *not worse* by a margin: what promotion waits for.
+
+H0': p_candidate >= p_stable + margin. With ``mu`` = stable's past rate (any fixed number is valid),
+
+    e = 1 + lam (margin - (Y - mu) (A / w - (1 - A) / (1 - w)))
+
+has mean at most 1 under H0'. Seven bet sizes are averaged; nothing is restarted, because a
+candidate is promoted once. "Worse by the margin, yet promoted" happens with chance <= risk.
+Rule of thumb: at least ``3 / margin`` candidate requests are needed.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import Any
+
+from router.core.evidence.bettors import TABLES_MAX, LogFactors
+from router.core.outcomes import FULL_BP
+
+FRACTIONS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 0.95)
+"""Bet sizes as fractions of the largest one that can lose nothing but everything."""
+
+_LOG_MAX = 500.0
+
+
+@lru_cache(maxsize=TABLES_MAX)
+def promote_table(weight_bp: int, mu: float, margin: float) -> tuple[LogFactors, ...]:
+    """Log factors of every bet size at one weight, 0 < ``weight_bp`` < 10 000."""
+    if not 0 < weight_bp < FULL_BP:
+        raise ValueError(f"a forced arm is no evidence: weight {weight_bp} bp is not a coin")
+    w, v = weight_bp / FULL_BP, 1.0 - weight_bp / FULL_BP
+    z = (margin - (1.0 - mu) / w, margin + (1.0 - mu) / v, margin + mu / w, margin - mu / v)
+    largest = 1.0 / -min(z)  # z[0] < 0 always: margin < 1 - mu
+    return tuple(LogFactors(*(math.log1p(f * largest * x) for x in z)) for f in FRACTIONS)
+
+
+class PromoteEvidence:
+    """Evidence that the candidate's bad rate is below stable's plus ``margin``."""
+
+    __slots__ = ("best", "logs", "margin", "mu", "requests")
+
+    def __init__(self, p0: float, margin: float = 0.01) -> None:
+        """``p0``: stable's past bad rate; 0 < margin < 0.5. Starts at evidence 1 : 1."""
+        if not (0.0 < p0 <= 0.5 and 0.0 < margin < 0.5):
+            raise ValueError(f"no rate or margin: {p0=}, {margin=}")
+        self.mu, self.margin = p0, margin
+        self.logs = [0.0] * len(FRACTIONS)
+        self.best = 1.0
+        self.requests = 0
+
+    @property
+    def capital(self) -> float:
+        """The present evidence for the candidate, ``capital : 1``."""
+        return math.fsum(math.exp(min(x, _LOG_MAX)) for x in self.logs) / len(self.logs)
+
+    def observe(
+        self, weight_bp: int, candidate_bad: int, stable_bad: int, candidate_ok: int, stable_ok: int
+    ) -> None:
+        """Counts of requests routed by a coin of ``weight_bp``; 0 and 10 000 are ignored."""
+        if not 0 < weight_bp < FULL_BP:
+            return
+        self.requests += candidate_bad + candidate_ok
+        table = promote_table(weight_bp, self.mu, self.margin)
+        counts = (candidate_bad, stable_bad, candidate_ok, stable_ok)
+        self.logs = [
+            log + sum(n * f for n, f in zip(counts, row, strict=True))
+            for log, row in zip(self.logs, table, strict=True)
+        ]
+        self.best = max(self.best, self.capital)
+
+    def snapshot(self) -> dict[str, Any]:
+        """JSON-able state, exact."""
+        return {
+            "logs": list(self.logs),
+            "best": self.best,
+            "requests": self.requests,
+            "mu": self.mu,
+        }
+
+    def restore(self, data: dict[str, Any]) -> None:
+        """Take over a snapshot. Raises ValueError if it is damaged, KeyError if it lacks a part."""
+        logs = [float(x) for x in data["logs"]]
+        best = float(data["best"])
+        if len(logs) != len(FRACTIONS) or not all(map(math.isfinite, [*logs, best])):
+            raise ValueError("expected seven finite log capitals")
+        self.logs, self.best = logs, best
+        self.requests, self.mu = int(data["requests"]), float(data["mu"])
