@@ -66,11 +66,17 @@ class ArmCounts:
     slow: tuple[int, ...] = ()
     bad_units: tuple[int, ...] = ()
     slow_units: tuple[tuple[int, ...], ...] = ()
+    arrived: int = 0
+    """Requests drawn to this arm since the last report, whatever became of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """Counts of both arms for requests routed at one candidate weight (0 < weight < 10 000)."""
+    """Counts of both arms for requests routed at one candidate weight, 0 < weight <= 10 000.
+
+    Below 10 000 the arm was drawn by a coin and everything may be compared; at 10 000 (bake, a
+    blue-green switch) it was not: comparisons ignore such a cell, absolute gates read it.
+    """
 
     weight_bp: int
     candidate: ArmCounts = ArmCounts()
@@ -99,6 +105,37 @@ class Pairs:
 
 
 @dataclass(frozen=True, slots=True)
+class Classes:
+    """Answers per output class (or per decile of stable's past scores) at one routing weight."""
+
+    weight_bp: int
+    candidate: tuple[int, ...] = ()
+    stable: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """Delayed truth about served predictions, at the weight with which they were *routed*."""
+
+    weight_bp: int
+    candidate_wrong: int = 0
+    candidate_right: int = 0
+    stable_wrong: int = 0
+    stable_right: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledPairs:
+    """Delayed truth about shadow pairs: who was right where both versions answered."""
+
+    worse: int = 0
+    """Candidate wrong, stable right."""
+    better: int = 0
+    """Candidate right, stable wrong."""
+    same: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """Everything the data plane observed of one rollout since its last report."""
 
@@ -107,6 +144,9 @@ class Batch:
     """Epoch of the rollout whose table routed these requests; a stale epoch is display only."""
     cells: tuple[Cell, ...] = ()
     pairs: Pairs | None = None
+    classes: tuple[Classes, ...] = ()
+    labels: tuple[Labels, ...] = ()
+    labelled_pairs: LabelledPairs | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -252,8 +252,12 @@ class RouteEntry:
 
     @property
     def evidence(self) -> bool:
-        """Whether arms are drawn by a real coin now: only then do outcomes count as evidence."""
-        return self.candidate >= 0 and 0 < self.weights_bp[self.candidate] < 10_000
+        """Whether unforced outcomes are reported in cells now: while the candidate has a share.
+
+        Between 0 and 10 000 arms are drawn by a real coin, and all gates read the counts. At
+        10 000 nothing is drawn: only absolute gates (guard) read them, which is what a bake is for.
+        """
+        return self.candidate >= 0 and self.weights_bp[self.candidate] > 0
 
 
 @dataclass(frozen=True, slots=True)
