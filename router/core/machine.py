@@ -14,7 +14,8 @@ A rollout walks through the steps of a plan. What it *is* doing is its phase:
 
 Two kinds of events arrive. *Observed* comes from the reconciler, on every bad outcome and on every
 tick; it carries what the judge says. *Commands* come from people. A command that makes no sense in
-a phase is :class:`Refused` with a sentence that says what would make sense; an observation never is.
+a phase is :class:`Refused` with a sentence that says what would make sense; an observation is
+never refused.
 
 Conflicts resolve in a fixed order, the same in every live phase: a demand to roll back wins over
 everything, then the plan's deadline, then a person's override, then a gate's hold, then progress.

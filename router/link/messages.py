@@ -1,10 +1,10 @@
 """What travels between the control process and its workers.
 
 Down: a complete routing table, at once. Up: counted outcomes four times a second, a bad candidate
-outcome at once, and an acknowledgement for every table. On the wire a message is a four-byte length,
-one byte for its kind and a MessagePack body. Both ends are processes of one program and one version,
-so there is no compatibility to keep, but everything is validated: a torn message must never become
-half a table.
+outcome at once, and an acknowledgement for every table. On the wire a message is a four-byte
+length, one byte for its kind and a MessagePack body. Both ends are processes of one program and one
+version, so there is no compatibility to keep, but everything is validated: a torn message must
+never become half a table.
 """
 
 from __future__ import annotations

@@ -1,0 +1,53 @@
+# Every target sets up what it needs; a second start needs no network.
+.DEFAULT_GOAL := help
+PY ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+
+help:       ## show this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
+
+setup: $(STAMP)  ## create .venv and install everything (done by the other targets too)
+
+$(STAMP): pyproject.toml
+	@test -x $(BIN)/python || $(PY) -m venv $(VENV)
+	@echo "installing into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+run: $(STAMP)    ## start router and services, stay up, print what to try
+	@$(BIN)/python -m prediction_services demo --stay
+
+demo: $(STAMP)   ## watch a canary promoted and a broken one taken back (under two minutes)
+	@$(BIN)/python -m prediction_services demo
+
+test: $(STAMP)   ## run the tests
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup -q
+
+test-nightly: $(STAMP)  ## the long versions: 1,000 kills, 10,000 idle connections, overload
+	@$(BIN)/python -m pytest -q -m nightly --override-ini addopts="-ra --strict-markers --import-mode=importlib"
+
+check: $(STAMP)  ## format, lint, types, import floors
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+fix: $(STAMP)    ## format and mend what can be mended
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: $(STAMP)  ## CPU and latency beside the peers, as ratios
+	@$(BIN)/python -m tests.bench
+
+bench-decisions: $(STAMP)  ## the statistics' claims, by seeded simulation
+	@$(BIN)/python -m router.simulation.bench_decisions
+
+docs: $(STAMP)   ## write the generated pages (schema, state diagram, feature table)
+	@$(BIN)/python -m tests.tidy.generate
+
+clean:      ## remove what these targets made
+	@rm -rf $(VENV) .cache demo-run demo-report.html .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+.PHONY: help setup run demo test test-nightly check fix bench bench-decisions docs clean
