@@ -7,7 +7,7 @@ for a day.
 ==========  =====================  ==============================  =================
 written as  examples               calculated with                 resolution
 ==========  =====================  ==============================  =================
-duration    ``250ms 2s 5m 1h 7d``  seconds, float                  1 ms
+duration    ``250ms 5m 1h30m 7d``  seconds, float                  1 ms
 share       ``5%  0.05%``          basis points, int (10 000=100%)  0.01 %
 size        ``512B 64KiB 20MB``    bytes, int                      1 byte
 ==========  =====================  ==============================  =================
@@ -19,6 +19,7 @@ Every ``parse_*`` raises ValueError with a message made for the author of a poli
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Final
 
@@ -33,8 +34,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-ALL_BP: Final = 10_000
-"""100 % in basis points."""
+from router.core.outcomes import FULL_BP
 
 DURATION_S_MAX: Final = 366 * 86_400.0
 """The longest duration that can be written, in seconds: a rollout of more than a year is a typo."""
@@ -49,26 +49,27 @@ _SIZE_UNITS_BYTES: Final = {
 
 # The number of digits is bounded so that a hostile file cannot make Decimal work for long.
 _NUMBER: Final = r"(?P<number>[0-9]{1,12}(?:\.[0-9]{1,9})?)"
-DURATION_PATTERN: Final = r"^[0-9]{1,12}(\.[0-9]{1,9})?(ms|s|m|h|d)$"
+_PART: Final = r"[0-9]{1,12}(?:\.[0-9]{1,9})?(?:ms|s|m|h|d)"
+DURATION_PATTERN: Final = rf"^({_PART})+$"
 SHARE_PATTERN: Final = r"^[0-9]{1,3}(\.[0-9]{1,2}0*)?%$"
 SIZE_PATTERN: Final = r"^[0-9]{1,12}(\.[0-9]{1,9})?(B|KB|MB|GB|KiB|MiB|GiB)$"
-_DURATION: Final = re.compile(_NUMBER + r"(?P<unit>ms|s|m|h|d)\Z")
+_DURATION: Final = re.compile(rf"(?:{_PART}){{1,5}}\Z")
+_DURATION_PART: Final = re.compile(_NUMBER + r"(?P<unit>ms|s|m|h|d)")
 _SHARE: Final = re.compile(_NUMBER + r"%\Z")
 _SIZE: Final = re.compile(_NUMBER + r"(?P<unit>B|KB|MB|GB|KiB|MiB|GiB)\Z")
 
 
 def parse_duration(text: object) -> float:
-    """Seconds in a duration such as ``250ms``, ``2s``, ``1.5h``; a float in 0 … 366 days.
-
-    A float or int passes through unchanged when it comes from Python code as `float`: policies
-    are also built by tests and by tools, in seconds. Text without a unit is refused.
-    """
-    if isinstance(text, float) and 0.0 <= text <= DURATION_S_MAX:
-        return text
-    match = _DURATION.match(text) if isinstance(text, str) else None
-    if match is None:
+    """Seconds in a duration such as ``250ms``, ``2s``, ``1h30m``; a float in 0 … 366 days."""
+    if not isinstance(text, str) or not _DURATION.match(text):
         raise ValueError(f"expected a duration such as 250ms, 2s, 5m or 1h, got {shown(text)}")
-    milliseconds = Decimal(match["number"]) * _DURATION_UNITS_MS[match["unit"]]
+    milliseconds = sum(
+        (
+            Decimal(part["number"]) * _DURATION_UNITS_MS[part["unit"]]
+            for part in _DURATION_PART.finditer(text)
+        ),
+        start=Decimal(0),
+    )
     if milliseconds != milliseconds.to_integral_value():
         raise ValueError(f"expected a duration in whole milliseconds, got {shown(text)}")
     if milliseconds > DURATION_S_MAX * 1000:
@@ -89,34 +90,17 @@ def parse_share(text: object) -> int:
     """Basis points in a share such as ``5%`` or ``0.05%``: an int in 0 … 10 000.
 
     A finer share than 0.01 % is an error and never rounded: 0.004 % rounded would be 0, a canary
-    without traffic that nobody asked for. An `int` from Python code is taken as basis points.
+    without traffic that nobody asked for.
     """
-    if isinstance(text, _BasisPointsInt):
-        return int(text)
     match = _SHARE.match(text) if isinstance(text, str) else None
     if match is None:
         raise ValueError(f"expected a share such as 5% or 0.05%, got {shown(text)}")
     basis_points = Decimal(match["number"]) * 100
     if basis_points != basis_points.to_integral_value():
         raise ValueError(f"expected a share in steps of 0.01%, got {shown(text)}")
-    if basis_points > ALL_BP:
+    if basis_points > FULL_BP:
         raise ValueError(f"expected a share of at most 100%, got {shown(text)}")
     return int(basis_points)
-
-
-class _BasisPointsInt(int):
-    """Marks an int that is meant as basis points, so that a bare 5 in YAML is still refused."""
-
-
-def basis_points(value: int) -> int:
-    """`value` marked so that a policy built in Python takes it for a share.
-
-    Raises ValueError outside 0 … 10 000. A plain int is refused in a policy, since YAML's
-    ``weight: 5`` arrives as one and may mean 5 % or 0.05 %.
-    """
-    if not 0 <= value <= ALL_BP:
-        raise ValueError(f"expected 0 … {ALL_BP} basis points, got {value}")
-    return _BasisPointsInt(value)
 
 
 def format_share(basis_points: int) -> str:
@@ -152,7 +136,7 @@ def shown(value: object) -> str:
         return "nothing"
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return "a mapping"
     if isinstance(value, list | tuple):
         return "a list"

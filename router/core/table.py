@@ -23,7 +23,8 @@ class Endpoint:
 
     def __str__(self) -> str:
         """As an operator writes it."""
-        return f"{'https' if self.tls else 'http'}://{self.host}:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'https' if self.tls else 'http'}://{host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,59 @@
+"""What operators write, as frozen types: the whole of a policy.
+
+Every key of the YAML is a field here, with its meaning and unit below it; nothing else is accepted,
+and nothing that is accepted is ignored. Rules that span several fields are in :mod:`.rules`.
+"""
+
+from router.core.policy.endpoint import parse_endpoint, refusal
+from router.core.policy.match import Match, ValueMatch
+from router.core.policy.rollout import (
+    Mirroring,
+    OnNoData,
+    Promotion,
+    Rescue,
+    RolloutPolicy,
+    WarmUp,
+)
+from router.core.policy.route import Retry, Route, Rule, Sticky, StickyCookie, Timeouts
+from router.core.policy.server import (
+    Admin,
+    Certificate,
+    Limits,
+    Policy,
+    Role,
+    Token,
+    is_loopback,
+    split_address,
+)
+from router.core.policy.version import Health, Outlier, UpstreamTls, Version
+
+__all__ = [
+    "Admin",
+    "Certificate",
+    "Health",
+    "Limits",
+    "Match",
+    "Mirroring",
+    "OnNoData",
+    "Outlier",
+    "Policy",
+    "Promotion",
+    "Rescue",
+    "Retry",
+    "Role",
+    "RolloutPolicy",
+    "Route",
+    "Rule",
+    "Sticky",
+    "StickyCookie",
+    "Timeouts",
+    "Token",
+    "UpstreamTls",
+    "ValueMatch",
+    "Version",
+    "WarmUp",
+    "is_loopback",
+    "parse_endpoint",
+    "refusal",
+    "split_address",
+]

@@ -1,0 +1,139 @@
+"""Which requests belong to a route."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, StrictStr, model_validator
+from pydantic import BeforeValidator as Before
+
+from router.core.quantities import Text
+from router.core.spec import Spec
+
+MATCHED_VALUE_CHARS_MAX = 4096
+"""A longer header or query value never matches a pattern: it bounds what a regex may cost."""
+
+
+def _glob(path: str) -> str:
+    if not path.startswith("/"):
+        raise ValueError(f"expected a path that begins with /, got {path!r}")
+    if "*" in path[:-1] or "?" in path or "#" in path:
+        raise ValueError(f"expected an exact path or one * at its end, got {path!r}")
+    return path
+
+
+def _host(host: str) -> str:
+    bare = host.removeprefix("*.")
+    if not re.fullmatch(r"[a-z0-9]([a-z0-9-]*)(\.[a-z0-9-]+)*", bare):
+        raise ValueError(
+            f"expected a lower-case host such as api.example.org or *.example.org, got {host!r}"
+        )
+    return host
+
+
+PathGlob = Annotated[StrictStr, AfterValidator(_glob)]
+"""An exact path, or a prefix when it ends in ``*``."""
+
+HostGlob = Annotated[StrictStr, AfterValidator(_host)]
+"""A lower-case host without a port; ``*.example.org`` covers every host below example.org."""
+
+Method = Annotated[StrictStr, Field(pattern=r"^[A-Z]{3,16}$")]
+"""An upper-case method."""
+
+HeaderName = Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$")]
+"""A field name as RFC 9110 section 5.1 allows; compared without case."""
+
+
+JsonPath = Annotated[StrictStr, Field(pattern=r"^[^.\s]+(\.[^.\s]+)*$", max_length=200)]
+"""Dotted path of a field of a JSON body, such as user.id or instances.0.user."""
+
+
+class ValueMatch(Spec):
+    """What a header, query parameter or cookie must look like; exactly one way is given."""
+
+    exact: Text | None = None
+    """The whole value, with case."""
+    prefix: Text | None = None
+    """How the value begins."""
+    suffix: Text | None = None
+    """How the value ends."""
+    regex: Annotated[Text, Field(max_length=200)] | None = None
+    """A regular expression that the whole value must match."""
+    present: Literal[True] | None = None
+    """true: any value will do."""
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        given = [name for name in type(self).model_fields if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(
+                "expected exactly one of exact, prefix, suffix, regex, present, "
+                f"got {', '.join(given) or 'none'}"
+            )
+        if self.regex is not None:
+            try:
+                re.compile(self.regex)
+            except re.error as error:
+                raise ValueError(
+                    f"expected a regular expression, got {self.regex!r}: {error}"
+                ) from error
+        return self
+
+    def accepts(self, value: str | None) -> bool:
+        """Whether a request's value (None: it has none) is one of those meant."""
+        if self.present is not None:
+            return value is not None
+        if value is None or len(value) > MATCHED_VALUE_CHARS_MAX:
+            return False
+        if self.exact is not None:
+            return value == self.exact
+        if self.prefix is not None:
+            return value.startswith(self.prefix)
+        if self.suffix is not None:
+            return value.endswith(self.suffix)
+        return re.fullmatch(self.regex or "", value) is not None
+
+
+def _exact(value: object) -> object:
+    return {"exact": value} if isinstance(value, str) else value
+
+
+Values = Annotated[ValueMatch, Before(_exact)]
+"""``X-Tenant: acme`` is short for ``X-Tenant: {exact: acme}``."""
+
+
+class Match(Spec):
+    """Conditions of a route. All that are given must hold; none given matches every request.
+
+    Routes are tried in the order of the file and the first that matches takes the request.
+    """
+
+    host: HostGlob | None = None
+    """Host of the request without port; `*.example.org` covers all hosts below it."""
+    path: PathGlob | None = None
+    """Exact path, or every path below when it ends in `*`."""
+    methods: tuple[Method, ...] = ()
+    """Upper-case methods; absent means all."""
+    headers: dict[HeaderName, Values] = Field(default_factory=dict, max_length=16)
+    """Header conditions: a value, or one of exact, prefix, suffix, regex, present."""
+    query: dict[Text, Values] = Field(default_factory=dict, max_length=16)
+    """Query parameter conditions, on the first value of the parameter."""
+    cookies: dict[HeaderName, Values] = Field(default_factory=dict, max_length=16)
+    """Cookie conditions, on the first cookie of that name."""
+    body: dict[JsonPath, Values] = Field(default_factory=dict, max_length=16)
+    """Conditions on fields of a JSON body by dotted path; the body must fit the route's buffer."""
+
+    def covers_path(self, other: str) -> bool:
+        """Whether every path that the glob `other` stands for matches this one's path too."""
+        if self.path is None:
+            return True
+        if self.path.endswith("*"):
+            return other.removesuffix("*").startswith(self.path[:-1])
+        return other == self.path
+
+    def covers_host(self, other: str | None) -> bool:
+        """Whether every host that `other` stands for matches this one's host too."""
+        if self.host is None or self.host == other:
+            return True
+        return other is not None and self.host.startswith("*.") and other.endswith(self.host[1:])

@@ -1,0 +1,166 @@
+"""How a candidate may take over: strategy, gates, budgets, and what clients are spared."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, StrictInt
+
+from router.core.outcomes import FULL_BP
+from router.core.plan import OnInconclusive, Plan
+from router.core.policy.match import HeaderName, Method, PathGlob
+from router.core.policy.status import Failure
+from router.core.quantities import BasisPoints, Bytes, Number, Seconds
+from router.core.spec import OneOf, Spec
+from router.core.strategies import STRATEGIES, Auto, Canary, Strategy
+
+try:
+    from router.core.gates import GATES, Gate
+except ImportError:  # the gates are being written
+    GATES = {}
+    Gate = Spec
+
+
+class Rescue(Spec):
+    """Replay a failed candidate attempt on stable; it still counts against the candidate."""
+
+    on: tuple[Failure, ...] = Field(default=(5, "timeout", "connect"), min_length=1)
+    """What is replayed: 5xx or statuses, timeout, connect (refused, reset or malformed)."""
+    buffer: Bytes = 64 * 1024
+    """Largest request body kept for a replay; a request with a larger one is not rescued."""
+    budget: BasisPoints = 2_000
+    """Replays at any moment, as a share of the requests under way; stable must not drown."""
+    budget_min: Annotated[StrictInt, Field(ge=0, le=10_000)] = 10
+    """Replays at any moment that are always allowed."""
+    deadline: Seconds | None = None
+    """Give up on the candidate after this and replay; absent: when its response timeout passes."""
+
+
+class Mirroring(Spec):
+    """Bounds that keep a shadow from ever hurting; a copy over a bound is dropped and counted."""
+
+    concurrency: Annotated[StrictInt, Field(ge=1, le=1_024)] = 64
+    """Copies under way per worker."""
+    queue: Annotated[StrictInt, Field(ge=1, le=100_000)] = 256
+    """Copies that may wait; the newest is dropped when it is full."""
+    queue_bytes: Bytes = 8 * 1024 * 1024
+    """Bytes of waiting copies; the newest is dropped when they are exceeded."""
+    body: Bytes = 1024 * 1024
+    """Largest request body that is copied, and largest response body that is compared."""
+    deadline: Annotated[Seconds, Field(gt=0)] = 10.0
+    """Time a copy may take in all."""
+    methods: tuple[Method, ...] = Field(default=("GET", "HEAD", "POST"), min_length=1)
+    """Methods that are copied; list others only if repeating them does no harm."""
+    paths: tuple[PathGlob, ...] = Field(default=(), max_length=64)
+    """Paths that are copied; absent means every path of the route."""
+    strip_headers: tuple[HeaderName, ...] = Field(
+        default=("authorization", "cookie"), max_length=64
+    )
+    """Headers that copies do not carry."""
+    compare: BasisPoints = FULL_BP
+    """Share of the delivered copies whose two answers are compared."""
+
+
+class WarmUp(Spec):
+    """The first answers of a candidate that are not judged, fixed beforehand."""
+
+    requests: Annotated[StrictInt, Field(ge=0, le=10**6)] = 0
+    """Candidate answers of the rollout that are not counted as evidence."""
+    time: Seconds = 0.0
+    """Time from the first traffic in which answers are not counted as evidence."""
+
+
+class Promotion(Spec):
+    """The proof that the candidate is not worse than stable (non-inferiority)."""
+
+    margin: Annotated[BasisPoints, Field(gt=0, le=5_000)] = 100
+    """Bad answers in excess of stable's that would still be accepted, as a share of requests."""
+    risk: Annotated[BasisPoints, Field(gt=0, le=5_000)] = 500
+    """Chance of promoting a candidate that is worse than stable by more than the margin."""
+
+
+class OnNoData(Spec):
+    """What happens when a step that needs answers gets none."""
+
+    after: Annotated[Seconds, Field(gt=0)] = 600.0
+    """Time without any judged candidate answer."""
+    then: Literal["hold", "abort"] = "hold"
+    """`hold` stands still and alerts; `abort` takes the candidate back."""
+
+
+def _no_data(value: Any) -> Any:
+    return {"then": value} if isinstance(value, str) else value
+
+
+class RolloutPolicy(Spec):
+    """One candidate's way to all traffic, and what sends it back."""
+
+    candidate: Annotated[str, Field(strict=True)]
+    """The version on trial."""
+    strategy: Annotated[Strategy, OneOf(STRATEGIES, "strategy")]
+    """How it takes over: exactly one of the strategies with its settings."""
+    gates: tuple[Annotated[Gate, OneOf(GATES, "gate")], ...] = Field(
+        default_factory=lambda: tuple(
+            GATES[name]() for name in ("error_rate", "guard") if name in GATES
+        ),
+        max_length=32,
+    )
+    """Questions asked of the data after every answer; absent: error_rate and guard."""
+    false_rollback_rate: Annotated[BasisPoints, Field(gt=0, le=5_000)] = 100
+    """Chance of ever rolling back a candidate within tolerance, all gates and looks together."""
+    hold_level: Annotated[Number, Field(ge=1, le=1_000)] = 3.0
+    """Evidence (x : 1) against the candidate at which it gets no more traffic than it has."""
+    min_bad_responses: Annotated[StrictInt, Field(ge=1, le=1_000)] = 2
+    """Bad candidate answers that a rollback needs at least."""
+    max_bad_responses: Annotated[StrictInt, Field(ge=1, le=10**6)] | None = None
+    """Bad candidate answers in all that roll it back, whatever stable does; absent: no cap."""
+    promotion: Promotion | None = None
+    """Proof demanded before all traffic; absent: only `ramp: auto` demands it."""
+    max_duration: Seconds | None = None
+    """Longest rollout, bake included; then `on_inconclusive` decides."""
+    on_inconclusive: OnInconclusive = OnInconclusive.HOLD
+    """What happens at `max_duration` without a decision: hold, promote or rollback."""
+    on_no_data: Annotated[OnNoData, BeforeValidator(_no_data)] = OnNoData()
+    """What happens when no answers arrive: hold or abort, or {after: 10m, then: abort}."""
+    warm_up: WarmUp = WarmUp()
+    """First answers that are not judged."""
+    rescue: Rescue | None = None
+    """Replay failed candidate attempts on stable; absent: clients see the candidate's failures."""
+    mirroring: Mirroring = Mirroring()
+    """Bounds of mirroring."""
+
+    @property
+    def alpha(self) -> float:
+        """`false_rollback_rate` as a probability: 100 basis points are 0.01."""
+        return self.false_rollback_rate / FULL_BP
+
+    @property
+    def proof(self) -> Promotion:
+        """The proof that steps marked `proof` need, with its defaults when none is written."""
+        return self.promotion or Promotion()
+
+    @property
+    def ramp_budget(self) -> int:
+        """Bad answers that ``ramp: auto`` may have under way; its default for other strategies."""
+        ramp = self.strategy.ramp if isinstance(self.strategy, Canary) else None
+        return ramp.budget if isinstance(ramp, Auto) else 20
+
+    def plan(self) -> Plan:
+        """The strategy's plan with this rollout's duration.
+
+        With `promotion`, the last step in which both versions answer asks for the proof: at 0 %
+        and at 100 % there is no coin, hence nothing to prove with.
+        """
+        made = replace(
+            self.strategy.plan(),
+            max_duration_s=self.max_duration,
+            on_inconclusive=self.on_inconclusive,
+        )
+        if self.promotion is None:
+            return made
+        mixed = [i for i, step in enumerate(made.steps) if 0 < step.weight_bp < FULL_BP]
+        steps = list(made.steps)
+        for index in mixed[-1:]:
+            steps[index] = replace(steps[index], proof=True)
+        return replace(made, steps=tuple(steps))

@@ -1,0 +1,114 @@
+"""A route: what clients address, and the versions that may answer."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, SecretStr, StrictInt, model_validator
+
+from router.core.policy.match import HeaderName, JsonPath, Match
+from router.core.policy.rollout import RolloutPolicy
+from router.core.policy.status import Status
+from router.core.policy.version import Version
+from router.core.quantities import BasisPoints, Bytes, Flag, Name, Seconds, Text
+from router.core.spec import Spec
+
+Payload = Literal["opaque", "v1", "open_inference_v2", "mlflow", "openai", "json"]
+"""The inference protocols whose predictions can be read."""
+
+
+class StickyCookie(Spec):
+    """A cookie of the router's own that remembers a client, signed so that nobody can choose."""
+
+    name: HeaderName = "rampway"
+    """Name of the cookie."""
+    secret: Annotated[SecretStr, Field(min_length=16)]
+    """Key that signs it, the same on every replica; write ${file:...} or ${NAME}."""
+    max_age: Annotated[Seconds, Field(ge=60)] = 86_400.0
+    """How long the client keeps it."""
+
+
+class Sticky(Spec):
+    """What identifies a user, who then keeps the version; exactly one way is given.
+
+    A request without the key is routed by a coin.
+    """
+
+    header: HeaderName | None = None
+    """Header whose value is the key, such as X-User-Id."""
+    cookie: StickyCookie | None = None
+    """A signed cookie that the router sets itself."""
+    json_path: JsonPath | None = Field(default=None, alias="json")
+    """Dotted path of a field of a JSON body, such as user.id; needs the body within the buffer."""
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if sum(way is not None for way in (self.header, self.cookie, self.json_path)) != 1:
+            raise ValueError("expected exactly one of header, cookie, json")
+        return self
+
+
+class Rule(Spec):
+    """Requests that always go to one version, whatever the split; they are no evidence."""
+
+    match: Match
+    """Which requests, besides the conditions of the route."""
+    version: Text
+    """The version that answers them."""
+
+
+class Timeouts(Spec):
+    """How long a version may take; each ends the attempt as a timeout."""
+
+    connect: Annotated[Seconds, Field(gt=0)] = 2.0
+    """Time to open a connection to an endpoint."""
+    response: Annotated[Seconds, Field(gt=0)] = 30.0
+    """Time from the whole request sent to the whole response head received."""
+    body: Annotated[Seconds, Field(gt=0)] = 30.0
+    """Longest silence inside a response body; a stream that keeps sending may last longer."""
+    total: Seconds = 0.0
+    """Longest exchange in all, rescue included; 0s means no limit, for token streams."""
+
+
+class Retry(Spec):
+    """A second try on the same version after a failed connect or a stale connection."""
+
+    attempts: Annotated[StrictInt, Field(ge=0, le=3)] = 1
+    """Further attempts."""
+    budget: BasisPoints = 2_000
+    """Retries at any moment, as a share of the requests under way (Envoy's default is 20%)."""
+    idempotent: Flag = False
+    """Whether a POST of this route may be repeated when it is unknown if it arrived."""
+
+
+class Route(Spec):
+    """What a client addresses (host, path, headers) and which versions may answer."""
+
+    name: Name
+    """Name of the route in commands, metrics and the journal."""
+    match: Match = Match()
+    """Which requests belong to it; the first route that matches takes the request."""
+    payload: Payload = "opaque"
+    """Protocol of the bodies, so that predictions can be read; opaque reads nothing."""
+    rules: tuple[Rule, ...] = Field(default=(), max_length=64)
+    """Requests with a fixed version, tried in order before the split."""
+    sticky: Sticky | None = None
+    """What identifies a user, who then keeps the version; absent: a coin per request."""
+    pin: Flag = False
+    """Whether a client may choose the version by the header X-Rampway-Pin."""
+    versions: dict[Name, Version] = Field(min_length=1, max_length=32)
+    """The deployed versions by name."""
+    stable: Text
+    """The version that answers by default and that the candidate is compared with."""
+    rollout: RolloutPolicy | None = None
+    """How the candidate may take over; absent: stable answers everything."""
+    errors: tuple[Status, ...] = (5,)
+    """Statuses that count as bad; no connection, timeouts, resets and broken answers always do."""
+    timeouts: Timeouts = Timeouts()
+    """How long a version may take."""
+    retry: Retry = Retry()
+    """When the same version is tried again."""
+    buffer: Bytes = 64 * 1024
+    """Bytes of a request body that are buffered where a rule or a sticky key needs them."""
+    body_limit: Bytes | None = None
+    """Largest request body (413 above); absent: the limit of the listener."""

@@ -1,0 +1,167 @@
+"""The whole policy: listeners, limits, state, routes."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from ipaddress import ip_address, ip_network
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, Field, SecretStr, StrictInt, StrictStr, model_validator
+
+from router.core.policy.route import Route
+from router.core.quantities import Bytes, Flag, Name, Seconds, Text
+from router.core.spec import Spec
+
+_ADDRESS = re.compile(r"(?P<host>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):(?P<port>[0-9]{1,5})\Z")
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Host (without brackets) and port of ``127.0.0.1:8080``. Raises ValueError on other text."""
+    match = _ADDRESS.match(address)
+    if match is None or int(match["port"]) > 65_535:
+        raise ValueError(f"expected host:port such as 127.0.0.1:8080, got {address!r}")
+    return match["host"].strip("[]"), int(match["port"])
+
+
+def _address(text: str) -> str:
+    split_address(text)
+    return text
+
+
+Address = Annotated[
+    StrictStr,
+    AfterValidator(_address),
+    Field(examples=["127.0.0.1:8080"], pattern=r"^.+:[0-9]{1,5}$"),
+]
+"""``host:port`` to listen on; port 0 lets the system choose."""
+
+
+def _network(text: str) -> str:
+    try:
+        network = ip_network(text)
+    except ValueError as error:
+        raise ValueError(f"expected a network such as 10.0.0.0/8, got {text!r}: {error}") from None
+    return str(network)
+
+
+Network = Annotated[StrictStr, AfterValidator(_network), Field(examples=["10.0.0.0/8"])]
+"""An IP network, or one address."""
+
+
+def _store(url: str) -> str:
+    if not re.fullmatch(r"sqlite:///.+", url):
+        raise ValueError(f"expected sqlite:///FILE, got {url!r}")
+    return url
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a listener on `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class Role(StrEnum):
+    """What the bearer of a token may do; each role includes the one before it."""
+
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+    ADMIN = "admin"
+
+
+class Token(Spec):
+    """Somebody who may use the admin interface."""
+
+    name: Name
+    """Who it is; the actor in the journal."""
+    role: Role
+    """viewer reads; operator moves rollouts; admin also reloads and freezes."""
+    token: Annotated[SecretStr, Field(min_length=16)]
+    """The secret of at least 16 characters; write ${file:...} or ${NAME} instead of the secret."""
+
+
+class Certificate(Spec):
+    """The certificate a listener shows."""
+
+    certificate: Text
+    """File with the certificate chain (PEM)."""
+    key: Text
+    """File with its private key (PEM)."""
+
+
+class Admin(Spec):
+    """The listener of the API, the metrics and the dashboard, apart from client traffic."""
+
+    listen: Address = "127.0.0.1:8081"
+    """host:port of the admin interface."""
+    tokens: tuple[Token, ...] = Field(default=(), max_length=256)
+    """Who may use it; without tokens everybody on this machine may do everything."""
+    tls: Certificate | None = None
+    """Certificate of the admin interface."""
+
+    @model_validator(mode="after")
+    def _guarded(self) -> Self:
+        host, _ = split_address(self.listen)
+        if not is_loopback(host) and not (self.tokens and self.tls):
+            raise ValueError(
+                f"expected tokens and tls for an admin interface on {host}, which others can "
+                "reach. Listen on 127.0.0.1 or add both"
+            )
+        return self
+
+
+class Limits(Spec):
+    """What clients may send and how long they may take, per worker; never counted on a version."""
+
+    head: Annotated[Bytes, Field(ge=1024)] = 32 * 1024
+    """Size of request line and headers together (414 or 431 above)."""
+    fields: Annotated[StrictInt, Field(ge=8, le=1024)] = 128
+    """Number of header fields (431 above)."""
+    body: Bytes = 1024 * 1024 * 1024
+    """Size of a request body (413 above)."""
+    header_timeout: Annotated[Seconds, Field(gt=0)] = 10.0
+    """Time for a complete request head (408 after)."""
+    body_timeout: Annotated[Seconds, Field(gt=0)] = 30.0
+    """Longest silence inside a request body (408 after)."""
+    keep_alive: Annotated[Seconds, Field(gt=0)] = 75.0
+    """How long an idle client connection stays open."""
+    connections: Annotated[StrictInt, Field(ge=1, le=1_000_000)] = 20_000
+    """Open client connections."""
+    in_flight: Annotated[StrictInt, Field(ge=1, le=1_000_000)] = 4_096
+    """Requests under way; more are answered 503 at once."""
+    pipelined: Annotated[StrictInt, Field(ge=1, le=1024)] = 16
+    """Requests read ahead on one connection before reading stops."""
+    drain: Seconds = 30.0
+    """Time that requests under way may still take when the router stops."""
+
+
+class Policy(Spec):
+    """Everything a router does: one file, one object, swapped as a whole."""
+
+    listen: Address = "127.0.0.1:8080"
+    """host:port for client traffic."""
+    admin: Admin = Admin()
+    """The listener of the API, the metrics and the dashboard."""
+    store: Annotated[Text, AfterValidator(_store)] = "sqlite:///rampway.db"
+    """Where rollouts and the journal are kept: sqlite:///FILE, from the working directory."""
+    workers: Annotated[StrictInt, Field(ge=1, le=64)] = 1
+    """Processes that serve clients; the decisions are made in one more."""
+    limits: Limits = Limits()
+    """What clients may send and how long they may take."""
+    trusted_proxies: tuple[Network, ...] = Field(default=(), max_length=256)
+    """Networks whose X-Forwarded headers are appended to; those of others are replaced."""
+    access_log: Flag = False
+    """Whether every request writes a line to the log."""
+    routes: tuple[Route, ...] = Field(min_length=1, max_length=1000)
+    """Routes in order; the first that matches takes the request."""
+
+    def route(self, name: str) -> Route:
+        """The route called `name`. KeyError if there is none."""
+        for route in self.routes:
+            if route.name == name:
+                return route
+        raise KeyError(name)

@@ -1,0 +1,79 @@
+"""The versions of a model and how the router keeps in touch with their endpoints."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, StrictInt
+
+from router.core.policy.endpoint import EndpointUrl
+from router.core.policy.match import PathGlob
+from router.core.quantities import BasisPoints, Seconds, Text
+from router.core.spec import Spec
+
+
+class Health(Spec):
+    """Active probes of every endpoint; without them only real requests tell."""
+
+    path: PathGlob
+    """Path that answers 2xx while the endpoint is ready, such as /v2/health/ready."""
+    interval: Annotated[Seconds, Field(ge=0.1)] = 5.0
+    """Time between two probes of one endpoint."""
+    timeout: Annotated[Seconds, Field(gt=0)] = 1.0
+    """Time a probe may take."""
+    unhealthy_after: Annotated[StrictInt, Field(ge=1, le=100)] = 3
+    """Failed probes in a row before the endpoint gets no requests."""
+    healthy_after: Annotated[StrictInt, Field(ge=1, le=100)] = 1
+    """Good probes in a row before it gets requests again."""
+
+
+class Outlier(Spec):
+    """Ejects a single endpoint that fails, before its version is blamed; needs two endpoints."""
+
+    consecutive: Annotated[StrictInt, Field(ge=0, le=1_000)] = 5
+    """Bad answers in a row that eject an endpoint; 0 switches ejection off."""
+    ejection: Annotated[Seconds, Field(gt=0)] = 30.0
+    """How long an ejected endpoint gets no requests."""
+    max_ejected: BasisPoints = 5_000
+    """Share of a version's endpoints that may be ejected at the same time."""
+
+
+class UpstreamTls(Spec):
+    """How https endpoints are verified; certificates are always checked."""
+
+    ca: Text | None = None
+    """PEM file with the certificate authorities to trust; absent means those of the system."""
+    certificate: Text | None = None
+    """PEM file with the router's own certificate, for endpoints that ask for one."""
+    key: Text | None = None
+    """PEM file with the key of that certificate."""
+    server_name: Text | None = None
+    """Name expected in the endpoint's certificate; absent means the host of the endpoint."""
+
+
+class Version(Spec):
+    """One deployed model revision: a named set of endpoints that answer alike.
+
+    Limits are per worker; what exceeds them waits in the queue and is then answered 503.
+    """
+
+    endpoints: tuple[EndpointUrl, ...] = Field(min_length=1, max_length=256)
+    """Where the version answers, each as http://host:port; requests go to the least busy one."""
+    tls: UpstreamTls = UpstreamTls()
+    """How https endpoints are verified."""
+    health: Health | None = None
+    """Active probes; absent means an endpoint is ready until real requests fail."""
+    outlier: Outlier = Outlier()
+    """When one endpoint is ejected for failing."""
+    connections: Annotated[StrictInt, Field(ge=1, le=100_000)] = 1_024
+    """Upstream connections a worker opens to this version."""
+    in_flight: Annotated[StrictInt, Field(ge=1, le=100_000)] = 1_024
+    """Requests under way to this version in one worker; more wait in the queue."""
+    queue: Annotated[StrictInt, Field(ge=0, le=100_000)] = 1_024
+    """Requests that may wait; more are answered 503 at once."""
+    queue_timeout: Seconds = 1.0
+    """Longest wait in the queue, then 503 with Retry-After."""
+    keep_alive: Seconds = 30.0
+    """Idle upstream connections are closed after this."""
+    warm_connections: Annotated[StrictInt, Field(ge=0, le=1_000)] = 0
+    """Connections opened before the version gets its first live request."""

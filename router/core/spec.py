@@ -1,0 +1,93 @@
+"""The base of every type that can be written in a policy, and tagged choices between them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
+
+
+class Spec(BaseModel):
+    """A frozen part of a policy. Unknown keys are errors; every field has a ``description``.
+
+    The description is one sentence with the unit; editors show it while a policy is written.
+    Fields are named as in YAML and typed with :mod:`router.core.quantities`, so `hold` is written
+    ``5m`` and is 300.0 seconds here. ``model_dump(mode="json")`` gives the YAML spelling back,
+    and validating that gives an equal object.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
+        serialize_by_alias=True,
+    )
+
+
+class OneOf:
+    """Marks a field that is one entry of a visible table, written ``name: {settings}``.
+
+    ``Annotated[Gate, OneOf(GATES)]`` reads ``- error_rate: {tolerance: 10%}``, ``- error_rate:``
+    and a bare ``- error_rate``; the value is an instance of ``GATES["error_rate"]``. A new entry
+    of the table can be written in policies, and shows in the JSON Schema, without another line.
+    """
+
+    def __init__(self, table: Mapping[str, type[BaseModel]], what: str) -> None:
+        self.table = dict(table)
+        self.what = what
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """A mapping with exactly one key, whose value is checked by that key's type."""
+        fields = {
+            name: core_schema.typed_dict_field(handler.generate_schema(entry), required=False)
+            for name, entry in self.table.items()
+        }
+        tagged = core_schema.typed_dict_schema(fields, extra_behavior="forbid")
+        return core_schema.chain_schema(
+            [
+                core_schema.no_info_plain_validator_function(self._tagged),
+                tagged,
+                core_schema.no_info_plain_validator_function(
+                    lambda choice: next(iter(choice.values()))
+                ),
+            ],
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                self._written, info_arg=True
+            ),
+            metadata={"pydantic_js_functions": [lambda _, make: self._json_schema(tagged, make)]},
+        )
+
+    def _tagged(self, value: Any) -> Any:
+        if isinstance(value, tuple(self.table.values())):
+            return {self._name(value): value}
+        if isinstance(value, str):
+            return {value: {}}
+        if not isinstance(value, Mapping):
+            raise ValueError(f"expected one {self.what} ({self._names()}), got {value!r:.40}")  # noqa: TRY004 - pydantic collects ValueErrors
+        if len(value) != 1:
+            raise ValueError(
+                f"expected exactly one {self.what} ({self._names()}), got {len(value)}"
+            )
+        return {name: {} if settings is None else settings for name, settings in value.items()}
+
+    def _names(self) -> str:
+        return ", ".join(self.table)
+
+    def _name(self, value: object) -> str:
+        for name, entry in self.table.items():
+            if type(value) is entry:
+                return name
+        raise KeyError(type(value).__name__)
+
+    def _written(self, value: BaseModel, info: core_schema.SerializationInfo) -> dict[str, Any]:
+        return {self._name(value): value.model_dump(mode=info.mode)}
+
+    def _json_schema(self, tagged: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        mapping = handler(tagged) | {"minProperties": 1, "maxProperties": 1}
+        return {"anyOf": [mapping, {"enum": list(self.table)}]}

@@ -1,0 +1,33 @@
+"""Every strategy, by the name it has in a policy.
+
+A new strategy is one new file with its settings and its ``plan()``, and one line in
+:data:`STRATEGIES`; decoding, ``check``, ``plan``, the JSON Schema and the dashboard follow.
+"""
+
+from router.core.strategies.base import Approval, Step, Strategy, Until
+from router.core.strategies.blue_green import BlueGreen
+from router.core.strategies.canary import RAMPS, Auto, Canary, Exponential, Linear, Ramp
+from router.core.strategies.shadow import Shadow
+
+STRATEGIES: dict[str, type[Strategy]] = {
+    "canary": Canary,
+    "blue_green": BlueGreen,
+    "shadow": Shadow,
+}
+"""The visible table of strategies."""
+
+__all__ = [
+    "RAMPS",
+    "STRATEGIES",
+    "Approval",
+    "Auto",
+    "BlueGreen",
+    "Canary",
+    "Exponential",
+    "Linear",
+    "Ramp",
+    "Shadow",
+    "Step",
+    "Strategy",
+    "Until",
+]

@@ -1,0 +1,76 @@
+"""What a strategy is, and the YAML of the plateaus that most of them share."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Annotated
+
+from pydantic import Field, StrictInt
+
+from router.core.plan import Approval as PlanApproval
+from router.core.plan import Default, Plan
+from router.core.plan import Step as PlanStep
+from router.core.quantities import BasisPoints, Seconds
+from router.core.spec import Spec
+
+
+class Strategy(Spec, ABC):
+    """How a candidate takes over: settings as written in YAML, and the plan they stand for."""
+
+    @abstractmethod
+    def plan(self) -> Plan:
+        """The same settings as steps. Pure: the same strategy gives the same plan for ever."""
+
+
+class Until(Spec):
+    """What must have been seen before a step ends, besides the time of its hold."""
+
+    samples: Annotated[StrictInt, Field(ge=1, le=10**9)]
+    """Candidate answers judged in this step (compared pairs while only mirroring)."""
+
+
+class Approval(Spec):
+    """A person must promote before the rollout goes on."""
+
+    deadline: Seconds | None = None
+    """How long to wait for a person; absent waits for ever."""
+    then: Default = Default.HOLD
+    """What happens when the deadline passes: `hold` (go on waiting), `abort` or `promote`."""
+
+
+class Step(Spec):
+    """One plateau; it ends when its hold, its samples and its approval are all satisfied.
+
+    A step without `weight` keeps the weight before it. A step with neither `weight` nor `mirror`
+    keeps the mirror too: it only waits, as in ``- {approval: {deadline: 4h}}``.
+    """
+
+    weight: BasisPoints | None = None
+    """Share of requests the candidate answers, in steps of 0.01%; absent keeps the last weight."""
+    mirror: BasisPoints | None = None
+    """Share of stable's requests copied to the candidate, whose answers clients never see."""
+    hold: Seconds = 0.0
+    """How long the step lasts at least."""
+    until: Until | None = None
+    """Data that must have been seen before the step ends."""
+    approval: Approval | None = None
+    """A person must promote this step; it is asked for as soon as the step begins."""
+    label: str = Field(default="", max_length=40)
+    """A word for people, shown in the plan and on the dashboard."""
+
+    def after(self, previous: PlanStep) -> PlanStep:
+        """The plan's step for this one when `previous` comes before it."""
+        waits = self.weight is None and self.mirror is None
+        return PlanStep(
+            weight_bp=previous.weight_bp if self.weight is None else self.weight,
+            mirror_bp=previous.mirror_bp if waits else self.mirror or 0,
+            hold_s=self.hold,
+            until_samples=self.until.samples if self.until else 0,
+            approval=approved(self.approval),
+            label=self.label,
+        )
+
+
+def approved(approval: Approval | None) -> PlanApproval | None:
+    """The plan's form of a YAML approval."""
+    return PlanApproval(approval.deadline, approval.then) if approval else None
