@@ -1,0 +1,90 @@
+"""Why a command or a reload was not carried out.
+
+ControlError
+├── UnknownRoute      no such route in the policy
+├── NoRollout         the route has no rollout
+├── NotPossible       the state machine or the lifecycle refuses it now; the text says what would do
+├── Conflict          the rollout is at another epoch than the caller saw
+├── Busy              too many commands are waiting
+├── PolicyRejected    the policy has problems; the old one stays in force
+├── StoreUnavailable  the change could not be written, so it was not made
+└── NotConfirmed      made and written, but a worker did not confirm it in time
+StoreDamaged          the store cannot be read; the router does not start
+StoreLocked           another router drives this store
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+
+class ControlError(Exception):
+    """Base of every refusal; ``code`` is stable for machines, the text is for people."""
+
+    code = "error"
+
+
+class UnknownRoute(ControlError):  # noqa: N818 - reads as the answer it is
+    """There is no such route."""
+
+    code = "unknown_route"
+
+
+class NoRollout(ControlError):  # noqa: N818 - reads as the answer it is
+    """The route has no rollout to act on."""
+
+    code = "no_rollout"
+
+
+class NotPossible(ControlError):  # noqa: N818 - reads as the answer it is
+    """The rollout is not in a phase that allows it; the text says what would be possible."""
+
+    code = "not_possible"
+
+
+class Conflict(ControlError):  # noqa: N818 - reads as the answer it is
+    """The rollout moved since the caller looked: answer 412."""
+
+    code = "conflict"
+
+    def __init__(self, expected: int, actual: int) -> None:
+        super().__init__(f"the rollout is at revision {actual}, not {expected}; look again")
+        self.expected = expected
+        self.actual = actual
+
+
+class Busy(ControlError):  # noqa: N818 - reads as the answer it is
+    """Too many commands are waiting for the store: answer 503."""
+
+    code = "busy"
+
+
+class PolicyRejected(ControlError):  # noqa: N818 - reads as the answer it is
+    """The policy was not taken; ``problems`` are plain dictionaries with file, line and path."""
+
+    code = "policy_rejected"
+
+    def __init__(self, text: str, problems: Sequence[dict[str, Any]] = ()) -> None:
+        super().__init__(text)
+        self.problems = tuple(problems)
+
+
+class StoreUnavailable(ControlError):  # noqa: N818 - reads as the answer it is
+    """The store could not make it durable: answer 507. A change that adds risk was not made."""
+
+    code = "store_unavailable"
+
+
+class NotConfirmed(ControlError):  # noqa: N818 - reads as the answer it is
+    """Durable and sent, but not every worker confirmed within the time limit: answer 504."""
+
+    code = "not_confirmed"
+
+
+class StoreDamaged(Exception):  # noqa: N818 - reads as the answer it is
+    """The store cannot be read. The text names the file and what to do; never guess a position."""
+
+
+class StoreLocked(Exception):  # noqa: N818 - reads as the answer it is
+    """Another process drives this store."""
