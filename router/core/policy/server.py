@@ -98,8 +98,10 @@ class Admin(Spec):
 
     listen: Address = "127.0.0.1:8081"
     """host:port of the admin interface."""
+    hosts: tuple[Name, ...] = Field(default=(), max_length=64)
+    """Names it is reached by besides localhost and addresses; requests for others are refused."""
     tokens: tuple[Token, ...] = Field(default=(), max_length=256)
-    """Who may use it; without tokens everybody on this machine may do everything."""
+    """Who may use it; without tokens everybody on this machine is an operator."""
     tls: Certificate | None = None
     """Certificate of the admin interface."""
 
