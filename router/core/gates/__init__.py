@@ -1,0 +1,27 @@
+"""The questions a policy may ask. A new one is a file here and a line in :data:`GATES`."""
+
+from router.core.gates.accuracy import Accuracy
+from router.core.gates.agreement import Agreement
+from router.core.gates.drift import Drift
+from router.core.gates.error_rate import ErrorRate
+from router.core.gates.gate import Gate, GateContext, GateState, Measurement, SlowLimit
+from router.core.gates.guard import Guard
+from router.core.gates.latency import Latency
+from router.core.gates.prometheus import Prometheus
+from router.core.gates.slo import Slo
+from router.core.gates.webhook import Webhook
+
+GATES: dict[str, type[Gate]] = {
+    "error_rate": ErrorRate,
+    "latency": Latency,
+    "slo": Slo,
+    "guard": Guard,
+    "agreement": Agreement,
+    "accuracy": Accuracy,
+    "drift": Drift,
+    "prometheus": Prometheus,
+    "webhook": Webhook,
+}
+"""Every gate, by the name it is written with."""
+
+__all__ = ["GATES", "Gate", "GateContext", "GateState", "Measurement", "SlowLimit"]

@@ -1,0 +1,112 @@
+"""Gate ``accuracy``: do late labels show that the candidate is wrong more often than stable?
+
+Labels of served predictions carry the weight with which their request was *routed*; they may arrive
+in any order and days later. Labels of shadow pairs need far fewer: only pairs in which exactly one
+version was right count.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from router.core.evidence import CompareEvidence, PairedEvidence
+from router.core.gates.comparison import FULL_BP, ComparisonState, Question, Row, Tolerance
+from router.core.gates.gate import Gate, GateContext
+from router.core.quantities import BasisPoints
+from router.core.verdict import Counts, judged, tolerance_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from router.core.outcomes import Batch
+
+
+def label_rows(batch: Batch) -> Iterator[Row]:
+    """Wrong and right predictions of both arms, per routing weight."""
+    for label in batch.labels:
+        yield Row(
+            label.weight_bp, label.candidate_wrong, label.stable_wrong, label.candidate_right,
+            label.stable_right,
+        )  # fmt: skip
+
+
+class AccuracyState(ComparisonState):
+    """Split labels and shadow pairs, averaged; the sentence names what there is more of."""
+
+    def __init__(
+        self, name: str, context: GateContext, split: Question, paired: PairedEvidence,
+        *, dry_run: bool = False,
+    ) -> None:  # fmt: skip
+        super().__init__(name, context, (split,), dry_run=dry_run)
+        self.paired = paired
+
+    @property
+    def capital(self) -> float:
+        """Half of each kind of evidence."""
+        return (super().capital + self.paired.capital) / 2
+
+    @property
+    def _pairs(self) -> int:
+        return self.paired.worse + self.paired.better + self.paired.same
+
+    @property
+    def candidate(self) -> Counts:
+        """Wrong predictions, or pairs that the candidate lost."""
+        split = super().candidate
+        return Counts(self.paired.worse, self._pairs) if self._pairs > split.total else split
+
+    @property
+    def stable(self) -> Counts:
+        """Wrong predictions, or pairs that stable lost."""
+        paired = self._pairs > super().candidate.total
+        return Counts(self.paired.better, self._pairs) if paired else super().stable
+
+    def observe(self, batch: Batch) -> None:
+        """Labels of either kind."""
+        super().observe(batch)
+        pairs = batch.labelled_pairs
+        if pairs is not None:
+            self.paired.observe(pairs.worse, pairs.better, pairs.same)
+
+    def sentence(self) -> str:
+        """Labels against tolerance."""
+        if self._pairs <= super().candidate.total:
+            return super().sentence()
+        seen = (
+            f"labelled pairs: candidate alone wrong in {self.paired.worse:,}, stable alone in "
+            f"{self.paired.better:,} of {self._pairs:,}"
+        )
+        margin = tolerance_text(0.0, self.paired.margin)
+        return judged(seen, margin, self.capital, self.context.limit)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Both evidences."""
+        return super().snapshot() | {"paired": self.paired.snapshot()}
+
+    def restore(self, data: dict[str, Any]) -> None:
+        """Take over a snapshot."""
+        super().restore(data)
+        self.paired.restore(data["paired"])
+
+
+class Accuracy(Gate):
+    """Wrong predictions by late labels, candidate against stable."""
+
+    kind: ClassVar[str] = "accuracy"
+
+    tolerance: Tolerance = Tolerance.model_validate({"relative": "0%", "absolute": "1%"})
+    """Wrong predictions beyond stable's that are tolerated."""
+    expected_wrong: Annotated[BasisPoints, Field(gt=0, le=5_000)] = 1_000
+    """Stable's usual share of wrong predictions; it steers how fast the gate sees, nothing else."""
+
+    def start(self, context: GateContext) -> AccuracyState:
+        """Half of the evidence for split labels, half for shadow pairs."""
+        p0 = self.expected_wrong / FULL_BP
+        evidence = CompareEvidence(
+            p0, relative=self.tolerance.rho, absolute=self.tolerance.delta, sticky=False
+        )
+        split = Question(evidence, "wrong by label", str(self.tolerance), label_rows)
+        paired = PairedEvidence(self.tolerance.delta)
+        return AccuracyState(self.title, context, split, paired, dry_run=self.dry_run)

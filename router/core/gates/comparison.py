@@ -1,0 +1,133 @@
+"""The state shared by gates that compare the two arms, request by request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+from pydantic import Field
+
+from router.core.gates.gate import GateContext, GateState, mean
+from router.core.quantities import BasisPoints
+from router.core.spec import Spec
+from router.core.verdict import Counts, compared, judged, tolerance_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from router.core.evidence import CompareEvidence
+    from router.core.outcomes import Batch
+
+FULL_BP = 10_000
+
+
+class Tolerance(Spec):
+    """How much worse than stable a candidate may be."""
+
+    relative: Annotated[BasisPoints, Field(le=10_000)] = 1_000
+    """Tolerated excess as a share of stable's bad rate."""
+    absolute: Annotated[BasisPoints, Field(le=5_000)] = 10
+    """Tolerated excess as a share of requests, on top."""
+
+    @property
+    def rho(self) -> float:
+        """The relative tolerance as a fraction."""
+        return self.relative / FULL_BP
+
+    @property
+    def delta(self) -> float:
+        """The absolute tolerance as a fraction."""
+        return self.absolute / FULL_BP
+
+    def __str__(self) -> str:
+        """``stable + 10 % + 0.1 pp``."""
+        return tolerance_text(self.rho, self.delta)
+
+
+class Row(NamedTuple):
+    """Counts of both arms at one routing weight, as one question reads them from a batch."""
+
+    weight_bp: int
+    candidate_bad: int
+    stable_bad: int
+    candidate_ok: int
+    stable_ok: int
+    candidate_units: tuple[int, ...] = ()
+    stable_units: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question about the two arms."""
+
+    evidence: CompareEvidence
+    what: str
+    """``failed``, ``slower than 250ms``: what a bad outcome is, for the sentence."""
+    tolerated: str
+    read: Callable[[Batch], Iterable[Row]]
+
+    def observe(self, batch: Batch) -> None:
+        """Feed the rows of a batch."""
+        for row in self.read(batch):
+            self.evidence.observe(*row[:5])
+            if self.evidence.sticky:
+                self.evidence.observe_units(row.weight_bp, row.candidate_units, row.stable_units)
+
+
+class ComparisonState(GateState):
+    """One or several questions, their evidence averaged; the sentence is the leading one's."""
+
+    def __init__(
+        self,
+        name: str,
+        context: GateContext,
+        questions: tuple[Question, ...],
+        *,
+        dry_run: bool = False,
+    ) -> None:
+        super().__init__(name, context, dry_run=dry_run)
+        self.questions = questions
+
+    @property
+    def capital(self) -> float:
+        """Average evidence of the questions."""
+        return mean(question.evidence.capital for question in self.questions)
+
+    @property
+    def leading(self) -> Question:
+        """The question with the most evidence."""
+        return max(self.questions, key=lambda question: question.evidence.capital)
+
+    @property
+    def candidate(self) -> Counts:
+        """The candidate's outcomes in the leading question."""
+        e = self.leading.evidence
+        return Counts(e.candidate_bad, e.candidate_bad + e.candidate_ok)
+
+    @property
+    def stable(self) -> Counts:
+        """Stable's outcomes in the leading question, at the same weights and in the same period."""
+        e = self.leading.evidence
+        return Counts(e.stable_bad, e.stable_bad + e.stable_ok)
+
+    def observe(self, batch: Batch) -> None:
+        """Feed every question."""
+        for question in self.questions:
+            question.observe(batch)
+
+    def sentence(self) -> str:
+        """The leading question's numbers."""
+        question = self.leading
+        seen = compared(self.candidate, self.stable, question.what)
+        if question.evidence.sticky:
+            seen += ", each user counted once"
+        return judged(seen, question.tolerated, self.capital, self.context.limit)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Every question's state, in order."""
+        return {"questions": [question.evidence.snapshot() for question in self.questions]}
+
+    def restore(self, data: dict[str, Any]) -> None:
+        """Take over a snapshot of as many questions."""
+        for question, part in zip(self.questions, data["questions"], strict=True):
+            question.evidence.restore(part)

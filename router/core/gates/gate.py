@@ -1,0 +1,167 @@
+"""What a gate is: a question in a policy, and its state while a rollout answers it.
+
+The policy type *is* the behaviour: fields with their defaults, :meth:`Gate.limits` for what the
+data plane must count, and :meth:`Gate.start` for the state. A new gate is one file with one
+:class:`Gate` and one line in ``GATES``.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from router.core.evidence.restart import horizon_of
+from router.core.outcomes import Baseline
+from router.core.quantities import BasisPoints, Flag, Name
+from router.core.spec import Spec
+from router.core.verdict import Counts, GateReport, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from router.core.outcomes import Batch
+
+
+class SlowLimit(NamedTuple):
+    """Ages at which a request of either arm becomes slow, seconds."""
+
+    stable_s: float
+    candidate_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class GateContext:
+    """What a gate may know when it starts."""
+
+    baseline: Baseline = field(default_factory=Baseline)
+    sticky: bool = False
+    """Users, not requests, are assigned."""
+    max_duration_s: float | None = None
+    hold_level: float = 3.0
+    min_bad: int = 2
+    limit: float = 100.0
+    """Evidence at which this gate alone rolls back: 1 / (alpha * its share)."""
+
+    def horizon(self, bad_rate: float) -> int | None:
+        """Bad events expected in the longest duration, for the release of capital."""
+        return horizon_of(bad_rate, self.baseline.requests_per_s, self.max_duration_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One answer from outside (a query, a webhook)."""
+
+    values: tuple[float, ...] = ()
+    """The series of the answer; none means the source had no data."""
+    error: str = ""
+    """Why measuring failed; empty if it did not."""
+
+
+class GateState(ABC):
+    """One gate of one rollout. Nothing here does IO or reads a clock."""
+
+    def __init__(self, name: str, context: GateContext, *, dry_run: bool = False) -> None:
+        self.name = name
+        self.context = context
+        self.dry_run = dry_run
+
+    @property
+    def capital(self) -> float:
+        """Evidence against the candidate that may roll back, ``x : 1``; 1 where nothing is bet."""
+        return 1.0
+
+    @property
+    def held(self) -> bool:
+        """Whether this gate by itself asks for no more traffic."""
+        return False
+
+    @property
+    def candidate(self) -> Counts:
+        """The candidate's outcomes as this gate sees them."""
+        return Counts()
+
+    @property
+    def stable(self) -> Counts:
+        """Stable's outcomes as this gate sees them."""
+        return Counts()
+
+    def observe(self, batch: Batch) -> None:  # noqa: B027 - polled gates have nothing to count
+        """Take in what the data plane counted; ignore what is not this gate's."""
+
+    def measure(self, measurement: Measurement, now: float) -> None:  # noqa: ARG002 - see due
+        """Take in an answer from outside; only polled gates expect one."""
+        raise TypeError(f"gate {self.name} measures nothing outside")
+
+    def due(self, now: float) -> bool:  # noqa: ARG002 - polled gates read the time
+        """Whether an answer from outside is wanted now."""
+        return False
+
+    @property
+    def verdict(self) -> Verdict:
+        """The present answer: evidence fails at its limit, and pends while it is suspicious."""
+        if self.capital >= self.context.limit and self.candidate.bad >= self.context.min_bad:
+            return Verdict.FAIL
+        if self.candidate.total == 0 or self.held or self.capital >= self.context.hold_level:
+            return Verdict.PENDING
+        return Verdict.PASS
+
+    @abstractmethod
+    def sentence(self) -> str:
+        """What was seen, against what, with the sample size."""
+
+    @abstractmethod
+    def snapshot(self) -> dict[str, Any]:
+        """JSON-able state, exact."""
+
+    @abstractmethod
+    def restore(self, data: dict[str, Any]) -> None:
+        """Take over a snapshot. Raises ValueError, KeyError or TypeError if it is damaged."""
+
+    def report(self) -> GateReport:
+        """The gate as the journal keeps it."""
+        return GateReport(
+            self.name, self.verdict, self.sentence(), self.capital, self.context.limit,
+            self.candidate, self.stable, self.dry_run,
+        )  # fmt: skip
+
+
+class Gate(Spec):
+    """Fields that every gate has. Subclasses set ``kind`` to their name in ``GATES``."""
+
+    kind: ClassVar[str] = ""
+    half: ClassVar[bool] = False
+    """Whether gates of this kind together get one half of the evidence, the others the rest."""
+    bets: ClassVar[bool] = True
+    """Whether the gate holds evidence; a gate that only asks outside has no share."""
+
+    name: Name | None = None
+    """Name in reports; needed when two gates of a kind are used. Absent: the kind."""
+    dry_run: Flag = False
+    """Measure and report, but never hold or roll back."""
+    share: BasisPoints | None = None
+    """Share of the combined evidence; absent: error_rate one half, the rest equally."""
+
+    @property
+    def title(self) -> str:
+        """The name in reports."""
+        return self.name or self.kind
+
+    def ready(self, baseline: Baseline) -> bool:  # noqa: ARG002 - gates that learn a threshold do
+        """Whether the past suffices to start; until then the gate waits for a better baseline."""
+        return True
+
+    def limits(self, baseline: Baseline) -> tuple[SlowLimit, ...]:  # noqa: ARG002 - see ready
+        """Latency limits the data plane must count against, fixed from the past."""
+        return ()
+
+    def start(self, context: GateContext) -> GateState:
+        """The state of this gate for one rollout."""
+        raise NotImplementedError
+
+
+def mean(capitals: Iterable[float]) -> float:
+    """Average of several capitals, itself a valid capital."""
+    values = list(capitals)
+    return math.fsum(values) / len(values)

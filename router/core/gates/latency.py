@@ -1,0 +1,110 @@
+"""Gate ``latency``: is the candidate slower than stable at its p50, p95, p99?
+
+The thresholds are quantiles of stable's *past*, fixed before the data they judge. Stable is slow
+above T, the candidate above (1 + tolerance) T, so "at most 10 % slower" is exactly the statement
+under question. A request is counted slow when its *age* passes its threshold, answered or not: a
+candidate that hangs is seen before its time-out.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+from pydantic import Field
+
+from router.core.evidence import CompareEvidence
+from router.core.gates.comparison import FULL_BP, ComparisonState, Question, Row
+from router.core.gates.gate import Gate, GateContext, SlowLimit
+from router.core.histogram import quantile, share_above
+from router.core.quantities import BasisPoints, Number
+from router.core.words import duration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from router.core.outcomes import ArmCounts, Baseline, Batch, Cell
+
+REQUESTS_MIN = 500
+"""Answers of stable's past that make a quantile worth fixing: p99 then rests on five."""
+
+_SAME = 1e-6
+"""Relative difference within which two thresholds are the same (they travel through divisions)."""
+
+
+def position(cell: Cell, seconds_on_stable_axis: float) -> int | None:
+    """Index of a threshold in a cell; None if these requests were not counted against it."""
+    for index, threshold in enumerate(cell.thresholds_s):
+        if math.isclose(threshold, seconds_on_stable_axis, rel_tol=_SAME):
+            return index
+    return None
+
+
+def _units(arm: ArmCounts, index: int) -> tuple[int, ...]:
+    return arm.slow_units[index] if index < len(arm.slow_units) else ()
+
+
+def slow_rows(limit: SlowLimit, batch: Batch) -> Iterator[Row]:
+    """Slow and fast requests of both arms, per routing weight.
+
+    A cell counts the candidate at ``threshold * (1 + tolerance)``; a limit with another tolerance
+    therefore reads the candidate at another index than stable.
+    """
+    for cell in batch.cells:
+        s = position(cell, limit.stable_s)
+        c = position(cell, limit.candidate_s / (1.0 + cell.tolerance))
+        if s is None or c is None:
+            continue
+        candidate, stable = cell.candidate, cell.stable
+        if c < len(candidate.slow) and s < len(stable.slow):
+            yield Row(
+                cell.weight_bp, candidate.slow[c], stable.slow[s], candidate.fast[c],
+                stable.fast[s], _units(candidate, c), _units(stable, s),
+            )  # fmt: skip
+
+
+class Latency(Gate):
+    """Slow answers of the candidate against stable's, at quantiles of stable's own past."""
+
+    kind: ClassVar[str] = "latency"
+
+    quantiles: tuple[Annotated[Number, Field(gt=0, lt=1)], ...] = Field(
+        default=(0.5, 0.95, 0.99), min_length=1, max_length=8
+    )
+    """Quantiles of stable's latency at which the two are compared."""
+    tolerance: BasisPoints = 1_000
+    """Tolerated slow-down of the whole time axis."""
+
+    @property
+    def gamma(self) -> float:
+        """The tolerated slow-down as a fraction."""
+        return self.tolerance / FULL_BP
+
+    def ready(self, baseline: Baseline) -> bool:
+        """At least :data:`REQUESTS_MIN` answers of stable are known."""
+        return sum(baseline.latency_buckets) >= REQUESTS_MIN
+
+    def limits(self, baseline: Baseline) -> tuple[SlowLimit, ...]:
+        """One limit a quantile; equal quantiles of a narrow distribution give one."""
+        if not self.ready(baseline):
+            return ()
+        found = sorted({quantile(baseline.latency_buckets, q) for q in self.quantiles})
+        return tuple(SlowLimit(t, t * (1.0 + self.gamma)) for t in found)
+
+    def start(self, context: GateContext) -> ComparisonState:
+        """One question a limit, averaged."""
+        questions = tuple(self._question(limit, context) for limit in self.limits(context.baseline))
+        return ComparisonState(self.title, context, questions, dry_run=self.dry_run)
+
+    def _question(self, limit: SlowLimit, context: GateContext) -> Question:
+        buckets = context.baseline.latency_buckets
+        p0 = min(max(share_above(buckets, limit.stable_s), 1.0 / sum(buckets)), 0.9)
+        evidence = CompareEvidence(
+            p0, relative=0.0, absolute=0.0, sticky=context.sticky, horizon=context.horizon(p0)
+        )
+        return Question(
+            evidence, f"slower than {duration(limit.stable_s)}",
+            f"candidate {self.gamma * 100:g} % slower ({duration(limit.candidate_s)})",
+            partial(slow_rows, limit),
+        )  # fmt: skip

@@ -1,0 +1,98 @@
+"""What gates that ask outside have in common: when to ask, and how often asking may fail.
+
+The control plane asks (it has the sockets) and hands the answer in; judging it is pure.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field, StrictInt
+
+from router.core.gates.gate import Gate, GateContext, GateState, Measurement
+from router.core.quantities import Seconds, Text
+from router.core.verdict import Verdict
+
+
+class Polled(Gate):
+    """Fields of a gate that asks outside at an interval."""
+
+    bets: ClassVar[bool] = False
+
+    url: Annotated[Text, Field(pattern=r"^https?://")]
+    """Where to ask."""
+    interval: Annotated[Seconds, Field(ge=1)] = 60.0
+    """Time between two questions."""
+    initial_delay: Seconds = 0.0
+    """Time before the first question, for the source to have seen the candidate."""
+    timeout: Annotated[Seconds, Field(gt=0)] = 5.0
+    """Time an answer may take."""
+    consecutive_error_limit: Annotated[StrictInt, Field(ge=0)] = 4
+    """Failed questions in a row that are put up with; one more holds the rollout."""
+
+
+class PolledState(GateState):
+    """Counts of answers; subclasses say what an answer means."""
+
+    _COUNTS = ("asked", "good", "bad", "streak", "errors_in_row", "empty_in_row")
+
+    def __init__(self, gate: Polled, context: GateContext) -> None:
+        super().__init__(gate.title, context, dry_run=gate.dry_run)
+        self.gate = gate
+        self.asked = self.good = self.bad = self.streak = 0
+        self.errors_in_row = self.empty_in_row = 0
+        self.last_s: float | None = None
+        self.first_s: float | None = None
+        self.answer = "nothing measured yet"
+
+    def due(self, now: float) -> bool:
+        """After the initial delay (counted from the first call), then once an interval."""
+        if self.first_s is None:
+            self.first_s = now + self.gate.initial_delay
+        last = self.last_s
+        return now >= (self.first_s if last is None else last + self.gate.interval)
+
+    def measure(self, measurement: Measurement, now: float) -> None:
+        """Judge one answer at ``now``, rollout clock seconds."""
+        self.last_s = now
+        self.asked += 1
+        if measurement.error:
+            self.errors_in_row += 1
+            self.streak = 0
+            self.answer = measurement.error
+            return
+        self.errors_in_row = 0
+        self.take(measurement.values)
+
+    @abstractmethod
+    def take(self, values: tuple[float, ...]) -> None:
+        """Judge the values of one successful answer."""
+
+    def succeeded(self, good: bool) -> None:
+        """Book one judged answer."""
+        self.empty_in_row = 0
+        self.good += good
+        self.bad += not good
+        self.streak = self.streak + 1 if good else 0
+
+    @property
+    def failing_to_ask(self) -> bool:
+        """More errors in a row than the policy puts up with."""
+        return self.errors_in_row > self.gate.consecutive_error_limit
+
+    @property
+    def held(self) -> bool:
+        """Anything but a clear answer lets the rollout wait."""
+        return self.verdict is not Verdict.PASS
+
+    def snapshot(self) -> dict[str, Any]:
+        """Counts and times."""
+        counts = {name: getattr(self, name) for name in self._COUNTS}
+        return counts | {"last_s": self.last_s, "first_s": self.first_s, "answer": self.answer}
+
+    def restore(self, data: dict[str, Any]) -> None:
+        """Take over a snapshot."""
+        for name in self._COUNTS:
+            setattr(self, name, int(data[name]))
+        self.last_s, self.first_s, self.answer = data["last_s"], data["first_s"], data["answer"]
