@@ -45,7 +45,7 @@ bench-decisions: $(STAMP)  ## the statistics' claims, by seeded simulation
 	@$(BIN)/python -m router.simulation.bench_decisions
 
 docs: $(STAMP)   ## write the generated pages (schema, state diagram, feature table)
-	@$(BIN)/python -m tests.tidy.generate
+	@$(BIN)/python tests/tidy/generate.py
 
 clean:      ## remove what these targets made
 	@rm -rf $(VENV) .cache demo-run demo-report.html .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,119 @@
+"""The shape of the house: sizes, names, floors, docstrings. Numbers are CONTRIBUTING.md's."""
+
+import ast
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = sorted([*ROOT.glob("router/**/*.py"), *ROOT.glob("prediction_services/**/*.py")])
+FUNCTION_LINES_MAX = 70
+FUNCTION_LINES_MEDIAN_MAX = 8
+FILE_LINES_MAX = 500
+TABLES: set[str] = set()
+"""Files that are one table and may be longer."""
+
+
+def functions():
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                doc = ast.get_docstring(node, clean=False)
+                lines = node.end_lineno - node.lineno + 1 - (doc.count("\n") + 1 if doc else 0)
+                yield f"{path.relative_to(ROOT)}:{node.lineno} {node.name}", lines
+
+
+def test_functions_are_short():
+    lengths = dict(functions())
+    assert {name: n for name, n in lengths.items() if n > FUNCTION_LINES_MAX} == {}
+    assert statistics.median(lengths.values()) <= FUNCTION_LINES_MEDIAN_MAX
+
+
+def test_files_are_short():
+    long = {
+        str(path.relative_to(ROOT)): n
+        for path in SOURCES
+        if (n := path.read_text().count("\n")) > FILE_LINES_MAX
+        and str(path.relative_to(ROOT)) not in TABLES
+    }
+    assert long == {}
+
+
+def test_modules_are_nouns_of_the_domain():
+    vague = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "tools"}
+    assert [p for p in SOURCES if p.stem in vague or p.parent.name in vague] == []
+
+
+def public_things():
+    for path in SOURCES:
+        tree = ast.parse(path.read_text())
+        for node in ast.walk(tree):
+            kinds = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+            if isinstance(node, kinds) and not node.name.startswith("_"):
+                yield f"{path.relative_to(ROOT)}:{node.lineno} {node.name}", ast.get_docstring(node)
+
+
+def test_public_things_say_what_holds():
+    things = dict(public_things())
+    bare = [name for name, doc in things.items() if not doc]
+    assert len(bare) <= 0.2 * len(things), bare
+
+
+def test_nothing_is_left_for_later():
+    marks = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
+    found = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in SOURCES
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if marks.search(line)
+    ]
+    assert found == []
+
+
+def test_lint_exceptions_have_reasons():
+    bare = re.compile(r"#\s*(noqa(: [A-Z0-9, ]+)?|type: ignore(\[[a-z-, ]+\])?)\s*$")
+    found = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in SOURCES
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if bare.search(line)
+    ]
+    assert found == []
+
+
+def test_core_is_pure():
+    """No clock, network, disk, randomness or heavy library: a month is simulated in a second."""
+    allowed = {"router.core", "pydantic", "pydantic_core", "xxhash"} | (
+        set(sys.stdlib_module_names)
+        - {"time", "random", "secrets", "socket", "asyncio", "os", "io", "threading", "subprocess"}
+    )
+    found = []
+    for path in ROOT.glob("router/core/**/*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                names = [node.module]
+            for name in names:
+                roots = {name, name.split(".")[0], ".".join(name.split(".")[:2])}
+                if not roots & allowed:
+                    found.append(f"{path.relative_to(ROOT)}:{node.lineno} {name}")
+    assert found == []
+
+
+@pytest.mark.skipif(
+    shutil.which("lint-imports", path=str(Path(sys.executable).parent)) is None,
+    reason="import-linter is not installed (pip install 'rampway[dev]')",
+)
+def test_floors():
+    tool = Path(sys.executable).parent / "lint-imports"
+    result = subprocess.run(  # the tool of the venv that runs the tests
+        [tool, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
