@@ -1,0 +1,50 @@
+"""A trained model with the feature lookup beside it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import sklearn
+
+from prediction_services.dataset import FlightTable, Floats, load_table
+from prediction_services.flights import Flight
+from prediction_services.training import DELAY_COLUMN, feature_matrix, load_model
+
+
+class ModelPredictor:
+    """Looks a flight's features up and asks the model; 0.3 to 1 ms for one flight, `slow` 30 ms."""
+
+    instant = False
+
+    def __init__(self, table: FlightTable, features: Floats, model: Any) -> None:
+        self._table = table
+        self._features = features
+        self._model = model
+
+    @classmethod
+    def load(cls, cache: Path, model_name: str, delay_factor: float) -> Self:
+        """Read table and model from the cache, building both on first use.
+
+        Args:
+            cache: the cache directory.
+            model_name: a key of `training.RECIPES`.
+            delay_factor: multiplies the departure delay in the lookup; not 1 for broken versions.
+        """
+        table = load_table(cache)
+        model, columns = load_model(cache, table, model_name)
+        features = feature_matrix(table)
+        features[:, DELAY_COLUMN] *= delay_factor
+        return cls(table, features[:, :columns].copy(), model)
+
+    def scores(self, flights: Sequence[Flight]) -> list[float]:
+        """The model's probability of a late arrival, flight by flight.
+
+        Raises:
+            UnknownFlightError: a flight is not in the schedule.
+        """
+        rows = self._table.rows(flights)
+        # Our own matrix is finite and the model's parameters were checked when it was fitted;
+        # saying so halves the time of a single prediction. The setting is per thread.
+        with sklearn.config_context(assume_finite=True, skip_parameter_validation=True):
+            probabilities = self._model.predict_proba(self._features[rows])
+        return [float(late) for late in probabilities[:, 1]]
