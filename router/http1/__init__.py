@@ -1,0 +1,60 @@
+"""The wire format of HTTP/1.1, without IO: bytes to messages and back.
+
+Strict where a proxy must be: a message has exactly one reading or it is refused, and what goes out
+is written anew from what was understood. `framing` says what is refused, `headers` what each field
+becomes, `parser` how bytes turn into messages, `writer` how they turn back.
+"""
+
+from router.http1.framing import ClientFramingError, FramingError, UpstreamFramingError
+from router.http1.headers import Peer, child_span, request_id
+from router.http1.limits import DEFAULT_LIMITS, Limits
+from router.http1.messages import (
+    CHUNKED,
+    LENGTH,
+    NO_BODY,
+    UNTIL_CLOSE,
+    Field,
+    RequestHead,
+    ResponseHead,
+)
+from router.http1.parser import RequestHandler, RequestParser, ResponseHandler, ResponseParser
+from router.http1.writer import (
+    CONTINUE,
+    SHADOW_LINE,
+    add_line,
+    body_piece,
+    interim_head,
+    own_response,
+    request_head,
+    response_head,
+)
+
+__all__ = [
+    "CHUNKED",
+    "CONTINUE",
+    "DEFAULT_LIMITS",
+    "LENGTH",
+    "NO_BODY",
+    "SHADOW_LINE",
+    "UNTIL_CLOSE",
+    "ClientFramingError",
+    "Field",
+    "FramingError",
+    "Limits",
+    "Peer",
+    "RequestHandler",
+    "RequestHead",
+    "RequestParser",
+    "ResponseHandler",
+    "ResponseHead",
+    "ResponseParser",
+    "UpstreamFramingError",
+    "add_line",
+    "body_piece",
+    "child_span",
+    "interim_head",
+    "own_response",
+    "request_head",
+    "request_id",
+    "response_head",
+]

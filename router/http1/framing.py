@@ -1,0 +1,320 @@
+"""What is refused, and with which status: every message has exactly one reading or none.
+
+llhttp accepts 30 of our must-reject inputs (missing or doubled Host, HTTP/0.9, `gzip, chunked`,
+`GET *`, RTSP and ICE version strings, any size ...). The rules that close those gaps are here, as
+functions over whole lines; the parsers say when to apply them. Rules are checked in the order of
+the bytes, so that a message gets the same verdict however TCP cut it:
+
+1. the request line, when it is complete: 400, 501, 505 (414 when it does not fit the head bound);
+2. stray control characters, as they arrive: 400; the head bound: 431;
+3. when the head is complete: the grammar of each line (400), then what the fields say together.
+
+    FramingError                 status and reason, never any input
+    ├── ClientFramingError       answer with `status` and close
+    └── UpstreamFramingError     the backend broke the rule; always 502
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NoReturn
+
+from router.http1.limits import Limits
+from router.http1.messages import (
+    CHUNKED,
+    CONNECTION,
+    CONTENT_LENGTH,
+    EXPECT,
+    HOST,
+    LENGTH,
+    MAX_FORWARDS,
+    NO_BODY,
+    TRANSFER_ENCODING,
+    UNTIL_CLOSE,
+    Field,
+    RequestHead,
+    ResponseHead,
+)
+
+
+class FramingError(Exception):
+    """A message that will not be forwarded.
+
+    `status` is the answer due to the client; `reason` a short constant sentence that is safe to
+    log and to send, because it never contains input.
+    """
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+
+
+class ClientFramingError(FramingError):
+    """The client broke a rule: answer with `status` and close the connection."""
+
+
+class UpstreamFramingError(FramingError):
+    """The backend broke a rule: abort its connection; 502 if nothing was sent on yet."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(502, reason)
+
+
+TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+"""RFC 9110 section 5.6.2."""
+
+# Methods llhttp knows, without those that ask for something else than a forwarded request:
+# CONNECT opens a tunnel, TRACE echoes credentials (RFC 9110 section 9.3.8), PRI is HTTP/2,
+# SOURCE and the RTSP verbs are other protocols.
+METHODS: Final = frozenset(
+    b"GET HEAD POST PUT DELETE OPTIONS PATCH ACL BIND CHECKOUT COPY LINK LOCK M-SEARCH MERGE "
+    b"MKACTIVITY MKCALENDAR MKCOL MOVE NOTIFY PROPFIND PROPPATCH PURGE QUERY REBIND REPORT SEARCH "
+    b"SUBSCRIBE UNBIND UNLINK UNLOCK UNSUBSCRIBE".split()
+)
+
+_request_line = re.compile(rb"(%b) ([\x21-\x7e]+) HTTP/([0-9])\.([0-9])" % TOKEN).fullmatch
+_status_line = re.compile(
+    rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?"
+).fullmatch
+# RFC 3986 characters, plus the five that browsers and curl send raw and no server reads in two
+# ways. Not the backslash (a path separator to some), quotes and angle brackets.
+_origin_form = re.compile(
+    rb"(/[A-Za-z0-9\-._~%!$&'()*+,;=:@/\[\]{}|^]*)"
+    rb"(?:\?([A-Za-z0-9\-._~%!$&'()*+,;=:@/?\[\]{}|^]*))?"
+).fullmatch
+_absolute_form = re.compile(rb"(?i:https?)://([^/?#]*)(.*)").fullmatch
+_dot_segment = re.compile(rb"/(?:\.|%2[eE]){1,2}(?:/|$)").search
+_host = re.compile(rb"(?:[A-Za-z0-9._~-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{0,5})?").fullmatch
+_length = re.compile(rb"[0-9]{1,18}").fullmatch
+_codings = re.compile(rb"%b(?:[ \t]*,[ \t]*%b)*" % (TOKEN, TOKEN)).fullmatch
+
+stray_in_line = re.compile(rb"[^\x20-\x7e\r]|\r(?=.)", re.DOTALL).search
+"""A byte no start line may contain, before its CRLF has arrived."""
+stray_in_fields = re.compile(
+    rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?=[^\n])|(?<!\r)\n", re.DOTALL
+).search
+"""A control character, bare CR or bare LF among complete or partial header lines."""
+
+_ONCE = HOST | CONTENT_LENGTH | TRANSFER_ENCODING | EXPECT | MAX_FORWARDS
+
+
+def refuse(status: int, reason: str) -> NoReturn:
+    """Raise the error of the family's root; the parsers translate it to the side they read."""
+    raise FramingError(status, reason)
+
+
+def read_request_line(line: bytes) -> RequestHead:
+    """The head's first line (without CRLF) understood; its fields are still empty.
+
+    RFC 9112 section 3. Exactly one space twice: double spaces have been read as an empty target.
+    """
+    match = _request_line(line)
+    if match is None:
+        refuse(400, "malformed request line")
+    method, target, major, minor = match.groups()
+    if major != b"1" or minor > b"1":
+        refuse(505, "only HTTP/1.0 and HTTP/1.1 are spoken here")
+    if method not in METHODS:
+        refuse(501, "method not implemented")
+    head = RequestHead(method, target, minor[0] - 48)
+    _read_target(head, target)
+    head.request_line = b"%b %b HTTP/1.1\r\n" % (method, head.target)
+    return head
+
+
+def _read_target(head: RequestHead, target: bytes) -> None:
+    """Origin-form, `*` of OPTIONS, or the absolute-form turned into those (RFC 9112 3.2)."""
+    if target == b"*":
+        if head.method != b"OPTIONS":
+            refuse(400, "only OPTIONS may ask for *")
+        return
+    if target[0] != 0x2F:
+        absolute = _absolute_form(target)
+        if absolute is None:
+            refuse(400, "request target is in no known form")
+        head.host = check_host(absolute[1])
+        target = absolute[2]
+        if not target and head.method == b"OPTIONS":
+            head.target = head.path = b"*"
+            return
+        if target[:1] != b"/":
+            target = b"/" + target
+        head.target = target
+    match = _origin_form(target)
+    if match is None:
+        refuse(400, "request target has a character that must be percent-encoded")
+    head.path = match[1]
+    head.query = match[2] or b""
+    # A backend that resolves them sees another path than the one that was routed.
+    if _dot_segment(head.path):
+        refuse(400, "request path has a dot segment")
+
+
+def read_status_line(line: bytes) -> ResponseHead:
+    """RFC 9112 section 4; the space before an empty reason may be missing, as many servers do."""
+    match = _status_line(line)
+    if match is None:
+        refuse(502, "malformed status line")
+    minor, status, reason = match.groups()
+    return ResponseHead(int(status), reason or b"", minor[0] - 48)
+
+
+def check_host(value: bytes) -> bytes:
+    """The value when it is `uri-host[:port]` without userinfo, list or blank; else 400.
+
+    A colon without a port is legal (RFC 3986 section 3.2.3) and removed.
+    """
+    if _host(value) is None:
+        refuse(400, "malformed Host")
+    return value[:-1] if value[-1] == 0x3A else value
+
+
+def check_length(value: bytes) -> bytes:
+    """Up to 18 ASCII digits: fits 64 bits, and nothing `int` would be lenient about."""
+    if _length(value) is None:
+        refuse(400, "malformed Content-Length")
+    return value
+
+
+def _check_coding(value: bytes) -> None:
+    """One coding, chunked. A chain such as `gzip, chunked` is legal but nobody agrees on it."""
+    if value.lower() == b"chunked":
+        return
+    if _codings(value) is None:
+        refuse(400, "malformed Transfer-Encoding")
+    refuse(501, "the only transfer coding spoken here is chunked")
+
+
+def settle_request(head: RequestHead, special: list[Field], limits: Limits) -> None:
+    """Decide host, framing and persistence from the non-plain fields, or refuse.
+
+    RFC 9112 sections 3.2 (Host), 6.1-6.3 (framing), 9.3 (persistence).
+    """
+    seen = 0
+    length = -1
+    host = b""
+    head.keep_alive = head.minor == 1
+    for field in special:
+        kind = field.kind
+        if kind & seen & _ONCE:
+            refuse(400, "a field that must be single is repeated")
+        seen |= kind
+        if kind == HOST:
+            host = check_host(field.value)
+        elif kind == CONTENT_LENGTH:
+            length = int(check_length(field.value))
+    head.kinds = seen
+    if not seen & HOST and head.minor:
+        refuse(400, "Host is missing")
+    head.host = head.host or host
+    if seen & TRANSFER_ENCODING:
+        _settle_chunked(head, special, length)
+    elif length > limits.body_bytes:
+        refuse(413, "content is longer than accepted")
+    elif length > 0:
+        head.framing = LENGTH
+        head.length = length
+    if seen & (CONNECTION | EXPECT | MAX_FORWARDS):
+        _settle_rest(head, special)
+
+
+def _settle_chunked(head: RequestHead, special: list[Field], length: int) -> None:
+    if length >= 0:
+        refuse(400, "Content-Length and Transfer-Encoding together")
+    if not head.minor:
+        refuse(400, "Transfer-Encoding in HTTP/1.0")
+    for field in special:
+        if field.kind == TRANSFER_ENCODING:
+            _check_coding(field.value)
+    head.framing = CHUNKED
+
+
+def _settle_rest(head: RequestHead, special: list[Field]) -> None:
+    """The rarer fields: what the connection shall do, Expect, Max-Forwards."""
+    named: set[bytes] = set()
+    for field in special:
+        if field.kind == CONNECTION:
+            named |= connection_options(field.value)
+        elif field.kind == EXPECT:
+            if field.value.lower() != b"100-continue":
+                refuse(417, "the only expectation met here is 100-continue")
+            head.expect_continue = head.minor == 1
+        elif field.kind == MAX_FORWARDS and head.method == b"OPTIONS":
+            head.max_forwards = int(check_length(field.value))
+    if named:
+        head.keep_alive = persists(head.minor, named)
+        if named - {b"close", b"keep-alive"}:
+            head.plain = [f.line for f in head.fields if not f.kind and f.low not in named]
+
+
+def settle_response(head: ResponseHead, special: list[Field], to_head: bool) -> None:
+    """Decide framing and persistence of an answer; `to_head`: it answers a HEAD request.
+
+    RFC 9112 section 6.3. Stricter than a client must be: two Content-Length fields, or both
+    framings, mean the backend and we could disagree about where the next answer begins.
+    """
+    seen = 0
+    named: set[bytes] = set()
+    for field in special:
+        kind = field.kind
+        if kind & seen & _ONCE:
+            refuse(502, "a field that must be single is repeated")
+        seen |= kind
+        if kind == CONTENT_LENGTH:
+            head.declared_length = int(check_length(field.value))
+        elif kind == TRANSFER_ENCODING:
+            _check_coding(field.value)
+        elif kind == CONNECTION:
+            named |= connection_options(field.value)
+    head.kinds = seen
+    head.keep_alive = persists(head.minor, named)
+    if named - {b"close", b"keep-alive"}:
+        head.plain = [f.line for f in head.fields if not f.kind and f.low not in named]
+    chunked = bool(seen & TRANSFER_ENCODING)
+    if chunked and (head.declared_length >= 0 or not head.minor):
+        refuse(502, "answer with two framings")
+    _frame_response(head, chunked, to_head)
+
+
+def _frame_response(head: ResponseHead, chunked: bool, to_head: bool) -> None:
+    status = head.status
+    if status < 200:
+        if chunked or head.declared_length >= 0:
+            refuse(502, "interim answer with a body")
+    elif status == 204:
+        # Whoever declares content here may also send it: do not trust the connection again.
+        if chunked or head.declared_length > 0:
+            head.keep_alive = False
+    elif to_head or status == 304:
+        return
+    elif chunked:
+        head.framing = CHUNKED
+    elif head.declared_length > 0:
+        head.framing = LENGTH
+        head.length = head.declared_length
+    elif head.declared_length < 0:
+        head.framing = UNTIL_CLOSE
+        head.keep_alive = False
+    else:
+        head.framing = NO_BODY
+
+
+def connection_options(value: bytes) -> set[bytes]:
+    """Lower-case names listed in a Connection field.
+
+    Empty elements are skipped, others must be tokens (RFC 9110 sections 5.6.1.2 and 7.6.1).
+    """
+    options = {part.strip(b" \t") for part in value.lower().split(b",")}
+    options.discard(b"")
+    for option in options:
+        if _codings(option) is None:
+            refuse(400, "malformed Connection")
+    return options
+
+
+def persists(minor: int, options: set[bytes]) -> bool:
+    """RFC 9112 section 9.3: close wins; HTTP/1.0 must ask for keep-alive."""
+    if b"close" in options:
+        return False
+    return minor == 1 or b"keep-alive" in options

@@ -1,0 +1,228 @@
+"""What each header field means to an intermediary, and what becomes of it.
+
+    request field                        becomes
+    Host                                 written anew (of the absolute target if there was one)
+    Content-Length, Transfer-Encoding    written anew from what was understood
+    Connection and what it names         removed; protected fields cannot be named away
+    Keep-Alive, TE, Trailer, Upgrade ... removed (RFC 9110 section 7.6.1)
+    Expect                               removed; the router itself sends 100 Continue
+    Via                                  ours appended
+    Max-Forwards                         one less, for OPTIONS
+    X-Forwarded-*, Forwarded, X-Real-IP  from trusted peers: kept, For appended; else replaced
+    X-Rampway-*                          removed, except the pin where the policy allows it
+    X-Request-Id                         kept when well formed, else a new one
+    traceparent, tracestate              child span; a malformed trace is dropped with its state
+
+Clients repeat the same lines for ever, so a line once read is remembered whole (`FieldCache`):
+reading, classifying and re-serialising it again is one dictionary look-up.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from router.http1.framing import TOKEN, check_host, check_length, connection_options, refuse
+from router.http1.messages import (
+    CONNECTION,
+    CONTENT_LENGTH,
+    EXPECT,
+    FORWARDED,
+    HOP,
+    HOST,
+    INTERNAL,
+    MAX_FORWARDS,
+    PLAIN,
+    REQUEST_ID,
+    TRACE,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    VIA,
+    Field,
+    RequestHead,
+)
+
+PIN: Final = b"x-rampway-pin"
+"""Lets a client choose its version where the policy allows it."""
+
+_BOTH_WAYS: Final = {
+    b"content-length": CONTENT_LENGTH,
+    b"transfer-encoding": TRANSFER_ENCODING,
+    b"connection": CONNECTION,
+    b"proxy-connection": HOP,
+    b"keep-alive": HOP,
+    b"te": HOP,
+    b"trailer": HOP,
+    b"upgrade": UPGRADE,
+    b"http2-settings": HOP,
+    b"via": VIA,
+    b"x-request-id": REQUEST_ID,
+}
+REQUEST_KINDS: Final = _BOTH_WAYS | {
+    b"host": HOST,
+    b"expect": EXPECT,
+    b"max-forwards": MAX_FORWARDS,
+    b"proxy-authorization": HOP,
+    b"forwarded": FORWARDED,
+    b"x-real-ip": FORWARDED,
+    b"traceparent": TRACE,
+    b"tracestate": TRACE,
+}
+RESPONSE_KINDS: Final = _BOTH_WAYS | {
+    b"proxy-authenticate": HOP,
+    b"proxy-authentication-info": HOP,
+}
+
+# Values that differ with every message, or must not stay in memory longer than it.
+_UNCACHED: Final = frozenset(
+    b"authorization cookie etag idempotency-key if-none-match proxy-authorization set-cookie "
+    b"traceparent tracestate x-api-key x-request-id".split()
+)
+
+_line = re.compile(
+    rb"(%b):[ \t]*((?:[\x21-\x7e\x80-\xff]+(?:[ \t]+[\x21-\x7e\x80-\xff]+)*)?)[ \t]*" % TOKEN
+).fullmatch
+_request_id = re.compile(rb"[A-Za-z0-9._\-+/=:@]{1,128}").fullmatch
+_traceparent = re.compile(rb"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})").fullmatch
+
+
+def read_field(line: bytes, kinds: dict[bytes, int]) -> Field:
+    """One header line (without CRLF), or 400.
+
+    RFC 9112 section 5: no blank before the colon, no folding, no control characters. A name that
+    is a framing or trust field but for an underscore is refused too: CGI and WSGI backends read
+    `Content_Length` as Content-Length.
+    """
+    match = _line(line)
+    if match is None:
+        refuse(400, "malformed header line")
+    name, value = match.groups()
+    low = name.lower()
+    kind = _kind(low, kinds)
+    if kind == PLAIN and b"_" in low and _kind(low.replace(b"_", b"-"), kinds) != PLAIN:
+        refuse(400, "a header name only differs from a reserved one by an underscore")
+    if kind == HOST:
+        check_host(value)
+    elif kind == CONTENT_LENGTH:
+        check_length(value)
+    elif kind == CONNECTION:
+        connection_options(value)
+    return Field(name, value, kind)
+
+
+def _kind(low: bytes, kinds: dict[bytes, int]) -> int:
+    kind = kinds.get(low)
+    if kind is not None:
+        return kind
+    if low.startswith(b"x-rampway-"):
+        return INTERNAL
+    if low.startswith(b"x-forwarded-") and b"host" in kinds:
+        return FORWARDED
+    return PLAIN
+
+
+class FieldCache:
+    """Header lines already read, for one direction.
+
+    Bounded by count and line length; cleared when full, because a client that sends thousands of
+    distinct lines would defeat any cleverer replacement. Hits share their `Field`.
+    """
+
+    LINES_MAX: Final = 4096
+    LINE_BYTES_MAX: Final = 160
+
+    __slots__ = ("get", "kinds", "lines")
+
+    def __init__(self, kinds: dict[bytes, int]) -> None:
+        self.kinds = kinds
+        self.lines: dict[bytes, Field] = {}
+        self.get = self.lines.get
+
+    def learn(self, line: bytes) -> Field:
+        """Read a line that `get` did not know, or raise FramingError(400)."""
+        field = read_field(line, self.kinds)
+        if len(line) <= self.LINE_BYTES_MAX and field.low not in _UNCACHED:
+            if len(self.lines) >= self.LINES_MAX:
+                self.lines.clear()
+            self.lines[line] = field
+        return field
+
+    def __repr__(self) -> str:
+        return f"<FieldCache {len(self.lines)}/{self.LINES_MAX} lines>"
+
+
+class Peer:
+    """Where a connection comes from, with the lines that say so; one per connection.
+
+    `trusted`: a proxy of ours, whose X-Forwarded-* are kept and For is appended to. Anybody else's
+    are replaced (RFC 7239 section 8.1: they are only as good as the last trusted hop).
+    """
+
+    __slots__ = ("address", "forwarded", "scheme", "trusted")
+
+    def __init__(self, address: bytes, *, scheme: bytes = b"http", trusted: bool = False) -> None:
+        self.address = address
+        self.scheme = scheme
+        self.trusted = trusted
+        self.forwarded = b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\n" % (address, scheme)
+
+    def lines(self, head: RequestHead) -> bytes:
+        """The X-Forwarded-* lines of one request."""
+        if self.trusted and head.kinds & FORWARDED:
+            return self._appended(head)
+        if head.host:
+            return b"%bX-Forwarded-Host: %b\r\n" % (self.forwarded, head.host)
+        return self.forwarded
+
+    def _appended(self, head: RequestHead) -> bytes:
+        hops = head.get_all(b"x-forwarded-for")
+        hops.append(self.address)
+        out = [b"X-Forwarded-For: %b\r\n" % b", ".join(hops)]
+        present = {b"x-forwarded-for"}
+        for field in head.fields:
+            if field.kind == FORWARDED and field.low != b"x-forwarded-for":
+                present.add(field.low)
+                out.append(field.line)
+        if b"x-forwarded-proto" not in present:
+            out.append(b"X-Forwarded-Proto: %b\r\n" % self.scheme)
+        if b"x-forwarded-host" not in present and head.host:
+            out.append(b"X-Forwarded-Host: %b\r\n" % head.host)
+        return b"".join(out)
+
+
+def via_line(head: RequestHead, pseudonym: bytes) -> bytes:
+    """Earlier Via values and ours, as one line (RFC 9110 section 7.6.3)."""
+    if head.kinds & VIA:
+        hops = b", ".join(head.get_all(b"via"))
+        return b"Via: %b, 1.%d %b\r\n" % (hops, head.minor, pseudonym)
+    return b"Via: 1.%d %b\r\n" % (head.minor, pseudonym)
+
+
+def request_id(head: RequestHead) -> bytes | None:
+    """The client's X-Request-Id when it is safe to log and repeat, else None.
+
+    At most 128 of letters, digits and `._-+/=:@`; two of them count as none.
+    """
+    if not head.kinds & REQUEST_ID:
+        return None
+    values = head.get_all(b"x-request-id")
+    if len(values) != 1 or _request_id(values[0]) is None:
+        return None
+    return values[0]
+
+
+def child_span(head: RequestHead, trace_id: bytes, span_id: bytes) -> bytes:
+    """The traceparent line (and tracestate) to send on (W3C Trace Context sections 3.2, 3.3).
+
+    `span_id` is 16 hex digits of our own span; `trace_id`, 32 of them, begins a new trace,
+    sampled, when the client sent no valid one.
+    """
+    parents = head.get_all(b"traceparent") if head.kinds & TRACE else []
+    match = _traceparent(parents[0]) if len(parents) == 1 else None
+    if match is None or match[1] == b"0" * 32 or match[2] == b"0" * 16:
+        return b"traceparent: 00-%b-%b-01\r\n" % (trace_id, span_id)
+    line = b"traceparent: 00-%b-%b-%b\r\n" % (match[1], span_id, match[3])
+    states = head.get_all(b"tracestate")
+    if states:
+        line += b"tracestate: %b\r\n" % b",".join(states)
+    return line

@@ -1,0 +1,171 @@
+"""What a parser understood: heads as plain slotted objects over raw bytes.
+
+Nothing here is decoded to text: `str.lower` turns KELVIN SIGN into k and `int` accepts `1_0`, and
+both have been request smuggling bugs (CVE-2024-23829, CVE-2023-47627). Routing, filtering and
+forwarding all look at the same bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+# How a body is delimited. Plain integers: they are compared for every message.
+NO_BODY: Final = 0
+"""No content: nothing follows the head."""
+LENGTH: Final = 1
+"""Exactly `length` bytes follow."""
+CHUNKED: Final = 2
+"""Chunks follow, the last one of size zero."""
+UNTIL_CLOSE: Final = 3
+"""Answers only: the content ends when the connection does."""
+
+FRAMING_NAMES: Final = ("none", "length", "chunked", "until_close")
+
+# What a field means to an intermediary. Bits, so that one integer says what a head contains.
+PLAIN: Final = 0
+"""End-to-end: forwarded as it came."""
+HOST: Final = 1
+CONTENT_LENGTH: Final = 1 << 1
+TRANSFER_ENCODING: Final = 1 << 2
+CONNECTION: Final = 1 << 3
+HOP: Final = 1 << 4
+"""Meant for the neighbour only (RFC 9110 section 7.6.1): dropped."""
+UPGRADE: Final = 1 << 5
+"""Dropped: a proxy may ignore it (RFC 9110 section 7.8); h2c would be a tunnel around us."""
+EXPECT: Final = 1 << 6
+VIA: Final = 1 << 7
+MAX_FORWARDS: Final = 1 << 8
+FORWARDED: Final = 1 << 9
+"""Says where a request came from: believed from trusted peers only."""
+INTERNAL: Final = 1 << 10
+"""`X-Rampway-*`: ours; nobody else's word counts."""
+REQUEST_ID: Final = 1 << 11
+TRACE: Final = 1 << 12
+
+
+class Field:
+    """One header line as read, shared between messages that repeat the same line.
+
+    Never mutate one: the parsers keep them in a cache.
+    """
+
+    __slots__ = ("kind", "line", "low", "name", "value")
+
+    def __init__(self, name: bytes, value: bytes, kind: int) -> None:
+        self.name = name
+        self.low = name.lower()
+        self.value = value
+        self.kind = kind
+        self.line = b"%b: %b\r\n" % (name, value)
+        """Ready to be sent: one space, outer whitespace removed, CRLF included."""
+
+    def __repr__(self) -> str:
+        return f"<Field {self.name!r} kind={self.kind}>"
+
+
+class RequestHead:
+    """A request without its body.
+
+    `target` is the origin-form (or `*`) that will be sent on, also when the client sent the
+    absolute-form; `path` and `query` are its parts, still percent-encoded, and `query` is empty
+    when there is none. `host` is the authority the request is for: of an absolute target, else of
+    the Host field, else empty (HTTP/1.0 only).
+    """
+
+    __slots__ = (
+        "expect_continue", "fields", "framing", "host", "keep_alive", "kinds", "length",
+        "max_forwards", "method", "minor", "path", "plain", "query", "request_line", "target",
+    )  # fmt: skip
+
+    def __init__(self, method: bytes, target: bytes, minor: int) -> None:
+        self.method = method
+        self.target = target
+        self.path = target
+        self.query = b""
+        self.minor = minor
+        """The HTTP/1 minor version, 0 or 1."""
+        self.request_line = b""
+        """The line to send upstream, always HTTP/1.1, CRLF included."""
+        self.fields: list[Field] = []
+        """Every header line in order."""
+        self.plain: list[bytes] = []
+        """Ready lines of the end-to-end fields, those named by Connection already left out."""
+        self.kinds = 0
+        """Union of the kinds of all fields."""
+        self.host = b""
+        self.framing: int = NO_BODY
+        self.length = 0
+        """Declared content length in bytes; 0 unless framing is LENGTH."""
+        self.keep_alive = True
+        self.expect_continue = False
+        self.max_forwards = -1
+        """Of OPTIONS only; -1 when absent. At 0 the router is the final recipient."""
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """All fields as (name, value) pairs, as received."""
+        return [(field.name, field.value) for field in self.fields]
+
+    def get(self, name: bytes) -> bytes | None:
+        """Value of the first field of this lower-case name, or None."""
+        for field in self.fields:
+            if field.low == name:
+                return field.value
+        return None
+
+    def get_all(self, name: bytes) -> list[bytes]:
+        """Values of every field of this lower-case name, in order."""
+        return [field.value for field in self.fields if field.low == name]
+
+    def __repr__(self) -> str:
+        framing = FRAMING_NAMES[self.framing]
+        return f"<RequestHead {self.method!r} {self.target!r} {framing} length={self.length}>"
+
+
+class ResponseHead:
+    """An answer without its body; interim ones (1xx) too.
+
+    `framing` says how the body arrives from the upstream. An answer to HEAD and a 204 or 304 has
+    NO_BODY whatever its fields say; `declared_length` keeps the Content-Length it mentioned.
+    """
+
+    __slots__ = (
+        "declared_length", "fields", "framing", "keep_alive", "kinds", "length", "minor", "plain",
+        "reason", "status",
+    )  # fmt: skip
+
+    def __init__(self, status: int, reason: bytes, minor: int) -> None:
+        self.status = status
+        self.reason = reason
+        self.minor = minor
+        self.fields: list[Field] = []
+        self.plain: list[bytes] = []
+        """Ready lines of the end-to-end fields, those named by Connection already left out."""
+        self.kinds = 0
+        self.framing: int = NO_BODY
+        self.length = 0
+        """Body length in bytes; 0 unless framing is LENGTH."""
+        self.declared_length = -1
+        """The Content-Length field, -1 when absent."""
+        self.keep_alive = True
+        """The upstream will take another request on this connection."""
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """All fields as (name, value) pairs, as received."""
+        return [(field.name, field.value) for field in self.fields]
+
+    def get(self, name: bytes) -> bytes | None:
+        """Value of the first field of this lower-case name, or None."""
+        for field in self.fields:
+            if field.low == name:
+                return field.value
+        return None
+
+    def get_all(self, name: bytes) -> list[bytes]:
+        """Values of every field of this lower-case name, in order."""
+        return [field.value for field in self.fields if field.low == name]
+
+    def __repr__(self) -> str:
+        framing = FRAMING_NAMES[self.framing]
+        return f"<ResponseHead {self.status} {framing} length={self.length}>"

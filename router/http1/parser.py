@@ -1,0 +1,365 @@
+"""Bytes in, messages out: the two ends of a connection, without any IO.
+
+Two readers look at every message. Ours finds where the head ends, understands its lines by the
+strict rules of `framing`, and counts the body off; llhttp is given the same bytes and must find
+them well formed *and* complete at the same byte. A message on which two careful readers disagree is
+by definition one that could smuggle, and is refused.
+
+The shape is chosen for the common case, a message that arrives whole: it costs one call of
+`feed`, one call back with head and body together, and no object besides the head.
+
+    parser = RequestParser(handler)
+    parser.feed(data)            -> handler.on_request(head, body, complete)
+                                    handler.on_body(more, complete) ...
+    ClientFramingError           <- refuse with its status, after earlier requests are answered
+
+Body bytes that arrive in one `feed` are handed on in one piece, also when chunked: chunk
+boundaries mean nothing. A body that is malformed within the same `feed` as its head raises before
+`on_request`, so such a request is never forwarded at all.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+from httptools import (
+    HttpParserError,
+    HttpRequestParser,
+    HttpResponseParser,
+)
+
+from router.http1.framing import (
+    ClientFramingError,
+    FramingError,
+    UpstreamFramingError,
+    read_request_line,
+    read_status_line,
+    refuse,
+    settle_request,
+    settle_response,
+)
+from router.http1.headers import REQUEST_KINDS, RESPONSE_KINDS, FieldCache
+from router.http1.limits import DEFAULT_LIMITS, Limits
+from router.http1.messages import (
+    UNTIL_CLOSE,
+    UPGRADE,
+    RequestHead,
+    ResponseHead,
+)
+
+REQUEST_FIELDS: Final = FieldCache(REQUEST_KINDS)
+"""Lines of clients seen by this process."""
+RESPONSE_FIELDS: Final = FieldCache(RESPONSE_KINDS)
+"""Lines of backends seen by this process."""
+
+
+class RequestHandler(Protocol):
+    """What a client connection must offer to its parser."""
+
+    def on_request(self, head: RequestHead, body: bytes, complete: bool, /) -> None:
+        """A request began; `body` is what arrived with it, `complete` that nothing follows."""
+
+    def on_body(self, piece: bytes, complete: bool, /) -> None:
+        """More of the body; the last piece may be empty."""
+
+
+class ResponseHandler(Protocol):
+    """What an upstream connection must offer to its parser."""
+
+    def on_interim(self, head: ResponseHead, /) -> None:
+        """A 1xx answer other than 101; the final one is still to come."""
+
+    def on_response(self, head: ResponseHead, body: bytes, complete: bool, /) -> None:
+        """The final answer began; `body` is what arrived with it."""
+
+    def on_body(self, piece: bytes, complete: bool, /) -> None:
+        """More of the body; the last piece may be empty."""
+
+
+class RequestParser(Reader):
+    """Reads the requests of one client connection.
+
+    After a request that forbids persistence the rest of the connection is ignored. `pause` holds
+    back further requests (see `Limits.pipelined_requests`) until `resume`.
+    """
+
+    __slots__ = ("_busy", "_empty_lines", "_handler", "_last", "_paused")
+
+    def __init__(
+        self,
+        handler: RequestHandler,
+        limits: Limits = DEFAULT_LIMITS,
+        fields: FieldCache = REQUEST_FIELDS,
+    ) -> None:
+        super().__init__(limits, fields, read_request_line)
+        self._handler = handler
+        self._empty_lines = 0
+        self._paused = False
+        self._busy = False
+        self._last = False
+        self._llhttp = HttpRequestParser(self._completion)
+
+    @property
+    def paused(self) -> bool:
+        """`pause` was called and `resume` not yet."""
+        return self._paused
+
+    def feed(self, data: bytes) -> None:
+        """Read more bytes; calls the handler, or raises ClientFramingError once and for all.
+
+        Not to be called within a callback. Requests completed before the offending bytes have
+        been handed on already: answer them first, then refuse. After an error, `close()` or the
+        last request, bytes are ignored.
+        """
+        data = self._take(data)
+        if self._paused:
+            self._keep(data, 0)
+        else:
+            self._run(data, 0)
+
+    def pause(self) -> None:
+        """Hand on nothing more after the current callback; bytes fed meanwhile are kept."""
+        self._paused = True
+
+    def resume(self) -> None:
+        """Go on with what was kept; may raise like `feed`. Within a callback: after it."""
+        self._paused = False
+        if self._rest and not self._busy:
+            data, pos = self._rest, self._pos
+            self._rest = b""
+            self._pos = 0
+            self._run(data, pos)
+
+    def feed_eof(self) -> bool:
+        """The client will send nothing more; True when it stopped between two requests.
+
+        Requests held back by `pause` are lost.
+        """
+        clean = not self.mid_message
+        self.close()
+        return clean
+
+    def _run(self, data: bytes, pos: int) -> None:
+        self._busy = True
+        try:
+            while pos < len(data) and self._state != DEAD and not self._paused:
+                after = self._read(data, pos)
+                if after == pos:
+                    break
+                pos = after
+            self._keep(data, pos)
+        except FramingError as error:
+            self.close()
+            raise ClientFramingError(error.status, error.reason) from None
+        finally:
+            self._busy = False
+
+    def _read(self, data: bytes, pos: int) -> int:
+        """Hand on one message, or as much of its body as there is; the position after it."""
+        start = pos
+        head: RequestHead | None = None
+        if self._state == IDLE:
+            if data[pos] == 0x0D:
+                return self._skip_empty_line(data, pos)
+            eoh = data.find(b"\r\n\r\n", pos, pos + self._limits.head_bytes)
+            if eoh < 0:
+                self._wait_for_head(data, pos)
+                return pos
+            head = self._read_head(data[pos:eoh])
+            pos = eoh + 4
+            if head.kinds & UPGRADE:
+                self._second_reading(_without_upgrade(head, data[start:eoh]), not head.framing)
+                start = pos
+        body, complete = b"", True
+        if self._state == BODY:
+            body, pos, complete = self._read_body(data, pos)
+        if pos > start:
+            whole = start == 0 and pos == len(data)
+            self._second_reading(data if whole else data[start:pos], complete)
+        if complete:
+            self._state = DEAD if self._last else IDLE
+        if head is not None:
+            self._handler.on_request(head, body, complete)
+        elif body or complete:
+            self._handler.on_body(body, complete)
+        return pos
+
+    def _skip_empty_line(self, data: bytes, pos: int) -> int:
+        if pos + 1 == len(data):
+            return pos
+        self._empty_lines += 1
+        if data[pos + 1] != 0x0A or self._empty_lines > self._limits.leading_empty_lines:
+            refuse(400, "no request line where one is due")
+        return pos + 2
+
+    def _read_head(self, raw: bytes) -> RequestHead:
+        lines = raw.split(b"\r\n")
+        head = read_request_line(lines.pop(0))
+        special = self._read_fields(raw, lines, head.fields, head.plain)
+        settle_request(head, special, self._limits)
+        self._empty_lines = 0
+        self._last = not head.keep_alive
+        self._begin_body(head.framing, head.length, self._limits.body_bytes)
+        return head
+
+
+def _without_upgrade(head: RequestHead, raw: bytes) -> bytes:
+    """The head as llhttp shall see it: it would stop being an HTTP parser after an upgrade.
+
+    We ignore the wish, as RFC 9110 section 7.8 permits, so the message goes on as plain HTTP.
+    """
+    lines = raw.split(b"\r\n")
+    kept = [line for line, field in zip(lines[1:], head.fields, strict=True)
+            if field.kind != UPGRADE]  # fmt: skip
+    return b"\r\n".join([lines[0], *kept, b"", b""])
+
+
+class ResponseParser(Reader):
+    """Reads the answers of one upstream connection, one for each `expect`.
+
+    `reusable` tells whether the connection may carry another request; anything odd makes it False
+    for good, because a connection out of step answers one client with another's prediction.
+    """
+
+    __slots__ = ("_due", "_handler", "_interims", "_reusable", "_started", "_to_head")
+
+    def __init__(
+        self,
+        handler: ResponseHandler,
+        limits: Limits = DEFAULT_LIMITS,
+        fields: FieldCache = RESPONSE_FIELDS,
+    ) -> None:
+        super().__init__(limits, fields, read_status_line)
+        self._handler = handler
+        self._due = False
+        self._to_head = False
+        self._interims = 0
+        self._started = False
+        self._reusable = True
+        self._llhttp = HttpResponseParser(self._completion)
+
+    def expect(self, *, to_head: bool = False) -> None:
+        """A request is being sent: one answer is due. `to_head`: the request's method is HEAD."""
+        if self._due or not self._reusable:
+            raise RuntimeError("connection cannot carry another request")
+        self._due = True
+        self._to_head = to_head
+        self._interims = 0
+        self._started = False
+
+    @property
+    def reusable(self) -> bool:
+        """No answer is due, the last one ended cleanly and the backend keeps the connection.
+
+        Whether our own request was sent in full is for the caller to know.
+        """
+        return self._reusable and not self._due
+
+    @property
+    def started(self) -> bool:
+        """A byte of the answer that is due, interim ones included, has arrived."""
+        return self._started
+
+    def close(self) -> None:
+        """Read nothing more; the connection is not reusable."""
+        super().close()
+        self._reusable = False
+
+    def feed(self, data: bytes) -> None:
+        """Read more bytes; calls the handler, or raises UpstreamFramingError once and for all.
+
+        Bytes behind a complete answer do not spoil it but make the connection not reusable;
+        bytes while no answer is due raise. Not to be called within a callback.
+        """
+        if self._state == DEAD:
+            return
+        try:
+            if not self._due:
+                refuse(502, "bytes nobody asked for")
+            self._started = True
+            data = self._take(data)
+            self._keep(data, self._read_due(data))
+        except FramingError as error:
+            self.close()
+            raise UpstreamFramingError(error.reason) from None
+
+    def _read_due(self, data: bytes) -> int:
+        """Read interim answers and the final one; surplus bytes end the connection's use."""
+        pos = 0
+        while pos < len(data):
+            if not self._due:
+                self.close()
+                break
+            after = self._read(data, pos)
+            if after == pos:
+                break
+            pos = after
+        return pos
+
+    def feed_eof(self) -> None:
+        """The backend closed: ends a body delimited that way, else raises if an answer was due."""
+        if not self._due or self._state == DEAD:
+            self.close()
+            return
+        delimited = self._state == BODY and self._framing == UNTIL_CLOSE
+        self.close()
+        self._due = False
+        if not delimited:
+            raise UpstreamFramingError("connection ended before the answer did")
+        self._handler.on_body(b"", True)
+
+    def _read(self, data: bytes, pos: int) -> int:
+        start = pos
+        head: ResponseHead | None = None
+        if self._state == IDLE:
+            eoh = data.find(b"\r\n\r\n", pos, pos + self._limits.head_bytes)
+            if eoh < 0:
+                self._wait_for_head(data, pos)
+                return pos
+            head = self._read_head(data[pos:eoh])
+            pos = eoh + 4
+        body, complete = b"", True
+        if self._state == BODY:
+            body, pos, complete = self._read_body(data, pos)
+        if pos > start:
+            whole = start == 0 and pos == len(data)
+            self._check(data if whole else data[start:pos], complete)
+        if complete:
+            self._state = IDLE
+            if head is not None and head.status < 200:
+                self._handler.on_interim(head)
+                return pos
+            self._due = False
+        if head is not None:
+            self._handler.on_response(head, body, complete)
+        elif body or complete:
+            self._handler.on_body(body, complete)
+        return pos
+
+    def _check(self, portion: bytes, complete: bool) -> None:
+        if not self._to_head:
+            self._second_reading(portion, complete)
+            return
+        # llhttp cannot be told that an answer to HEAD has no body: judge the head alone, anew.
+        self._llhttp = HttpResponseParser(Completion())
+        try:
+            self._llhttp.feed_data(portion)
+        except HttpParserError:
+            refuse(502, "a second reader finds the answer malformed")
+        self._llhttp = HttpResponseParser(self._completion)
+
+    def _read_head(self, raw: bytes) -> ResponseHead:
+        lines = raw.split(b"\r\n")
+        head = read_status_line(lines.pop(0))
+        special = self._read_fields(raw, lines, head.fields, head.plain)
+        settle_response(head, special, self._to_head)
+        if head.status < 200:
+            self._interims += 1
+            if head.status == 101:
+                refuse(502, "protocol switch nobody asked for")
+            if self._interims > self._limits.interim_responses:
+                refuse(502, "more interim answers than accepted")
+        elif not head.keep_alive:
+            self._reusable = False
+        self._begin_body(head.framing, head.length, -1)
+        return head

@@ -1,0 +1,177 @@
+"""What the parsers of both directions share: unfinished lines, the head's bounds, llhttp."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from httptools import HttpParserError, HttpParserUpgrade
+
+from router.http1.chunks import ChunkReader
+from router.http1.framing import refuse, stray_in_fields, stray_in_line
+from router.http1.headers import FieldCache
+from router.http1.limits import Limits
+from router.http1.messages import CHUNKED, LENGTH, NO_BODY, Field
+
+
+class Completion:
+    """Listens to llhttp for the one thing we ask it: is the message complete?"""
+
+    __slots__ = ("reached",)
+
+    def __init__(self) -> None:
+        self.reached = False
+
+    def on_message_complete(self) -> None:
+        self.reached = True
+
+
+IDLE: Final = 0  # between messages, or inside a head
+BODY: Final = 1
+DEAD: Final = 2  # after an error, or after the last message a connection may carry
+
+
+class Reader:
+    """What both directions share: buffering of unfinished lines, the head's bounds, llhttp."""
+
+    __slots__ = ("_chunks", "_completion", "_fields", "_framing", "_limits", "_line_read",
+                 "_llhttp", "_pos", "_read_start", "_remaining", "_rest", "_scanned",
+                 "_state")  # fmt: skip
+
+    def __init__(
+        self, limits: Limits, fields: FieldCache, read_start: Callable[[bytes], object]
+    ) -> None:
+        self._limits = limits
+        self._fields = fields
+        self._read_start = read_start
+        self._rest = b""
+        self._pos = 0
+        self._state = IDLE
+        self._framing: int = NO_BODY
+        self._remaining = 0
+        self._chunks: ChunkReader | None = None
+        self._line_read = False
+        self._scanned = 0
+        self._completion = Completion()
+        self._llhttp: Any = None
+
+    @property
+    def buffered_bytes(self) -> int:
+        """Bytes fed but not yet handed on: an unfinished head or chunk line, or all of a pause."""
+        return len(self._rest) - self._pos
+
+    @property
+    def mid_message(self) -> bool:
+        """Some bytes of a message have arrived, but not its last one."""
+        return self._state == BODY or (self._state == IDLE and len(self._rest) > self._pos)
+
+    @property
+    def closed(self) -> bool:
+        """Nothing more will be read: an error, `close()`, or the last message has ended."""
+        return self._state == DEAD
+
+    def close(self) -> None:
+        """Read nothing more; allowed within a callback."""
+        self._state = DEAD
+        self._rest = b""
+        self._pos = 0
+
+    def __repr__(self) -> str:
+        state = ("idle", "in body", "closed")[self._state]
+        return f"<{type(self).__name__} {state} buffered={self.buffered_bytes}>"
+
+    def _keep(self, data: bytes, pos: int) -> None:
+        """Remember what was not consumed; an offset, so that pauses copy nothing."""
+        if pos < len(data) and self._state != DEAD:
+            self._rest = data
+            self._pos = pos
+
+    def _take(self, data: bytes) -> bytes:
+        """New bytes behind those kept."""
+        if self._rest:
+            data = self._rest[self._pos :] + data
+            self._rest = b""
+            self._pos = 0
+        return data
+
+    def _wait_for_head(self, data: bytes, pos: int) -> None:
+        """The head is not complete within its bound: refuse it as early as it can be judged.
+
+        Looks only at the first `head_bytes` bytes and only at new ones, so the verdict does not
+        depend on how the bytes were cut and a drip of bytes costs no rescans.
+        """
+        head = data[pos : pos + self._limits.head_bytes]
+        start = max(0, self._scanned - 1)  # a CR at the seam is judged with what follows it
+        self._scanned = len(head)
+        full = len(head) == self._limits.head_bytes
+        if not self._line_read:
+            eol = head.find(b"\r\n", start)
+            if eol < 0:
+                if stray_in_line(head, start):
+                    refuse(400, "control or 8-bit character in the start line")
+                if full:
+                    refuse(414, "start line is longer than accepted")
+                return
+            self._read_start(head[:eol])
+            self._line_read = True
+            start = eol
+        if stray_in_fields(head, start):
+            refuse(400, "control character, bare CR or bare LF in a header line")
+        if full:
+            refuse(431, "header block is longer than accepted")
+
+    def _read_fields(self, raw: bytes, lines: list[bytes], fields: list[Field],
+                     plain: list[bytes]) -> list[Field]:  # fmt: skip
+        """Classify header lines into `fields` and `plain`; returns the fields that need thought."""
+        if len(lines) > self._limits.fields:
+            if stray_in_fields(raw):
+                refuse(400, "control character, bare CR or bare LF in a header line")
+            refuse(431, "more header fields than accepted")
+        special: list[Field] = []
+        get = self._fields.get
+        for line in lines:
+            field = get(line)
+            if field is None:
+                field = self._fields.learn(line)
+            fields.append(field)
+            if field.kind:
+                special.append(field)
+            else:
+                plain.append(field.line)
+        return special
+
+    def _begin_body(self, framing: int, length: int, body_bytes_max: int) -> None:
+        self._line_read = False
+        self._scanned = 0
+        self._framing = framing
+        if framing != NO_BODY:
+            self._state = BODY
+            self._remaining = length
+            if framing == CHUNKED:
+                self._chunks = ChunkReader(self._limits, body_bytes_max)
+
+    def _read_body(self, data: bytes, pos: int) -> tuple[bytes, int, bool]:
+        """Body bytes in `data[pos:]`, the position after them, and whether they are the last."""
+        framing = self._framing
+        if framing == LENGTH:
+            after = pos + self._remaining
+            if after > len(data):
+                self._remaining = after - len(data)
+                return (data[pos:] if pos else data), len(data), False
+            return data[pos:after], after, True
+        if framing == CHUNKED and self._chunks is not None:
+            pieces: list[bytes] = []
+            after, complete = self._chunks.read(data, pos, pieces)
+            return (pieces[0] if len(pieces) == 1 else b"".join(pieces)), after, complete
+        return (data[pos:] if pos else data), len(data), False
+
+    def _second_reading(self, portion: bytes, complete: bool) -> None:
+        """Give llhttp the portion just understood; it must agree about where the message ends."""
+        completion = self._completion
+        completion.reached = False
+        try:
+            self._llhttp.feed_data(portion)
+        except (HttpParserError, HttpParserUpgrade):
+            refuse(400, "a second reader finds the message malformed")
+        if completion.reached is not complete:
+            refuse(400, "a second reader finds another end of the message")
