@@ -22,11 +22,7 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
-from httptools import (
-    HttpParserError,
-    HttpRequestParser,
-    HttpResponseParser,
-)
+from httptools import HttpParserError, HttpRequestParser, HttpResponseParser
 
 from router.http1.framing import (
     ClientFramingError,
@@ -40,12 +36,8 @@ from router.http1.framing import (
 )
 from router.http1.headers import REQUEST_KINDS, RESPONSE_KINDS, FieldCache
 from router.http1.limits import DEFAULT_LIMITS, Limits
-from router.http1.messages import (
-    UNTIL_CLOSE,
-    UPGRADE,
-    RequestHead,
-    ResponseHead,
-)
+from router.http1.messages import UNTIL_CLOSE, UPGRADE, RequestHead, ResponseHead
+from router.http1.reader import BODY, DEAD, IDLE, Completion, Reader
 
 REQUEST_FIELDS: Final = FieldCache(REQUEST_KINDS)
 """Lines of clients seen by this process."""

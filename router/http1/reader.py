@@ -23,6 +23,7 @@ class Completion:
         self.reached = False
 
     def on_message_complete(self) -> None:
+        """The last byte of a message was seen by llhttp."""
         self.reached = True
 
 
