@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, StrictInt
 
+from router.core.gates import GATES, Gate
 from router.core.outcomes import FULL_BP
 from router.core.plan import OnInconclusive, Plan
 from router.core.policy.match import HeaderName, Method, PathGlob
@@ -14,12 +15,6 @@ from router.core.policy.status import Failure
 from router.core.quantities import BasisPoints, Bytes, Number, Seconds
 from router.core.spec import OneOf, Spec
 from router.core.strategies import STRATEGIES, Auto, Canary, Strategy
-
-try:
-    from router.core.gates import GATES, Gate
-except ImportError:  # the gates are being written
-    GATES = {}
-    Gate = Spec
 
 
 class Rescue(Spec):
