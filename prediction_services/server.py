@@ -18,6 +18,7 @@ from aiohttp import web
 
 from prediction_services.cache import DEFAULT_CACHE, write_whole
 from prediction_services.faults import Faults
+from prediction_services.loops import loop_factory
 from prediction_services.pool import WAITING_MAX_DEFAULT, WORKERS_DEFAULT
 from prediction_services.predictor import load_predictor
 from prediction_services.service import PredictionService
@@ -66,7 +67,7 @@ def run(options: ServeOptions) -> None:
     # cores: must be set before numpy and scikit-learn are imported.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(_serve(options))
 
 
@@ -128,12 +129,3 @@ def _stop_on_signals(stopping: asyncio.Event, *, exit_with_parent: bool) -> None
                 stopping.set()
 
         loop.add_reader(sys.stdin.fileno(), parent_spoke)
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    try:
-        import uvloop  # noqa: PLC0415 - an extra; asyncio's own loop serves as well
-    except ImportError:
-        return None
-    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-    return factory

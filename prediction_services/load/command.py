@@ -8,6 +8,7 @@ from typing import Any
 
 from prediction_services.load.generator import LoadGenerator
 from prediction_services.load.trips import flight_trips, invented_trips
+from prediction_services.loops import loop_factory
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
@@ -28,7 +29,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         users=options.users,
         timeout_s=options.timeout,
     )
-    asyncio.run(_send(generator, options.seconds))
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        runner.run(_send(generator, options.seconds))
     timeline = [
         {"second": second, "sent": tally.sent, "bad": tally.bad, "versions": dict(tally.versions)}
         for second, tally in generator.timeline

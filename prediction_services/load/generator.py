@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-import aiohttp
 import orjson
 
 from prediction_services import MODEL_NAME
 from prediction_services.load.arrivals import USERS_DEFAULT, ZIPF_EXPONENT, Arrival, Arrivals
+from prediction_services.load.client import Client, TransportError
 from prediction_services.load.tally import Tally
 from prediction_services.load.trips import Trip
 
@@ -123,7 +123,10 @@ class LoadGenerator:
         self.timeline: deque[tuple[int, Tally]] = deque(maxlen=TIMELINE_MAX_S)
         self.pacing_lag_max_s = 0.0
         self.rate_per_s = rate_per_s
-        self._url = f"{url.rstrip('/')}/v2/models/{MODEL_NAME}/infer"
+        self._client = Client(
+            f"{url.rstrip('/')}/v2/models/{MODEL_NAME}/infer",
+            {"Content-Type": "application/json", "User-Agent": "prediction-services-load"},
+        )
         self._arrivals = Arrivals(trips, seed=seed, users=users, exponent=exponent)
         self._seed = seed
         self._timeout_s = timeout_s
@@ -131,7 +134,6 @@ class LoadGenerator:
         self._on_answer = on_answer
         self._truths: deque[Truth] = deque(maxlen=TRUTHS_MAX)
         self._open: set[asyncio.Task[None]] = set()
-        self._session: aiohttp.ClientSession | None = None
         self._pacer: asyncio.Task[None] | None = None
         self._begun_s = self._ended_s = 0.0
 
@@ -172,25 +174,19 @@ class LoadGenerator:
         """Begin to send."""
         if self._pacer is not None:
             raise RuntimeError("already started")
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=OPEN_MAX),
-            timeout=aiohttp.ClientTimeout(total=self._timeout_s),
-            headers={"Content-Type": "application/json"},
-            auto_decompress=False,
-        )
         self._begun_s = time.perf_counter()
         self._pacer = asyncio.create_task(self._pace())
 
     async def stop(self) -> None:
         """Stop sending, then wait until every open request has ended, by its timeout at most."""
-        if self._pacer is None or self._session is None:
+        if self._pacer is None:
             return
         self._pacer.cancel()
         await asyncio.wait([self._pacer])
         self._ended_s = self._ended_s or time.perf_counter()
         if self._open:
             await asyncio.wait(self._open)
-        await self._session.close()
+        self._client.close()
         if not self._pacer.cancelled():
             self._pacer.result()  # a plan that broke must not look like a quiet end
 
@@ -253,21 +249,18 @@ class LoadGenerator:
         self, request_id: str, arrival: Arrival
     ) -> tuple[int | None, str | None, float | None, str | None]:
         """Status, version, score and problem of one request."""
-        session = self._session
-        assert session is not None, "set by start"  # noqa: S101 - narrows the type
         try:
-            async with session.post(
-                self._url,
-                data=_body(request_id, arrival.trip.flight_id),
-                headers={USER_HEADER: arrival.user, REQUEST_ID_HEADER: request_id},
-            ) as response:
-                body = await response.read()
-                status, version = response.status, response.headers.get(VERSION_HEADER)
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            return None, None, None, _transport_problem(error)
+            reply = await self._client.post(
+                _body(request_id, arrival.trip.flight_id),
+                {USER_HEADER: arrival.user, REQUEST_ID_HEADER: request_id},
+                self._timeout_s,
+            )
+        except TransportError as error:
+            return None, None, None, error.kind
+        status, version = reply.status, reply.headers.get(VERSION_HEADER.lower())
         if status != 200:
             return status, version, None, None
-        score, model_version, problem = _read(body, request_id)
+        score, model_version, problem = _read(reply.body, request_id)
         return status, version or model_version, score, problem
 
     def _second(self) -> Tally:
@@ -283,17 +276,6 @@ def _body(request_id: str, flight_id: str) -> bytes:
         f'{{"id":"{request_id}","inputs":[{{"name":"flight_id","shape":[1],'
         f'"datatype":"BYTES","data":["{flight_id}"]}}]}}'
     ).encode()
-
-
-def _transport_problem(error: Exception) -> str:
-    """The kind of a failed exchange, as a client would name it."""
-    if isinstance(error, TimeoutError):
-        return "timeout"
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return "connect"
-    if isinstance(error, aiohttp.ClientPayloadError):
-        return "truncated"
-    return "reset"
 
 
 def _read(body: bytes, request_id: str) -> tuple[float | None, str | None, str | None]:
