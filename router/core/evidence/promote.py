@@ -7,44 +7,64 @@ H0': p_candidate >= p_stable + margin. With ``mu`` = stable's past rate (any fix
 has mean at most 1 under H0'. Seven bet sizes are averaged; nothing is restarted, because a
 candidate is promoted once. "Worse by the margin, yet promoted" happens with chance <= risk.
 Rule of thumb: at least ``3 / margin`` candidate requests are needed.
+
+On sticky routes the user is the unit and good outcomes say nothing (see distinct). There the margin
+is taken as a ratio, ``R = 1 + margin / mu``, and only users' first bad outcomes bet: if the
+candidate were R times as bad, a bad user would be the candidate's with chance at least
+``q = wR / (wR + 1 - w)``, so ``q_a / q`` on the candidate's and ``(1 - q_a) / (1 - q)`` on stable's
+bad users (``q_a`` the same for a smaller ratio ``a``) has mean at most 1.
 """
 
 from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from router.core.evidence.bettors import TABLES_MAX, LogFactors
+from router.core.evidence.distinct import DistinctUnits
 from router.core.outcomes import FULL_BP
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 FRACTIONS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 0.95)
 """Bet sizes as fractions of the largest one that can lose nothing but everything."""
+
+POWERS = (0.25, 0.5, 0.75, 0.9, 1.0, 1.2, 1.5)
+"""Sticky bets hypothesise the ratios ``R ** (1 - power)``: from a little below R to below 1."""
 
 _LOG_MAX = 500.0
 
 
 @lru_cache(maxsize=TABLES_MAX)
-def promote_table(weight_bp: int, mu: float, margin: float) -> tuple[LogFactors, ...]:
-    """Log factors of every bet size at one weight, 0 < ``weight_bp`` < 10 000."""
-    if not 0 < weight_bp < FULL_BP:
-        raise ValueError(f"a forced arm is no evidence: weight {weight_bp} bp is not a coin")
+def promote_table(weight_bp: int, mu: float, margin: float, sticky: bool) -> tuple[LogFactors, ...]:
+    """Log factors of every bet at one weight, 0 < ``weight_bp`` < 10 000."""
     w, v = weight_bp / FULL_BP, 1.0 - weight_bp / FULL_BP
+    if sticky:
+        return tuple(_ratio_bet(w, 1.0 + margin / mu, power) for power in POWERS)
     z = (margin - (1.0 - mu) / w, margin + (1.0 - mu) / v, margin + mu / w, margin - mu / v)
     largest = 1.0 / -min(z)  # z[0] < 0 always: margin < 1 - mu
     return tuple(LogFactors(*(math.log1p(f * largest * x) for x in z)) for f in FRACTIONS)
 
 
+def _ratio_bet(w: float, ratio: float, power: float) -> LogFactors:
+    a = ratio ** (1.0 - power)
+    q, q_a = (w * r / (w * r + 1.0 - w) for r in (ratio, a))
+    return LogFactors(math.log(q_a / q), math.log((1.0 - q_a) / (1.0 - q)), 0.0, 0.0)
+
+
 class PromoteEvidence:
     """Evidence that the candidate's bad rate is below stable's plus ``margin``."""
 
-    __slots__ = ("best", "logs", "margin", "mu", "requests")
+    __slots__ = ("best", "logs", "margin", "mu", "requests", "sticky", "units")
 
-    def __init__(self, p0: float, margin: float = 0.01) -> None:
+    def __init__(self, p0: float, margin: float = 0.01, *, sticky: bool = False) -> None:
         """``p0``: stable's past bad rate; 0 < margin < 0.5. Starts at evidence 1 : 1."""
         if not (0.0 < p0 <= 0.5 and 0.0 < margin < 0.5):
             raise ValueError(f"no rate or margin: {p0=}, {margin=}")
-        self.mu, self.margin = p0, margin
+        self.mu, self.margin, self.sticky = p0, margin, sticky
+        self.units = DistinctUnits() if sticky else None
         self.logs = [0.0] * len(FRACTIONS)
         self.best = 1.0
         self.requests = 0
@@ -61,8 +81,21 @@ class PromoteEvidence:
         if not 0 < weight_bp < FULL_BP:
             return
         self.requests += candidate_bad + candidate_ok
-        table = promote_table(weight_bp, self.mu, self.margin)
-        counts = (candidate_bad, stable_bad, candidate_ok, stable_ok)
+        if not self.sticky:
+            self._bet(weight_bp, candidate_bad, stable_bad, candidate_ok, stable_ok)
+
+    def observe_units(
+        self, weight_bp: int, candidate_units: Iterable[int], stable_units: Iterable[int]
+    ) -> None:
+        """Users (64-bit hashes) of bad outcomes, one entry an outcome; only firsts are evidence."""
+        if self.units is None:
+            raise ValueError("users are the unit of sticky evidence only")
+        if 0 < weight_bp < FULL_BP:
+            bad = self.units.add(candidate_units), self.units.add(stable_units)
+            self._bet(weight_bp, *bad, 0, 0)
+
+    def _bet(self, weight_bp: int, *counts: int) -> None:
+        table = promote_table(weight_bp, self.mu, self.margin, self.sticky)
         self.logs = [
             log + sum(n * f for n, f in zip(counts, row, strict=True))
             for log, row in zip(self.logs, table, strict=True)
@@ -76,6 +109,7 @@ class PromoteEvidence:
             "best": self.best,
             "requests": self.requests,
             "mu": self.mu,
+            "units": self.units.snapshot() if self.units else None,
         }
 
     def restore(self, data: dict[str, Any]) -> None:
@@ -86,3 +120,5 @@ class PromoteEvidence:
             raise ValueError("expected seven finite log capitals")
         self.logs, self.best = logs, best
         self.requests, self.mu = int(data["requests"]), float(data["mu"])
+        if self.units is not None:
+            self.units.restore(data["units"])

@@ -1,0 +1,463 @@
+"""The judge: all gates of one rollout, one evidence, one answer with one sentence.
+
+What it is fed: counted outcomes (:meth:`Judge.observe`), answers from outside
+(:meth:`Judge.measure`), and the time. What it says, from strongest to weakest:
+
+========= ======================================================================================
+ROLLBACK  the combined evidence reached 1 / alpha (with at least ``min_bad`` bad answers); or the
+          budget of bad answers is spent; or a gate that asks outside failed; or no data came and
+          the policy says abort. A conviction is remembered: evidence may fall again, it counts.
+HOLD      the combined evidence is at ``hold_level`` or above; a gate asks to hold or cannot
+          answer; no data came; or the router's own coin is broken (a bug of ours, not theirs).
+CONTINUE  nothing of that.
+========= ======================================================================================
+
+Only the first line's first rule is under the promise "at most alpha of good candidates are ever
+rolled back"; the other rules are the operator's own. Whether the candidate is *proven* not worse
+is said beside the action, and only steps that ask for proof wait for it.
+
+State is small, and :meth:`Judge.snapshot` carries it through JSON exactly: a judge that is restored
+goes on to the same decisions.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+from router.core.events import Action
+from router.core.evidence import PromoteEvidence, Ramp, SampleRatio
+from router.core.evidence.combine import average, shares
+from router.core.gates.error_rate import error_rows
+from router.core.gates.gate import Gate, GateContext, GateState, Measurement
+from router.core.outcomes import FULL_BP, Baseline, Batch
+from router.core.verdict import Counts, GateReport, Verdict, convicted, odds, of
+from router.core.words import count, duration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from router.core.gates.comparison import Row
+    from router.core.gates.gate import SlowLimit
+    from router.core.policy.rollout import RolloutPolicy
+
+RAMP_INTERVAL_S = 1.0
+"""How often the evidence-driven ramp may change the weight."""
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeSettings:
+    """What a policy decides about deciding. Rates are probabilities 0..1, times in seconds."""
+
+    false_rollback_rate: float = 0.01
+    hold_level: float = 3.0
+    min_bad: int = 2
+    max_bad_responses: int | None = None
+    margin: float = 0.01
+    risk: float = 0.05
+    no_data_after_s: float = 600.0
+    no_data_aborts: bool = False
+    max_duration_s: float | None = None
+    warm_up_requests: int = 0
+    warm_up_s: float = 0.0
+    sticky: bool = False
+    ramp: Ramp = field(default_factory=Ramp)
+
+    @classmethod
+    def of(cls, policy: RolloutPolicy, *, sticky: bool, ramp: Ramp | None = None) -> Self:
+        """The settings that a rollout policy spells out."""
+        return cls(
+            false_rollback_rate=policy.alpha,
+            hold_level=policy.hold_level,
+            min_bad=policy.min_bad_responses,
+            max_bad_responses=policy.max_bad_responses,
+            margin=policy.proof.margin / FULL_BP,
+            risk=policy.proof.risk / FULL_BP,
+            no_data_after_s=policy.on_no_data.after,
+            no_data_aborts=policy.on_no_data.then == "abort",
+            max_duration_s=policy.max_duration,
+            warm_up_requests=policy.warm_up.requests,
+            warm_up_s=policy.warm_up.time,
+            sticky=sticky,
+            ramp=ramp or Ramp(budget=policy.ramp_budget),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The answer at one moment, with everything that made it."""
+
+    action: Action
+    sentence: str
+    capital: float
+    """Combined evidence against the candidate, ``x : 1``."""
+    limit: float
+    """Combined evidence at which it is rolled back: 1 / alpha."""
+    proven: bool
+    """The candidate was proven not worse than stable by the margin."""
+    reports: tuple[GateReport, ...]
+    """One a gate, then the promotion's."""
+    auto_weight_bp: int
+    """Weight that the evidence-driven ramp asks for."""
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain dictionary, for journal and API."""
+        return {
+            "action": self.action.value,
+            "sentence": self.sentence,
+            "capital": self.capital,
+            "limit": self.limit,
+            "proven": self.proven,
+            "auto_weight_bp": self.auto_weight_bp,
+            "reports": [report.to_json() for report in self.reports],
+        }
+
+
+class _Cause(NamedTuple):
+    action: Action
+    sentence: str
+
+
+class Judge:
+    """Evidence of one attempt of one rollout. ``now`` is always rollout clock seconds."""
+
+    def __init__(
+        self, gates: Sequence[Gate], settings: JudgeSettings, baseline: Baseline, started: float
+    ) -> None:
+        """Raises ValueError for two gates of one name or shares that exceed 100 %."""
+        self.gates = {gate.title: gate for gate in gates}
+        if len(self.gates) != len(gates):
+            raise ValueError("two gates of one kind need a `name` each")
+        self.settings = settings
+        self.baseline = baseline
+        self.started = started
+        betting = [g for g in gates if g.bets and not g.dry_run]
+        self.shares = shares(
+            [g.title for g in betting],
+            fixed={g.title: g.share / FULL_BP for g in betting if g.share is not None},
+            half=frozenset(g.title for g in betting if g.half),
+        )
+        self.states: dict[str, GateState] = {}
+        self.promotion = PromoteEvidence(baseline.bad_rate, settings.margin, sticky=settings.sticky)
+        self.sample_ratio = SampleRatio()
+        self.conviction = ""
+        """Sentence of the first moment at which the evidence sufficed; empty until then."""
+        self.answers = self.bad = self.pairs = 0
+        self._convicted_gate = ""
+        self._last_answer_s = started
+        self._first_answer_s: float | None = None
+        self._ramp_bp = settings.ramp.min_bp
+        self._ramp_s: float | None = None
+        self._seen = 0
+        self._requests_per_s = _finite(baseline.requests_per_s)
+        self.learn(baseline)
+
+    # --- what the data plane must count ---------------------------------------------------
+
+    @property
+    def tolerance(self) -> float:
+        """The candidate is slow above ``threshold * (1 + tolerance)``; one for all thresholds."""
+        found = (limit.candidate_s / limit.stable_s - 1.0 for limit in self._limits())
+        return round(max(found, default=0.0), 9)
+
+    @property
+    def thresholds_s(self) -> tuple[float, ...]:
+        """Latency thresholds on stable's axis, ascending.
+
+        A gate with another tolerance than :attr:`tolerance` adds the point at which the candidate
+        is counted for it.
+        """
+        scale = 1.0 + self.tolerance
+        found: list[float] = []
+        for limit in self._limits():
+            for seconds in (limit.stable_s, limit.candidate_s / scale):
+                if not any(math.isclose(seconds, other, rel_tol=1e-9) for other in found):
+                    found.append(seconds)
+        return tuple(sorted(found))
+
+    def _limits(self) -> Iterable[SlowLimit]:
+        for title in self.states:
+            yield from self.gates[title].limits(self.baseline)
+
+    def learn(self, baseline: Baseline) -> bool:
+        """Start the gates that were waiting for more of stable's past; True if one started.
+
+        Gates that run keep what they began with: a threshold may not move with the data it judges.
+        """
+        waiting = [g for t, g in self.gates.items() if t not in self.states and g.ready(baseline)]
+        if waiting:
+            self.baseline = baseline
+        for gate in waiting:
+            self.states[gate.title] = self._start(gate, baseline)
+        return bool(waiting)
+
+    def _start(self, gate: Gate, baseline: Baseline) -> GateState:
+        share = self.shares.get(gate.title, 1.0) or 1.0
+        return gate.start(
+            GateContext(
+                baseline=baseline,
+                sticky=self.settings.sticky,
+                max_duration_s=self.settings.max_duration_s,
+                hold_level=self.settings.hold_level,
+                min_bad=self.settings.min_bad,
+                limit=1.0 / (self.settings.false_rollback_rate * share),
+            )
+        )
+
+    # --- what it is fed -------------------------------------------------------------------
+
+    def observe(self, batch: Batch, now: float) -> None:
+        """Take in counted outcomes. Forced arms must not be in them."""
+        rows = list(error_rows(batch))
+        answers = sum(row.candidate_bad + row.candidate_ok for row in rows)
+        pairs = batch.pairs
+        compared = pairs.agreed + pairs.disagreed + pairs.failed if pairs is not None else 0
+        if answers or compared:
+            self._last_answer_s = now
+            self._first_answer_s = now if self._first_answer_s is None else self._first_answer_s
+        warm = self._warming_up(now)
+        self.answers += answers
+        self.pairs += compared
+        self.bad += sum(row.candidate_bad for row in rows)
+        self._seen += sum(sum(row[1:5]) for row in rows)
+        self._check_coin(batch)
+        if not warm:
+            self._feed(batch, rows)
+
+    def _check_coin(self, batch: Batch) -> None:
+        """All arrivals against their weights; one user's many requests are one draw, not many."""
+        if not self.settings.sticky:
+            for cell in batch.cells:
+                drawn = cell.candidate.arrived, cell.stable.arrived
+                self.sample_ratio.observe(cell.weight_bp, *drawn)
+
+    def _feed(self, batch: Batch, rows: list[Row]) -> None:
+        for row in rows:
+            self.promotion.observe(*row[:5])
+            if self.settings.sticky:
+                self.promotion.observe_units(row.weight_bp, row.candidate_units, row.stable_units)
+        for state in self.states.values():
+            state.observe(batch)
+        self._convict()
+
+    def _warming_up(self, now: float) -> bool:
+        s = self.settings
+        first = now if self._first_answer_s is None else self._first_answer_s
+        return self.answers < s.warm_up_requests or now - first < s.warm_up_s
+
+    def measure(self, title: str, measurement: Measurement, now: float) -> None:
+        """Take in an answer from outside for the gate ``title``. Raises KeyError, TypeError."""
+        self.states[title].measure(measurement, now)
+
+    def due(self, now: float) -> tuple[str, ...]:
+        """Names of the gates that want an answer from outside now."""
+        return tuple(title for title, state in self.states.items() if state.due(now))
+
+    # --- what it says ---------------------------------------------------------------------
+
+    @property
+    def capital(self) -> float:
+        """Combined evidence against the candidate: shares times capital, waiting shares at 1."""
+        started = [
+            (self.shares[t], self.states[t].capital) for t in self.shares if t in self.states
+        ]
+        return average(started)
+
+    @property
+    def limit(self) -> float:
+        """Combined evidence that rolls back."""
+        return 1.0 / self.settings.false_rollback_rate
+
+    @property
+    def proven(self) -> bool:
+        """Whether the proof for promotion was ever complete (it then stays so)."""
+        return self.promotion.best >= 1.0 / self.settings.risk
+
+    @property
+    def leader(self) -> str:
+        """The gate with the largest part of the combined evidence; empty without betting gates."""
+        running = [title for title in self.shares if title in self.states]
+        return max(running, key=lambda t: self.shares[t] * self.states[t].capital, default="")
+
+    def _convict(self) -> None:
+        if self.conviction or not self.shares:
+            return
+        capital = self.capital
+        if capital < self.limit:
+            return
+        leader = self.leader
+        if self.states[leader].candidate.bad >= self.settings.min_bad:
+            self._convicted_gate = leader
+            alpha = self.settings.false_rollback_rate
+            self.conviction = convicted(self.states[leader].report(), capital, alpha)
+
+    def action(self, now: float, *, expecting: bool = True) -> Action:
+        """Only the action; the same as ``judge(...).action`` and much cheaper."""
+        return self._cause(now, expecting).action
+
+    def judge(self, now: float, *, expecting: bool = True) -> Judgement:
+        """The answer at ``now``. ``expecting``: the present step sends the candidate requests."""
+        cause = self._cause(now, expecting)
+        return Judgement(
+            action=cause.action,
+            sentence=cause.sentence or self._quiet_sentence(),
+            capital=self.capital,
+            limit=self.limit,
+            proven=self.proven,
+            reports=self.reports(),
+            auto_weight_bp=self.auto_weight_bp(now),
+        )
+
+    def _cause(self, now: float, expecting: bool) -> _Cause:
+        if not expecting:
+            self._last_answer_s = now
+        return self._rollback_cause(now) or self._hold_cause(now) or _Cause(Action.CONTINUE, "")
+
+    def _rollback_cause(self, now: float) -> _Cause | None:
+        if self.conviction:
+            return _Cause(Action.ROLLBACK, self.conviction)
+        most = self.settings.max_bad_responses
+        if most is not None and self.bad >= most:
+            seen = of(Counts(self.bad, self.answers))
+            return _Cause(
+                Action.ROLLBACK,
+                f"max_bad_responses: candidate failed in {seen}, limit {most:,} bad answers",
+            )
+        for title, state in self.states.items():
+            asked = title not in self.shares and not state.dry_run
+            if asked and state.verdict is Verdict.FAIL:
+                return _Cause(Action.ROLLBACK, f"{title}: {state.sentence()}")
+        silent = self._silence(now)
+        return _Cause(Action.ROLLBACK, silent) if silent and self.settings.no_data_aborts else None
+
+    def _hold_cause(self, now: float) -> _Cause | None:
+        if self.sample_ratio.broken:
+            return _Cause(Action.HOLD, self._router_bug())
+        capital = self.capital
+        if capital >= self.settings.hold_level:
+            leader = self.leader
+            return _Cause(
+                Action.HOLD,
+                f"{leader}: {self.states[leader].sentence()}; all gates together {odds(capital)}, "
+                f"no more traffic at {odds(self.settings.hold_level)} or above",
+            )
+        for title, state in self.states.items():
+            if state.held and not state.dry_run:
+                return _Cause(Action.HOLD, f"{title}: {state.sentence()}")
+        silent = self._silence(now)
+        return _Cause(Action.HOLD, silent) if silent else None
+
+    def _silence(self, now: float) -> str:
+        silent_s, limit_s = now - self._last_answer_s, self.settings.no_data_after_s
+        if silent_s < limit_s:
+            return ""
+        return (
+            f"on_no_data: no candidate answer for {duration(silent_s)}, limit {duration(limit_s)}; "
+            f"{count(self.answers + self.pairs, 'answer')} so far"
+        )
+
+    def _router_bug(self) -> str:
+        ratio = self.sample_ratio
+        drawn = of(Counts(ratio.candidate, ratio.candidate + ratio.stable))
+        return (
+            f"router bug, not the candidate's: {drawn} requests were drawn to it against the "
+            f"weights in force; evidence {odds(ratio.best)}, limit 10,000 : 1"
+        )
+
+    def _quiet_sentence(self) -> str:
+        leader = self.leader
+        text = f"{leader}: {self.states[leader].sentence()}; " if leader else ""
+        return f"{text}all gates together {odds(self.capital)}, limit {odds(self.limit)}"
+
+    def reports(self) -> tuple[GateReport, ...]:
+        """One report a gate in the policy's order, then the promotion's."""
+        return (*map(self._report, self.gates), self._promotion_report())
+
+    def _report(self, title: str) -> GateReport:
+        state = self.states.get(title)
+        if state is None:
+            waits = "waits for more of stable's past answers to fix its thresholds"
+            return GateReport(title, Verdict.PENDING, waits, dry_run=self.gates[title].dry_run)
+        report = state.report()
+        if title == self._convicted_gate:
+            return GateReport(
+                title, Verdict.FAIL, report.sentence, report.evidence, report.limit,
+                report.candidate, report.stable, report.dry_run,
+            )  # fmt: skip
+        return report
+
+    def _promotion_report(self) -> GateReport:
+        proof, s = self.promotion, self.settings
+        seen = count(proof.requests, "candidate request")
+        return GateReport(
+            "promotion",
+            Verdict.PASS if self.proven else Verdict.PENDING,
+            f"not worse than stable + {s.margin * 100:g} pp: evidence {odds(proof.best)}, needed "
+            f"{odds(1 / s.risk)}, after {seen}",
+            proof.best, 1.0 / s.risk, Counts(self.bad, self.answers),
+        )  # fmt: skip
+
+    def auto_weight_bp(self, now: float) -> int:
+        """The ramp's weight, basis points; it changes at most once a second."""
+        since = now - (self._ramp_s if self._ramp_s is not None else now)
+        if self._ramp_s is None or since >= RAMP_INTERVAL_S:
+            if since > 0.0:
+                measured = self._seen / since
+                self._requests_per_s = max(measured, (measured + self._requests_per_s) / 2)
+            self._seen, self._ramp_s = 0, now
+            held = self._rollback_cause(now) or self._hold_cause(now)
+            self._ramp_bp = self.settings.ramp.weight_bp(
+                bad=self.bad, requests=self.answers, requests_per_s=self._requests_per_s,
+                present_bp=self._ramp_bp, held=held is not None,
+            )  # fmt: skip
+        return self._ramp_bp
+
+    # --- through a restart ----------------------------------------------------------------
+
+    def snapshot(self) -> dict[str, Any]:
+        """JSON-able state, exact: the restored judge makes the same decisions."""
+        base = self.baseline
+        return {
+            "gates": {title: state.snapshot() for title, state in self.states.items()},
+            "promotion": self.promotion.snapshot(),
+            "sample_ratio": self.sample_ratio.snapshot(),
+            "conviction": [self.conviction, self._convicted_gate],
+            "counts": [self.answers, self.bad, self.pairs, self._seen],
+            "clock": [self.started, self._first_answer_s, self._last_answer_s, self._ramp_s],
+            "ramp": [self._ramp_bp, self._requests_per_s],
+            "baseline": [base.requests, base.bad, list(base.latency_buckets), base.requests_per_s],
+        }
+
+    @classmethod
+    def restored(cls, gates: Sequence[Gate], settings: JudgeSettings, data: dict[str, Any]) -> Self:
+        """A judge as it was when ``data`` was taken, with the same gates and settings.
+
+        Raises ValueError, KeyError or TypeError if the snapshot is damaged or of other gates.
+        """
+        requests, bad, buckets, requests_per_s = data["baseline"]
+        baseline = Baseline(requests, bad, tuple(buckets), requests_per_s)
+        judge = cls(gates, settings, baseline, data["clock"][0])
+        if set(judge.states) != set(data["gates"]):
+            raise ValueError("the snapshot is of other gates")
+        for title, state in judge.states.items():
+            state.restore(data["gates"][title])
+        judge.promotion.restore(data["promotion"])
+        judge.sample_ratio.restore(data["sample_ratio"])
+        judge.conviction, judge._convicted_gate = data["conviction"]
+        judge.answers, judge.bad, judge.pairs, judge._seen = data["counts"]
+        _, judge._first_answer_s, judge._last_answer_s, judge._ramp_s = data["clock"]
+        judge._ramp_bp, judge._requests_per_s = data["ramp"]
+        return judge
+
+    def __repr__(self) -> str:
+        """Counts and evidence in one line."""
+        return (
+            f"Judge({', '.join(self.gates)}: {self.bad} bad of {self.answers}, "
+            f"{self.capital:.3g} : 1 of {self.limit:g} : 1)"
+        )
+
+
+def _finite(number: float) -> float:
+    """The number, or 0 where it is none: an unknown rate must never open a ramp."""
+    return number if math.isfinite(number) and number > 0.0 else 0.0
