@@ -118,6 +118,8 @@ class RolloutPolicy(Spec):
     """What happens at `max_duration` without a decision: hold, promote or rollback."""
     on_no_data: Annotated[OnNoData, BeforeValidator(_no_data)] = OnNoData()
     """What happens when no answers arrive: hold or abort, or {after: 10m, then: abort}."""
+    on_new_candidate: Literal["queue", "replace"] = "queue"
+    """Another candidate in mid-rollout: `queue` waits for its end, `replace` aborts it first."""
     warm_up: WarmUp = WarmUp()
     """First answers that are not judged."""
     rescue: Rescue | None = None
