@@ -1,0 +1,162 @@
+"""The orders of ``POST /api/v1/rollouts/{route}/{command}``: their bodies and the events they make.
+
+``COMMANDS`` is the whole list; the OpenAPI document and the tests read it. Shares and durations are
+written as in a policy (``"25%"``, ``"30m"``), since a bare number would leave the unit to a guess.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from router.core import events
+from router.core.quantities import (
+    DURATION_PATTERN,
+    SHARE_PATTERN,
+    parse_duration,
+    parse_share,
+)
+
+REASON_CHARS_MAX = 500
+"""A reason is a sentence for the journal, kept for ever."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One order as it arrived: who, why, when (rollout clock), and the rest of the body."""
+
+    actor: str
+    reason: str
+    now: float
+    fields: Mapping[str, Any]
+    status: Mapping[str, Any]
+    """The rollout as it stood when the order arrived (``Controller.rollout``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One command: what it does, the event it becomes, and the JSON Schema of its own fields."""
+
+    summary: str
+    event: Callable[[Order], events.Command]
+    fields: Mapping[str, Mapping[str, Any]]
+
+
+SHARED_FIELDS: Mapping[str, Mapping[str, Any]] = {
+    "reason": {
+        "type": "string",
+        "maxLength": REASON_CHARS_MAX,
+        "description": "Why; goes into the journal.",
+    },
+    "dry_run": {
+        "type": "boolean",
+        "description": "Say what would happen and change nothing.",
+    },
+}
+"""What every command's body may carry."""
+
+
+def _promote(order: Order) -> events.Promote:
+    return events.Promote(order.actor, order.reason, full=order.fields.get("full", False))
+
+
+def _roll_back(order: Order) -> events.Rollback:
+    """``to`` names the version that must get the traffic; another one than it would be is refused.
+
+    It guards against rolling back the wrong rollout: what ran before the candidate is the rollout's
+    stable version, and after its completion that is still where a rollback leads.
+    """
+    wanted, back = order.fields.get("to"), order.status.get("stable")
+    if wanted is not None and wanted != back:
+        raise ValueError(f"to: a rollback of this rollout leads to {back}")
+    return events.Rollback(order.actor, order.reason)
+
+
+def _set_weight(order: Order) -> events.SetWeight:
+    weight, lasting = order.fields.get("weight"), order.fields.get("for")
+    if weight is None:
+        if lasting is not None:
+            raise ValueError("for: give it together with a weight, or leave out both")
+        return events.SetWeight(order.actor, order.reason)
+    if lasting is None:
+        raise ValueError("for: a weight set by hand must say how long it lasts, such as 30m")
+    until = order.now + parse_duration(lasting)
+    return events.SetWeight(order.actor, order.reason, weight_bp=parse_share(weight), until=until)
+
+
+def _plain(event: type[events.Command]) -> Callable[[Order], events.Command]:
+    return lambda order: event(order.actor, order.reason)
+
+
+_FULL = {"type": "boolean", "description": "Skip all steps; go to the bake at 100 %."}
+_TO = {
+    "type": "string",
+    "maxLength": 63,
+    "description": "The version that must get the traffic; refused if it would be another.",
+}
+_WEIGHT = {
+    "type": "string",
+    "pattern": SHARE_PATTERN,
+    "examples": ["25%"],
+    "description": "Candidate's share; left out: lift the override that is in force.",
+}
+_FOR = {
+    "type": "string",
+    "pattern": DURATION_PATTERN,
+    "examples": ["30m"],
+    "description": "How long it lasts; then the step's own weight returns.",
+}
+
+COMMANDS: Mapping[str, Kind] = {
+    "promote": Kind("Leave the present step now", _promote, {"full": _FULL}),
+    "pause": Kind("Stand still at the present weight; gates go on", _plain(events.Pause), {}),
+    "resume": Kind("Go on with what remained of the step", _plain(events.Resume), {}),
+    "abort": Kind("Give up before completion: all traffic to stable", _plain(events.Abort), {}),
+    "rollback": Kind("Back to the previous version, at any time", _roll_back, {"to": _TO}),
+    "retry": Kind("Start again from the first step", _plain(events.Retry), {}),
+    "set-weight": Kind(
+        "Override the step's weight for a time", _set_weight, {"weight": _WEIGHT, "for": _FOR}
+    ),
+}
+"""Name in the URL -> what it is."""
+
+
+def body_schema(kind: Kind) -> dict[str, Any]:
+    """JSON Schema of one command's body."""
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {**SHARED_FIELDS, **kind.fields},
+    }
+
+
+def check_fields(body: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
+    """Refuse unknown keys and wrong types. Raises ValueError naming the field.
+
+    Only what these schemas use is checked: type, required and maxLength. Patterns are left to the
+    parsers of shares and durations, whose messages are better.
+    """
+    known: Mapping[str, Mapping[str, Any]] = schema["properties"]
+    for name in body:
+        if name not in known:
+            raise ValueError(f"a field is not known here; known are {', '.join(sorted(known))}")
+    for name in schema.get("required", ()):
+        if name not in body:
+            raise ValueError(f"{name}: missing")
+    for name, value in body.items():
+        _check_value(name, value, known[name])
+
+
+_TYPES: Mapping[str, type] = {"string": str, "boolean": bool}
+
+
+def _check_value(name: str, value: Any, schema: Mapping[str, Any]) -> None:
+    wanted = schema["type"]
+    if not isinstance(value, _TYPES[wanted]):
+        raise ValueError(f"{name}: expected a {wanted}")  # noqa: TRY004 - callers answer 422
+    if isinstance(value, str):
+        if len(value) > schema.get("maxLength", 64):
+            raise ValueError(f"{name}: at most {schema.get('maxLength', 64)} characters")
+        if not value.isprintable():
+            raise ValueError(f"{name}: one line of printable text")

@@ -1,0 +1,253 @@
+"""What each path of the admin interface does, once access and body are in order.
+
+A handler gets a :class:`Call` and returns a response; it refuses by raising
+:class:`router.admin.problems.Problem` or by letting a ControlError through.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from router.admin import dashboard
+from router.admin.access import Access, Identity
+from router.admin.commands import COMMANDS, Order, body_schema, check_fields
+from router.admin.problems import Problem
+from router.admin.stream import COMMENT, LISTENERS_MAX, WRITE_S, Hub
+from router.control.controller import Controller
+from router.core.policy.server import Role
+
+COMMAND_ID_CHARS_MAX = 100
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+ANYBODY = Identity("anybody", Role.VIEWER)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One admitted request."""
+
+    request: web.Request
+    controller: Controller
+    hub: Hub
+    access: Access
+    identity: Identity = ANYBODY
+    body: Mapping[str, Any] = field(default_factory=dict)
+    query: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def route(self) -> str:
+        """The route named in the path."""
+        return self.request.match_info["route"]
+
+
+def json_response(
+    document: Any, status: int = 200, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    """JSON; msgspec writes a number that is not finite as null, since JSON has none."""
+    return web.Response(
+        status=status,
+        body=msgspec.json.encode(document),
+        content_type="application/json",
+        headers=headers,
+    )
+
+
+# --- health ---------------------------------------------------------------------------------
+
+
+async def healthz(call: Call) -> web.Response:
+    """200 while the router lives; what is wrong is told only to those who may look."""
+    return _told(call, call.controller.health())
+
+
+async def readyz(call: Call) -> web.Response:
+    """200 once every worker has applied the current table."""
+    return _told(call, call.controller.ready())
+
+
+def _told(call: Call, health: Mapping[str, Any]) -> web.Response:
+    status = 200 if health["ok"] else 503
+    try:
+        call.access.identify(call.request, Role.VIEWER)
+    except Problem:
+        return json_response({"ok": health["ok"]}, status)
+    return json_response(health, status)
+
+
+async def metrics(call: Call) -> web.Response:
+    """Prometheus text."""
+    text = await call.controller.metrics_text()
+    return web.Response(body=text.encode(), headers={"Content-Type": METRICS_TYPE})
+
+
+# --- reading --------------------------------------------------------------------------------
+
+
+async def routes(call: Call) -> web.Response:
+    """A summary of every route."""
+    return json_response({"routes": call.controller.routes()})
+
+
+async def route(call: Call) -> web.Response:
+    """One route with its versions."""
+    return json_response(call.controller.route(call.route))
+
+
+async def rollout(call: Call) -> web.Response:
+    """The rollout with its evidence; the ETag is the revision for If-Match."""
+    status = call.controller.rollout(call.route)
+    return json_response(status, headers={"ETag": f'"{status["epoch"]}"'})
+
+
+async def why(call: Call) -> web.Response:
+    """The entry that explains where the traffic is, or was at a time."""
+    return json_response(await call.controller.why(call.route, call.query.get("at")))
+
+
+async def journal(call: Call) -> web.Response:
+    """Entries, newest first."""
+    query = call.query
+    entries = await call.controller.journal(
+        query.get("route"), since=query.get("since"), limit=query.get("limit", 100)
+    )
+    return json_response({"entries": entries})
+
+
+async def whois(call: Call) -> web.Response:
+    """Where a sticky key goes."""
+    return json_response(call.controller.whois(call.query["route"], call.query["key"]))
+
+
+async def session(call: Call) -> web.Response:
+    """Who the asker is, so that a page shows only what it may do."""
+    who = call.identity
+    return json_response({"name": who.name, "role": who.role, "open": call.access.open})
+
+
+# --- changing -------------------------------------------------------------------------------
+
+
+async def command(call: Call) -> web.Response:
+    """Carry out one order; the answer comes when it is durable and in force in every worker."""
+    kind = COMMANDS.get(call.request.match_info["command"])
+    if kind is None:
+        raise Problem(404, f"no such command; known are {', '.join(COMMANDS)}")
+    status = call.controller.rollout(call.route)
+    try:
+        check_fields(call.body, body_schema(kind))
+        order = Order(
+            call.identity.name, call.body.get("reason", ""), call.controller.now(),
+            call.body, status,
+        )  # fmt: skip
+        event = kind.event(order)
+    except ValueError as error:
+        raise Problem(422, str(error)) from None
+    result = await call.controller.command(
+        call.route, event, if_epoch=_if_match(call.request),
+        command_id=_command_id(call.request), dry_run=call.body.get("dry_run", False),
+    )  # fmt: skip
+    return json_response(result.to_json(), headers={"ETag": f'"{result.epoch}"'})
+
+
+def _if_match(request: web.Request) -> int | None:
+    """The revision the caller saw; None without the header or with ``*`` (RFC 9110, 13.1.1)."""
+    text = request.headers.get("If-Match", "*").strip()
+    if text == "*":
+        return None
+    digits = text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text
+    if not (digits.isascii() and digits.isdecimal()) or len(digits) > 18:
+        raise Problem(400, 'If-Match: a revision such as "17", or *')
+    return int(digits)
+
+
+def _command_id(request: web.Request) -> str | None:
+    text = request.headers.get("Idempotency-Key")
+    if text is None:
+        return None
+    if not 1 <= len(text) <= COMMAND_ID_CHARS_MAX or not (text.isascii() and text.isprintable()):
+        raise Problem(400, f"Idempotency-Key: 1 to {COMMAND_ID_CHARS_MAX} printable characters")
+    return text
+
+
+async def freeze(call: Call) -> web.Response:
+    """Stop every advance, or allow it again; rollbacks go on."""
+    frozen = call.body["frozen"]
+    await call.controller.freeze(
+        frozen, actor=call.identity.name, reason=call.body.get("reason", "")
+    )
+    return json_response({"frozen": frozen})
+
+
+async def reload(call: Call) -> web.Response:
+    """Read the policy file now."""
+    force = call.body.get("force", False)
+    return json_response(await call.controller.reload(force=force, actor=call.identity.name))
+
+
+# --- events ---------------------------------------------------------------------------------
+
+
+async def events(call: Call) -> web.StreamResponse:
+    """A snapshot (or what was missed since Last-Event-ID), then what happens, as it happens."""
+    hub, wanted = call.hub, call.query.get("route", "")
+    if wanted:
+        call.controller.route(wanted)
+    if hub.listeners >= LISTENERS_MAX:
+        raise Problem(503, f"{LISTENERS_MAX} listeners already", headers={"Retry-After": "5"})
+    response = web.StreamResponse(
+        headers={
+            "Content-Type": "text/event-stream; charset=utf-8",
+            "Cache-Control": "no-cache, no-store",
+            "X-Accel-Buffering": "no",
+        }
+    )
+    await response.prepare(call.request)
+    hub.listeners += 1
+    try:
+        await _feed(response, hub, wanted, call.request.headers.get("Last-Event-ID", ""))
+    except (TimeoutError, ConnectionError):
+        pass  # the listener went away or stopped reading: nothing is owed to it
+    finally:
+        hub.listeners -= 1
+    return response
+
+
+async def _feed(response: web.StreamResponse, hub: Hub, route: str, last_event_id: str) -> None:
+    position = hub.position(last_event_id)
+    while not hub.closed:
+        frames = None if position is None else hub.after(position, route)
+        if frames is None:
+            frames = [hub.snapshot(route)]
+        position = hub.newest
+        if frames:
+            await asyncio.wait_for(response.write(b"".join(frames)), WRITE_S)
+        elif not await hub.wait():
+            await asyncio.wait_for(response.write(COMMENT), WRITE_S)
+
+
+# --- pages ----------------------------------------------------------------------------------
+
+
+async def page(call: Call) -> web.Response:
+    """The dashboard. It holds no data: the page fetches that with the reader's token."""
+    return _file(call, "index.html")
+
+
+async def static(call: Call) -> web.Response:
+    """A file of the dashboard, from a fixed list."""
+    return _file(call, call.request.match_info["file"])
+
+
+def _file(call: Call, name: str) -> web.Response:
+    found = dashboard.FILES.get(name)
+    if found is None:
+        raise Problem(404, "there is no such file")
+    headers = {"Content-Type": found.content_type, "ETag": found.etag, "Cache-Control": "no-cache"}
+    if call.request.headers.get("If-None-Match") == found.etag:
+        return web.Response(status=304, headers=headers)
+    return web.Response(body=found.body, headers=headers)

@@ -1,0 +1,158 @@
+"""The OpenAPI 3.1 document of the admin interface, derived from ``ROUTES`` and ``COMMANDS``.
+
+Nothing here is written by hand but the shapes of the answers; the tests hold those against what the
+real handlers say.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+import router
+from router.admin.commands import COMMANDS, body_schema
+from router.admin.problems import MEDIA_TYPE
+from router.control.answers import Announcement, CommandResult
+
+if TYPE_CHECKING:
+    from router.admin.routes import Route
+
+Json = dict[str, Any]
+
+
+def _shape(description: str, **properties: Any) -> Json:
+    """An object with at least these keys; a router may say more."""
+    return {
+        "type": "object",
+        "description": description,
+        "properties": properties,
+        "required": [name for name in properties if not name.startswith("_")],
+    }
+
+
+_TEXT = {"type": "string"}
+_FLAG = {"type": "boolean"}
+_WHOLE = {"type": "integer"}
+_ANY_LIST = {"type": "array", "items": {"type": "object"}}
+
+COMPONENTS: Json = {
+    "Problem": _shape("RFC 9457", type=_TEXT, title=_TEXT, status=_WHOLE, detail=_TEXT, code=_TEXT),
+    "Health": _shape("ok decides the status; the rest is for those who may look", ok=_FLAG),
+    "Routes": _shape("In order of matching", routes=_ANY_LIST),
+    "Route": _shape("A route with its versions and rollout", name=_TEXT),
+    "Rollout": _shape(
+        "The durable position with everything that is measured",
+        route=_TEXT, stable=_TEXT, candidate=_TEXT, phase=_TEXT, health=_TEXT, step=_WHOLE,
+        steps=_WHOLE, weight_bp=_WHOLE, epoch=_WHOLE, reason=_TEXT, actor=_TEXT, gates=_ANY_LIST,
+    ),
+    "Why": _shape("The sentence, and the entry it comes from", sentence=_TEXT),
+    "Journal": _shape("Newest first", entries=_ANY_LIST),
+    "Whois": _shape("Where a key goes", version={"type": ["string", "null"]}),
+    "Session": _shape("Who is asking", name=_TEXT, role=_TEXT, open=_FLAG),
+    "Frozen": _shape("As it is now", frozen=_FLAG),
+    "Reloaded": _shape("What the reload did", changed=_FLAG),
+    "OpenApi": _shape("OpenAPI 3.1", openapi=_TEXT, paths={"type": "object"}),
+}  # fmt: skip
+
+
+def document(routes: Iterable[Route]) -> Json:
+    """The whole document."""
+    paths: Json = {}
+    for route in routes:
+        for path, operation in _operations(route):
+            paths.setdefault(path, {})[route.method.lower()] = operation
+    _, generated = msgspec.json.schema_components(
+        [CommandResult, Announcement], ref_template="#/components/schemas/{name}"
+    )
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Rampway admin interface",
+            "version": router.__version__,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "security": [{"token": []}, {}],
+        "paths": paths,
+        "components": {
+            "schemas": {**COMPONENTS, **generated},
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def _operations(route: Route) -> list[tuple[str, Json]]:
+    if not route.commands:
+        return [(route.path, _operation(route, route.summary, route.body))]
+    return [
+        (route.path.replace("{command}", name), _operation(route, kind.summary, body_schema(kind)))
+        for name, kind in COMMANDS.items()
+    ]
+
+
+def _operation(route: Route, summary: str, body: Mapping[str, Any] | None) -> Json:
+    made: Json = {
+        "summary": summary,
+        "x-role": route.role or "public",
+        "parameters": _parameters(route),
+        "responses": {"200": _answer(route), **_refusals(route)},
+    }
+    if body is not None:
+        content = {"application/json": {"schema": body}}
+        made["requestBody"] = {"required": bool(body.get("required")), "content": content}
+    if route.role is None:
+        made["security"] = []
+    return made
+
+
+def _parameters(route: Route) -> list[Json]:
+    in_path = [
+        {"name": name, "in": "path", "required": True, "schema": _TEXT}
+        for name in re.findall(r"{(\w+)}", route.path)
+        if name != "command"
+    ]
+    in_query = [
+        {
+            "name": name,
+            "in": "query",
+            "required": schema.get("required", False),
+            "schema": {key: value for key, value in schema.items() if key != "required"},
+        }
+        for name, schema in route.query.items()
+    ]
+    return in_path + in_query + (_COMMAND_HEADERS if route.commands else [])
+
+
+_COMMAND_HEADERS: list[Json] = [
+    {"name": "If-Match", "in": "header", "schema": _TEXT, "required": False,
+     "description": "The revision that was seen; 412 if the rollout has moved since."},
+    {"name": "Idempotency-Key", "in": "header", "schema": _TEXT, "required": False,
+     "description": "Command id: the same id twice is carried out once."},
+]  # fmt: skip
+
+
+def _answer(route: Route) -> Json:
+    if "/" in route.answer:
+        content: Json = {route.answer: {"schema": _TEXT}}
+    else:
+        content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{route.answer}"}}}
+    return {"description": "OK", "content": content}
+
+
+def _refusals(route: Route) -> Json:
+    statuses = set(route.statuses)
+    if route.role is not None:
+        statuses |= {401, 403, 421}
+    if route.query or route.body is not None:
+        statuses.add(422)
+    if route.answer == "Health":  # says the same whether it is well or not
+        content = _answer(route)["content"]
+    else:
+        content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {
+        str(status): {"description": HTTPStatus(status).phrase, "content": content}
+        for status in sorted(statuses)
+    }

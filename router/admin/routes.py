@@ -1,0 +1,110 @@
+"""``ROUTES``: every path of the admin interface with its role, fields and answers.
+
+The server is built from this table and so is the OpenAPI document; nothing is served that is not in
+it. Every path of a GET is free of effects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+from router.admin import handlers, openapi
+from router.admin.access import PUBLIC
+from router.admin.commands import SHARED_FIELDS
+from router.core.policy.server import Role
+
+Handler = Callable[[handlers.Call], Awaitable[web.StreamResponse]]
+Schema = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One method of one path."""
+
+    method: str
+    path: str
+    role: Role | None
+    """Least role that may ask; PUBLIC needs no token."""
+    handler: Handler
+    summary: str
+    query: Mapping[str, Schema] = field(default_factory=dict)
+    """Query parameters by name; others are refused. ``required`` is read from the schema."""
+    body: Schema | None = None
+    """Schema of the JSON body; None: no body. Commands bring their own, see ``COMMANDS``."""
+    answer: str = ""
+    """Component schema of the JSON answer; a media type for what is no JSON."""
+    statuses: tuple[int, ...] = ()
+    """Refusals of its own, besides 401, 403, 421 (access) and 422 (fields)."""
+    commands: bool = False
+    """One documented path for every entry of ``COMMANDS``."""
+
+
+_NAME: Schema = {"type": "string", "maxLength": 63}
+_ROUTE: Schema = {**_NAME, "description": "Only this route."}
+_REASON = {"reason": SHARED_FIELDS["reason"]}
+
+
+def _object(required: tuple[str, ...] = (), **properties: Schema) -> Schema:
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": properties,
+        "required": list(required),
+    }
+
+
+async def _openapi(_call: handlers.Call) -> web.Response:
+    return handlers.json_response(openapi.document(ROUTES))
+
+
+_COMMAND_STATUSES = (400, 404, 409, 412, 413, 415, 503, 504, 507)
+
+ROUTES: tuple[Route, ...] = (
+    Route("GET", "/healthz", PUBLIC, handlers.healthz, "Alive", answer="Health", statuses=(503,)),
+    Route("GET", "/readyz", PUBLIC, handlers.readyz, "Ready for traffic", answer="Health",
+          statuses=(503,)),
+    Route("GET", "/metrics", Role.VIEWER, handlers.metrics, "Metrics in Prometheus text format",
+          answer="text/plain"),
+    Route("GET", "/api/v1/routes", Role.VIEWER, handlers.routes, "All routes in brief",
+          answer="Routes"),
+    Route("GET", "/api/v1/routes/{route}", Role.VIEWER, handlers.route,
+          "One route with its versions", answer="Route", statuses=(404,)),
+    Route("GET", "/api/v1/rollouts/{route}", Role.VIEWER, handlers.rollout,
+          "A rollout with its evidence", answer="Rollout", statuses=(404,)),
+    Route("GET", "/api/v1/rollouts/{route}/why", Role.VIEWER, handlers.why,
+          "The decision that explains where the traffic is", answer="Why", statuses=(404,),
+          query={"at": {"type": "number", "minimum": 0,
+                        "description": "Wall time, seconds since 1970; absent: now."}}),
+    Route("POST", "/api/v1/rollouts/{route}/{command}", Role.OPERATOR, handlers.command,
+          "Order", body={}, answer="CommandResult", statuses=_COMMAND_STATUSES, commands=True),
+    Route("GET", "/api/v1/journal", Role.VIEWER, handlers.journal, "Journal, newest first",
+          answer="Journal", statuses=(404,),
+          query={"route": _ROUTE,
+                 "since": {"type": "integer", "minimum": 0,
+                           "description": "Only entries with a larger id."},
+                 "limit": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}}),
+    Route("GET", "/api/v1/events", Role.VIEWER, handlers.events,
+          "Snapshot, then changes as they happen", answer="text/event-stream",
+          statuses=(404, 503), query={"route": _ROUTE}),
+    Route("GET", "/api/v1/whois", Role.VIEWER, handlers.whois, "The version a sticky key gets",
+          answer="Whois", statuses=(404,),
+          query={"route": {**_NAME, "required": True},
+                 "key": {"type": "string", "maxLength": 1024, "required": True}}),
+    Route("GET", "/api/v1/session", Role.VIEWER, handlers.session, "Who is asking",
+          answer="Session"),
+    Route("POST", "/api/v1/freeze", Role.ADMIN, handlers.freeze,
+          "Stop every advance of every rollout, or allow it again",
+          body=_object(("frozen",), frozen={"type": "boolean"}, **_REASON), answer="Frozen",
+          statuses=(400, 413, 415, 507)),
+    Route("POST", "/api/v1/reload", Role.ADMIN, handlers.reload, "Read the policy file now",
+          body=_object(force={"type": "boolean", "description": "Even if it did not change."}),
+          answer="Reloaded", statuses=(400, 413, 415)),
+    Route("GET", "/api/v1/openapi.json", PUBLIC, _openapi, "This document", answer="OpenApi"),
+    Route("GET", "/", PUBLIC, handlers.page, "Dashboard", answer="text/html"),
+    Route("GET", "/static/{file}", PUBLIC, handlers.static, "A file of the dashboard",
+          answer="application/octet-stream", statuses=(404,)),
+)  # fmt: skip

@@ -1,0 +1,221 @@
+"""The listener: what every request passes before its handler, and the life of the server.
+
+In this order: path and method (aiohttp's router), host, origin, token and role
+(:mod:`router.admin.access`), query, content type, size and JSON of the body, the handler. Whatever
+refuses, the answer is a problem document, and every answer carries the same protective headers.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import structlog
+from aiohttp import web
+
+from router.admin import strict_json
+from router.admin.access import Access
+from router.admin.commands import check_fields
+from router.admin.handlers import ANYBODY, Call
+from router.admin.problems import Problem, of_control_error, of_http_exception
+from router.admin.routes import ROUTES, Route
+from router.admin.stream import STATUS_S, Hub
+from router.control.controller import Controller
+from router.control.errors import ControlError
+from router.core.policy.server import Admin, split_address
+
+KEEPALIVE_S = 75.0
+HEAD_BYTES_MAX = 16_384
+"""Longest line of a request head; tokens and sticky keys are far shorter."""
+CLOSE_S = 2.0
+"""Time that answers under way may still take when the listener closes."""
+
+PROTECTION: Mapping[str, str] = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+"""On every answer: no inline code, no framing, no reading by other sites."""
+
+log = structlog.get_logger("router.admin")
+
+RawHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class AdminServer:
+    """Serves ``controller`` as ``policy`` says. ``start`` binds, ``close`` ends all streams.
+
+    Raises ValueError (see :class:`Access`) before anything is bound; ``start`` raises OSError when
+    the address is taken and ssl.SSLError or OSError for a certificate that cannot be read.
+    """
+
+    def __init__(
+        self, controller: Controller, policy: Admin, *, status_s: float = STATUS_S
+    ) -> None:
+        self._controller = controller
+        self._policy = policy
+        self._access = Access(policy)
+        self._tls: ssl.SSLContext | None = None
+        self._runner: web.AppRunner | None = None
+        self._hub: Hub | None = None
+        self._status_s = status_s
+        self.port = 0
+        """The port that was bound; the kernel's choice where the policy says 0."""
+
+    def __repr__(self) -> str:
+        return f"<AdminServer {self._policy.listen} port {self.port} {self._hub}>"
+
+    @property
+    def url(self) -> str:
+        """Where it answers, for people."""
+        host, _ = split_address(self._policy.listen)
+        shown = f"[{host}]" if ":" in host else host
+        return f"{'https' if self._tls else 'http'}://{shown}:{self.port}"
+
+    async def start(self) -> None:
+        """Bind and answer."""
+        host, port = split_address(self._policy.listen)
+        if self._policy.tls is not None:
+            self._tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            self._tls.load_cert_chain(self._policy.tls.certificate, self._policy.tls.key)
+        self._hub = Hub(self._controller, status_s=self._status_s)
+        self._hub.start()
+        self._runner = web.AppRunner(
+            self._application(self._hub), handle_signals=False, access_log=None,
+            keepalive_timeout=KEEPALIVE_S, shutdown_timeout=CLOSE_S,
+            max_line_size=HEAD_BYTES_MAX, max_field_size=HEAD_BYTES_MAX,
+        )  # fmt: skip
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, host, port, ssl_context=self._tls, reuse_address=True)
+        try:
+            await site.start()
+        except OSError:
+            await self.close()
+            raise
+        self.port = self._runner.addresses[0][1]
+
+    async def close(self) -> None:
+        """End event streams, finish answers under way, let go of the port."""
+        if self._hub is not None:
+            await self._hub.close()
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    def update(self, policy: Admin) -> None:
+        """Take tokens, names and certificate of a new policy; the address stays until a restart.
+
+        Raises ValueError, OSError or ssl.SSLError and changes nothing when the policy cannot be
+        carried out.
+        """
+        access = Access(policy.model_copy(update={"listen": self._policy.listen}))
+        if self._tls is not None and policy.tls is not None:
+            self._tls.load_cert_chain(policy.tls.certificate, policy.tls.key)
+        self._access = access
+
+    def _application(self, hub: Hub) -> web.Application:
+        app = web.Application(middlewares=[_answered], client_max_size=strict_json.BODY_BYTES_MAX)
+        app.on_response_prepare.append(_protect)
+        for route in ROUTES:
+            app.router.add_route(route.method, route.path, self._admitted(route, hub))
+            if route.method == "GET" and route.answer != "text/event-stream":
+                app.router.add_route("HEAD", route.path, self._admitted(route, hub))
+        return app
+
+    def _admitted(self, route: Route, hub: Hub) -> RawHandler:
+        """``route``'s handler behind all checks."""
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            access = self._access
+            identity = access.identify(request, route.role) or ANYBODY
+            query = _query(request, route.query) if route.role else {}
+            body = {} if route.body is None else await _body(request, route)
+            return await route.handler(
+                Call(request, self._controller, hub, access, identity, body, query)
+            )
+
+        return handle
+
+
+@web.middleware
+async def _answered(request: web.Request, handler: RawHandler) -> web.StreamResponse:
+    """Refusals become problem documents; a bug becomes a 500 that tells nothing but is logged."""
+    try:
+        response = await handler(request)
+    except Problem as problem:
+        response = problem.response()
+    except ControlError as error:
+        response = of_control_error(error).response()
+    except web.HTTPException as error:
+        response = of_http_exception(error).response()
+    except Exception:
+        log.exception("admin request failed", method=request.method, path=request.path)
+        response = Problem(500, "this is a bug of the router; its log says more").response()
+    return response
+
+
+async def _protect(_request: web.Request, response: web.StreamResponse) -> None:
+    """Just before the head of any answer is sent."""
+    for name, value in PROTECTION.items():
+        response.headers.setdefault(name, value)
+    response.headers.setdefault("Cache-Control", "no-store")
+
+
+def _query(request: web.Request, known: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Query parameters by their schemas; unknown, repeated and malformed ones are refused."""
+    values: dict[str, Any] = {}
+    for name, text in request.query.items():
+        schema = known.get(name)
+        if schema is None:
+            raise Problem(422, f"query parameters known here: {', '.join(known) or 'none'}")
+        if name in values:
+            raise Problem(422, f"{name}: given more than once")
+        values[name] = _parameter(name, text, schema)
+    for name, schema in known.items():
+        if schema.get("required") and name not in values:
+            raise Problem(422, f"{name}: missing")
+    return values
+
+
+def _parameter(name: str, text: str, schema: Mapping[str, Any]) -> Any:
+    if schema["type"] == "string":
+        if len(text) > schema["maxLength"]:
+            raise Problem(422, f"{name}: at most {schema['maxLength']} characters")
+        return text
+    kind = int if schema["type"] == "integer" else float
+    least, most = schema["minimum"], schema.get("maximum", 10**15)
+    try:
+        value = kind(text) if len(text) <= 20 and "_" not in text else None
+    except ValueError:
+        value = None
+    if value is None or not least <= value <= most:
+        raise Problem(422, f"{name}: expected a {schema['type']} from {least} to {most}")
+    return value
+
+
+async def _body(request: web.Request, route: Route) -> dict[str, Any]:
+    """The JSON object of a POST. An empty body means no fields, but its type must say JSON.
+
+    A page of another site can send forms and plain text without asking; it cannot send this type.
+    """
+    if request.content_type != "application/json":
+        raise Problem(415, "send Content-Type: application/json")
+    raw = await request.read()
+    try:
+        body = strict_json.loads(raw) if raw else {}
+    except ValueError as error:
+        raise Problem(400, str(error)) from None
+    if not isinstance(body, dict):
+        raise Problem(400, "the body is a JSON object")
+    if not route.commands:
+        try:
+            check_fields(body, route.body or {})
+        except ValueError as error:
+            raise Problem(422, str(error)) from None
+    return body

@@ -1,0 +1,178 @@
+"""``GET /api/v1/events``: server-sent events (WHATWG HTML, section 9.2) for people who watch.
+
+One ring of the last events is shared by all listeners; a listener is only a position in it. So a
+slow one costs no memory, and one that fell out of the ring, or comes back after too long, simply
+gets a snapshot again.
+
+    event: snapshot     everything: {"routes": [...], "rollouts": {route: status}}
+    event: announcement one thing that happened, as the control plane announced it
+    event: status       one route as it stands now, sent when it changed, at most once a second
+
+An id is ``EPOCH-NUMBER``; the epoch tells a restarted router's ids from an old one's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+
+from router.control.answers import Announcement
+from router.control.controller import Controller
+from router.control.errors import ControlError
+
+RING_EVENTS = 512
+"""Events kept for listeners that are behind or come back."""
+LISTENERS_MAX = 64
+"""Open streams; more are answered 503."""
+COMMENT_S = 15.0
+"""A comment line after this much silence keeps proxies and browsers from giving up."""
+STATUS_S = 1.0
+"""How often the state is compared with what was last sent, while anybody listens."""
+WRITE_S = 10.0
+"""A listener that takes nothing for this long is disconnected."""
+
+COMMENT = b": still here\n\n"
+
+
+class Frame:
+    """One event, encoded once for all listeners."""
+
+    __slots__ = ("data", "kind", "number", "route")
+
+    def __init__(self, number: int, kind: str, route: str, data: bytes) -> None:
+        self.number = number
+        self.kind = kind
+        self.route = route
+        self.data = data
+
+    def encode(self, epoch: str) -> bytes:
+        """The bytes on the wire. JSON has no raw line breaks, so one data line is enough."""
+        return b"id: %s-%d\nevent: %s\ndata: %s\n\n" % (
+            epoch.encode(), self.number, self.kind.encode(), self.data,
+        )  # fmt: skip
+
+
+class Hub:
+    """Turns announcements and changes of state into frames, and wakes the listeners."""
+
+    def __init__(self, controller: Controller, *, status_s: float = STATUS_S) -> None:
+        self._controller = controller
+        self._status_s = status_s
+        self._epoch = secrets.token_hex(4)
+        self._ring: deque[Frame] = deque(maxlen=RING_EVENTS)
+        self._number = 0
+        self._news = asyncio.Event()
+        self._sent: dict[str, bytes] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self.listeners = 0
+        self.closed = False
+
+    def __repr__(self) -> str:
+        return f"<Hub {self.listeners} listeners, {len(self._ring)} events up to {self._number}>"
+
+    def start(self) -> None:
+        """Begin listening to the control plane."""
+        self._tasks = [
+            asyncio.create_task(self._announcements(), name="admin-announcements"),
+            asyncio.create_task(self._statuses(), name="admin-statuses"),
+        ]
+
+    async def close(self) -> None:
+        """End all streams; listeners return at once."""
+        self.closed = True
+        self._wake()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def snapshot(self, route: str = "") -> bytes:
+        """The frame a new listener starts with; its id is that of the newest event."""
+        rollouts = {name: self._status(name) for name in self._names(route)}
+        routes = [r for r in self._controller.routes() if not route or r["name"] == route]
+        data = msgspec.json.encode({"routes": routes, "rollouts": rollouts})
+        return Frame(self._number, "snapshot", route, data).encode(self._epoch)
+
+    def position(self, last_event_id: str) -> int | None:
+        """Where a returning listener goes on; None: it needs a snapshot."""
+        epoch, _, number = last_event_id.partition("-")
+        if epoch != self._epoch or not number.isdecimal():
+            return None
+        position = int(number)
+        return position if self._number - len(self._ring) <= position <= self._number else None
+
+    @property
+    def newest(self) -> int:
+        """Number of the newest event."""
+        return self._number
+
+    def after(self, position: int, route: str = "") -> list[bytes] | None:
+        """Frames behind ``position``; None when some of them are gone already."""
+        if position < self._number - len(self._ring):
+            return None
+        return [
+            frame.encode(self._epoch)
+            for frame in self._ring
+            if frame.number > position and (not route or frame.route in ("", route))
+        ]
+
+    async def wait(self, timeout_s: float = COMMENT_S) -> bool:
+        """Until something is new (True) or ``timeout_s`` passed in silence (False)."""
+        news = self._news
+        with suppress(TimeoutError):
+            await asyncio.wait_for(news.wait(), timeout_s)
+        return news.is_set()
+
+    def _add(self, kind: str, route: str, data: bytes) -> None:
+        self._number += 1
+        self._ring.append(Frame(self._number, kind, route, data))
+        self._wake()
+
+    def _wake(self) -> None:
+        self._news.set()
+        self._news = asyncio.Event()
+
+    async def _announcements(self) -> None:
+        async for said in self._controller.subscribe():
+            self._announce(said)
+
+    def _announce(self, said: Announcement) -> None:
+        self._add("announcement", said.route, msgspec.json.encode(said.to_json()))
+        if said.route and self.listeners:
+            self._compare(said.route)
+
+    async def _statuses(self) -> None:
+        while True:
+            await asyncio.sleep(self._status_s)
+            if self.listeners:
+                for name in self._names():
+                    self._compare(name)
+                    await asyncio.sleep(0)  # 1,000 routes must not hold up a decision
+            else:
+                self._sent.clear()
+
+    def _compare(self, name: str) -> None:
+        data = msgspec.json.encode({"route": name, "rollout": self._status(name)})
+        if self._sent.get(name) != data:
+            self._sent[name] = data
+            self._add("status", name, data)
+
+    def _names(self, route: str = "") -> list[str]:
+        names = [summary["name"] for summary in self._controller.routes()]
+        return [name for name in names if not route or name == route]
+
+    def _status(self, name: str) -> dict[str, Any] | None:
+        return rollout_or_none(self._controller.rollout, name)
+
+
+def rollout_or_none(ask: Callable[[str], dict[str, Any]], route: str) -> dict[str, Any] | None:
+    """A route's rollout, or None where it has none."""
+    try:
+        return ask(route)
+    except ControlError:
+        return None

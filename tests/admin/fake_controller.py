@@ -1,0 +1,198 @@
+"""A control plane without workers, store or clock: the real machine behind the real façade."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Any
+
+from router.control.answers import Announcement, CommandResult
+from router.control.errors import Conflict, NoRollout, NotPossible, UnknownRoute
+from router.control.record import JournalEntry
+from router.core.events import Command, Observed
+from router.core.machine import Refused, decide
+from router.core.plan import Plan, Step
+from router.core.rollout import Rollout, begin, remaining_s
+from router.core.traffic import split_for
+
+ROUTE = "flight-delay"
+PLAIN = "churn"
+SENTENCE = (
+    "failed: candidate 4 of 57 (7.0 %), stable 11 of 1,083 (1.0 %); tolerated: stable + 10 %; "
+    "evidence 143 : 1, limit 100 : 1"
+)
+
+
+class FakeController:
+    """Two routes: one in a canary, one without a rollout."""
+
+    def __init__(self) -> None:
+        self.plan = Plan(
+            (Step(weight_bp=100, hold_s=60), Step(weight_bp=2500, hold_s=60)), bake_s=60
+        )
+        self.state: Rollout = begin(f"{ROUTE}-1", ROUTE, "v1", "v2", epoch=1, now=0.0)
+        self.time = 10.0
+        self.entries: deque[dict[str, Any]] = deque(maxlen=1000)
+        self.done: dict[str, CommandResult] = {}
+        self.orders: list[Command] = []
+        self.queues: list[asyncio.Queue[Announcement]] = []
+        self.subscribed = asyncio.Event()
+        self.announced = 0
+        self.frozen = False
+        self.ok = True
+        self.fails: Exception | None = None
+        self.note(self.state.reason, "router")
+
+    # --- the façade ---
+
+    def routes(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "name": ROUTE, "match": {"path": "/v2/*"}, "stable": "v1", "candidate": "v2",
+                "strategy": "canary", "phase": self.state.phase, "health": self.state.phase.health,
+                "weight_bp": self.weight_bp(), "epoch": self.state.epoch,
+            },
+            {
+                "name": PLAIN, "match": {"path": "/churn"}, "stable": "v3", "candidate": None,
+                "strategy": None, "phase": None, "health": "Healthy", "weight_bp": 0, "epoch": 0,
+            },
+        ]  # fmt: skip
+
+    def route(self, name: str) -> dict[str, Any]:
+        for summary in self.routes():
+            if summary["name"] == name:
+                rollout = self.rollout(name) if name == ROUTE else None
+                return {**summary, "versions": self.versions(), "rollout": rollout}
+        raise UnknownRoute(f"no route is called {name!r}")
+
+    def versions(self) -> dict[str, Any]:
+        window = {"requests": 570, "rate": 57.0, "error_share": 0.01, "p50_s": 0.012, "p99_s": 0.08}
+        return {"v1": window, "v2": {**window, "requests": 57, "rate": 5.7, "error_share": 0.07}}
+
+    def rollout(self, name: str) -> dict[str, Any]:
+        if name == PLAIN:
+            raise NoRollout(f"{name} has no rollout")
+        if name != ROUTE:
+            raise UnknownRoute("no such route")
+        state = self.state
+        return {
+            **state.to_json(), "strategy": "canary", "health": state.phase.health,
+            "step": state.step + 1, "steps": len(self.plan.steps), "weight_bp": self.weight_bp(),
+            "measured_bp": self.weight_bp(), "mirror_bp": 0, "samples": 57, "until_samples": 0,
+            "remaining_s": remaining_s(state, self.plan, self.time), "action": "continue",
+            "sentence": SENTENCE, "approval": None,
+            "gates": self.gates(),
+            "versions": self.versions(), "in_flight": {"v1": 2, "v2": 0}, "revision": 7,
+            "unsaved": False, "notes": [],
+        }  # fmt: skip
+
+    def gates(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "name": "error_rate", "gate": "error_rate", "verdict": "pass",
+                "sentence": SENTENCE, "evidence": 1.4, "value": 1.4, "limit": 100.0,
+                "candidate": {"bad": 4, "total": 57}, "stable": {"bad": 11, "total": 1083},
+                "dry_run": False,
+            }
+        ]  # fmt: skip
+
+    async def command(self, route, event, *, if_epoch=None, command_id=None, dry_run=False):
+        self.rollout(route)
+        if self.fails is not None:
+            raise self.fails
+        if command_id in self.done:
+            old = self.done[command_id].to_json()
+            return CommandResult(**{**old, "repeated": True, "changed": False})
+        if if_epoch is not None and if_epoch != self.state.epoch:
+            raise Conflict(if_epoch, self.state.epoch)
+        try:
+            after = decide(self.state, self.plan, event, self.time)
+        except Refused as refused:
+            raise NotPossible(str(refused)) from None
+        if not dry_run:
+            self.orders.append(event)
+            self.become(after)
+        result = CommandResult(
+            route, type(event).__name__.lower(), not dry_run, after.epoch, after.phase.value,
+            after.step + 1, split_for(after, self.plan).candidate_bp, after.reason,
+            dry_run=dry_run, took_s=0.004,
+        )  # fmt: skip
+        if command_id and not dry_run:
+            self.done[command_id] = result
+        return result
+
+    async def freeze(self, frozen: bool, *, actor: str, reason: str = "") -> None:
+        self.frozen = frozen
+        self.note(f"frozen: {frozen} {reason}", actor)
+
+    async def reload(self, *, force: bool = False, actor: str = "operator") -> dict[str, Any]:
+        if self.fails is not None:
+            raise self.fails
+        return {"changed": force, "digest": "a1b2", "notes": []}
+
+    async def journal(self, route=None, *, since=None, limit=100):
+        return [
+            entry
+            for entry in reversed(self.entries)
+            if (route is None or entry["route"] == route) and (since is None or entry["id"] > since)
+        ][:limit]
+
+    async def why(self, route: str, at: float | None = None) -> dict[str, Any]:
+        status = self.rollout(route)
+        entry = (await self.journal(route, limit=1))[0]
+        return {
+            "sentence": status["reason"], "entry": entry, "evidence": {"gates": status["gates"]},
+        }  # fmt: skip
+
+    async def subscribe(self, route: str | None = None):
+        queue: asyncio.Queue[Announcement] = asyncio.Queue(256)
+        self.queues.append(queue)
+        self.subscribed.set()
+        while True:
+            yield await queue.get()
+
+    def whois(self, route: str, key: str) -> dict[str, Any]:
+        self.rollout(route)
+        return {"bucket": len(key), "offset": 17, "version": "v1", "weight_bp": 9900}
+
+    def now(self) -> float:
+        return self.time
+
+    def health(self) -> dict[str, Any]:
+        return {"ok": self.ok, "problems": [] if self.ok else ["store: disk full"]}
+
+    def ready(self) -> dict[str, Any]:
+        return {"ok": self.ok, "problems": []}
+
+    async def metrics_text(self) -> str:
+        return (
+            '# TYPE rampway_weight_ratio gauge\nrampway_weight_ratio{route="flight-delay"} 0.01\n'
+        )
+
+    # --- what tests do to it ---
+
+    def weight_bp(self) -> int:
+        return split_for(self.state, self.plan).candidate_bp
+
+    def become(self, state: Rollout) -> None:
+        self.state = state
+        self.note(state.reason, state.actor)
+        self.announced += 1
+        said = Announcement(
+            self.announced, "transition", 1000.0 + self.announced, ROUTE, state.reason,
+            {"phase": state.phase.value, "epoch": state.epoch},
+        )  # fmt: skip
+        for queue in self.queues:
+            queue.put_nowait(said)
+
+    def observe(self, **seen: Any) -> None:
+        self.become(decide(self.state, self.plan, Observed(**seen), self.time))
+
+    def note(self, reason: str, actor: str, action: str = "advance") -> None:
+        entry = JournalEntry(
+            at=1000.0 + len(self.entries), clock=self.time, route=ROUTE, rollout=self.state.id,
+            epoch=self.state.epoch, actor=actor, action=action, phase_from="progressing",
+            phase_to=self.state.phase.value, step=self.state.step + 1, weight_bp=self.weight_bp(),
+            reason=reason, evidence={"gates": self.gates()}, id=len(self.entries) + 1,
+        )  # fmt: skip
+        self.entries.append(entry.to_json())
