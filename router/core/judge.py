@@ -409,7 +409,7 @@ class Judge:
             held = self._rollback_cause(now) or self._hold_cause(now)
             self._ramp_bp = self.settings.ramp.weight_bp(
                 bad=self.bad, requests=self.answers, requests_per_s=self._requests_per_s,
-                present_bp=self._ramp_bp, held=held is not None,
+                present_bp=self._ramp_bp, held=held is not None, proven=self.proven,
             )  # fmt: skip
         return self._ramp_bp
 

@@ -61,13 +61,18 @@ class Ramp:
     start_samples: int = 20
 
     def weight_bp(
-        self, *, bad: int, requests: int, requests_per_s: float, present_bp: int, held: bool
-    ) -> int:
+        self, *, bad: int, requests: int, requests_per_s: float, present_bp: int, held: bool,
+        proven: bool = False,
+    ) -> int:  # fmt: skip
         """The weight for the coming second, basis points, within min and max.
 
         ``bad`` of ``requests`` are the candidate's completed outcomes; ``requests_per_s`` is the
-        route's whole traffic. ``held`` (suspicious evidence) never lets the weight grow.
+        route's whole traffic. ``held`` (suspicious evidence) never lets the weight grow. A candidate
+        ``proven`` not worse fails as often as stable would, so the budget limits it no longer:
+        a busy route whose normal failures exceed the budget would stand still for ever.
         """
+        if proven and not held:
+            return self.max_bp
         cap = self.max_bp if requests >= self.start_samples else min(self.max_bp, self.start_bp)
         in_flight = requests_per_s * self.observe_s * upper_bound(bad, requests)
         unlimited = not math.isfinite(in_flight) or in_flight <= 0.0
