@@ -89,8 +89,10 @@ _host = re.compile(rb"(?:[A-Za-z0-9._~-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9
 _length = re.compile(rb"[0-9]{1,18}").fullmatch
 _codings = re.compile(rb"%b(?:[ \t]*,[ \t]*%b)*" % (TOKEN, TOKEN)).fullmatch
 
-stray_in_line = re.compile(rb"[^\x20-\x7e\r]|\r(?=.)", re.DOTALL).search
-"""A byte no start line may contain, before its CRLF has arrived."""
+stray_in_request_line = re.compile(rb"[^\x20-\x7e\r]|\r(?=.)", re.DOTALL).search
+"""A byte no request line may contain, before its CRLF has arrived."""
+stray_in_status_line = re.compile(rb"[\x00-\x08\x0a-\x0c\x0e-\x1f\x7f]|\r(?=.)", re.DOTALL).search
+"""The same for a status line, whose reason phrase may hold tabs and 8-bit bytes."""
 stray_in_fields = re.compile(
     rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?=[^\n])|(?<!\r)\n", re.DOTALL
 ).search

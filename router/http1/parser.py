@@ -33,6 +33,8 @@ from router.http1.framing import (
     refuse,
     settle_request,
     settle_response,
+    stray_in_request_line,
+    stray_in_status_line,
 )
 from router.http1.headers import REQUEST_KINDS, RESPONSE_KINDS, FieldCache
 from router.http1.limits import DEFAULT_LIMITS, Limits
@@ -83,7 +85,7 @@ class RequestParser(Reader):
         limits: Limits = DEFAULT_LIMITS,
         fields: FieldCache = REQUEST_FIELDS,
     ) -> None:
-        super().__init__(limits, fields, read_request_line)
+        super().__init__(limits, fields, read_request_line, stray_in_request_line)
         self._handler = handler
         self._empty_lines = 0
         self._paused = False
@@ -221,7 +223,7 @@ class ResponseParser(Reader):
         limits: Limits = DEFAULT_LIMITS,
         fields: FieldCache = RESPONSE_FIELDS,
     ) -> None:
-        super().__init__(limits, fields, read_status_line)
+        super().__init__(limits, fields, read_status_line, stray_in_status_line)
         self._handler = handler
         self._due = False
         self._to_head = False
@@ -238,6 +240,11 @@ class ResponseParser(Reader):
         self._to_head = to_head
         self._interims = 0
         self._started = False
+
+    @property
+    def due(self) -> bool:
+        """A request was announced by `expect` and its answer is not complete."""
+        return self._due
 
     @property
     def reusable(self) -> bool:

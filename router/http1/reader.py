@@ -8,7 +8,7 @@ from typing import Any, Final
 from httptools import HttpParserError, HttpParserUpgrade
 
 from router.http1.chunks import ChunkReader
-from router.http1.framing import refuse, stray_in_fields, stray_in_line
+from router.http1.framing import refuse, stray_in_fields
 from router.http1.headers import FieldCache
 from router.http1.limits import Limits
 from router.http1.messages import CHUNKED, LENGTH, NO_BODY, Field
@@ -37,14 +37,19 @@ class Reader:
 
     __slots__ = ("_chunks", "_completion", "_fields", "_framing", "_limits", "_line_read",
                  "_llhttp", "_pos", "_read_start", "_remaining", "_rest", "_scanned",
-                 "_state")  # fmt: skip
+                 "_state", "_stray_in_start")  # fmt: skip
 
     def __init__(
-        self, limits: Limits, fields: FieldCache, read_start: Callable[[bytes], object]
+        self,
+        limits: Limits,
+        fields: FieldCache,
+        read_start: Callable[[bytes], object],
+        stray_in_start: Callable[[bytes, int], object],
     ) -> None:
         self._limits = limits
         self._fields = fields
         self._read_start = read_start
+        self._stray_in_start = stray_in_start
         self._rest = b""
         self._pos = 0
         self._state = IDLE
@@ -108,8 +113,8 @@ class Reader:
         if not self._line_read:
             eol = head.find(b"\r\n", start)
             if eol < 0:
-                if stray_in_line(head, start):
-                    refuse(400, "control or 8-bit character in the start line")
+                if self._stray_in_start(head, start):
+                    refuse(400, "stray character in the start line")
                 if full:
                     refuse(414, "start line is longer than accepted")
                 return
