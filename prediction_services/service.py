@@ -7,7 +7,7 @@ import os
 import socket
 import struct
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from aiohttp import web
@@ -75,6 +75,11 @@ class PredictionService:
     def busy(self) -> int:
         """Predictions running or waiting in the pool."""
         return self._pool.busy
+
+    @property
+    def injected(self) -> Mapping[str, int]:
+        """How often each fault has been met since the last switch."""
+        return self._dice.injected
 
     def use(self, predictor: Predictor) -> None:
         """Start answering with this predictor."""
@@ -203,7 +208,7 @@ class PredictionService:
 
     async def _get_faults(self, _request: web.Request) -> web.Response:
         return web.json_response(
-            {"faults": self._dice.faults.model_dump(), "injected": dict(self._dice.injected)}
+            {"faults": self._dice.faults.model_dump(), "injected": dict(self.injected)}
         )
 
     async def _put_faults(self, request: web.Request) -> web.Response:

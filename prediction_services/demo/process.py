@@ -1,0 +1,135 @@
+"""The router as a process of its own, surely ended with everything it has started."""
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from prediction_services.demo.admin import Admin
+
+READY_S = 30.0
+"""Deadline from start to ready."""
+
+STOP_S = 10.0
+"""From SIGTERM to SIGKILL: a drain with its requests, and some air."""
+
+LOG_TAIL_BYTES = 4_000
+"""How much of a failed router's log its error shows."""
+
+_PACKAGE_PARENT = Path(__file__).resolve().parents[2]
+_PR_SET_PDEATHSIG = 1
+
+
+class RouterError(Exception):
+    """The router did not become ready, or ended in mid-play; the message holds its log's end."""
+
+
+class RouterProcess:
+    """`rampway serve POLICY` as a child in a session of its own.
+
+        async with RouterProcess(policy, log) as router:
+            await router.wait_ready(admin)
+
+    Args:
+        policy: the YAML file; its directory is the router's working directory.
+        log: file for everything the router writes.
+    """
+
+    def __init__(self, policy: Path, log: Path) -> None:
+        self._policy = policy.resolve()
+        self._log = log
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def __aenter__(self) -> Self:
+        paths = [str(_PACKAGE_PARENT), os.environ.get("PYTHONPATH", "")]
+        with self._log.open("wb") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "router", "serve", str(self._policy)),
+                cwd=self._policy.parent,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
+                start_new_session=True,  # Ctrl-C reaches us alone; the group has our child's PID
+                preexec_fn=_end_with_parent,
+            )
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await asyncio.shield(self.stop())
+
+    @property
+    def pid(self) -> int:
+        """Process id of the control process, which leads the process group."""
+        assert self._process is not None, "use as: async with RouterProcess"  # noqa: S101 - misuse
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self._process is not None and self._process.returncode is None
+
+    async def wait_ready(self, admin: Admin) -> None:
+        """Return once the router serves with its table.
+
+        Raises:
+            RouterError: it ended, or is not ready within `READY_S`.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(READY_S):
+                while self.running:
+                    if await admin.ready():
+                        return
+                    await asyncio.sleep(0.05)
+        raise RouterError(self.trouble(f"was not ready within {READY_S:g} s"))
+
+    def trouble(self, otherwise: str) -> str:
+        """How it ended, or `otherwise` while it runs, with the end of its log."""
+        ended = self._process is not None and self._process.returncode is not None
+        what = f"ended with status {self._process.returncode}" if ended else otherwise  # type: ignore[union-attr] - `ended` has looked
+        tail = self._log.read_bytes()[-LOG_TAIL_BYTES:].decode(errors="replace").strip()
+        return f"the router {what}\n{tail}".rstrip()
+
+    async def stop(self) -> None:
+        """SIGTERM to the router, then SIGKILL to whatever is left of its group."""
+        process = self._process
+        if process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            if process.returncode is None:
+                process.terminate()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STOP_S):
+                await process.wait()
+        with contextlib.suppress(ProcessLookupError):
+            # The group outlives its leader while a worker does, and its number is not given anew.
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+
+
+def free_address(port: int = 0) -> str:
+    """`127.0.0.1:port` nobody listens on: the wanted one if it is free, else the kernel's choice."""
+    for wanted in (port, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", wanted))
+                return f"127.0.0.1:{probe.getsockname()[1]}"
+    raise RouterError("no free port on 127.0.0.1")
+
+
+def _end_with_parent() -> None:
+    """Ask Linux to send SIGTERM when our parent dies, however it dies (prctl(2))."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

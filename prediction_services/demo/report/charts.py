@@ -1,0 +1,237 @@
+"""The five drawings of the report, each a function of the recording."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from prediction_services.demo.policy import SHADOW_SAMPLES
+from prediction_services.demo.recording import BIN_S, Entry, Moment, Recording, Served
+from prediction_services.demo.report.plot import (
+    Legend,
+    Linear,
+    Log,
+    Plot,
+    Point,
+    Tick,
+    stairs,
+    time_ticks,
+)
+
+EVIDENCE_SHOWN = (0.01, 10_000.0)
+"""Evidence outside is drawn at the border; a failing candidate passes 10,000 : 1 in one batch."""
+
+SLOW_MS = 250.0
+"""The promise of the demo's `slo` gate."""
+
+
+def css_of(recording: Recording, version: str) -> str:
+    """The colour class of a version: its place in the order of appearance."""
+    names = list(recording.versions)
+    return f"v{names.index(version)}" if version in names else "vx"
+
+
+def shares(recording: Recording) -> Plot:
+    """Who answered the clients, stacked to 100 %."""
+    plot = _over_time(
+        recording,
+        "Who answered the clients",
+        "Share of the answers of each version in every half second. A rollback is the moment in "
+        "which a colour ends.",
+        Linear(0, 100),
+        [Tick(0, "0 %"), Tick(50, "50 %"), Tick(100, "100 %")],
+    )
+    totals: dict[float, int] = defaultdict(int)
+    counts: dict[tuple[float, str], int] = defaultdict(int)
+    for bin_ in recording.served:
+        totals[bin_.at_s] += bin_.answers
+        counts[bin_.at_s, bin_.version] += bin_.answers
+    times = sorted(at for at, total in totals.items() if total)
+    below = dict.fromkeys(times, 0.0)
+    for version in recording.versions:
+        above = {at: below[at] + 100 * counts[at, version] / totals[at] for at in times}
+        if above != below:
+            plot.area(_steps(above), _steps(below), css_of(recording, version), version)
+        below = above
+    _turning_points(plot, recording)
+    plot.legend = _versions(recording, {version for _, version in counts})
+    return plot
+
+
+def evidence(recording: Recording) -> Plot:
+    """What counts against the candidate, beside the two lines that mean something."""
+    plot = _over_time(
+        recording,
+        "Evidence against the candidate",
+        "How much more likely the observed answers are if the candidate is worse than tolerated. "
+        "At 3 : 1 it gets no more traffic, at 100 : 1 it is taken back; one that is within "
+        "tolerance gets there in at most 1 % of all rollouts, however often one looks.",
+        Log(*EVIDENCE_SHOWN),
+        [
+            Tick(0.01, "0.01"),
+            Tick(1, "1 : 1"),
+            Tick(3, "3 : 1", "hold"),
+            Tick(100, "100 : 1", "limit"),
+            Tick(10_000, "10,000"),
+        ],
+    )
+    plot.height = "15rem"
+    seen: set[str] = set()
+    for candidate, moments in _rollouts(recording.moments):
+        points = [(moment.at_s, moment.evidence) for moment in moments]
+        ending = _convicted(recording, candidate)
+        if ending is not None:
+            points.append((ending.at_s, _capital(ending)))
+        css = css_of(recording, candidate)
+        plot.line(points, css, f"evidence against {candidate}")
+        seen.add(candidate)
+        if ending is not None:
+            words = f"{candidate} {_capital(ending):,.0f} : 1"
+            plot.dot(points[-1], css, words)
+            plot.label(points[-1], words)
+    _turning_points(plot, recording)
+    plot.legend = _versions(recording, seen)
+    return plot
+
+
+def errors(recording: Recording) -> Plot:
+    """Failures of every version as the router saw them, and of all answers as clients did."""
+    plot = _over_time(
+        recording,
+        "Failures: what the versions did, what clients saw",
+        "Share of failed requests of each version in the router's own count (second by second) and, "
+        "as the thick line, of all clients' requests. Failures of a candidate are answered by "
+        "stable, so the thick line stays at 0.",
+        Linear(0, 100),
+        [Tick(0, "0 %"), Tick(50, "50 %"), Tick(100, "100 %")],
+    )
+    lines: dict[str, list[Point]] = defaultdict(list)
+    for seen in recording.attempts:
+        if seen.requests:
+            lines[seen.version].append((seen.at_s, 100 * seen.bad / seen.requests))
+    for version, points in lines.items():
+        css = css_of(recording, version)
+        plot.line(points, css, f"failed requests of {version}")
+        for point in points:
+            if point[1] > 0:
+                plot.dot(point, css, f"{version}: {point[1]:.0f} % of a second's requests")
+    plot.line(_client_errors(recording.served), "clients", "failed requests of clients")
+    _turning_points(plot, recording)
+    plot.legend = [*_versions(recording, set(lines)), Legend("clients", "all clients")]
+    return plot
+
+
+def latency(recording: Recording) -> Plot:
+    """What clients waited, per version that answered."""
+    plot = _over_time(
+        recording,
+        "What clients waited",
+        "Median (line) and 95th percentile (thin) of the answers of each version, from the "
+        "moment the request was due to its last byte.",
+        Log(1, 400),
+        [
+            Tick(1, "1 ms"),
+            Tick(10, "10 ms"),
+            Tick(100, "100 ms"),
+            Tick(SLOW_MS, "250 ms", "limit"),
+        ],
+    )
+    by_version: dict[str, list[Served]] = defaultdict(list)
+    for bin_ in recording.served:
+        if bin_.answers:
+            by_version[bin_.version].append(bin_)
+    for version, bins in by_version.items():
+        css = css_of(recording, version)
+        plot.line([(b.at_s, b.p95_ms) for b in bins], f"{css} thin", f"95th percentile, {version}")
+        plot.line([(b.at_s, b.p50_ms) for b in bins], css, f"median, {version}")
+    plot.legend = _versions(recording, set(by_version))
+    return plot
+
+
+def agreement(recording: Recording) -> Plot:
+    """How often the candidates' predictions were stable's, as the comparison went on."""
+    lines: dict[str, list[Point]] = {}
+    for candidate, moments in _rollouts(recording.moments):
+        gates = [gate for moment in moments if (gate := moment.gate("agreement")) and gate.total]
+        points = [(gate.total, 100 * (1 - gate.bad / gate.total)) for gate in gates]
+        ending = _convicted(recording, candidate)
+        last = ending.report("agreement") if ending else None
+        if last is not None and last.total:
+            points.append((last.total, 100 * (1 - last.bad / last.total)))
+        if points:
+            lines[candidate] = sorted(points)
+    most = max((line[-1][0] for line in lines.values()), default=SHADOW_SAMPLES)
+    plot = Plot(
+        "Do the predictions agree?",
+        "Requests are copied to a candidate whose answers nobody sees, and the two predictions are "
+        "compared: running share of equal ones. A better model differs a little; a broken one shows "
+        "within a few dozen answers, although its statuses and times are perfect.",
+        Linear(0, most),
+        Linear(60, 100),
+        [Tick(n, f"{n:,}") for n in range(0, int(most) + 1, 250)],
+        [Tick(60, "60 %"), Tick(80, "80 %"), Tick(96, "96 %", "limit"), Tick(100, "100 %")],
+    )
+    for candidate, points in lines.items():
+        css = css_of(recording, candidate)
+        plot.line(points, css, candidate)
+        words = f"{candidate} {points[-1][1]:.1f} % of {points[-1][0]:,.0f}"
+        plot.dot(points[-1], css, words)
+        if _convicted(recording, candidate) is not None and points[-1][1] < 96:
+            plot.label(points[-1], f"{words}: taken back")
+    plot.legend = _versions(recording, set(lines))
+    return plot
+
+
+def _over_time(
+    recording: Recording, title: str, caption: str, y: Linear | Log, y_ticks: list[Tick]
+) -> Plot:
+    """A plot over the whole play with the acts as bands."""
+    end = max(recording.ends_s, 1.0)
+    plot = Plot(title, caption, Linear(0, end), y, time_ticks(end), y_ticks)
+    for act in recording.acts:
+        css = "odd" if act.number % 2 else "even"
+        plot.band(act.begins_s, act.ends_s, css, str(act.number), act.title)
+    return plot
+
+
+def _turning_points(plot: Plot, recording: Recording) -> None:
+    for entry in recording.journal:
+        if entry.phase_to in ("rolled_back", "aborted"):
+            plot.upright(entry.at_s, "back", entry.reason)
+        elif entry.phase_to == "completed":
+            plot.upright(entry.at_s, "done", entry.reason)
+
+
+def _steps(heights: dict[float, float]) -> list[Point]:
+    points = sorted(heights.items())
+    return stairs(points, points[-1][0] + BIN_S) if points else []
+
+
+def _rollouts(moments: Iterable[Moment]) -> Iterable[tuple[str, list[Moment]]]:
+    """Moments of each candidate while it was live, in order of appearance."""
+    found: dict[str, list[Moment]] = {}
+    for moment in moments:
+        if moment.candidate and moment.phase not in ("completed", "aborted", "rolled_back"):
+            found.setdefault(moment.candidate, []).append(moment)
+    return found.items()
+
+
+def _convicted(recording: Recording, candidate: str) -> Entry | None:
+    """The entry in which evidence took the candidate back."""
+    back = recording.ending(candidate, "rolled_back")
+    return back if back is not None and back.actor == "router" and back.evidence else None
+
+
+def _capital(entry: Entry) -> float:
+    return float(entry.evidence.get("capital") or 1.0)
+
+
+def _client_errors(served: Iterable[Served]) -> list[Point]:
+    asked: dict[float, int] = defaultdict(int)
+    bad: dict[float, int] = defaultdict(int)
+    for bin_ in served:
+        asked[bin_.at_s] += max(bin_.answers, bin_.bad)
+        bad[bin_.at_s] += bin_.bad
+    return [(at, 100 * bad[at] / total) for at, total in sorted(asked.items()) if total]
+
+
+def _versions(recording: Recording, seen: set[str]) -> list[Legend]:
+    return [Legend(css_of(recording, name), name) for name in recording.versions if name in seen]

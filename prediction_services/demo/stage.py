@@ -1,0 +1,167 @@
+"""Everything that must run before the play can begin: services, router, policy file."""
+
+import asyncio
+import contextlib
+import shutil
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from prediction_services.cache import DEFAULT_CACHE
+from prediction_services.demo.admin import Admin
+from prediction_services.demo.cast import CAST, V2, Player
+from prediction_services.demo.policy import PolicyFile
+from prediction_services.demo.process import RouterProcess, free_address
+from prediction_services.fleet import Fleet, Service
+
+POLICY_NAME = "rampway.yaml"
+
+Say = Callable[[str], None]
+
+
+class SetupError(Exception):
+    """The stage could not be set; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class StageOptions:
+    """Where and what to set up.
+
+    Attributes:
+        folder: for policy, state and logs; emptied of an earlier run.
+        cache: of data and models.
+        cast: the versions that are started.
+        port, admin_port: wanted ports of the router; 0 or a taken one: the kernel chooses.
+    """
+
+    folder: Path = Path("demo-run")
+    cache: Path = DEFAULT_CACHE
+    cast: tuple[Player, ...] = CAST
+    port: int = 0
+    admin_port: int = 0
+
+
+class Stage:
+    """Sets everything up on entry and surely takes it down on leaving.
+
+    Attributes:
+        services: the running services by name.
+        policy: what the policy file says now.
+        admin: the router's admin interface.
+    """
+
+    def __init__(self, options: StageOptions, say: Say) -> None:
+        self.options = options
+        self.services: dict[str, Service] = {}
+        self._say = say
+        self._stack = contextlib.AsyncExitStack()
+        self.policy: PolicyFile
+        self.admin: Admin
+        self.router: RouterProcess
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._set_up()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._stack.aclose()
+
+    @property
+    def url(self) -> str:
+        """Where clients ask."""
+        return f"http://{self.policy.listen}"
+
+    @property
+    def policy_path(self) -> Path:
+        """The file the router watches."""
+        return self.options.folder / POLICY_NAME
+
+    def write(self, policy: PolicyFile) -> None:
+        """Save the policy file as an editor does: whole, by one rename."""
+        partial = self.policy_path.with_suffix(".new")
+        partial.write_text(policy.text())
+        partial.replace(self.policy_path)
+        self.policy = policy
+
+    async def _set_up(self) -> None:
+        folder = self.options.folder
+        if folder.exists() and not _ours(folder):
+            raise SetupError(
+                f"{folder} exists and is not of an earlier demo; name another --folder"
+            )
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        await self._train()
+        await self._start_services()
+        self._say("starting the router")
+        self.write(
+            PolicyFile(
+                endpoints={name: service.url for name, service in self.services.items()},
+                stable=V2.name,
+                listen=free_address(self.options.port),
+                admin=free_address(self.options.admin_port),
+            )
+        )
+        self.admin = await self._stack.enter_async_context(Admin(f"http://{self.policy.admin}"))
+        self.router = await self._stack.enter_async_context(
+            RouterProcess(self.policy_path, folder / "router.log")
+        )
+        await self.router.wait_ready(self.admin)
+
+    async def _train(self) -> None:
+        """Fill the cache once, before several services want to."""
+        wanted = sorted({player.runs for player in self.options.cast})
+        self._say(f"models {', '.join(wanted)}: training on real flights, or taken from the cache")
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "prediction_services", "train", *wanted),
+            *("--cache", str(self.options.cache)),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        try:
+            _, errors = await process.communicate()
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                if process.returncode is None:
+                    process.kill()
+        if process.returncode:
+            raise SetupError(f"training failed\n{errors.decode(errors='replace')}")
+
+    async def _start_services(self) -> None:
+        self._say(f"starting {len(self.options.cast)} prediction services")
+        fleet = await self._stack.enter_async_context(
+            Fleet(cache=self.options.cache, log_dir=self.options.folder / "services")
+        )
+        started = await asyncio.gather(*self._starts(fleet), return_exceptions=True)
+        for player, service in zip(self.options.cast, started, strict=True):
+            if isinstance(service, BaseException):
+                raise service
+            self.services[player.name] = service
+
+    def _starts(self, fleet: Fleet) -> Iterable[asyncio.Future[Service]]:
+        return (
+            asyncio.ensure_future(fleet.start_one(player.runs, name=player.name))
+            for player in self.options.cast
+        )
+
+
+def _ours(folder: Path) -> bool:
+    """Whether a folder is empty or was made by an earlier demo."""
+    return (
+        not any(folder.iterdir())
+        or (folder / POLICY_NAME).exists()
+        or (folder / "services").exists()
+    )

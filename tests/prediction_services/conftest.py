@@ -1,0 +1,65 @@
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from prediction_services.predictor import StaticPredictor
+from prediction_services.service import PredictionService
+
+FLIGHT_ID = "UA1545.EWR.2013-01-01.0515"
+"""The first flight of the data; it arrived 11 minutes late, so it was on time."""
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory) -> Path:
+    """One cache for the whole run, shared by parallel workers; training is behind its lock."""
+    base = tmp_path_factory.getbasetemp()
+    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "prediction-cache"
+
+
+@contextlib.asynccontextmanager
+async def listening(service: PredictionService) -> AsyncIterator[str]:
+    """The service on a real socket; gives its URL."""
+    runner = web.AppRunner(service.application(), handler_cancellation=True, shutdown_timeout=1)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        service.stopping.set()
+        await runner.cleanup()
+
+
+@pytest.fixture
+def serve():
+    """`async with serve(service) as url`, for a service that already has its predictor."""
+    return listening
+
+
+@pytest.fixture
+def until():
+    """`await until(condition)`: polls with a deadline of 10 s."""
+
+    async def wait(condition):
+        async with asyncio.timeout(10):
+            while not condition():  # noqa: ASYNC110 - the state of other threads and processes
+                await asyncio.sleep(0.005)
+
+    return wait
+
+
+@pytest.fixture
+async def static_url() -> AsyncIterator[str]:
+    service = PredictionService("static")
+    service.use(StaticPredictor())
+    async with listening(service) as url:
+        yield url
+
+
+@pytest.fixture
+def flight_id() -> str:
+    return FLIGHT_ID
