@@ -1,0 +1,1 @@
+"""What the router remembers: counters, metrics, the event log and the prediction log."""

@@ -1,0 +1,414 @@
+"""What happened, counted where it happens: arrays of one worker, emptied four times a second.
+
+Nothing here allocates for a good request. An exchange keeps two references from the moment it is
+routed: the counters of its version, and one :class:`Arm` of the evidence cell that belongs to the
+weight it was drawn with. It increments them when it ends, whatever table is in force by then; that
+is what makes the sequential tests exact.
+
+    forced arm (pin, rule, rescue's replay)      counters of the version only
+    drawn arm                                    counters, and `Arm.arrived` at once
+      ends OK                                    `ok`, and `fast` of every threshold not passed
+      ends SERVER_ERROR                          `bad`, and `fast` as above: it did answer
+      ends in another fault of the version       `bad`; thresholds not yet passed drop it
+      the client leaves, the router sheds        nothing; thresholds already passed keep it
+      its age passes a threshold                 `slow` of that threshold, answered or not
+
+One event loop owns a recorder; there are no locks.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import xxhash
+
+from router.core.counts import MirrorCounts, PairSample, VersionCounts
+from router.core.histogram import BOUNDS_S, BUCKETS
+from router.core.outcomes import BAD_OUTCOMES, ArmCounts, Batch, Cell, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from router.core.table import RouteEntry
+
+CELLS_MAX: Final = 256
+"""Evidence cells kept per route. Old weights stay only while requests drawn at them are open; the
+oldest beyond this bound is no longer reported."""
+UNITS_MAX: Final = 65_536
+"""Users remembered per arm and question so that a user is sent up once. When full, the memory
+starts anew: the tests upstream count a user's first bad outcome only, so repeats are harmless."""
+PAIRS_MAX: Final = 1_024
+"""Answers to compare that wait for the link, per worker."""
+PAIR_BYTES_MAX: Final = 16_777_216
+"""Bytes of their bodies; a pair over either bound is shed and counted."""
+
+_UNIT_SEED: Final = 1
+"""The cohort hash has seed 0; a unit must not reveal the bucket that chose the arm."""
+_OUTCOMES: Final = len(Outcome)
+_OK: Final = int(Outcome.OK)
+_SERVER_ERROR: Final = int(Outcome.SERVER_ERROR)
+_BAD: Final = tuple(outcome in BAD_OUTCOMES for outcome in Outcome)
+
+
+def unit_of(key: bytes) -> int:
+    """The 64-bit name under which a user's bad outcomes travel: ``XXH64(key, seed 1)``."""
+    return xxhash.xxh64_intdigest(key, seed=_UNIT_SEED)
+
+
+class _Units:
+    """Users not yet reported, each of them once."""
+
+    __slots__ = ("fresh", "known")
+
+    def __init__(self) -> None:
+        self.fresh: list[int] = []
+        self.known: set[int] = set()
+
+    def add(self, unit: int) -> None:
+        if unit in self.known:
+            return
+        if len(self.known) >= UNITS_MAX:
+            self.known.clear()
+        self.known.add(unit)
+        self.fresh.append(unit)
+
+    def take(self) -> tuple[int, ...]:
+        fresh, self.fresh = self.fresh, []
+        return tuple(fresh)
+
+
+class Arm:
+    """One arm of one cell since the last report, and its requests still open.
+
+    ``limits_s`` are this arm's latency thresholds in ascending order (the candidate's already
+    stretched by the tolerance); an exchange remembers as one integer how many of them its age has
+    passed. ``done[n]`` counts answers that had passed exactly ``n``.
+    """
+
+    __slots__ = ("arrived", "bad", "bad_units", "candidate", "done", "limits_s", "ok", "open",
+                 "order", "recorder", "slow", "slow_units", "sticky")  # fmt: skip
+
+    def __init__(self, recorder: Recorder, thresholds_s: tuple[float, ...], stretch: float, *,
+                 candidate: bool, sticky: bool) -> None:  # fmt: skip
+        self.recorder = recorder
+        self.candidate = candidate
+        self.sticky = sticky
+        self.order = sorted(range(len(thresholds_s)), key=thresholds_s.__getitem__)
+        self.limits_s = tuple(thresholds_s[index] * stretch for index in self.order)
+        self.open = 0
+        self.bad_units = _Units()
+        self.slow_units = tuple(_Units() for _ in thresholds_s)
+        self._zero()
+
+    def _zero(self) -> None:
+        self.ok = self.bad = self.arrived = 0
+        self.slow = [0] * len(self.limits_s)
+        self.done = [0] * (len(self.limits_s) + 1)
+
+    def arrive(self) -> None:
+        """A request was drawn to this arm."""
+        self.arrived += 1
+        self.open += 1
+
+    def pass_limits(self, age_s: float, passed: int, unit: int) -> int:
+        """Count the thresholds a request of this age has passed; it had passed ``passed`` before.
+
+        Returns how many it has passed now. Called while the request is in flight and when it ends.
+        """
+        now = bisect_left(self.limits_s, age_s, passed)
+        for index in range(passed, now):
+            self.slow[index] += 1
+            if self.sticky:
+                self.slow_units[index].add(unit)
+        if now > passed and self.candidate:
+            self.recorder.wake()
+        return now
+
+    def end(self, outcome: int, age_s: float, passed: int, unit: int) -> None:
+        """The one end of a request drawn to this arm; ``age_s`` counts from its arrival."""
+        self.open -= 1
+        limits_s = self.limits_s
+        if passed < len(limits_s) and limits_s[passed] < age_s:
+            passed = self.pass_limits(age_s, passed, unit)
+        if outcome == _OK:
+            self.ok += 1
+            self.done[passed] += 1
+        elif _BAD[outcome]:
+            self.bad += 1
+            if self.sticky:
+                self.bad_units.add(unit)
+            if outcome == _SERVER_ERROR:
+                self.done[passed] += 1
+            if self.candidate:
+                self.recorder.wake()
+
+    def take(self) -> ArmCounts | None:
+        """Everything since the last call, in the order of the table's thresholds."""
+        if not (self.arrived or self.ok or self.bad or any(self.slow) or any(self.done)):
+            return None
+        slow, fast = [0] * len(self.limits_s), [0] * len(self.limits_s)
+        below = 0
+        for rank, index in enumerate(self.order):
+            below += self.done[rank]
+            fast[index], slow[index] = below, self.slow[rank]
+        units: tuple[tuple[int, ...], ...] = ()
+        if self.sticky:
+            by_rank = [units.take() for units in self.slow_units]
+            units = tuple(by_rank[self.order.index(i)] for i in range(len(by_rank)))
+        counts = ArmCounts(
+            ok=self.ok, bad=self.bad, fast=tuple(fast), slow=tuple(slow),
+            bad_units=self.bad_units.take(), slow_units=units, arrived=self.arrived,
+        )  # fmt: skip
+        self._zero()
+        return counts
+
+
+class LiveCell:
+    """Both arms of the requests routed at one weight under one set of thresholds."""
+
+    __slots__ = ("candidate", "epoch", "stable", "sticky", "thresholds_s", "tolerance",
+                 "weight_bp")  # fmt: skip
+
+    def __init__(self, recorder: Recorder, entry: RouteEntry, weight_bp: int) -> None:
+        self.epoch = entry.epoch
+        self.weight_bp = weight_bp
+        self.thresholds_s = entry.thresholds_s
+        self.tolerance = entry.slow_tolerance
+        self.sticky = entry.sticky is not None
+        self.stable = Arm(recorder, self.thresholds_s, 1.0, candidate=False, sticky=self.sticky)
+        self.candidate = Arm(
+            recorder, self.thresholds_s, 1.0 + self.tolerance, candidate=True, sticky=self.sticky
+        )
+
+    @property
+    def open(self) -> int:
+        """Requests routed here that have not ended."""
+        return self.stable.open + self.candidate.open
+
+    def take(self) -> Cell | None:
+        """What both arms did since the last call, or None."""
+        candidate, stable = self.candidate.take(), self.stable.take()
+        if candidate is None and stable is None:
+            return None
+        return Cell(
+            self.weight_bp, candidate or ArmCounts(), stable or ArmCounts(),
+            self.thresholds_s, self.tolerance, self.sticky,
+        )  # fmt: skip
+
+
+class VersionStats:
+    """The counters of one version in one role; incremented in place by exchanges."""
+
+    __slots__ = ("bytes_in", "bytes_out", "classes", "dirty", "first_byte", "first_byte_sum_s",
+                 "in_flight", "latency", "latency_sum_s", "outcomes", "rescued", "retries", "role",
+                 "route", "version")  # fmt: skip
+
+    def __init__(self, route: str, version: str, role: str) -> None:
+        self.route = route
+        self.version = version
+        self.role = role
+        self.in_flight = 0
+        self._zero()
+
+    def _zero(self) -> None:
+        self.dirty = False
+        self.outcomes = [0] * _OUTCOMES
+        self.classes = [0] * 5
+        self.latency = [0] * BUCKETS
+        self.first_byte = [0] * BUCKETS
+        self.latency_sum_s = self.first_byte_sum_s = 0.0
+        self.rescued = self.retries = self.bytes_in = self.bytes_out = 0
+
+    def begin(self) -> None:
+        """A request was sent this version's way."""
+        self.in_flight += 1
+        self.dirty = True
+
+    def end(self, outcome: int, status: int, whole_s: float, first_byte_s: float) -> None:
+        """The one end of an attempt at this version.
+
+        ``status`` is the version's own, 0 where it gave none; ``first_byte_s`` < 0 likewise.
+        """
+        self.in_flight -= 1
+        self.dirty = True
+        self.outcomes[outcome] += 1
+        if status:
+            self.classes[status // 100 - 1] += 1
+        self.latency[bisect_left(BOUNDS_S, whole_s)] += 1
+        self.latency_sum_s += whole_s
+        if first_byte_s >= 0.0:
+            self.first_byte[bisect_left(BOUNDS_S, first_byte_s)] += 1
+            self.first_byte_sum_s += first_byte_s
+
+    def take(self) -> VersionCounts:
+        """Everything since the last call."""
+        counts = VersionCounts(
+            self.route, self.version, self.role, tuple(self.outcomes), tuple(self.classes),
+            _sparse(self.latency), _sparse(self.first_byte), self.latency_sum_s,
+            self.first_byte_sum_s, self.in_flight, self.rescued, self.retries,
+            self.bytes_in, self.bytes_out,
+        )  # fmt: skip
+        self._zero()
+        return counts
+
+
+def _sparse(buckets: list[int]) -> tuple[tuple[int, int], ...]:
+    return tuple((index, count) for index, count in enumerate(buckets) if count)
+
+
+class MirrorStats:
+    """What became of the copies for one shadow version."""
+
+    __slots__ = ("delivered", "dropped", "failed", "route", "version")
+
+    def __init__(self, route: str, version: str) -> None:
+        self.route = route
+        self.version = version
+        self.delivered = self.failed = 0
+        self.dropped: dict[str, int] = {}
+
+    def drop(self, cause: str) -> None:
+        """A copy that was due never reached the shadow."""
+        self.dropped[cause] = self.dropped.get(cause, 0) + 1
+
+    def take(self) -> MirrorCounts | None:
+        """Everything since the last call, or None."""
+        if not (self.delivered or self.failed or self.dropped):
+            return None
+        counts = MirrorCounts(self.route, self.version, self.delivered, self.failed, self.dropped)
+        self.delivered = self.failed = 0
+        self.dropped = {}
+        return counts
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """Everything counted since the last report; the worker puts it into the link's message."""
+
+    batches: tuple[Batch, ...] = ()
+    versions: tuple[VersionCounts, ...] = ()
+    mirrors: tuple[MirrorCounts, ...] = ()
+    rejected: dict[str, int] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to tell."""
+        return bool(self.batches or self.versions or self.mirrors or self.rejected)
+
+
+class Recorder:
+    """All counters of one worker.
+
+    ``wake`` is called whenever something happened that a rollback may depend on: a bad outcome or
+    a slow request of a candidate that was drawn. It may be called many times in one loop turn.
+    """
+
+    def __init__(self, wake: Callable[[], None] = lambda: None) -> None:
+        self.wake = wake
+        self._cells: dict[str, dict[tuple[object, ...], LiveCell]] = {}
+        self._current: dict[str, LiveCell | None] = {}
+        self._versions: dict[tuple[str, str, str], VersionStats] = {}
+        self._mirrors: dict[tuple[str, str], MirrorStats] = {}
+        self._rejected: dict[str, int] = {}
+        self._pairs: list[PairSample] = []
+        self._pair_bytes = 0
+        self._pairs_shed = 0
+
+    def cell(self, entry: RouteEntry) -> LiveCell | None:
+        """The cell for requests routed by this entry; None where outcomes are no evidence.
+
+        The weight is the candidate's share among both arms: what other versions take never reaches
+        the coin between these two. Equal weights under equal thresholds share one cell per epoch.
+        """
+        if not entry.evidence:
+            self._current[entry.name] = None
+            return None
+        candidate, stable = entry.weights_bp[entry.candidate], entry.weights_bp[entry.stable]
+        weight_bp = round(candidate * 10_000 / (candidate + stable))
+        key = (entry.epoch, weight_bp, entry.thresholds_s, entry.slow_tolerance,
+               entry.sticky is not None)  # fmt: skip
+        cells = self._cells.setdefault(entry.name, {})
+        cell = cells.get(key)
+        if cell is None:
+            cell = cells[key] = LiveCell(self, entry, weight_bp)
+        self._current[entry.name] = cell
+        return cell
+
+    def version(self, route: str, version: str, role: str) -> VersionStats:
+        """The counters of a version in a role (stable | candidate | shadow | other)."""
+        key = (route, version, role)
+        stats = self._versions.get(key)
+        if stats is None:
+            stats = self._versions[key] = VersionStats(route, version, role)
+        return stats
+
+    def mirror(self, route: str, version: str) -> MirrorStats:
+        """The counters of the copies for one shadow version."""
+        key = (route, version)
+        stats = self._mirrors.get(key)
+        if stats is None:
+            stats = self._mirrors[key] = MirrorStats(route, version)
+        return stats
+
+    def reject(self, cause: str) -> None:
+        """The router itself refused a request; ``cause`` is one of ours, never from input."""
+        self._rejected[cause] = self._rejected.get(cause, 0) + 1
+
+    def keep_routes(self, names: set[str]) -> None:
+        """Forget routes that are gone once they have been reported and nothing is open there."""
+        for name in [name for name in self._current if name not in names]:
+            self._current[name] = None
+        for key, stats in list(self._versions.items()):
+            if key[0] not in names and not stats.dirty and not stats.in_flight:
+                del self._versions[key]
+        for pair, mirror in list(self._mirrors.items()):
+            if pair[0] not in names and not (mirror.delivered or mirror.failed or mirror.dropped):
+                del self._mirrors[pair]
+
+    def pair(self, sample: PairSample) -> None:
+        """Two answers to compare; shed when the link is behind."""
+        size = len(sample.primary_body) + len(sample.shadow_body)
+        if len(self._pairs) >= PAIRS_MAX or self._pair_bytes + size > PAIR_BYTES_MAX:
+            self._pairs_shed += 1
+            return
+        self._pairs.append(sample)
+        self._pair_bytes += size
+
+    def take_pairs(self) -> tuple[tuple[PairSample, ...], int]:
+        """Pairs since the last call, and how many were shed."""
+        pairs, shed = tuple(self._pairs), self._pairs_shed
+        self._pairs = []
+        self._pair_bytes = self._pairs_shed = 0
+        return pairs, shed
+
+    def delta(self) -> Delta:
+        """Everything since the last call; the counters start again from zero."""
+        rejected, self._rejected = self._rejected, {}
+        return Delta(
+            batches=tuple(self._batches()),
+            versions=tuple(stats.take() for stats in self._versions.values() if stats.dirty),
+            mirrors=tuple(c for c in (m.take() for m in self._mirrors.values()) if c is not None),
+            rejected=rejected,
+        )
+
+    def _batches(self) -> list[Batch]:
+        batches: list[Batch] = []
+        for route, cells in self._cells.items():
+            by_epoch: dict[int, list[Cell]] = {}
+            for cell in cells.values():
+                counts = cell.take()
+                if counts is not None:
+                    by_epoch.setdefault(cell.epoch, []).append(counts)
+            batches.extend(Batch(route, epoch, tuple(c)) for epoch, c in by_epoch.items())
+            self._drop_finished(route, cells)
+        for route in [route for route, cells in self._cells.items() if not cells]:
+            del self._cells[route]
+        return batches
+
+    def _drop_finished(self, route: str, cells: dict[tuple[object, ...], LiveCell]) -> None:
+        current = self._current.get(route)
+        for key in [k for k, cell in cells.items() if cell is not current and not cell.open]:
+            del cells[key]
+        for key in [k for k, cell in cells.items() if cell is not current][:-CELLS_MAX]:
+            del cells[key]

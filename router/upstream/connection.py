@@ -1,0 +1,239 @@
+"""One connection to an endpoint: a protocol that carries one request at a time.
+
+Whoever uses it is a :class:`Receiver`. It calls :meth:`Connection.start` (and ``write`` for the
+rest of a streamed body) and is called back with the answer, and exactly once with its end: either
+``complete``, or ``on_failure``, or it calls :meth:`Connection.abandon` itself.
+
+A connection goes back to the pool only when nothing can be left of this exchange on the wire: the
+answer ended by its own framing, the request was sent in full (an early answer leaves body bytes
+that the backend would read as the next request), no byte came behind the answer. Before it is used
+again the socket is asked once more: bytes nobody asked for, or an end of stream, and it is thrown
+away (response queue poisoning; aiohttp issue 13656).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+
+from router.http1 import DEFAULT_LIMITS, ResponseParser, UpstreamFramingError
+from router.upstream.failure import Failure
+
+if TYPE_CHECKING:
+    from router.http1 import ResponseHead
+    from router.upstream.endpoint import Endpoint
+    from router.upstream.pool import Pool
+
+WRITE_HIGH_BYTES: Final = 65_536
+"""Unsent bytes towards a backend above which the sender is asked to pause."""
+
+
+class Receiver(Protocol):
+    """Who sent the request and takes the answer."""
+
+    def on_interim(self, head: ResponseHead, /) -> None:
+        """A 1xx answer."""
+
+    def on_response(self, head: ResponseHead, body: bytes, complete: bool, /) -> None:
+        """The final answer began; with ``complete`` the connection is no longer the receiver's."""
+
+    def on_body(self, piece: bytes, complete: bool, /) -> None:
+        """More of it."""
+
+    def on_failure(self, failure: Failure, /) -> None:
+        """The connection is gone and the answer will never be complete."""
+
+    def pause_upload(self) -> None:
+        """The backend reads slower than the request body arrives."""
+
+    def resume_upload(self) -> None:
+        """It caught up."""
+
+
+class Connection(asyncio.Protocol):
+    """See the module's text."""
+
+    __slots__ = (
+        "_poll",
+        "closed",
+        "endpoint",
+        "exchanges",
+        "idle_since",
+        "parser",
+        "pool",
+        "receiver",
+        "sent_all",
+        "transport",
+    )  # fmt: skip
+
+    def __init__(self, pool: Pool, endpoint: Endpoint) -> None:
+        self.pool = pool
+        self.endpoint = endpoint
+        self.parser = ResponseParser(self, DEFAULT_LIMITS)
+        self.transport: asyncio.Transport = cast("asyncio.Transport", None)
+        self.receiver: Receiver | None = None
+        self.sent_all = True
+        self.exchanges = 0
+        """Requests begun on this connection."""
+        self.idle_since = 0.0
+        self.closed = False
+        self._poll: Any = None
+
+    # What a receiver may do.
+
+    def start(self, receiver: Receiver, data: bytes, *, to_head: bool, last: bool) -> None:
+        """Send a request's head (and body, or what there is of it).
+
+        ``to_head``: its method is HEAD; ``last``: nothing of the request will follow.
+        """
+        self.receiver = receiver
+        self.sent_all = last
+        self.exchanges += 1
+        self.parser.expect(to_head=to_head)
+        self.transport.write(data)
+
+    def write(self, data: bytes, *, last: bool) -> None:
+        """More of the request body."""
+        self.sent_all = last
+        if data:
+            self.transport.write(data)
+
+    def abandon(self) -> None:
+        """The receiver wants nothing more of this exchange: the backend sees a reset.
+
+        Without effect once the answer was complete: the connection is then no longer its own.
+        """
+        if self.receiver is not None:
+            self.receiver = None
+            self.pool.ended(self)
+            self.discard()
+
+    def pause_reading(self) -> None:
+        """The client reads slower than the backend sends."""
+        if not self.closed:
+            self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """It caught up."""
+        if not self.closed:
+            self.transport.resume_reading()
+
+    # What the pool may do.
+
+    def clean(self) -> bool:
+        """Whether the socket is silent and open: one system call, made before each reuse."""
+        return not self.closed and not self._poll.poll(0)
+
+    def discard(self) -> None:
+        """Close at once; whatever is unsent or unread is lost."""
+        if not self.closed:
+            self.closed = True
+            self.transport.abort()
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Connected."""
+        self.transport = cast("asyncio.Transport", transport)
+        self.transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES)
+        events = select.POLLRDHUP
+        if not self.endpoint.address.tls:
+            events |= select.POLLIN  # under TLS a session ticket may lie unread: harmless
+        self._poll = select.poll()
+        self._poll.register(transport.get_extra_info("socket").fileno(), events)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of the answer that is due, or of none."""
+        if self.closed:
+            return
+        if self.receiver is None:
+            self.endpoint.last_error = "sent bytes nobody asked for"
+            self.discard()
+            return
+        try:
+            self.parser.feed(data)
+        except UpstreamFramingError as error:
+            self.endpoint.last_error = error.reason
+            self._fail(Failure.MALFORMED)
+            return
+        if self.receiver is None and not self.closed:
+            self._finish()
+
+    def eof_received(self) -> bool:
+        """The backend sends nothing more: the end of an answer delimited that way, or of hope."""
+        if self.receiver is not None:
+            try:
+                self.parser.feed_eof()
+            except UpstreamFramingError:
+                self._fail(self._lost())
+            else:
+                if self.receiver is None:
+                    self.pool.ended(self)
+        self.discard()
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # asyncio's signature
+        """The socket is gone, by whoever's hand."""
+        self.closed = True
+        if self.receiver is not None:
+            self._fail(self._lost())
+        self.pool.lost(self)
+
+    def pause_writing(self) -> None:
+        """More than WRITE_HIGH_BYTES are unsent."""
+        if self.receiver is not None:
+            self.receiver.pause_upload()
+
+    def resume_writing(self) -> None:
+        """They have been sent."""
+        if self.receiver is not None:
+            self.receiver.resume_upload()
+
+    # The parser's handler.
+
+    def on_interim(self, head: ResponseHead, /) -> None:
+        """A 1xx answer."""
+        if self.receiver is not None:
+            self.receiver.on_interim(head)
+
+    def on_response(self, head: ResponseHead, body: bytes, complete: bool, /) -> None:
+        """The final answer, or its beginning."""
+        receiver = self.receiver
+        if receiver is None:  # abandoned within this very read
+            return
+        if complete:
+            self.receiver = None
+        receiver.on_response(head, body, complete)
+
+    def on_body(self, piece: bytes, complete: bool, /) -> None:
+        """More of it."""
+        receiver = self.receiver
+        if receiver is None:
+            return
+        if complete:
+            self.receiver = None
+        receiver.on_body(piece, complete)
+
+    def _finish(self) -> None:
+        """An answer is complete and the bytes behind it, if any, have been seen."""
+        self.pool.ended(self)
+        if self.sent_all and self.parser.reusable:
+            self.pool.release(self)
+        else:
+            self.discard()
+
+    def _lost(self) -> Failure:
+        fresh = self.exchanges == 1 or self.parser.started
+        return Failure.RESET if fresh else Failure.STALE
+
+    def _fail(self, failure: Failure) -> None:
+        receiver, self.receiver = self.receiver, None
+        self.pool.ended(self)
+        self.discard()
+        if receiver is not None:
+            receiver.on_failure(failure)
+
+    def __repr__(self) -> str:
+        state = "closed" if self.closed else "busy" if self.receiver is not None else "idle"
+        return f"<Connection {self.endpoint.address} {state} exchanges={self.exchanges}>"

@@ -1,0 +1,137 @@
+"""Active probes: a small GET to each endpoint in its interval, over a connection of its own.
+
+A probe uses neither the pool nor its bounds: a version whose slots are all taken is busy, not ill.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from typing import TYPE_CHECKING, Final
+
+from router.http1 import ResponseParser, UpstreamFramingError
+from router.upstream.tls import client_context
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from router.core.table import HealthCheck, UpstreamTls, VersionEntry
+    from router.http1 import ResponseHead
+    from router.upstream.endpoint import Endpoint
+
+READ_BYTES: Final = 16_384
+"""Bytes taken from the socket at once."""
+
+
+class _Verdict:
+    """Takes the status of the one answer."""
+
+    def __init__(self) -> None:
+        self.status = 0
+
+    def on_interim(self, head: ResponseHead, /) -> None:
+        """A 1xx answer says nothing."""
+
+    def on_response(self, head: ResponseHead, body: bytes, complete: bool, /) -> None:  # noqa: ARG002  # the parser's signature
+        """The head is enough: a body of any length is left unread."""
+        self.status = head.status
+
+    def on_body(self, piece: bytes, complete: bool, /) -> None:
+        """Not looked at."""
+
+
+async def probe(endpoint: Endpoint, check: HealthCheck, tls: UpstreamTls) -> str:
+    """Ask once; an empty string when it answered 2xx or 3xx in time, else why not."""
+    try:
+        async with asyncio.timeout(check.timeout_s):
+            status = await _status(endpoint, check.path, tls)
+    except TimeoutError:
+        return f"probe timed out after {check.timeout_s:g} s"
+    except (OSError, UnicodeError) as error:
+        return f"probe failed: {error}"[:200]
+    except UpstreamFramingError as error:
+        return f"probe failed: {error.reason}"
+    return "" if 200 <= status < 400 else f"probe answered {status}"
+
+
+async def _status(endpoint: Endpoint, path: str, tls: UpstreamTls) -> int:
+    address = endpoint.address
+    context = client_context(tls) if address.tls else None
+    reader, writer = await asyncio.open_connection(
+        address.host, address.port, ssl=context,
+        server_hostname=(tls.server_name or address.host) if context else None,
+    )  # fmt: skip
+    try:
+        verdict = _Verdict()
+        parser = ResponseParser(verdict)
+        parser.expect()
+        writer.write(b"GET %b HTTP/1.1\r\nHost: %b\r\nUser-Agent: rampway-health\r\n"
+                     b"Connection: close\r\n\r\n" % (path.encode(), endpoint.authority))  # fmt: skip
+        while not verdict.status:
+            data = await reader.read(READ_BYTES)
+            if not data:
+                parser.feed_eof()
+                break
+            parser.feed(data)
+        return verdict.status
+    finally:
+        writer.transport.abort()
+
+
+def judge(endpoint: Endpoint, check: HealthCheck, error: str) -> bool:
+    """Count one probe's result; True when it changed whether the endpoint is healthy."""
+    before = endpoint.healthy
+    if error:
+        endpoint.failed_probes += 1
+        endpoint.passed_probes = 0
+        endpoint.last_error = error
+        if endpoint.failed_probes >= check.unhealthy_after:
+            endpoint.healthy = False
+    else:
+        endpoint.passed_probes += 1
+        endpoint.failed_probes = 0
+        if endpoint.passed_probes >= check.healthy_after:
+            endpoint.healthy = True
+    return endpoint.healthy != before
+
+
+class Prober:
+    """One task per endpoint of a version, as long as its policy has a health path."""
+
+    def __init__(self, refresh: Callable[[], None]) -> None:
+        self._refresh = refresh
+        self._tasks: dict[Endpoint, asyncio.Task[None]] = {}
+        self._plan: tuple[HealthCheck, UpstreamTls] | None = None
+
+    def update(self, entry: VersionEntry, endpoints: list[Endpoint]) -> None:
+        """Probe exactly these from now on."""
+        plan = (entry.health, entry.tls)
+        wanted = set(endpoints) if entry.health.path else set()
+        for endpoint in list(self._tasks):
+            if endpoint not in wanted or plan != self._plan:
+                self._tasks.pop(endpoint).cancel()
+        self._plan = plan
+        loop = asyncio.get_running_loop()
+        for endpoint in wanted - set(self._tasks):
+            self._tasks[endpoint] = loop.create_task(self._watch(endpoint, *plan))
+        if not wanted:
+            for endpoint in endpoints:
+                endpoint.healthy = True
+
+    async def close(self) -> None:
+        """Stop probing."""
+        tasks, self._tasks = list(self._tasks.values()), {}
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    async def _watch(self, endpoint: Endpoint, check: HealthCheck, tls: UpstreamTls) -> None:
+        while True:
+            if judge(endpoint, check, await probe(endpoint, check, tls)):
+                endpoint.dirty = True
+                self._refresh()
+            # A tenth of jitter keeps workers and replicas from probing in step.
+            await asyncio.sleep(check.interval_s * random.uniform(0.9, 1.1))  # noqa: S311  # not secret

@@ -1,0 +1,325 @@
+"""All connections to one version for one purpose: who gets which, who waits, who is turned away.
+
+Choosing is pure (:meth:`Pool.assign` looks at counts and says what to do); opening sockets comes
+after it. A request gets an idle connection at once, or one is opened for it, or it waits in a queue
+bounded in length here and in time by whoever waits, who must then :meth:`Pool.cancel`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import time
+from typing import TYPE_CHECKING, Final, Protocol
+
+from router.upstream.balance import least_in_flight
+from router.upstream.breaker import Breaker
+from router.upstream.connection import Connection
+from router.upstream.endpoint import Endpoint
+from router.upstream.failure import Failure
+from router.upstream.tls import client_context
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Iterator
+
+    from router.core.table import VersionEntry
+
+ERROR_TEXT_MAX: Final = 200
+"""Characters of an endpoint's last error that are kept for people."""
+
+_OUR_FAULT = frozenset(
+    (errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM)
+)
+
+
+class Waiter(Protocol):
+    """Who asked for a connection and did not get one at once."""
+
+    def on_connection(self, connection: Connection, /) -> None:
+        """Here it is; the waiter uses it at once."""
+
+    def on_unavailable(self, failure: Failure, /) -> None:
+        """There will be none."""
+
+
+class Unavailable(Exception):  # noqa: N818  # a state of the version, not an error of the program
+    """No connection, and no use in waiting."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.name)
+        self.failure = failure
+
+
+class Pool:
+    """See the module's text. One event loop owns it."""
+
+    def __init__(self, entry: VersionEntry, *, connect_s: float) -> None:
+        self.entry = entry
+        self.connect_s = connect_s
+        self.breaker = Breaker()
+        self.endpoints: list[Endpoint] = []
+        self.available: list[Endpoint] = []
+        self.in_flight = 0
+        """Requests that hold a connection or have one being opened for them."""
+        self.open = 0
+        """Connections open or being opened."""
+        self._turn = 0
+        self._waiting: dict[Waiter, None] = {}
+        self._opening: set[Waiter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.update(entry, connect_s=connect_s)
+
+    def update(self, entry: VersionEntry, *, connect_s: float) -> None:
+        """Take a new entry; addresses that stay keep their connections and their history."""
+        known = {endpoint.address: endpoint for endpoint in self.endpoints}
+        self.endpoints = [known.pop(a, None) or Endpoint(a) for a in entry.endpoints]
+        self.entry = entry
+        self.connect_s = connect_s
+        for endpoint in known.values():
+            self._retire(endpoint)
+        self.refresh()
+        self._serve()
+
+    def refresh(self) -> None:
+        """Recompute which endpoints are offered; all of them when none is available.
+
+        Sending to endpoints believed dead beats refusing everybody on a broken health check
+        (Envoy's panic threshold).
+        """
+        self.available = [e for e in self.endpoints if e.available] or self.endpoints
+
+    # Asking.
+
+    def acquire(self, waiter: Waiter, avoid: Endpoint | None = None) -> Connection | None:
+        """A connection now, or None when the waiter will be called. Raises Unavailable.
+
+        ``avoid``: an endpoint that has just failed this request; another is taken if there is one.
+        """
+        choice = self.assign(avoid)
+        while isinstance(choice, Endpoint) and choice.idle:
+            connection = choice.idle.pop()
+            if connection.clean():
+                self._begin(choice)
+                return connection
+            connection.discard()
+            choice = self.assign(avoid)
+        if isinstance(choice, Failure):
+            raise Unavailable(choice)
+        if choice is None:
+            self._waiting[waiter] = None
+        elif self.breaker.allows(time.monotonic()):
+            self._begin(choice)
+            self._open(choice, waiter)
+        else:
+            raise Unavailable(Failure.BREAKER_OPEN)
+        return None
+
+    def assign(self, avoid: Endpoint | None = None) -> Endpoint | Failure | None:
+        """Whom the next request goes to; None: it waits. Changes nothing but whose turn it is.
+
+        The endpoint's newest idle connection is to be used if it has one, else one is opened.
+        """
+        entry = self.entry
+        if self._waiting or self.in_flight >= entry.max_in_flight:
+            return self._wait()
+        offered = self.available
+        if not offered:
+            return Failure.CLOSED
+        endpoint = offered[0] if len(offered) == 1 else next(self.candidates(avoid))
+        if endpoint.idle or self.open < entry.max_connections:
+            return endpoint
+        return next((other for other in offered if other.idle), None) or self._wait()
+
+    def candidates(self, avoid: Endpoint | None = None) -> Iterator[Endpoint]:
+        """Endpoints in order of preference; the one to avoid comes last."""
+        offered = self.available
+        if len(offered) == 1:
+            return iter(offered)
+        self._turn += 1
+        ordered = least_in_flight(offered, self._turn)
+        return ordered if avoid is None else iter(sorted(ordered, key=avoid.__eq__))
+
+    def cancel(self, waiter: Waiter) -> None:
+        """The waiter has left: its client went away, or it waited long enough."""
+        if waiter in self._waiting:
+            del self._waiting[waiter]
+        else:
+            self._opening.discard(waiter)  # the connection, when it comes, goes to somebody else
+
+    def warm(self, connections: int) -> None:
+        """Open connections ahead of the first request, spread over the endpoints."""
+        if not self.available:
+            return
+        for number in range(min(connections, self.entry.max_connections) - self.open):
+            self._open(self.available[number % len(self.available)], None)
+
+    # Called by connections.
+
+    def ended(self, connection: Connection) -> None:
+        """The exchange on it is over, however."""
+        self.in_flight -= 1
+        connection.endpoint.in_flight -= 1
+
+    def release(self, connection: Connection) -> None:
+        """It may carry another request: for who waits longest, else it is kept."""
+        if connection.endpoint.retired:
+            connection.discard()
+        elif self._waiting and self.in_flight < self.entry.max_in_flight:
+            waiter = next(iter(self._waiting))
+            del self._waiting[waiter]
+            self._begin(connection.endpoint)
+            waiter.on_connection(connection)
+        else:
+            connection.idle_since = time.monotonic()
+            connection.endpoint.idle.append(connection)
+
+    def lost(self, connection: Connection) -> None:
+        """It is closed; somebody who waits may have a new one opened."""
+        endpoint = connection.endpoint
+        endpoint.open -= 1
+        self.open -= 1
+        if connection in endpoint.idle:
+            endpoint.idle.remove(connection)
+        self._serve()
+
+    # Blame.
+
+    def observed(self, endpoint: Endpoint, *, bad: bool, now: float) -> None:
+        """An attempt at an endpoint ended; with several, one that fails in a row is ejected.
+
+        It is blamed before the version: a broken instance is no reason to judge a model.
+        """
+        endpoint.requests += 1
+        endpoint.dirty = True
+        if not bad:
+            endpoint.streak = 0
+            return
+        endpoint.bad += 1
+        endpoint.streak += 1
+        outlier = self.entry.outlier
+        if not outlier.consecutive or endpoint.streak < outlier.consecutive:
+            return
+        ejected = sum(1 for e in self.endpoints if e.ejected_until)
+        if (ejected + 1) * 10_000 <= len(self.endpoints) * outlier.max_ejected_bp:
+            endpoint.streak = 0
+            endpoint.ejected_until = now + outlier.ejection_s
+            self._close_idle(endpoint)
+            self.refresh()
+
+    def sweep(self, now: float) -> None:
+        """Close what idled too long, readmit what was ejected long enough; about once a second."""
+        oldest = now - self.entry.keepalive_s
+        for endpoint in self.endpoints:
+            while endpoint.idle and endpoint.idle[0].idle_since < oldest:
+                endpoint.idle.popleft().discard()
+            if endpoint.ejected_until and endpoint.ejected_until <= now:
+                endpoint.ejected_until = 0.0
+                endpoint.dirty = True
+                self.refresh()
+
+    def close(self) -> None:
+        """The version is gone: nothing new; what is in flight may end."""
+        for endpoint in self.endpoints:
+            self._retire(endpoint)
+        self.endpoints = []
+        self.available = []
+        waiting, self._waiting = self._waiting, {}
+        for waiter in waiting:
+            waiter.on_unavailable(Failure.CLOSED)
+
+    # Opening.
+
+    def _begin(self, endpoint: Endpoint) -> None:
+        self.in_flight += 1
+        endpoint.in_flight += 1
+
+    def _wait(self) -> Failure | None:
+        return None if len(self._waiting) < self.entry.max_queue else Failure.QUEUE_FULL
+
+    def _serve(self) -> None:
+        """Open connections for those who wait, as far as bounds allow."""
+        while (self._waiting and self.in_flight < self.entry.max_in_flight and self.available
+               and self.open < self.entry.max_connections):  # fmt: skip
+            waiter = next(iter(self._waiting))
+            del self._waiting[waiter]
+            if not self.breaker.allows(time.monotonic()):
+                waiter.on_unavailable(Failure.BREAKER_OPEN)
+                continue
+            endpoint = next(self.candidates())
+            self._begin(endpoint)
+            self._open(endpoint, waiter)
+
+    def _open(self, endpoint: Endpoint, waiter: Waiter | None) -> None:
+        self.open += 1
+        endpoint.open += 1
+        if waiter is not None:
+            self._opening.add(waiter)
+        task = asyncio.get_running_loop().create_task(self._connect(endpoint, waiter))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _connect(self, endpoint: Endpoint, waiter: Waiter | None) -> None:
+        """Open one connection and hand it over; every path gives back what `_open` took."""
+        address = endpoint.address
+        failure = Failure.REFUSED
+        try:
+            async with asyncio.timeout(self.connect_s):
+                context = self._tls(endpoint)
+                _, connection = await asyncio.get_running_loop().create_connection(
+                    lambda: Connection(self, endpoint), address.host, address.port, ssl=context,
+                    server_hostname=(self.entry.tls.server_name or address.host) if context
+                    else None,
+                )  # fmt: skip
+        except TimeoutError:
+            self._not_opened(endpoint, waiter, Failure.CONNECT_TIMEOUT, "connect timed out")
+        except (OSError, UnicodeError) as error:  # UnicodeError: a name no resolver would take
+            if isinstance(error, OSError) and error.errno in _OUR_FAULT:
+                failure = Failure.EXHAUSTED
+            self._not_opened(endpoint, waiter, failure, str(error)[:ERROR_TEXT_MAX])
+        except BaseException:
+            self._not_opened(endpoint, waiter, Failure.CLOSED, "cancelled")
+            raise
+        else:
+            self.breaker.connected()
+            self._opened(connection, waiter)
+
+    def _tls(self, endpoint: Endpoint) -> ssl.SSLContext | None:
+        return client_context(self.entry.tls) if endpoint.address.tls else None
+
+    def _opened(self, connection: Connection, waiter: Waiter | None) -> None:
+        if waiter is not None:
+            if waiter in self._opening:
+                self._opening.discard(waiter)
+                waiter.on_connection(connection)
+                return
+            self.ended(connection)
+        self.release(connection)
+
+    def _not_opened(self, endpoint: Endpoint, waiter: Waiter | None, failure: Failure,
+                    error: str) -> None:  # fmt: skip
+        self.open -= 1
+        endpoint.open -= 1
+        if failure in (Failure.REFUSED, Failure.CONNECT_TIMEOUT):
+            self.breaker.failed(time.monotonic())
+            endpoint.last_error = error
+            endpoint.dirty = True
+        if waiter is not None:
+            self.in_flight -= 1
+            endpoint.in_flight -= 1
+            if waiter in self._opening:
+                self._opening.discard(waiter)
+                waiter.on_unavailable(failure)
+        self._serve()
+
+    def _retire(self, endpoint: Endpoint) -> None:
+        endpoint.retired = True
+        self._close_idle(endpoint)
+
+    def _close_idle(self, endpoint: Endpoint) -> None:
+        while endpoint.idle:
+            endpoint.idle.pop().discard()
+
+    def __repr__(self) -> str:
+        return (f"<Pool {self.entry.name} in_flight={self.in_flight} open={self.open} "
+                f"waiting={len(self._waiting)} {self.breaker.state} {self.endpoints}>")  # fmt: skip

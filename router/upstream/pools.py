@@ -1,0 +1,93 @@
+"""The pools of one worker, kept over table swaps: an edit elsewhere closes no connection."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from router.core.counts import EndpointState
+from router.upstream.health import Prober
+from router.upstream.pool import Pool
+
+if TYPE_CHECKING:
+    from router.core.table import RoutingTable, VersionEntry
+
+
+class _Kept(NamedTuple):
+    pool: Pool
+    prober: Prober
+
+
+class Pools:
+    """One pool per version that takes live requests, and one of its own per shadow.
+
+    Mirrored copies never share a connection, a queue or a bound with live requests: a shadow that
+    hangs must not be felt by users (reliability of the mirror rests on this separation).
+    """
+
+    def __init__(self) -> None:
+        self._live: dict[tuple[str, str], _Kept] = {}
+        self._shadow: dict[tuple[str, str], Pool] = {}
+
+    def live(self, route: str, entry: VersionEntry, *, connect_s: float) -> Pool:
+        """The pool for live requests to a version; made, or updated to this entry."""
+        kept = self._live.get((route, entry.name))
+        if kept is None:
+            pool = Pool(entry, connect_s=connect_s)
+            kept = self._live[route, entry.name] = _Kept(pool, Prober(pool.refresh))
+        elif kept.pool.entry != entry or kept.pool.connect_s != connect_s:
+            kept.pool.update(entry, connect_s=connect_s)
+        kept.prober.update(entry, kept.pool.endpoints)
+        return kept.pool
+
+    def shadow(self, route: str, entry: VersionEntry, *, connect_s: float) -> Pool:
+        """The pool for mirrored copies to a version."""
+        pool = self._shadow.get((route, entry.name))
+        if pool is None:
+            pool = self._shadow[route, entry.name] = Pool(entry, connect_s=connect_s)
+        elif pool.entry != entry or pool.connect_s != connect_s:
+            pool.update(entry, connect_s=connect_s)
+        return pool
+
+    async def keep(self, table: RoutingTable) -> None:
+        """Close the pools whose version or mirror is no longer in the table."""
+        live = {(route.name, v.name) for route in table.routes for v in route.versions}
+        shadow = {
+            (route.name, route.versions[mirror.version].name)
+            for route in table.routes
+            for mirror in route.mirrors
+        }
+        for key in [key for key in self._shadow if key not in shadow]:
+            self._shadow.pop(key).close()
+        for key in [key for key in self._live if key not in live]:
+            kept = self._live.pop(key)
+            kept.pool.close()
+            await kept.prober.close()
+
+    async def close(self) -> None:
+        """Close everything."""
+        for kept in self._live.values():
+            kept.pool.close()
+            await kept.prober.close()
+        for pool in self._shadow.values():
+            pool.close()
+        self._live.clear()
+        self._shadow.clear()
+
+    def all(self) -> list[Pool]:
+        """Every pool, for the sweeper."""
+        return [*(kept.pool for kept in self._live.values()), *self._shadow.values()]
+
+    def states(self) -> tuple[EndpointState, ...]:
+        """Endpoints that did anything or changed since the last call; their counts start anew."""
+        states: list[EndpointState] = []
+        for (route, version), kept in self._live.items():
+            for endpoint in kept.pool.endpoints:
+                if endpoint.dirty:
+                    states.append(EndpointState(
+                        route, version, str(endpoint.address), endpoint.healthy,
+                        bool(endpoint.ejected_until), endpoint.in_flight, endpoint.open,
+                        endpoint.bad, endpoint.requests, endpoint.last_error,
+                    ))  # fmt: skip
+                    endpoint.dirty = False
+                    endpoint.bad = endpoint.requests = 0
+        return tuple(states)

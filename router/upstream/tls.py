@@ -1,0 +1,27 @@
+"""TLS contexts for connections to a version."""
+
+from __future__ import annotations
+
+import ssl
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from router.core.table import UpstreamTls
+
+
+@lru_cache(maxsize=256)
+def client_context(tls: UpstreamTls) -> ssl.SSLContext:
+    """A context that verifies as the policy says; made once per distinct setting.
+
+    Raises OSError (ssl.SSLError) when a named file is missing or no PEM.
+    """
+    context = ssl.create_default_context(cafile=tls.ca_file)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    if tls.cert_file:
+        context.load_cert_chain(tls.cert_file, tls.key_file)
+    if not tls.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
