@@ -30,8 +30,9 @@ from aiohttp import web
 from router.admin.problems import Problem
 from router.core.policy.server import Admin, Role, is_loopback, split_address
 
-OPEN_ROLE = Role.OPERATOR
-"""What everybody on this machine may do while no token is configured."""
+OPEN_ROLE = Role.ADMIN
+"""What everybody on this machine may do while no token is configured: whoever can reach a loopback
+listener can, as a rule, also signal the process and read its files."""
 LOCAL_ACTOR = "local"
 """The actor in the journal without tokens; what the person calls itself is added to it."""
 ACTOR_HEADER = "X-Rampway-Actor"

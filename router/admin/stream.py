@@ -6,7 +6,7 @@ gets a snapshot again.
 
     event: snapshot     everything: {"routes": [...], "rollouts": {route: status}}
     event: announcement one thing that happened, as the control plane announced it
-    event: status       one route as it stands now, sent when it changed, at most once a second
+    event: status       one route as it stands now, sent when it changed, about once a second
 
 An id is ``EPOCH-NUMBER``; the epoch tells a restarted router's ids from an old one's.
 """
@@ -16,7 +16,6 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import deque
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -93,8 +92,8 @@ class Hub:
 
     def snapshot(self, route: str = "") -> bytes:
         """The frame a new listener starts with; its id is that of the newest event."""
-        rollouts = {name: self._status(name) for name in self._names(route)}
-        routes = [r for r in self._controller.routes() if not route or r["name"] == route]
+        routes = self._summaries(route)
+        rollouts = {summary["name"]: self._status(summary["name"]) for summary in routes}
         data = msgspec.json.encode({"routes": routes, "rollouts": rollouts})
         return Frame(self._number, "snapshot", route, data).encode(self._epoch)
 
@@ -143,36 +142,34 @@ class Hub:
 
     def _announce(self, said: Announcement) -> None:
         self._add("announcement", said.route, msgspec.json.encode(said.to_json()))
-        if said.route and self.listeners:
-            self._compare(said.route)
+        if self.listeners:
+            for summary in self._summaries(said.route):
+                self._compare(summary)
 
     async def _statuses(self) -> None:
         while True:
             await asyncio.sleep(self._status_s)
             if self.listeners:
-                for name in self._names():
-                    self._compare(name)
+                for summary in self._controller.routes():
+                    self._compare(summary)
                     await asyncio.sleep(0)  # 1,000 routes must not hold up a decision
             else:
                 self._sent.clear()
 
-    def _compare(self, name: str) -> None:
-        data = msgspec.json.encode({"route": name, "rollout": self._status(name)})
+    def _compare(self, summary: dict[str, Any]) -> None:
+        name = summary["name"]
+        status = {"route": name, "summary": summary, "rollout": self._status(name)}
+        data = msgspec.json.encode(status)
         if self._sent.get(name) != data:
             self._sent[name] = data
             self._add("status", name, data)
 
-    def _names(self, route: str = "") -> list[str]:
-        names = [summary["name"] for summary in self._controller.routes()]
-        return [name for name in names if not route or name == route]
+    def _summaries(self, route: str = "") -> list[dict[str, Any]]:
+        return [made for made in self._controller.routes() if not route or made["name"] == route]
 
     def _status(self, name: str) -> dict[str, Any] | None:
-        return rollout_or_none(self._controller.rollout, name)
-
-
-def rollout_or_none(ask: Callable[[str], dict[str, Any]], route: str) -> dict[str, Any] | None:
-    """A route's rollout, or None where it has none."""
-    try:
-        return ask(route)
-    except ControlError:
-        return None
+        """A route's rollout, or None where it has none."""
+        try:
+            return self._controller.rollout(name)
+        except ControlError:
+            return None

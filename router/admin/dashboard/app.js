@@ -144,18 +144,14 @@ const heard = {
     return undefined;
   },
   status(data) {
-    const { route, rollout } = data;
-    state.rollouts[route] = rollout;
-    const summary = state.routes.find((known) => known.name === route);
-    if (summary && rollout) {
-      for (const key of ["stable", "candidate", "phase", "health", "weight_bp", "epoch"]) {
-        summary[key] = rollout[key];
-      }
-    }
+    state.rollouts[data.route] = data.rollout;
+    const place = state.routes.findIndex((known) => known.name === data.route);
+    if (place >= 0) state.routes[place] = data.summary;
+    else state.routes.push(data.summary);
   },
-  announcement(data) {
-    if (data.route === state.chosen) return readJournal();
-    return undefined;
+  async announcement(data) {
+    if (data.kind === "policy") state.routes = (await (await ask("/api/v1/routes")).json()).routes;
+    if (data.route === state.chosen) await readJournal();
   },
 };
 

@@ -101,7 +101,7 @@ class Admin(Spec):
     hosts: tuple[Name, ...] = Field(default=(), max_length=64)
     """Names it is reached by besides localhost and addresses; requests for others are refused."""
     tokens: tuple[Token, ...] = Field(default=(), max_length=256)
-    """Who may use it; without tokens everybody on this machine is an operator."""
+    """Who may use it; without tokens everybody on this machine may do everything."""
     tls: Certificate | None = None
     """Certificate of the admin interface."""
 
