@@ -147,7 +147,8 @@ class Connection(asyncio.Protocol):
         """Bytes of the answer that is due, or of none."""
         if self.closed:
             return
-        if self.receiver is None:
+        receiver = self.receiver
+        if receiver is None:
             self.endpoint.last_error = "sent bytes nobody asked for"
             self.discard()
             return
@@ -162,7 +163,8 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """The backend sends nothing more: the end of an answer delimited that way, or of hope."""
-        if self.receiver is not None:
+        receiver = self.receiver
+        if receiver is not None:
             try:
                 self.parser.feed_eof()
             except UpstreamFramingError:

@@ -66,8 +66,10 @@ async def _status(endpoint: Endpoint, path: str, tls: UpstreamTls) -> int:
         verdict = _Verdict()
         parser = ResponseParser(verdict)
         parser.expect()
-        writer.write(b"GET %b HTTP/1.1\r\nHost: %b\r\nUser-Agent: rampway-health\r\n"
-                     b"Connection: close\r\n\r\n" % (path.encode(), endpoint.authority))  # fmt: skip
+        writer.write(
+            b"GET %b HTTP/1.1\r\nHost: %b\r\nUser-Agent: rampway-health\r\n"
+            b"Connection: close\r\n\r\n" % (path.encode(), endpoint.authority)
+        )
         while not verdict.status:
             data = await reader.read(READ_BYTES)
             if not data:

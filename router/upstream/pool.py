@@ -73,7 +73,7 @@ class Pool:
     def update(self, entry: VersionEntry, *, connect_s: float) -> None:
         """Take a new entry; addresses that stay keep their connections and their history."""
         known = {endpoint.address: endpoint for endpoint in self.endpoints}
-        self.endpoints = [known.pop(a, None) or Endpoint(a) for a in entry.endpoints]
+        self.endpoints = [known.pop(a) if a in known else Endpoint(a) for a in entry.endpoints]
         self.entry = entry
         self.connect_s = connect_s
         for endpoint in known.values():
