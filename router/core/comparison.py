@@ -1,0 +1,239 @@
+"""Do two answers to one request say the same? The question behind every shadow.
+
+The answers are read by the route's payload into paths and leaves, then compared leaf by leaf:
+numbers within a tolerance, text and labels exactly, rankings by the overlap of their first k. What
+*decides* agreement can be narrowed to some outputs (a label), while the rest (its probability) is
+still measured. Agreement alone hides which way a model errs, so the direction of every disagreement
+is kept: a stricter candidate costs other people than a more permissive one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field, StrictInt
+
+from router.core.payloads import PAYLOADS, Answer, Unreadable
+from router.core.payloads.answer import Leaf
+from router.core.quantities import BasisPoints, Number, Text
+from router.core.spec import Spec
+
+DIFFERENCES_MAX = 20
+"""Differences kept of one pair of answers."""
+TEXT_MAX = 60
+"""Characters kept of a value in a difference."""
+
+
+class Kind(StrEnum):
+    """How two answers differ at one path."""
+
+    NUMBER = "number"
+    TEXT = "text"
+    TYPE = "type"
+    MISSING = "missing"  # stable has it, the candidate does not
+    EXTRA = "extra"  # the candidate has it, stable does not
+    RANKING = "ranking"
+    UNREADABLE = "unreadable"
+
+
+class Direction(StrEnum):
+    """Which way a disagreeing candidate leans."""
+
+    NONE = ""
+    STRICTER = "stricter"
+    LOOSER = "looser"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One place where the answers differ."""
+
+    path: str
+    kind: Kind
+    stable: str = ""
+    candidate: str = ""
+    decides: bool = True
+    """Whether this path counts for agreement, or is only measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The finding about one pair of answers."""
+
+    agreed: bool
+    direction: Direction = Direction.NONE
+    differences: tuple[Difference, ...] = ()
+    score_distance: float | None = None
+    """Mean ``|candidate - stable|`` over the score's elements; None without a numeric score."""
+    stable_positive: bool | None = None
+    candidate_positive: bool | None = None
+    candidate_unreadable: bool = False
+    stable_unreadable: bool = False
+    """Nothing can be said about the candidate then; such a pair is no evidence."""
+
+
+class Compare(Spec):
+    """When two answers to the same request agree."""
+
+    decide_on: tuple[Text, ...] = Field(default=(), max_length=32)
+    """Outputs or fields that decide agreement, such as predict; absent: all of them."""
+    ignore: tuple[Text, ...] = Field(default=(), max_length=64)
+    """Outputs or fields that are not looked at."""
+    absolute: Annotated[Number, Field(ge=0)] = 1e-6
+    """Numbers that differ by at most this agree."""
+    relative: BasisPoints = 1
+    """Numbers that differ by at most this share of the larger one agree."""
+    top_k: Annotated[StrictInt, Field(ge=1, le=1_000)] | None = None
+    """Compare vectors by the overlap of their k highest entries instead of number by number."""
+    top_k_overlap: Annotated[BasisPoints, Field(gt=0)] = 10_000
+    """Share of the k highest entries that must be the same."""
+    score: Text | None = None
+    """Output or field whose distance and direction are reported; absent: what decides."""
+    positive_above: Number = 0.5
+    """A score above this is a positive answer."""
+
+    def compare(self, payload: str, stable: bytes, candidate: bytes) -> Comparison:
+        """The finding about two bodies of ``payload`` (a key of PAYLOADS). Never raises."""
+        reader = PAYLOADS[payload]
+        try:
+            first = reader.read(stable)
+        except Unreadable as why:
+            return Comparison(agreed=False, differences=(_unread(why),), stable_unreadable=True)
+        try:
+            second = reader.read(candidate)
+        except Unreadable as why:
+            return Comparison(agreed=False, differences=(_unread(why),), candidate_unreadable=True)
+        return self._finding(first, second)
+
+    def _finding(self, stable: Answer, candidate: Answer) -> Comparison:
+        differences: list[Difference] = []
+        agreed = True
+        for difference in self._differences(stable, candidate):
+            agreed = agreed and not difference.decides
+            if len(differences) < DIFFERENCES_MAX:
+                differences.append(difference)
+        ours, theirs = self._scores(stable), self._scores(candidate)
+        return Comparison(
+            agreed=agreed,
+            direction=Direction.NONE if agreed else _direction(ours, theirs),
+            differences=tuple(differences),
+            score_distance=_distance(ours, theirs),
+            stable_positive=self._positive(ours),
+            candidate_positive=self._positive(theirs),
+        )
+
+    def _differences(self, stable: Answer, candidate: Answer) -> Iterator[Difference]:
+        ranked = self._ranked(stable) if self.top_k else frozenset()
+        for path in stable.leaves | candidate.leaves:
+            name = head(path)
+            if _named(path, self.ignore) or path.rpartition("[")[0] in ranked or name in ranked:
+                continue
+            found = self._leaf(path, stable.leaves, candidate.leaves)
+            if found is not None:
+                kind, left, right = found
+                decides = not self.decide_on or _named(path, self.decide_on)
+                yield Difference(path, kind, left, right, decides)
+        if self.top_k:
+            yield from self._rankings(stable, candidate, self.top_k)
+
+    def _ranked(self, answer: Answer) -> frozenset[str]:
+        """Paths whose elements the ranking stands for; tensors are named without their row."""
+        return frozenset(answer.vectors) | {
+            head(path) for path in answer.vectors if "." not in path
+        }
+
+    def _leaf(
+        self, path: str, stable: dict[str, Leaf], candidate: dict[str, Leaf]
+    ) -> tuple[Kind, str, str] | None:
+        if path not in candidate:
+            return Kind.MISSING, _shown(stable[path]), ""
+        if path not in stable:
+            return Kind.EXTRA, "", _shown(candidate[path])
+        left, right = stable[path], candidate[path]
+        if _number(left) and _number(right):
+            same, kind = self._close(float(left or 0), float(right or 0)), Kind.NUMBER
+        elif type(left) is type(right):
+            same, kind = left == right, Kind.TEXT
+        else:
+            same, kind = False, Kind.TYPE
+        return None if same else (kind, _shown(left), _shown(right))
+
+    def _close(self, left: float, right: float) -> bool:
+        """NaN agrees with NaN: both versions then say the same useless thing."""
+        if math.isnan(left) or math.isnan(right):
+            return math.isnan(left) and math.isnan(right)
+        return math.isclose(left, right, rel_tol=self.relative / 10_000, abs_tol=self.absolute)
+
+    def _rankings(self, stable: Answer, candidate: Answer, k: int) -> Iterator[Difference]:
+        for path, ours in stable.vectors.items():
+            if _named(path, self.ignore):
+                continue
+            theirs = candidate.vectors.get(path, ())
+            overlap = len(_top(ours, k) & _top(theirs, k)) / min(k, len(ours))
+            if overlap * 10_000 < self.top_k_overlap:
+                decides = not self.decide_on or _named(path, self.decide_on)
+                yield Difference(path, Kind.RANKING, f"top {k}", f"{overlap:.0%} overlap", decides)
+
+    def _scores(self, answer: Answer) -> dict[str, float]:
+        names = (self.score,) if self.score else self.decide_on
+        return {
+            path: float(value)
+            for path, value in answer.leaves.items()
+            if (not names or _named(path, names))
+            and isinstance(value, bool | int | float)
+            and not math.isnan(value)
+        }
+
+    def _positive(self, scores: dict[str, float]) -> bool | None:
+        """Of several elements the last decides: probabilities list the positive class last."""
+        if not scores:
+            return None
+        return scores[list(scores)[-1]] > self.positive_above
+
+
+def head(path: str) -> str:
+    """The name a path begins with: ``predict_proba[0,1]`` -> ``predict_proba``."""
+    for place, letter in enumerate(path):
+        if letter in ".[":
+            return path[:place]
+    return path
+
+
+def _named(path: str, names: tuple[str, ...]) -> bool:
+    """Whether a path is one of ``names`` or lies inside one."""
+    return any(path == name or path.startswith((f"{name}.", f"{name}[")) for name in names)
+
+
+def _number(value: Leaf) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _shown(value: Leaf) -> str:
+    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= TEXT_MAX else text[: TEXT_MAX - 3] + "..."
+
+
+def _unread(why: Unreadable) -> Difference:
+    return Difference("", Kind.UNREADABLE, candidate=str(why))
+
+
+def _top(vector: tuple[float, ...], k: int) -> set[int]:
+    return set(sorted(range(len(vector)), key=vector.__getitem__, reverse=True)[:k])
+
+
+def _direction(stable: dict[str, float], candidate: dict[str, float]) -> Direction:
+    """The sign of the last score that differs: class probabilities list the positive class last."""
+    for path in reversed(list(stable)):
+        change = candidate.get(path, stable[path]) - stable[path]
+        if change:
+            return Direction.LOOSER if change > 0 else Direction.STRICTER
+    return Direction.NONE
+
+
+def _distance(stable: dict[str, float], candidate: dict[str, float]) -> float | None:
+    gaps = [abs(candidate[path] - value) for path, value in stable.items() if path in candidate]
+    return sum(gaps) / len(gaps) if gaps else None

@@ -1,0 +1,25 @@
+"""The inference protocols whose answers can be read. A new one is a file here and a line below.
+
+A payload is chosen per route and never guessed per request. Reading happens beside the traffic, on
+copies, and only where a policy asks for it; bodies that are forwarded stay opaque.
+"""
+
+from __future__ import annotations
+
+from router.core.payloads.answer import Answer, Payload, Unreadable
+from router.core.payloads.chat import OpenAI
+from router.core.payloads.documents import Json, Opaque
+from router.core.payloads.open_inference import OpenInferenceV2
+from router.core.payloads.predictions import V1, Mlflow
+
+PAYLOADS: dict[str, Payload] = {
+    "opaque": Opaque(),
+    "v1": V1(),
+    "open_inference_v2": OpenInferenceV2(),
+    "mlflow": Mlflow(),
+    "openai": OpenAI(),
+    "json": Json(),
+}
+"""Every payload, by the name it is written with in a route."""
+
+__all__ = ["PAYLOADS", "Answer", "Payload", "Unreadable"]

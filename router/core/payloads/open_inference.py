@@ -1,0 +1,76 @@
+"""Open Inference Protocol V2: named tensors, nested or flat, in any order.
+
+https://github.com/kserve/open-inference-protocol: servers answer with flat row-major data to nested
+requests and the other way round, order outputs as they like, and make up ids; so tensors are
+matched by name and reshaped by ``shape``, and ``id``, ``model_name``, ``model_version`` and
+``parameters`` are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import product
+from math import prod
+from typing import Any
+
+from router.core.payloads.answer import (
+    LEAVES_MAX,
+    Answer,
+    Leaf,
+    Unreadable,
+    document,
+    mapping,
+    rows,
+)
+
+
+class OpenInferenceV2:
+    """Answers of ``/v2/models/{model}/infer``."""
+
+    def read(self, body: bytes) -> Answer:
+        """Every element as ``name[i,j]``; last axes of three or more numbers as vectors."""
+        outputs = rows(mapping(document(body), "the top").get("outputs"), "outputs")
+        leaves: dict[str, Leaf] = {}
+        vectors: dict[str, tuple[float, ...]] = {}
+        for place, output in enumerate(outputs):
+            tensor = mapping(output, f"outputs[{place}]")
+            name, shape, data = _tensor(tensor, f"outputs[{place}]")
+            if len(leaves) + len(data) > LEAVES_MAX:
+                raise Unreadable(f"expected at most {LEAVES_MAX} values")
+            for index, value in zip(product(*map(range, shape)), data, strict=True):
+                leaves[f"{name}[{','.join(map(str, index))}]"] = value
+            vectors.update(_rows(name, shape, data))
+        return Answer(leaves, vectors)
+
+
+def _tensor(tensor: dict[str, Any], where: str) -> tuple[str, list[int], list[Leaf]]:
+    name, shape = tensor.get("name"), rows(tensor.get("shape"), f"{where}.shape")
+    if not isinstance(name, str) or not all(type(n) is int and n >= 0 for n in shape):
+        raise Unreadable(f"expected a name and a shape at {where}")
+    data = list(_flat(rows(tensor.get("data"), f"{where}.data")))
+    if len(data) != prod(shape):
+        raise Unreadable(f"expected {prod(shape)} values at {where}.data, got {len(data)}")
+    return name, shape, data
+
+
+def _flat(data: list[Any], depth: int = 0) -> Iterator[Leaf]:
+    if depth > 16:
+        raise Unreadable("expected at most 16 axes")
+    for value in data:
+        if isinstance(value, list):
+            yield from _flat(value, depth + 1)
+        elif isinstance(value, dict):
+            raise Unreadable("expected values in data, got an object")
+        else:
+            yield value
+
+
+def _rows(
+    name: str, shape: Sequence[int], data: list[Leaf]
+) -> Iterator[tuple[str, tuple[float, ...]]]:
+    width = shape[-1] if shape else 0
+    if width < 3 or not all(type(value) in (int, float) for value in data):
+        return
+    numbers = [float(value) for value in data if isinstance(value, int | float)]
+    for row, start in enumerate(range(0, len(numbers), width)):
+        yield f"{name}[{row}]", tuple(numbers[start : start + width])
