@@ -10,7 +10,7 @@ import re
 from typing import Final
 
 from router.http1.framing import TOKEN, refuse, stray_in_fields
-from router.http1.headers import REQUEST_KINDS, read_field
+from router.http1.headers import REQUEST_FIELDS
 from router.http1.limits import Limits
 from router.http1.messages import PLAIN
 
@@ -33,8 +33,16 @@ _TRAILER: Final = 3
 class ChunkReader:
     """Reads one chunked body from consecutive pieces of a stream."""
 
-    __slots__ = ("_body_bytes_max", "_extension_bytes", "_limits", "_remaining", "_state",
-                 "_total", "_trailer_bytes", "_trailer_fields")  # fmt: skip
+    __slots__ = (
+        "_body_bytes_max",
+        "_extension_bytes",
+        "_limits",
+        "_remaining",
+        "_state",
+        "_total",
+        "_trailer_bytes",
+        "_trailer_fields",
+    )
 
     def __init__(self, limits: Limits, body_bytes_max: int) -> None:
         self._limits = limits
@@ -127,7 +135,7 @@ class ChunkReader:
         if eol == pos:
             self._state = _SIZE
             return pos + 2
-        if read_field(data[pos:eol], REQUEST_KINDS).kind != PLAIN:
+        if REQUEST_FIELDS.learn(data[pos:eol]).kind != PLAIN:
             refuse(400, "a trailer must not carry framing, routing or trust fields")
         self._trailer_fields += 1
         if self._trailer_fields > self._limits.fields:

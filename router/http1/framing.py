@@ -17,7 +17,7 @@ the bytes, so that a message gets the same verdict however TCP cut it:
 from __future__ import annotations
 
 import re
-from typing import Final, NoReturn
+from typing import Final, NoReturn, TypeVar
 
 from router.http1.limits import Limits
 from router.http1.messages import (
@@ -28,12 +28,14 @@ from router.http1.messages import (
     HOST,
     LENGTH,
     MAX_FORWARDS,
-    NO_BODY,
+    NO_OPTIONS,
     TRANSFER_ENCODING,
     UNTIL_CLOSE,
     Field,
     RequestHead,
+    RequestLine,
     ResponseHead,
+    StatusLine,
 )
 
 
@@ -86,6 +88,7 @@ _origin_form = re.compile(
 _absolute_form = re.compile(rb"(?i:https?)://([^/?#]*)(.*)").fullmatch
 _dot_segment = re.compile(rb"/(?:\.|%2[eE]){1,2}(?:/|$)").search
 _host = re.compile(rb"(?:[A-Za-z0-9._~-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{0,5})?").fullmatch
+_token = re.compile(TOKEN).fullmatch
 _length = re.compile(rb"[0-9]{1,18}").fullmatch
 _codings = re.compile(rb"%b(?:[ \t]*,[ \t]*%b)*" % (TOKEN, TOKEN)).fullmatch
 
@@ -98,7 +101,16 @@ stray_in_fields = re.compile(
 ).search
 """A control character, bare CR or bare LF among complete or partial header lines."""
 
-_ONCE = HOST | CONTENT_LENGTH | TRANSFER_ENCODING | EXPECT | MAX_FORWARDS
+_PERSISTENCE: Final = frozenset([b"close", b"keep-alive"])
+
+# Start lines repeat for ever: what was read once is remembered, within these bounds.
+_LINES_MAX: Final = 1024
+_LINE_BYTES_MAX: Final = 512
+_request_lines: dict[bytes, RequestLine] = {}
+_status_lines: dict[bytes, StatusLine] = {}
+_Line = TypeVar("_Line", RequestLine, StatusLine)
+
+_ONCE: Final = HOST | CONTENT_LENGTH | TRANSFER_ENCODING | EXPECT | MAX_FORWARDS
 
 
 def refuse(status: int, reason: str) -> NoReturn:
@@ -106,11 +118,14 @@ def refuse(status: int, reason: str) -> NoReturn:
     raise FramingError(status, reason)
 
 
-def read_request_line(line: bytes) -> RequestHead:
-    """The head's first line (without CRLF) understood; its fields are still empty.
+def read_request_line(line: bytes) -> RequestLine:
+    """The head's first line (without CRLF) understood, or 400, 501, 505.
 
     RFC 9112 section 3. Exactly one space twice: double spaces have been read as an empty target.
     """
+    known = _request_lines.get(line)
+    if known is not None:
+        return known
     match = _request_line(line)
     if match is None:
         refuse(400, "malformed request line")
@@ -119,47 +134,69 @@ def read_request_line(line: bytes) -> RequestHead:
         refuse(505, "only HTTP/1.0 and HTTP/1.1 are spoken here")
     if method not in METHODS:
         refuse(501, "method not implemented")
-    head = RequestHead(method, target, minor[0] - 48)
-    _read_target(head, target)
-    head.request_line = b"%b %b HTTP/1.1\r\n" % (method, head.target)
-    return head
+    host = b""
+    if target[0] != 0x2F and target != b"*":
+        host, target = _split_absolute(target, method)
+    path, query = _split_target(target, method)
+    out = b"%b %b HTTP/1.1\r\n" % (method, target)
+    request = RequestLine(method, target, path, query, minor[0] - 48, host, out)
+    if not query and len(line) <= _LINE_BYTES_MAX:  # queries vary, and may hold secrets
+        _remember(_request_lines, line, request)
+    return request
 
 
-def _read_target(head: RequestHead, target: bytes) -> None:
-    """Origin-form, `*` of OPTIONS, or the absolute-form turned into those (RFC 9112 3.2)."""
+def _split_absolute(target: bytes, method: bytes) -> tuple[bytes, bytes]:
+    """Host and origin-form of an absolute-form target (RFC 9112 sections 3.2.2 and 3.2.4)."""
+    absolute = _absolute_form(target)
+    if absolute is None:
+        refuse(400, "request target is in no known form")
+    host, rest = absolute.groups()
+    if not rest:
+        rest = b"*" if method == b"OPTIONS" else b"/"
+    elif rest[0] != 0x2F and rest != b"*":
+        rest = b"/" + rest
+    return check_host(host), rest
+
+
+def _split_target(target: bytes, method: bytes) -> tuple[bytes, bytes]:
+    """Path and query of an origin-form target, or `*`, which only OPTIONS may ask for."""
     if target == b"*":
-        if head.method != b"OPTIONS":
+        if method != b"OPTIONS":
             refuse(400, "only OPTIONS may ask for *")
-        return
-    if target[0] != 0x2F:
-        absolute = _absolute_form(target)
-        if absolute is None:
-            refuse(400, "request target is in no known form")
-        head.host = check_host(absolute[1])
-        target = absolute[2]
-        if not target and head.method == b"OPTIONS":
-            head.target = head.path = b"*"
-            return
-        if target[:1] != b"/":
-            target = b"/" + target
-        head.target = target
+        return target, b""
     match = _origin_form(target)
     if match is None:
         refuse(400, "request target has a character that must be percent-encoded")
-    head.path = match[1]
-    head.query = match[2] or b""
+    path: bytes = match[1]
     # A backend that resolves them sees another path than the one that was routed.
-    if _dot_segment(head.path):
+    if _dot_segment(path):
         refuse(400, "request path has a dot segment")
+    return path, match[2] or b""
 
 
-def read_status_line(line: bytes) -> ResponseHead:
-    """RFC 9112 section 4; the space before an empty reason may be missing, as many servers do."""
+def read_status_line(line: bytes) -> StatusLine:
+    """A status line (without CRLF) understood, or 502.
+
+    RFC 9112 section 4; the space before an empty reason may be missing, as many servers do.
+    """
+    known = _status_lines.get(line)
+    if known is not None:
+        return known
     match = _status_line(line)
     if match is None:
         refuse(502, "malformed status line")
-    minor, status, reason = match.groups()
-    return ResponseHead(int(status), reason or b"", minor[0] - 48)
+    minor, status, reason = match.groups(default=b"")
+    out = b"HTTP/1.1 %b %b\r\n" % (status, reason)
+    answer = StatusLine(int(status), reason, minor[0] - 48, out)
+    if len(line) <= _LINE_BYTES_MAX:
+        _remember(_status_lines, line, answer)
+    return answer
+
+
+def _remember(lines: dict[bytes, _Line], line: bytes, meaning: _Line) -> None:
+    if len(lines) >= _LINES_MAX:
+        lines.clear()
+    lines[line] = meaning
 
 
 def check_host(value: bytes) -> bytes:
@@ -172,11 +209,11 @@ def check_host(value: bytes) -> bytes:
     return value[:-1] if value[-1] == 0x3A else value
 
 
-def check_length(value: bytes) -> bytes:
-    """Up to 18 ASCII digits: fits 64 bits, and nothing `int` would be lenient about."""
+def read_length(value: bytes, reason: str) -> int:
+    """Up to 18 ASCII digits as a number: fits 64 bits; `int` alone is lenient. Else 400."""
     if _length(value) is None:
-        refuse(400, "malformed Content-Length")
-    return value
+        refuse(400, reason)
+    return int(value)
 
 
 def _check_coding(value: bytes) -> None:
@@ -196,20 +233,22 @@ def settle_request(head: RequestHead, special: list[Field], limits: Limits) -> N
     seen = 0
     length = -1
     host = b""
-    head.keep_alive = head.minor == 1
     for field in special:
         kind = field.kind
         if kind & seen & _ONCE:
             refuse(400, "a field that must be single is repeated")
         seen |= kind
         if kind == HOST:
-            host = check_host(field.value)
+            host = field.value
         elif kind == CONTENT_LENGTH:
-            length = int(check_length(field.value))
+            length = field.number
     head.kinds = seen
-    if not seen & HOST and head.minor:
+    if not head.minor:
+        head.keep_alive = False
+    elif not seen & HOST:
         refuse(400, "Host is missing")
-    head.host = head.host or host
+    if not head.host:
+        head.host = host
     if seen & TRANSFER_ENCODING:
         _settle_chunked(head, special, length)
     elif length > limits.body_bytes:
@@ -234,20 +273,19 @@ def _settle_chunked(head: RequestHead, special: list[Field], length: int) -> Non
 
 def _settle_rest(head: RequestHead, special: list[Field]) -> None:
     """The rarer fields: what the connection shall do, Expect, Max-Forwards."""
-    named: set[bytes] = set()
+    options = NO_OPTIONS
     for field in special:
         if field.kind == CONNECTION:
-            named |= connection_options(field.value)
+            options |= field.options
         elif field.kind == EXPECT:
             if field.value.lower() != b"100-continue":
                 refuse(417, "the only expectation met here is 100-continue")
             head.expect_continue = head.minor == 1
         elif field.kind == MAX_FORWARDS and head.method == b"OPTIONS":
-            head.max_forwards = int(check_length(field.value))
-    if named:
-        head.keep_alive = persists(head.minor, named)
-        if named - {b"close", b"keep-alive"}:
-            head.plain = [f.line for f in head.fields if not f.kind and f.low not in named]
+            head.max_forwards = read_length(field.value, "malformed Max-Forwards")
+    head.keep_alive = persists(head.minor, options)
+    if options - _PERSISTENCE:
+        head.plain = [f.line for f in head.fields if not f.kind and f.low not in options]
 
 
 def settle_response(head: ResponseHead, special: list[Field], to_head: bool) -> None:
@@ -257,22 +295,22 @@ def settle_response(head: ResponseHead, special: list[Field], to_head: bool) -> 
     framings, mean the backend and we could disagree about where the next answer begins.
     """
     seen = 0
-    named: set[bytes] = set()
+    options = NO_OPTIONS
     for field in special:
         kind = field.kind
         if kind & seen & _ONCE:
             refuse(502, "a field that must be single is repeated")
         seen |= kind
         if kind == CONTENT_LENGTH:
-            head.declared_length = int(check_length(field.value))
+            head.declared_length = field.number
         elif kind == TRANSFER_ENCODING:
             _check_coding(field.value)
         elif kind == CONNECTION:
-            named |= connection_options(field.value)
+            options |= field.options
     head.kinds = seen
-    head.keep_alive = persists(head.minor, named)
-    if named - {b"close", b"keep-alive"}:
-        head.plain = [f.line for f in head.fields if not f.kind and f.low not in named]
+    head.keep_alive = persists(head.minor, options)
+    if options and options - _PERSISTENCE:
+        head.plain = [f.line for f in head.fields if not f.kind and f.low not in options]
     chunked = bool(seen & TRANSFER_ENCODING)
     if chunked and (head.declared_length >= 0 or not head.minor):
         refuse(502, "answer with two framings")
@@ -298,24 +336,21 @@ def _frame_response(head: ResponseHead, chunked: bool, to_head: bool) -> None:
     elif head.declared_length < 0:
         head.framing = UNTIL_CLOSE
         head.keep_alive = False
-    else:
-        head.framing = NO_BODY
 
 
-def connection_options(value: bytes) -> set[bytes]:
+def connection_options(value: bytes) -> frozenset[bytes]:
     """Lower-case names listed in a Connection field.
 
     Empty elements are skipped, others must be tokens (RFC 9110 sections 5.6.1.2 and 7.6.1).
     """
-    options = {part.strip(b" \t") for part in value.lower().split(b",")}
-    options.discard(b"")
+    options = frozenset(part.strip(b" \t") for part in value.lower().split(b","))
     for option in options:
-        if _codings(option) is None:
+        if option and _token(option) is None:
             refuse(400, "malformed Connection")
-    return options
+    return options - {b""}
 
 
-def persists(minor: int, options: set[bytes]) -> bool:
+def persists(minor: int, options: frozenset[bytes]) -> bool:
     """RFC 9112 section 9.3: close wins; HTTP/1.0 must ask for keep-alive."""
     if b"close" in options:
         return False

@@ -22,7 +22,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from router.http1.framing import TOKEN, check_host, check_length, connection_options, refuse
+from router.http1.framing import TOKEN, check_host, connection_options, read_length, refuse
 from router.http1.messages import (
     CONNECTION,
     CONTENT_LENGTH,
@@ -40,6 +40,7 @@ from router.http1.messages import (
     VIA,
     Field,
     RequestHead,
+    ResponseHead,
 )
 
 PIN: Final = b"x-rampway-pin"
@@ -86,69 +87,88 @@ _request_id = re.compile(rb"[A-Za-z0-9._\-+/=:@]{1,128}").fullmatch
 _traceparent = re.compile(rb"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})").fullmatch
 
 
-def read_field(line: bytes, kinds: dict[bytes, int]) -> Field:
-    """One header line (without CRLF), or 400.
-
-    RFC 9112 section 5: no blank before the colon, no folding, no control characters. A name that
-    is a framing or trust field but for an underscore is refused too: CGI and WSGI backends read
-    `Content_Length` as Content-Length.
-    """
-    match = _line(line)
-    if match is None:
-        refuse(400, "malformed header line")
-    name, value = match.groups()
-    low = name.lower()
-    kind = _kind(low, kinds)
-    if kind == PLAIN and b"_" in low and _kind(low.replace(b"_", b"-"), kinds) != PLAIN:
-        refuse(400, "a header name only differs from a reserved one by an underscore")
-    if kind == HOST:
-        check_host(value)
-    elif kind == CONTENT_LENGTH:
-        check_length(value)
-    elif kind == CONNECTION:
-        connection_options(value)
-    return Field(name, value, kind)
-
-
-def _kind(low: bytes, kinds: dict[bytes, int]) -> int:
-    kind = kinds.get(low)
-    if kind is not None:
-        return kind
-    if low.startswith(b"x-rampway-"):
-        return INTERNAL
-    if low.startswith(b"x-forwarded-") and b"host" in kinds:
-        return FORWARDED
-    return PLAIN
-
-
 class FieldCache:
     """Header lines already read, for one direction.
 
-    Bounded by count and line length; cleared when full, because a client that sends thousands of
-    distinct lines would defeat any cleverer replacement. Hits share their `Field`.
+    Whole lines are remembered, bounded by count and length; cleared when full, because a client
+    that sends thousands of distinct lines would defeat any cleverer replacement. So are names, for
+    the lines that are not. Hits share their `Field`.
     """
 
     LINES_MAX: Final = 4096
     LINE_BYTES_MAX: Final = 160
+    NAMES_MAX: Final = 1024
+    NAME_BYTES_MAX: Final = 64
 
-    __slots__ = ("get", "kinds", "lines")
+    __slots__ = ("get", "lines", "meaning", "names")
 
     def __init__(self, kinds: dict[bytes, int]) -> None:
-        self.kinds = kinds
+        self.meaning = kinds
         self.lines: dict[bytes, Field] = {}
+        self.names: dict[bytes, tuple[bytes, int]] = {}
         self.get = self.lines.get
 
     def learn(self, line: bytes) -> Field:
-        """Read a line that `get` did not know, or raise FramingError(400)."""
-        field = read_field(line, self.kinds)
-        if len(line) <= self.LINE_BYTES_MAX and field.low not in _UNCACHED:
+        """Read a line (without CRLF) that `get` did not know, or raise FramingError(400).
+
+        RFC 9112 section 5: no blank before the colon, no folding, no control characters.
+        """
+        match = _line(line)
+        if match is None:
+            refuse(400, "malformed header line")
+        name, value = match.groups()
+        known = self.names.get(name)
+        low, kind = known if known is not None else self._learn_name(name)
+        if len(line) == len(name) + len(value) + 2 and line[len(name) + 1] == 0x20:
+            field = Field(name, low, value, kind, line + b"\r\n")
+        else:
+            field = Field(name, low, value, kind, b"%b: %b\r\n" % (name, value))
+        if kind == HOST:
+            field.value = check_host(value)
+        elif kind == CONTENT_LENGTH:
+            field.number = read_length(value, "malformed Content-Length")
+        elif kind == CONNECTION:
+            field.options = connection_options(value)
+        if len(line) <= self.LINE_BYTES_MAX and low not in _UNCACHED:
             if len(self.lines) >= self.LINES_MAX:
                 self.lines.clear()
             self.lines[line] = field
         return field
 
+    def _learn_name(self, name: bytes) -> tuple[bytes, int]:
+        """Lower case and kind of a name.
+
+        One that is a framing or trust field but for an underscore is refused: CGI and WSGI
+        backends read `Content_Length` as Content-Length.
+        """
+        low = name.lower()
+        kind = self._kind(low)
+        if kind == PLAIN and b"_" in low and self._kind(low.replace(b"_", b"-")) != PLAIN:
+            refuse(400, "a header name only differs from a reserved one by an underscore")
+        if len(name) <= self.NAME_BYTES_MAX:
+            if len(self.names) >= self.NAMES_MAX:
+                self.names.clear()
+            self.names[name] = low, kind
+        return low, kind
+
+    def _kind(self, low: bytes) -> int:
+        kind = self.meaning.get(low)
+        if kind is not None:
+            return kind
+        if low.startswith(b"x-rampway-"):
+            return INTERNAL
+        if low.startswith(b"x-forwarded-") and b"host" in self.meaning:
+            return FORWARDED
+        return PLAIN
+
     def __repr__(self) -> str:
-        return f"<FieldCache {len(self.lines)}/{self.LINES_MAX} lines>"
+        return f"<FieldCache {len(self.lines)} lines, {len(self.names)} names>"
+
+
+REQUEST_FIELDS: Final = FieldCache(REQUEST_KINDS)
+"""Lines of clients seen by this process."""
+RESPONSE_FIELDS: Final = FieldCache(RESPONSE_KINDS)
+"""Lines of backends seen by this process."""
 
 
 class Peer:
@@ -190,7 +210,7 @@ class Peer:
         return b"".join(out)
 
 
-def via_line(head: RequestHead, pseudonym: bytes) -> bytes:
+def via_line(head: RequestHead | ResponseHead, pseudonym: bytes) -> bytes:
     """Earlier Via values and ours, as one line (RFC 9110 section 7.6.3)."""
     if head.kinds & VIA:
         hops = b", ".join(head.get_all(b"via"))

@@ -7,7 +7,7 @@ forwarding all look at the same bytes.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 # How a body is delimited. Plain integers: they are compared for every message.
 NO_BODY: Final = 0
@@ -42,25 +42,54 @@ INTERNAL: Final = 1 << 10
 REQUEST_ID: Final = 1 << 11
 TRACE: Final = 1 << 12
 
+NO_OPTIONS: Final[frozenset[bytes]] = frozenset()
+
 
 class Field:
     """One header line as read, shared between messages that repeat the same line.
 
-    Never mutate one: the parsers keep them in a cache.
+    Never mutate one: the parsers keep them in a cache. `line` is ready to be sent: one space, outer
+    whitespace removed, CRLF included. `number` is the value of a Content-Length, else -1;
+    `options` are the lower-case names of a Connection field, else empty.
     """
 
-    __slots__ = ("kind", "line", "low", "name", "value")
+    __slots__ = ("kind", "line", "low", "name", "number", "options", "value")
 
-    def __init__(self, name: bytes, value: bytes, kind: int) -> None:
+    def __init__(self, name: bytes, low: bytes, value: bytes, kind: int, line: bytes) -> None:
         self.name = name
-        self.low = name.lower()
+        self.low = low
         self.value = value
         self.kind = kind
-        self.line = b"%b: %b\r\n" % (name, value)
-        """Ready to be sent: one space, outer whitespace removed, CRLF included."""
+        self.line = line
+        self.number = -1
+        self.options = NO_OPTIONS
 
     def __repr__(self) -> str:
         return f"<Field {self.name!r} kind={self.kind}>"
+
+
+class RequestLine(NamedTuple):
+    """A request line understood; shared between requests that repeat it."""
+
+    method: bytes
+    target: bytes
+    path: bytes
+    query: bytes
+    minor: int
+    host: bytes
+    """Of an absolute target, else empty."""
+    line: bytes
+    """Ready to be sent upstream: origin-form, HTTP/1.1, CRLF included."""
+
+
+class StatusLine(NamedTuple):
+    """A status line understood; shared between answers that repeat it."""
+
+    status: int
+    reason: bytes
+    minor: int
+    line: bytes
+    """Ready to be sent to a client: HTTP/1.1, CRLF included."""
 
 
 class RequestHead:
@@ -69,30 +98,43 @@ class RequestHead:
     `target` is the origin-form (or `*`) that will be sent on, also when the client sent the
     absolute-form; `path` and `query` are its parts, still percent-encoded, and `query` is empty
     when there is none. `host` is the authority the request is for: of an absolute target, else of
-    the Host field, else empty (HTTP/1.0 only).
+    the Host field, else empty (HTTP/1.0 only). `minor` is the HTTP/1 minor version, 0 or 1.
     """
 
     __slots__ = (
-        "expect_continue", "fields", "framing", "host", "keep_alive", "kinds", "length",
-        "max_forwards", "method", "minor", "path", "plain", "query", "request_line", "target",
-    )  # fmt: skip
+        "expect_continue",
+        "fields",
+        "framing",
+        "host",
+        "keep_alive",
+        "kinds",
+        "length",
+        "max_forwards",
+        "method",
+        "minor",
+        "path",
+        "plain",
+        "query",
+        "request_line",
+        "target",
+    )
 
-    def __init__(self, method: bytes, target: bytes, minor: int) -> None:
-        self.method = method
-        self.target = target
-        self.path = target
-        self.query = b""
-        self.minor = minor
-        """The HTTP/1 minor version, 0 or 1."""
-        self.request_line = b""
-        """The line to send upstream, always HTTP/1.1, CRLF included."""
+    def __init__(self, line: RequestLine) -> None:
+        (
+            self.method,
+            self.target,
+            self.path,
+            self.query,
+            self.minor,
+            self.host,
+            self.request_line,
+        ) = line
         self.fields: list[Field] = []
         """Every header line in order."""
         self.plain: list[bytes] = []
         """Ready lines of the end-to-end fields, those named by Connection already left out."""
         self.kinds = 0
         """Union of the kinds of all fields."""
-        self.host = b""
         self.framing: int = NO_BODY
         self.length = 0
         """Declared content length in bytes; 0 unless framing is LENGTH."""
@@ -130,14 +172,21 @@ class ResponseHead:
     """
 
     __slots__ = (
-        "declared_length", "fields", "framing", "keep_alive", "kinds", "length", "minor", "plain",
-        "reason", "status",
-    )  # fmt: skip
+        "declared_length",
+        "fields",
+        "framing",
+        "keep_alive",
+        "kinds",
+        "length",
+        "minor",
+        "plain",
+        "reason",
+        "status",
+        "status_line",
+    )
 
-    def __init__(self, status: int, reason: bytes, minor: int) -> None:
-        self.status = status
-        self.reason = reason
-        self.minor = minor
+    def __init__(self, line: StatusLine) -> None:
+        self.status, self.reason, self.minor, self.status_line = line
         self.fields: list[Field] = []
         self.plain: list[bytes] = []
         """Ready lines of the end-to-end fields, those named by Connection already left out."""

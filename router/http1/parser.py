@@ -20,7 +20,7 @@ boundaries mean nothing. A body that is malformed within the same `feed` as its 
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from typing import Protocol
 
 from httptools import HttpParserError, HttpRequestParser, HttpResponseParser
 
@@ -36,15 +36,10 @@ from router.http1.framing import (
     stray_in_request_line,
     stray_in_status_line,
 )
-from router.http1.headers import REQUEST_KINDS, RESPONSE_KINDS, FieldCache
+from router.http1.headers import REQUEST_FIELDS, RESPONSE_FIELDS, FieldCache
 from router.http1.limits import DEFAULT_LIMITS, Limits
-from router.http1.messages import UNTIL_CLOSE, UPGRADE, RequestHead, ResponseHead
+from router.http1.messages import NO_BODY, UNTIL_CLOSE, UPGRADE, RequestHead, ResponseHead
 from router.http1.reader import BODY, DEAD, IDLE, Completion, Reader
-
-REQUEST_FIELDS: Final = FieldCache(REQUEST_KINDS)
-"""Lines of clients seen by this process."""
-RESPONSE_FIELDS: Final = FieldCache(RESPONSE_KINDS)
-"""Lines of backends seen by this process."""
 
 
 class RequestHandler(Protocol):
@@ -105,7 +100,8 @@ class RequestParser(Reader):
         been handed on already: answer them first, then refuse. After an error, `close()` or the
         last request, bytes are ignored.
         """
-        data = self._take(data)
+        if self._rest:
+            data = self._take(data)
         if self._paused:
             self._keep(data, 0)
         else:
@@ -141,7 +137,8 @@ class RequestParser(Reader):
                 if after == pos:
                     break
                 pos = after
-            self._keep(data, pos)
+            if pos < len(data):
+                self._keep(data, pos)
         except FramingError as error:
             self.close()
             raise ClientFramingError(error.status, error.reason) from None
@@ -188,12 +185,13 @@ class RequestParser(Reader):
 
     def _read_head(self, raw: bytes) -> RequestHead:
         lines = raw.split(b"\r\n")
-        head = read_request_line(lines.pop(0))
+        head = RequestHead(read_request_line(lines.pop(0)))
         special = self._read_fields(raw, lines, head.fields, head.plain)
         settle_request(head, special, self._limits)
         self._empty_lines = 0
         self._last = not head.keep_alive
-        self._begin_body(head.framing, head.length, self._limits.body_bytes)
+        if head.framing != NO_BODY:
+            self._begin_body(head.framing, head.length, self._limits.body_bytes)
         return head
 
 
@@ -203,8 +201,8 @@ def _without_upgrade(head: RequestHead, raw: bytes) -> bytes:
     We ignore the wish, as RFC 9110 section 7.8 permits, so the message goes on as plain HTTP.
     """
     lines = raw.split(b"\r\n")
-    kept = [line for line, field in zip(lines[1:], head.fields, strict=True)
-            if field.kind != UPGRADE]  # fmt: skip
+    fields = zip(lines[1:], head.fields, strict=True)
+    kept = [line for line, field in fields if field.kind != UPGRADE]
     return b"\r\n".join([lines[0], *kept, b"", b""])
 
 
@@ -276,8 +274,11 @@ class ResponseParser(Reader):
             if not self._due:
                 refuse(502, "bytes nobody asked for")
             self._started = True
-            data = self._take(data)
-            self._keep(data, self._read_due(data))
+            if self._rest:
+                data = self._take(data)
+            pos = self._read_due(data)
+            if pos < len(data):
+                self._keep(data, pos)
         except FramingError as error:
             self.close()
             raise UpstreamFramingError(error.reason) from None
@@ -349,7 +350,7 @@ class ResponseParser(Reader):
 
     def _read_head(self, raw: bytes) -> ResponseHead:
         lines = raw.split(b"\r\n")
-        head = read_status_line(lines.pop(0))
+        head = ResponseHead(read_status_line(lines.pop(0)))
         special = self._read_fields(raw, lines, head.fields, head.plain)
         settle_response(head, special, self._to_head)
         if head.status < 200:
@@ -360,5 +361,6 @@ class ResponseParser(Reader):
                 refuse(502, "more interim answers than accepted")
         elif not head.keep_alive:
             self._reusable = False
-        self._begin_body(head.framing, head.length, -1)
+        if head.framing != NO_BODY:
+            self._begin_body(head.framing, head.length, -1)
         return head

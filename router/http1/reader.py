@@ -35,9 +35,22 @@ DEAD: Final = 2  # after an error, or after the last message a connection may ca
 class Reader:
     """What both directions share: buffering of unfinished lines, the head's bounds, llhttp."""
 
-    __slots__ = ("_chunks", "_completion", "_fields", "_framing", "_limits", "_line_read",
-                 "_llhttp", "_pos", "_read_start", "_remaining", "_rest", "_scanned",
-                 "_state", "_stray_in_start")  # fmt: skip
+    __slots__ = (
+        "_chunks",
+        "_completion",
+        "_fields",
+        "_framing",
+        "_limits",
+        "_line_read",
+        "_llhttp",
+        "_pos",
+        "_read_start",
+        "_remaining",
+        "_rest",
+        "_scanned",
+        "_state",
+        "_stray_in_start",
+    )
 
     def __init__(
         self,
@@ -88,16 +101,15 @@ class Reader:
 
     def _keep(self, data: bytes, pos: int) -> None:
         """Remember what was not consumed; an offset, so that pauses copy nothing."""
-        if pos < len(data) and self._state != DEAD:
+        if self._state != DEAD:
             self._rest = data
             self._pos = pos
 
     def _take(self, data: bytes) -> bytes:
         """New bytes behind those kept."""
-        if self._rest:
-            data = self._rest[self._pos :] + data
-            self._rest = b""
-            self._pos = 0
+        data = self._rest[self._pos :] + data
+        self._rest = b""
+        self._pos = 0
         return data
 
     def _wait_for_head(self, data: bytes, pos: int) -> None:
@@ -126,9 +138,12 @@ class Reader:
         if full:
             refuse(431, "header block is longer than accepted")
 
-    def _read_fields(self, raw: bytes, lines: list[bytes], fields: list[Field],
-                     plain: list[bytes]) -> list[Field]:  # fmt: skip
+    def _read_fields(
+        self, raw: bytes, lines: list[bytes], fields: list[Field], plain: list[bytes]
+    ) -> list[Field]:
         """Classify header lines into `fields` and `plain`; returns the fields that need thought."""
+        self._line_read = False
+        self._scanned = 0
         if len(lines) > self._limits.fields:
             if stray_in_fields(raw):
                 refuse(400, "control character, bare CR or bare LF in a header line")
@@ -147,14 +162,11 @@ class Reader:
         return special
 
     def _begin_body(self, framing: int, length: int, body_bytes_max: int) -> None:
-        self._line_read = False
-        self._scanned = 0
+        self._state = BODY
         self._framing = framing
-        if framing != NO_BODY:
-            self._state = BODY
-            self._remaining = length
-            if framing == CHUNKED:
-                self._chunks = ChunkReader(self._limits, body_bytes_max)
+        self._remaining = length
+        if framing == CHUNKED:
+            self._chunks = ChunkReader(self._limits, body_bytes_max)
 
     def _read_body(self, data: bytes, pos: int) -> tuple[bytes, int, bool]:
         """Body bytes in `data[pos:]`, the position after them, and whether they are the last."""

@@ -124,10 +124,9 @@ def response_head(
     minor = request.minor
     framing = downstream_framing(head, minor)
     keep = keep_alive and request.keep_alive and framing != UNTIL_CLOSE
-    lines = [b"HTTP/1.1 %d %b\r\n" % (head.status, head.reason), *head.plain]
+    lines = [head.status_line, *head.plain]
     if head.kinds & VIA:
-        lines.append(b"Via: %b, 1.%d %b\r\n"
-                     % (b", ".join(head.get_all(b"via")), head.minor, PSEUDONYM))  # fmt: skip
+        lines.append(via_line(head, PSEUDONYM))
     else:
         lines.append(_VIA_PLAIN[head.minor])
     lines.append(extra)
@@ -162,7 +161,7 @@ def interim_head(head: ResponseHead, request: RequestHead) -> bytes:
     """A 1xx answer for the client; empty for HTTP/1.0, which must not get one (RFC 9110 15.2)."""
     if not request.minor:
         return b""
-    return b"HTTP/1.1 %d %b\r\n%b\r\n" % (head.status, head.reason, b"".join(head.plain))
+    return b"".join([head.status_line, *head.plain, b"\r\n"])
 
 
 def own_response(
