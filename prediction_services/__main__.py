@@ -1,4 +1,4 @@
-"""`python -m prediction_services serve|train|load`."""
+"""`python -m prediction_services serve|train|load|demo`."""
 
 import argparse
 import json
@@ -28,6 +28,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_serve(commands.add_parser("serve", parents=[cache], help="serve one version"))
     _add_train(commands.add_parser("train", parents=[cache], help="fill the cache and exit"))
     _add_load(commands.add_parser("load", parents=[cache], help="send traffic, print what came"))
+    _add_demo(commands.add_parser("demo", parents=[cache], help="watch rollouts, get a report"))
     return parser
 
 
@@ -71,7 +72,20 @@ def _add_load(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_load)
 
 
-# The three commands import their halves themselves: a load generator needs no server, and a
+def _add_demo(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--stay", action="store_true", help="only start router and two services, and stay up"
+    )
+    parser.add_argument("--rate", type=float, default=200.0, help="requests a second")
+    parser.add_argument("--seed", type=int, default=1, help="of the load")
+    parser.add_argument(
+        "--folder", type=Path, default=Path("demo-run"), help="policy, state, logs, recording"
+    )
+    parser.add_argument("--report", type=Path, default=Path("demo-report.html"))
+    parser.set_defaults(run=_demo)
+
+
+# The four commands import their halves themselves: a load generator needs no server, and a
 # parser that prints --help needs neither.
 
 
@@ -113,6 +127,12 @@ def _load(options: argparse.Namespace) -> int:
     report = run(options)
     print(json.dumps(report, indent=2))
     return 0
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from prediction_services.demo.command import run  # noqa: PLC0415 - see above
+
+    return run(options)
 
 
 if __name__ == "__main__":

@@ -156,18 +156,19 @@ def _failing_model_gets_nothing(recording: Recording) -> str:
         raise Missing(f"{V4.name} never answered a client, so its canary did not run")
     if last > back.at_s + GRACE_S:
         raise Missing(f"{V4.name} answered a request sent {last - back.at_s:.2f} s after its end")
-    later = [
-        a
-        for a in recording.attempts
-        if a.version == V4.name and a.role == "candidate" and a.at_s > _second_scrape(recording, back)
-    ]  # fmt: skip
-    if requests := sum(attempts.requests for attempts in later):
+    settled = _first_scrape_after(recording, back)
+    requests = sum(
+        seen.requests
+        for seen in recording.attempts
+        if seen.version == V4.name and seen.role == "candidate" and seen.at_s > settled
+    )
+    if requests:
         raise Missing(f"the router sent {requests} requests to {V4.name} after its rollback")
     return f"0 requests to {V4.name} from its rollback to the end"
 
 
-def _second_scrape(recording: Recording, back: Entry) -> float:
-    """The first scrape surely after a rollback may still bring what was counted before it."""
+def _first_scrape_after(recording: Recording, back: Entry) -> float:
+    """When the first scrape after a rollback was; it still brings what was counted before it."""
     times = sorted({a.at_s for a in recording.attempts if a.at_s > back.at_s + GRACE_S})
     return times[0] if times else back.at_s
 

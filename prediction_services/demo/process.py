@@ -94,10 +94,15 @@ class RouterProcess:
                     await asyncio.sleep(0.05)
         raise RouterError(self.trouble(f"was not ready within {READY_S:g} s"))
 
+    async def ended(self) -> None:
+        """Return when the router has ended, by itself or stopped."""
+        if self._process is not None:
+            await self._process.wait()
+
     def trouble(self, otherwise: str) -> str:
         """How it ended, or `otherwise` while it runs, with the end of its log."""
-        ended = self._process is not None and self._process.returncode is not None
-        what = f"ended with status {self._process.returncode}" if ended else otherwise  # type: ignore[union-attr] - `ended` has looked
+        status = None if self._process is None else self._process.returncode
+        what = otherwise if status is None else f"ended with status {status}"
         tail = self._log.read_bytes()[-LOG_TAIL_BYTES:].decode(errors="replace").strip()
         return f"the router {what}\n{tail}".rstrip()
 
@@ -119,7 +124,7 @@ class RouterProcess:
 
 
 def free_address(port: int = 0) -> str:
-    """`127.0.0.1:port` nobody listens on: the wanted one if it is free, else the kernel's choice."""
+    """`127.0.0.1:port` nobody listens on: the wanted one if free, else the kernel's choice."""
     for wanted in (port, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -35,6 +35,7 @@ class Recorder:
         recording: everything so far.
         now: the last look at the rollout; None while there is none.
         failed_looks: looks in a row that the router did not answer.
+        failed: requests so far that brought their client no good prediction.
     """
 
     def __init__(self, recording: Recording, admin: Admin) -> None:
@@ -42,6 +43,7 @@ class Recorder:
         self.now: Moment | None = None
         self.failed_looks = 0
         self._admin = admin
+        self.failed = 0
         self._begun_s = time.perf_counter()
         self._bins: dict[tuple[int, str], _Bin] = defaultdict(_Bin)
         self._scrape: Scrape | None = None
@@ -58,6 +60,7 @@ class Recorder:
         version = answer.version or ""
         bin_ = self._bins[int(now_s / BIN_S), version]
         bin_.bad += not answer.good
+        self.failed += not answer.good
         if answer.status is not None:
             bin_.latencies_ms.append(answer.latency_s * 1000)
             sent_s = now_s - answer.latency_s

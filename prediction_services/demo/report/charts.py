@@ -97,8 +97,8 @@ def errors(recording: Recording) -> Plot:
     plot = _over_time(
         recording,
         "Failures: what the versions did, what clients saw",
-        "Share of failed requests of each version in the router's own count (second by second) and, "
-        "as the thick line, of all clients' requests. Failures of a candidate are answered by "
+        "Share of failed requests of each version as the router counts them, second by second, and "
+        "of all clients' requests (the thick line). Failures of a candidate are answered by "
         "stable, so the thick line stays at 0.",
         Linear(0, 100),
         [Tick(0, "0 %"), Tick(50, "50 %"), Tick(100, "100 %")],
@@ -151,7 +151,7 @@ def agreement(recording: Recording) -> Plot:
     lines: dict[str, list[Point]] = {}
     for candidate, moments in _rollouts(recording.moments):
         gates = [gate for moment in moments if (gate := moment.gate("agreement")) and gate.total]
-        points = [(gate.total, 100 * (1 - gate.bad / gate.total)) for gate in gates]
+        points: list[Point] = [(gate.total, 100 * (1 - gate.bad / gate.total)) for gate in gates]
         ending = _convicted(recording, candidate)
         last = ending.report("agreement") if ending else None
         if last is not None and last.total:
@@ -162,8 +162,8 @@ def agreement(recording: Recording) -> Plot:
     plot = Plot(
         "Do the predictions agree?",
         "Requests are copied to a candidate whose answers nobody sees, and the two predictions are "
-        "compared: running share of equal ones. A better model differs a little; a broken one shows "
-        "within a few dozen answers, although its statuses and times are perfect.",
+        "compared: running share of equal ones. A better model differs a little; a broken one "
+        "shows within a few dozen answers, although its statuses and times are perfect.",
         Linear(0, most),
         Linear(60, 100),
         [Tick(n, f"{n:,}") for n in range(0, int(most) + 1, 250)],

@@ -10,6 +10,8 @@ from prediction_services.demo.recording import Act, Entry, Recording
 from prediction_services.demo.report import charts
 from prediction_services.demo.report.style import CSS
 
+HEADLINE = "One model promoted, one caught lying, one caught failing, one taken back by hand"
+
 _PAGE = """\
 <!doctype html>
 <html lang="en">
@@ -58,9 +60,10 @@ def _head(recording: Recording, findings: Sequence[Finding]) -> str:
         if missed
         else f'<span class="ok">All {len(findings)} expectations were met.</span>'
     )
+    headline = "The demo did not go as it must" if missed else HEADLINE
     return (
         '<p class="soft">Rampway demo</p>'
-        "<h1>One model promoted, one caught lying, one caught failing, one taken back by hand</h1>"
+        f"<h1>{headline}</h1>"
         f'<p class="lead">Real flight-delay models behind the real router, '
         f"{recording.rate_per_s:g} requests a second for {recording.ends_s:.0f} s. {verdict}</p>"
         f'<p class="soft">{when:%d %B %Y, %H:%M} UTC</p>'

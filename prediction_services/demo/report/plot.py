@@ -143,14 +143,11 @@ class Plot:
     def render(self) -> str:
         """The figure as HTML."""
         rows = "".join(
-            f'<span class="tick y {tick.css}" style="top:{(1 - self.y.place(tick.value)) * 100:.2f}%">'
-            f"{escape(tick.label)}</span>"
+            _tick(f"y {tick.css}", "top", 1 - self.y.place(tick.value), tick.label)
             for tick in self.y_ticks
         )
         columns = "".join(
-            f'<span class="tick x" style="left:{self.x.place(tick.value) * 100:.2f}%">'
-            f"{escape(tick.label)}</span>"
-            for tick in self.x_ticks
+            _tick("x", "left", self.x.place(tick.value), tick.label) for tick in self.x_ticks
         )
         words = "".join(
             f'<li><i class="swatch {entry.css}"></i>{escape(entry.text)}</li>'
@@ -189,6 +186,11 @@ def stairs(points: Sequence[Point], end: float) -> list[Point]:
     for (x, y), following in zip(points, [*(p[0] for p in points[1:]), end], strict=True):
         found += [(x, y), (following, y)]
     return found
+
+
+def _tick(css: str, side: str, share: float, label: str) -> str:
+    place = f"{side}:{share * 100:.2f}%"
+    return f'<span class="tick {css}" style="{place}">{escape(label)}</span>'
 
 
 def _points(places: Iterable[Point]) -> str:

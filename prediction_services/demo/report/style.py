@@ -37,7 +37,8 @@ font-variant-numeric:tabular-nums}
 .tick.x{top:calc(100% + .45rem);transform:translateX(-50%)}
 .tick.limit{color:var(--bad);font-weight:600}.tick.hold{color:var(--hold);font-weight:600}
 .grid{stroke:var(--rule);stroke-width:1;vector-effect:non-scaling-stroke}
-.grid.limit{stroke:var(--bad);stroke-dasharray:5 4}.grid.hold{stroke:var(--hold);stroke-dasharray:2 4}
+.grid.limit{stroke:var(--bad);stroke-dasharray:5 4}
+.grid.hold{stroke:var(--hold);stroke-dasharray:2 4}
 .band{fill:transparent}.band.odd{fill:var(--band)}
 .line{fill:none;stroke:var(--c);stroke-width:2;stroke-linejoin:round;
 vector-effect:non-scaling-stroke}
@@ -52,7 +53,8 @@ line-height:1.25rem;width:1.25rem;text-align:center;border-radius:50%;background
 .note{position:absolute;font-size:.75rem;line-height:1.1;padding:.1rem .3rem;white-space:nowrap;
 background:var(--card);border-radius:.2rem;transform:translateY(-50%)}
 .note.left{margin-left:.5rem}.note.right{margin-right:.5rem}
-.legend{list-style:none;display:flex;flex-wrap:wrap;gap:.2rem 1rem;margin:0;padding:0;font-size:.85rem}
+.legend{list-style:none;display:flex;flex-wrap:wrap;gap:.2rem 1rem;margin:0;padding:0;
+font-size:.85rem}
 .swatch{display:inline-block;width:.8rem;height:.8rem;border-radius:.2rem;background:var(--c);
 margin-right:.35rem;vertical-align:-.05rem}
 .v0{--c:var(--v0)}.v1{--c:var(--v1)}.v2{--c:var(--v2)}.v3{--c:var(--v3)}.v4{--c:var(--v4)}
