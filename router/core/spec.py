@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -67,6 +68,12 @@ class OneOf:
         if isinstance(value, tuple(self.table.values())):
             return {self._name(value): value}
         if isinstance(value, str):
+            if value not in self.table:
+                close = get_close_matches(value, self.table, n=1)
+                hint = f". Did you mean {close[0]}?" if close else ""
+                raise ValueError(
+                    f"expected a {self.what} ({self._names()}), got {value!r:.40}{hint}"
+                )
             return {value: {}}
         if not isinstance(value, Mapping):
             raise ValueError(f"expected one {self.what} ({self._names()}), got {value!r:.40}")  # noqa: TRY004 - pydantic collects ValueErrors

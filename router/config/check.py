@@ -1,0 +1,92 @@
+"""A policy file from disk to a policy that can be used, or everything that is wrong with it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path as FilePath
+
+from router.config.decode import decode
+from router.config.expand import FILE_BYTES_MAX, Expansion
+from router.config.problems import PolicyError, Problem, Severity
+from router.config.source import SIZE_BYTES_MAX, Document, parse
+from router.core.policy import Policy
+from router.core.policy.rules import Finding, findings
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedPolicy:
+    """A policy without errors, with the file it came from."""
+
+    policy: Policy
+    file: str
+    digest: str
+    """SHA-256 of the file and of every file it refers to, in hexadecimal."""
+    warnings: tuple[Problem, ...] = ()
+    document: Document = field(repr=False, compare=False, default_factory=lambda: Document("", []))
+    """Source positions, for warnings that are found later (statistics at a stated traffic)."""
+
+
+def load(path: str | FilePath, environment: Mapping[str, str] | None = None) -> LoadedPolicy:
+    """Read, expand, decode and check a policy file.
+
+    `environment` is what ``${NAME}`` is looked up in; absent means the process environment.
+    ``${file:...}`` is relative to the folder of the policy. Raises PolicyError with all problems:
+    those of the syntax first, then all of the values, then all of the rules across fields.
+    """
+    try:
+        data = read_at_most(path, SIZE_BYTES_MAX + 1)
+    except OSError as error:
+        document = Document(str(path), [])
+        message = f"expected a readable file, got: {error.strerror or error}"
+        raise PolicyError([document.problem((), message)]) from None
+    return loads(data, str(path), environment)
+
+
+def loads(
+    data: bytes | str, file: str = "policy.yaml", environment: Mapping[str, str] | None = None
+) -> LoadedPolicy:
+    """As :func:`load`, from the content of a file."""
+    document = parse(data, file)
+    folder = FilePath(file).parent
+    expansion = Expansion(
+        document,
+        os.environ if environment is None else environment,
+        lambda name: read_at_most(folder / name, FILE_BYTES_MAX + 1),
+    )
+    expansion.run()
+    policy: Policy = decode(document)
+    problems = [_problem(document, finding) for finding in findings(policy)]
+    if any(problem.severity is Severity.ERROR for problem in problems):
+        raise PolicyError(problems)
+    raw = data.encode() if isinstance(data, str) else data
+    return LoadedPolicy(policy, file, _digest(raw, expansion.files), tuple(problems), document)
+
+
+def warnings_at(loaded: LoadedPolicy, found: list[Finding]) -> list[Problem]:
+    """Findings made elsewhere, with their places in the file."""
+    return [_problem(loaded.document, finding) for finding in found]
+
+
+def read_at_most(path: str | FilePath, size_bytes: int) -> bytes:
+    """The first `size_bytes` of a file: a device or a huge file cannot fill the memory."""
+    with open(path, "rb") as file:  # noqa: PTH123 - a bounded read
+        return file.read(size_bytes)
+
+
+def _digest(data: bytes, files: Mapping[str, str]) -> str:
+    digest = hashlib.sha256(data)
+    for name in sorted(files):
+        digest.update(f"\0{name}\0{files[name]}".encode())
+    return digest.hexdigest()
+
+
+def _problem(document: Document, finding: Finding) -> Problem:
+    made = document.problem(finding.path, finding.message, finding.hint)
+    if finding.error:
+        return made
+    return Problem(
+        made.file, made.mark, made.path, made.message, made.hint, made.snippet, Severity.WARNING
+    )

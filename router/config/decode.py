@@ -1,0 +1,222 @@
+"""Plain values to a policy, and pydantic's errors to problems with a place and a hint."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from router.config import schema
+from router.config.problems import Path, PolicyError, Problem, nearest
+from router.config.source import Document, secret
+from router.core.policy import Policy
+from router.core.quantities import DURATION_PATTERN, SHARE_PATTERN, SIZE_PATTERN, shown
+
+_TRUTH = {"on": "true", "yes": "true", "y": "true", "off": "false", "no": "false", "n": "false"}
+
+Worded = tuple[str, str]
+"""A message and its hint."""
+
+
+def decode(document: Document, model: type[BaseModel] = Policy) -> Any:
+    """The `model` in the document. Raises PolicyError with every problem of the values."""
+    if not isinstance(document.value, dict):
+        message = (
+            f"expected a mapping with keys such as listen and routes, got {shown(document.value)}"
+        )
+        raise PolicyError([document.problem((), message)])
+    try:
+        return model.model_validate(document.value)
+    except ValidationError as error:
+        raise PolicyError(_problems(document, error)) from None
+
+
+def _problems(document: Document, error: ValidationError) -> Iterable[Problem]:
+    errors = [(_path(document, e["loc"]), e) for e in error.errors(include_url=False)]
+    paths = [path for path, _ in errors]
+    meant = {
+        (*path[:-1], nearest(str(path[-1]), schema.keys(path[:-1])))
+        for path, one in errors
+        if one["type"] == "extra_forbidden" and path
+    }
+    told: set[tuple[Path, str]] = set()
+    for path, one in errors:
+        deeper = any(len(other) > len(path) and other[: len(path)] == path for other in paths)
+        # A list whose items failed is also reported as too short: the items are the cause.
+        if one["type"] == "too_short" and deeper:
+            continue
+        # A misspelt required key is one slip, not an unknown key and a missing one.
+        if one["type"] == "missing" and path in meant:
+            continue
+        message, hint = _worded(document, path, one)
+        if (path, message) not in told:
+            told.add((path, message))
+            unknown = one["type"] == "extra_forbidden" or _is_key(one["loc"])
+            yield document.problem(path, message, hint, at_key=unknown)
+
+
+def _is_key(location: tuple[int | str, ...]) -> bool:
+    return bool(location) and location[-1] == "[key]"
+
+
+def _path(document: Document, location: tuple[int | str, ...]) -> Path:
+    """The part of `location` that exists in the file, plus a missing key at its end.
+
+    Pydantic adds names of its own, such as ``[key]`` and the type of a union's member.
+    """
+    value = document.value
+    path: list[int | str] = []
+    for index, part in enumerate(location):
+        if (isinstance(value, dict) and part in value) or (
+            isinstance(value, list) and isinstance(part, int) and part < len(value)
+        ):
+            value = value[part]  # type: ignore[index]  # the line above is the check
+        elif index == len(location) - 1 and isinstance(value, dict) and part != "[key]":
+            path.append(part)
+            break
+        else:
+            continue
+        path.append(part)
+    return tuple(path)
+
+
+def _worded(document: Document, path: Path, error: Any) -> Worded:
+    handler = _WORDS.get(error["type"])
+    context = error.get("ctx", {})
+    got = _got(document, path, error["input"])
+    message, hint = handler(path, context, got) if handler else (f"expected {error['msg']}", "")
+    if error["type"] == "value_error":
+        message, hint = _sentence(str(context["error"]))
+    message = _hidden(document, path, message, error["input"])
+    return message, hint or _hint(document, path, error["input"])
+
+
+def _sentence(text: str) -> Worded:
+    """Message and hint of a ValueError from core: the hint is what follows the first sentence."""
+    message, _, hint = text.partition(". ")
+    return message, hint[:1].lower() + hint[1:]
+
+
+def _got(document: Document, path: Path, value: Any) -> str:
+    if value is None:
+        return "nothing"
+    if isinstance(value, int | float) and not isinstance(value, bool) and path in document.plain:
+        return f"the number {document.plain[path]}"
+    return shown(value)
+
+
+def _hidden(document: Document, path: Path, message: str, value: Any) -> str:
+    """The message without a value that came from elsewhere or is a secret."""
+    if path in document.expanded:
+        written = document.expanded[path]
+        for form in (shown(value), repr(value), str(value)):
+            message = message.replace(form, f"what {written} stands for")
+        return message
+    return re.sub(r", got .*", ", got ***", message) if secret(path) else message
+
+
+def _missing(path: Path, context: dict[str, Any], got: str) -> Worded:
+    del context, got
+    return f"expected {path[-1] if path else 'a value'}, which is required, got nothing", ""
+
+
+def _unknown(path: Path, context: dict[str, Any], got: str) -> Worded:
+    del context, got
+    known = schema.keys(path[:-1])
+    name = str(path[-1])
+    if close := nearest(name, known):
+        return f"expected a known key, got {name!r}", f"did you mean {close}?"
+    return f"expected a known key, got {name!r}", f"known here: {', '.join(known)}"
+
+
+def _choice(path: Path, context: dict[str, Any], got: str) -> Worded:
+    del path
+    names = re.findall(r"'([^']*)'", str(context["expected"]))
+    close = nearest(got.strip("'"), names)
+    return f"expected {context['expected']}, got {got}", f"did you mean {close}?" if close else ""
+
+
+def _expected(what: str) -> Callable[[Path, dict[str, Any], str], Worded]:
+    return lambda path, context, got: (f"expected {what}, got {got}", "")  # noqa: ARG005 - uniform
+
+
+def _bound(words: str, key: str) -> Callable[[Path, dict[str, Any], str], Worded]:
+    def worded(path: Path, context: dict[str, Any], got: str) -> Worded:
+        return f"expected {words} {schema.format_limit(path, context[key])}, got {got}", ""
+
+    return worded
+
+
+def _length(words: str, key: str) -> Callable[[Path, dict[str, Any], str], Worded]:
+    def worded(path: Path, context: dict[str, Any], got: str) -> Worded:
+        del path
+        unit = "characters" if got[:1] in ("'", '"') else "entries"
+        got = str(context.get("actual_length", got))
+        return f"expected {words} {context[key]} {unit}, got {got}", ""
+
+    return worded
+
+
+def _characters(words: str, key: str) -> Callable[[Path, dict[str, Any], str], Worded]:
+    def worded(path: Path, context: dict[str, Any], got: str) -> Worded:
+        del path
+        return f"expected {words} {context[key]} characters, got {got}", ""
+
+    return worded
+
+
+def _pattern(path: Path, context: dict[str, Any], got: str) -> Worded:
+    del path
+    return f"expected text of the form {context['pattern']}, got {got}", ""
+
+
+_WORDS: dict[str, Callable[[Path, dict[str, Any], str], Worded]] = {
+    "missing": _missing,
+    "extra_forbidden": _unknown,
+    "literal_error": _choice,
+    "enum": _choice,
+    "string_type": _expected("text"),
+    "bool_type": _expected("true or false"),
+    "int_type": _expected("a whole number"),
+    "int_from_float": _expected("a whole number"),
+    "float_type": _expected("a number"),
+    "finite_number": _expected("a finite number"),
+    "tuple_type": _expected("a list"),
+    "dict_type": _expected("a mapping"),
+    "model_type": _expected("a mapping"),
+    "model_attributes_type": _expected("a mapping"),
+    "mapping_type": _expected("a mapping"),
+    "greater_than": _bound("more than", "gt"),
+    "greater_than_equal": _bound("at least", "ge"),
+    "less_than": _bound("less than", "lt"),
+    "less_than_equal": _bound("at most", "le"),
+    "too_short": _length("at least", "min_length"),
+    "too_long": _length("at most", "max_length"),
+    "string_too_short": _characters("at least", "min_length"),
+    "string_too_long": _characters("at most", "max_length"),
+    "string_pattern_mismatch": _pattern,
+}
+"""Pydantic's error types in the words of this program; the tests try to meet others."""
+
+
+def _hint(document: Document, path: Path, value: Any) -> str:
+    """What to write instead, for the slips that people make most."""
+    patterns = {str(part.get("pattern", "")) for part in schema.parts(path)}
+    types = {str(part.get("type", "")) for part in schema.parts(path)}
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    written = document.plain.get(path, value)
+    if number and DURATION_PATTERN in patterns:
+        return f"add a unit: {written}s or {written}m"
+    if number and SHARE_PATTERN in patterns:
+        return f"add the unit: {written}%"
+    if number and SIZE_PATTERN in patterns:
+        return f"add a unit: {written}KiB or {written}B"
+    if isinstance(value, str) and value.lower() in _TRUTH and "boolean" in types:
+        return f"write {_TRUTH[value.lower()]}"
+    if types == {"string"} and (number or isinstance(value, bool)):
+        return f'put it in quotes: "{written}"'
+    if "array" in types and isinstance(value, str):
+        return f"write it as a list: [{value}]"
+    return ""

@@ -1,0 +1,125 @@
+"""The JSON Schema of policies: completion and hover help in editors, and known keys for hints."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
+
+from router.config.problems import Path
+from router.core.policy import Policy
+from router.core.quantities import (
+    DURATION_PATTERN,
+    SHARE_PATTERN,
+    SIZE_PATTERN,
+    format_duration,
+    format_share,
+    format_size,
+)
+
+_FORMATS = {
+    DURATION_PATTERN: format_duration,
+    SHARE_PATTERN: format_share,
+    SIZE_PATTERN: format_size,
+}
+
+
+class _Generator(GenerateJsonSchema):
+    """Writes defaults as people do: ``5m`` instead of 300.0."""
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        made = super().default_schema(schema)
+        written = _FORMATS.get(_pattern(made))
+        if written and isinstance(made.get("default"), int | float):
+            made["default"] = written(made["default"])
+        return made
+
+
+def _pattern(schema: JsonSchemaValue) -> str:
+    inner = [schema, *schema.get("anyOf", ())]
+    return next((str(part["pattern"]) for part in inner if "pattern" in part), "")
+
+
+@cache
+def schema() -> dict[str, Any]:
+    """The schema of a policy file (draft 2020-12); the same object each time, not to be changed."""
+    made = Policy.model_json_schema(schema_generator=_Generator)
+    made.pop("title", None)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Rampway policy",
+        **_without_titles(made),
+    }
+
+
+def text() -> str:
+    """The file ``schemas/policy.schema.json``."""
+    return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def parts(path: Path) -> Iterator[dict[str, Any]]:
+    """All schemas that apply to the value at `path`: one, or one for each alternative."""
+    yield from _parts(schema(), path)
+
+
+def keys(path: Path) -> list[str]:
+    """The keys that a mapping at `path` may have; empty where any key is allowed."""
+    return sorted({key for part in parts(path) for key in part.get("properties", ())})
+
+
+def format_limit(path: Path, limit: Any) -> str:
+    """A limit of a number, in the unit in which the value at `path` is written."""
+    for part in parts(path):
+        if written := _FORMATS.get(str(part.get("pattern", ""))):
+            return str(written(limit))
+    return f"{limit:,}"
+
+
+def _parts(node: dict[str, Any], path: Path) -> Iterator[dict[str, Any]]:
+    if reference := node.get("$ref"):
+        name = str(reference).rpartition("/")[2]
+        yield from _parts(schema()["$defs"][name], path)
+        return
+    if "anyOf" in node:
+        for choice in node["anyOf"]:
+            yield from _parts(choice, path)
+        return
+    if not path:
+        yield node
+        return
+    step, rest = path[0], path[1:]
+    inner = node.get("items") if isinstance(step, int) else _property(node, step)
+    if isinstance(inner, dict):
+        yield from _parts(inner, rest)
+
+
+def _property(node: dict[str, Any], key: str) -> Any:
+    if key in (properties := node.get("properties", {})):
+        return properties[key]
+    other = node.get("additionalProperties") or next(
+        iter(node.get("patternProperties", {}).values()), None
+    )
+    return other if isinstance(other, dict) else None
+
+
+def _without_titles(node: Any) -> Any:
+    """Pydantic repeats every field's name as its title; editors show it twice."""
+    if isinstance(node, list):
+        return [_without_titles(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    kept = {}
+    for key, value in node.items():
+        if key == "title" and isinstance(value, str):
+            continue
+        inner = key in ("properties", "$defs", "patternProperties") and isinstance(value, dict)
+        kept[key] = (
+            {name: _without_titles(item) for name, item in value.items()}
+            if inner
+            else _without_titles(value)
+        )
+    return kept

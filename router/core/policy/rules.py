@@ -1,0 +1,290 @@
+"""Rules that span several fields of a policy: pure functions from a policy to findings.
+
+An *error* is a policy that could not do what it says; a *warning* is one that probably does not do
+what was meant. Each rule yields its findings with the path of the field that should change.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+from router.core.outcomes import FULL_BP
+from router.core.policy.match import Match
+from router.core.policy.rollout import RolloutPolicy
+from router.core.policy.route import Route
+from router.core.policy.server import Policy
+from router.core.quantities import format_duration, format_share
+from router.core.strategies import Approval, BlueGreen, Canary, Shadow
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One broken rule."""
+
+    path: Path
+    message: str
+    hint: str = ""
+    error: bool = True
+
+
+def findings(policy: Policy) -> Iterator[Finding]:
+    """Everything the rules have to say, errors and warnings."""
+    for rule in POLICY_RULES:
+        yield from rule(policy)
+    for index, route in enumerate(policy.routes):
+        for route_rule in ROUTE_RULES:
+            yield from _below(("routes", index), route_rule(route))
+        if route.rollout is not None:
+            for rollout_rule in ROLLOUT_RULES:
+                yield from _below(("routes", index, "rollout"), rollout_rule(route.rollout))
+
+
+def _below(path: Path, found: Iterable[Finding]) -> Iterator[Finding]:
+    for one in found:
+        yield Finding(path + one.path, one.message, one.hint, one.error)
+
+
+def _unknown_version(path: Path, name: str, route: Route) -> Iterator[Finding]:
+    if name not in route.versions:
+        close = difflib.get_close_matches(name, route.versions, n=1)
+        hint = f"did you mean {close[0]}?" if close else ""
+        known = ", ".join(route.versions)
+        yield Finding(path, f"expected one of the versions {known}, got {name!r}", hint)
+
+
+def unique_names(policy: Policy) -> Iterator[Finding]:
+    """Routes and tokens are told apart by name, tokens also by their secret."""
+    seen: dict[str, int] = {}
+    for index, route in enumerate(policy.routes):
+        if route.name in seen:
+            message = f"expected a name of its own, got {route.name!r} again"
+            yield Finding(("routes", index, "name"), message, f"routes[{seen[route.name]}] has it")
+        seen.setdefault(route.name, index)
+    names: set[str] = set()
+    secrets: set[str] = set()
+    for index, token in enumerate(policy.admin.tokens):
+        if token.name in names:
+            message = f"expected a name of its own, got {token.name!r} again"
+            yield Finding(("admin", "tokens", index, "name"), message)
+        if token.token.get_secret_value() in secrets:
+            message = "expected a token of its own, got one that another name has"
+            yield Finding(("admin", "tokens", index, "token"), message)
+        names.add(token.name)
+        secrets.add(token.token.get_secret_value())
+
+
+def distinct_listeners(policy: Policy) -> Iterator[Finding]:
+    """Clients and administrators never share a port."""
+    same = policy.listen == policy.admin.listen
+    if same and not policy.listen.endswith(":0"):
+        message = f"expected another address than listen, got {policy.listen!r} twice"
+        yield Finding(("admin", "listen"), message)
+
+
+def reachable_routes(policy: Policy) -> Iterator[Finding]:
+    """A route after one that takes all of its requests can never answer."""
+    for index, route in enumerate(policy.routes):
+        for earlier in policy.routes[:index]:
+            if covers(earlier.match, route.match):
+                message = f"expected a reachable route, but {earlier.name!r} takes all its requests"
+                hint = f"move it before {earlier.name!r}, or make that one narrower"
+                yield Finding(("routes", index, "match"), message, hint)
+                break
+
+
+def covers(first: Match, second: Match) -> bool:
+    """Whether every request that `second` accepts is accepted by `first`.
+
+    Conditions on values cover each other only when they are written alike, so an unreachable route
+    may be missed but a reachable one is never refused.
+    """
+    path = second.path if second.path is not None else "/*"
+    methods = not first.methods or (
+        bool(second.methods) and set(second.methods) <= set(first.methods)
+    )
+    values = (
+        (first.headers, second.headers),
+        (first.query, second.query),
+        (first.cookies, second.cookies),
+        (first.body, second.body),
+    )
+    return (
+        first.covers_path(path)
+        and first.covers_host(second.host)
+        and methods
+        and all(one.items() <= other.items() for one, other in values)
+    )
+
+
+def known_versions(route: Route) -> Iterator[Finding]:
+    """Stable, candidate and rules name versions that exist, and two different ones."""
+    yield from _unknown_version(("stable",), route.stable, route)
+    for index, rule in enumerate(route.rules):
+        yield from _unknown_version(("rules", index, "version"), rule.version, route)
+    if route.rollout is None:
+        return
+    path = ("rollout", "candidate")
+    yield from _unknown_version(path, route.rollout.candidate, route)
+    if route.rollout.candidate == route.stable:
+        message = f"expected another version than stable, got {route.stable!r} for both"
+        yield Finding(
+            path, message, "for an A/A test name the same endpoints under a second version"
+        )
+
+
+def reachable_rules(route: Route) -> Iterator[Finding]:
+    """A rule after one that takes all of its requests can never decide."""
+    for index, rule in enumerate(route.rules):
+        if any(covers(earlier.match, rule.match) for earlier in route.rules[:index]):
+            message = "expected a reachable rule, but an earlier one takes all its requests"
+            yield Finding(("rules", index), message, "move it up, or make the earlier one narrower")
+
+
+def endpoints_and_tls(route: Route) -> Iterator[Finding]:
+    """Every endpoint once; TLS settings complete and in use."""
+    for name, version in route.versions.items():
+        path: Path = ("versions", name)
+        for index, endpoint in enumerate(version.endpoints):
+            if endpoint in version.endpoints[:index]:
+                message = f"expected each endpoint once, got {endpoint} again"
+                yield Finding((*path, "endpoints", index), message)
+        tls = version.tls
+        if (tls.certificate is None) != (tls.key is None):
+            yield Finding((*path, "tls"), "expected certificate and key together, got one of them")
+        written = tls != type(tls)()
+        if written and not any(endpoint.tls for endpoint in version.endpoints):
+            message = "tls is set but no endpoint begins with https"
+            yield Finding((*path, "tls"), message, error=False)
+
+
+def shared_endpoints(route: Route) -> Iterator[Finding]:
+    """Two versions at one address are an A/A test, or a mistake."""
+    owners: dict[object, str] = {}
+    for name, version in route.versions.items():
+        for index, endpoint in enumerate(version.endpoints):
+            if owners.setdefault(endpoint, name) != name:
+                message = f"{endpoint} is also an endpoint of {owners[endpoint]!r}"
+                path = ("versions", name, "endpoints", index)
+                yield Finding(path, message, "fine for an A/A test, wrong otherwise", error=False)
+
+
+def weights_grow(rollout: RolloutPolicy) -> Iterator[Finding]:
+    """A ramp that goes down takes users back out of the candidate."""
+    if not isinstance(rollout.strategy, Canary):
+        return
+    written = [
+        (index, step.weight)
+        for index, step in enumerate(rollout.strategy.steps)
+        if step.weight is not None
+    ]
+    for (_, before), (index, weight) in pairwise(written):
+        if weight < before:
+            message = f"the weight falls from {format_share(before)} to {format_share(weight)}"
+            hint = "users who had the candidate lose it again"
+            path = ("strategy", "canary", "steps", index, "weight")
+            yield Finding(path, message, hint, error=False)
+
+
+def approvals_end(rollout: RolloutPolicy) -> Iterator[Finding]:
+    """An action at the deadline needs a deadline."""
+    for path, approval in _approvals(rollout):
+        acts = approval.then.value != "hold"
+        if acts and approval.deadline is None:
+            message = f"expected a deadline after which it will {approval.then.value}, got none"
+            yield Finding(path, message, f"add deadline: 4h, or remove then: {approval.then.value}")
+
+
+def _approvals(rollout: RolloutPolicy) -> Iterator[tuple[Path, Approval]]:
+    strategy = rollout.strategy
+    if isinstance(strategy, Canary):
+        for index, step in enumerate(strategy.steps):
+            if step.approval is not None:
+                yield ("strategy", "canary", "steps", index, "approval"), step.approval
+    elif isinstance(strategy, BlueGreen | Shadow) and strategy.approval is not None:
+        name = "blue_green" if isinstance(strategy, BlueGreen) else "shadow"
+        yield ("strategy", name, "approval"), strategy.approval
+
+
+def gates_useful(rollout: RolloutPolicy) -> Iterator[Finding]:
+    """Gates exist, have names of their own, and pairs to compare where they need pairs."""
+    if not rollout.gates and rollout.max_bad_responses is None:
+        message = "no gates and no max_bad_responses: nothing can take the candidate back"
+        yield Finding(("gates",), message, "remove gates to have error_rate and guard", error=False)
+    titles: set[str] = set()
+    for index, gate in enumerate(rollout.gates):
+        if gate.title in titles:
+            message = f"expected a name of its own for a second gate of a kind, got {gate.title!r}"
+            yield Finding(("gates", index), message, f"write name: {gate.title}-2 into it")
+        titles.add(gate.title)
+    shares = sum(gate.share or 0 for gate in rollout.gates)
+    if shares > FULL_BP:
+        message = (
+            f"expected shares of the gates of at most 100% together, got {format_share(shares)}"
+        )
+        yield Finding(("gates",), message)
+
+
+def pairs_exist(rollout: RolloutPolicy) -> Iterator[Finding]:
+    """`agreement` compares mirrored answers, so something must mirror."""
+    mirrors = any(step.mirror_bp for step in rollout.plan().steps)
+    for index, gate in enumerate(rollout.gates):
+        if gate.kind == "agreement" and not mirrors:
+            message = "expected a step with mirror, which agreement compares, got none"
+            hint = "begin with - {mirror: 100%, until: {samples: 500}}"
+            yield Finding(("gates", index), message, hint)
+
+
+def proof_possible(rollout: RolloutPolicy) -> Iterator[Finding]:
+    """A proof needs a step in which both versions answer."""
+    mixed = any(0 < step.weight_bp < FULL_BP for step in rollout.plan().steps)
+    if rollout.promotion is not None and not mixed:
+        message = (
+            "expected a step with a weight between 0% and 100%, which the proof needs, got none"
+        )
+        yield Finding(("promotion",), message, "both versions must answer at the same time")
+
+
+def duration_suffices(rollout: RolloutPolicy) -> Iterator[Finding]:
+    """A maximum below the sum of the holds ends every rollout without a decision."""
+    plan = rollout.plan()
+    holds_s = sum(step.hold_s for step in plan.steps) + plan.bake_s
+    if rollout.max_duration is not None and rollout.max_duration < holds_s:
+        message = (
+            f"expected at least the holds and the bake together ({format_duration(holds_s)}), got "
+        )
+        message += format_duration(rollout.max_duration)
+        yield Finding(("max_duration",), message)
+
+
+def rescue_useful(rollout: RolloutPolicy) -> Iterator[Finding]:
+    """A shadow answers nobody, so nobody needs rescue from it."""
+    if isinstance(rollout.strategy, Shadow) and rollout.rescue is not None:
+        message = "rescue has nothing to do in a shadow, which answers no client"
+        yield Finding(("rescue",), message, "remove it", error=False)
+
+
+POLICY_RULES: tuple[Callable[[Policy], Iterator[Finding]], ...] = (
+    unique_names,
+    distinct_listeners,
+    reachable_routes,
+)
+ROUTE_RULES: tuple[Callable[[Route], Iterator[Finding]], ...] = (
+    known_versions,
+    reachable_rules,
+    endpoints_and_tls,
+    shared_endpoints,
+)
+ROLLOUT_RULES: tuple[Callable[[RolloutPolicy], Iterator[Finding]], ...] = (
+    weights_grow,
+    approvals_end,
+    gates_useful,
+    pairs_exist,
+    proof_possible,
+    duration_suffices,
+    rescue_useful,
+)
