@@ -272,7 +272,9 @@ async def test_reset_fault(client, static_url, flight_id):
         await client.post(static_url + INFER, json=infer_body(flight_id))
 
 
-async def test_hang_fault_leaves_health_alone_and_ends_with_the_service(client, serve, flight_id):
+async def test_hang_fault_leaves_health_alone_and_ends_with_the_service(
+    client, serve, flight_id, until
+):
     service = PredictionService("static", faults=Faults(hang_rate=1))
     service.use(StaticPredictor())
     async with serve(service) as url:
