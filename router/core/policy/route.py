@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from difflib import get_close_matches
+from typing import Annotated, Self
 
-from pydantic import Field, SecretStr, StrictInt, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    SecretStr,
+    StrictInt,
+    StrictStr,
+    WithJsonSchema,
+    model_validator,
+)
 
+from router.core.payloads import PAYLOADS
 from router.core.policy.match import HeaderName, JsonPath, Match
 from router.core.policy.rollout import RolloutPolicy
 from router.core.policy.status import Status
@@ -13,8 +23,19 @@ from router.core.policy.version import Version
 from router.core.quantities import BasisPoints, Bytes, Flag, Name, Seconds, Text
 from router.core.spec import Spec
 
-Payload = Literal["opaque", "v1", "open_inference_v2", "mlflow", "openai", "json"]
-"""The inference protocols whose predictions can be read."""
+
+def _payload(name: str) -> str:
+    if name not in PAYLOADS:
+        close = get_close_matches(name, PAYLOADS, n=1)
+        hint = f". Did you mean {close[0]}?" if close else ""
+        raise ValueError(f"expected one of {', '.join(PAYLOADS)}, got {name!r}{hint}")
+    return name
+
+
+PayloadName = Annotated[
+    StrictStr, AfterValidator(_payload), WithJsonSchema({"type": "string", "enum": list(PAYLOADS)})
+]
+"""One of the inference protocols whose answers can be read."""
 
 
 class StickyCookie(Spec):
@@ -88,7 +109,7 @@ class Route(Spec):
     """Name of the route in commands, metrics and the journal."""
     match: Match = Match()
     """Which requests belong to it; the first route that matches takes the request."""
-    payload: Payload = "opaque"
+    payload: PayloadName = "opaque"
     """Protocol of the bodies, so that predictions can be read; opaque reads nothing."""
     rules: tuple[Rule, ...] = Field(default=(), max_length=64)
     """Requests with a fixed version, tried in order before the split."""
