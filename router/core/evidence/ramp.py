@@ -26,7 +26,7 @@ def upper_bound(bad: int, requests: int, level: float = 0.05) -> float:
     """Largest bad rate compatible with ``bad`` of ``requests``, at every moment at once, 0..1.
 
     Mixture of Bernoulli likelihoods under Beta(1/2, 1/2), inverted by bisection: the true rate
-    exceeds it, *ever*, with chance at most ``level``. Worked example: 0 of 100 → 6.3 %.
+    exceeds it, *ever*, with chance at most ``level``. Worked example: 0 of 100 → 5.7 %.
     """
     if requests <= 0:
         return 1.0
@@ -67,7 +67,7 @@ class Ramp:
         """The weight for the coming second, basis points, within min and max.
 
         ``bad`` of ``requests`` are the candidate's completed outcomes; ``requests_per_s`` is the
-        route's whole traffic. ``held`` (suspicious evidence) never lets the weight grow. A candidate
+        route's whole traffic. ``held`` (suspicion) never lets the weight grow. A candidate
         ``proven`` not worse fails as often as stable would, so the budget limits it no longer:
         a busy route whose normal failures exceed the budget would stand still for ever.
         """
