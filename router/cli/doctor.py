@@ -1,0 +1,115 @@
+"""``rampway doctor``: what would keep a router from working well on this machine."""
+
+from __future__ import annotations
+
+import os
+import resource
+import socket
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import typer
+
+from router.cli.exits import Exit, Failure
+from router.cli.options import Connection, Format, Output
+from router.cli.show import columns, emit
+from router.config.check import load
+from router.config.problems import PolicyError
+from router.core.policy import Policy
+
+DESCRIPTORS_MIN = 4_096
+"""Open files a router should be allowed: a client and an upstream connection for each request."""
+CONNECT_S = 1.0
+
+GOOD, DOUBTFUL, BAD = "ok", "warning", "FAIL"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    verdict: str
+    subject: str
+    text: str
+
+
+def run(
+    link: Connection,
+    policy: Annotated[
+        Path | None, typer.Argument(help="Policy file; absent: only machine and running router.")
+    ] = None,
+    output: Format = Output.TABLE,
+) -> None:
+    """Look at the machine, a policy with its endpoints and store, and the running router."""
+    findings = [*_machine(), *(_policy(policy) if policy else ()), *_router(link)]
+    if output is Output.JSON:
+        emit([asdict(finding) for finding in findings])
+    else:
+        rows = [(finding.verdict, finding.subject, finding.text) for finding in findings]
+        typer.echo(columns(("", "WHAT", "FOUND"), rows))
+    if any(finding.verdict == BAD for finding in findings):
+        raise Failure(Exit.UNEXPECTED, "")
+
+
+def _machine() -> Iterator[Finding]:
+    version = ".".join(map(str, sys.version_info[:3]))
+    yield Finding(GOOD if sys.version_info >= (3, 11) else BAD, "python", version)
+    fast = find_spec("uvloop") is not None
+    hint = "installed" if fast else "not installed; `pip install rampway[speed]` saves CPU"
+    yield Finding(GOOD if fast else DOUBTFUL, "uvloop", hint)
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    enough = soft >= DESCRIPTORS_MIN
+    advice = f"{soft}" if enough else f"{soft}; raise it to {DESCRIPTORS_MIN} (ulimit -n)"
+    yield Finding(GOOD if enough else DOUBTFUL, "open files", advice)
+
+
+def _policy(path: Path) -> Iterator[Finding]:
+    try:
+        loaded = load(path)
+    except PolicyError as error:
+        yield Finding(BAD, str(path), f"{len(error.problems)} problems; `rampway check {path}`")
+        return
+    doubtful = len(loaded.warnings)
+    yield Finding(DOUBTFUL if doubtful else GOOD, str(path), f"{doubtful} warnings")
+    yield _store(loaded.policy)
+    yield from _endpoints(loaded.policy)
+
+
+def _store(policy: Policy) -> Finding:
+    folder = Path(policy.store.removeprefix("sqlite:///")).resolve().parent
+    writable = os.access(folder, os.W_OK)
+    return Finding(GOOD if writable else BAD, "store", f"{folder} {'' if writable else 'not '}writable")
+
+
+def _endpoints(policy: Policy) -> Iterator[Finding]:
+    for route in policy.routes:
+        for name, version in route.versions.items():
+            for url in version.endpoints:
+                error = _refused(str(url))
+                subject = f"{route.name} {name}"
+                yield Finding(BAD if error else GOOD, subject, f"{url} {error or 'connects'}")
+
+
+def _refused(url: str) -> str:
+    split = urlsplit(url)
+    address = (split.hostname or "", split.port or (443 if split.scheme == "https" else 80))
+    try:
+        socket.create_connection(address, CONNECT_S).close()
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
+
+
+def _router(link: Connection) -> Iterator[Finding]:
+    try:
+        health = link.client().get("/healthz")
+    except Failure as failure:
+        yield Finding(DOUBTFUL, "router", str(failure))
+        return
+    problems = "; ".join(map(str, health.get("problems", ()))) or "healthy"
+    yield Finding(GOOD if health["ok"] else BAD, "router", f"{link.admin}: {problems}")

@@ -1,0 +1,129 @@
+"""The live picture of ``rampway get -w``, drawn four times a second from the event stream."""
+
+from __future__ import annotations
+
+import time
+from math import log
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from router.cli.client import Client, path_of
+from router.cli.get import HEADINGS, decisions, version_row
+from router.cli.show import COLOURS, when
+from router.core.words import duration
+
+REFRESH_PER_S = 4
+BAR_CHARS = 24
+EVIDENCE_CHARS = 12
+
+
+class Picture:
+    """What was last heard, and how it looks at a moment. Made of rich renderables."""
+
+    def __init__(self, name: str, document: dict[str, Any], history: list[dict[str, Any]]) -> None:
+        self.name = name
+        self.document = document
+        self.history = history
+        self.heard = time.monotonic()
+
+    @property
+    def status(self) -> dict[str, Any] | None:
+        """The rollout as last heard."""
+        rollout: dict[str, Any] | None = self.document.get("rollout")
+        return rollout
+
+    def hear(self, status: dict[str, Any] | None) -> None:
+        """A new status of the rollout."""
+        self.heard = time.monotonic()
+        self.document = {**self.document, "rollout": status}
+        if status is not None:
+            self.document |= {"stable": status["stable"], "versions": status["versions"]}
+
+    def render(self) -> Group:
+        """Head, versions, gates, decisions."""
+        status = self.status
+        if status is None:
+            return Group(Text(f"{self.name}: no rollout"), self._versions())
+        return Group(
+            *self._head(status), Text(), self._versions(), Text(), self._gates(status), Text(),
+            *self._decisions(),
+        )  # fmt: skip
+
+    def _head(self, status: dict[str, Any]) -> list[Text]:
+        health = status["health"]
+        first = Text.assemble(
+            (self.name, "bold"), "  ", (health, f"bold {_colour(health)}"),
+            f"  {status['strategy']}, step {status['step']} of {status['steps']}, "
+            f"{status['phase'].replace('_', ' ')}, revision {status['epoch']}",
+        )  # fmt: skip
+        return [first, Text(status["reason"]), Text(self._countdown(status), style="dim")]
+
+    def _countdown(self, status: dict[str, Any]) -> str:
+        """Time goes on between two messages, unless the clock of the rollout stands."""
+        since = 0.0 if status["health"] == "Paused" else time.monotonic() - self.heard
+        waits = []
+        if (remaining := status["remaining_s"] - since) > 0:
+            waits.append(duration(max(round(remaining), 1)))
+        if status["until_samples"] > status["samples"]:
+            waits.append(f"{status['until_samples'] - status['samples']:,} more samples")
+        return f"next step in {' and '.join(waits)}" if waits else ""
+
+    def _versions(self) -> Table:
+        table = Table(box=None, pad_edge=False)
+        for heading in (*HEADINGS[:2], "", *HEADINGS[2:]):
+            table.add_column(heading, justify="left" if heading in HEADINGS[:2] else "right")
+        for version, window in self.document["versions"].items():
+            row = version_row(version, window, self.document, self.status)
+            share_bp = round(float(row[2].removesuffix(" %")) * 100)
+            bar = ProgressBar(total=10_000, completed=share_bp, width=BAR_CHARS)
+            table.add_row(row[0], row[1], bar, *row[2:])
+        return table
+
+    def _gates(self, status: dict[str, Any]) -> Table:
+        table = Table(box=None, pad_edge=False)
+        for heading in ("GATE", "VERDICT", "EVIDENCE", ""):
+            table.add_column(heading, no_wrap=heading != "", overflow="fold")
+        for gate in status["gates"]:
+            verdict = Text(gate["verdict"], style=_colour(gate["verdict"]))
+            table.add_row(gate.get("gate") or gate["name"], verdict, _evidence(gate),
+                          gate["sentence"])  # fmt: skip
+        return table
+
+    def _decisions(self) -> list[Text]:
+        return [
+            Text.assemble((when(entry["at"]), "dim"), f"  {entry['actor']}: {entry['reason']}")
+            for entry in self.history
+        ]
+
+
+def _evidence(gate: dict[str, Any]) -> ProgressBar | Text:
+    """How far the evidence is on its way to the limit, on the scale on which it grows."""
+    evidence, limit = gate.get("evidence"), gate.get("limit")
+    if evidence is None or limit is None or limit <= 1:
+        return Text("-")
+    done = log(max(evidence, 1.0)) / log(limit)
+    return ProgressBar(total=1.0, completed=min(done, 1.0), width=EVIDENCE_CHARS)
+
+
+def _colour(word: str) -> str:
+    return COLOURS.get(word.lower(), "default")
+
+
+def watch(client: Client, name: str, console: Console | None = None) -> None:
+    """Draw until interrupted."""
+    picture = Picture(name, client.get(path_of("routes", name)), decisions(client, name))
+    with Live(
+        get_renderable=picture.render, refresh_per_second=REFRESH_PER_S, console=console
+    ):  # fmt: skip
+        for event in client.events(name):
+            if event.kind == "announcement":
+                picture.history = decisions(client, name)
+            elif event.kind == "snapshot":
+                picture.hear(event.data["rollouts"][name])
+            else:
+                picture.hear(event.data["rollout"])

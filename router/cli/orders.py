@@ -1,0 +1,89 @@
+"""What all changing verbs share: ask, order once, say what is in force now."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from typing import Any
+
+import typer
+
+from router.cli.client import Client, Unreachable, path_of
+from router.cli.exits import Exit, Failure
+from router.cli.options import Change, Connection, Output, interactive
+from router.cli.show import chosen, coloured, emit
+from router.core.words import duration, percent
+
+AGAIN_S = 0.5
+"""Pause before an order whose answer was lost is sent again under the same id."""
+
+
+def order(
+    link: Connection, change: Change, output: Output, route: str, command: str,
+    fields: dict[str, Any] | None = None, *, risky: bool = False,
+) -> None:  # fmt: skip
+    """Give one order. ``risky`` ones (more traffic for a candidate) are confirmed at a terminal.
+
+    What was confirmed is what is carried out: the question shows a dry run, and the order then
+    names the revision that was looked at.
+    """
+    client = link.client()
+    route = chosen(client, route)
+    body = {"reason": change.reason, **(fields or {})}
+    revision = change.if_revision
+    if risky and not (change.yes or change.dry_run) and interactive():
+        revision = _confirm(client, route, command, body, revision)
+    if change.dry_run:
+        body["dry_run"] = True
+    result = _send(client, route, command, body, revision)
+    if output is Output.JSON:
+        emit(result)
+    else:
+        typer.echo(_said(result))
+
+
+def _send(
+    client: Client, route: str, command: str, body: dict[str, Any], revision: int | None
+) -> dict[str, Any]:
+    """Once, whatever the network does: a repetition carries the same id."""
+    headers = {"Idempotency-Key": secrets.token_hex(12)}
+    if revision is not None:
+        headers["If-Match"] = f'"{revision}"'
+    path = path_of("rollouts", route, command)
+    try:
+        answer = client.post(path, body, headers)
+    except Unreachable:
+        time.sleep(AGAIN_S)
+        answer = client.post(path, body, headers)
+    result: dict[str, Any] = answer
+    return result
+
+
+def _confirm(
+    client: Client, route: str, command: str, body: dict[str, Any], revision: int | None
+) -> int:
+    before = client.rollout(route)
+    seen = before["epoch"] if before and revision is None else revision
+    preview = _send(client, route, command, {**body, "dry_run": True}, seen)
+    typer.echo(_said(preview))
+    if not typer.confirm("Do it?"):
+        raise Failure(Exit.USAGE, "nothing was changed")
+    return int(seen or 0)
+
+
+def _said(result: dict[str, Any]) -> str:
+    """``flight-delay: promoted by alice`` and where that leaves the traffic."""
+    place = (
+        f"{coloured(result['phase'])}, step {result['step']}, "
+        f"{percent(result['weight_bp'])} on the candidate, revision {result['epoch']}"
+    )
+    if result.get("dry_run"):
+        return f"{result['route']} would be: {result['reason']}\n  {place} (nothing was changed)"
+    lines = [f"{result['route']}: {result['reason']}", f"  {place}"]
+    if result.get("repeated"):
+        lines.append("  this order had been carried out before")
+    elif result.get("took_s"):
+        lines[-1] += f"; in force after {duration(result['took_s'])}"
+    if not result.get("durable", True):
+        lines.append("  NOT YET WRITTEN: the store does not work; it is written when it does")
+    return "\n".join(lines)

@@ -1,0 +1,12 @@
+"""``rampway schema``."""
+
+from __future__ import annotations
+
+import typer
+
+from router.config.schema import text
+
+
+def run() -> None:
+    """The JSON Schema of policies, for completion and checks in editors."""
+    typer.echo(text(), nl=False)

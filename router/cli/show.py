@@ -1,0 +1,134 @@
+"""How things look: aligned text for people, JSON for programs; colour only where it is wanted.
+
+Plain text is made by hand, since importing rich would cost a third of the start-up time; only
+``get -w`` needs rich.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import typer
+
+from router.cli.client import Client
+from router.cli.exits import Exit, Failure
+from router.core.words import duration, percent, rate
+
+COLOURS = {
+    "healthy": "green", "pass": "green", "completed": "green",
+    "degraded": "red", "fail": "red", "error": "red", "rolled_back": "red", "aborted": "red",
+    "paused": "yellow", "pending": "yellow", "inconclusive": "yellow",
+    "awaiting_approval": "yellow",
+    "progressing": "cyan", "baking": "cyan",
+}  # fmt: skip
+"""Colour is never the only signal: the word itself is always there."""
+
+DEGRADED = "Degraded"
+HEALTHY = "Healthy"
+
+
+def colourful() -> bool:
+    """Whether stdout is a terminal whose owner did not object (https://no-color.org)."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+
+
+def coloured(word: str) -> str:
+    """A state word in its colour."""
+    colour = COLOURS.get(word.lower().replace(" ", "_"))
+    return typer.style(word, fg=colour) if colour and colourful() else word
+
+
+def emit(document: Any) -> None:
+    """JSON on stdout, the same keys as the API."""
+    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def columns(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Left-aligned columns, two blanks apart; the last is not padded."""
+    table = [tuple(headings), *(tuple(row) for row in rows)]
+    widths = [max(len(typer.unstyle(row[i])) for row in table) for i in range(len(headings))]
+    return "\n".join(
+        "  ".join(
+            cell + " " * (width - len(typer.unstyle(cell)))
+            for cell, width in zip(row, widths, strict=True)
+        ).rstrip()
+        for row in table
+    )
+
+
+def when(at: float) -> str:
+    """Local time with its zone: ``2026-11-21 12:01:02 +0100``."""
+    return datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M:%S %z")
+
+
+def odds(evidence: float | None) -> str:
+    """``143 : 1``; ``-`` where a gate does not bet."""
+    if evidence is None:
+        return "-"
+    return f"{evidence:,.0f} : 1" if evidence >= 10 else f"{evidence:.2g} : 1"
+
+
+def counted(counts: dict[str, Any] | None) -> str:
+    """``4 of 57 (7.0 %)``; ``-`` where nothing was counted."""
+    if not counts or not counts.get("total"):
+        return "-"
+    return f"{counts['bad']:,} of {counts['total']:,} ({rate(counts['bad'] / counts['total'])})"
+
+
+def position(rollout: dict[str, Any]) -> str:
+    """``progressing, step 2 of 5, 25 % on v2``."""
+    return (
+        f"{coloured(rollout['phase'])}, step {rollout['step']} of {rollout['steps']}, "
+        f"{percent(rollout['weight_bp'])} on {rollout['candidate']}"
+    )
+
+
+def left(rollout: dict[str, Any]) -> str:
+    """What the step waits for, or an empty string."""
+    waits = []
+    if rollout.get("remaining_s", 0) > 0:
+        waits.append(duration(max(rollout["remaining_s"], 1.0)))
+    if rollout.get("until_samples", 0) > rollout.get("samples", 0):
+        waits.append(f"{rollout['until_samples'] - rollout['samples']:,} more samples")
+    return " and ".join(waits)
+
+
+def gate_lines(gates: Iterable[dict[str, Any]]) -> list[str]:
+    """One line a gate with evidence and counts, the sentence below it."""
+    lines = []
+    for gate in gates:
+        name = gate.get("gate") or gate.get("name") or "?"
+        dry = " (dry run)" if gate.get("dry_run") else ""
+        facts = [f"  {name}{dry}: {coloured(gate['verdict'])}"]
+        if gate.get("limit") is not None:
+            facts.append(f"evidence {odds(gate.get('evidence'))}, limit {odds(gate['limit'])}")
+        lines.append("  ".join(facts))
+        for arm in ("candidate", "stable"):
+            if counted(gate.get(arm)) != "-":
+                lines.append(f"    {arm} {counted(gate[arm])}")
+        lines.append(f"    {gate['sentence']}")
+    return lines
+
+
+def chosen(client: Client, route: str) -> str:
+    """The route that is meant: the named one, or the only one there is."""
+    if route:
+        return route
+    names = [summary["name"] for summary in client.routes()]
+    if len(names) == 1:
+        return str(names[0])
+    raise Failure(Exit.USAGE, f"name a route: {', '.join(names)}")
+
+
+def of_route(client: Client, route: str) -> tuple[str, dict[str, Any]]:
+    """The chosen route and its rollout. Fails if it has none."""
+    name = chosen(client, route)
+    status = client.rollout(name)
+    if status is None:
+        raise Failure(Exit.USAGE, f"{name} has no rollout")
+    return name, status

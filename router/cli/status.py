@@ -1,0 +1,53 @@
+"""``rampway status``: follows a rollout to its end and ends with its exit code."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from router.cli.exits import Exit, Failure
+from router.cli.follow import follow, line
+from router.cli.options import Connection, Format, Output
+from router.cli.seconds import parse_seconds
+from router.cli.show import DEGRADED, HEALTHY, coloured, columns, emit
+
+
+def run(
+    link: Connection,
+    route: Annotated[str, typer.Argument(help="Route to follow; absent: all, once.")] = "",
+    watch: Annotated[
+        bool, typer.Option(help="Follow the route until it is Healthy or Degraded.")
+    ] = True,
+    timeout: Annotated[
+        str, typer.Option(help="Give up after this (exit 4), such as 20m; absent: never.")
+    ] = "",
+    output: Format = Output.TABLE,
+) -> None:
+    """Print each change of phase once; exit 0 when Healthy, 3 when Degraded, 4 out of time."""
+    if not route:
+        _all(link, output)
+        return
+    client = link.client()
+    for status in follow(client, route, parse_seconds("--timeout", timeout)):
+        if output is Output.JSON:
+            emit(status)
+        else:
+            typer.echo(line(route, status))
+        health = status["health"] if status else HEALTHY
+        if health == DEGRADED:
+            raise Failure(Exit.DEGRADED, "")
+        if health == HEALTHY or not watch:
+            return
+
+
+def _all(link: Connection, output: Output) -> None:
+    routes = link.client().routes()
+    if output is Output.JSON:
+        emit({"routes": routes})
+    else:
+        rows = [(r["name"], coloured(r.get("health") or HEALTHY), r.get("phase") or "no rollout")
+                for r in routes]  # fmt: skip
+        typer.echo(columns(("ROUTE", "STATUS", "PHASE"), rows))
+    if any(summary.get("health") == DEGRADED for summary in routes):
+        raise Failure(Exit.DEGRADED, "")

@@ -1,0 +1,65 @@
+"""``rampway why``: the decision behind the present traffic, with the numbers that made it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+
+from router.cli.client import path_of
+from router.cli.exits import Exit, Failure
+from router.cli.options import Connection, Format, Output, Route
+from router.cli.show import coloured, emit, gate_lines, of_route, when
+from router.core.words import percent
+
+
+def run(
+    link: Connection,
+    route: Route = "",
+    at: Annotated[
+        str, typer.Option(help="The decision in force then: 2026-11-21T12:00, or seconds of 1970.")
+    ] = "",
+    output: Format = Output.TABLE,
+) -> None:
+    """Why the traffic is where it is: sentence, counts, evidence against its limit, who, when."""
+    client = link.client()
+    name, _ = of_route(client, route)
+    told = client.get(path_of("rollouts", name, "why"), at=moment(at) if at else None)
+    if output is Output.JSON:
+        emit(told)
+    else:
+        typer.echo("\n".join(lines(name, told)))
+
+
+def moment(text: str) -> float:
+    """Seconds since 1970 of a time as people write it; without a zone it is local."""
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        raise Failure(
+            Exit.USAGE, f"--at: expected a time such as 2026-11-21T12:00, got {text!r}"
+        ) from None
+
+
+def lines(name: str, told: dict[str, Any]) -> list[str]:
+    """The explanation, most important first."""
+    entry = told.get("entry") or {}
+    made = [told["sentence"]]
+    if entry:
+        made += [
+            "",
+            f"route     {name}, rollout {entry['rollout']}, revision {entry['epoch']}",
+            f"position  {coloured(entry['phase_to'])}, step {entry['step']}, "
+            f"{percent(entry['weight_bp'])} on the candidate",
+            f"decided   {when(entry['at'])} by {entry['actor']}",
+        ]
+    evidence = told.get("evidence") or {}
+    gates = gate_lines(evidence.get("gates") or ())
+    if gates:
+        made += ["", "gates at that moment", *gates]
+    return made
