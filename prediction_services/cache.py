@@ -27,6 +27,9 @@ def locked(cache: Path) -> Iterator[None]:
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        for suffix in (".npz", ".skops"):  # left by a killed holder: nobody else writes these now
+            for partial in cache.glob(f".partial-*{suffix}"):
+                partial.unlink()
         yield
 
 

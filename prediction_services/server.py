@@ -1,7 +1,7 @@
 """One service as a process: listen, load, announce, serve, drain.
 
 Standard output carries JSON lines for whoever started the process: `listening` with the bound
-port at once, `ready` when the model is loaded, `stopped` at the end.
+port at once, `ready` when the model is loaded, `stopping` when told to end.
 """
 
 import asyncio
@@ -10,9 +10,11 @@ import json
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 
@@ -20,7 +22,7 @@ from prediction_services.cache import DEFAULT_CACHE, write_whole
 from prediction_services.faults import Faults
 from prediction_services.loops import loop_factory
 from prediction_services.pool import WAITING_MAX_DEFAULT, WORKERS_DEFAULT
-from prediction_services.predictor import load_predictor
+from prediction_services.predictor import Predictor, load_predictor
 from prediction_services.service import PredictionService
 
 DRAIN_S = 5.0
@@ -95,12 +97,48 @@ async def _serve(options: ServeOptions) -> None:
             write_whole(options.port_file, lambda partial: _write_port(partial, port))
         announce = _announcer(service.version, f"http://{options.host}:{port}", port)
         announce("listening")
-        service.use(await asyncio.to_thread(load_predictor, options.version, options.cache))
-        announce("ready")
-        await service.stopping.wait()
+        predictor = await _load(options, service.stopping)
+        if predictor is not None:
+            service.use(predictor)
+            announce("ready")
+            await service.stopping.wait()
         announce("stopping")
     finally:
         await runner.cleanup()
+
+
+async def _load(options: ServeOptions, stopping: asyncio.Event) -> Predictor | None:
+    """Load in a thread; None when told to stop first.
+
+    A daemon thread, since the event loop would wait at its end for one of its own: a service that
+    is told to stop while it trains has nothing to finish.
+    """
+    loop = asyncio.get_running_loop()
+    loaded: asyncio.Future[Predictor] = loop.create_future()
+
+    def settle(predictor: Predictor | None, error: BaseException | None) -> None:
+        if loaded.done():
+            return
+        if error is not None:
+            loaded.set_exception(error)
+        elif predictor is not None:
+            loaded.set_result(predictor)
+
+    def work() -> None:
+        predictor, error = None, None
+        try:
+            predictor = load_predictor(options.version, options.cache)
+        except Exception as raised:  # noqa: BLE001 - raised again where it is awaited
+            error = raised
+        with contextlib.suppress(RuntimeError):  # the loop has closed: nobody waits any more
+            loop.call_soon_threadsafe(settle, predictor, error)
+
+    threading.Thread(target=work, name="load", daemon=True).start()
+    stop = asyncio.ensure_future(stopping.wait())
+    either: set[asyncio.Future[Any]] = {loaded, stop}
+    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+    stop.cancel()
+    return loaded.result() if loaded.done() else None
 
 
 def _write_port(path: Path, port: int) -> None:

