@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 
 from router.config.decode import decode
@@ -13,6 +13,7 @@ from router.config.expand import FILE_BYTES_MAX, Expansion
 from router.config.problems import PolicyError, Problem, Severity
 from router.config.source import SIZE_BYTES_MAX, Document, parse
 from router.core.policy import Policy
+from router.core.policy.power import Traffic, power_findings
 from router.core.policy.rules import Finding, findings
 
 
@@ -65,9 +66,21 @@ def loads(
     return LoadedPolicy(policy, file, _digest(raw, expansion.files), tuple(problems), document)
 
 
-def warnings_at(loaded: LoadedPolicy, found: list[Finding]) -> list[Problem]:
-    """Findings made elsewhere, with their places in the file."""
-    return [_problem(loaded.document, finding) for finding in found]
+def statistics(
+    loaded: LoadedPolicy, requests_per_s: float, stable_bad_rate: float = 0.01
+) -> list[Problem]:
+    """Warnings about what the gates cannot see at this traffic, with their places in the file.
+
+    Both rates are above 0, for every route alike; `stable_bad_rate` is below 0.5.
+    """
+    found: list[Problem] = []
+    for index, route in enumerate(loaded.policy.routes):
+        if route.rollout is not None:
+            traffic = Traffic(requests_per_s, stable_bad_rate, sticky=route.sticky is not None)
+            for one in power_findings(route.rollout, traffic):
+                path = ("routes", index, "rollout", *one.path)
+                found.append(_problem(loaded.document, replace(one, path=path)))
+    return found
 
 
 def read_at_most(path: str | FilePath, size_bytes: int) -> bytes:

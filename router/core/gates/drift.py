@@ -83,6 +83,7 @@ class Drift(Gate):
     """Frequencies of output classes (or deciles of scores), candidate against stable."""
 
     kind: ClassVar[str] = "drift"
+    coin: ClassVar[bool] = True
 
     classes: Annotated[StrictInt, Field(ge=2, le=CLASSES_MAX)] = 10
     """Output classes; ten for the deciles of a score."""

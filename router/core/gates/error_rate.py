@@ -25,6 +25,7 @@ class ErrorRate(Gate):
     """Failures (the route's ``errors``) of the candidate against stable's in the same period."""
 
     kind: ClassVar[str] = "error_rate"
+    coin: ClassVar[bool] = True
     half: ClassVar[bool] = True
 
     tolerance: Tolerance = Tolerance()

@@ -135,6 +135,8 @@ class Gate(Spec):
     """Whether gates of this kind together get one half of the evidence, the others the rest."""
     bets: ClassVar[bool] = True
     """Whether the gate holds evidence; a gate that only asks outside has no share."""
+    coin: ClassVar[bool] = False
+    """Whether the gate learns only while a coin decides between the versions."""
 
     name: Name | None = None
     """Name in reports; needed when two gates of a kind are used. Absent: the kind."""

@@ -68,6 +68,7 @@ class Latency(Gate):
     """Slow answers of the candidate against stable's, at quantiles of stable's own past."""
 
     kind: ClassVar[str] = "latency"
+    coin: ClassVar[bool] = True
 
     quantiles: tuple[Annotated[Number, Field(gt=0, lt=1)], ...] = Field(
         default=(0.5, 0.95, 0.99), min_length=1, max_length=8

@@ -26,6 +26,7 @@ class Slo(Gate):
     """Answers slower than a time you promise, candidate against stable."""
 
     kind: ClassVar[str] = "slo"
+    coin: ClassVar[bool] = True
 
     slower_than: Annotated[Seconds, Field(gt=0)]
     """Age above which a request counts as slow, for both versions."""

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, StrictInt
 
+from router.core.comparison import Compare
 from router.core.gates import GATES, Gate
 from router.core.outcomes import FULL_BP
 from router.core.plan import OnInconclusive, Plan
@@ -126,6 +127,8 @@ class RolloutPolicy(Spec):
     """Replay failed candidate attempts on stable; absent: clients see the candidate's failures."""
     mirroring: Mirroring = Mirroring()
     """Bounds of mirroring."""
+    compare: Compare = Compare()
+    """When stable's and the candidate's answer to a mirrored request agree."""
 
     @property
     def alpha(self) -> float:

@@ -229,6 +229,26 @@ def gates_useful(rollout: RolloutPolicy) -> Iterator[Finding]:
         yield Finding(("gates",), message)
 
 
+def shares_bet(rollout: RolloutPolicy) -> Iterator[Finding]:
+    """A share of the evidence belongs to gates that hold evidence."""
+    for index, gate in enumerate(rollout.gates):
+        if gate.share is not None and (gate.dry_run or not gate.bets):
+            why = "only reports" if gate.dry_run else "holds no evidence"
+            message = f"expected no share for {gate.title}, which {why}"
+            yield Finding(("gates", index, gate.kind, "share"), message, "remove it")
+
+
+def coins_tossed(rollout: RolloutPolicy) -> Iterator[Finding]:
+    """A comparison needs a step in which both versions answer; at 0 % and 100 % there is none."""
+    if any(0 < step.weight_bp < FULL_BP for step in rollout.plan().steps):
+        return
+    for index, gate in enumerate(rollout.gates if "gates" in rollout.model_fields_set else ()):
+        if gate.coin:
+            message = f"{gate.title} can never be decided: no step lets both versions answer"
+            hint = "add a step with a weight between 0% and 100%, or use guard"
+            yield Finding(("gates", index), message, hint, error=False)
+
+
 def pairs_exist(rollout: RolloutPolicy) -> Iterator[Finding]:
     """`agreement` compares mirrored answers, so something must mirror."""
     mirrors = any(step.mirror_bp for step in rollout.plan().steps)
@@ -283,6 +303,8 @@ ROLLOUT_RULES: tuple[Callable[[RolloutPolicy], Iterator[Finding]], ...] = (
     weights_grow,
     approvals_end,
     gates_useful,
+    shares_bet,
+    coins_tossed,
     pairs_exist,
     proof_possible,
     duration_suffices,
