@@ -71,19 +71,32 @@ def unpinned(record: RouteRecord) -> RolloutPolicy | None:
     return RolloutPolicy.model_validate(record.pinned) if record.pinned is not None else None
 
 
-def settle(route: Route, record: RouteRecord | None, now: float, *, force: bool = False) -> Settled:
-    """What ``route`` of an accepted policy means beside ``record``; ``now`` is rollout clock."""
+def settle(
+    route: Route,
+    record: RouteRecord | None,
+    now: float,
+    *,
+    force: bool = False,
+    starting: bool = False,
+) -> Settled:
+    """What ``route`` of an accepted policy means beside ``record``; ``now`` is rollout clock.
+
+    ``starting``: there is no older policy to fall back to, so a ``stable`` that cannot be taken
+    over is left where the record has it, and said; only a missing version keeps a start away.
+    """
     if record is None:
         fresh = RouteRecord(route.name, route.stable, route.stable)
-        return _new_candidate(route, Settled(fresh, (), ()), now)
+        return _new_candidate(route, Settled(fresh), now)
     settled = Settled(record)
-    problems = _missing(route, record) + _stable_conflict(route, record)
+    missing, conflict = _missing(route, record), _stable_conflict(route, record)
+    problems = (*missing, conflict) if conflict else missing
+    if conflict and starting and not missing and not force:
+        return _new_candidate(route, _noted(settled, conflict), now)
     if problems and not force:
-        return Settled(record, (), tuple(problems))
+        return Settled(record, (), problems)
     if problems and record.rollout is not None and record.rollout.phase.live:
         settled = _aborted(settled, f"the policy was forced: {problems[0]}", now)
-    settled = _new_stable(route, settled)
-    return _new_candidate(route, settled, now)
+    return _new_candidate(route, _new_stable(route, settled), now)
 
 
 def removal(record: RouteRecord) -> str:
@@ -142,37 +155,37 @@ def waiting_candidate(route: Route, record: RouteRecord) -> str:
 # --- the rules ------------------------------------------------------------------------------
 
 
-def _missing(route: Route, record: RouteRecord) -> list[str]:
+def _missing(route: Route, record: RouteRecord) -> tuple[str, ...]:
     """Versions that answer now and are not in the file."""
     needed = {record.stable: "is stable"}
     rollout = record.rollout
     if rollout is not None and rollout.phase.live:
         needed |= {rollout.stable: "is stable", rollout.candidate: f"is {rollout.phase.value}"}
-    return [
+    return tuple(
         f"{route.name}: version {name} {what} but the policy has no such version any more; "
         "keep it, or force the policy"
         for name, what in needed.items()
         if name not in route.versions
-    ]
+    )
 
 
-def _stable_conflict(route: Route, record: RouteRecord) -> list[str]:
-    """A new ``stable`` while a rollout is live, or one that was taken back."""
+def _stable_conflict(route: Route, record: RouteRecord) -> str:
+    """A new ``stable`` while a rollout is live, or one that was taken back; or nothing."""
     if route.stable in (record.declared_stable, record.stable):
-        return []
+        return ""
     rollout = record.rollout
     if rollout is not None and rollout.phase.live:
-        return [
-            f"{route.name}: stable cannot become {route.stable} while {rollout.candidate} is "
-            + f"{rollout.phase.value}; promote or abort it first"
-        ]
+        return (
+            f"{route.name}: stable cannot become {route.stable} while the rollout of "
+            f"{rollout.candidate} is {rollout.phase.value}; promote or abort it first"
+        )
     version = route.versions.get(route.stable)
     if version is not None and candidate_key(route.stable, version) in record.blocked:
-        return [
+        return (
             f"{route.name}: stable cannot become {route.stable}, which was taken back; "
-            + "retry its rollout, or force the policy"
-        ]
-    return []
+            "retry its rollout, or force the policy"
+        )
+    return ""
 
 
 def _new_stable(route: Route, settled: Settled) -> Settled:

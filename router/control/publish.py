@@ -53,10 +53,9 @@ class BadTable(Exception):  # noqa: N818 - reads as what it is
 
 
 def table_of(
-    revision: int, policy: Policy, situations: tuple[Situation, ...], warnings: tuple[str, ...] = ()
+    revision: int, policy: Policy, entries: tuple[table.RouteEntry, ...]
 ) -> table.RoutingTable:
     """The complete table. Raises BadTable when shares do not add up."""
-    entries = tuple(entry_of(situation) for situation in situations)
     for entry in entries:
         if error := table.weights_error(entry):
             raise BadTable(error)
@@ -78,7 +77,6 @@ def table_of(
         ),
         trusted_proxies=policy.trusted_proxies,
         access_log=policy.access_log,
-        warnings=warnings,
     )
 
 

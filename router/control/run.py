@@ -1,0 +1,119 @@
+"""One route at work: what is in force, what is on its way to the disk, what is not there yet."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from router.control import lifecycle
+from router.control.errors import ControlError
+from router.control.publish import Situation, entry_of
+from router.control.record import JournalEntry, RouteRecord
+from router.control.trial import Trial
+from router.core.plan import Plan
+from router.core.policy import RolloutPolicy, Route
+from router.core.rollout import Rollout
+from router.core.table import RouteEntry
+
+
+@dataclass(eq=False)
+class Move:
+    """One change on its way into force."""
+
+    entry: JournalEntry
+    record: RouteRecord
+    command: tuple[str, dict[str, Any]] | None = None
+    done: asyncio.Future[bool] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+    """True: durable and published. False: published, the store is broken. Or a ControlError."""
+    revision: int = 0
+    """Table that carried it; 0 until published."""
+
+    def settle(self, durable: bool) -> None:
+        """It is in force."""
+        if not self.done.done():
+            self.done.set_result(durable)
+
+    def fail(self, error: ControlError) -> None:
+        """It is not, and will not be."""
+        if not self.done.done():
+            self.done.set_exception(error)
+            self.done.exception()  # nobody has to listen to the router's own moves
+
+
+@dataclass(eq=False)
+class Run:
+    """One route at work. ``record`` is what is in force; a step up may be on its way behind it."""
+
+    route: Route
+    record: RouteRecord
+    pinned: RolloutPolicy | None = None
+    plan: Plan | None = None
+    trial: Trial | None = None
+    pending: Move | None = None
+    unsaved: list[Move] = field(default_factory=list)
+    """In force but not on the disk."""
+    saving: bool = False
+    epoch_floor: int = 0
+    """Largest epoch ever handed to the store; a failed write may have got there all the same."""
+    notes: tuple[str, ...] = ()
+    look_at: float = 0.0
+    """When to judge it next; 0 means at once."""
+    retry_at: float = 0.0
+    """Not before this is a step up tried again after the store failed."""
+    settle_again: bool = False
+    """The policy may have another candidate, now that a rollout ended or failed to begin."""
+    _entry: RouteEntry | None = None
+
+    def __repr__(self) -> str:
+        rollout = self.record.rollout
+        state = f"{rollout.phase.value} step {rollout.step + 1}" if rollout else "no rollout"
+        waiting = " writing" if self.pending else f" unsaved={len(self.unsaved)}"
+        return f"<Run {self.route.name}: {state}, epoch {self.record.epoch},{waiting}>"
+
+    @property
+    def rollout(self) -> Rollout | None:
+        """The rollout in force."""
+        return self.record.rollout
+
+    @property
+    def live(self) -> bool:
+        """Whether there is something to watch."""
+        return self.rollout is not None and self.rollout.phase.live
+
+    @property
+    def entry(self) -> RouteEntry:
+        """Its part of the table, made anew only after a change."""
+        if self._entry is None:
+            judge = self.trial.judge if self.trial else None
+            thresholds = judge.thresholds_s if judge else ()
+            tolerance = judge.tolerance if judge else 0.0
+            self._entry = entry_of(
+                Situation(self.route, self.record, self.plan, self.pinned, thresholds, tolerance)
+            )
+        return self._entry
+
+    def changed(self) -> None:
+        """Something of the table's entry is new, or there is something to judge."""
+        self._entry = None
+        self.look_at = 0.0
+
+    def enforce(self, record: RouteRecord) -> None:
+        """Take ``record`` as what is in force."""
+        if record.pinned != self.record.pinned or self.plan is None:
+            self.pinned = lifecycle.unpinned(record)
+            self.plan = self.pinned.plan() if self.pinned else None
+        self.record = record
+        self.epoch_floor = max(self.epoch_floor, record.epoch)
+        self.changed()
+
+    def fresh_epoch(self, record: RouteRecord) -> RouteRecord:
+        """No two states share an epoch, also when a write failed that may have got through."""
+        epoch = max(record.epoch, self.epoch_floor + 1)
+        self.epoch_floor = epoch
+        if epoch == record.epoch:
+            return record
+        rollout = replace(record.rollout, epoch=epoch) if record.rollout else None
+        return replace(record, epoch=epoch, rollout=rollout)

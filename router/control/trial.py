@@ -1,0 +1,145 @@
+"""The evidence of one attempt of a rollout: the judge, and what the present step has seen.
+
+Counts belong to an attempt by the epoch of the table that routed them, not by the time at which
+they arrive: what was in flight when a step ended still is evidence, what an earlier attempt left
+behind is not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from router.control.record import RouteRecord
+from router.core.events import Action, Observed
+from router.core.gates import Measurement
+from router.core.judge import Judge, Judgement, JudgeSettings
+from router.core.outcomes import Baseline, Batch
+from router.core.plan import Plan
+from router.core.policy import RolloutPolicy, Route
+from router.core.rollout import Rollout
+from router.core.traffic import split_for
+
+
+class Trial:
+    """See the module. One for every attempt; a retry gets a new one."""
+
+    def __init__(
+        self, route: Route, policy: RolloutPolicy, rollout: Rollout, baseline: Baseline, now: float
+    ) -> None:
+        self.policy = policy
+        self.settings = JudgeSettings.of(policy, sticky=route.sticky is not None)
+        self.judge = Judge(policy.gates, self.settings, baseline, now)
+        self.rollout_id = rollout.id
+        self.attempt = rollout.attempt
+        self.epoch = rollout.epoch
+        """Batches of an older epoch are another attempt's."""
+        self.step = rollout.step
+        self.step_epoch = rollout.epoch
+        """Batches of an older epoch were routed before the present step."""
+        self.answers = 0
+        self.pairs = 0
+
+    @classmethod
+    def resumed(
+        cls,
+        route: Route,
+        policy: RolloutPolicy,
+        record: RouteRecord,
+        snapshot: dict[str, Any] | None,
+        now: float,
+    ) -> Trial:
+        """The trial as it was when ``snapshot`` was written, or a new one when it does not fit.
+
+        Starting the evidence anew is safe: it forgets, it never invents. The caller tells people.
+        """
+        rollout = record.rollout
+        assert rollout is not None  # noqa: S101 - only live rollouts are resumed
+        trial = cls(route, policy, rollout, Baseline(), now)
+        about = [rollout.id, rollout.attempt]
+        if snapshot is None or snapshot.get("about") != about:
+            return trial
+        try:
+            trial.judge = Judge.restored(policy.gates, trial.settings, snapshot["judge"])
+            trial.epoch = int(snapshot["epoch"])
+            if snapshot["step"] == rollout.step:
+                trial.step_epoch = int(snapshot["step_epoch"])
+                trial.answers, trial.pairs = map(int, snapshot["samples"])
+        except (KeyError, TypeError, ValueError):
+            return cls(route, policy, rollout, Baseline(), now)
+        return trial
+
+    def __repr__(self) -> str:
+        return (
+            f"<Trial {self.rollout_id} step {self.step + 1}: {self.samples_text}, {self.judge!r}>"
+        )
+
+    @property
+    def samples_text(self) -> str:
+        """``57 answers, 0 pairs``."""
+        return f"{self.answers} answers, {self.pairs} pairs"
+
+    def snapshot(self) -> dict[str, Any]:
+        """JSON-able."""
+        return {
+            "about": [self.rollout_id, self.attempt],
+            "epoch": self.epoch,
+            "step": self.step,
+            "step_epoch": self.step_epoch,
+            "samples": [self.answers, self.pairs],
+            "judge": self.judge.snapshot(),
+        }
+
+    def observe(self, batch: Batch, now: float) -> None:
+        """Take in what was counted; another attempt's counts are for display only."""
+        if batch.epoch < self.epoch:
+            return
+        self.judge.observe(batch, now)
+        if batch.epoch < self.step_epoch:
+            return
+        self.answers += sum(cell.candidate.ok + cell.candidate.bad for cell in batch.cells)
+        if batch.pairs is not None:
+            self.pairs += batch.pairs.agreed + batch.pairs.disagreed + batch.pairs.failed
+
+    def measure(self, gate: str, measurement: Measurement, now: float) -> None:
+        """Take in an answer from outside."""
+        self.judge.measure(gate, measurement, now)
+
+    def learn(self, baseline: Baseline) -> bool:
+        """Offer more of stable's past to gates that wait for it; True when thresholds changed."""
+        if len(self.judge.states) == len(self.judge.gates):
+            return False
+        return self.judge.learn(baseline)
+
+    def follow(self, rollout: Rollout) -> None:
+        """The rollout moved: a new step begins to count from zero."""
+        if rollout.step != self.step:
+            self.step, self.step_epoch = rollout.step, rollout.epoch
+            self.answers = self.pairs = 0
+
+    def samples(self, rollout: Rollout, plan: Plan) -> int:
+        """Judged answers of the step, or compared pairs where the candidate answers nobody."""
+        return self.pairs if split_for(rollout, plan).candidate_bp == 0 else self.answers
+
+    def look(self, rollout: Rollout, plan: Plan, now: float) -> Observed:
+        """One observation for the machine. The sentence is made only where it will be read."""
+        expecting = self._expecting(rollout, plan)
+        action = self.judge.action(now, expecting=expecting)
+        step = plan.steps[rollout.step]
+        observed = Observed(
+            action=action,
+            samples=self.samples(rollout, plan),
+            proven=self.judge.proven,
+            auto_weight_bp=self.judge.auto_weight_bp(now) if step.auto else None,
+        )
+        if action is Action.ROLLBACK:
+            return replace(observed, sentence=self.judgement(rollout, plan, now).sentence)
+        return observed
+
+    def judgement(self, rollout: Rollout, plan: Plan, now: float) -> Judgement:
+        """The whole answer, for the journal and for people."""
+        return self.judge.judge(now, expecting=self._expecting(rollout, plan))
+
+    def _expecting(self, rollout: Rollout, plan: Plan) -> bool:
+        split = split_for(rollout, plan)
+        return split.candidate_bp > 0 or split.mirror_bp > 0
