@@ -52,7 +52,12 @@ class DriftEvidence:
         return math.fsum(math.exp(min(x, _LOG_MAX)) for x in self.logs) / len(self.logs)
 
     def observe(self, weight_bp: int, candidate: Sequence[int], stable: Sequence[int]) -> None:
-        """Answers per class of requests routed at ``weight_bp``; 0 and 10 000 are ignored."""
+        """Answers per class of requests routed at ``weight_bp``; 0 and 10 000 are ignored.
+
+        Raises ValueError for another number of classes than the test was made for.
+        """
+        if not len(candidate) == len(stable) == self.classes:
+            raise ValueError(f"expected {self.classes} classes, got {len(candidate)}")
         if not 0 < weight_bp < FULL_BP:
             return
         w = weight_bp / FULL_BP

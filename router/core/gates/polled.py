@@ -57,17 +57,17 @@ class PolledState(GateState):
         """Judge one answer at ``now``, rollout clock seconds."""
         self.last_s = now
         self.asked += 1
-        if measurement.error:
+        error = measurement.error or self.take(measurement.values)
+        if error:
             self.errors_in_row += 1
             self.streak = 0
-            self.answer = measurement.error
-            return
-        self.errors_in_row = 0
-        self.take(measurement.values)
+            self.answer = error
+        else:
+            self.errors_in_row = 0
 
     @abstractmethod
-    def take(self, values: tuple[float, ...]) -> None:
-        """Judge the values of one successful answer."""
+    def take(self, values: tuple[float, ...]) -> str:
+        """Judge the values of one answer; why it cannot be judged, or an empty string."""
 
     def succeeded(self, good: bool) -> None:
         """Book one judged answer."""

@@ -26,14 +26,12 @@ class PrometheusState(PolledState):
         super().__init__(gate, context)
         self.query = gate
 
-    def take(self, values: tuple[float, ...]) -> None:
+    def take(self, values: tuple[float, ...]) -> str:
         """Every series must be within the range. NaN (0/0) is no data; infinity is an error."""
         numbers = [v for v in values if not math.isnan(v)]
         if any(math.isinf(v) for v in numbers):
-            self.errors_in_row += 1
-            self.streak = 0
-            self.answer = "the query answered with infinity"
-        elif not numbers:
+            return "the query answered with infinity"
+        if not numbers:
             self.empty_in_row += 1
             self.streak = 0
             self.answer = "the query answered without data"
@@ -41,6 +39,7 @@ class PrometheusState(PolledState):
             furthest = max(numbers, key=self.query.excess)
             self.succeeded(self.query.excess(furthest) <= 0.0)
             self.answer = f"measured {furthest:.6g}"
+        return ""
 
     @property
     def verdict(self) -> Verdict:

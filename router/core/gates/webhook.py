@@ -21,16 +21,14 @@ class WebhookState(PolledState):
         super().__init__(gate, context)
         self.hook = gate
 
-    def take(self, values: tuple[float, ...]) -> None:
+    def take(self, values: tuple[float, ...]) -> str:
         """Exactly one 0 or 1."""
         if len(values) != 1 or values[0] not in (0.0, 1.0):
-            self.errors_in_row += 1
-            self.streak = 0
-            self.answer = "the hook gave no clear answer"
-            return
+            return "the hook gave no clear answer"
         yes = values[0] == 1.0
         self.succeeded(yes if self.hook.ask == "confirm" else not yes)
         self.answer = f"the hook said {'yes' if yes else 'no'}"
+        return ""
 
     @property
     def verdict(self) -> Verdict:

@@ -1,4 +1,4 @@
-"""The theorem, numerically: no bet has an expectation above one while the candidate is tolerated."""
+"""The theorem, numerically: no bet gains on average while the candidate is tolerated."""
 
 import math
 

@@ -11,7 +11,7 @@ from router.core.evidence.bettors import hypotheses
 
 
 class Literal:
-    """Every request multiplies every bettor's capital, as the definition says; nothing is clever."""
+    """Every request multiplies every bettor's capital, as the definition says."""
 
     def __init__(self, p0, rho, delta, horizon):
         self.p0, self.rho, self.delta, self.horizon = p0, rho, delta, horizon
@@ -76,7 +76,7 @@ def test_counting_lazily_equals_the_literal_computation(horizon, rho, delta):
 
 
 def test_a_batch_equals_its_events_in_any_order_up_to_the_release():
-    """Without releases order means nothing; with them the batch is between the orders, below 10 %."""
+    """Order matters to the release alone: a batch stays within the orders of its events."""
     events = [(1, 0)] * 4 + [(0, 1)] * 10
     batch = CompareEvidence(0.01)
     batch.observe(500, 4, 10, 50, 900)

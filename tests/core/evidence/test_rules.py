@@ -48,7 +48,7 @@ def alarms(make_events, runs):
 
 
 def test_1_a_real_coin():
-    """Every twentieth request is no coin: where clients repeat a pattern, it meets always the same."""
+    """Every twentieth request is no coin: where clients repeat a pattern, it meets the same."""
 
     def events(draw, coin):
         for i in range(4_000):
@@ -62,7 +62,7 @@ def test_1_a_real_coin():
 
 
 def test_2_the_weight_of_the_moment_of_routing():
-    """The weight falls from 50 % to 1 %; failures are slow, so many of them come back afterwards."""
+    """The weight falls from 50 % to 1 %; failures are slow, so many come back afterwards."""
 
     def events(draw, routed):
         finished = []

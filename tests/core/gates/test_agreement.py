@@ -1,0 +1,49 @@
+"""Gate agreement: a band around what two versions may have in common."""
+
+import pytest
+from pydantic import ValidationError
+
+from router.core.gates import GateContext
+from router.core.gates.agreement import Agreement
+from router.core.outcomes import Batch, Pairs
+from router.core.verdict import Counts, Verdict
+
+
+def seen(gate, **pairs):
+    state = gate.start(GateContext())
+    state.observe(Batch("route", 1, pairs=Pairs(**pairs)))
+    return state
+
+
+def test_too_many_disagreements_fail():
+    state = seen(Agreement(), agreed=80, disagreed=20)
+    assert (state.verdict, state.candidate) == (Verdict.FAIL, Counts(20, 100))
+    assert state.sentence().startswith(
+        "disagreed with stable: 20 of 100 (20.0 %) compared answers; "
+        "tolerated: at least 98 % agreement; evidence"
+    )
+
+
+def test_within_the_band_it_passes():
+    assert seen(Agreement(), agreed=990, disagreed=10).verdict is Verdict.PASS
+
+
+def test_a_failed_copy_does_not_agree():
+    assert seen(Agreement(), failed=9).verdict is Verdict.FAIL
+
+
+def test_a_new_version_that_never_differs_is_the_old_one():
+    gate = Agreement.model_validate({"at_least": "90%", "at_most": "99%"})
+    assert seen(gate, agreed=970, disagreed=30).verdict is Verdict.PASS
+    state = seen(gate, agreed=2_000)
+    assert state.verdict is Verdict.PENDING  # min_bad: nothing bad was ever seen
+    assert state.capital > 100
+    assert "at most 99 %" in state.sentence()
+
+
+@pytest.mark.parametrize(
+    "band", [{"at_least": "98%", "at_most": "97%"}, {"at_least": "100%"}, {"at_least": "1%"}]
+)
+def test_impossible_bands_are_refused(band):
+    with pytest.raises(ValidationError):
+        Agreement.model_validate(band)

@@ -1,0 +1,63 @@
+"""Gate error_rate."""
+
+import pytest
+
+from router.core.evidence import CompareEvidence
+from router.core.gates import GateContext
+from router.core.gates.error_rate import ErrorRate
+from router.core.outcomes import Baseline
+from router.core.verdict import Counts, Verdict
+
+FOUR_FAILURES = (4, 11, 53, 1_072)
+
+
+def test_it_is_the_comparison_with_the_policy_s_tolerance(past, batch):
+    state = ErrorRate().start(GateContext(baseline=past, max_duration_s=600.0))
+    state.observe(batch(*FOUR_FAILURES))
+    alone = CompareEvidence(past.bad_rate, relative=0.1, absolute=0.001, horizon=303)
+    alone.observe(500, *FOUR_FAILURES)
+    assert state.capital == alone.capital
+    assert (state.candidate, state.stable) == (Counts(4, 57), Counts(11, 1_083))
+
+
+def test_the_sentence_has_value_comparison_limit_and_sample_size(past, batch):
+    state = ErrorRate().start(GateContext(baseline=past))
+    state.observe(batch(*FOUR_FAILURES))
+    assert state.sentence() == (
+        "failed: candidate 4 of 57 (7.0 %), stable 11 of 1,083 (1.0 %); "
+        f"tolerated: stable + 10 % + 0.1 pp; evidence {state.capital:.2g} : 1, limit 100 : 1"
+    )
+
+
+def test_verdicts_follow_the_evidence(past, batch):
+    state = ErrorRate().start(GateContext(baseline=past, limit=100.0, min_bad=2))
+    state.observe(batch(0, 1, 10, 190))
+    assert state.verdict is Verdict.PASS
+    state.observe(batch(2, 0, 0, 0))
+    assert state.verdict is Verdict.PENDING
+    state.observe(batch(2, 0, 0, 0))
+    assert state.verdict is Verdict.FAIL
+
+
+def test_one_bad_answer_convicts_nobody(batch):
+    state = ErrorRate().start(GateContext(baseline=Baseline(10**6, 0), limit=10.0))
+    state.observe(batch(1, 0, 0, 5_000, weight_bp=10))
+    assert state.capital > 10
+    assert state.verdict is Verdict.PENDING
+
+
+def test_sticky_counts_users(past, batch):
+    state = ErrorRate().start(GateContext(baseline=past, sticky=True))
+    state.observe(batch(9, 0, 0, 99, units=((5,) * 9, ())))
+    once = state.capital
+    state.observe(batch(9, 0, 0, 99, units=((5,) * 9, ())))
+    assert state.capital == once < 100
+    assert "each user counted once" in state.sentence()
+    assert state.candidate == Counts(18, 18)
+
+
+@pytest.mark.parametrize("zero", [{"relative": "0%", "absolute": "0%"}])
+def test_no_tolerance_is_legal(zero, past):
+    gate = ErrorRate.model_validate({"tolerance": zero})
+    assert str(gate.tolerance) == "stable"
+    assert gate.start(GateContext(baseline=past)).capital == pytest.approx(1.0)
