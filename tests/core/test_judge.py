@@ -1,0 +1,349 @@
+"""The judge: one answer from all gates, the same after a restart."""
+
+import json
+import math
+import random
+
+import numpy as np
+import pytest
+
+from router.core.events import Action
+from router.core.evidence import Ramp
+from router.core.gates import GATES, Gate, Measurement
+from router.core.histogram import BUCKETS, bucket_of
+from router.core.judge import Judge, JudgeSettings
+from router.core.outcomes import ArmCounts, Baseline, Batch, Cell, Pairs
+from router.core.policy.rollout import RolloutPolicy
+from router.core.verdict import Verdict
+
+PAST = Baseline(5_000, 50, (), 50.0)
+QUERY = {"url": "http://127.0.0.1:9090", "query": "up", "at_least": 1.0}
+
+
+def gate(kind, **fields) -> Gate:
+    return GATES[kind].model_validate(fields)
+
+
+def cells(cb=0, sb=0, co=0, so=0, weight_bp=500, **more):
+    return Batch("r", 1, (Cell(weight_bp, ArmCounts(co, cb), ArmCounts(so, sb)),), **more)
+
+
+def judge(*gates, baseline=PAST, **settings):
+    return Judge(gates or (gate("error_rate"),), JudgeSettings(**settings), baseline, 0.0)
+
+
+def latency_past(count=5_000):
+    draw, buckets = random.Random(1), [0] * BUCKETS
+    for _ in range(count):
+        buckets[bucket_of(draw.lognormvariate(-2.3, 0.5))] += 1
+    return Baseline(5_000, 50, tuple(buckets), 50.0)
+
+
+# --- actions --------------------------------------------------------------------------------
+
+
+def test_a_failing_candidate_is_rolled_back_with_one_sentence_and_for_good():
+    j = judge(gate("error_rate"), gate("guard"))
+    j.observe(cells(so=60), 1.0)
+    assert j.action(1.0) is Action.CONTINUE
+    for n in range(3):
+        j.observe(cells(cb=1), 2.0 + n)
+    said = j.judge(5.0)
+    assert said.action is Action.ROLLBACK
+    assert said.capital >= said.limit == 100.0
+    assert said.sentence.startswith("error_rate: failed: candidate ")
+    assert "all gates together" in said.sentence
+    assert said.reports[0].verdict is Verdict.FAIL
+    j.observe(cells(sb=500, co=500), 6.0)
+    later = j.judge(6.0)
+    assert later.capital < 3
+    assert (later.action, later.sentence) == (Action.ROLLBACK, said.sentence)
+    assert later.reports[0].verdict is Verdict.FAIL
+
+
+def test_suspicion_holds_and_passes_again():
+    j = judge()
+    j.observe(cells(cb=1, so=20), 1.0)
+    j.observe(cells(cb=1, so=10), 1.0)
+    said = j.judge(1.0)
+    assert said.action is Action.HOLD
+    assert "no more traffic at 3 : 1 or above" in said.sentence
+    j.observe(cells(sb=3, co=200), 2.0)
+    assert j.judge(2.0).action is Action.CONTINUE
+
+
+def test_min_bad_removes_rollbacks():
+    for min_bad, action in ((1, Action.ROLLBACK), (2, Action.HOLD)):
+        j = judge(min_bad=min_bad, baseline=Baseline(10**6, 0, (), 50.0))
+        j.observe(cells(cb=1, so=5_000, weight_bp=10), 1.0)
+        assert j.capital > 100
+        assert j.action(1.0) is action
+
+
+def test_a_budget_of_bad_answers_is_the_operator_s_own_rule():
+    j = judge(max_bad_responses=5)
+    j.observe(cells(cb=4, sb=80, co=96, so=1_820), 1.0)
+    assert j.action(1.0) is Action.CONTINUE
+    j.observe(cells(cb=1, sb=20), 1.0)
+    assert j.action(1.0) is Action.ROLLBACK
+    assert j.judge(1.0).sentence == (
+        "max_bad_responses: candidate failed in 5 of 101 (5.0 %), limit 5 bad answers"
+    )
+
+
+@pytest.mark.parametrize(("aborts", "action"), [(False, Action.HOLD), (True, Action.ROLLBACK)])
+def test_silence(aborts, action):
+    j = judge(no_data_after_s=60.0, no_data_aborts=aborts)
+    assert j.action(59.0) is Action.CONTINUE
+    assert j.action(60.0) is action
+    assert j.judge(60.0).sentence == (
+        "on_no_data: no candidate answer for 1m, limit 1m; 0 answers so far"
+    )
+    j.observe(cells(so=100), 61.0)
+    assert j.action(61.0) is action
+    j.observe(cells(co=1), 62.0)
+    assert j.action(121.0) is Action.CONTINUE
+    assert j.action(200.0, expecting=False) is Action.CONTINUE
+    assert j.action(259.0) is Action.CONTINUE
+
+
+def test_compared_copies_are_answers_too():
+    j = judge(gate("agreement"), no_data_after_s=60.0)
+    j.observe(Batch("r", 1, pairs=Pairs(agreed=5, failed=1)), 50.0)
+    assert j.action(100.0) is Action.CONTINUE
+    assert (j.pairs, j.answers) == (6, 0)
+
+
+@pytest.mark.parametrize(
+    ("value", "action", "word"),
+    [
+        (1.0, Action.CONTINUE, "pass"),
+        (0.0, Action.ROLLBACK, "fail"),
+        (math.nan, Action.HOLD, "inconclusive"),
+        (math.inf, Action.HOLD, "pending"),
+    ],
+)
+def test_gates_that_ask_outside_hold_until_they_know(value, action, word):
+    j = judge(gate("error_rate"), gate("prometheus", **QUERY))
+    assert j.action(0.0) is Action.HOLD
+    assert j.judge(0.0).sentence.startswith("prometheus: nothing measured yet")
+    assert j.due(0.0) == ("prometheus",)
+    j.measure("prometheus", Measurement((value,)), 0.0)
+    said = j.judge(0.0)
+    assert (said.action, said.reports[1].verdict.word) == (action, word)
+    assert j.due(1.0) == ()
+
+
+def test_a_dry_run_gate_reports_and_can_do_nothing():
+    j = judge(gate("error_rate", dry_run=True), gate("prometheus", **QUERY, dry_run=True))
+    j.measure("prometheus", Measurement((0.0,)), 0.0)
+    j.observe(cells(cb=50, so=100), 1.0)
+    said = j.judge(1.0)
+    assert said.action is Action.CONTINUE
+    assert [r.verdict for r in said.reports[:2]] == [Verdict.FAIL, Verdict.FAIL]
+    assert all(r.dry_run for r in said.reports[:2])
+    assert said.capital == 1.0
+    assert said.sentence == "all gates together 1 : 1, limit 100 : 1"
+
+
+def test_a_broken_coin_is_the_router_s_bug():
+    j = judge()
+    arms = ArmCounts(ok=50, arrived=500), ArmCounts(ok=950, arrived=500)
+    j.observe(Batch("r", 1, (Cell(500, *arms),)), 1.0)
+    said = j.judge(1.0)
+    assert said.action is Action.HOLD
+    assert said.sentence.startswith("router bug, not the candidate's: 500 of 1,000 (50.0 %)")
+    sticky = judge(sticky=True)
+    sticky.observe(Batch("r", 1, (Cell(500, *arms, sticky=True),)), 1.0)
+    assert sticky.action(1.0) is Action.CONTINUE
+
+
+# --- combination ----------------------------------------------------------------------------
+
+
+def test_shares_and_the_average():
+    j = judge(gate("error_rate"), gate("guard"), gate("drift", share="20%"))
+    assert j.shares == pytest.approx({"drift": 0.2, "error_rate": 0.4, "guard": 0.4})
+    j.observe(cells(cb=2, so=40), 1.0)
+    parts = (j.shares[t] * j.states[t].capital for t in j.shares)
+    assert j.capital == pytest.approx(sum(parts))
+    assert j.states["error_rate"].context.limit == pytest.approx(250.0)
+
+
+def test_a_gate_with_no_share_never_convicts():
+    j = judge(gate("error_rate", share="0%"), gate("guard"))
+    j.observe(cells(cb=2, so=80), 1.0)
+    assert j.states["error_rate"].capital > 100
+    assert j.leader == "guard"
+
+
+def test_two_gates_of_a_kind_need_names():
+    with pytest.raises(ValueError, match="name"):
+        judge(gate("guard"), gate("guard"))
+    assert set(judge(gate("guard"), gate("guard", name="strict")).gates) == {"guard", "strict"}
+
+
+def test_the_guard_alone_acts_where_nothing_can_be_compared():
+    j = judge(gate("error_rate"), gate("guard"))
+    j.observe(cells(sb=40, cb=2, so=1_000, co=60), 1.0)
+    j.observe(Batch("r", 1, (Cell(10_000, ArmCounts(bad=6, ok=1)),)), 2.0)
+    assert j.action(2.0) is Action.ROLLBACK
+    assert j.judge(2.0).sentence.startswith("guard: ")
+
+
+# --- promotion, warm-up, baseline -------------------------------------------------------------
+
+
+def test_an_equal_candidate_is_proven_and_stays_so():
+    j, draw = judge(), np.random.default_rng(3)
+    for second in range(120):
+        cb, sb = map(int, draw.binomial([25, 25], 0.01))
+        j.observe(cells(cb, sb, 25 - cb, 25 - sb, weight_bp=5_000), float(second))
+    said = j.judge(120.0)
+    assert said.proven
+    assert said.reports[-1].verdict is Verdict.PASS
+    assert "not worse than stable + 1 pp" in said.reports[-1].sentence
+    j.observe(cells(cb=4, co=20, sb=3, so=20, weight_bp=5_000), 121.0)
+    assert j.proven
+
+
+def test_sticky_promotion_counts_users():
+    j = judge(sticky=True)
+    for unit in range(200):
+        arms = (
+            ArmCounts(ok=50, bad=unit % 2, bad_units=(unit,) * (unit % 2)),
+            ArmCounts(ok=50, bad=1 - unit % 2, bad_units=(unit,) * (1 - unit % 2)),
+        )
+        j.observe(Batch("r", 1, (Cell(5_000, *arms, sticky=True),)), 1.0)
+    assert j.proven
+    assert j.action(1.0) is Action.CONTINUE
+
+
+@pytest.mark.parametrize(
+    "warm_up", [{"warm_up_requests": 100}, {"warm_up_s": 30.0}], ids=["requests", "time"]
+)
+def test_warm_up_is_not_judged(warm_up):
+    j = judge(**warm_up)
+    j.observe(Batch("r", 1, ()), 50.0)
+    j.observe(cells(cb=20, co=80, so=1_900), 100.0)
+    assert (j.capital, j.bad, j.answers) == (pytest.approx(1.0), 20, 100)
+    j.observe(cells(cb=5, so=90), 140.0)
+    assert j.action(140.0) is Action.ROLLBACK
+
+
+def test_latency_waits_for_a_past():
+    j = judge(gate("error_rate"), gate("latency"))
+    assert (j.thresholds_s, j.tolerance) == ((), 0.0)
+    report = j.reports()[1]
+    assert (report.verdict, "waits for" in report.sentence) == (Verdict.PENDING, True)
+    assert j.capital == pytest.approx(1.0)
+    assert not j.learn(latency_past(100))
+    assert j.learn(latency_past())
+    assert not j.learn(latency_past())
+    assert (j.thresholds_s, j.tolerance) == ((0.1, 0.25, 0.32), 0.1)
+    assert j.reports()[1].sentence.startswith("slower than")
+
+
+def test_thresholds_serve_gates_with_different_tolerances():
+    j = judge(
+        gate("latency", quantiles=[0.5]), gate("slo", slower_than="300ms"), gate("error_rate"),
+        baseline=latency_past(),
+    )  # fmt: skip
+    assert j.tolerance == 0.1
+    assert j.thresholds_s == pytest.approx((0.1, 0.3 / 1.1, 0.3))
+    cell = Cell(
+        500, ArmCounts(fast=(9, 9, 9), slow=(0, 9, 0)), ArmCounts(fast=(9, 9, 70), slow=(9, 9, 1)),
+        j.thresholds_s, j.tolerance,
+    )  # fmt: skip
+    j.observe(Batch("r", 1, (cell,)), 1.0)
+    slo = j.states["slo"]
+    assert (slo.candidate.bad, slo.candidate.total) == (9, 18)
+    assert (slo.stable.bad, slo.stable.total) == (1, 71)
+
+
+# --- the ramp ---------------------------------------------------------------------------------
+
+
+def test_the_ramp_grows_once_a_second_while_clean():
+    j = judge(baseline=Baseline(5_000, 50, (), 1_000.0), ramp=Ramp(observe_s=0.5))
+    weight, seen = j.auto_weight_bp(0.0), []
+    for quarter in range(1, 41):
+        now = quarter / 4
+        n = 250 * weight // 10_000
+        j.observe(cells(co=n, so=250 - n, weight_bp=weight), now)
+        weight = j.auto_weight_bp(now)
+        seen.append(weight)
+    assert seen == sorted(seen)
+    assert seen[0] == seen[1] == 200
+    assert seen[-1] == 5_000
+    j.observe(cells(cb=60, weight_bp=weight), 11.0)
+    assert j.auto_weight_bp(12.0) <= 5_000
+    assert j.judge(12.0).auto_weight_bp == j.auto_weight_bp(12.0)
+
+
+@pytest.mark.parametrize("rate", [math.nan, math.inf, 0.0, -3.0])
+def test_nonsense_in_the_baseline_opens_nothing(rate):
+    j = judge(baseline=Baseline(100, 1, (), rate), max_duration_s=600.0)
+    assert j.auto_weight_bp(0.0) == 100
+    assert j.judge(0.0).action is Action.CONTINUE
+    assert not j.proven
+
+
+# --- restart ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sticky", [False, True])
+def test_a_restored_judge_makes_the_same_decisions(sticky):
+    gates = [
+        gate("error_rate"), gate("latency"), gate("guard"), gate("agreement"), gate("accuracy"),
+        gate("drift"), gate("slo", slower_than="300ms"), gate("prometheus", **QUERY),
+        gate("webhook", url="http://127.0.0.1/"),
+    ]  # fmt: skip
+    settings = JudgeSettings(sticky=sticky, max_duration_s=3_600.0)
+    j = Judge(gates, settings, latency_past(), 5.0)
+    draw = random.Random(8)
+    for second in range(6, 60):
+        if second % 7 == 0:
+            data = json.loads(json.dumps(j.snapshot(), allow_nan=False))
+            twin = Judge.restored(gates, settings, data)
+            assert twin.judge(second) == j.judge(second)
+            assert repr(twin) == repr(j)
+            assert json.dumps(twin.judge(second).to_json(), allow_nan=False)
+            j = twin
+        for title in j.due(float(second)):
+            j.measure(title, Measurement((1.0,)), float(second))
+        units = (draw.getrandbits(64),)
+        arm = ArmCounts(
+            ok=draw.randrange(5), bad=1, fast=(1, 1, 2, 2, 1), slow=(1, 1, 0, 0, 0),
+            bad_units=units, slow_units=((), units, (), (), ()), arrived=3,
+        )  # fmt: skip
+        cell = Cell(500, arm, ArmCounts(ok=60, bad=1), j.thresholds_s, j.tolerance, sticky)
+        j.observe(Batch("r", 1, (cell,), Pairs(5, 1)), float(second))
+        j.auto_weight_bp(float(second))
+
+
+def test_a_snapshot_of_other_gates_is_refused():
+    data = judge().snapshot()
+    with pytest.raises(ValueError, match="other gates"):
+        Judge.restored([gate("guard")], JudgeSettings(), data)
+
+
+# --- policies -----------------------------------------------------------------------------------
+
+
+def test_settings_come_from_the_policy():
+    policy = RolloutPolicy.model_validate({
+        "candidate": "v2",
+        "strategy": {"canary": {"ramp": {"auto": {"budget": 7}}}},
+        "false_rollback_rate": "2%", "hold_level": 4.0, "min_bad_responses": 3,
+        "max_bad_responses": 50, "promotion": {"margin": "2%", "risk": "10%"},
+        "on_no_data": {"after": "1m", "then": "abort"}, "max_duration": "2h",
+        "warm_up": {"requests": 9, "time": "5s"},
+    })  # fmt: skip
+    assert JudgeSettings.of(policy, sticky=True) == JudgeSettings(
+        false_rollback_rate=0.02, hold_level=4.0, min_bad=3, max_bad_responses=50, margin=0.02,
+        risk=0.1, no_data_after_s=60.0, no_data_aborts=True, max_duration_s=7_200.0,
+        warm_up_requests=9, warm_up_s=5.0, sticky=True, ramp=Ramp(budget=7),
+    )  # fmt: skip
+    j = Judge(policy.gates, JudgeSettings.of(policy, sticky=False), PAST, 0.0)
+    assert set(j.gates) == {"error_rate", "guard"}
