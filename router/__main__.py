@@ -5,22 +5,22 @@ The client verbs live one floor below the server and never import it; ``serve`` 
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from router.cli import app
+from router.cli.parse import Argument
 
 
-def serve(policy: Annotated[Path, typer.Argument(help="Policy file.")]) -> None:
+def serve(policy: Annotated[Path, Argument("Policy file.")]) -> None:
     """Run the router: proxy, control plane and admin interface, until SIGTERM."""
     from router.main import run  # noqa: PLC0415 - other verbs must start without the server
 
-    raise typer.Exit(run(policy))
+    sys.exit(run(policy))
 
 
-app.commands.add("serve", "Router", serve)
+app.add("serve", "Router", serve)
 
 
 def main() -> None:

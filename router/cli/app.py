@@ -2,89 +2,99 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
-import typer
-from typer.core import TyperGroup
+import click
 
 from router.cli.exits import Failure
-from router.cli.options import spread
+from router.cli.parse import Run, command
 
 HELP = "Rampway: deployment-strategy traffic router for prediction services."
 
+VERBS: dict[str, str] = {
+    "list": "Watch",
+    "get": "Watch",
+    "status": "Watch",
+    "wait": "Watch",
+    "why": "Watch",
+    "history": "Watch",
+    "whois": "Watch",
+    "promote": "Act",
+    "pause": "Act",
+    "resume": "Act",
+    "abort": "Act",
+    "rollback": "Act",
+    "retry": "Act",
+    "set-weight": "Act",
+    "freeze": "Act",
+    "check": "Policy",
+    "plan": "Policy",
+    "schema": "Policy",
+    "doctor": "Router",
+    "version": "Router",
+}
+"""Verb -> its heading in the help; the module is ``router.cli.<verb>`` with ``_`` for ``-``."""
 
-class LazyVerbs(MutableMapping[str, Any]):
-    """Verb -> typer command, made when it is asked for: start-up pays for one verb, not for all."""
 
-    def __init__(self, headings: Mapping[str, str]) -> None:
-        self._headings = dict(headings)
-        self._runs: dict[str, Callable[..., Any]] = {}
-        self._made: dict[str, Any] = {}
+class Rampway(click.Group):
+    """The group of all verbs. A module is imported when its verb is used, and for ``--help``."""
 
-    def add(self, verb: str, heading: str, run: Callable[..., Any]) -> None:
-        """A verb that lives on a higher floor."""
+    def __init__(self, verbs: dict[str, str]) -> None:
+        super().__init__(
+            "rampway", help=HELP, no_args_is_help=True,
+            context_settings={"help_option_names": ["-h", "--help"]},
+        )  # fmt: skip
+        self._headings = dict(verbs)
+        self._runs: dict[str, Run] = {}
+
+    def add(self, verb: str, heading: str, run: Run) -> None:
+        """A verb that lives on a higher floor; it is listed first."""
         self._headings = {verb: heading, **self._headings}
         self._runs[verb] = run
 
-    def __getitem__(self, verb: str) -> Any:
-        if verb not in self._made:
-            heading = self._headings[verb]
-            run = self._runs.get(verb) or _load(verb)
-            single = typer.Typer(
-                add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich"
-            )
-            single.command(verb, rich_help_panel=heading)(spread(run))
-            self._made[verb] = typer.main.get_command(single)
-        return self._made[verb]
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """All verbs, in the order of the table."""
+        return list(self._headings)
 
-    def __setitem__(self, verb: str, command: Any) -> None:
-        self._headings.setdefault(verb, "")
-        self._made[verb] = command
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of a verb; None for an unknown one, with a hint if it is nearly one."""
+        if cmd_name in self._headings:
+            return command(cmd_name, self._runs.get(cmd_name) or _load(cmd_name))
+        near = get_close_matches(cmd_name, self._headings, 1)
+        if near and not ctx.resilient_parsing:
+            ctx.fail(f"no such verb {cmd_name!r}; did you mean {near[0]!r}?")
+        return None
 
-    def __delitem__(self, verb: str) -> None:
-        del self._headings[verb]
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Verbs under their headings."""
+        for heading in dict.fromkeys(self._headings.values()):
+            rows = []
+            for verb, under in self._headings.items():
+                found = self.get_command(ctx, verb) if under == heading else None
+                if found is not None:
+                    rows.append((verb, found.get_short_help_str(100)))
+            with formatter.section(heading):
+                formatter.write_dl(rows)
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._headings)
-
-    def __len__(self) -> int:
-        return len(self._headings)
-
-
-class Command(TyperGroup):
-    """The group of all verbs. A :class:`Failure` becomes one line on stderr and its exit code."""
-
-    commands: LazyVerbs
-
-    def invoke(self, ctx: Any) -> Any:
-        """Run the verb."""
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the verb. A :class:`Failure` becomes one line on stderr and its exit code."""
         try:
             return super().invoke(ctx)
         except Failure as failure:
             if str(failure):
-                typer.echo(f"rampway: {failure}", err=True)
-            raise typer.Exit(failure.code) from None
+                click.echo(f"rampway: {failure}", err=True)
+            ctx.exit(failure.code)
         except BrokenPipeError:
-            sys.stderr.close()  # `rampway history | head`: the reader has enough, nothing is wrong
-            raise typer.Exit(0) from None
+            # `rampway history | head`: the reader has enough, and nothing is wrong. What is still
+            # buffered goes nowhere, or Python would complain about it at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(0)
 
 
-def build(headings: Mapping[str, str]) -> Command:
-    """A command with these verbs."""
-    app = typer.Typer(
-        name="rampway", cls=Command, help=HELP, no_args_is_help=True,
-        pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]},
-    )  # fmt: skip
-    app.callback()(lambda: None)
-    command = typer.main.get_command(app)
-    assert isinstance(command, Command)  # noqa: S101 - cls above
-    command.commands = LazyVerbs(headings)
-    return command
-
-
-def _load(verb: str) -> Callable[..., Any]:
-    run: Callable[..., Any] = import_module(f"router.cli.{verb.replace('-', '_')}").run
+def _load(verb: str) -> Run:
+    run: Run = import_module(f"router.cli.{verb.replace('-', '_')}").run
     return run

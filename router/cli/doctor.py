@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-import typer
+import click
 
 from router.cli.exits import Exit, Failure
 from router.cli.options import Connection, Format, Output
+from router.cli.parse import Argument
 from router.cli.show import columns, emit
 from router.config.check import load
 from router.config.problems import PolicyError
@@ -41,7 +42,7 @@ class Finding:
 def run(
     link: Connection,
     policy: Annotated[
-        Path | None, typer.Argument(help="Policy file; absent: only machine and running router.")
+        Path | None, Argument("Policy file; absent: only machine and running router.")
     ] = None,
     output: Format = Output.TABLE,
 ) -> None:
@@ -51,7 +52,7 @@ def run(
         emit([asdict(finding) for finding in findings])
     else:
         rows = [(finding.verdict, finding.subject, finding.text) for finding in findings]
-        typer.echo(columns(("", "WHAT", "FOUND"), rows))
+        click.echo(columns(("", "WHAT", "FOUND"), rows))
     if any(finding.verdict == BAD for finding in findings):
         raise Failure(Exit.UNEXPECTED, "")
 
@@ -83,7 +84,8 @@ def _policy(path: Path) -> Iterator[Finding]:
 def _store(policy: Policy) -> Finding:
     folder = Path(policy.store.removeprefix("sqlite:///")).resolve().parent
     writable = os.access(folder, os.W_OK)
-    return Finding(GOOD if writable else BAD, "store", f"{folder} {'' if writable else 'not '}writable")
+    verdict, text = (GOOD, "writable") if writable else (BAD, "not writable")
+    return Finding(verdict, "store", f"{folder} {text}")
 
 
 def _endpoints(policy: Policy) -> Iterator[Finding]:

@@ -24,7 +24,8 @@ def follow(client: Client, route: str, timeout_s: float | None) -> Iterator[Stat
     for event in client.events(route, deadline=deadline):
         if event.kind == "announcement":
             continue
-        status = event.data["rollouts"][route] if "rollouts" in event.data else event.data["rollout"]
+        data = event.data
+        status = data["rollouts"][route] if event.kind == "snapshot" else data["rollout"]
         if mark(status) != shown:
             shown = mark(status)
             yield status

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
+import click
 
 from router.cli.options import Connection, Format, Output
+from router.cli.parse import Option
 from router.cli.show import emit
 
 
 def run(
     link: Connection,
-    off: Annotated[bool, typer.Option("--off", help="Let rollouts advance again.")] = False,
-    reason: Annotated[str, typer.Option(help="Why; goes into the journal.")] = "",
+    off: Annotated[bool, Option("Let rollouts advance again.", "--off")] = False,
+    reason: Annotated[str, Option("Why; goes into the journal.")] = "",
     output: Format = Output.TABLE,
 ) -> None:
     """Stop every advance of every rollout until --off; rollbacks go on. Survives restarts."""
@@ -21,4 +22,4 @@ def run(
     if output is Output.JSON:
         emit(answer)
     else:
-        typer.echo("all rollouts stand still" if answer["frozen"] else "rollouts advance again")
+        click.echo("all rollouts stand still" if answer["frozen"] else "rollouts advance again")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-import typer
+import click
 
 from router.cli.client import Client, path_of
 from router.cli.follow import follow, line
 from router.cli.options import Connection, Format, Output, Route, interactive
+from router.cli.parse import Option
 from router.cli.show import chosen, coloured, columns, emit, gate_lines, left, position, when
 from router.core.words import percent, rate
 
@@ -20,7 +21,7 @@ HEADINGS = ("VERSION", "ROLE", "SHARE", "REQ/S", "ERRORS", "P50", "P99")
 def run(
     link: Connection,
     route: Route = "",
-    watch: Annotated[bool, typer.Option("--watch", "-w", help="A live picture.")] = False,
+    watch: Annotated[bool, Option("A live picture.", "--watch", "-w")] = False,
     output: Format = Output.TABLE,
 ) -> None:
     """One route: versions with rates and latencies, gates with their sentence, last decisions."""
@@ -32,13 +33,13 @@ def run(
         live(client, name)
     elif watch:
         for status in follow(client, name, None):
-            emit(status) if output is Output.JSON else typer.echo(line(name, status))
+            emit(status) if output is Output.JSON else click.echo(line(name, status))
     else:
         document = client.get(path_of("routes", name))
         if output is Output.JSON:
             emit(document)
         else:
-            typer.echo("\n".join(_lines(name, document, decisions(client, name))))
+            click.echo("\n".join(_lines(name, document, decisions(client, name))))
 
 
 def decisions(client: Client, route: str) -> list[dict[str, Any]]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-import typer
+import click
 
 from router.cli.options import Connection, Format, Output
+from router.cli.parse import Argument, Option
 from router.cli.show import coloured, columns, emit, when
 from router.core.words import percent
 
@@ -15,11 +16,9 @@ HEADINGS = ("ID", "TIME", "ROUTE", "ACTION", "PHASE", "WEIGHT", "ACTOR", "REASON
 
 def run(
     link: Connection,
-    route: Annotated[str, typer.Argument(help="Only this route.")] = "",
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="The last so many entries.")] = 20,
-    since: Annotated[
-        int | None, typer.Option(min=0, help="Only entries with a larger id.")
-    ] = None,
+    route: Annotated[str, Argument("Only this route.")] = "",
+    limit: Annotated[int, Option("The last so many entries.", least=1, most=1000)] = 20,
+    since: Annotated[int | None, Option("Only entries with a larger id.", least=0)] = None,
     output: Format = Output.TABLE,
 ) -> None:
     """What happened, who did it and why; the newest entry last."""
@@ -28,7 +27,7 @@ def run(
     if output is Output.JSON:
         emit({"entries": entries})
     else:
-        typer.echo(columns(HEADINGS, map(_row, entries)))
+        click.echo(columns(HEADINGS, map(_row, entries)))
 
 
 def _row(entry: dict[str, Any]) -> tuple[str, ...]:

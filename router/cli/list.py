@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import typer
+import click
 
 from router.cli.options import Connection, Format, Output
 from router.cli.show import coloured, columns, emit
@@ -19,7 +19,7 @@ def run(link: Connection, output: Format = Output.TABLE) -> None:
     if output is Output.JSON:
         emit({"routes": routes})
     else:
-        typer.echo(columns(HEADINGS, map(_row, routes)))
+        click.echo(columns(HEADINGS, map(_row, routes)))
 
 
 def _row(route: dict[str, Any]) -> tuple[str, ...]:

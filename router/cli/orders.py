@@ -6,7 +6,7 @@ import secrets
 import time
 from typing import Any
 
-import typer
+import click
 
 from router.cli.client import Client, Unreachable, path_of
 from router.cli.exits import Exit, Failure
@@ -19,8 +19,8 @@ AGAIN_S = 0.5
 
 
 def order(
-    link: Connection, change: Change, output: Output, route: str, command: str,
-    fields: dict[str, Any] | None = None, *, risky: bool = False,
+    link: Connection, change: Change, output: Output, route: str, command: str, *,
+    fields: dict[str, Any] | None = None, risky: bool = False,
 ) -> None:  # fmt: skip
     """Give one order. ``risky`` ones (more traffic for a candidate) are confirmed at a terminal.
 
@@ -39,7 +39,7 @@ def order(
     if output is Output.JSON:
         emit(result)
     else:
-        typer.echo(_said(result))
+        click.echo(_said(result))
 
 
 def _send(
@@ -65,8 +65,8 @@ def _confirm(
     before = client.rollout(route)
     seen = before["epoch"] if before and revision is None else revision
     preview = _send(client, route, command, {**body, "dry_run": True}, seen)
-    typer.echo(_said(preview))
-    if not typer.confirm("Do it?"):
+    click.echo(_said(preview))
+    if not click.confirm("Do it?"):
         raise Failure(Exit.USAGE, "nothing was changed")
     return int(seen or 0)
 

@@ -6,10 +6,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
+import click
 
 from router.cli.exits import Exit, Failure
 from router.cli.options import Format, Output
+from router.cli.parse import Argument
 from router.cli.show import columns, emit
 from router.config.check import load
 from router.config.problems import PolicyError
@@ -21,8 +22,8 @@ HEADINGS = ("STEP", "WEIGHT", "MIRROR", "AT LEAST", "LEFT WHEN")
 
 
 def run(
-    policy: Annotated[Path, typer.Argument(help="Policy file.")],
-    route: Annotated[str, typer.Argument(help="Only this route.")] = "",
+    policy: Annotated[Path, Argument("Policy file.")],
+    route: Annotated[str, Argument("Only this route.")] = "",
     output: Format = Output.TABLE,
 ) -> None:
     """What each rollout of a policy would do, step by step, and how long at least it takes."""
@@ -30,7 +31,7 @@ def run(
     if output is Output.JSON:
         emit({"routes": {name: asdict(plan) for name, (_, plan) in plans.items()}})
         return
-    typer.echo("\n\n".join("\n".join(_lines(name, *found)) for name, found in plans.items()))
+    click.echo("\n\n".join("\n".join(_lines(name, *found)) for name, found in plans.items()))
 
 
 def _plans(path: Path, route: str) -> dict[str, tuple[str, Plan]]:

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from router.cli.options import Change, Connection, Format, Output, Route
 from router.cli.orders import order
+from router.cli.parse import Option
 
 
 def run(
     link: Connection,
     change: Change,
     route: Route = "",
-    full: Annotated[
-        bool, typer.Option("--full", help="Skip all steps: to the bake at 100 %.")
-    ] = False,
+    full: Annotated[bool, Option("Skip all steps: to the bake at 100 %.", "--full")] = False,
     output: Format = Output.TABLE,
 ) -> None:
     """Leave the present step now (also: approve it); --full skips all steps."""
-    order(link, change, output, route, "promote", {"full": full}, risky=True)
+    order(link, change, output, route, "promote", fields={"full": full}, risky=True)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from router.cli.options import Change, Connection, Format, Output, Route
 from router.cli.orders import order
+from router.cli.parse import Option
 
 
 def run(
@@ -15,9 +14,9 @@ def run(
     change: Change,
     route: Route = "",
     to: Annotated[
-        str, typer.Option(help="The version that must get the traffic; refused if it is another.")
+        str, Option("The version that must get the traffic; refused if it is another.")
     ] = "",
     output: Format = Output.TABLE,
 ) -> None:
     """All traffic back to the previous version, at once, also after completion. Never asks."""
-    order(link, change, output, route, "rollback", {"to": to} if to else None)
+    order(link, change, output, route, "rollback", fields={"to": to} if to else None)

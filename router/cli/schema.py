@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import typer
+import click
 
 from router.config.schema import text
 
 
 def run() -> None:
     """The JSON Schema of policies, for completion and checks in editors."""
-    typer.echo(text(), nl=False)
+    click.echo(text(), nl=False)

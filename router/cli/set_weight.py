@@ -4,28 +4,27 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from router.cli.exits import Exit, Failure
 from router.cli.options import Change, Connection, Format, Output
 from router.cli.orders import order
+from router.cli.parse import Argument, Option
 
 
 def run(
     link: Connection,
     change: Change,
-    route: Annotated[str, typer.Argument(help="Route.")],
-    weight: Annotated[
-        str, typer.Argument(metavar="[WEIGHT]", help="Candidate's share, such as 25%.")
-    ] = "",
+    route: Annotated[str, Argument("Route.")],
+    weight: Annotated[str, Argument("Candidate's share, such as 25%.", metavar="[WEIGHT]")] = "",
+    *,
     lasting: Annotated[
-        str, typer.Option("--for", help="How long it lasts, such as 30m; then the step's returns.")
+        str, Option("How long it lasts, such as 30m; then the step's returns.", "--for")
     ] = "",
-    lift: Annotated[bool, typer.Option("--lift", help="End the override in force.")] = False,
+    lift: Annotated[bool, Option("End the override in force.", "--lift")] = False,
     output: Format = Output.TABLE,
 ) -> None:
     """Override the step's weight for a time; gates go on and may roll back."""
     if lift == bool(weight):
         raise Failure(Exit.USAGE, "give a weight and --for, or --lift")
     fields = {"weight": weight, "for": lasting} if lasting else {"weight": weight}
-    order(link, change, output, route, "set-weight", {} if lift else fields, risky=not lift)
+    wanted = {} if lift else fields
+    order(link, change, output, route, "set-weight", fields=wanted, risky=not lift)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-import typer
+import click
 
 from router.cli.client import Client
 from router.cli.exits import Exit, Failure
@@ -28,6 +29,8 @@ COLOURS = {
 }  # fmt: skip
 """Colour is never the only signal: the word itself is always there."""
 
+_COLOUR_CODE = re.compile(r"\x1b\[[0-9;]*m")
+
 DEGRADED = "Degraded"
 HEALTHY = "Healthy"
 
@@ -40,25 +43,29 @@ def colourful() -> bool:
 def coloured(word: str) -> str:
     """A state word in its colour."""
     colour = COLOURS.get(word.lower().replace(" ", "_"))
-    return typer.style(word, fg=colour) if colour and colourful() else word
+    return click.style(word, fg=colour) if colour and colourful() else word
 
 
 def emit(document: Any) -> None:
     """JSON on stdout, the same keys as the API."""
-    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
 
 
 def columns(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Left-aligned columns, two blanks apart; the last is not padded."""
     table = [tuple(headings), *(tuple(row) for row in rows)]
-    widths = [max(len(typer.unstyle(row[i])) for row in table) for i in range(len(headings))]
+    widths = [max(_width(row[i]) for row in table) for i in range(len(headings))]
     return "\n".join(
         "  ".join(
-            cell + " " * (width - len(typer.unstyle(cell)))
-            for cell, width in zip(row, widths, strict=True)
+            cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)
         ).rstrip()
         for row in table
     )
+
+
+def _width(cell: str) -> int:
+    """Characters that a terminal shows."""
+    return len(_COLOUR_CODE.sub("", cell))
 
 
 def when(at: float) -> str:
@@ -108,9 +115,8 @@ def gate_lines(gates: Iterable[dict[str, Any]]) -> list[str]:
         if gate.get("limit") is not None:
             facts.append(f"evidence {odds(gate.get('evidence'))}, limit {odds(gate['limit'])}")
         lines.append("  ".join(facts))
-        for arm in ("candidate", "stable"):
-            if counted(gate.get(arm)) != "-":
-                lines.append(f"    {arm} {counted(gate[arm])}")
+        arms = [(arm, counted(gate.get(arm))) for arm in ("candidate", "stable")]
+        lines += [f"    {arm} {text}" for arm, text in arms if text != "-"]
         lines.append(f"    {gate['sentence']}")
     return lines
 

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
+import click
 
 from router.cli.exits import Exit, Failure
 from router.cli.follow import follow, line
 from router.cli.options import Connection, Format, Output
+from router.cli.parse import Argument, Option
 from router.cli.seconds import parse_seconds
 from router.cli.show import DEGRADED, HEALTHY, coloured, columns, emit
 
 
 def run(
     link: Connection,
-    route: Annotated[str, typer.Argument(help="Route to follow; absent: all, once.")] = "",
-    watch: Annotated[
-        bool, typer.Option(help="Follow the route until it is Healthy or Degraded.")
-    ] = True,
+    route: Annotated[str, Argument("Route to follow; absent: all, once.")] = "",
+    watch: Annotated[bool, Option("Follow the route until it is Healthy or Degraded.")] = True,
     timeout: Annotated[
-        str, typer.Option(help="Give up after this (exit 4), such as 20m; absent: never.")
+        str, Option("Give up after this (exit 4), such as 20m; absent: never.")
     ] = "",
     output: Format = Output.TABLE,
 ) -> None:
@@ -33,7 +32,7 @@ def run(
         if output is Output.JSON:
             emit(status)
         else:
-            typer.echo(line(route, status))
+            click.echo(line(route, status))
         health = status["health"] if status else HEALTHY
         if health == DEGRADED:
             raise Failure(Exit.DEGRADED, "")
@@ -48,6 +47,6 @@ def _all(link: Connection, output: Output) -> None:
     else:
         rows = [(r["name"], coloured(r.get("health") or HEALTHY), r.get("phase") or "no rollout")
                 for r in routes]  # fmt: skip
-        typer.echo(columns(("ROUTE", "STATUS", "PHASE"), rows))
+        click.echo(columns(("ROUTE", "STATUS", "PHASE"), rows))
     if any(summary.get("health") == DEGRADED for summary in routes):
         raise Failure(Exit.DEGRADED, "")

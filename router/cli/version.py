@@ -6,7 +6,7 @@ import platform
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed
 
-import typer
+import click
 
 import router
 from router.cli.options import Format, Output
@@ -27,4 +27,4 @@ def run(output: Format = Output.TABLE) -> None:
     if output is Output.JSON:
         emit(found)
     else:
-        typer.echo("\n".join(f"{name} {version}" for name, version in found.items()))
+        click.echo("\n".join(f"{name} {version}" for name, version in found.items()))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
+import click
 
 from router.cli.exits import Exit, Failure
 from router.cli.follow import follow, line
 from router.cli.options import Connection, Route
+from router.cli.parse import Option
 from router.cli.seconds import parse_seconds
 from router.cli.show import DEGRADED, chosen
 
@@ -22,8 +23,8 @@ GOALS = (
 def run(
     link: Connection,
     route: Route = "",
-    goal: Annotated[str, typer.Option("--for", help=f"One of {', '.join(GOALS)}.")] = "healthy",
-    timeout: Annotated[str, typer.Option(help="Give up after this (exit 4), such as 20m.")] = "20m",
+    goal: Annotated[str, Option(f"One of {', '.join(GOALS)}.", "--for")] = "healthy",
+    timeout: Annotated[str, Option("Give up after this (exit 4), such as 20m.")] = "20m",
 ) -> None:
     """Wait until a route is where it should be: exit 0 there, 3 if it is Degraded, 4 too late."""
     if goal not in GOALS:
@@ -33,7 +34,7 @@ def run(
     for status in follow(client, name, parse_seconds("--timeout", timeout)):
         health = status["health"] if status else "Healthy"
         phase = status["phase"] if status else ""
-        typer.echo(line(name, status))
+        click.echo(line(name, status))
         if goal in (health.lower(), phase):
             return
         if health == DEGRADED:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
+import click
 
 from router.cli.options import Connection, Format, Output
+from router.cli.parse import Argument, Option
 from router.cli.show import chosen, emit
 from router.core.words import percent
 
 
 def run(
     link: Connection,
-    key: Annotated[str, typer.Argument(help="Sticky key, such as a user's id.")],
-    route: Annotated[str, typer.Option(help="Route; may be left out if there is just one.")] = "",
+    key: Annotated[str, Argument("Sticky key, such as a user's id.")],
+    route: Annotated[str, Option("Route; may be left out if there is just one.")] = "",
     output: Format = Output.TABLE,
 ) -> None:
     """The version that a sticky key (a user) gets now, and the place that decides it."""
@@ -24,7 +25,7 @@ def run(
     if output is Output.JSON:
         emit(told)
     else:
-        typer.echo(
-            f"{key} gets {told['version']} on {name}: place {told['bucket']} of 10,000, candidate's "
-            f"interval from {told['offset']} with {percent(told['weight_bp'])}"
+        click.echo(
+            f"{key} gets {told['version']} on {name}: place {told['bucket']} of 10,000, the "
+            f"candidate's interval begins at {told['offset']} with {percent(told['weight_bp'])}"
         )

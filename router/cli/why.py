@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-import typer
+import click
 
 from router.cli.client import path_of
 from router.cli.exits import Exit, Failure
 from router.cli.options import Connection, Format, Output, Route
+from router.cli.parse import Option
 from router.cli.show import coloured, emit, gate_lines, of_route, when
 from router.core.words import percent
 
@@ -18,7 +19,7 @@ def run(
     link: Connection,
     route: Route = "",
     at: Annotated[
-        str, typer.Option(help="The decision in force then: 2026-11-21T12:00, or seconds of 1970.")
+        str, Option("The decision in force then: 2026-11-21T12:00, or seconds of 1970.")
     ] = "",
     output: Format = Output.TABLE,
 ) -> None:
@@ -29,7 +30,7 @@ def run(
     if output is Output.JSON:
         emit(told)
     else:
-        typer.echo("\n".join(lines(name, told)))
+        click.echo("\n".join(lines(name, told)))
 
 
 def moment(text: str) -> float:
@@ -51,11 +52,11 @@ def lines(name: str, told: dict[str, Any]) -> list[str]:
     entry = told.get("entry") or {}
     made = [told["sentence"]]
     if entry:
+        weight = percent(entry["weight_bp"])
         made += [
             "",
             f"route     {name}, rollout {entry['rollout']}, revision {entry['epoch']}",
-            f"position  {coloured(entry['phase_to'])}, step {entry['step']}, "
-            f"{percent(entry['weight_bp'])} on the candidate",
+            f"position  {coloured(entry['phase_to'])}, step {entry['step']}, {weight} on candidate",
             f"decided   {when(entry['at'])} by {entry['actor']}",
         ]
     evidence = told.get("evidence") or {}

@@ -1,0 +1,185 @@
+"""Verbs that need no router, the command itself, and how long it takes to start."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from importlib import import_module
+
+import pytest
+
+from router.__main__ import app
+from router.cli import VERBS
+from tests.cli.conftest import rampway
+
+GOOD = """
+routes:
+  - name: a
+    match: {path: /*}
+    versions:
+      v1: {endpoints: [http://127.0.0.1:1]}
+      v2: {endpoints: [http://127.0.0.1:2]}
+    stable: v1
+    rollout:
+      candidate: v2
+      strategy:
+        canary:
+          steps:
+            - {mirror: 100%, until: {samples: 500}}
+            - {weight: 1%, hold: 2m}
+            - {approval: {deadline: 4h, then: abort}}
+            - {weight: 50%, hold: 10m}
+          bake: 30m
+"""
+
+
+@pytest.fixture
+def policy(tmp_path):
+    path = tmp_path / "policy.yaml"
+    path.write_text(GOOD)
+    return path
+
+
+def test_check_accepts(policy):
+    ended = rampway("check", str(policy))
+
+    assert (ended.code, ended.out) == (0, f"{policy}: ok\n")
+
+
+def test_check_tells_all_problems_with_their_place(policy):
+    policy.write_text(GOOD.replace("hold: 2m", "hold: 2").replace("stable: v1", "stabel: v1"))
+
+    ended = rampway("check", str(policy))
+    listed = rampway("check", str(policy), "-o", "json")
+
+    assert ended.code == 2
+    assert f"{policy}:15:" in ended.out
+    assert "stabel" in ended.out
+    assert listed.code == 2
+    assert {problem["line"] for problem in listed.json["problems"]} >= {8, 15}
+
+
+def test_check_of_a_missing_file_is_exit_2(tmp_path):
+    assert rampway("check", str(tmp_path / "none.yaml")).code == 2
+
+
+def test_plan_shows_every_step(policy):
+    ended = rampway("plan", str(policy))
+
+    assert ended.code == 0
+    for piece in ("a: v1 -> v2, canary", "100 %", "500 samples", "2m", "after 4h: abort", "30m",
+                  "the candidate becomes stable; at least 42m in all"):  # fmt: skip
+        assert piece in ended.out, piece
+    assert len(rampway("plan", str(policy), "-o", "json").json["routes"]["a"]["steps"]) == 4
+    assert rampway("plan", str(policy), "b").code == 2
+
+
+def test_plan_of_an_invalid_policy_is_exit_2(policy):
+    policy.write_text("routes: []")
+
+    assert rampway("plan", str(policy)).code == 2
+
+
+def test_schema_is_a_json_schema():
+    schema = json.loads(rampway("schema").out)
+
+    assert "routes" in schema["properties"]
+
+
+def test_version():
+    assert rampway("version").out.startswith("rampway ")
+    assert "python" in rampway("version", "-o", "json").json
+
+
+def test_doctor_finds_what_does_not_answer(policy):
+    ended = rampway("doctor", str(policy), "--admin", "http://127.0.0.1:1")
+
+    assert ended.code == 1
+    assert "FAIL" in ended.out
+    assert "http://127.0.0.1:1" in ended.out
+    assert "python" in ended.out
+
+
+def test_doctor_of_a_running_router(router):
+    ended = router.run("doctor", "-o", "json")
+
+    assert ended.code == 0
+    assert "healthy" in next(f["text"] for f in ended.json if f["subject"] == "router")
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_is_a_module_with_help(verb):
+    module = import_module(f"router.cli.{verb.replace('-', '_')}")
+
+    assert module.run.__doc__
+    ended = rampway(verb, "--help")
+    assert ended.code == 0
+    assert verb in ended.out
+
+
+@pytest.mark.parametrize("arguments", [["lsit"], ["list", "--nope"], ["list", "-o", "xml"]])
+def test_misuse_is_exit_2(arguments):
+    assert rampway(*arguments).code == 2
+
+
+def test_typos_get_a_hint():
+    assert "did you mean 'status'" in rampway("sttus").err
+
+
+def test_serve_is_a_verb_of_the_command():
+    assert "serve" in app.list_commands(None)
+    assert rampway("serve", "--help").code == 0
+
+
+HEAVY = (
+    "typer",
+    "aiohttp",
+    "structlog",
+    "pydantic",
+    "rich",
+    "msgspec",
+    "yaml",
+    "asyncio",
+    "router.admin",
+)
+
+
+def test_a_client_verb_imports_nothing_heavy(router):
+    code = (
+        "import sys\n"
+        "from router.__main__ import app\n"
+        "try: app(args=['status'], prog_name='rampway')\n"
+        "except SystemExit: pass\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={"RAMPWAY_ADMIN": router.server.url},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+
+    assert done.stdout.splitlines()[-1] == "[]", done
+
+
+def test_the_real_command_ends_with_its_code_and_starts_fast(router):
+    command = [sys.executable, "-m", "router", "status", "--admin", router.server.url]
+    took = []
+    for _ in range(5):
+        begin = time.perf_counter()
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        took.append(time.perf_counter() - begin)
+
+    print(f"rampway status: best of 5 {min(took) * 1000:.0f} ms")
+    assert done.returncode == 0, done.stderr
+    assert "flight-delay" in done.stdout
+
+
+def test_output_cut_off_by_the_reader_is_no_error(router):
+    done = subprocess.run(
+        f"{sys.executable} -m router schema | head -c 10; exit ${{PIPESTATUS[0]}}",
+        shell=True, executable="/bin/bash", capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert "Traceback" not in done.stderr
+    assert done.returncode in (0, 1)
