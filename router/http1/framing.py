@@ -31,7 +31,6 @@ from router.http1.messages import (
     NO_OPTIONS,
     TRANSFER_ENCODING,
     UNTIL_CLOSE,
-    Field,
     RequestHead,
     RequestLine,
     ResponseHead,
@@ -225,7 +224,7 @@ def _check_coding(value: bytes) -> None:
     refuse(501, "the only transfer coding spoken here is chunked")
 
 
-def settle_request(head: RequestHead, special: list[Field], limits: Limits) -> None:
+def settle_request(head: RequestHead, limits: Limits) -> None:
     """Decide host, framing and persistence from the non-plain fields, or refuse.
 
     RFC 9112 sections 3.2 (Host), 6.1-6.3 (framing), 9.3 (persistence).
@@ -233,7 +232,7 @@ def settle_request(head: RequestHead, special: list[Field], limits: Limits) -> N
     seen = 0
     length = -1
     host = b""
-    for field in special:
+    for field in head.special:
         kind = field.kind
         if kind & seen & _ONCE:
             refuse(400, "a field that must be single is repeated")
@@ -243,38 +242,36 @@ def settle_request(head: RequestHead, special: list[Field], limits: Limits) -> N
         elif kind == CONTENT_LENGTH:
             length = field.number
     head.kinds = seen
-    if not head.minor:
-        head.keep_alive = False
-    elif not seen & HOST:
+    if head.minor and not seen & HOST:
         refuse(400, "Host is missing")
-    if not head.host:
-        head.host = host
+    head.keep_alive = head.minor == 1
+    head.host = head.host or host
     if seen & TRANSFER_ENCODING:
-        _settle_chunked(head, special, length)
+        _settle_chunked(head, length)
     elif length > limits.body_bytes:
         refuse(413, "content is longer than accepted")
     elif length > 0:
         head.framing = LENGTH
         head.length = length
     if seen & (CONNECTION | EXPECT | MAX_FORWARDS):
-        _settle_rest(head, special)
+        _settle_rest(head)
 
 
-def _settle_chunked(head: RequestHead, special: list[Field], length: int) -> None:
+def _settle_chunked(head: RequestHead, length: int) -> None:
     if length >= 0:
         refuse(400, "Content-Length and Transfer-Encoding together")
     if not head.minor:
         refuse(400, "Transfer-Encoding in HTTP/1.0")
-    for field in special:
+    for field in head.special:
         if field.kind == TRANSFER_ENCODING:
             _check_coding(field.value)
     head.framing = CHUNKED
 
 
-def _settle_rest(head: RequestHead, special: list[Field]) -> None:
+def _settle_rest(head: RequestHead) -> None:
     """The rarer fields: what the connection shall do, Expect, Max-Forwards."""
     options = NO_OPTIONS
-    for field in special:
+    for field in head.special:
         if field.kind == CONNECTION:
             options |= field.options
         elif field.kind == EXPECT:
@@ -288,7 +285,7 @@ def _settle_rest(head: RequestHead, special: list[Field]) -> None:
         head.plain = [f.line for f in head.fields if not f.kind and f.low not in options]
 
 
-def settle_response(head: ResponseHead, special: list[Field], to_head: bool) -> None:
+def settle_response(head: ResponseHead, to_head: bool) -> None:
     """Decide framing and persistence of an answer; `to_head`: it answers a HEAD request.
 
     RFC 9112 section 6.3. Stricter than a client must be: two Content-Length fields, or both
@@ -296,7 +293,7 @@ def settle_response(head: ResponseHead, special: list[Field], to_head: bool) -> 
     """
     seen = 0
     options = NO_OPTIONS
-    for field in special:
+    for field in head.special:
         kind = field.kind
         if kind & seen & _ONCE:
             refuse(502, "a field that must be single is repeated")

@@ -20,6 +20,7 @@ reading, classifying and re-serialising it again is one dictionary look-up.
 from __future__ import annotations
 
 import re
+import string
 from typing import Final
 
 from router.http1.framing import TOKEN, check_host, connection_options, read_length, refuse
@@ -74,38 +75,53 @@ RESPONSE_KINDS: Final = _BOTH_WAYS | {
     b"proxy-authentication-info": HOP,
 }
 
-# Values that differ with every message, or must not stay in memory longer than it.
-_UNCACHED: Final = frozenset(
-    b"authorization cookie etag idempotency-key if-none-match proxy-authorization set-cookie "
-    b"traceparent tracestate x-api-key x-request-id".split()
+# Values that must not stay in memory longer than their message.
+_SECRET: Final = frozenset(
+    b"api-key authorization cookie proxy-authorization set-cookie x-api-key".split()
 )
+_PARSED: Final = HOST | CONTENT_LENGTH | CONNECTION
 
+_VALUE_BYTES: Final = bytes([0x09, *range(0x20, 0x7F), *range(0x80, 0x100)])
+_ID_BYTES: Final = b"._-+/=:@" + string.digits.encode() + string.ascii_letters.encode()
+_ID_BYTES_MAX: Final = 128
 _line = re.compile(
     rb"(%b):[ \t]*((?:[\x21-\x7e\x80-\xff]+(?:[ \t]+[\x21-\x7e\x80-\xff]+)*)?)[ \t]*" % TOKEN
 ).fullmatch
-_request_id = re.compile(rb"[A-Za-z0-9._\-+/=:@]{1,128}").fullmatch
 _traceparent = re.compile(rb"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})").fullmatch
+
+
+class _Name:
+    """A header name already read: lower case, kind, and how many of its lines may be remembered."""
+
+    __slots__ = ("kind", "lines_left", "low")
+
+    def __init__(self, low: bytes, kind: int, lines_left: int) -> None:
+        self.low = low
+        self.kind = kind
+        self.lines_left = lines_left
 
 
 class FieldCache:
     """Header lines already read, for one direction.
 
-    Whole lines are remembered, bounded by count and length; cleared when full, because a client
-    that sends thousands of distinct lines would defeat any cleverer replacement. So are names, for
-    the lines that are not. Hits share their `Field`.
+    Remembers whole lines, some for each name: what differs with every message (ids, dates) uses up
+    its share and is then read anew each time, by a shorter way because its name is known. When the
+    cache is full everything is forgotten; nothing cleverer would help against a client that
+    invents names. Hits share their `Field`.
     """
 
     LINES_MAX: Final = 4096
+    LINES_OF_A_NAME_MAX: Final = 64
     LINE_BYTES_MAX: Final = 160
     NAMES_MAX: Final = 1024
     NAME_BYTES_MAX: Final = 64
 
-    __slots__ = ("get", "lines", "meaning", "names")
+    __slots__ = ("get", "kinds", "lines", "names")
 
     def __init__(self, kinds: dict[bytes, int]) -> None:
-        self.meaning = kinds
+        self.kinds = kinds
         self.lines: dict[bytes, Field] = {}
-        self.names: dict[bytes, tuple[bytes, int]] = {}
+        self.names: dict[bytes, _Name] = {}
         self.get = self.lines.get
 
     def learn(self, line: bytes) -> Field:
@@ -113,56 +129,73 @@ class FieldCache:
 
         RFC 9112 section 5: no blank before the colon, no folding, no control characters.
         """
-        match = _line(line)
-        if match is None:
-            refuse(400, "malformed header line")
-        name, value = match.groups()
-        known = self.names.get(name)
-        low, kind = known if known is not None else self._learn_name(name)
-        if len(line) == len(name) + len(value) + 2 and line[len(name) + 1] == 0x20:
-            field = Field(name, low, value, kind, line + b"\r\n")
+        raw, _, value = line.partition(b": ")
+        name = self.names.get(raw)
+        if (
+            name is not None
+            and not value.translate(None, _VALUE_BYTES)
+            and value.strip(b" \t") == value
+        ):
+            field = Field(raw, name.low, value, name.kind, line + b"\r\n")
         else:
-            field = Field(name, low, value, kind, b"%b: %b\r\n" % (name, value))
-        if kind == HOST:
-            field.value = check_host(value)
-        elif kind == CONTENT_LENGTH:
-            field.number = read_length(value, "malformed Content-Length")
-        elif kind == CONNECTION:
-            field.options = connection_options(value)
-        if len(line) <= self.LINE_BYTES_MAX and low not in _UNCACHED:
-            if len(self.lines) >= self.LINES_MAX:
-                self.lines.clear()
-            self.lines[line] = field
+            match = _line(line)
+            if match is None:
+                refuse(400, "malformed header line")
+            raw, value = match.groups()
+            name = self.names.get(raw) or self._learn_name(raw)
+            field = Field(raw, name.low, value, name.kind, b"%b: %b\r\n" % (raw, value))
+        if field.kind & _PARSED:
+            _parse(field)
+        if name.lines_left and len(line) <= self.LINE_BYTES_MAX:
+            name.lines_left -= 1
+            self._remember(line, field)
         return field
 
-    def _learn_name(self, name: bytes) -> tuple[bytes, int]:
+    def _remember(self, line: bytes, field: Field) -> None:
+        if len(self.lines) >= self.LINES_MAX:
+            self.lines.clear()
+            self.names.clear()
+        self.lines[line] = field
+
+    def _learn_name(self, raw: bytes) -> _Name:
         """Lower case and kind of a name.
 
         One that is a framing or trust field but for an underscore is refused: CGI and WSGI
         backends read `Content_Length` as Content-Length.
         """
-        low = name.lower()
+        low = raw.lower()
         kind = self._kind(low)
         if kind == PLAIN and b"_" in low and self._kind(low.replace(b"_", b"-")) != PLAIN:
             refuse(400, "a header name only differs from a reserved one by an underscore")
-        if len(name) <= self.NAME_BYTES_MAX:
+        name = _Name(low, kind, 0 if low in _SECRET else self.LINES_OF_A_NAME_MAX)
+        if len(raw) <= self.NAME_BYTES_MAX:
             if len(self.names) >= self.NAMES_MAX:
                 self.names.clear()
-            self.names[name] = low, kind
-        return low, kind
+            self.names[raw] = name
+        return name
 
     def _kind(self, low: bytes) -> int:
-        kind = self.meaning.get(low)
+        kind = self.kinds.get(low)
         if kind is not None:
             return kind
         if low.startswith(b"x-rampway-"):
             return INTERNAL
-        if low.startswith(b"x-forwarded-") and b"host" in self.meaning:
+        if low.startswith(b"x-forwarded-") and b"host" in self.kinds:
             return FORWARDED
         return PLAIN
 
     def __repr__(self) -> str:
         return f"<FieldCache {len(self.lines)} lines, {len(self.names)} names>"
+
+
+def _parse(field: Field) -> None:
+    """Complete a field whose value means something to the framing, or raise FramingError(400)."""
+    if field.kind == HOST:
+        field.value = check_host(field.value)
+    elif field.kind == CONTENT_LENGTH:
+        field.number = read_length(field.value, "malformed Content-Length")
+    else:
+        field.options = connection_options(field.value)
 
 
 REQUEST_FIELDS: Final = FieldCache(REQUEST_KINDS)
@@ -225,10 +258,11 @@ def request_id(head: RequestHead) -> bytes | None:
     """
     if not head.kinds & REQUEST_ID:
         return None
-    values = head.get_all(b"x-request-id")
-    if len(values) != 1 or _request_id(values[0]) is None:
+    values = [field.value for field in head.special if field.kind == REQUEST_ID]
+    value = values[0]
+    if len(values) > 1 or not 0 < len(value) <= _ID_BYTES_MAX or value.translate(None, _ID_BYTES):
         return None
-    return values[0]
+    return value
 
 
 def child_span(head: RequestHead, trace_id: bytes, span_id: bytes) -> bytes:

@@ -116,6 +116,7 @@ class RequestHead:
         "plain",
         "query",
         "request_line",
+        "special",
         "target",
     )
 
@@ -131,6 +132,8 @@ class RequestHead:
         ) = line
         self.fields: list[Field] = []
         """Every header line in order."""
+        self.special: list[Field] = []
+        """Those of any kind but PLAIN."""
         self.plain: list[bytes] = []
         """Ready lines of the end-to-end fields, those named by Connection already left out."""
         self.kinds = 0
@@ -181,6 +184,7 @@ class ResponseHead:
         "minor",
         "plain",
         "reason",
+        "special",
         "status",
         "status_line",
     )
@@ -188,6 +192,9 @@ class ResponseHead:
     def __init__(self, line: StatusLine) -> None:
         self.status, self.reason, self.minor, self.status_line = line
         self.fields: list[Field] = []
+        """Every header line in order."""
+        self.special: list[Field] = []
+        """Those of any kind but PLAIN."""
         self.plain: list[bytes] = []
         """Ready lines of the end-to-end fields, those named by Connection already left out."""
         self.kinds = 0

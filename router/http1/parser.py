@@ -38,7 +38,7 @@ from router.http1.framing import (
 )
 from router.http1.headers import REQUEST_FIELDS, RESPONSE_FIELDS, FieldCache
 from router.http1.limits import DEFAULT_LIMITS, Limits
-from router.http1.messages import NO_BODY, UNTIL_CLOSE, UPGRADE, RequestHead, ResponseHead
+from router.http1.messages import UNTIL_CLOSE, UPGRADE, RequestHead, ResponseHead
 from router.http1.reader import BODY, DEAD, IDLE, Completion, Reader
 
 
@@ -161,8 +161,8 @@ class RequestParser(Reader):
             if head.kinds & UPGRADE:
                 self._second_reading(_without_upgrade(head, data[start:eoh]), not head.framing)
                 start = pos
-        body, complete = b"", True
-        if self._state == BODY:
+            body, pos, complete = self._open_body(head, data, pos, self._limits.body_bytes)
+        else:
             body, pos, complete = self._read_body(data, pos)
         if pos > start:
             whole = start == 0 and pos == len(data)
@@ -186,12 +186,10 @@ class RequestParser(Reader):
     def _read_head(self, raw: bytes) -> RequestHead:
         lines = raw.split(b"\r\n")
         head = RequestHead(read_request_line(lines.pop(0)))
-        special = self._read_fields(raw, lines, head.fields, head.plain)
-        settle_request(head, special, self._limits)
+        self._read_fields(raw, lines, head)
+        settle_request(head, self._limits)
         self._empty_lines = 0
         self._last = not head.keep_alive
-        if head.framing != NO_BODY:
-            self._begin_body(head.framing, head.length, self._limits.body_bytes)
         return head
 
 
@@ -318,8 +316,8 @@ class ResponseParser(Reader):
                 return pos
             head = self._read_head(data[pos:eoh])
             pos = eoh + 4
-        body, complete = b"", True
-        if self._state == BODY:
+            body, pos, complete = self._open_body(head, data, pos, -1)
+        else:
             body, pos, complete = self._read_body(data, pos)
         if pos > start:
             whole = start == 0 and pos == len(data)
@@ -330,6 +328,9 @@ class ResponseParser(Reader):
                 self._handler.on_interim(head)
                 return pos
             self._due = False
+            if pos < len(data):
+                # Before the callback: the pool must not pair the surplus with its next request.
+                self._reusable = False
         if head is not None:
             self._handler.on_response(head, body, complete)
         elif body or complete:
@@ -351,8 +352,8 @@ class ResponseParser(Reader):
     def _read_head(self, raw: bytes) -> ResponseHead:
         lines = raw.split(b"\r\n")
         head = ResponseHead(read_status_line(lines.pop(0)))
-        special = self._read_fields(raw, lines, head.fields, head.plain)
-        settle_response(head, special, self._to_head)
+        self._read_fields(raw, lines, head)
+        settle_response(head, self._to_head)
         if head.status < 200:
             self._interims += 1
             if head.status == 101:
@@ -361,6 +362,4 @@ class ResponseParser(Reader):
                 refuse(502, "more interim answers than accepted")
         elif not head.keep_alive:
             self._reusable = False
-        if head.framing != NO_BODY:
-            self._begin_body(head.framing, head.length, -1)
         return head

@@ -11,7 +11,7 @@ from router.http1.chunks import ChunkReader
 from router.http1.framing import refuse, stray_in_fields
 from router.http1.headers import FieldCache
 from router.http1.limits import Limits
-from router.http1.messages import CHUNKED, LENGTH, NO_BODY, Field
+from router.http1.messages import CHUNKED, LENGTH, NO_BODY, RequestHead, ResponseHead
 
 
 class Completion:
@@ -139,16 +139,18 @@ class Reader:
             refuse(431, "header block is longer than accepted")
 
     def _read_fields(
-        self, raw: bytes, lines: list[bytes], fields: list[Field], plain: list[bytes]
-    ) -> list[Field]:
-        """Classify header lines into `fields` and `plain`; returns the fields that need thought."""
+        self, raw: bytes, lines: list[bytes], head: RequestHead | ResponseHead
+    ) -> None:
+        """Read the header lines of `raw` into `head`."""
         self._line_read = False
         self._scanned = 0
         if len(lines) > self._limits.fields:
             if stray_in_fields(raw):
                 refuse(400, "control character, bare CR or bare LF in a header line")
             refuse(431, "more header fields than accepted")
-        special: list[Field] = []
+        fields = head.fields
+        special = head.special
+        plain = head.plain
         get = self._fields.get
         for line in lines:
             field = get(line)
@@ -159,14 +161,23 @@ class Reader:
                 special.append(field)
             else:
                 plain.append(field.line)
-        return special
 
-    def _begin_body(self, framing: int, length: int, body_bytes_max: int) -> None:
+    def _open_body(
+        self, head: RequestHead | ResponseHead, data: bytes, pos: int, body_bytes_max: int
+    ) -> tuple[bytes, int, bool]:
+        """Body bytes behind a head, the position after them, and whether they are the last."""
+        framing = head.framing
+        if framing == NO_BODY:
+            return b"", pos, True
+        after = pos + head.length
+        if framing == LENGTH and after <= len(data):
+            return data[pos:after], after, True
         self._state = BODY
         self._framing = framing
-        self._remaining = length
+        self._remaining = head.length
         if framing == CHUNKED:
             self._chunks = ChunkReader(self._limits, body_bytes_max)
+        return self._read_body(data, pos)
 
     def _read_body(self, data: bytes, pos: int) -> tuple[bytes, int, bool]:
         """Body bytes in `data[pos:]`, the position after them, and whether they are the last."""
