@@ -1,0 +1,1 @@
+"""The benchmarks beside the peers: `make bench`."""

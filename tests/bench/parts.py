@@ -1,0 +1,139 @@
+"""What ``make bench`` measures; one function a part, one visible table."""
+
+import contextlib
+
+from tests.bench.machine import Stage, memory_mb
+from tests.bench.peers import PEERS, Target, start_peer, start_rampway
+from tests.bench.rounds import interleave, measure, median, summary, table
+
+SATURATION = [
+    ("CPU µs", "cpu_us", ".1f"), ("x nginx", "cpu_x", ".2f"), ("req/s", "rps", ".0f"),
+    ("busy", "busy", ".2f"), ("MB", "mb", ".0f"), ("bad", "bad", "d"),
+]  # fmt: skip
+LATENCY = [
+    ("p50 µs", "p50_us", ".0f"), ("added", "added_p50_us", ".0f"), ("p99 µs", "p99_us", ".0f"),
+    ("added", "added_p99_us", ".0f"), ("CPU µs", "cpu_us", ".1f"), ("bad", "bad", "d"),
+]  # fmt: skip
+
+
+def wanted(args, name):
+    return not args.only or name in args.only.split(",") or name == "nginx"
+
+
+@contextlib.contextmanager
+def cast(stage, backend, args, *, mirror=False, ours=("rampway",)):
+    """The peers that are installed and the router, started; ended afterwards."""
+    inner = Stage(stage.folder)
+    targets = []
+    try:
+        for peer in PEERS:
+            if not wanted(args, peer.name) or (mirror and not peer.mirror):
+                continue
+            try:
+                targets += start_peer(peer, inner, backend)
+            except RuntimeError as missing:
+                print(f"  left out: {missing}")
+        targets += [start_rampway(name, inner, backend) for name in ours]
+        yield targets
+    finally:
+        inner.close()
+
+
+def saturation(stage, backend, args):
+    """32 connections as fast as answers come back: the proxy's core is the bottleneck."""
+    with cast(stage, backend, args) as targets:
+        plain = [target for target in targets if "mirror" not in target.name]
+        rows = summary(interleave(stage, plain, args.rounds, seconds=args.seconds), "nginx", plain)
+    print(table(rows, SATURATION))
+    return rows
+
+
+def rates(stage, backend, args):
+    """Open loop at 2,000 and 10,000 requests a second: latency from the intended send time."""
+    found = {}
+    for rate in (2_000, 10_000):
+        with cast(stage, backend, args) as targets:
+            plain = [t for t in targets if "mirror" not in t.name and "proxy" not in t.name[-5:]]
+            plain.insert(0, Target("direct", backend.stable))
+            bursts = interleave(stage, plain, args.rounds, rate=rate, seconds=args.seconds)
+            rows = summary(bursts, "nginx", plain)
+        for row in rows.values():
+            for key in ("p50_us", "p99_us"):
+                row[f"added_{key}"] = row[key] - rows["direct"][key]
+        print(f"  at {rate} requests/s\n{table(rows, LATENCY)}")
+        found[str(rate)] = rows
+    return found
+
+
+def mirror(stage, backend, args):
+    """Everything mirrored to a third version, beside the same proxies without mirror."""
+    ours = ("rampway", "rampway + mirror")
+    with cast(stage, backend, args, mirror=True, ours=ours) as targets:
+        bursts = interleave(stage, targets, args.rounds, seconds=args.seconds)
+        rows = summary(bursts, "nginx", targets)
+    print(table(rows, SATURATION))
+    return rows
+
+
+def features(stage, backend, args):
+    """What each part of the policy costs, relative to the router without a rollout."""
+    ours = (
+        "rampway without rollout", "rampway without sticky", "rampway", "rampway + rescue",
+    )  # fmt: skip
+    with cast(stage, backend, args, ours=ours) as targets:
+        own = [t for t in targets if t.name.startswith("rampway") or t.name == "nginx"]
+        rows = summary(interleave(stage, own, args.rounds, seconds=args.seconds), "nginx", own)
+    base = rows["rampway without rollout"]["cpu_us"]
+    for row in rows.values():
+        row["base_x"] = row["cpu_us"] / base
+    print(table(rows, [*SATURATION, ("x base", "base_x", ".2f")]))
+    return rows
+
+
+def workers(stage, backend, args):
+    """More worker processes on one core: what scaling out costs per request."""
+    inner = Stage(stage.folder)
+    try:
+        targets = [
+            start_rampway(f"rampway {n} workers", inner, backend, workers=n) for n in (1, 2, 4)
+        ]
+        results = interleave(stage, targets, args.rounds, seconds=args.seconds)
+        rows = summary(results, "rampway 1 workers", targets)
+    finally:
+        inner.close()
+    print(table(rows, SATURATION))
+    return rows
+
+
+def growth(stage, backend, args):
+    """Connections, bodies and idle memory, the router beside nginx."""
+    found = {}
+    with cast(stage, backend, args) as targets:
+        pair = [t for t in targets if t.name in ("nginx", "rampway")]
+        for connections in (10, 100, 1_000, 5_000):
+            for target in pair:
+                burst = measure(stage, target, connections=connections, seconds=args.seconds)
+                found[f"{target.name}, {connections} connections"] = burst
+        for kilobytes in (1, 64, 1024, 65_536):
+            for target in pair:
+                path, seconds = f"/files/{kilobytes}", max(args.seconds, 2.0)
+                burst = measure(stage, target, connections=8, path=path, body=0, seconds=seconds)
+                burst["mb"] = memory_mb(target.pid)
+                found[f"{target.name}, answers of {kilobytes} KB"] = burst
+    rows = {name: row | {"bad": row["errors"] + row["not_2xx"]} for name, row in found.items()}
+    columns = [("CPU µs", "cpu_us", ".1f"), ("req/s", "rps", ".0f"), ("bad", "bad", "d")]
+    print(table(rows, columns))
+    return rows
+
+
+PARTS = {
+    "saturation": saturation,
+    "rates": rates,
+    "mirror": mirror,
+    "features": features,
+    "workers": workers,
+    "growth": growth,
+}
+"""Every part by name; a new one is a function and a line."""
+
+__all__ = ["PARTS", "median"]

