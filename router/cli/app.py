@@ -33,6 +33,7 @@ VERBS: dict[str, str] = {
     "freeze": "Act",
     "check": "Policy",
     "plan": "Policy",
+    "diff": "Policy",
     "schema": "Policy",
     "doctor": "Router",
     "version": "Router",

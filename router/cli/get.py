@@ -86,8 +86,8 @@ def version_row(
         share = percent(weight_bp if role == "candidate" else 10_000 - weight_bp)
     return (
         version, role, share,
-        f"{window['rate']:.1f}" if window.get("rate") is not None else "-",
-        rate(window["error_share"]) if window.get("error_share") is not None else "-",
+        f"{window['requests_per_s']:.1f}" if window.get("requests_per_s") is not None else "-",
+        rate(window["error_ratio"]) if window.get("error_ratio") is not None else "-",
         _milliseconds(window.get("p50_s")), _milliseconds(window.get("p99_s")),
     )  # fmt: skip
 

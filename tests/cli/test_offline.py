@@ -82,6 +82,19 @@ def test_plan_of_an_invalid_policy_is_exit_2(policy):
     assert rampway("plan", str(policy)).code == 2
 
 
+def test_diff_says_what_an_edit_means(policy, tmp_path):
+    edited = tmp_path / "edited.yaml"
+    edited.write_text(GOOD.replace("hold: 10m", "hold: 20m"))
+
+    ended = rampway("diff", str(policy), str(edited))
+
+    assert ended.code == 0
+    assert "10m -> 20m" in ended.out
+    assert rampway("diff", str(policy), str(policy)).out == ""
+    assert len(rampway("diff", str(policy), str(edited), "-o", "json").json["changes"]) == 1
+    assert rampway("diff", str(policy), str(tmp_path / "none.yaml")).code == 2
+
+
 def test_schema_is_a_json_schema():
     schema = json.loads(rampway("schema").out)
 

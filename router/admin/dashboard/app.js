@@ -79,9 +79,9 @@ function gateItem(gate) {
 }
 
 function versionRow([name, window]) {
-  const errors = window.error_share === null || window.error_share === undefined
-    ? "–" : `${(window.error_share * 100).toFixed(2)} %`;
-  return element("tr", {}, ...[name, Number(window.rate ?? 0).toFixed(1), errors,
+  const errors = window.error_ratio === null || window.error_ratio === undefined
+    ? "–" : `${(window.error_ratio * 100).toFixed(2)} %`;
+  return element("tr", {}, ...[name, Number(window.requests_per_s ?? 0).toFixed(1), errors,
     milliseconds(window.p50_s), milliseconds(window.p99_s)].map((cell) => element("td", {}, cell)));
 }
 

@@ -1,0 +1,37 @@
+"""``rampway diff``: what an edit of a policy means."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import click
+
+from router.cli.exits import Exit, Failure
+from router.cli.options import Format, Output
+from router.cli.parse import Argument
+from router.cli.show import emit
+from router.config.check import load
+from router.config.diff import diff
+from router.config.problems import PolicyError
+from router.core.policy import Policy
+
+
+def run(
+    before: Annotated[Path, Argument("Policy file as it was.")],
+    after: Annotated[Path, Argument("Policy file as it is now.")],
+    output: Format = Output.TABLE,
+) -> None:
+    """What an edit of a policy changes in meaning, a sentence a change; none if nothing."""
+    changes = diff(_policy(before), _policy(after))
+    if output is Output.JSON:
+        emit({"changes": changes})
+    elif changes:
+        click.echo("\n".join(changes))
+
+
+def _policy(path: Path) -> Policy:
+    try:
+        return load(path).policy
+    except PolicyError as error:
+        raise Failure(Exit.USAGE, f"{path} cannot be used\n{error}") from None
