@@ -43,10 +43,13 @@ class Pot:
 
     def multiply(self, log_factors: Iterable[float]) -> None:
         """Multiply each bettor's capital by ``exp`` of its log factor."""
-        self.shares = [
-            min(share * math.exp(min(log, _EXPONENT_MAX)), CAPITAL_MAX)
-            for share, log in zip(self.shares, log_factors, strict=True)
-        ]
+        logs = list(log_factors)
+        if max(logs) > _EXPONENT_MAX:
+            logs = [min(log, _EXPONENT_MAX) for log in logs]
+        exp = math.exp
+        self.shares = [share * exp(log) for share, log in zip(self.shares, logs, strict=True)]
+        if max(self.shares) > CAPITAL_MAX:
+            self.shares = [min(share, CAPITAL_MAX) for share in self.shares]
 
     def release(self, events: int) -> None:
         """``events`` more bad events have been processed: put their shares of cash in play.

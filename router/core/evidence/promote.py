@@ -94,11 +94,11 @@ class PromoteEvidence:
             bad = self.units.add(candidate_units), self.units.add(stable_units)
             self._bet(weight_bp, *bad, 0, 0)
 
-    def _bet(self, weight_bp: int, *counts: int) -> None:
+    def _bet(self, weight_bp: int, cb: int, sb: int, co: int, so: int) -> None:
         table = promote_table(weight_bp, self.mu, self.margin, self.sticky)
         self.logs = [
-            log + sum(n * f for n, f in zip(counts, row, strict=True))
-            for log, row in zip(self.logs, table, strict=True)
+            log + cb * f[0] + sb * f[1] + co * f[2] + so * f[3]
+            for log, f in zip(self.logs, table, strict=True)
         ]
         self.best = max(self.best, self.capital)
 

@@ -51,6 +51,8 @@ class SampleRatio:
             self.best = max(self.best, ALARM if wrong else 1.0)
             return
         n = candidate + stable
+        if n == 0:
+            return
         self.logs = [
             log + candidate * math.log(r) - n * math.log(1.0 - w + w * r)
             for log, r in zip(self.logs, ODDS, strict=True)
