@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from router.control.record import JournalEntry
+
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
@@ -33,6 +35,21 @@ class CommandResult:
     def to_json(self) -> dict[str, Any]:
         """A plain dictionary."""
         return asdict(self)
+
+
+def result_of(entry: JournalEntry, **more: Any) -> CommandResult:
+    """The answer to the command that made ``entry``."""
+    return CommandResult(
+        route=entry.route,
+        command=entry.action,
+        changed=more.pop("changed", True),
+        epoch=entry.epoch,
+        phase=entry.phase_to,
+        step=entry.step,
+        weight_bp=entry.weight_bp,
+        reason=entry.reason,
+        **more,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,10 +85,8 @@ def difference(primary: bytes, shadow: bytes, content_type: str) -> int | None:
         ours, theirs = (
             {k: v for k, v in side.items() if k not in VOLATILE} for side in (ours, theirs)
         )
-    seen = 0
-    for direction in _walk(ours, theirs, 0):
-        seen += 1
-        if direction is not None or seen > VALUES_MAX:
+    for seen, direction in enumerate(_walk(ours, theirs, 0)):
+        if direction is not None or seen >= VALUES_MAX:
             return direction or 0
     return None
 
@@ -101,7 +99,7 @@ def _walk(ours: Any, theirs: Any, depth: int) -> Iterator[int | None]:
     if depth > DEPTH_MAX:
         yield 0
     elif isinstance(ours, dict) and isinstance(theirs, dict):
-        for key in ours.keys() | theirs.keys():
+        for key in sorted(ours.keys() | theirs.keys()):
             yield from _walk(ours.get(key, _MISSING), theirs.get(key, _MISSING), depth + 1)
     elif isinstance(ours, list) and isinstance(theirs, list):
         for pair in zip_longest(ours, theirs, fillvalue=_MISSING):

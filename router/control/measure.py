@@ -17,8 +17,10 @@ from typing import Any, Final, Self
 import aiohttp
 import msgspec
 
-from router.core.gates import Measurement, Prometheus, Webhook
+from router.core.gates.gate import Measurement
 from router.core.gates.polled import Polled
+from router.core.gates.prometheus import Prometheus
+from router.core.gates.webhook import Webhook
 
 ASKED_AT_ONCE_MAX: Final = 32
 ANSWER_BYTES_MAX: Final = 1_048_576
@@ -103,7 +105,7 @@ class Asker:
             return parsed(data)
         assert isinstance(gate, Webhook)  # noqa: S101 - the only other kind that asks
         status = await self._post(gate.url, question.about)
-        if 500 <= status or status in (408, 429):
+        if status >= 500 or status in (408, 429):
             return Measurement(error=f"the hook answered {status}")
         return Measurement((1.0,) if 200 <= status < 300 else (0.0,))
 

@@ -21,6 +21,7 @@ from dataclasses import replace
 from typing import Any, Final, Protocol
 
 from router.control import lifecycle
+from router.control.answers import result_of
 from router.control.clock import STORE_EVERY_S, Clock
 from router.control.errors import (
     NotPossible,
@@ -206,9 +207,7 @@ class Reconciler:
                 self._dirty = True
                 self.wake.set()
 
-    def order(
-        self, name: str, event: Event, *, command: tuple[str, dict[str, Any]] | None = None
-    ) -> Move:
+    def order(self, name: str, event: Event, *, command_id: str | None = None) -> Move:
         """Decide one command now. The answer is the move's ``done``.
 
         Raises UnknownRoute, NoRollout, NotPossible.
@@ -329,13 +328,14 @@ class Reconciler:
         *,
         actor: str,
         reason: str,
-        command: tuple[str, dict[str, Any]] | None = None,
+        command_id: str | None = None,
     ) -> Move:
         record = run.fresh_epoch(record)
         entry = entry_for(
             run, record, action, actor, reason, now=self.clock.now(), wall=self.clock.wall()
         )
-        move = Move(entry, record, command)
+        answer = (command_id, result_of(entry).to_json()) if command_id else None
+        move = Move(entry, record, answer)
         servable = run.record.stable in run.route.versions
         if lifecycle.adds_risk(run.record, record) and servable:
             run.pending = move

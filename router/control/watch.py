@@ -1,0 +1,106 @@
+"""The policy file: looked at every second, accepted whole or not at all.
+
+Reading, parsing and checking happen in a thread. What cannot be accepted leaves the last good
+policy in force and is shown until it is mended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from router.config.check import LoadedPolicy
+from router.config.problems import PolicyError
+from router.config.watch import POLL_INTERVAL_S, Watch
+from router.control.announce import Announcer
+from router.control.clock import Clock
+from router.control.errors import PolicyRejected
+from router.core.policy import Policy
+
+FIXED = ("listen", "admin", "store", "workers")
+"""Keys that take effect at the next start; an edit of them is noted."""
+
+log = structlog.get_logger("router.control")
+
+Adopt = Callable[..., tuple[str, ...]]
+"""``adopt(policy, force=...)`` of the reconciler."""
+
+
+class PolicySource:
+    """Where the policy comes from, and how the last reading of it went."""
+
+    def __init__(self, path: str | Path, adopt: Adopt, announcer: Announcer, clock: Clock) -> None:
+        self.path = str(path)
+        self.ok = False
+        """The last reading was accepted."""
+        self.accepted_at = 0.0
+        """Wall clock of the last accepted reading, seconds since 1970."""
+        self.digest = ""
+        self.problems: tuple[dict[str, Any], ...] = ()
+        """Of the last reading; empty when it was accepted."""
+        self.notes: tuple[str, ...] = ()
+        self._watch = Watch(path)
+        self._adopt = adopt
+        self._announcer = announcer
+        self._clock = clock
+        self._began: Policy | None = None
+        self._one_at_a_time = asyncio.Lock()
+
+    def __repr__(self) -> str:
+        state = "accepted" if self.ok else f"{len(self.problems)} problems"
+        return f"<PolicySource {self.path} {self.digest[:12]}: {state}>"
+
+    async def load(self) -> LoadedPolicy:
+        """Read and check the file without adopting it. Raises PolicyError."""
+        return await asyncio.to_thread(self._watch.load)
+
+    async def reload(self, *, force: bool = False, actor: str = "operator") -> dict[str, Any]:
+        """Read now and adopt. Raises PolicyRejected; the old policy then stays in force."""
+        async with self._one_at_a_time:
+            try:
+                loaded = await self.load()
+                return self.adopted(loaded, force=force, actor=actor)
+            except PolicyError as error:
+                problems = tuple(problem.to_json() for problem in error.problems)
+                self._rejected(str(error), problems)
+                raise PolicyRejected(str(error), problems) from None
+            except PolicyRejected as error:
+                self._rejected(str(error), error.problems)
+                raise
+
+    def adopted(
+        self, loaded: LoadedPolicy, *, force: bool = False, actor: str = "router"
+    ) -> dict[str, Any]:
+        """Put a loaded policy into force. Raises PolicyRejected."""
+        notes = self._adopt(loaded.policy, force=force)
+        changed = loaded.digest != self.digest
+        self._began = self._began or loaded.policy
+        late = [key for key in FIXED if getattr(loaded.policy, key) != getattr(self._began, key)]
+        if late:
+            notes = (*notes, f"{', '.join(late)}: the edit takes effect at the next start")
+        warnings = tuple(problem.headline() for problem in loaded.warnings)
+        self.ok, self.problems, self.notes = True, (), (*notes, *warnings)
+        self.digest, self.accepted_at = loaded.digest, self._clock.wall()
+        if changed:
+            self._announcer.announce("policy", "", "policy accepted", digest=self.digest)
+            log.info("policy_accepted", file=self.path, actor=actor, notes=list(self.notes))
+        return {"changed": changed, "digest": self.digest, "notes": list(self.notes)}
+
+    async def watch(self) -> None:
+        """Adopt every edit, for ever."""
+        while True:
+            await asyncio.sleep(POLL_INTERVAL_S)
+            if await asyncio.to_thread(self._watch.changed):
+                try:
+                    await self.reload(actor="file")
+                except PolicyRejected:
+                    continue  # told in _rejected; the next edit may mend it
+
+    def _rejected(self, text: str, problems: tuple[dict[str, Any], ...]) -> None:
+        self.ok, self.problems = False, problems
+        self._announcer.announce("problem", "", text, problems=list(problems))
+        log.error("policy_rejected", file=self.path, problems=list(problems))

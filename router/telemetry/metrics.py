@@ -1,0 +1,239 @@
+"""The numbers of the whole router in Prometheus' text format.
+
+Workers count, the control process adds up and renders; a scrape costs the data plane nothing. Label
+values come from the policy or from fixed lists, never from a request, so there is a largest number
+of series. The buckets exposed are the 1-2-5 grid, exact sums of the ones that decisions use.
+
+Text format 0.0.4: https://prometheus.io/docs/instrumenting/exposition_formats/
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from router.core.counts import MirrorCounts, VersionCounts
+from router.core.histogram import BOUNDS_S, BUCKETS, EXPOSED_S
+from router.core.outcomes import Outcome
+
+SLICE_SERIES: Final = 200
+"""Lines rendered before the loop is let go: well under a millisecond."""
+
+CAUSES_MAX: Final = 64
+"""Distinct causes of a drop or a refusal; they are constants of this program."""
+
+CODE_CLASSES: Final = ("1xx", "2xx", "3xx", "4xx", "5xx")
+
+FAMILIES: Final[dict[str, tuple[str, str]]] = {
+    "requests_total": ("counter", "Answers by status class."),
+    "outcomes_total": ("counter", "Exchanges by the one way in which each ended."),
+    "request_seconds": ("histogram", "Whole exchange with a version."),
+    "time_to_first_byte_seconds": ("histogram", "Until the first byte of the answer's body."),
+    "in_flight": ("gauge", "Requests under way."),
+    "request_bytes_total": ("counter", "Body bytes sent to a version."),
+    "response_bytes_total": ("counter", "Body bytes received from a version."),
+    "rescues_total": ("counter", "Failed attempts that stable answered instead."),
+    "retries_total": ("counter", "Second tries on the same version."),
+    "mirror_total": ("counter", "Copies by result."),
+    "mirror_dropped_total": ("counter", "Copies dropped before the shadow, by cause."),
+    "rejected_total": ("counter", "Requests refused by the router itself, by cause."),
+    "connections": ("gauge", "Open client connections by worker."),
+    "event_loop_lag_seconds": ("gauge", "Largest delay of a loop since the last report."),
+    "weight_ratio": ("gauge", "Share of requests that a version is to get, 0 to 1."),
+    "rollout_phase": ("gauge", "1 for the phase a rollout is in."),
+    "rollout_step": ("gauge", "Step of the rollout, counted from 1."),
+    "rollout_epoch": ("gauge", "Revision of the rollout; only grows."),
+    "evidence": ("gauge", "Evidence of a gate against the candidate, x : 1."),
+    "evidence_limit": ("gauge", "Evidence at which a gate alone rolls back."),
+    "decisions_total": ("counter", "Transitions by action and by who decided."),
+    "rollback_seconds": ("histogram", "From a bad answer's report to the table in every worker."),
+    "workers": ("gauge", "Worker processes that serve."),
+    "worker_restarts_total": ("counter", "Workers that ended and were replaced."),
+    "table_revision": ("gauge", "Routing table in force."),
+    "store_up": ("gauge", "1 while the last write reached the disk."),
+    "frozen": ("gauge", "1 while every advance is stopped."),
+    "config_last_reload_successful": ("gauge", "1 if the last reading of the policy was accepted."),
+    "config_last_reload_success_timestamp_seconds": ("gauge", "When it last was."),
+    "build_info": ("gauge", "Always 1; the version is a label."),
+}  # fmt: skip
+"""Every metric of the router, without its prefix ``rampway_``: type and help."""
+
+_EXPOSED: Final = tuple(BOUNDS_S.index(bound) for bound in EXPOSED_S)
+_LE: Final = tuple(f"{bound:g}" for bound in EXPOSED_S)
+
+Labels = tuple[tuple[str, str], ...]
+
+
+def labels(**values: str) -> Labels:
+    """Label names and values, in the order given."""
+    return tuple(values.items())
+
+
+@dataclass(slots=True)
+class _Histogram:
+    counts: list[int]
+    total_s: float = 0.0
+
+    def add(self, sparse: Iterable[tuple[int, int]], total_s: float) -> None:
+        for bucket, count in sparse:
+            self.counts[bucket] += count
+        self.total_s += total_s
+
+
+class Metrics:
+    """Counters that grow for as long as the process lives, and gauges given at each scrape."""
+
+    def __init__(self) -> None:
+        self._counters: dict[str, dict[Labels, float]] = {}
+        self._histograms: dict[str, dict[Labels, _Histogram]] = {}
+        self._causes: set[str] = set()
+
+    def __repr__(self) -> str:
+        series = sum(map(len, self._counters.values())) + sum(map(len, self._histograms.values()))
+        return f"<Metrics {series} series>"
+
+    # --- adding up --------------------------------------------------------------------------------
+
+    def count(self, name: str, series: Labels, by: float = 1) -> None:
+        """Add to a counter. KeyError for a name that is not in :data:`FAMILIES`."""
+        assert FAMILIES[name][0] == "counter"  # noqa: S101 - a slip of this program
+        known = self._counters.setdefault(name, {})
+        known[series] = known.get(series, 0) + by
+
+    def observe(self, name: str, series: Labels, bucket: int, seconds: float) -> None:
+        """Add one duration to a histogram; ``bucket`` is of :mod:`router.core.histogram`."""
+        self._histogram(name, series).add(((bucket, 1),), seconds)
+
+    def add_versions(self, counts: Iterable[VersionCounts]) -> None:
+        """Book what versions did since a worker's last report."""
+        for one in counts:
+            series = labels(route=one.route, version=one.version, role=one.role)
+            for name, word, words, numbers in (
+                ("requests_total", "code_class", CODE_CLASSES, one.classes),
+                ("outcomes_total", "outcome", _OUTCOMES, one.outcomes),
+            ):
+                for value, number in zip(words, numbers, strict=False):
+                    if number:
+                        self.count(name, (*series, (word, value)), number)
+            if one.latency:
+                self._histogram("request_seconds", series).add(one.latency, one.latency_sum_s)
+            if one.first_byte:
+                self._histogram("time_to_first_byte_seconds", series).add(
+                    one.first_byte, one.first_byte_sum_s
+                )
+            for name, number in (
+                ("rescues_total", one.rescued),
+                ("retries_total", one.retries),
+                ("request_bytes_total", one.bytes_in),
+                ("response_bytes_total", one.bytes_out),
+            ):
+                if number:
+                    self.count(name, series, number)
+
+    def add_mirrors(self, counts: Iterable[MirrorCounts]) -> None:
+        """Book what became of copies."""
+        for one in counts:
+            series = labels(route=one.route, version=one.version)
+            for result, number in (("delivered", one.delivered), ("failed", one.failed)):
+                if number:
+                    self.count("mirror_total", (*series, ("result", result)), number)
+            for cause, number in one.dropped.items():
+                self.count("mirror_dropped_total", (*series, ("cause", self._cause(cause))), number)
+                self.count("mirror_total", (*series, ("result", "dropped")), number)
+
+    def add_rejected(self, causes: Mapping[str, int]) -> None:
+        """Book requests that the router refused."""
+        for cause, number in causes.items():
+            self.count("rejected_total", labels(cause=self._cause(cause)), number)
+
+    def keep_only(self, versions: set[tuple[str, str]]) -> None:
+        """Forget the series of versions that left the policy."""
+        for counters in self._counters.values():
+            for series in [s for s in counters if _gone(s, versions)]:
+                del counters[series]
+        for histograms in self._histograms.values():
+            for series in [s for s in histograms if _gone(s, versions)]:
+                del histograms[series]
+
+    def _cause(self, cause: str) -> str:
+        if len(self._causes) < CAUSES_MAX:
+            self._causes.add(cause)
+        return cause if cause in self._causes else "other"
+
+    def _histogram(self, name: str, series: Labels) -> _Histogram:
+        known = self._histograms.setdefault(name, {})
+        if series not in known:
+            known[series] = _Histogram([0] * BUCKETS)
+        return known[series]
+
+    # --- rendering --------------------------------------------------------------------------------
+
+    async def render(self, gauges: Iterable[tuple[str, Labels, float]] = ()) -> str:
+        """The whole exposition. The loop is let go every :data:`SLICE_SERIES` lines."""
+        by_name: dict[str, list[tuple[Labels, float]]] = {}
+        for name, series, value in gauges:
+            by_name.setdefault(name, []).append((series, value))
+        lines: list[str] = []
+        since = 0
+        for line in self._lines(by_name):
+            lines.append(line)
+            since += 1
+            if since >= SLICE_SERIES:
+                since = 0
+                await asyncio.sleep(0)
+        lines.append("")
+        return "\n".join(lines)
+
+    def _lines(self, gauges: Mapping[str, list[tuple[Labels, float]]]) -> Iterator[str]:
+        for name, (kind, text) in FAMILIES.items():
+            known = self._histograms if kind == "histogram" else self._counters
+            if name not in known and name not in gauges:
+                continue
+            yield f"# HELP rampway_{name} {text}"
+            yield f"# TYPE rampway_{name} {kind}"
+            for series, value in (
+                *gauges.get(name, ()),
+                *list(self._counters.get(name, {}).items()),
+            ):
+                yield f"rampway_{name}{_text(series)} {value:.17g}"
+            for series, histogram in list(self._histograms.get(name, {}).items()):
+                yield from _buckets(name, series, histogram)
+
+
+_OUTCOMES: Final = tuple(outcome.name.lower() for outcome in Outcome)
+
+
+def _gone(series: Labels, versions: set[tuple[str, str]]) -> bool:
+    values = dict(series)
+    if "version" not in values:
+        return False
+    return (values.get("route", ""), values["version"]) not in versions
+
+
+def _buckets(name: str, series: Labels, histogram: _Histogram) -> Iterator[str]:
+    inner = _inner(series)
+    comma = "," if inner else ""
+    counts = list(histogram.counts)
+    seen = done = 0
+    for index, le in zip(_EXPOSED, _LE, strict=True):
+        seen += sum(counts[done : index + 1])
+        done = index + 1
+        yield f'rampway_{name}_bucket{{{inner}{comma}le="{le}"}} {seen}'
+    total = sum(counts)
+    yield f'rampway_{name}_bucket{{{inner}{comma}le="+Inf"}} {total}'
+    yield f"rampway_{name}_sum{_text(series)} {histogram.total_s:.9g}"
+    yield f"rampway_{name}_count{_text(series)} {total}"
+
+
+def _text(series: Labels) -> str:
+    return f"{{{_inner(series)}}}" if series else ""
+
+
+def _inner(series: Labels) -> str:
+    return ",".join(f'{name}="{_escaped(value)}"' for name, value in series)
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
