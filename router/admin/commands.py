@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from router.core import events
+from router.core.machine import TRANSITIONS
 from router.core.quantities import (
     DURATION_PATTERN,
     SHARE_PATTERN,
     parse_duration,
     parse_share,
 )
+from router.core.rollout import Phase
 
 REASON_CHARS_MAX = 500
 """A reason is a sentence for the journal, kept for ever."""
@@ -40,6 +42,7 @@ class Kind:
 
     summary: str
     event: Callable[[Order], events.Command]
+    kind: type[events.Event]
     fields: Mapping[str, Mapping[str, Any]]
 
 
@@ -109,17 +112,32 @@ _FOR = {
 }
 
 COMMANDS: Mapping[str, Kind] = {
-    "promote": Kind("Leave the present step now", _promote, {"full": _FULL}),
-    "pause": Kind("Stand still at the present weight; gates go on", _plain(events.Pause), {}),
-    "resume": Kind("Go on with what remained of the step", _plain(events.Resume), {}),
-    "abort": Kind("Give up before completion: all traffic to stable", _plain(events.Abort), {}),
-    "rollback": Kind("Back to the previous version, at any time", _roll_back, {"to": _TO}),
-    "retry": Kind("Start again from the first step", _plain(events.Retry), {}),
-    "set-weight": Kind(
-        "Override the step's weight for a time", _set_weight, {"weight": _WEIGHT, "for": _FOR}
+    "promote": Kind("Leave the present step now", _promote, events.Promote, {"full": _FULL}),
+    "pause": Kind(
+        "Stand still at the present weight; gates go on", _plain(events.Pause), events.Pause, {}
     ),
-}
+    "resume": Kind(
+        "Go on with what remained of the step", _plain(events.Resume), events.Resume, {}
+    ),
+    "abort": Kind(
+        "Give up before completion: all traffic to stable", _plain(events.Abort), events.Abort, {}
+    ),
+    "rollback": Kind(
+        "Back to the previous version, at any time", _roll_back, events.Rollback, {"to": _TO}
+    ),
+    "retry": Kind("Start again from the first step", _plain(events.Retry), events.Retry, {}),
+    "set-weight": Kind(
+        "Override the step's weight for a time", _set_weight, events.SetWeight,
+        {"weight": _WEIGHT, "for": _FOR},
+    ),
+}  # fmt: skip
 """Name in the URL -> what it is."""
+
+
+def offered(status: dict[str, Any]) -> dict[str, Any]:
+    """A rollout's status with ``commands``: those that its phase allows, by the machine's table."""
+    rows = TRANSITIONS[Phase(status["phase"])]
+    return {**status, "commands": [name for name, kind in COMMANDS.items() if rows[kind.kind].to]}
 
 
 def body_schema(kind: Kind) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from router.admin import dashboard
 from router.admin.access import Access, Identity
-from router.admin.commands import COMMANDS, Order, body_schema, check_fields
+from router.admin.commands import COMMANDS, Order, body_schema, check_fields, offered
 from router.admin.problems import Problem
 from router.admin.stream import COMMENT, LISTENERS_MAX, WRITE_S, Hub
 from router.control.controller import Controller
@@ -100,7 +100,7 @@ async def route(call: Call) -> web.Response:
 
 async def rollout(call: Call) -> web.Response:
     """The rollout with its evidence; the ETag is the revision for If-Match."""
-    status = call.controller.rollout(call.route)
+    status = offered(call.controller.rollout(call.route))
     return json_response(status, headers={"ETag": f'"{status["epoch"]}"'})
 
 
@@ -218,8 +218,8 @@ async def events(call: Call) -> web.StreamResponse:
 
 
 async def _feed(response: web.StreamResponse, hub: Hub, route: str, last_event_id: str) -> None:
-    position = hub.position(last_event_id)
-    while not hub.closed:
+    position, admission = hub.position(last_event_id), hub.admissions
+    while hub.admissions == admission:
         frames = None if position is None else hub.after(position, route)
         if frames is None:
             frames = [hub.snapshot(route)]

@@ -118,6 +118,8 @@ class AdminServer:
         if self._tls is not None and policy.tls is not None:
             self._tls.load_cert_chain(policy.tls.certificate, policy.tls.key)
         self._access = access
+        if self._hub is not None:
+            self._hub.end_streams()
 
     def _application(self, hub: Hub) -> web.Application:
         app = web.Application(middlewares=[_answered], client_max_size=strict_json.BODY_BYTES_MAX)

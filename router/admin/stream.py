@@ -16,11 +16,14 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import deque
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
 import msgspec
+import structlog
 
+from router.admin.commands import offered
 from router.control.answers import Announcement
 from router.control.controller import Controller
 from router.control.errors import ControlError
@@ -36,7 +39,19 @@ STATUS_S = 1.0
 WRITE_S = 10.0
 """A listener that takes nothing for this long is disconnected."""
 
+log = structlog.get_logger("router.admin")
+
 COMMENT = b": still here\n\n"
+
+
+async def _forever(work: Callable[[], Awaitable[None]]) -> None:
+    """A fault while describing one state must not end the stream of all later ones."""
+    while True:
+        try:
+            await work()
+        except Exception:
+            log.exception("event stream failed; it goes on")
+        await asyncio.sleep(STATUS_S)
 
 
 class Frame:
@@ -70,7 +85,8 @@ class Hub:
         self._sent: dict[str, bytes] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self.listeners = 0
-        self.closed = False
+        self.admissions = 0
+        """Grows when everybody must ask to be let in again; every stream of before ends."""
 
     def __repr__(self) -> str:
         return f"<Hub {self.listeners} listeners, {len(self._ring)} events up to {self._number}>"
@@ -78,17 +94,21 @@ class Hub:
     def start(self) -> None:
         """Begin listening to the control plane."""
         self._tasks = [
-            asyncio.create_task(self._announcements(), name="admin-announcements"),
-            asyncio.create_task(self._statuses(), name="admin-statuses"),
+            asyncio.create_task(_forever(self._announcements), name="admin-announcements"),
+            asyncio.create_task(_forever(self._statuses), name="admin-statuses"),
         ]
 
     async def close(self) -> None:
         """End all streams; listeners return at once."""
-        self.closed = True
-        self._wake()
+        self.end_streams()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def end_streams(self) -> None:
+        """Listeners are sent away; they come back with their last id and the token they have."""
+        self.admissions += 1
+        self._wake()
 
     def snapshot(self, route: str = "") -> bytes:
         """The frame a new listener starts with; its id is that of the newest event."""
@@ -154,7 +174,7 @@ class Hub:
                     self._compare(summary)
                     await asyncio.sleep(0)  # 1,000 routes must not hold up a decision
             else:
-                self._sent.clear()
+                self._sent.clear()  # whoever comes next starts with a snapshot
 
     def _compare(self, summary: dict[str, Any]) -> None:
         name = summary["name"]
@@ -170,6 +190,6 @@ class Hub:
     def _status(self, name: str) -> dict[str, Any] | None:
         """A route's rollout, or None where it has none."""
         try:
-            return self._controller.rollout(name)
+            return offered(self._controller.rollout(name))
         except ControlError:
             return None

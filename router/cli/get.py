@@ -86,11 +86,14 @@ def version_row(
         share = percent(weight_bp if role == "candidate" else 10_000 - weight_bp)
     return (
         version, role, share,
-        f"{window['requests_per_s']:.1f}" if window.get("requests_per_s") is not None else "-",
-        rate(window["error_ratio"]) if window.get("error_ratio") is not None else "-",
-        _milliseconds(window.get("p50_s")), _milliseconds(window.get("p99_s")),
+        f"{window['requests_per_s']:.1f}",
+        *(
+            (rate(window["error_ratio"]), _milliseconds(window["p50_s"]),
+             _milliseconds(window["p99_s"]))
+            if window["requests"] else ("-", "-", "-")
+        ),
     )  # fmt: skip
 
 
-def _milliseconds(seconds: float | None) -> str:
-    return "-" if seconds is None else f"{seconds * 1000:.3g} ms"
+def _milliseconds(seconds: float) -> str:
+    return f"{seconds * 1000:.3g} ms"

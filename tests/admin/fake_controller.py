@@ -66,8 +66,17 @@ class FakeController:
         raise UnknownRoute(f"no route is called {name!r}")
 
     def versions(self) -> dict[str, Any]:
-        window = {"requests": 570, "requests_per_s": 57.0, "error_ratio": 0.01, "p50_s": 0.012, "p99_s": 0.08}
-        return {"v1": window, "v2": {**window, "requests": 57, "requests_per_s": 5.7, "error_ratio": 0.07}}
+        window = {
+            "requests": 570,
+            "requests_per_s": 57.0,
+            "error_ratio": 0.01,
+            "p50_s": 0.012,
+            "p99_s": 0.08,
+        }
+        return {
+            "v1": window,
+            "v2": {**window, "requests": 57, "requests_per_s": 5.7, "error_ratio": 0.07},
+        }
 
     def rollout(self, name: str) -> dict[str, Any]:
         if name == PLAIN:

@@ -22,6 +22,15 @@ async def test_summary_route_and_rollout(site):
     assert rollout["gates"][0]["sentence"] == SENTENCE
 
 
+async def test_a_rollout_says_which_commands_its_phase_allows(site):
+    async def allowed() -> list[str]:
+        return (await (await site.get("/api/v1/rollouts/flight-delay")).json())["commands"]
+
+    assert await allowed() == ["promote", "pause", "abort", "rollback", "set-weight"]
+    await site.post("/api/v1/rollouts/flight-delay/rollback")
+    assert await allowed() == ["retry"]
+
+
 async def test_why_shows_the_entry(site):
     told = await (await site.get("/api/v1/rollouts/flight-delay/why?at=12.5")).json()
 

@@ -11,7 +11,7 @@ from router.admin import stream
 from router.admin.stream import Hub
 from router.core.events import Action
 from router.core.policy.server import Admin
-from tests.admin.conftest import running
+from tests.admin.conftest import TOKENS, running
 from tests.admin.fake_controller import FakeController
 
 
@@ -100,6 +100,23 @@ async def test_silence_is_filled_with_comments(monkeypatch):
     assert line == b": still here\n"
 
 
+async def test_a_fault_in_one_look_does_not_end_the_stream(site, monkeypatch):
+    monkeypatch.setattr(stream, "STATUS_S", 0.01)
+    good = site.controller.routes
+
+    def broken_once():
+        site.controller.routes = good
+        raise RuntimeError("a bug")
+
+    async with listening(site) as answer:
+        listener = Listener(answer)
+        await listener.event()
+        site.controller.routes = broken_once
+        _, now = await listener.until("status")
+
+    assert now["route"] in ("flight-delay", "churn")
+
+
 async def test_listeners_are_counted_and_bounded(site, monkeypatch):
     monkeypatch.setattr("router.admin.handlers.LISTENERS_MAX", 1)
     async with listening(site) as answer:
@@ -120,6 +137,16 @@ async def test_closing_ends_every_stream():
             await site.server.close()
 
         assert await answer.content.read() == b""
+
+
+async def test_new_tokens_end_the_streams_of_the_old_ones(site):
+    async with listening(site) as answer:
+        await Listener(answer).event()
+
+        site.server.update(Admin(listen="127.0.0.1:0", tokens=TOKENS))
+
+        assert await asyncio.wait_for(answer.content.read(), 5) == b""
+    assert (await site.get("/api/v1/events")).status == 401
 
 
 async def test_a_listener_that_fell_behind_gets_a_snapshot_and_memory_stays_bounded():

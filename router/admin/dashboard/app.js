@@ -22,8 +22,9 @@ const share = (bp) => `${(bp ?? 0) / 100} %`;
 const milliseconds = (s) => (s === null || s === undefined ? "–" : `${(s * 1000).toFixed(1)} ms`);
 const clock = (at_s) => new Date(at_s * 1000).toLocaleTimeString();
 
-function say(text) {
+function say(text, bad = true) {
   at("message").textContent = text;
+  at("message").classList.toggle("bad", bad);
   at("message").hidden = !text;
 }
 
@@ -53,7 +54,7 @@ async function order(command) {
         "If-Match": command === "rollback" ? "*" : `"${rollout.epoch}"` },
     });
     const result = await answer.json();
-    say(`${result.reason} (in force after ${(result.took_s * 1000).toFixed(0)} ms)`);
+    say(`${result.reason} (in force after ${(result.took_s * 1000).toFixed(0)} ms)`, false);
   } catch (error) {
     say(`${command} was not carried out: ${error.message}`);
   }
@@ -72,17 +73,20 @@ function routeRow(route) {
 }
 
 function gateItem(gate) {
-  const limit = gate.limit === null || gate.limit === undefined ? "" :
-    ` (evidence ${Number(gate.evidence ?? 1).toPrecision(3)} : 1 of ${gate.limit})`;
+  // Evidence grows by factors, so the bar shows its logarithm on the way to the limit's.
+  const bets = gate.limit > 1 && gate.evidence !== null && gate.evidence !== undefined;
+  const meter = bets ? element("meter", { min: 0, max: 1, ariaLabel: "evidence on its way to its limit",
+    value: Math.min(Math.log(Math.max(gate.evidence, 1)) / Math.log(gate.limit), 1) }) : null;
   return element("li", {}, element("strong", { className: gate.verdict, textContent: gate.verdict }),
-    ` ${gate.gate ?? gate.name}${gate.dry_run ? " (dry run)" : ""}: ${gate.sentence}${limit}`);
+    ` ${gate.gate ?? gate.name}${gate.dry_run ? " (dry run)" : ""} `, meter, element("div", {}, gate.sentence));
 }
 
 function versionRow([name, window]) {
-  const errors = window.error_ratio === null || window.error_ratio === undefined
-    ? "–" : `${(window.error_ratio * 100).toFixed(2)} %`;
-  return element("tr", {}, ...[name, Number(window.requests_per_s ?? 0).toFixed(1), errors,
-    milliseconds(window.p50_s), milliseconds(window.p99_s)].map((cell) => element("td", {}, cell)));
+  const measured = window.requests > 0;
+  const cells = [name, Number(window.requests_per_s ?? 0).toFixed(1),
+    measured ? `${(window.error_ratio * 100).toFixed(2)} %` : "–",
+    milliseconds(measured ? window.p50_s : null), milliseconds(measured ? window.p99_s : null)];
+  return element("tr", {}, ...cells.map((cell) => element("td", {}, cell)));
 }
 
 function journalItem(entry) {
@@ -99,6 +103,9 @@ function drawDetail() {
   at("position").textContent = `${rollout.phase.replaceAll("_", " ")}, step ${rollout.step} of ` +
     `${rollout.steps} at ${share(rollout.weight_bp)}, ${Math.ceil(rollout.remaining_s)} s left, ` +
     `${rollout.samples} samples, revision ${rollout.epoch}`;
+  for (const button of at("actions").children) {
+    button.disabled = !rollout.commands.includes(button.className);
+  }
   at("gates").replaceChildren(...rollout.gates.map(gateItem));
   at("versions").tBodies[0].replaceChildren(...Object.entries(rollout.versions ?? {}).map(versionRow));
   at("journal").replaceChildren(...state.journal.map(journalItem));
@@ -112,13 +119,14 @@ function draw() {
   drawDetail();
 }
 
-function drawActions() {
+// Made once; the phase only enables and disables them, so a button never moves under a finger.
+function makeActions() {
   at("actions").replaceChildren(...(state.mayOperate ? COMMANDS : []).map(([command, text]) => {
     const button = element("button", { type: "button", className: command, textContent: text });
     button.addEventListener("click", async () => {
       button.disabled = true;
       await order(command);
-      button.disabled = false;
+      drawDetail();
     });
     return button;
   }));
@@ -185,7 +193,7 @@ async function signIn() {
   at("login").hidden = true;
   at("identity").textContent = `${who.name} (${who.role})`;
   state.mayOperate = who.role !== "viewer";
-  drawActions();
+  makeActions();
 }
 
 async function stayConnected() {
