@@ -244,11 +244,9 @@ class Peer:
 
 
 def via_line(head: RequestHead | ResponseHead, pseudonym: bytes) -> bytes:
-    """Earlier Via values and ours, as one line (RFC 9110 section 7.6.3)."""
-    if head.kinds & VIA:
-        hops = b", ".join(head.get_all(b"via"))
-        return b"Via: %b, 1.%d %b\r\n" % (hops, head.minor, pseudonym)
-    return b"Via: 1.%d %b\r\n" % (head.minor, pseudonym)
+    """The Via values of a message that has some, and ours, in one line (RFC 9110 7.6.3)."""
+    hops = b", ".join(head.get_all(b"via"))
+    return b"Via: %b, 1.%d %b\r\n" % (hops, head.minor, pseudonym)
 
 
 def request_id(head: RequestHead) -> bytes | None:

@@ -266,7 +266,7 @@ class ResponseParser(Reader):
         Bytes behind a complete answer do not spoil it but make the connection not reusable;
         bytes while no answer is due raise. Not to be called within a callback.
         """
-        if self._state == DEAD:
+        if self._state == DEAD or not data:
             return
         try:
             if not self._due:

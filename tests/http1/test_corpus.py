@@ -8,45 +8,12 @@ import pytest
 
 from router.http1 import RequestParser, ResponseParser
 from router.http1.framing import FramingError
-from router.http1.messages import FRAMING_NAMES
-from tests.http1.corpus import ANSWERS, REQUESTS, Case, Seen
+from tests.http1.corpus import ANSWERS, REQUESTS, Case
+from tests.http1.wire import Recorder
 
 SEED = 20261121
-EVERY_CUT_MAX = 3000  # longer cases are cut where they are interesting: near both ends
-RANDOM_CUTS = 12
-
-
-class Recorder:
-    """Collects messages; a handler for both parsers."""
-
-    def __init__(self):
-        self.seen = []
-        self.open = None
-
-    def on_request(self, head, body, complete):
-        assert self.open is None
-        self._begin(head.method + b" " + head.target, head, body, complete)
-
-    def on_response(self, head, body, complete):
-        assert self.open is None
-        self._begin(b"%d" % head.status, head, body, complete)
-
-    def on_interim(self, head):
-        self.seen.append(Seen(b"%d" % head.status))
-
-    def on_body(self, piece, complete):
-        start, framing, body = self.open
-        assert piece or complete, "an empty piece says nothing"
-        self.open = (start, framing, body + piece)
-        if complete:
-            self.seen.append(Seen(*self.open))
-            self.open = None
-
-    def _begin(self, start, head, body, complete):
-        self.open = (start, FRAMING_NAMES[head.framing], body)
-        if complete:
-            self.seen.append(Seen(*self.open))
-            self.open = None
+EVERY_CUT_MAX = 400  # longer cases are cut where they are interesting: near both ends
+RANDOM_CUTS = 8
 
 
 def run(case: Case, pieces: list[bytes], *, answers: bool) -> Case:

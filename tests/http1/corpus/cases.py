@@ -1,4 +1,4 @@
-"""The form of a corpus case. Data only: other suites push the same cases through a real listener."""
+"""The form of a corpus case: data only, so that other suites can send it to a real listener."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ _HOP = {
     "x-forwarded": b"X-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Proto: https\r\n",
     "internal": b"X-Rampway-Version: v9\r\nX-Rampway-Shadow: 1\r\n",
     "upgrade-websocket": b"Connection: Upgrade\r\nUpgrade: websocket\r\n",
-    "upgrade-h2c": b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAA\r\n",
+    "upgrade-h2c": b"Connection: upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: A\r\n",
     "upgrade-unnamed": b"Upgrade: websocket\r\n",
     "upgrade-two": b"Connection: upgrade\r\nUpgrade: a\r\nUpgrade: b\r\n",
     "connection-upgrade-alone": b"Connection: upgrade\r\n",
