@@ -26,7 +26,7 @@ class LoadedPolicy:
     digest: str
     """SHA-256 of the file and of every file it refers to, in hexadecimal."""
     warnings: tuple[Problem, ...] = ()
-    document: Document = field(repr=False, compare=False, default_factory=lambda: Document("", []))
+    document: Document = field(repr=False, compare=False, default_factory=lambda: Document(""))
     """Source positions, for warnings that are found later (statistics at a stated traffic)."""
 
 
@@ -40,7 +40,7 @@ def load(path: str | FilePath, environment: Mapping[str, str] | None = None) -> 
     try:
         data = read_at_most(path, SIZE_BYTES_MAX + 1)
     except OSError as error:
-        document = Document(str(path), [])
+        document = Document(str(path))
         message = f"expected a readable file, got: {error.strerror or error}"
         raise PolicyError([document.problem((), message)]) from None
     return loads(data, str(path), environment)

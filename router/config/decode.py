@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from router.config import schema
 from router.config.problems import Path, PolicyError, Problem, nearest
-from router.config.source import Document, secret
+from router.config.source import Document, resolve, secret
 from router.core.policy import Policy
 from router.core.quantities import DURATION_PATTERN, SHARE_PATTERN, SIZE_PATTERN, shown
 
@@ -110,10 +110,10 @@ def _got(document: Document, path: Path, value: Any) -> str:
 def _hidden(document: Document, path: Path, message: str, value: Any) -> str:
     """The message without a value that came from elsewhere or is a secret."""
     if path in document.expanded:
-        written = document.expanded[path]
-        for form in (shown(value), repr(value), str(value)):
-            message = message.replace(form, f"what {written} stands for")
-        return message
+        wanted = message.partition(", got ")[0]
+        if len(str(value)) > 3 and str(value) in wanted:
+            wanted = "expected another value"
+        return f"{wanted}, got what {document.expanded[path]} stands for"
     return re.sub(r", got .*", ", got ***", message) if secret(path) else message
 
 
@@ -217,6 +217,8 @@ def _hint(document: Document, path: Path, value: Any) -> str:
         return f"write {_TRUTH[value.lower()]}"
     if types == {"string"} and (number or isinstance(value, bool)):
         return f'put it in quotes: "{written}"'
+    if types & {"integer", "number"} and isinstance(resolve(str(value)), int | float):
+        return "write it without quotes"
     if "array" in types and isinstance(value, str):
         return f"write it as a list: [{value}]"
     return ""

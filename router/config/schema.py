@@ -12,6 +12,7 @@ from pydantic_core import core_schema
 
 from router.config.problems import Path
 from router.core.policy import Policy
+from router.core.policy.status import format_failure
 from router.core.quantities import (
     DURATION_PATTERN,
     SHARE_PATTERN,
@@ -36,6 +37,8 @@ class _Generator(GenerateJsonSchema):
         written = _FORMATS.get(_pattern(made))
         if written and isinstance(made.get("default"), int | float):
             made["default"] = written(made["default"])
+        if "5xx" in str(made.get("items")):
+            made["default"] = [format_failure(status) for status in made["default"]]
         return made
 
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from typing import Any, Final
 
 import yaml
@@ -34,8 +35,9 @@ NODES_MAX: Final = 10_000
 """Most keys and values in one file, those that aliases repeat included: about 200 large routes."""
 
 _PROBLEMS_BEFORE_GIVING_UP: Final = 20
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufeff\ufffe\uffff]")
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x85\u2028\u2029\ufeff\ufffe\uffff]")
 _TAB_INDENT: Final = re.compile(r"^ *\t", re.MULTILINE)
+_BREAK: Final = re.compile(r"\r\n|\r|\n")
 _INT: Final = re.compile(r"[-+]?[0-9]{1,18}\Z")
 _FLOAT: Final = re.compile(
     r"[-+]?(\.[0-9]{1,30}|[0-9]{1,30}(\.[0-9]{0,30})?)([eE][-+]?[0-9]{1,4})?\Z"
@@ -53,7 +55,7 @@ class Document:
     """A parsed file: its value, and where each part of it stands."""
 
     file: str
-    lines: list[str]
+    text: str = ""
     value: Any = None
     keys: dict[Path, Mark] = field(default_factory=dict)
     values: dict[Path, Mark] = field(default_factory=dict)
@@ -70,9 +72,15 @@ class Document:
         self, mark: Mark, path: str, message: str, hint: str = "", hidden: bool = False
     ) -> Problem:
         """A problem at a place."""
-        line = self.lines[mark.line - 1] if mark.line <= len(self.lines) else ""
+        line = self._line(mark.line)
         snippet = line[: mark.column - 1] + "***" if hidden else line
         return Problem(self.file, mark, path, message, hint, snippet)
+
+    def _line(self, number: int) -> str:
+        # Cut out on demand: a list of all lines of a hostile file would take 20 MB.
+        breaks = chain([0], (found.end() for found in _BREAK.finditer(self.text)))
+        start = next(islice(breaks, number - 1, None), len(self.text))
+        return _BREAK.split(self.text[start : start + SIZE_BYTES_MAX], maxsplit=1)[0]
 
     def mark(self, path: Path, *, at_key: bool = False) -> Mark:
         """Where `path` stands; inside an alias or a missing part, the nearest place above."""
@@ -90,13 +98,13 @@ def secret(path: Path) -> bool:
 
 def parse(data: bytes | str, file: str = "policy.yaml") -> Document:
     """The document in `data`. Raises PolicyError with every problem of the syntax."""
-    document = Document(file, [])
+    document = Document(file)
     if len(data) > SIZE_BYTES_MAX:
         raise PolicyError(
             [document.at(Mark(1, 1), "", _limit("a file", "bytes", SIZE_BYTES_MAX, len(data)))]
         )
     text = _decoded(document, data)
-    document.lines = text.splitlines()
+    document.text = text
     if problems := list(_character_problems(document, text)):
         raise PolicyError(problems)
     reader = _Reader(document)

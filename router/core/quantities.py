@@ -21,11 +21,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from pydantic import (
     BeforeValidator,
     Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
     PlainSerializer,
     StrictBool,
     StrictFloat,
@@ -33,6 +35,8 @@ from pydantic import (
     StrictStr,
     WithJsonSchema,
 )
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
 
 from router.core.outcomes import FULL_BP
 
@@ -48,11 +52,11 @@ _SIZE_UNITS_BYTES: Final = {
 }  # fmt: skip
 
 # The number of digits is bounded so that a hostile file cannot make Decimal work for long.
-_NUMBER: Final = r"(?P<number>[0-9]{1,12}(?:\.[0-9]{1,9})?)"
-_PART: Final = r"[0-9]{1,12}(?:\.[0-9]{1,9})?(?:ms|s|m|h|d)"
+_NUMBER: Final = r"(?P<number>[0-9]{1,15}(?:\.[0-9]{1,9})?)"
+_PART: Final = r"[0-9]{1,15}(?:\.[0-9]{1,9})?(?:ms|s|m|h|d)"
 DURATION_PATTERN: Final = rf"^({_PART})+$"
 SHARE_PATTERN: Final = r"^[0-9]{1,3}(\.[0-9]{1,2}0*)?%$"
-SIZE_PATTERN: Final = r"^[0-9]{1,12}(\.[0-9]{1,9})?(B|KB|MB|GB|KiB|MiB|GiB)$"
+SIZE_PATTERN: Final = r"^[0-9]{1,15}(\.[0-9]{1,9})?(B|KB|MB|GB|KiB|MiB|GiB)$"
 _DURATION: Final = re.compile(rf"(?:{_PART}){{1,5}}\Z")
 _DURATION_PART: Final = re.compile(_NUMBER + r"(?P<unit>ms|s|m|h|d)")
 _SHARE: Final = re.compile(_NUMBER + r"%\Z")
@@ -186,5 +190,38 @@ Count = Annotated[StrictInt, Field(ge=0, le=10**9)]
 Number = Annotated[StrictFloat, Field(allow_inf_nan=False)]
 """A finite number; an int is accepted where a float is meant."""
 
-Name = Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+
+class Formed:
+    """Marks text of a form: `pattern` for editors, `what` ("an upper-case method") for people."""
+
+    def __init__(self, pattern: str, what: str) -> None:
+        self.pattern = pattern
+        self.what = what
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """The check after the one of the type itself."""
+        return core_schema.no_info_after_validator_function(self.check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """The pattern."""
+        return handler(schema) | {"pattern": self.pattern}
+
+    def check(self, text: str) -> str:
+        """`text` itself. Raises ValueError if it is not of this form."""
+        if not re.fullmatch(self.pattern, text):
+            raise ValueError(f"expected {self.what}, got {shown(text)}")
+        return text
+
+
+Name = Annotated[
+    StrictStr,
+    Formed(
+        r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$",
+        "a name of at most 63 letters, digits, dots, underscores and hyphens",
+    ),
+]
 """A name that is safe as a metric label, a header value and a file name: 1 to 63 characters."""

@@ -98,3 +98,31 @@ class OneOf:
     def _json_schema(self, tagged: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         mapping = handler(tagged) | {"minProperties": 1, "maxProperties": 1}
         return {"anyOf": [mapping, {"enum": list(self.table)}]}
+
+
+class ShortFor:
+    """Marks a field for which plain text is short for a mapping with that text under one key.
+
+    ``Annotated[ValueMatch, ShortFor("exact")]`` reads ``acme`` as ``{exact: acme}``.
+    """
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """Text becomes the mapping before the type itself looks at it."""
+        return core_schema.no_info_before_validator_function(self._long, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Either what the key takes, or the mapping."""
+        long = handler(schema)
+        of_key = handler.resolve_ref_schema(long).get("properties", {}).get(self.key, {})
+        short = {"enum": of_key["enum"]} if "enum" in of_key else {"type": "string"}
+        return {"anyOf": [short, long]}
+
+    def _long(self, value: Any) -> Any:
+        return {self.key: value} if isinstance(value, str) else value

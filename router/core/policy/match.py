@@ -6,10 +6,9 @@ import re
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, StrictStr, model_validator
-from pydantic import BeforeValidator as Before
 
-from router.core.quantities import Text
-from router.core.spec import Spec
+from router.core.quantities import Formed, Text
+from router.core.spec import ShortFor, Spec
 
 MATCHED_VALUE_CHARS_MAX = 4096
 """A longer header or query value never matches a pattern: it bounds what a regex may cost."""
@@ -38,14 +37,20 @@ PathGlob = Annotated[StrictStr, AfterValidator(_glob)]
 HostGlob = Annotated[StrictStr, AfterValidator(_host)]
 """A lower-case host without a port; ``*.example.org`` covers every host below example.org."""
 
-Method = Annotated[StrictStr, Field(pattern=r"^[A-Z]{3,16}$")]
+Method = Annotated[StrictStr, Formed(r"^[A-Z]{3,16}$", "an upper-case method such as POST")]
 """An upper-case method."""
 
-HeaderName = Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$")]
+HeaderName = Annotated[
+    StrictStr,
+    Formed(r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$", "a field name such as X-User-Id"),
+]
 """A field name as RFC 9110 section 5.1 allows; compared without case."""
 
 
-JsonPath = Annotated[StrictStr, Field(pattern=r"^[^.\s]+(\.[^.\s]+)*$", max_length=200)]
+JsonPath = Annotated[
+    StrictStr,
+    Formed(r"^(?!.{201})[^.\s]+(\.[^.\s]+)*$", "a dotted path such as user.id"),
+]
 """Dotted path of a field of a JSON body, such as user.id or instances.0.user."""
 
 
@@ -95,11 +100,7 @@ class ValueMatch(Spec):
         return re.fullmatch(self.regex or "", value) is not None
 
 
-def _exact(value: object) -> object:
-    return {"exact": value} if isinstance(value, str) else value
-
-
-Values = Annotated[ValueMatch, Before(_exact)]
+Values = Annotated[ValueMatch, ShortFor("exact")]
 """``X-Tenant: acme`` is short for ``X-Tenant: {exact: acme}``."""
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, StrictInt
+from pydantic import Field, StrictInt
 
 from router.core.comparison import Compare
 from router.core.gates import GATES, Gate
@@ -14,7 +14,7 @@ from router.core.plan import OnInconclusive, Plan
 from router.core.policy.match import HeaderName, Method, PathGlob
 from router.core.policy.status import Failure
 from router.core.quantities import BasisPoints, Bytes, Number, Seconds
-from router.core.spec import OneOf, Spec
+from router.core.spec import OneOf, ShortFor, Spec
 from router.core.strategies import STRATEGIES, Auto, Canary, Strategy
 
 
@@ -85,10 +85,6 @@ class OnNoData(Spec):
     """`hold` stands still and alerts; `abort` takes the candidate back."""
 
 
-def _no_data(value: Any) -> Any:
-    return {"then": value} if isinstance(value, str) else value
-
-
 class RolloutPolicy(Spec):
     """One candidate's way to all traffic, and what sends it back."""
 
@@ -117,7 +113,7 @@ class RolloutPolicy(Spec):
     """Longest rollout, bake included; then `on_inconclusive` decides."""
     on_inconclusive: OnInconclusive = OnInconclusive.HOLD
     """What happens at `max_duration` without a decision: hold, promote or rollback."""
-    on_no_data: Annotated[OnNoData, BeforeValidator(_no_data)] = OnNoData()
+    on_no_data: Annotated[OnNoData, ShortFor("then")] = OnNoData()
     """What happens when no answers arrive: hold or abort, or {after: 10m, then: abort}."""
     on_new_candidate: Literal["queue", "replace"] = "queue"
     """Another candidate in mid-rollout: `queue` waits for its end, `replace` aborts it first."""

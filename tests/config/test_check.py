@@ -1,0 +1,140 @@
+"""Loading from disk: examples, digests, warnings about statistics."""
+
+from pathlib import Path
+
+import pytest
+
+from router.config import load, loads
+from router.config.check import statistics
+from router.config.schema import schema
+from router.config.watch import Watch, fingerprint
+from router.core.gates import GATES
+from router.core.strategies import RAMPS, STRATEGIES
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+EXAMPLES = sorted(CONFIGS.glob("*.yaml"))
+MODELINE = "# yaml-language-server: $schema=../schemas/policy.schema.json"
+
+
+@pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.name)
+def test_every_example_loads_without_a_warning(file):
+    loaded = load(file, {})
+
+    assert not loaded.warnings
+    assert all(r.rollout is None or r.rollout.plan().steps for r in loaded.policy.routes)
+    assert file.read_text().startswith(MODELINE)
+
+
+def test_every_strategy_has_an_example():
+    names = {file.stem for file in EXAMPLES}
+
+    assert {name.replace("_", "-") for name in STRATEGIES} <= names
+
+
+def keys_in(value):
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield key
+            yield from keys_in(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from keys_in(inner)
+    elif isinstance(value, str):
+        yield value
+
+
+def test_the_reference_has_every_key_of_the_schema():
+    written = set(keys_in(load(CONFIGS / "reference.yaml", {}).document.value))
+    known = {
+        key
+        for part in (schema(), *schema()["$defs"].values())
+        for key in part.get("properties", ())
+    }
+
+    assert known - written == set()
+    assert {*STRATEGIES, *RAMPS, *GATES} <= written
+
+
+POLICY = """routes:
+  - name: r
+    versions: {v1: {endpoints: [http://127.0.0.1:9001]}, v2: {endpoints: [http://127.0.0.1:9002]}}
+    stable: v1
+    rollout:
+      candidate: v2
+      strategy:
+        canary:
+          steps:
+            - {weight: 1%, hold: 10s}
+            - {weight: 50%, hold: 10m}
+      gates: [error_rate]
+"""
+
+
+def test_a_step_shorter_than_any_verdict_is_warned_about():
+    (warning,) = statistics(loads(POLICY), 2)
+
+    assert warning.mark.line == 10
+    assert (
+        "step 1 lasts 10s, but at 2 requests/s and 1 % even a candidate that always"
+        in warning.message
+    )
+    assert "hold it for" in warning.hint
+
+
+def test_enough_traffic_needs_no_warning():
+    assert statistics(loads(POLICY), 1_000) == []
+
+
+def test_a_cap_that_healthy_candidates_reach_is_warned_about():
+    (warning,) = statistics(loads(POLICY + "      max_bad_responses: 20\n"), 50)
+
+    assert warning.path == "routes[0].rollout.max_bad_responses"
+    assert "about 150 bad answers in this rollout, the cap is 20" in warning.message
+
+
+def test_a_proof_that_cannot_come_in_time_is_warned_about():
+    text = POLICY + "      promotion: {margin: 0.1%}\n      max_duration: 11m\n"
+    found = statistics(loads(text), 2)
+
+    assert any("the proof needs about 3,000 candidate requests" in w.message for w in found)
+
+
+def test_a_watch_sees_content_and_not_times(tmp_path):
+    file = tmp_path / "policy.yaml"
+    file.write_text(POLICY)
+    watch = Watch(file)
+
+    assert watch.changed()
+    file.touch()
+    assert not watch.changed()
+    file.write_text(POLICY + "# edited\n")
+    assert watch.changed()
+    assert not watch.changed()
+
+
+def test_a_watch_sees_swapped_links_missing_and_included_files(tmp_path):
+    first, second, link = (tmp_path / name for name in ("1", "2", "policy.yaml"))
+    first.write_text("a: ${file:secret}")
+    second.write_text("b: 1")
+    link.symlink_to(first)
+    seen = [fingerprint(link)]
+    (tmp_path / "secret").write_text("x")
+    seen.append(fingerprint(link))
+    (tmp_path / "secret").write_text("y")
+    seen.append(fingerprint(link))
+    link.unlink()
+    seen.append(fingerprint(link))
+    link.symlink_to(second)
+    seen.append(fingerprint(link))
+
+    assert len(set(seen)) == len(seen)
+
+
+def test_the_digest_covers_included_files(tmp_path):
+    file = tmp_path / "policy.yaml"
+    file.write_text('listen: "${file:listen}"\n' + POLICY)
+    (tmp_path / "listen").write_text("127.0.0.1:1")
+    first = load(file, {}).digest
+    (tmp_path / "listen").write_text("127.0.0.1:2")
+
+    assert load(file, {}).digest != first
