@@ -37,6 +37,7 @@ from router.control.run import Move, Run
 from router.control.store import Store
 from router.control.trial import Trial
 from router.core.events import Action, Event, Observed, SetWeight
+from router.core.gates.gate import Measurement
 from router.core.machine import decide
 from router.core.outcomes import Batch
 from router.core.policy import Policy, Route
@@ -207,6 +208,14 @@ class Reconciler:
                 self._dirty = True
                 self.wake.set()
 
+    def measured(self, run: Run, gate: str, measurement: Measurement) -> None:
+        """An answer from outside for one of its gates."""
+        if run.trial is not None:
+            run.trial.measure(gate, measurement, self.clock.now())
+            run.look_at = 0.0
+            self._dirty = True
+            self.wake.set()
+
     def order(self, name: str, event: Event, *, command_id: str | None = None) -> Move:
         """Decide one command now. The answer is the move's ``done``.
 
@@ -218,7 +227,7 @@ class Reconciler:
         assert not isinstance(event, Observed)  # noqa: S101 - only people order
         action = "set_weight" if isinstance(event, SetWeight) else type(event).__name__.lower()
         return self._move(
-            run, record, action, actor=event.actor, reason=reason, command=command
+            run, record, action, actor=event.actor, reason=reason, command_id=command_id
         )  # fmt: skip
 
     def run_of(self, name: str) -> Run:

@@ -1,0 +1,245 @@
+"""The control plane put together and running: tasks, reports of workers, start and stop."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+
+from router.config.check import LoadedPolicy
+from router.control.announce import Announcer
+from router.control.clock import Clock, RolloutClock
+from router.control.compare import compared
+from router.control.controller import Controller
+from router.control.errors import StoreUnavailable
+from router.control.measure import Asker, Question
+from router.control.observe import Observatory
+from router.control.reconciler import Reconciler
+from router.control.record import JournalEntry
+from router.control.run import Run
+from router.control.store import Store
+from router.control.watch import PolicySource
+from router.control.workers import Command, Workers, worker_command
+from router.core.gates.gate import Measurement
+from router.core.gates.polled import Polled
+from router.core.histogram import bucket_of
+from router.core.policy import split_address
+from router.core.traffic import split_for
+from router.link.messages import PairReport, Report
+from router.telemetry.metrics import Metrics, labels
+
+COMPARISONS_MAX: Final = 8
+"""Reports of shadow answers that wait to be compared; later ones count as undelivered."""
+
+ASK_EVERY_S: Final = 0.5
+"""How often gates that measure outside are looked at."""
+
+LAG_EVERY_S: Final = 0.1
+
+log = structlog.get_logger("router.control")
+
+
+class Plane:
+    """Everything of the control process but its admin listener.
+
+    ``start`` opens the store, adopts the policy, starts the workers; ``stop`` drains. Both may be
+    called once.
+    """
+
+    def __init__(
+        self,
+        loaded: LoadedPolicy,
+        store: Store,
+        *,
+        clock: Clock | None = None,
+        pids_file: Path | None = None,
+        command: Command = worker_command,
+    ) -> None:
+        policy = loaded.policy
+        self.loaded = loaded
+        self.clock = clock or RolloutClock()
+        self.store = store
+        self.metrics = Metrics()
+        self.announcer = Announcer(self.clock)
+        self.observatory = Observatory()
+        self.workers = Workers(
+            policy.workers,
+            split_address(policy.listen),
+            on_report=self.report,
+            on_pairs=self.pairs,
+            on_event=self._worker_event,
+            pids_file=pids_file,
+            command=command,
+        )
+        self.reconciler = Reconciler(store, self.clock, self.workers, self, self.observatory)
+        self.source = PolicySource(loaded.file, self._adopt, self.announcer, self.clock)
+        self.controller = Controller(self)
+        self.lag_s = 0.0
+        self.worker_lag_s: dict[int, float] = {}
+        self.worker_connections: dict[int, int] = {}
+        self._asker = Asker(self._answered)
+        self._comparer = ThreadPoolExecutor(1, thread_name_prefix="compare")
+        self._comparing = 0
+        self._reported_s = 0.0
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def __repr__(self) -> str:
+        return f"<Plane {self.reconciler!r} {self.workers!r}>"
+
+    # --- life -------------------------------------------------------------------------------------
+
+    async def start(self, *, force: bool = False) -> None:
+        """Raises StoreDamaged, StoreLocked, PolicyRejected, or OSError for a port in use."""
+        self.reconciler.resume(await self.store.open())
+        try:
+            self.source.adopted(self.loaded, force=force)
+            await self.workers.start()
+        except BaseException:
+            await self.store.close()
+            raise
+        await self._asker.__aenter__()
+        for job in (self.reconciler.run(), self.source.watch(), self._ask(), self._watch_lag()):
+            self._keep(job)
+
+    async def stop(self, *, drain_s: float) -> None:
+        """Stop deciding, write the last words, let go of the store, then wait for the workers."""
+        self.workers.begin_drain(drain_s)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._asker.__aexit__(None, None, None)
+        self._comparer.shutdown(wait=False, cancel_futures=True)
+        self.reconciler.last_words()
+        # A successor may take over from here on, while our last requests still finish.
+        await self.store.close()
+        await self.workers.drained(drain_s)
+
+    async def kill(self) -> None:
+        """The second signal: end everything at once."""
+        await self.workers.kill()
+
+    async def watch_tasks(self) -> None:
+        """Returns (or raises) when a task that must run for ever has ended: a bug of ours."""
+        done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+
+    def _keep(self, job: Coroutine[Any, Any, None]) -> None:
+        self._tasks.add(asyncio.create_task(job))
+
+    def _adopt(self, policy: Any, *, force: bool = False) -> tuple[str, ...]:
+        notes = self.reconciler.adopt(policy, force=force)
+        self.metrics.keep_only({(r.name, v) for r in policy.routes for v in r.versions})
+        return notes
+
+    # --- what workers say -----------------------------------------------------------------------
+
+    def report(self, report: Report) -> None:
+        """Book a worker's counts and wake the decider, in the turn in which they arrive."""
+        now = self.clock.now()
+        self._reported_s = time.perf_counter()
+        self.reconciler.observe(report.batches)
+        self.observatory.add(report.worker, report.versions, now)
+        self.observatory.endpoints(report.worker, report.endpoints)
+        self.metrics.add_versions(report.versions)
+        self.metrics.add_mirrors(report.mirrors)
+        self.metrics.add_rejected(report.rejected)
+        self.worker_lag_s[report.worker] = report.loop_lag_s
+        self.worker_connections[report.worker] = report.connections
+
+    def pairs(self, report: PairReport) -> None:
+        """Have shadow answers compared in a thread, so that large bodies delay no decision."""
+        if self._comparing >= COMPARISONS_MAX:
+            shed = len(report.pairs) + report.shed
+            self.metrics.add_rejected({"pairs_shed": shed})
+            return
+        self._comparing += 1
+        loop = asyncio.get_running_loop()
+        done = loop.run_in_executor(self._comparer, lambda: compared(report.pairs, report.shed))
+        done.add_done_callback(self._compared)
+
+    def _compared(self, done: asyncio.Future[list[Any]]) -> None:
+        self._comparing -= 1
+        if not done.cancelled():
+            self.reconciler.observe(tuple(done.result()))
+
+    def _worker_event(self, text: str, index: int) -> None:
+        self.observatory.forget_worker(index)
+        self.worker_connections.pop(index, None)
+        self.metrics.count("worker_restarts_total", labels(worker=str(index)))
+        self.announcer.worker(text, index)
+
+    # --- what the reconciler says ---------------------------------------------------------------
+
+    def moved(self, entry: JournalEntry) -> None:
+        """Count it, tell everybody, and measure how long a rollback took to reach all workers."""
+        by = entry.actor if entry.actor in ("router", "policy") else "person"
+        self.metrics.count("decisions_total", labels(route=entry.route, action=entry.action, by=by))
+        if entry.action == "rollback" and by == "router":
+            task = asyncio.create_task(self._measure(entry.route, self._reported_s))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        self.announcer.moved(entry)
+
+    def store_failed(self, error: StoreUnavailable) -> None:
+        """Pass it on."""
+        self.announcer.store_failed(error)
+
+    def store_works(self) -> None:
+        """Pass it on."""
+        self.announcer.store_works()
+
+    async def _measure(self, route: str, since_s: float) -> None:
+        await self.workers.applied(self.reconciler.revision)
+        took_s = time.perf_counter() - since_s
+        self.metrics.observe("rollback_seconds", labels(route=route), bucket_of(took_s), took_s)
+
+    # --- measurements from outside --------------------------------------------------------------
+
+    async def _ask(self) -> None:
+        while True:
+            for run in self.reconciler.runs.values():
+                if run.live and run.trial is not None:
+                    self._ask_for(run)
+            await asyncio.sleep(ASK_EVERY_S)
+
+    def _ask_for(self, run: Run) -> None:
+        assert run.trial is not None  # noqa: S101 - the caller checked
+        rollout, plan = run.rollout, run.plan
+        assert rollout is not None  # noqa: S101 - it is live
+        assert plan is not None  # noqa: S101 - it is live
+        for title in run.trial.judge.due(self.clock.now()):
+            gate = run.trial.judge.gates[title]
+            if isinstance(gate, Polled):
+                about = {
+                    "route": run.route.name,
+                    "rollout": rollout.id,
+                    "attempt": rollout.attempt,
+                    "stable": rollout.stable,
+                    "candidate": rollout.candidate,
+                    "phase": rollout.phase.value,
+                    "step": rollout.step + 1,
+                    "weight_bp": split_for(rollout, plan).candidate_bp,
+                }
+                self._asker.ask(Question(run.route.name, gate, about))
+
+    def _answered(self, question: Question, measurement: Measurement) -> None:
+        """An answer belongs to the attempt that asked; a later one asks for itself."""
+        run = self.reconciler.runs.get(question.route)
+        if run is None or run.trial is None or not run.live:
+            return
+        about = (question.about["rollout"], question.about["attempt"])
+        if about == (run.trial.rollout_id, run.trial.attempt):
+            self.reconciler.measured(run, question.gate.title, measurement)
+
+    async def _watch_lag(self) -> None:
+        while True:
+            before = time.perf_counter()
+            await asyncio.sleep(LAG_EVERY_S)
+            late = max(time.perf_counter() - before - LAG_EVERY_S, 0.0)
+            self.lag_s = max(late, self.lag_s * 0.9)

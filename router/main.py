@@ -1,0 +1,178 @@
+"""The composition root: builds the router, runs it, drains it. The one file that knows everything.
+
+    python -m router.main POLICY [--force]
+
+SIGTERM and SIGINT drain: listeners close, what is under way is finished, exit 0. A second signal
+ends at once. SIGHUP reads the policy again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+
+from router import __version__
+from router.admin.server import AdminServer
+from router.config.check import LoadedPolicy, load
+from router.config.problems import PolicyError
+from router.control.errors import PolicyRejected, StoreDamaged, StoreLocked
+from router.control.plane import Plane
+from router.control.sqlite import SqliteStore
+from router.telemetry.log import configure
+
+EXIT_OK, EXIT_UNEXPECTED, EXIT_POLICY, EXIT_CONFLICT = 0, 1, 2, 5
+
+log = structlog.get_logger("router")
+
+
+@dataclass
+class Signals:
+    """What the operating system asked for. Handlers only set events; work is done elsewhere."""
+
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    hurry: asyncio.Event = field(default_factory=asyncio.Event)
+    reload: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def install(self) -> None:
+        """Listen to SIGTERM, SIGINT and SIGHUP."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.asked_to_stop)
+        loop.add_signal_handler(signal.SIGHUP, self.reload.set)
+
+    def asked_to_stop(self) -> None:
+        """The first time drain, the second time hurry."""
+        (self.hurry if self.stop.is_set() else self.stop).set()
+
+
+async def run(
+    policy_path: str | Path,
+    *,
+    force: bool = False,
+    signals: Signals | None = None,
+    on_ready: Callable[[Plane, AdminServer], None] = lambda _plane, _admin: None,
+) -> int:
+    """Serve until told to stop; the exit status. Problems are written to the log, not raised."""
+    asked = signals or Signals()
+    if signals is None:
+        asked.install()
+    try:
+        loaded = await asyncio.to_thread(load, policy_path)
+    except PolicyError as error:
+        sys.stderr.write(f"{error}\n")
+        return EXIT_POLICY
+    path = store_path(loaded)
+    plane = Plane(loaded, SqliteStore(path), pids_file=path.with_name(path.name + ".workers"))
+    admin = AdminServer(plane.controller, loaded.policy.admin)
+    try:
+        await plane.start(force=force)
+    except PolicyRejected as error:
+        return _refused("policy_rejected", error, EXIT_POLICY)
+    except StoreLocked as error:
+        return _refused("store_locked", error, EXIT_CONFLICT)
+    except (StoreDamaged, OSError) as error:
+        return _refused("cannot_start", error, EXIT_UNEXPECTED)
+    try:
+        return await _serve(plane, admin, asked, on_ready)
+    finally:
+        with suppress(OSError):
+            await admin.close()
+
+
+async def _serve(
+    plane: Plane, admin: AdminServer, asked: Signals, on_ready: Callable[[Plane, AdminServer], None]
+) -> int:
+    drain_s = plane.loaded.policy.limits.drain
+    status = EXIT_OK
+    try:
+        await admin.start()
+        await plane.workers.applied(plane.reconciler.revision)
+        log.info(
+            "serving",
+            version=__version__,
+            listen=f"{plane.workers.host}:{plane.workers.port}",
+            admin=admin.url,
+            routes=len(plane.reconciler.runs),
+        )
+        on_ready(plane, admin)
+        await _until_stopped(plane, asked)
+    except OSError as error:
+        status = _refused("cannot_start", error, EXIT_UNEXPECTED)
+        drain_s = 0.0
+    except Exception:
+        # A broken invariant: stop loudly; a supervisor starts us again from the stored state.
+        log.exception("broken")
+        status = EXIT_UNEXPECTED
+    await _drain(plane, asked, drain_s)
+    return status
+
+
+async def _until_stopped(plane: Plane, asked: Signals) -> None:
+    jobs = {
+        asyncio.create_task(asked.stop.wait()),
+        asyncio.create_task(plane.watch_tasks()),
+        asyncio.create_task(_reload_on_demand(plane, asked)),
+    }
+    try:
+        done, _ = await asyncio.wait(jobs, return_when=asyncio.FIRST_COMPLETED)
+        for job in done:
+            job.result()
+    finally:
+        for job in jobs:
+            job.cancel()
+        await asyncio.gather(*jobs, return_exceptions=True)
+
+
+async def _reload_on_demand(plane: Plane, asked: Signals) -> None:
+    while True:
+        await asked.reload.wait()
+        asked.reload.clear()
+        with suppress(PolicyRejected):  # told by the source; the last good policy stays
+            await plane.source.reload(actor="SIGHUP")
+
+
+async def _drain(plane: Plane, asked: Signals, drain_s: float) -> None:
+    log.info("draining", within_s=drain_s)
+    stopping = asyncio.create_task(plane.stop(drain_s=drain_s))
+    hurry = asyncio.create_task(asked.hurry.wait())
+    await asyncio.wait({stopping, hurry}, return_when=asyncio.FIRST_COMPLETED)
+    if not stopping.done():
+        await plane.kill()
+    hurry.cancel()
+    await stopping
+    log.info("stopped")
+
+
+def store_path(loaded: LoadedPolicy) -> Path:
+    """The file of ``store: sqlite:///FILE``; relative to the working directory."""
+    return Path(loaded.policy.store.removeprefix("sqlite:///"))
+
+
+def _refused(event: str, error: Exception, status: int) -> int:
+    log.error(event, error=str(error))
+    return status
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The program; see the module."""
+    parser = argparse.ArgumentParser(prog="python -m router.main", description="Run the router.")
+    parser.add_argument("policy", help="policy file (YAML)")
+    parser.add_argument(
+        "--force", action="store_true", help="start although the policy conflicts with the state"
+    )
+    parser.add_argument("--log", choices=("auto", "json", "console"), default="auto")
+    arguments = parser.parse_args(argv)
+    configure(json={"auto": None, "json": True, "console": False}[arguments.log])
+    return asyncio.run(run(arguments.policy, force=arguments.force))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
