@@ -94,7 +94,7 @@ def _shadow_compared(recording: Recording) -> str:
 
 def _ramped(recording: Recording) -> str:
     entries = recording.rollout_entries(V3.name)
-    weights = [entry.weight_bp for entry in entries if entry.action == "advance"]
+    weights = [entry.weight_bp for entry in entries if entry.action in ("advance", "bake")]
     wanted = [*STEPS_BP, FULL_BP]
     if weights != wanted:
         raise Missing(f"{V3.name}'s weights were {_shares(weights)}, expected {_shares(wanted)}")
@@ -213,7 +213,7 @@ def _nothing_else(recording: Recording) -> str:
     if len(begun) != 4:
         reasons = "; ".join(entry.reason for entry in begun)
         raise Missing(f"{len(begun)} rollouts began, expected 4: {reasons}")
-    back = [entry for entry in recording.journal if entry.phase_to in ("rolled_back", "aborted")]
+    back = [entry for entry in recording.journal if entry.action in ("rollback", "abort")]
     if len(back) != 3:
         raise Missing(f"{len(back)} rollouts were taken back, expected 3")
     return "4 rollouts: 1 promoted, 2 taken back by evidence, 1 by order"

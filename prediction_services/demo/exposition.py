@@ -7,8 +7,14 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from prediction_services.demo.recording import Attempts
 
-REQUESTS = "rampway_requests_total"
+OUTCOMES = "rampway_outcomes_total"
 SECONDS_BUCKET = "rampway_request_seconds_bucket"
+
+FAILURES = frozenset({"server_error", "refused", "timeout", "reset", "malformed", "truncated"})
+"""Outcomes that are a version's fault."""
+
+ATTEMPTS = FAILURES | {"ok"}
+"""Outcomes of requests that a version was really asked to answer, and had the time to."""
 
 Key = tuple[str, str]
 """Version and role."""
@@ -19,13 +25,13 @@ class Scrape:
     """Cumulative counts at one moment.
 
     Attributes:
-        requests, bad: attempts by version and role; `bad` are those of a failing class.
-        buckets: cumulative counts by upper bound in seconds, per version.
+        requests, bad: attempts by version and role, and those of them that failed.
+        buckets: cumulative counts by upper bound in seconds.
     """
 
     requests: dict[Key, float] = field(default_factory=lambda: defaultdict(float))
     bad: dict[Key, float] = field(default_factory=lambda: defaultdict(float))
-    buckets: dict[str, dict[float, float]] = field(
+    buckets: dict[Key, dict[float, float]] = field(
         default_factory=lambda: defaultdict(lambda: defaultdict(float))
     )
 
@@ -36,30 +42,30 @@ def read_scrape(text: str) -> Scrape:
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
             labels = sample.labels
-            if sample.name == REQUESTS:
+            if sample.name == OUTCOMES and labels["outcome"] in ATTEMPTS:
                 key = (labels["version"], labels["role"])
                 scrape.requests[key] += sample.value
-                if _failing(labels["code_class"]):
+                if labels["outcome"] in FAILURES:
                     scrape.bad[key] += sample.value
             elif sample.name == SECONDS_BUCKET:
-                scrape.buckets[labels["version"]][float(labels["le"])] += sample.value
+                key = (labels["version"], labels["role"])
+                scrape.buckets[key][float(labels["le"])] += sample.value
     return scrape
 
 
 def difference(before: Scrape, after: Scrape, at_s: float) -> list[Attempts]:
     """What every version did between two scrapes; versions without requests are left out."""
     found = []
-    for (version, role), total in after.requests.items():
-        requests = total - before.requests.get((version, role), 0.0)
+    for key, total in after.requests.items():
+        requests = total - before.requests.get(key, 0.0)
         if requests <= 0:
             continue
-        key = (version, role)
-        slower = _between(before.buckets.get(version, {}), after.buckets.get(version, {}))
+        slower = _between(before.buckets.get(key, {}), after.buckets.get(key, {}))
         found.append(
             Attempts(
                 at_s=at_s,
-                version=version,
-                role=role,
+                version=key[0],
+                role=key[1],
                 requests=round(requests),
                 bad=round(after.bad.get(key, 0.0) - before.bad.get(key, 0.0)),
                 p50_ms=_quantile_ms(slower, 0.5),
@@ -67,11 +73,6 @@ def difference(before: Scrape, after: Scrape, at_s: float) -> list[Attempts]:
             )
         )
     return found
-
-
-def _failing(code_class: str) -> bool:
-    """5xx, or no answer at all (a class that is no status class, such as `timeout`)."""
-    return code_class == "5xx" or not code_class.endswith("xx")
 
 
 def _between(before: dict[float, float], after: dict[float, float]) -> dict[float, float]:

@@ -240,7 +240,7 @@ def read_gate(report: dict[str, Any]) -> Gate:
     """A gate's report as the router's API and journal write it."""
     counts = report.get("candidate") or {}
     return Gate(
-        name=str(report.get("gate", "")),
+        name=str(report["gate"]),
         verdict=str(report.get("verdict", "pending")),
         evidence=float(report.get("evidence") or 1.0),
         limit=report.get("limit"),

@@ -2,25 +2,25 @@ from prediction_services.demo.exposition import difference, read_scrape
 from prediction_services.demo.recording import Attempts
 
 FIRST = """\
-# TYPE rampway_requests counter
-rampway_requests_total{route="r",version="v2",role="stable",code_class="2xx"} 100
-rampway_requests_total{route="r",version="v4",role="candidate",code_class="2xx"} 5
+# TYPE rampway_outcomes_total counter
+rampway_outcomes_total{route="r",version="v2",role="stable",outcome="ok"} 100
+rampway_outcomes_total{route="r",version="v4",role="candidate",outcome="ok"} 5
 # TYPE rampway_request_seconds histogram
-rampway_request_seconds_bucket{route="r",version="v2",le="0.01"} 100
-rampway_request_seconds_bucket{route="r",version="v2",le="0.02"} 100
-rampway_request_seconds_bucket{route="r",version="v2",le="+Inf"} 100
+rampway_request_seconds_bucket{route="r",version="v2",role="stable",le="0.01"} 100
+rampway_request_seconds_bucket{route="r",version="v2",role="stable",le="0.02"} 100
+rampway_request_seconds_bucket{route="r",version="v2",role="stable",le="+Inf"} 100
 """
 SECOND = """\
-# TYPE rampway_requests counter
-rampway_requests_total{route="r",version="v2",role="stable",code_class="2xx"} 180
-rampway_requests_total{route="r",version="v2",role="stable",code_class="4xx"} 20
-rampway_requests_total{route="r",version="v4",role="candidate",code_class="2xx"} 5
-rampway_requests_total{route="r",version="v4",role="candidate",code_class="5xx"} 3
-rampway_requests_total{route="r",version="v4",role="candidate",code_class="none"} 1
+# TYPE rampway_outcomes_total counter
+rampway_outcomes_total{route="r",version="v2",role="stable",outcome="ok"} 200
+rampway_outcomes_total{route="r",version="v2",role="stable",outcome="client_abort"} 20
+rampway_outcomes_total{route="r",version="v4",role="candidate",outcome="ok"} 5
+rampway_outcomes_total{route="r",version="v4",role="candidate",outcome="server_error"} 3
+rampway_outcomes_total{route="r",version="v4",role="candidate",outcome="timeout"} 1
 # TYPE rampway_request_seconds histogram
-rampway_request_seconds_bucket{route="r",version="v2",le="0.01"} 150
-rampway_request_seconds_bucket{route="r",version="v2",le="0.02"} 200
-rampway_request_seconds_bucket{route="r",version="v2",le="+Inf"} 200
+rampway_request_seconds_bucket{route="r",version="v2",role="stable",le="0.01"} 150
+rampway_request_seconds_bucket{route="r",version="v2",role="stable",le="0.02"} 200
+rampway_request_seconds_bucket{route="r",version="v2",role="stable",le="+Inf"} 200
 """
 
 

@@ -79,7 +79,8 @@ def test_what_happened_is_on_the_page(html, recording):
     for words in (
         "12,820", "of them failed for their client", "161", "8 ms", "All 12 expectations were met.",
         "rolled back by local: <odd>", "candidate: broken-zero", "-      candidate: v3",
-        "+      candidate: broken-zero", "blue_green", "broken-zero 180 : 1", "false_rollback_rate: 1%",
+        "+      candidate: broken-zero", "blue_green", "broken-zero 180 : 1",
+        "false_rollback_rate: 1%",
     ):  # fmt: skip
         assert words in text, words
     for entry in recording.journal:
