@@ -80,7 +80,7 @@ class Picture:
         for version, window in self.document["versions"].items():
             row = version_row(version, window, self.document, self.status)
             share_bp = round(float(row[2].removesuffix(" %")) * 100)
-            bar = ProgressBar(total=10_000, completed=share_bp, width=BAR_CHARS)
+            bar = _bar(share_bp / 10_000, BAR_CHARS, "cyan" if row[1] == "candidate" else "green")
             table.add_row(row[0], row[1], bar, *row[2:])
         return table
 
@@ -107,7 +107,13 @@ def _evidence(gate: dict[str, Any]) -> ProgressBar | Text:
     if evidence is None or limit is None or limit <= 1:
         return Text("-")
     done = log(max(evidence, 1.0)) / log(limit)
-    return ProgressBar(total=1.0, completed=min(done, 1.0), width=EVIDENCE_CHARS)
+    return _bar(min(done, 1.0), EVIDENCE_CHARS, _colour(gate["verdict"]))
+
+
+def _bar(share: float, chars: int, colour: str) -> ProgressBar:
+    return ProgressBar(
+        total=1.0, completed=share, width=chars, complete_style=colour, finished_style=colour
+    )
 
 
 def _colour(word: str) -> str:

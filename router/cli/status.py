@@ -17,7 +17,10 @@ from router.cli.show import DEGRADED, HEALTHY, coloured, columns, emit
 def run(
     link: Connection,
     route: Annotated[str, Argument("Route to follow; absent: all, once.")] = "",
-    watch: Annotated[bool, Option("Follow the route until it is Healthy or Degraded.")] = True,
+    watch: Annotated[
+        bool,
+        Option("Follow it until it is Healthy or Degraded.", "--watch/--no-watch", "-w"),
+    ] = True,
     timeout: Annotated[
         str, Option("Give up after this (exit 4), such as 20m; absent: never.")
     ] = "",

@@ -148,7 +148,7 @@ def test_status_ends_with_0_when_the_rollout_completes(router):
 
 
 def test_status_runs_out_of_time(router):
-    ended = router.run("status", "flight-delay", "--timeout", "200ms")
+    ended = router.run("status", "flight-delay", "-w", "--timeout", "200ms")
 
     assert (ended.code, "in time" in ended.err) == (4, True)
 
