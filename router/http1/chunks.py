@@ -64,6 +64,7 @@ class ChunkReader:
         end = len(data)
         while pos < end:
             if self._state == _SIZE:
+                pos = self._read_whole_chunks(data, pos, pieces)
                 after = self._read_size(data, pos)
             elif self._state == _DATA:
                 after = min(end, pos + self._remaining)
@@ -81,6 +82,25 @@ class ChunkReader:
                 break
             pos = after
         return pos, False
+
+    def _read_whole_chunks(self, data: bytes, pos: int, pieces: list[bytes]) -> int:
+        """Take chunks that `data` holds completely; whatever is special is left to the slow way.
+
+        Streams of tiny chunks are legal, and a way to burn a proxy's time (CVE-2025-69229).
+        """
+        room = self._body_bytes_max - self._total if self._body_bytes_max >= 0 else len(data)
+        begun = room
+        while match := _plain_size(data, pos):
+            start = match.end()
+            size = int(match[1], 16)
+            after = start + size
+            if not size or size > room or data[after : after + 2] != b"\r\n":
+                break
+            room -= size
+            pieces.append(data[start:after])
+            pos = after + 2
+        self._total += begun - room
+        return pos
 
     def _read_size(self, data: bytes, pos: int) -> int:
         match = _plain_size(data, pos)
