@@ -6,18 +6,31 @@ The client verbs live one floor below the server and never import it; ``serve`` 
 from __future__ import annotations
 
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 from router.cli import app
-from router.cli.parse import Argument
+from router.cli.parse import Argument, Option
 
 
-def serve(policy: Annotated[Path, Argument("Policy file.")]) -> None:
+class LogFormat(StrEnum):
+    """How the log is written."""
+
+    AUTO = "auto"
+    JSON = "json"
+    CONSOLE = "console"
+
+
+def serve(
+    policy: Annotated[Path, Argument("Policy file.")],
+    force: Annotated[bool, Option("Start although policy and stored state conflict.")] = False,
+    log: Annotated[LogFormat, Option("auto: console at a terminal, else json.")] = LogFormat.AUTO,
+) -> None:
     """Run the router: proxy, control plane and admin interface, until SIGTERM."""
-    from router.main import run  # noqa: PLC0415 - other verbs must start without the server
+    from router import main as server  # noqa: PLC0415 - other verbs must start without the server
 
-    sys.exit(run(policy))
+    sys.exit(server.main([str(policy), "--log", log, *(["--force"] if force else [])]))
 
 
 app.add("serve", "Router", serve)

@@ -78,14 +78,16 @@ def version_row(
     version: str, window: dict[str, Any], document: dict[str, Any], status: dict[str, Any] | None
 ) -> tuple[str, ...]:
     """One version as a row of text; ``-`` where nothing was measured."""
+    share_bp = 10_000 if version == document["stable"] else 0
     role = "stable" if version == document["stable"] else ""
-    share = percent(10_000) if role else percent(0)
     if status is not None and version in (status["stable"], status["candidate"]):
-        role = "candidate" if version == status["candidate"] else "stable"
-        weight_bp = status["weight_bp"]
-        share = percent(weight_bp if role == "candidate" else 10_000 - weight_bp)
+        on_trial = version == status["candidate"]
+        share_bp = status["weight_bp"] if on_trial else 10_000 - status["weight_bp"]
+        role = "candidate" if on_trial and status["phase"] != "completed" else role
     return (
-        version, role, share,
+        version,
+        role,
+        percent(share_bp),
         f"{window['requests_per_s']:.1f}",
         *(
             (rate(window["error_ratio"]), _milliseconds(window["p50_s"]),

@@ -42,7 +42,10 @@ class Picture:
         self.heard = time.monotonic()
         self.document = {**self.document, "rollout": status}
         if status is not None:
-            self.document |= {"stable": status["stable"], "versions": status["versions"]}
+            self.document |= {
+                "stable": status["serving_stable"],
+                "versions": {**self.document["versions"], **status["versions"]},
+            }
 
     def render(self) -> Group:
         """Head, versions, gates, decisions."""

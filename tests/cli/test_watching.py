@@ -198,6 +198,7 @@ def test_the_live_picture_has_everything(router):
 
     document = router.controller.route("flight-delay")
     picture = Picture("flight-delay", document, list(router.controller.entries))
+    picture.hear(router.controller.rollout("flight-delay"))
     console = Console(record=True, width=160, file=io.StringIO())
     console.print(picture.render())
     text = console.export_text()
