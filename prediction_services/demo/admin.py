@@ -104,6 +104,7 @@ def read_moment(status: dict[str, Any], at_s: float) -> Moment:
         status: as `Admin.rollout` gives it.
         at_s: seconds since the play began.
     """
+    together = status.get("evidence") or {"capital": 1.0, "limit": 100.0}
     return Moment(
         at_s=at_s,
         stable=status["stable"],
@@ -113,8 +114,8 @@ def read_moment(status: dict[str, Any], at_s: float) -> Moment:
         steps=status["steps"],
         weight_bp=status["weight_bp"],
         mirror_bp=status.get("mirror_bp") or 0,
-        evidence=float(status.get("evidence") or 1.0),
-        limit=float(status.get("limit") or 100.0),
+        evidence=float(together["capital"]),
+        limit=float(together["limit"]),
         remaining_s=float(status.get("remaining_s") or 0.0),
         samples=status.get("samples") or 0,
         until_samples=status.get("until_samples") or 0,

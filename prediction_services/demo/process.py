@@ -107,20 +107,25 @@ class RouterProcess:
         return f"the router {what}\n{tail}".rstrip()
 
     async def stop(self) -> None:
-        """SIGTERM to the router, then SIGKILL to whatever is left of its group."""
+        """SIGTERM to the router, then SIGKILL to it and to workers that it has not ended."""
         process = self._process
-        if process is None:
+        if process is None or process.returncode is not None:
             return
+        workers = _children(process.pid)
         with contextlib.suppress(ProcessLookupError):
-            if process.returncode is None:
-                process.terminate()
-        with contextlib.suppress(TimeoutError):
+            process.terminate()
+        try:
             async with asyncio.timeout(STOP_S):
                 await process.wait()
-        with contextlib.suppress(ProcessLookupError):
-            # The group outlives its leader while a worker does, and its number is not given anew.
-            os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+        for pid, started in workers.items():
+            # A worker serves on for a while when its control process was killed; ours must not.
+            if _start_time(pid) == started:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
 
 
 def free_address(port: int = 0) -> str:
@@ -132,6 +137,24 @@ def free_address(port: int = 0) -> str:
                 probe.bind(("127.0.0.1", wanted))
                 return f"127.0.0.1:{probe.getsockname()[1]}"
     raise RouterError("no free port on 127.0.0.1")
+
+
+def _children(pid: int) -> dict[int, str]:
+    """Children of a process by PID, with the start time that tells a PID from its reuse."""
+    try:
+        listed = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    except OSError:
+        return {}
+    return {int(child): _start_time(int(child)) for child in listed.split()}
+
+
+def _start_time(pid: int) -> str:
+    """Field 22 of /proc/PID/stat (proc(5)); empty when there is no such process."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return ""
+    return stat.rpartition(")")[2].split()[19]
 
 
 def _end_with_parent() -> None:
