@@ -26,6 +26,7 @@ from router.config.problems import PolicyError
 from router.control.errors import PolicyRejected, StoreDamaged, StoreLocked
 from router.control.plane import Plane
 from router.control.sqlite import SqliteStore
+from router.control.workers import Command, worker_command
 from router.telemetry.log import configure
 
 EXIT_OK, EXIT_UNEXPECTED, EXIT_POLICY, EXIT_CONFLICT = 0, 1, 2, 5
@@ -59,6 +60,7 @@ async def run(
     force: bool = False,
     signals: Signals | None = None,
     on_ready: Callable[[Plane, AdminServer], None] = lambda _plane, _admin: None,
+    command: Command = worker_command,
 ) -> int:
     """Serve until told to stop; the exit status. Problems are written to the log, not raised."""
     asked = signals or Signals()
@@ -70,7 +72,9 @@ async def run(
         sys.stderr.write(f"{error}\n")
         return EXIT_POLICY
     path = store_path(loaded)
-    plane = Plane(loaded, SqliteStore(path), pids_file=path.with_name(path.name + ".workers"))
+    plane = Plane(
+        loaded, SqliteStore(path), pids_file=path.with_name(path.name + ".workers"), command=command
+    )
     admin = AdminServer(plane.controller, loaded.policy.admin)
     try:
         await plane.start(force=force)

@@ -38,7 +38,14 @@ STEPS = "[{weight: 1%, hold: 60s}, {weight: 25%, hold: 60s}]"
 
 
 def canary(
-    *, stable="v1", candidate="v2", steps=STEPS, bake="30s", on_new="queue", v2_port=9002, rollout=True
+    *,
+    stable="v1",
+    candidate="v2",
+    steps=STEPS,
+    bake="30s",
+    on_new="queue",
+    v2_port=9002,
+    rollout=True,
 ):
     section = ROLLOUT.format(candidate=candidate, steps=steps, bake=bake, on_new=on_new)
     return CANARY.format(stable=stable, v2_port=v2_port, rollout=section if rollout else "")
@@ -168,9 +175,7 @@ class World:
     def serving(self):
         """Names and shares of versions that get anything."""
         entry = self.entry
-        return {
-            v.name: w for v, w in zip(entry.versions, entry.weights_bp, strict=True) if w
-        }
+        return {v.name: w for v, w in zip(entry.versions, entry.weights_bp, strict=True) if w}
 
     @property
     def journal(self):

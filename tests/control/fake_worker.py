@@ -30,7 +30,9 @@ async def main() -> None:
         await reader.readuntil(b"\r\n\r\n")
         entry = state["table"].routes[0]
         drawn = random.choices(entry.versions, entry.weights_bp)[0].name
-        body = json.dumps({"version": drawn, "pid": os.getpid(), "revision": state["table"].revision})
+        body = json.dumps(
+            {"version": drawn, "pid": os.getpid(), "revision": state["table"].revision}
+        )
         writer.write(
             f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}".encode()
         )

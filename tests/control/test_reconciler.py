@@ -163,7 +163,10 @@ async def test_taken_back_stays_out_through_restart_reload_edits_and_old_files(w
 
 
 async def test_taken_back_cannot_be_reached_by_pin_or_rule(world, policy):
-    pinned = policy().replace("stable: v1", "stable: v1\n    pin: true\n    rules: [{match: {headers: {x-beta: yes1}}, version: v2}]")
+    pinned = policy().replace(
+        "stable: v1",
+        "stable: v1\n    pin: true\n    rules: [{match: {headers: {x-beta: yes1}}, version: v2}]",
+    )
     w = await world(pinned).start()
     assert len(w.entry.rules) == 1
     assert 1 in w.entry.pinnable

@@ -23,7 +23,17 @@ def table(revision: int) -> RoutingTable:
 
 def command(*more: str):
     def argv(fd: int, index: int, listen: str):
-        return (sys.executable, str(FAKE), "--link-fd", str(fd), "--worker", str(index), "--listen", listen, *more)
+        return (
+            sys.executable,
+            str(FAKE),
+            "--link-fd",
+            str(fd),
+            "--worker",
+            str(index),
+            "--listen",
+            listen,
+            *more,
+        )
 
     return argv
 
@@ -127,13 +137,14 @@ async def test_orphans_serve_until_the_successor_serves_and_then_end(make, tmp_p
     first._gone = lambda _worker: None
     (tmp_path / "pids").write_text(pids)
 
-
     second = make(1, port=first.port)
     second.publish(table(2))
     await second.start()
     assert not _listens(orphan)
     assert second.ready()
-    assert {await asyncio.to_thread(ask, first.port) for _ in range(10)} == {second.states()[0]["pid"]}
+    assert {await asyncio.to_thread(ask, first.port) for _ in range(10)} == {
+        second.states()[0]["pid"]
+    }
 
 
 async def test_a_port_of_another_program_is_an_error_at_once(make):
