@@ -155,7 +155,7 @@ class ChunkReader:
         if eol == pos:
             self._state = _SIZE
             return pos + 2
-        if REQUEST_FIELDS.learn(data[pos:eol]).kind != PLAIN:
+        if REQUEST_FIELDS[data[pos:eol]].kind != PLAIN:
             refuse(400, "a trailer must not carry framing, routing or trust fields")
         self._trailer_fields += 1
         if self._trailer_fields > self._limits.fields:

@@ -17,6 +17,7 @@ the bytes, so that a message gets the same verdict however TCP cut it:
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Final, NoReturn, TypeVar
 
 from router.http1.limits import Limits
@@ -102,11 +103,6 @@ stray_in_fields = re.compile(
 
 _PERSISTENCE: Final = frozenset([b"close", b"keep-alive"])
 
-# Start lines repeat for ever: what was read once is remembered, within these bounds.
-_LINES_MAX: Final = 1024
-_LINE_BYTES_MAX: Final = 512
-_request_lines: dict[bytes, RequestLine] = {}
-_status_lines: dict[bytes, StatusLine] = {}
 _Line = TypeVar("_Line", RequestLine, StatusLine)
 
 _ONCE: Final = HOST | CONTENT_LENGTH | TRANSFER_ENCODING | EXPECT | MAX_FORWARDS
@@ -122,9 +118,6 @@ def read_request_line(line: bytes) -> RequestLine:
 
     RFC 9112 section 3. Exactly one space twice: double spaces have been read as an empty target.
     """
-    known = _request_lines.get(line)
-    if known is not None:
-        return known
     match = _request_line(line)
     if match is None:
         refuse(400, "malformed request line")
@@ -138,10 +131,7 @@ def read_request_line(line: bytes) -> RequestLine:
         host, target = _split_absolute(target, method)
     path, query = _split_target(target, method)
     out = b"%b %b HTTP/1.1\r\n" % (method, target)
-    request = RequestLine(method, target, path, query, minor[0] - 48, host, out)
-    if not query and len(line) <= _LINE_BYTES_MAX:  # queries vary, and may hold secrets
-        _remember(_request_lines, line, request)
-    return request
+    return RequestLine(method, target, path, query, minor[0] - 48, host, out)
 
 
 def _split_absolute(target: bytes, method: bytes) -> tuple[bytes, bytes]:
@@ -178,24 +168,37 @@ def read_status_line(line: bytes) -> StatusLine:
 
     RFC 9112 section 4; the space before an empty reason may be missing, as many servers do.
     """
-    known = _status_lines.get(line)
-    if known is not None:
-        return known
     match = _status_line(line)
     if match is None:
         refuse(502, "malformed status line")
     minor, status, reason = match.groups(default=b"")
     out = b"HTTP/1.1 %b %b\r\n" % (status, reason)
-    answer = StatusLine(int(status), reason, minor[0] - 48, out)
-    if len(line) <= _LINE_BYTES_MAX:
-        _remember(_status_lines, line, answer)
-    return answer
+    return StatusLine(int(status), reason, minor[0] - 48, out)
 
 
-def _remember(lines: dict[bytes, _Line], line: bytes, meaning: _Line) -> None:
-    if len(lines) >= _LINES_MAX:
-        lines.clear()
-    lines[line] = meaning
+class _StartLines(dict[bytes, _Line]):
+    """Start lines repeat for ever: what `read` once understood is remembered.
+
+    Bounded by count and length; lines with a query are not kept, they vary and may hold secrets.
+    """
+
+    LINES_MAX: Final = 1024
+    LINE_BYTES_MAX: Final = 512
+
+    def __init__(self, read: Callable[[bytes], _Line]) -> None:
+        self._read = read
+
+    def __missing__(self, line: bytes) -> _Line:
+        meaning = self._read(line)
+        if b"?" not in line and len(line) <= self.LINE_BYTES_MAX:
+            if len(self) >= self.LINES_MAX:
+                self.clear()
+            self[line] = meaning
+        return meaning
+
+
+REQUEST_LINES: Final = _StartLines(read_request_line)
+STATUS_LINES: Final = _StartLines(read_status_line)
 
 
 def check_host(value: bytes) -> bytes:
@@ -224,7 +227,7 @@ def _check_coding(value: bytes) -> None:
     refuse(501, "the only transfer coding spoken here is chunked")
 
 
-def settle_request(head: RequestHead, limits: Limits) -> None:
+def settle_request(head: RequestHead, limits: Limits) -> None:  # noqa: C901 - one pass, hot path
     """Decide host, framing and persistence from the non-plain fields, or refuse.
 
     RFC 9112 sections 3.2 (Host), 6.1-6.3 (framing), 9.3 (persistence).
@@ -232,15 +235,16 @@ def settle_request(head: RequestHead, limits: Limits) -> None:
     seen = 0
     length = -1
     host = b""
-    for field in head.special:
+    for field in head.fields:
         kind = field.kind
-        if kind & seen & _ONCE:
-            refuse(400, "a field that must be single is repeated")
-        seen |= kind
-        if kind == HOST:
-            host = field.value
-        elif kind == CONTENT_LENGTH:
-            length = field.number
+        if kind:
+            if kind & seen & _ONCE:
+                refuse(400, "a field that must be single is repeated")
+            seen |= kind
+            if kind == HOST:
+                host = field.value
+            elif kind == CONTENT_LENGTH:
+                length = field.number
     head.kinds = seen
     if head.minor and not seen & HOST:
         refuse(400, "Host is missing")
@@ -262,7 +266,7 @@ def _settle_chunked(head: RequestHead, length: int) -> None:
         refuse(400, "Content-Length and Transfer-Encoding together")
     if not head.minor:
         refuse(400, "Transfer-Encoding in HTTP/1.0")
-    for field in head.special:
+    for field in head.fields:
         if field.kind == TRANSFER_ENCODING:
             _check_coding(field.value)
     head.framing = CHUNKED
@@ -271,7 +275,7 @@ def _settle_chunked(head: RequestHead, length: int) -> None:
 def _settle_rest(head: RequestHead) -> None:
     """The rarer fields: what the connection shall do, Expect, Max-Forwards."""
     options = NO_OPTIONS
-    for field in head.special:
+    for field in head.fields:
         if field.kind == CONNECTION:
             options |= field.options
         elif field.kind == EXPECT:
@@ -281,8 +285,7 @@ def _settle_rest(head: RequestHead) -> None:
         elif field.kind == MAX_FORWARDS and head.method == b"OPTIONS":
             head.max_forwards = read_length(field.value, "malformed Max-Forwards")
     head.keep_alive = persists(head.minor, options)
-    if options - _PERSISTENCE:
-        head.plain = [f.line for f in head.fields if not f.kind and f.low not in options]
+    head.named = options - _PERSISTENCE
 
 
 def settle_response(head: ResponseHead, to_head: bool) -> None:
@@ -293,21 +296,22 @@ def settle_response(head: ResponseHead, to_head: bool) -> None:
     """
     seen = 0
     options = NO_OPTIONS
-    for field in head.special:
+    for field in head.fields:
         kind = field.kind
-        if kind & seen & _ONCE:
-            refuse(502, "a field that must be single is repeated")
-        seen |= kind
-        if kind == CONTENT_LENGTH:
-            head.declared_length = field.number
-        elif kind == TRANSFER_ENCODING:
-            _check_coding(field.value)
-        elif kind == CONNECTION:
-            options |= field.options
+        if kind:
+            if kind & seen & _ONCE:
+                refuse(502, "a field that must be single is repeated")
+            seen |= kind
+            if kind == CONTENT_LENGTH:
+                head.declared_length = field.number
+            elif kind == TRANSFER_ENCODING:
+                _check_coding(field.value)
+            elif kind == CONNECTION:
+                options |= field.options
     head.kinds = seen
     head.keep_alive = persists(head.minor, options)
-    if options and options - _PERSISTENCE:
-        head.plain = [f.line for f in head.fields if not f.kind and f.low not in options]
+    if options:
+        head.named = options - _PERSISTENCE
     chunked = bool(seen & TRANSFER_ENCODING)
     if chunked and (head.declared_length >= 0 or not head.minor):
         refuse(502, "answer with two framings")

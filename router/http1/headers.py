@@ -101,8 +101,8 @@ class _Name:
         self.lines_left = lines_left
 
 
-class FieldCache:
-    """Header lines already read, for one direction.
+class FieldCache(dict[bytes, Field]):
+    """Header lines of one direction: `cache[line]` is the line understood.
 
     Remembers whole lines, some for each name: what differs with every message (ids, dates) uses up
     its share and is then read anew each time, by a shorter way because its name is known. When the
@@ -116,16 +116,14 @@ class FieldCache:
     NAMES_MAX: Final = 1024
     NAME_BYTES_MAX: Final = 64
 
-    __slots__ = ("get", "kinds", "lines", "names")
+    __slots__ = ("kinds", "names")
 
     def __init__(self, kinds: dict[bytes, int]) -> None:
         self.kinds = kinds
-        self.lines: dict[bytes, Field] = {}
         self.names: dict[bytes, _Name] = {}
-        self.get = self.lines.get
 
-    def learn(self, line: bytes) -> Field:
-        """Read a line (without CRLF) that `get` did not know, or raise FramingError(400).
+    def __missing__(self, line: bytes) -> Field:
+        """Read a line (without CRLF) not remembered, or raise FramingError(400).
 
         RFC 9112 section 5: no blank before the colon, no folding, no control characters.
         """
@@ -152,10 +150,10 @@ class FieldCache:
         return field
 
     def _remember(self, line: bytes, field: Field) -> None:
-        if len(self.lines) >= self.LINES_MAX:
-            self.lines.clear()
+        if len(self) >= self.LINES_MAX:
+            self.clear()
             self.names.clear()
-        self.lines[line] = field
+        self[line] = field
 
     def _learn_name(self, raw: bytes) -> _Name:
         """Lower case and kind of a name.
@@ -185,7 +183,7 @@ class FieldCache:
         return PLAIN
 
     def __repr__(self) -> str:
-        return f"<FieldCache {len(self.lines)} lines, {len(self.names)} names>"
+        return f"<FieldCache {len(self)} lines, {len(self.names)} names>"
 
 
 def _parse(field: Field) -> None:
@@ -256,9 +254,13 @@ def request_id(head: RequestHead) -> bytes | None:
     """
     if not head.kinds & REQUEST_ID:
         return None
-    values = [field.value for field in head.special if field.kind == REQUEST_ID]
-    value = values[0]
-    if len(values) > 1 or not 0 < len(value) <= _ID_BYTES_MAX or value.translate(None, _ID_BYTES):
+    value = b""
+    for field in head.fields:
+        if field.kind == REQUEST_ID:
+            if value:
+                return None
+            value = field.value
+    if not 0 < len(value) <= _ID_BYTES_MAX or value.translate(None, _ID_BYTES):
         return None
     return value
 

@@ -7,6 +7,8 @@ forwarding all look at the same bytes.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 # How a body is delimited. Plain integers: they are compared for every message.
@@ -49,11 +51,12 @@ class Field:
     """One header line as read, shared between messages that repeat the same line.
 
     Never mutate one: the parsers keep them in a cache. `line` is ready to be sent: one space, outer
-    whitespace removed, CRLF included. `number` is the value of a Content-Length, else -1;
-    `options` are the lower-case names of a Connection field, else empty.
+    whitespace removed, CRLF included; `passed` is the same when the field is end-to-end, else
+    empty. `number` is the value of a Content-Length, else -1; `options` are the lower-case names
+    of a Connection field, else empty.
     """
 
-    __slots__ = ("kind", "line", "low", "name", "number", "options", "value")
+    __slots__ = ("kind", "line", "low", "name", "number", "options", "passed", "value")
 
     def __init__(self, name: bytes, low: bytes, value: bytes, kind: int, line: bytes) -> None:
         self.name = name
@@ -61,11 +64,15 @@ class Field:
         self.value = value
         self.kind = kind
         self.line = line
+        self.passed = b"" if kind else line
         self.number = -1
         self.options = NO_OPTIONS
 
     def __repr__(self) -> str:
         return f"<Field {self.name!r} kind={self.kind}>"
+
+
+_PASSED: Final = attrgetter("passed")
 
 
 class RequestLine(NamedTuple):
@@ -92,35 +99,71 @@ class StatusLine(NamedTuple):
     """Ready to be sent to a client: HTTP/1.1, CRLF included."""
 
 
-class RequestHead:
+class Head:
+    """What requests and answers share."""
+
+    __slots__ = ("fields", "framing", "keep_alive", "kinds", "length", "minor", "named")
+
+    fields: list[Field]
+    """Every header line in order."""
+    framing: int
+    """NO_BODY, LENGTH, CHUNKED or UNTIL_CLOSE."""
+    length: int
+    """Body length in bytes; 0 unless framing is LENGTH."""
+    kinds: int
+    """Union of the kinds of all fields."""
+    minor: int
+    """The HTTP/1 minor version of the sender, 0 or 1."""
+    keep_alive: bool
+    """The sender is willing to keep its connection."""
+    named: frozenset[bytes]
+    """Lower-case names of further fields that Connection declares meant for us only."""
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """All fields as (name, value) pairs."""
+        return [(field.name, field.value) for field in self.fields]
+
+    def get(self, name: bytes) -> bytes | None:
+        """Value of the first field of this lower-case name, or None."""
+        for field in self.fields:
+            if field.low == name:
+                return field.value
+        return None
+
+    def get_all(self, name: bytes) -> list[bytes]:
+        """Values of every field of this lower-case name, in order."""
+        return [field.value for field in self.fields if field.low == name]
+
+    def passed_on(self) -> Iterable[bytes]:
+        """Ready lines of the end-to-end fields; empty strings stand for the others."""
+        if self.named:
+            return [field.passed for field in self.fields if field.low not in self.named]
+        return map(_PASSED, self.fields)
+
+
+class RequestHead(Head):
     """A request without its body.
 
     `target` is the origin-form (or `*`) that will be sent on, also when the client sent the
     absolute-form; `path` and `query` are its parts, still percent-encoded, and `query` is empty
     when there is none. `host` is the authority the request is for: of an absolute target, else of
-    the Host field, else empty (HTTP/1.0 only). `minor` is the HTTP/1 minor version, 0 or 1.
+    the Host field, else empty (HTTP/1.0 only). `max_forwards` is that of OPTIONS only, -1 when
+    absent; at 0 the router is the final recipient.
     """
 
     __slots__ = (
         "expect_continue",
-        "fields",
-        "framing",
         "host",
-        "keep_alive",
-        "kinds",
-        "length",
         "max_forwards",
         "method",
-        "minor",
         "path",
-        "plain",
         "query",
         "request_line",
-        "special",
         "target",
     )
 
-    def __init__(self, line: RequestLine) -> None:
+    def __init__(self, line: RequestLine, fields: list[Field]) -> None:
         (
             self.method,
             self.target,
@@ -130,97 +173,35 @@ class RequestHead:
             self.host,
             self.request_line,
         ) = line
-        self.fields: list[Field] = []
-        """Every header line in order."""
-        self.special: list[Field] = []
-        """Those of any kind but PLAIN."""
-        self.plain: list[bytes] = []
-        """Ready lines of the end-to-end fields, those named by Connection already left out."""
-        self.kinds = 0
-        """Union of the kinds of all fields."""
-        self.framing: int = NO_BODY
+        self.fields = fields
+        self.named = NO_OPTIONS
+        self.framing = NO_BODY
         self.length = 0
-        """Declared content length in bytes; 0 unless framing is LENGTH."""
-        self.keep_alive = True
         self.expect_continue = False
         self.max_forwards = -1
-        """Of OPTIONS only; -1 when absent. At 0 the router is the final recipient."""
-
-    @property
-    def headers(self) -> list[tuple[bytes, bytes]]:
-        """All fields as (name, value) pairs, as received."""
-        return [(field.name, field.value) for field in self.fields]
-
-    def get(self, name: bytes) -> bytes | None:
-        """Value of the first field of this lower-case name, or None."""
-        for field in self.fields:
-            if field.low == name:
-                return field.value
-        return None
-
-    def get_all(self, name: bytes) -> list[bytes]:
-        """Values of every field of this lower-case name, in order."""
-        return [field.value for field in self.fields if field.low == name]
 
     def __repr__(self) -> str:
         framing = FRAMING_NAMES[self.framing]
         return f"<RequestHead {self.method!r} {self.target!r} {framing} length={self.length}>"
 
 
-class ResponseHead:
+class ResponseHead(Head):
     """An answer without its body; interim ones (1xx) too.
 
     `framing` says how the body arrives from the upstream. An answer to HEAD and a 204 or 304 has
-    NO_BODY whatever its fields say; `declared_length` keeps the Content-Length it mentioned.
+    NO_BODY whatever its fields say; `declared_length` keeps the Content-Length it mentioned, -1
+    when there was none.
     """
 
-    __slots__ = (
-        "declared_length",
-        "fields",
-        "framing",
-        "keep_alive",
-        "kinds",
-        "length",
-        "minor",
-        "plain",
-        "reason",
-        "special",
-        "status",
-        "status_line",
-    )
+    __slots__ = ("declared_length", "reason", "status", "status_line")
 
-    def __init__(self, line: StatusLine) -> None:
+    def __init__(self, line: StatusLine, fields: list[Field]) -> None:
         self.status, self.reason, self.minor, self.status_line = line
-        self.fields: list[Field] = []
-        """Every header line in order."""
-        self.special: list[Field] = []
-        """Those of any kind but PLAIN."""
-        self.plain: list[bytes] = []
-        """Ready lines of the end-to-end fields, those named by Connection already left out."""
-        self.kinds = 0
-        self.framing: int = NO_BODY
+        self.fields = fields
+        self.named = NO_OPTIONS
+        self.framing = NO_BODY
         self.length = 0
-        """Body length in bytes; 0 unless framing is LENGTH."""
         self.declared_length = -1
-        """The Content-Length field, -1 when absent."""
-        self.keep_alive = True
-        """The upstream will take another request on this connection."""
-
-    @property
-    def headers(self) -> list[tuple[bytes, bytes]]:
-        """All fields as (name, value) pairs, as received."""
-        return [(field.name, field.value) for field in self.fields]
-
-    def get(self, name: bytes) -> bytes | None:
-        """Value of the first field of this lower-case name, or None."""
-        for field in self.fields:
-            if field.low == name:
-                return field.value
-        return None
-
-    def get_all(self, name: bytes) -> list[bytes]:
-        """Values of every field of this lower-case name, in order."""
-        return [field.value for field in self.fields if field.low == name]
 
     def __repr__(self) -> str:
         framing = FRAMING_NAMES[self.framing]

@@ -25,6 +25,8 @@ from typing import Protocol
 from httptools import HttpParserError, HttpRequestParser, HttpResponseParser
 
 from router.http1.framing import (
+    REQUEST_LINES,
+    STATUS_LINES,
     ClientFramingError,
     FramingError,
     UpstreamFramingError,
@@ -185,8 +187,8 @@ class RequestParser(Reader):
 
     def _read_head(self, raw: bytes) -> RequestHead:
         lines = raw.split(b"\r\n")
-        head = RequestHead(read_request_line(lines.pop(0)))
-        self._read_fields(raw, lines, head)
+        line = REQUEST_LINES[lines.pop(0)]
+        head = RequestHead(line, self._read_fields(raw, lines))
         settle_request(head, self._limits)
         self._empty_lines = 0
         self._last = not head.keep_alive
@@ -351,8 +353,8 @@ class ResponseParser(Reader):
 
     def _read_head(self, raw: bytes) -> ResponseHead:
         lines = raw.split(b"\r\n")
-        head = ResponseHead(read_status_line(lines.pop(0)))
-        self._read_fields(raw, lines, head)
+        line = STATUS_LINES[lines.pop(0)]
+        head = ResponseHead(line, self._read_fields(raw, lines))
         settle_response(head, self._to_head)
         if head.status < 200:
             self._interims += 1

@@ -11,7 +11,7 @@ from router.http1.chunks import ChunkReader
 from router.http1.framing import refuse, stray_in_fields
 from router.http1.headers import FieldCache
 from router.http1.limits import Limits
-from router.http1.messages import CHUNKED, LENGTH, NO_BODY, RequestHead, ResponseHead
+from router.http1.messages import CHUNKED, LENGTH, NO_BODY, Field, Head
 
 
 class Completion:
@@ -138,32 +138,18 @@ class Reader:
         if full:
             refuse(431, "header block is longer than accepted")
 
-    def _read_fields(
-        self, raw: bytes, lines: list[bytes], head: RequestHead | ResponseHead
-    ) -> None:
-        """Read the header lines of `raw` into `head`."""
+    def _read_fields(self, raw: bytes, lines: list[bytes]) -> list[Field]:
+        """The header lines of `raw`, understood."""
         self._line_read = False
         self._scanned = 0
         if len(lines) > self._limits.fields:
             if stray_in_fields(raw):
                 refuse(400, "control character, bare CR or bare LF in a header line")
             refuse(431, "more header fields than accepted")
-        fields = head.fields
-        special = head.special
-        plain = head.plain
-        get = self._fields.get
-        for line in lines:
-            field = get(line)
-            if field is None:
-                field = self._fields.learn(line)
-            fields.append(field)
-            if field.kind:
-                special.append(field)
-            else:
-                plain.append(field.line)
+        return list(map(self._fields.__getitem__, lines))
 
     def _open_body(
-        self, head: RequestHead | ResponseHead, data: bytes, pos: int, body_bytes_max: int
+        self, head: Head, data: bytes, pos: int, body_bytes_max: int
     ) -> tuple[bytes, int, bool]:
         """Body bytes behind a head, the position after them, and whether they are the last."""
         framing = head.framing

@@ -63,7 +63,7 @@ def request_head(
     lines = [
         head.request_line,
         b"Host: %b\r\n" % host,
-        *head.plain,
+        *head.passed_on(),
         peer.lines(head),
         via_line(head, PSEUDONYM) if kinds & VIA else _VIA_PLAIN[head.minor],
         b"X-Request-Id: %b\r\n" % request_id,
@@ -124,7 +124,7 @@ def response_head(
     minor = request.minor
     framing = downstream_framing(head, minor)
     keep = keep_alive and request.keep_alive and framing != UNTIL_CLOSE
-    lines = [head.status_line, *head.plain]
+    lines = [head.status_line, *head.passed_on()]
     if head.kinds & VIA:
         lines.append(via_line(head, PSEUDONYM))
     else:
@@ -161,7 +161,7 @@ def interim_head(head: ResponseHead, request: RequestHead) -> bytes:
     """A 1xx answer for the client; empty for HTTP/1.0, which must not get one (RFC 9110 15.2)."""
     if not request.minor:
         return b""
-    return b"".join([head.status_line, *head.plain, b"\r\n"])
+    return b"".join([head.status_line, *head.passed_on(), b"\r\n"])
 
 
 def own_response(

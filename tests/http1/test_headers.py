@@ -233,9 +233,9 @@ def test_via_of_an_answer_is_appended():
 
 def test_cache_shares_lines_and_forgets_secrets():
     cache = FieldCache(REQUEST_KINDS)
-    assert cache.learn(b"Accept: a") is cache.get(b"Accept: a")
+    assert cache[b"Accept: a"] is cache.get(b"Accept: a")
     for secret in (b"Authorization: Bearer x", b"Cookie: a=b", b"X-Api-Key: k"):
-        cache.learn(secret)
+        cache[secret]
         assert cache.get(secret) is None
     assert repr(cache) == "<FieldCache 1 lines, 4 names>"
 
@@ -243,34 +243,34 @@ def test_cache_shares_lines_and_forgets_secrets():
 def test_cache_reads_a_known_name_like_an_unknown_one():
     for value in (b"plain", b"a  b", b"tab\tin", b"caf\xe9", b"", b" lead", b"trail ", b"\ttab"):
         line = b"X-Some: " + value
-        fresh = FieldCache(REQUEST_KINDS).learn(line)
+        fresh = FieldCache(REQUEST_KINDS)[line]
         cache = FieldCache(REQUEST_KINDS)
-        cache.learn(b"X-Some: other")
-        known = cache.learn(line)
+        cache[b"X-Some: other"]
+        known = cache[line]
         assert (known.value, known.line, known.low) == (fresh.value, fresh.line, fresh.low)
         assert known.line == b"X-Some: %b\r\n" % value.strip(b" \t")
     for value in (b"\x00", b"a\rb", b"a\nb", b"\x7f", b"\x0b"):
         cache = FieldCache(REQUEST_KINDS)
-        cache.learn(b"X-Some: other")
+        cache[b"X-Some: other"]
         with pytest.raises(FramingError):
-            cache.learn(b"X-Some: " + value)
+            cache[b"X-Some: " + value]
 
 
 def test_cache_does_not_remember_what_always_differs():
     cache = FieldCache(REQUEST_KINDS)
     for user in range(1000):
-        cache.learn(b"X-User-Id: %d" % user)
-    assert len(cache.lines) == cache.LINES_OF_A_NAME_MAX
-    cache.learn(b"Accept: " + b"a" * 500)
-    assert len(cache.lines) == cache.LINES_OF_A_NAME_MAX
+        cache[b"X-User-Id: %d" % user]
+    assert len(cache) == cache.LINES_OF_A_NAME_MAX
+    cache[b"Accept: " + b"a" * 500]
+    assert len(cache) == cache.LINES_OF_A_NAME_MAX
 
 
 def test_cache_is_bounded_against_invented_names():
     cache = FieldCache(REQUEST_KINDS)
     for i in range(20000):
-        cache.learn(b"X-%d: y" % i)
-        cache.learn(b"X-%d: z" % i)
-        assert len(cache.lines) <= cache.LINES_MAX
+        cache[b"X-%d: y" % i]
+        cache[b"X-%d: z" % i]
+        assert len(cache) <= cache.LINES_MAX
         assert len(cache.names) <= cache.NAMES_MAX
-    cache.learn(b"X-" + b"a" * 100 + b": y")
+    cache[b"X-" + b"a" * 100 + b": y"]
     assert max(map(len, cache.names)) <= cache.NAME_BYTES_MAX

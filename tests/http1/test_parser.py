@@ -57,7 +57,7 @@ def test_what_a_head_says():
     assert head.get(b"x-user-id") == b"7"
     assert head.get(b"absent") is None
     assert head.get_all(b"x-user-id") == [b"7"]
-    assert head.plain == [b"X-User-Id: 7\r\n"]
+    assert list(head.passed_on()) == [b"", b"X-User-Id: 7\r\n"]
     assert (head.keep_alive, head.expect_continue, head.max_forwards) == (True, False, -1)
     assert repr(head) == "<RequestHead b'GET' b'/a?b=c' none length=0>"
     assert repr(head.fields[1]) == "<Field b'X-User-Id' kind=0>"
@@ -437,16 +437,16 @@ def test_what_only_the_second_reader_dislikes_is_refused(monkeypatch, to_head):
 
 
 def test_start_lines_remembered_are_bounded():
-    for i in range(framing._LINES_MAX + 10):
+    for i in range(framing.REQUEST_LINES.LINES_MAX + 10):
         parse_request(b"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n" % i)
         parse_response(b"HTTP/1.1 204 %d\r\n\r\n" % i)
-        assert len(framing._request_lines) <= framing._LINES_MAX
-        assert len(framing._status_lines) <= framing._LINES_MAX
-    long = b"a" * (framing._LINE_BYTES_MAX + 1)
+        assert len(framing.REQUEST_LINES) <= framing.REQUEST_LINES.LINES_MAX
+        assert len(framing.STATUS_LINES) <= framing.REQUEST_LINES.LINES_MAX
+    long = b"a" * (framing.REQUEST_LINES.LINE_BYTES_MAX + 1)
     secret = b"GET /x?token=s3cr3t HTTP/1.1"
     parse_request(b"GET /" + long + b" HTTP/1.1\r\nHost: x\r\n\r\n")
     parse_request(secret + b"\r\nHost: x\r\n\r\n")
     parse_response(b"HTTP/1.1 204 " + long + b"\r\n\r\n")
-    for lines in (framing._request_lines, framing._status_lines):
-        assert max(map(len, lines)) <= framing._LINE_BYTES_MAX
+    for lines in (framing.REQUEST_LINES, framing.STATUS_LINES):
+        assert max(map(len, lines)) <= framing.REQUEST_LINES.LINE_BYTES_MAX
         assert secret not in lines
