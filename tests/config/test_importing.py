@@ -1,0 +1,119 @@
+"""Argo Rollouts and Flagger Canaries as policies."""
+
+from pathlib import Path
+
+import pytest
+
+from router.config import PolicyError, loads
+from router.config.importing import IMPORTERS, import_policy
+from router.config.importing.manifest import seconds_text, share_text
+
+FIXTURES = Path(__file__).parent / "importing"
+SOURCES = sorted(file for file in FIXTURES.glob("*.yaml") if ".expected" not in file.name)
+SECRET = {"RAMPWAY_COOKIE_SECRET": "sixteen-characters"}
+
+
+@pytest.mark.parametrize("file", SOURCES, ids=lambda file: file.stem)
+def test_the_policy_is_the_one_agreed_and_loads(file):
+    imported = import_policy(file.read_bytes(), file.name)
+
+    assert file.with_suffix(".expected.yaml").read_text() == imported.text
+    assert loads(imported.text, environment=SECRET).policy.routes
+
+
+def test_every_importer_has_a_fixture():
+    texts = [file.read_text() for file in SOURCES]
+
+    for group, kind in IMPORTERS:
+        assert any(group in text and f"kind: {kind}\n" in text for text in texts)
+
+
+def test_steps_become_plateaus():
+    imported = import_policy((FIXTURES / "argo_canary.yaml").read_text())
+    (route,) = loads(imported.text).policy.routes
+    plan = route.rollout.plan()
+
+    assert [(s.weight_bp, s.mirror_bp, s.hold_s) for s in plan.steps] == [
+        (0, 5_000, 600.0),
+        (50, 0, 60.0),
+        (2_000, 0, 5400.0),
+        (2_000, 0, 0.0),
+    ]
+    assert plan.steps[-1].approval is not None
+
+
+def test_what_is_not_understood_is_said_with_its_line():
+    text = (FIXTURES / "flagger_canary.yaml").read_text()
+    text = text.replace("    timeout: 30s", "    timeout: 30s\n    novelty: {a: [1, 2]}")
+    line = next(n for n, line in enumerate(text.splitlines(), 1) if "novelty" in line)
+
+    notes = import_policy(text).notes
+
+    assert f"line {line}: spec.service.novelty has no counterpart" in notes
+
+
+UNKNOWN = """apiVersion: argoproj.io/v1alpha1
+kind: Rollout
+metadata: {name: a}
+spec:
+  strategy:
+    canary:
+      steps: [%s]
+"""
+
+
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        ("{setWeight: 12.345}", "setWeight is no share from 0% to 100% in steps of 0.01%"),
+        ("{setWeight: 120}", "setWeight is no share"),
+        ("{setWeight: 5}, {pause: {duration: soon}}", "has a duration that is not understood"),
+        ("{plugin: {name: x}}", "plugins are not translated"),
+        ("{setWeight: 5}, {newKind: {}}", "steps[1] has no counterpart"),
+        ("{setHeaderRoute: {name: r, match: [{headerName: X}]}}", "has a condition that is not"),
+        ("{setMirrorRoute: {name: r, percentage: 7.777}}", "has a percentage that is not"),
+    ],
+)
+def test_strange_steps_are_remarked_on(step, said):
+    notes = import_policy(UNKNOWN % step).notes
+
+    assert any(said in note for note in notes), notes
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("kind: Deployment\napiVersion: apps/v1\n", "expected one of Rollout, Canary, got none"),
+        ("", "got none of them"),
+        ("metadata: {name: {{ .Release.Name }}}\n", "got the template of a chart"),
+        ("a: [", "expected valid YAML"),
+        (b"\xff", "expected UTF-8 text"),
+        ("a: !!python/name:os.system", "got the tag"),
+        ("a: 1\n---\n" * 201, "expected at most 200 documents"),
+    ],
+)
+def test_other_files_are_refused(text, said):
+    with pytest.raises(PolicyError, match=said):
+        import_policy(text)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"), [(30, "30s"), ("30", "30s"), ("1h30m", "1h30m"), ("soon", None), ("", None)]
+)
+def test_durations(theirs, ours):
+    assert seconds_text(theirs) == ours
+
+
+@pytest.mark.parametrize(
+    ("theirs", "whole", "ours"),
+    [
+        (5, 100, "5%"),
+        ("50%", 100, "50%"),
+        (5, 1_000, "0.5%"),
+        (0.005, 100, None),
+        (101, 100, None),
+        ("x", 1, None),
+    ],
+)
+def test_shares(theirs, whole, ours):
+    assert share_text(theirs, whole) == ours
