@@ -6,6 +6,7 @@ import os
 import sys
 from difflib import get_close_matches
 from importlib import import_module
+from keyword import iskeyword
 from typing import Any
 
 import click
@@ -33,12 +34,14 @@ VERBS: dict[str, str] = {
     "freeze": "Act",
     "check": "Policy",
     "plan": "Policy",
+    "simulate": "Policy",
     "diff": "Policy",
+    "import": "Policy",
     "schema": "Policy",
     "doctor": "Router",
     "version": "Router",
 }
-"""Verb -> its heading in the help; the module is ``router.cli.<verb>`` with ``_`` for ``-``."""
+"""Verb -> its heading in the help; see :func:`module_of` for its module."""
 
 
 class Rampway(click.Group):
@@ -96,6 +99,12 @@ class Rampway(click.Group):
             ctx.exit(0)
 
 
+def module_of(verb: str) -> str:
+    """``set-weight`` is in ``router.cli.set_weight``, ``import`` in ``router.cli.import_``."""
+    name = verb.replace("-", "_")
+    return f"router.cli.{name}_" if iskeyword(name) else f"router.cli.{name}"
+
+
 def _load(verb: str) -> Run:
-    run: Run = import_module(f"router.cli.{verb.replace('-', '_')}").run
+    run: Run = import_module(module_of(verb)).run
     return run

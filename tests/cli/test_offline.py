@@ -12,6 +12,7 @@ import pytest
 
 from router.__main__ import app
 from router.cli import VERBS
+from router.cli.app import module_of
 from tests.cli.conftest import rampway
 
 GOOD = """
@@ -95,6 +96,71 @@ def test_diff_says_what_an_edit_means(policy, tmp_path):
     assert rampway("diff", str(policy), str(tmp_path / "none.yaml")).code == 2
 
 
+FLAGGER = """
+apiVersion: flagger.app/v1beta1
+kind: Canary
+metadata: {name: podinfo}
+spec:
+  targetRef: {apiVersion: apps/v1, kind: Deployment, name: podinfo}
+  service: {port: 9898}
+  analysis: {interval: 1m, threshold: 5, maxWeight: 50, stepWeight: 10}
+"""
+
+
+def test_import_writes_a_policy_that_check_accepts(tmp_path):
+    manifest = tmp_path / "canary.yaml"
+    manifest.write_text(FLAGGER)
+
+    ended = rampway("import", str(manifest))
+    made = tmp_path / "policy.yaml"
+    made.write_text(ended.out)
+
+    assert ended.code == 0
+    assert "podinfo" in ended.out
+    assert rampway("check", str(made)).code == 0, ended.out
+    assert rampway("import", str(manifest), "-o", "json").json["policy"] == ended.out
+    assert rampway("import", str(made)).code == 2
+    assert rampway("import", str(tmp_path / "none")).code == 2
+
+
+SIMULATE = ("--stable", "1%", "--rate", "50/s", "--runs", "4", "--duration", "20m")
+
+
+def test_simulate_rolls_a_bad_candidate_back(policy, tmp_path):
+    policy.write_text(GOOD.replace("- {mirror: 100%, until: {samples: 500}}\n", "\n"))
+    page = tmp_path / "page.html"
+
+    ended = rampway("simulate", str(policy), *SIMULATE, "--candidate", "100%", "--html", str(page))
+    again = rampway("simulate", str(policy), *SIMULATE, "--candidate", "100%", "-o", "json")
+
+    assert ended.code == 0, ended.err
+    assert "rolled back" in ended.out
+    assert again.json["outcomes"]["rolled back"] == 1.0
+    assert "<svg" in page.read_text()
+
+
+def test_simulate_takes_traffic_from_an_access_log(policy, tmp_path):
+    log = tmp_path / "access.log"
+    lines = [f'{{"time": {i / 10}, "status": {500 if i % 50 == 0 else 200}}}' for i in range(200)]
+    log.write_text("\n".join([*lines, "garbage"]))
+
+    ended = rampway("simulate", str(policy), "--log", str(log), "--runs", "1", "--duration", "1m",
+                    "-o", "json")  # fmt: skip
+
+    assert ended.code == 0, ended.err
+    assert ended.json["scenario"]["stable_rate"] == 0.02
+    assert "1 line of" in ended.err
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [["--rate", "fast"], ["--stable", "1"], ["--slower", "much"], ["--slower", "0"],
+     ["--runs", "0"], ["--log", "/nowhere"], ["--duration", "1"]],
+)  # fmt: skip
+def test_simulate_refuses_what_it_cannot_read(policy, wrong):
+    assert rampway("simulate", str(policy), *wrong).code == 2
+
+
 def test_schema_is_a_json_schema():
     schema = json.loads(rampway("schema").out)
 
@@ -124,7 +190,7 @@ def test_doctor_of_a_running_router(router):
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_is_a_module_with_help(verb):
-    module = import_module(f"router.cli.{verb.replace('-', '_')}")
+    module = import_module(module_of(verb))
 
     assert module.run.__doc__
     ended = rampway(verb, "--help")

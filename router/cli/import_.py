@@ -1,0 +1,51 @@
+"""``rampway import``: rollouts of other tools as policies."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import click
+
+from router.cli.exits import Exit, Failure
+from router.cli.options import Format, Output
+from router.cli.parse import Argument
+from router.cli.show import emit
+from router.config.importing import import_policy
+from router.config.problems import PolicyError
+from router.core.words import count
+
+FILE_BYTES_MAX = 4_194_304
+"""A manifest larger than this is no manifest."""
+
+
+def run(
+    manifest: Annotated[Path, Argument("YAML with an Argo Rollout or a Flagger Canary; - reads.")],
+    output: Format = Output.TABLE,
+) -> None:
+    """Write a policy for an Argo Rollout or a Flagger Canary; what has no counterpart is a comment.
+
+    The policy goes to stdout; how many comments there are goes to stderr.
+    """
+    try:
+        made = import_policy(_read(manifest), str(manifest))
+    except PolicyError as error:
+        raise Failure(Exit.USAGE, f"{manifest} cannot be imported\n{error}") from None
+    if output is Output.JSON:
+        emit({"policy": made.text, "notes": list(made.notes)})
+        return
+    click.echo(made.text, nl=False)
+    if made.notes:
+        notes = count(len(made.notes), "comment")
+        click.echo(f"rampway: {notes} in the policy on what differs; read them first", err=True)
+
+
+def _read(manifest: Path) -> bytes:
+    try:
+        if str(manifest) == "-":
+            return sys.stdin.buffer.read(FILE_BYTES_MAX)
+        with manifest.open("rb") as file:
+            return file.read(FILE_BYTES_MAX)
+    except OSError as error:
+        raise Failure(Exit.USAGE, f"{manifest}: {error.strerror}") from None
