@@ -103,8 +103,8 @@ class Link(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Part of asyncio.Protocol."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - asyncio's promise
-        # resume_writing must come although a test's outbox is smaller than asyncio's high water.
-        transport.set_write_buffer_limits(high=min(65_536, self._outbox_max))
+        # resume_writing then comes exactly when the outbox is empty: a parked table cannot be lost.
+        transport.set_write_buffer_limits(high=0)
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
@@ -118,7 +118,7 @@ class Link(asyncio.Protocol):
             self._on_message(message)
 
     def resume_writing(self) -> None:
-        """Part of asyncio.Protocol: the outbox ran low, so a waiting table can go."""
+        """Part of asyncio.Protocol: the outbox is empty, so a waiting table can go."""
         parked, self._parked = self._parked, None
         if parked is not None and not self._write(parked):
             self._parked = parked

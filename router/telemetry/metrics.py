@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from router.core.counts import MirrorCounts, VersionCounts
@@ -175,16 +176,14 @@ class Metrics:
         by_name: dict[str, list[tuple[Labels, float]]] = {}
         for name, series, value in gauges:
             by_name.setdefault(name, []).append((series, value))
-        lines: list[str] = []
-        since = 0
-        for line in self._lines(by_name):
-            lines.append(line)
-            since += 1
-            if since >= SLICE_SERIES:
-                since = 0
-                await asyncio.sleep(0)
-        lines.append("")
-        return "\n".join(lines)
+        text = ""
+        lines = self._lines(by_name)
+        while part := list(islice(lines, SLICE_SERIES)):
+            part.append("")
+            # Appending grows in place; one join of 9 MB (1,000 routes) would hold the loop 5 ms.
+            text += "\n".join(part)
+            await asyncio.sleep(0)
+        return text
 
     def _lines(self, gauges: Mapping[str, list[tuple[Labels, float]]]) -> Iterator[str]:
         for name, (kind, text) in FAMILIES.items():

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 
 import pytest
@@ -113,6 +114,8 @@ async def test_a_thousand_routes_do_not_hold_the_loop():
         for version, role in (("v1", "stable"), ("v2", "candidate"))
     )
     longest, running = 0.0, True
+    gc.collect()
+    gc.freeze()  # as the router does once it serves
 
     async def watch():
         nonlocal longest
@@ -127,5 +130,6 @@ async def test_a_thousand_routes_do_not_hold_the_loop():
     text = await metrics.render()
     running = False
     await watching
+    gc.unfreeze()
     assert text.count("\n") > 70_000
     assert longest < 0.005
