@@ -33,7 +33,20 @@ def serve(
     sys.exit(server.main([str(policy), "--log", log, *(["--force"] if force else [])]))
 
 
+def demo(
+    stay: Annotated[bool, Option("Only start router and two services, and stay up.")] = False,
+    rate: Annotated[int, Option("Requests a second.", least=1, most=5_000)] = 200,
+    seed: Annotated[int, Option("Of the load.")] = 1,
+) -> None:
+    """Watch rollouts of real models with a live picture, and get a report page."""
+    from prediction_services.__main__ import main as services  # noqa: PLC0415 - see serve
+
+    said = ["--rate", str(rate), "--seed", str(seed), *(["--stay"] if stay else [])]
+    sys.exit(services(["demo", *said]))
+
+
 app.add("serve", "Router", serve)
+app.add("demo", "Router", demo)
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import importlib.util
 import shutil
 import sys
 from collections.abc import Callable, Iterable
@@ -96,6 +97,8 @@ class Stage:
         self.policy = policy
 
     async def _set_up(self) -> None:
+        if importlib.util.find_spec("sklearn") is None:
+            raise SetupError("the models need scikit-learn: pip install 'rampway[services]'")
         folder = self.options.folder
         if folder.exists() and not _ours(folder):
             raise SetupError(
