@@ -186,7 +186,7 @@ class _StartLines(dict[bytes, _Line]):
     LINE_BYTES_MAX: Final = 512
 
     def __init__(self, read: Callable[[bytes], _Line]) -> None:
-        self._read = read
+        self._read: Callable[[bytes], _Line] = read
 
     def __missing__(self, line: bytes) -> _Line:
         meaning = self._read(line)

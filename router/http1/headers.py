@@ -21,9 +21,10 @@ from __future__ import annotations
 
 import re
 import string
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from router.http1.framing import TOKEN, check_host, connection_options, read_length, refuse
+from router.http1.limits import Limits
 from router.http1.messages import (
     CONNECTION,
     CONTENT_LENGTH,
@@ -40,6 +41,7 @@ from router.http1.messages import (
     UPGRADE,
     VIA,
     Field,
+    Head,
     RequestHead,
     ResponseHead,
 )
@@ -81,13 +83,34 @@ _SECRET: Final = frozenset(
 )
 _PARSED: Final = HOST | CONTENT_LENGTH | CONNECTION
 
-_VALUE_BYTES: Final = bytes([0x09, *range(0x20, 0x7F), *range(0x80, 0x100)])
 _ID_BYTES: Final = b"._-+/=:@" + string.digits.encode() + string.ascii_letters.encode()
 _ID_BYTES_MAX: Final = 128
 _line = re.compile(
     rb"(%b):[ \t]*((?:[\x21-\x7e\x80-\xff]+(?:[ \t]+[\x21-\x7e\x80-\xff]+)*)?)[ \t]*" % TOKEN
 ).fullmatch
 _traceparent = re.compile(rb"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})").fullmatch
+
+
+_Head = TypeVar("_Head", bound=Head)
+
+
+class HeadCache(dict[bytes, _Head]):
+    """Whole heads already understood, for one direction and one set of limits.
+
+    Services call each other with the same lines for ever, so most heads are repetitions. Only
+    heads are kept of which every line is remembered too: none with a secret, a query, or anything
+    that differs with each message.
+    """
+
+    HEADS_MAX: Final = 512
+    HEAD_BYTES_MAX: Final = 1024
+
+    def remember(self, raw: bytes, head: _Head) -> None:
+        """Keep a head; the oldest knowledge goes all at once when there is too much of it."""
+        if len(raw) <= self.HEAD_BYTES_MAX:
+            if len(self) >= self.HEADS_MAX:
+                self.clear()
+            self[raw] = head
 
 
 class _Name:
@@ -116,23 +139,36 @@ class FieldCache(dict[bytes, Field]):
     NAMES_MAX: Final = 1024
     NAME_BYTES_MAX: Final = 64
 
-    __slots__ = ("kinds", "names")
+    LIMITS_MAX: Final = 8
+
+    __slots__ = ("_heads", "kinds", "misses", "names")
 
     def __init__(self, kinds: dict[bytes, int]) -> None:
         self.kinds = kinds
+        self.misses = 0
+        """Lines that had to be read because they were not remembered."""
         self.names: dict[bytes, _Name] = {}
+        self._heads: dict[Limits, HeadCache[Any]] = {}
+
+    def heads(self, limits: Limits) -> HeadCache[Any]:
+        """Whole heads made of these lines; a head is only known to be good within its limits."""
+        if len(self._heads) >= self.LIMITS_MAX and limits not in self._heads:
+            self._heads.clear()
+        return self._heads.setdefault(limits, HeadCache())
 
     def __missing__(self, line: bytes) -> Field:
         """Read a line (without CRLF) not remembered, or raise FramingError(400).
 
         RFC 9112 section 5: no blank before the colon, no folding, no control characters.
         """
+        self.misses += 1
         raw, _, value = line.partition(b": ")
         name = self.names.get(raw)
         if (
             name is not None
-            and not value.translate(None, _VALUE_BYTES)
-            and value.strip(b" \t") == value
+            and value.isascii()
+            and str(value, "ascii").isprintable()
+            and value.strip(b" ") == value
         ):
             field = Field(raw, name.low, value, name.kind, line + b"\r\n")
         else:
@@ -209,21 +245,26 @@ class Peer:
     are replaced (RFC 7239 section 8.1: they are only as good as the last trusted hop).
     """
 
-    __slots__ = ("address", "forwarded", "scheme", "trusted")
+    __slots__ = ("_host", "_lines", "address", "forwarded", "scheme", "trusted")
 
     def __init__(self, address: bytes, *, scheme: bytes = b"http", trusted: bool = False) -> None:
         self.address = address
         self.scheme = scheme
         self.trusted = trusted
+        self._host = b""
+        self._lines = b""
         self.forwarded = b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\n" % (address, scheme)
 
     def lines(self, head: RequestHead) -> bytes:
         """The X-Forwarded-* lines of one request."""
         if self.trusted and head.kinds & FORWARDED:
             return self._appended(head)
-        if head.host:
-            return b"%bX-Forwarded-Host: %b\r\n" % (self.forwarded, head.host)
-        return self.forwarded
+        if not head.host:
+            return self.forwarded
+        if head.host != self._host:
+            self._host = head.host
+            self._lines = b"%bX-Forwarded-Host: %b\r\n" % (self.forwarded, head.host)
+        return self._lines
 
     def _appended(self, head: RequestHead) -> bytes:
         hops = head.get_all(b"x-forwarded-for")

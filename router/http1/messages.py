@@ -100,9 +100,12 @@ class StatusLine(NamedTuple):
 
 
 class Head:
-    """What requests and answers share."""
+    """What requests and answers share.
 
-    __slots__ = ("fields", "framing", "keep_alive", "kinds", "length", "minor", "named")
+    Never change one: the same head is handed out for every message that repeats it.
+    """
+
+    __slots__ = ("fields", "framing", "keep_alive", "kinds", "length", "minor", "named", "tail")
 
     fields: list[Field]
     """Every header line in order."""
@@ -118,6 +121,8 @@ class Head:
     """The sender is willing to keep its connection."""
     named: frozenset[bytes]
     """Lower-case names of further fields that Connection declares meant for us only."""
+    tail: bytes
+    """The writer's: lines that are the same whenever this head is sent on; empty until then."""
 
     @property
     def headers(self) -> list[tuple[bytes, bytes]]:
@@ -175,6 +180,7 @@ class RequestHead(Head):
         ) = line
         self.fields = fields
         self.named = NO_OPTIONS
+        self.tail = b""
         self.framing = NO_BODY
         self.length = 0
         self.expect_continue = False
@@ -199,6 +205,7 @@ class ResponseHead(Head):
         self.status, self.reason, self.minor, self.status_line = line
         self.fields = fields
         self.named = NO_OPTIONS
+        self.tail = b""
         self.framing = NO_BODY
         self.length = 0
         self.declared_length = -1

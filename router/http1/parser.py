@@ -38,7 +38,7 @@ from router.http1.framing import (
     stray_in_request_line,
     stray_in_status_line,
 )
-from router.http1.headers import REQUEST_FIELDS, RESPONSE_FIELDS, FieldCache
+from router.http1.headers import REQUEST_FIELDS, RESPONSE_FIELDS, FieldCache, HeadCache
 from router.http1.limits import DEFAULT_LIMITS, Limits
 from router.http1.messages import UNTIL_CLOSE, UPGRADE, RequestHead, ResponseHead
 from router.http1.reader import BODY, DEAD, IDLE, Completion, Reader
@@ -74,7 +74,7 @@ class RequestParser(Reader):
     back further requests (see `Limits.pipelined_requests`) until `resume`.
     """
 
-    __slots__ = ("_busy", "_empty_lines", "_handler", "_last", "_paused")
+    __slots__ = ("_busy", "_empty_lines", "_handler", "_heads", "_last", "_paused")
 
     def __init__(
         self,
@@ -84,6 +84,7 @@ class RequestParser(Reader):
     ) -> None:
         super().__init__(limits, fields, read_request_line, stray_in_request_line)
         self._handler = handler
+        self._heads: HeadCache[RequestHead] = fields.heads(limits)
         self._empty_lines = 0
         self._paused = False
         self._busy = False
@@ -158,8 +159,13 @@ class RequestParser(Reader):
             if eoh < 0:
                 self._wait_for_head(data, pos)
                 return pos
-            head = self._read_head(data[pos:eoh])
+            raw = data[pos:eoh]
+            head = self._heads.get(raw) or self._understand(raw)
             pos = eoh + 4
+            self._last = not head.keep_alive
+            if self._scanned or self._empty_lines:
+                self._line_read = False
+                self._scanned = self._empty_lines = 0
             if head.kinds & UPGRADE:
                 self._second_reading(_without_upgrade(head, data[start:eoh]), not head.framing)
                 start = pos
@@ -185,13 +191,14 @@ class RequestParser(Reader):
             refuse(400, "no request line where one is due")
         return pos + 2
 
-    def _read_head(self, raw: bytes) -> RequestHead:
+    def _understand(self, raw: bytes) -> RequestHead:
         lines = raw.split(b"\r\n")
-        line = REQUEST_LINES[lines.pop(0)]
-        head = RequestHead(line, self._read_fields(raw, lines))
+        start = lines.pop(0)
+        misses = self._fields.misses
+        head = RequestHead(REQUEST_LINES[start], self._read_fields(raw, lines))
         settle_request(head, self._limits)
-        self._empty_lines = 0
-        self._last = not head.keep_alive
+        if self._fields.misses == misses and start in REQUEST_LINES:
+            self._heads.remember(raw, head)
         return head
 
 
@@ -213,7 +220,7 @@ class ResponseParser(Reader):
     for good, because a connection out of step answers one client with another's prediction.
     """
 
-    __slots__ = ("_due", "_handler", "_interims", "_reusable", "_started", "_to_head")
+    __slots__ = ("_due", "_handler", "_heads", "_interims", "_reusable", "_started", "_to_head")
 
     def __init__(
         self,
@@ -223,6 +230,7 @@ class ResponseParser(Reader):
     ) -> None:
         super().__init__(limits, fields, read_status_line, stray_in_status_line)
         self._handler = handler
+        self._heads: HeadCache[ResponseHead] = fields.heads(limits)
         self._due = False
         self._to_head = False
         self._interims = 0
@@ -351,17 +359,30 @@ class ResponseParser(Reader):
             refuse(502, "a second reader finds the answer malformed")
         self._llhttp = HttpResponseParser(self._completion)
 
-    def _read_head(self, raw: bytes) -> ResponseHead:
+    def _understand(self, raw: bytes) -> ResponseHead:
         lines = raw.split(b"\r\n")
-        line = STATUS_LINES[lines.pop(0)]
-        head = ResponseHead(line, self._read_fields(raw, lines))
+        start = lines.pop(0)
+        misses = self._fields.misses
+        head = ResponseHead(STATUS_LINES[start], self._read_fields(raw, lines))
         settle_response(head, self._to_head)
+        if self._fields.misses == misses and start in STATUS_LINES and not self._to_head:
+            self._heads.remember(raw, head)
+        return head
+
+    def _read_head(self, raw: bytes) -> ResponseHead:
+        known = None if self._to_head else self._heads.get(raw)
+        head = known or self._understand(raw)
+        self._line_read = False
+        self._scanned = 0
         if head.status < 200:
-            self._interims += 1
-            if head.status == 101:
-                refuse(502, "protocol switch nobody asked for")
-            if self._interims > self._limits.interim_responses:
-                refuse(502, "more interim answers than accepted")
+            self._count_interim(head.status)
         elif not head.keep_alive:
             self._reusable = False
         return head
+
+    def _count_interim(self, status: int) -> None:
+        self._interims += 1
+        if status == 101:
+            refuse(502, "protocol switch nobody asked for")
+        if self._interims > self._limits.interim_responses:
+            refuse(502, "more interim answers than accepted")

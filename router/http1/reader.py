@@ -140,8 +140,6 @@ class Reader:
 
     def _read_fields(self, raw: bytes, lines: list[bytes]) -> list[Field]:
         """The header lines of `raw`, understood."""
-        self._line_read = False
-        self._scanned = 0
         if len(lines) > self._limits.fields:
             if stray_in_fields(raw):
                 refuse(400, "control character, bare CR or bare LF in a header line")

@@ -35,7 +35,6 @@ PSEUDONYM: Final = b"rampway"
 _VIA_PLAIN: Final = (b"Via: 1.0 %b\r\n" % PSEUDONYM, b"Via: 1.1 %b\r\n" % PSEUDONYM)
 _LENGTH_DUE: Final = frozenset([b"POST", b"PUT", b"PATCH"])
 _REASONS: Final = {int(s): s.phrase.encode("ascii") for s in HTTPStatus}
-_FRAMED_BY_CHUNKS: Final = b"Transfer-Encoding: chunked\r\n"
 
 
 def request_head(
@@ -59,21 +58,34 @@ def request_head(
         extra: Further ready lines, each with its CRLF.
         keep_pin: Pass the client's X-Rampway-Pin on.
     """
+    if not head.tail:
+        head.tail = _request_tail(head)
+    if keep_pin and head.kinds & INTERNAL:
+        extra += b"".join([field.line for field in head.fields if field.low == PIN])
+    return b"".join(
+        [
+            head.request_line,
+            b"Host: ",
+            host,
+            b"\r\n",
+            peer.lines(head),
+            b"X-Request-Id: ",
+            request_id,
+            b"\r\n",
+            trace,
+            extra,
+            head.tail,
+        ]
+    )
+
+
+def _request_tail(head: RequestHead) -> bytes:
+    """What goes upstream alike each time: end-to-end fields, Via, Max-Forwards, the framing."""
     kinds = head.kinds
-    lines = [
-        head.request_line,
-        b"Host: %b\r\n" % host,
-        *head.passed_on(),
-        peer.lines(head),
-        via_line(head, PSEUDONYM) if kinds & VIA else _VIA_PLAIN[head.minor],
-        b"X-Request-Id: %b\r\n" % request_id,
-        trace,
-        extra,
-    ]
+    lines = [*head.passed_on()]
+    lines.append(via_line(head, PSEUDONYM) if kinds & VIA else _VIA_PLAIN[head.minor])
     if kinds & MAX_FORWARDS:
         lines += _max_forwards(head)
-    if keep_pin and kinds & INTERNAL:
-        lines += [field.line for field in head.fields if field.low == PIN]
     if head.framing == LENGTH:
         lines.append(b"Content-Length: %d\r\n\r\n" % head.length)
     elif head.framing == CHUNKED:
@@ -124,21 +136,23 @@ def response_head(
     minor = request.minor
     framing = downstream_framing(head, minor)
     keep = keep_alive and request.keep_alive and framing != UNTIL_CLOSE
-    lines = [head.status_line, *head.passed_on()]
-    if head.kinds & VIA:
-        lines.append(via_line(head, PSEUDONYM))
-    else:
-        lines.append(_VIA_PLAIN[head.minor])
-    lines.append(extra)
-    if framing == LENGTH:
+    if not head.tail:
+        head.tail = _response_tail(head)
+    framed = b"Transfer-Encoding: chunked\r\n" if framing == CHUNKED else b""
+    lines = [head.status_line, extra, head.tail, framed, _connection(minor, keep)]
+    return b"".join(lines), framing, keep
+
+
+def _response_tail(head: ResponseHead) -> bytes:
+    """What goes to clients alike each time: end-to-end fields, Via, a length if there is one."""
+    lines = [*head.passed_on()]
+    lines.append(via_line(head, PSEUDONYM) if head.kinds & VIA else _VIA_PLAIN[head.minor])
+    if head.framing == LENGTH:
         lines.append(b"Content-Length: %d\r\n" % head.length)
-    elif framing == CHUNKED:
-        lines.append(_FRAMED_BY_CHUNKS)
-    elif framing == NO_BODY and head.status != 204 and head.declared_length >= 0:
+    elif head.framing == NO_BODY and head.status != 204 and head.declared_length >= 0:
         # Of HEAD and 304: what a GET would have got; else a plain zero.
         lines.append(b"Content-Length: %d\r\n" % head.declared_length)
-    lines.append(_connection(minor, keep))
-    return b"".join(lines), framing, keep
+    return b"".join(lines)
 
 
 def _connection(minor: int, keep: bool) -> bytes:

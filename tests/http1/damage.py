@@ -8,6 +8,13 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from router.http1 import FramingError, RequestParser, ResponseParser
+from router.http1.headers import (
+    REQUEST_FIELDS,
+    REQUEST_KINDS,
+    RESPONSE_FIELDS,
+    RESPONSE_KINDS,
+    FieldCache,
+)
 from tests.http1.corpus import ANSWERS, REQUESTS
 from tests.http1.wire import Recorder
 
@@ -39,17 +46,19 @@ def pieces_of(raw, marks):
     return [raw[a:b] for a, b in zip([0, *marks], [*marks, len(raw)], strict=True)]
 
 
-def read_requests(pieces):
-    """Complete requests, refusal, unfinished request."""
+def read_requests(pieces, *, fresh=False):
+    """Complete requests, refusal, unfinished request; `fresh`: nothing was read before."""
     recorder = Recorder()
-    parser = RequestParser(recorder)
+    fields = FieldCache(REQUEST_KINDS) if fresh else REQUEST_FIELDS
+    parser = RequestParser(recorder, fields=fields)
     return _verdict(parser, recorder, pieces)
 
 
-def read_answers(pieces, *, to_head):
+def read_answers(pieces, *, to_head, fresh=False):
     """The same of one answer, and whether the connection may be used again."""
     recorder = Recorder()
-    parser = ResponseParser(recorder)
+    fields = FieldCache(RESPONSE_KINDS) if fresh else RESPONSE_FIELDS
+    parser = ResponseParser(recorder, fields=fields)
     parser.expect(to_head=to_head)
     return _verdict(parser, recorder, pieces), parser.reusable
 

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
-from router.http1 import FramingError, Peer, child_span, request_head, request_id, response_head
+from router.http1 import (
+    DEFAULT_LIMITS,
+    FramingError,
+    Peer,
+    RequestParser,
+    child_span,
+    request_head,
+    request_id,
+    response_head,
+)
 from router.http1.headers import REQUEST_KINDS, FieldCache
-from tests.http1.wire import PEER, parse_request, parse_response
+from tests.http1.wire import PEER, Recorder, parse_request, parse_response
 
 TRACE_ID = b"4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = b"00f067aa0ba902b7"
@@ -63,7 +74,7 @@ def test_fields_to_the_backend(fields, kept):
     lines = sent_on(request(fields))
     assert lines[0] == b"GET /x HTTP/1.1"
     rest = lines[1:]
-    assert [line for line in rest if line not in ADDED] == kept
+    assert [line for line in rest if line not in ADDED] == kept  # in their order
     assert set(rest) >= ADDED
 
 
@@ -274,3 +285,70 @@ def test_cache_is_bounded_against_invented_names():
         assert len(cache.names) <= cache.NAMES_MAX
     cache[b"X-" + b"a" * 100 + b": y"]
     assert max(map(len, cache.names)) <= cache.NAME_BYTES_MAX
+
+
+# -- whole heads
+
+HEAD = b"GET /x HTTP/1.1\r\nHost: example.org\r\nAccept: a\r\n%b\r\n"
+
+
+def heads_of(*raws, limits=DEFAULT_LIMITS):
+    """The heads a parser that remembers only these requests hands out, and its caches."""
+    recorder = Recorder()
+    fields = FieldCache(REQUEST_KINDS)
+    for raw in raws:
+        RequestParser(recorder, limits, fields).feed(raw)
+    return recorder.heads, fields.heads(limits)
+
+
+def test_a_repeated_head_is_understood_once():
+    heads, known = heads_of(*[HEAD % b""] * 4)
+    assert heads[2] is heads[3]
+    assert len(known) == 1
+    sent = [
+        request_head(h, host=b"h", peer=PEER, request_id=b"%d" % i) for i, h in enumerate(heads)
+    ]
+    assert [out.replace(b"Id: %d" % i, b"Id: 0") for i, out in enumerate(sent)] == sent[:1] * 4
+
+
+@pytest.mark.parametrize(
+    "secret", [b"Authorization: Bearer x\r\n", b"Cookie: a=b\r\n", b"X-" + b"a" * 2000 + b": y\r\n"]
+)
+def test_secret_and_long_heads_are_not_kept(secret):
+    heads, known = heads_of(*[HEAD % secret] * 4)
+    assert heads[2] is not heads[3]
+    assert not known
+
+
+def test_heads_with_a_query_are_not_kept():
+    raw = b"GET /x?token=s3cr3t HTTP/1.1\r\nHost: x\r\n\r\n"
+    assert not heads_of(*[raw] * 4)[1]
+
+
+def test_long_heads_are_not_kept():
+    raw = HEAD % b"".join(b"X-%d: %b\r\n" % (i, b"a" * 100) for i in range(12))
+    heads, known = heads_of(*[raw] * 4)
+    assert heads[2] is not heads[3]
+    assert not known
+
+
+def test_a_head_known_within_one_limit_is_judged_anew_within_another():
+    raw = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello"
+    fields = FieldCache(REQUEST_KINDS)
+    for _ in range(3):
+        RequestParser(Recorder(), DEFAULT_LIMITS, fields).feed(raw)
+    smaller = dataclasses.replace(DEFAULT_LIMITS, body_bytes=4)
+    with pytest.raises(FramingError):
+        RequestParser(Recorder(), smaller, fields).feed(raw)
+
+
+def test_heads_are_bounded():
+    fields = FieldCache(REQUEST_KINDS)
+    heads = fields.heads(DEFAULT_LIMITS)
+    for i in range(heads.HEADS_MAX * 2 + 5):
+        heads.remember(b"%d" % i, None)
+        assert len(heads) <= heads.HEADS_MAX
+    assert fields.heads(DEFAULT_LIMITS) is heads
+    for i in range(fields.LIMITS_MAX * 3):
+        fields.heads(dataclasses.replace(DEFAULT_LIMITS, fields=i))
+        assert len(fields._heads) <= fields.LIMITS_MAX

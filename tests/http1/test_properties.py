@@ -29,14 +29,18 @@ MARKS = st.lists(st.integers(0, 10_000), max_size=6)
 @settings(max_examples=400, deadline=None)
 @given(damaged(RAW_REQUESTS), MARKS)
 def test_requests_get_one_verdict_and_no_other_exception(raw, marks):
-    assert read_requests(pieces_of(raw, marks)) == read_requests([raw])
+    verdict = read_requests([raw])
+    assert read_requests(pieces_of(raw, marks)) == verdict
+    assert read_requests([raw], fresh=True) == verdict, "the verdict depends on the past"
 
 
 @settings(max_examples=300, deadline=None)
 @given(damaged(RAW_ANSWERS), MARKS, st.booleans())
 def test_answers_get_one_verdict_and_no_other_exception(raw, marks, to_head):
     pieces = pieces_of(raw, marks)
-    assert read_answers(pieces, to_head=to_head) == read_answers([raw], to_head=to_head)
+    verdict = read_answers([raw], to_head=to_head)
+    assert read_answers(pieces, to_head=to_head) == verdict
+    assert read_answers([raw], to_head=to_head, fresh=True) == verdict, "it depends on the past"
 
 
 @settings(max_examples=200, deadline=None)
