@@ -58,7 +58,7 @@ class Ramp:
     max_bp: int = 5000
     start_bp: int = 2000
     """Cap until :attr:`start_samples` outcomes are known: low traffic would open at the maximum."""
-    start_samples: int = 20
+    start_samples: int = 5
 
     def weight_bp(
         self, *, bad: int, requests: int, requests_per_s: float, present_bp: int, held: bool,

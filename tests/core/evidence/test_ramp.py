@@ -60,7 +60,7 @@ def test_a_clean_candidate_ramps_within_seconds_and_a_held_one_does_not():
 def test_low_traffic_opens_at_the_start_weight_only():
     ramp = Ramp()
     first = ramp.weight_bp(bad=0, requests=0, requests_per_s=2.0, present_bp=100, held=False)
-    later = ramp.weight_bp(bad=0, requests=20, requests_per_s=2.0, present_bp=first, held=False)
+    later = ramp.weight_bp(bad=0, requests=5, requests_per_s=2.0, present_bp=first, held=False)
     assert (first, later) == (2_000, 5_000)
 
 

@@ -1,0 +1,27 @@
+"""Rollouts in virtual time: the product's own judge, machine and plan in a drawn world.
+
+``simulate`` runs a policy many times; ``python -m router.simulation.bench_decisions`` makes the
+tables of docs/statistics.md.
+"""
+
+from router.simulation.access_log import read_access_log
+from router.simulation.report import render_html, render_json, render_text
+from router.simulation.result import SimulationResult, simulate
+from router.simulation.run import Run, Setup, run_once
+from router.simulation.scenario import Bursts, Latency, Scenario, Traffic
+
+__all__ = [
+    "Bursts",
+    "Latency",
+    "Run",
+    "Scenario",
+    "Setup",
+    "SimulationResult",
+    "Traffic",
+    "read_access_log",
+    "render_html",
+    "render_json",
+    "render_text",
+    "run_once",
+    "simulate",
+]

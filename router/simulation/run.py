@@ -1,0 +1,214 @@
+"""One rollout in virtual time: the product's own judge, machine and plan, in a drawn world."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from router.core.events import Action, Observed, Promote
+from router.core.gates import Measurement
+from router.core.gates.prometheus import Prometheus
+from router.core.judge import Judge, JudgeSettings
+from router.core.machine import decide
+from router.core.plan import Plan, Step
+from router.core.rollout import Phase, Rollout, begin
+from router.core.traffic import split_for
+from router.simulation.world import CountingWorld, TimedWorld, World
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from router.core.gates import Gate
+    from router.core.outcomes import Batch
+    from router.core.policy import RolloutPolicy
+    from router.simulation.scenario import Scenario
+
+QUIET_CAPITAL = 1.0
+"""Below this evidence against the candidate, and for it, time may pass in longer gaps."""
+
+TRACE_MAX = 2_000
+"""Points kept of the traced run's curves; every second one is dropped when they are full."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What is simulated: gates, how they decide, and the plan they guard."""
+
+    gates: tuple[Gate, ...]
+    settings: JudgeSettings
+    plan: Plan
+
+    @classmethod
+    def of(cls, policy: RolloutPolicy, *, sticky: bool = False) -> Self:
+        """A rollout as the policy has it."""
+        return cls(policy.gates, JudgeSettings.of(policy, sticky=sticky), policy.plan())
+
+    @classmethod
+    def constant(
+        cls, weight_bp: int, gates: Sequence[Gate], settings: JudgeSettings | None = None
+    ) -> Self:
+        """One weight for ever: what tables of detection times are about."""
+        plan = Plan((Step(weight_bp=weight_bp, hold_s=math.inf),))
+        return cls(tuple(gates), settings or JudgeSettings(no_data_after_s=math.inf), plan)
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """The traced run at one moment."""
+
+    at_s: float
+    weight_bp: int
+    capital: float
+    proof: float
+    bad: int
+
+
+@dataclass(slots=True)
+class Run:
+    """How one simulated rollout went."""
+
+    seed: int
+    outcome: str = "undecided"
+    """promoted | kept | rolled back | undecided."""
+    at_s: float = 0.0
+    sentence: str = ""
+    bad: int = 0
+    """Bad candidate answers that were counted."""
+    requests: int = 0
+    """Candidate answers that were counted."""
+    exposed: int = 0
+    """Requests that clients made to the candidate, answered or not."""
+    bad_since: int = 0
+    """Bad candidate answers since it regressed."""
+    seconds_since: float = 0.0
+    """From the first request the regressed candidate could have spoilt to the end."""
+    proven_at_s: float | None = None
+    timeline: list[tuple[float, int, str]] = field(default_factory=list)
+    """(time, weight_bp, reason) of every move."""
+    trace: list[Point] = field(default_factory=list)
+
+
+def world_of(scenario: Scenario, judge: Judge, draw: np.random.Generator) -> World:
+    """A timed world where latency matters, else a counting one."""
+    if scenario.latency is None:
+        return CountingWorld(scenario, draw)
+    return TimedWorld(scenario, draw, judge.thresholds_s, judge.tolerance)
+
+
+class _Rollout:
+    """The moving parts of one run."""
+
+    def __init__(self, setup: Setup, scenario: Scenario, seed: int, *, trace: bool) -> None:
+        self.setup, self.scenario, self.tracing = setup, scenario, trace
+        self.judge = Judge(setup.gates, setup.settings, scenario.baseline(), 0.0)
+        self.world = world_of(scenario, self.judge, np.random.default_rng(seed))
+        self.state = begin(f"simulated-{seed}", "simulated", "v1", "v2", epoch=1, now=0.0)
+        self.run = Run(seed)
+        self.now = 0.0
+        self.samples = 0
+        self.exposed_since: float | None = None
+        self.looks, self.stride = 0, 1
+
+    def go(self) -> Run:
+        self._decide(0)  # the ramp's first weight, before the first request
+        while self.now < self.scenario.duration_s and self.state.phase.live:
+            split = split_for(self.state, self.setup.plan)
+            exposed = split.candidate_bp + split.mirror_bp > 0
+            if exposed and self.exposed_since is None and self.now >= self.scenario.change_at_s:
+                self.exposed_since = self.now
+            quiet = self.judge.capital < QUIET_CAPITAL and self._proof_far()
+            self.now = self.world.advance(self.now, split, self._next_look(), quiet=quiet)
+            self._observe(self.world.take())
+            self._decide(split.candidate_bp)
+        return self._finished()
+
+    def _proof_far(self) -> bool:
+        return not self.setup.plan.steps[self.state.step].proof or self.judge.proven
+
+    def _next_look(self) -> float:
+        """The latest moment up to which nothing is due by the clock."""
+        plan, state, now = self.setup.plan, self.state, self.now
+        step = plan.steps[state.step]
+        hold_s = plan.bake_s if state.phase is Phase.BAKING else step.hold_s
+        soon = 1.0 if step.auto or step.proof else 60.0
+        due = [now + soon, self.scenario.duration_s, state.step_since + hold_s]
+        if plan.max_duration_s is not None:
+            due.append(state.started + plan.max_duration_s)
+        return min(t for t in due if t > now)
+
+    def _observe(self, batch: Batch) -> None:
+        for title in self.judge.due(self.now):
+            self.judge.measure(title, _fine(self.judge.gates[title]), self.now)
+        before = self.judge.answers, self.judge.pairs, self.judge.bad
+        self.judge.observe(batch, self.now)
+        weight = split_for(self.state, self.setup.plan).candidate_bp
+        answers, pairs = self.judge.answers - before[0], self.judge.pairs - before[1]
+        self.samples += answers if weight else pairs
+        if self.exposed_since is not None:
+            self.run.bad_since += self.judge.bad - before[2]
+        if self.run.proven_at_s is None and self.judge.proven:
+            self.run.proven_at_s = self.now
+
+    def _decide(self, weight_bp: int) -> None:
+        step = self.setup.plan.steps[self.state.step]
+        expecting = weight_bp > 0 or step.mirror_bp > 0
+        action = self.judge.action(self.now, expecting=expecting)
+        event = Observed(
+            action=action,
+            sentence=self.judge.judge(self.now).sentence if action is Action.ROLLBACK else "",
+            samples=self.samples,
+            proven=self.judge.proven,
+            auto_weight_bp=self.judge.auto_weight_bp(self.now) if step.auto else None,
+        )
+        if self.tracing:
+            self._trace(weight_bp)
+        self._follow(decide(self.state, self.setup.plan, event, self.now))
+        if self.state.phase is Phase.AWAITING_APPROVAL:
+            approved = Promote(actor="simulation", reason="approvals are given at once")
+            self._follow(decide(self.state, self.setup.plan, approved, self.now))
+
+    def _follow(self, state: Rollout) -> None:
+        if state is self.state:
+            return
+        if state.step != self.state.step:
+            self.samples = 0
+        self.state = state
+        weight_bp = split_for(state, self.setup.plan).candidate_bp
+        self.run.timeline.append((self.now, weight_bp, state.reason))
+
+    def _trace(self, weight_bp: int) -> None:
+        self.looks += 1
+        if self.looks % self.stride:
+            return
+        judge, trace = self.judge, self.run.trace
+        trace.append(Point(self.now, weight_bp, judge.capital, judge.promotion.capital, judge.bad))
+        if len(trace) >= TRACE_MAX:
+            del trace[1::2]
+            self.stride *= 2
+
+    def _finished(self) -> Run:
+        run, judge = self.run, self.judge
+        names = {Phase.ROLLED_BACK: "rolled back", Phase.COMPLETED: "promoted"}
+        run.outcome = names.get(self.state.phase, "undecided")
+        if run.outcome == "promoted" and self.setup.plan.ending.value == "keep":
+            run.outcome = "kept"
+        run.at_s, run.sentence = self.now, self.state.reason
+        run.bad, run.requests = judge.bad, judge.answers + judge.pairs
+        run.exposed = self.world.exposed
+        run.seconds_since = self.now - (self.exposed_since or 0.0)
+        return run
+
+
+def _fine(gate: Gate) -> Measurement:
+    """An answer from outside that has nothing against the candidate."""
+    if isinstance(gate, Prometheus):
+        return Measurement(tuple(v for v in (gate.at_least, gate.at_most) if v is not None))
+    return Measurement((1.0 if getattr(gate, "ask", "confirm") == "confirm" else 0.0,))
+
+
+def run_once(setup: Setup, scenario: Scenario, seed: int, *, trace: bool = False) -> Run:
+    """One rollout; the same seed gives the same run."""
+    return _Rollout(setup, scenario, seed, trace=trace).go()

@@ -1,0 +1,136 @@
+"""What happens in a simulated world: traffic, failures, latency, users.
+
+Rates are probabilities 0..1, times in seconds. Nothing here draws anything.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from router.core.histogram import BOUNDS_S, BUCKETS
+from router.core.outcomes import Baseline
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+DAY_S = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Bursts:
+    """Outages that both versions share: a database, a network."""
+
+    per_day: float = 6.0
+    rate: float = 0.2
+    """Bad rate of both versions during one."""
+    mean_s: float = 180.0
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Log-normal latency of stable, and what the candidate does differently."""
+
+    median_s: float = 0.1
+    sigma: float = 0.5
+    factor: float = 1.0
+    """The candidate's whole distribution is this much slower."""
+    tail_share: float = 0.0
+    """Share of the candidate's requests that take ``tail_s`` longer."""
+    tail_s: float = 1.0
+    hang: bool = False
+    """The candidate never answers."""
+    timeout_s: float = 30.0
+    """Answers that take longer are errors."""
+
+    def buckets(self, requests: int) -> tuple[int, ...]:
+        """Stable's past as a histogram of ``requests`` answers, by the exact distribution."""
+        below = [self._below(bound) for bound in BOUNDS_S]
+        shares = [b - a for a, b in zip([0.0, *below], [*below, 1.0], strict=True)]
+        return tuple(round(share * requests) for share in shares)
+
+    def _below(self, seconds: float) -> float:
+        z = (math.log(seconds) - math.log(self.median_s)) / self.sigma
+        return 0.5 * math.erfc(-z / math.sqrt(2.0))
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One world. Equal versions are the default."""
+
+    stable_rate: float = 0.01
+    candidate_rate: float = 0.01
+    requests_per_s: float = 50.0
+    change_at_s: float = 0.0
+    """Until then the candidate is as good as stable."""
+    bursts: Bursts | None = None
+    latency: Latency | None = None
+    users: int = 0
+    """Sticky users with Zipf popularity; 0: a coin for every request."""
+    disagree_rate: float = 0.0
+    """Share of mirrored requests to which the candidate answers differently."""
+    duration_s: float = DAY_S
+    """The simulation ends here, decided or not."""
+    history: int = 5_000
+    """Requests of stable's past that are known when the rollout starts; 0: none."""
+
+    def __post_init__(self) -> None:
+        """Refuse worlds that cannot be."""
+        rates = (self.stable_rate, self.candidate_rate, self.disagree_rate)
+        if not all(0.0 <= r <= 1.0 for r in rates) or not 0.0 < self.requests_per_s < 1e6:
+            raise ValueError(f"rates lie in 0..1 and traffic in 0..1e6 requests/s: {self}")
+        if self.users and self.latency:
+            raise ValueError("users and latency cannot be simulated together")
+
+    @property
+    def equal(self) -> Scenario:
+        """The same world with a candidate that is as good as stable."""
+        latency = self.latency
+        if latency is not None:
+            latency = Latency(latency.median_s, latency.sigma, timeout_s=latency.timeout_s)
+        return Scenario(
+            self.stable_rate, self.stable_rate, self.requests_per_s, 0.0, self.bursts, latency,
+            self.users, self.disagree_rate, self.duration_s, self.history,
+        )  # fmt: skip
+
+    @property
+    def regresses(self) -> bool:
+        """Whether the candidate is ever different from stable."""
+        slow = self.latency is not None and self.latency != self.equal.latency
+        return self.candidate_rate != self.stable_rate or slow
+
+    def baseline(self) -> Baseline:
+        """What the router knows of stable when the rollout starts."""
+        if not self.history:
+            return Baseline(requests_per_s=self.requests_per_s)
+        buckets = self.latency.buckets(self.history) if self.latency else ()
+        bad = round(self.stable_rate * self.history)
+        return Baseline(self.history, bad, buckets, self.requests_per_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What an access log says about a service."""
+
+    requests: int = 0
+    bad: int = 0
+    duration_s: float = 0.0
+    latency_buckets: tuple[int, ...] = field(default=(0,) * BUCKETS)
+
+    def scenario(self, candidate_rate: float | None = None) -> Scenario:
+        """A world with this traffic. Raises ValueError for a log of less than two requests."""
+        if self.requests < 2 or self.duration_s <= 0.0:
+            raise ValueError("expected at least two requests at different times")
+        rate = self.bad / self.requests
+        return Scenario(
+            stable_rate=rate,
+            candidate_rate=rate if candidate_rate is None else candidate_rate,
+            requests_per_s=self.requests / self.duration_s,
+            history=self.requests,
+        )
+
+
+def edges(changes: Sequence[tuple[float, float]], at: float) -> float:
+    """The first time after ``at`` among (time, anything) pairs in order; infinity if none."""
+    return next((t for t, _ in changes if t > at), math.inf)

@@ -1,0 +1,116 @@
+"""The same evidence for thousands of runs at once: arrays with one row a run.
+
+Two thousand simulated days would take the product's own judge hours. These classes use its factor
+tables and its release schedule, and differ in nothing but the shape of their state; a test feeds
+both the same counts and asks for the same capital.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from router.core.evidence.bettors import log_table
+from router.core.evidence.guard import guard_hypotheses
+from router.core.evidence.restart import LOG_SHARE_OF_MIXED, START_SHARE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+CAPITAL_MAX = 1e250
+_EXPONENT_MAX = 500.0
+
+
+def released(events: np.ndarray, horizon: int | None) -> np.ndarray:
+    """:func:`router.core.evidence.restart.released` for an array of counts."""
+    by_log = 1.0 - 1.0 / np.log2(events + 2.0)
+    if horizon is None:
+        return START_SHARE + (1.0 - START_SHARE) * by_log
+    evenly = np.minimum(events / horizon, 1.0)
+    mixed = LOG_SHARE_OF_MIXED * by_log + (1.0 - LOG_SHARE_OF_MIXED) * evenly
+    return START_SHARE + (1.0 - START_SHARE) * mixed
+
+
+class VectorPot:
+    """Capital of many runs' bettors."""
+
+    def __init__(self, runs: int, bettors: int, horizon: int | None = None) -> None:
+        self.horizon = horizon
+        self.events = np.zeros(runs)
+        self.out = released(self.events, horizon)
+        self.shares = np.full((runs, bettors), START_SHARE / bettors)
+
+    @property
+    def capital(self) -> np.ndarray:
+        """Evidence of each run."""
+        total: np.ndarray = self.shares.sum(axis=1) + (1.0 - self.out)
+        return total
+
+    def bet(self, counts: np.ndarray, logs: np.ndarray, events: np.ndarray) -> None:
+        """``counts`` (runs, outcomes) times ``logs`` (outcomes, bettors), then the release."""
+        growth = np.exp(np.minimum(counts @ logs, _EXPONENT_MAX))
+        self.shares = np.minimum(self.shares * growth, CAPITAL_MAX)
+        self.events = self.events + events
+        out = released(self.events, self.horizon)
+        self.shares += ((out - self.out) / self.shares.shape[1])[:, None]
+        self.out = out
+
+
+class VectorCompare(VectorPot):
+    """:class:`router.core.evidence.CompareEvidence` of many runs; users are never the unit."""
+
+    def __init__(
+        self, runs: int, p0: float, relative: float = 0.1, absolute: float = 0.001,
+        horizon: int | None = None,
+    ) -> None:  # fmt: skip
+        self.rates = (p0, relative, absolute)
+        super().__init__(runs, len(log_table(500, *self.rates, True)), horizon)
+
+    def observe(self, weight_bp: int, counts: np.ndarray) -> None:
+        """``counts``: (runs, 4) of candidate bad, stable bad, candidate ok, stable ok."""
+        logs = np.array(log_table(weight_bp, *self.rates, True)).T
+        self.bet(counts, logs, counts[:, 0] + counts[:, 1])
+
+
+class VectorGuard(VectorPot):
+    """:class:`router.core.evidence.GuardEvidence` of many runs."""
+
+    def __init__(self, runs: int, limit: float, horizon: int | None = None) -> None:
+        rates = guard_hypotheses(limit, "above")
+        self.logs = np.array(
+            [[math.log(r / limit), math.log((1.0 - r) / (1.0 - limit))] for r in rates]
+        ).T
+        super().__init__(runs, len(rates), horizon)
+
+    def observe(self, counts: np.ndarray) -> None:
+        """``counts``: (runs, 2) of bad and ok."""
+        self.bet(counts, self.logs, counts[:, 0])
+
+
+def bad_until(
+    runs: int, *, weight_bp: int, stable: float, candidate: float, tolerance: Sequence[float],
+    seed: int, limit: float = 100.0, events_max: int = 20_000,
+) -> np.ndarray:  # fmt: skip
+    """Bad candidate answers until the evidence reaches ``limit``, event by event; NaN if never.
+
+    Independent of the request rate: only the order of events matters.
+    """
+    draw = np.random.default_rng(seed)
+    w = weight_bp / 10_000
+    bad_c, bad_s = w * candidate, (1.0 - w) * stable
+    good = np.array([w * (1.0 - candidate), (1.0 - w) * (1.0 - stable)])
+    pot = VectorCompare(runs, stable, *tolerance)
+    seen, found = np.zeros(runs), np.full(runs, np.nan)
+    for _ in range(events_max):
+        gap = draw.exponential(1.0 / (bad_c + bad_s), runs)
+        ok = draw.poisson(gap[:, None] * good)
+        mine = draw.random(runs) * (bad_c + bad_s) < bad_c
+        seen += mine
+        pot.observe(weight_bp, np.column_stack([mine, ~mine, ok]).astype(float))
+        reached = np.isnan(found) & (pot.capital >= limit) & (seen >= 2)
+        found[reached] = seen[reached]
+        if not np.isnan(found).any():
+            break
+    return found

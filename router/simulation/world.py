@@ -1,0 +1,271 @@
+"""Draws what happens between two moments, as the data plane would have counted it.
+
+:class:`CountingWorld` skips from bad answer to bad answer, since nothing is decided in between: the
+gaps are exponential, the good answers in a gap are Poisson, exactly as in a world that is drawn
+request by request. In quiet times (nothing suspicious, nothing about to change) it takes longer
+gaps with several bad answers; a batch of any size is valid evidence, so this is only coarser.
+:class:`TimedWorld` follows every request through its latency, a tenth of a second at a time.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from router.core.outcomes import FULL_BP, ArmCounts, Batch, Cell, Pairs
+from router.simulation.scenario import DAY_S, edges
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from router.core.traffic import Split
+    from router.simulation.scenario import Latency, Scenario
+
+QUIET_GAP_S = 60.0
+"""Longest gap drawn at once in quiet times, seconds; at low traffic one bad answer ends it."""
+
+QUIET_BAD = 100.0
+"""Bad answers expected in one quiet gap at most."""
+
+EARLY_BAD = 400
+"""Bad answers that are always drawn one by one: at first, capital is released with each of them."""
+
+TICK_S = 0.1
+LONG_TICK_S = 1.0
+LONG_TICKS_AFTER_S = 900.0
+"""After so many seconds without a change the timed world looks once a second."""
+
+
+class World(Protocol):
+    """What the run needs from a world."""
+
+    exposed: int
+    """Requests sent to the candidate so far, answered or not."""
+
+    def advance(self, now: float, split: Split, until: float, *, quiet: bool) -> float:
+        """Draw the next piece of time, at most up to ``until``; the new time. Fills the counts."""
+
+    def take(self) -> Batch:
+        """What was counted since the last call."""
+
+
+def burst_rates(scenario: Scenario, draw: np.random.Generator) -> list[tuple[float, float]]:
+    """(from, stable's bad rate) in order, the first at 0."""
+    rates = [(0.0, scenario.stable_rate)]
+    bursts, at = scenario.bursts, 0.0
+    while bursts is not None:
+        at += float(draw.exponential(DAY_S / bursts.per_day))
+        if at >= scenario.duration_s:
+            break
+        end = at + float(draw.exponential(bursts.mean_s))
+        rates += [(at, bursts.rate), (end, scenario.stable_rate)]
+        at = end
+    return rates
+
+
+class CountingWorld:
+    """A world in which answers are at once; see the module."""
+
+    def __init__(self, scenario: Scenario, draw: np.random.Generator) -> None:
+        self.scenario = scenario
+        self.draw = draw
+        self.rates = burst_rates(scenario, draw)
+        self.bad_seen = 0
+        self.exposed = 0
+        self.users = _Users(scenario.users, draw) if scenario.users else None
+        self._batch = Batch("simulated", 1)
+
+    def _rates(self, now: float) -> tuple[float, float]:
+        """Bad rates of (candidate, stable) at ``now``."""
+        s = self.scenario
+        stable = next(rate for at, rate in reversed(self.rates) if at <= now)
+        if now < s.change_at_s:
+            return stable, stable
+        return min(max(stable + s.candidate_rate - s.stable_rate, 0.0), 1.0), stable
+
+    def advance(self, now: float, split: Split, until: float, *, quiet: bool) -> float:
+        """One gap."""
+        end = min(until, edges(self.rates, now))
+        if now < self.scenario.change_at_s:
+            end = min(end, self.scenario.change_at_s)
+        weight_bp = split.candidate_bp
+        share = weight_bp / FULL_BP
+        if self.users is not None:
+            share = self.users.share(weight_bp)
+        if weight_bp == 0:
+            self._batch = self._mirrored(end - now, split.mirror_bp)
+            return end
+        rps = self.scenario.requests_per_s
+        p_c, p_s = self._rates(now)
+        bad_c, bad_s = rps * share * p_c, rps * (1.0 - share) * p_s
+        both = bad_c + bad_s
+        good = rps * share * (1.0 - p_c), rps * (1.0 - share) * (1.0 - p_s)
+        coarse = quiet and self.bad_seen >= EARLY_BAD and both * QUIET_GAP_S > 1.0
+        if coarse:
+            gap = min(QUIET_GAP_S, QUIET_BAD / both, end - now)
+            cb, sb, co, so = self._poisson(gap, bad_c, bad_s, *good)
+            return self._count(now + gap, weight_bp, (cb, sb), (co, so))
+        gap = float(self.draw.exponential(1.0 / both)) if both > 0.0 else math.inf
+        if now + gap >= end:
+            co, so = self._poisson(end - now, *good)
+            return self._count(end, weight_bp, (0, 0), (co, so))
+        mine = self.draw.random() * both < bad_c
+        co, so = self._poisson(gap, *good)
+        return self._count(now + gap, weight_bp, (int(mine), int(not mine)), (co, so))
+
+    def _poisson(self, gap: float, *rates: float) -> list[int]:
+        drawn: list[int] = self.draw.poisson([gap * rate for rate in rates]).tolist()
+        return drawn
+
+    def _count(
+        self, at: float, weight_bp: int, bad: tuple[int, int], good: tuple[int, int]
+    ) -> float:
+        (cb, sb), (co, so) = bad, good
+        self.bad_seen += cb + sb
+        self.exposed += cb + co
+        units: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
+        if self.users is not None:
+            units = self.users.draw(weight_bp, cb, sb)
+        candidate = ArmCounts(ok=co, bad=cb, bad_units=units[0], arrived=co + cb)
+        stable = ArmCounts(ok=so, bad=sb, bad_units=units[1], arrived=so + sb)
+        cell = Cell(weight_bp, candidate, stable, sticky=self.users is not None)
+        self._batch = Batch("simulated", 1, (cell,))
+        return at
+
+    def _mirrored(self, gap: float, mirror_bp: int) -> Batch:
+        copies = self.scenario.requests_per_s * mirror_bp / FULL_BP
+        if copies == 0.0:
+            return Batch("simulated", 1)
+        failing = self.scenario.candidate_rate
+        differing = self.scenario.disagree_rate
+        failed, differ, same = self._poisson(
+            gap, copies * failing, copies * (1.0 - failing) * differing,
+            copies * (1.0 - failing) * (1.0 - differing),
+        )  # fmt: skip
+        return Batch("simulated", 1, pairs=Pairs(agreed=same, disagreed=differ, failed=failed))
+
+    def take(self) -> Batch:
+        """What the last gap gave."""
+        batch, self._batch = self._batch, Batch("simulated", 1)
+        return batch
+
+
+class _Users:
+    """Sticky users, the candidate's first: popularity falls like 1/rank, places are random."""
+
+    def __init__(self, count: int, draw: np.random.Generator) -> None:
+        popularity = draw.permutation(1.0 / np.arange(1, count + 1))
+        self.cumulative = np.cumsum(popularity / popularity.sum())
+        self.hashes = draw.integers(0, 2**63, count, dtype=np.uint64)
+        self.random = draw
+
+    def _first(self, weight_bp: int) -> int:
+        return round(len(self.cumulative) * weight_bp / FULL_BP)
+
+    def share(self, weight_bp: int) -> float:
+        """Share of all requests that the users in the candidate make."""
+        first = self._first(weight_bp)
+        return float(self.cumulative[first - 1]) if first else 0.0
+
+    def draw(
+        self, weight_bp: int, candidate: int, stable: int
+    ) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Who had the bad answers of each arm."""
+        border = self.share(weight_bp)
+        return (
+            self._pick(self.random.random(candidate) * border),
+            self._pick(border + self.random.random(stable) * (1.0 - border)),
+        )
+
+    def _pick(self, places: np.ndarray) -> tuple[int, ...]:
+        index = np.minimum(np.searchsorted(self.cumulative, places), len(self.hashes) - 1)
+        return tuple(int(h) for h in self.hashes[index])
+
+
+class TimedWorld:
+    """A world in which answers take their time; see the module."""
+
+    def __init__(
+        self, scenario: Scenario, draw: np.random.Generator, thresholds_s: Sequence[float],
+        tolerance: float,
+    ) -> None:  # fmt: skip
+        if scenario.latency is None:
+            raise ValueError("a timed world needs a latency")
+        self.scenario, self.latency = scenario, scenario.latency
+        self.draw = draw
+        self.rates = burst_rates(scenario, draw)
+        self.thresholds_s = tuple(thresholds_s)
+        self.tolerance = tolerance
+        self.exposed = 0
+        self._pending: dict[int, dict[int, np.ndarray]] = {}
+        self._now = 0.0
+        self._from = 0.0
+
+    def advance(self, now: float, split: Split, until: float, *, quiet: bool) -> float:
+        """Arrivals of one tick; their outcomes are booked into the ticks in which they show."""
+        long = quiet and now - self.scenario.change_at_s > LONG_TICKS_AFTER_S
+        end = min(now + (LONG_TICK_S if long else TICK_S), until)
+        self._arrive(now, end, split.candidate_bp)
+        self._from, self._now = now, end
+        return end
+
+    def _arrive(self, now: float, end: float, weight_bp: int) -> None:
+        n = int(self.draw.poisson(self.scenario.requests_per_s * (end - now)))
+        if n == 0 or weight_bp == 0:
+            return
+        at = now + self.draw.random(n) * (end - now)
+        mine = self.draw.random(n) < weight_bp / FULL_BP
+        self.exposed += int(mine.sum())
+        stable = next(rate for start, rate in reversed(self.rates) if start <= now)
+        changed = now >= self.scenario.change_at_s
+        p_c = max(self.scenario.candidate_rate, stable) if changed else stable
+        bad = self.draw.random(n) < np.where(mine, p_c, stable)
+        seconds = self._seconds(n, mine, changed)
+        bad |= seconds >= self.latency.timeout_s
+        seconds = np.minimum(seconds, self.latency.timeout_s)
+        column = np.where(mine, 0, 2 + 2 * len(self.thresholds_s))
+        self._book(weight_bp, at + seconds, column + np.where(bad, 1, 0))
+        scale = np.where(mine, 1.0 + self.tolerance, 1.0)
+        for k, threshold in enumerate(self.thresholds_s):
+            limit = threshold * scale
+            slow = seconds > limit
+            seen = at + np.where(slow, limit, seconds)
+            self._book(weight_bp, seen, column + 2 + 2 * k + np.where(slow, 1, 0))
+
+    def _seconds(self, n: int, mine: np.ndarray, changed: bool) -> np.ndarray:
+        latency: Latency = self.latency
+        seconds = latency.median_s * np.exp(latency.sigma * self.draw.standard_normal(n))
+        if changed:
+            slower = seconds * latency.factor
+            slower = slower + latency.tail_s * (self.draw.random(n) < latency.tail_share)
+            seconds = np.where(mine, np.inf if latency.hang else slower, seconds)
+        return seconds
+
+    def _book(self, weight_bp: int, seen: np.ndarray, column: np.ndarray) -> None:
+        width = 2 * (2 + 2 * len(self.thresholds_s))
+        for tick in np.unique(ticks := (seen / TICK_S).astype(int)):
+            cells = self._pending.setdefault(int(tick), {})
+            counts = cells.setdefault(weight_bp, np.zeros(width, dtype=np.int64))
+            counts += np.bincount(column[ticks == tick], minlength=width)
+
+    def take(self) -> Batch:
+        """What has shown up by now."""
+        due = sorted(t for t in self._pending if (t + 1) * TICK_S <= self._now + 1e-9)
+        cells: dict[int, np.ndarray] = {}
+        for tick in due:
+            for weight_bp, counts in self._pending.pop(tick).items():
+                cells[weight_bp] = cells.get(weight_bp, 0) + counts
+        return Batch("simulated", 1, tuple(self._cell(bp, c) for bp, c in sorted(cells.items())))
+
+    def _cell(self, weight_bp: int, counts: np.ndarray) -> Cell:
+        values: list[int] = counts.tolist()
+        half = len(values) // 2
+        arms = (_arm(values[:half]), _arm(values[half:]))
+        return Cell(weight_bp, *arms, self.thresholds_s, self.tolerance)
+
+
+def _arm(values: list[int]) -> ArmCounts:
+    """ok, bad, then fast and slow of each threshold."""
+    return ArmCounts(values[0], values[1], tuple(values[2::2]), tuple(values[3::2]))
