@@ -60,10 +60,11 @@ def parse_endpoint(text: object) -> Endpoint:
         )
     if match["port"] is None or not 1 <= int(match["port"]) <= 65_535:
         raise ValueError(f"expected an endpoint with a port from 1 to 65535, got {shown(text)}")
-    return Endpoint(_checked_host(match["host"]), int(match["port"]), match["scheme"] == "https")
+    return Endpoint(checked_host(match["host"]), int(match["port"]), match["scheme"] == "https")
 
 
-def _checked_host(host: str) -> str:
+def checked_host(host: str) -> str:
+    """``host`` itself, a name or an address that may be connected to. Raises ValueError."""
     if host.startswith("["):
         return _checked_address(host[1:-1])
     if _NUMERIC_LABEL.match(host.rpartition(".")[2]):

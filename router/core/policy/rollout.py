@@ -10,10 +10,13 @@ from pydantic import Field, StrictInt
 from router.core.comparison import Compare
 from router.core.gates import GATES, Gate
 from router.core.outcomes import FULL_BP
-from router.core.plan import OnInconclusive, Plan
+from router.core.plan import OnInconclusive, Plan, Step
+from router.core.policy.anti_flap import AntiFlap
+from router.core.policy.hooks import FIRST_POINTS, HOOKS, HOOKS_MAX, Alerts, Hook
 from router.core.policy.match import HeaderName, Method, PathGlob
 from router.core.policy.status import Failure
-from router.core.quantities import BasisPoints, Bytes, Number, Seconds
+from router.core.policy.windows import TimeWindow
+from router.core.quantities import BasisPoints, Bytes, Name, Number, Seconds
 from router.core.spec import OneOf, ShortFor, Spec
 from router.core.strategies import STRATEGIES, Auto, Canary, Strategy
 
@@ -125,6 +128,19 @@ class RolloutPolicy(Spec):
     """Bounds of mirroring."""
     compare: Compare = Compare()
     """When stable's and the candidate's answer to a mirrored request agree."""
+    windows: Annotated[tuple[TimeWindow, ...], Field(max_length=32)] = ()
+    """When it may advance, by a wall clock; absent: always. Rollbacks and people's orders may."""
+    group: Name | None = None
+    """Rollouts of a group leave each step together, and one that is taken back takes all back."""
+    hooks: tuple[Annotated[Hook, OneOf(HOOKS, "hook")], ...] = Field((), max_length=HOOKS_MAX)
+    """Webhooks that are asked or told at points of its life."""
+    alerts: Alerts = ()
+    """Who is told about this rollout, besides the alerts of the whole policy."""
+    anti_flap: AntiFlap = AntiFlap()
+    """How soon it may be tried again after it was taken back."""
+    rollback_window: Seconds | None = None
+    """How long `rollback` undoes a completed rollout; absent: as long as the old version is there.
+    """
 
     @property
     def alpha(self) -> float:
@@ -137,6 +153,15 @@ class RolloutPolicy(Spec):
         return self.promotion or Promotion()
 
     @property
+    def asks_first(self) -> bool:
+        """Whether a hook is asked before the candidate gets anything."""
+        return any(hook.point in FIRST_POINTS for hook in self.hooks)
+
+    def hooks_at(self, *points: str) -> tuple[Hook, ...]:
+        """The hooks of these points, in the order of the points and then of the file."""
+        return tuple(hook for point in points for hook in self.hooks if hook.point == point)
+
+    @property
     def ramp_budget(self) -> int:
         """Bad answers that ``ramp: auto`` may have under way; its default for other strategies."""
         ramp = self.strategy.ramp if isinstance(self.strategy, Canary) else None
@@ -144,6 +169,9 @@ class RolloutPolicy(Spec):
 
     def plan(self) -> Plan:
         """The strategy's plan with this rollout's duration.
+
+        With hooks that are asked before the candidate gets anything, a step at 0 % comes first:
+        asking is a position like any other, so it survives restarts and people see it.
 
         With `promotion`, the last step in which both versions answer asks for the proof: at 0 %
         and at 100 % there is no coin, hence nothing to prove with.
@@ -153,6 +181,8 @@ class RolloutPolicy(Spec):
             max_duration_s=self.max_duration,
             on_inconclusive=self.on_inconclusive,
         )
+        if self.asks_first:
+            made = replace(made, steps=(Step(label="confirm"), *made.steps))
         if self.promotion is None:
             return made
         mixed = [i for i, step in enumerate(made.steps) if 0 < step.weight_bp < FULL_BP]

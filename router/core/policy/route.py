@@ -17,11 +17,12 @@ from pydantic import (
 
 from router.core.payloads import PAYLOADS
 from router.core.policy.match import HeaderName, JsonPath, Match
+from router.core.policy.registry import REGISTRIES, Registry
 from router.core.policy.rollout import RolloutPolicy
 from router.core.policy.status import Status
 from router.core.policy.version import Version
 from router.core.quantities import BasisPoints, Bytes, Flag, Name, Seconds, Text
-from router.core.spec import Spec
+from router.core.spec import OneOf, Spec
 
 
 def _payload(name: str) -> str:
@@ -123,6 +124,8 @@ class Route(Spec):
     """The version that answers by default and that the candidate is compared with."""
     rollout: RolloutPolicy | None = None
     """How the candidate may take over; absent: stable answers everything."""
+    registry: Annotated[Registry, OneOf(REGISTRIES, "registry")] | None = None
+    """A model registry that is told who is stable and who is on trial."""
     errors: tuple[Status, ...] = (5,)
     """Statuses that count as bad; no connection, timeouts, resets and broken answers always do."""
     timeouts: Timeouts = Timeouts()

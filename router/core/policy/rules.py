@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from router.core.outcomes import FULL_BP
+from router.core.plan import Ending
 from router.core.policy.match import Match
+from router.core.policy.registry import Mlflow
 from router.core.policy.rollout import RolloutPolicy
 from router.core.policy.route import Route
 from router.core.policy.server import Policy
@@ -119,6 +121,35 @@ def covers(first: Match, second: Match) -> bool:
         and methods
         and all(one.items() <= other.items() for one, other in values)
     )
+
+
+def groups_step_alike(policy: Policy) -> Iterator[Finding]:
+    """Rollouts that leave each step together have equally many steps."""
+    first: dict[str, tuple[str, int]] = {}
+    for index, route in enumerate(policy.routes):
+        if route.rollout is None or route.rollout.group is None:
+            continue
+        steps = len(route.rollout.plan().steps)
+        name, wanted = first.setdefault(route.rollout.group, (route.name, steps))
+        if steps != wanted:
+            message = f"expected {wanted} steps as in {name!r} of the same group, got {steps}"
+            hint = "a hook that is asked first adds a step"
+            yield Finding(("routes", index, "rollout", "group"), message, hint)
+
+
+def registered_versions(route: Route) -> Iterator[Finding]:
+    """A registry knows the versions that take part, by its own numbers."""
+    registry = route.registry
+    if not isinstance(registry, Mlflow):
+        return
+    path: Path = ("registry", "mlflow", "versions")
+    for name in registry.versions:
+        yield from _unknown_version((*path, name), name, route)
+    taking_part = (route.stable, route.rollout.candidate if route.rollout else route.stable)
+    for name in dict.fromkeys(taking_part):
+        if name in route.versions and registry.version_of(name) is None:
+            message = f"expected the model version that {name!r} stands for, got nothing"
+            yield Finding(("registry", "mlflow"), message, f'add versions: {{{name}: "1"}}')
 
 
 def known_versions(route: Route) -> Iterator[Finding]:
@@ -288,16 +319,32 @@ def rescue_useful(rollout: RolloutPolicy) -> Iterator[Finding]:
         yield Finding(("rescue",), message, "remove it", error=False)
 
 
+def hooks_useful(rollout: RolloutPolicy) -> Iterator[Finding]:
+    """Hooks have names of their own, and are asked at points that come."""
+    titles: set[str] = set()
+    for index, hook in enumerate(rollout.hooks):
+        path: Path = ("hooks", index, hook.point)
+        if hook.title in titles:
+            message = f"expected a name of its own for a second hook, got {hook.title!r} again"
+            yield Finding(path, message, f"write name: {hook.title}-2 into it")
+        titles.add(hook.title)
+        if hook.point == "confirm_promotion" and rollout.plan().ending is Ending.KEEP:
+            message = "confirm_promotion is never asked: this strategy keeps stable"
+            yield Finding(path, message, "remove it", error=False)
+
+
 POLICY_RULES: tuple[Callable[[Policy], Iterator[Finding]], ...] = (
     unique_names,
     distinct_listeners,
     reachable_routes,
+    groups_step_alike,
 )
 ROUTE_RULES: tuple[Callable[[Route], Iterator[Finding]], ...] = (
     known_versions,
     reachable_rules,
     endpoints_and_tls,
     shared_endpoints,
+    registered_versions,
 )
 ROLLOUT_RULES: tuple[Callable[[RolloutPolicy], Iterator[Finding]], ...] = (
     weights_grow,
@@ -309,4 +356,5 @@ ROLLOUT_RULES: tuple[Callable[[RolloutPolicy], Iterator[Finding]], ...] = (
     proof_possible,
     duration_suffices,
     rescue_useful,
+    hooks_useful,
 )

@@ -9,6 +9,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, SecretStr, StrictInt, StrictStr, model_validator
 
+from router.core.policy.hooks import Alerts
 from router.core.policy.route import Route
 from router.core.quantities import Bytes, Flag, Name, Seconds, Text
 from router.core.spec import Spec
@@ -158,6 +159,8 @@ class Policy(Spec):
     """Networks whose X-Forwarded headers are appended to; those of others are replaced."""
     access_log: Flag = False
     """Whether every request writes a line to the log."""
+    alerts: Alerts = ()
+    """Who is told about rollouts and refused policies."""
     routes: tuple[Route, ...] = Field(min_length=1, max_length=1000)
     """Routes in order; the first that matches takes the request."""
 
