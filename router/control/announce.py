@@ -42,9 +42,11 @@ class Announcer:
     def __repr__(self) -> str:
         return f"<Announcer {len(self._boxes)} listeners, {self._next_id - 1} told>"
 
-    def announce(self, kind: str, route: str, text: str, **data: Any) -> None:
+    def announce(
+        self, kind: str, route: str, text: str, data: dict[str, Any] | None = None
+    ) -> None:
         """Put it into every mailbox; never waits."""
-        letter = Announcement(self._next_id, kind, self._clock.wall(), route, text, data)
+        letter = Announcement(self._next_id, kind, self._clock.wall(), route, text, data or {})
         self._next_id += 1
         for box in self._boxes:
             if box.route is None or route in ("", box.route):
@@ -68,8 +70,7 @@ class Announcer:
 
     def moved(self, entry: JournalEntry) -> None:
         """A transition is in force."""
-        plain = entry.to_json()
-        self.announce("transition", entry.route, entry.reason, **plain)
+        self.announce("transition", entry.route, entry.reason, entry.to_json())
         log.info(
             entry.action,
             route=entry.route,
@@ -87,16 +88,16 @@ class Announcer:
         if self._clock.now() - self._store_told_s < REPEAT_AFTER_S:
             return
         self._store_told_s = self._clock.now()
-        self.announce("store", "", f"the store cannot be written: {error}", ok=False)
+        self.announce("store", "", f"the store cannot be written: {error}", {"ok": False})
         log.error("store_failed", error=str(error))
 
     def store_works(self) -> None:
         """The first write after a failure."""
         self._store_told_s = float("-inf")
-        self.announce("store", "", "the store can be written again", ok=True)
+        self.announce("store", "", "the store can be written again", {"ok": True})
         log.info("store_works")
 
     def worker(self, text: str, index: int) -> None:
         """Something about a worker process."""
-        self.announce("worker", "", text, worker=index)
+        self.announce("worker", "", text, {"worker": index})
         log.warning("worker", worker=index, text=text)

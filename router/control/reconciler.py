@@ -17,8 +17,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from router.control import lifecycle
 from router.control.answers import result_of
@@ -31,6 +32,7 @@ from router.control.errors import (
 )
 from router.control.observe import Observatory
 from router.control.orders import action_of, decided, entry_for, grows
+from router.control.ports import Listener, Publisher
 from router.control.publish import table_of
 from router.control.record import Change, JournalEntry, RouteRecord, Stored
 from router.control.run import Move, Run
@@ -52,26 +54,6 @@ STORE_RETRY_S: Final = 1.0
 
 UNSAVED_ENTRIES_MAX: Final = 1_000
 """Journal entries of one route that wait for a broken store; the oldest are dropped beyond."""
-
-
-class Publisher(Protocol):
-    """Who carries tables to the data plane."""
-
-    def publish(self, table: RoutingTable) -> None:
-        """Send it to every worker now; never waits."""
-
-
-class Listener(Protocol):
-    """Who wants to know what was decided."""
-
-    def moved(self, entry: JournalEntry) -> None:
-        """A transition is in force."""
-
-    def store_failed(self, error: StoreUnavailable) -> None:
-        """A write failed."""
-
-    def store_works(self) -> None:
-        """The first write after a failure succeeded."""
 
 
 class Reconciler:
@@ -102,6 +84,7 @@ class Reconciler:
         self._stored_s = 0.0
         self._dirty = False
         self._adopting = False
+        self._broken: Exception | None = None
 
     def __repr__(self) -> str:
         live = sum(run.live for run in self.runs.values())
@@ -261,6 +244,8 @@ class Reconciler:
 
     def turn(self) -> float:
         """Do everything that is due; answers when to come back, rollout clock seconds."""
+        if self._broken is not None:
+            raise self._broken
         now = self.clock.now()
         due = now + STORE_EVERY_S
         for run in list(self.runs.values()):
@@ -349,7 +334,7 @@ class Reconciler:
         if lifecycle.adds_risk(run.record, record) and servable:
             run.pending = move
             written = self.store.commit(self._change(run, [move]))
-            written.add_done_callback(lambda done: self._written(run, move, done))
+            self._when(written, lambda done: self._written(run, move, done))
             return move
         if run.pending is not None:
             run.pending.fail(NotPossible(f"overtaken: {reason}"))
@@ -382,7 +367,7 @@ class Reconciler:
         moves = list(run.unsaved)
         run.saving = True
         written = self.store.commit(self._change(run, moves))
-        written.add_done_callback(lambda done: self._saved(run, moves, done))
+        self._when(written, lambda done: self._saved(run, moves, done))
 
     def _saved(self, run: Run, moves: list[Move], done: asyncio.Future[None]) -> None:
         run.saving = False
@@ -469,7 +454,21 @@ class Reconciler:
             else:
                 self._store_works()
 
-        self.store.commit(change).add_done_callback(told)
+        self._when(self.store.commit(change), told)
+
+    def _when(
+        self, written: asyncio.Future[None], then: Callable[[asyncio.Future[None]], None]
+    ) -> None:
+        """Call back when the disk has answered. A slip in there ends the loop loudly in turn()."""
+
+        def call(done: asyncio.Future[None]) -> None:
+            try:
+                then(done)
+            except Exception as error:  # noqa: BLE001 - kept, and raised where it is seen
+                self._broken = error
+                self.wake.set()
+
+        written.add_done_callback(call)
 
     def _store_failed(self, error: StoreUnavailable) -> None:
         self.store_error = str(error)

@@ -86,7 +86,7 @@ class PolicySource:
         self.ok, self.problems, self.notes = True, (), (*notes, *warnings)
         self.digest, self.accepted_at = loaded.digest, self._clock.wall()
         if changed:
-            self._announcer.announce("policy", "", "policy accepted", digest=self.digest)
+            self._announcer.announce("policy", "", "policy accepted", {"digest": self.digest})
             log.info("policy_accepted", file=self.path, actor=actor, notes=list(self.notes))
         return {"changed": changed, "digest": self.digest, "notes": list(self.notes)}
 
@@ -102,5 +102,5 @@ class PolicySource:
 
     def _rejected(self, text: str, problems: tuple[dict[str, Any], ...]) -> None:
         self.ok, self.problems = False, problems
-        self._announcer.announce("problem", "", text, problems=list(problems))
+        self._announcer.announce("problem", "", text, {"problems": list(problems)})
         log.error("policy_rejected", file=self.path, problems=list(problems))

@@ -1,0 +1,180 @@
+"""The program as a process: start, serve, reload, stop, and kill -9."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+FAKE = Path(__file__).parent / "control" / "fake_worker.py"
+
+POLICY = """
+listen: 127.0.0.1:{port}
+admin: {{listen: "127.0.0.1:0"}}
+store: sqlite:///{db}
+limits: {{drain: 2s}}
+routes:
+  - name: r
+    versions:
+      v1: {{endpoints: [http://127.0.0.1:9001]}}
+      v2: {{endpoints: [http://127.0.0.1:9002]}}
+    stable: v1
+    rollout:
+      candidate: v2
+      strategy: {{canary: {{steps: [{{weight: 1%, hold: 1h}}, {{weight: 50%, hold: 1h}}]}}}}
+"""
+
+LAUNCH = """
+import asyncio, sys
+from router.main import run
+from router.telemetry.log import configure
+configure(json=True)
+def command(fd, index, listen):
+    options = "--link-fd", str(fd), "--worker", str(index), "--listen", listen
+    return (sys.executable, {fake!r}, *options)
+sys.exit(asyncio.run(run({policy!r}, command=command, force="--force" in sys.argv)))
+"""
+
+
+@pytest.fixture
+def port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture
+async def launch(tmp_path, port):
+    file = tmp_path / "policy.yaml"
+    file.write_text(POLICY.format(port=port, db=tmp_path / "r.db"))
+    started = []
+
+    async def start(*more):
+        code = LAUNCH.format(fake=str(FAKE), policy=str(file))
+        # A file, not a pipe: workers inherit it, and asyncio waits for the end of pipes.
+        out = tmp_path / f"log-{len(started)}"
+        with out.open("wb") as stderr:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-c", code, *more, stderr=stderr,
+                env=os.environ | {"GRACE_S": "20"},
+            )  # fmt: skip
+        process.log = out
+        started.append(process)
+        await until(lambda: heard(process, "serving") or process.returncode is not None)
+        return process, heard(process, "serving"), lines(process)
+
+    yield start, file
+    for process in started:
+        if process.returncode is None:
+            process.terminate()
+            await process.wait()
+
+
+def lines(process):
+    text = process.log.read_text().splitlines()
+    return [json.loads(line) if line.startswith("{") else {"event": line} for line in text]
+
+
+def heard(process, event):
+    return next((line for line in lines(process) if line["event"] == event), None)
+
+
+async def until(condition, seconds=10.0):
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "did not happen in time"
+        await asyncio.sleep(0.02)
+    return found
+
+
+async def api(said, path, method="GET", **body):
+    async with (
+        aiohttp.ClientSession() as session,
+        session.request(method, said["admin"] + path, json=body if method == "POST" else None) as r,
+    ):
+        return r.status, await r.json()
+
+
+def ask(port):
+    with socket.create_connection(("127.0.0.1", port), 5) as client:
+        client.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        data = b""
+        while chunk := client.recv(4096):
+            data += chunk
+    return json.loads(data.split(b"\r\n\r\n")[1])
+
+
+async def test_it_serves_and_stops_cleanly_at_sigterm(launch, port):
+    start, _ = launch
+    process, said, _ = await start()
+    assert (await asyncio.to_thread(ask, port))["version"] in ("v1", "v2")
+    assert (await api(said, "/readyz"))[0] == 200
+    process.send_signal(signal.SIGTERM)
+    await process.wait()
+    assert process.returncode == 0
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.to_thread(ask, port)
+
+
+async def test_sighup_takes_a_good_edit_and_refuses_a_bad_one(launch):
+    start, file = launch
+    process, said, _ = await start()
+    good = file.read_text()
+    file.write_text(good.replace("candidate: v2", "candidate: v9"))
+    process.send_signal(signal.SIGHUP)
+    await until(lambda: heard(process, "policy_rejected"))
+    file.write_text(good + "\n# mended\n")
+    process.send_signal(signal.SIGHUP)
+    await until(lambda: sum(x["event"] == "policy_accepted" for x in lines(process)) == 2)
+    assert (await api(said, "/api/v1/rollouts/r"))[1]["candidate"] == "v2"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "status", "word"),
+    [
+        (lambda f: f.write_text("routes: 7\n"), 2, "routes"),
+        (lambda f: (f.parent / "r.db").write_bytes(b"x" * 5_000), 1, "r.db"),
+    ],
+)
+async def test_what_cannot_start_says_why_and_ends(launch, spoil, status, word):
+    start, file = launch
+    spoil(file)
+    began = time.monotonic()
+    process, serving, said = await start()
+    assert serving is None
+    await process.wait()
+    assert process.returncode == status
+    assert word in json.dumps(said)
+    assert time.monotonic() - began < 5
+
+
+async def test_kill_9_and_start_serves_the_same_position_on_the_same_port(launch, port):
+    """R1, R2, R42: the position survives, the port comes back, orphans do not stay."""
+    start, _ = launch
+    process, said, _ = await start()
+    status, answer = await api(said, "/api/v1/rollouts/r/promote", "POST")
+    assert (status, answer["weight_bp"]) == (200, 5_000)
+    before = await asyncio.to_thread(ask, port)
+    process.kill()
+    await process.wait()
+    assert (await asyncio.to_thread(ask, port))["pid"] == before["pid"], "the orphan serves on"
+    began = time.monotonic()
+    process, said, _ = await start()
+    assert time.monotonic() - began < 3
+    assert (await api(said, "/api/v1/rollouts/r"))[1]["weight_bp"] == 5_000
+    assert before["pid"] not in {(await asyncio.to_thread(ask, port))["pid"] for _ in range(20)}
+
+    await api(said, "/api/v1/rollouts/r/rollback", "POST", reason="no")
+    process.kill()
+    await process.wait()
+    process, said, _ = await start()
+    assert (await api(said, "/api/v1/rollouts/r"))[1]["phase"] == "rolled_back"
+    assert {(await asyncio.to_thread(ask, port))["version"] for _ in range(40)} == {"v1"}
