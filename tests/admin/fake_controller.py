@@ -87,7 +87,8 @@ class FakeController:
         return {
             **state.to_json(), "strategy": "canary", "health": state.phase.health,
             "step": state.step + 1,
-            "serving_stable": "v2" if state.phase == "completed" else "v1", "steps": len(self.plan.steps), "weight_bp": self.weight_bp(),
+            "serving_stable": "v2" if state.phase == "completed" else "v1",
+            "steps": len(self.plan.steps), "weight_bp": self.weight_bp(),
             "measured_bp": self.weight_bp(), "mirror_bp": 0, "samples": 57, "until_samples": 0,
             "remaining_s": remaining_s(state, self.plan, self.time), "action": "continue",
             "sentence": SENTENCE, "approval": None,
