@@ -75,6 +75,9 @@ class Rollback(Command):
 class Retry(Command):
     """Start again from the first step after an abort or a rollback."""
 
+    force: bool = False
+    """Even though it was tried too often (the policy's ``anti_flap``)."""
+
 
 @dataclass(frozen=True, slots=True)
 class SetWeight(Command):

@@ -78,7 +78,7 @@ def _observe_step(rollout: Rollout, plan: Plan, event: Observed, now: float) -> 
         return rollout
     step = plan.steps[rollout.step]
     if step.auto and event.auto_weight_bp is not None:
-        ramped = _ramp(rollout, step, event.auto_weight_bp)
+        ramped = _ramp(rollout, step, event)
         if ramped is not rollout:
             return ramped
     if not _step_done(rollout, step, event, now):
@@ -102,9 +102,11 @@ def _step_done(rollout: Rollout, step: Step, event: Observed, now: float) -> boo
     )
 
 
-def _ramp(rollout: Rollout, step: Step, weight_bp: int) -> Rollout:
-    weight_bp = min(weight_bp, step.weight_bp)
-    if weight_bp == rollout.auto_weight_bp:
+def _ramp(rollout: Rollout, step: Step, event: Observed) -> Rollout:
+    """Follow the evidence; upwards only where the rollout may advance."""
+    highest = step.weight_bp if event.may_advance else rollout.auto_weight_bp or 0
+    weight_bp = min(event.auto_weight_bp or 0, highest)
+    if weight_bp == (rollout.auto_weight_bp or 0):
         return rollout
     before = percent(rollout.auto_weight_bp or 0)
     return moved(
@@ -161,7 +163,9 @@ def _observe_approval(rollout: Rollout, plan: Plan, event: Observed, now: float)
     why = f"nobody approved {_step_name(rollout, plan)} within {duration(approval.deadline_s)}"
     if approval.then is Default.ABORT:
         return _end(rollout, Phase.ABORTED, now, why)
-    return _leave_step(rollout, plan, now, why) if event.may_advance else rollout
+    if not event.may_advance or event.action is Action.HOLD:
+        return rollout
+    return _leave_step(rollout, plan, now, why)
 
 
 def _observe_pause(rollout: Rollout, plan: Plan, event: Observed, now: float) -> Rollout:
@@ -175,7 +179,9 @@ def _observe_bake(rollout: Rollout, plan: Plan, event: Observed, now: float) -> 
     """BAKING: roll back, or complete when the bake is over and no gate holds."""
     if event.action is Action.ROLLBACK:
         return _end(rollout, Phase.ROLLED_BACK, now, event.sentence)
-    if event.action is Action.HOLD or step_age_s(rollout, now) < plan.bake_s:
+    if event.action is Action.HOLD or not event.may_advance:
+        return rollout
+    if step_age_s(rollout, now) < plan.bake_s:
         return rollout
     return _complete(rollout, plan, now, f"baked {duration(plan.bake_s)} at 100 %", "router")
 
@@ -189,7 +195,8 @@ def _urgent(rollout: Rollout, plan: Plan, event: Observed, now: float) -> Rollou
         why = f"no decision within max_duration {duration(limit)}"
         if plan.on_inconclusive is OnInconclusive.ROLLBACK:
             return _end(rollout, Phase.ROLLED_BACK, now, f"{why}; on_inconclusive: rollback")
-        if plan.on_inconclusive is OnInconclusive.PROMOTE and event.action is Action.CONTINUE:
+        promotes = event.may_advance and event.action is Action.CONTINUE
+        if plan.on_inconclusive is OnInconclusive.PROMOTE and promotes:
             return _finish_steps(rollout, plan, now, f"{why}; on_inconclusive: promote", "router")
     return _expire_override(rollout, plan, now)
 
@@ -418,3 +425,13 @@ def decide(rollout: Rollout, plan: Plan, event: Event, now: float) -> Rollout:
             f"{rollout.phase} x {type(event).__name__} may not lead to {following.phase}"
         )
     return following
+
+
+def ready(rollout: Rollout, plan: Plan, event: Observed, now: float) -> bool:
+    """Whether nothing but permission is missing for the next position.
+
+    True for a step (an approval, a bake) that would end now if ``event.may_advance`` were true.
+    """
+    following = decide(rollout, plan, replace(event, may_advance=True), now)
+    moves = (following.phase, following.step) != (rollout.phase, rollout.step)
+    return moves and following.phase not in (Phase.ABORTED, Phase.ROLLED_BACK)

@@ -211,6 +211,38 @@ SCENARIOS = {
             (12, ok(), ("progressing", 1, 100, 0)),
         ],
     ),
+    "approval that promotes by default waits for a gate that holds": (
+        Plan((Step(100, approval=Approval(10, Default.PROMOTE)), Step(10_000))),
+        [
+            (1, ok(), ("awaiting_approval", 0, 1, 0)),
+            (11, HOLD, ("awaiting_approval", 0, 1, 0)),
+            (12, ok(), ("progressing", 1, 100, 0)),
+        ],
+    ),
+    "a bake ends only where it may": (
+        replace(CANARY, bake_s=10),
+        [
+            (1, Promote(full=True), ("baking", 2, 100, 0)),
+            (20, ok(may_advance=False), ("baking", 2, 100, 0)),
+            (21, replace(BAD, may_advance=False), ("rolled_back", 2, 0, 0)),
+        ],
+    ),
+    "a ramp that may not advance still goes down": (
+        Plan((Step(5_000, auto=True),)),
+        [
+            (0, ok(auto_weight_bp=100, may_advance=False), ("progressing", 0, 0, 0)),
+            (1, ok(auto_weight_bp=100), ("progressing", 0, 1, 0)),
+            (2, ok(auto_weight_bp=900, may_advance=False), ("progressing", 0, 1, 0)),
+            (3, ok(auto_weight_bp=50, may_advance=False), ("progressing", 0, 0.5, 0)),
+        ],
+    ),
+    "undecided: promote, but not where it may not": (
+        replace(CANARY, max_duration_s=1_000, on_inconclusive=OnInconclusive.PROMOTE),
+        [
+            (1_000, ok(0, may_advance=False), ("progressing", 0, 1, 0)),
+            (1_001, ok(0), ("baking", 2, 100, 0)),
+        ],
+    ),
     "approval without a default waits for ever": (
         Plan((Step(100, approval=Approval(10)), Step(10_000))),
         [(1, ok(), ("awaiting_approval", 0, 1, 0)), (1e9, ok(), ("awaiting_approval", 0, 1, 0))],
@@ -264,6 +296,19 @@ def test_reasons_are_sentences_with_numbers():
     )
     paused = decide(rollout, plan, Pause("alice", "lunch"), 80.0)
     assert (paused.reason, paused.actor) == ("paused by alice: lunch", "alice")
+
+
+def test_ready_is_all_but_permission():
+    rollout, plan = start()
+    assert not machine.ready(rollout, plan, ok(may_advance=False), 59.0)
+    assert machine.ready(rollout, plan, ok(may_advance=False), 60.0)
+    for event in (ok(49), HOLD, BAD):
+        assert not machine.ready(rollout, plan, event, 60.0)
+    baking = decide(rollout, plan, Promote(full=True), 1.0)
+    assert not machine.ready(baking, plan, ok(), 600.0)
+    assert machine.ready(baking, plan, ok(may_advance=False), 601.0)
+    ended = decide(rollout, plan, Abort(), 1.0)
+    assert not machine.ready(ended, plan, ok(), 9e9)
 
 
 def test_what_remains():
