@@ -147,6 +147,10 @@ class Pool:
         else:
             self._opening.discard(waiter)  # the connection, when it comes, goes to somebody else
 
+    def queued(self, waiter: Waiter) -> bool:
+        """Whether it still waits for its turn, rather than for a connection being opened."""
+        return waiter in self._waiting
+
     def warm(self, connections: int) -> None:
         """Open connections ahead of the first request, spread over the endpoints."""
         if not self.available:
@@ -301,9 +305,10 @@ class Pool:
         self.open -= 1
         endpoint.open -= 1
         if failure in (Failure.REFUSED, Failure.CONNECT_TIMEOUT):
-            self.breaker.failed(time.monotonic())
+            now = time.monotonic()
+            self.breaker.failed(now)
             endpoint.last_error = error
-            endpoint.dirty = True
+            self.observed(endpoint, bad=True, now=now)
         if waiter is not None:
             self.in_flight -= 1
             endpoint.in_flight -= 1

@@ -1,0 +1,44 @@
+"""The sticky cookie: it carries a key, never a version, and cannot be made by clients.
+
+Value: ``key.expiry.signature``, the signature an HMAC-SHA256 over key, expiry and the rollout's id.
+The version follows from the key's hash and the weights in force, so a cookie can never lead to a
+version with weight 0 or one that was rolled back, however old or cleverly obtained it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+from router.core.table import Sticky
+
+
+def sign(sticky: Sticky, rollout_id: str, key: str, now: float) -> str:
+    """A cookie value that holds ``key`` until ``now + max_age_s`` (wall clock seconds)."""
+    expiry = int(now) + sticky.max_age_s
+    return f"{key}.{expiry}.{_mac(sticky.secret, rollout_id, key, expiry)}"
+
+
+def verified(sticky: Sticky, rollout_id: str, value: str, now: float) -> str | None:
+    """The key in a cookie value, or None when it is not ours, expired or of another rollout."""
+    parts = value.split(".")
+    if len(parts) != 3 or not parts[1].isascii() or not parts[1].isdigit() or len(parts[1]) > 12:
+        return None
+    key, expiry, mac = parts[0], int(parts[1]), parts[2]
+    expected = _mac(sticky.secret, rollout_id, key, expiry)
+    if not hmac.compare_digest(expected.encode(), mac.encode()) or expiry < now:
+        return None
+    return key
+
+
+def set_cookie_line(sticky: Sticky, value: str) -> bytes:
+    """The ready Set-Cookie line."""
+    return (
+        f"Set-Cookie: {sticky.name}={value}; Max-Age={sticky.max_age_s}; Path=/; HttpOnly; "
+        "SameSite=Lax\r\n"
+    ).encode()
+
+
+def _mac(secret: str, rollout_id: str, key: str, expiry: int) -> str:
+    message = f"{rollout_id}\n{key}\n{expiry}".encode()
+    return hmac.new(secret.encode(), message, hashlib.sha256).hexdigest()[:32]

@@ -1,0 +1,210 @@
+"""Which route takes a request: the first in the policy's order whose conditions all hold.
+
+A linear walk over 1,000 routes costs more than the rest of the request, so routes are found by
+their path: exact ones in a dictionary, prefixes in one dictionary per length. The candidates of a
+(host, path) are remembered; real traffic has few distinct ones.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from typing import Any, Final, Generic, Protocol, TypeVar
+from urllib.parse import parse_qsl
+
+from router.core.table import Match, MatchKind, ValueMatch
+from router.http1 import RequestHead
+
+REMEMBERED_MAX: Final = 4_096
+"""Distinct (host, path) whose candidates are remembered; the memory starts anew when full."""
+QUERY_FIELDS_MAX: Final = 100
+"""Query fields looked at."""
+BODY_DEPTH_MAX: Final = 32
+"""Levels of a JSON body that a field path descends into."""
+
+
+class HasMatch(Protocol):
+    """What an index holds."""
+
+    @property
+    def match(self) -> Match:
+        """Its conditions."""
+
+
+Item = TypeVar("Item", bound=HasMatch)
+Condition = Callable[[RequestHead], bool]
+
+
+class RouteIndex(Generic[Item]):
+    """Items by their conditions; immutable."""
+
+    def __init__(self, items: Sequence[Item]) -> None:
+        self._exact: dict[bytes, list[int]] = {}
+        self._prefixes: dict[int, dict[bytes, list[int]]] = {}
+        self._items = [(item, conditions(item.match)) for item in items]
+        for order, item in enumerate(items):
+            path = item.match.path.encode()
+            if path.endswith(b"*"):
+                stem = path[:-1]
+                self._prefixes.setdefault(len(stem), {}).setdefault(stem, []).append(order)
+            else:
+                self._exact.setdefault(path, []).append(order)
+        self._remembered: dict[tuple[bytes, bytes], tuple[tuple[Item, Condition | None], ...]] = {}
+
+    def find(self, head: RequestHead) -> Item | None:
+        """The first item that takes the request."""
+        candidates = self._remembered.get((head.host, head.path))
+        if candidates is None:
+            candidates = self._candidates(head.host, head.path)
+        for item, condition in candidates:
+            if condition is None or condition(head):
+                return item
+        return None
+
+    def all(self, head: RequestHead) -> Iterator[Item]:
+        """Every item that takes the request but for its body conditions, in order."""
+        candidates = self._remembered.get((head.host, head.path))
+        if candidates is None:
+            candidates = self._candidates(head.host, head.path)
+        for item, condition in candidates:
+            if condition is None or condition(head):
+                yield item
+
+    def _candidates(self, host: bytes, path: bytes) -> tuple[tuple[Item, Condition | None], ...]:
+        found = list(self._exact.get(path, ()))
+        for length, stems in self._prefixes.items():
+            if length <= len(path):
+                found += stems.get(path[:length], ())
+        name = bare_host(host)
+        candidates = tuple(
+            self._items[order]
+            for order in sorted(found)
+            if host_matches(self._items[order][0].match.host, name)
+        )
+        if len(self._remembered) >= REMEMBERED_MAX:
+            self._remembered.clear()
+        self._remembered[host, path] = candidates
+        return candidates
+
+
+def bare_host(host: bytes) -> str:
+    """Lower-case host without port or brackets' port: ``[::1]:80`` -> ``[::1]``."""
+    name = host.decode("latin-1").lower()
+    if name.endswith("]"):
+        return name
+    bare, colon, port = name.rpartition(":")
+    return bare if colon and port.isascii() and port.isdigit() else name
+
+
+def host_matches(pattern: str, name: str) -> bool:
+    """``*.example.org`` matches any name below it; an empty pattern matches all."""
+    if pattern.startswith("*."):
+        return name.endswith(pattern[1:]) and len(name) > len(pattern) - 1
+    return not pattern or name == pattern
+
+
+def conditions(match: Match) -> Condition | None:
+    """Everything but host, path and body as one function; None when there is nothing to ask."""
+    asked: list[Condition] = []
+    if match.methods:
+        methods = frozenset(method.encode() for method in match.methods)
+        asked.append(lambda head: head.method in methods)
+    asked += [_header(value) for value in match.headers]
+    asked += [_query(value) for value in match.query]
+    asked += [_cookie(value) for value in match.cookies]
+    if not asked:
+        return None
+    if len(asked) == 1:
+        return asked[0]
+    return lambda head: all(condition(head) for condition in asked)
+
+
+def _header(wanted: ValueMatch) -> Condition:
+    name, test = wanted.name.lower().encode(), value_test(wanted)
+    return lambda head: any(test(value.decode("latin-1")) for value in head.get_all(name))
+
+
+def _query(wanted: ValueMatch) -> Condition:
+    test = value_test(wanted)
+
+    def holds(head: RequestHead) -> bool:
+        return any(name == wanted.name and test(value) for name, value in query_of(head.query))
+
+    return holds
+
+
+def _cookie(wanted: ValueMatch) -> Condition:
+    test = value_test(wanted)
+
+    def holds(head: RequestHead) -> bool:
+        value = cookie_of(head, wanted.name)
+        return value is not None and test(value)
+
+    return holds
+
+
+def value_test(wanted: ValueMatch) -> Callable[[str], bool]:
+    """The comparison a condition asks for. The policy loader has compiled the expression once."""
+    value = wanted.value
+    if wanted.kind is MatchKind.EXACT:
+        return lambda text: text == value
+    if wanted.kind is MatchKind.PREFIX:
+        return lambda text: text.startswith(value)
+    if wanted.kind is MatchKind.SUFFIX:
+        return lambda text: text.endswith(value)
+    if wanted.kind is MatchKind.REGEX:
+        pattern = re.compile(value)
+        return lambda text: pattern.fullmatch(text) is not None
+    return lambda _text: True
+
+
+@lru_cache(maxsize=1_024)
+def query_of(query: bytes) -> tuple[tuple[str, str], ...]:
+    """Decoded fields of a query string; none when there are too many."""
+    try:
+        pairs = parse_qsl(
+            query.decode("latin-1"), keep_blank_values=True, max_num_fields=QUERY_FIELDS_MAX
+        )
+    except ValueError:
+        return ()
+    return tuple(pairs)
+
+
+def cookie_of(head: RequestHead, name: str) -> str | None:
+    """Value of the first cookie of this name, or None."""
+    wanted = name.encode()
+    for field in head.get_all(b"cookie"):
+        for pair in field.split(b";"):
+            key, equals, value = pair.strip(b" \t").partition(b"=")
+            if equals and key == wanted:
+                return value.decode("latin-1")
+    return None
+
+
+def body_field(body: bytes, path: str) -> str | None:
+    """The scalar at a dotted path of a JSON body as text, or None; lists take numbers."""
+    try:
+        value: Any = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    for name in path.split(".")[:BODY_DEPTH_MAX]:
+        if isinstance(value, dict):
+            value = value.get(name)
+        elif isinstance(value, list) and name.isascii() and name.isdigit():
+            value = value[int(name)] if int(name) < len(value) else None
+        else:
+            return None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, str | int | float) else None
+
+
+def body_matches(wanted: Sequence[ValueMatch], body: bytes) -> bool:
+    """Whether every condition on body fields holds."""
+    for one in wanted:
+        value = body_field(body, one.name)
+        if value is None or not value_test(one)(value):
+            return False
+    return True

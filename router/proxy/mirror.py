@@ -1,0 +1,334 @@
+"""Copies of requests to shadow versions, which can never be felt by a client.
+
+A copy has its own pool, its own bounds and nobody who waits for it. It begins when the request is
+complete, not when the answer is: otherwise a fast client's next request would meet the copy of the
+one before. Whatever exceeds a bound is dropped and counted by cause; nothing is ever retried.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from copy import copy as shallow
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from router.core.counts import PairSample
+from router.core.outcomes import FULL_BP, Outcome
+from router.http1 import SHADOW_LINE, add_line, body_piece
+from router.proxy.faults import FAULTS
+from router.upstream.pool import Unavailable
+
+if TYPE_CHECKING:
+    from router.core.table import MirrorLimits
+    from router.http1 import RequestHead, ResponseHead
+    from router.proxy.exchange import Exchange
+    from router.proxy.plane import DataPlane
+    from router.proxy.serving import Route, Target
+    from router.telemetry.recorder import Recorder
+    from router.upstream import Connection, Failure
+
+
+class Pairing:
+    """One request's answers, collected until all of them are there."""
+
+    __slots__ = ("body", "copies", "exchange_id", "limit", "recorder", "route", "seconds",
+                 "segment", "status")  # fmt: skip
+
+    def __init__(self, route: Route, exchange_id: bytes, recorder: Recorder) -> None:
+        self.route = route
+        self.exchange_id = exchange_id
+        self.recorder = recorder
+        self.limit = route.entry.mirror_limits.body_bytes
+        self.body: bytes | None = b""
+        """None once it is larger than what is compared."""
+        self.copies: list[Copy] = []
+        self.status = -1
+        """-1 until the primary's end; 0: it gave no whole answer."""
+        self.seconds = 0.0
+        self.segment = ""
+
+    def primary(self, piece: bytes) -> None:
+        """More of the client's answer."""
+        if self.body is not None:
+            self.body = self.body + piece if len(self.body) + len(piece) <= self.limit else None
+
+    def primary_done(self, status: int, seconds: float) -> None:
+        """The client's answer is over."""
+        self.status = status
+        self.seconds = seconds
+        for one in self.copies:
+            if one.ended:
+                self.join(one)
+
+    def join(self, one: Copy) -> None:
+        """Both answers are there: send them up, unless one of them is too large to compare."""
+        if self.status < 0 or self.body is None or one.body is None:
+            return
+        entry = self.route.entry
+        self.recorder.pair(PairSample(
+            route=entry.name, version=one.target.version, epoch=entry.epoch,
+            request_id=self.exchange_id.decode("latin-1"), primary_status=self.status,
+            shadow_status=one.status, primary_body=self.body, shadow_body=one.body,
+            content_type=one.content_type, primary_s=self.seconds, shadow_s=one.seconds,
+            segment=self.segment,
+        ))  # fmt: skip
+
+
+class Copy:
+    """One request on its way to one shadow; what waits for a connection and receives the answer."""
+
+    __slots__ = ("body", "connection", "content_type", "data", "deadline", "ended", "lane",
+                 "pairing", "seconds", "since", "status", "target", "to_head")  # fmt: skip
+
+    def __init__(self, lane: Lane, target: Target, data: bytes, pairing: Pairing | None, *,
+                 to_head: bool, deadline_s: float) -> None:  # fmt: skip
+        self.lane = lane
+        self.target = target
+        self.data = data
+        self.pairing = pairing
+        self.to_head = to_head
+        self.since = monotonic()
+        self.deadline = self.since + deadline_s
+        self.connection: Connection | None = None
+        self.ended = False
+        self.status = 0
+        self.seconds = 0.0
+        self.content_type = ""
+        self.body: bytes | None = b""
+
+    def start(self) -> None:
+        """Ask for a connection."""
+        self.target.counts.begin()
+        self.since = monotonic()
+        try:
+            connection = self.target.pool.acquire(self)
+        except Unavailable as why:
+            self.on_unavailable(why.failure)
+            return
+        if connection is not None:
+            self.on_connection(connection)
+
+    def on_connection(self, connection: Connection, /) -> None:
+        """Send everything at once."""
+        self.connection = connection
+        data, self.data = self.data, b""
+        connection.start(self, data, to_head=self.to_head, last=True)
+
+    def on_unavailable(self, failure: Failure, /) -> None:
+        """The shadow cannot be reached."""
+        self._end(FAULTS[failure].outcome)
+
+    def on_interim(self, head: ResponseHead, /) -> None:
+        """Of no interest."""
+
+    def on_response(self, head: ResponseHead, body: bytes, complete: bool, /) -> None:
+        """The shadow answers."""
+        self.status = head.status
+        kind = head.get(b"content-type")
+        self.content_type = kind.decode("latin-1") if kind else ""
+        self._collect(body)
+        if complete:
+            self._complete()
+
+    def on_body(self, piece: bytes, complete: bool, /) -> None:
+        """More of its answer."""
+        self._collect(piece)
+        if complete:
+            self._complete()
+
+    def _collect(self, piece: bytes) -> None:
+        """Keep what will be compared; an answer that is too large is not read to its end."""
+        if self.body is None:
+            return
+        if len(self.body) + len(piece) <= self.lane.limits.body_bytes:
+            self.body += piece
+        else:
+            self.body = None
+            if self.connection is not None:
+                self.connection.abandon()
+            self._complete()
+
+    def _complete(self) -> None:
+        if not self.ended:
+            error = self.status >= 500
+            self._end(Outcome.SERVER_ERROR if error else Outcome.OK)
+
+    def on_failure(self, failure: Failure, /) -> None:
+        """Its connection is gone."""
+        self.status = 0
+        self._end(FAULTS[failure].outcome)
+
+    def pause_upload(self) -> None:
+        """It reads slowly; everything is in its buffer already, bounded by the copy's size."""
+
+    def resume_upload(self) -> None:
+        """It caught up."""
+
+    def time_out(self) -> None:
+        """Its deadline passed."""
+        if self.connection is not None:
+            self.connection.abandon()
+        else:
+            self.target.pool.cancel(self)
+        self.status = 0
+        self._end(Outcome.TIMEOUT)
+
+    def _end(self, outcome: Outcome) -> None:
+        self.ended = True
+        self.connection = None
+        self.seconds = monotonic() - self.since
+        self.target.counts.end(outcome, self.status, self.seconds, -1.0)
+        if outcome is Outcome.OK:
+            self.target.stats.delivered += 1
+        else:
+            self.target.stats.failed += 1
+        if self.pairing is not None:
+            self.pairing.join(self)
+        self.lane.ended(self)
+
+
+class Lane:
+    """The copies for one shadow of one route: those under way, and a bounded queue."""
+
+    __slots__ = ("active", "limits", "queue", "queue_bytes")
+
+    def __init__(self, limits: MirrorLimits) -> None:
+        self.limits = limits
+        self.active: set[Copy] = set()
+        self.queue: deque[Copy] = deque()
+        self.queue_bytes = 0
+
+    def full(self, size: int) -> str:
+        """Why one more copy of ``size`` bytes must be dropped, or an empty string."""
+        if len(self.active) < self.limits.concurrency:
+            return ""
+        if not self.limits.queue:
+            return "concurrency"
+        if len(self.queue) >= self.limits.queue:
+            return "queue"
+        return "bytes" if self.queue_bytes + size > self.limits.queue_bytes else ""
+
+    def add(self, one: Copy) -> None:
+        """Start a copy, or let it wait."""
+        if len(self.active) < self.limits.concurrency:
+            self.active.add(one)
+            one.start()
+        else:
+            self.queue.append(one)
+            self.queue_bytes += len(one.data)
+
+    def ended(self, one: Copy) -> None:
+        """A copy is over: the next one."""
+        self.active.discard(one)
+        while self.queue and len(self.active) < self.limits.concurrency:
+            following = self.queue.popleft()
+            self.queue_bytes -= len(following.data)
+            self.active.add(following)
+            following.start()
+
+    def sweep(self, now: float) -> None:
+        """End copies that took too long, drop those that waited too long."""
+        for one in [one for one in self.active if now > one.deadline]:
+            one.time_out()
+        while self.queue and now > self.queue[0].deadline:
+            late = self.queue.popleft()
+            self.queue_bytes -= len(late.data)
+            late.target.stats.drop("deadline")
+
+
+class Mirrors:
+    """Every lane of a plane."""
+
+    def __init__(self, plane: DataPlane) -> None:
+        self.plane = plane
+        self.lanes: dict[tuple[str, str], Lane] = {}
+
+    def copy(self, exchange: Exchange) -> Pairing | None:
+        """Send the copies that are due; what collects the answers, when they are compared."""
+        route = exchange.route
+        limits = route.entry.mirror_limits
+        if not _eligible(limits, exchange.head):
+            return None
+        pairing: Pairing | None = None
+        for target in route.mirrors:
+            if random.random() * FULL_BP >= target.mirror.share_bp:  # noqa: S311 - a sample, no secret
+                continue
+            if cause := self._refusal(exchange, target, limits):
+                target.stats.drop(cause)
+                continue
+            if pairing is None and random.random() * FULL_BP < limits.compare_bp:  # noqa: S311 - a sample, no secret
+                pairing = Pairing(route, exchange.id, self.plane.recorder)
+            self._send(exchange, target, limits, pairing)
+        return pairing
+
+    def _refusal(self, exchange: Exchange, target: Target, limits: MirrorLimits) -> str:
+        if not self.plane.accepting:
+            return "drain"
+        if exchange.size > limits.body_bytes or not exchange.kept:
+            return "body"
+        return self._lane(exchange.route, target).full(exchange.size)
+
+    def _lane(self, route: Route, target: Target) -> Lane:
+        key = (route.entry.name, target.version)
+        lane = self.lanes.get(key)
+        if lane is None:
+            lane = self.lanes[key] = Lane(route.entry.mirror_limits)
+        lane.limits = route.entry.mirror_limits
+        return lane
+
+    def _send(
+        self, exchange: Exchange, target: Target, limits: MirrorLimits, pairing: Pairing | None
+    ) -> None:
+        head = exchange.head
+        authority = str(target.pool.entry.name).encode()
+        data = add_line(exchange.written(authority, _stripped(head, limits)), SHADOW_LINE)
+        data += body_piece(head.framing, exchange.body, True)
+        one = Copy(
+            self._lane(exchange.route, target), target, data, pairing,
+            to_head=head.method == b"HEAD", deadline_s=limits.deadline_s,
+        )  # fmt: skip
+        if pairing is not None:
+            pairing.copies.append(one)
+        one.lane.add(one)
+
+    def sweep(self, now: float) -> None:
+        """Deadlines of every lane."""
+        for lane in self.lanes.values():
+            lane.sweep(now)
+
+    @property
+    def active(self) -> int:
+        """Copies under way."""
+        return sum(len(lane.active) for lane in self.lanes.values())
+
+    def close(self) -> None:
+        """End everything; what waited is dropped."""
+        for lane in self.lanes.values():
+            for one in lane.queue:
+                one.target.stats.drop("drain")
+            lane.queue.clear()
+            lane.queue_bytes = 0
+            for one in list(lane.active):
+                one.time_out()
+
+
+def _eligible(limits: MirrorLimits, head: RequestHead) -> bool:
+    if head.method.decode("latin-1") not in limits.methods:
+        return False
+    if not limits.paths:
+        return True
+    path = head.path.decode("latin-1")
+    return any(
+        path.startswith(glob[:-1]) if glob.endswith("*") else path == glob for glob in limits.paths
+    )
+
+
+def _stripped(head: RequestHead, limits: MirrorLimits) -> RequestHead:
+    """The head without the fields that copies must not carry."""
+    names = frozenset(name.encode() for name in limits.strip_headers)
+    if not names:
+        return head
+    bare = shallow(head)
+    bare.named = head.named | names
+    return bare

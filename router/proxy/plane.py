@@ -1,0 +1,227 @@
+"""One data plane: a listener, its connections, and the table they are served by.
+
+The same class runs in a worker process and, with both ends in one loop, in tests. There is one
+sweeper for every deadline of every exchange, connection and copy; requests set no timers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import secrets
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+from router.core.table import RoutingTable
+from router.http1 import Limits
+from router.proxy.access_log import AccessLog
+from router.proxy.downstream import Downstream
+from router.proxy.mirror import Mirrors
+from router.proxy.serving import Serving
+from router.telemetry.recorder import Recorder
+from router.upstream import Pools
+
+if TYPE_CHECKING:
+    import ssl
+
+    from router.proxy.exchange import Exchange
+
+SWEEP_S: Final = 0.05
+"""How often deadlines of exchanges and copies are looked at, hence how late one can be noticed."""
+SLOW_SWEEP_EVERY: Final = 20
+"""Sweeps between looks at idle connections and pools: once a second."""
+BACKLOG: Final = 4_096
+FDS_RESERVED: Final = 64
+"""File descriptors kept for everything but client and upstream connections."""
+DRAIN_IDLE_S: Final = 1.0
+"""In a drain an idle client may still send one request, which is answered with Connection: close;
+after this long the connection is closed, so that no request meets a closing socket sooner."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Where to listen; port 0 lets the kernel choose."""
+
+    host: str
+    port: int
+    tls: ssl.SSLContext | None = None
+
+
+class DataPlane:
+    """See the module. One event loop owns it."""
+
+    def __init__(self, recorder: Recorder, listen: Listen) -> None:
+        self.recorder = recorder
+        self.listen = listen
+        self.pools = Pools()
+        self.mirrors = Mirrors(self)
+        self.serving = Serving(RoutingTable(0), self.pools, recorder)
+        self.connections: set[Downstream] = set()
+        self.lingering: set[Downstream] = set()
+        self.exchanges: set[Exchange] = set()
+        """Requests under way."""
+        self.retrying = self.rescuing = 0
+        self.accepting = True
+        """False from the beginning of a drain: answers then say Connection: close."""
+        self.access_log: AccessLog | None = None
+        self.parser_limits = Limits()
+        self.connections_max = self.serving.limits.connections
+        self.trusted: tuple[IPv4Network | IPv6Network, ...] = ()
+        self.lag_s = 0.0
+        """Largest delay of the loop since somebody last asked."""
+        self._id_prefix = secrets.token_hex(6)
+        self._ids = 0
+        self._server: asyncio.Server | None = None
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._sweeps = 0
+        self._due = 0.0
+        self._keeping: set[asyncio.Task[None]] = set()
+
+    # --- the table ------------------------------------------------------------------------------
+
+    def apply(self, table: RoutingTable) -> bool:
+        """Use ``table`` from the next request on; an older one than in force is ignored."""
+        if table.revision < self.serving.revision:
+            return False
+        serving = Serving(table, self.pools, self.recorder)
+        for route in serving.routes:
+            for version in route.versions:
+                if (warm := version.pool.entry.warm_connections) > version.pool.open:
+                    version.pool.warm(warm)
+        limits = table.limits
+        if limits != self.serving.limits or self.serving.revision == 0:
+            self.parser_limits = Limits(
+                head_bytes=limits.head_bytes, fields=limits.fields,
+                body_bytes=limits.body_bytes, pipelined_requests=limits.pipelined,
+            )  # fmt: skip
+            self.connections_max = min(limits.connections, _connections_possible())
+        self.trusted = tuple(ip_network(network) for network in table.trusted_proxies)
+        if table.access_log and self.access_log is None:
+            self.access_log = AccessLog()
+        elif not table.access_log:
+            self.access_log = None
+        self.serving = serving
+        self.recorder.keep_routes({route.entry.name for route in serving.routes})
+        task = asyncio.get_running_loop().create_task(self.pools.keep(table))
+        self._keeping.add(task)
+        task.add_done_callback(self._keeping.discard)
+        return True
+
+    # --- life -----------------------------------------------------------------------------------
+
+    @property
+    def port(self) -> int:
+        """The port listened on."""
+        assert self._server is not None  # noqa: S101 - asked after start
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
+
+    async def start(self) -> None:
+        """Listen. Raises OSError when the port cannot be had."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(
+            lambda: Downstream(self), self.listen.host, self.listen.port, reuse_port=True,
+            backlog=BACKLOG, ssl=self.listen.tls,
+        )  # fmt: skip
+        self._due = loop.time() + SWEEP_S
+        self._sweeper = loop.call_at(self._due, self._sweep)
+
+    async def drain(self, within_s: float) -> bool:
+        """Stop accepting, finish what is under way; True when nothing had to be cut."""
+        self.accepting = False
+        if self._server is not None:
+            self._server.close()
+        began = monotonic()
+        until = began + within_s
+        while monotonic() < until:
+            if monotonic() - began > min(DRAIN_IDLE_S, within_s / 2):
+                self._close_idle()
+            if not self.connections and not self.mirrors.active:
+                break
+            if not self.connections and monotonic() - began > DRAIN_IDLE_S:
+                break  # copies for a shadow are not worth waiting for
+            await asyncio.sleep(SWEEP_S / 2)
+        clean = not self.exchanges
+        await self.close()
+        return clean
+
+    def _close_idle(self) -> None:
+        for client in list(self.connections):
+            if client.exchange is None and not client.closing and not client.parser.buffered_bytes:
+                client.close()
+
+    async def close(self) -> None:
+        """Stop at once; what is under way is cut."""
+        self.accepting = False
+        if self._server is not None:
+            self._server.close()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            self._sweeper = None
+        self.mirrors.close()
+        for client in list(self.connections):
+            client.transport.abort()
+        await self.pools.close()
+        if self.access_log is not None:
+            self.access_log.flush()
+        await asyncio.sleep(0)
+
+    # --- the sweeper ----------------------------------------------------------------------------
+
+    def _sweep(self) -> None:
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        self.lag_s = max(self.lag_s, started - self._due)
+        now = monotonic()
+        for exchange in list(self.exchanges):
+            exchange.sweep(now)
+        self.mirrors.sweep(now)
+        for client in list(self.lingering):
+            client.sweep(now)
+            if client not in self.connections:
+                self.lingering.discard(client)
+        self._sweeps += 1
+        if self._sweeps % SLOW_SWEEP_EVERY == 0:
+            for client in list(self.connections):
+                client.sweep(now)
+            for pool in self.pools.all():
+                pool.sweep(now)
+            if self.access_log is not None:
+                self.access_log.flush()
+        self._due = max(started + SWEEP_S, loop.time())
+        self._sweeper = loop.call_at(self._due, self._sweep)
+
+    # --- what requests ask for --------------------------------------------------------------------
+
+    def next_id(self) -> bytes:
+        """A request id: a random prefix of this process and a counter."""
+        self._ids += 1
+        return f"{self._id_prefix}-{self._ids:x}".encode()
+
+    def trace_id(self) -> bytes:
+        """32 hex digits of a new trace."""
+        return os.urandom(16).hex().encode()
+
+    def span_id(self) -> bytes:
+        """16 hex digits of our span."""
+        return os.urandom(8).hex().encode()
+
+    def take_lag(self) -> float:
+        """Largest loop delay since the last call, seconds."""
+        lag, self.lag_s = self.lag_s, 0.0
+        return lag
+
+    def __repr__(self) -> str:
+        return (
+            f"<DataPlane revision={self.serving.revision} connections={len(self.connections)} "
+            f"in_flight={len(self.exchanges)} copies={self.mirrors.active}>"
+        )
+
+
+def _connections_possible() -> int:
+    """Client connections that fit the file limit: each request under way needs two sockets."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(16, (soft - FDS_RESERVED) // 2) if soft != resource.RLIM_INFINITY else 1 << 30

@@ -1,0 +1,141 @@
+"""A routing table made ready for requests: pools, counters, conditions and choices in place.
+
+Compiling happens once per table, outside any request. A request takes one :class:`Serving` and
+nothing else; a swap is one assignment.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+from router.core.table import StickyKind
+from router.proxy.matching import RouteIndex
+
+if TYPE_CHECKING:
+    from router.core.table import Match, Mirror, RouteEntry, RoutingTable, Rule
+    from router.telemetry.recorder import LiveCell, MirrorStats, Recorder, VersionStats
+    from router.upstream import Pool, Pools
+
+
+class Version:
+    """One version of one route: where its requests go and where they are counted."""
+
+    __slots__ = ("index", "line", "name", "pool", "stats")
+
+    def __init__(self, name: str, index: int, pool: Pool, stats: VersionStats) -> None:
+        self.name = name
+        self.index = index
+        self.pool = pool
+        self.stats = stats
+        self.line = b"X-Rampway-Version: %b\r\n" % name.encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A mirror: how much of stable's traffic goes to which pool, and its counters."""
+
+    mirror: Mirror
+    version: str
+    pool: Pool
+    stats: MirrorStats
+    counts: VersionStats
+
+
+@dataclass(frozen=True, slots=True)
+class RuleTarget:
+    """A rule with the conditions an index needs."""
+
+    rule: Rule
+
+    @property
+    def match(self) -> Match:
+        """The rule's conditions."""
+        return self.rule.match
+
+
+class Route:
+    """One route of a table."""
+
+    __slots__ = ("body_fields", "candidate", "cell", "cuts", "entry", "errors", "keep_bytes",
+                 "match", "mirrors", "needs_body", "offset", "others", "pins", "rules", "stable",
+                 "versions", "weight_bp")  # fmt: skip
+
+    def __init__(self, entry: RouteEntry, pools: Pools, recorder: Recorder) -> None:
+        self.entry = entry
+        self.match = entry.match
+        connect_s = entry.timeouts.connect_s
+        self.versions = [
+            Version(
+                version.name, index,
+                pools.live(entry.name, version, connect_s=connect_s),
+                recorder.version(entry.name, version.name, role_of(entry, index)),
+            )
+            for index, version in enumerate(entry.versions)
+        ]  # fmt: skip
+        self.stable = self.versions[entry.stable]
+        self.candidate = self.versions[entry.candidate] if entry.candidate >= 0 else None
+        self.cell: LiveCell | None = recorder.cell(entry)
+        self.offset = entry.offset
+        self.weight_bp = entry.weights_bp[entry.candidate] if entry.candidate >= 0 else 0
+        others = [v for v in self.versions if v is not self.candidate and self._weight(v)]
+        self.others = others
+        self.cuts = list(accumulate(self._weight(version) for version in others))
+        self.rules = RouteIndex([RuleTarget(r) for r in entry.rules]) if entry.rules else None
+        self.body_fields = any(rule.match.body for rule in entry.rules) or bool(entry.match.body)
+        by_body = entry.sticky is not None and entry.sticky.kind is StickyKind.BODY
+        self.needs_body = self.body_fields or by_body
+        self.keep_bytes = max(
+            entry.rescue.buffer_bytes if entry.rescue else 0,
+            entry.mirror_limits.body_bytes if entry.mirrors else 0,
+        )
+        self.pins = {entry.versions[i].name.encode(): self.versions[i] for i in entry.pinnable}
+        self.errors = frozenset(entry.error_statuses)
+        self.mirrors = [self._target(mirror, pools, recorder) for mirror in entry.mirrors]
+
+    def _weight(self, version: Version) -> int:
+        return self.entry.weights_bp[version.index]
+
+    def _target(self, mirror: Mirror, pools: Pools, recorder: Recorder) -> Target:
+        version = self.entry.versions[mirror.version]
+        pool = pools.shadow(self.entry.name, version, connect_s=self.entry.timeouts.connect_s)
+        return Target(
+            mirror, version.name, pool, recorder.mirror(self.entry.name, version.name),
+            recorder.version(self.entry.name, version.name, "shadow"),
+        )  # fmt: skip
+
+    def draw(self, bucket: int) -> Version:
+        """The version whose interval holds a bucket 0..9999: the candidate's comes first."""
+        place = (bucket - self.offset) % 10_000
+        if place < self.weight_bp and self.candidate is not None:
+            return self.candidate
+        others = self.others
+        if len(others) == 1:
+            return others[0]
+        return others[bisect_right(self.cuts, place - self.weight_bp)] if others else self.stable
+
+    def is_error(self, status: int) -> bool:
+        """Whether an answer of this status counts against its version."""
+        return status in self.errors or status // 100 in self.errors
+
+
+class Serving:
+    """A whole table, ready."""
+
+    __slots__ = ("index", "limits", "revision", "routes", "table")
+
+    def __init__(self, table: RoutingTable, pools: Pools, recorder: Recorder) -> None:
+        self.table = table
+        self.revision = table.revision
+        self.limits = table.limits
+        self.routes = [Route(entry, pools, recorder) for entry in table.routes]
+        self.index = RouteIndex(self.routes)
+
+
+def role_of(entry: RouteEntry, index: int) -> str:
+    """stable, candidate or other, for counters."""
+    if index == entry.stable:
+        return "stable"
+    return "candidate" if index == entry.candidate else "other"

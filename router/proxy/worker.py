@@ -1,0 +1,156 @@
+"""One process of the data plane: ``python -m router.proxy.worker``, started by control.
+
+It serves with the last table it was given and tells what it counted: four times a second, and in
+the same loop turn when something happened that a rollback may depend on. When the link closes,
+control is gone: it serves on for ``ORPHAN_GRACE_S``, then drains and ends; a new control process
+ends it sooner, as soon as its own workers serve.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import gc
+import os
+import signal
+from typing import Final
+
+from router.link.messages import Applied, Drain, Hello, Message, PairReport, Publish, Report
+from router.link.socket import ORPHAN_GRACE_S, Link, open_link
+from router.proxy.plane import DataPlane, Listen
+from router.telemetry.recorder import Recorder
+
+REPORT_S: Final = 0.25
+"""Between reports; a bad candidate outcome does not wait for it."""
+BEHIND_BYTES_MAX: Final = 1_048_576
+"""Unsent bytes on the link above which counts go on adding up here instead of being sent."""
+GC_THRESHOLD: Final = 50_000
+"""Allocations between collections: requests make no cycles, and the start-up is frozen."""
+
+
+class Worker:
+    """The plane and its end of the link."""
+
+    def __init__(self, index: int, listen: Listen) -> None:
+        self.index = index
+        self.recorder = Recorder(self._wake)
+        self.plane = DataPlane(self.recorder, listen)
+        self.link: Link | None = None
+        self.ended = asyncio.Event()
+        self._sequence = 0
+        self._woken = False
+        self._draining: asyncio.Task[None] | None = None
+        self._orphan: asyncio.TimerHandle | None = None
+
+    async def run(self, link_fd: int) -> None:
+        """Serve until drained."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGUSR2):
+            loop.add_signal_handler(number, self._stop)
+        # A terminal's Ctrl-C reaches the whole group; only control decides what it means.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        await self.plane.start()
+        self.link = await open_link(link_fd, self._on_message, self._on_close)
+        self.link.send(Hello(self.index, os.getpid(), self.plane.port))
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(GC_THRESHOLD)
+        reporting = asyncio.create_task(self._report_regularly())
+        await self.ended.wait()
+        reporting.cancel()
+        self.report(urgent=True)
+        self.link.close()
+
+    # --- the link -------------------------------------------------------------------------------
+
+    def _on_message(self, message: Message) -> None:
+        if isinstance(message, Publish):
+            self.plane.apply(message.table)
+            if self.link is not None:
+                self.link.send(Applied(self.index, self.plane.serving.revision))
+        elif isinstance(message, Drain):
+            self._drain(message.within_s)
+
+    def _on_close(self, _reason: str) -> None:
+        if self._draining is None:
+            loop = asyncio.get_running_loop()
+            self._orphan = loop.call_later(ORPHAN_GRACE_S, self._stop)
+
+    def _stop(self) -> None:
+        self._drain(self.plane.serving.limits.drain_s)
+
+    def _drain(self, within_s: float) -> None:
+        if self._draining is not None:
+            return
+
+        async def drain() -> None:
+            await self.plane.drain(within_s)
+            self.ended.set()
+
+        self._draining = asyncio.get_running_loop().create_task(drain())
+
+    # --- reports --------------------------------------------------------------------------------
+
+    def _wake(self) -> None:
+        """Something a rollback may depend on: report once, at the end of this loop turn."""
+        if not self._woken:
+            self._woken = True
+            asyncio.get_running_loop().call_soon(self._report_now)
+
+    def _report_now(self) -> None:
+        self._woken = False
+        self.report(urgent=True)
+
+    async def _report_regularly(self) -> None:
+        while True:
+            await asyncio.sleep(REPORT_S)
+            self.report()
+            self._send_pairs()
+
+    def report(self, *, urgent: bool = False) -> None:
+        """Send what was counted; when the link is behind it stays here and adds up."""
+        link = self.link
+        if link is None or not link.open or link.outbox_bytes > BEHIND_BYTES_MAX:
+            return
+        delta = self.recorder.delta()
+        endpoints = self.plane.pools.states()
+        self._sequence += 1
+        link.send(Report(
+            worker=self.index, sequence=self._sequence, revision=self.plane.serving.revision,
+            batches=delta.batches, versions=delta.versions, mirrors=delta.mirrors,
+            endpoints=endpoints, loop_lag_s=self.plane.take_lag(),
+            connections=len(self.plane.connections), rejected=delta.rejected, urgent=urgent,
+        ))  # fmt: skip
+
+    def _send_pairs(self) -> None:
+        link = self.link
+        if link is None or not link.open or link.outbox_bytes > BEHIND_BYTES_MAX:
+            return
+        pairs, shed = self.recorder.take_pairs()
+        if pairs or shed:
+            link.send(PairReport(self.index, pairs, shed))
+
+
+def main(argv: list[str] | None = None) -> None:
+    """The command of a worker process."""
+    parser = argparse.ArgumentParser(prog="router.proxy.worker")
+    parser.add_argument("--link-fd", type=int, required=True)
+    parser.add_argument("--worker", type=int, required=True)
+    parser.add_argument("--listen", required=True, help="host:port")
+    args = parser.parse_args(argv)
+    host, _, port = args.listen.rpartition(":")
+
+    async def serve() -> None:
+        await Worker(args.worker, Listen(host.strip("[]"), int(port))).run(args.link_fd)
+
+    with contextlib.suppress(ImportError):
+        import uvloop  # noqa: PLC0415 - optional: the router runs without it
+
+        uvloop.run(serve())
+        return
+    asyncio.run(serve())
+
+
+if __name__ == "__main__":
+    main()
