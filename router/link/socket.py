@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable
-from typing import Final
+from typing import Final, cast
 
 from router.link.messages import Decoder, LinkError, Message, Publish, encode
 
@@ -102,7 +102,7 @@ class Link(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Part of asyncio.Protocol."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - asyncio's promise
+        transport = cast("asyncio.Transport", transport)  # uvloop's is none by inheritance
         # resume_writing then comes exactly when the outbox is empty: a parked table cannot be lost.
         transport.set_write_buffer_limits(high=0)
         self._transport = transport

@@ -11,7 +11,7 @@
 
 An exchange is both what waits for a connection and what receives the answer; callbacks move it on.
 There is no task, future or lock in it. Its deadlines are looked at by the plane's sweeper. Once a
-byte of an answer has gone out, an error closes the client's connection; it is never a second answer.
+byte of an answer has gone out, an error closes the client's connection: it is no second answer.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import asyncio
 import os
 import resource
 import secrets
+import socket
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from time import monotonic
@@ -74,6 +75,7 @@ class DataPlane:
         """Largest delay of the loop since somebody last asked."""
         self._id_prefix = secrets.token_hex(6)
         self._ids = 0
+        self._socket: socket.socket | None = None
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
         self._sweeps = 0
@@ -114,18 +116,32 @@ class DataPlane:
 
     @property
     def port(self) -> int:
-        """The port listened on."""
-        assert self._server is not None  # noqa: S101 - asked after start
-        port: int = self._server.sockets[0].getsockname()[1]
+        """The port listened on, known from `bind` on."""
+        assert self._socket is not None  # noqa: S101 - asked after bind
+        port: int = self._socket.getsockname()[1]
         return port
+
+    def bind(self) -> socket.socket:
+        """Take the port without listening yet. Raises OSError when it cannot be had."""
+        host = self.listen.host
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        bound = socket.socket(family, socket.SOCK_STREAM)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        bound.setblocking(False)
+        bound.bind((host, self.listen.port))
+        self._socket = bound
+        return bound
 
     async def start(self) -> None:
         """Listen. Raises OSError when the port cannot be had."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: Downstream(self), self.listen.host, self.listen.port, reuse_port=True,
-            backlog=BACKLOG, ssl=self.listen.tls,
-        )  # fmt: skip
+            lambda: Downstream(self),
+            sock=self._socket or self.bind(),
+            backlog=BACKLOG,
+            ssl=self.listen.tls,
+        )
         self._due = loop.time() + SWEEP_S
         self._sweeper = loop.call_at(self._due, self._sweep)
 

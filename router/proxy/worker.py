@@ -38,6 +38,7 @@ class Worker:
         self.plane = DataPlane(self.recorder, listen)
         self.link: Link | None = None
         self.ended = asyncio.Event()
+        self._served = asyncio.Event()
         self._sequence = 0
         self._woken = False
         self._draining: asyncio.Task[None] | None = None
@@ -50,9 +51,14 @@ class Worker:
             loop.add_signal_handler(number, self._stop)
         # A terminal's Ctrl-C reaches the whole group; only control decides what it means.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        await self.plane.start()
+        self.plane.bind()
         self.link = await open_link(link_fd, self._on_message, self._on_close)
         self.link.send(Hello(self.index, os.getpid(), self.plane.port))
+        # Nobody is accepted before there is a table: the kernel gives new clients to the others.
+        await self._served.wait()
+        if not self.ended.is_set():
+            await self.plane.start()
+            self._applied()
         gc.collect()
         gc.freeze()
         gc.set_threshold(GC_THRESHOLD)
@@ -67,10 +73,15 @@ class Worker:
     def _on_message(self, message: Message) -> None:
         if isinstance(message, Publish):
             self.plane.apply(message.table)
-            if self.link is not None:
-                self.link.send(Applied(self.index, self.plane.serving.revision))
+            if self._served.is_set():
+                self._applied()
+            self._served.set()
         elif isinstance(message, Drain):
             self._drain(message.within_s)
+
+    def _applied(self) -> None:
+        if self.link is not None:
+            self.link.send(Applied(self.index, self.plane.serving.revision))
 
     def _on_close(self, _reason: str) -> None:
         if self._draining is None:
@@ -87,6 +98,7 @@ class Worker:
         async def drain() -> None:
             await self.plane.drain(within_s)
             self.ended.set()
+            self._served.set()
 
         self._draining = asyncio.get_running_loop().create_task(drain())
 
