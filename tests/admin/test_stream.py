@@ -126,7 +126,7 @@ async def test_listeners_are_counted_and_bounded(site, monkeypatch):
 
         assert (refused.status, refused.headers["Retry-After"]) == (503, "5")
     async with asyncio.timeout(5):
-        while site.server._hub.listeners:  # noqa: ASYNC110 - the server notices by itself
+        while site.server._hub.listeners:
             await asyncio.sleep(0.01)
 
 

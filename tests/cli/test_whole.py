@@ -104,7 +104,7 @@ async def test_an_automatic_rollback_is_followed_and_explained(whole):
     plane, admin = whole
     following = asyncio.create_task(_run(admin, "status", "flights", "--timeout", "20s"))
     async with asyncio.timeout(10):
-        while not admin._hub.listeners:  # noqa: ASYNC110 - the command runs in a thread
+        while not admin._hub.listeners:
             await asyncio.sleep(0.01)
 
     _failures(plane, 30)

@@ -1,0 +1,101 @@
+"""The real thing: ``rampway serve``, its worker processes, real upstreams, and the client verbs."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import signal
+import sys
+
+import pytest
+from aiohttp import ClientSession, web
+
+POLICY = """
+listen: 127.0.0.1:0
+admin: {{listen: 127.0.0.1:0}}
+store: sqlite:///{folder}/r.db
+routes:
+  - name: flights
+    match: {{path: /*}}
+    versions:
+      v1: {{endpoints: ["http://127.0.0.1:{good}"]}}
+      v2: {{endpoints: ["http://127.0.0.1:{bad}"]}}
+    stable: v1
+    rollout:
+      candidate: v2
+      strategy: {{canary: {{steps: [{{weight: 20%, hold: 1h}}], bake: 1h}}}}
+      rescue: {{on: [5xx]}}
+"""
+
+REQUESTS_MAX = 400
+"""At 20 % a candidate that always fails is caught after about twenty; this is far beyond."""
+
+
+async def upstream(status: int):
+    async def answer(_request: web.Request) -> web.Response:
+        return web.Response(status=status, text="ok")
+
+    app = web.Application()
+    app.router.add_get("/{tail:.*}", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    return runner, runner.addresses[0][1]
+
+
+async def rampway(*arguments: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "router", *arguments,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+
+
+@pytest.fixture
+async def served(tmp_path):
+    good, good_port = await upstream(200)
+    bad, bad_port = await upstream(500)
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(POLICY.format(good=good_port, bad=bad_port, folder=tmp_path))
+    process = await rampway("serve", str(policy), "--log", "json")
+    async with asyncio.timeout(20):
+        while b'"serving"' not in (line := await process.stdout.readline()):
+            assert line, "the router ended before it served"
+    found = re.search(rb'"listen": ?"([^"]+)".*"admin": ?"([^"]+)"', line)
+    drained = asyncio.create_task(process.stdout.read())
+    yield f"http://{found[1].decode()}", found[2].decode(), process
+    if process.returncode is None:
+        process.send_signal(signal.SIGTERM)
+    await asyncio.wait_for(process.wait(), 20)
+    await drained
+    await good.cleanup()
+    await bad.cleanup()
+
+
+async def _ended(process: asyncio.subprocess.Process) -> tuple[int, str]:
+    out, _ = await asyncio.wait_for(process.communicate(), 20)
+    return process.returncode, out.decode()
+
+
+@pytest.mark.slow
+async def test_a_failing_candidate_is_taken_back_and_explained(served):
+    url, admin, process = served
+    following = await rampway("status", "flights", "--admin", admin, "--timeout", "20s")
+    statuses = []
+    async with ClientSession() as client:
+        while following.returncode is None and len(statuses) < REQUESTS_MAX:
+            async with client.get(f"{url}/v2/models/m/infer") as answer:
+                statuses.append(answer.status)
+            await asyncio.sleep(0.005)
+
+    code, followed = await _ended(following)
+    why_code, why = await _ended(await rampway("why", "flights", "--admin", admin))
+    retry_code, _ = await _ended(await rampway("rollback", "flights", "--admin", admin))
+
+    assert set(statuses) == {200}, "rescue hides the candidate's failures"
+    assert code == 3, followed
+    assert "Degraded - flights: rolled_back" in followed
+    assert why_code == 0
+    assert re.search(r"candidate \d+ of \d+ \(100 %\)", why), why
+    assert retry_code == 5
+    process.send_signal(signal.SIGTERM)
+    assert await asyncio.wait_for(process.wait(), 20) == 0
