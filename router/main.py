@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -107,6 +108,9 @@ async def _serve(
             routes=len(plane.reconciler.runs),
         )
         on_ready(plane, admin)
+        # What lives now lives for ever: full collections then take no milliseconds from the loop.
+        gc.collect()
+        gc.freeze()
         await _until_stopped(plane, asked)
     except OSError as error:
         status = _refused("cannot_start", error, EXIT_UNEXPECTED)
@@ -115,6 +119,8 @@ async def _serve(
         # A broken invariant: stop loudly; a supervisor starts us again from the stored state.
         log.exception("broken")
         status = EXIT_UNEXPECTED
+    with suppress(OSError):
+        await admin.close()  # a successor that takes over needs the address
     await _drain(plane, asked, drain_s)
     return status
 

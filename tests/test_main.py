@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
 import signal
@@ -178,3 +179,38 @@ async def test_kill_9_and_start_serves_the_same_position_on_the_same_port(launch
     process, said, _ = await start()
     assert (await api(said, "/api/v1/rollouts/r"))[1]["phase"] == "rolled_back"
     assert {(await asyncio.to_thread(ask, port))["version"] for _ in range(40)} == {"v1"}
+
+
+async def test_a_successor_takes_over_without_a_refused_connection(launch, port):
+    """R40: the new process waits for the store; the old one stops deciding, its workers go last."""
+    start, _ = launch
+    first, _, _ = await start()
+    old = (await asyncio.to_thread(ask, port))["pid"]
+    starting = asyncio.create_task(start())
+    await until(lambda: _flocked(first.log.parent / "r.db.next"))
+    first.terminate()
+    answers, refused = [], 0
+    deadline = time.monotonic() + 10
+    while not answers or answers[-1] == old or not starting.done():
+        assert time.monotonic() < deadline
+        try:
+            answers.append((await asyncio.to_thread(ask, port))["pid"])
+        except ConnectionRefusedError:
+            refused += 1
+        except (ConnectionResetError, IndexError):
+            pass  # in the accept queue of the listener that closed: the real worker empties it
+        await asyncio.sleep(0.005)
+    assert refused == 0
+    _, serving, _ = await starting
+    assert serving is not None
+    await first.wait()
+    assert first.returncode == 0
+
+
+def _flocked(path):
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False

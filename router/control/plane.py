@@ -41,6 +41,9 @@ ASK_EVERY_S: Final = 0.5
 
 LAG_EVERY_S: Final = 0.1
 
+HAND_OVER_S: Final = 10.0
+"""How long a successor may take until its workers serve and it ends ours."""
+
 log = structlog.get_logger("router.control")
 
 
@@ -108,7 +111,11 @@ class Plane:
 
     async def stop(self, *, drain_s: float) -> None:
         """Stop deciding, write the last words, let go of the store, then wait for the workers."""
-        self.workers.begin_drain(drain_s)
+        successor = self.store.successor()
+        if successor:
+            self.workers.hand_over()
+        else:
+            self.workers.begin_drain(drain_s)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -117,7 +124,7 @@ class Plane:
         self.reconciler.last_words()
         # A successor may take over from here on, while our last requests still finish.
         await self.store.close()
-        await self.workers.drained(drain_s)
+        await self.workers.drained(drain_s + (HAND_OVER_S if successor else 0.0))
 
     async def kill(self) -> None:
         """The second signal: end everything at once."""

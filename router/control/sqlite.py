@@ -128,6 +128,17 @@ class SqliteStore:
         """The remembered answer of a command id."""
         return await self._read(lambda db: _answer(db, command_id))
 
+    def successor(self) -> bool:
+        """Whether another router waits in :meth:`open`; it holds the lock file ``.next``."""
+        fd = os.open(self._beside(".next"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(fd)
+        return False
+
     async def close(self) -> None:
         """Write what waits, then let go of the file."""
         writer, self._writer = self._writer, None
@@ -142,27 +153,30 @@ class SqliteStore:
 
     # --- the lock -----------------------------------------------------------------------------
 
+    def _beside(self, suffix: str) -> Path:
+        return self.path.with_name(self.path.name + suffix)
+
     async def _take_lock(self) -> None:
-        path = self.path.with_name(self.path.name + ".lock")
+        path = self._beside(".lock")
         try:
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise StoreDamaged(f"{path}: cannot be created ({error.strerror})") from error
+        waiting = os.open(self._beside(".next"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         deadline = time.monotonic() + self._lock_wait_s
-        while True:
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+        try:
+            while not _locked(fd):
+                _locked(waiting)  # tells the present router that it may hand its work over
                 if time.monotonic() >= deadline:
                     holder = os.pread(fd, 32, 0).decode(errors="replace").strip()
                     os.close(fd)
                     raise StoreLocked(
                         f"{self.path} is driven by another router (process {holder or 'unknown'}); "
                         "stop it first, or give this one a store of its own"
-                    ) from None
+                    )
                 await asyncio.sleep(0.05)
-            else:
-                break
+        finally:
+            os.close(waiting)
         os.ftruncate(fd, 0)
         os.pwrite(fd, str(os.getpid()).encode(), 0)
         self._lock_fd = fd
@@ -190,7 +204,7 @@ class SqliteStore:
 
     def _refuse_remains(self) -> None:
         """A truncated or half-deleted store looks like a new one to SQLite: it must not to us."""
-        wal = self.path.with_name(self.path.name + "-wal")
+        wal = self._beside("-wal")
         if self.path.exists() and self.path.stat().st_size == 0:
             raise StoreDamaged(f"{self.path}: is empty (truncated?); remove it to begin anew")
         if not self.path.exists() and wal.exists() and wal.stat().st_size > 0:
@@ -307,6 +321,14 @@ class SqliteStore:
             return await asyncio.get_running_loop().run_in_executor(self._reader, run)
         except (sqlite3.Error, RuntimeError) as error:
             raise StoreUnavailable(f"{self.path}: {error}") from error
+
+
+def _locked(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _settle(done: asyncio.Future[None], failure: StoreUnavailable | None) -> None:

@@ -44,6 +44,9 @@ class Store(Protocol):
     async def answer(self, command_id: str) -> dict[str, Any] | None:
         """The answer to a command carried out before, None for a new id."""
 
+    def successor(self) -> bool:
+        """Whether another process waits to take the store over: then workers need not stop."""
+
     async def close(self) -> None:
         """Finish what is queued and give the store up to another process."""
 
@@ -149,6 +152,10 @@ class MemoryStore:
     async def answer(self, command_id: str) -> dict[str, Any] | None:
         """The remembered answer."""
         return self.disk.commands.get(command_id)
+
+    def successor(self) -> bool:
+        """Nobody waits for memory."""
+        return False
 
     async def close(self) -> None:
         """Nothing is lost, since nothing is buffered."""

@@ -186,6 +186,11 @@ class Workers:
         for worker in self._workers.values():
             worker.link.send(Drain(within_s))
 
+    def hand_over(self) -> None:
+        """Leave the workers to a successor: they serve until it ends them, as it does orphans."""
+        self._stopping = True
+        self._pids_file = None  # the successor reads it
+
     async def drained(self, within_s: float) -> None:
         """Wait for the end of all workers, then end those that are late."""
         waiting = [asyncio.create_task(w.ended.wait()) for w in self._workers.values()]

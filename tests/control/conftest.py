@@ -199,7 +199,7 @@ def policy():
 
 @pytest.fixture
 def counts():
-    def make(route, version, role, ok, bad=0, latency=()):
+    def make(route, version, role, ok, bad=0, latency=()):  # noqa: PLR0917 - reads as a row
         outcomes = [0] * 10
         outcomes[0], outcomes[1] = ok, bad
         return VersionCounts(route, version, role, tuple(outcomes), (0, ok, 0, 0, bad), latency)

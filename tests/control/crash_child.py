@@ -13,6 +13,7 @@ from pathlib import Path
 
 from router.config.check import loads
 from router.control.clock import RolloutClock
+from router.control.errors import ControlError
 from router.control.reconciler import Reconciler
 from router.control.sqlite import SqliteStore
 from router.core.events import Abort, Pause, Promote, Resume, Retry
@@ -22,6 +23,9 @@ class Quiet:
     def publish(self, table):
         pass
 
+    def moved(self, entry):
+        pass
+
     def store_failed(self, error):
         raise error
 
@@ -29,19 +33,10 @@ class Quiet:
         pass
 
 
-class Saying(Quiet):
-    def __init__(self, path):
-        self.file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-
-    def moved(self, entry):
-        line = f"{entry.epoch} {entry.phase_to} {entry.step} {entry.weight_bp}\n"
-        os.write(self.file, line.encode())
-
-
 async def work(db: str, policy: str) -> None:
     store = SqliteStore(Path(db))
-    said = Saying(db + ".said")
-    reconciler = Reconciler(store, RolloutClock(), Quiet(), said)
+    said = os.open(db + ".said", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    reconciler = Reconciler(store, RolloutClock(), Quiet(), Quiet())
     reconciler.resume(await store.open())
     reconciler.adopt(loads(Path(policy).read_text()).policy)
     turning = asyncio.create_task(reconciler.run())
@@ -51,8 +46,12 @@ async def work(db: str, policy: str) -> None:
             await asyncio.wait([run.pending.done])
         for event in (Pause(), Resume(), Promote(), Abort(), Retry()):
             try:
-                await reconciler.order("r", event).done
-            except Exception:
+                move = reconciler.order("r", event)
+                await move.done
+                entry = move.entry
+                line = f"{entry.epoch} {entry.phase_to} {entry.step} {entry.weight_bp}\n"
+                os.write(said, line.encode())
+            except ControlError:
                 await asyncio.sleep(0)
     await turning
 

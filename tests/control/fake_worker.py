@@ -30,12 +30,9 @@ async def main() -> None:
         await reader.readuntil(b"\r\n\r\n")
         entry = state["table"].routes[0]
         drawn = random.choices(entry.versions, entry.weights_bp)[0].name
-        body = json.dumps(
-            {"version": drawn, "pid": os.getpid(), "revision": state["table"].revision}
-        )
-        writer.write(
-            f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}".encode()
-        )
+        body = json.dumps({"version": drawn, "pid": os.getpid()})
+        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n"
+        writer.write((head + body).encode())
         await writer.drain()
         writer.close()
 
@@ -46,7 +43,7 @@ async def main() -> None:
             stop.set()
         elif isinstance(message, Publish) and not args.deaf:
             state["table"] = message.table
-            asyncio.create_task(apply(message.table.revision))
+            state["applying"] = asyncio.create_task(apply(message.table.revision))
 
     async def apply(revision):
         nonlocal server

@@ -65,7 +65,8 @@ async def test_it_tells_everything_about_a_rollout(plane):
     assert 3_590 < status["remaining_s"] <= 3_600
     assert {g["name"] for g in status["gates"]} >= {"error_rate", "guard"}
     assert set(c.route("r")["versions"]) == {"v1", "v2", "v3"}
-    assert c.health()["ok"] and c.ready()["ok"]
+    assert c.health()["ok"]
+    assert c.ready()["ok"]
     with pytest.raises(UnknownRoute):
         c.rollout("x")
     with pytest.raises(UnknownRoute):

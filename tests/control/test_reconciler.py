@@ -6,6 +6,7 @@ from router.control.errors import NotPossible, PolicyRejected, StoreUnavailable
 from router.core.events import Abort, Pause, Promote, Resume, Retry, Rollback, SetWeight
 from router.core.rollout import Phase
 
+STEPS = "[{weight: 1%, hold: 60s}, {weight: 25%, hold: 60s}]"
 HEALTHY = [
     ("start", "progressing", 1, 100),
     ("advance", "progressing", 2, 2_500),
@@ -32,7 +33,8 @@ async def test_a_failing_candidate_is_taken_back_with_the_judges_sentence(world)
     last = w.disk.entries[-1]
     assert (last.action, last.phase_to, last.weight_bp) == ("rollback", "rolled_back", 0)
     assert last.reason == last.evidence["sentence"] == w.rollout.reason
-    assert "candidate" in last.reason and "limit" in last.reason
+    assert "candidate" in last.reason
+    assert "limit" in last.reason
     assert w.serving == {"v1": 10_000}
     before = w.candidate_requests
     await w.run(600, candidate=1.0)
@@ -279,7 +281,7 @@ async def test_commands_go_through_the_same_door(world):
     assert w.weight == 2_500
     await w.order(Promote("ann", full=True))
     assert (w.rollout.phase, w.weight) == (Phase.BAKING, 10_000)
-    with pytest.raises(NotPossible, match="set-weight|bakes"):
+    with pytest.raises(NotPossible, match="it bakes at 100 %"):
         w.reconciler.order("r", SetWeight("ann", "", 10, 1e9))
 
 
@@ -300,7 +302,7 @@ async def test_a_freeze_stops_advances_but_not_rollbacks_and_survives(world):
 
 async def test_a_shadow_keeps_stable_and_is_not_repeated(world, policy):
     shadow = policy().replace(
-        "strategy: {canary: {steps: [{weight: 1%, hold: 60s}, {weight: 25%, hold: 60s}], bake: 30s}}",
+        f"strategy: {{canary: {{steps: {STEPS}, bake: 30s}}}}",
         "strategy: {shadow: {mirror: 50%, until: {samples: 500}}}",
     )
     w = await world(shadow).start()

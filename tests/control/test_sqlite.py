@@ -204,7 +204,10 @@ routes:
     stable: v1
     rollout:
       candidate: v2
-      strategy: {canary: {steps: [{weight: 1%, hold: 1h}, {weight: 5%, hold: 1h}, {weight: 50%, hold: 1h}], bake: 1h}}
+      strategy:
+        canary:
+          steps: [{weight: 1%, hold: 1h}, {weight: 5%, hold: 1h}, {weight: 50%, hold: 1h}]
+          bake: 1h
 """
 
 
