@@ -60,7 +60,7 @@ def _first(reached: np.ndarray) -> np.ndarray:
 
 
 def _counted(minutes: Minutes, success: float, failures: int, every: int) -> np.ndarray:
-    """Rolls back at the ``failures``-th check below ``success``, one check each ``every`` minutes."""
+    """Rolls back at the ``failures``-th check below ``success``, one each ``every`` minutes."""
     runs, length = minutes.candidate_bad.shape
     checks = length // every
     shape = (runs, checks, every)

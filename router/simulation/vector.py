@@ -8,16 +8,13 @@ both the same counts and asks for the same capital.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 import numpy as np
 
 from router.core.evidence.bettors import log_table
 from router.core.evidence.guard import guard_hypotheses
 from router.core.evidence.restart import LOG_SHARE_OF_MIXED, START_SHARE
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 CAPITAL_MAX = 1e250
 _EXPONENT_MAX = 500.0
@@ -50,8 +47,9 @@ class VectorPot:
 
     def bet(self, counts: np.ndarray, logs: np.ndarray, events: np.ndarray) -> None:
         """``counts`` (runs, outcomes) times ``logs`` (outcomes, bettors), then the release."""
-        growth = np.exp(np.minimum(counts @ logs, _EXPONENT_MAX))
-        self.shares = np.minimum(self.shares * growth, CAPITAL_MAX)
+        with np.errstate(over="ignore"):  # infinity is cut to the most that capital may be
+            growth = np.exp(np.minimum(counts @ logs, _EXPONENT_MAX))
+            self.shares = np.minimum(self.shares * growth, CAPITAL_MAX)
         self.events = self.events + events
         out = released(self.events, self.horizon)
         self.shares += ((out - self.out) / self.shares.shape[1])[:, None]
@@ -89,28 +87,39 @@ class VectorGuard(VectorPot):
         self.bet(counts, self.logs, counts[:, 0])
 
 
-def bad_until(
-    runs: int, *, weight_bp: int, stable: float, candidate: float, tolerance: Sequence[float],
-    seed: int, limit: float = 100.0, events_max: int = 20_000,
-) -> np.ndarray:  # fmt: skip
-    """Bad candidate answers until the evidence reaches ``limit``, event by event; NaN if never.
+class Detection(NamedTuple):
+    """What each run needed until the evidence sufficed; NaN where it never did."""
 
-    Independent of the request rate: only the order of events matters.
+    bad: np.ndarray
+    """Bad candidate answers."""
+    requests: np.ndarray
+    """Requests to both versions: seconds at one request a second."""
+
+
+def detection(
+    runs: int, *, weight_bp: int, stable: float, candidate: float, tolerance: tuple[float, float],
+    seed: int, limit: float = 100.0, events_max: int = 20_000,
+) -> Detection:  # fmt: skip
+    """Runs with a candidate that is bad from the first request on, event by event.
+
+    How many bad answers it takes does not depend on the request rate: only their order matters.
     """
     draw = np.random.default_rng(seed)
     w = weight_bp / 10_000
     bad_c, bad_s = w * candidate, (1.0 - w) * stable
     good = np.array([w * (1.0 - candidate), (1.0 - w) * (1.0 - stable)])
-    pot = VectorCompare(runs, stable, *tolerance)
-    seen, found = np.zeros(runs), np.full(runs, np.nan)
+    pot = VectorCompare(runs, stable, tolerance[0], tolerance[1])
+    seen, at = np.zeros(runs), np.zeros(runs)
+    found = Detection(np.full(runs, np.nan), np.full(runs, np.nan))
     for _ in range(events_max):
         gap = draw.exponential(1.0 / (bad_c + bad_s), runs)
+        at += gap
         ok = draw.poisson(gap[:, None] * good)
         mine = draw.random(runs) * (bad_c + bad_s) < bad_c
         seen += mine
         pot.observe(weight_bp, np.column_stack([mine, ~mine, ok]).astype(float))
-        reached = np.isnan(found) & (pot.capital >= limit) & (seen >= 2)
-        found[reached] = seen[reached]
-        if not np.isnan(found).any():
+        reached = np.isnan(found.bad) & (pot.capital >= limit) & (seen >= 2)
+        found.bad[reached], found.requests[reached] = seen[reached], at[reached]
+        if not np.isnan(found.bad).any():
             break
     return found

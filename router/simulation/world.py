@@ -4,6 +4,7 @@
 gaps are exponential, the good answers in a gap are Poisson, exactly as in a world that is drawn
 request by request. In quiet times (nothing suspicious, nothing about to change) it takes longer
 gaps with several bad answers; a batch of any size is valid evidence, so this is only coarser.
+A candidate that is worse than stable is always drawn answer by answer.
 :class:`TimedWorld` follows every request through its latency, a tenth of a second at a time.
 """
 
@@ -102,7 +103,7 @@ class CountingWorld:
         bad_c, bad_s = rps * share * p_c, rps * (1.0 - share) * p_s
         both = bad_c + bad_s
         good = rps * share * (1.0 - p_c), rps * (1.0 - share) * (1.0 - p_s)
-        coarse = quiet and self.bad_seen >= EARLY_BAD and both * QUIET_GAP_S > 1.0
+        coarse = quiet and p_c <= p_s and self.bad_seen >= EARLY_BAD
         if coarse:
             gap = min(QUIET_GAP_S, QUIET_BAD / both, end - now)
             cb, sb, co, so = self._poisson(gap, bad_c, bad_s, *good)

@@ -4,8 +4,10 @@ H0': p_candidate >= p_stable + margin. With ``mu`` = stable's past rate (any fix
 
     e = 1 + lam (margin - (Y - mu) (A / w - (1 - A) / (1 - w)))
 
-has mean at most 1 under H0'. Seven bet sizes are averaged; nothing is restarted, because a
-candidate is promoted once. "Worse by the margin, yet promoted" happens with chance <= risk.
+has mean at most 1 under H0'. Several bet sizes share the capital, most of it on the one that grows
+fastest if the candidate is exactly as good as stable was; the others keep it from starving when
+stable's rate is not what it was. Nothing is restarted, because a candidate is promoted once.
+"Worse by the margin, yet promoted" happens with chance <= risk.
 Rule of thumb: at least ``3 / margin`` candidate requests are needed.
 
 On sticky routes the user is the unit and good outcomes say nothing (see distinct). There the margin
@@ -28,10 +30,13 @@ from router.core.outcomes import FULL_BP
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-FRACTIONS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 0.95)
-"""Bet sizes as fractions of the largest one that can lose nothing but everything."""
+BETS = ((0.04, 0.06), (0.1, 0.08), (0.25, 0.12), (0.5, 0.17), (1.0, 0.45), (1.6, 0.12))
+"""(size relative to the fastest bet, share of the capital)."""
 
-POWERS = (0.25, 0.5, 0.75, 0.9, 1.0, 1.2, 1.5)
+LOSS_MAX = 0.95
+"""No bet may lose more than this share of its capital on one request."""
+
+STICKY_POWERS = (0.25, 0.5, 0.75, 0.9, 1.0, 1.25)
 """Sticky bets hypothesise the ratios ``R ** (1 - power)``: from a little below R to below 1."""
 
 _LOG_MAX = 500.0
@@ -42,10 +47,23 @@ def promote_table(weight_bp: int, mu: float, margin: float, sticky: bool) -> tup
     """Log factors of every bet at one weight, 0 < ``weight_bp`` < 10 000."""
     w, v = weight_bp / FULL_BP, 1.0 - weight_bp / FULL_BP
     if sticky:
-        return tuple(_ratio_bet(w, 1.0 + margin / mu, power) for power in POWERS)
+        return tuple(_ratio_bet(w, 1.0 + margin / mu, power) for power in STICKY_POWERS)
     z = (margin - (1.0 - mu) / w, margin + (1.0 - mu) / v, margin + mu / w, margin - mu / v)
-    largest = 1.0 / -min(z)  # z[0] < 0 always: margin < 1 - mu
-    return tuple(LogFactors(*(math.log1p(f * largest * x) for x in z)) for f in FRACTIONS)
+    equal = (w * mu, v * mu, w * (1.0 - mu), v * (1.0 - mu))
+    largest = LOSS_MAX / -min(z)  # z[0] < 0 always: margin < 1 - mu
+    best = _fastest(z, equal, largest)
+    sizes = (min(size * best, largest) for size, _ in BETS)
+    return tuple(LogFactors(*(math.log1p(lam * x) for x in z)) for lam in sizes)
+
+
+def _fastest(z: tuple[float, ...], law: tuple[float, ...], largest: float) -> float:
+    """The ``lam`` in (0, largest] with the most expected growth; growth is concave in it."""
+    low, high = 0.0, largest
+    for _ in range(50):
+        lam = (low + high) / 2.0
+        slope = math.fsum(p * x / (1.0 + lam * x) for p, x in zip(law, z, strict=True))
+        low, high = (lam, high) if slope > 0.0 else (low, lam)
+    return high
 
 
 def _ratio_bet(w: float, ratio: float, power: float) -> LogFactors:
@@ -65,14 +83,15 @@ class PromoteEvidence:
             raise ValueError(f"no rate or margin: {p0=}, {margin=}")
         self.mu, self.margin, self.sticky = p0, margin, sticky
         self.units = DistinctUnits() if sticky else None
-        self.logs = [0.0] * len(FRACTIONS)
+        self.logs = [0.0] * len(BETS)
         self.best = 1.0
         self.requests = 0
 
     @property
     def capital(self) -> float:
         """The present evidence for the candidate, ``capital : 1``."""
-        return math.fsum(math.exp(min(x, _LOG_MAX)) for x in self.logs) / len(self.logs)
+        grown = zip(BETS, self.logs, strict=True)
+        return math.fsum(share * math.exp(min(log, _LOG_MAX)) for (_, share), log in grown)
 
     def observe(
         self, weight_bp: int, candidate_bad: int, stable_bad: int, candidate_ok: int, stable_ok: int
@@ -116,8 +135,8 @@ class PromoteEvidence:
         """Take over a snapshot. Raises ValueError if it is damaged, KeyError if it lacks a part."""
         logs = [float(x) for x in data["logs"]]
         best = float(data["best"])
-        if len(logs) != len(FRACTIONS) or not all(map(math.isfinite, [*logs, best])):
-            raise ValueError("expected seven finite log capitals")
+        if len(logs) != len(BETS) or not all(map(math.isfinite, [*logs, best])):
+            raise ValueError(f"expected {len(BETS)} finite log capitals")
         self.logs, self.best = logs, best
         self.requests, self.mu = int(data["requests"]), float(data["mu"])
         if self.units is not None:
