@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -68,7 +69,7 @@ def ask(port: int) -> int:
         data = b""
         while chunk := client.recv(4096):
             data += chunk
-    return int(data.split(b'"pid": ')[1].split(b",")[0])
+    return json.loads(data.split(b"\r\n\r\n")[1])["pid"]
 
 
 async def test_workers_share_a_port_and_confirm_tables(make):
