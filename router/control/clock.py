@@ -22,7 +22,7 @@ class Clock(Protocol):
         """Rollout clock, seconds."""
 
     def wall(self) -> float:
-        """Wall clock, seconds since 1970; for people, never for decisions."""
+        """Wall clock, seconds since 1970; for people, and what they tie to it: windows."""
 
     def resume_at(self, seconds: float) -> None:
         """Continue from a stored value."""

@@ -68,9 +68,11 @@ class Controller:
         Keys: id, route, stable, candidate, serving_stable, strategy, phase, paused_from, health,
         step (1-based), steps, plan, weight_bp (commanded), measured_bp (last minute, or None),
         mirror_bp, remaining_s, samples, until_samples, epoch, attempt, reason, actor, age_s,
-        override, approval, action, sentence, gates (name, verdict, sentence, evidence, limit,
-        candidate, stable, dry_run), evidence, versions (windows by name), in_flight, revision (of
-        the table), writing, unsaved, notes. Raises UnknownRoute, NoRollout.
+        override, approval, waits_for (what keeps a finished step: a freeze, window, hook, group),
+        next_advance_at (earliest wall time, or None), action, sentence, gates (name, verdict,
+        sentence, evidence, limit, candidate, stable, dry_run), evidence, versions (windows by
+        name), in_flight, revision (of the table), writing, unsaved, notes.
+        Raises UnknownRoute, NoRollout.
         """
         run = self._reconciler.run_of(name)
         if run.rollout is None:
@@ -161,7 +163,7 @@ class Controller:
             "problems": problems,
             "notes": list(plane.source.notes),
             "workers": workers,
-            "frozen": self._reconciler.frozen or None,
+            "frozen": self._reconciler.restraint.freezes.to_json() or None,
             "revision": self._reconciler.revision,
             "listen": f"{plane.workers.host}:{plane.workers.port}",
         }
@@ -283,9 +285,17 @@ class Controller:
         )
         return replace(result_of(entry), changed=False, dry_run=True)
 
-    async def freeze(self, frozen: bool, *, actor: str, reason: str = "") -> None:
-        """Stop (or allow) every advance of every rollout; rollbacks go on. Survives restarts."""
-        await self._reconciler.freeze(frozen, actor, reason)
+    async def freeze(
+        self, frozen: bool, *, actor: str, reason: str = "", route: str = "",
+        lasting_s: float | None = None,
+    ) -> None:  # fmt: skip
+        """Stop (or allow) every advance of every rollout, or of one route's; rollbacks go on.
+
+        It ends after ``lasting_s`` seconds of the wall clock, or by order; it survives restarts.
+        Raises UnknownRoute, StoreUnavailable.
+        """
+        until = None if lasting_s is None else self._plane.clock.wall() + lasting_s
+        await self._reconciler.freeze(frozen, actor, reason, route=route, until=until)
 
     async def reload(self, *, force: bool = False, actor: str = "operator") -> dict[str, Any]:
         """Read the policy file now. ``{"changed", "digest", "notes"}``; raises PolicyRejected."""

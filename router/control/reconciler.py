@@ -18,27 +18,29 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Final
 
 from router.control import lifecycle
 from router.control.answers import result_of
 from router.control.clock import STORE_EVERY_S, Clock
 from router.control.errors import (
+    ControlError,
     NotPossible,
     PolicyRejected,
     StoreUnavailable,
     UnknownRoute,
 )
+from router.control.freeze import EVERYTHING, Freeze
 from router.control.observe import Observatory
 from router.control.orders import action_of, decided, entry_for, grows
 from router.control.ports import Listener, Publisher
 from router.control.publish import table_of
-from router.control.record import Change, JournalEntry, RouteRecord, Stored
+from router.control.record import Change, RouteRecord, Stored
+from router.control.restraint import Restraint, fellow_order
 from router.control.run import Move, Run
-from router.control.store import Store
+from router.control.store import Store, failure_of
 from router.control.trial import Trial
-from router.core.events import Action, Event, Observed, SetWeight
+from router.core.events import Event, Observed, SetWeight
 from router.core.gates.gate import Measurement
 from router.core.machine import decide
 from router.core.outcomes import Batch
@@ -75,8 +77,7 @@ class Reconciler:
         self.policy: Policy | None = None
         self.runs: dict[str, Run] = {}
         self.table: RoutingTable | None = None
-        self.frozen: dict[str, Any] = {}
-        """``{"actor", "reason", "at"}`` while every advance is stopped; empty otherwise."""
+        self.restraint = Restraint(clock, self.note)
         self.store_error = ""
         self.wake = asyncio.Event()
         self._records: dict[str, RouteRecord] = {}
@@ -102,7 +103,7 @@ class Reconciler:
         self.clock.resume_at(stored.clock)
         self._records = dict(stored.records)
         self._evidence = dict(stored.evidence)
-        self.frozen = dict(stored.settings.get("frozen") or {})
+        self.restraint.freezes.restore(stored.settings.get("frozen") or {})
         self._stored_s = stored.clock
 
     def adopt(self, policy: Policy, *, force: bool = False) -> tuple[str, ...]:
@@ -136,6 +137,8 @@ class Reconciler:
         self._write_quietly(Change(now, tuple(fresh)))
         self.observatory.keep_only({(r.name, v) for r in policy.routes for v in r.versions})
         self._publish()
+        for run in self.runs.values():
+            self._take_back_fellows(run)  # of a crash between the first and the last of them
         self.wake.set()
         return tuple(f"{name}: {n}" for name, one in settled.items() for n in one.notes)
 
@@ -172,8 +175,8 @@ class Reconciler:
 
     def _carry_out(self, run: Run, deeds: tuple[lifecycle.Deed, ...]) -> None:
         for deed in deeds:
-            if self.frozen and deed.action == "start":
-                run.notes = (*run.notes, "a new rollout waits for the end of the freeze")
+            if deed.action == "start" and (frozen := self.restraint.starting(run)):
+                run.notes = (*run.notes, f"a new rollout waits for the end of the freeze: {frozen}")
                 run.settle_again = True
                 return
             self._move(run, deed.record, deed.action, actor="policy", reason=deed.reason)
@@ -219,17 +222,26 @@ class Reconciler:
             raise UnknownRoute(f"no route {name!r}; known are {', '.join(self.runs)}")
         return self.runs[name]
 
-    def freeze(self, frozen: bool, actor: str, reason: str) -> asyncio.Future[None]:
-        """Stop or allow all advances; done when it is on the disk."""
-        now = self.clock.now()
-        self.frozen = {"actor": actor, "reason": reason, "at": self.clock.wall()} if frozen else {}
-        what = "frozen" if frozen else "unfrozen"
-        entry = JournalEntry(
-            self.clock.wall(), now, "", "", 0, actor, "freeze", "", "", 0, 0,
-            f"{what} by {actor}" + (f": {reason}" if reason else ""),
-        )  # fmt: skip
+    def freeze(
+        self, frozen: bool, actor: str, reason: str, *, route: str = EVERYTHING,
+        until: float | None = None,
+    ) -> asyncio.Future[None]:  # fmt: skip
+        """Stop or allow advances (until a wall time); done when it is on the disk.
+
+        Raises UnknownRoute.
+        """
+        if route:
+            self.run_of(route)
         self.wake.set()
-        return self.store.commit(Change(now, entries=(entry,), settings={"frozen": self.frozen}))
+        freeze = Freeze(actor, reason, self.clock.wall(), until)
+        return self.store.commit(self.restraint.freezes.order(self.clock, route, freeze, frozen))
+
+    def note(self, run: Run, action: str, reason: str) -> None:
+        """Write something into the journal that moves nothing."""
+        now, wall = self.clock.now(), self.clock.wall()
+        entry = entry_for(run, run.record, action, "router", reason, now=now, wall=wall)
+        self._write_quietly(Change(now, entries=(entry,)))
+        self.listener.moved(entry)
 
     # --- the loop ---------------------------------------------------------------------------------
 
@@ -248,6 +260,8 @@ class Reconciler:
             raise self._broken
         now = self.clock.now()
         due = now + STORE_EVERY_S
+        for change in self.restraint.freezes.lapsed(self.clock):
+            self._write_quietly(change)
         for run in list(self.runs.values()):
             if run.live:
                 if now >= run.look_at:
@@ -275,8 +289,7 @@ class Reconciler:
             run.changed()
             self._publish()
         observed = trial.look(rollout, plan, now)
-        if self.frozen and observed.action is Action.CONTINUE:
-            observed = replace(observed, may_advance=False, wait_reason="frozen")
+        observed = self.restraint.apply(run, rollout, observed, self.runs.values(), now)
         following = decide(rollout, plan, observed, now)
         if following is not rollout:
             self._follow(run, record, following, observed, now)
@@ -298,7 +311,7 @@ class Reconciler:
 
     def _settle_again(self, run: Run, now: float) -> None:
         """A rollout ended: the policy may have another candidate waiting."""
-        if self.frozen:
+        if self.restraint.starting(run):
             return
         run.settle_again = False
         settled = lifecycle.settle(run.route, run.record, now)
@@ -311,8 +324,8 @@ class Reconciler:
         """With a broken store only the way back is open; in a freeze nothing grows."""
         if run.unsaved and self.store_error and lifecycle.adds_risk(run.record, record):
             raise StoreUnavailable(f"the store is broken ({self.store_error}); nothing is added")
-        if self.frozen and grows(run.record, record):
-            raise NotPossible(f"frozen by {self.frozen['actor']}: {self.frozen['reason']}")
+        if (frozen := self.restraint.starting(run)) and grows(run.record, record):
+            raise NotPossible(frozen)
 
     def _move(
         self,
@@ -347,7 +360,7 @@ class Reconciler:
 
     def _written(self, run: Run, move: Move, done: asyncio.Future[None]) -> None:
         """The disk answered for a step up."""
-        error = _failure(done)
+        error = failure_of(done)
         if error is None:
             self._store_works()
         else:
@@ -371,7 +384,7 @@ class Reconciler:
 
     def _saved(self, run: Run, moves: list[Move], done: asyncio.Future[None]) -> None:
         run.saving = False
-        error = _failure(done)
+        error = failure_of(done)
         if error is None:
             self._store_works()
             run.unsaved = [move for move in run.unsaved if move not in moves]
@@ -412,7 +425,15 @@ class Reconciler:
             run.settle_again = True
         move.revision = self._publish()
         self.listener.moved(move.entry)
+        if not self._adopting:
+            self._take_back_fellows(run)
         self.wake.set()
+
+    def _take_back_fellows(self, run: Run) -> None:
+        """One failure takes the whole group back, in the same turn."""
+        for name in self.restraint.fellows(run, self.runs.values()):
+            with contextlib.suppress(ControlError):  # a version is gone: there is no way back
+                self.order(name, fellow_order(run, self.runs[name]))
 
     def _publish(self) -> int:
         """A new table from everything in force, to every worker."""
@@ -449,10 +470,8 @@ class Reconciler:
         """A write that nobody waits for; its failure is told all the same."""
 
         def told(done: asyncio.Future[None]) -> None:
-            if (error := _failure(done)) is not None:
-                self._store_failed(error)
-            else:
-                self._store_works()
+            error = failure_of(done)
+            self._store_failed(error) if error else self._store_works()
 
         self._when(self.store.commit(change), told)
 
@@ -478,12 +497,3 @@ class Reconciler:
         if self.store_error:
             self.store_error = ""
             self.listener.store_works()
-
-
-def _failure(done: asyncio.Future[None]) -> StoreUnavailable | None:
-    if done.cancelled():
-        return StoreUnavailable("the store was closed")
-    error = done.exception()
-    if error is None or isinstance(error, StoreUnavailable):
-        return error
-    raise error

@@ -43,6 +43,16 @@ class Move:
             self.done.exception()  # nobody has to listen to the router's own moves
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What besides its own conditions keeps a rollout in its step."""
+
+    reason: str = ""
+    """Empty: nothing."""
+    next_at: float | None = None
+    """The earliest wall time at which it may advance; None where no clock decides that."""
+
+
 @dataclass(eq=False)
 class Run:
     """One route at work. ``record`` is what is in force; a step up may be on its way behind it."""
@@ -63,6 +73,7 @@ class Run:
     """When to judge it next; 0 means at once."""
     retry_at: float = 0.0
     """Not before this is a step up tried again after the store failed."""
+    waiting: Waiting = Waiting()
     settle_again: bool = False
     """The policy may have another candidate, now that a rollout ended or failed to begin."""
     _entry: RouteEntry | None = None

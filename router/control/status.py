@@ -88,6 +88,8 @@ def rollout_view(run: Run, observatory: Observatory, revision: int, now: float) 
         "revision": revision,
         "writing": run.pending is not None,
         "unsaved": bool(run.unsaved),
+        "waits_for": run.waiting.reason if run.live else "",
+        "next_advance_at": run.waiting.next_at if run.live else None,
         "notes": list(run.notes),
     }
 
@@ -165,7 +167,7 @@ def gauges(reconciler: Reconciler) -> Iterator[Gauge]:
             yield from _evidence(run, route)
     yield "table_revision", (), reconciler.revision
     yield "store_up", (), 0 if reconciler.store_error else 1
-    yield "frozen", (), 1 if reconciler.frozen else 0
+    yield "frozen", (), 1 if reconciler.restraint.freezes else 0
     yield "build_info", labels(version=__version__), 1
 
 

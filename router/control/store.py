@@ -51,6 +51,16 @@ class Store(Protocol):
         """Finish what is queued and give the store up to another process."""
 
 
+def failure_of(done: asyncio.Future[None]) -> StoreUnavailable | None:
+    """Why a commit failed; None when it did not. Raises what is no failure of a store."""
+    if done.cancelled():
+        return StoreUnavailable("the store was closed")
+    error = done.exception()
+    if error is None or isinstance(error, StoreUnavailable):
+        return error
+    raise error
+
+
 @dataclass
 class MemoryDisk:
     """What would be on the disk: survives the :class:`MemoryStore` that wrote it."""

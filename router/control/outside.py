@@ -1,0 +1,80 @@
+"""Calls to servers of other people: bounded, and never to where a cloud keeps its keys."""
+
+from __future__ import annotations
+
+import asyncio
+from ipaddress import ip_address
+from socket import AF_INET, AddressFamily
+from typing import Any, Final
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from router.core.policy import refusal
+from router.core.policy.address import checked_url
+from router.core.words import duration
+
+CALLS_AT_ONCE_MAX: Final = 32
+ERROR_CHARS_MAX: Final = 200
+NO_ANSWER: Final = (aiohttp.ClientError, OSError, ValueError, TimeoutError)
+"""What a call without an answer raises."""
+
+
+class GuardedResolver(AbstractResolver):
+    """Resolves names, and refuses those that lead to a forbidden address (DNS rebinding)."""
+
+    def __init__(self) -> None:
+        self._inner = aiohttp.ThreadedResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: AddressFamily | int = AF_INET
+    ) -> list[ResolveResult]:
+        """As the system says, without forbidden addresses. Raises OSError when none is left."""
+        found = await self._inner.resolve(host, port, AddressFamily(family))
+        allowed = [one for one in found if refusal(ip_address(one["host"].split("%")[0])) is None]
+        if found and not allowed:
+            raise OSError(f"{host} leads to an address that must not be called")
+        return allowed
+
+    async def close(self) -> None:
+        """Nothing is held."""
+        await self._inner.close()
+
+
+def outside_session() -> aiohttp.ClientSession:
+    """A client without cookies, proxies of the environment or decompression."""
+    return aiohttp.ClientSession(
+        cookie_jar=aiohttp.DummyCookieJar(),
+        connector=aiohttp.TCPConnector(limit=CALLS_AT_ONCE_MAX, resolver=GuardedResolver()),
+        trust_env=False,
+        auto_decompress=False,
+    )
+
+
+async def post(
+    session: aiohttp.ClientSession,
+    url: str,
+    body: Any,
+    *,
+    headers: dict[str, str],
+    timeout_s: float,
+) -> int:
+    """The status that ``url`` answers to ``body`` as JSON; redirects are answers, not orders.
+
+    Raises one of :data:`NO_ANSWER`.
+    """
+    checked_url(url)
+    async with (
+        asyncio.timeout(timeout_s),
+        session.post(url, json=body, headers=headers, allow_redirects=False) as answer,
+    ):
+        return answer.status
+
+
+def no_answer(error: BaseException, timeout_s: float) -> str:
+    """Why a call was not answered, in a few words and without the URL, which may be a secret."""
+    if isinstance(error, TimeoutError):
+        return f"no answer within {duration(timeout_s)}"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return f"no connection ({error.os_error.strerror or error.os_error})"[:ERROR_CHARS_MAX]
+    return f"no answer ({type(error).__name__})"
