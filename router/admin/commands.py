@@ -88,11 +88,19 @@ def _set_weight(order: Order) -> events.SetWeight:
     return events.SetWeight(order.actor, order.reason, weight_bp=parse_share(weight), until=until)
 
 
+def _retry(order: Order) -> events.Retry:
+    return events.Retry(order.actor, order.reason, force=order.fields.get("force", False))
+
+
 def _plain(event: type[events.Command]) -> Callable[[Order], events.Command]:
     return lambda order: event(order.actor, order.reason)
 
 
 _FULL = {"type": "boolean", "description": "Skip all steps; go to the bake at 100 %."}
+_FORCE = {
+    "type": "boolean",
+    "description": "Even though it was tried too often or too soon (the policy's anti_flap).",
+}
 _TO = {
     "type": "string",
     "maxLength": 63,
@@ -125,7 +133,9 @@ COMMANDS: Mapping[str, Kind] = {
     "rollback": Kind(
         "Back to the previous version, at any time", _roll_back, events.Rollback, {"to": _TO}
     ),
-    "retry": Kind("Start again from the first step", _plain(events.Retry), events.Retry, {}),
+    "retry": Kind(
+        "Start again from the first step", _retry, events.Retry, {"force": _FORCE}
+    ),
     "set-weight": Kind(
         "Override the step's weight for a time", _set_weight, events.SetWeight,
         {"weight": _WEIGHT, "for": _FOR},

@@ -21,6 +21,7 @@ from router.admin.problems import Problem
 from router.admin.stream import COMMENT, LISTENERS_MAX, WRITE_S, Hub
 from router.control.controller import Controller
 from router.core.policy.server import Role
+from router.core.quantities import parse_duration
 
 COMMAND_ID_CHARS_MAX = 100
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -176,11 +177,19 @@ def _command_id(request: web.Request) -> str | None:
 
 async def freeze(call: Call) -> web.Response:
     """Stop every advance, or allow it again; rollbacks go on."""
-    frozen = call.body["frozen"]
+    body = call.body
+    more: dict[str, Any] = {"route": body["route"]} if body.get("route") else {}
+    if lasting := body.get("for"):
+        if not body["frozen"]:
+            raise Problem(422, "for: only a freeze lasts; leave it out to end one")
+        try:
+            more["lasting_s"] = parse_duration(lasting)
+        except ValueError as error:
+            raise Problem(422, f"for: {error}") from None
     await call.controller.freeze(
-        frozen, actor=call.identity.name, reason=call.body.get("reason", "")
+        body["frozen"], actor=call.identity.name, reason=body.get("reason", ""), **more
     )
-    return json_response({"frozen": frozen})
+    return json_response({"frozen": body["frozen"]})
 
 
 async def reload(call: Call) -> web.Response:

@@ -16,6 +16,7 @@ from router.admin import handlers, openapi
 from router.admin.access import PUBLIC
 from router.admin.commands import SHARED_FIELDS
 from router.core.policy.server import Role
+from router.core.quantities import DURATION_PATTERN
 
 Handler = Callable[[handlers.Call], Awaitable[web.StreamResponse]]
 Schema = Mapping[str, Any]
@@ -45,6 +46,12 @@ class Route:
 
 _NAME: Schema = {"type": "string", "maxLength": 63}
 _ROUTE: Schema = {**_NAME, "description": "Only this route."}
+_LASTING: Schema = {
+    "type": "string",
+    "pattern": DURATION_PATTERN,
+    "examples": ["12h"],
+    "description": "How long it lasts; left out: until it is ended.",
+}
 _REASON = {"reason": SHARED_FIELDS["reason"]}
 
 
@@ -97,9 +104,10 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/api/v1/session", Role.VIEWER, handlers.session, "Who is asking",
           answer="Session"),
     Route("POST", "/api/v1/freeze", Role.ADMIN, handlers.freeze,
-          "Stop every advance of every rollout, or allow it again",
-          body=_object(("frozen",), frozen={"type": "boolean"}, **_REASON), answer="Frozen",
-          statuses=(400, 413, 415, 507)),
+          "Stop every advance of every rollout, or of one route's, or allow it again",
+          body=_object(("frozen",), frozen={"type": "boolean"}, route=_ROUTE,
+                       **{"for": _LASTING}, **_REASON),
+          answer="Frozen", statuses=(400, 404, 413, 415, 507)),
     Route("POST", "/api/v1/reload", Role.ADMIN, handlers.reload, "Read the policy file now",
           body=_object(force={"type": "boolean", "description": "Even if it did not change."}),
           answer="Reloaded", statuses=(400, 413, 415)),

@@ -18,6 +18,7 @@ from router.control.errors import (
     StoreUnavailable,
 )
 from router.control.orders import decided, entry_for
+from router.control.record import NOTES
 from router.control.run import Move, Run
 from router.control.store import JOURNAL_PAGE_MAX
 from router.core.events import Abort, Command, Event, Rollback
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 WAITING_MAX: Final = 256
 """Commands under way at the same time; more are refused as busy."""
+
+NOTES_AHEAD_MAX: Final = 200
+"""Journal entries that are read back for the one that explains where the traffic is."""
 
 _OVERTAKE: Final = (Abort, Rollback)
 """Commands that do not wait for a step up that is being written."""
@@ -118,7 +122,8 @@ class Controller:
         if at is None and run.unsaved:
             entry = run.unsaved[-1].entry.to_json()
         else:
-            found = await self._plane.store.journal(route, since=0, until=at, limit=1)
+            page = await self._plane.store.journal(route, since=0, until=at, limit=NOTES_AHEAD_MAX)
+            found = [entry for entry in page if entry.action not in NOTES]
             if not found:
                 raise NoRollout(f"{route}: nothing was decided{' by then' if at else ' yet'}")
             entry = found[0].to_json()

@@ -24,11 +24,12 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any
 
-from router.control.record import BLOCKED_MAX, RouteRecord
+from router.control.record import BLOCKED_MAX, RETRIES_MAX, RouteRecord
 from router.core.events import Abort
 from router.core.machine import decide
 from router.core.plan import Ending, Plan
 from router.core.policy import RolloutPolicy, Route, Version
+from router.core.policy.anti_flap import DAY_S
 from router.core.rollout import Phase, Rollout, begin
 from router.core.traffic import split_for
 
@@ -62,8 +63,11 @@ def candidate_key(name: str, version: Version) -> str:
 
 
 def pinned(policy: RolloutPolicy) -> dict[str, Any]:
-    """A rollout policy as the record keeps it, defaults spelled out: those may change one day."""
-    return policy.model_dump(mode="json")
+    """A rollout policy as the record keeps it, defaults spelled out: those may change one day.
+
+    Whom to alert is not part of it: an edit of that holds at once, and chats' URLs are secrets.
+    """
+    return policy.model_dump(mode="json", exclude={"alerts"})
 
 
 def unpinned(record: RouteRecord) -> RolloutPolicy | None:
@@ -120,6 +124,12 @@ def advanced(record: RouteRecord, rollout: Rollout, plan: Plan, key: str) -> Rou
         blocked = _remembered(record.blocked, key)
         return replace(record, stable=rollout.stable, blocked=blocked)
     return replace(record, blocked=tuple(b for b in record.blocked if b != key))
+
+
+def retried(record: RouteRecord, key: str, now: float) -> RouteRecord:
+    """The record with one more retry of the candidate ``key``."""
+    recent = [(k, at) for k, at in record.retries if now - at < DAY_S]
+    return replace(record, retries=(*recent, (key, now))[-RETRIES_MAX:])
 
 
 def begun(route: Route, record: RouteRecord, policy: RolloutPolicy, now: float) -> RouteRecord:

@@ -11,16 +11,20 @@ from router.control.record import JournalEntry, RouteRecord
 from router.control.run import Run
 from router.core.events import Event, Observed, Retry, Rollback
 from router.core.machine import Refused, decide
+from router.core.policy import RolloutPolicy
 from router.core.rollout import Phase, Rollout
 from router.core.traffic import split_for
+from router.core.words import duration
 
 
 def decided(run: Run, event: Event, now: float) -> tuple[RouteRecord, str]:
     """What ``event`` would lead to, without doing it: the record and its sentence."""
     base = run.pending.record if run.pending else run.record
     rollout = base.rollout
-    if isinstance(event, Retry) and (found := _retried(run, base, event, now)):
-        return found
+    if isinstance(event, Retry):
+        _refuse_flapping(run, base, event, now)
+        if found := _retried(run, base, event, now):
+            return found
     if rollout is None or run.plan is None:
         raise NoRollout(f"{run.route.name} has no rollout")
     if isinstance(event, Rollback) and rollout.stable not in run.route.versions:
@@ -28,13 +32,45 @@ def decided(run: Run, event: Event, now: float) -> tuple[RouteRecord, str]:
     if isinstance(event, Retry) and rollout.candidate not in run.route.versions:
         raise NotPossible(f"{rollout.candidate} is no longer in the policy: nothing to retry")
     policy = lifecycle.unpinned(base)
+    if isinstance(event, Rollback) and policy is not None:
+        _refuse_late(rollout, policy, now)
     plan = policy.plan() if policy else run.plan
     try:
         following = decide(rollout, plan, event, now)
     except Refused as refusal:
         raise NotPossible(str(refusal)) from None
     key = base.identity.partition("+")[0]
-    return lifecycle.advanced(base, following, plan, key), following.reason
+    after = lifecycle.advanced(base, following, plan, key)
+    if isinstance(event, Retry):
+        after = lifecycle.retried(after, key, now)
+    return after, following.reason
+
+
+def _refuse_flapping(run: Run, base: RouteRecord, event: Retry, now: float) -> None:
+    """A candidate that was tried again too often, or too soon, waits, unless forced."""
+    rollout = base.rollout
+    policy = run.route.rollout or lifecycle.unpinned(base)
+    if policy is None or rollout is None or rollout.phase.live or event.force:
+        return
+    if policy.candidate not in run.route.versions:
+        return
+    key = lifecycle.candidate_key(policy.candidate, run.route.versions[policy.candidate])
+    times = [at for known, at in base.retries if known == key]
+    if why := policy.anti_flap.refusal(times, rollout.ended or 0.0, now):
+        raise NotPossible(f"{policy.candidate} was {why}")
+
+
+def _refuse_late(rollout: Rollout, policy: RolloutPolicy, now: float) -> None:
+    """A completed rollout is undone within its window; later a rollout of the old one does it."""
+    window_s, ended = policy.rollback_window, rollout.ended
+    late = window_s is not None and ended is not None and now - ended > window_s
+    if rollout.phase is Phase.COMPLETED and late:
+        assert window_s is not None  # noqa: S101 - it is late
+        assert ended is not None  # noqa: S101 - it is late
+        raise NotPossible(
+            f"it completed {duration(now - ended)} ago and rollback_window is "
+            f"{duration(window_s)}; roll out {rollout.stable} as a candidate"
+        )
 
 
 def _retried(
@@ -54,6 +90,7 @@ def _retried(
         assert record.rollout is not None  # noqa: S101 - just begun
         reason = f"{said}; {record.rollout.reason}"
         begun = replace(record.rollout, actor=event.actor, reason=reason)
+        record = lifecycle.retried(record, record.identity.partition("+")[0], now)
         return replace(record, rollout=begun), reason
     plan = policy.plan()
     following = decide(rollout, plan, event, now)
@@ -61,7 +98,8 @@ def _retried(
         base, pinned=lifecycle.pinned(policy), identity=lifecycle.identity(run.route, policy)
     )
     key = record.identity.partition("+")[0]
-    return lifecycle.advanced(record, following, plan, key), following.reason
+    after = lifecycle.advanced(record, following, plan, key)
+    return lifecycle.retried(after, key, now), following.reason
 
 
 def grows(before: RouteRecord, after: RouteRecord) -> bool:

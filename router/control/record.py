@@ -14,6 +14,12 @@ from router.core.rollout import Rollout
 BLOCKED_MAX: Final = 1_000
 """Candidates of one route remembered as taken back; the oldest is forgotten after that many."""
 
+NOTES: Final = frozenset({"freeze", "wait", "hook", "registry"})
+"""Actions of journal entries that move nothing: they never explain where the traffic is."""
+
+RETRIES_MAX: Final = 200
+"""Retries of one route remembered: twice the most that ``anti_flap.per_day`` can ask for."""
+
 
 @dataclass(frozen=True, slots=True)
 class RouteRecord:
@@ -38,6 +44,8 @@ class RouteRecord:
     """Candidates that were taken back; only ``retry`` brings one back."""
     done: tuple[str, ...] = ()
     """Identities carried out to an ending that keeps stable (a shadow that ended)."""
+    retries: tuple[tuple[str, float], ...] = ()
+    """Candidates that were tried again, and when by the rollout clock; the last day of them."""
 
     def to_json(self) -> dict[str, Any]:
         """A plain dictionary."""
@@ -52,6 +60,8 @@ class RouteRecord:
         fields["rollout"] = Rollout.from_json(stored) if stored is not None else None
         fields["blocked"] = tuple(fields["blocked"])
         fields["done"] = tuple(fields["done"])
+        retries = fields.get("retries", ())  # records from before retries were counted
+        fields["retries"] = tuple((str(key), float(at)) for key, at in retries)
         record = cls(**fields)
         if record.rollout is not None and record.rollout.epoch > record.epoch:
             raise ValueError(f"{record.route}: rollout epoch is ahead of its record")
@@ -72,7 +82,7 @@ class JournalEntry:
     actor: str
     action: str
     """start | advance | ramp | pause | resume | promote | abort | rollback | retry | set_weight |
-    complete | await | override | stable | policy | freeze"""
+    complete | await | override | stable | policy, or one of :data:`NOTES`"""
     phase_from: str
     phase_to: str
     step: int

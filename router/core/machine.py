@@ -268,7 +268,7 @@ def _retry(rollout: Rollout, _plan: Plan, event: Retry, now: float) -> Rollout:
     return moved(
         rollout, phase=Phase.PROGRESSING, step=0, step_since=now, started=now, ended=None,
         attempt=attempt, approved=False, actor=event.actor,
-        reason=_said(event, f"attempt {attempt} started"),
+        reason=_said(event, f"attempt {attempt} started" + (", forced," if event.force else "")),
     )  # fmt: skip
 
 

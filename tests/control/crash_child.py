@@ -44,7 +44,7 @@ async def work(db: str, policy: str) -> None:
         run = reconciler.runs["r"]
         if run.pending is not None:
             await asyncio.wait([run.pending.done])
-        for event in (Pause(), Resume(), Promote(), Abort(), Retry()):
+        for event in (Pause(), Resume(), Promote(), Abort(), Retry(force=True)):
             try:
                 move = reconciler.order("r", event)
                 await move.done

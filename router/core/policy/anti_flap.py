@@ -24,7 +24,7 @@ class AntiFlap(Spec):
     """Time between its end and the second retry in a day; doubles with each further one."""
     backoff_max: Seconds = 3600.0
     """The longest such time."""
-    per_day: Annotated[StrictInt, Field(ge=1, le=1_000)] = 10
+    per_day: Annotated[StrictInt, Field(ge=1, le=100)] = 10
     """Retries of one candidate within 24 hours; more only by force."""
 
     def refusal(self, retries: Sequence[float], ended: float, now: float) -> str:
