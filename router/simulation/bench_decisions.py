@@ -157,9 +157,9 @@ def _bad_of(setup: Setup, candidate: float, rps: float, runs: int, size: Size) -
 
 SLOW = {
     "hangs": (Latency(hang=True), 7.0, 0.32 * 1.1 + 1.0),
-    "20 % take 1 s more": (Latency(tail_share=0.2), 24.0, 9.5),
-    "5 % take 1 s more": (Latency(tail_share=0.05), 190.0, 80.0),
-    "30 % slower": (Latency(factor=1.3), 190.0, 85.0),
+    "20 % take 1 s more": (Latency(tail_share=0.2), 25.0, 9.8),
+    "5 % take 1 s more": (Latency(tail_share=0.05), 212.0, 86.0),
+    "30 % slower": (Latency(factor=1.3), 214.0, 92.0),
     "twice as slow": (Latency(factor=2.0), 20.0, 7.5),
 }
 """Candidate; goals for requests sent to it (p95 of a hang, else median) and median seconds."""
@@ -174,7 +174,7 @@ def latency(size: Size) -> Table:
     )
     setup = Setup.constant(WEIGHT_BP, [gate("latency")])
     for name, (model, requests, seconds) in SLOW.items():
-        runs = size.part(0.05 if name == "hangs" else 0.03)
+        runs = size.part(0.06)
         scenario = Scenario(latency=model, duration_s=1_800.0)
         found = many(setup, scenario, range(40, 40 + runs), size.processes)
         sent = [r.exposed if r.outcome == "rolled back" else math.inf for r in found]
