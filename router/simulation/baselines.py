@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 MINUTE_S = 60.0
 
 KAYENTA_POINTS_MIN = 8
-"""Minutes with data of either arm below which the judge says nothing."""
+"""Minutes with data of either arm below which the judge says nothing (the rank needs them)."""
 
 
 class Minutes(NamedTuple):
@@ -118,8 +118,6 @@ def _high(x_c: np.ndarray, n_c: np.ndarray, x_s: np.ndarray, n_s: np.ndarray) ->
     differences = np.sort((candidate[:, None] - stable[None, :]).ravel())
     z = NormalDist().inv_cdf(0.99)
     rank = int(n * m / 2.0 - z * math.sqrt(n * m * (n + m + 1) / 12.0) - 0.5)
-    if rank < 0:
-        return False
     lower, shift = differences[rank], float(np.median(differences))
     return bool(lower > 0.0 and lower > 0.25 * abs(shift))
 

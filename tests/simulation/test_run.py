@@ -152,6 +152,7 @@ def test_a_busy_day_is_simulated_in_seconds():
 def test_the_trace_is_bounded():
     from router.simulation.run import TRACE_MAX
 
-    run = run_once(Setup.constant(500, [gate("error_rate")]), Scenario(), 2, trace=True)
+    busy = Scenario(requests_per_s=200.0)
+    run = run_once(Setup.constant(500, [gate("error_rate")]), busy, 2, trace=True)
     assert TRACE_MAX // 2 <= len(run.trace) <= TRACE_MAX
     assert run.trace[-1].at_s > 80_000

@@ -130,6 +130,16 @@ def test_quiet_times_are_looked_at_less_often():
     assert world.advance(2_001.0, Split(0), 5_000.0, quiet=False) == pytest.approx(2_001.1)
 
 
+def test_a_candidate_is_slow_from_its_change_on():
+    scenario = Scenario(latency=Latency(factor=50.0, sigma=0.1), change_at_s=5.0)
+    world = TimedWorld(scenario, np.random.default_rng(9), (0.5,), 0.0)
+    now, slow = 0.0, []
+    while now < 9.0:
+        now = world.advance(now, Split(5_000), 9.0, quiet=False)
+        slow += [now for cell in world.take().cells if cell.candidate.slow[0]]
+    assert 5.4 < slow[0] < 6.0
+
+
 def test_a_timed_world_needs_latency():
     with pytest.raises(ValueError, match="latency"):
         TimedWorld(Scenario(), np.random.default_rng(0), (), 0.0)
