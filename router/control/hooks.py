@@ -10,13 +10,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import aiohttp
 
-from router.control.outbox import Delivery, Outbox, Undelivered
-from router.control.outside import CALLS_AT_ONCE_MAX, NO_ANSWER, no_answer, outside_session, post
+from router.control.outbox import Delivery, Outbox, Undelivered, refused
+from router.control.outside import CALLS_AT_ONCE_MAX, NO_ANSWER, no_answer, post
 from router.control.record import JournalEntry
 from router.control.run import Run
 from router.core.plan import Ending, Plan
@@ -84,26 +83,16 @@ class Hooks:
         self._note = note
         self._attempts: dict[str, Attempt] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._session: aiohttp.ClientSession | None = None
+        self.session: aiohttp.ClientSession | None = None
 
     def __repr__(self) -> str:
         return f"<Hooks {len(self._tasks)} questions under way>"
 
-    async def __aenter__(self) -> Self:
-        self._session = outside_session()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def close(self) -> None:
+        """Give up all questions."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._session is not None:
-            await self._session.close()
 
     # --- what the decider asks --------------------------------------------------------------------
 
@@ -195,14 +184,14 @@ class Hooks:
         return standing
 
     async def _ask(self, run: Run, hook: Hook, standing: Standing, body: dict[str, Any]) -> None:
-        assert self._session is not None  # noqa: S101 - used as a context manager
+        assert self.session is not None  # noqa: S101 - set before the first look
         headers = headers_of(run, hook)
         for attempt in range(hook.retries + 1):
             if attempt:
                 await asyncio.sleep(RETRY_PAUSE_S)
             try:
                 status = await post(
-                    self._session, hook.url, body, headers=headers, timeout_s=hook.timeout
+                    self.session, hook.url, body, headers=headers, timeout_s=hook.timeout
                 )
             except NO_ANSWER as error:
                 standing.go, standing.text = False, no_answer(error, hook.timeout)
@@ -233,15 +222,16 @@ class Hooks:
         headers = headers_of(run, hook)
 
         async def send() -> None:
-            assert self._session is not None  # noqa: S101 - used as a context manager
+            if self.session is None:
+                raise Undelivered("the router stops")
             try:
                 status = await post(
-                    self._session, hook.url, body, headers=headers, timeout_s=hook.timeout
+                    self.session, hook.url, body, headers=headers, timeout_s=hook.timeout
                 )
             except NO_ANSWER as error:
                 raise Undelivered(no_answer(error, hook.timeout)) from None
             if not 200 <= status < 300:
-                raise Undelivered(f"answered {status}")
+                raise Undelivered(f"answered {status}", final=refused(status))
 
         def done(error: str) -> None:
             if error and hook.point == "post_rollout":

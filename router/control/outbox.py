@@ -27,6 +27,16 @@ log = structlog.get_logger("router.control")
 class Undelivered(Exception):  # noqa: N818 - reads as the answer it is
     """One try failed; the text says why, without secrets."""
 
+    def __init__(self, text: str, *, final: bool = False) -> None:
+        super().__init__(text)
+        self.final = final
+        """Trying again would end the same way."""
+
+
+def refused(status: int) -> bool:
+    """Whether an answer is a clear no, which a repetition does not change."""
+    return 400 <= status < 500 and status not in (408, 425, 429)
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
@@ -108,6 +118,8 @@ class Outbox:
                     await delivery.send()
                 except Undelivered as failed:
                     error = str(failed)
+                    if failed.final:
+                        return error
                 else:
                     return ""
         return error

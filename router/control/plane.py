@@ -19,6 +19,7 @@ from router.control.controller import Controller
 from router.control.errors import StoreUnavailable
 from router.control.measure import Asker, Question
 from router.control.observe import Observatory
+from router.control.outreach import Outreach
 from router.control.reconciler import Reconciler
 from router.control.record import JournalEntry
 from router.control.run import Run
@@ -80,6 +81,7 @@ class Plane:
             command=command,
         )
         self.reconciler = Reconciler(store, self.clock, self.workers, self, self.observatory)
+        self.outreach = Outreach(self.reconciler, self.announcer, self.clock, self._sent)
         self.source = PolicySource(loaded.file, self._adopt, self.announcer, self.clock)
         self.controller = Controller(self)
         self.lag_s = 0.0
@@ -99,13 +101,16 @@ class Plane:
     async def start(self, *, force: bool = False) -> None:
         """Raises StoreDamaged, StoreLocked, PolicyRejected, or OSError for a port in use."""
         self.reconciler.resume(await self.store.open())
+        self.outreach.open()
         try:
             self.source.adopted(self.loaded, force=force)
             await self.workers.start()
         except BaseException:
+            await self.outreach.close()
             await self.store.close()
             raise
         await self._asker.__aenter__()
+        self._keep(self.outreach.watch())
         for job in (self.reconciler.run(), self.source.watch(), self._ask(), self._watch_lag()):
             self._keep(job)
 
@@ -120,6 +125,7 @@ class Plane:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._asker.__aexit__(None, None, None)
+        await self.outreach.close()
         self._comparer.shutdown(wait=False, cancel_futures=True)
         self.reconciler.last_words()
         # A successor may take over from here on, while our last requests still finish.
@@ -155,6 +161,7 @@ class Plane:
         self.observatory.endpoints(report.worker, report.endpoints)
         self.metrics.add_versions(report.versions)
         self.metrics.add_mirrors(report.mirrors)
+        self.outreach.mirrored(report.mirrors)
         self.metrics.add_rejected(report.rejected)
         self.worker_lag_s[report.worker] = report.loop_lag_s
         self.worker_connections[report.worker] = report.connections
@@ -192,6 +199,10 @@ class Plane:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         self.announcer.moved(entry)
+        self.outreach.moved(entry)
+
+    def _sent(self, kind: str, result: str) -> None:
+        self.metrics.count("messages_total", labels(kind=kind, result=result))
 
     def store_failed(self, error: StoreUnavailable) -> None:
         """Pass it on."""

@@ -140,6 +140,10 @@ class Trial:
         """The whole answer, for the journal and for people."""
         return self.judge.judge(now, expecting=self._expecting(rollout, plan))
 
+    def silence(self, rollout: Rollout, plan: Plan, now: float) -> str:
+        """That answers are expected and none came for too long; empty otherwise."""
+        return self.judge.silence(now) if self._expecting(rollout, plan) else ""
+
     def _expecting(self, rollout: Rollout, plan: Plan) -> bool:
         split = split_for(rollout, plan)
         return split.candidate_bp > 0 or split.mirror_bp > 0

@@ -328,7 +328,7 @@ class Judge:
             asked = title not in self.shares and not state.dry_run
             if asked and state.verdict is Verdict.FAIL:
                 return _Cause(Action.ROLLBACK, f"{title}: {state.sentence()}")
-        silent = self._silence(now)
+        silent = self.silence(now)
         return _Cause(Action.ROLLBACK, silent) if silent and self.settings.no_data_aborts else None
 
     def _hold_cause(self, now: float) -> _Cause | None:
@@ -345,10 +345,11 @@ class Judge:
         for title, state in self.states.items():
             if state.held and not state.dry_run:
                 return _Cause(Action.HOLD, f"{title}: {state.sentence()}")
-        silent = self._silence(now)
+        silent = self.silence(now)
         return _Cause(Action.HOLD, silent) if silent else None
 
-    def _silence(self, now: float) -> str:
+    def silence(self, now: float) -> str:
+        """That no answer came for longer than the policy puts up with; empty otherwise."""
         silent_s, limit_s = now - self._last_answer_s, self.settings.no_data_after_s
         if silent_s < limit_s:
             return ""

@@ -50,6 +50,7 @@ FAMILIES: Final[dict[str, tuple[str, str]]] = {
     "evidence_limit": ("gauge", "Evidence at which a gate alone rolls back."),
     "decisions_total": ("counter", "Transitions by action and by who decided."),
     "rollback_seconds": ("histogram", "From a bad answer's report to the table in every worker."),
+    "messages_total": ("counter", "Hooks, alerts and registry updates by kind and result."),
     "workers": ("gauge", "Worker processes that serve."),
     "worker_restarts_total": ("counter", "Workers that ended and were replaced."),
     "table_revision": ("gauge", "Routing table in force."),
