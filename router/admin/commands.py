@@ -12,6 +12,7 @@ from typing import Any
 
 from router.core import events
 from router.core.machine import TRANSITIONS
+from router.core.outcomes import FULL_BP
 from router.core.quantities import (
     DURATION_PATTERN,
     SHARE_PATTERN,
@@ -44,6 +45,8 @@ class Kind:
     event: Callable[[Order], events.Command]
     kind: type[events.Event]
     fields: Mapping[str, Mapping[str, Any]]
+    makes_sense: Callable[[Mapping[str, Any]], bool] = lambda _status: True
+    """Whether to offer it for a rollout with this status, besides what the machine says."""
 
 
 SHARED_FIELDS: Mapping[str, Mapping[str, Any]] = {
@@ -62,6 +65,25 @@ SHARED_FIELDS: Mapping[str, Mapping[str, Any]] = {
 
 def _promote(order: Order) -> events.Promote:
     return events.Promote(order.actor, order.reason, full=order.fields.get("full", False))
+
+
+def _switch(order: Order) -> events.Promote:
+    """The blue-green switch as one atomic table: every new request goes to the candidate.
+
+    It skips what is left of the preview and of a gradual switch. Raises ValueError where there is
+    nothing to switch: other strategies move by steps, and a second switch would end the bake.
+    """
+    if not _switchable(order.status):
+        strategy, weight = order.status["strategy"], order.status["weight_bp"]
+        if strategy != "blue_green":
+            raise ValueError(f"switch is for blue_green, this is a {strategy}: `promote --full`")
+        if weight == FULL_BP:
+            raise ValueError(f"all traffic is on {order.status['candidate']} already")
+    return events.Promote(order.actor, order.reason, full=True)
+
+
+def _switchable(status: Mapping[str, Any]) -> bool:
+    return bool(status["strategy"] == "blue_green" and status["weight_bp"] < FULL_BP)
 
 
 def _roll_back(order: Order) -> events.Rollback:
@@ -121,6 +143,10 @@ _FOR = {
 
 COMMANDS: Mapping[str, Kind] = {
     "promote": Kind("Leave the present step now", _promote, events.Promote, {"full": _FULL}),
+    "switch": Kind(
+        "Blue-green: all new requests to the candidate now, in one moment", _switch,
+        events.Promote, {}, _switchable,
+    ),
     "pause": Kind(
         "Stand still at the present weight; gates go on", _plain(events.Pause), events.Pause, {}
     ),
@@ -147,7 +173,8 @@ COMMANDS: Mapping[str, Kind] = {
 def offered(status: dict[str, Any]) -> dict[str, Any]:
     """A rollout's status with ``commands``: those that its phase allows, by the machine's table."""
     rows = TRANSITIONS[Phase(status["phase"])]
-    return {**status, "commands": [name for name, kind in COMMANDS.items() if rows[kind.kind].to]}
+    possible = [n for n, kind in COMMANDS.items() if rows[kind.kind].to and kind.makes_sense(status)]
+    return {**status, "commands": possible}
 
 
 def body_schema(kind: Kind) -> dict[str, Any]:

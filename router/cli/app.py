@@ -25,6 +25,7 @@ VERBS: dict[str, str] = {
     "history": "Watch",
     "whois": "Watch",
     "promote": "Act",
+    "switch": "Act",
     "pause": "Act",
     "resume": "Act",
     "abort": "Act",

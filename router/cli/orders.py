@@ -12,10 +12,17 @@ from router.cli.client import Client, Unreachable, path_of
 from router.cli.exits import Exit, Failure
 from router.cli.options import Change, Connection, Output, interactive
 from router.cli.show import chosen, coloured, emit
-from router.core.words import duration, percent
+from router.core.words import count, duration, percent
 
 AGAIN_S = 0.5
 """Pause before an order whose answer was lost is sent again under the same id."""
+
+
+DRAIN_S = 5.0
+"""How long a verb watches what is still in flight on the version that lost its traffic."""
+
+DRAIN_EVERY_S = 0.25
+"""Workers report as often."""
 
 
 def order(
@@ -38,8 +45,29 @@ def order(
     result = _send(client, route, command, body, revision)
     if output is Output.JSON:
         emit(result)
-    else:
-        click.echo(_said(result))
+        return
+    click.echo(_said(result))
+    if result.get("draining"):
+        click.echo(f"  {_drained(client, route, result['draining'])}")
+
+
+def _drained(client: Client, route: str, left: dict[str, int]) -> str:
+    """What a switch or a rollback left in flight, and what became of it within DRAIN_S.
+
+    Nothing has to wait for it: the new requests are where they belong, and every old one finishes
+    where it began.
+    """
+    before, since = _in_flight(left), time.monotonic()
+    while left and (waited := time.monotonic() - since) < DRAIN_S:
+        time.sleep(DRAIN_EVERY_S)
+        left = (client.rollout(route) or {}).get("draining", {})
+    if left:
+        return f"{before} were in flight; after {duration(DRAIN_S)} still {_in_flight(left)}"
+    return f"{before} were in flight; all have finished after {duration(waited + DRAIN_EVERY_S)}"
+
+
+def _in_flight(left: dict[str, int]) -> str:
+    return ", ".join(f"{count(n, 'request')} on {version}" for version, n in left.items())
 
 
 def _send(

@@ -31,6 +31,9 @@ class CommandResult:
     repeated: bool = False
     """This command id had been carried out before; this is the old answer."""
     took_s: float = 0.0
+    draining: dict[str, int] = field(default_factory=dict)
+    """Versions that get nothing new but still answer what they had, with the number of requests
+    under way when workers last reported (at most a quarter of a second ago)."""
 
     def to_json(self) -> dict[str, Any]:
         """A plain dictionary."""

@@ -75,7 +75,8 @@ class Controller:
         override, approval, waits_for (what keeps a finished step: a freeze, window, hook, group),
         next_advance_at (earliest wall time, or None), action, sentence, gates (name, verdict,
         sentence, evidence, limit, candidate, stable, dry_run), evidence, versions (windows by
-        name), in_flight, revision (of the table), writing, unsaved, notes.
+        name), in_flight, draining (in flight at versions
+        without a share), revision (of the table), writing, unsaved, notes.
         Raises UnknownRoute, NoRollout.
         """
         run = self._reconciler.run_of(name)
@@ -273,7 +274,8 @@ class Controller:
         move = self._reconciler.order(route, _event(event), command_id=command_id)
         durable = await self._in_force(move)
         took_s = round(time.perf_counter() - started_s, 6)
-        return result_of(move.entry, durable=durable, took_s=took_s)
+        draining = status.draining(run, self._reconciler.observatory)
+        return result_of(move.entry, durable=durable, took_s=took_s, draining=draining)
 
     async def _in_force(self, move: Move) -> bool:
         """Durable (or known not to be), and no live worker serves an older table."""

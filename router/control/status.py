@@ -85,6 +85,7 @@ def rollout_view(run: Run, observatory: Observatory, revision: int, now: float) 
         **_judged(run, rollout, plan, now),
         "versions": {arm: observatory.view(name, arm, now) for arm in arms},
         "in_flight": {arm: observatory.in_flight(name, arm) for arm in arms},
+        "draining": draining(run, observatory),
         "revision": revision,
         "writing": run.pending is not None,
         "unsaved": bool(run.unsaved),
@@ -92,6 +93,21 @@ def rollout_view(run: Run, observatory: Observatory, revision: int, now: float) 
         "next_advance_at": run.waiting.next_at if run.live else None,
         "notes": list(run.notes),
     }
+
+
+def draining(run: Run, observatory: Observatory) -> dict[str, int]:
+    """Requests under way at versions that get no new ones, by version; nothing for drained ones.
+
+    A request finishes where it began, so this is what a switch or a rollback leaves behind.
+    """
+    entry = run.entry
+    mirrored = {mirror.version for mirror in entry.mirrors}
+    counts = {
+        version.name: observatory.in_flight(run.route.name, version.name)
+        for index, version in enumerate(entry.versions)
+        if entry.weights_bp[index] == 0 and index not in mirrored
+    }
+    return {name: count for name, count in counts.items() if count}
 
 
 def plan_view(plan: Plan) -> dict[str, Any]:
