@@ -1,9 +1,19 @@
 """Writes the pages that are drawn from code: `make docs`."""
 
+import inspect
+import json
 from pathlib import Path
 
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from router.config import schema
+from router.core.gates import GATES
 from router.core.machine import TRANSITIONS
+from router.core.payloads import PAYLOADS
+from router.core.policy import Policy
 from router.core.rollout import TERMINAL
+from router.core.strategies import STRATEGIES
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -36,7 +46,89 @@ def state_machine() -> str:
     return "\n".join(lines) + "\n"
 
 
-PAGES = {"docs/state-machine.md": state_machine}
+def policy_reference() -> str:
+    """Every key of a policy with its meaning, part by part."""
+    lines = [
+        "# Policy reference",
+        "",
+        "Every key, drawn from the types by `make docs`. `configs/reference.yaml` has them all in",
+        "place. Durations are written `250ms 2s 5m 1h`, shares `5%` or `0.05%`, sizes `64KiB`. An",
+        "unknown key is an error with its line and column.",
+        "`${NAME}`, `${NAME:-default}` and `${file:/path}` are expanded in values.",
+        "",
+    ]
+    seen: set[type[BaseModel]] = set()
+    tables = {id(model) for table in (STRATEGIES, GATES) for model in table.values()}
+    for model in _models(Policy, seen):
+        if id(model) not in tables:
+            lines += _section(model.__name__, model)
+    lines += ["## Strategies", "", "Written `strategy: {NAME: {...}}`.", ""]
+    for name, strategy in STRATEGIES.items():
+        lines += _section(name, strategy)
+    lines += ["## Gates", "", "Written `gates: [NAME, NAME: {...}]`.", ""]
+    for name, gate in GATES.items():
+        lines += _section(name, gate)
+    lines += [
+        "## Payloads",
+        "",
+        "Written `payload: NAME`.",
+        "",
+        "| name | reads |",
+        "| --- | --- |",
+    ]
+    lines += [f"| `{name}` | {inspect.getdoc(type(reader))} |" for name, reader in PAYLOADS.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _models(model: type[BaseModel], seen: set[type[BaseModel]]):
+    """A model and those its fields are made of, outermost first."""
+    if model in seen:
+        return
+    seen.add(model)
+    yield model
+    for field in model.model_fields.values():
+        for inner in _inside(field.annotation):
+            yield from _models(inner, seen)
+
+
+def _inside(annotation):
+    if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
+        if not inspect.isabstract(annotation):
+            yield annotation
+        return
+    for part in getattr(annotation, "__args__", ()):
+        yield from _inside(part)
+
+
+def _section(name: str, model: type[BaseModel]) -> list[str]:
+    text = " ".join((inspect.getdoc(model) or "").split("\n\n")[0].split())
+    lines = [f"### {name}", "", text, ""]
+    if model.model_fields:
+        lines += ["| key | default | meaning |", "| --- | --- | --- |"]
+    for key, field in model.model_fields.items():
+        meaning = " ".join((field.description or "").split()).replace("|", "\\|")
+        lines.append(f"| `{field.alias or key}` | {_default(model, key)} | {meaning} |")
+    return [*lines, ""]
+
+
+def _default(model: type[BaseModel], key: str) -> str:
+    field = model.model_fields[key]
+    if field.is_required():
+        return "required"
+    if field.default is PydanticUndefined or field.default is None:
+        return ""
+    if isinstance(field.default, BaseModel):
+        return "see below"
+    bare = model.model_construct()
+    written = bare.model_dump(mode="json", include={key}, warnings=False)[key]
+    return f"`{json.dumps(written)}`" if written not in ((), [], {}) else ""
+
+
+PAGES = {
+    "docs/state-machine.md": state_machine,
+    "docs/policy.md": policy_reference,
+    "schemas/policy.schema.json": schema.text,
+}
 
 if __name__ == "__main__":
     for path, page in PAGES.items():
