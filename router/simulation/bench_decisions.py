@@ -280,7 +280,7 @@ def promotion(size: Size) -> Table:
         {"candidate": "v2", "strategy": {"canary": {"ramp": {"auto": {"hold": "0s"}}}}}
     )
     for rps, most in zip(RATES, (900.0, 60.0, 10.0), strict=True):
-        runs = size.part(0.15)
+        runs = size.part(0.1)
         scenario = Scenario(stable_rate=0.005, candidate_rate=0.005, requests_per_s=rps)
         found = many(Setup.of(policy), scenario, range(80, 80 + runs), size.processes)
         took = [r.at_s if r.outcome == "promoted" else math.inf for r in found]
