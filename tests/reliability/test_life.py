@@ -1,0 +1,200 @@
+"""R39-R42 and R14: stop, start, upgrade, crash and reload, with clients who count."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import signal
+import time
+
+import pytest
+
+from tests.reliability.whole import (
+    Load,
+    ask,
+    free_port,
+    in_thread,
+    promised,
+    read_answer,
+    request,
+    until,
+)
+
+pytestmark = pytest.mark.slow
+
+
+def flocked(path):
+    if not path.exists():
+        return False
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+class Stream:
+    """An upstream whose answer goes on for as long as the test wants."""
+
+    def __init__(self):
+        self.more: asyncio.Queue[bytes | None] = asyncio.Queue()
+
+    async def __aenter__(self):
+        self.server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{self.server.sockets[0].getsockname()[1]}"
+        return self
+
+    async def __aexit__(self, *_):
+        self.server.close()
+
+    async def _serve(self, reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while (piece := await self.more.get()) is not None:
+            writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+        writer.write(b"0\r\n\r\n")
+        await writer.drain()
+
+
+async def read_chunk(reader):
+    size = int(await reader.readline(), 16)
+    return (await reader.readexactly(size + 2))[:-2]
+
+
+async def test_r39_sigterm_finishes_what_is_under_way_and_exits_0(site):
+    """8 kept connections, one long request, one stream: all complete, told to close, exit 0."""
+    stable, _ = site.services
+    async with Stream() as stream:
+        route = (
+            f"  - {{name: stream, match: {{path: /stream}}, versions: {{s: {{endpoints: "
+            f'["{stream.url}"]}}}}, stable: s}}\n'
+        )
+        site.write(rollout=None)
+        text = site.file.read_text().replace("routes:\n", "routes:\n" + route)
+        router = await in_thread(site.write(text).start)
+        kept = [await asyncio.open_connection("127.0.0.1", router.port) for _ in range(8)]
+        for reader, writer in kept:
+            writer.write(request())
+            status, fields, _ = await read_answer(reader)
+            assert (status, fields.get("connection")) == (200, None)
+        reader, writer = await asyncio.open_connection("127.0.0.1", router.port)
+        writer.write(request("/stream", b""))
+        assert b" 200 " in await reader.readline()
+        await reader.readuntil(b"\r\n\r\n")
+        stream.more.put_nowait(b"token 1")
+        assert await read_chunk(reader) == b"token 1"
+        await in_thread(stable.faults, latency_ms=1500)
+        long = asyncio.create_task(ask(router.port, request()))
+        await asyncio.sleep(0.2)
+        await in_thread(stable.faults)
+
+        router.process.send_signal(signal.SIGTERM)
+        await in_thread(until, lambda: router.heard("draining"))
+        for kept_reader, kept_writer in kept:
+            kept_writer.write(request())
+            status, fields, _ = await read_answer(kept_reader)
+            assert (status, fields["connection"]) == (200, "close")
+        assert (await long)[0] == 200
+        stream.more.put_nowait(b"token 2")
+        assert await read_chunk(reader) == b"token 2"
+        stream.more.put_nowait(None)
+        assert await read_chunk(reader) == b""
+        assert await in_thread(router.process.wait, 10) == 0
+        writer.transport.abort()
+        with pytest.raises(ConnectionRefusedError):
+            await ask(router.port)
+
+
+async def test_r40_a_second_router_takes_over_and_nothing_is_lost(site):
+    """Start the successor beside the first, end the first: 0 lost, one writer at any time."""
+    site.write(port=free_port(), admin=free_port(), workers=2)
+    first = await in_thread(site.start)
+    await in_thread(first.order, "promote")
+    before = await in_thread(first.position)
+    async with Load(first.port, kept=4, fresh=4, pause_s=0.01) as load:
+        second = site.start(wait=False)
+        await in_thread(until, lambda: flocked(site.folder / "r.db.next"))
+        await load.more(100)
+        assert second.heard("serving") is None, "two routers drive one store"
+        first.process.send_signal(signal.SIGTERM)
+        await in_thread(second.serving)
+        assert await in_thread(first.process.wait, 15) == 0
+        assert await in_thread(second.position) == before
+        await load.more(200)
+    print(f"{load.tally.answered} answered, slowest {load.tally.slowest_s:.3f} s")
+    assert load.tally.lost == []
+    assert set(load.tally.statuses) == {200}
+    assert load.tally.answered > 300
+
+
+@pytest.mark.nightly
+async def test_r40_a_second_router_is_refused_while_the_first_stays(site):
+    site.write()
+    first = await in_thread(site.start)
+    second = site.start(wait=False)
+    assert await in_thread(second.process.wait, 20) == 5
+    assert str(first.process.pid) in second.heard("store_locked")["error"]
+    assert (await ask(first.port))[0] == 200
+
+
+async def test_r41_a_killed_worker_is_back_within_a_second(site):
+    """kill -9 of one of two workers under load; only what it had in flight may be lost."""
+    router = await in_thread(site.write(workers=2).start)
+    async with Load(router.port, kept=4, fresh=4) as load:
+        victim = (await in_thread(router.workers))[0]
+        os.kill(victim, signal.SIGKILL)
+        began = time.monotonic()
+
+        def back():
+            said = router.api("/healthz")[1]["workers"]
+            pids = {w["pid"] for w in said if w["revision"] > 0}
+            return len(pids) == 2 and victim not in pids
+
+        await in_thread(until, back, 5)
+        took_s = time.monotonic() - began
+        lost_at_once = len(load.tally.lost)
+        await load.more(100)
+    print(f"back after {took_s:.2f} s, {lost_at_once} of 8 clients lost a request")
+    assert took_s < promised(1.0)
+    assert lost_at_once <= 8
+    assert len(load.tally.lost) == lost_at_once
+    assert {(await ask(router.port))[0] for _ in range(10)} == {200}
+
+
+async def test_r42_a_killed_control_process_is_not_felt_and_back_within_3_seconds(site):
+    """Workers serve on while it is gone; the next life takes the same port and position."""
+    site.write(port=free_port(), admin=free_port(), workers=2)
+    first = await in_thread(site.start)
+    await in_thread(first.order, "promote")
+    before = await in_thread(first.position)
+    async with Load(first.port, kept=4, fresh=2) as load:
+        first.kill()
+        await load.more(50)
+        second = await in_thread(site.start)
+        assert await in_thread(second.position) == before
+        await load.more(100)
+        until(lambda: not set(first.orphans()) - set(second.workers()))
+    print(f"serving after {second.took_s:.2f} s; lost {len(load.tally.lost)} "
+          f"of {load.tally.answered}; longest silence {load.tally.gap_s:.3f} s")  # fmt: skip
+    assert second.took_s < promised(3.0)
+    assert load.tally.lost == []
+    assert second.port == first.port
+
+
+async def test_r42_all_processes_killed_serve_again_on_the_same_port_within_3_seconds(site):
+    """Nothing is left but the disk."""
+    site.write(port=free_port(), admin=free_port())
+    first = await in_thread(site.start)
+    await in_thread(first.order, "promote")
+    before = await in_thread(first.position)
+    async with Load(first.port, kept=2, fresh=2, patient=True) as load:
+        first.kill()
+        for pid in first.orphans():
+            os.kill(pid, signal.SIGKILL)
+        second = await in_thread(site.start)
+        await load.more(40)
+    assert second.took_s < promised(3.0)
+    assert await in_thread(second.position) == before
+    assert len(load.tally.lost) <= 4, "what was in flight, one request a client"

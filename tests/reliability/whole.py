@@ -1,0 +1,441 @@
+"""The whole program as processes: the router, two prediction services, and clients that count."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+START_S = 20.0
+"""A start on a busy machine; the promised times are asserted where they are promised."""
+ANSWER_S = 10.0
+
+
+
+def promised(seconds):
+    """A promised time on this machine now: promises are about two cores that are free.
+
+    On a machine busy with other things every process waits its turn, as long as its load says.
+    """
+    return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
+PREDICT = "/v2/models/flight-delay/infer"
+BODY = json.dumps(
+    {"id": "r", "inputs": [{"name": "flight_id", "shape": [1], "datatype": "BYTES",
+                            "data": ["UA1545.EWR.2013-01-01.0515"]}]}
+).encode()  # fmt: skip
+
+POLICY = """
+listen: 127.0.0.1:{port}
+admin: {{listen: "127.0.0.1:{admin}"}}
+store: sqlite:///{folder}/r.db
+workers: {workers}
+limits: {{drain: {drain}}}
+{top}
+routes:
+  - name: flights
+    match: {{path: /*}}
+    versions:
+      v1: {{endpoints: ["{v1}"]}}
+      v2: {{endpoints: ["{v2}"]}}
+    stable: v1
+    {rollout}
+"""
+
+ROLLOUT = """rollout:
+      candidate: v2
+      strategy: {{canary: {{steps: [{steps}], bake: 1h}}}}
+      gates: [error_rate]
+"""
+
+STEPS = "{weight: 20%, hold: 1h}, {weight: 50%, hold: 1h}, {weight: 80%, hold: 1h}"
+
+
+def until(condition, seconds=ANSWER_S, what="it"):
+    """What ``condition`` answers once that is true; fails after ``seconds``."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"{what} did not happen within {seconds} s"
+        time.sleep(0.01)
+    return found
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def call(url, method="GET", body=None, headers=None):
+    """(status, decoded JSON or text) of one HTTP request."""
+    data = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
+    named = {"Content-Type": "application/json"} | (headers or {})
+    request = urllib.request.Request(url, data, named, method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=ANSWER_S) as answer:
+            return answer.status, _plain(answer.read())
+    except urllib.error.HTTPError as error:
+        return error.code, _plain(error.read())
+
+
+def _plain(raw):
+    try:
+        return json.loads(raw)
+    except ValueError:
+        return raw.decode(errors="replace")
+
+
+# --- prediction services -------------------------------------------------------------------------
+
+
+class Service:
+    """One ``python -m prediction_services serve --version static``."""
+
+    def __init__(self, name: str, folder: Path):
+        self.name = name
+        port_file = folder / f"{name}.port"
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "prediction_services", "serve", "--version", "static",
+             "--name", name, "--port-file", str(port_file), "--exit-with-parent"],
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+        until(lambda: port_file.exists() and port_file.read_text().strip(), START_S, name)
+        self.url = f"http://127.0.0.1:{int(port_file.read_text())}"
+
+    def end(self):
+        self.process.stdin.close()
+        self.process.wait(10)
+
+    def faults(self, **kinds):
+        """Switch faults on; none given: all off."""
+        status, said = call(f"{self.url}/admin/faults", "PUT", kinds)
+        assert status == 200, said
+
+    def requests(self) -> int:
+        """Predictions asked of it so far, whatever came of them."""
+        text = call(f"{self.url}/metrics")[1]
+        rows = [x for x in text.splitlines() if x.startswith("prediction_requests_total")]
+        return sum(int(float(row.split()[-1])) for row in rows)
+
+
+@pytest.fixture(scope="session")
+def both(tmp_path_factory):
+    """Two services, v1 and v2, for the whole run."""
+    folder = tmp_path_factory.mktemp("services")
+    with contextlib.ExitStack() as started:
+        made = tuple(Service(name, folder) for name in ("v1", "v2"))
+        for service in made:
+            started.callback(service.end)
+        yield made
+
+
+@pytest.fixture
+def services(both):
+    """The two services without faults."""
+    yield both
+    for service in both:
+        service.faults()
+
+
+# --- the router ----------------------------------------------------------------------------------
+
+
+class Router:
+    """One ``rampway serve``; a later start on the same folder is a later life of it."""
+
+    def __init__(self, folder: Path, policy: Path, *arguments: str, limits=None):
+        lives = len(list(folder.glob("log-*")))
+        self.folder = folder
+        self.policy = policy
+        # A file, not a pipe: workers inherit it and may outlive the control process.
+        self.log_file = folder / f"log-{lives}"
+        self.began = time.monotonic()
+        with self.log_file.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "router", "serve", str(policy), "--log", "json", *arguments],
+                stdout=log, stderr=log, preexec_fn=limits,  # noqa: PLW1509 - sets a limit
+            )  # fmt: skip
+        self.took_s = 0.0
+
+    def serving(self, seconds=START_S):
+        """Wait until it says that it serves."""
+        said = until(lambda: self.heard("serving") or self.process.poll() is not None, seconds)
+        assert said is not True, f"it ended: {self.log_file.read_text()[-2000:]}"
+        self.took_s = time.monotonic() - self.began
+        host, _, port = said["listen"].rpartition(":")
+        self.host, self.port, self.admin = host, int(port), said["admin"]
+        return self
+
+    def lines(self):
+        found = []
+        for line in self.log_file.read_text().splitlines():
+            with contextlib.suppress(ValueError):
+                found.append(json.loads(line))
+        return found
+
+    def heard(self, event):
+        return next((line for line in self.lines() if line.get("event") == event), None)
+
+    # orders
+
+    def api(self, path, method="GET", body=None, headers=None):
+        return call(self.admin + path, method, body, headers)
+
+    def order(self, command, **fields):
+        """An order about the route flights; asserts that it was carried out."""
+        status, said = self.api(f"/api/v1/rollouts/flights/{command}", "POST", fields)
+        assert status == 200, said
+        return said
+
+    def status(self):
+        status, said = self.api("/api/v1/rollouts/flights")
+        assert status == 200, said
+        return said
+
+    def position(self):
+        """What R1 is about."""
+        said = self.status()
+        return said["epoch"], said["phase"], said["step"], said["weight_bp"]
+
+    def workers(self):
+        return [one["pid"] for one in self.api("/healthz")[1]["workers"]]
+
+    # ends
+
+    def terminate(self, seconds=START_S):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(seconds)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait(5)
+
+    def orphans(self):
+        """Workers that a killed life left behind, by its file of process ids."""
+        try:
+            known = json.loads((self.folder / "r.db.workers").read_text())
+        except (OSError, ValueError):
+            return []
+        return [pid for pid, _ in known if Path(f"/proc/{pid}").exists()]
+
+    def end(self):
+        """Leave nothing behind, whatever state it is in."""
+        if self.process.poll() is None:
+            self.terminate()
+        for pid in self.orphans():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def policy_text(folder, services, *, rollout=True, steps=STEPS, **more):
+    section = ROLLOUT.format(steps=steps) if rollout is True else rollout or ""
+    fields = {
+        "port": 0, "admin": 0, "workers": 1, "drain": "5s", "top": "", "folder": folder,
+        "v1": services[0].url, "v2": services[1].url, "rollout": section,
+    }  # fmt: skip
+    return POLICY.format(**(fields | more))
+
+
+class Site:
+    """A folder with a policy and the lives of the router in it."""
+
+    def __init__(self, folder: Path, services):
+        self.folder = folder
+        self.services = services
+        self.file = folder / "policy.yaml"
+        self.lives: list[Router] = []
+
+    def write(self, text=None, **fields):
+        self.file.write_text(text or policy_text(self.folder, self.services, **fields))
+        return self
+
+    def start(self, *arguments, wait=True, **more) -> Router:
+        life = Router(self.folder, self.file, *arguments, **more)
+        self.lives.append(life)
+        return life.serving() if wait else life
+
+    def end(self):
+        for life in self.lives:
+            life.end()
+
+
+@pytest.fixture
+def site(tmp_path, services):
+    """A folder of its own; every life of the router in it is ended."""
+    made = Site(tmp_path, services)
+    yield made
+    made.end()
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory, both):
+    """One router for the tests of a module that leave it as they found it."""
+    made = Site(tmp_path_factory.mktemp("router"), both)
+    yield made
+    made.end()
+
+
+# --- clients -------------------------------------------------------------------------------------
+
+
+@dataclass
+class Tally:
+    """What clients saw."""
+
+    statuses: Counter = field(default_factory=Counter)
+    versions: Counter = field(default_factory=Counter)
+    lost: list[str] = field(default_factory=list)
+    slowest_s: float = 0.0
+    gap_s: float = 0.0
+    """Longest time between two answers, over all clients."""
+    last_s: float = 0.0
+
+    @property
+    def answered(self):
+        return sum(self.statuses.values())
+
+    def book(self, status, body, took_s):
+        now = time.monotonic()
+        if self.last_s:
+            self.gap_s = max(self.gap_s, now - self.last_s)
+        self.last_s = now
+        self.statuses[status] += 1
+        self.slowest_s = max(self.slowest_s, took_s)
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            self.versions[json.loads(body)["model_version"]] += 1
+
+
+def request(path=PREDICT, body=BODY, headers=""):
+    method = "POST" if body else "GET"
+    return (
+        f"{method} {path} HTTP/1.1\r\nHost: router.test\r\n{headers}"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    ).encode() + body
+
+
+async def read_answer(reader):
+    """(status, headers, body) of one answer with a Content-Length."""
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+    first, *rest = head.split("\r\n")
+    fields = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in rest if line)}
+    body = await reader.readexactly(int(fields.get("content-length", 0)))
+    return int(first.split()[1]), fields, body
+
+
+async def ask(port, sent=None, **connecting):
+    """One request on a connection of its own."""
+    async with asyncio.timeout(ANSWER_S):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, **connecting)
+        try:
+            writer.write(sent or request(headers="Connection: close\r\n"))
+            return await read_answer(reader)
+        finally:
+            writer.transport.abort()
+
+
+async def asked(port, count, at_once=4):
+    """A tally of ``count`` fresh requests."""
+    tally = Tally()
+
+    async def some(n):
+        for _ in range(n):
+            began = time.monotonic()
+            status, _, body = await ask(port)
+            tally.book(status, body, time.monotonic() - began)
+
+    await asyncio.gather(*(some(count // at_once) for _ in range(at_once)))
+    return tally
+
+
+class Load:
+    """Clients that ask until told to stop: some on kept connections, some on fresh ones.
+
+    A request is lost when it got no complete answer, on a kept connection too unless the server had
+    said ``Connection: close`` in its answer before.
+    """
+
+    def __init__(self, port, *, kept=4, fresh=2, pause_s=0.03, patient=False):
+        self.port = port
+        self.tally = Tally()
+        self.pause_s = pause_s
+        self.patient = patient
+        """Refused connections are counted as waiting, not as lost: nobody listens for a while."""
+        self.refused = 0
+        self._stop = asyncio.Event()
+        self._jobs = [self._kept() for _ in range(kept)] + [self._fresh() for _ in range(fresh)]
+
+    async def __aenter__(self):
+        self._tasks = [asyncio.create_task(job) for job in self._jobs]
+        await self.more(20)
+        return self
+
+    async def __aexit__(self, *_):
+        self._stop.set()
+        await asyncio.gather(*self._tasks)
+
+    async def more(self, count, seconds=ANSWER_S):
+        """Wait for that many further answers."""
+        wanted = self.tally.answered + count
+        async with asyncio.timeout(seconds):
+            while self.tally.answered < wanted:
+                await asyncio.sleep(0.005)
+
+    async def _open(self):
+        try:
+            return await asyncio.open_connection("127.0.0.1", self.port)
+        except ConnectionRefusedError:
+            self.refused += 1
+            if not self.patient:
+                self.tally.lost.append("refused")
+            await asyncio.sleep(0.01)
+            return None
+
+    async def _once(self, streams, sent):
+        """Whether the connection may be used again."""
+        reader, writer = streams
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                writer.write(sent)
+                status, fields, body = await read_answer(reader)
+        except (OSError, asyncio.IncompleteReadError, TimeoutError) as error:
+            self.tally.lost.append(repr(error))
+            return False
+        self.tally.book(status, body, time.monotonic() - began)
+        await asyncio.sleep(self.pause_s)
+        return fields.get("connection") != "close"
+
+    async def _kept(self):
+        while not self._stop.is_set():
+            if (streams := await self._open()) is None:
+                continue
+            while not self._stop.is_set() and await self._once(streams, request()):
+                pass
+            streams[1].transport.abort()
+
+    async def _fresh(self):
+        sent = request(headers="Connection: close\r\n")
+        while not self._stop.is_set():
+            if (streams := await self._open()) is not None:
+                await self._once(streams, sent)
+                streams[1].transport.abort()
+
+
+async def in_thread(call_, *arguments, **named):
+    """Run blocking test code while the clients of this loop go on."""
+    return await asyncio.to_thread(call_, *arguments, **named)
