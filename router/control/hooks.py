@@ -67,6 +67,9 @@ class Reaction:
     waits_for: str = ""
     """A sentence: stay where you are."""
     hook: Hook | None = None
+    """Whose answer that is."""
+    answered: bool = False
+    """It has answered (or was given up on) before: the wait is worth telling."""
 
 
 Wake = Callable[[Run], None]
@@ -126,8 +129,9 @@ class Hooks:
         if not waiting:
             return Reaction()
         place = ALWAYS if waiting[0] in checks else rollout.step
-        text = self._standing(attempt, waiting[0], place).text
-        return Reaction(waits_for=f"waits for hook {waiting[0].title}: {text}", hook=waiting[0])
+        standing = self._standing(attempt, waiting[0], place)
+        text = f"waits for hook {waiting[0].title}: {standing.text}"
+        return Reaction(waits_for=text, hook=waiting[0], answered=standing.asked > 0)
 
     def _demanded(self, run: Run, rollout: Rollout, attempt: Attempt, now: float) -> Reaction:
         """Hooks that are asked in every live phase whether to go back; also in a pause."""

@@ -29,9 +29,10 @@ Place = tuple[str, int, Phase, int]
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why it stays; ``kind`` tells causes apart, however their sentences change."""
+    """Why it stays."""
 
     kind: str
+    """Tells causes apart, however their sentences change; empty: not worth telling yet."""
     text: str
     trigger: Trigger | None = None
 
@@ -68,14 +69,15 @@ class Restraint:
                 return replace(observed, action=Action.ROLLBACK, sentence=reaction.rollback)
             if cause is None and reaction.hook is not None:
                 trigger: Trigger | None = None if reaction.hook.mute_alert else "approval_needed"
-                cause = Cause(f"hook {reaction.hook.title}", reaction.waits_for, trigger)
+                kind = f"hook {reaction.hook.title}" if reaction.answered else ""
+                cause = Cause(kind, reaction.waits_for, trigger)
         if policy.group is not None:
             cause = self._with_group(run, rollout, runs, cause, done=done)
         at = self._next_at(rollout, run, freeze, now)
         run.waiting = Waiting(cause.text if cause else "", at)
         if cause is None:
             return observed
-        if done:
+        if done and cause.kind:
             self._say(run, rollout, cause)
         return replace(observed, may_advance=False, wait_reason=cause.text)
 
