@@ -1,11 +1,14 @@
 """Compares the two answers of mirrored requests and counts agreement.
 
 The one place where answers are read; it runs in the control process, never beside user traffic.
+Where the route names a payload, its protocol reads the predictions and the rollout's ``compare``
+says what decides. Where it does not (``opaque``), and for answers that are no predictions (4xx),
 JSON is compared by structure: same keys, same lengths, numbers within a tolerance, everything else
 equal. Anything else is compared byte by byte.
 
 ========================================= ==================================
-stable failed too                         no pair: nothing to compare with
+stable failed, or its answer is no        no pair: nothing to compare with
+prediction of the payload
 the copy failed (5xx, timeout, malformed) ``failed``
 answers alike                             ``agreed``
 otherwise                                 ``disagreed``; ``stricter`` when the first number that
@@ -17,10 +20,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any, Final
 
+from router.core.comparison import Compare
 from router.core.counts import PairSample
 from router.core.outcomes import Batch, Pairs
 
@@ -36,11 +41,30 @@ VOLATILE: Final = frozenset({"id", "model_version", "model_name", "created", "us
 """Top-level fields of the inference protocols that differ by design between versions."""
 
 
-def compared(samples: Iterable[PairSample], undelivered: int = 0) -> list[Batch]:
-    """One batch of agreement counts for each route and epoch among ``samples``."""
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How the answers of one route are read."""
+
+    payload: str = "opaque"
+    """A key of ``PAYLOADS``; opaque reads no predictions."""
+    compare: Compare = field(default_factory=Compare)
+
+
+PLAIN: Final = Reading()
+
+
+def compared(
+    samples: Iterable[PairSample],
+    undelivered: int = 0,
+    readings: Mapping[str, Reading] | None = None,
+) -> list[Batch]:
+    """One batch of agreement counts for each route and epoch among ``samples``.
+
+    ``readings`` by route; a route that is missing there is compared by structure.
+    """
     counts: dict[tuple[str, int], dict[str, int]] = {}
     for sample in samples:
-        result = judge(sample)
+        result = judge(sample, (readings or {}).get(sample.route, PLAIN))
         if result is None:
             continue
         mine = counts.setdefault((sample.route, sample.epoch), {})
@@ -56,7 +80,7 @@ def compared(samples: Iterable[PairSample], undelivered: int = 0) -> list[Batch]
     return batches
 
 
-def judge(sample: PairSample) -> tuple[str, ...] | None:
+def judge(sample: PairSample, reading: Reading = PLAIN) -> tuple[str, ...] | None:
     """What one pair counts as, in fields of :class:`Pairs`; None where there is nothing to say."""
     if not 200 <= sample.primary_status < 500:
         return None
@@ -64,11 +88,23 @@ def judge(sample: PairSample) -> tuple[str, ...] | None:
         return ("failed",)
     if sample.primary_status != sample.shadow_status:
         return ("disagreed",)
+    if reading.payload != "opaque" and sample.primary_status < 300:
+        return _predictions(sample, reading)
     direction = difference(sample.primary_body, sample.shadow_body, sample.content_type)
     if direction is None:
         return ("agreed",)
     word = "stricter" if direction < 0 else "looser" if direction > 0 else ""
     return ("disagreed", word) if word else ("disagreed",)
+
+
+def _predictions(sample: PairSample, reading: Reading) -> tuple[str, ...] | None:
+    """The finding of the route's own comparison; an answer that only stable got right counts."""
+    found = reading.compare.compare(reading.payload, sample.primary_body, sample.shadow_body)
+    if found.stable_unreadable:
+        return None
+    if found.agreed:
+        return ("agreed",)
+    return ("disagreed", found.direction.value) if found.direction else ("disagreed",)
 
 
 def difference(primary: bytes, shadow: bytes, content_type: str) -> int | None:

@@ -14,7 +14,7 @@ import structlog
 from router.config.check import LoadedPolicy
 from router.control.announce import Announcer
 from router.control.clock import Clock, RolloutClock
-from router.control.compare import compared
+from router.control.compare import Reading, compared
 from router.control.controller import Controller
 from router.control.errors import StoreUnavailable
 from router.control.measure import Asker, Question
@@ -174,8 +174,19 @@ class Plane:
             return
         self._comparing += 1
         loop = asyncio.get_running_loop()
-        done = loop.run_in_executor(self._comparer, lambda: compared(report.pairs, report.shed))
+        readings = self._readings({sample.route for sample in report.pairs})
+        done = loop.run_in_executor(
+            self._comparer, lambda: compared(report.pairs, report.shed, readings)
+        )
         done.add_done_callback(self._compared)
+
+    def _readings(self, routes: set[str]) -> dict[str, Reading]:
+        """How answers are read now, by the policies that the rollouts began with."""
+        return {
+            name: Reading(run.route.payload, run.pinned.compare)
+            for name, run in self.reconciler.runs.items()
+            if name in routes and run.pinned is not None
+        }
 
     def _compared(self, done: asyncio.Future[list[Any]]) -> None:
         self._comparing -= 1

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from router.control.compare import compared, judge
+from router.control.compare import Reading, compared, judge
+from router.core.comparison import Compare
 from router.core.counts import PairSample
 from router.core.outcomes import Pairs
 
@@ -79,3 +80,52 @@ def test_counts_go_into_one_batch_for_each_route_and_epoch():
         (3, Pairs(agreed=1, disagreed=1, looser=1, undelivered=7)),
         (4, Pairs(agreed=1)),
     ]
+
+
+def prediction(label, late):
+    """One answer of the flight-delay services."""
+    return {
+        "model_name": "flight-delay", "id": "1",
+        "outputs": [
+            {"name": "predict", "shape": [1, 1], "datatype": "INT64", "data": [label]},
+            {"name": "predict_proba", "shape": [1, 2], "datatype": "FP64",
+             "data": [1 - late, late]},
+        ],
+    }  # fmt: skip
+
+
+BY_LABEL = Reading(
+    "open_inference_v2",
+    Compare.model_validate({"decide_on": ["predict"], "score": "predict_proba"}),
+)
+
+
+@pytest.mark.parametrize(
+    ("primary", "shadow", "expected"),
+    [
+        (prediction(0, 0.30), prediction(0, 0.42), ("agreed",)),
+        (prediction(0, 0.45), prediction(1, 0.55), ("disagreed", "looser")),
+        (prediction(1, 0.80), prediction(0, 0.10), ("disagreed", "stricter")),
+        (prediction(0, 0.30), {"outputs": []}, ("disagreed",)),
+        (prediction(0, 0.30), {"error": "no"}, ("disagreed",)),
+        ({"error": "no"}, prediction(0, 0.30), None),
+    ],
+)
+def test_predictions_are_compared_as_the_rollout_says(primary, shadow, expected):
+    assert judge(sample(primary, shadow), BY_LABEL) == expected
+
+
+def test_answers_that_are_no_predictions_are_compared_by_structure():
+    refused = sample({"error": "month"}, {"error": "month"}, status=422, shadow_status=422)
+
+    assert judge(refused, BY_LABEL) == ("agreed",)
+
+
+def test_every_route_has_its_own_reading():
+    pair = prediction(0, 0.30), prediction(0, 0.42)
+    batches = compared(
+        [sample(*pair, route="labels"), sample(*pair, route="plain")],
+        readings={"labels": BY_LABEL},
+    )
+
+    assert {batch.route: batch.pairs.agreed for batch in batches} == {"labels": 1, "plain": 0}
