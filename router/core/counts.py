@@ -65,6 +65,9 @@ class PairSample:
     primary_s: float = 0.0
     shadow_s: float = 0.0
     segment: str = ""
+    """Value of the entry's ``segment_header`` in the client's request; empty without either."""
+    primary: str = ""
+    """Version that answered the client; empty: stable. ``version`` got the copy, whoever it is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,6 +102,16 @@ class Pairs:
     """Shadow copies the candidate answered badly (5xx, timeout, malformed)."""
     undelivered: int = 0
     """Copies dropped before they reached the candidate, whatever the cause."""
+    scored: int = 0
+    """Pairs of ``agreed`` and ``disagreed`` in which both answers are positive or negative."""
+    gained: int = 0
+    """Scored pairs that only the candidate answered positively."""
+    lost: int = 0
+    """Scored pairs that only stable answered positively."""
+    learning: int = 0
+    """Pairs that were compared to learn the noise, and are no evidence."""
+    reverse: bool = False
+    """The candidate's answers went to clients: they are counted in cells as well."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -178,10 +178,29 @@ class Rescue:
 
 @dataclass(frozen=True, slots=True)
 class Mirror:
-    """Copies of stable's requests to one version (an index)."""
+    """Copies of the requests that one version answers to another one (both are indexes).
+
+    For each request each mirror whose ``of`` is the version the request was routed to draws a coin
+    of its own with ``share_bp``. An entry may have several mirrors of one version:
+
+    * ``of`` -1, another version than stable: the usual shadow.
+    * ``of`` -1, ``version`` is stable itself: the same request once more to stable, so that what
+      differs between two answers of *one* version is known as noise.
+    * ``of`` the candidate, ``version`` stable: a reverse shadow. What the candidate answers in a
+      canary is asked of stable too, so that pairing goes on.
+
+    All of them go through the shadow pools and their limits, are marked as shadows, never retried,
+    and counted (``MirrorCounts``, role ``shadow``) under the version that gets the copy. The
+    :class:`~router.core.counts.PairSample` of a copy says ``version``: who got it, and ``primary``:
+    the name of ``of``, empty for -1. A request that ``of`` failed and stable rescued gives no pair:
+    what the client read is not ``of``'s answer. Forced requests (rules, pins) are copied like the
+    others of the version that they were forced to.
+    """
 
     version: int
     share_bp: int
+    of: int = -1
+    """Version whose requests are copied; -1: stable's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +249,12 @@ class RouteEntry:
     """One share a version, summing to 10 000; the candidate's interval is first, then by index."""
     mirrors: tuple[Mirror, ...] = ()
     mirror_limits: MirrorLimits = MirrorLimits()
+    segment_header: str = ""
+    """Request header (lower case) whose value goes into ``PairSample.segment``; empty: none.
+
+    The first field of that name in the client's request, decoded as Latin-1 and cut to 64
+    characters. It is read even where ``strip_headers`` keeps it from the copies.
+    """
     rules: tuple[Rule, ...] = ()
     sticky: Sticky | None = None
     pin_header: bool = False
@@ -279,6 +304,14 @@ class ListenerLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class ListenerTls:
+    """The certificate clients are shown; paths of PEM files."""
+
+    cert_file: str
+    key_file: str
+
+
+@dataclass(frozen=True, slots=True)
 class RoutingTable:
     """Everything a worker knows. ``revision`` only grows; a worker ignores an older one."""
 
@@ -288,6 +321,8 @@ class RoutingTable:
     trusted_proxies: tuple[str, ...] = ()
     """Networks whose X-Forwarded-* are appended to instead of replaced."""
     access_log: bool = False
+    tls: ListenerTls | None = None
+    """None: plain HTTP. Settled when a worker starts to listen."""
     warnings: tuple[str, ...] = field(default=())
 
 
