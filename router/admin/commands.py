@@ -95,7 +95,13 @@ def _roll_back(order: Order) -> events.Rollback:
     wanted, back = order.fields.get("to"), order.status.get("stable")
     if wanted is not None and wanted != back:
         raise ValueError(f"to: a rollback of this rollout leads to {back}")
-    return events.Rollback(order.actor, order.reason)
+    instant = order.fields.get("instant", False)
+    return events.Rollback(order.actor, order.reason, instant=instant)
+
+
+def _returns(status: Mapping[str, Any]) -> bool:
+    """Nothing is left to take back after a rollback, unless traffic returns in steps."""
+    return status["phase"] not in ("aborted", "rolled_back") or bool(status["weight_bp"])
 
 
 def _set_weight(order: Order) -> events.SetWeight:
@@ -122,6 +128,10 @@ _FULL = {"type": "boolean", "description": "Skip all steps; go to the bake at 10
 _FORCE = {
     "type": "boolean",
     "description": "Even though it was tried too often or too soon (the policy's anti_flap).",
+}
+_INSTANT = {
+    "type": "boolean",
+    "description": "All of it now, although the policy returns traffic in steps.",
 }
 _TO = {
     "type": "string",
@@ -157,7 +167,8 @@ COMMANDS: Mapping[str, Kind] = {
         "Give up before completion: all traffic to stable", _plain(events.Abort), events.Abort, {}
     ),
     "rollback": Kind(
-        "Back to the previous version, at any time", _roll_back, events.Rollback, {"to": _TO}
+        "Back to the previous version, at any time", _roll_back, events.Rollback,
+        {"to": _TO, "instant": _INSTANT}, _returns,
     ),
     "retry": Kind(
         "Start again from the first step", _retry, events.Retry, {"force": _FORCE}
@@ -173,7 +184,9 @@ COMMANDS: Mapping[str, Kind] = {
 def offered(status: dict[str, Any]) -> dict[str, Any]:
     """A rollout's status with ``commands``: those that its phase allows, by the machine's table."""
     rows = TRANSITIONS[Phase(status["phase"])]
-    possible = [n for n, kind in COMMANDS.items() if rows[kind.kind].to and kind.makes_sense(status)]
+    possible = [
+        n for n, kind in COMMANDS.items() if rows[kind.kind].to and kind.makes_sense(status)
+    ]
     return {**status, "commands": possible}
 
 

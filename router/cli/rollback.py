@@ -16,7 +16,14 @@ def run(
     to: Annotated[
         str, Option("The version that must get the traffic; refused if it is another.")
     ] = "",
+    *,
+    instant: Annotated[
+        bool, Option("All of it now, although the policy returns traffic in steps.", "--instant")
+    ] = False,
     output: Format = Output.TABLE,
 ) -> None:
-    """All traffic back to the previous version, at once, also after completion. Never asks."""
-    order(link, change, output, route, "rollback", fields={"to": to} if to else None)
+    """All traffic back to the previous version, also after completion. Never asks."""
+    fields: dict[str, object] = {"to": to} if to else {}
+    if instant:
+        fields["instant"] = True
+    order(link, change, output, route, "rollback", fields=fields)

@@ -306,11 +306,20 @@ def adds_risk(before: RouteRecord | None, after: RouteRecord) -> bool:
     same shares (a pause, an approval that waits) adds nothing but is written first all the same,
     so that what people are told is what is on the disk.
     """
+    if before is not None and _hurried(before, after):
+        return False
     now, then = _shares(after), _shares(before) if before else (0, 0)
     if before is not None and before.stable != after.stable:
         # A promotion at 100 % moves nobody; an undo gives everything back to the old version.
         return not (after.rollout is not None and after.rollout.phase is Phase.ROLLED_BACK)
     return now >= then
+
+
+def _hurried(before: RouteRecord, after: RouteRecord) -> bool:
+    """A stepped return was cut short: the candidate loses what it had left."""
+    old, new = before.rollout, after.rollout
+    same = old is not None and new is not None and (old.id, old.ended) == (new.id, new.ended)
+    return same and bool(old and old.back_bp) and not (new and new.back_bp)
 
 
 def _shares(record: RouteRecord) -> tuple[int, int]:

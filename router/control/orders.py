@@ -125,7 +125,7 @@ def entry_for(
     if run.trial is not None and before is not None and before.phase.live and run.plan:
         evidence = run.trial.judgement(before, run.plan, now).to_json()
         evidence["samples"] = run.trial.samples(before, run.plan)
-    weight = split_for(rollout, policy.plan()).candidate_bp if rollout and policy else 0
+    weight = split_for(rollout, policy.plan(), now).candidate_bp if rollout and policy else 0
     same = before is not None and rollout is not None and before.id == rollout.id
     return JournalEntry(
         wall, now, run.route.name, rollout.id if rollout else "", record.epoch, actor, action,

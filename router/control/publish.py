@@ -23,6 +23,7 @@ from router.core.policy import (
     ValueMatch,
     Version,
 )
+from router.core.rollout import Rollout
 from router.core.traffic import Split, offset_of, split_for
 
 FULL_BP = 10_000
@@ -38,14 +39,24 @@ class Situation:
     pinned: RolloutPolicy | None = None
     thresholds_s: tuple[float, ...] = ()
     slow_tolerance: float = 0.0
+    back_bp: int = 0
+    """What the candidate of an ended rollout still has while its traffic returns in steps."""
+
+    @property
+    def rollout(self) -> Rollout | None:
+        """The rollout that has traffic: a live one, or one whose traffic is returning."""
+        rollout = self.record.rollout
+        if rollout is None or (not rollout.phase.live and not self.back_bp):
+            return None
+        return rollout
 
     @property
     def split(self) -> Split:
         """The shares that belong to it; nothing for a candidate without a live rollout."""
-        rollout = self.record.rollout
-        if rollout is None or self.plan is None or not rollout.phase.live:
+        rollout = self.rollout
+        if rollout is None or self.plan is None:
             return Split(0)
-        return split_for(rollout, self.plan)
+        return split_for(rollout, self.plan) if rollout.phase.live else Split(self.back_bp)
 
 
 class BadTable(Exception):  # noqa: N818 - reads as what it is
@@ -77,6 +88,7 @@ def table_of(
         ),
         trusted_proxies=policy.trusted_proxies,
         access_log=policy.access_log,
+        tls=table.ListenerTls(policy.tls.certificate, policy.tls.key) if policy.tls else None,
     )
 
 
@@ -85,7 +97,7 @@ def entry_of(situation: Situation) -> table.RouteEntry:
     route, record = situation.route, situation.record
     names = list(route.versions)
     index = {name: i for i, name in enumerate(names)}
-    rollout = record.rollout if record.rollout and record.rollout.phase.live else None
+    rollout = situation.rollout
     split = situation.split
     stable = index[record.stable]
     candidate = index[rollout.candidate] if rollout else -1

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
 from typing import Any, Final
 
 from router.control import lifecycle
@@ -40,6 +39,7 @@ from router.control.restraint import Restraint, fellow_order
 from router.control.run import Move, Run
 from router.control.store import Store, failure_of
 from router.control.trial import Trial
+from router.control.writes import Writes
 from router.core.events import Event, Observed, SetWeight
 from router.core.gates.gate import Measurement
 from router.core.machine import decide
@@ -78,18 +78,22 @@ class Reconciler:
         self.runs: dict[str, Run] = {}
         self.table: RoutingTable | None = None
         self.restraint = Restraint(clock, self.note)
-        self.store_error = ""
         self.wake = asyncio.Event()
+        self._writes = Writes(store, listener, self.wake.set)
         self._records: dict[str, RouteRecord] = {}
         self._evidence: dict[str, dict[str, Any]] = {}
         self._stored_s = 0.0
         self._dirty = False
         self._adopting = False
-        self._broken: Exception | None = None
 
     def __repr__(self) -> str:
         live = sum(run.live for run in self.runs.values())
         return f"<Reconciler {len(self.runs)} routes, {live} live rollouts, {self.revision=}>"
+
+    @property
+    def store_error(self) -> str:
+        """Why the last write failed; empty while the store works."""
+        return self._writes.error
 
     @property
     def revision(self) -> int:
@@ -134,7 +138,7 @@ class Reconciler:
             self._adopt_route(route, settled[route.name], fresh)
         self._adopting = False
         self.runs = {route.name: self.runs[route.name] for route in policy.routes}
-        self._write_quietly(Change(now, tuple(fresh)))
+        self._writes.quietly(Change(now, tuple(fresh)))
         self.observatory.keep_only({(r.name, v) for r in policy.routes for v in r.versions})
         self._publish()
         for run in self.runs.values():
@@ -240,7 +244,7 @@ class Reconciler:
         """Write something into the journal that moves nothing."""
         now, wall = self.clock.now(), self.clock.wall()
         entry = entry_for(run, run.record, action, "router", reason, now=now, wall=wall)
-        self._write_quietly(Change(now, entries=(entry,)))
+        self._writes.quietly(Change(now, entries=(entry,)))
         self.listener.moved(entry)
 
     # --- the loop ---------------------------------------------------------------------------------
@@ -256,17 +260,20 @@ class Reconciler:
 
     def turn(self) -> float:
         """Do everything that is due; answers when to come back, rollout clock seconds."""
-        if self._broken is not None:
-            raise self._broken
+        self._writes.check()
         now = self.clock.now()
         due = now + STORE_EVERY_S
         for change in self.restraint.freezes.lapsed(self.clock):
-            self._write_quietly(change)
+            self._writes.quietly(change)
+        if any(run.pass_time(now) for run in self.runs.values()):
+            self._publish()
         for run in list(self.runs.values()):
             if run.live:
                 if now >= run.look_at:
                     run.look_at = self._look(run, now)
                 due = min(due, run.look_at)
+            elif (returns_on := run.returns_on(now)) is not None:
+                due = min(due, returns_on)
             elif run.settle_again and run.pending is None and now >= run.retry_at:
                 self._settle_again(run, now)
             if run.unsaved and not run.saving:
@@ -347,7 +354,7 @@ class Reconciler:
         if lifecycle.adds_risk(run.record, record) and servable:
             run.pending = move
             written = self.store.commit(self._change(run, [move]))
-            self._when(written, lambda done: self._written(run, move, done))
+            self._writes.then(written, lambda done: self._written(run, move, done))
             return move
         if run.pending is not None:
             run.pending.fail(NotPossible(f"overtaken: {reason}"))
@@ -362,9 +369,9 @@ class Reconciler:
         """The disk answered for a step up."""
         error = failure_of(done)
         if error is None:
-            self._store_works()
+            self._writes.works()
         else:
-            self._store_failed(error)
+            self._writes.failed(error)
             run.retry_at = self.clock.now() + STORE_RETRY_S
             run.settle_again = True
             move.fail(error)
@@ -380,16 +387,16 @@ class Reconciler:
         moves = list(run.unsaved)
         run.saving = True
         written = self.store.commit(self._change(run, moves))
-        self._when(written, lambda done: self._saved(run, moves, done))
+        self._writes.then(written, lambda done: self._saved(run, moves, done))
 
     def _saved(self, run: Run, moves: list[Move], done: asyncio.Future[None]) -> None:
         run.saving = False
         error = failure_of(done)
         if error is None:
-            self._store_works()
+            self._writes.works()
             run.unsaved = [move for move in run.unsaved if move not in moves]
         else:
-            self._store_failed(error)
+            self._writes.failed(error)
             run.retry_at = self.clock.now() + STORE_RETRY_S
         for move in moves:
             move.settle(durable=error is None)
@@ -440,7 +447,8 @@ class Reconciler:
         assert self.policy is not None  # noqa: S101 - nothing moves before the first policy
         if self._adopting:
             return self.revision + 1
-        entries = tuple(self.runs[route.name].entry for route in self.policy.routes)
+        now = self.clock.now()
+        entries = tuple(self.runs[route.name].entry_at(now) for route in self.policy.routes)
         self.table = table_of(self.revision + 1, self.policy, entries)
         self.publisher.publish(self.table)
         return self.table.revision
@@ -458,42 +466,10 @@ class Reconciler:
             if self._dirty and run.live and run.trial is not None
         }
         self._dirty = False
-        self._write_quietly(Change(now, evidence=evidence))
+        self._writes.quietly(Change(now, evidence=evidence))
 
     def last_words(self) -> None:
         """Write clock and evidence before a stop."""
         self._stored_s = float("-inf")
         self._dirty = True
         self._store_evidence(self.clock.now())
-
-    def _write_quietly(self, change: Change) -> None:
-        """A write that nobody waits for; its failure is told all the same."""
-
-        def told(done: asyncio.Future[None]) -> None:
-            error = failure_of(done)
-            self._store_failed(error) if error else self._store_works()
-
-        self._when(self.store.commit(change), told)
-
-    def _when(
-        self, written: asyncio.Future[None], then: Callable[[asyncio.Future[None]], None]
-    ) -> None:
-        """Call back when the disk has answered. A slip in there ends the loop loudly in turn()."""
-
-        def call(done: asyncio.Future[None]) -> None:
-            try:
-                then(done)
-            except Exception as error:  # noqa: BLE001 - kept, and raised where it is seen
-                self._broken = error
-                self.wake.set()
-
-        written.add_done_callback(call)
-
-    def _store_failed(self, error: StoreUnavailable) -> None:
-        self.store_error = str(error)
-        self.listener.store_failed(error)
-
-    def _store_works(self) -> None:
-        if self.store_error:
-            self.store_error = ""
-            self.listener.store_works()

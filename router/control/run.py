@@ -15,6 +15,7 @@ from router.core.plan import Plan
 from router.core.policy import RolloutPolicy, Route
 from router.core.rollout import Rollout
 from router.core.table import RouteEntry
+from router.core.traffic import returning_bp, returns_on
 
 
 @dataclass(eq=False)
@@ -76,6 +77,8 @@ class Run:
     waiting: Waiting = Waiting()
     settle_again: bool = False
     """The policy may have another candidate, now that a rollout ended or failed to begin."""
+    back_bp: int = 0
+    """What the candidate still has while its traffic returns in steps, in the table's entry."""
     _entry: RouteEntry | None = None
 
     def __repr__(self) -> str:
@@ -102,9 +105,31 @@ class Run:
             thresholds = judge.thresholds_s if judge else ()
             tolerance = judge.tolerance if judge else 0.0
             self._entry = entry_of(
-                Situation(self.route, self.record, self.plan, self.pinned, thresholds, tolerance)
-            )
+                Situation(
+                    self.route, self.record, self.plan, self.pinned, thresholds, tolerance,
+                    self.back_bp,
+                )
+            )  # fmt: skip
         return self._entry
+
+    def entry_at(self, now: float) -> RouteEntry:
+        """Its part of the table at a time of the rollout clock."""
+        self.pass_time(now)
+        return self.entry
+
+    def pass_time(self, now: float) -> bool:
+        """Let a stepped return go on; True when the entry is another one now."""
+        share_bp = 0
+        if self.rollout and self.plan and self.rollout.candidate in self.route.versions:
+            share_bp = returning_bp(self.rollout, self.plan, now)
+        if share_bp == self.back_bp:
+            return False
+        self.back_bp, self._entry = share_bp, None
+        return True
+
+    def returns_on(self, now: float) -> float | None:
+        """When the next part of a stepped return is due; None when nothing is returning."""
+        return returns_on(self.rollout, self.plan, now) if self.rollout and self.plan else None
 
     def changed(self) -> None:
         """Something of the table's entry is new, or there is something to judge."""

@@ -69,7 +69,7 @@ def rollout_view(run: Run, observatory: Observatory, revision: int, now: float) 
         "step": rollout.step + 1,
         "steps": len(plan.steps),
         "plan": plan_view(plan),
-        "weight_bp": split.candidate_bp,
+        "weight_bp": split.candidate_bp or run.back_bp,
         "measured_bp": observatory.measured_bp(name, rollout.stable, rollout.candidate, now),
         "mirror_bp": split.mirror_bp,
         "remaining_s": round(remaining_s(rollout, plan, now), 3),
@@ -143,7 +143,8 @@ def _judged(run: Run, rollout: Rollout, plan: Plan, now: float) -> dict[str, Any
 
 
 def _weight_bp(run: Run) -> int:
-    return split_for(run.rollout, run.plan).candidate_bp if run.rollout and run.plan else 0
+    commanded = split_for(run.rollout, run.plan).candidate_bp if run.rollout and run.plan else 0
+    return commanded or run.back_bp
 
 
 def _override(rollout: Rollout, now: float) -> dict[str, Any] | None:

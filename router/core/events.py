@@ -70,6 +70,9 @@ class Abort(Command):
 class Rollback(Command):
     """Back to the previous version, whenever; also undoes a completed rollout."""
 
+    instant: bool = False
+    """At once, although the plan returns traffic in steps; also ends a return under way."""
+
 
 @dataclass(frozen=True, slots=True)
 class Retry(Command):

@@ -21,6 +21,8 @@ Conflicts resolve in a fixed order, the same in every live phase: a demand to ro
 everything, then the plan's deadline, then a person's override, then a gate's hold, then progress.
 Terminal phases absorb observations: nothing that is measured brings a finished rollout back to
 life; only ``retry`` (from ABORTED and ROLLED_BACK) and ``rollback`` (from COMPLETED) leave them.
+A plan may return the traffic of a rollback in steps. That is no phase: the rollout is over, and
+what the candidate still has is a function of the time since then (core/traffic.py).
 
 Rules take (rollout, plan, event, now) and return the next rollout, or the same object when nothing
 changes. They read no clock: ``now`` is rollout clock seconds. The table below is the whole truth;
@@ -48,7 +50,11 @@ from router.core.events import (
 )
 from router.core.plan import Default, Ending, OnInconclusive, Plan, Step
 from router.core.rollout import Override, Phase, Rollout, moved, step_age_s
+from router.core.traffic import returning_bp, split_for
 from router.core.words import duration, percent
+
+AUTOMATIC = frozenset({"router", "policy"})
+"""Actors that are no person: a rollback of theirs is instant unless the plan says otherwise."""
 
 
 class Refused(Exception):  # noqa: N818 - reads as the answer it is
@@ -162,7 +168,7 @@ def _observe_approval(rollout: Rollout, plan: Plan, event: Observed, now: float)
         return rollout
     why = f"nobody approved {_step_name(rollout, plan)} within {duration(approval.deadline_s)}"
     if approval.then is Default.ABORT:
-        return _end(rollout, Phase.ABORTED, now, why)
+        return _end(rollout, plan, Phase.ABORTED, now, why)
     if not event.may_advance or event.action is Action.HOLD:
         return rollout
     return _leave_step(rollout, plan, now, why)
@@ -171,14 +177,14 @@ def _observe_approval(rollout: Rollout, plan: Plan, event: Observed, now: float)
 def _observe_pause(rollout: Rollout, plan: Plan, event: Observed, now: float) -> Rollout:
     """PAUSED: the clock stands, but a bad candidate is still taken back."""
     if event.action is Action.ROLLBACK:
-        return _end(rollout, Phase.ROLLED_BACK, now, event.sentence)
+        return _end(rollout, plan, Phase.ROLLED_BACK, now, event.sentence)
     return _expire_override(rollout, plan, now) or rollout
 
 
 def _observe_bake(rollout: Rollout, plan: Plan, event: Observed, now: float) -> Rollout:
     """BAKING: roll back, or complete when the bake is over and no gate holds."""
     if event.action is Action.ROLLBACK:
-        return _end(rollout, Phase.ROLLED_BACK, now, event.sentence)
+        return _end(rollout, plan, Phase.ROLLED_BACK, now, event.sentence)
     if event.action is Action.HOLD or not event.may_advance:
         return rollout
     if step_age_s(rollout, now) < plan.bake_s:
@@ -189,12 +195,12 @@ def _observe_bake(rollout: Rollout, plan: Plan, event: Observed, now: float) -> 
 def _urgent(rollout: Rollout, plan: Plan, event: Observed, now: float) -> Rollout | None:
     """What comes before progress: rollback, the plan's deadline, the end of an override."""
     if event.action is Action.ROLLBACK:
-        return _end(rollout, Phase.ROLLED_BACK, now, event.sentence)
+        return _end(rollout, plan, Phase.ROLLED_BACK, now, event.sentence)
     limit = plan.max_duration_s
     if limit is not None and now - rollout.started >= limit:
         why = f"no decision within max_duration {duration(limit)}"
         if plan.on_inconclusive is OnInconclusive.ROLLBACK:
-            return _end(rollout, Phase.ROLLED_BACK, now, f"{why}; on_inconclusive: rollback")
+            return _end(rollout, plan, Phase.ROLLED_BACK, now, f"{why}; on_inconclusive: rollback")
         promotes = event.may_advance and event.action is Action.CONTINUE
         if plan.on_inconclusive is OnInconclusive.PROMOTE and promotes:
             return _finish_steps(rollout, plan, now, f"{why}; on_inconclusive: promote", "router")
@@ -255,19 +261,28 @@ def _resume(rollout: Rollout, _plan: Plan, event: Resume, now: float) -> Rollout
     )  # fmt: skip
 
 
-def _abort(rollout: Rollout, _plan: Plan, event: Abort, now: float) -> Rollout:
-    return _end(rollout, Phase.ABORTED, now, _said(event, "aborted"), event.actor)
+def _abort(rollout: Rollout, plan: Plan, event: Abort, now: float) -> Rollout:
+    return _end(rollout, plan, Phase.ABORTED, now, _said(event, "aborted"), event.actor)
 
 
-def _roll_back(rollout: Rollout, _plan: Plan, event: Rollback, now: float) -> Rollout:
-    return _end(rollout, Phase.ROLLED_BACK, now, _said(event, "rolled back"), event.actor)
+def _roll_back(rollout: Rollout, plan: Plan, event: Rollback, now: float) -> Rollout:
+    said = _said(event, "rolled back")
+    back = _end(rollout, plan, Phase.ROLLED_BACK, now, said, event.actor)
+    return replace(back, back_bp=0, reason=said) if event.instant else back
+
+
+def _hurry(rollout: Rollout, plan: Plan, event: Rollback, now: float) -> Rollout:
+    """A person ends a stepped return: what the candidate still has goes back at once."""
+    if not returning_bp(rollout, plan, now):
+        raise Refused(f"cannot rollback {rollout.route}: all traffic is on stable already")
+    return moved(rollout, back_bp=0, actor=event.actor, reason=_said(event, "all taken back"))
 
 
 def _retry(rollout: Rollout, _plan: Plan, event: Retry, now: float) -> Rollout:
     attempt = rollout.attempt + 1
     return moved(
         rollout, phase=Phase.PROGRESSING, step=0, step_since=now, started=now, ended=None,
-        attempt=attempt, approved=False, actor=event.actor,
+        attempt=attempt, approved=False, back_bp=0, actor=event.actor,
         reason=_said(event, f"attempt {attempt} started" + (", forced," if event.force else "")),
     )  # fmt: skip
 
@@ -287,11 +302,17 @@ def _set_weight(rollout: Rollout, plan: Plan, event: SetWeight, now: float) -> R
     )  # fmt: skip
 
 
-def _end(rollout: Rollout, phase: Phase, now: float, reason: str, actor: str = "router") -> Rollout:
-    """All traffic to stable, for good."""
+def _end(  # noqa: PLR0917 - how it ends, when, why and by whom
+    rollout: Rollout, plan: Plan, phase: Phase, now: float, reason: str, actor: str = "router"
+) -> Rollout:
+    """All traffic to stable, for good: at once, or in steps where the plan says so."""
+    stepped = plan.back_s > 0 and (plan.back_by_gates or actor not in AUTOMATIC)
+    back_bp = split_for(rollout, plan).candidate_bp if stepped else 0
+    if back_bp:
+        reason = f"{reason}; {percent(back_bp)} return over {duration(plan.back_s)}"
     return moved(
-        rollout, phase=phase, ended=now, approved=False, paused_from=None, paused_since=None,
-        override=None, auto_weight_bp=None, actor=actor, reason=reason,
+        rollout, phase=phase, ended=now, back_bp=back_bp, approved=False, paused_from=None,
+        paused_since=None, override=None, auto_weight_bp=None, actor=actor, reason=reason,
     )  # fmt: skip
 
 
@@ -394,7 +415,7 @@ TRANSITIONS: Mapping[Phase, Mapping[type[Event], Row]] = {
         Pause: _refuse(_RETRY_ONLY),
         Resume: _refuse(_RETRY_ONLY),
         Abort: _refuse(_RETRY_ONLY),
-        Rollback: _refuse("all traffic is on stable already"),
+        Rollback: Row(_hurry, (Phase.ABORTED,)),
         Retry: Row(_retry, (Phase.PROGRESSING,)),
         SetWeight: _refuse(_RETRY_ONLY),
     },
@@ -404,7 +425,7 @@ TRANSITIONS: Mapping[Phase, Mapping[type[Event], Row]] = {
         Pause: _refuse(_RETRY_ONLY),
         Resume: _refuse(_RETRY_ONLY),
         Abort: _refuse(_RETRY_ONLY),
-        Rollback: _refuse("all traffic is on stable already"),
+        Rollback: Row(_hurry, (Phase.ROLLED_BACK,)),
         Retry: Row(_retry, (Phase.PROGRESSING,)),
         SetWeight: _refuse(_RETRY_ONLY),
     },

@@ -78,6 +78,10 @@ class Plan:
     max_duration_s: float | None = None
     """Time from start (pauses excluded) after which ``on_inconclusive`` decides; None: never."""
     on_inconclusive: OnInconclusive = OnInconclusive.HOLD
+    back_s: float = 0.0
+    """Time over which an abort or a rollback by a person returns traffic to stable; 0: at once."""
+    back_by_gates: bool = False
+    """Whether a rollback that nobody ordered takes ``back_s`` as well."""
     strategy: str = "canary"
     """Name for people; the machine never looks at it."""
 

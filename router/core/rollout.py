@@ -82,6 +82,9 @@ class Rollout:
     """Weight chosen by the evidence-driven ramp in an ``auto`` step."""
     override: Override | None = None
     ended: float | None = None
+    back_bp: int = 0
+    """Share from which the candidate's traffic returns to stable in steps since ``ended``; 0: it
+    returned at once."""
     reason: str = "started"
     """The sentence that led here."""
     actor: str = "router"

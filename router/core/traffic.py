@@ -17,6 +17,9 @@ from router.core.rollout import Phase, Rollout
 
 WHOLE_BP = 10_000
 
+BACK_STEPS = 10
+"""Plateaus of a stepped return; the first one is taken at once, so that something always helps."""
+
 
 @dataclass(frozen=True, slots=True)
 class Split:
@@ -31,11 +34,14 @@ class Split:
         return WHOLE_BP - self.candidate_bp
 
 
-def split_for(rollout: Rollout, plan: Plan) -> Split:
-    """The traffic that belongs to a state. The only place where weights come from."""
+def split_for(rollout: Rollout, plan: Plan, now: float | None = None) -> Split:
+    """The traffic that belongs to a state. The only place where weights come from.
+
+    Only a stepped return depends on ``now`` (rollout clock); without it, where that leads to.
+    """
     phase = rollout.paused_from if rollout.phase is Phase.PAUSED else rollout.phase
     if phase in (Phase.ABORTED, Phase.ROLLED_BACK):
-        return Split(0)
+        return Split(returning_bp(rollout, plan, now) if now is not None else 0)
     if phase in (Phase.BAKING, Phase.COMPLETED):
         return Split(WHOLE_BP if plan.ending is Ending.PROMOTE else 0)
     step = plan.steps[rollout.step]
@@ -44,6 +50,32 @@ def split_for(rollout: Rollout, plan: Plan) -> Split:
     if step.auto:
         return Split(min(rollout.auto_weight_bp or 0, step.weight_bp), step.mirror_bp)
     return Split(step.weight_bp, step.mirror_bp)
+
+
+def returning_bp(rollout: Rollout, plan: Plan, now: float) -> int:
+    """What the candidate still has while its traffic returns to stable in equal parts.
+
+    Worked example: taken back at 50 % over 100 s, it has 45 % at once, 40 % after 10 s and nothing
+    after 90 s.
+    """
+    part = _returned(rollout, plan, now)
+    return 0 if part is None else rollout.back_bp * (BACK_STEPS - part) // BACK_STEPS
+
+
+def returns_on(rollout: Rollout, plan: Plan, now: float) -> float | None:
+    """When the next part returns, rollout clock seconds; None when nothing is returning."""
+    part = _returned(rollout, plan, now)
+    if part is None or rollout.ended is None:
+        return None
+    return rollout.ended + part * plan.back_s / BACK_STEPS
+
+
+def _returned(rollout: Rollout, plan: Plan, now: float) -> int | None:
+    """Parts that have returned, 1..BACK_STEPS-1; None when all have."""
+    if rollout.ended is None or not rollout.back_bp or plan.back_s <= 0:
+        return None
+    part = 1 + max(int((now - rollout.ended) / plan.back_s * BACK_STEPS + 1e-9), 0)
+    return part if part < BACK_STEPS else None
 
 
 def offset_of(rollout_id: str) -> int:

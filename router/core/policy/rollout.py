@@ -88,6 +88,18 @@ class OnNoData(Spec):
     """`hold` stands still and alerts; `abort` takes the candidate back."""
 
 
+class TakingBack(Spec):
+    """How traffic returns to stable when the candidate is taken back."""
+
+    over: Annotated[Seconds, Field(gt=0)]
+    """Time in which it returns, in ten equal parts, the first at once; for a cold stable version.
+
+    It is for people's orders, `rollback` and `abort`; `rollback --instant` does not wait for it.
+    """
+    gates: Literal["instant", "stepped"] = "instant"
+    """Rollbacks that nobody ordered: `instant`, or `stepped` although the candidate is bad."""
+
+
 class RolloutPolicy(Spec):
     """One candidate's way to all traffic, and what sends it back."""
 
@@ -138,6 +150,8 @@ class RolloutPolicy(Spec):
     """Who is told about this rollout, besides the alerts of the whole policy."""
     anti_flap: AntiFlap = AntiFlap()
     """How soon it may be tried again after it was taken back."""
+    rollback: TakingBack | None = None
+    """How traffic returns when it is taken back; absent: all of it at once, whoever says so."""
     rollback_window: Seconds | None = None
     """How long `rollback` undoes a completed rollout; absent: as long as the old version is there.
     """
@@ -180,6 +194,8 @@ class RolloutPolicy(Spec):
             self.strategy.plan(),
             max_duration_s=self.max_duration,
             on_inconclusive=self.on_inconclusive,
+            back_s=self.rollback.over if self.rollback else 0.0,
+            back_by_gates=self.rollback is not None and self.rollback.gates == "stepped",
         )
         if self.asks_first:
             made = replace(made, steps=(Step(label="confirm"), *made.steps))
