@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import structlog
 
+from router.config.certificate import ServerCertificate
 from router.config.check import LoadedPolicy
 from router.control.announce import Announcer
 from router.control.clock import Clock, RolloutClock
@@ -41,6 +42,9 @@ ASK_EVERY_S: Final = 0.5
 """How often gates that measure outside are looked at."""
 
 LAG_EVERY_S: Final = 0.1
+
+CERTIFICATE_EVERY_S: Final = 1.0
+"""How often the files of the client listener's certificate are looked at."""
 
 HAND_OVER_S: Final = 10.0
 """How long a successor may take until its workers serve and it ends ours."""
@@ -84,6 +88,7 @@ class Plane:
         self.outreach = Outreach(self.reconciler, self.announcer, self.clock, self._sent)
         self.source = PolicySource(loaded.file, self._adopt, self.announcer, self.clock)
         self.controller = Controller(self)
+        self._certificate: ServerCertificate | None = None
         self.lag_s = 0.0
         self.worker_lag_s: dict[int, float] = {}
         self.worker_connections: dict[int, int] = {}
@@ -99,7 +104,9 @@ class Plane:
     # --- life -------------------------------------------------------------------------------------
 
     async def start(self, *, force: bool = False) -> None:
-        """Raises StoreDamaged, StoreLocked, PolicyRejected, or OSError for a port in use."""
+        """Raises StoreDamaged, StoreLocked, PolicyRejected, or OSError for port or certificate."""
+        if (tls := self.loaded.policy.tls) is not None:
+            self._certificate = ServerCertificate(tls.certificate, tls.key)
         self.reconciler.resume(await self.store.open())
         self.outreach.open()
         try:
@@ -111,6 +118,8 @@ class Plane:
             raise
         await self._asker.__aenter__()
         self._keep(self.outreach.watch())
+        if self._certificate is not None:
+            self._keep(self._watch_certificate(self._certificate))
         for job in (self.reconciler.run(), self.source.watch(), self._ask(), self._watch_lag()):
             self._keep(job)
 
@@ -146,6 +155,7 @@ class Plane:
         self._tasks.add(asyncio.create_task(job))
 
     def _adopt(self, policy: Any, *, force: bool = False) -> tuple[str, ...]:
+        policy = policy.model_copy(update={"tls": self.loaded.policy.tls})  # that of the start
         notes = self.reconciler.adopt(policy, force=force)
         self.metrics.keep_only({(r.name, v) for r in policy.routes for v in r.versions})
         return notes
@@ -265,6 +275,16 @@ class Plane:
         about = (question.about["rollout"], question.about["attempt"])
         if about == (run.trial.rollout_id, run.trial.attempt):
             self.reconciler.measured(run, question.gate.title, measurement)
+
+    async def _watch_certificate(self, certificate: ServerCertificate) -> None:
+        """Workers load it by themselves; this one says how that goes."""
+        while True:
+            await asyncio.sleep(CERTIFICATE_EVERY_S)
+            try:
+                if await asyncio.to_thread(certificate.refresh):
+                    log.info("certificate_loaded", file=certificate.certificate)
+            except OSError as error:
+                log.error("certificate_rejected", file=certificate.certificate, error=str(error))  # noqa: TRY400 - the text says it all
 
     async def _watch_lag(self) -> None:
         while True:

@@ -7,7 +7,7 @@ policy in force and is shown until it is mended.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,16 @@ from router.control.clock import Clock
 from router.control.errors import PolicyRejected
 from router.core.policy import Policy
 
-FIXED = ("listen", "admin", "store", "workers")
-"""Keys that take effect at the next start; an edit of them is noted."""
+FIXED: Mapping[str, Callable[[Policy], Any]] = {
+    "listen": lambda policy: policy.listen,
+    "tls": lambda policy: policy.tls,
+    "admin.listen": lambda policy: policy.admin.listen,
+    "admin.tls": lambda policy: policy.admin.tls is None,
+    "store": lambda policy: policy.store,
+    "workers": lambda policy: policy.workers,
+}
+"""What takes effect at the next start; an edit of it is noted. Files of certificates are followed
+all the same, and an admin certificate may move to other files."""
 
 log = structlog.get_logger("router.control")
 
@@ -47,6 +55,8 @@ class PolicySource:
         self._adopt = adopt
         self._announcer = announcer
         self._clock = clock
+        self.also: Callable[[Policy], tuple[str, ...]] = lambda _policy: ()
+        """Who else takes an accepted policy over; answers notes for the operator."""
         self._began: Policy | None = None
         self._one_at_a_time = asyncio.Lock()
 
@@ -79,7 +89,9 @@ class PolicySource:
         notes = self._adopt(loaded.policy, force=force)
         changed = loaded.digest != self.digest
         self._began = self._began or loaded.policy
-        late = [key for key in FIXED if getattr(loaded.policy, key) != getattr(self._began, key)]
+        notes = (*notes, *self.also(loaded.policy))
+        began = self._began
+        late = [key for key, value in FIXED.items() if value(loaded.policy) != value(began)]
         if late:
             notes = (*notes, f"{', '.join(late)}: the edit takes effect at the next start")
         warnings = tuple(problem.headline() for problem in loaded.warnings)

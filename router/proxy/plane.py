@@ -7,6 +7,7 @@ sweeper for every deadline of every exchange, connection and copy; requests set 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import resource
 import secrets
@@ -14,8 +15,9 @@ import socket
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from router.config.certificate import ServerCertificate
 from router.core.table import RoutingTable
 from router.http1 import Limits
 from router.proxy.access_log import AccessLog
@@ -26,8 +28,6 @@ from router.telemetry.recorder import Recorder
 from router.upstream import Pools
 
 if TYPE_CHECKING:
-    import ssl
-
     from router.proxy.exchange import Exchange
 
 SWEEP_S: Final = 0.05
@@ -37,6 +37,8 @@ SLOW_SWEEP_EVERY: Final = 20
 BACKLOG: Final = 4_096
 FDS_RESERVED: Final = 64
 """File descriptors kept for everything but client and upstream connections."""
+TLS_SHUTDOWN_S: Final = 1.0
+"""How long a TLS client may take to confirm the end of its connection."""
 DRAIN_IDLE_S: Final = 1.0
 """In a drain an idle client may still send one request, which is answered with Connection: close;
 after this long the connection is closed, so that no request meets a closing socket sooner."""
@@ -48,7 +50,6 @@ class Listen:
 
     host: str
     port: int
-    tls: ssl.SSLContext | None = None
 
 
 class DataPlane:
@@ -68,6 +69,8 @@ class DataPlane:
         self.accepting = True
         """False from the beginning of a drain: answers then say Connection: close."""
         self.access_log: AccessLog | None = None
+        self.certificate: ServerCertificate | None = None
+        """What TLS clients are shown; None where they speak plain HTTP."""
         self.parser_limits = Limits()
         self.connections_max = self.serving.limits.connections
         self.trusted: tuple[IPv4Network | IPv6Network, ...] = ()
@@ -134,22 +137,49 @@ class DataPlane:
         return bound
 
     async def start(self) -> None:
-        """Listen. Raises OSError when the port cannot be had."""
+        """Listen as the table says. Raises OSError for a port or a certificate."""
         loop = asyncio.get_running_loop()
+        if (tls := self.serving.table.tls) is not None:
+            self.certificate = ServerCertificate(tls.cert_file, tls.key_file)
         self._server = await loop.create_server(
             lambda: Downstream(self),
             sock=self._socket or self.bind(),
             backlog=BACKLOG,
-            ssl=self.listen.tls,
+            **self._tls(),
         )
         self._due = loop.time() + SWEEP_S
         self._sweeper = loop.call_at(self._due, self._sweep)
 
+    def _tls(self) -> dict[str, Any]:
+        """Arguments of a server-side TLS transport; its time limits are those of plain clients."""
+        if self.certificate is None:
+            return {}
+        return {
+            "ssl": self.certificate.context,
+            "ssl_handshake_timeout": self.serving.limits.header_timeout_s,
+            "ssl_shutdown_timeout": TLS_SHUTDOWN_S,
+        }
+
+    async def _take_queued(self) -> None:
+        """Accept who waits in the kernel's queue: closing the listener would reset them."""
+        if self._socket is None:
+            return
+        loop = asyncio.get_running_loop()
+        queued: list[socket.socket] = []
+        with contextlib.suppress(OSError):  # BlockingIOError: the queue is empty
+            while len(queued) < BACKLOG:
+                queued.append(self._socket.accept()[0])
+        if self._server is not None:
+            self._server.close()
+        for client in queued:
+            client.setblocking(False)
+            with contextlib.suppress(OSError):  # gone meanwhile
+                await loop.connect_accepted_socket(lambda: Downstream(self), client, **self._tls())
+
     async def drain(self, within_s: float) -> bool:
         """Stop accepting, finish what is under way; True when nothing had to be cut."""
         self.accepting = False
-        if self._server is not None:
-            self._server.close()
+        await self._take_queued()
         began = monotonic()
         until = began + within_s
         while monotonic() < until:
@@ -205,6 +235,9 @@ class DataPlane:
                 client.sweep(now)
             for pool in self.pools.all():
                 pool.sweep(now)
+            if self.certificate is not None:
+                with contextlib.suppress(OSError):  # the old one stays; control says so
+                    self.certificate.refresh()
             if self.access_log is not None:
                 self.access_log.flush()
         self._due = max(started + SWEEP_S, loop.time())

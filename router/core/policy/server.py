@@ -147,6 +147,8 @@ class Policy(Spec):
 
     listen: Address = "127.0.0.1:8080"
     """host:port for client traffic."""
+    tls: Certificate | None = None
+    """Certificate for client traffic, loaded again when its files change; without it plain HTTP."""
     admin: Admin = Admin()
     """The listener of the API, the metrics and the dashboard."""
     store: Annotated[Text, AfterValidator(_store)] = "sqlite:///rampway.db"
