@@ -57,6 +57,7 @@ _ROLLOUT = """\
         - guard: {{error_rate: 5%}}
         - agreement: {{at_least: 96%}}   # with stable's predictions, while mirrored
       false_rollback_rate: 1%          # of all good candidates, however often we look
+      compare: {{decide_on: [predict]}}  # the label; probabilities of two models always differ
       rescue: {{on: [5xx, timeout, connect], buffer: 64KiB}}
 """
 

@@ -59,6 +59,7 @@ class Story:
         self._stage = stage
         self._recorder = recorder
         self._begun_s = 0.0
+        self._candidate = ""
 
     async def play(self) -> None:
         """All acts in order.
@@ -125,6 +126,7 @@ class Story:
 
     async def _release(self, stable: Player, candidate: Player, strategy: str) -> None:
         """Edit the policy file as an operator does, and see the rollout begin."""
+        self._candidate = candidate.name
         policy = self._stage.policy.edited(stable.name, Rollout(candidate.name, strategy))
         self._stage.write(policy)
         way = "canary" if strategy == CANARY else "blue-green"
@@ -137,9 +139,17 @@ class Story:
         )
 
     async def _until(self, what: str, deadline_s: float, reached: Callable[[Moment], bool]) -> None:
+        """Wait for the present candidate to get somewhere.
+
+        Raises:
+            StoryError: not within the deadline, or it can get there no more.
+        """
+        candidate = self._candidate
         try:
             async with asyncio.timeout(deadline_s):
                 while (now := self._recorder.now) is None or not reached(now):
+                    if now is not None and now.candidate == candidate and _taken_back(now):
+                        raise StoryError(f"waited in vain: {what}; {candidate} was taken back")
                     await asyncio.sleep(POLL_S)
                     if not self._stage.router.running:
                         raise StoryError(self._stage.router.trouble("stopped"))

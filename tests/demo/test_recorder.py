@@ -13,7 +13,8 @@ from prediction_services.load import Answer, Trip
 
 STATUS = {
     "stable": "v2", "candidate": "v3", "phase": "progressing", "step": 1, "steps": 5,
-    "weight_bp": 0, "mirror_bp": 10_000, "evidence": {"capital": 0.25, "limit": 100.0}, "remaining_s": 3.5,
+    "weight_bp": 0, "mirror_bp": 10_000, "evidence": {"capital": 0.25, "limit": 100.0},
+    "remaining_s": 3.5,
     "samples": 40, "until_samples": 1_000,
     "gates": [
         {"gate": "agreement", "verdict": "pass", "sentence": "1 of 40 differ", "evidence": 0.9,
