@@ -28,6 +28,7 @@ from router.control.errors import PolicyRejected, StoreDamaged, StoreLocked
 from router.control.plane import Plane
 from router.control.sqlite import SqliteStore
 from router.control.workers import Command, worker_command
+from router.core.policy import Policy
 from router.telemetry.log import configure
 
 EXIT_OK, EXIT_UNEXPECTED, EXIT_POLICY, EXIT_CONFLICT = 0, 1, 2, 5
@@ -77,6 +78,7 @@ async def run(
         loaded, SqliteStore(path), pids_file=path.with_name(path.name + ".workers"), command=command
     )
     admin = AdminServer(plane.controller, loaded.policy.admin)
+    plane.source.also = lambda policy: _admin_follows(admin, policy)
     try:
         await plane.start(force=force)
     except PolicyRejected as error:
@@ -159,6 +161,16 @@ async def _drain(plane: Plane, asked: Signals, drain_s: float) -> None:
     hurry.cancel()
     await stopping
     log.info("stopped")
+
+
+def _admin_follows(admin: AdminServer, policy: Policy) -> tuple[str, ...]:
+    """Tokens, names and certificate of an accepted policy; what cannot be used changes nothing."""
+    try:
+        admin.update(policy.admin)
+    except (OSError, ValueError) as error:
+        log.error("admin_not_updated", error=str(error))  # noqa: TRY400 - the text says it all
+        return (f"admin: {error}; tokens, names and certificate stay as they were",)
+    return ()
 
 
 def store_path(loaded: LoadedPolicy) -> Path:

@@ -7,7 +7,7 @@ refuses, the answer is a problem document, and every answer carries the same pro
 
 from __future__ import annotations
 
-import ssl
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -17,15 +17,18 @@ from aiohttp import web
 from router.admin import strict_json
 from router.admin.access import Access
 from router.admin.commands import check_fields
+from router.admin.connections import HEAD_S, SWEEP_S, Connections
 from router.admin.handlers import ANYBODY, Call
 from router.admin.problems import Problem, of_control_error, of_http_exception
 from router.admin.routes import ROUTES, Route
 from router.admin.stream import STATUS_S, Hub
+from router.config.certificate import ServerCertificate
 from router.control.controller import Controller
 from router.control.errors import ControlError
 from router.core.policy.server import Admin, split_address
 
-KEEPALIVE_S = 75.0
+BODY_S = 10.0
+"""Time for the whole body of an order, a few hundred bytes."""
 HEAD_BYTES_MAX = 16_384
 """Longest line of a request head; tokens and sticky keys are far shorter."""
 CLOSE_S = 2.0
@@ -53,7 +56,7 @@ class AdminServer:
     """Serves ``controller`` as ``policy`` says. ``start`` binds, ``close`` ends all streams.
 
     Raises ValueError (see :class:`Access`) before anything is bound; ``start`` raises OSError when
-    the address is taken and ssl.SSLError or OSError for a certificate that cannot be read.
+    the address is taken or the certificate cannot be used.
     """
 
     def __init__(
@@ -62,7 +65,10 @@ class AdminServer:
         self._controller = controller
         self._policy = policy
         self._access = Access(policy)
-        self._tls: ssl.SSLContext | None = None
+        self._tls: ServerCertificate | None = None
+        self._server: asyncio.Server | None = None
+        self._connections: Connections | None = None
+        self._sweeper: asyncio.Task[None] | None = None
         self._runner: web.AppRunner | None = None
         self._hub: Hub | None = None
         self._status_s = status_s
@@ -83,26 +89,35 @@ class AdminServer:
         """Bind and answer."""
         host, port = split_address(self._policy.listen)
         if self._policy.tls is not None:
-            self._tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-            self._tls.load_cert_chain(self._policy.tls.certificate, self._policy.tls.key)
+            self._tls = ServerCertificate(self._policy.tls.certificate, self._policy.tls.key)
         self._hub = Hub(self._controller, status_s=self._status_s)
         self._hub.start()
         self._runner = web.AppRunner(
             self._application(self._hub), handle_signals=False, access_log=None,
-            keepalive_timeout=KEEPALIVE_S, shutdown_timeout=CLOSE_S,
+            shutdown_timeout=CLOSE_S,
             max_line_size=HEAD_BYTES_MAX, max_field_size=HEAD_BYTES_MAX,
         )  # fmt: skip
         await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port, ssl_context=self._tls, reuse_address=True)
+        assert self._runner.server is not None  # noqa: S101 - setup makes it
+        self._connections = Connections(self._runner.server)
         try:
-            await site.start()
+            self._server = await asyncio.get_running_loop().create_server(
+                self._connections.protocol, host, port, reuse_address=True,
+                ssl=self._tls.context if self._tls else None,
+                ssl_handshake_timeout=HEAD_S if self._tls else None,
+            )  # fmt: skip
         except OSError:
             await self.close()
             raise
-        self.port = self._runner.addresses[0][1]
+        self.port = self._server.sockets[0].getsockname()[1]
+        self._sweeper = asyncio.create_task(self._sweep(self._connections))
 
     async def close(self) -> None:
         """End event streams, finish answers under way, let go of the port."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        if self._server is not None:
+            self._server.close()
         if self._hub is not None:
             await self._hub.close()
         if self._runner is not None:
@@ -111,24 +126,49 @@ class AdminServer:
     def update(self, policy: Admin) -> None:
         """Take tokens, names and certificate of a new policy; the address stays until a restart.
 
-        Raises ValueError, OSError or ssl.SSLError and changes nothing when the policy cannot be
-        carried out.
+        Raises ValueError or OSError and changes nothing when the policy cannot be carried out.
         """
-        access = Access(policy.model_copy(update={"listen": self._policy.listen}))
+        policy = policy.model_copy(update={"listen": self._policy.listen})
+        access = Access(policy)
         if self._tls is not None and policy.tls is not None:
-            self._tls.load_cert_chain(policy.tls.certificate, policy.tls.key)
-        self._access = access
-        if self._hub is not None:
-            self._hub.end_streams()
+            self._tls.replace(policy.tls.certificate, policy.tls.key)
+        same = policy == self._policy
+        self._access, self._policy = access, policy
+        if self._hub is not None and not same:
+            self._hub.end_streams()  # their tokens may be gone
 
     def _application(self, hub: Hub) -> web.Application:
-        app = web.Application(middlewares=[_answered], client_max_size=strict_json.BODY_BYTES_MAX)
+        app = web.Application(
+            middlewares=[self._watched, _answered], client_max_size=strict_json.BODY_BYTES_MAX
+        )
         app.on_response_prepare.append(_protect)
         for route in ROUTES:
             app.router.add_route(route.method, route.path, self._admitted(route, hub))
             if route.method == "GET" and route.answer != "text/event-stream":
                 app.router.add_route("HEAD", route.path, self._admitted(route, hub))
         return app
+
+    async def _sweep(self, connections: Connections) -> None:
+        """What is done now and then: connections that wait too long, a renewed certificate."""
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            connections.sweep()
+            if self._tls is not None:
+                try:
+                    if await asyncio.to_thread(self._tls.refresh):
+                        log.info("certificate_loaded", file=self._tls.certificate)
+                except OSError as error:
+                    log.error("certificate_rejected", file=self._tls.certificate, error=str(error))  # noqa: TRY400 - the text says it all
+
+    @web.middleware
+    async def _watched(self, request: web.Request, handler: RawHandler) -> web.StreamResponse:
+        """A connection with a request under way is not idle."""
+        assert self._connections is not None  # noqa: S101 - requests come after start
+        self._connections.began(request)
+        try:
+            return await handler(request)
+        finally:
+            self._connections.ended(request)
 
     def _admitted(self, route: Route, hub: Hub) -> RawHandler:
         """``route``'s handler behind all checks."""
@@ -208,7 +248,11 @@ async def _body(request: web.Request, route: Route) -> dict[str, Any]:
     """
     if request.content_type != "application/json":
         raise Problem(415, "send Content-Type: application/json")
-    raw = await request.read()
+    try:
+        async with asyncio.timeout(BODY_S):
+            raw = await request.read()
+    except TimeoutError:
+        raise Problem(408, f"the body did not arrive within {BODY_S:g} s") from None
     try:
         body = strict_json.loads(raw) if raw else {}
     except ValueError as error:
