@@ -102,6 +102,8 @@ def left(rollout: dict[str, Any]) -> str:
         waits.append(duration(max(rollout["remaining_s"], 1.0)))
     if rollout.get("until_samples", 0) > rollout.get("samples", 0):
         waits.append(f"{rollout['until_samples'] - rollout['samples']:,} more samples")
+    if held := rollout.get("waits_for"):
+        waits.append(held.removeprefix("waits for "))
     return " and ".join(waits)
 
 

@@ -17,6 +17,7 @@ from typing import Any, Final, Self
 import aiohttp
 import msgspec
 
+from router.control.outside import outside_session
 from router.core.gates.gate import Measurement
 from router.core.gates.polled import Polled
 from router.core.gates.prometheus import Prometheus
@@ -54,12 +55,7 @@ class Asker:
         return f"<Asker {len(self._tasks)} questions under way>"
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(
-            cookie_jar=aiohttp.DummyCookieJar(),
-            connector=aiohttp.TCPConnector(limit=ASKED_AT_ONCE_MAX),
-            trust_env=False,
-            auto_decompress=False,
-        )
+        self._session = outside_session()
         return self
 
     async def __aexit__(

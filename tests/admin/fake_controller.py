@@ -132,8 +132,12 @@ class FakeController:
             self.done[command_id] = result
         return result
 
-    async def freeze(self, frozen: bool, *, actor: str, reason: str = "") -> None:
+    async def freeze(self, frozen: bool, *, actor: str, reason: str = "", route: str = "",
+                     lasting_s: float | None = None) -> None:  # fmt: skip
+        if route:
+            self.rollout(route)
         self.frozen = frozen
+        self.frozen_about = (route, lasting_s)
         self.note(f"frozen: {frozen} {reason}", actor)
 
     async def reload(self, *, force: bool = False, actor: str = "operator") -> dict[str, Any]:

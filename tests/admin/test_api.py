@@ -83,6 +83,32 @@ async def test_freeze_and_reload_are_for_admins(guarded):
     assert (await reload.json())["changed"]
 
 
+@pytest.mark.parametrize(
+    ("body", "status", "about"),
+    [
+        ({"frozen": True, "route": "flight-delay", "for": "12h"}, 200, ("flight-delay", 43_200.0)),
+        ({"frozen": True, "for": "30m"}, 200, ("", 1_800.0)),
+        ({"frozen": False, "route": "flight-delay"}, 200, ("flight-delay", None)),
+        ({"frozen": True, "route": "nowhere"}, 404, None),
+        ({"frozen": True, "for": "soon"}, 422, None),
+        ({"frozen": True, "for": 30}, 422, None),
+        ({"frozen": False, "for": "30m"}, 422, None),
+    ],
+)
+async def test_a_freeze_of_one_route_and_for_a_time(site, body, status, about):
+    answer = await site.post("/api/v1/freeze", body)
+
+    assert answer.status == status
+    assert getattr(site.controller, "frozen_about", None) == about
+
+
+async def test_a_retry_can_be_forced(site):
+    for command, body in (("abort", {}), ("retry", {"force": True, "reason": "now"})):
+        answer = await site.post(f"/api/v1/rollouts/flight-delay/{command}", body)
+        assert answer.status == 200, await answer.text()
+    assert site.controller.orders[-1].force
+
+
 async def test_the_document_lists_exactly_what_is_served(site):
     document = await (await site.get("/api/v1/openapi.json")).json()
 

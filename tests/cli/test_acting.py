@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from router.cli import orders
+from router.cli.show import left
 from router.control.errors import Busy, NotConfirmed, StoreUnavailable
 from router.core import events
 from tests.admin.conftest import SECRETS
@@ -120,6 +121,32 @@ def test_freeze(router):
     assert router.run("freeze", "--reason", "incident").code == 0
     assert router.controller.frozen
     assert "advance again" in router.run("freeze", "--off").out
+    ended = router.run("freeze", ROUTE, "--for", "12h")
+    assert ended.out == f"{ROUTE} stands still for 12h\n"
+    assert router.controller.frozen_about == (ROUTE, 43_200.0)
+    assert "may advance again" in router.run("freeze", ROUTE, "--off").out
+    assert router.run("freeze", "nowhere").code != 0
+    assert router.run("freeze", "--for", "soon").code == 2
+
+
+def test_a_retry_is_forced_only_when_said(router):
+    for force in ((), ("--force",)):
+        assert router.run("abort", ROUTE).code == 0
+        assert router.run("retry", ROUTE, *force).code == 0
+        assert router.controller.orders[-1].force is bool(force)
+
+
+@pytest.mark.parametrize(
+    ("status", "waits"),
+    [
+        ({"remaining_s": 90, "waits_for": ""}, "1m30s"),
+        ({"waits_for": "waits for hook ticket: answered 403"}, "hook ticket: answered 403"),
+        ({"remaining_s": 2, "waits_for": "frozen by ann: sale"}, "2s and frozen by ann: sale"),
+        ({}, ""),
+    ],
+)
+def test_what_a_step_waits_for_is_shown(status, waits):
+    assert left(status) == waits
 
 
 class Terminal:
