@@ -1,0 +1,145 @@
+"""A guard against decay: Python instructions per proxied request, counted, not timed.
+
+Timings on shared machines differ by a tenth from run to run; the number of bytecode instructions of
+one request through the whole data path does not. It is compared with the number kept beside this
+file; a change that costs more than 10 % fails here and either becomes cheaper or says why and
+writes the new number (``python -m tests.bench.test_cost``).
+"""
+
+import asyncio
+import json
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from router.core.table import (
+    Endpoint,
+    Match,
+    RouteEntry,
+    RoutingTable,
+    Sticky,
+    StickyKind,
+    VersionEntry,
+)
+from router.proxy.downstream import Downstream
+from router.proxy.plane import DataPlane, Listen
+from router.telemetry.recorder import Recorder
+from router.upstream import Connection
+
+KEPT = Path(__file__).with_name("cost.json")
+REQUESTS = 200
+TOLERATED = 1.10
+REQUEST = (
+    b"POST /v2/models/flight-delay/infer HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nUser-Agent: test\r\n"
+    b"Accept: */*\r\nContent-Type: application/json\r\nX-User-Id: user-%d\r\n"
+    b"X-Request-Id: id-%d\r\nContent-Length: 1024\r\n\r\n" + b"x" * 1024
+)
+ANSWER = (
+    b"HTTP/1.1 200 OK\r\nServer: model\r\nDate: Sat, 21 Nov 2026 05:00:00 GMT\r\n"
+    b"Content-Type: application/json\r\nContent-Length: 244\r\n\r\n" + b"y" * 244
+)
+
+
+class Wire:
+    """A transport without IO: what is written is handed to ``on_write``."""
+
+    def __init__(self, on_write=lambda data: None):
+        self.on_write = on_write
+        self._socket = socket.socketpair()
+
+    def write(self, data):
+        self.on_write(data)
+
+    def get_extra_info(self, name):
+        return {"peername": ("127.0.0.1", 1), "socket": self._socket[0]}.get(name)
+
+    def get_write_buffer_size(self):
+        return 0
+
+    def is_closing(self):
+        return False
+
+    def set_write_buffer_limits(self, high):
+        pass
+
+    pause_reading = resume_reading = close = abort = lambda self: None
+
+
+def entry(*, candidate, sticky):
+    versions = tuple(VersionEntry(name, (Endpoint("127.0.0.1", 9),)) for name in ("v1", "v2"))
+    more = {"candidate": 1, "rollout_id": "r-1", "epoch": 1, "thresholds_s": (0.1, 0.2, 0.5)}
+    return RouteEntry(
+        "flight-delay", Match(path="/v2/*"), versions, 0,
+        weights_bp=(9_500, 500) if candidate else (10_000, 0),
+        sticky=Sticky(StickyKind.HEADER, "x-user-id") if sticky else None,
+        **(more if candidate else {}),
+    )  # fmt: skip
+
+
+async def instructions_per_request(**policy):
+    """Bytecode instructions of one request and its answer, on warm connections."""
+    plane = DataPlane(Recorder(), Listen("127.0.0.1", 0))
+    plane.apply(RoutingTable(1, (entry(**policy),)))
+    answered = []
+    client = Downstream(plane)
+    client.connection_made(Wire(answered.append))
+    for version in plane.serving.routes[0].versions:
+        connection = Connection(version.pool, version.pool.endpoints[0])
+        connection.connection_made(Wire(lambda _data, c=connection: pending.append(c)))
+        version.pool.open += 1
+        version.pool.release(connection)
+    pending = []
+
+    def request(number):
+        client.data_received(REQUEST % (number % 50, number))
+        while pending:
+            pending.pop().data_received(ANSWER)
+
+    for number in range(REQUESTS):
+        request(number)
+    counted = 0
+
+    def trace(frame, event, _argument):
+        nonlocal counted
+        frame.f_trace_opcodes = True
+        counted += event == "opcode"
+        return trace
+
+    old = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        for number in range(REQUESTS):
+            request(number)
+    finally:
+        sys.settrace(old)
+    assert len(answered) == 2 * REQUESTS
+    await asyncio.sleep(0)
+    return counted / REQUESTS
+
+
+CASES = {
+    "no rollout": {"candidate": False, "sticky": False},
+    "full policy": {"candidate": True, "sticky": True},
+}
+
+
+@pytest.mark.skipif(
+    sys.version_info[:2] != (3, 11), reason="instructions are counted on Python 3.11"
+)
+@pytest.mark.parametrize("case", CASES)
+async def test_a_request_costs_no_more_instructions_than_it_did(case):
+    kept = json.loads(KEPT.read_text())[case]
+    now = await instructions_per_request(**CASES[case])
+    print(f"{case}: {now:.0f} instructions per request, kept {kept}")
+    assert now <= kept * TOLERATED
+
+
+if __name__ == "__main__":
+    measured = {
+        case: round(asyncio.run(instructions_per_request(**policy)))
+        for case, policy in CASES.items()
+    }
+    KEPT.write_text(json.dumps(measured, indent=1) + "\n")
+    print(measured)
