@@ -11,6 +11,7 @@ import random
 from typing import TYPE_CHECKING, Final
 
 from router.http1 import ResponseParser, UpstreamFramingError
+from router.upstream.resolve import first_reachable
 from router.upstream.tls import client_context
 
 if TYPE_CHECKING:
@@ -58,9 +59,12 @@ async def probe(endpoint: Endpoint, check: HealthCheck, tls: UpstreamTls) -> str
 async def _status(endpoint: Endpoint, path: str, tls: UpstreamTls) -> int:
     address = endpoint.address
     context = client_context(tls) if address.tls else None
-    reader, writer = await asyncio.open_connection(
-        address.host, address.port, ssl=context,
-        server_hostname=(tls.server_name or address.host) if context else None,
+    reader, writer = await first_reachable(
+        address.host, address.port,
+        lambda host: asyncio.open_connection(
+            host, address.port, ssl=context,
+            server_hostname=(tls.server_name or address.host) if context else None,
+        ),
     )  # fmt: skip
     try:
         verdict = _Verdict()

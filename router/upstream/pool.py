@@ -17,6 +17,7 @@ from router.upstream.breaker import Breaker
 from router.upstream.connection import Connection
 from router.upstream.endpoint import Endpoint
 from router.upstream.failure import Failure
+from router.upstream.resolve import first_reachable
 from router.upstream.tls import client_context
 
 if TYPE_CHECKING:
@@ -270,10 +271,13 @@ class Pool:
         try:
             async with asyncio.timeout(self.connect_s):
                 context = self._tls(endpoint)
-                _, connection = await asyncio.get_running_loop().create_connection(
-                    lambda: Connection(self, endpoint), address.host, address.port, ssl=context,
-                    server_hostname=(self.entry.tls.server_name or address.host) if context
-                    else None,
+                _, connection = await first_reachable(
+                    address.host, address.port,
+                    lambda host: asyncio.get_running_loop().create_connection(
+                        lambda: Connection(self, endpoint), host, address.port, ssl=context,
+                        server_hostname=(self.entry.tls.server_name or address.host) if context
+                        else None,
+                    ),
                 )  # fmt: skip
         except TimeoutError:
             self._not_opened(endpoint, waiter, Failure.CONNECT_TIMEOUT, "connect timed out")
