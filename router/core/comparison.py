@@ -10,22 +10,25 @@ is kept: a stricter candidate costs other people than a more permissive one.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field, StrictInt
+from pydantic import Field, StrictInt, StrictStr
 
 from router.core.payloads import PAYLOADS, Answer, Unreadable
 from router.core.payloads.answer import Leaf
-from router.core.quantities import BasisPoints, Number, Text
+from router.core.quantities import BasisPoints, Formed, Number, Text
 from router.core.spec import Spec
 
 DIFFERENCES_MAX = 20
 """Differences kept of one pair of answers."""
 TEXT_MAX = 60
 """Characters kept of a value in a difference."""
+
+_PLACES = re.compile(r"\[[0-9,]*\]")
 
 
 class Kind(StrEnum):
@@ -38,6 +41,7 @@ class Kind(StrEnum):
     EXTRA = "extra"  # the candidate has it, stable does not
     RANKING = "ranking"
     UNREADABLE = "unreadable"
+    STATUS = "status"
 
 
 class Direction(StrEnum):
@@ -71,13 +75,29 @@ class Comparison:
     """Mean ``|candidate - stable|`` over the score's elements; None without a numeric score."""
     stable_positive: bool | None = None
     candidate_positive: bool | None = None
+    fields: frozenset[str] = frozenset()
+    """Every field that differs, deciding or not, see :func:`field_of`."""
     candidate_unreadable: bool = False
     stable_unreadable: bool = False
     """Nothing can be said about the candidate then; such a pair is no evidence."""
 
 
+class Segment(Spec):
+    """What requests are told apart by when agreement is shown to people."""
+
+    header: Annotated[
+        StrictStr,
+        Formed(r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$", "a field name such as X-Country"),
+    ]
+    """Request header whose value is the segment, such as X-Country; the first 50 values count."""
+
+
 class Compare(Spec):
-    """When two answers to the same request agree."""
+    """When two answers to the same request agree, and what is kept of those that do not.
+
+    A field is an output or a dotted path such as choices.content; it stands for everything inside
+    and for every element of a list.
+    """
 
     decide_on: tuple[Text, ...] = Field(default=(), max_length=32)
     """Outputs or fields that decide agreement, such as predict; absent: all of them."""
@@ -95,9 +115,24 @@ class Compare(Spec):
     """Output or field whose distance and direction are reported; absent: what decides."""
     positive_above: Number = 0.5
     """A score above this is a positive answer."""
+    noise: BasisPoints = 0
+    """Share of the copied requests that stable answers twice; what differs there is noise."""
+    noise_pairs: Annotated[StrictInt, Field(ge=20, le=10**6)] = 200
+    """First pairs, of either kind, that noise is learnt from; they are no evidence."""
+    reverse: BasisPoints = 0
+    """Share of what the candidate answers that stable is asked too, so that comparing goes on."""
+    segment: Segment | None = None
+    """What agreement is shown by, besides in all; absent: nothing."""
+    redact: tuple[Text, ...] = Field(default=(), max_length=64)
+    """Outputs or fields whose values people never see, also where they differ."""
 
-    def compare(self, payload: str, stable: bytes, candidate: bytes) -> Comparison:
-        """The finding about two bodies of ``payload`` (a key of PAYLOADS). Never raises."""
+    def compare(
+        self, payload: str, stable: bytes, candidate: bytes, noisy: frozenset[str] = frozenset()
+    ) -> Comparison:
+        """The finding about two bodies of ``payload`` (a key of PAYLOADS). Never raises.
+
+        What differs in a field of ``noisy`` is listed but does not decide.
+        """
         reader = PAYLOADS[payload]
         try:
             first = reader.read(stable)
@@ -107,12 +142,21 @@ class Compare(Spec):
             second = reader.read(candidate)
         except Unreadable as why:
             return Comparison(agreed=False, differences=(_unread(why),), candidate_unreadable=True)
-        return self._finding(first, second)
+        return self._finding(first, second, noisy)
 
-    def _finding(self, stable: Answer, candidate: Answer) -> Comparison:
+    def redacted(self, path: str) -> bool:
+        """Whether the values at ``path`` are hidden from people."""
+        return _named(path, self.redact)
+
+    def _finding(self, stable: Answer, candidate: Answer, noisy: frozenset[str]) -> Comparison:
         differences: list[Difference] = []
+        fields: set[str] = set()
         agreed = True
-        for difference in self._differences(stable, candidate):
+        for found in self._differences(stable, candidate):
+            field = field_of(found.path)
+            fields.add(field)
+            quiet = found.decides and field in noisy
+            difference = replace(found, decides=False) if quiet else found
             agreed = agreed and not difference.decides
             if len(differences) < DIFFERENCES_MAX:
                 differences.append(difference)
@@ -124,6 +168,7 @@ class Compare(Spec):
             score_distance=_distance(ours, theirs),
             stable_positive=self._positive(ours),
             candidate_positive=self._positive(theirs),
+            fields=frozenset(fields),
         )
 
     def _differences(self, stable: Answer, candidate: Answer) -> Iterator[Difference]:
@@ -203,9 +248,20 @@ def head(path: str) -> str:
     return path
 
 
+def field_of(path: str) -> str:
+    """A path without the places in lists: ``predictions[3].score`` -> ``predictions.score``."""
+    return _PLACES.sub("", path) if "[" in path else path
+
+
 def _named(path: str, names: tuple[str, ...]) -> bool:
-    """Whether a path is one of ``names`` or lies inside one."""
-    return any(path == name or path.startswith((f"{name}.", f"{name}[")) for name in names)
+    """Whether a path is one of ``names`` or lies inside one, with or without places in lists."""
+    if not names:
+        return False
+    field = field_of(path)
+    return any(
+        way == name or way.startswith((f"{name}.", f"{name}[")) for name in names
+        for way in (path, field)
+    )  # fmt: skip
 
 
 def _number(value: Leaf) -> bool:

@@ -213,7 +213,7 @@ class Judge:
         answers = sum(row.candidate_bad + row.candidate_ok for row in rows)
         pairs = batch.pairs
         compared = pairs.agreed + pairs.disagreed + pairs.failed if pairs is not None else 0
-        if answers or compared:
+        if answers or compared or (pairs is not None and pairs.learning):
             self._last_answer_s = now
             self._first_answer_s = now if self._first_answer_s is None else self._first_answer_s
         warm = self._warming_up(now)

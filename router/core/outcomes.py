@@ -90,7 +90,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """Compared shadow answers since the last report: same request, stable's and candidate's answer."""
+    """Compared answers since the last report: one request, stable's and the candidate's answer."""
 
     agreed: int = 0
     disagreed: int = 0

@@ -59,6 +59,8 @@ class Step:
     """The evidence-driven ramp chooses the weight, up to ``weight_bp``."""
     proof: bool = False
     """Leaving this step needs the promotion gates' proof (non-inferiority), not only time."""
+    also: tuple[str, ...] = ()
+    """Further versions that get the candidate's copies, for display only."""
     label: str = ""
     """What people call it ("preview", "switch"); empty for plain weights."""
 

@@ -7,6 +7,7 @@ from router.core.gates.error_rate import ErrorRate
 from router.core.gates.gate import Gate, GateContext, GateState, Measurement, SlowLimit
 from router.core.gates.guard import Guard
 from router.core.gates.latency import Latency
+from router.core.gates.positive_rate import PositiveRate
 from router.core.gates.prometheus import Prometheus
 from router.core.gates.slo import Slo
 from router.core.gates.webhook import Webhook
@@ -17,6 +18,7 @@ GATES: dict[str, type[Gate]] = {
     "slo": Slo,
     "guard": Guard,
     "agreement": Agreement,
+    "positive_rate": PositiveRate,
     "accuracy": Accuracy,
     "drift": Drift,
     "prometheus": Prometheus,

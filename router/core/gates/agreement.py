@@ -64,6 +64,7 @@ class Agreement(Gate):
     """Share of mirrored requests to which both versions give the same answer."""
 
     kind: ClassVar[str] = "agreement"
+    paired: ClassVar[bool] = True
 
     at_least: Annotated[BasisPoints, Field(ge=400, lt=10_000)] = 9_800
     """Agreement the candidate must reach; some difference is what a new model is for."""

@@ -137,6 +137,8 @@ class Gate(Spec):
     """Whether the gate holds evidence; a gate that only asks outside has no share."""
     coin: ClassVar[bool] = False
     """Whether the gate learns only while a coin decides between the versions."""
+    paired: ClassVar[bool] = False
+    """Whether the gate learns only from requests that both versions answered."""
 
     name: Name | None = None
     """Name in reports; needed when two gates of a kind are used. Absent: the kind."""

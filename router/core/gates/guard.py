@@ -76,7 +76,7 @@ class GuardState(GateState):
                 self._stable.total + row.stable_bad + row.stable_ok,
             )
         pairs = batch.pairs
-        if pairs is not None and not batch.cells:
+        if pairs is not None and not batch.cells and not pairs.reverse:
             self.absolute.observe(pairs.failed, pairs.agreed + pairs.disagreed)
             self.alone = True
 

@@ -159,9 +159,10 @@ def describe(sight: Sight, traffic: Traffic) -> str:
 
 
 def _step_path(rollout: RolloutPolicy, index: int) -> tuple[str | int, ...]:
-    strategy = rollout.strategy
-    if isinstance(strategy, Canary) and index < len(strategy.steps):
-        return ("strategy", "canary", "steps", index)
+    for path, part in rollout.parts:
+        if isinstance(part, Canary) and 0 <= index < len(part.steps):
+            return (*path, "steps", index)
+        index -= len(part.steps) if isinstance(part, Canary) else 1
     return ("strategy",)
 
 

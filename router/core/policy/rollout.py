@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Annotated, Literal
 
@@ -18,7 +19,7 @@ from router.core.policy.status import Failure
 from router.core.policy.windows import TimeWindow
 from router.core.quantities import BasisPoints, Bytes, Name, Number, Seconds
 from router.core.spec import OneOf, ShortFor, Spec
-from router.core.strategies import STRATEGIES, Auto, Canary, Strategy
+from router.core.strategies import STRATEGIES, Auto, Canary, Shadow, Strategy
 
 
 class Rescue(Spec):
@@ -59,6 +60,8 @@ class Mirroring(Spec):
     """Headers that copies do not carry."""
     compare: BasisPoints = FULL_BP
     """Share of the delivered copies whose two answers are compared."""
+    undelivered: Annotated[BasisPoints, Field(gt=0)] = 500
+    """Copies that were dropped or failed, as a share of the last minute's, that raise an alarm."""
 
 
 class WarmUp(Spec):
@@ -178,8 +181,16 @@ class RolloutPolicy(Spec):
     @property
     def ramp_budget(self) -> int:
         """Bad answers that ``ramp: auto`` may have under way; its default for other strategies."""
-        ramp = self.strategy.ramp if isinstance(self.strategy, Canary) else None
-        return ramp.budget if isinstance(ramp, Auto) else 20
+        ramps = [part.ramp for _, part in self.parts if isinstance(part, Canary)]
+        return next((ramp.budget for ramp in ramps if isinstance(ramp, Auto)), 20)
+
+    @property
+    def parts(self) -> Iterator[tuple[tuple[str, ...], Strategy]]:
+        """The strategy and what follows it, each with its path below the rollout."""
+        path, part = ("strategy", _word(self.strategy)), self.strategy
+        yield path, part
+        if isinstance(part, Shadow) and part.then is not None:
+            yield (*path, "then", _word(part.then)), part.then
 
     def plan(self) -> Plan:
         """The strategy's plan with this rollout's duration.
@@ -206,3 +217,7 @@ class RolloutPolicy(Spec):
         for index in mixed[-1:]:
             steps[index] = replace(steps[index], proof=True)
         return replace(made, steps=tuple(steps))
+
+
+def _word(strategy: Strategy) -> str:
+    return next(word for word, kind in STRATEGIES.items() if type(strategy) is kind)

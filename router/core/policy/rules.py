@@ -166,6 +166,22 @@ def known_versions(route: Route) -> Iterator[Finding]:
         yield Finding(
             path, message, "for an A/A test name the same endpoints under a second version"
         )
+    strategy = route.rollout.strategy
+    for index, name in enumerate(strategy.also if isinstance(strategy, Shadow) else ()):
+        place: Path = ("rollout", "strategy", "shadow", "also", index)
+        yield from _unknown_version(place, name, route)
+        if name in (route.stable, route.rollout.candidate):
+            message = f"expected a further version, got {name!r}, which takes part already"
+            yield Finding(place, message, "remove it")
+
+
+def scores_read(route: Route) -> Iterator[Finding]:
+    """Positive answers are read from the bodies, by the route's payload."""
+    gates = route.rollout.gates if route.rollout else ()
+    for index, gate in enumerate(gates):
+        if gate.kind == "positive_rate" and route.payload == "opaque":
+            message = "positive_rate can never be decided: payload opaque reads no answers"
+            yield Finding(("rollout", "gates", index), message, "add payload: json to the route")
 
 
 def reachable_rules(route: Route) -> Iterator[Finding]:
@@ -206,19 +222,14 @@ def shared_endpoints(route: Route) -> Iterator[Finding]:
 
 def weights_grow(rollout: RolloutPolicy) -> Iterator[Finding]:
     """A ramp that goes down takes users back out of the candidate."""
-    if not isinstance(rollout.strategy, Canary):
-        return
-    written = [
-        (index, step.weight)
-        for index, step in enumerate(rollout.strategy.steps)
-        if step.weight is not None
-    ]
-    for (_, before), (index, weight) in pairwise(written):
-        if weight < before:
-            message = f"the weight falls from {format_share(before)} to {format_share(weight)}"
-            hint = "users who had the candidate lose it again"
-            path = ("strategy", "canary", "steps", index, "weight")
-            yield Finding(path, message, hint, error=False)
+    for path, part in rollout.parts:
+        steps = part.steps if isinstance(part, Canary) else ()
+        written = [(index, s.weight) for index, s in enumerate(steps) if s.weight is not None]
+        for (_, before), (index, weight) in pairwise(written):
+            if weight < before:
+                message = f"the weight falls from {format_share(before)} to {format_share(weight)}"
+                hint = "users who had the candidate lose it again"
+                yield Finding((*path, "steps", index, "weight"), message, hint, error=False)
 
 
 def approvals_end(rollout: RolloutPolicy) -> Iterator[Finding]:
@@ -231,14 +242,13 @@ def approvals_end(rollout: RolloutPolicy) -> Iterator[Finding]:
 
 
 def _approvals(rollout: RolloutPolicy) -> Iterator[tuple[Path, Approval]]:
-    strategy = rollout.strategy
-    if isinstance(strategy, Canary):
-        for index, step in enumerate(strategy.steps):
-            if step.approval is not None:
-                yield ("strategy", "canary", "steps", index, "approval"), step.approval
-    elif isinstance(strategy, BlueGreen | Shadow) and strategy.approval is not None:
-        name = "blue_green" if isinstance(strategy, BlueGreen) else "shadow"
-        yield ("strategy", name, "approval"), strategy.approval
+    for path, part in rollout.parts:
+        if isinstance(part, Canary):
+            for index, step in enumerate(part.steps):
+                if step.approval is not None:
+                    yield (*path, "steps", index, "approval"), step.approval
+        elif isinstance(part, BlueGreen | Shadow) and part.approval is not None:
+            yield (*path, "approval"), part.approval
 
 
 def gates_useful(rollout: RolloutPolicy) -> Iterator[Finding]:
@@ -281,11 +291,11 @@ def coins_tossed(rollout: RolloutPolicy) -> Iterator[Finding]:
 
 
 def pairs_exist(rollout: RolloutPolicy) -> Iterator[Finding]:
-    """`agreement` compares mirrored answers, so something must mirror."""
-    mirrors = any(step.mirror_bp for step in rollout.plan().steps)
+    """Paired gates compare mirrored answers, so something must mirror."""
+    mirrors = any(step.mirror_bp for step in rollout.plan().steps) or rollout.compare.reverse
     for index, gate in enumerate(rollout.gates):
-        if gate.kind == "agreement" and not mirrors:
-            message = "expected a step with mirror, which agreement compares, got none"
+        if gate.paired and not mirrors:
+            message = f"expected a step with mirror, which {gate.kind} compares, got none"
             hint = "begin with - {mirror: 100%, until: {samples: 500}}"
             yield Finding(("gates", index), message, hint)
 
@@ -298,6 +308,18 @@ def proof_possible(rollout: RolloutPolicy) -> Iterator[Finding]:
             "expected a step with a weight between 0% and 100%, which the proof needs, got none"
         )
         yield Finding(("promotion",), message, "both versions must answer at the same time")
+
+
+def copies_useful(rollout: RolloutPolicy) -> Iterator[Finding]:
+    """Second calls to stable, and copies of the candidate's requests, need requests to copy."""
+    steps = rollout.plan().steps
+    if rollout.compare.noise and not any(step.mirror_bp for step in steps):
+        message = "noise is never learnt: no step mirrors"
+        yield Finding(("compare", "noise"), message, "add mirror to a step", error=False)
+    if rollout.compare.reverse and not any(step.weight_bp for step in steps):
+        message = "reverse copies nothing: the candidate never answers a client"
+        hint = "remove it, or add then: {canary: ...}"
+        yield Finding(("compare", "reverse"), message, hint, error=False)
 
 
 def duration_suffices(rollout: RolloutPolicy) -> Iterator[Finding]:
@@ -314,7 +336,8 @@ def duration_suffices(rollout: RolloutPolicy) -> Iterator[Finding]:
 
 def rescue_useful(rollout: RolloutPolicy) -> Iterator[Finding]:
     """A shadow answers nobody, so nobody needs rescue from it."""
-    if isinstance(rollout.strategy, Shadow) and rollout.rescue is not None:
+    alone = isinstance(rollout.strategy, Shadow) and rollout.strategy.then is None
+    if alone and rollout.rescue is not None:
         message = "rescue has nothing to do in a shadow, which answers no client"
         yield Finding(("rescue",), message, "remove it", error=False)
 
@@ -358,3 +381,4 @@ ROLLOUT_RULES: tuple[Callable[[RolloutPolicy], Iterator[Finding]], ...] = (
     rescue_useful,
     hooks_useful,
 )
+    copies_useful,

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
 from router.core.plan import Ending, Plan
 from router.core.plan import Step as PlanStep
-from router.core.quantities import BasisPoints, Seconds
+from router.core.quantities import BasisPoints, Name, Seconds
+from router.core.spec import OneOf
 from router.core.strategies.base import Approval, Strategy, Until, approved
+from router.core.strategies.blue_green import BlueGreen
+from router.core.strategies.canary import Canary
+
+ALSO_MAX = 8
+"""Further shadows; each is one more copy of every request that is copied."""
+
+AFTER: dict[str, type[Strategy]] = {"canary": Canary, "blue_green": BlueGreen}
+"""What may follow a shadow by itself."""
 
 
 class Shadow(Strategy):
-    """Copy requests to the candidate, compare its answers, and leave stable where it is."""
+    """Copy requests to the candidate and compare its answers; stable stays, or `then` follows."""
 
     mirror: Annotated[BasisPoints, Field(gt=0)]
     """Share of requests copied to the candidate; required, since tools disagree on its default."""
@@ -23,6 +33,10 @@ class Shadow(Strategy):
     """Compared pairs the shadow must have seen before it ends."""
     approval: Approval | None = None
     """A person must end the shadow, for instance after reading the disagreements."""
+    also: Annotated[tuple[Name, ...], Field(max_length=ALSO_MAX)] = ()
+    """Further versions that get the same copies; they are compared for people, not for gates."""
+    then: Annotated[Strategy, OneOf(AFTER, "strategy")] | None = None
+    """What follows by itself once the shadow ended well: canary or blue_green; absent: nothing."""
 
     @model_validator(mode="after")
     def _ends(self) -> Self:
@@ -31,12 +45,17 @@ class Shadow(Strategy):
         return self
 
     def plan(self) -> Plan:
-        """One step at weight 0; its outcome keeps stable."""
+        """One step at weight 0, then the steps of `then`; without it, the outcome keeps stable."""
         step = PlanStep(
             mirror_bp=self.mirror,
             hold_s=self.hold,
             until_samples=self.until.samples if self.until else 0,
             approval=approved(self.approval),
             label="shadow",
+            also=self.also,
         )
-        return Plan((step,), ending=Ending.KEEP, strategy="shadow")
+        if self.then is None:
+            return Plan((step,), ending=Ending.KEEP, strategy="shadow")
+        after = self.then.plan()
+        name = f"shadow, then {after.strategy}"
+        return replace(after, steps=(step, *after.steps), strategy=name)
