@@ -64,7 +64,7 @@ CHANGES = [utc("2026-03-28T00:00"), utc("2026-10-24T00:00"), utc("2026-04-04T00:
 ZONES = ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "UTC"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     st.sampled_from(["daily", "sun", "mon-fri", "sat-mon", "wed,sun"]),
     CLOCKS,
