@@ -64,7 +64,7 @@ class Picture:
         self._console = console
         self._story = story
         self._recorder = recorder
-        self._shown = 0
+        self._shown: set[Line] = set()
 
     async def show(self) -> None:
         """Draw until cancelled; the last picture stays on the screen."""
@@ -96,12 +96,12 @@ class Picture:
 
     def flush_lines(self) -> None:
         """Print what has happened since the last time (plain mode)."""
-        known = lines(self._recorder.recording)
-        for line in known[self._shown :]:
-            self._console.print(
-                Text(f"{line.at_s:6.1f} s  {line.text}", style=line.style), soft_wrap=True
-            )
-        self._shown = len(known)
+        for line in lines(self._recorder.recording):
+            if line in self._shown:  # the journal is read late, so new lines may be earlier ones
+                continue
+            self._shown.add(line)
+            text = Text(f"{line.at_s:6.1f} s  {line.text}", style=line.style)
+            self._console.print(text, soft_wrap=True)
 
     async def _show_lines(self) -> None:
         next_status_s = STATUS_S

@@ -12,14 +12,19 @@ import aiohttp
 
 from prediction_services.demo.admin import Admin, AdminError, read_moment
 from prediction_services.demo.exposition import Scrape, difference, read_scrape
-from prediction_services.demo.recording import BIN_S, Entry, Mark, Moment, Recording, Served
+from prediction_services.demo.recording import (
+    BIN_S,
+    SCRAPE_S,
+    Entry,
+    Mark,
+    Moment,
+    Recording,
+    Served,
+)
 from prediction_services.load import Answer
 
 LOOK_S = 0.2
 """Between two looks at rollout and journal."""
-
-SCRAPE_S = 1.0
-"""Between two scrapes of the metrics."""
 
 
 @dataclass(slots=True)

@@ -175,6 +175,9 @@ class Act:
     strategy: str = "canary"
 
 
+SCRAPE_S = 1.0
+"""Between two scrapes of the router's metrics."""
+
 BIN_S = 0.5
 """Width of the bins in which clients' answers are counted."""
 

@@ -153,6 +153,12 @@ async def test_lines_tell_everything_once_where_there_is_no_terminal(recorder, a
     told = console.file.getvalue()
     assert told.count("rollout of v3 beside v2 started") == 1
     assert told.count("v4 begins to fail") == 1
+    late = {**START, "id": 8, "at": 1_004.0, "reason": "found late"}
+    admin.entries = [START, late]
+    await recorder.look()
+    picture.flush_lines()
+    told = console.file.getvalue()
+    assert told.count("found late") == told.count("v4 begins to fail") == 1
     assert [line.at_s for line in lines(recorder.recording)] == sorted(
         line.at_s for line in lines(recorder.recording)
     )

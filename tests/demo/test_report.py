@@ -6,7 +6,7 @@ import pytest
 from prediction_services.demo.expectations import Finding, check
 from prediction_services.demo.recording import Recording
 from prediction_services.demo.report import charts, render
-from prediction_services.demo.report.plot import SIZE, Linear, Log, stairs
+from prediction_services.demo.report.plot import SIZE, Linear, Log, stairs, unbroken
 
 VOID = {"meta", "br", "rect", "line"}
 
@@ -146,6 +146,19 @@ def test_scales_keep_everything_inside(scale, value, place):
 
 def test_stairs_hold_each_value_until_the_next():
     assert stairs([(0, 5), (2, 7)], 3) == [(0, 5), (2, 5), (2, 7), (3, 7)]
+
+
+def test_lines_do_not_bridge_a_time_without_data():
+    assert unbroken([(0, 1), (1, 1), (5, 2), (6, 2)], 2) == [[(0, 1), (1, 1)], [(5, 2), (6, 2)]]
+
+
+def test_evidence_beyond_reading_is_not_printed_in_full(recording):
+    for entry in recording.journal:
+        entry.evidence["capital"] = 5.17e28
+
+    notes = "".join(charts.evidence(recording).notes)
+
+    assert "broken-zero over 1,000,000 : 1" in notes
 
 
 def test_marks_stay_inside_the_drawing(recording):

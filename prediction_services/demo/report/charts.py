@@ -4,7 +4,15 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from prediction_services.demo.policy import SHADOW_SAMPLES
-from prediction_services.demo.recording import BIN_S, Entry, Moment, Recording, Served
+from prediction_services.demo.recording import (
+    BIN_S,
+    SCRAPE_S,
+    Attempts,
+    Entry,
+    Moment,
+    Recording,
+    Served,
+)
 from prediction_services.demo.report.plot import (
     Legend,
     Linear,
@@ -14,10 +22,14 @@ from prediction_services.demo.report.plot import (
     Tick,
     stairs,
     time_ticks,
+    unbroken,
 )
 
 EVIDENCE_SHOWN = (0.01, 10_000.0)
 """Evidence outside is drawn at the border; a failing candidate passes 10,000 : 1 in one batch."""
+
+AGREEMENT_PERCENT = 96
+"""What the demo's `agreement` gate asks for."""
 
 SLOW_MS = 250.0
 """The promise of the demo's `slo` gate."""
@@ -84,7 +96,7 @@ def evidence(recording: Recording) -> Plot:
         plot.line(points, css, f"evidence against {candidate}")
         seen.add(candidate)
         if ending is not None:
-            words = f"{candidate} {_capital(ending):,.0f} : 1"
+            words = f"{candidate} {_odds(_capital(ending))}"
             plot.dot(points[-1], css, words)
             plot.label(points[-1], words)
     _turning_points(plot, recording)
@@ -103,13 +115,11 @@ def errors(recording: Recording) -> Plot:
         Linear(0, 100),
         [Tick(0, "0 %"), Tick(50, "50 %"), Tick(100, "100 %")],
     )
-    lines: dict[str, list[Point]] = defaultdict(list)
-    for seen in recording.attempts:
-        if seen.requests:
-            lines[seen.version].append((seen.at_s, 100 * seen.bad / seen.requests))
+    lines = _failed_shares(recording.attempts)
     for version, points in lines.items():
         css = css_of(recording, version)
-        plot.line(points, css, f"failed requests of {version}")
+        for part in unbroken(points, 2 * SCRAPE_S):
+            plot.line(part, css, f"failed requests of {version}")
         for point in points:
             if point[1] > 0:
                 plot.dot(point, css, f"{version}: {point[1]:.0f} % of a second's requests")
@@ -140,8 +150,10 @@ def latency(recording: Recording) -> Plot:
             by_version[bin_.version].append(bin_)
     for version, bins in by_version.items():
         css = css_of(recording, version)
-        plot.line([(b.at_s, b.p95_ms) for b in bins], f"{css} thin", f"95th percentile, {version}")
-        plot.line([(b.at_s, b.p50_ms) for b in bins], css, f"median, {version}")
+        for part in unbroken([(b.at_s, b.p95_ms) for b in bins], 2 * BIN_S):
+            plot.line(part, f"{css} thin", f"95th percentile, {version}")
+        for part in unbroken([(b.at_s, b.p50_ms) for b in bins], 2 * BIN_S):
+            plot.line(part, css, f"median, {version}")
     plot.legend = _versions(recording, set(by_version))
     return plot
 
@@ -159,22 +171,28 @@ def agreement(recording: Recording) -> Plot:
         if points:
             lines[candidate] = sorted(points)
     most = max((line[-1][0] for line in lines.values()), default=SHADOW_SAMPLES)
+    least = min((share for line in lines.values() for _, share in line), default=100.0)
+    low = min(20 * int(least / 20), 80)
     plot = Plot(
         "Do the predictions agree?",
         "Requests are copied to a candidate whose answers nobody sees, and the two predictions are "
         "compared: running share of equal ones. A better model differs a little; a broken one "
         "shows within a few dozen answers, although its statuses and times are perfect.",
         Linear(0, most),
-        Linear(60, 100),
-        [Tick(n, f"{n:,}") for n in range(0, int(most) + 1, 250)],
-        [Tick(60, "60 %"), Tick(80, "80 %"), Tick(96, "96 %", "limit"), Tick(100, "100 %")],
+        Linear(low, 100),
+        [Tick(0, "0 compared"), *(Tick(n, f"{n:,}") for n in range(250, int(most) + 1, 250))],
+        [
+            *(Tick(share, f"{share} %") for share in range(low, 100, 20)),
+            Tick(AGREEMENT_PERCENT, f"{AGREEMENT_PERCENT} %", "limit"),
+            Tick(100, ""),
+        ],
     )
     for candidate, points in lines.items():
         css = css_of(recording, candidate)
         plot.line(points, css, candidate)
         words = f"{candidate} {points[-1][1]:.1f} % of {points[-1][0]:,.0f}"
         plot.dot(points[-1], css, words)
-        if _convicted(recording, candidate) is not None and points[-1][1] < 96:
+        if _convicted(recording, candidate) is not None and points[-1][1] < AGREEMENT_PERCENT:
             plot.label(points[-1], f"{words}: taken back")
     plot.legend = _versions(recording, set(lines))
     return plot
@@ -218,6 +236,24 @@ def _convicted(recording: Recording, candidate: str) -> Entry | None:
     """The entry in which evidence took the candidate back."""
     back = recording.ending(candidate, "rolled_back")
     return back if back is not None and back.actor == "router" and back.evidence else None
+
+
+def _failed_shares(attempts: Iterable[Attempts]) -> dict[str, list[Point]]:
+    """Failed percent of each version, in the middle of the second that a scrape looks back on."""
+    asked: dict[tuple[str, float], int] = defaultdict(int)
+    failed: dict[tuple[str, float], int] = defaultdict(int)
+    for seen in attempts:
+        asked[seen.version, seen.at_s] += seen.requests
+        failed[seen.version, seen.at_s] += seen.bad
+    found: dict[str, list[Point]] = defaultdict(list)
+    for (version, at_s), requests in sorted(asked.items()):
+        share = failed[version, at_s] / requests if requests else 0.0
+        found[version].append((max(at_s - SCRAPE_S / 2, 0.0), 100 * share))
+    return found
+
+
+def _odds(capital: float) -> str:
+    return "over 1,000,000 : 1" if capital > 1_000_000 else f"{capital:,.0f} : 1"
 
 
 def _capital(entry: Entry) -> float:

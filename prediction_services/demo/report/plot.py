@@ -180,6 +180,17 @@ def time_ticks(end_s: float, step_s: int = 10) -> list[Tick]:
     return [Tick(at, f"{at} s") for at in range(0, int(end_s) + 1, step_s)]
 
 
+def unbroken(points: Sequence[Point], gap: float) -> list[list[Point]]:
+    """Points in runs without a gap in x: a line must not bridge a time without data."""
+    found: list[list[Point]] = []
+    for point in points:
+        if found and point[0] - found[-1][-1][0] <= gap:
+            found[-1].append(point)
+        else:
+            found.append([point])
+    return found
+
+
 def stairs(points: Sequence[Point], end: float) -> list[Point]:
     """Points as a stair: each value holds until the next x, the last one until `end`."""
     found: list[Point] = []
