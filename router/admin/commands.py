@@ -216,13 +216,16 @@ def check_fields(body: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
         _check_value(name, value, known[name])
 
 
-_TYPES: Mapping[str, type] = {"string": str, "boolean": bool}
+_TYPES: Mapping[str, type | tuple[type, ...]] = {
+    "string": str, "boolean": bool, "array": list, "number": (int, float),
+}  # fmt: skip
 
 
 def _check_value(name: str, value: Any, schema: Mapping[str, Any]) -> None:
     wanted = schema["type"]
-    if not isinstance(value, _TYPES[wanted]):
-        raise ValueError(f"{name}: expected a {wanted}")  # noqa: TRY004 - callers answer 422
+    flag_for_number = wanted == "number" and isinstance(value, bool)
+    if not isinstance(value, _TYPES[wanted]) or flag_for_number:
+        raise ValueError(f"{name}: expected a {wanted}")
     if isinstance(value, str):
         if len(value) > schema.get("maxLength", 64):
             raise ValueError(f"{name}: at most {schema.get('maxLength', 64)} characters")

@@ -20,10 +20,30 @@ from router.admin.commands import COMMANDS, Order, body_schema, check_fields, of
 from router.admin.problems import Problem
 from router.admin.stream import COMMENT, LISTENERS_MAX, WRITE_S, Hub
 from router.control.controller import Controller
+from router.control.feedback import Label
 from router.core.policy.server import Role
 from router.core.quantities import parse_duration
+from router.core.receipt import RECEIPT_CHARS_MAX
 
 COMMAND_ID_CHARS_MAX = 100
+LABELS_MAX = 200
+"""Labels of one request: what a body's 64 KiB hold."""
+LABEL_SCHEMA: Mapping[str, Any] = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["receipt"],
+    "properties": {
+        "receipt": {
+            "type": "string", "maxLength": RECEIPT_CHARS_MAX,
+            "description": "X-Rampway-Receipt of the answer that this is about.",
+        },
+        "correct": {"type": "boolean", "description": "Whether the prediction was right."},
+        "reward": {
+            "type": "number", "minimum": 0, "maximum": 1,
+            "description": "How good it was, instead of right or wrong.",
+        },
+    },
+}  # fmt: skip
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 ANYBODY = Identity("anybody", Role.VIEWER)
 
@@ -190,6 +210,32 @@ async def freeze(call: Call) -> web.Response:
         body["frozen"], actor=call.identity.name, reason=body.get("reason", ""), **more
     )
     return json_response({"frozen": body["frozen"]})
+
+
+async def feedback(call: Call) -> web.Response:
+    """Take labels; every wrong one is told with its place, the others count."""
+    given = call.body["labels"]
+    if not 1 <= len(given) <= LABELS_MAX:
+        raise Problem(422, f"labels: 1 to {LABELS_MAX} at a time")
+    labels = []
+    for index, one in enumerate(given):
+        try:
+            labels.append(_label(one))
+        except ValueError as error:
+            raise Problem(422, f"labels[{index}]: {error}") from None
+    return json_response(call.controller.feedback(labels))
+
+
+def _label(one: Any) -> Label:
+    if not isinstance(one, dict):
+        raise ValueError("expected an object")  # noqa: TRY004 - callers answer 422
+    check_fields(one, LABEL_SCHEMA)
+    if ("correct" in one) == ("reward" in one):
+        raise ValueError("expected either correct or reward")
+    reward = one.get("reward")
+    if reward is not None and not 0 <= reward <= 1:
+        raise ValueError(f"reward: expected 0 to 1, got {reward}")
+    return Label(one["receipt"], one.get("correct"), reward)
 
 
 async def reload(call: Call) -> web.Response:

@@ -55,6 +55,7 @@ COMPONENTS: Json = {
     "Whois": _shape("Where a key goes", version={"type": ["string", "null"]}),
     "Session": _shape("Who is asking", name=_TEXT, role=_TEXT, open=_FLAG),
     "Frozen": _shape("As it is now", frozen=_FLAG),
+    "Feedback": _shape("What became of the labels", accepted=_WHOLE, refused=_ANY_LIST),
     "Reloaded": _shape("What the reload did", changed=_FLAG),
     "OpenApi": _shape("OpenAPI 3.1", openapi=_TEXT, paths={"type": "object"}),
 }  # fmt: skip

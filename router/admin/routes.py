@@ -108,6 +108,13 @@ ROUTES: tuple[Route, ...] = (
           body=_object(("frozen",), frozen={"type": "boolean"}, route=_ROUTE,
                        **{"for": _LASTING}, **_REASON),
           answer="Frozen", statuses=(400, 404, 413, 415, 507)),
+    Route("POST", "/api/v1/feedback", Role.OPERATOR, handlers.feedback,
+          "The truth about predictions, by their receipts",
+          body=_object(("labels",), labels={
+              "type": "array", "minItems": 1, "maxItems": handlers.LABELS_MAX,
+              "items": handlers.LABEL_SCHEMA,
+          }),
+          answer="Feedback", statuses=(400, 413, 415)),
     Route("POST", "/api/v1/reload", Role.ADMIN, handlers.reload, "Read the policy file now",
           body=_object(force={"type": "boolean", "description": "Even if it did not change."}),
           answer="Reloaded", statuses=(400, 413, 415)),

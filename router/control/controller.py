@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,6 +17,7 @@ from router.control.errors import (
     NoRollout,
     StoreUnavailable,
 )
+from router.control.feedback import Label
 from router.control.orders import decided, entry_for
 from router.control.record import NOTES
 from router.control.run import Move, Run
@@ -303,6 +304,10 @@ class Controller:
         """
         until = None if lasting_s is None else self._plane.clock.wall() + lasting_s
         await self._reconciler.freeze(frozen, actor, reason, route=route, until=until)
+
+    def feedback(self, labels: Sequence[Label]) -> dict[str, Any]:
+        """The truth about predictions: ``{"accepted", "refused": [{"index", "why"}, ...]}``."""
+        return self._plane.feedback.take(labels)
 
     async def reload(self, *, force: bool = False, actor: str = "operator") -> dict[str, Any]:
         """Read the policy file now. ``{"changed", "digest", "notes"}``; raises PolicyRejected."""

@@ -18,6 +18,7 @@ from router.control.clock import Clock, RolloutClock
 from router.control.compare import Reading, compared
 from router.control.controller import Controller
 from router.control.errors import StoreUnavailable
+from router.control.feedback import Feedback
 from router.control.measure import Asker, Question
 from router.control.observe import Observatory
 from router.control.outreach import Outreach
@@ -86,6 +87,7 @@ class Plane:
         )
         self.reconciler = Reconciler(store, self.clock, self.workers, self, self.observatory)
         self.outreach = Outreach(self.reconciler, self.announcer, self.clock, self._sent)
+        self.feedback = Feedback(self.reconciler, self.clock, self.metrics)
         self.source = PolicySource(loaded.file, self._adopt, self.announcer, self.clock)
         self.controller = Controller(self)
         self._certificate: ServerCertificate | None = None

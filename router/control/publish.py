@@ -143,6 +143,7 @@ def entry_of(situation: Situation) -> table.RouteEntry:
         slow_tolerance=situation.slow_tolerance if rollout else 0.0,
         buffer_bytes=max(route.buffer, pinned.rescue.buffer if pinned and pinned.rescue else 0),
         body_limit_bytes=route.body_limit or 0,
+        receipt_secret=route.feedback.secret.get_secret_value() if route.feedback else "",
     )
 
 

@@ -54,6 +54,22 @@ class Waiting:
     """The earliest wall time at which it may advance; None where no clock decides that."""
 
 
+@dataclass(slots=True)
+class Tally:
+    """What feedback said about one version's predictions."""
+
+    right: int = 0
+    wrong: int = 0
+    rewards: int = 0
+    reward_sum: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """Counts, and the mean reward (None without rewards)."""
+        mean = round(self.reward_sum / self.rewards, 6) if self.rewards else None
+        return {"right": self.right, "wrong": self.wrong, "rewards": self.rewards,
+                "mean_reward": mean}  # fmt: skip
+
+
 @dataclass(eq=False)
 class Run:
     """One route at work. ``record`` is what is in force; a step up may be on its way behind it."""
@@ -77,6 +93,8 @@ class Run:
     waiting: Waiting = Waiting()
     settle_again: bool = False
     """The policy may have another candidate, now that a rollout ended or failed to begin."""
+    labelled: dict[str, Tally] = field(default_factory=dict)
+    """Feedback by version since the process began, for people."""
     back_bp: int = 0
     """What the candidate still has while its traffic returns in steps, in the table's entry."""
     _entry: RouteEntry | None = None

@@ -43,6 +43,7 @@ def route_view(run: Run, observatory: Observatory, revision: int, now: float) ->
         "versions": {
             name: observatory.view(run.route.name, name, now) for name in run.route.versions
         },
+        "feedback": {name: tally.to_json() for name, tally in run.labelled.items()},
         "rollout": rollout_view(run, observatory, revision, now) if run.rollout else None,
     }
 

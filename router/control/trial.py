@@ -12,12 +12,14 @@ from typing import Any
 
 from router.control.record import RouteRecord
 from router.core.events import Action, Observed
+from router.core.evidence.distinct import DistinctUnits
 from router.core.gates import Measurement
 from router.core.judge import Judge, Judgement, JudgeSettings
 from router.core.outcomes import Baseline, Batch
 from router.core.plan import Plan
 from router.core.policy import RolloutPolicy, Route
 from router.core.rollout import Rollout
+from router.core.shadow import ShadowBook, Terms
 from router.core.traffic import split_for
 
 
@@ -39,6 +41,10 @@ class Trial:
         """Batches of an older epoch were routed before the present step."""
         self.answers = 0
         self.pairs = 0
+        self.shadow = ShadowBook(
+            Terms(rollout.stable, rollout.candidate, policy.compare, route.payload, route.errors)
+        )
+        self.labelled_users = DistinctUnits() if self.settings.sticky else None
 
     @classmethod
     def resumed(
@@ -61,10 +67,13 @@ class Trial:
             return trial
         try:
             trial.judge = Judge.restored(policy.gates, trial.settings, snapshot["judge"])
+            trial.shadow.restore(snapshot["shadow"])
             trial.epoch = int(snapshot["epoch"])
             if snapshot["step"] == rollout.step:
                 trial.step_epoch = int(snapshot["step_epoch"])
                 trial.answers, trial.pairs = map(int, snapshot["samples"])
+            if trial.labelled_users is not None and (users := snapshot.get("labelled_users")):
+                trial.labelled_users.restore(users)
         except (KeyError, TypeError, ValueError):
             return cls(route, policy, rollout, Baseline(), now)
         return trial
@@ -88,6 +97,8 @@ class Trial:
             "step_epoch": self.step_epoch,
             "samples": [self.answers, self.pairs],
             "judge": self.judge.snapshot(),
+            "shadow": self.shadow.snapshot(),
+            "labelled_users": self.labelled_users.snapshot() if self.labelled_users else None,
         }
 
     def observe(self, batch: Batch, now: float) -> None:
@@ -100,6 +111,14 @@ class Trial:
         self.answers += sum(cell.candidate.ok + cell.candidate.bad for cell in batch.cells)
         if batch.pairs is not None:
             self.pairs += batch.pairs.agreed + batch.pairs.disagreed + batch.pairs.failed
+
+    def counts_label(self, unit: int) -> bool:
+        """Whether a label is evidence: each user's first one only where users were drawn.
+
+        One user's predictions share one draw, so they are not independent; the first label of each
+        user, right or wrong, is one outcome a draw.
+        """
+        return self.labelled_users is None or self.labelled_users.add((unit,)) == 1
 
     def measure(self, gate: str, measurement: Measurement, now: float) -> None:
         """Take in an answer from outside."""

@@ -275,6 +275,14 @@ class RouteEntry:
     """Body bytes buffered where a rule, a sticky key or a rescue needs them."""
     body_limit_bytes: int = 0
     """Largest request body; 0: the listener's limit."""
+    receipt_secret: str = ""
+    """Key of receipts; empty: none are given. Otherwise every answer of a version (not the router's
+    own ones, and not shadow answers) carries ``X-Rampway-Receipt`` with the text that
+    :func:`router.core.receipt.sealed` makes of: this entry's name and epoch, the version that made
+    the answer (stable after a rescue), ``weight_bp`` of the cell in which the request was counted
+    (0 without one), the arm (``c``, ``s``: counted in that cell's arm; ``o``: drawn to another
+    version of the split; ``f``: pinned, ruled or rescued), the user's hash on sticky routes, the
+    wall clock in whole seconds and 64 random bits."""
 
     @property
     def evidence(self) -> bool:

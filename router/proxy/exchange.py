@@ -35,6 +35,7 @@ from router.http1.messages import NO_BODY, TRACE
 from router.proxy.assign import assign
 from router.proxy.faults import CONNECT, FAULTS, STALLED, TIMEOUT, Again, Fault
 from router.proxy.matching import body_matches
+from router.proxy.receipt import receipt_line
 from router.proxy.replies import reply
 from router.upstream import Failure
 from router.upstream.pool import Unavailable
@@ -301,6 +302,8 @@ class Exchange:
             return
         self.started = True
         extra = self.version.line + _SENT_ID % self.id + self.cookie
+        if self.route.entry.receipt_secret:
+            extra += receipt_line(self)
         data, self.framing, self.keep = response_head(
             head, self.head, keep_alive=self.uploaded and self.plane.accepting, extra=extra
         )

@@ -79,6 +79,19 @@ class Rule(Spec):
     """The version that answers them."""
 
 
+class Feedback(Spec):
+    """The truth about predictions, sent later to POST /api/v1/feedback with their receipts.
+
+    Every answer carries X-Rampway-Receipt, which says how its request was routed. It is signed: it
+    cannot be made or changed by those who hold it, and counts once.
+    """
+
+    secret: Annotated[SecretStr, Field(min_length=16)]
+    """Key that signs receipts, the same on every replica; write ${file:...} or ${NAME}."""
+    expires: Annotated[Seconds, Field(ge=60)] = 30 * 86_400.0
+    """How long after the answer its receipt is taken."""
+
+
 class Timeouts(Spec):
     """How long a version may take; each ends the attempt as a timeout."""
 
@@ -126,6 +139,8 @@ class Route(Spec):
     """How the candidate may take over; absent: stable answers everything."""
     registry: Annotated[Registry, OneOf(REGISTRIES, "registry")] | None = None
     """A model registry that is told who is stable and who is on trial."""
+    feedback: Feedback | None = None
+    """Late labels and rewards of predictions, for the gate accuracy and for experiments."""
     errors: tuple[Status, ...] = (5,)
     """Statuses that count as bad; no connection, timeouts, resets and broken answers always do."""
     timeouts: Timeouts = Timeouts()

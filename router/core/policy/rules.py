@@ -209,6 +209,16 @@ def endpoints_and_tls(route: Route) -> Iterator[Finding]:
             yield Finding((*path, "tls"), message, error=False)
 
 
+def labels_arrive(route: Route) -> Iterator[Finding]:
+    """Late labels need receipts to come back with."""
+    gates = route.rollout.gates if route.rollout else ()
+    for index, gate in enumerate(gates):
+        if gate.kind == "accuracy" and route.feedback is None:
+            message = f"{gate.title} never sees a label: the route has no feedback"
+            path: Path = ("rollout", "gates", index)
+            yield Finding(path, message, "add feedback: {secret: ${NAME}} to the route", False)
+
+
 def shared_endpoints(route: Route) -> Iterator[Finding]:
     """Two versions at one address are an A/A test, or a mistake."""
     owners: dict[object, str] = {}
@@ -300,16 +310,6 @@ def pairs_exist(rollout: RolloutPolicy) -> Iterator[Finding]:
             yield Finding(("gates", index), message, hint)
 
 
-def proof_possible(rollout: RolloutPolicy) -> Iterator[Finding]:
-    """A proof needs a step in which both versions answer."""
-    mixed = any(0 < step.weight_bp < FULL_BP for step in rollout.plan().steps)
-    if rollout.promotion is not None and not mixed:
-        message = (
-            "expected a step with a weight between 0% and 100%, which the proof needs, got none"
-        )
-        yield Finding(("promotion",), message, "both versions must answer at the same time")
-
-
 def copies_useful(rollout: RolloutPolicy) -> Iterator[Finding]:
     """Second calls to stable, and copies of the candidate's requests, need requests to copy."""
     steps = rollout.plan().steps
@@ -320,6 +320,16 @@ def copies_useful(rollout: RolloutPolicy) -> Iterator[Finding]:
         message = "reverse copies nothing: the candidate never answers a client"
         hint = "remove it, or add then: {canary: ...}"
         yield Finding(("compare", "reverse"), message, hint, error=False)
+
+
+def proof_possible(rollout: RolloutPolicy) -> Iterator[Finding]:
+    """A proof needs a step in which both versions answer."""
+    mixed = any(0 < step.weight_bp < FULL_BP for step in rollout.plan().steps)
+    if rollout.promotion is not None and not mixed:
+        message = (
+            "expected a step with a weight between 0% and 100%, which the proof needs, got none"
+        )
+        yield Finding(("promotion",), message, "both versions must answer at the same time")
 
 
 def duration_suffices(rollout: RolloutPolicy) -> Iterator[Finding]:
@@ -368,6 +378,8 @@ ROUTE_RULES: tuple[Callable[[Route], Iterator[Finding]], ...] = (
     endpoints_and_tls,
     shared_endpoints,
     registered_versions,
+    scores_read,
+    labels_arrive,
 )
 ROLLOUT_RULES: tuple[Callable[[RolloutPolicy], Iterator[Finding]], ...] = (
     weights_grow,
@@ -376,9 +388,9 @@ ROLLOUT_RULES: tuple[Callable[[RolloutPolicy], Iterator[Finding]], ...] = (
     shares_bet,
     coins_tossed,
     pairs_exist,
+    copies_useful,
     proof_possible,
     duration_suffices,
     rescue_useful,
     hooks_useful,
 )
-    copies_useful,

@@ -1,0 +1,41 @@
+"""The X-Rampway-Receipt line of an answer, on routes that take feedback."""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import TYPE_CHECKING
+
+from router.core.receipt import Arm, Receipt, sealed
+
+if TYPE_CHECKING:
+    from router.proxy.exchange import Exchange
+
+
+def receipt_line(exchange: Exchange) -> bytes:
+    """How this exchange was routed, signed; see :mod:`router.core.receipt`."""
+    route, entry = exchange.route, exchange.route.entry
+    receipt = Receipt(
+        route=entry.name,
+        version=exchange.version.name,
+        epoch=entry.epoch,
+        weight_bp=route.cell.weight_bp if route.cell is not None else 0,
+        arm=arm_of(exchange),
+        issued=int(time.time()),
+        unit=exchange.unit,
+        nonce=random.getrandbits(64),
+    )
+    return f"X-Rampway-Receipt: {sealed(receipt, entry.receipt_secret)}\r\n".encode()
+
+
+def arm_of(exchange: Exchange) -> Arm:
+    """How the answering version was chosen.
+
+    Requests pinned or ruled to a version that is neither stable nor candidate look drawn here; a
+    policy whose split learns from rewards has no such rules.
+    """
+    route, version = exchange.route, exchange.version
+    if exchange.arm is not None:
+        return Arm.CANDIDATE if version is route.candidate else Arm.STABLE
+    drawn = version in route.others and version is not route.stable and not exchange.rescuing
+    return Arm.OTHER if drawn else Arm.FORCED
