@@ -2,12 +2,14 @@
 
 import argparse
 import asyncio
+import contextlib
 import signal
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import aiohttp
 from rich.console import Console
 
 from prediction_services.demo.cast import CAST, V2, V3
@@ -21,10 +23,13 @@ from prediction_services.demo.report import render
 from prediction_services.demo.stage import SetupError, Stage, StageOptions
 from prediction_services.demo.story import Story, StoryError
 from prediction_services.fleet import ServiceError
-from prediction_services.load import LoadGenerator, flight_trips
+from prediction_services.load import LoadGenerator, Trip, flight_trips
 from prediction_services.loops import loop_factory
 
 USERS = 2_000
+STAY_CAST = (V2, V3)
+"""The versions of `--stay`."""
+
 INTERRUPTED = 130
 """Exit status after Ctrl-C (128 + SIGINT), as shells have it."""
 
@@ -60,7 +65,7 @@ async def _until_told(options: argparse.Namespace, console: Console) -> int:
 
 
 def _stage_options(options: argparse.Namespace) -> StageOptions:
-    cast = (V2, V3) if options.stay else CAST
+    cast = STAY_CAST if options.stay else CAST
     ports = {"port": 8080, "admin_port": 8081} if options.stay else {}
     return StageOptions(folder=options.folder, cache=options.cache, cast=cast, **ports)
 
@@ -68,11 +73,12 @@ def _stage_options(options: argparse.Namespace) -> StageOptions:
 async def _demo(options: argparse.Namespace, console: Console) -> int:
     begun_s = time.monotonic()
     console.print("Rampway demo: real models, real data, the real router; about 80 s in all")
+    reading = asyncio.create_task(asyncio.to_thread(flight_trips, options.cache))
     async with Stage(_stage_options(options), lambda text: console.print(f"  {text}")) as stage:
-        console.print(
-            f"  ready after {time.monotonic() - begun_s:.0f} s; dashboard {stage.admin.url}"
-        )
-        recording, trouble = await _play(options, console, stage)
+        trips = await reading
+        took_s = time.monotonic() - begun_s
+        console.print(f"  ready after {took_s:.0f} s; dashboard {stage.admin.url}")
+        recording, trouble = await _play(options, console, stage, trips)
     findings = check(recording)
     if trouble:
         findings.insert(0, Finding("the play went through", met=False, text=trouble))
@@ -83,10 +89,9 @@ async def _demo(options: argparse.Namespace, console: Console) -> int:
 
 
 async def _play(
-    options: argparse.Namespace, console: Console, stage: Stage
+    options: argparse.Namespace, console: Console, stage: Stage, trips: Sequence[Trip]
 ) -> tuple[Recording, str]:
     """The play with load, recorder and picture around it; says what went wrong, if anything."""
-    trips = await asyncio.to_thread(flight_trips, options.cache)
     recording = Recording(
         started=time.time(),
         rate_per_s=options.rate,
@@ -115,8 +120,9 @@ async def _play(
         for task in watching:
             task.cancel()
         ended = await asyncio.gather(*watching, return_exceptions=True)
-    await recorder.look()
-    await recorder.scrape()
+    with contextlib.suppress(aiohttp.ClientError):  # a router that ended has nothing more to say
+        await recorder.look()
+        await recorder.scrape()
     recorder.finish(load.report())
     if not console.is_terminal:
         picture.flush_lines()

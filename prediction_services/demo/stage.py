@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import importlib.util
 import shutil
-import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,7 +105,6 @@ class Stage:
             )
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        await self._train()
         await self._start_services()
         self._say("starting the router")
         self.write(
@@ -123,28 +121,11 @@ class Stage:
         )
         await self.router.wait_ready(self.admin)
 
-    async def _train(self) -> None:
-        """Fill the cache once, before several services want to."""
-        wanted = sorted({player.runs for player in self.options.cast})
-        self._say(f"models {', '.join(wanted)}: training on real flights, or taken from the cache")
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "prediction_services", "train", *wanted),
-            *("--cache", str(self.options.cache)),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        try:
-            _, errors = await process.communicate()
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                if process.returncode is None:
-                    process.kill()
-        if process.returncode:
-            raise SetupError(f"training failed\n{errors.decode(errors='replace')}")
-
     async def _start_services(self) -> None:
-        self._say(f"starting {len(self.options.cast)} prediction services")
+        self._say(
+            f"starting {len(self.options.cast)} prediction services; "
+            "the first start trains their models on real flights"
+        )
         fleet = await self._stack.enter_async_context(
             Fleet(cache=self.options.cache, log_dir=self.options.folder / "services")
         )
