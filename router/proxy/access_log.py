@@ -8,6 +8,7 @@ a header or a body.
 from __future__ import annotations
 
 import os
+import select
 import sys
 import time
 from typing import TYPE_CHECKING, Final
@@ -20,7 +21,11 @@ if TYPE_CHECKING:
     from router.proxy.exchange import Exchange
 
 LINES_MAX: Final = 1_000
-"""Lines that wait to be written; the oldest are dropped beyond, and counted in the next line."""
+"""Lines that wait for the next sweep; further ones are dropped, and counted in a line."""
+PATH_MAX: Final = 512
+"""Bytes of a path that are logged."""
+WRITE_BYTES: Final = 4_096
+"""Written at once: a pipe that polls writable takes PIPE_BUF bytes without making us wait."""
 
 
 class AccessLog:
@@ -31,34 +36,47 @@ class AccessLog:
         self._lines: list[bytes] = []
         self.dropped = 0
 
-    def line(self, exchange: Exchange, outcome: Outcome) -> None:
-        """One request that ended."""
+    def line(self, exchange: Exchange, outcome: Outcome, status: int) -> None:
+        """One request that ended; ``status`` is what its client was sent, 0 without an answer."""
         if len(self._lines) >= LINES_MAX:
             self.dropped += 1
             return
+        route = getattr(exchange, "route", None)
         self._lines.append(msgspec.json.encode({
             "event": "request",
             "timestamp": round(time.time(), 3),
             "id": exchange.id.decode("latin-1"),
             "method": exchange.head.method.decode("latin-1"),
-            "path": exchange.head.path.decode("latin-1"),
-            "route": exchange.route.entry.name,
-            "version": exchange.version.name,
-            "status": exchange.status,
+            "path": exchange.head.path[:PATH_MAX].decode("latin-1"),
+            "route": route.entry.name if route is not None else "",
+            "version": exchange.version.name if exchange.attempt_at else "",
+            "status": status,
             "outcome": outcome.name.lower(),
             "ms": round((time.monotonic() - exchange.arrived) * 1000, 3),
             "rescued": exchange.rescuing,
         }))  # fmt: skip
 
     def flush(self) -> None:
-        """Write what waits in one system call; a full pipe costs lines, never a wait."""
+        """Write what waits; a full pipe costs lines, never a wait."""
         if not self._lines:
             return
         lines, self._lines = self._lines, []
         if self.dropped:
             lines.append(b'{"event":"requests_not_logged","count":%d}' % self.dropped)
             self.dropped = 0
-        try:
-            os.write(self._fd, b"\n".join(lines) + b"\n")
-        except OSError:
-            self.dropped += len(lines)
+        poll = select.poll()
+        poll.register(self._fd, select.POLLOUT)
+        while lines:
+            batch = [lines.pop(0)]
+            size = len(batch[0]) + 1
+            while lines and size + len(lines[0]) < WRITE_BYTES:
+                size += len(lines[0]) + 1
+                batch.append(lines.pop(0))
+            events = poll.poll(0)
+            try:
+                if not events or events[0][1] != select.POLLOUT:
+                    raise BlockingIOError
+                os.write(self._fd, b"\n".join([*batch, b""]))
+            except OSError:
+                self.dropped += len(batch) + len(lines)
+                return

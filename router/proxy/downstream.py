@@ -8,6 +8,9 @@ never reads its answers costs one receive buffer.
 from __future__ import annotations
 
 import asyncio
+import select
+import socket
+import struct
 from ipaddress import ip_address
 from time import monotonic
 from typing import TYPE_CHECKING, Final, cast
@@ -22,15 +25,19 @@ if TYPE_CHECKING:
 
 WRITE_HIGH_BYTES: Final = 65_536
 """Unsent bytes towards a client above which its version's connection stops being read."""
+_RESET: Final = struct.pack("ii", 1, 0)
+"""SO_LINGER on, 0 s: the close is a reset, HTTP/1.0's only sign of an incomplete answer."""
 PIPELINED_BYTES_MAX: Final = 65_536
 """Bytes of further requests read while one is under way; then reading stops."""
+OVER_MAX: Final = 16
+"""Connections beyond the limit that are given time to read that there are too many."""
 
 
 class Downstream(asyncio.Protocol):
     """See the module."""
 
-    __slots__ = ("closing", "exchange", "holds", "lingered", "parser", "peer", "plane", "since",
-                 "transport")  # fmt: skip
+    __slots__ = ("choked", "closing", "exchange", "lingered", "parser", "peer", "plane", "reading",
+                 "since", "transport", "unsent")  # fmt: skip
 
     def __init__(self, plane: DataPlane) -> None:
         self.plane = plane
@@ -39,9 +46,12 @@ class Downstream(asyncio.Protocol):
         self.transport: asyncio.Transport = cast("asyncio.Transport", None)
         self.peer: Peer = cast("Peer", None)
         self.since = monotonic()
-        """When the present wait began: for a request, for the rest of its head, for the end."""
-        self.holds = 0
-        """Reasons for not reading: the version is slow, a connection is awaited, pipelining."""
+        """When the present wait began: for a request, the rest of its head, the reader, the end."""
+        self.reading = True
+        self.choked = False
+        """More than WRITE_HIGH_BYTES are unsent; no further request is begun meanwhile."""
+        self.unsent = 0
+        """Bytes unsent at the last look at a client that is slow to take them."""
         self.closing = False
         self.lingered = 0
 
@@ -56,7 +66,7 @@ class Downstream(asyncio.Protocol):
             plane.recorder.reject("connections")
             self.write(reply(503, "connections", "too many connections", keep_alive=False,
                              retry_after_s=1))  # fmt: skip
-            self.close()
+            self.close(linger=len(plane.connections) <= plane.connections_max + OVER_MAX)
             return
         self.transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES)
         name = transport.get_extra_info("peername")
@@ -90,7 +100,7 @@ class Downstream(asyncio.Protocol):
             self.broken(error)
             return
         if self.parser.paused and self.parser.buffered_bytes > PIPELINED_BYTES_MAX:
-            self.transport.pause_reading()
+            self.flow()
 
     def _drain(self, data: bytes) -> None:
         self.lingered += len(data)
@@ -116,13 +126,20 @@ class Downstream(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """More than WRITE_HIGH_BYTES are unsent."""
+        self.choked = True
+        self.since = monotonic()
+        self.unsent = self.transport.get_write_buffer_size()
         if self.exchange is not None:
             self.exchange.pause_download()
 
     def resume_writing(self) -> None:
         """They have been sent."""
+        self.choked = False
         if self.exchange is not None:
             self.exchange.resume_download()
+        elif not self.closing:
+            self.since = monotonic()
+            self._next()
 
     # --- the parser's handler -----------------------------------------------------------------
 
@@ -146,42 +163,50 @@ class Downstream(asyncio.Protocol):
         """Bytes of an answer."""
         self.transport.write(data)
 
-    def hold(self) -> None:
-        """Stop reading the body: nobody takes it now. Counted; each hold needs its unhold."""
-        self.holds += 1
-        if self.holds == 1 and self.exchange is not None and not self.exchange.uploaded:
-            self.transport.pause_reading()
+    def flow(self) -> None:
+        """Read, or stop reading: a body that nobody takes now, or too much that is pipelined.
 
-    def unhold(self) -> None:
-        """One reason less."""
-        self.holds = max(0, self.holds - 1)
-        if not self.holds and not self.transport.is_closing():
-            self.transport.resume_reading()
+        To be called whenever one of these may have changed.
+        """
+        exchange, parser = self.exchange, self.parser
+        reading = not (
+            exchange is not None
+            and not exchange.uploaded
+            and (exchange.waiting or exchange.held)
+        ) and not (parser.paused and parser.buffered_bytes > PIPELINED_BYTES_MAX)
+        if reading is not self.reading:
+            self.reading = reading
+            if reading:
+                self.transport.resume_reading()
+            else:
+                self.transport.pause_reading()
 
     def done(self, *, keep: bool) -> None:
         """The exchange is over and its answer is written."""
         exchange, self.exchange = self.exchange, None
-        if self.holds:
-            self.holds = 0
-            self.transport.resume_reading()
         if not keep or self.closing:
             self.close(linger=exchange is not None and not exchange.uploaded)
             return
         self.since = monotonic()
-        if self.parser.buffered_bytes:
-            self.transport.resume_reading()
+        if not self.choked:
+            self._next()
+
+    def _next(self) -> None:
+        """The next request, which may be here already."""
         try:
             self.parser.resume()
         except ClientFramingError as error:
             self.broken(error)
+        if not self.reading:
+            self.flow()
 
     def broken(self, error: ClientFramingError) -> None:
         """A message with no reading, or with two: refuse it and everything behind it."""
-        self.plane.recorder.reject("framing")
         exchange = self.exchange
         if exchange is not None:
             exchange.client_broke(error.status, "framing", "the request is not valid HTTP")
             return
+        self.plane.recorder.reject("framing")
         self.write(reply(error.status, "framing", "the request is not valid HTTP",
                          keep_alive=False))  # fmt: skip
         self.close(linger=True)
@@ -190,41 +215,79 @@ class Downstream(asyncio.Protocol):
         """Close when everything is written; ``linger`` first reads the client's rest away."""
         if self.closing:
             return
+        linger = linger or self.parser.buffered_bytes > 0
         self.closing = True
         self.parser.close()
         self.since = monotonic()
-        if linger and self.transport.can_write_eof():
-            self.transport.write_eof()
-            self.plane.lingering.add(self)
-        else:
+        self.unsent = self.transport.get_write_buffer_size()
+        if not linger:
             self.transport.close()
+            return
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.plane.lingering.add(self)
+        self.flow()
+
+    def cut(self) -> None:
+        """Close in the middle of an answer, behind what was written of it."""
+        self.exchange = None
+        self.close()
 
     def abort(self) -> None:
-        """Reset the connection."""
+        """Reset the connection: a mere end of stream would complete an answer that ends with it."""
         self.exchange = None
         self.closing = True
         self.parser.close()
+        connection = self.transport.get_extra_info("socket")
+        if connection is not None and connection.fileno() >= 0:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self.transport.abort()
 
     # --- the sweeper --------------------------------------------------------------------------
 
     def sweep(self, now: float) -> None:
         """Called about once a second: waits that took too long."""
-        if self.exchange is not None:
-            return
-        limits = self.plane.serving.limits
-        waited = now - self.since
-        if self.closing:
-            if waited > LINGER_S:
+        if self.choked or (self.closing and self.unsent):
+            if self._not_reading(now):
+                self.leave()
+        elif self.exchange is not None:
+            if not self.reading and self.gone():
+                self.leave()
+        elif self.closing:
+            if now - self.since > LINGER_S:
                 self.abort()
         elif self.parser.buffered_bytes:
-            if waited > limits.header_timeout_s:
+            if now - self.since > self.plane.serving.limits.header_timeout_s:
                 self.plane.recorder.reject("header_timeout")
                 self.write(reply(408, "header_timeout", "the request did not arrive in time",
                                  keep_alive=False))  # fmt: skip
                 self.close(linger=True)
-        elif waited > limits.keepalive_s:
-            self.transport.close()
+        elif now - self.since > self.plane.serving.limits.keepalive_s:
+            self.close()
+
+    def _not_reading(self, now: float) -> bool:
+        """Whether the client has taken nothing of what it was sent for the body timeout."""
+        unsent = self.transport.get_write_buffer_size()
+        if unsent != self.unsent:
+            self.unsent = unsent
+            self.since = now
+        return now - self.since > self.plane.serving.limits.body_timeout_s
+
+    def gone(self) -> bool:
+        """Whether a client that is not being read from has left: its end of stream goes unseen."""
+        socket = self.transport.get_extra_info("socket")
+        if socket is None or socket.fileno() < 0:
+            return False
+        poll = select.poll()
+        poll.register(socket.fileno(), select.POLLRDHUP)
+        return bool(poll.poll(0))
+
+    def leave(self) -> None:
+        """The client has left, or is as good as gone; nobody is to blame."""
+        exchange = self.exchange
+        self.abort()
+        if exchange is not None:
+            exchange.client_left()
 
     def __repr__(self) -> str:
         state = "closing" if self.closing else "busy" if self.exchange else "idle"

@@ -10,15 +10,16 @@
     record    always, exactly once: what happened and whose fault it was
 
 An exchange is both what waits for a connection and what receives the answer; callbacks move it on.
-There is no task, future or lock in it. Its deadlines are looked at by the plane's sweeper. Once a
-byte of an answer has gone out, an error closes the client's connection: it is no second answer.
+There is no task, future or lock in it. Its deadlines are looked at by the plane's sweeper
+(`deadlines`). Once a byte of an answer has gone out, an error closes the client's connection: it is
+no second answer.
 """
 
 from __future__ import annotations
 
 from math import inf
 from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from router.core.outcomes import BAD_OUTCOMES, Outcome
 from router.http1 import (
@@ -26,18 +27,25 @@ from router.http1 import (
     body_piece,
     child_span,
     interim_head,
-    own_response,
     request_head,
     request_id,
     response_head,
 )
-from router.http1.messages import NO_BODY, TRACE
+from router.http1.messages import NO_BODY, TRACE, UNTIL_CLOSE
 from router.proxy.assign import assign
-from router.proxy.faults import CONNECT, FAULTS, STALLED, TIMEOUT, Again, Fault
+from router.proxy.faults import FAULTS, Fault
 from router.proxy.matching import body_matches
 from router.proxy.receipt import receipt_line
-from router.proxy.replies import reply
-from router.upstream import Failure
+from router.proxy.record import observe, record, settle
+from router.proxy.replies import (
+    BODY_SIZE,
+    NO_ROUTE,
+    OVERLOAD,
+    answer,
+    answer_options,
+    refuse,
+)
+from router.proxy.rescue import may_rescue, may_retry
 from router.upstream.pool import Unavailable
 
 if TYPE_CHECKING:
@@ -46,12 +54,7 @@ if TYPE_CHECKING:
     from router.proxy.mirror import Pairing
     from router.proxy.serving import Route, Version
     from router.telemetry.recorder import Arm
-    from router.upstream import Connection, Endpoint
-
-SAFE: Final = frozenset((b"GET", b"HEAD", b"OPTIONS"))
-"""Methods that may arrive twice without asking the policy (RFC 9110 section 9.2.2)."""
-RETRIES_MIN: Final = 3
-"""Retries that are always allowed at a time, whatever the budget's share of few requests is."""
+    from router.upstream import Connection, Endpoint, Failure
 
 _SENT_ID = b"X-Request-Id: %b\r\n"
 
@@ -62,8 +65,9 @@ class Exchange:
     __slots__ = ("arm", "arrived", "attempt_at", "attempts", "body", "client", "client_since",
                  "collecting", "connection", "continued", "cookie", "deadline", "end_by",
                  "ended", "endpoint", "first_byte_s", "framing", "head", "held", "id", "keep",
-                 "kept", "pairing", "passed", "plane", "rescuing", "retrying", "route", "size",
-                 "started", "status", "unit", "uploaded", "version", "waiting")  # fmt: skip
+                 "kept", "mirrored", "pairing", "passed", "plane", "rescuing", "retrying", "route",
+                 "size", "started", "status", "unit", "uploaded", "version",
+                 "waiting")  # fmt: skip
 
     route: Route
     version: Version
@@ -84,8 +88,11 @@ class Exchange:
         self.unit = self.passed = self.attempts = self.status = 0
         self.endpoint: Endpoint | None = None
         self.connection: Connection | None = None
-        self.waiting = self.collecting = self.held = False
-        self.started = self.ended = self.continued = False
+        self.collecting = False
+        """The choice depends on the body, which is still arriving."""
+        self.waiting = self.held = False
+        """No connection yet; the version reads slower than the client sends. Both stop reading."""
+        self.started = self.ended = self.continued = self.mirrored = False
         self.retrying = self.rescuing = False
         self.keep = False
         self.framing = NO_BODY
@@ -104,30 +111,34 @@ class Exchange:
         serving = plane.serving
         route = serving.index.find(head)
         if route is None:
-            self.refuse(404, "no_route", "no route takes this request")
+            refuse(self, NO_ROUTE)
             return
         self.route = route
         if len(plane.exchanges) > serving.limits.in_flight:
-            self.refuse(503, "overload", "the router is busy", retry_after_s=1)
+            refuse(self, OVERLOAD)
         elif self._too_large():
-            self.refuse(413, "body_size", "the body is larger than this route accepts")
+            refuse(self, BODY_SIZE)
         elif head.max_forwards == 0:
-            self._answer_options()
+            answer_options(self)
         elif route.needs_body and not self.uploaded and self.size < route.entry.buffer_bytes:
             self.collecting = True
             self._continue()
         else:
             self.assign()
 
+    def _collected(self) -> None:
+        """The body is here. The table may be another by now: only the one in force may choose."""
+        self.collecting = False
+        route = self.plane.serving.index.find(self.head)
+        if route is None:
+            refuse(self, NO_ROUTE)
+            return
+        self.route = route
+        self.assign()
+
     def _too_large(self) -> bool:
         limit = self.route.entry.body_limit_bytes
         return bool(limit) and max(self.head.length, self.size) > limit
-
-    def _answer_options(self) -> None:
-        """OPTIONS with Max-Forwards 0 is for us (RFC 9110 section 7.6.2)."""
-        self._forget()
-        self.client.write(own_response(204, keep_alive=self.uploaded, minor=self.head.minor))
-        self.client.done(keep=self.uploaded and self.head.keep_alive)
 
     # --- assign -----------------------------------------------------------------------------------
 
@@ -158,19 +169,30 @@ class Exchange:
         for route in self.plane.serving.index.all(self.head):
             if body_matches(route.match.body, self.body):
                 self.route = route
+                if self._too_large():
+                    refuse(self, BODY_SIZE)
                 return
-        self.refuse(404, "no_route", "no route takes this request")
+        refuse(self, NO_ROUTE)
 
     # --- select -----------------------------------------------------------------------------------
 
     def select(self) -> None:
         """Begin an attempt at the version."""
         self.attempt_at = monotonic()
+        self.deadline = self._give_up_at()
         self.version.stats.begin()
         self.connect(None)
 
+    def _give_up_at(self) -> float:
+        """When a candidate has had its chance, if the policy limits it; else never."""
+        rescue = self.route.entry.rescue
+        if rescue and rescue.candidate_deadline_s and self.version is self.route.candidate:
+            return self.attempt_at + rescue.candidate_deadline_s
+        return inf
+
     def connect(self, avoid: Endpoint | None) -> None:
         """Ask for a connection; the body stops flowing until there is one."""
+        self.endpoint = None
         try:
             connection = self.version.pool.acquire(self, avoid)
         except Unavailable as why:
@@ -178,21 +200,22 @@ class Exchange:
             return
         if connection is None:
             self.waiting = True
-            self.client.hold()
+            self.client.flow()
         else:
             self.forward(connection)
 
     def on_connection(self, connection: Connection, /) -> None:
         """The pool's answer to a waiting exchange."""
         self.waiting = False
+        self.client_since = monotonic()
         self.forward(connection)
-        self.client.unhold()
+        self.client.flow()
 
-    def on_unavailable(self, failure: Failure, /) -> None:
-        """The pool's other answer."""
+    def on_unavailable(self, failure: Failure, endpoint: Endpoint | None, /) -> None:
+        """The pool's other answer; it has observed the endpoint's part itself."""
         self.waiting = False
-        self.client.unhold()
-        self.failed(FAULTS[failure])
+        self.client.flow()
+        self.failed(FAULTS[failure], avoid=endpoint)
 
     # --- forward ----------------------------------------------------------------------------------
 
@@ -204,12 +227,12 @@ class Exchange:
         data = self.written(connection.endpoint.authority)
         if self.body or self.uploaded:
             data += body_piece(head.framing, self.body, self.uploaded)
-        self._set_deadline(monotonic())
+        self._expect_answer(monotonic())
         connection.start(self, data, to_head=head.method == b"HEAD", last=self.uploaded)
         if not self.uploaded:
             self._continue()
             self._forget_body()
-        elif self.route.mirrors:
+        elif self.version.mirrors:
             self.mirror()
 
     def written(self, authority: bytes, head: RequestHead | None = None) -> bytes:
@@ -223,13 +246,8 @@ class Exchange:
             trace=trace,
         )  # fmt: skip
 
-    def _set_deadline(self, now: float) -> None:
-        entry = self.route.entry
-        deadline = now + entry.timeouts.response_s
-        rescue = entry.rescue
-        if rescue and rescue.candidate_deadline_s and self.version is self.route.candidate:
-            deadline = min(deadline, self.attempt_at + rescue.candidate_deadline_s)
-        self.deadline = deadline
+    def _expect_answer(self, now: float) -> None:
+        self.deadline = min(now + self.route.entry.timeouts.response_s, self._give_up_at())
 
     def _continue(self) -> None:
         """Tell a client that waits for it that its body is wanted (RFC 9110 section 10.1.1)."""
@@ -243,22 +261,21 @@ class Exchange:
         self.size += len(piece)
         self.uploaded = complete
         if self._too_large():
-            self.client_broke(413, "body_size", "the body is larger than this route accepts")
+            self.client_broke(BODY_SIZE.status, BODY_SIZE.cause, BODY_SIZE.text)
             return
         if self.kept:
             self.body += piece
         if self.collecting:
             if complete or self.size >= self.route.entry.buffer_bytes:
-                self.collecting = False
-                self.assign()
+                self._collected()
             return
         if self.connection is None:
             return
         self.connection.write(body_piece(self.head.framing, piece, complete), last=complete)
         if not self.started:
-            self._set_deadline(self.client_since)
+            self._expect_answer(self.client_since)
         self._forget_body()
-        if complete and self.kept and self.route.mirrors:
+        if complete and self.version.mirrors:
             self.mirror()
 
     def _forget_body(self) -> None:
@@ -271,15 +288,16 @@ class Exchange:
         """The version reads slower than the client sends."""
         if not self.uploaded:
             self.held = True
-            self.deadline = monotonic() + self.route.entry.timeouts.response_s
-            self.client.hold()
+            if not self.started:
+                self._expect_answer(monotonic())
+            self.client.flow()
 
     def resume_upload(self) -> None:
-        """It caught up."""
+        """It caught up, or is no longer there."""
         if self.held:
             self.held = False
             self.client_since = monotonic()
-            self.client.unhold()
+            self.client.flow()
 
     # --- respond ----------------------------------------------------------------------------------
 
@@ -309,27 +327,27 @@ class Exchange:
         )
         if body or complete:
             data += body_piece(self.framing, body, complete)
+        # Before the write, which may find the client slow: its silence is not the version's.
+        self.deadline = now + self.route.entry.timeouts.body_s
         self.client.write(data)
         self.version.stats.bytes_out += len(body)
         if self.pairing is not None:
             self.pairing.primary(body)
         if complete:
             self.finish(outcome)
-        else:
-            self.deadline = now + self.route.entry.timeouts.body_s
 
     def on_body(self, piece: bytes, complete: bool, /) -> None:
         """More of the answer."""
+        if complete:
+            self.connection = None
+        self.deadline = monotonic() + self.route.entry.timeouts.body_s
         self.client.write(body_piece(self.framing, piece, complete))
         self.version.stats.bytes_out += len(piece)
         if self.pairing is not None:
             self.pairing.primary(piece)
         if complete:
-            self.connection = None
             error = self.route.is_error(self.status)
             self.finish(Outcome.SERVER_ERROR if error else Outcome.OK)
-        else:
-            self.deadline = monotonic() + self.route.entry.timeouts.body_s
 
     def pause_download(self) -> None:
         """The client reads slower than the version sends."""
@@ -348,6 +366,7 @@ class Exchange:
     def on_failure(self, failure: Failure, /) -> None:
         """The version's connection is gone before its answer was complete."""
         self.connection = None
+        self.resume_upload()
         fault = FAULTS[failure]
         if not self.started:
             self.failed(fault)
@@ -355,36 +374,27 @@ class Exchange:
         lost = fault.outcome is Outcome.RESET
         self.cut(Outcome.TRUNCATED if lost else fault.outcome)
 
-    def failed(self, fault: Fault) -> None:
+    def failed(self, fault: Fault, avoid: Endpoint | None = None) -> None:
         """The attempt gave nothing that a client has seen: again, on stable, or an error."""
         if self.endpoint is not None:
-            self._observe(bad=fault.outcome in BAD_OUTCOMES)
-        if self._retry(fault) or self.rescue(fault.outcome, 0):
+            observe(self, bad=fault.outcome in BAD_OUTCOMES)
+            avoid = self.endpoint
+        if self._retry(fault, avoid) or self.rescue(fault.outcome, 0):
             return
         self.status = 0
-        keep = self.uploaded and self.plane.accepting and self.head.keep_alive
-        self.keep = keep
-        self.client.write(self._reply(fault.status, fault.cause, fault.text, keep=keep,
-                                      retry_after_s=fault.retry_after_s))  # fmt: skip
-        self.started = True
-        self.finish(fault.outcome)
+        record(self, fault.outcome, answered=fault.status)
+        answer(self, fault.status, fault.cause, fault.text, retry_after_s=fault.retry_after_s)
 
-    def _retry(self, fault: Fault) -> bool:
-        retry, plane = self.route.entry.retry, self.plane
-        if fault.again is Again.NEVER or self.attempts >= retry.attempts:
-            return False
-        if fault.again is Again.IDEMPOTENT and not (
-            self.kept and (retry.idempotent or self.head.method in SAFE)
-        ):
-            return False
-        if plane.retrying >= max(RETRIES_MIN, len(plane.exchanges) * retry.budget_bp // 10_000):
+    def _retry(self, fault: Fault, avoid: Endpoint | None) -> bool:
+        """Another connection to the same version, another endpoint first."""
+        if not may_retry(self, fault):
             return False
         if not self.retrying:
             self.retrying = True
-            plane.retrying += 1
+            self.plane.retrying += 1
         self.attempts += 1
         self.version.stats.retries += 1
-        self.connect(self.endpoint)
+        self.connect(avoid)
         return True
 
     def rescue(self, outcome: Outcome, status: int) -> bool:
@@ -393,29 +403,21 @@ class Exchange:
         The attempt is settled first: counted against the candidate, once. The replay's arm is
         forced, hence no evidence.
         """
-        route, plane = self.route, self.plane
-        rescue = route.entry.rescue
-        if rescue is None or self.version is not route.candidate or self.started or not self.kept:
-            return False
-        if status:
-            wanted = status in rescue.statuses or status // 100 in rescue.statuses
-        else:
-            wanted = rescue.timeout if outcome is Outcome.TIMEOUT else (
-                rescue.connect and outcome in CONNECT
-            )  # fmt: skip
-        budget = max(rescue.budget_min, len(plane.exchanges) * rescue.budget_bp // 10_000)
-        if not wanted or plane.rescuing >= budget:
+        if not may_rescue(self, outcome, status):
             return False
         if self.connection is not None:
             self.connection.abandon()
             self.connection = None
+        self.resume_upload()
+        if status:
+            observe(self, bad=True)
         self.version.stats.rescued += 1
-        self._settle(outcome)
+        settle(self, outcome)
         self.arm = None
+        self.pairing = None  # the client will read stable's answer, not this version's
         self.rescuing = True
-        plane.rescuing += 1
-        self.version = route.stable
-        self.endpoint = None
+        self.plane.rescuing += 1
+        self.version = self.route.stable
         self.attempts = self.status = 0
         self.first_byte_s = -1.0
         self.select()
@@ -424,138 +426,69 @@ class Exchange:
     # --- mirror -----------------------------------------------------------------------------------
 
     def mirror(self) -> None:
-        """Copy the request to shadows; only what stable answers is copied, and never a replay."""
-        if self.version is self.route.stable and not self.rescuing and self.pairing is None:
+        """Copy the request to the shadows of the version it was routed to; never a replay."""
+        if not self.rescuing and not self.mirrored:
+            self.mirrored = True
             self.pairing = self.plane.mirrors.copy(self)
 
     # --- the ends ---------------------------------------------------------------------------------
 
-    def sweep(self, now: float) -> None:
-        """Called every 50 ms or so: slow by age, and whatever deadline has passed."""
-        arm = self.arm
-        if arm is not None and self.passed < len(arm.limits_s):
-            self.passed = arm.pass_limits(now - self.arrived, self.passed, self.unit)
-        if now > self.end_by:
-            self._timed_out(TIMEOUT)
-        elif self.waiting:
-            self._sweep_queue(now)
-        elif not self.uploaded and not self.held and self._client_stalled(now):
-            self.client_broke(408, "body_timeout", "the body stopped arriving")
-        elif now > self.deadline and (self.uploaded or self.held or self.started):
-            self._timed_out(STALLED if self.started else TIMEOUT)
-
-    def _client_stalled(self, now: float) -> bool:
-        return now - self.client_since > self.plane.serving.limits.body_timeout_s
-
-    def _sweep_queue(self, now: float) -> None:
-        pool = self.version.pool
-        if now - self.attempt_at > pool.entry.queue_timeout_s and pool.queued(self):
-            pool.cancel(self)
-            self.on_unavailable(Failure.QUEUE_TIMEOUT)
-
-    def _timed_out(self, fault: Fault) -> None:
-        self.deadline = self.end_by = inf
-        self._release()
+    def timed_out(self, fault: Fault) -> None:
+        """A deadline has passed."""
+        self.release()
         if self.started:
             self.cut(fault.outcome)
         else:
             self.failed(fault)
 
-    def _release(self) -> None:
+    def release(self) -> None:
         """Let go of the version: its connection is reset, the queue forgets us."""
         if self.connection is not None:
             self.connection.abandon()
             self.connection = None
+            self.resume_upload()
         elif self.waiting:
             self.waiting = False
             self.version.pool.cancel(self)
-            self.client.unhold()
+            self.client.flow()
 
     def client_left(self) -> None:
         """The client is gone: its work is cancelled and counts against nobody."""
         if not self.ended:
-            self._release()
+            self.release()
             self.endpoint = None
-            self.record(Outcome.CLIENT_ABORT)
+            record(self, Outcome.CLIENT_ABORT)
 
     def client_broke(self, status: int, cause: str, text: str) -> None:
         """The client's message turned out bad after it was begun: never finish it upstream."""
         if self.ended:
             return
-        self._release()
+        self.release()
         self.endpoint = None
         self.plane.recorder.reject(cause)
         started = self.started
-        self.record(Outcome.CLIENT_ABORT)
+        record(self, Outcome.CLIENT_ABORT)
         if started:
             self.client.abort()
         else:
-            self.client.write(self._reply(status, cause, text, keep=False))
-            self.client.done(keep=False)
-
-    def refuse(self, status: int, cause: str, text: str, *, retry_after_s: int = 0) -> None:
-        """The router's own answer to a request that no version has seen."""
-        self.plane.recorder.reject(cause)
-        self._forget()
-        keep = self.uploaded and self.head.keep_alive and self.plane.accepting
-        self.client.write(self._reply(status, cause, text, keep=keep, retry_after_s=retry_after_s))
-        self.client.done(keep=keep)
-
-    def _reply(
-        self, status: int, cause: str, text: str, *, keep: bool, retry_after_s: int = 0
-    ) -> bytes:
-        head = self.head
-        return reply(
-            status, cause, text, keep_alive=keep, minor=head.minor,
-            to_head=head.method == b"HEAD", request_id=self.id, retry_after_s=retry_after_s,
-        )  # fmt: skip
+            answer(self, status, cause, text, keep=False)
 
     def cut(self, outcome: Outcome) -> None:
-        """The answer had begun and will never be complete: the only honest sign is a reset."""
-        self.record(outcome)
-        self.client.abort()
+        """The answer had begun and will never be complete: closing is the only honest sign.
+
+        What the version did say goes out first (tokens of a stream), unless the end of the
+        connection would make it look complete.
+        """
+        record(self, outcome)
+        if self.framing == UNTIL_CLOSE:
+            self.client.abort()
+        else:
+            self.client.cut()
 
     def finish(self, outcome: Outcome) -> None:
         """The answer went out whole."""
-        self.record(outcome)
+        record(self, outcome)
         self.client.done(keep=self.keep)
-
-    # --- record -----------------------------------------------------------------------------------
-
-    def record(self, outcome: Outcome) -> None:
-        """The one end of every exchange that chose a version."""
-        if self.ended:
-            return
-        self._forget()
-        if self.attempt_at:
-            self._settle(outcome)
-            if self.endpoint is not None and self.status:
-                self._observe(bad=outcome in BAD_OUTCOMES)
-        if self.pairing is not None:
-            self.pairing.primary_done(self.status, monotonic() - self.arrived)
-        if self.plane.access_log is not None:
-            self.plane.access_log.line(self, outcome)
-
-    def _settle(self, outcome: Outcome) -> None:
-        """Count an attempt: for its version always, as evidence where a coin chose it."""
-        now = monotonic()
-        stats = self.version.stats
-        stats.end(outcome, self.status, now - self.attempt_at, self.first_byte_s)
-        stats.bytes_in += self.size
-        if self.arm is not None:
-            self.arm.end(outcome, now - self.arrived, self.passed, self.unit)
-
-    def _observe(self, *, bad: bool) -> None:
-        if self.endpoint is not None:
-            self.version.pool.observed(self.endpoint, bad=bad, now=monotonic())
-
-    def _forget(self) -> None:
-        self.ended = True
-        plane = self.plane
-        plane.exchanges.discard(self)
-        plane.retrying -= self.retrying
-        plane.rescuing -= self.rescuing
-        self.retrying = self.rescuing = False
 
     def __repr__(self) -> str:
         state = "ended" if self.ended else "waiting" if self.waiting else "open"

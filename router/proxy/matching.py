@@ -19,6 +19,8 @@ from router.http1 import RequestHead
 
 REMEMBERED_MAX: Final = 4_096
 """Distinct (host, path) whose candidates are remembered; the memory starts anew when full."""
+REMEMBERED_BYTES_MAX: Final = 256
+"""Longer hosts, paths and queries are understood anew each time: memory would be theirs."""
 QUERY_FIELDS_MAX: Final = 100
 """Query fields looked at."""
 BODY_DEPTH_MAX: Final = 32
@@ -83,9 +85,10 @@ class RouteIndex(Generic[Item]):
             for order in sorted(found)
             if host_matches(self._items[order][0].match.host, name)
         )
-        if len(self._remembered) >= REMEMBERED_MAX:
-            self._remembered.clear()
-        self._remembered[host, path] = candidates
+        if len(host) + len(path) <= REMEMBERED_BYTES_MAX:
+            if len(self._remembered) >= REMEMBERED_MAX:
+                self._remembered.clear()
+            self._remembered[host, path] = candidates
         return candidates
 
 
@@ -130,7 +133,8 @@ def _query(wanted: ValueMatch) -> Condition:
     test = value_test(wanted)
 
     def holds(head: RequestHead) -> bool:
-        return any(name == wanted.name and test(value) for name, value in query_of(head.query))
+        read = query_of if len(head.query) <= REMEMBERED_BYTES_MAX else query_of.__wrapped__
+        return any(name == wanted.name and test(value) for name, value in read(head.query))
 
     return holds
 

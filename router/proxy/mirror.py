@@ -11,7 +11,7 @@ import random
 from collections import deque
 from copy import copy as shallow
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from router.core.counts import PairSample
 from router.core.outcomes import FULL_BP, Outcome
@@ -20,26 +20,32 @@ from router.proxy.faults import FAULTS
 from router.upstream.pool import Unavailable
 
 if TYPE_CHECKING:
-    from router.core.table import MirrorLimits
+    from router.core.table import MirrorLimits, RoutingTable
     from router.http1 import RequestHead, ResponseHead
     from router.proxy.exchange import Exchange
     from router.proxy.plane import DataPlane
     from router.proxy.serving import Route, Target
     from router.telemetry.recorder import Recorder
-    from router.upstream import Connection, Failure
+    from router.upstream import Connection, Endpoint, Failure
+
+SEGMENT_MAX: Final = 64
+"""Characters of a segment's name."""
 
 
 class Pairing:
     """One request's answers, collected until all of them are there."""
 
-    __slots__ = ("body", "copies", "exchange_id", "limit", "recorder", "route", "seconds",
-                 "segment", "status")  # fmt: skip
+    __slots__ = ("body", "copies", "exchange_id", "limit", "primary_version", "recorder", "route",
+                 "seconds", "segment", "status")  # fmt: skip
 
-    def __init__(self, route: Route, exchange_id: bytes, recorder: Recorder) -> None:
+    def __init__(self, exchange: Exchange, recorder: Recorder) -> None:
+        route = exchange.route
         self.route = route
-        self.exchange_id = exchange_id
+        self.exchange_id = exchange.id
         self.recorder = recorder
         self.limit = route.entry.mirror_limits.body_bytes
+        stable = exchange.version is route.stable
+        self.primary_version = "" if stable else exchange.version.name
         self.body: bytes | None = b""
         """None once it is larger than what is compared."""
         self.copies: list[Copy] = []
@@ -47,6 +53,9 @@ class Pairing:
         """-1 until the primary's end; 0: it gave no whole answer."""
         self.seconds = 0.0
         self.segment = ""
+        if name := route.entry.segment_header.encode():
+            value = exchange.head.get(name) or b""
+            self.segment = value[:SEGMENT_MAX].decode("latin-1")
 
     def primary(self, piece: bytes) -> None:
         """More of the client's answer."""
@@ -54,7 +63,9 @@ class Pairing:
             self.body = self.body + piece if len(self.body) + len(piece) <= self.limit else None
 
     def primary_done(self, status: int, seconds: float) -> None:
-        """The client's answer is over."""
+        """The client's answer is over; ``status`` 0: it is not whole, and there is no pair."""
+        if not status:
+            self.body = None
         self.status = status
         self.seconds = seconds
         for one in self.copies:
@@ -71,21 +82,23 @@ class Pairing:
             request_id=self.exchange_id.decode("latin-1"), primary_status=self.status,
             shadow_status=one.status, primary_body=self.body, shadow_body=one.body,
             content_type=one.content_type, primary_s=self.seconds, shadow_s=one.seconds,
-            segment=self.segment,
+            segment=self.segment, primary=self.primary_version,
         ))  # fmt: skip
 
 
 class Copy:
     """One request on its way to one shadow; what waits for a connection and receives the answer."""
 
-    __slots__ = ("body", "connection", "content_type", "data", "deadline", "ended", "lane",
-                 "pairing", "seconds", "since", "status", "target", "to_head")  # fmt: skip
+    __slots__ = ("body", "connection", "content_type", "data", "deadline", "ended", "held_bytes",
+                 "lane", "pairing", "seconds", "since", "status", "target", "to_head")  # fmt: skip
 
     def __init__(self, lane: Lane, target: Target, data: bytes, pairing: Pairing | None, *,
                  to_head: bool, deadline_s: float) -> None:  # fmt: skip
         self.lane = lane
         self.target = target
         self.data = data
+        self.held_bytes = len(data)
+        """What it keeps in memory: the request until the end, and what is kept of the answer."""
         self.pairing = pairing
         self.to_head = to_head
         self.since = monotonic()
@@ -104,7 +117,7 @@ class Copy:
         try:
             connection = self.target.pool.acquire(self)
         except Unavailable as why:
-            self.on_unavailable(why.failure)
+            self.on_unavailable(why.failure, None)
             return
         if connection is not None:
             self.on_connection(connection)
@@ -115,7 +128,7 @@ class Copy:
         data, self.data = self.data, b""
         connection.start(self, data, to_head=self.to_head, last=True)
 
-    def on_unavailable(self, failure: Failure, /) -> None:
+    def on_unavailable(self, failure: Failure, endpoint: Endpoint | None, /) -> None:  # noqa: ARG002 - a copy is never tried again
         """The shadow cannot be reached."""
         self._end(FAULTS[failure].outcome)
 
@@ -141,8 +154,12 @@ class Copy:
         """Keep what will be compared; an answer that is too large is not read to its end."""
         if self.body is None:
             return
-        if len(self.body) + len(piece) <= self.lane.limits.body_bytes:
+        lane, size = self.lane, len(piece)
+        if (len(self.body) + size <= lane.limits.body_bytes
+                and lane.held_bytes + size <= 2 * lane.limits.queue_bytes):  # fmt: skip
             self.body += piece
+            self.held_bytes += size
+            lane.held_bytes += size
         else:
             self.body = None
             if self.connection is not None:
@@ -189,52 +206,73 @@ class Copy:
 
 
 class Lane:
-    """The copies for one shadow of one route: those under way, and a bounded queue."""
+    """The copies for one shadow of one route: those under way, and a bounded queue.
 
-    __slots__ = ("active", "limits", "queue", "queue_bytes")
+    Bytes are counted from the copy's making to its end, wherever they are: ``queue_bytes`` bounds
+    the requests, and as much again may be kept of the answers.
+    """
+
+    __slots__ = ("active", "filling", "held_bytes", "limits", "queue")
 
     def __init__(self, limits: MirrorLimits) -> None:
         self.limits = limits
         self.active: set[Copy] = set()
         self.queue: deque[Copy] = deque()
-        self.queue_bytes = 0
+        self.held_bytes = 0
+        self.filling = False
+        """Copies are being started: one that fails at once must not start the next by recursion."""
 
     def full(self, size: int) -> str:
         """Why one more copy of ``size`` bytes must be dropped, or an empty string."""
-        if len(self.active) < self.limits.concurrency:
+        limits = self.limits
+        if self.held_bytes + size > limits.queue_bytes:
+            return "bytes"
+        if len(self.active) < limits.concurrency:
             return ""
-        if not self.limits.queue:
+        if not limits.queue:
             return "concurrency"
-        if len(self.queue) >= self.limits.queue:
-            return "queue"
-        return "bytes" if self.queue_bytes + size > self.limits.queue_bytes else ""
+        return "queue" if len(self.queue) >= limits.queue else ""
 
     def add(self, one: Copy) -> None:
         """Start a copy, or let it wait."""
-        if len(self.active) < self.limits.concurrency:
-            self.active.add(one)
-            one.start()
-        else:
-            self.queue.append(one)
-            self.queue_bytes += len(one.data)
+        self.held_bytes += one.held_bytes
+        self.queue.append(one)
+        self._fill()
 
     def ended(self, one: Copy) -> None:
         """A copy is over: the next one."""
         self.active.discard(one)
+        self.held_bytes -= one.held_bytes
+        self._fill()
+
+    def _fill(self) -> None:
+        if self.filling:
+            return
+        self.filling = True
         while self.queue and len(self.active) < self.limits.concurrency:
             following = self.queue.popleft()
-            self.queue_bytes -= len(following.data)
             self.active.add(following)
             following.start()
+        self.filling = False
 
     def sweep(self, now: float) -> None:
         """End copies that took too long, drop those that waited too long."""
         for one in [one for one in self.active if now > one.deadline]:
             one.time_out()
         while self.queue and now > self.queue[0].deadline:
-            late = self.queue.popleft()
-            self.queue_bytes -= len(late.data)
-            late.target.stats.drop("deadline")
+            self._drop("deadline")
+
+    def close(self) -> None:
+        """End everything; what waited is dropped."""
+        while self.queue:
+            self._drop("drain")
+        for one in list(self.active):
+            one.time_out()
+
+    def _drop(self, cause: str) -> None:
+        late = self.queue.popleft()
+        self.held_bytes -= late.held_bytes
+        late.target.stats.drop(cause)
 
 
 class Mirrors:
@@ -246,19 +284,18 @@ class Mirrors:
 
     def copy(self, exchange: Exchange) -> Pairing | None:
         """Send the copies that are due; what collects the answers, when they are compared."""
-        route = exchange.route
-        limits = route.entry.mirror_limits
+        limits = exchange.route.entry.mirror_limits
         if not _eligible(limits, exchange.head):
             return None
         pairing: Pairing | None = None
-        for target in route.mirrors:
+        for target in exchange.version.mirrors:
             if random.random() * FULL_BP >= target.mirror.share_bp:  # noqa: S311 - a sample, no secret
                 continue
             if cause := self._refusal(exchange, target, limits):
                 target.stats.drop(cause)
                 continue
             if pairing is None and random.random() * FULL_BP < limits.compare_bp:  # noqa: S311 - a sample, no secret
-                pairing = Pairing(route, exchange.id, self.plane.recorder)
+                pairing = Pairing(exchange, self.plane.recorder)
             self._send(exchange, target, limits, pairing)
         return pairing
 
@@ -281,7 +318,7 @@ class Mirrors:
         self, exchange: Exchange, target: Target, limits: MirrorLimits, pairing: Pairing | None
     ) -> None:
         head = exchange.head
-        authority = str(target.pool.entry.name).encode()
+        authority = target.pool.entry.name.encode()
         data = add_line(exchange.written(authority, _stripped(head, limits)), SHADOW_LINE)
         data += body_piece(head.framing, exchange.body, True)
         one = Copy(
@@ -291,6 +328,13 @@ class Mirrors:
         if pairing is not None:
             pairing.copies.append(one)
         one.lane.add(one)
+
+    def keep(self, table: RoutingTable) -> None:
+        """Forget the lanes of mirrors that are gone, once nothing is under way in them."""
+        kept = {(r.name, r.versions[m.version].name) for r in table.routes for m in r.mirrors}
+        for key in [key for key in self.lanes if key not in kept]:
+            if not self.lanes[key].active:
+                self.lanes.pop(key).close()
 
     def sweep(self, now: float) -> None:
         """Deadlines of every lane."""
@@ -305,12 +349,7 @@ class Mirrors:
     def close(self) -> None:
         """End everything; what waited is dropped."""
         for lane in self.lanes.values():
-            for one in lane.queue:
-                one.target.stats.drop("drain")
-            lane.queue.clear()
-            lane.queue_bytes = 0
-            for one in list(lane.active):
-                one.time_out()
+            lane.close()
 
 
 def _eligible(limits: MirrorLimits, head: RequestHead) -> bool:
@@ -327,8 +366,9 @@ def _eligible(limits: MirrorLimits, head: RequestHead) -> bool:
 def _stripped(head: RequestHead, limits: MirrorLimits) -> RequestHead:
     """The head without the fields that copies must not carry."""
     names = frozenset(name.encode() for name in limits.strip_headers)
-    if not names:
+    if names.isdisjoint([field.low for field in head.fields]):
         return head
     bare = shallow(head)
     bare.named = head.named | names
+    bare.tail = b""  # made from all fields, for the request itself
     return bare

@@ -21,6 +21,7 @@ from router.config.certificate import ServerCertificate
 from router.core.table import RoutingTable
 from router.http1 import Limits
 from router.proxy.access_log import AccessLog
+from router.proxy.deadlines import sweep
 from router.proxy.downstream import Downstream
 from router.proxy.mirror import Mirrors
 from router.proxy.serving import Serving
@@ -32,9 +33,13 @@ if TYPE_CHECKING:
 
 SWEEP_S: Final = 0.05
 """How often deadlines of exchanges and copies are looked at, hence how late one can be noticed."""
+UNREAD_SWEEP_EVERY: Final = 10
+"""Sweeps between looks whether clients that are not being read from are still there."""
 SLOW_SWEEP_EVERY: Final = 20
 """Sweeps between looks at idle connections and pools: once a second."""
 BACKLOG: Final = 4_096
+ACCEPTS_PER_TURN: Final = 64
+"""Clients accepted before everybody else gets a turn."""
 FDS_RESERVED: Final = 64
 """File descriptors kept for everything but client and upstream connections."""
 TLS_SHUTDOWN_S: Final = 1.0
@@ -83,7 +88,6 @@ class DataPlane:
         self._sweeper: asyncio.TimerHandle | None = None
         self._sweeps = 0
         self._due = 0.0
-        self._keeping: set[asyncio.Task[None]] = set()
 
     # --- the table ------------------------------------------------------------------------------
 
@@ -91,7 +95,7 @@ class DataPlane:
         """Use ``table`` from the next request on; an older one than in force is ignored."""
         if table.revision < self.serving.revision:
             return False
-        serving = Serving(table, self.pools, self.recorder)
+        serving = Serving(table, self.pools, self.recorder, self.serving)
         for route in serving.routes:
             for version in route.versions:
                 if (warm := version.pool.entry.warm_connections) > version.pool.open:
@@ -110,9 +114,8 @@ class DataPlane:
             self.access_log = None
         self.serving = serving
         self.recorder.keep_routes({route.entry.name for route in serving.routes})
-        task = asyncio.get_running_loop().create_task(self.pools.keep(table))
-        self._keeping.add(task)
-        task.add_done_callback(self._keeping.discard)
+        self.pools.keep(table)
+        self.mirrors.keep(table)
         return True
 
     # --- life -----------------------------------------------------------------------------------
@@ -144,9 +147,11 @@ class DataPlane:
         self._server = await loop.create_server(
             lambda: Downstream(self),
             sock=self._socket or self.bind(),
-            backlog=BACKLOG,
+            backlog=ACCEPTS_PER_TURN,
             **self._tls(),
         )
+        assert self._socket is not None  # noqa: S101 - bound above
+        self._socket.listen(BACKLOG)  # asyncio takes one number for the queue and for each turn
         self._due = loop.time() + SWEEP_S
         self._sweeper = loop.call_at(self._due, self._sweep)
 
@@ -210,7 +215,7 @@ class DataPlane:
         self.mirrors.close()
         for client in list(self.connections):
             client.transport.abort()
-        await self.pools.close()
+        self.pools.close()
         if self.access_log is not None:
             self.access_log.flush()
         await asyncio.sleep(0)
@@ -221,27 +226,38 @@ class DataPlane:
         loop = asyncio.get_running_loop()
         started = loop.time()
         self.lag_s = max(self.lag_s, started - self._due)
-        now = monotonic()
+        try:
+            self._look_at_deadlines(monotonic())
+        finally:  # a mistake in one of them must not cost all others their deadlines
+            self._due = max(started + SWEEP_S, loop.time())
+            self._sweeper = loop.call_at(self._due, self._sweep)
+
+    def _look_at_deadlines(self, now: float) -> None:
         for exchange in list(self.exchanges):
-            exchange.sweep(now)
+            sweep(exchange, now)
         self.mirrors.sweep(now)
         for client in list(self.lingering):
             client.sweep(now)
             if client not in self.connections:
                 self.lingering.discard(client)
         self._sweeps += 1
+        if self.access_log is not None:
+            self.access_log.flush()
+        if self._sweeps % UNREAD_SWEEP_EVERY == 0:
+            for client in [one.client for one in self.exchanges]:
+                if not client.reading:
+                    client.sweep(now)
         if self._sweeps % SLOW_SWEEP_EVERY == 0:
-            for client in list(self.connections):
-                client.sweep(now)
-            for pool in self.pools.all():
-                pool.sweep(now)
-            if self.certificate is not None:
-                with contextlib.suppress(OSError):  # the old one stays; control says so
-                    self.certificate.refresh()
-            if self.access_log is not None:
-                self.access_log.flush()
-        self._due = max(started + SWEEP_S, loop.time())
-        self._sweeper = loop.call_at(self._due, self._sweep)
+            self._look_at_idle(now)
+
+    def _look_at_idle(self, now: float) -> None:
+        for client in list(self.connections):
+            client.sweep(now)
+        for pool in self.pools.all():
+            pool.sweep(now)
+        if self.certificate is not None:
+            with contextlib.suppress(OSError):  # the old one stays; control says so
+                self.certificate.refresh()
 
     # --- what requests ask for --------------------------------------------------------------------
 
@@ -271,6 +287,10 @@ class DataPlane:
 
 
 def _connections_possible() -> int:
-    """Client connections that fit the file limit: each request under way needs two sockets."""
+    """Client connections that fit the file limit: of each four sockets one is for the versions.
+
+    Most clients are idle at any moment; where all are busy the router is out of sockets towards
+    the versions first, and says so with 503.
+    """
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return max(16, (soft - FDS_RESERVED) // 2) if soft != resource.RLIM_INFINITY else 1 << 30
+    return max(16, (soft - FDS_RESERVED) * 3 // 4) if soft != resource.RLIM_INFINITY else 1 << 30

@@ -3,15 +3,35 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from router.core.outcomes import Outcome
 from router.http1 import own_response
+from router.proxy.record import forget, record
+
+if TYPE_CHECKING:
+    from router.proxy.exchange import Exchange
 
 LINGER_S: Final = 1.0
 """After an early answer the client's rest is read and dropped this long, so that the answer is not
 lost to a reset (RFC 9112 section 9.6)."""
 LINGER_BYTES_MAX: Final = 1_048_576
 """At most this much of it is read."""
+
+
+class Refusal(NamedTuple):
+    """Why no version sees a request. ``cause`` is one word for metrics; nothing is from input."""
+
+    status: int
+    cause: str
+    text: str
+    retry_after_s: int = 0
+    """Value of Retry-After; 0 leaves it out."""
+
+
+NO_ROUTE: Final = Refusal(404, "no_route", "no route takes this request")
+BODY_SIZE: Final = Refusal(413, "body_size", "the body is larger than this route accepts")
+OVERLOAD: Final = Refusal(503, "overload", "the router is busy", 1)
 
 
 @cache
@@ -42,3 +62,33 @@ def reply(
         status, _document(status, cause, text), extra=extra, keep_alive=keep_alive, minor=minor,
         to_head=to_head,
     )  # fmt: skip
+
+
+def refuse(exchange: Exchange, why: Refusal) -> None:
+    """The router's own answer to a request that no version has seen."""
+    exchange.plane.recorder.reject(why.cause)
+    outcome = Outcome.SHED if why.status == 503 else Outcome.REJECTED
+    record(exchange, outcome, answered=why.status)
+    answer(exchange, why.status, why.cause, why.text, retry_after_s=why.retry_after_s)
+
+
+def answer(
+    exchange: Exchange, status: int, cause: str, text: str, *, keep: bool = True,
+    retry_after_s: int = 0,
+) -> None:  # fmt: skip
+    """Answer in the version's place and end; ``keep``: the connection may be used again."""
+    head = exchange.head
+    keep = keep and exchange.uploaded and head.keep_alive and exchange.plane.accepting
+    exchange.client.write(reply(
+        status, cause, text, keep_alive=keep, minor=head.minor, to_head=head.method == b"HEAD",
+        request_id=exchange.id, retry_after_s=retry_after_s,
+    ))  # fmt: skip
+    exchange.client.done(keep=keep)
+
+
+def answer_options(exchange: Exchange) -> None:
+    """OPTIONS with Max-Forwards 0 is for us (RFC 9110 section 7.6.2)."""
+    forget(exchange)
+    keep = exchange.uploaded and exchange.head.keep_alive and exchange.plane.accepting
+    exchange.client.write(own_response(204, keep_alive=keep, minor=exchange.head.minor))
+    exchange.client.done(keep=keep)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class Version:
     """One version of one route: where its requests go and where they are counted."""
 
-    __slots__ = ("index", "line", "name", "pool", "stats")
+    __slots__ = ("index", "line", "mirrors", "name", "pool", "stats")
 
     def __init__(self, name: str, index: int, pool: Pool, stats: VersionStats) -> None:
         self.name = name
@@ -31,11 +31,13 @@ class Version:
         self.pool = pool
         self.stats = stats
         self.line = b"X-Rampway-Version: %b\r\n" % name.encode()
+        self.mirrors: list[Target] = []
+        """Who gets copies of the requests that this version answers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A mirror: how much of stable's traffic goes to which pool, and its counters."""
+    """A mirror: how much of a version's traffic goes to which pool, and its counters."""
 
     mirror: Mirror
     version: str
@@ -91,9 +93,13 @@ class Route:
             entry.rescue.buffer_bytes if entry.rescue else 0,
             entry.mirror_limits.body_bytes if entry.mirrors else 0,
         )
-        self.pins = {entry.versions[i].name.encode(): self.versions[i] for i in entry.pinnable}
+        pinnable = entry.pinnable if entry.pin_header else ()
+        self.pins = {entry.versions[i].name.encode(): self.versions[i] for i in pinnable}
         self.errors = frozenset(entry.error_statuses)
         self.mirrors = [self._target(mirror, pools, recorder) for mirror in entry.mirrors]
+        for target in self.mirrors:
+            of = target.mirror.of
+            (self.stable if of < 0 else self.versions[of]).mirrors.append(target)
 
     def _weight(self, version: Version) -> int:
         return self.entry.weights_bp[version.index]
@@ -141,7 +147,7 @@ class Serving:
         self.table = table
         self.revision = table.revision
         self.limits = table.limits
-        self.routes = [
+        self.routes: list[Route] = [
             route
             if (route := known.get(entry.name)) is not None and route.entry == entry
             else Route(entry, pools, recorder)

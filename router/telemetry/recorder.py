@@ -41,7 +41,7 @@ UNITS_MAX: Final = 65_536
 starts anew: the tests upstream count a user's first bad outcome only, so repeats are harmless."""
 PAIRS_MAX: Final = 1_024
 """Answers to compare that wait for the link, per worker."""
-PAIR_BYTES_MAX: Final = 16_777_216
+PAIR_BYTES_MAX: Final = 4_194_304
 """Bytes of their bodies; a pair over either bound is shed and counted."""
 
 _UNIT_SEED: Final = 1
@@ -358,7 +358,7 @@ class Recorder:
     def keep_routes(self, names: set[str]) -> None:
         """Forget routes that are gone once they have been reported and nothing is open there."""
         for name in [name for name in self._current if name not in names]:
-            self._current[name] = None
+            del self._current[name]
         for key, stats in list(self._versions.items()):
             if key[0] not in names and not stats.dirty and not stats.in_flight:
                 del self._versions[key]

@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Final
 
 FAILURES: Final = 5
-"""Failed connects in a row, over all endpoints of the version."""
+"""Failed connects in a row while no endpoint of the version could be reached."""
 OPEN_S: Final = 1.0
 OPEN_MAX_S: Final = 30.0
 

@@ -14,6 +14,7 @@ away (response queue poisoning; aiohttp issue 13656).
 from __future__ import annotations
 
 import asyncio
+import os
 import select
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 WRITE_HIGH_BYTES: Final = 65_536
 """Unsent bytes towards a backend above which the sender is asked to pause."""
+LAST_READ_BYTES: Final = 65_536
+"""Looked for after a failed write: an early answer may lie before the reset that followed it."""
 
 
 class Receiver(Protocol):
@@ -122,8 +125,15 @@ class Connection(asyncio.Protocol):
     # What the pool may do.
 
     def clean(self) -> bool:
-        """Whether the socket is silent and open: one system call, made before each reuse."""
-        return not self.closed and not self._poll.poll(0)
+        """Whether the socket is silent and open: one system call, made before each use."""
+        if self.closed:
+            return False
+        events = self._poll.poll(0)
+        if not events:
+            return True
+        # Behind a TLS handshake lie the session tickets, unread as yet: they answer nobody.
+        fresh_tls = self.endpoint.address.tls and not self.exchanges
+        return bool(fresh_tls and events[0][1] == select.POLLIN)
 
     def discard(self) -> None:
         """Close at once; whatever is unsent or unread is lost."""
@@ -137,11 +147,10 @@ class Connection(asyncio.Protocol):
         """Connected."""
         self.transport = cast("asyncio.Transport", transport)
         self.transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES)
-        events = select.POLLRDHUP
-        if not self.endpoint.address.tls:
-            events |= select.POLLIN  # under TLS a session ticket may lie unread: harmless
         self._poll = select.poll()
-        self._poll.register(transport.get_extra_info("socket").fileno(), events)
+        self._poll.register(
+            transport.get_extra_info("socket").fileno(), select.POLLIN | select.POLLRDHUP
+        )
 
     def data_received(self, data: bytes) -> None:
         """Bytes of the answer that is due, or of none."""
@@ -175,12 +184,28 @@ class Connection(asyncio.Protocol):
         self.discard()
         return False
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # asyncio's signature
+    def connection_lost(self, exc: Exception | None) -> None:
         """The socket is gone, by whoever's hand."""
+        if exc is not None and self.receiver is not None and not self.endpoint.address.tls:
+            self._last_read()
         self.closed = True
         if self.receiver is not None:
             self._fail(self._lost())
         self.pool.lost(self)
+
+    def _last_read(self) -> None:
+        """A write failed: the backend has closed, perhaps behind an answer not yet read.
+
+        It answered early (413, 401) and its close with our body unread became a reset. Both event
+        loops close the socket only after `connection_lost`.
+        """
+        sock = self.transport.get_extra_info("socket")
+        try:
+            data = os.read(sock.fileno(), LAST_READ_BYTES) if sock is not None else b""
+        except OSError:
+            return
+        if data:
+            self.data_received(data)
 
     def pause_writing(self) -> None:
         """More than WRITE_HIGH_BYTES are unsent."""
@@ -220,7 +245,8 @@ class Connection(asyncio.Protocol):
     def _finish(self) -> None:
         """An answer is complete and the bytes behind it, if any, have been seen."""
         self.pool.ended(self)
-        if self.sent_all and self.parser.reusable:
+        sent = self.sent_all and not self.transport.get_write_buffer_size()
+        if sent and self.parser.reusable:
             self.pool.release(self)
         else:
             self.discard()

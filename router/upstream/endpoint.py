@@ -15,7 +15,7 @@ class Endpoint:
 
     __slots__ = ("address", "authority", "bad", "dirty", "ejected_until", "failed_probes",
                  "healthy", "idle", "in_flight", "last_error", "open", "passed_probes",
-                 "requests", "retired", "streak")  # fmt: skip
+                 "requests", "retired", "streak", "unreachable_until")  # fmt: skip
 
     def __init__(self, address: Address) -> None:
         self.address = address
@@ -35,6 +35,8 @@ class Endpoint:
         """Bad outcomes in a row."""
         self.ejected_until = 0.0
         """Monotonic seconds; 0.0 when not ejected."""
+        self.unreachable_until = 0.0
+        """Monotonic seconds; after a failed connect it is the last choice for a moment."""
         self.healthy = True
         self.passed_probes = 0
         self.failed_probes = 0

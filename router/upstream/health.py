@@ -6,7 +6,6 @@ A probe uses neither the pool nor its bounds: a version whose slots are all take
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 from typing import TYPE_CHECKING, Final
 
@@ -23,6 +22,9 @@ if TYPE_CHECKING:
 
 READ_BYTES: Final = 16_384
 """Bytes taken from the socket at once."""
+
+
+_ENDING: set[asyncio.Task[None]] = set()
 
 
 class _Verdict:
@@ -116,7 +118,7 @@ class Prober:
         wanted = set(endpoints) if entry.health.path else set()
         for endpoint in list(self._tasks):
             if endpoint not in wanted or plan != self._plan:
-                self._tasks.pop(endpoint).cancel()
+                self._stop(endpoint)
         self._plan = plan
         loop = asyncio.get_running_loop()
         for endpoint in wanted - set(self._tasks):
@@ -124,15 +126,18 @@ class Prober:
         if not wanted:
             for endpoint in endpoints:
                 endpoint.healthy = True
+            self._refresh()
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Stop probing."""
-        tasks, self._tasks = list(self._tasks.values()), {}
-        for task in tasks:
-            task.cancel()
-        for task in tasks:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        for endpoint in list(self._tasks):
+            self._stop(endpoint)
+
+    def _stop(self, endpoint: Endpoint) -> None:
+        task = self._tasks.pop(endpoint)
+        task.cancel()
+        _ENDING.add(task)  # until it has noticed: the loop holds tasks only weakly
+        task.add_done_callback(_ENDING.discard)
 
     async def _watch(self, endpoint: Endpoint, check: HealthCheck, tls: UpstreamTls) -> None:
         while True:

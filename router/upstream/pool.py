@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING, Final, Protocol
 
 from router.upstream.balance import least_in_flight
-from router.upstream.breaker import Breaker
+from router.upstream.breaker import Breaker, State
 from router.upstream.connection import Connection
 from router.upstream.endpoint import Endpoint
 from router.upstream.failure import Failure
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from router.core.table import VersionEntry
 
+UNREACHABLE_S: Final = 1.0
+"""After a failed connect an endpoint is the last choice for this long."""
 ERROR_TEXT_MAX: Final = 200
 """Characters of an endpoint's last error that are kept for people."""
 
@@ -40,8 +42,8 @@ class Waiter(Protocol):
     def on_connection(self, connection: Connection, /) -> None:
         """Here it is; the waiter uses it at once."""
 
-    def on_unavailable(self, failure: Failure, /) -> None:
-        """There will be none."""
+    def on_unavailable(self, failure: Failure, endpoint: Endpoint | None, /) -> None:
+        """There will be none; ``endpoint``: the one that was tried and could not be reached."""
 
 
 class Unavailable(Exception):  # noqa: N818  # a state of the version, not an error of the program
@@ -66,6 +68,8 @@ class Pool:
         self.open = 0
         """Connections open or being opened."""
         self._turn = 0
+        self._unreachable = False
+        """Some endpoint's last connect failed."""
         self._waiting: dict[Waiter, None] = {}
         self._opening: set[Waiter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -75,10 +79,14 @@ class Pool:
         """Take a new entry; addresses that stay keep their connections and their history."""
         known = {endpoint.address: endpoint for endpoint in self.endpoints}
         self.endpoints = [known.pop(a) if a in known else Endpoint(a) for a in entry.endpoints]
+        changed_tls = self.entry.tls != entry.tls
         self.entry = entry
         self.connect_s = connect_s
         for endpoint in known.values():
             self._retire(endpoint)
+        if changed_tls:  # what was verified by other rules carries no more requests
+            for endpoint in self.endpoints:
+                self._close_idle(endpoint)
         self.refresh()
         self._serve()
 
@@ -133,13 +141,16 @@ class Pool:
         return next((other for other in offered if other.idle), None) or self._wait()
 
     def candidates(self, avoid: Endpoint | None = None) -> Iterator[Endpoint]:
-        """Endpoints in order of preference; the one to avoid comes last."""
+        """Endpoints in order of preference; the one to avoid comes last, before it what is down."""
         offered = self.available
         if len(offered) == 1:
             return iter(offered)
         self._turn += 1
         ordered = least_in_flight(offered, self._turn)
-        return ordered if avoid is None else iter(sorted(ordered, key=avoid.__eq__))
+        if avoid is None and not self._unreachable:
+            return ordered
+        now = time.monotonic()
+        return iter(sorted(ordered, key=lambda e: (e is avoid, e.unreachable_until > now)))
 
     def cancel(self, waiter: Waiter) -> None:
         """The waiter has left: its client went away, or it waited long enough."""
@@ -171,10 +182,10 @@ class Pool:
         if connection.endpoint.retired:
             connection.discard()
         elif self._waiting and self.in_flight < self.entry.max_in_flight:
-            waiter = next(iter(self._waiting))
-            del self._waiting[waiter]
-            self._begin(connection.endpoint)
-            waiter.on_connection(connection)
+            if connection.clean():
+                self._give(connection, self._first())
+            else:
+                connection.discard()
         else:
             connection.idle_since = time.monotonic()
             connection.endpoint.idle.append(connection)
@@ -213,7 +224,10 @@ class Pool:
             self.refresh()
 
     def sweep(self, now: float) -> None:
-        """Close what idled too long, readmit what was ejected long enough; about once a second."""
+        """Close what idled too long, readmit what was ejected long enough; about once a second.
+
+        Warm connections that a backend has closed meanwhile are opened again.
+        """
         oldest = now - self.entry.keepalive_s
         for endpoint in self.endpoints:
             while endpoint.idle and endpoint.idle[0].idle_since < oldest:
@@ -222,6 +236,8 @@ class Pool:
                 endpoint.ejected_until = 0.0
                 endpoint.dirty = True
                 self.refresh()
+        if self.entry.warm_connections > self.open and self.breaker.state is State.CLOSED:
+            self.warm(self.entry.warm_connections)
 
     def close(self) -> None:
         """The version is gone: nothing new; what is in flight may end."""
@@ -231,7 +247,7 @@ class Pool:
         self.available = []
         waiting, self._waiting = self._waiting, {}
         for waiter in waiting:
-            waiter.on_unavailable(Failure.CLOSED)
+            waiter.on_unavailable(Failure.CLOSED, None)
 
     # Opening.
 
@@ -243,17 +259,35 @@ class Pool:
         return None if len(self._waiting) < self.entry.max_queue else Failure.QUEUE_FULL
 
     def _serve(self) -> None:
-        """Open connections for those who wait, as far as bounds allow."""
-        while (self._waiting and self.in_flight < self.entry.max_in_flight and self.available
-               and self.open < self.entry.max_connections):  # fmt: skip
-            waiter = next(iter(self._waiting))
-            del self._waiting[waiter]
+        """Connections for those who wait, as far as bounds allow: idle ones, else new ones."""
+        while self._waiting and self.in_flight < self.entry.max_in_flight and self.available:
+            idle = next((endpoint.idle for endpoint in self.available if endpoint.idle), None)
+            if idle is not None:
+                connection = idle.pop()
+                if connection.clean():
+                    self._give(connection, self._first())
+                else:
+                    connection.discard()
+                continue
+            if self.open >= self.entry.max_connections:
+                return
+            waiter = self._first()
             if not self.breaker.allows(time.monotonic()):
-                waiter.on_unavailable(Failure.BREAKER_OPEN)
+                waiter.on_unavailable(Failure.BREAKER_OPEN, None)
                 continue
             endpoint = next(self.candidates())
             self._begin(endpoint)
             self._open(endpoint, waiter)
+
+    def _first(self) -> Waiter:
+        """Who waits longest, taken from the queue."""
+        waiter = next(iter(self._waiting))
+        del self._waiting[waiter]
+        return waiter
+
+    def _give(self, connection: Connection, waiter: Waiter) -> None:
+        self._begin(connection.endpoint)
+        waiter.on_connection(connection)
 
     def _open(self, endpoint: Endpoint, waiter: Waiter | None) -> None:
         self.open += 1
@@ -290,6 +324,7 @@ class Pool:
             raise
         else:
             self.breaker.connected()
+            endpoint.unreachable_until = 0.0
             self._opened(connection, waiter)
 
     def _tls(self, endpoint: Endpoint) -> ssl.SSLContext | None:
@@ -299,10 +334,21 @@ class Pool:
         if waiter is not None:
             if waiter in self._opening:
                 self._opening.discard(waiter)
-                waiter.on_connection(connection)
+                self._hand_over(connection, waiter)
                 return
             self.ended(connection)
         self.release(connection)
+
+    def _hand_over(self, connection: Connection, waiter: Waiter) -> None:
+        """A backend that closed or spoke before it was asked cannot be reached."""
+        if connection.clean():
+            waiter.on_connection(connection)
+            return
+        connection.endpoint.last_error = "closed or sent bytes before a request"
+        connection.discard()
+        self.ended(connection)
+        self.observed(connection.endpoint, bad=True, now=time.monotonic())
+        waiter.on_unavailable(Failure.REFUSED, connection.endpoint)
 
     def _not_opened(self, endpoint: Endpoint, waiter: Waiter | None, failure: Failure,
                     error: str) -> None:  # fmt: skip
@@ -310,7 +356,10 @@ class Pool:
         endpoint.open -= 1
         if failure in (Failure.REFUSED, Failure.CONNECT_TIMEOUT):
             now = time.monotonic()
-            self.breaker.failed(now)
+            endpoint.unreachable_until = now + UNREACHABLE_S
+            self._unreachable = True
+            if all(other.unreachable_until > now for other in self.available):
+                self.breaker.failed(now)
             endpoint.last_error = error
             self.observed(endpoint, bad=True, now=now)
         if waiter is not None:
@@ -318,7 +367,7 @@ class Pool:
             endpoint.in_flight -= 1
             if waiter in self._opening:
                 self._opening.discard(waiter)
-                waiter.on_unavailable(failure)
+                waiter.on_unavailable(failure, endpoint)
         self._serve()
 
     def _retire(self, endpoint: Endpoint) -> None:

@@ -48,7 +48,7 @@ class Pools:
             pool.update(entry, connect_s=connect_s)
         return pool
 
-    async def keep(self, table: RoutingTable) -> None:
+    def keep(self, table: RoutingTable) -> None:
         """Close the pools whose version or mirror is no longer in the table."""
         live = {(route.name, v.name) for route in table.routes for v in route.versions}
         shadow = {
@@ -61,13 +61,13 @@ class Pools:
         for key in [key for key in self._live if key not in live]:
             kept = self._live.pop(key)
             kept.pool.close()
-            await kept.prober.close()
+            kept.prober.close()
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Close everything."""
         for kept in self._live.values():
             kept.pool.close()
-            await kept.prober.close()
+            kept.prober.close()
         for pool in self._shadow.values():
             pool.close()
         self._live.clear()

@@ -1,0 +1,57 @@
+"""Deadlines of one exchange, looked at by the plane's sweeper: requests set no timers.
+
+    total       the whole exchange, whoever is slow
+    queue       waiting for a turn at a version; waiting for a connect is bounded by the pool
+    candidate   a candidate's chance before stable answers in its place
+    body        the client's upload: silence, or a drip
+    response    the version's head, then silence within its body
+
+A client that is slow to read stops the version's clock; see `Downstream` for its own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from router.proxy.faults import STALLED, TIMEOUT
+from router.upstream import Failure
+
+if TYPE_CHECKING:
+    from router.proxy.exchange import Exchange
+
+UPLOAD_BYTES_PER_S_MIN: Final = 240
+"""Mean rate below which an upload is a stall in disguise, after the body timeout as grace
+(Kestrel's default). A byte a second would otherwise hold a version's slot for ever."""
+
+
+def sweep(exchange: Exchange, now: float) -> None:
+    """Called every 50 ms or so: slow by age, and whatever deadline has passed."""
+    arm = exchange.arm
+    if arm is not None and exchange.passed < len(arm.limits_s):
+        exchange.passed = arm.pass_limits(now - exchange.arrived, exchange.passed, exchange.unit)
+    if now > exchange.end_by:
+        exchange.timed_out(TIMEOUT)
+    elif exchange.waiting:
+        _waiting(exchange, now)
+    elif not exchange.uploaded and not exchange.held and _stalled(exchange, now):
+        exchange.client_broke(408, "body_timeout", "the body stopped arriving")
+    elif now > exchange.deadline and (exchange.uploaded or exchange.held or exchange.started):
+        exchange.timed_out(STALLED if exchange.started else TIMEOUT)
+
+
+def _waiting(exchange: Exchange, now: float) -> None:
+    pool = exchange.version.pool
+    if not pool.queued(exchange):
+        if now > exchange.deadline:
+            exchange.timed_out(TIMEOUT)
+    elif now > min(exchange.attempt_at + pool.entry.queue_timeout_s, exchange.deadline):
+        pool.cancel(exchange)
+        exchange.on_unavailable(Failure.QUEUE_TIMEOUT, None)
+
+
+def _stalled(exchange: Exchange, now: float) -> bool:
+    """Whether the client has stopped sending its body, or might as well have."""
+    grace_s = exchange.plane.serving.limits.body_timeout_s
+    if now - exchange.client_since > grace_s:
+        return True
+    return exchange.size < UPLOAD_BYTES_PER_S_MIN * (now - exchange.arrived - grace_s)

@@ -1,0 +1,56 @@
+"""The one end of every exchange: what happened, whose fault it was, and who is told.
+
+Counted are attempts: an exchange that was rescued settles its candidate's first, then stable's.
+"""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from router.core.outcomes import BAD_OUTCOMES, Outcome
+
+if TYPE_CHECKING:
+    from router.proxy.exchange import Exchange
+
+
+def record(exchange: Exchange, outcome: Outcome, *, answered: int = 0) -> None:
+    """End an exchange. ``answered``: the status of the router's own answer, 0 without one."""
+    if exchange.ended:
+        return
+    forget(exchange)
+    if exchange.attempt_at:
+        settle(exchange, outcome)
+        if exchange.endpoint is not None and exchange.status:
+            observe(exchange, bad=outcome in BAD_OUTCOMES)
+    if exchange.pairing is not None:
+        whole = outcome is Outcome.OK or outcome is Outcome.SERVER_ERROR
+        status = exchange.status if whole else 0
+        exchange.pairing.primary_done(status, monotonic() - exchange.arrived)
+    if exchange.plane.access_log is not None:
+        exchange.plane.access_log.line(exchange, outcome, answered or exchange.status)
+
+
+def settle(exchange: Exchange, outcome: Outcome) -> None:
+    """Count an attempt: for its version always, as evidence where a coin chose it."""
+    now = monotonic()
+    stats = exchange.version.stats
+    stats.end(outcome, exchange.status, now - exchange.attempt_at, exchange.first_byte_s)
+    stats.bytes_in += exchange.size
+    if exchange.arm is not None:
+        exchange.arm.end(outcome, now - exchange.arrived, exchange.passed, exchange.unit)
+
+
+def observe(exchange: Exchange, *, bad: bool) -> None:
+    """Tell the pool how the endpoint did, for ejecting one that fails in a row."""
+    if exchange.endpoint is not None:
+        exchange.version.pool.observed(exchange.endpoint, bad=bad, now=monotonic())
+
+
+def forget(exchange: Exchange) -> None:
+    """It is over, once: the plane need not know it any longer."""
+    exchange.ended = True
+    plane = exchange.plane
+    plane.exchanges.discard(exchange)
+    plane.retrying -= exchange.retrying
+    plane.rescuing -= exchange.rescuing

@@ -1,0 +1,56 @@
+"""Whether a failed attempt may be made again: on the same version, or on stable in its place.
+
+    retry     another connection to the same version; nobody is blamed less for it
+    rescue    a candidate's failure replayed on stable before the client has seen a byte
+
+Both need the request still in memory, a place in their budget (or a broken version would double
+its own load), and time left.
+"""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+from router.core.outcomes import Outcome
+from router.proxy.faults import CONNECT, Again
+
+if TYPE_CHECKING:
+    from router.proxy.exchange import Exchange
+    from router.proxy.faults import Fault
+
+SAFE: Final = frozenset((b"GET", b"HEAD", b"OPTIONS"))
+"""Methods that may arrive twice without asking the policy (RFC 9110 section 9.2.2)."""
+RETRIES_MIN: Final = 3
+"""Retries that are always allowed at a time, whatever the budget's share of few requests is."""
+
+
+def may_retry(exchange: Exchange, fault: Fault) -> bool:
+    """Whether the attempt that ended in ``fault`` may be repeated on the same version."""
+    retry, plane = exchange.route.entry.retry, exchange.plane
+    if fault.again is Again.NEVER or exchange.attempts >= retry.attempts:
+        return False
+    if fault.again is Again.IDEMPOTENT and not (
+        exchange.kept and (retry.idempotent or exchange.head.method in SAFE)
+    ):
+        return False
+    budget = max(RETRIES_MIN, len(plane.exchanges) * retry.budget_bp // 10_000)
+    return plane.retrying - exchange.retrying < budget
+
+
+def may_rescue(exchange: Exchange, outcome: Outcome, status: int) -> bool:
+    """Whether a candidate's attempt may be replayed; ``status`` is its answer's, 0 without one."""
+    route, plane = exchange.route, exchange.plane
+    rescue = route.entry.rescue
+    if rescue is None or exchange.version is not route.candidate:
+        return False
+    if exchange.started or not exchange.kept or monotonic() >= exchange.end_by:
+        return False
+    if status:
+        wanted = status in rescue.statuses or status // 100 in rescue.statuses
+    elif outcome is Outcome.TIMEOUT:
+        wanted = rescue.timeout
+    else:
+        wanted = rescue.connect and outcome in CONNECT
+    budget = max(rescue.budget_min, len(plane.exchanges) * rescue.budget_bp // 10_000)
+    return wanted and plane.rescuing < budget

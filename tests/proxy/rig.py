@@ -1,0 +1,225 @@
+"""A data plane with its backends and a raw client in one loop."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from dataclasses import dataclass, replace
+
+from router.core.outcomes import Outcome
+from router.core.table import (
+    ListenerLimits,
+    Match,
+    Rescue,
+    RouteEntry,
+    RoutingTable,
+    Timeouts,
+    VersionEntry,
+)
+from router.proxy.plane import DataPlane, Listen
+from router.telemetry.recorder import Recorder
+
+LIMITS = ListenerLimits(header_timeout_s=0.4, body_timeout_s=0.4, keepalive_s=5.0, drain_s=2.0)
+TIMEOUTS = Timeouts(connect_s=0.5, response_s=0.4, body_s=0.4)
+RESCUE = Rescue(statuses=(5,))
+
+
+def version(name, *endpoints, **fields):
+    """One version; an endpoint may be a scripted backend or an address."""
+    return VersionEntry(name, tuple(getattr(e, "endpoint", e) for e in endpoints), **fields)
+
+
+def route(*versions, **fields):
+    """One route; two versions are stable and candidate at 0 % unless told otherwise."""
+    values = {
+        "name": "r", "match": Match(), "versions": versions, "stable": 0, "timeouts": TIMEOUTS,
+        "weights_bp": (10_000, *[0] * (len(versions) - 1)),
+    }  # fmt: skip
+    return RouteEntry(**(values | fields))
+
+
+def rollout(stable, candidate, weight_bp, **fields):
+    """A route in a rollout."""
+    values = {"candidate": 1, "rollout_id": "rollout-1", "epoch": 7,
+              "weights_bp": (10_000 - weight_bp, weight_bp)}  # fmt: skip
+    return route(version("v1", stable), version("v2", candidate), **(values | fields))
+
+
+class Rig:
+    """``async with Rig(entry, ...) as rig``."""
+
+    def __init__(self, *entries, limits=LIMITS, **table):
+        self.entries = entries
+        self.limits = limits
+        self.extra = table
+        self.revision = 0
+        self.wakes = 0
+        self.recorder = Recorder(self._wake)
+        self.plane = DataPlane(self.recorder, Listen("127.0.0.1", 0))
+        self.outcomes = Counter()
+        self.cells = []
+        self.rejected = Counter()
+        self.versions = []
+        self.mirrors = []
+
+    def _wake(self):
+        self.wakes += 1
+
+    async def __aenter__(self):
+        self.apply(*self.entries)
+        await self.plane.start()
+        return self
+
+    async def __aexit__(self, *_):
+        await self.plane.close()
+
+    def apply(self, *entries):
+        self.revision += 1
+        table = RoutingTable(self.revision, entries, limits=self.limits, **self.extra)
+        assert self.plane.apply(table)
+
+    def count(self):
+        """Take a delta and add it up; also returns it."""
+        delta = self.recorder.delta()
+        for one in delta.versions:
+            self.versions.append(one)
+            for index, number in enumerate(one.outcomes):
+                if number:
+                    self.outcomes[one.version, one.role, Outcome(index).name] += number
+        for batch in delta.batches:
+            self.cells += batch.cells
+        self.rejected.update(delta.rejected)
+        self.mirrors += delta.mirrors
+        return delta
+
+    def arm(self, name):
+        """Sum of one arm's counts over all cells so far."""
+        total = Counter()
+        for cell in self.cells:
+            arm = getattr(cell, name)
+            total.update(ok=arm.ok, bad=arm.bad, arrived=arm.arrived,
+                         slow=sum(arm.slow), fast=sum(arm.fast))  # fmt: skip
+        return +total
+
+    async def client(self):
+        return await Client.to(self.plane.port)
+
+    async def ask(self, data=None, **request):
+        """One request on a connection of its own."""
+        client = await self.client()
+        try:
+            return await client.ask(data, **request)
+        finally:
+            client.close()
+
+    async def settled(self, within_s=2.0):
+        """Until no exchange and no copy is under way."""
+        await until(lambda: not self.plane.exchanges and not self.plane.mirrors.active, within_s)
+
+
+@dataclass
+class Answer:
+    """An answer as a strict client reads it."""
+
+    status: int
+    headers: dict[bytes, bytes]
+    body: bytes = b""
+    complete: bool = True
+    """The body ended as its framing says, not with the connection."""
+
+
+def request(method="POST", path="/p", body=b"", headers=(), chunked=False):
+    """The bytes of a request."""
+    lines = [f"{method} {path} HTTP/1.1", "Host: example.org", *headers]
+    if chunked:
+        lines.append("Transfer-Encoding: chunked")
+        body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if body else b"0\r\n\r\n"
+    elif body:
+        lines.append(f"Content-Length: {len(body)}")
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+class Client:
+    """A raw client that believes nothing but the bytes."""
+
+    def __init__(self, reader, writer):
+        self.reader = reader
+        self.writer = writer
+
+    @classmethod
+    async def to(cls, port):
+        return cls(*await asyncio.open_connection("127.0.0.1", port, limit=1 << 20))
+
+    async def ask(self, data=None, *, within_s=5.0, **fields):
+        data = data if data is not None else request(**fields)
+        self.writer.write(data)
+        return await self.answer(within_s=within_s, to_head=data.startswith(b"HEAD"))
+
+    async def send(self, data):
+        self.writer.write(data)
+        await self.writer.drain()
+
+    async def answer(self, *, within_s=5.0, to_head=False):
+        """The next answer; status 0 when the connection ended instead."""
+        async with asyncio.timeout(within_s):
+            try:
+                return await self._answer(to_head)
+            except (asyncio.IncompleteReadError, ConnectionError):
+                return Answer(0, {}, complete=False)
+
+    async def _answer(self, to_head):
+        raw = await self.reader.readuntil(b"\r\n\r\n")
+        line, *fields = raw[:-4].split(b"\r\n")
+        headers = {}
+        for field in fields:
+            name, value = field.split(b": ", 1)
+            headers[name.lower()] = value
+        answer = Answer(int(line.split(b" ")[1]), headers)
+        if answer.status < 200 or to_head or answer.status in (204, 304):
+            return answer
+        try:
+            async for piece in self._body(headers):
+                answer.body += piece
+        except (asyncio.IncompleteReadError, ConnectionError) as error:
+            answer.body += getattr(error, "partial", b"")
+            answer.complete = False
+        return answer
+
+    async def _body(self, headers):
+        if b"content-length" in headers:
+            yield await self.reader.readexactly(int(headers[b"content-length"]))
+        elif b"transfer-encoding" in headers:
+            while True:
+                line = await self.reader.readuntil(b"\r\n")
+                size = int(line, 16)
+                piece = await self.reader.readexactly(size + 2)
+                if not size:
+                    return
+                yield piece[:-2]
+        else:
+            while piece := await self.reader.read(65_536):
+                yield piece
+
+    async def ended(self, within_s=3.0):
+        """What else comes before the router closes."""
+        async with asyncio.timeout(within_s):
+            try:
+                return await self.reader.read()
+            except ConnectionError:
+                return b""
+
+    def close(self):
+        self.writer.transport.abort()
+
+
+async def until(condition, within_s=2.0):
+    """Poll with a deadline; fails with the condition's source line in the trace."""
+    end = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < end, "condition did not come true in time"
+        await asyncio.sleep(0.005)
+
+
+__all__ = ["LIMITS", "RESCUE", "TIMEOUTS", "Client", "Rig", "replace", "request", "rollout",
+           "route", "until", "version"]  # fmt: skip
