@@ -235,6 +235,12 @@ class SqliteStore:
                 f"{self.path}: is damaged ({verdict.splitlines()[0]}); restore it from a copy, "
                 "or remove it to begin anew"
             )
+        if missing := _expected_schema() - _schema_of(db):
+            raise StoreDamaged(
+                f"{self.path}: is not whole ({', '.join(sorted(name for name, _ in missing))} "
+                "missing or changed); restore it from a copy, or remove it to begin anew"
+            )
+        _check_journal(db, self.path)
         # A disk that is read-only shows at the first write; better now than at a rollback.
         db.execute("BEGIN IMMEDIATE")
         db.execute("ROLLBACK")
@@ -348,6 +354,30 @@ def _roll_back(db: sqlite3.Connection | None) -> None:
 
 def _text(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def _schema_of(db: sqlite3.Connection) -> set[tuple[str, str]]:
+    return set(db.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"))
+
+
+def _expected_schema() -> set[tuple[str, str]]:
+    with contextlib.closing(sqlite3.connect(":memory:")) as db:
+        db.executescript(_SCHEMA)
+        return _schema_of(db)
+
+
+def _check_journal(db: sqlite3.Connection, path: Path) -> None:
+    """Ids grow by one, and the last one given is there: entries may only be missing at the front.
+
+    Raises StoreDamaged; a journal with holes explains things that did not happen that way.
+    """
+    count, first, last = db.execute("SELECT count(*), min(id), max(id) FROM journal").fetchone()
+    given = db.execute("SELECT seq FROM sqlite_sequence WHERE name='journal'").fetchone()
+    if count and (count != last - first + 1 or given != (last,)):
+        raise StoreDamaged(
+            f"{path}: entries of the journal are missing ({count} of {first} to {given[0]}); "
+            "restore the file from a copy, or remove it to begin anew"
+        )
 
 
 def _load(db: sqlite3.Connection) -> Stored:

@@ -10,7 +10,7 @@ import logging
 import re
 import sys
 from collections.abc import Mapping, MutableMapping
-from typing import Any, Final, TextIO
+from typing import Any, Final, TextIO, cast
 
 import structlog
 
@@ -40,7 +40,7 @@ def configure(
     *, level: int = logging.INFO, stream: TextIO | None = None, json: bool | None = None
 ) -> None:
     """Set the log up once, at the start. ``json`` None: JSON unless ``stream`` is a terminal."""
-    out = stream or sys.stderr
+    out = cast("TextIO", Unfailing(stream or sys.stderr))
     as_json = not out.isatty() if json is None else json
     renderer: Any = (
         structlog.processors.JSONRenderer(ensure_ascii=False)
@@ -60,6 +60,36 @@ def configure(
         logger_factory=structlog.PrintLoggerFactory(out),
         cache_logger_on_first_use=False,
     )
+
+
+class Unfailing:
+    """A stream whose failures are nobody's: a full disk under the log must not stop a rollback.
+
+    What cannot be written is lost and counted in :attr:`lost`.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self.lost = 0
+
+    def isatty(self) -> bool:
+        """Whether somebody watches."""
+        return self._stream.isatty()
+
+    def write(self, text: str) -> int:
+        """Try to."""
+        try:
+            return self._stream.write(text)
+        except (OSError, ValueError):  # ValueError: the stream was closed
+            self.lost += 1
+            return len(text)
+
+    def flush(self) -> None:
+        """Try to."""
+        try:
+            self._stream.flush()
+        except (OSError, ValueError):
+            self.lost += 1
 
 
 def clean(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
