@@ -107,7 +107,7 @@ async def _play(
         users=USERS,
         on_answer=recorder.on_answer,
     )
-    story = Story(stage, recorder)
+    story = Story(stage, recorder, load)
     picture = Picture(console, story, recorder)
     watching = [asyncio.create_task(recorder.watch()), asyncio.create_task(picture.show())]
     trouble = ""

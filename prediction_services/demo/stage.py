@@ -19,6 +19,10 @@ from prediction_services.fleet import Fleet, Service
 
 POLICY_NAME = "rampway.yaml"
 
+WAITING_MAX = 1_000
+"""Predictions that may wait in a service: a machine that is short of breath for a moment must make
+answers late, not refuse them."""
+
 Say = Callable[[str], None]
 
 
@@ -137,7 +141,9 @@ class Stage:
 
     def _starts(self, fleet: Fleet) -> Iterable[asyncio.Future[Service]]:
         return (
-            asyncio.ensure_future(fleet.start_one(player.runs, name=player.name))
+            asyncio.ensure_future(
+                fleet.start_one(player.runs, name=player.name, waiting=WAITING_MAX)
+            )
             for player in self.options.cast
         )
 

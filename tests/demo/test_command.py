@@ -91,24 +91,29 @@ def playground(tmp_path):
                 os.kill(pid, signal.SIGKILL)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_whatever_ends_it_nothing_stays_behind(playground, tmp_path, number):
-    process, output = playground
+def end(process, number):
+    """Signal the command, see all its descendants go, and return its exit status."""
     members = family(process.pid)
     assert len(members) >= 5, "the command, two services, the router and its worker"
-
     process.send_signal(number)
-
     wait_until(lambda: not any(map(alive, members[1:])), GONE_S, "all descendants end")
-    status = process.wait(GONE_S)
+    return process.wait(GONE_S)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_whatever_ends_it_nothing_stays_behind(playground, tmp_path, number):
+    process, output = playground
+
+    status = end(process, number)
+
     assert status == (-9 if number is signal.SIGKILL else 130), output.read_text()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["demo-run", "output.txt"]
 
 
 @pytest.mark.slow
 def test_the_playground_does_what_its_guide_says(playground, tmp_path):
-    _, output = playground
+    process, output = playground
     guide = output.read_text()
     url = guide.partition("curl -si ")[2].partition("/v2/")[0]
     admin = guide.partition("dashboard ")[2].split()[0]
@@ -131,6 +136,7 @@ def test_the_playground_does_what_its_guide_says(playground, tmp_path):
             return False
 
     wait_until(begun, 10, "the canary begins after the file was saved")
+    assert end(process, signal.SIGTERM) == 130
 
 
 def test_a_wanted_port_is_taken_when_free_and_left_alone_when_not():
