@@ -6,6 +6,7 @@ the exposed Prometheus histogram is an exact sum of these and decisions never de
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Sequence
 
@@ -35,10 +36,15 @@ def bucket_of(seconds: float) -> int:
 
 
 def quantile(counts: Sequence[int], q: float) -> float:
-    """Upper bound of the bucket holding the ``q`` quantile, seconds; 0.0 without data.
+    """The ``q`` quantile in seconds, read within its bucket on the log axis; 0.0 without data.
 
-    Worked example: counts of 90 requests at <= 1 ms and 10 at <= 5 ms: quantile 0.95 is 0.005.
-    The unbounded bucket answers with the last bound: "at least 60 s".
+    Rounding up to the bucket's bound would move a threshold by 6 % in the mean, more than half of
+    a tolerated slow-down of 10 %. A bucket with more than half of all answers says nothing of where
+    in it they lie, and answers with its upper bound: all of them are then below.
+
+    Worked example: counts of 90 requests at <= 1 ms and 10 at 4.5..5 ms: quantile 0.95 is half of
+    the way, 4.74 ms; quantile 0.5 is 1 ms. The unbounded bucket answers with the last bound: "at
+    least 60 s".
     """
     total = sum(counts)
     if total == 0:
@@ -48,11 +54,28 @@ def quantile(counts: Sequence[int], q: float) -> float:
     for index, count in enumerate(counts):
         seen += count
         if count and seen >= rank:
-            return BOUNDS_S[min(index, len(BOUNDS_S) - 1)]
+            if index >= len(BOUNDS_S):
+                break
+            part = 1.0 if 2 * count > total else (rank - (seen - count)) / count
+            low, high = _edges(index)
+            return high * (low / high) ** (1.0 - part)
     return BOUNDS_S[-1]
 
 
 def share_above(counts: Sequence[int], seconds: float) -> float:
-    """Share of requests slower than ``seconds``, 0..1; 0.0 without data."""
+    """Share of requests slower than ``seconds``, 0..1, on the log axis; 0.0 without data."""
     total = sum(counts)
-    return sum(counts[bucket_of(seconds) + 1 :]) / total if total else 0.0
+    if not total:
+        return 0.0
+    index = bucket_of(seconds)
+    above = float(sum(counts[index + 1 :]))
+    if index < len(BOUNDS_S):
+        low, high = _edges(index)
+        above += counts[index] * min(math.log(high / max(seconds, low)) / math.log(high / low), 1.0)
+    return above / total
+
+
+def _edges(index: int) -> tuple[float, float]:
+    """Ends of a bounded bucket; the first one is taken to be as wide as the second."""
+    below = BOUNDS_S[index - 1] if index else BOUNDS_S[0] ** 2 / BOUNDS_S[1]
+    return below, BOUNDS_S[index]

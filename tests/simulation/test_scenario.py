@@ -26,8 +26,8 @@ def test_the_baseline_is_the_exact_distribution():
     baseline = Scenario(stable_rate=0.02, latency=Latency(), history=100_000).baseline()
     assert baseline.bad == 2_000
     assert sum(baseline.latency_buckets) == pytest.approx(100_000, abs=60)
-    assert quantile(baseline.latency_buckets, 0.5) == 0.1
-    assert quantile(baseline.latency_buckets, 0.99) == 0.32
+    assert quantile(baseline.latency_buckets, 0.5) == pytest.approx(0.1, rel=0.01)
+    assert quantile(baseline.latency_buckets, 0.99) == pytest.approx(0.32, rel=0.02)
     assert Scenario(history=0).baseline().requests == 0
 
 

@@ -23,23 +23,27 @@ _EXPONENT_MAX = 500.0
 class Pot:
     """Capital of ``bettors`` equal bettors, started at 1 in total."""
 
-    __slots__ = ("events", "horizon", "shares")
+    __slots__ = ("_capital", "_out", "events", "horizon", "shares")
 
     def __init__(self, bettors: int, horizon: int | None = None) -> None:
         """``horizon``: bad events expected in all (see restart), None for the log rule."""
         self.horizon = horizon
         self.events = 0
-        self.shares = [released(0, horizon) / bettors] * bettors
+        self._out = released(0, horizon)
+        self._capital: float | None = None  # of the present shares; asked for ten times a look
+        self.shares = [self._out / bettors] * bettors
 
     @property
     def cash(self) -> float:
         """Capital not yet in play, 0 … 0.5."""
-        return 1.0 - released(self.events, self.horizon)
+        return 1.0 - self._out
 
     @property
     def capital(self) -> float:
         """Bettors and cash together: the evidence, ``capital : 1``. Starts at 1, finite, >= 0."""
-        return math.fsum(self.shares) + self.cash
+        if self._capital is None:
+            self._capital = math.fsum(self.shares) + self.cash
+        return self._capital
 
     def multiply(self, log_factors: Iterable[float]) -> None:
         """Multiply each bettor's capital by ``exp`` of its log factor."""
@@ -50,6 +54,7 @@ class Pot:
         self.shares = [share * exp(log) for share, log in zip(self.shares, logs, strict=True)]
         if max(self.shares) > CAPITAL_MAX:
             self.shares = [min(share, CAPITAL_MAX) for share in self.shares]
+        self._capital = None
 
     def release(self, events: int) -> None:
         """``events`` more bad events have been processed: put their shares of cash in play.
@@ -59,10 +64,12 @@ class Pot:
         """
         if events <= 0:
             return
-        before = released(self.events, self.horizon)
+        before = self._out
         self.events += events
-        share = (released(self.events, self.horizon) - before) / len(self.shares)
+        self._out = released(self.events, self.horizon)
+        share = (self._out - before) / len(self.shares)
         self.shares = [s + share for s in self.shares]
+        self._capital = None
 
     def snapshot(self) -> dict[str, Any]:
         """JSON-able state; floats survive JSON exactly (shortest round-trip representation)."""
@@ -78,3 +85,5 @@ class Pot:
         self.shares = [float(s) for s in shares]
         self.events = int(data["events"])
         self.horizon = data["horizon"]
+        self._out = released(self.events, self.horizon)
+        self._capital = None

@@ -87,10 +87,11 @@ class Latency(Gate):
         return sum(baseline.latency_buckets) >= REQUESTS_MIN
 
     def limits(self, baseline: Baseline) -> tuple[SlowLimit, ...]:
-        """One limit a quantile; equal quantiles of a narrow distribution give one."""
+        """One limit a quantile, three digits; equal quantiles of a narrow distribution give one."""
         if not self.ready(baseline):
             return ()
-        found = sorted({quantile(baseline.latency_buckets, q) for q in self.quantiles})
+        past = baseline.latency_buckets
+        found = sorted({float(f"{quantile(past, q):.3g}") for q in self.quantiles})
         return tuple(SlowLimit(t, t * (1.0 + self.gamma)) for t in found)
 
     def start(self, context: GateContext) -> ComparisonState:

@@ -15,7 +15,7 @@ HANG = {
 
 def test_limits_are_quantiles_of_the_past(past):
     limits = Latency().limits(past)
-    assert [limit.stable_s for limit in limits] == [0.1, 0.25, 0.32]
+    assert [limit.stable_s for limit in limits] == [0.0993, 0.226, 0.313]
     assert all(limit.candidate_s == pytest.approx(1.1 * limit.stable_s) for limit in limits)
 
 
@@ -28,12 +28,12 @@ def test_equal_quantiles_give_one_limit():
 def test_a_hanging_candidate_is_seen_by_its_age(past):
     """Three requests of the candidate grew older than every threshold; none of them ended."""
     state = Latency().start(GateContext(baseline=past))
-    cell = Cell(500, thresholds_s=(0.1, 0.25, 0.32), tolerance=0.1, **HANG)
+    cell = Cell(500, thresholds_s=(0.0993, 0.226, 0.313), tolerance=0.1, **HANG)
     state.observe(Batch("route", 1, (cell,)))
     assert state.capital > 100
     assert state.candidate.total == 3
-    assert "slower than 320ms: candidate 3 of 3 (100 %), stable 0 of 60 (0 %)" in state.sentence()
-    assert "tolerated: candidate 10 % slower (352ms)" in state.sentence()
+    assert "slower than 313ms: candidate 3 of 3 (100 %), stable 0 of 60 (0 %)" in state.sentence()
+    assert "tolerated: candidate 10 % slower (344ms)" in state.sentence()
 
 
 def test_requests_counted_against_other_thresholds_are_ignored(past):
@@ -41,7 +41,7 @@ def test_requests_counted_against_other_thresholds_are_ignored(past):
     for cell in (
         Cell(500, thresholds_s=(9.0,), tolerance=0.1, **HANG),
         Cell(500, thresholds_s=(), **HANG),
-        Cell(500, thresholds_s=(0.1, 0.25, 0.32), tolerance=0.1),
+        Cell(500, thresholds_s=(0.0993, 0.226, 0.313), tolerance=0.1),
     ):
         state.observe(Batch("route", 1, (cell,)))
     assert state.capital == pytest.approx(1.0)
@@ -53,7 +53,7 @@ def test_a_limit_with_another_tolerance_reads_the_candidate_elsewhere(past):
     state = gate.start(GateContext(baseline=past))
     cell = Cell(
         500, ArmCounts(fast=(0, 9), slow=(4, 0)), ArmCounts(fast=(0, 8), slow=(0, 8)),
-        thresholds_s=(0.1 / 1.1, 0.1), tolerance=0.1,
+        thresholds_s=(0.0993 / 1.1, 0.0993), tolerance=0.1,
     )  # fmt: skip
     state.observe(Batch("route", 1, (cell,)))
     assert (state.candidate.bad, state.candidate.total) == (4, 4)
@@ -63,7 +63,9 @@ def test_a_limit_with_another_tolerance_reads_the_candidate_elsewhere(past):
 def test_sticky_users_of_slow_requests(past):
     state = Latency().start(GateContext(baseline=past, sticky=True))
     arm = ArmCounts(fast=(0,) * 3, slow=(9,) * 3, slow_units=((5,) * 9,) * 3)
-    cell = Cell(500, arm, ArmCounts(fast=(0,) * 3, slow=(0,) * 3), (0.1, 0.25, 0.32), 0.1, True)
+    cell = Cell(
+        500, arm, ArmCounts(fast=(0,) * 3, slow=(0,) * 3), (0.0993, 0.226, 0.313), 0.1, True
+    )
     state.observe(Batch("route", 1, (cell,)))
     once = state.capital
     state.observe(Batch("route", 1, (cell,)))
