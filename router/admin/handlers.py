@@ -130,6 +130,11 @@ async def why(call: Call) -> web.Response:
     return json_response(await call.controller.why(call.route, call.query.get("at")))
 
 
+async def shadow(call: Call) -> web.Response:
+    """How the versions' answers to the same requests compare."""
+    return json_response(call.controller.shadow(call.route))
+
+
 async def journal(call: Call) -> web.Response:
     """Entries, newest first."""
     query = call.query

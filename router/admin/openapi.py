@@ -51,6 +51,11 @@ COMPONENTS: Json = {
         commands={"type": "array", "items": _TEXT},
     ),
     "Why": _shape("The sentence, and the entry it comes from", sentence=_TEXT),
+    "Shadow": _shape(
+        "Pairs of answers by version; noise: what differs between two answers of stable",
+        route=_TEXT, stable=_TEXT, candidate=_TEXT, noise={"type": "object"},
+        versions={"type": "object"},
+    ),
     "Journal": _shape("Newest first", entries=_ANY_LIST),
     "Whois": _shape("Where a key goes", version={"type": ["string", "null"]}),
     "Session": _shape("Who is asking", name=_TEXT, role=_TEXT, open=_FLAG),

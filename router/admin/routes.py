@@ -86,6 +86,8 @@ ROUTES: tuple[Route, ...] = (
           "The decision that explains where the traffic is", answer="Why", statuses=(404,),
           query={"at": {"type": "number", "minimum": 0,
                         "description": "Wall time, seconds since 1970; absent: now."}}),
+    Route("GET", "/api/v1/rollouts/{route}/shadow", Role.VIEWER, handlers.shadow,
+          "How answers to the same requests compare", answer="Shadow", statuses=(404,)),
     Route("POST", "/api/v1/rollouts/{route}/{command}", Role.OPERATOR, handlers.command,
           "Order", body={}, answer="CommandResult", statuses=_COMMAND_STATUSES, commands=True),
     Route("GET", "/api/v1/journal", Role.VIEWER, handlers.journal, "Journal, newest first",

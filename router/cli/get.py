@@ -10,7 +10,17 @@ from router.cli.client import Client, path_of
 from router.cli.follow import follow, line
 from router.cli.options import Connection, Format, Output, Route, interactive
 from router.cli.parse import Option
-from router.cli.show import chosen, coloured, columns, emit, gate_lines, left, position, when
+from router.cli.show import (
+    chosen,
+    coloured,
+    columns,
+    emit,
+    gate_lines,
+    left,
+    position,
+    shadow_lines,
+    when,
+)
 from router.core.words import percent, rate
 
 DECISIONS_SHOWN = 5
@@ -63,6 +73,7 @@ def _lines(name: str, document: dict[str, Any], history: list[dict[str, Any]]) -
         f"  {position(status)} ({status['strategy']}, revision {status['epoch']})",
         f"  {status['reason']}",
         *([f"  waits for {waits}"] if waits else []),
+        *[f"  shadow: {text}" for text in shadow_lines(status.get("shadow"))],
         "",
         *table,
         "",

@@ -17,6 +17,7 @@ from router.control.observe import Observatory
 from router.control.outbox import Delivery, Outbox, Undelivered, refused
 from router.control.outside import NO_ANSWER, no_answer, post
 from router.control.run import Run
+from router.control.trial import Trial
 from router.core.counts import MirrorCounts
 from router.core.events import Action
 from router.core.outcomes import FULL_BP
@@ -30,11 +31,8 @@ from router.core.words import percent, rate
 SHADOW_WINDOW_S: Final = 60.0
 """Copies of this time are looked at together."""
 
-SHADOW_LEAST: Final = 20
+SHADOW_LEAST: Final = 100
 """Copies (or requests that should have been copied) in a window before anything is said."""
-
-SHADOW_LOST: Final = 0.1
-"""Share of copies without an answer from which on a shadow counts as undelivered."""
 
 LASTING_S: Final = 5.0
 """What is over sooner is not told: gates that ask outside hold until their first answer."""
@@ -214,19 +212,24 @@ class Watch:
             sentence = silent or trial.judgement(rollout, plan, now).sentence
             yield "no_data" if silent else "held", sentence
         mirror_bp = split_for(rollout, plan).mirror_bp
-        if mirror_bp and (text := self._undelivered(run, rollout.candidate, mirror_bp, now)):
-            yield "shadow_undelivered", text
+        trial.shadow.alarm = self._undelivered(run, trial, mirror_bp, now) if mirror_bp else ""
+        if trial.shadow.alarm:
+            yield "shadow_undelivered", trial.shadow.alarm
 
-    def _undelivered(self, run: Run, version: str, mirror_bp: int, now: float) -> str:
-        """Most copies lost, or none sent although requests for them came."""
+    def _undelivered(self, run: Run, trial: Trial, mirror_bp: int, now: float) -> str:
+        """Too many copies lost, or none sent although requests for them came."""
+        version, limit_bp = trial.shadow.terms.candidate, trial.policy.mirroring.undelivered
         copies = self._copies.get((run.route.name, version), deque())
         while copies and now - copies[0][0] > SHADOW_WINDOW_S:
             copies.popleft()
         arrived, lost = sum(c[1] for c in copies), sum(c[2] for c in copies)
         sent = arrived + lost
-        if sent >= SHADOW_LEAST and lost / sent >= SHADOW_LOST:
-            share = rate(lost / sent)
-            return f"{lost:,} of {sent:,} copies of the last minute did not arrive ({share})"
+        trial.shadow.lost_share = lost / sent if sent >= SHADOW_LEAST else None
+        if sent >= SHADOW_LEAST and lost / sent * FULL_BP > limit_bp:
+            return (
+                f"the shadow is not delivered: {lost:,} of {sent:,} copies of the last minute did "
+                f"not arrive ({rate(lost / sent)}), limit {percent(limit_bp)}"
+            )
         began = run.rollout.step_since if run.rollout else now
         if sent or now - began < SHADOW_WINDOW_S:
             return ""

@@ -1,158 +1,151 @@
-"""Compares the two answers of mirrored requests and counts agreement.
+"""Compares the two answers of mirrored requests: beside the decider, a little at a time.
 
 The one place where answers are read; it runs in the control process, never beside user traffic.
-Where the route names a payload, its protocol reads the predictions and the rollout's ``compare``
-says what decides. Where it does not (``opaque``), and for answers that are no predictions (4xx),
-JSON is compared by structure: same keys, same lengths, numbers within a tolerance, everything else
-equal. Anything else is compared byte by byte.
-
-========================================= ==================================
-stable failed, or its answer is no        no pair: nothing to compare with
-prediction of the payload
-the copy failed (5xx, timeout, malformed) ``failed``
-answers alike                             ``agreed``
-otherwise                                 ``disagreed``; ``stricter`` when the first number that
-                                          differs is lower, ``looser`` when it is higher
-========================================= ==================================
+What a pair says is decided in :mod:`router.core.shadow`; here is only when: pairs wait in a bounded
+queue and are compared in slices of 2 ms, so that a flood of them delays no decision. A pair too
+large for a slice goes to a thread. What does not fit is dropped and counted: fewer pairs make a
+verdict later, never wrong, because it is not their content that drops them.
 """
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from itertools import zip_longest
-from typing import Any, Final
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
 
-from router.core.comparison import Compare
-from router.core.counts import PairSample
+from router.control.clock import Clock
+from router.control.run import Run
+from router.control.trial import Trial
+from router.core.counts import MirrorCounts, PairSample
 from router.core.outcomes import Batch, Pairs
+from router.core.shadow import together
+from router.core.tally import Finding
 
-RELATIVE_TOLERANCE: Final = 1e-6
-ABSOLUTE_TOLERANCE: Final = 1e-9
-"""Floats of two builds of one model differ in their last digits; a real change is larger."""
+QUEUE_PAIRS_MAX: Final = 2_000
+"""Pairs that wait; the newest is dropped when they are exceeded."""
+QUEUE_BYTES_MAX: Final = 32 * 1024 * 1024
+"""Bytes of both answers of all pairs that wait; the newest is dropped when they are exceeded."""
 
-DEPTH_MAX: Final = 64
-VALUES_MAX: Final = 100_000
-"""Values compared of one answer; what lies beyond is taken as different, not as alike."""
+SLICE_S: Final = 0.002
+"""Comparing goes on for this long before everything else has its turn."""
 
-VOLATILE: Final = frozenset({"id", "model_version", "model_name", "created", "usage"})
-"""Top-level fields of the inference protocols that differ by design between versions."""
+LARGE_BYTES: Final = 64 * 1024
+"""Pairs with more than this are compared in a thread; parsing them takes about a millisecond."""
 
+Observe = Callable[[tuple[Batch, ...]], None]
+"""``observe(batches)`` of the reconciler."""
+Count = Callable[[str, str, str, int], None]
+"""``count(route, version, result, number)`` of pairs, for metrics."""
 
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """How the answers of one route are read."""
-
-    payload: str = "opaque"
-    """A key of ``PAYLOADS``; opaque reads no predictions."""
-    compare: Compare = field(default_factory=Compare)
-
-
-PLAIN: Final = Reading()
+_Found = list[tuple[tuple[str, int, bool], Pairs]]
 
 
-def compared(
-    samples: Iterable[PairSample],
-    undelivered: int = 0,
-    readings: Mapping[str, Reading] | None = None,
-) -> list[Batch]:
-    """One batch of agreement counts for each route and epoch among ``samples``.
+class Comparer:
+    """See the module. ``run`` is the one task that compares."""
 
-    ``readings`` by route; a route that is missing there is compared by structure.
-    """
-    counts: dict[tuple[str, int], dict[str, int]] = {}
-    for sample in samples:
-        result = judge(sample, (readings or {}).get(sample.route, PLAIN))
-        if result is None:
-            continue
-        mine = counts.setdefault((sample.route, sample.epoch), {})
-        for word in result:
-            mine[word] = mine.get(word, 0) + 1
-    batches = [
-        Batch(route, epoch, pairs=Pairs(**found)) for (route, epoch), found in counts.items()
-    ]
-    if undelivered and batches:
-        first = batches[0]
-        pairs = Pairs(**counts[(first.route, first.epoch)], undelivered=undelivered)
-        batches[0] = Batch(first.route, first.epoch, pairs=pairs)
-    return batches
+    def __init__(
+        self, runs: Callable[[], Mapping[str, Run]], observe: Observe, count: Count, clock: Clock
+    ) -> None:
+        self._runs = runs
+        self._observe = observe
+        self._count = count
+        self._clock = clock
+        self._queue: deque[PairSample] = deque()
+        self._bytes = 0
+        self._arrived = asyncio.Event()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="compare")
 
+    def __repr__(self) -> str:
+        return f"<Comparer {len(self._queue)} pairs wait, {self._bytes:,} bytes>"
 
-def judge(sample: PairSample, reading: Reading = PLAIN) -> tuple[str, ...] | None:
-    """What one pair counts as, in fields of :class:`Pairs`; None where there is nothing to say."""
-    if not 200 <= sample.primary_status < 500:
-        return None
-    if sample.shadow_status == 0 or sample.shadow_status >= 500:
-        return ("failed",)
-    if sample.primary_status != sample.shadow_status:
-        return ("disagreed",)
-    if reading.payload != "opaque" and sample.primary_status < 300:
-        return _predictions(sample, reading)
-    direction = difference(sample.primary_body, sample.shadow_body, sample.content_type)
-    if direction is None:
-        return ("agreed",)
-    word = "stricter" if direction < 0 else "looser" if direction > 0 else ""
-    return ("disagreed", word) if word else ("disagreed",)
+    def put(self, samples: Iterable[PairSample]) -> None:
+        """Take pairs of a worker."""
+        for sample in samples:
+            trial = self._trial(sample)
+            if trial is None:
+                self._count(sample.route, sample.version, "stale", 1)
+            elif (
+                len(self._queue) >= QUEUE_PAIRS_MAX or self._bytes + _size(sample) > QUEUE_BYTES_MAX
+            ):
+                trial.shadow.uncompared += 1
+                self._count(sample.route, sample.version, "dropped", 1)
+            else:
+                self._queue.append(sample)
+                self._bytes += _size(sample)
+        if self._queue:
+            self._arrived.set()
 
+    def mirrored(self, counts: Iterable[MirrorCounts]) -> None:
+        """Take what became of copies; dropped ones are told to the judge as undelivered."""
+        for one in counts:
+            run = self._runs().get(one.route)
+            if run is None or run.trial is None or not run.live:
+                continue
+            run.trial.shadow.mirrored(one)
+            lost = sum(n for cause, n in one.dropped.items() if cause != "sample")
+            if lost and one.version == run.trial.shadow.terms.candidate:
+                pairs = Pairs(undelivered=lost)
+                self._observe((Batch(one.route, run.record.epoch, pairs=pairs),))
 
-def _predictions(sample: PairSample, reading: Reading) -> tuple[str, ...] | None:
-    """The finding of the route's own comparison; an answer that only stable got right counts."""
-    found = reading.compare.compare(reading.payload, sample.primary_body, sample.shadow_body)
-    if found.stable_unreadable:
-        return None
-    if found.agreed:
-        return ("agreed",)
-    return ("disagreed", found.direction.value) if found.direction else ("disagreed",)
+    async def run(self) -> None:
+        """Compare whatever comes, until cancelled."""
+        while True:
+            await self._arrived.wait()
+            await self.turn()
+            await asyncio.sleep(0)
 
+    async def turn(self) -> None:
+        """One slice."""
+        found: _Found = []
+        until = time.perf_counter() + SLICE_S
+        while self._queue and time.perf_counter() < until:
+            sample = self._queue.popleft()
+            self._bytes -= _size(sample)
+            trial = self._trial(sample)
+            if trial is None:
+                self._count(sample.route, sample.version, "stale", 1)
+            elif _size(sample) > LARGE_BYTES:
+                loop = asyncio.get_running_loop()
+                finding = await loop.run_in_executor(self._thread, trial.shadow.judge, sample)
+                self._book(trial, sample, finding, found)
+                break
+            else:
+                self._book(trial, sample, trial.shadow.judge(sample), found)
+        if not self._queue:
+            self._arrived.clear()
+        if found:
+            self._observe(_batches(found))
 
-def difference(primary: bytes, shadow: bytes, content_type: str) -> int | None:
-    """None: alike. Otherwise the direction of the first number that differs, -1, 0 or 1."""
-    if primary == shadow:
-        return None
-    if "json" not in content_type:
-        return 0
-    try:
-        ours, theirs = json.loads(primary), json.loads(shadow)
-    except (ValueError, RecursionError):
-        return 0
-    if isinstance(ours, dict) and isinstance(theirs, dict):
-        ours, theirs = (
-            {k: v for k, v in side.items() if k not in VOLATILE} for side in (ours, theirs)
-        )
-    for seen, direction in enumerate(_walk(ours, theirs, 0)):
-        if direction is not None or seen >= VALUES_MAX:
-            return direction or 0
-    return None
+    def close(self) -> None:
+        """Let go of the thread."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
 
+    def _book(self, trial: Trial, sample: PairSample, finding: Finding, found: _Found) -> None:
+        self._count(sample.route, sample.version, finding.result.value, 1)
+        pairs = trial.shadow.add(sample, finding, self._clock.wall())
+        if pairs is not None:
+            found.append(((sample.route, sample.epoch, pairs.reverse), pairs))
 
-_MISSING = object()
-
-
-def _walk(ours: Any, theirs: Any, depth: int) -> Iterator[int | None]:
-    """One item a pair of leaves: None if alike, else the direction."""
-    if depth > DEPTH_MAX:
-        yield 0
-    elif isinstance(ours, dict) and isinstance(theirs, dict):
-        for key in sorted(ours.keys() | theirs.keys()):
-            yield from _walk(ours.get(key, _MISSING), theirs.get(key, _MISSING), depth + 1)
-    elif isinstance(ours, list) and isinstance(theirs, list):
-        for pair in zip_longest(ours, theirs, fillvalue=_MISSING):
-            yield from _walk(*pair, depth + 1)
-    elif _number(ours) and _number(theirs):
-        yield _direction(float(ours), float(theirs))
-    else:
-        yield None if type(ours) is type(theirs) and ours == theirs else 0
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    def _trial(self, sample: PairSample) -> Trial | None:
+        """The attempt that a pair belongs to, by the epoch of the table that made it."""
+        run = self._runs().get(sample.route)
+        if run is None or run.trial is None or not run.live or sample.epoch < run.trial.epoch:
+            return None
+        return run.trial
 
 
-def _direction(ours: float, theirs: float) -> int | None:
-    if math.isnan(ours) or math.isnan(theirs):
-        return None if math.isnan(ours) and math.isnan(theirs) else 0
-    if math.isclose(ours, theirs, rel_tol=RELATIVE_TOLERANCE, abs_tol=ABSOLUTE_TOLERANCE):
-        return None
-    return -1 if theirs < ours else 1
+def _size(sample: PairSample) -> int:
+    return len(sample.primary_body) + len(sample.shadow_body)
+
+
+def _batches(found: _Found) -> tuple[Batch, ...]:
+    """One batch for each route, epoch and direction, in the order of their first pairs."""
+    groups: dict[tuple[str, int, bool], list[Pairs]] = {}
+    for key, pairs in found:
+        groups.setdefault(key, []).append(pairs)
+    return tuple(
+        Batch(route, epoch, pairs=together(group)) for (route, epoch, _), group in groups.items()
+    )

@@ -135,6 +135,20 @@ class Controller:
         return told
 
     def subscribe(self, route: str | None = None) -> AsyncIterator[Announcement]:
+    def shadow(self, route: str) -> dict[str, Any]:
+        """What is known from requests that several versions answered.
+
+        Keys: route, rollout, live, stable, candidate, payload, uncompared, alarm, noise (learning,
+        silenced, fields with raw and noise counts), versions (by name: evidence, pairs, agreement,
+        agreed, disagreed, failed, unusable, stricter, looser, score, positive, latency, segments,
+        delivery, worst). Counts begin with the attempt. Raises UnknownRoute, NoRollout.
+        """
+        run = self._reconciler.run_of(route)
+        if run.rollout is None or run.trial is None:
+            raise NoRollout(f"{route}: there is no rollout to compare in")
+        about = {"route": route, "rollout": run.rollout.id, "live": run.live}
+        return {**about, **run.trial.shadow.to_json()}
+
         """Events from now on; a listener that is 256 behind loses the oldest."""
         return self._plane.announcer.subscribe(route)
 
@@ -147,7 +161,7 @@ class Controller:
         return {
             "bucket": bucket,
             "offset": entry.offset,
-            "version": entry.versions[entry.candidate if chosen else entry.stable].name,
+            "version": entry.versions[chosen].name,
             "weight_bp": weight_bp,
             "sticky": run.route.sticky is not None,
         }

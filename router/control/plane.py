@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +14,7 @@ from router.config.certificate import ServerCertificate
 from router.config.check import LoadedPolicy
 from router.control.announce import Announcer
 from router.control.clock import Clock, RolloutClock
-from router.control.compare import Reading, compared
+from router.control.compare import Comparer
 from router.control.controller import Controller
 from router.control.errors import StoreUnavailable
 from router.control.feedback import Feedback
@@ -35,9 +34,6 @@ from router.core.policy import split_address
 from router.core.traffic import split_for
 from router.link.messages import PairReport, Report
 from router.telemetry.metrics import Metrics, labels
-
-COMPARISONS_MAX: Final = 8
-"""Reports of shadow answers that wait to be compared; later ones count as undelivered."""
 
 ASK_EVERY_S: Final = 0.5
 """How often gates that measure outside are looked at."""
@@ -95,8 +91,9 @@ class Plane:
         self.worker_lag_s: dict[int, float] = {}
         self.worker_connections: dict[int, int] = {}
         self._asker = Asker(self._answered)
-        self._comparer = ThreadPoolExecutor(1, thread_name_prefix="compare")
-        self._comparing = 0
+        self.comparer = Comparer(
+            lambda: self.reconciler.runs, self.reconciler.observe, self._paired, self.clock
+        )
         self._reported_s = 0.0
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -120,6 +117,7 @@ class Plane:
             raise
         await self._asker.__aenter__()
         self._keep(self.outreach.watch())
+        self._keep(self.comparer.run())
         if self._certificate is not None:
             self._keep(self._watch_certificate(self._certificate))
         for job in (self.reconciler.run(), self.source.watch(), self._ask(), self._watch_lag()):
@@ -137,7 +135,7 @@ class Plane:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._asker.__aexit__(None, None, None)
         await self.outreach.close()
-        self._comparer.shutdown(wait=False, cancel_futures=True)
+        self.comparer.close()
         self.reconciler.last_words()
         # A successor may take over from here on, while our last requests still finish.
         await self.store.close()
@@ -174,36 +172,20 @@ class Plane:
         self.metrics.add_versions(report.versions)
         self.metrics.add_mirrors(report.mirrors)
         self.outreach.mirrored(report.mirrors)
+        self.comparer.mirrored(report.mirrors)
         self.metrics.add_rejected(report.rejected)
         self.worker_lag_s[report.worker] = report.loop_lag_s
         self.worker_connections[report.worker] = report.connections
 
     def pairs(self, report: PairReport) -> None:
-        """Have shadow answers compared in a thread, so that large bodies delay no decision."""
-        if self._comparing >= COMPARISONS_MAX:
-            shed = len(report.pairs) + report.shed
-            self.metrics.add_rejected({"pairs_shed": shed})
-            return
-        self._comparing += 1
-        loop = asyncio.get_running_loop()
-        readings = self._readings({sample.route for sample in report.pairs})
-        done = loop.run_in_executor(
-            self._comparer, lambda: compared(report.pairs, report.shed, readings)
-        )
-        done.add_done_callback(self._compared)
+        """Have the answers compared when there is time."""
+        self.comparer.put(report.pairs)
+        if report.shed:
+            self.metrics.add_rejected({"pairs_shed": report.shed})
 
-    def _readings(self, routes: set[str]) -> dict[str, Reading]:
-        """How answers are read now, by the policies that the rollouts began with."""
-        return {
-            name: Reading(run.route.payload, run.pinned.compare)
-            for name, run in self.reconciler.runs.items()
-            if name in routes and run.pinned is not None
-        }
-
-    def _compared(self, done: asyncio.Future[list[Any]]) -> None:
-        self._comparing -= 1
-        if not done.cancelled():
-            self.reconciler.observe(tuple(done.result()))
+    def _paired(self, route: str, version: str, result: str, number: int) -> None:
+        series = labels(route=route, version=version, result=result)
+        self.metrics.count("pairs_total", series, number)
 
     def _worker_event(self, text: str, index: int) -> None:
         self.observatory.forget_worker(index)

@@ -107,8 +107,6 @@ def entry_of(situation: Situation) -> table.RouteEntry:
         weights[candidate] += split.candidate_bp
     out = taken_back(route, record)
     pinned = situation.pinned if rollout else None
-    mirrored = candidate >= 0 and split.mirror_bp > 0
-    mirrors = (table.Mirror(candidate, split.mirror_bp),) if mirrored else ()
     return table.RouteEntry(
         name=route.name,
         match=_match(route.match),
@@ -119,8 +117,9 @@ def entry_of(situation: Situation) -> table.RouteEntry:
         epoch=record.epoch,
         offset=offset_of(rollout.id) if rollout else 0,
         weights_bp=tuple(weights),
-        mirrors=mirrors,
+        mirrors=_mirrors(situation, index, out),
         mirror_limits=_mirror_limits(pinned) if pinned else table.MirrorLimits(),
+        segment_header=_segment_header(pinned),
         rules=tuple(
             table.Rule(_match(rule.match), index[rule.version])
             for rule in route.rules
@@ -239,6 +238,32 @@ def _rescue(rescue: Rescue) -> table.Rescue:
         budget_min=rescue.budget_min,
         candidate_deadline_s=rescue.deadline or 0.0,
     )
+
+
+def _mirrors(
+    situation: Situation, index: dict[str, int], out: frozenset[str]
+) -> tuple[table.Mirror, ...]:
+    """Who gets copies of whose requests: the candidate first, what is only shown after it."""
+    rollout, plan, pinned = situation.rollout, situation.plan, situation.pinned
+    if rollout is None or plan is None or pinned is None or not rollout.phase.live:
+        return ()
+    split, compare = situation.split, pinned.compare
+    stable, candidate = index[situation.record.stable], index[rollout.candidate]
+    made: list[table.Mirror] = []
+    if share_bp := split.mirror_bp:
+        made.append(table.Mirror(candidate, share_bp))
+        also = (name for name in plan.steps[rollout.step].also if name in index and name not in out)
+        made += [table.Mirror(index[name], share_bp) for name in also]
+        if compare.noise:
+            made.append(table.Mirror(stable, max(share_bp * compare.noise // FULL_BP, 1)))
+    if split.candidate_bp and compare.reverse and stable != candidate:
+        made.append(table.Mirror(stable, compare.reverse, of=candidate))
+    return tuple(made)
+
+
+def _segment_header(pinned: RolloutPolicy | None) -> str:
+    segment = pinned.compare.segment if pinned else None
+    return segment.header.lower() if segment else ""
 
 
 def _mirror_limits(pinned: RolloutPolicy) -> table.MirrorLimits:

@@ -10,7 +10,7 @@ from router import __version__
 from router.control.observe import Observatory
 from router.control.reconciler import Reconciler
 from router.control.run import Run
-from router.core.plan import Plan
+from router.core.plan import Plan, Step
 from router.core.rollout import Phase, Rollout, remaining_s
 from router.core.traffic import split_for
 from router.telemetry.metrics import Labels, labels
@@ -92,7 +92,8 @@ def rollout_view(run: Run, observatory: Observatory, revision: int, now: float) 
         "unsaved": bool(run.unsaved),
         "waits_for": run.waiting.reason if run.live else "",
         "next_advance_at": run.waiting.next_at if run.live else None,
-        "notes": list(run.notes),
+        "shadow": _shadow(run),
+        "notes": [*run.notes, *filter(None, (run.trial.shadow.alarm if run.trial else "",))],
     }
 
 
@@ -102,6 +103,13 @@ def draining(run: Run, observatory: Observatory) -> dict[str, int]:
     A request finishes where it began, so this is what a switch or a rollback leaves behind.
     """
     entry = run.entry
+def _shadow(run: Run) -> dict[str, Any] | None:
+    """The shadow in one line; None where nothing was ever copied."""
+    brief = run.trial.shadow.brief() if run.trial else None
+    mirrors = any(mirror.of < 0 for mirror in run.entry.mirrors)
+    return brief if brief and (mirrors or brief["pairs"] or brief["alarm"]) else None
+
+
     mirrored = {mirror.version for mirror in entry.mirrors}
     counts = {
         version.name: observatory.in_flight(run.route.name, version.name)
@@ -198,3 +206,9 @@ def _evidence(run: Run, route: str) -> Iterator[Gauge]:
         yield "evidence_limit", series, state.context.limit
     yield "evidence", labels(route=route, gate="all"), judge.capital
     yield "evidence_limit", labels(route=route, gate="all"), judge.limit
+    shadow = run.trial.shadow
+    series = labels(route=route, version=shadow.terms.candidate)
+    if shadow.candidate.agreement is not None:
+        yield "shadow_agreement_ratio", series, shadow.candidate.agreement
+    if shadow.lost_share is not None:
+        yield "shadow_undelivered_ratio", series, shadow.lost_share

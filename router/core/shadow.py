@@ -103,6 +103,8 @@ class ShadowBook:
         """Pairs that were dropped because comparing was behind."""
         self.alarm = ""
         """That too few copies arrive, as a sentence; empty while enough do."""
+        self.lost_share: float | None = None
+        """Share of the last minute's copies that did not arrive; None while there are too few."""
 
     def __repr__(self) -> str:
         return f"<ShadowBook {self.tallies!r}>"

@@ -9,10 +9,12 @@ from typing import Any
 from router.control.answers import Announcement, CommandResult
 from router.control.errors import Conflict, NoRollout, NotPossible, UnknownRoute
 from router.control.record import JournalEntry
+from router.core.comparison import Compare
 from router.core.events import Command, Observed
 from router.core.machine import Refused, decide
 from router.core.plan import Plan, Step
 from router.core.rollout import Rollout, begin, remaining_s
+from router.core.shadow import ShadowBook, Terms
 from router.core.traffic import split_for
 
 ROUTE = "flight-delay"
@@ -158,6 +160,11 @@ class FakeController:
         return {
             "sentence": status["reason"], "entry": entry, "evidence": {"gates": status["gates"]},
         }  # fmt: skip
+
+    def shadow(self, route: str) -> dict[str, Any]:
+        rollout = self.rollout(route)
+        book = ShadowBook(Terms(rollout["stable"], rollout["candidate"], Compare()))
+        return {"route": route, "rollout": rollout["id"], "live": True, **book.to_json()}
 
     async def subscribe(self, route: str | None = None):
         queue: asyncio.Queue[Announcement] = asyncio.Queue(256)

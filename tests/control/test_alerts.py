@@ -196,8 +196,10 @@ def shadowed(policy):
     [
         ((95, 2, {"sample": 900}), False),
         ((80, 10, {"queue": 10}), True),
-        ((0, 0, {"deadline": 50}), True),
-        ((3, 3, {}), False),  # too few to say anything
+        ((0, 0, {"deadline": 150}), True),
+        ((95, 5, {}), False),
+        ((94, 6, {}), True),
+        ((49, 50, {}), False),  # too few to say anything
     ],
 )
 async def test_a_shadow_that_does_not_arrive_is_an_alarm(world, policy, copies, told):
@@ -207,8 +209,14 @@ async def test_a_shadow_that_does_not_arrive_is_an_alarm(world, policy, copies, 
     watch.mirrored([MirrorCounts("r", "v2", *copies)], w.clock.now())
     await watching(w, watch, 10)
     assert [t for t, _ in ears.told if t == "shadow_undelivered"] == ["shadow_undelivered"] * told
+    shadow = w.reconciler.runs["r"].trial.shadow
     if told:
-        assert "copies of the last minute did not arrive" in dict(ears.told)["shadow_undelivered"]
+        text = dict(ears.told)["shadow_undelivered"]
+        assert "copies of the last minute did not arrive" in text
+        assert text.endswith("limit 5 %")
+        assert shadow.alarm == text
+        await watching(w, watch, 60)
+    assert (shadow.alarm, shadow.lost_share) == ("", None if told else shadow.lost_share)
 
 
 async def test_a_shadow_that_is_never_sent_is_an_alarm_too(world, policy, counts):

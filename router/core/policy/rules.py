@@ -176,12 +176,21 @@ def known_versions(route: Route) -> Iterator[Finding]:
 
 
 def scores_read(route: Route) -> Iterator[Finding]:
-    """Positive answers are read from the bodies, by the route's payload."""
-    gates = route.rollout.gates if route.rollout else ()
-    for index, gate in enumerate(gates):
-        if gate.kind == "positive_rate" and route.payload == "opaque":
+    """Answers are read by the route's payload, and what is positive in them is named."""
+    if route.rollout is None:
+        return
+    compare, hint = route.rollout.compare, "add payload: json to the route"
+    for index, gate in enumerate(route.rollout.gates):
+        path: Path = ("rollout", "gates", index)
+        if route.payload == "opaque" and gate.kind == "positive_rate":
             message = "positive_rate can never be decided: payload opaque reads no answers"
-            yield Finding(("rollout", "gates", index), message, "add payload: json to the route")
+            yield Finding(path, message, hint)
+        elif route.payload == "opaque" and gate.paired:
+            message = f"{gate.kind} compares byte by byte: payload opaque reads no answers"
+            yield Finding(path, message, hint, error=False)
+        elif gate.kind == "positive_rate" and not (compare.score or compare.decide_on):
+            message = "positive_rate judges the last number of an answer: no score is named"
+            yield Finding(path, message, "add compare: {score: ...}", error=False)
 
 
 def reachable_rules(route: Route) -> Iterator[Finding]:

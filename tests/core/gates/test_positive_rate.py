@@ -1,0 +1,66 @@
+"""Gate positive_rate: who alone says yes."""
+
+import json
+import random
+
+import pytest
+
+from router.core.gates import GateContext
+from router.core.gates.positive_rate import PositiveRate
+from router.core.outcomes import Batch, Pairs
+from router.core.verdict import Counts, Verdict
+
+
+def seen(gained=0, lost=0, scored=0, **gate):
+    state = PositiveRate.model_validate(gate).start(GateContext())
+    state.observe(
+        Batch("r", 1, pairs=Pairs(agreed=scored, scored=scored, gained=gained, lost=lost))
+    )
+    return state
+
+
+@pytest.mark.parametrize("side", ["gained", "lost"])
+def test_either_side_fails(side):
+    state = seen(**{side: 60}, scored=300)
+    assert (state.verdict, state.candidate) == (Verdict.FAIL, Counts(60, 300))
+    alone = {"gained": "alone: 60, by stable alone: 0", "lost": "alone: 0, by stable alone: 60"}
+    assert state.sentence().startswith(
+        f"answered positively by the candidate {alone[side]} of 300 compared answers; "
+        "tolerated: 3 pp more or fewer; evidence"
+    )
+
+
+def test_what_cancels_out_passes():
+    assert seen(gained=60, lost=60, scored=300).verdict is Verdict.PASS
+
+
+def test_the_margin_decides():
+    assert seen(lost=60, scored=1_000, margin="10%").verdict is Verdict.PASS
+    assert seen(lost=60, scored=1_000, margin="2%").verdict is Verdict.FAIL
+
+
+def test_pairs_without_scores_say_nothing():
+    state = seen()
+    assert (state.verdict, state.candidate.total) == (Verdict.PENDING, 0)
+
+
+def test_a_snapshot_is_exact():
+    state = seen(gained=3, lost=20, scored=200)
+    again = PositiveRate().start(GateContext())
+    again.restore(json.loads(json.dumps(state.snapshot())))
+    assert (again.capital, again.sentence()) == (state.capital, state.sentence())
+
+
+def test_candidates_at_the_margin_are_rarely_accused():
+    """At most one in a hundred ever, by Ville's inequality; looked at after every pair."""
+    draw, accused = random.Random(7), 0
+    for _ in range(300):
+        state = PositiveRate().start(GateContext())
+        for _ in range(400):
+            u = draw.random()
+            gained, lost = int(u < 0.05), int(0.05 <= u < 0.07)
+            state.observe(Batch("r", 1, pairs=Pairs(scored=1, gained=gained, lost=lost)))
+            if state.capital >= 100:
+                accused += 1
+                break
+    assert accused <= 9  # 300 draws of at most 1 %: more than 9 has a chance of 1 in 1,000
