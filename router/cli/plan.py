@@ -67,6 +67,7 @@ def _lines(name: str, versions: str, plan: Plan) -> list[str]:
 def _row(number: int, step: Step) -> tuple[str, ...]:
     label = f" {step.label}" if step.label else ""
     weight = f"up to {percent(step.weight_bp)}" if step.auto else percent(step.weight_bp)
+    weight = ", ".join([weight, *(f"{name} {percent(bp)}" for name, bp in step.others)])
     mirror = percent(step.mirror_bp) if step.mirror_bp else "-"
     held = duration(step.hold_s) if step.hold_s else "-"
     return (f"{number}{label}", weight, mirror, held, " and ".join(_conditions(step)))
@@ -78,6 +79,8 @@ def _conditions(step: Step) -> list[str]:
         made.append(count(step.until_samples, "sample"))
     if step.auto:
         made.append("the ramp has reached it")
+    if step.bandit is not None:
+        made.append(f"shares follow rewards every {duration(step.bandit.every_s)}")
     if step.proof:
         made.append("proven not worse")
     if step.approval is not None:

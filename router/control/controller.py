@@ -23,7 +23,7 @@ from router.control.record import NOTES
 from router.control.run import Move, Run
 from router.control.store import JOURNAL_PAGE_MAX
 from router.core.events import Abort, Command, Event, Rollback
-from router.core.traffic import bucket_of, is_candidate
+from router.core.traffic import bucket_of, version_at
 from router.telemetry.metrics import labels
 
 if TYPE_CHECKING:
@@ -76,7 +76,8 @@ class Controller:
         override, approval, waits_for (what keeps a finished step: a freeze, window, hook, group),
         next_advance_at (earliest wall time, or None), action, sentence, gates (name, verdict,
         sentence, evidence, limit, candidate, stable, dry_run), evidence, versions (windows by
-        name), in_flight, draining (in flight at versions
+        name), in_flight, shares_bp (commanded, by version), bandit
+        (rewards that move them, or None), draining (in flight at versions
         without a share), revision (of the table), writing, unsaved, notes.
         Raises UnknownRoute, NoRollout.
         """
@@ -157,7 +158,7 @@ class Controller:
         run = self._reconciler.run_of(route)
         entry, bucket = run.entry, bucket_of(key.encode())
         weight_bp = entry.weights_bp[entry.candidate] if entry.candidate >= 0 else 0
-        chosen = is_candidate(bucket, entry.offset, weight_bp)
+        chosen = version_at(bucket, entry.offset, entry.weights_bp, entry.candidate)
         return {
             "bucket": bucket,
             "offset": entry.offset,

@@ -15,6 +15,7 @@ from typing import Any, Final
 from router.control.clock import Clock
 from router.control.reconciler import Reconciler
 from router.control.run import Run, Tally
+from router.control.trial import Trial
 from router.core.outcomes import Batch, Labels
 from router.core.receipt import Arm, BadReceipt, Receipt, mark_of, opened, route_of
 from router.telemetry.metrics import Metrics, labels
@@ -69,8 +70,13 @@ class Feedback:
         if len(self._seen) > SEEN_MAX:
             del self._seen[next(iter(self._seen))]
         self._book(run, receipt, label)
-        if label.correct is not None:
-            self._judge(run, receipt, correct=label.correct)
+        trial = run.trial
+        if trial is None or receipt.arm is Arm.FORCED or receipt.epoch < trial.epoch:
+            return
+        reward = label.reward if label.reward is not None else float(bool(label.correct))
+        trial.reward(receipt.version, reward)
+        if label.correct is not None and receipt.arm is not Arm.OTHER:
+            self._judge(trial, receipt, correct=label.correct)
 
     def _verified(self, text: str) -> tuple[Run, Receipt]:
         """The receipt and what it is about. Raises BadReceipt."""
@@ -101,11 +107,7 @@ class Feedback:
             result = "wrong"
         self._count(receipt.route, receipt.version, result, 1)
 
-    def _judge(self, run: Run, receipt: Receipt, *, correct: bool) -> None:
-        trial = run.trial
-        drawn = receipt.arm in (Arm.CANDIDATE, Arm.STABLE)
-        if trial is None or not drawn or receipt.epoch < trial.epoch:
-            return
+    def _judge(self, trial: Trial, receipt: Receipt, *, correct: bool) -> None:
         if not trial.counts_label(receipt.unit):
             return
         candidate = receipt.arm is Arm.CANDIDATE

@@ -171,6 +171,9 @@ def _missing(route: Route, record: RouteRecord) -> tuple[str, ...]:
     rollout = record.rollout
     if rollout is not None and rollout.phase.live:
         needed |= {rollout.stable: "is stable", rollout.candidate: f"is {rollout.phase.value}"}
+        policy = unpinned(record)
+        others = policy.plan().steps[rollout.step].others if policy else ()
+        needed |= {name: f"takes part in the rollout of {rollout.candidate}" for name, _ in others}
     return tuple(
         f"{route.name}: version {name} {what} but the policy has no such version any more; "
         "keep it, or force the policy"
@@ -327,4 +330,4 @@ def _shares(record: RouteRecord) -> tuple[int, int]:
     if record.rollout is None or policy is None:
         return (0, 0)
     split = split_for(record.rollout, policy.plan())
-    return (split.candidate_bp, split.mirror_bp)
+    return (split.trial_bp, split.mirror_bp)

@@ -144,11 +144,17 @@ class Observatory:
         sums = ring.sums(now)
         return Baseline(sums.requests, sums.bad, sums.latency, sums.requests_per_s)
 
-    def measured_bp(self, route: str, stable: str, candidate: str, now: float) -> int | None:
-        """The candidate's share of the drawn requests of the last minute; None without any."""
+    def measured_bp(
+        self, route: str, stable: str, candidate: str, now: float, others: Iterable[str] = ()
+    ) -> int | None:
+        """The candidate's share of the drawn requests of the last minute; None without any.
+
+        ``others`` are the further versions of the split; requests that rules send them are counted.
+        """
+        keys = [(route, candidate, "candidate"), (route, stable, "stable")]
+        keys += [(route, name, "other") for name in others]
         drawn = [
-            self._windows[key].sums(now).requests if key in self._windows else 0
-            for key in ((route, candidate, "candidate"), (route, stable, "stable"))
+            self._windows[key].sums(now).requests if key in self._windows else 0 for key in keys
         ]
         return round(FULL_BP * drawn[0] / sum(drawn)) if sum(drawn) else None
 

@@ -112,7 +112,7 @@ def _share(record: RouteRecord) -> tuple[int, int]:
     if record.rollout is None or policy is None or not record.rollout.phase.live:
         return (0, 0)
     split = split_for(record.rollout, policy.plan())
-    return (split.candidate_bp, split.mirror_bp)
+    return (split.trial_bp, split.mirror_bp)
 
 
 def entry_for(
@@ -143,6 +143,8 @@ def action_of(before: Rollout, after: Rollout, observed: Observed) -> str:
         return "advance"
     if after.override != before.override:
         return "override"
+    if after.shares != before.shares:
+        return "share"
     return "ramp" if observed.auto_weight_bp is not None else "advance"
 
 

@@ -116,7 +116,7 @@ def entry_of(situation: Situation) -> table.RouteEntry:
         rollout_id=rollout.id if rollout else "",
         epoch=record.epoch,
         offset=offset_of(rollout.id) if rollout else 0,
-        weights_bp=tuple(weights),
+        weights_bp=_weights(situation, names, out),
         mirrors=_mirrors(situation, index, out),
         mirror_limits=_mirror_limits(pinned) if pinned else table.MirrorLimits(),
         segment_header=_segment_header(pinned),
@@ -144,6 +144,21 @@ def entry_of(situation: Situation) -> table.RouteEntry:
         body_limit_bytes=route.body_limit or 0,
         receipt_secret=route.feedback.secret.get_secret_value() if route.feedback else "",
     )
+
+
+def _weights(situation: Situation, names: list[str], out: frozenset[str]) -> tuple[int, ...]:
+    """Shares by version; what a version that was taken back would get is stable's."""
+    route, record, rollout = situation.route, situation.record, situation.rollout
+    split = situation.split
+    wanted = dict(split.others) if rollout else dict(route.split)
+    if rollout is not None:
+        wanted[rollout.candidate] = split.candidate_bp
+    shares = {name: bp for name, bp in wanted.items() if name in route.versions and name not in out}
+    if rollout is not None:  # also while its share returns in steps, when it is `out` for pins
+        shares[rollout.candidate] = split.candidate_bp
+    rest = FULL_BP - sum(shares.values())
+    shares[record.stable] = shares.get(record.stable, 0) + rest
+    return tuple(shares.get(name, 0) for name in names)
 
 
 def taken_back(route: Route, record: RouteRecord) -> frozenset[str]:

@@ -81,7 +81,7 @@ class JournalEntry:
     epoch: int
     actor: str
     action: str
-    """start | advance | ramp | pause | resume | promote | abort | rollback | retry | set_weight |
+    """start | advance | ramp | share | pause | resume | promote | abort | rollback | retry | set_weight |
     complete | await | override | stable | policy, or one of :data:`NOTES`"""
     phase_from: str
     phase_to: str

@@ -30,6 +30,7 @@ def summary(run: Run) -> dict[str, Any]:
         "phase": rollout.phase.value if rollout else None,
         "health": rollout.phase.health if rollout else "Healthy",
         "weight_bp": _weight_bp(run),
+        "shares_bp": _shares(run),
         "epoch": run.record.epoch,
         "reason": rollout.reason if rollout else "",
         "notes": list(run.notes),
@@ -56,7 +57,8 @@ def rollout_view(run: Run, observatory: Observatory, revision: int, now: float) 
     step = plan.steps[rollout.step]
     split = split_for(rollout, plan)
     name = run.route.name
-    arms = [v for v in (rollout.stable, rollout.candidate) if v in run.route.versions]
+    others = (other for other, _ in step.others)
+    arms = [v for v in (rollout.stable, rollout.candidate, *others) if v in run.route.versions]
     return {
         "id": rollout.id,
         "route": name,
@@ -71,7 +73,11 @@ def rollout_view(run: Run, observatory: Observatory, revision: int, now: float) 
         "steps": len(plan.steps),
         "plan": plan_view(plan),
         "weight_bp": split.candidate_bp or run.back_bp,
-        "measured_bp": observatory.measured_bp(name, rollout.stable, rollout.candidate, now),
+        "measured_bp": observatory.measured_bp(
+            name, rollout.stable, rollout.candidate, now, [other for other, _ in split.others]
+        ),
+        "shares_bp": _shares(run),
+        "bandit": _bandit(run, step),
         "mirror_bp": split.mirror_bp,
         "remaining_s": round(remaining_s(rollout, plan, now), 3),
         "samples": run.trial.samples(rollout, plan) if run.trial else 0,
@@ -149,6 +155,25 @@ def _judged(run: Run, rollout: Rollout, plan: Plan, now: float) -> dict[str, Any
         "gates": [{"name": r.gate, **r.to_json()} for r in judgement.reports],
         "evidence": {"capital": judgement.capital, "limit": judgement.limit},
     }
+
+
+def _shares(run: Run) -> dict[str, int]:
+    """Commanded share of every version that has one."""
+    shares = zip(run.entry.versions, run.entry.weights_bp, strict=True)
+    return {version.name: share_bp for version, share_bp in shares if share_bp}
+
+
+def _bandit(run: Run, step: Step) -> dict[str, Any] | None:
+    """What moves the shares, with its warning; None where nothing does."""
+    if step.bandit is None or run.trial is None:
+        return None
+    rewards = {
+        name: {"count": one.count, "mean": round(one.total / one.count, 6) if one.count else None}
+        for name, one in run.trial.rewards.items()
+    }
+    warning = "shares follow rewards, so the means are of unequal samples: no fair comparison"
+    return {"every_s": step.bandit.every_s, "floor_bp": step.bandit.floor_bp,
+            "rewards": rewards, "warning": warning}  # fmt: skip
 
 
 def _weight_bp(run: Run) -> int:

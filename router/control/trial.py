@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from router.control.record import RouteRecord
+from router.core.bandit import Rewards, shares, worth_moving
 from router.core.events import Action, Observed
 from router.core.evidence.distinct import DistinctUnits
 from router.core.gates import Measurement
@@ -45,6 +46,9 @@ class Trial:
             Terms(rollout.stable, rollout.candidate, policy.compare, route.payload, route.errors)
         )
         self.labelled_users = DistinctUnits() if self.settings.sticky else None
+        self.rewards: dict[str, Rewards] = {}
+        """By version, of drawn requests of this attempt."""
+        self._shared_s = now
 
     @classmethod
     def resumed(
@@ -74,6 +78,8 @@ class Trial:
                 trial.answers, trial.pairs = map(int, snapshot["samples"])
             if trial.labelled_users is not None and (users := snapshot.get("labelled_users")):
                 trial.labelled_users.restore(users)
+            for name, (count, total) in snapshot.get("rewards", {}).items():
+                trial.rewards[str(name)] = Rewards(int(count), float(total))
         except (KeyError, TypeError, ValueError):
             return cls(route, policy, rollout, Baseline(), now)
         return trial
@@ -98,6 +104,7 @@ class Trial:
             "samples": [self.answers, self.pairs],
             "judge": self.judge.snapshot(),
             "shadow": self.shadow.snapshot(),
+            "rewards": {name: [one.count, one.total] for name, one in self.rewards.items()},
             "labelled_users": self.labelled_users.snapshot() if self.labelled_users else None,
         }
 
@@ -119,6 +126,28 @@ class Trial:
         user, right or wrong, is one outcome a draw.
         """
         return self.labelled_users is None or self.labelled_users.add((unit,)) == 1
+
+    def reward(self, version: str, reward: float) -> None:
+        """Take in how good one drawn prediction was, 0.0 to 1.0."""
+        known = self.rewards.setdefault(version, Rewards())
+        known.count += 1
+        known.total += reward
+
+    def _shares(
+        self, rollout: Rollout, plan: Plan, now: float
+    ) -> tuple[tuple[str, int], ...] | None:
+        """What rewards ask for in a bandit's step, when they may ask again."""
+        bandit = plan.steps[rollout.step].bandit
+        if bandit is None or now - self._shared_s < bandit.every_s:
+            return None
+        self._shared_s = now
+        split = split_for(replace(rollout, override=None), plan)
+        present = {rollout.candidate: split.candidate_bp, **dict(split.others)}
+        everyone = {rollout.stable: split.stable_bp, **present}
+        wanted = shares({n: self.rewards.get(n, Rewards()) for n in everyone}, bandit.floor_bp)
+        if not worth_moving(everyone, wanted):
+            return None
+        return tuple((name, wanted[name]) for name in present)
 
     def measure(self, gate: str, measurement: Measurement, now: float) -> None:
         """Take in an answer from outside."""
@@ -150,6 +179,7 @@ class Trial:
             samples=self.samples(rollout, plan),
             proven=self.judge.proven,
             auto_weight_bp=self.judge.auto_weight_bp(now) if step.auto else None,
+            shares=self._shares(rollout, plan, now),
         )
         if action is Action.ROLLBACK:
             return replace(observed, sentence=self.judgement(rollout, plan, now).sentence)

@@ -30,6 +30,8 @@ class Observed:
     """The promotion gates have their proof of non-inferiority."""
     auto_weight_bp: int | None = None
     """Weight the evidence-driven ramp asks for."""
+    shares: tuple[tuple[str, int], ...] | None = None
+    """Shares that rewards ask for in a ``bandit`` step, by version."""
     may_advance: bool = True
     """False outside a time window, during a freeze, or while a lock-step group waits."""
     wait_reason: str = ""

@@ -88,7 +88,8 @@ def _observe_step(rollout: Rollout, plan: Plan, event: Observed, now: float) -> 
         if ramped is not rollout:
             return ramped
     if not _step_done(rollout, step, event, now):
-        return rollout
+        moves = step.bandit is not None and event.shares is not None and event.may_advance
+        return _share_out(rollout, event) if moves else rollout
     if step.approval is not None and not rollout.approved:
         return moved(
             rollout, phase=Phase.AWAITING_APPROVAL, step_since=now, actor="router",
@@ -121,6 +122,16 @@ def _ramp(rollout: Rollout, step: Step, event: Observed) -> Rollout:
     )  # fmt: skip
 
 
+def _share_out(rollout: Rollout, event: Observed) -> Rollout:
+    """Follow the rewards."""
+    if event.shares == rollout.shares or event.shares is None:
+        return rollout
+    shares = ", ".join(f"{name} {percent(bp)}" for name, bp in event.shares)
+    return moved(
+        rollout, shares=event.shares, actor="router", reason=f"shares follow rewards: {shares}"
+    )
+
+
 def _leave_step(
     rollout: Rollout, plan: Plan, now: float, reason: str, actor: str = "router"
 ) -> Rollout:
@@ -130,7 +141,8 @@ def _leave_step(
         weight = percent(plan.steps[following].weight_bp)
         return moved(
             rollout, phase=Phase.PROGRESSING, step=following, step_since=now, approved=False,
-            paused_from=None, paused_since=None, override=None, auto_weight_bp=None, actor=actor,
+            paused_from=None, paused_since=None, override=None, auto_weight_bp=None, shares=None,
+            actor=actor,
             reason=f"{reason}; next: step {following + 1} of {len(plan.steps)} at {weight}",
         )  # fmt: skip
     return _finish_steps(rollout, plan, now, reason, actor)
@@ -140,7 +152,8 @@ def _finish_steps(rollout: Rollout, plan: Plan, now: float, reason: str, actor: 
     if plan.ending is Ending.PROMOTE and plan.bake_s > 0:
         return moved(
             rollout, phase=Phase.BAKING, step=len(plan.steps) - 1, step_since=now, approved=False,
-            paused_from=None, paused_since=None, override=None, auto_weight_bp=None, actor=actor,
+            paused_from=None, paused_since=None, override=None, auto_weight_bp=None, shares=None,
+            actor=actor,
             reason=f"{reason}; {rollout.candidate} bakes at 100 % for {duration(plan.bake_s)}",
         )  # fmt: skip
     return _complete(rollout, plan, now, reason, actor)
@@ -151,7 +164,8 @@ def _complete(rollout: Rollout, plan: Plan, now: float, reason: str, actor: str)
     end = f"{rollout.candidate} is stable" if promoted else f"{rollout.stable} stays stable"
     return moved(
         rollout, phase=Phase.COMPLETED, ended=now, approved=False, paused_from=None,
-        paused_since=None, override=None, auto_weight_bp=None, actor=actor,
+        paused_since=None, override=None, auto_weight_bp=None, shares=None,
+            actor=actor,
         reason=f"{reason}; {end}",
     )  # fmt: skip
 
@@ -312,7 +326,8 @@ def _end(  # noqa: PLR0917 - how it ends, when, why and by whom
         reason = f"{reason}; {percent(back_bp)} return over {duration(plan.back_s)}"
     return moved(
         rollout, phase=phase, ended=now, back_bp=back_bp, approved=False, paused_from=None,
-        paused_since=None, override=None, auto_weight_bp=None, actor=actor, reason=reason,
+        paused_since=None, override=None, auto_weight_bp=None, shares=None, actor=actor,
+        reason=reason,
     )  # fmt: skip
 
 

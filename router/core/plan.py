@@ -6,7 +6,7 @@ A strategy (canary, blue-green, shadow, ...) is a pure function from its policy 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -42,6 +42,14 @@ class Approval:
 
 
 @dataclass(frozen=True, slots=True)
+class Bandit:
+    """Shares of a step follow rewards: how often they may move, and what every version keeps."""
+
+    every_s: float
+    floor_bp: int
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One plateau of a rollout.
 
@@ -61,6 +69,10 @@ class Step:
     """Leaving this step needs the promotion gates' proof (non-inferiority), not only time."""
     also: tuple[str, ...] = ()
     """Further versions that get the candidate's copies, for display only."""
+    others: tuple[tuple[str, int], ...] = ()
+    """Further versions that answer, with their shares; they are shown, never judged."""
+    bandit: Bandit | None = None
+    """The shares of the candidate and of ``others`` follow rewards."""
     label: str = ""
     """What people call it ("preview", "switch"); empty for plain weights."""
 
@@ -68,6 +80,15 @@ class Step:
         """Refuse what no split can express; the policy loader says it better and first."""
         if not 0 <= self.weight_bp <= 10_000 or not 0 <= self.mirror_bp <= 10_000:
             raise ValueError(f"step shares must be within 0..10000 bp, got {self}")
+        if self.weight_bp + sum(bp for _, bp in self.others) > 10_000:
+            raise ValueError(f"step shares exceed the whole, got {self}")
+
+    def with_candidate(self, name: str) -> Step:
+        """The same step where ``name``, if it is one of ``others``, is the candidate instead."""
+        if name not in dict(self.others):
+            return self
+        others = tuple(one for one in self.others if one[0] != name)
+        return replace(self, weight_bp=dict(self.others)[name], others=others)
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,8 @@ class Rollout:
     """The approval of the present step was given."""
     auto_weight_bp: int | None = None
     """Weight chosen by the evidence-driven ramp in an ``auto`` step."""
+    shares: tuple[tuple[str, int], ...] | None = None
+    """Shares by version (stable has the rest) that rewards chose in a ``bandit`` step."""
     override: Override | None = None
     ended: float | None = None
     back_bp: int = 0
@@ -104,6 +106,8 @@ class Rollout:
         fields = dict(data)
         fields["phase"] = Phase(fields["phase"])
         fields["paused_from"] = Phase(p) if (p := fields.get("paused_from")) else None
+        if (shares := fields.get("shares")) is not None:
+            fields["shares"] = tuple((str(name), int(bp)) for name, bp in shares)
         fields["override"] = Override(*o) if (o := fields.get("override")) else None
         return cls(**fields)
 

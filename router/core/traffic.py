@@ -8,6 +8,7 @@ weighted choice over the segments of :func:`segments`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import xxhash
@@ -27,11 +28,18 @@ class Split:
 
     candidate_bp: int
     mirror_bp: int = 0
+    others: tuple[tuple[str, int], ...] = ()
+    """Shares of further versions, by name."""
+
+    @property
+    def trial_bp(self) -> int:
+        """What stable does not answer."""
+        return self.candidate_bp + sum(bp for _, bp in self.others)
 
     @property
     def stable_bp(self) -> int:
         """The rest of the whole."""
-        return WHOLE_BP - self.candidate_bp
+        return WHOLE_BP - self.trial_bp
 
 
 def split_for(rollout: Rollout, plan: Plan, now: float | None = None) -> Split:
@@ -45,11 +53,16 @@ def split_for(rollout: Rollout, plan: Plan, now: float | None = None) -> Split:
     if phase in (Phase.BAKING, Phase.COMPLETED):
         return Split(WHOLE_BP if plan.ending is Ending.PROMOTE else 0)
     step = plan.steps[rollout.step]
+    weight_bp, others = step.weight_bp, step.others
+    if step.bandit is not None and rollout.shares is not None:
+        weight_bp = dict(rollout.shares).get(rollout.candidate, 0)
+        others = tuple(one for one in rollout.shares if one[0] != rollout.candidate)
     if rollout.override is not None:
-        return Split(rollout.override.weight_bp, step.mirror_bp)
+        room_bp = WHOLE_BP - sum(bp for _, bp in others)
+        return Split(min(rollout.override.weight_bp, room_bp), step.mirror_bp, others)
     if step.auto:
         return Split(min(rollout.auto_weight_bp or 0, step.weight_bp), step.mirror_bp)
-    return Split(step.weight_bp, step.mirror_bp)
+    return Split(weight_bp, step.mirror_bp, others)
 
 
 def returning_bp(rollout: Rollout, plan: Plan, now: float) -> int:
@@ -91,6 +104,21 @@ def bucket_of(key: bytes) -> int:
 def is_candidate(bucket: int, offset: int, weight_bp: int) -> bool:
     """Whether a bucket (of a user, or a fresh coin 0..9999) lies in the candidate's interval."""
     return (bucket - offset) % WHOLE_BP < weight_bp
+
+
+def version_at(bucket: int, offset: int, weights_bp: Sequence[int], candidate: int) -> int:
+    """Index of the version whose interval holds a bucket; ``candidate`` -1 where there is none.
+
+    The candidate's interval begins at the offset, the others follow in their order.
+    """
+    place = (bucket - offset) % WHOLE_BP
+    order = [candidate] if candidate >= 0 else []
+    order += [index for index in range(len(weights_bp)) if index != candidate]
+    for index in order:
+        if place < weights_bp[index]:
+            return index
+        place -= weights_bp[index]
+    raise ValueError(f"shares {tuple(weights_bp)} do not sum to {WHOLE_BP} bp")
 
 
 def segments(weight_bp: int, offset: int) -> tuple[tuple[str, int], ...]:

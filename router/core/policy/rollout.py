@@ -208,6 +208,7 @@ class RolloutPolicy(Spec):
             back_s=self.rollback.over if self.rollback else 0.0,
             back_by_gates=self.rollback is not None and self.rollback.gates == "stepped",
         )
+        made = replace(made, steps=tuple(s.with_candidate(self.candidate) for s in made.steps))
         if self.asks_first:
             made = replace(made, steps=(Step(label="confirm"), *made.steps))
         if self.promotion is None:

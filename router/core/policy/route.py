@@ -135,6 +135,8 @@ class Route(Spec):
     """The deployed versions by name."""
     stable: Text
     """The version that answers by default and that the candidate is compared with."""
+    split: dict[Name, BasisPoints] = Field(default_factory=dict, max_length=32)
+    """Fixed shares by version that sum to 100%, without a rollout; absent: stable has all."""
     rollout: RolloutPolicy | None = None
     """How the candidate may take over; absent: stable answers everything."""
     registry: Annotated[Registry, OneOf(REGISTRIES, "registry")] | None = None

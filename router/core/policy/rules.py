@@ -19,7 +19,7 @@ from router.core.policy.rollout import RolloutPolicy
 from router.core.policy.route import Route
 from router.core.policy.server import Policy
 from router.core.quantities import format_duration, format_share
-from router.core.strategies import Approval, BlueGreen, Canary, Shadow
+from router.core.strategies import Approval, BlueGreen, Canary, Experiment, Shadow
 
 Path = tuple[str | int, ...]
 
@@ -218,6 +218,50 @@ def endpoints_and_tls(route: Route) -> Iterator[Finding]:
             yield Finding((*path, "tls"), message, error=False)
 
 
+def split_whole(route: Route) -> Iterator[Finding]:
+    """Fixed shares are of known versions, make a whole, and do not fight with a rollout."""
+    for name in route.split:
+        yield from _unknown_version(("split", name), name, route)
+    together = sum(route.split.values())
+    if route.split and together != FULL_BP:
+        message = f"expected shares that sum to 100%, got {format_share(together)}"
+        yield Finding(("split",), message)
+    if route.split and route.rollout is not None:
+        message = "expected either a split or a rollout, got both"
+        hint = "an experiment is a rollout with several versions"
+        yield Finding(("split",), message, hint)
+
+
+def experiment_sound(route: Route) -> Iterator[Finding]:
+    """An experiment has its candidate among known arms, and users who keep their version."""
+    rollout = route.rollout
+    if rollout is None or not isinstance(rollout.strategy, Experiment):
+        return
+    path: Path = ("rollout", "strategy", "experiment")
+    for name in rollout.strategy.arms:
+        yield from _unknown_version((*path, "arms", name), name, route)
+        if name == route.stable:
+            message = f"expected arms besides stable, which gets the rest, got {name!r}"
+            yield Finding((*path, "arms", name), message, "remove it")
+    if rollout.candidate not in rollout.strategy.arms:
+        message = f"expected the candidate {rollout.candidate!r} among the arms, got none"
+        yield Finding((*path, "arms"), message, f"add {rollout.candidate}: 10%")
+    if route.sticky is None:
+        message = "expected sticky on a route with an experiment: a user is in one arm, got none"
+        yield Finding(("rollout", "strategy"), message, "add sticky: {header: X-User-Id}")
+    if rollout.strategy.bandit is not None:
+        yield from _rewards_come(route, (*path, "bandit"))
+
+
+def _rewards_come(route: Route, path: Path) -> Iterator[Finding]:
+    if route.feedback is None:
+        message = "expected feedback on the route, which brings the rewards, got none"
+        yield Finding(path, message, "add feedback: {secret: ${NAME}} to the route")
+    if route.pin or route.rules:
+        message = "expected a route without pin and rules: forced requests are no draws"
+        yield Finding(path, message, "make a route of its own for them")
+
+
 def labels_arrive(route: Route) -> Iterator[Finding]:
     """Late labels need receipts to come back with."""
     gates = route.rollout.gates if route.rollout else ()
@@ -389,6 +433,8 @@ ROUTE_RULES: tuple[Callable[[Route], Iterator[Finding]], ...] = (
     registered_versions,
     scores_read,
     labels_arrive,
+    split_whole,
+    experiment_sound,
 )
 ROLLOUT_RULES: tuple[Callable[[RolloutPolicy], Iterator[Finding]], ...] = (
     weights_grow,

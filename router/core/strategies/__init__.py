@@ -7,12 +7,14 @@ A new strategy is one new file with its settings and its ``plan()``, and one lin
 from router.core.strategies.base import Approval, Step, Strategy, Until
 from router.core.strategies.blue_green import BlueGreen
 from router.core.strategies.canary import RAMPS, Auto, Canary, Exponential, Linear, Ramp
+from router.core.strategies.experiment import Bandit, Experiment
 from router.core.strategies.shadow import Shadow
 
 STRATEGIES: dict[str, type[Strategy]] = {
     "canary": Canary,
     "blue_green": BlueGreen,
     "shadow": Shadow,
+    "experiment": Experiment,
 }
 """The visible table of strategies."""
 
@@ -21,8 +23,10 @@ __all__ = [
     "STRATEGIES",
     "Approval",
     "Auto",
+    "Bandit",
     "BlueGreen",
     "Canary",
+    "Experiment",
     "Exponential",
     "Linear",
     "Ramp",
