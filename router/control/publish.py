@@ -101,10 +101,6 @@ def entry_of(situation: Situation) -> table.RouteEntry:
     split = situation.split
     stable = index[record.stable]
     candidate = index[rollout.candidate] if rollout else -1
-    weights = [0] * len(names)
-    weights[stable] = FULL_BP - split.candidate_bp
-    if candidate >= 0:
-        weights[candidate] += split.candidate_bp
     out = taken_back(route, record)
     pinned = situation.pinned if rollout else None
     return table.RouteEntry(

@@ -103,12 +103,6 @@ def rollout_view(run: Run, observatory: Observatory, revision: int, now: float) 
     }
 
 
-def draining(run: Run, observatory: Observatory) -> dict[str, int]:
-    """Requests under way at versions that get no new ones, by version; nothing for drained ones.
-
-    A request finishes where it began, so this is what a switch or a rollback leaves behind.
-    """
-    entry = run.entry
 def _shadow(run: Run) -> dict[str, Any] | None:
     """The shadow in one line; None where nothing was ever copied."""
     brief = run.trial.shadow.brief() if run.trial else None
@@ -116,6 +110,12 @@ def _shadow(run: Run) -> dict[str, Any] | None:
     return brief if brief and (mirrors or brief["pairs"] or brief["alarm"]) else None
 
 
+def draining(run: Run, observatory: Observatory) -> dict[str, int]:
+    """Requests under way at versions that get no new ones, by version; nothing for drained ones.
+
+    A request finishes where it began, so this is what a switch or a rollback leaves behind.
+    """
+    entry = run.entry
     mirrored = {mirror.version for mirror in entry.mirrors}
     counts = {
         version.name: observatory.in_flight(run.route.name, version.name)
@@ -229,11 +229,11 @@ def _evidence(run: Run, route: str) -> Iterator[Gauge]:
         series = labels(route=route, gate=title)
         yield "evidence", series, state.capital
         yield "evidence_limit", series, state.context.limit
-    yield "evidence", labels(route=route, gate="all"), judge.capital
-    yield "evidence_limit", labels(route=route, gate="all"), judge.limit
     shadow = run.trial.shadow
     series = labels(route=route, version=shadow.terms.candidate)
     if shadow.candidate.agreement is not None:
         yield "shadow_agreement_ratio", series, shadow.candidate.agreement
     if shadow.lost_share is not None:
         yield "shadow_undelivered_ratio", series, shadow.lost_share
+    yield "evidence", labels(route=route, gate="all"), judge.capital
+    yield "evidence_limit", labels(route=route, gate="all"), judge.limit
