@@ -428,10 +428,11 @@ class Load:
     said ``Connection: close`` in its answer before.
     """
 
-    def __init__(self, port, *, kept=4, fresh=2, pause_s=0.03, patient=False):
+    def __init__(self, port, *, kept=4, fresh=2, pause_s=0.03, patient=False, tls=None):
         self.port = port
         self.tally = Tally()
         self.pause_s = pause_s
+        self.tls = tls
         self.patient = patient
         """Refused connections are counted as waiting, not as lost: nobody listens for a while."""
         self.refused = 0
@@ -456,7 +457,7 @@ class Load:
 
     async def _open(self):
         try:
-            return await asyncio.open_connection("127.0.0.1", self.port)
+            return await asyncio.open_connection("127.0.0.1", self.port, ssl=self.tls)
         except ConnectionRefusedError:
             self.refused += 1
             if not self.patient:

@@ -1,0 +1,170 @@
+"""TLS towards clients and towards versions: verified, renewed without a restart, both ways."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import ssl
+import warnings
+from pathlib import Path
+
+import pytest
+
+from tests.reliability.certificates import Authority
+from tests.reliability.whole import (
+    Load,
+    ask,
+    in_thread,
+    read_answer,
+    request,
+    until,
+)
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(shutil.which("openssl") is None, reason="makes its certificates"),
+]
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("certificates"))
+
+
+def trusting(authority):
+    return ssl.create_default_context(cafile=authority.file)
+
+
+def subject(port, context):
+    """The common name that the listener shows to a client that verifies it."""
+    import socket
+
+    with (
+        socket.create_connection(("127.0.0.1", port), 5) as plain,
+        context.wrap_socket(plain, server_hostname="127.0.0.1") as client,
+    ):
+        found = dict(pair[0] for pair in client.getpeercert()["subject"])
+        return found["commonName"], client.version()
+
+
+async def test_tls_for_clients_with_a_certificate_renewed_under_load(site, nursery, authority):
+    pair = authority.signed("one", into="router")
+    context = trusting(authority)
+    top = f'tls: {{certificate: "{pair.certificate}", key: "{pair.key}"}}'
+    router = await in_thread(nursery.start, site.write(top=top, rollout=None))
+
+    assert (await ask(router.port, ssl=context))[0] == 200
+    assert await in_thread(subject, router.port, context) == ("one", "TLSv1.3")
+    with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+        await ask(router.port)  # plain HTTP to a TLS port
+    with pytest.raises(ssl.SSLCertVerificationError):
+        await ask(router.port, ssl=ssl.create_default_context())
+    old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    old.load_verify_locations(authority.file)
+    with warnings.catch_warnings(action="ignore"):  # that it is out of date is the point
+        old.maximum_version = ssl.TLSVersion.TLSv1_1
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        await ask(router.port, ssl=old)
+
+    kept_reader, kept_writer = await asyncio.open_connection("127.0.0.1", router.port, ssl=context)
+    async with Load(router.port, kept=2, fresh=1, tls=context) as load:
+        authority.signed("two", into="router")
+        await in_thread(
+            until, lambda: subject(router.port, context)[0] == "two", 5, "the new certificate"
+        )
+    kept_writer.write(request())
+    assert (await read_answer(kept_reader))[0] == 200, "open connections go on"
+    assert load.tally.lost == []
+    await in_thread(until, lambda: router.heard("certificate_loaded"))
+
+    Path(pair.key).write_text("no key\n")
+    await in_thread(until, lambda: router.heard("certificate_rejected"))
+    assert (await in_thread(subject, router.port, context))[0] == "two", "the old one stays"
+    kept_writer.transport.abort()
+    await in_thread(router.terminate)
+
+
+async def test_tls_with_an_unusable_certificate_does_not_start(site, nursery):
+    top = 'tls: {certificate: "/nowhere/cert.pem", key: "/nowhere/key.pem"}'
+    life = nursery.start(site.write(top=top, rollout=None), wait=False)
+    await in_thread(life.process.wait, 10)
+    assert "No such file" in life.heard("cannot_start")["error"]
+
+
+class TlsService:
+    """A version that speaks TLS and says who called it."""
+
+    def __init__(self, context):
+        self.context = context
+        self.callers = []
+
+    async def __aenter__(self):
+        self.server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self.context)
+        self.url = f"https://127.0.0.1:{self.server.sockets[0].getsockname()[1]}"
+        return self
+
+    async def __aexit__(self, *_):
+        self.server.close()
+
+    async def _serve(self, reader, writer):
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+        except asyncio.IncompleteReadError:
+            writer.close()
+            return
+        peer = writer.get_extra_info("peercert") or {}
+        self.callers.append([value for ((key, value),) in peer.get("subject", ())])
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+        await writer.drain()
+        writer.close()
+
+
+def serving(authority, pair, *, demand=False):
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(pair.certificate, pair.key)
+    if demand:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(authority.file)
+    return context
+
+
+ROUTES = """
+listen: 127.0.0.1:0
+admin: {{listen: "127.0.0.1:0"}}
+store: sqlite:///{folder}/r.db
+routes:
+  - {{name: good, match: {{path: /good}}, stable: v, versions: {{v: {{endpoints: ["{good}"],
+      tls: {{ca: "{ca}", certificate: "{cert}", key: "{key}"}}}}}}}}
+  - {{name: anonymous, match: {{path: /anonymous}}, stable: v, versions: {{v: {{
+      endpoints: ["{good}"], tls: {{ca: "{ca}"}}}}}}}}
+  - {{name: unknown, match: {{path: /unknown}}, stable: v, versions: {{v: {{
+      endpoints: ["{good}"]}}}}}}
+  - {{name: other, match: {{path: /other}}, stable: v, versions: {{v: {{endpoints: ["{other}"],
+      tls: {{ca: "{ca}"}}}}}}}}
+  - {{name: named, match: {{path: /named}}, stable: v, versions: {{v: {{endpoints: ["{other}"],
+      tls: {{ca: "{ca}", server_name: models.example}}}}}}}}
+"""
+
+
+async def test_tls_towards_versions_is_verified_and_shows_a_certificate(site, nursery, authority):
+    client = authority.signed("router-client")
+    right = serving(authority, authority.signed("model"), demand=True)
+    elsewhere = serving(authority, authority.signed("elsewhere", alt="DNS:models.example"))
+    async with TlsService(right) as good, TlsService(elsewhere) as other:
+        text = ROUTES.format(
+            folder=site.folder, good=good.url, other=other.url, ca=authority.file,
+            cert=client.certificate, key=client.key,
+        )  # fmt: skip
+        router = await in_thread(nursery.start, site.write(text))
+
+        async def status(path):
+            return (await ask(router.port, request(path, b"")))[0]
+
+        assert await status("/good") == 200
+        assert good.callers == [["router-client"]]
+        assert await status("/anonymous") == 502, "the service demands a certificate"
+        assert await status("/unknown") == 502, "no authority of ours signed it"
+        assert await status("/other") == 502, "signed, but for another name"
+        assert await status("/named") == 200
+        assert (len(good.callers), len(other.callers)) == (1, 1)
+        await in_thread(router.terminate)
