@@ -135,7 +135,6 @@ class Controller:
             told["now"] = run.trial.judgement(run.rollout, run.plan, self.now()).to_json()
         return told
 
-    def subscribe(self, route: str | None = None) -> AsyncIterator[Announcement]:
     def shadow(self, route: str) -> dict[str, Any]:
         """What is known from requests that several versions answered.
 
@@ -150,6 +149,7 @@ class Controller:
         about = {"route": route, "rollout": run.rollout.id, "live": run.live}
         return {**about, **run.trial.shadow.to_json()}
 
+    def subscribe(self, route: str | None = None) -> AsyncIterator[Announcement]:
         """Events from now on; a listener that is 256 behind loses the oldest."""
         return self._plane.announcer.subscribe(route)
 

@@ -98,7 +98,6 @@ def entry_of(situation: Situation) -> table.RouteEntry:
     names = list(route.versions)
     index = {name: i for i, name in enumerate(names)}
     rollout = situation.rollout
-    split = situation.split
     stable = index[record.stable]
     candidate = index[rollout.candidate] if rollout else -1
     out = taken_back(route, record)
