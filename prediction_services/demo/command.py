@@ -14,6 +14,7 @@ from rich.console import Console
 
 from prediction_services.demo.cast import CAST, V2, V3
 from prediction_services.demo.expectations import Finding, check
+from prediction_services.demo.governor import Governor
 from prediction_services.demo.picture import Picture
 from prediction_services.demo.playground import stay
 from prediction_services.demo.process import RouterError
@@ -107,9 +108,12 @@ async def _play(
         users=USERS,
         on_answer=recorder.on_answer,
     )
-    story = Story(stage, recorder, load)
+    story = Story(stage, recorder)
     picture = Picture(console, story, recorder)
-    watching = [asyncio.create_task(recorder.watch()), asyncio.create_task(picture.show())]
+    watching = [
+        asyncio.create_task(watch)
+        for watch in (recorder.watch(), picture.show(), Governor(load, recorder).govern())
+    ]
     trouble = ""
     try:
         async with load:

@@ -13,8 +13,8 @@ from prediction_services.demo.recording import Entry, Recording
 
 FULL_BP = 10_000
 
-SENT_SHARE_MIN = 0.8
-"""Share of the planned requests that must have been sent: a load that stalls proves nothing."""
+SENT_PER_S_MIN = 40.0
+"""Mean rate that must have been sent even on a slow machine: a load that stalls proves nothing."""
 
 BAD_RESPONSES_MAX = 12
 """Failures a candidate that fails every time may show before it is taken back: at most 4 are
@@ -60,9 +60,8 @@ def _find(name: str, expectation: Check, recording: Recording) -> Finding:
 
 def _load_was_real(recording: Recording) -> str:
     sent, seconds = recording.load.get("sent", 0), recording.load.get("seconds", 0.0)
-    planned = recording.rate_per_s * seconds
-    if sent < SENT_SHARE_MIN * planned or not sent:
-        raise Missing(f"{sent:,} requests were sent of about {planned:,.0f} planned")
+    if sent < SENT_PER_S_MIN * seconds or not sent:
+        raise Missing(f"only {sent:,} requests were sent in {seconds:.0f} s")
     return f"{sent:,} requests in {seconds:.0f} s"
 
 

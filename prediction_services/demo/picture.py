@@ -46,7 +46,13 @@ def lines(recording: Recording) -> list[Line]:
     return sorted(found, key=lambda line: line.at_s)
 
 
-_MARK_STYLES = {"act": "bold", "edit": "cyan", "fault": "yellow", "command": "bold magenta"}
+_MARK_STYLES = {
+    "act": "bold",
+    "edit": "cyan",
+    "fault": "yellow",
+    "machine": "dim",
+    "command": "bold magenta",
+}
 
 
 def _entry_style(phase_to: str) -> str:

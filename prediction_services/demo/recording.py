@@ -106,7 +106,7 @@ class Mark:
     """Something that a person (here: the play) did or that a new act began.
 
     Attributes:
-        kind: act, edit, fault or command.
+        kind: act, edit, fault, command or machine (something about where it runs).
         text: one line.
         policy: the file after an edit, else empty.
     """

@@ -19,7 +19,6 @@ from prediction_services.demo.policy import BLUE_GREEN, CANARY, Rollout
 from prediction_services.demo.recorder import Recorder
 from prediction_services.demo.recording import Act, Command, Moment
 from prediction_services.demo.stage import Stage
-from prediction_services.load import LoadGenerator
 
 POLL_S = 0.05
 
@@ -28,9 +27,6 @@ WARM_UP_S = 4.0
 
 AFTERMATH_S = 3.0
 """How long one looks at the traffic after a turn of events."""
-
-SLOW_MACHINE_MS = 60.0
-"""95th percentile of stable alone (usually 5 ms) above which half the load is enough."""
 
 FAULT_AT_BP = 500
 """Weight of the canary at which v4 begins to fail."""
@@ -52,20 +48,16 @@ class StoryError(Exception):
 class Story:
     """Plays the acts.
 
-    Args:
-        load: whose rate is lowered when the machine cannot follow.
-
     Attributes:
         act: number of the present act, 0 before the first.
         title: its title.
     """
 
-    def __init__(self, stage: Stage, recorder: Recorder, load: LoadGenerator) -> None:
+    def __init__(self, stage: Stage, recorder: Recorder) -> None:
         self.act = 0
         self.title = "stable v2 alone"
         self._stage = stage
         self._recorder = recorder
-        self._load = load
         self._begun_s = 0.0
         self._candidate = ""
 
@@ -76,24 +68,10 @@ class Story:
             StoryError: something that must happen did not, by its deadline.
         """
         await asyncio.sleep(WARM_UP_S)
-        self._spare_the_machine()
         await self._better_model()
         await self._lying_model()
         await self._failing_model()
         await self._change_of_mind()
-
-    def _spare_the_machine(self) -> None:
-        """With the mirror, every request costs twice; a machine that is late already is too slow."""
-        served = self._recorder.recent(WARM_UP_S / 2)
-        slowest_ms = max((bin_.p95_ms for bin_ in served), default=0.0)
-        if slowest_ms > SLOW_MACHINE_MS:
-            self._load.rate_per_s /= 2
-            self._recorder.recording.rate_per_s = self._load.rate_per_s
-            self._recorder.mark(
-                "fault",
-                f"this machine is slow (95th percentile {slowest_ms:.0f} ms): "
-                f"{self._load.rate_per_s:g} requests a second",
-            )
 
     async def _better_model(self) -> None:
         self._begin("A better model is promoted")

@@ -65,9 +65,14 @@ def _head(recording: Recording, findings: Sequence[Finding]) -> str:
         '<p class="soft">Rampway demo</p>'
         f"<h1>{headline}</h1>"
         f'<p class="lead">Real flight-delay models behind the real router, '
-        f"{recording.rate_per_s:g} requests a second for {recording.ends_s:.0f} s. {verdict}</p>"
+        f"{_mean_rate(recording):.0f} requests a second for {recording.ends_s:.0f} s. {verdict}</p>"
         f'<p class="soft">{when:%d %B %Y, %H:%M} UTC</p>'
     )
+
+
+def _mean_rate(recording: Recording) -> float:
+    seconds = recording.load.get("seconds", 0.0)
+    return recording.load["sent"] / seconds if seconds else 0.0
 
 
 def _tiles(recording: Recording) -> str:
@@ -105,7 +110,7 @@ def _act(recording: Recording, act: Act) -> str:
     marks = "".join(
         f'<br><span class="when">{mark.at_s:.1f} s</span> {escape(mark.text)}'
         for mark in recording.marks
-        if mark.kind in ("fault", "command") and act.begins_s <= mark.at_s <= act.ends_s
+        if mark.kind in ("fault", "command", "machine") and act.begins_s <= mark.at_s <= act.ends_s
     )
     end = f"<br><b>{escape(_phase(last))}</b> {escape(last.reason)}" if last else ""
     return (
