@@ -11,7 +11,10 @@ import asyncio
 import select
 import socket
 import struct
+import sys
+from fcntl import ioctl
 from ipaddress import ip_address
+from termios import TIOCOUTQ
 from time import monotonic
 from typing import TYPE_CHECKING, Final, cast
 
@@ -238,8 +241,8 @@ class Downstream(asyncio.Protocol):
         self.exchange = None
         self.closing = True
         self.parser.close()
-        connection = self.transport.get_extra_info("socket")
-        if connection is not None and connection.fileno() >= 0:
+        if self._fd() >= 0:
+            connection = self.transport.get_extra_info("socket")
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self.transport.abort()
 
@@ -247,15 +250,11 @@ class Downstream(asyncio.Protocol):
 
     def sweep(self, now: float) -> None:
         """Called about once a second: waits that took too long."""
-        if self.choked or (self.closing and self.unsent):
-            if self._not_reading(now):
-                self.leave()
+        if self.choked or self.closing:
+            self._sweep_unsent(now)
         elif self.exchange is not None:
             if not self.reading and self.gone():
                 self.leave()
-        elif self.closing:
-            if now - self.since > LINGER_S:
-                self.abort()
         elif self.parser.buffered_bytes:
             if now - self.since > self.plane.serving.limits.header_timeout_s:
                 self.plane.recorder.reject("header_timeout")
@@ -265,21 +264,39 @@ class Downstream(asyncio.Protocol):
         elif now - self.since > self.plane.serving.limits.keepalive_s:
             self.close()
 
-    def _not_reading(self, now: float) -> bool:
-        """Whether the client has taken nothing of what it was sent for the body timeout."""
-        unsent = self.transport.get_write_buffer_size()
+    def _sweep_unsent(self, now: float) -> None:
+        """A client that takes nothing of its answer for the body timeout is as good as gone."""
+        unsent = self.transport.get_write_buffer_size() + self._in_kernel()
         if unsent != self.unsent:
             self.unsent = unsent
             self.since = now
-        return now - self.since > self.plane.serving.limits.body_timeout_s
+        elif unsent:
+            if now - self.since > self.plane.serving.limits.body_timeout_s:
+                self.leave()
+        elif self.closing and now - self.since > LINGER_S:
+            self.transport.close()
+
+    def _in_kernel(self) -> int:
+        """Bytes that the kernel holds unacknowledged: a slow reader moves these first."""
+        fd = self._fd()
+        if fd < 0:
+            return 0
+        return int.from_bytes(ioctl(fd, TIOCOUTQ, bytes(4)), sys.byteorder)
+
+    def _fd(self) -> int:
+        """The socket's, -1 when it is closed (uvloop's would go on naming the number)."""
+        if self not in self.plane.connections:
+            return -1
+        connection = self.transport.get_extra_info("socket")
+        return connection.fileno() if connection is not None else -1
 
     def gone(self) -> bool:
         """Whether a client that is not being read from has left: its end of stream goes unseen."""
-        socket = self.transport.get_extra_info("socket")
-        if socket is None or socket.fileno() < 0:
+        fd = self._fd()
+        if fd < 0:
             return False
         poll = select.poll()
-        poll.register(socket.fileno(), select.POLLRDHUP)
+        poll.register(fd, select.POLLRDHUP)
         return bool(poll.poll(0))
 
     def leave(self) -> None:

@@ -24,6 +24,8 @@ class Request:
     line: bytes
     headers: list[tuple[bytes, bytes]]
     body: bytes = b""
+    whole: bool = False
+    """All of it has arrived."""
 
     @property
     def method(self):
@@ -57,9 +59,10 @@ class Peer:
         if length := request.get(b"content-length"):
             request.body = await self.reader.readexactly(int(length))
         elif request.get(b"transfer-encoding"):
-            while size := int(await self.reader.readline(), 16):
+            while size := int(await self.reader.readuntil(b"\n"), 16):
                 request.body += (await self.reader.readexactly(size + 2))[:-2]
-            await self.reader.readline()
+            await self.reader.readuntil(b"\n")
+        request.whole = True
         return request
 
     async def send(self, data: bytes) -> None:
