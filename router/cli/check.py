@@ -3,41 +3,104 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import click
 
 from router.cli.exits import Exit, Failure
 from router.cli.options import Format, Output
 from router.cli.parse import Argument, Option
+from router.cli.seconds import parse_rate
 from router.cli.show import emit
-from router.config.check import load
+from router.config.check import LoadedPolicy, load, statistics
 from router.config.problems import PolicyError, Problem, render
+from router.core.policy.power import Traffic, describe, sights
+from router.core.quantities import parse_share
 from router.core.words import count
+
+BAD_MAX = 0.5
+"""Stable's bad answers must stay below: comparing failures says nothing about a broken stable."""
 
 
 def run(
     policies: Annotated[list[Path], Argument("Policy files.", metavar="POLICY...")],
+    rate: Annotated[
+        str, Option("Requests a route gets, such as 50/s: also check what its gates can see.")
+    ] = "",
+    stable: Annotated[str, Option("Stable's bad answers, supposed with --rate.")] = "1%",
     strict: Annotated[bool, Option("Warnings fail as well.", "--strict")] = False,
     output: Format = Output.TABLE,
 ) -> None:
-    """All problems of policies at once, with line, column and hint; exit 2 if there are any."""
+    """All problems of policies at once, with line, column and hint; exit 2 if there are any.
+
+    With --rate also what the error gate sees at every step, how soon, and warnings about steps too
+    short for a verdict, caps that healthy candidates reach, and proofs that cannot come in time.
+    """
+    traffic = _traffic(rate, stable)
     found: list[Problem] = []
+    seen: dict[str, list[dict[str, Any]]] = {}
     failed = False
     for path in policies:
         try:
-            warnings = list(load(path).warnings)
-            failed |= strict and bool(warnings)
+            loaded = load(path)
         except PolicyError as error:
-            warnings = error.problems
+            found += error.problems
             failed = True
+            continue
+        warnings = list(loaded.warnings)
+        if traffic is not None:
+            warnings += statistics(loaded, traffic.requests_per_s, traffic.stable_bad_rate)
+            seen[str(path)] = _sights(loaded, traffic)
+        failed |= strict and bool(warnings)
         found += warnings
         if output is Output.TABLE and not warnings:
             click.echo(f"{path}: ok")
-    if output is Output.JSON:
-        emit({"ok": not failed, "problems": [problem.to_json() for problem in found]})
-    elif found:
-        click.echo(render(found))
+    _tell(found, seen, ok=not failed, output=output)
+    if traffic is None:
+        click.echo("rampway: what the gates can see is checked with --rate 50/s only", err=True)
     if failed:
         said = "" if output is Output.JSON else count(len(found), "problem")
         raise Failure(Exit.USAGE, said)
+
+
+def _traffic(rate: str, stable: str) -> Traffic | None:
+    if not rate:
+        return None
+    try:
+        traffic = Traffic(parse_rate("--rate", rate), parse_share(stable) / 10_000)
+    except ValueError as error:
+        raise Failure(Exit.USAGE, str(error)) from None
+    if not 0 < traffic.stable_bad_rate < BAD_MAX:
+        raise Failure(Exit.USAGE, f"--stable: expected between 0 and 50 %, got {stable}")
+    return traffic
+
+
+def _sights(loaded: LoadedPolicy, traffic: Traffic) -> list[dict[str, Any]]:
+    """What ``error_rate`` sees in every step of every rollout, as text and as numbers."""
+    return [
+        {
+            "route": route.name,
+            "step": sight.step + 1,
+            "weight_bp": sight.weight_bp,
+            "smallest_bad_rate": sight.smallest_bad_rate,
+            "fastest_s": sight.fastest_s,
+            "text": describe(sight, traffic),
+        }
+        for route in loaded.policy.routes
+        if route.rollout is not None
+        for sight in sights(route.rollout, traffic)
+    ]
+
+
+def _tell(
+    found: list[Problem], seen: dict[str, list[dict[str, Any]]], *, ok: bool, output: Output
+) -> None:
+    if output is Output.JSON:
+        problems = [problem.to_json() for problem in found]
+        emit({"ok": ok, "problems": problems, "sights": seen or None})
+        return
+    if found:
+        click.echo(render(found))
+    for path, lines in seen.items():
+        for line in lines:
+            click.echo(f"{path}: {line['route']}, step {line['step']}: {line['text']}")

@@ -1,4 +1,4 @@
-"""Durations on the command line, without the policy types and their start-up time."""
+"""Durations and rates on the command line, without the policy types and their start-up time."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 from router.cli.exits import Exit, Failure
 
 _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+_RATE = re.compile(r"(\d+(?:\.\d+)?)(?:/(s|m|h))?")
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 
 
@@ -20,3 +21,11 @@ def parse_seconds(option: str, text: str) -> float | None:
     if "".join(number + unit for number, unit in parts) != text:
         raise Failure(Exit.USAGE, f"{option}: expected a duration such as 20m, got {text!r}")
     return sum(float(number) * _UNITS_S[unit] for number, unit in parts)
+
+
+def parse_rate(option: str, text: str) -> float:
+    """``50/s`` or ``50`` -> 50.0; ``3/m`` -> 0.05: requests a second, above 0."""
+    match = _RATE.fullmatch(text)
+    if match is None or float(match[1]) == 0.0:
+        raise Failure(Exit.USAGE, f"{option}: expected a rate such as 50/s, got {text!r}")
+    return float(match[1]) / _UNITS_S[match[2] or "s"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +12,7 @@ import click
 from router.cli.exits import Exit, Failure
 from router.cli.options import Format, Output
 from router.cli.parse import Argument, Option
+from router.cli.seconds import parse_rate
 from router.config.check import load
 from router.config.problems import PolicyError
 from router.core.policy import Route
@@ -31,9 +31,7 @@ from router.simulation import (
 
 RUNS_MAX = 100_000
 PROCESSES_MAX = 16
-
-_RATE = re.compile(r"(\d+(?:\.\d+)?)(?:/(s|m|h))?")
-_PER_S = {"s": 1.0, "m": 60.0, "h": 3600.0}
+USERS_MAX = 1_000_000
 
 
 def run(
@@ -52,6 +50,10 @@ def run(
     latency: Annotated[str, Option("Stable's median latency, such as 100ms.")] = "",
     slower: Annotated[str, Option("The candidate's latency is so many times stable's: 1.3.")] = "1",
     hang: Annotated[bool, Option("The candidate never answers.")] = False,
+    users: Annotated[
+        int,
+        Option("Users of a sticky route, of very different popularity.", least=2, most=USERS_MAX),
+    ] = 10_000,
     duration: Annotated[str, Option("The simulation ends here, decided or not.")] = "24h",
     runs: Annotated[int, Option("Rollouts to simulate.", least=1, most=RUNS_MAX)] = 200,
     seed: Annotated[int, Option("The same seed gives the same answer.", least=0)] = 1,
@@ -67,12 +69,15 @@ def run(
     assert chosen.rollout is not None  # noqa: S101 - _route chose one that has it
     try:
         world = _traffic(log, stable, candidate, rate)
-        slow = _latency(latency, slower, hang=hang)
+        slow = _latency(world.latency, latency, slower, hang=hang)
+        sticky = chosen.sticky is not None
         scenario = replace(
             world, change_at_s=parse_duration(change_at), duration_s=parse_duration(duration),
-            latency=slow or world.latency,
+            latency=None if sticky else slow, users=users if sticky else 0,
         )  # fmt: skip
-        setup = Setup.of(chosen.rollout)
+        if sticky and slow is not None:
+            click.echo("rampway: sticky users are simulated without latency", err=True)
+        setup = Setup.of(chosen.rollout, sticky=sticky)
         processes = min(os.cpu_count() or 1, PROCESSES_MAX)
         result = simulate(setup, scenario, runs=runs, seed=seed, processes=processes)
     except ValueError as error:
@@ -112,21 +117,17 @@ def _traffic(log: Path | None, stable: str, candidate: str, rate: str) -> Scenar
         world,
         stable_rate=stable_rate,
         candidate_rate=parse_share(candidate) / 10_000 if candidate else stable_rate,
-        requests_per_s=_per_s(rate) if rate else world.requests_per_s,
+        requests_per_s=parse_rate("--rate", rate) if rate else world.requests_per_s,
     )
 
 
-def _per_s(text: str) -> float:
-    match = _RATE.fullmatch(text)
-    if match is None:
-        raise ValueError(f"--rate: expected a rate such as 50/s, got {text!r}")
-    return float(match[1]) / _PER_S[match[2] or "s"]
-
-
-def _latency(median: str, slower: str, *, hang: bool) -> Latency | None:
+def _latency(logged: Latency | None, median: str, slower: str, *, hang: bool) -> Latency | None:
+    """Stable's latency by option or log, and the candidate's; None where nothing is said."""
     factor = float(slower.removesuffix("x"))
     if not 0.01 <= factor <= 1_000:
         raise ValueError(f"--slower: expected a factor such as 1.3, got {slower!r}")
-    if not median and factor == 1 and not hang:
+    if median:
+        return Latency(parse_duration(median), factor=factor, hang=hang)
+    if logged is None and factor == 1 and not hang:
         return None
-    return Latency(parse_duration(median or "100ms"), factor=factor, hang=hang)
+    return replace(logged or Latency(), factor=factor, hang=hang)

@@ -58,7 +58,7 @@ def quantile(counts: Sequence[int], q: float) -> float:
                 break
             part = 1.0 if 2 * count > total else (rank - (seen - count)) / count
             low, high = _edges(index)
-            return high * (low / high) ** (1.0 - part)
+            return high * math.exp((1.0 - part) * math.log(low / high))
     return BOUNDS_S[-1]
 
 

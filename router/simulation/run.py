@@ -92,8 +92,9 @@ class Run:
 
 
 def world_of(scenario: Scenario, judge: Judge, draw: np.random.Generator) -> World:
-    """A timed world where latency matters, else a counting one."""
-    if scenario.latency is None:
+    """A timed world where latency can be seen (a limit, a time-out), else a counting one."""
+    latency = scenario.latency
+    if latency is None or not (judge.thresholds_s or latency.hang):
         return CountingWorld(scenario, draw)
     return TimedWorld(scenario, draw, judge.thresholds_s, judge.tolerance)
 

@@ -6,7 +6,7 @@ Rates are probabilities 0..1, times in seconds. Nothing here draws anything.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from router.core.histogram import BOUNDS_S, BUCKETS
@@ -43,9 +43,14 @@ class Latency:
     """The candidate never answers."""
     timeout_s: float = 30.0
     """Answers that take longer are errors."""
+    past: tuple[int, ...] = ()
+    """Answers per bucket of :data:`router.core.histogram.BOUNDS_S`, as an access log has them;
+    they replace the log-normal."""
 
     def buckets(self, requests: int) -> tuple[int, ...]:
         """Stable's past as a histogram of ``requests`` answers, by the exact distribution."""
+        if self.past:
+            return tuple(round(count * requests / sum(self.past)) for count in self.past)
         below = [self._below(bound) for bound in BOUNDS_S]
         shares = [b - a for a, b in zip([0.0, *below], [*below, 1.0], strict=True)]
         return tuple(round(share * requests) for share in shares)
@@ -88,7 +93,7 @@ class Scenario:
         """The same world with a candidate that is as good as stable."""
         latency = self.latency
         if latency is not None:
-            latency = Latency(latency.median_s, latency.sigma, timeout_s=latency.timeout_s)
+            latency = replace(latency, factor=1.0, tail_share=0.0, hang=False)
         return Scenario(
             self.stable_rate, self.stable_rate, self.requests_per_s, 0.0, self.bursts, latency,
             self.users, self.disagree_rate, self.duration_s, self.history,
@@ -123,11 +128,13 @@ class Traffic:
         if self.requests < 2 or self.duration_s <= 0.0:
             raise ValueError("expected at least two requests at different times")
         rate = self.bad / self.requests
+        timed = any(self.latency_buckets)
         return Scenario(
             stable_rate=rate,
             candidate_rate=rate if candidate_rate is None else candidate_rate,
             requests_per_s=self.requests / self.duration_s,
             history=self.requests,
+            latency=Latency(past=self.latency_buckets) if timed else None,
         )
 
 

@@ -5,7 +5,8 @@ gaps are exponential, the good answers in a gap are Poisson, exactly as in a wor
 request by request. In quiet times (nothing suspicious, nothing about to change) it takes longer
 gaps with several bad answers; a batch of any size is valid evidence, so this is only coarser.
 A candidate that is worse than stable is always drawn answer by answer.
-:class:`TimedWorld` follows every request through its latency, a tenth of a second at a time.
+:class:`TimedWorld` follows every request through its latency, a tenth of a second at a time, or ten
+seconds at a time while two equal versions look equal.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from router.core.histogram import BOUNDS_S
 from router.core.outcomes import FULL_BP, ArmCounts, Batch, Cell, Pairs
 from router.simulation.scenario import DAY_S, edges
 
@@ -37,6 +39,16 @@ TICK_S = 0.1
 LONG_TICK_S = 1.0
 LONG_TICKS_AFTER_S = 900.0
 """After so many seconds without a change the timed world looks once a second."""
+
+CALM_TICK_S = 10.0
+CALM_AFTER_S = 60.0
+"""After so many seconds the timed world looks at equal versions every ten seconds in quiet times.
+What shows within such a tick is reported at its end: fewer looks, and valid."""
+
+
+_HIGH_S = np.array([*BOUNDS_S, 2 * BOUNDS_S[-1]])
+_LOW_S = np.array([BOUNDS_S[0] ** 2 / BOUNDS_S[1], *BOUNDS_S])
+"""Ends of the latency buckets; the unbounded one is drawn from one to two minutes."""
 
 
 class World(Protocol):
@@ -168,7 +180,7 @@ class _Users:
     def share(self, weight_bp: int) -> float:
         """Share of all requests that the users in the candidate make."""
         first = self._first(weight_bp)
-        return float(self.cumulative[first - 1]) if first else 0.0
+        return min(float(self.cumulative[first - 1]), 1.0) if first else 0.0
 
     def draw(
         self, weight_bp: int, candidate: int, stable: int
@@ -202,14 +214,22 @@ class TimedWorld:
         self.exposed = 0
         self._pending: dict[int, dict[int, np.ndarray]] = {}
         self._now = 0.0
-        self._from = 0.0
+        self._past = np.cumsum(scenario.latency.past) / max(sum(scenario.latency.past), 1)
 
     def advance(self, now: float, split: Split, until: float, *, quiet: bool) -> float:
         """Arrivals of one tick; their outcomes are booked into the ticks in which they show."""
-        long = quiet and now - self.scenario.change_at_s > LONG_TICKS_AFTER_S
-        end = min(now + (LONG_TICK_S if long else TICK_S), until)
+        change = self.scenario.change_at_s
+        equal = now < change or not self.scenario.regresses
+        tick_s = TICK_S
+        if quiet and equal and now > CALM_AFTER_S:
+            tick_s = CALM_TICK_S
+        elif quiet and now - change > LONG_TICKS_AFTER_S:
+            tick_s = LONG_TICK_S
+        end = min(now + tick_s, until, edges(self.rates, now))
+        if now < change:
+            end = min(end, change)
+        self._now = end
         self._arrive(now, end, split.candidate_bp)
-        self._from, self._now = now, end
         return end
 
     def _arrive(self, now: float, end: float, weight_bp: int) -> None:
@@ -237,15 +257,27 @@ class TimedWorld:
 
     def _seconds(self, n: int, mine: np.ndarray, changed: bool) -> np.ndarray:
         latency: Latency = self.latency
-        seconds = latency.median_s * np.exp(latency.sigma * self.draw.standard_normal(n))
+        if latency.past:
+            seconds = self._as_logged(n)
+        else:
+            seconds = latency.median_s * np.exp(latency.sigma * self.draw.standard_normal(n))
         if changed:
             slower = seconds * latency.factor
             slower = slower + latency.tail_s * (self.draw.random(n) < latency.tail_share)
             seconds = np.where(mine, np.inf if latency.hang else slower, seconds)
         return seconds
 
+    def _as_logged(self, n: int) -> np.ndarray:
+        """Bucket by its share, and a place within it on the log axis."""
+        index = np.searchsorted(self._past, self.draw.random(n), side="right")
+        index = np.minimum(index, len(_LOW_S) - 1)
+        low, high = _LOW_S[index], _HIGH_S[index]
+        seconds: np.ndarray = low * (high / low) ** self.draw.random(n)
+        return seconds
+
     def _book(self, weight_bp: int, seen: np.ndarray, column: np.ndarray) -> None:
         width = 2 * (2 + 2 * len(self.thresholds_s))
+        seen = np.maximum(seen, self._now - TICK_S / 2)  # nobody looks before the tick's end
         for tick in np.unique(ticks := (seen / TICK_S).astype(int)):
             cells = self._pending.setdefault(int(tick), {})
             counts = cells.setdefault(weight_bp, np.zeros(width, dtype=np.int64))

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from router.core.histogram import BUCKETS, bucket_of
 from router.core.traffic import Split
 from router.simulation import Bursts, Latency, Scenario
 from router.simulation.world import CountingWorld, TimedWorld, burst_rates
@@ -123,11 +124,43 @@ def test_weights_are_those_of_routing():
 
 
 def test_quiet_times_are_looked_at_less_often():
-    scenario = Scenario(latency=Latency())
-    world = TimedWorld(scenario, np.random.default_rng(8), (), 0.0)
+    slower = Scenario(latency=Latency(factor=1.2), change_at_s=1_000.5)
+    world = TimedWorld(slower, np.random.default_rng(8), (), 0.0)
     assert world.advance(0.0, Split(500), 5_000.0, quiet=True) == pytest.approx(0.1)
+    assert world.advance(995.0, Split(500), 5_000.0, quiet=True) == 1_000.5, "not over the change"
+    assert world.advance(1_000.5, Split(500), 5_000.0, quiet=True) == pytest.approx(1_000.6)
     assert world.advance(2_000.0, Split(500), 5_000.0, quiet=True) == 2_001.0
     assert world.advance(2_001.0, Split(0), 5_000.0, quiet=False) == pytest.approx(2_001.1)
+
+
+def test_equal_versions_are_drawn_ten_seconds_at_a_time_and_nothing_is_lost():
+    world = TimedWorld(Scenario(latency=Latency()), np.random.default_rng(8), (0.1, 0.2), 0.0)
+    now, seen, slow = 100.0, 0, 0
+    for _ in range(50):
+        now = world.advance(now, Split(5_000), 5_000.0, quiet=True)
+        for cell in world.take().cells:
+            seen += cell.candidate.ok + cell.candidate.bad
+            slow += cell.candidate.slow[0]
+    assert now == 600.0
+    assert seen == pytest.approx(world.exposed, abs=20)
+    assert slow == pytest.approx(seen / 2, rel=0.05)
+
+
+def test_latency_is_drawn_as_an_access_log_has_it():
+    past = [0] * BUCKETS
+    past[bucket_of(0.01)], past[bucket_of(0.5)] = 300, 100
+    scenario = Scenario(latency=Latency(past=tuple(past)), history=4_000)
+    assert sum(scenario.baseline().latency_buckets) == 4_000
+    world = TimedWorld(scenario, np.random.default_rng(10), (0.02, 0.4), 0.0)
+    now, slow, fast = 0.0, [0, 0], [0, 0]
+    while now < 60.0:
+        now = world.advance(now, Split(5_000), 60.0, quiet=False)
+        for cell in world.take().cells:
+            for k in (0, 1):
+                slow[k] += cell.candidate.slow[k]
+                fast[k] += cell.candidate.fast[k]
+    for k in (0, 1):
+        assert slow[k] / (slow[k] + fast[k]) == pytest.approx(0.25, abs=0.05)
 
 
 def test_a_candidate_is_slow_from_its_change_on():
