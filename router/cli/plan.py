@@ -15,7 +15,7 @@ from router.cli.show import columns, emit
 from router.config.check import load
 from router.config.problems import PolicyError
 from router.core.plan import Default, Plan, Step
-from router.core.policy import Policy
+from router.core.policy import Policy, Route
 from router.core.words import count, duration, percent
 
 HEADINGS = ("STEP", "WEIGHT", "MIRROR", "AT LEAST", "LEFT WHEN")
@@ -42,7 +42,7 @@ def _plans(path: Path, route: str) -> dict[str, tuple[str, Plan]]:
     if route and route not in [known.name for known in policy.routes]:
         raise Failure(Exit.USAGE, f"{path} has no route {route}")
     found = {
-        made.name: (f"{made.stable} -> {made.rollout.candidate}", made.rollout.plan())
+        made.name: (f"{made.stable} -> {made.rollout.candidate}{_each(made)}", made.rollout.plan())
         for made in policy.routes
         if made.rollout is not None and route in ("", made.name)
     }
@@ -62,6 +62,15 @@ def _lines(name: str, versions: str, plan: Plan) -> list[str]:
         tail.append(f"after {duration(plan.max_duration_s)}: {plan.on_inconclusive}")
     table = columns(HEADINGS, rows).splitlines()
     return [f"{name}: {versions}, {plan.strategy}", *table, *tail]
+
+
+def _each(route: Route) -> str:
+    """For whom the plan is carried out, where that is not everybody."""
+    each = route.rollout.for_each if route.rollout else None
+    if each is None:
+        return ""
+    rest = " and for the rest" if each.rest == "rollout" else ""
+    return f" (for each {each.key} of {', '.join(each.values)}{rest})"
 
 
 def _row(number: int, step: Step) -> tuple[str, ...]:

@@ -157,7 +157,8 @@ class Plane:
     def _adopt(self, policy: Any, *, force: bool = False) -> tuple[str, ...]:
         policy = policy.model_copy(update={"tls": self.loaded.policy.tls})  # that of the start
         notes = self.reconciler.adopt(policy, force=force)
-        self.metrics.keep_only({(r.name, v) for r in policy.routes for v in r.versions})
+        routes = self.reconciler.runs.values()
+        self.metrics.keep_only({(run.route.name, v) for run in routes for v in run.route.versions})
         return notes
 
     # --- what workers say -----------------------------------------------------------------------

@@ -45,6 +45,7 @@ from router.core.gates.gate import Measurement
 from router.core.machine import decide
 from router.core.outcomes import Batch
 from router.core.policy import Policy, Route
+from router.core.policy.segments import expanded
 from router.core.rollout import Rollout, remaining_s
 from router.core.table import RoutingTable
 
@@ -116,6 +117,7 @@ class Reconciler:
         Returns notes for the operator. Raises PolicyRejected with every conflict between the file
         and what is running.
         """
+        policy = expanded(policy)
         now, starting = self.clock.now(), self.policy is None
         settled = {
             route.name: lifecycle.settle(

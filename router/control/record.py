@@ -81,7 +81,8 @@ class JournalEntry:
     epoch: int
     actor: str
     action: str
-    """start | advance | ramp | share | pause | resume | promote | abort | rollback | retry | set_weight |
+    """start | advance | ramp | share |
+    pause | resume | promote | abort | rollback | retry | set_weight |
     complete | await | override | stable | policy, or one of :data:`NOTES`"""
     phase_from: str
     phase_to: str

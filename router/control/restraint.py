@@ -18,6 +18,7 @@ from router.core.events import Abort, Action, Observed, Rollback
 from router.core.machine import ready
 from router.core.policy import RolloutPolicy
 from router.core.policy.hooks import Trigger
+from router.core.policy.segments import base_of
 from router.core.rollout import Phase, Rollout, remaining_s
 from router.core.windows import any_open, moment, next_open
 
@@ -129,7 +130,10 @@ class Restraint:
         rollout = run.rollout
         if rollout is None or rollout.phase not in (Phase.ABORTED, Phase.ROLLED_BACK):
             return ()
-        members = [one for one in runs if one is not run and same_group(one, run)]
+        everyone = list(runs)
+        members = [one for one in everyone if one is not run and same_group(one, run)]
+        if _too_many(run, everyone):
+            members += [one for one in everyone if one not in members and same_family(one, run)]
         return group.taken_back_with(rollout, map(self._member, members))
 
     # --- what people see --------------------------------------------------------------------------
@@ -173,6 +177,30 @@ def same_group(one: Run, other: Run) -> bool:
     return name is not None and name == group_of(other)
 
 
+def same_family(one: Run, other: Run) -> bool:
+    """Whether two routes are segments of one, and try the same candidate."""
+    mine, theirs = one.rollout, other.rollout
+    if one is other or mine is None or theirs is None or mine.candidate != theirs.candidate:
+        return False
+    return base_of(one.route.name) == base_of(other.route.name)
+
+
+def _too_many(run: Run, runs: Iterable[Run]) -> bool:
+    """Whether so many segments were taken back that none may go on (``stop_all_when``)."""
+    most = _segments_lost_max(run)
+    lost = sum(_lost(one) for one in runs if one is run or same_family(one, run))
+    return most is not None and lost >= most
+
+
+def _segments_lost_max(run: Run) -> int | None:
+    each = run.pinned.for_each if run.pinned is not None else None
+    return each.stop_all_when if each is not None else None
+
+
+def _lost(run: Run) -> bool:
+    return run.rollout is not None and run.rollout.phase in (Phase.ABORTED, Phase.ROLLED_BACK)
+
+
 def _place(rollout: Rollout) -> Place:
     return (rollout.id, rollout.attempt, rollout.phase, rollout.step)
 
@@ -182,5 +210,12 @@ def fellow_order(failed: Run, fellow: Run) -> Abort | Rollback:
     assert failed.rollout is not None  # noqa: S101 - the caller saw it end
     aborted = failed.rollout.phase is Phase.ABORTED
     what = "was aborted" if aborted else "was rolled back"
+    if not same_group(failed, fellow):
+        most = _segments_lost_max(failed)
+        why = (
+            f"{failed.route.name} {what}, and stop_all_when is {most} segments: "
+            f"{failed.rollout.reason}"
+        )
+        return Rollback("router", why)
     why = f"{failed.route.name} of group {group_of(failed)} {what}: {failed.rollout.reason}"
     return Abort("router", why) if aborted and fellow.live else Rollback("router", why)

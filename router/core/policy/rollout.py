@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, StrictInt
+from pydantic import Field, StrictInt, StrictStr, model_validator
 
 from router.core.comparison import Compare
 from router.core.gates import GATES, Gate
@@ -17,9 +17,23 @@ from router.core.policy.hooks import FIRST_POINTS, HOOKS, HOOKS_MAX, Alerts, Hoo
 from router.core.policy.match import HeaderName, Method, PathGlob
 from router.core.policy.status import Failure
 from router.core.policy.windows import TimeWindow
-from router.core.quantities import BasisPoints, Bytes, Name, Number, Seconds
+from router.core.quantities import (
+    BasisPoints,
+    Bytes,
+    Formed,
+    Name,
+    Number,
+    Seconds,
+    Text,
+)
 from router.core.spec import OneOf, ShortFor, Spec
 from router.core.strategies import STRATEGIES, Auto, Canary, Shadow, Strategy
+
+SegmentName = Annotated[
+    StrictStr,
+    Formed(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$", "at most 32 letters, digits, dots, _ and -"),
+]
+"""A value that can be part of a route's name."""
 
 
 class Rescue(Spec):
@@ -91,6 +105,47 @@ class OnNoData(Spec):
     """`hold` stands still and alerts; `abort` takes the candidate back."""
 
 
+class ForEach(Spec):
+    """One rollout for each value of something in the request, every one with its own gates.
+
+    A version can be good for most and bad for some; all together hide that. Each segment needs data
+    of its own: with ten of them every decision takes ten times as long.
+    """
+
+    header: HeaderName | None = None
+    """Header whose value is the segment; exactly one of header, query and cookie is given."""
+    query: Text | None = None
+    """Query parameter whose value is the segment."""
+    cookie: HeaderName | None = None
+    """Cookie whose value is the segment."""
+    values: Annotated[tuple[SegmentName, ...], Field(min_length=1, max_length=64)]
+    """Values with a rollout of their own, called ROUTE@VALUE in commands and metrics."""
+    rest: Literal["rollout", "stable"] = "rollout"
+    """What all other requests get: a rollout as well, or only stable."""
+    stop_all_when: Annotated[StrictInt, Field(ge=1, le=65)] | None = None
+    """Segments taken back that take all others back too; absent: each stands for itself."""
+
+    @model_validator(mode="after")
+    def _one_key(self) -> Self:
+        if sum(way is not None for way in (self.header, self.query, self.cookie)) != 1:
+            raise ValueError("expected exactly one of header, query, cookie")
+        if len(set(self.values)) != len(self.values):
+            raise ValueError("expected each value once")
+        if self.stop_all_when is not None and self.stop_all_when > len(self.values) + 1:
+            raise ValueError(f"expected stop_all_when of at most {len(self.values) + 1} segments")
+        return self
+
+    @property
+    def field(self) -> Literal["headers", "query", "cookies"]:
+        """The part of a match that tells segments apart."""
+        return "headers" if self.header else "query" if self.query else "cookies"
+
+    @property
+    def key(self) -> str:
+        """The name in there."""
+        return self.header or self.query or self.cookie or ""
+
+
 class TakingBack(Spec):
     """How traffic returns to stable when the candidate is taken back."""
 
@@ -153,6 +208,8 @@ class RolloutPolicy(Spec):
     """Who is told about this rollout, besides the alerts of the whole policy."""
     anti_flap: AntiFlap = AntiFlap()
     """How soon it may be tried again after it was taken back."""
+    for_each: ForEach | None = None
+    """A rollout of its own for each segment of the requests; absent: one for all."""
     rollback: TakingBack | None = None
     """How traffic returns when it is taken back; absent: all of it at once, whoever says so."""
     rollback_window: Seconds | None = None

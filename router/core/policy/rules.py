@@ -23,6 +23,9 @@ from router.core.strategies import Approval, BlueGreen, Canary, Experiment, Shad
 
 Path = tuple[str | int, ...]
 
+NAME_CHARS_MAX = 63
+"""Of a route, with its segment."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -216,6 +219,25 @@ def endpoints_and_tls(route: Route) -> Iterator[Finding]:
         if written and not any(endpoint.tls for endpoint in version.endpoints):
             message = "tls is set but no endpoint begins with https"
             yield Finding((*path, "tls"), message, error=False)
+
+
+def segments_possible(route: Route) -> Iterator[Finding]:
+    """A segment is a condition of its own, and a name that fits everywhere."""
+    each = route.rollout.for_each if route.rollout else None
+    if each is None:
+        return
+    path: Path = ("rollout", "for_each")
+    taken = {name.lower() for name in getattr(route.match, each.field)}
+    if each.key.lower() in taken:
+        message = f"expected another key than {each.key!r}, which match has a condition for"
+        yield Finding(path, message, "a request has one value of it")
+    longest = max(map(len, each.values)) + 1 + len(route.name)
+    if longest > NAME_CHARS_MAX:
+        message = f"expected ROUTE@VALUE of at most {NAME_CHARS_MAX} characters, got {longest}"
+        yield Finding((*path, "values"), message, "shorten the name of the route")
+    if route.registry is not None:
+        message = "expected no registry: segments disagree about who is stable"
+        yield Finding(("registry",), message, "write it back in a hook of the last segment")
 
 
 def split_whole(route: Route) -> Iterator[Finding]:
@@ -433,6 +455,7 @@ ROUTE_RULES: tuple[Callable[[Route], Iterator[Finding]], ...] = (
     registered_versions,
     scores_read,
     labels_arrive,
+    segments_possible,
     split_whole,
     experiment_sound,
 )
