@@ -33,15 +33,20 @@ class Connections:
         self._server = server
         self._idle_since: dict[Any, float] = {}
         self._busy: dict[Any, int] = {}
+        self._fresh: set[Any] = set()
+        """Made, but the server does not count them yet: many are accepted in one turn."""
 
     def __repr__(self) -> str:
         return f"<Connections {len(self._server.connections)} open, {len(self._busy)} busy>"
 
     def protocol(self) -> asyncio.BaseProtocol:
         """For one accepted connection."""
-        if len(self._server.connections) >= CONNECTIONS_MAX:
+        self._fresh.difference_update(self._server.connections)
+        if len(self._server.connections) + len(self._fresh) >= CONNECTIONS_MAX:
             return _Refused()
-        return cast("asyncio.BaseProtocol", self._server())
+        made = self._server()
+        self._fresh.add(made)
+        return cast("asyncio.BaseProtocol", made)
 
     def began(self, request: web.BaseRequest) -> None:
         """Its head is complete; what follows has limits of its own."""
@@ -56,6 +61,7 @@ class Connections:
 
     def sweep(self) -> None:
         """Close connections that have waited too long for a head."""
+        self._fresh.clear()
         now = monotonic()
         live = self._server.connections
         since = self._idle_since
