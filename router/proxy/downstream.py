@@ -173,9 +173,7 @@ class Downstream(asyncio.Protocol):
         """
         exchange, parser = self.exchange, self.parser
         reading = not (
-            exchange is not None
-            and not exchange.uploaded
-            and (exchange.waiting or exchange.held)
+            exchange is not None and not exchange.uploaded and (exchange.waiting or exchange.held)
         ) and not (parser.paused and parser.buffered_bytes > PIPELINED_BYTES_MAX)
         if reading is not self.reading:
             self.reading = reading
