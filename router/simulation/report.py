@@ -7,6 +7,7 @@ import json
 import math
 from typing import TYPE_CHECKING
 
+from router.core.histogram import quantile
 from router.core.words import duration, percent, rate
 from router.simulation.result import OUTCOMES
 
@@ -15,9 +16,17 @@ if TYPE_CHECKING:
 
     from router.simulation.result import SimulationResult, Spread
     from router.simulation.run import Point
+    from router.simulation.scenario import Latency
 
 WIDTH, HEIGHT, MARGIN = 720.0, 200.0, 46.0
 """Size of a plot and of the room for its labels, in SVG units."""
+
+RIGHT = WIDTH - 58.0
+"""Where curves end; the names of limits stand to the right of it."""
+
+BAR_MAX = 40.0
+LABELS_MAX = 16
+"""Widest bar, and the number of bars up to which each has a label."""
 
 EVIDENCE_FROM, EVIDENCE_TO = 0.01, 1_000.0
 """Ends of the logarithmic axis of evidence."""
@@ -79,7 +88,7 @@ def _facts(result: SimulationResult) -> list[tuple[str, str]]:
     outcomes = ", ".join(
         f"{name} {result.share(name) * 100:.3g} %" for name in OUTCOMES if result.share(name)
     )
-    world = f"{s.requests_per_s:g} requests/s, {arms} assigned, {duration(s.duration_s)} at most"
+    world = f"{s.requests_per_s:.4g} requests/s, {arms} assigned, {duration(s.duration_s)} at most"
     false = (
         f"{result.false_rollbacks * 100:.3g} % of {len(result.equal):,} runs of an equal candidate "
         f"(promised at most {result.setup.settings.false_rollback_rate * 100:g} %)"
@@ -88,6 +97,7 @@ def _facts(result: SimulationResult) -> list[tuple[str, str]]:
         ("world", world),
         ("stable", f"bad in {rate(s.stable_rate)}"),
         ("candidate", f"bad in {rate(s.candidate_rate)}{change}"),
+        *([("latency", _latency(s.latency))] if s.latency else []),
         ("gates", ", ".join(gate.title for gate in result.setup.gates)),
         ("runs", f"{len(result.runs):,}: {outcomes}"),
         ("bad answers before rollback", _spread(result.bad, lambda v: f"{v:.0f}")),
@@ -96,6 +106,17 @@ def _facts(result: SimulationResult) -> list[tuple[str, str]]:
         ("time to promote an equal candidate", _spread(result.promotion, duration)),
         ("time to prove it not worse", _spread(result.proof, duration)),
     ]
+
+
+def _latency(latency: Latency) -> str:
+    """``median 100ms; candidate 1.3 times slower``."""
+    past = "as in the log, " if latency.past else ""
+    stable = f"{past}median {duration(quantile(latency.buckets(10_000), 0.5))}"
+    if latency.hang:
+        return f"{stable}; the candidate never answers"
+    if latency.tail_share:
+        return f"{stable}; {rate(latency.tail_share)} take {duration(latency.tail_s)} more"
+    return f"{stable}; candidate {latency.factor:g} times stable's"
 
 
 def _spread(spread: Spread, text: Callable[[float], str]) -> str:
@@ -114,7 +135,7 @@ def _evidence_height(evidence: float) -> float:
 
 
 def _x(at: float, end: float) -> float:
-    return MARGIN + (WIDTH - MARGIN - 10) * at / end
+    return MARGIN + (RIGHT - MARGIN) * at / end
 
 
 def _y(height: float) -> float:
@@ -131,11 +152,11 @@ def _plot(
     parts = [_text(MARGIN, 14, title, "title")]
     for value, label in ticks:
         y = _y(height(value))
-        parts.append(_line(MARGIN, y, WIDTH - 10, y, "grid") + _text(2, y + 4, label, "label"))
+        parts.append(_line(MARGIN, y, RIGHT, y, "grid") + _text(2, y + 3, label, "label"))
     for value, label in limits:
         y = _y(height(value))
-        parts.append(_line(MARGIN, y, WIDTH - 10, y, "limit"))
-        parts.append(_text(WIDTH - 66, y - 3, label, "label"))
+        parts.append(_line(MARGIN, y, RIGHT, y, "limit"))
+        parts.append(_text(RIGHT + 4, y + 3, label, "label"))
     for number, (value_of, name) in enumerate(curves):
         points: list[str] = []
         before = None
@@ -147,8 +168,10 @@ def _plot(
             before = y
         parts.append(f'<polyline class="c{number}" points="{" ".join(points)}">')
         parts.append(f"<title>{name}</title></polyline>")
+        if len(curves) > 1:
+            parts.append(_text(RIGHT - 60 * (len(curves) - number), 14, name, f"label k{number}"))
     parts += [
-        _text(_x(quarter, 4) - 10, HEIGHT - 8, duration(end * quarter / 4), "label")
+        _text(_x(quarter, 4), HEIGHT - 8, duration(end * quarter / 4) if quarter else "0", "at")
         for quarter in range(5)
     ]
     return _svg(parts)
@@ -165,15 +188,21 @@ def _histogram(result: SimulationResult) -> str:
         counts[n // width] = counts.get(n // width, 0) + 1
     parts = [_text(MARGIN, 14, "Bad candidate answers before the rollback, by run", "title")]
     bins = max(counts) + 1
-    room = (WIDTH - MARGIN - 10) / bins
+    room = min((RIGHT - MARGIN) / bins, BAR_MAX)
+    most = max(counts.values())
+    for ticked in sorted({most, most // 2} - {0}):
+        y = _y(ticked / most)
+        parts.append(_line(MARGIN, y, RIGHT, y, "grid"))
+        parts.append(_text(2, y + 3, f"{ticked} runs", "label"))
     for bin_, count in sorted(counts.items()):
-        y = _y(count / max(counts.values()))
+        y = _y(count / most)
         x, tall = MARGIN + bin_ * room, _y(0.0) - y
         parts.append(
             f'<rect class="bar" x="{x:.1f}" y="{y:.1f}" width="{room * 0.85:.1f}" '
             f'height="{tall:.1f}"><title>{count} of {len(needed)}</title></rect>'
         )
-        parts.append(_text(x, HEIGHT - 8, str(bin_ * width), "label"))
+        if bins <= LABELS_MAX or bin_ % 5 == 0:
+            parts.append(_text(x + room * 0.42, HEIGHT - 8, str(bin_ * width), "at"))
     return _svg(parts)
 
 
@@ -197,7 +226,8 @@ table {{ border-collapse: collapse; margin: 1rem 0; }}
 th, td {{ text-align: left; padding: .2rem .8rem .2rem 0; vertical-align: top; }}
 th {{ font-weight: 600; }}
 svg {{ width: 100%; margin: 1rem 0; background: #f7f8fa; border-radius: 6px; }}
-.title {{ font-size: 12px; font-weight: 600; }} .label {{ font-size: 9px; fill: #5b6675; }}
+.title {{ font-size: 12px; font-weight: 600; }} .label, .at {{ font-size: 9px;
+  fill: #5b6675; }} .at {{ text-anchor: middle; }} .k0 {{ fill: #0b57d0; }} .k1 {{ fill: #188038; }}
 .grid {{ stroke: #dfe3e8; }} .limit {{ stroke: #b3261e; stroke-dasharray: 4 3; }}
 polyline {{ fill: none; stroke-width: 1.6; }} .c0 {{ stroke: #0b57d0; }} .c1 {{ stroke: #188038; }}
 .bar {{ fill: #0b57d0; }}
