@@ -11,7 +11,7 @@ from router.cli.client import path_of
 from router.cli.exits import Exit, Failure
 from router.cli.options import Connection, Format, Output, Route
 from router.cli.parse import Option
-from router.cli.show import coloured, emit, gate_lines, of_route, when
+from router.cli.show import coloured, emit, gate_lines, of_route, shadow_lines, when
 from router.core.words import percent
 
 
@@ -25,12 +25,13 @@ def run(
 ) -> None:
     """Why the traffic is where it is: sentence, counts, evidence against its limit, who, when."""
     client = link.client()
-    name, _ = of_route(client, route)
+    name, status = of_route(client, route)
     told = client.get(path_of("rollouts", name, "why"), at=moment(at) if at else None)
     if output is Output.JSON:
         emit(told)
     else:
-        click.echo("\n".join(lines(name, told)))
+        shadow = [] if at else shadow_lines(status.get("shadow"))
+        click.echo("\n".join([*lines(name, told), *(f"shadow    {text}" for text in shadow)]))
 
 
 def moment(text: str) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from pathlib import Path
 
@@ -13,9 +14,10 @@ from router.config.check import load
 from router.control.errors import Conflict, NoRollout, NotPossible, PolicyRejected, UnknownRoute
 from router.control.plane import Plane
 from router.control.sqlite import SqliteStore
+from router.core.counts import MirrorCounts, PairSample
 from router.core.events import Abort, Pause, Promote, Resume, Retry, Rollback
 from router.core.outcomes import ArmCounts, Batch, Cell
-from router.link.messages import Report
+from router.link.messages import PairReport, Report
 
 FAKE = Path(__file__).with_name("fake_worker.py")
 
@@ -206,3 +208,53 @@ async def test_whois_answers_like_the_data_plane(plane):
     after = {k for k in map(str, range(2_000)) if c.whois("r", k)["version"] == "v2"}
     assert before < after
     assert 0.2 < len(after) / 2_000 < 0.3
+
+
+async def test_pairs_of_workers_are_compared_shown_and_counted(tmp_path, policy):
+    file = tmp_path / "policy.yaml"
+    shadow = "strategy: {shadow: {mirror: 50%, hold: 1h}}"
+    text = re.sub("strategy: .*", shadow, policy()).replace("match:", "payload: json\n    match:")
+    file.write_text("listen: 127.0.0.1:0\n" + text)
+    plane = Plane(load(file), SqliteStore(tmp_path / "r.db"), command=command)
+    await plane.start()
+    try:
+        async with asyncio.timeout(10):
+            while plane.reconciler.runs["r"].trial is None:  # noqa: ASYNC110 - the disk is slow
+                await asyncio.sleep(0.01)
+        epoch = plane.reconciler.runs["r"].record.epoch
+        pairs = [
+            PairSample("r", "v2", epoch, f"q{n}", 200, 200, b'{"y": 1}', b'{"y": %d}' % (n == 3))
+            for n in range(10)
+        ]
+        plane.pairs(PairReport(0, tuple(pairs), shed=4))
+        plane.report(Report(0, 1, 1, mirrors=(MirrorCounts("r", "v2", 10, 0, {"queue": 2}),)))
+        async with asyncio.timeout(10):
+            while plane.controller.shadow("r")["versions"]["v2"]["pairs"] < 10:
+                await asyncio.sleep(0.01)
+        told = plane.controller.shadow("r")
+        assert (told["route"], told["stable"], told["candidate"], told["live"]) == (
+            "r", "v1", "v2", True,
+        )  # fmt: skip
+        v2 = told["versions"]["v2"]
+        assert (v2["agreed"], v2["stricter"], v2["delivery"]["dropped"]) == (1, 9, {"queue": 2})
+        assert plane.controller.rollout("r")["shadow"]["agreement"] == 0.1
+        text = await plane.controller.metrics_text()
+        assert 'rampway_pairs_total{route="r",version="v2",result="agreed"} 1' in text
+        assert 'rampway_rejected_total{cause="pairs_shed"} 4' in text
+        assert 'rampway_shadow_agreement_ratio{route="r",version="v2"} 0.1' in text
+        with pytest.raises(UnknownRoute):
+            plane.controller.shadow("x")
+    finally:
+        await plane.stop(drain_s=1)
+
+
+async def test_a_route_without_a_rollout_has_no_shadow(tmp_path, policy):
+    file = tmp_path / "policy.yaml"
+    file.write_text("listen: 127.0.0.1:0\n" + policy(rollout=False))
+    plane = Plane(load(file), SqliteStore(tmp_path / "r.db"), command=command)
+    await plane.start()
+    try:
+        with pytest.raises(NoRollout):
+            plane.controller.shadow("r")
+    finally:
+        await plane.stop(drain_s=1)
