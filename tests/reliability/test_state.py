@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import random
 import resource
 import signal
@@ -104,6 +105,7 @@ class Killed:
 
 
 async def kill_again_and_again(site, nursery, kills, *, points):
+    """``kills`` at random moments, then one at each stage of the first ``points`` commits."""
     seed = random.randrange(10**6)
     print("seed", seed)
     site.write(steps="{weight: 20%, hold: 1h}, {weight: 50%, hold: 1h}")
@@ -123,13 +125,16 @@ async def kill_again_and_again(site, nursery, kills, *, points):
 
 @pytest.mark.slow
 async def test_r01_a_killed_router_wakes_up_where_it_was(site, nursery):
-    await kill_again_and_again(site, nursery, 5, points=1)
+    await kill_again_and_again(site, nursery, 3, points=1)
 
 
 @pytest.mark.nightly
 @pytest.mark.timeout(3600)
 async def test_r01_r02_a_thousand_kills(site, nursery):
-    await kill_again_and_again(site, nursery, 940, points=20)
+    """RAMPWAY_KILLS asks for another number."""
+    kills = int(os.environ.get("RAMPWAY_KILLS", "1000"))
+    points = min(kills // 10, 20)
+    await kill_again_and_again(site, nursery, kills - 3 * points, points=points)
 
 
 @pytest.mark.slow
@@ -222,10 +227,10 @@ async def test_r04_weights_add_up_through_any_commands_and_crashes(sequences):
 
 
 @pytest.mark.slow
-async def test_r05_r06_flips_are_atomic_and_a_rollback_is_instant(site):
+async def test_r05_r06_flips_are_atomic_and_a_rollback_is_instant(site, nursery):
     """10 flips in a second under load: 0 errors; then 12 slow requests finish after a rollback."""
     _, candidate = site.services
-    router = await in_thread(site.write(workers=2).start)
+    router = await in_thread(nursery.start, site.write(workers=2))
     async with Load(router.port, kept=2, fresh=2, pause_s=0.01) as load:
         for flip in range(10):
             weight = "0%" if flip % 2 else "100%"
@@ -324,14 +329,14 @@ def test_r07_a_damaged_store_is_refused_by_name_within_5_seconds(site, nursery):
 
 
 @pytest.mark.slow
-async def test_r08_with_a_full_disk_nothing_grows_and_a_rollback_still_happens(site):
+async def test_r08_with_a_full_disk_nothing_grows_and_a_rollback_still_happens(site, nursery):
     """No file of the control process may grow any more, the log included."""
     _, candidate = site.services
     rollout = (
         "rollout:\n      candidate: v2\n      strategy: {canary: {steps: [{weight: 20%, hold: 1h},"
         " {weight: 50%, hold: 1h}], bake: 1h}}\n      rescue: {on: [5xx]}\n"
     )
-    router = await in_thread(site.write(rollout=rollout, admin=0).start)
+    router = await in_thread(nursery.start, site.write(rollout=rollout))
     pid = router.process.pid
     before = await in_thread(router.position)
     _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
@@ -353,7 +358,7 @@ async def test_r08_with_a_full_disk_nothing_grows_and_a_rollback_still_happens(s
     assert load.tally.lost == []
     assert set(load.tally.statuses) == {200}
     router.kill()
-    second = await in_thread(site.start)
+    second = await in_thread(nursery.start, site)
     assert (await in_thread(second.status))["phase"] == "rolled_back"
     actions = [e["action"] for e in second.api("/api/v1/journal")[1]["entries"]]
     assert "rollback" in actions
@@ -500,8 +505,8 @@ async def test_r12_the_journal_alone_gives_the_end_state_and_every_reason():
 
 
 @pytest.mark.slow
-async def test_r12_why_is_answered_by_the_real_program(site):
-    router = await in_thread(site.write().start)
+async def test_r12_why_is_answered_by_the_real_program(site, nursery):
+    router = await in_thread(nursery.start, site.write())
     await in_thread(router.order, "promote", reason="early")
     status, said = await in_thread(call, f"{router.admin}/api/v1/rollouts/flights/why")
     assert status == 200
