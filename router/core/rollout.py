@@ -1,8 +1,8 @@
 """The durable state of one plan being carried out. Traffic is derived from it, never stored.
 
-All times are *rollout clock* seconds: a monotonic count kept by the control plane that stands still
-while the router is down, so that a restart resumes a hold with what remained of it and a step of the
-wall clock changes nothing.
+All times are *rollout clock* seconds: a monotonic count kept by the control plane that stands
+still while the router is down, so that a restart resumes a hold with what remained of it and a step
+of the wall clock changes nothing.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def remaining_s(rollout: Rollout, plan: Plan, now: float) -> float:
     return max(wanted - step_age_s(rollout, now), 0.0)
 
 
-def begin(  # noqa: PLR0913 - the six facts a rollout starts from
+def begin(
     rollout_id: str, route: str, stable: str, candidate: str, *, epoch: int, now: float
 ) -> Rollout:
     """A new rollout at its first step."""
