@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import socketserver
+import threading
+import time
+from collections import Counter
+from contextlib import AsyncExitStack
+from dataclasses import replace
 
 import pytest
 
-from router.core.table import Outlier
-from tests.proxy.rig import Rig, request, route, until, version
+from router.core.table import Endpoint, Outlier, Sticky, StickyKind
+from tests.proxy.rig import RESCUE, TIMEOUTS, Rig, request, rollout, route, until, version
 from tests.proxy.scripted import (
     OK,
     Scripted,
@@ -17,11 +23,13 @@ from tests.proxy.scripted import (
     closed_port,
     closes,
     drips,
+    echo,
     hangs,
     ok,
     resets,
     says,
 )
+from tests.reliability.whole import promised
 
 LENGTH_10 = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -369,17 +377,20 @@ async def test_r21_a_refused_connect_is_tried_at_the_other_endpoint():
 
 
 async def test_r23_a_failing_endpoint_is_ejected_and_comes_back():
-    async with Scripted(answers(OK)) as good, Scripted(answers(ok(status=500))) as bad:
-        async with Rig(route(version("v1", bad, good))) as rig:
-            pool = rig.plane.serving.routes[0].stable.pool
-            for _ in range(30):
-                await rig.ask(body=b"x")
-            ill = next(e for e in pool.endpoints if e.address.port == bad.port)
-            assert ill.ejected_until
-            assert pool.available == [e for e in pool.endpoints if e is not ill]
-            assert len(bad.requests) == 5
-            pool.sweep(ill.ejected_until + 1)
-            assert ill in pool.available
+    async with (
+        Scripted(answers(OK)) as good,
+        Scripted(answers(ok(status=500))) as bad,
+        Rig(route(version("v1", bad, good))) as rig,
+    ):
+        pool = rig.plane.serving.routes[0].stable.pool
+        for _ in range(30):
+            await rig.ask(body=b"x")
+        ill = next(e for e in pool.endpoints if e.address.port == bad.port)
+        assert ill.ejected_until
+        assert pool.available == [e for e in pool.endpoints if e is not ill]
+        assert len(bad.requests) == 5
+        pool.sweep(ill.ejected_until + 1)
+        assert ill in pool.available
 
 
 async def test_r21_a_dead_endpoint_costs_one_retry_a_second():
@@ -392,3 +403,292 @@ async def test_r21_a_dead_endpoint_costs_one_retry_a_second():
             assert statuses.count(200) >= 49  # the one retry may meet the second dead endpoint
             assert sum(one.retries for one in rig.versions) <= 4
             assert rig.plane.serving.routes[0].stable.pool.breaker.state == "closed"
+
+
+# --- rescue -----------------------------------------------------------------------------------
+
+
+async def fails(peer):
+    """Answers 500."""
+    while True:
+        await peer.request()
+        await peer.send(ok(b"broken", status=500))
+
+
+FAILING = {"refuses": None, "resets": resets, "hangs": hangs, "answers 500": fails}
+MANY = replace(RESCUE, budget_min=64, candidate_deadline_s=0.1)
+"""The budget must allow as many replays at a time as there are failures at a time."""
+
+
+async def many(rig, count, at_once=32):
+    """Statuses of this many POSTs, some at a time."""
+    left = iter(range(count))
+    statuses = Counter()
+
+    async def one():
+        client = await rig.client()
+        for number in left:
+            answer = await client.ask(body=b"%d" % number)
+            good = answer.body == b"%d" % number and answer.complete
+            statuses[answer.status if good else "wrong"] += 1
+        client.close()
+
+    await asyncio.gather(*[one() for _ in range(at_once)])
+    return statuses
+
+
+@pytest.mark.parametrize("count", [500, pytest.param(2_500, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("failing", FAILING)
+async def test_r22_users_do_not_see_the_candidates_failures(failing, count):
+    """Four ways to fail: together 2,000 requests (10,000 nightly), as many good answers."""
+    timeouts = replace(TIMEOUTS, response_s=20.0)
+    async with AsyncExitStack() as stack:
+        stable = await stack.enter_async_context(Scripted(echo))
+        script = FAILING[failing]
+        bad = await stack.enter_async_context(Scripted(script)) if script else closed_port()
+        entry = rollout(stable, bad, 5_000, rescue=MANY, timeouts=timeouts)
+        rig = await stack.enter_async_context(Rig(entry))
+        assert await many(rig, count) == {200: count}
+        await rig.settled()
+        rig.count()
+        assert len(stable.requests) == count  # no POST reached stable twice
+        candidate, other = rig.arm("candidate"), rig.arm("stable")
+        assert candidate["arrived"] == candidate["bad"] > 0  # blamed exactly once for each
+        assert candidate["ok"] == other["bad"] == 0
+        assert candidate["bad"] + other["ok"] == count
+        rescued = sum(one.rescued for one in rig.versions if one.version == "v2")
+        assert rescued == candidate["bad"]
+
+
+async def test_r22_the_replays_have_a_budget():
+    few = replace(RESCUE, budget_min=2, budget_bp=0)
+    async with (
+        Scripted(hangs) as stable,
+        Scripted(hangs) as bad,
+        Rig(rollout(stable, bad, 10_000, rescue=few)) as rig,
+    ):
+        asked = [asyncio.create_task(rig.ask(body=b"x")) for _ in range(6)]
+        statuses = Counter(one.status for one in await asyncio.gather(*asked))
+        assert statuses == {504: 6}
+        assert len(stable.peers) == 2
+
+
+async def test_r22_the_whole_request_keeps_its_deadline():
+    """A candidate that eats the time up leaves none for a replay."""
+    timeouts = replace(TIMEOUTS, response_s=5.0, total_s=0.3)
+    async with (
+        Scripted(hangs) as stable,
+        Scripted(hangs) as bad,
+        Rig(rollout(stable, bad, 10_000, rescue=RESCUE, timeouts=timeouts)) as rig,
+    ):
+        began = time.monotonic()
+        assert (await rig.ask(body=b"x")).status == 504
+        assert time.monotonic() - began < promised(0.8)
+        assert stable.requests == []
+
+
+@pytest.mark.parametrize("body", [b"x" * 100_000, b""], ids=["larger than the buffer", "none"])
+async def test_r22_what_is_no_longer_in_memory_is_not_replayed(body):
+    async with Scripted(echo) as stable, Scripted(resets) as bad:
+        small = replace(RESCUE, buffer_bytes=10_000)
+        async with Rig(rollout(stable, bad, 10_000, rescue=small)) as rig:
+            client = await rig.client()
+            head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body)
+            await client.send(head + body[:50_000])
+            if body:
+                await until(lambda: bad.requests)
+            await client.send(body[50_000:])
+            answer = await client.answer()
+            assert (answer.status, len(stable.requests)) == ((502, 0) if body else (200, 1))
+            client.close()
+
+
+async def test_r22_a_held_upload_goes_on_at_stable():
+    """The candidate takes nothing; its client was held and must flow again after the replay."""
+
+    async def takes_nothing(peer):
+        await peer.head()
+        peer.reader._transport.pause_reading()
+        await asyncio.sleep(30)
+
+    body = body_of(24_000_000)
+    rescue = replace(RESCUE, buffer_bytes=32_000_000)
+    timeouts = replace(TIMEOUTS, response_s=1.0)
+    async with Scripted(echo) as stable, Scripted(takes_nothing) as bad:
+        entry = rollout(stable, bad, 10_000, rescue=rescue, timeouts=timeouts)
+        async with Rig(entry) as rig:
+            client = await rig.client()
+            client.writer.write(request(body=body))
+            answer = await client.answer(within_s=20)
+            assert (answer.status, answer.body == body) == (200, True)
+            client.close()
+            rig.count()
+            assert rig.arm("candidate") == {"arrived": 1, "bad": 1}
+
+
+async def test_r22_a_started_answer_is_never_replayed():
+    script = says(LENGTH_10 + b"12345", then="eof")
+    async with (
+        Scripted(echo) as stable,
+        Scripted(script) as bad,
+        Rig(rollout(stable, bad, 10_000, rescue=RESCUE)) as rig,
+    ):
+        answer = await rig.ask(body=b"x")
+        assert (answer.status, answer.complete, stable.requests) == (200, False, [])
+
+
+async def test_r23_an_unreachable_stable_sends_nobody_to_the_candidate():
+    async with Scripted(echo) as candidate, Rig(rollout(closed_port(), candidate, 0)) as rig:
+        statuses = [(await rig.ask(body=b"x")).status for _ in range(12)]
+        assert set(statuses) == {502, 503}
+        assert candidate.requests == []
+        assert rig.plane.serving.routes[0].stable.pool.breaker.state == "open"
+
+
+# --- one connection, one answer -------------------------------------------------------------------
+
+
+async def test_r19_a_connection_is_clean_before_the_next_in_the_queue_gets_it():
+    """Surplus bytes in a packet of their own, while somebody waits for this very connection."""
+
+    async def script(peer):
+        while True:
+            asked = await peer.request()
+            await peer.send(ok(asked.body))
+            await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
+
+    async with (
+        Scripted(script) as backend,
+        Rig(route(version("v1", backend, max_connections=2))) as rig,
+    ):
+        assert await many(rig, 300, at_once=12) == {200: 300}
+
+
+async def test_r24_an_early_answer_with_a_close_arrives_though_we_were_still_writing():
+    """Its close with our body unread becomes a reset; what came before it is read all the same."""
+
+    async def script(peer):
+        await peer.head()
+        await peer.send(ok(b"too large", b"Connection: close", status=413))
+
+    async with Scripted(script) as backend, Rig(route(version("v1", backend))) as rig:
+        statuses = Counter()
+        for _ in range(40):
+            client = await rig.client()
+            client.writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3000000\r\n\r\n")
+            for _ in range(10):
+                client.writer.write(bytes(100_000))
+                await asyncio.sleep(0)
+            answer = await client.answer()
+            statuses[answer.status] += 1
+            client.close()
+        print(statuses)
+        assert statuses[413] >= 36
+        assert set(statuses) <= {413, 502}
+
+
+async def test_r24_an_early_200_is_no_gadget():
+    """0.CL: the answer comes at once, the rest of the body must never be read as a request."""
+
+    async def script(peer):
+        while True:
+            await peer.head()
+            await peer.send(OK)
+
+    smuggled = b"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
+    async with Scripted(script) as backend, Rig(route(version("v1", backend))) as rig:
+        for _ in range(20):
+            client = await rig.client()
+            await client.send(
+                b"POST /one HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(smuggled)
+            )
+            assert (await client.answer()).status == 200
+            client.writer.write(smuggled)
+            await client.ended()
+            assert (await rig.ask(method="GET", path="/two")).status == 200
+        paths = {one.line.split(b" ")[1] for one in backend.requests}
+        assert paths == {b"/one", b"/two"}
+
+
+async def test_r19_a_body_still_unsent_keeps_its_connection_from_the_pool():
+    """Answered before the body was taken: the next request would queue behind the rest of it."""
+
+    async def script(peer):
+        await peer.head()
+        peer.reader._transport.pause_reading()
+        await peer.send(OK)
+        await peer.gone.wait()
+
+    async with (
+        Scripted(script) as backend,
+        Rig(route(version("v1", backend), timeouts=replace(TIMEOUTS, response_s=5.0))) as rig,
+    ):
+        client = await rig.client()
+        client.writer.write(request(body=body_of(24_000_000)))
+        assert (await client.answer()).status == 200
+        client.close()
+        await until(lambda: not rig.plane.serving.routes[0].stable.pool.open)
+
+
+async def test_r17_a_backend_that_speaks_or_leaves_before_it_is_asked():
+    async def speaks(peer):
+        await peer.send(OK)
+        await peer.wait_gone()
+
+    async def leaves(peer):
+        peer.writer.close()
+
+    for script in (speaks, leaves):
+        async with Scripted(script) as backend, Rig(route(version("v1", backend))) as rig:
+            for _ in range(10):
+                began = time.monotonic()
+                assert (await rig.ask(body=b"x")).status in (502, 503)
+                assert time.monotonic() - began < promised(0.3)
+
+
+class Late(socketserver.BaseRequestHandler):
+    """Answers after 0.1 s, in a thread of its own."""
+
+    def handle(self):
+        self.request.recv(65_536)
+        time.sleep(0.1)
+        self.request.sendall(OK)
+
+
+async def test_our_own_delay_is_nobodys_timeout():
+    """The process was held up past every deadline; the answers are there when it goes on."""
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Late) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        async with Rig(route(version("v1", Endpoint(*server.server_address)))) as rig:
+            for _ in range(3):
+                asked = [asyncio.create_task(rig.ask(body=b"x")) for _ in range(5)]
+                await until(lambda: sum(e.connection is not None for e in rig.plane.exchanges) == 5)
+                time.sleep(0.6)
+                assert [(await one).status for one in asked] == [200] * 5
+        server.shutdown()
+
+
+async def test_a_table_in_between_reaches_who_is_still_collecting():
+    """The body is collected before the choice; the choice is the table's of that later moment."""
+    sticky = Sticky(StickyKind.BODY, "user")
+    async with Scripted(echo) as stable, Scripted(echo) as candidate:
+        async with Rig(rollout(stable, candidate, 10_000, sticky=sticky)) as rig:
+            client = await rig.client()
+            await client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 14\r\n\r\n{")
+            await until(lambda: rig.plane.exchanges)
+            rig.apply(rollout(stable, candidate, 0, sticky=sticky))
+            await client.send(b'"user": "me" }')
+            answer = await client.answer()
+            assert answer.headers[b"x-rampway-version"] == b"v1"
+            client.close()
+        assert candidate.requests == []
+
+
+async def test_pools_survive_a_version_that_leaves_and_returns_at_once():
+    async with Scripted(echo) as stable, Scripted(echo) as candidate:
+        both = rollout(stable, candidate, 10_000)
+        async with Rig(both) as rig:
+            rig.apply(route(version("v1", stable)))
+            rig.apply(both)
+            await asyncio.sleep(0)
+            assert (await rig.ask(body=b"x")).status == 200

@@ -207,7 +207,7 @@ async def test_r11_what_enters_the_evidence():
             assert rig.wakes >= 3
 
 
-# --- limits ------------------------------------------------------------------------------------
+# --- limits ---------------------------------------------------------------------------------
 
 HEAD = b"POST / HTTP/1.1\r\nHost: a\r\n"
 SMALL = ListenerLimits(body_bytes=10_000, header_timeout_s=5.0, body_timeout_s=5.0)
@@ -257,15 +257,17 @@ async def test_r28_limits_answer_early(case, segment):
 
 
 async def test_r28_a_routes_own_body_limit_and_both_framings():
-    async with Scripted(echo) as backend:
-        async with Rig(route(version("v1", backend), body_limit_bytes=1_000)) as rig:
-            assert (await rig.ask(body=b"x" * 1_000)).status == 200
-            assert (await rig.ask(body=b"x" * 1_001)).status == 413
-            assert (await rig.ask(body=b"x" * 1_001, chunked=True)).status == 413
-            assert len(backend.requests) == 1
+    async with (
+        Scripted(echo) as backend,
+        Rig(route(version("v1", backend), body_limit_bytes=1_000)) as rig,
+    ):
+        assert (await rig.ask(body=b"x" * 1_000)).status == 200
+        assert (await rig.ask(body=b"x" * 1_001)).status == 413
+        assert (await rig.ask(body=b"x" * 1_001, chunked=True)).status == 413
+        assert len(backend.requests) == 1
 
 
-# --- slow clients --------------------------------------------------------------------------------
+# --- slow clients -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -352,7 +354,7 @@ async def test_a_slow_reader_gets_everything_even_of_a_connection_that_ends():
         assert rig.outcomes == {("v1", "stable", "OK"): 1}
 
 
-# --- pipelining ------------------------------------------------------------------------------------
+# --- pipelining ---------------------------------------------------------------------------------
 
 
 async def test_r30_pipelined_requests_are_answered_in_order():
@@ -411,7 +413,7 @@ async def test_a_held_client_is_always_resumed():
         assert await client.ended(promised(3.0)) == b""
 
 
-# --- choosing a version ----------------------------------------------------------------------------
+# --- choosing a version -------------------------------------------------------------------------
 
 COOKIE = Sticky(StickyKind.COOKIE, "cohort", secret="0123456789abcdef")
 NOW = time.time()
@@ -434,16 +436,19 @@ def forged():
 
 async def test_r46_cookies_that_are_not_ours_are_replaced():
     good = sign(COOKIE, "rollout-1", "somebody", NOW)
-    async with Scripted(answers(OK)) as stable, Scripted(answers(OK)) as candidate:
-        async with Rig(rollout(stable, candidate, 5_000, sticky=COOKIE)) as rig:
-            mine = await rig.ask(method="GET", headers=(f"Cookie: a=b; cohort={good}",))
-            assert b"set-cookie" not in mine.headers
-            tried = 0
-            for value in forged():
-                answer = await rig.ask(method="GET", headers=(f"Cookie: cohort={value}",))
-                assert b"set-cookie" in answer.headers or answer.status == 400, value
-                tried += 1
-            assert tried >= 20
+    async with (
+        Scripted(answers(OK)) as stable,
+        Scripted(answers(OK)) as candidate,
+        Rig(rollout(stable, candidate, 5_000, sticky=COOKIE)) as rig,
+    ):
+        mine = await rig.ask(method="GET", headers=(f"Cookie: a=b; cohort={good}",))
+        assert b"set-cookie" not in mine.headers
+        tried = 0
+        for value in forged():
+            answer = await rig.ask(method="GET", headers=(f"Cookie: cohort={value}",))
+            assert b"set-cookie" in answer.headers or answer.status == 400, value
+            tried += 1
+        assert tried >= 20
 
 
 async def test_r46_no_header_or_cookie_reaches_a_version_without_weight():
