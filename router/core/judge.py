@@ -244,7 +244,8 @@ class Judge:
     def _warming_up(self, now: float) -> bool:
         s = self.settings
         first = now if self._first_answer_s is None else self._first_answer_s
-        return self.answers < s.warm_up_requests or now - first < s.warm_up_s
+        seen = self.answers + self.pairs  # a copy warms a candidate as well as a client does
+        return seen < s.warm_up_requests or now - first < s.warm_up_s
 
     def measure(self, title: str, measurement: Measurement, now: float) -> None:
         """Take in an answer from outside for the gate ``title``. Raises KeyError, TypeError."""
@@ -362,6 +363,8 @@ class Judge:
         ratio = self.sample_ratio
         drawn = of(Counts(ratio.candidate, ratio.candidate + ratio.stable))
         return (
+        if not ratio.broken:
+            return ""
             f"router bug, not the candidate's: {drawn} requests were drawn to it against the "
             f"weights in force; evidence {odds(ratio.best)}, limit 10,000 : 1"
         )
