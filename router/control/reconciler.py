@@ -196,6 +196,8 @@ class Reconciler:
             run = self.runs.get(batch.route)
             if run is not None and run.trial is not None and run.live:
                 run.trial.observe(batch, now)
+                if bug := run.trial.news_of_a_bug():
+                    self.note(run, "router_bug", bug)
                 run.look_at = 0.0
                 self._dirty = True
                 self.wake.set()

@@ -99,8 +99,14 @@ def rollout_view(run: Run, observatory: Observatory, revision: int, now: float) 
         "waits_for": run.waiting.reason if run.live else "",
         "next_advance_at": run.waiting.next_at if run.live else None,
         "shadow": _shadow(run),
-        "notes": [*run.notes, *filter(None, (run.trial.shadow.alarm if run.trial else "",))],
+        "notes": [*run.notes, *_alarms(run)],
     }
+
+
+def _alarms(run: Run) -> Iterator[str]:
+    """What is wrong with the measuring itself."""
+    if run.trial is not None:
+        yield from filter(None, (run.trial.shadow.alarm, run.trial.judge.router_bug))
 
 
 def _shadow(run: Run) -> dict[str, Any] | None:
@@ -235,5 +241,6 @@ def _evidence(run: Run, route: str) -> Iterator[Gauge]:
         yield "shadow_agreement_ratio", series, shadow.candidate.agreement
     if shadow.lost_share is not None:
         yield "shadow_undelivered_ratio", series, shadow.lost_share
+    yield "router_bug_evidence", labels(route=route), judge.sample_ratio.best
     yield "evidence", labels(route=route, gate="all"), judge.capital
     yield "evidence_limit", labels(route=route, gate="all"), judge.limit

@@ -42,6 +42,7 @@ class Trial:
         """Batches of an older epoch were routed before the present step."""
         self.answers = 0
         self.pairs = 0
+        self._bug_told = False
         self.shadow = ShadowBook(
             Terms(rollout.stable, rollout.candidate, policy.compare, route.payload, route.errors)
         )
@@ -71,6 +72,7 @@ class Trial:
             return trial
         try:
             trial.judge = Judge.restored(policy.gates, trial.settings, snapshot["judge"])
+            trial._bug_told = bool(trial.judge.router_bug)
             trial.shadow.restore(snapshot["shadow"])
             trial.epoch = int(snapshot["epoch"])
             if snapshot["step"] == rollout.step:
@@ -118,6 +120,12 @@ class Trial:
         self.answers += sum(cell.candidate.ok + cell.candidate.bad for cell in batch.cells)
         if batch.pairs is not None:
             self.pairs += batch.pairs.agreed + batch.pairs.disagreed + batch.pairs.failed
+
+    def news_of_a_bug(self) -> str:
+        """That the router's own coin is broken, when it is first seen; empty otherwise."""
+        bug = "" if self._bug_told else self.judge.router_bug
+        self._bug_told = self._bug_told or bool(bug)
+        return bug
 
     def counts_label(self, unit: int) -> bool:
         """Whether a label is evidence: each user's first one only where users were drawn.

@@ -333,8 +333,8 @@ class Judge:
         return _Cause(Action.ROLLBACK, silent) if silent and self.settings.no_data_aborts else None
 
     def _hold_cause(self, now: float) -> _Cause | None:
-        if self.sample_ratio.broken:
-            return _Cause(Action.HOLD, self._router_bug())
+        if bug := self.router_bug:
+            return _Cause(Action.HOLD, bug)
         capital = self.capital
         if capital >= self.settings.hold_level:
             leader = self.leader
@@ -359,12 +359,14 @@ class Judge:
             f"{count(self.answers + self.pairs, 'answer')} so far"
         )
 
-    def _router_bug(self) -> str:
+    @property
+    def router_bug(self) -> str:
+        """That the coin did not follow its weights: our fault, never the candidate's. Or empty."""
         ratio = self.sample_ratio
-        drawn = of(Counts(ratio.candidate, ratio.candidate + ratio.stable))
-        return (
         if not ratio.broken:
             return ""
+        drawn = of(Counts(ratio.candidate, ratio.candidate + ratio.stable))
+        return (
             f"router bug, not the candidate's: {drawn} requests were drawn to it against the "
             f"weights in force; evidence {odds(ratio.best)}, limit 10,000 : 1"
         )

@@ -51,6 +51,7 @@ FAMILIES: Final[dict[str, tuple[str, str]]] = {
     "rollout_epoch": ("gauge", "Revision of the rollout; only grows."),
     "evidence": ("gauge", "Evidence of a gate against the candidate, x : 1."),
     "evidence_limit": ("gauge", "Evidence at which a gate alone rolls back."),
+    "router_bug_evidence": ("gauge", "Evidence that the split is not as weighted; alarm: 10,000."),
     "decisions_total": ("counter", "Transitions by action and by who decided."),
     "rollback_seconds": ("histogram", "From a bad answer's report to the table in every worker."),
     "feedback_total": ("counter", "Labels and rewards of predictions, by version and result."),
