@@ -256,11 +256,11 @@ class Lane:
         self.filling = False
 
     def sweep(self, now: float) -> None:
-        """End copies that took too long, drop those that waited too long."""
-        for one in [one for one in self.active if now > one.deadline]:
-            one.time_out()
+        """Drop copies that waited too long, then end those that took too long."""
         while self.queue and now > self.queue[0].deadline:
             self._drop("deadline")
+        for one in [one for one in self.active if now > one.deadline]:
+            one.time_out()
 
     def close(self) -> None:
         """End everything; what waited is dropped."""
