@@ -36,6 +36,7 @@ VERBS: dict[str, str] = {
     "check": "Policy",
     "plan": "Policy",
     "simulate": "Policy",
+    "replay": "Policy",
     "diff": "Policy",
     "import": "Policy",
     "schema": "Policy",

@@ -177,6 +177,8 @@ class Controller:
         problems = [f"policy: {p.get('message', p)}" for p in plane.source.problems]
         if self._reconciler.store_error:
             problems.append(f"store: {self._reconciler.store_error}")
+        if self._reconciler.recording.error:
+            problems.append(f"recording: {self._reconciler.recording.error}")
         workers = plane.workers.states()
         if not workers:
             problems.append("no worker runs")

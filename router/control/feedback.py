@@ -74,7 +74,7 @@ class Feedback:
         if trial is None or receipt.arm is Arm.FORCED or receipt.epoch < trial.epoch:
             return
         reward = label.reward if label.reward is not None else float(bool(label.correct))
-        trial.reward(receipt.version, reward)
+        trial.reward(receipt.version, reward, self._clock.now())
         if label.correct is not None and receipt.arm is not Arm.OTHER:
             self._judge(trial, receipt, correct=label.correct)
 

@@ -137,6 +137,7 @@ class Plane:
         await self.outreach.close()
         self.comparer.close()
         self.reconciler.last_words()
+        self.reconciler.recording.close()
         # A successor may take over from here on, while our last requests still finish.
         await self.store.close()
         await self.workers.drained(drain_s + (HAND_OVER_S if successor else 0.0))

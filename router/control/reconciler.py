@@ -35,6 +35,7 @@ from router.control.orders import action_of, decided, entry_for, grows
 from router.control.ports import Listener, Publisher
 from router.control.publish import table_of
 from router.control.record import Change, RouteRecord, Stored
+from router.control.recording import Recording
 from router.control.restraint import Restraint, fellow_order
 from router.control.run import Move, Run
 from router.control.store import Store, failure_of
@@ -80,6 +81,7 @@ class Reconciler:
         self.table: RoutingTable | None = None
         self.restraint = Restraint(clock, self.note)
         self.wake = asyncio.Event()
+        self.recording = Recording(lambda: list(self.runs.values()), clock)
         self._writes = Writes(store, listener, self.wake.set)
         self._records: dict[str, RouteRecord] = {}
         self._evidence: dict[str, dict[str, Any]] = {}
@@ -143,6 +145,7 @@ class Reconciler:
         self._writes.quietly(Change(now, tuple(fresh)))
         self.observatory.keep_only({(r.name, v) for r in policy.routes for v in r.versions})
         self._publish()
+        self.recording.use(policy.recording)
         for run in self.runs.values():
             self._take_back_fellows(run)  # of a crash between the first and the last of them
         self.wake.set()
@@ -220,8 +223,10 @@ class Reconciler:
         self._refuse_risk(run, record)
         assert not isinstance(event, Observed)  # noqa: S101 - only people order
         action = "set_weight" if isinstance(event, SetWeight) else type(event).__name__.lower()
+        before = run.pending.record.rollout if run.pending else run.rollout
         return self._move(
-            run, record, action, actor=event.actor, reason=reason, command_id=command_id
+            run, record, action, actor=event.actor, reason=reason, command_id=command_id,
+            cause=(before, event),
         )  # fmt: skip
 
     def run_of(self, name: str) -> Run:
@@ -265,6 +270,7 @@ class Reconciler:
     def turn(self) -> float:
         """Do everything that is due; answers when to come back, rollout clock seconds."""
         self._writes.check()
+        self.recording.tend()
         now = self.clock.now()
         due = now + STORE_EVERY_S
         for change in self.restraint.freezes.lapsed(self.clock):
@@ -296,12 +302,15 @@ class Reconciler:
         assert rollout is not None  # noqa: S101 - the caller saw a live rollout
         assert plan is not None  # noqa: S101 - which has a plan
         assert trial is not None  # noqa: S101 - and a trial
-        if trial.learn(self.observatory.baseline(run.route.name, rollout.stable, now)):
+        if trial.learn(self.observatory.baseline(run.route.name, rollout.stable, now), now):
             run.changed()
             self._publish()
-        observed = trial.look(rollout, plan, now)
-        observed = self.restraint.apply(run, rollout, observed, self.runs.values(), now)
+        seen = trial.look(rollout, plan, now)
+        observed = self.restraint.apply(run, rollout, seen, self.runs.values(), now)
         following = decide(rollout, plan, observed, now)
+        wanted = following if observed is seen else decide(rollout, plan, seen, now)
+        kept = following is rollout and wanted is not rollout
+        self.recording.turn(run, held=observed.wait_reason if kept else None)
         if following is not rollout:
             self._follow(run, record, following, observed, now)
         left = remaining_s(rollout, plan, now)
@@ -316,9 +325,13 @@ class Reconciler:
         after = lifecycle.advanced(record, following, run.plan, record.identity.partition("+")[0])
         risky = lifecycle.adds_risk(run.record, after)
         if risky and (run.pending is not None or run.unsaved or now < run.retry_at):
+            self.recording.turn(run, held="waits for the disk")
             return
         action = action_of(record.rollout, following, observed)
-        self._move(run, after, action, actor=following.actor, reason=following.reason)
+        self._move(
+            run, after, action, actor=following.actor, reason=following.reason,
+            cause=(record.rollout, observed),
+        )  # fmt: skip
 
     def _settle_again(self, run: Run, now: float) -> None:
         """A rollout ended: the policy may have another candidate waiting."""
@@ -347,13 +360,16 @@ class Reconciler:
         actor: str,
         reason: str,
         command_id: str | None = None,
+        cause: tuple[Rollout | None, Event | None] = (None, None),
     ) -> Move:
+        """``cause``: what the machine was given; nothing where the policy decides."""
         record = run.fresh_epoch(record)
         entry = entry_for(
             run, record, action, actor, reason, now=self.clock.now(), wall=self.clock.wall()
         )
         answer = (command_id, result_of(entry).to_json()) if command_id else None
         move = Move(entry, record, answer)
+        self.recording.decided(run, *cause, move)
         servable = run.record.stable in run.route.versions
         if lifecycle.adds_risk(run.record, record) and servable:
             run.pending = move
@@ -430,8 +446,9 @@ class Reconciler:
                 now = self.clock.now()
                 past = self.observatory.baseline(run.route.name, after.stable, now)
                 run.trial = Trial(run.route, run.pinned, after, past, now)
+                self.recording.begun(run)
             elif run.trial is not None:
-                run.trial.follow(after)
+                run.trial.follow(after, self.clock.now())
         if after is not None and not after.phase.live:
             run.settle_again = True
         move.revision = self._publish()

@@ -8,7 +8,7 @@ behind is not.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 from router.control.record import RouteRecord
 from router.core.bandit import Rewards, shares, worth_moving
@@ -22,6 +22,13 @@ from router.core.policy import RolloutPolicy, Route
 from router.core.rollout import Rollout
 from router.core.shadow import ShadowBook, Terms
 from router.core.traffic import split_for
+
+
+class Tape(Protocol):
+    """Takes down what a trial is fed or asked: what kind, when, and the details."""
+
+    def __call__(self, kind: str, now: float, **data: Any) -> None:
+        """Take down one thing."""
 
 
 class Trial:
@@ -50,6 +57,9 @@ class Trial:
         self.rewards: dict[str, Rewards] = {}
         """By version, of drawn requests of this attempt."""
         self._shared_s = now
+        self._shares: tuple[tuple[str, int], ...] | None = None
+        self.tape: Tape | None = None
+        """Who is told everything that this one is fed or asked."""
 
     @classmethod
     def resumed(
@@ -82,6 +92,10 @@ class Trial:
                 trial.labelled_users.restore(users)
             for name, (count, total) in snapshot.get("rewards", {}).items():
                 trial.rewards[str(name)] = Rewards(int(count), float(total))
+            if shared := snapshot.get("shares"):
+                at, wanted = shared
+                trial._shared_s = float(at)
+                trial._shares = tuple((str(n), int(bp)) for n, bp in wanted) if wanted else None
         except (KeyError, TypeError, ValueError):
             return cls(route, policy, rollout, Baseline(), now)
         return trial
@@ -107,11 +121,13 @@ class Trial:
             "judge": self.judge.snapshot(),
             "shadow": self.shadow.snapshot(),
             "rewards": {name: [one.count, one.total] for name, one in self.rewards.items()},
+            "shares": [self._shared_s, self._shares],
             "labelled_users": self.labelled_users.snapshot() if self.labelled_users else None,
         }
 
     def observe(self, batch: Batch, now: float) -> None:
         """Take in what was counted; another attempt's counts are for display only."""
+        self._tell("batch", now, batch=batch)
         if batch.epoch < self.epoch:
             return
         self.judge.observe(batch, now)
@@ -135,40 +151,51 @@ class Trial:
         """
         return self.labelled_users is None or self.labelled_users.add((unit,)) == 1
 
-    def reward(self, version: str, reward: float) -> None:
+    def _tell(self, kind: str, now: float, **data: Any) -> None:
+        if self.tape is not None:
+            self.tape(kind, now, **data)
+
+    def reward(self, version: str, reward: float, now: float) -> None:
         """Take in how good one drawn prediction was, 0.0 to 1.0."""
+        self._tell("reward", now, version=version, reward=reward)
         known = self.rewards.setdefault(version, Rewards())
         known.count += 1
         known.total += reward
 
-    def _shares(
+    def _wanted(
         self, rollout: Rollout, plan: Plan, now: float
     ) -> tuple[tuple[str, int], ...] | None:
-        """What rewards ask for in a bandit's step, when they may ask again."""
+        """What rewards ask for in a bandit's step; it changes when they may ask again."""
         bandit = plan.steps[rollout.step].bandit
         if bandit is None or now - self._shared_s < bandit.every_s:
-            return None
-        self._shared_s = now
+            return self._shares if bandit is not None else None
+        self._shared_s, self._shares = now, None
         split = split_for(replace(rollout, override=None), plan)
         present = {rollout.candidate: split.candidate_bp, **dict(split.others)}
         everyone = {rollout.stable: split.stable_bp, **present}
         wanted = shares({n: self.rewards.get(n, Rewards()) for n in everyone}, bandit.floor_bp)
         if not worth_moving(everyone, wanted):
             return None
-        return tuple((name, wanted[name]) for name in present)
+        self._shares = tuple((name, wanted[name]) for name in present)
+        return self._shares
 
     def measure(self, gate: str, measurement: Measurement, now: float) -> None:
         """Take in an answer from outside."""
+        self._tell("measure", now, gate=gate, measurement=measurement)
         self.judge.measure(gate, measurement, now)
 
-    def learn(self, baseline: Baseline) -> bool:
+    def learn(self, baseline: Baseline, now: float) -> bool:
         """Offer more of stable's past to gates that wait for it; True when thresholds changed."""
         if len(self.judge.states) == len(self.judge.gates):
             return False
-        return self.judge.learn(baseline)
+        started = self.judge.learn(baseline)
+        if started:
+            self._tell("learn", now, baseline=baseline)
+        return started
 
-    def follow(self, rollout: Rollout) -> None:
+    def follow(self, rollout: Rollout, now: float) -> None:
         """The rollout moved: a new step begins to count from zero."""
+        self._tell("follow", now, epoch=rollout.epoch)
         if rollout.step != self.step:
             self.step, self.step_epoch = rollout.step, rollout.epoch
             self.answers = self.pairs = 0
@@ -179,6 +206,7 @@ class Trial:
 
     def look(self, rollout: Rollout, plan: Plan, now: float) -> Observed:
         """One observation for the machine. The sentence is made only where it will be read."""
+        self._tell("look", now, epoch=rollout.epoch)
         expecting = self._expecting(rollout, plan)
         action = self.judge.action(now, expecting=expecting)
         step = plan.steps[rollout.step]
@@ -187,14 +215,16 @@ class Trial:
             samples=self.samples(rollout, plan),
             proven=self.judge.proven,
             auto_weight_bp=self.judge.auto_weight_bp(now) if step.auto else None,
-            shares=self._shares(rollout, plan, now),
+            shares=self._wanted(rollout, plan, now),
         )
         if action is Action.ROLLBACK:
-            return replace(observed, sentence=self.judgement(rollout, plan, now).sentence)
+            judgement = self.judge.judge(now, expecting=expecting)
+            return replace(observed, sentence=judgement.sentence)
         return observed
 
     def judgement(self, rollout: Rollout, plan: Plan, now: float) -> Judgement:
         """The whole answer, for the journal and for people."""
+        self._tell("judge", now, epoch=rollout.epoch)
         return self.judge.judge(now, expecting=self._expecting(rollout, plan))
 
     def silence(self, rollout: Rollout, plan: Plan, now: float) -> str:

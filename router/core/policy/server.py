@@ -10,6 +10,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, SecretStr, StrictInt, StrictStr, model_validator
 
 from router.core.policy.hooks import Alerts
+from router.core.policy.recording import RecordingPolicy
 from router.core.policy.route import Route
 from router.core.quantities import Bytes, Flag, Name, Seconds, Text
 from router.core.spec import Spec
@@ -163,6 +164,8 @@ class Policy(Spec):
     """Whether every request writes a line to the log."""
     alerts: Alerts = ()
     """Who is told about rollouts and refused policies."""
+    recording: RecordingPolicy | None = None
+    """Keeps what decisions are made of, for `rampway replay`; absent: nothing is kept."""
     routes: tuple[Route, ...] = Field(min_length=1, max_length=1000)
     """Routes in order; the first that matches takes the request."""
 
