@@ -123,6 +123,10 @@ async def test_r40_a_second_router_takes_over_and_nothing_is_lost(site):
         assert await in_thread(first.process.wait, 15) == 0
         assert await in_thread(second.position) == before
         await load.more(200)
+        await in_thread(second.order, "promote")
+    entries = (await in_thread(second.api, "/api/v1/journal"))[1]["entries"]
+    epochs = [entry["epoch"] for entry in reversed(entries)]
+    assert epochs == sorted(set(epochs)), "each epoch has one writer"
     print(f"{load.tally.answered} answered, slowest {load.tally.slowest_s:.3f} s")
     assert load.tally.lost == []
     assert set(load.tally.statuses) == {200}
