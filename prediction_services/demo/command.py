@@ -21,7 +21,7 @@ from prediction_services.demo.process import RouterError
 from prediction_services.demo.recorder import Recorder
 from prediction_services.demo.recording import Recording
 from prediction_services.demo.report import render
-from prediction_services.demo.stage import SetupError, Stage, StageOptions
+from prediction_services.demo.stage import Say, SetupError, Stage, StageOptions
 from prediction_services.demo.story import Story, StoryError
 from prediction_services.fleet import ServiceError
 from prediction_services.load import LoadGenerator, Trip, flight_trips
@@ -75,7 +75,7 @@ async def _demo(options: argparse.Namespace, console: Console) -> int:
     begun_s = time.monotonic()
     console.print("Rampway demo: real models, real data, the real router; about 80 s in all")
     reading = asyncio.create_task(asyncio.to_thread(flight_trips, options.cache))
-    async with Stage(_stage_options(options), lambda text: console.print(f"  {text}")) as stage:
+    async with Stage(_stage_options(options), _say(console)) as stage:
         trips = await reading
         took_s = time.monotonic() - begun_s
         console.print(f"  ready after {took_s:.0f} s; dashboard {stage.admin.url}")
@@ -87,6 +87,10 @@ async def _demo(options: argparse.Namespace, console: Console) -> int:
     options.report.write_text(render(recording, findings), encoding="utf-8")
     _conclude(console, findings, options.report)
     return 0 if all(finding.met for finding in findings) else 1
+
+
+def _say(console: Console) -> Say:
+    return lambda text: console.print(f"  {text}", soft_wrap=True)
 
 
 async def _play(

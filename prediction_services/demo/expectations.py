@@ -208,13 +208,16 @@ def _order_was_instant(recording: Recording) -> str:
 
 def _nothing_else(recording: Recording) -> str:
     """Every rollout that began ended as the play says, and no other rollout began."""
-    begun = [entry for entry in recording.journal if entry.action == "start"]
+    begun = {entry.rollout: entry.reason for entry in recording.journal if entry.action == "start"}
     if len(begun) != 4:
-        reasons = "; ".join(entry.reason for entry in begun)
-        raise Missing(f"{len(begun)} rollouts began, expected 4: {reasons}")
-    back = [entry for entry in recording.journal if entry.action in ("rollback", "abort")]
+        raise Missing(f"{len(begun)} rollouts began, expected 4: {'; '.join(begun.values())}")
+    back = {
+        entry.rollout: entry.reason
+        for entry in recording.journal
+        if entry.action in ("rollback", "abort")
+    }
     if len(back) != 3:
-        raise Missing(f"{len(back)} rollouts were taken back, expected 3")
+        raise Missing(f"{len(back)} were taken back, expected 3: {'; '.join(back.values())}")
     return "4 rollouts: 1 promoted, 2 taken back by evidence, 1 by order"
 
 

@@ -31,7 +31,7 @@ AFTERMATH_S = 3.0
 FAULT_AT_BP = 500
 """Weight of the canary at which v4 begins to fail."""
 
-FAULT_AFTER_ANSWERS = 12
+FAULT_AFTER_ANSWERS = 6
 """Good answers of v4 to clients before it begins to fail."""
 
 SWITCHED_S = 4.0
