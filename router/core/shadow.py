@@ -41,8 +41,8 @@ PLAIN_BYTES_MAX = 4 * 1024 * 1024
 
 _GZIP = b"\x1f\x8b"
 
-NOISE = "(noise)"
-"""Where the second calls to stable are counted."""
+TWICE = "(stable)"
+"""Copies that stable got: its second answers as pairs, and with the reverse ones as deliveries."""
 
 
 class Side(NamedTuple):
@@ -117,7 +117,7 @@ class ShadowBook:
         """Book one pair (``at``: seconds since 1970); its evidence, if it is any."""
         reverse = self.terms.reverse(sample)
         if sample.version == self.terms.stable and not reverse:
-            self._tally(NOISE).add(sample, finding, reverse=False, at=at)
+            self._tally(TWICE).add(sample, finding, reverse=False, at=at)
             if finding.result in (Result.AGREED, Result.DISAGREED):
                 self.noise.within(_fields(finding))
             return None
@@ -134,7 +134,7 @@ class ShadowBook:
     def mirrored(self, counts: MirrorCounts) -> None:
         """What became of the copies for one version."""
         noise = counts.version == self.terms.stable
-        self._tally(NOISE if noise else counts.version).delivery.add(counts)
+        self._tally(TWICE if noise else counts.version).delivery.add(counts)
 
     def _tally(self, version: str) -> Tally:
         return self.tallies.setdefault(version, Tally(self.terms.compare))
@@ -156,7 +156,7 @@ class ShadowBook:
         }
 
     def to_json(self) -> dict[str, Any]:
-        """Everything, by version; the second calls to stable under ``(noise)``."""
+        """Everything, by version; the second calls to stable under ``(stable)``."""
         return {
             "stable": self.terms.stable,
             "candidate": self.terms.candidate,

@@ -151,7 +151,7 @@ async def test_what_became_of_copies_is_kept(bench):
     ])  # fmt: skip
     told = b.trial.shadow.to_json()["versions"]
     assert told["v2"]["delivery"] == {"delivered": 7, "failed": 2, "dropped": {"queue": 3}}
-    assert told["(noise)"]["delivery"]["delivered"] == 4
+    assert told["(stable)"]["delivery"]["delivered"] == 4
 
 
 async def test_noise_is_no_evidence_until_it_is_known_and_then_does_not_decide(bench):

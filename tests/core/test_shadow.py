@@ -8,7 +8,7 @@ import pytest
 from router.core.comparison import Compare
 from router.core.counts import MirrorCounts, PairSample
 from router.core.outcomes import Pairs
-from router.core.shadow import NOISE, PLAIN_BYTES_MAX, ShadowBook, Terms, plain, together
+from router.core.shadow import TWICE, PLAIN_BYTES_MAX, ShadowBook, Terms, plain, together
 from router.core.tally import HIDDEN, OTHER, SEGMENTS_MAX, WORST_DIFFERENCES_MAX, WORST_MAX, Result
 
 
@@ -130,7 +130,7 @@ def test_noise_is_learnt_then_does_not_decide():
     ]  # fmt: skip
     told = book.to_json()
     assert told["noise"]["silenced"] == ["t"]
-    assert told["versions"][NOISE]["pairs"] == 20
+    assert told["versions"][TWICE]["pairs"] == 20
     assert booked(book, sample(statuses=(200, 500))) == [Pairs(failed=1)]
 
 
