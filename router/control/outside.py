@@ -42,8 +42,13 @@ class GuardedResolver(AbstractResolver):
 
 
 def outside_session() -> aiohttp.ClientSession:
-    """A client without cookies, proxies of the environment or decompression."""
+    """A client without cookies, proxies of the environment or decompression.
+
+    Answers are asked for plain, or Prometheus would compress them: a bound on the bytes that are
+    read is then a bound on the memory as well.
+    """
     return aiohttp.ClientSession(
+        headers={"Accept-Encoding": "identity"},
         cookie_jar=aiohttp.DummyCookieJar(),
         connector=aiohttp.TCPConnector(limit=CALLS_AT_ONCE_MAX, resolver=GuardedResolver()),
         trust_env=False,
