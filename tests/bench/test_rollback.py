@@ -1,0 +1,23 @@
+"""A candidate that turns bad, through the real router: three runs of the benchmark's twenty."""
+
+import statistics
+
+import pytest
+
+from tests.bench.rollback import Live, measure
+
+IN_FLIGHT = 2
+"""Requests that may be under way to the candidate when the verdict falls: ten a second go to it."""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+async def test_a_failing_candidate_gives_four_bad_answers_and_clients_see_none():
+    found = await measure(3, Live(errors=1.0, good_s=1.0))
+    assert statistics.median(run["bad"] for run in found) <= 4 + IN_FLIGHT
+    assert all(2 <= run["bad"] <= 6 + IN_FLIGHT for run in found)
+    assert [run["client_failures"] for run in found] == [0, 0, 0]
+    for run in found:
+        assert "limit 100 : 1" in run["reason"]
+        assert "candidate" in run["why"]
+        assert run["reason"] in run["why"]
