@@ -32,8 +32,9 @@ QUEUE_BYTES_MAX: Final = 32 * 1024 * 1024
 SLICE_S: Final = 0.002
 """Comparing goes on for this long before everything else has its turn."""
 
-LARGE_BYTES: Final = 64 * 1024
-"""Pairs with more than this are compared in a thread; parsing them takes about a millisecond."""
+LARGE_BYTES: Final = 4 * 1024
+"""Pairs with more than this in both answers are compared in a thread: a batch of 100 predictions
+takes a few milliseconds of Python."""
 
 Observe = Callable[[tuple[Batch, ...]], None]
 """``observe(batches)`` of the reconciler."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated
 
@@ -27,6 +27,9 @@ DIFFERENCES_MAX = 20
 """Differences kept of one pair of answers."""
 TEXT_MAX = 60
 """Characters kept of a value in a difference."""
+
+_Found = tuple[str, "Kind", Leaf, Leaf]
+"""Path, kind, and both values of one place where answers differ."""
 
 _PLACES = re.compile(r"\[[0-9,]*\]")
 
@@ -149,39 +152,38 @@ class Compare(Spec):
         return _named(path, self.redact)
 
     def _finding(self, stable: Answer, candidate: Answer, noisy: frozenset[str]) -> Comparison:
-        differences: list[Difference] = []
+        deciding: list[Difference] = []
+        measured: list[Difference] = []
         fields: set[str] = set()
         agreed = True
-        for found in self._differences(stable, candidate):
-            field = field_of(found.path)
+        for path, kind, left, right in self._differences(stable, candidate):
+            field = field_of(path)
             fields.add(field)
-            quiet = found.decides and field in noisy
-            difference = replace(found, decides=False) if quiet else found
-            agreed = agreed and not difference.decides
-            if len(differences) < DIFFERENCES_MAX:
-                differences.append(difference)
+            decides = field not in noisy and (not self.decide_on or _named(path, self.decide_on))
+            agreed = agreed and not decides
+            kept = deciding if decides else measured
+            if len(kept) < DIFFERENCES_MAX:
+                kept.append(Difference(path, kind, _shown(left), _shown(right), decides))
         ours, theirs = self._scores(stable), self._scores(candidate)
         return Comparison(
             agreed=agreed,
             direction=Direction.NONE if agreed else _direction(ours, theirs),
-            differences=tuple(differences),
+            differences=tuple((deciding + measured)[:DIFFERENCES_MAX]),
             score_distance=_distance(ours, theirs),
             stable_positive=self._positive(ours),
             candidate_positive=self._positive(theirs),
             fields=frozenset(fields),
         )
 
-    def _differences(self, stable: Answer, candidate: Answer) -> Iterator[Difference]:
+    def _differences(self, stable: Answer, candidate: Answer) -> Iterator[_Found]:
         ranked = self._ranked(stable) if self.top_k else frozenset()
-        for path in stable.leaves | candidate.leaves:
-            name = head(path)
-            if _named(path, self.ignore) or path.rpartition("[")[0] in ranked or name in ranked:
+        ours, theirs = stable.leaves, candidate.leaves
+        for path in ours if ours.keys() == theirs.keys() else ours | theirs:
+            if ranked and (path.rpartition("[")[0] in ranked or head(path) in ranked):
                 continue
-            found = self._leaf(path, stable.leaves, candidate.leaves)
-            if found is not None:
-                kind, left, right = found
-                decides = not self.decide_on or _named(path, self.decide_on)
-                yield Difference(path, kind, left, right, decides)
+            found = self._leaf(path, ours, theirs)
+            if found is not None and not _named(path, self.ignore):
+                yield found
         if self.top_k:
             yield from self._rankings(stable, candidate, self.top_k)
 
@@ -193,19 +195,19 @@ class Compare(Spec):
 
     def _leaf(
         self, path: str, stable: dict[str, Leaf], candidate: dict[str, Leaf]
-    ) -> tuple[Kind, str, str] | None:
+    ) -> _Found | None:
         if path not in candidate:
-            return Kind.MISSING, _shown(stable[path]), ""
+            return path, Kind.MISSING, stable[path], ""
         if path not in stable:
-            return Kind.EXTRA, "", _shown(candidate[path])
+            return path, Kind.EXTRA, "", candidate[path]
         left, right = stable[path], candidate[path]
+        if type(left) is type(right) and left == right:
+            return None
         if _number(left) and _number(right):
             same, kind = self._close(float(left or 0), float(right or 0)), Kind.NUMBER
-        elif type(left) is type(right):
-            same, kind = left == right, Kind.TEXT
         else:
-            same, kind = False, Kind.TYPE
-        return None if same else (kind, _shown(left), _shown(right))
+            same, kind = False, Kind.TEXT if type(left) is type(right) else Kind.TYPE
+        return None if same else (path, kind, left, right)
 
     def _close(self, left: float, right: float) -> bool:
         """NaN agrees with NaN: both versions then say the same useless thing."""
@@ -213,15 +215,14 @@ class Compare(Spec):
             return math.isnan(left) and math.isnan(right)
         return math.isclose(left, right, rel_tol=self.relative / 10_000, abs_tol=self.absolute)
 
-    def _rankings(self, stable: Answer, candidate: Answer, k: int) -> Iterator[Difference]:
+    def _rankings(self, stable: Answer, candidate: Answer, k: int) -> Iterator[_Found]:
         for path, ours in stable.vectors.items():
             if _named(path, self.ignore):
                 continue
             theirs = candidate.vectors.get(path, ())
             overlap = len(_top(ours, k) & _top(theirs, k)) / min(k, len(ours))
             if overlap * 10_000 < self.top_k_overlap:
-                decides = not self.decide_on or _named(path, self.decide_on)
-                yield Difference(path, Kind.RANKING, f"top {k}", f"{overlap:.0%} overlap", decides)
+                yield path, Kind.RANKING, f"top {k}", f"{overlap:.0%} overlap"
 
     def _scores(self, answer: Answer) -> dict[str, float]:
         names = (self.score,) if self.score else self.decide_on
@@ -250,18 +251,20 @@ def head(path: str) -> str:
 
 def field_of(path: str) -> str:
     """A path without the places in lists: ``predictions[3].score`` -> ``predictions.score``."""
-    return _PLACES.sub("", path) if "[" in path else path
+    if "]." in path or not path.endswith("]"):
+        return _PLACES.sub("", path) if "[" in path else path
+    return path[: path.index("[")]
 
 
 def _named(path: str, names: tuple[str, ...]) -> bool:
     """Whether a path is one of ``names`` or lies inside one, with or without places in lists."""
-    if not names:
-        return False
-    field = field_of(path)
-    return any(
-        way == name or way.startswith((f"{name}.", f"{name}[")) for name in names
-        for way in (path, field)
-    )  # fmt: skip
+    for name in names:
+        if path.startswith(name) and path[len(name) : len(name) + 1] in _INSIDE:
+            return True
+    return bool(names) and "]." in path and _named(field_of(path), names)
+
+
+_INSIDE = ("", ".", "[")
 
 
 def _number(value: Leaf) -> bool:
