@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -19,6 +20,11 @@ from router.core.table import (
 )
 from router.proxy.plane import DataPlane, Listen
 from router.telemetry.recorder import Recorder
+
+if os.environ.get("RAMPWAY_TEST_LOOP") == "uvloop":  # workers run on it; see tests/reliability
+    import uvloop
+
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
 
 LIMITS = ListenerLimits(header_timeout_s=0.4, body_timeout_s=0.4, keepalive_s=5.0, drain_s=2.0)
 TIMEOUTS = Timeouts(connect_s=0.5, response_s=0.4, body_s=0.4)

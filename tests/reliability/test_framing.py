@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import os
 import random
+import subprocess
+import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -282,6 +286,19 @@ async def test_r50_bodies_are_opaque_both_ways():
         assert answer.body == bomb
         assert answer.headers[b"content-encoding"] == b"gzip"
         assert backend.requests[0].body == bomb
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(600)
+def test_r17_to_r30_hold_on_uvloop_too():
+    """The same modules again on the loop that workers use; here they ran on the standard one."""
+    pytest.importorskip("uvloop")
+    modules = [str(Path(__file__).with_name(f"test_{name}.py"))
+               for name in ("backends", "clients", "framing", "shadow")]  # fmt: skip
+    command = [sys.executable, "-m", "pytest", "-q", "-m", "not nightly", *modules]
+    environment = os.environ | {"RAMPWAY_TEST_LOOP": "uvloop"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-3_000:]
 
 
 def test_the_names_of_framings_are_the_corpus_names():
