@@ -11,6 +11,9 @@ from prediction_services.load import LoadGenerator
 
 LOOK_S = 0.5
 
+GRACE_S = 2.0
+"""First connections and first predictions are slow on any machine."""
+
 SLOW_MS = 100.0
 """95th percentile of a second's answers (usually below 20) above which the load is lowered."""
 
@@ -35,6 +38,7 @@ class Governor:
 
     async def govern(self) -> None:
         """Look until cancelled."""
+        await asyncio.sleep(GRACE_S)
         while True:
             await asyncio.sleep(LOOK_S)
             served = [bin_ for bin_ in self._recorder.recent() if bin_.answers]
