@@ -191,18 +191,19 @@ async def test_r42_a_killed_control_process_is_not_felt_and_back_within_3_second
     assert second.port == first.port
 
 
-async def test_r42_all_processes_killed_serve_again_on_the_same_port_within_3_seconds(site):
+async def test_r42_all_processes_killed_serve_again_on_the_same_port(site, nursery):
     """Nothing is left but the disk."""
     site.write(port=free_port(), admin=free_port())
-    first = await in_thread(site.start)
+    first = await in_thread(nursery.start, site)
     await in_thread(first.order, "promote")
     before = await in_thread(first.position)
     async with Load(first.port, kept=2, fresh=2, patient=True) as load:
         first.kill()
         for pid in first.orphans():
             os.kill(pid, signal.SIGKILL)
-        second = await in_thread(site.start)
+        began = time.monotonic()
+        second = await in_thread(nursery.start, site)
         await load.more(40)
-    assert second.took_s < promised(3.0)
+        assert time.monotonic() - began < promised(3.0)
     assert await in_thread(second.position) == before
     assert len(load.tally.lost) <= 4, "what was in flight, one request a client"

@@ -65,8 +65,8 @@ STEPS = "{weight: 20%, hold: 1h}, {weight: 50%, hold: 1h}, {weight: 80%, hold: 1
 
 
 def until(condition, seconds=ANSWER_S, what="it"):
-    """What ``condition`` answers once that is true; fails after ``seconds``."""
-    deadline = time.monotonic() + seconds
+    """What ``condition`` answers once that is true; fails after ``seconds`` of a free machine."""
+    deadline = time.monotonic() + promised(seconds)
     while not (found := condition()):
         assert time.monotonic() < deadline, f"{what} did not happen within {seconds} s"
         time.sleep(0.01)
