@@ -43,6 +43,7 @@ bench: $(STAMP)  ## CPU and latency beside the peers, as ratios
 
 bench-decisions: $(STAMP)  ## the statistics' claims, by seeded simulation
 	@$(BIN)/python -m router.simulation.bench_decisions
+	@$(BIN)/python -m tests.bench.evidence
 
 docs: $(STAMP)   ## write the generated pages (schema, state diagram, feature table)
 	@$(BIN)/python tests/tidy/generate.py

@@ -12,6 +12,7 @@ seconds at a time while two equal versions look equal.
 from __future__ import annotations
 
 import math
+from operator import add
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -78,6 +79,21 @@ def burst_rates(scenario: Scenario, draw: np.random.Generator) -> list[tuple[flo
     return rates
 
 
+def mirrored(
+    scenario: Scenario, draw: np.random.Generator, gap_s: float, mirror_bp: int
+) -> Pairs | None:
+    """Compared copies of one gap; None where nothing is copied."""
+    copies = scenario.requests_per_s * gap_s * mirror_bp / FULL_BP
+    if copies == 0.0:
+        return None
+    answered = copies * (1.0 - scenario.candidate_rate)
+    differing = scenario.disagree_rate
+    failed, differ, same = draw.poisson(
+        [copies - answered, answered * differing, answered * (1.0 - differing)]
+    ).tolist()
+    return Pairs(agreed=same, disagreed=differ, failed=failed)
+
+
 class CountingWorld:
     """A world in which answers are at once; see the module."""
 
@@ -108,7 +124,8 @@ class CountingWorld:
         if self.users is not None:
             share = self.users.share(weight_bp)
         if weight_bp == 0:
-            self._batch = self._mirrored(end - now, split.mirror_bp)
+            pairs = mirrored(self.scenario, self.draw, end - now, split.mirror_bp)
+            self._batch = Batch("simulated", 1, pairs=pairs)
             return end
         rps = self.scenario.requests_per_s
         p_c, p_s = self._rates(now)
@@ -146,18 +163,6 @@ class CountingWorld:
         cell = Cell(weight_bp, candidate, stable, sticky=self.users is not None)
         self._batch = Batch("simulated", 1, (cell,))
         return at
-
-    def _mirrored(self, gap: float, mirror_bp: int) -> Batch:
-        copies = self.scenario.requests_per_s * mirror_bp / FULL_BP
-        if copies == 0.0:
-            return Batch("simulated", 1)
-        failing = self.scenario.candidate_rate
-        differing = self.scenario.disagree_rate
-        failed, differ, same = self._poisson(
-            gap, copies * failing, copies * (1.0 - failing) * differing,
-            copies * (1.0 - failing) * (1.0 - differing),
-        )  # fmt: skip
-        return Batch("simulated", 1, pairs=Pairs(agreed=same, disagreed=differ, failed=failed))
 
     def take(self) -> Batch:
         """What the last gap gave."""
@@ -212,14 +217,17 @@ class TimedWorld:
         self.thresholds_s = tuple(thresholds_s)
         self.tolerance = tolerance
         self.exposed = 0
-        self._pending: dict[int, dict[int, np.ndarray]] = {}
+        self._pending: dict[int, dict[int, list[int]]] = {}
+        self._pairs: Pairs | None = None
         self._now = 0.0
+        self._equal = not scenario.regresses
+        self._limits_s = np.array(self.thresholds_s)[:, None]
         self._past = np.cumsum(scenario.latency.past) / max(sum(scenario.latency.past), 1)
 
     def advance(self, now: float, split: Split, until: float, *, quiet: bool) -> float:
         """Arrivals of one tick; their outcomes are booked into the ticks in which they show."""
         change = self.scenario.change_at_s
-        equal = now < change or not self.scenario.regresses
+        equal = now < change or self._equal
         tick_s = TICK_S
         if quiet and equal and now > CALM_AFTER_S:
             tick_s = CALM_TICK_S
@@ -229,12 +237,14 @@ class TimedWorld:
         if now < change:
             end = min(end, change)
         self._now = end
-        self._arrive(now, end, split.candidate_bp)
+        if split.candidate_bp:
+            self._arrive(now, end, split.candidate_bp)
+        self._pairs = mirrored(self.scenario, self.draw, end - now, split.mirror_bp)
         return end
 
     def _arrive(self, now: float, end: float, weight_bp: int) -> None:
         n = int(self.draw.poisson(self.scenario.requests_per_s * (end - now)))
-        if n == 0 or weight_bp == 0:
+        if n == 0:
             return
         at = now + self.draw.random(n) * (end - now)
         mine = self.draw.random(n) < weight_bp / FULL_BP
@@ -247,13 +257,14 @@ class TimedWorld:
         bad |= seconds >= self.latency.timeout_s
         seconds = np.minimum(seconds, self.latency.timeout_s)
         column = np.where(mine, 0, 2 + 2 * len(self.thresholds_s))
-        self._book(weight_bp, at + seconds, column + np.where(bad, 1, 0))
-        scale = np.where(mine, 1.0 + self.tolerance, 1.0)
-        for k, threshold in enumerate(self.thresholds_s):
-            limit = threshold * scale
-            slow = seconds > limit
-            seen = at + np.where(slow, limit, seconds)
-            self._book(weight_bp, seen, column + 2 + 2 * k + np.where(slow, 1, 0))
+        limits = self._limits_s * np.where(mine, 1.0 + self.tolerance, 1.0)
+        slow = seconds > limits
+        rows = 2 + 2 * np.arange(len(limits))[:, None]
+        self._book(
+            weight_bp,
+            np.concatenate([(at + seconds)[None], at + np.where(slow, limits, seconds)]),
+            np.concatenate([(column + bad)[None], column + rows + slow]),
+        )
 
     def _seconds(self, n: int, mine: np.ndarray, changed: bool) -> np.ndarray:
         latency: Latency = self.latency
@@ -278,22 +289,29 @@ class TimedWorld:
     def _book(self, weight_bp: int, seen: np.ndarray, column: np.ndarray) -> None:
         width = 2 * (2 + 2 * len(self.thresholds_s))
         seen = np.maximum(seen, self._now - TICK_S / 2)  # nobody looks before the tick's end
-        for tick in np.unique(ticks := (seen / TICK_S).astype(int)):
-            cells = self._pending.setdefault(int(tick), {})
-            counts = cells.setdefault(weight_bp, np.zeros(width, dtype=np.int64))
-            counts += np.bincount(column[ticks == tick], minlength=width)
+        ticks: list[int] = (seen / TICK_S).astype(int).ravel().tolist()
+        for tick, index in zip(ticks, column.ravel().tolist(), strict=True):
+            cells = self._pending.get(tick)
+            if cells is None:
+                cells = self._pending[tick] = {}
+            counts = cells.get(weight_bp)
+            if counts is None:
+                counts = cells[weight_bp] = [0] * width
+            counts[index] += 1
 
     def take(self) -> Batch:
         """What has shown up by now."""
         due = sorted(t for t in self._pending if (t + 1) * TICK_S <= self._now + 1e-9)
-        cells: dict[int, np.ndarray] = {}
+        cells: dict[int, list[int]] = {}
         for tick in due:
             for weight_bp, counts in self._pending.pop(tick).items():
-                cells[weight_bp] = cells.get(weight_bp, 0) + counts
-        return Batch("simulated", 1, tuple(self._cell(bp, c) for bp, c in sorted(cells.items())))
+                known = cells.get(weight_bp)
+                both = counts if known is None else list(map(add, known, counts))
+                cells[weight_bp] = both
+        found = tuple(self._cell(bp, counts) for bp, counts in sorted(cells.items()))
+        return Batch("simulated", 1, found, pairs=self._pairs)
 
-    def _cell(self, weight_bp: int, counts: np.ndarray) -> Cell:
-        values: list[int] = counts.tolist()
+    def _cell(self, weight_bp: int, values: list[int]) -> Cell:
         half = len(values) // 2
         arms = (_arm(values[:half]), _arm(values[half:]))
         return Cell(weight_bp, *arms, self.thresholds_s, self.tolerance)

@@ -102,6 +102,14 @@ def test_the_plan_s_deadline_decides():
     assert (run.outcome, run.at_s) == ("rolled back", pytest.approx(120.0))
 
 
+def test_copies_are_compared_where_latency_is_simulated():
+    steps = [{"mirror": "100%", "until": {"samples": 200}}, {"weight": "20%", "hold": "30s"}]
+    policy = setup({"canary": {"steps": steps}}, gates=["error_rate", "latency"])
+    run = run_once(policy, Scenario(latency=Latency(), duration_s=600.0), 10)
+    assert run.outcome == "promoted"
+    assert run.timeline[0][0] == pytest.approx(4.0, abs=1.0), "two hundred copies at fifty a second"
+
+
 def test_it_may_end_undecided():
     run = run_once(setup(), Scenario(duration_s=30.0), 8)
     assert (run.outcome, run.at_s) == ("undecided", 30.0)
