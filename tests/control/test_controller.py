@@ -219,7 +219,7 @@ async def test_pairs_of_workers_are_compared_shown_and_counted(tmp_path, policy)
     await plane.start()
     try:
         async with asyncio.timeout(10):
-            while plane.reconciler.runs["r"].trial is None:  # noqa: ASYNC110 - the disk is slow
+            while plane.reconciler.runs["r"].trial is None:
                 await asyncio.sleep(0.01)
         epoch = plane.reconciler.runs["r"].record.epoch
         pairs = [

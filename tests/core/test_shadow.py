@@ -8,7 +8,7 @@ import pytest
 from router.core.comparison import Compare
 from router.core.counts import MirrorCounts, PairSample
 from router.core.outcomes import Pairs
-from router.core.shadow import TWICE, PLAIN_BYTES_MAX, ShadowBook, Terms, plain, together
+from router.core.shadow import PLAIN_BYTES_MAX, TWICE, ShadowBook, Terms, plain, together
 from router.core.tally import HIDDEN, OTHER, SEGMENTS_MAX, WORST_DIFFERENCES_MAX, WORST_MAX, Result
 
 

@@ -46,7 +46,7 @@ def until():
 
     async def wait(condition):
         async with asyncio.timeout(10):
-            while not condition():  # noqa: ASYNC110 - the state of other threads and processes
+            while not condition():
                 await asyncio.sleep(0.005)
 
     return wait
