@@ -17,6 +17,7 @@ from router.core.counts import PairSample
 from router.core.outcomes import FULL_BP, Outcome
 from router.http1 import SHADOW_LINE, add_line, body_piece
 from router.proxy.faults import FAULTS
+from router.upstream import Failure
 from router.upstream.pool import Unavailable
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from router.proxy.plane import DataPlane
     from router.proxy.serving import Route, Target
     from router.telemetry.recorder import Recorder
-    from router.upstream import Connection, Endpoint, Failure
+    from router.upstream import Connection, Endpoint
 
 SEGMENT_MAX: Final = 64
 """Characters of a segment's name."""
@@ -129,8 +130,12 @@ class Copy:
         connection.start(self, data, to_head=self.to_head, last=True)
 
     def on_unavailable(self, failure: Failure, endpoint: Endpoint | None, /) -> None:  # noqa: ARG002 - a copy is never tried again
-        """The shadow cannot be reached."""
-        self._end(FAULTS[failure].outcome)
+        """The shadow cannot be reached, or this router will not send to it any more."""
+        fault = FAULTS[failure]
+        if fault.outcome is Outcome.SHED:
+            self.give_up("drain" if failure is Failure.CLOSED else "concurrency")
+        else:
+            self._end(fault.outcome)
 
     def on_interim(self, head: ResponseHead, /) -> None:
         """Of no interest."""
@@ -190,6 +195,20 @@ class Copy:
             self.target.pool.cancel(self)
         self.status = 0
         self._end(Outcome.TIMEOUT)
+
+    def give_up(self, cause: str) -> None:
+        """This router ends it: a dropped copy like those that never began, and nobody's failure."""
+        if self.connection is not None:
+            self.connection.abandon()
+        else:
+            self.target.pool.cancel(self)
+        self.status = 0
+        self.body = None
+        self.ended = True
+        self.connection = None
+        self.target.counts.end(Outcome.SHED, 0, monotonic() - self.since, -1.0)
+        self.target.stats.drop(cause)
+        self.lane.ended(self)
 
     def _end(self, outcome: Outcome) -> None:
         self.ended = True
@@ -263,11 +282,15 @@ class Lane:
             one.time_out()
 
     def close(self) -> None:
-        """End everything; what waited is dropped."""
+        """End everything."""
+        self.forget()
+        for one in list(self.active):
+            one.give_up("drain")
+
+    def forget(self) -> None:
+        """Drop what waits: its shadow gets no more requests."""
         while self.queue:
             self._drop("drain")
-        for one in list(self.active):
-            one.time_out()
 
     def _drop(self, cause: str) -> None:
         late = self.queue.popleft()
@@ -330,9 +353,10 @@ class Mirrors:
         one.lane.add(one)
 
     def keep(self, table: RoutingTable) -> None:
-        """Forget the lanes of mirrors that are gone, once nothing is under way in them."""
+        """Drop what waits for mirrors that are gone; what is under way may end."""
         kept = {(r.name, r.versions[m.version].name) for r in table.routes for m in r.mirrors}
         for key in [key for key in self.lanes if key not in kept]:
+            self.lanes[key].forget()
             if not self.lanes[key].active:
                 self.lanes.pop(key).close()
 
