@@ -22,7 +22,7 @@ from router.simulation import (
     Latency,
     Scenario,
     Setup,
-    read_access_log,
+    read_traffic,
     render_html,
     render_json,
     render_text,
@@ -42,7 +42,8 @@ def run(
     candidate: Annotated[str, Option("Bad answers of the candidate; absent: as stable.")] = "",
     rate: Annotated[str, Option("Requests, such as 50/s or 3/m.")] = "",
     log: Annotated[
-        Path | None, Option("Access log to take stable's bad answers, rate and latency from.")
+        Path | None,
+        Option("Access log, or recording, to take stable's bad answers, rate and latency from."),
     ] = None,
     change_at: Annotated[
         str, Option("Until then the candidate is as good as stable, such as 12h.")
@@ -68,7 +69,7 @@ def run(
     chosen = _route(policy, route)
     assert chosen.rollout is not None  # noqa: S101 - _route chose one that has it
     try:
-        world = _traffic(log, stable, candidate, rate)
+        world = _traffic(log, chosen.name, stable, candidate, rate)
         slow = _latency(world.latency, latency, slower, hang=hang)
         sticky = chosen.sticky is not None
         scenario = replace(
@@ -100,13 +101,13 @@ def _route(path: Path, name: str) -> Route:
     return found[0]
 
 
-def _traffic(log: Path | None, stable: str, candidate: str, rate: str) -> Scenario:
+def _traffic(log: Path | None, route: str, stable: str, candidate: str, rate: str) -> Scenario:
     """The world of the options; what they leave open is as in the access log, or as usual."""
     world = Scenario()
     if log is not None:
         try:
             with log.open(encoding="utf-8", errors="replace") as lines:
-                traffic, skipped = read_access_log(lines)
+                traffic, skipped = read_traffic(lines, route)
         except OSError as error:
             raise Failure(Exit.USAGE, f"{log}: {error.strerror}") from None
         if skipped:

@@ -5,6 +5,7 @@ tables of docs/statistics.md.
 """
 
 from router.simulation.access_log import read_access_log
+from router.simulation.recording import read_recording, read_traffic
 from router.simulation.report import render_html, render_json, render_text
 from router.simulation.result import SimulationResult, simulate
 from router.simulation.run import Run, Setup, run_once
@@ -19,6 +20,8 @@ __all__ = [
     "SimulationResult",
     "Traffic",
     "read_access_log",
+    "read_recording",
+    "read_traffic",
     "render_html",
     "render_json",
     "render_text",

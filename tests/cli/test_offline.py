@@ -66,6 +66,42 @@ def test_check_of_a_missing_file_is_exit_2(tmp_path):
     assert rampway("check", str(tmp_path / "none.yaml")).code == 2
 
 
+def test_check_at_a_stated_rate_tells_what_the_gates_see(policy):
+    silent = rampway("check", str(policy))
+    ended = rampway("check", str(policy), "--rate", "50/s")
+    listed = rampway("check", str(policy), "--rate", "3000/m", "--stable", "1%", "-o", "json")
+
+    assert "checked with --rate 50/s only" in silent.err
+    assert ended.code == 0
+    assert f"{policy}: a, step 2: 1 % for 2m: sees 1.0 % -> " in ended.out
+    assert ended.err == ""
+    (first, second) = listed.json["sights"][str(policy)]
+    assert (first["step"], first["weight_bp"], second["step"]) == (2, 100, 4)
+    assert 1 < first["fastest_s"] < 10
+    assert 0.05 < first["smallest_bad_rate"] < 0.2
+
+
+def test_check_warns_of_steps_too_short_for_a_verdict_and_ends_well(policy):
+    ended = rampway("check", str(policy), "--rate", "6/m")
+    strict = rampway("check", str(policy), "--rate", "6/m", "--strict")
+
+    assert ended.code == 0
+    assert f"{policy}:15:" in ended.out
+    assert "warning" in ended.out
+    assert "even a candidate that always fails is seen after" in ended.out
+    assert "hold it for" in ended.out
+    assert strict.code == 2
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--rate", "often"], ["--rate", "0/s"], ["--rate", "5/s", "--stable", "50%"],
+     ["--rate", "5/s", "--stable", "0%"], ["--rate", "5/s", "--stable", "much"]],
+)  # fmt: skip
+def test_check_at_no_rate_is_misuse(policy, arguments):
+    assert rampway("check", str(policy), *arguments).code == 2
+
+
 def test_plan_shows_every_step(policy):
     ended = rampway("plan", str(policy))
 
@@ -150,6 +186,37 @@ def test_simulate_takes_traffic_from_an_access_log(policy, tmp_path):
     assert ended.code == 0, ended.err
     assert ended.json["scenario"]["stable_rate"] == 0.02
     assert "1 line of" in ended.err
+
+
+def test_simulate_draws_users_where_the_route_is_sticky(policy):
+    policy.write_text(
+        GOOD.replace("    stable: v1\n", "    sticky: {header: X-User}\n    stable: v1\n")
+    )
+    ended = rampway("simulate", str(policy), "--rate", "50/s", "--runs", "1", "--candidate", "100%",
+                    "--latency", "100ms", "--users", "500")  # fmt: skip
+
+    assert ended.code == 0, ended.err
+    assert "users assigned" in ended.out
+    assert "each user counted once" in ended.out or "guard" in ended.out
+    assert "without latency" in ended.err
+
+
+def test_simulate_takes_latency_from_an_access_log(policy, tmp_path):
+    policy.write_text(
+        GOOD.replace("- {mirror: 100%, until: {samples: 500}}\n", "\n") + "      gates: [latency]\n"
+    )
+    log = tmp_path / "access.log"
+    log.write_text("\n".join(
+        f'{{"time": {i / 50}, "status": 200, "seconds": {0.05 + i % 100 / 1000}}}'
+        for i in range(2_000)
+    ))  # fmt: skip
+
+    ended = rampway("simulate", str(policy), "--log", str(log), "--runs", "1", "--slower", "3")
+
+    assert ended.code == 0, ended.err
+    assert "latency: as in the log, median 1" in ended.out or "median 99" in ended.out
+    assert "runs: 1: rolled back 100 %" in ended.out
+    assert "slower than" in ended.out
 
 
 @pytest.mark.parametrize(

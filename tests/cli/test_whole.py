@@ -112,6 +112,9 @@ async def test_an_automatic_rollback_is_followed_and_explained(whole):
     why = await _run(admin, "why", "flights")
     told = await _run(admin, "why", "flights", "-o", "json")
     history = await _run(admin, "history", "flights", "-o", "json")
+    began = history.json["entries"][0]["at"]
+    earlier = await _run(admin, "why", "flights", "--at", str(began + 0.001))
+    before = await _run(admin, "why", "flights", "--at", str(began - 60))
     refused = await _run(admin, "promote", "flights", "--yes")
 
     assert followed.code == 3, followed
@@ -123,6 +126,9 @@ async def test_an_automatic_rollback_is_followed_and_explained(whole):
     assert "by router" in why.out
     assert told.json["sentence"] == history.json["entries"][-1]["reason"]
     assert told.json["sentence"] in followed.out
+    assert "started" in earlier.out.splitlines()[0]
+    assert "30 of 30" not in earlier.out
+    assert (before.code != 0, "by then" in before.err) == (True, True)
     assert (refused.code, "retry" in refused.err) == (5, True)
 
 
