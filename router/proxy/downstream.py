@@ -184,9 +184,10 @@ class Downstream(asyncio.Protocol):
 
     def done(self, *, keep: bool) -> None:
         """The exchange is over and its answer is written."""
-        exchange, self.exchange = self.exchange, None
+        self.exchange = None
         if not keep or self.closing:
-            self.close(linger=exchange is not None and not exchange.uploaded)
+            # The client may still be sending: a body nobody wants, or requests behind a last one.
+            self.close(linger=True)
             return
         self.since = monotonic()
         if not self.choked:
@@ -213,19 +214,21 @@ class Downstream(asyncio.Protocol):
         self.close(linger=True)
 
     def close(self, *, linger: bool = False) -> None:
-        """Close when everything is written; ``linger`` first reads the client's rest away."""
+        """Close when everything is written; ``linger`` first reads the client's rest away.
+
+        Otherwise bytes that arrive behind the close answer with a reset, which may overtake what
+        was written (RFC 9112 section 9.6). A TLS transport does the same by its own shutdown.
+        """
         if self.closing:
             return
-        linger = linger or self.parser.buffered_bytes > 0
         self.closing = True
         self.parser.close()
         self.since = monotonic()
         self.unsent = self.transport.get_write_buffer_size()
-        if not linger:
+        if not linger or not self.transport.can_write_eof():
             self.transport.close()
             return
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
+        self.transport.write_eof()
         self.plane.lingering.add(self)
         self.flow()
 

@@ -111,6 +111,7 @@ async def check_corpus(rig, backend, rngs):
     return wrong
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     "cuts", [CUTS_DEFAULT, pytest.param(CUTS_NIGHTLY, marks=pytest.mark.nightly)]
 )
