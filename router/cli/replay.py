@@ -20,8 +20,10 @@ def run(
     output: Format = Output.TABLE,
 ) -> None:
     """Make every decision of a recording again; exit 1 if one comes out otherwise."""
+    from router.config.extensions import extend  # noqa: PLC0415 - see below
     from router.control.replay import Replay  # noqa: PLC0415 - gates and evidence take time to load
 
+    extend()
     try:
         with recording.open("rb") as lines:
             made = list(Replay().run(lines))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import click
 
+from router.config.extensions import extend
 from router.config.schema import text
 
 
 def run() -> None:
     """The JSON Schema of policies, for completion and checks in editors."""
+    extend()
     click.echo(text(), nl=False)

@@ -10,6 +10,7 @@ from pathlib import Path as FilePath
 
 from router.config.decode import decode
 from router.config.expand import FILE_BYTES_MAX, Expansion
+from router.config.extensions import extend
 from router.config.problems import PolicyError, Problem, Severity
 from router.config.source import SIZE_BYTES_MAX, Document, parse
 from router.core.policy import Policy
@@ -58,8 +59,12 @@ def loads(
         lambda name: read_at_most(folder / name, FILE_BYTES_MAX + 1),
     )
     expansion.run()
-    policy: Policy = decode(document)
-    problems = [_problem(document, finding) for finding in findings(policy)]
+    left_out = [_problem(document, Finding((), one, error=False)) for one in extend()]
+    try:
+        policy: Policy = decode(document)
+    except PolicyError as error:
+        raise PolicyError([*error.problems, *left_out]) from None
+    problems = [*left_out, *(_problem(document, finding) for finding in findings(policy))]
     if any(problem.severity is Severity.ERROR for problem in problems):
         raise PolicyError(problems)
     raw = data.encode() if isinstance(data, str) else data

@@ -38,7 +38,7 @@ class OneOf:
     """
 
     def __init__(self, table: Mapping[str, type[BaseModel]], what: str) -> None:
-        self.table = dict(table)
+        self.table = table
         self.what = what
 
     def __get_pydantic_core_schema__(

@@ -35,12 +35,12 @@ class Polled(Gate):
 class PolledState(GateState):
     """Counts of answers; subclasses say what an answer means."""
 
-    _COUNTS = ("asked", "good", "bad", "streak", "errors_in_row", "empty_in_row")
+    _COUNTS = ("asked", "good", "bad", "streak", "bad_in_row", "errors_in_row", "empty_in_row")
 
     def __init__(self, gate: Polled, context: GateContext) -> None:
         super().__init__(gate.title, context, dry_run=gate.dry_run)
         self.gate = gate
-        self.asked = self.good = self.bad = self.streak = 0
+        self.asked = self.good = self.bad = self.streak = self.bad_in_row = 0
         self.errors_in_row = self.empty_in_row = 0
         self.last_s: float | None = None
         self.first_s: float | None = None
@@ -75,6 +75,7 @@ class PolledState(GateState):
         self.good += good
         self.bad += not good
         self.streak = self.streak + 1 if good else 0
+        self.bad_in_row = 0 if good else self.bad_in_row + 1
 
     @property
     def failing_to_ask(self) -> bool:

@@ -42,9 +42,18 @@ class PrometheusState(PolledState):
         return ""
 
     @property
+    def too_bad(self) -> bool:
+        """More outside the range than is put up with, in all or in a row."""
+        limit, in_row = self.query.failure_limit, self.query.consecutive_failure_limit
+        if limit is None and in_row is None:
+            limit = 0
+        in_all = limit is not None and self.bad > limit
+        return in_all or (in_row is not None and self.bad_in_row > in_row)
+
+    @property
     def verdict(self) -> Verdict:
         """Fail beyond ``failure_limit``; error and no data by their policies; then the streak."""
-        if self.bad > self.query.failure_limit:
+        if self.too_bad:
             return Verdict.FAIL
         if self.failing_to_ask:
             return Verdict.ERROR
@@ -55,9 +64,13 @@ class PrometheusState(PolledState):
 
     def sentence(self) -> str:
         """The last value, the range, and how many answers were outside."""
+        in_row = self.query.consecutive_failure_limit
+        limits = [] if in_row is None else [f"{self.bad_in_row} in a row, limit {in_row}"]
+        if in_row is None or self.query.failure_limit is not None:
+            limits.insert(0, f"limit {self.query.failure_limit or 0}")
         return (
             f"{self.answer}; tolerated: {self.query.range_text}; outside in {self.bad} of "
-            f"{count(self.asked, 'measurement')}, limit {self.query.failure_limit}"
+            f"{count(self.asked, 'measurement')}, {', '.join(limits)}"
         )
 
 
@@ -72,8 +85,11 @@ class Prometheus(Polled):
     """Smallest value that passes; absent: no lower end."""
     at_most: Number | None = None
     """Largest value that passes; absent: no upper end."""
-    failure_limit: Annotated[StrictInt, Field(ge=0)] = 0
-    """Measurements outside the range that are put up with; one more rolls back."""
+    failure_limit: Annotated[StrictInt, Field(ge=0)] | None = None
+    """Measurements outside the range that are put up with; one more rolls back. Absent: 0, unless
+    consecutive_failure_limit is given."""
+    consecutive_failure_limit: Annotated[StrictInt, Field(ge=0)] | None = None
+    """The same for those in a row, in which one within the range begins anew."""
     consecutive_success: Annotated[StrictInt, Field(ge=0)] = 1
     """Measurements within the range in a row that are needed to pass."""
     no_data: Literal["hold", "pass", "fail"] = "hold"

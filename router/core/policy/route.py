@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import (
     AfterValidator,
@@ -11,9 +11,9 @@ from pydantic import (
     SecretStr,
     StrictInt,
     StrictStr,
-    WithJsonSchema,
     model_validator,
 )
+from pydantic.json_schema import JsonSchemaValue
 
 from router.core.payloads import PAYLOADS
 from router.core.policy.match import HeaderName, JsonPath, Match
@@ -33,9 +33,14 @@ def _payload(name: str) -> str:
     return name
 
 
-PayloadName = Annotated[
-    StrictStr, AfterValidator(_payload), WithJsonSchema({"type": "string", "enum": list(PAYLOADS)})
-]
+class _PayloadEnum:
+    """The names as they are when a schema is asked for: extensions may have added some."""
+
+    def __get_pydantic_json_schema__(self, *_: Any) -> JsonSchemaValue:
+        return {"type": "string", "enum": list(PAYLOADS)}
+
+
+PayloadName = Annotated[StrictStr, AfterValidator(_payload), _PayloadEnum()]
 """One of the inference protocols whose answers can be read."""
 
 

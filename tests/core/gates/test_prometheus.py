@@ -23,6 +23,16 @@ PASS, PENDING, INCONCLUSIVE, FAIL = (
         ({"at_most": 5.0}, [(5.0,), (5.1,)], [PASS, FAIL]),
         ({"at_least": 1.0, "at_most": 2.0}, [(1.5, 2.0), (1.5, 2.5)], [PASS, FAIL]),
         ({"at_most": 5.0, "failure_limit": 1}, [(9.0,), (1.0,), (9.0,)], [PENDING, PASS, FAIL]),
+        (
+            {"at_most": 5.0, "consecutive_failure_limit": 1},
+            [(9.0,), (1.0,), (9.0,), (1.0,), (9.0,), (9.0,)],
+            [PENDING, PASS, PENDING, PASS, PENDING, FAIL],
+        ),
+        (
+            {"at_most": 5.0, "failure_limit": 2, "consecutive_failure_limit": 1},
+            [(9.0,), (1.0,), (9.0,), (1.0,), (9.0,)],
+            [PENDING, PASS, PENDING, PASS, FAIL],
+        ),
         ({"at_most": 5.0, "consecutive_success": 2}, [(1.0,), (1.0,)], [PENDING, PASS]),
         ({"at_most": 5.0}, [()], [INCONCLUSIVE]),
         ({"at_most": 5.0}, [(math.nan,), (1.0,)], [INCONCLUSIVE, PASS]),
@@ -47,6 +57,18 @@ def test_the_sentence_has_value_range_and_limit():
     assert state.sentence() == (
         "measured 0.5; tolerated: at least 0.95, at most 1; outside in 1 of 1 measurement, limit 0"
     )
+
+
+def test_the_sentence_tells_which_limits_there_are():
+    in_row = BASE | {"at_most": 1.0, "consecutive_failure_limit": 2}
+    for fields, end in (
+        (in_row, "outside in 2 of 2 measurements, 2 in a row, limit 2"),
+        (in_row | {"failure_limit": 5}, "2 of 2 measurements, limit 5, 2 in a row, limit 2"),
+    ):
+        state = Prometheus.model_validate(fields).start(GateContext())
+        for at in (0.0, 60.0):
+            state.measure(Measurement((3.0,)), at)
+        assert state.sentence().endswith(end)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,71 @@
+"""Gates, strategies and payloads of other packages, found by their entry points.
+
+A package that is installed beside the router names a class in its metadata, and policies can then
+write it like one of ours::
+
+    [project.entry-points."rampway.gates"]
+    business_hours = "acme_gates:BusinessHours"
+
+Whoever installs packages decides what code runs; a policy only ever names what is there.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Final
+
+from router.core.gates import GATES, Gate
+from router.core.payloads import PAYLOADS
+from router.core.policy import Policy, RolloutPolicy, Route
+from router.core.strategies import STRATEGIES, Strategy
+
+TABLES: Final[dict[str, dict[str, Any]]] = {
+    "rampway.gates": GATES,
+    "rampway.strategies": STRATEGIES,
+    "rampway.payloads": PAYLOADS,
+}
+"""Groups of entry points and the tables that they add to."""
+
+
+@cache
+def extend() -> tuple[str, ...]:
+    """Add what is installed to the tables, once a process; a sentence for each that was left out.
+
+    A broken or clashing extension keeps no router from starting: a policy that does not name it
+    works, and one that names it is refused at its line.
+    """
+    found = [(group, entry) for group in TABLES for entry in entry_points(group=group)]
+    problems = [problem for group, entry in found if (problem := _added(group, entry))]
+    if len(problems) < len(found):
+        for model in (RolloutPolicy, Route, Policy):
+            model.model_rebuild(force=True)
+    return tuple(problems)
+
+
+def _added(group: str, entry: EntryPoint) -> str:
+    kinds = group.removeprefix("rampway.")
+    package = entry.dist.name if entry.dist else "?"
+    said = f"{entry.name} ({kinds}) of package {package} was left out"
+    if entry.name in TABLES[group]:
+        return f"{said}: there is one of that name already"
+    try:
+        TABLES[group][entry.name] = _checked(group, entry.name, entry.load())
+    except Exception as error:  # noqa: BLE001 - foreign code may raise anything when imported
+        return f"{said}: {type(error).__name__}: {error}"
+    return ""
+
+
+def _checked(group: str, name: str, loaded: Any) -> Any:
+    """What belongs into the table of a group: a gate's or a strategy's class, a payload itself."""
+    if group == "rampway.payloads":
+        payload = loaded()
+        if not callable(getattr(payload, "read", None)):
+            raise TypeError("expected a class with the method read, as Payload has it")
+        return payload
+    base = Gate if group == "rampway.gates" else Strategy
+    if not (isinstance(loaded, type) and issubclass(loaded, base)):
+        raise TypeError(f"expected a subclass of {base.__name__}")
+    if issubclass(loaded, Gate) and loaded.kind != name:
+        raise TypeError(f"expected kind = {name!r}, as the entry point is called")
+    return loaded
