@@ -13,10 +13,11 @@ import asyncio
 import gc
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -80,7 +81,9 @@ async def run(
     admin = AdminServer(plane.controller, loaded.policy.admin)
     plane.source.also = lambda policy: _admin_follows(admin, policy)
     try:
-        await plane.start(force=force)
+        if not await _unless_stopped(plane.start(force=force), asked):
+            await plane.kill()
+            return EXIT_OK
     except PolicyRejected as error:
         return _refused("policy_rejected", error, EXIT_POLICY)
     except StoreLocked as error:
@@ -101,19 +104,19 @@ async def _serve(
     status = EXIT_OK
     try:
         await admin.start()
-        await plane.workers.applied(plane.reconciler.revision)
-        log.info(
-            "serving",
-            version=__version__,
-            listen=f"{plane.workers.host}:{plane.workers.port}",
-            admin=admin.url,
-            routes=len(plane.reconciler.runs),
-        )
-        on_ready(plane, admin)
-        # What lives now lives for ever: full collections then take no milliseconds from the loop.
-        gc.collect()
-        gc.freeze()
-        await _until_stopped(plane, asked)
+        if await _unless_stopped(plane.workers.serving(), asked):
+            log.info(
+                "serving",
+                version=__version__,
+                listen=f"{plane.workers.host}:{plane.workers.port}",
+                admin=admin.url,
+                routes=len(plane.reconciler.runs),
+            )
+            on_ready(plane, admin)
+            # What lives now lives for ever: full collections then take no time from the loop.
+            gc.collect()
+            gc.freeze()
+            await _until_stopped(plane, asked)
     except OSError as error:
         status = _refused("cannot_start", error, EXIT_UNEXPECTED)
         drain_s = 0.0
@@ -125,6 +128,20 @@ async def _serve(
         await admin.close()  # a successor that takes over needs the address
     await _drain(plane, asked, drain_s)
     return status
+
+
+async def _unless_stopped(job: Coroutine[Any, Any, None], asked: Signals) -> bool:
+    """Whether ``job`` was done; a signal to stop cancels it. Raises what it raises."""
+    task = asyncio.create_task(job)
+    stop = asyncio.create_task(asked.stop.wait())
+    await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+    stop.cancel()
+    if not task.done():
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return False
+    task.result()
+    return True
 
 
 async def _until_stopped(plane: Plane, asked: Signals) -> None:

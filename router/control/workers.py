@@ -40,6 +40,9 @@ from router.link.socket import Link, open_link
 APPLY_TIMEOUT_S: Final = 5.0
 """A worker that has not confirmed a table by then is replaced: it may serve an older one."""
 
+START_TIMEOUT_S: Final = 60.0
+"""Time in which all workers must serve after a start; a quarter of a second when CPU is free."""
+
 BACKOFF_S: Final = (0.05, 0.1, 0.25, 0.5, 1.0)
 """Pauses before a worker is started again; the last one repeats."""
 
@@ -124,10 +127,19 @@ class Workers:
         self._reserve()
         self._tasks = [asyncio.create_task(self._supervise(i)) for i in range(self.count)]
         if orphans:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(APPLY_TIMEOUT_S):
-                    await self._all_applied(self.revision)
+            with contextlib.suppress(OSError):  # late as they are, they must not serve for ever
+                await self.serving()
             await _end_orphans(orphans)
+
+    async def serving(self) -> None:
+        """Wait until every worker serves the newest table. Raises OSError when that takes long."""
+        try:
+            async with asyncio.timeout(START_TIMEOUT_S):
+                while not self.ready():
+                    self._applied.clear()
+                    await self._applied.wait()
+        except TimeoutError:
+            raise OSError(f"not every worker serves after {START_TIMEOUT_S:g} s") from None
 
     def publish(self, table: RoutingTable) -> None:
         """Send the table to every worker; those to come get it when they say hello."""
@@ -148,7 +160,8 @@ class Workers:
                 await self._all_applied(revision)
         except TimeoutError:
             for worker in list(self._workers.values()):
-                if worker.applied < revision:
+                # One without a hello serves nobody: it is slow to start, and a kill would not help.
+                if worker.hello and worker.applied < revision:
                     self._on_event(f"worker {worker.index} did not confirm a table", worker.index)
                     _signal(worker.process.pid, signal.SIGKILL)
                     await worker.ended.wait()

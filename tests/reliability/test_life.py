@@ -107,6 +107,18 @@ async def test_r39_sigterm_finishes_what_is_under_way_and_exits_0(site):
             await ask(router.port)
 
 
+@pytest.mark.nightly
+async def test_r39_sigterm_in_the_middle_of_a_start_ends_it(site):
+    """Whatever it was waiting for; nothing is left behind."""
+    for pause_s in (0.6, 1.2, 1.8):
+        router = site.write().start(wait=False)
+        await asyncio.sleep(pause_s)
+        router.process.send_signal(signal.SIGTERM)
+        code = await in_thread(router.process.wait, 20)
+        assert code in (0, -signal.SIGTERM), "the signal itself, before anything was set up"
+        assert router.orphans() == []
+
+
 async def test_r40_a_second_router_takes_over_and_nothing_is_lost(site):
     """Start the successor beside the first, end the first: 0 lost, one writer at any time."""
     site.write(port=free_port(), admin=free_port(), workers=2)
