@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from router.core.gates import GATES
+from router.core.gates import GATES, GateContext
 from router.core.judge import JudgeSettings
+from router.core.outcomes import FULL_BP, Batch, LabelledPairs, Labels
 from router.core.policy import RolloutPolicy
 from router.core.words import duration
 from router.simulation.baselines import MINUTE_S, TOOLS, drawn
@@ -294,7 +295,50 @@ def _backs(runs: Sequence[Run]) -> str:
     return f"{sum(r.outcome == 'rolled back' for r in runs)} of {len(runs)}"
 
 
-# --- 6. the judge itself, for two thousand days ------------------------------------------------
+# --- 6. labels ----------------------------------------------------------------------------------
+
+LABELS_MAX, LABELS_AT_ONCE = 30_000, 5
+WRONG, SHARED = 0.1, 0.09
+"""Stable is wrong in 10 % of predictions, both versions in 9 %."""
+
+
+def labels(size: Size) -> Table:
+    """Late labels until gate ``accuracy`` convicts: pairs of a shadow, or a split."""
+    table = Table(
+        "Labels until gate accuracy convicts, median / p95 (stable right in 90 %, nine tenths of "
+        "its mistakes shared, tolerance 1 point)",
+        ("candidate right", "labelled shadow pairs", "split 50/50", "split 5/95"),
+    )
+    draw = np.random.default_rng(90)
+    for right in (0.85, 0.8, 0.5):
+        cells = [
+            pair([_labels_needed(draw, 1.0 - right, bp) for _ in range(size.part(0.05))])
+            for bp in (0, 5_000, 500)
+        ]
+        table.rows.append((f"{right * 100:g} %", *cells))
+    return table
+
+
+def _labels_needed(draw: np.random.Generator, wrong: float, weight_bp: int) -> float:
+    """Labels of one run; weight 0: every label is of a shadow pair."""
+    state = gate("accuracy").start(GateContext())
+    w = weight_bp / FULL_BP
+    shares = [w * wrong, w * (1 - wrong), (1 - w) * WRONG, (1 - w) * (1 - WRONG)]
+    if not weight_bp:
+        shares = [wrong - SHARED, WRONG - SHARED, 1.0 - wrong - WRONG + 2 * SHARED]
+    for seen in range(1, LABELS_MAX // LABELS_AT_ONCE):
+        drawn = draw.multinomial(LABELS_AT_ONCE, shares).tolist()
+        if weight_bp:
+            batch = Batch("r", 1, labels=(Labels(weight_bp, *drawn),))
+        else:
+            batch = Batch("r", 1, labelled_pairs=LabelledPairs(*drawn))
+        state.observe(batch)
+        if state.capital >= 100.0:
+            return float(seen * LABELS_AT_ONCE)
+    return math.inf
+
+
+# --- 7. the judge itself, for two thousand days ------------------------------------------------
 
 
 def days(size: Size) -> Table:
@@ -319,6 +363,7 @@ SECTIONS: dict[str, Callable[[Size], Table]] = {
     "comparison": comparison,
     "late": late,
     "promotion": promotion,
+    "labels": labels,
 }
 """Every table, by the name that ``--only`` takes."""
 
