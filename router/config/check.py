@@ -63,7 +63,7 @@ def loads(
     try:
         policy: Policy = decode(document)
     except PolicyError as error:
-        raise PolicyError([*error.problems, *left_out]) from None
+        raise PolicyError([*error.problems, *left_out]) if left_out else error from None
     problems = [*left_out, *(_problem(document, finding) for finding in findings(policy))]
     if any(problem.severity is Severity.ERROR for problem in problems):
         raise PolicyError(problems)
