@@ -8,7 +8,7 @@ from router.simulation.bench_decisions import SECTIONS, Table, main, pair
 
 
 def test_small_tables_are_printed_and_saved(tmp_path, capsys):
-    only = ["--only", "power", "--only", "promotion"]
+    only = ["--only", "labels", "--only", "promotion"]
     arguments = ["--runs", "4", "--out", str(tmp_path), *only]
     main(arguments)
     printed = capsys.readouterr().out
@@ -17,7 +17,7 @@ def test_small_tables_are_printed_and_saved(tmp_path, capsys):
         line for line in printed.splitlines() if line
     ]
     data = json.loads((tmp_path / "bench-decisions.json").read_text())
-    assert [len(table["rows"]) for table in data] == [8, 3]
+    assert [len(table["rows"]) for table in data] == [3, 3]
     assert all(len(row) == len(table["head"]) for table in data for row in table["rows"])
 
 

@@ -9,11 +9,11 @@ from router.simulation.level import GATES, false_rollbacks
 
 @pytest.mark.parametrize("bursts", [None, Bursts()], ids=["steady", "outages"])
 def test_a_day_of_equal_versions(bursts):
-    """400 days; the tables have 2 000 a row. One per cent is promised, and its noise allowed."""
+    """200 days; the tables have 2 000 a row. One per cent is promised, and its noise allowed."""
     scenario = Scenario(stable_rate=0.005, candidate_rate=0.005, requests_per_s=2.0, bursts=bursts)
-    found = false_rollbacks(scenario, runs=400, seed=5)
+    found = false_rollbacks(scenario, runs=200, seed=5)
     assert set(found.shares) == set(GATES)
-    assert all(share <= 0.02 for share in found.shares.values()), found.shares
+    assert all(share <= 0.03 for share in found.shares.values()), found.shares
 
 
 def test_a_lower_bar_is_reached_about_as_often_as_it_may_be():
