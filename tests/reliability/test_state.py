@@ -139,7 +139,7 @@ async def test_r01_r02_a_thousand_kills(site, nursery):
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("requests", [200, pytest.param(10_000, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("requests", [240, pytest.param(10_000, marks=pytest.mark.nightly)])
 async def test_r02_taken_back_gets_nothing_after_restart_reload_and_old_file(
     site, nursery, requests
 ):

@@ -27,9 +27,10 @@ ANSWER_S = 10.0
 def promised(seconds):
     """A promised time on this machine now: promises are about two cores that are free.
 
-    On a machine busy with other things every process waits its turn, as long as its load says.
+    On a machine busy with other things every process waits its turn, as long as its load says, and
+    half as long again: the load average is that of the last minute.
     """
-    return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+    return seconds * max(1.0, 1.5 * os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 PREDICT = "/v2/models/flight-delay/infer"
