@@ -179,7 +179,6 @@ class Exchange:
     def select(self) -> None:
         """Begin an attempt at the version."""
         self.attempt_at = monotonic()
-        self.deadline = self._give_up_at()
         self.version.stats.begin()
         self.connect(None)
 
@@ -200,6 +199,7 @@ class Exchange:
             return
         if connection is None:
             self.waiting = True
+            self.deadline = self._give_up_at()
             self.client.flow()
         else:
             self.forward(connection)

@@ -176,7 +176,7 @@ async def test_r33_everybody_is_answered_when_too_many_come_at_once(count):
 
             statuses = Counter(await asyncio.gather(*[one(client) for client in clients]))
             assert set(statuses) == {200, 503}
-            assert statuses[200] >= 30
+            assert statuses[200] >= 10
             full = [took for was_full, took in shed if was_full]
             print(statuses, f"median 503 after {quantile(full, 0.5) * 1e3:.0f} ms")
             again = [(await clients[0].ask(body=b"x")).status for _ in range(5)]
@@ -354,7 +354,8 @@ async def test_r39_a_drained_worker_loses_nothing():
         assert (told.status, told.headers[b"connection"]) == (200, b"close")
         assert (await asked).status == 200
         fresh = await asyncio.gather(*new, return_exceptions=True)
-        served = [await c.ask(body=b"x") for c in fresh if isinstance(c, Client)]
+        inside = [c for c in fresh if isinstance(c, Client)]
+            served = await asyncio.gather(*[c.ask(body=b"x") for c in inside])
         assert {one.status for one in served} <= {200}
         assert await asyncio.wait_for(worker.child.wait(), 10) == 0
         total = sum(count for key, count in worker.outcomes().items() if key[2] == "OK")
