@@ -355,7 +355,7 @@ async def test_r39_a_drained_worker_loses_nothing():
         assert (await asked).status == 200
         fresh = await asyncio.gather(*new, return_exceptions=True)
         inside = [c for c in fresh if isinstance(c, Client)]
-            served = await asyncio.gather(*[c.ask(body=b"x") for c in inside])
+        served = await asyncio.gather(*[c.ask(body=b"x") for c in inside])
         assert {one.status for one in served} <= {200}
         assert await asyncio.wait_for(worker.child.wait(), 10) == 0
         total = sum(count for key, count in worker.outcomes().items() if key[2] == "OK")
