@@ -13,7 +13,6 @@ import pytest
 from tests.reliability.whole import (
     Load,
     ask,
-    free_port,
     in_thread,
     promised,
     read_answer,
@@ -121,8 +120,9 @@ async def test_r39_sigterm_in_the_middle_of_a_start_ends_it(site):
 
 async def test_r40_a_second_router_takes_over_and_nothing_is_lost(site):
     """Start the successor beside the first, end the first: 0 lost, one writer at any time."""
-    site.write(port=free_port(), admin=free_port(), workers=2)
+    site.write(workers=2)
     first = await in_thread(site.start)
+    site.keep_ports(first)
     await in_thread(first.order, "promote")
     before = await in_thread(first.position)
     async with Load(first.port, kept=4, fresh=4, pause_s=0.01) as load:
@@ -188,8 +188,9 @@ async def test_r42_a_killed_control_process_is_not_felt_and_back_within_3_second
 
     The next life has its imports done (a second of CPU), so that a busy machine is not measured.
     """
-    site.write(port=free_port(), admin=free_port(), workers=2)
+    site.write(workers=2)
     first = await in_thread(site.start)
+    site.keep_ports(first)
     await in_thread(first.order, "promote")
     before = await in_thread(first.position)
     async with Load(first.port, kept=4, fresh=2) as load:
@@ -208,8 +209,9 @@ async def test_r42_a_killed_control_process_is_not_felt_and_back_within_3_second
 
 async def test_r42_all_processes_killed_serve_again_on_the_same_port(site, nursery):
     """Nothing is left but the disk."""
-    site.write(port=free_port(), admin=free_port())
+    site.write()
     first = await in_thread(nursery.start, site)
+    site.keep_ports(first)
     await in_thread(first.order, "promote")
     before = await in_thread(first.position)
     async with Load(first.port, kept=2, fresh=2, patient=True) as load:

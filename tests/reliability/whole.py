@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -72,12 +71,6 @@ def until(condition, seconds=ANSWER_S, what="it"):
         assert time.monotonic() < deadline, f"{what} did not happen within {seconds} s"
         time.sleep(0.01)
     return found
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def call(url, method="GET", body=None, headers=None):
@@ -269,6 +262,15 @@ class Site:
         life = Router(self.folder, self.file, *arguments, **more)
         self.lives.append(life)
         return life.serving() if wait else life
+
+    def keep_ports(self, life: Router) -> Router:
+        """Write the ports that the kernel chose into the policy: the next life takes them too."""
+        text = self.file.read_text().replace(
+            "listen: 127.0.0.1:0", f"listen: 127.0.0.1:{life.port}"
+        )
+        admin = life.admin.rpartition("/")[2]
+        self.file.write_text(text.replace('listen: "127.0.0.1:0"', f'listen: "{admin}"'))
+        return life
 
     def end(self):
         for life in self.lives:
