@@ -57,12 +57,20 @@ async def _until_told(options: argparse.Namespace, console: Console) -> int:
     """The demo as a task that SIGTERM cancels, as the runner does on SIGINT."""
     task = asyncio.current_task()
     assert task is not None, "inside a runner"  # noqa: S101 - narrows the type
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    told = asyncio.Event()
+
+    def terminate() -> None:
+        told.set()
+        task.cancel()
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminate)
     try:
         return await (stay(_stage_options(options), console) if options.stay else
                       _demo(options, console))  # fmt: skip
     except asyncio.CancelledError:
-        raise KeyboardInterrupt from None
+        if told.is_set():
+            raise KeyboardInterrupt from None
+        raise
 
 
 def _stage_options(options: argparse.Namespace) -> StageOptions:
