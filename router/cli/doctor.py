@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import resource
 import socket
@@ -21,6 +22,8 @@ from router.cli.parse import Argument
 from router.cli.show import columns, emit
 from router.config.check import load
 from router.config.problems import PolicyError
+from router.core.gates import GateContext, Measurement
+from router.core.gates.prometheus import Prometheus
 from router.core.policy import Policy
 
 DESCRIPTORS_MIN = 4_096
@@ -46,7 +49,7 @@ def run(
     ] = None,
     output: Format = Output.TABLE,
 ) -> None:
-    """Look at the machine, a policy with its endpoints and store, and the running router."""
+    """Look at the machine, a policy (its endpoints, store and queries), and the running router."""
     findings = [*_machine(), *(_policy(policy) if policy else ()), *_router(link)]
     if output is Output.JSON:
         emit([asdict(finding) for finding in findings])
@@ -79,6 +82,7 @@ def _policy(path: Path) -> Iterator[Finding]:
     yield Finding(DOUBTFUL if doubtful else GOOD, str(path), f"{doubtful} warnings")
     yield _store(loaded.policy)
     yield from _endpoints(loaded.policy)
+    yield from _queries(loaded.policy)
 
 
 def _store(policy: Policy) -> Finding:
@@ -105,6 +109,30 @@ def _refused(url: str) -> str:
     except OSError as error:
         return error.strerror or str(error)
     return ""
+
+
+def _queries(policy: Policy) -> Iterator[Finding]:
+    """Every query of the gates once: what it answers now, and what its gate would say to that.
+
+    Webhooks are not asked, since asking them may set something off.
+    """
+    asked = [(route.name, gate) for route in policy.routes if route.rollout is not None
+             for gate in route.rollout.gates if isinstance(gate, Prometheus)]  # fmt: skip
+    for route, gate in asked:
+        measured = asyncio.run(_answer(route, gate))
+        state = gate.start(GateContext())
+        state.measure(measured, 0.0)
+        verdict = BAD if state.errors_in_row else GOOD if state.good else DOUBTFUL
+        yield Finding(verdict, f"{route} {gate.title}", state.sentence())
+
+
+async def _answer(route: str, gate: Prometheus) -> Measurement:
+    from router.control.measure import Asker, Question  # noqa: PLC0415 - takes time to load
+
+    answered: asyncio.Future[Measurement] = asyncio.get_running_loop().create_future()
+    async with Asker(lambda _question, measured: answered.set_result(measured)) as asker:
+        asker.ask(Question(route, gate, {}))
+        return await answered
 
 
 def _router(link: Connection) -> Iterator[Finding]:

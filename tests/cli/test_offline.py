@@ -6,7 +6,10 @@ import json
 import subprocess
 import sys
 import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib import import_module
+from threading import Thread
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -246,6 +249,50 @@ def test_doctor_finds_what_does_not_answer(policy):
     assert "FAIL" in ended.out
     assert "http://127.0.0.1:1" in ended.out
     assert "python" in ended.out
+
+
+def test_doctor_asks_the_queries_of_gates_once(tmp_path):
+    """A gate can be tried without a rollout; what it would say is its own sentence."""
+    answers = {
+        "good": (200, b'{"status":"success","data":{"resultType":"scalar","result":[1,"0.99"]}}'),
+        "low": (200, b'{"status":"success","data":{"resultType":"scalar","result":[1,"0.5"]}}'),
+        "none": (200, b'{"status":"success","data":{"resultType":"vector","result":[]}}'),
+        "wrong": (400, b"{}"),
+    }
+
+    class Answering(BaseHTTPRequestHandler):
+        def do_GET(self):
+            (query,) = parse_qs(urlsplit(self.path).query)["query"]
+            status, body = answers[query]
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            """Nobody reads it."""
+
+    with HTTPServer(("127.0.0.1", 0), Answering) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        gates = "".join(
+            f"\n        - prometheus: {{name: {name}, url: '{url}', query: {name}, at_least: 0.9}}"
+            for name in answers
+        )
+        file = tmp_path / "policy.yaml"
+        file.write_text(f"{GOOD}      gates:{gates}\n")
+        ended = rampway("doctor", str(file), "--admin", "http://127.0.0.1:1", "-o", "json")
+        server.shutdown()
+
+    found = {one["subject"]: (one["verdict"], one["text"]) for one in ended.json}
+    assert found["a good"][0] == "ok"
+    assert found["a low"] == (
+        "warning",
+        "measured 0.5; tolerated: at least 0.9; outside in 1 of 1 measurement, limit 0",
+    )
+    assert (found["a none"][0], found["a wrong"][0]) == ("warning", "FAIL")
+    assert "without data" in found["a none"][1]
+    assert "Prometheus answered 400" in found["a wrong"][1]
 
 
 def test_doctor_of_a_running_router(router):
