@@ -6,7 +6,9 @@ import random
 
 import pytest
 
+from router.core.counts import VersionCounts
 from router.core.events import Abort, Pause, Promote, Resume
+from router.core.histogram import bucket_of
 from router.core.rollout import Phase
 from router.core.table import Mirror
 from tests.proxy.rig import Rig, rollout
@@ -67,3 +69,21 @@ async def test_a_shadow_that_is_paused_is_kept_as_it_is(world, policy):
     await w.order(Resume("ann"))
     await w.run(61, rate=1, tick=1)
     assert w.rollout.phase is Phase.COMPLETED
+
+
+async def test_latency_and_errors_of_both_stand_side_by_side(world, policy):
+    """What people see of the last minute: stable's answers beside those to copies."""
+    w = await world(policy("shadow: {mirror: 50%, hold: 1h}")).start()
+    fast, slow = bucket_of(0.010), bucket_of(0.080)
+    counted = [
+        VersionCounts("r", "v1", "stable", (100, *[0] * 9), (0, 100, 0, 0, 0), ((fast, 100),)),
+        VersionCounts("r", "v2", "shadow", (30, 20, *[0] * 8), (0, 30, 0, 0, 20), ((slow, 50),)),
+    ]
+    w.reconciler.observatory.add(0, counted, w.clock.now())
+    stable, shadow = (
+        w.reconciler.observatory.view("r", name, w.clock.now()) for name in ("v1", "v2")
+    )
+    assert (stable["errors"], shadow["shadow"]["errors"]) == (0, 20)
+    assert stable["p99_s"] == pytest.approx(0.010, rel=0.05)
+    assert shadow["shadow"]["p99_s"] == pytest.approx(0.080, rel=0.05)
+    assert shadow["requests"] == 0, "a copy is nobody's answer"
