@@ -38,8 +38,8 @@ UNREAD_SWEEP_EVERY: Final = 10
 SLOW_SWEEP_EVERY: Final = 20
 """Sweeps between looks at idle connections and pools: once a second."""
 BACKLOG: Final = 4_096
-ACCEPTS_PER_TURN: Final = 64
-"""Clients accepted before everybody else gets a turn."""
+ACCEPTS_PER_TURN: Final = 32
+"""Clients accepted before everybody else gets a turn; FDS_RESERVED has room for those too many."""
 FDS_RESERVED: Final = 64
 """File descriptors kept for everything but client and upstream connections."""
 TLS_SHUTDOWN_S: Final = 1.0
@@ -108,7 +108,9 @@ class DataPlane:
                 head_bytes=limits.head_bytes, fields=limits.fields,
                 body_bytes=limits.body_bytes, pipelined_requests=limits.pipelined,
             )  # fmt: skip
-            self.connections_max = min(limits.connections, _connections_possible())
+            spare = _files()
+            self.connections_max = min(limits.connections, max(16, spare * 3 // 4))
+            self.pools.sockets.most = max(16, spare - self.connections_max)
         self.trusted = tuple(ip_network(network) for network in table.trusted_proxies)
         if table.access_log and self.access_log is None:
             self.access_log = AccessLog()
@@ -297,11 +299,11 @@ class DataPlane:
         )
 
 
-def _connections_possible() -> int:
-    """Client connections that fit the file limit: of each four sockets one is for the versions.
+def _files() -> int:
+    """File descriptors for sockets; of each four at least one is for the versions.
 
     Most clients are idle at any moment; where all are busy the router is out of sockets towards
     the versions first, and says so with 503.
     """
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return max(16, (soft - FDS_RESERVED) * 3 // 4) if soft != resource.RLIM_INFINITY else 1 << 30
+    return soft - FDS_RESERVED if soft != resource.RLIM_INFINITY else 1 << 30

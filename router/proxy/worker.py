@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import gc
 import os
+import resource
 import signal
 from typing import Final
 
@@ -27,6 +28,10 @@ BEHIND_BYTES_MAX: Final = 1_048_576
 """Unsent bytes on the link above which counts go on adding up here instead of being sent."""
 GC_THRESHOLD: Final = 50_000
 """Allocations between collections: requests make no cycles, and the start-up is frozen."""
+
+
+FILES: Final = 65_536
+"""File descriptors wanted, as far as the hard limit allows: the usual soft limit is 1,024."""
 
 
 class Worker:
@@ -144,6 +149,14 @@ class Worker:
             link.send(PairReport(self.index, pairs, shed))
 
 
+def more_files() -> None:
+    """Raise the soft limit of file descriptors, never lower it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def main(argv: list[str] | None = None) -> None:
     """The command of a worker process."""
     parser = argparse.ArgumentParser(prog="router.proxy.worker")
@@ -152,6 +165,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--listen", required=True, help="host:port")
     args = parser.parse_args(argv)
     host, _, port = args.listen.rpartition(":")
+    more_files()
 
     async def serve() -> None:
         await Worker(args.worker, Listen(host.strip("[]"), int(port))).run(args.link_fd)

@@ -18,6 +18,7 @@ from router.upstream.connection import Connection
 from router.upstream.endpoint import Endpoint
 from router.upstream.failure import Failure
 from router.upstream.resolve import first_reachable
+from router.upstream.sockets import Sockets
 from router.upstream.tls import client_context
 
 if TYPE_CHECKING:
@@ -57,8 +58,11 @@ class Unavailable(Exception):  # noqa: N818  # a state of the version, not an er
 class Pool:
     """See the module's text. One event loop owns it."""
 
-    def __init__(self, entry: VersionEntry, *, connect_s: float) -> None:
+    def __init__(
+        self, entry: VersionEntry, *, connect_s: float, sockets: Sockets | None = None
+    ) -> None:
         self.entry = entry
+        self.sockets = sockets or Sockets()
         self.connect_s = connect_s
         self.breaker = Breaker()
         self.endpoints: list[Endpoint] = []
@@ -85,8 +89,7 @@ class Pool:
         for endpoint in known.values():
             self._retire(endpoint)
         if changed_tls:  # what was verified by other rules carries no more requests
-            for endpoint in self.endpoints:
-                self._close_idle(endpoint)
+            self.close_idle()
         self.refresh()
         self._serve()
 
@@ -117,6 +120,8 @@ class Pool:
             raise Unavailable(choice)
         if choice is None:
             self._waiting[waiter] = None
+        elif self.sockets.full():
+            raise Unavailable(Failure.EXHAUSTED)
         elif self.breaker.allows(time.monotonic()):
             self._begin(choice)
             self._open(choice, waiter)
@@ -195,6 +200,7 @@ class Pool:
         endpoint = connection.endpoint
         endpoint.open -= 1
         self.open -= 1
+        self.sockets.open -= 1
         if connection in endpoint.idle:
             endpoint.idle.remove(connection)
         self._serve()
@@ -236,8 +242,14 @@ class Pool:
                 endpoint.ejected_until = 0.0
                 endpoint.dirty = True
                 self.refresh()
-        if self.entry.warm_connections > self.open and self.breaker.state is State.CLOSED:
+        missing = self.entry.warm_connections > self.open
+        if missing and self.breaker.state is State.CLOSED and not self.sockets.full():
             self.warm(self.entry.warm_connections)
+
+    def close_idle(self) -> None:
+        """Close every connection that nobody uses now."""
+        for endpoint in self.endpoints:
+            self._close_idle(endpoint)
 
     def close(self) -> None:
         """The version is gone: nothing new; what is in flight may end."""
@@ -269,7 +281,7 @@ class Pool:
                 else:
                     connection.discard()
                 continue
-            if self.open >= self.entry.max_connections:
+            if self.open >= self.entry.max_connections or self.sockets.full():
                 return
             waiter = self._first()
             if not self.breaker.allows(time.monotonic()):
@@ -291,6 +303,7 @@ class Pool:
 
     def _open(self, endpoint: Endpoint, waiter: Waiter | None) -> None:
         self.open += 1
+        self.sockets.open += 1
         endpoint.open += 1
         if waiter is not None:
             self._opening.add(waiter)
@@ -353,6 +366,7 @@ class Pool:
     def _not_opened(self, endpoint: Endpoint, waiter: Waiter | None, failure: Failure,
                     error: str) -> None:  # fmt: skip
         self.open -= 1
+        self.sockets.open -= 1
         endpoint.open -= 1
         if failure in (Failure.REFUSED, Failure.CONNECT_TIMEOUT):
             now = time.monotonic()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from router.core.counts import EndpointState
 from router.upstream.health import Prober
 from router.upstream.pool import Pool
+from router.upstream.sockets import Sockets
 
 if TYPE_CHECKING:
     from router.core.table import RoutingTable, VersionEntry
@@ -25,6 +26,8 @@ class Pools:
     """
 
     def __init__(self) -> None:
+        self.sockets = Sockets(reclaim=self._close_idle)
+        """Set ``sockets.most`` to bound them."""
         self._live: dict[tuple[str, str], _Kept] = {}
         self._shadow: dict[tuple[str, str], Pool] = {}
 
@@ -32,7 +35,7 @@ class Pools:
         """The pool for live requests to a version; made, or updated to this entry."""
         kept = self._live.get((route, entry.name))
         if kept is None:
-            pool = Pool(entry, connect_s=connect_s)
+            pool = Pool(entry, connect_s=connect_s, sockets=self.sockets)
             kept = self._live[route, entry.name] = _Kept(pool, Prober(pool.refresh))
         elif kept.pool.entry != entry or kept.pool.connect_s != connect_s:
             kept.pool.update(entry, connect_s=connect_s)
@@ -43,7 +46,9 @@ class Pools:
         """The pool for mirrored copies to a version."""
         pool = self._shadow.get((route, entry.name))
         if pool is None:
-            pool = self._shadow[route, entry.name] = Pool(entry, connect_s=connect_s)
+            pool = self._shadow[route, entry.name] = Pool(
+                entry, connect_s=connect_s, sockets=self.sockets
+            )
         elif pool.entry != entry or pool.connect_s != connect_s:
             pool.update(entry, connect_s=connect_s)
         return pool
@@ -72,6 +77,10 @@ class Pools:
             pool.close()
         self._live.clear()
         self._shadow.clear()
+
+    def _close_idle(self) -> None:
+        for pool in self.all():
+            pool.close_idle()
 
     def all(self) -> list[Pool]:
         """Every pool, for the sweeper."""

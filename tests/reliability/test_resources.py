@@ -271,7 +271,7 @@ async def test_r34_out_of_file_descriptors(loop):
             assert share < 0.4
             assert served == 200
             assert after == [200] * 10
-        assert "Traceback" not in worker.stderr
+    assert "Traceback" not in worker.stderr
 
 
 async def test_r34_out_of_descriptors_towards_the_versions_is_a_503():

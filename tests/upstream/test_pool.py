@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from router.core.table import Endpoint, Outlier, UpstreamTls
-from router.upstream import Failure, Pool
+from router.upstream import Failure, Pool, Pools
 from router.upstream.pool import Unavailable
 from tests.proxy.rig import until, version
 from tests.proxy.scripted import OK, Scripted, answers, closed_port, echo, hangs
@@ -315,3 +315,18 @@ async def test_echo_is_what_comes_back():
         pool = pool_of(backend)
         assert await answered(Asker(pool)) == [200]
         pool.close()
+
+
+async def test_r34_sockets_towards_versions_are_bounded_over_all_pools():
+    async with Scripted(answers(OK)) as one, Scripted(answers(OK)) as two:
+        pools = Pools()
+        pools.sockets.most = 3
+        first = pools.live("r", version("v1", one), connect_s=1.0)
+        second = pools.live("r", version("v2", two), connect_s=1.0)
+        assert await answered(*[Asker(first) for _ in range(3)]) == [200] * 3
+        assert (first.open, pools.sockets.open) == (3, 3)
+        assert Asker(second).failure is Failure.EXHAUSTED  # the idle ones are closed for the next
+        await until(lambda: not pools.sockets.open)
+        assert await answered(Asker(second)) == [200]
+        pools.close()
+        await until(lambda: not pools.sockets.open)
