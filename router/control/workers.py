@@ -24,8 +24,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from router.core.table import RoutingTable
+from router.core.table import RoutingTable, changed_routes
 from router.link.messages import (
+    Amend,
     Applied,
     Drain,
     Hello,
@@ -75,6 +76,8 @@ class Worker:
     port: int = 0
     applied: int = 0
     """Revision of the table in force there; 0 before the first."""
+    sent: int = 0
+    """Revision of the table sent last."""
     hello: bool = False
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -107,7 +110,7 @@ class Workers:
         self._command = command
         self._workers: dict[int, Worker] = {}
         self._tasks: list[asyncio.Task[None]] = []
-        self._table: bytes | None = None
+        self._table: RoutingTable | None = None
         self.revision = 0
         self._applied = asyncio.Event()
         self._stopping = False
@@ -142,12 +145,26 @@ class Workers:
             raise OSError(f"not every worker serves after {START_TIMEOUT_S:g} s") from None
 
     def publish(self, table: RoutingTable) -> None:
-        """Send the table to every worker; those to come get it when they say hello."""
-        self._table = encode(Publish(table))
-        self.revision = table.revision
-        for worker in self._workers.values():
-            if worker.hello:
-                worker.link.send_table(self._table)
+        """Send the table to every worker; those to come get it when they say hello.
+
+        A worker that has the one before gets only the routes that changed.
+        """
+        before, self._table, self.revision = self._table, table, table.revision
+        serving = [worker for worker in self._workers.values() if worker.hello]
+        changed = changed_routes(before, table) if before else None
+        if before is not None and changed is not None:
+            amend = encode(Amend(table.revision, before.revision, changed))
+            for worker in serving:
+                if worker.sent == before.revision and worker.link.send_amendment(amend):
+                    worker.sent = table.revision
+        self._send_whole([worker for worker in serving if worker.sent != table.revision])
+
+    def _send_whole(self, workers: Sequence[Worker]) -> None:
+        if workers and self._table is not None:
+            encoded = encode(Publish(self._table))
+            for worker in workers:
+                worker.sent = self._table.revision
+                worker.link.send_table(encoded)
 
     async def applied(self, revision: int) -> None:
         """Wait until no live worker serves an older table than ``revision``.
@@ -270,8 +287,7 @@ class Workers:
             self._applied.set()
         elif isinstance(message, Hello):
             worker.hello, worker.port = True, message.port
-            if self._table is not None:
-                worker.link.send_table(self._table)
+            self._send_whole([worker])
 
     def _gone(self, worker: Worker) -> None:
         if self._workers.get(worker.index) is worker:

@@ -9,7 +9,7 @@ and comes back equal.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 
@@ -332,6 +332,26 @@ class RoutingTable:
     tls: ListenerTls | None = None
     """None: plain HTTP. Settled when a worker starts to listen."""
     warnings: tuple[str, ...] = field(default=())
+
+
+def changed_routes(old: RoutingTable, new: RoutingTable) -> tuple[RouteEntry, ...] | None:
+    """Entries of ``new`` that differ from ``old``'s; None where more than entries differs.
+
+    Control keeps the entry of a route until it changes, so most comparisons are of identity.
+    """
+    if replace(old, revision=new.revision, routes=new.routes) != new:
+        return None
+    if [route.name for route in old.routes] != [route.name for route in new.routes]:
+        return None
+    pairs = zip(old.routes, new.routes, strict=True)
+    return tuple(after for before, after in pairs if after is not before and after != before)
+
+
+def amended(table: RoutingTable, revision: int, routes: tuple[RouteEntry, ...]) -> RoutingTable:
+    """``table`` with ``routes`` in place of those of the same names."""
+    new = {route.name: route for route in routes}
+    entries = tuple(new.get(route.name, route) for route in table.routes)
+    return replace(table, revision=revision, routes=entries)
 
 
 def weights_error(entry: RouteEntry) -> str:

@@ -1,10 +1,10 @@
 """What travels between the control process and its workers.
 
-Down: a complete routing table, at once. Up: counted outcomes four times a second, a bad candidate
-outcome at once, and an acknowledgement for every table. On the wire a message is a four-byte
-length, one byte for its kind and a MessagePack body. Both ends are processes of one program and one
-version, so there is no compatibility to keep, but everything is validated: a torn message must
-never become half a table.
+Down: a complete routing table, at once, and after it only the routes that change. Up: counted
+outcomes four times a second, a bad candidate outcome at once, and an acknowledgement for every
+table. On the wire a message is a four-byte length, one byte for its kind and a MessagePack body.
+Both ends are processes of one program and one version, so there is no compatibility to keep, but
+everything is validated: a torn message must never become half a table.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import msgspec
 
 from router.core.counts import EndpointState, MirrorCounts, PairSample, VersionCounts
 from router.core.outcomes import Batch
-from router.core.table import RoutingTable
+from router.core.table import RouteEntry, RoutingTable
 
 __all__ = [
-    "KINDS", "MESSAGE_BYTES_MAX", "Applied", "Decoder", "Down", "Drain", "EndpointState", "Hello",
-    "LinkError", "Message", "MirrorCounts", "PairReport", "PairSample", "Publish", "Report", "Up",
-    "VersionCounts", "encode",
+    "KINDS", "MESSAGE_BYTES_MAX", "Amend", "Applied", "Decoder", "Down", "Drain", "EndpointState",
+    "Hello", "LinkError", "Message", "MirrorCounts", "PairReport", "PairSample", "Publish",
+    "Report", "Up", "VersionCounts", "encode",
 ]  # fmt: skip
 
 
@@ -30,6 +30,19 @@ class Publish:
     """Down: use this table from the next request on."""
 
     table: RoutingTable
+
+
+@dataclass(frozen=True, slots=True)
+class Amend:
+    """Down: the table in force, with these entries in place of those of the same names.
+
+    A rollout's step changes one route; the other 999 are neither sent nor compared nor compiled.
+    """
+
+    revision: int
+    base: int
+    """The revision that is amended; in any other the message has no meaning."""
+    routes: tuple[RouteEntry, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +100,11 @@ class PairReport:
     """Pairs dropped because the link was behind."""
 
 
-Down = Publish | Drain
+Down = Publish | Amend | Drain
 Up = Hello | Applied | Report | PairReport
 Message = Down | Up
 
-KINDS: tuple[type[Any], ...] = (Publish, Drain, Hello, Applied, Report, PairReport)
+KINDS: tuple[type[Any], ...] = (Publish, Amend, Drain, Hello, Applied, Report, PairReport)
 """The kind byte is the index here."""
 
 MESSAGE_BYTES_MAX = 67_108_864

@@ -81,6 +81,10 @@ class Link(asyncio.Protocol):
             self._parked = encoded
         return True
 
+    def send_amendment(self, encoded: bytes) -> bool:
+        """Queue an encoded :class:`Amend`; False while a table waits, which it would overtake."""
+        return self._parked is None and self._write(encoded)
+
     def close(self, reason: str = "closed here") -> None:
         """Send what is in the outbox, then close."""
         self._reason = reason

@@ -55,6 +55,17 @@ class RouteIndex(Generic[Item]):
                 self._exact.setdefault(path, []).append(order)
         self._remembered: dict[tuple[bytes, bytes], tuple[tuple[Item, Condition | None], ...]] = {}
 
+    def replacing(self, items: dict[int, Item]) -> RouteIndex[Item] | None:
+        """This index with other items at some places; None where one has another path."""
+        if any(item.match.path != self._items[i][0].match.path for i, item in items.items()):
+            return None
+        index: RouteIndex[Item] = RouteIndex(())
+        index._exact, index._prefixes = self._exact, self._prefixes
+        index._items = list(self._items)
+        for i, item in items.items():
+            index._items[i] = (item, conditions(item.match))
+        return index
+
     def find(self, head: RequestHead) -> Item | None:
         """The first item that takes the request."""
         candidates = self._remembered.get((head.host, head.path))

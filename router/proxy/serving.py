@@ -7,11 +7,12 @@ nothing else; a swap is one assignment.
 from __future__ import annotations
 
 from bisect import bisect_right
+from copy import copy
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from router.core.table import StickyKind
+from router.core.table import StickyKind, amended
 from router.proxy.matching import RouteIndex
 
 if TYPE_CHECKING:
@@ -154,6 +155,23 @@ class Serving:
             for entry in table.routes
         ]
         self.index = RouteIndex(self.routes)
+
+    def amended(
+        self, revision: int, entries: tuple[RouteEntry, ...], pools: Pools, recorder: Recorder
+    ) -> Serving:
+        """This table with some routes changed, at the cost of those alone."""
+        new = {entry.name: entry for entry in entries}
+        changed = {
+            place: Route(new[route.entry.name], pools, recorder)
+            for place, route in enumerate(self.routes)
+            if route.entry.name in new
+        }
+        serving = copy(self)
+        serving.revision = revision
+        serving.table = amended(self.table, revision, entries)
+        serving.routes = [changed.get(place, route) for place, route in enumerate(self.routes)]
+        serving.index = self.index.replacing(changed) or RouteIndex(serving.routes)
+        return serving
 
 
 def role_of(entry: RouteEntry, index: int) -> str:

@@ -17,7 +17,16 @@ import resource
 import signal
 from typing import Final
 
-from router.link.messages import Applied, Drain, Hello, Message, PairReport, Publish, Report
+from router.link.messages import (
+    Amend,
+    Applied,
+    Drain,
+    Hello,
+    Message,
+    PairReport,
+    Publish,
+    Report,
+)
 from router.link.socket import ORPHAN_GRACE_S, Link, open_link
 from router.proxy.plane import DataPlane, Listen
 from router.telemetry.recorder import Recorder
@@ -81,6 +90,10 @@ class Worker:
             if self._served.is_set():
                 self._applied()
             self._served.set()
+        elif isinstance(message, Amend):
+            # One that does not fit is not confirmed: control then replaces this worker.
+            if self.plane.amend(message.revision, message.base, message.routes):
+                self._applied()
         elif isinstance(message, Drain):
             self._drain(message.within_s)
 

@@ -56,6 +56,21 @@ async def one_process(swaps, routes):
     return quantiles(took[1:])
 
 
+async def one_step(swaps, routes):
+    """What a step of a rollout or a rollback costs: one route is amended."""
+    plane = DataPlane(Recorder(), Listen("127.0.0.1", 0))
+    plane.apply(table(1, routes))
+    took = []
+    for revision in range(2, swaps + 2):
+        following = table(revision).routes
+        began = time.perf_counter()
+        plane.amend(revision, revision - 1, following)
+        took.append(time.perf_counter() - began)
+        await asyncio.sleep(0)
+    await plane.close()
+    return quantiles(took)
+
+
 async def over_workers(swaps, count):
     workers = Workers(count, ("127.0.0.1", 0), on_report=lambda _r: None, on_pairs=lambda _p: None)
     workers.publish(table(1))
@@ -76,7 +91,9 @@ async def over_workers(swaps, count):
 async def measure(swaps):
     return {
         "one process, 1 route": await one_process(swaps, 1),
-        "one process, 1,000 routes": await one_process(max(20, swaps // 10), 1_000),
+        "one process, whole table of 1,000 routes": await one_process(max(20, swaps // 10), 1_000),
+        "one process, a step of 1 route": await one_step(swaps, 1),
+        "one process, a step of 1 route of 1,000": await one_step(swaps, 1_000),
         "1 worker": await over_workers(swaps, 1),
         "4 workers": await over_workers(swaps, 4),
     }

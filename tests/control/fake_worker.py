@@ -11,7 +11,8 @@ import random
 import signal
 import socket
 
-from router.link.messages import Applied, Drain, Hello, Publish
+from router.core.table import amended
+from router.link.messages import Amend, Applied, Drain, Hello, Publish
 from router.link.socket import open_link
 
 
@@ -44,6 +45,10 @@ async def main() -> None:
         elif isinstance(message, Publish) and not args.deaf:
             state["table"] = message.table
             state["applying"] = asyncio.create_task(apply(message.table.revision))
+        elif isinstance(message, Amend) and not args.deaf:
+            assert message.base == state["table"].revision
+            state["table"] = amended(state["table"], message.revision, message.routes)
+            link.send(Applied(args.worker, message.revision))
 
     async def apply(revision):
         nonlocal server

@@ -7,12 +7,14 @@ import signal
 import socket
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from router.control.workers import Workers, _born, _listens
 from router.core.table import Endpoint, Match, RouteEntry, RoutingTable, VersionEntry
+from router.link.messages import Amend, Publish, encode
 
 FAKE = Path(__file__).with_name("fake_worker.py")
 
@@ -83,6 +85,26 @@ async def test_workers_share_a_port_and_confirm_tables(make):
     assert not workers.ready()
     await workers.applied(2)
     assert all(w["revision"] == 2 for w in workers.states())
+
+
+async def test_a_step_is_sent_as_what_changed_and_late_comers_get_everything(make, monkeypatch):
+    sent = []
+    monkeypatch.setattr("router.control.workers.encode", lambda m: sent.append(m) or encode(m))
+    workers = make(2)
+    workers.publish(table(1))
+    await workers.start()
+    await workers.serving()
+    sent.clear()
+    moved = replace(table(2).routes[0], epoch=1)
+
+    workers.publish(replace(table(2), routes=(moved,)))
+    await workers.applied(2)
+
+    assert sent == [Amend(2, 1, (moved,))]
+    os.kill(workers.states()[0]["pid"], signal.SIGKILL)
+    await until(lambda: len(sent) == 2)
+    await workers.serving()
+    assert sent[1] == Publish(replace(table(2), routes=(moved,)))
 
 
 async def test_a_killed_worker_is_replaced_within_a_second_on_the_same_port(make):

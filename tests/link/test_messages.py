@@ -19,6 +19,7 @@ from router.core.table import (
     VersionEntry,
 )
 from router.link.messages import (
+    Amend,
     Applied,
     Decoder,
     Drain,
@@ -53,6 +54,7 @@ TABLE = RoutingTable(
 )
 MESSAGES = [
     Publish(TABLE),
+    Amend(8, 7, TABLE.routes),
     Drain(3.0),
     Hello(0, 42, 8080),
     Applied(0, 7),
