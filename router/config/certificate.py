@@ -9,7 +9,7 @@ from __future__ import annotations
 import ssl
 from typing import Final
 
-from router.config.check import read_at_most
+from router.config.files import read_at_most
 
 PEM_BYTES_MAX: Final = 1_048_576
 """Certificate chains have some kilobytes."""

@@ -11,6 +11,7 @@ from pathlib import Path as FilePath
 from router.config.decode import decode
 from router.config.expand import FILE_BYTES_MAX, Expansion
 from router.config.extensions import extend
+from router.config.files import read_at_most
 from router.config.problems import PolicyError, Problem, Severity
 from router.config.source import SIZE_BYTES_MAX, Document, parse
 from router.core.policy import Policy
@@ -86,12 +87,6 @@ def statistics(
                 path = ("routes", index, "rollout", *one.path)
                 found.append(_problem(loaded.document, replace(one, path=path)))
     return found
-
-
-def read_at_most(path: str | FilePath, size_bytes: int) -> bytes:
-    """The first `size_bytes` of a file: a device or a huge file cannot fill the memory."""
-    with open(path, "rb") as file:  # noqa: PTH123 - a bounded read
-        return file.read(size_bytes)
 
 
 def _digest(data: bytes, files: Mapping[str, str]) -> str:

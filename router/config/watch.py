@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from router.config.check import LoadedPolicy, load, read_at_most
+from router.config.check import LoadedPolicy, load
 from router.config.expand import FILE_BYTES_MAX, REFERENCE
+from router.config.files import read_at_most
 from router.config.source import SIZE_BYTES_MAX
 
 POLL_INTERVAL_S = 1.0

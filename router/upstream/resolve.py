@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from ipaddress import ip_address
 from typing import TypeVar
 
-from router.core.policy.endpoint import refusal
+from router.core.addresses import refusal
 
 T = TypeVar("T")
 

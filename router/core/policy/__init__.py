@@ -4,7 +4,8 @@ Every key of the YAML is a field here, with its meaning and unit below it; nothi
 and nothing that is accepted is ignored. Rules that span several fields are in :mod:`.rules`.
 """
 
-from router.core.policy.endpoint import parse_endpoint, refusal
+from router.core.addresses import refusal
+from router.core.policy.endpoint import parse_endpoint
 from router.core.policy.match import Match, ValueMatch
 from router.core.policy.rollout import (
     Mirroring,
