@@ -80,7 +80,8 @@ class Document:
         # Cut out on demand: a list of all lines of a hostile file would take 20 MB.
         breaks = chain([0], (found.end() for found in _BREAK.finditer(self.text)))
         start = next(islice(breaks, number - 1, None), len(self.text))
-        return _BREAK.split(self.text[start : start + SIZE_BYTES_MAX], maxsplit=1)[0]
+        ends = (self.text.find(end, start) for end in "\r\n")
+        return self.text[start : min((end for end in ends if end >= 0), default=None)]
 
     def mark(self, path: Path, *, at_key: bool = False) -> Mark:
         """Where `path` stands; inside an alias or a missing part, the nearest place above."""
@@ -163,6 +164,33 @@ def _mark_of(text: str, offset: int) -> Mark:
     return Mark(text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset))
 
 
+def _events(text: str) -> Iterator[Any]:
+    return iter(yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+
+
+def _beyond(text: str) -> Any:
+    """The event of the first value beyond :data:`NODES_MAX`; None if there is none.
+
+    Counting events is four times cheaper than building what they say. What is too deep or cannot
+    be read ends the count: the reader comes to it and tells it better.
+    """
+    nodes = depth = 0
+    try:
+        for event in _events(text):
+            if isinstance(event, yaml.CollectionEndEvent):
+                depth -= 1
+            elif isinstance(event, yaml.NodeEvent) and not isinstance(event, yaml.AliasEvent):
+                nodes += 1
+                depth += isinstance(event, yaml.CollectionStartEvent)
+                if nodes > NODES_MAX:
+                    return event
+                if depth > DEPTH_MAX + 1:
+                    return None
+    except yaml.YAMLError:
+        pass
+    return None
+
+
 class _Stop(Exception):  # noqa: N818 - a jump out of the recursion, not an error
     """A limit was passed: reading on could be expensive."""
 
@@ -179,11 +207,12 @@ class _Reader:
         self.events: Iterator[Any] = iter(())
 
     def read(self, text: str) -> Any:
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        self.events = iter(yaml.parse(text, Loader=loader))
+        self.events = _events(text)
         value: Any = None
         documents = 0
         try:
+            if len(text) > NODES_MAX and (event := _beyond(text)):
+                self.too_many(event, ())
             for event in self.events:
                 if isinstance(event, yaml.DocumentStartEvent):
                     documents += 1
@@ -207,7 +236,10 @@ class _Reader:
     def count(self, event: Any, path: Path, nodes: int = 1) -> None:
         self.nodes += nodes
         if self.nodes > NODES_MAX:
-            self.stop(event, path, _limit("a policy", "values", NODES_MAX, "more"))
+            self.too_many(event, path)
+
+    def too_many(self, event: Any, path: Path) -> None:
+        self.stop(event, path, _limit("a policy", "values", NODES_MAX, "more"))
 
     def node(self, event: Any, path: Path, depth: int) -> Any:
         """The value that begins with `event`; its marks are kept under `path`."""

@@ -146,8 +146,8 @@ class CountingWorld:
         return self._count(now + gap, weight_bp, (int(mine), int(not mine)), (co, so))
 
     def _poisson(self, gap: float, *rates: float) -> list[int]:
-        drawn: list[int] = self.draw.poisson([gap * rate for rate in rates]).tolist()
-        return drawn
+        poisson = self.draw.poisson  # numbers one by one: an array of four costs five times as much
+        return [poisson(gap * rate) for rate in rates]
 
     def _count(
         self, at: float, weight_bp: int, bad: tuple[int, int], good: tuple[int, int]

@@ -1,15 +1,21 @@
-"""Files made to harm: each is refused, within a tenth of a second, and builds nothing."""
+"""Files made to harm: each is refused soon, and builds nothing.
+
+"Soon" is told in the machine's own terms: what libyaml alone takes to read the values of the
+largest policy there may be, a fortieth of a second on a small server.
+"""
 
 import gc
 import time
 import tracemalloc
 
 import pytest
+import yaml
 
 from router.config import PolicyError, load, loads
 from router.config.source import ALIASES_MAX, NODES_MAX, SIZE_BYTES_MAX, parse
 
-CPU_S_MAX = 0.1
+READINGS_MAX = 5
+"""A refusal may cost so many bare readings of :data:`NODES_MAX` values."""
 MEMORY_BYTES_MAX = 10_000_000
 
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
@@ -51,20 +57,43 @@ HOSTILE = {
 }
 
 
+def cpu_s(work):
+    """Processor time of one call."""
+    started = time.process_time()
+    work()
+    return time.process_time() - started
+
+
+def bare_reading():
+    """What nobody can save: libyaml's events of a policy as large as may be."""
+    for _ in yaml.parse("- a\n" * NODES_MAX, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+        pass
+
+
+@pytest.fixture(scope="module")
+def bare_reading_s():
+    """The fastest of three."""
+    return min(cpu_s(bare_reading) for _ in range(3))
+
+
 @pytest.mark.parametrize("name", HOSTILE)
-def test_is_refused_quickly(name):
+def test_is_refused_quickly(name, bare_reading_s):
     data, said = HOSTILE[name]
-    spent_s = []
-    for _ in range(3):  # the fastest of three: other processes are not the cost of the file
-        gc.collect()
-        started = time.process_time()
+
+    def refused():
         with pytest.raises(PolicyError) as caught:
             loads(data, environment={})
-        spent_s.append(time.process_time() - started)
+        assert said in str(caught.value)
+        assert len(str(caught.value)) < 20_000
 
-    assert said in str(caught.value)
-    assert min(spent_s) < CPU_S_MAX
-    assert len(str(caught.value)) < 20_000
+    limit_s = READINGS_MAX * bare_reading_s
+    spent_s = cpu_s(refused)
+    for _ in range(3):  # other processes are not the cost of the file: a slow one may try again
+        if spent_s > limit_s:
+            gc.collect()
+            spent_s = min(spent_s, cpu_s(refused))
+
+    assert spent_s <= limit_s
 
 
 @pytest.mark.parametrize("name", ["alias bomb", "deep brackets", "one megabyte of values"])

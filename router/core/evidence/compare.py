@@ -35,7 +35,7 @@ class CompareEvidence:
         sticky: bool = False, horizon: int | None = None,
     ) -> None:  # fmt: skip
         """Start at evidence 1 : 1."""
-        if not (0.0 < p0 <= 0.99 and 0.0 <= relative < 100.0 and 0.0 <= absolute < 1.0):
+        if not (_possible(p0) and 0.0 <= relative < 100.0 and 0.0 <= absolute < 1.0):
             raise ValueError(f"no bad rate or tolerance: {p0=}, {relative=}, {absolute=}")
         self.p0, self.relative, self.absolute, self.sticky = p0, relative, absolute, sticky
         self.pot = Pot(len(hypotheses(p0, relative, absolute)), horizon)
@@ -91,8 +91,11 @@ class CompareEvidence:
 
     def restore(self, data: dict[str, Any]) -> None:
         """Take over a snapshot, with the ``p0`` it started with. Raises ValueError, KeyError."""
+        if not _possible(p0 := float(data["p0"])):
+            raise ValueError(f"no bad rate: {p0=}")
+        self.p0 = p0  # how many bettors there are depends on it
+        self.pot = Pot(len(hypotheses(p0, self.relative, self.absolute)))
         self.pot.restore(data["pot"])
-        self.p0 = float(data["p0"])
         (self.candidate_bad, self.candidate_ok, self.stable_bad, self.stable_ok) = map(
             int, data["counts"]
         )
@@ -105,3 +108,7 @@ class CompareEvidence:
             f"CompareEvidence(candidate {self.candidate_bad} bad {self.candidate_ok} ok, "
             f"stable {self.stable_bad} bad {self.stable_ok} ok, {self.capital:.3g} : 1)"
         )
+
+
+def _possible(p0: float) -> bool:
+    return 0.0 < p0 <= 0.99

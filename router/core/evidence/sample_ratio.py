@@ -7,8 +7,10 @@ never a fault of the candidate: comparisons that rest on this coin must not be b
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any
 
+from router.core.evidence.bettors import TABLES_MAX
 from router.core.outcomes import FULL_BP
 
 ODDS = (0.5, 0.8, 0.9, 0.97, 1.03, 1.1, 1.25, 2.0)
@@ -18,6 +20,13 @@ ALARM = 10_000.0
 """Evidence at which the coin counts as broken: never, in 9 999 of 10 000 sound rollouts."""
 
 _LOG_MAX = 500.0
+
+
+@lru_cache(maxsize=TABLES_MAX)
+def _table(weight_bp: int) -> tuple[tuple[float, float], ...]:
+    """Of every distortion: the log odds, and the log of what both arms come to together."""
+    w = weight_bp / FULL_BP
+    return tuple((math.log(r), math.log(1.0 - w + w * r)) for r in ODDS)
 
 
 class SampleRatio:
@@ -45,17 +54,16 @@ class SampleRatio:
         """Arrivals drawn at ``weight_bp``; at 0 or 10 000 one on the wrong side is proof."""
         self.candidate += candidate
         self.stable += stable
-        w = weight_bp / FULL_BP
-        if not 0.0 < w < 1.0:
-            wrong = candidate if w <= 0.0 else stable
+        if not 0 < weight_bp < FULL_BP:
+            wrong = candidate if weight_bp <= 0 else stable
             self.best = max(self.best, ALARM if wrong else 1.0)
             return
         n = candidate + stable
         if n == 0:
             return
         self.logs = [
-            log + candidate * math.log(r) - n * math.log(1.0 - w + w * r)
-            for log, r in zip(self.logs, ODDS, strict=True)
+            log + candidate * drawn - n * either
+            for log, (drawn, either) in zip(self.logs, _table(weight_bp), strict=True)
         ]
         self.best = max(self.best, self.capital)
 

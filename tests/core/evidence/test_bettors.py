@@ -1,12 +1,14 @@
 """The theorem, numerically: no bet gains on average while the candidate is tolerated."""
 
 import math
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from router.core.evidence.bettors import (
+    APART_RATIO,
     FACTOR_MIN,
     factors,
     hypotheses,
@@ -60,15 +62,18 @@ def test_without_tolerance_it_is_the_likelihood_ratio_of_the_arm(w, p0):
         assert factors(w, rate, p0, 0.0, 0.0, ok_channel=True) == pytest.approx(expected)
 
 
-def test_hypotheses_are_nine_rates_above_the_tolerated_one():
-    for p0 in (1e-4, 0.01, 0.5):
+def test_hypotheses_are_up_to_nine_rates_above_the_tolerated_one():
+    for p0, most in ((1e-4, 9), (0.01, 9), (0.2, 5), (0.5, 2)):
         for relative, absolute in ((0.0, 0.0), (0.1, 0.001), (1.0, 0.5)):
             rates = hypotheses(p0, relative, absolute)
-            assert len(rates) == 9
+            assert 2 <= len(rates) <= most
             assert list(rates) == sorted(rates)
+            assert all(b / a >= APART_RATIO for a, b in pairwise(rates[1:]))
             assert tolerated_rate(p0, relative, absolute) < rates[0]
             assert rates[-1] == pytest.approx(0.97)
+    assert len(hypotheses(0.01, 0.1, 0.001)) == 9
     assert hypotheses(0.01, 0.0, 0.0)[:3] == pytest.approx((0.0125, 0.016, 0.02876), rel=1e-3)
+    assert hypotheses(0.5, 0.0, 0.0) == pytest.approx((0.6175, 0.97), rel=1e-3)
 
 
 def test_spaced_hits_both_ends():

@@ -119,6 +119,12 @@ def test_a_damaged_snapshot_is_refused(damage):
         CompareEvidence(0.01).restore(data)
 
 
+@pytest.mark.parametrize("p0", [0.0, -1.0, "nan", 7])
+def test_a_snapshot_of_an_impossible_rate_is_refused(p0):
+    with pytest.raises(ValueError, match="no bad rate"):
+        CompareEvidence(0.01).restore(CompareEvidence(0.01).snapshot() | {"p0": p0})
+
+
 @pytest.mark.parametrize("p0", [0.0, math.nan, 1.5])
 def test_a_rate_that_is_none_is_refused(p0):
     with pytest.raises(ValueError, match="no bad rate"):
