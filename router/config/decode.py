@@ -153,7 +153,8 @@ def _length(words: str, key: str) -> Callable[[Path, dict[str, Any], str], Worde
     def worded(path: Path, context: dict[str, Any], got: str) -> Worded:
         del path
         unit = "characters" if got[:1] in ("'", '"') else "entries"
-        got = str(context.get("actual_length", got))
+        length = context.get("actual_length", got)  # None: counting stopped at the bound
+        got = "more" if length is None else str(length)
         return f"expected {words} {context[key]} {unit}, got {got}", ""
 
     return worded

@@ -31,8 +31,8 @@ DEPTH_MAX: Final = 32
 """Deepest nesting of lists and mappings."""
 ALIASES_MAX: Final = 32
 """Most uses of anchors in one file."""
-NODES_MAX: Final = 10_000
-"""Most keys and values in one file, those that aliases repeat included: about 200 large routes."""
+NODES_MAX: Final = 100_000
+"""Most keys and values in one file, those that aliases repeat included: 2,000 large routes."""
 
 _PROBLEMS_BEFORE_GIVING_UP: Final = 20
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x85\u2028\u2029\ufeff\ufffe\uffff]")

@@ -18,7 +18,7 @@ from pathlib import Path
 from tests.bench import parts
 from tests.bench.machine import HERE, Stage, describe
 from tests.bench.peers import Backend
-from tests.bench.plot import bars
+from tests.bench.plot import bars, curves
 
 RESULTS = HERE / "results"
 
@@ -52,6 +52,8 @@ def main():
     (RESULTS / f"{stem}.json").write_text(json.dumps(results, indent=1) + "\n")
     if "saturation" in results["parts"]:
         (RESULTS / f"{stem}.svg").write_text(bars(results["parts"]["saturation"]))
+    if "growth" in results["parts"]:
+        (RESULTS / f"{stem}-growth.svg").write_text(curves(results["parts"]["growth"]))
     print(f"\nsaved {RESULTS / stem}.json")
 
 

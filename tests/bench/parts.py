@@ -2,9 +2,10 @@
 
 import contextlib
 
-from tests.bench.machine import Stage, memory_mb
+from tests.bench.growth import SERIES
+from tests.bench.machine import Stage
 from tests.bench.peers import PEERS, Target, start_peer, start_rampway
-from tests.bench.rounds import interleave, measure, median, summary, table
+from tests.bench.rounds import interleave, median, summary, table
 
 SATURATION = [
     ("CPU µs", "cpu_us", ".1f"), ("x nginx", "cpu_x", ".2f"), ("req/s", "rps", ".0f"),
@@ -106,24 +107,13 @@ def workers(stage, backend, args):
 
 
 def growth(stage, backend, args):
-    """Connections, bodies and idle memory, the router beside nginx."""
+    """How cost and memory follow routes, versions, connections, bodies, users, rows, scrapes."""
     found = {}
-    with cast(stage, backend, args) as targets:
-        pair = [t for t in targets if t.name in ("nginx", "rampway")]
-        for connections in (10, 100, 1_000, 5_000):
-            for target in pair:
-                burst = measure(stage, target, connections=connections, seconds=args.seconds)
-                found[f"{target.name}, {connections} connections"] = burst
-        for kilobytes in (1, 64, 1024, 65_536):
-            for target in pair:
-                path, seconds = f"/files/{kilobytes}", max(args.seconds, 2.0)
-                burst = measure(stage, target, connections=8, path=path, body=0, seconds=seconds)
-                burst["mb"] = memory_mb(target.pid)
-                found[f"{target.name}, answers of {kilobytes} KB"] = burst
-    rows = {name: row | {"bad": row["errors"] + row["not_2xx"]} for name, row in found.items()}
-    columns = [("CPU µs", "cpu_us", ".1f"), ("req/s", "rps", ".0f"), ("bad", "bad", "d")]
-    print(table(rows, columns))
-    return rows
+    for name, series in SERIES.items():
+        found[name] = series(stage, backend, args)
+        columns = [(key, key, ",.1f") for key in next(iter(found[name].values()))]
+        print(f"  {name}\n{table(found[name], columns)}", flush=True)
+    return found
 
 
 PARTS = {

@@ -35,9 +35,15 @@ HOSTILE = {
     "deep blocks": ("\n".join(" " * i + "a:" for i in range(900)), "32 levels, got more"),
     "deep keys": ("? " * 5_000, "expected text as a key"),
     "too large": ("#" * (SIZE_BYTES_MAX + 1), "1,000,000 bytes, got 1,000,001"),
-    "one megabyte of values": ("- a\n" * (SIZE_BYTES_MAX // 4), "10,000 values, got more"),
+    "one megabyte of values": ("- a\n" * (SIZE_BYTES_MAX // 4), "100,000 values, got more"),
     "one megabyte of keys": ("".join(f"k{i}: 1\n" for i in range(90_000)), "got more"),
-    "one megabyte of flow": ("[" + "1," * 499_000 + "]", "10,000 values, got more"),
+    "one megabyte of flow": ("[" + "1," * 499_000 + "]", "100,000 values, got more"),
+    "many versions": (
+        "routes: [{name: r, stable: v0, versions: {"
+        + ", ".join(f"v{i}: {{endpoints: ['http://h:1']}}" for i in range(65))
+        + "}}]",
+        "expected at most 64 entries, got more",
+    ),
     "one megabyte of text": ("a: " + "x" * (SIZE_BYTES_MAX - 10), "expected a known key"),
     "NUL": ("listen: 127.0.0.1:8080\nstore: a\0b", "U+0000"),
     "escape": ("a: \x1b[31m", "U+001B"),

@@ -136,7 +136,7 @@ class Route(Spec):
     """What identifies a user, who then keeps the version; absent: a coin per request."""
     pin: Flag = False
     """Whether a client may choose the version by the header X-Rampway-Pin."""
-    versions: dict[Name, Version] = Field(min_length=1, max_length=32)
+    versions: dict[Name, Version] = Field(min_length=1, max_length=64)
     """The deployed versions by name."""
     stable: Text
     """The version that answers by default and that the candidate is compared with."""
