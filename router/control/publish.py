@@ -247,6 +247,7 @@ def _rescue(rescue: Rescue) -> table.Rescue:
         budget_bp=rescue.budget,
         budget_min=rescue.budget_min,
         candidate_deadline_s=rescue.deadline or 0.0,
+        excuse_payload=rescue.excuse_payload,
     )
 
 

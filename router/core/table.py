@@ -174,6 +174,9 @@ class Rescue:
     budget_min: int = 10
     candidate_deadline_s: float = 0.0
     """Give up on the candidate after this and replay; 0: the response timeout."""
+    excuse_payload: bool = False
+    """What fails on stable as well counts against neither version; stable's own failures are then
+    replayed once too, or the excuse would be the candidate's alone."""
 
 
 @dataclass(frozen=True, slots=True)

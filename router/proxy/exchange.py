@@ -36,7 +36,7 @@ from router.proxy.assign import assign
 from router.proxy.faults import FAULTS, Fault
 from router.proxy.matching import body_matches
 from router.proxy.receipt import receipt_line
-from router.proxy.record import observe, record, settle
+from router.proxy.record import doubt, observe, record, settle
 from router.proxy.replies import (
     BODY_SIZE,
     NO_ROUTE,
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from router.http1 import RequestHead, ResponseHead
     from router.proxy.downstream import Downstream
     from router.proxy.mirror import Pairing
+    from router.proxy.record import Doubt
     from router.proxy.serving import Route, Version
     from router.telemetry.recorder import Arm
     from router.upstream import Connection, Endpoint, Failure
@@ -63,7 +64,7 @@ class Exchange:
     """See the module. Made by a client connection for each request."""
 
     __slots__ = ("arm", "arrived", "attempt_at", "attempts", "body", "client", "client_since",
-                 "collecting", "connection", "continued", "cookie", "deadline", "end_by",
+                 "collecting", "connection", "continued", "cookie", "deadline", "doubt", "end_by",
                  "ended", "endpoint", "first_byte_s", "framing", "head", "held", "id", "keep",
                  "kept", "mirrored", "pairing", "passed", "plane", "rescuing", "retrying", "route",
                  "size", "started", "status", "unit", "uploaded", "version",
@@ -101,6 +102,8 @@ class Exchange:
         self.deadline = self.end_by = inf
         self.cookie = b""
         self.pairing: Pairing | None = None
+        self.doubt: Doubt | None = None
+        """A failure of a drawn arm that is the payload's if stable's replay fails as well."""
 
     # --- match ------------------------------------------------------------------------------------
 
@@ -398,10 +401,10 @@ class Exchange:
         return True
 
     def rescue(self, outcome: Outcome, status: int) -> bool:
-        """Replay a failed candidate attempt on stable, if the policy wants it and it can be done.
+        """Replay a failed attempt on stable, if the policy wants it and it can be done.
 
         The attempt is settled first: counted against the candidate, once. The replay's arm is
-        forced, hence no evidence.
+        forced, hence no evidence. Where payloads are excused, the arm waits for the replay's end.
         """
         if not may_rescue(self, outcome, status):
             return False
@@ -412,6 +415,7 @@ class Exchange:
         if status:
             observe(self, bad=True)
         self.version.stats.rescued += 1
+        self.doubt = doubt(self, outcome)
         settle(self, outcome)
         self.arm = None
         self.pairing = None  # the client will read stable's answer, not this version's

@@ -1,17 +1,32 @@
 """The one end of every exchange: what happened, whose fault it was, and who is told.
 
 Counted are attempts: an exchange that was rescued settles its candidate's first, then stable's.
+Where the policy excuses payloads, the evidence of the first waits for the end of the second.
 """
 
 from __future__ import annotations
 
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from router.core.outcomes import BAD_OUTCOMES, Outcome
 
 if TYPE_CHECKING:
     from router.proxy.exchange import Exchange
+    from router.telemetry.recorder import Arm
+
+PAYLOAD: Final = BAD_OUTCOMES - {Outcome.REFUSED}
+"""Ends of a replay that speak against the request; a refused connection never saw it."""
+
+
+class Doubt(NamedTuple):
+    """A failure whose blame is not settled yet, as it was when the attempt ended."""
+
+    arm: Arm
+    outcome: Outcome
+    age_s: float
+    passed: int
+    unit: int
 
 
 def record(exchange: Exchange, outcome: Outcome, *, answered: int = 0) -> None:
@@ -23,6 +38,8 @@ def record(exchange: Exchange, outcome: Outcome, *, answered: int = 0) -> None:
         settle(exchange, outcome)
         if exchange.endpoint is not None and exchange.status:
             observe(exchange, bad=outcome in BAD_OUTCOMES)
+    if exchange.doubt is not None:
+        _clear_up(exchange.doubt, outcome)
     if exchange.pairing is not None:
         whole = outcome is Outcome.OK or outcome is Outcome.SERVER_ERROR
         status = exchange.status if whole else 0
@@ -39,6 +56,24 @@ def settle(exchange: Exchange, outcome: Outcome) -> None:
     stats.bytes_in += exchange.size
     if exchange.arm is not None:
         exchange.arm.end(outcome, now - exchange.arrived, exchange.passed, exchange.unit)
+
+
+def doubt(exchange: Exchange, outcome: Outcome) -> Doubt | None:
+    """What stable's replay has to clear up: it keeps the arm. None where the policy blames now."""
+    arm, rescue = exchange.arm, exchange.route.entry.rescue
+    if arm is None or rescue is None or not rescue.excuse_payload:
+        return None
+    exchange.arm = None
+    return Doubt(arm, outcome, monotonic() - exchange.arrived, exchange.passed, exchange.unit)
+
+
+def _clear_up(doubt: Doubt, replayed: Outcome) -> None:
+    """The replay is over: failed as well, it is the payload; anything else, the version's fault.
+
+    An excused request ends like one whose client left: it counts neither for nor against its arm.
+    """
+    outcome = Outcome.CLIENT_ABORT if replayed in PAYLOAD else doubt.outcome
+    doubt.arm.end(outcome, doubt.age_s, doubt.passed, doubt.unit)
 
 
 def observe(exchange: Exchange, *, bad: bool) -> None:

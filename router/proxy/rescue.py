@@ -3,6 +3,11 @@
     retry     another connection to the same version; nobody is blamed less for it
     rescue    a candidate's failure replayed on stable before the client has seen a byte
 
+With ``excuse_payload`` a drawn request that failed on *either* version is replayed on stable, and
+what fails there (again) is the payload's fault: it counts against neither. Both arms are excused by
+the same rule, so two equal versions stay equal in the evidence. If the candidate's failures alone
+were excused, a worse one could be promoted.
+
 Both need the request still in memory, a place in their budget (or a broken version would double
 its own load), and time left.
 """
@@ -39,10 +44,12 @@ def may_retry(exchange: Exchange, fault: Fault) -> bool:
 
 
 def may_rescue(exchange: Exchange, outcome: Outcome, status: int) -> bool:
-    """Whether a candidate's attempt may be replayed; ``status`` is its answer's, 0 without one."""
+    """Whether an attempt may be replayed on stable; ``status`` is its answer's, 0 without one."""
     route, plane = exchange.route, exchange.plane
     rescue = route.entry.rescue
-    if rescue is None or exchange.version is not route.candidate:
+    if rescue is None or exchange.rescuing:
+        return False
+    if exchange.version is not route.candidate and not (rescue.excuse_payload and exchange.arm):
         return False
     if exchange.started or not exchange.kept or monotonic() >= exchange.end_by:
         return False

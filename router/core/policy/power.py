@@ -2,7 +2,7 @@
 
 A bettor's capital grows by ``E[ln factor]`` nats a request when the candidate is as bad as
 supposed. Proof needs ``ln(1 / alpha)`` nats, plus what sharing costs: ln(1 / share) for gates, and
-ln(bettors / 0.5) because up to nine bettors share the half of the capital that bets from the start. So
+ln(bettors / 0.5) because up to nine bettors share the half of the capital that bets at first. So
 
     requests to a verdict = nats / max over bettors of E[ln factor]
 

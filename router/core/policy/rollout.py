@@ -20,6 +20,7 @@ from router.core.policy.windows import TimeWindow
 from router.core.quantities import (
     BasisPoints,
     Bytes,
+    Flag,
     Formed,
     Name,
     Number,
@@ -37,7 +38,10 @@ SegmentName = Annotated[
 
 
 class Rescue(Spec):
-    """Replay a failed candidate attempt on stable; it still counts against the candidate."""
+    """Replay a failed candidate attempt on stable; it still counts against the candidate.
+
+    Unless `excuse_payload` is set and stable fails at it as well.
+    """
 
     on: tuple[Failure, ...] = Field(default=(5, "timeout", "connect"), min_length=1)
     """What is replayed: 5xx or statuses, timeout, connect (refused, reset or malformed)."""
@@ -49,6 +53,9 @@ class Rescue(Spec):
     """Replays at any moment that are always allowed."""
     deadline: Seconds | None = None
     """Give up on the candidate after this and replay; absent: when its response timeout passes."""
+    excuse_payload: Flag = False
+    """A request that fails on stable as well counts against neither version: it is the payload.
+    Stable's own failures are then replayed once too, so that both are excused alike."""
 
 
 class Mirroring(Spec):

@@ -1,0 +1,149 @@
+"""A request that fails on stable as well is the payload's fault, and neither version is blamed."""
+
+import asyncio
+from collections import Counter
+
+import pytest
+
+from tests.proxy.rig import RESCUE, Rig, replace, rollout
+from tests.proxy.scripted import OK, Scripted, closed_port
+
+EXCUSE = replace(RESCUE, excuse_payload=True)
+ERROR = b"HTTP/1.1 500 Broken\r\nContent-Length: 2\r\n\r\nno"
+
+
+def answering(*answers):
+    """A backend that gives these answers in turn, the last one for ever; None: a reset."""
+    left = list(answers)
+
+    async def script(peer):
+        while True:
+            await peer.request()
+            answer = left.pop(0) if len(left) > 1 else left[0]
+            if answer is None:
+                peer.reset()
+                return
+            await peer.send(answer)
+
+    return Scripted(script)
+
+
+async def asked(stable, candidate, weight_bp, rescue=EXCUSE, requests=1):
+    """Statuses that clients got, and both arms' counts."""
+    async with (
+        stable, candidate,
+        Rig(rollout(stable, candidate, weight_bp, rescue=rescue, thresholds_s=(5.0,))) as rig,
+    ):  # fmt: skip
+        statuses = [(await rig.ask(body=b"x")).status for _ in range(requests)]
+        await rig.settled()
+        rig.count()
+        return statuses, rig.arm("candidate"), rig.arm("stable")
+
+
+DRAWN = 10_000
+"""The coin always falls to the candidate, and its requests are evidence."""
+
+
+@pytest.mark.parametrize(
+    ("stable", "candidate", "status", "bad"),
+    [
+        ([ERROR], [ERROR], 500, 0),  # the payload's
+        ([OK], [ERROR], 200, 1),  # the candidate's
+        ([None], [ERROR], 502, 0),  # lost by both
+        ([ERROR], [None], 500, 0),
+        ([OK], [None], 200, 1),
+        ([ERROR], [OK], 200, 0),  # nothing to replay
+    ],
+)
+async def test_the_candidate_is_blamed_only_where_stable_can(stable, candidate, status, bad):
+    statuses, counted, other = await asked(answering(*stable), answering(*candidate), DRAWN)
+
+    assert statuses == [status]
+    assert (counted["arrived"], counted["bad"]) == (1, bad)
+    assert counted["ok"] == (candidate == [OK])
+    assert other == Counter()
+
+
+@pytest.mark.parametrize(
+    ("answers", "status", "bad"), [([ERROR, ERROR], 500, 0), ([ERROR, OK], 200, 1)]
+)
+async def test_stable_is_excused_by_the_same_rule(answers, status, bad, monkeypatch):
+    monkeypatch.setattr("router.proxy.assign._coin", lambda: 0.99)
+    statuses, other, counted = await asked(answering(*answers), answering(OK), 5_000)
+
+    assert statuses == [status]
+    assert (counted["arrived"], counted["bad"], counted["ok"]) == (1, bad, 0)
+    assert other == Counter()
+
+
+async def test_without_the_excuse_the_candidate_is_blamed_at_once():
+    statuses, counted, _ = await asked(answering(ERROR), answering(ERROR), DRAWN, RESCUE)
+
+    assert (statuses, counted["bad"]) == ([500], 1)
+
+
+async def test_a_stable_that_cannot_be_reached_excuses_nobody():
+    async with (
+        answering(ERROR) as candidate,
+        Rig(rollout(closed_port(), candidate, DRAWN, rescue=EXCUSE)) as rig,
+    ):
+        assert (await rig.ask(body=b"x")).status in (502, 503)
+        await rig.settled()
+        rig.count()
+
+        assert rig.arm("candidate")["bad"] == 1
+
+
+async def test_a_client_that_leaves_during_the_replay_leaves_the_blame():
+    replayed = asyncio.Event()
+
+    async def silent(peer):
+        await peer.request()
+        replayed.set()
+        await peer.wait_gone()
+
+    async with (
+        Scripted(silent) as stable,
+        answering(ERROR) as candidate,
+        Rig(rollout(stable, candidate, DRAWN, rescue=EXCUSE)) as rig,
+    ):
+        client = await rig.client()
+        await client.send(b"POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx")
+        async with asyncio.timeout(5):
+            await replayed.wait()
+        rig.count()
+        assert rig.arm("candidate")["bad"] == 0, "not settled before the replay is over"
+        client.close()
+        await rig.settled()
+        rig.count()
+
+        assert rig.arm("candidate")["bad"] == 1
+
+
+async def test_the_replay_s_time_makes_nobody_slow():
+    async def late(peer):
+        await peer.request()
+        await asyncio.sleep(0.25)
+        await peer.send(OK)
+
+    async with (
+        Scripted(late) as stable,
+        answering(ERROR) as candidate,
+        Rig(rollout(stable, candidate, DRAWN, rescue=EXCUSE, thresholds_s=(0.1,))) as rig,
+    ):
+        assert (await rig.ask(body=b"x")).status == 200
+        await rig.settled()
+        rig.count()
+
+        assert (rig.arm("candidate")["bad"], rig.arm("candidate")["slow"]) == (1, 0)
+
+
+async def test_a_poisonous_payload_convicts_nobody():
+    """A client sends one request over and over that no version can answer."""
+    statuses, candidate, stable = await asked(
+        answering(ERROR), answering(ERROR), 5_000, requests=40
+    )
+
+    assert statuses == [500] * 40
+    assert candidate["arrived"] + stable["arrived"] == 40
+    assert candidate["bad"] == stable["bad"] == 0
