@@ -449,6 +449,7 @@ class Reconciler:
                 self.recording.begun(run)
             elif run.trial is not None:
                 run.trial.follow(after, self.clock.now())
+        self.restraint.arrived(run)
         if after is not None and not after.phase.live:
             run.settle_again = True
         move.revision = self._publish()

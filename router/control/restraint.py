@@ -93,6 +93,12 @@ class Restraint:
         written = ", ".join(map(str, policy.windows))
         return Cause("window", f"waits for its time window ({written}); it opens {when}")
 
+    def arrived(self, run: Run) -> None:
+        """The rollout is at a new place: what held it at the one before says nothing of this."""
+        if run.rollout is not None:
+            freeze = self.freezes.over(run.route.name, self._clock.wall())
+            run.waiting = Waiting("", self._next_at(run.rollout, run, freeze, self._clock.now()))
+
     def starting(self, run: Run) -> str:
         """Why no new rollout may begin on a route now; empty when one may."""
         freeze = self.freezes.over(run.route.name, self._clock.wall())

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
 import signal
@@ -52,6 +53,10 @@ STABLE_AFTER_S: Final = 10.0
 
 KILL_AFTER_S: Final = 2.0
 """Beyond the drain time, before a worker that does not end is killed."""
+
+PORT_WAIT_S: Final = 2.0
+"""How long a port that somebody listens on may take to become free: a predecessor that drains
+closes its listeners at once, one that died a moment ago is still being buried."""
 
 Command = Callable[[int, int, str], Sequence[str]]
 """(link fd, worker index, host:port) -> argv."""
@@ -124,9 +129,11 @@ class Workers:
     async def start(self) -> None:
         """Reserve the port and start all workers; the table should be published before.
 
-        Raises OSError when the port belongs to somebody else.
+        Raises OSError when somebody else is on the port.
         """
         orphans = self._orphans()
+        if not orphans:
+            await self._alone()
         self._reserve()
         self._tasks = [asyncio.create_task(self._supervise(i)) for i in range(self.count)]
         if orphans:
@@ -300,18 +307,44 @@ class Workers:
 
     # --- port and predecessors --------------------------------------------------------------------
 
+    async def _alone(self) -> None:
+        """Raises OSError when somebody listens on the port and goes on doing so.
+
+        SO_REUSEPORT alone would let two routers of one user share a port without a word, each
+        serving half of the clients. Without it Linux refuses a port with a listener, and only that.
+        """
+        deadline = time.monotonic() + PORT_WAIT_S
+        while True:
+            try:
+                self._bound(shared=False).close()
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+                if time.monotonic() >= deadline:
+                    place = f"{self.host}:{self.port}"
+                    raise OSError(
+                        error.errno, f"listen: {place} is in use by another program"
+                    ) from None
+            else:
+                return
+            await asyncio.sleep(0.05)
+
     def _reserve(self) -> None:
+        self._reserved = self._bound(shared=True)
+        self.port = self._reserved.getsockname()[1]
+
+    def _bound(self, *, shared: bool) -> socket.socket:
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
-        reserved = socket.socket(family, socket.SOCK_STREAM)
-        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        made = socket.socket(family, socket.SOCK_STREAM)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         try:
-            reserved.bind((self.host, self.port))
+            made.bind((self.host, self.port))
         except OSError:
-            reserved.close()
+            made.close()
             raise
-        self.port = reserved.getsockname()[1]
-        self._reserved = reserved
+        return made
 
     def _remember(self) -> None:
         if self._pids_file is None:

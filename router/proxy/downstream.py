@@ -228,7 +228,11 @@ class Downstream(asyncio.Protocol):
         if not linger or not self.transport.can_write_eof():
             self.transport.close()
             return
-        self.transport.write_eof()
+        try:
+            self.transport.write_eof()
+        except OSError:  # the client has reset the connection, and nobody has noticed yet
+            self.transport.close()
+            return
         self.plane.lingering.add(self)
         self.flow()
 

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 LINGER_S: Final = 1.0
 """After an early answer the client's rest is read and dropped this long, so that the answer is not
 lost to a reset (RFC 9112 section 9.6)."""
-LINGER_BYTES_MAX: Final = 1_048_576
-"""At most this much of it is read."""
+LINGER_BYTES_MAX: Final = 16_777_216
+"""At most this much of it is read: a client that is sending a body looks for its answer behind it.
+Reading it away takes some milliseconds and no memory."""
 
 
 class Refusal(NamedTuple):

@@ -15,7 +15,13 @@ import gc
 import os
 import resource
 import signal
-from typing import Final
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
 
 from router.link.messages import (
     Amend,
@@ -43,6 +49,10 @@ FILES: Final = 65_536
 """File descriptors wanted, as far as the hard limit allows: the usual soft limit is 1,024."""
 
 
+ERROR_CHARS_MAX: Final = 500
+"""Of an unexpected exception's text in the log."""
+
+
 class Worker:
     """The plane and its end of the link."""
 
@@ -61,6 +71,7 @@ class Worker:
     async def run(self, link_fd: int) -> None:
         """Serve until drained."""
         loop = asyncio.get_running_loop()
+        loop.set_exception_handler(tell)
         for number in (signal.SIGTERM, signal.SIGUSR2):
             loop.add_signal_handler(number, self._stop)
         # A terminal's Ctrl-C reaches the whole group; only control decides what it means.
@@ -168,6 +179,27 @@ def more_files() -> None:
     wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def tell(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """One line of the log for what a callback of the loop raised, in place of a printed stack.
+
+    What the operating system refuses (no file descriptor for an accept, which then pauses for a
+    second) is no mistake of ours and needs no stack.
+    """
+    error = context.get("exception")
+    ours = error is not None and not isinstance(error, OSError)
+    frames = traceback.extract_tb(error.__traceback__) if error is not None and ours else ()
+    line = {
+        "event": "worker_error" if ours else "worker_trouble",
+        "level": "error" if ours else "warning",
+        "timestamp": round(time.time(), 3),
+        "message": str(context.get("message", "")),
+        "error": repr(error)[:ERROR_CHARS_MAX],
+        "stack": [f"{Path(at.filename).name}:{at.lineno} {at.name}" for at in frames],
+    }
+    with contextlib.suppress(OSError):  # a full disk under the log
+        os.write(sys.stderr.fileno(), msgspec.json.encode(line) + b"\n")
 
 
 def main(argv: list[str] | None = None) -> None:
