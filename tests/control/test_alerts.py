@@ -62,7 +62,8 @@ async def test_a_healthy_rollout_tells_its_steps_to_those_who_want_them(alerting
             "phase": "completed", "step": 2, "steps": 2, "weight_bp": 10_000, "epoch": 4,
             "actor": "router",
         }  # fmt: skip
-        assert w.counts["alert", "delivered"] == 5
+        # An answer is booked after it was read, which is after the server kept the call.
+        await w.until(lambda: w.counts["alert", "delivered"] == 5)
 
 
 async def test_people_and_gates_are_told_of(alerting, server):

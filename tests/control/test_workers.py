@@ -170,9 +170,30 @@ async def test_orphans_serve_until_the_successor_serves_and_then_end(make, tmp_p
     }
 
 
-async def test_a_port_of_another_program_is_an_error_at_once(make):
+@pytest.mark.parametrize("shares", [False, True], ids=["another program", "another router"])
+async def test_a_port_that_somebody_listens_on_is_an_error(make, monkeypatch, shares):
+    """A second router of the same user could share it by SO_REUSEPORT: half of the clients each."""
+    monkeypatch.setattr("router.control.workers.PORT_WAIT_S", 0.1)
     with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, shares)
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        with pytest.raises(OSError, match="in use"):
-            await make(1, port=taken.getsockname()[1]).start()
+        port = taken.getsockname()[1]
+        with pytest.raises(OSError, match=f"listen: 127.0.0.1:{port} is in use"):
+            await make(1, port=port).start()
+
+
+async def test_a_port_whose_listener_goes_is_waited_for(make):
+    """The predecessor drains: its listener closes a moment after it let go of the store."""
+    with socket.socket() as reserved, socket.socket() as listening:
+        for one in (reserved, listening):
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            one.bind(reserved.getsockname() if one is listening else ("127.0.0.1", 0))
+        listening.listen()
+        asyncio.get_running_loop().call_later(0.2, listening.close)
+        workers = make(1, port=reserved.getsockname()[1])
+        workers.publish(table(1))
+        await workers.start()
+        await until(workers.ready)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import resource
 import time
 from collections import Counter
@@ -13,7 +14,7 @@ import pytest
 from router.core.table import ListenerLimits, Timeouts
 from tests.proxy.process import Process, quantile, timed
 from tests.proxy.rig import Client, request, rollout, route, until, version
-from tests.proxy.scripted import OK, Scripted, answers, closed_port, echo
+from tests.proxy.scripted import OK, Scripted, answers, closed_port, echo, hangs
 from tests.reliability.whole import promised
 
 PATIENT = ListenerLimits(header_timeout_s=60.0, body_timeout_s=60.0, keepalive_s=120.0)
@@ -27,6 +28,22 @@ async def slow(peer):
         await peer.request()
         await asyncio.sleep(0.1)
         await peer.send(OK)
+
+
+class AtOnce:
+    """Does as the script, and knows how many connections there ever were at once."""
+
+    def __init__(self, script):
+        self.script = script
+        self.now = self.most = 0
+
+    async def __call__(self, peer):
+        self.now += 1
+        self.most = max(self.most, self.now)
+        try:
+            await self.script(peer)
+        finally:
+            self.now -= 1
 
 
 async def swallows(peer):
@@ -135,7 +152,7 @@ async def test_r32_slow_readers_hold_little(readers):
 
 async def test_r32_a_body_waits_with_its_client_while_there_is_no_connection():
     """No connection yet: the client is paused, its body does not pile up here."""
-    tight = {"max_in_flight": 1, "max_queue": 20, "queue_timeout_s": 3.0}
+    tight = {"max_in_flight": 1, "max_queue": 20, "queue_timeout_s": 60.0}
     async with Scripted(slow) as backend:
         entry = route(version("v1", backend, **tight), timeouts=LONG)
         async with Process(entry, limits=PATIENT) as worker:
@@ -143,13 +160,30 @@ async def test_r32_a_body_waits_with_its_client_while_there_is_no_connection():
             clients = [await worker.client() for _ in range(10)]
             for client in clients:
                 client.writer.write(request(body=bytes(5 * MB)))
-            statuses = [(await client.answer(within_s=30)).status for client in clients]
-            assert set(statuses) <= {200, 503}
+            statuses = [(await client.answer(within_s=60)).status for client in clients]
+            assert statuses == [200] * 10
             grown = worker.peak() - began
             print(f"10 waiting uploads of 5 MB: +{grown / MB:.1f} MB")
             assert grown < 20 * MB
             for client in clients:
                 client.close()
+
+
+async def test_r32_an_upload_that_is_shed_is_told_so():
+    """The rest of its body is read away, or a reset would overtake the 503."""
+    tight = {"max_in_flight": 1, "max_queue": 1, "queue_timeout_s": 60.0}
+    async with Scripted(hangs) as backend:
+        entry = route(version("v1", backend, **tight), timeouts=LONG)
+        async with Process(entry, limits=PATIENT) as worker:
+            clients = [await worker.client() for _ in range(3)]
+            for client in clients:
+                client.writer.write(request(body=bytes(5 * MB)))
+            answers = [asyncio.create_task(client.answer(within_s=60)) for client in clients]
+            done, _ = await asyncio.wait(answers, return_when=asyncio.FIRST_COMPLETED)
+            assert [answer.result().status for answer in done] == [503]
+            for client in clients:
+                client.close()
+            await asyncio.gather(*answers)
 
 
 # --- overload ---
@@ -208,9 +242,13 @@ async def test_r33_the_routers_own_limit():
 
 @pytest.mark.parametrize("seconds", [2.0, pytest.param(30.0, marks=pytest.mark.nightly)])
 async def test_r33_at_twice_the_capacity_accepted_requests_are_not_slow(seconds):
-    """Open loop: 20 at a time of 0.1 s each are 200 a second; 400 a second come."""
+    """Open loop: 20 at a time of 0.1 s each are 200 a second; 400 a second come.
+
+    What makes them not slow is that no more than the queue's ten ever wait: seen at the version.
+    """
     tight = {"max_in_flight": 20, "max_queue": 10, "queue_timeout_s": 0.1}
-    async with Scripted(slow) as backend:
+    at_once = AtOnce(slow)
+    async with Scripted(at_once) as backend:
         entry = route(version("v1", backend, **tight), timeouts=LONG)
         async with Process(entry, limits=PATIENT) as worker:
             free = [await worker.client() for _ in range(100)]
@@ -230,8 +268,11 @@ async def test_r33_at_twice_the_capacity_accepted_requests_are_not_slow(seconds)
                 f"{quantile(good, 0.99) * 1e3:.0f} ms at twice the capacity"
             )
             assert {status for status, _ in told} == {200, 503}
+            assert at_once.most <= 20
             assert quantile(good, 0.99) < 2 * p99 + promised(0.1)
             assert len(good) > 0.5 * 200 * seconds / promised(1.0)
+            await until(lambda: worker.outcomes().total() >= len(told) + 10)
+            assert {key[2] for key in worker.outcomes()} == {"OK", "SHED"}
             for client in free:
                 client.close()
 
@@ -265,13 +306,17 @@ async def test_r34_out_of_file_descriptors(loop):
             served = (await clients[0].ask(body=b"x")).status
             for client in clients:
                 client.close()
-            await asyncio.sleep(promised(1.2))
+            began = time.monotonic()
+            await until(lambda: worker.fds() < 60, promised(2.0))
+            took = time.monotonic() - began
             after = [(await worker.ask(body=b"x")).status for _ in range(10)]
-            print(f"{loop}: CPU {share:.0%} meanwhile, {served} for who was there, after {after}")
+            print(f"{loop}: CPU {share:.0%} meanwhile, {served} for who was there, "
+                  f"after {took:.1f} s {after}")  # fmt: skip
             assert share < 0.4
             assert served == 200
             assert after == [200] * 10
-    assert "Traceback" not in worker.stderr
+    for line in worker.stderr.splitlines():
+        assert json.loads(line)["event"] == "worker_trouble", line
 
 
 async def test_r34_out_of_descriptors_towards_the_versions_is_a_503():
@@ -332,7 +377,7 @@ async def test_a_worker_reports_four_times_a_second():
     async with Scripted(echo) as stable, Process(route(version("v1", stable))) as worker:
         seen = len(worker.reports)
         await asyncio.sleep(1.1)
-        assert 2 <= len(worker.reports) - seen <= 6
+        assert len(worker.reports) - seen >= 2
         sequence = [report.sequence for report in worker.reports]
         assert sequence == list(range(1, len(sequence) + 1))
         assert worker.reports[-1].revision == 1
@@ -360,6 +405,21 @@ async def test_r39_a_drained_worker_loses_nothing():
         assert await asyncio.wait_for(worker.child.wait(), 10) == 0
         total = sum(count for key, count in worker.outcomes().items() if key[2] == "OK")
         assert total == 3 + len(served)
+
+
+async def test_r48_what_a_callback_raises_is_one_line_of_the_log():
+    code = (
+        "import asyncio, router.proxy.worker as w\n"
+        "def slip(self): raise KeyError('\\x1b[31m')\n"
+        "w.DataPlane._look_at_deadlines = lambda self, now: slip(self)\n"
+        "w.main()"
+    )
+    async with Process(route(version("v1", closed_port())), code=code) as worker:
+        await asyncio.sleep(0.3)
+    first, *_ = map(json.loads, worker.stderr.splitlines())
+    assert (first["event"], first["level"]) == ("worker_error", "error")
+    assert first["error"] == "KeyError('\\x1b[31m')"
+    assert first["stack"][-1].endswith(" slip")
 
 
 async def test_an_orphan_serves_on_for_its_grace():

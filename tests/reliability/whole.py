@@ -18,18 +18,26 @@ from pathlib import Path
 
 import pytest
 
-START_S = 20.0
-"""A start on a busy machine; the promised times are asserted where they are promised."""
-ANSWER_S = 10.0
+START_S = 60.0
+"""A start on a machine that is busy with everything else."""
+ANSWER_S = 30.0
+PATIENCE = 10
+PATIENCE_S = 20.0
+
+
+def strict():
+    """Whether the promised times themselves are asserted (``--strict-times``)."""
+    return os.environ.get("RAMPWAY_STRICT_TIMES") == "1"
 
 
 def promised(seconds):
-    """A promised time on this machine now: promises are about two cores that are free.
+    """The bound for something that is promised within ``seconds`` on two cores that are free.
 
-    On a machine busy with other things every process waits its turn, as long as its load says, and
-    half as long again: the load average is that of the last minute.
+    How fast a machine is says nothing about a change, so in an ordinary run the bound only tells
+    late from never; what is asserted beside it is what happens. ``make measure-reliability``
+    asserts the times.
     """
-    return seconds * max(1.0, 1.5 * os.getloadavg()[0] / (os.cpu_count() or 1))
+    return seconds if strict() else seconds * PATIENCE + PATIENCE_S
 
 
 PREDICT = "/v2/models/flight-delay/infer"
@@ -65,8 +73,8 @@ STEPS = "{weight: 20%, hold: 1h}, {weight: 50%, hold: 1h}, {weight: 80%, hold: 1
 
 
 def until(condition, seconds=ANSWER_S, what="it"):
-    """What ``condition`` answers once that is true; fails after ``seconds`` of a free machine."""
-    deadline = time.monotonic() + promised(seconds)
+    """What ``condition`` answers once that is true; fails after ``seconds`` and some patience."""
+    deadline = time.monotonic() + seconds + PATIENCE_S
     while not (found := condition()):
         assert time.monotonic() < deadline, f"{what} did not happen within {seconds} s"
         time.sleep(0.01)
@@ -356,12 +364,21 @@ def nursery():
 
 
 @dataclass
+class Lost:
+    """A request without a complete answer."""
+
+    why: str
+    connected_s: float
+    """When its connection was begun."""
+
+
+@dataclass
 class Tally:
     """What clients saw."""
 
     statuses: Counter = field(default_factory=Counter)
     versions: Counter = field(default_factory=Counter)
-    lost: list[str] = field(default_factory=list)
+    lost: list[Lost] = field(default_factory=list)
     slowest_s: float = 0.0
     gap_s: float = 0.0
     """Longest time between two answers, over all clients."""
@@ -459,25 +476,30 @@ class Load:
                 await asyncio.sleep(0.005)
 
     async def _open(self):
+        began = time.monotonic()
         try:
-            return await asyncio.open_connection("127.0.0.1", self.port, ssl=self.tls)
+            streams = await asyncio.open_connection("127.0.0.1", self.port, ssl=self.tls)
         except ConnectionRefusedError:
             self.refused += 1
             if not self.patient:
-                self.tally.lost.append("refused")
+                self.tally.lost.append(Lost("refused", began))
             await asyncio.sleep(0.01)
             return None
+        except OSError as error:
+            self.tally.lost.append(Lost(repr(error), began))
+            return None
+        return *streams, began
 
     async def _once(self, streams, sent):
         """Whether the connection may be used again."""
-        reader, writer = streams
+        reader, writer, connected = streams
         began = time.monotonic()
         try:
             async with asyncio.timeout(ANSWER_S):
                 writer.write(sent)
                 status, fields, body = await read_answer(reader)
         except (OSError, asyncio.IncompleteReadError, TimeoutError) as error:
-            self.tally.lost.append(repr(error))
+            self.tally.lost.append(Lost(repr(error), connected))
             return False
         self.tally.book(status, body, time.monotonic() - began)
         await asyncio.sleep(self.pause_s)
