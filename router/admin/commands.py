@@ -221,11 +221,16 @@ _TYPES: Mapping[str, type | tuple[type, ...]] = {
 }  # fmt: skip
 
 
+def _is(value: Any, kind: str) -> bool:
+    flag_for_number = kind == "number" and isinstance(value, bool)
+    return isinstance(value, _TYPES[kind]) and not flag_for_number
+
+
 def _check_value(name: str, value: Any, schema: Mapping[str, Any]) -> None:
     wanted = schema["type"]
-    flag_for_number = wanted == "number" and isinstance(value, bool)
-    if not isinstance(value, _TYPES[wanted]) or flag_for_number:
-        raise ValueError(f"{name}: expected a {wanted}")
+    kinds = [wanted] if isinstance(wanted, str) else wanted
+    if not any(_is(value, kind) for kind in kinds):
+        raise ValueError(f"{name}: expected a {' or '.join(kinds)}")
     if isinstance(value, str):
         if len(value) > schema.get("maxLength", 64):
             raise ValueError(f"{name}: at most {schema.get('maxLength', 64)} characters")

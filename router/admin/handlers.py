@@ -21,6 +21,7 @@ from router.admin.problems import Problem
 from router.admin.stream import COMMENT, LISTENERS_MAX, WRITE_S, Hub
 from router.control.controller import Controller
 from router.control.feedback import Label
+from router.core.labelled import CHARS_MAX
 from router.core.policy.server import Role
 from router.core.quantities import parse_duration
 from router.core.receipt import RECEIPT_CHARS_MAX
@@ -41,6 +42,10 @@ LABEL_SCHEMA: Mapping[str, Any] = {
         "reward": {
             "type": "number", "minimum": 0, "maximum": 1,
             "description": "How good it was, instead of right or wrong.",
+        },
+        "truth": {
+            "type": ["boolean", "number", "string"], "maxLength": CHARS_MAX,
+            "description": "What would have been right; judges both answers of a mirrored request.",
         },
     },
 }  # fmt: skip
@@ -240,7 +245,7 @@ def _label(one: Any) -> Label:
     reward = one.get("reward")
     if reward is not None and not 0 <= reward <= 1:
         raise ValueError(f"reward: expected 0 to 1, got {reward}")
-    return Label(one["receipt"], one.get("correct"), reward)
+    return Label(one["receipt"], one.get("correct"), reward, one.get("truth"))
 
 
 async def reload(call: Call) -> web.Response:

@@ -16,6 +16,7 @@ from router.control.clock import Clock
 from router.control.reconciler import Reconciler
 from router.control.run import Run, Tally
 from router.control.trial import Trial
+from router.core.labelled import Truth, counted
 from router.core.outcomes import Batch, Labels
 from router.core.receipt import Arm, BadReceipt, Receipt, mark_of, opened, route_of
 from router.telemetry.metrics import Metrics, labels
@@ -35,6 +36,8 @@ class Label:
     correct: bool | None = None
     reward: float | None = None
     """0.0 to 1.0."""
+    truth: Truth | None = None
+    """What would have been right; it judges both answers of a mirrored request."""
 
 
 class Feedback:
@@ -71,7 +74,11 @@ class Feedback:
             del self._seen[next(iter(self._seen))]
         self._book(run, receipt, label)
         trial = run.trial
-        if trial is None or receipt.arm is Arm.FORCED or receipt.epoch < trial.epoch:
+        if trial is None or receipt.epoch < trial.epoch:
+            return
+        if label.truth is not None:
+            self._judge_both(trial, receipt, label.truth)
+        if receipt.arm is Arm.FORCED:
             return
         reward = label.reward if label.reward is not None else float(bool(label.correct))
         trial.reward(receipt.version, reward, self._clock.now())
@@ -119,6 +126,17 @@ class Feedback:
             stable_right=int(not candidate and correct),
         )
         self._reconciler.observe((Batch(receipt.route, receipt.epoch, labels=(counted,)),))
+
+    def _judge_both(self, trial: Trial, receipt: Receipt, truth: Truth) -> None:
+        """No coin is needed: both versions answered the same request."""
+        said = trial.shadow.kept.take(receipt.nonce)
+        if said is None:
+            return
+        right = [trial.shadow.terms.compare.right(one, truth) for one in said]
+        if right[0] is None or right[1] is None:
+            return
+        pairs = counted(stable_right=right[0], candidate_right=right[1])
+        self._reconciler.observe((Batch(receipt.route, receipt.epoch, labelled_pairs=pairs),))
 
     def _count(self, route: str, version: str, result: str, by: int) -> None:
         series = labels(route=route, version=version, result=result)

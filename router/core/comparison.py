@@ -78,6 +78,9 @@ class Comparison:
     """Mean ``|candidate - stable|`` over the score's elements; None without a numeric score."""
     stable_positive: bool | None = None
     candidate_positive: bool | None = None
+    stable_says: Leaf = None
+    """The one value that decides, of stable's answer; None where there are none or several."""
+    candidate_says: Leaf = None
     fields: frozenset[str] = frozenset()
     """Every field that differs, deciding or not, see :func:`field_of`."""
     candidate_unreadable: bool = False
@@ -172,6 +175,8 @@ class Compare(Spec):
             score_distance=_distance(ours, theirs),
             stable_positive=self._positive(ours),
             candidate_positive=self._positive(theirs),
+            stable_says=self._says(stable),
+            candidate_says=self._says(candidate),
             fields=frozenset(fields),
         )
 
@@ -233,6 +238,31 @@ class Compare(Spec):
             and isinstance(value, bool | int | float)
             and not math.isnan(value)
         }
+
+    def _says(self, answer: Answer) -> Leaf:
+        """The value of the one leaf that decides, if it is only one."""
+        names = self.decide_on or ((self.score,) if self.score else ())
+        said: Leaf = None
+        for seen, value in enumerate(
+            value for path, value in answer.leaves.items() if not names or _named(path, names)
+        ):
+            if seen:
+                return None
+            said = value
+        return said
+
+    def right(self, said: Leaf, truth: bool | float | str) -> bool | None:
+        """Whether a version that said ``said`` was right; None where the two are of two kinds.
+
+        A yes or no is held against ``positive_above``, a number against the tolerances.
+        """
+        if isinstance(truth, str) or isinstance(said, str):
+            return said == truth if isinstance(truth, str) and isinstance(said, str) else None
+        if said is None:
+            return None
+        if isinstance(truth, bool):
+            return (float(said) > self.positive_above) == truth
+        return self._close(float(said), truth)
 
     def _positive(self, scores: dict[str, float]) -> bool | None:
         """Of several elements the last decides: probabilities list the positive class last."""

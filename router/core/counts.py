@@ -68,6 +68,8 @@ class PairSample:
     """Value of the entry's ``segment_header`` in the client's request; empty without either."""
     primary: str = ""
     """Version that answered the client; empty: stable. ``version`` got the copy, whoever it is."""
+    nonce: int = 0
+    """Of the client's receipt, by which a late label finds this pair; 0 without one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from typing import Any, NamedTuple
 
 from router.core.comparison import Compare, Comparison, Difference, Direction, Kind
 from router.core.counts import MirrorCounts, PairSample
+from router.core.labelled import KeptPairs
 from router.core.noise import Noise
 from router.core.outcomes import Pairs
 from router.core.tally import Finding, Result, Tally
@@ -99,6 +100,7 @@ class ShadowBook:
         self.terms = terms
         self.noise = Noise(terms.compare.noise, terms.compare.noise_pairs)
         self.tallies = {terms.candidate: Tally(terms.compare)}
+        self.kept = KeptPairs()
         self.uncompared = 0
         """Pairs that were dropped because comparing was behind."""
         self.alarm = ""
@@ -127,6 +129,8 @@ class ShadowBook:
             return None
         if finding.result is Result.FAILED:
             return Pairs(failed=1, reverse=reverse)
+        if finding.comparison is not None:
+            self.kept.add(sample.nonce, finding.comparison)
         learning = self.noise.learning
         self.noise.between(_fields(finding))
         return Pairs(learning=1, reverse=reverse) if learning else evidence(finding, reverse)

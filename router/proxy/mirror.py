@@ -36,13 +36,15 @@ SEGMENT_MAX: Final = 64
 class Pairing:
     """One request's answers, collected until all of them are there."""
 
-    __slots__ = ("body", "copies", "exchange_id", "limit", "primary_version", "recorder", "route",
-                 "seconds", "segment", "status")  # fmt: skip
+    __slots__ = ("body", "copies", "exchange_id", "limit", "nonce", "primary_version", "recorder",
+                 "route", "seconds", "segment", "status")  # fmt: skip
 
     def __init__(self, exchange: Exchange, recorder: Recorder) -> None:
         route = exchange.route
         self.route = route
         self.exchange_id = exchange.id
+        self.nonce = random.getrandbits(64) if route.entry.receipt_secret else 0
+        """Of the receipt that the client gets, so that a late label finds this pair."""
         self.recorder = recorder
         self.limit = route.entry.mirror_limits.body_bytes
         stable = exchange.version is route.stable
@@ -83,7 +85,7 @@ class Pairing:
             request_id=self.exchange_id.decode("latin-1"), primary_status=self.status,
             shadow_status=one.status, primary_body=self.body, shadow_body=one.body,
             content_type=one.content_type, primary_s=self.seconds, shadow_s=one.seconds,
-            segment=self.segment, primary=self.primary_version,
+            segment=self.segment, primary=self.primary_version, nonce=self.nonce,
         ))  # fmt: skip
 
 

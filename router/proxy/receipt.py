@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 def receipt_line(exchange: Exchange) -> bytes:
     """How this exchange was routed, signed; see :mod:`router.core.receipt`."""
     route, entry = exchange.route, exchange.route.entry
+    pairing = exchange.pairing
     receipt = Receipt(
         route=entry.name,
         version=exchange.version.name,
@@ -23,7 +24,7 @@ def receipt_line(exchange: Exchange) -> bytes:
         arm=arm_of(exchange),
         issued=int(time.time()),
         unit=exchange.unit,
-        nonce=random.getrandbits(64),
+        nonce=pairing.nonce if pairing is not None else random.getrandbits(64),
     )
     return f"X-Rampway-Receipt: {sealed(receipt, entry.receipt_secret)}\r\n".encode()
 

@@ -23,11 +23,14 @@ def taken(site):
 
 async def test_labels_and_rewards_are_handed_on(site, taken):
     labels = [{"receipt": "a", "correct": False}, {"receipt": "b", "reward": 0.25}]
+    labels.append({"receipt": "c", "correct": True, "truth": "late"})
     answer = await site.post(PATH, {"labels": labels})
 
     assert answer.status == 200, await answer.text()
-    assert await answer.json() == {"accepted": 2, "refused": []}
-    assert taken == [Label("a", correct=False), Label("b", reward=0.25)]
+    assert await answer.json() == {"accepted": 3, "refused": []}
+    assert taken == [
+        Label("a", correct=False), Label("b", reward=0.25), Label("c", correct=True, truth="late"),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -43,6 +46,9 @@ async def test_labels_and_rewards_are_handed_on(site, taken):
         ([{"receipt": "a", "reward": True}], "reward: expected a number"),
         ([{"receipt": "a", "correct": 1}], "correct: expected a boolean"),
         ([{"receipt": "a" * 301, "correct": True}], "at most 300"),
+        ([{"receipt": "a", "truth": 1}], "either correct or reward"),
+        ([{"receipt": "a", "correct": True, "truth": []}], "a boolean or number or string"),
+        ([{"receipt": "a", "correct": True, "truth": "x" * 101}], "truth: at most 100"),
         ("all", "labels: expected a array"),
     ],
 )

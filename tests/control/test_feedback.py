@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
 
 from router.control.feedback import SEEN_MAX, Feedback, Label
+from router.core.counts import PairSample
 from router.core.events import Rollback
 from router.core.receipt import Arm, Receipt, sealed
 from router.core.rollout import Phase
@@ -17,10 +19,12 @@ TAKES = f'feedback: {{secret: "{SECRET}", expires: 1d}}'
 STEPS = "[{weight: 20%, hold: 1h}]"
 
 
-def with_feedback(policy, *, sticky=False):
+def with_feedback(policy, *, sticky=False, payload="opaque"):
     text = policy(steps=STEPS).replace("error_rate, ", "accuracy, ", 1)
     user = "\n    sticky: {header: X-User-Id}" if sticky else ""
-    return text.replace("    stable: v1", f"    stable: v1\n    {TAKES}{user}")
+    return text.replace(
+        "    stable: v1", f"    stable: v1\n    payload: {payload}\n    {TAKES}{user}"
+    )
 
 
 class Clients:
@@ -40,6 +44,32 @@ class Clients:
             "r", version, entry.epoch, weight, arm, int(self.world.clock.wall()), nonce=self.made
         )
         return sealed(replace(made, **changes), SECRET)
+
+    async def pair(self, stable, candidate, *, reverse=False):
+        """A mirrored request with both answers; the receipt that its client got."""
+        self.made += 1
+        epoch = self.world.entry.epoch
+        copy, asked, got = ("v1", "v2", candidate) if reverse else ("v2", "", stable)
+        bodies = [
+            json.dumps({"y": one}).encode() for one in (got, stable if reverse else candidate)
+        ]
+        trial = self.world.reconciler.runs["r"].trial
+        sample = PairSample("r", copy, epoch, "id", 200, 200, *bodies, primary=asked,
+                            nonce=self.made)  # fmt: skip
+        trial.shadow.add(sample, trial.shadow.judge(sample), 0.0)
+        self.made -= 1
+        return self.receipt(Arm.FORCED, version=asked or "v1")
+
+    def tell(self, text, truth, *, correct=True):
+        answer = self.feedback.take([Label(text, correct=correct, truth=truth)])
+        self.world.reconciler.turn()
+        return answer
+
+    @property
+    def paired(self):
+        """Labelled pairs that became evidence: candidate alone wrong, stable alone, same."""
+        one = self.world.reconciler.runs["r"].trial.judge.states["accuracy"].paired
+        return one.worse, one.better, one.same
 
     def say(self, *labels):
         answer = self.feedback.take([Label(text, correct=right) for text, right in labels])
@@ -166,3 +196,45 @@ async def test_rewards_are_told_by_version(clients):
     clients.feedback.take([Label(text, reward=0.5), Label(clients.receipt(), reward=1.0)])
     tally = clients.world.reconciler.runs["r"].labelled["v2"].to_json()
     assert tally == {"right": 0, "wrong": 0, "rewards": 2, "mean_reward": 0.75}
+
+
+@pytest.fixture
+async def paired(world, policy):
+    return Clients(await world(with_feedback(policy, payload="json")).start())
+
+
+async def test_the_truth_about_a_mirrored_request_judges_both_answers(paired):
+    paired.tell(await paired.pair(stable=1, candidate=0), 1)
+    assert paired.paired == (1, 0, 0)
+    paired.tell(await paired.pair(stable=1, candidate=0), 0, correct=False)
+    paired.tell(await paired.pair(stable=1, candidate=1), 0, correct=False)
+    assert paired.paired == (1, 1, 1)
+    paired.tell(await paired.pair(stable=0, candidate=1, reverse=True), 0, correct=False)
+    assert paired.paired == (2, 1, 1), "the candidate answered the client, and was wrong"
+    assert paired.wrong(Arm.CANDIDATE) == 2, "no coin chose them: only pairs count"
+
+
+async def test_what_says_nothing_about_both_is_no_pair(paired):
+    text = await paired.pair(stable=1, candidate=0)
+    assert paired.tell(text, "one")["accepted"] == 1, "a number is never a text"
+    paired.tell(paired.receipt(Arm.FORCED), 1)  # nobody copied it
+    paired.say((await paired.pair(stable=1, candidate=0), True))  # no truth
+    again = await paired.pair(stable=1, candidate=0)
+    paired.tell(again, 1)
+    assert paired.tell(again, 1)["accepted"] == 0
+    assert paired.paired == (1, 0, 0)
+
+
+async def test_a_candidate_that_nobody_is_served_by_is_taken_back_by_the_truth(paired):
+    rng, world = paired.world.random, paired.world
+    labels = 0
+    while world.rollout.phase.live and labels < 2_000:
+        labels += 1
+        truth = rng.randrange(2)
+        answers = [truth if rng.random() < right else 1 - truth for right in (0.9, 0.6)]
+        paired.tell(await paired.pair(*answers), truth, correct=answers[0] == truth)
+    await world.settle()
+    print(f"{labels} labels")
+    assert labels < 200
+    assert world.rollout.phase is Phase.ROLLED_BACK
+    assert "labelled pairs: candidate alone wrong in" in world.rollout.reason

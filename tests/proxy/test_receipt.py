@@ -12,6 +12,7 @@ from router.core.receipt import Arm, opened
 from router.core.table import (
     Endpoint,
     Match,
+    Mirror,
     Rescue,
     RouteEntry,
     RoutingTable,
@@ -117,3 +118,14 @@ async def test_a_sticky_user_is_named_by_a_hash(serve):
 async def test_without_feedback_there_are_none(serve):
     plane = await serve(weights=(5_000, 5_000, 0), receipt_secret="")
     assert await ask(plane, 3) == [None] * 3
+
+
+async def test_a_mirrored_request_and_its_receipt_are_found_by_one_number(serve):
+    plane = await serve(weights=(FULL_BP, 0, 0), mirrors=(Mirror(1, FULL_BP),))
+    receipts = await ask(plane, 20)
+    async with asyncio.timeout(5):
+        while plane.mirrors.active:
+            await asyncio.sleep(0.01)
+    pairs, _ = plane.recorder.take_pairs()
+    assert {pair.nonce for pair in pairs} == {r.nonce for r in receipts}
+    assert len(pairs) == 20
