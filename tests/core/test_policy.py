@@ -3,6 +3,8 @@
 from ipaddress import ip_address
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from router.config import load
@@ -300,3 +302,13 @@ def test_a_policy_is_written_and_read_again():
     policy = load("configs/canary.yaml", {}).policy
 
     assert Policy.model_validate(policy.model_dump(mode="json")) == policy
+
+
+GLOBS = st.one_of(st.none(), st.text("/a*", max_size=5).filter(lambda path: "*" not in path[:-1]))
+
+
+@given(GLOBS, GLOBS)
+def test_wider_paths_are_those_that_cover(first, second):
+    first, second = Match.model_construct(path=first), Match.model_construct(path=second)
+    found = (first.path if first.path is not None else "*") in set(second.wider_paths())
+    assert found == first.covers_path(second.path if second.path is not None else "*")

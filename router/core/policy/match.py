@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, StrictStr, model_validator
@@ -132,6 +133,14 @@ class Match(Spec):
         if self.path.endswith("*"):
             return other.removesuffix("*").startswith(self.path[:-1])
         return other == self.path
+
+    def wider_paths(self) -> Iterator[str]:
+        """Every glob that covers this one's path: few, however many routes there are."""
+        path = self.path if self.path is not None else "*"
+        stem = path.removesuffix("*")
+        yield from (f"{stem[:length]}*" for length in range(len(stem) + 1))
+        if stem == path:
+            yield path
 
     def covers_host(self, other: str | None) -> bool:
         """Whether every host that `other` stands for matches this one's host too."""

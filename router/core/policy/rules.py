@@ -93,13 +93,16 @@ def distinct_listeners(policy: Policy) -> Iterator[Finding]:
 
 def reachable_routes(policy: Policy) -> Iterator[Finding]:
     """A route after one that takes all of its requests can never answer."""
+    earlier: dict[str, list[Route]] = {}
     for index, route in enumerate(policy.routes):
-        for earlier in policy.routes[:index]:
-            if covers(earlier.match, route.match):
-                message = f"expected a reachable route, but {earlier.name!r} takes all its requests"
-                hint = f"move it before {earlier.name!r}, or make that one narrower"
+        others = (one for path in route.match.wider_paths() for one in earlier.get(path, ()))
+        for other in others:
+            if covers(other.match, route.match):
+                message = f"expected a reachable route, but {other.name!r} takes all its requests"
+                hint = f"move it before {other.name!r}, or make that one narrower"
                 yield Finding(("routes", index, "match"), message, hint)
                 break
+        earlier.setdefault(route.match.path or "*", []).append(route)
 
 
 def covers(first: Match, second: Match) -> bool:
@@ -375,6 +378,24 @@ def coins_tossed(rollout: RolloutPolicy) -> Iterator[Finding]:
             yield Finding(("gates", index), message, hint, error=False)
 
 
+def whole_traffic_watched(rollout: RolloutPolicy) -> Iterator[Finding]:
+    """At 100 % there is nothing to compare with: some gate must look at the candidate alone."""
+    plan = rollout.plan()
+    whole_s = sum(step.hold_s for step in plan.steps if step.weight_bp == FULL_BP)
+    if plan.ending is Ending.PROMOTE:
+        whole_s += plan.bake_s
+    acting = [gate for gate in rollout.gates if not gate.dry_run]
+    if not whole_s or not acting or rollout.max_bad_responses is not None:
+        return
+    if all(gate.coin or gate.paired for gate in acting):
+        known = ", ".join(gate.title for gate in acting)
+        message = (
+            f"no gate can be decided at 100%, where the candidate is for {format_duration(whole_s)}"
+            f": {known} compare it with stable's answers of the same time"
+        )
+        yield Finding(("gates",), message, "add guard: {error_rate: 5%}", error=False)
+
+
 def pairs_exist(rollout: RolloutPolicy) -> Iterator[Finding]:
     """Paired gates compare mirrored answers, so something must mirror."""
     mirrors = any(step.mirror_bp for step in rollout.plan().steps) or rollout.compare.reverse
@@ -465,6 +486,7 @@ ROLLOUT_RULES: tuple[Callable[[RolloutPolicy], Iterator[Finding]], ...] = (
     gates_useful,
     shares_bet,
     coins_tossed,
+    whole_traffic_watched,
     pairs_exist,
     copies_useful,
     proof_possible,
