@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +15,7 @@ from router.cli.seconds import parse_rate
 from router.cli.show import emit
 from router.config.check import LoadedPolicy, load, statistics
 from router.config.problems import PolicyError, Problem, render
-from router.core.policy.power import Traffic, describe, sights
+from router.core.policy.power import Sight, Traffic, describe, sights
 from router.core.quantities import parse_share
 from router.core.words import count
 
@@ -77,19 +78,23 @@ def _traffic(rate: str, stable: str) -> Traffic | None:
 
 def _sights(loaded: LoadedPolicy, traffic: Traffic) -> list[dict[str, Any]]:
     """What ``error_rate`` sees in every step of every rollout, as text and as numbers."""
-    return [
-        {
-            "route": route.name,
-            "step": sight.step + 1,
-            "weight_bp": sight.weight_bp,
-            "smallest_bad_rate": sight.smallest_bad_rate,
-            "fastest_s": sight.fastest_s,
-            "text": describe(sight, traffic),
-        }
-        for route in loaded.policy.routes
-        if route.rollout is not None
-        for sight in sights(route.rollout, traffic)
-    ]
+    told = []
+    for route in loaded.policy.routes:
+        if route.rollout is not None:
+            one = replace(traffic, sticky=route.sticky is not None)
+            told += [_sight(route.name, sight, one) for sight in sights(route.rollout, one)]
+    return told
+
+
+def _sight(route: str, sight: Sight, traffic: Traffic) -> dict[str, Any]:
+    return {
+        "route": route,
+        "step": sight.step + 1,
+        "weight_bp": sight.weight_bp,
+        "smallest_bad_rate": sight.smallest_bad_rate,
+        "fastest_s": sight.fastest_s,
+        "text": describe(sight, traffic),
+    }
 
 
 def _tell(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import click
 
@@ -15,6 +16,7 @@ from router.cli.parse import Argument, Option
 from router.cli.seconds import parse_rate
 from router.config.check import load
 from router.config.problems import PolicyError
+from router.core.outcomes import Baseline
 from router.core.policy import Route
 from router.core.quantities import parse_duration, parse_share
 from router.core.words import count
@@ -32,6 +34,8 @@ from router.simulation import (
 RUNS_MAX = 100_000
 PROCESSES_MAX = 16
 USERS_MAX = 1_000_000
+
+T = TypeVar("T")
 
 
 def run(
@@ -72,13 +76,13 @@ def run(
         world = _traffic(log, chosen.name, stable, candidate, rate)
         slow = _latency(world.latency, latency, slower, hang=hang)
         sticky = chosen.sticky is not None
+        change_at_s, duration_s = _times(change_at, duration)
         scenario = replace(
-            world, change_at_s=parse_duration(change_at), duration_s=parse_duration(duration),
+            world, change_at_s=change_at_s, duration_s=duration_s,
             latency=None if sticky else slow, users=users if sticky else 0,
         )  # fmt: skip
-        if sticky and slow is not None:
-            click.echo("rampway: sticky users are simulated without latency", err=True)
         setup = Setup.of(chosen.rollout, sticky=sticky)
+        _tell_blind(setup, slow, sticky=sticky)
         processes = min(os.cpu_count() or 1, PROCESSES_MAX)
         result = simulate(setup, scenario, runs=runs, seed=seed, processes=processes)
     except ValueError as error:
@@ -87,6 +91,37 @@ def run(
         html.write_text(render_html(result), encoding="utf-8")
     render = render_json if output is Output.JSON else render_text
     click.echo(render(result), nl=False)
+
+
+def _times(change_at: str, duration: str) -> tuple[float, float]:
+    change_at_s = _read("--change-at", parse_duration, change_at)
+    duration_s = _read("--duration", parse_duration, duration)
+    if change_at_s >= duration_s:
+        end = f"the end of the simulation (--duration {duration})"
+        raise ValueError(f"--change-at: expected a time before {end}, got {change_at}")
+    return change_at_s, duration_s
+
+
+def _tell_blind(setup: Setup, latency: Latency | None, *, sticky: bool) -> None:
+    """Say where a latency that was asked for changes nothing."""
+    if latency is None:
+        return
+    if sticky:
+        click.echo("rampway: sticky users are simulated without latency", err=True)
+    elif not latency.hang and not any(g.limits(_PAST) for g in setup.gates):
+        click.echo("rampway: no gate of this policy sees latency", err=True)
+
+
+_PAST = Baseline(1_000, 10, Latency().buckets(1_000))
+"""Any past that suffices for thresholds."""
+
+
+def _read(option: str, parse: Callable[[str], T], text: str) -> T:
+    """The value of an option; ValueError names it."""
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise ValueError(f"{option}: {error}") from None
 
 
 def _route(path: Path, name: str) -> Route:
@@ -113,22 +148,31 @@ def _traffic(log: Path | None, route: str, stable: str, candidate: str, rate: st
         if skipped:
             click.echo(f"rampway: {count(skipped, 'line')} of {log} not understood", err=True)
         world = traffic.scenario()
-    stable_rate = parse_share(stable) / 10_000 if stable else world.stable_rate
+    stable_rate = world.stable_rate
+    if stable:
+        stable_rate = _read("--stable", parse_share, stable) / 10_000
+    candidate_rate = stable_rate
+    if candidate:
+        candidate_rate = _read("--candidate", parse_share, candidate) / 10_000
     return replace(
         world,
         stable_rate=stable_rate,
-        candidate_rate=parse_share(candidate) / 10_000 if candidate else stable_rate,
+        candidate_rate=candidate_rate,
         requests_per_s=parse_rate("--rate", rate) if rate else world.requests_per_s,
     )
 
 
 def _latency(logged: Latency | None, median: str, slower: str, *, hang: bool) -> Latency | None:
     """Stable's latency by option or log, and the candidate's; None where nothing is said."""
-    factor = float(slower.removesuffix("x"))
+    try:
+        factor = float(slower.removesuffix("x"))
+    except ValueError:
+        factor = 0.0
     if not 0.01 <= factor <= 1_000:
-        raise ValueError(f"--slower: expected a factor such as 1.3, got {slower!r}")
+        raise ValueError(f"--slower: expected a factor from 0.01 to 1000, got {slower!r}")
     if median:
-        return Latency(parse_duration(median), factor=factor, hang=hang)
+        stable_s = _read("--latency", parse_duration, median)
+        return Latency(stable_s, factor=factor, hang=hang)
     if logged is None and factor == 1 and not hang:
         return None
     return replace(logged or Latency(), factor=factor, hang=hang)

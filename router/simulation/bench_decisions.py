@@ -1,7 +1,11 @@
 """The claims about decisions, each as a table with its goal, by one command and from fixed seeds.
 
 ``python -m router.simulation.bench_decisions [--runs 2000]`` prints the tables, saves them as
-``build/bench-decisions.md`` and ``.json``, and ends with 1 if a goal is missed.
+``build/bench-decisions.md`` and ``.json``, and ends with 1 if a goal is missed. ``--docs FILE``
+also writes each table between its marks in that page::
+
+    <!-- bench-decisions: level -->
+    <!-- end -->
 """
 
 from __future__ import annotations
@@ -9,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import re
 import sys
 import time
 from dataclasses import dataclass, field
@@ -31,7 +36,7 @@ from router.simulation.scenario import DAY_S, Bursts, Latency, Scenario
 from router.simulation.vector import Detection, detection
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from router.core.gates import Gate
 
@@ -55,11 +60,15 @@ class Table:
         self.goals.append((f"{text}: {value:.3g} (goal: at most {most:g})", value <= most))
 
     def markdown(self) -> str:
-        """Heading, table, goals."""
+        """Heading and content, as printed."""
+        return f"## {self.title}\n\n{self.body()}\n({self.seconds:.0f} s)\n"
+
+    def body(self) -> str:
+        """Table and goals."""
         rows = [self.head, ("---",) * len(self.head), *self.rows]
-        table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
-        goals = "\n".join(f"- {'met' if met else 'MISSED'}: {text}" for text, met in self.goals)
-        return f"## {self.title}\n\n{table}\n\n{goals}\n\n({self.seconds:.0f} s)\n"
+        table = "".join("| " + " | ".join(row) + " |\n" for row in rows)
+        goals = "".join(f"- {'met' if met else 'MISSED'}: {text}\n" for text, met in self.goals)
+        return f"{table}\n{goals}" if goals else table
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +139,7 @@ def power(size: Size) -> Table:
         setup = Setup.constant(WEIGHT_BP, [gate("error_rate", **fields)])
         for candidate, most in GOALS[name].items():
             found = _detect(2 * size.runs, candidate, tolerance)
-            runs = size.part(0.05 if candidate > 0.02 else 0.02)
+            runs = size.part(0.1)
             cells = [pair(_bad_of(setup, candidate, rps, runs, size)) for rps in RATES]
             table.rows.append((name, f"{candidate * 100:g} %", pair(_or_inf(found.bad)), *cells))
             table.goal(
@@ -262,7 +271,7 @@ def late(size: Size) -> Table:
             bad = [r.bad_since if r.outcome == "rolled back" else math.inf for r in after]
             table.rows.append((
                 f"{candidate * 100:g} %", f"{rps:g}/s", pair(bad),
-                pair([r.seconds_since for r in after], lambda v: f"{v:.2g}"),
+                pair([r.seconds_since for r in after], duration),
                 f"{len(early)} of {runs}",
             ))  # fmt: skip
             table.goal(f"median at {candidate * 100:g} %, {rps:g}/s", percentile(bad, 0.5), most)
@@ -342,7 +351,7 @@ def _labels_needed(draw: np.random.Generator, wrong: float, weight_bp: int) -> f
 
 
 def days(size: Size) -> Table:
-    """Equal versions under the product's own judge, look by look; ten minutes."""
+    """Equal versions under the product's own judge, look by look; a quarter of an hour."""
     table = Table(
         "False rollbacks of an equal candidate by the product's own judge: error_rate and guard, "
         "stable 1 %, 50/s, weight 5 %, 24 h",
@@ -379,9 +388,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", choices=[*SECTIONS, *ON_DEMAND], action="append",
                         help="make these tables only")  # fmt: skip
     parser.add_argument("--out", type=Path, default=Path("build"), help="directory of the results")
+    parser.add_argument("--docs", type=Path, help="page whose marked parts are written anew")
     options = parser.parse_args(arguments)
     size = Size(options.runs, options.processes)
-    tables = [_timed((SECTIONS | ON_DEMAND)[name], size) for name in options.only or SECTIONS]
+    known = SECTIONS | ON_DEMAND
+    named = {name: _timed(known[name], size) for name in options.only or SECTIONS}
+    if options.docs is not None:
+        page = options.docs.read_text(encoding="utf-8")
+        options.docs.write_text(written(page, named), encoding="utf-8")
+    tables = list(named.values())
     options.out.mkdir(parents=True, exist_ok=True)
     text = "\n".join(table.markdown() for table in tables)
     (options.out / "bench-decisions.md").write_text(text, encoding="utf-8")
@@ -391,6 +406,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ]
     (options.out / "bench-decisions.json").write_text(json.dumps(data, indent=2), encoding="utf-8")
     return 0 if all(met for table in tables for _, met in table.goals) else 1
+
+
+def written(page: str, tables: Mapping[str, Table]) -> str:
+    """The page with each table between its marks. Raises ValueError where marks are missing."""
+    for name, table in tables.items():
+        mark = f"<!-- bench-decisions: {name} -->\n"
+        part = re.compile(re.escape(mark) + r"[^\0]*?<!-- end -->")
+        made = f"{mark}\n{table.title}.\n\n{table.body()}\n<!-- end -->"
+        old = part.search(page)
+        if old is None:
+            raise ValueError(f"the page has no part {mark.strip()} ... <!-- end -->")
+        page = page[: old.start()] + made + page[old.end() :]
+    return page
 
 
 def _timed(section: Callable[[Size], Table], size: Size) -> Table:

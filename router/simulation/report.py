@@ -84,7 +84,7 @@ def _facts(result: SimulationResult) -> list[tuple[str, str]]:
     """What there is to say, in order: (title, value)."""
     s = result.scenario
     change = f" from {duration(s.change_at_s)} on" if s.change_at_s else ""
-    arms = "users" if s.users else "requests"
+    arms = f"{s.users:,} users" if s.users else "requests"
     outcomes = ", ".join(
         f"{name} {result.share(name) * 100:.3g} %" for name in OUTCOMES if result.share(name)
     )
@@ -116,7 +116,8 @@ def _latency(latency: Latency) -> str:
         return f"{stable}; the candidate never answers"
     if latency.tail_share:
         return f"{stable}; {rate(latency.tail_share)} take {duration(latency.tail_s)} more"
-    return f"{stable}; candidate {latency.factor:g} times stable's"
+    candidate = f"{latency.factor:g} times stable's" if latency.factor != 1 else "as fast"
+    return f"{stable}; candidate {candidate}"
 
 
 def _spread(spread: Spread, text: Callable[[float], str]) -> str:

@@ -80,13 +80,13 @@ def burst_rates(scenario: Scenario, draw: np.random.Generator) -> list[tuple[flo
 
 
 def mirrored(
-    scenario: Scenario, draw: np.random.Generator, gap_s: float, mirror_bp: int
+    scenario: Scenario, draw: np.random.Generator, gap_s: float, mirror_bp: int, failing: float
 ) -> Pairs | None:
-    """Compared copies of one gap; None where nothing is copied."""
+    """Compared copies of one gap; None where nothing is copied. ``failing``: the candidate's."""
     copies = scenario.requests_per_s * gap_s * mirror_bp / FULL_BP
     if copies == 0.0:
         return None
-    answered = copies * (1.0 - scenario.candidate_rate)
+    answered = copies * (1.0 - failing)
     differing = scenario.disagree_rate
     failed, differ, same = draw.poisson(
         [copies - answered, answered * differing, answered * (1.0 - differing)]
@@ -123,12 +123,12 @@ class CountingWorld:
         share = weight_bp / FULL_BP
         if self.users is not None:
             share = self.users.share(weight_bp)
+        p_c, p_s = self._rates(now)
         if weight_bp == 0:
-            pairs = mirrored(self.scenario, self.draw, end - now, split.mirror_bp)
+            pairs = mirrored(self.scenario, self.draw, end - now, split.mirror_bp, p_c)
             self._batch = Batch("simulated", 1, pairs=pairs)
             return end
         rps = self.scenario.requests_per_s
-        p_c, p_s = self._rates(now)
         bad_c, bad_s = rps * share * p_c, rps * (1.0 - share) * p_s
         both = bad_c + bad_s
         good = rps * share * (1.0 - p_c), rps * (1.0 - share) * (1.0 - p_s)
@@ -237,22 +237,28 @@ class TimedWorld:
         if now < change:
             end = min(end, change)
         self._now = end
+        failing = self._rates(now)
         if split.candidate_bp:
-            self._arrive(now, end, split.candidate_bp)
-        self._pairs = mirrored(self.scenario, self.draw, end - now, split.mirror_bp)
+            self._arrive(now, end, split.candidate_bp, failing)
+        self._pairs = mirrored(self.scenario, self.draw, end - now, split.mirror_bp, failing[0])
         return end
 
-    def _arrive(self, now: float, end: float, weight_bp: int) -> None:
+    def _rates(self, now: float) -> tuple[float, float]:
+        """Bad rates of (candidate, stable) at ``now``, time-outs aside."""
+        stable = next(rate for start, rate in reversed(self.rates) if start <= now)
+        if now < self.scenario.change_at_s:
+            return stable, stable
+        return max(self.scenario.candidate_rate, stable), stable
+
+    def _arrive(self, now: float, end: float, weight_bp: int, failing: tuple[float, float]) -> None:
         n = int(self.draw.poisson(self.scenario.requests_per_s * (end - now)))
         if n == 0:
             return
         at = now + self.draw.random(n) * (end - now)
         mine = self.draw.random(n) < weight_bp / FULL_BP
         self.exposed += int(mine.sum())
-        stable = next(rate for start, rate in reversed(self.rates) if start <= now)
         changed = now >= self.scenario.change_at_s
-        p_c = max(self.scenario.candidate_rate, stable) if changed else stable
-        bad = self.draw.random(n) < np.where(mine, p_c, stable)
+        bad = self.draw.random(n) < np.where(mine, *failing)
         seconds = self._seconds(n, mine, changed)
         bad |= seconds >= self.latency.timeout_s
         seconds = np.minimum(seconds, self.latency.timeout_s)

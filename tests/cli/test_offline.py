@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -82,6 +83,18 @@ def test_check_at_a_stated_rate_tells_what_the_gates_see(policy):
     assert (first["step"], first["weight_bp"], second["step"]) == (2, 100, 4)
     assert 1 < first["fastest_s"] < 10
     assert 0.05 < first["smallest_bad_rate"] < 0.2
+
+
+def test_check_tells_the_same_time_in_warning_and_in_line(policy):
+    """On sticky routes only bad answers bet, which takes longer."""
+    policy.write_text(
+        GOOD.replace("    stable: v1\n", "    sticky: {header: X-User}\n    stable: v1\n")
+    )
+    ended = rampway("check", str(policy), "--rate", "2/s").out
+
+    warned = re.search(r"step 2 lasts .* is seen after (\S+) only", ended)
+    told = re.search(r"step 2: .*a candidate that always fails after (\S+)", ended)
+    assert warned[1] == told[1]
 
 
 def test_check_warns_of_steps_too_short_for_a_verdict_and_ends_well(policy):
@@ -199,7 +212,7 @@ def test_simulate_draws_users_where_the_route_is_sticky(policy):
                     "--latency", "100ms", "--users", "500")  # fmt: skip
 
     assert ended.code == 0, ended.err
-    assert "users assigned" in ended.out
+    assert "500 users assigned" in ended.out
     assert "each user counted once" in ended.out or "guard" in ended.out
     assert "without latency" in ended.err
 
@@ -224,11 +237,25 @@ def test_simulate_takes_latency_from_an_access_log(policy, tmp_path):
 
 @pytest.mark.parametrize(
     "wrong",
-    [["--rate", "fast"], ["--stable", "1"], ["--slower", "much"], ["--slower", "0"],
-     ["--runs", "0"], ["--log", "/nowhere"], ["--duration", "1"]],
+    [["--rate", "fast"], ["--stable", "1"], ["--candidate", "120%"], ["--slower", "much"],
+     ["--slower", "0"], ["--latency", "0"], ["--runs", "0"], ["--duration", "1"],
+     ["--change-at", "24h"]],
 )  # fmt: skip
-def test_simulate_refuses_what_it_cannot_read(policy, wrong):
-    assert rampway("simulate", str(policy), *wrong).code == 2
+def test_simulate_refuses_what_it_cannot_read_and_names_the_option(policy, wrong):
+    ended = rampway("simulate", str(policy), *wrong)
+
+    assert ended.code == 2
+    assert wrong[0] in ended.err
+
+
+def test_simulate_of_a_missing_log_is_exit_2(policy):
+    assert "/nowhere" in rampway("simulate", str(policy), "--log", "/nowhere").err
+
+
+def test_simulate_says_where_nobody_sees_latency(policy):
+    ended = rampway("simulate", str(policy), "--runs", "1", "--latency", "100ms", "--slower", "3")
+
+    assert "no gate of this policy sees latency" in ended.err
 
 
 def test_schema_is_a_json_schema():

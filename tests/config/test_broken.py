@@ -152,6 +152,11 @@ def test_values_and_rules(added, place, said):
             "error_rate can never be decided",
         ),
         (
+            "rollout: {candidate: v2, strategy: {canary: {steps: [{weight: 9%}], bake: 5m}},"
+            " gates: [error_rate, latency]}",
+            "no gate can be decided at 100%, where the candidate is for 5m: error_rate, latency",
+        ),
+        (
             "rollout: {candidate: v2, strategy: {blue_green: {}}, gates: []}",
             "nothing can take the candidate back",
         ),

@@ -10,6 +10,7 @@ from router.core.policy.power import (
     Traffic,
     describe,
     nats_needed,
+    power_findings,
     requests_to_verdict,
     sights,
     smallest_regression,
@@ -22,7 +23,7 @@ NATS = math.log(100)
 def rollout(**more):
     steps = [{"mirror": "100%", "hold": "1m"}, {"weight": "5%", "hold": "5m"}, {"weight": "100%"}]
     strategy = {"canary": {"steps": steps}}
-    return RolloutPolicy.model_validate({"candidate": "v2", "strategy": strategy, **more})
+    return RolloutPolicy.model_validate({"candidate": "v2", "strategy": strategy} | more)
 
 
 @pytest.mark.parametrize(
@@ -85,6 +86,14 @@ def test_only_steps_with_both_versions_are_described():
 
     assert (sight.step, sight.weight_bp, sight.lasts_s) == (1, 500, 300.0)
     assert describe(sight, traffic).startswith("5 % for 5m: sees 1.0 % -> ")
+
+
+@pytest.mark.parametrize(("rate", "hint"), [(1.0, "46s"), (0.25, "4m"), (0.003, "5h")])
+def test_a_hint_has_times_as_people_write_them(rate, hint):
+    short = {"canary": {"steps": [{"weight": "5%", "hold": "1s"}]}}
+    found = list(power_findings(rollout(strategy=short, gates=["error_rate"]), Traffic(rate)))
+
+    assert [one.hint for one in found] == [f"hold it for {hint} or longer"]
 
 
 def test_without_the_gate_nothing_is_described():

@@ -176,3 +176,20 @@ def test_a_candidate_is_slow_from_its_change_on():
 def test_a_timed_world_needs_latency():
     with pytest.raises(ValueError, match="latency"):
         TimedWorld(Scenario(), np.random.default_rng(0), (), 0.0)
+
+
+@pytest.mark.parametrize("latency", [None, Latency()], ids=["counting", "timed"])
+def test_copies_fail_as_often_as_stable_until_the_change(latency):
+    scenario = Scenario(candidate_rate=1.0, change_at_s=100.0, latency=latency)
+    draw = np.random.default_rng(8)
+    world = TimedWorld(scenario, draw, (), 0.1) if latency else CountingWorld(scenario, draw)
+    shares = []
+    for start in (80.0, 120.0):
+        now, failed, copies = start, 0, 0
+        while now < start + 10.0:
+            now = world.advance(now, Split(0, 10_000), start + 10.0, quiet=False)
+            if (pairs := world.take().pairs) is not None:
+                failed += pairs.failed
+                copies += pairs.failed + pairs.agreed + pairs.disagreed
+        shares.append(failed / copies)
+    assert shares == [pytest.approx(0.01, abs=0.04), 1.0]

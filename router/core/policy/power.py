@@ -177,8 +177,14 @@ def _short_steps(rollout: RolloutPolicy, traffic: Traffic) -> Iterator[Finding]:
             f"{traffic.requests_per_s:g} requests/s and {percent(sight.weight_bp)} even a "
             f"candidate that always fails is seen after {duration(sight.fastest_s)} only"
         )
-        hint = f"hold it for {format_duration(math.ceil(sight.fastest_s))} or longer"
+        hint = f"hold it for {format_duration(_rounded_up(sight.fastest_s))} or longer"
         yield Finding(_step_path(rollout, sight.step), message, hint, error=False)
+
+
+def _rounded_up(seconds: float) -> int:
+    """To whole seconds, minutes or hours, as people write a hold."""
+    unit = 1 if seconds <= 120 else 60 if seconds <= 7_200 else 3_600
+    return math.ceil(seconds / unit) * unit
 
 
 def _cap_of_healthy(rollout: RolloutPolicy, traffic: Traffic) -> Iterator[Finding]:
