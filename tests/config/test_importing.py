@@ -7,10 +7,15 @@ import pytest
 from router.config import PolicyError, loads
 from router.config.importing import IMPORTERS, import_policy
 from router.config.importing.manifest import seconds_text, share_text
+from router.core.policy.hooks import HOOKS
 
 FIXTURES = Path(__file__).parent / "importing"
 SOURCES = sorted(file for file in FIXTURES.glob("*.yaml") if ".expected" not in file.name)
-SECRET = {"RAMPWAY_COOKIE_SECRET": "sixteen-characters"}
+SECRET = {
+    "RAMPWAY_COOKIE_SECRET": "sixteen-characters",
+    "RAMPWAY_ALERT_URL": "https://hooks.example.org/1",
+    "RAMPWAY_ALERT_URL_2": "https://hooks.example.org/2",
+}
 
 
 @pytest.mark.parametrize("file", SOURCES, ids=lambda file: file.stem)
@@ -40,6 +45,20 @@ def test_steps_become_plateaus():
         (2_000, 0, 0.0),
     ]
     assert plan.steps[-1].approval is not None
+
+
+def test_every_point_of_flagger_is_a_hook_of_ours():
+    imported = import_policy((FIXTURES / "flagger_hooks.yaml").read_text())
+    (route,) = loads(imported.text, environment=SECRET).policy.routes
+    hooks = route.rollout.hooks
+
+    assert {hook.point for hook in hooks} == set(HOOKS)
+    checks = {hook.title: hook.failure_limit for hook in hooks if hasattr(hook, "failure_limit")}
+    assert checks == {"smoke-test": 2, "load": 2, "load-2": 2}, (
+        "there the third failure is too many"
+    )
+    (smoke,) = (hook for hook in hooks if hook.point == "pre_rollout")
+    assert smoke.metadata["cmd"].endswith("grep ${WORD}"), "kept as it was, not expanded"
 
 
 def test_what_is_not_understood_is_said_with_its_line():

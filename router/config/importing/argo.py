@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from router.config.importing.alerts import add_subscriptions
 from router.config.importing.draft import Draft
 from router.config.importing.manifest import Manifest, seconds_text, share_text
 from router.config.problems import Path
@@ -27,6 +28,7 @@ def translate(rollout: Manifest, others: list[Manifest]) -> Draft:
         _blue_green(rollout, others, draft)
     else:
         _canary(rollout, others, draft)
+    add_subscriptions(rollout, others, draft)
     return draft
 
 

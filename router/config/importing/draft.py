@@ -27,6 +27,8 @@ class Draft:
     strategy: dict[str, Any] = field(default_factory=dict)
     gates: list[Any] = field(default_factory=list)
     mirroring: dict[str, Any] = field(default_factory=dict)
+    hooks: list[dict[str, dict[str, Any]]] = field(default_factory=list)
+    alerts: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def route(self) -> dict[str, Any]:
@@ -35,6 +37,8 @@ class Draft:
             "candidate": "candidate",
             "strategy": self.strategy,
             "gates": self.gates or ["guard"],
+            "hooks": self.hooks,
+            "alerts": self.alerts,
             "mirroring": self.mirroring,
             "rescue": {"on": ["5xx", "timeout", "connect"]},
         }

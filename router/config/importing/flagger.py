@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from router.config.importing.alerts import add_alerts
 from router.config.importing.draft import Draft
+from router.config.importing.hooks import add_hooks
 from router.config.importing.manifest import Manifest, seconds_text, share_text
 from router.config.problems import Path
 from router.core.quantities import format_duration, parse_duration, parse_share
-
-CONFIRMING = ("confirm-rollout", "confirm-traffic-increase", "confirm-promotion")
-"""Webhooks that let a rollout go on; ours is one gate that is asked all the time."""
 
 SUCCESS_RATE = ("request-success-rate", "istio_requests_total")
 DURATION = ("request-duration", "istio_request_duration_seconds_bucket")
@@ -28,8 +27,7 @@ ONE_COOKIE = re.compile(r"\^\(\.\*\?;\)\?\((\w+)=(\w+)\)\(;\.\*\)\?\$")
 
 
 def translate(canary: Manifest, others: list[Manifest]) -> Draft:
-    """The route for a Canary. `others` are not needed: Flagger makes its services itself."""
-    del others
+    """The route for a Canary; `others` are the documents beside it (alert providers)."""
     draft = Draft(canary.text("metadata", "name", default="imported"), "Flagger Canary")
     base: Path = ("spec", "analysis")
     if canary.get("spec", "canaryAnalysis") is not None:  # before v1beta1
@@ -38,10 +36,13 @@ def translate(canary: Manifest, others: list[Manifest]) -> Draft:
     _strategy(canary, draft, base)
     _affinity(canary, draft, (*base, "sessionAffinity"))
     _metrics(canary, draft, base)
-    _webhooks(canary, draft, base)
+    add_hooks(canary, draft, base)
+    add_alerts(canary, others, draft, base)
     for key, remark in (
-        ("threshold", "counts failed checks; here evidence decides, with a bound on false alarms"),
-        ("alerts", "has no counterpart here yet"),
+        (
+            "threshold",
+            "is only for hooks here; evidence decides about the rest, with a bound on false alarms",
+        ),
         ("primaryReadyThreshold", "is about pods, which the platform looks after"),
         ("canaryReadyThreshold", "is about pods, which the platform looks after"),
     ):
@@ -173,25 +174,3 @@ def _metrics(canary: Manifest, draft: Draft, base: Path) -> None:
             canary.note(here, remark)
         else:
             canary.note(here, "is a query of its own; write it as a prometheus gate")
-
-
-def _webhooks(canary: Manifest, draft: Draft, base: Path) -> None:
-    for index, hook in enumerate(canary.items(*base, "webhooks")):
-        here = (*base, "webhooks", index)
-        kind = hook.get("type", "rollout") if isinstance(hook, dict) else "?"
-        if kind not in (*CONFIRMING, "rollback"):
-            canary.note(here, f"is a {kind} hook, which has no counterpart as a gate")
-            continue
-        settings = {
-            "name": re.sub(r"[^A-Za-z0-9._-]", "-", canary.text(*here, "name", default=kind)),
-            "url": canary.text(*here, "url"),
-            "ask": "rollback" if kind == "rollback" else "confirm",
-        }
-        if timeout := seconds_text(canary.take(*here, "timeout", default="")):
-            settings["timeout"] = timeout
-        canary.taken.add((*here, "type"))
-        draft.gates.append({"webhook": settings})
-        if kind in CONFIRMING:
-            canary.notes.append(
-                f"line {canary.line(here)}: the {kind} hook became a gate, asked in every step"
-            )
