@@ -36,6 +36,7 @@ def arguments():
 def main():
     args = arguments()
     folder = Path(tempfile.mkdtemp(prefix="rampway-bench-"))
+    folder.chmod(0o755)  # nginx serves its files as nobody
     stage, backend = Stage(folder), Backend()
     results = {"machine": describe(), "rounds": args.rounds, "seconds": args.seconds, "parts": {}}
     try:

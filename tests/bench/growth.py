@@ -1,10 +1,11 @@
 """What becomes of the router as things grow: each series doubles from small to very large.
 
-The first four put load on a whole router; the last two call the part that could grow.
+Users and the journal are measured by calls of that part alone, the others by load on a router.
 """
 
 import asyncio
 import concurrent.futures
+import socket
 import tempfile
 import time
 import urllib.request
@@ -14,16 +15,18 @@ from pathlib import Path
 from router.control.record import Change, JournalEntry
 from router.control.sqlite import SqliteStore
 from router.core.outcomes import Outcome
+from router.proxy.worker import more_files
 from router.telemetry.recorder import Recorder
 from tests.bench.evidence import entry
-from tests.bench.machine import Stage, free_port, memory_mb
+from tests.bench.machine import Stage, free_port, memory_mb, settled
 from tests.bench.peers import start_rampway
 from tests.bench.rounds import measure, median
 from tests.bench.swap import quantiles
 
 ROUTES = (1, 10, 100, 1_000)
 VERSIONS = (2, 10, 50)
-CONNECTIONS = (10, 100, 1_000, 5_000, 10_000)
+CONNECTIONS = (10, 100, 1_000)
+IDLE = (10, 1_000, 10_000)
 BODIES_KB = (1, 64, 1_024, 65_536)
 USERS = (10, 1_000, 100_000, 1_000_000)
 JOURNAL_ROWS = (10, 1_000, 100_000, 1_000_000)
@@ -51,6 +54,7 @@ def _many(text, count):
 
 
 def _loaded(stage, target, rounds, seconds, **load):
+    settled(target.pid)
     stage.load(target.port, seconds=0.5)
     bursts = [measure(stage, target, seconds=seconds, **load) for _ in range(rounds)]
     row = {key: median(bursts, key) for key in ("cpu_us", "p50_us", "p99_us", "max_us")}
@@ -82,7 +86,7 @@ def versions(stage, backend, args):
 
 
 def connections(stage, backend, args):
-    """Busy client connections, and what an idle one holds."""
+    """Busy client connections."""
     inner, rows = Stage(stage.folder), {}
     try:
         target = start_rampway("rampway-connections", inner, backend)
@@ -91,6 +95,34 @@ def connections(stage, backend, args):
     finally:
         inner.close()
     return rows
+
+
+def idle(stage, backend, args):
+    """32 busy clients among many that are idle after a request; memory of each idle one."""
+    inner, rows, held = Stage(stage.folder), {}, []
+    more_files()
+    try:
+        target = start_rampway("rampway-idle", inner, backend)
+        settled(target.pid)
+        empty_mb = memory_mb(target.pid)
+        for count in IDLE:
+            held += [_asked(target.port) for _ in range(count - len(held))]
+            row = {"kb_each": (memory_mb(target.pid) - empty_mb) * 1024 / count}
+            rows[str(count)] = row | _loaded(stage, target, args.rounds, args.seconds)
+    finally:
+        for client in held:
+            client.close()
+        inner.close()
+    return rows
+
+
+def _asked(port):
+    """A connection on which one request was answered."""
+    client = socket.create_connection(("127.0.0.1", port), 5)
+    client.sendall(b"GET /predict HTTP/1.1\r\nHost: bench\r\nX-User-Id: u\r\n\r\n")
+    if not client.recv(4_096).startswith(b"HTTP/1.1 200"):
+        raise RuntimeError("an idle client was not answered")
+    return client
 
 
 def bodies(stage, backend, args):
@@ -201,6 +233,7 @@ SERIES = {
     "routes": routes,
     "versions": versions,
     "connections": connections,
+    "idle": idle,
     "bodies": bodies,
     "scrapes": scrapes,
     "users": users,

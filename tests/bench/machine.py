@@ -61,6 +61,16 @@ def wait_for_port(port, seconds=20.0):
     return False
 
 
+def settled(pid, seconds=20.0):
+    """Wait until a process tree has started: it uses less than a twentieth of a core."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        before = cpu_s(pid)
+        time.sleep(0.4)
+        if cpu_s(pid) - before < 0.02:
+            break
+
+
 def compiled(name, folder):
     """The C program ``name`` built in ``folder``; RuntimeError without a compiler."""
     binary = folder / name

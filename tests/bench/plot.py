@@ -36,6 +36,7 @@ GROWN = {
     "routes": ("cpu_us", "CPU µs per request, by routes"),
     "versions": ("cpu_us", "CPU µs per request, by versions"),
     "connections": ("cpu_us", "CPU µs per request, by busy connections"),
+    "idle": ("cpu_us", "CPU µs per request, by idle connections"),
     "bodies": ("mb", "MB resident, by KB of each answer"),
     "users": ("us", "µs per bad answer, by users in evidence"),
     "journal": ("commit_ms", "ms per commit, by rows in the journal"),
