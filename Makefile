@@ -38,7 +38,8 @@ fix: $(STAMP)    ## format and mend what can be mended
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: $(STAMP)  ## CPU and latency beside the peers, as ratios
+bench: $(STAMP)  ## CPU and latency beside the peers, as ratios; installs those it can
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	@$(BIN)/python -m tests.bench
 
 bench-decisions: $(STAMP)  ## the statistics' claims, by seeded simulation
