@@ -25,8 +25,11 @@ demo: $(STAMP)   ## watch a canary promoted and a broken one taken back (under t
 test: $(STAMP)   ## run the tests
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup -q
 
-test-nightly: $(STAMP)  ## the long versions: 1,000 kills, 10,000 idle connections, overload
-	@$(BIN)/python -m pytest -q -m nightly --override-ini addopts="-ra --strict-markers --import-mode=importlib"
+test-nightly: $(STAMP)  ## the long versions: 1,000 kills, 10,000 idle connections, overload (hours)
+	@$(BIN)/python -m pytest -m nightly -s
+
+measure-reliability: $(STAMP)  ## the promised times themselves, printed; wants two idle cores
+	@$(BIN)/python -m pytest tests/reliability --strict-times -s -v
 
 check: $(STAMP)  ## format, lint, types, import floors
 	@$(BIN)/ruff format --check .
@@ -52,4 +55,4 @@ docs: $(STAMP)   ## write the generated pages (schema, state diagram, feature ta
 clean:      ## remove what these targets made
 	@rm -rf $(VENV) .cache demo-run demo-report.html .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help setup run demo test test-nightly check fix bench bench-decisions docs clean
+.PHONY: help setup run demo test test-nightly measure-reliability check fix bench bench-decisions docs clean

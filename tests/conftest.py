@@ -4,6 +4,16 @@ import os
 
 import pytest
 
+TOGETHER = (
+    "tests/core/test_shadow_flights.py",
+    "tests/prediction_services/test_models.py",
+    "tests/registry/test_mlflow.py",
+    "tests/reliability/test_admin.py",
+    "tests/reliability/test_config.py",
+    "tests/reliability/test_observability.py",
+)
+"""Modules whose tests share something slow to make; the others are spread test by test."""
+
 
 def pytest_addoption(parser):
     parser.addoption(
@@ -26,3 +36,18 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         if item.get_closest_marker("nightly"):
             item.add_marker(skip)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """``loadgroup`` without marks: those of xdist 3.8 are lost on pytest 9.2, without a word."""
+    if config.getoption("dist") != "loadgroup":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Together(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            module = nodeid.partition("::")[0]
+            return module if module in TOGETHER else nodeid
+
+    return Together(config, log)

@@ -226,7 +226,8 @@ class Nobody:
 
 
 @pytest.mark.slow
-async def test_kill_at_50_random_moments_keeps_every_acknowledged_position(tmp_path):
+@pytest.mark.parametrize("kills", [12, pytest.param(50, marks=pytest.mark.nightly)])
+async def test_a_kill_at_a_random_moment_keeps_every_acknowledged_position(tmp_path, kills):
     """R1: what a new process finds is what was last acknowledged, or the one being written."""
     seed = random.randrange(10**6)
     print("seed", seed)
@@ -239,12 +240,12 @@ async def test_kill_at_50_random_moments_keeps_every_acknowledged_position(tmp_p
     with subprocess.Popen(
         [sys.executable, str(CHILD)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as nursery:
-        for _ in range(50):
+        for _ in range(kills):
             nursery.stdin.write(f"{db} {policy}\n")
             nursery.stdin.flush()
             pid = int(nursery.stdout.readline())
             lines = said.read_text().count("\n") if said.exists() else 0
-            deadline = time.monotonic() + 5
+            deadline = time.monotonic() + 60
             while (said.read_text().count("\n") if said.exists() else 0) < lines + 1:
                 assert time.monotonic() < deadline, "the child does nothing"
                 time.sleep(0.002)
@@ -269,4 +270,4 @@ async def test_kill_at_50_random_moments_keeps_every_acknowledged_position(tmp_p
             moved, last = moved + (int(epoch) > last), int(epoch)
             await store.close()
         nursery.stdin.close()
-    assert moved == 50
+    assert moved == kills

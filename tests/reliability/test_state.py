@@ -125,7 +125,7 @@ async def kill_again_and_again(site, nursery, kills, *, points):
 
 @pytest.mark.slow
 async def test_r01_a_killed_router_wakes_up_where_it_was(site, nursery):
-    await kill_again_and_again(site, nursery, 3, points=1)
+    await kill_again_and_again(site, nursery, 2, points=1)
 
 
 @pytest.mark.nightly

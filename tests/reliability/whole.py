@@ -108,14 +108,19 @@ class Service:
 
     def __init__(self, name: str, folder: Path):
         self.name = name
-        port_file = folder / f"{name}.port"
+        self.port_file = port_file = folder / f"{name}.port"
         self.process = subprocess.Popen(
             [sys.executable, "-m", "prediction_services", "serve", "--version", "static",
              "--name", name, "--port-file", str(port_file), "--exit-with-parent"],
             stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
         )  # fmt: skip
-        until(lambda: port_file.exists() and port_file.read_text().strip(), START_S, name)
-        self.url = f"http://127.0.0.1:{int(port_file.read_text())}"
+        self.url = ""
+
+    def serving(self):
+        """Wait until it says where."""
+        file = self.port_file
+        until(lambda: file.exists() and file.read_text().strip(), START_S, self.name)
+        self.url = f"http://127.0.0.1:{int(file.read_text())}"
 
     def end(self):
         self.process.stdin.close()
@@ -141,6 +146,8 @@ def both(tmp_path_factory):
         made = tuple(Service(name, folder) for name in ("v1", "v2"))
         for service in made:
             started.callback(service.end)
+        for service in made:
+            service.serving()
         yield made
 
 
