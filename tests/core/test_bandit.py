@@ -34,17 +34,17 @@ def test_closed_forms():
 )
 def test_it_is_how_often_real_draws_would_choose(counts):
     rng = random.Random(7)
-    draws, won = 40_000, [0] * len(counts)
+    draws, won = 20_000, [0] * len(counts)
     for _ in range(draws):
         drawn = [rng.betavariate(1 + good, 1 + n - good) for n, good in counts]
         won[drawn.index(max(drawn))] += 1
     found = chances({str(i): Rewards(n, float(good)) for i, (n, good) in enumerate(counts)})
     for index, count in enumerate(won):
-        assert found[str(index)] == pytest.approx(count / draws, abs=0.012)
+        assert found[str(index)] == pytest.approx(count / draws, abs=0.015)
 
 
 @given(st.dictionaries(st.sampled_from("abcdefgh"), earned, min_size=1), st.integers(0, 1_250))
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=20)
 def test_shares_are_whole_and_nobody_falls_below_the_floor(rewards, floor_bp):
     made = shares(rewards, floor_bp)
     assert sum(made.values()) == 10_000

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from router.config.check import loads
@@ -126,6 +126,7 @@ def weights(draw):
 
 
 @given(weights(), st.integers(0, 9_999), st.data())
+@settings(max_examples=15, deadline=None)  # all ten thousand places each
 def test_every_version_gets_exactly_its_share(shares, offset, data):
     candidate = data.draw(st.integers(-1, len(shares) - 1))
     got = [0] * len(shares)
@@ -135,6 +136,7 @@ def test_every_version_gets_exactly_its_share(shares, offset, data):
 
 
 @given(st.integers(0, 9_000), st.integers(0, 900), st.integers(0, 9_999), st.binary())
+@settings(max_examples=50)
 def test_growing_the_candidate_takes_nobody_out_of_it(weight, more, offset, key):
     before = version_at(bucket_of(key), offset, [9_100 - weight, weight, 900], 1)
     after = version_at(bucket_of(key), offset, [9_100 - weight - more, weight + more, 900], 1)

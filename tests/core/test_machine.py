@@ -401,8 +401,19 @@ def walk(plan, history):
 
 
 @given(plans, histories)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_properties_of_every_history(plan, history):
+    hold_properties(plan, history)
+
+
+@pytest.mark.nightly
+@given(plans, histories)
+@settings(max_examples=5_000, deadline=None)
+def test_properties_of_thousands_of_histories(plan, history):
+    hold_properties(plan, history)
+
+
+def hold_properties(plan, history):
     previous = None
     for rollout, event, now in walk(plan, history):
         split = split_for(rollout, plan)
@@ -424,13 +435,13 @@ def test_properties_of_every_history(plan, history):
 
 
 @given(plans, histories)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_the_same_history_gives_the_same_states(plan, history):
     assert list(walk(plan, history)) == list(walk(plan, history))
 
 
 @given(plans, histories, st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_from_every_live_state_a_person_can_roll_back(plan, history, data):
     states = [(rollout, now) for rollout, _, now in walk(plan, history) if rollout.phase.live]
     if not states:

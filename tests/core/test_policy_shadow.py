@@ -121,7 +121,7 @@ def test_warned(strategy, settings, message):
 
 def test_what_is_well_is_not_warned_about():
     made = loaded(
-        SHADOW % CANARY, gates="[agreement, positive_rate, error_rate]",
+        SHADOW % CANARY, gates="[agreement, positive_rate, error_rate, guard]",
         compare="{score: y, noise: 5%, reverse: 5%, segment: {header: X-Country}, redact: [a.b]}",
     )  # fmt: skip
     assert made.warnings == ()

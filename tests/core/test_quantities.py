@@ -3,7 +3,7 @@
 import contextlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from router.core.quantities import (
@@ -19,16 +19,19 @@ from router.core.quantities import (
 
 
 @given(st.integers(0, int(DURATION_S_MAX * 1000)))
+@settings(max_examples=50)
 def test_durations_come_back(milliseconds):
     assert round(parse_duration(format_duration(milliseconds / 1000)) * 1000) == milliseconds
 
 
 @given(st.integers(0, 10_000))
+@settings(max_examples=50)
 def test_shares_come_back(basis_points):
     assert parse_share(format_share(basis_points)) == basis_points
 
 
 @given(st.integers(0, SIZE_BYTES_MAX))
+@settings(max_examples=50)
 def test_sizes_come_back(size):
     assert parse_size(format_size(size)) == size
 

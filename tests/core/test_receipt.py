@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from router.core.receipt import (
@@ -33,6 +33,7 @@ receipts = st.builds(
 
 
 @given(receipts)
+@settings(max_examples=30)
 def test_a_receipt_comes_back_as_it_was_given(receipt):
     text = sealed(receipt, SECRET)
     assert len(text) <= RECEIPT_CHARS_MAX
@@ -42,6 +43,7 @@ def test_a_receipt_comes_back_as_it_was_given(receipt):
 
 
 @given(receipts, st.data())
+@settings(max_examples=40)
 def test_a_receipt_that_was_touched_anywhere_is_refused(receipt, data):
     text = sealed(receipt, SECRET)
     place = data.draw(st.integers(0, len(text) - 1))
@@ -53,6 +55,7 @@ def test_a_receipt_that_was_touched_anywhere_is_refused(receipt, data):
 
 
 @given(receipts)
+@settings(max_examples=30)
 def test_another_secret_opens_nothing(receipt):
     with pytest.raises(BadReceipt, match="not ours"):
         opened(sealed(receipt, SECRET), SECRET + "x")

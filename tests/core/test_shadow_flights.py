@@ -25,7 +25,7 @@ from router.core.judge import Judge, JudgeSettings
 from router.core.outcomes import Baseline, Batch
 from router.core.shadow import ShadowBook, Terms
 
-PAIRS = 3_000
+PAIRS = 1_500
 FOUND_WITHIN = 250
 """Pairs within which a broken version must be found; three times what this order of flights takes
 at most."""

@@ -136,7 +136,7 @@ def test_equal_versions_for_a_day_are_left_alone():
     """The product's own judge over simulated days; the tables have thousands of them."""
     gates = [gate("error_rate"), gate("guard")]
     settings = JudgeSettings(no_data_after_s=math.inf)
-    runs = many(Setup.constant(500, gates, settings), Scenario(), range(4))
+    runs = many(Setup.constant(500, gates, settings), Scenario(), range(2))
     assert sum(run.outcome == "rolled back" for run in runs) <= 1
     assert all(run.requests > 200_000 for run in runs if run.outcome == "undecided")
 
