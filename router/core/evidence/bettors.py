@@ -75,14 +75,14 @@ def hypotheses(p0: float, relative: float, absolute: float) -> tuple[float, ...]
     """Candidate bad rates, ascending, one a bettor: 1.25 b, then up to eight from 1.6 b to 0.97.
 
     Worked examples, no tolerance: p0 = 1 %: 1.25 %, 1.6 %, 2.9 %, 5.2 % … 97 %;
-    p0 = 50 %: 61.8 %, 97 %.
+    p0 = 50 %: 62.5 %, 97 %.
     """
     b = tolerated_rate(p0, relative, absolute)
     low = min(1.6 * b, (b + TOP_RATE) / 2)
     room = 1 + math.floor(math.log(TOP_RATE / low) / math.log(APART_RATIO))
     count = min(room, GEOMETRIC_BETTORS)
     rest = spaced(low, TOP_RATE, count) if count > 1 else (TOP_RATE,)
-    return (min(NEAREST_RATIO * b, (b + low) / 2), *rest)
+    return (min(NEAREST_RATIO * b, (b + rest[0]) / 2), *rest)
 
 
 def factors(

@@ -73,7 +73,7 @@ def test_hypotheses_are_up_to_nine_rates_above_the_tolerated_one():
             assert rates[-1] == pytest.approx(0.97)
     assert len(hypotheses(0.01, 0.1, 0.001)) == 9
     assert hypotheses(0.01, 0.0, 0.0)[:3] == pytest.approx((0.0125, 0.016, 0.02876), rel=1e-3)
-    assert hypotheses(0.5, 0.0, 0.0) == pytest.approx((0.6175, 0.97), rel=1e-3)
+    assert hypotheses(0.5, 0.0, 0.0) == pytest.approx((0.625, 0.97), rel=1e-3)
 
 
 def test_spaced_hits_both_ends():
