@@ -15,7 +15,7 @@ import socket
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from router.config.certificate import ServerCertificate
 from router.core.table import RouteEntry, RoutingTable
@@ -23,6 +23,7 @@ from router.http1 import Limits
 from router.proxy.access_log import AccessLog
 from router.proxy.deadlines import sweep
 from router.proxy.downstream import Downstream
+from router.proxy.handshakes import Handshakes
 from router.proxy.mirror import Mirrors
 from router.proxy.serving import Route, Serving
 from router.telemetry.recorder import Recorder
@@ -42,8 +43,6 @@ ACCEPTS_PER_TURN: Final = 32
 """Clients accepted before everybody else gets a turn; FDS_RESERVED has room for those too many."""
 FDS_RESERVED: Final = 64
 """File descriptors kept for everything but client and upstream connections."""
-TLS_SHUTDOWN_S: Final = 1.0
-"""How long a TLS client may take to confirm the end of its connection."""
 DRAIN_IDLE_S: Final = 1.0
 """In a drain an idle client may still send one request, which is answered with Connection: close;
 after this long the connection is closed, so that no request meets a closing socket sooner."""
@@ -68,6 +67,8 @@ class DataPlane:
         self.serving = Serving(RoutingTable(0), self.pools, recorder)
         self.connections: set[Downstream] = set()
         self.lingering: set[Downstream] = set()
+        self.handshakes: Handshakes | None = None
+        """The listener where clients speak TLS, and those that are not connections yet."""
         self.exchanges: set[Exchange] = set()
         """Requests under way."""
         self.retrying = self.rescuing = 0
@@ -166,26 +167,17 @@ class DataPlane:
         loop = asyncio.get_running_loop()
         if (tls := self.serving.table.tls) is not None:
             self.certificate = ServerCertificate(tls.cert_file, tls.key_file)
-        self._server = await loop.create_server(
-            lambda: Downstream(self),
-            sock=self._socket or self.bind(),
-            backlog=ACCEPTS_PER_TURN,
-            **self._tls(),
-        )
-        assert self._socket is not None  # noqa: S101 - bound above
-        self._socket.listen(BACKLOG)  # asyncio takes one number for the queue and for each turn
+        bound = self._socket or self.bind()
+        if self.certificate is not None:
+            self.handshakes = Handshakes(self, bound, ACCEPTS_PER_TURN)
+            self.handshakes.listen(BACKLOG)
+        else:
+            self._server = await loop.create_server(
+                lambda: Downstream(self), sock=bound, backlog=ACCEPTS_PER_TURN
+            )
+            bound.listen(BACKLOG)  # asyncio takes one number for the queue and for each turn
         self._due = loop.time() + SWEEP_S
         self._sweeper = loop.call_at(self._due, self._sweep)
-
-    def _tls(self) -> dict[str, Any]:
-        """Arguments of a server-side TLS transport; its time limits are those of plain clients."""
-        if self.certificate is None:
-            return {}
-        return {
-            "ssl": self.certificate.context,
-            "ssl_handshake_timeout": self.serving.limits.header_timeout_s,
-            "ssl_shutdown_timeout": TLS_SHUTDOWN_S,
-        }
 
     async def _take_queued(self) -> None:
         """Accept who waits in the kernel's queue: closing the listener would reset them."""
@@ -196,12 +188,20 @@ class DataPlane:
         with contextlib.suppress(OSError):  # BlockingIOError: the queue is empty
             while len(queued) < BACKLOG:
                 queued.append(self._socket.accept()[0])
-        if self._server is not None:
-            self._server.close()
+        self._close_listener()
         for client in queued:
+            if self.handshakes is not None:
+                self.handshakes.begin(client)
+                continue
             client.setblocking(False)
             with contextlib.suppress(OSError):  # gone meanwhile
-                await loop.connect_accepted_socket(lambda: Downstream(self), client, **self._tls())
+                await loop.connect_accepted_socket(lambda: Downstream(self), client)
+
+    def _close_listener(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        if self.handshakes is not None:
+            self.handshakes.close()
 
     async def drain(self, within_s: float) -> bool:
         """Stop accepting, finish what is under way; True when nothing had to be cut."""
@@ -212,9 +212,10 @@ class DataPlane:
         while monotonic() < until:
             if monotonic() - began > min(DRAIN_IDLE_S, within_s / 2):
                 self._close_idle()
-            if not self.connections and not self.mirrors.active:
+            idle = not self.connections and not self.handshakes
+            if idle and not self.mirrors.active:
                 break
-            if not self.connections and monotonic() - began > DRAIN_IDLE_S:
+            if idle and monotonic() - began > DRAIN_IDLE_S:
                 break  # copies for a shadow are not worth waiting for
             await asyncio.sleep(SWEEP_S / 2)
         clean = not self.exchanges
@@ -229,12 +230,13 @@ class DataPlane:
     async def close(self) -> None:
         """Stop at once; what is under way is cut."""
         self.accepting = False
-        if self._server is not None:
-            self._server.close()
+        self._close_listener()
         if self._sweeper is not None:
             self._sweeper.cancel()
             self._sweeper = None
         self.mirrors.close()
+        if self.handshakes is not None:
+            self.handshakes.abort()
         for client in list(self.connections):
             client.transport.abort()
         self.pools.close()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 import ssl
+import time
 import warnings
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from tests.reliability.whole import (
     Load,
     ask,
     in_thread,
+    promised,
     read_answer,
     request,
     until,
@@ -82,6 +85,63 @@ async def test_tls_for_clients_with_a_certificate_renewed_under_load(site, nurse
     assert (await in_thread(subject, router.port, context))[0] == "two", "the old one stays"
     kept_writer.transport.abort()
     await in_thread(router.terminate)
+
+
+async def test_r31_handshakes_count_against_the_connections_and_have_the_time_of_a_head(
+    site, nursery, authority
+):
+    """Clients that begin a handshake and stop are bounded like those that go on."""
+    pair = authority.signed("one", into="router")
+    context = trusting(authority)
+    top = f'tls: {{certificate: "{pair.certificate}", key: "{pair.key}"}}'
+    limits = "5s, connections: 16, header_timeout: 2s"
+    router = await in_thread(nursery.start, site.write(top=top, rollout=None, drain=limits))
+    began = time.monotonic()
+    stuck = [await asyncio.open_connection("127.0.0.1", router.port) for _ in range(16)]
+    stuck[0][1].write(b"\x16\x03\x01")  # the beginning of a hello
+    with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+        await ask(router.port, ssl=context)
+    for reader, _ in stuck:
+        with contextlib.suppress(ConnectionResetError):
+            assert await reader.read() == b""
+    print(f"handshakes that stop are over after {time.monotonic() - began:.1f} s")
+    assert time.monotonic() - began < promised(3.0)
+    assert (await ask(router.port, ssl=context))[0] == 200
+    await in_thread(
+        until, lambda: 'rejected_total{cause="connections"}' in router.api("/metrics")[1]
+    )
+
+
+async def test_tls_a_request_right_behind_the_handshake_and_a_drain(site, nursery, authority):
+    """The first bytes of a client may arrive with the end of its handshake."""
+    pair = authority.signed("one", into="router")
+    top = f'tls: {{certificate: "{pair.certificate}", key: "{pair.key}"}}'
+    router = await in_thread(nursery.start, site.write(top=top, rollout=None))
+    for _ in range(20):
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        secured = trusting(authority).wrap_bio(incoming, outgoing, server_hostname="127.0.0.1")
+        reader, writer = await asyncio.open_connection("127.0.0.1", router.port)
+        while True:
+            try:
+                secured.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                writer.write(outgoing.read())
+                incoming.write(await reader.read(65_536))
+        secured.write(request(headers="Connection: close\r\n"))
+        writer.write(outgoing.read())  # the Finished and the request, in one piece
+        incoming.write(await reader.read(65_536))
+        while True:
+            try:
+                said = secured.read(65_536)
+                break
+            except ssl.SSLWantReadError:
+                incoming.write(await reader.read(65_536))
+        assert said.startswith(b"HTTP/1.1 200 ")
+        writer.transport.abort()
+    stuck = await asyncio.open_connection("127.0.0.1", router.port)
+    assert await in_thread(router.terminate) == 0
+    assert await stuck[0].read() == b""
 
 
 async def test_tls_with_an_unusable_certificate_does_not_start(site, nursery):
