@@ -14,6 +14,7 @@ from router.core.outcomes import BAD_OUTCOMES, Outcome
 if TYPE_CHECKING:
     from router.proxy.exchange import Exchange
     from router.telemetry.recorder import Arm
+    from router.upstream import Endpoint, Pool
 
 PAYLOAD: Final = BAD_OUTCOMES - {Outcome.REFUSED}
 """Ends of a replay that speak against the request; a refused connection never saw it."""
@@ -27,6 +28,13 @@ class Doubt(NamedTuple):
     age_s: float
     passed: int
     unit: int
+    pool: Pool
+    endpoint: Endpoint | None
+
+    def settle(self, blamed: bool) -> None:
+        """Count it. Not blamed, it ends like a request whose client left: it counts for nobody."""
+        outcome = self.outcome if blamed else Outcome.CLIENT_ABORT
+        self.arm.end(outcome, self.age_s, self.passed, self.unit)
 
 
 def record(exchange: Exchange, outcome: Outcome, *, answered: int = 0) -> None:
@@ -54,8 +62,13 @@ def settle(exchange: Exchange, outcome: Outcome) -> None:
     stats = exchange.version.stats
     stats.end(outcome, exchange.status, now - exchange.attempt_at, exchange.first_byte_s)
     stats.bytes_in += exchange.size
-    if exchange.arm is not None:
-        exchange.arm.end(outcome, now - exchange.arrived, exchange.passed, exchange.unit)
+    arm = exchange.arm
+    if arm is None:
+        return
+    if arm.candidate and outcome in BAD_OUTCOMES:
+        blame(_doubt(exchange, arm, outcome, now))
+    else:
+        arm.end(outcome, now - exchange.arrived, exchange.passed, exchange.unit)
 
 
 def doubt(exchange: Exchange, outcome: Outcome) -> Doubt | None:
@@ -64,16 +77,29 @@ def doubt(exchange: Exchange, outcome: Outcome) -> Doubt | None:
     if arm is None or rescue is None or not rescue.excuse_payload:
         return None
     exchange.arm = None
-    return Doubt(arm, outcome, monotonic() - exchange.arrived, exchange.passed, exchange.unit)
+    return _doubt(exchange, arm, outcome, monotonic())
+
+
+def _doubt(exchange: Exchange, arm: Arm, outcome: Outcome, now: float) -> Doubt:
+    age_s = now - exchange.arrived
+    pool, endpoint = exchange.version.pool, exchange.endpoint
+    return Doubt(arm, outcome, age_s, exchange.passed, exchange.unit, pool, endpoint)
 
 
 def _clear_up(doubt: Doubt, replayed: Outcome) -> None:
-    """The replay is over: failed as well, it is the payload; anything else, the version's fault.
+    """The replay is over: failed as well, it is the payload; anything else, not."""
+    if replayed in PAYLOAD:
+        doubt.settle(blamed=False)
+    else:
+        blame(doubt)
 
-    An excused request ends like one whose client left: it counts neither for nor against its arm.
-    """
-    outcome = Outcome.CLIENT_ABORT if replayed in PAYLOAD else doubt.outcome
-    doubt.arm.end(outcome, doubt.age_s, doubt.passed, doubt.unit)
+
+def blame(doubt: Doubt) -> None:
+    """The candidate's failures count once it is sure that they are not a single instance's."""
+    if doubt.arm.candidate:
+        doubt.pool.blame(doubt.endpoint, doubt.settle, monotonic())
+    else:
+        doubt.settle(blamed=True)
 
 
 def observe(exchange: Exchange, *, bad: bool) -> None:

@@ -19,6 +19,7 @@ from router.upstream.endpoint import Endpoint
 from router.upstream.failure import Failure
 from router.upstream.resolve import first_reachable
 from router.upstream.sockets import Sockets
+from router.upstream.suspicion import Suspicion
 from router.upstream.tls import client_context
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from router.core.table import VersionEntry
+    from router.upstream.suspicion import Verdict
 
 UNREACHABLE_S: Final = 1.0
 """After a failed connect an endpoint is the last choice for this long."""
@@ -67,6 +69,7 @@ class Pool:
         self.breaker = Breaker()
         self.endpoints: list[Endpoint] = []
         self.available: list[Endpoint] = []
+        self.suspicion = Suspicion()
         self.in_flight = 0
         """Requests that hold a connection or have one being opened for them."""
         self.open = 0
@@ -215,25 +218,55 @@ class Pool:
         endpoint.requests += 1
         endpoint.dirty = True
         if not bad:
-            endpoint.streak = 0
+            if endpoint.streak:
+                endpoint.streak = 0
+                self.suspicion.settle(endpoint, blamed=True)
             return
         endpoint.bad += 1
         endpoint.streak += 1
         outlier = self.entry.outlier
-        if not outlier.consecutive or endpoint.streak < outlier.consecutive:
-            return
-        ejected = sum(1 for e in self.endpoints if e.ejected_until)
-        if (ejected + 1) * 10_000 <= len(self.endpoints) * outlier.max_ejected_bp:
+        if outlier.consecutive and endpoint.streak >= outlier.consecutive and self._may_eject():
             endpoint.streak = 0
             endpoint.ejected_until = now + outlier.ejection_s
             self._close_idle(endpoint)
             self.refresh()
+            self.suspicion.settle(endpoint, blamed=False)
+        elif self.suspicion.held and self._others_fail(endpoint):
+            self.suspicion.settle_all()
+
+    def _may_eject(self) -> bool:
+        if len(self.endpoints) < 2:
+            return False
+        ejected = sum(1 for e in self.endpoints if e.ejected_until)
+        return (ejected + 1) * 10_000 <= len(self.endpoints) * self.entry.outlier.max_ejected_bp
+
+    def _others_fail(self, endpoint: Endpoint) -> bool:
+        return any(e.streak for e in self.endpoints if e is not endpoint and not e.ejected_until)
+
+    def blame(self, endpoint: Endpoint | None, verdict: Verdict, now: float) -> None:
+        """A bad answer of the version: ``verdict`` is told whether it is the version's fault.
+
+        At once, or when it has shown whether it is the instance's (see suspicion).
+        """
+        if endpoint is None:
+            verdict(True)
+        elif endpoint.ejected_until:
+            verdict(False)
+        elif not self.entry.outlier.consecutive or not self._may_eject():
+            verdict(True)
+        elif self._others_fail(endpoint):
+            self.suspicion.settle_all()
+            verdict(True)
+        else:
+            self.suspicion.hold(endpoint, verdict, now)
 
     def sweep(self, now: float) -> None:
         """Close what idled too long, readmit what was ejected long enough; about once a second.
 
         Warm connections that a backend has closed meanwhile are opened again.
         """
+        if self.suspicion.held:
+            self.suspicion.sweep(self.endpoints, now)
         oldest = now - self.entry.keepalive_s
         for endpoint in self.endpoints:
             while endpoint.idle and endpoint.idle[0].idle_since < oldest:
@@ -253,6 +286,7 @@ class Pool:
 
     def close(self) -> None:
         """The version is gone: nothing new; what is in flight may end."""
+        self.suspicion.settle_all()
         for endpoint in self.endpoints:
             self._retire(endpoint)
         self.endpoints = []

@@ -1,11 +1,11 @@
-"""A request that fails on stable as well is the payload's fault, and neither version is blamed."""
+"""What a version is not blamed for: payloads that fail on stable as well, a single instance."""
 
 import asyncio
 from collections import Counter
 
 import pytest
 
-from tests.proxy.rig import RESCUE, Rig, replace, rollout
+from tests.proxy.rig import RESCUE, Rig, replace, rollout, route, version
 from tests.proxy.scripted import OK, Scripted, closed_port
 
 EXCUSE = replace(RESCUE, excuse_payload=True)
@@ -147,3 +147,30 @@ async def test_a_poisonous_payload_convicts_nobody():
     assert statuses == [500] * 40
     assert candidate["arrived"] + stable["arrived"] == 40
     assert candidate["bad"] == stable["bad"] == 0
+
+
+async def instances(*answers, requests=30):
+    """The candidate's counts when its instances answer so."""
+    async with answering(OK) as stable, answering(answers[0]) as one, answering(answers[1]) as two:
+        entry = route(
+            version("v1", stable), version("v2", one, two), candidate=1, rollout_id="rollout-1",
+            epoch=7, weights_bp=(0, 10_000),
+        )  # fmt: skip
+        async with Rig(entry) as rig:
+            for _ in range(requests):
+                await rig.ask(body=b"x")
+            await rig.settled()
+            rig.count()
+            return rig.arm("candidate")
+
+
+async def test_one_broken_instance_is_ejected_and_the_candidate_not_blamed():
+    counted = await instances(ERROR, OK)
+
+    assert (counted["arrived"], counted["ok"], counted["bad"]) == (30, 25, 0)
+
+
+async def test_a_candidate_whose_instances_all_fail_is_blamed_for_every_answer():
+    counted = await instances(ERROR, ERROR, requests=4)
+
+    assert (counted["arrived"], counted["ok"], counted["bad"]) == (4, 0, 4)
