@@ -152,8 +152,10 @@ def test_values_and_rules(added, place, said):
             "error_rate can never be decided",
         ),
         (
-            "rollout: {candidate: v2, gates: [error_rate, latency], "
-            + "strategy: {canary: {steps: [{weight: 9%}], bake: 5m}}}",
+            (
+                "rollout: {candidate: v2, gates: [error_rate, latency], "
+                "strategy: {canary: {steps: [{weight: 9%}], bake: 5m}}}"
+            ),
             "no gate can be decided at 100%, where the candidate is for 5m: error_rate, latency",
         ),
         (
