@@ -155,7 +155,8 @@ class AdminServer:
             connections.sweep()
             if self._tls is not None:
                 try:
-                    if await asyncio.to_thread(self._tls.refresh):
+                    # In this thread: between a certificate and its key no handshake may begin.
+                    if self._tls.refresh():
                         log.info("certificate_loaded", file=self._tls.certificate)
                 except OSError as error:
                     log.error("certificate_rejected", file=self._tls.certificate, error=str(error))  # noqa: TRY400 - the text says it all
