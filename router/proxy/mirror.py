@@ -33,10 +33,44 @@ SEGMENT_MAX: Final = 64
 """Characters of a segment's name."""
 
 
+AHEAD_BYTES: Final = 65_536
+"""Of its answer a shadow may send this much before stable's is complete; then its connection waits.
+So a shadow that streams for ever is not read for ever, and one that is much faster cannot fill the
+memory meanwhile."""
+
+LARGER: Final = 8
+"""An answer that is this many times as large as stable's (and more than AHEAD_BYTES) says something
+else: it is not read to its end."""
+
+
+class Kept:
+    """An answer as it came, piece by piece, up to a size."""
+
+    __slots__ = ("pieces", "size")
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes] | None = []
+        """None once it is larger than what is compared, or not whole."""
+        self.size = 0
+
+    def add(self, piece: bytes, most: int) -> bool:
+        """One more piece; False, and nothing is kept any more, when it makes more than ``most``."""
+        self.size += len(piece)
+        if self.pieces is None or self.size > most:
+            self.pieces = None
+            return False
+        self.pieces.append(piece)
+        return True
+
+    def forget(self) -> None:
+        """It will not be compared."""
+        self.pieces = None
+
+
 class Pairing:
     """One request's answers, collected until all of them are there."""
 
-    __slots__ = ("body", "copies", "exchange_id", "limit", "nonce", "primary_version", "recorder",
+    __slots__ = ("copies", "exchange_id", "kept", "limit", "nonce", "primary_version", "recorder",
                  "route", "seconds", "segment", "status")  # fmt: skip
 
     def __init__(self, exchange: Exchange, recorder: Recorder) -> None:
@@ -49,8 +83,7 @@ class Pairing:
         self.limit = route.entry.mirror_limits.body_bytes
         stable = exchange.version is route.stable
         self.primary_version = "" if stable else exchange.version.name
-        self.body: bytes | None = b""
-        """None once it is larger than what is compared."""
+        self.kept = Kept()
         self.copies: list[Copy] = []
         self.status = -1
         """-1 until the primary's end; 0: it gave no whole answer."""
@@ -62,28 +95,30 @@ class Pairing:
 
     def primary(self, piece: bytes) -> None:
         """More of the client's answer."""
-        if self.body is not None:
-            self.body = self.body + piece if len(self.body) + len(piece) <= self.limit else None
+        self.kept.add(piece, self.limit)
 
     def primary_done(self, status: int, seconds: float) -> None:
         """The client's answer is over; ``status`` 0: it is not whole, and there is no pair."""
         if not status:
-            self.body = None
+            self.kept.forget()
         self.status = status
         self.seconds = seconds
         for one in self.copies:
             if one.ended:
                 self.join(one)
+            else:
+                one.go_on()
 
     def join(self, one: Copy) -> None:
         """Both answers are there: send them up, unless one of them is too large to compare."""
-        if self.status < 0 or self.body is None or one.body is None:
+        ours, theirs = self.kept.pieces, one.kept.pieces
+        if self.status < 0 or ours is None or theirs is None:
             return
         entry = self.route.entry
         self.recorder.pair(PairSample(
             route=entry.name, version=one.target.version, epoch=entry.epoch,
             request_id=self.exchange_id.decode("latin-1"), primary_status=self.status,
-            shadow_status=one.status, primary_body=self.body, shadow_body=one.body,
+            shadow_status=one.status, primary_body=b"".join(ours), shadow_body=b"".join(theirs),
             content_type=one.content_type, primary_s=self.seconds, shadow_s=one.seconds,
             segment=self.segment, primary=self.primary_version, nonce=self.nonce,
         ))  # fmt: skip
@@ -92,8 +127,9 @@ class Pairing:
 class Copy:
     """One request on its way to one shadow; what waits for a connection and receives the answer."""
 
-    __slots__ = ("body", "connection", "content_type", "data", "deadline", "ended", "held_bytes",
-                 "lane", "pairing", "seconds", "since", "status", "target", "to_head")  # fmt: skip
+    __slots__ = ("connection", "content_type", "data", "deadline", "ended", "held_bytes", "kept",
+                 "lane", "pairing", "seconds", "since", "status", "target", "to_head",
+                 "waiting")  # fmt: skip
 
     def __init__(self, lane: Lane, target: Target, data: bytes, pairing: Pairing | None, *,
                  to_head: bool, deadline_s: float) -> None:  # fmt: skip
@@ -111,7 +147,9 @@ class Copy:
         self.status = 0
         self.seconds = 0.0
         self.content_type = ""
-        self.body: bytes | None = b""
+        self.kept = Kept()
+        self.waiting = False
+        """Its answer is far ahead of stable's."""
 
     def start(self) -> None:
         """Ask for a connection."""
@@ -147,34 +185,61 @@ class Copy:
         self.status = head.status
         kind = head.get(b"content-type")
         self.content_type = kind.decode("latin-1") if kind else ""
-        self._collect(body)
-        if complete:
-            self._complete()
+        self._received(body, complete)
 
     def on_body(self, piece: bytes, complete: bool, /) -> None:
         """More of its answer."""
+        self._received(piece, complete)
+
+    def _received(self, piece: bytes, complete: bool) -> None:
         self._collect(piece)
         if complete:
             self._complete()
+        elif self.kept.size > AHEAD_BYTES and not (self.ended or self.waiting):
+            self._wait_for_stable()
+
+    def _wait_for_stable(self) -> None:
+        if self.pairing is not None and self.pairing.status < 0 and self.connection is not None:
+            self.waiting = True
+            self.connection.pause_reading()
+
+    def go_on(self) -> None:
+        """Stable's answer is complete: read the rest, unless it is no answer of that kind."""
+        if self.pairing is None or self.kept.size <= AHEAD_BYTES:
+            return
+        if self.kept.size > LARGER * self.pairing.kept.size:
+            self.give_up("body")
+        else:
+            self._resume()
+
+    def _resume(self) -> None:
+        if self.waiting and self.connection is not None:
+            self.waiting = False
+            self.connection.resume_reading()
 
     def _collect(self, piece: bytes) -> None:
         """Keep what will be compared; an answer that is too large is not read to its end."""
-        if self.body is None:
+        if self.ended:
             return
         lane, size = self.lane, len(piece)
-        if (len(self.body) + size <= lane.limits.body_bytes
-                and lane.held_bytes + size <= 2 * lane.limits.queue_bytes):  # fmt: skip
-            self.body += piece
+        if not self.kept.add(piece, self._most()):
+            self.give_up("body")
+        elif lane.held_bytes + size > 2 * lane.limits.queue_bytes:
+            self.give_up("bytes")
+        else:
             self.held_bytes += size
             lane.held_bytes += size
-        else:
-            self.body = None
-            if self.connection is not None:
-                self.connection.abandon()
-            self._complete()
+
+    def _most(self) -> int:
+        """Bytes of its answer that are kept, as far as is known by now."""
+        most, pairing = self.lane.limits.body_bytes, self.pairing
+        if pairing is None or pairing.status < 0:
+            return most
+        return min(most, max(AHEAD_BYTES, LARGER * pairing.kept.size))
 
     def _complete(self) -> None:
         if not self.ended:
+            self._resume()  # it ended within the very read that was too much
             error = self.status >= 500
             self._end(Outcome.SERVER_ERROR if error else Outcome.OK)
 
@@ -191,6 +256,9 @@ class Copy:
 
     def time_out(self) -> None:
         """Its deadline passed."""
+        if self.waiting:  # for stable: no fault of the shadow
+            self.give_up("deadline")
+            return
         if self.connection is not None:
             self.connection.abandon()
         else:
@@ -205,7 +273,7 @@ class Copy:
         else:
             self.target.pool.cancel(self)
         self.status = 0
-        self.body = None
+        self.kept.forget()
         self.ended = True
         self.connection = None
         self.target.counts.end(Outcome.SHED, 0, monotonic() - self.since, -1.0)

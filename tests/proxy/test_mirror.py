@@ -1,14 +1,21 @@
 """What becomes of copies when the router itself ends them: dropped, and nobody's failure."""
 
+import asyncio
 from collections import Counter
+from contextlib import asynccontextmanager
 
 import pytest
 
 from router.core.outcomes import BAD_OUTCOMES, Outcome
-from router.core.table import MirrorLimits
-from router.proxy.mirror import Copy, Lane
+from router.core.table import Mirror, MirrorLimits
+from router.proxy.mirror import AHEAD_BYTES, Copy, Lane
 from router.upstream import Failure
 from router.upstream.pool import Unavailable
+from tests.proxy.rig import Rig, rollout, until
+from tests.proxy.scripted import Scripted, ok
+
+READ_BYTES_MAX = 262_144
+"""What an event loop reads from a socket at once."""
 
 
 class FakePool:
@@ -55,13 +62,13 @@ class FakeTarget:
 
 
 class FakePairing:
-    """As the real one, a pair is made of every copy whose body is not None."""
+    """As the real one, a pair is made of every copy whose answer was kept."""
 
     def __init__(self):
         self.pairs = []
 
     def join(self, one):
-        if one.body is not None:
+        if one.kept.pieces is not None:
             self.pairs.append(one.status)
 
 
@@ -126,3 +133,92 @@ def test_what_waits_for_a_shadow_that_is_gone_is_dropped_and_the_rest_may_end(la
     assert target.stats.dropped == {"drain": 2}
     assert lane.active == {first}
     assert not first.ended
+
+
+# --- answers of any size, from real sockets ---------------------------------------------------
+
+
+class Backend(Scripted):
+    """Answers each request with a body, after a while."""
+
+    def __init__(self, size, after_s=0.0):
+        async def script(peer):
+            while True:
+                await peer.request()
+                await asyncio.sleep(after_s)
+                await peer.send(ok(b"x" * size))
+
+        super().__init__(script)
+
+
+async def endless(peer):
+    await peer.request()
+    await peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    while True:
+        await peer.send(b"10000\r\n" + bytes(65_536) + b"\r\n")
+
+
+@asynccontextmanager
+async def mirrored(stable, shadow, **limits):
+    entry_limits = MirrorLimits(**limits)
+    async with stable, shadow:
+        entry = rollout(stable, shadow, 0, mirrors=(Mirror(1, 10_000),), mirror_limits=entry_limits)
+        async with Rig(entry) as rig:
+            yield rig
+
+
+async def become(rig):
+    """Pairs and what became of the copies, once all of them have ended."""
+    await until(lambda: not rig.plane.mirrors.active, 5.0)
+    pairs, _ = rig.plane.recorder.take_pairs()
+    rig.count()
+    told = Counter()
+    for one in rig.mirrors:
+        told.update(delivered=one.delivered, failed=one.failed, **one.dropped)
+    return pairs, +told
+
+
+@pytest.mark.parametrize("size", [1_000, 300_000])
+@pytest.mark.parametrize(("stable_s", "shadow_s"), [(0.0, 0.1), (0.2, 0.0)])
+async def test_large_answers_are_compared_whoever_is_faster(size, stable_s, shadow_s):
+    async with mirrored(Backend(size, stable_s), Backend(size, shadow_s)) as rig:
+        for _ in range(3):
+            assert len((await rig.ask(body=b"?")).body) == size
+        pairs, told = await become(rig)
+    assert told == {"delivered": 3}
+    assert [(len(p.primary_body), len(p.shadow_body)) for p in pairs] == [(size, size)] * 3
+
+
+async def test_an_endless_answer_waits_for_stable_s_and_is_then_dropped():
+    async with mirrored(Backend(100, 0.5), Scripted(endless)) as rig:
+        asked = asyncio.create_task(rig.ask(body=b"?"))
+        await until(lambda: rig.plane.mirrors.active)
+        (lane,) = rig.plane.mirrors.lanes.values()
+        await until(lambda: lane.held_bytes > AHEAD_BYTES)
+        await asyncio.sleep(0.1)
+        assert lane.held_bytes < AHEAD_BYTES + 2 * READ_BYTES_MAX
+        await asked
+        assert await become(rig) == ((), {"body": 1}), "dropped, and nobody's failure"
+
+
+async def test_an_endless_answer_that_comes_later_is_dropped_at_once():
+    async def late(peer):
+        await asyncio.sleep(0.1)
+        await endless(peer)
+
+    async with mirrored(Backend(100), Scripted(late)) as rig:
+        await rig.ask(body=b"?")
+        assert await become(rig) == ((), {"body": 1})
+
+
+async def test_waiting_for_stable_is_no_failure_of_the_shadow():
+    async with mirrored(Backend(300_000, 1.0), Backend(300_000), deadline_s=0.3) as rig:
+        await rig.ask(body=b"?")
+        pairs, told = await become(rig)
+    assert (pairs, told) == ((), {"deadline": 1})
+
+
+async def test_a_copy_that_is_not_compared_is_read_all_the_same():
+    async with mirrored(Backend(100, 0.2), Backend(300_000), compare_bp=0) as rig:
+        await rig.ask(body=b"?")
+        assert await become(rig) == ((), {"delivered": 1})
