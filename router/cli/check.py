@@ -40,6 +40,7 @@ def run(
     traffic = _traffic(rate, stable)
     found: list[Problem] = []
     seen: dict[str, list[dict[str, Any]]] = {}
+    notes: list[str] = []
     failed = False
     for path in policies:
         try:
@@ -52,11 +53,12 @@ def run(
         if traffic is not None:
             warnings += statistics(loaded, traffic.requests_per_s, traffic.stable_bad_rate)
             seen[str(path)] = _sights(loaded, traffic)
+            notes += [f"{path}: {note}" for note in _single_instances(loaded)]
         failed |= strict and bool(warnings)
         found += warnings
         if output is Output.TABLE and not warnings:
             click.echo(f"{path}: ok")
-    _tell(found, seen, ok=not failed, output=output)
+    _tell(found, seen, notes, ok=not failed, output=output)
     if traffic is None:
         click.echo("rampway: what the gates can see is checked with --rate 50/s only", err=True)
     if failed:
@@ -97,15 +99,30 @@ def _sight(route: str, sight: Sight, traffic: Traffic) -> dict[str, Any]:
     }
 
 
+def _single_instances(loaded: LoadedPolicy) -> list[str]:
+    """The limit that no test can pass, where it applies: one endpoint is the whole candidate."""
+    return [
+        f"{route.name}: {route.rollout.candidate} has one endpoint: no gate can tell an incident "
+        "there from a bad version; with two, the one that fails is ejected first"
+        for route in loaded.policy.routes
+        if route.rollout is not None
+        and (version := route.versions.get(route.rollout.candidate)) is not None
+        and len(version.endpoints) == 1
+    ]
+
+
 def _tell(
-    found: list[Problem], seen: dict[str, list[dict[str, Any]]], *, ok: bool, output: Output
-) -> None:
+    found: list[Problem], seen: dict[str, list[dict[str, Any]]], notes: list[str], *, ok: bool,
+    output: Output,
+) -> None:  # fmt: skip
     if output is Output.JSON:
         problems = [problem.to_json() for problem in found]
-        emit({"ok": ok, "problems": problems, "sights": seen or None})
+        emit({"ok": ok, "problems": problems, "sights": seen or None, "notes": notes})
         return
     if found:
         click.echo(render(found))
     for path, lines in seen.items():
         for line in lines:
             click.echo(f"{path}: {line['route']}, step {line['step']}: {line['text']}")
+    for note in notes:
+        click.echo(note)

@@ -29,6 +29,9 @@ def run(
             made = list(Replay().run(lines))
     except OSError as error:
         raise Failure(Exit.USAGE, f"{recording}: {error.strerror or error}") from None
+    if all(one.action == "line" for one in made):
+        said = made[0].difference if made else "it holds no decision"
+        raise Failure(Exit.USAGE, f"{recording}: expected a recording with decisions: {said}")
     wrong = [one for one in made if one.difference]
     if output is Output.JSON:
         emit({"decisions": [asdict(one) for one in made], "different": len(wrong)})
@@ -41,7 +44,5 @@ def run(
             if one.difference:
                 click.echo(f"           {one.difference}")
         click.echo(f"{count(len(made), 'decision')} made again, {len(wrong)} different")
-    if not made:
-        raise Failure(Exit.USAGE, f"{recording} holds no decision")
     if wrong:
         raise Failure(Exit.UNEXPECTED, "")

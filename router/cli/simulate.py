@@ -147,7 +147,7 @@ def _traffic(log: Path | None, route: str, stable: str, candidate: str, rate: st
             raise Failure(Exit.USAGE, f"{log}: {error.strerror}") from None
         if skipped:
             click.echo(f"rampway: {count(skipped, 'line')} of {log} not understood", err=True)
-        world = traffic.scenario()
+        world = _read(str(log), lambda _: traffic.scenario(), "")
     stable_rate = world.stable_rate
     if stable:
         stable_rate = _read("--stable", parse_share, stable) / 10_000

@@ -24,7 +24,9 @@ _MARK = '"kind":'
 def read_traffic(lines: Iterable[str], route: str) -> tuple[Traffic, int]:
     """The traffic of an access log or of a recording, and how many lines were not understood."""
     rest = iter(lines)
-    first = next(rest, "")
+    first = next(rest, None)
+    if first is None:
+        return Traffic(), 0
     everything = chain([first], rest)
     if first.startswith("{") and _MARK in first:
         return read_recording(everything, route)

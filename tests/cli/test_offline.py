@@ -97,6 +97,17 @@ def test_check_tells_the_same_time_in_warning_and_in_line(policy):
     assert warned[1] == told[1]
 
 
+def test_check_says_what_no_test_can_tell_apart(policy, tmp_path):
+    alone = rampway("check", str(policy), "--rate", "50/s", "--strict")
+    text = GOOD.replace("[http://127.0.0.1:2]", "[http://127.0.0.1:2, http://127.0.0.1:3]")
+    policy.write_text(text)
+    paired = rampway("check", str(policy), "--rate", "50/s")
+
+    assert alone.code == 0, "a note, no warning"
+    assert "a: v2 has one endpoint: no gate can tell an incident there" in alone.out
+    assert "has one endpoint" not in paired.out
+
+
 def test_check_warns_of_steps_too_short_for_a_verdict_and_ends_well(policy):
     ended = rampway("check", str(policy), "--rate", "6/m")
     strict = rampway("check", str(policy), "--rate", "6/m", "--strict")
@@ -250,6 +261,23 @@ def test_simulate_refuses_what_it_cannot_read_and_names_the_option(policy, wrong
 
 def test_simulate_of_a_missing_log_is_exit_2(policy):
     assert "/nowhere" in rampway("simulate", str(policy), "--log", "/nowhere").err
+
+
+def test_simulate_of_an_empty_log_names_it(policy):
+    ended = rampway("simulate", str(policy), "--log", "/dev/null")
+
+    assert ended.code == 2
+    assert "/dev/null: expected at least two requests" in ended.err
+    assert "not understood" not in ended.err
+
+
+def test_replay_of_anything_else_says_so(tmp_path):
+    for content in ("", '{"time": 1, "status": 200}\n'):
+        (tmp_path / "log").write_text(content)
+        ended = rampway("replay", str(tmp_path / "log"))
+
+        assert ended.code == 2
+        assert "expected a recording with decisions" in ended.err
 
 
 def test_simulate_says_where_nobody_sees_latency(policy):
