@@ -17,6 +17,7 @@ from router.cli.show import (
     emit,
     gate_lines,
     left,
+    more_lines,
     position,
     shadow_lines,
     when,
@@ -66,7 +67,8 @@ def _lines(name: str, document: dict[str, Any], history: list[dict[str, Any]]) -
     table = columns(HEADINGS, rows).splitlines()
     if status is None:
         head = [f"{name}: {coloured('Healthy')}, {document['stable']} serves, no rollout"]
-        return [*head, "", *table]
+        frozen = [f"  {document['frozen']}"] if document.get("frozen") else []
+        return [*head, *frozen, "", *table]
     waits = left(status)
     return [
         f"{name}: {coloured(status['health'])}",
@@ -74,6 +76,7 @@ def _lines(name: str, document: dict[str, Any], history: list[dict[str, Any]]) -
         f"  {status['reason']}",
         *([f"  waits for {waits}"] if waits else []),
         *[f"  shadow: {text}" for text in shadow_lines(status.get("shadow"))],
+        *[f"  {text}" for text in more_lines(status)],
         "",
         *table,
         "",
@@ -89,16 +92,15 @@ def version_row(
     version: str, window: dict[str, Any], document: dict[str, Any], status: dict[str, Any] | None
 ) -> tuple[str, ...]:
     """One version as a row of text; ``-`` where nothing was measured."""
-    share_bp = 10_000 if version == document["stable"] else 0
+    shares_bp = (status or document)["shares_bp"]
     role = "stable" if version == document["stable"] else ""
     if status is not None and version in (status["stable"], status["candidate"]):
         on_trial = version == status["candidate"]
-        share_bp = status["weight_bp"] if on_trial else 10_000 - status["weight_bp"]
         role = "candidate" if on_trial and status["phase"] != "completed" else role
     return (
         version,
         role,
-        percent(share_bp),
+        percent(shares_bp.get(version, 0)),
         f"{window['requests_per_s']:.1f}",
         *(
             (rate(window["error_ratio"]), _milliseconds(window["p50_s"]),

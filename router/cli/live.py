@@ -14,7 +14,7 @@ from rich.text import Text
 
 from router.cli.client import Client, path_of
 from router.cli.get import HEADINGS, decisions, version_row
-from router.cli.show import COLOURS, when
+from router.cli.show import COLOURS, more_lines, when
 from router.core.words import duration
 
 REFRESH_PER_S = 4
@@ -74,7 +74,8 @@ class Picture:
             waits.append(duration(max(round(remaining), 1)))
         if status["until_samples"] > status["samples"]:
             waits.append(f"{status['until_samples'] - status['samples']:,} more samples")
-        return f"next step in {' and '.join(waits)}" if waits else ""
+        told = [f"next step in {' and '.join(waits)}"] if waits else []
+        return "; ".join([*told, *filter(None, [status.get("waits_for")]), *more_lines(status)])
 
     def _versions(self) -> Table:
         table = Table(box=None, pad_edge=False)

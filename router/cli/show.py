@@ -107,6 +107,22 @@ def left(rollout: dict[str, Any]) -> str:
     return " and ".join(waits)
 
 
+def more_lines(rollout: dict[str, Any]) -> list[str]:
+    """What not every rollout has: requests left behind, labels, rewards that move the shares."""
+    lines = [
+        f"{count} requests in flight on {version}, which gets no new ones"
+        for version, count in (rollout.get("draining") or {}).items()
+    ]
+    for version, tally in (rollout.get("feedback") or {}).items():
+        text = f"labels of {version}: {tally['right']:,} right, {tally['wrong']:,} wrong"
+        if tally["rewards"]:
+            text += f", {tally['rewards']:,} rewards of {tally['mean_reward']:.3g} on average"
+        lines.append(text)
+    if bandit := rollout.get("bandit"):
+        lines.append(f"bandit: {bandit['warning']}")
+    return lines
+
+
 def gate_lines(gates: Iterable[dict[str, Any]]) -> list[str]:
     """One line a gate with evidence and counts, the sentence below it."""
     lines = []
@@ -133,6 +149,11 @@ def shadow_lines(shadow: dict[str, Any] | None) -> list[str]:
         text += (
             f", {rate(agreement)} agree, {shadow['stricter']:,} stricter, "
             f"{shadow['looser']:,} looser, {shadow['failed']:,} failed"
+        )
+    if (score := shadow.get("score")) and score["pairs"]:
+        text += (
+            f"; scores {score['mean']:.3g} apart on average, "
+            f"{rate(score['far_share'])} more than {score['far']:g}"
         )
     if shadow["learning"]:
         text += "; noise is being learnt, nothing counts yet"

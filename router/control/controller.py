@@ -55,7 +55,8 @@ class Controller:
 
     def routes(self) -> list[dict[str, Any]]:
         """One summary a route: name, match, stable, candidate, phase, health, weight_bp, epoch."""
-        return [status.summary(run) for run in self._reconciler.runs.values()]
+        starting = self._reconciler.restraint.starting
+        return [status.summary(run, starting(run)) for run in self._reconciler.runs.values()]
 
     def route(self, name: str) -> dict[str, Any]:
         """Everything about one route: versions with windows and endpoints, and its rollout.
@@ -63,8 +64,9 @@ class Controller:
         Raises UnknownRoute.
         """
         run = self._reconciler.run_of(name)
+        frozen = self._reconciler.restraint.starting(run)
         return status.route_view(
-            run, self._reconciler.observatory, self._reconciler.revision, self.now()
+            run, self._reconciler.observatory, self._reconciler.revision, self.now(), frozen
         )
 
     def rollout(self, name: str) -> dict[str, Any]:
@@ -78,7 +80,8 @@ class Controller:
         sentence, evidence, limit, candidate, stable, dry_run), evidence, versions (windows by
         name), in_flight, shares_bp (commanded, by version), bandit
         (rewards that move them, or None), draining (in flight at versions
-        without a share), revision (of the table), writing, unsaved, notes.
+        without a share), feedback (labels by version), revision (of the table), writing, unsaved,
+        notes.
         Raises UnknownRoute, NoRollout.
         """
         run = self._reconciler.run_of(name)

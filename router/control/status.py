@@ -18,8 +18,11 @@ from router.telemetry.metrics import Labels, labels
 Gauge = tuple[str, Labels, float]
 
 
-def summary(run: Run) -> dict[str, Any]:
-    """One line of the list of routes; ``candidate`` and what follows is None without a rollout."""
+def summary(run: Run, frozen: str = "") -> dict[str, Any]:
+    """One line of the list of routes; ``candidate`` and what follows is None without a rollout.
+
+    ``frozen``: by whom, as a sentence.
+    """
     rollout = run.rollout
     return {
         "name": run.route.name,
@@ -32,19 +35,22 @@ def summary(run: Run) -> dict[str, Any]:
         "weight_bp": _weight_bp(run),
         "shares_bp": _shares(run),
         "epoch": run.record.epoch,
+        "frozen": frozen,
         "reason": rollout.reason if rollout else "",
         "notes": list(run.notes),
     }
 
 
-def route_view(run: Run, observatory: Observatory, revision: int, now: float) -> dict[str, Any]:
+def route_view(
+    run: Run, observatory: Observatory, revision: int, now: float, frozen: str = ""
+) -> dict[str, Any]:
     """Everything about one route."""
     return {
-        **summary(run),
+        **summary(run, frozen),
         "versions": {
             name: observatory.view(run.route.name, name, now) for name in run.route.versions
         },
-        "feedback": {name: tally.to_json() for name, tally in run.labelled.items()},
+        "feedback": _feedback(run),
         "rollout": rollout_view(run, observatory, revision, now) if run.rollout else None,
     }
 
@@ -93,6 +99,7 @@ def rollout_view(run: Run, observatory: Observatory, revision: int, now: float) 
         "versions": {arm: observatory.view(name, arm, now) for arm in arms},
         "in_flight": {arm: observatory.in_flight(name, arm) for arm in arms},
         "draining": draining(run, observatory),
+        "feedback": _feedback(run),
         "revision": revision,
         "writing": run.pending is not None,
         "unsaved": bool(run.unsaved),
@@ -101,6 +108,11 @@ def rollout_view(run: Run, observatory: Observatory, revision: int, now: float) 
         "shadow": _shadow(run),
         "notes": [*run.notes, *_alarms(run)],
     }
+
+
+def _feedback(run: Run) -> dict[str, Any]:
+    """What labels said about each version, of any time since the process began."""
+    return {name: tally.to_json() for name, tally in run.labelled.items()}
 
 
 def _alarms(run: Run) -> Iterator[str]:

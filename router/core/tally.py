@@ -209,13 +209,13 @@ class Tally:
             **{result.value: n for result, n in self.results.items()},
             "stricter": self.directions[Direction.STRICTER],
             "looser": self.directions[Direction.LOOSER],
+            "score": self.distances.to_json(),
         }
 
     def to_json(self) -> dict[str, Any]:
         """Everything; the worst disagreements first."""
         return {
             **self.brief(),
-            "score": self.distances.to_json(),
             "positive": {
                 "pairs": self.scored,
                 "stable": self._rate(self.stable_positive),

@@ -52,11 +52,13 @@ class FakeController:
             {
                 "name": ROUTE, "match": {"path": "/v2/*"}, "stable": "v1", "candidate": "v2",
                 "strategy": "canary", "phase": self.state.phase, "health": self.state.phase.health,
-                "weight_bp": self.weight_bp(), "epoch": self.state.epoch,
+                "weight_bp": self.weight_bp(), "epoch": self.state.epoch, "frozen": "",
+                "shares_bp": self.shares_bp(),
             },
             {
                 "name": PLAIN, "match": {"path": "/churn"}, "stable": "v3", "candidate": None,
                 "strategy": None, "phase": None, "health": "Healthy", "weight_bp": 0, "epoch": 0,
+                "frozen": "", "shares_bp": {"v3": 10_000},
             },
         ]  # fmt: skip
 
@@ -96,8 +98,13 @@ class FakeController:
             "sentence": SENTENCE, "approval": None,
             "gates": self.gates(),
             "versions": self.versions(), "in_flight": {"v1": 2, "v2": 0}, "revision": 7,
-            "unsaved": False, "notes": [],
+            "unsaved": False, "notes": [], "shares_bp": self.shares_bp(), "waits_for": "",
+            "next_advance_at": None, "draining": {}, "feedback": {}, "bandit": None,
         }  # fmt: skip
+
+    def shares_bp(self) -> dict[str, int]:
+        weight_bp = self.weight_bp()
+        return {name: bp for name, bp in (("v1", 10_000 - weight_bp), ("v2", weight_bp)) if bp}
 
     def gates(self) -> list[dict[str, Any]]:
         return [

@@ -19,6 +19,10 @@ LINE = "1,204 pairs, 98.4 % agree, 12 stricter, 3 looser, 4 failed"
         ({}, [LINE]),
         ({"alarm": "the shadow is not delivered"}, [LINE, "the shadow is not delivered"]),
         (
+            {"score": {"pairs": 900, "mean": 0.036, "far_share": 0.207, "far": 0.05, "max": 0.5}},
+            [LINE + "; scores 0.036 apart on average, 20.7 % more than 0.05"],
+        ),
+        (
             {"pairs": 0, "agreement": None, "learning": True},
             ["0 pairs; noise is being learnt, nothing counts yet"],
         ),

@@ -208,6 +208,58 @@ def test_the_live_picture_has_everything(router):
         assert piece in text, piece
 
 
+EXPERIMENT = {
+    "shares_bp": {"v1": 5_000, "v2": 3_000, "v3": 2_000},
+    "waits_for": "frozen by ann: black friday",
+    "draining": {"v0": 3},
+    "feedback": {"v2": {"right": 40, "wrong": 2, "rewards": 4, "mean_reward": 0.25}},
+    "bandit": {"warning": "no fair comparison"},
+}
+TOLD = (
+    "frozen by ann: black friday",
+    "3 requests in flight on v0, which gets no new ones",
+    "labels of v2: 40 right, 2 wrong, 4 rewards of 0.25 on average",
+    "bandit: no fair comparison",
+)
+
+
+def test_what_not_every_rollout_has_is_told_where_there_is_some(router, monkeypatch):
+    plain, known = router.controller.rollout, router.controller.versions
+    third = {"requests": 0, "requests_per_s": 0.0, "error_ratio": 0.0, "p50_s": 0, "p99_s": 0}
+    monkeypatch.setattr(router.controller, "rollout", lambda name: plain(name) | EXPERIMENT)
+    monkeypatch.setattr(router.controller, "versions", lambda: known() | {"v3": third})
+
+    out = router.run("get", "flight-delay").out
+
+    for piece in TOLD:
+        assert piece in out
+    shares = {line.split()[0]: line for line in out.splitlines() if line.startswith("v")}
+    assert ["50 %" in shares["v1"], "30 %" in shares["v2"], "20 %" in shares["v3"]] == [True] * 3
+    assert live_text(router, monkeypatch).count("frozen by ann") == 1
+
+
+def live_text(router, monkeypatch):
+    from rich.console import Console
+
+    from router.cli.live import Picture
+
+    picture = Picture("flight-delay", router.controller.route("flight-delay"), [])
+    picture.hear(router.controller.rollout("flight-delay"))
+    console = Console(record=True, width=400, file=io.StringIO())
+    console.print(picture.render())
+    text = console.export_text()
+    assert all(piece in text for piece in TOLD)
+    return text
+
+
+def test_a_frozen_route_without_a_rollout_says_so(router, monkeypatch):
+    plain = router.controller.route
+    said = {"frozen": "frozen by ann"}
+    monkeypatch.setattr(router.controller, "route", lambda name: plain(name) | said)
+
+    assert "frozen by ann" in router.run("get", "churn").out
+
+
 def test_no_router_is_exit_6():
     ended = rampway("list", "--admin", "http://127.0.0.1:1")
 
