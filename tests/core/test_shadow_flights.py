@@ -6,7 +6,6 @@ The pairs are what the services would answer over the wire; the policy is the on
 
 from __future__ import annotations
 
-import os
 import random
 from pathlib import Path
 
@@ -24,6 +23,9 @@ from router.core.gates.positive_rate import PositiveRate
 from router.core.judge import Judge, JudgeSettings
 from router.core.outcomes import Baseline, Batch
 from router.core.shadow import ShadowBook, Terms
+from tests.models_cache import models_cache
+
+pytestmark = pytest.mark.xdist_group("models")  # scikit-learn is imported by one worker only
 
 PAIRS = 1_500
 FOUND_WITHIN = 250
@@ -36,10 +38,9 @@ POSITIVE = PositiveRate.model_validate({"margin": "5%"})
 
 
 @pytest.fixture(scope="session")
-def cache(tmp_path_factory) -> Path:
-    """Shared with the tests of the services; training is behind its lock."""
-    base = tmp_path_factory.getbasetemp()
-    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "prediction-cache"
+def cache() -> Path:
+    """Shared with the tests of the services."""
+    return models_cache()
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 import asyncio
 import contextlib
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,16 +8,16 @@ from aiohttp import web
 
 from prediction_services.predictor import StaticPredictor
 from prediction_services.service import PredictionService
+from tests.models_cache import models_cache
 
 FLIGHT_ID = "UA1545.EWR.2013-01-01.0515"
 """The first flight of the data; it arrived 11 minutes late, so it was on time."""
 
 
 @pytest.fixture(scope="session")
-def cache(tmp_path_factory) -> Path:
-    """One cache for the whole run, shared by parallel workers; training is behind its lock."""
-    base = tmp_path_factory.getbasetemp()
-    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "prediction-cache"
+def cache() -> Path:
+    """One cache for all runs, shared by parallel workers."""
+    return models_cache()
 
 
 @contextlib.asynccontextmanager
