@@ -123,16 +123,18 @@ async def test_a_slice_is_short_and_the_rest_waits(bench, monkeypatch):
 
 async def test_the_loop_goes_on_while_many_pairs_are_compared(bench):
     b = await bench(samples=10_000)
-    wide = {"rows": [{"a": n, "b": str(n)} for n in range(200)]}
+    wide = {"rows": [{"a": n, "b": str(n)} for n in range(75)]}
+    pair = sample(wide, wide, epoch=b.epoch)
+    assert len(pair.primary_body) * 2 < LARGE_BYTES, "otherwise a thread compares it"
     running = asyncio.create_task(b.comparer.run())
-    b.comparer.put(sample(wide, wide, epoch=b.epoch) for _ in range(300))
+    b.comparer.put([pair] * 300)
     turns, started = 0, time.perf_counter()
     while b.trial.pairs < 300 and time.perf_counter() - started < 20:
         turns += 1
         await asyncio.sleep(0)
     running.cancel()
     assert b.trial.pairs == 300
-    assert turns > 20  # 300 pairs of a millisecond each, in slices of two
+    assert turns > 20  # 300 pairs of a third of a millisecond, in slices of two
 
 
 async def test_a_large_pair_is_compared_beside_the_loop(bench):
