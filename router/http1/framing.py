@@ -18,7 +18,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Final, NoReturn, TypeVar
+from operator import attrgetter
+from typing import Final, NamedTuple, NoReturn, TypeVar
 
 from router.http1.limits import Limits
 from router.http1.messages import (
@@ -30,6 +31,7 @@ from router.http1.messages import (
     LENGTH,
     MAX_FORWARDS,
     NO_OPTIONS,
+    REQUEST_ID,
     TRANSFER_ENCODING,
     UNTIL_CLOSE,
     RequestHead,
@@ -227,29 +229,63 @@ def _check_coding(value: bytes) -> None:
     refuse(501, "the only transfer coding spoken here is chunked")
 
 
-def settle_request(head: RequestHead, limits: Limits) -> None:  # noqa: C901 - one pass, hot path
+class _Shape(NamedTuple):
+    """What follows from the kinds of the fields of a request; a place is -1 where there is none."""
+
+    seen: int
+    """All kinds."""
+    host: int
+    """Place of the Host field."""
+    length: int
+    """Place of the Content-Length field."""
+    request_id: int
+    """Place of the X-Request-Id field; -1 also for several, of which none is believed."""
+
+
+class _Shapes(dict[tuple[int, ...], _Shape]):
+    """Requests differ in their values for ever, but little in the order of their fields' kinds."""
+
+    SHAPES_MAX: Final = 1_024
+    FIELDS_MAX: Final = 32
+
+    def __missing__(self, kinds: tuple[int, ...]) -> _Shape:
+        seen = 0
+        for kind in kinds:
+            if kind & seen & _ONCE:
+                refuse(400, "a field that must be single is repeated")
+            seen |= kind
+        shape = _Shape(
+            seen,
+            kinds.index(HOST) if seen & HOST else -1,
+            kinds.index(CONTENT_LENGTH) if seen & CONTENT_LENGTH else -1,
+            kinds.index(REQUEST_ID) if kinds.count(REQUEST_ID) == 1 else -1,
+        )
+        if len(kinds) <= self.FIELDS_MAX:
+            if len(self) >= self.SHAPES_MAX:
+                self.clear()
+            self[kinds] = shape
+        return shape
+
+
+_SHAPES: Final = _Shapes()
+_KIND: Final = attrgetter("kind")
+
+
+def settle_request(head: RequestHead, limits: Limits) -> None:
     """Decide host, framing and persistence from the non-plain fields, or refuse.
 
     RFC 9112 sections 3.2 (Host), 6.1-6.3 (framing), 9.3 (persistence).
     """
-    seen = 0
-    length = -1
-    host = b""
-    for field in head.fields:
-        kind = field.kind
-        if kind:
-            if kind & seen & _ONCE:
-                refuse(400, "a field that must be single is repeated")
-            seen |= kind
-            if kind == HOST:
-                host = field.value
-            elif kind == CONTENT_LENGTH:
-                length = field.number
+    fields = head.fields
+    seen, host_at, length_at, id_at = _SHAPES[tuple(map(_KIND, fields))]
     head.kinds = seen
-    if head.minor and not seen & HOST:
+    if host_at >= 0:
+        head.host = head.host or fields[host_at].value
+    elif head.minor:
         refuse(400, "Host is missing")
     head.keep_alive = head.minor == 1
-    head.host = head.host or host
+    head.request_id = fields[id_at].value if id_at >= 0 else b""
+    length = fields[length_at].number if length_at >= 0 else -1
     if seen & TRANSFER_ENCODING:
         _settle_chunked(head, length)
     elif length > limits.body_bytes:

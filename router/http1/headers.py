@@ -293,14 +293,7 @@ def request_id(head: RequestHead) -> bytes | None:
 
     At most 128 of letters, digits and `._-+/=:@`; two of them count as none.
     """
-    if not head.kinds & REQUEST_ID:
-        return None
-    value = b""
-    for field in head.fields:
-        if field.kind == REQUEST_ID:
-            if value:
-                return None
-            value = field.value
+    value = head.request_id
     if not 0 < len(value) <= _ID_BYTES_MAX or value.translate(None, _ID_BYTES):
         return None
     return value

@@ -72,6 +72,7 @@ class Field:
         return f"<Field {self.name!r} kind={self.kind}>"
 
 
+_LOW: Final = attrgetter("low")
 _PASSED: Final = attrgetter("passed")
 
 
@@ -105,7 +106,8 @@ class Head:
     Never change one: the same head is handed out for every message that repeats it.
     """
 
-    __slots__ = ("fields", "framing", "keep_alive", "kinds", "length", "minor", "named", "tail")
+    __slots__ = ("fields", "framing", "keep_alive", "kinds", "length", "minor", "named", "size",
+                 "tail")  # fmt: skip
 
     fields: list[Field]
     """Every header line in order."""
@@ -123,6 +125,9 @@ class Head:
     """Lower-case names of further fields that Connection declares meant for us only."""
     tail: bytes
     """The writer's: lines that are the same whenever this head is sent on; empty until then."""
+    size: int
+    """The parsers': bytes of a message with this very head, body included, once both readers have
+    agreed on one and the head alone says where it ends; 0 until then, and for all others."""
 
     @property
     def headers(self) -> list[tuple[bytes, bytes]]:
@@ -131,10 +136,8 @@ class Head:
 
     def get(self, name: bytes) -> bytes | None:
         """Value of the first field of this lower-case name, or None."""
-        for field in self.fields:
-            if field.low == name:
-                return field.value
-        return None
+        names = tuple(map(_LOW, self.fields))
+        return self.fields[names.index(name)].value if name in names else None
 
     def get_all(self, name: bytes) -> list[bytes]:
         """Values of every field of this lower-case name, in order."""
@@ -154,7 +157,8 @@ class RequestHead(Head):
     absolute-form; `path` and `query` are its parts, still percent-encoded, and `query` is empty
     when there is none. `host` is the authority the request is for: of an absolute target, else of
     the Host field, else empty (HTTP/1.0 only). `max_forwards` is that of OPTIONS only, -1 when
-    absent; at 0 the router is the final recipient.
+    absent; at 0 the router is the final recipient. `request_id` is the value of the one
+    X-Request-Id, unchecked; empty when there is none, or several.
     """
 
     __slots__ = (
@@ -164,9 +168,12 @@ class RequestHead(Head):
         "method",
         "path",
         "query",
+        "request_id",
         "request_line",
         "target",
     )
+
+    request_id: bytes
 
     def __init__(self, line: RequestLine, fields: list[Field]) -> None:
         (
@@ -182,7 +189,7 @@ class RequestHead(Head):
         self.named = NO_OPTIONS
         self.tail = b""
         self.framing = NO_BODY
-        self.length = 0
+        self.length = self.size = 0
         self.expect_continue = False
         self.max_forwards = -1
 
@@ -207,7 +214,7 @@ class ResponseHead(Head):
         self.named = NO_OPTIONS
         self.tail = b""
         self.framing = NO_BODY
-        self.length = 0
+        self.length = self.size = 0
         self.declared_length = -1
 
     def __repr__(self) -> str:

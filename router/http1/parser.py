@@ -6,7 +6,9 @@ them well formed *and* complete at the same byte. A message on which two careful
 by definition one that could smuggle, and is refused.
 
 The shape is chosen for the common case, a message that arrives whole: it costs one call of
-`feed`, one call back with head and body together, and no object besides the head.
+`feed`, one call back with head and body together, and no object besides the head. A head that both
+readers have already read the same way, and that says by itself where its message ends, needs no
+further reading: whole messages that begin with it are known by their length (`Head.size`).
 
     parser = RequestParser(handler)
     parser.feed(data)            -> handler.on_request(head, body, complete)
@@ -20,7 +22,7 @@ boundaries mean nothing. A body that is malformed within the same `feed` as its 
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from httptools import HttpParserError, HttpRequestParser, HttpResponseParser
 
@@ -40,8 +42,11 @@ from router.http1.framing import (
 )
 from router.http1.headers import REQUEST_FIELDS, RESPONSE_FIELDS, FieldCache, HeadCache
 from router.http1.limits import DEFAULT_LIMITS, Limits
-from router.http1.messages import UNTIL_CLOSE, UPGRADE, RequestHead, ResponseHead
+from router.http1.messages import LENGTH, UNTIL_CLOSE, UPGRADE, RequestHead, ResponseHead
 from router.http1.reader import BODY, DEAD, IDLE, Completion, Reader
+
+_KNOWN_BYTES_MAX: Final = HeadCache.HEAD_BYTES_MAX + 4
+"""A head that is remembered ends within this."""
 
 
 class RequestHandler(Protocol):
@@ -105,6 +110,15 @@ class RequestParser(Reader):
         """
         if self._rest:
             data = self._take(data)
+        elif self._state == IDLE and not self._paused:
+            eoh = data.find(b"\r\n\r\n", 0, _KNOWN_BYTES_MAX)
+            head = self._heads.get(data[:eoh])
+            if head is not None and head.size == len(data):
+                self._empty_lines = 0
+                if not head.keep_alive:
+                    self._state = DEAD
+                self._handler.on_request(head, data[eoh + 4 :], True)
+                return
         if self._paused:
             self._keep(data, 0)
         else:
@@ -148,7 +162,7 @@ class RequestParser(Reader):
         finally:
             self._busy = False
 
-    def _read(self, data: bytes, pos: int) -> int:
+    def _read(self, data: bytes, pos: int) -> int:  # noqa: C901 - one pass, hot path
         """Hand on one message, or as much of its body as there is; the position after it."""
         start = pos
         head: RequestHead | None = None
@@ -178,6 +192,8 @@ class RequestParser(Reader):
         if complete:
             self._state = DEAD if self._last else IDLE
         if head is not None:
+            if complete and head.framing <= LENGTH and not head.kinds & UPGRADE:
+                head.size = pos - start
             self._handler.on_request(head, body, complete)
         elif body or complete:
             self._handler.on_body(body, complete)
@@ -278,6 +294,17 @@ class ResponseParser(Reader):
         """
         if self._state == DEAD or not data:
             return
+        fresh = self._due and self._state == IDLE and not self._rest
+        if fresh and not (self._to_head or self._interims):  # llhttp may mistrust what follows one
+            eoh = data.find(b"\r\n\r\n", 0, _KNOWN_BYTES_MAX)
+            head = self._heads.get(data[:eoh])
+            if head is not None and head.size == len(data):
+                self._started = True
+                self._due = False
+                if not head.keep_alive:
+                    self._reusable = False
+                self._handler.on_response(head, data[eoh + 4 :], True)
+                return
         try:
             if not self._due:
                 refuse(502, "bytes nobody asked for")
@@ -342,6 +369,8 @@ class ResponseParser(Reader):
                 # Before the callback: the pool must not pair the surplus with its next request.
                 self._reusable = False
         if head is not None:
+            if complete and head.framing <= LENGTH and not self._to_head:
+                head.size = pos - start
             self._handler.on_response(head, body, complete)
         elif body or complete:
             self._handler.on_body(body, complete)

@@ -12,6 +12,7 @@ from router.http1 import (
     Peer,
     RequestParser,
     child_span,
+    framing,
     request_head,
     request_id,
     response_head,
@@ -340,6 +341,14 @@ def test_a_head_known_within_one_limit_is_judged_anew_within_another():
     smaller = dataclasses.replace(DEFAULT_LIMITS, body_bytes=4)
     with pytest.raises(FramingError):
         RequestParser(Recorder(), smaller, fields).feed(raw)
+
+
+def test_shapes_are_bounded():
+    for i in range(framing._SHAPES.SHAPES_MAX * 2 + 5):
+        request(b"".join(b"Via: 1\r\n" if i >> bit & 1 else b"A: 1\r\n" for bit in range(12)))
+        assert len(framing._SHAPES) <= framing._SHAPES.SHAPES_MAX
+    request(b"A: 1\r\n" * framing._SHAPES.FIELDS_MAX)
+    assert max(map(len, framing._SHAPES)) <= framing._SHAPES.FIELDS_MAX
 
 
 def test_heads_are_bounded():

@@ -15,6 +15,7 @@ from router.http1 import (
     UpstreamFramingError,
     framing,
 )
+from router.http1.headers import REQUEST_KINDS, RESPONSE_KINDS, FieldCache
 from tests.http1.corpus import Seen
 from tests.http1.wire import Recorder, parse_request, parse_response
 
@@ -402,7 +403,7 @@ class DeafReader:
 @pytest.mark.parametrize("raw", [GET, POST + b"hello"])
 def test_readers_that_disagree_about_the_end_refuse_a_request(raw):
     recorder = Recorder()
-    parser = RequestParser(recorder)
+    parser = RequestParser(recorder, fields=FieldCache(REQUEST_KINDS))
     parser._llhttp = DeafReader()
     with pytest.raises(ClientFramingError, match="another end"):
         parser.feed(raw)
@@ -410,7 +411,7 @@ def test_readers_that_disagree_about_the_end_refuse_a_request(raw):
 
 
 def test_readers_that_disagree_about_the_end_refuse_an_answer():
-    parser = ResponseParser(Recorder())
+    parser = ResponseParser(Recorder(), fields=FieldCache(RESPONSE_KINDS))
     parser._llhttp = DeafReader()
     parser.expect()
     with pytest.raises(UpstreamFramingError, match="another end"):
@@ -430,10 +431,36 @@ class FussyReader(DeafReader):
 @pytest.mark.parametrize("to_head", [True, False])
 def test_what_only_the_second_reader_dislikes_is_refused(monkeypatch, to_head):
     monkeypatch.setattr("router.http1.parser.HttpResponseParser", FussyReader)
-    parser = ResponseParser(Recorder())
+    parser = ResponseParser(Recorder(), fields=FieldCache(RESPONSE_KINDS))
     parser.expect(to_head=to_head)
     with pytest.raises(UpstreamFramingError, match="second reader"):
         parser.feed(OK)
+
+
+@pytest.mark.parametrize("raw", [GET.replace(b"?b=c", b""), POST + b"hello"])
+def test_a_head_that_both_readers_read_alike_is_known_by_the_length_of_its_message(raw):
+    recorder, fields = Recorder(), FieldCache(REQUEST_KINDS)
+    parser = RequestParser(recorder, fields=fields)
+    for _ in range(3):
+        parser.feed(raw)
+    parser._llhttp = DeafReader()
+    parser.feed(raw)
+    assert recorder.seen == [recorder.seen[0]] * 4
+    with pytest.raises(ClientFramingError, match="another end"):
+        parser.feed(raw + raw)  # not the one message that was agreed on
+
+
+def test_an_answer_behind_an_interim_one_is_read_twice():
+    fields = FieldCache(RESPONSE_KINDS)
+    for _ in range(3):
+        parser = ResponseParser(Recorder(), fields=fields)
+        parser.expect()
+        parser.feed(OK + b"hello")
+    parser.expect()
+    parser.feed(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+    parser._llhttp = DeafReader()
+    with pytest.raises(UpstreamFramingError, match="another end"):
+        parser.feed(OK + b"hello")
 
 
 def test_start_lines_remembered_are_bounded():

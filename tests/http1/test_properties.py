@@ -43,6 +43,19 @@ def test_answers_get_one_verdict_and_no_other_exception(raw, marks, to_head):
     assert read_answers([raw], to_head=to_head, fresh=True) == verdict, "it depends on the past"
 
 
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.sampled_from(RAW_REQUESTS), min_size=2, max_size=4))
+def test_known_requests_are_read_like_unknown_ones(raws):
+    assert read_requests(raws) == read_requests(raws, fresh=True)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.sampled_from(RAW_ANSWERS), min_size=2, max_size=4))
+def test_known_answers_are_read_like_unknown_ones(raws):
+    answers = [read_answers(raws, to_head=False, fresh=fresh) for fresh in (False, True)]
+    assert answers[0] == answers[1]
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=300))
 def test_noise_is_refused_or_waited_for(noise):
