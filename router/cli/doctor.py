@@ -6,8 +6,10 @@ import asyncio
 import os
 import resource
 import socket
+import sqlite3
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -86,10 +88,24 @@ def _policy(path: Path) -> Iterator[Finding]:
 
 
 def _store(policy: Policy) -> Finding:
-    folder = Path(policy.store.removeprefix("sqlite:///")).resolve().parent
-    writable = os.access(folder, os.W_OK)
-    verdict, text = (GOOD, "writable") if writable else (BAD, "not writable")
-    return Finding(verdict, "store", f"{folder} {text}")
+    file = Path(policy.store.removeprefix("sqlite:///")).resolve()
+    if not os.access(file.parent, os.W_OK):
+        return Finding(BAD, "store", f"{file.parent} not writable")
+    if not file.exists():
+        return Finding(GOOD, "store", f"{file.parent} writable, no store yet")
+    if wrong := _damage(file):
+        return Finding(BAD, "store", f"{file}: {wrong}")
+    return Finding(GOOD, "store", f"{file} whole, {file.parent} writable")
+
+
+def _damage(file: Path) -> str:
+    """What is wrong with a store, read beside the router that uses it; empty when it is whole."""
+    try:
+        with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as store:
+            (found,) = store.execute("PRAGMA integrity_check(1)").fetchone()
+    except sqlite3.Error as error:
+        return f"damaged ({error})"
+    return "" if found == "ok" else f"damaged ({found})"
 
 
 def _endpoints(policy: Policy) -> Iterator[Finding]:

@@ -28,7 +28,7 @@ def _row(route: dict[str, Any]) -> tuple[str, ...]:
         route["name"],
         route.get("strategy") or "-",
         coloured(route.get("health") or "-"),
-        coloured(route.get("phase") or "-"),
+        coloured(route.get("phase") or "-") + (", frozen" if route.get("frozen") else ""),
         route.get("stable") or "-",
         route.get("candidate") or "-",
         percent(route.get("weight_bp") or 0) if live else "-",

@@ -94,10 +94,12 @@ def _parameter(name: str, hint: Any, default: Any) -> tuple[click.Parameter, lis
     value = None if required else str(default) if isinstance(default, StrEnum) else default
     if isinstance(how, Argument):
         several = get_origin(kind) is list
+        # From click 8.3 on a default of None is a value, and nothing would be missing any more.
+        preset = {} if required else {"default": value}
         shown = how.metavar or (name.upper() if required else f"[{name.upper()}]")
         made: click.Parameter = click.Argument(
             [name], type=_type(get_args(kind)[0] if several else kind, None), required=required,
-            default=value, nargs=-1 if several else 1, metavar=shown,
+            nargs=-1 if several else 1, metavar=shown, **preset,
         )  # fmt: skip
         return made, [f"  {shown}  {how.text}"]
     flag = f"--{name.replace('_', '-')}"

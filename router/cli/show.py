@@ -103,7 +103,7 @@ def left(rollout: dict[str, Any]) -> str:
     if rollout.get("until_samples", 0) > rollout.get("samples", 0):
         waits.append(f"{rollout['until_samples'] - rollout['samples']:,} more samples")
     if held := rollout.get("waits_for"):
-        waits.append(held.removeprefix("waits for "))
+        waits.append(held.removeprefix("waits for ").replace("frozen by", "the freeze by", 1))
     return " and ".join(waits)
 
 

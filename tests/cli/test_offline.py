@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib import import_module
 from threading import Thread
@@ -304,6 +306,34 @@ def test_doctor_finds_what_does_not_answer(policy):
     assert "FAIL" in ended.out
     assert "http://127.0.0.1:1" in ended.out
     assert "python" in ended.out
+
+
+@pytest.mark.parametrize("words", [["check"], ["diff"], ["diff", "a.yaml"], ["import"], ["replay"]])
+def test_a_missing_argument_is_usage(words):
+    ended = rampway(*words)
+
+    assert (ended.code, "Missing argument" in ended.err) == (2, True)
+
+
+def test_doctor_looks_into_the_store(tmp_path):
+    policy = tmp_path / "policy.yaml"
+    store = tmp_path / "r.db"
+    policy.write_text(
+        f"store: sqlite:///{store}\nroutes: [{{name: r, stable: v1, "
+        "versions: {v1: {endpoints: [http://127.0.0.1:1]}}}]\n"
+    )
+
+    def found():
+        rows = rampway("doctor", str(policy), "--admin", "http://127.0.0.1:1", "-o", "json").json
+        return next(row for row in rows if row["subject"] == "store")["text"]
+
+    assert found().endswith("no store yet")
+    with closing(sqlite3.connect(store)) as made:
+        made.executescript("CREATE TABLE t (x);" + "INSERT INTO t VALUES (randomblob(900));" * 50)
+    assert "whole" in found()
+    whole = store.read_bytes()
+    store.write_bytes(whole[:4_096] + b"\xff" * 8_192 + whole[12_288:])
+    assert "damaged" in found()
 
 
 def test_doctor_asks_the_queries_of_gates_once(tmp_path):

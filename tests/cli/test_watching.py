@@ -216,7 +216,7 @@ EXPERIMENT = {
     "bandit": {"warning": "no fair comparison"},
 }
 TOLD = (
-    "frozen by ann: black friday",
+    "by ann: black friday",
     "3 requests in flight on v0, which gets no new ones",
     "labels of v2: 40 right, 2 wrong, 4 rewards of 0.25 on average",
     "bandit: no fair comparison",
@@ -235,6 +235,7 @@ def test_what_not_every_rollout_has_is_told_where_there_is_some(router, monkeypa
         assert piece in out
     shares = {line.split()[0]: line for line in out.splitlines() if line.startswith("v")}
     assert ["50 %" in shares["v1"], "30 %" in shares["v2"], "20 %" in shares["v3"]] == [True] * 3
+    assert "waits for 50s and the freeze by ann" in out
     assert live_text(router, monkeypatch).count("frozen by ann") == 1
 
 
