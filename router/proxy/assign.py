@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import secrets
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from router.core.outcomes import FULL_BP
 from router.core.table import StickyKind
@@ -32,16 +32,22 @@ _coin = random.random
 robin would break the independence the tests rest on."""
 
 
-class Assignment(NamedTuple):
-    """A version, and how it was chosen."""
+class Assignment:
+    """A version, and how it was chosen.
 
-    version: Version
-    drawn: bool
-    """By coin or hash, at the split's weights: evidence."""
-    unit: int = 0
-    """The user's name in evidence on sticky routes."""
-    cookie: bytes = b""
-    """A Set-Cookie line to give the client."""
+    ``drawn``: by coin or hash, at the split's weights: evidence. ``unit``: the user's name in
+    evidence on sticky routes. ``cookie``: a Set-Cookie line to give the client.
+    """
+
+    __slots__ = ("cookie", "drawn", "unit", "version")
+
+    def __init__(
+        self, version: Version, *, drawn: bool, unit: int = 0, cookie: bytes = b""
+    ) -> None:
+        self.version = version
+        self.drawn = drawn
+        self.unit = unit
+        self.cookie = cookie
 
 
 def assign(route: Route, head: RequestHead, body: bytes) -> Assignment:

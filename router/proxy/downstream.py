@@ -42,12 +42,13 @@ class Downstream(asyncio.Protocol):
     __slots__ = ("choked", "closing", "exchange", "lingered", "parser", "peer", "plane", "reading",
                  "since", "transport", "unsent")  # fmt: skip
 
+    peer: Peer
+
     def __init__(self, plane: DataPlane) -> None:
         self.plane = plane
         self.parser = RequestParser(self, plane.parser_limits)
         self.exchange: Exchange | None = None
         self.transport: asyncio.Transport = cast("asyncio.Transport", None)
-        self.peer: Peer = cast("Peer", None)
         self.since = monotonic()
         """When the present wait began: for a request, the rest of its head, the reader, the end."""
         self.reading = True

@@ -7,7 +7,7 @@ Where the policy excuses payloads, the evidence of the first waits for the end o
 from __future__ import annotations
 
 from time import monotonic
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from router.core.outcomes import BAD_OUTCOMES, Outcome
 
@@ -20,16 +20,19 @@ PAYLOAD: Final = BAD_OUTCOMES - {Outcome.REFUSED}
 """Ends of a replay that speak against the request; a refused connection never saw it."""
 
 
-class Doubt(NamedTuple):
+class Doubt:
     """A failure whose blame is not settled yet, as it was when the attempt ended."""
 
-    arm: Arm
-    outcome: Outcome
-    age_s: float
-    passed: int
-    unit: int
-    pool: Pool
-    endpoint: Endpoint | None
+    __slots__ = ("age_s", "arm", "endpoint", "outcome", "passed", "pool", "unit")
+
+    def __init__(self, exchange: Exchange, arm: Arm, outcome: Outcome, now: float) -> None:
+        self.arm = arm
+        self.outcome = outcome
+        self.age_s = now - exchange.arrived
+        self.passed = exchange.passed
+        self.unit = exchange.unit
+        self.pool: Pool = exchange.version.pool
+        self.endpoint: Endpoint | None = exchange.endpoint
 
     def settle(self, blamed: bool) -> None:
         """Count it. Not blamed, it ends like a request whose client left: it counts for nobody."""
@@ -66,7 +69,7 @@ def settle(exchange: Exchange, outcome: Outcome) -> None:
     if arm is None:
         return
     if arm.candidate and outcome in BAD_OUTCOMES:
-        blame(_doubt(exchange, arm, outcome, now))
+        blame(Doubt(exchange, arm, outcome, now))
     else:
         arm.end(outcome, now - exchange.arrived, exchange.passed, exchange.unit)
 
@@ -77,13 +80,7 @@ def doubt(exchange: Exchange, outcome: Outcome) -> Doubt | None:
     if arm is None or rescue is None or not rescue.excuse_payload:
         return None
     exchange.arm = None
-    return _doubt(exchange, arm, outcome, monotonic())
-
-
-def _doubt(exchange: Exchange, arm: Arm, outcome: Outcome, now: float) -> Doubt:
-    age_s = now - exchange.arrived
-    pool, endpoint = exchange.version.pool, exchange.endpoint
-    return Doubt(arm, outcome, age_s, exchange.passed, exchange.unit, pool, endpoint)
+    return Doubt(exchange, arm, outcome, monotonic())
 
 
 def _clear_up(doubt: Doubt, replayed: Outcome) -> None:

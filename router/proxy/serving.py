@@ -10,15 +10,11 @@ from bisect import bisect_right
 from copy import copy
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import TYPE_CHECKING
 
-from router.core.table import StickyKind, amended
+from router.core.table import Match, Mirror, RouteEntry, RoutingTable, Rule, StickyKind, amended
 from router.proxy.matching import RouteIndex
-
-if TYPE_CHECKING:
-    from router.core.table import Match, Mirror, RouteEntry, RoutingTable, Rule
-    from router.telemetry.recorder import LiveCell, MirrorStats, Recorder, VersionStats
-    from router.upstream import Pool, Pools
+from router.telemetry.recorder import LiveCell, MirrorStats, Recorder, VersionStats
+from router.upstream import Pool, Pools
 
 
 class Version:
