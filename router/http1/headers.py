@@ -111,6 +111,7 @@ class HeadCache(dict[bytes, _Head]):
             if len(self) >= self.HEADS_MAX:
                 self.clear()
             self[raw] = head
+            head.size = -1
 
 
 class _Name:
@@ -245,7 +246,7 @@ class Peer:
     are replaced (RFC 7239 section 8.1: they are only as good as the last trusted hop).
     """
 
-    __slots__ = ("_host", "_lines", "address", "forwarded", "scheme", "trusted")
+    __slots__ = ("_host", "_lines", "address", "forwarded", "front", "head", "scheme", "trusted")
 
     def __init__(self, address: bytes, *, scheme: bytes = b"http", trusted: bool = False) -> None:
         self.address = address
@@ -253,7 +254,20 @@ class Peer:
         self.trusted = trusted
         self._host = b""
         self._lines = b""
+        self.head: RequestHead | None = None
+        """The last request's head, where it is one that is remembered."""
+        self.front = b""
+        """Its `opening` to its own host."""
         self.forwarded = b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\n" % (address, scheme)
+
+    def opening(self, head: RequestHead, host: bytes) -> bytes:
+        """What a request from here begins with upstream, up to the value of its X-Request-Id."""
+        parts = (head.request_line, b"Host: ", host, b"\r\n", self.lines(head), b"X-Request-Id: ")
+        front = b"".join(parts)
+        if head.size > 0 and host is head.host:
+            self.head = head
+            self.front = front
+        return front
 
     def lines(self, head: RequestHead) -> bytes:
         """The X-Forwarded-* lines of one request."""

@@ -126,8 +126,9 @@ class Head:
     tail: bytes
     """The writer's: lines that are the same whenever this head is sent on; empty until then."""
     size: int
-    """The parsers': bytes of a message with this very head, body included, once both readers have
-    agreed on one and the head alone says where it ends; 0 until then, and for all others."""
+    """The parsers': bytes of a message with this very head, body included, where the head is
+    remembered, says by itself where the message ends, and both readers have agreed on that; -1 for
+    further ones that are remembered, 0 for those read anew each time."""
 
     @property
     def headers(self) -> list[tuple[bytes, bytes]]:

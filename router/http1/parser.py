@@ -75,11 +75,12 @@ class ResponseHandler(Protocol):
 class RequestParser(Reader):
     """Reads the requests of one client connection.
 
-    After a request that forbids persistence the rest of the connection is ignored. `pause` holds
-    back further requests (see `Limits.pipelined_requests`) until `resume`.
+    After a request that forbids persistence the rest of the connection is ignored. `paused` holds
+    back further requests (see `Limits.pipelined_requests`) until `resume`; bytes fed meanwhile are
+    kept.
     """
 
-    __slots__ = ("_busy", "_empty_lines", "_handler", "_heads", "_last", "_paused")
+    __slots__ = ("_busy", "_empty_lines", "_handler", "_heads", "_last", "paused")
 
     def __init__(
         self,
@@ -91,15 +92,11 @@ class RequestParser(Reader):
         self._handler = handler
         self._heads: HeadCache[RequestHead] = fields.heads(limits)
         self._empty_lines = 0
-        self._paused = False
+        self.paused = False
+        """Set it, within a callback or not, and nothing more is handed on until `resume`."""
         self._busy = False
         self._last = False
         self._llhttp = HttpRequestParser(self._completion)
-
-    @property
-    def paused(self) -> bool:
-        """`pause` was called and `resume` not yet."""
-        return self._paused
 
     def feed(self, data: bytes) -> None:
         """Read more bytes; calls the handler, or raises ClientFramingError once and for all.
@@ -108,9 +105,9 @@ class RequestParser(Reader):
         been handed on already: answer them first, then refuse. After an error, `close()` or the
         last request, bytes are ignored.
         """
-        if self._rest:
+        if self.rest:
             data = self._take(data)
-        elif self._state == IDLE and not self._paused:
+        elif self._state == IDLE and not self.paused:
             eoh = data.find(b"\r\n\r\n", 0, _KNOWN_BYTES_MAX)
             head = self._heads.get(data[:eoh])
             if head is not None and head.size == len(data):
@@ -119,28 +116,24 @@ class RequestParser(Reader):
                     self._state = DEAD
                 self._handler.on_request(head, data[eoh + 4 :], True)
                 return
-        if self._paused:
+        if self.paused:
             self._keep(data, 0)
         else:
             self._run(data, 0)
 
-    def pause(self) -> None:
-        """Hand on nothing more after the current callback; bytes fed meanwhile are kept."""
-        self._paused = True
-
     def resume(self) -> None:
         """Go on with what was kept; may raise like `feed`. Within a callback: after it."""
-        self._paused = False
-        if self._rest and not self._busy:
-            data, pos = self._rest, self._pos
-            self._rest = b""
+        self.paused = False
+        if self.rest and not self._busy:
+            data, pos = self.rest, self._pos
+            self.rest = b""
             self._pos = 0
             self._run(data, pos)
 
     def feed_eof(self) -> bool:
         """The client will send nothing more; True when it stopped between two requests.
 
-        Requests held back by `pause` are lost.
+        Requests held back by `paused` are lost.
         """
         clean = not self.mid_message
         self.close()
@@ -149,7 +142,7 @@ class RequestParser(Reader):
     def _run(self, data: bytes, pos: int) -> None:
         self._busy = True
         try:
-            while pos < len(data) and self._state != DEAD and not self._paused:
+            while pos < len(data) and self._state != DEAD and not self.paused:
                 after = self._read(data, pos)
                 if after == pos:
                     break
@@ -192,7 +185,7 @@ class RequestParser(Reader):
         if complete:
             self._state = DEAD if self._last else IDLE
         if head is not None:
-            if complete and head.framing <= LENGTH and not head.kinds & UPGRADE:
+            if head.size < 0 and complete and head.framing <= LENGTH and not head.kinds & UPGRADE:
                 head.size = pos - start
             self._handler.on_request(head, body, complete)
         elif body or complete:
@@ -236,7 +229,7 @@ class ResponseParser(Reader):
     for good, because a connection out of step answers one client with another's prediction.
     """
 
-    __slots__ = ("_due", "_handler", "_heads", "_interims", "_reusable", "_started", "_to_head")
+    __slots__ = ("_due", "_handler", "_heads", "_interims", "_to_head", "sound", "started")
 
     def __init__(
         self,
@@ -250,18 +243,20 @@ class ResponseParser(Reader):
         self._due = False
         self._to_head = False
         self._interims = 0
-        self._started = False
-        self._reusable = True
+        self.started = False
+        """A byte of the answer that is due, interim ones included, has arrived."""
+        self.sound = True
+        """Nothing odd has happened on the connection yet, and the backend wants to keep it."""
         self._llhttp = HttpResponseParser(self._completion)
 
-    def expect(self, *, to_head: bool = False) -> None:
+    def expect(self, to_head: bool = False) -> None:
         """A request is being sent: one answer is due. `to_head`: the request's method is HEAD."""
-        if self._due or not self._reusable:
+        if self._due or not self.sound:
             raise RuntimeError("connection cannot carry another request")
         self._due = True
         self._to_head = to_head
         self._interims = 0
-        self._started = False
+        self.started = False
 
     @property
     def due(self) -> bool:
@@ -274,17 +269,12 @@ class ResponseParser(Reader):
 
         Whether our own request was sent in full is for the caller to know.
         """
-        return self._reusable and not self._due
-
-    @property
-    def started(self) -> bool:
-        """A byte of the answer that is due, interim ones included, has arrived."""
-        return self._started
+        return self.sound and not self._due
 
     def close(self) -> None:
         """Read nothing more; the connection is not reusable."""
         super().close()
-        self._reusable = False
+        self.sound = False
 
     def feed(self, data: bytes) -> None:
         """Read more bytes; calls the handler, or raises UpstreamFramingError once and for all.
@@ -294,22 +284,22 @@ class ResponseParser(Reader):
         """
         if self._state == DEAD or not data:
             return
-        fresh = self._due and self._state == IDLE and not self._rest
+        fresh = self._due and self._state == IDLE and not self.rest
         if fresh and not (self._to_head or self._interims):  # llhttp may mistrust what follows one
             eoh = data.find(b"\r\n\r\n", 0, _KNOWN_BYTES_MAX)
             head = self._heads.get(data[:eoh])
             if head is not None and head.size == len(data):
-                self._started = True
+                self.started = True
                 self._due = False
                 if not head.keep_alive:
-                    self._reusable = False
+                    self.sound = False
                 self._handler.on_response(head, data[eoh + 4 :], True)
                 return
         try:
             if not self._due:
                 refuse(502, "bytes nobody asked for")
-            self._started = True
-            if self._rest:
+            self.started = True
+            if self.rest:
                 data = self._take(data)
             pos = self._read_due(data)
             if pos < len(data):
@@ -367,9 +357,9 @@ class ResponseParser(Reader):
             self._due = False
             if pos < len(data):
                 # Before the callback: the pool must not pair the surplus with its next request.
-                self._reusable = False
+                self.sound = False
         if head is not None:
-            if complete and head.framing <= LENGTH and not self._to_head:
+            if head.size < 0 and complete and head.framing <= LENGTH:
                 head.size = pos - start
             self._handler.on_response(head, body, complete)
         elif body or complete:
@@ -406,7 +396,7 @@ class ResponseParser(Reader):
         if head.status < 200:
             self._count_interim(head.status)
         elif not head.keep_alive:
-            self._reusable = False
+            self.sound = False
         return head
 
     def _count_interim(self, status: int) -> None:

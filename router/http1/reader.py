@@ -46,10 +46,10 @@ class Reader:
         "_pos",
         "_read_start",
         "_remaining",
-        "_rest",
         "_scanned",
         "_state",
         "_stray_in_start",
+        "rest",
     )
 
     def __init__(
@@ -63,7 +63,8 @@ class Reader:
         self._fields = fields
         self._read_start = read_start
         self._stray_in_start = stray_in_start
-        self._rest = b""
+        self.rest = b""
+        """What was fed but not handed on ends it; empty when there is nothing of the kind."""
         self._pos = 0
         self._state = IDLE
         self._framing: int = NO_BODY
@@ -77,12 +78,12 @@ class Reader:
     @property
     def buffered_bytes(self) -> int:
         """Bytes fed but not yet handed on: an unfinished head or chunk line, or all of a pause."""
-        return len(self._rest) - self._pos
+        return len(self.rest) - self._pos
 
     @property
     def mid_message(self) -> bool:
         """Some bytes of a message have arrived, but not its last one."""
-        return self._state == BODY or (self._state == IDLE and len(self._rest) > self._pos)
+        return self._state == BODY or (self._state == IDLE and len(self.rest) > self._pos)
 
     @property
     def closed(self) -> bool:
@@ -92,7 +93,7 @@ class Reader:
     def close(self) -> None:
         """Read nothing more; allowed within a callback."""
         self._state = DEAD
-        self._rest = b""
+        self.rest = b""
         self._pos = 0
 
     def __repr__(self) -> str:
@@ -102,13 +103,13 @@ class Reader:
     def _keep(self, data: bytes, pos: int) -> None:
         """Remember what was not consumed; an offset, so that pauses copy nothing."""
         if self._state != DEAD:
-            self._rest = data
+            self.rest = data
             self._pos = pos
 
     def _take(self, data: bytes) -> bytes:
         """New bytes behind those kept."""
-        data = self._rest[self._pos :] + data
-        self._rest = b""
+        data = self.rest[self._pos :] + data
+        self.rest = b""
         self._pos = 0
         return data
 

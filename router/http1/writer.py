@@ -39,11 +39,11 @@ _REASONS: Final = {int(s): s.phrase.encode("ascii") for s in HTTPStatus}
 
 def request_head(
     head: RequestHead,
-    *,
     host: bytes,
     peer: Peer,
     request_id: bytes,
     trace: bytes = b"",
+    *,
     extra: bytes = b"",
     keep_pin: bool = False,
 ) -> bytes:
@@ -62,21 +62,8 @@ def request_head(
         head.tail = _request_tail(head)
     if keep_pin and head.kinds & INTERNAL:
         extra += b"".join([field.line for field in head.fields if field.low == PIN])
-    return b"".join(
-        [
-            head.request_line,
-            b"Host: ",
-            host,
-            b"\r\n",
-            peer.lines(head),
-            b"X-Request-Id: ",
-            request_id,
-            b"\r\n",
-            trace,
-            extra,
-            head.tail,
-        ]
-    )
+    front = peer.front if head is peer.head and host is head.host else peer.opening(head, host)
+    return b"".join((front, request_id, b"\r\n", trace, extra, head.tail))
 
 
 def _request_tail(head: RequestHead) -> bytes:
@@ -123,7 +110,6 @@ def downstream_framing(head: ResponseHead, minor: int) -> int:
 def response_head(
     head: ResponseHead,
     request: RequestHead,
-    *,
     keep_alive: bool,
     extra: bytes = b"",
 ) -> tuple[bytes, int, bool]:
@@ -134,12 +120,16 @@ def response_head(
     each with its CRLF (X-Request-Id, X-Rampway-Version).
     """
     minor = request.minor
-    framing = downstream_framing(head, minor)
-    keep = keep_alive and request.keep_alive and framing != UNTIL_CLOSE
+    framing = head.framing
+    keep = keep_alive and request.keep_alive
     if not head.tail:
         head.tail = _response_tail(head)
+    if framing <= LENGTH and keep and minor:
+        return b"".join((head.status_line, extra, head.tail, b"\r\n")), framing, True
+    framing = downstream_framing(head, minor)
+    keep = keep and framing != UNTIL_CLOSE
     framed = b"Transfer-Encoding: chunked\r\n" if framing == CHUNKED else b""
-    lines = [head.status_line, extra, head.tail, framed, _connection(minor, keep)]
+    lines = (head.status_line, extra, head.tail, framed, _connection(minor, keep))
     return b"".join(lines), framing, keep
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from router.core.outcomes import FULL_BP
 from router.core.table import StickyKind
 from router.core.traffic import bucket_of
+from router.http1.messages import CHUNKED
 from router.proxy.cookies import set_cookie_line, sign, verified
 from router.proxy.matching import body_field, body_matches, cookie_of
 from router.telemetry.recorder import unit_of
@@ -21,10 +22,13 @@ from router.telemetry.recorder import unit_of
 if TYPE_CHECKING:
     from router.core.table import Sticky
     from router.http1 import RequestHead
-    from router.proxy.serving import Route, Version
+    from router.proxy.serving import Route, Serving, Version
 
 KEY_BYTES_MAX = 1_024
 """A longer sticky key is hashed all the same; only this much of it."""
+
+PLACES_MAX = 1_024
+"""Heads whose place is remembered with a table; all are forgotten when there are more."""
 
 _PIN = b"x-rampway-pin"
 _coin = random.random
@@ -35,19 +39,61 @@ robin would break the independence the tests rest on."""
 class Assignment:
     """A version, and how it was chosen.
 
-    ``drawn``: by coin or hash, at the split's weights: evidence. ``unit``: the user's name in
-    evidence on sticky routes. ``cookie``: a Set-Cookie line to give the client.
+    ``arm``: where it counts as evidence; None where it was forced, or is no evidence. ``drawn``: by
+    coin or hash, at the split's weights. ``unit``: the user's name in evidence on sticky routes.
+    ``cookie``: a Set-Cookie line to give the client. ``fixed``: the same head leads to the same
+    assignment as long as the table is in force.
     """
 
-    __slots__ = ("cookie", "drawn", "unit", "version")
+    __slots__ = ("arm", "cookie", "drawn", "fixed", "unit", "version")
 
     def __init__(
-        self, version: Version, *, drawn: bool, unit: int = 0, cookie: bytes = b""
+        self, version: Version, drawn: bool, unit: int = 0, cookie: bytes = b"", fixed: bool = True
     ) -> None:
         self.version = version
         self.drawn = drawn
+        self.arm = version.arm if drawn else None
         self.unit = unit
         self.cookie = cookie
+        self.fixed = fixed
+
+
+class Place:
+    """What a request's head leads to.
+
+    ``plain``: the choice can be made at once, there is no body to be awaited and no bound to be
+    looked at. ``choice``: None where it has to be made for each request.
+    """
+
+    __slots__ = ("choice", "plain", "route")
+
+    def __init__(self, route: Route, plain: bool, choice: Assignment | None) -> None:
+        self.route = route
+        self.plain = plain
+        self.choice = choice
+
+
+def place(serving: Serving, head: RequestHead) -> Place | None:
+    """Where a request goes whose head this table has not met; None: no route takes it.
+
+    Of a head that its parser remembers, what follows from it alone is remembered with the table.
+    """
+    route = serving.index.find(head)
+    if route is None:
+        return None
+    limit = route.entry.body_limit_bytes
+    plain = (
+        not route.needs_body
+        and (not limit or (head.framing != CHUNKED and head.length <= limit))
+        and head.max_forwards != 0
+    )
+    choice = assign(route, head, b"") if plain else None
+    if head.size > 0:
+        if len(serving.places) >= PLACES_MAX:
+            serving.places.clear()
+        kept = choice if choice is not None and choice.fixed else None
+        serving.places[head] = Place(route, plain, kept)
+    return Place(route, plain, choice)
 
 
 def assign(route: Route, head: RequestHead, body: bytes) -> Assignment:
@@ -55,15 +101,23 @@ def assign(route: Route, head: RequestHead, body: bytes) -> Assignment:
     if route.pins and (pinned := head.get(_PIN)) is not None:
         version = route.pins.get(pinned)
         if version is not None:
-            return Assignment(version, drawn=False)
+            return Assignment(version, False)
     if route.rules is not None:
         ruled = _ruled(route, head, body)
         if ruled is not None:
-            return Assignment(ruled, drawn=False)
+            return Assignment(ruled, False)
+    if route.key_header:
+        key = head.get(route.key_header)
+        return _by_key(route, key) if key else _by_coin(route)
     sticky = route.entry.sticky
-    if sticky is not None:
-        return _by_key(route, sticky, head, body)
-    return Assignment(route.draw(int(_coin() * FULL_BP)), drawn=True)
+    if sticky is None:
+        if route.sole is not None:
+            return Assignment(route.sole, True)
+        return Assignment(route.draw(int(_coin() * FULL_BP)), True, fixed=False)
+    if sticky.kind is StickyKind.COOKIE:
+        return _by_cookie(route, sticky, head)
+    text = body_field(body, sticky.name)
+    return _by_key(route, text.encode()) if text else _by_coin(route)
 
 
 def _ruled(route: Route, head: RequestHead, body: bytes) -> Version | None:
@@ -77,20 +131,15 @@ def _ruled(route: Route, head: RequestHead, body: bytes) -> Version | None:
     return None
 
 
-def _by_key(route: Route, sticky: Sticky, head: RequestHead, body: bytes) -> Assignment:
-    if sticky.kind is StickyKind.COOKIE:
-        return _by_cookie(route, sticky, head)
-    if sticky.kind is StickyKind.HEADER:
-        key = head.get(sticky.name.encode())
-    else:
-        text = body_field(body, sticky.name)
-        key = text.encode() if text is not None else None
-    if not key:
-        # Without a key: a coin, and a unit of its own, so that it counts once.
-        unit = random.getrandbits(64)
-        return Assignment(route.draw(int(_coin() * FULL_BP)), drawn=True, unit=unit)
+def _by_coin(route: Route) -> Assignment:
+    """On a sticky route, without a key: a coin, and a unit of its own, so that it counts once."""
+    unit = random.getrandbits(64)
+    return Assignment(route.draw(int(_coin() * FULL_BP)), True, unit, fixed=False)
+
+
+def _by_key(route: Route, key: bytes) -> Assignment:
     key = key[:KEY_BYTES_MAX]
-    return Assignment(route.draw(bucket_of(key)), drawn=True, unit=unit_of(key))
+    return Assignment(route.draw(bucket_of(key)), True, unit_of(key))
 
 
 def _by_cookie(route: Route, sticky: Sticky, head: RequestHead) -> Assignment:
@@ -103,4 +152,4 @@ def _by_cookie(route: Route, sticky: Sticky, head: RequestHead) -> Assignment:
         key = secrets.token_urlsafe(12).replace(".", "_")
         cookie = set_cookie_line(sticky, sign(sticky, rollout, key, now))
     raw = key.encode()
-    return Assignment(route.draw(bucket_of(raw)), drawn=True, unit=unit_of(raw), cookie=cookie)
+    return Assignment(route.draw(bucket_of(raw)), True, unit_of(raw), cookie, False)

@@ -96,14 +96,15 @@ class Downstream(asyncio.Protocol):
         if self.closing:
             self._drain(data)
             return
-        if self.exchange is None and not self.parser.buffered_bytes:
+        parser = self.parser
+        if self.exchange is None and not parser.rest:
             self.since = monotonic()
         try:
-            self.parser.feed(data)
+            parser.feed(data)
         except ClientFramingError as error:
             self.broken(error)
             return
-        if self.parser.paused and self.parser.buffered_bytes > PIPELINED_BYTES_MAX:
+        if parser.rest and parser.paused and parser.buffered_bytes > PIPELINED_BYTES_MAX:
             self.flow()
 
     def _drain(self, data: bytes) -> None:
@@ -150,14 +151,14 @@ class Downstream(asyncio.Protocol):
     def on_request(self, head: RequestHead, body: bytes, complete: bool, /) -> None:
         """A request; the parser goes on when it has been answered."""
         if complete:
-            self.parser.pause()
+            self.parser.paused = True
         exchange = self.exchange = Exchange(self, head, body, complete)
         exchange.begin()
 
     def on_body(self, piece: bytes, complete: bool, /) -> None:
         """More of its body; of one that was answered early, nobody wants it."""
         if complete:
-            self.parser.pause()
+            self.parser.paused = True
         if self.exchange is not None:
             self.exchange.on_upload(piece, complete)
 
@@ -183,7 +184,7 @@ class Downstream(asyncio.Protocol):
             else:
                 self.transport.pause_reading()
 
-    def done(self, *, keep: bool) -> None:
+    def done(self, keep: bool) -> None:
         """The exchange is over and its answer is written."""
         self.exchange = None
         if not keep or self.closing:
@@ -191,8 +192,12 @@ class Downstream(asyncio.Protocol):
             self.close(linger=True)
             return
         self.since = monotonic()
-        if not self.choked:
+        if self.choked:
+            return
+        if self.parser.rest or not self.reading:
             self._next()
+        else:
+            self.parser.paused = False
 
     def _next(self) -> None:
         """The next request, which may be here already."""

@@ -31,8 +31,8 @@ from router.http1 import (
     request_id,
     response_head,
 )
-from router.http1.messages import NO_BODY, TRACE, UNTIL_CLOSE
-from router.proxy.assign import assign
+from router.http1.messages import CHUNKED, NO_BODY, TRACE, UNTIL_CLOSE
+from router.proxy.assign import assign, place
 from router.proxy.faults import FAULTS, Fault
 from router.proxy.matching import body_matches
 from router.proxy.receipt import receipt_line
@@ -50,6 +50,7 @@ from router.upstream.pool import Unavailable
 
 if TYPE_CHECKING:
     from router.http1 import RequestHead, ResponseHead
+    from router.proxy.assign import Assignment
     from router.proxy.downstream import Downstream
     from router.proxy.mirror import Pairing
     from router.proxy.record import Doubt
@@ -57,7 +58,8 @@ if TYPE_CHECKING:
     from router.telemetry.recorder import Arm
     from router.upstream import Connection, Endpoint, Failure
 
-_SENT_ID = b"X-Request-Id: %b\r\n"
+_OK = Outcome.OK
+_ERROR = Outcome.SERVER_ERROR
 
 
 class Exchange:
@@ -84,7 +86,7 @@ class Exchange:
         self.kept = True
         """``body`` is the whole body so far."""
         self.arrived = self.client_since = monotonic()
-        self.id = request_id(head) or self.plane.next_id()
+        self.id = (head.request_id and request_id(head)) or self.plane.next_id()
         self.arm: Arm | None = None
         self.unit = self.passed = self.attempts = self.status = 0
         self.endpoint: Endpoint | None = None
@@ -112,13 +114,15 @@ class Exchange:
         plane, head = self.plane, self.head
         plane.exchanges.add(self)
         serving = plane.serving
-        route = serving.index.find(head)
-        if route is None:
+        place_ = serving.places.get(head) or place(serving, head)
+        if place_ is None:
             refuse(self, NO_ROUTE)
             return
-        self.route = route
+        self.route = route = place_.route
         if len(plane.exchanges) > serving.limits.in_flight:
             refuse(self, OVERLOAD)
+        elif place_.plain:
+            self.take(place_.choice or assign(route, head, self.body))
         elif self._too_large():
             refuse(self, BODY_SIZE)
         elif head.max_forwards == 0:
@@ -146,24 +150,23 @@ class Exchange:
     # --- assign -----------------------------------------------------------------------------------
 
     def assign(self) -> None:
-        """Choose the version and, where a coin chose, remember which evidence it belongs to."""
+        """Choose the version, by the body too where the route looks into it."""
         if self.route.match.body:
             self._match_body()
             if self.ended:
                 return
-        route = self.route
-        choice = assign(route, self.head, self.body)
+        self.take(assign(self.route, self.head, self.body))
+
+    def take(self, choice: Assignment) -> None:
+        """This version it is; where a coin chose, its arm is told of the arrival."""
         self.version = choice.version
         self.unit = choice.unit
         self.cookie = choice.cookie
-        if choice.drawn and route.cell is not None:
-            if choice.version is route.candidate:
-                self.arm = route.cell.candidate
-            elif choice.version is route.stable:
-                self.arm = route.cell.stable
-            if self.arm is not None:
-                self.arm.arrive()
-        if total_s := route.entry.timeouts.total_s:
+        arm = self.arm = choice.arm
+        if arm is not None:
+            arm.arrived += 1
+            arm.open += 1
+        if total_s := self.route.total_s:
             self.end_by = self.arrived + total_s
         self.select()
 
@@ -181,18 +184,13 @@ class Exchange:
 
     def select(self) -> None:
         """Begin an attempt at the version."""
-        self.attempt_at = monotonic()
-        self.version.stats.begin()
-        self.connect(None)
+        now = self.attempt_at = monotonic()
+        stats = self.version.stats
+        stats.in_flight += 1
+        stats.dirty = True
+        self.connect(None, now)
 
-    def _give_up_at(self) -> float:
-        """When a candidate has had its chance, if the policy limits it; else never."""
-        rescue = self.route.entry.rescue
-        if rescue and rescue.candidate_deadline_s and self.version is self.route.candidate:
-            return self.attempt_at + rescue.candidate_deadline_s
-        return inf
-
-    def connect(self, avoid: Endpoint | None) -> None:
+    def connect(self, avoid: Endpoint | None, now: float) -> None:
         """Ask for a connection; the body stops flowing until there is one."""
         self.endpoint = None
         try:
@@ -202,16 +200,16 @@ class Exchange:
             return
         if connection is None:
             self.waiting = True
-            self.deadline = self._give_up_at()
+            self.deadline = self.attempt_at + self.version.chance_s
             self.client.flow()
         else:
-            self.forward(connection)
+            self.forward(connection, now)
 
     def on_connection(self, connection: Connection, /) -> None:
         """The pool's answer to a waiting exchange."""
         self.waiting = False
-        self.client_since = monotonic()
-        self.forward(connection)
+        now = self.client_since = monotonic()
+        self.forward(connection, now)
         self.client.flow()
 
     def on_unavailable(self, failure: Failure, endpoint: Endpoint | None, /) -> None:
@@ -222,16 +220,21 @@ class Exchange:
 
     # --- forward ----------------------------------------------------------------------------------
 
-    def forward(self, connection: Connection) -> None:
+    def forward(self, connection: Connection, now: float) -> None:
         """Write the request anew, with what there is of its body, in one write."""
         self.connection = connection
-        self.endpoint = connection.endpoint
+        self.endpoint = endpoint = connection.endpoint
         head = self.head
-        data = self.written(connection.endpoint.authority)
-        if self.body or self.uploaded:
-            data += body_piece(head.framing, self.body, self.uploaded)
-        self._expect_answer(monotonic())
-        connection.start(self, data, to_head=head.method == b"HEAD", last=self.uploaded)
+        if head.host and not head.kinds & TRACE:
+            data = request_head(head, head.host, self.client.peer, self.id)
+        else:
+            data = self.written(endpoint.authority)
+        if head.framing != CHUNKED:
+            data += self.body
+        elif self.body or self.uploaded:
+            data += body_piece(CHUNKED, self.body, self.uploaded)
+        self._expect_answer(now)
+        connection.start(self, data, head.method == b"HEAD", self.uploaded)
         if not self.uploaded:
             self._continue()
             self._forget_body()
@@ -244,13 +247,10 @@ class Exchange:
         trace = b""
         if head.kinds & TRACE:
             trace = child_span(head, self.plane.trace_id(), self.plane.span_id())
-        return request_head(
-            head, host=head.host or authority, peer=self.client.peer, request_id=self.id,
-            trace=trace,
-        )  # fmt: skip
+        return request_head(head, head.host or authority, self.client.peer, self.id, trace)
 
     def _expect_answer(self, now: float) -> None:
-        self.deadline = min(now + self.route.entry.timeouts.response_s, self._give_up_at())
+        self.deadline = min(now + self.route.response_s, self.attempt_at + self.version.chance_s)
 
     def _continue(self) -> None:
         """Tell a client that waits for it that its body is wanted (RFC 9110 section 10.1.1)."""
@@ -314,43 +314,49 @@ class Exchange:
     def on_response(self, head: ResponseHead, body: bytes, complete: bool, /) -> None:
         """The version answers."""
         now = monotonic()
+        route, version = self.route, self.version
         self.status = status = head.status
         self.first_byte_s = now - self.attempt_at
         if complete:
             self.connection = None
-        outcome = Outcome.SERVER_ERROR if self.route.is_error(status) else Outcome.OK
-        if outcome and self.rescue(outcome, status):
+        bad = status in route.errors
+        if bad and self.rescue(Outcome.SERVER_ERROR, status):
             return
         self.started = True
-        extra = self.version.line + _SENT_ID % self.id + self.cookie
-        if self.route.entry.receipt_secret:
+        extra = b"".join((version.line, self.id, b"\r\n", self.cookie))
+        if route.receipts:
             extra += receipt_line(self)
-        data, self.framing, self.keep = response_head(
-            head, self.head, keep_alive=self.uploaded and self.plane.accepting, extra=extra
+        data, framing, self.keep = response_head(
+            head, self.head, self.uploaded and self.plane.accepting, extra
         )
-        if body or complete:
-            data += body_piece(self.framing, body, complete)
+        self.framing = framing
+        if framing != CHUNKED:
+            data += body
+        elif body or complete:
+            data += body_piece(CHUNKED, body, complete)
         # Before the write, which may find the client slow: its silence is not the version's.
-        self.deadline = now + self.route.entry.timeouts.body_s
-        self.client.write(data)
-        self.version.stats.bytes_out += len(body)
+        self.deadline = now + route.body_s
+        self.client.transport.write(data)
+        version.stats.bytes_out += len(body)
         if self.pairing is not None:
             self.pairing.primary(body)
         if complete:
-            self.finish(outcome)
+            record(self, _ERROR if bad else _OK, 0, now)
+            self.client.done(self.keep)
 
     def on_body(self, piece: bytes, complete: bool, /) -> None:
         """More of the answer."""
+        now = monotonic()
+        self.deadline = now + self.route.body_s
         if complete:
             self.connection = None
-        self.deadline = monotonic() + self.route.entry.timeouts.body_s
         self.client.write(body_piece(self.framing, piece, complete))
         self.version.stats.bytes_out += len(piece)
         if self.pairing is not None:
             self.pairing.primary(piece)
         if complete:
-            error = self.route.is_error(self.status)
-            self.finish(Outcome.SERVER_ERROR if error else Outcome.OK)
+            record(self, _ERROR if self.status in self.route.errors else _OK, 0, now)
+            self.client.done(self.keep)
 
     def pause_download(self) -> None:
         """The client reads slower than the version sends."""
@@ -360,7 +366,7 @@ class Exchange:
 
     def resume_download(self) -> None:
         """It caught up."""
-        self.deadline = monotonic() + self.route.entry.timeouts.body_s
+        self.deadline = monotonic() + self.route.body_s
         if self.connection is not None:
             self.connection.resume_reading()
 
@@ -385,7 +391,7 @@ class Exchange:
         if self._retry(fault, avoid) or self.rescue(fault.outcome, 0):
             return
         self.status = 0
-        record(self, fault.outcome, answered=fault.status)
+        record(self, fault.outcome, fault.status)
         answer(self, fault.status, fault.cause, fault.text, retry_after_s=fault.retry_after_s)
 
     def _retry(self, fault: Fault, avoid: Endpoint | None) -> bool:
@@ -397,7 +403,7 @@ class Exchange:
             self.plane.retrying += 1
         self.attempts += 1
         self.version.stats.retries += 1
-        self.connect(avoid)
+        self.connect(avoid, monotonic())
         return True
 
     def rescue(self, outcome: Outcome, status: int) -> bool:
@@ -416,7 +422,7 @@ class Exchange:
             observe(self, bad=True)
         self.version.stats.rescued += 1
         self.doubt = doubt(self, outcome)
-        settle(self, outcome)
+        settle(self, outcome, monotonic())
         self.arm = None
         self.pairing = None  # the client will read stable's answer, not this version's
         self.rescuing = True
@@ -488,11 +494,6 @@ class Exchange:
             self.client.abort()
         else:
             self.client.cut()
-
-    def finish(self, outcome: Outcome) -> None:
-        """The answer went out whole."""
-        record(self, outcome)
-        self.client.done(keep=self.keep)
 
     def __repr__(self) -> str:
         state = "ended" if self.ended else "waiting" if self.waiting else "open"

@@ -167,7 +167,7 @@ class Copy:
         """Send everything at once."""
         self.connection = connection
         data, self.data = self.data, b""
-        connection.start(self, data, to_head=self.to_head, last=True)
+        connection.start(self, data, self.to_head, True)
 
     def on_unavailable(self, failure: Failure, endpoint: Endpoint | None, /) -> None:  # noqa: ARG002 - a copy is never tried again
         """The shadow cannot be reached, or this router will not send to it any more."""
@@ -465,4 +465,5 @@ def _stripped(head: RequestHead, limits: MirrorLimits) -> RequestHead:
     bare = shallow(head)
     bare.named = head.named | names
     bare.tail = b""  # made from all fields, for the request itself
+    bare.size = 0
     return bare

@@ -12,8 +12,10 @@ import os
 import resource
 import secrets
 import socket
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from itertools import count
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -46,6 +48,8 @@ FDS_RESERVED: Final = 64
 DRAIN_IDLE_S: Final = 1.0
 """In a drain an idle client may still send one request, which is answered with Connection: close;
 after this long the connection is closed, so that no request meets a closing socket sooner."""
+
+_ENDINGS: Final = tuple(b"%03x" % number for number in range(4_096))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +86,8 @@ class DataPlane:
         self.trusted: tuple[IPv4Network | IPv6Network, ...] = ()
         self.lag_s = 0.0
         """Largest delay of the loop since somebody last asked."""
-        self._id_prefix = secrets.token_hex(6)
-        self._ids = 0
+        self.next_id: Callable[[], bytes] = _ids(secrets.token_hex(6)).__next__
+        """A request id: a random prefix of this process and a counter."""
         self._socket: socket.socket | None = None
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
@@ -296,11 +300,6 @@ class DataPlane:
 
     # --- what requests ask for --------------------------------------------------------------------
 
-    def next_id(self) -> bytes:
-        """A request id: a random prefix of this process and a counter."""
-        self._ids += 1
-        return f"{self._id_prefix}-{self._ids:x}".encode()
-
     def trace_id(self) -> bytes:
         """32 hex digits of a new trace."""
         return os.urandom(16).hex().encode()
@@ -319,6 +318,12 @@ class DataPlane:
             f"<DataPlane revision={self.serving.revision} connections={len(self.connections)} "
             f"in_flight={len(self.exchanges)} copies={self.mirrors.active}>"
         )
+
+
+def _ids(prefix: str) -> Iterator[bytes]:
+    """Ids for ever: a stem for each 4,096, so that one costs an addition."""
+    for number in count():
+        yield from map(f"{prefix}-{number:x}".encode().__add__, _ENDINGS)
 
 
 def _warm(routes: list[Route]) -> None:

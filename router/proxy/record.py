@@ -40,15 +40,21 @@ class Doubt:
         self.arm.end(outcome, self.age_s, self.passed, self.unit)
 
 
-def record(exchange: Exchange, outcome: Outcome, *, answered: int = 0) -> None:
-    """End an exchange. ``answered``: the status of the router's own answer, 0 without one."""
+def record(exchange: Exchange, outcome: Outcome, answered: int = 0, now: float = 0.0) -> None:
+    """End an exchange.
+
+    ``answered``: the status of the router's own answer, 0 without one. ``now``: monotonic seconds,
+    0.0 where the caller has not looked.
+    """
     if exchange.ended:
         return
     forget(exchange)
     if exchange.attempt_at:
-        settle(exchange, outcome)
-        if exchange.endpoint is not None and exchange.status:
-            observe(exchange, bad=outcome in BAD_OUTCOMES)
+        now = now or monotonic()
+        settle(exchange, outcome, now)
+        endpoint = exchange.endpoint
+        if endpoint is not None and exchange.status:
+            exchange.version.pool.observed(endpoint, outcome in BAD_OUTCOMES, now)
     if exchange.doubt is not None:
         _clear_up(exchange.doubt, outcome)
     if exchange.pairing is not None:
@@ -59,16 +65,15 @@ def record(exchange: Exchange, outcome: Outcome, *, answered: int = 0) -> None:
         exchange.plane.access_log.line(exchange, outcome, answered or exchange.status)
 
 
-def settle(exchange: Exchange, outcome: Outcome) -> None:
+def settle(exchange: Exchange, outcome: Outcome, now: float) -> None:
     """Count an attempt: for its version always, as evidence where a coin chose it."""
-    now = monotonic()
     stats = exchange.version.stats
     stats.end(outcome, exchange.status, now - exchange.attempt_at, exchange.first_byte_s)
     stats.bytes_in += exchange.size
     arm = exchange.arm
     if arm is None:
         return
-    if arm.candidate and outcome in BAD_OUTCOMES:
+    if outcome and arm.candidate and outcome in BAD_OUTCOMES:
         blame(Doubt(exchange, arm, outcome, now))
     else:
         arm.end(outcome, now - exchange.arrived, exchange.passed, exchange.unit)
@@ -102,7 +107,7 @@ def blame(doubt: Doubt) -> None:
 def observe(exchange: Exchange, *, bad: bool) -> None:
     """Tell the pool how the endpoint did, for ejecting one that fails in a row."""
     if exchange.endpoint is not None:
-        exchange.version.pool.observed(exchange.endpoint, bad=bad, now=monotonic())
+        exchange.version.pool.observed(exchange.endpoint, bad, monotonic())
 
 
 def forget(exchange: Exchange) -> None:
@@ -110,5 +115,7 @@ def forget(exchange: Exchange) -> None:
     exchange.ended = True
     plane = exchange.plane
     plane.exchanges.discard(exchange)
-    plane.retrying -= exchange.retrying
-    plane.rescuing -= exchange.rescuing
+    if exchange.retrying:
+        plane.retrying -= 1
+    if exchange.rescuing:
+        plane.rescuing -= 1

@@ -69,7 +69,7 @@ def refuse(exchange: Exchange, why: Refusal) -> None:
     """The router's own answer to a request that no version has seen."""
     exchange.plane.recorder.reject(why.cause)
     outcome = Outcome.SHED if why.status == 503 else Outcome.REJECTED
-    record(exchange, outcome, answered=why.status)
+    record(exchange, outcome, why.status)
     answer(exchange, why.status, why.cause, why.text, retry_after_s=why.retry_after_s)
 
 

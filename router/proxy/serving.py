@@ -10,24 +10,36 @@ from bisect import bisect_right
 from copy import copy
 from dataclasses import dataclass
 from itertools import accumulate
+from math import inf
+from typing import TYPE_CHECKING
 
+from router.core.outcomes import FULL_BP
 from router.core.table import Match, Mirror, RouteEntry, RoutingTable, Rule, StickyKind, amended
 from router.proxy.matching import RouteIndex
-from router.telemetry.recorder import LiveCell, MirrorStats, Recorder, VersionStats
+from router.telemetry.recorder import Arm, LiveCell, MirrorStats, Recorder, VersionStats
 from router.upstream import Pool, Pools
+
+if TYPE_CHECKING:
+    from router.http1 import RequestHead
+    from router.proxy.assign import Place
 
 
 class Version:
     """One version of one route: where its requests go and where they are counted."""
 
-    __slots__ = ("index", "line", "mirrors", "name", "pool", "stats")
+    __slots__ = ("arm", "chance_s", "index", "line", "mirrors", "name", "pool", "stats")
 
     def __init__(self, name: str, index: int, pool: Pool, stats: VersionStats) -> None:
         self.name = name
         self.index = index
         self.pool = pool
         self.stats = stats
-        self.line = b"X-Rampway-Version: %b\r\n" % name.encode()
+        self.arm: Arm | None = None
+        """Where requests drawn to it are counted as evidence."""
+        self.chance_s = inf
+        """How long an attempt may take before stable answers in its place."""
+        self.line = b"X-Rampway-Version: %b\r\nX-Request-Id: " % name.encode()
+        """Of an answer: it and the beginning of the line that follows it."""
         self.mirrors: list[Target] = []
         """Who gets copies of the requests that this version answers."""
 
@@ -58,8 +70,9 @@ class RuleTarget:
 class Route:
     """One route of a table."""
 
-    __slots__ = ("body_fields", "candidate", "cell", "cuts", "entry", "errors", "keep_bytes",
-                 "match", "mirrors", "needs_body", "offset", "others", "pins", "rules", "stable",
+    __slots__ = ("body_fields", "body_s", "candidate", "cell", "cuts", "entry", "errors",
+                 "keep_bytes", "key_header", "match", "mirrors", "needs_body", "offset", "others",
+                 "pins", "receipts", "response_s", "rules", "sole", "stable", "total_s",
                  "versions", "weight_bp")  # fmt: skip
 
     def __init__(self, entry: RouteEntry, pools: Pools, recorder: Recorder) -> None:
@@ -76,23 +89,39 @@ class Route:
         ]  # fmt: skip
         self.stable = self.versions[entry.stable]
         self.candidate = self.versions[entry.candidate] if entry.candidate >= 0 else None
+        self.response_s = entry.timeouts.response_s
+        self.body_s = entry.timeouts.body_s
+        self.total_s = entry.timeouts.total_s
+        self.receipts = bool(entry.receipt_secret)
         self.cell: LiveCell | None = recorder.cell(entry)
+        if self.cell is not None and self.candidate is not None:
+            self.stable.arm = self.cell.stable
+            self.candidate.arm = self.cell.candidate
+        if self.candidate and entry.rescue and entry.rescue.candidate_deadline_s:
+            self.candidate.chance_s = entry.rescue.candidate_deadline_s
         self.offset = entry.offset
         self.weight_bp = entry.weights_bp[entry.candidate] if entry.candidate >= 0 else 0
         others = [v for v in self.versions if v is not self.candidate and self._weight(v)]
         self.others = others
         self.cuts = list(accumulate(self._weight(version) for version in others))
+        whole = [version for version in self.versions if self._weight(version) == FULL_BP]
+        self.sole: Version | None = whole[0] if whole else None
+        """The version that every draw leads to, if there is one."""
         self.rules = RouteIndex([RuleTarget(r) for r in entry.rules]) if entry.rules else None
         self.body_fields = any(rule.match.body for rule in entry.rules) or bool(entry.match.body)
         by_body = entry.sticky is not None and entry.sticky.kind is StickyKind.BODY
         self.needs_body = self.body_fields or by_body
+        by_header = entry.sticky is not None and entry.sticky.kind is StickyKind.HEADER
+        self.key_header = entry.sticky.name.encode() if entry.sticky and by_header else b""
         self.keep_bytes = max(
             entry.rescue.buffer_bytes if entry.rescue else 0,
             entry.mirror_limits.body_bytes if entry.mirrors else 0,
         )
         pinnable = entry.pinnable if entry.pin_header else ()
         self.pins = {entry.versions[i].name.encode(): self.versions[i] for i in pinnable}
-        self.errors = frozenset(entry.error_statuses)
+        wrong = frozenset(entry.error_statuses)
+        self.errors = frozenset(s for s in range(100, 1_000) if s in wrong or s // 100 in wrong)
+        """Statuses that count against the version that answers with them."""
         self.mirrors = [self._target(mirror, pools, recorder) for mirror in entry.mirrors]
         for target in self.mirrors:
             of = target.mirror.of
@@ -119,10 +148,6 @@ class Route:
             return others[0]
         return others[bisect_right(self.cuts, place - self.weight_bp)] if others else self.stable
 
-    def is_error(self, status: int) -> bool:
-        """Whether an answer of this status counts against its version."""
-        return status in self.errors or status // 100 in self.errors
-
 
 class Serving:
     """A whole table, ready.
@@ -131,7 +156,7 @@ class Serving:
     1,000 must not hold up requests while the other 999 are compiled again.
     """
 
-    __slots__ = ("index", "limits", "revision", "routes", "table")
+    __slots__ = ("index", "limits", "places", "revision", "routes", "table")
 
     def __init__(
         self,
@@ -151,6 +176,8 @@ class Serving:
             for entry in table.routes
         ]
         self.index = RouteIndex(self.routes)
+        self.places: dict[RequestHead, Place] = {}
+        """Of the heads that parsers remember, which are the same objects each time."""
 
     def amended(
         self, revision: int, entries: tuple[RouteEntry, ...], pools: Pools, recorder: Recorder
@@ -167,6 +194,7 @@ class Serving:
         serving.table = amended(self.table, revision, entries)
         serving.routes = [changed.get(place, route) for place, route in enumerate(self.routes)]
         serving.index = self.index.replacing(changed) or RouteIndex(serving.routes)
+        serving.places = {}
         return serving
 
 

@@ -85,7 +85,7 @@ class Connection(asyncio.Protocol):
 
     # What a receiver may do.
 
-    def start(self, receiver: Receiver, data: bytes, *, to_head: bool, last: bool) -> None:
+    def start(self, receiver: Receiver, data: bytes, to_head: bool, last: bool) -> None:
         """Send a request's head (and body, or what there is of it).
 
         ``to_head``: its method is HEAD; ``last``: nothing of the request will follow.
@@ -93,7 +93,7 @@ class Connection(asyncio.Protocol):
         self.receiver = receiver
         self.sent_all = last
         self.exchanges += 1
-        self.parser.expect(to_head=to_head)
+        self.parser.expect(to_head)
         self.transport.write(data)
 
     def write(self, data: bytes, *, last: bool) -> None:
@@ -244,12 +244,8 @@ class Connection(asyncio.Protocol):
 
     def _finish(self) -> None:
         """An answer is complete and the bytes behind it, if any, have been seen."""
-        self.pool.ended(self)
         sent = self.sent_all and not self.transport.get_write_buffer_size()
-        if sent and self.parser.reusable:
-            self.pool.release(self)
-        else:
-            self.discard()
+        self.pool.finished(self, sent and self.parser.sound)
 
     def _lost(self) -> Failure:
         fresh = self.exchanges == 1 or self.parser.started

@@ -69,6 +69,8 @@ class Pool:
         self.breaker = Breaker()
         self.endpoints: list[Endpoint] = []
         self.available: list[Endpoint] = []
+        self.sole: Endpoint | None = None
+        """The one endpoint offered, where there is no choice."""
         self.suspicion = Suspicion()
         self.in_flight = 0
         """Requests that hold a connection or have one being opened for them."""
@@ -103,6 +105,7 @@ class Pool:
         (Envoy's panic threshold).
         """
         self.available = [e for e in self.endpoints if e.available] or self.endpoints
+        self.sole = self.available[0] if len(self.available) == 1 else None
 
     # Asking.
 
@@ -111,6 +114,15 @@ class Pool:
 
         ``avoid``: an endpoint that has just failed this request; another is taken if there is one.
         """
+        sole = self.sole
+        if sole is not None and sole.idle and not self._waiting and (
+                self.in_flight < self.entry.max_in_flight):  # fmt: skip
+            connection = sole.idle.pop()
+            if connection.clean():
+                self.in_flight += 1
+                sole.in_flight += 1
+                return connection
+            connection.discard()
         choice = self.assign(avoid)
         while isinstance(choice, Endpoint) and choice.idle:
             connection = choice.idle.pop()
@@ -185,6 +197,19 @@ class Pool:
         self.in_flight -= 1
         connection.endpoint.in_flight -= 1
 
+    def finished(self, connection: Connection, reusable: bool) -> None:
+        """Its answer is complete: count it, and keep the connection where that is safe."""
+        endpoint = connection.endpoint
+        self.in_flight -= 1
+        endpoint.in_flight -= 1
+        if not reusable:
+            connection.discard()
+        elif endpoint.retired or self._waiting:
+            self.release(connection)
+        else:
+            connection.idle_since = time.monotonic()
+            endpoint.idle.append(connection)
+
     def release(self, connection: Connection) -> None:
         """It may carry another request: for who waits longest, else it is kept."""
         if connection.endpoint.retired:
@@ -210,7 +235,7 @@ class Pool:
 
     # Blame.
 
-    def observed(self, endpoint: Endpoint, *, bad: bool, now: float) -> None:
+    def observed(self, endpoint: Endpoint, bad: bool, now: float) -> None:
         """An attempt at an endpoint ended; with several, one that fails in a row is ejected.
 
         It is blamed before the version: a broken instance is no reason to judge a model.
@@ -291,6 +316,7 @@ class Pool:
             self._retire(endpoint)
         self.endpoints = []
         self.available = []
+        self.sole = None
         waiting, self._waiting = self._waiting, {}
         for waiter in waiting:
             waiter.on_unavailable(Failure.CLOSED, None)

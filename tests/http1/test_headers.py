@@ -353,9 +353,9 @@ def test_shapes_are_bounded():
 
 def test_heads_are_bounded():
     fields = FieldCache(REQUEST_KINDS)
-    heads = fields.heads(DEFAULT_LIMITS)
+    heads, one = fields.heads(DEFAULT_LIMITS), request(b"")
     for i in range(heads.HEADS_MAX * 2 + 5):
-        heads.remember(b"%d" % i, None)
+        heads.remember(b"%d" % i, one)
         assert len(heads) <= heads.HEADS_MAX
     assert fields.heads(DEFAULT_LIMITS) is heads
     for i in range(fields.LIMITS_MAX * 3):

@@ -114,7 +114,7 @@ def test_expect_continue_is_only_meant_by_http11():
 def test_pause_holds_back_pipelined_requests_and_resume_goes_on():
     recorder = Recorder()
     parser = RequestParser(recorder)
-    parser.pause()
+    parser.paused = True
     parser.feed(GET * 3)
     assert recorder.seen == []
     assert parser.paused
@@ -135,7 +135,7 @@ def test_pause_within_a_callback_stops_after_it():
 
     def one_at_a_time(head, body, complete):
         begin(head, body, complete)
-        parser.pause()
+        parser.paused = True
 
     recorder.on_request = one_at_a_time
     parser.feed(GET * 3)
@@ -150,7 +150,7 @@ def test_resume_within_a_callback_takes_effect_after_it():
     begin = recorder.on_request
 
     def answered_at_once(head, body, complete):
-        parser.pause()
+        parser.paused = True
         begin(head, body, complete)
         parser.resume()
 
@@ -162,7 +162,7 @@ def test_resume_within_a_callback_takes_effect_after_it():
 
 def test_resume_may_meet_the_error():
     parser = RequestParser(Recorder())
-    parser.pause()
+    parser.paused = True
     parser.feed(b"BAD\r\n\r\n")
     with pytest.raises(ClientFramingError):
         parser.resume()
@@ -175,13 +175,13 @@ def test_thousands_of_pipelined_requests_taken_one_by_one_copy_nothing():
 
     def one_at_a_time(head, body, complete):
         begin(head, body, complete)
-        parser.pause()
+        parser.paused = True
 
     recorder.on_request = one_at_a_time
     raw = GET * 4000
     parser.feed(raw)
     while parser.buffered_bytes:
-        assert parser._rest is raw
+        assert parser.rest is raw
         parser.resume()
     assert len(recorder.seen) == 4000
 
@@ -194,7 +194,7 @@ def test_after_an_error_bytes_are_ignored():
     assert (caught.value.status, caught.value.reason) == (400, "Host is missing")
     assert parser.closed
     parser.feed(GET)
-    parser.pause()
+    parser.paused = True
     parser.feed(GET)
     parser.resume()
     assert recorder.seen == []
