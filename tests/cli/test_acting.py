@@ -141,7 +141,7 @@ def test_a_retry_is_forced_only_when_said(router):
     [
         ({"remaining_s": 90, "waits_for": ""}, "1m30s"),
         ({"waits_for": "waits for hook ticket: answered 403"}, "hook ticket: answered 403"),
-        ({"remaining_s": 2, "waits_for": "frozen by ann: sale"}, "2s and frozen by ann: sale"),
+        ({"remaining_s": 2, "waits_for": "frozen by ann: sale"}, "2s and the freeze by ann: sale"),
         ({}, ""),
     ],
 )
