@@ -194,6 +194,22 @@ class RequestHead(Head):
         self.expect_continue = False
         self.max_forwards = -1
 
+    def without(self, names: frozenset[bytes]) -> RequestHead:
+        """This head but for the fields of these lower-case names; for mirrored copies."""
+        line = RequestLine(
+            self.method, self.target, self.path, self.query, self.minor, self.host,
+            self.request_line,
+        )  # fmt: skip
+        bare = RequestHead(line, self.fields)
+        bare.named = self.named | names
+        bare.kinds = self.kinds
+        bare.framing, bare.length = self.framing, self.length
+        bare.keep_alive = self.keep_alive
+        bare.expect_continue = self.expect_continue
+        bare.max_forwards = self.max_forwards
+        bare.request_id = self.request_id
+        return bare
+
     def __repr__(self) -> str:
         framing = FRAMING_NAMES[self.framing]
         return f"<RequestHead {self.method!r} {self.target!r} {framing} length={self.length}>"

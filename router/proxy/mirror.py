@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from copy import copy as shallow
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -462,8 +461,4 @@ def _stripped(head: RequestHead, limits: MirrorLimits) -> RequestHead:
     names = frozenset(name.encode() for name in limits.strip_headers)
     if names.isdisjoint([field.low for field in head.fields]):
         return head
-    bare = shallow(head)
-    bare.named = head.named | names
-    bare.tail = b""  # made from all fields, for the request itself
-    bare.size = 0
-    return bare
+    return head.without(names)

@@ -20,7 +20,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from router.config.certificate import ServerCertificate
-from router.core.table import RouteEntry, RoutingTable
+from router.core.table import RouteEntry, RoutingTable, amended
 from router.http1 import Limits
 from router.proxy.access_log import AccessLog
 from router.proxy.deadlines import sweep
@@ -132,7 +132,8 @@ class DataPlane:
         """
         if base != self.serving.revision or revision < base:
             return False
-        self.serving = self.serving.amended(revision, routes, self.pools, self.recorder)
+        table = amended(self.serving.table, revision, routes)
+        self.serving = Serving(table, self.pools, self.recorder, self.serving)
         names = {entry.name for entry in routes}
         _warm([route for route in self.serving.routes if route.entry.name in names])
         self._amended = True

@@ -7,14 +7,13 @@ nothing else; a swap is one assignment.
 from __future__ import annotations
 
 from bisect import bisect_right
-from copy import copy
 from dataclasses import dataclass
 from itertools import accumulate
 from math import inf
 from typing import TYPE_CHECKING
 
 from router.core.outcomes import FULL_BP
-from router.core.table import Match, Mirror, RouteEntry, RoutingTable, Rule, StickyKind, amended
+from router.core.table import Match, Mirror, RouteEntry, RoutingTable, Rule, StickyKind
 from router.proxy.matching import RouteIndex
 from router.telemetry.recorder import Arm, LiveCell, MirrorStats, Recorder, VersionStats
 from router.upstream import Pool, Pools
@@ -27,7 +26,8 @@ if TYPE_CHECKING:
 class Version:
     """One version of one route: where its requests go and where they are counted."""
 
-    __slots__ = ("arm", "chance_s", "index", "line", "mirrors", "name", "pool", "stats")
+    __slots__ = ("answer_s", "arm", "chance_s", "index", "line", "mirrors", "name", "pool",
+                 "stats")  # fmt: skip
 
     def __init__(self, name: str, index: int, pool: Pool, stats: VersionStats) -> None:
         self.name = name
@@ -38,6 +38,8 @@ class Version:
         """Where requests drawn to it are counted as evidence."""
         self.chance_s = inf
         """How long an attempt may take before stable answers in its place."""
+        self.answer_s = inf
+        """How long an attempt that is sent at once may take until its answer begins."""
         self.line = b"X-Rampway-Version: %b\r\nX-Request-Id: " % name.encode()
         """Of an answer: it and the beginning of the line that follows it."""
         self.mirrors: list[Target] = []
@@ -99,6 +101,8 @@ class Route:
             self.candidate.arm = self.cell.candidate
         if self.candidate and entry.rescue and entry.rescue.candidate_deadline_s:
             self.candidate.chance_s = entry.rescue.candidate_deadline_s
+        for version in self.versions:
+            version.answer_s = min(version.chance_s, self.response_s)
         self.offset = entry.offset
         self.weight_bp = entry.weights_bp[entry.candidate] if entry.candidate >= 0 else 0
         others = [v for v in self.versions if v is not self.candidate and self._weight(v)]
@@ -171,31 +175,21 @@ class Serving:
         self.limits = table.limits
         self.routes: list[Route] = [
             route
-            if (route := known.get(entry.name)) is not None and route.entry == entry
+            if (route := known.get(entry.name)) is not None
+            and (route.entry is entry or route.entry == entry)
             else Route(entry, pools, recorder)
             for entry in table.routes
         ]
-        self.index = RouteIndex(self.routes)
+        self.index = self._index(before) or RouteIndex(self.routes)
         self.places: dict[RequestHead, Place] = {}
         """Of the heads that parsers remember, which are the same objects each time."""
 
-    def amended(
-        self, revision: int, entries: tuple[RouteEntry, ...], pools: Pools, recorder: Recorder
-    ) -> Serving:
-        """This table with some routes changed, at the cost of those alone."""
-        new = {entry.name: entry for entry in entries}
-        changed = {
-            place: Route(new[route.entry.name], pools, recorder)
-            for place, route in enumerate(self.routes)
-            if route.entry.name in new
-        }
-        serving = copy(self)
-        serving.revision = revision
-        serving.table = amended(self.table, revision, entries)
-        serving.routes = [changed.get(place, route) for place, route in enumerate(self.routes)]
-        serving.index = self.index.replacing(changed) or RouteIndex(serving.routes)
-        serving.places = {}
-        return serving
+    def _index(self, before: Serving | None) -> RouteIndex[Route] | None:
+        """The index of ``before`` with the routes that changed; None where paths did as well."""
+        if before is None or len(before.routes) != len(self.routes):
+            return None
+        pairs = enumerate(zip(before.routes, self.routes, strict=True))
+        return before.index.replacing({i: new for i, (old, new) in pairs if new is not old})
 
 
 def role_of(entry: RouteEntry, index: int) -> str:

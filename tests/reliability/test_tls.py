@@ -91,12 +91,11 @@ async def _served_again(port, context):
     """Clients see the end of their connections before the router has stopped counting them."""
     deadline = time.monotonic() + promised(1.0)
     while True:
-        try:
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             assert (await ask(port, ssl=context))[0] == 200
             return
-        except (ConnectionError, asyncio.IncompleteReadError):
-            assert time.monotonic() < deadline, "still refused"
-            await asyncio.sleep(0.05)
+        assert time.monotonic() < deadline, "still refused"
+        await asyncio.sleep(0.05)
 
 
 async def test_r31_handshakes_count_against_the_connections_and_have_the_time_of_a_head(
