@@ -239,6 +239,9 @@ RESPONSE_FIELDS: Final = FieldCache(RESPONSE_KINDS)
 """Lines of backends seen by this process."""
 
 
+_HOST_AND_ORIGIN: Final = b"Host: %b\r\n%bX-Request-Id: "
+
+
 class Peer:
     """Where a connection comes from, with the lines that say so; one per connection.
 
@@ -262,8 +265,14 @@ class Peer:
 
     def opening(self, head: RequestHead, host: bytes) -> bytes:
         """What a request from here begins with upstream, up to the value of its X-Request-Id."""
-        parts = (head.request_line, b"Host: ", host, b"\r\n", self.lines(head), b"X-Request-Id: ")
-        front = b"".join(parts)
+        if host is not head.host or (self.trusted and head.kinds & FORWARDED):
+            lines = _HOST_AND_ORIGIN % (host, self.lines(head))
+        elif host == self._host:
+            lines = self._lines
+        else:
+            self._host = host
+            lines = self._lines = _HOST_AND_ORIGIN % (host, self.lines(head))
+        front = head.request_line + lines
         if head.size > 0 and host is head.host:
             self.head = head
             self.front = front
@@ -275,10 +284,7 @@ class Peer:
             return self._appended(head)
         if not head.host:
             return self.forwarded
-        if head.host != self._host:
-            self._host = head.host
-            self._lines = b"%bX-Forwarded-Host: %b\r\n" % (self.forwarded, head.host)
-        return self._lines
+        return b"%bX-Forwarded-Host: %b\r\n" % (self.forwarded, head.host)
 
     def _appended(self, head: RequestHead) -> bytes:
         hops = head.get_all(b"x-forwarded-for")

@@ -176,7 +176,11 @@ class RequestParser(Reader):
             if head.kinds & UPGRADE:
                 self._second_reading(_without_upgrade(head, data[start:eoh]), not head.framing)
                 start = pos
-            body, pos, complete = self._open_body(head, data, pos, self._limits.body_bytes)
+            after = pos + head.length
+            if head.framing <= LENGTH and after <= len(data):
+                body, pos, complete = data[pos:after], after, True
+            else:
+                body, pos, complete = self._open_body(head, data, pos, self._limits.body_bytes)
         else:
             body, pos, complete = self._read_body(data, pos)
         if pos > start:
@@ -229,7 +233,8 @@ class ResponseParser(Reader):
     for good, because a connection out of step answers one client with another's prediction.
     """
 
-    __slots__ = ("_due", "_handler", "_heads", "_interims", "_to_head", "sound", "started")
+    __slots__ = ("_due", "_handler", "_heads", "_interims", "_plain", "_to_head", "sound",
+                 "started")  # fmt: skip
 
     def __init__(
         self,
@@ -241,6 +246,8 @@ class ResponseParser(Reader):
         self._handler = handler
         self._heads: HeadCache[ResponseHead] = fields.heads(limits)
         self._due = False
+        self._plain = False
+        """An answer is due, to another method than HEAD, and no byte of it has come."""
         self._to_head = False
         self._interims = 0
         self.started = False
@@ -254,6 +261,7 @@ class ResponseParser(Reader):
         if self._due or not self.sound:
             raise RuntimeError("connection cannot carry another request")
         self._due = True
+        self._plain = not to_head
         self._to_head = to_head
         self._interims = 0
         self.started = False
@@ -274,7 +282,7 @@ class ResponseParser(Reader):
     def close(self) -> None:
         """Read nothing more; the connection is not reusable."""
         super().close()
-        self.sound = False
+        self.sound = self._plain = False
 
     def feed(self, data: bytes) -> None:
         """Read more bytes; calls the handler, or raises UpstreamFramingError once and for all.
@@ -282,10 +290,8 @@ class ResponseParser(Reader):
         Bytes behind a complete answer do not spoil it but make the connection not reusable;
         bytes while no answer is due raise. Not to be called within a callback.
         """
-        if self._state == DEAD or not data:
-            return
-        fresh = self._due and self._state == IDLE and not self.rest
-        if fresh and not (self._to_head or self._interims):  # llhttp may mistrust what follows one
+        if self._plain:
+            self._plain = False
             eoh = data.find(b"\r\n\r\n", 0, _KNOWN_BYTES_MAX)
             head = self._heads.get(data[:eoh])
             if head is not None and head.size == len(data):
@@ -295,6 +301,8 @@ class ResponseParser(Reader):
                     self.sound = False
                 self._handler.on_response(head, data[eoh + 4 :], True)
                 return
+        if self._state == DEAD or not data:
+            return
         try:
             if not self._due:
                 refuse(502, "bytes nobody asked for")

@@ -152,10 +152,8 @@ class Reader:
     ) -> tuple[bytes, int, bool]:
         """Body bytes behind a head, the position after them, and whether they are the last."""
         framing = head.framing
-        if framing == NO_BODY:
-            return b"", pos, True
         after = pos + head.length
-        if framing == LENGTH and after <= len(data):
+        if framing <= LENGTH and after <= len(data):
             return data[pos:after], after, True
         self._state = BODY
         self._framing = framing

@@ -87,13 +87,13 @@ def place(serving: Serving, head: RequestHead) -> Place | None:
         and (not limit or (head.framing != CHUNKED and head.length <= limit))
         and head.max_forwards != 0
     )
-    choice = assign(route, head, b"") if plain else None
+    placed = Place(route, plain, assign(route, head, b"") if plain else None)
     if head.size > 0:
         if len(serving.places) >= PLACES_MAX:
             serving.places.clear()
-        kept = choice if choice is not None and choice.fixed else None
-        serving.places[head] = Place(route, plain, kept)
-    return Place(route, plain, choice)
+        fixed = placed.choice is not None and placed.choice.fixed
+        serving.places[head] = placed if fixed else Place(route, plain, None)
+    return placed
 
 
 def assign(route: Route, head: RequestHead, body: bytes) -> Assignment:

@@ -233,7 +233,10 @@ class Exchange:
             data += self.body
         elif self.body or self.uploaded:
             data += body_piece(CHUNKED, self.body, self.uploaded)
-        self._expect_answer(now)
+        if now == self.attempt_at:
+            self.deadline = now + self.version.answer_s
+        else:
+            self._expect_answer(now)
         connection.start(self, data, head.method == b"HEAD", self.uploaded)
         if not self.uploaded:
             self._continue()

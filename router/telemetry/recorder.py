@@ -236,10 +236,13 @@ class VersionStats:
         self.outcomes[outcome] += 1
         if status:
             self.classes[status // 100 - 1] += 1
-        self.latency[bisect_left(BOUNDS_S, whole_s)] += 1
+        bucket = bisect_left(BOUNDS_S, whole_s)
+        self.latency[bucket] += 1
         self.latency_sum_s += whole_s
         if first_byte_s >= 0.0:
-            self.first_byte[bisect_left(BOUNDS_S, first_byte_s)] += 1
+            if first_byte_s != whole_s:  # equal in an answer that arrived at once
+                bucket = bisect_left(BOUNDS_S, first_byte_s)
+            self.first_byte[bucket] += 1
             self.first_byte_sum_s += first_byte_s
 
     def take(self) -> VersionCounts:
