@@ -10,9 +10,8 @@
     record    always, exactly once: what happened and whose fault it was
 
 An exchange is both what waits for a connection and what receives the answer; callbacks move it on.
-There is no task, future or lock in it. Its deadlines are looked at by the plane's sweeper
-(`deadlines`). Once a byte of an answer has gone out, an error closes the client's connection: it is
-no second answer.
+There is no task, future or lock in it. Its deadlines are looked at by the plane's sweeper. Once a
+byte of an answer has gone out, an error closes the client's connection: it is no second answer.
 """
 
 from __future__ import annotations
@@ -479,18 +478,16 @@ class Exchange:
         self.release()
         self.endpoint = None
         self.plane.recorder.reject(cause)
-        started = self.started
         record(self, Outcome.CLIENT_ABORT)
-        if started:
+        if self.started:
             self.client.abort()
         else:
             answer(self, status, cause, text, keep=False)
 
     def cut(self, outcome: Outcome) -> None:
-        """The answer had begun and will never be complete: closing is the only honest sign.
+        """The answer will never be complete: close behind what the version did say of it.
 
-        What the version did say goes out first (tokens of a stream), unless the end of the
-        connection would make it look complete.
+        Where the connection's end would make it look complete, reset instead.
         """
         record(self, outcome)
         if self.framing == UNTIL_CLOSE:
