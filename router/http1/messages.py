@@ -106,8 +106,8 @@ class Head:
     Never change one: the same head is handed out for every message that repeats it.
     """
 
-    __slots__ = ("fields", "framing", "keep_alive", "kinds", "length", "minor", "named", "size",
-                 "tail")  # fmt: skip
+    __slots__ = ("fields", "framing", "keep_alive", "kinds", "length", "minor", "named", "raw",
+                 "size", "tail")  # fmt: skip
 
     fields: list[Field]
     """Every header line in order."""
@@ -129,6 +129,8 @@ class Head:
     """The parsers': bytes of a message with this very head, body included, where the head is
     remembered, says by itself where the message ends, and both readers have agreed on that; -1 for
     further ones that are remembered, 0 for those read anew each time."""
+    raw: bytes
+    """With a positive `size`: the head as it arrives, empty line included; else empty."""
 
     @property
     def headers(self) -> list[tuple[bytes, bytes]]:
@@ -188,7 +190,7 @@ class RequestHead(Head):
         ) = line
         self.fields = fields
         self.named = NO_OPTIONS
-        self.tail = b""
+        self.raw = self.tail = b""
         self.framing = NO_BODY
         self.length = self.size = 0
         self.expect_continue = False
@@ -229,7 +231,7 @@ class ResponseHead(Head):
         self.status, self.reason, self.minor, self.status_line = line
         self.fields = fields
         self.named = NO_OPTIONS
-        self.tail = b""
+        self.raw = self.tail = b""
         self.framing = NO_BODY
         self.length = self.size = 0
         self.declared_length = -1

@@ -80,7 +80,7 @@ class RequestParser(Reader):
     kept.
     """
 
-    __slots__ = ("_busy", "_empty_lines", "_handler", "_heads", "_last", "paused")
+    __slots__ = ("_busy", "_empty_lines", "_handler", "_heads", "_known", "_last", "paused")
 
     def __init__(
         self,
@@ -91,6 +91,8 @@ class RequestParser(Reader):
         super().__init__(limits, fields, read_request_line, stray_in_request_line)
         self._handler = handler
         self._heads: HeadCache[RequestHead] = fields.heads(limits)
+        self._known: RequestHead | None = None
+        """The head of the last whole message that was known: senders mostly repeat it."""
         self._empty_lines = 0
         self.paused = False
         """Set it, within a callback or not, and nothing more is handed on until `resume`."""
@@ -108,18 +110,27 @@ class RequestParser(Reader):
         if self.rest:
             data = self._take(data)
         elif self._state == IDLE and not self.paused:
-            eoh = data.find(b"\r\n\r\n", 0, _KNOWN_BYTES_MAX)
-            head = self._heads.get(data[:eoh])
-            if head is not None and head.size == len(data):
+            head = self._known
+            if head is None or head.size != len(data) or not data.startswith(head.raw):
+                head = self._recall(data)
+            if head is not None:
                 self._empty_lines = 0
                 if not head.keep_alive:
                     self._state = DEAD
-                self._handler.on_request(head, data[eoh + 4 :], True)
+                self._handler.on_request(head, data[len(head.raw) :], True)
                 return
         if self.paused:
             self._keep(data, 0)
         else:
             self._run(data, 0)
+
+    def _recall(self, data: bytes) -> RequestHead | None:
+        """The known head of which `data` is one whole message, if it is that."""
+        head = self._heads.get(data[: data.find(b"\r\n\r\n", 0, _KNOWN_BYTES_MAX)])
+        if head is None or head.size != len(data):
+            return None
+        self._known = head
+        return head
 
     def resume(self) -> None:
         """Go on with what was kept; may raise like `feed`. Within a callback: after it."""
@@ -155,7 +166,7 @@ class RequestParser(Reader):
         finally:
             self._busy = False
 
-    def _read(self, data: bytes, pos: int) -> int:  # noqa: C901 - one pass, hot path
+    def _read(self, data: bytes, pos: int) -> int:  # noqa: C901, PLR0912 - one pass, hot path
         """Hand on one message, or as much of its body as there is; the position after it."""
         start = pos
         head: RequestHead | None = None
@@ -191,6 +202,7 @@ class RequestParser(Reader):
         if head is not None:
             if head.size < 0 and complete and head.framing <= LENGTH and not head.kinds & UPGRADE:
                 head.size = pos - start
+                head.raw = data[start : eoh + 4]
             self._handler.on_request(head, body, complete)
         elif body or complete:
             self._handler.on_body(body, complete)
@@ -233,8 +245,8 @@ class ResponseParser(Reader):
     for good, because a connection out of step answers one client with another's prediction.
     """
 
-    __slots__ = ("_due", "_handler", "_heads", "_interims", "_plain", "_to_head", "sound",
-                 "started")  # fmt: skip
+    __slots__ = ("_due", "_handler", "_heads", "_interims", "_known", "_plain", "_to_head",
+                 "sound", "started")  # fmt: skip
 
     def __init__(
         self,
@@ -245,6 +257,8 @@ class ResponseParser(Reader):
         super().__init__(limits, fields, read_status_line, stray_in_status_line)
         self._handler = handler
         self._heads: HeadCache[ResponseHead] = fields.heads(limits)
+        self._known: ResponseHead | None = None
+        """The head of the last whole answer that was known: backends mostly repeat it."""
         self._due = False
         self._plain = False
         """An answer is due, to another method than HEAD, and no byte of it has come."""
@@ -292,14 +306,15 @@ class ResponseParser(Reader):
         """
         if self._plain:
             self._plain = False
-            eoh = data.find(b"\r\n\r\n", 0, _KNOWN_BYTES_MAX)
-            head = self._heads.get(data[:eoh])
-            if head is not None and head.size == len(data):
+            head = self._known
+            if head is None or head.size != len(data) or not data.startswith(head.raw):
+                head = self._recall(data)
+            if head is not None:
                 self.started = True
                 self._due = False
                 if not head.keep_alive:
                     self.sound = False
-                self._handler.on_response(head, data[eoh + 4 :], True)
+                self._handler.on_response(head, data[len(head.raw) :], True)
                 return
         if self._state == DEAD or not data:
             return
@@ -315,6 +330,14 @@ class ResponseParser(Reader):
         except FramingError as error:
             self.close()
             raise UpstreamFramingError(error.reason) from None
+
+    def _recall(self, data: bytes) -> ResponseHead | None:
+        """The known head of which `data` is one whole answer, if it is that."""
+        head = self._heads.get(data[: data.find(b"\r\n\r\n", 0, _KNOWN_BYTES_MAX)])
+        if head is None or head.size != len(data):
+            return None
+        self._known = head
+        return head
 
     def _read_due(self, data: bytes) -> int:
         """Read interim answers and the final one; surplus bytes end the connection's use."""
@@ -369,6 +392,7 @@ class ResponseParser(Reader):
         if head is not None:
             if head.size < 0 and complete and head.framing <= LENGTH:
                 head.size = pos - start
+                head.raw = data[start : eoh + 4]
             self._handler.on_response(head, body, complete)
         elif body or complete:
             self._handler.on_body(body, complete)

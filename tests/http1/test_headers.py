@@ -321,6 +321,16 @@ def test_secret_and_long_heads_are_not_kept(secret):
     assert not known
 
 
+def test_a_copy_goes_without_some_fields_and_leaves_its_head_alone():
+    raw = HEAD % b"Cookie: a=b\r\nX-Request-Id: id-7\r\nTransfer-Encoding: chunked\r\n"
+    head = heads_of(raw + b"0\r\n\r\n")[0][0]
+    whole = sent_on(head)
+    bare = sent_on(head.without(frozenset([b"cookie", b"accept"])))
+    assert [line for line in whole if line not in bare] == [b"Accept: a", b"Cookie: a=b"]
+    assert sent_on(head) == whole
+    assert request_id(head.without(frozenset())) == b"id-7"
+
+
 def test_heads_with_a_query_are_not_kept():
     raw = b"GET /x?token=s3cr3t HTTP/1.1\r\nHost: x\r\n\r\n"
     assert not heads_of(*[raw] * 4)[1]
