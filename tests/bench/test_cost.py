@@ -9,6 +9,7 @@ writes the new number (``python -m tests.bench.test_cost``).
 import asyncio
 import json
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from router.telemetry.recorder import Recorder
 from router.upstream import Connection
 
 KEPT = Path(__file__).with_name("cost.json")
+ROOT = Path(__file__).parents[2]
 REQUESTS = 200
 TOLERATED = 1.10
 REQUEST = (
@@ -129,9 +131,17 @@ CASES = {
     sys.version_info[:2] != (3, 11), reason="instructions are counted on Python 3.11"
 )
 @pytest.mark.parametrize("case", CASES)
-async def test_a_request_costs_no_more_instructions_than_it_did(case):
-    kept = json.loads(KEPT.read_text())[case]
-    now = await instructions_per_request(**CASES[case])
+def test_a_request_costs_no_more_instructions_than_it_did(case):
+    """Counted in a process of its own: what other tests have taught the caches would show."""
+    code = f"""
+import asyncio
+from tests.bench.test_cost import CASES, instructions_per_request
+print(asyncio.run(instructions_per_request(**CASES[{case!r}])))
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    kept, now = json.loads(KEPT.read_text())[case], float(ran.stdout)
     print(f"{case}: {now:.0f} instructions per request, kept {kept}")
     assert now <= kept * TOLERATED
 
