@@ -127,12 +127,8 @@ CASES = {
 }
 
 
-@pytest.mark.skipif(
-    sys.version_info[:2] != (3, 11), reason="instructions are counted on Python 3.11"
-)
-@pytest.mark.parametrize("case", CASES)
-def test_a_request_costs_no_more_instructions_than_it_did(case):
-    """Counted in a process of its own: what other tests have taught the caches would show."""
+def counted(case):
+    """In a process of its own: what others have taught the caches would show."""
     code = f"""
 import asyncio
 from tests.bench.test_cost import CASES, instructions_per_request
@@ -141,15 +137,20 @@ print(asyncio.run(instructions_per_request(**CASES[{case!r}])))
     ran = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
     )
-    kept, now = json.loads(KEPT.read_text())[case], float(ran.stdout)
+    return float(ran.stdout)
+
+
+@pytest.mark.skipif(
+    sys.version_info[:2] != (3, 11), reason="instructions are counted on Python 3.11"
+)
+@pytest.mark.parametrize("case", CASES)
+def test_a_request_costs_no_more_instructions_than_it_did(case):
+    kept, now = json.loads(KEPT.read_text())[case], counted(case)
     print(f"{case}: {now:.0f} instructions per request, kept {kept}")
     assert now <= kept * TOLERATED
 
 
 if __name__ == "__main__":
-    measured = {
-        case: round(asyncio.run(instructions_per_request(**policy)))
-        for case, policy in CASES.items()
-    }
+    measured = {case: round(counted(case)) for case in CASES}
     KEPT.write_text(json.dumps(measured, indent=1) + "\n")
     print(measured)
