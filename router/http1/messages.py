@@ -146,6 +146,10 @@ class Head:
         """Values of every field of this lower-case name, in order."""
         return [field.value for field in self.fields if field.low == name]
 
+    def has_any(self, names: frozenset[bytes]) -> bool:
+        """Whether there is a field of one of these lower-case names."""
+        return not names.isdisjoint(map(_LOW, self.fields))
+
     def passed_on(self) -> Iterable[bytes]:
         """Ready lines of the end-to-end fields; empty strings stand for the others."""
         if self.named:

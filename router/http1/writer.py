@@ -91,11 +91,6 @@ def _max_forwards(head: RequestHead) -> list[bytes]:
     return [field.line for field in head.fields if field.kind == MAX_FORWARDS]
 
 
-def add_line(head: bytes, line: bytes) -> bytes:
-    """A head made by this module with one more ready line; for mirrored copies."""
-    return b"%b%b\r\n" % (head[:-2], line)
-
-
 def downstream_framing(head: ResponseHead, minor: int) -> int:
     """How the body of an answer goes on to a client of HTTP/1.`minor`.
 

@@ -227,7 +227,7 @@ class Exchange:
         if head.host and not head.kinds & TRACE:
             data = request_head(head, head.host, self.client.peer, self.id)
         else:
-            data = self.written(endpoint.authority)
+            data = self.written(head, endpoint.authority)
         if head.framing != CHUNKED:
             data += self.body
         elif self.body or self.uploaded:
@@ -243,13 +243,13 @@ class Exchange:
         elif self.version.mirrors:
             self.mirror()
 
-    def written(self, authority: bytes, head: RequestHead | None = None) -> bytes:
-        """The head for upstream; ``head`` stands in for the client's in mirrored copies."""
-        head = head or self.head
+    def written(self, head: RequestHead, authority: bytes, extra: bytes = b"") -> bytes:
+        """The head for upstream; mirrored copies have another one and an ``extra`` line."""
         trace = b""
         if head.kinds & TRACE:
             trace = child_span(head, self.plane.trace_id(), self.plane.span_id())
-        return request_head(head, head.host or authority, self.client.peer, self.id, trace)
+        host = head.host or authority
+        return request_head(head, host, self.client.peer, self.id, trace, extra=extra)
 
     def _expect_answer(self, now: float) -> None:
         self.deadline = min(now + self.route.response_s, self.attempt_at + self.version.chance_s)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from router.core.counts import PairSample
 from router.core.outcomes import FULL_BP, Outcome
-from router.http1 import SHADOW_LINE, add_line, body_piece
+from router.http1 import SHADOW_LINE, body_piece
 from router.proxy.faults import FAULTS
 from router.upstream import Failure
 from router.upstream.pool import Unavailable
@@ -113,6 +113,8 @@ class Pairing:
         ours, theirs = self.kept.pieces, one.kept.pieces
         if self.status < 0 or ours is None or theirs is None:
             return
+        if not self.recorder.room_for_pair(self.kept.size + one.kept.size):
+            return
         entry = self.route.entry
         self.recorder.pair(PairSample(
             route=entry.name, version=one.target.version, epoch=entry.epoch,
@@ -182,8 +184,9 @@ class Copy:
     def on_response(self, head: ResponseHead, body: bytes, complete: bool, /) -> None:
         """The shadow answers."""
         self.status = head.status
-        kind = head.get(b"content-type")
-        self.content_type = kind.decode("latin-1") if kind else ""
+        if self.pairing is not None:
+            kind = head.get(b"content-type")
+            self.content_type = kind.decode("latin-1") if kind else ""
         self._received(body, complete)
 
     def on_body(self, piece: bytes, complete: bool, /) -> None:
@@ -275,6 +278,7 @@ class Copy:
         self.kept.forget()
         self.ended = True
         self.connection = None
+        self.pairing = None
         self.target.counts.end(Outcome.SHED, 0, monotonic() - self.since, -1.0)
         self.target.stats.drop(cause)
         self.lane.ended(self)
@@ -290,6 +294,7 @@ class Copy:
             self.target.stats.failed += 1
         if self.pairing is not None:
             self.pairing.join(self)
+            self.pairing = None  # it knows us: the two would wait for the garbage collector
         self.lane.ended(self)
 
 
@@ -377,26 +382,27 @@ class Mirrors:
     def copy(self, exchange: Exchange) -> Pairing | None:
         """Send the copies that are due; what collects the answers, when they are compared."""
         limits = exchange.route.entry.mirror_limits
-        if not _eligible(limits, exchange.head):
+        if exchange.head.method not in exchange.route.copied or not _wanted(limits, exchange.head):
             return None
         pairing: Pairing | None = None
         for target in exchange.version.mirrors:
             if random.random() * FULL_BP >= target.mirror.share_bp:  # noqa: S311 - a sample, no secret
                 continue
-            if cause := self._refusal(exchange, target, limits):
+            lane = self._lane(exchange.route, target)
+            if cause := self._refusal(exchange, lane):
                 target.stats.drop(cause)
                 continue
             if pairing is None and random.random() * FULL_BP < limits.compare_bp:  # noqa: S311 - a sample, no secret
                 pairing = Pairing(exchange, self.plane.recorder)
-            self._send(exchange, target, limits, pairing)
+            self._send(exchange, target, lane, pairing)
         return pairing
 
-    def _refusal(self, exchange: Exchange, target: Target, limits: MirrorLimits) -> str:
+    def _refusal(self, exchange: Exchange, lane: Lane) -> str:
         if not self.plane.accepting:
             return "drain"
-        if exchange.size > limits.body_bytes or not exchange.kept:
+        if exchange.size > lane.limits.body_bytes or not exchange.kept:
             return "body"
-        return self._lane(exchange.route, target).full(exchange.size)
+        return lane.full(exchange.size)
 
     def _lane(self, route: Route, target: Target) -> Lane:
         key = (route.entry.name, target.version)
@@ -407,19 +413,20 @@ class Mirrors:
         return lane
 
     def _send(
-        self, exchange: Exchange, target: Target, limits: MirrorLimits, pairing: Pairing | None
+        self, exchange: Exchange, target: Target, lane: Lane, pairing: Pairing | None
     ) -> None:
-        head = exchange.head
-        authority = target.pool.entry.name.encode()
-        data = add_line(exchange.written(authority, _stripped(head, limits)), SHADOW_LINE)
+        head, bare, stripped = exchange.head, exchange.head, exchange.route.stripped
+        if head.has_any(stripped):
+            bare = head.without(stripped)
+        data = exchange.written(bare, target.pool.entry.name.encode(), SHADOW_LINE)
         data += body_piece(head.framing, exchange.body, True)
         one = Copy(
-            self._lane(exchange.route, target), target, data, pairing,
-            to_head=head.method == b"HEAD", deadline_s=limits.deadline_s,
+            lane, target, data, pairing,
+            to_head=head.method == b"HEAD", deadline_s=lane.limits.deadline_s,
         )  # fmt: skip
         if pairing is not None:
             pairing.copies.append(one)
-        one.lane.add(one)
+        lane.add(one)
 
     def keep(self, table: RoutingTable) -> None:
         """Drop what waits for mirrors that are gone; what is under way may end."""
@@ -445,20 +452,10 @@ class Mirrors:
             lane.close()
 
 
-def _eligible(limits: MirrorLimits, head: RequestHead) -> bool:
-    if head.method.decode("latin-1") not in limits.methods:
-        return False
+def _wanted(limits: MirrorLimits, head: RequestHead) -> bool:
     if not limits.paths:
         return True
     path = head.path.decode("latin-1")
     return any(
         path.startswith(glob[:-1]) if glob.endswith("*") else path == glob for glob in limits.paths
     )
-
-
-def _stripped(head: RequestHead, limits: MirrorLimits) -> RequestHead:
-    """The head without the fields that copies must not carry."""
-    names = frozenset(name.encode() for name in limits.strip_headers)
-    if names.isdisjoint([field.low for field in head.fields]):
-        return head
-    return head.without(names)

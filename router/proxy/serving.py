@@ -72,10 +72,10 @@ class RuleTarget:
 class Route:
     """One route of a table."""
 
-    __slots__ = ("body_fields", "body_s", "candidate", "cell", "cuts", "entry", "errors",
+    __slots__ = ("body_fields", "body_s", "candidate", "cell", "copied", "cuts", "entry", "errors",
                  "keep_bytes", "key_header", "match", "mirrors", "needs_body", "offset", "others",
-                 "pins", "receipts", "response_s", "rules", "sole", "stable", "total_s",
-                 "versions", "weight_bp")  # fmt: skip
+                 "pins", "receipts", "response_s", "rules", "sole", "stable", "stripped",
+                 "total_s", "versions", "weight_bp")  # fmt: skip
 
     def __init__(self, entry: RouteEntry, pools: Pools, recorder: Recorder) -> None:
         self.entry = entry
@@ -124,6 +124,10 @@ class Route:
         pinnable = entry.pinnable if entry.pin_header else ()
         self.pins = {entry.versions[i].name.encode(): self.versions[i] for i in pinnable}
         wrong = frozenset(entry.error_statuses)
+        self.copied = frozenset(method.encode() for method in entry.mirror_limits.methods)
+        """Methods whose requests are mirrored."""
+        self.stripped = frozenset(name.encode() for name in entry.mirror_limits.strip_headers)
+        """Fields that copies go without."""
         self.errors = frozenset(s for s in range(100, 1_000) if s in wrong or s // 100 in wrong)
         """Statuses that count against the version that answers with them."""
         self.mirrors = [self._target(mirror, pools, recorder) for mirror in entry.mirrors]

@@ -369,14 +369,19 @@ class Recorder:
             if pair[0] not in names and not (mirror.delivered or mirror.failed or mirror.dropped):
                 del self._mirrors[pair]
 
+    def room_for_pair(self, size: int) -> bool:
+        """Whether two answers of ``size`` bytes together still find room; if not, they are shed."""
+        if len(self._pairs) < PAIRS_MAX and self._pair_bytes + size <= PAIR_BYTES_MAX:
+            return True
+        self._pairs_shed += 1
+        return False
+
     def pair(self, sample: PairSample) -> None:
         """Two answers to compare; shed when the link is behind."""
         size = len(sample.primary_body) + len(sample.shadow_body)
-        if len(self._pairs) >= PAIRS_MAX or self._pair_bytes + size > PAIR_BYTES_MAX:
-            self._pairs_shed += 1
-            return
-        self._pairs.append(sample)
-        self._pair_bytes += size
+        if self.room_for_pair(size):
+            self._pairs.append(sample)
+            self._pair_bytes += size
 
     def take_pairs(self) -> tuple[tuple[PairSample, ...], int]:
         """Pairs since the last call, and how many were shed."""
