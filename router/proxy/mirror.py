@@ -385,6 +385,7 @@ class Mirrors:
         if exchange.head.method not in exchange.route.copied or not _wanted(limits, exchange.head):
             return None
         pairing: Pairing | None = None
+        recorder = self.plane.recorder
         for target in exchange.version.mirrors:
             if random.random() * FULL_BP >= target.mirror.share_bp:  # noqa: S311 - a sample, no secret
                 continue
@@ -392,8 +393,9 @@ class Mirrors:
             if cause := self._refusal(exchange, lane):
                 target.stats.drop(cause)
                 continue
-            if pairing is None and random.random() * FULL_BP < limits.compare_bp:  # noqa: S311 - a sample, no secret
-                pairing = Pairing(exchange, self.plane.recorder)
+            due = pairing is None and random.random() * FULL_BP < limits.compare_bp  # noqa: S311 - a sample, no secret
+            if due and recorder.room_for_pair(0):
+                pairing = Pairing(exchange, recorder)
             self._send(exchange, target, lane, pairing)
         return pairing
 

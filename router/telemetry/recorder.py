@@ -39,8 +39,9 @@ oldest beyond this bound is no longer reported."""
 UNITS_MAX: Final = 65_536
 """Users remembered per arm and question so that a user is sent up once. When full, the memory
 starts anew: the tests upstream count a user's first bad outcome only, so repeats are harmless."""
-PAIRS_MAX: Final = 1_024
-"""Answers to compare that wait for the link, per worker."""
+PAIRS_MAX: Final = 256
+"""Answers to compare that wait for the link, per worker: 1,024 a second, which cost the control
+process about a tenth of a core. Which ones these are depends on the time alone."""
 PAIR_BYTES_MAX: Final = 4_194_304
 """Bytes of their bodies; a pair over either bound is shed and counted."""
 
