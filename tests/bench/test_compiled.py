@@ -1,0 +1,43 @@
+"""The compiled hot path does what the pure one does: the same tests, on the same sources."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+RUN = (
+    "tests/http1", "tests/proxy", "tests/upstream", "tests/telemetry",
+    "tests/reliability/test_framing.py", "tests/reliability/test_backends.py",
+    "tests/reliability/test_shadow.py",
+)  # fmt: skip
+LOOK_INSIDE = (
+    "tests/http1/test_parser.py::test_errors_never_repeat_input",
+    "tests/http1/test_headers.py::test_heads_are_bounded",
+)
+"""Tests that put Python objects where a compiled module has typed ones."""
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(900)
+@pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
+def test_the_same_tests_pass_with_the_compiled_hot_path(tmp_path):
+    from hatch_build import COMPILED, compile_into
+
+    built = compile_into(ROOT / "router", tmp_path)
+    assert len(built) == len(COMPILED) + 1  # and the library they share
+    for name in ("tests", "configs", "prediction_services", "schemas"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    for name in ("pyproject.toml", "hatch_build.py"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    deselected = [word for name in LOOK_INSIDE for word in ("--deselect", name)]
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-n", "2", *RUN, *deselected],
+        cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    print(ran.stdout[-3000:])
+    assert ran.returncode == 0
