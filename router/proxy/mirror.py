@@ -184,9 +184,11 @@ class Copy:
     def on_response(self, head: ResponseHead, body: bytes, complete: bool, /) -> None:
         """The shadow answers."""
         self.status = head.status
-        if self.pairing is not None:
-            kind = head.get(b"content-type")
-            self.content_type = kind.decode("latin-1") if kind else ""
+        if self.pairing is None and complete:  # there is nothing to keep it for
+            self._complete()
+            return
+        kind = head.get(b"content-type")
+        self.content_type = kind.decode("latin-1") if kind else ""
         self._received(body, complete)
 
     def on_body(self, piece: bytes, complete: bool, /) -> None:
@@ -329,18 +331,22 @@ class Lane:
     def add(self, one: Copy) -> None:
         """Start a copy, or let it wait."""
         self.held_bytes += one.held_bytes
-        self.queue.append(one)
-        self._fill()
+        if self.filling or self.queue or len(self.active) >= self.limits.concurrency:
+            self.queue.append(one)
+            return
+        self.filling = True
+        self.active.add(one)
+        one.start()
+        self.filling = False
 
     def ended(self, one: Copy) -> None:
         """A copy is over: the next one."""
         self.active.discard(one)
         self.held_bytes -= one.held_bytes
-        self._fill()
+        if self.queue and not self.filling:
+            self._fill()
 
     def _fill(self) -> None:
-        if self.filling:
-            return
         self.filling = True
         while self.queue and len(self.active) < self.limits.concurrency:
             following = self.queue.popleft()
@@ -389,7 +395,7 @@ class Mirrors:
         for target in exchange.version.mirrors:
             if random.random() * FULL_BP >= target.mirror.share_bp:  # noqa: S311 - a sample, no secret
                 continue
-            lane = self._lane(exchange.route, target)
+            lane = target.lane or self._lane(exchange.route, target)
             if cause := self._refusal(exchange, lane):
                 target.stats.drop(cause)
                 continue
@@ -412,6 +418,7 @@ class Mirrors:
         if lane is None:
             lane = self.lanes[key] = Lane(route.entry.mirror_limits)
         lane.limits = route.entry.mirror_limits
+        target.lane = lane
         return lane
 
     def _send(
@@ -420,7 +427,7 @@ class Mirrors:
         head, bare, stripped = exchange.head, exchange.head, exchange.route.stripped
         if head.has_any(stripped):
             bare = head.without(stripped)
-        data = exchange.written(bare, target.pool.entry.name.encode(), SHADOW_LINE)
+        data = exchange.written(bare, target.authority, SHADOW_LINE)
         data += body_piece(head.framing, exchange.body, True)
         one = Copy(
             lane, target, data, pairing,

@@ -21,6 +21,7 @@ from router.upstream import Pool, Pools
 if TYPE_CHECKING:
     from router.http1 import RequestHead
     from router.proxy.assign import Place
+    from router.proxy.mirror import Lane
 
 
 class Version:
@@ -46,15 +47,23 @@ class Version:
         """Who gets copies of the requests that this version answers."""
 
 
-@dataclass(frozen=True, slots=True)
 class Target:
     """A mirror: how much of a version's traffic goes to which pool, and its counters."""
 
-    mirror: Mirror
-    version: str
-    pool: Pool
-    stats: MirrorStats
-    counts: VersionStats
+    __slots__ = ("authority", "counts", "lane", "mirror", "pool", "stats", "version")
+
+    def __init__(
+        self, mirror: Mirror, version: str, pool: Pool, stats: MirrorStats, counts: VersionStats
+    ) -> None:
+        self.mirror = mirror
+        self.version = version
+        self.authority = version.encode()
+        """For the Host field where a client sent none."""
+        self.pool = pool
+        self.stats = stats
+        self.counts = counts
+        self.lane: Lane | None = None
+        """Where its copies wait and are bounded, from the first one on."""
 
 
 @dataclass(frozen=True, slots=True)
