@@ -80,8 +80,12 @@ def entry(*, candidate, sticky):
     )  # fmt: skip
 
 
-async def instructions_per_request(**policy):
-    """Bytecode instructions of one request and its answer, on warm connections."""
+async def instructions_per_request(*, repeated=False, **policy):
+    """Bytecode instructions of one request and its answer, on warm connections.
+
+    ``repeated``: every head is the same, as from a service that calls another; otherwise each
+    request has an id of its own, as behind a gateway, and its head must be read anew.
+    """
     plane = DataPlane(Recorder(), Listen("127.0.0.1", 0))
     plane.apply(RoutingTable(1, (entry(**policy),)))
     answered = []
@@ -95,7 +99,7 @@ async def instructions_per_request(**policy):
     pending = []
 
     def request(number):
-        client.data_received(REQUEST % (number % 50, number))
+        client.data_received(REQUEST % ((1, 1) if repeated else (number % 50, number)))
         while pending:
             pending.pop().data_received(ANSWER)
 
@@ -124,6 +128,7 @@ async def instructions_per_request(**policy):
 CASES = {
     "no rollout": {"candidate": False, "sticky": False},
     "full policy": {"candidate": True, "sticky": True},
+    "full policy, repeated head": {"candidate": True, "sticky": True, "repeated": True},
 }
 
 
