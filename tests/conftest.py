@@ -1,6 +1,7 @@
 """What holds for every folder: nightly tests on demand, strict times on demand."""
 
 import os
+import signal
 
 import pytest
 
@@ -26,6 +27,9 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     if config.getoption("--strict-times"):
         os.environ["RAMPWAY_STRICT_TIMES"] = "1"  # processes that tests start see it too
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell starts background jobs so; the programs that tests interrupt would inherit it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config, items):
