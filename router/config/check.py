@@ -15,8 +15,9 @@ from router.config.files import read_at_most
 from router.config.problems import PolicyError, Problem, Severity
 from router.config.source import SIZE_BYTES_MAX, Document, parse
 from router.core.policy import Policy
+from router.core.policy.finding import Finding
 from router.core.policy.power import Traffic, power_findings
-from router.core.policy.rules import Finding, findings
+from router.core.policy.rules import findings
 
 
 @dataclass(frozen=True, slots=True)

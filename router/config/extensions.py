@@ -15,6 +15,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final
 
+from router.config.payloads import GROUP, loaded
 from router.core.gates import GATES, Gate
 from router.core.payloads import PAYLOADS
 from router.core.policy import Policy, RolloutPolicy, Route
@@ -23,7 +24,7 @@ from router.core.strategies import STRATEGIES, Strategy
 TABLES: Final[dict[str, dict[str, Any]]] = {
     "rampway.gates": GATES,
     "rampway.strategies": STRATEGIES,
-    "rampway.payloads": PAYLOADS,
+    GROUP: PAYLOADS,
 }
 """Groups of entry points and the tables that they add to."""
 
@@ -50,22 +51,18 @@ def _added(group: str, entry: EntryPoint) -> str:
     if entry.name in TABLES[group]:
         return f"{said}: there is one of that name already"
     try:
-        TABLES[group][entry.name] = _checked(group, entry.name, entry.load())
+        TABLES[group][entry.name] = loaded(entry) if group == GROUP else _checked(group, entry)
     except Exception as error:  # noqa: BLE001 - foreign code may raise anything when imported
         return f"{said}: {type(error).__name__}: {error}"
     return ""
 
 
-def _checked(group: str, name: str, loaded: Any) -> Any:
-    """What belongs into the table of a group: a gate's or a strategy's class, a payload itself."""
-    if group == "rampway.payloads":
-        payload = loaded()
-        if not callable(getattr(payload, "read", None)):
-            raise TypeError("expected a class with the method read, as Payload has it")
-        return payload
+def _checked(group: str, entry: EntryPoint) -> Any:
+    """The class of a gate or a strategy."""
+    found = entry.load()
     base = Gate if group == "rampway.gates" else Strategy
-    if not (isinstance(loaded, type) and issubclass(loaded, base)):
+    if not (isinstance(found, type) and issubclass(found, base)):
         raise TypeError(f"expected a subclass of {base.__name__}")
-    if issubclass(loaded, Gate) and loaded.kind != name:
-        raise TypeError(f"expected kind = {name!r}, as the entry point is called")
-    return loaded
+    if issubclass(found, Gate) and found.kind != entry.name:
+        raise TypeError(f"expected kind = {entry.name!r}, as the entry point is called")
+    return found

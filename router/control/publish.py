@@ -243,6 +243,8 @@ def _rescue(rescue: Rescue) -> table.Rescue:
         statuses=tuple(status for status in rescue.on if isinstance(status, int)),
         timeout="timeout" in rescue.on,
         connect="connect" in rescue.on,
+        schema="schema" in rescue.on,
+        answer_bytes=rescue.answer_buffer,
         buffer_bytes=rescue.buffer,
         budget_bp=rescue.budget,
         budget_min=rescue.budget_min,

@@ -26,7 +26,7 @@ class Outcome(IntEnum):
     REFUSED = 2  # no connection to the endpoint
     TIMEOUT = 3  # connect, head, body or total deadline passed
     RESET = 4  # connection lost before the answer was complete
-    MALFORMED = 5  # the answer broke HTTP framing or a declared limit
+    MALFORMED = 5  # the answer broke HTTP framing, a declared limit, or a payload that is checked
     TRUNCATED = 6  # the body ended early after the head had been passed on
     CLIENT_ABORT = 7  # the client left, or its upload stalled
     REJECTED = 8  # refused by the router before a version was chosen (4xx of our own)

@@ -25,7 +25,6 @@ the route's payload.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
@@ -35,12 +34,8 @@ from router.core.counts import MirrorCounts, PairSample
 from router.core.labelled import KeptPairs
 from router.core.noise import Noise
 from router.core.outcomes import Pairs
+from router.core.payloads import plain
 from router.core.tally import Finding, Result, Tally
-
-PLAIN_BYTES_MAX = 4 * 1024 * 1024
-"""A compressed answer that is longer when unpacked counts as unreadable."""
-
-_GZIP = b"\x1f\x8b"
 
 TWICE = "(stable)"
 """Copies that stable got: its second answers as pairs, and with the reverse ones as deliveries."""
@@ -222,21 +217,6 @@ def together(pairs: Iterable[Pairs]) -> Pairs:
 
 
 _COUNTS = tuple(f.name for f in fields(Pairs) if f.name != "reverse")
-
-
-def plain(body: bytes) -> bytes:
-    """The body without gzip (RFC 1952); anything else, and what is damaged or too long, as it is.
-
-    Versions compress when clients ask them to, and a copy asks for the same.
-    """
-    if not body.startswith(_GZIP):
-        return body
-    unpacking = zlib.decompressobj(wbits=31)
-    try:
-        text = unpacking.decompress(body, PLAIN_BYTES_MAX)
-    except zlib.error:
-        return body
-    return text if unpacking.eof else body
 
 
 def _fields(finding: Finding) -> frozenset[str]:

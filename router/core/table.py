@@ -167,6 +167,10 @@ class Rescue:
     timeout: bool = True
     connect: bool = True
     """Refused, reset or malformed."""
+    schema: bool = False
+    """A 2xx whose body is not of the route's payload; then all answers of the route are read."""
+    answer_bytes: int = 16_384
+    """An answer that is larger is not read."""
     buffer_bytes: int = 65_536
     """A request whose body is larger cannot be replayed."""
     budget_bp: int = 2_000

@@ -4,7 +4,7 @@
     assign    which version; by pin, rule, sticky key or coin
     select    a connection to it: at once, when one is free, or never
     forward   the request, written anew; its body as it arrives
-    respond   the answer, as it arrives
+    respond   the answer, as it arrives, or once it was read where the policy wants that
     rescue    a failed candidate attempt is replayed on stable, and still counted against it
     mirror    copies to shadows, once the request is complete
     record    always, exactly once: what happened and whose fault it was
@@ -33,9 +33,9 @@ from router.http1 import (
 from router.http1.messages import CHUNKED, NO_BODY, TRACE, UNTIL_CLOSE
 from router.proxy.assign import assign, place
 from router.proxy.faults import FAULTS, Fault
-from router.proxy.matching import body_matches
+from router.proxy.inspection import inspect
 from router.proxy.receipt import receipt_line
-from router.proxy.record import doubt, observe, record, settle
+from router.proxy.record import observe, record
 from router.proxy.replies import (
     BODY_SIZE,
     NO_ROUTE,
@@ -44,13 +44,14 @@ from router.proxy.replies import (
     answer_options,
     refuse,
 )
-from router.proxy.rescue import may_rescue, may_retry
+from router.proxy.rescue import may_retry, rescue
 from router.upstream.pool import Unavailable
 
 if TYPE_CHECKING:
     from router.http1 import RequestHead, ResponseHead
     from router.proxy.assign import Assignment
     from router.proxy.downstream import Downstream
+    from router.proxy.inspection import Inspection
     from router.proxy.mirror import Pairing
     from router.proxy.record import Doubt
     from router.proxy.serving import Route, Version
@@ -66,10 +67,10 @@ class Exchange:
 
     __slots__ = ("arm", "arrived", "attempt_at", "attempts", "body", "client", "client_since",
                  "collecting", "connection", "continued", "cookie", "deadline", "doubt", "end_by",
-                 "ended", "endpoint", "first_byte_s", "framing", "head", "held", "id", "keep",
-                 "kept", "mirrored", "pairing", "passed", "plane", "rescuing", "retrying", "route",
-                 "size", "started", "status", "unit", "uploaded", "version",
-                 "waiting")  # fmt: skip
+                 "ended", "endpoint", "first_byte_s", "framing", "head", "held", "id",
+                 "inspection", "keep", "kept", "mirrored", "pairing", "passed", "plane",
+                 "rescuing", "retrying", "route", "size", "started", "status", "unit", "uploaded",
+                 "verdict", "version", "waiting")  # fmt: skip
 
     route: Route
     version: Version
@@ -103,6 +104,10 @@ class Exchange:
         self.deadline = self.end_by = inf
         self.cookie = b""
         self.pairing: Pairing | None = None
+        self.inspection: Inspection | None = None
+        """Reads the answer; what it holds back, the client has not seen."""
+        self.verdict = _OK
+        """How it ends if the answer is whole."""
         self.doubt: Doubt | None = None
         """A failure of a drawn arm that is the payload's if stable's replay fails as well."""
 
@@ -130,17 +135,12 @@ class Exchange:
             self.collecting = True
             self._continue()
         else:
-            self.assign()
+            self._choose_by_body()
 
     def _collected(self) -> None:
         """The body is here. The table may be another by now: only the one in force may choose."""
         self.collecting = False
-        route = self.plane.serving.index.find(self.head)
-        if route is None:
-            refuse(self, NO_ROUTE)
-            return
-        self.route = route
-        self.assign()
+        self._choose_by_body()
 
     def _too_large(self) -> bool:
         limit = self.route.entry.body_limit_bytes
@@ -148,13 +148,17 @@ class Exchange:
 
     # --- assign -----------------------------------------------------------------------------------
 
-    def assign(self) -> None:
-        """Choose the version, by the body too where the route looks into it."""
-        if self.route.match.body:
-            self._match_body()
-            if self.ended:
-                return
-        self.take(assign(self.route, self.head, self.body))
+    def _choose_by_body(self) -> None:
+        """The route, then its version, where one or the other looks into the body."""
+        route = self.plane.serving.index.find_with(self.head, self.body)
+        if route is None:
+            refuse(self, NO_ROUTE)
+            return
+        self.route = route
+        if self._too_large():
+            refuse(self, BODY_SIZE)
+        else:
+            self.take(assign(route, self.head, self.body))
 
     def take(self, choice: Assignment) -> None:
         """This version it is; where a coin chose, its arm is told of the arrival."""
@@ -168,16 +172,6 @@ class Exchange:
         if total_s := self.route.total_s:
             self.end_by = self.arrived + total_s
         self.select()
-
-    def _match_body(self) -> None:
-        """The first route whose body conditions hold too; those without any always do."""
-        for route in self.plane.serving.index.all(self.head):
-            if body_matches(route.match.body, self.body):
-                self.route = route
-                if self._too_large():
-                    refuse(self, BODY_SIZE)
-                return
-        refuse(self, NO_ROUTE)
 
     # --- select -----------------------------------------------------------------------------------
 
@@ -316,14 +310,22 @@ class Exchange:
     def on_response(self, head: ResponseHead, body: bytes, complete: bool, /) -> None:
         """The version answers."""
         now = monotonic()
-        route, version = self.route, self.version
+        route = self.route
         self.status = status = head.status
         self.first_byte_s = now - self.attempt_at
         if complete:
             self.connection = None
-        bad = status in route.errors
-        if bad and self.rescue(Outcome.SERVER_ERROR, status):
+        if status in route.errors:
+            if rescue(self, Outcome.SERVER_ERROR, status):
+                return
+            self.verdict = _ERROR
+        elif route.payload is not None and inspect(self, head, body, complete):
             return
+        self.respond(head, body, complete, now)
+
+    def respond(self, head: ResponseHead, body: bytes, complete: bool, now: float) -> None:
+        """The answer goes out."""
+        route, version = self.route, self.version
         self.started = True
         extra = b"".join((version.line, self.id, b"\r\n", self.cookie))
         if route.receipts:
@@ -343,7 +345,7 @@ class Exchange:
         if self.pairing is not None:
             self.pairing.primary(body)
         if complete:
-            record(self, _ERROR if bad else _OK, 0, now)
+            record(self, self.verdict, 0, now)
             self.client.done(self.keep)
 
     def on_body(self, piece: bytes, complete: bool, /) -> None:
@@ -352,12 +354,14 @@ class Exchange:
         self.deadline = now + self.route.body_s
         if complete:
             self.connection = None
+        if self.inspection is not None and self.inspection.more(piece, complete):
+            return
         self.client.write(body_piece(self.framing, piece, complete))
         self.version.stats.bytes_out += len(piece)
         if self.pairing is not None:
             self.pairing.primary(piece)
         if complete:
-            record(self, _ERROR if self.status in self.route.errors else _OK, 0, now)
+            record(self, self.verdict, 0, now)
             self.client.done(self.keep)
 
     def pause_download(self) -> None:
@@ -390,7 +394,7 @@ class Exchange:
         if self.endpoint is not None:
             observe(self, bad=fault.outcome in BAD_OUTCOMES)
             avoid = self.endpoint
-        if self._retry(fault, avoid) or self.rescue(fault.outcome, 0):
+        if self._retry(fault, avoid) or rescue(self, fault.outcome, 0):
             return
         self.status = 0
         record(self, fault.outcome, fault.status)
@@ -406,33 +410,6 @@ class Exchange:
         self.attempts += 1
         self.version.stats.retries += 1
         self.connect(avoid, monotonic())
-        return True
-
-    def rescue(self, outcome: Outcome, status: int) -> bool:
-        """Replay a failed attempt on stable, if the policy wants it and it can be done.
-
-        The attempt is settled first: counted against the candidate, once. The replay's arm is
-        forced, hence no evidence. Where payloads are excused, the arm waits for the replay's end.
-        """
-        if not may_rescue(self, outcome, status):
-            return False
-        if self.connection is not None:
-            self.connection.abandon()
-            self.connection = None
-        self.resume_upload()
-        if status:
-            observe(self, bad=True)
-        self.version.stats.rescued += 1
-        self.doubt = doubt(self, outcome)
-        settle(self, outcome, monotonic())
-        self.arm = None
-        self.pairing = None  # the client will read stable's answer, not this version's
-        self.rescuing = True
-        self.plane.rescuing += 1
-        self.version = self.route.stable
-        self.attempts = self.status = 0
-        self.first_byte_s = -1.0
-        self.select()
         return True
 
     # --- mirror -----------------------------------------------------------------------------------

@@ -85,6 +85,13 @@ class RouteIndex(Generic[Item]):
             if condition is None or condition(head):
                 yield item
 
+    def find_with(self, head: RequestHead, body: bytes) -> Item | None:
+        """The first item whose body conditions hold too; those without any always do."""
+        for item in self.all(head):
+            if body_matches(item.match.body, body):
+                return item
+        return None
+
     def _candidates(self, host: bytes, path: bytes) -> tuple[tuple[Item, Condition | None], ...]:
         found = list(self._exact.get(path, ()))
         for length, stems in self._prefixes.items():

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from router.core.outcomes import Outcome
 from router.proxy.faults import CONNECT, Again
+from router.proxy.record import doubt, observe, settle
 
 if TYPE_CHECKING:
     from router.proxy.exchange import Exchange
@@ -53,11 +54,43 @@ def may_rescue(exchange: Exchange, outcome: Outcome, status: int) -> bool:
         return False
     if exchange.started or not exchange.kept or monotonic() >= exchange.end_by:
         return False
-    if status:
+    if outcome is Outcome.SERVER_ERROR:
         wanted = status in rescue.statuses or status // 100 in rescue.statuses
     elif outcome is Outcome.TIMEOUT:
         wanted = rescue.timeout
+    elif status:
+        wanted = rescue.schema
     else:
         wanted = rescue.connect and outcome in CONNECT
     budget = max(rescue.budget_min, len(plane.exchanges) * rescue.budget_bp // 10_000)
     return wanted and plane.rescuing < budget
+
+
+def rescue(exchange: Exchange, outcome: Outcome, status: int) -> bool:
+    """Replay a failed attempt on stable, if the policy wants it and it can be done.
+
+    The attempt is settled first: counted against the candidate, once. The replay's arm is
+    forced, hence no evidence. Where payloads are excused, the arm waits for the replay's end.
+    """
+    if not may_rescue(exchange, outcome, status):
+        return False
+    if exchange.connection is not None:
+        exchange.connection.abandon()
+        exchange.connection = None
+    exchange.resume_upload()
+    if status:
+        observe(exchange, bad=True)
+    exchange.version.stats.rescued += 1
+    exchange.doubt = doubt(exchange, outcome)
+    settle(exchange, outcome, monotonic())
+    exchange.arm = None
+    exchange.pairing = None  # the client will read stable's answer, not this version's
+    exchange.inspection = None
+    exchange.verdict = Outcome.OK
+    exchange.rescuing = True
+    exchange.plane.rescuing += 1
+    exchange.version = exchange.route.stable
+    exchange.attempts = exchange.status = 0
+    exchange.first_byte_s = -1.0
+    exchange.select()
+    return True

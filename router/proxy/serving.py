@@ -12,6 +12,7 @@ from itertools import accumulate
 from math import inf
 from typing import TYPE_CHECKING
 
+from router.config.payloads import payload
 from router.core.outcomes import FULL_BP
 from router.core.table import Match, Mirror, RouteEntry, RoutingTable, Rule, StickyKind
 from router.proxy.matching import RouteIndex
@@ -19,6 +20,7 @@ from router.telemetry.recorder import Arm, LiveCell, MirrorStats, Recorder, Vers
 from router.upstream import Pool, Pools
 
 if TYPE_CHECKING:
+    from router.core.payloads import Payload
     from router.http1 import RequestHead
     from router.proxy.assign import Place
     from router.proxy.mirror import Lane
@@ -81,10 +83,10 @@ class RuleTarget:
 class Route:
     """One route of a table."""
 
-    __slots__ = ("body_fields", "body_s", "candidate", "cell", "copied", "cuts", "entry", "errors",
-                 "keep_bytes", "key_header", "match", "mirrors", "needs_body", "offset", "others",
-                 "pins", "receipts", "response_s", "rules", "sole", "stable", "stripped",
-                 "total_s", "versions", "weight_bp")  # fmt: skip
+    __slots__ = ("answer_bytes", "body_fields", "body_s", "candidate", "cell", "copied", "cuts",
+                 "entry", "errors", "keep_bytes", "key_header", "match", "mirrors", "needs_body",
+                 "offset", "others", "payload", "pins", "receipts", "response_s", "rules", "sole",
+                 "stable", "stripped", "total_s", "versions", "weight_bp")  # fmt: skip
 
     def __init__(self, entry: RouteEntry, pools: Pools, recorder: Recorder) -> None:
         self.entry = entry
@@ -104,6 +106,10 @@ class Route:
         self.body_s = entry.timeouts.body_s
         self.total_s = entry.timeouts.total_s
         self.receipts = bool(entry.receipt_secret)
+        self.answer_bytes = entry.rescue.answer_bytes if entry.rescue else 0
+        asked = entry.rescue is not None and entry.rescue.schema
+        self.payload: Payload | None = payload(entry.payload) if asked else None
+        """What answers have to be readable as, if anybody asks."""
         self.cell: LiveCell | None = recorder.cell(entry)
         if self.cell is not None and self.candidate is not None:
             self.stable.arm = self.cell.stable

@@ -125,6 +125,16 @@ ROUTE = """routes:
             "5:90",
             "expected a name of its own for a second gate of a kind, got 'guard'",
         ),
+        (
+            "rollout: {candidate: v2, strategy: {blue_green: {}}, rescue: {on: [5xx, schema]}}",
+            "5:77",
+            "expected a payload that answers are read by, for schema can never fail in opaque",
+        ),
+        (
+            "rollout: {candidate: v2, strategy: {blue_green: {}}, rescue: {on: [503, body]}}",
+            "5:77",
+            "expected 5xx, a status from 400 to 599, timeout, connect or schema, got 'body'",
+        ),
     ],
 )
 def test_values_and_rules(added, place, said):

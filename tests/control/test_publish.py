@@ -31,7 +31,7 @@ routes:
     rollout:
       candidate: v2
       strategy: {canary: {steps: [{weight: 12.5%, mirror: 50%, hold: 1h}], bake: 1m}}
-      rescue: {on: [5xx, 429, timeout], buffer: 128KiB, deadline: 500ms,
+      rescue: {on: [5xx, 429, timeout, schema], buffer: 128KiB, deadline: 500ms,
                excuse_payload: true}
       mirroring: {concurrency: 3, strip_headers: [Authorization]}
 """
@@ -68,6 +68,7 @@ def test_everything_of_the_policy_reaches_the_table(situation):
     assert entry.timeouts == table.Timeouts(1.0, 2.0, 3.0, 4.0)
     assert entry.rescue.statuses == (5, 429)
     assert (entry.rescue.timeout, entry.rescue.connect) == (True, False)
+    assert (entry.rescue.schema, entry.rescue.answer_bytes) == (True, 16_384)
     assert entry.rescue.excuse_payload
     assert (entry.rescue.candidate_deadline_s, entry.buffer_bytes) == (0.5, 131_072)
     assert (entry.mirror_limits.concurrency, entry.mirror_limits.strip_headers) == (

@@ -8,7 +8,9 @@ import pytest
 from router.core.comparison import Compare
 from router.core.counts import MirrorCounts, PairSample
 from router.core.outcomes import Pairs
-from router.core.shadow import PLAIN_BYTES_MAX, TWICE, ShadowBook, Terms, plain, together
+from router.core.payloads import plain
+from router.core.payloads.compressed import PLAIN_BYTES_MAX
+from router.core.shadow import TWICE, ShadowBook, Terms, together
 from router.core.tally import HIDDEN, OTHER, SEGMENTS_MAX, WORST_DIFFERENCES_MAX, WORST_MAX, Result
 
 

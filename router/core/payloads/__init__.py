@@ -1,13 +1,15 @@
 """The inference protocols whose answers can be read. A new one is a file here and a line below.
 
 A payload is chosen per route and never guessed per request. Reading happens beside the traffic, on
-copies, and only where a policy asks for it; bodies that are forwarded stay opaque.
+copies, and only where a policy asks for it; bodies that are forwarded stay opaque, but for the
+answers that `rescue: {on: [schema]}` has read before they go out.
 """
 
 from __future__ import annotations
 
 from router.core.payloads.answer import Answer, Payload, Unreadable
 from router.core.payloads.chat import OpenAI
+from router.core.payloads.compressed import plain
 from router.core.payloads.documents import Json, Opaque
 from router.core.payloads.open_inference import OpenInferenceV2
 from router.core.payloads.predictions import V1, Mlflow
@@ -22,4 +24,4 @@ PAYLOADS: dict[str, Payload] = {
 }
 """Every payload, by the name it is written with in a route."""
 
-__all__ = ["PAYLOADS", "Answer", "Payload", "Unreadable"]
+__all__ = ["PAYLOADS", "Answer", "Payload", "Unreadable", "plain"]

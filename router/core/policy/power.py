@@ -22,8 +22,8 @@ from router.core.gates import Gate
 from router.core.gates.error_rate import ErrorRate
 from router.core.outcomes import FULL_BP
 from router.core.plan import Step
+from router.core.policy.finding import Finding
 from router.core.policy.rollout import RolloutPolicy
-from router.core.policy.rules import Finding
 from router.core.quantities import format_duration
 from router.core.strategies import Canary
 from router.core.words import count, duration, percent, rate

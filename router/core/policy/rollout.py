@@ -44,9 +44,14 @@ class Rescue(Spec):
     """
 
     on: tuple[Failure, ...] = Field(default=(5, "timeout", "connect"), min_length=1)
-    """What is replayed: 5xx or statuses, timeout, connect (refused, reset or malformed)."""
+    """What is replayed: 5xx or statuses, timeout, connect (refused, reset or malformed), schema (a
+    2xx whose body is not of the route's payload). With schema every answer of the route is read, of
+    both versions, and the candidate's is held back until it is whole."""
     buffer: Bytes = 64 * 1024
     """Largest request body kept for a replay; a request with a larger one is not rescued."""
+    answer_buffer: Annotated[Bytes, Field(gt=0, le=1024 * 1024)] = 16 * 1024
+    """Largest answer that schema reads, in the data path: 20 µs for a few values, 130 µs a KiB of
+    numbers. Larger ones, event streams and codings other than gzip are passed on unread."""
     budget: BasisPoints = 2_000
     """Replays at any moment, as a share of the requests under way; stable must not drown."""
     budget_min: Annotated[StrictInt, Field(ge=0, le=10_000)] = 10

@@ -2,39 +2,26 @@
 
 An *error* is a policy that could not do what it says; a *warning* is one that probably does not do
 what was meant. Each rule yields its findings with the path of the field that should change.
+Those of a rollout alone are in `rollout_rules`.
 """
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from itertools import pairwise
 
 from router.core.outcomes import FULL_BP
-from router.core.plan import Ending
+from router.core.policy.finding import Finding, Path
 from router.core.policy.match import Match
 from router.core.policy.registry import Mlflow
-from router.core.policy.rollout import RolloutPolicy
+from router.core.policy.rollout_rules import ROLLOUT_RULES
 from router.core.policy.route import Route
 from router.core.policy.server import Policy
-from router.core.quantities import format_duration, format_share
-from router.core.strategies import Approval, BlueGreen, Canary, Experiment, Shadow
-
-Path = tuple[str | int, ...]
+from router.core.quantities import format_share
+from router.core.strategies import Experiment, Shadow
 
 NAME_CHARS_MAX = 63
 """Of a route, with its segment."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One broken rule."""
-
-    path: Path
-    message: str
-    hint: str = ""
-    error: bool = True
 
 
 def findings(policy: Policy) -> Iterator[Finding]:
@@ -199,6 +186,15 @@ def scores_read(route: Route) -> Iterator[Finding]:
             yield Finding(path, message, "add compare: {score: ...}", error=False)
 
 
+def answers_readable(route: Route) -> Iterator[Finding]:
+    """A rescue from unreadable answers needs a payload that some bytes are not of."""
+    rescue = route.rollout.rescue if route.rollout else None
+    if rescue is not None and "schema" in rescue.on and route.payload == "opaque":
+        path: Path = ("rollout", "rescue", "on", rescue.on.index("schema"))
+        message = "expected a payload that answers are read by, for schema can never fail in opaque"
+        yield Finding(path, message, "add payload: json to the route")
+
+
 def reachable_rules(route: Route) -> Iterator[Finding]:
     """A rule after one that takes all of its requests can never decide."""
     for index, rule in enumerate(route.rules):
@@ -308,160 +304,6 @@ def shared_endpoints(route: Route) -> Iterator[Finding]:
                 yield Finding(path, message, "fine for an A/A test, wrong otherwise", error=False)
 
 
-def weights_grow(rollout: RolloutPolicy) -> Iterator[Finding]:
-    """A ramp that goes down takes users back out of the candidate."""
-    for path, part in rollout.parts:
-        steps = part.steps if isinstance(part, Canary) else ()
-        written = [(index, s.weight) for index, s in enumerate(steps) if s.weight is not None]
-        for (_, before), (index, weight) in pairwise(written):
-            if weight < before:
-                message = f"the weight falls from {format_share(before)} to {format_share(weight)}"
-                hint = "users who had the candidate lose it again"
-                yield Finding((*path, "steps", index, "weight"), message, hint, error=False)
-
-
-def approvals_end(rollout: RolloutPolicy) -> Iterator[Finding]:
-    """An action at the deadline needs a deadline."""
-    for path, approval in _approvals(rollout):
-        acts = approval.then.value != "hold"
-        if acts and approval.deadline is None:
-            message = f"expected a deadline after which it will {approval.then.value}, got none"
-            yield Finding(path, message, f"add deadline: 4h, or remove then: {approval.then.value}")
-
-
-def _approvals(rollout: RolloutPolicy) -> Iterator[tuple[Path, Approval]]:
-    for path, part in rollout.parts:
-        if isinstance(part, Canary):
-            for index, step in enumerate(part.steps):
-                if step.approval is not None:
-                    yield (*path, "steps", index, "approval"), step.approval
-        elif isinstance(part, BlueGreen | Shadow) and part.approval is not None:
-            yield (*path, "approval"), part.approval
-
-
-def gates_useful(rollout: RolloutPolicy) -> Iterator[Finding]:
-    """Gates exist, have names of their own, and pairs to compare where they need pairs."""
-    if not rollout.gates and rollout.max_bad_responses is None:
-        message = "no gates and no max_bad_responses: nothing can take the candidate back"
-        yield Finding(("gates",), message, "remove gates to have error_rate and guard", error=False)
-    titles: set[str] = set()
-    for index, gate in enumerate(rollout.gates):
-        if gate.title in titles:
-            message = f"expected a name of its own for a second gate of a kind, got {gate.title!r}"
-            yield Finding(("gates", index), message, f"write name: {gate.title}-2 into it")
-        titles.add(gate.title)
-    shares = sum(gate.share or 0 for gate in rollout.gates)
-    if shares > FULL_BP:
-        message = (
-            f"expected shares of the gates of at most 100% together, got {format_share(shares)}"
-        )
-        yield Finding(("gates",), message)
-
-
-def shares_bet(rollout: RolloutPolicy) -> Iterator[Finding]:
-    """A share of the evidence belongs to gates that hold evidence."""
-    for index, gate in enumerate(rollout.gates):
-        if gate.share is not None and (gate.dry_run or not gate.bets):
-            why = "only reports" if gate.dry_run else "holds no evidence"
-            message = f"expected no share for {gate.title}, which {why}"
-            yield Finding(("gates", index, gate.kind, "share"), message, "remove it")
-
-
-def coins_tossed(rollout: RolloutPolicy) -> Iterator[Finding]:
-    """A comparison needs a step in which both versions answer; at 0 % and 100 % there is none."""
-    if any(0 < step.weight_bp < FULL_BP for step in rollout.plan().steps):
-        return
-    for index, gate in enumerate(rollout.gates if "gates" in rollout.model_fields_set else ()):
-        if gate.coin:
-            message = f"{gate.title} can never be decided: no step lets both versions answer"
-            hint = "add a step with a weight between 0% and 100%, or use guard"
-            yield Finding(("gates", index), message, hint, error=False)
-
-
-def whole_traffic_watched(rollout: RolloutPolicy) -> Iterator[Finding]:
-    """At 100 % there is nothing to compare with: some gate must look at the candidate alone."""
-    plan = rollout.plan()
-    whole_s = sum(step.hold_s for step in plan.steps if step.weight_bp == FULL_BP)
-    if plan.ending is Ending.PROMOTE:
-        whole_s += plan.bake_s
-    acting = [gate for gate in rollout.gates if not gate.dry_run]
-    if not whole_s or not acting or rollout.max_bad_responses is not None:
-        return
-    if all(gate.coin or gate.paired for gate in acting):
-        known = ", ".join(gate.title for gate in acting)
-        message = (
-            f"no gate can be decided at 100%, where the candidate is for {format_duration(whole_s)}"
-            f": {known} compare it with stable's answers of the same time"
-        )
-        yield Finding(("gates",), message, "add guard: {error_rate: 5%}", error=False)
-
-
-def pairs_exist(rollout: RolloutPolicy) -> Iterator[Finding]:
-    """Paired gates compare mirrored answers, so something must mirror."""
-    mirrors = any(step.mirror_bp for step in rollout.plan().steps) or rollout.compare.reverse
-    for index, gate in enumerate(rollout.gates):
-        if gate.paired and not mirrors:
-            message = f"expected a step with mirror, which {gate.kind} compares, got none"
-            hint = "begin with - {mirror: 100%, until: {samples: 500}}"
-            yield Finding(("gates", index), message, hint)
-
-
-def copies_useful(rollout: RolloutPolicy) -> Iterator[Finding]:
-    """Second calls to stable, and copies of the candidate's requests, need requests to copy."""
-    steps = rollout.plan().steps
-    if rollout.compare.noise and not any(step.mirror_bp for step in steps):
-        message = "noise is never learnt: no step mirrors"
-        yield Finding(("compare", "noise"), message, "add mirror to a step", error=False)
-    if rollout.compare.reverse and not any(step.weight_bp for step in steps):
-        message = "reverse copies nothing: the candidate never answers a client"
-        hint = "remove it, or add then: {canary: ...}"
-        yield Finding(("compare", "reverse"), message, hint, error=False)
-
-
-def proof_possible(rollout: RolloutPolicy) -> Iterator[Finding]:
-    """A proof needs a step in which both versions answer."""
-    mixed = any(0 < step.weight_bp < FULL_BP for step in rollout.plan().steps)
-    if rollout.promotion is not None and not mixed:
-        message = (
-            "expected a step with a weight between 0% and 100%, which the proof needs, got none"
-        )
-        yield Finding(("promotion",), message, "both versions must answer at the same time")
-
-
-def duration_suffices(rollout: RolloutPolicy) -> Iterator[Finding]:
-    """A maximum below the sum of the holds ends every rollout without a decision."""
-    plan = rollout.plan()
-    holds_s = sum(step.hold_s for step in plan.steps) + plan.bake_s
-    if rollout.max_duration is not None and rollout.max_duration < holds_s:
-        message = (
-            f"expected at least the holds and the bake together ({format_duration(holds_s)}), got "
-        )
-        message += format_duration(rollout.max_duration)
-        yield Finding(("max_duration",), message)
-
-
-def rescue_useful(rollout: RolloutPolicy) -> Iterator[Finding]:
-    """A shadow answers nobody, so nobody needs rescue from it."""
-    alone = isinstance(rollout.strategy, Shadow) and rollout.strategy.then is None
-    if alone and rollout.rescue is not None:
-        message = "rescue has nothing to do in a shadow, which answers no client"
-        yield Finding(("rescue",), message, "remove it", error=False)
-
-
-def hooks_useful(rollout: RolloutPolicy) -> Iterator[Finding]:
-    """Hooks have names of their own, and are asked at points that come."""
-    titles: set[str] = set()
-    for index, hook in enumerate(rollout.hooks):
-        path: Path = ("hooks", index, hook.point)
-        if hook.title in titles:
-            message = f"expected a name of its own for a second hook, got {hook.title!r} again"
-            yield Finding(path, message, f"write name: {hook.title}-2 into it")
-        titles.add(hook.title)
-        if hook.point == "confirm_promotion" and rollout.plan().ending is Ending.KEEP:
-            message = "confirm_promotion is never asked: this strategy keeps stable"
-            yield Finding(path, message, "remove it", error=False)
-
-
 POLICY_RULES: tuple[Callable[[Policy], Iterator[Finding]], ...] = (
     unique_names,
     distinct_listeners,
@@ -475,22 +317,9 @@ ROUTE_RULES: tuple[Callable[[Route], Iterator[Finding]], ...] = (
     shared_endpoints,
     registered_versions,
     scores_read,
+    answers_readable,
     labels_arrive,
     segments_possible,
     split_whole,
     experiment_sound,
-)
-ROLLOUT_RULES: tuple[Callable[[RolloutPolicy], Iterator[Finding]], ...] = (
-    weights_grow,
-    approvals_end,
-    gates_useful,
-    shares_bet,
-    coins_tossed,
-    whole_traffic_watched,
-    pairs_exist,
-    copies_useful,
-    proof_possible,
-    duration_suffices,
-    rescue_useful,
-    hooks_useful,
 )

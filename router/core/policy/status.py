@@ -44,15 +44,20 @@ Status = Annotated[
 """``5xx`` or ``503`` in YAML; 5 or 503 here."""
 
 
+FAILURES = ("timeout", "connect", "schema")
+"""No answer in time; refused, reset or malformed; an answer that is not of the route's payload."""
+
+
 def parse_failure(value: object) -> int | str:
-    """A status as in :func:`parse_status`, or ``timeout`` or ``connect``."""
-    if value in ("timeout", "connect"):
+    """A status as in :func:`parse_status`, or one of :data:`FAILURES`."""
+    if value in FAILURES:
         return str(value)
     try:
         return parse_status(value)
     except ValueError:
         raise ValueError(
-            f"expected 5xx, a status from 400 to 599, timeout or connect, got {shown(value)}"
+            "expected 5xx, a status from 400 to 599, timeout, connect or schema, "
+            f"got {shown(value)}"
         ) from None
 
 
@@ -69,9 +74,9 @@ Failure = Annotated[
         {
             "anyOf": [
                 {"type": "integer", "minimum": 400, "maximum": 599},
-                {"type": "string", "enum": ["4xx", "5xx", "timeout", "connect"]},
+                {"type": "string", "enum": ["4xx", "5xx", *FAILURES]},
             ]
         }
     ),
 ]
-"""A status or its class, ``timeout``, or ``connect`` (refused, reset or malformed)."""
+"""A status or its class, or one of :data:`FAILURES`."""
