@@ -196,29 +196,41 @@ def _observe_pause(rollout: Rollout, plan: Plan, event: Observed, now: float) ->
 
 
 def _observe_bake(rollout: Rollout, plan: Plan, event: Observed, now: float) -> Rollout:
-    """BAKING: roll back, or complete when the bake is over and no gate holds."""
+    """BAKING: roll back, or complete when the bake is over and no gate holds.
+
+    The plan's deadline is last here: a bake that ends well as it passes is a decision.
+    """
     if event.action is Action.ROLLBACK:
         return _end(rollout, plan, Phase.ROLLED_BACK, now, event.sentence)
-    if event.action is Action.HOLD or not event.may_advance:
-        return rollout
-    if step_age_s(rollout, now) < plan.bake_s:
-        return rollout
-    return _complete(rollout, plan, now, f"baked {duration(plan.bake_s)} at 100 %", "router")
+    free = event.action is not Action.HOLD and event.may_advance
+    if free and step_age_s(rollout, now) >= plan.bake_s:
+        return _complete(rollout, plan, now, f"baked {duration(plan.bake_s)} at 100 %", "router")
+    return _overdue(rollout, plan, event, now) or rollout
 
 
 def _urgent(rollout: Rollout, plan: Plan, event: Observed, now: float) -> Rollout | None:
     """What comes before progress: rollback, the plan's deadline, the end of an override."""
     if event.action is Action.ROLLBACK:
         return _end(rollout, plan, Phase.ROLLED_BACK, now, event.sentence)
+    return _overdue(rollout, plan, event, now) or _expire_override(rollout, plan, now)
+
+
+def _overdue(rollout: Rollout, plan: Plan, event: Observed, now: float) -> Rollout | None:
+    """What the plan says about a rollout that took longer than it may; None before that.
+
+    ``promote`` leads into the bake, and never cuts one short.
+    """
     limit = plan.max_duration_s
-    if limit is not None and now - rollout.started >= limit:
-        why = f"no decision within max_duration {duration(limit)}"
-        if plan.on_inconclusive is OnInconclusive.ROLLBACK:
-            return _end(rollout, plan, Phase.ROLLED_BACK, now, f"{why}; on_inconclusive: rollback")
-        promotes = event.may_advance and event.action is Action.CONTINUE
-        if plan.on_inconclusive is OnInconclusive.PROMOTE and promotes:
-            return _finish_steps(rollout, plan, now, f"{why}; on_inconclusive: promote", "router")
-    return _expire_override(rollout, plan, now)
+    if limit is None or now - rollout.started < limit:
+        return None
+    why = f"no decision within max_duration {duration(limit)}"
+    if plan.on_inconclusive is OnInconclusive.ROLLBACK:
+        return _end(rollout, plan, Phase.ROLLED_BACK, now, f"{why}; on_inconclusive: rollback")
+    promotes = event.may_advance and event.action is Action.CONTINUE
+    promotes = promotes and rollout.phase is not Phase.BAKING
+    if plan.on_inconclusive is OnInconclusive.PROMOTE and promotes:
+        return _finish_steps(rollout, plan, now, f"{why}; on_inconclusive: promote", "router")
+    return None
 
 
 def _expire_override(rollout: Rollout, plan: Plan, now: float) -> Rollout | None:

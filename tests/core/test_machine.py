@@ -273,6 +273,26 @@ SCENARIOS = {
         replace(CANARY, max_duration_s=1_000, on_inconclusive=OnInconclusive.PROMOTE),
         [(1_000, HOLD, ("progressing", 0, 1, 0)), (1_001, ok(0), ("baking", 2, 100, 0))],
     ),
+    "undecided in the bake: roll back": (
+        replace(CANARY, max_duration_s=1_000, on_inconclusive=OnInconclusive.ROLLBACK),
+        [
+            (1, Promote(full=True), ("baking", 2, 100, 0)),
+            (999, HOLD, ("baking", 2, 100, 0)),
+            (1_000, HOLD, ("rolled_back", 2, 0, 0)),
+        ],
+    ),
+    "a bake that ends well as the time is up was decided": (
+        replace(CANARY, max_duration_s=1_000, on_inconclusive=OnInconclusive.ROLLBACK),
+        [(1, Promote(full=True), ("baking", 2, 100, 0)), (1_000, ok(), ("completed", 2, 100, 0))],
+    ),
+    "undecided: the bake after it is not cut short": (
+        replace(CANARY, max_duration_s=1_000, on_inconclusive=OnInconclusive.PROMOTE),
+        [
+            (1_000, ok(0), ("baking", 2, 100, 0)),
+            (1_001, ok(0), ("baking", 2, 100, 0)),
+            (1_000 + CANARY.bake_s, ok(0), ("completed", 2, 100, 0)),
+        ],
+    ),
 }
 
 

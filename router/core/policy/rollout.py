@@ -195,9 +195,10 @@ class RolloutPolicy(Spec):
     promotion: Promotion | None = None
     """Proof demanded before all traffic; absent: only `ramp: auto` demands it."""
     max_duration: Seconds | None = None
-    """Longest rollout, bake included; then `on_inconclusive` decides."""
+    """Longest rollout, bake included; then `on_inconclusive` decides. Pauses do not count."""
     on_inconclusive: OnInconclusive = OnInconclusive.HOLD
-    """What happens at `max_duration` without a decision: hold, promote or rollback."""
+    """What happens at `max_duration` without a decision: hold, promote (a bake is not cut short) or
+    rollback."""
     on_no_data: Annotated[OnNoData, ShortFor("then")] = OnNoData()
     """What happens when no answers arrive: hold or abort, or {after: 10m, then: abort}."""
     on_new_candidate: Literal["queue", "replace"] = "queue"

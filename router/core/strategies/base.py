@@ -54,7 +54,7 @@ class Step(Spec):
     until: Until | None = None
     """Data that must have been seen before the step ends."""
     approval: Approval | None = None
-    """A person must promote this step; it is asked for as soon as the step begins."""
+    """A person must promote this step; asked for once its hold and its samples are there."""
     label: str = Field(default="", max_length=40)
     """A word for people, shown in the plan and on the dashboard."""
 
