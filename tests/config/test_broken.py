@@ -150,8 +150,22 @@ def test_values_and_rules(added, place, said):
     ("added", "said"),
     [
         (
-            "rollout: {candidate: v2, strategy: {canary: {steps: [{weight: 9%}, {weight: 5%}]}}}",
+            (
+                "rollout: {candidate: v2, strategy: {canary: {steps: "
+                "[{weight: 9%, hold: 1h}, {weight: 5%, hold: 1h}]}}}"
+            ),
             "the weight falls from 9% to 5%",
+        ),
+        (
+            "rollout: {candidate: v2, strategy: {canary: {steps: [{weight: 9%}], bake: 0s}}}",
+            "a step at 9% without hold, until or approval ends at once",
+        ),
+        (
+            (
+                "rollout: {candidate: v2, strategy: {canary: {ramp: "
+                "{linear: {step: 10%, hold: 0s}}}}}"
+            ),
+            "a step at 10% without hold, until or approval ends at once",
         ),
         (
             "rollout: {candidate: v2, strategy: {shadow: {mirror: 5%, hold: 1h}}, rescue: {}}",
@@ -164,7 +178,7 @@ def test_values_and_rules(added, place, said):
         (
             (
                 "rollout: {candidate: v2, gates: [error_rate, latency], "
-                "strategy: {canary: {steps: [{weight: 9%}], bake: 5m}}}"
+                "strategy: {canary: {steps: [{weight: 9%, hold: 1h}], bake: 5m}}}"
             ),
             "no gate can be decided at 100%, where the candidate is for 5m: error_rate, latency",
         ),

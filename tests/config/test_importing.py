@@ -47,6 +47,23 @@ def test_steps_become_plateaus():
     assert plan.steps[-1].approval is not None
 
 
+def test_what_waits_for_an_analysis_there_does_not_end_at_once_here():
+    imported = import_policy((FIXTURES / "argo_inline.yaml").read_text())
+    inline, looked_at, switched, asked = (
+        route.rollout.plan() for route in loads(imported.text).policy.routes
+    )
+
+    waits = [(s.weight_bp, s.hold_s, s.approval is not None) for s in inline.steps]
+    assert waits == [(1_000, 210.0, False), (3_000, 0.0, True), (5_000, 1_200.0, False)]
+    assert [(s.weight_bp, s.approval is not None) for s in looked_at.steps] == [
+        (0, True),
+        (5_000, False),
+    ]
+    assert (switched.steps[0].hold_s, switched.bake_s) == (210.0, 210.0)
+    assert asked.steps[0].approval is not None
+    assert not loads(imported.text).warnings
+
+
 def test_every_point_of_flagger_is_a_hook_of_ours():
     imported = import_policy((FIXTURES / "flagger_hooks.yaml").read_text())
     (route,) = loads(imported.text, environment=SECRET).policy.routes

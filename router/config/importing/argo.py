@@ -8,13 +8,13 @@ from typing import Any
 from router.config.importing.alerts import add_subscriptions
 from router.config.importing.draft import Draft
 from router.config.importing.manifest import Manifest, seconds_text, share_text
-from router.config.problems import Path
+from router.config.problems import Path, dotted
+from router.core.quantities import format_duration, parse_duration
 
 _CONDITION = re.compile(r"\s*result(?:\[0\])?\s*(>=|>|<=|<)\s*(-?[0-9]+(?:\.[0-9]+)?)\s*\Z")
 
 STEP_REMARKS = {
     "setCanaryScale": "is about replicas, which the platform scales",
-    "experiment": "has no counterpart: an experiment is a route of its own",
     "replicaProgressThreshold": "is about replicas, which the platform scales",
     "plugin": "has no counterpart: plugins are not translated",
 }
@@ -40,18 +40,18 @@ def _canary(rollout: Manifest, others: list[Manifest], draft: Draft) -> None:
     _endpoints(rollout, others, draft, (*base, "stableService"), (*base, "canaryService"))
     draft.gates = ["error_rate", "guard"]
     whole = rollout.take(*base, "trafficRouting", "maxTrafficWeight", default=100)
-    steps = _Steps(rollout, draft, float(whole))
+    steps = _Steps(rollout, others, draft, float(whole))
     for index, step in enumerate(rollout.items(*base, "steps")):
         for kind in step if isinstance(step, dict) else ():
             steps.add(kind, (*base, "steps", index, kind))
-    if steps.made:
-        draft.strategy = {"canary": {"steps": steps.made}}
-    else:
+    canary: dict[str, Any] = {"steps": steps.made} if steps.made else {}
+    if not any(step.get("weight", "0%") != "0%" for step in steps.made):
         remark = "has no steps that move traffic; written as ramp: auto, where evidence decides"
         rollout.note(base, remark) if rollout.get(*base) is None else draft.notes.append(
             f"line {rollout.line(base)}: spec.strategy.canary {remark}"
         )
-        draft.strategy = {"canary": {"ramp": "auto"}}
+        canary["ramp"] = "auto"
+    draft.strategy = {"canary": canary}
     _analyses(rollout, others, draft, (*base, "analysis"))
     for index, step in enumerate(rollout.items(*base, "steps")):
         if isinstance(step, dict) and "analysis" in step:
@@ -61,8 +61,11 @@ def _canary(rollout: Manifest, others: list[Manifest], draft: Draft) -> None:
 class _Steps:
     """Argo's instructions (set a weight, pause, ...) to plateaus (a weight held for a time)."""
 
-    def __init__(self, rollout: Manifest, draft: Draft, whole: float) -> None:
+    def __init__(
+        self, rollout: Manifest, others: list[Manifest], draft: Draft, whole: float
+    ) -> None:
         self.rollout = rollout
+        self.others = others
         self.draft = draft
         self.whole = whole
         self.made: list[dict[str, Any]] = []
@@ -74,6 +77,8 @@ class _Steps:
             "pause": self._pause,
             "setMirrorRoute": self._mirror,
             "setHeaderRoute": self._header,
+            "analysis": self._analysis,
+            "experiment": self._experiment,
         }
         if kind in handlers:
             handlers[kind](path)
@@ -90,17 +95,41 @@ class _Steps:
     def _pause(self, path: Path) -> None:
         duration = self.rollout.take(*path, "duration")
         self.rollout.taken.add(path)
+        hold = seconds_text(duration) if duration is not None else None
+        if duration is not None and hold is None:
+            self.rollout.note(path, "has a duration that is not understood; it became an approval")
+        self._wait(hold)
+
+    def _wait(self, hold: str | None) -> None:
+        """A time in the last plateau, or a person where there is none; never less than theirs."""
         last = self.made[-1] if self.made else None
         if last is None or "hold" in last or "approval" in last:
             last = {} if self.made else {"weight": "0%"}
             self.made.append(last)
-        if duration is None:
-            last["approval"] = {}
-        elif (hold := seconds_text(duration)) is not None:
+        if hold:
             last["hold"] = hold
         else:
-            self.rollout.note(path, "has a duration that is not understood; it became an approval")
             last["approval"] = {}
+
+    def _analysis(self, path: Path) -> None:
+        """The step that it holds up there must not end at once here."""
+        seconds = _lasting_s(self.rollout, self.others, path)
+        if seconds is None:
+            remark = "waits there for an analysis of unknown length; here a person says go on"
+            self.rollout.notes.append(f"line {self.rollout.line(path)}: {dotted(path)} {remark}")
+        self._end(None if seconds is None else format_duration(max(seconds, 1)))
+
+    def _experiment(self, path: Path) -> None:
+        hold = seconds_text(self.rollout.get(*path, "duration", default=""))
+        remark = "has no counterpart: an experiment is a route of its own"
+        until = f"the step lasts {hold}, as it did" if hold else "a person says when it has ended"
+        self.rollout.note(path, f"{remark}; {until}")
+        self._end(hold)
+
+    def _end(self, hold: str | None) -> None:
+        """One person's word is enough for a pause and what comes behind it."""
+        if hold or not self.made or "approval" not in self.made[-1]:
+            self._wait(hold)
 
     def _mirror(self, path: Path) -> None:
         self.rollout.take(*path, "name")
@@ -160,9 +189,27 @@ def _blue_green(rollout: Manifest, others: list[Manifest], draft: Draft) -> None
     delay = seconds_text(rollout.take(*base, "scaleDownDelaySeconds", default=30))
     if delay is not None:
         settings["bake"] = delay
+    before, after = (*base, "prePromotionAnalysis"), (*base, "postPromotionAnalysis")
+    if rollout.get(*before) is not None:
+        _preview_lasts(rollout, others, before, settings)
+    if delay is not None and (seconds := _lasting_s(rollout, others, after)):
+        settings["bake"] = format_duration(max(parse_duration(delay), seconds))
     draft.strategy = {"blue_green": settings}
-    _analyses(rollout, others, draft, (*base, "prePromotionAnalysis"))
-    _analyses(rollout, others, draft, (*base, "postPromotionAnalysis"))
+    _analyses(rollout, others, draft, before)
+    _analyses(rollout, others, draft, after)
+
+
+def _preview_lasts(
+    rollout: Manifest, others: list[Manifest], path: Path, settings: dict[str, Any]
+) -> None:
+    """The switch waits as long as the analysis before it did, or for a person."""
+    seconds = _lasting_s(rollout, others, path)
+    if seconds is not None:
+        settings["hold"] = format_duration(max(seconds, 1))
+    elif "approval" not in settings:
+        settings["approval"] = {}
+        remark = "waits there for an analysis of unknown length; here a person says go on"
+        rollout.notes.append(f"line {rollout.line(path)}: {dotted(path)} {remark}")
 
 
 # --- services and analyses --------------------------------------------------------------------
@@ -206,6 +253,36 @@ def _analyses(rollout: Manifest, others: list[Manifest], draft: Draft, path: Pat
         for number, _ in enumerate(template.items("spec", "metrics")):
             _metric(template, ("spec", "metrics", number), draft)
         _remark_rest(template, draft)
+
+
+def _lasting_s(rollout: Manifest, others: list[Manifest], path: Path) -> float | None:
+    """How long an analysis lasts there: its longest metric; None where this file does not tell."""
+    longest = 0.0
+    for entry in rollout.items(*path, "templates"):
+        name = str(entry.get("templateName") or entry.get("clusterTemplateName") or "?")
+        template = _template(name, others)
+        if template is None:
+            return None
+        for number, _ in enumerate(template.items("spec", "metrics")):
+            lasting = _metric_s(template, ("spec", "metrics", number))
+            if lasting is None:
+                return None
+            longest = max(longest, lasting)
+    return longest
+
+
+def _metric_s(template: Manifest, path: Path) -> float | None:
+    """``count`` measurements, one an ``interval``; once without an interval; else for ever."""
+    interval = template.get(*path, "interval")
+    count = template.get(*path, "count", default=1 if interval is None else None)
+    template.taken.add((*path, "count"))
+    texts = [seconds_text(template.get(*path, "initialDelay", default=0))]
+    if interval is not None:
+        texts.append(seconds_text(interval))
+    if not isinstance(count, int) or None in texts:
+        return None
+    delay, *every = [parse_duration(text) for text in texts if text is not None]
+    return delay + sum(every) * count
 
 
 def _template(name: str, others: list[Manifest]) -> Manifest | None:

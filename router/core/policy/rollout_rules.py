@@ -25,6 +25,32 @@ def weights_grow(rollout: RolloutPolicy) -> Iterator[Finding]:
                 yield Finding((*path, "steps", index, "weight"), message, hint, error=False)
 
 
+def steps_last(rollout: RolloutPolicy) -> Iterator[Finding]:
+    """A plateau that nothing keeps up is passed within a second, before anything is seen."""
+    if rollout.hooks_at("confirm_traffic_increase"):
+        return
+    for path, part in rollout.parts:
+        if not isinstance(part, Canary):
+            continue
+        steps = part.plan().steps
+        mixed = [index for index, step in enumerate(steps) if 0 < step.weight_bp < FULL_BP]
+        proved = mixed[-1:] if rollout.promotion else []
+        told: set[Path] = set()
+        for index in mixed:
+            step = steps[index]
+            written = index < len(part.steps)
+            here: Path = (*path, "steps", index) if written else (*path, "ramp")
+            kept = step.hold_s or step.until_samples or step.approval or step.proof
+            if kept or index in proved or here in told:
+                continue
+            told.add(here)
+            message = (
+                f"a step at {format_share(step.weight_bp)} without hold, until or approval "
+                "ends at once"
+            )
+            yield Finding(here, message, "add hold: 10m or until: {samples: 1000}", error=False)
+
+
 def approvals_end(rollout: RolloutPolicy) -> Iterator[Finding]:
     """An action at the deadline needs a deadline."""
     for path, approval in _approvals(rollout):
@@ -169,6 +195,7 @@ def hooks_useful(rollout: RolloutPolicy) -> Iterator[Finding]:
 
 ROLLOUT_RULES: tuple[Callable[[RolloutPolicy], Iterator[Finding]], ...] = (
     weights_grow,
+    steps_last,
     approvals_end,
     gates_useful,
     shares_bet,
