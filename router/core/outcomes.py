@@ -112,6 +112,9 @@ class Pairs:
     """Pairs that were compared to learn the noise, and are no evidence."""
     reverse: bool = False
     """The candidate's answers went to clients: they are counted in cells as well."""
+    times: tuple[tuple[float, float], ...] = ()
+    """Seconds that stable and the candidate took for a request that both answered, in the order of
+    the pairs; none of reverse ones."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,7 +128,11 @@ class ShadowBook:
             self.kept.add(sample.nonce, finding.comparison)
         learning = self.noise.learning
         self.noise.between(_fields(finding))
-        return Pairs(learning=1, reverse=reverse) if learning else evidence(finding, reverse)
+        # Of a reverse pair the client's upload would be in the candidate's time.
+        times = () if reverse else ((sample.primary_s, sample.shadow_s),)
+        if learning:
+            return Pairs(learning=1, reverse=reverse, times=times)
+        return evidence(finding, reverse, times)
 
     def mirrored(self, counts: MirrorCounts) -> None:
         """What became of the copies for one version."""
@@ -187,7 +191,7 @@ class ShadowBook:
             self._tally(name).restore(part)
 
 
-def evidence(finding: Finding, reverse: bool) -> Pairs:
+def evidence(finding: Finding, reverse: bool, times: tuple[tuple[float, float], ...] = ()) -> Pairs:
     """One compared pair as counts."""
     found, agreed = finding.comparison, finding.result is Result.AGREED
     ours = found.stable_positive if found else None
@@ -203,20 +207,24 @@ def evidence(finding: Finding, reverse: bool) -> Pairs:
         gained=int(scored and bool(theirs) and not ours),
         lost=int(scored and bool(ours) and not theirs),
         reverse=reverse,
+        times=times,
     )
 
 
 def together(pairs: Iterable[Pairs]) -> Pairs:
     """The sum of counts that are all reverse or all not."""
     sums, reverse = [0] * len(_COUNTS), False
+    times: list[tuple[float, float]] = []
     for one in pairs:
         reverse = one.reverse
+        times += one.times
         for place, name in enumerate(_COUNTS):
             sums[place] += getattr(one, name)
-    return Pairs(**dict(zip(_COUNTS, sums, strict=True)), reverse=reverse)
+    counts = dict(zip(_COUNTS, sums, strict=True))
+    return Pairs(**counts, reverse=reverse, times=tuple(times))
 
 
-_COUNTS = tuple(f.name for f in fields(Pairs) if f.name != "reverse")
+_COUNTS = tuple(f.name for f in fields(Pairs) if f.name not in {"reverse", "times"})
 
 
 def _fields(finding: Finding) -> frozenset[str]:

@@ -92,6 +92,26 @@ async def test_disagreement_takes_it_back_and_says_so(bench):
     assert b.world.entry.mirrors == ()
 
 
+SLO = "[agreement, shadow_slo: {slower_than: 200ms}]"
+
+
+async def test_a_slow_candidate_is_taken_back_before_it_answers_anybody(bench):
+    b = await bench(samples=1_000, gates=SLO)
+    slow = {"primary_s": 0.1, "shadow_s": 0.3}
+    await b.take(*(sample(epoch=b.epoch, **slow) for _ in range(20)))
+    assert b.world.rollout.phase.value == "rolled_back"
+    assert b.world.rollout.reason.startswith("shadow_slo: slower than 200ms by the candidate alone")
+
+
+async def test_times_of_reverse_pairs_accuse_nobody(bench):
+    """There the client's own upload is in the candidate's time."""
+    b = await bench(samples=1_000, gates=SLO, more=", then: {canary: {steps: [{weight: 9%}]}}")
+    turned = {"version": "v1", "primary": "v2", "primary_s": 0.3, "shadow_s": 0.1}
+    await b.take(*(sample(epoch=b.epoch, **turned) for _ in range(40)))
+    assert b.world.rollout.phase.live
+    assert b.trial.judge.states["shadow_slo"].candidate.total == 0
+
+
 async def test_pairs_of_another_attempt_or_route_are_not_compared(bench):
     b = await bench()
     stale = sample(epoch=b.trial.epoch - 1)

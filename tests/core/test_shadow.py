@@ -19,6 +19,10 @@ def sample(stable=b"{}", other=b"{}", *, statuses=(200, 200), version="v2", **mo
     return PairSample("r", version, 1, more.pop("request_id", "id"), *statuses, *bodies, **more)
 
 
+AT_ONCE = ((0.0, 0.0),)
+"""Times of a pair whose answers took none."""
+
+
 def terms(payload="json", errors=(5,), **compare):
     return Terms("v1", "v2", Compare.model_validate(compare), payload, errors)
 
@@ -82,12 +86,12 @@ def test_evidence_of_one_pair():
         book, sample(yes, yes), sample(yes, no), sample(no, yes), sample(statuses=(200, 500)),
         sample(statuses=(500, 200)), sample({"z": "a"}, {"z": "b"}),
     ) == [
-        Pairs(agreed=1, scored=1),
-        Pairs(disagreed=1, stricter=1, scored=1, lost=1),
-        Pairs(disagreed=1, looser=1, scored=1, gained=1),
+        Pairs(agreed=1, scored=1, times=AT_ONCE),
+        Pairs(disagreed=1, stricter=1, scored=1, lost=1, times=AT_ONCE),
+        Pairs(disagreed=1, looser=1, scored=1, gained=1, times=AT_ONCE),
         Pairs(failed=1),
         None,
-        Pairs(disagreed=1),
+        Pairs(disagreed=1, times=AT_ONCE),
     ]  # fmt: skip
     told = book.to_json()["versions"]["v2"]
     assert (told["pairs"], told["agreement"], told["unusable"]) == (5, 0.2, 1)
@@ -128,12 +132,13 @@ def test_noise_is_learnt_then_does_not_decide():
     def pair(version="v2", **change):
         return sample({"y": 1, "t": next(at)}, {"y": 1, "t": next(at)} | change, version=version)
 
-    assert booked(book, *(pair() for _ in range(30))) == [Pairs(learning=1)] * 30
+    assert booked(book, *(pair() for _ in range(30))) == [Pairs(learning=1, times=AT_ONCE)] * 30
     assert booked(book, *(pair("v1") for _ in range(20))) == [None] * 20
     assert book.noise.silenced == {"t"}
     assert booked(book, pair(), pair(y=2)) == [
-        Pairs(agreed=1, scored=1), Pairs(disagreed=1, looser=1, scored=1)
-    ]  # fmt: skip
+        Pairs(agreed=1, scored=1, times=AT_ONCE),
+        Pairs(disagreed=1, looser=1, scored=1, times=AT_ONCE),
+    ]
     told = book.to_json()
     assert told["noise"]["silenced"] == ["t"]
     assert told["versions"][TWICE]["pairs"] == 20
@@ -205,3 +210,5 @@ def test_sums():
     counted = [Pairs(agreed=1, scored=1), Pairs(disagreed=1, scored=1, gained=1), Pairs(failed=1)]
     assert together(counted) == Pairs(agreed=1, disagreed=1, failed=1, scored=2, gained=1)
     assert together([Pairs(agreed=2, reverse=True)]) == Pairs(agreed=2, reverse=True)
+    timed = [Pairs(agreed=1, times=((1.0, 2.0),)), Pairs(), Pairs(agreed=1, times=((3.0, 4.0),))]
+    assert together(timed) == Pairs(agreed=2, times=((1.0, 2.0), (3.0, 4.0)))

@@ -9,6 +9,7 @@ from router.core.gates.guard import Guard
 from router.core.gates.latency import Latency
 from router.core.gates.positive_rate import PositiveRate
 from router.core.gates.prometheus import Prometheus
+from router.core.gates.shadow_slo import ShadowSlo
 from router.core.gates.slo import Slo
 from router.core.gates.webhook import Webhook
 
@@ -19,6 +20,7 @@ GATES: dict[str, type[Gate]] = {
     "guard": Guard,
     "agreement": Agreement,
     "positive_rate": PositiveRate,
+    "shadow_slo": ShadowSlo,
     "accuracy": Accuracy,
     "drift": Drift,
     "prometheus": Prometheus,

@@ -178,7 +178,7 @@ def scores_read(route: Route) -> Iterator[Finding]:
         if route.payload == "opaque" and gate.kind == "positive_rate":
             message = "positive_rate can never be decided: payload opaque reads no answers"
             yield Finding(path, message, hint)
-        elif route.payload == "opaque" and gate.paired:
+        elif route.payload == "opaque" and gate.kind == "agreement":
             message = f"{gate.kind} compares byte by byte: payload opaque reads no answers"
             yield Finding(path, message, hint, error=False)
         elif gate.kind == "positive_rate" and not (compare.score or compare.decide_on):

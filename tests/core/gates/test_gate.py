@@ -13,6 +13,7 @@ from router.core.verdict import Verdict
 
 MINIMAL = {
     "slo": {"slower_than": "300ms"},
+    "shadow_slo": {"slower_than": "300ms"},
     "prometheus": {"url": "http://127.0.0.1:9090", "query": "up", "at_least": 1.0},
     "webhook": {"url": "http://127.0.0.1:9000/gate"},
 }
