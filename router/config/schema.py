@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
+from router.config.descriptions import descriptions
 from router.config.problems import Path
 from router.core.policy import Policy
 from router.core.policy.status import format_failure
@@ -21,6 +22,7 @@ from router.core.quantities import (
     format_share,
     format_size,
 )
+from router.core.spec import Spec
 
 _FORMATS = {
     DURATION_PATTERN: format_duration,
@@ -30,7 +32,15 @@ _FORMATS = {
 
 
 class _Generator(GenerateJsonSchema):
-    """Writes defaults as people do: ``5m`` instead of 300.0."""
+    """Writes defaults as people do: ``5m`` instead of 300.0; and what fields mean."""
+
+    def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
+        made, model = super().model_schema(schema), cast("type[Spec]", schema["cls"])
+        said = descriptions(model)
+        for name, field in model.model_fields.items():
+            if name in said:
+                made["properties"][field.alias or name]["description"] = said[name]
+        return made
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
         made = super().default_schema(schema)

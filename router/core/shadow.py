@@ -140,7 +140,10 @@ class ShadowBook:
         self._tally(TWICE if noise else counts.version).delivery.add(counts)
 
     def _tally(self, version: str) -> Tally:
-        return self.tallies.setdefault(version, Tally(self.terms.compare))
+        known = self.tallies.get(version)
+        if known is None:  # setdefault would make one for every pair
+            known = self.tallies[version] = Tally(self.terms.compare)
+        return known
 
     @property
     def candidate(self) -> Tally:

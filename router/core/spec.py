@@ -12,9 +12,9 @@ from pydantic_core import CoreSchema, core_schema
 
 
 class Spec(BaseModel):
-    """A frozen part of a policy. Unknown keys are errors; every field has a ``description``.
+    """A frozen part of a policy. Unknown keys are errors; every field has a docstring below it.
 
-    The description is one sentence with the unit; editors show it while a policy is written.
+    It is a sentence or two with the unit; editors show it while a policy is written.
     Fields are named as in YAML and typed with :mod:`router.core.quantities`, so `hold` is written
     ``5m`` and is 300.0 seconds here. ``model_dump(mode="json")`` gives the YAML spelling back,
     and validating that gives an equal object.
@@ -23,7 +23,6 @@ class Spec(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         frozen=True,
-        use_attribute_docstrings=True,
         allow_inf_nan=False,
         serialize_by_alias=True,
     )

@@ -5,7 +5,7 @@ import contextlib
 from tests.bench.growth import SERIES
 from tests.bench.machine import Stage
 from tests.bench.peers import PEERS, Target, start_peer, start_rampway
-from tests.bench.rounds import interleave, median, summary, table
+from tests.bench.rounds import interleave, median, ratio, summary, table
 
 SATURATION = [
     ("CPU µs", "cpu_us", ".1f"), ("x nginx", "cpu_x", ".2f"), ("req/s", "rps", ".0f"),
@@ -22,7 +22,7 @@ def wanted(args, name):
 
 
 @contextlib.contextmanager
-def cast(stage, backend, args, *, mirror=False, ours=("rampway",)):
+def cast(stage, backend, args, *, mirror=False, ours=("rampway", "rampway, compiled")):
     """The peers that are installed and the router, started; ended afterwards."""
     inner = Stage(stage.folder)
     targets = []
@@ -34,7 +34,11 @@ def cast(stage, backend, args, *, mirror=False, ours=("rampway",)):
                 targets += start_peer(peer, inner, backend)
             except RuntimeError as missing:
                 print(f"  left out: {missing}")
-        targets += [start_rampway(name, inner, backend) for name in ours]
+        for name in ours:
+            try:
+                targets.append(start_rampway(name, inner, backend))
+            except RuntimeError as missing:
+                print(f"  left out: {missing}")
         yield targets
     finally:
         inner.close()
@@ -68,11 +72,19 @@ def rates(stage, backend, args):
 
 def mirror(stage, backend, args):
     """Everything mirrored to a third version, beside the same proxies without mirror."""
-    ours = ("rampway", "rampway + mirror")
+    ours = (
+        "rampway", "rampway + mirror", "rampway + mirror, nothing compared",
+        "rampway + mirror, compiled", "rampway + mirror, nothing compared, compiled",
+    )  # fmt: skip
     with cast(stage, backend, args, mirror=True, ours=ours) as targets:
         bursts = interleave(stage, targets, args.rounds, seconds=args.seconds)
         rows = summary(bursts, "nginx", targets)
-    print(table(rows, SATURATION))
+        for name, row in rows.items():
+            for peer in ("nginx + mirror", "envoy + mirror"):
+                if peer in bursts:
+                    row[peer] = ratio(bursts[name], bursts[peer], "cpu_us")
+    beside = [(f"x {peer.split()[0]} +", peer, ".2f") for peer in rows["nginx"] if "+" in peer]
+    print(table(rows, [*SATURATION, *beside]))
     return rows
 
 
@@ -92,17 +104,28 @@ def features(stage, backend, args):
 
 
 def workers(stage, backend, args):
-    """More worker processes on one core: what scaling out costs per request."""
+    """More worker processes on one core: what scaling out costs per request.
+
+    A process with fewer connections finds fewer of them ready at a time, whoever its neighbours
+    are; so one worker is measured with their share of the connections too.
+    """
     inner = Stage(stage.folder)
     try:
         targets = [
             start_rampway(f"rampway {n} workers", inner, backend, workers=n) for n in (1, 2, 4)
         ]
+        one = targets[0]
+        for connections in (16, 8):
+            name = f"{one.name}, {connections} connections"
+            targets.append(Target(name, one.port, one.pid, {"connections": connections}))
         results = interleave(stage, targets, args.rounds, seconds=args.seconds)
-        rows = summary(results, "rampway 1 workers", targets)
+        rows = summary(results, one.name, targets)
+        for n, same in ((2, 16), (4, 8)):
+            own, alone = results[f"rampway {n} workers"], results[f"{one.name}, {same} connections"]
+            rows[f"rampway {n} workers"]["alone_x"] = ratio(own, alone, "cpu_us")
     finally:
         inner.close()
-    print(table(rows, SATURATION))
+    print(table(rows, [*SATURATION, ("x alone", "alone_x", ".2f")]))
     return rows
 
 

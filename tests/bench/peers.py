@@ -5,6 +5,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hatch_build import compile_into
 from tests.bench.machine import HERE, LOAD_CORE, PROXY_CORE, compiled, free_port
 
 PAD = "a" * 198
@@ -19,6 +20,8 @@ class Target:
     name: str
     port: int
     pid: int | None = None
+    load: dict = field(default_factory=dict)
+    """What the generator does otherwise with this one."""
 
 
 @dataclass
@@ -128,6 +131,10 @@ STEP = "{weight: 5%, hold: 7d}"
 VARIANTS = {
     "rampway": [],
     "rampway + mirror": [(STEP, "{weight: 5%, mirror: 100%, hold: 7d}")],
+    "rampway + mirror, nothing compared": [
+        (STEP, "{weight: 5%, mirror: 100%, hold: 7d}"),
+        (GATES, GATES + "      mirroring: {compare: 0%}\n"),
+    ],
     "rampway + rescue": [(GATES, GATES + "      rescue: {on: [5xx, timeout, connect]}\n")],
     "rampway without sticky": [(STICKY, "")],
     "rampway without rollout": [],
@@ -136,14 +143,32 @@ VARIANTS = {
 thing more or less."""
 
 
+COMPILED = ", compiled"
+"""End of the name of a variant whose hot path went through mypyc."""
+
+
+def compiled_router(folder):
+    """Where the router's sources lie with their compiled modules; RuntimeError without compiler."""
+    place = folder / "compiled"
+    if not place.exists():
+        if shutil.which("cc") is None:
+            raise RuntimeError("the compiled router needs a C compiler (cc)")
+        print("  compiling the hot path (a minute)", flush=True)
+        compile_into(HERE.parents[1] / "router", place)
+    return place
+
+
 def start_rampway(name, stage, backend, *, workers=1, edits=(), env=()):
     """The router as a target; its policy is conf/rampway.yaml with the variant's edits."""
     words = backend.words(stage) | {"plain": str(free_port()), "name": name.replace(" ", "-")}
+    variant = name.removesuffix(COMPILED)
+    if variant != name:
+        env = [*env, f"PYTHONPATH={compiled_router(stage.folder)}"]
     policy = write(
         f"{words['name']}.yaml", stage.folder, words, "rampway.yaml",
-        [*VARIANTS.get(name, []), *edits],
+        [*VARIANTS.get(variant, []), *edits],
     )  # fmt: skip
-    if name == "rampway without rollout":
+    if variant == "rampway without rollout":
         text = policy.read_text()
         policy.write_text(text[: text.index("    rollout:")].replace(STICKY, ""))
     if workers > 1:

@@ -9,7 +9,7 @@ from tests.bench.machine import cpu_s, memory_mb
 def measure(stage, target, **load):
     """One burst: the generator's figures and the CPU per request of the process tree, µs."""
     before, started = (cpu_s(target.pid) if target.pid else 0.0), time.monotonic()
-    result = stage.load(target.port, **load)
+    result = stage.load(target.port, **(load | target.load))
     spent = (cpu_s(target.pid) - before) if target.pid else 0.0
     result["cpu_us"] = spent / max(1, result["requests"]) * 1e6
     result["busy"] = spent / (time.monotonic() - started)
@@ -53,7 +53,8 @@ def summary(results, reference, targets):
 
 def table(rows, columns):
     """Text table; ``columns`` are (title, key, format)."""
-    lines = [f"{'':26s}" + "".join(f"{title:>11s}" for title, _, _ in columns)]
+    lines = [f"{'':44s}" + "".join(f"{title:>11s}" for title, _, _ in columns)]
     for name, row in rows.items():
-        lines.append(f"{name:26s}" + "".join(f"{row[key]:>11{form}}" for _, key, form in columns))
+        cells = (f"{row[key]:>11{form}}" if key in row else f"{'':11s}" for _, key, form in columns)
+        lines.append(f"{name:44s}" + "".join(cells))
     return "\n".join(lines)

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from router.config import schema
+from router.config.descriptions import descriptions
 from router.core.gates import GATES
 from router.core.machine import TRANSITIONS
 from router.core.payloads import PAYLOADS
@@ -106,7 +107,7 @@ def _section(name: str, model: type[BaseModel]) -> list[str]:
     if model.model_fields:
         lines += ["| key | default | meaning |", "| --- | --- | --- |"]
     for key, field in model.model_fields.items():
-        meaning = " ".join((field.description or "").split()).replace("|", "\\|")
+        meaning = " ".join(descriptions(model)[key].split()).replace("|", "\\|")
         lines.append(f"| `{field.alias or key}` | {_default(model, key)} | {meaning} |")
     return [*lines, ""]
 
