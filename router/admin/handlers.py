@@ -18,7 +18,7 @@ from router.admin import dashboard
 from router.admin.access import Access, Identity
 from router.admin.commands import COMMANDS, Order, body_schema, check_fields, offered
 from router.admin.problems import Problem
-from router.admin.stream import COMMENT, LISTENERS_MAX, WRITE_S, Hub
+from router.admin.stream import COMMENT, COMMENT_S, LISTENERS_MAX, LOOK_S, WRITE_S, Hub
 from router.control.controller import Controller
 from router.control.feedback import Label
 from router.core.labelled import CHARS_MAX
@@ -274,7 +274,7 @@ async def events(call: Call) -> web.StreamResponse:
     await response.prepare(call.request)
     hub.listeners += 1
     try:
-        await _feed(response, hub, wanted, call.request.headers.get("Last-Event-ID", ""))
+        await _feed(call.request, response, hub, wanted)
     except (TimeoutError, ConnectionError):
         pass  # the listener went away or stopped reading: nothing is owed to it
     finally:
@@ -282,17 +282,19 @@ async def events(call: Call) -> web.StreamResponse:
     return response
 
 
-async def _feed(response: web.StreamResponse, hub: Hub, route: str, last_event_id: str) -> None:
-    position, admission = hub.position(last_event_id), hub.admissions
-    while hub.admissions == admission:
+async def _feed(request: web.Request, response: web.StreamResponse, hub: Hub, route: str) -> None:
+    position = hub.position(request.headers.get("Last-Event-ID", ""))
+    admission, silent_s = hub.admissions, 0.0
+    while hub.admissions == admission and request.transport is not None:
         frames = None if position is None else hub.after(position, route)
         if frames is None:
             frames = [hub.snapshot(route)]
         position = hub.newest
-        if frames:
-            await asyncio.wait_for(response.write(b"".join(frames)), WRITE_S)
-        elif not await hub.wait():
-            await asyncio.wait_for(response.write(COMMENT), WRITE_S)
+        if frames or silent_s >= COMMENT_S:
+            silent_s = 0.0
+            await asyncio.wait_for(response.write(b"".join(frames) or COMMENT), WRITE_S)
+        elif not await hub.wait(LOOK_S):
+            silent_s += LOOK_S
 
 
 # --- pages ----------------------------------------------------------------------------------

@@ -34,6 +34,8 @@ LISTENERS_MAX = 64
 """Open streams; more are answered 503."""
 COMMENT_S = 15.0
 """A comment line after this much silence keeps proxies and browsers from giving up."""
+LOOK_S = 1.0
+"""How long the place of a listener that left in silence may stay taken."""
 STATUS_S = 1.0
 """How often the state is compared with what was last sent, while anybody listens."""
 WRITE_S = 10.0
@@ -140,7 +142,7 @@ class Hub:
             if frame.number > position and (not route or frame.route in ("", route))
         ]
 
-    async def wait(self, timeout_s: float = COMMENT_S) -> bool:
+    async def wait(self, timeout_s: float) -> bool:
         """Until something is new (True) or ``timeout_s`` passed in silence (False)."""
         news = self._news
         with suppress(TimeoutError):

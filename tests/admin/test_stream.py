@@ -90,7 +90,8 @@ async def test_only_one_route_if_asked(site):
 
 
 async def test_silence_is_filled_with_comments(monkeypatch):
-    monkeypatch.setattr(stream.Hub.wait, "__defaults__", (0.02,))
+    monkeypatch.setattr("router.admin.handlers.LOOK_S", 0.02)
+    monkeypatch.setattr("router.admin.handlers.COMMENT_S", 0.02)
     async with running(Admin(listen="127.0.0.1:0")) as site, listening(site) as answer:
         await Listener(answer).event()
         while line := await asyncio.wait_for(answer.content.readline(), 5):
@@ -125,6 +126,17 @@ async def test_listeners_are_counted_and_bounded(site, monkeypatch):
         refused = await site.get("/api/v1/events")
 
         assert (refused.status, refused.headers["Retry-After"]) == (503, "5")
+    async with asyncio.timeout(5):
+        while site.server._hub.listeners:
+            await asyncio.sleep(0.01)
+
+
+async def test_the_place_of_one_that_left_in_silence_is_free_again(site, monkeypatch):
+    monkeypatch.setattr("router.admin.handlers.LOOK_S", 0.02)
+    async with listening(site) as answer:
+        await Listener(answer).until("status")
+        while site.server._hub.newest < 2:  # both routes are told; nothing more will be said
+            await asyncio.sleep(0.01)
     async with asyncio.timeout(5):
         while site.server._hub.listeners:
             await asyncio.sleep(0.01)
