@@ -234,7 +234,9 @@ def _sticky(sticky: Sticky) -> table.Sticky:
     if sticky.cookie is not None:
         cookie = sticky.cookie
         secret = cookie.secret.get_secret_value()
-        return table.Sticky(table.StickyKind.COOKIE, cookie.name, secret, int(cookie.max_age))
+        return table.Sticky(
+            table.StickyKind.COOKIE, cookie.name, secret, int(cookie.max_age), cookie.attributes
+        )
     return table.Sticky(table.StickyKind.BODY, sticky.json_path or "")
 
 

@@ -143,6 +143,8 @@ class Sticky:
     secret: str = ""
     """Cookie only: HMAC key; the router sets and verifies the cookie itself."""
     max_age_s: int = 86_400
+    attributes: str = "Path=/; HttpOnly; SameSite=Lax"
+    """Cookie only: what follows value and age when it is set."""
 
 
 @dataclass(frozen=True, slots=True)

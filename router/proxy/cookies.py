@@ -34,8 +34,7 @@ def verified(sticky: Sticky, rollout_id: str, value: str, now: float) -> str | N
 def set_cookie_line(sticky: Sticky, value: str) -> bytes:
     """The ready Set-Cookie line."""
     return (
-        f"Set-Cookie: {sticky.name}={value}; Max-Age={sticky.max_age_s}; Path=/; HttpOnly; "
-        "SameSite=Lax\r\n"
+        f"Set-Cookie: {sticky.name}={value}; Max-Age={sticky.max_age_s}; {sticky.attributes}\r\n"
     ).encode()
 
 

@@ -39,6 +39,9 @@ from router.telemetry.recorder import Recorder
 
 REPORT_S: Final = 0.25
 """Between reports; a bad candidate outcome does not wait for it."""
+SOON_S: Final = 0.05
+"""Between reports of slow candidate requests only: a busy candidate has hundreds a second, none of
+which decides alone, and each report costs the control process a third of a millisecond."""
 BEHIND_BYTES_MAX: Final = 1_048_576
 """Unsent bytes on the link above which counts go on adding up here instead of being sent."""
 GC_THRESHOLD: Final = 50_000
@@ -58,13 +61,15 @@ class Worker:
 
     def __init__(self, index: int, listen: Listen) -> None:
         self.index = index
-        self.recorder = Recorder(self._wake)
+        self.recorder = Recorder(self._wake, self._soon)
         self.plane = DataPlane(self.recorder, listen)
         self.link: Link | None = None
         self.ended = asyncio.Event()
         self._served = asyncio.Event()
         self._sequence = 0
-        self._woken = False
+        self._woken = self._due = False
+        self._soon_at = 0.0
+        """Loop time before which slow requests of a candidate wait for company."""
         self._draining: asyncio.Task[None] | None = None
         self._orphan: asyncio.TimerHandle | None = None
 
@@ -141,6 +146,18 @@ class Worker:
 
     def _report_now(self) -> None:
         self._woken = False
+        self.report(urgent=True)
+
+    def _soon(self) -> None:
+        """A request of the candidate is slow: report at once, unless that was just done."""
+        if not self._due:
+            self._due = True
+            loop = asyncio.get_running_loop()
+            loop.call_at(max(self._soon_at, loop.time()), self._report_soon)
+
+    def _report_soon(self) -> None:
+        self._due = False
+        self._soon_at = asyncio.get_running_loop().time() + SOON_S
         self.report(urgent=True)
 
     async def _report_regularly(self) -> None:

@@ -124,7 +124,7 @@ class Arm:
             if self.sticky:
                 self.slow_units[index].add(unit)
         if now > passed and self.candidate:
-            self.recorder.wake()
+            self.recorder.soon()
         return now
 
     def end(self, outcome: int, age_s: float, passed: int, unit: int) -> None:
@@ -304,12 +304,17 @@ class Delta:
 class Recorder:
     """All counters of one worker.
 
-    ``wake`` is called whenever something happened that a rollback may depend on: a bad outcome or
-    a slow request of a candidate that was drawn. It may be called many times in one loop turn.
+    ``wake`` is called whenever something happened that a rollback may depend on at once: a bad
+    outcome of a candidate that was drawn; ``soon`` for a slow one (absent: ``wake`` too), which
+    happens to every second request where a threshold is stable's median. Both may be called many
+    times in one loop turn.
     """
 
-    def __init__(self, wake: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, wake: Callable[[], None] = lambda: None, soon: Callable[[], None] | None = None
+    ) -> None:
         self.wake = wake
+        self.soon = soon or wake
         self._cells: dict[str, dict[tuple[object, ...], LiveCell]] = {}
         self._current: dict[str, LiveCell | None] = {}
         self._versions: dict[tuple[str, str, str], VersionStats] = {}

@@ -101,10 +101,11 @@ class Stage:
             raise RuntimeError(f"{name} did not open its port: see {self.folder / name}.log")
         return process.pid
 
-    def load(self, port, *, rate=0, seconds=2.0, connections=32, path="/predict", body=1024):
+    def load(self, port, *, rate=0, seconds=2.0, connections=32, path="/predict", body=1024,
+             users=1):  # fmt: skip
         """One burst of load; its JSON result. rate 0: as fast as the answers come back."""
         argv = ["taskset", "-c", LOAD_CORE, compiled("openloop", self.folder)]
-        argv += [port, rate, seconds, connections, path, body]
+        argv += [port, rate, seconds, connections, path, body, users]
         out = subprocess.run(
             list(map(str, argv)), capture_output=True, text=True, timeout=seconds + 30, check=True
         )

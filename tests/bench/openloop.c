@@ -4,7 +4,9 @@
  * stalls is not hidden behind requests that were never sent. Rate 0 is a closed loop: saturation.
  *
  *   cc -O2 -o openloop openloop.c
- *   openloop PORT RATE SECONDS CONNECTIONS PATH BODY_BYTES [HEADER_LINE]
+ *   openloop PORT RATE SECONDS CONNECTIONS PATH BODY_BYTES USERS [HEADER_LINE]
+ *
+ * USERS (1 to 9000) take turns: with more than one, each request has another X-User-Id.
  *
  * Talks to 127.0.0.1 only and prints one JSON object. */
 #define _GNU_SOURCE
@@ -33,7 +35,8 @@ typedef struct {
     size_t length, capacity, written;
 } Connection;
 
-static char *request;
+static char *request, *user;
+static long users, asked;
 static size_t request_length;
 static int poller;
 static struct sockaddr_in server;
@@ -85,6 +88,11 @@ static void send_request(Connection *c, double due) {
     c->state = BUSY;
     c->due = due;
     c->length = c->written = 0;
+    if (users > 1) { /* the head of an unfinished request is out already: only bodies are large */
+        char number[5];
+        snprintf(number, sizeof number, "%04ld", 1000 + asked++ % users);
+        memcpy(user, number, 4);
+    }
     in_flight++;
     pump(c);
 }
@@ -154,6 +162,7 @@ static void make_request(const char *path, int port, long body, const char *extr
     request_length = sprintf(request,
         "%s %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUser-Agent: openloop\r\nAccept: */*\r\n"
         "X-User-Id: user-4711\r\n", body ? "POST" : "GET", path, port);
+    user = strstr(request, "4711");
     if (body)
         request_length += sprintf(request + request_length,
             "Content-Type: application/json\r\nContent-Length: %ld\r\n", body);
@@ -163,8 +172,8 @@ static void make_request(const char *path, int port, long body, const char *extr
 }
 
 int main(int argc, char **argv) {
-    if (argc < 7) {
-        fprintf(stderr, "usage: openloop PORT RATE SECONDS CONNECTIONS PATH BODY_BYTES [HEADER]\n");
+    if (argc < 8) {
+        fprintf(stderr, "usage: openloop PORT RATE SECONDS CONNECTIONS PATH BODY_BYTES USERS [HEADER]\n");
         return 1;
     }
     double rate = atof(argv[2]), seconds = atof(argv[3]);
@@ -173,7 +182,8 @@ int main(int argc, char **argv) {
     signal(SIGPIPE, SIG_IGN);
     server = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(atoi(argv[1]))};
     server.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    make_request(argv[5], atoi(argv[1]), atol(argv[6]), argc > 7 ? argv[7] : "");
+    make_request(argv[5], atoi(argv[1]), atol(argv[6]), argc > 8 ? argv[8] : "");
+    users = atol(argv[7]);
 
     poller = epoll_create1(0);
     Connection *all = calloc(count, sizeof *all), **idle = malloc(count * sizeof *idle);

@@ -45,9 +45,18 @@ def cast(stage, backend, args, *, mirror=False, ours=("rampway", "rampway, compi
 
 
 def saturation(stage, backend, args):
-    """32 connections as fast as answers come back: the proxy's core is the bottleneck."""
+    """32 connections as fast as answers come back: the proxy's core is the bottleneck.
+
+    All for one user, so that heads repeat, as in the peers' table; and once more for 1,000 users in
+    turn, whose heads all differ and of whom a twentieth has the candidate.
+    """
     with cast(stage, backend, args) as targets:
         plain = [target for target in targets if "mirror" not in target.name]
+        plain += [
+            Target(f"{one.name}, 1,000 users", one.port, one.pid, {"users": 1_000})
+            for one in plain
+            if one.name == "nginx" or one.name.startswith("rampway")
+        ]
         rows = summary(interleave(stage, plain, args.rounds, seconds=args.seconds), "nginx", plain)
     print(table(rows, SATURATION))
     return rows
@@ -91,7 +100,9 @@ def mirror(stage, backend, args):
 def features(stage, backend, args):
     """What each part of the policy costs, relative to the router without a rollout."""
     ours = (
-        "rampway without rollout", "rampway without sticky", "rampway", "rampway + rescue",
+        "rampway without rollout", "rampway without gates", "rampway without sticky", "rampway",
+        "rampway + rescue", "rampway + rescue by schema", "rampway + recording",
+        "rampway + access log",
     )  # fmt: skip
     with cast(stage, backend, args, ours=ours) as targets:
         own = [t for t in targets if t.name.startswith("rampway") or t.name == "nginx"]

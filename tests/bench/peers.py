@@ -128,6 +128,7 @@ def start_peer(peer, stage, backend):
 GATES = "      gates:\n        - error_rate\n        - latency\n        - guard\n"
 STICKY = "    sticky: {header: X-User-Id}\n"
 STEP = "{weight: 5%, hold: 7d}"
+LISTEN = "listen: 127.0.0.1:{plain}\n"
 VARIANTS = {
     "rampway": [],
     "rampway + mirror": [(STEP, "{weight: 5%, mirror: 100%, hold: 7d}")],
@@ -135,7 +136,14 @@ VARIANTS = {
         (STEP, "{weight: 5%, mirror: 100%, hold: 7d}"),
         (GATES, GATES + "      mirroring: {compare: 0%}\n"),
     ],
+    "rampway without gates": [(GATES, "      gates: []\n")],
     "rampway + rescue": [(GATES, GATES + "      rescue: {on: [5xx, timeout, connect]}\n")],
+    "rampway + rescue by schema": [
+        (GATES, GATES + "      rescue: {on: [5xx, timeout, connect, schema]}\n"),
+        (STICKY, STICKY + "    payload: json\n"),
+    ],
+    "rampway + access log": [(LISTEN, LISTEN + "access_log: true\n")],
+    "rampway + recording": [(LISTEN, LISTEN + "recording: {file: {run}/recording}\n")],
     "rampway without sticky": [(STICKY, "")],
     "rampway without rollout": [],
 }

@@ -373,6 +373,27 @@ async def test_a_worker_reports_at_once_what_a_rollback_depends_on():
             assert (batch.route, batch.epoch, batch.cells[0].candidate.bad) == ("r", 7, 1)
 
 
+async def test_slow_requests_of_a_busy_candidate_are_reported_together():
+    """The first one at once, then twenty times a second: not one report each."""
+    async with Scripted(echo) as fast, Scripted(echo) as candidate:
+        thresholds_s = (1e-6,)  # every request is slow
+        entry = rollout(fast, candidate, 10_000, timeouts=LONG, thresholds_s=thresholds_s)
+        async with Process(entry) as worker:
+            seen, client = len(worker.reports), await worker.client()
+            began = time.monotonic()
+            await client.ask(body=b"x")
+            await until(lambda: any(r.urgent and r.batches for r in worker.reports[seen:]))
+            assert time.monotonic() - began < promised(0.1)
+            for _ in range(300):
+                await client.ask(body=b"x")
+            took_s = time.monotonic() - began
+            told = [r for r in worker.reports[seen:] if r.urgent]
+            assert len(told) <= 2 + took_s / 0.05
+            await until(lambda: sum(c.candidate.slow[0] for r in worker.reports[seen:]
+                                    for b in r.batches for c in b.cells) == 301)  # fmt: skip
+            client.close()
+
+
 async def test_a_worker_reports_four_times_a_second():
     async with Scripted(echo) as stable, Process(route(version("v1", stable))) as worker:
         seen = len(worker.reports)

@@ -148,8 +148,8 @@ def test_the_candidates_thresholds_are_stretched_by_the_tolerance():
 
 
 def test_the_candidate_wakes_and_stable_does_not():
-    wakes = []
-    recorder = Recorder(lambda: wakes.append(1))
+    wakes, slow = [], []
+    recorder = Recorder(lambda: wakes.append(1), lambda: slow.append(1))
     cell = recorder.cell(entry(thresholds_s=(0.1,)))
     for arm in (cell.stable, cell.candidate):
         for outcome, age_s in ((OK, 0.01), (int(Outcome.CLIENT_ABORT), 0.01)):
@@ -161,8 +161,9 @@ def test_the_candidate_wakes_and_stable_does_not():
     assert wakes == []
     cell.candidate.end(ERROR, 0.01, 0, 0)
     assert len(wakes) == 1
+    assert slow == []
     cell.candidate.pass_limits(0.2, 0, 0)
-    assert len(wakes) == 2
+    assert (len(wakes), len(slow)) == (1, 1)
 
 
 def test_on_sticky_routes_the_user_is_the_unit_and_goes_up_once():

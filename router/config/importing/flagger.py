@@ -22,6 +22,8 @@ GUARD_BP = (1, 9_000)
 WAYS = ("exact", "prefix", "suffix", "regex")
 """Ways of comparing a value that both know."""
 
+SAME_SITE = ("strict", "none")
+"""Theirs besides Lax, which is ours by default."""
 ONE_COOKIE = re.compile(r"\^\(\.\*\?;\)\?\((\w+)=(\w+)\)\(;\.\*\)\?\$")
 """The regular expression that people write for one cookie, itself as one."""
 
@@ -147,7 +149,17 @@ def _affinity(canary: Manifest, draft: Draft, base: Path) -> None:
         return
     age = seconds_text(canary.take(*base, "maxAge", default=86_400)) or "1d"
     secret = "${RAMPWAY_COOKIE_SECRET}"  # noqa: S105 - a reference, not a secret
-    draft.sticky = {"cookie": {"name": str(name), "secret": secret, "max_age": age}}
+    cookie: dict[str, Any] = {"name": str(name), "secret": secret, "max_age": age}
+    canary.take(*base, "httpOnly")  # ours always is
+    if canary.take(*base, "secure", default=False):
+        cookie["secure"] = True
+    if (same_site := str(canary.take(*base, "sameSite", default="")).lower()) in SAME_SITE:
+        cookie["same_site"] = same_site
+        cookie |= {"secure": True} if same_site == "none" else {}
+    for key in ("domain", "path"):
+        if value := canary.take(*base, key):
+            cookie[key] = str(value)
+    draft.sticky = {"cookie": cookie}
     draft.notes.append(
         f"line {canary.line(base)}: set RAMPWAY_COOKIE_SECRET (16+ characters), it signs the cookie"
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -21,7 +21,7 @@ from router.core.policy.registry import REGISTRIES, Registry
 from router.core.policy.rollout import RolloutPolicy
 from router.core.policy.status import Status
 from router.core.policy.version import Version
-from router.core.quantities import BasisPoints, Bytes, Flag, Name, Seconds, Text
+from router.core.quantities import BasisPoints, Bytes, Flag, Formed, Name, Seconds, Text
 from router.core.spec import OneOf, Spec
 
 
@@ -53,6 +53,36 @@ class StickyCookie(Spec):
     """Key that signs it, the same on every replica; write ${file:...} or ${NAME}."""
     max_age: Annotated[Seconds, Field(ge=60)] = 86_400.0
     """How long the client keeps it."""
+    secure: Flag = False
+    """Whether browsers send it over https only; true where clients come by https."""
+    same_site: Literal["lax", "strict", "none"] = "lax"
+    """From which pages browsers send it: `none`, which needs `secure`, is for embedded ones."""
+    path: Annotated[StrictStr, Formed(r"^/[!-:<-~]{0,255}$", "a path such as /v2")] = "/"
+    """Path below which browsers send it."""
+    domain: (
+        Annotated[StrictStr, Formed(r"^[A-Za-z0-9][A-Za-z0-9.-]{0,252}$", "a name such as a.org")]
+        | None
+    ) = None
+    """Domain with all hosts below it that browsers send it to; absent: the host that set it."""
+
+    @model_validator(mode="after")
+    def _browsers_take_it(self) -> Self:
+        """They drop the others without a word (RFC 6265bis, 4.1.2.7 and 4.1.3)."""
+        if self.same_site == "none" and not self.secure:
+            raise ValueError("expected secure: true with same_site: none, got false")
+        if self.name.startswith(("__Secure-", "__Host-")) and not self.secure:
+            raise ValueError(f"expected secure: true with the name {self.name}, got false")
+        if self.name.startswith("__Host-") and (self.domain or self.path != "/"):
+            raise ValueError(f"expected no domain and no path with the name {self.name}")
+        return self
+
+    @property
+    def attributes(self) -> str:
+        """What follows its value and age in a Set-Cookie line; scripts never see it."""
+        domain = f"; Domain={self.domain}" if self.domain else ""
+        secure = "; Secure" if self.secure else ""
+        same_site = self.same_site.capitalize()
+        return f"Path={self.path}{domain}; HttpOnly{secure}; SameSite={same_site}"
 
 
 class Sticky(Spec):
