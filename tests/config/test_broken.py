@@ -66,6 +66,26 @@ ROUTE = """routes:
         ("retry: [1]", "5:12", "expected a mapping, got a list"),
         ("retry: {attempts: 2.5}", "5:23", "expected a whole number, got the number 2.5"),
         ("retry: {attempts: true}", "5:23", "expected a whole number, got true"),
+        (
+            "sticky: {cookie: {secret: sixteen-characters, same_site: none}}",
+            "5:22",
+            "expected secure: true with same_site: none, got false",
+        ),
+        (
+            "sticky: {cookie: {secret: sixteen-characters, name: __Host-, path: /v, secure: true}}",
+            "5:22",
+            "expected no domain and no path with the name __Host-",
+        ),
+        (
+            "sticky: {cookie: {secret: sixteen-characters, path: '/;Secure'}}",
+            "5:57",
+            "expected a path such as /v2",
+        ),
+        (
+            "sticky: {cookie: {secret: sixteen-characters, domain: 'a.org; x'}}",
+            "5:59",
+            "expected a name such as a.org",
+        ),
         ("pin: 1", "5:10", "expected true or false, got the number 1"),
         ("rollout: {candidate: v2}", "5:14", "expected strategy, which is required"),
         (

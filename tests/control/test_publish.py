@@ -95,3 +95,15 @@ def test_a_table_that_does_not_add_up_is_never_made(situation):
     assert made.trusted_proxies == ("10.0.0.0/8",)
     with pytest.raises(BadTable, match="10000"):
         table_of(6, policy, (replace(entry_of(situation), weights_bp=(9_999, 0)),))
+
+
+def test_a_sticky_cookie_keeps_what_browsers_are_told():
+    sticky = "sticky: {cookie: {secret: sixteen-characters, max_age: 1h, secure: true}}"
+    route = loads(FULL.replace("sticky: {header: X-User-Id}", sticky)).policy.routes[0]
+    record = settle(route, None, 0.0).record
+    pinned = unpinned(record)
+    entry = entry_of(Situation(route, record, pinned.plan(), pinned, (0.1, 0.25), 0.1))
+    assert entry.sticky == table.Sticky(
+        table.StickyKind.COOKIE, "rampway", "sixteen-characters", 3_600,
+        "Path=/; HttpOnly; Secure; SameSite=Lax",
+    )  # fmt: skip

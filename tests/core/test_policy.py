@@ -10,6 +10,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from router.config import load
 from router.core.plan import Approval, Default, Ending, Plan, Step
 from router.core.policy import Match, Policy, RolloutPolicy, ValueMatch, parse_endpoint, refusal
+from router.core.policy.route import StickyCookie
 from router.core.policy.rules import covers
 from router.core.strategies import STRATEGIES
 
@@ -312,3 +313,20 @@ def test_wider_paths_are_those_that_cover(first, second):
     first, second = Match.model_construct(path=first), Match.model_construct(path=second)
     found = (first.path if first.path is not None else "*") in set(second.wider_paths())
     assert found == first.covers_path(second.path if second.path is not None else "*")
+
+
+@pytest.mark.parametrize(
+    ("settings", "attributes"),
+    [
+        ({}, "Path=/; HttpOnly; SameSite=Lax"),
+        (
+            {"secure": True, "same_site": "none", "path": "/v2", "domain": "example.org"},
+            "Path=/v2; Domain=example.org; HttpOnly; Secure; SameSite=None",
+        ),
+        ({"name": "__Host-c", "secure": True}, "Path=/; HttpOnly; Secure; SameSite=Lax"),
+    ],
+)
+def test_what_browsers_are_told_about_the_sticky_cookie(settings, attributes):
+    cookie = StickyCookie.model_validate({"secret": "sixteen-characters", **settings})
+
+    assert cookie.attributes == attributes

@@ -154,7 +154,10 @@ def test_cookies():
     for at in range(len(value)):
         changed = value[:at] + ("0" if value[at] != "0" else "1") + value[at + 1 :]
         assert verified(sticky, "rollout-1", changed, 1_000.0) is None
-    assert set_cookie_line(sticky, value).endswith(b"\r\n")
+    written = f"Set-Cookie: c={value}; Max-Age=100; Path=/; HttpOnly; SameSite=Lax\r\n"
+    assert set_cookie_line(sticky, value) == written.encode()
+    strict = replace(sticky, attributes="Path=/v1; Domain=a.org; HttpOnly; Secure; SameSite=None")
+    assert set_cookie_line(strict, value).endswith(f"; {strict.attributes}\r\n".encode())
 
 
 GOLD = Rule(Match(headers=(ValueMatch("x-tier", MatchKind.EXACT, "gold"),)), 1)
