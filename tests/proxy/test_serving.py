@@ -123,3 +123,23 @@ def test_changes_are_found_and_made(name):
 )
 def test_more_than_entries_needs_the_whole_table(new):
     assert changed_routes(TABLE, new) is None
+
+
+def warmed(plane):
+    """Connections open or being opened to the candidate, by route; no request has come yet."""
+    return {route.entry.name: route.versions[1].pool.open for route in plane.serving.routes}
+
+
+async def test_connections_are_opened_with_the_table_that_asks_for_them():
+    """Before the first live request: the candidate has 0 % of the traffic here."""
+    cold = entry(0, weights_bp=(10_000, 0))
+    versions = (VERSIONS[0], replace(VERSIONS[1], warm_connections=3))
+    warm = entry(1, weights_bp=(10_000, 0), versions=versions)
+    plane = DataPlane(Recorder(lambda: None), Listen("127.0.0.1", 0))
+    try:
+        assert plane.apply(RoutingTable(1, (cold, warm)))
+        assert warmed(plane) == {"route-0": 0, "route-1": 3}
+        assert plane.amend(2, 1, (replace(cold, versions=versions),))
+        assert warmed(plane) == {"route-0": 3, "route-1": 3}
+    finally:
+        await plane.close()
