@@ -23,7 +23,7 @@ demo: $(STAMP)   ## watch a canary promoted and a broken one taken back (under t
 	@$(BIN)/python -m prediction_services demo
 
 test: $(STAMP)   ## run the tests
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup -q
+	@$(BIN)/python -m pytest -n 3 --dist loadgroup -q
 
 test-nightly: $(STAMP)  ## the long versions: 1,000 kills, 10,000 idle connections, overload (hours)
 	@$(BIN)/python -m pytest -m nightly -s
