@@ -251,6 +251,8 @@ def _evidence(run: Run, route: str) -> Iterator[Gauge]:
     series = labels(route=route, version=shadow.terms.candidate)
     if shadow.candidate.agreement is not None:
         yield "shadow_agreement_ratio", series, shadow.candidate.agreement
+    if (distance := shadow.candidate.distances.mean) is not None:
+        yield "shadow_score_distance", series, distance
     if shadow.lost_share is not None:
         yield "shadow_undelivered_ratio", series, shadow.lost_share
     yield "router_bug_evidence", labels(route=route), judge.sample_ratio.best

@@ -68,6 +68,11 @@ class Distances:
         self.far += distance > FAR
         self.longest = max(self.longest, distance)
 
+    @property
+    def mean(self) -> float | None:
+        """Mean over all pairs; None without scores."""
+        return self.total / self.count if self.count else None
+
     def to_json(self) -> dict[str, Any]:
         """``mean``, ``far_share`` (above :data:`FAR`) and ``max``; None without scores."""
         if not self.count:

@@ -42,6 +42,7 @@ FAMILIES: Final[dict[str, tuple[str, str]]] = {
     "pairs_total": ("counter", "Answers of mirrored requests by what comparing them said."),
     "shadow_undelivered_ratio": ("gauge", "Copies of the last minute that did not arrive, 0 to 1."),
     "shadow_agreement_ratio": ("gauge", "Compared pairs of the candidate that agreed, 0 to 1."),
+    "shadow_score_distance": ("gauge", "Mean distance of the two scores of compared pairs."),
     "rejected_total": ("counter", "Requests refused by the router itself, by cause."),
     "connections": ("gauge", "Open client connections by worker."),
     "event_loop_lag_seconds": ("gauge", "Largest delay of a loop since the last report."),

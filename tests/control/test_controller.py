@@ -242,6 +242,7 @@ async def test_pairs_of_workers_are_compared_shown_and_counted(tmp_path, policy)
         assert 'rampway_pairs_total{route="r",version="v2",result="agreed"} 1' in text
         assert 'rampway_rejected_total{cause="pairs_shed"} 4' in text
         assert 'rampway_shadow_agreement_ratio{route="r",version="v2"} 0.1' in text
+        assert 'rampway_shadow_score_distance{route="r",version="v2"} 0.9' in text
         with pytest.raises(UnknownRoute):
             plane.controller.shadow("x")
     finally:
