@@ -28,6 +28,16 @@ test: $(STAMP)   ## run the tests
 test-nightly: $(STAMP)  ## the long versions: 1,000 kills, 10,000 idle connections, overload (hours)
 	@$(BIN)/python -m pytest -m nightly -s
 
+MLFLOW := .cache/mlflow
+$(MLFLOW)/.ready: pyproject.toml
+	@$(PY) -m venv $(MLFLOW)
+	@echo "installing an MLflow server into $(MLFLOW) ..."
+	@$(MLFLOW)/bin/python -m pip install --quiet --disable-pip-version-check 'mlflow>=3.1'
+	@touch $@
+
+test-registry: $(STAMP) $(MLFLOW)/.ready  ## registry write-back, against a real MLflow server of its own
+	@RAMPWAY_TEST_MLFLOW_PYTHON=$(abspath $(MLFLOW))/bin/python $(BIN)/python -m pytest tests/registry -m registry -q
+
 measure-reliability: $(STAMP)  ## the promised times themselves, printed; wants two idle cores
 	@$(BIN)/python -m pytest tests/reliability --strict-times -s -v
 
@@ -55,4 +65,4 @@ docs: $(STAMP)   ## write the generated pages (schema, state diagram, feature ta
 clean:      ## remove what these targets made
 	@rm -rf $(VENV) .cache demo-run demo-report.html .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help setup run demo test test-nightly measure-reliability check fix bench bench-decisions docs clean
+.PHONY: help setup run demo test test-nightly test-registry measure-reliability check fix bench bench-decisions docs clean

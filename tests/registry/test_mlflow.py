@@ -1,7 +1,7 @@
 """Registry write-back against a real MLflow server, where its package is installed.
 
-``pip install 'rampway[registry-test]'``, or name another interpreter that has it in the environment
-variable RAMPWAY_TEST_MLFLOW_PYTHON; then ``pytest -m registry``.
+``make test-registry`` installs it into an environment of its own, whose interpreter the variable
+RAMPWAY_TEST_MLFLOW_PYTHON names.
 """
 
 from __future__ import annotations
@@ -35,9 +35,7 @@ def installed():
 pytestmark = [
     pytest.mark.registry,
     pytest.mark.timeout(180),
-    pytest.mark.skipif(
-        not installed(), reason="mlflow is not installed: pip install 'rampway[registry-test]'"
-    ),
+    pytest.mark.skipif(not installed(), reason="mlflow is not installed: make test-registry"),
 ]
 
 
