@@ -86,6 +86,27 @@ ROUTE = """routes:
             "5:59",
             "expected a name such as a.org",
         ),
+        (
+            (
+                "rules: [{match: {headers: {X-Team: qa}}, version: v2}, "
+                "{match: {headers: {X-Team: qa}, query: {a: b}}, version: v1}]"
+            ),
+            "5:60",
+            "expected a reachable rule, but an earlier one takes all its requests",
+        ),
+        *(
+            (
+                f"match: {{{route}}}\n    rules: [{{version: v2, match: {{{rule}}}}}]",
+                "6:34",
+                "expected a rule for some requests of the route, but its match excludes them",
+            )
+            for route, rule in (
+                ("path: /v2/*", "path: /v1/x"),
+                ("methods: [POST]", "methods: [GET]"),
+                ("host: a.org", "host: b.org"),
+                ("headers: {X-Tier: gold}", "headers: {X-Tier: free}"),
+            )
+        ),
         ("pin: 1", "5:10", "expected true or false, got the number 1"),
         ("rollout: {candidate: v2}", "5:14", "expected strategy, which is required"),
         (

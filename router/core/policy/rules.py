@@ -8,11 +8,11 @@ Those of a rollout alone are in `rollout_rules`.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from router.core.outcomes import FULL_BP
 from router.core.policy.finding import Finding, Path
-from router.core.policy.match import Match
+from router.core.policy.match import Match, ValueMatch
 from router.core.policy.registry import Mlflow
 from router.core.policy.rollout_rules import ROLLOUT_RULES
 from router.core.policy.route import Route
@@ -116,6 +116,35 @@ def covers(first: Match, second: Match) -> bool:
     )
 
 
+def meets(first: Match, second: Match) -> bool:
+    """Whether a request may match both, as far as that can be told from how they are written."""
+    paths = [match.path if match.path is not None else "/*" for match in (first, second)]
+    return (
+        (first.covers_path(paths[1]) or second.covers_path(paths[0]))
+        and (first.covers_host(second.host) or second.covers_host(first.host))
+        and (not first.methods or not second.methods or bool({*first.methods} & {*second.methods}))
+        and not any(
+            _differ(one, other)
+            for one, other in (
+                (first.headers, second.headers),
+                (first.query, second.query),
+                (first.cookies, second.cookies),
+                (first.body, second.body),
+            )
+        )
+    )
+
+
+def _differ(first: Mapping[str, ValueMatch], second: Mapping[str, ValueMatch]) -> bool:
+    """Whether the two want one value to be two things."""
+    return any(
+        first[name].exact is not None
+        and second[name].exact is not None
+        and first[name].exact != second[name].exact
+        for name in first.keys() & second.keys()
+    )
+
+
 def groups_step_alike(policy: Policy) -> Iterator[Finding]:
     """Rollouts that leave each step together have equally many steps."""
     first: dict[str, tuple[str, int]] = {}
@@ -201,6 +230,9 @@ def reachable_rules(route: Route) -> Iterator[Finding]:
         if any(covers(earlier.match, rule.match) for earlier in route.rules[:index]):
             message = "expected a reachable rule, but an earlier one takes all its requests"
             yield Finding(("rules", index), message, "move it up, or make the earlier one narrower")
+        if not meets(route.match, rule.match):
+            message = "expected a rule for some requests of the route, but its match excludes them"
+            yield Finding(("rules", index, "match"), message, "both matches must hold at once")
 
 
 def endpoints_and_tls(route: Route) -> Iterator[Finding]:
