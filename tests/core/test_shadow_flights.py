@@ -25,8 +25,6 @@ from router.core.outcomes import Baseline, Batch
 from router.core.shadow import ShadowBook, Terms
 from tests.models_cache import models_cache
 
-pytestmark = pytest.mark.xdist_group("models")  # scikit-learn is imported by one worker only
-
 PAIRS = 1_500
 FOUND_WITHIN = 250
 """Pairs within which a broken version must be found; three times what this order of flights takes

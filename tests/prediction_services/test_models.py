@@ -11,20 +11,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import skops.io
-from skops.io.exceptions import UntrustedTypesFoundException
 from threadpoolctl import threadpool_limits
 
-from prediction_services import training
 from prediction_services.dataset import load_table
 from prediction_services.flights import Flight, UnknownFlightError, parse_flight_id
-from prediction_services.models import ModelPredictor
 from prediction_services.predictor import StaticPredictor, load_predictor
 from prediction_services.versions import VERSIONS
 
-pytestmark = pytest.mark.xdist_group("models")  # scikit-learn is imported by one worker only
+MODELS = sorted({made.model for made in VERSIONS.values() if made.model})
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="session")
+def training():
+    """Imported by the tests: scikit-learn takes seconds, which other workers need not spend."""
+    from prediction_services import training
+
+    return training
 
 
 @pytest.fixture(scope="session")
@@ -101,6 +105,8 @@ def test_share_of_flights_called_late_is_as_measured(judged, version, low, high)
 
 @pytest.mark.parametrize("model", ["delay", "boosted"])
 def test_a_model_that_is_trained_here_and_now_is_as_good(tmp_path, cache, table, model):
+    from prediction_services.models import ModelPredictor
+
     shutil.copy(next(cache.glob("flights-*.npz")), tmp_path)
     with threadpool_limits(1):
         predictor = ModelPredictor.load(tmp_path, model, 1.0)
@@ -147,9 +153,12 @@ def test_a_flight_that_never_was_is_named(table):
 
 @pytest.mark.parametrize(
     "model",
-    [pytest.param(m, marks=pytest.mark.nightly) if m == "forest" else m for m in training.RECIPES],
+    [pytest.param(m, marks=pytest.mark.nightly) if m == "forest" else m for m in MODELS],
 )
-def test_models_hold_trusted_types_only(cache, loaded, model):
+def test_models_hold_trusted_types_only(cache, loaded, model, training):
+    import skops.io
+
+    assert set(MODELS) == set(training.RECIPES)
     loaded(next(v for v, made in VERSIONS.items() if made.model == model))
     (stored,) = cache.glob(f"{model}-*.skops")
 
@@ -158,7 +167,10 @@ def test_models_hold_trusted_types_only(cache, loaded, model):
     assert {path.suffix for path in cache.iterdir() if path.name != ".lock"} == {".skops", ".npz"}
 
 
-def test_a_model_made_of_other_types_is_refused(cache, tmp_path, table):
+def test_a_model_made_of_other_types_is_refused(cache, tmp_path, table, training):
+    import skops.io
+    from skops.io.exceptions import UntrustedTypesFoundException
+
     load_predictor("v1", cache)
     stored = next(cache.glob("schedule-*.skops"))
     skops.io.dump({"call": functools.partial(print, "hello")}, tmp_path / stored.name)
@@ -167,7 +179,7 @@ def test_a_model_made_of_other_types_is_refused(cache, tmp_path, table):
         training.load_model(tmp_path, table, "schedule")
 
 
-def test_a_damaged_model_is_trained_anew(tmp_path, table):
+def test_a_damaged_model_is_trained_anew(tmp_path, table, training):
     training.load_model(tmp_path, table, "schedule")
     stored = next(tmp_path.glob("schedule-*.skops"))
     whole = stored.read_bytes()
@@ -177,7 +189,7 @@ def test_a_damaged_model_is_trained_anew(tmp_path, table):
     assert len(stored.read_bytes()) == len(whole)
 
 
-def test_parallel_first_starts_train_once(tmp_path, table, monkeypatch):
+def test_parallel_first_starts_train_once(tmp_path, table, training, monkeypatch):
     trained = []
     train = training._train
 
@@ -241,7 +253,9 @@ def test_static_scores_are_a_fixed_spread(table):
     assert StaticPredictor().scores(flights) == scores.tolist()
 
 
-def test_the_lookup_of_broken_versions_is_what_is_broken(loaded):
+def test_the_lookup_of_broken_versions_is_what_is_broken(loaded, training):
+    from prediction_services.models import ModelPredictor
+
     right = loaded("v2")
     for version, factor in (("broken-zero", 0.0), ("broken-seconds", 60.0)):
         broken = loaded(version)

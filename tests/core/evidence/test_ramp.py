@@ -6,7 +6,6 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.special import betaln
 
 from router.core.evidence import Ramp, upper_bound
 from router.core.evidence.ramp import MENU_BP
@@ -14,6 +13,8 @@ from router.core.evidence.ramp import MENU_BP
 
 @pytest.mark.parametrize(("bad", "n"), [(0, 1), (0, 100), (3, 50), (10, 10_000), (7, 7)])
 def test_upper_bound_solves_its_equation(bad, n):
+    from scipy.special import betaln
+
     u = upper_bound(bad, n)
     likelihood = bad * math.log(u) + (n - bad) * math.log1p(-u)
     mixture = betaln(bad + 0.5, n - bad + 0.5) - betaln(0.5, 0.5)
