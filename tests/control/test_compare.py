@@ -7,6 +7,7 @@ import json
 import re
 import time
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -236,6 +237,26 @@ async def test_segments_are_asked_of_the_data_plane(bench):
     await b.take(sample(epoch=b.epoch, segment="DE"))
     (segment,) = b.trial.shadow.to_json()["versions"]["v2"]["segments"]
     assert segment == {"segment": "DE", "pairs": 1, "agreement": 1.0}
+
+
+async def test_each_segment_is_judged_by_its_own_pairs(world, policy):
+    """Nine of ten answers agree in all; in one country none does."""
+    each = "      for_each: {header: X-Country, values: [de, fr], rest: stable}\n"
+    b = Bench(await world(shadowed(policy, samples=1_000) + each).start())
+    runs = b.world.reconciler.runs
+    try:
+        for country, other, number in (("fr", 1, 90), ("de", 2, 10)):
+            name = f"r@{country}"
+            epoch = runs[name].record.epoch
+            pair = sample({"y": 1}, {"y": other}, epoch=epoch)
+            await b.take(*(replace(pair, route=name) for _ in range(number)))
+    finally:
+        b.comparer.close()
+    assert runs["r@de"].rollout.phase.value == "rolled_back"
+    assert runs["r@de"].rollout.reason.startswith("agreement: disagreed with stable: ")
+    assert runs["r@fr"].rollout.phase.live
+    assert runs["r@fr"].trial.shadow.candidate.agreement == 1.0
+    assert runs["r"].rollout is None
 
 
 async def test_a_restart_keeps_what_was_learnt(bench):
