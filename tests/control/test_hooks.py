@@ -172,6 +172,20 @@ async def test_a_hook_without_answer_in_time_is_asked_again(hooked, server):
         await w.until(lambda: w.weight == 100)
 
 
+async def test_retries_belong_to_one_question(hooked, server, monkeypatch):
+    """The next question is a day away: what comes sooner is a retry, and then no more."""
+    monkeypatch.setattr("router.control.hooks.RETRY_PAUSE_S", 0.001)
+    server.answers["x"] = "hang"
+    async with hooked(
+        "confirm_rollout: {url: URL/x, timeout: 20ms, retries: 2, interval: 1d}"
+    ) as w:
+        await w.until(lambda: server.paths() == ["x"] * 3)
+        await w.until(lambda: w.clock.now() > 30)
+        assert server.paths() == ["x"] * 3
+        assert "no answer within 20ms" in w.reconciler.runs["r"].waiting.reason
+        assert w.weight == 0
+
+
 async def test_secrets_go_with_the_call_and_nowhere_else(hooked, server):
     hook = (
         'confirm_rollout: {url: URL/x, interval: 1s, headers: {Authorization: "Bearer hunter22"}}'
