@@ -23,6 +23,7 @@ VERBS: dict[str, str] = {
     "wait": "Watch",
     "why": "Watch",
     "history": "Watch",
+    "shadow": "Watch",
     "whois": "Watch",
     "promote": "Act",
     "switch": "Act",
