@@ -177,12 +177,12 @@ async def test_retries_belong_to_one_question(hooked, server, monkeypatch):
     monkeypatch.setattr("router.control.hooks.RETRY_PAUSE_S", 0.001)
     server.answers["x"] = "hang"
     async with hooked(
-        "confirm_rollout: {url: URL/x, timeout: 20ms, retries: 2, interval: 1d}"
+        "confirm_rollout: {url: URL/x, timeout: 200ms, retries: 2, interval: 1d}"
     ) as w:
         await w.until(lambda: server.paths() == ["x"] * 3)
         await w.until(lambda: w.clock.now() > 30)
         assert server.paths() == ["x"] * 3
-        assert "no answer within 20ms" in w.reconciler.runs["r"].waiting.reason
+        assert "no answer within 200ms" in w.reconciler.runs["r"].waiting.reason
         assert w.weight == 0
 
 

@@ -369,7 +369,7 @@ async def test_a_worker_reports_at_once_what_a_rollback_depends_on():
             assert (await worker.ask(body=b"x")).status == 502
             await until(lambda: any(r.urgent and r.batches for r in worker.reports[seen:]))
             assert time.monotonic() - began < promised(0.1)
-            (batch,) = next(r.batches for r in worker.reports[seen:] if r.batches)
+            (batch,) = next(r.batches for r in worker.reports[seen:] if r.urgent and r.batches)
             assert (batch.route, batch.epoch, batch.cells[0].candidate.bad) == ("r", 7, 1)
 
 
