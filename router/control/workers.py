@@ -238,11 +238,13 @@ class Workers:
     async def kill(self) -> None:
         """End everything now."""
         self._stopping = True
-        for worker in list(self._workers.values()):
-            _signal(worker.process.pid, signal.SIGKILL)
+        killed = [worker.process for worker in self._workers.values()]
+        for process in killed:
+            _signal(process.pid, signal.SIGKILL)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(process.wait() for process in killed))
         if self._reserved is not None:
             self._reserved.close()
             self._reserved = None

@@ -52,24 +52,32 @@ def main():
     folder = Path(tempfile.mkdtemp(prefix="rampway-bench-"))
     folder.chmod(0o755)  # nginx serves its files as nobody
     stage, backend = Stage(folder), Backend()
-    results = {"machine": describe(), "rounds": args.rounds, "seconds": args.seconds, "parts": {}}
+    machine, parts_now = describe(), {}
     try:
         backend.start(stage)
         for name in args.parts.split(","):
             print(f"\n== {name}", flush=True)
-            results["parts"][name] = parts.PARTS[name](stage, backend, args)
+            parts_now[name] = parts.PARTS[name](stage, backend, args)
     finally:
         stage.close()
         if not args.keep:
             shutil.rmtree(folder, ignore_errors=True)
+    keep(machine, {"rounds": args.rounds, "seconds": args.seconds}, parts_now)
+
+
+def keep(machine, load, parts_now):
+    """Results of one day and commit are one file: parts measured later are added to it."""
     RESULTS.mkdir(exist_ok=True)
-    stem = f"{time.strftime('%Y-%m-%d')}-{results['machine']['commit']}"
-    (RESULTS / f"{stem}.json").write_text(json.dumps(results, indent=1) + "\n")
-    if "saturation" in results["parts"]:
-        (RESULTS / f"{stem}.svg").write_text(bars(results["parts"]["saturation"]))
-    if "growth" in results["parts"]:
-        (RESULTS / f"{stem}-growth.svg").write_text(curves(results["parts"]["growth"]))
-    print(f"\nsaved {RESULTS / stem}.json")
+    stem = RESULTS / f"{time.strftime('%Y-%m-%d')}-{machine['commit']}"
+    file = stem.with_suffix(".json")
+    before = json.loads(file.read_text())["parts"] if file.exists() else {}
+    found = before | {name: {**load, "rows": rows} for name, rows in parts_now.items()}
+    file.write_text(json.dumps({"machine": machine, "parts": found}, indent=1) + "\n")
+    if "saturation" in parts_now:
+        stem.with_suffix(".svg").write_text(bars(parts_now["saturation"]))
+    if "growth" in parts_now:
+        stem.with_name(f"{stem.name}-growth.svg").write_text(curves(parts_now["growth"]))
+    print(f"\nsaved {file}")
 
 
 if __name__ == "__main__":

@@ -44,6 +44,11 @@ def cast(stage, backend, args, *, mirror=False, ours=("rampway", "rampway, compi
         inner.close()
 
 
+def of_many_users(target):
+    """The same target, asked for 1,000 users in turn."""
+    return Target(f"{target.name}, 1,000 users", target.port, target.pid, {"users": 1_000})
+
+
 def saturation(stage, backend, args):
     """32 connections as fast as answers come back: the proxy's core is the bottleneck.
 
@@ -52,11 +57,7 @@ def saturation(stage, backend, args):
     """
     with cast(stage, backend, args) as targets:
         plain = [target for target in targets if "mirror" not in target.name]
-        plain += [
-            Target(f"{one.name}, 1,000 users", one.port, one.pid, {"users": 1_000})
-            for one in plain
-            if one.name == "nginx" or one.name.startswith("rampway")
-        ]
+        plain += [of_many_users(one) for one in plain if one.name.startswith(("nginx", "rampway"))]
         rows = summary(interleave(stage, plain, args.rounds, seconds=args.seconds), "nginx", plain)
     print(table(rows, SATURATION))
     return rows
@@ -98,7 +99,10 @@ def mirror(stage, backend, args):
 
 
 def features(stage, backend, args):
-    """What each part of the policy costs, relative to the router without a rollout."""
+    """What each part of the policy costs, relative to the router without a rollout.
+
+    The whole policy also for users in turn, beside the router without a rollout for the same.
+    """
     ours = (
         "rampway without rollout", "rampway without gates", "rampway without sticky", "rampway",
         "rampway + rescue", "rampway + rescue by schema", "rampway + recording",
@@ -106,10 +110,13 @@ def features(stage, backend, args):
     )  # fmt: skip
     with cast(stage, backend, args, ours=ours) as targets:
         own = [t for t in targets if t.name.startswith("rampway") or t.name == "nginx"]
-        rows = summary(interleave(stage, own, args.rounds, seconds=args.seconds), "nginx", own)
-    base = rows["rampway without rollout"]["cpu_us"]
-    for row in rows.values():
-        row["base_x"] = row["cpu_us"] / base
+        whole = ("rampway", "rampway without rollout")
+        own += [of_many_users(target) for target in own if target.name in whole]
+        bursts = interleave(stage, own, args.rounds, seconds=args.seconds)
+        rows = summary(bursts, "nginx", own)
+    for name, row in rows.items():
+        users = ", 1,000 users" if name.endswith("users") else ""
+        row["base_x"] = ratio(bursts[name], bursts[f"rampway without rollout{users}"], "cpu_us")
     print(table(rows, [*SATURATION, ("x base", "base_x", ".2f")]))
     return rows
 

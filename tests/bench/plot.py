@@ -3,7 +3,7 @@
 from html import escape
 from math import log10
 
-WIDTH, BAR, GAP, LEFT = 720, 22, 8, 190
+WIDTH, BAR, GAP, LEFT = 760, 22, 8, 230
 
 
 def bars(rows):
