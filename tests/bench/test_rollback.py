@@ -1,4 +1,4 @@
-"""A candidate that turns bad, through the real router: two runs of the benchmark's twenty."""
+"""A candidate that turns bad, through the real router: one run of the benchmark's twenty."""
 
 import pytest
 
@@ -11,10 +11,9 @@ IN_FLIGHT = 2
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 async def test_a_failing_candidate_gives_four_bad_answers_and_clients_see_none():
-    found = await measure(2, Live(errors=1.0, good_s=1.0))
-    assert all(2 <= run["bad"] <= 6 + IN_FLIGHT for run in found)
-    assert [run["client_failures"] for run in found] == [0, 0]
-    for run in found:
-        assert "limit 100 : 1" in run["reason"]
-        assert "candidate" in run["why"]
-        assert run["reason"] in run["why"]
+    (run,) = await measure(1, Live(errors=1.0, good_s=1.0))
+    assert 2 <= run["bad"] <= 6 + IN_FLIGHT
+    assert run["client_failures"] == 0
+    assert "limit 100 : 1" in run["reason"]
+    assert "candidate" in run["why"]
+    assert run["reason"] in run["why"]

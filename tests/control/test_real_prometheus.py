@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import socket
+import subprocess
 
 import aiohttp
 import pytest
@@ -57,48 +58,52 @@ class Site:
         return web.Response(status=self.hook_status)
 
 
+@pytest.fixture(scope="module")
+def scraping(tmp_path_factory):
+    """A Prometheus, its URL and the port it scrapes; it takes five seconds to look there first."""
+    if PROMETHEUS is None:
+        pytest.skip("no prometheus binary on this machine (Debian package: prometheus)")
+    folder, port, target = tmp_path_factory.mktemp("prometheus"), free_port(), free_port()
+    config = folder / "prometheus.yml"
+    config.write_text(CONFIG.format(target=f"127.0.0.1:{target}"))
+    process = subprocess.Popen(
+        [PROMETHEUS, f"--config.file={config}", f"--web.listen-address=127.0.0.1:{port}",
+         f"--storage.tsdb.path={folder / 'data'}", "--log.level=error"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    yield f"http://127.0.0.1:{port}", target
+    process.terminate()
+    process.wait(10)
+
+
 @pytest.fixture
-async def site():
-    made = Site()
+async def site(scraping):
+    """Where the Prometheus of this module looks; it has seen it."""
+    made, (made.prometheus, port) = Site(), scraping
     app = web.Application()
     app.add_routes([web.get("/metrics", made.metrics), web.post("/hook", made.hook)])
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    made.address = f"127.0.0.1:{runner.addresses[0][1]}"
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    made.address = f"127.0.0.1:{port}"
+    async with aiohttp.ClientSession() as client:
+
+        async def scraped():
+            try:
+                query = {"query": "gpu_memory_ratio"}
+                async with client.get(f"{made.prometheus}/api/v1/query", params=query) as answer:
+                    return answer.status == 200 and (await answer.json())["data"]["result"]
+            except aiohttp.ClientError:
+                return None
+
+        await until(scraped)
     yield made
     await runner.cleanup()
 
 
 @pytest.fixture
-async def prometheus(site, tmp_path):
-    if PROMETHEUS is None:
-        pytest.skip("no prometheus binary on this machine (Debian package: prometheus)")
-    port = free_port()
-    config = tmp_path / "prometheus.yml"
-    config.write_text(CONFIG.format(target=site.address))
-    process = await asyncio.create_subprocess_exec(
-        PROMETHEUS, f"--config.file={config}", f"--web.listen-address=127.0.0.1:{port}",
-        f"--storage.tsdb.path={tmp_path / 'data'}", "--log.level=error",
-        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
-    url = f"http://127.0.0.1:{port}"
-    try:
-        async with aiohttp.ClientSession() as client:
-
-            async def scraped():
-                try:
-                    query = {"query": "gpu_memory_ratio"}
-                    async with client.get(f"{url}/api/v1/query", params=query) as answer:
-                        return answer.status == 200 and (await answer.json())["data"]["result"]
-                except aiohttp.ClientError:
-                    return None
-
-            await until(scraped)
-        yield url
-    finally:
-        process.terminate()
-        await process.wait()
+def prometheus(site):
+    return site.prometheus
 
 
 class Asked:

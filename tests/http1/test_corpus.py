@@ -51,8 +51,8 @@ def cuts(raw: bytes, seed: str) -> list[list[bytes]]:
     if whole <= EVERY_CUT_MAX:
         places = range(1, whole)
     else:
-        places = [*range(1, 200), *range(4000, 4300, 7), *range(32760, 32780)]
-        places = [p for p in [*places, *range(whole - 60, whole)] if p < whole]
+        places = [*range(1, 120), *range(4000, 4300, 43), *range(32764, 32772)]
+        places = [p for p in [*places, *range(whole - 30, whole)] if p < whole]
     ways = [[raw], *([raw[:p], raw[p:]] for p in places)]
     if whole <= EVERY_CUT_MAX:
         ways.append([raw[i : i + 1] for i in range(whole)])

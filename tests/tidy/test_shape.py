@@ -6,6 +6,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -19,9 +20,14 @@ TABLES: set[str] = set()
 """Files that are one table and may be longer."""
 
 
+@cache
+def nodes(path):
+    return list(ast.walk(ast.parse(path.read_text())))
+
+
 def functions():
     for path in SOURCES:
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in nodes(path):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 doc = ast.get_docstring(node, clean=False)
                 lines = node.end_lineno - node.lineno + 1 - (doc.count("\n") + 1 if doc else 0)
@@ -51,8 +57,7 @@ def test_modules_are_nouns_of_the_domain():
 
 def public_things():
     for path in SOURCES:
-        tree = ast.parse(path.read_text())
-        for node in ast.walk(tree):
+        for node in nodes(path):
             kinds = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
             if isinstance(node, kinds) and not node.name.startswith("_"):
                 yield f"{path.relative_to(ROOT)}:{node.lineno} {node.name}", ast.get_docstring(node)
@@ -94,7 +99,7 @@ def test_core_is_pure():
     )
     found = []
     for path in ROOT.glob("router/core/**/*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in nodes(path):
             names = []
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]
