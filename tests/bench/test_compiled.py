@@ -17,6 +17,10 @@ RUN = (
 LOOK_INSIDE = (
     "tests/http1/test_parser.py::test_errors_never_repeat_input",
     "tests/http1/test_headers.py::test_heads_are_bounded",
+    "tests/proxy/test_mirror.py::test_what_the_router_does_not_send_is_no_failure_of_the_shadow",
+    "tests/proxy/test_mirror.py::test_a_shadow_that_cannot_be_reached_has_failed",
+    "tests/proxy/test_mirror.py::test_a_closed_lane_blames_nobody",
+    "tests/proxy/test_mirror.py::test_what_waits_for_a_shadow_that_is_gone_is_dropped_and_the_rest_may_end",
 )
 """Tests that put Python objects where a compiled module has typed ones."""
 
