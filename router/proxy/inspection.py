@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 WITHOUT_ANSWER: Final = frozenset((204, 205, 206))
 """Of the 2xx, those whose body is none or a part (RFC 9110 section 15.3)."""
-CODINGS: Final = (None, b"", b"identity", b"gzip", b"x-gzip")
+CODINGS: Final = (b"", b"identity", b"gzip", b"x-gzip")
 """Content codings that can be read."""
 
 

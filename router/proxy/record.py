@@ -113,6 +113,8 @@ def observe(exchange: Exchange, *, bad: bool) -> None:
 def forget(exchange: Exchange) -> None:
     """It is over, once: the plane need not know it any longer."""
     exchange.ended = True
+    if exchange.inspection is not None:
+        exchange.inspection = None  # it knows us: the two would wait for the garbage collector
     plane = exchange.plane
     plane.exchanges.discard(exchange)
     if exchange.retrying:
