@@ -4,26 +4,52 @@ PY ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
+DEMO_STAMP := $(VENV)/.demo-ready
+PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 help:       ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
 
 setup: $(STAMP)  ## create .venv and install everything (done by the other targets too)
 
-$(STAMP): pyproject.toml
+# Exactly the packages of requirements/*.txt, then this checkout beside them.
+define install
 	@test -x $(BIN)/python || $(PY) -m venv $(VENV)
-	@echo "installing into $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@echo "installing $(1) into $(VENV) ..."
+	@$(PIP) install --quiet --require-hashes --requirement $(1)
+	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+endef
+
+$(STAMP): pyproject.toml requirements/dev.txt
+	$(call install,requirements/dev.txt)
+	@touch $@ $(DEMO_STAMP)
+
+$(DEMO_STAMP): pyproject.toml requirements/demo.txt
+	$(call install,requirements/demo.txt)
 	@touch $@
 
-run: $(STAMP)    ## start router and services, stay up, print what to try
+LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+    --no-header --group build pyproject.toml
+lock: $(STAMP)   ## pin the packages anew (everything newest: make lock UPGRADE=--upgrade)
+	@$(LOCK) $(UPGRADE) --extra dev --output-file requirements/dev.txt
+	@$(LOCK) --constraint requirements/dev.txt --extra speed --extra services \
+	    --output-file requirements/demo.txt
+
+run: $(DEMO_STAMP)  ## start router and services, stay up, print what to try
 	@$(BIN)/python -m prediction_services demo --stay
 
-demo: $(STAMP)   ## watch a canary promoted and a broken one taken back (under two minutes)
+demo: $(DEMO_STAMP)  ## watch a canary promoted and a broken one taken back
 	@$(BIN)/python -m prediction_services demo
 
 test: $(STAMP)   ## run the tests
 	@$(BIN)/python -m pytest -n 3 --dist loadgroup -q
+
+LATEST := .cache/latest
+test-latest:     ## run the tests with the newest packages instead of the locked ones
+	@$(PY) -m venv --clear $(LATEST)
+	@echo "installing the newest packages into $(LATEST) ..."
+	@$(LATEST)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(LATEST)/bin/python -m pytest -n 3 --dist loadgroup -q
 
 test-nightly: $(STAMP)  ## the long versions: 1,000 kills, 10,000 idle connections, overload (hours)
 	@$(BIN)/python -m pytest -m nightly -s
@@ -56,7 +82,7 @@ bench: $(STAMP)  ## CPU and latency beside the peers, as ratios; installs those 
 	@$(BIN)/python -m tests.bench
 
 bench-decisions: $(STAMP)  ## the statistics' claims, by seeded simulation
-	@$(BIN)/python -m router.simulation.bench_decisions
+	@$(BIN)/python -m tests.bench.decisions
 	@$(BIN)/python -m tests.bench.evidence
 
 docs: $(STAMP)   ## write the generated pages (schema, state diagram, feature table)
@@ -65,4 +91,4 @@ docs: $(STAMP)   ## write the generated pages (schema, state diagram, feature ta
 clean:      ## remove what these targets made
 	@rm -rf $(VENV) .cache demo-run demo-report.html .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help setup run demo test test-nightly test-registry measure-reliability check fix bench bench-decisions docs clean
+.PHONY: help setup lock run demo test test-latest test-nightly test-registry measure-reliability check fix bench bench-decisions docs clean

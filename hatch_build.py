@@ -18,7 +18,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 COMPILED = (
-    "core/traffic",
+    "core/rollout/traffic",
     "http1/chunks", "http1/framing", "http1/headers", "http1/limits", "http1/messages",
     "http1/parser", "http1/reader", "http1/writer",
     "proxy/assign", "proxy/downstream", "proxy/exchange", "proxy/matching", "proxy/mirror",

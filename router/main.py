@@ -25,10 +25,10 @@ from router import __version__
 from router.admin.server import AdminServer
 from router.config.check import LoadedPolicy, load
 from router.config.problems import PolicyError
-from router.control.errors import PolicyRejected, StoreDamaged, StoreLocked
+from router.control.fleet.workers import Command, worker_command
 from router.control.plane import Plane
-from router.control.sqlite import SqliteStore
-from router.control.workers import Command, worker_command
+from router.control.state.errors import PolicyRejected, StoreDamaged, StoreLocked
+from router.control.state.sqlite import SqliteStore
 from router.core.policy import Policy
 from router.telemetry.log import configure
 

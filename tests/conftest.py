@@ -21,13 +21,13 @@ SPREAD = (
     "tests/reliability/test_backends.py",
     "tests/reliability/test_shadow.py",
     "tests/prediction_services/test_fleet.py",
-    "tests/control/test_real_prometheus.py",
-    "tests/control/test_experiment.py",
+    "tests/control/outside/test_real_prometheus.py",
+    "tests/control/rollouts/test_experiment.py",
     "tests/config/test_hostile.py",
     "tests/config/test_extensions.py",
     "tests/http1/test_properties.py",
     "tests/fuzz/test_http1_fuzz.py",
-    "tests/core/test_receipt.py",
+    "tests/core/wire/test_receipt.py",
     "tests/core/test_quantities.py",
     "tests/simulation/test_run.py",
 )
@@ -37,7 +37,7 @@ Most of what they do is waiting for processes, which leaves the processor to the
 take the other modules, whole, so that what their tests share is made once. Whoever is done helps.
 """
 
-WHOLE = ("tests/control/test_real_prometheus.py",)
+WHOLE = ("tests/control/outside/test_real_prometheus.py",)
 """Of these, what shares something that takes long to start."""
 
 # Tests start a few hundred Pythons. Where the environment forbids bytecode, as many containers do,

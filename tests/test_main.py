@@ -17,7 +17,7 @@ import pytest
 
 from tests.reliability.whole import promised
 
-FAKE = Path(__file__).parent / "control" / "fake_worker.py"
+FAKE = Path(__file__).parent / "control" / "fleet" / "fake_worker.py"
 
 POLICY = """
 listen: 127.0.0.1:{port}

@@ -10,16 +10,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from router.core import events
-from router.core.machine import TRANSITIONS
-from router.core.outcomes import FULL_BP
 from router.core.quantities import (
     DURATION_PATTERN,
     SHARE_PATTERN,
     parse_duration,
     parse_share,
 )
-from router.core.rollout import Phase
+from router.core.rollout import events
+from router.core.rollout.machine import TRANSITIONS
+from router.core.rollout.rollout import Phase
+from router.core.wire.outcomes import FULL_BP
 
 REASON_CHARS_MAX = 500
 """A reason is a sentence for the journal, kept for ever."""

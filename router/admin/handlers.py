@@ -19,12 +19,12 @@ from router.admin.access import Access, Identity
 from router.admin.commands import COMMANDS, Order, body_schema, check_fields, offered
 from router.admin.problems import Problem
 from router.admin.stream import COMMENT, COMMENT_S, LISTENERS_MAX, LOOK_S, WRITE_S, Hub
-from router.control.controller import Controller
-from router.control.feedback import Label
-from router.core.labelled import CHARS_MAX
+from router.control.fleet.feedback import Label
+from router.control.told.controller import Controller
+from router.core.pairs.labelled import CHARS_MAX
 from router.core.policy.server import Role
 from router.core.quantities import parse_duration
-from router.core.receipt import RECEIPT_CHARS_MAX
+from router.core.wire.receipt import RECEIPT_CHARS_MAX
 
 COMMAND_ID_CHARS_MAX = 100
 LABELS_MAX = 200

@@ -16,7 +16,7 @@ import msgspec
 import router
 from router.admin.commands import COMMANDS, body_schema
 from router.admin.problems import MEDIA_TYPE
-from router.control.answers import Announcement, CommandResult
+from router.control.state.answers import Announcement, CommandResult
 
 if TYPE_CHECKING:
     from router.admin.routes import Route

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from router.control import errors
+from router.control.state import errors
 
 MEDIA_TYPE = "application/problem+json"
 

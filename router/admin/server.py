@@ -23,8 +23,8 @@ from router.admin.problems import Problem, of_control_error, of_http_exception
 from router.admin.routes import ROUTES, Route
 from router.admin.stream import STATUS_S, Hub
 from router.config.certificate import ServerCertificate
-from router.control.controller import Controller
-from router.control.errors import ControlError
+from router.control.state.errors import ControlError
+from router.control.told.controller import Controller
 from router.core.policy.server import Admin, split_address
 
 BODY_S = 10.0

@@ -24,9 +24,9 @@ import msgspec
 import structlog
 
 from router.admin.commands import offered
-from router.control.answers import Announcement
-from router.control.controller import Controller
-from router.control.errors import ControlError
+from router.control.state.answers import Announcement
+from router.control.state.errors import ControlError
+from router.control.told.controller import Controller
 
 RING_EVENTS = 512
 """Events kept for listeners that are behind or come back."""

@@ -143,7 +143,7 @@ def _queries(policy: Policy) -> Iterator[Finding]:
 
 
 async def _answer(route: str, gate: Prometheus) -> Measurement:
-    from router.control.measure import Asker, Question  # noqa: PLC0415 - takes time to load
+    from router.control.outside.measure import Asker, Question  # noqa: PLC0415 - takes time to load
 
     answered: asyncio.Future[Measurement] = asyncio.get_running_loop().create_future()
     async with Asker(lambda _question, measured: answered.set_result(measured)) as asker:

@@ -12,9 +12,9 @@ from router.cli.exits import Exit, Failure
 from router.cli.options import Format, Output
 from router.cli.parse import Argument
 from router.cli.show import emit
-from router.config.importing import import_policy
 from router.config.problems import PolicyError
 from router.core.words import count
+from router.importing import import_policy
 
 FILE_BYTES_MAX = 4_194_304
 """A manifest larger than this is no manifest."""

@@ -14,8 +14,8 @@ from router.cli.parse import Argument
 from router.cli.show import columns, emit
 from router.config.check import load
 from router.config.problems import PolicyError
-from router.core.plan import Default, Plan, Step
 from router.core.policy import Policy, Route
+from router.core.rollout.plan import Default, Plan, Step
 from router.core.words import count, duration, percent
 
 HEADINGS = ("STEP", "WEIGHT", "MIRROR", "AT LEAST", "LEFT WHEN")

@@ -21,7 +21,7 @@ def run(
 ) -> None:
     """Make every decision of a recording again; exit 1 if one comes out otherwise."""
     from router.config.extensions import extend  # noqa: PLC0415 - see below
-    from router.control.replay import Replay  # noqa: PLC0415 - gates and evidence take time to load
+    from router.control.rollouts.replay import Replay  # noqa: PLC0415 - gates and evidence take time to load
 
     extend()
     try:

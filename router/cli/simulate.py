@@ -16,9 +16,9 @@ from router.cli.parse import Argument, Option
 from router.cli.seconds import parse_rate
 from router.config.check import load
 from router.config.problems import PolicyError
-from router.core.outcomes import Baseline
 from router.core.policy import Route
 from router.core.quantities import parse_duration, parse_share
+from router.core.wire.outcomes import Baseline
 from router.core.words import count
 from router.simulation import (
     Latency,

@@ -38,6 +38,7 @@ _PROBLEMS_BEFORE_GIVING_UP: Final = 20
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x85\u2028\u2029\ufeff\ufffe\uffff]")
 _TAB_INDENT: Final = re.compile(r"^ *\t", re.MULTILINE)
 _BREAK: Final = re.compile(r"\r\n|\r|\n")
+_BRACKET: Final = re.compile(r"""[\[{\]}]|"(?:[^"\\]|\\.)*+"|'[^']*+'|(?<!\S)\#[^\n]*+""")
 _INT: Final = re.compile(r"[-+]?[0-9]{1,18}\Z")
 _FLOAT: Final = re.compile(
     r"[-+]?(\.[0-9]{1,30}|[0-9]{1,30}(\.[0-9]{0,30})?)([eE][-+]?[0-9]{1,4})?\Z"
@@ -112,10 +113,7 @@ def parse(data: bytes | str, file: str = "policy.yaml") -> Document:
     try:
         document.value = reader.read(text)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = Mark(mark.line + 1, mark.column + 1) if mark else Mark(1, 1)
-        what = error.problem or "something unreadable"
-        reader.problems.append(document.at(place, "", f"expected valid YAML, got: {what}"))
+        reader.problems.append(_unreadable(document, error))
     if reader.problems:
         raise PolicyError(reader.problems)
     return document
@@ -158,6 +156,34 @@ def _character_problems(document: Document, text: str) -> Iterator[Problem]:
         yield document.at(
             mark, "", "expected spaces as indentation, got a tab", "replace it by spaces"
         )
+
+
+def _unreadable(document: Document, error: yaml.MarkedYAMLError) -> Problem:
+    """What the library could not read; too many brackets in our own words.
+
+    The library reads a kilobyte ahead of its events, so it may meet its own bound of brackets
+    (1,000 in some releases) before the reader has seen the first.
+    """
+    if (offset := _too_deep(document.text)) is not None:
+        message = _limit("nesting", "levels", DEPTH_MAX, "more")
+        return document.at(_mark_of(document.text, offset), "", message)
+    mark = error.problem_mark or error.context_mark
+    place = Mark(mark.line + 1, mark.column + 1) if mark else Mark(1, 1)
+    what = error.problem or "something unreadable"
+    return document.at(place, "", f"expected valid YAML, got: {what}")
+
+
+def _too_deep(text: str) -> int | None:
+    """Where an opening bracket passes DEPTH_MAX, outside quotes and comments; None if none does."""
+    depth = 0
+    for found in _BRACKET.finditer(text):
+        if found[0] in "[{":
+            depth += 1
+            if depth > DEPTH_MAX + 1:
+                return found.start()
+        elif found[0] in "]}":
+            depth -= 1
+    return None
 
 
 def _mark_of(text: str, offset: int) -> Mark:

@@ -12,26 +12,26 @@ import structlog
 
 from router.config.certificate import ServerCertificate
 from router.config.check import LoadedPolicy
-from router.control.announce import Announcer
-from router.control.clock import Clock, RolloutClock
-from router.control.compare import Comparer
-from router.control.controller import Controller
-from router.control.errors import StoreUnavailable
-from router.control.feedback import Feedback
-from router.control.measure import Asker, Question
-from router.control.observe import Observatory
-from router.control.outreach import Outreach
-from router.control.reconciler import Reconciler
-from router.control.record import JournalEntry
-from router.control.run import Run
-from router.control.store import Store
+from router.control.fleet.compare import Comparer
+from router.control.fleet.feedback import Feedback
+from router.control.fleet.workers import Command, Workers, worker_command
+from router.control.outside.measure import Asker, Question
+from router.control.outside.outreach import Outreach
+from router.control.rollouts.observe import Observatory
+from router.control.rollouts.reconciler import Reconciler
+from router.control.rollouts.run import Run
+from router.control.state.clock import Clock, RolloutClock
+from router.control.state.errors import StoreUnavailable
+from router.control.state.record import JournalEntry
+from router.control.state.store import Store
+from router.control.told.announce import Announcer
+from router.control.told.controller import Controller
 from router.control.watch import PolicySource
-from router.control.workers import Command, Workers, worker_command
 from router.core.gates.gate import Measurement
 from router.core.gates.polled import Polled
-from router.core.histogram import bucket_of
 from router.core.policy import split_address
-from router.core.traffic import split_for
+from router.core.rollout.traffic import split_for
+from router.core.wire.histogram import bucket_of
 from router.link.messages import PairReport, Report
 from router.telemetry.metrics import Metrics, labels
 

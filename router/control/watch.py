@@ -16,9 +16,9 @@ import structlog
 from router.config.check import LoadedPolicy
 from router.config.problems import PolicyError
 from router.config.watch import POLL_INTERVAL_S, Watch
-from router.control.announce import Announcer
-from router.control.clock import Clock
-from router.control.errors import PolicyRejected
+from router.control.state.clock import Clock
+from router.control.state.errors import PolicyRejected
+from router.control.told.announce import Announcer
 from router.core.policy import Policy
 
 FIXED: Mapping[str, Callable[[Policy], Any]] = {

@@ -26,13 +26,13 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from router.core.events import Action
 from router.core.evidence import PromoteEvidence, Ramp, SampleRatio
 from router.core.evidence.combine import average, shares
 from router.core.gates.error_rate import error_rows
 from router.core.gates.gate import Gate, GateContext, GateState, Measurement
-from router.core.outcomes import FULL_BP, Baseline, Batch
-from router.core.verdict import Counts, GateReport, Verdict, convicted, odds, of
+from router.core.gates.verdict import Counts, GateReport, Verdict, convicted, odds, of
+from router.core.rollout.events import Action
+from router.core.wire.outcomes import FULL_BP, Baseline, Batch
 from router.core.words import count, duration
 
 if TYPE_CHECKING:

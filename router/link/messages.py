@@ -14,9 +14,9 @@ from typing import Any
 
 import msgspec
 
-from router.core.counts import EndpointState, MirrorCounts, PairSample, VersionCounts
-from router.core.outcomes import Batch
-from router.core.table import RouteEntry, RoutingTable
+from router.core.wire.counts import EndpointState, MirrorCounts, PairSample, VersionCounts
+from router.core.wire.outcomes import Batch
+from router.core.wire.table import RouteEntry, RoutingTable
 
 __all__ = [
     "KINDS", "MESSAGE_BYTES_MAX", "Amend", "Applied", "Decoder", "Down", "Drain", "EndpointState",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from router.core.outcomes import Outcome
+from router.core.wire.outcomes import Outcome
 
 if TYPE_CHECKING:
     from router.proxy.exchange import Exchange

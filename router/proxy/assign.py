@@ -11,16 +11,16 @@ import secrets
 import time
 from typing import TYPE_CHECKING
 
-from router.core.outcomes import FULL_BP
-from router.core.table import StickyKind
-from router.core.traffic import bucket_of
+from router.core.rollout.traffic import bucket_of
+from router.core.wire.outcomes import FULL_BP
+from router.core.wire.table import StickyKind
 from router.http1.messages import CHUNKED
 from router.proxy.cookies import set_cookie_line, sign, verified
 from router.proxy.matching import body_field, body_matches, cookie_of
 from router.telemetry.recorder import unit_of
 
 if TYPE_CHECKING:
-    from router.core.table import Sticky
+    from router.core.wire.table import Sticky
     from router.http1 import RequestHead
     from router.proxy.serving import Route, Serving, Version
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 
-from router.core.table import Sticky
+from router.core.wire.table import Sticky
 
 
 def sign(sticky: Sticky, rollout_id: str, key: str, now: float) -> str:

@@ -20,7 +20,7 @@ from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from router.core.outcomes import BAD_OUTCOMES, Outcome
+from router.core.wire.outcomes import BAD_OUTCOMES, Outcome
 from router.http1 import (
     CONTINUE,
     body_piece,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from router.core.outcomes import Outcome
+from router.core.wire.outcomes import Outcome
 from router.upstream import Failure
 
 

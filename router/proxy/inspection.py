@@ -16,9 +16,9 @@ import asyncio
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from router.core.outcomes import Outcome
 from router.core.payloads import Unreadable, plain
 from router.core.payloads.compressed import GZIP
+from router.core.wire.outcomes import Outcome
 from router.proxy.rescue import may_rescue, rescue
 
 if TYPE_CHECKING:

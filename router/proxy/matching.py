@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any, Final, Generic, Protocol, TypeVar
 from urllib.parse import parse_qsl
 
-from router.core.table import Match, MatchKind, ValueMatch
+from router.core.wire.table import Match, MatchKind, ValueMatch
 from router.http1 import RequestHead
 
 REMEMBERED_MAX: Final = 4_096

@@ -12,15 +12,15 @@ from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from router.core.counts import PairSample
-from router.core.outcomes import FULL_BP, Outcome
+from router.core.wire.counts import PairSample
+from router.core.wire.outcomes import FULL_BP, Outcome
 from router.http1 import SHADOW_LINE, body_piece
 from router.proxy.faults import FAULTS
 from router.upstream import Failure
 from router.upstream.pool import Unavailable
 
 if TYPE_CHECKING:
-    from router.core.table import MirrorLimits, RoutingTable
+    from router.core.wire.table import MirrorLimits, RoutingTable
     from router.http1 import RequestHead, ResponseHead
     from router.proxy.exchange import Exchange
     from router.proxy.plane import DataPlane

@@ -20,7 +20,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from router.config.certificate import ServerCertificate
-from router.core.table import RouteEntry, RoutingTable, amended
+from router.core.wire.table import RouteEntry, RoutingTable, amended
 from router.http1 import Limits
 from router.proxy.access_log import AccessLog
 from router.proxy.deadlines import sweep

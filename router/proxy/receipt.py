@@ -6,14 +6,14 @@ import random
 import time
 from typing import TYPE_CHECKING
 
-from router.core.receipt import Arm, Receipt, sealed
+from router.core.wire.receipt import Arm, Receipt, sealed
 
 if TYPE_CHECKING:
     from router.proxy.exchange import Exchange
 
 
 def receipt_line(exchange: Exchange) -> bytes:
-    """How this exchange was routed, signed; see :mod:`router.core.receipt`."""
+    """How this exchange was routed, signed; see :mod:`router.core.wire.receipt`."""
     route, entry = exchange.route, exchange.route.entry
     pairing = exchange.pairing
     receipt = Receipt(

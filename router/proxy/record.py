@@ -9,7 +9,7 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from router.core.outcomes import BAD_OUTCOMES, Outcome
+from router.core.wire.outcomes import BAD_OUTCOMES, Outcome
 
 if TYPE_CHECKING:
     from router.proxy.exchange import Exchange

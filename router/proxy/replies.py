@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from router.core.outcomes import Outcome
+from router.core.wire.outcomes import Outcome
 from router.http1 import own_response
 from router.proxy.record import forget, record
 

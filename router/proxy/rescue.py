@@ -17,7 +17,7 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from router.core.outcomes import Outcome
+from router.core.wire.outcomes import Outcome
 from router.proxy.faults import CONNECT, Again
 from router.proxy.record import doubt, observe, settle
 

@@ -13,8 +13,8 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from router.config.payloads import payload
-from router.core.outcomes import FULL_BP
-from router.core.table import Match, Mirror, RouteEntry, RoutingTable, Rule, StickyKind
+from router.core.wire.outcomes import FULL_BP
+from router.core.wire.table import Match, Mirror, RouteEntry, RoutingTable, Rule, StickyKind
 from router.proxy.matching import RouteIndex
 from router.telemetry.recorder import Arm, LiveCell, MirrorStats, Recorder, VersionStats
 from router.upstream import Pool, Pools

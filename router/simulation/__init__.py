@@ -1,6 +1,6 @@
 """Rollouts in virtual time: the product's own judge, machine and plan in a drawn world.
 
-``simulate`` runs a policy many times; ``python -m router.simulation.bench_decisions`` makes the
+``simulate`` runs a policy many times; ``python -m tests.bench.decisions`` makes the
 tables of docs/statistics.md.
 """
 

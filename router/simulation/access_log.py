@@ -12,7 +12,7 @@ import re
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from router.core.histogram import BUCKETS, bucket_of
+from router.core.wire.histogram import BUCKETS, bucket_of
 from router.simulation.scenario import Traffic
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import json
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from router.core.histogram import BUCKETS
+from router.core.wire.histogram import BUCKETS
 from router.simulation.access_log import read_access_log
 from router.simulation.scenario import Traffic
 

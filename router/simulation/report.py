@@ -7,7 +7,7 @@ import json
 import math
 from typing import TYPE_CHECKING
 
-from router.core.histogram import quantile
+from router.core.wire.histogram import quantile
 from router.core.words import duration, percent, rate
 from router.simulation.result import OUTCOMES
 

@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from router.core.events import Action, Observed, Promote
 from router.core.gates import Measurement
 from router.core.gates.prometheus import Prometheus
 from router.core.judge import Judge, JudgeSettings
-from router.core.machine import decide
-from router.core.plan import Plan, Step
-from router.core.rollout import Phase, Rollout, begin
-from router.core.traffic import split_for
+from router.core.rollout.events import Action, Observed, Promote
+from router.core.rollout.machine import decide
+from router.core.rollout.plan import Plan, Step
+from router.core.rollout.rollout import Phase, Rollout, begin
+from router.core.rollout.traffic import split_for
 from router.simulation.world import CountingWorld, TimedWorld, World
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from router.core.gates import Gate
-    from router.core.outcomes import Batch
     from router.core.policy import RolloutPolicy
+    from router.core.wire.outcomes import Batch
     from router.simulation.scenario import Scenario
 
 QUIET_CAPITAL = 1.0

@@ -9,8 +9,8 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from router.core.histogram import BOUNDS_S, BUCKETS
-from router.core.outcomes import Baseline
+from router.core.wire.histogram import BOUNDS_S, BUCKETS
+from router.core.wire.outcomes import Baseline
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +44,7 @@ class Latency:
     timeout_s: float = 30.0
     """Answers that take longer are errors."""
     past: tuple[int, ...] = ()
-    """Answers per bucket of :data:`router.core.histogram.BOUNDS_S`, as an access log has them;
+    """Answers per bucket of :data:`router.core.wire.histogram.BOUNDS_S`, as an access log has them;
     they replace the log-normal."""
 
     def buckets(self, requests: int) -> tuple[int, ...]:

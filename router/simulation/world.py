@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from router.core.histogram import BOUNDS_S
-from router.core.outcomes import FULL_BP, ArmCounts, Batch, Cell, Pairs
+from router.core.wire.histogram import BOUNDS_S
+from router.core.wire.outcomes import FULL_BP, ArmCounts, Batch, Cell, Pairs
 from router.simulation.scenario import DAY_S, edges
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from router.core.traffic import Split
+    from router.core.rollout.traffic import Split
     from router.simulation.scenario import Latency, Scenario
 
 QUIET_GAP_S = 60.0

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from router.core.counts import MirrorCounts, VersionCounts
-from router.core.histogram import BOUNDS_S, BUCKETS, EXPOSED_S
-from router.core.outcomes import Outcome
+from router.core.wire.counts import MirrorCounts, VersionCounts
+from router.core.wire.histogram import BOUNDS_S, BUCKETS, EXPOSED_S
+from router.core.wire.outcomes import Outcome
 
 SLICE_SERIES: Final = 200
 """Lines rendered before the loop is let go: well under a millisecond."""
@@ -111,7 +111,7 @@ class Metrics:
         known[series] = known.get(series, 0) + by
 
     def observe(self, name: str, series: Labels, bucket: int, seconds: float) -> None:
-        """Add one duration to a histogram; ``bucket`` is of :mod:`router.core.histogram`."""
+        """Add one duration to a histogram; ``bucket`` is of :mod:`router.core.wire.histogram`."""
         self._histogram(name, series).add(((bucket, 1),), seconds)
 
     def add_versions(self, counts: Iterable[VersionCounts]) -> None:

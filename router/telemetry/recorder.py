@@ -24,14 +24,14 @@ from typing import TYPE_CHECKING, Final
 
 import xxhash
 
-from router.core.counts import MirrorCounts, PairSample, VersionCounts
-from router.core.histogram import BOUNDS_S, BUCKETS
-from router.core.outcomes import BAD_OUTCOMES, ArmCounts, Batch, Cell, Outcome
+from router.core.wire.counts import MirrorCounts, PairSample, VersionCounts
+from router.core.wire.histogram import BOUNDS_S, BUCKETS
+from router.core.wire.outcomes import BAD_OUTCOMES, ArmCounts, Batch, Cell, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from router.core.table import RouteEntry
+    from router.core.wire.table import RouteEntry
 
 CELLS_MAX: Final = 256
 """Evidence cells kept per route. Old weights stay only while requests drawn at them are open; the

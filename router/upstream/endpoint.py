@@ -6,7 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from router.core.table import Endpoint as Address
+    from router.core.wire.table import Endpoint as Address
     from router.upstream.connection import Connection
 
 

@@ -16,7 +16,7 @@ from router.upstream.tls import client_context
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from router.core.table import HealthCheck, UpstreamTls, VersionEntry
+    from router.core.wire.table import HealthCheck, UpstreamTls, VersionEntry
     from router.http1 import ResponseHead
     from router.upstream.endpoint import Endpoint
 

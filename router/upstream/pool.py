@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterator
 
-    from router.core.table import VersionEntry
+    from router.core.wire.table import VersionEntry
     from router.upstream.suspicion import Verdict
 
 UNREACHABLE_S: Final = 1.0

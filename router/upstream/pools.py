@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from router.core.counts import EndpointState
+from router.core.wire.counts import EndpointState
 from router.upstream.health import Prober
 from router.upstream.pool import Pool
 from router.upstream.sockets import Sockets
 
 if TYPE_CHECKING:
-    from router.core.table import RoutingTable, VersionEntry
+    from router.core.wire.table import RoutingTable, VersionEntry
 
 
 class _Kept(NamedTuple):

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from router.core.table import UpstreamTls
+    from router.core.wire.table import UpstreamTls
 
 
 @lru_cache(maxsize=256)

@@ -6,16 +6,16 @@ import asyncio
 from collections import deque
 from typing import Any
 
-from router.control.answers import Announcement, CommandResult
-from router.control.errors import Conflict, NoRollout, NotPossible, UnknownRoute
-from router.control.record import JournalEntry
-from router.core.comparison import Compare
-from router.core.events import Command, Observed
-from router.core.machine import Refused, decide
-from router.core.plan import Plan, Step
-from router.core.rollout import Rollout, begin, remaining_s
-from router.core.shadow import ShadowBook, Terms
-from router.core.traffic import split_for
+from router.control.state.answers import Announcement, CommandResult
+from router.control.state.errors import Conflict, NoRollout, NotPossible, UnknownRoute
+from router.control.state.record import JournalEntry
+from router.core.pairs.comparison import Compare
+from router.core.pairs.shadow import ShadowBook, Terms
+from router.core.rollout.events import Command, Observed
+from router.core.rollout.machine import Refused, decide
+from router.core.rollout.plan import Plan, Step
+from router.core.rollout.rollout import Rollout, begin, remaining_s
+from router.core.rollout.traffic import split_for
 
 ROUTE = "flight-delay"
 PLAIN = "churn"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from router.admin.commands import COMMANDS
-from router.control import errors
-from router.core import events
+from router.control.state import errors
+from router.core.rollout import events
 
 BASE = "/api/v1/rollouts/flight-delay/"
 

@@ -7,8 +7,8 @@ import re
 import pytest
 
 from router.admin.dashboard import FILES
-from router.control import status
-from router.core.tally import Tally
+from router.control.told import status
+from router.core.pairs.tally import Tally
 from tests.control.conftest import World, canary
 
 SCRIPT = FILES["app.js"].body.decode()

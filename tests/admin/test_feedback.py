@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from router.control.feedback import Label
+from router.control.fleet.feedback import Label
 
 PATH = "/api/v1/feedback"
 

@@ -9,8 +9,8 @@ import pytest
 
 from router.admin import stream
 from router.admin.stream import Hub
-from router.core.events import Action
 from router.core.policy.server import Admin
+from router.core.rollout.events import Action
 from tests.admin.conftest import TOKENS, running
 from tests.admin.fake_controller import FakeController
 

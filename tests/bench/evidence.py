@@ -12,8 +12,8 @@ from time import process_time
 
 from router.core.gates import GATES
 from router.core.judge import Judge, JudgeSettings
-from router.core.outcomes import ArmCounts, Baseline, Batch, Cell, Outcome
-from router.core.table import Endpoint, Match, RouteEntry, VersionEntry
+from router.core.wire.outcomes import ArmCounts, Baseline, Batch, Cell, Outcome
+from router.core.wire.table import Endpoint, Match, RouteEntry, VersionEntry
 from router.telemetry.recorder import Recorder
 
 ROUNDS = 7

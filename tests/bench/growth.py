@@ -12,9 +12,9 @@ import urllib.request
 from dataclasses import replace
 from pathlib import Path
 
-from router.control.record import Change, JournalEntry
-from router.control.sqlite import SqliteStore
-from router.core.outcomes import Outcome
+from router.control.state.record import Change, JournalEntry
+from router.control.state.sqlite import SqliteStore
+from router.core.wire.outcomes import Outcome
 from router.proxy.worker import more_files
 from router.telemetry.recorder import Recorder
 from tests.bench.evidence import entry

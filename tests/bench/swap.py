@@ -13,8 +13,8 @@ import statistics
 import time
 from dataclasses import replace
 
-from router.control.workers import Workers
-from router.core.table import Endpoint, Match, RouteEntry, RoutingTable, VersionEntry
+from router.control.fleet.workers import Workers
+from router.core.wire.table import Endpoint, Match, RouteEntry, RoutingTable, VersionEntry
 from router.proxy.plane import DataPlane, Listen
 from router.telemetry.recorder import Recorder
 

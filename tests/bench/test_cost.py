@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from router.core.table import (
+from router.core.wire.table import (
     Endpoint,
     Match,
     RouteEntry,

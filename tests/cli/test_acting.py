@@ -6,8 +6,8 @@ import pytest
 
 from router.cli import orders
 from router.cli.show import left
-from router.control.errors import Busy, NotConfirmed, StoreUnavailable
-from router.core import events
+from router.control.state.errors import Busy, NotConfirmed, StoreUnavailable
+from router.core.rollout import events
 from tests.admin.conftest import SECRETS
 
 ROUTE = "flight-delay"

@@ -7,9 +7,9 @@ import json
 import pytest
 
 from router.cli.show import shadow_lines
-from router.core.comparison import Compare
-from router.core.counts import MirrorCounts, PairSample
-from router.core.shadow import ShadowBook, Terms
+from router.core.pairs.comparison import Compare
+from router.core.pairs.shadow import ShadowBook, Terms
+from router.core.wire.counts import MirrorCounts, PairSample
 
 BRIEF = {
     "pairs": 1_204, "agreement": 0.984, "agreed": 1_185, "disagreed": 15, "failed": 4,

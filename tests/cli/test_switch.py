@@ -10,8 +10,8 @@ from router.admin import AdminServer
 from router.admin.commands import offered
 from router.config.check import load
 from router.control.plane import Plane
-from router.control.sqlite import SqliteStore
-from router.core.counts import VersionCounts
+from router.control.state.sqlite import SqliteStore
+from router.core.wire.counts import VersionCounts
 from router.link.messages import Report
 from tests.cli.test_whole import _run, command
 

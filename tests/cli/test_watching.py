@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from router.core.events import Action, Pause
+from router.core.rollout.events import Action, Pause
 from tests.admin.fake_controller import SENTENCE
 from tests.cli.conftest import rampway
 

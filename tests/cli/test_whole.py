@@ -12,12 +12,12 @@ import pytest
 from router.admin import AdminServer
 from router.config.check import load
 from router.control.plane import Plane
-from router.control.sqlite import SqliteStore
-from router.core.outcomes import ArmCounts, Batch, Cell
+from router.control.state.sqlite import SqliteStore
+from router.core.wire.outcomes import ArmCounts, Batch, Cell
 from router.link.messages import Report
 from tests.cli.conftest import Ended
 
-WORKER = Path(__file__).parents[1] / "control" / "fake_worker.py"
+WORKER = Path(__file__).parents[1] / "control" / "fleet" / "fake_worker.py"
 
 POLICY = """
 listen: 127.0.0.1:0

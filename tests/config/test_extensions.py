@@ -17,9 +17,9 @@ from typing import ClassVar
 
 from router.core.gates import Gate, GateState
 from router.core.payloads import Answer
-from router.core.plan import Plan, Step
+from router.core.rollout.plan import Plan, Step
 from router.core.strategies import Strategy
-from router.core.verdict import Verdict
+from router.core.gates.verdict import Verdict
 
 
 class SuspiciousState(GateState):

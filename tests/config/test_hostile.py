@@ -32,6 +32,10 @@ HOSTILE = {
     "own tag": ("a: !secret b", "got the tag"),
     "deep brackets": ("[" * 5_000, "32 levels, got more"),
     "deep braces": ("{a: " * 5_000, "32 levels, got more"),
+    "brackets before the library's own bound": (
+        "# [[\n['[[', " + "[" * 5_000,
+        "policy.yaml:2:40: ",
+    ),
     "deep blocks": ("\n".join(" " * i + "a:" for i in range(900)), "32 levels, got more"),
     "deep keys": ("? " * 5_000, "expected text as a key"),
     "too large": ("#" * (SIZE_BYTES_MAX + 1), "1,000,000 bytes, got 1,000,001"),

@@ -8,12 +8,12 @@ import random
 import pytest
 
 from router.config.check import loads
-from router.control.clock import ManualClock
-from router.control.reconciler import Reconciler
-from router.control.store import MemoryDisk, MemoryStore
-from router.core.counts import VersionCounts
-from router.core.outcomes import ArmCounts, Batch, Cell, Pairs
-from router.core.table import weights_error
+from router.control.rollouts.reconciler import Reconciler
+from router.control.state.clock import ManualClock
+from router.control.state.store import MemoryDisk, MemoryStore
+from router.core.wire.counts import VersionCounts
+from router.core.wire.outcomes import ArmCounts, Batch, Cell, Pairs
+from router.core.wire.table import weights_error
 
 CANARY = """
 routes:

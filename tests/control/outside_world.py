@@ -9,11 +9,11 @@ from collections import defaultdict
 from aiohttp import web
 
 from router.config.check import loads
-from router.control.announce import Announcer
-from router.control.clock import ManualClock
-from router.control.outreach import Outreach
-from router.control.reconciler import Reconciler
-from router.control.store import MemoryStore
+from router.control.outside.outreach import Outreach
+from router.control.rollouts.reconciler import Reconciler
+from router.control.state.clock import ManualClock
+from router.control.state.store import MemoryStore
+from router.control.told.announce import Announcer
 from tests.control.conftest import Tables, Told, World
 
 DEADLINE_S = 10.0

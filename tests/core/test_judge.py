@@ -7,14 +7,14 @@ import random
 import numpy as np
 import pytest
 
-from router.core.events import Action
 from router.core.evidence import Ramp
 from router.core.gates import GATES, Gate, Measurement
-from router.core.histogram import BUCKETS, bucket_of
+from router.core.gates.verdict import Verdict
 from router.core.judge import Judge, JudgeSettings
-from router.core.outcomes import ArmCounts, Baseline, Batch, Cell, Pairs
 from router.core.policy.rollout import RolloutPolicy
-from router.core.verdict import Verdict
+from router.core.rollout.events import Action
+from router.core.wire.histogram import BUCKETS, bucket_of
+from router.core.wire.outcomes import ArmCounts, Baseline, Batch, Cell, Pairs
 
 PAST = Baseline(5_000, 50, (), 50.0)
 QUERY = {"url": "http://127.0.0.1:9090", "query": "up", "at_least": 1.0}

@@ -6,7 +6,9 @@ from itertools import pairwise
 
 import pytest
 
-from router.core.histogram import (
+from router.core.rollout.plan import Plan, Step
+from router.core.rollout.rollout import Phase
+from router.core.wire.histogram import (
     BOUNDS_S,
     BUCKETS,
     EXPOSED_S,
@@ -14,9 +16,7 @@ from router.core.histogram import (
     quantile,
     share_above,
 )
-from router.core.outcomes import BAD_OUTCOMES, FAULT, Baseline, Outcome
-from router.core.plan import Plan, Step
-from router.core.rollout import Phase
+from router.core.wire.outcomes import BAD_OUTCOMES, FAULT, Baseline, Outcome
 from router.core.words import count, duration, percent, rate
 
 

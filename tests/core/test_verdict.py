@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from router.core.verdict import (
+from router.core.gates.verdict import (
     Counts,
     GateReport,
     Verdict,

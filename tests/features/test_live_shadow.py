@@ -1,7 +1,7 @@
 """Shadows on the flights of 2013, live: real services and a real router, over sockets.
 
-``tests/core/test_shadow_flights.py`` has the same models without the network, so its times are
-invented; here they are measured. The broken candidate is as fast as stable and answers 200.
+``tests/core/pairs/test_shadow_flights.py`` has the same models without the network, so its times
+are invented; here they are measured. The broken candidate is as fast as stable and answers 200.
 """
 
 import asyncio

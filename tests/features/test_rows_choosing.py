@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from router.core.events import Abort, Retry
-from router.core.traffic import bucket_of, version_at
+from router.core.rollout.events import Abort, Retry
+from router.core.rollout.traffic import bucket_of, version_at
 
 CANARY = "canary: {steps: [{weight: 20%, hold: 60s}, {weight: 40%, hold: 60s}], bake: 30s}"
 

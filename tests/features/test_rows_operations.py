@@ -9,9 +9,9 @@ import sys
 import pytest
 
 from router.cli import VERBS
-from router.core.counts import VersionCounts
-from router.core.events import Pause, Promote
-from router.core.rollout import Phase
+from router.core.rollout.events import Pause, Promote
+from router.core.rollout.rollout import Phase
+from router.core.wire.counts import VersionCounts
 
 ARGO = {
     "abort": ["abort"], "completion": ["completion"], "create": ["check", "serve"],

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from router.control.errors import NotPossible
-from router.core.events import Abort, Pause, Promote, Resume, Retry, Rollback
-from router.core.rollout import Phase
+from router.control.state.errors import NotPossible
+from router.core.rollout.events import Abort, Pause, Promote, Resume, Retry, Rollback
+from router.core.rollout.rollout import Phase
 
 DAY_S = 86_400
 

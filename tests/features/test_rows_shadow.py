@@ -6,11 +6,11 @@ import random
 
 import pytest
 
-from router.core.counts import VersionCounts
-from router.core.events import Abort, Pause, Promote, Resume
-from router.core.histogram import bucket_of
-from router.core.rollout import Phase
-from router.core.table import Mirror
+from router.core.rollout.events import Abort, Pause, Promote, Resume
+from router.core.rollout.rollout import Phase
+from router.core.wire.counts import VersionCounts
+from router.core.wire.histogram import bucket_of
+from router.core.wire.table import Mirror
 from tests.proxy.rig import Rig, rollout
 from tests.proxy.scripted import OK, Scripted, answers
 

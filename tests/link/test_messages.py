@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.core.outcomes import ArmCounts, Batch, Cell, Pairs
-from router.core.table import (
+from router.core.wire.outcomes import ArmCounts, Batch, Cell, Pairs
+from router.core.wire.table import (
     Endpoint,
     Match,
     MatchKind,

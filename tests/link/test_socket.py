@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from router.core.table import Endpoint, Match, RouteEntry, RoutingTable, VersionEntry
+from router.core.wire.table import Endpoint, Match, RouteEntry, RoutingTable, VersionEntry
 from router.link.messages import Applied, Hello, PairReport, PairSample, Publish, Report
 from router.link.socket import open_link
 

@@ -10,8 +10,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from router.core.outcomes import Outcome
-from router.core.table import RoutingTable
+from router.core.wire.outcomes import Outcome
+from router.core.wire.table import RoutingTable
 from router.link.messages import Applied, Drain, Hello, PairReport, Publish, Report
 from router.link.socket import open_link
 from tests.proxy.rig import LIMITS, Client, until

@@ -8,8 +8,8 @@ import time
 from collections import Counter
 from dataclasses import dataclass, replace
 
-from router.core.outcomes import Outcome
-from router.core.table import (
+from router.core.wire.outcomes import Outcome
+from router.core.wire.table import (
     ListenerLimits,
     Match,
     Rescue,

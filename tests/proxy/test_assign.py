@@ -11,8 +11,8 @@ from dataclasses import replace
 
 import pytest
 
-from router.core.table import Endpoint, Match, MatchKind, Rule, Sticky, StickyKind, ValueMatch
-from router.core.traffic import bucket_of, is_candidate
+from router.core.rollout.traffic import bucket_of, is_candidate
+from router.core.wire.table import Endpoint, Match, MatchKind, Rule, Sticky, StickyKind, ValueMatch
 from router.proxy.assign import assign
 from router.proxy.cookies import set_cookie_line, sign, verified
 from router.proxy.serving import Route

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from router.core.table import Match, MatchKind, ValueMatch
+from router.core.wire.table import Match, MatchKind, ValueMatch
 from router.proxy.matching import (
     REMEMBERED_MAX,
     RouteIndex,

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from router.core.outcomes import BAD_OUTCOMES, Outcome
-from router.core.table import Mirror, MirrorLimits
+from router.core.wire.outcomes import BAD_OUTCOMES, Outcome
+from router.core.wire.table import Mirror, MirrorLimits
 from router.proxy.mirror import AHEAD_BYTES, Copy, Lane
 from router.upstream import Failure
 from router.upstream.pool import Unavailable

@@ -7,9 +7,9 @@ from collections import Counter
 
 import pytest
 
-from router.core.outcomes import FULL_BP
-from router.core.receipt import Arm, opened
-from router.core.table import (
+from router.core.wire.outcomes import FULL_BP
+from router.core.wire.receipt import Arm, opened
+from router.core.wire.table import (
     Endpoint,
     Match,
     Mirror,

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from router.core.table import (
+from router.core.wire.table import (
     Endpoint,
     Match,
     Mirror,

@@ -16,8 +16,8 @@ import time
 import aiohttp
 import pytest
 
-from router.core.events import Rollback
-from router.core.rollout import Phase
+from router.core.rollout.events import Rollback
+from router.core.rollout.rollout import Phase
 from tests.registry.conftest import said
 
 PYTHON = os.environ.get("RAMPWAY_TEST_MLFLOW_PYTHON", sys.executable)

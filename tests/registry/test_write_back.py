@@ -7,8 +7,8 @@ import json
 import pytest
 from aiohttp import web
 
-from router.core.events import Abort, Retry, Rollback
-from router.core.rollout import Phase
+from router.core.rollout.events import Abort, Retry, Rollback
+from router.core.rollout.rollout import Phase
 from tests.registry.conftest import said
 
 API = "/api/2.0/mlflow/registered-models"

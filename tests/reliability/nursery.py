@@ -13,7 +13,7 @@ import sys
 import time
 
 from router import main
-from router.control.sqlite import SqliteStore
+from router.control.state.sqlite import SqliteStore
 
 
 def fail_point(fail):

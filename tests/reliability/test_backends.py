@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import pytest
 
-from router.core.table import Endpoint, Outlier, Sticky, StickyKind
+from router.core.wire.table import Endpoint, Outlier, Sticky, StickyKind
 from tests.proxy.rig import RESCUE, TIMEOUTS, Rig, request, rollout, route, until, version
 from tests.proxy.scripted import (
     OK,

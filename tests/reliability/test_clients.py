@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from router.core.table import ListenerLimits, Sticky, StickyKind, Timeouts
+from router.core.wire.table import ListenerLimits, Sticky, StickyKind, Timeouts
 from router.proxy.cookies import sign
 from tests.proxy.rig import (
     LIMITS,

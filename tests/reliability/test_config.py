@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from router.control.errors import PolicyRejected
+from router.control.state.errors import PolicyRejected
 from tests.control.conftest import World, canary
 from tests.reliability.whole import Load, asked, in_thread, policy_text, promised, until
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from router.core.table import ListenerLimits, Match, RouteEntry, Timeouts
+from router.core.wire.table import ListenerLimits, Match, RouteEntry, Timeouts
 from router.http1.messages import FRAMING_NAMES
 from tests.http1.corpus import ANSWERS, REQUESTS
 from tests.proxy.rig import Rig, request, route, version

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from router.core.table import ListenerLimits, Timeouts
+from router.core.wire.table import ListenerLimits, Timeouts
 from tests.proxy.process import Process, quantile, timed
 from tests.proxy.rig import Client, request, rollout, route, until, version
 from tests.proxy.scripted import OK, Scripted, answers, closed_port, echo, hangs

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from router.core.table import Mirror, MirrorLimits, Rescue
+from router.core.wire.table import Mirror, MirrorLimits, Rescue
 from tests.proxy.process import Process, quantile, timed
 from tests.proxy.rig import Rig, request, rollout, until
 from tests.proxy.scripted import (

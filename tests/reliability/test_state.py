@@ -15,11 +15,11 @@ import time
 import pytest
 
 from router.config.check import loads
-from router.control.errors import ControlError
-from router.control.sqlite import SqliteStore
-from router.core.events import Abort, Pause, Promote, Resume, Retry, Rollback, SetWeight
+from router.control.state.errors import ControlError
+from router.control.state.sqlite import SqliteStore
 from router.core.gates.gate import Measurement
-from router.core.rollout import Phase
+from router.core.rollout.events import Abort, Pause, Promote, Resume, Retry, Rollback, SetWeight
+from router.core.rollout.rollout import Phase
 from tests.control.conftest import World, canary
 from tests.reliability.whole import Load, asked, call, in_thread, promised, until
 
@@ -451,7 +451,7 @@ async def one_side_only(w, _now):
     w.clock.advance(5)
     entry = w.entry
     if entry.candidate >= 0 and entry.weights_bp[entry.candidate]:
-        from router.core.outcomes import ArmCounts, Batch, Cell
+        from router.core.wire.outcomes import ArmCounts, Batch, Cell
 
         cell = Cell(entry.weights_bp[entry.candidate], ArmCounts(0, 0), ArmCounts(400, 2, 402),
                     thresholds_s=entry.thresholds_s)  # fmt: skip

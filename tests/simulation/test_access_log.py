@@ -1,6 +1,6 @@
 """Traffic from access logs of two kinds."""
 
-from router.core.histogram import bucket_of
+from router.core.wire.histogram import bucket_of
 from router.simulation import read_access_log
 
 COMBINED = (

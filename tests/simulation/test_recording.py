@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from router.core.histogram import BUCKETS, bucket_of
+from router.core.wire.histogram import BUCKETS, bucket_of
 from router.simulation import read_traffic
 from tests.cli.conftest import rampway
 from tests.control.conftest import World, canary

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from router.core.histogram import quantile
+from router.core.wire.histogram import quantile
 from router.simulation import Bursts, Latency, Scenario, Traffic
 from router.simulation.scenario import edges
 

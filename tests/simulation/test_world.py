@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from router.core.histogram import BUCKETS, bucket_of
-from router.core.traffic import Split
+from router.core.rollout.traffic import Split
+from router.core.wire.histogram import BUCKETS, bucket_of
 from router.simulation import Bursts, Latency, Scenario
 from router.simulation.world import CountingWorld, TimedWorld, burst_rates
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 import xxhash
 
-from router.core.counts import PairSample
-from router.core.histogram import BOUNDS_S
-from router.core.outcomes import BAD_OUTCOMES, Outcome
-from router.core.table import Endpoint, Sticky, StickyKind
+from router.core.wire.counts import PairSample
+from router.core.wire.histogram import BOUNDS_S
+from router.core.wire.outcomes import BAD_OUTCOMES, Outcome
+from router.core.wire.table import Endpoint, Sticky, StickyKind
 from router.telemetry.recorder import (
     CELLS_MAX,
     PAIR_BYTES_MAX,

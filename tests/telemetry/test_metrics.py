@@ -7,8 +7,8 @@ import time
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from router.core.counts import MirrorCounts, VersionCounts
-from router.core.histogram import EXPOSED_S, bucket_of
+from router.core.wire.counts import MirrorCounts, VersionCounts
+from router.core.wire.histogram import EXPOSED_S, bucket_of
 from router.telemetry.metrics import FAMILIES, Metrics, labels
 
 

@@ -3,7 +3,7 @@
 import gc
 import tracemalloc
 
-from router.core.outcomes import Outcome
+from router.core.wire.outcomes import Outcome
 from router.telemetry.recorder import Recorder
 from tests.bench.evidence import counting_ns, entry
 

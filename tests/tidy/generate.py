@@ -10,10 +10,10 @@ from pydantic_core import PydanticUndefined
 from router.config import schema
 from router.config.descriptions import descriptions
 from router.core.gates import GATES
-from router.core.machine import TRANSITIONS
 from router.core.payloads import PAYLOADS
 from router.core.policy import Policy
-from router.core.rollout import TERMINAL
+from router.core.rollout.machine import TRANSITIONS
+from router.core.rollout.rollout import TERMINAL
 from router.core.strategies import STRATEGIES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,7 +24,7 @@ def state_machine() -> str:
     lines = [
         "# The state machine",
         "",
-        "Drawn from the table in `router/core/machine.py` by `make docs`; the theory is there too.",
+        "Drawn by `make docs` from the table in `router/core/rollout/machine.py`; read it there.",
         "",
         "```mermaid",
         "stateDiagram-v2",

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from router.core.table import Endpoint as Address
-from router.core.table import HealthCheck, RoutingTable, UpstreamTls
+from router.core.wire.table import Endpoint as Address
+from router.core.wire.table import HealthCheck, RoutingTable, UpstreamTls
 from router.upstream import Endpoint, Pools
 from router.upstream.health import judge, probe
 from tests.proxy.rig import route, until, version

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from router.core.table import Endpoint, Outlier, UpstreamTls
+from router.core.wire.table import Endpoint, Outlier, UpstreamTls
 from router.upstream import Failure, Pool, Pools
 from router.upstream.pool import Unavailable
 from tests.proxy.rig import until, version

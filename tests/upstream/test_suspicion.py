@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from router.core.table import Endpoint as Address
-from router.core.table import Outlier, VersionEntry
+from router.core.wire.table import Endpoint as Address
+from router.core.wire.table import Outlier, VersionEntry
 from router.upstream.pool import Pool
 from router.upstream.suspicion import HELD_MAX, HELD_S_MAX
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from router.core.evidence.bettors import hypotheses, log_table
 from router.core.evidence.distinct import DistinctUnits
 from router.core.evidence.pot import Pot
-from router.core.outcomes import FULL_BP
+from router.core.wire.outcomes import FULL_BP
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

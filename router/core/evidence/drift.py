@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from router.core.outcomes import FULL_BP
+from router.core.wire.outcomes import FULL_BP
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

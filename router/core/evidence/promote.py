@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from router.core.evidence.bettors import TABLES_MAX, LogFactors
 from router.core.evidence.distinct import DistinctUnits
-from router.core.outcomes import FULL_BP
+from router.core.wire.outcomes import FULL_BP
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -14,13 +14,13 @@ from pydantic import Field
 from router.core.evidence import CompareEvidence, PairedEvidence
 from router.core.gates.comparison import FULL_BP, ComparisonState, Question, Row, Tolerance
 from router.core.gates.gate import Gate, GateContext
+from router.core.gates.verdict import Counts, judged, tolerance_text
 from router.core.quantities import BasisPoints
-from router.core.verdict import Counts, judged, tolerance_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from router.core.outcomes import Batch
+    from router.core.wire.outcomes import Batch
 
 
 def label_rows(batch: Batch) -> Iterator[Row]:

@@ -9,11 +9,11 @@ from pydantic import Field, model_validator
 from router.core.evidence import GuardEvidence
 from router.core.gates.comparison import FULL_BP
 from router.core.gates.gate import Gate, GateContext, GateState, mean
+from router.core.gates.verdict import Counts, judged, of
 from router.core.quantities import BasisPoints
-from router.core.verdict import Counts, judged, of
 
 if TYPE_CHECKING:
-    from router.core.outcomes import Batch
+    from router.core.wire.outcomes import Batch
 
 
 class AgreementState(GateState):

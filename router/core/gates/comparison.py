@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from pydantic import Field
 
 from router.core.gates.gate import GateContext, GateState, mean
+from router.core.gates.verdict import Counts, compared, judged, tolerance_text
 from router.core.quantities import BasisPoints
 from router.core.spec import Spec
-from router.core.verdict import Counts, compared, judged, tolerance_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from router.core.evidence import CompareEvidence
-    from router.core.outcomes import Batch
+    from router.core.wire.outcomes import Batch
 
 FULL_BP = 10_000
 

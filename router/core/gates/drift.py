@@ -14,11 +14,11 @@ from router.core.evidence import DriftEvidence
 from router.core.evidence.drift import CLASSES_MAX
 from router.core.gates.comparison import FULL_BP
 from router.core.gates.gate import Gate, GateContext, GateState
+from router.core.gates.verdict import Counts, compared, judged
 from router.core.quantities import BasisPoints
-from router.core.verdict import Counts, compared, judged
 
 if TYPE_CHECKING:
-    from router.core.outcomes import Batch
+    from router.core.wire.outcomes import Batch
 
 
 class DriftState(GateState):

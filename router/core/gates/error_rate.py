@@ -11,7 +11,7 @@ from router.core.gates.gate import Gate, GateContext
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from router.core.outcomes import Batch
+    from router.core.wire.outcomes import Batch
 
 
 def error_rows(batch: Batch) -> Iterator[Row]:

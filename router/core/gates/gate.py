@@ -13,15 +13,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from router.core.evidence.restart import horizon_of
-from router.core.outcomes import Baseline
+from router.core.gates.verdict import Counts, GateReport, Verdict
 from router.core.quantities import BasisPoints, Flag, Name
 from router.core.spec import Spec
-from router.core.verdict import Counts, GateReport, Verdict
+from router.core.wire.outcomes import Baseline
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from router.core.outcomes import Batch
+    from router.core.wire.outcomes import Batch
 
 
 class SlowLimit(NamedTuple):

@@ -17,11 +17,11 @@ from router.core.evidence import CompareEvidence, GuardEvidence
 from router.core.gates.comparison import FULL_BP
 from router.core.gates.error_rate import error_rows
 from router.core.gates.gate import Gate, GateContext, GateState
+from router.core.gates.verdict import Counts, compared, judged, odds
 from router.core.quantities import BasisPoints
-from router.core.verdict import Counts, compared, judged, odds
 
 if TYPE_CHECKING:
-    from router.core.outcomes import Batch
+    from router.core.wire.outcomes import Batch
 
 
 class GuardState(GateState):

@@ -17,14 +17,14 @@ from pydantic import Field
 from router.core.evidence import CompareEvidence
 from router.core.gates.comparison import FULL_BP, ComparisonState, Question, Row
 from router.core.gates.gate import Gate, GateContext, SlowLimit
-from router.core.histogram import quantile, share_above
 from router.core.quantities import BasisPoints, Number
+from router.core.wire.histogram import quantile, share_above
 from router.core.words import duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from router.core.outcomes import ArmCounts, Baseline, Batch, Cell
+    from router.core.wire.outcomes import ArmCounts, Baseline, Batch, Cell
 
 REQUESTS_MIN = 500
 """Answers of stable's past that make a quantile worth fixing: p99 then rests on five."""

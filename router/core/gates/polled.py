@@ -11,8 +11,8 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, StrictInt
 
 from router.core.gates.gate import Gate, GateContext, GateState, Measurement
+from router.core.gates.verdict import Verdict
 from router.core.quantities import Seconds, Text
-from router.core.verdict import Verdict
 
 
 class Polled(Gate):

@@ -16,11 +16,11 @@ from pydantic import Field
 from router.core.evidence import PairedEvidence
 from router.core.gates.comparison import FULL_BP
 from router.core.gates.gate import Gate, GateContext, GateState, mean
+from router.core.gates.verdict import Counts, judged
 from router.core.quantities import BasisPoints
-from router.core.verdict import Counts, judged
 
 if TYPE_CHECKING:
-    from router.core.outcomes import Batch
+    from router.core.wire.outcomes import Batch
 
 
 class PositiveRateState(GateState):

@@ -14,8 +14,8 @@ from pydantic import Field, StrictInt, model_validator
 
 from router.core.gates.gate import GateContext
 from router.core.gates.polled import Polled, PolledState
+from router.core.gates.verdict import Verdict
 from router.core.quantities import Number, Text
-from router.core.verdict import Verdict
 from router.core.words import count
 
 

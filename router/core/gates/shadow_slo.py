@@ -16,12 +16,12 @@ from pydantic import Field
 from router.core.evidence import PairedEvidence
 from router.core.gates.comparison import FULL_BP
 from router.core.gates.gate import Gate, GateContext, GateState
+from router.core.gates.verdict import Counts, judged, tolerance_text
 from router.core.quantities import BasisPoints, Seconds
-from router.core.verdict import Counts, judged, tolerance_text
 from router.core.words import duration
 
 if TYPE_CHECKING:
-    from router.core.outcomes import Batch
+    from router.core.wire.outcomes import Batch
 
 
 class ShadowSloState(GateState):

@@ -11,12 +11,12 @@ from router.core.evidence import CompareEvidence
 from router.core.gates.comparison import ComparisonState, Question, Tolerance
 from router.core.gates.gate import Gate, GateContext, SlowLimit
 from router.core.gates.latency import slow_rows
-from router.core.histogram import share_above
 from router.core.quantities import Seconds
+from router.core.wire.histogram import share_above
 from router.core.words import duration
 
 if TYPE_CHECKING:
-    from router.core.outcomes import Baseline
+    from router.core.wire.outcomes import Baseline
 
 UNKNOWN_RATE = 0.01
 """Assumed share of slow answers where stable's past is unknown; it steers power only."""

@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 
 from router.core.gates.gate import GateContext
 from router.core.gates.polled import Polled, PolledState
-from router.core.verdict import Verdict
+from router.core.gates.verdict import Verdict
 from router.core.words import count
 
 

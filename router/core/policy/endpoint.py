@@ -16,7 +16,7 @@ from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
 from router.core.addresses import refusal
 from router.core.quantities import shown
-from router.core.table import Endpoint
+from router.core.wire.table import Endpoint
 
 ENDPOINT_PATTERN: Final = r"^https?://[^/?#@\s]+:[0-9]{1,5}$"
 _ENDPOINT: Final = re.compile(

@@ -20,12 +20,12 @@ from router.core.evidence.bettors import LogFactors, log_table
 from router.core.evidence.combine import shares
 from router.core.gates import Gate
 from router.core.gates.error_rate import ErrorRate
-from router.core.outcomes import FULL_BP
-from router.core.plan import Step
 from router.core.policy.finding import Finding
 from router.core.policy.rollout import RolloutPolicy
 from router.core.quantities import format_duration
+from router.core.rollout.plan import Step
 from router.core.strategies import Canary
+from router.core.wire.outcomes import FULL_BP
 from router.core.words import count, duration, percent, rate
 
 START_SHARE = 0.5

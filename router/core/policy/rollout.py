@@ -8,10 +8,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StrictInt, StrictStr, model_validator
 
-from router.core.comparison import Compare
 from router.core.gates import GATES, Gate
-from router.core.outcomes import FULL_BP
-from router.core.plan import OnInconclusive, Plan, Step
+from router.core.pairs.comparison import Compare
 from router.core.policy.anti_flap import AntiFlap
 from router.core.policy.hooks import FIRST_POINTS, HOOKS, HOOKS_MAX, Alerts, Hook
 from router.core.policy.match import HeaderName, Method, PathGlob
@@ -27,8 +25,10 @@ from router.core.quantities import (
     Seconds,
     Text,
 )
+from router.core.rollout.plan import OnInconclusive, Plan, Step
 from router.core.spec import OneOf, ShortFor, Spec
 from router.core.strategies import STRATEGIES, Auto, Canary, Shadow, Strategy
+from router.core.wire.outcomes import FULL_BP
 
 SegmentName = Annotated[
     StrictStr,

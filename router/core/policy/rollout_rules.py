@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 
-from router.core.outcomes import FULL_BP
-from router.core.plan import Ending
 from router.core.policy.finding import Finding, Path
 from router.core.policy.rollout import RolloutPolicy
 from router.core.quantities import format_duration, format_share
+from router.core.rollout.plan import Ending
 from router.core.strategies import Approval, BlueGreen, Canary, Shadow
+from router.core.wire.outcomes import FULL_BP
 
 
 def weights_grow(rollout: RolloutPolicy) -> Iterator[Finding]:

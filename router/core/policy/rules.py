@@ -10,7 +10,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from router.core.outcomes import FULL_BP
 from router.core.policy.finding import Finding, Path
 from router.core.policy.match import Match, ValueMatch
 from router.core.policy.registry import Mlflow
@@ -19,6 +18,7 @@ from router.core.policy.route import Route
 from router.core.policy.server import Policy
 from router.core.quantities import format_share
 from router.core.strategies import Experiment, Shadow
+from router.core.wire.outcomes import FULL_BP
 
 NAME_CHARS_MAX = 63
 """Of a route, with its segment."""

@@ -13,8 +13,8 @@ from router.core.quantities import shown
 def parse_status(value: object) -> int:
     """A status 400 to 599, or the class it stands for: ``5xx`` gives 5, 503 gives 503.
 
-    That is how :class:`router.core.table.RouteEntry` writes them. Raises ValueError for others:
-    a status below 400 is an answer, whatever the caller thinks of it.
+    That is how :class:`router.core.wire.table.RouteEntry` writes them. Raises ValueError for
+    others: a status below 400 is an answer, whatever the caller thinks of it.
     """
     if isinstance(value, str) and re.fullmatch(r"[45]xx", value):
         return int(value[0])

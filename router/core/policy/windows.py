@@ -1,4 +1,4 @@
-"""Time windows as they are written in a policy; what they mean is in :mod:`router.core.windows`."""
+"""Time windows as a policy writes them; :mod:`router.core.rollout.windows` says what they mean."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
-from router.core.windows import WINDOW_PATTERN, Window
+from router.core.rollout.windows import WINDOW_PATTERN, Window
 
 
 def _window(value: object) -> Window:

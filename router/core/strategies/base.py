@@ -7,10 +7,10 @@ from typing import Annotated
 
 from pydantic import Field, StrictInt
 
-from router.core.plan import Approval as PlanApproval
-from router.core.plan import Default, Plan
-from router.core.plan import Step as PlanStep
 from router.core.quantities import BasisPoints, Seconds
+from router.core.rollout.plan import Approval as PlanApproval
+from router.core.rollout.plan import Default, Plan
+from router.core.rollout.plan import Step as PlanStep
 from router.core.spec import Spec
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from router.core.outcomes import FULL_BP
-from router.core.plan import Plan
-from router.core.plan import Step as PlanStep
 from router.core.quantities import BasisPoints, Seconds
+from router.core.rollout.plan import Plan
+from router.core.rollout.plan import Step as PlanStep
 from router.core.strategies.base import Approval, Strategy, Until, approved
+from router.core.wire.outcomes import FULL_BP
 
 GRADUAL_STEPS = 20
 """Plateaus of a switch `over` a time: 5 % each, the finest that people still follow on a graph."""

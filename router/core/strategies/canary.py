@@ -7,9 +7,9 @@ from typing import Annotated, Self
 
 from pydantic import Field, StrictFloat, StrictInt, model_validator
 
-from router.core.plan import Plan
-from router.core.plan import Step as PlanStep
 from router.core.quantities import BasisPoints, Seconds
+from router.core.rollout.plan import Plan
+from router.core.rollout.plan import Step as PlanStep
 from router.core.spec import OneOf, Spec
 from router.core.strategies.base import Step, Strategy, Until
 

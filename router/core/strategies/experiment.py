@@ -6,13 +6,13 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from router.core.outcomes import FULL_BP
-from router.core.plan import Bandit as PlanBandit
-from router.core.plan import Ending, Plan
-from router.core.plan import Step as PlanStep
 from router.core.quantities import BasisPoints, Name, Seconds, format_share
+from router.core.rollout.plan import Bandit as PlanBandit
+from router.core.rollout.plan import Ending, Plan
+from router.core.rollout.plan import Step as PlanStep
 from router.core.spec import Spec
 from router.core.strategies.base import Strategy
+from router.core.wire.outcomes import FULL_BP
 
 ARMS_MAX = 8
 """Versions of one experiment besides stable."""

@@ -7,9 +7,9 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from router.core.plan import Ending, Plan
-from router.core.plan import Step as PlanStep
 from router.core.quantities import BasisPoints, Name, Seconds
+from router.core.rollout.plan import Ending, Plan
+from router.core.rollout.plan import Step as PlanStep
 from router.core.spec import OneOf
 from router.core.strategies.base import Approval, Strategy, Until, approved
 from router.core.strategies.blue_green import BlueGreen

@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from router.core.histogram import BUCKETS, bucket_of
-from router.core.outcomes import ArmCounts, Baseline, Batch, Cell
+from router.core.wire.histogram import BUCKETS, bucket_of
+from router.core.wire.outcomes import ArmCounts, Baseline, Batch, Cell
 
 
 @pytest.fixture

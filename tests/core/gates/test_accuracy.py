@@ -2,8 +2,8 @@
 
 from router.core.gates import GateContext
 from router.core.gates.accuracy import Accuracy
-from router.core.outcomes import Batch, LabelledPairs, Labels
-from router.core.verdict import Counts, Verdict
+from router.core.gates.verdict import Counts, Verdict
+from router.core.wire.outcomes import Batch, LabelledPairs, Labels
 
 
 def test_labels_carry_the_weight_of_routing():

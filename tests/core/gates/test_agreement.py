@@ -5,8 +5,8 @@ from pydantic import ValidationError
 
 from router.core.gates import GateContext
 from router.core.gates.agreement import Agreement
-from router.core.outcomes import Batch, Pairs
-from router.core.verdict import Counts, Verdict
+from router.core.gates.verdict import Counts, Verdict
+from router.core.wire.outcomes import Batch, Pairs
 
 
 def seen(gate, **pairs):

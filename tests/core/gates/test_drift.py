@@ -4,8 +4,8 @@ import pytest
 
 from router.core.gates import GateContext
 from router.core.gates.drift import Drift
-from router.core.outcomes import Batch, Classes
-from router.core.verdict import Counts, Verdict
+from router.core.gates.verdict import Counts, Verdict
+from router.core.wire.outcomes import Batch, Classes
 
 APART = Classes(500, (60, 0, 0), (300, 400, 440))
 

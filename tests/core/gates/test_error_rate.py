@@ -5,8 +5,8 @@ import pytest
 from router.core.evidence import CompareEvidence
 from router.core.gates import GateContext
 from router.core.gates.error_rate import ErrorRate
-from router.core.outcomes import Baseline
-from router.core.verdict import Counts, Verdict
+from router.core.gates.verdict import Counts, Verdict
+from router.core.wire.outcomes import Baseline
 
 FOUR_FAILURES = (4, 11, 53, 1_072)
 

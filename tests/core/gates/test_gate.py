@@ -8,9 +8,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from router.config.descriptions import descriptions
 from router.core.gates import GATES, Gate, GateContext, Measurement
-from router.core.outcomes import Baseline, Batch
+from router.core.gates.verdict import Verdict
 from router.core.spec import OneOf
-from router.core.verdict import Verdict
+from router.core.wire.outcomes import Baseline, Batch
 
 MINIMAL = {
     "slo": {"slower_than": "300ms"},

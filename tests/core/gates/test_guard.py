@@ -4,8 +4,8 @@ import pytest
 
 from router.core.gates import GateContext
 from router.core.gates.guard import Guard
-from router.core.outcomes import Pairs
-from router.core.verdict import Counts, Verdict
+from router.core.gates.verdict import Counts, Verdict
+from router.core.wire.outcomes import Pairs
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_where_nothing_can_be_compared_it_counts_alone(state, batch):
 
 
 def test_failed_copies_of_a_shadow_count(state, batch):
-    from router.core.outcomes import Batch
+    from router.core.wire.outcomes import Batch
 
     state.observe(Batch("route", 1, pairs=Pairs(agreed=5, disagreed=1, failed=6)))
     assert state.candidate == Counts(6, 12)

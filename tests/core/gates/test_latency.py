@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from router.core.gates import GateContext
 from router.core.gates.latency import Latency, position
-from router.core.outcomes import ArmCounts, Baseline, Batch, Cell
+from router.core.wire.outcomes import ArmCounts, Baseline, Batch, Cell
 
 HANG = {
     "candidate": ArmCounts(fast=(0, 0, 0), slow=(3, 3, 3)),

@@ -7,7 +7,7 @@ import pytest
 
 from router.core.gates import GateContext, Measurement
 from router.core.gates.prometheus import Prometheus
-from router.core.verdict import Verdict
+from router.core.gates.verdict import Verdict
 
 GATE = Prometheus.model_validate({
     "url": "http://127.0.0.1:9090", "query": "up", "at_least": 0.95,

@@ -7,8 +7,8 @@ import pytest
 
 from router.core.gates import GateContext
 from router.core.gates.positive_rate import PositiveRate
-from router.core.outcomes import Batch, Pairs
-from router.core.verdict import Counts, Verdict
+from router.core.gates.verdict import Counts, Verdict
+from router.core.wire.outcomes import Batch, Pairs
 
 
 def seen(gained=0, lost=0, scored=0, **gate):

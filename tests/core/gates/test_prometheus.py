@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from router.core.gates import GateContext, Measurement
 from router.core.gates.prometheus import Prometheus
-from router.core.verdict import Verdict
+from router.core.gates.verdict import Verdict
 
 BASE = {"url": "http://127.0.0.1:9090", "query": "up"}
 PASS, PENDING, INCONCLUSIVE, FAIL = (

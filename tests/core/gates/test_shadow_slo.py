@@ -7,8 +7,8 @@ import pytest
 
 from router.core.gates import GateContext
 from router.core.gates.shadow_slo import ShadowSlo
-from router.core.outcomes import Batch, Pairs
-from router.core.verdict import Counts, Verdict
+from router.core.gates.verdict import Counts, Verdict
+from router.core.wire.outcomes import Batch, Pairs
 
 SLOW, FAST, LIMIT = 0.4, 0.1, "200ms"
 

@@ -2,7 +2,7 @@
 
 from router.core.gates import GateContext, SlowLimit
 from router.core.gates.slo import Slo
-from router.core.outcomes import ArmCounts, Baseline, Batch, Cell
+from router.core.wire.outcomes import ArmCounts, Baseline, Batch, Cell
 
 GATE = Slo.model_validate({"slower_than": "300ms"})
 

@@ -3,8 +3,8 @@
 import pytest
 
 from router.core.gates import GateContext, Measurement
+from router.core.gates.verdict import Verdict
 from router.core.gates.webhook import Webhook
-from router.core.verdict import Verdict
 
 YES, NO = Measurement((1.0,)), Measurement((0.0,))
 VAGUE, ERROR = Measurement((0.3,)), Measurement(error="timeout after 5s")

@@ -1,0 +1,143 @@
+"""Late truth about predictions: receipts checked, counted once, handed to the evidence.
+
+A label becomes evidence when its receipt says that a coin chose the version, and the rollout that
+tossed the coin is still live: counts of an older attempt are of another question. Everything else
+is counted for people. The weight is the receipt's, of the moment of routing, so labels may come in
+any order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from router.control.rollouts.reconciler import Reconciler
+from router.control.rollouts.run import Run, Tally
+from router.control.rollouts.trial import Trial
+from router.control.state.clock import Clock
+from router.core.pairs.labelled import Truth, counted
+from router.core.wire.outcomes import Batch, Labels
+from router.core.wire.receipt import Arm, BadReceipt, Receipt, mark_of, opened, route_of
+from router.telemetry.metrics import Metrics, labels
+
+SEEN_MAX: Final = 100_000
+"""Receipts remembered as used (about 15 MB); beyond, the oldest could be counted a second time."""
+
+AHEAD_S: Final = 60.0
+"""How far another replica's clock may be ahead of ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """The truth about one prediction: either whether it was right, or how good it was."""
+
+    receipt: str
+    correct: bool | None = None
+    reward: float | None = None
+    """0.0 to 1.0."""
+    truth: Truth | None = None
+    """What would have been right; it judges both answers of a mirrored request."""
+
+
+class Feedback:
+    """See the module."""
+
+    def __init__(self, reconciler: Reconciler, clock: Clock, metrics: Metrics) -> None:
+        self._reconciler = reconciler
+        self._clock = clock
+        self._metrics = metrics
+        self._seen: dict[int, None] = {}
+
+    def __repr__(self) -> str:
+        return f"<Feedback {len(self._seen)} receipts seen>"
+
+    def take(self, given: Sequence[Label]) -> dict[str, Any]:
+        """``{"accepted": number, "refused": [{"index", "why"}, ...]}``."""
+        refused = []
+        for index, label in enumerate(given):
+            try:
+                self._take(label)
+            except BadReceipt as bad:
+                refused.append({"index": index, "why": str(bad)})
+        if refused:
+            self._count("", "", "refused", len(refused))
+        return {"accepted": len(given) - len(refused), "refused": refused}
+
+    def _take(self, label: Label) -> None:
+        run, receipt = self._verified(label.receipt)
+        mark = mark_of(label.receipt)
+        if mark in self._seen:
+            raise BadReceipt("this receipt was used before")
+        self._seen[mark] = None
+        if len(self._seen) > SEEN_MAX:
+            del self._seen[next(iter(self._seen))]
+        self._book(run, receipt, label)
+        trial = run.trial
+        if trial is None or receipt.epoch < trial.epoch:
+            return
+        if label.truth is not None:
+            self._judge_both(trial, receipt, label.truth)
+        if receipt.arm is Arm.FORCED:
+            return
+        reward = label.reward if label.reward is not None else float(bool(label.correct))
+        trial.reward(receipt.version, reward, self._clock.now())
+        if label.correct is not None and receipt.arm is not Arm.OTHER:
+            self._judge(trial, receipt, correct=label.correct)
+
+    def _verified(self, text: str) -> tuple[Run, Receipt]:
+        """The receipt and what it is about. Raises BadReceipt."""
+        run = self._reconciler.runs.get(route_of(text))
+        if run is None or run.route.feedback is None:
+            raise BadReceipt("its route takes no feedback")
+        receipt = opened(text, run.route.feedback.secret.get_secret_value())
+        age_s = self._clock.wall() - receipt.issued
+        if age_s > run.route.feedback.expires:
+            raise BadReceipt("it has expired")
+        if age_s < -AHEAD_S:
+            raise BadReceipt("it was issued in the future")
+        return run, receipt
+
+    def _book(self, run: Run, receipt: Receipt, label: Label) -> None:
+        if receipt.version not in run.route.versions:
+            raise BadReceipt(f"{receipt.version} is no longer in the policy")
+        tally = run.labelled.setdefault(receipt.version, Tally())
+        if label.reward is not None:
+            tally.rewards += 1
+            tally.reward_sum += label.reward
+            result = "rewarded"
+        elif label.correct:
+            tally.right += 1
+            result = "right"
+        else:
+            tally.wrong += 1
+            result = "wrong"
+        self._count(receipt.route, receipt.version, result, 1)
+
+    def _judge(self, trial: Trial, receipt: Receipt, *, correct: bool) -> None:
+        if not trial.counts_label(receipt.unit):
+            return
+        candidate = receipt.arm is Arm.CANDIDATE
+        counted = Labels(
+            receipt.weight_bp,
+            candidate_wrong=int(candidate and not correct),
+            candidate_right=int(candidate and correct),
+            stable_wrong=int(not candidate and not correct),
+            stable_right=int(not candidate and correct),
+        )
+        self._reconciler.observe((Batch(receipt.route, receipt.epoch, labels=(counted,)),))
+
+    def _judge_both(self, trial: Trial, receipt: Receipt, truth: Truth) -> None:
+        """No coin is needed: both versions answered the same request."""
+        said = trial.shadow.kept.take(receipt.nonce)
+        if said is None:
+            return
+        right = [trial.shadow.terms.compare.right(one, truth) for one in said]
+        if right[0] is None or right[1] is None:
+            return
+        pairs = counted(stable_right=right[0], candidate_right=right[1])
+        self._reconciler.observe((Batch(receipt.route, receipt.epoch, labelled_pairs=pairs),))
+
+    def _count(self, route: str, version: str, result: str, by: int) -> None:
+        series = labels(route=route, version=version, result=result)
+        self._metrics.count("feedback_total", series, by)

@@ -1,0 +1,423 @@
+"""The data-plane processes: started, supplied with tables, watched, replaced, drained.
+
+The control process keeps the port (a bound socket that never listens) and hands only its number on:
+every worker listens by itself with SO_REUSEPORT, so the kernel spreads connections and a worker can
+come and go alone.
+
+A worker that outlives a killed control process serves on with its last table. It is found by the
+file of process ids beside the store, and ends when the next control process has workers of its own
+that serve; should none come, it ends by itself after ``router.link.socket.ORPHAN_GRACE_S``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from router.core.wire.table import RoutingTable, changed_routes
+from router.link.messages import (
+    Amend,
+    Applied,
+    Drain,
+    Hello,
+    Message,
+    PairReport,
+    Publish,
+    Report,
+    encode,
+)
+from router.link.socket import Link, open_link
+
+APPLY_TIMEOUT_S: Final = 5.0
+"""A worker that has not confirmed a table by then is replaced: it may serve an older one."""
+
+START_TIMEOUT_S: Final = 60.0
+"""Time in which all workers must serve after a start; a quarter of a second when CPU is free."""
+
+BACKOFF_S: Final = (0.05, 0.1, 0.25, 0.5, 1.0)
+"""Pauses before a worker is started again; the last one repeats."""
+
+STABLE_AFTER_S: Final = 10.0
+"""A worker that lived this long was healthy: its next restart is immediate again."""
+
+KILL_AFTER_S: Final = 2.0
+"""Beyond the drain time, before a worker that does not end is killed."""
+
+PORT_WAIT_S: Final = 2.0
+"""How long a port that somebody listens on may take to become free: a predecessor that drains
+closes its listeners at once, one that died a moment ago is still being buried."""
+
+Command = Callable[[int, int, str], Sequence[str]]
+"""(link fd, worker index, host:port) -> argv."""
+
+
+def worker_command(link_fd: int, index: int, listen: str) -> Sequence[str]:
+    """How a worker of the data plane is started."""
+    return (
+        sys.executable, "-m", "router.proxy.worker",
+        "--link-fd", str(link_fd), "--worker", str(index), "--listen", listen,
+    )  # fmt: skip
+
+
+@dataclass(eq=False)
+class Worker:
+    """One worker process and its end of the link."""
+
+    index: int
+    process: asyncio.subprocess.Process
+    link: Link
+    started_s: float
+    port: int = 0
+    applied: int = 0
+    """Revision of the table in force there; 0 before the first."""
+    sent: int = 0
+    """Revision of the table sent last."""
+    hello: bool = False
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __repr__(self) -> str:
+        state = "ended" if self.ended.is_set() else f"revision {self.applied}"
+        return f"<Worker {self.index} pid {self.process.pid}: {state}, {self.link!r}>"
+
+
+class Workers:
+    """See the module. ``on_report`` is called in the loop turn in which a report arrives."""
+
+    def __init__(
+        self,
+        count: int,
+        listen: tuple[str, int],
+        *,
+        on_report: Callable[[Report], None],
+        on_pairs: Callable[[PairReport], None],
+        on_event: Callable[[str, int], None] = lambda _text, _worker: None,
+        pids_file: Path | None = None,
+        command: Command = worker_command,
+    ) -> None:
+        self.count = count
+        self.host, self.port = listen
+        self.restarts = 0
+        self._on_report = on_report
+        self._on_pairs = on_pairs
+        self._on_event = on_event
+        self._pids_file = pids_file
+        self._command = command
+        self._workers: dict[int, Worker] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._table: RoutingTable | None = None
+        self.revision = 0
+        self._applied = asyncio.Event()
+        self._stopping = False
+        self._reserved: socket.socket | None = None
+
+    def __repr__(self) -> str:
+        return f"<Workers {len(self._workers)} of {self.count} on {self.host}:{self.port}>"
+
+    # --- life -----------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Reserve the port and start all workers; the table should be published before.
+
+        Raises OSError when somebody else is on the port.
+        """
+        orphans = self._orphans()
+        if not orphans:
+            await self._alone()
+        self._reserve()
+        self._tasks = [asyncio.create_task(self._supervise(i)) for i in range(self.count)]
+        if orphans:
+            with contextlib.suppress(OSError):  # late as they are, they must not serve for ever
+                await self.serving()
+            await _end_orphans(orphans)
+
+    async def serving(self) -> None:
+        """Wait until every worker serves the newest table. Raises OSError when that takes long."""
+        try:
+            async with asyncio.timeout(START_TIMEOUT_S):
+                while not self.ready():
+                    self._applied.clear()
+                    await self._applied.wait()
+        except TimeoutError:
+            raise OSError(f"not every worker serves after {START_TIMEOUT_S:g} s") from None
+
+    def publish(self, table: RoutingTable) -> None:
+        """Send the table to every worker; those to come get it when they say hello.
+
+        A worker that has the one before gets only the routes that changed.
+        """
+        before, self._table, self.revision = self._table, table, table.revision
+        serving = [worker for worker in self._workers.values() if worker.hello]
+        changed = changed_routes(before, table) if before else None
+        if before is not None and changed is not None:
+            amend = encode(Amend(table.revision, before.revision, changed))
+            for worker in serving:
+                if worker.sent == before.revision and worker.link.send_amendment(amend):
+                    worker.sent = table.revision
+        self._send_whole([worker for worker in serving if worker.sent != table.revision])
+
+    def _send_whole(self, workers: Sequence[Worker]) -> None:
+        if workers and self._table is not None:
+            encoded = encode(Publish(self._table))
+            for worker in workers:
+                worker.sent = self._table.revision
+                worker.link.send_table(encoded)
+
+    async def applied(self, revision: int) -> None:
+        """Wait until no live worker serves an older table than ``revision``.
+
+        A worker that does not confirm within :data:`APPLY_TIMEOUT_S` is killed, since it might
+        serve what was taken back; its successor starts with the new table.
+        """
+        try:
+            async with asyncio.timeout(APPLY_TIMEOUT_S):
+                await self._all_applied(revision)
+        except TimeoutError:
+            for worker in list(self._workers.values()):
+                # One without a hello serves nobody: it is slow to start, and a kill would not help.
+                if worker.hello and worker.applied < revision:
+                    self._on_event(f"worker {worker.index} did not confirm a table", worker.index)
+                    _signal(worker.process.pid, signal.SIGKILL)
+                    await worker.ended.wait()
+
+    async def _all_applied(self, revision: int) -> None:
+        while self._behind(revision):
+            self._applied.clear()
+            await self._applied.wait()
+
+    def _behind(self, revision: int) -> bool:
+        live = list(self._workers.values())
+        # A worker that has not said hello serves nobody yet: it will begin with the newest table.
+        serving = [worker for worker in live if worker.hello]
+        return not serving or any(worker.applied < revision for worker in serving)
+
+    def ready(self) -> bool:
+        """Whether every worker runs and serves the newest table."""
+        live = [w for w in self._workers.values() if w.hello and w.applied >= self.revision]
+        return self.revision > 0 and len(live) == self.count
+
+    def states(self) -> list[dict[str, object]]:
+        """For health pages."""
+        return [
+            {"worker": w.index, "pid": w.process.pid, "port": w.port, "revision": w.applied}
+            for w in self._workers.values()
+        ]
+
+    def begin_drain(self, within_s: float) -> None:
+        """Tell every worker to stop accepting and to finish what is under way.
+
+        From here on the workers are nobody's business: a successor may take store and port over.
+        """
+        self._stopping = True
+        self._forget()
+        for worker in self._workers.values():
+            worker.link.send(Drain(within_s))
+
+    def hand_over(self) -> None:
+        """Leave the workers to a successor: they serve until it ends them, as it does orphans."""
+        self._stopping = True
+        self._pids_file = None  # the successor reads it
+
+    async def drained(self, within_s: float) -> None:
+        """Wait for the end of all workers, then end those that are late."""
+        waiting = [asyncio.create_task(w.ended.wait()) for w in self._workers.values()]
+        if waiting:
+            await asyncio.wait(waiting, timeout=within_s + KILL_AFTER_S)
+        await self.kill()
+
+    async def kill(self) -> None:
+        """End everything now."""
+        self._stopping = True
+        killed = [worker.process for worker in self._workers.values()]
+        for process in killed:
+            _signal(process.pid, signal.SIGKILL)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(process.wait() for process in killed))
+        if self._reserved is not None:
+            self._reserved.close()
+            self._reserved = None
+        self._forget()
+
+    # --- one worker -----------------------------------------------------------------------------
+
+    async def _supervise(self, index: int) -> None:
+        """Start worker ``index`` again whenever it ends."""
+        failures = 0
+        while not self._stopping:
+            worker = await self._spawn(index)
+            self._workers[index] = worker
+            self._remember()
+            try:
+                code = await worker.process.wait()
+            finally:
+                self._gone(worker)
+            lived_s = time.monotonic() - worker.started_s
+            failures = 0 if lived_s >= STABLE_AFTER_S else failures + 1
+            if not self._stopping:
+                self.restarts += 1
+                self._on_event(f"worker {index} ended with status {code}; it is replaced", index)
+                await asyncio.sleep(BACKOFF_S[min(failures, len(BACKOFF_S)) - 1] if failures else 0)
+
+    async def _spawn(self, index: int) -> Worker:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            listen = f"[{self.host}]" if ":" in self.host else self.host
+            argv = self._command(theirs.fileno(), index, f"{listen}:{self.port}")
+            # Its own process group: Ctrl-C in a terminal must drain through control, once.
+            process = await asyncio.create_subprocess_exec(
+                *argv, pass_fds=(theirs.fileno(),), start_new_session=True
+            )
+        found: list[Worker] = []
+        link = await open_link(
+            ours, lambda message: self._receive(found[0], message), lambda _why: None
+        )
+        found.append(Worker(index, process, link, time.monotonic()))
+        return found[0]
+
+    def _receive(self, worker: Worker, message: Message) -> None:
+        if isinstance(message, Report):
+            self._on_report(message)
+        elif isinstance(message, PairReport):
+            self._on_pairs(message)
+        elif isinstance(message, Applied):
+            worker.applied = max(worker.applied, message.revision)
+            self._applied.set()
+        elif isinstance(message, Hello):
+            worker.hello, worker.port = True, message.port
+            self._send_whole([worker])
+
+    def _gone(self, worker: Worker) -> None:
+        if self._workers.get(worker.index) is worker:
+            del self._workers[worker.index]
+        worker.link.close("the worker ended")
+        if worker.process.returncode is None:
+            _signal(worker.process.pid, signal.SIGKILL)
+        worker.ended.set()
+        self._applied.set()
+
+    # --- port and predecessors --------------------------------------------------------------------
+
+    async def _alone(self) -> None:
+        """Raises OSError when somebody listens on the port and goes on doing so.
+
+        SO_REUSEPORT alone would let two routers of one user share a port without a word, each
+        serving half of the clients. Without it Linux refuses a port with a listener, and only that.
+        """
+        deadline = time.monotonic() + PORT_WAIT_S
+        while True:
+            try:
+                self._bound(shared=False).close()
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+                if time.monotonic() >= deadline:
+                    place = f"{self.host}:{self.port}"
+                    raise OSError(
+                        error.errno, f"listen: {place} is in use by another program"
+                    ) from None
+            else:
+                return
+            await asyncio.sleep(0.05)
+
+    def _reserve(self) -> None:
+        self._reserved = self._bound(shared=True)
+        self.port = self._reserved.getsockname()[1]
+
+    def _bound(self, *, shared: bool) -> socket.socket:
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        made = socket.socket(family, socket.SOCK_STREAM)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        try:
+            made.bind((self.host, self.port))
+        except OSError:
+            made.close()
+            raise
+        return made
+
+    def _remember(self) -> None:
+        if self._pids_file is None:
+            return
+        known = [[w.process.pid, _born(w.process.pid)] for w in self._workers.values()]
+        temporary = self._pids_file.with_name(self._pids_file.name + ".new")
+        with contextlib.suppress(OSError):  # a full disk: orphans then end by their own grace
+            temporary.write_text(json.dumps(known))
+            temporary.replace(self._pids_file)
+
+    def _forget(self) -> None:
+        if self._pids_file is not None:
+            self._pids_file.unlink(missing_ok=True)
+            self._pids_file = None
+
+    def _orphans(self) -> list[int]:
+        """Workers of a control process that was killed."""
+        if self._pids_file is None:
+            return []
+        try:
+            known = json.loads(self._pids_file.read_text())
+            return [int(pid) for pid, born in known if born and _born(int(pid)) == born]
+        except (OSError, ValueError, TypeError):
+            return []
+
+
+async def _end_orphans(pids: list[int]) -> None:
+    """Let them drain, and wait until none of them accepts connections any more."""
+    for pid in pids:
+        _signal(pid, signal.SIGTERM)
+    deadline = time.monotonic() + KILL_AFTER_S
+    left = pids
+    while left := [pid for pid in left if _listens(pid)]:
+        if time.monotonic() >= deadline:
+            break
+        await asyncio.sleep(0.02)
+    for pid in left:
+        _signal(pid, signal.SIGKILL)
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def _born(pid: int) -> str:
+    """When the process started, in clock ticks since boot; empty when there is none.
+
+    With the pid it names a process for good: pids are used again.
+    """
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return ""
+    fields = stat.rpartition(")")[2].split()
+    return "" if fields[0] == "Z" else fields[19]
+
+
+def _listens(pid: int) -> bool:
+    """Whether a process still has a listening TCP socket (Linux; elsewhere: whether it lives)."""
+    try:
+        links = [str(fd.readlink()) for fd in Path(f"/proc/{pid}/fd").iterdir()]
+    except OSError:
+        return bool(_born(pid))
+    inodes = {link[8:-1] for link in links if link.startswith("socket:[")}
+    for name in ("tcp", "tcp6"):
+        try:
+            lines = Path(f"/proc/{pid}/net/{name}").read_text().splitlines()[1:]
+        except OSError:
+            continue
+        # Column 3 is the state (0A: LISTEN), column 9 the inode.
+        if any(f[3] == "0A" and f[9] in inodes for f in map(str.split, lines)):
+            return True
+    return False

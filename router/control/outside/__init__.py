@@ -1,0 +1,1 @@
+"""Servers of other people: hooks, alerts, registries and measurements, called with bounds."""

@@ -1,0 +1,241 @@
+"""Alerts: what happened, to whoever the policy says; in the background, bounded and counted.
+
+Alerts hear what everybody hears (the announcements), so what is alerted is what the log, the event
+stream and the journal say, with the same sentence.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any, Final, get_args
+
+import aiohttp
+
+from router.control.outside.outbox import Delivery, Outbox, Undelivered, refused
+from router.control.outside.outside import NO_ANSWER, no_answer, post
+from router.control.rollouts.observe import Observatory
+from router.control.rollouts.run import Run
+from router.control.rollouts.trial import Trial
+from router.control.state.answers import Announcement
+from router.core.policy import Policy
+from router.core.policy.hooks import TRIGGERS, Alert, Trigger
+from router.core.policy.server import split_address
+from router.core.rollout.events import Action
+from router.core.rollout.rollout import Phase
+from router.core.rollout.traffic import split_for
+from router.core.wire.counts import MirrorCounts
+from router.core.wire.outcomes import FULL_BP
+from router.core.words import percent, rate
+
+SHADOW_WINDOW_S: Final = 60.0
+"""Copies of this time are looked at together."""
+
+SHADOW_LEAST: Final = 100
+"""Copies (or requests that should have been copied) in a window before anything is said."""
+
+LASTING_S: Final = 5.0
+"""What is over sooner is not told: gates that ask outside hold until their first answer."""
+
+REPEAT_AFTER_S: Final = 600.0
+"""The same about the same route is told at most this often."""
+
+NOTICE: Final = "notice"
+"""Kind of the announcements that only alert: ``data["trigger"]`` says what of."""
+
+_OF_ACTION: Final[dict[str, Trigger]] = {
+    "start": "started",
+    "retry": "started",
+    "advance": "step_completed",
+    "promote": "step_completed",
+    "bake": "step_completed",
+    "pause": "paused",
+    "await": "approval_needed",
+    "rollback": "rolled_back",
+    "abort": "aborted",
+    "complete": "completed",
+}
+"""The journal's words; what is not here is not alerted."""
+
+_COLOURS: Final = {"info": "#2f9e44", "warn": "#f08c00", "error": "#e03131"}
+
+Tell = Callable[[Trigger, Run, str], None]
+
+
+def trigger_of(letter: Announcement) -> Trigger | None:
+    """What an announcement alerts of."""
+    if letter.kind == "problem":
+        return "config_rejected"
+    if letter.kind == NOTICE:
+        told = letter.data.get("trigger")
+        return told if told in get_args(Trigger) else None
+    if letter.kind != "transition":
+        return None
+    if letter.data["action"] == "promote" and letter.data["phase_to"] == Phase.COMPLETED:
+        return "completed"
+    return _OF_ACTION.get(letter.data["action"])
+
+
+class Alerts:
+    """Sends each announcement to those who want it."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+        self.session: aiohttp.ClientSession | None = None
+
+    def hear(self, letter: Announcement, policy: Policy, run: Run | None) -> None:
+        """``run`` is the route that it is about, if any."""
+        trigger = trigger_of(letter)
+        if trigger is None:
+            return
+        rollout = run.route.rollout if run is not None else None
+        for alert in (*policy.alerts, *(rollout.alerts if rollout else ())):
+            if alert.wants(trigger):
+                self._send(alert, facts(letter, trigger, policy, run))
+
+    def _send(self, alert: Alert, body: dict[str, Any]) -> None:
+        url = alert.url.get_secret_value()
+        headers = {name: value.get_secret_value() for name, value in alert.headers.items()}
+        sent = slack(body) if alert.kind == "slack" else body
+
+        async def send() -> None:
+            if self.session is None:
+                raise Undelivered("the router stops")
+            try:
+                status = await post(
+                    self.session, url, sent, headers=headers, timeout_s=alert.timeout
+                )
+            except NO_ANSWER as error:
+                raise Undelivered(no_answer(error, alert.timeout)) from None
+            if not 200 <= status < 300:
+                raise Undelivered(f"answered {status}", final=refused(status))
+
+        self._outbox.put(url, Delivery("alert", send, alert.retries))
+
+
+def facts(
+    letter: Announcement, trigger: Trigger, policy: Policy, run: Run | None
+) -> dict[str, Any]:
+    """The payload of a webhook; keys that do not apply are left out."""
+    body: dict[str, Any] = {
+        "trigger": trigger,
+        "severity": TRIGGERS[trigger],
+        "at": letter.at,
+        "route": letter.route,
+        "text": letter.text,
+    }
+    if run is not None and run.rollout is not None and run.plan is not None:
+        rollout = run.rollout
+        body |= {
+            "rollout": rollout.id,
+            "stable": rollout.stable,
+            "candidate": rollout.candidate,
+            "phase": rollout.phase.value,
+            "step": rollout.step + 1,
+            "steps": len(run.plan.steps),
+            "weight_bp": split_for(rollout, run.plan).candidate_bp,
+            "epoch": rollout.epoch,
+            "actor": rollout.actor,
+        }
+    if link := dashboard(policy):
+        body["link"] = link
+    return body
+
+
+def dashboard(policy: Policy) -> str:
+    """Where people look next: the admin interface by its first name; empty if it has none."""
+    if not policy.admin.hosts:
+        return ""
+    _, port = split_address(policy.admin.listen)
+    return f"{'https' if policy.admin.tls else 'http'}://{policy.admin.hosts[0]}:{port}/"
+
+
+def slack(body: dict[str, Any]) -> dict[str, Any]:
+    """The same for a chat: a line in bold, the sentence, a colour; ``&<>`` as Slack wants them."""
+    title = body["trigger"].replace("_", " ")
+    about = f"{body['route']}: " if body["route"] else ""
+    where = ""
+    if "candidate" in body:
+        where = f" ({body['candidate']} at {percent(body['weight_bp'])})"
+    lines = [f"*{_plain(about + title)}*{_plain(where)}", _plain(body["text"])]
+    if "link" in body:
+        lines.append(f"<{body['link']}|dashboard>")
+    text = "\n".join(lines)
+    colour = _COLOURS[body["severity"]]
+    return {"text": text, "attachments": [{"color": colour, "fallback": _plain(body["text"])}]}
+
+
+def _plain(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+class Watch:
+    """Tells of what is no transition: evidence that holds, silence, copies that do not arrive.
+
+    Looked at about once a second; told once it lasts, and not again for a while.
+    """
+
+    def __init__(self, observatory: Observatory, tell: Tell) -> None:
+        self._observatory = observatory
+        self._tell = tell
+        self._since: dict[tuple[str, Trigger], float] = {}
+        self._told: dict[tuple[str, Trigger], float] = {}
+        self._copies: dict[tuple[str, str], deque[tuple[float, int, int]]] = {}
+
+    def mirrored(self, counts: Iterable[MirrorCounts], now: float) -> None:
+        """Book copies: how many arrived, how many did not."""
+        for one in counts:
+            lost = one.failed + sum(n for cause, n in one.dropped.items() if cause != "sample")
+            if one.delivered or lost:
+                copies = self._copies.setdefault((one.route, one.version), deque(maxlen=1_000))
+                copies.append((now, one.delivered, lost))
+
+    def look(self, runs: Iterable[Run], now: float) -> None:
+        """Tell what has lasted for :data:`LASTING_S`; ``now`` is the rollout clock."""
+        seen: set[tuple[str, Trigger]] = set()
+        for run in runs:
+            for trigger, text in self._found(run, now) if run.live else ():
+                key = (run.route.name, trigger)
+                seen.add(key)
+                lasts = now - self._since.setdefault(key, now) >= LASTING_S
+                if lasts and now - self._told.get(key, float("-inf")) >= REPEAT_AFTER_S:
+                    self._told[key] = now
+                    self._tell(trigger, run, text)
+        self._since = {key: since for key, since in self._since.items() if key in seen}
+
+    def _found(self, run: Run, now: float) -> Iterable[tuple[Trigger, str]]:
+        rollout, plan, trial = run.rollout, run.plan, run.trial
+        if rollout is None or plan is None or trial is None or rollout.phase is Phase.PAUSED:
+            return
+        if trial.look(rollout, plan, now).action is Action.HOLD:
+            silent = trial.silence(rollout, plan, now)
+            sentence = silent or trial.judgement(rollout, plan, now).sentence
+            yield "no_data" if silent else "held", sentence
+        mirror_bp = split_for(rollout, plan).mirror_bp
+        trial.shadow.alarm = self._undelivered(run, trial, mirror_bp, now) if mirror_bp else ""
+        if trial.shadow.alarm:
+            yield "shadow_undelivered", trial.shadow.alarm
+
+    def _undelivered(self, run: Run, trial: Trial, mirror_bp: int, now: float) -> str:
+        """Too many copies lost, or none sent although requests for them came."""
+        version, limit_bp = trial.shadow.terms.candidate, trial.policy.mirroring.undelivered
+        copies = self._copies.get((run.route.name, version), deque())
+        while copies and now - copies[0][0] > SHADOW_WINDOW_S:
+            copies.popleft()
+        arrived, lost = sum(c[1] for c in copies), sum(c[2] for c in copies)
+        sent = arrived + lost
+        trial.shadow.lost_share = lost / sent if sent >= SHADOW_LEAST else None
+        if sent >= SHADOW_LEAST and lost / sent * FULL_BP > limit_bp:
+            return (
+                f"the shadow is not delivered: {lost:,} of {sent:,} copies of the last minute did "
+                f"not arrive ({rate(lost / sent)}), limit {percent(limit_bp)}"
+            )
+        began = run.rollout.step_since if run.rollout else now
+        if sent or now - began < SHADOW_WINDOW_S:
+            return ""
+        served = self._observatory.view(run.route.name, run.record.stable, now)["requests"]
+        wanted = int(served * mirror_bp / FULL_BP)
+        if wanted < SHADOW_LEAST:
+            return ""
+        share = percent(mirror_bp)
+        return f"no copy was sent in the last minute; {share} of {served:,} requests were to be"

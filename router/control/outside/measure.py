@@ -1,0 +1,140 @@
+"""Asks Prometheus and webhooks on behalf of gates that measure outside.
+
+Judging the answers is pure and lives with the gates; here is only the asking: bounded in time,
+size, retries and number at once. A redirect is not followed, no proxy of the environment is used,
+and a failed question is an answer too (an error), so a dead source is never silence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Final, Self
+
+import aiohttp
+import msgspec
+
+from router.control.outside.outside import outside_session
+from router.core.gates.gate import Measurement
+from router.core.gates.polled import Polled
+from router.core.gates.prometheus import Prometheus
+from router.core.gates.webhook import Webhook
+
+ASKED_AT_ONCE_MAX: Final = 32
+ANSWER_BYTES_MAX: Final = 1_048_576
+SERIES_MAX: Final = 1_000
+RETRIES: Final = 1
+RETRY_PAUSE_S: Final = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One gate that wants an answer now."""
+
+    route: str
+    gate: Polled
+    about: dict[str, Any]
+    """What a webhook is told: route, candidate, stable, phase, step, weight."""
+
+
+OnAnswer = Callable[[Question, Measurement], None]
+
+
+class Asker:
+    """Carries questions out and hands the answers in; at most one per gate at a time."""
+
+    def __init__(self, on_answer: OnAnswer) -> None:
+        self._on_answer = on_answer
+        self._session: aiohttp.ClientSession | None = None
+        self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
+
+    def __repr__(self) -> str:
+        return f"<Asker {len(self._tasks)} questions under way>"
+
+    async def __aenter__(self) -> Self:
+        self._session = outside_session()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for task in list(self._tasks.values()):
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        if self._session is not None:
+            await self._session.close()
+
+    def ask(self, question: Question) -> None:
+        """Ask in the background, unless the last question of this gate is still under way."""
+        key = (question.route, question.gate.title)
+        if key in self._tasks or len(self._tasks) >= ASKED_AT_ONCE_MAX:
+            return
+        task = asyncio.create_task(self._carry(question))
+        self._tasks[key] = task
+        task.add_done_callback(lambda _done: self._tasks.pop(key, None))
+
+    async def _carry(self, question: Question) -> None:
+        measurement = Measurement(error="not asked")
+        for attempt in range(RETRIES + 1):
+            if attempt:
+                await asyncio.sleep(RETRY_PAUSE_S)
+            try:
+                async with asyncio.timeout(question.gate.timeout):
+                    measurement = await self._answer(question)
+                break
+            except TimeoutError:
+                measurement = Measurement(error=f"no answer within {question.gate.timeout:g} s")
+            except (aiohttp.ClientError, OSError, ValueError) as error:
+                measurement = Measurement(error=f"{type(error).__name__}: {error}"[:200])
+        self._on_answer(question, measurement)
+
+    async def _answer(self, question: Question) -> Measurement:
+        gate = question.gate
+        if isinstance(gate, Prometheus):
+            data = await self._request("GET", f"{gate.url.rstrip('/')}/api/v1/query", gate.query)
+            return parsed(data)
+        assert isinstance(gate, Webhook)  # noqa: S101 - the only other kind that asks
+        status = await self._post(gate.url, question.about)
+        if status >= 500 or status in (408, 429):
+            return Measurement(error=f"the hook answered {status}")
+        return Measurement((1.0,) if 200 <= status < 300 else (0.0,))
+
+    async def _request(self, method: str, url: str, query: str) -> bytes:
+        assert self._session is not None  # noqa: S101 - used as a context manager
+        async with self._session.request(
+            method, url, params={"query": query}, allow_redirects=False
+        ) as response:
+            body = await response.content.read(ANSWER_BYTES_MAX + 1)
+            if response.status != 200:
+                raise ValueError(f"Prometheus answered {response.status}")
+            if len(body) > ANSWER_BYTES_MAX:
+                raise ValueError(f"the answer is longer than {ANSWER_BYTES_MAX} bytes")
+            return body
+
+    async def _post(self, url: str, about: dict[str, Any]) -> int:
+        assert self._session is not None  # noqa: S101 - used as a context manager
+        async with self._session.post(url, json=about, allow_redirects=False) as response:
+            return response.status
+
+
+def parsed(body: bytes) -> Measurement:
+    """The values of an instant query's answer (Prometheus HTTP API, vector or scalar)."""
+    try:
+        answer = msgspec.json.decode(body)
+        if answer["status"] != "success":
+            return Measurement(error=f"Prometheus: {answer.get('error', 'no success')}"[:200])
+        kind, result = answer["data"]["resultType"], answer["data"]["result"]
+        if kind == "scalar":
+            return Measurement((float(result[1]),))
+        if kind != "vector":
+            return Measurement(error=f"expected a vector or a scalar, got a {kind}")
+        values = tuple(float(series["value"][1]) for series in result[:SERIES_MAX])
+    except (KeyError, IndexError, TypeError, ValueError, msgspec.DecodeError) as error:
+        return Measurement(error=f"no answer of Prometheus: {error!r}"[:200])
+    return Measurement(tuple(math.nan if math.isnan(v) else v for v in values))

@@ -1,0 +1,4 @@
+"""Rollouts being carried out.
+
+Start reading in :mod:`router.control.rollouts.reconciler`, the one decider.
+"""

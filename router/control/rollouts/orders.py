@@ -1,0 +1,157 @@
+"""What a command would lead to, computed without doing it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from router.control.rollouts import lifecycle
+from router.control.rollouts.run import Run
+from router.control.state.errors import NoRollout, NotPossible
+from router.control.state.record import JournalEntry, RouteRecord
+from router.core.policy import RolloutPolicy
+from router.core.rollout.events import Event, Observed, Retry, Rollback
+from router.core.rollout.machine import Refused, decide
+from router.core.rollout.rollout import Phase, Rollout
+from router.core.rollout.traffic import split_for
+from router.core.words import duration
+
+
+def decided(run: Run, event: Event, now: float) -> tuple[RouteRecord, str]:
+    """What ``event`` would lead to, without doing it: the record and its sentence."""
+    base = run.pending.record if run.pending else run.record
+    rollout = base.rollout
+    if isinstance(event, Retry):
+        _refuse_flapping(run, base, event, now)
+        if found := _retried(run, base, event, now):
+            return found
+    if rollout is None or run.plan is None:
+        raise NoRollout(f"{run.route.name} has no rollout")
+    if isinstance(event, Rollback) and rollout.stable not in run.route.versions:
+        raise NotPossible(f"{rollout.stable} is no longer in the policy: nothing to go back to")
+    if isinstance(event, Retry) and rollout.candidate not in run.route.versions:
+        raise NotPossible(f"{rollout.candidate} is no longer in the policy: nothing to retry")
+    policy = lifecycle.unpinned(base)
+    if isinstance(event, Rollback) and policy is not None:
+        _refuse_late(rollout, policy, now)
+    plan = policy.plan() if policy else run.plan
+    try:
+        following = decide(rollout, plan, event, now)
+    except Refused as refusal:
+        raise NotPossible(str(refusal)) from None
+    key = base.identity.partition("+")[0]
+    after = lifecycle.advanced(base, following, plan, key)
+    if isinstance(event, Retry):
+        after = lifecycle.retried(after, key, now)
+    return after, following.reason
+
+
+def _refuse_flapping(run: Run, base: RouteRecord, event: Retry, now: float) -> None:
+    """A candidate that was tried again too often, or too soon, waits, unless forced."""
+    rollout = base.rollout
+    policy = run.route.rollout or lifecycle.unpinned(base)
+    if policy is None or rollout is None or rollout.phase.live or event.force:
+        return
+    if policy.candidate not in run.route.versions:
+        return
+    key = lifecycle.candidate_key(policy.candidate, run.route.versions[policy.candidate])
+    times = [at for known, at in base.retries if known == key]
+    if why := policy.anti_flap.refusal(times, rollout.ended or 0.0, now):
+        raise NotPossible(f"{policy.candidate} was {why}")
+
+
+def _refuse_late(rollout: Rollout, policy: RolloutPolicy, now: float) -> None:
+    """A completed rollout is undone within its window; later a rollout of the old one does it."""
+    window_s, ended = policy.rollback_window, rollout.ended
+    late = window_s is not None and ended is not None and now - ended > window_s
+    if rollout.phase is Phase.COMPLETED and late:
+        assert window_s is not None  # noqa: S101 - it is late
+        assert ended is not None  # noqa: S101 - it is late
+        raise NotPossible(
+            f"it completed {duration(now - ended)} ago and rollback_window is "
+            f"{duration(window_s)}; roll out {rollout.stable} as a candidate"
+        )
+
+
+def _retried(
+    run: Run, base: RouteRecord, event: Retry, now: float
+) -> tuple[RouteRecord, str] | None:
+    """A retry by the policy as it is now; None where the plain table applies."""
+    policy, rollout = run.route.rollout, base.rollout
+    if policy is None or rollout is None or rollout.phase.live:
+        return None
+    if rollout.phase is Phase.COMPLETED and not lifecycle.waiting_candidate(run.route, base):
+        return None
+    if policy.candidate == base.stable:
+        raise NotPossible(f"{policy.candidate} is stable already")
+    said = f"retried by {event.actor}" + (f": {event.reason}" if event.reason else "")
+    if policy.candidate != rollout.candidate or base.stable != rollout.stable:
+        record = lifecycle.begun(run.route, base, policy, now)
+        assert record.rollout is not None  # noqa: S101 - just begun
+        reason = f"{said}; {record.rollout.reason}"
+        begun = replace(record.rollout, actor=event.actor, reason=reason)
+        record = lifecycle.retried(record, record.identity.partition("+")[0], now)
+        return replace(record, rollout=begun), reason
+    plan = policy.plan()
+    following = decide(rollout, plan, event, now)
+    record = replace(
+        base, pinned=lifecycle.pinned(policy), identity=lifecycle.identity(run.route, policy)
+    )
+    key = record.identity.partition("+")[0]
+    after = lifecycle.advanced(record, following, plan, key)
+    return lifecycle.retried(after, key, now), following.reason
+
+
+def grows(before: RouteRecord, after: RouteRecord) -> bool:
+    """Whether the candidate gets a larger share than before; what a freeze does not allow."""
+    return _share(after) > _share(before)
+
+
+def _share(record: RouteRecord) -> tuple[int, int]:
+    policy = lifecycle.unpinned(record)
+    if record.rollout is None or policy is None or not record.rollout.phase.live:
+        return (0, 0)
+    split = split_for(record.rollout, policy.plan())
+    return (split.trial_bp, split.mirror_bp)
+
+
+def entry_for(
+    run: Run, record: RouteRecord, action: str, actor: str, reason: str, *, now: float, wall: float
+) -> JournalEntry:
+    """The journal's account of a move, with what the judge said at that moment."""
+    before = run.pending.record.rollout if run.pending else run.rollout
+    rollout, policy = record.rollout, lifecycle.unpinned(record)
+    evidence: dict[str, Any] = {}
+    if run.trial is not None and before is not None and before.phase.live and run.plan:
+        evidence = run.trial.judgement(before, run.plan, now).to_json()
+        evidence["samples"] = run.trial.samples(before, run.plan)
+    weight = split_for(rollout, policy.plan(), now).candidate_bp if rollout and policy else 0
+    same = before is not None and rollout is not None and before.id == rollout.id
+    return JournalEntry(
+        wall, now, run.route.name, rollout.id if rollout else "", record.epoch, actor, action,
+        before.phase.value if before and same else "",
+        rollout.phase.value if rollout else "", rollout.step + 1 if rollout else 0,
+        weight, reason, evidence,
+    )  # fmt: skip
+
+
+def action_of(before: Rollout, after: Rollout, observed: Observed) -> str:
+    """The journal's word for what the machine did by itself."""
+    if after.phase is not before.phase:
+        return _ACTIONS.get(after.phase, "advance")
+    if after.step != before.step:
+        return "advance"
+    if after.override != before.override:
+        return "override"
+    if after.shares != before.shares:
+        return "share"
+    return "ramp" if observed.auto_weight_bp is not None else "advance"
+
+
+_ACTIONS = {
+    Phase.AWAITING_APPROVAL: "await",
+    Phase.BAKING: "bake",
+    Phase.COMPLETED: "complete",
+    Phase.ABORTED: "abort",
+    Phase.ROLLED_BACK: "rollback",
+}

@@ -1,0 +1,297 @@
+"""From policy and records to the routing table. Pure; the only maker of tables.
+
+The candidate of a live rollout has its share, computed by
+:func:`router.core.rollout.traffic.split_for`.
+Everybody else's share is stable's. A version that was taken back cannot be reached at all: not by
+the split, not by a pin, not by a rule.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from router.control.rollouts.lifecycle import candidate_key
+from router.control.state.record import RouteRecord
+from router.core.policy import (
+    Match,
+    Policy,
+    Rescue,
+    RolloutPolicy,
+    Route,
+    Sticky,
+    ValueMatch,
+    Version,
+)
+from router.core.rollout.plan import Plan
+from router.core.rollout.rollout import Rollout
+from router.core.rollout.traffic import Split, offset_of, split_for
+from router.core.wire import table
+
+FULL_BP = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """One route at one moment: all that a table entry is made of."""
+
+    route: Route
+    record: RouteRecord
+    plan: Plan | None = None
+    pinned: RolloutPolicy | None = None
+    thresholds_s: tuple[float, ...] = ()
+    slow_tolerance: float = 0.0
+    back_bp: int = 0
+    """What the candidate of an ended rollout still has while its traffic returns in steps."""
+
+    @property
+    def rollout(self) -> Rollout | None:
+        """The rollout that has traffic: a live one, or one whose traffic is returning."""
+        rollout = self.record.rollout
+        if rollout is None or (not rollout.phase.live and not self.back_bp):
+            return None
+        return rollout
+
+    @property
+    def split(self) -> Split:
+        """The shares that belong to it; nothing for a candidate without a live rollout."""
+        rollout = self.rollout
+        if rollout is None or self.plan is None:
+            return Split(0)
+        return split_for(rollout, self.plan) if rollout.phase.live else Split(self.back_bp)
+
+
+class BadTable(Exception):  # noqa: N818 - reads as what it is
+    """A table that must never reach a worker: a bug of this program."""
+
+
+def table_of(
+    revision: int, policy: Policy, entries: tuple[table.RouteEntry, ...]
+) -> table.RoutingTable:
+    """The complete table. Raises BadTable when shares do not add up."""
+    for entry in entries:
+        if error := table.weights_error(entry):
+            raise BadTable(error)
+    limits = policy.limits
+    return table.RoutingTable(
+        revision=revision,
+        routes=entries,
+        limits=table.ListenerLimits(
+            head_bytes=limits.head,
+            fields=limits.fields,
+            body_bytes=limits.body,
+            header_timeout_s=limits.header_timeout,
+            body_timeout_s=limits.body_timeout,
+            keepalive_s=limits.keep_alive,
+            connections=limits.connections,
+            in_flight=limits.in_flight,
+            pipelined=limits.pipelined,
+            drain_s=limits.drain,
+        ),
+        trusted_proxies=policy.trusted_proxies,
+        access_log=policy.access_log,
+        tls=table.ListenerTls(policy.tls.certificate, policy.tls.key) if policy.tls else None,
+    )
+
+
+def entry_of(situation: Situation) -> table.RouteEntry:
+    """One route as the data plane needs it."""
+    route, record = situation.route, situation.record
+    names = list(route.versions)
+    index = {name: i for i, name in enumerate(names)}
+    rollout = situation.rollout
+    stable = index[record.stable]
+    candidate = index[rollout.candidate] if rollout else -1
+    out = taken_back(route, record)
+    pinned = situation.pinned if rollout else None
+    return table.RouteEntry(
+        name=route.name,
+        match=_match(route.match),
+        versions=tuple(_version(name, route.versions[name]) for name in names),
+        stable=stable,
+        candidate=candidate,
+        rollout_id=rollout.id if rollout else "",
+        epoch=record.epoch,
+        offset=offset_of(rollout.id) if rollout else 0,
+        weights_bp=_weights(situation, names, out),
+        mirrors=_mirrors(situation, index, out),
+        mirror_limits=_mirror_limits(pinned) if pinned else table.MirrorLimits(),
+        segment_header=_segment_header(pinned),
+        rules=tuple(
+            table.Rule(_match(rule.match), index[rule.version])
+            for rule in route.rules
+            if rule.version not in out
+        ),
+        sticky=_sticky(route.sticky) if route.sticky else None,
+        pin_header=route.pin,
+        pinnable=tuple(index[name] for name in names if name not in out) if route.pin else (),
+        payload=route.payload,
+        timeouts=table.Timeouts(
+            connect_s=route.timeouts.connect,
+            response_s=route.timeouts.response,
+            body_s=route.timeouts.body,
+            total_s=route.timeouts.total,
+        ),
+        rescue=_rescue(pinned.rescue) if pinned and pinned.rescue else None,
+        retry=table.Retry(route.retry.attempts, route.retry.budget, route.retry.idempotent),
+        error_statuses=route.errors,
+        thresholds_s=situation.thresholds_s if rollout else (),
+        slow_tolerance=situation.slow_tolerance if rollout else 0.0,
+        buffer_bytes=max(route.buffer, pinned.rescue.buffer if pinned and pinned.rescue else 0),
+        body_limit_bytes=route.body_limit or 0,
+        receipt_secret=route.feedback.secret.get_secret_value() if route.feedback else "",
+    )
+
+
+def _weights(situation: Situation, names: list[str], out: frozenset[str]) -> tuple[int, ...]:
+    """Shares by version; what a version that was taken back would get is stable's."""
+    route, record, rollout = situation.route, situation.record, situation.rollout
+    split = situation.split
+    wanted = dict(split.others) if rollout else dict(route.split)
+    if rollout is not None:
+        wanted[rollout.candidate] = split.candidate_bp
+    shares = {name: bp for name, bp in wanted.items() if name in route.versions and name not in out}
+    if rollout is not None:  # also while its share returns in steps, when it is `out` for pins
+        shares[rollout.candidate] = split.candidate_bp
+    rest = FULL_BP - sum(shares.values())
+    shares[record.stable] = shares.get(record.stable, 0) + rest
+    return tuple(shares.get(name, 0) for name in names)
+
+
+def taken_back(route: Route, record: RouteRecord) -> frozenset[str]:
+    """Versions that must not be reached, whoever asks."""
+    serving = {record.stable}
+    if record.rollout is not None and record.rollout.phase.live:
+        serving.add(record.rollout.candidate)
+    return frozenset(
+        name
+        for name, version in route.versions.items()
+        if name not in serving and candidate_key(name, version) in record.blocked
+    )
+
+
+# --- the parts --------------------------------------------------------------------------------
+
+
+def _version(name: str, version: Version) -> table.VersionEntry:
+    health = version.health
+    return table.VersionEntry(
+        name=name,
+        endpoints=version.endpoints,
+        max_connections=version.connections,
+        max_in_flight=version.in_flight,
+        max_queue=version.queue,
+        queue_timeout_s=version.queue_timeout,
+        keepalive_s=version.keep_alive,
+        warm_connections=version.warm_connections,
+        tls=table.UpstreamTls(
+            ca_file=version.tls.ca,
+            cert_file=version.tls.certificate,
+            key_file=version.tls.key,
+            server_name=version.tls.server_name,
+        ),
+        health=table.HealthCheck(
+            health.path,
+            health.interval,
+            health.timeout,
+            health.unhealthy_after,
+            health.healthy_after,
+        )
+        if health
+        else table.HealthCheck(),
+        outlier=table.Outlier(
+            version.outlier.consecutive, version.outlier.ejection, version.outlier.max_ejected
+        ),
+    )
+
+
+def _match(match: Match) -> table.Match:
+    return table.Match(
+        host=match.host or "",
+        path=match.path or "/*",
+        methods=match.methods,
+        headers=tuple(_value(name.lower(), value) for name, value in match.headers.items()),
+        query=tuple(_value(name, value) for name, value in match.query.items()),
+        cookies=tuple(_value(name, value) for name, value in match.cookies.items()),
+        body=tuple(_value(name, value) for name, value in match.body.items()),
+    )
+
+
+def _value(name: str, value: ValueMatch) -> table.ValueMatch:
+    for kind in (
+        table.MatchKind.EXACT,
+        table.MatchKind.PREFIX,
+        table.MatchKind.SUFFIX,
+        table.MatchKind.REGEX,
+    ):
+        wanted = getattr(value, kind.value)
+        if wanted is not None:
+            return table.ValueMatch(name, kind, wanted)
+    return table.ValueMatch(name, table.MatchKind.PRESENT)
+
+
+def _sticky(sticky: Sticky) -> table.Sticky:
+    if sticky.header is not None:
+        return table.Sticky(table.StickyKind.HEADER, sticky.header.lower())
+    if sticky.cookie is not None:
+        cookie = sticky.cookie
+        secret = cookie.secret.get_secret_value()
+        return table.Sticky(
+            table.StickyKind.COOKIE, cookie.name, secret, int(cookie.max_age), cookie.attributes
+        )
+    return table.Sticky(table.StickyKind.BODY, sticky.json_path or "")
+
+
+def _rescue(rescue: Rescue) -> table.Rescue:
+    return table.Rescue(
+        statuses=tuple(status for status in rescue.on if isinstance(status, int)),
+        timeout="timeout" in rescue.on,
+        connect="connect" in rescue.on,
+        schema="schema" in rescue.on,
+        answer_bytes=rescue.answer_buffer,
+        buffer_bytes=rescue.buffer,
+        budget_bp=rescue.budget,
+        budget_min=rescue.budget_min,
+        candidate_deadline_s=rescue.deadline or 0.0,
+        excuse_payload=rescue.excuse_payload,
+    )
+
+
+def _mirrors(
+    situation: Situation, index: dict[str, int], out: frozenset[str]
+) -> tuple[table.Mirror, ...]:
+    """Who gets copies of whose requests: the candidate first, what is only shown after it."""
+    rollout, plan, pinned = situation.rollout, situation.plan, situation.pinned
+    if rollout is None or plan is None or pinned is None or not rollout.phase.live:
+        return ()
+    split, compare = situation.split, pinned.compare
+    stable, candidate = index[situation.record.stable], index[rollout.candidate]
+    made: list[table.Mirror] = []
+    if share_bp := split.mirror_bp:
+        made.append(table.Mirror(candidate, share_bp))
+        also = (name for name in plan.steps[rollout.step].also if name in index and name not in out)
+        made += [table.Mirror(index[name], share_bp) for name in also]
+        if compare.noise:
+            made.append(table.Mirror(stable, max(share_bp * compare.noise // FULL_BP, 1)))
+    if split.candidate_bp and compare.reverse and stable != candidate:
+        made.append(table.Mirror(stable, compare.reverse, of=candidate))
+    return tuple(made)
+
+
+def _segment_header(pinned: RolloutPolicy | None) -> str:
+    segment = pinned.compare.segment if pinned else None
+    return segment.header.lower() if segment else ""
+
+
+def _mirror_limits(pinned: RolloutPolicy) -> table.MirrorLimits:
+    limits = pinned.mirroring
+    return table.MirrorLimits(
+        concurrency=limits.concurrency,
+        queue=limits.queue,
+        queue_bytes=limits.queue_bytes,
+        body_bytes=limits.body,
+        deadline_s=limits.deadline,
+        methods=limits.methods,
+        paths=limits.paths,
+        strip_headers=tuple(name.lower() for name in limits.strip_headers),
+        compare_bp=limits.compare,
+    )

@@ -1,0 +1,497 @@
+"""The one decider: observe, judge, let the machine decide, publish, write.
+
+Everything is decided synchronously in the control process's loop, so there is one order of events
+and no lock. Only the disk is waited for, and how depends on the risk:
+
+    more traffic for the candidate     write, and when it is on the disk: publish
+    less traffic for the candidate     publish at once, then write, again and again until it is
+
+While a step up is being written the rollout is watched on: a rollback does not wait for the disk,
+it overtakes. Its epoch is larger, so whatever the disk holds in the end, the rollback counts.
+
+:meth:`Reconciler.turn` does what is due and says when to come back; :meth:`Reconciler.run` sleeps
+until then or until something wakes it. A bad outcome wakes it in the same turn of the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any, Final
+
+from router.control.rollouts import lifecycle
+from router.control.rollouts.freeze import EVERYTHING, Freeze
+from router.control.rollouts.observe import Observatory
+from router.control.rollouts.orders import action_of, decided, entry_for, grows
+from router.control.rollouts.publish import table_of
+from router.control.rollouts.recording import Recording
+from router.control.rollouts.restraint import Restraint, fellow_order
+from router.control.rollouts.run import Move, Run
+from router.control.rollouts.trial import Trial
+from router.control.state.answers import result_of
+from router.control.state.clock import STORE_EVERY_S, Clock
+from router.control.state.errors import (
+    ControlError,
+    NotPossible,
+    PolicyRejected,
+    StoreUnavailable,
+    UnknownRoute,
+)
+from router.control.state.ports import Listener, Publisher
+from router.control.state.record import Change, RouteRecord, Stored
+from router.control.state.store import Store, failure_of
+from router.control.state.writes import Writes
+from router.core.gates.gate import Measurement
+from router.core.policy import Policy, Route
+from router.core.policy.segments import expanded
+from router.core.rollout.events import Event, Observed, SetWeight
+from router.core.rollout.machine import decide
+from router.core.rollout.rollout import Rollout, remaining_s
+from router.core.wire.outcomes import Batch
+from router.core.wire.table import RoutingTable
+
+LOOK_EVERY_S: Final = 1.0
+"""A live rollout is looked at this often even when nothing is reported: silence is news too."""
+
+STORE_RETRY_S: Final = 1.0
+"""How soon a failed write is tried again."""
+
+UNSAVED_ENTRIES_MAX: Final = 1_000
+"""Journal entries of one route that wait for a broken store; the oldest are dropped beyond."""
+
+
+class Reconciler:
+    """See the module."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        publisher: Publisher,
+        listener: Listener,
+        observatory: Observatory | None = None,
+    ) -> None:
+        self.store = store
+        self.clock = clock
+        self.publisher = publisher
+        self.listener = listener
+        self.observatory = observatory or Observatory()
+        self.policy: Policy | None = None
+        self.runs: dict[str, Run] = {}
+        self.table: RoutingTable | None = None
+        self.restraint = Restraint(clock, self.note)
+        self.wake = asyncio.Event()
+        self.recording = Recording(lambda: list(self.runs.values()), clock)
+        self._writes = Writes(store, listener, self.wake.set)
+        self._records: dict[str, RouteRecord] = {}
+        self._evidence: dict[str, dict[str, Any]] = {}
+        self._stored_s = 0.0
+        self._dirty = False
+        self._adopting = False
+
+    def __repr__(self) -> str:
+        live = sum(run.live for run in self.runs.values())
+        return f"<Reconciler {len(self.runs)} routes, {live} live rollouts, {self.revision=}>"
+
+    @property
+    def store_error(self) -> str:
+        """Why the last write failed; empty while the store works."""
+        return self._writes.error
+
+    @property
+    def revision(self) -> int:
+        """Of the table in force; 0 before the first."""
+        return self.table.revision if self.table else 0
+
+    # --- policies -------------------------------------------------------------------------------
+
+    def resume(self, stored: Stored) -> None:
+        """Take over what the store holds; called once, before the first policy."""
+        self.clock.resume_at(stored.clock)
+        self._records = dict(stored.records)
+        self._evidence = dict(stored.evidence)
+        self.restraint.freezes.restore(stored.settings.get("frozen") or {})
+        self._stored_s = stored.clock
+
+    def adopt(self, policy: Policy, *, force: bool = False) -> tuple[str, ...]:
+        """Put a checked policy into force as a whole, or nothing of it.
+
+        Returns notes for the operator. Raises PolicyRejected with every conflict between the file
+        and what is running.
+        """
+        policy = expanded(policy)
+        now, starting = self.clock.now(), self.policy is None
+        settled = {
+            route.name: lifecycle.settle(
+                route, self._known(route.name), now, force=force, starting=starting
+            )
+            for route in policy.routes
+        }
+        problems = [problem for one in settled.values() for problem in one.problems]
+        gone = [name for name in self.runs if name not in settled]
+        if not force:
+            problems += filter(None, (lifecycle.removal(self.runs[n].record) for n in gone))
+        if problems:
+            raise PolicyRejected("; ".join(problems), [{"message": p} for p in problems])
+        self.policy = policy
+        for name in gone:
+            self._records[name] = self.runs.pop(name).record
+        fresh: list[RouteRecord] = []
+        self._adopting = True  # one table for all of it: a half-adopted policy is never published
+        for route in policy.routes:
+            self._adopt_route(route, settled[route.name], fresh)
+        self._adopting = False
+        self.runs = {route.name: self.runs[route.name] for route in policy.routes}
+        self._writes.quietly(Change(now, tuple(fresh)))
+        self.observatory.keep_only({(r.name, v) for r in policy.routes for v in r.versions})
+        self._publish()
+        self.recording.use(policy.recording)
+        for run in self.runs.values():
+            self._take_back_fellows(run)  # of a crash between the first and the last of them
+        self.wake.set()
+        return tuple(f"{name}: {n}" for name, one in settled.items() for n in one.notes)
+
+    def _known(self, name: str) -> RouteRecord | None:
+        run = self.runs.get(name)
+        if run is None:
+            return self._records.get(name)
+        return run.pending.record if run.pending else run.record
+
+    def _adopt_route(
+        self, route: Route, settled: lifecycle.Settled, fresh: list[RouteRecord]
+    ) -> None:
+        run = self.runs.get(route.name)
+        if run is None:
+            known = self._records.pop(route.name, None)
+            run = Run(route, known or RouteRecord(route.name, route.stable, route.stable))
+            run.enforce(run.record)
+            self.runs[route.name] = run
+            self._resume_trial(run)
+            if known is None and not settled.deeds:
+                fresh.append(settled.record)
+        run.route = route
+        run.notes = settled.notes
+        run.changed()
+        if not settled.deeds and run.pending is None and settled.record != run.record:
+            run.enforce(settled.record)
+            fresh.append(settled.record)
+        self._carry_out(run, settled.deeds)
+
+    def _resume_trial(self, run: Run) -> None:
+        if run.live and run.pinned is not None:
+            snapshot = self._evidence.pop(run.route.name, None)
+            run.trial = Trial.resumed(run.route, run.pinned, run.record, snapshot, self.clock.now())
+
+    def _carry_out(self, run: Run, deeds: tuple[lifecycle.Deed, ...]) -> None:
+        for deed in deeds:
+            if deed.action == "start" and (frozen := self.restraint.starting(run)):
+                run.notes = (*run.notes, f"a new rollout waits for the end of the freeze: {frozen}")
+                run.settle_again = True
+                return
+            self._move(run, deed.record, deed.action, actor="policy", reason=deed.reason)
+
+    # --- what comes in ----------------------------------------------------------------------------
+
+    def observe(self, batches: tuple[Batch, ...]) -> None:
+        """Counted outcomes of a worker; the loop is woken to judge them."""
+        now = self.clock.now()
+        for batch in batches:
+            run = self.runs.get(batch.route)
+            if run is not None and run.trial is not None and run.live:
+                run.trial.observe(batch, now)
+                if bug := run.trial.news_of_a_bug():
+                    self.note(run, "router_bug", bug)
+                run.look_at = 0.0
+                self._dirty = True
+                self.wake.set()
+
+    def measured(self, run: Run, gate: str, measurement: Measurement) -> None:
+        """An answer from outside for one of its gates."""
+        if run.trial is not None:
+            run.trial.measure(gate, measurement, self.clock.now())
+            run.look_at = 0.0
+            self._dirty = True
+            self.wake.set()
+
+    def order(self, name: str, event: Event, *, command_id: str | None = None) -> Move:
+        """Decide one command now. The answer is the move's ``done``.
+
+        Raises UnknownRoute, NoRollout, NotPossible.
+        """
+        run = self.run_of(name)
+        record, reason = decided(run, event, self.clock.now())
+        self._refuse_risk(run, record)
+        assert not isinstance(event, Observed)  # noqa: S101 - only people order
+        action = "set_weight" if isinstance(event, SetWeight) else type(event).__name__.lower()
+        before = run.pending.record.rollout if run.pending else run.rollout
+        return self._move(
+            run, record, action, actor=event.actor, reason=reason, command_id=command_id,
+            cause=(before, event),
+        )  # fmt: skip
+
+    def run_of(self, name: str) -> Run:
+        """The route's run. Raises UnknownRoute."""
+        if name not in self.runs:
+            raise UnknownRoute(f"no route {name!r}; known are {', '.join(self.runs)}")
+        return self.runs[name]
+
+    def freeze(
+        self, frozen: bool, actor: str, reason: str, *, route: str = EVERYTHING,
+        until: float | None = None,
+    ) -> asyncio.Future[None]:  # fmt: skip
+        """Stop or allow advances (until a wall time); done when it is on the disk.
+
+        Raises UnknownRoute.
+        """
+        if route:
+            self.run_of(route)
+        self.wake.set()
+        freeze = Freeze(actor, reason, self.clock.wall(), until)
+        return self.store.commit(self.restraint.freezes.order(self.clock, route, freeze, frozen))
+
+    def note(self, run: Run, action: str, reason: str) -> None:
+        """Write something into the journal that moves nothing."""
+        now, wall = self.clock.now(), self.clock.wall()
+        entry = entry_for(run, run.record, action, "router", reason, now=now, wall=wall)
+        self._writes.quietly(Change(now, entries=(entry,)))
+        self.listener.moved(entry)
+
+    # --- the loop ---------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Turn until cancelled."""
+        while True:
+            self.wake.clear()
+            due = self.turn()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(due - self.clock.now(), 0.0)):
+                    await self.wake.wait()
+
+    def turn(self) -> float:
+        """Do everything that is due; answers when to come back, rollout clock seconds."""
+        self._writes.check()
+        self.recording.tend()
+        now = self.clock.now()
+        due = now + STORE_EVERY_S
+        for change in self.restraint.freezes.lapsed(self.clock):
+            self._writes.quietly(change)
+        if any(run.pass_time(now) for run in self.runs.values()):
+            self._publish()
+        for run in list(self.runs.values()):
+            if run.live:
+                if now >= run.look_at:
+                    run.look_at = self._look(run, now)
+                due = min(due, run.look_at)
+            elif (returns_on := run.returns_on(now)) is not None:
+                due = min(due, returns_on)
+            elif run.settle_again and run.pending is None and now >= run.retry_at:
+                self._settle_again(run, now)
+            if run.unsaved and not run.saving:
+                if now >= run.retry_at:
+                    self._save(run)
+                due = min(due, run.retry_at)
+        self._store_evidence(now)
+        return max(due, now)
+
+    def _look(self, run: Run, now: float) -> float:
+        """Judge one live rollout; answers when to look again."""
+        # A completion that is still being written must not hide a candidate that turns bad.
+        ahead = run.pending.record if run.pending else run.record
+        record = ahead if ahead.rollout and ahead.rollout.phase.live else run.record
+        rollout, plan, trial = record.rollout, run.plan, run.trial
+        assert rollout is not None  # noqa: S101 - the caller saw a live rollout
+        assert plan is not None  # noqa: S101 - which has a plan
+        assert trial is not None  # noqa: S101 - and a trial
+        if trial.learn(self.observatory.baseline(run.route.name, rollout.stable, now), now):
+            run.changed()
+            self._publish()
+        seen = trial.look(rollout, plan, now)
+        observed = self.restraint.apply(run, rollout, seen, self.runs.values(), now)
+        following = decide(rollout, plan, observed, now)
+        wanted = following if observed is seen else decide(rollout, plan, seen, now)
+        kept = following is rollout and wanted is not rollout
+        self.recording.turn(run, held=observed.wait_reason if kept else None)
+        if following is not rollout:
+            self._follow(run, record, following, observed, now)
+        left = remaining_s(rollout, plan, now)
+        return now + (min(left, LOOK_EVERY_S) if left > 0 else LOOK_EVERY_S)
+
+    def _follow(
+        self, run: Run, record: RouteRecord, following: Rollout, observed: Observed, now: float
+    ) -> None:
+        """Carry out what the machine decided, unless more risk has to wait for the disk."""
+        assert run.plan is not None  # noqa: S101 - the caller has looked at it
+        assert record.rollout is not None  # noqa: S101 - as above
+        after = lifecycle.advanced(record, following, run.plan, record.identity.partition("+")[0])
+        risky = lifecycle.adds_risk(run.record, after)
+        if risky and (run.pending is not None or run.unsaved or now < run.retry_at):
+            self.recording.turn(run, held="waits for the disk")
+            return
+        action = action_of(record.rollout, following, observed)
+        self._move(
+            run, after, action, actor=following.actor, reason=following.reason,
+            cause=(record.rollout, observed),
+        )  # fmt: skip
+
+    def _settle_again(self, run: Run, now: float) -> None:
+        """A rollout ended: the policy may have another candidate waiting."""
+        if self.restraint.starting(run):
+            return
+        run.settle_again = False
+        settled = lifecycle.settle(run.route, run.record, now)
+        run.notes = settled.notes
+        self._carry_out(run, settled.deeds)
+
+    # --- into force -------------------------------------------------------------------------------
+
+    def _refuse_risk(self, run: Run, record: RouteRecord) -> None:
+        """With a broken store only the way back is open; in a freeze nothing grows."""
+        if run.unsaved and self.store_error and lifecycle.adds_risk(run.record, record):
+            raise StoreUnavailable(f"the store is broken ({self.store_error}); nothing is added")
+        if (frozen := self.restraint.starting(run)) and grows(run.record, record):
+            raise NotPossible(frozen)
+
+    def _move(
+        self,
+        run: Run,
+        record: RouteRecord,
+        action: str,
+        *,
+        actor: str,
+        reason: str,
+        command_id: str | None = None,
+        cause: tuple[Rollout | None, Event | None] = (None, None),
+    ) -> Move:
+        """``cause``: what the machine was given; nothing where the policy decides."""
+        record = run.fresh_epoch(record)
+        entry = entry_for(
+            run, record, action, actor, reason, now=self.clock.now(), wall=self.clock.wall()
+        )
+        answer = (command_id, result_of(entry).to_json()) if command_id else None
+        move = Move(entry, record, answer)
+        self.recording.decided(run, *cause, move)
+        servable = run.record.stable in run.route.versions
+        if lifecycle.adds_risk(run.record, record) and servable:
+            run.pending = move
+            written = self.store.commit(self._change(run, [move]))
+            self._writes.then(written, lambda done: self._written(run, move, done))
+            return move
+        if run.pending is not None:
+            run.pending.fail(NotPossible(f"overtaken: {reason}"))
+            run.pending = None
+        run.unsaved.append(move)
+        del run.unsaved[:-UNSAVED_ENTRIES_MAX]
+        self._enforce(run, move)
+        self._save(run)
+        return move
+
+    def _written(self, run: Run, move: Move, done: asyncio.Future[None]) -> None:
+        """The disk answered for a step up."""
+        error = failure_of(done)
+        if error is None:
+            self._writes.works()
+        else:
+            self._writes.failed(error)
+            run.retry_at = self.clock.now() + STORE_RETRY_S
+            run.settle_again = True
+            move.fail(error)
+        if run.pending is move:
+            run.pending = None
+            if error is None:
+                self._enforce(run, move)
+                move.settle(durable=True)
+        self.wake.set()
+
+    def _save(self, run: Run) -> None:
+        """Write what is in force already, all of it in one transaction."""
+        moves = list(run.unsaved)
+        run.saving = True
+        written = self.store.commit(self._change(run, moves))
+        self._writes.then(written, lambda done: self._saved(run, moves, done))
+
+    def _saved(self, run: Run, moves: list[Move], done: asyncio.Future[None]) -> None:
+        run.saving = False
+        error = failure_of(done)
+        if error is None:
+            self._writes.works()
+            run.unsaved = [move for move in run.unsaved if move not in moves]
+        else:
+            self._writes.failed(error)
+            run.retry_at = self.clock.now() + STORE_RETRY_S
+        for move in moves:
+            move.settle(durable=error is None)
+        self.wake.set()
+
+    def _change(self, run: Run, moves: list[Move]) -> Change:
+        evidence = {run.route.name: run.trial.snapshot()} if run.trial and run.live else {}
+        commands = [move.command for move in moves if move.command]
+        record = moves[-1].record
+        if run.record.epoch > record.epoch:
+            record = run.record  # a later state has reached the disk before this one
+        return Change(
+            self.clock.now(),
+            (record,),
+            tuple(move.entry for move in moves),
+            evidence,
+            command=commands[-1] if commands else None,
+        )
+
+    def _enforce(self, run: Run, move: Move) -> None:
+        """From here on it holds: table out, trial along, everybody told."""
+        before, after = run.rollout, move.record.rollout
+        run.enforce(move.record)
+        if after is not None and run.pinned is not None:
+            new = before is None or (before.id, before.attempt) != (after.id, after.attempt)
+            if after.phase.live and (new or run.trial is None):
+                now = self.clock.now()
+                past = self.observatory.baseline(run.route.name, after.stable, now)
+                run.trial = Trial(run.route, run.pinned, after, past, now)
+                self.recording.begun(run)
+            elif run.trial is not None:
+                run.trial.follow(after, self.clock.now())
+        self.restraint.arrived(run)
+        if after is not None and not after.phase.live:
+            run.settle_again = True
+        move.revision = self._publish()
+        self.listener.moved(move.entry)
+        if not self._adopting:
+            self._take_back_fellows(run)
+        self.wake.set()
+
+    def _take_back_fellows(self, run: Run) -> None:
+        """One failure takes the whole group back, in the same turn."""
+        for name in self.restraint.fellows(run, self.runs.values()):
+            with contextlib.suppress(ControlError):  # a version is gone: there is no way back
+                self.order(name, fellow_order(run, self.runs[name]))
+
+    def _publish(self) -> int:
+        """A new table from everything in force, to every worker."""
+        assert self.policy is not None  # noqa: S101 - nothing moves before the first policy
+        if self._adopting:
+            return self.revision + 1
+        now = self.clock.now()
+        entries = tuple(self.runs[route.name].entry_at(now) for route in self.policy.routes)
+        self.table = table_of(self.revision + 1, self.policy, entries)
+        self.publisher.publish(self.table)
+        return self.table.revision
+
+    # --- the store --------------------------------------------------------------------------------
+
+    def _store_evidence(self, now: float) -> None:
+        """Clock and evidence now and then, so that a crash forgets little."""
+        if now - self._stored_s < STORE_EVERY_S or not any(r.live for r in self.runs.values()):
+            return
+        self._stored_s = now
+        evidence = {
+            name: run.trial.snapshot()
+            for name, run in self.runs.items()
+            if self._dirty and run.live and run.trial is not None
+        }
+        self._dirty = False
+        self._writes.quietly(Change(now, evidence=evidence))
+
+    def last_words(self) -> None:
+        """Write clock and evidence before a stop."""
+        self._stored_s = float("-inf")
+        self._dirty = True
+        self._store_evidence(self.clock.now())

@@ -1,0 +1,239 @@
+"""Making every decision of a recording again, with the same code, and comparing.
+
+A trial is restored at each `begin`, fed and asked what the recorded one was fed and asked, and at
+each `decide` the machine is given what it was given. Reason, position, weights and every number of
+the evidence must come out as they were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import msgspec
+
+from router.control.rollouts.recording import digest, unsealed
+from router.control.rollouts.trial import Trial
+from router.control.state.record import RouteRecord
+from router.core.gates import Measurement
+from router.core.policy import RolloutPolicy, Route, Sticky, Version
+from router.core.rollout import events
+from router.core.rollout.events import Action, Observed
+from router.core.rollout.machine import Refused, decide
+from router.core.rollout.plan import Plan
+from router.core.rollout.rollout import Rollout
+from router.core.wire.outcomes import Baseline, Batch
+
+_NOWHERE = Version.model_validate({"endpoints": ["http://127.0.0.1:1"]})
+"""A replay sends nothing."""
+
+_EVENTS: dict[str, Any] = {kind.__name__: kind for kind in events.EVENTS}
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """One decision of the recording, made again; or a line that cannot be right."""
+
+    line: int
+    """Counted from 1."""
+    clock: float
+    """Rollout clock, seconds."""
+    route: str
+    action: str
+    reason: str
+    difference: str = ""
+    """What came out otherwise; empty: everything is the same."""
+
+
+@dataclass
+class _Run:
+    """One route while its recording is replayed."""
+
+    trial: Trial
+    plan: Plan
+    rollouts: dict[int, Rollout] = field(default_factory=dict)
+    seen: Observed | None = None
+    looked: Rollout | None = None
+    wanted: Rollout | None = None
+    """What the decider must carry out, or say why not."""
+    evidence: dict[str, Any] = field(default_factory=dict)
+
+
+class Replay:
+    """``for decision in Replay().run(lines)``."""
+
+    def __init__(self) -> None:
+        self._runs: dict[str, _Run] = {}
+
+    def run(self, lines: Iterable[bytes]) -> Iterator[Replayed]:
+        """Every decision of a recording, and every line that was changed, as they come."""
+        before = ""
+        for number, raw in enumerate(lines, 1):
+            try:
+                content, told = unsealed(raw)
+                line = msgspec.json.decode(content)
+                if told != digest(before, content):
+                    yield Replayed(number, 0.0, "", "line", "", "it is not the line written here")
+                before = told
+                found = self._take(line)
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                yield Replayed(number, 0.0, "", "line", "", f"it cannot be read: {error!r}")
+                continue
+            if found is not None:
+                yield replace(found, line=number)
+
+    def _take(self, line: dict[str, Any]) -> Replayed | None:
+        kind, name, now = line["kind"], line["route"], line["t"]
+        if kind == "gap":
+            self._runs.clear()
+            return None
+        if kind == "begin":
+            self._begin(line)
+            return None
+        run = self._runs.get(name)
+        missed = self._missed(line, run)
+        if kind == "decide":
+            return self._decide(line, run)
+        if run is None:
+            return None
+        if kind == "turn":
+            self._turn(line, run)
+        else:
+            _FEEDS[kind](run, line, now)
+        return missed
+
+    def _begin(self, line: dict[str, Any]) -> None:
+        policy = RolloutPolicy.model_validate(line["policy"])
+        rollouts = [Rollout.from_json(one) for one in line["rollouts"]]
+        first = rollouts[0]
+        route = Route(
+            name="replay",
+            payload=line["payload"],
+            sticky=Sticky(header="X-User-Id") if line["sticky"] else None,
+            versions=dict.fromkeys((first.stable, first.candidate), _NOWHERE),
+            stable=first.stable,
+        )
+        record = RouteRecord("replay", first.stable, first.stable, rollout=first)
+        trial = Trial.resumed(route, policy, record, line["snapshot"], line["t"])
+        if _plain(trial.snapshot()) != line["snapshot"]:
+            raise ValueError("the state at its beginning does not come back the same")
+        known = {one.epoch: one for one in rollouts}
+        self._runs[line["route"]] = _Run(trial, policy.plan(), known)
+
+    @staticmethod
+    def _turn(line: dict[str, Any], run: _Run) -> None:
+        """What the evidence asks for must be the next decision, unless something held it."""
+        if "held" in line or run.seen is None or run.looked is None:
+            run.wanted = None
+            return
+        following = decide(run.looked, run.plan, run.seen, line["t"])
+        run.wanted = following if following is not run.looked else None
+
+    @staticmethod
+    def _missed(line: dict[str, Any], run: _Run | None) -> Replayed | None:
+        """A decision that the evidence asks for and that is not in the recording."""
+        quiet = line["kind"] in ("decide", "judge", "turn")
+        if run is None or run.wanted is None or quiet:
+            return None
+        wanted, run.wanted = run.wanted, None
+        return Replayed(
+            0, line["t"], line["route"], "missing", wanted.reason,
+            f"the evidence leads to {wanted.phase.value}, step {wanted.step + 1}",
+        )  # fmt: skip
+
+    @staticmethod
+    def _decide(line: dict[str, Any], run: _Run | None) -> Replayed | None:
+        entry, after = line["entry"], line["rollout"]
+        made = Replayed(0, line["t"], line["route"], entry["action"], entry["reason"])
+        if run is None or after is None:
+            return made
+        recorded = Rollout.from_json(after)
+        run.rollouts[recorded.epoch] = recorded
+        if len(run.rollouts) > _ROLLOUTS_MAX:
+            del run.rollouts[min(run.rollouts)]
+        wanted, run.wanted = run.wanted, None
+        return replace(made, difference=_difference(line, run, recorded, wanted))
+
+
+_ROLLOUTS_MAX = 64
+"""States of one route that later lines may speak of; two are enough, a late line may be late."""
+
+
+def _difference(line: dict[str, Any], run: _Run, recorded: Rollout, wanted: Rollout | None) -> str:
+    """What came out otherwise, in one sentence; empty when nothing did."""
+    before, entry = run.rollouts.get(line["before"] or -1), line["entry"]
+    if line["cause"] is None or before is None or before.id != recorded.id:
+        return ""  # the policy decided, or a retry began with another one: nothing to compare
+    kind, fields = line["cause"]
+    event: Any = msgspec.convert(fields, _EVENTS[kind])
+    if isinstance(event, Observed):
+        if run.seen is None:
+            return "the decider had not looked"
+        outside = event.action is Action.ROLLBACK and run.seen.action is not Action.ROLLBACK
+        if not outside:  # a hook's demand is from outside; everything else is the evidence's
+            event = replace(run.seen, may_advance=event.may_advance, wait_reason=event.wait_reason)
+        if wanted is None and not outside:
+            return "the evidence leads nowhere here"
+    try:
+        made = decide(before, run.plan, event, line["t"])
+    except Refused as refused:
+        return f"the machine refuses it: {refused}"
+    if replace(made, epoch=recorded.epoch) != recorded:
+        return f"it comes to {made.phase.value}, step {made.step + 1}: {made.reason}"
+    samples = {"samples": run.trial.samples(before, run.plan)}
+    if entry["evidence"] and entry["evidence"] != run.evidence | samples:
+        return "the evidence has other numbers"
+    if entry["reason"] != recorded.reason:
+        return "the journal tells another reason"
+    return ""
+
+
+# --- what a trial is fed ------------------------------------------------------------------------
+
+
+def _batch(run: _Run, line: Mapping[str, Any], now: float) -> None:
+    run.trial.observe(msgspec.convert(line["batch"], Batch), now)
+
+
+def _measure(run: _Run, line: Mapping[str, Any], now: float) -> None:
+    run.trial.measure(line["gate"], msgspec.convert(line["measurement"], Measurement), now)
+
+
+def _learn(run: _Run, line: Mapping[str, Any], now: float) -> None:
+    run.trial.learn(msgspec.convert(line["baseline"], Baseline), now)
+
+
+def _reward(run: _Run, line: Mapping[str, Any], now: float) -> None:
+    run.trial.reward(line["version"], line["reward"], now)
+
+
+def _follow(run: _Run, line: Mapping[str, Any], now: float) -> None:
+    run.trial.follow(run.rollouts[line["epoch"]], now)
+
+
+def _look(run: _Run, line: Mapping[str, Any], now: float) -> None:
+    run.looked = run.rollouts[line["epoch"]]
+    run.seen = run.trial.look(run.looked, run.plan, now)
+
+
+def _judge(run: _Run, line: Mapping[str, Any], now: float) -> None:
+    judgement = run.trial.judgement(run.rollouts[line["epoch"]], run.plan, now)
+    run.evidence = _plain(judgement.to_json())
+
+
+_FEEDS = {
+    "batch": _batch,
+    "measure": _measure,
+    "learn": _learn,
+    "reward": _reward,
+    "follow": _follow,
+    "look": _look,
+    "judge": _judge,
+}
+
+
+def _plain(value: dict[str, Any]) -> dict[str, Any]:
+    """As it is after a way through JSON."""
+    made: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(value))
+    return made

@@ -1,0 +1,173 @@
+"""One route at work: what is in force, what is on its way to the disk, what is not there yet."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from router.control.rollouts import lifecycle
+from router.control.rollouts.publish import Situation, entry_of
+from router.control.rollouts.trial import Trial
+from router.control.state.errors import ControlError
+from router.control.state.record import JournalEntry, RouteRecord
+from router.core.policy import RolloutPolicy, Route
+from router.core.rollout.plan import Plan
+from router.core.rollout.rollout import Rollout
+from router.core.rollout.traffic import returning_bp, returns_on
+from router.core.wire.table import RouteEntry
+
+
+@dataclass(eq=False)
+class Move:
+    """One change on its way into force."""
+
+    entry: JournalEntry
+    record: RouteRecord
+    command: tuple[str, dict[str, Any]] | None = None
+    done: asyncio.Future[bool] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+    """True: durable and published. False: published, the store is broken. Or a ControlError."""
+    revision: int = 0
+    """Table that carried it; 0 until published."""
+
+    def settle(self, durable: bool) -> None:
+        """It is in force."""
+        if not self.done.done():
+            self.done.set_result(durable)
+
+    def fail(self, error: ControlError) -> None:
+        """It is not, and will not be."""
+        if not self.done.done():
+            self.done.set_exception(error)
+            self.done.exception()  # nobody has to listen to the router's own moves
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What besides its own conditions keeps a rollout in its step."""
+
+    reason: str = ""
+    """Empty: nothing."""
+    next_at: float | None = None
+    """The earliest wall time at which it may advance; None where no clock decides that."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What feedback said about one version's predictions."""
+
+    right: int = 0
+    wrong: int = 0
+    rewards: int = 0
+    reward_sum: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """Counts, and the mean reward (None without rewards)."""
+        mean = round(self.reward_sum / self.rewards, 6) if self.rewards else None
+        return {"right": self.right, "wrong": self.wrong, "rewards": self.rewards,
+                "mean_reward": mean}  # fmt: skip
+
+
+@dataclass(eq=False)
+class Run:
+    """One route at work. ``record`` is what is in force; a step up may be on its way behind it."""
+
+    route: Route
+    record: RouteRecord
+    pinned: RolloutPolicy | None = None
+    plan: Plan | None = None
+    trial: Trial | None = None
+    pending: Move | None = None
+    unsaved: list[Move] = field(default_factory=list)
+    """In force but not on the disk."""
+    saving: bool = False
+    epoch_floor: int = 0
+    """Largest epoch ever handed to the store; a failed write may have got there all the same."""
+    notes: tuple[str, ...] = ()
+    look_at: float = 0.0
+    """When to judge it next; 0 means at once."""
+    retry_at: float = 0.0
+    """Not before this is a step up tried again after the store failed."""
+    waiting: Waiting = Waiting()
+    settle_again: bool = False
+    """The policy may have another candidate, now that a rollout ended or failed to begin."""
+    labelled: dict[str, Tally] = field(default_factory=dict)
+    """Feedback by version since the process began, for people."""
+    back_bp: int = 0
+    """What the candidate still has while its traffic returns in steps, in the table's entry."""
+    _entry: RouteEntry | None = None
+
+    def __repr__(self) -> str:
+        rollout = self.record.rollout
+        state = f"{rollout.phase.value} step {rollout.step + 1}" if rollout else "no rollout"
+        waiting = " writing" if self.pending else f" unsaved={len(self.unsaved)}"
+        return f"<Run {self.route.name}: {state}, epoch {self.record.epoch},{waiting}>"
+
+    @property
+    def rollout(self) -> Rollout | None:
+        """The rollout in force."""
+        return self.record.rollout
+
+    @property
+    def live(self) -> bool:
+        """Whether there is something to watch."""
+        return self.rollout is not None and self.rollout.phase.live
+
+    @property
+    def entry(self) -> RouteEntry:
+        """Its part of the table, made anew only after a change."""
+        if self._entry is None:
+            judge = self.trial.judge if self.trial else None
+            thresholds = judge.thresholds_s if judge else ()
+            tolerance = judge.tolerance if judge else 0.0
+            self._entry = entry_of(
+                Situation(
+                    self.route, self.record, self.plan, self.pinned, thresholds, tolerance,
+                    self.back_bp,
+                )
+            )  # fmt: skip
+        return self._entry
+
+    def entry_at(self, now: float) -> RouteEntry:
+        """Its part of the table at a time of the rollout clock."""
+        self.pass_time(now)
+        return self.entry
+
+    def pass_time(self, now: float) -> bool:
+        """Let a stepped return go on; True when the entry is another one now."""
+        share_bp = 0
+        if self.rollout and self.plan and self.rollout.candidate in self.route.versions:
+            share_bp = returning_bp(self.rollout, self.plan, now)
+        if share_bp == self.back_bp:
+            return False
+        self.back_bp, self._entry = share_bp, None
+        return True
+
+    def returns_on(self, now: float) -> float | None:
+        """When the next part of a stepped return is due; None when nothing is returning."""
+        return returns_on(self.rollout, self.plan, now) if self.rollout and self.plan else None
+
+    def changed(self) -> None:
+        """Something of the table's entry is new, or there is something to judge."""
+        self._entry = None
+        self.look_at = 0.0
+
+    def enforce(self, record: RouteRecord) -> None:
+        """Take ``record`` as what is in force."""
+        if record.pinned != self.record.pinned or self.plan is None:
+            self.pinned = lifecycle.unpinned(record)
+            self.plan = self.pinned.plan() if self.pinned else None
+        self.record = record
+        self.epoch_floor = max(self.epoch_floor, record.epoch)
+        self.changed()
+
+    def fresh_epoch(self, record: RouteRecord) -> RouteRecord:
+        """No two states share an epoch, also when a write failed that may have got through."""
+        epoch = max(record.epoch, self.epoch_floor + 1)
+        self.epoch_floor = epoch
+        if epoch == record.epoch:
+            return record
+        rollout = replace(record.rollout, epoch=epoch) if record.rollout else None
+        return replace(record, epoch=epoch, rollout=rollout)

@@ -1,0 +1,236 @@
+"""The evidence of one attempt of a rollout: the judge, and what the present step has seen.
+
+Counts belong to an attempt by the epoch of the table that routed them, not by the time at which
+they arrive: what was in flight when a step ended still is evidence, what an earlier attempt left
+behind is not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Protocol
+
+from router.control.state.record import RouteRecord
+from router.core.evidence.distinct import DistinctUnits
+from router.core.gates import Measurement
+from router.core.judge import Judge, Judgement, JudgeSettings
+from router.core.pairs.shadow import ShadowBook, Terms
+from router.core.policy import RolloutPolicy, Route
+from router.core.rollout.bandit import Rewards, shares, worth_moving
+from router.core.rollout.events import Action, Observed
+from router.core.rollout.plan import Plan
+from router.core.rollout.rollout import Rollout
+from router.core.rollout.traffic import split_for
+from router.core.wire.outcomes import Baseline, Batch
+
+
+class Tape(Protocol):
+    """Takes down what a trial is fed or asked: what kind, when, and the details."""
+
+    def __call__(self, kind: str, now: float, **data: Any) -> None:
+        """Take down one thing."""
+
+
+class Trial:
+    """See the module. One for every attempt; a retry gets a new one."""
+
+    def __init__(
+        self, route: Route, policy: RolloutPolicy, rollout: Rollout, baseline: Baseline, now: float
+    ) -> None:
+        self.policy = policy
+        self.settings = JudgeSettings.of(policy, sticky=route.sticky is not None)
+        self.judge = Judge(policy.gates, self.settings, baseline, now)
+        self.rollout_id = rollout.id
+        self.attempt = rollout.attempt
+        self.epoch = rollout.epoch
+        """Batches of an older epoch are another attempt's."""
+        self.step = rollout.step
+        self.step_epoch = rollout.epoch
+        """Batches of an older epoch were routed before the present step."""
+        self.answers = 0
+        self.pairs = 0
+        self._bug_told = False
+        self.shadow = ShadowBook(
+            Terms(rollout.stable, rollout.candidate, policy.compare, route.payload, route.errors)
+        )
+        self.labelled_users = DistinctUnits() if self.settings.sticky else None
+        self.rewards: dict[str, Rewards] = {}
+        """By version, of drawn requests of this attempt."""
+        self._shared_s = now
+        self._shares: tuple[tuple[str, int], ...] | None = None
+        self.tape: Tape | None = None
+        """Who is told everything that this one is fed or asked."""
+
+    @classmethod
+    def resumed(
+        cls,
+        route: Route,
+        policy: RolloutPolicy,
+        record: RouteRecord,
+        snapshot: dict[str, Any] | None,
+        now: float,
+    ) -> Trial:
+        """The trial as it was when ``snapshot`` was written, or a new one when it does not fit.
+
+        Starting the evidence anew is safe: it forgets, it never invents. The caller tells people.
+        """
+        rollout = record.rollout
+        assert rollout is not None  # noqa: S101 - only live rollouts are resumed
+        trial = cls(route, policy, rollout, Baseline(), now)
+        about = [rollout.id, rollout.attempt]
+        if snapshot is None or snapshot.get("about") != about:
+            return trial
+        try:
+            trial.judge = Judge.restored(policy.gates, trial.settings, snapshot["judge"])
+            trial._bug_told = bool(trial.judge.router_bug)
+            trial.shadow.restore(snapshot["shadow"])
+            trial.epoch = int(snapshot["epoch"])
+            if snapshot["step"] == rollout.step:
+                trial.step_epoch = int(snapshot["step_epoch"])
+                trial.answers, trial.pairs = map(int, snapshot["samples"])
+            if trial.labelled_users is not None and (users := snapshot.get("labelled_users")):
+                trial.labelled_users.restore(users)
+            for name, (count, total) in snapshot.get("rewards", {}).items():
+                trial.rewards[str(name)] = Rewards(int(count), float(total))
+            if shared := snapshot.get("shares"):
+                at, wanted = shared
+                trial._shared_s = float(at)
+                trial._shares = tuple((str(n), int(bp)) for n, bp in wanted) if wanted else None
+        except (KeyError, TypeError, ValueError):
+            return cls(route, policy, rollout, Baseline(), now)
+        return trial
+
+    def __repr__(self) -> str:
+        return (
+            f"<Trial {self.rollout_id} step {self.step + 1}: {self.samples_text}, {self.judge!r}>"
+        )
+
+    @property
+    def samples_text(self) -> str:
+        """``57 answers, 0 pairs``."""
+        return f"{self.answers} answers, {self.pairs} pairs"
+
+    def snapshot(self) -> dict[str, Any]:
+        """JSON-able."""
+        return {
+            "about": [self.rollout_id, self.attempt],
+            "epoch": self.epoch,
+            "step": self.step,
+            "step_epoch": self.step_epoch,
+            "samples": [self.answers, self.pairs],
+            "judge": self.judge.snapshot(),
+            "shadow": self.shadow.snapshot(),
+            "rewards": {name: [one.count, one.total] for name, one in self.rewards.items()},
+            "shares": [self._shared_s, self._shares],
+            "labelled_users": self.labelled_users.snapshot() if self.labelled_users else None,
+        }
+
+    def observe(self, batch: Batch, now: float) -> None:
+        """Take in what was counted; another attempt's counts are for display only."""
+        self._tell("batch", now, batch=batch)
+        if batch.epoch < self.epoch:
+            return
+        self.judge.observe(batch, now)
+        if batch.epoch < self.step_epoch:
+            return
+        self.answers += sum(cell.candidate.ok + cell.candidate.bad for cell in batch.cells)
+        if batch.pairs is not None:
+            self.pairs += batch.pairs.agreed + batch.pairs.disagreed + batch.pairs.failed
+
+    def news_of_a_bug(self) -> str:
+        """That the router's own coin is broken, when it is first seen; empty otherwise."""
+        bug = "" if self._bug_told else self.judge.router_bug
+        self._bug_told = self._bug_told or bool(bug)
+        return bug
+
+    def counts_label(self, unit: int) -> bool:
+        """Whether a label is evidence: each user's first one only where users were drawn.
+
+        One user's predictions share one draw, so they are not independent; the first label of each
+        user, right or wrong, is one outcome a draw.
+        """
+        return self.labelled_users is None or self.labelled_users.add((unit,)) == 1
+
+    def _tell(self, kind: str, now: float, **data: Any) -> None:
+        if self.tape is not None:
+            self.tape(kind, now, **data)
+
+    def reward(self, version: str, reward: float, now: float) -> None:
+        """Take in how good one drawn prediction was, 0.0 to 1.0."""
+        self._tell("reward", now, version=version, reward=reward)
+        known = self.rewards.setdefault(version, Rewards())
+        known.count += 1
+        known.total += reward
+
+    def _wanted(
+        self, rollout: Rollout, plan: Plan, now: float
+    ) -> tuple[tuple[str, int], ...] | None:
+        """What rewards ask for in a bandit's step; it changes when they may ask again."""
+        bandit = plan.steps[rollout.step].bandit
+        if bandit is None or now - self._shared_s < bandit.every_s:
+            return self._shares if bandit is not None else None
+        self._shared_s, self._shares = now, None
+        split = split_for(replace(rollout, override=None), plan)
+        present = {rollout.candidate: split.candidate_bp, **dict(split.others)}
+        everyone = {rollout.stable: split.stable_bp, **present}
+        wanted = shares({n: self.rewards.get(n, Rewards()) for n in everyone}, bandit.floor_bp)
+        if not worth_moving(everyone, wanted):
+            return None
+        self._shares = tuple((name, wanted[name]) for name in present)
+        return self._shares
+
+    def measure(self, gate: str, measurement: Measurement, now: float) -> None:
+        """Take in an answer from outside."""
+        self._tell("measure", now, gate=gate, measurement=measurement)
+        self.judge.measure(gate, measurement, now)
+
+    def learn(self, baseline: Baseline, now: float) -> bool:
+        """Offer more of stable's past to gates that wait for it; True when thresholds changed."""
+        if len(self.judge.states) == len(self.judge.gates):
+            return False
+        started = self.judge.learn(baseline)
+        if started:
+            self._tell("learn", now, baseline=baseline)
+        return started
+
+    def follow(self, rollout: Rollout, now: float) -> None:
+        """The rollout moved: a new step begins to count from zero."""
+        self._tell("follow", now, epoch=rollout.epoch)
+        if rollout.step != self.step:
+            self.step, self.step_epoch = rollout.step, rollout.epoch
+            self.answers = self.pairs = 0
+
+    def samples(self, rollout: Rollout, plan: Plan) -> int:
+        """Judged answers of the step, or compared pairs where the candidate answers nobody."""
+        return self.pairs if split_for(rollout, plan).candidate_bp == 0 else self.answers
+
+    def look(self, rollout: Rollout, plan: Plan, now: float) -> Observed:
+        """One observation for the machine. The sentence is made only where it will be read."""
+        self._tell("look", now, epoch=rollout.epoch)
+        expecting = self._expecting(rollout, plan)
+        action = self.judge.action(now, expecting=expecting)
+        step = plan.steps[rollout.step]
+        observed = Observed(
+            action=action,
+            samples=self.samples(rollout, plan),
+            proven=self.judge.proven,
+            auto_weight_bp=self.judge.auto_weight_bp(now) if step.auto else None,
+            shares=self._wanted(rollout, plan, now),
+        )
+        if action is Action.ROLLBACK:
+            judgement = self.judge.judge(now, expecting=expecting)
+            return replace(observed, sentence=judgement.sentence)
+        return observed
+
+    def judgement(self, rollout: Rollout, plan: Plan, now: float) -> Judgement:
+        """The whole answer, for the journal and for people."""
+        self._tell("judge", now, epoch=rollout.epoch)
+        return self.judge.judge(now, expecting=self._expecting(rollout, plan))
+
+    def silence(self, rollout: Rollout, plan: Plan, now: float) -> str:
+        """That answers are expected and none came for too long; empty otherwise."""
+        return self.judge.silence(now) if self._expecting(rollout, plan) else ""
+
+    def _expecting(self, rollout: Rollout, plan: Plan) -> bool:
+        split = split_for(rollout, plan)
+        return split.candidate_bp > 0 or split.mirror_bp > 0

@@ -1,0 +1,1 @@
+"""What is remembered: records of routes, the store that keeps them, its clock, its errors."""

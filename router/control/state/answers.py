@@ -1,0 +1,76 @@
+"""What the control plane answers and announces: plain values that go through JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from router.control.state.record import JournalEntry
+
+
+@dataclass(frozen=True, slots=True)
+class CommandResult:
+    """The answer to a command, given after it is durable and in force in every live worker."""
+
+    route: str
+    command: str
+    changed: bool
+    """False for a dry run, or a command id that was carried out before."""
+    epoch: int
+    """Revision of the rollout afterwards."""
+    phase: str
+    step: int
+    """1-based."""
+    weight_bp: int
+    """Share of the candidate afterwards, basis points."""
+    reason: str
+    """The sentence that went into the journal."""
+    dry_run: bool = False
+    durable: bool = True
+    """False: taken back in memory, but the store is broken; it is written as soon as it works."""
+    repeated: bool = False
+    """This command id had been carried out before; this is the old answer."""
+    took_s: float = 0.0
+    draining: dict[str, int] = field(default_factory=dict)
+    """Versions that get nothing new but still answer what they had, with the number of requests
+    under way when workers last reported (at most a quarter of a second ago)."""
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain dictionary."""
+        return asdict(self)
+
+
+def result_of(entry: JournalEntry, **more: Any) -> CommandResult:
+    """The answer to the command that made ``entry``."""
+    return CommandResult(
+        route=entry.route,
+        command=entry.action,
+        changed=more.pop("changed", True),
+        epoch=entry.epoch,
+        phase=entry.phase_to,
+        step=entry.step,
+        weight_bp=entry.weight_bp,
+        reason=entry.reason,
+        **more,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """One event for everybody who listens (``GET /api/v1/events``)."""
+
+    id: int
+    """Grows by one; a gap means that the listener was too slow and lost some."""
+    kind: str
+    """transition | policy | worker | store | problem"""
+    at: float
+    """Wall clock, seconds since 1970."""
+    route: str
+    """Empty where it concerns the whole router."""
+    text: str
+    """One sentence."""
+    data: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain dictionary."""
+        return asdict(self)

@@ -1,0 +1,69 @@
+"""Writes that are answered later: what the disk says goes to whoever must know.
+
+The decider never waits for the disk; it is called back. A slip in such a callback would vanish in
+the event loop, so it is kept here and raised in the decider's next turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from router.control.state.errors import StoreUnavailable
+from router.control.state.ports import Listener
+from router.control.state.record import Change
+from router.control.state.store import Store, failure_of
+
+
+class Writes:
+    """See the module. ``wake`` is called when something broke."""
+
+    def __init__(self, store: Store, listener: Listener, wake: Callable[[], None]) -> None:
+        self.store = store
+        self.listener = listener
+        self.error = ""
+        """Why the last write failed; empty while the store works."""
+        self._wake = wake
+        self._broken: Exception | None = None
+
+    def __repr__(self) -> str:
+        return f"<Writes {self.error or 'fine'}>"
+
+    def check(self) -> None:
+        """Raise what went wrong in a callback: a bug of ours."""
+        if self._broken is not None:
+            raise self._broken
+
+    def quietly(self, change: Change) -> None:
+        """A write that nobody waits for; its failure is told all the same."""
+
+        def told(done: asyncio.Future[None]) -> None:
+            error = failure_of(done)
+            self.failed(error) if error else self.works()
+
+        self.then(self.store.commit(change), told)
+
+    def then(
+        self, written: asyncio.Future[None], then: Callable[[asyncio.Future[None]], None]
+    ) -> None:
+        """Call back when the disk has answered."""
+
+        def call(done: asyncio.Future[None]) -> None:
+            try:
+                then(done)
+            except Exception as error:  # noqa: BLE001 - kept, and raised where it is seen
+                self._broken = error
+                self._wake()
+
+        written.add_done_callback(call)
+
+    def failed(self, error: StoreUnavailable) -> None:
+        """A write failed."""
+        self.error = str(error)
+        self.listener.store_failed(error)
+
+    def works(self) -> None:
+        """A write succeeded."""
+        if self.error:
+            self.error = ""
+            self.listener.store_works()

@@ -1,0 +1,346 @@
+"""What people may ask of the control plane and order it to do; the admin API is a view of this."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from router.control.fleet.feedback import Label
+from router.control.rollouts.orders import decided, entry_for
+from router.control.rollouts.run import Move, Run
+from router.control.state.answers import Announcement, CommandResult, result_of
+from router.control.state.errors import (
+    Busy,
+    Conflict,
+    ControlError,
+    NoRollout,
+    StoreUnavailable,
+)
+from router.control.state.record import NOTES
+from router.control.state.store import JOURNAL_PAGE_MAX
+from router.control.told import status
+from router.core.rollout.events import Abort, Command, Event, Rollback
+from router.core.rollout.traffic import bucket_of, version_at
+from router.telemetry.metrics import labels
+
+if TYPE_CHECKING:
+    from router.control.plane import Plane
+
+WAITING_MAX: Final = 256
+"""Commands under way at the same time; more are refused as busy."""
+
+NOTES_AHEAD_MAX: Final = 200
+"""Journal entries that are read back for the one that explains where the traffic is."""
+
+_OVERTAKE: Final = (Abort, Rollback)
+"""Commands that do not wait for a step up that is being written."""
+
+
+class Controller:
+    """The façade. Everything here runs in the control process's loop and answers plain values."""
+
+    def __init__(self, plane: Plane) -> None:
+        self._plane = plane
+        self._reconciler = plane.reconciler
+        self._waiting = 0
+        self._by_id: dict[str, asyncio.Future[CommandResult]] = {}
+
+    def __repr__(self) -> str:
+        return f"<Controller {self._waiting} commands under way>"
+
+    # --- reading ----------------------------------------------------------------------------------
+
+    def routes(self) -> list[dict[str, Any]]:
+        """One summary a route: name, match, stable, candidate, phase, health, weight_bp, epoch."""
+        starting = self._reconciler.restraint.starting
+        return [status.summary(run, starting(run)) for run in self._reconciler.runs.values()]
+
+    def route(self, name: str) -> dict[str, Any]:
+        """Everything about one route: versions with windows and endpoints, and its rollout.
+
+        Raises UnknownRoute.
+        """
+        run = self._reconciler.run_of(name)
+        frozen = self._reconciler.restraint.starting(run)
+        return status.route_view(
+            run, self._reconciler.observatory, self._reconciler.revision, self.now(), frozen
+        )
+
+    def rollout(self, name: str) -> dict[str, Any]:
+        """The complete status of a route's rollout.
+
+        Keys: id, route, stable, candidate, serving_stable, strategy, phase, paused_from, health,
+        step (1-based), steps, plan, weight_bp (commanded), measured_bp (last minute, or None),
+        mirror_bp, remaining_s, samples, until_samples, epoch, attempt, reason, actor, age_s,
+        override, approval, waits_for (what keeps a finished step: a freeze, window, hook, group),
+        next_advance_at (earliest wall time, or None), action, sentence, gates (name, verdict,
+        sentence, evidence, limit, candidate, stable, dry_run), evidence, versions (windows by
+        name), in_flight, shares_bp (commanded, by version), bandit
+        (rewards that move them, or None), draining (in flight at versions
+        without a share), feedback (labels by version), revision (of the table), writing, unsaved,
+        notes.
+        Raises UnknownRoute, NoRollout.
+        """
+        run = self._reconciler.run_of(name)
+        if run.rollout is None:
+            raise NoRollout(f"{name} has no rollout")
+        return status.rollout_view(
+            run, self._reconciler.observatory, self._reconciler.revision, self.now()
+        )
+
+    async def journal(
+        self, route: str | None = None, *, since: int | None = None, limit: int = 100
+    ) -> list[dict[str, Any]]:
+        """Journal entries, newest first; ``since`` is an entry id, exclusive. Limit 1 to 1000.
+
+        What a broken store does not have yet comes first, with id 0. Raises UnknownRoute,
+        StoreUnavailable.
+        """
+        if route is not None:
+            self._reconciler.run_of(route)
+        limit = min(max(limit, 1), JOURNAL_PAGE_MAX)
+        unsaved = [
+            move.entry.to_json()
+            for name, run in self._reconciler.runs.items()
+            if route in (None, name)
+            for move in reversed(run.unsaved)
+        ]
+        try:
+            stored = await self._plane.store.journal(
+                route, since=since or 0, until=None, limit=limit
+            )
+        except StoreUnavailable:
+            if not unsaved:
+                raise
+            stored = []
+        return [*unsaved, *(entry.to_json() for entry in stored)][:limit]
+
+    async def why(self, route: str, at: float | None = None) -> dict[str, Any]:
+        """The journal entry that explains the position (at a wall time): sentence and evidence.
+
+        ``{"sentence", "entry", "evidence"}``, and ``"now"`` with the judge's present answer while
+        the rollout is live and no time was asked for. Raises UnknownRoute, NoRollout.
+        """
+        run = self._reconciler.run_of(route)
+        if at is None and run.unsaved:
+            entry = run.unsaved[-1].entry.to_json()
+        else:
+            page = await self._plane.store.journal(route, since=0, until=at, limit=NOTES_AHEAD_MAX)
+            found = [entry for entry in page if entry.action not in NOTES]
+            if not found:
+                raise NoRollout(f"{route}: nothing was decided{' by then' if at else ' yet'}")
+            entry = found[0].to_json()
+        told = {"sentence": entry["reason"], "entry": entry, "evidence": entry["evidence"]}
+        if at is None and run.live and run.trial and run.rollout and run.plan:
+            told["now"] = run.trial.judgement(run.rollout, run.plan, self.now()).to_json()
+        return told
+
+    def shadow(self, route: str) -> dict[str, Any]:
+        """What is known from requests that several versions answered.
+
+        Keys: route, rollout, live, stable, candidate, payload, uncompared, alarm, noise (learning,
+        silenced, fields with raw and noise counts), versions (by name: evidence, pairs, agreement,
+        agreed, disagreed, failed, unusable, stricter, looser, score, positive, latency, segments,
+        delivery, worst). Counts begin with the attempt. Raises UnknownRoute, NoRollout.
+        """
+        run = self._reconciler.run_of(route)
+        if run.rollout is None or run.trial is None:
+            raise NoRollout(f"{route}: there is no rollout to compare in")
+        about = {"route": route, "rollout": run.rollout.id, "live": run.live}
+        return {**about, **run.trial.shadow.to_json()}
+
+    def subscribe(self, route: str | None = None) -> AsyncIterator[Announcement]:
+        """Events from now on; a listener that is 256 behind loses the oldest."""
+        return self._plane.announcer.subscribe(route)
+
+    def whois(self, route: str, key: str) -> dict[str, Any]:
+        """Where a sticky key goes: ``{"bucket", "offset", "version", "weight_bp"}``."""
+        run = self._reconciler.run_of(route)
+        entry, bucket = run.entry, bucket_of(key.encode())
+        weight_bp = entry.weights_bp[entry.candidate] if entry.candidate >= 0 else 0
+        chosen = version_at(bucket, entry.offset, entry.weights_bp, entry.candidate)
+        return {
+            "bucket": bucket,
+            "offset": entry.offset,
+            "version": entry.versions[chosen].name,
+            "weight_bp": weight_bp,
+            "sticky": run.route.sticky is not None,
+        }
+
+    def now(self) -> float:
+        """Rollout clock seconds; ``SetWeight.until`` is ``now() + duration``."""
+        return self._plane.clock.now()
+
+    def health(self) -> dict[str, Any]:
+        """Liveness: ``{"ok": bool, "problems": [...], ...}``; not ok when nobody serves."""
+        plane = self._plane
+        problems = [f"policy: {p.get('message', p)}" for p in plane.source.problems]
+        if self._reconciler.store_error:
+            problems.append(f"store: {self._reconciler.store_error}")
+        if self._reconciler.recording.error:
+            problems.append(f"recording: {self._reconciler.recording.error}")
+        workers = plane.workers.states()
+        if not workers:
+            problems.append("no worker runs")
+        return {
+            "ok": bool(workers),
+            "problems": problems,
+            "notes": list(plane.source.notes),
+            "workers": workers,
+            "frozen": self._reconciler.restraint.freezes.to_json() or None,
+            "revision": self._reconciler.revision,
+            "listen": f"{plane.workers.host}:{plane.workers.port}",
+        }
+
+    def ready(self) -> dict[str, Any]:
+        """Readiness: ok once every worker has applied the current table."""
+        ready = self._plane.workers.ready()
+        problems = [] if ready else ["not every worker serves the newest table yet"]
+        return {"ok": ready, "problems": problems, "revision": self._reconciler.revision}
+
+    async def metrics_text(self) -> str:
+        """Prometheus text format 0.0.4 of the whole router."""
+        return await self._plane.metrics.render(self._gauges())
+
+    def _gauges(self) -> Iterator[status.Gauge]:
+        yield from status.gauges(self._reconciler)
+        plane = self._plane
+        yield "workers", (), len(plane.workers.states())
+        yield "config_last_reload_successful", (), 1 if plane.source.ok else 0
+        accepted = plane.source.accepted_at
+        yield "config_last_reload_success_timestamp_seconds", (), accepted
+        yield "event_loop_lag_seconds", labels(process="control"), plane.lag_s
+        for worker, lag_s in plane.worker_lag_s.items():
+            yield "event_loop_lag_seconds", labels(process=f"worker-{worker}"), lag_s
+        for worker, connections in plane.worker_connections.items():
+            yield "connections", labels(worker=str(worker)), connections
+
+    # --- ordering -------------------------------------------------------------------------------
+
+    async def command(
+        self,
+        route: str,
+        event: Command,
+        *,
+        if_epoch: int | None = None,
+        command_id: str | None = None,
+        dry_run: bool = False,
+    ) -> CommandResult:
+        """Carry out one order; answers when it is durable and applied by all live workers.
+
+        ``event`` is a :mod:`router.core.rollout.events` command with actor and reason. ``if_epoch``
+        refuses when the rollout has moved. The same ``command_id`` twice is carried out once. A
+        rollback or abort with a broken store is carried out and answered with ``durable`` False.
+        Raises a :class:`router.control.state.errors.ControlError`.
+        """
+        if self._waiting >= WAITING_MAX:
+            raise Busy(f"{WAITING_MAX} commands are under way")
+        self._waiting += 1
+        try:
+            if command_id is None or dry_run:
+                return await self._carry_out(route, event, if_epoch, None, dry_run)
+            return await self._once(route, event, if_epoch, command_id)
+        finally:
+            self._waiting -= 1
+
+    async def _once(
+        self, route: str, event: Command, if_epoch: int | None, command_id: str
+    ) -> CommandResult:
+        """A command id is carried out once, also when it arrives twice at the same time."""
+        if command_id in self._by_id:
+            return _repeated((await asyncio.shield(self._by_id[command_id])).to_json())
+        done: asyncio.Future[CommandResult] = asyncio.get_running_loop().create_future()
+        self._by_id[command_id] = done
+        try:
+            if old := await self._answered(command_id):
+                result = _repeated(old)
+            else:
+                result = await self._carry_out(route, event, if_epoch, command_id, False)
+        except BaseException as error:
+            if not done.done():
+                known = isinstance(error, ControlError)
+                done.set_exception(error if known else Busy("the first order was cut off"))
+                done.exception()
+            raise
+        finally:
+            self._by_id.pop(command_id, None)
+        done.set_result(result)
+        return result
+
+    async def _answered(self, command_id: str) -> dict[str, Any] | None:
+        try:
+            return await self._plane.store.answer(command_id)
+        except StoreUnavailable:
+            return None  # a rollback must work without a store; twice is as good as once
+
+    async def _carry_out(
+        self,
+        route: str,
+        event: Command,
+        if_epoch: int | None,
+        command_id: str | None,
+        dry_run: bool,
+    ) -> CommandResult:
+        started_s = time.perf_counter()
+        run = self._reconciler.run_of(route)
+        while run.pending is not None and not isinstance(event, _OVERTAKE):
+            await asyncio.wait([run.pending.done])
+        if if_epoch is not None and if_epoch != run.record.epoch:
+            raise Conflict(if_epoch, run.record.epoch)
+        if dry_run:
+            return self._would(run, event)
+        move = self._reconciler.order(route, _event(event), command_id=command_id)
+        durable = await self._in_force(move)
+        took_s = round(time.perf_counter() - started_s, 6)
+        draining = status.draining(run, self._reconciler.observatory)
+        return result_of(move.entry, durable=durable, took_s=took_s, draining=draining)
+
+    async def _in_force(self, move: Move) -> bool:
+        """Durable (or known not to be), and no live worker serves an older table."""
+        durable = await asyncio.shield(move.done)
+        await self._plane.workers.applied(move.revision)
+        return durable
+
+    def _would(self, run: Run, event: Command) -> CommandResult:
+        now = self.now()
+        record, reason = decided(run, _event(event), now)
+        name = type(event).__name__.lower()
+        entry = entry_for(
+            run, record, name, event.actor, reason, now=now, wall=self._plane.clock.wall()
+        )
+        return replace(result_of(entry), changed=False, dry_run=True)
+
+    async def freeze(
+        self, frozen: bool, *, actor: str, reason: str = "", route: str = "",
+        lasting_s: float | None = None,
+    ) -> None:  # fmt: skip
+        """Stop (or allow) every advance of every rollout, or of one route's; rollbacks go on.
+
+        It ends after ``lasting_s`` seconds of the wall clock, or by order; it survives restarts.
+        Raises UnknownRoute, StoreUnavailable.
+        """
+        until = None if lasting_s is None else self._plane.clock.wall() + lasting_s
+        await self._reconciler.freeze(frozen, actor, reason, route=route, until=until)
+
+    def feedback(self, labels: Sequence[Label]) -> dict[str, Any]:
+        """The truth about predictions: ``{"accepted", "refused": [{"index", "why"}, ...]}``."""
+        return self._plane.feedback.take(labels)
+
+    async def reload(self, *, force: bool = False, actor: str = "operator") -> dict[str, Any]:
+        """Read the policy file now. ``{"changed", "digest", "notes"}``; raises PolicyRejected."""
+        answer = await self._plane.source.reload(force=force, actor=actor)
+        await self._plane.workers.applied(self._reconciler.revision)
+        return answer
+
+
+def _event(command: Command) -> Event:
+    """A command of the API is one of the machine's events; nothing else is made of it."""
+    assert isinstance(command, Event)  # noqa: S101 - a plain Command says nothing
+    return command
+
+
+def _repeated(answer: dict[str, Any]) -> CommandResult:
+    return replace(CommandResult(**answer), repeated=True, changed=False)

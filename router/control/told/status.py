@@ -1,0 +1,260 @@
+"""What people see of a route and its rollout, as plain values; and the same as gauges."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from router import __version__
+from router.control.rollouts.observe import Observatory
+from router.control.rollouts.reconciler import Reconciler
+from router.control.rollouts.run import Run
+from router.core.rollout.plan import Plan, Step
+from router.core.rollout.rollout import Phase, Rollout, remaining_s
+from router.core.rollout.traffic import split_for
+from router.telemetry.metrics import Labels, labels
+
+Gauge = tuple[str, Labels, float]
+
+
+def summary(run: Run, frozen: str = "") -> dict[str, Any]:
+    """One line of the list of routes; ``candidate`` and what follows is None without a rollout.
+
+    ``frozen``: by whom, as a sentence.
+    """
+    rollout = run.rollout
+    return {
+        "name": run.route.name,
+        "match": run.route.match.model_dump(mode="json", exclude_defaults=True),
+        "stable": run.record.stable,
+        "candidate": rollout.candidate if rollout else None,
+        "strategy": run.plan.strategy if run.plan and rollout else None,
+        "phase": rollout.phase.value if rollout else None,
+        "health": rollout.phase.health if rollout else "Healthy",
+        "weight_bp": _weight_bp(run),
+        "shares_bp": _shares(run),
+        "epoch": run.record.epoch,
+        "frozen": frozen,
+        "reason": rollout.reason if rollout else "",
+        "notes": list(run.notes),
+    }
+
+
+def route_view(
+    run: Run, observatory: Observatory, revision: int, now: float, frozen: str = ""
+) -> dict[str, Any]:
+    """Everything about one route."""
+    return {
+        **summary(run, frozen),
+        "versions": {
+            name: observatory.view(run.route.name, name, now) for name in run.route.versions
+        },
+        "feedback": _feedback(run),
+        "rollout": rollout_view(run, observatory, revision, now) if run.rollout else None,
+    }
+
+
+def rollout_view(run: Run, observatory: Observatory, revision: int, now: float) -> dict[str, Any]:
+    """The complete status of a rollout; see ``Controller.rollout`` for the keys."""
+    rollout, plan = run.rollout, run.plan
+    assert rollout is not None  # noqa: S101 - the caller checked
+    assert plan is not None  # noqa: S101 - every rollout has its plan
+    step = plan.steps[rollout.step]
+    split = split_for(rollout, plan)
+    name = run.route.name
+    others = (other for other, _ in step.others)
+    arms = [v for v in (rollout.stable, rollout.candidate, *others) if v in run.route.versions]
+    return {
+        "id": rollout.id,
+        "route": name,
+        "stable": rollout.stable,
+        "candidate": rollout.candidate,
+        "serving_stable": run.record.stable,
+        "strategy": plan.strategy,
+        "phase": rollout.phase.value,
+        "paused_from": rollout.paused_from.value if rollout.paused_from else None,
+        "health": rollout.phase.health,
+        "step": rollout.step + 1,
+        "steps": len(plan.steps),
+        "plan": plan_view(plan),
+        "weight_bp": split.candidate_bp or run.back_bp,
+        "measured_bp": observatory.measured_bp(
+            name, rollout.stable, rollout.candidate, now, [other for other, _ in split.others]
+        ),
+        "shares_bp": _shares(run),
+        "bandit": _bandit(run, step),
+        "mirror_bp": split.mirror_bp,
+        "remaining_s": round(remaining_s(rollout, plan, now), 3),
+        "samples": run.trial.samples(rollout, plan) if run.trial else 0,
+        "until_samples": step.until_samples,
+        "epoch": run.record.epoch,
+        "attempt": rollout.attempt,
+        "reason": rollout.reason,
+        "actor": rollout.actor,
+        "age_s": round((rollout.ended if rollout.ended is not None else now) - rollout.started, 3),
+        "override": _override(rollout, now),
+        "approval": _approval(rollout, plan, now),
+        **_judged(run, rollout, plan, now),
+        "versions": {arm: observatory.view(name, arm, now) for arm in arms},
+        "in_flight": {arm: observatory.in_flight(name, arm) for arm in arms},
+        "draining": draining(run, observatory),
+        "feedback": _feedback(run),
+        "revision": revision,
+        "writing": run.pending is not None,
+        "unsaved": bool(run.unsaved),
+        "waits_for": run.waiting.reason if run.live else "",
+        "next_advance_at": run.waiting.next_at if run.live else None,
+        "shadow": _shadow(run),
+        "notes": [*run.notes, *_alarms(run)],
+    }
+
+
+def _feedback(run: Run) -> dict[str, Any]:
+    """What labels said about each version, of any time since the process began."""
+    return {name: tally.to_json() for name, tally in run.labelled.items()}
+
+
+def _alarms(run: Run) -> Iterator[str]:
+    """What is wrong with the measuring itself."""
+    if run.trial is not None:
+        yield from filter(None, (run.trial.shadow.alarm, run.trial.judge.router_bug))
+
+
+def _shadow(run: Run) -> dict[str, Any] | None:
+    """The shadow in one line; None where nothing was ever copied."""
+    brief = run.trial.shadow.brief() if run.trial else None
+    mirrors = any(mirror.of < 0 for mirror in run.entry.mirrors)
+    return brief if brief and (mirrors or brief["pairs"] or brief["alarm"]) else None
+
+
+def draining(run: Run, observatory: Observatory) -> dict[str, int]:
+    """Requests under way at versions that get no new ones, by version; nothing for drained ones.
+
+    A request finishes where it began, so this is what a switch or a rollback leaves behind.
+    """
+    entry = run.entry
+    mirrored = {mirror.version for mirror in entry.mirrors}
+    counts = {
+        version.name: observatory.in_flight(run.route.name, version.name)
+        for index, version in enumerate(entry.versions)
+        if entry.weights_bp[index] == 0 and index not in mirrored
+    }
+    return {name: count for name, count in counts.items() if count}
+
+
+def plan_view(plan: Plan) -> dict[str, Any]:
+    """The plan as plain values."""
+    return {
+        "strategy": plan.strategy,
+        "ending": plan.ending.value,
+        "bake_s": plan.bake_s,
+        "max_duration_s": plan.max_duration_s,
+        "steps": [asdict(step) for step in plan.steps],
+    }
+
+
+def _judged(run: Run, rollout: Rollout, plan: Plan, now: float) -> dict[str, Any]:
+    """The judge's present answer; the last one of an ended rollout is in the journal."""
+    if run.trial is None:
+        return {"action": None, "sentence": rollout.reason, "gates": [], "evidence": None}
+    if not rollout.phase.live:
+        reports = run.trial.judge.reports()
+        return {
+            "action": None,
+            "sentence": rollout.reason,
+            "gates": [{"name": r.gate, **r.to_json()} for r in reports],
+            "evidence": {"capital": run.trial.judge.capital, "limit": run.trial.judge.limit},
+        }
+    judgement = run.trial.judgement(rollout, plan, now)
+    return {
+        "action": judgement.action.value,
+        "sentence": judgement.sentence,
+        "gates": [{"name": r.gate, **r.to_json()} for r in judgement.reports],
+        "evidence": {"capital": judgement.capital, "limit": judgement.limit},
+    }
+
+
+def _shares(run: Run) -> dict[str, int]:
+    """Commanded share of every version that has one."""
+    shares = zip(run.entry.versions, run.entry.weights_bp, strict=True)
+    return {version.name: share_bp for version, share_bp in shares if share_bp}
+
+
+def _bandit(run: Run, step: Step) -> dict[str, Any] | None:
+    """What moves the shares, with its warning; None where nothing does."""
+    if step.bandit is None or run.trial is None:
+        return None
+    rewards = {
+        name: {"count": one.count, "mean": round(one.total / one.count, 6) if one.count else None}
+        for name, one in run.trial.rewards.items()
+    }
+    warning = "shares follow rewards, so the means are of unequal samples: no fair comparison"
+    return {"every_s": step.bandit.every_s, "floor_bp": step.bandit.floor_bp,
+            "rewards": rewards, "warning": warning}  # fmt: skip
+
+
+def _weight_bp(run: Run) -> int:
+    commanded = split_for(run.rollout, run.plan).candidate_bp if run.rollout and run.plan else 0
+    return commanded or run.back_bp
+
+
+def _override(rollout: Rollout, now: float) -> dict[str, Any] | None:
+    override = rollout.override
+    if override is None:
+        return None
+    return {"weight_bp": override.weight_bp, "remaining_s": round(override.until - now, 3)}
+
+
+def _approval(rollout: Rollout, plan: Plan, now: float) -> dict[str, Any] | None:
+    approval = plan.steps[rollout.step].approval
+    if approval is None or rollout.phase is not Phase.AWAITING_APPROVAL:
+        return None
+    deadline = approval.deadline_s
+    left = None if deadline is None else round(rollout.step_since + deadline - now, 3)
+    return {"remaining_s": left, "then": approval.then.value}
+
+
+def gauges(reconciler: Reconciler) -> Iterator[Gauge]:
+    """Everything about routes that is not a counter."""
+    for run in reconciler.runs.values():
+        route, rollout = run.route.name, run.rollout
+        entry = run.entry
+        for version, weight_bp in zip(entry.versions, entry.weights_bp, strict=True):
+            name = version.name
+            yield "weight_ratio", labels(route=route, version=name), weight_bp / 10_000
+            in_flight = reconciler.observatory.in_flight(route, name)
+            yield "in_flight", labels(route=route, version=name), in_flight
+        if rollout is None:
+            continue
+        yield "rollout_step", labels(route=route), rollout.step + 1
+        yield "rollout_epoch", labels(route=route), run.record.epoch
+        for phase in Phase:
+            held = 1 if phase is rollout.phase else 0
+            yield "rollout_phase", labels(route=route, phase=phase.value), held
+        if run.trial is not None and run.live:
+            yield from _evidence(run, route)
+    yield "table_revision", (), reconciler.revision
+    yield "store_up", (), 0 if reconciler.store_error else 1
+    yield "frozen", (), 1 if reconciler.restraint.freezes else 0
+    yield "build_info", labels(version=__version__), 1
+
+
+def _evidence(run: Run, route: str) -> Iterator[Gauge]:
+    assert run.trial is not None  # noqa: S101 - the caller checked
+    judge = run.trial.judge
+    for title, state in judge.states.items():
+        series = labels(route=route, gate=title)
+        yield "evidence", series, state.capital
+        yield "evidence_limit", series, state.context.limit
+    shadow = run.trial.shadow
+    series = labels(route=route, version=shadow.terms.candidate)
+    if shadow.candidate.agreement is not None:
+        yield "shadow_agreement_ratio", series, shadow.candidate.agreement
+    if (distance := shadow.candidate.distances.mean) is not None:
+        yield "shadow_score_distance", series, distance
+    if shadow.lost_share is not None:
+        yield "shadow_undelivered_ratio", series, shadow.lost_share
+    yield "router_bug_evidence", labels(route=route), judge.sample_ratio.best
+    yield "evidence", labels(route=route, gate="all"), judge.capital
+    yield "evidence_limit", labels(route=route, gate="all"), judge.limit

@@ -1,0 +1,1 @@
+"""Two answers to one request: how they are compared, counted and labelled."""

@@ -1,0 +1,239 @@
+"""The books of one rollout's shadows: who is compared with whom, and what counts as evidence.
+
+============================ ======================================= =========
+the copy went to             the client was answered by              is
+============================ ======================================= =========
+the candidate                stable                                  evidence
+stable                       the candidate (reverse shadow)          evidence
+stable                       stable (asked twice)                    noise
+another version              stable                                  shown
+============================ ======================================= =========
+
+Statuses come before bodies, and a pair says nothing where stable gave no answer:
+
+========================================= ==================================
+stable failed, or cannot be read          no evidence: nothing to compare with
+the other failed, or cannot be read       failed
+their statuses differ                     disagreed
+both refused with the same status         agreed
+both answered                             the bodies are compared
+========================================= ==================================
+
+"Failed" is what the route's ``errors`` says, no whole answer (0), and a 2xx whose body is not of
+the route's payload.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
+
+from router.core.pairs.comparison import Compare, Comparison, Difference, Direction, Kind
+from router.core.pairs.labelled import KeptPairs
+from router.core.pairs.noise import Noise
+from router.core.pairs.tally import Finding, Result, Tally
+from router.core.payloads import plain
+from router.core.wire.counts import MirrorCounts, PairSample
+from router.core.wire.outcomes import Pairs
+
+TWICE = "(stable)"
+"""Copies that stable got: its second answers as pairs, and with the reverse ones as deliveries."""
+
+
+class Side(NamedTuple):
+    """One version's part of a pair."""
+
+    status: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a route and its rollout say about pairs."""
+
+    stable: str
+    candidate: str
+    compare: Compare
+    payload: str = "opaque"
+    errors: tuple[int, ...] = (5,)
+    """Statuses that are failures; a class by its hundred."""
+
+    def failed(self, status: int) -> bool:
+        """Whether an answer of this status is none."""
+        return not status or status in self.errors or status // 100 in self.errors
+
+    def reverse(self, sample: PairSample) -> bool:
+        """Whether the candidate answered the client and stable got the copy."""
+        return sample.version == self.stable and sample.primary == self.candidate
+
+    def judge(self, sample: PairSample, silenced: frozenset[str]) -> Finding:
+        """What one pair says. Pure, and may run in a thread."""
+        primary = Side(sample.primary_status, sample.primary_body)
+        shadow = Side(sample.shadow_status, sample.shadow_body)
+        stable, other = (shadow, primary) if self.reverse(sample) else (primary, shadow)
+        if self.failed(stable.status):
+            return Finding(Result.UNUSABLE)
+        if self.failed(other.status):
+            return Finding(Result.FAILED)
+        if stable.status != other.status:
+            return Finding(Result.DISAGREED, _statuses(stable.status, other.status))
+        if stable.status >= 300 or not (stable.body or other.body):
+            return Finding(Result.AGREED)
+        found = self.compare.compare(self.payload, plain(stable.body), plain(other.body), silenced)
+        if found.stable_unreadable:
+            return Finding(Result.UNUSABLE, found)
+        if found.candidate_unreadable:
+            return Finding(Result.FAILED, found)
+        return Finding(Result.AGREED if found.agreed else Result.DISAGREED, found)
+
+
+class ShadowBook:
+    """Everything known from pairs of one attempt of a rollout."""
+
+    def __init__(self, terms: Terms) -> None:
+        self.terms = terms
+        self.noise = Noise(terms.compare.noise, terms.compare.noise_pairs)
+        self.tallies = {terms.candidate: Tally(terms.compare)}
+        self.kept = KeptPairs()
+        self.uncompared = 0
+        """Pairs that were dropped because comparing was behind."""
+        self.alarm = ""
+        """That too few copies arrive, as a sentence; empty while enough do."""
+        self.lost_share: float | None = None
+        """Share of the last minute's copies that did not arrive; None while there are too few."""
+
+    def __repr__(self) -> str:
+        return f"<ShadowBook {self.tallies!r}>"
+
+    def judge(self, sample: PairSample) -> Finding:
+        """What one pair says, with what is known as noise now."""
+        return self.terms.judge(sample, self.noise.silenced)
+
+    def add(self, sample: PairSample, finding: Finding, at: float) -> Pairs | None:
+        """Book one pair (``at``: seconds since 1970); its evidence, if it is any."""
+        reverse = self.terms.reverse(sample)
+        if sample.version == self.terms.stable and not reverse:
+            self._tally(TWICE).add(sample, finding, reverse=False, at=at)
+            if finding.result in (Result.AGREED, Result.DISAGREED):
+                self.noise.within(_fields(finding))
+            return None
+        own = self.terms.candidate if reverse else sample.version
+        self._tally(own).add(sample, finding, reverse=reverse, at=at)
+        if own != self.terms.candidate or finding.result is Result.UNUSABLE:
+            return None
+        if finding.result is Result.FAILED:
+            return Pairs(failed=1, reverse=reverse)
+        if finding.comparison is not None:
+            self.kept.add(sample.nonce, finding.comparison)
+        learning = self.noise.learning
+        self.noise.between(_fields(finding))
+        # Of a reverse pair the client's upload would be in the candidate's time.
+        times = () if reverse else ((sample.primary_s, sample.shadow_s),)
+        if learning:
+            return Pairs(learning=1, reverse=reverse, times=times)
+        return evidence(finding, reverse, times)
+
+    def mirrored(self, counts: MirrorCounts) -> None:
+        """What became of the copies for one version."""
+        noise = counts.version == self.terms.stable
+        self._tally(TWICE if noise else counts.version).delivery.add(counts)
+
+    def _tally(self, version: str) -> Tally:
+        known = self.tallies.get(version)
+        if known is None:  # setdefault would make one for every pair
+            known = self.tallies[version] = Tally(self.terms.compare)
+        return known
+
+    @property
+    def candidate(self) -> Tally:
+        """The candidate's pairs."""
+        return self.tallies[self.terms.candidate]
+
+    # --- for people -------------------------------------------------------------------------------
+
+    def brief(self) -> dict[str, Any]:
+        """The numbers of one line about the candidate."""
+        return {
+            **self.candidate.brief(),
+            "learning": self.noise.learning,
+            "uncompared": self.uncompared,
+            "alarm": self.alarm,
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything, by version; the second calls to stable under ``(stable)``."""
+        return {
+            "stable": self.terms.stable,
+            "candidate": self.terms.candidate,
+            "payload": self.terms.payload,
+            "uncompared": self.uncompared,
+            "alarm": self.alarm,
+            "noise": self.noise.to_json(),
+            "versions": {
+                name: {"evidence": name == self.terms.candidate, **tally.to_json()}
+                for name, tally in self.tallies.items()
+            },
+        }
+
+    # --- through a restart ------------------------------------------------------------------------
+
+    def snapshot(self) -> dict[str, Any]:
+        """JSON-able; what noise is stays fixed."""
+        return {
+            "noise": self.noise.snapshot(),
+            "uncompared": self.uncompared,
+            "tallies": {name: tally.snapshot() for name, tally in self.tallies.items()},
+        }
+
+    def restore(self, data: dict[str, Any]) -> None:
+        """Take over a snapshot. Raises ValueError, KeyError or TypeError if it is damaged."""
+        self.noise.restore(data["noise"])
+        self.uncompared = int(data["uncompared"])
+        for name, part in data["tallies"].items():
+            self._tally(name).restore(part)
+
+
+def evidence(finding: Finding, reverse: bool, times: tuple[tuple[float, float], ...] = ()) -> Pairs:
+    """One compared pair as counts."""
+    found, agreed = finding.comparison, finding.result is Result.AGREED
+    ours = found.stable_positive if found else None
+    theirs = found.candidate_positive if found else None
+    scored = ours is not None and theirs is not None
+    way = found.direction if found else Direction.NONE
+    return Pairs(
+        agreed=int(agreed),
+        disagreed=int(not agreed),
+        stricter=int(way is Direction.STRICTER),
+        looser=int(way is Direction.LOOSER),
+        scored=int(scored),
+        gained=int(scored and bool(theirs) and not ours),
+        lost=int(scored and bool(ours) and not theirs),
+        reverse=reverse,
+        times=times,
+    )
+
+
+def together(pairs: Iterable[Pairs]) -> Pairs:
+    """The sum of counts that are all reverse or all not."""
+    sums, reverse = [0] * len(_COUNTS), False
+    times: list[tuple[float, float]] = []
+    for one in pairs:
+        reverse = one.reverse
+        times += one.times
+        for place, name in enumerate(_COUNTS):
+            sums[place] += getattr(one, name)
+    counts = dict(zip(_COUNTS, sums, strict=True))
+    return Pairs(**counts, reverse=reverse, times=tuple(times))
+
+
+_COUNTS = tuple(f.name for f in fields(Pairs) if f.name not in {"reverse", "times"})
+
+
+def _fields(finding: Finding) -> frozenset[str]:
+    return finding.comparison.fields if finding.comparison else frozenset()
+
+
+def _statuses(stable: int, other: int) -> Comparison:
+    difference = Difference("status", Kind.STATUS, str(stable), str(other))
+    return Comparison(agreed=False, differences=(difference,), fields=frozenset({"status"}))

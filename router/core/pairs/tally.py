@@ -1,0 +1,293 @@
+"""What people want to know about one version's pairs: how often, how far, where, how fast.
+
+Bounded whatever the traffic says: so many segments, so many disagreements of so many lines. Values
+of redacted fields never get in here.
+"""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from router.core.pairs.comparison import Compare, Comparison, Direction
+from router.core.wire.counts import MirrorCounts, PairSample
+from router.core.wire.histogram import BUCKETS, bucket_of, quantile
+
+SEGMENTS_MAX = 50
+"""Segments that are told apart; later ones are counted together."""
+SEGMENT_CHARS_MAX = 64
+OTHER = "(other)"
+NONE = "(none)"
+"""Requests without the segment's header."""
+
+FAR = 0.05
+"""A score distance above this is shown as far."""
+
+WORST_MAX = 20
+"""Disagreements of one version that are kept, the furthest ones."""
+WORST_DIFFERENCES_MAX = 8
+PATH_CHARS_MAX = 120
+"""With 60 characters a value, a kept disagreement is at most 2 KiB, all of them 40 KiB."""
+ID_CHARS_MAX = 100
+HIDDEN = "***"
+
+
+class Result(StrEnum):
+    """What a pair says about the version that is compared with stable."""
+
+    AGREED = "agreed"
+    DISAGREED = "disagreed"
+    FAILED = "failed"  # 5xx, no whole answer, or one that cannot be read
+    UNUSABLE = "unusable"  # stable's answer is no answer: nothing to compare with
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One pair, judged."""
+
+    result: Result
+    comparison: Comparison | None = None
+    """None where no bodies were compared."""
+
+
+@dataclass(slots=True)
+class Distances:
+    """Score distances, summed up."""
+
+    count: int = 0
+    total: float = 0.0
+    far: int = 0
+    longest: float = 0.0
+
+    def add(self, distance: float) -> None:
+        """One pair's mean distance."""
+        self.count += 1
+        self.total += distance
+        self.far += distance > FAR
+        self.longest = max(self.longest, distance)
+
+    @property
+    def mean(self) -> float | None:
+        """Mean over all pairs; None without scores."""
+        return self.total / self.count if self.count else None
+
+    def to_json(self) -> dict[str, Any]:
+        """``mean``, ``far_share`` (above :data:`FAR`) and ``max``; None without scores."""
+        if not self.count:
+            return {"pairs": 0, "mean": None, "far_share": None, "far": FAR, "max": None}
+        return {
+            "pairs": self.count,
+            "mean": round(self.total / self.count, 6),
+            "far_share": round(self.far / self.count, 6),
+            "far": FAR,
+            "max": round(self.longest, 6),
+        }
+
+
+@dataclass(slots=True)
+class Delivery:
+    """What became of the copies."""
+
+    delivered: int = 0
+    failed: int = 0
+    dropped: dict[str, int] = field(default_factory=dict)
+
+    def add(self, counts: MirrorCounts) -> None:
+        """One report; copies that were not drawn are none."""
+        self.delivered += counts.delivered
+        self.failed += counts.failed
+        for cause, n in counts.dropped.items():
+            if cause != "sample":
+                self.dropped[cause] = self.dropped.get(cause, 0) + n
+
+
+class Tally:
+    """See the module. One for every version that gets copies."""
+
+    def __init__(self, compare: Compare) -> None:
+        self.compare = compare
+        self.results = dict.fromkeys(Result, 0)
+        self.directions = dict.fromkeys(Direction, 0)
+        self.scored = self.stable_positive = self.own_positive = 0
+        self.distances = Distances()
+        self.delivery = Delivery()
+        self.stable_latency = [0] * BUCKETS
+        self.own_latency = [0] * BUCKETS
+        self.segments: dict[str, list[int]] = {}
+        self._worst: list[tuple[float, int, dict[str, Any]]] = []
+        self._kept = 0
+
+    def __repr__(self) -> str:
+        return f"<Tally {self.pairs} pairs, {self.results[Result.AGREED]} agreed>"
+
+    @property
+    def pairs(self) -> int:
+        """Pairs that say something."""
+        return sum(self.results.values()) - self.results[Result.UNUSABLE]
+
+    @property
+    def agreement(self) -> float | None:
+        """Share of pairs that agreed; None without any."""
+        return self.results[Result.AGREED] / self.pairs if self.pairs else None
+
+    def add(self, sample: PairSample, finding: Finding, *, reverse: bool, at: float) -> None:
+        """One pair; ``reverse``: stable got the copy. ``at`` is seconds since 1970."""
+        self.results[finding.result] += 1
+        if finding.result is Result.UNUSABLE:
+            return
+        own, stable = sample.shadow_s, sample.primary_s
+        if reverse:
+            own, stable = stable, own
+        self.own_latency[bucket_of(own)] += 1
+        self.stable_latency[bucket_of(stable)] += 1
+        self._segment(sample.segment, finding.result)
+        if finding.comparison is not None:
+            self._compared(finding.comparison)
+            if not finding.comparison.agreed:
+                self._keep(sample, finding.comparison, reverse, at)
+
+    def _compared(self, found: Comparison) -> None:
+        self.directions[found.direction] += 1
+        if found.score_distance is not None:
+            self.distances.add(found.score_distance)
+        if found.stable_positive is not None and found.candidate_positive is not None:
+            self.scored += 1
+            self.stable_positive += found.stable_positive
+            self.own_positive += found.candidate_positive
+
+    def _segment(self, value: str, result: Result) -> None:
+        if self.compare.segment is None:
+            return
+        name = value[:SEGMENT_CHARS_MAX] or NONE
+        if name not in self.segments and len(self.segments) >= SEGMENTS_MAX:
+            name = OTHER
+        counts = self.segments.setdefault(name, [0, 0])
+        counts[0] += result is Result.AGREED
+        counts[1] += 1
+
+    def _keep(self, sample: PairSample, found: Comparison, reverse: bool, at: float) -> None:
+        """The furthest ones stay; among equals the older ones, so that they can be looked up."""
+        unreadable = found.candidate_unreadable
+        distance = float("inf") if unreadable else found.score_distance or 0.0
+        self._kept += 1
+        rank = (distance, -self._kept)
+        if len(self._worst) >= WORST_MAX and rank <= self._worst[0][:2]:
+            return
+        entry = (*rank, self._shown(sample, found, reverse, at))
+        if len(self._worst) < WORST_MAX:
+            heapq.heappush(self._worst, entry)
+        else:
+            heapq.heapreplace(self._worst, entry)
+
+    def _shown(
+        self, sample: PairSample, found: Comparison, reverse: bool, at: float
+    ) -> dict[str, Any]:
+        differences = sorted(found.differences, key=lambda one: not one.decides)
+        return {
+            "request_id": sample.request_id[:ID_CHARS_MAX],
+            "at": at,
+            "segment": sample.segment[:SEGMENT_CHARS_MAX],
+            "reverse": reverse,
+            "direction": found.direction.value,
+            "score_distance": found.score_distance,
+            "differences": [
+                {
+                    "path": one.path[:PATH_CHARS_MAX],
+                    "kind": one.kind.value,
+                    "stable": HIDDEN if self.compare.redacted(one.path) else one.stable,
+                    "candidate": HIDDEN if self.compare.redacted(one.path) else one.candidate,
+                    "decides": one.decides,
+                }
+                for one in differences[:WORST_DIFFERENCES_MAX]
+            ],
+        }
+
+    # --- for people -------------------------------------------------------------------------------
+
+    def brief(self) -> dict[str, Any]:
+        """The numbers of one line."""
+        return {
+            "pairs": self.pairs,
+            "agreement": None if self.agreement is None else round(self.agreement, 6),
+            **{result.value: n for result, n in self.results.items()},
+            "stricter": self.directions[Direction.STRICTER],
+            "looser": self.directions[Direction.LOOSER],
+            "score": self.distances.to_json(),
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything; the worst disagreements first."""
+        return {
+            **self.brief(),
+            "positive": {
+                "pairs": self.scored,
+                "stable": self._rate(self.stable_positive),
+                "candidate": self._rate(self.own_positive),
+            },
+            "latency": {
+                arm: {"p50_s": quantile(counts, 0.5), "p99_s": quantile(counts, 0.99)}
+                for arm, counts in (
+                    ("stable", self.stable_latency),
+                    ("candidate", self.own_latency),
+                )
+            },
+            "segments": [
+                {"segment": name, "pairs": pairs, "agreement": round(agreed / pairs, 6)}
+                for name, (agreed, pairs) in sorted(self.segments.items())
+            ],
+            "delivery": {
+                "delivered": self.delivery.delivered,
+                "failed": self.delivery.failed,
+                "dropped": dict(self.delivery.dropped),
+            },
+            "worst": [entry for _, _, entry in sorted(self._worst, key=_rank, reverse=True)],
+        }
+
+    def _rate(self, positive: int) -> float | None:
+        return round(positive / self.scored, 6) if self.scored else None
+
+    # --- through a restart ------------------------------------------------------------------------
+
+    def snapshot(self) -> dict[str, Any]:
+        """JSON-able counts. The worst disagreements stay in memory: their values are not stored."""
+        d = self.distances
+        return {
+            "results": {result.value: n for result, n in self.results.items()},
+            "directions": {way.value: n for way, n in self.directions.items()},
+            "positive": [self.scored, self.stable_positive, self.own_positive],
+            "distances": [d.count, d.total, d.far, d.longest],
+            "delivery": [self.delivery.delivered, self.delivery.failed, self.delivery.dropped],
+            "latency": [_sparse(self.stable_latency), _sparse(self.own_latency)],
+            "segments": self.segments,
+        }
+
+    def restore(self, data: dict[str, Any]) -> None:
+        """Take over a snapshot. Raises ValueError, KeyError or TypeError if it is damaged."""
+        self.results = {result: int(data["results"][result.value]) for result in Result}
+        self.directions = {way: int(data["directions"][way.value]) for way in Direction}
+        self.scored, self.stable_positive, self.own_positive = map(int, data["positive"])
+        count, total, far, longest = data["distances"]
+        self.distances = Distances(int(count), float(total), int(far), float(longest))
+        delivered, failed, dropped = data["delivery"]
+        self.delivery = Delivery(int(delivered), int(failed), dict(dropped))
+        self.stable_latency, self.own_latency = map(_dense, data["latency"])
+        self.segments = {name: [int(a), int(b)] for name, (a, b) in data["segments"].items()}
+
+
+def _rank(entry: tuple[float, int, dict[str, Any]]) -> tuple[float, int]:
+    return entry[:2]
+
+
+def _sparse(counts: list[int]) -> list[list[int]]:
+    return [[index, n] for index, n in enumerate(counts) if n]
+
+
+def _dense(pairs: list[list[int]]) -> list[int]:
+    counts = [0] * BUCKETS
+    for index, n in pairs:
+        if not 0 <= index < BUCKETS:
+            raise ValueError(f"no bucket {index}")
+        counts[index] = int(n)
+    return counts

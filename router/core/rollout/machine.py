@@ -1,0 +1,485 @@
+"""The one state machine. Everything that changes a phase is in this file.
+
+Theory
+------
+A rollout walks through the steps of a plan. What it *is* doing is its phase:
+
+    PROGRESSING        in a step; leaves it when the step's conditions hold
+    AWAITING_APPROVAL  the step is done, a person must say so (or its deadline decides)
+    PAUSED             a person stopped the clock; the weight stays, the gates keep watching
+    BAKING             all traffic on the candidate, the old version still warm
+    COMPLETED          the plan's ending took effect
+    ABORTED            a person gave up before completion
+    ROLLED_BACK        a gate or a person took the candidate back, whenever
+
+Two kinds of events arrive. *Observed* comes from the reconciler, on every bad outcome and on every
+tick; it carries what the judge says. *Commands* come from people. A command that makes no sense in
+a phase is :class:`Refused` with a sentence that says what would make sense; an observation is
+never refused.
+
+Conflicts resolve in a fixed order, the same in every live phase: a demand to roll back wins over
+everything, then the plan's deadline, then a person's override, then a gate's hold, then progress.
+Terminal phases absorb observations: nothing that is measured brings a finished rollout back to
+life; only ``retry`` (from ABORTED and ROLLED_BACK) and ``rollback`` (from COMPLETED) leave them.
+A plan may return the traffic of a rollback in steps. That is no phase: the rollout is over, and
+what the candidate still has is a function of the time since then (core/rollout/traffic.py).
+
+Rules take (rollout, plan, event, now) and return the next rollout, or the same object when nothing
+changes. They read no clock: ``now`` is rollout clock seconds. The table below is the whole truth;
+the diagram in docs/state-machine.md is drawn from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from router.core.rollout.events import (
+    Abort,
+    Action,
+    Command,
+    Event,
+    Observed,
+    Pause,
+    Promote,
+    Resume,
+    Retry,
+    Rollback,
+    SetWeight,
+)
+from router.core.rollout.plan import Default, Ending, OnInconclusive, Plan, Step
+from router.core.rollout.rollout import Override, Phase, Rollout, moved, step_age_s
+from router.core.rollout.traffic import returning_bp, split_for
+from router.core.words import duration, percent
+
+AUTOMATIC = frozenset({"router", "policy"})
+"""Actors that are no person: a rollback of theirs is instant unless the plan says otherwise."""
+
+
+class Refused(Exception):  # noqa: N818 - reads as the answer it is
+    """A command that the table does not allow in this phase; the text says what is possible."""
+
+
+Rule = Callable[[Rollout, Plan, Any, float], Rollout]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One entry of the table: the rule and the phases it can lead to (for people and diagrams)."""
+
+    rule: Rule
+    to: tuple[Phase, ...]
+
+
+# --- progress -------------------------------------------------------------------------------
+
+
+def _observe_step(rollout: Rollout, plan: Plan, event: Observed, now: float) -> Rollout:
+    """PROGRESSING: roll back, end an override, hold, follow the ramp, or leave the step."""
+    urgent = _urgent(rollout, plan, event, now)
+    if urgent is not None:
+        return urgent
+    if rollout.override is not None or event.action is Action.HOLD:
+        return rollout
+    step = plan.steps[rollout.step]
+    if step.auto and event.auto_weight_bp is not None:
+        ramped = _ramp(rollout, step, event)
+        if ramped is not rollout:
+            return ramped
+    if not _step_done(rollout, step, event, now):
+        moves = step.bandit is not None and event.shares is not None and event.may_advance
+        return _share_out(rollout, event) if moves else rollout
+    if step.approval is not None and not rollout.approved:
+        return moved(
+            rollout, phase=Phase.AWAITING_APPROVAL, step_since=now, actor="router",
+            reason=f"{_step_name(rollout, plan)} waits for approval",
+        )  # fmt: skip
+    return _leave_step(rollout, plan, now, _step_done_reason(rollout, plan, event, now))
+
+
+def _step_done(rollout: Rollout, step: Step, event: Observed, now: float) -> bool:
+    """All conditions of the step hold; ``ramp: auto`` must also have reached the step's weight."""
+    return (
+        event.may_advance
+        and step_age_s(rollout, now) >= step.hold_s
+        and event.samples >= step.until_samples
+        and (event.proven or not step.proof)
+        and (not step.auto or (rollout.auto_weight_bp or 0) >= step.weight_bp)
+    )
+
+
+def _ramp(rollout: Rollout, step: Step, event: Observed) -> Rollout:
+    """Follow the evidence; upwards only where the rollout may advance."""
+    highest = step.weight_bp if event.may_advance else rollout.auto_weight_bp or 0
+    weight_bp = min(event.auto_weight_bp or 0, highest)
+    if weight_bp == (rollout.auto_weight_bp or 0):
+        return rollout
+    before = percent(rollout.auto_weight_bp or 0)
+    return moved(
+        rollout, auto_weight_bp=weight_bp, actor="router",
+        reason=f"ramp {before} -> {percent(weight_bp)}",
+    )  # fmt: skip
+
+
+def _share_out(rollout: Rollout, event: Observed) -> Rollout:
+    """Follow the rewards."""
+    if event.shares == rollout.shares or event.shares is None:
+        return rollout
+    shares = ", ".join(f"{name} {percent(bp)}" for name, bp in event.shares)
+    return moved(
+        rollout, shares=event.shares, actor="router", reason=f"shares follow rewards: {shares}"
+    )
+
+
+def _leave_step(
+    rollout: Rollout, plan: Plan, now: float, reason: str, actor: str = "router"
+) -> Rollout:
+    """To the next step, or behind the last one to the bake or the ending."""
+    following = rollout.step + 1
+    if following < len(plan.steps):
+        weight = percent(plan.steps[following].weight_bp)
+        return moved(
+            rollout, phase=Phase.PROGRESSING, step=following, step_since=now, approved=False,
+            paused_from=None, paused_since=None, override=None, auto_weight_bp=None, shares=None,
+            actor=actor,
+            reason=f"{reason}; next: step {following + 1} of {len(plan.steps)} at {weight}",
+        )  # fmt: skip
+    return _finish_steps(rollout, plan, now, reason, actor)
+
+
+def _finish_steps(rollout: Rollout, plan: Plan, now: float, reason: str, actor: str) -> Rollout:
+    if plan.ending is Ending.PROMOTE and plan.bake_s > 0:
+        return moved(
+            rollout, phase=Phase.BAKING, step=len(plan.steps) - 1, step_since=now, approved=False,
+            paused_from=None, paused_since=None, override=None, auto_weight_bp=None, shares=None,
+            actor=actor,
+            reason=f"{reason}; {rollout.candidate} bakes at 100 % for {duration(plan.bake_s)}",
+        )  # fmt: skip
+    return _complete(rollout, plan, now, reason, actor)
+
+
+def _complete(rollout: Rollout, plan: Plan, now: float, reason: str, actor: str) -> Rollout:
+    promoted = plan.ending is Ending.PROMOTE
+    end = f"{rollout.candidate} is stable" if promoted else f"{rollout.stable} stays stable"
+    return moved(
+        rollout, phase=Phase.COMPLETED, ended=now, approved=False, paused_from=None,
+        paused_since=None, override=None, auto_weight_bp=None, shares=None,
+            actor=actor,
+        reason=f"{reason}; {end}",
+    )  # fmt: skip
+
+
+def _observe_approval(rollout: Rollout, plan: Plan, event: Observed, now: float) -> Rollout:
+    """AWAITING_APPROVAL: roll back, or let the deadline decide."""
+    urgent = _urgent(rollout, plan, event, now)
+    if urgent is not None:
+        return urgent
+    approval = plan.steps[rollout.step].approval
+    if approval is None or approval.deadline_s is None:
+        return rollout
+    if step_age_s(rollout, now) < approval.deadline_s or approval.then is Default.HOLD:
+        return rollout
+    why = f"nobody approved {_step_name(rollout, plan)} within {duration(approval.deadline_s)}"
+    if approval.then is Default.ABORT:
+        return _end(rollout, plan, Phase.ABORTED, now, why)
+    if not event.may_advance or event.action is Action.HOLD:
+        return rollout
+    return _leave_step(rollout, plan, now, why)
+
+
+def _observe_pause(rollout: Rollout, plan: Plan, event: Observed, now: float) -> Rollout:
+    """PAUSED: the clock stands, but a bad candidate is still taken back."""
+    if event.action is Action.ROLLBACK:
+        return _end(rollout, plan, Phase.ROLLED_BACK, now, event.sentence)
+    return _expire_override(rollout, plan, now) or rollout
+
+
+def _observe_bake(rollout: Rollout, plan: Plan, event: Observed, now: float) -> Rollout:
+    """BAKING: roll back, or complete when the bake is over and no gate holds.
+
+    The plan's deadline is last here: a bake that ends well as it passes is a decision.
+    """
+    if event.action is Action.ROLLBACK:
+        return _end(rollout, plan, Phase.ROLLED_BACK, now, event.sentence)
+    free = event.action is not Action.HOLD and event.may_advance
+    if free and step_age_s(rollout, now) >= plan.bake_s:
+        return _complete(rollout, plan, now, f"baked {duration(plan.bake_s)} at 100 %", "router")
+    return _overdue(rollout, plan, event, now) or rollout
+
+
+def _urgent(rollout: Rollout, plan: Plan, event: Observed, now: float) -> Rollout | None:
+    """What comes before progress: rollback, the plan's deadline, the end of an override."""
+    if event.action is Action.ROLLBACK:
+        return _end(rollout, plan, Phase.ROLLED_BACK, now, event.sentence)
+    return _overdue(rollout, plan, event, now) or _expire_override(rollout, plan, now)
+
+
+def _overdue(rollout: Rollout, plan: Plan, event: Observed, now: float) -> Rollout | None:
+    """What the plan says about a rollout that took longer than it may; None before that.
+
+    ``promote`` leads into the bake, and never cuts one short.
+    """
+    limit = plan.max_duration_s
+    if limit is None or now - rollout.started < limit:
+        return None
+    why = f"no decision within max_duration {duration(limit)}"
+    if plan.on_inconclusive is OnInconclusive.ROLLBACK:
+        return _end(rollout, plan, Phase.ROLLED_BACK, now, f"{why}; on_inconclusive: rollback")
+    promotes = event.may_advance and event.action is Action.CONTINUE
+    promotes = promotes and rollout.phase is not Phase.BAKING
+    if plan.on_inconclusive is OnInconclusive.PROMOTE and promotes:
+        return _finish_steps(rollout, plan, now, f"{why}; on_inconclusive: promote", "router")
+    return None
+
+
+def _expire_override(rollout: Rollout, plan: Plan, now: float) -> Rollout | None:
+    override = rollout.override
+    if override is None or now < override.until:
+        return None
+    back = percent(plan.steps[rollout.step].weight_bp)
+    return moved(
+        rollout, override=None, actor="router",
+        reason=f"weight override {percent(override.weight_bp)} ended; back to {back}",
+    )  # fmt: skip
+
+
+def _absorb(rollout: Rollout, _plan: Plan, _event: Observed, _now: float) -> Rollout:
+    """Terminal phases: an observation changes nothing."""
+    return rollout
+
+
+# --- commands -------------------------------------------------------------------------------
+
+
+def _promote(rollout: Rollout, plan: Plan, event: Promote, now: float) -> Rollout:
+    why = _said(event, "promoted fully" if event.full else f"{_step_name(rollout, plan)} promoted")
+    if event.full:
+        return _finish_steps(rollout, plan, now, why, event.actor)
+    return _leave_step(rollout, plan, now, why, event.actor)
+
+
+def _promote_bake(rollout: Rollout, plan: Plan, event: Promote, now: float) -> Rollout:
+    return _complete(rollout, plan, now, _said(event, "bake ended early"), event.actor)
+
+
+def _promote_paused(rollout: Rollout, plan: Plan, event: Promote, now: float) -> Rollout:
+    baking = rollout.paused_from is Phase.BAKING
+    return (_promote_bake if baking else _promote)(rollout, plan, event, now)
+
+
+def _pause(rollout: Rollout, _plan: Plan, event: Pause, now: float) -> Rollout:
+    return moved(
+        rollout, phase=Phase.PAUSED, paused_from=rollout.phase, paused_since=now,
+        actor=event.actor, reason=_said(event, "paused"),
+    )  # fmt: skip
+
+
+def _resume(rollout: Rollout, _plan: Plan, event: Resume, now: float) -> Rollout:
+    """Go on with what remained: the pause is added to both clocks it must not count against."""
+    assert rollout.paused_since is not None  # noqa: S101 - PAUSED always has it
+    assert rollout.paused_from is not None  # noqa: S101 - PAUSED always has it
+    slept = now - rollout.paused_since
+    return moved(
+        rollout, phase=rollout.paused_from, paused_from=None, paused_since=None,
+        step_since=rollout.step_since + slept, started=rollout.started + slept,
+        actor=event.actor, reason=_said(event, f"resumed after {duration(slept)}"),
+    )  # fmt: skip
+
+
+def _abort(rollout: Rollout, plan: Plan, event: Abort, now: float) -> Rollout:
+    return _end(rollout, plan, Phase.ABORTED, now, _said(event, "aborted"), event.actor)
+
+
+def _roll_back(rollout: Rollout, plan: Plan, event: Rollback, now: float) -> Rollout:
+    said = _said(event, "rolled back")
+    back = _end(rollout, plan, Phase.ROLLED_BACK, now, said, event.actor)
+    return replace(back, back_bp=0, reason=said) if event.instant else back
+
+
+def _hurry(rollout: Rollout, plan: Plan, event: Rollback, now: float) -> Rollout:
+    """A person ends a stepped return: what the candidate still has goes back at once."""
+    if not returning_bp(rollout, plan, now):
+        raise Refused(f"cannot rollback {rollout.route}: all traffic is on stable already")
+    return moved(rollout, back_bp=0, actor=event.actor, reason=_said(event, "all taken back"))
+
+
+def _retry(rollout: Rollout, _plan: Plan, event: Retry, now: float) -> Rollout:
+    attempt = rollout.attempt + 1
+    return moved(
+        rollout, phase=Phase.PROGRESSING, step=0, step_since=now, started=now, ended=None,
+        attempt=attempt, approved=False, back_bp=0, actor=event.actor,
+        reason=_said(event, f"attempt {attempt} started" + (", forced," if event.force else "")),
+    )  # fmt: skip
+
+
+def _set_weight(rollout: Rollout, plan: Plan, event: SetWeight, now: float) -> Rollout:
+    if event.weight_bp is None:
+        lifted = _expire_override(rollout, plan, float("inf"))
+        if lifted is None:
+            raise Refused("no weight override is in force")
+        return replace(lifted, actor=event.actor, reason=_said(event, "weight override lifted"))
+    if not 0 <= event.weight_bp <= 10_000 or event.until <= now:
+        raise Refused("set-weight takes 0 % to 100 % and a time in the future")
+    what = f"weight set to {percent(event.weight_bp)} for {duration(event.until - now)}"
+    return moved(
+        rollout, override=Override(event.weight_bp, event.until), actor=event.actor,
+        reason=_said(event, what),
+    )  # fmt: skip
+
+
+def _end(  # noqa: PLR0917 - how it ends, when, why and by whom
+    rollout: Rollout, plan: Plan, phase: Phase, now: float, reason: str, actor: str = "router"
+) -> Rollout:
+    """All traffic to stable, for good: at once, or in steps where the plan says so."""
+    stepped = plan.back_s > 0 and (plan.back_by_gates or actor not in AUTOMATIC)
+    back_bp = split_for(rollout, plan).candidate_bp if stepped else 0
+    if back_bp:
+        reason = f"{reason}; {percent(back_bp)} return over {duration(plan.back_s)}"
+    return moved(
+        rollout, phase=phase, ended=now, back_bp=back_bp, approved=False, paused_from=None,
+        paused_since=None, override=None, auto_weight_bp=None, shares=None, actor=actor,
+        reason=reason,
+    )  # fmt: skip
+
+
+def _refuse(text: str) -> Row:
+    def rule(rollout: Rollout, _plan: Plan, event: Command, _now: float) -> Rollout:
+        name = type(event).__name__.lower()
+        raise Refused(
+            f"cannot {name} {rollout.route}: the rollout is {rollout.phase.value}; {text}"
+        )
+
+    return Row(rule, ())
+
+
+# --- words ----------------------------------------------------------------------------------
+
+
+def _said(event: Command, what: str) -> str:
+    return (
+        f"{what} by {event.actor}: {event.reason}" if event.reason else f"{what} by {event.actor}"
+    )
+
+
+def _step_name(rollout: Rollout, plan: Plan) -> str:
+    step = plan.steps[rollout.step]
+    label = f" ({step.label})" if step.label else ""
+    return f"step {rollout.step + 1} of {len(plan.steps)}{label} at {percent(step.weight_bp)}"
+
+
+def _step_done_reason(rollout: Rollout, plan: Plan, event: Observed, now: float) -> str:
+    held = duration(step_age_s(rollout, now))
+    return f"{_step_name(rollout, plan)} done after {held} and {event.samples:,} samples"
+
+
+# --- the table ------------------------------------------------------------------------------
+
+_FINISHED = (Phase.BAKING, Phase.COMPLETED)
+_NOTHING_LIVE = "there is nothing to stop; a new candidate in the policy starts a new rollout"
+_RETRY_ONLY = "`retry` starts it again"
+
+TRANSITIONS: Mapping[Phase, Mapping[type[Event], Row]] = {
+    Phase.PROGRESSING: {
+        Observed: Row(
+            _observe_step,
+            (Phase.PROGRESSING, Phase.AWAITING_APPROVAL, *_FINISHED, Phase.ROLLED_BACK),
+        ),
+        Promote: Row(_promote, (Phase.PROGRESSING, *_FINISHED)),
+        Pause: Row(_pause, (Phase.PAUSED,)),
+        Resume: _refuse("it is not paused"),
+        Abort: Row(_abort, (Phase.ABORTED,)),
+        Rollback: Row(_roll_back, (Phase.ROLLED_BACK,)),
+        Retry: _refuse("abort or roll it back first"),
+        SetWeight: Row(_set_weight, (Phase.PROGRESSING,)),
+    },
+    Phase.AWAITING_APPROVAL: {
+        Observed: Row(
+            _observe_approval,
+            (Phase.PROGRESSING, *_FINISHED, Phase.ABORTED, Phase.ROLLED_BACK),
+        ),
+        Promote: Row(_promote, (Phase.PROGRESSING, *_FINISHED)),
+        Pause: Row(_pause, (Phase.PAUSED,)),
+        Resume: _refuse("it waits for approval: `promote` or `abort`"),
+        Abort: Row(_abort, (Phase.ABORTED,)),
+        Rollback: Row(_roll_back, (Phase.ROLLED_BACK,)),
+        Retry: _refuse("abort or roll it back first"),
+        SetWeight: Row(_set_weight, (Phase.AWAITING_APPROVAL,)),
+    },
+    Phase.PAUSED: {
+        Observed: Row(_observe_pause, (Phase.PAUSED, Phase.ROLLED_BACK)),
+        Promote: Row(_promote_paused, (Phase.PROGRESSING, *_FINISHED)),
+        Pause: _refuse("it is paused already"),
+        Resume: Row(_resume, (Phase.PROGRESSING, Phase.AWAITING_APPROVAL, Phase.BAKING)),
+        Abort: Row(_abort, (Phase.ABORTED,)),
+        Rollback: Row(_roll_back, (Phase.ROLLED_BACK,)),
+        Retry: _refuse("abort or roll it back first"),
+        SetWeight: Row(_set_weight, (Phase.PAUSED,)),
+    },
+    Phase.BAKING: {
+        Observed: Row(_observe_bake, (Phase.BAKING, Phase.COMPLETED, Phase.ROLLED_BACK)),
+        Promote: Row(_promote_bake, (Phase.COMPLETED,)),
+        Pause: Row(_pause, (Phase.PAUSED,)),
+        Resume: _refuse("it is not paused"),
+        Abort: Row(_abort, (Phase.ABORTED,)),
+        Rollback: Row(_roll_back, (Phase.ROLLED_BACK,)),
+        Retry: _refuse("abort or roll it back first"),
+        SetWeight: _refuse("it bakes at 100 %: `rollback` takes it back"),
+    },
+    Phase.COMPLETED: {
+        Observed: Row(_absorb, (Phase.COMPLETED,)),
+        Promote: _refuse("it is promoted already"),
+        Pause: _refuse(_NOTHING_LIVE),
+        Resume: _refuse(_NOTHING_LIVE),
+        Abort: _refuse("`rollback` undoes a completed rollout"),
+        Rollback: Row(_roll_back, (Phase.ROLLED_BACK,)),
+        Retry: _refuse(_NOTHING_LIVE),
+        SetWeight: _refuse(_NOTHING_LIVE),
+    },
+    Phase.ABORTED: {
+        Observed: Row(_absorb, (Phase.ABORTED,)),
+        Promote: _refuse(_RETRY_ONLY),
+        Pause: _refuse(_RETRY_ONLY),
+        Resume: _refuse(_RETRY_ONLY),
+        Abort: _refuse(_RETRY_ONLY),
+        Rollback: Row(_hurry, (Phase.ABORTED,)),
+        Retry: Row(_retry, (Phase.PROGRESSING,)),
+        SetWeight: _refuse(_RETRY_ONLY),
+    },
+    Phase.ROLLED_BACK: {
+        Observed: Row(_absorb, (Phase.ROLLED_BACK,)),
+        Promote: _refuse(_RETRY_ONLY),
+        Pause: _refuse(_RETRY_ONLY),
+        Resume: _refuse(_RETRY_ONLY),
+        Abort: _refuse(_RETRY_ONLY),
+        Rollback: Row(_hurry, (Phase.ROLLED_BACK,)),
+        Retry: Row(_retry, (Phase.PROGRESSING,)),
+        SetWeight: _refuse(_RETRY_ONLY),
+    },
+}
+
+
+def decide(rollout: Rollout, plan: Plan, event: Event, now: float) -> Rollout:
+    """The next state of ``rollout``, or the same object when ``event`` changes nothing.
+
+    Raises:
+        Refused: a command that the table does not allow now.
+        KeyError: a missing row, which is a bug of this file.
+    """
+    row = TRANSITIONS[rollout.phase][type(event)]
+    following = row.rule(rollout, plan, event, now)
+    if following.phase is not rollout.phase and following.phase not in row.to:
+        raise AssertionError(
+            f"{rollout.phase} x {type(event).__name__} may not lead to {following.phase}"
+        )
+    return following
+
+
+def ready(rollout: Rollout, plan: Plan, event: Observed, now: float) -> bool:
+    """Whether nothing but permission is missing for the next position.
+
+    True for a step (an approval, a bake) that would end now if ``event.may_advance`` were true.
+    """
+    following = decide(rollout, plan, replace(event, may_advance=True), now)
+    moves = (following.phase, following.step) != (rollout.phase, rollout.step)
+    return moves and following.phase not in (Phase.ABORTED, Phase.ROLLED_BACK)

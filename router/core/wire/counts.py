@@ -1,0 +1,89 @@
+"""What a worker counts beside the evidence: the operational numbers of versions and mirrors.
+
+They travel inside the link's reports and end in metrics, pages and the comparison of answers. They
+live here because three packages that may not know each other speak of them: the recorder fills
+them, the link carries them, the metrics show them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class VersionCounts:
+    """What one version did since the last report; names as in the table, so it survives swaps."""
+
+    route: str
+    version: str
+    role: str
+    """stable | candidate | shadow | other, at the moment of routing."""
+    outcomes: tuple[int, ...]
+    """Indexed by :class:`router.core.wire.outcomes.Outcome`."""
+    classes: tuple[int, ...]
+    """Responses by status class: 1xx, 2xx, 3xx, 4xx, 5xx."""
+    latency: tuple[tuple[int, int], ...] = ()
+    """Sparse (bucket, count) pairs of whole-exchange seconds."""
+    first_byte: tuple[tuple[int, int], ...] = ()
+    latency_sum_s: float = 0.0
+    first_byte_sum_s: float = 0.0
+    in_flight: int = 0
+    """Gauge: now, not since."""
+    rescued: int = 0
+    """Failed attempts that stable answered in its place."""
+    retries: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class MirrorCounts:
+    """What happened to the copies for one shadow version since the last report."""
+
+    route: str
+    version: str
+    delivered: int = 0
+    failed: int = 0
+    dropped: dict[str, int] = field(default_factory=dict)
+    """By cause: sample is no drop; queue | bytes | body | concurrency | deadline | drain."""
+
+
+@dataclass(frozen=True, slots=True)
+class PairSample:
+    """One request with both answers, for the comparison in the control process."""
+
+    route: str
+    version: str
+    epoch: int
+    request_id: str
+    primary_status: int
+    shadow_status: int
+    """0: the shadow gave no complete answer."""
+    primary_body: bytes = b""
+    shadow_body: bytes = b""
+    content_type: str = ""
+    primary_s: float = 0.0
+    shadow_s: float = 0.0
+    segment: str = ""
+    """Value of the entry's ``segment_header`` in the client's request; empty without either."""
+    primary: str = ""
+    """Version that answered the client; empty: stable. ``version`` got the copy, whoever it is."""
+    nonce: int = 0
+    """Of the client's receipt, by which a late label finds this pair; 0 without one."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointState:
+    """Health of one endpoint as a worker sees it."""
+
+    route: str
+    version: str
+    endpoint: str
+    healthy: bool
+    ejected: bool
+    in_flight: int
+    open_connections: int
+    bad: int
+    """Bad outcomes since the last report."""
+    requests: int
+    last_error: str = ""

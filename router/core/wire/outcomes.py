@@ -1,0 +1,180 @@
+"""How a request can end, and the counts in which the data plane reports it.
+
+Every exchange ends in exactly one :class:`Outcome`. Metrics and rollout decisions read only
+that, so "whose fault was it" is answered once, in :data:`FAULT`.
+
+Evidence travels as :class:`Cell`: the counts of all requests that were routed at one candidate
+weight by a real coin. The weight is the one of the *moment of routing*, remembered with the
+exchange; that is what makes the sequential tests exact (Ville's inequality needs the probability
+with which the arm was drawn, not the probability in force when the answer came back).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+FULL_BP = 10_000
+"""Basis points in a whole: 10 000 = 100 %."""
+
+
+class Outcome(IntEnum):
+    """The one way in which an exchange ended. The integers are array indexes on the hot path."""
+
+    OK = 0  # a complete answer, status < 500
+    SERVER_ERROR = 1  # a complete answer, status >= 500
+    REFUSED = 2  # no connection to the endpoint
+    TIMEOUT = 3  # connect, head, body or total deadline passed
+    RESET = 4  # connection lost before the answer was complete
+    MALFORMED = 5  # the answer broke HTTP framing, a declared limit, or a payload that is checked
+    TRUNCATED = 6  # the body ended early after the head had been passed on
+    CLIENT_ABORT = 7  # the client left, or its upload stalled
+    REJECTED = 8  # refused by the router before a version was chosen (4xx of our own)
+    SHED = 9  # admission limit, drain or breaker: never sent to the version
+
+
+FAULT: dict[Outcome, str] = {
+    Outcome.OK: "nobody",
+    Outcome.SERVER_ERROR: "version",
+    Outcome.REFUSED: "version",
+    Outcome.TIMEOUT: "version",
+    Outcome.RESET: "version",
+    Outcome.MALFORMED: "version",
+    Outcome.TRUNCATED: "version",
+    Outcome.CLIENT_ABORT: "client",
+    Outcome.REJECTED: "client",
+    Outcome.SHED: "router",
+}
+"""Who broke the exchange. Only ``version`` can count against a version, only ``nobody`` for it."""
+
+BAD_OUTCOMES = frozenset(o for o, who in FAULT.items() if who == "version")
+
+
+@dataclass(frozen=True, slots=True)
+class ArmCounts:
+    """Outcomes of one arm since the last report.
+
+    ``slow[i]`` and ``fast[i]`` count requests above and below ``Cell.thresholds_s[i]``; a request
+    is slow from the moment its *age* passes the threshold, answered or not. On sticky routes the
+    user is the unit: ``bad_units`` and ``slow_units[i]`` then carry the 64-bit hash of the user of
+    each bad (slow) outcome, and the plain counts are for display only.
+    """
+
+    ok: int = 0
+    bad: int = 0
+    fast: tuple[int, ...] = ()
+    slow: tuple[int, ...] = ()
+    bad_units: tuple[int, ...] = ()
+    slow_units: tuple[tuple[int, ...], ...] = ()
+    arrived: int = 0
+    """Requests drawn to this arm since the last report, whatever became of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """Counts of both arms for requests routed at one candidate weight, 0 < weight <= 10 000.
+
+    Below 10 000 the arm was drawn by a coin and everything may be compared; at 10 000 (bake, a
+    blue-green switch) it was not: comparisons ignore such a cell, absolute gates read it.
+    """
+
+    weight_bp: int
+    candidate: ArmCounts = ArmCounts()
+    stable: ArmCounts = ArmCounts()
+    thresholds_s: tuple[float, ...] = ()
+    """Latency thresholds in force when these were routed, seconds on stable's time axis."""
+    tolerance: float = 0.0
+    """A candidate request is slow above ``threshold * (1 + tolerance)``."""
+    sticky: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Compared answers since the last report: one request, stable's and the candidate's answer."""
+
+    agreed: int = 0
+    disagreed: int = 0
+    stricter: int = 0
+    """Disagreements in which the candidate's score or label was lower."""
+    looser: int = 0
+    """Disagreements in which the candidate's score or label was higher."""
+    failed: int = 0
+    """Shadow copies the candidate answered badly (5xx, timeout, malformed)."""
+    undelivered: int = 0
+    """Copies dropped before they reached the candidate, whatever the cause."""
+    scored: int = 0
+    """Pairs of ``agreed`` and ``disagreed`` in which both answers are positive or negative."""
+    gained: int = 0
+    """Scored pairs that only the candidate answered positively."""
+    lost: int = 0
+    """Scored pairs that only stable answered positively."""
+    learning: int = 0
+    """Pairs that were compared to learn the noise, and are no evidence."""
+    reverse: bool = False
+    """The candidate's answers went to clients: they are counted in cells as well."""
+    times: tuple[tuple[float, float], ...] = ()
+    """Seconds that stable and the candidate took for a request that both answered, in the order of
+    the pairs; none of reverse ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Classes:
+    """Answers per output class (or per decile of stable's past scores) at one routing weight."""
+
+    weight_bp: int
+    candidate: tuple[int, ...] = ()
+    stable: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """Delayed truth about served predictions, at the weight with which they were *routed*."""
+
+    weight_bp: int
+    candidate_wrong: int = 0
+    candidate_right: int = 0
+    stable_wrong: int = 0
+    stable_right: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledPairs:
+    """Delayed truth about shadow pairs: who was right where both versions answered."""
+
+    worse: int = 0
+    """Candidate wrong, stable right."""
+    better: int = 0
+    """Candidate right, stable wrong."""
+    same: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Everything the data plane observed of one rollout since its last report."""
+
+    route: str
+    epoch: int
+    """Epoch of the rollout whose table routed these requests; a stale epoch is display only."""
+    cells: tuple[Cell, ...] = ()
+    pairs: Pairs | None = None
+    classes: tuple[Classes, ...] = ()
+    labels: tuple[Labels, ...] = ()
+    labelled_pairs: LabelledPairs | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """Stable's past, measured before the decisions that use it; it steers power, never validity."""
+
+    requests: int = 0
+    bad: int = 0
+    latency_buckets: tuple[int, ...] = ()
+    """Counts per bucket of :data:`router.core.wire.histogram.BOUNDS_S`, the last one unbounded."""
+    requests_per_s: float = 0.0
+
+    @property
+    def bad_rate(self) -> float:
+        """``(x + 1/2) / (n + 1)`` clipped to [1e-4, 0.5]; 0.01 where nothing is known."""
+        if self.requests == 0:
+            return 0.01
+        return min(max((self.bad + 0.5) / (self.requests + 1), 1e-4), 0.5)

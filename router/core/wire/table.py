@@ -1,0 +1,372 @@
+"""The routing table: the immutable value in which control tells the data plane everything.
+
+Control makes a complete new table for every change and sends it down; a worker swaps it by one
+assignment, and each request takes it once. Nothing here is YAML: shares are basis points, times
+seconds, sizes bytes, and versions are indexes into ``RouteEntry.versions``, so the hot path looks
+nothing up by name. Every type is a plain frozen dataclass of plain values: it goes through JSON
+and comes back equal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One host:port of a version."""
+
+    host: str
+    port: int
+    tls: bool = False
+
+    def __str__(self) -> str:
+        """As an operator writes it."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'https' if self.tls else 'http'}://{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamTls:
+    """How connections to a version's TLS endpoints are verified; paths of PEM files."""
+
+    ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+    server_name: str | None = None
+    verify: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """Active probe of each endpoint; off where ``path`` is empty."""
+
+    path: str = ""
+    interval_s: float = 5.0
+    timeout_s: float = 1.0
+    unhealthy_after: int = 3
+    healthy_after: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Outlier:
+    """Passive ejection of an endpoint, only with two or more: it is blamed before the version."""
+
+    consecutive: int = 5
+    """Bad outcomes in a row that eject; 0 switches ejection off."""
+    ejection_s: float = 30.0
+    max_ejected_bp: int = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class VersionEntry:
+    """One version as the data plane needs it."""
+
+    name: str
+    endpoints: tuple[Endpoint, ...]
+    max_connections: int = 1_024
+    """Upstream connections a worker opens to this version."""
+    max_in_flight: int = 1_024
+    """Requests in flight to this version in one worker; more wait in the queue."""
+    max_queue: int = 1_024
+    """Requests that may wait; more are shed with 503."""
+    queue_timeout_s: float = 1.0
+    """Longest wait in the queue; then 503 with Retry-After."""
+    keepalive_s: float = 30.0
+    """Idle upstream connections are closed after this."""
+    warm_connections: int = 0
+    """Connections opened before the version gets its first live request."""
+    tls: UpstreamTls = UpstreamTls()
+    health: HealthCheck = HealthCheck()
+    outlier: Outlier = Outlier()
+
+
+class MatchKind(StrEnum):
+    """How a value is compared."""
+
+    EXACT = "exact"
+    PREFIX = "prefix"
+    SUFFIX = "suffix"
+    REGEX = "regex"
+    PRESENT = "present"
+
+
+@dataclass(frozen=True, slots=True)
+class ValueMatch:
+    """One named value of a request compared with a constant. ``name`` is lower case for headers."""
+
+    name: str
+    kind: MatchKind = MatchKind.PRESENT
+    value: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """All conditions must hold; empty ones always do."""
+
+    host: str = ""
+    """Exact host without port, or ``*.example.org``; lower case."""
+    path: str = "/*"
+    """Exact raw path, or a prefix when it ends in ``*``; compared with the bytes forwarded."""
+    methods: tuple[str, ...] = ()
+    headers: tuple[ValueMatch, ...] = ()
+    query: tuple[ValueMatch, ...] = ()
+    cookies: tuple[ValueMatch, ...] = ()
+    body: tuple[ValueMatch, ...] = ()
+    """Dotted JSON paths; such a rule needs the body buffered up to the route's buffer limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Requests that match go to ``version`` (an index); they are forced, hence no evidence."""
+
+    match: Match
+    version: int
+
+
+class StickyKind(StrEnum):
+    """Where the sticky key comes from."""
+
+    HEADER = "header"
+    COOKIE = "cookie"
+    BODY = "json"
+
+
+@dataclass(frozen=True, slots=True)
+class Sticky:
+    """The key whose hash chooses the version. Without a key in the request: a coin."""
+
+    kind: StickyKind
+    name: str
+    """Header name in lower case, cookie name, or dotted JSON path."""
+    secret: str = ""
+    """Cookie only: HMAC key; the router sets and verifies the cookie itself."""
+    max_age_s: int = 86_400
+    attributes: str = "Path=/; HttpOnly; SameSite=Lax"
+    """Cookie only: what follows value and age when it is set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Deadlines of one exchange with a version, seconds."""
+
+    connect_s: float = 2.0
+    response_s: float = 30.0
+    """From the request being sent to a complete response head."""
+    body_s: float = 30.0
+    """Longest silence inside a response body."""
+    total_s: float = 0.0
+    """Whole exchange; 0: no limit (token streams)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rescue:
+    """Replay of a failed candidate attempt on stable, before any response byte was passed on."""
+
+    statuses: tuple[int, ...] = ()
+    """Exact statuses, e.g. (500, 502); a class is written by its hundred: 5 means 5xx."""
+    timeout: bool = True
+    connect: bool = True
+    """Refused, reset or malformed."""
+    schema: bool = False
+    """A 2xx whose body is not of the route's payload; then all answers of the route are read."""
+    answer_bytes: int = 16_384
+    """An answer that is larger is not read."""
+    buffer_bytes: int = 65_536
+    """A request whose body is larger cannot be replayed."""
+    budget_bp: int = 2_000
+    """Replays as a share of requests in flight (never less than ``budget_min``)."""
+    budget_min: int = 10
+    candidate_deadline_s: float = 0.0
+    """Give up on the candidate after this and replay; 0: the response timeout."""
+    excuse_payload: bool = False
+    """What fails on stable as well counts against neither version; stable's own failures are then
+    replayed once too, or the excuse would be the candidate's alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mirror:
+    """Copies of the requests that one version answers to another one (both are indexes).
+
+    For each request each mirror whose ``of`` is the version the request was routed to draws a coin
+    of its own with ``share_bp``. An entry may have several mirrors of one version:
+
+    * ``of`` -1, another version than stable: the usual shadow.
+    * ``of`` -1, ``version`` is stable itself: the same request once more to stable, so that what
+      differs between two answers of *one* version is known as noise.
+    * ``of`` the candidate, ``version`` stable: a reverse shadow. What the candidate answers in a
+      canary is asked of stable too, so that pairing goes on.
+
+    All of them go through the shadow pools and their limits, are marked as shadows, never retried,
+    and counted (``MirrorCounts``, role ``shadow``) under the version that gets the copy. The
+    :class:`~router.core.wire.counts.PairSample` of a copy says ``version``: who got it, and
+    ``primary``: the name of ``of``, empty for -1. A request that ``of`` failed and stable rescued
+    gives no pair: what the client read is not ``of``'s answer. Forced requests (rules, pins) are
+    copied like the others of the version that they were forced to.
+    """
+
+    version: int
+    share_bp: int
+    of: int = -1
+    """Version whose requests are copied; -1: stable's."""
+
+
+@dataclass(frozen=True, slots=True)
+class MirrorLimits:
+    """Bounds that keep a shadow from ever hurting; a copy over a bound is dropped and counted."""
+
+    concurrency: int = 64
+    queue: int = 256
+    queue_bytes: int = 8_388_608
+    body_bytes: int = 1_048_576
+    """Largest request body copied and largest response body kept for comparing."""
+    deadline_s: float = 10.0
+    methods: tuple[str, ...] = ("GET", "HEAD", "POST")
+    paths: tuple[str, ...] = ()
+    """Globs as in ``Match.path``; empty: every path of the route."""
+    strip_headers: tuple[str, ...] = ("authorization", "cookie")
+    compare_bp: int = 10_000
+    """Share of the delivered copies whose two answers are sent up for comparison."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Retries on the same version after a failed connect (any method) or a stale connection."""
+
+    attempts: int = 1
+    budget_bp: int = 2_000
+    idempotent: bool = False
+    """The policy declares POSTs of this route safe to repeat."""
+
+
+@dataclass(frozen=True, slots=True)
+class RouteEntry:
+    """One route as the data plane needs it."""
+
+    name: str
+    match: Match
+    versions: tuple[VersionEntry, ...]
+    stable: int
+    """Index of the version that gets what nobody else gets."""
+    candidate: int = -1
+    """Index of the rollout's candidate; -1 without a rollout."""
+    rollout_id: str = ""
+    epoch: int = 0
+    offset: int = 0
+    weights_bp: tuple[int, ...] = ()
+    """One share a version, summing to 10 000; the candidate's interval is first, then by index."""
+    mirrors: tuple[Mirror, ...] = ()
+    mirror_limits: MirrorLimits = MirrorLimits()
+    segment_header: str = ""
+    """Request header (lower case) whose value goes into ``PairSample.segment``; empty: none.
+
+    The first field of that name in the client's request, decoded as Latin-1 and cut to 64
+    characters. It is read even where ``strip_headers`` keeps it from the copies.
+    """
+    rules: tuple[Rule, ...] = ()
+    sticky: Sticky | None = None
+    pin_header: bool = False
+    """Clients may choose a version with ``X-Rampway-Pin``."""
+    pinnable: tuple[int, ...] = ()
+    """Versions a pin may name (never a rolled-back one)."""
+    payload: str = "opaque"
+    timeouts: Timeouts = Timeouts()
+    rescue: Rescue | None = None
+    retry: Retry = Retry()
+    error_statuses: tuple[int, ...] = (5,)
+    """Statuses that count as SERVER_ERROR; a class by its hundred."""
+    thresholds_s: tuple[float, ...] = ()
+    """Latency thresholds of the gates, on stable's axis; index i of every ``slow`` and ``fast``."""
+    slow_tolerance: float = 0.0
+    """The candidate is slow above ``threshold * (1 + slow_tolerance)``."""
+    buffer_bytes: int = 65_536
+    """Body bytes buffered where a rule, a sticky key or a rescue needs them."""
+    body_limit_bytes: int = 0
+    """Largest request body; 0: the listener's limit."""
+    receipt_secret: str = ""
+    """Key of receipts; empty: none are given. Otherwise every answer of a version (not the router's
+    own ones, and not shadow answers) carries ``X-Rampway-Receipt`` with the text that
+    :func:`router.core.wire.receipt.sealed` makes of: this entry's name and epoch, the version that
+    made the answer (stable after a rescue), ``weight_bp`` of the cell in which the request was
+    counted (0 without one), the arm (``c``, ``s``: counted in that cell's arm; ``o``: drawn to
+    another version of the split; ``f``: pinned, ruled or rescued), the user's hash on sticky
+    routes, the wall clock in whole seconds and 64 random bits."""
+
+    @property
+    def evidence(self) -> bool:
+        """Whether unforced outcomes are reported in cells now: while the candidate has a share.
+
+        Between 0 and 10 000 arms are drawn by a real coin, and all gates read the counts. At
+        10 000 nothing is drawn: only absolute gates (guard) read them, which is what a bake is for.
+        """
+        return self.candidate >= 0 and self.weights_bp[self.candidate] > 0
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerLimits:
+    """Bounds of client connections and messages of one worker."""
+
+    head_bytes: int = 32_768
+    fields: int = 128
+    body_bytes: int = 1_073_741_824
+    header_timeout_s: float = 10.0
+    body_timeout_s: float = 30.0
+    keepalive_s: float = 75.0
+    connections: int = 20_000
+    in_flight: int = 4_096
+    """Requests in progress in one worker; more are answered 503 at once."""
+    pipelined: int = 16
+    drain_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerTls:
+    """The certificate clients are shown; paths of PEM files."""
+
+    cert_file: str
+    key_file: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingTable:
+    """Everything a worker knows. ``revision`` only grows; a worker ignores an older one."""
+
+    revision: int
+    routes: tuple[RouteEntry, ...] = ()
+    limits: ListenerLimits = ListenerLimits()
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks whose X-Forwarded-* are appended to instead of replaced."""
+    access_log: bool = False
+    tls: ListenerTls | None = None
+    """None: plain HTTP. Settled when a worker starts to listen."""
+    warnings: tuple[str, ...] = field(default=())
+
+
+def changed_routes(old: RoutingTable, new: RoutingTable) -> tuple[RouteEntry, ...] | None:
+    """Entries of ``new`` that differ from ``old``'s; None where more than entries differs.
+
+    Control keeps the entry of a route until it changes, so most comparisons are of identity.
+    """
+    if replace(old, revision=new.revision, routes=new.routes) != new:
+        return None
+    if [route.name for route in old.routes] != [route.name for route in new.routes]:
+        return None
+    pairs = zip(old.routes, new.routes, strict=True)
+    return tuple(after for before, after in pairs if after is not before and after != before)
+
+
+def amended(table: RoutingTable, revision: int, routes: tuple[RouteEntry, ...]) -> RoutingTable:
+    """``table`` with ``routes`` in place of those of the same names."""
+    new = {route.name: route for route in routes}
+    entries = tuple(new.get(route.name, route) for route in table.routes)
+    return replace(table, revision=revision, routes=entries)
+
+
+def weights_error(entry: RouteEntry) -> str:
+    """What is wrong with an entry's shares, or an empty string. Publishing checks it every time."""
+    if len(entry.weights_bp) != len(entry.versions):
+        return f"{entry.name}: {len(entry.weights_bp)} weights for {len(entry.versions)} versions"
+    if sum(entry.weights_bp) != 10_000 or min(entry.weights_bp) < 0:
+        return f"{entry.name}: weights {entry.weights_bp} do not sum to 10000 bp"
+    return ""

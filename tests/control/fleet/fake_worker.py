@@ -1,0 +1,74 @@
+"""A data-plane worker that really listens, applies tables and answers with its version's name.
+
+Started like the real one. ``--deaf`` makes it never confirm a table.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import signal
+import socket
+
+from router.core.wire.table import amended
+from router.link.messages import Amend, Applied, Drain, Hello, Publish
+from router.link.socket import open_link
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--link-fd", type=int)
+    parser.add_argument("--worker", type=int)
+    parser.add_argument("--listen")
+    parser.add_argument("--deaf", action="store_true")
+    args = parser.parse_args()
+    host, port = args.listen.rsplit(":", 1)
+    state = {"table": None}
+    stop = asyncio.Event()
+
+    async def answer(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        entry = state["table"].routes[0]
+        drawn = random.choices(entry.versions, entry.weights_bp)[0].name
+        body = json.dumps({"version": drawn, "pid": os.getpid()})
+        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n"
+        writer.write((head + body).encode())
+        await writer.drain()
+        writer.close()
+
+    server = None
+
+    def receive(message):
+        if isinstance(message, Drain):
+            stop.set()
+        elif isinstance(message, Publish) and not args.deaf:
+            state["table"] = message.table
+            state["applying"] = asyncio.create_task(apply(message.table.revision))
+        elif isinstance(message, Amend) and not args.deaf:
+            assert message.base == state["table"].revision
+            state["table"] = amended(state["table"], message.revision, message.routes)
+            link.send(Applied(args.worker, message.revision))
+
+    async def apply(revision):
+        nonlocal server
+        if server is None:
+            server = await asyncio.start_server(answer, sock=sock)
+        link.send(Applied(args.worker, revision))
+
+    def lost(_reason):
+        asyncio.get_running_loop().call_later(float(os.environ.get("GRACE_S", "10")), stop.set)
+
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    sock.bind((host, int(port)))
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    link = await open_link(args.link_fd, receive, lost)
+    link.send(Hello(args.worker, os.getpid(), sock.getsockname()[1]))
+    await stop.wait()
+    if server is not None:
+        server.close()
+
+
+asyncio.run(main())

@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from router.control.fleet.workers import Workers, _born, _listens
+from router.core.wire.table import Endpoint, Match, RouteEntry, RoutingTable, VersionEntry
+from router.link.messages import Amend, Publish, encode
+
+FAKE = Path(__file__).with_name("fake_worker.py")
+
+
+def table(revision: int) -> RoutingTable:
+    version = VersionEntry("v1", (Endpoint("127.0.0.1", 1),))
+    return RoutingTable(revision, (RouteEntry("r", Match(), (version,), 0, weights_bp=(10_000,)),))
+
+
+def command(*more: str):
+    def argv(fd: int, index: int, listen: str):
+        return (
+            sys.executable,
+            str(FAKE),
+            "--link-fd",
+            str(fd),
+            "--worker",
+            str(index),
+            "--listen",
+            listen,
+            *more,
+        )
+
+    return argv
+
+
+async def until(condition, seconds=10.0):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "did not happen in time"
+        await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+async def make(tmp_path):
+    made = []
+
+    def build(count=1, *more, port=0, pids=True):
+        workers = Workers(
+            count, ("127.0.0.1", port), on_report=lambda _r: None, on_pairs=lambda _p: None,
+            pids_file=tmp_path / "pids" if pids else None, command=command(*more),
+        )  # fmt: skip
+        made.append(workers)
+        return workers
+
+    yield build
+    for workers in made:
+        await workers.kill()
+
+
+def ask(port: int) -> int:
+    with socket.create_connection(("127.0.0.1", port), 5) as client:
+        client.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        data = b""
+        while chunk := client.recv(4096):
+            data += chunk
+    return json.loads(data.split(b"\r\n\r\n")[1])["pid"]
+
+
+async def test_workers_share_a_port_and_confirm_tables(make):
+    workers = make(2)
+    workers.publish(table(1))
+    await workers.start()
+    await until(workers.ready)
+    pids = {await asyncio.to_thread(ask, workers.port) for _ in range(40)}
+    assert pids == {w["pid"] for w in workers.states()}
+    workers.publish(table(2))
+    assert not workers.ready()
+    await workers.applied(2)
+    assert all(w["revision"] == 2 for w in workers.states())
+
+
+async def test_a_step_is_sent_as_what_changed_and_late_comers_get_everything(make, monkeypatch):
+    sent = []
+    monkeypatch.setattr(
+        "router.control.fleet.workers.encode", lambda m: sent.append(m) or encode(m)
+    )
+    workers = make(2)
+    workers.publish(table(1))
+    await workers.start()
+    await workers.serving()
+    sent.clear()
+    moved = replace(table(2).routes[0], epoch=1)
+
+    workers.publish(replace(table(2), routes=(moved,)))
+    await workers.applied(2)
+
+    assert sent == [Amend(2, 1, (moved,))]
+    os.kill(workers.states()[0]["pid"], signal.SIGKILL)
+    await until(lambda: len(sent) == 2)
+    await workers.serving()
+    assert sent[1] == Publish(replace(table(2), routes=(moved,)))
+
+
+async def test_a_killed_worker_is_replaced_within_a_second_on_the_same_port(make):
+    workers = make(1)
+    workers.publish(table(1))
+    await workers.start()
+    await until(workers.ready)
+    port, old = workers.port, workers.states()[0]["pid"]
+    os.kill(old, signal.SIGKILL)
+    began = time.monotonic()
+    await until(lambda: workers.ready() and workers.states()[0]["pid"] != old)
+    assert time.monotonic() - began < 3  # spawn of an interpreter on a busy machine
+    assert await asyncio.to_thread(ask, port) == workers.states()[0]["pid"]
+    assert workers.restarts == 1
+
+
+async def test_a_worker_that_does_not_confirm_is_replaced(make, monkeypatch):
+    monkeypatch.setattr("router.control.fleet.workers.APPLY_TIMEOUT_S", 0.3)
+    workers = make(1, "--deaf")
+    workers.publish(table(1))
+    await workers.start()
+    await until(lambda: workers._workers and workers._workers[0].hello)
+    old = workers.states()[0]["pid"]
+    await workers.applied(1)
+    await until(lambda: not _born(old))
+
+
+async def test_drain_ends_all_and_leaves_no_file(make, tmp_path):
+    workers = make(2)
+    workers.publish(table(1))
+    await workers.start()
+    await until(workers.ready)
+    assert (tmp_path / "pids").exists()
+    pids = [w["pid"] for w in workers.states()]
+    workers.begin_drain(5)
+    await workers.drained(5)
+    assert not any(_born(pid) for pid in pids)
+    assert not (tmp_path / "pids").exists()
+
+
+async def test_orphans_serve_until_the_successor_serves_and_then_end(make, tmp_path):
+    first = make(1)
+    first.publish(table(1))
+    await first.start()
+    await until(first.ready)
+    orphan = first.states()[0]["pid"]
+    # As if the control process had been killed: nobody supervises, the link is closed.
+    for task in first._tasks:
+        task.cancel()
+    first._workers[0].link.close()
+    pids = (tmp_path / "pids").read_text()
+    first._reserved.close()
+    first._gone = lambda _worker: None
+    (tmp_path / "pids").write_text(pids)
+
+    second = make(1, port=first.port)
+    second.publish(table(2))
+    await second.start()
+    assert not _listens(orphan)
+    assert second.ready()
+    assert {await asyncio.to_thread(ask, first.port) for _ in range(10)} == {
+        second.states()[0]["pid"]
+    }
+
+
+@pytest.mark.parametrize("shares", [False, True], ids=["another program", "another router"])
+async def test_a_port_that_somebody_listens_on_is_an_error(make, monkeypatch, shares):
+    """A second router of the same user could share it by SO_REUSEPORT: half of the clients each."""
+    monkeypatch.setattr("router.control.fleet.workers.PORT_WAIT_S", 0.1)
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, shares)
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(OSError, match=f"listen: 127.0.0.1:{port} is in use"):
+            await make(1, port=port).start()
+
+
+async def test_a_port_whose_listener_goes_is_waited_for(make):
+    """The predecessor drains: its listener closes a moment after it let go of the store."""
+    with socket.socket() as reserved, socket.socket() as listening:
+        for one in (reserved, listening):
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            one.bind(reserved.getsockname() if one is listening else ("127.0.0.1", 0))
+        listening.listen()
+        asyncio.get_running_loop().call_later(0.2, listening.close)
+        workers = make(1, port=reserved.getsockname()[1])
+        workers.publish(table(1))
+        await workers.start()
+        await until(workers.ready)

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import asyncio
+import math
+
+import pytest
+from aiohttp import web
+
+from router.control.outside.measure import Asker, Question, parsed
+from router.core.gates.prometheus import Prometheus
+from router.core.gates.webhook import Webhook
+
+
+def vector(*values):
+    series = ",".join(f'{{"metric":{{}},"value":[1,"{v}"]}}' for v in values)
+    return f'{{"status":"success","data":{{"resultType":"vector","result":[{series}]}}}}'.encode()
+
+
+def test_answers_of_prometheus_are_read():
+    assert parsed(vector("0.5", "2")).values == (0.5, 2.0)
+    assert parsed(vector()).values == ()
+    assert math.isnan(parsed(vector("NaN")).values[0])
+    scalar = b'{"status":"success","data":{"resultType":"scalar","result":[1,"3.5"]}}'
+    assert parsed(scalar).values == (3.5,)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"<html>", b"[]", b'{"status":"error","error":"bad query"}', vector("abc"),
+        b'{"status":"success","data":{"resultType":"matrix","result":[]}}',
+        b'{"status":"success","data":{"resultType":"vector","result":[{}]}}',
+    ],
+)  # fmt: skip
+def test_anything_else_is_an_error_and_never_a_value(body):
+    measurement = parsed(body)
+    assert measurement.error
+    assert measurement.values == ()
+
+
+@pytest.fixture
+async def site():
+    seen = []
+    app = web.Application()
+
+    async def query(request):
+        seen.append(request.query["query"])
+        return web.Response(body=vector("0.97"))
+
+    async def hook(request):
+        seen.append(await request.json())
+        return web.Response(status=int(request.match_info["status"]))
+
+    async def hang(_request):
+        await asyncio.sleep(60)
+
+    async def redirect(_request):
+        raise web.HTTPFound("/hook/200")
+
+    app.add_routes([
+        web.get("/api/v1/query", query), web.post("/hook/{status}", hook),
+        web.post("/hang", hang), web.post("/redirect", redirect),
+    ])  # fmt: skip
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    listening = web.TCPSite(runner, "127.0.0.1", 0)
+    await listening.start()
+    port = runner.addresses[0][1]
+    yield f"http://127.0.0.1:{port}", seen
+    await runner.cleanup()
+
+
+async def ask(gate):
+    answers: asyncio.Queue = asyncio.Queue()
+    async with Asker(lambda _q, m: answers.put_nowait(m)) as asker:
+        question = Question("r", gate, {"candidate": "v2"})
+        asker.ask(question)
+        asker.ask(question)  # one at a time
+        assert repr(asker) == "<Asker 1 questions under way>"
+        return await asyncio.wait_for(answers.get(), 10)
+
+
+async def test_a_query_goes_out_and_its_value_comes_back(site):
+    url, seen = site
+    assert (await ask(Prometheus(url=url, query='up{a="b"}', at_least=0.9))).values == (0.97,)
+    assert seen == ['up{a="b"}']
+
+
+@pytest.mark.parametrize(("status", "values"), [(200, (1.0,)), (204, (1.0,)), (403, (0.0,))])
+async def test_a_hook_says_yes_or_no_and_is_told_about_the_rollout(site, status, values):
+    url, seen = site
+    assert (await ask(Webhook(url=f"{url}/hook/{status}"))).values == values
+    assert seen == [{"candidate": "v2"}]
+
+
+@pytest.mark.parametrize("path", ["/hook/500", "/hook/429", "/hang"])
+async def test_a_hook_that_fails_is_an_error(site, path):
+    url, _ = site
+    measurement = await ask(Webhook(url=url + path, timeout="200ms"))
+    assert measurement.error
+    assert measurement.values == ()
+
+
+async def test_a_redirect_is_not_followed(site):
+    url, seen = site
+    assert (await ask(Webhook(url=f"{url}/redirect"))).values == (0.0,)
+    assert seen == []
+
+
+async def test_nobody_there_is_an_error():
+    assert "Connect" in (await ask(Webhook(url="http://127.0.0.1:9", timeout="1s"))).error

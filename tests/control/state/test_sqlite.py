@@ -1,0 +1,273 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from router.config.check import loads
+from router.control.rollouts.reconciler import Reconciler
+from router.control.state.clock import ManualClock
+from router.control.state.errors import StoreDamaged, StoreLocked, StoreUnavailable
+from router.control.state.record import Change, JournalEntry, RouteRecord
+from router.control.state.sqlite import SqliteStore
+from router.control.state.store import Fenced
+from router.core.rollout.rollout import begin
+
+CHILD = Path(__file__).with_name("crash_child.py")
+
+
+def record(epoch=1, route="r"):
+    rollout = begin(f"{route}-1", route, "v1", "v2", epoch=epoch, now=1.5)
+    return RouteRecord(
+        route, "v1", "v1", epoch, 1, rollout, {"candidate": "v2"}, "v2@x+y", ("v0@z",)
+    )
+
+
+def entry(n=1, route="r"):
+    return JournalEntry(
+        100.0 + n, float(n), route, "r-1", n, "ann", "pause", "progressing", "paused", 1, 100,
+        "because", {"reports": [], "capital": 1.25},
+    )  # fmt: skip
+
+
+@pytest.fixture
+async def open_store(tmp_path):
+    stores = []
+
+    async def build(**options):
+        store = SqliteStore(tmp_path / "r.db", lock_wait_s=0.2, **options)
+        stored = await store.open()
+        stores.append(store)
+        return store, stored
+
+    yield build
+    for store in stores:
+        await store.close()
+
+
+async def test_what_is_committed_is_there_after_a_reopening(open_store):
+    store, stored = await open_store()
+    assert stored.records == {}
+    change = Change(
+        12.5, (record(3),), (entry(1), entry(2)), {"r": {"judge": [1.5, None]}},
+        {"frozen": {"actor": "ann"}}, ("id-1", {"route": "r"}),
+    )  # fmt: skip
+    await store.commit(change)
+    await store.close()
+    again, stored = await open_store()
+    assert stored.clock == 12.5
+    assert stored.records == {"r": record(3)}
+    assert stored.evidence == {"r": {"judge": [1.5, None]}}
+    assert stored.settings == {"frozen": {"actor": "ann"}}
+    assert await again.answer("id-1") == {"route": "r"}
+    assert await again.answer("id-2") is None
+    entries = await again.journal(None, since=0, until=None, limit=10)
+    assert [e.id for e in entries] == [2, 1]
+    assert entries[1] == entry(1).__class__(**(entry(1).to_json() | {"id": 1}))
+    assert [e.id for e in await again.journal("r", since=1, until=None, limit=10)] == [2]
+    assert [e.id for e in await again.journal("r", since=0, until=101.5, limit=10)] == [1]
+    assert await again.journal("other", since=0, until=None, limit=10) == []
+
+
+async def test_an_older_epoch_never_overwrites(open_store):
+    store, _ = await open_store()
+    await store.commit(Change(0, (record(5),)))
+    with pytest.raises(Fenced, match="another router"):
+        await store.commit(Change(1, (record(4),), (entry(),)))
+    assert await store.journal(None, since=0, until=None, limit=10) == []
+    await store.commit(Change(1, (record(6),)))
+
+
+async def test_a_second_router_is_kept_out_until_the_first_lets_go(open_store, tmp_path):
+    first, _ = await open_store()
+    with pytest.raises(StoreLocked, match=str(os.getpid())):
+        await open_store()
+    second = SqliteStore(tmp_path / "r.db", lock_wait_s=5)
+    opening = asyncio.create_task(second.open())
+    await asyncio.sleep(0)
+    await first.close()
+    await opening
+    await second.close()
+
+
+async def test_a_commit_is_synced_before_it_is_answered(open_store):
+    points, store = [], None
+    store, _ = await open_store(
+        fail_point=lambda name: points.append((name, threading.current_thread().name))
+    )
+    done = store.commit(Change(0, (record(),)))
+    assert not done.done()
+    await done
+    assert [name for name, _ in points] == ["begin", "written", "committed"]
+    assert {thread for _, thread in points} == {"store-write"}, "never in the event loop"
+    with sqlite3.connect(store.path) as db:
+        assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+async def test_a_failing_disk_fails_the_commit_and_later_ones_work(open_store):
+    broken = True
+
+    def fail(name):
+        if broken and name == "written":
+            raise sqlite3.OperationalError("disk I/O error")
+
+    store, _ = await open_store(fail_point=fail)
+    with pytest.raises(StoreUnavailable, match="disk I/O error"):
+        await store.commit(Change(0, (record(1),), (entry(),)))
+    broken = False
+    await store.commit(Change(0, (record(2),), (entry(2),)))
+    entries = await store.journal(None, since=0, until=None, limit=10)
+    assert [e.epoch for e in entries] == [2], "nothing of the failed one is there"
+
+
+async def test_a_full_queue_refuses_at_once(open_store, monkeypatch):
+    monkeypatch.setattr("router.control.state.sqlite.QUEUE_MAX", 8)
+    gate = threading.Event()
+    store, _ = await open_store(fail_point=lambda name: gate.wait(10) if name == "begin" else None)
+    waiting = [store.commit(Change(float(i))) for i in range(10)]
+    failed = [f for f in waiting if f.done()]
+    assert failed
+    with pytest.raises(StoreUnavailable, match="wait to be written"):
+        await failed[0]
+    gate.set()
+    await asyncio.gather(*waiting, return_exceptions=True)
+
+
+def _truncate(path):
+    path.write_bytes(path.read_bytes()[:5_000])
+
+
+def _header(path):
+    path.write_bytes(b"garbage!" + path.read_bytes()[8:])
+
+
+def _pages(path):
+    data = bytearray(path.read_bytes())
+    data[4_096:12_288] = os.urandom(8_192)
+    path.write_bytes(data)
+
+
+def _empty(path):
+    path.write_bytes(b"")
+
+
+def _schema(path):
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA user_version=99")
+
+
+def _record(path):
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE routes SET record = replace(record, 'progressing', 'flying')")
+
+
+def _half(path):
+    path.with_name(path.name + "-wal").write_bytes(b"x" * 100)
+    path.unlink()
+
+
+def _foreign(path):
+    path.unlink()
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE TABLE customers (id)")
+
+
+@pytest.mark.parametrize(
+    "damage", [_truncate, _header, _pages, _empty, _schema, _record, _half, _foreign]
+)
+async def test_a_damaged_store_is_refused_by_name(open_store, tmp_path, damage):
+    store, _ = await open_store()
+    await store.commit(Change(0, (record(),), tuple(entry(i) for i in range(200))))
+    await store.close()
+    for leftover in ("-wal", "-shm"):
+        (tmp_path / f"r.db{leftover}").unlink(missing_ok=True)
+    damage(tmp_path / "r.db")
+    with pytest.raises(StoreDamaged, match=r"r\.db"):
+        await open_store()
+
+
+POLICY = """
+routes:
+  - name: r
+    versions:
+      v1: {endpoints: [http://127.0.0.1:9001]}
+      v2: {endpoints: [http://127.0.0.1:9002]}
+    stable: v1
+    rollout:
+      candidate: v2
+      strategy:
+        canary:
+          steps: [{weight: 1%, hold: 1h}, {weight: 5%, hold: 1h}, {weight: 50%, hold: 1h}]
+          bake: 1h
+"""
+
+
+class Nobody:
+    def publish(self, table):
+        pass
+
+    def moved(self, entry):
+        pass
+
+    def store_failed(self, error):
+        raise error
+
+    def store_works(self):
+        pass
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kills", [12, pytest.param(50, marks=pytest.mark.nightly)])
+async def test_a_kill_at_a_random_moment_keeps_every_acknowledged_position(tmp_path, kills):
+    """R1: what a new process finds is what was last acknowledged, or the one being written."""
+    seed = random.randrange(10**6)
+    print("seed", seed)
+    rng = random.Random(seed)
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(POLICY)
+    db = tmp_path / "r.db"
+    said = tmp_path / "r.db.said"
+    moved, last = 0, 0
+    with subprocess.Popen(
+        [sys.executable, str(CHILD)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as nursery:
+        for _ in range(kills):
+            nursery.stdin.write(f"{db} {policy}\n")
+            nursery.stdin.flush()
+            pid = int(nursery.stdout.readline())
+            lines = said.read_text().count("\n") if said.exists() else 0
+            deadline = time.monotonic() + 60
+            while (said.read_text().count("\n") if said.exists() else 0) < lines + 1:
+                assert time.monotonic() < deadline, "the child does nothing"
+                time.sleep(0.002)
+            time.sleep(rng.uniform(0, 0.1))
+            os.kill(pid, signal.SIGKILL)
+            while Path(f"/proc/{pid}").exists():
+                time.sleep(0.001)
+            epoch, phase, step, weight = said.read_text().splitlines()[-1].split()
+            store = SqliteStore(db)
+            stored = await store.open()
+            reconciler = Reconciler(store, ManualClock(), Nobody(), Nobody())
+            reconciler.resume(stored)
+            reconciler.adopt(loads(POLICY).policy)
+            run = reconciler.runs["r"]
+            assert run.record.epoch in (int(epoch), int(epoch) + 1)
+            if run.record.epoch == int(epoch):
+                assert (run.rollout.phase.value, run.rollout.step + 1) == (phase, int(step))
+                served = run.entry.weights_bp[run.entry.candidate] if run.live else 0
+                assert served == int(weight)
+            if not run.live:
+                assert run.entry.weights_bp == (10_000, 0)
+            moved, last = moved + (int(epoch) > last), int(epoch)
+            await store.close()
+        nursery.stdin.close()
+    assert moved == kills

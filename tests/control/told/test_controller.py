@@ -1,0 +1,267 @@
+"""The façade over a whole plane: real store, real processes (that answer like workers)."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from router.config.check import load
+from router.control.plane import Plane
+from router.control.state.errors import (
+    Conflict,
+    NoRollout,
+    NotPossible,
+    PolicyRejected,
+    UnknownRoute,
+)
+from router.control.state.sqlite import SqliteStore
+from router.core.rollout.events import Abort, Pause, Promote, Resume, Retry, Rollback
+from router.core.wire.counts import MirrorCounts, PairSample
+from router.core.wire.outcomes import ArmCounts, Batch, Cell
+from router.link.messages import PairReport, Report
+
+FAKE = Path(__file__).parents[1] / "fleet" / "fake_worker.py"
+
+
+def command(fd, index, listen):
+    return (
+        sys.executable,
+        str(FAKE),
+        "--link-fd",
+        str(fd),
+        "--worker",
+        str(index),
+        "--listen",
+        listen,
+    )
+
+
+@pytest.fixture
+async def plane(tmp_path, policy):
+    file = tmp_path / "policy.yaml"
+    file.write_text(
+        "listen: 127.0.0.1:0\n" + policy(steps="[{weight: 1%, hold: 1h}, {weight: 25%, hold: 1h}]")
+    )
+    made = Plane(load(file), SqliteStore(tmp_path / "r.db"), command=command)
+    await made.start()
+    await made.workers.applied(made.reconciler.revision)
+    yield made
+    await made.stop(drain_s=1)
+
+
+async def test_it_tells_everything_about_a_rollout(plane):
+    c = plane.controller
+    (summary,) = c.routes()
+    assert (summary["stable"], summary["candidate"], summary["phase"]) == (
+        "v1",
+        "v2",
+        "progressing",
+    )
+    status = c.rollout("r")
+    assert {
+        "id", "phase", "step", "steps", "plan", "weight_bp", "measured_bp", "mirror_bp",
+        "remaining_s", "samples", "until_samples", "epoch", "reason", "actor", "attempt",
+        "override", "approval", "action", "sentence", "gates", "versions", "in_flight",
+        "revision", "unsaved", "notes", "health", "strategy",
+    } <= set(status)  # fmt: skip
+    assert (status["step"], status["steps"], status["weight_bp"]) == (1, 2, 100)
+    assert 3_590 < status["remaining_s"] <= 3_600
+    assert {g["name"] for g in status["gates"]} >= {"error_rate", "guard"}
+    assert set(c.route("r")["versions"]) == {"v1", "v2", "v3"}
+    assert c.health()["ok"]
+    assert c.ready()["ok"]
+    with pytest.raises(UnknownRoute):
+        c.rollout("x")
+    with pytest.raises(UnknownRoute):
+        await c.journal("x")
+
+
+async def test_a_command_is_answered_when_it_is_on_disk_and_in_every_worker(plane):
+    c = plane.controller
+    result = await c.command("r", Promote("ann", "looks good"))
+    assert (result.weight_bp, result.step, result.durable, result.changed) == (2_500, 2, True, True)
+    assert all(w["revision"] >= plane.reconciler.revision for w in plane.workers.states())
+    (entry, *_) = await c.journal("r", limit=1)
+    assert (entry["action"], entry["actor"], entry["reason"]) == ("promote", "ann", result.reason)
+    told = await c.why("r")
+    assert told["sentence"] == result.reason
+    assert told["now"]["reports"]
+
+
+async def test_revisions_ids_and_dry_runs(plane):
+    c = plane.controller
+    epoch = c.rollout("r")["epoch"]
+    would = await c.command("r", Pause("ann"), dry_run=True)
+    assert (would.dry_run, would.changed, would.phase) == (True, False, "paused")
+    assert c.rollout("r")["epoch"] == epoch
+    first = await c.command("r", Pause("ann"), if_epoch=epoch, command_id="one")
+    again = await c.command("r", Pause("ann"), if_epoch=epoch, command_id="one")
+    assert (again.repeated, again.epoch, again.changed) == (True, first.epoch, False)
+    with pytest.raises(Conflict) as conflict:
+        await c.command("r", Resume("ann"), if_epoch=epoch)
+    assert conflict.value.actual == first.epoch
+    with pytest.raises(NotPossible, match="paused already"):
+        await c.command("r", Pause("ann"))
+    same = await asyncio.gather(
+        *(c.command("r", Resume("ann"), command_id="two") for _ in range(5))
+    )
+    assert len({r.epoch for r in same}) == 1
+    assert sum(r.changed for r in same) == 1
+
+
+async def test_events_reach_those_who_listen(plane):
+    heard = []
+
+    async def listen():
+        async for letter in plane.controller.subscribe("r"):
+            heard.append(letter)
+            if letter.data.get("action") == "rollback":
+                return
+
+    listening = asyncio.create_task(listen())
+    await asyncio.sleep(0)
+    await plane.controller.command("r", Promote("ann"))
+    await plane.controller.command("r", Rollback("ann", "no"))
+    await asyncio.wait_for(listening, 5)
+    assert [letter.data["action"] for letter in heard] == ["promote", "rollback"]
+    assert heard[-1].text == plane.controller.rollout("r")["reason"]
+
+
+async def test_a_bad_report_of_a_worker_ends_in_a_rollback_and_in_the_metrics(plane):
+    c = plane.controller
+    await c.command("r", Promote("ann"))
+    epoch = plane.reconciler.runs["r"].entry.epoch
+    for n in range(50):
+        cell = Cell(2_500, ArmCounts(bad=2, arrived=2), ArmCounts(ok=6, arrived=6))
+        plane.report(Report(0, n, 1, (Batch("r", epoch, (cell,)),), urgent=True))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        if c.rollout("r")["phase"] == "rolled_back":
+            break
+    assert c.rollout("r")["phase"] == "rolled_back"
+    assert c.rollout("r")["weight_bp"] == 0
+    await asyncio.wait_for(plane.workers.applied(plane.reconciler.revision), 5)
+    await asyncio.sleep(0.05)
+    text = await c.metrics_text()
+    seen = {
+        (s.name, *sorted(s.labels.items())): s.value
+        for family in text_string_to_metric_families(text)
+        for s in family.samples
+    }
+    assert (
+        seen[("rampway_decisions_total", ("action", "rollback"), ("by", "router"), ("route", "r"))]
+        == 1
+    )
+    assert seen[("rampway_rollout_phase", ("phase", "rolled_back"), ("route", "r"))] == 1
+    assert seen[("rampway_weight_ratio", ("route", "r"), ("version", "v1"))] == 1
+    assert seen[("rampway_rollback_seconds_count", ("route", "r"))] == 1
+    assert seen[("rampway_config_last_reload_successful",)] == 1
+    result = await c.command("r", Retry("ann"))
+    assert result.phase == "progressing"
+
+
+async def test_a_bad_edit_never_takes_effect_and_is_shown(plane):
+    file = Path(plane.source.path)
+    good = file.read_text()
+    revision = plane.reconciler.revision
+    file.write_text(good.replace("stable: v1", "stable: v7"))
+    with pytest.raises(PolicyRejected) as rejected:
+        await plane.controller.reload()
+    assert rejected.value.problems[0]["line"] > 1
+    assert plane.reconciler.revision == revision
+    assert plane.controller.health()["problems"]
+    assert "rampway_config_last_reload_successful 0" in await plane.controller.metrics_text()
+    file.write_text(good)
+    await plane.controller.reload()
+    assert not plane.controller.health()["problems"]
+
+
+async def test_an_edit_is_seen_by_itself_within_seconds(plane):
+    file = Path(plane.source.path)
+    file.write_text(
+        file.read_text().replace("candidate: v2", "candidate: v3").replace("queue", "replace")
+    )
+    async with asyncio.timeout(10):
+        while plane.controller.rollout("r")["candidate"] != "v3":
+            await asyncio.sleep(0.05)
+    entries = await plane.controller.journal("r")
+    assert [e["action"] for e in reversed(entries)] == ["start", "abort", "start"]
+
+
+async def test_a_freeze_is_written_down(plane):
+    await plane.controller.freeze(True, actor="ann", reason="sale")
+    assert plane.controller.health()["frozen"]["actor"] == "ann"
+    entries = await plane.controller.journal()
+    assert entries[0]["reason"] == "frozen by ann: sale"
+
+
+async def test_why_without_a_story_says_so(plane):
+    with pytest.raises(NoRollout, match="by then"):
+        await plane.controller.why("r", at=1.0)
+    await plane.controller.command("r", Abort("ann"))
+    assert "aborted by ann" in (await plane.controller.why("r"))["sentence"]
+
+
+async def test_whois_answers_like_the_data_plane(plane):
+    c = plane.controller
+    before = {k for k in map(str, range(2_000)) if c.whois("r", k)["version"] == "v2"}
+    await c.command("r", Promote("ann"))
+    after = {k for k in map(str, range(2_000)) if c.whois("r", k)["version"] == "v2"}
+    assert before < after
+    assert 0.2 < len(after) / 2_000 < 0.3
+
+
+async def test_pairs_of_workers_are_compared_shown_and_counted(tmp_path, policy):
+    file = tmp_path / "policy.yaml"
+    shadow = "strategy: {shadow: {mirror: 50%, hold: 1h}}"
+    text = re.sub("strategy: .*", shadow, policy()).replace("match:", "payload: json\n    match:")
+    file.write_text("listen: 127.0.0.1:0\n" + text)
+    plane = Plane(load(file), SqliteStore(tmp_path / "r.db"), command=command)
+    await plane.start()
+    try:
+        async with asyncio.timeout(10):
+            while plane.reconciler.runs["r"].trial is None:
+                await asyncio.sleep(0.01)
+        epoch = plane.reconciler.runs["r"].record.epoch
+        pairs = [
+            PairSample("r", "v2", epoch, f"q{n}", 200, 200, b'{"y": 1}', b'{"y": %d}' % (n == 3))
+            for n in range(10)
+        ]
+        plane.pairs(PairReport(0, tuple(pairs), shed=4))
+        plane.report(Report(0, 1, 1, mirrors=(MirrorCounts("r", "v2", 10, 0, {"queue": 2}),)))
+        async with asyncio.timeout(10):
+            while plane.controller.shadow("r")["versions"]["v2"]["pairs"] < 10:
+                await asyncio.sleep(0.01)
+        told = plane.controller.shadow("r")
+        assert (told["route"], told["stable"], told["candidate"], told["live"]) == (
+            "r", "v1", "v2", True,
+        )  # fmt: skip
+        v2 = told["versions"]["v2"]
+        assert (v2["agreed"], v2["stricter"], v2["delivery"]["dropped"]) == (1, 9, {"queue": 2})
+        assert plane.controller.rollout("r")["shadow"]["agreement"] == 0.1
+        text = await plane.controller.metrics_text()
+        assert 'rampway_pairs_total{route="r",version="v2",result="agreed"} 1' in text
+        assert 'rampway_rejected_total{cause="pairs_shed"} 4' in text
+        assert 'rampway_shadow_agreement_ratio{route="r",version="v2"} 0.1' in text
+        assert 'rampway_shadow_score_distance{route="r",version="v2"} 0.9' in text
+        with pytest.raises(UnknownRoute):
+            plane.controller.shadow("x")
+    finally:
+        await plane.stop(drain_s=1)
+
+
+async def test_a_route_without_a_rollout_has_no_shadow(tmp_path, policy):
+    file = tmp_path / "policy.yaml"
+    file.write_text("listen: 127.0.0.1:0\n" + policy(rollout=False))
+    plane = Plane(load(file), SqliteStore(tmp_path / "r.db"), command=command)
+    await plane.start()
+    try:
+        with pytest.raises(NoRollout):
+            plane.controller.shadow("r")
+    finally:
+        await plane.stop(drain_s=1)

@@ -1,0 +1,69 @@
+"""Receipts: what goes in comes out, and nothing else does."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from router.core.wire.receipt import (
+    RECEIPT_CHARS_MAX,
+    Arm,
+    BadReceipt,
+    Receipt,
+    mark_of,
+    opened,
+    route_of,
+    sealed,
+)
+
+SECRET = "a-secret-of-some-length"
+names = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", fullmatch=True)
+receipts = st.builds(
+    Receipt,
+    route=names,
+    version=names,
+    epoch=st.integers(0, 10**9),
+    weight_bp=st.integers(0, 10_000),
+    arm=st.sampled_from(Arm),
+    issued=st.integers(0, 2**40),
+    unit=st.integers(0, 2**64 - 1),
+    nonce=st.integers(0, 2**64 - 1),
+)
+
+
+@given(receipts)
+@settings(max_examples=30)
+def test_a_receipt_comes_back_as_it_was_given(receipt):
+    text = sealed(receipt, SECRET)
+    assert len(text) <= RECEIPT_CHARS_MAX
+    assert route_of(text) == receipt.route
+    assert opened(text, SECRET) == receipt
+    assert 0 <= mark_of(text) < 2**64
+
+
+@given(receipts, st.data())
+@settings(max_examples=40)
+def test_a_receipt_that_was_touched_anywhere_is_refused(receipt, data):
+    text = sealed(receipt, SECRET)
+    place = data.draw(st.integers(0, len(text) - 1))
+    other = data.draw(st.characters(min_codepoint=33, max_codepoint=126))
+    touched = text[:place] + other + text[place + 1 :]
+    if touched != text:
+        with pytest.raises(BadReceipt):
+            opened(touched, SECRET)
+
+
+@given(receipts)
+@settings(max_examples=30)
+def test_another_secret_opens_nothing(receipt):
+    with pytest.raises(BadReceipt, match="not ours"):
+        opened(sealed(receipt, SECRET), SECRET + "x")
+
+
+@pytest.mark.parametrize(
+    "text", ["", ".", "........", "a/b", "x" * 5_000, "é" * 20, "a.b.c.d.e.f.g.h/i", "." * 7 + "/"]
+)
+def test_what_is_no_receipt_is_refused_before_anything_is_computed(text):
+    with pytest.raises(BadReceipt):
+        route_of(text)
