@@ -115,22 +115,26 @@ class HeadCache(dict[bytes, _Head]):
 
 
 class _Name:
-    """A header name already read: lower case, kind, and how many of its lines may be remembered."""
+    """A header name already read: lower case, kind, and which of its lines are remembered."""
 
-    __slots__ = ("kind", "lines_left", "low")
+    __slots__ = ("kind", "lines", "low", "oldest", "secret")
 
-    def __init__(self, low: bytes, kind: int, lines_left: int) -> None:
+    def __init__(self, low: bytes, kind: int) -> None:
         self.low = low
         self.kind = kind
-        self.lines_left = lines_left
+        self.secret = low in _SECRET
+        self.lines: list[bytes] = []
+        """A ring once it is full."""
+        self.oldest = 0
 
 
 class FieldCache(dict[bytes, Field]):
     """Header lines of one direction: `cache[line]` is the line understood.
 
-    Remembers whole lines, some for each name: what differs with every message (ids, dates) uses up
-    its share and is then read anew each time, by a shorter way because its name is known. When the
-    cache is full everything is forgotten; nothing cleverer would help against a client that
+    Remembers whole lines, the last few of each name: for a new one of the same name the oldest
+    goes. So what differs with every message (an id) cannot crowd out other names, and what differs
+    now and then (a date) is remembered for as long as it comes, however many came before it. When
+    the cache is full everything is forgotten; nothing cleverer would help against a client that
     invents names. Hits share their `Field`.
     """
 
@@ -181,16 +185,26 @@ class FieldCache(dict[bytes, Field]):
             field = Field(raw, name.low, value, name.kind, b"%b: %b\r\n" % (raw, value))
         if field.kind & _PARSED:
             _parse(field)
-        if name.lines_left and len(line) <= self.LINE_BYTES_MAX:
-            name.lines_left -= 1
-            self._remember(line, field)
+        if not name.secret and len(line) <= self.LINE_BYTES_MAX:
+            self._remember(name, line, field)
         return field
 
-    def _remember(self, line: bytes, field: Field) -> None:
-        if len(self) >= self.LINES_MAX:
-            self.clear()
-            self.names.clear()
+    def _remember(self, name: _Name, line: bytes, field: Field) -> None:
+        lines = name.lines
+        if len(lines) == self.LINES_OF_A_NAME_MAX:
+            at = name.oldest
+            self.pop(lines[at], None)
+            lines[at] = line
+            name.oldest = at + 1 if at + 1 < self.LINES_OF_A_NAME_MAX else 0
+        else:
+            if len(self) >= self.LINES_MAX:
+                self._forget()
+            lines.append(line)
         self[line] = field
+
+    def _forget(self) -> None:
+        self.clear()
+        self.names.clear()
 
     def _learn_name(self, raw: bytes) -> _Name:
         """Lower case and kind of a name.
@@ -202,10 +216,10 @@ class FieldCache(dict[bytes, Field]):
         kind = self._kind(low)
         if kind == PLAIN and b"_" in low and self._kind(low.replace(b"_", b"-")) != PLAIN:
             refuse(400, "a header name only differs from a reserved one by an underscore")
-        name = _Name(low, kind, 0 if low in _SECRET else self.LINES_OF_A_NAME_MAX)
+        name = _Name(low, kind)
         if len(raw) <= self.NAME_BYTES_MAX:
             if len(self.names) >= self.NAMES_MAX:
-                self.names.clear()
+                self._forget()
             self.names[raw] = name
         return name
 

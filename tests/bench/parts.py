@@ -63,6 +63,26 @@ def saturation(stage, backend, args):
     return rows
 
 
+ENDURANCE_S = 90
+"""Longer than a minute, so that whatever a process has of something for its first one is used up."""
+
+
+def endurance(stage, backend, args):
+    """What a request costs before and after a burst of 90 s: a worker lives longer than a round."""
+    rows = {}
+    with cast(stage, backend, args) as targets:
+        ours = [t for t in targets if t.name.startswith(("nginx", "rampway")) and "+" not in t.name]
+        for target in ours:
+            before = interleave(stage, [target], args.rounds, seconds=args.seconds)[target.name]
+            stage.load(target.port, seconds=ENDURANCE_S)
+            after = interleave(stage, [target], args.rounds, seconds=args.seconds)[target.name]
+            first, then = median(before, "cpu_us"), median(after, "cpu_us")
+            rows[target.name] = {"first_us": first, "then_us": then, "then_x": then / first}
+    print(table(rows, [("first µs", "first_us", ".1f"), ("then µs", "then_us", ".1f"),
+                       ("x first", "then_x", ".2f")]))  # fmt: skip
+    return rows
+
+
 def rates(stage, backend, args):
     """Open loop at 2,000 and 10,000 requests a second: latency from the intended send time."""
     found = {}
@@ -159,6 +179,7 @@ def growth(stage, backend, args):
 
 PARTS = {
     "saturation": saturation,
+    "endurance": endurance,
     "rates": rates,
     "mirror": mirror,
     "features": features,

@@ -38,10 +38,16 @@ REQUEST = (
     b"Accept: */*\r\nContent-Type: application/json\r\nX-User-Id: user-%d\r\n"
     b"X-Request-Id: id-%d\r\nContent-Length: 1024\r\n\r\n" + b"x" * 1024
 )
-ANSWER = (
-    b"HTTP/1.1 200 OK\r\nServer: model\r\nDate: Sat, 21 Nov 2026 05:00:00 GMT\r\n"
-    b"Content-Type: application/json\r\nContent-Length: 244\r\n\r\n" + b"y" * 244
+TRACED = REQUEST.replace(
+    b"\r\nContent-Length",
+    b"\r\ntraceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa%08x-01\r\nContent-Length",
 )
+ANSWER = (
+    b"HTTP/1.1 200 OK\r\nServer: model\r\nDate: Sat, 21 Nov 2026 05:%02d:%02d GMT\r\n"
+    b"Content-Type: application/json\r\n%bContent-Length: 244\r\n\r\n" + b"y" * 244
+)
+DATES = 100
+"""Seconds whose answers have been seen before anything is counted."""
 
 
 class Wire:
@@ -80,11 +86,27 @@ def entry(*, candidate, sticky):
     )  # fmt: skip
 
 
-async def instructions_per_request(*, repeated=False, **policy):
+def head_of(number, *, repeated=False, traced=False):
+    """The head and body of a request.
+
+    ``repeated``: always the same, as from a service that calls another; otherwise each has a user
+    and an id of its own, as behind a gateway, and must be read anew.
+    """
+    user, ident = (1, 1) if repeated else (number % 50, number)
+    return TRACED % (user, ident, 1 + ident) if traced else REQUEST % (user, ident)
+
+
+def answer_to(number, *, differ=False):
+    """An answer, of another second each twentieth time; ``differ``: with an id of its own."""
+    minute, second = divmod(number // 20, 60)
+    return ANSWER % (minute % 60, second, b"X-Inference-Id: %032x\r\n" % number if differ else b"")
+
+
+async def instructions_per_request(*, repeated=False, traced=False, differ=False, **policy):
     """Bytecode instructions of one request and its answer, on warm connections.
 
-    ``repeated``: every head is the same, as from a service that calls another; otherwise each
-    request has an id of its own, as behind a gateway, and its head must be read anew.
+    Counted is what comes after the answers of `DATES` seconds: whatever a process uses up in its
+    first minute is used up.
     """
     plane = DataPlane(Recorder(), Listen("127.0.0.1", 0))
     plane.apply(RoutingTable(1, (entry(**policy),)))
@@ -99,16 +121,19 @@ async def instructions_per_request(*, repeated=False, **policy):
     pending = []
 
     def request(number):
-        client.data_received(REQUEST % ((1, 1) if repeated else (number % 50, number)))
+        client.data_received(head_of(number, repeated=repeated, traced=traced))
         while pending:
-            pending.pop().data_received(ANSWER)
+            pending.pop().data_received(answer_to(number, differ=differ))
 
-    for number in range(REQUESTS):
+    warm = DATES * 20
+    for number in range(warm):
         request(number)
     counted = 0
 
     def trace(frame, event, _argument):
         nonlocal counted
+        if frame.f_code.co_filename == __file__:
+            return None
         frame.f_trace_opcodes = True
         counted += event == "opcode"
         return trace
@@ -116,19 +141,22 @@ async def instructions_per_request(*, repeated=False, **policy):
     old = sys.gettrace()
     sys.settrace(trace)
     try:
-        for number in range(REQUESTS):
+        for number in range(warm, warm + REQUESTS):
             request(number)
     finally:
         sys.settrace(old)
-    assert len(answered) == 2 * REQUESTS
+    assert len(answered) == warm + REQUESTS
     await asyncio.sleep(0)
     return counted / REQUESTS
 
 
+FULL = {"candidate": True, "sticky": True}
 CASES = {
     "no rollout": {"candidate": False, "sticky": False},
-    "full policy": {"candidate": True, "sticky": True},
-    "full policy, repeated head": {"candidate": True, "sticky": True, "repeated": True},
+    "full policy": FULL,
+    "full policy, repeated head": {**FULL, "repeated": True},
+    "full policy, a trace": {**FULL, "traced": True},
+    "full policy, a trace, answers differ": {**FULL, "traced": True, "differ": True},
 }
 
 

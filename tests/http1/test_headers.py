@@ -11,13 +11,14 @@ from router.http1 import (
     FramingError,
     Peer,
     RequestParser,
+    ResponseParser,
     child_span,
     framing,
     request_head,
     request_id,
     response_head,
 )
-from router.http1.headers import REQUEST_KINDS, FieldCache
+from router.http1.headers import REQUEST_KINDS, RESPONSE_KINDS, FieldCache
 from tests.http1.wire import PEER, Recorder, parse_request, parse_response
 
 TRACE_ID = b"4bf92f3577b34da6a3ce929d0e0e4736"
@@ -275,6 +276,29 @@ def test_cache_does_not_remember_what_always_differs():
     assert len(cache) == cache.LINES_OF_A_NAME_MAX
     cache[b"Accept: " + b"a" * 500]
     assert len(cache) == cache.LINES_OF_A_NAME_MAX
+
+
+def test_a_line_that_changes_now_and_then_is_remembered_however_many_came_before():
+    fields, recorder = FieldCache(RESPONSE_KINDS), Recorder()
+    parser = ResponseParser(recorder, fields=fields)
+    for second in range(100):
+        for _ in range(4):
+            parser.expect()
+            parser.feed(
+                b"HTTP/1.1 200 OK\r\nDate: Sat, 21 Nov 2026 05:%02d:%02d GMT\r\nX-Id: 7\r\n"
+                b"Content-Length: 0\r\n\r\n" % divmod(second, 60)
+            )
+        assert recorder.heads[-2] is recorder.heads[-1], f"read anew in second {second + 1}"
+        assert len(fields) <= fields.LINES_OF_A_NAME_MAX + 2
+
+
+def test_the_oldest_line_of_a_name_goes_first():
+    cache = FieldCache(REQUEST_KINDS)
+    for user in range(cache.LINES_OF_A_NAME_MAX * 2 + 10):
+        cache[b"X-User-Id: %d" % user]
+        kept = [line for line in cache if line.startswith(b"X-User-Id")]
+        newest = range(max(0, user + 1 - cache.LINES_OF_A_NAME_MAX), user + 1)
+        assert set(kept) == {b"X-User-Id: %d" % one for one in newest}
 
 
 def test_cache_is_bounded_against_invented_names():
