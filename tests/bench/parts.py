@@ -64,7 +64,7 @@ def saturation(stage, backend, args):
 
 
 ENDURANCE_S = 90
-"""Longer than a minute, so that whatever a process has of something for its first one is used up."""
+"""Longer than a minute: what a process has for its first minute only is used up by then."""
 
 
 def endurance(stage, backend, args):
