@@ -127,7 +127,7 @@ async def route(call: Call) -> web.Response:
 async def rollout(call: Call) -> web.Response:
     """The rollout with its evidence; the ETag is the revision for If-Match."""
     status = offered(call.controller.rollout(call.route))
-    return json_response(status, headers={"ETag": f'"{status["epoch"]}"'})
+    return json_response(status, headers={"ETag": f'"{status["revision"]}"'})
 
 
 async def why(call: Call) -> web.Response:
@@ -179,10 +179,10 @@ async def command(call: Call) -> web.Response:
     except ValueError as error:
         raise Problem(422, str(error)) from None
     result = await call.controller.command(
-        call.route, event, if_epoch=_if_match(call.request),
+        call.route, event, if_revision=_if_match(call.request),
         command_id=_command_id(call.request), dry_run=call.body.get("dry_run", False),
     )  # fmt: skip
-    return json_response(result.to_json(), headers={"ETag": f'"{result.epoch}"'})
+    return json_response(result.to_json(), headers={"ETag": f'"{result.revision}"'})
 
 
 def _if_match(request: web.Request) -> int | None:

@@ -47,7 +47,7 @@ COMPONENTS: Json = {
     "Rollout": _shape(
         "The durable position with everything that is measured",
         route=_TEXT, stable=_TEXT, candidate=_TEXT, phase=_TEXT, health=_TEXT, step=_WHOLE,
-        steps=_WHOLE, weight_bp=_WHOLE, epoch=_WHOLE, reason=_TEXT, actor=_TEXT, gates=_ANY_LIST,
+        steps=_WHOLE, weight_bp=_WHOLE, revision=_WHOLE, reason=_TEXT, actor=_TEXT, gates=_ANY_LIST,
         commands={"type": "array", "items": _TEXT},
     ),
     "Why": _shape("The sentence, and the entry it comes from", sentence=_TEXT),

@@ -1,7 +1,7 @@
-"""The command line: one verb a module, loaded only when it is used.
+"""The command line: one verb a module (orders share ``act``), loaded only when it is used.
 
-:data:`VERBS` is the whole list, in the order in which ``--help`` shows it. A verb's module has a
-function ``run``, whose docstring is the help text and whose annotations are the options
+:data:`VERBS` is the whole list, in the order in which ``--help`` shows it. A verb is a
+function, whose docstring is the help text and whose annotations are the options
 (:mod:`router.cli.parse`). Nothing here knows the server: ``serve`` is added one floor higher, in
 :mod:`router.__main__`.
 """

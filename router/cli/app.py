@@ -44,7 +44,7 @@ VERBS: dict[str, str] = {
     "doctor": "Router",
     "version": "Router",
 }
-"""Verb -> its heading in the help; see :func:`module_of` for its module."""
+"""Verb -> its heading in the help; see :func:`run_of` for where it lives."""
 
 
 class Rampway(click.Group):
@@ -70,7 +70,7 @@ class Rampway(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of a verb; None for an unknown one, with a hint if it is nearly one."""
         if cmd_name in self._headings:
-            return command(cmd_name, self._runs.get(cmd_name) or _load(cmd_name))
+            return command(cmd_name, self._runs.get(cmd_name) or run_of(cmd_name))
         near = get_close_matches(cmd_name, self._headings, 1)
         if near and not ctx.resilient_parsing:
             ctx.fail(f"no such verb {cmd_name!r}; did you mean {near[0]!r}?")
@@ -102,12 +102,14 @@ class Rampway(click.Group):
             ctx.exit(0)
 
 
-def module_of(verb: str) -> str:
-    """``set-weight`` is in ``router.cli.set_weight``, ``import`` in ``router.cli.import_``."""
+def run_of(verb: str) -> Run:
+    """The function of a verb. Orders are ``router.cli.act.VERB``, others ``router.cli.VERB.run``.
+
+    ``set-weight`` is ``set_weight``, ``import`` is in the module ``import_``.
+    """
     name = verb.replace("-", "_")
-    return f"router.cli.{name}_" if iskeyword(name) else f"router.cli.{name}"
-
-
-def _load(verb: str) -> Run:
-    run: Run = import_module(module_of(verb)).run
+    module, function = ("act", name) if VERBS[verb] == "Act" else (name, "run")
+    if iskeyword(module):
+        module += "_"
+    run: Run = getattr(import_module(f"router.cli.{module}"), function)
     return run

@@ -72,7 +72,7 @@ def _lines(name: str, document: dict[str, Any], history: list[dict[str, Any]]) -
     waits = left(status)
     return [
         f"{name}: {coloured(status['health'])}",
-        f"  {position(status)} ({status['strategy']}, revision {status['epoch']})",
+        f"  {position(status)} ({status['strategy']}, revision {status['revision']})",
         f"  {status['reason']}",
         *([f"  waits for {waits}"] if waits else []),
         *[f"  shadow: {text}" for text in shadow_lines(status.get("shadow"))],

@@ -32,5 +32,5 @@ def _row(route: dict[str, Any]) -> tuple[str, ...]:
         route.get("stable") or "-",
         route.get("candidate") or "-",
         percent(route.get("weight_bp") or 0) if live else "-",
-        str(route.get("epoch", "-")),
+        str(route.get("revision", "-")),
     )

@@ -62,7 +62,7 @@ class Picture:
         first = Text.assemble(
             (self.name, "bold"), "  ", (health, f"bold {_colour(health)}"),
             f"  {status['strategy']}, step {status['step']} of {status['steps']}, "
-            f"{status['phase'].replace('_', ' ')}, revision {status['epoch']}",
+            f"{status['phase'].replace('_', ' ')}, revision {status['revision']}",
         )  # fmt: skip
         return [first, Text(status["reason"]), Text(self._countdown(status), style="dim")]
 

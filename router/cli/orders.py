@@ -91,7 +91,7 @@ def _confirm(
     client: Client, route: str, command: str, body: dict[str, Any], revision: int | None
 ) -> int:
     before = client.rollout(route)
-    seen = before["epoch"] if before and revision is None else revision
+    seen = before["revision"] if before and revision is None else revision
     preview = _send(client, route, command, {**body, "dry_run": True}, seen)
     click.echo(_said(preview))
     if not click.confirm("Do it?"):
@@ -103,7 +103,7 @@ def _said(result: dict[str, Any]) -> str:
     """``flight-delay: promoted by alice`` and where that leaves the traffic."""
     place = (
         f"{coloured(result['phase'])}, step {result['step']}, "
-        f"{percent(result['weight_bp'])} on the candidate, revision {result['epoch']}"
+        f"{percent(result['weight_bp'])} on the candidate, revision {result['revision']}"
     )
     if result.get("dry_run"):
         return f"{result['route']} would be: {result['reason']}\n  {place} (nothing was changed)"

@@ -56,7 +56,7 @@ def lines(name: str, told: dict[str, Any]) -> list[str]:
         weight = percent(entry["weight_bp"])
         made += [
             "",
-            f"route     {name}, rollout {entry['rollout']}, revision {entry['epoch']}",
+            f"route     {name}, rollout {entry['rollout']}, revision {entry['revision']}",
             f"position  {coloured(entry['phase_to'])}, step {entry['step']}, {weight} on candidate",
             f"decided   {when(entry['at'])} by {entry['actor']}",
         ]

@@ -220,7 +220,7 @@ class Plane:
         self.announcer.store_works()
 
     async def _measure(self, route: str, since_s: float) -> None:
-        await self.workers.applied(self.reconciler.revision)
+        await self.workers.applied(self.reconciler.generation)
         took_s = time.perf_counter() - since_s
         self.metrics.observe("rollback_seconds", labels(route=route), bucket_of(took_s), took_s)
 

@@ -39,9 +39,9 @@ class Amend:
     A rollout's step changes one route; the other 999 are neither sent nor compared nor compiled.
     """
 
-    revision: int
+    generation: int
     base: int
-    """The revision that is amended; in any other the message has no meaning."""
+    """The generation that is amended; in any other the message has no meaning."""
     routes: tuple[RouteEntry, ...]
 
 
@@ -64,10 +64,10 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """Up: the table of this revision is in force; no new request uses an older one."""
+    """Up: the table of this generation is in force; no new request uses an older one."""
 
     worker: int
-    revision: int
+    generation: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class Report:
 
     worker: int
     sequence: int
-    revision: int
+    generation: int
     batches: tuple[Batch, ...] = ()
     versions: tuple[VersionCounts, ...] = ()
     mirrors: tuple[MirrorCounts, ...] = ()

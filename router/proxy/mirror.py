@@ -117,7 +117,7 @@ class Pairing:
             return
         entry = self.route.entry
         self.recorder.pair(PairSample(
-            route=entry.name, version=one.target.version, epoch=entry.epoch,
+            route=entry.name, version=one.target.version, revision=entry.revision,
             request_id=self.exchange_id.decode("latin-1"), primary_status=self.status,
             shadow_status=one.status, primary_body=b"".join(ours), shadow_body=b"".join(theirs),
             content_type=one.content_type, primary_s=self.seconds, shadow_s=one.seconds,

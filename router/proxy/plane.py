@@ -102,12 +102,12 @@ class DataPlane:
 
     def apply(self, table: RoutingTable) -> bool:
         """Use ``table`` from the next request on; an older one than in force is ignored."""
-        if table.revision < self.serving.revision:
+        if table.generation < self.serving.generation:
             return False
         serving = Serving(table, self.pools, self.recorder, self.serving)
         _warm(serving.routes)
         limits = table.limits
-        if limits != self.serving.limits or self.serving.revision == 0:
+        if limits != self.serving.limits or self.serving.generation == 0:
             self.parser_limits = Limits(
                 head_bytes=limits.head_bytes, fields=limits.fields,
                 body_bytes=limits.body_bytes, pipelined_requests=limits.pipelined,
@@ -124,15 +124,15 @@ class DataPlane:
         self._forget_what_is_gone()
         return True
 
-    def amend(self, revision: int, base: int, routes: tuple[RouteEntry, ...]) -> bool:
+    def amend(self, generation: int, base: int, routes: tuple[RouteEntry, ...]) -> bool:
         """Use ``routes`` in place of those of the same names; refused on another table.
 
         The step of one route among 1,000 costs what one route costs; what became unused is closed
         by the sweeper.
         """
-        if base != self.serving.revision or revision < base:
+        if base != self.serving.generation or generation < base:
             return False
-        table = amended(self.serving.table, revision, routes)
+        table = amended(self.serving.table, generation, routes)
         self.serving = Serving(table, self.pools, self.recorder, self.serving)
         names = {entry.name for entry in routes}
         _warm([route for route in self.serving.routes if route.entry.name in names])
@@ -316,7 +316,7 @@ class DataPlane:
 
     def __repr__(self) -> str:
         return (
-            f"<DataPlane revision={self.serving.revision} connections={len(self.connections)} "
+            f"<DataPlane generation={self.serving.generation} connections={len(self.connections)} "
             f"in_flight={len(self.exchanges)} copies={self.mirrors.active}>"
         )
 

@@ -19,7 +19,7 @@ def receipt_line(exchange: Exchange) -> bytes:
     receipt = Receipt(
         route=entry.name,
         version=exchange.version.name,
-        epoch=entry.epoch,
+        revision=entry.revision,
         weight_bp=route.cell.weight_bp if route.cell is not None else 0,
         arm=arm_of(exchange),
         issued=int(time.time()),

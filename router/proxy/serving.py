@@ -179,7 +179,7 @@ class Serving:
     1,000 must not hold up requests while the other 999 are compiled again.
     """
 
-    __slots__ = ("index", "limits", "places", "revision", "routes", "table")
+    __slots__ = ("generation", "index", "limits", "places", "routes", "table")
 
     def __init__(
         self,
@@ -190,7 +190,7 @@ class Serving:
     ) -> None:
         known = {route.entry.name: route for route in before.routes} if before else {}
         self.table = table
-        self.revision = table.revision
+        self.generation = table.generation
         self.limits = table.limits
         self.routes: list[Route] = [
             route

@@ -108,14 +108,14 @@ class Worker:
             self._served.set()
         elif isinstance(message, Amend):
             # One that does not fit is not confirmed: control then replaces this worker.
-            if self.plane.amend(message.revision, message.base, message.routes):
+            if self.plane.amend(message.generation, message.base, message.routes):
                 self._applied()
         elif isinstance(message, Drain):
             self._drain(message.within_s)
 
     def _applied(self) -> None:
         if self.link is not None:
-            self.link.send(Applied(self.index, self.plane.serving.revision))
+            self.link.send(Applied(self.index, self.plane.serving.generation))
 
     def _on_close(self, _reason: str) -> None:
         if self._draining is None:
@@ -175,7 +175,7 @@ class Worker:
         endpoints = self.plane.pools.states()
         self._sequence += 1
         link.send(Report(
-            worker=self.index, sequence=self._sequence, revision=self.plane.serving.revision,
+            worker=self.index, sequence=self._sequence, generation=self.plane.serving.generation,
             batches=delta.batches, versions=delta.versions, mirrors=delta.mirrors,
             endpoints=endpoints, loop_lag_s=self.plane.take_lag(),
             connections=len(self.plane.connections), rejected=delta.rejected, urgent=urgent,

@@ -106,7 +106,7 @@ class _Rollout:
         self.setup, self.scenario, self.tracing = setup, scenario, trace
         self.judge = Judge(setup.gates, setup.settings, scenario.baseline(), 0.0)
         self.world = world_of(scenario, self.judge, np.random.default_rng(seed))
-        self.state = begin(f"simulated-{seed}", "simulated", "v1", "v2", epoch=1, now=0.0)
+        self.state = begin(f"simulated-{seed}", "simulated", "v1", "v2", revision=1, now=0.0)
         self.run = Run(seed)
         self.now = 0.0
         self.samples = 0

@@ -169,11 +169,11 @@ class Arm:
 class LiveCell:
     """Both arms of the requests routed at one weight under one set of thresholds."""
 
-    __slots__ = ("candidate", "epoch", "stable", "sticky", "thresholds_s", "tolerance",
+    __slots__ = ("candidate", "revision", "stable", "sticky", "thresholds_s", "tolerance",
                  "weight_bp")  # fmt: skip
 
     def __init__(self, recorder: Recorder, entry: RouteEntry, weight_bp: int) -> None:
-        self.epoch = entry.epoch
+        self.revision = entry.revision
         self.weight_bp = weight_bp
         self.thresholds_s = entry.thresholds_s
         self.tolerance = entry.slow_tolerance
@@ -328,14 +328,14 @@ class Recorder:
         """The cell for requests routed by this entry; None where outcomes are no evidence.
 
         The weight is the candidate's share among both arms: what other versions take never reaches
-        the coin between these two. Equal weights under equal thresholds share one cell per epoch.
+        the coin between these two. Equal weights under equal thresholds share one cell a revision.
         """
         if not entry.evidence:
             self._current[entry.name] = None
             return None
         candidate, stable = entry.weights_bp[entry.candidate], entry.weights_bp[entry.stable]
         weight_bp = round(candidate * 10_000 / (candidate + stable))
-        key = (entry.epoch, weight_bp, entry.thresholds_s, entry.slow_tolerance,
+        key = (entry.revision, weight_bp, entry.thresholds_s, entry.slow_tolerance,
                entry.sticky is not None)  # fmt: skip
         cells = self._cells.setdefault(entry.name, {})
         cell = cells.get(key)
@@ -409,12 +409,12 @@ class Recorder:
     def _batches(self) -> list[Batch]:
         batches: list[Batch] = []
         for route, cells in self._cells.items():
-            by_epoch: dict[int, list[Cell]] = {}
+            by_revision: dict[int, list[Cell]] = {}
             for cell in cells.values():
                 counts = cell.take()
                 if counts is not None:
-                    by_epoch.setdefault(cell.epoch, []).append(counts)
-            batches.extend(Batch(route, epoch, tuple(c)) for epoch, c in by_epoch.items())
+                    by_revision.setdefault(cell.revision, []).append(counts)
+            batches.extend(Batch(route, revision, tuple(c)) for revision, c in by_revision.items())
             self._drop_finished(route, cells)
         for route in [route for route, cells in self._cells.items() if not cells]:
             del self._cells[route]

@@ -32,7 +32,7 @@ class FakeController:
         self.plan = Plan(
             (Step(weight_bp=100, hold_s=60), Step(weight_bp=2500, hold_s=60)), bake_s=60
         )
-        self.state: Rollout = begin(f"{ROUTE}-1", ROUTE, "v1", "v2", epoch=1, now=0.0)
+        self.state: Rollout = begin(f"{ROUTE}-1", ROUTE, "v1", "v2", revision=1, now=0.0)
         self.time = 10.0
         self.entries: deque[dict[str, Any]] = deque(maxlen=1000)
         self.done: dict[str, CommandResult] = {}
@@ -52,12 +52,12 @@ class FakeController:
             {
                 "name": ROUTE, "match": {"path": "/v2/*"}, "stable": "v1", "candidate": "v2",
                 "strategy": "canary", "phase": self.state.phase, "health": self.state.phase.health,
-                "weight_bp": self.weight_bp(), "epoch": self.state.epoch, "frozen": "",
+                "weight_bp": self.weight_bp(), "revision": self.state.revision, "frozen": "",
                 "shares_bp": self.shares_bp(),
             },
             {
                 "name": PLAIN, "match": {"path": "/churn"}, "stable": "v3", "candidate": None,
-                "strategy": None, "phase": None, "health": "Healthy", "weight_bp": 0, "epoch": 0,
+                "strategy": None, "phase": None, "health": "Healthy", "weight_bp": 0, "revision": 0,
                 "frozen": "", "shares_bp": {"v3": 10_000},
             },
         ]  # fmt: skip
@@ -97,7 +97,7 @@ class FakeController:
             "remaining_s": remaining_s(state, self.plan, self.time), "action": "continue",
             "sentence": SENTENCE, "approval": None,
             "gates": self.gates(),
-            "versions": self.versions(), "in_flight": {"v1": 2, "v2": 0}, "revision": 7,
+            "versions": self.versions(), "in_flight": {"v1": 2, "v2": 0}, "generation": 7,
             "unsaved": False, "notes": [], "shares_bp": self.shares_bp(), "waits_for": "",
             "next_advance_at": None, "draining": {}, "feedback": {}, "bandit": None,
         }  # fmt: skip
@@ -116,15 +116,15 @@ class FakeController:
             }
         ]  # fmt: skip
 
-    async def command(self, route, event, *, if_epoch=None, command_id=None, dry_run=False):
+    async def command(self, route, event, *, if_revision=None, command_id=None, dry_run=False):
         self.rollout(route)
         if self.fails is not None:
             raise self.fails
         if command_id in self.done:
             old = self.done[command_id].to_json()
             return CommandResult(**{**old, "repeated": True, "changed": False})
-        if if_epoch is not None and if_epoch != self.state.epoch:
-            raise Conflict(if_epoch, self.state.epoch)
+        if if_revision is not None and if_revision != self.state.revision:
+            raise Conflict(if_revision, self.state.revision)
         try:
             after = decide(self.state, self.plan, event, self.time)
         except Refused as refused:
@@ -133,7 +133,7 @@ class FakeController:
             self.orders.append(event)
             self.become(after)
         result = CommandResult(
-            route, type(event).__name__.lower(), not dry_run, after.epoch, after.phase.value,
+            route, type(event).__name__.lower(), not dry_run, after.revision, after.phase.value,
             after.step + 1, split_for(after, self.plan).candidate_bp, after.reason,
             dry_run=dry_run, took_s=0.004,
         )  # fmt: skip
@@ -209,7 +209,7 @@ class FakeController:
         self.announced += 1
         said = Announcement(
             self.announced, "transition", 1000.0 + self.announced, ROUTE, state.reason,
-            {"phase": state.phase.value, "epoch": state.epoch},
+            {"phase": state.phase.value, "revision": state.revision},
         )  # fmt: skip
         for queue in self.queues:
             queue.put_nowait(said)
@@ -220,7 +220,7 @@ class FakeController:
     def note(self, reason: str, actor: str, action: str = "advance") -> None:
         entry = JournalEntry(
             at=1000.0 + len(self.entries), clock=self.time, route=ROUTE, rollout=self.state.id,
-            epoch=self.state.epoch, actor=actor, action=action, phase_from="progressing",
+            revision=self.state.revision, actor=actor, action=action, phase_from="progressing",
             phase_to=self.state.phase.value, step=self.state.step + 1, weight_bp=self.weight_bp(),
             reason=reason, evidence={"gates": self.gates()}, id=len(self.entries) + 1,
         )  # fmt: skip

@@ -30,7 +30,7 @@ async def test_an_order_becomes_its_event(site, verb, body, event):
     assert [event] == site.controller.orders
     result = await answer.json()
     assert result["changed"]
-    assert f'"{result["epoch"]}"' == answer.headers["ETag"]
+    assert f'"{result["revision"]}"' == answer.headers["ETag"]
 
 
 async def test_every_command_is_a_path(site):
@@ -126,7 +126,7 @@ async def test_a_command_id_is_carried_out_once(site):
 
     assert len(site.controller.orders) == 1
     assert again["repeated"]
-    assert first["epoch"] == again["epoch"]
+    assert first["revision"] == again["revision"]
 
 
 async def test_a_dry_run_changes_nothing(site):

@@ -31,7 +31,7 @@ def entry(thresholds_s=THRESHOLDS_S):
     versions = tuple(VersionEntry(name, (Endpoint("127.0.0.1", 9),)) for name in ("v1", "v2"))
     return RouteEntry(
         "r", Match(path="/*"), versions, 0, weights_bp=(9_500, 500), candidate=1,
-        rollout_id="r-1", epoch=1, thresholds_s=thresholds_s, slow_tolerance=0.1,
+        rollout_id="r-1", revision=1, thresholds_s=thresholds_s, slow_tolerance=0.1,
     )  # fmt: skip
 
 

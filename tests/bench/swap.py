@@ -19,9 +19,9 @@ from router.proxy.plane import DataPlane, Listen
 from router.telemetry.recorder import Recorder
 
 
-def table(revision, routes=1):
+def table(generation, routes=1):
     versions = tuple(VersionEntry(name, (Endpoint("127.0.0.1", 9),)) for name in ("v1", "v2"))
-    return RoutingTable(revision, tuple(route(n, revision if n == 0 else 0, versions)
+    return RoutingTable(generation, tuple(route(n, generation if n == 0 else 0, versions)
                                         for n in range(routes)))  # fmt: skip
 
 
@@ -46,8 +46,8 @@ def quantiles(seconds):
 async def one_process(swaps, routes):
     plane = DataPlane(Recorder(), Listen("127.0.0.1", 0))
     took = []
-    for revision in range(1, swaps + 1):
-        following = table(revision, routes)
+    for generation in range(1, swaps + 1):
+        following = table(generation, routes)
         began = time.perf_counter()
         plane.apply(following)
         took.append(time.perf_counter() - began)
@@ -61,10 +61,10 @@ async def one_step(swaps, routes):
     plane = DataPlane(Recorder(), Listen("127.0.0.1", 0))
     plane.apply(table(1, routes))
     took = []
-    for revision in range(2, swaps + 2):
-        following = table(revision).routes
+    for generation in range(2, swaps + 2):
+        following = table(generation).routes
         began = time.perf_counter()
-        plane.amend(revision, revision - 1, following)
+        plane.amend(generation, generation - 1, following)
         took.append(time.perf_counter() - began)
         await asyncio.sleep(0)
     await plane.close()
@@ -77,11 +77,11 @@ async def over_workers(swaps, count):
     await workers.start()
     await workers.applied(1)
     took = []
-    for revision in range(2, swaps + 2):
-        following = replace(table(revision), revision=revision)
+    for generation in range(2, swaps + 2):
+        following = replace(table(generation), generation=generation)
         began = time.perf_counter()
         workers.publish(following)
-        await workers.applied(revision)
+        await workers.applied(generation)
         took.append(time.perf_counter() - began)
         await asyncio.sleep(0.005)
     await workers.kill()

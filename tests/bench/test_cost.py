@@ -77,7 +77,7 @@ class Wire:
 
 def entry(*, candidate, sticky):
     versions = tuple(VersionEntry(name, (Endpoint("127.0.0.1", 9),)) for name in ("v1", "v2"))
-    more = {"candidate": 1, "rollout_id": "r-1", "epoch": 1, "thresholds_s": (0.1, 0.2, 0.5)}
+    more = {"candidate": 1, "rollout_id": "r-1", "revision": 1, "thresholds_s": (0.1, 0.2, 0.5)}
     return RouteEntry(
         "flight-delay", Match(path="/v2/*"), versions, 0,
         weights_bp=(9_500, 500) if candidate else (10_000, 0),

@@ -75,7 +75,7 @@ def test_a_dry_run_changes_nothing_and_says_so(router):
 def test_json_is_the_answer_of_the_router(router):
     result = router.run("pause", ROUTE, "-o", "json").json
 
-    assert (result["phase"], result["epoch"], result["changed"]) == ("paused", 2, True)
+    assert (result["phase"], result["revision"], result["changed"]) == ("paused", 2, True)
 
 
 def test_a_moved_rollout_is_a_conflict(router):

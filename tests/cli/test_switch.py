@@ -43,7 +43,7 @@ async def started(tmp_path):
         loaded = load(file)
         plane = Plane(loaded, SqliteStore(tmp_path / "r.db"), command=command)
         await plane.start()
-        await plane.workers.applied(plane.reconciler.revision)
+        await plane.workers.applied(plane.reconciler.generation)
         admin = AdminServer(plane.controller, loaded.policy.admin, status_s=0.05)
         await admin.start()
         made.append((plane, admin))
@@ -58,7 +58,7 @@ async def started(tmp_path):
 def in_flight(plane, version, count):
     role = "stable" if version == plane.reconciler.runs["flights"].record.stable else "candidate"
     counts = VersionCounts("flights", version, role, (0,) * 10, (0,) * 5, in_flight=count)
-    plane.report(Report(worker=0, sequence=1, revision=1, versions=(counts,)))
+    plane.report(Report(worker=0, sequence=1, generation=1, versions=(counts,)))
 
 
 def serving(plane):

@@ -48,7 +48,7 @@ async def whole(tmp_path):
     loaded = load(file)
     plane = Plane(loaded, SqliteStore(tmp_path / "r.db"), command=command)
     await plane.start()
-    await plane.workers.applied(plane.reconciler.revision)
+    await plane.workers.applied(plane.reconciler.generation)
     admin = AdminServer(plane.controller, loaded.policy.admin, status_s=0.05)
     await admin.start()
     yield plane, admin
@@ -74,8 +74,8 @@ def _failures(plane: Plane, bad: int) -> None:
         weight, ArmCounts(0, bad, arrived=bad), ArmCounts(2000, 2, arrived=2002),
         thresholds_s=entry.thresholds_s,
     )  # fmt: skip
-    batch = Batch("flights", entry.epoch, (cell,))
-    plane.report(Report(worker=0, sequence=1, revision=entry.epoch, batches=(batch,), urgent=True))
+    batch = Batch("flights", entry.revision, (cell,))
+    plane.report(Report(worker=0, sequence=1, generation=1, batches=(batch,), urgent=True))
 
 
 async def test_a_rollout_from_the_command_line(whole):

@@ -79,7 +79,7 @@ class Tables:
         for entry in table.routes:
             assert weights_error(entry) == ""
             assert all(0 <= w <= 10_000 for w in entry.weights_bp)
-        assert not self.sent or table.revision > self.sent[-1].revision
+        assert not self.sent or table.generation > self.sent[-1].generation
         self.sent.append(table)
 
     @property
@@ -146,10 +146,10 @@ class World:
                     thresholds_s=entry.thresholds_s,
                 ),
             )
-            self.reconciler.observe((Batch("r", entry.epoch, cells),))
+            self.reconciler.observe((Batch("r", entry.revision, cells),))
         if entry.mirrors:
             pairs = Pairs(agreed=int(requests * entry.mirrors[0].share_bp / 10_000))
-            self.reconciler.observe((Batch("r", entry.epoch, pairs=pairs),))
+            self.reconciler.observe((Batch("r", entry.revision, pairs=pairs),))
         self.candidate_requests = getattr(self, "candidate_requests", 0) + sum(arms["candidate"])
 
     # --- what came of it ---

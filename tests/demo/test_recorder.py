@@ -25,8 +25,9 @@ STATUS = {
 
 START = {
     "id": 7, "at": 1_004.5, "clock": 1.0, "route": "flight-delay", "rollout": "flight-delay-1",
-    "epoch": 3, "actor": "policy", "action": "start", "phase_from": "", "phase_to": "progressing",
-    "step": 1, "weight_bp": 0, "reason": "rollout of v3 beside v2 started", "evidence": {},
+    "revision": 3, "actor": "policy", "action": "start", "phase_from": "",
+    "phase_to": "progressing", "step": 1, "weight_bp": 0,
+    "reason": "rollout of v3 beside v2 started", "evidence": {},
 }  # fmt: skip
 
 METRICS = 'rampway_outcomes_total{{route="r",version="v2",role="stable",outcome="ok"}} {}\n'

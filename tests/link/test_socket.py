@@ -10,10 +10,10 @@ from router.link.messages import Applied, Hello, PairReport, PairSample, Publish
 from router.link.socket import open_link
 
 
-def table(revision: int, routes: int = 1) -> RoutingTable:
+def table(generation: int, routes: int = 1) -> RoutingTable:
     version = VersionEntry("v1", (Endpoint("127.0.0.1", 1),))
     one = RouteEntry("r", Match(), (version,), 0, weights_bp=(10_000,))
-    return RoutingTable(revision, (one,) * routes)
+    return RoutingTable(generation, (one,) * routes)
 
 
 class End:
@@ -86,13 +86,13 @@ async def test_a_full_outbox_refuses_reports_and_never_blocks(pair):
 async def test_of_tables_that_wait_only_the_newest_goes(pair):
     control, worker = await pair(outbox_max=100_000)
     worker.link._transport.pause_reading()
-    for revision in range(1, 200):
-        assert control.link.send(Publish(table(revision, routes=50)))
+    for generation in range(1, 200):
+        assert control.link.send(Publish(table(generation, routes=50)))
     worker.link._transport.resume_reading()
-    await worker.until(lambda end: end.heard and end.heard[-1].table.revision == 199)
-    revisions = [message.table.revision for message in worker.heard]
-    assert revisions == sorted(set(revisions))
-    assert len(revisions) < 199
+    await worker.until(lambda end: end.heard and end.heard[-1].table.generation == 199)
+    generations = [message.table.generation for message in worker.heard]
+    assert generations == sorted(set(generations))
+    assert len(generations) < 199
 
 
 async def test_a_peer_that_goes_is_told_once(pair):

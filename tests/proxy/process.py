@@ -29,7 +29,7 @@ class Process:
         self.files = files
         self.code = code
         self.extra = table
-        self.revision = 0
+        self.generation = 0
         self.port = 0
         self.messages = []
         self.reports = []
@@ -69,13 +69,15 @@ class Process:
 
     async def apply(self, *entries):
         """Publish a table and wait for the acknowledgement."""
-        self.revision += 1
-        table = RoutingTable(self.revision, entries, limits=self.limits, **self.extra)
+        self.generation += 1
+        table = RoutingTable(self.generation, entries, limits=self.limits, **self.extra)
         self.link.send(Publish(table))
         await until(self.applied, 20)
 
     def applied(self):
-        return any(isinstance(m, Applied) and m.revision == self.revision for m in self.messages)
+        return any(
+            isinstance(m, Applied) and m.generation == self.generation for m in self.messages
+        )
 
     def drain(self, within_s):
         self.link.send(Drain(within_s))

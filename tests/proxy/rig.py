@@ -47,7 +47,7 @@ def route(*versions, **fields):
 
 def rollout(stable, candidate, weight_bp, **fields):
     """A route in a rollout."""
-    values = {"candidate": 1, "rollout_id": "rollout-1", "epoch": 7,
+    values = {"candidate": 1, "rollout_id": "rollout-1", "revision": 7,
               "weights_bp": (10_000 - weight_bp, weight_bp)}  # fmt: skip
     return route(version("v1", stable), version("v2", candidate), **(values | fields))
 
@@ -59,7 +59,7 @@ class Rig:
         self.entries = entries
         self.limits = limits
         self.extra = table
-        self.revision = 0
+        self.generation = 0
         self.wakes = 0
         self.recorder = Recorder(self._wake)
         self.plane = DataPlane(self.recorder, Listen("127.0.0.1", 0))
@@ -81,8 +81,8 @@ class Rig:
         await self.plane.close()
 
     def apply(self, *entries):
-        self.revision += 1
-        table = RoutingTable(self.revision, entries, limits=self.limits, **self.extra)
+        self.generation += 1
+        table = RoutingTable(self.generation, entries, limits=self.limits, **self.extra)
         assert self.plane.apply(table)
 
     def count(self):

@@ -154,7 +154,7 @@ async def instances(*answers, requests=30):
     async with answering(OK) as stable, answering(answers[0]) as one, answering(answers[1]) as two:
         entry = route(
             version("v1", stable), version("v2", one, two), candidate=1, rollout_id="rollout-1",
-            epoch=7, weights_bp=(0, 10_000),
+            revision=7, weights_bp=(0, 10_000),
         )  # fmt: skip
         async with Rig(entry) as rig:
             for _ in range(requests):

@@ -50,7 +50,7 @@ async def serve():
             VersionEntry(f"v{i + 1}", (Endpoint("127.0.0.1", s.sockets[0].getsockname()[1]),))
             for i, s in enumerate(servers)
         )
-        values = {"candidate": 1, "rollout_id": "r-1", "epoch": 7, "receipt_secret": SECRET}
+        values = {"candidate": 1, "rollout_id": "r-1", "revision": 7, "receipt_secret": SECRET}
         entry = RouteEntry("r", Match(), versions, 0, weights_bp=weights, **(values | fields))
         plane = DataPlane(Recorder(lambda: None), Listen("127.0.0.1", 0))
         assert plane.apply(RoutingTable(1, (entry,)))
@@ -89,7 +89,7 @@ async def test_drawn_arms_carry_the_weight_between_the_two_that_are_compared(ser
     arms = Counter(r.arm for r in receipts)
     assert set(arms) == {Arm.CANDIDATE, Arm.STABLE, Arm.OTHER}
     assert {r.weight_bp for r in receipts} == {5_000}, "40 % of the 80 % that both share"
-    assert {(r.route, r.epoch, r.unit) for r in receipts} == {("r", 7, 0)}
+    assert {(r.route, r.revision, r.unit) for r in receipts} == {("r", 7, 0)}
     by_arm = {r.arm: r.version for r in receipts}
     assert by_arm == {Arm.STABLE: "v1", Arm.CANDIDATE: "v2", Arm.OTHER: "v3"}
     assert len({r.nonce for r in receipts}) == 200

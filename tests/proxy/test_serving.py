@@ -30,8 +30,8 @@ def entry(number, **more):
 
 TABLE = RoutingTable(1, tuple(map(entry, range(5))))
 CHANGES = {
-    "weights": (entry(2, weights_bp=(0, 10_000), epoch=1),),
-    "two routes": (entry(0, epoch=2), entry(4, mirrors=(Mirror(1, 10_000),))),
+    "weights": (entry(2, weights_bp=(0, 10_000), revision=1),),
+    "two routes": (entry(0, revision=2), entry(4, mirrors=(Mirror(1, 10_000),))),
     "another method": (replace(entry(1), match=Match(path="/models/1/*", methods=("GET",))),),
     "another path": (replace(entry(1), match=Match(path="/elsewhere")),),
     "a version less": (
@@ -92,7 +92,7 @@ async def test_only_what_changed_is_compiled_again(plane):
 
 async def test_another_base_is_refused(plane):
     assert not plane.amend(3, 2, CHANGES["weights"])
-    assert plane.serving.revision == 1
+    assert plane.serving.generation == 1
     assert plane.serving.routes[2].entry == entry(2)
 
 

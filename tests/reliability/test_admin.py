@@ -143,21 +143,21 @@ def test_r43_a_renewed_admin_certificate_is_shown_by_itself(site, nursery):
     ],
 )
 def test_r44_pages_and_rebound_names_give_no_orders(router, headers, status):
-    before = _epoch(router)
+    before = _revision(router)
     sent = bearer("operator") | headers
     assert router.api("/api/v1/rollouts/flights/pause", "POST", {}, sent)[0] == status
-    assert _epoch(router) == before
+    assert _revision(router) == before
 
 
 @pytest.mark.slow
 def test_r44_nothing_changes_by_get_and_there_are_no_cookies(router):
-    before = _epoch(router)
+    before = _revision(router)
     for name in ("promote", "pause", "rollback", "abort", "retry"):
         path = f"/api/v1/rollouts/flights/{name}"
         assert router.api(path, headers=bearer("admin"))[0] == 405
     for path in ("/api/v1/reload", "/api/v1/freeze"):
         assert router.api(path, headers=bearer("admin"))[0] == 405
-    assert _epoch(router) == before
+    assert _revision(router) == before
     with socket.create_connection(("127.0.0.1", int(router.admin.rpartition(":")[2])), 5) as client:
         client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         answer = b"".join(iter(lambda: client.recv(65_536), b""))
@@ -165,8 +165,8 @@ def test_r44_nothing_changes_by_get_and_there_are_no_cookies(router):
     assert b"set-cookie" not in answer.lower()
 
 
-def _epoch(router):
-    return router.api("/api/v1/rollouts/flights", headers=bearer("viewer"))[1]["epoch"]
+def _revision(router):
+    return router.api("/api/v1/rollouts/flights", headers=bearer("viewer"))[1]["revision"]
 
 
 REFUSED = (

@@ -182,7 +182,7 @@ async def test_r16_a_changed_target_restarts_the_analysis_at_step_0(step):
     await w.edit(canary(v2_port=9_999))
     assert (w.rollout.step, w.weight) == (0, 100)
     assert w.rollout.id != before.id
-    assert w.record.epoch > before.epoch
+    assert w.record.revision > before.revision
 
 
 async def test_r16_any_edits_in_any_order_move_nothing():

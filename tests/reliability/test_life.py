@@ -140,8 +140,8 @@ async def test_r40_a_second_router_takes_over_and_nothing_is_lost(site, nursery)
         await load.more(200)
         await in_thread(second.order, "promote")
     entries = (await in_thread(second.api, "/api/v1/journal"))[1]["entries"]
-    epochs = [entry["epoch"] for entry in reversed(entries)]
-    assert epochs == sorted(set(epochs)), "each epoch has one writer"
+    revisions = [entry["revision"] for entry in reversed(entries)]
+    assert revisions == sorted(set(revisions)), "each revision has one writer"
     print(f"{load.tally.answered} answered, slowest {load.tally.slowest_s:.3f} s")
     assert load.tally.lost == []
     assert set(load.tally.statuses) == {200}
@@ -180,7 +180,7 @@ async def test_r41_a_killed_worker_is_back_within_a_second(site, nursery):
 
         def back():
             said = router.api("/healthz")[1]["workers"]
-            pids = {w["pid"] for w in said if w["revision"] > 0}
+            pids = {w["pid"] for w in said if w["generation"] > 0}
             return len(pids) == 2 and victim not in pids
 
         await in_thread(until, lambda: buried(victim))

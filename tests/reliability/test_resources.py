@@ -370,7 +370,7 @@ async def test_a_worker_reports_at_once_what_a_rollback_depends_on():
             await until(lambda: any(r.urgent and r.batches for r in worker.reports[seen:]))
             assert time.monotonic() - began < promised(0.1)
             (batch,) = next(r.batches for r in worker.reports[seen:] if r.urgent and r.batches)
-            assert (batch.route, batch.epoch, batch.cells[0].candidate.bad) == ("r", 7, 1)
+            assert (batch.route, batch.revision, batch.cells[0].candidate.bad) == ("r", 7, 1)
 
 
 async def test_slow_requests_of_a_busy_candidate_are_reported_together():
@@ -401,7 +401,7 @@ async def test_a_worker_reports_four_times_a_second():
         assert len(worker.reports) - seen >= 2
         sequence = [report.sequence for report in worker.reports]
         assert sequence == list(range(1, len(sequence) + 1))
-        assert worker.reports[-1].revision == 1
+        assert worker.reports[-1].generation == 1
 
 
 async def test_r39_a_drained_worker_loses_nothing():

@@ -77,7 +77,7 @@ class Killed:
         self.kills += 1
         if answers:
             said = answers[0]
-            self.acknowledged = (said["epoch"], said["phase"], said["step"], said["weight_bp"])
+            self.acknowledged = (said["revision"], said["phase"], said["step"], said["weight_bp"])
 
     def _order(self, life, name, fields, answers):
         try:
@@ -90,11 +90,11 @@ class Killed:
     async def _look(self, life):
         """The last acknowledged position or the one that was being written, never an older one."""
         position = await in_thread(life.position)
-        epoch, phase, _, weight_bp = position
+        revision, phase, _, weight_bp = position
         if self.acknowledged is not None:
             known = self.acknowledged[0]
-            assert epoch >= known, f"woke up at {position}, acknowledged was {self.acknowledged}"
-            if epoch == known:
+            assert revision >= known, f"woke up at {position}, acknowledged was {self.acknowledged}"
+            if revision == known:
                 assert position == self.acknowledged
         tally = await asked(life.port, 40)
         assert set(tally.statuses) == {200}
@@ -203,13 +203,13 @@ COMMANDS = (
 @pytest.mark.parametrize("sequences", [60, pytest.param(5_000, marks=pytest.mark.nightly)])
 @pytest.mark.timeout(1800)
 async def test_r04_weights_add_up_through_any_commands_and_crashes(sequences):
-    """``Tables.publish`` of the world checks every table; here the epochs and the record too."""
+    """``Tables.publish`` of the world checks every table; here the revisions and the record too."""
     seed = random.randrange(10**6)
     print("seed", seed)
     rng = random.Random(seed)
     for _ in range(sequences):
         w = await World(seed=rng.randrange(10**6)).start()
-        epoch = 0
+        revision = 0
         for _ in range(rng.randrange(3, 12)):
             what = rng.random()
             if what < 0.15:
@@ -221,8 +221,8 @@ async def test_r04_weights_add_up_through_any_commands_and_crashes(sequences):
                     await w.order(rng.choice(COMMANDS)(rng))
                 except ControlError:
                     continue
-            assert w.record.epoch >= epoch, "an epoch only grows"
-            epoch = w.record.epoch
+            assert w.record.revision >= revision, "a revision only grows"
+            revision = w.record.revision
             assert sum(w.entry.weights_bp) == 10_000
             if not w.reconciler.runs["r"].live:
                 assert w.weight == 0
@@ -455,7 +455,7 @@ async def one_side_only(w, _now):
 
         cell = Cell(entry.weights_bp[entry.candidate], ArmCounts(0, 0), ArmCounts(400, 2, 402),
                     thresholds_s=entry.thresholds_s)  # fmt: skip
-        w.reconciler.observe((Batch("r", entry.epoch, (cell,)),))
+        w.reconciler.observe((Batch("r", entry.revision, (cell,)),))
     await w.settle()
 
 
@@ -489,16 +489,16 @@ async def test_r12_the_journal_alone_gives_the_end_state_and_every_reason():
     await w.run(10, candidate=1.0)
     await w.order(Retry(force=True, actor="bob", reason="fixed"))
     await w.run(200)
-    phase, epoch, step, weight = "", 0, 0, 0
+    phase, revision, step, weight = "", 0, 0, 0
     for entry in w.disk.entries:
         assert entry.phase_from == phase, entry
-        assert entry.epoch > epoch
+        assert entry.revision > revision
         assert entry.actor
         assert entry.reason
-        phase, epoch, step, weight = entry.phase_to, entry.epoch, entry.step, entry.weight_bp
+        phase, revision, step, weight = entry.phase_to, entry.revision, entry.step, entry.weight_bp
         if entry.actor == "router":
             assert entry.evidence, "what the router decides it decides by evidence"
-    assert (phase, epoch) == (w.rollout.phase.value, w.record.epoch)
+    assert (phase, revision) == (w.rollout.phase.value, w.record.revision)
     assert step == w.rollout.step + 1
     assert weight == w.weight or phase == "completed"
     taken = next(e for e in w.disk.entries if e.action == "rollback")
@@ -515,4 +515,4 @@ async def test_r12_why_is_answered_by_the_real_program(site, nursery):
     assert "early" in said["sentence"]
     entries = router.api("/api/v1/journal")[1]["entries"]
     assert [e["action"] for e in entries] == ["promote", "start"]
-    assert entries[0]["epoch"] > entries[1]["epoch"]
+    assert entries[0]["revision"] > entries[1]["revision"]

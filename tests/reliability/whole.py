@@ -218,7 +218,7 @@ class Router:
     def position(self):
         """What R1 is about."""
         said = self.status()
-        return said["epoch"], said["phase"], said["step"], said["weight_bp"]
+        return said["revision"], said["phase"], said["step"], said["weight_bp"]
 
     def workers(self):
         return [one["pid"] for one in self.api("/healthz")[1]["workers"]]

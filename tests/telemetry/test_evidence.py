@@ -49,14 +49,14 @@ def test_a_request_counts_at_the_weight_it_was_drawn_with():
     assert got[100].candidate.ok == 1
 
 
-def test_equal_weights_share_a_cell_and_epochs_do_not():
+def test_equal_weights_share_a_cell_and_revisions_do_not():
     recorder = Recorder()
     assert recorder.cell(entry(100)) is recorder.cell(entry(100))
-    assert recorder.cell(entry(100)) is not recorder.cell(entry(100, epoch=8))
+    assert recorder.cell(entry(100)) is not recorder.cell(entry(100, revision=8))
     assert recorder.cell(entry(100)) is not recorder.cell(entry(100, thresholds_s=(0.1,)))
-    recorder.cell(entry(100, epoch=8)).stable.arrive()
+    recorder.cell(entry(100, revision=8)).stable.arrive()
     (batch,) = recorder.delta().batches
-    assert (batch.route, batch.epoch) == ("r", 8)
+    assert (batch.route, batch.revision) == ("r", 8)
 
 
 def test_without_a_share_there_is_no_evidence():

@@ -76,7 +76,7 @@ async function order(command) {
       body: JSON.stringify({ reason: "from the dashboard" }),
       // A rollback is wanted whatever happened meanwhile; everything else only if nothing did.
       headers: { "Content-Type": "application/json",
-        "If-Match": command === "rollback" ? "*" : `"${rollout.epoch}"` },
+        "If-Match": command === "rollback" ? "*" : `"${rollout.revision}"` },
     });
     const result = await answer.json();
     say(`${result.reason} (in force after ${(result.took_s * 1000).toFixed(0)} ms)`, false);
@@ -186,7 +186,7 @@ function position(rollout) {
   if (rollout.remaining_s > 0) parts.push(`${lasts(rollout.remaining_s)} left`);
   const missing = (rollout.until_samples ?? 0) - rollout.samples;
   parts.push(missing > 0 ? `${whole(missing)} samples missing` : `${whole(rollout.samples)} samples`);
-  return [...parts, `revision ${rollout.epoch}`].join(" · ");
+  return [...parts, `revision ${rollout.revision}`].join(" · ");
 }
 
 // What an operator would otherwise have to ask for: why it stays, what is still under way.

@@ -89,7 +89,7 @@ class Comparer:
             lost = sum(n for cause, n in one.dropped.items() if cause != "sample")
             if lost and one.version == run.trial.shadow.terms.candidate:
                 pairs = Pairs(undelivered=lost)
-                self._observe((Batch(one.route, run.record.epoch, pairs=pairs),))
+                self._observe((Batch(one.route, run.record.revision, pairs=pairs),))
 
     async def run(self) -> None:
         """Compare whatever comes, until cancelled."""
@@ -128,12 +128,12 @@ class Comparer:
         self._count(sample.route, sample.version, finding.result.value, 1)
         pairs = trial.shadow.add(sample, finding, self._clock.wall())
         if pairs is not None:
-            found.append(((sample.route, sample.epoch, pairs.reverse), pairs))
+            found.append(((sample.route, sample.revision, pairs.reverse), pairs))
 
     def _trial(self, sample: PairSample) -> Trial | None:
-        """The attempt that a pair belongs to, by the epoch of the table that made it."""
+        """The attempt that a pair belongs to, by the revision of the table that made it."""
         run = self._runs().get(sample.route)
-        if run is None or run.trial is None or not run.live or sample.epoch < run.trial.epoch:
+        if run is None or run.trial is None or not run.live or sample.revision < run.trial.revision:
             return None
         return run.trial
 
@@ -143,10 +143,11 @@ def _size(sample: PairSample) -> int:
 
 
 def _batches(found: _Found) -> tuple[Batch, ...]:
-    """One batch for each route, epoch and direction, in the order of their first pairs."""
+    """One batch for each route, revision and direction, in the order of their first pairs."""
     groups: dict[tuple[str, int, bool], list[Pairs]] = {}
     for key, pairs in found:
         groups.setdefault(key, []).append(pairs)
     return tuple(
-        Batch(route, epoch, pairs=together(group)) for (route, epoch, _), group in groups.items()
+        Batch(route, revision, pairs=together(group))
+        for (route, revision, _), group in groups.items()
     )

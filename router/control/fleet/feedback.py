@@ -74,7 +74,7 @@ class Feedback:
             del self._seen[next(iter(self._seen))]
         self._book(run, receipt, label)
         trial = run.trial
-        if trial is None or receipt.epoch < trial.epoch:
+        if trial is None or receipt.revision < trial.revision:
             return
         if label.truth is not None:
             self._judge_both(trial, receipt, label.truth)
@@ -125,7 +125,7 @@ class Feedback:
             stable_wrong=int(not candidate and not correct),
             stable_right=int(not candidate and correct),
         )
-        self._reconciler.observe((Batch(receipt.route, receipt.epoch, labels=(counted,)),))
+        self._reconciler.observe((Batch(receipt.route, receipt.revision, labels=(counted,)),))
 
     def _judge_both(self, trial: Trial, receipt: Receipt, truth: Truth) -> None:
         """No coin is needed: both versions answered the same request."""
@@ -136,7 +136,7 @@ class Feedback:
         if right[0] is None or right[1] is None:
             return
         pairs = counted(stable_right=right[0], candidate_right=right[1])
-        self._reconciler.observe((Batch(receipt.route, receipt.epoch, labelled_pairs=pairs),))
+        self._reconciler.observe((Batch(receipt.route, receipt.revision, labelled_pairs=pairs),))
 
     def _count(self, route: str, version: str, result: str, by: int) -> None:
         series = labels(route=route, version=version, result=result)

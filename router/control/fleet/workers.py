@@ -80,14 +80,14 @@ class Worker:
     started_s: float
     port: int = 0
     applied: int = 0
-    """Revision of the table in force there; 0 before the first."""
+    """Generation of the table in force there; 0 before the first."""
     sent: int = 0
-    """Revision of the table sent last."""
+    """Generation of the table sent last."""
     hello: bool = False
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __repr__(self) -> str:
-        state = "ended" if self.ended.is_set() else f"revision {self.applied}"
+        state = "ended" if self.ended.is_set() else f"generation {self.applied}"
         return f"<Worker {self.index} pid {self.process.pid}: {state}, {self.link!r}>"
 
 
@@ -116,7 +116,7 @@ class Workers:
         self._workers: dict[int, Worker] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._table: RoutingTable | None = None
-        self.revision = 0
+        self.generation = 0
         self._applied = asyncio.Event()
         self._stopping = False
         self._reserved: socket.socket | None = None
@@ -156,60 +156,60 @@ class Workers:
 
         A worker that has the one before gets only the routes that changed.
         """
-        before, self._table, self.revision = self._table, table, table.revision
+        before, self._table, self.generation = self._table, table, table.generation
         serving = [worker for worker in self._workers.values() if worker.hello]
         changed = changed_routes(before, table) if before else None
         if before is not None and changed is not None:
-            amend = encode(Amend(table.revision, before.revision, changed))
+            amend = encode(Amend(table.generation, before.generation, changed))
             for worker in serving:
-                if worker.sent == before.revision and worker.link.send_amendment(amend):
-                    worker.sent = table.revision
-        self._send_whole([worker for worker in serving if worker.sent != table.revision])
+                if worker.sent == before.generation and worker.link.send_amendment(amend):
+                    worker.sent = table.generation
+        self._send_whole([worker for worker in serving if worker.sent != table.generation])
 
     def _send_whole(self, workers: Sequence[Worker]) -> None:
         if workers and self._table is not None:
             encoded = encode(Publish(self._table))
             for worker in workers:
-                worker.sent = self._table.revision
+                worker.sent = self._table.generation
                 worker.link.send_table(encoded)
 
-    async def applied(self, revision: int) -> None:
-        """Wait until no live worker serves an older table than ``revision``.
+    async def applied(self, generation: int) -> None:
+        """Wait until no live worker serves an older table than ``generation``.
 
         A worker that does not confirm within :data:`APPLY_TIMEOUT_S` is killed, since it might
         serve what was taken back; its successor starts with the new table.
         """
         try:
             async with asyncio.timeout(APPLY_TIMEOUT_S):
-                await self._all_applied(revision)
+                await self._all_applied(generation)
         except TimeoutError:
             for worker in list(self._workers.values()):
                 # One without a hello serves nobody: it is slow to start, and a kill would not help.
-                if worker.hello and worker.applied < revision:
+                if worker.hello and worker.applied < generation:
                     self._on_event(f"worker {worker.index} did not confirm a table", worker.index)
                     _signal(worker.process.pid, signal.SIGKILL)
                     await worker.ended.wait()
 
-    async def _all_applied(self, revision: int) -> None:
-        while self._behind(revision):
+    async def _all_applied(self, generation: int) -> None:
+        while self._behind(generation):
             self._applied.clear()
             await self._applied.wait()
 
-    def _behind(self, revision: int) -> bool:
+    def _behind(self, generation: int) -> bool:
         live = list(self._workers.values())
         # A worker that has not said hello serves nobody yet: it will begin with the newest table.
         serving = [worker for worker in live if worker.hello]
-        return not serving or any(worker.applied < revision for worker in serving)
+        return not serving or any(worker.applied < generation for worker in serving)
 
     def ready(self) -> bool:
         """Whether every worker runs and serves the newest table."""
-        live = [w for w in self._workers.values() if w.hello and w.applied >= self.revision]
-        return self.revision > 0 and len(live) == self.count
+        live = [w for w in self._workers.values() if w.hello and w.applied >= self.generation]
+        return self.generation > 0 and len(live) == self.count
 
     def states(self) -> list[dict[str, object]]:
         """For health pages."""
         return [
-            {"worker": w.index, "pid": w.process.pid, "port": w.port, "revision": w.applied}
+            {"worker": w.index, "pid": w.process.pid, "port": w.port, "generation": w.applied}
             for w in self._workers.values()
         ]
 
@@ -292,7 +292,7 @@ class Workers:
         elif isinstance(message, PairReport):
             self._on_pairs(message)
         elif isinstance(message, Applied):
-            worker.applied = max(worker.applied, message.revision)
+            worker.applied = max(worker.applied, message.generation)
             self._applied.set()
         elif isinstance(message, Hello):
             worker.hello, worker.port = True, message.port

@@ -134,7 +134,7 @@ def facts(
             "step": rollout.step + 1,
             "steps": len(run.plan.steps),
             "weight_bp": split_for(rollout, run.plan).candidate_bp,
-            "epoch": rollout.epoch,
+            "revision": rollout.revision,
             "actor": rollout.actor,
         }
     if link := dashboard(policy):

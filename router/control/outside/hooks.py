@@ -293,7 +293,7 @@ def payload(run: Run, rollout: Rollout, hook: Hook) -> dict[str, Any]:
         "weight_bp": split_for(rollout, run.plan).candidate_bp,
         "stable": rollout.stable,
         "candidate": rollout.candidate,
-        "epoch": rollout.epoch,
+        "revision": rollout.revision,
         "reason": rollout.reason,
         "metadata": dict(hook.metadata),
     }

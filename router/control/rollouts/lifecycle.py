@@ -115,7 +115,7 @@ def removal(record: RouteRecord) -> str:
 
 def advanced(record: RouteRecord, rollout: Rollout, plan: Plan, key: str) -> RouteRecord:
     """The record after its rollout moved to ``rollout``; ``key`` is the candidate's."""
-    record = replace(record, rollout=rollout, epoch=max(record.epoch, rollout.epoch))
+    record = replace(record, rollout=rollout, revision=max(record.revision, rollout.revision))
     if rollout.phase is Phase.COMPLETED:
         if plan.ending is Ending.PROMOTE:
             return replace(record, stable=rollout.candidate)
@@ -137,11 +137,11 @@ def begun(route: Route, record: RouteRecord, policy: RolloutPolicy, now: float) 
     number = record.number + 1
     rollout = begin(
         f"{record.route}-{number}", record.route, record.stable, policy.candidate,
-        epoch=record.epoch + 1, now=now,
+        revision=record.revision + 1, now=now,
     )  # fmt: skip
     key = candidate_key(policy.candidate, route.versions[policy.candidate])
     return replace(
-        record, rollout=rollout, epoch=rollout.epoch, number=number, pinned=pinned(policy),
+        record, rollout=rollout, revision=rollout.revision, number=number, pinned=pinned(policy),
         identity=identity(route, policy), blocked=tuple(b for b in record.blocked if b != key),
     )  # fmt: skip
 
@@ -213,7 +213,7 @@ def _new_stable(route: Route, settled: Settled) -> Settled:
         key = candidate_key(route.stable, version)
         blocked = tuple(b for b in blocked if b != key)
     changed = replace(
-        record, declared_stable=route.stable, stable=route.stable, epoch=record.epoch + 1,
+        record, declared_stable=route.stable, stable=route.stable, revision=record.revision + 1,
         blocked=blocked,
     )  # fmt: skip
     if record.stable == route.stable:

@@ -128,7 +128,7 @@ def entry_for(
     weight = split_for(rollout, policy.plan(), now).candidate_bp if rollout and policy else 0
     same = before is not None and rollout is not None and before.id == rollout.id
     return JournalEntry(
-        wall, now, run.route.name, rollout.id if rollout else "", record.epoch, actor, action,
+        wall, now, run.route.name, rollout.id if rollout else "", record.revision, actor, action,
         before.phase.value if before and same else "",
         rollout.phase.value if rollout else "", rollout.step + 1 if rollout else 0,
         weight, reason, evidence,

@@ -65,7 +65,7 @@ class BadTable(Exception):  # noqa: N818 - reads as what it is
 
 
 def table_of(
-    revision: int, policy: Policy, entries: tuple[table.RouteEntry, ...]
+    generation: int, policy: Policy, entries: tuple[table.RouteEntry, ...]
 ) -> table.RoutingTable:
     """The complete table. Raises BadTable when shares do not add up."""
     for entry in entries:
@@ -73,7 +73,7 @@ def table_of(
             raise BadTable(error)
     limits = policy.limits
     return table.RoutingTable(
-        revision=revision,
+        generation=generation,
         routes=entries,
         limits=table.ListenerLimits(
             head_bytes=limits.head,
@@ -110,7 +110,7 @@ def entry_of(situation: Situation) -> table.RouteEntry:
         stable=stable,
         candidate=candidate,
         rollout_id=rollout.id if rollout else "",
-        epoch=record.epoch,
+        revision=record.revision,
         offset=offset_of(rollout.id) if rollout else 0,
         weights_bp=_weights(situation, names, out),
         mirrors=_mirrors(situation, index, out),

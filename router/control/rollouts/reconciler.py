@@ -7,7 +7,7 @@ and no lock. Only the disk is waited for, and how depends on the risk:
     less traffic for the candidate     publish at once, then write, again and again until it is
 
 While a step up is being written the rollout is watched on: a rollback does not wait for the disk,
-it overtakes. Its epoch is larger, so whatever the disk holds in the end, the rollback counts.
+it overtakes. Its revision is larger, so whatever the disk holds in the end, the rollback counts.
 
 :meth:`Reconciler.turn` does what is due and says when to come back; :meth:`Reconciler.run` sleeps
 until then or until something wakes it. A bad outcome wakes it in the same turn of the loop.
@@ -91,7 +91,7 @@ class Reconciler:
 
     def __repr__(self) -> str:
         live = sum(run.live for run in self.runs.values())
-        return f"<Reconciler {len(self.runs)} routes, {live} live rollouts, {self.revision=}>"
+        return f"<Reconciler {len(self.runs)} routes, {live} live rollouts, {self.generation=}>"
 
     @property
     def store_error(self) -> str:
@@ -99,9 +99,9 @@ class Reconciler:
         return self._writes.error
 
     @property
-    def revision(self) -> int:
+    def generation(self) -> int:
         """Of the table in force; 0 before the first."""
-        return self.table.revision if self.table else 0
+        return self.table.generation if self.table else 0
 
     # --- policies -------------------------------------------------------------------------------
 
@@ -363,7 +363,7 @@ class Reconciler:
         cause: tuple[Rollout | None, Event | None] = (None, None),
     ) -> Move:
         """``cause``: what the machine was given; nothing where the policy decides."""
-        record = run.fresh_epoch(record)
+        record = run.fresh_revision(record)
         entry = entry_for(
             run, record, action, actor, reason, now=self.clock.now(), wall=self.clock.wall()
         )
@@ -426,7 +426,7 @@ class Reconciler:
         evidence = {run.route.name: run.trial.snapshot()} if run.trial and run.live else {}
         commands = [move.command for move in moves if move.command]
         record = moves[-1].record
-        if run.record.epoch > record.epoch:
+        if run.record.revision > record.revision:
             record = run.record  # a later state has reached the disk before this one
         return Change(
             self.clock.now(),
@@ -452,7 +452,7 @@ class Reconciler:
         self.restraint.arrived(run)
         if after is not None and not after.phase.live:
             run.settle_again = True
-        move.revision = self._publish()
+        move.generation = self._publish()
         self.listener.moved(move.entry)
         if not self._adopting:
             self._take_back_fellows(run)
@@ -468,12 +468,12 @@ class Reconciler:
         """A new table from everything in force, to every worker."""
         assert self.policy is not None  # noqa: S101 - nothing moves before the first policy
         if self._adopting:
-            return self.revision + 1
+            return self.generation + 1
         now = self.clock.now()
         entries = tuple(self.runs[route.name].entry_at(now) for route in self.policy.routes)
-        self.table = table_of(self.revision + 1, self.policy, entries)
+        self.table = table_of(self.generation + 1, self.policy, entries)
         self.publisher.publish(self.table)
-        return self.table.revision
+        return self.table.generation
 
     # --- the store --------------------------------------------------------------------------------
 

@@ -113,7 +113,7 @@ class Recording:
         rollout = move.record.rollout
         self._line(
             run.route.name, "decide", self._clock.now(),
-            before=before.epoch if before else None,
+            before=before.revision if before else None,
             cause=[type(cause).__name__, msgspec.to_builtins(cause)] if cause else None,
             entry=move.entry.to_json(), rollout=rollout.to_json() if rollout else None,
         )  # fmt: skip

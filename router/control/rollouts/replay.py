@@ -16,6 +16,7 @@ import msgspec
 from router.control.rollouts.recording import digest, unsealed
 from router.control.rollouts.trial import Trial
 from router.control.state.record import RouteRecord
+from router.control.state.upgrade import renamed
 from router.core.gates import Measurement
 from router.core.policy import RolloutPolicy, Route, Sticky, Version
 from router.core.rollout import events
@@ -72,7 +73,7 @@ class Replay:
         for number, raw in enumerate(lines, 1):
             try:
                 content, told = unsealed(raw)
-                line = msgspec.json.decode(content)
+                line = renamed(msgspec.json.decode(content))
                 if told != digest(before, content):
                     yield Replayed(number, 0.0, "", "line", "", "it is not the line written here")
                 before = told
@@ -118,7 +119,7 @@ class Replay:
         trial = Trial.resumed(route, policy, record, line["snapshot"], line["t"])
         if _plain(trial.snapshot()) != line["snapshot"]:
             raise ValueError("the state at its beginning does not come back the same")
-        known = {one.epoch: one for one in rollouts}
+        known = {one.revision: one for one in rollouts}
         self._runs[line["route"]] = _Run(trial, policy.plan(), known)
 
     @staticmethod
@@ -149,7 +150,7 @@ class Replay:
         if run is None or after is None:
             return made
         recorded = Rollout.from_json(after)
-        run.rollouts[recorded.epoch] = recorded
+        run.rollouts[recorded.revision] = recorded
         if len(run.rollouts) > _ROLLOUTS_MAX:
             del run.rollouts[min(run.rollouts)]
         wanted, run.wanted = run.wanted, None
@@ -179,7 +180,7 @@ def _difference(line: dict[str, Any], run: _Run, recorded: Rollout, wanted: Roll
         made = decide(before, run.plan, event, line["t"])
     except Refused as refused:
         return f"the machine refuses it: {refused}"
-    if replace(made, epoch=recorded.epoch) != recorded:
+    if replace(made, revision=recorded.revision) != recorded:
         return f"it comes to {made.phase.value}, step {made.step + 1}: {made.reason}"
     samples = {"samples": run.trial.samples(before, run.plan)}
     if entry["evidence"] and entry["evidence"] != run.evidence | samples:
@@ -209,16 +210,16 @@ def _reward(run: _Run, line: Mapping[str, Any], now: float) -> None:
 
 
 def _follow(run: _Run, line: Mapping[str, Any], now: float) -> None:
-    run.trial.follow(run.rollouts[line["epoch"]], now)
+    run.trial.follow(run.rollouts[line["revision"]], now)
 
 
 def _look(run: _Run, line: Mapping[str, Any], now: float) -> None:
-    run.looked = run.rollouts[line["epoch"]]
+    run.looked = run.rollouts[line["revision"]]
     run.seen = run.trial.look(run.looked, run.plan, now)
 
 
 def _judge(run: _Run, line: Mapping[str, Any], now: float) -> None:
-    judgement = run.trial.judgement(run.rollouts[line["epoch"]], run.plan, now)
+    judgement = run.trial.judgement(run.rollouts[line["revision"]], run.plan, now)
     run.evidence = _plain(judgement.to_json())
 
 

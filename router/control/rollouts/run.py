@@ -29,7 +29,7 @@ class Move:
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
     """True: durable and published. False: published, the store is broken. Or a ControlError."""
-    revision: int = 0
+    generation: int = 0
     """Table that carried it; 0 until published."""
 
     def settle(self, durable: bool) -> None:
@@ -83,8 +83,8 @@ class Run:
     unsaved: list[Move] = field(default_factory=list)
     """In force but not on the disk."""
     saving: bool = False
-    epoch_floor: int = 0
-    """Largest epoch ever handed to the store; a failed write may have got there all the same."""
+    revision_floor: int = 0
+    """Largest revision ever handed to the store; a failed write may have got there all the same."""
     notes: tuple[str, ...] = ()
     look_at: float = 0.0
     """When to judge it next; 0 means at once."""
@@ -103,7 +103,7 @@ class Run:
         rollout = self.record.rollout
         state = f"{rollout.phase.value} step {rollout.step + 1}" if rollout else "no rollout"
         waiting = " writing" if self.pending else f" unsaved={len(self.unsaved)}"
-        return f"<Run {self.route.name}: {state}, epoch {self.record.epoch},{waiting}>"
+        return f"<Run {self.route.name}: {state}, revision {self.record.revision},{waiting}>"
 
     @property
     def rollout(self) -> Rollout | None:
@@ -160,14 +160,14 @@ class Run:
             self.pinned = lifecycle.unpinned(record)
             self.plan = self.pinned.plan() if self.pinned else None
         self.record = record
-        self.epoch_floor = max(self.epoch_floor, record.epoch)
+        self.revision_floor = max(self.revision_floor, record.revision)
         self.changed()
 
-    def fresh_epoch(self, record: RouteRecord) -> RouteRecord:
-        """No two states share an epoch, also when a write failed that may have got through."""
-        epoch = max(record.epoch, self.epoch_floor + 1)
-        self.epoch_floor = epoch
-        if epoch == record.epoch:
+    def fresh_revision(self, record: RouteRecord) -> RouteRecord:
+        """No two states share a revision, also when a write failed that may have got through."""
+        revision = max(record.revision, self.revision_floor + 1)
+        self.revision_floor = revision
+        if revision == record.revision:
             return record
-        rollout = replace(record.rollout, epoch=epoch) if record.rollout else None
-        return replace(record, epoch=epoch, rollout=rollout)
+        rollout = replace(record.rollout, revision=revision) if record.rollout else None
+        return replace(record, revision=revision, rollout=rollout)

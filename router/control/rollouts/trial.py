@@ -1,6 +1,6 @@
 """The evidence of one attempt of a rollout: the judge, and what the present step has seen.
 
-Counts belong to an attempt by the epoch of the table that routed them, not by the time at which
+Counts belong to an attempt by the revision of the table that routed them, not by the time at which
 they arrive: what was in flight when a step ended still is evidence, what an earlier attempt left
 behind is not.
 """
@@ -42,11 +42,11 @@ class Trial:
         self.judge = Judge(policy.gates, self.settings, baseline, now)
         self.rollout_id = rollout.id
         self.attempt = rollout.attempt
-        self.epoch = rollout.epoch
-        """Batches of an older epoch are another attempt's."""
+        self.revision = rollout.revision
+        """Batches of an older revision are another attempt's."""
         self.step = rollout.step
-        self.step_epoch = rollout.epoch
-        """Batches of an older epoch were routed before the present step."""
+        self.step_revision = rollout.revision
+        """Batches of an older revision were routed before the present step."""
         self.answers = 0
         self.pairs = 0
         self._bug_told = False
@@ -84,9 +84,9 @@ class Trial:
             trial.judge = Judge.restored(policy.gates, trial.settings, snapshot["judge"])
             trial._bug_told = bool(trial.judge.router_bug)
             trial.shadow.restore(snapshot["shadow"])
-            trial.epoch = int(snapshot["epoch"])
+            trial.revision = int(snapshot["revision"])
             if snapshot["step"] == rollout.step:
-                trial.step_epoch = int(snapshot["step_epoch"])
+                trial.step_revision = int(snapshot["step_revision"])
                 trial.answers, trial.pairs = map(int, snapshot["samples"])
             if trial.labelled_users is not None and (users := snapshot.get("labelled_users")):
                 trial.labelled_users.restore(users)
@@ -114,9 +114,9 @@ class Trial:
         """JSON-able."""
         return {
             "about": [self.rollout_id, self.attempt],
-            "epoch": self.epoch,
+            "revision": self.revision,
             "step": self.step,
-            "step_epoch": self.step_epoch,
+            "step_revision": self.step_revision,
             "samples": [self.answers, self.pairs],
             "judge": self.judge.snapshot(),
             "shadow": self.shadow.snapshot(),
@@ -128,10 +128,10 @@ class Trial:
     def observe(self, batch: Batch, now: float) -> None:
         """Take in what was counted; another attempt's counts are for display only."""
         self._tell("batch", now, batch=batch)
-        if batch.epoch < self.epoch:
+        if batch.revision < self.revision:
             return
         self.judge.observe(batch, now)
-        if batch.epoch < self.step_epoch:
+        if batch.revision < self.step_revision:
             return
         self.answers += sum(cell.candidate.ok + cell.candidate.bad for cell in batch.cells)
         if batch.pairs is not None:
@@ -195,9 +195,9 @@ class Trial:
 
     def follow(self, rollout: Rollout, now: float) -> None:
         """The rollout moved: a new step begins to count from zero."""
-        self._tell("follow", now, epoch=rollout.epoch)
+        self._tell("follow", now, revision=rollout.revision)
         if rollout.step != self.step:
-            self.step, self.step_epoch = rollout.step, rollout.epoch
+            self.step, self.step_revision = rollout.step, rollout.revision
             self.answers = self.pairs = 0
 
     def samples(self, rollout: Rollout, plan: Plan) -> int:
@@ -206,7 +206,7 @@ class Trial:
 
     def look(self, rollout: Rollout, plan: Plan, now: float) -> Observed:
         """One observation for the machine. The sentence is made only where it will be read."""
-        self._tell("look", now, epoch=rollout.epoch)
+        self._tell("look", now, revision=rollout.revision)
         expecting = self._expecting(rollout, plan)
         action = self.judge.action(now, expecting=expecting)
         step = plan.steps[rollout.step]
@@ -224,7 +224,7 @@ class Trial:
 
     def judgement(self, rollout: Rollout, plan: Plan, now: float) -> Judgement:
         """The whole answer, for the journal and for people."""
-        self._tell("judge", now, epoch=rollout.epoch)
+        self._tell("judge", now, revision=rollout.revision)
         return self.judge.judge(now, expecting=self._expecting(rollout, plan))
 
     def silence(self, rollout: Rollout, plan: Plan, now: float) -> str:

@@ -16,7 +16,7 @@ class CommandResult:
     command: str
     changed: bool
     """False for a dry run, or a command id that was carried out before."""
-    epoch: int
+    revision: int
     """Revision of the rollout afterwards."""
     phase: str
     step: int
@@ -46,7 +46,7 @@ def result_of(entry: JournalEntry, **more: Any) -> CommandResult:
         route=entry.route,
         command=entry.action,
         changed=more.pop("changed", True),
-        epoch=entry.epoch,
+        revision=entry.revision,
         phase=entry.phase_to,
         step=entry.step,
         weight_bp=entry.weight_bp,

@@ -4,7 +4,7 @@ ControlError
 ├── UnknownRoute      no such route in the policy
 ├── NoRollout         the route has no rollout
 ├── NotPossible       the state machine or the lifecycle refuses it now; the text says what would do
-├── Conflict          the rollout is at another epoch than the caller saw
+├── Conflict          the rollout is at another revision than the caller saw
 ├── Busy              too many commands are waiting
 ├── PolicyRejected    the policy has problems; the old one stays in force
 ├── StoreUnavailable  the change could not be written, so it was not made

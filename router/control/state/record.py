@@ -1,7 +1,7 @@
 """The durable truth about one route: its rollout, who is stable, and who must not come back.
 
-One record a route, replaced as a whole, fenced by ``epoch``. Traffic is not in it; it follows from
-the rollout (:func:`router.core.rollout.traffic.split_for`).
+One record a route, replaced as a whole, fenced by ``revision``. Traffic is not in it; it follows
+from the rollout (:func:`router.core.rollout.traffic.split_for`).
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class RouteRecord:
     """``stable`` of the policy as last accepted; a change of it is an order."""
     stable: str
     """The version that is stable now: the declared one, or a candidate promoted since."""
-    epoch: int = 0
-    """Largest epoch of any rollout of this route; only grows."""
+    revision: int = 0
+    """Largest revision of any rollout of this route; only grows."""
     number: int = 0
     """Rollouts begun so far; the next one is ``<route>-<number + 1>``."""
     rollout: Rollout | None = None
@@ -63,8 +63,8 @@ class RouteRecord:
         retries = fields.get("retries", ())  # records from before retries were counted
         fields["retries"] = tuple((str(key), float(at)) for key, at in retries)
         record = cls(**fields)
-        if record.rollout is not None and record.rollout.epoch > record.epoch:
-            raise ValueError(f"{record.route}: rollout epoch is ahead of its record")
+        if record.rollout is not None and record.rollout.revision > record.revision:
+            raise ValueError(f"{record.route}: rollout revision is ahead of its record")
         return record
 
 
@@ -78,7 +78,7 @@ class JournalEntry:
     """Rollout clock, seconds."""
     route: str
     rollout: str
-    epoch: int
+    revision: int
     actor: str
     action: str
     """start | advance | ramp | share |

@@ -28,11 +28,13 @@ from typing import Any, Final, TypeVar
 from router.control.state.errors import StoreDamaged, StoreLocked, StoreUnavailable
 from router.control.state.record import Change, JournalEntry, RouteRecord, Stored
 from router.control.state.store import COMMAND_IDS_MAX, check_fence
+from router.control.state.upgrade import FIRST, upgrade
 
 APPLICATION_ID: Final = 0x52575031
 """``RWP1`` in the header of the file: a file of another program is not touched."""
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
+"""2: a rollout's counter is called its revision; :mod:`router.control.state.upgrade`."""
 
 QUEUE_MAX: Final = 1_024
 """Transactions that may wait; more are refused at once."""
@@ -45,12 +47,13 @@ BUSY_MS: Final = 2_000
 
 _SCHEMA: Final = """
 CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-CREATE TABLE routes (route TEXT PRIMARY KEY, epoch INTEGER NOT NULL, record TEXT NOT NULL) STRICT;
+CREATE TABLE routes (route TEXT PRIMARY KEY, revision INTEGER NOT NULL, \
+record TEXT NOT NULL) STRICT;
 CREATE TABLE evidence (route TEXT PRIMARY KEY, snapshot TEXT NOT NULL) STRICT;
 CREATE TABLE commands (id TEXT PRIMARY KEY, answer TEXT NOT NULL) STRICT;
 CREATE TABLE journal (
     id INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, clock REAL NOT NULL,
-    route TEXT NOT NULL, rollout TEXT NOT NULL, epoch INTEGER NOT NULL, actor TEXT NOT NULL,
+    route TEXT NOT NULL, rollout TEXT NOT NULL, revision INTEGER NOT NULL, actor TEXT NOT NULL,
     action TEXT NOT NULL, phase_from TEXT NOT NULL, phase_to TEXT NOT NULL, step INTEGER NOT NULL,
     weight_bp INTEGER NOT NULL, reason TEXT NOT NULL, evidence TEXT NOT NULL
 ) STRICT;
@@ -58,7 +61,7 @@ CREATE INDEX journal_by_route ON journal (route, id);
 """
 
 _ENTRY: Final = (
-    "at", "clock", "route", "rollout", "epoch", "actor", "action", "phase_from", "phase_to",
+    "at", "clock", "route", "rollout", "revision", "actor", "action", "phase_from", "phase_to",
     "step", "weight_bp", "reason", "evidence",
 )  # fmt: skip
 
@@ -225,7 +228,7 @@ class SqliteStore:
         if application != APPLICATION_ID:
             raise StoreDamaged(f"{self.path}: is the database of another program")
         version: int = db.execute("PRAGMA user_version").fetchone()[0]
-        if version != SCHEMA_VERSION:
+        if not FIRST <= version <= SCHEMA_VERSION:
             raise StoreDamaged(
                 f"{self.path}: has schema {version}, this router knows {SCHEMA_VERSION}"
             )
@@ -235,6 +238,8 @@ class SqliteStore:
                 f"{self.path}: is damaged ({verdict.splitlines()[0]}); restore it from a copy, "
                 "or remove it to begin anew"
             )
+        if version < SCHEMA_VERSION:
+            upgrade(db, self.path)
         if missing := _expected_schema() - _schema_of(db):
             raise StoreDamaged(
                 f"{self.path}: is not whole ({', '.join(sorted(name for name, _ in missing))} "
@@ -292,7 +297,7 @@ class SqliteStore:
             check_fence(record, RouteRecord.from_json(json.loads(row[0])) if row else None)
             db.execute(
                 "REPLACE INTO routes VALUES (?,?,?)",
-                (record.route, record.epoch, _text(record.to_json())),
+                (record.route, record.revision, _text(record.to_json())),
             )
         for entry in change.entries:
             plain = entry.to_json() | {"evidence": _text(entry.evidence)}

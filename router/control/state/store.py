@@ -1,6 +1,6 @@
 """Where rollouts and the journal are kept: the interface, and one in memory for tests.
 
-Every commit is one transaction and is fenced: a record with an older epoch than the stored one
+Every commit is one transaction and is fenced: a record with an older revision than the stored one
 never overwrites it (it fails with :class:`Fenced`), so two writers cannot undo each other.
 """
 
@@ -22,7 +22,7 @@ JOURNAL_PAGE_MAX: Final = 1_000
 
 
 class Fenced(StoreUnavailable):
-    """The store holds a newer epoch: somebody else has written; this process must not."""
+    """The store holds a newer revision: somebody else has written; this process must not."""
 
     code = "fenced"
 
@@ -89,10 +89,10 @@ class MemoryDisk:
 
 def check_fence(record: RouteRecord, stored: RouteRecord | None) -> None:
     """Raises Fenced when ``stored`` is newer than ``record``."""
-    if stored is not None and stored.epoch > record.epoch:
+    if stored is not None and stored.revision > record.revision:
         raise Fenced(
-            f"{record.route}: the store is at epoch {stored.epoch}, this router at {record.epoch}; "
-            "another router has written"
+            f"{record.route}: the store is at revision {stored.revision}, this router at "
+            f"{record.revision}; another router has written"
         )
 
 

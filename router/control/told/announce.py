@@ -75,7 +75,7 @@ class Announcer:
             entry.action,
             route=entry.route,
             rollout=entry.rollout,
-            epoch=entry.epoch,
+            revision=entry.revision,
             phase=entry.phase_to,
             step=entry.step,
             weight_bp=entry.weight_bp,

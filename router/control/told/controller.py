@@ -54,7 +54,7 @@ class Controller:
     # --- reading ----------------------------------------------------------------------------------
 
     def routes(self) -> list[dict[str, Any]]:
-        """One summary a route: name, match, stable, candidate, phase, health, weight_bp, epoch."""
+        """One summary a route: name, stable, candidate, phase, health, weight_bp, revision ..."""
         starting = self._reconciler.restraint.starting
         return [status.summary(run, starting(run)) for run in self._reconciler.runs.values()]
 
@@ -66,7 +66,7 @@ class Controller:
         run = self._reconciler.run_of(name)
         frozen = self._reconciler.restraint.starting(run)
         return status.route_view(
-            run, self._reconciler.observatory, self._reconciler.revision, self.now(), frozen
+            run, self._reconciler.observatory, self._reconciler.generation, self.now(), frozen
         )
 
     def rollout(self, name: str) -> dict[str, Any]:
@@ -74,13 +74,13 @@ class Controller:
 
         Keys: id, route, stable, candidate, serving_stable, strategy, phase, paused_from, health,
         step (1-based), steps, plan, weight_bp (commanded), measured_bp (last minute, or None),
-        mirror_bp, remaining_s, samples, until_samples, epoch, attempt, reason, actor, age_s,
+        mirror_bp, remaining_s, samples, until_samples, revision, attempt, reason, actor, age_s,
         override, approval, waits_for (what keeps a finished step: a freeze, window, hook, group),
         next_advance_at (earliest wall time, or None), action, sentence, gates (name, verdict,
         sentence, evidence, limit, candidate, stable, dry_run), evidence, versions (windows by
         name), in_flight, shares_bp (commanded, by version), bandit
         (rewards that move them, or None), draining (in flight at versions
-        without a share), feedback (labels by version), revision (of the table), writing, unsaved,
+        without a share), feedback (labels by version), generation (of the table), writing, unsaved,
         notes.
         Raises UnknownRoute, NoRollout.
         """
@@ -88,7 +88,7 @@ class Controller:
         if run.rollout is None:
             raise NoRollout(f"{name} has no rollout")
         return status.rollout_view(
-            run, self._reconciler.observatory, self._reconciler.revision, self.now()
+            run, self._reconciler.observatory, self._reconciler.generation, self.now()
         )
 
     async def journal(
@@ -191,7 +191,7 @@ class Controller:
             "notes": list(plane.source.notes),
             "workers": workers,
             "frozen": self._reconciler.restraint.freezes.to_json() or None,
-            "revision": self._reconciler.revision,
+            "generation": self._reconciler.generation,
             "listen": f"{plane.workers.host}:{plane.workers.port}",
         }
 
@@ -199,7 +199,7 @@ class Controller:
         """Readiness: ok once every worker has applied the current table."""
         ready = self._plane.workers.ready()
         problems = [] if ready else ["not every worker serves the newest table yet"]
-        return {"ok": ready, "problems": problems, "revision": self._reconciler.revision}
+        return {"ok": ready, "problems": problems, "generation": self._reconciler.generation}
 
     async def metrics_text(self) -> str:
         """Prometheus text format 0.0.4 of the whole router."""
@@ -225,29 +225,29 @@ class Controller:
         route: str,
         event: Command,
         *,
-        if_epoch: int | None = None,
+        if_revision: int | None = None,
         command_id: str | None = None,
         dry_run: bool = False,
     ) -> CommandResult:
         """Carry out one order; answers when it is durable and applied by all live workers.
 
-        ``event`` is a :mod:`router.core.rollout.events` command with actor and reason. ``if_epoch``
-        refuses when the rollout has moved. The same ``command_id`` twice is carried out once. A
-        rollback or abort with a broken store is carried out and answered with ``durable`` False.
-        Raises a :class:`router.control.state.errors.ControlError`.
+        ``event`` is a :mod:`router.core.rollout.events` command with actor and reason.
+        ``if_revision`` refuses when the rollout has moved. The same ``command_id`` twice is
+        carried out once. A rollback or abort with a broken store is carried out and answered with
+        ``durable`` False. Raises a :class:`router.control.state.errors.ControlError`.
         """
         if self._waiting >= WAITING_MAX:
             raise Busy(f"{WAITING_MAX} commands are under way")
         self._waiting += 1
         try:
             if command_id is None or dry_run:
-                return await self._carry_out(route, event, if_epoch, None, dry_run)
-            return await self._once(route, event, if_epoch, command_id)
+                return await self._carry_out(route, event, if_revision, None, dry_run)
+            return await self._once(route, event, if_revision, command_id)
         finally:
             self._waiting -= 1
 
     async def _once(
-        self, route: str, event: Command, if_epoch: int | None, command_id: str
+        self, route: str, event: Command, if_revision: int | None, command_id: str
     ) -> CommandResult:
         """A command id is carried out once, also when it arrives twice at the same time."""
         if command_id in self._by_id:
@@ -258,7 +258,7 @@ class Controller:
             if old := await self._answered(command_id):
                 result = _repeated(old)
             else:
-                result = await self._carry_out(route, event, if_epoch, command_id, False)
+                result = await self._carry_out(route, event, if_revision, command_id, False)
         except BaseException as error:
             if not done.done():
                 known = isinstance(error, ControlError)
@@ -280,7 +280,7 @@ class Controller:
         self,
         route: str,
         event: Command,
-        if_epoch: int | None,
+        if_revision: int | None,
         command_id: str | None,
         dry_run: bool,
     ) -> CommandResult:
@@ -288,8 +288,8 @@ class Controller:
         run = self._reconciler.run_of(route)
         while run.pending is not None and not isinstance(event, _OVERTAKE):
             await asyncio.wait([run.pending.done])
-        if if_epoch is not None and if_epoch != run.record.epoch:
-            raise Conflict(if_epoch, run.record.epoch)
+        if if_revision is not None and if_revision != run.record.revision:
+            raise Conflict(if_revision, run.record.revision)
         if dry_run:
             return self._would(run, event)
         move = self._reconciler.order(route, _event(event), command_id=command_id)
@@ -301,7 +301,7 @@ class Controller:
     async def _in_force(self, move: Move) -> bool:
         """Durable (or known not to be), and no live worker serves an older table."""
         durable = await asyncio.shield(move.done)
-        await self._plane.workers.applied(move.revision)
+        await self._plane.workers.applied(move.generation)
         return durable
 
     def _would(self, run: Run, event: Command) -> CommandResult:
@@ -332,7 +332,7 @@ class Controller:
     async def reload(self, *, force: bool = False, actor: str = "operator") -> dict[str, Any]:
         """Read the policy file now. ``{"changed", "digest", "notes"}``; raises PolicyRejected."""
         answer = await self._plane.source.reload(force=force, actor=actor)
-        await self._plane.workers.applied(self._reconciler.revision)
+        await self._plane.workers.applied(self._reconciler.generation)
         return answer
 
 

@@ -34,7 +34,7 @@ def summary(run: Run, frozen: str = "") -> dict[str, Any]:
         "health": rollout.phase.health if rollout else "Healthy",
         "weight_bp": _weight_bp(run),
         "shares_bp": _shares(run),
-        "epoch": run.record.epoch,
+        "revision": run.record.revision,
         "frozen": frozen,
         "reason": rollout.reason if rollout else "",
         "notes": list(run.notes),
@@ -42,7 +42,7 @@ def summary(run: Run, frozen: str = "") -> dict[str, Any]:
 
 
 def route_view(
-    run: Run, observatory: Observatory, revision: int, now: float, frozen: str = ""
+    run: Run, observatory: Observatory, generation: int, now: float, frozen: str = ""
 ) -> dict[str, Any]:
     """Everything about one route."""
     return {
@@ -51,11 +51,11 @@ def route_view(
             name: observatory.view(run.route.name, name, now) for name in run.route.versions
         },
         "feedback": _feedback(run),
-        "rollout": rollout_view(run, observatory, revision, now) if run.rollout else None,
+        "rollout": rollout_view(run, observatory, generation, now) if run.rollout else None,
     }
 
 
-def rollout_view(run: Run, observatory: Observatory, revision: int, now: float) -> dict[str, Any]:
+def rollout_view(run: Run, observatory: Observatory, generation: int, now: float) -> dict[str, Any]:
     """The complete status of a rollout; see ``Controller.rollout`` for the keys."""
     rollout, plan = run.rollout, run.plan
     assert rollout is not None  # noqa: S101 - the caller checked
@@ -88,7 +88,7 @@ def rollout_view(run: Run, observatory: Observatory, revision: int, now: float) 
         "remaining_s": round(remaining_s(rollout, plan, now), 3),
         "samples": run.trial.samples(rollout, plan) if run.trial else 0,
         "until_samples": step.until_samples,
-        "epoch": run.record.epoch,
+        "revision": run.record.revision,
         "attempt": rollout.attempt,
         "reason": rollout.reason,
         "actor": rollout.actor,
@@ -100,7 +100,7 @@ def rollout_view(run: Run, observatory: Observatory, revision: int, now: float) 
         "in_flight": {arm: observatory.in_flight(name, arm) for arm in arms},
         "draining": draining(run, observatory),
         "feedback": _feedback(run),
-        "revision": revision,
+        "generation": generation,
         "writing": run.pending is not None,
         "unsaved": bool(run.unsaved),
         "waits_for": run.waiting.reason if run.live else "",
@@ -228,13 +228,13 @@ def gauges(reconciler: Reconciler) -> Iterator[Gauge]:
         if rollout is None:
             continue
         yield "rollout_step", labels(route=route), rollout.step + 1
-        yield "rollout_epoch", labels(route=route), run.record.epoch
+        yield "rollout_revision", labels(route=route), run.record.revision
         for phase in Phase:
             held = 1 if phase is rollout.phase else 0
             yield "rollout_phase", labels(route=route, phase=phase.value), held
         if run.trial is not None and run.live:
             yield from _evidence(run, route)
-    yield "table_revision", (), reconciler.revision
+    yield "table_generation", (), reconciler.generation
     yield "store_up", (), 0 if reconciler.store_error else 1
     yield "frozen", (), 1 if reconciler.restraint.freezes else 0
     yield "build_info", labels(version=__version__), 1

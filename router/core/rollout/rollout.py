@@ -66,7 +66,7 @@ class Rollout:
     route: str
     stable: str
     candidate: str
-    epoch: int
+    revision: int
     """Grows with every change that is written; fences stale writers and stale counts."""
     phase: Phase = Phase.PROGRESSING
     step: int = 0
@@ -128,15 +128,15 @@ def remaining_s(rollout: Rollout, plan: Plan, now: float) -> float:
 
 
 def begin(
-    rollout_id: str, route: str, stable: str, candidate: str, *, epoch: int, now: float
+    rollout_id: str, route: str, stable: str, candidate: str, *, revision: int, now: float
 ) -> Rollout:
     """A new rollout at its first step."""
     return Rollout(
-        rollout_id, route, stable, candidate, epoch, step_since=now, started=now,
+        rollout_id, route, stable, candidate, revision, step_since=now, started=now,
         reason=f"rollout of {candidate} beside {stable} started",
     )  # fmt: skip
 
 
 def moved(rollout: Rollout, **changes: Any) -> Rollout:
-    """A copy with ``changes`` and the next epoch: no two states of a rollout share an epoch."""
-    return replace(rollout, epoch=rollout.epoch + 1, **changes)
+    """A copy with ``changes`` and the next revision: no two states of a rollout share one."""
+    return replace(rollout, revision=rollout.revision + 1, **changes)

@@ -54,7 +54,7 @@ class PairSample:
 
     route: str
     version: str
-    epoch: int
+    revision: int
     request_id: str
     primary_status: int
     shadow_status: int

@@ -153,8 +153,8 @@ class Batch:
     """Everything the data plane observed of one rollout since its last report."""
 
     route: str
-    epoch: int
-    """Epoch of the rollout whose table routed these requests; a stale epoch is display only."""
+    revision: int
+    """Of the rollout whose table routed these requests; counts of a stale one are only shown."""
     cells: tuple[Cell, ...] = ()
     pairs: Pairs | None = None
     classes: tuple[Classes, ...] = ()

@@ -5,7 +5,7 @@ and whoever learns the truth sends the note back with it. So the label meets the
 the prediction and the weight of the moment of routing, however late and in whatever order labels
 come, and nothing has to be kept in between.
 
-    MAC.issued.epoch.weight.arm.unit.nonce.route/version        numbers in hexadecimal
+    MAC.issued.revision.weight.arm.unit.nonce.route/version        numbers in hexadecimal
 
 The MAC is the first 128 bits of HMAC-SHA256 over the rest (RFC 2104 section 5 allows to truncate a
 256-bit MAC to half of it). The nonce makes the receipts of two predictions two, so that the same
@@ -43,7 +43,7 @@ class Receipt:
 
     route: str
     version: str
-    epoch: int
+    revision: int
     """Of the table's entry that routed it."""
     weight_bp: int
     """The candidate's share between candidate and stable in that coin; 0 without a coin."""
@@ -64,7 +64,7 @@ def sealed(receipt: Receipt, secret: str) -> str:
     """The receipt as text, signed."""
     r = receipt
     content = (
-        f"{r.issued:x}.{r.epoch:x}.{r.weight_bp:x}.{r.arm.value}.{r.unit:x}.{r.nonce:x}"
+        f"{r.issued:x}.{r.revision:x}.{r.weight_bp:x}.{r.arm.value}.{r.unit:x}.{r.nonce:x}"
         f".{r.route}/{r.version}"
     )
     return f"{_mac(content, secret)}.{content}"
@@ -84,9 +84,9 @@ def opened(text: str, secret: str) -> Receipt:
     mac, _, content = text.partition(".")
     if not hmac.compare_digest(mac.encode(), _mac(content, secret).encode()):
         raise BadReceipt("the signature is not ours")
-    issued, epoch, weight_bp, arm, unit, nonce = content.split(".", _FIELDS - 1)[:-1]
+    issued, revision, weight_bp, arm, unit, nonce = content.split(".", _FIELDS - 1)[:-1]
     return Receipt(
-        route, version, int(epoch, 16), int(weight_bp, 16), Arm(arm), int(issued, 16),
+        route, version, int(revision, 16), int(weight_bp, 16), Arm(arm), int(issued, 16),
         int(unit, 16), int(nonce, 16),
     )  # fmt: skip
 

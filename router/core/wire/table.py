@@ -252,7 +252,7 @@ class RouteEntry:
     candidate: int = -1
     """Index of the rollout's candidate; -1 without a rollout."""
     rollout_id: str = ""
-    epoch: int = 0
+    revision: int = 0
     offset: int = 0
     weights_bp: tuple[int, ...] = ()
     """One share a version, summing to 10 000; the candidate's interval is first, then by index."""
@@ -287,8 +287,8 @@ class RouteEntry:
     receipt_secret: str = ""
     """Key of receipts; empty: none are given. Otherwise every answer of a version (not the router's
     own ones, and not shadow answers) carries ``X-Rampway-Receipt`` with the text that
-    :func:`router.core.wire.receipt.sealed` makes of: this entry's name and epoch, the version that
-    made the answer (stable after a rescue), ``weight_bp`` of the cell in which the request was
+    :func:`router.core.wire.receipt.sealed` makes of: this entry's name and revision, the version
+    that made the answer (stable after a rescue), ``weight_bp`` of the cell in which the request was
     counted (0 without one), the arm (``c``, ``s``: counted in that cell's arm; ``o``: drawn to
     another version of the split; ``f``: pinned, ruled or rescued), the user's hash on sticky
     routes, the wall clock in whole seconds and 64 random bits."""
@@ -330,9 +330,9 @@ class ListenerTls:
 
 @dataclass(frozen=True, slots=True)
 class RoutingTable:
-    """Everything a worker knows. ``revision`` only grows; a worker ignores an older one."""
+    """Everything a worker knows. ``generation`` only grows; a worker ignores an older one."""
 
-    revision: int
+    generation: int
     routes: tuple[RouteEntry, ...] = ()
     limits: ListenerLimits = ListenerLimits()
     trusted_proxies: tuple[str, ...] = ()
@@ -348,7 +348,7 @@ def changed_routes(old: RoutingTable, new: RoutingTable) -> tuple[RouteEntry, ..
 
     Control keeps the entry of a route until it changes, so most comparisons are of identity.
     """
-    if replace(old, revision=new.revision, routes=new.routes) != new:
+    if replace(old, generation=new.generation, routes=new.routes) != new:
         return None
     if [route.name for route in old.routes] != [route.name for route in new.routes]:
         return None
@@ -356,11 +356,11 @@ def changed_routes(old: RoutingTable, new: RoutingTable) -> tuple[RouteEntry, ..
     return tuple(after for before, after in pairs if after is not before and after != before)
 
 
-def amended(table: RoutingTable, revision: int, routes: tuple[RouteEntry, ...]) -> RoutingTable:
+def amended(table: RoutingTable, generation: int, routes: tuple[RouteEntry, ...]) -> RoutingTable:
     """``table`` with ``routes`` in place of those of the same names."""
     new = {route.name: route for route in routes}
     entries = tuple(new.get(route.name, route) for route in table.routes)
-    return replace(table, revision=revision, routes=entries)
+    return replace(table, generation=generation, routes=entries)
 
 
 def weights_error(entry: RouteEntry) -> str:

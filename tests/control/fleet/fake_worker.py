@@ -44,17 +44,17 @@ async def main() -> None:
             stop.set()
         elif isinstance(message, Publish) and not args.deaf:
             state["table"] = message.table
-            state["applying"] = asyncio.create_task(apply(message.table.revision))
+            state["applying"] = asyncio.create_task(apply(message.table.generation))
         elif isinstance(message, Amend) and not args.deaf:
-            assert message.base == state["table"].revision
-            state["table"] = amended(state["table"], message.revision, message.routes)
-            link.send(Applied(args.worker, message.revision))
+            assert message.base == state["table"].generation
+            state["table"] = amended(state["table"], message.generation, message.routes)
+            link.send(Applied(args.worker, message.generation))
 
-    async def apply(revision):
+    async def apply(generation):
         nonlocal server
         if server is None:
             server = await asyncio.start_server(answer, sock=sock)
-        link.send(Applied(args.worker, revision))
+        link.send(Applied(args.worker, generation))
 
     def lost(_reason):
         asyncio.get_running_loop().call_later(float(os.environ.get("GRACE_S", "10")), stop.set)

@@ -33,9 +33,9 @@ def shadowed(policy, *, samples=100, more="", compare="{}", gates="[agreement]")
     return text.replace("match:", "payload: json\n    match:")
 
 
-def sample(stable=None, other=None, *, epoch=1, version="v2", statuses=(200, 200), **more):
+def sample(stable=None, other=None, *, revision=1, version="v2", statuses=(200, 200), **more):
     bodies = [json.dumps(b or {"y": 1}).encode() for b in (stable, other)]
-    return PairSample("r", version, epoch, "id", *statuses, *bodies, "application/json", **more)
+    return PairSample("r", version, revision, "id", *statuses, *bodies, "application/json", **more)
 
 
 class Bench:
@@ -63,8 +63,8 @@ class Bench:
         return self.world.reconciler.runs["r"].trial
 
     @property
-    def epoch(self):
-        return self.world.record.epoch
+    def revision(self):
+        return self.world.record.revision
 
 
 @pytest.fixture
@@ -83,9 +83,9 @@ async def bench(world, policy):
 
 async def test_pairs_end_a_shadow(bench):
     b = await bench(samples=100)
-    await b.take(*(sample(epoch=b.epoch) for _ in range(99)))
+    await b.take(*(sample(revision=b.revision) for _ in range(99)))
     assert b.world.rollout.phase.live
-    await b.take(sample(epoch=b.epoch))
+    await b.take(sample(revision=b.revision))
     assert b.world.rollout.phase.value == "completed"
     assert b.world.serving == {"v1": 10_000}
     assert b.counted == {"agreed": 100}
@@ -93,7 +93,7 @@ async def test_pairs_end_a_shadow(bench):
 
 async def test_disagreement_takes_it_back_and_says_so(bench):
     b = await bench(samples=1_000)
-    await b.take(*(sample({"y": 1}, {"y": 2}, epoch=b.epoch) for _ in range(5)))
+    await b.take(*(sample({"y": 1}, {"y": 2}, revision=b.revision) for _ in range(5)))
     assert b.world.rollout.phase.value == "rolled_back"
     assert re.match(r"agreement: disagreed with stable: (\d) of \1 ", b.world.rollout.reason)
     assert b.world.entry.mirrors == ()
@@ -105,7 +105,7 @@ SLO = "[agreement, shadow_slo: {slower_than: 200ms}]"
 async def test_a_slow_candidate_is_taken_back_before_it_answers_anybody(bench):
     b = await bench(samples=1_000, gates=SLO)
     slow = {"primary_s": 0.1, "shadow_s": 0.3}
-    await b.take(*(sample(epoch=b.epoch, **slow) for _ in range(20)))
+    await b.take(*(sample(revision=b.revision, **slow) for _ in range(20)))
     assert b.world.rollout.phase.value == "rolled_back"
     assert b.world.rollout.reason.startswith("shadow_slo: slower than 200ms by the candidate alone")
 
@@ -114,26 +114,26 @@ async def test_times_of_reverse_pairs_accuse_nobody(bench):
     """There the client's own upload is in the candidate's time."""
     b = await bench(samples=1_000, gates=SLO, more=", then: {canary: {steps: [{weight: 9%}]}}")
     turned = {"version": "v1", "primary": "v2", "primary_s": 0.3, "shadow_s": 0.1}
-    await b.take(*(sample(epoch=b.epoch, **turned) for _ in range(40)))
+    await b.take(*(sample(revision=b.revision, **turned) for _ in range(40)))
     assert b.world.rollout.phase.live
     assert b.trial.judge.states["shadow_slo"].candidate.total == 0
 
 
 async def test_pairs_of_another_attempt_or_route_are_not_compared(bench):
     b = await bench()
-    stale = sample(epoch=b.trial.epoch - 1)
+    stale = sample(revision=b.trial.revision - 1)
     await b.take(stale, PairSample("elsewhere", "v2", 9, "id", 200, 200))
     assert (b.counted, b.trial.pairs) == ({"stale": 2}, 0)
 
 
 async def test_a_flood_is_dropped_counted_and_not_queued(bench):
     b = await bench()
-    b.comparer.put(sample(epoch=b.epoch) for _ in range(QUEUE_PAIRS_MAX + 7))
+    b.comparer.put(sample(revision=b.revision) for _ in range(QUEUE_PAIRS_MAX + 7))
     assert (len(b.comparer._queue), b.counted) == (QUEUE_PAIRS_MAX, {"dropped": 7})
     assert b.trial.shadow.uncompared == 7
     b.comparer._queue.clear()
     b.comparer._bytes = 0
-    large = sample({"y": "x" * 2**20}, epoch=b.epoch)
+    large = sample({"y": "x" * 2**20}, revision=b.revision)
     b.comparer.put(large for _ in range(100))
     assert b.comparer._bytes <= QUEUE_BYTES_MAX
     assert b.comparer._bytes + 2**20 > QUEUE_BYTES_MAX
@@ -143,7 +143,7 @@ async def test_a_slice_is_short_and_the_rest_waits(bench, monkeypatch):
     b = await bench()
     clock = iter(range(1_000))
     monkeypatch.setattr(compare.time, "perf_counter", lambda: next(clock) * SLICE_S / 10)
-    b.comparer.put(sample(epoch=b.epoch) for _ in range(100))
+    b.comparer.put(sample(revision=b.revision) for _ in range(100))
     await b.comparer.turn()
     assert len(b.comparer._queue) == 91
 
@@ -151,7 +151,7 @@ async def test_a_slice_is_short_and_the_rest_waits(bench, monkeypatch):
 async def test_the_loop_goes_on_while_many_pairs_are_compared(bench):
     b = await bench(samples=10_000)
     wide = {"rows": [{"a": n, "b": str(n)} for n in range(75)]}
-    pair = sample(wide, wide, epoch=b.epoch)
+    pair = sample(wide, wide, revision=b.revision)
     assert len(pair.primary_body) * 2 < LARGE_BYTES, "otherwise a thread compares it"
     running = asyncio.create_task(b.comparer.run())
     b.comparer.put([pair] * 300)
@@ -167,7 +167,7 @@ async def test_the_loop_goes_on_while_many_pairs_are_compared(bench):
 async def test_a_large_pair_is_compared_beside_the_loop(bench):
     b = await bench()
     large = {"rows": list(range(LARGE_BYTES // 4))}
-    await b.take(sample(large, large, epoch=b.epoch), sample(epoch=b.epoch))
+    await b.take(sample(large, large, revision=b.revision), sample(revision=b.revision))
     assert (b.counted["agreed"], b.trial.pairs) == (2, 2)
 
 
@@ -190,7 +190,10 @@ async def test_noise_is_no_evidence_until_it_is_known_and_then_does_not_decide(b
 
     def pair(version="v2"):
         return sample(
-            {"y": 1, "t": next(ticks)}, {"y": 1, "t": next(ticks)}, epoch=b.epoch, version=version
+            {"y": 1, "t": next(ticks)},
+            {"y": 1, "t": next(ticks)},
+            revision=b.revision,
+            version=version,
         )
 
     await b.take(*(pair() for _ in range(25)))
@@ -207,7 +210,7 @@ async def test_without_noise_cancelling_the_same_candidate_is_taken_back(bench):
     b = await bench(samples=30)
     ticks = iter(range(10_000))
     await b.take(
-        *(sample({"t": next(ticks)}, {"t": next(ticks)}, epoch=b.epoch) for _ in range(30))
+        *(sample({"t": next(ticks)}, {"t": next(ticks)}, revision=b.revision) for _ in range(30))
     )
     assert b.world.rollout.phase.value == "rolled_back"
 
@@ -216,11 +219,12 @@ async def test_a_shadow_becomes_a_canary_by_itself_and_pairing_goes_on(bench):
     canary = "{canary: {steps: [{weight: 10%, hold: 60s}], bake: 30s}}"
     b = await bench(samples=50, more=f", also: [v3], then: {canary}", compare="{reverse: 20%}")
     assert b.world.entry.mirrors == (Mirror(1, 5_000), Mirror(2, 5_000))
-    await b.take(*(sample(epoch=b.epoch) for _ in range(50)))
+    await b.take(*(sample(revision=b.revision) for _ in range(50)))
     assert (b.world.rollout.step, b.world.weight) == (1, 1_000)
     assert b.world.entry.mirrors == (Mirror(0, 2_000, of=1),)
     turned = [
-        sample({"y": 2}, {"y": 1}, epoch=b.epoch, version="v1", primary="v2") for _ in range(20)
+        sample({"y": 2}, {"y": 1}, revision=b.revision, version="v1", primary="v2")
+        for _ in range(20)
     ]
     await b.take(*turned)
     assert b.world.rollout.phase.value == "rolled_back"
@@ -231,7 +235,7 @@ async def test_a_shadow_becomes_a_canary_by_itself_and_pairing_goes_on(bench):
 async def test_a_shadow_with_then_is_promoted_in_the_end(bench):
     canary = "{canary: {steps: [{weight: 10%, hold: 60s}], bake: 30s}}"
     b = await bench(samples=10, more=f", then: {canary}", gates="[error_rate]")
-    await b.take(*(sample(epoch=b.epoch) for _ in range(10)))
+    await b.take(*(sample(revision=b.revision) for _ in range(10)))
     await b.world.run(120)
     assert b.world.rollout.phase.value == "completed"
     assert b.world.serving == {"v2": 10_000}
@@ -240,7 +244,7 @@ async def test_a_shadow_with_then_is_promoted_in_the_end(bench):
 async def test_segments_are_asked_of_the_data_plane(bench):
     b = await bench(compare="{segment: {header: X-Country}}")
     assert b.world.entry.segment_header == "x-country"
-    await b.take(sample(epoch=b.epoch, segment="DE"))
+    await b.take(sample(revision=b.revision, segment="DE"))
     (segment,) = b.trial.shadow.to_json()["versions"]["v2"]["segments"]
     assert segment == {"segment": "DE", "pairs": 1, "agreement": 1.0}
 
@@ -253,8 +257,8 @@ async def test_each_segment_is_judged_by_its_own_pairs(world, policy):
     try:
         for country, other, number in (("fr", 1, 90), ("de", 2, 10)):
             name = f"r@{country}"
-            epoch = runs[name].record.epoch
-            pair = sample({"y": 1}, {"y": other}, epoch=epoch)
+            revision = runs[name].record.revision
+            pair = sample({"y": 1}, {"y": other}, revision=revision)
             await b.take(*(replace(pair, route=name) for _ in range(number)))
     finally:
         b.comparer.close()
@@ -270,10 +274,10 @@ async def test_a_restart_keeps_what_was_learnt(bench):
     ticks = iter(range(10_000))
     for version in ("v2", "v1"):
         await b.take(*(
-            sample({"t": next(ticks)}, {"t": next(ticks)}, epoch=b.epoch, version=version)
+            sample({"t": next(ticks)}, {"t": next(ticks)}, revision=b.revision, version=version)
             for _ in range(20)
         ))  # fmt: skip
-    await b.take(sample(epoch=b.epoch))
+    await b.take(sample(revision=b.revision))
     b.world.reconciler.last_words()
     await b.world.settle()
     await b.world.start()

@@ -41,20 +41,20 @@ class Clients:
         entry = self.world.entry
         weight = entry.weights_bp[entry.candidate] if entry.candidate >= 0 else 0
         made = Receipt(
-            "r", version, entry.epoch, weight, arm, int(self.world.clock.wall()), nonce=self.made
+            "r", version, entry.revision, weight, arm, int(self.world.clock.wall()), nonce=self.made
         )
         return sealed(replace(made, **changes), SECRET)
 
     async def pair(self, stable, candidate, *, reverse=False):
         """A mirrored request with both answers; the receipt that its client got."""
         self.made += 1
-        epoch = self.world.entry.epoch
+        revision = self.world.entry.revision
         copy, asked, got = ("v1", "v2", candidate) if reverse else ("v2", "", stable)
         bodies = [
             json.dumps({"y": one}).encode() for one in (got, stable if reverse else candidate)
         ]
         trial = self.world.reconciler.runs["r"].trial
-        sample = PairSample("r", copy, epoch, "id", 200, 200, *bodies, primary=asked,
+        sample = PairSample("r", copy, revision, "id", 200, 200, *bodies, primary=asked,
                             nonce=self.made)  # fmt: skip
         trial.shadow.add(sample, trial.shadow.judge(sample), 0.0)
         self.made -= 1

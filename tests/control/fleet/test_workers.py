@@ -19,9 +19,11 @@ from router.link.messages import Amend, Publish, encode
 FAKE = Path(__file__).with_name("fake_worker.py")
 
 
-def table(revision: int) -> RoutingTable:
+def table(generation: int) -> RoutingTable:
     version = VersionEntry("v1", (Endpoint("127.0.0.1", 1),))
-    return RoutingTable(revision, (RouteEntry("r", Match(), (version,), 0, weights_bp=(10_000,)),))
+    return RoutingTable(
+        generation, (RouteEntry("r", Match(), (version,), 0, weights_bp=(10_000,)),)
+    )
 
 
 def command(*more: str):
@@ -84,7 +86,7 @@ async def test_workers_share_a_port_and_confirm_tables(make):
     workers.publish(table(2))
     assert not workers.ready()
     await workers.applied(2)
-    assert all(w["revision"] == 2 for w in workers.states())
+    assert all(w["generation"] == 2 for w in workers.states())
 
 
 async def test_a_step_is_sent_as_what_changed_and_late_comers_get_everything(make, monkeypatch):
@@ -97,7 +99,7 @@ async def test_a_step_is_sent_as_what_changed_and_late_comers_get_everything(mak
     await workers.start()
     await workers.serving()
     sent.clear()
-    moved = replace(table(2).routes[0], epoch=1)
+    moved = replace(table(2).routes[0], revision=1)
 
     workers.publish(replace(table(2), routes=(moved,)))
     await workers.applied(2)

@@ -59,7 +59,7 @@ async def test_a_healthy_rollout_tells_its_steps_to_those_who_want_them(alerting
         assert one == {
             "trigger": "completed", "severity": "info", "at": entry.at, "route": "r",
             "text": entry.reason, "rollout": "r-1", "stable": "v1", "candidate": "v2",
-            "phase": "completed", "step": 2, "steps": 2, "weight_bp": 10_000, "epoch": 4,
+            "phase": "completed", "step": 2, "steps": 2, "weight_bp": 10_000, "revision": 4,
             "actor": "router",
         }  # fmt: skip
         # An answer is booked after it was read, which is after the server kept the call.

@@ -62,7 +62,7 @@ async def test_all_eight_points_are_called_in_their_order(hooked, server):
     assert json.loads(asked) == {
         "hook": "confirm_rollout", "name": "confirm_rollout", "route": "r", "rollout": "r-1",
         "attempt": 1, "phase": "progressing", "step": 1, "steps": 3, "weight_bp": 0,
-        "stable": "v1", "candidate": "v2", "epoch": 1,
+        "stable": "v1", "candidate": "v2", "revision": 1,
         "reason": "rollout of v2 beside v1 started", "metadata": {"team": "ml"},
     }  # fmt: skip
     actions = [b["action"] for b in server.bodies("event")]

@@ -48,7 +48,7 @@ async def test_a_bad_candidate_ends_the_experiment(world, policy):
     w = await world(written(policy, EXPERIMENT, gates="[guard]")).start()
     bad = ArmCounts(0, 40, bad_units=tuple(range(40)), arrived=40)
     cell = Cell(3_750, bad, ArmCounts(66, 0, arrived=66), w.entry.thresholds_s, sticky=True)
-    w.reconciler.observe((Batch("r", w.entry.epoch, (cell,)),))
+    w.reconciler.observe((Batch("r", w.entry.revision, (cell,)),))
     await w.settle()
     assert w.rollout.phase is Phase.ROLLED_BACK
     assert w.serving == {"v1": 10_000}
@@ -100,7 +100,7 @@ class Shoppers:
             self.made += 1
             (name,) = world.random.choices([v.name for v in entry.versions], entry.weights_bp)
             arm = {"v1": Arm.STABLE, "v2": Arm.CANDIDATE}.get(name, Arm.OTHER)
-            receipt = Receipt("r", name, entry.epoch, 5_000, arm, int(world.clock.wall()),
+            receipt = Receipt("r", name, entry.revision, 5_000, arm, int(world.clock.wall()),
                               unit=self.made, nonce=self.made)  # fmt: skip
             bought = world.random.random() < RATES[name]
             self.feedback.take([Label(sealed(receipt, SECRET), reward=float(bought))])

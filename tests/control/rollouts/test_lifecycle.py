@@ -31,12 +31,12 @@ def test_the_same_policy_again_asks_for_nothing(route):
     assert settled(route(), record) == lifecycle.Settled(record)
 
 
-def test_ids_and_epochs_only_grow(route):
+def test_ids_and_revisions_only_grow(route):
     record = settled(route()).record
     for candidate in ("v3", "v2", "v3"):
         ended = replace(record, rollout=replace(record.rollout, phase=Phase.ABORTED), blocked=())
         following = settled(route(candidate=candidate), ended).record
-        assert following.epoch > record.epoch
+        assert following.revision > record.revision
         assert following.number == record.number + 1
         record = following
     assert record.rollout.id == "r-4"
@@ -47,7 +47,7 @@ def test_the_end_of_a_rollout_blocks_its_candidate_only(route, phase):
     record = settled(route()).record
     plan = lifecycle.unpinned(record).plan()
     key = lifecycle.candidate_key("v2", route().versions["v2"])
-    ended = lifecycle.advanced(record, replace(record.rollout, phase=phase, epoch=2), plan, key)
+    ended = lifecycle.advanced(record, replace(record.rollout, phase=phase, revision=2), plan, key)
     assert ended.blocked == (key,)
     assert settled(route(), ended).deeds == ()
     assert settled(route(candidate="v3"), ended).deeds[0].action == "start"
@@ -58,7 +58,7 @@ def test_what_is_remembered_as_blocked_is_bounded(route):
     record = settled(route()).record
     plan = lifecycle.unpinned(record).plan()
     for n in range(BLOCKED_MAX + 10):
-        ended = replace(record.rollout, phase=Phase.ABORTED, epoch=n + 2)
+        ended = replace(record.rollout, phase=Phase.ABORTED, revision=n + 2)
         record = lifecycle.advanced(record, ended, plan, f"v{n}@x")
     assert len(record.blocked) == BLOCKED_MAX
     assert record.blocked[-1] == f"v{BLOCKED_MAX + 9}@x"
@@ -98,6 +98,6 @@ def test_risk_is_more_for_the_candidate(route):
 def test_a_record_survives_json(route):
     record = settled(route()).record
     assert RouteRecord.from_json(record.to_json()) == record
-    damaged = record.to_json() | {"epoch": 0}
+    damaged = record.to_json() | {"revision": 0}
     with pytest.raises(ValueError, match="ahead"):
         RouteRecord.from_json(damaged)

@@ -48,7 +48,7 @@ def situation():
 def test_everything_of_the_policy_reaches_the_table(situation):
     entry = entry_of(situation)
     assert entry.weights_bp == (8_750, 1_250)
-    assert (entry.stable, entry.candidate, entry.epoch) == (0, 1, 1)
+    assert (entry.stable, entry.candidate, entry.revision) == (0, 1, 1)
     assert entry.mirrors == (table.Mirror(1, 5_000),)
     assert entry.match == table.Match(
         "*.example.org", "/v2/*", ("POST",),
@@ -91,7 +91,7 @@ def test_a_table_that_does_not_add_up_is_never_made(situation):
 
     policy = loads(FULL).policy
     made = table_of(5, policy, (entry_of(situation),))
-    assert (made.revision, made.limits.head_bytes, made.limits.drain_s) == (5, 8_192, 7.0)
+    assert (made.generation, made.limits.head_bytes, made.limits.drain_s) == (5, 8_192, 7.0)
     assert made.trusted_proxies == ("10.0.0.0/8",)
     with pytest.raises(BadTable, match="10000"):
         table_of(6, policy, (replace(entry_of(situation), weights_bp=(9_999, 0)),))

@@ -68,8 +68,8 @@ async def test_a_step_up_waits_for_the_disk_and_keeps_its_place_when_it_fails(wo
     w.store.broken = False
     await w.run(3)
     assert w.weight == 2_500
-    epochs = [e.epoch for e in w.disk.entries]
-    assert epochs == sorted(set(epochs))
+    revisions = [e.revision for e in w.disk.entries]
+    assert revisions == sorted(set(revisions))
 
 
 async def test_a_step_up_is_not_published_before_it_is_durable(world):
@@ -231,10 +231,10 @@ async def test_a_candidate_at_other_endpoints_begins_anew(world, policy):
 async def test_a_version_that_serves_cannot_be_removed_unless_forced(world, policy):
     w = await world().start()
     without = policy(candidate="v3").replace("      v2: {endpoints: [http://127.0.0.1:9002]}\n", "")
-    revision = w.tables.last.revision
+    generation = w.tables.last.generation
     with pytest.raises(PolicyRejected, match="v2 is progressing"):
         await w.edit(without)
-    assert w.tables.last.revision == revision, "nothing of it was adopted"
+    assert w.tables.last.generation == generation, "nothing of it was adopted"
     await w.run(200)
     assert w.record.stable == "v2"
     with pytest.raises(PolicyRejected, match="v2 is stable"):
@@ -321,12 +321,12 @@ async def test_counts_of_an_older_attempt_are_for_display_only(world):
     old = w.tables.last.routes[0]
     await w.order(Abort())
     await w.order(Retry())
-    epoch = w.entry.epoch
-    assert epoch > old.epoch
+    revision = w.entry.revision
+    assert revision > old.revision
     w.tables.sent[-1] = w.tables.last
     from router.core.wire.outcomes import ArmCounts, Batch, Cell
 
-    stale = Batch("r", old.epoch, (Cell(100, ArmCounts(bad=500), ArmCounts(ok=500)),))
+    stale = Batch("r", old.revision, (Cell(100, ArmCounts(bad=500), ArmCounts(ok=500)),))
     w.reconciler.observe((stale,))
     await w.settle()
     assert w.weight == 100
@@ -356,11 +356,11 @@ async def test_a_crash_at_any_write_leaves_the_last_or_the_next_position(world, 
     except Crash:
         pass
     was = w.reconciler.runs["r"]
-    possible = {acknowledged.epoch, was.record.epoch}
+    possible = {acknowledged.revision, was.record.revision}
     if was.pending:
-        possible.add(was.pending.record.epoch)
+        possible.add(was.pending.record.revision)
     await w.start()
-    assert w.record.epoch in possible
+    assert w.record.revision in possible
     if acknowledged.rollout.phase is Phase.ROLLED_BACK:
         assert w.weight == 0
     await w.run(100, candidate=1.0)

@@ -191,6 +191,18 @@ async def test_a_recording_that_was_forged_with_care_comes_out_otherwise(rolled_
     assert differences(forge(rolled_back, change))
 
 
+def in_old_words(line):
+    """As a router wrote it whose rollouts had an epoch."""
+    text = json.dumps(line).replace('"revision":', '"epoch":')
+    return [json.loads(text.replace('"step_revision":', '"step_epoch":'))]
+
+
+async def test_a_recording_in_the_words_of_before_comes_out_the_same(rolled_back):
+    old = forge(rolled_back, in_old_words)
+    assert b'"epoch":' in b"".join(old)
+    assert differences(old) == []
+
+
 async def test_the_verb_tells_each_decision_and_its_exit_code(rolled_back, tmp_path):
     good, bad = tmp_path / "good", tmp_path / "bad"
     good.write_bytes(b"".join(rolled_back))

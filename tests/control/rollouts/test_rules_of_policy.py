@@ -107,7 +107,7 @@ async def test_suspicion_at_the_hold_level_keeps_the_weight_until_it_passes(worl
     entry = w.entry
     judge = w.reconciler.runs["r"].trial.judge
     while judge.capital < 2:
-        w.reconciler.observe((Batch("r", entry.epoch, (Cell(1_000, ArmCounts(bad=1)),)),))
+        w.reconciler.observe((Batch("r", entry.revision, (Cell(1_000, ArmCounts(bad=1)),)),))
     await w.settle()
     assert judge.capital < 100
     await w.run(6, rate=1)
@@ -123,7 +123,7 @@ def crooked(w, requests, *, share):
     entry = w.entry
     c = round(requests * share)
     arms = ArmCounts(ok=c, arrived=c), ArmCounts(ok=requests - c, arrived=requests - c)
-    w.reconciler.observe((Batch("r", entry.epoch, (Cell(1_000, *arms),)),))
+    w.reconciler.observe((Batch("r", entry.revision, (Cell(1_000, *arms),)),))
 
 
 async def test_a_split_that_is_not_as_weighted_is_the_router_s_bug(world, policy):

@@ -94,7 +94,7 @@ async def test_evidence_of_one_segment_convicts_that_one_only(w):
     entry = w.tables.last.routes[1]
     cell = Cell(100, ArmCounts(0, 40, arrived=40), ArmCounts(4_000, 4, arrived=4_004),
                 entry.thresholds_s)  # fmt: skip
-    w.reconciler.observe((Batch("r@fr", entry.epoch, (cell,)),))
+    w.reconciler.observe((Batch("r@fr", entry.revision, (cell,)),))
     await w.settle()
     assert w.reconciler.runs["r@fr"].rollout.phase is Phase.ROLLED_BACK
     assert phases(w)["r@de"] == "progressing"

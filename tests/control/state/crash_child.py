@@ -2,7 +2,7 @@
 
 One process imports everything once; for each line "DB POLICY" on standard input it forks a child
 that does the work, and prints the child's pid. The child's own lines go to DB.said, each with one
-write: "EPOCH PHASE STEP WEIGHT".
+write: "REVISION PHASE STEP WEIGHT".
 """
 
 import asyncio
@@ -49,7 +49,7 @@ async def work(db: str, policy: str) -> None:
                 move = reconciler.order("r", event)
                 await move.done
                 entry = move.entry
-                line = f"{entry.epoch} {entry.phase_to} {entry.step} {entry.weight_bp}\n"
+                line = f"{entry.revision} {entry.phase_to} {entry.step} {entry.weight_bp}\n"
                 os.write(said, line.encode())
             except ControlError:
                 await asyncio.sleep(0)

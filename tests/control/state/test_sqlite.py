@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,10 +27,10 @@ from router.core.rollout.rollout import begin
 CHILD = Path(__file__).with_name("crash_child.py")
 
 
-def record(epoch=1, route="r"):
-    rollout = begin(f"{route}-1", route, "v1", "v2", epoch=epoch, now=1.5)
+def record(revision=1, route="r"):
+    rollout = begin(f"{route}-1", route, "v1", "v2", revision=revision, now=1.5)
     return RouteRecord(
-        route, "v1", "v1", epoch, 1, rollout, {"candidate": "v2"}, "v2@x+y", ("v0@z",)
+        route, "v1", "v1", revision, 1, rollout, {"candidate": "v2"}, "v2@x+y", ("v0@z",)
     )
 
 
@@ -78,7 +80,7 @@ async def test_what_is_committed_is_there_after_a_reopening(open_store):
     assert await again.journal("other", since=0, until=None, limit=10) == []
 
 
-async def test_an_older_epoch_never_overwrites(open_store):
+async def test_an_older_revision_never_overwrites(open_store):
     store, _ = await open_store()
     await store.commit(Change(0, (record(5),)))
     with pytest.raises(Fenced, match="another router"):
@@ -126,7 +128,7 @@ async def test_a_failing_disk_fails_the_commit_and_later_ones_work(open_store):
     broken = False
     await store.commit(Change(0, (record(2),), (entry(2),)))
     entries = await store.journal(None, since=0, until=None, limit=10)
-    assert [e.epoch for e in entries] == [2], "nothing of the failed one is there"
+    assert [e.revision for e in entries] == [2], "nothing of the failed one is there"
 
 
 async def test_a_full_queue_refuses_at_once(open_store, monkeypatch):
@@ -253,21 +255,57 @@ async def test_a_kill_at_a_random_moment_keeps_every_acknowledged_position(tmp_p
             os.kill(pid, signal.SIGKILL)
             while Path(f"/proc/{pid}").exists():
                 time.sleep(0.001)
-            epoch, phase, step, weight = said.read_text().splitlines()[-1].split()
+            revision, phase, step, weight = said.read_text().splitlines()[-1].split()
             store = SqliteStore(db)
             stored = await store.open()
             reconciler = Reconciler(store, ManualClock(), Nobody(), Nobody())
             reconciler.resume(stored)
             reconciler.adopt(loads(POLICY).policy)
             run = reconciler.runs["r"]
-            assert run.record.epoch in (int(epoch), int(epoch) + 1)
-            if run.record.epoch == int(epoch):
+            assert run.record.revision in (int(revision), int(revision) + 1)
+            if run.record.revision == int(revision):
                 assert (run.rollout.phase.value, run.rollout.step + 1) == (phase, int(step))
                 served = run.entry.weights_bp[run.entry.candidate] if run.live else 0
                 assert served == int(weight)
             if not run.live:
                 assert run.entry.weights_bp == (10_000, 0)
-            moved, last = moved + (int(epoch) > last), int(epoch)
+            moved, last = moved + (int(revision) > last), int(revision)
             await store.close()
         nursery.stdin.close()
     assert moved == kills
+
+
+FIRST = Path(__file__).with_name("files") / "schema1.sql"
+"""Written by a router whose rollouts still had an epoch."""
+
+
+async def test_a_store_of_the_first_schema_is_read_and_kept_beside(tmp_path, open_store):
+    with contextlib.closing(sqlite3.connect(tmp_path / "r.db")) as db:
+        db.executescript(FIRST.read_text())
+    store, stored = await open_store()
+    kept = stored.records["a"]
+    assert (kept.revision, kept.rollout.revision, kept.rollout.reason) == (
+        3, 3, "resumed after 68ms by local: go",
+    )  # fmt: skip
+    assert (stored.evidence["a"]["revision"], stored.evidence["a"]["step_revision"]) == (1, 1)
+    entries = await store.journal("a", since=0, until=None, limit=10)
+    assert [entry.revision for entry in entries] == [3, 2, 1]
+    assert (await store.answer("order-1"))["revision"] == 3
+    await store.commit(Change(2.0, (replace(kept, revision=4),)))
+    await store.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "r.db.schema1")) as copy:
+        assert copy.execute("PRAGMA user_version").fetchone() == (1,)
+        assert copy.execute("SELECT epoch FROM routes").fetchall() == [(3,)]
+    _, again = await open_store()
+    assert again.records["a"].revision == 4
+
+
+async def test_a_store_that_cannot_be_brought_up_to_date_stays_as_it_was(tmp_path, open_store):
+    damaged = FIRST.read_text().replace("""{"about":["a-1",1]""", """{"about":["a-1",1""")
+    with contextlib.closing(sqlite3.connect(tmp_path / "r.db")) as db:
+        db.executescript(damaged)
+    with pytest.raises(StoreDamaged, match="a record cannot be understood"):
+        await open_store()
+    with contextlib.closing(sqlite3.connect(tmp_path / "r.db")) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (1,)
+        assert db.execute("SELECT epoch FROM routes").fetchall() == [(3,)]

@@ -49,7 +49,7 @@ async def plane(tmp_path, policy):
     )
     made = Plane(load(file), SqliteStore(tmp_path / "r.db"), command=command)
     await made.start()
-    await made.workers.applied(made.reconciler.revision)
+    await made.workers.applied(made.reconciler.generation)
     yield made
     await made.stop(drain_s=1)
 
@@ -65,9 +65,9 @@ async def test_it_tells_everything_about_a_rollout(plane):
     status = c.rollout("r")
     assert {
         "id", "phase", "step", "steps", "plan", "weight_bp", "measured_bp", "mirror_bp",
-        "remaining_s", "samples", "until_samples", "epoch", "reason", "actor", "attempt",
+        "remaining_s", "samples", "until_samples", "revision", "reason", "actor", "attempt",
         "override", "approval", "action", "sentence", "gates", "versions", "in_flight",
-        "revision", "unsaved", "notes", "health", "strategy",
+        "generation", "unsaved", "notes", "health", "strategy",
     } <= set(status)  # fmt: skip
     assert (status["step"], status["steps"], status["weight_bp"]) == (1, 2, 100)
     assert 3_590 < status["remaining_s"] <= 3_600
@@ -85,7 +85,7 @@ async def test_a_command_is_answered_when_it_is_on_disk_and_in_every_worker(plan
     c = plane.controller
     result = await c.command("r", Promote("ann", "looks good"))
     assert (result.weight_bp, result.step, result.durable, result.changed) == (2_500, 2, True, True)
-    assert all(w["revision"] >= plane.reconciler.revision for w in plane.workers.states())
+    assert all(w["generation"] >= plane.reconciler.generation for w in plane.workers.states())
     (entry, *_) = await c.journal("r", limit=1)
     assert (entry["action"], entry["actor"], entry["reason"]) == ("promote", "ann", result.reason)
     told = await c.why("r")
@@ -95,22 +95,22 @@ async def test_a_command_is_answered_when_it_is_on_disk_and_in_every_worker(plan
 
 async def test_revisions_ids_and_dry_runs(plane):
     c = plane.controller
-    epoch = c.rollout("r")["epoch"]
+    revision = c.rollout("r")["revision"]
     would = await c.command("r", Pause("ann"), dry_run=True)
     assert (would.dry_run, would.changed, would.phase) == (True, False, "paused")
-    assert c.rollout("r")["epoch"] == epoch
-    first = await c.command("r", Pause("ann"), if_epoch=epoch, command_id="one")
-    again = await c.command("r", Pause("ann"), if_epoch=epoch, command_id="one")
-    assert (again.repeated, again.epoch, again.changed) == (True, first.epoch, False)
+    assert c.rollout("r")["revision"] == revision
+    first = await c.command("r", Pause("ann"), if_revision=revision, command_id="one")
+    again = await c.command("r", Pause("ann"), if_revision=revision, command_id="one")
+    assert (again.repeated, again.revision, again.changed) == (True, first.revision, False)
     with pytest.raises(Conflict) as conflict:
-        await c.command("r", Resume("ann"), if_epoch=epoch)
-    assert conflict.value.actual == first.epoch
+        await c.command("r", Resume("ann"), if_revision=revision)
+    assert conflict.value.actual == first.revision
     with pytest.raises(NotPossible, match="paused already"):
         await c.command("r", Pause("ann"))
     same = await asyncio.gather(
         *(c.command("r", Resume("ann"), command_id="two") for _ in range(5))
     )
-    assert len({r.epoch for r in same}) == 1
+    assert len({r.revision for r in same}) == 1
     assert sum(r.changed for r in same) == 1
 
 
@@ -135,17 +135,17 @@ async def test_events_reach_those_who_listen(plane):
 async def test_a_bad_report_of_a_worker_ends_in_a_rollback_and_in_the_metrics(plane):
     c = plane.controller
     await c.command("r", Promote("ann"))
-    epoch = plane.reconciler.runs["r"].entry.epoch
+    revision = plane.reconciler.runs["r"].entry.revision
     for n in range(50):
         cell = Cell(2_500, ArmCounts(bad=2, arrived=2), ArmCounts(ok=6, arrived=6))
-        plane.report(Report(0, n, 1, (Batch("r", epoch, (cell,)),), urgent=True))
+        plane.report(Report(0, n, 1, (Batch("r", revision, (cell,)),), urgent=True))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         if c.rollout("r")["phase"] == "rolled_back":
             break
     assert c.rollout("r")["phase"] == "rolled_back"
     assert c.rollout("r")["weight_bp"] == 0
-    await asyncio.wait_for(plane.workers.applied(plane.reconciler.revision), 5)
+    await asyncio.wait_for(plane.workers.applied(plane.reconciler.generation), 5)
     await asyncio.sleep(0.05)
     text = await c.metrics_text()
     seen = {
@@ -168,12 +168,12 @@ async def test_a_bad_report_of_a_worker_ends_in_a_rollback_and_in_the_metrics(pl
 async def test_a_bad_edit_never_takes_effect_and_is_shown(plane):
     file = Path(plane.source.path)
     good = file.read_text()
-    revision = plane.reconciler.revision
+    generation = plane.reconciler.generation
     file.write_text(good.replace("stable: v1", "stable: v7"))
     with pytest.raises(PolicyRejected) as rejected:
         await plane.controller.reload()
     assert rejected.value.problems[0]["line"] > 1
-    assert plane.reconciler.revision == revision
+    assert plane.reconciler.generation == generation
     assert plane.controller.health()["problems"]
     assert "rampway_config_last_reload_successful 0" in await plane.controller.metrics_text()
     file.write_text(good)
@@ -227,9 +227,9 @@ async def test_pairs_of_workers_are_compared_shown_and_counted(tmp_path, policy)
         async with asyncio.timeout(10):
             while plane.reconciler.runs["r"].trial is None:
                 await asyncio.sleep(0.01)
-        epoch = plane.reconciler.runs["r"].record.epoch
+        revision = plane.reconciler.runs["r"].record.revision
         pairs = [
-            PairSample("r", "v2", epoch, f"q{n}", 200, 200, b'{"y": 1}', b'{"y": %d}' % (n == 3))
+            PairSample("r", "v2", revision, f"q{n}", 200, 200, b'{"y": 1}', b'{"y": %d}' % (n == 3))
             for n in range(10)
         ]
         plane.pairs(PairReport(0, tuple(pairs), shed=4))

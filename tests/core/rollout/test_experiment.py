@@ -40,7 +40,7 @@ def test_an_experiment_is_one_step_that_keeps_stable():
     (step,) = plan.steps
     assert (step.weight_bp, step.others, step.hold_s) == (3_000, (("v3", 2_000),), 14 * 86_400)
     assert (plan.ending, plan.bake_s, plan.strategy) == (Ending.KEEP, 0, "experiment")
-    rollout = begin("r-1", "r", "v1", "v2", epoch=1, now=0.0)
+    rollout = begin("r-1", "r", "v1", "v2", revision=1, now=0.0)
     split = split_for(rollout, plan)
     assert (split.candidate_bp, split.others, split.stable_bp) == (3_000, (("v3", 2_000),), 5_000)
     ended = decide(rollout, plan, Observed(), 14 * 86_400.0)
@@ -97,7 +97,7 @@ def test_rewards_move_the_shares_and_people_may_still_leave():
         (Step(3_000, others=(("v3", 2_000),), hold_s=100, bandit=Bandit(60, 500)),),
         ending=Ending.KEEP,
     )
-    rollout = begin("r-1", "r", "v1", "v2", epoch=1, now=0.0)
+    rollout = begin("r-1", "r", "v1", "v2", revision=1, now=0.0)
     wanted = (("v2", 6_000), ("v3", 500))
     moved = decide(rollout, plan, Observed(shares=wanted), 60.0)
     assert Rollout.from_json(moved.to_json()) == moved

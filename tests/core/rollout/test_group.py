@@ -17,7 +17,7 @@ ASKING = Plan((Step(100, approval=Approval()), Step(1_000)))
 
 
 def member(*events, route="b", plan=PLAN, ready=False, started=0.0):
-    rollout = begin(f"{route}-1", route, "v1", "v2", epoch=1, now=started)
+    rollout = begin(f"{route}-1", route, "v1", "v2", revision=1, now=started)
     for at, event in events:
         rollout = decide(rollout, plan, event, at)
     return Member(route, rollout, plan, ready)

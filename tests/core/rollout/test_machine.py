@@ -42,7 +42,7 @@ def ok(samples=1_000, **more):
 
 
 def start(plan=CANARY):
-    return begin("r-1", "r", "v1", "v2", epoch=1, now=0.0), plan
+    return begin("r-1", "r", "v1", "v2", revision=1, now=0.0), plan
 
 
 @dataclass
@@ -304,7 +304,7 @@ def test_scenario(name):
         before = rollout
         rollout = decide(rollout, plan, event, float(now))
         assert seen(rollout, plan) == expected, (now, event)
-        assert (rollout is before) == (rollout.epoch == before.epoch)
+        assert (rollout is before) == (rollout.revision == before.revision)
 
 
 def test_reasons_are_sentences_with_numbers():
@@ -409,7 +409,7 @@ histories = st.lists(st.tuples(st.floats(0.01, 60), observations | commands), ma
 
 def walk(plan, history):
     """Every state of a history, refusals skipped."""
-    rollout, now = begin("r-1", "r", "v1", "v2", epoch=1, now=0.0), 0.0
+    rollout, now = begin("r-1", "r", "v1", "v2", revision=1, now=0.0), 0.0
     yield rollout, None, now
     for pause, event in history:
         now += pause
@@ -445,7 +445,7 @@ def hold_properties(plan, history):
         if rollout.phase in (Phase.ABORTED, Phase.ROLLED_BACK):
             assert (split.candidate_bp, split.mirror_bp) == (0, 0)
         if previous is not None and rollout is not previous:
-            assert rollout.epoch == previous.epoch + 1
+            assert rollout.revision == previous.revision + 1
             assert rollout.reason
         if previous is not None and previous.phase in TERMINAL and isinstance(event, Observed):
             assert rollout is previous

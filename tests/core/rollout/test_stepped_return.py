@@ -21,7 +21,7 @@ BAD = Observed(Action.ROLLBACK, "4 of 57 failed")
 
 
 def taken_back(event, plan=PLAN, at=10.0, *, full=False):
-    rollout = begin("r-1", "r", "v1", "v2", epoch=1, now=0.0)
+    rollout = begin("r-1", "r", "v1", "v2", revision=1, now=0.0)
     if full:
         rollout = decide(rollout, plan, Promote(full=True), 1.0)
     return decide(rollout, plan, event, at)
@@ -66,7 +66,7 @@ def test_a_second_order_takes_the_rest_at_once_and_a_third_is_refused():
     all_back = decide(back, PLAN, Rollback("bob", "hurry"), 20.0)
     assert share(back, 20.0) == 4_000
     assert share(all_back, 20.0) == 0
-    assert (all_back.phase, all_back.epoch) == (Phase.ROLLED_BACK, back.epoch + 1)
+    assert (all_back.phase, all_back.revision) == (Phase.ROLLED_BACK, back.revision + 1)
     with pytest.raises(Refused, match="on stable already"):
         decide(all_back, PLAN, Rollback("bob"), 21.0)
     with pytest.raises(Refused, match="on stable already"):
@@ -87,7 +87,7 @@ def test_what_is_measured_changes_nothing_and_retry_begins_anew():
 )  # fmt: skip
 def test_it_only_shrinks_and_ends_in_time(weight_bp, over_s, times):
     plan = Plan((Step(weight_bp),), back_s=over_s)
-    back = decide(begin("r-1", "r", "a", "b", epoch=1, now=0.0), plan, Rollback("ann"), 5.0)
+    back = decide(begin("r-1", "r", "a", "b", revision=1, now=0.0), plan, Rollback("ann"), 5.0)
     assert Rollout.from_json(back.to_json()) == back
     shares = [share(back, 5.0 + t, plan) for t in sorted(times)]
     assert all(0 <= later <= earlier <= weight_bp for earlier, later in itertools.pairwise(shares))
@@ -98,7 +98,7 @@ def test_it_only_shrinks_and_ends_in_time(weight_bp, over_s, times):
 @given(st.floats(0.1, 1e6))
 def test_the_next_part_is_due_when_it_is_said_to_be(over_s):
     plan = Plan((Step(10_000),), back_s=over_s)
-    back = decide(begin("r-1", "r", "a", "b", epoch=1, now=0.0), plan, Rollback("ann"), 5.0)
+    back = decide(begin("r-1", "r", "a", "b", revision=1, now=0.0), plan, Rollback("ann"), 5.0)
     now, seen = 5.0, [share(back, 5.0, plan)]
     while (due := returns_on(back, plan, now)) is not None:
         assert due > now

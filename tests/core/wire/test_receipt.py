@@ -23,7 +23,7 @@ receipts = st.builds(
     Receipt,
     route=names,
     version=names,
-    epoch=st.integers(0, 10**9),
+    revision=st.integers(0, 10**9),
     weight_bp=st.integers(0, 10_000),
     arm=st.sampled_from(Arm),
     issued=st.integers(0, 2**40),
