@@ -50,7 +50,14 @@ def import_policy(data: bytes | str, file: str = "rollout.yaml") -> Imported:
             draft.notes.append(f"the host {draft.name} is a guess, to tell the routes apart")
     for draft in drafts:
         draft.match.setdefault("path", "/*")
+    drafts.sort(key=_exactness)  # the first match wins: the more exact route comes first
     return Imported(text(drafts), tuple(note for draft in drafts for note in draft.notes))
+
+
+def _exactness(draft: Draft) -> tuple[bool, bool, int, bool]:
+    """Ascending: a host before any, whole names before ``*.``, longer paths before shorter."""
+    host, path = str(draft.match.get("host", "")), str(draft.match["path"])
+    return (not host, host.startswith("*"), -len(path.rstrip("*")), path.endswith("*"))
 
 
 def _importer(manifest: Manifest) -> Translate | None:

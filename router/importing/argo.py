@@ -6,12 +6,13 @@ import re
 from typing import Any
 
 from router.config.problems import Path, dotted
-from router.core.quantities import format_duration, parse_duration
+from router.core.quantities import format_duration, parse_duration, parse_share
 from router.importing.alerts import add_subscriptions
 from router.importing.draft import Draft
 from router.importing.manifest import Manifest, seconds_text, share_text
 
 _CONDITION = re.compile(r"\s*result(?:\[0\])?\s*(>=|>|<=|<)\s*(-?[0-9]+(?:\.[0-9]+)?)\s*\Z")
+_ARGUMENT = re.compile(r"\{\{\s*args\.([A-Za-z0-9_-]+)\s*\}\}")
 
 STEP_REMARKS = {
     "setCanaryScale": "is about replicas, which the platform scales",
@@ -44,6 +45,7 @@ def _canary(rollout: Manifest, others: list[Manifest], draft: Draft) -> None:
     for index, step in enumerate(rollout.items(*base, "steps")):
         for kind in step if isinstance(step, dict) else ():
             steps.add(kind, (*base, "steps", index, kind))
+    steps.finish()
     canary: dict[str, Any] = {"steps": steps.made} if steps.made else {}
     if not any(step.get("weight", "0%") != "0%" for step in steps.made):
         remark = "has no steps that move traffic; written as ramp: auto, where evidence decides"
@@ -69,6 +71,12 @@ class _Steps:
         self.draft = draft
         self.whole = whole
         self.made: list[dict[str, Any]] = []
+        self.mirrors: dict[str, str] = {}
+        """Share of each mirror route in force, by name: a later step of the name replaces it."""
+        self.copied: list[list[Any]] = []
+        """What each mirror step that set one let through."""
+        self.headers: dict[str, tuple[Path, list[dict[str, Any]]]] = {}
+        """Rules of each header route in force, by name, and where it was set."""
 
     def add(self, kind: str, path: Path) -> None:
         """One instruction."""
@@ -90,7 +98,12 @@ class _Steps:
         if weight is None:
             self.rollout.note(path, "is no share from 0% to 100% in steps of 0.01%")
         else:
-            self.made.append({"weight": weight})
+            self.made.append({"weight": weight, **self._copies()})
+
+    def _copies(self) -> dict[str, Any]:
+        """The largest share of the mirror routes in force: they outlive the step that set them."""
+        shares = sorted(self.mirrors.values(), key=parse_share)
+        return {"mirror": shares[-1]} if shares else {}
 
     def _pause(self, path: Path) -> None:
         duration = self.rollout.take(*path, "duration")
@@ -132,44 +145,81 @@ class _Steps:
             self._wait(hold)
 
     def _mirror(self, path: Path) -> None:
-        self.rollout.take(*path, "name")
-        share = share_text(self.rollout.take(*path, "percentage", default=100))
-        if share is None:
-            self.rollout.note(path, "has a percentage that is not understood")
+        """Sets the route of that name, or without ``match`` removes it, as there."""
+        name = self.rollout.text(*path, "name")
+        written = self.rollout.take(*path, "percentage", default=100)
+        self.rollout.taken.add((*path, "match"))
+        if self.rollout.get(*path, "match") is None:
+            self.mirrors.pop(name, None)
+            self._copy(self._copies() or {"mirror": "0%"})
             return
-        self.made.append({"mirror": share})
-        matches = self.rollout.items(*path, "match")
-        methods = sorted({m["method"]["exact"] for m in matches if _exact_method(m)})
-        paths = [f"{m['path']['prefix']}*" for m in matches if _path_prefix(m)]
-        if matches and len(paths) == len(matches):
-            self.draft.mirroring["paths"] = paths
-        if matches and all(_exact_method(m) for m in matches):
-            self.draft.mirroring["methods"] = methods
-        if matches:
-            self.rollout.note((*path, "match"), "became mirroring; methods and paths combine there")
+        share = share_text(written)
+        if share is None:
+            self.rollout.note((*path, "percentage"), "is a percentage that is not understood")
+            return
+        self.mirrors[name] = share
+        self._copy(self._copies())
+        self.copied.append(self.rollout.items(*path, "match"))
+        self.rollout.note((*path, "match"), "became mirroring; methods and paths combine there")
+
+    def _copy(self, copies: dict[str, Any]) -> None:
+        """From here on; a plateau that nothing has held up yet begins with it."""
+        if self.made and not {"hold", "approval"} & set(self.made[-1]):
+            self.made[-1] |= copies
+        else:
+            self.made.append(copies)
 
     def _header(self, path: Path) -> None:
-        self.rollout.take(*path, "name")
+        """Sets the route of that name, or without ``match`` removes it, as there."""
+        name = self.rollout.text(*path, "name")
+        if self.rollout.get(*path, "match") is None:
+            if (removed := self.headers.pop(name, None)) is not None:
+                remark = "holds for some steps only; a rule holds all along, so there is none"
+                self.rollout.note(removed[0], remark)
+            self.rollout.taken.add(path)
+            return
+        rules: list[dict[str, Any]] = []
         for index in range(len(self.rollout.items(*path, "match"))):
             here = (*path, "match", index)
-            name = self.rollout.text(*here, "headerName")
+            header = self.rollout.text(*here, "headerName")
             value = self.rollout.take(*here, "headerValue", default={})
             kept = {key: value[key] for key in ("exact", "prefix", "regex") if key in value}
-            if name and len(kept) == 1:
-                rule = {"match": {"headers": {name: kept}}, "version": "candidate"}
-                self.draft.rules.append(rule)
+            if header and len(kept) == 1:
+                rules.append({"match": {"headers": {header: kept}}, "version": "candidate"})
             else:
                 self.rollout.note(here, "has a condition that is not understood")
-        remark = "became a rule, which holds from the start and not from this step on"
-        self.rollout.note(path, remark)
+        if (former := self.headers.get(name)) is not None:
+            self.rollout.note(former[0], "is replaced by a later step of its name; that one holds")
+        self.headers[name] = (path, rules)
+
+    def finish(self) -> None:
+        """What holds for the whole rollout here: rules, and what is copied."""
+        for path, rules in self.headers.values():
+            self.draft.rules += rules
+            remark = "became a rule, which holds from the start and not from this step on"
+            self.rollout.note(path, remark)
+        matches = [match for one in self.copied for match in one]
+        if not matches or not all(self.copied):
+            return
+        if all(map(_path, matches)):
+            self.draft.mirroring["paths"] = list(dict.fromkeys(map(_path, matches)))
+        if all(map(_exact_method, matches)):
+            methods = {match["method"]["exact"] for match in matches}
+            self.draft.mirroring["methods"] = sorted(methods)
 
 
 def _exact_method(match: Any) -> bool:
     return bool(isinstance(match, dict) and (match.get("method") or {}).get("exact"))
 
 
-def _path_prefix(match: Any) -> bool:
-    return bool(isinstance(match, dict) and (match.get("path") or {}).get("prefix"))
+def _path(match: Any) -> str:
+    """The paths a mirror's match lets through, as ours; empty when it is not understood."""
+    path = match.get("path") if isinstance(match, dict) else None
+    if not isinstance(path, dict) or len(path) != 1:
+        return ""
+    return (
+        str(path["exact"]) if "exact" in path else f"{path['prefix']}*" if "prefix" in path else ""
+    )
 
 
 # --- blue-green -------------------------------------------------------------------------------
@@ -181,11 +231,15 @@ def _blue_green(rollout: Manifest, others: list[Manifest], draft: Draft) -> None
     draft.gates = ["guard"]
     settings: dict[str, Any] = {}
     automatic = rollout.take(*base, "autoPromotionEnabled", default=True)
-    seconds = rollout.take(*base, "autoPromotionSeconds")
-    if seconds is not None and (deadline := seconds_text(seconds)):
+    deadline = seconds_text(rollout.take(*base, "autoPromotionSeconds"))
+    judged = _lasting_s(rollout, others, (*base, "prePromotionAnalysis"))
+    if judged and deadline:
         settings["approval"] = {"deadline": deadline, "then": "promote"}
-    elif not automatic:
+    elif not automatic or not judged:
         settings["approval"] = {}
+    if automatic and not judged:
+        remark = "switches by itself there; nothing judges the preview, so here a person does"
+        draft.notes.append(f"line {rollout.line(base)}: {dotted(base)} {remark}")
     delay = seconds_text(rollout.take(*base, "scaleDownDelaySeconds", default=30))
     if delay is not None:
         settings["bake"] = delay
@@ -249,10 +303,37 @@ def _analyses(rollout: Manifest, others: list[Manifest], draft: Draft, path: Pat
             remark = f"names the template {name!r}, which is not in this file"
             rollout.note(here, f"{remark}; our gates judge all the time")
             continue
-        rollout.taken.add(here)
+        rollout.taken |= {here, (*path, "args")}
+        arguments = _arguments(rollout, template, path)
+        template.taken.add(("spec", "args"))
         for number, _ in enumerate(template.items("spec", "metrics")):
-            _metric(template, ("spec", "metrics", number), draft)
+            _metric(template, ("spec", "metrics", number), draft, arguments)
         _remark_rest(template, draft)
+
+
+def _arguments(rollout: Manifest, template: Manifest, path: Path) -> dict[str, str]:
+    """What ``{{args.x}}`` of a template means: its own values, then those of who runs it."""
+    known: dict[str, str] = {}
+    for one in (*template.items("spec", "args"), *rollout.items(*path, "args")):
+        if isinstance(one, dict) and "name" in one:
+            if isinstance(value := one.get("value"), str | int | float):
+                known[str(one["name"])] = str(value)
+            elif "valueFrom" in one:  # known to the cluster only: no guess, not even the default
+                known.pop(str(one["name"]), None)
+    return known
+
+
+def _resolved(value: Any, arguments: dict[str, str]) -> str | None:
+    """The text with its arguments; None where one of them is not in this file."""
+    missing: list[str] = []
+
+    def put(match: re.Match[str]) -> str:
+        if match[1] not in arguments:
+            missing.append(match[1])
+        return arguments.get(match[1], "")
+
+    made = _ARGUMENT.sub(put, str(value))
+    return None if missing or "{{" in made else made
 
 
 def _lasting_s(rollout: Manifest, others: list[Manifest], path: Path) -> float | None:
@@ -263,26 +344,28 @@ def _lasting_s(rollout: Manifest, others: list[Manifest], path: Path) -> float |
         template = _template(name, others)
         if template is None:
             return None
+        arguments = _arguments(rollout, template, path)
         for number, _ in enumerate(template.items("spec", "metrics")):
-            lasting = _metric_s(template, ("spec", "metrics", number))
+            lasting = _metric_s(template, ("spec", "metrics", number), arguments)
             if lasting is None:
                 return None
             longest = max(longest, lasting)
     return longest
 
 
-def _metric_s(template: Manifest, path: Path) -> float | None:
+def _metric_s(template: Manifest, path: Path, arguments: dict[str, str]) -> float | None:
     """``count`` measurements, one an ``interval``; once without an interval; else for ever."""
     interval = template.get(*path, "interval")
     count = template.get(*path, "count", default=1 if interval is None else None)
+    times = _resolved(count, arguments)
     template.taken.add((*path, "count"))
-    texts = [seconds_text(template.get(*path, "initialDelay", default=0))]
-    if interval is not None:
-        texts.append(seconds_text(interval))
-    if not isinstance(count, int) or None in texts:
+    texts = [template.get(*path, "initialDelay", default=0)]
+    texts += [] if interval is None else [interval]
+    lengths = [seconds_text(_resolved(text, arguments)) for text in texts]
+    if times is None or not times.isdecimal() or None in lengths:
         return None
-    delay, *every = [parse_duration(text) for text in texts if text is not None]
-    return delay + sum(every) * count
+    delay, *every = [parse_duration(text) for text in lengths if text is not None]
+    return delay + sum(every) * int(times)
 
 
 def _template(name: str, others: list[Manifest]) -> Manifest | None:
@@ -293,13 +376,18 @@ def _template(name: str, others: list[Manifest]) -> Manifest | None:
     return None
 
 
-def _metric(template: Manifest, path: Path, draft: Draft) -> None:
+def _metric(template: Manifest, path: Path, draft: Draft, arguments: dict[str, str]) -> None:
     """A Prometheus metric with a simple condition becomes a gate; anything else a remark."""
     name = str(template.get(*path, "name", default="metric"))
-    address = template.get(*path, "provider", "prometheus", "address")
-    query = template.get(*path, "provider", "prometheus", "query")
-    condition = _CONDITION.match(str(template.get(*path, "successCondition", default="")))
-    if query is None or address is None or condition is None or "{{" in str(query):
+    source = (*path, "provider", "prometheus")
+    address = _resolved(template.get(*source, "address", default=""), arguments)
+    query = _resolved(template.get(*source, "query", default=""), arguments)
+    written = _resolved(template.get(*path, "successCondition", default=""), arguments)
+    if None in (address, query, written):
+        template.note(path, "has an argument whose value is not in this file; write a gate for it")
+        return
+    condition = _CONDITION.match(written or "")
+    if not query or not address or condition is None:
         template.note(path, "is no Prometheus query with a simple condition; write a gate for it")
         return
     edge = "at_least" if condition[1].startswith(">") else "at_most"

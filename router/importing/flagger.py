@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from router.config.problems import Path
+from router.config.problems import Path, dotted
 from router.core.quantities import format_duration, parse_duration, parse_share
 from router.importing.alerts import add_alerts
 from router.importing.draft import Draft
@@ -91,8 +91,16 @@ def _strategy(canary: Manifest, draft: Draft, base: Path) -> None:
     if isinstance(iterations, int):
         # Checks without weights: blue-green, or an A/B test where matches are given.
         hold = format_duration(parse_duration(interval) * iterations)
-        draft.strategy = {"blue_green": {**({"mirror": mirror} if mirror else {}), "hold": hold}}
+        copies = {"mirror": mirror} if mirror else {}
+        asked: dict[str, Any] = {} if mirror else {"approval": {}}
+        draft.strategy = {"blue_green": {**copies, "hold": hold, **asked, "bake": hold}}
         _matches(canary, draft, base)
+        if not mirror:
+            remark = (
+                "judges the preview by the cohort's or a load test's requests there; here those "
+                "are no evidence, so a person says go on (or add mirror: 100%), and a bake judges"
+            )
+            canary.notes.append(f"line {canary.line(base)}: {dotted(base)} {remark}")
         return
     weights = canary.take(*base, "stepWeights")
     highest = share_text(canary.take(*base, "maxWeight", default=100)) or "100%"

@@ -14,6 +14,9 @@ from router.config.problems import Path, PolicyError, dotted
 from router.config.source import Document, parse
 
 _SEPARATOR = re.compile(r"^---(?:[ \t].*)?$", re.MULTILINE)
+_ARGUMENTS = re.compile(r"\{\{\s*(?:args|inputs|steps|templates)\.[^{}]*\}\}")
+"""Argo's own placeholders; a chart's begin with a dot or a function."""
+
 DOCUMENTS_MAX = 200
 """Documents of one file; more is a rendered chart, of which the Rollout alone is wanted."""
 
@@ -111,7 +114,7 @@ def manifests(data: bytes | str, file: str) -> list[Manifest]:
 
 
 def _parsed(text: str, file: str) -> Document:
-    if "{{" in text:
+    if "{{" in _ARGUMENTS.sub("", text):
         document = Document(file, text)
         message = "expected a Kubernetes manifest, got the template of a chart"
         raise PolicyError([document.problem((), message, "render it first: helm template ...")])

@@ -40,10 +40,10 @@ def test_steps_become_plateaus():
 
     assert [(s.weight_bp, s.mirror_bp, s.hold_s) for s in plan.steps] == [
         (0, 5_000, 600.0),
-        (50, 0, 60.0),
-        (2_000, 0, 5400.0),
-        (2_000, 0, 0.0),
-    ]
+        (50, 5_000, 60.0),
+        (2_000, 5_000, 5400.0),
+        (2_000, 5_000, 0.0),
+    ], "a mirror route stays until a step removes it"
     assert plan.steps[-1].approval is not None
 
 
@@ -107,7 +107,7 @@ spec:
         ("{plugin: {name: x}}", "plugins are not translated"),
         ("{setWeight: 5}, {newKind: {}}", "steps[1] has no counterpart"),
         ("{setHeaderRoute: {name: r, match: [{headerName: X}]}}", "has a condition that is not"),
-        ("{setMirrorRoute: {name: r, percentage: 7.777}}", "has a percentage that is not"),
+        ("{setMirrorRoute: {percentage: 7.777, match: []}}", "is a percentage that is not"),
     ],
 )
 def test_strange_steps_are_remarked_on(step, said):
@@ -153,3 +153,155 @@ def test_durations(theirs, ours):
 )
 def test_shares(theirs, whole, ours):
     assert share_text(theirs, whole) == ours
+
+
+ARGO = """apiVersion: argoproj.io/v1alpha1
+kind: Rollout
+metadata: {name: a}
+spec:
+  strategy:
+    %s
+"""
+
+HEADER = "setHeaderRoute: {name: h, match: [{headerName: agent, headerValue: {prefix: %s}}]}"
+MIRROR = "setMirrorRoute: {name: %s, percentage: %d, match: [{path: {%s: %s}}]}"
+PAUSE = "pause: {duration: 5m}"
+
+
+def argo(*steps):
+    """The route of a Rollout with these steps, and the remarks."""
+    lines = "".join(f"\n      - {step}" for step in steps)
+    made = import_policy(ARGO % f"canary:\n      steps:{lines}")
+    return loads(made.text).policy.routes[0], " ".join(made.notes)
+
+
+def test_a_mirror_route_without_match_ends_there_and_here():
+    route, _ = argo(
+        "setWeight: 20", MIRROR % ("m", 10, "prefix", "/"), PAUSE, "setMirrorRoute: {name: m}",
+        PAUSE, "setWeight: 60", PAUSE,
+    )  # fmt: skip
+
+    plan = route.rollout.plan()
+    assert [(s.weight_bp, s.mirror_bp) for s in plan.steps] == [
+        (2_000, 1_000),
+        (2_000, 0),
+        (6_000, 0),
+    ]
+
+
+def test_paths_of_several_mirror_routes_combine_and_a_name_replaces_its_share():
+    route, _ = argo(
+        "setWeight: 20", MIRROR % ("m", 10, "prefix", "/v1"), MIRROR % ("n", 30, "exact", "/x"),
+        PAUSE, MIRROR % ("n", 5, "exact", "/x"), PAUSE,
+    )  # fmt: skip
+
+    assert route.rollout.mirroring.paths == ("/v1*", "/x")
+    assert [s.mirror_bp for s in route.rollout.plan().steps] == [3_000, 1_000]
+
+
+def test_a_mirror_route_of_all_paths_copies_all():
+    route, _ = argo("setWeight: 20", MIRROR % ("m", 10, "prefix", "/v1"), PAUSE,
+                    "setMirrorRoute: {name: n, percentage: 5, match: [{method: {exact: GET}}]}",
+                    PAUSE)  # fmt: skip
+
+    assert not route.rollout.mirroring.paths
+    assert "POST" in route.rollout.mirroring.methods
+
+
+def test_a_later_header_route_of_the_name_replaces_the_earlier_one():
+    route, notes = argo("setWeight: 20", HEADER % "firefox", PAUSE, HEADER % "chrome", PAUSE)
+
+    (rule,) = route.rules
+    assert rule.match.headers["agent"].prefix == "chrome"
+    assert "is replaced by a later step of its name" in notes
+
+
+def test_a_header_route_that_is_removed_leaves_no_rule():
+    route, notes = argo("setWeight: 20", HEADER % "x", PAUSE, "setHeaderRoute: {name: h}", PAUSE)
+
+    assert not route.rules
+    assert "steps[1].setHeaderRoute holds for some steps only" in notes
+
+
+TEMPLATE = """---
+apiVersion: argoproj.io/v1alpha1
+kind: AnalysisTemplate
+metadata: {name: t}
+spec:
+  args: [{name: service}, {name: least, value: "0.9"}]
+  metrics:
+  - name: success
+    interval: 1m
+    count: "{{ args.times }}"
+    successCondition: result[0] >= {{args.least}}
+    provider: {prometheus: {address: "http://p:9090", query: 'ok{service="{{args.service}}"}'}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "gates", "hold_s"),
+    [
+        ("[{name: service, value: models}, {name: times, value: 3}]", 1, 180.0),
+        ("[{name: service, valueFrom: {podTemplateHashValue: Latest}}, {name: times, value: 3}]",
+         0, 180.0),
+        ("[{name: service, value: models}]", 1, 0.0),
+    ],
+)  # fmt: skip
+def test_arguments_of_a_template_are_resolved_or_remarked_on(arguments, gates, hold_s):
+    analysis = f"analysis: {{templates: [{{templateName: t}}], args: {arguments}}}"
+    made = import_policy(ARGO % f"canary:\n      steps: [setWeight: 20, {analysis}]" + TEMPLATE)
+
+    rollout = loads(made.text).policy.routes[0].rollout
+    asked = [gate for gate in rollout.gates if gate.kind == "prometheus"]
+    assert [gate.query for gate in asked] == ['ok{service="models"}'] * gates
+    assert rollout.plan().steps[0].hold_s == hold_s
+    unknown = "has an argument whose value is not in this file" in " ".join(made.notes)
+    assert unknown is not bool(gates)
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        "blueGreen: {activeService: a, previewService: b}",
+        "blueGreen: {activeService: a, previewService: b, autoPromotionSeconds: 60}",
+    ],
+)
+def test_a_preview_that_nothing_judges_waits_for_a_person(strategy):
+    made = import_policy(ARGO % strategy)
+
+    preview = loads(made.text).policy.routes[0].rollout.plan().steps[0]
+    assert preview.approval is not None
+    assert preview.approval.deadline_s is None
+    assert "nothing judges the preview" in " ".join(made.notes)
+
+
+CANARY = """apiVersion: flagger.app/v1beta1
+kind: Canary
+metadata: {name: %s}
+spec:
+  service: {port: 80, hosts: [site.example], match: [{uri: {prefix: %s}}]}
+  analysis: {interval: 1m, %s}
+"""
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_a_blue_green_of_flagger_keeps_a_judge(mirrored):
+    extra = ", mirror: true, mirrorWeight: 50" if mirrored else ""
+    made = import_policy(CANARY % ("a", "/", f"iterations: 5{extra}"))
+
+    plan = loads(made.text).policy.routes[0].rollout.plan()
+    (preview,) = plan.steps
+    assert (preview.mirror_bp, preview.approval is None) == (
+        (5_000, True) if mirrored else (0, False)
+    )
+    assert plan.bake_s == 300.0
+    assert ("a person says go on" in " ".join(made.notes)) is not mirrored
+
+
+def test_the_more_exact_path_comes_first():
+    weights = "maxWeight: 50, stepWeight: 10"
+    documents = [CANARY % ("site", "/", weights), CANARY % ("api", "/api", weights)]
+
+    routes = loads(import_policy("---\n".join(documents)).text).policy.routes
+
+    assert [route.name for route in routes] == ["api", "site"]
