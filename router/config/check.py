@@ -67,8 +67,8 @@ def loads(
     except PolicyError as error:
         raise PolicyError([*error.problems, *left_out]) if left_out else error from None
     problems = [*left_out, *(_problem(document, finding) for finding in findings(policy))]
-    if any(problem.severity is Severity.ERROR for problem in problems):
-        raise PolicyError(problems)
+    if errors := [one for one in problems if one.severity is Severity.ERROR]:
+        raise PolicyError([*left_out, *errors])
     raw = data.encode() if isinstance(data, str) else data
     return LoadedPolicy(policy, file, _digest(raw, expansion.files), tuple(problems), document)
 

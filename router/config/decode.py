@@ -8,13 +8,11 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from router.config import schema
+from router.config import hints, schema
 from router.config.problems import Path, PolicyError, Problem, nearest
-from router.config.source import Document, resolve, secret
+from router.config.source import Document, secret
 from router.core.policy import Policy
-from router.core.quantities import DURATION_PATTERN, SHARE_PATTERN, SIZE_PATTERN, shown
-
-_TRUTH = {"on": "true", "yes": "true", "y": "true", "off": "false", "no": "false", "n": "false"}
+from router.core.quantities import shown
 
 Worded = tuple[str, str]
 """A message and its hint."""
@@ -26,7 +24,8 @@ def decode(document: Document, model: type[BaseModel] = Policy) -> Any:
         message = (
             f"expected a mapping with keys such as listen and routes, got {shown(document.value)}"
         )
-        raise PolicyError([document.problem((), message)])
+        hint = "begin with routes: in a line of its own; configs/ has examples"
+        raise PolicyError([document.problem((), message, hint)])
     try:
         return model.model_validate(document.value)
     except ValidationError as error:
@@ -90,7 +89,8 @@ def _worded(document: Document, path: Path, error: Any) -> Worded:
     if error["type"] == "value_error":
         message, hint = _sentence(str(context["error"]))
     message = _hidden(document, path, message, error["input"])
-    return message, hint or _hint(document, path, error["input"])
+    value = None if error["type"] == "missing" else error["input"]
+    return message, hint or hints.hint(document, path, value)
 
 
 def _sentence(text: str) -> Worded:
@@ -200,26 +200,3 @@ _WORDS: dict[str, Callable[[Path, dict[str, Any], str], Worded]] = {
     "string_pattern_mismatch": _pattern,
 }
 """Pydantic's error types in the words of this program; the tests try to meet others."""
-
-
-def _hint(document: Document, path: Path, value: Any) -> str:
-    """What to write instead, for the slips that people make most."""
-    patterns = {str(part.get("pattern", "")) for part in schema.parts(path)}
-    types = {str(part.get("type", "")) for part in schema.parts(path)}
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    written = document.plain.get(path, value)
-    if number and DURATION_PATTERN in patterns:
-        return f"add a unit: {written}s or {written}m"
-    if number and SHARE_PATTERN in patterns:
-        return f"add the unit: {written}%"
-    if number and SIZE_PATTERN in patterns:
-        return f"add a unit: {written}KiB or {written}B"
-    if isinstance(value, str) and value.lower() in _TRUTH and "boolean" in types:
-        return f"write {_TRUTH[value.lower()]}"
-    if types == {"string"} and (number or isinstance(value, bool)):
-        return f'put it in quotes: "{written}"'
-    if types & {"integer", "number"} and isinstance(resolve(str(value)), int | float):
-        return "write it without quotes"
-    if "array" in types and isinstance(value, str):
-        return f"write it as a list: [{value}]"
-    return ""

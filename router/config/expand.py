@@ -90,7 +90,11 @@ class Expansion:
             text = data.decode().rstrip("\r\n")
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-            return self._fail(path, f"expected the readable file {name}, got: {reason}")
+            return self._fail(
+                path,
+                f"expected the readable file {name}, got: {reason}",
+                "create it, or correct its name, which begins in the policy's folder",
+            )
         if len(data) > FILE_BYTES_MAX:
             return self._fail(
                 path, f"expected a file of at most {FILE_BYTES_MAX:,} bytes, got more"

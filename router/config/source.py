@@ -24,6 +24,7 @@ from typing import Any, Final
 import yaml
 
 from router.config.problems import Mark, Path, PolicyError, Problem, dotted
+from router.config.syntax import Failure, mark_of, slip, too_deep
 
 SIZE_BYTES_MAX: Final = 1_000_000
 """Largest policy file."""
@@ -38,7 +39,6 @@ _PROBLEMS_BEFORE_GIVING_UP: Final = 20
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x85\u2028\u2029\ufeff\ufffe\uffff]")
 _TAB_INDENT: Final = re.compile(r"^ *\t", re.MULTILINE)
 _BREAK: Final = re.compile(r"\r\n|\r|\n")
-_BRACKET: Final = re.compile(r"""[\[{\]}]|"(?:[^"\\]|\\.)*+"|'[^']*+'|(?<!\S)\#[^\n]*+""")
 _INT: Final = re.compile(r"[-+]?[0-9]{1,18}\Z")
 _FLOAT: Final = re.compile(
     r"[-+]?(\.[0-9]{1,30}|[0-9]{1,30}(\.[0-9]{0,30})?)([eE][-+]?[0-9]{1,4})?\Z"
@@ -103,7 +103,14 @@ def parse(data: bytes | str, file: str = "policy.yaml") -> Document:
     document = Document(file)
     if len(data) > SIZE_BYTES_MAX:
         raise PolicyError(
-            [document.at(Mark(1, 1), "", _limit("a file", "bytes", SIZE_BYTES_MAX, len(data)))]
+            [
+                document.at(
+                    Mark(1, 1),
+                    "",
+                    _limit("a file", "bytes", SIZE_BYTES_MAX, len(data)),
+                    "is it a policy? 2,000 large routes are smaller",
+                )
+            ]
         )
     text = _decoded(document, data)
     document.text = text
@@ -143,51 +150,31 @@ def _decoded(document: Document, data: bytes | str) -> str:
         line = before.count(b"\n") + 1
         column = len(before) - before.rfind(b"\n")
         message = f"expected UTF-8 text, got the byte 0x{data[error.start]:02x}"
-        raise PolicyError([document.at(Mark(line, column), "", message)]) from None
+        hint = "save the file as UTF-8"
+        raise PolicyError([document.at(Mark(line, column), "", message, hint)]) from None
 
 
 def _character_problems(document: Document, text: str) -> Iterator[Problem]:
     if found := _CONTROL.search(text):
-        mark = _mark_of(text, found.start())
+        mark = mark_of(text, found.start())
         got = f"got the control character U+{ord(found[0]):04X}"
         yield document.at(mark, "", f"expected printable text, {got}")
     elif tab := _TAB_INDENT.search(text):
-        mark = _mark_of(text, tab.end() - 1)
+        mark = mark_of(text, tab.end() - 1)
         yield document.at(
             mark, "", "expected spaces as indentation, got a tab", "replace it by spaces"
         )
 
 
 def _unreadable(document: Document, error: yaml.MarkedYAMLError) -> Problem:
-    """What the library could not read; too many brackets in our own words.
-
-    The library reads a kilobyte ahead of its events, so it may meet its own bound of brackets
-    (1,000 in some releases) before the reader has seen the first.
-    """
-    if (offset := _too_deep(document.text)) is not None:
+    """What the library could not read, in our own words."""
+    if (offset := too_deep(document.text, DEPTH_MAX + 1)) is not None:
         message = _limit("nesting", "levels", DEPTH_MAX, "more")
-        return document.at(_mark_of(document.text, offset), "", message)
-    mark = error.problem_mark or error.context_mark
-    place = Mark(mark.line + 1, mark.column + 1) if mark else Mark(1, 1)
-    what = error.problem or "something unreadable"
-    return document.at(place, "", f"expected valid YAML, got: {what}")
-
-
-def _too_deep(text: str) -> int | None:
-    """Where an opening bracket passes DEPTH_MAX, outside quotes and comments; None if none does."""
-    depth = 0
-    for found in _BRACKET.finditer(text):
-        if found[0] in "[{":
-            depth += 1
-            if depth > DEPTH_MAX + 1:
-                return found.start()
-        elif found[0] in "]}":
-            depth -= 1
-    return None
-
-
-def _mark_of(text: str, offset: int) -> Mark:
-    return Mark(text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset))
+        return document.at(mark_of(document.text, offset), "", message)
+    at = error.problem_mark or error.context_mark
+    mark = Mark(at.line + 1, at.column + 1) if at else Mark(1, 1)
+    place, message, hint = slip(Failure(document.text, mark, error.problem or "unreadable text"))
+    return document.at(place, "", message, hint)
 
 
 def _events(text: str) -> Iterator[Any]:
@@ -243,7 +230,12 @@ class _Reader:
                 if isinstance(event, yaml.DocumentStartEvent):
                     documents += 1
                     if documents > 1:
-                        self.stop(event, (), "expected one document, got a second one after ---")
+                        self.stop(
+                            event,
+                            (),
+                            "expected one document, got a second one after ---",
+                            "remove the line; all routes stand under one routes:",
+                        )
                 elif isinstance(event, yaml.NodeEvent):
                     value = self.node(event, (), 0)
         except _Stop:
@@ -294,7 +286,12 @@ class _Reader:
         if self.aliases > ALIASES_MAX:
             self.stop(event, path, _limit("a file", "aliases", ALIASES_MAX, "more"))
         if event.anchor not in self.anchors:
-            self.report(event, path, f"expected an anchor &{event.anchor} above, got none")
+            self.report(
+                event,
+                path,
+                f"expected an anchor &{event.anchor} above, got none",
+                "write the value out, or name it above",
+            )
             return None
         value, size = self.anchors[event.anchor]
         self.count(event, path, size)

@@ -55,11 +55,11 @@ _SIZE_UNITS_BYTES: Final = {
 _NUMBER: Final = r"(?P<number>[0-9]{1,15}(?:\.[0-9]{1,9})?)"
 _PART: Final = r"[0-9]{1,15}(?:\.[0-9]{1,9})?(?:ms|s|m|h|d)"
 DURATION_PATTERN: Final = rf"^({_PART})+$"
-SHARE_PATTERN: Final = r"^[0-9]{1,3}(\.[0-9]{1,2}0*)?%$"
+SHARE_PATTERN: Final = r"^[0-9]{1,3}(\.[0-9]{1,2}0*)? ?%$"
 SIZE_PATTERN: Final = r"^[0-9]{1,15}(\.[0-9]{1,9})?(B|KB|MB|GB|KiB|MiB|GiB)$"
 _DURATION: Final = re.compile(rf"(?:{_PART}){{1,5}}\Z")
 _DURATION_PART: Final = re.compile(_NUMBER + r"(?P<unit>ms|s|m|h|d)")
-_SHARE: Final = re.compile(_NUMBER + r"%\Z")
+_SHARE: Final = re.compile(_NUMBER + r" ?%\Z")
 _SIZE: Final = re.compile(_NUMBER + r"(?P<unit>B|KB|MB|GB|KiB|MiB|GiB)\Z")
 
 
@@ -91,7 +91,7 @@ def format_duration(seconds: float) -> str:
 
 
 def parse_share(text: object) -> int:
-    """Basis points in a share such as ``5%`` or ``0.05%``: an int in 0 … 10 000.
+    """Basis points in a share such as ``5%``, ``0.05%`` or ``5 %``: an int in 0 … 10 000.
 
     A finer share than 0.01 % is an error and never rounded: 0.004 % rounded would be 0, a canary
     without traffic that nobody asked for.

@@ -61,7 +61,7 @@ HOSTILE = {
     "huge number": ("workers: " + "9" * 5_000, "expected a whole number"),
     "huge duration": ("limits: {drain: " + "9" * 5_000 + "s}", "expected a duration"),
     "huge exponent": ("workers: 1e9999", "expected a whole number"),
-    "unclosed quote": ('a: "b', "expected valid YAML"),
+    "unclosed quote": ('a: "b', 'expected " to close this "'),
     "a list": ("- a", "expected a mapping"),
     "a word": ("policy", "expected a mapping"),
 }

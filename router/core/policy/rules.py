@@ -44,7 +44,7 @@ def _below(path: Path, found: Iterable[Finding]) -> Iterator[Finding]:
 def _unknown_version(path: Path, name: str, route: Route) -> Iterator[Finding]:
     if name not in route.versions:
         close = difflib.get_close_matches(name, route.versions, n=1)
-        hint = f"did you mean {close[0]}?" if close else ""
+        hint = f"did you mean {close[0]}?" if close else f"add {name} under versions"
         known = ", ".join(route.versions)
         yield Finding(path, f"expected one of the versions {known}, got {name!r}", hint)
 
@@ -75,7 +75,8 @@ def distinct_listeners(policy: Policy) -> Iterator[Finding]:
     same = policy.listen == policy.admin.listen
     if same and not policy.listen.endswith(":0"):
         message = f"expected another address than listen, got {policy.listen!r} twice"
-        yield Finding(("admin", "listen"), message)
+        host, _, port = policy.listen.rpartition(":")
+        yield Finding(("admin", "listen"), message, f"for example {host}:{int(port) % 65_535 + 1}")
 
 
 def reachable_routes(policy: Policy) -> Iterator[Finding]:
