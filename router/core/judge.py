@@ -16,6 +16,10 @@ Only the first line's first rule is under the promise "at most alpha of good can
 rolled back"; the other rules are the operator's own. Whether the candidate is *proven* not worse
 is said beside the action, and only steps that ask for proof wait for it.
 
+Telling and asking are apart. The decider tells the time (:meth:`Judge.tick`): only that moves the
+clock of silence and the ramp. Whoever asks (:meth:`Judge.judgement`: API, alerts, journal) gets
+what holds since the last tick and changes nothing, however often they ask.
+
 State is small, and :meth:`Judge.snapshot` carries it through JSON exactly: a judge that is restored
 goes on to the same decisions.
 """
@@ -147,6 +151,8 @@ class Judge:
         self._convicted_gate = ""
         self._last_answer_s = started
         self._first_answer_s: float | None = None
+        self._now = started
+        """The last tick; what is said to those who ask is said as of then."""
         self._ramp_bp = settings.ramp.min_bp
         self._ramp_s: float | None = None
         self._seen = 0
@@ -293,13 +299,23 @@ class Judge:
             alpha = self.settings.false_rollback_rate
             self.conviction = convicted(self.states[leader].report(), capital, alpha)
 
-    def action(self, now: float, *, expecting: bool = True) -> Action:
-        """Only the action; the same as ``judge(...).action`` and much cheaper."""
-        return self._cause(now, expecting).action
+    def tick(self, now: float, *, expecting: bool = True, ramping: bool = False) -> Action:
+        """Tell the time; only the decider does. Answers the action, :meth:`judgement`'s.
 
-    def judge(self, now: float, *, expecting: bool = True) -> Judgement:
-        """The answer at ``now``. ``expecting``: the present step sends the candidate requests."""
-        cause = self._cause(now, expecting)
+        ``expecting``: the present step sends the candidate requests, so that silence is news.
+        ``ramping``: the evidence sets its weight, see :attr:`auto_weight_bp`.
+        """
+        self._now = now
+        if not expecting:
+            self._last_answer_s = now
+        cause = self._cause()
+        if ramping:
+            self._ramp(now, held=cause.action is not Action.CONTINUE)
+        return cause.action
+
+    def judgement(self) -> Judgement:
+        """The answer as of the last tick. Asking changes nothing."""
+        cause = self._cause()
         return Judgement(
             action=cause.action,
             sentence=cause.sentence or self._quiet_sentence(),
@@ -307,15 +323,13 @@ class Judge:
             limit=self.limit,
             proven=self.proven,
             reports=self.reports(),
-            auto_weight_bp=self.auto_weight_bp(now),
+            auto_weight_bp=self.auto_weight_bp,
         )
 
-    def _cause(self, now: float, expecting: bool) -> _Cause:
-        if not expecting:
-            self._last_answer_s = now
-        return self._rollback_cause(now) or self._hold_cause(now) or _Cause(Action.CONTINUE, "")
+    def _cause(self) -> _Cause:
+        return self._rollback_cause() or self._hold_cause() or _Cause(Action.CONTINUE, "")
 
-    def _rollback_cause(self, now: float) -> _Cause | None:
+    def _rollback_cause(self) -> _Cause | None:
         if self.conviction:
             return _Cause(Action.ROLLBACK, self.conviction)
         most = self.settings.max_bad_responses
@@ -329,10 +343,10 @@ class Judge:
             asked = title not in self.shares and not state.dry_run
             if asked and state.verdict is Verdict.FAIL:
                 return _Cause(Action.ROLLBACK, f"{title}: {state.sentence()}")
-        silent = self.silence(now)
+        silent = self.silence
         return _Cause(Action.ROLLBACK, silent) if silent and self.settings.no_data_aborts else None
 
-    def _hold_cause(self, now: float) -> _Cause | None:
+    def _hold_cause(self) -> _Cause | None:
         if bug := self.router_bug:
             return _Cause(Action.HOLD, bug)
         capital = self.capital
@@ -346,12 +360,13 @@ class Judge:
         for title, state in self.states.items():
             if state.held and not state.dry_run:
                 return _Cause(Action.HOLD, f"{title}: {state.sentence()}")
-        silent = self.silence(now)
+        silent = self.silence
         return _Cause(Action.HOLD, silent) if silent else None
 
-    def silence(self, now: float) -> str:
+    @property
+    def silence(self) -> str:
         """That no answer came for longer than the policy puts up with; empty otherwise."""
-        silent_s, limit_s = now - self._last_answer_s, self.settings.no_data_after_s
+        silent_s, limit_s = self._now - self._last_answer_s, self.settings.no_data_after_s
         if silent_s < limit_s:
             return ""
         return (
@@ -404,20 +419,24 @@ class Judge:
             proof.best, 1.0 / s.risk, Counts(self.bad, self.answers),
         )  # fmt: skip
 
-    def auto_weight_bp(self, now: float) -> int:
-        """The ramp's weight, basis points; it changes at most once a second."""
-        since = now - (self._ramp_s if self._ramp_s is not None else now)
-        if self._ramp_s is None or since >= RAMP_INTERVAL_S:
-            if since > 0.0:
-                measured = self._seen / since
-                self._requests_per_s = max(measured, (measured + self._requests_per_s) / 2)
-            self._seen, self._ramp_s = 0, now
-            held = self._rollback_cause(now) or self._hold_cause(now)
-            self._ramp_bp = self.settings.ramp.weight_bp(
-                bad=self.bad, requests=self.answers, requests_per_s=self._requests_per_s,
-                present_bp=self._ramp_bp, held=held is not None, proven=self.proven,
-            )  # fmt: skip
+    @property
+    def auto_weight_bp(self) -> int:
+        """The ramp's weight, basis points, as of the last tick of a step that ramps."""
         return self._ramp_bp
+
+    def _ramp(self, now: float, *, held: bool) -> None:
+        """Let the ramp go on; its weight changes at most once in :data:`RAMP_INTERVAL_S`."""
+        since = now - (self._ramp_s if self._ramp_s is not None else now)
+        if self._ramp_s is not None and since < RAMP_INTERVAL_S:
+            return
+        if since > 0.0:
+            measured = self._seen / since
+            self._requests_per_s = max(measured, (measured + self._requests_per_s) / 2)
+        self._seen, self._ramp_s = 0, now
+        self._ramp_bp = self.settings.ramp.weight_bp(
+            bad=self.bad, requests=self.answers, requests_per_s=self._requests_per_s,
+            present_bp=self._ramp_bp, held=held, proven=self.proven,
+        )  # fmt: skip
 
     # --- through a restart ----------------------------------------------------------------
 
@@ -430,7 +449,13 @@ class Judge:
             "sample_ratio": self.sample_ratio.snapshot(),
             "conviction": [self.conviction, self._convicted_gate],
             "counts": [self.answers, self.bad, self.pairs, self._seen],
-            "clock": [self.started, self._first_answer_s, self._last_answer_s, self._ramp_s],
+            "clock": [
+                self.started,
+                self._first_answer_s,
+                self._last_answer_s,
+                self._ramp_s,
+                self._now,
+            ],
             "ramp": [self._ramp_bp, self._requests_per_s],
             "baseline": [base.requests, base.bad, list(base.latency_buckets), base.requests_per_s],
         }
@@ -452,7 +477,8 @@ class Judge:
         judge.sample_ratio.restore(data["sample_ratio"])
         judge.conviction, judge._convicted_gate = data["conviction"]
         judge.answers, judge.bad, judge.pairs, judge._seen = data["counts"]
-        _, judge._first_answer_s, judge._last_answer_s, judge._ramp_s = data["clock"]
+        _, judge._first_answer_s, judge._last_answer_s, judge._ramp_s, *ticked = data["clock"]
+        judge._now = ticked[0] if ticked else judge._now  # snapshots from before there were ticks
         judge._ramp_bp, judge._requests_per_s = data["ramp"]
         return judge
 

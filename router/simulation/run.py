@@ -156,13 +156,13 @@ class _Rollout:
     def _decide(self, weight_bp: int) -> None:
         step = self.setup.plan.steps[self.state.step]
         expecting = weight_bp > 0 or step.mirror_bp > 0
-        action = self.judge.action(self.now, expecting=expecting)
+        action = self.judge.tick(self.now, expecting=expecting, ramping=step.auto)
         event = Observed(
             action=action,
-            sentence=self.judge.judge(self.now).sentence if action is Action.ROLLBACK else "",
+            sentence=self.judge.judgement().sentence if action is Action.ROLLBACK else "",
             samples=self.samples,
             proven=self.judge.proven,
-            auto_weight_bp=self.judge.auto_weight_bp(self.now) if step.auto else None,
+            auto_weight_bp=self.judge.auto_weight_bp if step.auto else None,
         )
         if self.tracing:
             self._trace(weight_bp)

@@ -59,7 +59,7 @@ def judging_ns(*gates):
 
     def one():
         judge.observe(batch, 1.0)
-        judge.action(1.0)
+        judge.tick(1.0)
 
     return (
         min(timeit.Timer(one, timer=process_time).repeat(ROUNDS, BATCHES))

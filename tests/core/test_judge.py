@@ -32,6 +32,18 @@ def judge(*gates, baseline=PAST, **settings):
     return Judge(gates or (gate("error_rate"),), JudgeSettings(**settings), baseline, 0.0)
 
 
+def told(j, now):
+    """What is said after the decider's look at ``now``."""
+    j.tick(now)
+    return j.judgement()
+
+
+def ramped(j, now):
+    """The ramp's weight after the decider's look at ``now``."""
+    j.tick(now, ramping=True)
+    return j.auto_weight_bp
+
+
 def latency_past(count=5_000):
     draw, buckets = random.Random(1), [0] * BUCKETS
     for _ in range(count):
@@ -45,17 +57,17 @@ def latency_past(count=5_000):
 def test_a_failing_candidate_is_rolled_back_with_one_sentence_and_for_good():
     j = judge(gate("error_rate"), gate("guard"))
     j.observe(cells(so=60), 1.0)
-    assert j.action(1.0) is Action.CONTINUE
+    assert j.tick(1.0) is Action.CONTINUE
     for n in range(3):
         j.observe(cells(cb=1), 2.0 + n)
-    said = j.judge(5.0)
+    said = told(j, 5.0)
     assert said.action is Action.ROLLBACK
     assert said.capital >= said.limit == 100.0
     assert said.sentence.startswith("error_rate: failed: candidate ")
     assert "all gates together" in said.sentence
     assert said.reports[0].verdict is Verdict.FAIL
     j.observe(cells(sb=500, co=500), 6.0)
-    later = j.judge(6.0)
+    later = told(j, 6.0)
     assert later.capital < 3
     assert (later.action, later.sentence) == (Action.ROLLBACK, said.sentence)
     assert later.reports[0].verdict is Verdict.FAIL
@@ -65,11 +77,11 @@ def test_suspicion_holds_and_passes_again():
     j = judge()
     j.observe(cells(cb=1, so=20), 1.0)
     j.observe(cells(cb=1, so=10), 1.0)
-    said = j.judge(1.0)
+    said = told(j, 1.0)
     assert said.action is Action.HOLD
     assert "no more traffic at 3 : 1 or above" in said.sentence
     j.observe(cells(sb=3, co=200), 2.0)
-    assert j.judge(2.0).action is Action.CONTINUE
+    assert told(j, 2.0).action is Action.CONTINUE
 
 
 def test_min_bad_removes_rollbacks():
@@ -77,16 +89,16 @@ def test_min_bad_removes_rollbacks():
         j = judge(min_bad=min_bad, baseline=Baseline(10**6, 0, (), 50.0))
         j.observe(cells(cb=1, so=5_000, weight_bp=10), 1.0)
         assert j.capital > 100
-        assert j.action(1.0) is action
+        assert j.tick(1.0) is action
 
 
 def test_a_budget_of_bad_answers_is_the_operator_s_own_rule():
     j = judge(max_bad_responses=5)
     j.observe(cells(cb=4, sb=80, co=96, so=1_820), 1.0)
-    assert j.action(1.0) is Action.CONTINUE
+    assert j.tick(1.0) is Action.CONTINUE
     j.observe(cells(cb=1, sb=20), 1.0)
-    assert j.action(1.0) is Action.ROLLBACK
-    assert j.judge(1.0).sentence == (
+    assert j.tick(1.0) is Action.ROLLBACK
+    assert told(j, 1.0).sentence == (
         "max_bad_responses: candidate failed in 5 of 101 (5.0 %), limit 5 bad answers"
     )
 
@@ -94,23 +106,23 @@ def test_a_budget_of_bad_answers_is_the_operator_s_own_rule():
 @pytest.mark.parametrize(("aborts", "action"), [(False, Action.HOLD), (True, Action.ROLLBACK)])
 def test_silence(aborts, action):
     j = judge(no_data_after_s=60.0, no_data_aborts=aborts)
-    assert j.action(59.0) is Action.CONTINUE
-    assert j.action(60.0) is action
-    assert j.judge(60.0).sentence == (
+    assert j.tick(59.0) is Action.CONTINUE
+    assert j.tick(60.0) is action
+    assert told(j, 60.0).sentence == (
         "on_no_data: no candidate answer for 1m, limit 1m; 0 answers so far"
     )
     j.observe(cells(so=100), 61.0)
-    assert j.action(61.0) is action
+    assert j.tick(61.0) is action
     j.observe(cells(co=1), 62.0)
-    assert j.action(121.0) is Action.CONTINUE
-    assert j.action(200.0, expecting=False) is Action.CONTINUE
-    assert j.action(259.0) is Action.CONTINUE
+    assert j.tick(121.0) is Action.CONTINUE
+    assert j.tick(200.0, expecting=False) is Action.CONTINUE
+    assert j.tick(259.0) is Action.CONTINUE
 
 
 def test_compared_copies_are_answers_too():
     j = judge(gate("agreement"), no_data_after_s=60.0)
     j.observe(Batch("r", 1, pairs=Pairs(agreed=5, failed=1)), 50.0)
-    assert j.action(100.0) is Action.CONTINUE
+    assert j.tick(100.0) is Action.CONTINUE
     assert (j.pairs, j.answers) == (6, 0)
 
 
@@ -125,11 +137,11 @@ def test_compared_copies_are_answers_too():
 )
 def test_gates_that_ask_outside_hold_until_they_know(value, action, word):
     j = judge(gate("error_rate"), gate("prometheus", **QUERY))
-    assert j.action(0.0) is Action.HOLD
-    assert j.judge(0.0).sentence.startswith("prometheus: nothing measured yet")
+    assert j.tick(0.0) is Action.HOLD
+    assert told(j, 0.0).sentence.startswith("prometheus: nothing measured yet")
     assert j.due(0.0) == ("prometheus",)
     j.measure("prometheus", Measurement((value,)), 0.0)
-    said = j.judge(0.0)
+    said = told(j, 0.0)
     assert (said.action, said.reports[1].verdict.word) == (action, word)
     assert j.due(1.0) == ()
 
@@ -138,7 +150,7 @@ def test_a_dry_run_gate_reports_and_can_do_nothing():
     j = judge(gate("error_rate", dry_run=True), gate("prometheus", **QUERY, dry_run=True))
     j.measure("prometheus", Measurement((0.0,)), 0.0)
     j.observe(cells(cb=50, so=100), 1.0)
-    said = j.judge(1.0)
+    said = told(j, 1.0)
     assert said.action is Action.CONTINUE
     assert [r.verdict for r in said.reports[:2]] == [Verdict.FAIL, Verdict.FAIL]
     assert all(r.dry_run for r in said.reports[:2])
@@ -150,12 +162,12 @@ def test_a_broken_coin_is_the_router_s_bug():
     j = judge()
     arms = ArmCounts(ok=50, arrived=500), ArmCounts(ok=950, arrived=500)
     j.observe(Batch("r", 1, (Cell(500, *arms),)), 1.0)
-    said = j.judge(1.0)
+    said = told(j, 1.0)
     assert said.action is Action.HOLD
     assert said.sentence.startswith("router bug, not the candidate's: 500 of 1,000 (50.0 %)")
     sticky = judge(sticky=True)
     sticky.observe(Batch("r", 1, (Cell(500, *arms, sticky=True),)), 1.0)
-    assert sticky.action(1.0) is Action.CONTINUE
+    assert sticky.tick(1.0) is Action.CONTINUE
 
 
 # --- combination ----------------------------------------------------------------------------
@@ -187,8 +199,8 @@ def test_the_guard_alone_acts_where_nothing_can_be_compared():
     j = judge(gate("error_rate"), gate("guard"))
     j.observe(cells(sb=40, cb=2, so=1_000, co=60), 1.0)
     j.observe(Batch("r", 1, (Cell(10_000, ArmCounts(bad=6, ok=1)),)), 2.0)
-    assert j.action(2.0) is Action.ROLLBACK
-    assert j.judge(2.0).sentence.startswith("guard: ")
+    assert j.tick(2.0) is Action.ROLLBACK
+    assert told(j, 2.0).sentence.startswith("guard: ")
 
 
 # --- promotion, warm-up, baseline -------------------------------------------------------------
@@ -199,7 +211,7 @@ def test_an_equal_candidate_is_proven_and_stays_so():
     for second in range(120):
         cb, sb = map(int, draw.binomial([25, 25], 0.01))
         j.observe(cells(cb, sb, 25 - cb, 25 - sb, weight_bp=5_000), float(second))
-    said = j.judge(120.0)
+    said = told(j, 120.0)
     assert said.proven
     assert said.reports[-1].verdict is Verdict.PASS
     assert "not worse than stable + 1 pp" in said.reports[-1].sentence
@@ -216,7 +228,7 @@ def test_sticky_promotion_counts_users():
         )
         j.observe(Batch("r", 1, (Cell(5_000, *arms, sticky=True),)), 1.0)
     assert j.proven
-    assert j.action(1.0) is Action.CONTINUE
+    assert j.tick(1.0) is Action.CONTINUE
 
 
 @pytest.mark.parametrize(
@@ -228,7 +240,7 @@ def test_warm_up_is_not_judged(warm_up):
     j.observe(cells(cb=20, co=80, so=1_900), 100.0)
     assert (j.capital, j.bad, j.answers) == (pytest.approx(1.0), 20, 100)
     j.observe(cells(cb=5, so=90), 140.0)
-    assert j.action(140.0) is Action.ROLLBACK
+    assert j.tick(140.0) is Action.ROLLBACK
 
 
 def test_latency_waits_for_a_past():
@@ -267,27 +279,59 @@ def test_thresholds_serve_gates_with_different_tolerances():
 
 def test_the_ramp_grows_once_a_second_while_clean():
     j = judge(baseline=Baseline(5_000, 50, (), 1_000.0), ramp=Ramp(observe_s=0.5))
-    weight, seen = j.auto_weight_bp(0.0), []
+    weight, seen = ramped(j, 0.0), []
     for quarter in range(1, 41):
         now = quarter / 4
         n = 250 * weight // 10_000
         j.observe(cells(co=n, so=250 - n, weight_bp=weight), now)
-        weight = j.auto_weight_bp(now)
+        weight = ramped(j, now)
         seen.append(weight)
     assert seen == sorted(seen)
     assert seen[0] == seen[1] == 200
     assert seen[-1] == 5_000
     j.observe(cells(cb=60, weight_bp=weight), 11.0)
-    assert j.auto_weight_bp(12.0) <= 5_000
-    assert j.judge(12.0).auto_weight_bp == j.auto_weight_bp(12.0)
+    assert ramped(j, 12.0) <= 5_000
+    assert told(j, 12.0).auto_weight_bp == ramped(j, 12.0)
 
 
 @pytest.mark.parametrize("rate", [math.nan, math.inf, 0.0, -3.0])
 def test_nonsense_in_the_baseline_opens_nothing(rate):
     j = judge(baseline=Baseline(100, 1, (), rate), max_duration_s=600.0)
-    assert j.auto_weight_bp(0.0) == 100
-    assert j.judge(0.0).action is Action.CONTINUE
+    assert ramped(j, 0.0) == 100
+    assert told(j, 0.0).action is Action.CONTINUE
     assert not j.proven
+
+
+# --- asking and telling -------------------------------------------------------------------------
+
+
+def test_asking_changes_nothing_and_tells_what_the_decider_saw_last():
+    """A decider that is asked all the time and one that is never asked come to the same."""
+    policy = {"no_data_after_s": 60.0, "ramp": Ramp(observe_s=0.5)}
+    asked = judge(baseline=Baseline(5_000, 50, (), 1_000.0), **policy)
+    alone = judge(baseline=Baseline(5_000, 50, (), 1_000.0), **policy)
+    for second in range(1, 30):
+        before = asked.snapshot()
+        for _ in range(50):
+            said = asked.judgement()
+            assert said.action is asked.judgement().action
+        assert asked.snapshot() == before
+        for j in (asked, alone):
+            j.observe(cells(co=5, so=95), float(second))
+            j.tick(float(second), ramping=True, expecting=second % 7 > 0)
+        assert asked.snapshot() == alone.snapshot()
+    alone.tick(29.0 + 60.0)
+    assert (asked.judgement().action, alone.judgement().action) == (Action.CONTINUE, Action.HOLD)
+    assert alone.silence
+    assert not asked.silence
+
+
+def test_a_snapshot_from_before_there_were_ticks_is_read():
+    j = judge()
+    j.observe(cells(cb=1, so=50), 3.0)
+    old = j.snapshot()
+    old["clock"] = old["clock"][:4]
+    assert Judge.restored([gate("error_rate")], JudgeSettings(), old).capital == j.capital
 
 
 # --- restart ------------------------------------------------------------------------------------
@@ -307,9 +351,9 @@ def test_a_restored_judge_makes_the_same_decisions(sticky):
         if second % 7 == 0:
             data = json.loads(json.dumps(j.snapshot(), allow_nan=False))
             twin = Judge.restored(gates, settings, data)
-            assert twin.judge(second) == j.judge(second)
+            assert told(twin, second) == told(j, second)
             assert repr(twin) == repr(j)
-            assert json.dumps(twin.judge(second).to_json(), allow_nan=False)
+            assert json.dumps(told(twin, second).to_json(), allow_nan=False)
             j = twin
         for title in j.due(float(second)):
             j.measure(title, Measurement((1.0,)), float(second))
@@ -320,7 +364,7 @@ def test_a_restored_judge_makes_the_same_decisions(sticky):
         )  # fmt: skip
         cell = Cell(500, arm, ArmCounts(ok=60, bad=1), j.thresholds_s, j.tolerance, sticky)
         j.observe(Batch("r", 1, (cell,), Pairs(5, 1)), float(second))
-        j.auto_weight_bp(float(second))
+        ramped(j, float(second))
 
 
 def test_a_snapshot_of_other_gates_is_refused():

@@ -207,10 +207,10 @@ class Watch:
         rollout, plan, trial = run.rollout, run.plan, run.trial
         if rollout is None or plan is None or trial is None or rollout.phase is Phase.PAUSED:
             return
-        if trial.look(rollout, plan, now).action is Action.HOLD:
-            silent = trial.silence(rollout, plan, now)
-            sentence = silent or trial.judgement(rollout, plan, now).sentence
-            yield "no_data" if silent else "held", sentence
+        judgement = trial.judgement()
+        if judgement.action is Action.HOLD:
+            silent = trial.judge.silence
+            yield "no_data" if silent else "held", silent or judgement.sentence
         mirror_bp = split_for(rollout, plan).mirror_bp
         trial.shadow.alarm = self._undelivered(run, trial, mirror_bp, now) if mirror_bp else ""
         if trial.shadow.alarm:

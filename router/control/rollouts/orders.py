@@ -123,7 +123,7 @@ def entry_for(
     rollout, policy = record.rollout, lifecycle.unpinned(record)
     evidence: dict[str, Any] = {}
     if run.trial is not None and before is not None and before.phase.live and run.plan:
-        evidence = run.trial.judgement(before, run.plan, now).to_json()
+        evidence = run.trial.judgement().to_json()
         evidence["samples"] = run.trial.samples(before, run.plan)
     weight = split_for(rollout, policy.plan(), now).candidate_bp if rollout and policy else 0
     same = before is not None and rollout is not None and before.id == rollout.id

@@ -81,7 +81,7 @@ class Reconciler:
         self.table: RoutingTable | None = None
         self.restraint = Restraint(clock, self.note)
         self.wake = asyncio.Event()
-        self.recording = Recording(lambda: list(self.runs.values()), clock)
+        self.recording = Recording(lambda: list(self.runs.values()))
         self._writes = Writes(store, listener, self.wake.set)
         self._records: dict[str, RouteRecord] = {}
         self._evidence: dict[str, dict[str, Any]] = {}
@@ -139,13 +139,13 @@ class Reconciler:
         fresh: list[RouteRecord] = []
         self._adopting = True  # one table for all of it: a half-adopted policy is never published
         for route in policy.routes:
-            self._adopt_route(route, settled[route.name], fresh)
+            self._adopt_route(route, settled[route.name], fresh, now)
         self._adopting = False
         self.runs = {route.name: self.runs[route.name] for route in policy.routes}
         self._writes.quietly(Change(now, tuple(fresh)))
         self.observatory.keep_only({(r.name, v) for r in policy.routes for v in r.versions})
-        self._publish()
-        self.recording.use(policy.recording)
+        self._publish(now)
+        self.recording.use(policy.recording, now)
         for run in self.runs.values():
             self._take_back_fellows(run)  # of a crash between the first and the last of them
         self.wake.set()
@@ -158,7 +158,7 @@ class Reconciler:
         return run.pending.record if run.pending else run.record
 
     def _adopt_route(
-        self, route: Route, settled: lifecycle.Settled, fresh: list[RouteRecord]
+        self, route: Route, settled: lifecycle.Settled, fresh: list[RouteRecord], now: float
     ) -> None:
         run = self.runs.get(route.name)
         if run is None:
@@ -166,7 +166,7 @@ class Reconciler:
             run = Run(route, known or RouteRecord(route.name, route.stable, route.stable))
             run.enforce(run.record)
             self.runs[route.name] = run
-            self._resume_trial(run)
+            self._resume_trial(run, now)
             if known is None and not settled.deeds:
                 fresh.append(settled.record)
         run.route = route
@@ -175,20 +175,20 @@ class Reconciler:
         if not settled.deeds and run.pending is None and settled.record != run.record:
             run.enforce(settled.record)
             fresh.append(settled.record)
-        self._carry_out(run, settled.deeds)
+        self._carry_out(run, settled.deeds, now)
 
-    def _resume_trial(self, run: Run) -> None:
+    def _resume_trial(self, run: Run, now: float) -> None:
         if run.live and run.pinned is not None:
             snapshot = self._evidence.pop(run.route.name, None)
-            run.trial = Trial.resumed(run.route, run.pinned, run.record, snapshot, self.clock.now())
+            run.trial = Trial.resumed(run.route, run.pinned, run.record, snapshot, now)
 
-    def _carry_out(self, run: Run, deeds: tuple[lifecycle.Deed, ...]) -> None:
+    def _carry_out(self, run: Run, deeds: tuple[lifecycle.Deed, ...], now: float) -> None:
         for deed in deeds:
             if deed.action == "start" and (frozen := self.restraint.starting(run)):
                 run.notes = (*run.notes, f"a new rollout waits for the end of the freeze: {frozen}")
                 run.settle_again = True
                 return
-            self._move(run, deed.record, deed.action, actor="policy", reason=deed.reason)
+            self._move(run, deed.record, deed.action, now, actor="policy", reason=deed.reason)
 
     # --- what comes in ----------------------------------------------------------------------------
 
@@ -219,13 +219,14 @@ class Reconciler:
         Raises UnknownRoute, NoRollout, NotPossible.
         """
         run = self.run_of(name)
-        record, reason = decided(run, event, self.clock.now())
+        now = self.clock.now()
+        record, reason = decided(run, event, now)
         self._refuse_risk(run, record)
         assert not isinstance(event, Observed)  # noqa: S101 - only people order
         action = "set_weight" if isinstance(event, SetWeight) else type(event).__name__.lower()
         before = run.pending.record.rollout if run.pending else run.rollout
         return self._move(
-            run, record, action, actor=event.actor, reason=reason, command_id=command_id,
+            run, record, action, now, actor=event.actor, reason=reason, command_id=command_id,
             cause=(before, event),
         )  # fmt: skip
 
@@ -270,13 +271,13 @@ class Reconciler:
     def turn(self) -> float:
         """Do everything that is due; answers when to come back, rollout clock seconds."""
         self._writes.check()
-        self.recording.tend()
         now = self.clock.now()
+        self.recording.tend(now)
         due = now + STORE_EVERY_S
         for change in self.restraint.freezes.lapsed(self.clock):
             self._writes.quietly(change)
         if any(run.pass_time(now) for run in self.runs.values()):
-            self._publish()
+            self._publish(now)
         for run in list(self.runs.values()):
             if run.live:
                 if now >= run.look_at:
@@ -304,34 +305,43 @@ class Reconciler:
         assert trial is not None  # noqa: S101 - and a trial
         if trial.learn(self.observatory.baseline(run.route.name, rollout.stable, now), now):
             run.changed()
-            self._publish()
-        seen = trial.look(rollout, plan, now)
+            self._publish(now)
+        seen = trial.tick(rollout, plan, now)
         observed = self.restraint.apply(run, rollout, seen, self.runs.values(), now)
-        following = decide(rollout, plan, observed, now)
-        wanted = following if observed is seen else decide(rollout, plan, seen, now)
-        kept = following is rollout and wanted is not rollout
-        self.recording.turn(run, held=observed.wait_reason if kept else None)
-        if following is not rollout:
-            self._follow(run, record, following, observed, now)
+        self._follow(run, record, seen, observed, now)
         left = remaining_s(rollout, plan, now)
         return now + (min(left, LOOK_EVERY_S) if left > 0 else LOOK_EVERY_S)
 
     def _follow(
-        self, run: Run, record: RouteRecord, following: Rollout, observed: Observed, now: float
+        self, run: Run, record: RouteRecord, seen: Observed, observed: Observed, now: float
     ) -> None:
-        """Carry out what the machine decided, unless more risk has to wait for the disk."""
-        assert run.plan is not None  # noqa: S101 - the caller has looked at it
-        assert record.rollout is not None  # noqa: S101 - as above
-        after = lifecycle.advanced(record, following, run.plan, record.identity.partition("+")[0])
-        risky = lifecycle.adds_risk(run.record, after)
-        if risky and (run.pending is not None or run.unsaved or now < run.retry_at):
-            self.recording.turn(run, held="waits for the disk")
+        """Carry out what the machine decides, unless something outside, or the disk, holds it.
+
+        ``seen`` is what the evidence says, ``observed`` the same with what restrains the rollout.
+        """
+        rollout, plan = record.rollout, run.plan
+        assert rollout is not None  # noqa: S101 - the caller has looked at it
+        assert plan is not None  # noqa: S101 - as above
+        following = decide(rollout, plan, observed, now)
+        if following is rollout:
+            free = observed is seen or decide(rollout, plan, seen, now) is rollout
+            self.recording.turn(run, rollout, now, held=None if free else observed.wait_reason)
             return
-        action = action_of(record.rollout, following, observed)
+        after = lifecycle.advanced(record, following, plan, record.identity.partition("+")[0])
+        if self._must_wait(run, after, now):
+            self.recording.turn(run, rollout, now, held="waits for the disk")
+            return
+        self.recording.turn(run, rollout, now, held=None)
+        action = action_of(rollout, following, observed)
         self._move(
-            run, after, action, actor=following.actor, reason=following.reason,
-            cause=(record.rollout, observed),
+            run, after, action, now, actor=following.actor, reason=following.reason,
+            cause=(rollout, observed),
         )  # fmt: skip
+
+    def _must_wait(self, run: Run, after: RouteRecord, now: float) -> bool:
+        """More risk has to wait while a write is under way, or one has just failed."""
+        busy = run.pending is not None or run.unsaved or now < run.retry_at
+        return bool(busy) and lifecycle.adds_risk(run.record, after)
 
     def _settle_again(self, run: Run, now: float) -> None:
         """A rollout ended: the policy may have another candidate waiting."""
@@ -340,7 +350,7 @@ class Reconciler:
         run.settle_again = False
         settled = lifecycle.settle(run.route, run.record, now)
         run.notes = settled.notes
-        self._carry_out(run, settled.deeds)
+        self._carry_out(run, settled.deeds, now)
 
     # --- into force -------------------------------------------------------------------------------
 
@@ -356,6 +366,7 @@ class Reconciler:
         run: Run,
         record: RouteRecord,
         action: str,
+        now: float,
         *,
         actor: str,
         reason: str,
@@ -364,12 +375,10 @@ class Reconciler:
     ) -> Move:
         """``cause``: what the machine was given; nothing where the policy decides."""
         record = run.fresh_revision(record)
-        entry = entry_for(
-            run, record, action, actor, reason, now=self.clock.now(), wall=self.clock.wall()
-        )
+        entry = entry_for(run, record, action, actor, reason, now=now, wall=self.clock.wall())
         answer = (command_id, result_of(entry).to_json()) if command_id else None
         move = Move(entry, record, answer)
-        self.recording.decided(run, *cause, move)
+        self.recording.decided(run, *cause, move, now)
         servable = run.record.stable in run.route.versions
         if lifecycle.adds_risk(run.record, record) and servable:
             run.pending = move
@@ -381,7 +390,7 @@ class Reconciler:
             run.pending = None
         run.unsaved.append(move)
         del run.unsaved[:-UNSAVED_ENTRIES_MAX]
-        self._enforce(run, move)
+        self._enforce(run, move, now)
         self._save(run)
         return move
 
@@ -398,7 +407,7 @@ class Reconciler:
         if run.pending is move:
             run.pending = None
             if error is None:
-                self._enforce(run, move)
+                self._enforce(run, move, self.clock.now())
                 move.settle(durable=True)
         self.wake.set()
 
@@ -436,23 +445,22 @@ class Reconciler:
             command=commands[-1] if commands else None,
         )
 
-    def _enforce(self, run: Run, move: Move) -> None:
+    def _enforce(self, run: Run, move: Move, now: float) -> None:
         """From here on it holds: table out, trial along, everybody told."""
         before, after = run.rollout, move.record.rollout
         run.enforce(move.record)
         if after is not None and run.pinned is not None:
             new = before is None or (before.id, before.attempt) != (after.id, after.attempt)
             if after.phase.live and (new or run.trial is None):
-                now = self.clock.now()
                 past = self.observatory.baseline(run.route.name, after.stable, now)
                 run.trial = Trial(run.route, run.pinned, after, past, now)
-                self.recording.begun(run)
+                self.recording.begun(run, now)
             elif run.trial is not None:
-                run.trial.follow(after, self.clock.now())
+                run.trial.follow(after, now)
         self.restraint.arrived(run)
         if after is not None and not after.phase.live:
             run.settle_again = True
-        move.generation = self._publish()
+        move.generation = self._publish(now)
         self.listener.moved(move.entry)
         if not self._adopting:
             self._take_back_fellows(run)
@@ -464,12 +472,11 @@ class Reconciler:
             with contextlib.suppress(ControlError):  # a version is gone: there is no way back
                 self.order(name, fellow_order(run, self.runs[name]))
 
-    def _publish(self) -> int:
+    def _publish(self, now: float) -> int:
         """A new table from everything in force, to every worker."""
         assert self.policy is not None  # noqa: S101 - nothing moves before the first policy
         if self._adopting:
             return self.generation + 1
-        now = self.clock.now()
         entries = tuple(self.runs[route.name].entry_at(now) for route in self.policy.routes)
         self.table = table_of(self.generation + 1, self.policy, entries)
         self.publisher.publish(self.table)

@@ -4,9 +4,8 @@ One JSON object a line, in the order in which things happened in the decider's l
 
     begin    an attempt begins (or the file does): policy, rollout, and the trial's whole state
     batch, measure, learn, reward           what its evidence took in
-    look, judge                             that it was asked, which moves its clocks
     follow                                  that its rollout moved
-    turn     the decider looked; `held` after it: something outside kept it from moving
+    turn     the decider looked, which moves the clocks; `held`: what kept it from moving then
     decide   what was decided and why, with the journal's entry and the rollout afterwards
     gap      lines were lost; a `begin` of everything follows
 
@@ -30,7 +29,6 @@ import msgspec
 import structlog
 
 from router.control.rollouts.run import Move, Run
-from router.control.state.clock import Clock
 from router.core.policy.recording import RecordingPolicy
 from router.core.rollout.events import Event
 from router.core.rollout.rollout import Rollout
@@ -44,11 +42,10 @@ log = structlog.get_logger("router.control")
 
 
 class Recording:
-    """See the module. ``runs`` are all routes at work."""
+    """See the module. ``runs`` are all routes at work; ``now`` is always rollout clock seconds."""
 
-    def __init__(self, runs: Callable[[], Iterable[Run]], clock: Clock) -> None:
+    def __init__(self, runs: Callable[[], Iterable[Run]]) -> None:
         self._runs = runs
-        self._clock = clock
         self._policy: RecordingPolicy | None = None
         self._writer: Writer | None = None
         self._size = 0
@@ -63,7 +60,7 @@ class Recording:
         """Why nothing is recorded although the policy wants it; empty otherwise."""
         return self._writer.error if self._writer else ""
 
-    def use(self, policy: RecordingPolicy | None) -> None:
+    def use(self, policy: RecordingPolicy | None, now: float) -> None:
         """Record from now on as a policy says; None ends it."""
         if policy == self._policy:
             return
@@ -71,7 +68,7 @@ class Recording:
         self._policy = policy
         if policy is not None:
             self._writer = Writer(Path(policy.file), policy.keep)
-            self._fresh_file()
+            self._fresh_file(now)
 
     def close(self) -> None:
         """Write what is waiting, and stop."""
@@ -85,34 +82,36 @@ class Recording:
 
     # --- what the decider says ------------------------------------------------------------------
 
-    def begun(self, run: Run) -> None:
+    def begun(self, run: Run, now: float) -> None:
         """A trial was made; from here on it tells what it is fed."""
         if self._writer is None or run.trial is None:
             return
         run.trial.tape = partial(self._line, run.route.name)
-        self._begin(run)
+        self._begin(run, now)
 
-    def tend(self) -> None:
+    def tend(self, now: float) -> None:
         """Begin a new file where one is full or has a gap; called between two looks.
 
         In between, a trial has told of something that it has not taken in yet.
         """
         if self._policy is not None and (self._lost or self._size > self._policy.size):
-            self._fresh_file(gap=self._lost)
+            self._fresh_file(now, gap=self._lost)
 
-    def turn(self, run: Run, *, held: str | None = None) -> None:
-        """The decider looked; ``held``: what kept it from following the evidence."""
+    def turn(self, run: Run, rollout: Rollout, now: float, *, held: str | None) -> None:
+        """The decider looked at ``rollout``; ``held``: what kept it from following the evidence."""
         if self._writer is not None:
             told = {} if held is None else {"held": held}
-            self._line(run.route.name, "turn", self._clock.now(), **told)
+            self._line(run.route.name, "turn", now, revision=rollout.revision, **told)
 
-    def decided(self, run: Run, before: Rollout | None, cause: Event | None, move: Move) -> None:
+    def decided(
+        self, run: Run, before: Rollout | None, cause: Event | None, move: Move, now: float
+    ) -> None:
         """A move was decided; ``cause`` None where the policy decided."""
         if self._writer is None:
             return
         rollout = move.record.rollout
         self._line(
-            run.route.name, "decide", self._clock.now(),
+            run.route.name, "decide", now,
             before=before.revision if before else None,
             cause=[type(cause).__name__, msgspec.to_builtins(cause)] if cause else None,
             entry=move.entry.to_json(), rollout=rollout.to_json() if rollout else None,
@@ -120,12 +119,12 @@ class Recording:
 
     # --- lines ------------------------------------------------------------------------------------
 
-    def _begin(self, run: Run) -> None:
+    def _begin(self, run: Run, now: float) -> None:
         assert run.trial is not None  # noqa: S101 - the callers have looked
         rollout = run.rollout
         ahead = run.pending.record.rollout if run.pending else None
         self._line(
-            run.route.name, "begin", self._clock.now(), sticky=run.route.sticky is not None,
+            run.route.name, "begin", now, sticky=run.route.sticky is not None,
             payload=run.route.payload, policy=run.record.pinned,
             rollouts=[one.to_json() for one in (rollout, ahead) if one is not None],
             snapshot=run.trial.snapshot(),
@@ -142,16 +141,16 @@ class Recording:
             return
         self._size += len(line)
 
-    def _fresh_file(self, *, gap: bool = False) -> None:
+    def _fresh_file(self, now: float, *, gap: bool = False) -> None:
         """A file that can be replayed by itself: it begins with every trial's state."""
         assert self._writer is not None  # noqa: S101 - only while it records
         self._writer.rotate()
         self._size, self._digest, self._lost = 0, "", False
         if gap:
-            self._line("", "gap", self._clock.now())
+            self._line("", "gap", now)
         for run in self._runs():
             if run.trial is not None and run.live:
-                self.begun(run)
+                self.begun(run, now)
 
 
 def digest(before: str, content: bytes) -> str:

@@ -1,8 +1,8 @@
 """Making every decision of a recording again, with the same code, and comparing.
 
-A trial is restored at each `begin`, fed and asked what the recorded one was fed and asked, and at
-each `decide` the machine is given what it was given. Reason, position, weights and every number of
-the evidence must come out as they were.
+A trial is restored at each `begin`, fed what the recorded one was fed and told the time when that
+one was (`turn`), and at each `decide` the machine is given what it was given. Reason, position,
+weights and every number of the evidence must come out as they were.
 """
 
 from __future__ import annotations
@@ -55,10 +55,8 @@ class _Run:
     plan: Plan
     rollouts: dict[int, Rollout] = field(default_factory=dict)
     seen: Observed | None = None
-    looked: Rollout | None = None
     wanted: Rollout | None = None
     """What the decider must carry out, or say why not."""
-    evidence: dict[str, Any] = field(default_factory=dict)
 
 
 class Replay:
@@ -100,8 +98,10 @@ class Replay:
             return None
         if kind == "turn":
             self._turn(line, run)
-        else:
+        elif kind in _FEEDS:
             _FEEDS[kind](run, line, now)
+        else:
+            raise ValueError(f"no line {kind!r} is known: another version of rampway wrote it")
         return missed
 
     def _begin(self, line: dict[str, Any]) -> None:
@@ -125,17 +125,15 @@ class Replay:
     @staticmethod
     def _turn(line: dict[str, Any], run: _Run) -> None:
         """What the evidence asks for must be the next decision, unless something held it."""
-        if "held" in line or run.seen is None or run.looked is None:
-            run.wanted = None
-            return
-        following = decide(run.looked, run.plan, run.seen, line["t"])
-        run.wanted = following if following is not run.looked else None
+        rollout, now = run.rollouts[line["revision"]], line["t"]
+        run.seen = run.trial.tick(rollout, run.plan, now)
+        following = decide(rollout, run.plan, run.seen, now)
+        run.wanted = None if "held" in line or following is rollout else following
 
     @staticmethod
     def _missed(line: dict[str, Any], run: _Run | None) -> Replayed | None:
         """A decision that the evidence asks for and that is not in the recording."""
-        quiet = line["kind"] in ("decide", "judge", "turn")
-        if run is None or run.wanted is None or quiet:
+        if run is None or run.wanted is None or line["kind"] == "decide":
             return None
         wanted, run.wanted = run.wanted, None
         return Replayed(
@@ -183,7 +181,8 @@ def _difference(line: dict[str, Any], run: _Run, recorded: Rollout, wanted: Roll
     if replace(made, revision=recorded.revision) != recorded:
         return f"it comes to {made.phase.value}, step {made.step + 1}: {made.reason}"
     samples = {"samples": run.trial.samples(before, run.plan)}
-    if entry["evidence"] and entry["evidence"] != run.evidence | samples:
+    said = _plain(run.trial.judgement().to_json())
+    if entry["evidence"] and entry["evidence"] != said | samples:
         return "the evidence has other numbers"
     if entry["reason"] != recorded.reason:
         return "the journal tells another reason"
@@ -213,24 +212,12 @@ def _follow(run: _Run, line: Mapping[str, Any], now: float) -> None:
     run.trial.follow(run.rollouts[line["revision"]], now)
 
 
-def _look(run: _Run, line: Mapping[str, Any], now: float) -> None:
-    run.looked = run.rollouts[line["revision"]]
-    run.seen = run.trial.look(run.looked, run.plan, now)
-
-
-def _judge(run: _Run, line: Mapping[str, Any], now: float) -> None:
-    judgement = run.trial.judgement(run.rollouts[line["revision"]], run.plan, now)
-    run.evidence = _plain(judgement.to_json())
-
-
 _FEEDS = {
     "batch": _batch,
     "measure": _measure,
     "learn": _learn,
     "reward": _reward,
     "follow": _follow,
-    "look": _look,
-    "judge": _judge,
 }
 
 

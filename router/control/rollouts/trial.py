@@ -25,7 +25,7 @@ from router.core.wire.outcomes import Baseline, Batch
 
 
 class Tape(Protocol):
-    """Takes down what a trial is fed or asked: what kind, when, and the details."""
+    """Takes down what a trial is fed: what kind, when, and the details."""
 
     def __call__(self, kind: str, now: float, **data: Any) -> None:
         """Take down one thing."""
@@ -59,7 +59,7 @@ class Trial:
         self._shared_s = now
         self._shares: tuple[tuple[str, int], ...] | None = None
         self.tape: Tape | None = None
-        """Who is told everything that this one is fed or asked."""
+        """Who is told everything that this one is fed."""
 
     @classmethod
     def resumed(
@@ -204,32 +204,26 @@ class Trial:
         """Judged answers of the step, or compared pairs where the candidate answers nobody."""
         return self.pairs if split_for(rollout, plan).candidate_bp == 0 else self.answers
 
-    def look(self, rollout: Rollout, plan: Plan, now: float) -> Observed:
-        """One observation for the machine. The sentence is made only where it will be read."""
-        self._tell("look", now, revision=rollout.revision)
-        expecting = self._expecting(rollout, plan)
-        action = self.judge.action(now, expecting=expecting)
+    def tick(self, rollout: Rollout, plan: Plan, now: float) -> Observed:
+        """The decider's look: it tells the time, and gets one observation for the machine.
+
+        The sentence is made only where it will be read. Everybody else reads :meth:`judgement`.
+        """
         step = plan.steps[rollout.step]
-        observed = Observed(
+        expecting = self._expecting(rollout, plan)
+        action = self.judge.tick(now, expecting=expecting, ramping=step.auto)
+        return Observed(
             action=action,
             samples=self.samples(rollout, plan),
             proven=self.judge.proven,
-            auto_weight_bp=self.judge.auto_weight_bp(now) if step.auto else None,
+            auto_weight_bp=self.judge.auto_weight_bp if step.auto else None,
             shares=self._wanted(rollout, plan, now),
+            sentence=self.judgement().sentence if action is Action.ROLLBACK else "",
         )
-        if action is Action.ROLLBACK:
-            judgement = self.judge.judge(now, expecting=expecting)
-            return replace(observed, sentence=judgement.sentence)
-        return observed
 
-    def judgement(self, rollout: Rollout, plan: Plan, now: float) -> Judgement:
-        """The whole answer, for the journal and for people."""
-        self._tell("judge", now, revision=rollout.revision)
-        return self.judge.judge(now, expecting=self._expecting(rollout, plan))
-
-    def silence(self, rollout: Rollout, plan: Plan, now: float) -> str:
-        """That answers are expected and none came for too long; empty otherwise."""
-        return self.judge.silence(now) if self._expecting(rollout, plan) else ""
+    def judgement(self) -> Judgement:
+        """The whole answer as of the decider's last look; asking changes nothing."""
+        return self.judge.judgement()
 
     def _expecting(self, rollout: Rollout, plan: Plan) -> bool:
         split = split_for(rollout, plan)

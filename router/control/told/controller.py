@@ -134,8 +134,8 @@ class Controller:
                 raise NoRollout(f"{route}: nothing was decided{' by then' if at else ' yet'}")
             entry = found[0].to_json()
         told = {"sentence": entry["reason"], "entry": entry, "evidence": entry["evidence"]}
-        if at is None and run.live and run.trial and run.rollout and run.plan:
-            told["now"] = run.trial.judgement(run.rollout, run.plan, self.now()).to_json()
+        if at is None and run.live and run.trial is not None:
+            told["now"] = run.trial.judgement().to_json()
         return told
 
     def shadow(self, route: str) -> dict[str, Any]:

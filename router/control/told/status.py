@@ -95,7 +95,7 @@ def rollout_view(run: Run, observatory: Observatory, generation: int, now: float
         "age_s": round((rollout.ended if rollout.ended is not None else now) - rollout.started, 3),
         "override": _override(rollout, now),
         "approval": _approval(rollout, plan, now),
-        **_judged(run, rollout, plan, now),
+        **_judged(run, rollout),
         "versions": {arm: observatory.view(name, arm, now) for arm in arms},
         "in_flight": {arm: observatory.in_flight(name, arm) for arm in arms},
         "draining": draining(run, observatory),
@@ -154,7 +154,7 @@ def plan_view(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _judged(run: Run, rollout: Rollout, plan: Plan, now: float) -> dict[str, Any]:
+def _judged(run: Run, rollout: Rollout) -> dict[str, Any]:
     """The judge's present answer; the last one of an ended rollout is in the journal."""
     if run.trial is None:
         return {"action": None, "sentence": rollout.reason, "gates": [], "evidence": None}
@@ -166,7 +166,7 @@ def _judged(run: Run, rollout: Rollout, plan: Plan, now: float) -> dict[str, Any
             "gates": [{"name": r.gate, **r.to_json()} for r in reports],
             "evidence": {"capital": run.trial.judge.capital, "limit": run.trial.judge.limit},
         }
-    judgement = run.trial.judgement(rollout, plan, now)
+    judgement = run.trial.judgement()
     return {
         "action": judgement.action.value,
         "sentence": judgement.sentence,

@@ -172,7 +172,7 @@ async def test_a_query_without_data_holds_and_a_wrong_one_is_an_error(
         async with asked.asker() as asker:
             for _ in range(6):
                 await asked.look(asker)
-        judgement = w.reconciler.runs["r"].trial.judge.judge(w.clock.now())
+        judgement = w.reconciler.runs["r"].trial.judge.judgement()
         assert (w.rollout.phase, w.rollout.step) == (Phase.PROGRESSING, 0)
         assert said in judgement.sentence
 

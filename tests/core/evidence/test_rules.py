@@ -124,7 +124,8 @@ def test_4_no_weight_from_in_flight_counts(in_flight):
     for second in range(5):
         done = ArmCounts(ok=40, arrived=40 + candidate), ArmCounts(ok=960, arrived=960 + stable)
         judge.observe(Batch("r", 1, (Cell(400, *done),)), float(second))
-        weights.append(judge.auto_weight_bp(float(second)))
+        judge.tick(float(second), ramping=True)
+        weights.append(judge.auto_weight_bp)
     assert weights == [1_000, 2_000, 3_000, 5_000, 5_000]
 
 

@@ -152,9 +152,11 @@ def test_pairs_that_teach_noise_are_a_sign_of_life_and_nothing_else():
     judge = Judge([Agreement()], JudgeSettings(no_data_after_s=60), Baseline(), 0.0)
     for now in range(0, 200, 10):
         judge.observe(Batch("r", 1, pairs=Pairs(learning=3)), float(now))
-    assert judge.silence(200.0) == ""
+    judge.tick(200.0)
+    assert judge.silence == ""
     assert (judge.pairs, judge.capital) == (0, 1.0)
-    assert judge.silence(300.0)
+    judge.tick(300.0)
+    assert judge.silence
 
 
 def test_copies_warm_a_candidate():
