@@ -42,19 +42,21 @@ async def plane(tmp_path):
     file.write_text(head + text)
     made = Plane(load(file), SqliteStore(tmp_path / "r.db"), command=command)
     await made.start()
-    await made.workers.applied(made.reconciler.revision)
-    (revision,) = {run.record.revision for run in made.reconciler.runs.values()}
-    cell = Cell(100, ArmCounts(ok=9, bad=1, arrived=10), ArmCounts(ok=990, arrived=990))
-    outcomes = (990, *[0] * 9)
-    seen = VersionCounts("r", "v1", "stable", outcomes, (0, 990, 0, 0, 0), ((40, 990),))
-    made.reconciler.observe((Batch("r", revision, (cell,)),))
-    made.observatory.add(0, (seen,), made.clock.now())
-    made.reconciler.turn()
-    for task in made._tasks:
-        task.cancel()
-    await asyncio.sleep(0.05)
-    yield made
-    await made.stop(drain_s=1)
+    try:
+        await made.workers.applied(made.reconciler.generation)
+        (revision,) = {run.record.revision for run in made.reconciler.runs.values()}
+        cell = Cell(100, ArmCounts(ok=9, bad=1, arrived=10), ArmCounts(ok=990, arrived=990))
+        outcomes = (990, *[0] * 9)
+        seen = VersionCounts("r", "v1", "stable", outcomes, (0, 990, 0, 0, 0), ((40, 990),))
+        made.reconciler.observe((Batch("r", revision, (cell,)),))
+        made.observatory.add(0, (seen,), made.clock.now())
+        made.reconciler.turn()
+        for task in made._tasks:
+            task.cancel()
+        await asyncio.sleep(0.05)
+        yield made
+    finally:
+        await made.stop(drain_s=1)
 
 
 def remembered(plane):
@@ -63,7 +65,7 @@ def remembered(plane):
     return {
         "records": {name: run.record.to_json() for name, run in reconciler.runs.items()},
         "trials": {name: run.trial.snapshot() for name, run in reconciler.runs.items()},
-        "revision": reconciler.revision,
+        "generation": reconciler.generation,
         "waiting": {name: (run.waiting, run.look_at) for name, run in reconciler.runs.items()},
         "freezes": reconciler.restraint.freezes.to_json(),
         "due": reconciler.wake.is_set(),

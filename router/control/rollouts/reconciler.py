@@ -328,20 +328,15 @@ class Reconciler:
             self.recording.turn(run, rollout, now, held=None if free else observed.wait_reason)
             return
         after = lifecycle.advanced(record, following, plan, record.identity.partition("+")[0])
-        if self._must_wait(run, after, now):
-            self.recording.turn(run, rollout, now, held="waits for the disk")
+        waits = lifecycle.adds_risk(run.record, after) and run.writing(now)
+        self.recording.turn(run, rollout, now, held="waits for the disk" if waits else None)
+        if waits:
             return
-        self.recording.turn(run, rollout, now, held=None)
         action = action_of(rollout, following, observed)
         self._move(
             run, after, action, now, actor=following.actor, reason=following.reason,
             cause=(rollout, observed),
         )  # fmt: skip
-
-    def _must_wait(self, run: Run, after: RouteRecord, now: float) -> bool:
-        """More risk has to wait while a write is under way, or one has just failed."""
-        busy = run.pending is not None or run.unsaved or now < run.retry_at
-        return bool(busy) and lifecycle.adds_risk(run.record, after)
 
     def _settle_again(self, run: Run, now: float) -> None:
         """A rollout ended: the policy may have another candidate waiting."""

@@ -149,6 +149,10 @@ class Run:
         """When the next part of a stepped return is due; None when nothing is returning."""
         return returns_on(self.rollout, self.plan, now) if self.rollout and self.plan else None
 
+    def writing(self, now: float) -> bool:
+        """Whether a write is under way, or one failed so lately that no other is tried yet."""
+        return self.pending is not None or bool(self.unsaved) or now < self.retry_at
+
     def changed(self) -> None:
         """Something of the table's entry is new, or there is something to judge."""
         self._entry = None
