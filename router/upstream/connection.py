@@ -15,7 +15,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import select
+import time
+from math import inf
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from router.http1 import DEFAULT_LIMITS, ResponseParser, UpstreamFramingError
@@ -61,8 +64,9 @@ class Connection(asyncio.Protocol):
         "_poll",
         "closed",
         "endpoint",
+        "ends_at",
         "exchanges",
-        "idle_since",
+        "idle_until",
         "parser",
         "pool",
         "receiver",
@@ -79,7 +83,12 @@ class Connection(asyncio.Protocol):
         self.sent_all = True
         self.exchanges = 0
         """Requests begun on this connection."""
-        self.idle_since = 0.0
+        self.idle_until = 0.0
+        """Monotonic seconds; idle beyond that, its backend may be about to close it."""
+        # A tenth of jitter keeps connections made together from ending together.
+        age_s = pool.entry.connection_age_s * random.uniform(0.9, 1.0)  # noqa: S311  # not secret
+        self.ends_at = time.monotonic() + age_s if age_s else inf
+        """Monotonic seconds; it carries no request that comes later."""
         self.closed = False
         self._poll: Any = None
 
@@ -134,6 +143,10 @@ class Connection(asyncio.Protocol):
         # Behind a TLS handshake lie the session tickets, unread as yet: they answer nobody.
         fresh_tls = self.endpoint.address.tls and not self.exchanges
         return bool(fresh_tls and events[0][1] == select.POLLIN)
+
+    def usable(self, now: float) -> bool:
+        """Whether an idle one may carry a request now."""
+        return self.idle_until > now and self.clean()
 
     def discard(self) -> None:
         """Close at once; whatever is unsent or unread is lost."""

@@ -1,9 +1,11 @@
-"""One host:port of a version as this worker sees it: idle connections, health, blame."""
+"""One address of a version as this worker sees it: idle connections, health, blame."""
 
 from __future__ import annotations
 
 from collections import deque
 from typing import TYPE_CHECKING
+
+from router.upstream.names import literal
 
 if TYPE_CHECKING:
     from router.core.wire.table import Endpoint as Address
@@ -11,14 +13,16 @@ if TYPE_CHECKING:
 
 
 class Endpoint:
-    """Live state of one address. Only its pool changes it."""
+    """Live state of one address; a name of several has one for each. Only its pool changes it."""
 
     __slots__ = ("address", "authority", "bad", "dirty", "ejected_until", "failed_probes",
-                 "healthy", "idle", "in_flight", "last_error", "open", "passed_probes",
-                 "requests", "retired", "streak", "unreachable_until")  # fmt: skip
+                 "healthy", "idle", "in_flight", "ip", "last_error", "open", "passed_probes",
+                 "refusals", "requests", "retired", "streak", "unreachable_until")  # fmt: skip
 
     def __init__(self, address: Address) -> None:
         self.address = address
+        self.ip = address.host if literal(address.host) else ""
+        """The address connected to; empty while the host's name was not looked up yet."""
         host = f"[{address.host}]" if ":" in address.host else address.host
         self.authority = f"{host}:{address.port}".encode()
         """For the Host field where a client sent none."""
@@ -36,7 +40,9 @@ class Endpoint:
         self.ejected_until = 0.0
         """Monotonic seconds; 0.0 when not ejected."""
         self.unreachable_until = 0.0
-        """Monotonic seconds; after a failed connect it is the last choice for a moment."""
+        """Monotonic seconds, when a connect is tried again; 0.0: it can be reached, it seems."""
+        self.refusals = 0
+        """Failed connects in a row."""
         self.healthy = True
         self.passed_probes = 0
         self.failed_probes = 0

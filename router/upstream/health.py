@@ -10,7 +10,7 @@ import random
 from typing import TYPE_CHECKING, Final
 
 from router.http1 import ResponseParser, UpstreamFramingError
-from router.upstream.resolve import first_reachable
+from router.upstream.names import addresses
 from router.upstream.tls import client_context
 
 if TYPE_CHECKING:
@@ -45,7 +45,10 @@ class _Verdict:
 
 
 async def probe(endpoint: Endpoint, check: HealthCheck, tls: UpstreamTls) -> str:
-    """Ask once; an empty string when it answered 2xx or 3xx in time, else why not."""
+    """Ask once; an empty string when it answered 2xx in time, else why not.
+
+    A redirect is no answer of the service: it leads to a login page, or to another host.
+    """
     try:
         async with asyncio.timeout(check.timeout_s):
             status = await _status(endpoint, check.path, tls)
@@ -55,18 +58,15 @@ async def probe(endpoint: Endpoint, check: HealthCheck, tls: UpstreamTls) -> str
         return f"probe failed: {error}"[:200]
     except UpstreamFramingError as error:
         return f"probe failed: {error.reason}"
-    return "" if 200 <= status < 400 else f"probe answered {status}"
+    return "" if 200 <= status < 300 else f"probe answered {status}"
 
 
 async def _status(endpoint: Endpoint, path: str, tls: UpstreamTls) -> int:
     address = endpoint.address
     context = client_context(tls) if address.tls else None
-    reader, writer = await first_reachable(
-        address.host, address.port,
-        lambda host: asyncio.open_connection(
-            host, address.port, ssl=context,
-            server_hostname=(tls.server_name or address.host) if context else None,
-        ),
+    reader, writer = await asyncio.open_connection(
+        endpoint.ip or (await addresses(address.host))[0], address.port, ssl=context,
+        server_hostname=(tls.server_name or address.host) if context else None,
     )  # fmt: skip
     try:
         verdict = _Verdict()

@@ -7,36 +7,34 @@ bounded in length here and in time by whoever waits, who must then :meth:`Pool.c
 
 from __future__ import annotations
 
-import asyncio
-import errno
 import time
 from typing import TYPE_CHECKING, Final, Protocol
 
 from router.upstream.balance import least_in_flight
 from router.upstream.breaker import Breaker, State
-from router.upstream.connection import Connection
 from router.upstream.endpoint import Endpoint
 from router.upstream.failure import Failure
-from router.upstream.resolve import first_reachable
+from router.upstream.names import Names, literal
+from router.upstream.opening import Opening
 from router.upstream.sockets import Sockets
 from router.upstream.suspicion import Suspicion
-from router.upstream.tls import client_context
 
 if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Iterator
+    import asyncio
+    from collections.abc import Callable, Iterator
 
     from router.core.wire.table import VersionEntry
+    from router.upstream.connection import Connection
     from router.upstream.suspicion import Verdict
 
 UNREACHABLE_S: Final = 1.0
-"""After a failed connect an endpoint is the last choice for this long."""
-ERROR_TEXT_MAX: Final = 200
-"""Characters of an endpoint's last error that are kept for people."""
+"""An endpoint that cannot be reached is the last choice; connects to it are tried after this,
+doubled each time, as long as others answer."""
+UNREACHABLE_S_MAX: Final = 30.0
 
-_OUR_FAULT = frozenset(
-    (errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM)
-)
+
+def _nothing() -> None:
+    """Nobody wants to know."""
 
 
 class Waiter(Protocol):
@@ -61,10 +59,17 @@ class Pool:
     """See the module's text. One event loop owns it."""
 
     def __init__(
-        self, entry: VersionEntry, *, connect_s: float, sockets: Sockets | None = None
+        self,
+        entry: VersionEntry,
+        *,
+        connect_s: float,
+        sockets: Sockets | None = None,
+        names: Names | None = None,
     ) -> None:
         self.entry = entry
         self.sockets = sockets or Sockets()
+        self.names = names or Names()
+        self._followed: set[str] = set()
         self.connect_s = connect_s
         self.breaker = Breaker()
         self.endpoints: list[Endpoint] = []
@@ -80,23 +85,53 @@ class Pool:
         self._unreachable = False
         """Some endpoint's last connect failed."""
         self._waiting: dict[Waiter, None] = {}
-        self._opening: set[Waiter] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self.opening: set[Waiter] = set()
+        """For whom a connection is being opened."""
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.changed: Callable[[], None] = _nothing
+        """Called when a name has other addresses than before."""
         self.update(entry, connect_s=connect_s)
 
     def update(self, entry: VersionEntry, *, connect_s: float) -> None:
         """Take a new entry; addresses that stay keep their connections and their history."""
-        known = {endpoint.address: endpoint for endpoint in self.endpoints}
-        self.endpoints = [known.pop(a) if a in known else Endpoint(a) for a in entry.endpoints]
         changed_tls = self.entry.tls != entry.tls
         self.entry = entry
         self.connect_s = connect_s
-        for endpoint in known.values():
-            self._retire(endpoint)
+        hosts = {address.host for address in entry.endpoints if not literal(address.host)}
+        for host in self._followed - hosts:
+            self.names.leave(host, self._moved)
+        for host in hosts:
+            self.names.follow(host, entry.lookup_s, self._moved)
+        self._followed = hosts
+        self._locate()
         if changed_tls:  # what was verified by other rules carries no more requests
             self.close_idle()
         self.refresh()
-        self._serve()
+        self.serve()
+
+    def _moved(self) -> None:
+        """A name has other addresses: those that are gone end with what is under way on them."""
+        self._locate()
+        self.refresh()
+        self.changed()
+        self.serve()
+
+    def _locate(self) -> None:
+        """One endpoint for each address of each name; without one as yet, one that looks it up."""
+        before = {(endpoint.address, endpoint.ip): endpoint for endpoint in self.endpoints}
+        joins = bool(self.entry.health.path) and any(e.ip and e.healthy for e in self.endpoints)
+        self.endpoints = []
+        for address in self.entry.endpoints:
+            for ip in self.names.known(address.host) or ("",):
+                endpoint = before.pop((address, ip), None) or before.pop((address, ""), None)
+                if endpoint is None:
+                    endpoint = Endpoint(address)
+                    # Where others answer, one that joins them has to pass its probe first.
+                    endpoint.healthy = not (joins and endpoint.ip != ip)
+                endpoint.ip = ip
+                self.endpoints.append(endpoint)
+        for endpoint in before.values():
+            self._retire(endpoint)
 
     def refresh(self) -> None:
         """Recompute which endpoints are offered; all of them when none is available.
@@ -118,7 +153,7 @@ class Pool:
         if sole is not None and sole.idle and not self._waiting and (
                 self.in_flight < self.entry.max_in_flight):  # fmt: skip
             connection = sole.idle.pop()
-            if connection.clean():
+            if connection.usable(time.monotonic()):
                 self.in_flight += 1
                 sole.in_flight += 1
                 return connection
@@ -126,7 +161,7 @@ class Pool:
         choice = self.assign(avoid)
         while isinstance(choice, Endpoint) and choice.idle:
             connection = choice.idle.pop()
-            if connection.clean():
+            if connection.usable(time.monotonic()):
                 self._begin(choice)
                 return connection
             connection.discard()
@@ -169,15 +204,14 @@ class Pool:
         ordered = least_in_flight(offered, self._turn)
         if avoid is None and not self._unreachable:
             return ordered
-        now = time.monotonic()
-        return iter(sorted(ordered, key=lambda e: (e is avoid, e.unreachable_until > now)))
+        return iter(sorted(ordered, key=lambda e: (e is avoid, bool(e.unreachable_until))))
 
     def cancel(self, waiter: Waiter) -> None:
         """The waiter has left: its client went away, or it waited long enough."""
         if waiter in self._waiting:
             del self._waiting[waiter]
         else:
-            self._opening.discard(waiter)  # the connection, when it comes, goes to somebody else
+            self.opening.discard(waiter)  # the connection, when it comes, goes to somebody else
 
     def queued(self, waiter: Waiter) -> bool:
         """Whether it still waits for its turn, rather than for a connection being opened."""
@@ -207,8 +241,16 @@ class Pool:
         elif endpoint.retired or self._waiting:
             self.release(connection)
         else:
-            connection.idle_since = time.monotonic()
-            endpoint.idle.append(connection)
+            self._keep(connection)
+
+    def _keep(self, connection: Connection) -> None:
+        """Idle, for as long as its backend is sure to keep it and while it is young enough."""
+        now = time.monotonic()
+        if connection.ends_at <= now:
+            connection.discard()
+            return
+        connection.idle_until = min(now + self.entry.keepalive_s, connection.ends_at)
+        connection.endpoint.idle.append(connection)
 
     def release(self, connection: Connection) -> None:
         """It may carry another request: for who waits longest, else it is kept."""
@@ -220,8 +262,7 @@ class Pool:
             else:
                 connection.discard()
         else:
-            connection.idle_since = time.monotonic()
-            connection.endpoint.idle.append(connection)
+            self._keep(connection)
 
     def lost(self, connection: Connection) -> None:
         """It is closed; somebody who waits may have a new one opened."""
@@ -231,7 +272,7 @@ class Pool:
         self.sockets.open -= 1
         if connection in endpoint.idle:
             endpoint.idle.remove(connection)
-        self._serve()
+        self.serve()
 
     # Blame.
 
@@ -292,14 +333,14 @@ class Pool:
         """
         if self.suspicion.held:
             self.suspicion.sweep(self.endpoints, now)
-        oldest = now - self.entry.keepalive_s
         for endpoint in self.endpoints:
-            while endpoint.idle and endpoint.idle[0].idle_since < oldest:
+            while endpoint.idle and endpoint.idle[0].idle_until <= now:
                 endpoint.idle.popleft().discard()
             if endpoint.ejected_until and endpoint.ejected_until <= now:
                 endpoint.ejected_until = 0.0
                 endpoint.dirty = True
                 self.refresh()
+        self._look_for_lost(now)
         missing = self.entry.warm_connections > self.open
         if missing and self.breaker.state is State.CLOSED and not self.sockets.full():
             self.warm(self.entry.warm_connections)
@@ -312,6 +353,9 @@ class Pool:
     def close(self) -> None:
         """The version is gone: nothing new; what is in flight may end."""
         self.suspicion.settle_all()
+        for host in self._followed:
+            self.names.leave(host, self._moved)
+        self._followed = set()
         for endpoint in self.endpoints:
             self._retire(endpoint)
         self.endpoints = []
@@ -330,13 +374,13 @@ class Pool:
     def _wait(self) -> Failure | None:
         return None if len(self._waiting) < self.entry.max_queue else Failure.QUEUE_FULL
 
-    def _serve(self) -> None:
+    def serve(self) -> None:
         """Connections for those who wait, as far as bounds allow: idle ones, else new ones."""
         while self._waiting and self.in_flight < self.entry.max_in_flight and self.available:
             idle = next((endpoint.idle for endpoint in self.available if endpoint.idle), None)
             if idle is not None:
                 connection = idle.pop()
-                if connection.clean():
+                if connection.usable(time.monotonic()):
                     self._give(connection, self._first())
                 else:
                     connection.discard()
@@ -362,87 +406,39 @@ class Pool:
         waiter.on_connection(connection)
 
     def _open(self, endpoint: Endpoint, waiter: Waiter | None) -> None:
-        self.open += 1
-        self.sockets.open += 1
-        endpoint.open += 1
-        if waiter is not None:
-            self._opening.add(waiter)
-        task = asyncio.get_running_loop().create_task(self._connect(endpoint, waiter))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        Opening(self, endpoint, waiter)
 
-    async def _connect(self, endpoint: Endpoint, waiter: Waiter | None) -> None:
-        """Open one connection and hand it over; every path gives back what `_open` took."""
-        address = endpoint.address
-        failure = Failure.REFUSED
-        try:
-            async with asyncio.timeout(self.connect_s):
-                context = self._tls(endpoint)
-                _, connection = await first_reachable(
-                    address.host, address.port,
-                    lambda host: asyncio.get_running_loop().create_connection(
-                        lambda: Connection(self, endpoint), host, address.port, ssl=context,
-                        server_hostname=(self.entry.tls.server_name or address.host) if context
-                        else None,
-                    ),
-                )  # fmt: skip
-        except TimeoutError:
-            self._not_opened(endpoint, waiter, Failure.CONNECT_TIMEOUT, "connect timed out")
-        except (OSError, UnicodeError) as error:  # UnicodeError: a name no resolver would take
-            if isinstance(error, OSError) and error.errno in _OUR_FAULT:
-                failure = Failure.EXHAUSTED
-            self._not_opened(endpoint, waiter, failure, str(error)[:ERROR_TEXT_MAX])
-        except BaseException:
-            self._not_opened(endpoint, waiter, Failure.CLOSED, "cancelled")
-            raise
-        else:
-            self.breaker.connected()
+    def reached(self, endpoint: Endpoint) -> None:
+        """It can be connected to."""
+        self.breaker.connected()
+        if endpoint.unreachable_until:
             endpoint.unreachable_until = 0.0
-            self._opened(connection, waiter)
+            endpoint.refusals = 0
+            self._unreachable = any(other.unreachable_until for other in self.endpoints)
 
-    def _tls(self, endpoint: Endpoint) -> ssl.SSLContext | None:
-        return client_context(self.entry.tls) if endpoint.address.tls else None
+    def unreached(self, endpoint: Endpoint, now: float) -> None:
+        """It cannot, or not soon: the last choice until it was reached in the background."""
+        again_s = min(UNREACHABLE_S * 2 ** min(endpoint.refusals, 10), UNREACHABLE_S_MAX)
+        endpoint.unreachable_until = now + again_s
+        self._unreachable = True
 
-    def _opened(self, connection: Connection, waiter: Waiter | None) -> None:
-        if waiter is not None:
-            if waiter in self._opening:
-                self._opening.discard(waiter)
-                self._hand_over(connection, waiter)
-                return
-            self.ended(connection)
-        self.release(connection)
+    def refused(self, endpoint: Endpoint, error: str, now: float) -> None:
+        """A connect failed."""
+        self.unreached(endpoint, now)
+        endpoint.refusals += 1
+        if all(other.unreachable_until for other in self.available):
+            self.breaker.failed(now)
+        endpoint.last_error = error
+        self.observed(endpoint, bad=True, now=now)
 
-    def _hand_over(self, connection: Connection, waiter: Waiter) -> None:
-        """A backend that closed or spoke before it was asked cannot be reached."""
-        if connection.clean():
-            waiter.on_connection(connection)
+    def _look_for_lost(self, now: float) -> None:
+        """Connect to what could not be reached, while others answer; requests are no probes."""
+        if not self._unreachable or all(e.unreachable_until for e in self.available):
             return
-        connection.endpoint.last_error = "closed or sent bytes before a request"
-        connection.discard()
-        self.ended(connection)
-        self.observed(connection.endpoint, bad=True, now=time.monotonic())
-        waiter.on_unavailable(Failure.REFUSED, connection.endpoint)
-
-    def _not_opened(self, endpoint: Endpoint, waiter: Waiter | None, failure: Failure,
-                    error: str) -> None:  # fmt: skip
-        self.open -= 1
-        self.sockets.open -= 1
-        endpoint.open -= 1
-        if failure in (Failure.REFUSED, Failure.CONNECT_TIMEOUT):
-            now = time.monotonic()
-            endpoint.unreachable_until = now + UNREACHABLE_S
-            self._unreachable = True
-            if all(other.unreachable_until > now for other in self.available):
-                self.breaker.failed(now)
-            endpoint.last_error = error
-            self.observed(endpoint, bad=True, now=now)
-        if waiter is not None:
-            self.in_flight -= 1
-            endpoint.in_flight -= 1
-            if waiter in self._opening:
-                self._opening.discard(waiter)
-                waiter.on_unavailable(failure, endpoint)
-        self._serve()
+        for endpoint in self.available:
+            if 0.0 < endpoint.unreachable_until <= now and not endpoint.open:
+                self.unreached(endpoint, now)
+                self._open(endpoint, None)
 
     def _retire(self, endpoint: Endpoint) -> None:
         endpoint.retired = True

@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from router.core.wire.counts import EndpointState
 from router.upstream.health import Prober
+from router.upstream.names import Names
 from router.upstream.pool import Pool
 from router.upstream.sockets import Sockets
 
 if TYPE_CHECKING:
+    from router.core.wire.table import Endpoint as Address
     from router.core.wire.table import RoutingTable, VersionEntry
+    from router.upstream.endpoint import Endpoint
 
 
 class _Kept(NamedTuple):
@@ -28,6 +31,7 @@ class Pools:
     def __init__(self) -> None:
         self.sockets = Sockets(reclaim=self._close_idle)
         """Set ``sockets.most`` to bound them."""
+        self.names = Names()
         self._live: dict[tuple[str, str], _Kept] = {}
         self._shadow: dict[tuple[str, str], Pool] = {}
 
@@ -35,8 +39,10 @@ class Pools:
         """The pool for live requests to a version; made, or updated to this entry."""
         kept = self._live.get((route, entry.name))
         if kept is None:
-            pool = Pool(entry, connect_s=connect_s, sockets=self.sockets)
-            kept = self._live[route, entry.name] = _Kept(pool, Prober(pool.refresh))
+            pool = Pool(entry, connect_s=connect_s, sockets=self.sockets, names=self.names)
+            prober = Prober(pool.refresh)
+            kept = self._live[route, entry.name] = _Kept(pool, prober)
+            pool.changed = lambda: prober.update(pool.entry, pool.endpoints)
         elif kept.pool.entry != entry or kept.pool.connect_s != connect_s:
             kept.pool.update(entry, connect_s=connect_s)
         kept.prober.update(entry, kept.pool.endpoints)
@@ -47,7 +53,7 @@ class Pools:
         pool = self._shadow.get((route, entry.name))
         if pool is None:
             pool = self._shadow[route, entry.name] = Pool(
-                entry, connect_s=connect_s, sockets=self.sockets
+                entry, connect_s=connect_s, sockets=self.sockets, names=self.names
             )
         elif pool.entry != entry or pool.connect_s != connect_s:
             pool.update(entry, connect_s=connect_s)
@@ -87,16 +93,36 @@ class Pools:
         return [*(kept.pool for kept in self._live.values()), *self._shadow.values()]
 
     def states(self) -> tuple[EndpointState, ...]:
-        """Endpoints that did anything or changed since the last call; their counts start anew."""
+        """Endpoints that did anything or changed since the last call; their counts start anew.
+
+        One for each endpoint of the policy: the addresses of a name are told together.
+        """
         states: list[EndpointState] = []
         for (route, version), kept in self._live.items():
-            for endpoint in kept.pool.endpoints:
-                if endpoint.dirty:
-                    states.append(EndpointState(
-                        route, version, str(endpoint.address), endpoint.healthy,
-                        bool(endpoint.ejected_until), endpoint.in_flight, endpoint.open,
-                        endpoint.bad, endpoint.requests, endpoint.last_error,
-                    ))  # fmt: skip
-                    endpoint.dirty = False
-                    endpoint.bad = endpoint.requests = 0
+            if any(endpoint.dirty for endpoint in kept.pool.endpoints):
+                together: dict[Address, list[Endpoint]] = {}
+                for endpoint in kept.pool.endpoints:
+                    together.setdefault(endpoint.address, []).append(endpoint)
+                states += [
+                    _state(route, version, address, endpoints)
+                    for address, endpoints in together.items()
+                    if any(endpoint.dirty for endpoint in endpoints)
+                ]
         return tuple(states)
+
+
+def _state(route: str, version: str, address: Address, endpoints: list[Endpoint]) -> EndpointState:
+    """What is known of the addresses of one endpoint of the policy."""
+    state = EndpointState(
+        route, version, str(address),
+        any(e.healthy for e in endpoints),
+        any(e.ejected_until and not e.unreachable_until for e in endpoints)
+        or all(e.ejected_until for e in endpoints),
+        sum(e.in_flight for e in endpoints), sum(e.open for e in endpoints),
+        sum(e.bad for e in endpoints), sum(e.requests for e in endpoints),
+        next((e.last_error for e in endpoints if e.last_error), ""),
+    )  # fmt: skip
+    for endpoint in endpoints:
+        endpoint.dirty = False
+        endpoint.bad = endpoint.requests = 0
+    return state

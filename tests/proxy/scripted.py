@@ -88,15 +88,16 @@ Script = Callable[[Peer], Awaitable[None]]
 class Scripted:
     """``async with Scripted(script) as backend``; ``backend.endpoint`` is where it listens."""
 
-    def __init__(self, script: Script) -> None:
+    def __init__(self, script: Script, host: str = "127.0.0.1", port: int = 0) -> None:
         self.script = script
+        self.host, self.port = host, port
         self.requests: list[Request] = []
         self.peers: list[Peer] = []
 
     async def __aenter__(self):
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=1 << 20)
+        self._server = await asyncio.start_server(self._serve, self.host, self.port, limit=1 << 20)
         self.port = self._server.sockets[0].getsockname()[1]
-        self.endpoint = Endpoint("127.0.0.1", self.port)
+        self.endpoint = Endpoint(self.host, self.port)
         self._tasks = set()
         return self
 

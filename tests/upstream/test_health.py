@@ -20,7 +20,7 @@ CHECK = HealthCheck("/ready", interval_s=0.05, timeout_s=0.2, unhealthy_after=2,
     ("script", "word"),
     [
         (answers(ok()), ""),
-        (answers(ok(status=302)), ""),
+        (answers(ok(status=302)), "302"),
         (answers(ok(status=503)), "503"),
         (answers(ok(status=404)), "404"),
         (hangs, "timed out"),

@@ -292,7 +292,7 @@ async def test_whatever_happens_the_counts_add_up(seed):
         assert sum(1 for asker in askers if asker.status == 200) > 100
         pool.close()
         await until(lambda: not pool.open)
-        assert not pool._opening
+        assert not pool.opening
 
 
 async def test_an_idle_connection_that_says_something_is_thrown_away():

@@ -182,6 +182,8 @@ def _version(name: str, version: Version) -> table.VersionEntry:
         max_queue=version.queue,
         queue_timeout_s=version.queue_timeout,
         keepalive_s=version.keep_alive,
+        connection_age_s=version.connection_age,
+        lookup_s=version.lookup,
         warm_connections=version.warm_connections,
         tls=table.UpstreamTls(
             ca_file=version.tls.ca,

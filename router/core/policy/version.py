@@ -73,7 +73,11 @@ class Version(Spec):
     """Requests that may wait; more are answered 503 at once."""
     queue_timeout: Seconds = 1.0
     """Longest wait in the queue, then 503 with Retry-After."""
-    keep_alive: Seconds = 30.0
-    """Idle upstream connections are closed after this."""
+    keep_alive: Seconds = 1.5
+    """Idle upstream connections are closed after this; less than what the service itself keeps."""
+    connection_age: Seconds = 300.0
+    """Upstream connections carry no new requests after this; 0s means however old they are."""
+    lookup: Annotated[Seconds, Field(ge=0.1)] = 10.0
+    """Time between two lookups of an endpoint's host name; all its addresses get requests."""
     warm_connections: Annotated[StrictInt, Field(ge=0, le=1_000)] = 0
     """Connections opened before the version gets its first live request."""

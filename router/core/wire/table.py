@@ -73,8 +73,12 @@ class VersionEntry:
     """Requests that may wait; more are shed with 503."""
     queue_timeout_s: float = 1.0
     """Longest wait in the queue; then 503 with Retry-After."""
-    keepalive_s: float = 30.0
-    """Idle upstream connections are closed after this."""
+    keepalive_s: float = 1.5
+    """Idle upstream connections are not used any more after this."""
+    connection_age_s: float = 300.0
+    """Upstream connections carry no more requests after this; 0: however old."""
+    lookup_s: float = 10.0
+    """Time between two lookups of an endpoint's host name."""
     warm_connections: int = 0
     """Connections opened before the version gets its first live request."""
     tls: UpstreamTls = UpstreamTls()
