@@ -19,8 +19,8 @@ from router.core.wire.outcomes import Batch
 from router.core.wire.table import RouteEntry, RoutingTable
 
 __all__ = [
-    "KINDS", "MESSAGE_BYTES_MAX", "Amend", "Applied", "Decoder", "Down", "Drain", "EndpointState",
-    "Hello", "LinkError", "Message", "MirrorCounts", "PairReport", "PairSample", "Publish",
+    "KINDS", "MESSAGE_BYTES_MAX", "Amend", "Applied", "Beat", "Decoder", "Down", "Drain",
+    "EndpointState", "Hello", "LinkError", "Lowered", "Message", "MirrorCounts", "PairReport", "PairSample", "Publish",
     "Report", "Up", "VersionCounts", "encode",
 ]  # fmt: skip
 
@@ -50,6 +50,11 @@ class Drain:
     """Down: stop accepting, finish what is in flight within ``within_s``, exit 0."""
 
     within_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """Down, twice a second: control lives and decides. Reports are the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +105,27 @@ class PairReport:
     """Pairs dropped because the link was behind."""
 
 
-Down = Publish | Amend | Drain
-Up = Hello | Applied | Report | PairReport
+@dataclass(frozen=True, slots=True)
+class Lowered:
+    """Up, when control is heard again: what this worker took back while it was silent.
+
+    Everything counted meanwhile was sent before, so control decides on it first and then answers
+    with the whole table, which puts these routes back or not.
+    """
+
+    worker: int
+    silent_s: float
+    routes: dict[str, str]
+    """Route to the sentence why."""
+
+
+Down = Publish | Amend | Drain | Beat
+Up = Hello | Applied | Report | PairReport | Lowered
 Message = Down | Up
 
-KINDS: tuple[type[Any], ...] = (Publish, Amend, Drain, Hello, Applied, Report, PairReport)
+KINDS: tuple[type[Any], ...] = (
+    Publish, Amend, Drain, Hello, Applied, Report, PairReport, Beat, Lowered,
+)  # fmt: skip
 """The kind byte is the index here."""
 
 MESSAGE_BYTES_MAX = 67_108_864

@@ -19,10 +19,11 @@ from router.link.messages import Decoder, LinkError, Message, Publish, encode
 OUTBOX_BYTES_MAX: Final = 33_554_432
 """Unsent bytes after which a message is refused; three tables of 1,000 routes with 50 versions."""
 
-ORPHAN_GRACE_S: Final = 10.0
-"""How long a worker whose link closed serves on with its last table before it drains and ends.
+ORPHAN_GRACE_S: Final = 600.0
+"""How long a worker whose link closed serves on before it drains and ends.
 
-A new control process ends it earlier, as soon as its own workers serve."""
+What it serves meanwhile it takes back by itself (``router.proxy.alone``). A new control process
+ends it earlier, as soon as its own workers serve."""
 
 OnMessage = Callable[[Message], None]
 OnClose = Callable[[str], None]

@@ -58,6 +58,9 @@ class Listen:
 
     host: str
     port: int
+    fd: int = -1
+    """A socket that control has bound already and keeps, so that who connects while no worker is
+    there waits in its queue; -1: bind one here."""
 
 
 class DataPlane:
@@ -157,6 +160,10 @@ class DataPlane:
 
     def bind(self) -> socket.socket:
         """Take the port without listening yet. Raises OSError when it cannot be had."""
+        if self.listen.fd >= 0:
+            self._socket = socket.socket(fileno=self.listen.fd)
+            self._socket.setblocking(False)
+            return self._socket
         host = self.listen.host
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         bound = socket.socket(family, socket.SOCK_STREAM)

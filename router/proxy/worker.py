@@ -3,7 +3,8 @@
 It serves with the last table it was given and tells what it counted: four times a second, and in
 the same loop turn when something happened that a rollback may depend on. When the link closes,
 control is gone: it serves on for ``ORPHAN_GRACE_S``, then drains and ends; a new control process
-ends it sooner, as soon as its own workers serve.
+ends it sooner, as soon as its own workers serve. While control is gone or silent it takes bad
+candidates back by itself (:mod:`router.proxy.alone`).
 """
 
 from __future__ import annotations
@@ -23,17 +24,20 @@ from typing import Any, Final
 
 import msgspec
 
+from router.core.wire.table import RouteEntry
 from router.link.messages import (
     Amend,
     Applied,
     Drain,
     Hello,
+    Lowered,
     Message,
     PairReport,
     Publish,
     Report,
 )
 from router.link.socket import ORPHAN_GRACE_S, Link, open_link
+from router.proxy.alone import Alone
 from router.proxy.plane import DataPlane, Listen
 from router.telemetry.recorder import Recorder
 
@@ -63,6 +67,7 @@ class Worker:
         self.index = index
         self.recorder = Recorder(self._wake, self._soon)
         self.plane = DataPlane(self.recorder, listen)
+        self.alone = Alone(lambda: self.plane.serving.table, self._lower)
         self.link: Link | None = None
         self.ended = asyncio.Event()
         self._served = asyncio.Event()
@@ -101,6 +106,9 @@ class Worker:
     # --- the link -------------------------------------------------------------------------------
 
     def _on_message(self, message: Message) -> None:
+        if (lowered := self.alone.heard()) is not None and self.link is not None:
+            self.report()  # what led to it arrives first
+            self.link.send(Lowered(self.index, *lowered))
         if isinstance(message, Publish):
             self.plane.apply(message.table)
             if self._served.is_set():
@@ -113,12 +121,18 @@ class Worker:
         elif isinstance(message, Drain):
             self._drain(message.within_s)
 
+    def _lower(self, entry: RouteEntry) -> None:
+        """Use this entry, which sends less to a candidate, until control says otherwise."""
+        generation = self.plane.serving.generation
+        self.plane.amend(generation, generation, (entry,))
+
     def _applied(self) -> None:
         if self.link is not None:
             self.link.send(Applied(self.index, self.plane.serving.generation))
 
     def _on_close(self, _reason: str) -> None:
         if self._draining is None:
+            self.alone.gone()
             loop = asyncio.get_running_loop()
             self._orphan = loop.call_later(ORPHAN_GRACE_S, self._stop)
 
@@ -140,7 +154,9 @@ class Worker:
 
     def _wake(self) -> None:
         """Something a rollback may depend on: report once, at the end of this loop turn."""
-        if not self._woken:
+        if self.alone.deciding:
+            self._soon()  # nobody reads it: the link must not fill up in the meantime
+        elif not self._woken:
             self._woken = True
             asyncio.get_running_loop().call_soon(self._report_now)
 
@@ -164,14 +180,18 @@ class Worker:
         while True:
             await asyncio.sleep(REPORT_S)
             self.report()
+            self.alone.look()
             self._send_pairs()
 
     def report(self, *, urgent: bool = False) -> None:
         """Send what was counted; when the link is behind it stays here and adds up."""
         link = self.link
         if link is None or not link.open or link.outbox_bytes > BEHIND_BYTES_MAX:
+            if self.alone.deciding:  # nobody else will: counts that control cannot take are spent
+                self.alone.observe(self.recorder.delta().batches)
             return
         delta = self.recorder.delta()
+        self.alone.observe(delta.batches)
         endpoints = self.plane.pools.states()
         self._sequence += 1
         link.send(Report(
@@ -224,13 +244,14 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="router.proxy.worker")
     parser.add_argument("--link-fd", type=int, required=True)
     parser.add_argument("--worker", type=int, required=True)
-    parser.add_argument("--listen", required=True, help="host:port")
+    parser.add_argument("--listen", required=True, help="host:port, or fd:N of a bound socket")
     args = parser.parse_args(argv)
     host, _, port = args.listen.rpartition(":")
+    listen = Listen("", 0, int(port)) if host == "fd" else Listen(host.strip("[]"), int(port))
     more_files()
 
     async def serve() -> None:
-        await Worker(args.worker, Listen(host.strip("[]"), int(port))).run(args.link_fd)
+        await Worker(args.worker, listen).run(args.link_fd)
 
     with contextlib.suppress(ImportError):
         import uvloop  # noqa: PLC0415 - optional: the router runs without it

@@ -8,6 +8,7 @@ the split, not by a pin, not by a rule.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 from router.control.rollouts.lifecycle import candidate_key
@@ -86,6 +87,7 @@ def table_of(
             in_flight=limits.in_flight,
             pipelined=limits.pipelined,
             drain_s=limits.drain,
+            control_silence_s=policy.control_silence,
         ),
         trusted_proxies=policy.trusted_proxies,
         access_log=policy.access_log,
@@ -136,6 +138,7 @@ def entry_of(situation: Situation) -> table.RouteEntry:
         error_statuses=route.errors,
         thresholds_s=situation.thresholds_s if rollout else (),
         slow_tolerance=situation.slow_tolerance if rollout else 0.0,
+        judge=json.dumps(record.pinned) if rollout and record.pinned else "",
         buffer_bytes=max(route.buffer, pinned.rescue.buffer if pinned and pinned.rescue else 0),
         body_limit_bytes=route.body_limit or 0,
         receipt_secret=route.feedback.secret.get_secret_value() if route.feedback else "",

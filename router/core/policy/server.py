@@ -158,6 +158,8 @@ class Policy(Spec):
     """Processes that serve clients; the decisions are made in one more."""
     limits: Limits = Limits()
     """What clients may send and how long they may take."""
+    control_silence: Annotated[Seconds, Field(ge=3, le=3600)] = 10.0
+    """Without a word of the deciding process for so long, workers send all to stable."""
     trusted_proxies: tuple[Network, ...] = Field(default=(), max_length=256)
     """Networks whose X-Forwarded headers are appended to; those of others are replaced."""
     access_log: Flag = False

@@ -284,6 +284,9 @@ class RouteEntry:
     """Latency thresholds of the gates, on stable's axis; index i of every ``slow`` and ``fast``."""
     slow_tolerance: float = 0.0
     """The candidate is slow above ``threshold * (1 + slow_tolerance)``."""
+    judge: str = ""
+    """The rollout's policy as JSON, for a worker that must judge while control is silent; empty
+    without a rollout."""
     buffer_bytes: int = 65_536
     """Body bytes buffered where a rule, a sticky key or a rescue needs them."""
     body_limit_bytes: int = 0
@@ -322,6 +325,8 @@ class ListenerLimits:
     """Requests in progress in one worker; more are answered 503 at once."""
     pipelined: int = 16
     drain_s: float = 30.0
+    control_silence_s: float = 10.0
+    """Without a word of control for so long, no candidate of a live rollout gets anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,6 +370,24 @@ def amended(table: RoutingTable, generation: int, routes: tuple[RouteEntry, ...]
     new = {route.name: route for route in routes}
     entries = tuple(new.get(route.name, route) for route in table.routes)
     return replace(table, generation=generation, routes=entries)
+
+
+def stable_only(entry: RouteEntry) -> RouteEntry:
+    """``entry`` with nothing for the versions of its rollout: not by share, pin or rule.
+
+    Copies go on: they reach no client. An entry without a rollout is left as it is.
+    """
+    if entry.candidate < 0:
+        return entry
+    stable = entry.stable
+    out = {i for i, bp in enumerate(entry.weights_bp) if bp} | {entry.candidate}
+    out.discard(stable)
+    return replace(
+        entry,
+        weights_bp=tuple(10_000 if i == stable else 0 for i in range(len(entry.weights_bp))),
+        rules=tuple(rule for rule in entry.rules if rule.version not in out),
+        pinnable=tuple(index for index in entry.pinnable if index not in out),
+    )
 
 
 def weights_error(entry: RouteEntry) -> str:
