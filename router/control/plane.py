@@ -190,6 +190,9 @@ class Plane:
         self.metrics.count("pairs_total", series, number)
 
     def _worker_event(self, text: str, index: int) -> None:
+        if index < 0:  # a worker that lives: what it did while control was silent
+            self.announcer.worker(text, index)
+            return
         self.observatory.forget_worker(index)
         self.worker_connections.pop(index, None)
         self.metrics.count("worker_restarts_total", labels(worker=str(index)))

@@ -18,7 +18,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING, Final
@@ -138,11 +139,21 @@ class Alone:
         for batch in batches:
             entry = entries.get(batch.route)
             if entry is not None and entry.judge and entry.name not in silence.lowered:
-                self._feed(silence, entry, batch)
+                with self._judging(silence, entry):
+                    self._feed(silence, entry, batch)
         if self.deciding:
             for name, (_, judge) in silence.judges.items():
                 if name in entries and name not in silence.lowered:
-                    self._decide(silence, entries[name], judge)
+                    with self._judging(silence, entries[name]):
+                        self._decide(silence, entries[name], judge)
+
+    @contextmanager
+    def _judging(self, silence: Silence, entry: RouteEntry) -> Iterator[None]:
+        """What cannot be judged here is taken back: nobody else would notice that it fails."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - told with what was taken back
+            self._take_back(silence, entry, f"it cannot be judged here ({type(error).__name__})")
 
     def _feed(self, silence: Silence, entry: RouteEntry, batch: Batch) -> None:
         assert self._judge_of is not None  # noqa: S101 - the caller has looked

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from router.core.wire.outcomes import Outcome
 from router.core.wire.table import RoutingTable
-from router.link.messages import Applied, Drain, Hello, PairReport, Publish, Report
+from router.link.messages import Applied, Beat, Drain, Hello, PairReport, Publish, Report
 from router.link.socket import open_link
 from tests.proxy.rig import LIMITS, Client, until
 
@@ -47,11 +47,19 @@ class Process:
         )
         theirs.close()
         self.link = await open_link(ours, self._take, self._end)
+        self.beating = asyncio.create_task(self._beat())
         await until(lambda: self.port, 20)
         await self.apply(*self.entries)
         return self
 
+    async def _beat(self):
+        """Say that control lives; a test that cancels this is a control process that hangs."""
+        while True:
+            await asyncio.sleep(0.5)
+            self.link.send(Beat())
+
     async def __aexit__(self, *_):
+        self.beating.cancel()
         self.link.close()
         if self.child.returncode is None:
             self.child.kill()

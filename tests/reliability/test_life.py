@@ -20,6 +20,7 @@ from tests.reliability.whole import (
     promised,
     read_answer,
     request,
+    strict,
     until,
 )
 
@@ -193,6 +194,79 @@ async def test_r41_a_killed_worker_is_back_within_a_second(site, nursery):
     assert [one for one in load.tally.lost if one.connected_s > buried_s] == []
     assert set(load.tally.statuses) == {200}
     assert {(await ask(router.port))[0] for _ in range(10)} == {200}
+
+
+async def test_r41_nobody_is_refused_while_the_only_worker_is_dead(site, nursery):
+    """Control keeps the listening socket: who connects meanwhile waits for the next worker."""
+    rounds = 20 if strict() else 4
+    router = await in_thread(nursery.start, site.write())
+    async with Load(router.port, kept=4, fresh=12, pause_s=0.025) as load:
+        lost_before = 0
+        for _ in range(rounds):
+            victim = (await in_thread(router.workers))[0]
+            os.kill(victim, signal.SIGKILL)
+            await in_thread(until, lambda gone=victim: buried(gone))
+            await load.more(100)
+            await in_thread(until, lambda: router.api("/readyz")[0] == 200)
+            # At most what was under way on it: one request a client.
+            assert len(load.tally.lost) - lost_before <= 16
+            lost_before = len(load.tally.lost)
+    print(f"{rounds} kills: {load.refused} refused, {len(load.tally.lost)} under way lost of "
+          f"{load.tally.answered}; longest silence {load.tally.gap_s:.2f} s")  # fmt: skip
+    assert load.refused == 0
+    assert set(load.tally.statuses) == {200}
+
+
+async def test_r51_a_hung_worker_is_replaced_and_readiness_says_so(site, nursery):
+    router = await in_thread(nursery.start, site.write(workers=2))
+    hung = (await in_thread(router.workers))[0]
+    os.kill(hung, signal.SIGSTOP)
+    began = time.monotonic()
+
+    def told():
+        status, said = router.api("/readyz")
+        return status == 503 and "said nothing for 3." in str(said["problems"])
+
+    await in_thread(until, told)
+    await in_thread(until, lambda: router.api("/readyz")[0] == 200 and buried(hung))
+    took_s = time.monotonic() - began
+    print(f"replaced after {took_s:.1f} s")
+    assert took_s < promised(5.0)
+    assert hung not in await in_thread(router.workers)
+    assert {(await ask(router.port))[0] for _ in range(20)} == {200}
+
+
+async def test_r52_failures_end_while_control_hangs_and_control_decides_when_it_is_back(
+    site, nursery
+):
+    site.write(steps="{weight: 50%, hold: 1h}")
+    router = await in_thread(nursery.start, site)
+    async with Load(router.port, kept=4, fresh=2) as load:
+        router.process.send_signal(signal.SIGSTOP)
+        site.services[1].faults(error_rate=1.0)
+        began = time.monotonic()
+        failed_s = began
+
+        def quiet():
+            """No failure among 200 answers in a row."""
+            return load.tally.answered - load.seen >= 200
+
+        load.seen = load.failed = 0
+        while not quiet():
+            assert time.monotonic() - began < promised(5.0)
+            if (failed := load.tally.statuses[500]) > load.failed:
+                load.failed, load.seen, failed_s = failed, load.tally.answered, time.monotonic()
+            await asyncio.sleep(0.02)
+        took_s = failed_s - began
+        router.process.send_signal(signal.SIGCONT)
+        await in_thread(until, lambda: router.status()["phase"] == "rolled_back")
+        failed = load.tally.statuses[500]
+        await load.more(100)
+    print(f"failures ended after {took_s:.1f} s, {load.failed} of {load.tally.answered} failed")
+    assert load.tally.statuses[500] - failed == 0
+    assert load.failed > 0
+    assert load.tally.lost == []
+    assert any("control was silent" in line.get("text", "") for line in router.lines())
 
 
 def test_r41_a_worker_starts_without_what_only_control_needs():

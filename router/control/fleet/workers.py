@@ -1,12 +1,16 @@
 """The data-plane processes: started, supplied with tables, watched, replaced, drained.
 
-The control process keeps the port (a bound socket that never listens) and hands only its number on:
-every worker listens by itself with SO_REUSEPORT, so the kernel spreads connections and a worker can
-come and go alone.
+The control process binds one socket a worker (SO_REUSEPORT: the kernel spreads connections) and
+keeps it; the worker gets it too, and listens when it has a table. Who connects while a worker is
+dead waits in the queue of its socket for the next one, so that nobody is refused.
 
-A worker that outlives a killed control process serves on with its last table. It is found by the
-file of process ids beside the store, and ends when the next control process has workers of its own
-that serve; should none come, it ends by itself after ``router.link.socket.ORPHAN_GRACE_S``.
+Both sides listen to each other. A worker reports four times a second; one that says nothing for
+:data:`SILENT_S` hangs, whatever the operating system says, and is replaced. Control says twice a
+second that it lives; what a worker does when it does not, is in ``router.proxy.alone``.
+
+A worker that outlives a killed control process serves on. It is found by the file of process ids
+beside the store, and ends when the next control process has workers of its own that serve; should
+none come, it ends by itself after ``router.link.socket.ORPHAN_GRACE_S``.
 """
 
 from __future__ import annotations
@@ -29,8 +33,10 @@ from router.core.wire.table import RoutingTable, changed_routes
 from router.link.messages import (
     Amend,
     Applied,
+    Beat,
     Drain,
     Hello,
+    Lowered,
     Message,
     PairReport,
     Publish,
@@ -41,6 +47,29 @@ from router.link.socket import Link, open_link
 
 APPLY_TIMEOUT_S: Final = 5.0
 """A worker that has not confirmed a table by then is replaced: it may serve an older one."""
+
+SILENT_S: Final = 3.0
+"""A worker that serves and says nothing for so long is replaced. It reports four times a second;
+the longest that one request may hold its loop is a fraction of this."""
+
+SILENT_START_S: Final = 30.0
+"""The same for one that does not serve yet: an interpreter starts in a quarter of a second when CPU
+is free."""
+
+WATCH_S: Final = 0.25
+"""Between two looks at the workers."""
+
+BEAT_EVERY: Final = 2
+"""Looks from one word that control lives to the next."""
+
+AWAY_S: Final = 1.0
+"""A look that comes so late says that this process was held up: then nobody else is blamed."""
+
+RESYNC_S: Final = 0.25
+"""From the word of a worker that decided alone to the whole table: the decider's turn is first."""
+
+CRASHES_MAX: Final = 3
+"""Quick ends in a row after which a worker's queue is given up, where others serve."""
 
 START_TIMEOUT_S: Final = 60.0
 """Time in which all workers must serve after a start; a quarter of a second when CPU is free."""
@@ -59,7 +88,7 @@ PORT_WAIT_S: Final = 2.0
 closes its listeners at once, one that died a moment ago is still being buried."""
 
 Command = Callable[[int, int, str], Sequence[str]]
-"""(link fd, worker index, host:port) -> argv."""
+"""(link fd, worker index, ``fd:N`` of a bound socket) -> argv."""
 
 
 def worker_command(link_fd: int, index: int, listen: str) -> Sequence[str]:
@@ -83,8 +112,21 @@ class Worker:
     """Generation of the table in force there; 0 before the first."""
     sent: int = 0
     """Generation of the table sent last."""
+    sent_s: float = 0.0
+    """When, monotonic clock."""
+    heard_s: float = 0.0
+    """When it said something last, monotonic clock."""
     hello: bool = False
     ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def fault(self, now: float) -> str:
+        """Why it must be replaced, at ``now`` of the monotonic clock; empty for a good one."""
+        silent_s = now - self.heard_s
+        if silent_s > (SILENT_S if self.applied else SILENT_START_S):
+            return f"worker {self.index} said nothing for {silent_s:.1f} s"
+        if self.hello and self.applied < self.sent and now - self.sent_s > APPLY_TIMEOUT_S:
+            return f"worker {self.index} did not confirm a table"
+        return ""
 
     def __repr__(self) -> str:
         state = "ended" if self.ended.is_set() else f"generation {self.applied}"
@@ -119,27 +161,38 @@ class Workers:
         self.generation = 0
         self._applied = asyncio.Event()
         self._stopping = False
-        self._reserved: socket.socket | None = None
+        self._listeners: list[socket.socket] = []
+        self._troubles: dict[int, str] = {}
+        self._looked_s = time.monotonic()
+        self._orphaned: list[int] = []
 
     def __repr__(self) -> str:
         return f"<Workers {len(self._workers)} of {self.count} on {self.host}:{self.port}>"
 
     # --- life -----------------------------------------------------------------------------------
 
+    async def bind(self) -> None:
+        """Take the port; nobody is accepted yet. Raises OSError when somebody else is on it."""
+        self._orphaned = self._orphans()
+        if not self._orphaned:
+            await self._alone()
+        for _ in range(self.count):
+            self._listeners.append(self._bound(shared=True))
+            self.port = self._listeners[0].getsockname()[1]
+
     async def start(self) -> None:
-        """Reserve the port and start all workers; the table should be published before.
+        """Start all workers, on the port if it was taken before; the table should be published.
 
         Raises OSError when somebody else is on the port.
         """
-        orphans = self._orphans()
-        if not orphans:
-            await self._alone()
-        self._reserve()
+        if not self._listeners:
+            await self.bind()
         self._tasks = [asyncio.create_task(self._supervise(i)) for i in range(self.count)]
-        if orphans:
+        self._tasks.append(asyncio.create_task(self._watch()))
+        if self._orphaned:
             with contextlib.suppress(OSError):  # late as they are, they must not serve for ever
                 await self.serving()
-            await _end_orphans(orphans)
+            await _end_orphans(self._orphaned)
 
     async def serving(self) -> None:
         """Wait until every worker serves the newest table. Raises OSError when that takes long."""
@@ -163,32 +216,26 @@ class Workers:
             amend = encode(Amend(table.generation, before.generation, changed))
             for worker in serving:
                 if worker.sent == before.generation and worker.link.send_amendment(amend):
-                    worker.sent = table.generation
+                    worker.sent, worker.sent_s = table.generation, time.monotonic()
         self._send_whole([worker for worker in serving if worker.sent != table.generation])
 
     def _send_whole(self, workers: Sequence[Worker]) -> None:
         if workers and self._table is not None:
             encoded = encode(Publish(self._table))
             for worker in workers:
-                worker.sent = self._table.generation
+                worker.sent, worker.sent_s = self._table.generation, time.monotonic()
                 worker.link.send_table(encoded)
 
     async def applied(self, generation: int) -> None:
         """Wait until no live worker serves an older table than ``generation``.
 
-        A worker that does not confirm within :data:`APPLY_TIMEOUT_S` is killed, since it might
-        serve what was taken back; its successor starts with the new table.
+        A worker that does not confirm within :data:`APPLY_TIMEOUT_S` is killed, waited for or not,
+        since it might serve what was taken back; its successor starts with the new table.
         """
-        try:
-            async with asyncio.timeout(APPLY_TIMEOUT_S):
+        # One without a hello serves nobody: it is slow to start, and a kill would not help.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(APPLY_TIMEOUT_S + KILL_AFTER_S):
                 await self._all_applied(generation)
-        except TimeoutError:
-            for worker in list(self._workers.values()):
-                # One without a hello serves nobody: it is slow to start, and a kill would not help.
-                if worker.hello and worker.applied < generation:
-                    self._on_event(f"worker {worker.index} did not confirm a table", worker.index)
-                    _signal(worker.process.pid, signal.SIGKILL)
-                    await worker.ended.wait()
 
     async def _all_applied(self, generation: int) -> None:
         while self._behind(generation):
@@ -202,9 +249,15 @@ class Workers:
         return not serving or any(worker.applied < generation for worker in serving)
 
     def ready(self) -> bool:
-        """Whether every worker runs and serves the newest table."""
+        """Whether every worker runs, speaks, and serves the newest table."""
         live = [w for w in self._workers.values() if w.hello and w.applied >= self.generation]
-        return self.generation > 0 and len(live) == self.count
+        return self.generation > 0 and len(live) == self.count and not self.troubles()
+
+    def troubles(self) -> list[str]:
+        """What is wrong with workers now: one that hangs, or is being replaced after it did."""
+        now = time.monotonic()
+        faults = filter(None, (worker.fault(now) for worker in self._workers.values()))
+        return list(dict.fromkeys((*self._troubles.values(), *faults)))
 
     def states(self) -> list[dict[str, object]]:
         """For health pages."""
@@ -220,6 +273,7 @@ class Workers:
         """
         self._stopping = True
         self._forget()
+        self._let_go()
         for worker in self._workers.values():
             worker.link.send(Drain(within_s))
 
@@ -227,6 +281,7 @@ class Workers:
         """Leave the workers to a successor: they serve until it ends them, as it does orphans."""
         self._stopping = True
         self._pids_file = None  # the successor reads it
+        self._let_go()
 
     async def drained(self, within_s: float) -> None:
         """Wait for the end of all workers, then end those that are late."""
@@ -245,10 +300,13 @@ class Workers:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(*(process.wait() for process in killed))
-        if self._reserved is not None:
-            self._reserved.close()
-            self._reserved = None
+        self._let_go()
         self._forget()
+
+    def _let_go(self) -> None:
+        """The port is the workers' alone: what they close is closed."""
+        while self._listeners:
+            self._listeners.pop().close()
 
     # --- one worker -----------------------------------------------------------------------------
 
@@ -266,34 +324,45 @@ class Workers:
             lived_s = time.monotonic() - worker.started_s
             failures = 0 if lived_s >= STABLE_AFTER_S else failures + 1
             if not self._stopping:
+                if failures >= CRASHES_MAX:
+                    self._give_up_queue(index)
                 self.restarts += 1
                 self._on_event(f"worker {index} ended with status {code}; it is replaced", index)
                 await asyncio.sleep(BACKOFF_S[min(failures, len(BACKOFF_S)) - 1] if failures else 0)
 
     async def _spawn(self, index: int) -> Worker:
         ours, theirs = socket.socketpair()
+        listener = self._listeners[index].fileno()
         with theirs:
-            listen = f"[{self.host}]" if ":" in self.host else self.host
-            argv = self._command(theirs.fileno(), index, f"{listen}:{self.port}")
+            argv = self._command(theirs.fileno(), index, f"fd:{listener}")
             # Its own process group: Ctrl-C in a terminal must drain through control, once.
             process = await asyncio.create_subprocess_exec(
-                *argv, pass_fds=(theirs.fileno(),), start_new_session=True
+                *argv, pass_fds=(theirs.fileno(), listener), start_new_session=True
             )
         found: list[Worker] = []
         link = await open_link(
             ours, lambda message: self._receive(found[0], message), lambda _why: None
         )
-        found.append(Worker(index, process, link, time.monotonic()))
+        now = time.monotonic()
+        found.append(Worker(index, process, link, now, heard_s=now))
         return found[0]
 
     def _receive(self, worker: Worker, message: Message) -> None:
+        worker.heard_s = time.monotonic()
         if isinstance(message, Report):
             self._on_report(message)
         elif isinstance(message, PairReport):
             self._on_pairs(message)
         elif isinstance(message, Applied):
             worker.applied = max(worker.applied, message.generation)
+            self._troubles.pop(worker.index, None)
             self._applied.set()
+        elif isinstance(message, Lowered):
+            for route, why in message.routes.items():
+                text = f"worker {worker.index} sent {route} to stable only: {why}"
+                self._on_event(f"{text} (control was silent for {message.silent_s:g} s)", -1)
+            loop = asyncio.get_running_loop()
+            loop.call_later(RESYNC_S, lambda: self._send_whole([worker]))
         elif isinstance(message, Hello):
             worker.hello, worker.port = True, message.port
             self._send_whole([worker])
@@ -306,6 +375,36 @@ class Workers:
             _signal(worker.process.pid, signal.SIGKILL)
         worker.ended.set()
         self._applied.set()
+
+    async def _watch(self) -> None:
+        """Say that control lives, and look for workers that do not."""
+        turn = 0
+        while True:
+            await asyncio.sleep(WATCH_S)
+            turn += 1
+            self.look(time.monotonic())
+            if turn % BEAT_EVERY == 0:
+                for worker in list(self._workers.values()):
+                    if worker.hello:
+                        worker.link.send(Beat())
+
+    def look(self, now: float) -> None:
+        """Replace workers that hang; ``now`` is the monotonic clock."""
+        late_s, self._looked_s = now - self._looked_s, now
+        for worker in list(self._workers.values()):
+            if late_s > AWAY_S:
+                worker.heard_s = worker.sent_s = now  # its words wait in the socket: read them
+            elif fault := worker.fault(now):
+                if worker.index not in self._troubles:
+                    self._on_event(f"{fault}; it is ended", worker.index)
+                self._troubles[worker.index] = f"{fault}; it is being replaced"
+                _signal(worker.process.pid, signal.SIGKILL)
+
+    def _give_up_queue(self, index: int) -> None:
+        """A worker that ends again and again must not keep clients waiting that others can serve."""
+        if any(w.applied for w in self._workers.values()) and self._listeners:
+            old, self._listeners[index] = self._listeners[index], self._bound(shared=True)
+            old.close()
 
     # --- port and predecessors --------------------------------------------------------------------
 
@@ -330,10 +429,6 @@ class Workers:
             else:
                 return
             await asyncio.sleep(0.05)
-
-    def _reserve(self) -> None:
-        self._reserved = self._bound(shared=True)
-        self.port = self._reserved.getsockname()[1]
 
     def _bound(self, *, shared: bool) -> socket.socket:
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET

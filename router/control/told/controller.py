@@ -182,6 +182,7 @@ class Controller:
             problems.append(f"store: {self._reconciler.store_error}")
         if self._reconciler.recording.error:
             problems.append(f"recording: {self._reconciler.recording.error}")
+        problems += plane.workers.troubles()
         workers = plane.workers.states()
         if not workers:
             problems.append("no worker runs")
@@ -198,7 +199,9 @@ class Controller:
     def ready(self) -> dict[str, Any]:
         """Readiness: ok once every worker has applied the current table."""
         ready = self._plane.workers.ready()
-        problems = [] if ready else ["not every worker serves the newest table yet"]
+        problems = self._plane.workers.troubles()
+        if not ready and not problems:
+            problems = ["not every worker serves the newest table yet"]
         return {"ok": ready, "problems": problems, "generation": self._reconciler.generation}
 
     async def metrics_text(self) -> str:

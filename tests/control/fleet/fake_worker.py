@@ -1,10 +1,11 @@
 """A data-plane worker that really listens, applies tables and answers with its version's name.
 
-Started like the real one. ``--deaf`` makes it never confirm a table.
+Started like the real one. ``--deaf`` makes it never confirm a table, ``--mute`` never report.
 """
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import random
@@ -12,7 +13,7 @@ import signal
 import socket
 
 from router.core.wire.table import amended
-from router.link.messages import Amend, Applied, Drain, Hello, Publish
+from router.link.messages import Amend, Applied, Drain, Hello, Publish, Report
 from router.link.socket import open_link
 
 
@@ -22,6 +23,7 @@ async def main() -> None:
     parser.add_argument("--worker", type=int)
     parser.add_argument("--listen")
     parser.add_argument("--deaf", action="store_true")
+    parser.add_argument("--mute", action="store_true")
     args = parser.parse_args()
     host, port = args.listen.rsplit(":", 1)
     state = {"table": None}
@@ -59,13 +61,15 @@ async def main() -> None:
     def lost(_reason):
         asyncio.get_running_loop().call_later(float(os.environ.get("GRACE_S", "10")), stop.set)
 
-    sock = socket.socket()
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    sock.bind((host, int(port)))
+    assert host == "fd"
+    sock = socket.socket(fileno=int(port))
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     link = await open_link(args.link_fd, receive, lost)
     link.send(Hello(args.worker, os.getpid(), sock.getsockname()[1]))
+    while not stop.is_set() and not args.mute:
+        link.send(Report(args.worker, 0, 0))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), 0.1)
     await stop.wait()
     if server is not None:
         server.close()

@@ -14,7 +14,7 @@ import pytest
 
 from router.control.fleet.workers import Workers, _born, _listens
 from router.core.wire.table import Endpoint, Match, RouteEntry, RoutingTable, VersionEntry
-from router.link.messages import Amend, Publish, encode
+from router.link.messages import Amend, Beat, Lowered, Publish, encode
 
 FAKE = Path(__file__).with_name("fake_worker.py")
 
@@ -160,7 +160,7 @@ async def test_orphans_serve_until_the_successor_serves_and_then_end(make, tmp_p
         task.cancel()
     first._workers[0].link.close()
     pids = (tmp_path / "pids").read_text()
-    first._reserved.close()
+    first._let_go()
     first._gone = lambda _worker: None
     (tmp_path / "pids").write_text(pids)
 
@@ -201,3 +201,94 @@ async def test_a_port_whose_listener_goes_is_waited_for(make):
         workers.publish(table(1))
         await workers.start()
         await until(workers.ready)
+
+
+async def test_a_worker_that_lives_and_says_nothing_is_replaced_and_readiness_says_so(
+    make, monkeypatch
+):
+    monkeypatch.setattr("router.control.fleet.workers.SILENT_S", 0.6)
+    events = []
+    workers = make(1)
+    workers._on_event = lambda text, index: events.append((text, index))
+    workers.publish(table(1))
+    await workers.start()
+    await until(workers.ready)
+    hung = workers.states()[0]["pid"]
+    os.kill(hung, signal.SIGSTOP)
+    await until(lambda: workers.troubles())
+    assert not workers.ready()
+    assert workers.troubles()[0].startswith("worker 0 said nothing for 0.")
+    await until(lambda: workers.ready() and workers.states()[0]["pid"] != hung)
+    assert not workers.troubles()
+    assert [index for _, index in events] == [0, 0]
+    assert not _born(hung)
+
+
+async def test_a_worker_that_never_speaks_is_replaced_too(make, monkeypatch):
+    monkeypatch.setattr("router.control.fleet.workers.SILENT_S", 0.3)
+    workers = make(1, "--mute")
+    workers.publish(table(1))
+    await workers.start()
+    await until(lambda: workers.restarts > 0)
+
+
+async def test_who_was_held_up_itself_blames_nobody(make):
+    workers = make(1)
+    workers.publish(table(1))
+    await workers.start()
+    await until(workers.ready)
+    for task in workers._tasks[1:]:
+        task.cancel()
+    now = time.monotonic()
+    workers._looked_s = now
+    workers.look(now + 60)
+    assert not workers._troubles
+    workers.look(now + 60.5)
+    assert not workers._troubles
+
+
+async def test_who_connects_while_the_only_worker_is_dead_is_answered_by_the_next(make):
+    workers = make(1)
+    workers.publish(table(1))
+    await workers.start()
+    await until(workers.ready)
+    dead = workers.states()[0]["pid"]
+    os.kill(dead, signal.SIGKILL)
+    await until(lambda: not workers.states())
+    asked = [asyncio.create_task(asyncio.to_thread(ask, workers.port)) for _ in range(20)]
+    assert {await one for one in asked} == {workers.states()[0]["pid"]}
+
+
+async def test_a_worker_that_ends_again_and_again_keeps_nobody_waiting(make, monkeypatch):
+    """With others that serve, its queue is given up: they get its clients."""
+    monkeypatch.setattr("router.control.fleet.workers.BACKOFF_S", (0.05,))
+    workers = make(2)
+    workers.publish(table(1))
+    await workers.start()
+    await until(workers.ready)
+    good = workers._command
+    ends = (sys.executable, "-c", "import sys; sys.exit(1)")
+    workers._command = lambda fd, index, listen: good(fd, index, listen) if index else ends
+    os.kill(workers._workers[0].process.pid, signal.SIGKILL)
+    await until(lambda: workers.restarts > 4)
+    pids = {await asyncio.to_thread(ask, workers.port) for _ in range(20)}
+    assert pids == {workers._workers[1].process.pid}
+
+
+async def test_control_says_that_it_lives_and_answers_who_decided_alone_with_the_table(make):
+    workers = make(1)
+    workers.publish(table(1))
+    await workers.start()
+    await until(workers.ready)
+    events = []
+    workers._on_event = lambda text, index: events.append(text)
+    sent = []
+    worker = workers._workers[0]
+    worker.link.send = lambda message: sent.append(message) or True
+    worker.link.send_table = lambda encoded: sent.append(encoded) or True
+    workers._receive(worker, Lowered(0, 4.2, {"r": "stable only: it fails"}))
+    await until(lambda: encode(Publish(table(1))) in sent)
+    await until(lambda: Beat() in sent)
+    assert events == [
+        "worker 0 sent r to stable only: stable only: it fails (control was silent for 4.2 s)"
+    ]
