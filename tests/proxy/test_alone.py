@@ -69,9 +69,7 @@ async def test_a_good_candidate_keeps_its_share_until_control_silence_has_passed
     async with (
         Scripted(answers(OK)) as stable,
         Scripted(answers(OK)) as candidate,
-        Process(
-            half(stable, candidate), limits=replace(LIMITS, control_silence_s=4.0)
-        ) as worker,
+        Process(half(stable, candidate), limits=replace(LIMITS, control_silence_s=4.0)) as worker,
     ):
         worker.beating.cancel()
         began = time.monotonic()
