@@ -20,8 +20,8 @@ from router.core.wire.table import RouteEntry, RoutingTable
 
 __all__ = [
     "KINDS", "MESSAGE_BYTES_MAX", "Amend", "Applied", "Beat", "Decoder", "Down", "Drain",
-    "EndpointState", "Hello", "LinkError", "Lowered", "Message", "MirrorCounts", "PairReport", "PairSample", "Publish",
-    "Report", "Up", "VersionCounts", "encode",
+    "EndpointState", "Hello", "LinkError", "Lowered", "Message", "MirrorCounts", "PairReport",
+    "PairSample", "Publish", "Report", "Up", "VersionCounts", "encode",
 ]  # fmt: skip
 
 

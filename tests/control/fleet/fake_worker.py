@@ -17,6 +17,13 @@ from router.link.messages import Amend, Applied, Drain, Hello, Publish, Report
 from router.link.socket import open_link
 
 
+async def report(link, index, stop):
+    while not stop.is_set():
+        link.send(Report(index, 0, 0))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), 0.1)
+
+
 async def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--link-fd", type=int)
@@ -66,10 +73,8 @@ async def main() -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     link = await open_link(args.link_fd, receive, lost)
     link.send(Hello(args.worker, os.getpid(), sock.getsockname()[1]))
-    while not stop.is_set() and not args.mute:
-        link.send(Report(args.worker, 0, 0))
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), 0.1)
+    if not args.mute:
+        await report(link, args.worker, stop)
     await stop.wait()
     if server is not None:
         server.close()

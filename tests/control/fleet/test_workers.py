@@ -215,7 +215,7 @@ async def test_a_worker_that_lives_and_says_nothing_is_replaced_and_readiness_sa
     await until(workers.ready)
     hung = workers.states()[0]["pid"]
     os.kill(hung, signal.SIGSTOP)
-    await until(lambda: workers.troubles())
+    await until(workers.troubles)
     assert not workers.ready()
     assert workers.troubles()[0].startswith("worker 0 said nothing for 0.")
     await until(lambda: workers.ready() and workers.states()[0]["pid"] != hung)
