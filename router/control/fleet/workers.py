@@ -401,7 +401,7 @@ class Workers:
                 _signal(worker.process.pid, signal.SIGKILL)
 
     def _give_up_queue(self, index: int) -> None:
-        """A worker that ends again and again must not keep clients waiting that others can serve."""
+        """A worker that ends again and again keeps nobody waiting whom others can serve."""
         if any(w.applied for w in self._workers.values()) and self._listeners:
             old, self._listeners[index] = self._listeners[index], self._bound(shared=True)
             old.close()

@@ -17,9 +17,9 @@ from router.link.messages import Amend, Applied, Drain, Hello, Publish, Report
 from router.link.socket import open_link
 
 
-async def report(link, index, stop):
-    while not stop.is_set():
-        link.send(Report(index, 0, 0))
+async def report(link, args, stop):
+    while not (args.mute or stop.is_set()):
+        link.send(Report(args.worker, 0, 0))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), 0.1)
 
@@ -32,7 +32,7 @@ async def main() -> None:
     parser.add_argument("--deaf", action="store_true")
     parser.add_argument("--mute", action="store_true")
     args = parser.parse_args()
-    host, port = args.listen.rsplit(":", 1)
+    port = args.listen.removeprefix("fd:")
     state = {"table": None}
     stop = asyncio.Event()
 
@@ -68,13 +68,11 @@ async def main() -> None:
     def lost(_reason):
         asyncio.get_running_loop().call_later(float(os.environ.get("GRACE_S", "10")), stop.set)
 
-    assert host == "fd"
     sock = socket.socket(fileno=int(port))
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     link = await open_link(args.link_fd, receive, lost)
     link.send(Hello(args.worker, os.getpid(), sock.getsockname()[1]))
-    if not args.mute:
-        await report(link, args.worker, stop)
+    await report(link, args, stop)
     await stop.wait()
     if server is not None:
         server.close()
