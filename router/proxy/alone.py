@@ -164,9 +164,8 @@ class Alone:
             begun[1].observe(batch, monotonic())
 
     def _decide(self, silence: Silence, entry: RouteEntry, judge: Judge) -> None:
-        judgement = judge.judge(monotonic())
-        if judgement.action.value == "rollback":
-            self._take_back(silence, entry, judgement.sentence)
+        if judge.tick(monotonic()).value == "rollback":
+            self._take_back(silence, entry, judge.judgement().sentence)
 
     def _stable_only(self, silence: Silence, table: RoutingTable) -> None:
         if silence.everything:
