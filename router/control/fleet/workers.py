@@ -19,7 +19,6 @@ import asyncio
 import contextlib
 import errno
 import json
-import os
 import signal
 import socket
 import sys
@@ -29,6 +28,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from router.control.fleet import processes
 from router.core.wire.table import RoutingTable, changed_routes
 from router.link.messages import (
     Amend,
@@ -192,7 +192,7 @@ class Workers:
         if self._orphaned:
             with contextlib.suppress(OSError):  # late as they are, they must not serve for ever
                 await self.serving()
-            await _end_orphans(self._orphaned)
+            await processes.end(self._orphaned, KILL_AFTER_S)
 
     async def serving(self) -> None:
         """Wait until every worker serves the newest table. Raises OSError when that takes long."""
@@ -295,7 +295,7 @@ class Workers:
         self._stopping = True
         killed = [worker.process for worker in self._workers.values()]
         for process in killed:
-            _signal(process.pid, signal.SIGKILL)
+            processes.send(process.pid, signal.SIGKILL)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -372,7 +372,7 @@ class Workers:
             del self._workers[worker.index]
         worker.link.close("the worker ended")
         if worker.process.returncode is None:
-            _signal(worker.process.pid, signal.SIGKILL)
+            processes.send(worker.process.pid, signal.SIGKILL)
         worker.ended.set()
         self._applied.set()
 
@@ -398,7 +398,7 @@ class Workers:
                 if worker.index not in self._troubles:
                     self._on_event(f"{fault}; it is ended", worker.index)
                 self._troubles[worker.index] = f"{fault}; it is being replaced"
-                _signal(worker.process.pid, signal.SIGKILL)
+                processes.send(worker.process.pid, signal.SIGKILL)
 
     def _give_up_queue(self, index: int) -> None:
         """A worker that ends again and again keeps nobody waiting whom others can serve."""
@@ -446,7 +446,7 @@ class Workers:
     def _remember(self) -> None:
         if self._pids_file is None:
             return
-        known = [[w.process.pid, _born(w.process.pid)] for w in self._workers.values()]
+        known = [[w.process.pid, processes.born(w.process.pid)] for w in self._workers.values()]
         temporary = self._pids_file.with_name(self._pids_file.name + ".new")
         with contextlib.suppress(OSError):  # a full disk: orphans then end by their own grace
             temporary.write_text(json.dumps(known))
@@ -463,56 +463,6 @@ class Workers:
             return []
         try:
             known = json.loads(self._pids_file.read_text())
-            return [int(pid) for pid, born in known if born and _born(int(pid)) == born]
+            return [int(pid) for pid, born in known if born and processes.born(int(pid)) == born]
         except (OSError, ValueError, TypeError):
             return []
-
-
-async def _end_orphans(pids: list[int]) -> None:
-    """Let them drain, and wait until none of them accepts connections any more."""
-    for pid in pids:
-        _signal(pid, signal.SIGTERM)
-    deadline = time.monotonic() + KILL_AFTER_S
-    left = pids
-    while left := [pid for pid in left if _listens(pid)]:
-        if time.monotonic() >= deadline:
-            break
-        await asyncio.sleep(0.02)
-    for pid in left:
-        _signal(pid, signal.SIGKILL)
-
-
-def _signal(pid: int, number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, number)
-
-
-def _born(pid: int) -> str:
-    """When the process started, in clock ticks since boot; empty when there is none.
-
-    With the pid it names a process for good: pids are used again.
-    """
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return ""
-    fields = stat.rpartition(")")[2].split()
-    return "" if fields[0] == "Z" else fields[19]
-
-
-def _listens(pid: int) -> bool:
-    """Whether a process still has a listening TCP socket (Linux; elsewhere: whether it lives)."""
-    try:
-        links = [str(fd.readlink()) for fd in Path(f"/proc/{pid}/fd").iterdir()]
-    except OSError:
-        return bool(_born(pid))
-    inodes = {link[8:-1] for link in links if link.startswith("socket:[")}
-    for name in ("tcp", "tcp6"):
-        try:
-            lines = Path(f"/proc/{pid}/net/{name}").read_text().splitlines()[1:]
-        except OSError:
-            continue
-        # Column 3 is the state (0A: LISTEN), column 9 the inode.
-        if any(f[3] == "0A" and f[9] in inodes for f in map(str.split, lines)):
-            return True
-    return False

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from router.control.fleet.workers import Workers, _born, _listens
+from router.control.fleet.processes import born, listens
+from router.control.fleet.workers import Workers
 from router.core.wire.table import Endpoint, Match, RouteEntry, RoutingTable, VersionEntry
 from router.link.messages import Amend, Beat, Lowered, Publish, encode
 
@@ -133,7 +134,7 @@ async def test_a_worker_that_does_not_confirm_is_replaced(make, monkeypatch):
     await until(lambda: workers._workers and workers._workers[0].hello)
     old = workers.states()[0]["pid"]
     await workers.applied(1)
-    await until(lambda: not _born(old))
+    await until(lambda: not born(old))
 
 
 async def test_drain_ends_all_and_leaves_no_file(make, tmp_path):
@@ -145,7 +146,7 @@ async def test_drain_ends_all_and_leaves_no_file(make, tmp_path):
     pids = [w["pid"] for w in workers.states()]
     workers.begin_drain(5)
     await workers.drained(5)
-    assert not any(_born(pid) for pid in pids)
+    assert not any(born(pid) for pid in pids)
     assert not (tmp_path / "pids").exists()
 
 
@@ -167,7 +168,7 @@ async def test_orphans_serve_until_the_successor_serves_and_then_end(make, tmp_p
     second = make(1, port=first.port)
     second.publish(table(2))
     await second.start()
-    assert not _listens(orphan)
+    assert not listens(orphan)
     assert second.ready()
     assert {await asyncio.to_thread(ask, first.port) for _ in range(10)} == {
         second.states()[0]["pid"]
@@ -221,7 +222,7 @@ async def test_a_worker_that_lives_and_says_nothing_is_replaced_and_readiness_sa
     await until(lambda: workers.ready() and workers.states()[0]["pid"] != hung)
     assert not workers.troubles()
     assert [index for _, index in events] == [0, 0]
-    assert not _born(hung)
+    assert not born(hung)
 
 
 async def test_a_worker_that_never_speaks_is_replaced_too(make, monkeypatch):

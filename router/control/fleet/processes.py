@@ -1,0 +1,66 @@
+"""Processes by their ids: whether one lives, listens, is the one that was meant, and its end.
+
+What control must know of workers that are not its children: those that a killed control process
+left behind. Linux's ``/proc`` tells it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+
+async def end(pids: list[int], within_s: float) -> None:
+    """Let them drain, and wait until none accepts connections; killed after ``within_s``."""
+    for pid in pids:
+        send(pid, signal.SIGTERM)
+    deadline = time.monotonic() + within_s
+    left: Sequence[int] = pids
+    while left := [pid for pid in left if listens(pid)]:
+        if time.monotonic() >= deadline:
+            break
+        await asyncio.sleep(0.02)
+    for pid in left:
+        send(pid, signal.SIGKILL)
+
+
+def send(pid: int, number: signal.Signals) -> None:
+    """Send a signal; nothing where there is no such process."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def born(pid: int) -> str:
+    """When the process started, in clock ticks since boot; empty when there is none.
+
+    With the pid it names a process for good: pids are used again.
+    """
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return ""
+    fields = stat.rpartition(")")[2].split()
+    return "" if fields[0] == "Z" else fields[19]
+
+
+def listens(pid: int) -> bool:
+    """Whether a process still has a listening TCP socket (Linux; elsewhere: whether it lives)."""
+    try:
+        links = [str(fd.readlink()) for fd in Path(f"/proc/{pid}/fd").iterdir()]
+    except OSError:
+        return bool(born(pid))
+    inodes = {link[8:-1] for link in links if link.startswith("socket:[")}
+    for name in ("tcp", "tcp6"):
+        try:
+            lines = Path(f"/proc/{pid}/net/{name}").read_text().splitlines()[1:]
+        except OSError:
+            continue
+        # Column 3 is the state (0A: LISTEN), column 9 the inode.
+        if any(f[3] == "0A" and f[9] in inodes for f in map(str.split, lines)):
+            return True
+    return False
