@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from router.control.plane import Plane
 from router.control.state.errors import PolicyRejected, StoreDamaged, StoreLocked
 from router.control.state.sqlite import SqliteStore
 from router.core.policy import Policy
+from router.loops import BOOKS, Failure, awaited, forever
 from router.telemetry.log import configure
 
 EXIT_OK, EXIT_UNEXPECTED, EXIT_POLICY, EXIT_CONFLICT = 0, 1, 2, 5
@@ -132,8 +134,8 @@ async def _serve(
 
 async def _unless_stopped(job: Coroutine[Any, Any, None], asked: Signals) -> bool:
     """Whether ``job`` was done; a signal to stop cancels it. Raises what it raises."""
-    task = asyncio.create_task(job)
-    stop = asyncio.create_task(asked.stop.wait())
+    task = awaited(job)
+    stop = awaited(asked.stop.wait())
     await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
     stop.cancel()
     if not task.done():
@@ -146,9 +148,9 @@ async def _unless_stopped(job: Coroutine[Any, Any, None], asked: Signals) -> boo
 
 async def _until_stopped(plane: Plane, asked: Signals) -> None:
     jobs = {
-        asyncio.create_task(asked.stop.wait()),
-        asyncio.create_task(plane.watch_tasks()),
-        asyncio.create_task(_reload_on_demand(plane, asked)),
+        awaited(asked.stop.wait()),
+        awaited(plane.watch_tasks()),
+        awaited(forever("reload", partial(_reload_on_demand, plane, asked))),
     }
     try:
         done, _ = await asyncio.wait(jobs, return_when=asyncio.FIRST_COMPLETED)
@@ -161,17 +163,16 @@ async def _until_stopped(plane: Plane, asked: Signals) -> None:
 
 
 async def _reload_on_demand(plane: Plane, asked: Signals) -> None:
-    while True:
-        await asked.reload.wait()
-        asked.reload.clear()
-        with suppress(PolicyRejected):  # told by the source; the last good policy stays
-            await plane.source.reload(actor="SIGHUP")
+    await asked.reload.wait()
+    asked.reload.clear()
+    with suppress(PolicyRejected):  # told by the source; the last good policy stays
+        await plane.source.reload(actor="SIGHUP")
 
 
 async def _drain(plane: Plane, asked: Signals, drain_s: float) -> None:
     log.info("draining", within_s=drain_s)
-    stopping = asyncio.create_task(plane.stop(drain_s=drain_s))
-    hurry = asyncio.create_task(asked.hurry.wait())
+    stopping = awaited(plane.stop(drain_s=drain_s))
+    hurry = awaited(asked.hurry.wait())
     await asyncio.wait({stopping, hurry}, return_when=asyncio.FIRST_COMPLETED)
     if not stopping.done():
         await plane.kill()
@@ -200,6 +201,10 @@ def _refused(event: str, error: Exception, status: int) -> int:
     return status
 
 
+def _told(failure: Failure) -> None:
+    log.error("loop_failed", loop=failure.loop, error=failure.error, stack=failure.stack)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """The program; see the module."""
     parser = argparse.ArgumentParser(prog="python -m router.main", description="Run the router.")
@@ -210,6 +215,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--log", choices=("auto", "json", "console"), default="auto")
     arguments = parser.parse_args(argv)
     configure(json={"auto": None, "json": True, "console": False}[arguments.log])
+    BOOKS.tell = _told
     return asyncio.run(run(arguments.policy, force=arguments.force))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 import structlog
@@ -26,6 +27,7 @@ from router.config.certificate import ServerCertificate
 from router.control.state.errors import ControlError
 from router.control.told.controller import Controller
 from router.core.policy.server import Admin, split_address
+from router.loops import background, forever
 
 BODY_S = 10.0
 """Time for the whole body of an order, a few hundred bytes."""
@@ -110,7 +112,9 @@ class AdminServer:
             await self.close()
             raise
         self.port = self._server.sockets[0].getsockname()[1]
-        self._sweeper = asyncio.create_task(self._sweep(self._connections))
+        self._sweeper = background(
+            "sweep", forever("sweep", partial(self._sweep, self._connections))
+        )
 
     async def close(self) -> None:
         """End event streams, finish answers under way, let go of the port."""
@@ -150,16 +154,15 @@ class AdminServer:
 
     async def _sweep(self, connections: Connections) -> None:
         """What is done now and then: connections that wait too long, a renewed certificate."""
-        while True:
-            await asyncio.sleep(SWEEP_S)
-            connections.sweep()
-            if self._tls is not None:
-                try:
-                    # In this thread: between a certificate and its key no handshake may begin.
-                    if self._tls.refresh():
-                        log.info("certificate_loaded", file=self._tls.certificate)
-                except OSError as error:
-                    log.error("certificate_rejected", file=self._tls.certificate, error=str(error))  # noqa: TRY400 - the text says it all
+        await asyncio.sleep(SWEEP_S)
+        connections.sweep()
+        if self._tls is not None:
+            try:
+                # In this thread: between a certificate and its key no handshake may begin.
+                if self._tls.refresh():
+                    log.info("certificate_loaded", file=self._tls.certificate)
+            except OSError as error:
+                log.error("certificate_rejected", file=self._tls.certificate, error=str(error))  # noqa: TRY400 - the text says it all
 
     @web.middleware
     async def _watched(self, request: web.Request, handler: RawHandler) -> web.StreamResponse:

@@ -16,7 +16,6 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import deque
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
@@ -27,6 +26,7 @@ from router.admin.commands import offered
 from router.control.state.answers import Announcement
 from router.control.state.errors import ControlError
 from router.control.told.controller import Controller
+from router.loops import background, forever, net
 
 RING_EVENTS = 512
 """Events kept for listeners that are behind or come back."""
@@ -44,16 +44,6 @@ WRITE_S = 10.0
 log = structlog.get_logger("router.admin")
 
 COMMENT = b": still here\n\n"
-
-
-async def _forever(work: Callable[[], Awaitable[None]]) -> None:
-    """A fault while describing one state must not end the stream of all later ones."""
-    while True:
-        try:
-            await work()
-        except Exception:
-            log.exception("event stream failed; it goes on")
-        await asyncio.sleep(STATUS_S)
 
 
 class Frame:
@@ -96,8 +86,8 @@ class Hub:
     def start(self) -> None:
         """Begin listening to the control plane."""
         self._tasks = [
-            asyncio.create_task(_forever(self._announcements), name="admin-announcements"),
-            asyncio.create_task(_forever(self._statuses), name="admin-statuses"),
+            background("stream", forever("stream", self._announcements)),
+            background("stream", forever("stream", self._statuses)),
         ]
 
     async def close(self) -> None:
@@ -160,7 +150,8 @@ class Hub:
 
     async def _announcements(self) -> None:
         async for said in self._controller.subscribe():
-            self._announce(said)
+            with net("stream"):
+                self._announce(said)
 
     def _announce(self, said: Announcement) -> None:
         self._add("announcement", said.route, msgspec.json.encode(said.to_json()))
@@ -169,14 +160,14 @@ class Hub:
                 self._compare(summary)
 
     async def _statuses(self) -> None:
-        while True:
-            await asyncio.sleep(self._status_s)
-            if self.listeners:
-                for summary in self._controller.routes():
+        await asyncio.sleep(self._status_s)
+        if self.listeners:
+            for summary in self._controller.routes():
+                with net("stream"):
                     self._compare(summary)
-                    await asyncio.sleep(0)  # 1,000 routes must not hold up a decision
-            else:
-                self._sent.clear()  # whoever comes next starts with a snapshot
+                await asyncio.sleep(0)  # 1,000 routes must not hold up a decision
+        else:
+            self._sent.clear()  # whoever comes next starts with a snapshot
 
     def _compare(self, summary: dict[str, Any]) -> None:
         name = summary["name"]

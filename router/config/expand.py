@@ -60,6 +60,8 @@ class Expansion:
         return value
 
     def _scalar(self, text: str, path: Path) -> Any:
+        if "\0" in text:  # no path, name or URL may have one, and each library says so differently
+            return self._fail(path, "expected text without NUL characters, got one")
         if "${" not in text:
             return text
         plain = path in self.document.plain and "${file:" not in text
@@ -88,7 +90,7 @@ class Expansion:
         try:
             data = self.read_file(name)
             text = data.decode().rstrip("\r\n")
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:  # ValueError: no name of a file, or no text
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
             return self._fail(
                 path,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,6 +34,7 @@ from router.core.policy import split_address
 from router.core.rollout.traffic import split_for
 from router.core.wire.histogram import bucket_of
 from router.link.messages import PairReport, Report
+from router.loops import awaited, background, forever, net
 from router.telemetry.metrics import Metrics, labels
 
 ASK_EVERY_S: Final = 0.5
@@ -88,6 +90,8 @@ class Plane:
         self.controller = Controller(self)
         self._certificate: ServerCertificate | None = None
         self.lag_s = 0.0
+        self.loop_failures: dict[tuple[str, str], int] = {}
+        """What was raised in loops of the other processes, by process and loop."""
         self.worker_lag_s: dict[int, float] = {}
         self.worker_connections: dict[int, int] = {}
         self._asker = Asker(self._answered)
@@ -119,9 +123,12 @@ class Plane:
         self._keep(self.outreach.watch())
         self._keep(self.comparer.run())
         if self._certificate is not None:
-            self._keep(self._watch_certificate(self._certificate))
-        for job in (self.reconciler.run(), self.source.watch(), self._ask(), self._watch_lag()):
+            turn = partial(self._watch_certificate, self._certificate)
+            self._keep(forever("certificate", turn))
+        for job in (self.reconciler.run(), self.source.watch()):
             self._keep(job)
+        self._keep(forever("questions", self._ask))
+        self._keep(forever("lag", self._watch_lag))
 
     async def stop(self, *, drain_s: float) -> None:
         """Stop deciding, write the last words, let go of the store, then wait for the workers."""
@@ -153,7 +160,7 @@ class Plane:
             task.result()
 
     def _keep(self, job: Coroutine[Any, Any, None]) -> None:
-        self._tasks.add(asyncio.create_task(job))
+        self._tasks.add(awaited(job))
 
     def _adopt(self, policy: Any, *, force: bool = False) -> tuple[str, ...]:
         policy = policy.model_copy(update={"tls": self.loaded.policy.tls})  # that of the start
@@ -176,8 +183,16 @@ class Plane:
         self.outreach.mirrored(report.mirrors)
         self.comparer.mirrored(report.mirrors)
         self.metrics.add_rejected(report.rejected)
+        self._failed(f"worker-{report.worker}", report.failures)
         self.worker_lag_s[report.worker] = report.loop_lag_s
         self.worker_connections[report.worker] = report.connections
+
+    def _failed(self, process: str, failures: Mapping[str, int]) -> None:
+        """Count what was raised in the loops of a process that must go on."""
+        for loop, number in failures.items():
+            self.metrics.count("loop_failures_total", labels(process=process, loop=loop), number)
+            key = (process, loop)
+            self.loop_failures[key] = self.loop_failures.get(key, 0) + number
 
     def pairs(self, report: PairReport) -> None:
         """Have the answers compared when there is time."""
@@ -205,7 +220,7 @@ class Plane:
         by = entry.actor if entry.actor in ("router", "policy") else "person"
         self.metrics.count("decisions_total", labels(route=entry.route, action=entry.action, by=by))
         if entry.action == "rollback" and by == "router":
-            task = asyncio.create_task(self._measure(entry.route, self._reported_s))
+            task = background("timing", self._measure(entry.route, self._reported_s))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         self.announcer.moved(entry)
@@ -230,11 +245,11 @@ class Plane:
     # --- measurements from outside --------------------------------------------------------------
 
     async def _ask(self) -> None:
-        while True:
-            for run in self.reconciler.runs.values():
-                if run.live and run.trial is not None:
+        for run in self.reconciler.runs.values():
+            if run.live and run.trial is not None:
+                with net("questions"):
                     self._ask_for(run)
-            await asyncio.sleep(ASK_EVERY_S)
+        await asyncio.sleep(ASK_EVERY_S)
 
     def _ask_for(self, run: Run) -> None:
         assert run.trial is not None  # noqa: S101 - the caller checked
@@ -267,17 +282,15 @@ class Plane:
 
     async def _watch_certificate(self, certificate: ServerCertificate) -> None:
         """Workers load it by themselves; this one says how that goes."""
-        while True:
-            await asyncio.sleep(CERTIFICATE_EVERY_S)
-            try:
-                if await asyncio.to_thread(certificate.refresh):
-                    log.info("certificate_loaded", file=certificate.certificate)
-            except OSError as error:
-                log.error("certificate_rejected", file=certificate.certificate, error=str(error))  # noqa: TRY400 - the text says it all
+        await asyncio.sleep(CERTIFICATE_EVERY_S)
+        try:
+            if await asyncio.to_thread(certificate.refresh):
+                log.info("certificate_loaded", file=certificate.certificate)
+        except OSError as error:
+            log.error("certificate_rejected", file=certificate.certificate, error=str(error))  # noqa: TRY400 - the text says it all
 
     async def _watch_lag(self) -> None:
-        while True:
-            before = time.perf_counter()
-            await asyncio.sleep(LAG_EVERY_S)
-            late = max(time.perf_counter() - before - LAG_EVERY_S, 0.0)
-            self.lag_s = max(late, self.lag_s * 0.9)
+        before = time.perf_counter()
+        await asyncio.sleep(LAG_EVERY_S)
+        late = max(time.perf_counter() - before - LAG_EVERY_S, 0.0)
+        self.lag_s = max(late, self.lag_s * 0.9)

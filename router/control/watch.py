@@ -7,6 +7,7 @@ policy in force and is shown until it is mended.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from router.control.state.clock import Clock
 from router.control.state.errors import PolicyRejected
 from router.control.told.announce import Announcer
 from router.core.policy import Policy
+from router.loops import forever
 
 FIXED: Mapping[str, Callable[[Policy], Any]] = {
     "listen": lambda policy: policy.listen,
@@ -104,13 +106,13 @@ class PolicySource:
 
     async def watch(self) -> None:
         """Adopt every edit, for ever."""
-        while True:
-            await asyncio.sleep(POLL_INTERVAL_S)
-            if await asyncio.to_thread(self._watch.changed):
-                try:
-                    await self.reload(actor="file")
-                except PolicyRejected:
-                    continue  # told in _rejected; the next edit may mend it
+        await forever("policy", self._look)
+
+    async def _look(self) -> None:
+        await asyncio.sleep(POLL_INTERVAL_S)
+        if await asyncio.to_thread(self._watch.changed):
+            with contextlib.suppress(PolicyRejected):  # told; the next edit may mend it
+                await self.reload(actor="file")
 
     def _rejected(self, text: str, problems: tuple[dict[str, Any], ...]) -> None:
         self.ok, self.problems = False, problems

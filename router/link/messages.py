@@ -92,6 +92,8 @@ class Report:
     """Gauge: open client connections."""
     rejected: dict[str, int] = field(default_factory=dict)
     """Requests refused by the router itself, by cause."""
+    failures: dict[str, int] = field(default_factory=dict)
+    """Exceptions in loops that must go on, by loop."""
     urgent: bool = False
 
 

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Final, cast
 
 from router.link.messages import Decoder, LinkError, Message, Publish, encode
+from router.loops import net
 
 OUTBOX_BYTES_MAX: Final = 33_554_432
 """Unsent bytes after which a message is refused; three tables of 1,000 routes with 50 versions."""
@@ -120,7 +121,8 @@ class Link(asyncio.Protocol):
             self.close(f"broken peer: {error}")
             return
         for message in messages:
-            self._on_message(message)
+            with net("link"):  # one message that cannot be handled must not cost the link
+                self._on_message(message)
 
     def resume_writing(self) -> None:
         """Part of asyncio.Protocol: the outbox is empty, so a waiting table can go."""

@@ -25,6 +25,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from router.core.wire.table import RouteEntry, RoutingTable, stable_only
+from router.loops import background
 
 if TYPE_CHECKING:
     from router.core.judge import Judge
@@ -126,7 +127,7 @@ class Alone:
         if self._silence is None:
             self._silence = Silence(self._heard_s if not self._gone else monotonic())
             if self._judge_of is None and self._loading is None:
-                self._loading = asyncio.get_running_loop().create_task(self._load())
+                self._loading = background("alone", self._load())
 
     async def _load(self) -> None:
         self._judge_of = await asyncio.to_thread(_judge_maker)

@@ -12,6 +12,7 @@ import contextlib
 import socket
 from typing import TYPE_CHECKING, Final
 
+from router.loops import background
 from router.proxy.downstream import Downstream
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class Handshakes:
             client.close()
             return
         client.setblocking(False)
-        task = self._loop.create_task(self._shake(client))
+        task = background("handshakes", self._shake(client))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
 

@@ -19,6 +19,7 @@ import signal
 import sys
 import time
 import traceback
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,6 +38,7 @@ from router.link.messages import (
     Report,
 )
 from router.link.socket import ORPHAN_GRACE_S, Link, open_link
+from router.loops import BOOKS, Failure, background, forever
 from router.proxy.alone import Alone
 from router.proxy.plane import DataPlane, Listen
 from router.telemetry.recorder import Recorder
@@ -82,6 +84,7 @@ class Worker:
         """Serve until drained."""
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(tell)
+        BOOKS.tell = tell_failure
         for number in (signal.SIGTERM, signal.SIGUSR2):
             loop.add_signal_handler(number, self._stop)
         # A terminal's Ctrl-C reaches the whole group; only control decides what it means.
@@ -97,7 +100,7 @@ class Worker:
         gc.collect()
         gc.freeze()
         gc.set_threshold(GC_THRESHOLD)
-        reporting = asyncio.create_task(self._report_regularly())
+        reporting = background("reports", forever("reports", self._report_regularly))
         await self.ended.wait()
         reporting.cancel()
         self.report(urgent=True)
@@ -148,7 +151,7 @@ class Worker:
             self.ended.set()
             self._served.set()
 
-        self._draining = asyncio.get_running_loop().create_task(drain())
+        self._draining = background("drain", drain())
 
     # --- reports --------------------------------------------------------------------------------
 
@@ -177,11 +180,10 @@ class Worker:
         self.report(urgent=True)
 
     async def _report_regularly(self) -> None:
-        while True:
-            await asyncio.sleep(REPORT_S)
-            self.report()
-            self.alone.look()
-            self._send_pairs()
+        await asyncio.sleep(REPORT_S)
+        self.report()
+        self.alone.look()
+        self._send_pairs()
 
     def report(self, *, urgent: bool = False) -> None:
         """Send what was counted; when the link is behind it stays here and adds up."""
@@ -198,7 +200,8 @@ class Worker:
             worker=self.index, sequence=self._sequence, generation=self.plane.serving.generation,
             batches=delta.batches, versions=delta.versions, mirrors=delta.mirrors,
             endpoints=endpoints, loop_lag_s=self.plane.take_lag(),
-            connections=len(self.plane.connections), rejected=delta.rejected, urgent=urgent,
+            connections=len(self.plane.connections), rejected=delta.rejected,
+            failures=BOOKS.take(), urgent=urgent,
         ))  # fmt: skip
 
     def _send_pairs(self) -> None:
@@ -227,14 +230,24 @@ def tell(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     error = context.get("exception")
     ours = error is not None and not isinstance(error, OSError)
     frames = traceback.extract_tb(error.__traceback__) if error is not None and ours else ()
-    line = {
-        "event": "worker_error" if ours else "worker_trouble",
-        "level": "error" if ours else "warning",
-        "timestamp": round(time.time(), 3),
-        "message": str(context.get("message", "")),
-        "error": repr(error)[:ERROR_CHARS_MAX],
-        "stack": [f"{Path(at.filename).name}:{at.lineno} {at.name}" for at in frames],
-    }
+    _write_line(
+        {
+            "event": "worker_error" if ours else "worker_trouble",
+            "level": "error" if ours else "warning",
+            "message": str(context.get("message", "")),
+            "error": repr(error)[:ERROR_CHARS_MAX],
+            "stack": [f"{Path(at.filename).name}:{at.lineno} {at.name}" for at in frames],
+        }
+    )
+
+
+def tell_failure(failure: Failure) -> None:
+    """One line of the log for the first failure of its kind in a loop."""
+    _write_line({"event": "loop_failed", "level": "error", **asdict(failure)})
+
+
+def _write_line(line: dict[str, Any]) -> None:
+    line["timestamp"] = round(time.time(), 3)
     with contextlib.suppress(OSError):  # a full disk under the log
         os.write(sys.stderr.fileno(), msgspec.json.encode(line) + b"\n")
 

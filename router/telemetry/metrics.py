@@ -45,6 +45,7 @@ FAMILIES: Final[dict[str, tuple[str, str]]] = {
     "shadow_score_distance": ("gauge", "Mean distance of the two scores of compared pairs."),
     "rejected_total": ("counter", "Requests refused by the router itself, by cause."),
     "connections": ("gauge", "Open client connections by worker."),
+    "loop_failures_total": ("counter", "Exceptions that cost a loop one item, by process."),
     "event_loop_lag_seconds": ("gauge", "Largest delay of a loop since the last report."),
     "weight_ratio": ("gauge", "Share of requests that a version is to get, 0 to 1."),
     "rollout_phase": ("gauge", "1 for the phase a rollout is in."),

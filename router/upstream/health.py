@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import random
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from router.http1 import ResponseParser, UpstreamFramingError
+from router.loops import background, forever
 from router.upstream.names import addresses
 from router.upstream.tls import client_context
 
@@ -120,9 +122,10 @@ class Prober:
             if endpoint not in wanted or plan != self._plan:
                 self._stop(endpoint)
         self._plan = plan
-        loop = asyncio.get_running_loop()
         for endpoint in wanted - set(self._tasks):
-            self._tasks[endpoint] = loop.create_task(self._watch(endpoint, *plan))
+            self._tasks[endpoint] = background(
+                "health", forever("health", partial(self._watch, endpoint, *plan))
+            )
         if not wanted:
             for endpoint in endpoints:
                 endpoint.healthy = True
@@ -136,13 +139,10 @@ class Prober:
     def _stop(self, endpoint: Endpoint) -> None:
         task = self._tasks.pop(endpoint)
         task.cancel()
-        _ENDING.add(task)  # until it has noticed: the loop holds tasks only weakly
-        task.add_done_callback(_ENDING.discard)
 
     async def _watch(self, endpoint: Endpoint, check: HealthCheck, tls: UpstreamTls) -> None:
-        while True:
-            if judge(endpoint, check, await probe(endpoint, check, tls)):
-                endpoint.dirty = True
-                self._refresh()
-            # A tenth of jitter keeps workers and replicas from probing in step.
-            await asyncio.sleep(check.interval_s * random.uniform(0.9, 1.1))  # noqa: S311  # not secret
+        if judge(endpoint, check, await probe(endpoint, check, tls)):
+            endpoint.dirty = True
+            self._refresh()
+        # A tenth of jitter keeps workers and replicas from probing in step.
+        await asyncio.sleep(check.interval_s * random.uniform(0.9, 1.1))  # noqa: S311  # not secret

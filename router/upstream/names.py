@@ -16,6 +16,7 @@ from ipaddress import ip_address
 from typing import Final
 
 from router.core.addresses import refusal
+from router.loops import background, forever
 
 ADDRESSES_MAX: Final = 256
 """Addresses of one name that are used."""
@@ -66,21 +67,24 @@ class _Name:
         self.host = host
         self.addresses: tuple[str, ...] = ()
         self.error = ""
+        self.failures = 0
+        """Lookups in a row that found nothing."""
         self.looked_up = asyncio.Event()
         self.followers: dict[Callable[[], None], float] = {}
         self.task: asyncio.Task[None] | None = None
 
     async def watch(self) -> None:
         """Look it up for ever; the one who starts this ends it."""
-        failures = 0
-        while True:
-            failures = 0 if await self._look() else failures + 1
-            self.looked_up.set()
-            interval_s = min(self.followers.values(), default=AGAIN_S)
-            if failures:
-                interval_s = min(interval_s, AGAIN_S * 2 ** min(failures - 1, 10))
-            # Workers and replicas must not ask in step.
-            await asyncio.sleep(interval_s * random.uniform(0.9, 1.0))  # noqa: S311  # not secret
+        await forever("names", self._turn)
+
+    async def _turn(self) -> None:
+        self.failures = 0 if await self._look() else self.failures + 1
+        self.looked_up.set()
+        interval_s = min(self.followers.values(), default=AGAIN_S)
+        if self.failures:
+            interval_s = min(interval_s, AGAIN_S * 2 ** min(self.failures - 1, 10))
+        # Workers and replicas must not ask in step.
+        await asyncio.sleep(interval_s * random.uniform(0.9, 1.0))  # noqa: S311  # not secret
 
     async def _look(self) -> bool:
         try:
@@ -109,7 +113,7 @@ class Names:
             name = self._names[host] = _Name(host)
         name.followers[follower] = interval_s
         if name.task is None:
-            name.task = asyncio.get_running_loop().create_task(name.watch())
+            name.task = background("names", name.watch())
 
     def leave(self, host: str, follower: Callable[[], None]) -> None:
         """The follower is no longer interested."""

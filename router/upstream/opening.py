@@ -15,6 +15,7 @@ import errno
 import time
 from typing import TYPE_CHECKING, Final
 
+from router.loops import background
 from router.upstream.connection import Connection
 from router.upstream.failure import Failure
 from router.upstream.tls import client_context
@@ -65,7 +66,7 @@ class Opening:
         pool.open += 1
         pool.sockets.open += 1
         endpoint.open += 1
-        task = asyncio.get_running_loop().create_task(self._attempt(endpoint))
+        task = background("pool", self._attempt(endpoint))
         pool.tasks.add(task)
         task.add_done_callback(pool.tasks.discard)
 

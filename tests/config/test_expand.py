@@ -59,6 +59,8 @@ def test_files_are_relative_to_the_policy(tmp_path):
         ("${not a name}", "expected a variable name in ${not a name}, got 'not a name'"),
         ("${}", "expected a variable name in ${}, got ''"),
         ("${file:/does/not/exist}", "expected the readable file /does/not/exist"),
+        ("${file:a\\0b}", "expected text without NUL characters, got one"),
+        ("a\\0b", "expected text without NUL characters, got one"),
         ("${file:/dev/zero}", "expected a file of at most 65,536 bytes, got more"),
     ],
 )

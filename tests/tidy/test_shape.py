@@ -122,3 +122,23 @@ def test_floors():
         [tool, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_tasks_and_threads_begin_in_one_place():
+    """What must run for ever has a net, and is counted, because router/loops.py starts it."""
+    begins = {"create_task", "ensure_future", "TaskGroup", "Thread", "ThreadPoolExecutor"}
+    allowed = {
+        ("router/loops.py", "create_task"),
+        ("router/loops.py", "Thread"),
+        # Calls are awaited where they are made, with their exceptions.
+        ("router/control/state/sqlite.py", "ThreadPoolExecutor"),
+        ("router/control/fleet/compare.py", "ThreadPoolExecutor"),
+    }
+    found = {
+        (str(path.relative_to(ROOT)), name)
+        for path in ROOT.glob("router/**/*.py")
+        for node in nodes(path)
+        if isinstance(node, ast.Call)
+        and (name := getattr(node.func, "attr", getattr(node.func, "id", ""))) in begins
+    }
+    assert found == allowed

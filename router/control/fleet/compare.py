@@ -23,6 +23,7 @@ from router.core.pairs.shadow import together
 from router.core.pairs.tally import Finding
 from router.core.wire.counts import MirrorCounts, PairSample
 from router.core.wire.outcomes import Batch, Pairs
+from router.loops import forever
 
 QUEUE_PAIRS_MAX: Final = 2_000
 """Pairs that wait; the newest is dropped when they are exceeded."""
@@ -93,10 +94,11 @@ class Comparer:
 
     async def run(self) -> None:
         """Compare whatever comes, until cancelled."""
-        while True:
-            await self._arrived.wait()
-            await self.turn()
-            await asyncio.sleep(0)
+        await forever("compare", self._step)
+
+    async def _step(self) -> None:
+        await self._arrived.wait()
+        await self.turn()
 
     async def turn(self) -> None:
         """One slice."""

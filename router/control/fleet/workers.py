@@ -44,6 +44,7 @@ from router.link.messages import (
     encode,
 )
 from router.link.socket import Link, open_link
+from router.loops import awaited, background, forever, net
 
 APPLY_TIMEOUT_S: Final = 5.0
 """A worker that has not confirmed a table by then is replaced: it may serve an older one."""
@@ -161,6 +162,8 @@ class Workers:
         self.generation = 0
         self._applied = asyncio.Event()
         self._stopping = False
+        self._turns = 0
+        """Of :meth:`_watch`."""
         self._listeners: list[socket.socket] = []
         self._troubles: dict[int, str] = {}
         self._looked_s = time.monotonic()
@@ -187,8 +190,8 @@ class Workers:
         """
         if not self._listeners:
             await self.bind()
-        self._tasks = [asyncio.create_task(self._supervise(i)) for i in range(self.count)]
-        self._tasks.append(asyncio.create_task(self._watch()))
+        self._tasks = [background("workers", self._supervise(i)) for i in range(self.count)]
+        self._tasks.append(background("watch", forever("watch", self._watch)))
         if self._orphaned:
             with contextlib.suppress(OSError):  # late as they are, they must not serve for ever
                 await self.serving()
@@ -285,7 +288,7 @@ class Workers:
 
     async def drained(self, within_s: float) -> None:
         """Wait for the end of all workers, then end those that are late."""
-        waiting = [asyncio.create_task(w.ended.wait()) for w in self._workers.values()]
+        waiting = [awaited(w.ended.wait()) for w in self._workers.values()]
         if waiting:
             await asyncio.wait(waiting, timeout=within_s + KILL_AFTER_S)
         await self.kill()
@@ -314,14 +317,10 @@ class Workers:
         """Start worker ``index`` again whenever it ends."""
         failures = 0
         while not self._stopping:
-            worker = await self._spawn(index)
-            self._workers[index] = worker
-            self._remember()
-            try:
-                code = await worker.process.wait()
-            finally:
-                self._gone(worker)
-            lived_s = time.monotonic() - worker.started_s
+            code, began_s = -1, time.monotonic()
+            with net("workers"):
+                code = await self._live(index)
+            lived_s = time.monotonic() - began_s
             failures = 0 if lived_s >= STABLE_AFTER_S else failures + 1
             if not self._stopping:
                 if failures >= CRASHES_MAX:
@@ -329,6 +328,16 @@ class Workers:
                 self.restarts += 1
                 self._on_event(f"worker {index} ended with status {code}; it is replaced", index)
                 await asyncio.sleep(BACKOFF_S[min(failures, len(BACKOFF_S)) - 1] if failures else 0)
+
+    async def _live(self, index: int) -> int:
+        """One life of worker ``index``: its exit status."""
+        worker = await self._spawn(index)
+        self._workers[index] = worker
+        self._remember()
+        try:
+            return await worker.process.wait()
+        finally:
+            self._gone(worker)
 
     async def _spawn(self, index: int) -> Worker:
         ours, theirs = socket.socketpair()
@@ -378,15 +387,13 @@ class Workers:
 
     async def _watch(self) -> None:
         """Say that control lives, and look for workers that do not."""
-        turn = 0
-        while True:
-            await asyncio.sleep(WATCH_S)
-            turn += 1
-            self.look(time.monotonic())
-            if turn % BEAT_EVERY == 0:
-                for worker in list(self._workers.values()):
-                    if worker.hello:
-                        worker.link.send(Beat())
+        await asyncio.sleep(WATCH_S)
+        self._turns += 1
+        self.look(time.monotonic())
+        if self._turns % BEAT_EVERY == 0:
+            for worker in list(self._workers.values()):
+                if worker.hello:
+                    worker.link.send(Beat())
 
     def look(self, now: float) -> None:
         """Replace workers that hang; ``now`` is the monotonic clock."""

@@ -24,6 +24,7 @@ from router.core.rollout.plan import Ending, Plan
 from router.core.rollout.rollout import Phase, Rollout
 from router.core.rollout.traffic import split_for
 from router.core.words import count
+from router.loops import BOOKS, background
 
 GO: Final = (200, 201, 202)
 """Flagger's answers that let a rollout go on."""
@@ -182,7 +183,7 @@ class Hooks:
         if due and not standing.under_way and len(self._tasks) < CALLS_AT_ONCE_MAX:
             standing.under_way, standing.last_s = True, now
             body = payload(run, rollout, hook)
-            task = asyncio.create_task(self._ask(run, hook, standing, body))
+            task = background("hooks", self._ask(run, hook, standing, body))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         return standing
@@ -199,6 +200,9 @@ class Hooks:
                 )
             except NO_ANSWER as error:
                 standing.go, standing.text = False, no_answer(error, hook.timeout)
+            except Exception as error:  # noqa: BLE001 - whatever it was: it is asked again
+                BOOKS.failed("hooks", error)
+                standing.go, standing.text = False, "could not be asked"
             else:
                 demands = hook.point == "rollback"
                 standing.go = 200 <= status < 300 if demands else status in GO

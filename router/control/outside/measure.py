@@ -22,6 +22,7 @@ from router.core.gates.gate import Measurement
 from router.core.gates.polled import Polled
 from router.core.gates.prometheus import Prometheus
 from router.core.gates.webhook import Webhook
+from router.loops import BOOKS, background
 
 ASKED_AT_ONCE_MAX: Final = 32
 ANSWER_BYTES_MAX: Final = 1_048_576
@@ -75,7 +76,7 @@ class Asker:
         key = (question.route, question.gate.title)
         if key in self._tasks or len(self._tasks) >= ASKED_AT_ONCE_MAX:
             return
-        task = asyncio.create_task(self._carry(question))
+        task = background("questions", self._carry(question))
         self._tasks[key] = task
         task.add_done_callback(lambda _done: self._tasks.pop(key, None))
 
@@ -92,6 +93,9 @@ class Asker:
                 measurement = Measurement(error=f"no answer within {question.gate.timeout:g} s")
             except (aiohttp.ClientError, OSError, ValueError) as error:
                 measurement = Measurement(error=f"{type(error).__name__}: {error}"[:200])
+            except Exception as error:  # noqa: BLE001 - whatever an answer did: none came
+                BOOKS.failed("questions", error)
+                measurement = Measurement(error=f"unreadable: {type(error).__name__}")
         self._on_answer(question, measurement)
 
     async def _answer(self, question: Question) -> Measurement:

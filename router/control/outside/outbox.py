@@ -10,6 +10,8 @@ from typing import Final
 
 import structlog
 
+from router.loops import background, net
+
 QUEUE_MAX: Final = 100
 """Deliveries that wait for one destination; the oldest is dropped beyond and counted."""
 
@@ -80,7 +82,7 @@ class Outbox:
             dropped.done(f"{QUEUE_MAX} deliveries wait already")
         queue.append(delivery)
         if to not in self._tasks:
-            self._tasks[to] = asyncio.create_task(self._work(to, queue))
+            self._tasks[to] = background("outbox", self._work(to, queue))
 
     async def close(self, within_s: float) -> None:
         """Let what is under way finish for a moment, then drop the rest."""
@@ -99,14 +101,19 @@ class Outbox:
     async def _work(self, to: str, queue: deque[Delivery]) -> None:
         try:
             while queue:
-                delivery = queue.popleft()
-                error = await self._deliver(delivery)
-                self._count(delivery.kind, "failed" if error else "delivered")
-                if error:
-                    log.warning("undelivered", kind=delivery.kind, error=error)
-                delivery.done(error)
+                with net("outbox"):
+                    await self._carry_out(queue.popleft())
         finally:
             self._forget(to)
+
+    async def _carry_out(self, delivery: Delivery) -> None:
+        error = "the router failed to send it"
+        with net("outbox"):
+            error = await self._deliver(delivery)
+        self._count(delivery.kind, "failed" if error else "delivered")
+        if error:
+            log.warning("undelivered", kind=delivery.kind, error=error)
+        delivery.done(error)
 
     async def _deliver(self, delivery: Delivery) -> str:
         error = ""

@@ -6,8 +6,7 @@ The decider knows none of this but the hooks' last answers; what is said here is
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from typing import Final
 
 import structlog
@@ -24,6 +23,7 @@ from router.control.state.record import JournalEntry
 from router.control.told.announce import Announcer
 from router.core.policy.hooks import Trigger
 from router.core.wire.counts import MirrorCounts
+from router.loops import background, forever, net
 
 LOOK_EVERY_S: Final = 1.0
 """How often holds, silence and lost copies are looked for."""
@@ -59,7 +59,7 @@ class Outreach:
         self.alerts.session = self.registries.session = self.hooks.session = session
         self._reconciler.restraint.hooks = self.hooks
         self._reconciler.restraint.tell = self.tell
-        self._listening = asyncio.create_task(self._listen())
+        self._listening = background("alerts", forever("alerts", self._listen))
 
     async def close(self) -> None:
         """Give what is under way a moment, then let go."""
@@ -77,7 +77,7 @@ class Outreach:
         """A journal entry is in force: tell hooks and registries."""
         run = self._reconciler.runs.get(entry.route)
         if run is not None:
-            with _told("telling of a decision failed"):
+            with net("outreach"):
                 self.hooks.moved(run, entry)
                 self.registries.moved(run, entry)
 
@@ -91,28 +91,20 @@ class Outreach:
 
     async def watch(self) -> None:
         """Look for what is no transition, for ever."""
-        while True:
-            await asyncio.sleep(LOOK_EVERY_S)
-            with _told("looking for alerts failed"):
-                self._watch.look(self._reconciler.runs.values(), self._clock.now())
+        await forever("alerts", self._look)
+
+    async def _look(self) -> None:
+        await asyncio.sleep(LOOK_EVERY_S)
+        self._watch.look(self._reconciler.runs.values(), self._clock.now())
 
     async def _listen(self) -> None:
         async for letter in self._announcer.subscribe():
             policy = self._reconciler.policy
             if policy is not None:
-                with _told("an alert failed"):
+                with net("alerts"):
                     run = self._reconciler.runs.get(letter.route)
                     self.alerts.hear(letter, policy, run)
 
     def _wake(self, run: Run) -> None:
         run.look_at = 0.0
         self._reconciler.wake.set()
-
-
-@contextmanager
-def _told(event: str) -> Iterator[None]:
-    """A slip in telling people must never end the decider; it is logged with its stack."""
-    try:
-        yield
-    except Exception:
-        log.exception(event)

@@ -26,7 +26,7 @@ from router.control.rollouts.orders import action_of, decided, entry_for, grows
 from router.control.rollouts.publish import table_of
 from router.control.rollouts.recording import Recording
 from router.control.rollouts.restraint import Restraint, fellow_order
-from router.control.rollouts.run import Move, Run
+from router.control.rollouts.run import Move, Run, evidence_of
 from router.control.rollouts.trial import Trial
 from router.control.state.answers import result_of
 from router.control.state.clock import STORE_EVERY_S, Clock
@@ -49,6 +49,7 @@ from router.core.rollout.machine import decide
 from router.core.rollout.rollout import Rollout, remaining_s
 from router.core.wire.outcomes import Batch
 from router.core.wire.table import RoutingTable
+from router.loops import forever, net
 
 LOOK_EVERY_S: Final = 1.0
 """A live rollout is looked at this often even when nothing is reported: silence is news too."""
@@ -198,20 +199,22 @@ class Reconciler:
         for batch in batches:
             run = self.runs.get(batch.route)
             if run is not None and run.trial is not None and run.live:
-                run.trial.observe(batch, now)
-                if bug := run.trial.news_of_a_bug():
-                    self.note(run, "router_bug", bug)
-                run.look_at = 0.0
-                self._dirty = True
-                self.wake.set()
+                self._look_soon(run)
+                with net("decider"):
+                    run.trial.observe(batch, now)
+                    if bug := run.trial.news_of_a_bug():
+                        self.note(run, "router_bug", bug)
 
     def measured(self, run: Run, gate: str, measurement: Measurement) -> None:
         """An answer from outside for one of its gates."""
         if run.trial is not None:
             run.trial.measure(gate, measurement, self.clock.now())
-            run.look_at = 0.0
-            self._dirty = True
-            self.wake.set()
+            self._look_soon(run)
+
+    def _look_soon(self, run: Run) -> None:
+        run.look_at = 0.0
+        self._dirty = True
+        self.wake.set()
 
     def order(self, name: str, event: Event, *, command_id: str | None = None) -> Move:
         """Decide one command now. The answer is the move's ``done``.
@@ -240,10 +243,7 @@ class Reconciler:
         self, frozen: bool, actor: str, reason: str, *, route: str = EVERYTHING,
         until: float | None = None,
     ) -> asyncio.Future[None]:  # fmt: skip
-        """Stop or allow advances (until a wall time); done when it is on the disk.
-
-        Raises UnknownRoute.
-        """
+        """Stop or allow advances (until a wall time); done on the disk. Raises UnknownRoute."""
         if route:
             self.run_of(route)
         self.wake.set()
@@ -261,38 +261,45 @@ class Reconciler:
 
     async def run(self) -> None:
         """Turn until cancelled."""
-        while True:
-            self.wake.clear()
-            due = self.turn()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(max(due - self.clock.now(), 0.0)):
-                    await self.wake.wait()
+        await forever("decider", self._step)
+
+    async def _step(self) -> None:
+        self.wake.clear()
+        due = self.turn()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(due - self.clock.now(), 0.0)):
+                await self.wake.wait()
 
     def turn(self) -> float:
         """Do everything that is due; answers when to come back, rollout clock seconds."""
-        self._writes.check()
         now = self.clock.now()
-        self.recording.tend(now)
+        with net("recording"):
+            self.recording.tend(now)
         due = now + STORE_EVERY_S
         for change in self.restraint.freezes.lapsed(self.clock):
             self._writes.quietly(change)
         if any(run.pass_time(now) for run in self.runs.values()):
             self._publish(now)
         for run in list(self.runs.values()):
-            if run.live:
-                if now >= run.look_at:
-                    run.look_at = self._look(run, now)
-                due = min(due, run.look_at)
-            elif (returns_on := run.returns_on(now)) is not None:
-                due = min(due, returns_on)
-            elif run.settle_again and run.pending is None and now >= run.retry_at:
-                self._settle_again(run, now)
-            if run.unsaved and not run.saving:
-                if now >= run.retry_at:
-                    self._save(run)
-                due = min(due, run.retry_at)
-        self._store_evidence(now)
+            with net("decider"):  # one rollout that cannot be judged must not hide the others
+                due = min(due, self._tend(run, now))
+        with net("decider"):
+            self._store_evidence(now)
         return max(due, now)
+
+    def _tend(self, run: Run, now: float) -> float:
+        """Do what is due for one route; answers when to come back."""
+        due = run.look_at if run.live else run.returns_on(now)
+        if run.live and now >= run.look_at:
+            run.look_at = now + LOOK_EVERY_S  # should looking fail
+            due = run.look_at = self._look(run, now)
+        elif due is None and run.settle_again and run.pending is None and now >= run.retry_at:
+            self._settle_again(run, now)
+        if run.unsaved and not run.saving:
+            if now >= run.retry_at:
+                self._save(run)
+            due = min(due or run.retry_at, run.retry_at)
+        return due if due is not None else float("inf")
 
     def _look(self, run: Run, now: float) -> float:
         """Judge one live rollout; answers when to look again."""
@@ -377,8 +384,8 @@ class Reconciler:
         servable = run.record.stable in run.route.versions
         if lifecycle.adds_risk(run.record, record) and servable:
             run.pending = move
-            written = self.store.commit(self._change(run, [move]))
-            self._writes.then(written, lambda done: self._written(run, move, done))
+            change = self._change(run, [move])
+            self._writes.then(self.store.commit(change), lambda d: self._written(run, move, d))
             return move
         if run.pending is not None:
             run.pending.fail(NotPossible(f"overtaken: {reason}"))
@@ -410,8 +417,8 @@ class Reconciler:
         """Write what is in force already, all of it in one transaction."""
         moves = list(run.unsaved)
         run.saving = True
-        written = self.store.commit(self._change(run, moves))
-        self._writes.then(written, lambda done: self._saved(run, moves, done))
+        change = self._change(run, moves)
+        self._writes.then(self.store.commit(change), lambda done: self._saved(run, moves, done))
 
     def _saved(self, run: Run, moves: list[Move], done: asyncio.Future[None]) -> None:
         run.saving = False
@@ -427,17 +434,15 @@ class Reconciler:
         self.wake.set()
 
     def _change(self, run: Run, moves: list[Move]) -> Change:
-        evidence = {run.route.name: run.trial.snapshot()} if run.trial and run.live else {}
-        commands = [move.command for move in moves if move.command]
-        record = moves[-1].record
-        if run.record.revision > record.revision:
-            record = run.record  # a later state has reached the disk before this one
+        evidence = evidence_of([run]) if run.live else {}
+        # A later state may have reached the disk.
+        record = max(moves[-1].record, run.record, key=lambda one: one.revision)
         return Change(
             self.clock.now(),
             (record,),
             tuple(move.entry for move in moves),
             evidence,
-            command=commands[-1] if commands else None,
+            command=next((move.command for move in reversed(moves) if move.command), None),
         )
 
     def _enforce(self, run: Run, move: Move, now: float) -> None:
@@ -484,11 +489,7 @@ class Reconciler:
         if now - self._stored_s < STORE_EVERY_S or not any(r.live for r in self.runs.values()):
             return
         self._stored_s = now
-        evidence = {
-            name: run.trial.snapshot()
-            for name, run in self.runs.items()
-            if self._dirty and run.live and run.trial is not None
-        }
+        evidence = evidence_of(r for r in self.runs.values() if self._dirty and r.live)
         self._dirty = False
         self._writes.quietly(Change(now, evidence=evidence))
 

@@ -19,7 +19,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import queue
-import threading
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -32,6 +31,7 @@ from router.control.rollouts.run import Move, Run
 from router.core.policy.recording import RecordingPolicy
 from router.core.rollout.events import Event
 from router.core.rollout.rollout import Rollout
+from router.loops import net, thread
 
 LINES_WAITING_MAX: Final = 10_000
 """Lines that wait for the disk; beyond, they are lost and the recording has a gap."""
@@ -179,11 +179,12 @@ class Writer:
         self.error = ""
         self._keep = keep
         self._queue: queue.Queue[bytes | None] = queue.Queue(LINES_WAITING_MAX)
-        self._thread = threading.Thread(target=self._run, name="recording", daemon=True)
-        self._thread.start()
+        self._thread = thread("recording", self._run, self._ended)
 
     def put(self, line: bytes) -> bool:
         """Hand over a line; False if too many are waiting."""
+        if not self._thread.is_alive():
+            return False
         try:
             self._queue.put_nowait(line)
         except queue.Full:
@@ -197,13 +198,21 @@ class Writer:
 
     def close(self) -> None:
         """Write what waits and end the thread."""
-        self._queue.put(None)
-        self._thread.join()
+        if self._thread.is_alive():
+            self._queue.put(None)
+            self._thread.join()
 
     def _run(self) -> None:
         line = self._queue.get()
         while line is not None:
-            line = self._file(line)
+            following: bytes | None = b""
+            with net("recording"):
+                following = self._file(line)
+            line = following if following != b"" else self._queue.get()
+
+    def _ended(self) -> None:
+        if self._queue.qsize():
+            self.error = self.error or f"{self.file}: its writer has ended"
 
     def _file(self, line: bytes | None) -> bytes | None:
         """One file's lines; answers the line that ended it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,6 +17,7 @@ from router.core.rollout.plan import Plan
 from router.core.rollout.rollout import Rollout
 from router.core.rollout.traffic import returning_bp, returns_on
 from router.core.wire.table import RouteEntry
+from router.loops import net
 
 
 @dataclass(eq=False)
@@ -175,3 +177,13 @@ class Run:
             return record
         rollout = replace(record.rollout, revision=revision) if record.rollout else None
         return replace(record, revision=revision, rollout=rollout)
+
+
+def evidence_of(runs: Iterable[Run]) -> dict[str, dict[str, Any]]:
+    """Snapshots by route; one that cannot be taken is left out, and the rest is kept."""
+    taken: dict[str, dict[str, Any]] = {}
+    for run in runs:
+        if run.trial is not None:
+            with net("evidence"):
+                taken[run.route.name] = run.trial.snapshot()
+    return taken

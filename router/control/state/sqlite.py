@@ -29,6 +29,7 @@ from router.control.state.errors import StoreDamaged, StoreLocked, StoreUnavaila
 from router.control.state.record import Change, JournalEntry, RouteRecord, Stored
 from router.control.state.store import COMMAND_IDS_MAX, check_fence
 from router.control.state.upgrade import FIRST, upgrade
+from router.loops import BOOKS, net, thread
 
 APPLICATION_ID: Final = 0x52575031
 """``RWP1`` in the header of the file: a file of another program is not touched."""
@@ -64,6 +65,8 @@ _ENTRY: Final = (
     "at", "clock", "route", "rollout", "revision", "actor", "action", "phase_from", "phase_to",
     "step", "weight_bp", "reason", "evidence",
 )  # fmt: skip
+
+WRITER_ENDED: Final = "the writer has ended"
 
 _T = TypeVar("_T")
 _Job = tuple[Change, "asyncio.Future[None]"]
@@ -103,15 +106,15 @@ class SqliteStore:
         except BaseException:
             self._drop_lock()
             raise
-        self._writer = threading.Thread(target=self._write_all, name="store-write", daemon=True)
-        self._writer.start()
+        self._writer = thread("store-write", self._write_all, self._writer_ended)
         return stored
 
     def commit(self, change: Change) -> asyncio.Future[None]:
         """Queue one transaction. A full queue fails it at once."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        if self._writer is None:
-            done.set_exception(StoreUnavailable(f"{self.path}: the store is closed"))
+        if self._writer is None or not self._writer.is_alive():
+            why = "the store is closed" if self._writer is None else WRITER_ENDED
+            done.set_exception(StoreUnavailable(f"{self.path}: {why}"))
             return done
         try:
             self._jobs.put_nowait((change, done))
@@ -151,8 +154,9 @@ class SqliteStore:
         self._drop_lock()
 
     def _stop(self, writer: threading.Thread) -> None:
-        self._jobs.put(None)
-        writer.join()
+        if writer.is_alive():
+            self._jobs.put(None)
+            writer.join()
 
     # --- the lock -----------------------------------------------------------------------------
 
@@ -266,10 +270,11 @@ class SqliteStore:
         db: sqlite3.Connection | None = None
         while (job := self._jobs.get()) is not None:
             change, done = job
-            failure: StoreUnavailable | None = None
+            failure: StoreUnavailable | None = StoreUnavailable(f"{self.path}: {WRITER_ENDED}")
             try:
                 db = db or self._connect()
                 self._write(db, change)
+                failure = None
             except StoreUnavailable as error:
                 failure = error
                 _roll_back(db)
@@ -280,9 +285,22 @@ class SqliteStore:
                 if db is not None:
                     db.close()
                 db = None
-            self._tell(done, failure)
+            except Exception as error:  # noqa: BLE001 - one change is lost, not all that follow
+                BOOKS.failed("store-write", error)
+                failure = StoreUnavailable(f"{self.path}: not writable ({repr(error)[:100]})")
+                _roll_back(db)
+            finally:
+                self._tell(done, failure)
         if db is not None:
             db.close()
+
+    def _writer_ended(self) -> None:
+        """Whoever still waits is told at once; :meth:`commit` tells those to come."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                job = self._jobs.get_nowait()
+                if job is not None:
+                    self._tell(job[1], StoreUnavailable(f"{self.path}: {WRITER_ENDED}"))
 
     def _tell(self, done: asyncio.Future[None], failure: StoreUnavailable | None) -> None:
         assert self._loop is not None  # noqa: S101 - set before the thread starts
@@ -307,7 +325,8 @@ class SqliteStore:
                 [plain[name] for name in _ENTRY],
             )
         for route, snapshot in change.evidence.items():
-            db.execute("REPLACE INTO evidence VALUES (?,?)", (route, _text(snapshot)))
+            with net("evidence"):  # what cannot be written as JSON is left out: a decision is not
+                db.execute("REPLACE INTO evidence VALUES (?,?)", (route, _text(snapshot)))
         for name, value in (change.settings | {"clock": change.clock}).items():
             db.execute("REPLACE INTO settings VALUES (?,?)", (name, _text(value)))
         if change.command:
@@ -358,7 +377,9 @@ def _roll_back(db: sqlite3.Connection | None) -> None:
 
 
 def _text(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    """JSON; half a surrogate pair, which SQLite refuses, becomes a question mark."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return text.encode("utf-8", "replace").decode()
 
 
 def _schema_of(db: sqlite3.Connection) -> set[tuple[str, str]]:

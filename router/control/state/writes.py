@@ -1,7 +1,7 @@
 """Writes that are answered later: what the disk says goes to whoever must know.
 
-The decider never waits for the disk; it is called back. A slip in such a callback would vanish in
-the event loop, so it is kept here and raised in the decider's next turn.
+The decider never waits for the disk; it is called back. A slip in such a callback is counted with
+the failures of the decider's loop.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from router.control.state.errors import StoreUnavailable
 from router.control.state.ports import Listener
 from router.control.state.record import Change
 from router.control.state.store import Store, failure_of
+from router.loops import net
 
 
 class Writes:
-    """See the module. ``wake`` is called when something broke."""
+    """See the module. ``wake`` is called after every answer."""
 
     def __init__(self, store: Store, listener: Listener, wake: Callable[[], None]) -> None:
         self.store = store
@@ -24,15 +25,9 @@ class Writes:
         self.error = ""
         """Why the last write failed; empty while the store works."""
         self._wake = wake
-        self._broken: Exception | None = None
 
     def __repr__(self) -> str:
         return f"<Writes {self.error or 'fine'}>"
-
-    def check(self) -> None:
-        """Raise what went wrong in a callback: a bug of ours."""
-        if self._broken is not None:
-            raise self._broken
 
     def quietly(self, change: Change) -> None:
         """A write that nobody waits for; its failure is told all the same."""
@@ -49,11 +44,9 @@ class Writes:
         """Call back when the disk has answered."""
 
         def call(done: asyncio.Future[None]) -> None:
-            try:
+            with net("decider"):
                 then(done)
-            except Exception as error:  # noqa: BLE001 - kept, and raised where it is seen
-                self._broken = error
-                self._wake()
+            self._wake()
 
         written.add_done_callback(call)
 

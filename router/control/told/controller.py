@@ -24,6 +24,7 @@ from router.control.state.store import JOURNAL_PAGE_MAX
 from router.control.told import status
 from router.core.rollout.events import Abort, Command, Event, Rollback
 from router.core.rollout.traffic import bucket_of, version_at
+from router.loops import BOOKS
 from router.telemetry.metrics import labels
 
 if TYPE_CHECKING:
@@ -183,6 +184,11 @@ class Controller:
         if self._reconciler.recording.error:
             problems.append(f"recording: {self._reconciler.recording.error}")
         problems += plane.workers.troubles()
+        problems += BOOKS.problems()
+        problems += [
+            f"loop {loop} of {process}: failed {number} times"
+            for (process, loop), number in plane.loop_failures.items()
+        ]
         workers = plane.workers.states()
         if not workers:
             problems.append("no worker runs")
@@ -215,6 +221,8 @@ class Controller:
         yield "config_last_reload_successful", (), 1 if plane.source.ok else 0
         accepted = plane.source.accepted_at
         yield "config_last_reload_success_timestamp_seconds", (), accepted
+        for loop, kept in BOOKS.failures.items():
+            yield "loop_failures_total", labels(process="control", loop=loop), kept.count
         yield "event_loop_lag_seconds", labels(process="control"), plane.lag_s
         for worker, lag_s in plane.worker_lag_s.items():
             yield "event_loop_lag_seconds", labels(process=f"worker-{worker}"), lag_s

@@ -1,0 +1,187 @@
+"""Everything that must run for ever, and every job beside it: the only place where they begin.
+
+What runs for ever meets foreign bytes, full disks and bugs of ours. One exception must cost the
+item it came from, never the loop: a decider that has ended takes nobody back, a writer that has
+ended forgets rollbacks in silence. So tasks and threads begin here and nowhere else:
+
+    forever(name, turn)      calls ``turn`` again and again; what it raises costs that turn
+    background(name, job)    a task that nobody waits for; what it raises is counted
+    awaited(job)             a task whose result somebody fetches, with its exception
+    thread(name, job)        a thread of its own, which tells how it ended
+    net(name)                around one item of a loop or a callback
+
+What was raised (MemoryError and RecursionError too) is counted by the name of the loop, which is in
+health pages and metrics, and told in the log once for each place in the code. Cancelling is no
+failure. The books are those of the process, as the loops are.
+
+Supervision as in Erlang/OTP (J. Armstrong, 2003, chapter 5), but what restarts is a turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import traceback
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, NoReturn, TypeVar
+
+PAUSES_S: Final = (0.0, 0.01, 0.05, 0.25, 1.0)
+"""Before the next turn after one, two, ... failures in a row; the last one repeats."""
+TOLD_MAX: Final = 200
+"""Places in the code whose failures are told; later ones are counted only."""
+TEXT_CHARS_MAX: Final = 200
+"""Kept of an exception's text, which may quote foreign bytes."""
+FRAMES_MAX: Final = 8
+"""Innermost frames that are told."""
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One exception, as it is told."""
+
+    loop: str
+    error: str
+    stack: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Failures:
+    """What was raised in the loops of one name."""
+
+    count: int = 0
+    last: str = ""
+
+
+class Books:
+    """What failed in this process. ``tell`` is set where the process has a log."""
+
+    def __init__(self) -> None:
+        self.failures: dict[str, Failures] = {}
+        self.tell: Callable[[Failure], None] = lambda _failure: None
+        self._told: set[tuple[str, ...]] = set()
+        self._taken: dict[str, int] = {}
+
+    def __repr__(self) -> str:
+        return f"<Books {sum(f.count for f in self.failures.values())} failures>"
+
+    def failed(self, loop: str, error: BaseException) -> None:
+        """Count one exception and tell it, if its like was not told before. Never raises."""
+        kept = self.failures.setdefault(loop, Failures())
+        kept.count += 1
+        kept.last = _text(error)
+        frames = traceback.extract_tb(error.__traceback__)[-FRAMES_MAX:]
+        stack = tuple(f"{Path(at.filename).name}:{at.lineno} {at.name}" for at in frames)
+        place = (loop, type(error).__name__, *stack[-1:])
+        if place in self._told or len(self._told) >= TOLD_MAX:
+            return
+        self._told.add(place)
+        try:
+            self.tell(Failure(loop, kept.last, stack))
+        except Exception:  # noqa: BLE001 - a log that fails must not end what it tells of
+            kept.last += " (and it could not be told)"
+
+    def take(self) -> dict[str, int]:
+        """Failures by loop since the last call: what a process tells another."""
+        fresh = {
+            name: kept.count - self._taken.get(name, 0)
+            for name, kept in self.failures.items()
+            if kept.count > self._taken.get(name, 0)
+        }
+        self._taken |= {name: kept.count for name, kept in self.failures.items()}
+        return fresh
+
+    def problems(self) -> list[str]:
+        """One line for each loop that failed: for health pages."""
+        return [
+            f"loop {name}: failed {'once' if kept.count == 1 else f'{kept.count} times'}, "
+            f"last: {kept.last}"
+            for name, kept in self.failures.items()
+        ]
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self.failures.clear()
+        self._told.clear()
+        self._taken.clear()
+
+
+BOOKS: Final = Books()
+"""Of this process."""
+
+_jobs: set[asyncio.Task[Any]] = set()
+"""The event loop holds its tasks only weakly."""
+
+
+async def forever(name: str, turn: Callable[[], Awaitable[object]]) -> NoReturn:
+    """Call ``turn`` until cancelled. What it raises is counted and costs that turn alone."""
+    in_a_row = 0
+    while True:
+        try:
+            await turn()
+            in_a_row = 0
+            await asyncio.sleep(0)  # a turn that waits for nothing must not hold the loop
+        except Exception as error:  # noqa: BLE001 - the one net under everything that must go on
+            BOOKS.failed(name, error)
+            await asyncio.sleep(PAUSES_S[min(in_a_row, len(PAUSES_S) - 1)])
+            in_a_row += 1
+
+
+def background(name: str, job: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
+    """A task that nobody waits for; what it raises is counted."""
+    task = awaited(job)
+    task.set_name(name)
+    task.add_done_callback(_ended)
+    return task
+
+
+def awaited(job: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
+    """A task whose result, or exception, somebody fetches."""
+    task = asyncio.get_running_loop().create_task(job)
+    _jobs.add(task)
+    task.add_done_callback(_jobs.discard)
+    return task
+
+
+def thread(
+    name: str, job: Callable[[], None], ended: Callable[[], None] = lambda: None
+) -> threading.Thread:
+    """Start a daemon thread. ``ended`` is called in it when ``job`` is over, however that came."""
+
+    def run() -> None:
+        try:
+            job()
+        except BaseException as error:  # noqa: BLE001 - a thread ends nothing but itself
+            BOOKS.failed(name, error)
+        finally:
+            ended()
+
+    started = threading.Thread(target=run, name=name, daemon=True)
+    started.start()
+    return started
+
+
+@contextmanager
+def net(name: str) -> Iterator[None]:
+    """What is raised inside is counted, and goes no further."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - see the module
+        BOOKS.failed(name, error)
+
+
+def _ended(task: asyncio.Task[Any]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        BOOKS.failed(task.get_name(), error)
+
+
+def _text(error: BaseException) -> str:
+    try:
+        text = f"{type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001 - a foreign exception's own text
+        text = type(error).__name__
+    return text[:TEXT_CHARS_MAX].encode("utf-8", "replace").decode()
