@@ -426,9 +426,8 @@ async def test_a_question_that_raises_is_answered_as_an_error():
 # --- the list is whole ----------------------------------------------------------------------------
 
 TESTED = {
-    "alerts", "certificate", "compare", "decider", "health", "lag", "names", "outbox", "policy", "questions",
-    "recording", "reload", "reports", "store-write", "stream", "sweep",
-    "watch",
+    "alerts", "certificate", "compare", "decider", "health", "lag", "names", "outbox", "policy",
+    "questions", "recording", "reload", "reports", "store-write", "stream", "sweep", "watch",
 }  # fmt: skip
 """Loops with a test above."""
 
