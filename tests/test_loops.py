@@ -308,7 +308,7 @@ async def test_a_rollout_that_cannot_be_judged_hides_no_other(monkeypatch):
     def broken(*_):
         raise MemoryError
 
-    for name in ("look", "observe", "snapshot"):
+    for name in ("tick", "observe", "snapshot"):
         monkeypatch.setattr(poisoned.trial, name, broken)
     await w.run(61)
     w.reconciler.observe((Batch("poisoned", poisoned.record.revision, ()),))
