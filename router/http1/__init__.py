@@ -2,11 +2,12 @@
 
 Strict where a proxy must be: a message has exactly one reading or it is refused, and what goes out
 is written anew from what was understood. `framing` says what is refused, `headers` what each field
-becomes, `parser` how bytes turn into messages, `writer` how they turn back.
+becomes, `plain` which heads need no second look, `parser` how bytes turn into messages, `writer` how
+they turn back.
 """
 
 from router.http1.framing import ClientFramingError, FramingError, UpstreamFramingError
-from router.http1.headers import Peer, child_span, request_id
+from router.http1.headers import Peer, child_span
 from router.http1.limits import DEFAULT_LIMITS, Limits
 from router.http1.messages import (
     CHUNKED,
@@ -53,6 +54,5 @@ __all__ = [
     "interim_head",
     "own_response",
     "request_head",
-    "request_id",
     "response_head",
 ]

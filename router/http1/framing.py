@@ -67,6 +67,8 @@ class UpstreamFramingError(FramingError):
 
 TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 """RFC 9110 section 5.6.2."""
+ID: Final = rb"[A-Za-z0-9._\-+/=:@]{1,128}"
+"""An X-Request-Id that is safe to log and to repeat."""
 
 # Methods llhttp knows, without those that ask for something else than a forwarded request:
 # CONNECT opens a tunnel, TRACE echoes credentials (RFC 9110 section 9.3.8), PRI is HTTP/2,
@@ -91,6 +93,7 @@ _absolute_form = re.compile(rb"(?i:https?)://([^/?#]*)(.*)").fullmatch
 _dot_segment = re.compile(rb"/(?:\.|%2[eE]){1,2}(?:/|$)").search
 _host = re.compile(rb"(?:[A-Za-z0-9._~-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{0,5})?").fullmatch
 _token = re.compile(TOKEN).fullmatch
+_id = re.compile(ID).fullmatch
 _length = re.compile(rb"[0-9]{1,18}").fullmatch
 _codings = re.compile(rb"%b(?:[ \t]*,[ \t]*%b)*" % (TOKEN, TOKEN)).fullmatch
 
@@ -284,7 +287,7 @@ def settle_request(head: RequestHead, limits: Limits) -> None:
     elif head.minor:
         refuse(400, "Host is missing")
     head.keep_alive = head.minor == 1
-    head.request_id = fields[id_at].value if id_at >= 0 else b""
+    head.request_id = fields[id_at].value if id_at >= 0 and _id(fields[id_at].value) else b""
     length = fields[length_at].number if length_at >= 0 else -1
     if seen & TRANSFER_ENCODING:
         _settle_chunked(head, length)

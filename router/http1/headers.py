@@ -9,7 +9,7 @@
     Via                                  ours appended
     Max-Forwards                         one less, for OPTIONS
     X-Forwarded-*, Forwarded, X-Real-IP  from trusted peers: kept, For appended; else replaced
-    X-Rampway-*                          removed, except the pin where the policy allows it
+    X-Rampway-*                          removed
     X-Request-Id                         kept when well formed, else a new one
     traceparent, tracestate              child span; a malformed trace is dropped with its state
 
@@ -20,7 +20,7 @@ reading, classifying and re-serialising it again is one dictionary look-up.
 from __future__ import annotations
 
 import re
-import string
+from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 from router.http1.framing import TOKEN, check_host, connection_options, read_length, refuse
@@ -36,6 +36,7 @@ from router.http1.messages import (
     MAX_FORWARDS,
     PLAIN,
     REQUEST_ID,
+    SECRET,
     TRACE,
     TRANSFER_ENCODING,
     UPGRADE,
@@ -45,9 +46,7 @@ from router.http1.messages import (
     RequestHead,
     ResponseHead,
 )
-
-PIN: Final = b"x-rampway-pin"
-"""Lets a client choose its version where the policy allows it."""
+from router.http1.plain import Shapes
 
 _BOTH_WAYS: Final = {
     b"content-length": CONTENT_LENGTH,
@@ -77,14 +76,8 @@ RESPONSE_KINDS: Final = _BOTH_WAYS | {
     b"proxy-authentication-info": HOP,
 }
 
-# Values that must not stay in memory longer than their message.
-_SECRET: Final = frozenset(
-    b"api-key authorization cookie proxy-authorization set-cookie x-api-key".split()
-)
 _PARSED: Final = HOST | CONTENT_LENGTH | CONNECTION
 
-_ID_BYTES: Final = b"._-+/=:@" + string.digits.encode() + string.ascii_letters.encode()
-_ID_BYTES_MAX: Final = 128
 _line = re.compile(
     rb"(%b):[ \t]*((?:[\x21-\x7e\x80-\xff]+(?:[ \t]+[\x21-\x7e\x80-\xff]+)*)?)[ \t]*" % TOKEN
 ).fullmatch
@@ -114,6 +107,17 @@ class HeadCache(dict[bytes, _Head]):
             head.size = -1
 
 
+    def same(self, raw: bytes, head: _Head, size: int) -> _Head:
+        """The head remembered of these bytes and this length of a message; else `head`, from now on."""
+        known = self.get(raw[:-4])
+        if known is not None and known.size == size:
+            return known
+        self.remember(raw[:-4], head)
+        head.size = size
+        head.raw = raw
+        return head
+
+
 class _Name:
     """A header name already read: lower case, kind, and which of its lines are remembered."""
 
@@ -122,7 +126,7 @@ class _Name:
     def __init__(self, low: bytes, kind: int) -> None:
         self.low = low
         self.kind = kind
-        self.secret = low in _SECRET
+        self.secret = low in SECRET
         self.lines: list[bytes] = []
         """A ring once it is full."""
         self.oldest = 0
@@ -146,10 +150,12 @@ class FieldCache(dict[bytes, Field]):
 
     LIMITS_MAX: Final = 8
 
-    __slots__ = ("_heads", "kinds", "misses", "names")
+    __slots__ = ("_heads", "kinds", "misses", "names", "shapes")
 
     def __init__(self, kinds: dict[bytes, int]) -> None:
         self.kinds = kinds
+        self.shapes = Shapes(b"host" in kinds)
+        """Of plain heads made of such lines."""
         self.misses = 0
         """Lines that had to be read because they were not remembered."""
         self.names: dict[bytes, _Name] = {}
@@ -263,7 +269,7 @@ class Peer:
     are replaced (RFC 7239 section 8.1: they are only as good as the last trusted hop).
     """
 
-    __slots__ = ("_host", "_lines", "address", "forwarded", "front", "head", "scheme", "trusted")
+    __slots__ = ("_host", "_lines", "address", "forwarded", "scheme", "trusted")
 
     def __init__(self, address: bytes, *, scheme: bytes = b"http", trusted: bool = False) -> None:
         self.address = address
@@ -271,26 +277,16 @@ class Peer:
         self.trusted = trusted
         self._host = b""
         self._lines = b""
-        self.head: RequestHead | None = None
-        """The last request's head, where it is one that is remembered."""
-        self.front = b""
-        """Its `opening` to its own host."""
         self.forwarded = b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\n" % (address, scheme)
 
     def opening(self, head: RequestHead, host: bytes) -> bytes:
-        """What a request from here begins with upstream, up to the value of its X-Request-Id."""
-        if host is not head.host or (self.trusted and head.kinds & FORWARDED):
-            lines = _HOST_AND_ORIGIN % (host, self.lines(head))
-        elif host == self._host:
-            lines = self._lines
-        else:
+        """What follows the request line upstream, up to the value of X-Request-Id."""
+        if host != head.host or (self.trusted and head.kinds & FORWARDED):
+            return _HOST_AND_ORIGIN % (host, self.lines(head))
+        if host != self._host:
             self._host = host
-            lines = self._lines = _HOST_AND_ORIGIN % (host, self.lines(head))
-        front = head.request_line + lines
-        if head.size > 0 and host is head.host:
-            self.head = head
-            self.front = front
-        return front
+            self._lines = _HOST_AND_ORIGIN % (host, self.lines(head))
+        return self._lines
 
     def lines(self, head: RequestHead) -> bytes:
         """The X-Forwarded-* lines of one request."""
@@ -322,28 +318,22 @@ def via_line(head: RequestHead | ResponseHead, pseudonym: bytes) -> bytes:
     return b"Via: %b, 1.%d %b\r\n" % (hops, head.minor, pseudonym)
 
 
-def request_id(head: RequestHead) -> bytes | None:
-    """The client's X-Request-Id when it is safe to log and repeat, else None.
-
-    At most 128 of letters, digits and `._-+/=:@`; two of them count as none.
-    """
-    value = head.request_id
-    if not 0 < len(value) <= _ID_BYTES_MAX or value.translate(None, _ID_BYTES):
-        return None
-    return value
-
-
-def child_span(head: RequestHead, trace_id: bytes, span_id: bytes) -> bytes:
+def child_span(head: RequestHead, new_trace: Callable[[], bytes], span_id: bytes) -> bytes:
     """The traceparent line (and tracestate) to send on (W3C Trace Context sections 3.2, 3.3).
 
-    `span_id` is 16 hex digits of our own span; `trace_id`, 32 of them, begins a new trace,
-    sampled, when the client sent no valid one.
+    `span_id` is 16 hex digits of our own span; `new_trace` gives 32 of them, which begin a new
+    trace, sampled, when the client sent no valid one.
     """
-    parents = head.get_all(b"traceparent") if head.kinds & TRACE else []
-    match = _traceparent(parents[0]) if len(parents) == 1 else None
-    if match is None or match[1] == b"0" * 32 or match[2] == b"0" * 16:
-        return b"traceparent: 00-%b-%b-01\r\n" % (trace_id, span_id)
-    line = b"traceparent: 00-%b-%b-%b\r\n" % (match[1], span_id, match[3])
+    shape = head.shape
+    if shape is not None and shape.parent >= 0:
+        trace_id, flags = head.values[shape.parent : shape.parent + 2]
+    else:
+        parents = head.get_all(b"traceparent") if head.kinds & TRACE else []
+        match = _traceparent(parents[0]) if len(parents) == 1 else None
+        if match is None or match[1] == b"0" * 32 or match[2] == b"0" * 16:
+            return b"traceparent: 00-%b-%b-01\r\n" % (new_trace(), span_id)
+        trace_id, flags = match[1], match[3]
+    line = b"traceparent: 00-%b-%b-%b\r\n" % (trace_id, span_id, flags)
     states = head.get_all(b"tracestate")
     if states:
         line += b"tracestate: %b\r\n" % b",".join(states)

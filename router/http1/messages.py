@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from operator import attrgetter
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from router.http1.plain import Shape
 
 # How a body is delimited. Plain integers: they are compared for every message.
 NO_BODY: Final = 0
@@ -43,6 +46,11 @@ INTERNAL: Final = 1 << 10
 """`X-Rampway-*`: ours; nobody else's word counts."""
 REQUEST_ID: Final = 1 << 11
 TRACE: Final = 1 << 12
+
+SECRET: Final = frozenset(
+    b"api-key authorization cookie proxy-authorization set-cookie x-api-key".split()
+)
+"""Names whose values must not stay in memory longer than their message."""
 
 NO_OPTIONS: Final[frozenset[bytes]] = frozenset()
 
@@ -106,11 +114,16 @@ class Head:
     Never change one: the same head is handed out for every message that repeats it.
     """
 
-    __slots__ = ("fields", "framing", "keep_alive", "kinds", "length", "minor", "named", "raw",
-                 "size", "tail")  # fmt: skip
+    __slots__ = ("_fields", "end", "framing", "keep_alive", "kinds", "length", "minor", "named",
+                 "raw", "shape", "size", "tail", "values")  # fmt: skip
 
-    fields: list[Field]
-    """Every header line in order."""
+    _fields: list[Field] | None
+    shape: Shape | None
+    """Of a head in the plain grammar: which of its lines is where in `values`."""
+    values: tuple[bytes, ...]
+    """What the expression of the shape found; empty without one."""
+    end: int
+    """Of a plain or remembered head: bytes from its first to the last of its empty line, else 0."""
     framing: int
     """NO_BODY, LENGTH, CHUNKED or UNTIL_CLOSE."""
     length: int
@@ -127,10 +140,19 @@ class Head:
     """The writer's: lines that are the same whenever this head is sent on; empty until then."""
     size: int
     """The parsers': bytes of a message with this very head, body included, where the head is
-    remembered, says by itself where the message ends, and both readers have agreed on that; -1 for
-    further ones that are remembered, 0 for those read anew each time."""
+    remembered, says by itself where the message ends, and both readers have agreed on that (or it
+    is plain); -1 for further ones that are remembered, 0 for those read anew each time."""
     raw: bytes
     """With a positive `size`: the head as it arrives, empty line included; else empty."""
+
+    @property
+    def fields(self) -> list[Field]:
+        """Every header line in order; of a plain head made when somebody asks."""
+        fields = self._fields
+        if fields is None:
+            shape = self.shape
+            fields = self._fields = shape.fields(self.values) if shape is not None else []
+        return fields
 
     @property
     def headers(self) -> list[tuple[bytes, bytes]]:
@@ -139,21 +161,35 @@ class Head:
 
     def get(self, name: bytes) -> bytes | None:
         """Value of the first field of this lower-case name, or None."""
+        shape = self.shape
+        if shape is not None:
+            places = shape.places.get(name)
+            return self.values[places[0]] if places is not None else None
         names = tuple(map(_LOW, self.fields))
         return self.fields[names.index(name)].value if name in names else None
 
     def get_all(self, name: bytes) -> list[bytes]:
         """Values of every field of this lower-case name, in order."""
+        shape = self.shape
+        if shape is not None:
+            values = self.values
+            return [values[place] for place in shape.places.get(name, ())]
         return [field.value for field in self.fields if field.low == name]
 
     def has_any(self, names: frozenset[bytes]) -> bool:
         """Whether there is a field of one of these lower-case names."""
+        shape = self.shape
+        if shape is not None:
+            return not names.isdisjoint(shape.places)
         return not names.isdisjoint(map(_LOW, self.fields))
 
     def passed_on(self) -> Iterable[bytes]:
         """Ready lines of the end-to-end fields; empty strings stand for the others."""
         if self.named:
             return [field.passed for field in self.fields if field.low not in self.named]
+        shape = self.shape
+        if shape is not None:
+            return shape.passed_on(self.values)
         return map(_PASSED, self.fields)
 
 
@@ -165,7 +201,7 @@ class RequestHead(Head):
     when there is none. `host` is the authority the request is for: of an absolute target, else of
     the Host field, else empty (HTTP/1.0 only). `max_forwards` is that of OPTIONS only, -1 when
     absent; at 0 the router is the final recipient. `request_id` is the value of the one
-    X-Request-Id, unchecked; empty when there is none, or several.
+    X-Request-Id where it is safe to log and to repeat; empty when there is none, or several.
     """
 
     __slots__ = (
@@ -182,31 +218,41 @@ class RequestHead(Head):
 
     request_id: bytes
 
-    def __init__(self, line: RequestLine, fields: list[Field]) -> None:
-        (
-            self.method,
-            self.target,
-            self.path,
-            self.query,
-            self.minor,
-            self.host,
-            self.request_line,
-        ) = line
-        self.fields = fields
+    def __init__(
+        self,
+        method: bytes,
+        target: bytes,
+        path: bytes,
+        query: bytes,
+        minor: int,
+        host: bytes,
+        line: bytes,
+        fields: list[Field] | None,
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.path = path
+        self.query = query
+        self.minor = minor
+        self.host = host
+        self.request_line = line
+        self._fields = fields
+        self.shape = None
+        self.values = ()
         self.named = NO_OPTIONS
         self.raw = self.tail = b""
         self.framing = NO_BODY
-        self.length = self.size = 0
+        self.length = self.size = self.end = 0
         self.expect_continue = False
         self.max_forwards = -1
 
     def without(self, names: frozenset[bytes]) -> RequestHead:
         """This head but for the fields of these lower-case names; for mirrored copies."""
-        line = RequestLine(
+        bare = RequestHead(
             self.method, self.target, self.path, self.query, self.minor, self.host,
-            self.request_line,
+            self.request_line, self._fields,
         )  # fmt: skip
-        bare = RequestHead(line, self.fields)
+        bare.shape, bare.values = self.shape, self.values
         bare.named = self.named | names
         bare.kinds = self.kinds
         bare.framing, bare.length = self.framing, self.length
@@ -231,13 +277,15 @@ class ResponseHead(Head):
 
     __slots__ = ("declared_length", "reason", "status", "status_line")
 
-    def __init__(self, line: StatusLine, fields: list[Field]) -> None:
+    def __init__(self, line: StatusLine, fields: list[Field] | None) -> None:
         self.status, self.reason, self.minor, self.status_line = line
-        self.fields = fields
+        self._fields = fields
+        self.shape = None
+        self.values = ()
         self.named = NO_OPTIONS
         self.raw = self.tail = b""
         self.framing = NO_BODY
-        self.length = self.size = 0
+        self.length = self.size = self.end = 0
         self.declared_length = -1
 
     def __repr__(self) -> str:

@@ -3,7 +3,8 @@
 Two readers look at every message. Ours finds where the head ends, understands its lines by the
 strict rules of `framing`, and counts the body off; llhttp is given the same bytes and must find
 them well formed *and* complete at the same byte. A message on which two careful readers disagree is
-by definition one that could smuggle, and is refused.
+by definition one that could smuggle, and is refused. Only a head of which there is one reading by
+construction (see `plain`) is not shown to the second reader, nor is a body of known length behind it.
 
 The shape is chosen for the common case, a message that arrives whole: it costs one call of
 `feed`, one call back with head and body together, and no object besides the head. A head that both
@@ -42,11 +43,20 @@ from router.http1.framing import (
 )
 from router.http1.headers import REQUEST_FIELDS, RESPONSE_FIELDS, FieldCache, HeadCache
 from router.http1.limits import DEFAULT_LIMITS, Limits
-from router.http1.messages import LENGTH, UNTIL_CLOSE, UPGRADE, RequestHead, ResponseHead
+from router.http1.messages import (
+    CHUNKED,
+    LENGTH,
+    UNTIL_CLOSE,
+    UPGRADE,
+    RequestHead,
+    ResponseHead,
+)
+from router.http1.plain import read_request, read_response
 from router.http1.reader import BODY, DEAD, IDLE, Completion, Reader
 
 _KNOWN_BYTES_MAX: Final = HeadCache.HEAD_BYTES_MAX + 4
 """A head that is remembered ends within this."""
+_CHUNKS_FOLLOW: Final = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 class RequestHandler(Protocol):
@@ -112,17 +122,38 @@ class RequestParser(Reader):
         elif self._state == IDLE and not self.paused:
             head = self._known
             if head is None or head.size != len(data) or not data.startswith(head.raw):
-                head = self._recall(data)
+                head = self._plain(data) or self._recall(data)
             if head is not None:
+                if head.end + head.length != len(data):
+                    self._run(data, 0, head)
+                    return
                 self._empty_lines = 0
                 if not head.keep_alive:
                     self._state = DEAD
-                self._handler.on_request(head, data[len(head.raw) :], True)
+                self._handler.on_request(head, data[head.end :], True)
                 return
         if self.paused:
             self._keep(data, 0)
         else:
             self._run(data, 0)
+
+    def _plain(self, data: bytes) -> RequestHead | None:
+        """The head that `data` begins with, if it is plain and of a known shape."""
+        shape = self._shape
+        head = read_request(shape, data, self._limits) if shape is not None else None
+        if head is None:
+            shape = self._other_shape(data)
+            head = read_request(shape, data, self._limits) if shape is not None else None
+            if head is None:
+                return None
+            self._shape = shape
+            self._strange = 0
+        behind = len(data) - head.end - head.length
+        if behind > 0:
+            return None  # pipelined requests are rare
+        if not behind and not head.query and self._repeats(head, data):
+            head = self._known = self._heads.same(data[: head.end], head, len(data))
+        return head
 
     def _recall(self, data: bytes) -> RequestHead | None:
         """The known head of which `data` is one whole message, if it is that."""
@@ -150,11 +181,12 @@ class RequestParser(Reader):
         self.close()
         return clean
 
-    def _run(self, data: bytes, pos: int) -> None:
+    def _run(self, data: bytes, pos: int, plain: RequestHead | None = None) -> None:
         self._busy = True
         try:
             while pos < len(data) and self._state != DEAD and not self.paused:
-                after = self._read(data, pos)
+                after = self._read(data, pos, plain)
+                plain = None
                 if after == pos:
                     break
                 pos = after
@@ -166,27 +198,31 @@ class RequestParser(Reader):
         finally:
             self._busy = False
 
-    def _read(self, data: bytes, pos: int) -> int:  # noqa: C901, PLR0912 - one pass, hot path
+    def _read(self, data: bytes, pos: int, plain: RequestHead | None) -> int:  # noqa: C901, PLR0912 - one pass, hot path
         """Hand on one message, or as much of its body as there is; the position after it."""
         start = pos
-        head: RequestHead | None = None
+        head = plain
         if self._state == IDLE:
-            if data[pos] == 0x0D:
-                return self._skip_empty_line(data, pos)
-            eoh = data.find(b"\r\n\r\n", pos, pos + self._limits.head_bytes)
-            if eoh < 0:
-                self._wait_for_head(data, pos)
-                return pos
-            raw = data[pos:eoh]
-            head = self._heads.get(raw) or self._understand(raw)
-            pos = eoh + 4
+            if head is not None:
+                pos = start = head.end
+            else:
+                if data[pos] == 0x0D:
+                    return self._skip_empty_line(data, pos)
+                eoh = data.find(b"\r\n\r\n", pos, pos + self._limits.head_bytes)
+                if eoh < 0:
+                    self._wait_for_head(data, pos)
+                    return pos
+                raw = data[pos:eoh]
+                head = self._heads.get(raw) or self._understand(raw)
+                pos = eoh + 4
+                if head.kinds & UPGRADE:
+                    self._second_reading(_without_upgrade(head, data[start:eoh]), not head.framing)
+                    start = pos
+            self._alone = plain is not None
             self._last = not head.keep_alive
             if self._scanned or self._empty_lines:
                 self._line_read = False
                 self._scanned = self._empty_lines = 0
-            if head.kinds & UPGRADE:
-                self._second_reading(_without_upgrade(head, data[start:eoh]), not head.framing)
-                start = pos
             after = pos + head.length
             if head.framing <= LENGTH and after <= len(data):
                 body, pos, complete = data[pos:after], after, True
@@ -194,15 +230,14 @@ class RequestParser(Reader):
                 body, pos, complete = self._open_body(head, data, pos, self._limits.body_bytes)
         else:
             body, pos, complete = self._read_body(data, pos)
-        if pos > start:
+        if pos > start and not self._alone:
             whole = start == 0 and pos == len(data)
             self._second_reading(data if whole else data[start:pos], complete)
         if complete:
             self._state = DEAD if self._last else IDLE
         if head is not None:
-            if head.size < 0 and complete and head.framing <= LENGTH and not head.kinds & UPGRADE:
-                head.size = pos - start
-                head.raw = data[start : eoh + 4]
+            if plain is None and head.size <= 0:
+                self._settle(head, data, start, eoh + 4, pos if complete else 0)
             self._handler.on_request(head, body, complete)
         elif body or complete:
             self._handler.on_body(body, complete)
@@ -220,7 +255,7 @@ class RequestParser(Reader):
         lines = raw.split(b"\r\n")
         start = lines.pop(0)
         misses = self._fields.misses
-        head = RequestHead(REQUEST_LINES[start], self._read_fields(raw, lines))
+        head = RequestHead(*REQUEST_LINES[start], self._read_fields(raw, lines))
         settle_request(head, self._limits)
         if self._fields.misses == misses and start in REQUEST_LINES:
             self._heads.remember(raw, head)
@@ -245,7 +280,7 @@ class ResponseParser(Reader):
     for good, because a connection out of step answers one client with another's prediction.
     """
 
-    __slots__ = ("_due", "_handler", "_heads", "_interims", "_known", "_plain", "_to_head",
+    __slots__ = ("_due", "_fresh", "_handler", "_heads", "_interims", "_known", "_to_head",
                  "sound", "started")  # fmt: skip
 
     def __init__(
@@ -260,7 +295,7 @@ class ResponseParser(Reader):
         self._known: ResponseHead | None = None
         """The head of the last whole answer that was known: backends mostly repeat it."""
         self._due = False
-        self._plain = False
+        self._fresh = False
         """An answer is due, to another method than HEAD, and no byte of it has come."""
         self._to_head = False
         self._interims = 0
@@ -275,7 +310,7 @@ class ResponseParser(Reader):
         if self._due or not self.sound:
             raise RuntimeError("connection cannot carry another request")
         self._due = True
-        self._plain = not to_head
+        self._fresh = not to_head
         self._to_head = to_head
         self._interims = 0
         self.started = False
@@ -296,7 +331,7 @@ class ResponseParser(Reader):
     def close(self) -> None:
         """Read nothing more; the connection is not reusable."""
         super().close()
-        self.sound = self._plain = False
+        self.sound = self._fresh = False
 
     def feed(self, data: bytes) -> None:
         """Read more bytes; calls the handler, or raises UpstreamFramingError once and for all.
@@ -304,17 +339,19 @@ class ResponseParser(Reader):
         Bytes behind a complete answer do not spoil it but make the connection not reusable;
         bytes while no answer is due raise. Not to be called within a callback.
         """
-        if self._plain:
-            self._plain = False
-            head = self._known
-            if head is None or head.size != len(data) or not data.startswith(head.raw):
-                head = self._recall(data)
-            if head is not None:
+        plain: ResponseHead | None = None
+        if self._fresh:
+            self._fresh = False
+            plain = self._known
+            if plain is None or plain.size != len(data) or not data.startswith(plain.raw):
+                plain = self._plain(data) or self._recall(data)
+            if plain is not None and plain.framing <= LENGTH and (
+                    plain.end + plain.length == len(data)):  # fmt: skip
                 self.started = True
                 self._due = False
-                if not head.keep_alive:
+                if not plain.keep_alive:
                     self.sound = False
-                self._handler.on_response(head, data[len(head.raw) :], True)
+                self._handler.on_response(plain, data[plain.end :], True)
                 return
         if self._state == DEAD or not data:
             return
@@ -324,12 +361,32 @@ class ResponseParser(Reader):
             self.started = True
             if self.rest:
                 data = self._take(data)
-            pos = self._read_due(data)
+            pos = self._read_due(data, plain)
             if pos < len(data):
                 self._keep(data, pos)
         except FramingError as error:
             self.close()
             raise UpstreamFramingError(error.reason) from None
+
+    def _plain(self, data: bytes) -> ResponseHead | None:
+        """The head that `data` begins with, if it is plain and of a known shape."""
+        shape = self._shape
+        head = read_response(shape, data, self._limits) if shape is not None else None
+        if head is None:
+            shape = self._other_shape(data)
+            head = read_response(shape, data, self._limits) if shape is not None else None
+            if head is None:
+                return None
+            self._shape = shape
+            self._strange = 0
+        if head.framing > LENGTH:
+            return head
+        behind = len(data) - head.end - head.length
+        if behind > 0:
+            return None  # bytes behind the answer are for the ordinary way to judge
+        if not behind and self._repeats(head, data):
+            head = self._known = self._heads.same(data[: head.end], head, len(data))
+        return head
 
     def _recall(self, data: bytes) -> ResponseHead | None:
         """The known head of which `data` is one whole answer, if it is that."""
@@ -339,14 +396,15 @@ class ResponseParser(Reader):
         self._known = head
         return head
 
-    def _read_due(self, data: bytes) -> int:
+    def _read_due(self, data: bytes, plain: ResponseHead | None) -> int:
         """Read interim answers and the final one; surplus bytes end the connection's use."""
         pos = 0
         while pos < len(data):
             if not self._due:
                 self.close()
                 break
-            after = self._read(data, pos)
+            after = self._read(data, pos, plain)
+            plain = None
             if after == pos:
                 break
             pos = after
@@ -364,20 +422,24 @@ class ResponseParser(Reader):
             raise UpstreamFramingError("connection ended before the answer did")
         self._handler.on_body(b"", True)
 
-    def _read(self, data: bytes, pos: int) -> int:
+    def _read(self, data: bytes, pos: int, plain: ResponseHead | None) -> int:
         start = pos
-        head: ResponseHead | None = None
+        head = plain
         if self._state == IDLE:
-            eoh = data.find(b"\r\n\r\n", pos, pos + self._limits.head_bytes)
-            if eoh < 0:
-                self._wait_for_head(data, pos)
-                return pos
-            head = self._read_head(data[pos:eoh])
-            pos = eoh + 4
+            if head is not None:
+                pos = start = self._begin_plain(head)
+            else:
+                eoh = data.find(b"\r\n\r\n", pos, pos + self._limits.head_bytes)
+                if eoh < 0:
+                    self._wait_for_head(data, pos)
+                    return pos
+                head = self._read_head(data[pos:eoh])
+                pos = eoh + 4
+                self._alone = False
             body, pos, complete = self._open_body(head, data, pos, -1)
         else:
             body, pos, complete = self._read_body(data, pos)
-        if pos > start:
+        if pos > start and not self._alone:
             whole = start == 0 and pos == len(data)
             self._check(data if whole else data[start:pos], complete)
         if complete:
@@ -390,13 +452,25 @@ class ResponseParser(Reader):
                 # Before the callback: the pool must not pair the surplus with its next request.
                 self.sound = False
         if head is not None:
-            if head.size < 0 and complete and head.framing <= LENGTH:
-                head.size = pos - start
-                head.raw = data[start : eoh + 4]
+            if plain is None and head.size <= 0 and not self._to_head:
+                self._settle(head, data, start, eoh + 4, pos if complete else 0)
             self._handler.on_response(head, body, complete)
         elif body or complete:
             self._handler.on_body(body, complete)
         return pos
+
+    def _begin_plain(self, head: ResponseHead) -> int:
+        """The position behind a plain head.
+
+        The chunks behind one are for both readers, so the second is shown a head that says only
+        that they come.
+        """
+        if not head.keep_alive:
+            self.sound = False
+        self._alone = head.framing != CHUNKED
+        if not self._alone:
+            self._second_reading(_CHUNKS_FOLLOW, False)
+        return head.end
 
     def _check(self, portion: bytes, complete: bool) -> None:
         if not self._to_head:

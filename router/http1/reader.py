@@ -9,9 +9,10 @@ from httptools import HttpParserError, HttpParserUpgrade
 
 from router.http1.chunks import ChunkReader
 from router.http1.framing import refuse, stray_in_fields
-from router.http1.headers import FieldCache
+from router.http1.headers import FieldCache, HeadCache
 from router.http1.limits import Limits
-from router.http1.messages import CHUNKED, LENGTH, NO_BODY, Field, Head
+from router.http1.messages import CHUNKED, LENGTH, NO_BODY, UPGRADE, Field, Head
+from router.http1.plain import ASK_EVERY, STRANGE_MAX, Shape
 
 
 class Completion:
@@ -35,22 +36,9 @@ DEAD: Final = 2  # after an error, or after the last message a connection may ca
 class Reader:
     """What both directions share: buffering of unfinished lines, the head's bounds, llhttp."""
 
-    __slots__ = (
-        "_chunks",
-        "_completion",
-        "_fields",
-        "_framing",
-        "_limits",
-        "_line_read",
-        "_llhttp",
-        "_pos",
-        "_read_start",
-        "_remaining",
-        "_scanned",
-        "_state",
-        "_stray_in_start",
-        "rest",
-    )
+    __slots__ = ("_alone", "_chunks", "_completion", "_fields", "_framing", "_last_raw", "_limits",
+                 "_line_read", "_llhttp", "_pos", "_read_start", "_remaining", "_scanned", "_shape",
+                 "_state", "_strange", "_stray_in_start", "rest")  # fmt: skip
 
     def __init__(
         self,
@@ -74,6 +62,14 @@ class Reader:
         self._scanned = 0
         self._completion = Completion()
         self._llhttp: Any = None
+        self._shape: Shape | None = None
+        """Of the last plain head: a sender mostly stays with one."""
+        self._strange = 0
+        """Heads in a row of no known shape."""
+        self._last_raw = b""
+        """The last plain head as it came, where it may be kept."""
+        self._alone = False
+        """The body is of a plain head, of known length: there is nothing for a second reader."""
 
     @property
     def buffered_bytes(self) -> int:
@@ -146,6 +142,40 @@ class Reader:
                 refuse(400, "control character, bare CR or bare LF in a header line")
             refuse(431, "more header fields than accepted")
         return list(map(self._fields.__getitem__, lines))
+
+    def _other_shape(self, data: bytes) -> Shape | None:
+        """The shape by the names in `data`; a sender of many strange heads is asked now and then.
+
+        Its names are invented, perhaps, and looking them up costs a third of reading the head.
+        """
+        self._strange += 1
+        if self._strange > STRANGE_MAX and self._strange % ASK_EVERY:
+            return None
+        return self._fields.shapes.find(data)
+
+    def _repeats(self, head: Head, data: bytes) -> bool:
+        """Whether this plain head is the one before, byte for byte; the next is compared with it.
+
+        None of its values is kept for that where one must not be.
+        """
+        raw = self._last_raw
+        if len(raw) == head.end and data.startswith(raw):
+            return True
+        lasting = head.shape is not None and head.shape.lasting
+        fits = head.end <= HeadCache.HEAD_BYTES_MAX
+        self._last_raw = data[: head.end] if lasting and fits else b""
+        return False
+
+    def _settle(self, head: Head, data: bytes, start: int, end: int, after: int) -> None:
+        """Both readers have accepted a head not known before, at `data[start:end]`.
+
+        `after`: where its message ended, 0 when it has not.
+        """
+        if head.size < 0 and after and head.framing <= LENGTH and not head.kinds & UPGRADE:
+            head.size = after - start
+            head.raw = data[start:end]
+            head.end = end - start
+        self._fields.shapes.learn(head)
 
     def _open_body(
         self, head: Head, data: bytes, pos: int, body_bytes_max: int

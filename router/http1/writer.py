@@ -9,11 +9,10 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Final
 
-from router.http1.headers import PIN, Peer, via_line
+from router.http1.headers import Peer, via_line
 from router.http1.messages import (
     CHUNKED,
     CONTENT_LENGTH,
-    INTERNAL,
     LENGTH,
     MAX_FORWARDS,
     NO_BODY,
@@ -33,6 +32,8 @@ PSEUDONYM: Final = b"rampway"
 """Our name in Via; the host name stays private (RFC 9110 section 7.6.3)."""
 
 _VIA_PLAIN: Final = (b"Via: 1.0 %b\r\n" % PSEUDONYM, b"Via: 1.1 %b\r\n" % PSEUDONYM)
+_VIA: Final = b"Via: 1.1 %b" % PSEUDONYM
+_VIA_AND_LENGTH: Final = _VIA + b"\r\nContent-Length: "
 _LENGTH_DUE: Final = frozenset([b"POST", b"PUT", b"PATCH"])
 _REASONS: Final = {int(s): s.phrase.encode("ascii") for s in HTTPStatus}
 
@@ -45,7 +46,7 @@ def request_head(
     trace: bytes = b"",
     *,
     extra: bytes = b"",
-    keep_pin: bool = False,
+    body: bytes = b"",
 ) -> bytes:
     """The head to send upstream, empty line included; `body_piece(head.framing, ...)` follows.
 
@@ -56,14 +57,21 @@ def request_head(
         request_id: Value of X-Request-Id, ours or the client's.
         trace: Ready lines from `headers.child_span`.
         extra: Further ready lines, each with its CRLF.
-        keep_pin: Pass the client's X-Rampway-Pin on.
+        body: What is there of the body already, framed.
     """
+    shape = head.shape
+    front = peer.opening(head, host)
+    if shape is not None and not (head.size or head.named):
+        length = head.values[shape.length] if shape.length >= 0 else b""
+        if not length and head.method in _LENGTH_DUE:
+            length = b"0"
+        return b"".join((
+            head.request_line, front, request_id, b"\r\n", trace, extra, *shape.cut(head.values),
+            _VIA_AND_LENGTH if length else _VIA, length, b"\r\n\r\n", body,
+        ))  # fmt: skip
     if not head.tail:
         head.tail = _request_tail(head)
-    if keep_pin and head.kinds & INTERNAL:
-        extra += b"".join([field.line for field in head.fields if field.low == PIN])
-    front = peer.front if head is peer.head and host is head.host else peer.opening(head, host)
-    return b"".join((front, request_id, b"\r\n", trace, extra, head.tail))
+    return b"".join((head.request_line, front, request_id, b"\r\n", trace, extra, head.tail, body))
 
 
 def _request_tail(head: RequestHead) -> bytes:
@@ -107,24 +115,37 @@ def response_head(
     request: RequestHead,
     keep_alive: bool,
     extra: bytes = b"",
+    body: bytes = b"",
+    complete: bool = False,
 ) -> tuple[bytes, int, bool]:
     """The head to send to the client, how its body is framed, and whether the connection stays.
 
     `keep_alive`: the router is willing to keep the connection. The last element is False when the
     client's wish or the framing rules that out; then close after the body. `extra`: ready lines,
-    each with its CRLF (X-Request-Id, X-Rampway-Version).
+    each with its CRLF (X-Request-Id, X-Rampway-Version). `body`: what is there of it already, as it
+    came; `complete` that nothing follows.
     """
     minor = request.minor
     framing = head.framing
     keep = keep_alive and request.keep_alive
+    if framing <= LENGTH and keep and minor:
+        shape = head.shape
+        if shape is not None and not head.size:
+            values = head.values
+            return b"".join((
+                head.status_line, extra, *shape.cut(values), _VIA_AND_LENGTH, values[shape.length],
+                b"\r\n\r\n", body,
+            )), framing, True  # fmt: skip
+        if not head.tail:
+            head.tail = _response_tail(head)
+        return b"".join((head.status_line, extra, head.tail, b"\r\n", body)), framing, True
     if not head.tail:
         head.tail = _response_tail(head)
-    if framing <= LENGTH and keep and minor:
-        return b"".join((head.status_line, extra, head.tail, b"\r\n")), framing, True
     framing = downstream_framing(head, minor)
     keep = keep and framing != UNTIL_CLOSE
     framed = b"Transfer-Encoding: chunked\r\n" if framing == CHUNKED else b""
-    lines = (head.status_line, extra, head.tail, framed, _connection(minor, keep))
+    piece = body_piece(framing, body, complete) if body or complete else b""
+    lines = (head.status_line, extra, head.tail, framed, _connection(minor, keep), piece)
     return b"".join(lines), framing, keep
 
 

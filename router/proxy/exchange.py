@@ -27,7 +27,6 @@ from router.http1 import (
     child_span,
     interim_head,
     request_head,
-    request_id,
     response_head,
 )
 from router.http1.messages import CHUNKED, NO_BODY, TRACE, UNTIL_CLOSE
@@ -86,7 +85,7 @@ class Exchange:
         self.kept = True
         """``body`` is the whole body so far."""
         self.arrived = self.client_since = monotonic()
-        self.id = (head.request_id and request_id(head)) or self.plane.next_id()
+        self.id = head.request_id or self.plane.next_id()
         self.arm: Arm | None = None
         self.unit = self.passed = self.attempts = self.status = 0
         self.endpoint: Endpoint | None = None
@@ -218,14 +217,10 @@ class Exchange:
         self.connection = connection
         self.endpoint = endpoint = connection.endpoint
         head = self.head
-        if head.host and not head.kinds & TRACE:
-            data = request_head(head, head.host, self.client.peer, self.id)
-        else:
-            data = self.written(head, endpoint.authority)
-        if head.framing != CHUNKED:
-            data += self.body
-        elif self.body or self.uploaded:
-            data += body_piece(CHUNKED, self.body, self.uploaded)
+        body = self.body
+        if head.framing == CHUNKED:
+            body = body_piece(CHUNKED, body, self.uploaded) if body or self.uploaded else b""
+        data = self.written(head, endpoint.authority, body)
         if now == self.attempt_at:
             self.deadline = now + self.version.answer_s
         else:
@@ -237,13 +232,16 @@ class Exchange:
         elif self.version.mirrors:
             self.mirror()
 
-    def written(self, head: RequestHead, authority: bytes, extra: bytes = b"") -> bytes:
-        """The head for upstream; mirrored copies have another one and an ``extra`` line."""
+    def written(
+        self, head: RequestHead, authority: bytes, body: bytes, extra: bytes = b""
+    ) -> bytes:
+        """The request for upstream; mirrored copies have another head and an ``extra`` line."""
         trace = b""
         if head.kinds & TRACE:
-            trace = child_span(head, self.plane.trace_id(), self.plane.span_id())
+            plane = self.plane
+            trace = child_span(head, plane.trace_id, plane.span_id())
         host = head.host or authority
-        return request_head(head, host, self.client.peer, self.id, trace, extra=extra)
+        return request_head(head, host, self.client.peer, self.id, trace, extra=extra, body=body)
 
     def _expect_answer(self, now: float) -> None:
         self.deadline = min(now + self.route.response_s, self.attempt_at + self.version.chance_s)
@@ -331,13 +329,9 @@ class Exchange:
         if route.receipts:
             extra += receipt_line(self)
         data, framing, self.keep = response_head(
-            head, self.head, self.uploaded and self.plane.accepting, extra
+            head, self.head, self.uploaded and self.plane.accepting, extra, body, complete
         )
         self.framing = framing
-        if framing != CHUNKED:
-            data += body
-        elif body or complete:
-            data += body_piece(CHUNKED, body, complete)
         # Before the write, which may find the client slow: its silence is not the version's.
         self.deadline = now + route.body_s
         self.client.transport.write(data)

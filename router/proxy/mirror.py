@@ -427,8 +427,8 @@ class Mirrors:
         head, bare, stripped = exchange.head, exchange.head, exchange.route.stripped
         if head.has_any(stripped):
             bare = head.without(stripped)
-        data = exchange.written(bare, target.authority, SHADOW_LINE)
-        data += body_piece(head.framing, exchange.body, True)
+        body = body_piece(head.framing, exchange.body, True)
+        data = exchange.written(bare, target.authority, body, SHADOW_LINE)
         one = Copy(
             lane, target, data, pairing,
             to_head=head.method == b"HEAD", deadline_s=lane.limits.deadline_s,

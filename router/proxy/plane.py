@@ -49,6 +49,8 @@ DRAIN_IDLE_S: Final = 1.0
 """In a drain an idle client may still send one request, which is answered with Connection: close;
 after this long the connection is closed, so that no request meets a closing socket sooner."""
 
+SPANS_AT_ONCE: Final = 256
+
 _ENDINGS: Final = tuple(b"%03x" % number for number in range(4_096))
 
 
@@ -91,6 +93,8 @@ class DataPlane:
         """Largest delay of the loop since somebody last asked."""
         self.next_id: Callable[[], bytes] = _ids(secrets.token_hex(6)).__next__
         """A request id: a random prefix of this process and a counter."""
+        self.span_id: Callable[[], bytes] = _spans().__next__
+        """16 hex digits of our span: of the system's randomness, not of the coin that assigns."""
         self._socket: socket.socket | None = None
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
@@ -312,10 +316,6 @@ class DataPlane:
         """32 hex digits of a new trace."""
         return os.urandom(16).hex().encode()
 
-    def span_id(self) -> bytes:
-        """16 hex digits of our span."""
-        return os.urandom(8).hex().encode()
-
     def take_lag(self) -> float:
         """Largest loop delay since the last call, seconds."""
         lag, self.lag_s = self.lag_s, 0.0
@@ -332,6 +332,13 @@ def _ids(prefix: str) -> Iterator[bytes]:
     """Ids for ever: a stem for each 4,096, so that one costs an addition."""
     for number in count():
         yield from map(f"{prefix}-{number:x}".encode().__add__, _ENDINGS)
+
+
+def _spans() -> Iterator[bytes]:
+    """Spans for ever; one system call for each 256."""
+    while True:
+        digits = os.urandom(8 * SPANS_AT_ONCE).hex().encode()
+        yield from [digits[at : at + 16] for at in range(0, len(digits), 16)]
 
 
 def _warm(routes: list[Route]) -> None:
