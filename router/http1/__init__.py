@@ -2,8 +2,8 @@
 
 Strict where a proxy must be: a message has exactly one reading or it is refused, and what goes out
 is written anew from what was understood. `framing` says what is refused, `headers` what each field
-becomes, `plain` which heads need no second look, `parser` how bytes turn into messages, `writer` how
-they turn back.
+becomes, `plain` which heads need no second look, `parser` how bytes turn into messages, `writer`
+how they turn back.
 """
 
 from router.http1.framing import ClientFramingError, FramingError, UpstreamFramingError
@@ -18,7 +18,8 @@ from router.http1.messages import (
     RequestHead,
     ResponseHead,
 )
-from router.http1.parser import RequestHandler, RequestParser, ResponseHandler, ResponseParser
+from router.http1.parser import RequestParser, ResponseParser
+from router.http1.reader import RequestHandler, ResponseHandler
 from router.http1.writer import (
     CONTINUE,
     SHADOW_LINE,

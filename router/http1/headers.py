@@ -106,9 +106,8 @@ class HeadCache(dict[bytes, _Head]):
             self[raw] = head
             head.size = -1
 
-
     def same(self, raw: bytes, head: _Head, size: int) -> _Head:
-        """The head remembered of these bytes and this length of a message; else `head`, from now on."""
+        """The head remembered of these bytes and this size; else `head`, from now on."""
         known = self.get(raw[:-4])
         if known is not None and known.size == size:
             return known

@@ -218,7 +218,7 @@ class RequestHead(Head):
 
     request_id: bytes
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - a request line unpacked, for every message
         self,
         method: bytes,
         target: bytes,

@@ -4,7 +4,7 @@ Two readers look at every message. Ours finds where the head ends, understands i
 strict rules of `framing`, and counts the body off; llhttp is given the same bytes and must find
 them well formed *and* complete at the same byte. A message on which two careful readers disagree is
 by definition one that could smuggle, and is refused. Only a head of which there is one reading by
-construction (see `plain`) is not shown to the second reader, nor is a body of known length behind it.
+construction (see `plain`) is not shown to the second reader, nor a body of known length behind it.
 
 The shape is chosen for the common case, a message that arrives whole: it costs one call of
 `feed`, one call back with head and body together, and no object besides the head. A head that both
@@ -23,7 +23,7 @@ boundaries mean nothing. A body that is malformed within the same `feed` as its 
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from typing import Final
 
 from httptools import HttpParserError, HttpRequestParser, HttpResponseParser
 
@@ -52,34 +52,19 @@ from router.http1.messages import (
     ResponseHead,
 )
 from router.http1.plain import read_request, read_response
-from router.http1.reader import BODY, DEAD, IDLE, Completion, Reader
+from router.http1.reader import (
+    BODY,
+    DEAD,
+    IDLE,
+    Completion,
+    Reader,
+    RequestHandler,
+    ResponseHandler,
+)
 
 _KNOWN_BYTES_MAX: Final = HeadCache.HEAD_BYTES_MAX + 4
 """A head that is remembered ends within this."""
 _CHUNKS_FOLLOW: Final = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-
-
-class RequestHandler(Protocol):
-    """What a client connection must offer to its parser."""
-
-    def on_request(self, head: RequestHead, body: bytes, complete: bool, /) -> None:
-        """A request began; `body` is what arrived with it, `complete` that nothing follows."""
-
-    def on_body(self, piece: bytes, complete: bool, /) -> None:
-        """More of the body; the last piece may be empty."""
-
-
-class ResponseHandler(Protocol):
-    """What an upstream connection must offer to its parser."""
-
-    def on_interim(self, head: ResponseHead, /) -> None:
-        """A 1xx answer other than 101; the final one is still to come."""
-
-    def on_response(self, head: ResponseHead, body: bytes, complete: bool, /) -> None:
-        """The final answer began; `body` is what arrived with it."""
-
-    def on_body(self, piece: bytes, complete: bool, /) -> None:
-        """More of the body; the last piece may be empty."""
 
 
 class RequestParser(Reader):
@@ -422,19 +407,18 @@ class ResponseParser(Reader):
             raise UpstreamFramingError("connection ended before the answer did")
         self._handler.on_body(b"", True)
 
-    def _read(self, data: bytes, pos: int, plain: ResponseHead | None) -> int:
-        start = pos
-        head = plain
+    def _read(self, data: bytes, pos: int, plain: ResponseHead | None) -> int:  # noqa: C901 - one pass
+        start, head, head_end = pos, plain, 0
         if self._state == IDLE:
             if head is not None:
                 pos = start = self._begin_plain(head)
             else:
-                eoh = data.find(b"\r\n\r\n", pos, pos + self._limits.head_bytes)
-                if eoh < 0:
+                head_end = data.find(b"\r\n\r\n", pos, pos + self._limits.head_bytes) + 4
+                if head_end < 4:
                     self._wait_for_head(data, pos)
                     return pos
-                head = self._read_head(data[pos:eoh])
-                pos = eoh + 4
+                head = self._read_head(data[pos : head_end - 4])
+                pos = head_end
                 self._alone = False
             body, pos, complete = self._open_body(head, data, pos, -1)
         else:
@@ -451,12 +435,13 @@ class ResponseParser(Reader):
             if pos < len(data):
                 # Before the callback: the pool must not pair the surplus with its next request.
                 self.sound = False
-        if head is not None:
-            if plain is None and head.size <= 0 and not self._to_head:
-                self._settle(head, data, start, eoh + 4, pos if complete else 0)
-            self._handler.on_response(head, body, complete)
-        elif body or complete:
-            self._handler.on_body(body, complete)
+        if head is None:
+            if body or complete:
+                self._handler.on_body(body, complete)
+            return pos
+        if head_end and head.size <= 0 and not self._to_head:
+            self._settle(head, data, start, head_end, pos if complete else 0)
+        self._handler.on_response(head, body, complete)
         return pos
 
     def _begin_plain(self, head: ResponseHead) -> int:

@@ -1,8 +1,8 @@
 """Heads in a grammar so narrow that every reader of HTTP/1.1 reads them alike.
 
 Most heads are plain: they use a part of the language that leaves nothing to interpret. What is in
-this part is decided by one regular expression, in one pass, and needs no second reader; whatever is
-not goes to both of them, which judge it. So a head that does not match costs time, never safety.
+this part is decided by one regular expression, in one pass, and needs no second reader; whatever
+is not goes to both of them, which judge it. So a head that does not match costs time, never safety.
 
     request = method SP path [ "?" query ] SP "HTTP/1.1" CRLF 1*32( line CRLF ) CRLF
     method  = POST | GET | PUT | DELETE | PATCH | HEAD | OPTIONS
@@ -24,26 +24,26 @@ not goes to both of them, which judge it. So a head that does not match costs ti
 
 Why there is one reading:
 
-* Lines. CR and LF occur only as CRLF at the ends of lines, because no target, name or value may hold
-  either; a reader that takes a bare LF or CR for an end, or a leading blank for a folded line (RFC
-  9112 sections 2.2 and 5.2), sees the same lines, and the same empty line behind them.
+* Lines. CR and LF occur only as CRLF at the ends of lines, because no target, name or value may
+  hold either; a reader that takes a bare LF or CR for an end, or a leading blank for a folded line
+  (RFC 9112 sections 2.2 and 5.2), sees the same lines, and the same empty line behind them.
 * Names. A token stands directly before the first colon of its line, so nobody can trim or skip it
-  (section 5.1). Values have no outer blanks, so trimming changes nothing; no NUL, DEL or 8-bit byte,
-  so nobody stops early or decodes.
+  (section 5.1). Values have no outer blanks, so trimming changes nothing; no NUL, DEL or 8-bit
+  byte, so nobody stops early or decodes.
 * Framing. No Transfer-Encoding in a request, and no name that becomes a reserved one when
-  underscores are taken for hyphens (the ordinary way refuses it when a shape is learned). At most one
-  length, of digits in their one spelling that fit 63 bits: rules 1 to 5 of section 6.3 do not apply,
-  and 6 or 7 gives one number. Of an answer exactly one of the two, and `chunked` alone; its chunks
-  are read by both readers.
+  underscores are taken for hyphens (the ordinary way refuses it when a shape is learned). At most
+  one length, of digits in their one spelling that fit 63 bits: rules 1 to 5 of section 6.3 do not
+  apply, and 6 or 7 gives one number. Of an answer exactly one of the two, and `chunked` alone; its
+  chunks are read by both readers.
 * Persistence. HTTP/1.1, and no option but the two of section 9.3; nothing is named hop-by-hop.
-* Target. Origin-form only: the one Host says the authority. No byte is left that some readers refuse
-  or rewrite (quotes, backslash, brackets, "#"); a segment that begins with a dot, spelled out or as
-  %2E, is not plain, so nothing can be resolved.
+* Target. Origin-form only: the one Host says the authority. No byte is left that some readers
+  refuse or rewrite (quotes, backslash, brackets, "#"); a segment that begins with a dot, spelled
+  out or as %2E, is not plain, so nothing can be resolved.
 
-A *shape* is the order and the spelling of the names of a head. Its expression is literal but for the
-values; neighbouring lines that go on unchanged are one group, so a head is forwarded as a few slices.
-A shape is learned from heads that both readers have accepted, after some of them, and seldom: making
-an expression takes a millisecond.
+A *shape* is the order and the spelling of the names of a head. Its expression is literal but for
+the values; neighbouring lines that go on unchanged are one group, so a head is forwarded as a few
+slices. A shape is learned from heads that both readers have accepted, after some of them, and
+seldom: making an expression takes a millisecond.
 
 Every part of an expression is possessive or ends at a byte it cannot hold, so a match is linear.
 """
@@ -224,30 +224,31 @@ class Shapes(dict[tuple[bytes, ...], Shape]):
         end = data.find(b"\r\n\r\n", 0, HEAD_BYTES_MAX)
         return self.get(tuple(_names(data, 0, end))) if end > 0 else None
 
-    def learn(self, head: Head) -> None:
-        """Count a head that both readers have accepted; the shape may be worth knowing."""
+    def learn(self, head: Head) -> Shape | None:
+        """Count a head that both readers have accepted, which may make its shape worth knowing.
+
+        Returns its shape when that is known.
+        """
         if self._credit < CREDIT_MAX:
             self._credit += 1
         names = tuple(map(_NAME, head.fields))
         if not 0 < len(names) <= LINES_MAX or max(map(len, names)) > NAME_BYTES_MAX:
-            return
+            return None
         seen = self._seen.get(names, 0)
-        if seen < 0 or names in self:
-            return
-        if seen >= HEADS_BEFORE and self._credit >= HEADS_A_SHAPE:
+        if seen == NOT_PLAIN:
+            return None
+        if seen < HEADS_BEFORE:
+            if not seen and len(self._seen) >= COUNTED_MAX:
+                self._seen.clear()
+            self._seen[names] = seen + 1
+        elif not self._plain(head.fields):
+            self._seen[names] = NOT_PLAIN
+        elif names not in self and self._credit >= HEADS_A_SHAPE:
             self._credit -= HEADS_A_SHAPE
-            seen = self._know(names, head.fields)
-        elif not seen and len(self._seen) >= COUNTED_MAX:
-            self._seen.clear()
-        self._seen[names] = seen + 1 if seen >= 0 else NOT_PLAIN
-
-    def _know(self, names: tuple[bytes, ...], fields: list[Field]) -> int:
-        if not self._plain(fields):
-            return NOT_PLAIN
-        if len(self) >= SHAPES_MAX:
-            del self[next(iter(self))]
-        self[names] = Shape(fields, self._of_requests)
-        return 0
+            if len(self) >= SHAPES_MAX:
+                del self[next(iter(self))]
+            self[names] = Shape(head.fields, self._of_requests)
+        return self.get(names)
 
     def _plain(self, fields: list[Field]) -> bool:
         allowed = _REQUESTS if self._of_requests else _ANSWERS
@@ -320,5 +321,3 @@ def read_response(shape: Shape, data: bytes, limits: Limits) -> ResponseHead | N
 
 def _keeps(option: bytes) -> bool:
     return option.lower() != b"close"
-
-

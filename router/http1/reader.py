@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from httptools import HttpParserError, HttpParserUpgrade
 
@@ -11,8 +11,40 @@ from router.http1.chunks import ChunkReader
 from router.http1.framing import refuse, stray_in_fields
 from router.http1.headers import FieldCache, HeadCache
 from router.http1.limits import Limits
-from router.http1.messages import CHUNKED, LENGTH, NO_BODY, UPGRADE, Field, Head
+from router.http1.messages import (
+    CHUNKED,
+    LENGTH,
+    NO_BODY,
+    UPGRADE,
+    Field,
+    Head,
+    RequestHead,
+    ResponseHead,
+)
 from router.http1.plain import ASK_EVERY, STRANGE_MAX, Shape
+
+
+class RequestHandler(Protocol):
+    """What a client connection must offer to its parser."""
+
+    def on_request(self, head: RequestHead, body: bytes, complete: bool, /) -> None:
+        """A request began; `body` is what arrived with it, `complete` that nothing follows."""
+
+    def on_body(self, piece: bytes, complete: bool, /) -> None:
+        """More of the body; the last piece may be empty."""
+
+
+class ResponseHandler(Protocol):
+    """What an upstream connection must offer to its parser."""
+
+    def on_interim(self, head: ResponseHead, /) -> None:
+        """A 1xx answer other than 101; the final one is still to come."""
+
+    def on_response(self, head: ResponseHead, body: bytes, complete: bool, /) -> None:
+        """The final answer began; `body` is what arrived with it."""
+
+    def on_body(self, piece: bytes, complete: bool, /) -> None:
+        """More of the body; the last piece may be empty."""
 
 
 class Completion:
@@ -175,7 +207,9 @@ class Reader:
             head.size = after - start
             head.raw = data[start:end]
             head.end = end - start
-        self._fields.shapes.learn(head)
+        shape = self._fields.shapes.learn(head)
+        if shape is not None:
+            self._shape = shape
 
     def _open_body(
         self, head: Head, data: bytes, pos: int, body_bytes_max: int

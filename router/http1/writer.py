@@ -110,7 +110,7 @@ def downstream_framing(head: ResponseHead, minor: int) -> int:
     return head.framing
 
 
-def response_head(
+def response_head(  # noqa: PLR0917 - keywords cost, for every answer
     head: ResponseHead,
     request: RequestHead,
     keep_alive: bool,

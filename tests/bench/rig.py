@@ -1,4 +1,4 @@
-"""The real data path without sockets: what one request and its answer cost in the router's own code.
+"""The real data path without sockets: what a request and its answer cost in the router's own code.
 
     python -m tests.bench.rig [CASE ...]       µs per request, best of 25 bursts taken in turn
 
@@ -98,7 +98,7 @@ class Wire:
 def entry(*, candidate=True, sticky=True):
     """A route; ``candidate``: 5 % of it go to a second version, with three thresholds."""
     versions = tuple(VersionEntry(name, (Endpoint("127.0.0.1", 9),)) for name in ("v1", "v2"))
-    more = {"candidate": 1, "rollout_id": "r-1", "epoch": 1, "thresholds_s": (0.1, 0.2, 0.5)}
+    more = {"candidate": 1, "rollout_id": "r-1", "revision": 1, "thresholds_s": (0.1, 0.2, 0.5)}
     return RouteEntry(
         "flight-delay", Match(path="/v2/*"), versions, 0,
         weights_bp=(9_500, 500) if candidate else (10_000, 0),
@@ -141,7 +141,7 @@ class Rig:
             self.pending.pop().data_received(answer)
 
 
-BURST = 800
+BURST, BURSTS = 800, 25
 CASES = {
     "short head repeats": (lambda n: short(1), answer),
     "long head repeats": (lambda n: long(1), answer),

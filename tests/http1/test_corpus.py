@@ -6,8 +6,10 @@ import random
 
 import pytest
 
-from router.http1 import RequestParser, ResponseParser
+from router.http1 import DEFAULT_LIMITS, RequestParser, ResponseParser
 from router.http1.framing import FramingError
+from router.http1.headers import REQUEST_KINDS, RESPONSE_KINDS, FieldCache
+from router.http1.plain import HEADS_BEFORE
 from tests.http1.corpus import ANSWERS, REQUESTS, Case
 from tests.http1.wire import Recorder
 
@@ -16,10 +18,22 @@ EVERY_CUT_MAX = 400  # longer cases are cut where they are interesting: near bot
 RANDOM_CUTS = 8
 
 
-def run(case: Case, pieces: list[bytes], *, answers: bool) -> Case:
+def fields_of(kinds, *, taught):
+    """Lines of one direction; `taught`: every shape of the corpus that is plain is known."""
+    fields = FieldCache(kinds)
+    fields.shapes._credit = 1 << 60 if taught else -(1 << 60)
+    answers = kinds is RESPONSE_KINDS
+    for case in (ANSWERS if answers else REQUESTS) if taught else ():
+        for number in range(HEADS_BEFORE + 1):
+            raw = case.raw.replace(b"/x", b"/%d" % number).replace(b"OK", b"OK%d" % number)
+            run(Case(case.name, raw), [raw], answers=answers, fields=fields)
+    return fields
+
+
+def run(case: Case, pieces: list[bytes], *, answers: bool, fields: FieldCache) -> Case:
     """The case as it came out, to be compared with what was asked for."""
     recorder = Recorder()
-    parser = ResponseParser(recorder) if answers else RequestParser(recorder)
+    parser = (ResponseParser if answers else RequestParser)(recorder, DEFAULT_LIMITS, fields)
     if answers:
         parser.expect(to_head=case.to_head)
     status = None
@@ -63,16 +77,33 @@ def cuts(raw: bytes, seed: str) -> list[list[bytes]]:
     return ways
 
 
+@pytest.fixture(scope="module", params=[True, False], ids=["plain", "two-readers"])
+def fields(request):
+    """Both ways a head may be read, for both directions."""
+    return {kinds: fields_of(one, taught=request.param) for kinds, one in KINDS.items()}
+
+
+KINDS = {"requests": REQUEST_KINDS, "answers": RESPONSE_KINDS}
+
+
 @pytest.mark.parametrize("case", REQUESTS, ids=lambda c: c.name)
-def test_request_verdict_however_it_is_cut(case):
+def test_request_verdict_however_it_is_cut(case, fields):
     for pieces in cuts(case.raw, case.name):
-        assert run(case, pieces, answers=False) == case, [len(p) for p in pieces]
+        got = run(case, pieces, answers=False, fields=fields["requests"])
+        assert got == case, [len(p) for p in pieces]
 
 
 @pytest.mark.parametrize("case", ANSWERS, ids=lambda c: c.name)
-def test_answer_verdict_however_it_is_cut(case):
+def test_answer_verdict_however_it_is_cut(case, fields):
     for pieces in cuts(case.raw, case.name):
-        assert run(case, pieces, answers=True) == case, [len(p) for p in pieces]
+        got = run(case, pieces, answers=True, fields=fields["answers"])
+        assert got == case, [len(p) for p in pieces]
+
+
+def test_shapes_of_the_corpus_are_known_where_they_are_plain():
+    assert len(fields_of(REQUEST_KINDS, taught=True).shapes) >= 10
+    assert len(fields_of(RESPONSE_KINDS, taught=True).shapes) >= 5
+    assert not fields_of(REQUEST_KINDS, taught=False).shapes
 
 
 def test_the_corpus_is_large_and_its_names_are_unique():

@@ -305,8 +305,8 @@ def test_the_oldest_line_of_a_name_goes_first():
 def test_cache_is_bounded_against_invented_names():
     cache = FieldCache(REQUEST_KINDS)
     for i in range(20000):
-        cache[b"X-%d: y" % i]
-        cache[b"X-%d: z" % i]
+        cache[b"X-%d: y" % (i // 5 if i < 10000 else i)]
+        cache[b"X-%d: %d" % (i // 5 if i < 10000 else i, i)]
         assert len(cache) <= cache.LINES_MAX
         assert len(cache.names) <= cache.NAMES_MAX
     cache[b"X-" + b"a" * 100 + b": y"]
