@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import os
 import sys
 from difflib import get_close_matches
 from importlib import import_module
+from importlib.resources import files
 from keyword import iskeyword
 from typing import Any
 
 import click
 
+import router
 from router.cli.exits import Failure
 from router.cli.parse import Run, command
 
@@ -34,6 +38,7 @@ VERBS: dict[str, str] = {
     "retry": "Act",
     "set-weight": "Act",
     "freeze": "Act",
+    "init": "Policy",
     "check": "Policy",
     "plan": "Policy",
     "simulate": "Policy",
@@ -48,12 +53,16 @@ VERBS: dict[str, str] = {
 
 
 class Rampway(click.Group):
-    """The group of all verbs. A module is imported when its verb is used, and for ``--help``."""
+    """The group of all verbs. A verb's module is imported when it is used, not for ``--help``."""
 
     def __init__(self, verbs: dict[str, str]) -> None:
         super().__init__(
             "rampway", help=HELP, no_args_is_help=True,
             context_settings={"help_option_names": ["-h", "--help"]},
+            params=[click.Option(
+                ["--version"], is_flag=True, is_eager=True, expose_value=False,
+                callback=_version, help="The version of rampway, and nothing else.",
+            )],
         )  # fmt: skip
         self._headings = dict(verbs)
         self._runs: dict[str, Run] = {}
@@ -76,16 +85,22 @@ class Rampway(click.Group):
             ctx.fail(f"no such verb {cmd_name!r}; did you mean {near[0]!r}?")
         return None
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(
+        self,
+        ctx: click.Context,  # noqa: ARG002 - click's signature
+        formatter: click.HelpFormatter,
+    ) -> None:
         """Verbs under their headings."""
         for heading in dict.fromkeys(self._headings.values()):
-            rows = []
-            for verb, under in self._headings.items():
-                found = self.get_command(ctx, verb) if under == heading else None
-                if found is not None:
-                    rows.append((verb, found.get_short_help_str(100)))
+            verbs = [verb for verb, under in self._headings.items() if under == heading]
             with formatter.section(heading):
-                formatter.write_dl(rows)
+                formatter.write_dl([(verb, self._short(verb)) for verb in verbs])
+
+    def _short(self, verb: str) -> str:
+        """What a verb does, in the first sentence of its docstring."""
+        run = self._runs.get(verb)
+        text = inspect.cleandoc((run.__doc__ if run else docstring_of(verb)) or "")
+        return " ".join(text.partition("\n\n")[0].split()).partition(". ")[0].rstrip(".")
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the verb. A :class:`Failure` becomes one line on stderr and its exit code."""
@@ -107,9 +122,31 @@ def run_of(verb: str) -> Run:
 
     ``set-weight`` is ``set_weight``, ``import`` is in the module ``import_``.
     """
-    name = verb.replace("-", "_")
-    module, function = ("act", name) if VERBS[verb] == "Act" else (name, "run")
-    if iskeyword(module):
-        module += "_"
+    module, function = _home(verb)
     run: Run = getattr(import_module(f"router.cli.{module}"), function)
     return run
+
+
+def docstring_of(verb: str) -> str:
+    """The docstring of a verb's function, read without running its module.
+
+    Importing all verbs takes a second, since some bring the policy models or the simulator.
+    """
+    module, function = _home(verb)
+    source = (files("router.cli") / f"{module}.py").read_text(encoding="utf-8")
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.FunctionDef) and node.name == function:
+            return ast.get_docstring(node) or ""
+    return ""
+
+
+def _home(verb: str) -> tuple[str, str]:
+    name = verb.replace("-", "_")
+    module, function = ("act", name) if VERBS[verb] == "Act" else (name, "run")
+    return (f"{module}_" if iskeyword(module) else module), function
+
+
+def _version(ctx: click.Context, _param: click.Parameter, asked: bool) -> None:
+    if asked:
+        click.echo(f"rampway {router.__version__}")
+        ctx.exit(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,8 +14,9 @@ from router.cli.options import Format, Output
 from router.cli.parse import Argument, Option
 from router.cli.seconds import parse_rate
 from router.cli.show import emit
-from router.config.check import LoadedPolicy, load, statistics
+from router.config.check import LoadedPolicy, load, loads, statistics
 from router.config.problems import PolicyError, Problem, render
+from router.config.source import SIZE_BYTES_MAX
 from router.core.policy.power import Sight, Traffic, describe, sights
 from router.core.quantities import parse_share
 from router.core.words import count
@@ -24,7 +26,9 @@ BAD_MAX = 0.5
 
 
 def run(
-    policies: Annotated[list[Path], Argument("Policy files.", metavar="POLICY...")],
+    policies: Annotated[
+        list[Path], Argument("Policy files; - is standard input.", metavar="POLICY...")
+    ],
     rate: Annotated[
         str, Option("Requests a route gets, such as 50/s: also check what its gates can see.")
     ] = "",
@@ -34,8 +38,9 @@ def run(
 ) -> None:
     """All problems of policies at once, with line, column and hint; exit 2 if there are any.
 
-    With --rate also what the error gate sees at every step, how soon, and warnings about steps too
-    short for a verdict, caps that healthy candidates reach, and proofs that cannot come in time.
+    With --rate, such as 50/s, also what the error gate sees at every step, how soon, and warnings
+    about steps too short for a verdict, caps that healthy candidates reach, and proofs that cannot
+    come in time.
     """
     traffic = _traffic(rate, stable)
     found: list[Problem] = []
@@ -44,7 +49,7 @@ def run(
     failed = False
     for path in policies:
         try:
-            loaded = load(path)
+            loaded = _loaded(path)
         except PolicyError as error:
             found += error.problems
             failed = True
@@ -59,11 +64,15 @@ def run(
         if output is Output.TABLE and not warnings:
             click.echo(f"{path}: ok")
     _tell(found, seen, notes, ok=not failed, output=output)
-    if traffic is None:
-        click.echo("rampway: what the gates can see is checked with --rate 50/s only", err=True)
     if failed:
         said = "" if output is Output.JSON else count(len(found), "problem")
         raise Failure(Exit.USAGE, said)
+
+
+def _loaded(path: Path) -> LoadedPolicy:
+    if str(path) == "-":
+        return loads(sys.stdin.buffer.read(SIZE_BYTES_MAX + 1), "standard input")
+    return load(path)
 
 
 def _traffic(rate: str, stable: str) -> Traffic | None:

@@ -182,6 +182,8 @@ def refusal(status: int, document: Mapping[str, Any]) -> Failure:
     text = str(document.get("detail") or document.get("title") or f"status {status}")
     for problem in document.get("problems", ()):
         text += f"\n  {problem.get('file', '')}:{problem.get('line', '')}: {problem.get('message')}"
+    if status == 401:
+        text += "; set RAMPWAY_TOKEN or give --token-file"
     if status == 404:
         return NotFound(text, str(document.get("code", "")))
     return Failure(BY_STATUS.get(status, Exit.UNEXPECTED), text)

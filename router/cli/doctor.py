@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import os
 import resource
 import socket
@@ -10,7 +11,7 @@ import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -19,14 +20,14 @@ from urllib.parse import urlsplit
 import click
 
 from router.cli.exits import Exit, Failure
-from router.cli.options import Connection, Format, Output
+from router.cli.options import DEFAULT_ADMIN, Connection, Format, Output
 from router.cli.parse import Argument
 from router.cli.show import columns, emit
 from router.config.check import load
 from router.config.problems import PolicyError
 from router.core.gates import GateContext, Measurement
 from router.core.gates.prometheus import Prometheus
-from router.core.policy import Policy
+from router.core.policy import Policy, split_address
 
 DESCRIPTORS_MIN = 4_096
 """Open files a router should be allowed: a client and an upstream connection for each request."""
@@ -51,8 +52,11 @@ def run(
     ] = None,
     output: Format = Output.TABLE,
 ) -> None:
-    """Look at the machine, a policy (its endpoints, store and queries), and the running router."""
-    findings = [*_machine(), *(_policy(policy) if policy else ()), *_router(link)]
+    """Look at the machine, a policy (ports, endpoints, probes, store, queries), and the router.
+
+    With a policy the router is looked for where the policy has it listen.
+    """
+    findings = [*_machine(), *(_with_policy(link, policy) if policy else _router(link))]
     if output is Output.JSON:
         emit([asdict(finding) for finding in findings])
     else:
@@ -74,17 +78,80 @@ def _machine() -> Iterator[Finding]:
     yield Finding(GOOD if enough else DOUBTFUL, "open files", advice)
 
 
-def _policy(path: Path) -> Iterator[Finding]:
+def _with_policy(link: Connection, path: Path) -> Iterator[Finding]:
     try:
         loaded = load(path)
     except PolicyError as error:
         yield Finding(BAD, str(path), f"{len(error.problems)} problems; `rampway check {path}`")
+        yield from _router(link)
         return
-    doubtful = len(loaded.warnings)
+    policy, doubtful = loaded.policy, len(loaded.warnings)
     yield Finding(DOUBTFUL if doubtful else GOOD, str(path), f"{doubtful} warnings")
-    yield _store(loaded.policy)
-    yield from _endpoints(loaded.policy)
-    yield from _queries(loaded.policy)
+    if link.admin == DEFAULT_ADMIN:
+        link = replace(link, admin=_admin_url(policy))
+    running = list(_router(link))
+    serves = any(finding.verdict != DOUBTFUL for finding in running)
+    yield from _ports(policy, serves=serves)
+    yield _store(policy)
+    yield from _endpoints(policy)
+    yield from _probes(policy)
+    yield from _queries(policy)
+    yield from running
+
+
+def _admin_url(policy: Policy) -> str:
+    scheme = "https" if policy.admin.tls is not None else "http"
+    host, port = split_address(policy.admin.listen)
+    reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"{scheme}://{f'[{reached}]' if ':' in reached else reached}:{port}"
+
+
+def _ports(policy: Policy, *, serves: bool) -> Iterator[Finding]:
+    """Whether a router could listen; while one runs, it is the one that has the ports."""
+    for key, address in (("listen", policy.listen), ("admin.listen", policy.admin.listen)):
+        taken = _taken(split_address(address))
+        if taken and serves:
+            yield Finding(GOOD, key, f"{address}, where the router runs")
+        else:
+            text = f"{address} is not to be had: {taken}; stop what has it, or change {key}"
+            yield Finding(BAD if taken else GOOD, key, text if taken else f"{address} is free")
+
+
+def _taken(address: tuple[str, int]) -> str:
+    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    with closing(socket.socket(family)) as probe:
+        # As the router does it: without this, a port just left would seem taken for a minute.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(address)
+        except OSError as error:
+            return error.strerror or str(error)
+    return ""
+
+
+def _probes(policy: Policy) -> Iterator[Finding]:
+    """Every declared probe once, asked as the router asks it."""
+    for route in policy.routes:
+        for name, version in route.versions.items():
+            if (health := version.health) is None:
+                continue
+            for url in version.endpoints:
+                said = _answer_of(str(url), health.path, health.timeout)
+                verdict = GOOD if said.startswith("answers 2") else BAD
+                yield Finding(verdict, f"{route.name} {name} probe", f"{url}{health.path} {said}")
+
+
+def _answer_of(url: str, path: str, timeout_s: float) -> str:
+    split = urlsplit(url)
+    https = split.scheme == "https"
+    kind = http.client.HTTPSConnection if https else http.client.HTTPConnection
+    port = split.port or (443 if https else 80)
+    with closing(kind(split.hostname or "", port, timeout=timeout_s)) as asked:
+        try:
+            asked.request("GET", path)
+            return f"answers {asked.getresponse().status}"
+        except (OSError, http.client.HTTPException) as error:
+            return f"gives no answer ({error})"
 
 
 def _store(policy: Policy) -> Finding:

@@ -64,7 +64,7 @@ def command(verb: str, run: Run) -> click.Command:
     about = "\n\n".join([text, "\b\n" + "\n".join(places)] if places else [text])
     return click.Command(
         verb, params=params, callback=_gathering(run, groups, hints), help=about,
-        short_help=text.partition(". ")[0].rstrip("."),
+        short_help=text.partition("\n\n")[0].partition(". ")[0].rstrip("."),
     )  # fmt: skip
 
 

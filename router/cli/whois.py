@@ -24,6 +24,9 @@ def run(
     told = client.get("/api/v1/whois", route=name, key=key)
     if output is Output.JSON:
         emit(told)
+    elif not told["sticky"]:
+        share = percent(told["weight_bp"])
+        click.echo(f"{name} is not sticky: a coin is thrown for each request, {share} candidate")
     else:
         click.echo(
             f"{key} gets {told['version']} on {name}: place {told['bucket']} of 10,000, the "

@@ -182,7 +182,13 @@ class FakeController:
 
     def whois(self, route: str, key: str) -> dict[str, Any]:
         self.rollout(route)
-        return {"bucket": len(key), "offset": 17, "version": "v1", "weight_bp": 9900}
+        return {
+            "bucket": len(key),
+            "offset": 17,
+            "version": "v1",
+            "weight_bp": 9900,
+            "sticky": True,
+        }
 
     def now(self) -> float:
         return self.time

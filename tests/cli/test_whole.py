@@ -95,7 +95,7 @@ async def test_a_rollout_from_the_command_line(whole):
     assert (promoted.code, "early" in promoted.out, "25 %" in promoted.out) == (0, True, True)
     assert stale.code == 5, stale
     assert weighted.json["weight_bp"] == 3000
-    assert "user-1 gets v" in who.out
+    assert "a coin is thrown for each request, 30 % candidate" in who.out
     assert frozen.code == 0, frozen.err
     assert "healthy" in doctor.out
 
