@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from router.core.evidence.bettors import hypotheses, log_table
 from router.core.evidence.distinct import DistinctUnits
 from router.core.evidence.pot import Pot
+from router.core.evidence.slices import Key, Slice, Slices
 from router.core.wire.outcomes import FULL_BP
 
 if TYPE_CHECKING:
@@ -23,16 +24,18 @@ class CompareEvidence:
     ``p0``: stable's bad rate in the past (0 < p0 < 1); a wrong value costs power only. ``sticky``:
     users, not requests, were assigned; feed :meth:`observe_units`, and ok outcomes bet nothing.
     ``horizon``: bad events of both arms expected within the rollout's longest duration.
+    ``hasty``: open requests count as good in both arms. It is quick where stable's answers are slow
+    and is no proof by itself; a witness beside another evidence may be so.
     """
 
     __slots__ = (
-        "absolute", "candidate_bad", "candidate_ok", "p0", "pot", "relative", "stable_bad",
-        "stable_ok", "sticky", "units",
+        "_capital", "absolute", "candidate_bad", "candidate_ok", "hasty", "p0", "pot", "relative",
+        "slices", "stable_bad", "stable_ok", "sticky", "units",
     )  # fmt: skip
 
     def __init__(
         self, p0: float, *, relative: float = 0.10, absolute: float = 0.001,
-        sticky: bool = False, horizon: int | None = None,
+        sticky: bool = False, horizon: int | None = None, hasty: bool = False,
     ) -> None:  # fmt: skip
         """Start at evidence 1 : 1."""
         if not (_possible(p0) and 0.0 <= relative < 100.0 and 0.0 <= absolute < 1.0):
@@ -41,11 +44,52 @@ class CompareEvidence:
         self.pot = Pot(len(hypotheses(p0, relative, absolute)), horizon)
         self.units = DistinctUnits() if sticky else None
         self.candidate_bad = self.candidate_ok = self.stable_bad = self.stable_ok = 0
+        self.slices = Slices()
+        self.hasty = hasty
+        self._capital: float | None = None
 
     @property
     def capital(self) -> float:
-        """The evidence against the candidate, ``capital : 1``; 1/alpha is proof at level alpha."""
-        return self.pot.capital
+        """The evidence against the candidate, ``capital : 1``; 1/alpha is proof at level alpha.
+
+        Over everything that was drawn, what is still open in doubt for the candidate.
+        """
+        if self._capital is None:
+            self._capital = self.pot.best(map(self._doubt, self.slices))
+        return self._capital
+
+    def _doubt(self, s: Slice) -> list[float]:
+        """Log factors of a stretch at their least: the candidate's open good, stable's bad."""
+        table = log_table(s.weight_bp, self.p0, self.relative, self.absolute, not self.sticky)
+        good = s.candidate - s.candidate_bad
+        if self.hasty:
+            bad, fine = s.stable_bad, s.stable - s.stable_bad
+        else:
+            bad, fine = s.stable - s.stable_good, s.stable_good
+        cb = s.candidate_bad
+        return [cb * f[0] + bad * f[1] + good * f[2] + fine * f[3] for f in table]
+
+    def book(self, key: Key | None, s: Slice) -> None:
+        """What is known of a slice now (see slices); a weight of 0 or 10 000 is no coin."""
+        if not 0 < s.weight_bp < FULL_BP:
+            return
+        before = self.slices.put(key, s)
+        self.candidate_bad += s.candidate_bad - before.candidate_bad
+        self.candidate_ok += s.candidate_good - before.candidate_good
+        self.stable_bad += s.stable_bad - before.stable_bad
+        self.stable_ok += s.stable_good - before.stable_good
+        self._close()
+
+    def abandon(self, source: int | None) -> None:
+        """A process that drew is gone, None: all of them; so are its open requests."""
+        self.slices.abandon(source)
+        self._close()
+
+    def _close(self) -> None:
+        self._capital = None
+        if not self.sticky:
+            for s in self.slices.take_settled():
+                self._bet(s.weight_bp, s.candidate_bad, s.stable_bad, s.candidate_good, s.stable_good)
 
     def observe(
         self, weight_bp: int, candidate_bad: int, stable_bad: int, candidate_ok: int, stable_ok: int
@@ -54,14 +98,9 @@ class CompareEvidence:
 
         A weight of 0 or 10 000 is no coin: such counts are ignored.
         """
-        if not 0 < weight_bp < FULL_BP:
-            return
-        self.candidate_bad += candidate_bad
-        self.stable_bad += stable_bad
-        self.candidate_ok += candidate_ok
-        self.stable_ok += stable_ok
-        if not self.sticky:
-            self._bet(weight_bp, candidate_bad, stable_bad, candidate_ok, stable_ok)
+        self.book(
+            None, Slice.settled(weight_bp, candidate_bad, stable_bad, candidate_ok, stable_ok)
+        )
 
     def observe_units(
         self, weight_bp: int, candidate_units: Iterable[int], stable_units: Iterable[int]
@@ -87,6 +126,7 @@ class CompareEvidence:
             "p0": self.p0,
             "counts": [self.candidate_bad, self.candidate_ok, self.stable_bad, self.stable_ok],
             "units": self.units.snapshot() if self.units else None,
+            "slices": self.slices.snapshot(),
         }
 
     def restore(self, data: dict[str, Any]) -> None:
@@ -101,6 +141,8 @@ class CompareEvidence:
         )
         if self.units is not None:
             self.units.restore(data["units"])
+        self.slices.restore(data["slices"])
+        self._capital = None
 
     def __repr__(self) -> str:
         """Counts and evidence in one line."""

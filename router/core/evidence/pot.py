@@ -56,6 +56,21 @@ class Pot:
             self.shares = [min(share, CAPITAL_MAX) for share in self.shares]
         self._capital = None
 
+    def best(self, stretches: Iterable[Iterable[float]]) -> float:
+        """The largest capital over the prefixes of stretches that are not settled yet.
+
+        Each stretch gives a log factor a bettor, every open request in it in doubt for the accused;
+        none at all is a prefix too. Cash that would be released on the way is left out.
+        """
+        best, logs, exp = self.capital, [0.0] * len(self.shares), math.exp
+        for stretch in stretches:
+            logs = [log + more for log, more in zip(logs, stretch, strict=True)]
+            if max(logs) > _EXPONENT_MAX:
+                return CAPITAL_MAX
+            grown = math.fsum(share * exp(log) for share, log in zip(self.shares, logs, strict=True))
+            best = max(best, grown)
+        return min(best, CAPITAL_MAX)
+
     def release(self, events: int) -> None:
         """``events`` more bad events have been processed: put their shares of cash in play.
 
