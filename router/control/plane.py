@@ -209,6 +209,7 @@ class Plane:
             self.announcer.worker(text, index)
             return
         self.observatory.forget_worker(index)
+        self.reconciler.abandon(index)
         self.worker_connections.pop(index, None)
         self.metrics.count("worker_restarts_total", labels(worker=str(index)))
         self.announcer.worker(text, index)

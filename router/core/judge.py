@@ -27,11 +27,14 @@ goes on to the same decisions.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from router.core.evidence import PromoteEvidence, Ramp, SampleRatio
 from router.core.evidence.combine import average, shares
+from router.core.evidence.ledger import Change, Ledger
+from router.core.evidence.promote import ANSWERS_PER_MARGIN
+from router.core.evidence.users import Users
 from router.core.gates.error_rate import error_rows
 from router.core.gates.gate import Gate, GateContext, GateState, Measurement
 from router.core.gates.verdict import Counts, GateReport, Verdict, convicted, odds, of
@@ -42,7 +45,6 @@ from router.core.words import count, duration
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from router.core.gates.comparison import Row
     from router.core.gates.gate import SlowLimit
     from router.core.policy.rollout import RolloutPolicy
 
@@ -143,7 +145,9 @@ class Judge:
             half=frozenset(g.title for g in betting if g.half),
         )
         self.states: dict[str, GateState] = {}
-        self.promotion = PromoteEvidence(baseline.bad_rate, settings.margin, sticky=settings.sticky)
+        self.promotion = PromoteEvidence(baseline.bad_rate, settings.margin)
+        self.ledger = Ledger()
+        self.users = Users() if settings.sticky else None
         self.sample_ratio = SampleRatio()
         self.conviction = ""
         """Sentence of the first moment at which the evidence sufficed; empty until then."""
@@ -213,10 +217,13 @@ class Judge:
 
     # --- what it is fed -------------------------------------------------------------------
 
-    def observe(self, batch: Batch, now: float) -> None:
-        """Take in counted outcomes. Forced arms must not be in them."""
-        rows = list(error_rows(batch))
-        answers = sum(row.candidate_bad + row.candidate_ok for row in rows)
+    def observe(self, batch: Batch, now: float) -> int:
+        """Take in counted outcomes; answers of the candidate that are new in them.
+
+        Forced arms must not be in the cells.
+        """
+        changes = [self.ledger.book(cell) for cell in batch.cells]
+        answers = sum(change.candidate_answers for change in changes)
         pairs = batch.pairs
         compared = pairs.agreed + pairs.disagreed + pairs.failed if pairs is not None else 0
         if answers or compared or (pairs is not None and pairs.learning):
@@ -225,26 +232,37 @@ class Judge:
         warm = self._warming_up(now)
         self.answers += answers
         self.pairs += compared
-        self.bad += sum(row.candidate_bad for row in rows)
-        self._seen += sum(sum(row[1:5]) for row in rows)
-        self._check_coin(batch)
+        self.bad += sum(change.candidate_bad for change in changes)
+        self._seen += sum(change.candidate_answers + change.stable_answers for change in changes)
+        self._check_coin(batch, changes)
+        if self.users is not None:
+            batch = replace(batch, cells=tuple(map(self.users.admit, batch.cells)))
         if not warm:
-            self._feed(batch, rows)
+            self._feed(batch)
+        return answers
 
-    def _check_coin(self, batch: Batch) -> None:
+    def _check_coin(self, batch: Batch, changes: list[Change]) -> None:
         """All arrivals against their weights; one user's many requests are one draw, not many."""
         if not self.settings.sticky:
-            for cell in batch.cells:
-                drawn = cell.candidate.arrived, cell.stable.arrived
+            for cell, change in zip(batch.cells, changes, strict=True):
+                drawn = change.candidate_drawn, change.stable_drawn
                 self.sample_ratio.observe(cell.weight_bp, *drawn)
 
-    def _feed(self, batch: Batch, rows: list[Row]) -> None:
-        for row in rows:
-            self.promotion.observe(*row[:5])
-            if self.settings.sticky:
-                self.promotion.observe_units(row.weight_bp, row.candidate_units, row.stable_units)
+    def _feed(self, batch: Batch) -> None:
+        for key, draws in error_rows(batch):
+            self.promotion.book(key, draws)
         for state in self.states.values():
             state.observe(batch)
+        self._convict()
+
+    def abandon(self, source: int | None) -> None:
+        """A worker is gone (None: all of them). What it had under way ended without an answer."""
+        self.ledger.abandon(source)
+        self.promotion.abandon(source)
+        if self.users is not None:
+            self.users.abandon(source)
+        for state in self.states.values():
+            state.abandon(source)
         self._convict()
 
     def _warming_up(self, now: float) -> bool:
@@ -278,8 +296,12 @@ class Judge:
 
     @property
     def proven(self) -> bool:
-        """Whether the proof for promotion was ever complete (it then stays so)."""
-        return self.promotion.best >= 1.0 / self.settings.risk
+        """Whether the proof for promotion was ever complete (it then stays so).
+
+        Never without answers of the candidate, whatever it did not answer.
+        """
+        enough = self.answers >= ANSWERS_PER_MARGIN / self.settings.margin
+        return enough and self.promotion.best >= 1.0 / self.settings.risk
 
     @property
     def leader(self) -> str:
@@ -447,6 +469,8 @@ class Judge:
             "gates": {title: state.snapshot() for title, state in self.states.items()},
             "promotion": self.promotion.snapshot(),
             "sample_ratio": self.sample_ratio.snapshot(),
+            "ledger": self.ledger.snapshot(),
+            "users": self.users.snapshot() if self.users is not None else None,
             "conviction": [self.conviction, self._convicted_gate],
             "counts": [self.answers, self.bad, self.pairs, self._seen],
             "clock": [
@@ -475,6 +499,9 @@ class Judge:
             state.restore(data["gates"][title])
         judge.promotion.restore(data["promotion"])
         judge.sample_ratio.restore(data["sample_ratio"])
+        judge.ledger.restore(data["ledger"])
+        if judge.users is not None:
+            judge.users.restore(data["users"])
         judge.conviction, judge._convicted_gate = data["conviction"]
         judge.answers, judge.bad, judge.pairs, judge._seen = data["counts"]
         _, judge._first_answer_s, judge._last_answer_s, judge._ramp_s, *ticked = data["clock"]

@@ -39,20 +39,19 @@ robin would break the independence the tests rest on."""
 class Assignment:
     """A version, and how it was chosen.
 
-    ``arm``: where it counts as evidence; None where it was forced, or is no evidence. ``drawn``: by
-    coin or hash, at the split's weights. ``unit``: the user's name in evidence on sticky routes.
+    ``drawn``: by coin or hash, at the split's weights, so that it is evidence where its version
+    counts. ``unit``: the user's name in evidence on sticky routes.
     ``cookie``: a Set-Cookie line to give the client. ``fixed``: the same head leads to the same
     assignment as long as the table is in force.
     """
 
-    __slots__ = ("arm", "cookie", "drawn", "fixed", "unit", "version")
+    __slots__ = ("cookie", "drawn", "fixed", "unit", "version")
 
     def __init__(
         self, version: Version, drawn: bool, unit: int = 0, cookie: bytes = b"", fixed: bool = True
     ) -> None:
         self.version = version
         self.drawn = drawn
-        self.arm = version.arm if drawn else None
         self.unit = unit
         self.cookie = cookie
         self.fixed = fixed

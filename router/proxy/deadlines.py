@@ -28,7 +28,9 @@ def sweep(exchange: Exchange, now: float) -> None:
     """Called every 50 ms or so: slow by age, and whatever deadline has passed."""
     arm = exchange.arm
     if arm is not None and exchange.passed < len(arm.limits_s):
-        exchange.passed = arm.pass_limits(now - exchange.arrived, exchange.passed, exchange.unit)
+        exchange.passed = arm.pass_limits(
+            now - exchange.arrived, exchange.passed, exchange.unit, exchange.nth
+        )
     if now > exchange.end_by:
         exchange.timed_out(TIMEOUT)
     elif exchange.waiting:

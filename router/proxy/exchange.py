@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from router.proxy.mirror import Pairing
     from router.proxy.record import Doubt
     from router.proxy.serving import Route, Version
-    from router.telemetry.recorder import Arm
+    from router.telemetry.slices import Arm
     from router.upstream import Connection, Endpoint, Failure
 
 _OK = Outcome.OK
@@ -67,7 +67,7 @@ class Exchange:
     __slots__ = ("arm", "arrived", "attempt_at", "attempts", "body", "client", "client_since",
                  "collecting", "connection", "continued", "cookie", "deadline", "doubt", "end_by",
                  "ended", "endpoint", "first_byte_s", "framing", "head", "held", "id",
-                 "inspection", "keep", "kept", "mirrored", "pairing", "passed", "plane",
+                 "inspection", "keep", "kept", "mirrored", "nth", "pairing", "passed", "plane",
                  "rescuing", "retrying", "route", "size", "started", "status", "unit", "uploaded",
                  "verdict", "version", "waiting")  # fmt: skip
 
@@ -87,7 +87,7 @@ class Exchange:
         self.arrived = self.client_since = monotonic()
         self.id = head.request_id or self.plane.next_id()
         self.arm: Arm | None = None
-        self.unit = self.passed = self.attempts = self.status = 0
+        self.unit = self.nth = self.passed = self.attempts = self.status = 0
         self.endpoint: Endpoint | None = None
         self.connection: Connection | None = None
         self.collecting = False
@@ -164,10 +164,12 @@ class Exchange:
         self.version = choice.version
         self.unit = choice.unit
         self.cookie = choice.cookie
-        arm = self.arm = choice.arm
-        if arm is not None:
-            arm.arrived += 1
-            arm.open += 1
+        if choice.drawn and (arm := choice.version.arm) is not None:
+            self.arm = arm
+            if arm.users is None:
+                arm.arrived += 1
+            else:
+                self.nth = arm.arrive(choice.unit)
         if total_s := self.route.total_s:
             self.end_by = self.arrived + total_s
         self.select()

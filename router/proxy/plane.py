@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 SWEEP_S: Final = 0.05
 """How often deadlines of exchanges and copies are looked at, hence how late one can be noticed."""
+CUT_SWEEP_EVERY: Final = 2
+"""Sweeps between cuts of what is drawn into slices: a tenth of a second."""
 UNREAD_SWEEP_EVERY: Final = 10
 """Sweeps between looks whether clients that are not being read from are still there."""
 SLOW_SWEEP_EVERY: Final = 20
@@ -290,6 +292,8 @@ class DataPlane:
             if client not in self.connections:
                 self.lingering.discard(client)
         self._sweeps += 1
+        if self._sweeps % CUT_SWEEP_EVERY == 0:
+            self.recorder.cut()
         if self.access_log is not None:
             self.access_log.flush()
         if self._sweeps % UNREAD_SWEEP_EVERY == 0:

@@ -13,7 +13,7 @@ from router.core.wire.outcomes import BAD_OUTCOMES, Outcome
 
 if TYPE_CHECKING:
     from router.proxy.exchange import Exchange
-    from router.telemetry.recorder import Arm
+    from router.telemetry.slices import Arm
     from router.upstream import Endpoint, Pool
 
 PAYLOAD: Final = BAD_OUTCOMES - {Outcome.REFUSED}
@@ -23,21 +23,21 @@ PAYLOAD: Final = BAD_OUTCOMES - {Outcome.REFUSED}
 class Doubt:
     """A failure whose blame is not settled yet, as it was when the attempt ended."""
 
-    __slots__ = ("age_s", "arm", "endpoint", "outcome", "passed", "pool", "unit")
+    __slots__ = ("age_s", "arm", "endpoint", "nth", "outcome", "passed", "pool", "unit")
 
     def __init__(self, exchange: Exchange, arm: Arm, outcome: Outcome, now: float) -> None:
         self.arm = arm
         self.outcome = outcome
         self.age_s = now - exchange.arrived
         self.passed = exchange.passed
-        self.unit = exchange.unit
+        self.unit, self.nth = exchange.unit, exchange.nth
         self.pool: Pool = exchange.version.pool
         self.endpoint: Endpoint | None = exchange.endpoint
 
     def settle(self, blamed: bool) -> None:
         """Count it. Not blamed, it ends like a request whose client left: it counts for nobody."""
         outcome = self.outcome if blamed else Outcome.CLIENT_ABORT
-        self.arm.end(outcome, self.age_s, self.passed, self.unit)
+        self.arm.end(outcome, self.age_s, self.passed, self.unit, self.nth)
 
 
 def record(exchange: Exchange, outcome: Outcome, answered: int = 0, now: float = 0.0) -> None:
@@ -76,7 +76,7 @@ def settle(exchange: Exchange, outcome: Outcome, now: float) -> None:
     if outcome and arm.candidate and outcome in BAD_OUTCOMES:
         blame(Doubt(exchange, arm, outcome, now))
     else:
-        arm.end(outcome, now - exchange.arrived, exchange.passed, exchange.unit)
+        arm.end(outcome, now - exchange.arrived, exchange.passed, exchange.unit, exchange.nth)
 
 
 def doubt(exchange: Exchange, outcome: Outcome) -> Doubt | None:

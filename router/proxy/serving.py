@@ -16,7 +16,8 @@ from router.config.payloads import payload
 from router.core.wire.outcomes import FULL_BP
 from router.core.wire.table import Match, Mirror, RouteEntry, RoutingTable, Rule, StickyKind
 from router.proxy.matching import RouteIndex
-from router.telemetry.recorder import Arm, LiveCell, MirrorStats, Recorder, VersionStats
+from router.telemetry.recorder import MirrorStats, Recorder, VersionStats
+from router.telemetry.slices import Arm, LiveCell
 from router.upstream import Pool, Pools
 
 if TYPE_CHECKING:
@@ -112,8 +113,7 @@ class Route:
         """What answers have to be readable as, if anybody asks."""
         self.cell: LiveCell | None = recorder.cell(entry)
         if self.cell is not None and self.candidate is not None:
-            self.stable.arm = self.cell.stable
-            self.candidate.arm = self.cell.candidate
+            self.cell.count_for(self.candidate, self.stable)
         if self.candidate and entry.rescue and entry.rescue.candidate_deadline_s:
             self.candidate.chance_s = entry.rescue.candidate_deadline_s
         for version in self.versions:

@@ -67,7 +67,9 @@ class Worker:
 
     def __init__(self, index: int, listen: Listen) -> None:
         self.index = index
-        self.recorder = Recorder(self._wake, self._soon)
+        # Slices are numbered with time, so that a successor of this worker goes on from them.
+        started = int(time.monotonic() * 1_000)
+        self.recorder = Recorder(self._wake, self._soon, source=index, first_slice=started)
         self.plane = DataPlane(self.recorder, listen)
         self.alone = Alone(lambda: self.plane.serving.table, self._lower)
         self.link: Link | None = None

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from router.core.evidence.users import bets_of
 from router.core.wire.histogram import BOUNDS_S
-from router.core.wire.outcomes import FULL_BP, ArmCounts, Batch, Cell, Pairs
+from router.core.wire.outcomes import FULL_BP, ArmCounts, Batch, Cell, Pairs, UserCounts
 from router.simulation.scenario import DAY_S, edges
 
 if TYPE_CHECKING:
@@ -103,7 +104,8 @@ class CountingWorld:
         self.rates = burst_rates(scenario, draw)
         self.bad_seen = 0
         self.exposed = 0
-        self.users = _Users(scenario.users, draw) if scenario.users else None
+        bets = bets_of(scenario.stable_rate)
+        self.users = _Users(scenario.users, draw, bets) if scenario.users else None
         self._batch = Batch("simulated", 1)
 
     def _rates(self, now: float) -> tuple[float, float]:
@@ -155,11 +157,11 @@ class CountingWorld:
         (cb, sb), (co, so) = bad, good
         self.bad_seen += cb + sb
         self.exposed += cb + co
-        units: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
+        mine, others = None, None
         if self.users is not None:
-            units = self.users.draw(weight_bp, cb, sb)
-        candidate = ArmCounts(ok=co, bad=cb, bad_units=units[0], arrived=co + cb)
-        stable = ArmCounts(ok=so, bad=sb, bad_units=units[1], arrived=so + sb)
+            mine, others = self.users.draw(weight_bp, (co, cb), (so, sb))
+        candidate = ArmCounts(ok=co, bad=cb, arrived=co + cb, users=mine)
+        stable = ArmCounts(ok=so, bad=sb, arrived=so + sb, users=others)
         cell = Cell(weight_bp, candidate, stable, sticky=self.users is not None)
         self._batch = Batch("simulated", 1, (cell,))
         return at
@@ -173,7 +175,10 @@ class CountingWorld:
 class _Users:
     """Sticky users, the candidate's first: popularity falls like 1/rank, places are random."""
 
-    def __init__(self, count: int, draw: np.random.Generator) -> None:
+    def __init__(self, count: int, draw: np.random.Generator, bets: int) -> None:
+        self.bets = bets
+        self.met = np.zeros(count, dtype=np.int64)
+        self.failed = np.zeros(count, dtype=bool)
         popularity = draw.permutation(1.0 / np.arange(1, count + 1))
         self.cumulative = np.cumsum(popularity / popularity.sum())
         self.hashes = draw.integers(0, 2**63, count, dtype=np.uint64)
@@ -188,18 +193,36 @@ class _Users:
         return min(float(self.cumulative[first - 1]), 1.0) if first else 0.0
 
     def draw(
-        self, weight_bp: int, candidate: int, stable: int
-    ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Who had the bad answers of each arm."""
+        self, weight_bp: int, candidate: tuple[int, int], stable: tuple[int, int]
+    ) -> tuple[UserCounts, UserCounts]:
+        """Who made the (good, bad) requests of each arm."""
         border = self.share(weight_bp)
         return (
-            self._pick(self.random.random(candidate) * border),
-            self._pick(border + self.random.random(stable) * (1.0 - border)),
+            self._arm(self.random.random(sum(candidate)) * border, candidate[0]),
+            self._arm(border + self.random.random(sum(stable)) * (1.0 - border), stable[0]),
         )
 
-    def _pick(self, places: np.ndarray) -> tuple[int, ...]:
-        index = np.minimum(np.searchsorted(self.cumulative, places), len(self.hashes) - 1)
-        return tuple(int(h) for h in self.hashes[index])
+    def _arm(self, places: np.ndarray, good: int) -> UserCounts:
+        """What a worker would tell of these requests, the good ones made first."""
+        who = np.minimum(np.searchsorted(self.cumulative, places), len(self.hashes) - 1)
+        users, first, times = np.unique(who, return_index=True, return_counts=True)
+        new = self.met[users] == 0
+        bets = np.where(self.failed[users], 0, np.clip(self.bets - self.met[users], 0, times))
+        order = np.argsort(who, kind="stable")
+        rank = np.empty(len(who), dtype=np.int64)
+        rank[order] = np.arange(len(who)) - np.repeat(np.cumsum(times) - times, times)
+        betting = rank < np.repeat(bets, times)[np.argsort(order, kind="stable")]
+        fell = np.unique(who[good:][betting[good:]])
+        self.met[users] += times
+        self.failed[fell] = True
+        return UserCounts(
+            drawn=self._names(users[new]), bad=self._names(users[new & (first >= good)]),
+            betting=int(betting.sum()), betting_good=int(betting.sum()) - len(fell),
+            first_bad=self._names(fell),
+        )  # fmt: skip
+
+    def _names(self, users: np.ndarray) -> tuple[int, ...]:
+        return tuple(int(h) for h in self.hashes[users])
 
 
 class TimedWorld:

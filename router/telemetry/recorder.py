@@ -1,18 +1,21 @@
-"""What happened, counted where it happens: arrays of one worker, emptied four times a second.
+"""What happened, counted where it happens: arrays of one worker, reported four times a second.
 
 Nothing here allocates for a good request. An exchange keeps two references from the moment it is
-routed: the counters of its version, and one :class:`Arm` of the evidence cell that belongs to the
-weight it was drawn with. It increments them when it ends, whatever table is in force by then; that
-is what makes the sequential tests exact.
+routed: the counters of its version, and one :class:`Arm` of the *slice* of draws that was open at
+the weight it was drawn with. It increments them when it ends, whatever table is in force by then;
+that is what makes the sequential tests exact. A slice is cut every tenth of a second and at each
+report, and is told whole, again and again, until everything drawn in it has ended (see
+:mod:`router.core.evidence.slices`).
 
     forced arm (pin, rule, rescue's replay)      counters of the version only
     drawn arm                                    counters, and `Arm.arrived` at once
-      ends OK                                    `ok`, and `fast` of every threshold not passed
-      ends SERVER_ERROR                          `bad`, and `fast` as above: it did answer
-      ends in another fault of the version       `bad`; thresholds not yet passed drop it
-      the client leaves, the router sheds        nothing; thresholds already passed keep it
+      ends OK                                    `ok`
+      ends in a fault of the version             `bad`
+      the client leaves, the router sheds        `left`: nobody has seen a failure
       its age passes a threshold                 `slow` of that threshold, answered or not
+      ends before it does                        `fast` of that threshold, however it ended
 
+Where users are drawn, the same is kept for each user's first request in `Arm.users`.
 One event loop owns a recorder; there are no locks.
 """
 
@@ -26,7 +29,9 @@ import xxhash
 
 from router.core.wire.counts import MirrorCounts, PairSample, VersionCounts
 from router.core.wire.histogram import BOUNDS_S, BUCKETS
-from router.core.wire.outcomes import BAD_OUTCOMES, ArmCounts, Batch, Cell, Outcome
+from router.core.wire.outcomes import Batch, Cell, Outcome
+from router.telemetry.slices import LiveCell
+from router.telemetry.users import Seen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,9 +41,6 @@ if TYPE_CHECKING:
 CELLS_MAX: Final = 256
 """Evidence cells kept per route. Old weights stay only while requests drawn at them are open; the
 oldest beyond this bound is no longer reported."""
-UNITS_MAX: Final = 65_536
-"""Users remembered per arm and question so that a user is sent up once. When full, the memory
-starts anew: the tests upstream count a user's first bad outcome only, so repeats are harmless."""
 PAIRS_MAX: Final = 256
 """Answers to compare that wait for the link, per worker: 1,024 a second, which cost the control
 process about a tenth of a core. Which ones these are depends on the time alone."""
@@ -48,155 +50,11 @@ PAIR_BYTES_MAX: Final = 4_194_304
 _UNIT_SEED: Final = 1
 """The cohort hash has seed 0; a unit must not reveal the bucket that chose the arm."""
 _OUTCOMES: Final = len(Outcome)
-_OK: Final = int(Outcome.OK)
-_SERVER_ERROR: Final = int(Outcome.SERVER_ERROR)
-_BAD: Final = tuple(outcome in BAD_OUTCOMES for outcome in Outcome)
 
 
 def unit_of(key: bytes) -> int:
     """The 64-bit name under which a user's bad outcomes travel: ``XXH64(key, seed 1)``."""
     return xxhash.xxh64_intdigest(key, seed=_UNIT_SEED)
-
-
-class _Units:
-    """Users not yet reported, each of them once."""
-
-    __slots__ = ("fresh", "known")
-
-    def __init__(self) -> None:
-        self.fresh: list[int] = []
-        self.known: set[int] = set()
-
-    def add(self, unit: int) -> None:
-        if unit in self.known:
-            return
-        if len(self.known) >= UNITS_MAX:
-            self.known.clear()
-        self.known.add(unit)
-        self.fresh.append(unit)
-
-    def take(self) -> tuple[int, ...]:
-        fresh, self.fresh = self.fresh, []
-        return tuple(fresh)
-
-
-class Arm:
-    """One arm of one cell since the last report, and its requests still open.
-
-    ``limits_s`` are this arm's latency thresholds in ascending order (the candidate's already
-    stretched by the tolerance); an exchange remembers as one integer how many of them its age has
-    passed. ``done[n]`` counts answers that had passed exactly ``n``.
-    """
-
-    __slots__ = ("arrived", "bad", "bad_units", "candidate", "done", "limits_s", "ok", "open",
-                 "order", "recorder", "slow", "slow_units", "sticky")  # fmt: skip
-
-    def __init__(self, recorder: Recorder, thresholds_s: tuple[float, ...], stretch: float, *,
-                 candidate: bool, sticky: bool) -> None:  # fmt: skip
-        self.recorder = recorder
-        self.candidate = candidate
-        self.sticky = sticky
-        self.order = sorted(range(len(thresholds_s)), key=thresholds_s.__getitem__)
-        self.limits_s = tuple(thresholds_s[index] * stretch for index in self.order)
-        self.open = 0
-        self.bad_units = _Units()
-        self.slow_units = tuple(_Units() for _ in thresholds_s)
-        self._zero()
-
-    def _zero(self) -> None:
-        self.ok = self.bad = self.arrived = 0
-        self.slow = [0] * len(self.limits_s)
-        self.done = [0] * (len(self.limits_s) + 1)
-
-    def arrive(self) -> None:
-        """A request was drawn to this arm."""
-        self.arrived += 1
-        self.open += 1
-
-    def pass_limits(self, age_s: float, passed: int, unit: int) -> int:
-        """Count the thresholds a request of this age has passed; it had passed ``passed`` before.
-
-        Returns how many it has passed now. Called while the request is in flight and when it ends.
-        """
-        now = bisect_left(self.limits_s, age_s, passed)
-        for index in range(passed, now):
-            self.slow[index] += 1
-            if self.sticky:
-                self.slow_units[index].add(unit)
-        if now > passed and self.candidate:
-            self.recorder.soon()
-        return now
-
-    def end(self, outcome: int, age_s: float, passed: int, unit: int) -> None:
-        """The one end of a request drawn to this arm; ``age_s`` counts from its arrival."""
-        self.open -= 1
-        limits_s = self.limits_s
-        if passed < len(limits_s) and limits_s[passed] < age_s:
-            passed = self.pass_limits(age_s, passed, unit)
-        if outcome == _OK:
-            self.ok += 1
-            self.done[passed] += 1
-        elif _BAD[outcome]:
-            self.bad += 1
-            if self.sticky:
-                self.bad_units.add(unit)
-            if outcome == _SERVER_ERROR:
-                self.done[passed] += 1
-            if self.candidate:
-                self.recorder.wake()
-
-    def take(self) -> ArmCounts | None:
-        """Everything since the last call, in the order of the table's thresholds."""
-        if not (self.arrived or self.ok or self.bad or any(self.slow) or any(self.done)):
-            return None
-        slow, fast = [0] * len(self.limits_s), [0] * len(self.limits_s)
-        below = 0
-        for rank, index in enumerate(self.order):
-            below += self.done[rank]
-            fast[index], slow[index] = below, self.slow[rank]
-        units: tuple[tuple[int, ...], ...] = ()
-        if self.sticky:
-            by_rank = [units.take() for units in self.slow_units]
-            units = tuple(by_rank[self.order.index(i)] for i in range(len(by_rank)))
-        counts = ArmCounts(
-            ok=self.ok, bad=self.bad, fast=tuple(fast), slow=tuple(slow),
-            bad_units=self.bad_units.take(), slow_units=units, arrived=self.arrived,
-        )  # fmt: skip
-        self._zero()
-        return counts
-
-
-class LiveCell:
-    """Both arms of the requests routed at one weight under one set of thresholds."""
-
-    __slots__ = ("candidate", "revision", "stable", "sticky", "thresholds_s", "tolerance",
-                 "weight_bp")  # fmt: skip
-
-    def __init__(self, recorder: Recorder, entry: RouteEntry, weight_bp: int) -> None:
-        self.revision = entry.revision
-        self.weight_bp = weight_bp
-        self.thresholds_s = entry.thresholds_s
-        self.tolerance = entry.slow_tolerance
-        self.sticky = entry.sticky is not None
-        self.stable = Arm(recorder, self.thresholds_s, 1.0, candidate=False, sticky=self.sticky)
-        self.candidate = Arm(
-            recorder, self.thresholds_s, 1.0 + self.tolerance, candidate=True, sticky=self.sticky
-        )
-
-    @property
-    def open(self) -> int:
-        """Requests routed here that have not ended."""
-        return self.stable.open + self.candidate.open
-
-    def take(self) -> Cell | None:
-        """What both arms did since the last call, or None."""
-        candidate, stable = self.candidate.take(), self.stable.take()
-        if candidate is None and stable is None:
-            return None
-        return Cell(
-            self.weight_bp, candidate or ArmCounts(), stable or ArmCounts(),
-            self.thresholds_s, self.tolerance, self.sticky,
-        )  # fmt: skip
 
 
 class VersionStats:
@@ -311,12 +169,17 @@ class Recorder:
     """
 
     def __init__(
-        self, wake: Callable[[], None] = lambda: None, soon: Callable[[], None] | None = None
-    ) -> None:
+        self, wake: Callable[[], None] = lambda: None, soon: Callable[[], None] | None = None,
+        source: int = 0, first_slice: int = 1,
+    ) -> None:  # fmt: skip
+        """``source`` and ``first_slice``: see :class:`router.core.wire.outcomes.Cell`."""
         self.wake = wake
         self.soon = soon or wake
+        self.source = source
+        self._slice = first_slice - 1
         self._cells: dict[str, dict[tuple[object, ...], LiveCell]] = {}
         self._current: dict[str, LiveCell | None] = {}
+        self._seen: dict[str, Seen] = {}
         self._versions: dict[tuple[str, str, str], VersionStats] = {}
         self._mirrors: dict[tuple[str, str], MirrorStats] = {}
         self._rejected: dict[str, int] = {}
@@ -324,25 +187,47 @@ class Recorder:
         self._pair_bytes = 0
         self._pairs_shed = 0
 
+    def next_slice(self) -> int:
+        """The number of a new slice."""
+        self._slice += 1
+        return self._slice
+
     def cell(self, entry: RouteEntry) -> LiveCell | None:
         """The cell for requests routed by this entry; None where outcomes are no evidence.
 
         The weight is the candidate's share among both arms: what other versions take never reaches
-        the coin between these two. Equal weights under equal thresholds share one cell a revision.
+        the coin between these two. Equal weights under equal thresholds share one cell per revision
+        of the rollout.
         """
         if not entry.evidence:
             self._current[entry.name] = None
             return None
         candidate, stable = entry.weights_bp[entry.candidate], entry.weights_bp[entry.stable]
         weight_bp = round(candidate * 10_000 / (candidate + stable))
-        key = (entry.revision, weight_bp, entry.thresholds_s, entry.slow_tolerance,
+        key = (entry.revision, entry.round, weight_bp, entry.thresholds_s, entry.slow_tolerance,
                entry.sticky is not None)  # fmt: skip
         cells = self._cells.setdefault(entry.name, {})
         cell = cells.get(key)
         if cell is None:
-            cell = cells[key] = LiveCell(self, entry, weight_bp)
+            cell = cells[key] = LiveCell(self, entry, weight_bp, self._seen_of(entry))
         self._current[entry.name] = cell
         return cell
+
+    def _seen_of(self, entry: RouteEntry) -> Seen | None:
+        """Who was met in this round of this rollout; a new round begins with everybody."""
+        if entry.sticky is None:
+            return None
+        seen = self._seen.get(entry.name)
+        about = (entry.rollout_id, entry.round)
+        if seen is None or seen.about != about:
+            seen = self._seen[entry.name] = Seen(about, entry.bets_a_user)
+        return seen
+
+    def cut(self) -> None:
+        """Called every tenth of a second: slices end, so that one slow request holds up little."""
+        for cell in self._current.values():
+            if cell is not None:
+                cell.cut()
 
     def version(self, route: str, version: str, role: str) -> VersionStats:
         """The counters of a version in a role (stable | candidate | shadow | other)."""
@@ -368,6 +253,7 @@ class Recorder:
         """Forget routes that are gone once they have been reported and nothing is open there."""
         for name in [name for name in self._current if name not in names]:
             del self._current[name]
+            self._seen.pop(name, None)
         for key, stats in list(self._versions.items()):
             if key[0] not in names and not stats.dirty and not stats.in_flight:
                 del self._versions[key]
@@ -411,9 +297,8 @@ class Recorder:
         for route, cells in self._cells.items():
             by_revision: dict[int, list[Cell]] = {}
             for cell in cells.values():
-                counts = cell.take()
-                if counts is not None:
-                    by_revision.setdefault(cell.revision, []).append(counts)
+                if news := cell.news():
+                    by_revision.setdefault(cell.revision, []).extend(news)
             batches.extend(Batch(route, revision, tuple(c)) for revision, c in by_revision.items())
             self._drop_finished(route, cells)
         for route in [route for route, cells in self._cells.items() if not cells]:

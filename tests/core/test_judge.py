@@ -14,7 +14,7 @@ from router.core.judge import Judge, JudgeSettings
 from router.core.policy.rollout import RolloutPolicy
 from router.core.rollout.events import Action
 from router.core.wire.histogram import BUCKETS, bucket_of
-from router.core.wire.outcomes import ArmCounts, Baseline, Batch, Cell, Pairs
+from router.core.wire.outcomes import ArmCounts, Baseline, Batch, Cell, Pairs, UserCounts
 
 PAST = Baseline(5_000, 50, (), 50.0)
 QUERY = {"url": "http://127.0.0.1:9090", "query": "up", "at_least": 1.0}
@@ -221,12 +221,12 @@ def test_an_equal_candidate_is_proven_and_stays_so():
 
 def test_sticky_promotion_counts_users():
     j = judge(sticky=True)
-    for unit in range(200):
-        arms = (
-            ArmCounts(ok=50, bad=unit % 2, bad_units=(unit,) * (unit % 2)),
-            ArmCounts(ok=50, bad=1 - unit % 2, bad_units=(unit,) * (1 - unit % 2)),
-        )
+    everybody = UserCounts(tuple(range(0, 8_000, 2))), UserCounts(tuple(range(1, 8_000, 2)))
+    for again in (1, 2):
+        arms = (ArmCounts(ok=50_000, users=users) for users in everybody)
         j.observe(Batch("r", 1, (Cell(5_000, *arms, sticky=True),)), 1.0)
+        assert j.answers == 50_000 * again
+        assert 3_900 < j.promotion.requests <= 4_000
     assert j.proven
     assert j.tick(1.0) is Action.CONTINUE
 
@@ -359,10 +359,13 @@ def test_a_restored_judge_makes_the_same_decisions(sticky):
             j.measure(title, Measurement((1.0,)), float(second))
         units = (draw.getrandbits(64),)
         arm = ArmCounts(
-            ok=draw.randrange(5), bad=1, fast=(1, 1, 2, 2, 1), slow=(1, 1, 0, 0, 0),
-            bad_units=units, slow_units=((), units, (), (), ()), arrived=3,
+            ok=draw.randrange(2), bad=1, fast=(1, 1, 2, 2, 1), slow=(1, 1, 0, 0, 0), arrived=3,
+            users=UserCounts(units, units if second % 2 else (), (), ((), units, (), (), ()), 1),
         )  # fmt: skip
-        cell = Cell(500, arm, ArmCounts(ok=60, bad=1), j.thresholds_s, j.tolerance, sticky)
+        other = ArmCounts(ok=60, bad=1, arrived=61 + second % 2, users=UserCounts())
+        cell = Cell(
+            500, arm, other, j.thresholds_s, j.tolerance, sticky, source=1, slice=second,
+        )  # fmt: skip
         j.observe(Batch("r", 1, (cell,), Pairs(5, 1)), float(second))
         ramped(j, float(second))
 

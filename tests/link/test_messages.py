@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.core.wire.outcomes import ArmCounts, Batch, Cell, Pairs
+from router.core.wire.outcomes import ArmCounts, Batch, Cell, Pairs, UserCounts
 from router.core.wire.table import (
     Endpoint,
     Match,
@@ -35,6 +35,8 @@ from router.link.messages import (
     encode,
 )
 
+USERS = UserCounts((7,), (8,), (9,), ((7,),), 1, 1, (9,))
+
 TABLE = RoutingTable(
     7,
     (
@@ -62,7 +64,27 @@ MESSAGES = [
         1,
         9,
         7,
-        (Batch("r", 3, (Cell(500, ArmCounts(1, 2, (3,), (4,), (5,), ((6,),))),), Pairs(1)),),
+        (
+            Batch(
+                "r",
+                3,
+                (
+                    Cell(
+                        500,
+                        ArmCounts(
+                            1,
+                            2,
+                            (3,),
+                            (4,),
+                            5,
+                            6,
+                            UserCounts((7,), (8,), (9,), ((7,),), 1, 1, (9,)),
+                        ),
+                    ),
+                ),
+                Pairs(1),
+            ),
+        ),
         (VersionCounts("r", "v1", "stable", (1, 2), (0, 1), ((3, 4),)),),
         (MirrorCounts("r", "v2", 1, 0, {"queue": 3}),),
         (EndpointState("r", "v1", "http://h:1", True, False, 1, 2, 0, 9),),

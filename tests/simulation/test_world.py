@@ -80,8 +80,9 @@ def test_users_keep_their_arm():
         for cell in world.take().cells:
             assert cell.sticky
             for arm in (cell.candidate, cell.stable):
-                assert len(arm.bad_units) == arm.bad
-                for unit in arm.bad_units:
+                assert len(arm.users.drawn) >= len(arm.users.bad)
+                assert arm.users.betting == arm.users.betting_good + len(arm.users.first_bad)
+                for unit in arm.users.drawn + arm.users.first_bad:
                     arms.setdefault(unit, set()).add(arm is cell.candidate)
     assert len(arms) > 50
     assert all(len(seen) == 1 for seen in arms.values())

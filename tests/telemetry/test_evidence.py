@@ -15,11 +15,11 @@ from router.telemetry.recorder import (
     CELLS_MAX,
     PAIR_BYTES_MAX,
     PAIRS_MAX,
-    UNITS_MAX,
-    Arm,
     Recorder,
     unit_of,
 )
+from router.telemetry.slices import SLICES_MAX
+from router.telemetry.users import BUCKETS, NTH_MAX
 from tests.proxy.rig import rollout
 
 HERE = Endpoint("127.0.0.1", 1)
@@ -81,7 +81,8 @@ def test_finished_cells_go_and_open_ones_stay_within_a_bound():
     assert len(recorder._cells["r"]) == CELLS_MAX + 1
     recorder.keep_routes(set())
     for cell in list(recorder._cells["r"].values()):
-        cell.stable.open = cell.candidate.open = 0
+        for one in cell.slices:
+            one.stable.left = one.stable.arrived
     recorder.delta()
     assert recorder._cells == {}
     assert recorder._current == {}
@@ -89,6 +90,7 @@ def test_finished_cells_go_and_open_ones_stay_within_a_bound():
 
 @pytest.mark.parametrize("outcome", list(Outcome))
 def test_r11_each_outcome_counts_as_its_fault_says(outcome):
+    """Each has exactly one end in each question; who left saw no failure."""
     recorder = Recorder()
     arm = recorder.cell(entry(thresholds_s=(0.5,))).candidate
     arm.arrive()
@@ -96,46 +98,50 @@ def test_r11_each_outcome_counts_as_its_fault_says(outcome):
     counts = cells(recorder)[5_000].candidate
     assert counts.ok == (outcome is Outcome.OK)
     assert counts.bad == (outcome in BAD_OUTCOMES)
-    assert counts.fast == (int(outcome in (Outcome.OK, Outcome.SERVER_ERROR)),)
-    assert (counts.slow, counts.arrived, arm.open) == ((0,), 1, 0)
+    assert counts.left == (outcome is not Outcome.OK and outcome not in BAD_OUTCOMES)
+    assert (counts.slow, counts.fast, counts.arrived, arm.open) == ((0,), (1,), 1, 0)
 
 
-def arm_of(recorder, thresholds_s, stretch=1.0, **fields):
-    return Arm(recorder, thresholds_s, stretch, **({"candidate": True, "sticky": False} | fields))
+def arm_of(thresholds_s, recorder=None, stretch=0.0, **fields):
+    made = entry(thresholds_s=thresholds_s, slow_tolerance=stretch, **fields)
+    return (recorder or Recorder()).cell(made).candidate
+
+
+def told(arm):
+    return arm.counts(arm.slice.cell.order)
 
 
 def test_slow_is_counted_by_age_once_per_threshold_answered_or_not():
-    arm = arm_of(Recorder(), (0.1, 0.5, 1.0))
+    arm = arm_of((0.1, 0.5, 1.0))
     arm.arrive()
     passed = arm.pass_limits(0.1, 0, 0)
     assert passed == 0  # at the threshold is not above it
     passed = arm.pass_limits(0.6, passed, 0)
     assert passed == 2
     assert arm.pass_limits(0.7, passed, 0) == 2
-    assert arm.take().slow == (1, 1, 0)
+    assert told(arm).slow == (1, 1, 0)
     arm.end(OK, 2.0, passed, 0)
-    counts = arm.take()
-    assert (counts.slow, counts.fast, counts.ok) == ((0, 0, 1), (0, 0, 0), 1)
+    counts = told(arm)
+    assert (counts.slow, counts.fast, counts.ok) == ((1, 1, 1), (0, 0, 0), 1)
 
 
 def test_fast_of_every_threshold_not_passed():
-    arm = arm_of(Recorder(), (1.0, 0.1, 0.5))  # in the order of the table, whatever it is
+    arm = arm_of((1.0, 0.1, 0.5))  # in the order of the table, whatever it is
     for age_s in (0.05, 0.3, 0.7, 3.0):
         arm.arrive()
         arm.end(OK, age_s, 0, 0)
-    counts = arm.take()
+    counts = told(arm)
     assert counts.fast == (3, 1, 2)
     assert counts.slow == (1, 3, 2)
-    for fast, slow in zip(counts.fast, counts.slow, strict=True):
-        assert fast + slow == counts.ok
 
 
-def test_a_timeout_drops_the_thresholds_it_did_not_reach():
-    arm = arm_of(Recorder(), (0.1, 5.0))
+@pytest.mark.parametrize("outcome", [Outcome.TIMEOUT, Outcome.CLIENT_ABORT, Outcome.SHED])
+def test_nobody_is_dropped_from_a_threshold(outcome):
+    """What ended before a threshold was not slow, however it ended."""
+    arm = arm_of((0.1, 5.0))
     arm.arrive()
-    arm.end(int(Outcome.TIMEOUT), 1.0, 0, 0)
-    counts = arm.take()
-    assert (counts.bad, counts.slow, counts.fast) == (1, (1, 0), (0, 0))
+    arm.end(int(outcome), 1.0, 0, 0)
+    assert (told(arm).slow, told(arm).fast) == ((1, 0), (0, 1))
 
 
 def test_the_candidates_thresholds_are_stretched_by_the_tolerance():
@@ -143,8 +149,8 @@ def test_the_candidates_thresholds_are_stretched_by_the_tolerance():
     for arm in (cell.candidate, cell.stable):
         arm.arrive()
         arm.end(OK, 1.05, 0, 0)
-    assert cell.candidate.take().slow == (0,)
-    assert cell.stable.take().slow == (1,)
+    assert told(cell.candidate).slow == (0,)
+    assert told(cell.stable).slow == (1,)
 
 
 def test_the_candidate_wakes_and_stable_does_not():
@@ -166,28 +172,96 @@ def test_the_candidate_wakes_and_stable_does_not():
     assert (len(wakes), len(slow)) == (1, 1)
 
 
-def test_on_sticky_routes_the_user_is_the_unit_and_goes_up_once():
+def test_a_slice_is_told_whole_until_it_has_ended_and_then_no_more():
+    recorder = Recorder(source=3, first_slice=70)
+    cell = recorder.cell(entry())
+    first = cell.candidate
+    first.arrive()
+    first.arrive()
+    first.end(OK, 0.1, 0, 0)
+    (one,) = recorder.delta().batches[0].cells
+    assert (one.source, one.slice) == (3, 70)
+    assert (one.candidate.arrived, one.candidate.ok) == (2, 1)
+    assert not recorder.delta(), "nothing is new"
+    cell.candidate.arrive()
+    assert cell.candidate is not first
+    (two,) = recorder.delta().batches[0].cells
+    assert (two.slice, two.candidate.arrived) == (71, 1)
+    first.end(ERROR, 0.1, 0, 0)
+    (again,) = recorder.delta().batches[0].cells
+    assert (again.slice, again.candidate.ok, again.candidate.bad) == (70, 1, 1)
+    assert cell.open == 1
+    assert len(cell.slices) == 2
+
+
+def test_slices_are_cut_with_time_and_versions_follow():
+    class Version:
+        arm = None
+
+    recorder, candidate, stable = Recorder(), Version(), Version()
+    cell = recorder.cell(entry())
+    cell.count_for(candidate, stable)
+    recorder.cut()
+    assert candidate.arm is cell.candidate, "an empty slice is not cut"
+    before = stable.arm
+    before.arrive()
+    recorder.cut()
+    assert stable.arm is cell.stable is not before
+    for _ in range(SLICES_MAX + 9):
+        stable.arm.arrive()
+        recorder.cut()
+    assert len(cell.slices) == SLICES_MAX, "and beyond a bound, none is"
+    recorder.cell(entry(0))
+    recorder.cut()
+
+
+def test_the_end_of_a_slice_with_a_failure_behind_it_is_told_at_once():
+    wakes = []
+    recorder = Recorder(lambda: wakes.append(1))
+    cell = recorder.cell(entry())
+    slow = cell.stable
+    slow.arrive()
+    recorder.cut()
+    cell.candidate.arrive()
+    cell.candidate.end(ERROR, 0.1, 0, 0)
+    assert len(wakes) == 1
+    slow.end(OK, 0.2, 0, 0)
+    assert len(wakes) == 2
+
+
+def test_on_sticky_routes_the_user_is_the_unit_by_the_first_request():
     sticky = Sticky(StickyKind.HEADER, "x-user")
     recorder = Recorder()
-    arm = recorder.cell(entry(sticky=sticky, thresholds_s=(0.1,))).candidate
     one, two = unit_of(b"one"), unit_of(b"two")
-    for unit in (one, two, one, one):
-        arm.arrive()
-        arm.end(ERROR, 0.2, 0, unit)
+    made = entry(sticky=sticky, thresholds_s=(0.1,), bets_a_user=3)
+    arm = recorder.cell(made).candidate
+    nth = [arm.arrive(unit) for unit in (one, two, one, one)]
+    assert nth == [0, 0, 1, 2]
+    arm.end(OK, 0.05, 0, one, 0)
+    arm.end(ERROR, 0.2, 0, two, 0)
+    arm.end(ERROR, 0.2, 0, one, 1)
+    arm.end(ERROR, 0.2, 0, one, 2)
     cell = cells(recorder)[5_000]
     assert cell.sticky
-    assert (cell.candidate.bad, cell.candidate.bad_units) == (4, (one, two))
-    assert cell.candidate.slow_units == ((one, two),)
-    arm.arrive()
-    arm.end(ERROR, 0.2, 0, one)
-    assert cells(recorder)[5_000].candidate.bad_units == ()
+    users = cell.candidate.users
+    assert (cell.candidate.bad, users.drawn, users.open, users.bad) == (3, (one, two), (), (two,))
+    assert users.slow == ((two,),)
+    assert (users.betting, users.betting_good, users.first_bad) == (4, 2, (two, one))
+    later = recorder.cell(made).candidate
+    assert later.arrive(one) == NTH_MAX, "who has failed bets no more"
+    later.end(ERROR, 0.2, 0, one, NTH_MAX)
+    assert told(later).users.first_bad == ()
+    anew = recorder.cell(entry(sticky=sticky, thresholds_s=(0.1,), bets_a_user=3, round=1))
+    assert anew.candidate.arrive(one) == 0, "in a new round everybody counts anew"
 
 
-def test_the_memory_of_units_is_bounded():
-    arm = arm_of(Recorder(), (), sticky=True)
-    for unit in range(UNITS_MAX + 10):
-        arm.bad_units.add(unit)
-    assert len(arm.bad_units.known) <= UNITS_MAX
+def test_the_memory_of_users_is_bounded():
+    arm = arm_of((), sticky=Sticky(StickyKind.HEADER, "x-user"), bets_a_user=1_000)
+    for _ in range(300):
+        arm.arrive(5)
+    assert arm.arrive(5) == NTH_MAX
+    assert len(arm.users.seen.counts) == BUCKETS
+    assert arm.users.betting == NTH_MAX
 
 
 def test_a_units_name_does_not_tell_its_bucket():

@@ -41,6 +41,7 @@ class Situation:
     pinned: RolloutPolicy | None = None
     thresholds_s: tuple[float, ...] = ()
     slow_tolerance: float = 0.0
+    bets_a_user: int = 1
     back_bp: int = 0
     """What the candidate of an ended rollout still has while its traffic returns in steps."""
 
@@ -139,6 +140,7 @@ def entry_of(situation: Situation) -> table.RouteEntry:
         thresholds_s=situation.thresholds_s if rollout else (),
         slow_tolerance=situation.slow_tolerance if rollout else 0.0,
         judge=json.dumps(record.pinned) if rollout and record.pinned else "",
+        bets_a_user=situation.bets_a_user,
         buffer_bytes=max(route.buffer, pinned.rescue.buffer if pinned and pinned.rescue else 0),
         body_limit_bytes=route.body_limit or 0,
         receipt_secret=route.feedback.secret.get_secret_value() if route.feedback else "",

@@ -21,6 +21,7 @@ from typing import Any, Final
 
 from router.control.rollouts import lifecycle
 from router.control.rollouts.freeze import EVERYTHING, Freeze
+from router.control.rollouts.keeping import Keeping
 from router.control.rollouts.observe import Observatory
 from router.control.rollouts.orders import action_of, decided, entry_for, grows
 from router.control.rollouts.publish import table_of
@@ -29,7 +30,7 @@ from router.control.rollouts.restraint import Restraint, fellow_order
 from router.control.rollouts.run import Move, Run, evidence_of
 from router.control.rollouts.trial import Trial
 from router.control.state.answers import result_of
-from router.control.state.clock import STORE_EVERY_S, Clock
+from router.control.state.clock import Clock
 from router.control.state.errors import (
     ControlError,
     NotPossible,
@@ -86,8 +87,7 @@ class Reconciler:
         self._writes = Writes(store, listener, self.wake.set)
         self._records: dict[str, RouteRecord] = {}
         self._evidence: dict[str, dict[str, Any]] = {}
-        self._stored_s = 0.0
-        self._dirty = False
+        self._keeping = Keeping(self._writes.quietly)
         self._adopting = False
 
     def __repr__(self) -> str:
@@ -112,7 +112,7 @@ class Reconciler:
         self._records = dict(stored.records)
         self._evidence = dict(stored.evidence)
         self.restraint.freezes.restore(stored.settings.get("frozen") or {})
-        self._stored_s = stored.clock
+        self._keeping.stored_s = stored.clock
 
     def adopt(self, policy: Policy, *, force: bool = False) -> tuple[str, ...]:
         """Put a checked policy into force as a whole, or nothing of it.
@@ -171,6 +171,7 @@ class Reconciler:
             if known is None and not settled.deeds:
                 fresh.append(settled.record)
         run.route = route
+        run.workers = self.policy.workers if self.policy else 1
         run.notes = settled.notes
         run.changed()
         if not settled.deeds and run.pending is None and settled.record != run.record:
@@ -182,6 +183,7 @@ class Reconciler:
         if run.live and run.pinned is not None:
             snapshot = self._evidence.pop(run.route.name, None)
             run.trial = Trial.resumed(run.route, run.pinned, run.record, snapshot, now)
+            run.trial.abandon(None, now)  # whoever drew then is gone
 
     def _carry_out(self, run: Run, deeds: tuple[lifecycle.Deed, ...], now: float) -> None:
         for deed in deeds:
@@ -205,6 +207,13 @@ class Reconciler:
                     if bug := run.trial.news_of_a_bug():
                         self.note(run, "router_bug", bug)
 
+    def abandon(self, source: int) -> None:
+        """A worker is gone; what it had under way will never be told."""
+        for run in self.runs.values():
+            if run.trial is not None and run.live:
+                run.trial.abandon(source, self.clock.now())
+                self._look_soon(run)
+
     def measured(self, run: Run, gate: str, measurement: Measurement) -> None:
         """An answer from outside for one of its gates."""
         if run.trial is not None:
@@ -213,7 +222,7 @@ class Reconciler:
 
     def _look_soon(self, run: Run) -> None:
         run.look_at = 0.0
-        self._dirty = True
+        self._keeping.news = True
         self.wake.set()
 
     def order(self, name: str, event: Event, *, command_id: str | None = None) -> Move:
@@ -275,7 +284,7 @@ class Reconciler:
         now = self.clock.now()
         with net("recording"):
             self.recording.tend(now)
-        due = now + STORE_EVERY_S
+        due = self._keeping.due(now)
         for change in self.restraint.freezes.lapsed(self.clock):
             self._writes.quietly(change)
         if any(run.pass_time(now) for run in self.runs.values()):
@@ -284,8 +293,8 @@ class Reconciler:
             with net("decider"):  # one rollout that cannot be judged must not hide the others
                 due = min(due, self._tend(run, now))
         with net("decider"):
-            self._store_evidence(now)
-        return max(due, now)
+            self._keeping.store(self.runs.values(), now)
+        return max(min(due, self._keeping.due(now)), now)
 
     def _tend(self, run: Run, now: float) -> float:
         """Do what is due for one route; answers when to come back."""
@@ -482,19 +491,6 @@ class Reconciler:
         self.publisher.publish(self.table)
         return self.table.generation
 
-    # --- the store --------------------------------------------------------------------------------
-
-    def _store_evidence(self, now: float) -> None:
-        """Clock and evidence now and then, so that a crash forgets little."""
-        if now - self._stored_s < STORE_EVERY_S or not any(r.live for r in self.runs.values()):
-            return
-        self._stored_s = now
-        evidence = evidence_of(r for r in self.runs.values() if self._dirty and r.live)
-        self._dirty = False
-        self._writes.quietly(Change(now, evidence=evidence))
-
     def last_words(self) -> None:
         """Write clock and evidence before a stop."""
-        self._stored_s = float("-inf")
-        self._dirty = True
-        self._store_evidence(self.clock.now())
+        self._keeping.last_words(self.runs.values(), self.clock.now())

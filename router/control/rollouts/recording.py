@@ -4,6 +4,7 @@ One JSON object a line, in the order in which things happened in the decider's l
 
     begin    an attempt begins (or the file does): policy, rollout, and the trial's whole state
     batch, measure, learn, reward           what its evidence took in
+    abandon                                 a worker is gone, with what it had under way
     follow                                  that its rollout moved
     turn     the decider looked, which moves the clocks; `held`: what kept it from moving then
     decide   what was decided and why, with the journal's entry and the rollout afterwards

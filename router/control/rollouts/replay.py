@@ -196,6 +196,10 @@ def _batch(run: _Run, line: Mapping[str, Any], now: float) -> None:
     run.trial.observe(msgspec.convert(line["batch"], Batch), now)
 
 
+def _abandon(run: _Run, line: Mapping[str, Any], now: float) -> None:
+    run.trial.abandon(line["source"], now)
+
+
 def _measure(run: _Run, line: Mapping[str, Any], now: float) -> None:
     run.trial.measure(line["gate"], msgspec.convert(line["measurement"], Measurement), now)
 
@@ -214,6 +218,7 @@ def _follow(run: _Run, line: Mapping[str, Any], now: float) -> None:
 
 _FEEDS = {
     "batch": _batch,
+    "abandon": _abandon,
     "measure": _measure,
     "learn": _learn,
     "reward": _reward,

@@ -12,6 +12,7 @@ from router.control.rollouts.publish import Situation, entry_of
 from router.control.rollouts.trial import Trial
 from router.control.state.errors import ControlError
 from router.control.state.record import JournalEntry, RouteRecord
+from router.core.evidence.users import bets_of
 from router.core.policy import RolloutPolicy, Route
 from router.core.rollout.plan import Plan
 from router.core.rollout.rollout import Rollout
@@ -99,6 +100,8 @@ class Run:
     """Feedback by version since the process began, for people."""
     back_bp: int = 0
     """What the candidate still has while its traffic returns in steps, in the table's entry."""
+    workers: int = 1
+    """Who count users of this route, each on its own."""
     _entry: RouteEntry | None = None
 
     def __repr__(self) -> str:
@@ -124,9 +127,10 @@ class Run:
             judge = self.trial.judge if self.trial else None
             thresholds = judge.thresholds_s if judge else ()
             tolerance = judge.tolerance if judge else 0.0
+            bets = bets_of(judge.baseline.bad_rate, self.workers) if judge else 1
             self._entry = entry_of(
                 Situation(
-                    self.route, self.record, self.plan, self.pinned, thresholds, tolerance,
+                    self.route, self.record, self.plan, self.pinned, thresholds, tolerance, bets,
                     self.back_bp,
                 )
             )  # fmt: skip

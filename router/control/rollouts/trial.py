@@ -130,12 +130,17 @@ class Trial:
         self._tell("batch", now, batch=batch)
         if batch.revision < self.revision:
             return
-        self.judge.observe(batch, now)
+        answers = self.judge.observe(batch, now)
         if batch.revision < self.step_revision:
             return
-        self.answers += sum(cell.candidate.ok + cell.candidate.bad for cell in batch.cells)
+        self.answers += answers
         if batch.pairs is not None:
             self.pairs += batch.pairs.agreed + batch.pairs.disagreed + batch.pairs.failed
+
+    def abandon(self, source: int | None, now: float) -> None:
+        """A worker is gone, None: all of them; so is what it had under way."""
+        self._tell("abandon", now, source=source)
+        self.judge.abandon(source)
 
     def news_of_a_bug(self) -> str:
         """That the router's own coin is broken, when it is first seen; empty otherwise."""

@@ -6,43 +6,40 @@ sufficient, so the data plane only counts, and any number of workers can report 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from router.core.evidence.bettors import hypotheses, log_table
-from router.core.evidence.distinct import DistinctUnits
 from router.core.evidence.pot import Pot
 from router.core.evidence.slices import Key, Slice, Slices
 from router.core.wire.outcomes import FULL_BP
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 
 class CompareEvidence:
     """Evidence that the candidate's bad rate exceeds ``(1 + relative) * stable's + absolute``.
 
-    ``p0``: stable's bad rate in the past (0 < p0 < 1); a wrong value costs power only. ``sticky``:
-    users, not requests, were assigned; feed :meth:`observe_units`, and ok outcomes bet nothing.
+    ``p0``: stable's bad rate in the past (0 < p0 < 1); a wrong value costs power only.
+    ``bad_only``: good outcomes bet nothing and only pay for the absolute tolerance, where users
+    make as many of them as they like.
     ``horizon``: bad events of both arms expected within the rollout's longest duration.
     ``hasty``: open requests count as good in both arms. It is quick where stable's answers are slow
     and is no proof by itself; a witness beside another evidence may be so.
     """
 
     __slots__ = (
-        "_capital", "absolute", "candidate_bad", "candidate_ok", "hasty", "p0", "pot", "relative",
-        "slices", "stable_bad", "stable_ok", "sticky", "units",
+        "_capital", "absolute", "bad_only", "candidate_bad", "candidate_ok", "hasty", "p0", "pot",
+        "relative", "slices", "stable_bad", "stable_ok",
     )  # fmt: skip
 
     def __init__(
         self, p0: float, *, relative: float = 0.10, absolute: float = 0.001,
-        sticky: bool = False, horizon: int | None = None, hasty: bool = False,
+        bad_only: bool = False, horizon: int | None = None, hasty: bool = False,
     ) -> None:  # fmt: skip
         """Start at evidence 1 : 1."""
         if not (_possible(p0) and 0.0 <= relative < 100.0 and 0.0 <= absolute < 1.0):
             raise ValueError(f"no bad rate or tolerance: {p0=}, {relative=}, {absolute=}")
-        self.p0, self.relative, self.absolute, self.sticky = p0, relative, absolute, sticky
+        self.p0, self.relative, self.absolute = p0, relative, absolute
+        self.bad_only = bad_only
         self.pot = Pot(len(hypotheses(p0, relative, absolute)), horizon)
-        self.units = DistinctUnits() if sticky else None
         self.candidate_bad = self.candidate_ok = self.stable_bad = self.stable_ok = 0
         self.slices = Slices()
         self.hasty = hasty
@@ -60,7 +57,7 @@ class CompareEvidence:
 
     def _doubt(self, s: Slice) -> list[float]:
         """Log factors of a stretch at their least: the candidate's open good, stable's bad."""
-        table = log_table(s.weight_bp, self.p0, self.relative, self.absolute, not self.sticky)
+        table = log_table(s.weight_bp, self.p0, self.relative, self.absolute, not self.bad_only)
         good = s.candidate - s.candidate_bad
         if self.hasty:
             bad, fine = s.stable_bad, s.stable - s.stable_bad
@@ -87,9 +84,11 @@ class CompareEvidence:
 
     def _close(self) -> None:
         self._capital = None
-        if not self.sticky:
-            for s in self.slices.take_settled():
-                self._bet(s.weight_bp, s.candidate_bad, s.stable_bad, s.candidate_good, s.stable_good)
+        for s in self.slices.take_settled():
+            table = log_table(s.weight_bp, self.p0, self.relative, self.absolute, not self.bad_only)
+            cb, sb, co, so = s.candidate_bad, s.stable_bad, s.candidate_good, s.stable_good
+            self.pot.multiply([cb * f[0] + sb * f[1] + co * f[2] + so * f[3] for f in table])
+            self.pot.release(cb + sb)
 
     def observe(
         self, weight_bp: int, candidate_bad: int, stable_bad: int, candidate_ok: int, stable_ok: int
@@ -102,30 +101,12 @@ class CompareEvidence:
             None, Slice.settled(weight_bp, candidate_bad, stable_bad, candidate_ok, stable_ok)
         )
 
-    def observe_units(
-        self, weight_bp: int, candidate_units: Iterable[int], stable_units: Iterable[int]
-    ) -> None:
-        """Users (64-bit hashes) of bad outcomes, one entry an outcome; only firsts are evidence."""
-        if self.units is None:
-            raise ValueError("users are the unit of sticky evidence only")
-        if 0 < weight_bp < FULL_BP:
-            bad = self.units.add(candidate_units), self.units.add(stable_units)
-            self._bet(weight_bp, *bad, 0, 0)
-
-    def _bet(self, weight_bp: int, cb: int, sb: int, co: int, so: int) -> None:
-        if not (cb or sb or co or so):
-            return
-        table = log_table(weight_bp, self.p0, self.relative, self.absolute, not self.sticky)
-        self.pot.multiply([cb * f[0] + sb * f[1] + co * f[2] + so * f[3] for f in table])
-        self.pot.release(cb + sb)
-
     def snapshot(self) -> dict[str, Any]:
         """JSON-able state, exact."""
         return {
             "pot": self.pot.snapshot(),
             "p0": self.p0,
             "counts": [self.candidate_bad, self.candidate_ok, self.stable_bad, self.stable_ok],
-            "units": self.units.snapshot() if self.units else None,
             "slices": self.slices.snapshot(),
         }
 
@@ -139,8 +120,6 @@ class CompareEvidence:
         (self.candidate_bad, self.candidate_ok, self.stable_bad, self.stable_ok) = map(
             int, data["counts"]
         )
-        if self.units is not None:
-            self.units.restore(data["units"])
         self.slices.restore(data["slices"])
         self._capital = None
 

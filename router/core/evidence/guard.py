@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 from router.core.evidence.bettors import GEOMETRIC_BETTORS, TOP_RATE, spaced
 from router.core.evidence.pot import Pot
+from router.core.evidence.slices import Key, Slice, Slices
+from router.core.wire.outcomes import FULL_BP
 
 Side = Literal["above", "below"]
 """On which side of the limit the alarm lies."""
@@ -29,7 +31,7 @@ def guard_hypotheses(limit: float, side: Side) -> tuple[float, ...]:
 class GuardEvidence:
     """Evidence that a rate lies above (or below) ``limit``, 0 < limit < 0.97."""
 
-    __slots__ = ("_logs", "bad", "limit", "ok", "pot", "side")
+    __slots__ = ("_capital", "_logs", "bad", "limit", "ok", "pot", "side", "slices")
 
     def __init__(self, limit: float, *, side: Side = "above", horizon: int | None = None) -> None:
         """Start at evidence 1 : 1. Raises ValueError for a limit that nothing could exceed."""
@@ -42,29 +44,59 @@ class GuardEvidence:
         )
         self.pot = Pot(len(self._logs), horizon)
         self.bad = self.ok = 0
+        self.slices = Slices()
+        self._capital: float | None = None
 
     @property
     def capital(self) -> float:
-        """The evidence that the limit is broken, ``capital : 1``."""
-        return self.pot.capital
+        """The evidence that the limit is broken, ``capital : 1``; what is open counts as good."""
+        if self._capital is None:
+            self._capital = self.pot.best(map(self._doubt, self.slices))
+        return self._capital
+
+    def _doubt(self, s: Slice) -> list[float]:
+        good = s.candidate - s.candidate_bad
+        return [s.candidate_bad * on_bad + good * on_ok for on_bad, on_ok in self._logs]
+
+    def book(self, key: Key | None, s: Slice) -> None:
+        """What is known of a slice's candidate now, drawn at any weight."""
+        mine = s._replace(stable=0, stable_bad=0, stable_good=0)
+        before = self.slices.put(key, mine)
+        self.bad += s.candidate_bad - before.candidate_bad
+        self.ok += s.candidate_good - before.candidate_good
+        self._close()
 
     def observe(self, bad: int, ok: int) -> None:
-        """Counts of outcomes; any order, any arm weight."""
-        if not (bad or ok):
-            return
-        self.bad += bad
-        self.ok += ok
-        self.pot.multiply([bad * on_bad + ok * on_ok for on_bad, on_ok in self._logs])
-        self.pot.release(bad if self.side == "above" else ok)
+        """Counts of outcomes that nothing is open of; any order, any arm weight."""
+        if bad or ok:
+            self.book(None, Slice.settled(FULL_BP, bad, 0, ok, 0))
+
+    def abandon(self, source: int | None) -> None:
+        """A process that drew is gone, None: all of them; so are its open requests."""
+        self.slices.abandon(source)
+        self._close()
+
+    def _close(self) -> None:
+        self._capital = None
+        for s in self.slices.take_settled():
+            bad, ok = s.candidate_bad, s.candidate_good
+            self.pot.multiply([bad * on_bad + ok * on_ok for on_bad, on_ok in self._logs])
+            self.pot.release(bad if self.side == "above" else ok)
 
     def snapshot(self) -> dict[str, Any]:
         """JSON-able state, exact."""
-        return {"pot": self.pot.snapshot(), "counts": [self.bad, self.ok]}
+        return {
+            "pot": self.pot.snapshot(),
+            "counts": [self.bad, self.ok],
+            "slices": self.slices.snapshot(),
+        }
 
     def restore(self, data: dict[str, Any]) -> None:
         """Take over a snapshot. Raises ValueError, KeyError."""
         self.pot.restore(data["pot"])
         self.bad, self.ok = map(int, data["counts"])
+        self.slices.restore(data["slices"])
+        self._capital = None
 
     def __repr__(self) -> str:
         """Counts and evidence in one line."""

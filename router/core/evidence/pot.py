@@ -65,10 +65,9 @@ class Pot:
         best, logs, exp = self.capital, [0.0] * len(self.shares), math.exp
         for stretch in stretches:
             logs = [log + more for log, more in zip(logs, stretch, strict=True)]
-            if max(logs) > _EXPONENT_MAX:
-                return CAPITAL_MAX
-            grown = math.fsum(share * exp(log) for share, log in zip(self.shares, logs, strict=True))
-            best = max(best, grown)
+            pairs = zip(self.shares, logs, strict=True)
+            grown = [share * exp(min(log, _EXPONENT_MAX)) for share, log in pairs]
+            best = max(best, math.fsum(grown))
         return min(best, CAPITAL_MAX)
 
     def release(self, events: int) -> None:

@@ -64,6 +64,10 @@ class Slice(NamedTuple):
             stable_good=self.stable - self.stable_bad,
         )
 
+    def exchanged(self) -> Slice:
+        """Stable in the candidate's place, and the other way round."""
+        return Slice(self.weight_bp, *self[4:], *self[1:4])
+
     @classmethod
     def settled(cls, weight_bp: int, cb: int, sb: int, co: int, so: int) -> Self:
         """Outcomes that were known with the draw: nothing of it is open."""
@@ -99,13 +103,15 @@ class Slices:
         """The open stretches (and what was drawn after them), in the order of drawing."""
         return (stretch.sums for stretch in self._open)
 
-    def put(self, key: Key | None, new: Slice) -> None:
-        """What is known of a slice now; ``key`` None: drawn and settled at once."""
+    def put(self, key: Key | None, new: Slice) -> Slice:
+        """What is known of a slice now; ``key`` None: drawn and settled at once.
+
+        Returns what was known of it before; itself, if it had ended.
+        """
+        before = Slice(new.weight_bp)
         if key is None:
             self._open.append(_Stretch(new, []))
-            return
-        known = self._known.get(key)
-        if known is not None:
+        elif (known := self._known.get(key)) is not None:
             stretch, before = known
             stretch.sums = stretch.sums.changed(before, new)
             self._known[key] = (stretch, new)
@@ -116,6 +122,9 @@ class Slices:
             self._known[key] = (stretch, new)
             if len(self._open) > OPEN_MAX:
                 self._merge()
+        else:
+            return new
+        return before
 
     def take_settled(self) -> list[Slice]:
         """Take away the leading stretches with nothing open, in order."""
@@ -137,10 +146,8 @@ class Slices:
                 after = before.left()
                 stretch.sums = stretch.sums.changed(before, after)
                 self._known[key] = (stretch, after)
-        if source is None:
+        if source is None:  # their numbers may begin anew
             self._newest.clear()
-        else:
-            self._newest.pop(source, None)
 
     def _merge(self) -> None:
         """The older half in pairs of neighbours of one weight."""
@@ -183,4 +190,3 @@ class Slices:
 
 def _slice(numbers: Iterable[int]) -> Slice:
     return Slice(*map(int, numbers))
-

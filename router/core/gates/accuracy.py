@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import Field
 
 from router.core.evidence import CompareEvidence, PairedEvidence
+from router.core.evidence.slices import Slice
 from router.core.gates.comparison import FULL_BP, ComparisonState, Question, Row, Tolerance
 from router.core.gates.gate import Gate, GateContext
 from router.core.gates.verdict import Counts, judged, tolerance_text
@@ -27,8 +28,11 @@ def label_rows(batch: Batch) -> Iterator[Row]:
     """Wrong and right predictions of both arms, per routing weight."""
     for label in batch.labels:
         yield Row(
-            label.weight_bp, label.candidate_wrong, label.stable_wrong, label.candidate_right,
-            label.stable_right,
+            None,
+            Slice.settled(
+                label.weight_bp, label.candidate_wrong, label.stable_wrong,
+                label.candidate_right, label.stable_right,
+            ),
         )  # fmt: skip
 
 
@@ -104,9 +108,7 @@ class Accuracy(Gate):
     def start(self, context: GateContext) -> AccuracyState:
         """Half of the evidence for split labels, half for shadow pairs."""
         p0 = self.expected_wrong / FULL_BP
-        evidence = CompareEvidence(
-            p0, relative=self.tolerance.rho, absolute=self.tolerance.delta, sticky=False
-        )
+        evidence = CompareEvidence(p0, relative=self.tolerance.rho, absolute=self.tolerance.delta)
         split = Question(evidence, "wrong by label", str(self.tolerance), label_rows)
         paired = PairedEvidence(self.tolerance.delta)
         return AccuracyState(self.title, context, split, paired, dry_run=self.dry_run)

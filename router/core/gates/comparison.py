@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from pydantic import Field
 
+from router.core.evidence.ledger import key_of
+from router.core.evidence.slices import Key, Slice
 from router.core.gates.gate import GateContext, GateState, mean
 from router.core.gates.verdict import Counts, compared, judged, tolerance_text
 from router.core.quantities import BasisPoints
@@ -16,9 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from router.core.evidence import CompareEvidence
-    from router.core.wire.outcomes import Batch
+    from router.core.wire.outcomes import ArmCounts, Batch, Cell
 
 FULL_BP = 10_000
+
+FIRST_REQUESTS = ", of each user the first request"
+FIRST_FAILURES = ", of each user the first failure"
+
+Outcomes = tuple[int, int, int]
+"""Drawn, bad and good requests (or users) of one arm of one slice."""
 
 
 class Tolerance(Spec):
@@ -45,15 +53,27 @@ class Tolerance(Spec):
 
 
 class Row(NamedTuple):
-    """Counts of both arms at one routing weight, as one question reads them from a batch."""
+    """One slice of draws as one question reads it from a batch."""
 
-    weight_bp: int
-    candidate_bad: int
-    stable_bad: int
-    candidate_ok: int
-    stable_ok: int
-    candidate_units: tuple[int, ...] = ()
-    stable_units: tuple[int, ...] = ()
+    key: Key | None
+    draws: Slice
+
+
+def arms(cell: Cell) -> tuple[ArmCounts, ArmCounts] | None:
+    """(candidate, stable) of what was drawn: requests, or users by their first ones.
+
+    None: no user of this cell counts.
+    """
+    return cell.firsts if cell.sticky else (cell.candidate, cell.stable)
+
+
+def row(cell: Cell, candidate: Outcomes, stable: Outcomes) -> Row:
+    """A row of a cell's (drawn, bad, good); an increment has drawn what it tells of."""
+    key = key_of(cell)
+    (cd, cb, cg), (sd, sb, sg) = candidate, stable
+    if key is None:
+        cd, sd = cb + cg, sb + sg
+    return Row(key, Slice(cell.weight_bp, cd, cb, cg, sd, sb, sg))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +85,13 @@ class Question:
     """``failed``, ``slower than 250ms``: what a bad outcome is, for the sentence."""
     tolerated: str
     read: Callable[[Batch], Iterable[Row]]
+    users: str = ""
+    """How users are counted, where they are drawn."""
 
     def observe(self, batch: Batch) -> None:
         """Feed the rows of a batch."""
-        for row in self.read(batch):
-            self.evidence.observe(*row[:5])
-            if self.evidence.sticky:
-                self.evidence.observe_units(row.weight_bp, row.candidate_units, row.stable_units)
+        for key, draws in self.read(batch):
+            self.evidence.book(key, draws)
 
 
 class ComparisonState(GateState):
@@ -115,12 +135,16 @@ class ComparisonState(GateState):
         for question in self.questions:
             question.observe(batch)
 
+    def abandon(self, source: int | None) -> None:
+        """Tell every question."""
+        for question in self.questions:
+            question.evidence.abandon(source)
+
     def sentence(self) -> str:
         """The leading question's numbers."""
         question = self.leading
         seen = compared(self.candidate, self.stable, question.what)
-        if question.evidence.sticky:
-            seen += ", each user counted once"
+        seen += question.users
         return judged(seen, question.tolerated, self.capital, self.context.limit)
 
     def snapshot(self) -> dict[str, Any]:

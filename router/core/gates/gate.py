@@ -90,6 +90,9 @@ class GateState(ABC):
     def observe(self, batch: Batch) -> None:  # noqa: B027 - polled gates have nothing to count
         """Take in what the data plane counted; ignore what is not this gate's."""
 
+    def abandon(self, source: int | None) -> None:  # noqa: B027 - most have nothing under way
+        """A worker is gone (None: all of them); what it had under way ended with it."""
+
     def measure(self, measurement: Measurement, now: float) -> None:  # noqa: ARG002 - see due
         """Take in an answer from outside; only polled gates expect one."""
         raise TypeError(f"gate {self.name} measures nothing outside")

@@ -1,10 +1,11 @@
 """Gate ``guard``: is the candidate's failure rate above a fixed limit, whatever stable does?
 
 A shared outage breaks an absolute limit although the candidate is innocent (in simulation on every
-day with an outage). So the guard convicts only together with some *relative* evidence: reached and
-the candidate looks worse than stable at ``hold_level`` : 1 or more, it counts; reached alone, it
-holds the ramp and says so. Where there is nothing to compare with (the candidate has all the
-traffic, or only mirrored requests), it counts alone.
+day with an outage). So the guard convicts only together with *relative* evidence: reached and
+the candidate looks worse than stable at :data:`WITNESS` : 1 or more, it counts; reached alone, it
+holds the ramp and says so. Where stable breaks the limit itself, the guard adds nothing: it takes
+the relative evidence that would convict alone. Where there is nothing to compare with (the
+candidate has all the traffic, or only mirrored requests), it counts alone.
 """
 
 from __future__ import annotations
@@ -15,13 +16,21 @@ from pydantic import Field
 
 from router.core.evidence import CompareEvidence, GuardEvidence
 from router.core.gates.comparison import FULL_BP
-from router.core.gates.error_rate import error_rows
-from router.core.gates.gate import Gate, GateContext, GateState
+from router.core.gates.error_rate import all_error_rows, error_rows, failure_rows
+from router.core.gates.gate import Gate, GateContext, GateState, mean
 from router.core.gates.verdict import Counts, compared, judged, odds
 from router.core.quantities import BasisPoints
 
 if TYPE_CHECKING:
     from router.core.wire.outcomes import Batch
+
+
+WITNESS = 30.0
+"""Relative evidence without which a broken limit convicts nobody: where both versions break it, a
+witness of 30 : 1 is found in at most one rollout in thirty, on top of the limit itself."""
+
+BROKEN = 3.0
+"""Evidence that stable breaks the limit itself, from which on the guard adds nothing."""
 
 
 class GuardState(GateState):
@@ -32,10 +41,14 @@ class GuardState(GateState):
     ) -> None:
         super().__init__(name, context, dry_run=dry_run)
         p0 = context.baseline.bad_rate
+        horizon = context.horizon(p0)
         self.absolute = GuardEvidence(limit, horizon=context.horizon(limit))
-        self.relative = CompareEvidence(p0, sticky=context.sticky, horizon=context.horizon(p0))
+        self.stables = GuardEvidence(limit, horizon=context.horizon(limit))
+        self.witnesses = [(error_rows, CompareEvidence(p0, horizon=horizon, hasty=True))]
+        if context.sticky:
+            failures = CompareEvidence(p0, horizon=horizon, hasty=True, bad_only=True)
+            self.witnesses.append((failure_rows, failures))
         self.alone = False
-        self._stable = Counts()
 
     @property
     def capital(self) -> float:
@@ -44,8 +57,16 @@ class GuardState(GateState):
         return present if self._supported else min(present, 1.0)
 
     @property
+    def relative(self) -> float:
+        """What the witnesses say, ``x : 1``."""
+        return mean(evidence.capital for _, evidence in self.witnesses)
+
+    @property
     def _supported(self) -> bool:
-        return self.alone or self.relative.capital >= self.context.hold_level
+        if self.alone:
+            return True
+        both = self.stables.capital >= BROKEN
+        return self.relative >= (max(self.context.limit, WITNESS) if both else WITNESS)
 
     @property
     def held(self) -> bool:
@@ -60,25 +81,29 @@ class GuardState(GateState):
     @property
     def stable(self) -> Counts:
         """Stable's answers in the same period."""
-        return self._stable
+        return Counts(self.stables.bad, self.stables.bad + self.stables.ok)
 
     def observe(self, batch: Batch) -> None:
         """Cells of any weight, and mirrored copies (a failed copy is a failed answer)."""
-        for row in error_rows(batch):
-            self.relative.observe(*row[:5])
-            if self.relative.sticky:
-                self.relative.observe_units(row.weight_bp, row.candidate_units, row.stable_units)
-            self.absolute.observe(row.candidate_bad, row.candidate_ok)
-            if row.candidate_bad or row.candidate_ok:
-                self.alone = row.weight_bp == FULL_BP
-            self._stable = Counts(
-                self._stable.bad + row.stable_bad,
-                self._stable.total + row.stable_bad + row.stable_ok,
-            )
+        for read, evidence in self.witnesses:
+            for key, draws in read(batch):
+                evidence.book(key, draws)
+        for key, draws in all_error_rows(batch):
+            self.absolute.book(key, draws)
+            self.stables.book(key, draws.exchanged())
+            if draws.candidate_bad or draws.candidate_good:
+                self.alone = draws.weight_bp == FULL_BP
         pairs = batch.pairs
         if pairs is not None and not batch.cells and not pairs.reverse:
             self.absolute.observe(pairs.failed, pairs.agreed + pairs.disagreed)
             self.alone = True
+
+    def abandon(self, source: int | None) -> None:
+        """Tell every evidence."""
+        self.absolute.abandon(source)
+        self.stables.abandon(source)
+        for _, evidence in self.witnesses:
+            evidence.abandon(source)
 
     def sentence(self) -> str:
         """The candidate's rate against the limit, and whether stable fails as well."""
@@ -89,23 +114,24 @@ class GuardState(GateState):
         )  # fmt: skip
         if not self.held:
             return text
-        return f"{text}; stable fails as well (relative {odds(self.relative.capital)}), so it holds"
+        return f"{text}; stable fails as well (relative {odds(self.relative)}), so it holds"
 
     def snapshot(self) -> dict[str, Any]:
-        """Both evidences and the counts for the sentence."""
+        """All evidences."""
         return {
             "absolute": self.absolute.snapshot(),
-            "relative": self.relative.snapshot(),
+            "stable": self.stables.snapshot(),
+            "witnesses": [evidence.snapshot() for _, evidence in self.witnesses],
             "alone": self.alone,
-            "stable": [self._stable.bad, self._stable.total],
         }
 
     def restore(self, data: dict[str, Any]) -> None:
         """Take over a snapshot."""
         self.absolute.restore(data["absolute"])
-        self.relative.restore(data["relative"])
+        self.stables.restore(data["stable"])
+        for (_, evidence), part in zip(self.witnesses, data["witnesses"], strict=True):
+            evidence.restore(part)
         self.alone = bool(data["alone"])
-        self._stable = Counts(*map(int, data["stable"]))
 
 
 class Guard(Gate):

@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import Field
 
 from router.core.evidence import CompareEvidence
-from router.core.gates.comparison import FULL_BP, ComparisonState, Question, Row
+from router.core.gates.comparison import (
+    FIRST_REQUESTS,
+    FULL_BP,
+    ComparisonState,
+    Question,
+    Row,
+    arms,
+    row,
+)
 from router.core.gates.gate import Gate, GateContext, SlowLimit
 from router.core.quantities import BasisPoints, Number
 from router.core.wire.histogram import quantile, share_above
@@ -24,6 +32,7 @@ from router.core.words import duration
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from router.core.gates.comparison import Outcomes
     from router.core.wire.outcomes import ArmCounts, Baseline, Batch, Cell
 
 REQUESTS_MIN = 500
@@ -41,12 +50,8 @@ def position(cell: Cell, seconds_on_stable_axis: float) -> int | None:
     return None
 
 
-def _units(arm: ArmCounts, index: int) -> tuple[int, ...]:
-    return arm.slow_units[index] if index < len(arm.slow_units) else ()
-
-
 def slow_rows(limit: SlowLimit, batch: Batch) -> Iterator[Row]:
-    """Slow and fast requests of both arms, per routing weight.
+    """Slow and fast requests of both arms (or users' first ones), per slice.
 
     A cell counts the candidate at ``threshold * (1 + tolerance)``; a limit with another tolerance
     therefore reads the candidate at another index than stable.
@@ -54,14 +59,16 @@ def slow_rows(limit: SlowLimit, batch: Batch) -> Iterator[Row]:
     for cell in batch.cells:
         s = position(cell, limit.stable_s)
         c = position(cell, limit.candidate_s / (1.0 + cell.tolerance))
-        if s is None or c is None:
+        both = arms(cell)
+        if s is None or c is None or both is None:
             continue
-        candidate, stable = cell.candidate, cell.stable
+        candidate, stable = both
         if c < len(candidate.slow) and s < len(stable.slow):
-            yield Row(
-                cell.weight_bp, candidate.slow[c], stable.slow[s], candidate.fast[c],
-                stable.fast[s], _units(candidate, c), _units(stable, s),
-            )  # fmt: skip
+            yield row(cell, _outcomes(candidate, c), _outcomes(stable, s))
+
+
+def _outcomes(arm: ArmCounts, index: int) -> Outcomes:
+    return arm.arrived, arm.slow[index], arm.fast[index]
 
 
 class Latency(Gate):
@@ -102,11 +109,9 @@ class Latency(Gate):
     def _question(self, limit: SlowLimit, context: GateContext) -> Question:
         buckets = context.baseline.latency_buckets
         p0 = min(max(share_above(buckets, limit.stable_s), 1.0 / sum(buckets)), 0.9)
-        evidence = CompareEvidence(
-            p0, relative=0.0, absolute=0.0, sticky=context.sticky, horizon=context.horizon(p0)
-        )
+        evidence = CompareEvidence(p0, relative=0.0, absolute=0.0, horizon=context.horizon(p0))
         return Question(
             evidence, f"slower than {duration(limit.stable_s)}",
             f"candidate {self.gamma * 100:g} % slower ({duration(limit.candidate_s)})",
-            partial(slow_rows, limit),
+            partial(slow_rows, limit), FIRST_REQUESTS if context.sticky else "",
         )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import Field
 
 from router.core.evidence import CompareEvidence
-from router.core.gates.comparison import ComparisonState, Question, Tolerance
+from router.core.gates.comparison import FIRST_REQUESTS, ComparisonState, Question, Tolerance
 from router.core.gates.gate import Gate, GateContext, SlowLimit
 from router.core.gates.latency import slow_rows
 from router.core.quantities import Seconds
@@ -44,11 +44,11 @@ class Slo(Gate):
         p0 = min(max(past, 1e-4), 0.5)
         evidence = CompareEvidence(
             p0, relative=self.tolerance.rho, absolute=self.tolerance.delta,
-            sticky=context.sticky, horizon=context.horizon(p0),
+            horizon=context.horizon(p0),
         )  # fmt: skip
         (limit,) = self.limits(context.baseline)
         question = Question(
             evidence, f"slower than {duration(self.slower_than)}", str(self.tolerance),
-            partial(slow_rows, limit),
+            partial(slow_rows, limit), FIRST_REQUESTS if context.sticky else "",
         )  # fmt: skip
         return ComparisonState(self.title, context, (question,), dry_run=self.dry_run)

@@ -51,23 +51,48 @@ BAD_OUTCOMES = frozenset(o for o, who in FAULT.items() if who == "version")
 
 
 @dataclass(frozen=True, slots=True)
+class UserCounts:
+    """Of one arm where users are drawn, not requests: who they were, by 64-bit hashes.
+
+    ``drawn`` are users whose first request this process drew here; ``open``, ``bad`` and
+    ``slow[i]`` are those of them whose first request is under way, failed, passed a threshold.
+    ``betting`` counts requests among the first few of users that had not failed before,
+    ``betting_good`` those of them that ended well; ``first_bad`` are users that failed in one.
+    """
+
+    drawn: tuple[int, ...] = ()
+    open: tuple[int, ...] = ()
+    bad: tuple[int, ...] = ()
+    slow: tuple[tuple[int, ...], ...] = ()
+    betting: int = 0
+    betting_good: int = 0
+    first_bad: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ArmCounts:
-    """Outcomes of one arm since the last report.
+    """Outcomes of one arm in one slice of draws.
 
     ``slow[i]`` and ``fast[i]`` count requests above and below ``Cell.thresholds_s[i]``; a request
-    is slow from the moment its *age* passes the threshold, answered or not. On sticky routes the
-    user is the unit: ``bad_units`` and ``slow_units[i]`` then carry the 64-bit hash of the user of
-    each bad (slow) outcome, and the plain counts are for display only.
+    is slow from the moment its *age* passes the threshold, answered or not, and fast if it ended
+    before, however it ended.
     """
 
     ok: int = 0
     bad: int = 0
     fast: tuple[int, ...] = ()
     slow: tuple[int, ...] = ()
-    bad_units: tuple[int, ...] = ()
-    slow_units: tuple[tuple[int, ...], ...] = ()
     arrived: int = 0
-    """Requests drawn to this arm since the last report, whatever became of them."""
+    """Requests drawn to this arm, whatever became of them."""
+    left: int = 0
+    """Requests that ended without a judged answer: nobody has seen a failure."""
+    users: UserCounts | None = None
+    """On sticky routes: the same for users, who are the unit there."""
+
+    @property
+    def answers(self) -> int:
+        """Judged ones."""
+        return self.ok + self.bad
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +101,10 @@ class Cell:
 
     Below 10 000 the arm was drawn by a coin and everything may be compared; at 10 000 (bake, a
     blue-green switch) it was not: comparisons ignore such a cell, absolute gates read it.
+
+    A worker's cell is one *slice* of its draws, whole each time it is reported: it replaces what
+    was said of the same ``source`` and ``slice`` before. Without a slice it is an increment of
+    which nothing is open.
     """
 
     weight_bp: int
@@ -86,6 +115,17 @@ class Cell:
     tolerance: float = 0.0
     """A candidate request is slow above ``threshold * (1 + tolerance)``."""
     sticky: bool = False
+    source: int = 0
+    """The worker that drew."""
+    slice: int = 0
+    """Number of the slice, growing with time at each worker; 0: an increment."""
+    round: int = 0
+    """Of the evidence; a new one begins afresh, with everybody."""
+    firsts: tuple[ArmCounts, ArmCounts] | None = None
+    """(candidate, stable), where users are drawn: first requests of users nobody had seen before.
+    Made from :attr:`ArmCounts.users` by :class:`router.core.evidence.users.Users`."""
+    betting: tuple[ArmCounts, ArmCounts] | None = None
+    """Likewise: the first few requests of each user up to the first bad one."""
 
 
 @dataclass(frozen=True, slots=True)

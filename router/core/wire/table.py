@@ -287,6 +287,12 @@ class RouteEntry:
     judge: str = ""
     """The rollout's policy as JSON, for a worker that must judge while control is silent; empty
     without a rollout."""
+    round: int = 0
+    """Of the evidence: where users are drawn, each of them counts anew in a new one."""
+    bets_a_user: int = 1
+    """Where users are drawn: how many first requests of each bet on its first failure."""
+    slow_abort_s: float = 0.0
+    """Age at which a client that leaves without an answer counts as a failure; 0: none does."""
     buffer_bytes: int = 65_536
     """Body bytes buffered where a rule, a sticky key or a rescue needs them."""
     body_limit_bytes: int = 0

@@ -9,7 +9,7 @@ from router.control.state.errors import PolicyRejected
 from router.core.rollout.events import Abort, Rollback
 from router.core.rollout.rollout import Phase
 from router.core.rollout.traffic import version_at
-from router.core.wire.outcomes import ArmCounts, Batch, Cell
+from router.core.wire.outcomes import ArmCounts, Batch, Cell, UserCounts
 from router.core.wire.receipt import Arm, Receipt, sealed
 from router.telemetry.metrics import Metrics
 
@@ -46,8 +46,9 @@ async def test_arms_get_their_shares_for_the_planned_time(world, policy):
 
 async def test_a_bad_candidate_ends_the_experiment(world, policy):
     w = await world(written(policy, EXPERIMENT, gates="[guard]")).start()
-    bad = ArmCounts(0, 40, bad_units=tuple(range(40)), arrived=40)
-    cell = Cell(3_750, bad, ArmCounts(66, 0, arrived=66), w.entry.thresholds_s, sticky=True)
+    bad = ArmCounts(0, 40, arrived=40, users=UserCounts(tuple(range(40)), bad=tuple(range(40))))
+    good = ArmCounts(66, 0, arrived=66, users=UserCounts(tuple(range(100, 166))))
+    cell = Cell(3_750, bad, good, w.entry.thresholds_s, sticky=True)
     w.reconciler.observe((Batch("r", w.entry.revision, (cell,)),))
     await w.settle()
     assert w.rollout.phase is Phase.ROLLED_BACK

@@ -149,20 +149,10 @@ def test_hundred_million_good_requests_cost_nothing_but_integers():
     assert evidence.candidate_ok == 5_000_000
 
 
-def test_users_are_counted_once():
-    evidence = CompareEvidence(0.01, sticky=True)
-    evidence.observe(500, 40, 0, 1_000, 20_000)
-    assert evidence.capital == pytest.approx(1.0)
-    evidence.observe_units(500, [7] * 40, [])
-    once = evidence.capital
-    evidence.observe_units(500, [7] * 40, [])
-    assert evidence.capital == once
-    assert evidence.pot.events == 1
-    evidence.observe_units(10_000, [8], [])
-    assert evidence.pot.events == 1
-    other = CompareEvidence(0.01, sticky=True)
-    other.restore(json.loads(json.dumps(evidence.snapshot())))
-    other.observe_units(500, [7], [])
-    assert other.capital == once
-    with pytest.raises(ValueError, match="sticky"):
-        CompareEvidence(0.01).observe_units(500, [1], [])
+def test_where_only_failures_bet_good_ones_pay_the_absolute_tolerance():
+    evidence = CompareEvidence(0.01, bad_only=True)
+    evidence.observe(500, 0, 0, 1_000, 20_000)
+    assert evidence.capital < 1
+    free = CompareEvidence(0.01, bad_only=True, absolute=0.0)
+    free.observe(500, 0, 0, 1_000, 20_000)
+    assert free.capital == pytest.approx(1.0)

@@ -2,13 +2,13 @@
 
 import json
 import math
-import random
 
 import numpy as np
 import pytest
 
 from router.core.evidence import PromoteEvidence
 from router.core.evidence.promote import promote_table
+from router.core.evidence.slices import Slice
 
 
 @pytest.mark.parametrize("weight_bp", [100, 500, 5_000, 9_500])
@@ -16,25 +16,13 @@ from router.core.evidence.promote import promote_table
 @pytest.mark.parametrize("margin", [0.005, 0.02])
 def test_no_bet_gains_when_worse_by_the_margin(weight_bp, mu, margin):
     w = weight_bp / 10_000
-    for row in promote_table(weight_bp, mu, margin, False):
+    for row in promote_table(weight_bp, mu, margin):
         cb, sb, co, so = map(math.exp, row)
         for p_stable in (0.0, 0.01, 0.2, 0.9):
             for excess in (margin, margin + 0.05):
                 p = min(p_stable + excess, 1.0)
                 mean = w * (p * cb + (1 - p) * co) + (1 - w) * (p_stable * sb + (1 - p_stable) * so)
                 assert mean <= 1 + 1e-9
-
-
-@pytest.mark.parametrize("weight_bp", [100, 500, 5_000])
-def test_no_bet_of_users_gains_when_worse_by_the_ratio(weight_bp):
-    mu, margin = 0.01, 0.01
-    w, ratio = weight_bp / 10_000, 2.0
-    for row in promote_table(weight_bp, mu, margin, True):
-        cb, sb, co, so = map(math.exp, row)
-        assert (co, so) == (1.0, 1.0)
-        for worse in (ratio, 3.0, 50.0):
-            q = w * worse / (w * worse + 1 - w)
-            assert q * cb + (1 - q) * sb <= 1 + 1e-12
 
 
 def test_an_equal_candidate_is_proven_and_a_worse_one_hardly_ever():
@@ -51,21 +39,26 @@ def test_an_equal_candidate_is_proven_and_a_worse_one_hardly_ever():
     assert proven[0.02] <= 18  # 5 % of 200 and its noise
 
 
-def test_users_prove_as_well():
-    draw, evidence = random.Random(4), PromoteEvidence(0.01, sticky=True)
-    evidence.observe(5_000, 5, 5, 500, 500)
-    assert evidence.capital == pytest.approx(1.0)
-    for _ in range(400):
-        unit = [draw.getrandbits(64)]
-        mine = draw.random() < 0.5
-        evidence.observe_units(5_000, unit if mine else [], [] if mine else unit)
-    assert evidence.best >= 20
-    evidence.observe_units(0, [1], [2])
-    other = PromoteEvidence(0.01, sticky=True)
+def test_stables_answers_alone_prove_nothing():
+    evidence = PromoteEvidence(0.001)
+    evidence.observe(500, 0, 0, 0, 100_000)
+    assert evidence.capital > 20
+    evidence.observe(500, 0, 0, 299, 0)
+    assert evidence.best == 1.0
+    evidence.observe(500, 0, 0, 1, 0)
+    assert evidence.best > 20
+
+
+def test_only_what_is_settled_proves():
+    evidence = PromoteEvidence(0.01)
+    evidence.book((1, 1), Slice(5_000, 900, 0, 899, 900, 0, 900))
+    assert (evidence.requests, evidence.best) == (0, 1.0)
+    other = PromoteEvidence(0.01)
     other.restore(json.loads(json.dumps(evidence.snapshot())))
-    assert other.capital == evidence.capital
-    with pytest.raises(ValueError, match="sticky"):
-        PromoteEvidence(0.01).observe_units(500, [1], [])
+    evidence.book((1, 1), Slice(5_000, 900, 0, 900, 900, 0, 900))
+    other.abandon(1)
+    assert evidence.requests == other.requests == 900
+    assert evidence.best == other.best > 20
 
 
 def test_forced_arms_prove_nothing():

@@ -142,11 +142,12 @@ def users(seed, count=3_000, share_bad=0.01, storm=50):
 
 
 def sticky_reached(events):
-    evidence = CompareEvidence(BAD, relative=0.0, absolute=0.0, sticky=True)
+    evidence, met = CompareEvidence(BAD, relative=0.0, absolute=0.0), set()
     for user, candidate, bad in events:
-        if bad:
-            unit = [user * 0x9E3779B97F4A7C15 % 2**64]
-            evidence.observe_units(500, unit if candidate else [], [] if candidate else unit)
+        if user not in met:
+            met.add(user)
+            arms = (1, 0) if candidate else (0, 1)
+            evidence.observe(500, *((*arms, 0, 0) if bad else (0, 0, *arms)))
             if evidence.capital >= ALARM:
                 return True
     return False

@@ -21,9 +21,8 @@ def past():
 def batch():
     """Counts of one cell as a batch: ``batch(cb, sb, co, so, weight_bp=500, ...)``."""
 
-    def make(cb=0, sb=0, co=0, so=0, *, weight_bp=500, units=((), ()), **more):
-        candidate = ArmCounts(ok=co, bad=cb, bad_units=units[0])
-        stable = ArmCounts(ok=so, bad=sb, bad_units=units[1])
+    def make(cb=0, sb=0, co=0, so=0, *, weight_bp=500, **more):
+        candidate, stable = ArmCounts(ok=co, bad=cb), ArmCounts(ok=so, bad=sb)
         return Batch("route", 1, (Cell(weight_bp, candidate, stable),), **more)
 
     return make

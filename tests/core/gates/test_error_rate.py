@@ -3,10 +3,11 @@
 import pytest
 
 from router.core.evidence import CompareEvidence
+from router.core.evidence.users import Users
 from router.core.gates import GateContext
 from router.core.gates.error_rate import ErrorRate
 from router.core.gates.verdict import Counts, Verdict
-from router.core.wire.outcomes import Baseline
+from router.core.wire.outcomes import ArmCounts, Baseline, Batch, Cell, UserCounts
 
 FOUR_FAILURES = (4, 11, 53, 1_072)
 
@@ -46,14 +47,23 @@ def test_one_bad_answer_convicts_nobody(batch):
     assert state.verdict is Verdict.PENDING
 
 
-def test_sticky_counts_users(past, batch):
+def test_sticky_counts_users(past):
+    """Half of the capital on first requests, half on first failures; both of one user, once."""
     state = ErrorRate().start(GateContext(baseline=past, sticky=True))
-    state.observe(batch(9, 0, 0, 99, units=((5,) * 9, ())))
+    users = Users()
+    mine = UserCounts((5,), bad=(5,), betting=1, first_bad=(5,))
+    cell = Cell(
+        500, ArmCounts(bad=9, users=mine), ArmCounts(ok=99, users=UserCounts()), sticky=True
+    )
+    state.observe(Batch("route", 1, (users.admit(cell),)))
     once = state.capital
-    state.observe(batch(9, 0, 0, 99, units=((5,) * 9, ())))
-    assert state.capital == once < 100
-    assert "each user counted once" in state.sentence()
-    assert state.candidate == Counts(18, 18)
+    assert 1 < once < 100
+    assert [q.evidence.pot.events for q in state.questions] == [1, 1]
+    state.observe(Batch("route", 1, (users.admit(cell), cell)))
+    assert [q.evidence.pot.events for q in state.questions] == [1, 1]
+    assert state.capital == pytest.approx(once, rel=0.01), "a failure of his is a good one here"
+    assert "of each user the first" in state.sentence()
+    assert state.candidate == Counts(1, 1)
 
 
 @pytest.mark.parametrize("zero", [{"relative": "0%", "absolute": "0%"}])

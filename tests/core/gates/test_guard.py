@@ -2,10 +2,11 @@
 
 import pytest
 
+from router.core.evidence.users import Users
 from router.core.gates import GateContext
-from router.core.gates.guard import Guard
+from router.core.gates.guard import WITNESS, Guard
 from router.core.gates.verdict import Counts, Verdict
-from router.core.wire.outcomes import Pairs
+from router.core.wire.outcomes import ArmCounts, Batch, Cell, Pairs, UserCounts
 
 
 @pytest.fixture
@@ -38,8 +39,6 @@ def test_where_nothing_can_be_compared_it_counts_alone(state, batch):
 
 
 def test_failed_copies_of_a_shadow_count(state, batch):
-    from router.core.wire.outcomes import Batch
-
     state.observe(Batch("route", 1, pairs=Pairs(agreed=5, disagreed=1, failed=6)))
     assert state.candidate == Counts(6, 12)
     assert state.capital > 100
@@ -48,9 +47,36 @@ def test_failed_copies_of_a_shadow_count(state, batch):
     assert state.candidate == Counts(before.bad, before.total + 1)
 
 
-def test_sticky_uses_users_for_the_witness(past, batch):
+def test_sticky_uses_users_for_the_witness(past):
+    """One user with twenty failures breaks the limit, and is one witness."""
     state = Guard().start(GateContext(baseline=past, sticky=True, limit=100.0))
-    state.observe(batch(20, 40, 0, 99, units=((5,) * 20, tuple(range(10, 50)))))
+    one = UserCounts((5,), bad=(5,), betting=1, first_bad=(5,))
+    many = UserCounts(tuple(range(10, 149)), bad=tuple(range(10, 50)))
+    arms = ArmCounts(bad=20, users=one), ArmCounts(ok=99, bad=40, users=many)
+    state.observe(Batch("route", 1, (Users().admit(Cell(500, *arms, sticky=True)),)))
     assert state.absolute.capital > 100
-    assert state.relative.pot.events == 41
+    assert [evidence.pot.events for _, evidence in state.witnesses] == [41, 1]
     assert state.held
+
+
+def test_where_stable_breaks_the_limit_itself_the_guard_adds_nothing(state, batch):
+    state.observe(batch(5, 10, 0, 50))
+    assert state.absolute.capital > 100
+    assert WITNESS < state.relative < 100
+    assert state.held
+    state.observe(batch(1, 0, 0, 0))
+    assert state.relative > 100
+    assert not state.held
+    assert state.capital > 100
+
+
+def test_what_is_open_counts_for_the_accused(state):
+    """Three failures of the candidate among fifty that are under way say nothing yet."""
+    slow = ArmCounts(bad=3, arrived=53), ArmCounts(arrived=900)
+    state.observe(Batch("route", 1, (Cell(500, *slow, source=1, slice=1),)))
+    assert state.capital <= 1
+    quick = ArmCounts(bad=4, arrived=4), ArmCounts(arrived=90)
+    state.observe(Batch("route", 1, (Cell(500, *quick, source=1, slice=2),)))
+    assert state.capital < 2
+    state.abandon(1)
+    assert [len(one.slices) for one in (state.absolute, state.stables)] == [0, 0]

@@ -1,11 +1,14 @@
 """Gate latency: thresholds from the past, and a time axis of its own for the candidate."""
 
+from dataclasses import replace
+
 import pytest
 from pydantic import ValidationError
 
+from router.core.evidence.users import Users
 from router.core.gates import GateContext
 from router.core.gates.latency import Latency, position
-from router.core.wire.outcomes import ArmCounts, Baseline, Batch, Cell
+from router.core.wire.outcomes import ArmCounts, Baseline, Batch, Cell, UserCounts
 
 HANG = {
     "candidate": ArmCounts(fast=(0, 0, 0), slow=(3, 3, 3)),
@@ -62,14 +65,15 @@ def test_a_limit_with_another_tolerance_reads_the_candidate_elsewhere(past):
 
 def test_sticky_users_of_slow_requests(past):
     state = Latency().start(GateContext(baseline=past, sticky=True))
-    arm = ArmCounts(fast=(0,) * 3, slow=(9,) * 3, slow_units=((5,) * 9,) * 3)
-    cell = Cell(
-        500, arm, ArmCounts(fast=(0,) * 3, slow=(0,) * 3), (0.0993, 0.226, 0.313), 0.1, True
-    )
-    state.observe(Batch("route", 1, (cell,)))
+    arm = ArmCounts(fast=(0,) * 3, slow=(9,) * 3, users=UserCounts((5,), slow=((5,),) * 3))
+    other = ArmCounts(fast=(0,) * 3, slow=(0,) * 3, users=UserCounts(slow=((),) * 3))
+    users = Users()
+    cell = Cell(500, arm, other, (0.0993, 0.226, 0.313), 0.1, True)
+    state.observe(Batch("route", 1, (users.admit(cell),)))
     once = state.capital
-    state.observe(Batch("route", 1, (cell,)))
+    state.observe(Batch("route", 1, (users.admit(cell), replace(cell, round=1))))
     assert 1 < once == state.capital
+    assert "of each user the first request" in state.sentence()
 
 
 def test_thresholds_travel_through_divisions():

@@ -1,0 +1,212 @@
+"""The coin of a route and the slices of its draws, while their requests are under way."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import TYPE_CHECKING, Final, Protocol
+
+from router.core.wire.outcomes import BAD_OUTCOMES, ArmCounts, Cell, Outcome
+from router.telemetry.users import ArmUsers, Seen
+
+if TYPE_CHECKING:
+    from router.core.wire.table import RouteEntry
+    from router.telemetry.recorder import Recorder
+
+SLICES_MAX: Final = 600
+"""Slices of one cell with something open: a minute of them. Beyond, none is cut, and what is drawn
+from then on is settled together."""
+
+_OK: Final = int(Outcome.OK)
+_BAD: Final = tuple(outcome in BAD_OUTCOMES for outcome in Outcome)
+
+
+class Counting(Protocol):
+    """A version of a route, as far as a cell knows it."""
+
+    arm: Arm | None
+
+
+class Arm:
+    """One arm of one slice, and its requests still open.
+
+    ``limits_s`` are this arm's latency thresholds in ascending order (the candidate's already
+    stretched by the tolerance); an exchange remembers as one integer how many of them its age has
+    passed. ``done[n]`` counts requests that had passed exactly ``n`` when they ended.
+    """
+
+    __slots__ = ("arrived", "bad", "candidate", "done", "left", "limits_s", "ok", "recorder",
+                 "slice", "slow", "users", "watched")  # fmt: skip
+
+    def __init__(self, slice_: Slice, limits_s: tuple[float, ...], *, candidate: bool) -> None:
+        self.slice = slice_
+        self.recorder = slice_.cell.recorder
+        self.candidate = candidate
+        self.limits_s = limits_s
+        seen = slice_.cell.seen
+        self.users = ArmUsers(seen, len(limits_s)) if seen is not None else None
+        self.watched = False
+        """A failure of the candidate is worth more once nothing is open here: tell at once."""
+        self.arrived = self.ok = self.bad = self.left = 0
+        self.slow = [0] * len(limits_s)
+        self.done = [0] * (len(limits_s) + 1)
+
+    @property
+    def open(self) -> int:
+        """Requests drawn here that have not ended."""
+        return self.arrived - self.ok - self.bad - self.left
+
+    def arrive(self, unit: int = 0) -> int:
+        """A request was drawn to this arm; which one of its user's it is, counted from 0."""
+        self.arrived += 1
+        return self.users.arrive(unit) if self.users is not None else 0
+
+    def pass_limits(self, age_s: float, passed: int, unit: int, nth: int = 0) -> int:
+        """Count the thresholds a request of this age has passed; it had passed ``passed`` before.
+
+        Returns how many it has passed now. Called while the request is in flight and when it ends.
+        """
+        now = bisect_left(self.limits_s, age_s, passed)
+        for index in range(passed, now):
+            self.slow[index] += 1
+            if self.users is not None and nth == 0:
+                self.users.slow[index].append(unit)
+        if now > passed and self.candidate:
+            self.recorder.soon()
+        return now
+
+    def end(self, outcome: int, age_s: float, passed: int, unit: int, nth: int = 0) -> None:
+        """The one end of a request drawn to this arm; ``age_s`` counts from its arrival."""
+        limits_s = self.limits_s
+        if passed < len(limits_s) and limits_s[passed] < age_s:
+            passed = self.pass_limits(age_s, passed, unit, nth)
+        self.done[passed] += 1
+        bad = False
+        if outcome == _OK:
+            self.ok += 1
+        elif _BAD[outcome]:
+            self.bad += 1
+            bad = True
+        else:
+            self.left += 1
+        if self.users is not None:
+            self.users.end(unit, nth, bad=bad)
+        if bad and self.candidate:
+            self.slice.cell.watch()
+            self.recorder.wake()
+        elif self.watched and not self.slice.open:
+            self.recorder.wake()
+
+    def counts(self, order: list[int]) -> ArmCounts:
+        """Everything so far; ``order`` are the table's thresholds by size."""
+        slow, fast = [0] * len(self.limits_s), [0] * len(self.limits_s)
+        below = 0
+        for rank, index in enumerate(order):
+            below += self.done[rank]
+            fast[index], slow[index] = below, self.slow[rank]
+        return ArmCounts(
+            ok=self.ok, bad=self.bad, fast=tuple(fast), slow=tuple(slow), arrived=self.arrived,
+            left=self.left, users=self.users.counts(order) if self.users is not None else None,
+        )  # fmt: skip
+
+
+class Slice:
+    """Both arms of what was drawn at one coin in a stretch of time."""
+
+    __slots__ = ("candidate", "cell", "number", "stable", "told")
+
+    def __init__(self, cell: LiveCell, number: int) -> None:
+        self.cell = cell
+        self.number = number
+        self.told: Cell | None = None
+        self.stable = Arm(self, cell.limits_s, candidate=False)
+        stretched = tuple(limit * (1.0 + cell.tolerance) for limit in cell.limits_s)
+        self.candidate = Arm(self, stretched, candidate=True)
+
+    @property
+    def open(self) -> int:
+        """Requests drawn here that have not ended."""
+        return self.stable.open + self.candidate.open
+
+    @property
+    def drawn(self) -> int:
+        """Requests drawn here."""
+        return self.stable.arrived + self.candidate.arrived
+
+    def news(self) -> Cell | None:
+        """All of it, if something changed since it was told last."""
+        cell = self.cell
+        now = Cell(
+            cell.weight_bp, self.candidate.counts(cell.order), self.stable.counts(cell.order),
+            cell.thresholds_s, cell.tolerance, cell.sticky, cell.recorder.source, self.number,
+            cell.round,
+        )  # fmt: skip
+        if now == self.told:
+            return None
+        self.told = now
+        return now
+
+
+class LiveCell:
+    """The coin of one weight under one set of thresholds, and the slices of its draws.
+
+    ``versions`` are who counts in it; each knows the arm of the slice that is being drawn now.
+    """
+
+    __slots__ = ("limits_s", "order", "recorder", "revision", "round", "seen", "slices", "sticky",
+                 "thresholds_s", "tolerance", "versions", "weight_bp")  # fmt: skip
+
+    def __init__(
+        self, recorder: Recorder, entry: RouteEntry, weight_bp: int, seen: Seen | None
+    ) -> None:
+        self.recorder = recorder
+        self.revision = entry.revision
+        self.round = entry.round
+        self.weight_bp = weight_bp
+        self.thresholds_s = entry.thresholds_s
+        self.tolerance = entry.slow_tolerance
+        self.order = sorted(range(len(self.thresholds_s)), key=self.thresholds_s.__getitem__)
+        self.limits_s = tuple(self.thresholds_s[index] for index in self.order)
+        self.sticky = entry.sticky is not None
+        self.seen = seen
+        self.versions: tuple[Counting, Counting] | None = None
+        self.slices = [Slice(self, recorder.next_slice())]
+
+    @property
+    def candidate(self) -> Arm:
+        """Where draws of the candidate are counted now."""
+        return self.slices[-1].candidate
+
+    @property
+    def stable(self) -> Arm:
+        """Where draws of stable are counted now."""
+        return self.slices[-1].stable
+
+    @property
+    def open(self) -> int:
+        """Requests routed here that have not ended."""
+        return sum(one.open for one in self.slices)
+
+    def count_for(self, candidate: Counting, stable: Counting) -> None:
+        """From now on draws of these two count here."""
+        self.versions = candidate, stable
+        candidate.arm, stable.arm = self.candidate, self.stable
+
+    def cut(self) -> None:
+        """What is drawn from now on is another slice, if anything was drawn in this one."""
+        if self.slices[-1].drawn and len(self.slices) < SLICES_MAX:
+            self.slices.append(Slice(self, self.recorder.next_slice()))
+            if self.versions is not None:
+                candidate, stable = self.versions
+                candidate.arm, stable.arm = self.candidate, self.stable
+
+    def watch(self) -> None:
+        """The candidate failed: what was drawn up to now is worth knowing at once when it ends."""
+        for one in self.slices:
+            one.candidate.watched = one.stable.watched = True
+
+    def news(self) -> list[Cell]:
+        """Slices that changed since the last report. Those that have ended are told a last time."""
+        self.cut()
+        told = [news for one in self.slices if (news := one.news()) is not None]
+        self.slices = [one for one in self.slices[:-1] if one.open] + self.slices[-1:]
+        return [news for news in told if news.candidate.arrived or news.stable.arrived]
