@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from router.core.evidence.ledger import Ledger
 from router.core.policy import RolloutPolicy
 from router.core.wire.outcomes import ArmCounts, Batch, Cell
 from router.core.wire.table import Match, MatchKind, RoutingTable, Rule, ValueMatch, stable_only
@@ -57,7 +58,9 @@ async def test_a_failing_candidate_is_taken_back_while_control_is_silent_and_tol
             await asyncio.sleep(0.05)
         assert list(told[0].routes) == ["r"]
         assert told[0].routes["r"].startswith("error_rate: failed: candidate ")
-        bad = sum(b.cells[0].candidate.bad for r in worker.reports for b in r.batches)
+        ledger = Ledger()
+        told_cells = [c for r in worker.reports for b in r.batches for c in b.cells]
+        bad = sum(ledger.book(cell).candidate_bad for cell in told_cells)
         assert bad == len(candidate.requests)
         # Only the whole table brings it back: control has decided.
         assert await ask(worker, 20) == {"v1": 20}

@@ -1,0 +1,82 @@
+"""What a policy decides about deciding, and what a judge answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+from router.core.evidence import Ramp
+from router.core.wire.outcomes import FULL_BP
+
+if TYPE_CHECKING:
+    from router.core.gates.verdict import GateReport
+    from router.core.policy.rollout import RolloutPolicy
+    from router.core.rollout.events import Action
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeSettings:
+    """What a policy decides about deciding. Rates are probabilities 0..1, times in seconds."""
+
+    false_rollback_rate: float = 0.01
+    hold_level: float = 3.0
+    min_bad: int = 2
+    max_bad_responses: int | None = None
+    margin: float = 0.01
+    risk: float = 0.05
+    no_data_after_s: float = 600.0
+    no_data_aborts: bool = False
+    max_duration_s: float | None = None
+    warm_up_requests: int = 0
+    warm_up_s: float = 0.0
+    sticky: bool = False
+    ramp: Ramp = field(default_factory=Ramp)
+
+    @classmethod
+    def of(cls, policy: RolloutPolicy, *, sticky: bool, ramp: Ramp | None = None) -> Self:
+        """The settings that a rollout policy spells out."""
+        return cls(
+            false_rollback_rate=policy.alpha,
+            hold_level=policy.hold_level,
+            min_bad=policy.min_bad_responses,
+            max_bad_responses=policy.max_bad_responses,
+            margin=policy.proof.margin / FULL_BP,
+            risk=policy.proof.risk / FULL_BP,
+            no_data_after_s=policy.on_no_data.after,
+            no_data_aborts=policy.on_no_data.then == "abort",
+            max_duration_s=policy.max_duration,
+            warm_up_requests=policy.warm_up.requests,
+            warm_up_s=policy.warm_up.time,
+            sticky=sticky,
+            ramp=ramp or Ramp(budget=policy.ramp_budget),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The answer at one moment, with everything that made it."""
+
+    action: Action
+    sentence: str
+    capital: float
+    """Combined evidence against the candidate, ``x : 1``."""
+    limit: float
+    """Combined evidence at which it is rolled back: 1 / alpha."""
+    proven: bool
+    """The candidate was proven not worse than stable by the margin."""
+    reports: tuple[GateReport, ...]
+    """One a gate, then the promotion's."""
+    auto_weight_bp: int
+    """Weight that the evidence-driven ramp asks for."""
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain dictionary, for journal and API."""
+        return {
+            "action": self.action.value,
+            "sentence": self.sentence,
+            "capital": self.capital,
+            "limit": self.limit,
+            "proven": self.proven,
+            "auto_weight_bp": self.auto_weight_bp,
+            "reports": [report.to_json() for report in self.reports],
+        }
