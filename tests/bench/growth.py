@@ -15,6 +15,7 @@ from pathlib import Path
 from router.control.state.record import Change, JournalEntry
 from router.control.state.sqlite import SqliteStore
 from router.core.wire.outcomes import Outcome
+from router.core.wire.table import Sticky, StickyKind
 from router.proxy.worker import more_files
 from router.telemetry.recorder import Recorder
 from tests.bench.evidence import entry
@@ -170,18 +171,17 @@ def users(_stage, _backend, _args):
     """Sticky evidence: each bad outcome is somebody else's, so every one is remembered."""
     rows = {}
     for count in USERS:
-        arm = Recorder().cell(replace(entry(), sticky=None)).stable
-        arm.sticky = True
+        cell = Recorder().cell(replace(entry(), sticky=Sticky(StickyKind.HEADER, "x-user")))
         began = time.process_time()
         for user in range(count):
-            arm.arrive()
-            arm.end(int(Outcome.SERVER_ERROR), 0.05, 0, user)
+            nth = cell.stable.arrive(user)
+            cell.stable.end(int(Outcome.SERVER_ERROR), 0.05, 0, user, nth)
             if user % 1_000 == 999:
-                arm.take()
+                cell.news()
         spent = time.process_time() - began
         rows[str(count)] = {
             "us": spent / count * 1e6,
-            "remembered": len(arm.bad_units.known),
+            "remembered": sum(map(bool, cell.seen.counts)),
         }
     return rows
 
