@@ -83,17 +83,16 @@ async def run(
     admin = AdminServer(plane.controller, loaded.policy.admin)
     plane.source.also = lambda policy: _admin_follows(admin, policy)
     try:
-        if not await _unless_stopped(plane.start(force=force), asked):
+        if not await _unless_stopped(plane.start(force=force, bind=admin.bind), asked):
             await plane.kill()
             return EXIT_OK
+        return await _serve(plane, admin, asked, on_ready)
     except PolicyRejected as error:
         return _refused("policy_rejected", error, EXIT_POLICY)
     except StoreLocked as error:
         return _refused("store_locked", error, EXIT_CONFLICT)
     except (StoreDamaged, OSError) as error:
         return _refused("cannot_start", error, EXIT_UNEXPECTED)
-    try:
-        return await _serve(plane, admin, asked, on_ready)
     finally:
         with suppress(OSError):
             await admin.close()

@@ -15,6 +15,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from router.control.state.sqlite import SqliteStore
+
 from tests.reliability.whole import promised
 
 FAKE = Path(__file__).parent / "control" / "fleet" / "fake_worker.py"
@@ -138,6 +140,28 @@ async def test_sighup_takes_a_good_edit_and_refuses_a_bad_one(launch):
     process.send_signal(signal.SIGHUP)
     await until(lambda: sum(x["event"] == "policy_accepted" for x in lines(process)) == 2)
     assert (await api(said, "/api/v1/rollouts/r"))[1]["candidate"] == "v2"
+
+
+@pytest.mark.parametrize("taken", ["listen", "admin"])
+async def test_a_start_that_fails_has_begun_nothing(launch, tmp_path, taken):
+    """Both addresses are had before the first rollout begins."""
+    start, file = launch
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        where = f"127.0.0.1:{other.getsockname()[1]}"
+        text = file.read_text()
+        old = text.splitlines()[1 if taken == "listen" else 2]
+        new = f"listen: {where}" if taken == "listen" else f'admin: {{listen: "{where}"}}'
+        file.write_text(text.replace(old, new))
+        process, _, said = await start()
+    assert process.returncode == 1
+    assert where in next(line for line in said if line["event"] == "cannot_start")["error"]
+    store = SqliteStore(tmp_path / "r.db")
+    stored = await store.open()
+    assert stored.records == {}
+    assert await store.journal(None, since=0, until=None, limit=10) == []
+    await store.close()
 
 
 @pytest.mark.parametrize(

@@ -1,24 +1,46 @@
-"""Bounds of the admin listener's connections, which aiohttp leaves to a proxy in front.
+"""The admin listener's connections: bounded, and never so full of strangers that none can order.
 
-A client that never completes a request head, or never begins one, holds a file descriptor of the
-control process for ever; enough of them and the store cannot be opened any more. So a connection
-without a request under way has :data:`HEAD_S`, and there are at most :data:`CONNECTIONS_MAX`.
+Whoever can reach the port can open connections. So there is room of three kinds:
+
+* At most :data:`STRANGERS_MAX` connections that have shown no right yet. One more closes the oldest
+  of them that waits without a complete request head; if all have one, the oldest at all. Who knows
+  what to say says it within milliseconds and is no stranger any more.
+* At most :data:`CONNECTIONS_MAX` in all. Beyond, the oldest that waits between two requests goes.
+* :data:`ORDERS_MAX` more for orders alone: what else is asked there is answered 503.
+
+A connection without a request under way has :data:`HEAD_S`. What a client sends that is no HTTP is
+answered and logged in our own words: the framework's would repeat it, tokens included, in a stack.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from time import monotonic
 from typing import Any, Final, cast
 
+import structlog
 from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+from router.admin.problems import Problem
 
 HEAD_S: Final = 10.0
 """Time for a complete request head, on a new connection as on a kept one; then it is closed."""
 SWEEP_S: Final = 1.0
 """How often connections are looked at, hence how late one is closed."""
 CONNECTIONS_MAX: Final = 256
-"""Open connections; one more is closed before a byte of it is read."""
+"""Open connections of all kinds."""
+STRANGERS_MAX: Final = 160
+"""Of these, connections on which nobody has shown a right to anything."""
+ORDERS_MAX: Final = 32
+"""Connections above all others, for orders."""
+HANDSHAKES_MAX: Final = 512
+"""Connections that have not finished their TLS handshake, beside the others."""
+TOLD_EVERY_S: Final = 1.0
+"""Between two lines of the log about requests that are none."""
+
+log = structlog.get_logger("router.admin")
 
 
 class _Refused(asyncio.Protocol):
@@ -26,46 +48,148 @@ class _Refused(asyncio.Protocol):
         cast("asyncio.Transport", transport).abort()
 
 
-class Connections:
-    """Makes the protocols of a listener and closes what waits too long."""
+class Handler(RequestHandler):
+    """One connection, as aiohttp speaks it, in our words where it is not spoken."""
 
-    def __init__(self, server: web.Server) -> None:
+    __slots__ = ("owner",)
+    owner: Connections
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Part of asyncio.Protocol; after the handshake where there is TLS."""
+        super().connection_made(transport)
+        self.owner.opened(self)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Part of asyncio.Protocol."""
+        super().connection_lost(exc)
+        self.owner.lost(self)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002 - repeats what the client sent
+    ) -> web.StreamResponse:
+        """A problem document for what is no request. Raises ConnectionError in mid-answer."""
+        self.owner.tell(status, type(exc).__name__ if exc is not None else "")
+        if request.writer.output_size > 0:
+            raise ConnectionError("an answer was begun already")
+        said = "this is no HTTP request" if status == 400 else "this request cannot be answered"
+        response = Problem(status, said).response()
+        self.owner.protect(response)
+        response.force_close()
+        return response
+
+    def log_exception(self, *args: Any, **more: Any) -> None:
+        """One line without what the client sent."""
+        error = more.get("exc_info")
+        self.owner.tell(0, type(error).__name__ if error is not None else str(args[:1]))
+
+
+class Connections:
+    """Makes the protocols of a listener, knows who is who, and closes what must give way."""
+
+    def __init__(
+        self,
+        server: web.Server,
+        protect: Callable[[web.StreamResponse], None] = lambda _answer: None,
+    ) -> None:
         self._server = server
-        self._idle_since: dict[Any, float] = {}
-        self._busy: dict[Any, int] = {}
-        self._fresh: set[Any] = set()
-        """Made, but the server does not count them yet: many are accepted in one turn."""
+        self.protect = protect
+        self._shaking: set[Handler] = set()
+        """Accepted, without a transport yet."""
+        self._waiting: dict[Handler, float] = {}
+        """Without a request under way, since when; the oldest first."""
+        self._busy: dict[Handler, int] = {}
+        self._known: set[Handler] = set()
+        """Somebody has shown a right here."""
+        self._told_s = float("-inf")
+        self._untold = 0
 
     def __repr__(self) -> str:
-        return f"<Connections {len(self._server.connections)} open, {len(self._busy)} busy>"
+        return f"<Connections {self.open} open, {len(self._busy)} busy, {len(self._known)} known>"
+
+    @property
+    def open(self) -> int:
+        """Connections that can speak."""
+        return len(self._waiting) + len(self._busy)
+
+    @property
+    def crowded(self) -> bool:
+        """Only orders are answered now."""
+        return self.open > CONNECTIONS_MAX
 
     def protocol(self) -> asyncio.BaseProtocol:
         """For one accepted connection."""
-        self._fresh.difference_update(self._server.connections)
-        if len(self._server.connections) + len(self._fresh) >= CONNECTIONS_MAX:
+        if len(self._shaking) >= HANDSHAKES_MAX:
             return _Refused()
-        made = self._server()
-        self._fresh.add(made)
-        return cast("asyncio.BaseProtocol", made)
+        made = Handler(
+            self._server,
+            loop=asyncio.get_running_loop(),
+            **self._server._kwargs,  # noqa: SLF001 - what Server.__call__ gives its own class
+        )
+        made.owner = self
+        self._shaking.add(made)
+        return made
+
+    def opened(self, one: Handler) -> None:
+        """It can speak now; somebody else may have to go."""
+        self._shaking.discard(one)
+        if self.open - len(self._known) >= STRANGERS_MAX:
+            self._give_way(lambda other: other not in self._known)
+        elif self.open >= CONNECTIONS_MAX + ORDERS_MAX:
+            self._give_way(lambda _other: True)
+        self._waiting[one] = monotonic()
+
+    def _give_way(self, may: Callable[[Handler], bool]) -> None:
+        """The oldest that waits goes, or the oldest that is busy where none waits."""
+        for one in (*self._waiting, *self._busy):
+            if may(one):
+                if one.transport is not None:
+                    one.transport.abort()
+                self.lost(one)  # its place is free in this turn of the loop
+                return
+
+    def lost(self, one: Handler) -> None:
+        """It is closed."""
+        self._shaking.discard(one)
+        self._waiting.pop(one, None)
+        self._busy.pop(one, None)
+        self._known.discard(one)
+
+    def admitted(self, request: web.BaseRequest) -> None:
+        """Whoever asks has shown a right."""
+        one = cast("Handler", request.protocol)
+        if one in self._busy or one in self._waiting:
+            self._known.add(one)
 
     def began(self, request: web.BaseRequest) -> None:
         """Its head is complete; what follows has limits of its own."""
-        self._busy[request.protocol] = self._busy.get(request.protocol, 0) + 1
+        one = cast("Handler", request.protocol)
+        self._waiting.pop(one, None)
+        self._busy[one] = self._busy.get(one, 0) + 1
 
     def ended(self, request: web.BaseRequest) -> None:
         """It was answered: the connection may wait for the next."""
-        left = self._busy.pop(request.protocol) - 1
-        if left:
-            self._busy[request.protocol] = left
-        self._idle_since[request.protocol] = monotonic()
+        one = cast("Handler", request.protocol)
+        left = self._busy.pop(one, 0) - 1
+        if left > 0:
+            self._busy[one] = left
+        elif one.transport is not None:
+            self._waiting[one] = monotonic()
 
     def sweep(self) -> None:
         """Close connections that have waited too long for a head."""
-        self._fresh.clear()
+        late = monotonic() - HEAD_S
+        for one in [one for one, since in self._waiting.items() if since < late]:
+            one.force_close()
+
+    def tell(self, status: int, why: str) -> None:
+        """One line of the log, once a second at most: strangers must not fill a disk."""
         now = monotonic()
-        live = self._server.connections
-        since = self._idle_since
-        self._idle_since = {one: since.get(one, now) for one in live}
-        for one in live:
-            if one not in self._busy and now - self._idle_since[one] > HEAD_S:
-                one.force_close()
+        if now - self._told_s < TOLD_EVERY_S:
+            self._untold += 1
+            return
+        log.warning("admin_bad_request", status=status, error=why, more=self._untold)
+        self._told_s, self._untold = now, 0

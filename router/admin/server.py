@@ -8,6 +8,7 @@ refuses, the answer is a problem document, and every answer carries the same pro
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
@@ -18,7 +19,7 @@ from aiohttp import web
 from router.admin import strict_json
 from router.admin.access import Access
 from router.admin.commands import check_fields
-from router.admin.connections import HEAD_S, SWEEP_S, Connections
+from router.admin.connections import SWEEP_S, Connections
 from router.admin.handlers import ANYBODY, Call
 from router.admin.problems import Problem, of_control_error, of_http_exception
 from router.admin.routes import ROUTES, Route
@@ -33,6 +34,10 @@ BODY_S = 10.0
 """Time for the whole body of an order, a few hundred bytes."""
 HEAD_BYTES_MAX = 16_384
 """Longest line of a request head; tokens and sticky keys are far shorter."""
+HANDSHAKE_S = 3.0
+"""Time for a TLS handshake."""
+BACKLOG = 1_024
+"""Connections that the kernel keeps while this process is busy."""
 CLOSE_S = 2.0
 """Time that answers under way may still take when the listener closes."""
 
@@ -68,7 +73,8 @@ class AdminServer:
         self._policy = policy
         self._access = Access(policy)
         self._tls: ServerCertificate | None = None
-        self._server: asyncio.Server | None = None
+        self._sockets: list[socket.socket] = []
+        self._servers: list[asyncio.Server] = []
         self._connections: Connections | None = None
         self._sweeper: asyncio.Task[None] | None = None
         self._runner: web.AppRunner | None = None
@@ -87,31 +93,57 @@ class AdminServer:
         shown = f"[{host}]" if ":" in host else host
         return f"{'https' if self._tls else 'http'}://{shown}:{self.port}"
 
-    async def start(self) -> None:
-        """Bind and answer."""
+    async def bind(self) -> None:
+        """Take the address; nobody is answered yet. Raises OSError for it or the certificate."""
         host, port = split_address(self._policy.listen)
         if self._policy.tls is not None:
             self._tls = ServerCertificate(self._policy.tls.certificate, self._policy.tls.key)
+        found = await asyncio.get_running_loop().getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        for family, kind, protocol, _, address in dict.fromkeys(found):
+            made = socket.socket(family, kind, protocol)
+            self._sockets.append(made)
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            try:
+                made.bind((address[0], self.port or port, *address[2:]))
+            except OSError as error:
+                self._let_go()
+                raise OSError(error.errno, f"admin: {self._policy.listen}: {error}") from None
+            self.port = made.getsockname()[1]
+
+    def _let_go(self) -> None:
+        while self._sockets:
+            self._sockets.pop().close()
+
+    async def start(self) -> None:
+        """Answer; on the address that was taken, or take it now."""
+        if not self._sockets:
+            await self.bind()
         self._hub = Hub(self._controller, status_s=self._status_s)
         self._hub.start()
         self._runner = web.AppRunner(
             self._application(self._hub), handle_signals=False, access_log=None,
             shutdown_timeout=CLOSE_S,
+            # Who has gone waits for nothing: its place and its order's are free at once.
+            handler_cancellation=True,
             max_line_size=HEAD_BYTES_MAX, max_field_size=HEAD_BYTES_MAX,
         )  # fmt: skip
         await self._runner.setup()
         assert self._runner.server is not None  # noqa: S101 - setup makes it
-        self._connections = Connections(self._runner.server)
+        self._connections = Connections(self._runner.server, _protect)
         try:
-            self._server = await asyncio.get_running_loop().create_server(
-                self._connections.protocol, host, port, reuse_address=True,
-                ssl=self._tls.context if self._tls else None,
-                ssl_handshake_timeout=HEAD_S if self._tls else None,
-            )  # fmt: skip
+            for taken in self._sockets:
+                self._servers.append(await asyncio.get_running_loop().create_server(
+                    self._connections.protocol, sock=taken, backlog=BACKLOG,
+                    ssl=self._tls.context if self._tls else None,
+                    ssl_handshake_timeout=HANDSHAKE_S if self._tls else None,
+                ))  # fmt: skip
         except OSError:
             await self.close()
             raise
-        self.port = self._server.sockets[0].getsockname()[1]
         self._sweeper = background(
             "sweep", forever("sweep", partial(self._sweep, self._connections))
         )
@@ -120,8 +152,9 @@ class AdminServer:
         """End event streams, finish answers under way, let go of the port."""
         if self._sweeper is not None:
             self._sweeper.cancel()
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
+        self._let_go()
         if self._hub is not None:
             await self._hub.close()
         if self._runner is not None:
@@ -145,7 +178,7 @@ class AdminServer:
         app = web.Application(
             middlewares=[self._watched, _answered], client_max_size=strict_json.BODY_BYTES_MAX
         )
-        app.on_response_prepare.append(_protect)
+        app.on_response_prepare.append(_protected)
         for route in ROUTES:
             app.router.add_route(route.method, route.path, self._admitted(route, hub))
             if route.method == "GET" and route.answer != "text/event-stream":
@@ -170,6 +203,11 @@ class AdminServer:
         assert self._connections is not None  # noqa: S101 - requests come after start
         self._connections.began(request)
         try:
+            if self._connections.crowded and not _is_order(request):
+                return Problem(
+                    503, "too many connections; only orders are taken now",
+                    headers={"Retry-After": "1", "Connection": "close"},
+                ).response()  # fmt: skip
             return await handler(request)
         finally:
             self._connections.ended(request)
@@ -180,6 +218,8 @@ class AdminServer:
         async def handle(request: web.Request) -> web.StreamResponse:
             access = self._access
             identity = access.identify(request, route.role) or ANYBODY
+            if route.role is not None and self._connections is not None:
+                self._connections.admitted(request)
             query = _query(request, route.query) if route.role else {}
             body = {} if route.body is None else await _body(request, route)
             return await route.handler(
@@ -206,8 +246,17 @@ async def _answered(request: web.Request, handler: RawHandler) -> web.StreamResp
     return response
 
 
-async def _protect(_request: web.Request, response: web.StreamResponse) -> None:
+def _is_order(request: web.Request) -> bool:
+    return request.method == "POST" and request.path.startswith("/api/v1/rollouts/")
+
+
+async def _protected(_request: web.Request, response: web.StreamResponse) -> None:
     """Just before the head of any answer is sent."""
+    _protect(response)
+
+
+def _protect(response: web.StreamResponse) -> None:
+    response.headers["Server"] = "rampway"  # not which library of which release
     for name, value in PROTECTION.items():
         response.headers.setdefault(name, value)
     response.headers.setdefault("Cache-Control", "no-store")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -49,6 +49,10 @@ HAND_OVER_S: Final = 10.0
 """How long a successor may take until its workers serve and it ends ours."""
 
 log = structlog.get_logger("router.control")
+
+
+async def _nothing() -> None:
+    """Where nobody else has an address to take."""
 
 
 class Plane:
@@ -106,16 +110,25 @@ class Plane:
 
     # --- life -------------------------------------------------------------------------------------
 
-    async def start(self, *, force: bool = False) -> None:
-        """Raises StoreDamaged, StoreLocked, PolicyRejected, or OSError for port or certificate."""
+    async def start(
+        self, *, force: bool = False, bind: Callable[[], Awaitable[None]] = _nothing
+    ) -> None:
+        """Take the store, then the addresses (``bind`` those of others), and only then begin.
+
+        What fails before has changed nothing: no rollout has begun. Raises StoreDamaged,
+        StoreLocked, PolicyRejected, or OSError for port or certificate.
+        """
         if (tls := self.loaded.policy.tls) is not None:
             self._certificate = ServerCertificate(tls.certificate, tls.key)
         self.reconciler.resume(await self.store.open())
-        self.outreach.open()
         try:
+            await self.workers.bind()
+            await bind()
+            self.outreach.open()
             self.source.adopted(self.loaded, force=force)
             await self.workers.start()
         except BaseException:
+            await self.workers.kill()
             await self.outreach.close()
             await self.store.close()
             raise

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 WAITING_MAX: Final = 256
 """Commands under way at the same time; more are refused as busy."""
 
+RESERVED: Final = 64
+"""Commands beyond these, for those that take traffic away."""
+
 NOTES_AHEAD_MAX: Final = 200
 """Journal entries that are read back for the one that explains where the traffic is."""
 
@@ -247,7 +250,8 @@ class Controller:
         carried out once. A rollback or abort with a broken store is carried out and answered with
         ``durable`` False. Raises a :class:`router.control.state.errors.ControlError`.
         """
-        if self._waiting >= WAITING_MAX:
+        room = WAITING_MAX + (RESERVED if isinstance(event, _OVERTAKE) else 0)
+        if self._waiting >= room:
             raise Busy(f"{WAITING_MAX} commands are under way")
         self._waiting += 1
         try:
