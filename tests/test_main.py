@@ -16,7 +16,6 @@ import aiohttp
 import pytest
 
 from router.control.state.sqlite import SqliteStore
-
 from tests.reliability.whole import promised
 
 FAKE = Path(__file__).parent / "control" / "fleet" / "fake_worker.py"
