@@ -172,11 +172,10 @@ async def test_who_has_gone_waits_for_nothing():
 @pytest.mark.parametrize(
     "sent",
     [
-        b"GET /api/v1/routes HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer hunter2\x01\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer hunter2\x01\r\n\r\n",
         b"GET /x?token=hunter2 HTTP/1.1 x\r\nHost: localhost\r\n\r\n",
         b"\x16\x03\x01\x02\x00hunter2\r\n\r\n",
-        b"POST /api/v1/reload HTTP/1.1\r\nHost: hunter2\r\nContent-Type: application/json\r\n"
-        b"Transfer-Encoding: chunked\r\n\r\nZZ\r\n",
+        b"POST / HTTP/1.1\r\nHost: hunter2\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n",
         b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"hunter2" * 10_000 + b"\r\n\r\n",
     ],
 )
@@ -187,7 +186,7 @@ async def test_what_is_no_request_is_answered_and_told_in_our_words(quick, sent,
         answer = await asyncio.wait_for(reader.read(), 10)
         writer.close()
     head, _, body = answer.partition(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 4") or head.startswith(b"HTTP/1.0 4")
+    assert head.startswith((b"HTTP/1.1 4", b"HTTP/1.0 4"))
     assert b"application/problem+json" in head
     assert b"aiohttp" not in head
     assert b"X-Content-Type-Options: nosniff" in head
