@@ -325,7 +325,10 @@ def child_span(head: RequestHead, new_trace: Callable[[], bytes], span_id: bytes
     """
     shape = head.shape
     if shape is not None and shape.parent >= 0:
-        trace_id, flags = head.values[shape.parent : shape.parent + 2]
+        values = head.values
+        trace_id, flags = values[shape.parent], values[shape.parent + 1]
+        if shape.state < 0:
+            return b"traceparent: 00-%b-%b-%b\r\n" % (trace_id, span_id, flags)
     else:
         parents = head.get_all(b"traceparent") if head.kinds & TRACE else []
         match = _traceparent(parents[0]) if len(parents) == 1 else None

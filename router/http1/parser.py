@@ -56,10 +56,12 @@ from router.http1.reader import (
     BODY,
     DEAD,
     IDLE,
+    LOOK_EVERY,
     Completion,
     Reader,
     RequestHandler,
     ResponseHandler,
+    without_upgrade,
 )
 
 _KNOWN_BYTES_MAX: Final = HeadCache.HEAD_BYTES_MAX + 4
@@ -136,7 +138,8 @@ class RequestParser(Reader):
         behind = len(data) - head.end - head.length
         if behind > 0:
             return None  # pipelined requests are rare
-        if not behind and not head.query and self._repeats(head, data):
+        self._looks = looks = (self._looks + 1) & LOOK_EVERY - 1
+        if looks < 2 and not behind and not head.query and self._repeats(head, data):
             head = self._known = self._heads.same(data[: head.end], head, len(data))
         return head
 
@@ -201,7 +204,7 @@ class RequestParser(Reader):
                 head = self._heads.get(raw) or self._understand(raw)
                 pos = eoh + 4
                 if head.kinds & UPGRADE:
-                    self._second_reading(_without_upgrade(head, data[start:eoh]), not head.framing)
+                    self._second_reading(without_upgrade(head, data[start:eoh]), not head.framing)
                     start = pos
             self._alone = plain is not None
             self._last = not head.keep_alive
@@ -245,17 +248,6 @@ class RequestParser(Reader):
         if self._fields.misses == misses and start in REQUEST_LINES:
             self._heads.remember(raw, head)
         return head
-
-
-def _without_upgrade(head: RequestHead, raw: bytes) -> bytes:
-    """The head as llhttp shall see it: it would stop being an HTTP parser after an upgrade.
-
-    We ignore the wish, as RFC 9110 section 7.8 permits, so the message goes on as plain HTTP.
-    """
-    lines = raw.split(b"\r\n")
-    fields = zip(lines[1:], head.fields, strict=True)
-    kept = [line for line, field in fields if field.kind != UPGRADE]
-    return b"\r\n".join([lines[0], *kept, b"", b""])
 
 
 class ResponseParser(Reader):
@@ -369,7 +361,8 @@ class ResponseParser(Reader):
         behind = len(data) - head.end - head.length
         if behind > 0:
             return None  # bytes behind the answer are for the ordinary way to judge
-        if not behind and self._repeats(head, data):
+        self._looks = looks = (self._looks + 1) & LOOK_EVERY - 1
+        if looks < 2 and not behind and self._repeats(head, data):
             head = self._known = self._heads.same(data[: head.end], head, len(data))
         return head
 

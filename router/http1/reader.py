@@ -47,6 +47,10 @@ class ResponseHandler(Protocol):
         """More of the body; the last piece may be empty."""
 
 
+LOOK_EVERY: Final = 16
+"""A power of two."""
+
+
 class Completion:
     """Listens to llhttp for the one thing we ask it: is the message complete?"""
 
@@ -68,9 +72,27 @@ DEAD: Final = 2  # after an error, or after the last message a connection may ca
 class Reader:
     """What both directions share: buffering of unfinished lines, the head's bounds, llhttp."""
 
-    __slots__ = ("_alone", "_chunks", "_completion", "_fields", "_framing", "_last_raw", "_limits",
-                 "_line_read", "_llhttp", "_pos", "_read_start", "_remaining", "_scanned", "_shape",
-                 "_state", "_strange", "_stray_in_start", "rest")  # fmt: skip
+    __slots__ = (
+        "_alone",
+        "_chunks",
+        "_completion",
+        "_fields",
+        "_framing",
+        "_last_raw",
+        "_limits",
+        "_line_read",
+        "_llhttp",
+        "_looks",
+        "_pos",
+        "_read_start",
+        "_remaining",
+        "_scanned",
+        "_shape",
+        "_state",
+        "_strange",
+        "_stray_in_start",
+        "rest",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -99,7 +121,8 @@ class Reader:
         self._strange = 0
         """Heads in a row of no known shape."""
         self._last_raw = b""
-        """The last plain head as it came, where it may be kept."""
+        """The last plain head as it came, where the next is to be compared with it."""
+        self._looks = LOOK_EVERY - 1
         self._alone = False
         """The body is of a plain head, of known length: there is nothing for a second reader."""
 
@@ -186,16 +209,17 @@ class Reader:
         return self._fields.shapes.find(data)
 
     def _repeats(self, head: Head, data: bytes) -> bool:
-        """Whether this plain head is the one before, byte for byte; the next is compared with it.
+        """Whether this plain head is the one before, byte for byte.
 
-        None of its values is kept for that where one must not be.
+        Asked for two in a row of each `LOOK_EVERY`: a sender repeats itself for ever, or never.
+        None of the values is kept for that where one must not be.
         """
         raw = self._last_raw
-        if len(raw) == head.end and data.startswith(raw):
-            return True
-        lasting = head.shape is not None and head.shape.lasting
-        fits = head.end <= HeadCache.HEAD_BYTES_MAX
-        self._last_raw = data[: head.end] if lasting and fits else b""
+        if raw:
+            self._last_raw = b""
+            return len(raw) == head.end and data.startswith(raw)
+        if head.shape is not None and head.shape.lasting and head.end <= HeadCache.HEAD_BYTES_MAX:
+            self._last_raw = data[: head.end]
         return False
 
     def _settle(self, head: Head, data: bytes, start: int, end: int, after: int) -> None:
@@ -251,3 +275,14 @@ class Reader:
             refuse(400, "a second reader finds the message malformed")
         if completion.reached is not complete:
             refuse(400, "a second reader finds another end of the message")
+
+
+def without_upgrade(head: RequestHead, raw: bytes) -> bytes:
+    """The head as llhttp shall see it: it would stop being an HTTP parser after an upgrade.
+
+    We ignore the wish, as RFC 9110 section 7.8 permits, so the message goes on as plain HTTP.
+    """
+    lines = raw.split(b"\r\n")
+    fields = zip(lines[1:], head.fields, strict=True)
+    kept = [line for line, field in fields if field.kind != UPGRADE]
+    return b"\r\n".join([lines[0], *kept, b"", b""])

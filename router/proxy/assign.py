@@ -58,41 +58,39 @@ class Assignment:
 
 
 class Place:
-    """What a request's head leads to.
+    """Where requests with one remembered head go, under one table.
 
-    ``plain``: the choice can be made at once, there is no body to be awaited and no bound to be
-    looked at. ``choice``: None where it has to be made for each request.
+    ``at_once``: see :func:`at_once`. ``choice``: None where it has to be made for each request.
     """
 
-    __slots__ = ("choice", "plain", "route")
+    __slots__ = ("at_once", "choice", "route")
 
-    def __init__(self, route: Route, plain: bool, choice: Assignment | None) -> None:
+    def __init__(self, route: Route, at_once: bool, choice: Assignment | None) -> None:
         self.route = route
-        self.plain = plain
+        self.at_once = at_once
         self.choice = choice
 
 
-def place(serving: Serving, head: RequestHead) -> Place | None:
-    """Where a request goes whose head this table has not met; None: no route takes it.
+def at_once(route: Route, head: RequestHead) -> bool:
+    """The version can be chosen now: no body to be awaited, no bound of it to be looked at."""
+    if route.needs_body or not head.max_forwards:
+        return False
+    limit = route.entry.body_limit_bytes
+    return not limit or (head.framing != CHUNKED and head.length <= limit)
 
-    Of a head that its parser remembers, what follows from it alone is remembered with the table.
-    """
+
+def place(serving: Serving, head: RequestHead) -> Place | None:
+    """The place of a head that its parser remembers, from now on; None: no route takes it."""
     route = serving.index.find(head)
     if route is None:
         return None
-    limit = route.entry.body_limit_bytes
-    plain = (
-        not route.needs_body
-        and (not limit or (head.framing != CHUNKED and head.length <= limit))
-        and head.max_forwards != 0
-    )
-    placed = Place(route, plain, assign(route, head, b"") if plain else None)
-    if head.size > 0:
-        if len(serving.places) >= PLACES_MAX:
-            serving.places.clear()
-        fixed = placed.choice is not None and placed.choice.fixed
-        serving.places[head] = placed if fixed else Place(route, plain, None)
-    return placed
+    now = at_once(route, head)
+    choice = assign(route, head, b"") if now else None
+    if len(serving.places) >= PLACES_MAX:
+        serving.places.clear()
+    fixed = choice if choice is not None and choice.fixed else None
+    placed = serving.places[head] = Place(route, now, fixed)
+    return placed if choice is fixed else Place(route, now, choice)
 
 
 def assign(route: Route, head: RequestHead, body: bytes) -> Assignment:
@@ -137,7 +135,8 @@ def _by_coin(route: Route) -> Assignment:
 
 
 def _by_key(route: Route, key: bytes) -> Assignment:
-    key = key[:KEY_BYTES_MAX]
+    if len(key) > KEY_BYTES_MAX:
+        key = key[:KEY_BYTES_MAX]
     return Assignment(route.draw(bucket_of(key)), True, unit_of(key))
 
 

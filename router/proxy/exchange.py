@@ -30,7 +30,7 @@ from router.http1 import (
     response_head,
 )
 from router.http1.messages import CHUNKED, NO_BODY, TRACE, UNTIL_CLOSE
-from router.proxy.assign import assign, place
+from router.proxy.assign import assign, at_once, place
 from router.proxy.faults import FAULTS, Fault
 from router.proxy.inspection import inspect
 from router.proxy.receipt import receipt_line
@@ -117,15 +117,22 @@ class Exchange:
         plane, head = self.plane, self.head
         plane.exchanges.add(self)
         serving = plane.serving
-        place_ = serving.places.get(head) or place(serving, head)
-        if place_ is None:
+        choice: Assignment | None = None
+        if head.size > 0:
+            known = serving.places.get(head) or place(serving, head)
+            route, now = (known.route, known.at_once) if known is not None else (None, False)
+            choice = known.choice if known is not None else None
+        else:
+            route = serving.index.find(head)
+            now = route is not None and at_once(route, head)
+        if route is None:
             refuse(self, NO_ROUTE)
             return
-        self.route = route = place_.route
+        self.route = route
         if len(plane.exchanges) > serving.limits.in_flight:
             refuse(self, OVERLOAD)
-        elif place_.plain:
-            self.take(place_.choice or assign(route, head, self.body))
+        elif now:
+            self.take(choice or assign(route, head, self.body))
         elif self._too_large():
             refuse(self, BODY_SIZE)
         elif head.max_forwards == 0:
@@ -222,7 +229,9 @@ class Exchange:
         body = self.body
         if head.framing == CHUNKED:
             body = body_piece(CHUNKED, body, self.uploaded) if body or self.uploaded else b""
-        data = self.written(head, endpoint.authority, body)
+        trace = self.trace() if head.kinds & TRACE else b""
+        host = head.host or endpoint.authority
+        data = request_head(head, host, self.client.peer, self.id, trace, body=body)
         if now == self.attempt_at:
             self.deadline = now + self.version.answer_s
         else:
@@ -234,16 +243,9 @@ class Exchange:
         elif self.version.mirrors:
             self.mirror()
 
-    def written(
-        self, head: RequestHead, authority: bytes, body: bytes, extra: bytes = b""
-    ) -> bytes:
-        """The request for upstream; mirrored copies have another head and an ``extra`` line."""
-        trace = b""
-        if head.kinds & TRACE:
-            plane = self.plane
-            trace = child_span(head, plane.trace_id, plane.span_id())
-        host = head.host or authority
-        return request_head(head, host, self.client.peer, self.id, trace, extra=extra, body=body)
+    def trace(self) -> bytes:
+        """The lines of a trace that the client takes part in, or wants to."""
+        return child_span(self.head, self.plane.trace_id, self.plane.span_id())
 
     def _expect_answer(self, now: float) -> None:
         self.deadline = min(now + self.route.response_s, self.attempt_at + self.version.chance_s)

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Final
 
 from router.core.wire.counts import PairSample
 from router.core.wire.outcomes import FULL_BP, Outcome
-from router.http1 import SHADOW_LINE, body_piece
+from router.http1 import SHADOW_LINE, body_piece, request_head
+from router.http1.messages import TRACE
 from router.proxy.faults import FAULTS
 from router.upstream import Failure
 from router.upstream.pool import Unavailable
@@ -428,7 +429,10 @@ class Mirrors:
         if head.has_any(stripped):
             bare = head.without(stripped)
         body = body_piece(head.framing, exchange.body, True)
-        data = exchange.written(bare, target.authority, body, SHADOW_LINE)
+        data = request_head(
+            bare, head.host or target.authority, exchange.client.peer, exchange.id,
+            exchange.trace() if head.kinds & TRACE else b"", extra=SHADOW_LINE, body=body,
+        )  # fmt: skip
         one = Copy(
             lane, target, data, pairing,
             to_head=head.method == b"HEAD", deadline_s=lane.limits.deadline_s,
