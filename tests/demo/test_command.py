@@ -1,29 +1,23 @@
 """The command as somebody types it: set up, interrupted, nothing left behind."""
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
-import urllib.request
 from pathlib import Path
 
 import pytest
 
+from prediction_services.dataset import load_table
+from prediction_services.demo.playground import FLIGHT
 from prediction_services.demo.process import free_address
+from prediction_services.flights import parse_flight_id
+from tests.models_cache import models_cache
 
 ROOT = Path(__file__).resolve().parents[2]
 READY_S = 90.0
 GONE_S = 60.0
-
-ASK = {
-    "id": "1",
-    "inputs": [
-        {"name": "flight_id", "shape": [1], "datatype": "BYTES",
-         "data": ["UA1545.EWR.2013-03-01.0515"]}
-    ],
-}  # fmt: skip
 
 
 def family(pid):
@@ -115,32 +109,57 @@ def test_whatever_ends_it_nothing_stays_behind(playground, tmp_path, number):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["demo-run", "output.txt"]
 
 
+def commands(guide):
+    """The commands of the guide as one copies them; a deeper line goes on with the one above."""
+    found = []
+    for line in guide.partition("In another terminal")[2].splitlines():
+        if line.startswith("    "):
+            found[-1] += "\n" + line
+        elif line.startswith("  ") and not line.startswith("  #"):
+            found.append(line.strip())
+    return found
+
+
+def typed(command, folder):
+    """A command in a shell that has nothing on its PATH but what every system has."""
+    bare = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(folder), "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(
+        ["bash", "-c", command], cwd=folder, env=bare, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+
+
 @pytest.mark.slow
-def test_the_playground_does_what_its_guide_says(playground, tmp_path):
+def test_every_command_of_the_guide_works_as_printed(playground, tmp_path):
     process, output = playground
-    guide = output.read_text()
-    url = guide.partition("curl -si ")[2].partition("/v2/")[0]
-    admin = guide.partition("dashboard ")[2].split()[0]
+    ask, load, copy, status, fail, why, back = commands(output.read_text())
 
-    request = urllib.request.Request(
-        f"{url}/v2/models/flight-delay/infer", data=json.dumps(ASK).encode(), method="POST"
-    )
-    with urllib.request.urlopen(request, timeout=10) as response:
-        assert response.headers["X-Rampway-Version"] == "v2"
-        assert json.load(response)["model_version"] == "v2"
+    answer, _ = (asked := typed(ask, tmp_path)).communicate(timeout=20)
+    assert asked.returncode == 0
+    assert "200 OK" in answer
+    assert "X-Rampway-Version: v2" in answer
 
-    (tmp_path / "demo-run/rampway.yaml").write_text((tmp_path / "demo-run/canary.yaml").read_text())
-    rollout = f"{admin}/api/v1/rollouts/flight-delay"
-
-    def begun():
-        try:
-            with urllib.request.urlopen(rollout, timeout=10) as response:
-                return json.load(response)["candidate"] == "v3"
-        except urllib.error.HTTPError:
-            return False
-
-    wait_until(begun, GONE_S, "the canary begins after the file was saved")
+    running = typed(load, tmp_path)
+    assert typed(copy, tmp_path).wait(10) == 0
+    wait_until(lambda: "v3" in typed(why, tmp_path).communicate(timeout=20)[0], GONE_S, "v3 begins")
+    watching = typed(status, tmp_path)
+    assert typed(fail, tmp_path).wait(10) == 0
+    told, _ = watching.communicate(timeout=60)
+    reason, _ = typed(why, tmp_path).communicate(timeout=20)
+    undone = typed(back, tmp_path)
+    said, _ = undone.communicate(timeout=20)
+    assert "v3" in told
+    assert "decided" in reason
+    assert undone.returncode in (0, 5), said  # 5: the evidence was faster
+    assert running.poll() is None, running.communicate()[0]
+    running.send_signal(signal.SIGINT)
+    running.communicate(timeout=20)
     assert end(process, signal.SIGTERM) == 130
+
+
+def test_the_guide_asks_about_a_flight_of_the_schedule():
+    table = load_table(models_cache())
+    assert len(table.rows([parse_flight_id(FLIGHT, "guide")])) == 1
 
 
 def test_a_wanted_port_is_taken_when_free_and_left_alone_when_not():
