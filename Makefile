@@ -44,6 +44,10 @@ demo: $(DEMO_STAMP)  ## watch a canary promoted and a broken one taken back
 test: $(STAMP)   ## run the tests
 	@$(BIN)/python -m pytest -n 3 --dist loadgroup -q
 
+FUZZ_EACH ?= 20000
+test-fuzz: $(STAMP)  ## hostile JSON: 20,000 inputs of every payload (FUZZ_EACH=150000: the long run)
+	@$(BIN)/python -m tests.fuzz.foreign_fuzz --each $(FUZZ_EACH)
+
 LATEST := .cache/latest
 test-latest:     ## run the tests with the newest packages instead of the locked ones
 	@$(PY) -m venv --clear $(LATEST)
@@ -91,4 +95,4 @@ docs: $(STAMP)   ## write the generated pages (schema, state diagram, feature ta
 clean:      ## remove what these targets made
 	@rm -rf $(VENV) .cache demo-run demo-report.html .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help setup lock run demo test test-latest test-nightly test-registry measure-reliability check fix bench bench-decisions docs clean
+.PHONY: help setup lock run demo test test-latest test-nightly test-registry test-fuzz measure-reliability check fix bench bench-decisions docs clean

@@ -16,7 +16,6 @@ from typing import Any
 import structlog
 from aiohttp import web
 
-from router.admin import strict_json
 from router.admin.access import Access
 from router.admin.commands import check_fields
 from router.admin.connections import SWEEP_S, Connections
@@ -27,6 +26,7 @@ from router.admin.stream import STATUS_S, Hub
 from router.config.certificate import ServerCertificate
 from router.control.state.errors import ControlError
 from router.control.told.controller import Controller
+from router.core.foreign import STRICT, read
 from router.core.policy.server import Admin, split_address
 from router.loops import background, forever
 
@@ -176,7 +176,7 @@ class AdminServer:
 
     def _application(self, hub: Hub) -> web.Application:
         app = web.Application(
-            middlewares=[self._watched, _answered], client_max_size=strict_json.BODY_BYTES_MAX
+            middlewares=[self._watched, _answered], client_max_size=STRICT.bytes_max
         )
         app.on_response_prepare.append(_protected)
         for route in ROUTES:
@@ -307,7 +307,7 @@ async def _body(request: web.Request, route: Route) -> dict[str, Any]:
     except TimeoutError:
         raise Problem(408, f"the body did not arrive within {BODY_S:g} s") from None
     try:
-        body = strict_json.loads(raw) if raw else {}
+        body = read(raw, STRICT) if raw else {}
     except ValueError as error:
         raise Problem(400, str(error)) from None
     if not isinstance(body, dict):

@@ -16,12 +16,13 @@ from router.core.wire.outcomes import FULL_BP
 from router.core.wire.table import StickyKind
 from router.http1.messages import CHUNKED
 from router.proxy.cookies import set_cookie_line, sign, verified
-from router.proxy.matching import body_field, body_matches, cookie_of
+from router.proxy.matching import NO_DOCUMENT, body_matches, cookie_of
 from router.telemetry.recorder import unit_of
 
 if TYPE_CHECKING:
     from router.core.wire.table import Sticky
     from router.http1 import RequestHead
+    from router.proxy.matching import Document
     from router.proxy.serving import Route, Serving, Version
 
 KEY_BYTES_MAX = 1_024
@@ -85,7 +86,7 @@ def place(serving: Serving, head: RequestHead) -> Place | None:
     if route is None:
         return None
     now = at_once(route, head)
-    choice = assign(route, head, b"") if now else None
+    choice = assign(route, head, NO_DOCUMENT) if now else None
     if len(serving.places) >= PLACES_MAX:
         serving.places.clear()
     fixed = choice if choice is not None and choice.fixed else None
@@ -93,14 +94,14 @@ def place(serving: Serving, head: RequestHead) -> Place | None:
     return placed if choice is fixed else Place(route, now, choice)
 
 
-def assign(route: Route, head: RequestHead, body: bytes) -> Assignment:
-    """The version for a request; ``body`` is what is buffered where the route looks into it."""
+def assign(route: Route, head: RequestHead, document: Document) -> Assignment:
+    """The version for a request; ``document`` is the body, where the route looks into it."""
     if route.pins and (pinned := head.get(_PIN)) is not None:
         version = route.pins.get(pinned)
         if version is not None:
             return Assignment(version, False)
     if route.rules is not None:
-        ruled = _ruled(route, head, body)
+        ruled = _ruled(route, head, document)
         if ruled is not None:
             return Assignment(ruled, False)
     if route.key_header:
@@ -113,17 +114,17 @@ def assign(route: Route, head: RequestHead, body: bytes) -> Assignment:
         return Assignment(route.draw(int(_coin() * FULL_BP)), True, fixed=False)
     if sticky.kind is StickyKind.COOKIE:
         return _by_cookie(route, sticky, head)
-    text = body_field(body, sticky.name)
+    text = document.field(sticky.name)
     return _by_key(route, text.encode()) if text else _by_coin(route)
 
 
-def _ruled(route: Route, head: RequestHead, body: bytes) -> Version | None:
+def _ruled(route: Route, head: RequestHead, document: Document) -> Version | None:
     assert route.rules is not None  # noqa: S101 - the caller has looked
     if not route.body_fields:
         target = route.rules.find(head)
         return route.versions[target.rule.version] if target is not None else None
     for target in route.rules.all(head):
-        if body_matches(target.match.body, body):
+        if body_matches(target.match.body, document):
             return route.versions[target.rule.version]
     return None
 

@@ -33,6 +33,7 @@ from router.http1.messages import CHUNKED, NO_BODY, TRACE, UNTIL_CLOSE
 from router.proxy.assign import assign, at_once, place
 from router.proxy.faults import FAULTS, Fault
 from router.proxy.inspection import inspect
+from router.proxy.matching import NO_DOCUMENT, Document
 from router.proxy.receipt import receipt_line
 from router.proxy.record import observe, record
 from router.proxy.replies import (
@@ -132,7 +133,7 @@ class Exchange:
         if len(plane.exchanges) > serving.limits.in_flight:
             refuse(self, OVERLOAD)
         elif now:
-            self.take(choice or assign(route, head, self.body))
+            self.take(choice or assign(route, head, NO_DOCUMENT))
         elif self._too_large():
             refuse(self, BODY_SIZE)
         elif head.max_forwards == 0:
@@ -156,7 +157,8 @@ class Exchange:
 
     def _choose_by_body(self) -> None:
         """The route, then its version, where one or the other looks into the body."""
-        route = self.plane.serving.index.find_with(self.head, self.body)
+        document = Document(self.body)
+        route = self.plane.serving.index.find_with(self.head, document)
         if route is None:
             refuse(self, NO_ROUTE)
             return
@@ -164,7 +166,7 @@ class Exchange:
         if self._too_large():
             refuse(self, BODY_SIZE)
         else:
-            self.take(assign(route, self.head, self.body))
+            self.take(assign(route, self.head, document))
 
     def take(self, choice: Assignment) -> None:
         """This version it is; where a coin chose, its arm is told of the arrival."""

@@ -7,13 +7,14 @@ their path: exact ones in a dictionary, prefixes in one dictionary per length. T
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Final, Generic, Protocol, TypeVar
 from urllib.parse import parse_qsl
 
+from router.core.foreign import REQUEST, Unreadable, read
 from router.core.wire.table import Match, MatchKind, ValueMatch
 from router.http1 import RequestHead
 
@@ -25,6 +26,8 @@ QUERY_FIELDS_MAX: Final = 100
 """Query fields looked at."""
 BODY_DEPTH_MAX: Final = 32
 """Levels of a JSON body that a field path descends into."""
+PLACE_DIGITS_MAX: Final = 9
+"""Digits of a place in a list."""
 
 
 class HasMatch(Protocol):
@@ -85,10 +88,10 @@ class RouteIndex(Generic[Item]):
             if condition is None or condition(head):
                 yield item
 
-    def find_with(self, head: RequestHead, body: bytes) -> Item | None:
+    def find_with(self, head: RequestHead, document: Document) -> Item | None:
         """The first item whose body conditions hold too; those without any always do."""
         for item in self.all(head):
-            if body_matches(item.match.body, body):
+            if body_matches(item.match.body, document):
                 return item
         return None
 
@@ -205,28 +208,43 @@ def cookie_of(head: RequestHead, name: str) -> str | None:
     return None
 
 
-def body_field(body: bytes, path: str) -> str | None:
-    """The scalar at a dotted path of a JSON body as text, or None; lists take numbers."""
-    try:
-        value: Any = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    for name in path.split(".")[:BODY_DEPTH_MAX]:
-        if isinstance(value, dict):
-            value = value.get(name)
-        elif isinstance(value, list) and name.isascii() and name.isdigit():
-            value = value[int(name)] if int(name) < len(value) else None
-        else:
-            return None
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value) if isinstance(value, str | int | float) else None
+class Document:
+    """A request's body as JSON: read at most once, and only when a condition or a key asks."""
+
+    __slots__ = ("_body", "_value")
+
+    def __init__(self, body: bytes) -> None:
+        self._body: bytes | None = body
+        self._value: Any = None
+
+    def field(self, path: str) -> str | None:
+        """The scalar at a dotted path as text, or None; lists take numbers."""
+        if self._body is not None:
+            body, self._body = self._body, None
+            if body:
+                with suppress(Unreadable):
+                    self._value = read(body, REQUEST)
+        value = self._value
+        for name in path.split(".")[:BODY_DEPTH_MAX]:
+            if isinstance(value, dict):
+                value = value.get(name)
+            elif isinstance(value, list) and name.isascii() and name.isdigit():
+                place = int(name) if len(name) <= PLACE_DIGITS_MAX else len(value)
+                value = value[place] if place < len(value) else None
+            else:
+                return None
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        return str(value) if isinstance(value, str | int | float) else None
 
 
-def body_matches(wanted: Sequence[ValueMatch], body: bytes) -> bool:
+NO_DOCUMENT: Final = Document(b"")
+
+
+def body_matches(wanted: Sequence[ValueMatch], document: Document) -> bool:
     """Whether every condition on body fields holds."""
     for one in wanted:
-        value = body_field(body, one.name)
+        value = document.field(one.name)
         if value is None or not value_test(one)(value):
             return False
     return True

@@ -77,11 +77,11 @@ async def test_a_wrong_field_is_422_and_named(site, verb, body, says):
         (b"[" * 100_0 + b"]" * 100_0, "nest"),
         (b'{"a": ' + b"9" * 5000 + b"}", "18 digits"),
         (b'{"a": 1e999}', "out of range"),
-        (b"{'a': 1}", "not JSON"),
+        (b"{'a': 1}", "expected JSON"),
         (b"\xff\xfe", "UTF-8"),
         (b"[]", "object"),
         (b'"promote"', "object"),
-        (b"{} {}", "not JSON"),
+        (b"{} {}", "expected JSON"),
     ],
 )
 async def test_json_with_two_readings_is_400(site, raw, says):

@@ -15,6 +15,7 @@ from router.core.rollout.traffic import bucket_of, is_candidate
 from router.core.wire.table import Endpoint, Match, MatchKind, Rule, Sticky, StickyKind, ValueMatch
 from router.proxy.assign import assign
 from router.proxy.cookies import set_cookie_line, sign, verified
+from router.proxy.matching import NO_DOCUMENT, Document
 from router.proxy.serving import Route
 from router.telemetry.recorder import Recorder
 from router.upstream import Pools
@@ -40,7 +41,7 @@ def head(*fields):
 
 
 def name(route_, *fields, body=b""):
-    return assign(route_, head(*fields), body).version.name
+    return assign(route_, head(*fields), Document(body)).version.name
 
 
 async def test_the_draw_is_cores(pools):
@@ -101,7 +102,7 @@ async def test_a_sticky_header_is_the_bucket_of_its_value(pools):
     for n in range(500):
         key = f"user-{n}"
         expected = is_candidate(bucket_of(key.encode()), 123, 3_000)
-        one, two = (assign(made_, head(f"X-User: {key}"), b"") for _ in range(2))
+        one, two = (assign(made_, head(f"X-User: {key}"), NO_DOCUMENT) for _ in range(2))
         assert (one.version.name == "v2") is expected
         assert (one.version, one.unit) == (two.version, two.unit)
         assert one.drawn
@@ -110,7 +111,7 @@ async def test_a_sticky_header_is_the_bucket_of_its_value(pools):
 async def test_without_a_key_a_coin_and_a_unit_of_its_own(pools):
     sticky = Sticky(StickyKind.HEADER, "x-user")
     made_ = made(rollout(HERE, HERE, 5_000, sticky=sticky), pools)
-    got = [assign(made_, head(), b"") for _ in range(200)]
+    got = [assign(made_, head(), NO_DOCUMENT) for _ in range(200)]
     assert {one.version.name for one in got} == {"v1", "v2"}
     assert len({one.unit for one in got}) == 200
 
@@ -128,11 +129,11 @@ async def test_a_sticky_body_field(pools):
 async def test_a_sticky_cookie_keeps_its_user(pools):
     sticky = Sticky(StickyKind.COOKIE, "cohort", secret="0123456789abcdef")
     made_ = made(rollout(HERE, HERE, 5_000, sticky=sticky), pools)
-    first = assign(made_, head(), b"")
+    first = assign(made_, head(), NO_DOCUMENT)
     value = first.cookie.split(b"cohort=")[1].split(b";")[0].decode()
     assert b"HttpOnly" in first.cookie
     for _ in range(20):
-        again = assign(made_, head(f"Cookie: x=y; cohort={value}"), b"")
+        again = assign(made_, head(f"Cookie: x=y; cohort={value}"), NO_DOCUMENT)
         assert (again.version.name, again.unit, again.cookie) == (
             first.version.name, first.unit, b"",
         )  # fmt: skip
@@ -141,7 +142,7 @@ async def test_a_sticky_cookie_keeps_its_user(pools):
 async def test_a_cookie_never_leads_to_what_was_rolled_back(pools):
     sticky = Sticky(StickyKind.COOKIE, "cohort", secret="0123456789abcdef")
     inside = made(rollout(HERE, HERE, 10_000, sticky=sticky), pools)
-    cookie = assign(inside, head(), b"").cookie.split(b"cohort=")[1].split(b";")[0].decode()
+    cookie = assign(inside, head(), NO_DOCUMENT).cookie.split(b"cohort=")[1].split(b";")[0].decode()
     back = made(rollout(HERE, HERE, 0, sticky=sticky), pools)
     assert name(back, f"Cookie: cohort={cookie}") == "v1"
 
@@ -168,9 +169,9 @@ INSIDE = Rule(Match(body=(ValueMatch("inside", MatchKind.EXACT, "true"),)), 1)
 
 async def test_rules_force_and_are_no_evidence(pools):
     made_ = made(rollout(HERE, HERE, 0, rules=(GOLD,)), pools)
-    forced = assign(made_, head("X-Tier: gold"), b"")
+    forced = assign(made_, head("X-Tier: gold"), NO_DOCUMENT)
     assert (forced.version.name, forced.drawn) == ("v2", False)
-    assert assign(made_, head("X-Tier: tin"), b"").drawn
+    assert assign(made_, head("X-Tier: tin"), NO_DOCUMENT).drawn
 
 
 async def test_rules_may_look_into_the_body(pools):
@@ -186,7 +187,7 @@ async def test_pins_only_where_allowed_and_before_rules(pools):
     assert name(allowed, "X-Rampway-Pin: v2") == "v2"
     assert name(allowed, "X-Rampway-Pin: v1", "X-Tier: gold") == "v1"
     assert name(allowed, "X-Rampway-Pin: v7") == "v1"
-    assert not assign(allowed, head("X-Rampway-Pin: v2"), b"").drawn
+    assert not assign(allowed, head("X-Rampway-Pin: v2"), NO_DOCUMENT).drawn
     rolled_back = made(rollout(HERE, HERE, 0, pin_header=True, pinnable=(0,)), pools)
     assert name(rolled_back, "X-Rampway-Pin: v2") == "v1"
     forbidden = made(rollout(HERE, HERE, 0, pin_header=False, pinnable=(0, 1)), pools)
@@ -200,7 +201,7 @@ async def test_an_assignment_is_cheap(pools):
     for _ in range(10):
         began = time.perf_counter()
         for _ in range(1_000):
-            assign(made_, one, b"")
+            assign(made_, one, NO_DOCUMENT)
         best = min(best, time.perf_counter() - began)
         await asyncio.sleep(0)
     assert best < 0.02  # 20 us each would be a mistake; it takes about one

@@ -15,9 +15,9 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 import aiohttp
-import msgspec
 
 from router.control.outside.outside import outside_session
+from router.core.foreign import ANSWER, read
 from router.core.gates.gate import Measurement
 from router.core.gates.polled import Polled
 from router.core.gates.prometheus import Prometheus
@@ -130,7 +130,7 @@ class Asker:
 def parsed(body: bytes) -> Measurement:
     """The values of an instant query's answer (Prometheus HTTP API, vector or scalar)."""
     try:
-        answer = msgspec.json.decode(body)
+        answer = read(body, ANSWER)
         if answer["status"] != "success":
             return Measurement(error=f"Prometheus: {answer.get('error', 'no success')}"[:200])
         kind, result = answer["data"]["resultType"], answer["data"]["result"]
@@ -139,6 +139,6 @@ def parsed(body: bytes) -> Measurement:
         if kind != "vector":
             return Measurement(error=f"expected a vector or a scalar, got a {kind}")
         values = tuple(float(series["value"][1]) for series in result[:SERIES_MAX])
-    except (KeyError, IndexError, TypeError, ValueError, msgspec.DecodeError) as error:
+    except (KeyError, IndexError, TypeError, ValueError) as error:
         return Measurement(error=f"no answer of Prometheus: {error!r}"[:200])
     return Measurement(tuple(math.nan if math.isnan(v) else v for v in values))

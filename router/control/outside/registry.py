@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import aiohttp
-import msgspec
 
 from router.control.outside.alerts import Tell
 from router.control.outside.hooks import Note
@@ -19,6 +18,7 @@ from router.control.outside.outbox import Delivery, Outbox, Undelivered, refused
 from router.control.outside.outside import NO_ANSWER, no_answer
 from router.control.rollouts.run import Run
 from router.control.state.record import JournalEntry
+from router.core.foreign import ANSWER, Unreadable, read
 from router.core.policy.address import checked_url
 from router.core.policy.registry import Mlflow
 
@@ -137,8 +137,8 @@ class Registries:
 
 def _decoded(body: bytes) -> dict[str, Any]:
     try:
-        decoded = msgspec.json.decode(body)
-    except msgspec.DecodeError:
+        decoded = read(body, ANSWER)
+    except Unreadable:
         raise Undelivered("MLflow's answer is not JSON") from None
     return decoded if isinstance(decoded, dict) else {}
 

@@ -28,6 +28,9 @@ DIFFERENCES_MAX = 20
 TEXT_MAX = 60
 """Characters kept of a value in a difference."""
 
+DISTANCE_MAX = 1e200
+"""A greater distance of scores is this one: sums of it stay numbers."""
+
 _Found = tuple[str, "Kind", Leaf, Leaf]
 """Path, kind, and both values of one place where answers differ."""
 
@@ -236,7 +239,7 @@ class Compare(Spec):
             for path, value in answer.leaves.items()
             if (not names or _named(path, names))
             and isinstance(value, bool | int | float)
-            and not math.isnan(value)
+            and math.isfinite(value)
         }
 
     def _says(self, answer: Answer) -> Leaf:
@@ -325,4 +328,4 @@ def _direction(stable: dict[str, float], candidate: dict[str, float]) -> Directi
 
 def _distance(stable: dict[str, float], candidate: dict[str, float]) -> float | None:
     gaps = [abs(candidate[path] - value) for path, value in stable.items() if path in candidate]
-    return sum(gaps) / len(gaps) if gaps else None
+    return min(sum(gaps) / len(gaps), DISTANCE_MAX) if gaps else None

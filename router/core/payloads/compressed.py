@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import zlib
 
-PLAIN_BYTES_MAX = 4 * 1024 * 1024
+from router.core.foreign import ANSWER
+
+PLAIN_BYTES_MAX = ANSWER.bytes_max
 """A compressed answer that is longer when unpacked counts as unreadable in a comparison."""
 
 GZIP = b"\x1f\x8b"

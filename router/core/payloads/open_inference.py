@@ -17,11 +17,17 @@ from router.core.payloads.answer import (
     LEAVES_MAX,
     Answer,
     Leaf,
+    Making,
     Unreadable,
     document,
     mapping,
     rows,
 )
+
+AXES_MAX = 16
+"""Axes of a tensor."""
+_INDEX_CHARS = 2
+"""Of each axis in a path, at least."""
 
 
 class OpenInferenceV2:
@@ -30,23 +36,26 @@ class OpenInferenceV2:
     def read(self, body: bytes) -> Answer:
         """Every element as ``name[i,j]``; last axes of three or more numbers as vectors."""
         outputs = rows(mapping(document(body), "the top").get("outputs"), "outputs")
-        leaves: dict[str, Leaf] = {}
-        vectors: dict[str, tuple[float, ...]] = {}
+        making = Making()
         for place, output in enumerate(outputs):
             tensor = mapping(output, f"outputs[{place}]")
             name, shape, data = _tensor(tensor, f"outputs[{place}]")
-            if len(leaves) + len(data) > LEAVES_MAX:
+            if len(making.leaves) + len(data) > LEAVES_MAX:
                 raise Unreadable(f"expected at most {LEAVES_MAX} values")
-            for index, value in zip(product(*map(range, shape)), data, strict=True):
-                leaves[f"{name}[{','.join(map(str, index))}]"] = value
-            vectors.update(_rows(name, shape, data))
-        return Answer(leaves, vectors)
+            making.spend(len(data) * (len(name) + _INDEX_CHARS * len(shape)))
+            if data:  # else an axis is 0, and the others are any numbers
+                for index, value in zip(product(*map(range, shape)), data, strict=True):
+                    making.leaves[f"{name}[{','.join(map(str, index))}]"] = value
+                making.vectors.update(_rows(name, shape, data))
+        return Answer(making.leaves, making.vectors)
 
 
 def _tensor(tensor: dict[str, Any], where: str) -> tuple[str, list[int], list[Leaf]]:
     name, shape = tensor.get("name"), rows(tensor.get("shape"), f"{where}.shape")
     if not isinstance(name, str) or not all(type(n) is int and n >= 0 for n in shape):
         raise Unreadable(f"expected a name and a shape at {where}")
+    if len(shape) > AXES_MAX:
+        raise Unreadable(f"expected at most {AXES_MAX} axes at {where}, got {len(shape)}")
     data = list(_flat(rows(tensor.get("data"), f"{where}.data")))
     if len(data) != prod(shape):
         raise Unreadable(f"expected {prod(shape)} values at {where}.data, got {len(data)}")
@@ -54,8 +63,8 @@ def _tensor(tensor: dict[str, Any], where: str) -> tuple[str, list[int], list[Le
 
 
 def _flat(data: list[Any], depth: int = 0) -> Iterator[Leaf]:
-    if depth > 16:
-        raise Unreadable("expected at most 16 axes")
+    if depth > AXES_MAX:
+        raise Unreadable(f"expected at most {AXES_MAX} axes")
     for value in data:
         if isinstance(value, list):
             yield from _flat(value, depth + 1)

@@ -1,0 +1,307 @@
+"""Foreign JSON by the million: answers of every payload, requests, orders.
+
+    python -m tests.fuzz.foreign_fuzz --each 20000 [--seed 1]
+
+Every input is an answer or Unreadable, within 50 ms of CPU (the best of three, should one be slow)
+and 10 MiB; a pair of them is compared, booked, shown and stored without another word. Prints a line
+a kind and ends with 1 at the first input that breaks the rule, which it prints.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import random
+import sys
+import time
+import traceback
+import tracemalloc
+from collections import Counter
+
+import msgspec
+
+from router.core.foreign import ANSWER, STRICT, Unreadable, read
+from router.core.pairs.comparison import Compare
+from router.core.pairs.shadow import ShadowBook, Terms
+from router.core.payloads import PAYLOADS, plain
+from router.core.wire.counts import PairSample
+from router.core.wire.table import MatchKind, ValueMatch
+from router.proxy.matching import Document, body_matches
+
+CPU_S_MAX = 0.05
+MEMORY_MAX = 10 * 2**20
+
+NUMBERS = (
+    0, 1, -1, 0.5, -0.0, 1e308, -1e308, 1e-320, 2**53 + 1, 2**63, 2**64, 10**18, 10**30, 10**309,
+    -(10**309), 10**4200, float("nan"), float("inf"), -float("inf"), 30_000_000,
+)  # fmt: skip
+TEXTS = (
+    "", "a", "v1", "stop", "\ud800", "a\udfffb", "x" * 200, "\u202e", "0.5", "9" * 400, "\0", "é",
+    "😀", "NaN", "user", "\ufeff",
+)  # fmt: skip
+KEYS = (
+    "a", "b", "predictions", "outputs", "choices", "score", "data", "shape", "name", "datatype",
+    "message", "content", "index", "delta", "finish_reason", "error", "\ud800", "", "a.b", "a[0]",
+    "user", "id", "k" * 300, "\0",
+)  # fmt: skip
+
+
+def leaf(rnd):
+    return rnd.choice(rnd.choice((NUMBERS, TEXTS, (True, False, None))))
+
+
+def document(rnd, depth=0):
+    kind = rnd.random()
+    if depth > 6 or kind < 0.45:
+        return leaf(rnd)
+    if kind < 0.75:
+        return [document(rnd, depth + 1) for _ in range(rnd.randrange(6))]
+    return {rnd.choice(KEYS): document(rnd, depth + 1) for _ in range(rnd.randrange(6))}
+
+
+def tensor(rnd):
+    n = rnd.randrange(5)
+    if rnd.random() < 0.6:
+        data = [leaf(rnd) for _ in range(n * 3)]
+        shape = rnd.choice(([n, 3], [3 * n], [1, n, 3]))
+        return {"name": rnd.choice(TEXTS), "datatype": "FP64", "shape": shape, "data": data}
+    shapes = (
+        [1], [n], [1, 3], [2, 2], [0], [-1], [10**10], [0, 10**10], [0, 30_000_000], [10**400],
+        "x", None, [1.5], [True], [[1]], [1] * 40, [], [2**63, 2**63],
+    )  # fmt: skip
+    return {
+        "name": rnd.choice((*TEXTS, 3, None)),
+        "datatype": rnd.choice(("FP32", "INT64", "BYTES", "BOOL", 3)),
+        "shape": rnd.choice(shapes),
+        "data": rnd.choice((document(rnd), [leaf(rnd) for _ in range(n)], [])),
+    }
+
+
+def choice(rnd):
+    if rnd.random() < 0.6:
+        said = {"content": rnd.choice((*TEXTS, None)), "role": "assistant"}
+        return {"index": rnd.randrange(3), "message": said, "delta": said, "finish_reason": "stop"}
+    return {
+        "index": rnd.choice((0, 1, None, "0", [0], -1, 10**30, 0.0, True, leaf(rnd))),
+        "message": rnd.choice((document(rnd), {"content": document(rnd)})),
+        "delta": rnd.choice((document(rnd), {"content": leaf(rnd)}, None)),
+        "finish_reason": rnd.choice(("stop", None, document(rnd))),
+    }
+
+
+def shaped(rnd, payload):
+    """A document near to what the payload means."""
+    if rnd.random() < 0.2:
+        return document(rnd)
+    if payload in ("v1", "mlflow"):
+        return {"predictions": [document(rnd) for _ in range(rnd.randrange(5))]}
+    if payload == "open_inference_v2":
+        return {"outputs": [tensor(rnd) for _ in range(rnd.randrange(4))]}
+    if payload == "openai":
+        return {"choices": [choice(rnd) for _ in range(rnd.randrange(4))]}
+    return document(rnd)
+
+
+def written(rnd, payload):
+    """Its bytes, sometimes as a stream."""
+    if payload == "openai" and rnd.random() < 0.5:
+        events = [json.dumps(shaped(rnd, payload)).encode() for _ in range(rnd.randrange(5))]
+        events += [b"[DONE]"] * rnd.randrange(2)
+        return b"".join(b"data: " + event + b"\n\n" for event in events)
+    return json.dumps(shaped(rnd, payload), ensure_ascii=rnd.random() < 0.9).encode(
+        "utf-8", "surrogatepass"
+    )
+
+
+def large(rnd):
+    """Texts of up to 1 MiB that cost most for their size."""
+    size = rnd.choice((2_000, 60_000, 1_000_000))
+    key = b"k" * (size // 4)
+    n = size // 3
+    inner = rnd.choice((
+        b"[" + b"[]," * n + b"[]]", b"[" + b"{}," * n + b"{}]", b"[" * n + b"]" * n,
+        b"[" * 39 + b"1" + b"]" * 39, b'["' + b"," * size + b'"]',
+        b'["' + b"\\ud800" * (size // 6) + b'"]', b'"' + b'\\"' * (size // 2), b'"' * size,
+        b"[1" + b"0" * size + b"]", b"[" + b",".join([b"0.1"] * min(n, 20_000)) + b"]",
+        b"[" + b",".join([b"9" * 400] * (size // 401)) + b"]",
+        '["😀'.encode() + b"a" * size + b'"]',
+        b"{" + b",".join(b'"k%d\\ud800":1' % i for i in range(min(size // 15, 24_000))) + b"}",
+        b'{"' + key + b'":[' + b"0," * min(n // 2, 20_000) + b"0]}",
+        b'{"' + key + b'":[' + b"[]," * min(n // 4, 20_000) + b"0]}",
+        b"data: {}\n\n" * (size // 10), b"\n" * size, b"data:\n" * (size // 6),
+    ))  # fmt: skip
+    wrap = rnd.choice((
+        b"%b", b'{"predictions":%b}', b'{"predictions":[%b]}',
+        b'{"outputs":[{"name":"a","shape":[3],"data":%b}]}',
+        b'{"outputs":[{"name":"' + key + b'","shape":[2000,10],"data":%b}]}',
+        b'{"choices":[{"index":0,"message":{"content":%b},"finish_reason":"stop"}]}',
+    ))  # fmt: skip
+    return wrap.replace(b"%b", inner)
+
+
+def damaged(rnd, body):
+    chance = rnd.random()
+    if chance < 0.05:
+        return gzip.compress(body, 1)
+    if chance < 0.08:
+        return gzip.compress(body, 1)[: rnd.randrange(20, 200)]
+    if chance < 0.12:
+        return body[: rnd.randrange(len(body) + 1)]
+    if chance < 0.15 and body:
+        place = rnd.randrange(len(body))
+        return body[:place] + rnd.randbytes(rnd.randrange(1, 4)) + body[place + 1 :]
+    if chance < 0.16:
+        return rnd.randbytes(rnd.randrange(40))
+    return body
+
+
+def body_of(rnd, payload, share_large=0.004):
+    body = large(rnd) if rnd.random() < share_large else written(rnd, payload)
+    return damaged(rnd, body)
+
+
+class Broken(Exception):  # noqa: N818 - it is what the input has done
+    """An input that breaks the rule."""
+
+
+def once(job):
+    """Whether ``job`` was readable; its CPU time in seconds."""
+    began = time.process_time()
+    try:
+        job()
+    except Unreadable as why:
+        str(why).encode()
+        readable = False
+    else:
+        readable = True
+    return readable, time.process_time() - began
+
+
+def bounded(job, body, cost):
+    """Run ``job`` and hold it against the bounds."""
+    readable, took_s = once(job)
+    if took_s > CPU_S_MAX:
+        took_s = min(took_s, *(once(job)[1] for _ in range(2)))
+    cost["cpu_s"] = max(cost["cpu_s"], took_s)
+    if took_s > CPU_S_MAX:
+        raise Broken(f"{took_s * 1e3:.0f} ms of CPU")
+    if len(body) > 50_000 or body.startswith(b"\x1f\x8b"):
+        tracemalloc.start()
+        once(job)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        cost["memory"] = max(cost["memory"], peak)
+        if peak > MEMORY_MAX:
+            raise Broken(f"{peak / 2**20:.1f} MiB")
+    return readable
+
+
+COMPARES = (
+    Compare(),
+    Compare(top_k=2),
+    Compare(score="a"),
+    Compare(decide_on=("a",), ignore=("b",), relative="5%", absolute=0.1, redact=("score",),
+            noise="10%", noise_pairs=20, segment={"header": "X-C"}),
+    Compare(score="predictions", top_k=3, top_k_overlap="50%"),
+)  # fmt: skip
+
+
+def sample(rnd, number, first, second):
+    return PairSample(
+        route="r", version=rnd.choice(("v2", "v2", "v1")), primary=rnd.choice(("v1", "v1", "v2")),
+        revision=1, request_id=f"q-{number}", content_type="application/json", primary_status=200,
+        shadow_status=200, primary_body=first, shadow_body=second, primary_s=0.1, shadow_s=0.1,
+        nonce=rnd.getrandbits(60), segment=rnd.choice(("de", "\xff", "x" * 200)),
+    )  # fmt: skip
+
+
+def answers(payload, each, seed):
+    """Answers of one payload: read, then compared with another in a book."""
+    rnd = random.Random(f"{payload} {seed}")
+    cost, seen = {"cpu_s": 0.0, "memory": 0}, Counter()
+    books = [ShadowBook(Terms("v1", "v2", compare, payload)) for compare in COMPARES]
+    before = b"{}"
+    for number in range(each):
+        body = body_of(rnd, payload)
+        with_place = f"payload {payload}, input {number} of seed {seed}: {body[:300]!r}"
+        try:
+            readable = bounded(lambda body=body: PAYLOADS[payload].read(plain(body)), body, cost)
+            seen["answers" if readable else "unreadable"] += 1
+            book = rnd.choice(books)
+            one = sample(rnd, number, before if rnd.random() < 0.8 else body, body)
+            finding = book.judge(one)
+            book.add(one, finding, 1.0)
+            if number % 100 == 0:
+                text = json.dumps(book.to_json(), allow_nan=False, ensure_ascii=False)
+                msgspec.json.encode(text.encode())
+                snapshot = json.dumps(book.snapshot(), allow_nan=False, ensure_ascii=False)
+                ShadowBook(book.terms).restore(json.loads(snapshot.encode()))
+        except Exception as error:
+            raise Broken(f"{with_place}: {error!r}\n{traceback.format_exc()}") from error
+        if len(body) < 2_000:
+            before = body
+    return seen, cost
+
+
+WANTED = tuple(
+    ValueMatch(path, MatchKind.EXACT, "1")
+    for path in ("user.id", "a", "outputs.0.name", "a.99999999999")
+)  # fmt: skip
+
+
+def requests(_payload, each, seed):
+    """Bodies where a route looks into them, and orders of the admin interface."""
+    rnd = random.Random(f"requests {seed}")
+    cost, seen = {"cpu_s": 0.0, "memory": 0}, Counter()
+
+    def looked_into(body):
+        document = Document(body)
+        key = document.field("user.id")
+        if key is not None:
+            key.encode()
+        for one in WANTED:
+            body_matches((one,), document)
+
+    def ordered(body):
+        json.dumps(read(body, STRICT), allow_nan=False).encode()
+
+    for number in range(each):
+        body = body_of(rnd, rnd.choice(tuple(PAYLOADS)))
+        if rnd.random() < 0.3:
+            body = json.dumps({"user": {"id": leaf(rnd)}, "a": leaf(rnd)}).encode()
+        try:
+            for job in (looked_into, ordered):
+                readable = bounded(lambda job=job, body=body: job(body), body, cost)
+                seen["read" if readable else "unreadable"] += 1
+        except Exception as error:
+            text = f"request {number} of seed {seed}: {body[:300]!r}: {error!r}"
+            raise Broken(f"{text}\n{traceback.format_exc()}") from error
+    return seen, cost
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--each", type=int, default=20_000, help="inputs of every kind")
+    parser.add_argument("--seed", type=int, default=1)
+    told = parser.parse_args(argv)
+    assert ANSWER.bytes_max <= MEMORY_MAX
+    for kind in (*PAYLOADS, "requests"):
+        began = time.monotonic()
+        run = requests if kind == "requests" else answers
+        try:
+            seen, cost = run(kind, told.each, told.seed)
+        except Broken as why:
+            print(why)
+            return 1
+        counts = ", ".join(f"{n:,} {what}" for what, n in sorted(seen.items()))
+        print(
+            f"{kind:18} seed {told.seed}: {counts}; at most {cost['cpu_s'] * 1e3:.1f} ms of CPU, "
+            f"{cost['memory'] / 2**20:.1f} MiB; {time.monotonic() - began:.0f} s",
+            flush=True,
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
