@@ -56,6 +56,7 @@ _ROLLOUT = """\
         - slo: {{slower_than: 250ms}}
         - guard: {{error_rate: 5%}}
         - agreement: {{at_least: 96%}}   # with stable's predictions, while mirrored
+      detect: {{times: 20, points: 40%}}  # in a demo of a minute; leave it out and more is seen
       false_rollback_rate: 1%          # of all good candidates, however often we look
       compare: {{decide_on: [predict]}}  # the label; probabilities of two models always differ
       rescue: {{on: [5xx, timeout, connect], buffer: 64KiB}}

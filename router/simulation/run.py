@@ -10,7 +10,9 @@ import numpy as np
 
 from router.core.gates import Measurement
 from router.core.gates.prometheus import Prometheus
+from router.core.gates.sample import Detect
 from router.core.judge import Judge, JudgeSettings
+from router.core.proof import lacking, place_of
 from router.core.rollout.events import Action, Observed, Promote
 from router.core.rollout.machine import decide
 from router.core.rollout.plan import Plan, Step
@@ -40,11 +42,16 @@ class Setup:
     gates: tuple[Gate, ...]
     settings: JudgeSettings
     plan: Plan
+    detect: Detect | None = None
+    """What must have been seen before a step is left; None: time alone ends it."""
+    reverse: bool = False
 
     @classmethod
     def of(cls, policy: RolloutPolicy, *, sticky: bool = False) -> Self:
         """A rollout as the policy has it."""
-        return cls(policy.gates, JudgeSettings.of(policy, sticky=sticky), policy.plan())
+        settings = JudgeSettings.of(policy, sticky=sticky)
+        reverse = bool(policy.compare.reverse)
+        return cls(policy.gates, settings, policy.plan(), policy.detect.sought, reverse)
 
     @classmethod
     def constant(
@@ -163,6 +170,7 @@ class _Rollout:
             samples=self.samples,
             proven=self.judge.proven,
             auto_weight_bp=self.judge.auto_weight_bp if step.auto else None,
+            unproven=self._unproven() if action is Action.CONTINUE else "",
         )
         if self.tracing:
             self._trace(weight_bp)
@@ -171,10 +179,20 @@ class _Rollout:
             approved = Promote(actor="simulation", reason="approvals are given at once")
             self._follow(decide(self.state, self.setup.plan, approved, self.now))
 
+    def _unproven(self) -> str:
+        setup = self.setup
+        if setup.detect is None:
+            return ""
+        place = place_of(
+            self.state, setup.plan, seen=self.samples, reverse=setup.reverse,
+            judged=self.judge.answers + self.judge.pairs,
+        )  # fmt: skip
+        return lacking(self.judge, self.state, setup.plan, place, setup.detect)
+
     def _follow(self, state: Rollout) -> None:
         if state is self.state:
             return
-        if state.step != self.state.step:
+        if (state.step, state.phase) != (self.state.step, self.state.phase):
             self.samples = 0
         self.state = state
         weight_bp = split_for(state, self.setup.plan).candidate_bp

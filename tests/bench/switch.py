@@ -38,7 +38,7 @@ routes:
     stable: blue
     rollout:
       candidate: green
-      strategy: {{blue_green: {{hold: 1h, bake: 1h}}}}
+      strategy: {{blue_green: {{hold: 1h, approval: {{}}, bake: 1h}}}}
       gates: [guard]
 """
 APART_S = 1.0

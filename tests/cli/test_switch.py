@@ -97,7 +97,7 @@ async def test_a_switch_is_one_table_and_tells_what_is_left_and_is_undone_at_onc
 
 
 async def test_a_completed_rollout_is_undone_too(started):
-    plane, admin = await started("{blue_green: {hold: 1h}}")
+    plane, admin = await started("{blue_green: {hold: 1h, approval: {}}}")
     switched = await _run(admin, "switch", "flights")
     assert "completed" in switched.out
     assert serving(plane) == {"v2": 10_000}

@@ -154,8 +154,8 @@ ROUTE = """routes:
             "expected at least the holds and the bake together (2h), got 1h",
         ),
         (
-            "rollout: {candidate: v2, strategy: {blue_green: {}}, promotion: {}}",
-            "5:69",
+            "rollout: {candidate: v2, strategy: {blue_green: {mirror: 5%}}, promotion: {}}",
+            "5:79",
             "expected a step with a weight between 0% and 100%",
         ),
         (
@@ -167,13 +167,19 @@ ROUTE = """routes:
             "expected a name of its own for a second gate of a kind, got 'guard'",
         ),
         (
-            "rollout: {candidate: v2, strategy: {blue_green: {}}, rescue: {on: [5xx, schema]}}",
-            "5:77",
+            (
+                "rollout: {candidate: v2, strategy: {blue_green: {mirror: 5%}}, "
+                "rescue: {on: [5xx, schema]}}"
+            ),
+            "5:87",
             "expected a payload that answers are read by, for schema can never fail in opaque",
         ),
         (
-            "rollout: {candidate: v2, strategy: {blue_green: {}}, rescue: {on: [503, body]}}",
-            "5:77",
+            (
+                "rollout: {candidate: v2, strategy: {blue_green: {mirror: 5%}}, "
+                "rescue: {on: [503, body]}}"
+            ),
+            "5:87",
             "expected 5xx, a status from 400 to 599, timeout, connect or schema, got 'body'",
         ),
     ],
@@ -213,7 +219,10 @@ def test_values_and_rules(added, place, said):
             "rescue has nothing to do in a shadow",
         ),
         (
-            "rollout: {candidate: v2, strategy: {blue_green: {}}, gates: [error_rate, guard]}",
+            (
+                "rollout: {candidate: v2, strategy: {blue_green: {mirror: 5%}}, "
+                "gates: [error_rate, guard]}"
+            ),
             "error_rate can never be decided",
         ),
         (
@@ -224,7 +233,7 @@ def test_values_and_rules(added, place, said):
             "no gate can be decided at 100%, where the candidate is for 5m: error_rate, latency",
         ),
         (
-            "rollout: {candidate: v2, strategy: {blue_green: {}}, gates: []}",
+            "rollout: {candidate: v2, strategy: {blue_green: {mirror: 5%}}, gates: []}",
             "nothing can take the candidate back",
         ),
     ],

@@ -32,7 +32,9 @@ ROLLOUT = """rollout:
       strategy: {{canary: {{steps: {steps}, bake: {bake}}}}}
       gates: [error_rate, {{guard: {{error_rate: 20%}}}}]
       on_new_candidate: {on_new}
+      detect: {{times: 100, points: 50%}}
 """
+"""Only what fails half of the time must be seen: a dozen answers are enough for most of these."""
 
 STEPS = "[{weight: 1%, hold: 60s}, {weight: 25%, hold: 60s}]"
 

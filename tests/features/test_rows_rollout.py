@@ -28,9 +28,9 @@ def path(w):
             "canary: {ramp: {exponential: {start: 5%, factor: 2, to: 40%, hold: 1m}}}",
             [500, 1_000, 2_000, 4_000, 10_000],
         ),
-        ("canary: {steps: [{weight: 0.01%, hold: 1m}, {weight: 33.33%, hold: 1m}]}",
+        ("canary: {steps: [{weight: 0.01%, until: {samples: 0}}, {weight: 33.33%, hold: 1m}]}",
          [1, 3_333, 10_000]),
-        ("blue_green: {}", [0, 10_000]),
+        ("blue_green: {until: {samples: 0}}", [0, 10_000]),
         ("blue_green: {over: 2m}", [0, *range(500, 10_000, 500), 10_000]),
     ],
     ids=["two steps", "linear", "exponential", "hundredths of a percent", "all at once",
@@ -62,7 +62,9 @@ async def test_an_approval_without_deadline_waits_for_a_person_for_ever(world, p
      ("hold", Phase.AWAITING_APPROVAL, 500)],
 )  # fmt: skip
 async def test_an_approval_nobody_gives_ends_as_the_policy_says(world, policy, then, phase, weight):
-    steps = f"[{{weight: 5%, approval: {{deadline: 4h, then: {then}}}}}, {{weight: 50%, hold: 9h}}]"
+    blind = "until: {samples: 0}"
+    approval = f"approval: {{deadline: 4h, then: {then}}}"
+    steps = f"[{{weight: 5%, {blind}, {approval}}}, {{weight: 50%, hold: 9h}}]"
     w = await world(policy(f"canary: {{steps: {steps}}}")).start()
     await w.run(4 * 3_600 - 60, rate=0.1, tick=30)
     assert (w.rollout.phase, w.weight) == (Phase.AWAITING_APPROVAL, 500)
@@ -87,7 +89,7 @@ async def test_the_switch_of_a_blue_green_comes_by_itself_after_its_preview(worl
 
 
 async def test_only_a_preview_lets_its_testers_in_by_pin_or_rule(world, policy):
-    text = policy("blue_green: {hold: 1h}").replace(
+    text = policy("blue_green: {hold: 1h, approval: {}}").replace(
         "stable: v1",
         "stable: v1\n    pin: true\n    rules: [{match: {headers: {x-team: qa12}}, version: v2}]",
     )
@@ -102,7 +104,7 @@ async def test_only_a_preview_lets_its_testers_in_by_pin_or_rule(world, policy):
     "strategy",
     [
         "canary: {steps: [{weight: 50%, hold: 10s}], bake: 1h}",
-        "blue_green: {hold: 10s, bake: 1h}",
+        "blue_green: {hold: 10s, mirror: 100%, bake: 1h}",
         "shadow: {mirror: 50%, hold: 10s, then: {blue_green: {bake: 1h}}}",
     ],
 )

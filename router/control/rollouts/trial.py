@@ -8,7 +8,7 @@ behind is not.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from router.control.state.record import RouteRecord
 from router.core.evidence.distinct import DistinctUnits
@@ -16,10 +16,11 @@ from router.core.gates import Measurement
 from router.core.judge import Judge, Judgement, JudgeSettings
 from router.core.pairs.shadow import ShadowBook, Terms
 from router.core.policy import RolloutPolicy, Route
+from router.core.proof import lacking, place_of
 from router.core.rollout.bandit import Rewards, shares, worth_moving
 from router.core.rollout.events import Action, Observed
 from router.core.rollout.plan import Plan
-from router.core.rollout.rollout import Rollout
+from router.core.rollout.rollout import Phase, Rollout
 from router.core.rollout.traffic import split_for
 from router.core.wire.outcomes import Baseline, Batch
 
@@ -44,7 +45,7 @@ class Trial:
         self.attempt = rollout.attempt
         self.revision = rollout.revision
         """Batches of an older revision are another attempt's."""
-        self.step = rollout.step
+        self.step = _position(rollout)
         self.step_revision = rollout.revision
         """Batches of an older revision were routed before the present step."""
         self.answers = 0
@@ -85,7 +86,7 @@ class Trial:
             trial._bug_told = bool(trial.judge.router_bug)
             trial.shadow.restore(snapshot["shadow"])
             trial.revision = int(snapshot["revision"])
-            if snapshot["step"] == rollout.step:
+            if snapshot["step"] == _position(rollout):
                 trial.step_revision = int(snapshot["step_revision"])
                 trial.answers, trial.pairs = map(int, snapshot["samples"])
             if trial.labelled_users is not None and (users := snapshot.get("labelled_users")):
@@ -201,8 +202,9 @@ class Trial:
     def follow(self, rollout: Rollout, now: float) -> None:
         """The rollout moved: a new step begins to count from zero."""
         self._tell("follow", now, revision=rollout.revision)
-        if rollout.step != self.step:
-            self.step, self.step_revision = rollout.step, rollout.revision
+        step = _position(rollout)
+        if rollout.phase.live and step != self.step:
+            self.step, self.step_revision = step, rollout.revision
             self.answers = self.pairs = 0
 
     def samples(self, rollout: Rollout, plan: Plan) -> int:
@@ -224,7 +226,17 @@ class Trial:
             auto_weight_bp=self.judge.auto_weight_bp if step.auto else None,
             shares=self._wanted(rollout, plan, now),
             sentence=self.judgement().sentence if action is Action.ROLLBACK else "",
+            unproven=self.unproven(rollout, plan) if action is Action.CONTINUE else "",
         )
+
+    def unproven(self, rollout: Rollout, plan: Plan) -> str:
+        """What is not enough yet for the position to be left; empty where it may be."""
+        place = place_of(
+            rollout, plan, seen=self.samples(rollout, plan),
+            judged=self.judge.answers + self.judge.pairs,
+            reverse=bool(self.policy.compare.reverse),
+        )  # fmt: skip
+        return lacking(self.judge, rollout, plan, place, self.policy.detect.sought)
 
     def judgement(self) -> Judgement:
         """The whole answer as of the decider's last look; asking changes nothing."""
@@ -233,3 +245,13 @@ class Trial:
     def _expecting(self, rollout: Rollout, plan: Plan) -> bool:
         split = split_for(rollout, plan)
         return split.candidate_bp > 0 or split.mirror_bp > 0
+
+
+BAKE: Final = -1
+"""The position behind the last step."""
+
+
+def _position(rollout: Rollout) -> int:
+    """Index of the step it is in, or :data:`BAKE`: each counts its own samples."""
+    bakes = Phase.BAKING in (rollout.phase, rollout.paused_from)
+    return BAKE if bakes else rollout.step

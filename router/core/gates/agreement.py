@@ -9,6 +9,8 @@ from pydantic import Field, model_validator
 from router.core.evidence import GuardEvidence
 from router.core.gates.comparison import FULL_BP
 from router.core.gates.gate import Gate, GateContext, GateState, mean
+from router.core.gates.sample import Detect, Sample
+from router.core.gates.sample import absolute as absolute_sample
 from router.core.gates.verdict import Counts, judged, of
 from router.core.quantities import BasisPoints
 
@@ -44,6 +46,12 @@ class AgreementState(GateState):
             disagreed = batch.pairs.disagreed + batch.pairs.failed
             for border in self.borders:
                 border.observe(disagreed, batch.pairs.agreed)
+
+    def sample(self, detect: Detect, weight_bp: int) -> Sample:  # noqa: ARG002 - alike at all
+        """Pairs that show a candidate which disagrees too often by `detect`."""
+        limit, least = self.context.limit, self.context.min_bad
+        wanted = absolute_sample(self.borders[0].limit, detect, limit=limit, min_bad=least)
+        return Sample(self.candidate.total, wanted)
 
     def sentence(self) -> str:
         """Disagreements, the band, the evidence."""

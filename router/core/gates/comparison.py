@@ -10,6 +10,8 @@ from pydantic import Field
 from router.core.evidence.ledger import key_of
 from router.core.evidence.slices import Key, Slice
 from router.core.gates.gate import GateContext, GateState, mean
+from router.core.gates.sample import Detect, Sample
+from router.core.gates.sample import compared as compared_sample
 from router.core.gates.verdict import Counts, compared, judged, tolerance_text
 from router.core.quantities import BasisPoints
 from router.core.spec import Spec
@@ -139,6 +141,23 @@ class ComparisonState(GateState):
         """Tell every question."""
         for question in self.questions:
             question.evidence.abandon(source)
+
+    def sample(self, detect: Detect, weight_bp: int) -> Sample:
+        """The question that lacks most; first failures only help where first requests decide."""
+        asked = [q.evidence for q in self.questions if not q.evidence.bad_only]
+        return max(
+            (
+                Sample(
+                    e.candidate_bad + e.candidate_ok,
+                    compared_sample(
+                        weight_bp, e.p0, e.relative, e.absolute, detect,
+                        limit=self.context.limit, min_bad=self.context.min_bad,
+                    ),
+                )
+                for e in asked
+            ),
+            key=lambda one: one.left,
+        )  # fmt: skip
 
     def sentence(self) -> str:
         """The leading question's numbers."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from router.core.evidence.restart import horizon_of
+from router.core.gates.sample import Detect, Sample
 from router.core.gates.verdict import Counts, GateReport, Verdict
 from router.core.quantities import BasisPoints, Flag, Name
 from router.core.spec import Spec
@@ -100,6 +101,14 @@ class GateState(ABC):
     def due(self, now: float) -> bool:  # noqa: ARG002 - polled gates read the time
         """Whether an answer from outside is wanted now."""
         return False
+
+    def sample(self, detect: Detect, weight_bp: int) -> Sample:  # noqa: ARG002 - see comparisons
+        """Its candidate's outcomes, and those with which one that fails `detect` is convicted.
+
+        In nine of ten cases. ``weight_bp``: the present share of requests that a coin sends to the
+        candidate. Nothing wanted: this gate is not asked for a sample.
+        """
+        return Sample(0, 0)
 
     @property
     def verdict(self) -> Verdict:

@@ -18,6 +18,8 @@ from router.core.evidence import CompareEvidence, GuardEvidence
 from router.core.gates.comparison import FULL_BP
 from router.core.gates.error_rate import all_error_rows, error_rows, failure_rows
 from router.core.gates.gate import Gate, GateContext, GateState, mean
+from router.core.gates.sample import Detect, Sample
+from router.core.gates.sample import absolute as absolute_sample
 from router.core.gates.verdict import Counts, compared, judged, odds
 from router.core.quantities import BasisPoints
 
@@ -104,6 +106,12 @@ class GuardState(GateState):
         self.stables.abandon(source)
         for _, evidence in self.witnesses:
             evidence.abandon(source)
+
+    def sample(self, detect: Detect, weight_bp: int) -> Sample:  # noqa: ARG002 - alike at all
+        """Answers that show a candidate which breaks the limit by `detect`."""
+        limit, least = self.context.limit, self.context.min_bad
+        wanted = absolute_sample(self.absolute.limit, detect, limit=limit, min_bad=least)
+        return Sample(self.candidate.total, wanted)
 
     def sentence(self) -> str:
         """The candidate's rate against the limit, and whether stable fails as well."""

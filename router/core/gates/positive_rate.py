@@ -16,6 +16,7 @@ from pydantic import Field
 from router.core.evidence import PairedEvidence
 from router.core.gates.comparison import FULL_BP
 from router.core.gates.gate import Gate, GateContext, GateState, mean
+from router.core.gates.sample import Detect, Sample, paired
 from router.core.gates.verdict import Counts, judged
 from router.core.quantities import BasisPoints
 
@@ -61,6 +62,12 @@ class PositiveRateState(GateState):
             same = pairs.scored - pairs.gained - pairs.lost
             self.more.observe(pairs.gained, pairs.lost, same)
             self.fewer.observe(pairs.lost, pairs.gained, same)
+
+    def sample(self, detect: Detect, weight_bp: int) -> Sample:  # noqa: ARG002 - alike at all
+        """Pairs that show a candidate which does worse than the margin by `detect`."""
+        limit, least = self.context.limit, self.context.min_bad
+        wanted = paired(self.more.margin, detect, limit=limit, min_bad=least)
+        return Sample(self.candidate.total, wanted)
 
     def sentence(self) -> str:
         """Who alone answered positively how often."""

@@ -16,6 +16,7 @@ from pydantic import Field
 from router.core.evidence import PairedEvidence
 from router.core.gates.comparison import FULL_BP
 from router.core.gates.gate import Gate, GateContext, GateState
+from router.core.gates.sample import Detect, Sample, paired
 from router.core.gates.verdict import Counts, judged, tolerance_text
 from router.core.quantities import BasisPoints, Seconds
 from router.core.words import duration
@@ -61,6 +62,12 @@ class ShadowSloState(GateState):
         better = sum(own_s <= self.limit_s < stable_s for stable_s, own_s in times)
         if times:
             self.evidence.observe(worse, better, len(times) - worse - better)
+
+    def sample(self, detect: Detect, weight_bp: int) -> Sample:  # noqa: ARG002 - alike at all
+        """Pairs that show a candidate which does worse than the margin by `detect`."""
+        limit, least = self.context.limit, self.context.min_bad
+        wanted = paired(self.evidence.margin, detect, limit=limit, min_bad=least)
+        return Sample(self.candidate.total, wanted)
 
     def sentence(self) -> str:
         """Who alone was slow how often."""

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StrictInt, StrictStr, model_validator
 
 from router.core.gates import GATES, Gate
+from router.core.gates.sample import Detect
 from router.core.pairs.comparison import Compare
 from router.core.policy.anti_flap import AntiFlap
 from router.core.policy.hooks import FIRST_POINTS, HOOKS, HOOKS_MAX, Alerts, Hook
@@ -108,6 +109,24 @@ class Promotion(Spec):
     """Chance of promoting a candidate that is worse than stable by more than the margin."""
 
 
+class Regression(Spec):
+    """The smallest regression that a promotion must have been able to see: the larger of the two.
+
+    A step is left when every gate had the sample with which a candidate that fails so much more
+    would have been convicted in 90 of 100 cases.
+    """
+
+    times: Annotated[Number, Field(ge=1.5, le=100)] = 5.0
+    """Times stable's bad answers (of a gate with a fixed limit: times that limit)."""
+    points: Annotated[BasisPoints, Field(gt=0, le=5_000)] = 500
+    """At least so many more of all answers."""
+
+    @property
+    def sought(self) -> Detect:
+        """The same for the gates."""
+        return Detect(self.times, self.points / FULL_BP)
+
+
 class OnNoData(Spec):
     """What happens when a step that needs answers gets none."""
 
@@ -192,6 +211,8 @@ class RolloutPolicy(Spec):
     """Bad candidate answers that a rollback needs at least."""
     max_bad_responses: Annotated[StrictInt, Field(ge=1, le=10**6)] | None = None
     """Bad candidate answers in all that roll it back, whatever stable does; absent: no cap."""
+    detect: Regression = Regression()
+    """What must have been seen if it were there before a step, a switch or a bake is left."""
     promotion: Promotion | None = None
     """Proof demanded before all traffic; absent: only `ramp: auto` demands it."""
     max_duration: Seconds | None = None

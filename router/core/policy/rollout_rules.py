@@ -7,8 +7,9 @@ from itertools import pairwise
 
 from router.core.policy.finding import Finding, Path
 from router.core.policy.rollout import RolloutPolicy
+from router.core.proof import Place
 from router.core.quantities import format_duration, format_share
-from router.core.rollout.plan import Ending
+from router.core.rollout.plan import Default, Ending
 from router.core.strategies import Approval, BlueGreen, Canary, Shadow
 from router.core.wire.outcomes import FULL_BP
 
@@ -96,6 +97,33 @@ def shares_bet(rollout: RolloutPolicy) -> Iterator[Finding]:
             why = "only reports" if gate.dry_run else "holds no evidence"
             message = f"expected no share for {gate.title}, which {why}"
             yield Finding(("gates", index, gate.kind, "share"), message, "remove it")
+
+
+def something_judges(rollout: RolloutPolicy) -> Iterator[Finding]:
+    """All traffic is reached by what something judged, or by a person's word: never by the clock.
+
+    A switch after a preview without copies, with no gate that asks outside, would wait for ever.
+    """
+    plan = rollout.plan()
+    acting = [gate for gate in rollout.gates if not gate.dry_run and not gate.paired]
+    if plan.ending is Ending.KEEP or not acting or any(not gate.bets for gate in acting):
+        return
+    for index, step in enumerate(plan.steps):
+        following = plan.steps[index + 1] if index + 1 < len(plan.steps) else None
+        place = Place(step.weight_bp, step.mirror_bp, bool(rollout.compare.reverse))
+        if any(place.teaches(gate) for gate in acting) or step.blind:
+            return
+        asked = step.approval is not None and step.approval.then is not Default.PROMOTE
+        if asked:
+            return
+        if following is None or following.weight_bp == FULL_BP:
+            message = (
+                f"{rollout.candidate} would get all traffic by the clock alone: nothing judges it "
+                f"in {step.label or f'step {index + 1}'}"
+            )
+            hint = "add mirror: 100% there, or approval: {}, or until: {samples: 0} to mean it"
+            yield Finding(("strategy",), message, hint)
+            return
 
 
 def coins_tossed(rollout: RolloutPolicy) -> Iterator[Finding]:
@@ -198,6 +226,7 @@ ROLLOUT_RULES: tuple[Callable[[RolloutPolicy], Iterator[Finding]], ...] = (
     steps_last,
     approvals_end,
     gates_useful,
+    something_judges,
     shares_bet,
     coins_tossed,
     whole_traffic_watched,

@@ -323,7 +323,8 @@ def labels_arrive(route: Route) -> Iterator[Finding]:
         if gate.kind == "accuracy" and route.feedback is None:
             message = f"{gate.title} never sees a label: the route has no feedback"
             path: Path = ("rollout", "gates", index)
-            yield Finding(path, message, "add feedback: {secret: ${NAME}} to the route", False)
+            hint = "add feedback: {secret: ${NAME}} to the route, or dry_run: true to the gate"
+            yield Finding(path, message, hint, not gate.dry_run)
 
 
 def shared_endpoints(route: Route) -> Iterator[Finding]:

@@ -32,6 +32,10 @@ class Observed:
     """Weight the evidence-driven ramp asks for."""
     shares: tuple[tuple[str, int], ...] | None = None
     """Shares that rewards ask for in a ``bandit`` step, by version."""
+    unproven: str = ""
+    """What the gates have not had enough of yet; empty when this position may be left."""
+    unready: str = ""
+    """Why the candidate cannot take more traffic now; empty when it can."""
     may_advance: bool = True
     """False outside a time window, during a freeze, or while a lock-step group waits."""
     wait_reason: str = ""
@@ -51,6 +55,8 @@ class Promote(Command):
     """Leave the present step now; ``full`` skips all steps and goes to the bake."""
 
     full: bool = False
+    unproven: str = ""
+    """What nobody has proven when a person decides all the same; it goes into the journal."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,10 @@ life; only ``retry`` (from ABORTED and ROLLED_BACK) and ``rollback`` (from COMPL
 A plan may return the traffic of a rollback in steps. That is no phase: the rollout is over, and
 what the candidate still has is a function of the time since then (core/rollout/traffic.py).
 
+Time alone promotes nobody: what is *unproven* (a gate without its sample) or *unready* (no endpoint
+answers) leaves no step, no switch and no bake, and no default or deadline promotes it. A person
+may, and the journal then says what was unproven.
+
 Rules take (rollout, plan, event, now) and return the next rollout, or the same object when nothing
 changes. They read no clock: ``now`` is rollout clock seconds. The table below is the whole truth;
 the diagram in docs/state-machine.md is drawn from it.
@@ -102,6 +106,7 @@ def _step_done(rollout: Rollout, step: Step, event: Observed, now: float) -> boo
     """All conditions of the step hold; ``ramp: auto`` must also have reached the step's weight."""
     return (
         event.may_advance
+        and _sound(event, blind=step.blind)
         and step_age_s(rollout, now) >= step.hold_s
         and event.samples >= step.until_samples
         and (event.proven or not step.proof)
@@ -109,9 +114,15 @@ def _step_done(rollout: Rollout, step: Step, event: Observed, now: float) -> boo
     )
 
 
+def _sound(event: Observed, *, blind: bool = False) -> bool:
+    """The candidate is ready, and proven as far as its gates can (or the policy does not ask)."""
+    return not event.unready and (blind or not event.unproven)
+
+
 def _ramp(rollout: Rollout, step: Step, event: Observed) -> Rollout:
     """Follow the evidence; upwards only where the rollout may advance."""
-    highest = step.weight_bp if event.may_advance else rollout.auto_weight_bp or 0
+    grows = event.may_advance and not event.unready
+    highest = step.weight_bp if grows else rollout.auto_weight_bp or 0
     weight_bp = min(event.auto_weight_bp or 0, highest)
     if weight_bp == (rollout.auto_weight_bp or 0):
         return rollout
@@ -183,7 +194,8 @@ def _observe_approval(rollout: Rollout, plan: Plan, event: Observed, now: float)
     why = f"nobody approved {_step_name(rollout, plan)} within {duration(approval.deadline_s)}"
     if approval.then is Default.ABORT:
         return _end(rollout, plan, Phase.ABORTED, now, why)
-    if not event.may_advance or event.action is Action.HOLD:
+    blind = plan.steps[rollout.step].blind
+    if not event.may_advance or event.action is Action.HOLD or not _sound(event, blind=blind):
         return rollout
     return _leave_step(rollout, plan, now, why)
 
@@ -202,7 +214,7 @@ def _observe_bake(rollout: Rollout, plan: Plan, event: Observed, now: float) -> 
     """
     if event.action is Action.ROLLBACK:
         return _end(rollout, plan, Phase.ROLLED_BACK, now, event.sentence)
-    free = event.action is not Action.HOLD and event.may_advance
+    free = event.action is not Action.HOLD and event.may_advance and _sound(event)
     if free and step_age_s(rollout, now) >= plan.bake_s:
         return _complete(rollout, plan, now, f"baked {duration(plan.bake_s)} at 100 %", "router")
     return _overdue(rollout, plan, event, now) or rollout
@@ -218,7 +230,7 @@ def _urgent(rollout: Rollout, plan: Plan, event: Observed, now: float) -> Rollou
 def _overdue(rollout: Rollout, plan: Plan, event: Observed, now: float) -> Rollout | None:
     """What the plan says about a rollout that took longer than it may; None before that.
 
-    ``promote`` leads into the bake, and never cuts one short.
+    ``promote`` leads into the bake, and never cuts one short; what is unproven waits for a person.
     """
     limit = plan.max_duration_s
     if limit is None or now - rollout.started < limit:
@@ -226,7 +238,7 @@ def _overdue(rollout: Rollout, plan: Plan, event: Observed, now: float) -> Rollo
     why = f"no decision within max_duration {duration(limit)}"
     if plan.on_inconclusive is OnInconclusive.ROLLBACK:
         return _end(rollout, plan, Phase.ROLLED_BACK, now, f"{why}; on_inconclusive: rollback")
-    promotes = event.may_advance and event.action is Action.CONTINUE
+    promotes = event.may_advance and event.action is Action.CONTINUE and _sound(event)
     promotes = promotes and rollout.phase is not Phase.BAKING
     if plan.on_inconclusive is OnInconclusive.PROMOTE and promotes:
         return _finish_steps(rollout, plan, now, f"{why}; on_inconclusive: promote", "router")
@@ -357,9 +369,10 @@ def _refuse(text: str) -> Row:
 
 
 def _said(event: Command, what: str) -> str:
-    return (
-        f"{what} by {event.actor}: {event.reason}" if event.reason else f"{what} by {event.actor}"
-    )
+    by = f"{what} by {event.actor}"
+    said = f"{by}: {event.reason}" if event.reason else by
+    unproven = event.unproven if isinstance(event, Promote) else ""
+    return f"{said}; {unproven}" if unproven else said
 
 
 def _step_name(rollout: Rollout, plan: Plan) -> str:

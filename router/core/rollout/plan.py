@@ -55,7 +55,8 @@ class Step:
 
     The step is done when *all* of its conditions hold: ``hold_s`` have passed in it, at least
     ``until_samples`` candidate answers (or compared pairs, for a pure mirror step) were judged in
-    it, ``approval`` was given, and no gate holds. Weights and mirrors are basis points.
+    it, its gates have had enough (unless ``blind``), the candidate is ready, ``approval`` was
+    given, and no gate holds. Weights and mirrors are basis points.
     """
 
     weight_bp: int = 0
@@ -63,6 +64,8 @@ class Step:
     hold_s: float = 0.0
     until_samples: int = 0
     approval: Approval | None = None
+    blind: bool = False
+    """The policy lets it end although its gates have not had enough (``until: {samples: 0}``)."""
     auto: bool = False
     """The evidence-driven ramp chooses the weight, up to ``weight_bp``."""
     proof: bool = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, StrictInt
 
@@ -25,8 +25,9 @@ class Strategy(Spec, ABC):
 class Until(Spec):
     """What must have been seen before a step ends, besides the time of its hold."""
 
-    samples: Annotated[StrictInt, Field(ge=1, le=10**9)]
-    """Candidate answers judged in this step (compared pairs while only mirroring)."""
+    samples: Annotated[StrictInt, Field(ge=0, le=10**9)]
+    """Candidate answers judged in this step (compared pairs while only mirroring). 0 lets it end
+    unproven, by its hold alone, before the gates have had enough."""
 
 
 class Approval(Spec):
@@ -65,10 +66,15 @@ class Step(Spec):
             weight_bp=previous.weight_bp if self.weight is None else self.weight,
             mirror_bp=previous.mirror_bp if waits else self.mirror or 0,
             hold_s=self.hold,
-            until_samples=self.until.samples if self.until else 0,
+            **asked(self.until),
             approval=approved(self.approval),
             label=self.label,
         )
+
+
+def asked(until: Until | None) -> dict[str, Any]:
+    """The plan's form of a YAML ``until``."""
+    return {"until_samples": until.samples, "blind": not until.samples} if until else {}
 
 
 def approved(approval: Approval | None) -> PlanApproval | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from router.core.quantities import BasisPoints, Seconds
 from router.core.rollout.plan import Plan
 from router.core.rollout.plan import Step as PlanStep
-from router.core.strategies.base import Approval, Strategy, Until, approved
+from router.core.strategies.base import Approval, Strategy, Until, approved, asked
 from router.core.wire.outcomes import FULL_BP
 
 GRADUAL_STEPS = 20
@@ -33,7 +33,7 @@ class BlueGreen(Strategy):
         preview = PlanStep(
             mirror_bp=self.mirror,
             hold_s=self.hold,
-            until_samples=self.until.samples if self.until else 0,
+            **asked(self.until),
             approval=approved(self.approval),
             label="preview",
         )

@@ -11,7 +11,7 @@ from router.core.quantities import BasisPoints, Seconds
 from router.core.rollout.plan import Plan
 from router.core.rollout.plan import Step as PlanStep
 from router.core.spec import OneOf, Spec
-from router.core.strategies.base import Step, Strategy, Until
+from router.core.strategies.base import Step, Strategy, Until, asked
 
 STEPS_MAX = 200
 """Steps of one plan; a ramp that generates more is a typing error in its increment."""
@@ -128,5 +128,4 @@ class Canary(Strategy):
 def _plateaus(weights: list[int], hold_s: float, until: Until | None) -> Iterator[PlanStep]:
     if len(weights) > STEPS_MAX:
         raise ValueError(f"expected a ramp of at most {STEPS_MAX} steps, got {len(weights)}")
-    samples = until.samples if until else 0
-    return (PlanStep(weight_bp=bp, hold_s=hold_s, until_samples=samples) for bp in weights)
+    return (PlanStep(weight_bp=bp, hold_s=hold_s, **asked(until)) for bp in weights)

@@ -11,7 +11,7 @@ from router.core.quantities import BasisPoints, Name, Seconds
 from router.core.rollout.plan import Ending, Plan
 from router.core.rollout.plan import Step as PlanStep
 from router.core.spec import OneOf
-from router.core.strategies.base import Approval, Strategy, Until, approved
+from router.core.strategies.base import Approval, Strategy, Until, approved, asked
 from router.core.strategies.blue_green import BlueGreen
 from router.core.strategies.canary import Canary
 
@@ -49,7 +49,7 @@ class Shadow(Strategy):
         step = PlanStep(
             mirror_bp=self.mirror,
             hold_s=self.hold,
-            until_samples=self.until.samples if self.until else 0,
+            **asked(self.until),
             approval=approved(self.approval),
             label="shadow",
             also=self.also,

@@ -72,7 +72,7 @@ async def test_people_and_gates_are_told_of(alerting, server):
         await w.order(Resume("ann"))
         await w.order(Abort("ann", "no"))
         await w.order(Retry("ann"))
-        await w.run(6)
+        await w.until(lambda: w.rollout.step == 1)
         await w.until(lambda: w.rollout.phase is Phase.ROLLED_BACK, candidate=1.0)
         await w.until(lambda: "rolled_back" in triggers(server, "a"))
         told = triggers(server, "a")

@@ -123,7 +123,8 @@ async def test_a_freeze_stops_a_bake_and_a_new_rollout_too(world, policy):
 
 
 def pair(policy, second_hold="90s"):
-    steps = "[{weight: 1%, hold: 60s}, {weight: 25%, hold: 60s}]"
+    blind = "until: {samples: 0}"  # nobody sends the second route anything
+    steps = f"[{{weight: 1%, hold: 60s, {blind}}}, {{weight: 25%, hold: 60s, {blind}}}]"
     first = more(policy, "group: g", steps=steps)
     other = more(policy, "group: g", steps=steps.replace("60s", second_hold, 1))
     other = other.split("routes:")[1].replace("name: r", "name: s").replace("/v2/*", "/s/*")
@@ -142,6 +143,9 @@ async def test_a_group_leaves_each_step_together(world, policy):
     await w.run(12)
     assert phases(w) == [("progressing", 1), ("progressing", 1)]
     await w.run(200)
+    assert [p for p, _ in phases(w)] == ["baking", "baking"], "s bakes unseen, and r waits for it"
+    w.reconciler.order("s", Promote("ann"))
+    await w.run(1)
     assert [p for p, _ in phases(w)] == ["completed", "completed"]
 
 

@@ -89,7 +89,7 @@ async def test_an_undecided_rollout_ends_as_the_policy_says(world, policy, choic
 
 
 async def test_a_gate_in_dry_run_reports_and_never_acts(world, policy):
-    gates = "[{error_rate: {dry_run: true}}, {guard: {error_rate: 90%}}]"
+    gates = "[{error_rate: {dry_run: true}}, {guard: {error_rate: 50%}}]"
     w = await world(with_rules(policy, gates=gates, bake="5s")).start()
     await w.run(60, candidate=0.3)
     assert w.rollout.phase is Phase.PROGRESSING

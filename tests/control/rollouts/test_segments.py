@@ -58,7 +58,7 @@ async def test_one_that_fails_leaves_the_others_alone_and_the_second_takes_all_b
 
 async def test_one_that_was_completed_meanwhile_goes_back_as_well(w):
     await order(w, "r@at", Promote("ann", full=True))
-    await w.run(31, rate=0)
+    await order(w, "r@at", Promote("ann"))
     assert phases(w)["r@at"] == "completed"
     await order(w, "r@de", Rollback("ann"))
     await order(w, "r@fr", Rollback("ann"))

@@ -1,0 +1,141 @@
+"""What is not proven yet: the gates of a judge that still lack their sample at a place of a plan.
+
+Time alone promotes nobody. A step, a switch or a bake is left when every gate that can learn there
+has had the sample with which a candidate failing `detect` would have been convicted in 90 % of
+cases (:mod:`router.core.gates.sample`), and at least one answer of the candidate was judged. A gate
+that learns from a coin is asked where both versions answer, one that learns from pairs where
+requests are copied, any other wherever the candidate answers or gets copies. Samples are those of
+the whole attempt: what a step has shown need not be shown again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from router.core.gates.polled import PolledState
+from router.core.gates.sample import NEVER, Detect
+from router.core.rollout.plan import Ending, Plan
+from router.core.rollout.rollout import Phase, Rollout
+from router.core.rollout.traffic import split_for
+from router.core.wire.outcomes import FULL_BP
+from router.core.words import count
+
+if TYPE_CHECKING:
+    from router.core.gates.gate import Gate
+    from router.core.judge import Judge
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What the candidate gets at a position of a plan."""
+
+    weight_bp: int
+    """Share of requests that it answers."""
+    mirror_bp: int = 0
+    """Share of requests that are copied to it."""
+    reverse: bool = False
+    """Requests that it answers are copied to stable, so that there are pairs."""
+    seen: int = 0
+    """Its judged answers (compared pairs, where it answers nobody) at this position."""
+    judged: int = 0
+    """The same of the whole attempt."""
+    last: bool = False
+    """Behind it the candidate has all traffic, or is stable."""
+
+    @property
+    def silent(self) -> bool:
+        """It gets nothing here, so nothing can be learnt."""
+        return not self.weight_bp and not self.mirror_bp
+
+    def teaches(self, gate: Gate) -> bool:
+        """Whether a gate can learn here."""
+        if gate.coin:
+            return 0 < self.weight_bp < FULL_BP
+        if gate.paired:
+            return self.mirror_bp > 0 or (self.reverse and self.weight_bp > 0)
+        return not self.silent
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """One gate that has not had enough yet."""
+
+    gate: str
+    seen: int
+    wanted: int
+    """Outcomes in all; 0: the gate has not begun."""
+    what: str = "answer"
+
+    @property
+    def left(self) -> int:
+        """Outcomes that are still to come."""
+        return max(self.wanted - self.seen, 0)
+
+    def sentence(self) -> str:
+        """``error_rate has 40 of 328 answers``."""
+        if not self.wanted:
+            return f"{self.gate} waits for more of stable's past answers to fix its thresholds"
+        if self.wanted >= NEVER:
+            return f"{self.gate} cannot see {self.what}s at this share"
+        return f"{self.gate} has {self.seen:,} of {count(self.wanted, self.what)}"
+
+
+def missing(judge: Judge, place: Place, detect: Detect) -> Iterator[Missing]:
+    """The gates that have not had enough yet at ``place``, in the policy's order."""
+    for title, gate in judge.gates.items():
+        if gate.dry_run or not gate.bets or not place.teaches(gate):
+            continue
+        what = "compared pair" if gate.paired else "answer"
+        state = judge.states.get(title)
+        if state is None:
+            yield Missing(title, 0, 0, what)
+            continue
+        sample = state.sample(detect, place.weight_bp)
+        seen = min(sample.seen, place.judged)  # who left without an answer has seen nothing
+        if seen < sample.wanted:
+            yield Missing(title, seen, sample.wanted, what)
+
+
+def place_of(
+    rollout: Rollout, plan: Plan, *, seen: int, judged: int, reverse: bool = False
+) -> Place:
+    """Where a live rollout is; ``seen`` and ``judged`` as in :class:`Place`."""
+    split, following = split_for(rollout, plan), rollout.step + 1
+    last = Phase.BAKING in (rollout.phase, rollout.paused_from) or following == len(plan.steps)
+    whole = last or plan.steps[following].weight_bp == FULL_BP
+    return Place(split.candidate_bp, split.mirror_bp, reverse, seen, judged, whole)
+
+
+def lacking(judge: Judge, rollout: Rollout, plan: Plan, place: Place, detect: Detect) -> str:
+    """What keeps a rollout in ``place``; a plan that keeps stable ends by its time all the same."""
+    if plan.ending is Ending.KEEP and rollout.step + 1 == len(plan.steps):
+        return ""
+    return unproven(judge, place, detect)
+
+
+def unproven(judge: Judge, place: Place, detect: Detect) -> str:
+    """Why ``place`` may not be left, in a sentence; empty when it may.
+
+    A silent place (a preview without copies) can prove nothing: it is left for more traffic freely,
+    but for all traffic only when something was judged before, or a gate that asks outside passed.
+    """
+    gates = [one.sentence() for one in missing(judge, place, detect)]
+    if gates:
+        return f"not enough yet: {'; '.join(gates)}"
+    if place.silent:
+        if not place.last or place.judged or _asked_outside(judge):
+            return ""
+        return "not enough yet: nothing judges the candidate before it has all traffic"
+    if not place.seen:
+        return "not enough yet: no answer of the candidate was judged here"
+    return ""
+
+
+def _asked_outside(judge: Judge) -> bool:
+    """Whether a gate outside has passed; one that has not holds the rollout by itself."""
+    return any(
+        isinstance(state, PolledState) and state.good and not state.dry_run
+        for state in judge.states.values()
+    )
