@@ -133,6 +133,15 @@ def unproven(judge: Judge, place: Place, detect: Detect) -> str:
     return ""
 
 
+def holding(judge: Judge) -> Iterator[str]:
+    """Every gate that holds the rollout where it is, with its sentence."""
+    if judge.capital >= judge.settings.hold_level and (leader := judge.leader):
+        yield f"{leader}: {judge.states[leader].sentence()}"
+    for title, state in judge.states.items():
+        if state.held and not state.dry_run:
+            yield f"{title}: {state.sentence()}"
+
+
 def _asked_outside(judge: Judge) -> bool:
     """Whether a gate outside has passed; one that has not holds the rollout by itself."""
     return any(

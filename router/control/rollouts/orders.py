@@ -10,7 +10,7 @@ from router.control.rollouts.run import Run
 from router.control.state.errors import NoRollout, NotPossible
 from router.control.state.record import JournalEntry, RouteRecord
 from router.core.policy import RolloutPolicy
-from router.core.rollout.events import Event, Observed, Retry, Rollback
+from router.core.rollout.events import Event, Observed, Promote, Retry, Rollback
 from router.core.rollout.machine import Refused, decide
 from router.core.rollout.rollout import Phase, Rollout
 from router.core.rollout.traffic import split_for
@@ -44,6 +44,14 @@ def decided(run: Run, event: Event, now: float) -> tuple[RouteRecord, str]:
     if isinstance(event, Retry):
         after = lifecycle.retried(after, key, now)
     return after, following.reason
+
+
+def informed(run: Run, event: Event) -> Event:
+    """A promotion with what nobody has proven yet, for the journal; anything else as it is."""
+    if not isinstance(event, Promote) or run.trial is None or run.plan is None or not run.live:
+        return event
+    assert run.rollout is not None  # noqa: S101 - it is live
+    return replace(event, unproven=run.trial.unproven(run.rollout, run.plan))
 
 
 def _refuse_flapping(run: Run, base: RouteRecord, event: Retry, now: float) -> None:

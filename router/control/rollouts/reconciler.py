@@ -23,7 +23,7 @@ from router.control.rollouts import lifecycle
 from router.control.rollouts.freeze import EVERYTHING, Freeze
 from router.control.rollouts.keeping import Keeping
 from router.control.rollouts.observe import Observatory
-from router.control.rollouts.orders import action_of, decided, entry_for, grows
+from router.control.rollouts.orders import action_of, decided, entry_for, grows, informed
 from router.control.rollouts.publish import table_of
 from router.control.rollouts.recording import Recording
 from router.control.rollouts.restraint import Restraint, fellow_order
@@ -232,6 +232,7 @@ class Reconciler:
         """
         run = self.run_of(name)
         now = self.clock.now()
+        event = informed(run, event)
         record, reason = decided(run, event, now)
         self._refuse_risk(run, record)
         assert not isinstance(event, Observed)  # noqa: S101 - only people order

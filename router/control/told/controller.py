@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from router.control.fleet.feedback import Label
-from router.control.rollouts.orders import decided, entry_for
+from router.control.rollouts.orders import decided, entry_for, informed
 from router.control.rollouts.run import Move, Run
 from router.control.state.answers import Announcement, CommandResult, result_of
 from router.control.state.errors import (
@@ -321,7 +321,7 @@ class Controller:
 
     def _would(self, run: Run, event: Command) -> CommandResult:
         now = self.now()
-        record, reason = decided(run, _event(event), now)
+        record, reason = decided(run, informed(run, _event(event)), now)
         name = type(event).__name__.lower()
         entry = entry_for(
             run, record, name, event.actor, reason, now=now, wall=self._plane.clock.wall()

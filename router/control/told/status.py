@@ -10,6 +10,7 @@ from router import __version__
 from router.control.rollouts.observe import Observatory
 from router.control.rollouts.reconciler import Reconciler
 from router.control.rollouts.run import Run
+from router.core.proof import holding
 from router.core.rollout.plan import Plan, Step
 from router.core.rollout.rollout import Phase, Rollout, remaining_s
 from router.core.rollout.traffic import split_for
@@ -103,11 +104,20 @@ def rollout_view(run: Run, observatory: Observatory, generation: int, now: float
         "generation": generation,
         "writing": run.pending is not None,
         "unsaved": bool(run.unsaved),
-        "waits_for": run.waiting.reason if run.live else "",
+        "waits_for": _waits_for(run, rollout, plan) if run.live else "",
         "next_advance_at": run.waiting.next_at if run.live else None,
         "shadow": _shadow(run),
         "notes": [*run.notes, *_alarms(run)],
     }
+
+
+def _waits_for(run: Run, rollout: Rollout, plan: Plan) -> str:
+    """Everything that keeps it but its own time: from outside, gates that hold, what is unproven."""
+    told = [run.waiting.reason]
+    if run.trial is not None:
+        told += holding(run.trial.judge)
+        told.append(run.trial.unproven(rollout, plan))
+    return "; ".join(filter(None, told))
 
 
 def _feedback(run: Run) -> dict[str, Any]:

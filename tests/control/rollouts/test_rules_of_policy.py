@@ -9,6 +9,7 @@ import pytest
 from router.control.outside.measure import Question
 from router.control.told.status import gauges, rollout_view
 from router.core.gates.gate import Measurement
+from router.core.rollout.events import Promote
 from router.core.rollout.rollout import Phase
 from router.core.wire.outcomes import ArmCounts, Batch, Cell
 
@@ -86,6 +87,21 @@ async def test_an_undecided_rollout_ends_as_the_policy_says(world, policy, choic
     assert set(w.serving) == serving
     if choice != "hold":
         assert "5m" in w.rollout.reason
+
+
+async def test_without_an_answer_nothing_is_promoted_but_by_a_person(world, policy):
+    steps = "[{weight: 50%, hold: 5s}]"
+    w = await world(policy(steps=steps, bake="5s")).start()
+    await w.run(100, rate=0)
+    assert (w.rollout.phase, w.weight) == (Phase.PROGRESSING, 5_000)
+    assert "not enough yet: error_rate has 0 of " in view(w)["waits_for"]
+    await w.order(Promote("ann", "it is Friday"))
+    assert "it is Friday; not enough yet: error_rate has 0 of" in w.disk.entries[-1].reason
+    await w.run(100, rate=0)
+    assert w.rollout.phase is Phase.BAKING
+    assert "guard has 0 of" in view(w)["waits_for"], "at 100 % only the guard can learn"
+    await w.run(10, rate=100)
+    assert w.rollout.phase is Phase.COMPLETED
 
 
 async def test_a_gate_in_dry_run_reports_and_never_acts(world, policy):

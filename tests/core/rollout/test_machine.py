@@ -506,3 +506,50 @@ def breaks(plan, acts):
     except (Refused, AssertionError, AttributeError, TypeError):
         return True
     return False
+
+
+UNPROVEN = "not enough yet: error_rate has 0 of 328 answers"
+
+
+@pytest.mark.parametrize("lack", [{"unproven": UNPROVEN}, {"unready": "v2 is not ready"}])
+@pytest.mark.parametrize("where", ["step", "approval", "bake", "overdue", "ramp"])
+def test_time_alone_promotes_nobody(where, lack):
+    step = Step(5_000, hold_s=60, auto=where == "ramp")
+    approved = replace(step, approval=Approval(60, Default.PROMOTE))
+    plan = Plan(
+        (approved if where == "approval" else step, Step(9_000, hold_s=1e9)), bake_s=60,
+        max_duration_s=1_000.0 if where == "overdue" else None,
+        on_inconclusive=OnInconclusive.PROMOTE,
+    )  # fmt: skip
+    rollout, _ = start(plan)
+    if where == "approval":
+        rollout = decide(rollout, plan, ok(), 61)
+    if where == "bake":
+        rollout = decide(rollout, plan, Promote(full=True), 61)
+    if where == "overdue":
+        rollout = decide(rollout, plan, ok(), 61)
+    up = {"auto_weight_bp": 5_000} if where == "ramp" else {}
+    still = decide(rollout, plan, ok(**lack, **up), 1e6)
+    assert (still.phase, still.step) == (rollout.phase, rollout.step)
+    assert decide(still, plan, ok(**up), 2e6) is not still, "it was all that it lacked"
+
+
+def test_a_ramp_does_not_grow_while_the_candidate_is_not_ready():
+    plan = Plan((Step(5_000, auto=True),))
+    rollout, _ = start(plan)
+    grown = decide(rollout, plan, ok(auto_weight_bp=100), 1)
+    assert decide(grown, plan, ok(auto_weight_bp=900, unready="no"), 2) is grown
+    assert decide(grown, plan, ok(auto_weight_bp=50, unready="no"), 2).auto_weight_bp == 50
+
+
+def test_a_blind_step_is_left_unproven_but_never_unready():
+    plan = Plan((Step(5_000, blind=True), Step(9_000)))
+    rollout, _ = start(plan)
+    assert decide(rollout, plan, ok(unready="no endpoint"), 1) is rollout
+    assert decide(rollout, plan, ok(unproven=UNPROVEN), 1).step == 1
+
+
+def test_a_person_may_promote_what_is_unproven_and_the_journal_says_so():
+    rollout, plan = start()
+    moved = decide(rollout, plan, Promote("ann", "we know it", unproven=UNPROVEN), 1)
+    assert moved.reason.startswith(f"step 1 of 3 at 1 % promoted by ann: we know it; {UNPROVEN}")
