@@ -112,7 +112,7 @@ def rollout_view(run: Run, observatory: Observatory, generation: int, now: float
 
 
 def _waits_for(run: Run, rollout: Rollout, plan: Plan) -> str:
-    """Everything that keeps it but its own time: from outside, gates that hold, what is unproven."""
+    """What keeps it besides its own time: something outside, gates that hold, what is unproven."""
     told = [run.waiting.reason]
     if run.trial is not None:
         told += holding(run.trial.judge)
