@@ -232,8 +232,7 @@ class Reconciler:
         """
         run = self.run_of(name)
         now = self.clock.now()
-        event = informed(run, event)
-        record, reason = decided(run, event, now)
+        record, reason = decided(run, event := informed(run, event), now)
         self._refuse_risk(run, record)
         assert not isinstance(event, Observed)  # noqa: S101 - only people order
         action = "set_weight" if isinstance(event, SetWeight) else type(event).__name__.lower()
