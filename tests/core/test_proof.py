@@ -12,9 +12,9 @@ from router.core.wire.outcomes import ArmCounts, Baseline, Batch, Cell, Pairs
 
 PAST = Baseline(5_000, 50, (), 50.0)
 DETECT = Detect()
-HALF = Place(5_000, seen=1, judged=1)
-COPIES = Place(0, 10_000, seen=1, judged=1)
-WHOLE = Place(10_000, seen=1, judged=1)
+HALF = Place(5_000, seen=1, judged=1_000)
+COPIES = Place(0, 10_000, seen=1, judged=1_000)
+WHOLE = Place(10_000, seen=1, judged=1_000)
 SILENT = Place(0, last=True)
 
 

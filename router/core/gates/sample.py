@@ -104,7 +104,7 @@ def compared(
         return NEVER
     w = weight_bp / FULL_BP
     p = detect.rate(p0, tolerated_rate(p0, relative, absolute))
-    table = log_table(weight_bp, p0, relative, absolute, ok_channel=True)
+    table = log_table(weight_bp, p0, relative, absolute, True)
     nats = math.log(limit) + math.log(len(table) / START_SHARE)
     draws = min(
         walk(

@@ -23,9 +23,7 @@ def ninetieth(run):
 def test_a_comparison_convicts_with_it_in_nine_of_ten_cases(p0, weight_bp):
     detect = Detect()
     p, w = detect.rate(p0), weight_bp / 10_000
-    wanted = sample.compared(
-        weight_bp, p0, 0.1, 0.001, detect, limit=LIMIT, min_bad=2, sticky=False
-    )
+    wanted = sample.compared(weight_bp, p0, 0.1, 0.001, detect, limit=LIMIT, min_bad=2)
 
     def convicted(draw):
         evidence, answers = CompareEvidence(p0), 0
@@ -75,9 +73,7 @@ def test_pairs_convict_with_it_in_nine_of_ten_cases():
 
 @pytest.mark.parametrize("weight_bp", [0, 10_000])
 def test_without_a_coin_a_comparison_never_has_enough(weight_bp):
-    found = sample.compared(
-        weight_bp, 0.01, 0.1, 0.001, Detect(), limit=LIMIT, min_bad=2, sticky=False
-    )
+    found = sample.compared(weight_bp, 0.01, 0.1, 0.001, Detect(), limit=LIMIT, min_bad=2)
     assert found == NEVER
 
 
