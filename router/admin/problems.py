@@ -26,7 +26,6 @@ STATUSES: Mapping[type[errors.ControlError], int] = {
     errors.Conflict: 412,
     errors.PolicyRejected: 422,
     errors.Busy: 503,
-    errors.NotConfirmed: 504,
     errors.StoreUnavailable: 507,
 }
 """How each refusal of the control plane is answered."""

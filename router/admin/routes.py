@@ -68,7 +68,7 @@ async def _openapi(_call: handlers.Call) -> web.Response:
     return handlers.json_response(openapi.document(ROUTES))
 
 
-_COMMAND_STATUSES = (400, 404, 409, 412, 413, 415, 503, 504, 507)
+_COMMAND_STATUSES = (400, 404, 409, 412, 413, 415, 503, 507)
 
 ROUTES: tuple[Route, ...] = (
     Route("GET", "/healthz", PUBLIC, handlers.healthz, "Alive", answer="Health", statuses=(503,)),

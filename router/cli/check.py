@@ -19,6 +19,7 @@ from router.config.problems import PolicyError, Problem, render
 from router.config.source import SIZE_BYTES_MAX
 from router.core.policy.power import Sight, Traffic, describe, sights
 from router.core.quantities import parse_share
+from router.core.wire.outcomes import FULL_BP
 from router.core.words import count
 
 BAD_MAX = 0.5
@@ -79,7 +80,7 @@ def _traffic(rate: str, stable: str) -> Traffic | None:
     if not rate:
         return None
     try:
-        traffic = Traffic(parse_rate("--rate", rate), parse_share(stable) / 10_000)
+        traffic = Traffic(parse_rate("--rate", rate), parse_share(stable) / FULL_BP)
     except ValueError as error:
         raise Failure(Exit.USAGE, str(error)) from None
     if not 0 < traffic.stable_bad_rate < BAD_MAX:

@@ -15,6 +15,7 @@ from rich.text import Text
 from router.cli.client import Client, path_of
 from router.cli.get import HEADINGS, decisions, version_row
 from router.cli.show import COLOURS, more_lines, when
+from router.core.wire.outcomes import FULL_BP
 from router.core.words import duration
 
 REFRESH_PER_S = 4
@@ -84,7 +85,7 @@ class Picture:
         for version, window in self.document["versions"].items():
             row = version_row(version, window, self.document, self.status)
             share_bp = round(float(row[2].removesuffix(" %")) * 100)
-            bar = _bar(share_bp / 10_000, BAR_CHARS, "cyan" if row[1] == "candidate" else "green")
+            bar = _bar(share_bp / FULL_BP, BAR_CHARS, "cyan" if row[1] == "candidate" else "green")
             table.add_row(row[0], row[1], bar, *row[2:])
         return table
 

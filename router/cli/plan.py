@@ -16,6 +16,7 @@ from router.config.check import load
 from router.config.problems import PolicyError
 from router.core.policy import Policy, Route
 from router.core.rollout.plan import Default, Plan, Step
+from router.core.wire.outcomes import FULL_BP
 from router.core.words import count, duration, percent
 
 HEADINGS = ("STEP", "WEIGHT", "MIRROR", "AT LEAST", "LEFT WHEN")
@@ -54,7 +55,7 @@ def _plans(path: Path, route: str) -> dict[str, tuple[str, Plan]]:
 def _lines(name: str, versions: str, plan: Plan) -> list[str]:
     rows = [_row(number, step) for number, step in enumerate(plan.steps, 1)]
     if plan.bake_s:
-        rows.append(("bake", percent(10_000), "-", duration(plan.bake_s), "no gate holds"))
+        rows.append(("bake", percent(FULL_BP), "-", duration(plan.bake_s), "no gate holds"))
     least_s = sum(step.hold_s for step in plan.steps) + plan.bake_s
     ends = {"promote": "the candidate becomes stable", "keep": "stable stays stable"}
     tail = [f"then {ends[plan.ending]}; at least {duration(least_s)} in all"]

@@ -18,7 +18,7 @@ from router.config.check import load
 from router.config.problems import PolicyError
 from router.core.policy import Route
 from router.core.quantities import parse_duration, parse_share
-from router.core.wire.outcomes import Baseline
+from router.core.wire.outcomes import FULL_BP, Baseline
 from router.core.words import count
 from router.simulation import (
     Latency,
@@ -150,10 +150,10 @@ def _traffic(log: Path | None, route: str, stable: str, candidate: str, rate: st
         world = _read(str(log), lambda _: traffic.scenario(), "")
     stable_rate = world.stable_rate
     if stable:
-        stable_rate = _read("--stable", parse_share, stable) / 10_000
+        stable_rate = _read("--stable", parse_share, stable) / FULL_BP
     candidate_rate = stable_rate
     if candidate:
-        candidate_rate = _read("--candidate", parse_share, candidate) / 10_000
+        candidate_rate = _read("--candidate", parse_share, candidate) / FULL_BP
     return replace(
         world,
         stable_rate=stable_rate,

@@ -34,11 +34,15 @@ class OneOf:
     ``Annotated[Gate, OneOf(GATES)]`` reads ``- error_rate: {tolerance: 10%}``, ``- error_rate:``
     and a bare ``- error_rate``; the value is an instance of ``GATES["error_rate"]``. A new entry
     of the table can be written in policies, and shows in the JSON Schema, without another line.
+    ``gone`` has the entries of earlier routers and what is expected in their place.
     """
 
-    def __init__(self, table: Mapping[str, type[BaseModel]], what: str) -> None:
+    def __init__(
+        self, table: Mapping[str, type[BaseModel]], what: str, gone: Mapping[str, str] | None = None
+    ) -> None:
         self.table = table
         self.what = what
+        self.gone = gone or {}
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
@@ -66,6 +70,7 @@ class OneOf:
     def _tagged(self, value: Any) -> Any:
         if isinstance(value, tuple(self.table.values())):
             return {self._name(value): value}
+        self._refuse_gone(value)
         if isinstance(value, str):
             if value not in self.table:
                 close = get_close_matches(value, self.table, n=1)
@@ -81,6 +86,12 @@ class OneOf:
                 f"expected exactly one {self.what} ({self._names()}), got {len(value)}"
             )
         return {name: {} if settings is None else settings for name, settings in value.items()}
+
+    def _refuse_gone(self, value: Any) -> None:
+        names = value if isinstance(value, Mapping) else (value,) if isinstance(value, str) else ()
+        for name in names:
+            if name in self.gone and name not in self.table:
+                raise ValueError(f"expected {self.gone[name]}")
 
     def _names(self) -> str:
         return ", ".join(self.table)

@@ -40,8 +40,5 @@ class Limits:
     interim_responses: int = 8
     """1xx answers before the final one. Beyond: 502."""
 
-    pipelined_requests: int = 16
-    """Requests of one connection parsed but not yet answered; the listener then pauses reading."""
-
 
 DEFAULT_LIMITS = Limits()

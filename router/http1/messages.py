@@ -154,11 +154,6 @@ class Head:
             fields = self._fields = shape.fields(self.values) if shape is not None else []
         return fields
 
-    @property
-    def headers(self) -> list[tuple[bytes, bytes]]:
-        """All fields as (name, value) pairs."""
-        return [(field.name, field.value) for field in self.fields]
-
     def get(self, name: bytes) -> bytes | None:
         """Value of the first field of this lower-case name, or None."""
         shape = self.shape
@@ -275,10 +270,10 @@ class ResponseHead(Head):
     when there was none.
     """
 
-    __slots__ = ("declared_length", "reason", "status", "status_line")
+    __slots__ = ("declared_length", "status", "status_line")
 
     def __init__(self, line: StatusLine, fields: list[Field] | None) -> None:
-        self.status, self.reason, self.minor, self.status_line = line
+        self.status, _, self.minor, self.status_line = line
         self._fields = fields
         self.shape = None
         self.values = ()

@@ -73,8 +73,8 @@ class RequestParser(Reader):
     """Reads the requests of one client connection.
 
     After a request that forbids persistence the rest of the connection is ignored. `paused` holds
-    back further requests (see `Limits.pipelined_requests`) until `resume`; bytes fed meanwhile are
-    kept.
+    back further requests until `resume`; bytes fed meanwhile are kept, and `waiting` counts them as
+    requests.
     """
 
     __slots__ = ("_busy", "_empty_lines", "_handler", "_heads", "_known", "_last", "paused")
@@ -123,6 +123,11 @@ class RequestParser(Reader):
             self._keep(data, 0)
         else:
             self._run(data, 0)
+
+    @property
+    def waiting(self) -> int:
+        """How many requests are held back, at most: empty lines, those within bodies too."""
+        return self.rest.count(b"\r\n\r\n", self._pos)
 
     def _plain(self, data: bytes) -> RequestHead | None:
         """The head that `data` begins with, if it is plain and of a known shape."""
@@ -272,6 +277,7 @@ class ResponseParser(Reader):
         self._known: ResponseHead | None = None
         """The head of the last whole answer that was known: backends mostly repeat it."""
         self._due = False
+        """A request was announced by `expect` and its answer is not complete."""
         self._fresh = False
         """An answer is due, to another method than HEAD, and no byte of it has come."""
         self._to_head = False
@@ -291,11 +297,6 @@ class ResponseParser(Reader):
         self._to_head = to_head
         self._interims = 0
         self.started = False
-
-    @property
-    def due(self) -> bool:
-        """A request was announced by `expect` and its answer is not complete."""
-        return self._due
 
     @property
     def reusable(self) -> bool:

@@ -136,11 +136,6 @@ class Reader:
         """Some bytes of a message have arrived, but not its last one."""
         return self._state == BODY or (self._state == IDLE and len(self.rest) > self._pos)
 
-    @property
-    def closed(self) -> bool:
-        """Nothing more will be read: an error, `close()`, or the last message has ended."""
-        return self._state == DEAD
-
     def close(self) -> None:
         """Read nothing more; allowed within a callback."""
         self._state = DEAD

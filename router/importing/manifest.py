@@ -12,6 +12,7 @@ from typing import Any
 
 from router.config.problems import Path, PolicyError, dotted
 from router.config.source import Document, parse
+from router.core.wire.outcomes import FULL_BP
 
 _SEPARATOR = re.compile(r"^---(?:[ \t].*)?$", re.MULTILINE)
 _ARGUMENTS = re.compile(r"\{\{\s*(?:args|inputs|steps|templates)\.[^{}]*\}\}")
@@ -140,9 +141,9 @@ def seconds_text(value: Any) -> str | None:
 def share_text(value: Any, whole: float = 100.0) -> str | None:
     """Their percentage, of `whole`, as our share; None if it is none or finer than 0.01 %."""
     try:
-        basis_points = round(float(str(value).removesuffix("%")) / whole * 10_000, 6)
+        basis_points = round(float(str(value).removesuffix("%")) / whole * FULL_BP, 6)
     except ValueError:
         return None
-    if not 0 <= basis_points <= 10_000 or basis_points != int(basis_points):
+    if not 0 <= basis_points <= FULL_BP or basis_points != int(basis_points):
         return None
     return f"{int(basis_points) / 100:g}%"

@@ -59,10 +59,8 @@ class Beat:
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """Up, first: who is there."""
+    """Up, first: it listens."""
 
-    worker: int
-    pid: int
     port: int
     """The port it listens on (the kernel's choice when the policy said 0)."""
 
@@ -71,17 +69,14 @@ class Hello:
 class Applied:
     """Up: the table of this generation is in force; no new request uses an older one."""
 
-    worker: int
     generation: int
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Up: everything counted since the last report. ``urgent`` ones are sent in the same turn."""
+    """Up: everything counted since the last report."""
 
     worker: int
-    sequence: int
-    generation: int
     batches: tuple[Batch, ...] = ()
     versions: tuple[VersionCounts, ...] = ()
     mirrors: tuple[MirrorCounts, ...] = ()
@@ -94,14 +89,12 @@ class Report:
     """Requests refused by the router itself, by cause."""
     failures: dict[str, int] = field(default_factory=dict)
     """Exceptions in loops that must go on, by loop."""
-    urgent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class PairReport:
     """Up: answers to compare, apart from the counts so that they can be shed first."""
 
-    worker: int
     pairs: tuple[PairSample, ...]
     shed: int = 0
     """Pairs dropped because the link was behind."""

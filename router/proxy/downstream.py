@@ -1,8 +1,8 @@
 """One client connection: requests in, one exchange at a time, answers out in order.
 
 The connection outlives its exchanges. While one is under way the parser hands on nothing further;
-bytes of pipelined requests wait in it, and when more of them arrive reading stops, so a client that
-never reads its answers costs one receive buffer.
+bytes of pipelined requests wait in it, and when too many of them arrive reading stops, so a client
+that never reads its answers costs one receive buffer.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ WRITE_HIGH_BYTES: Final = 65_536
 _RESET: Final = struct.pack("ii", 1, 0)
 """SO_LINGER on, 0 s: the close is a reset, HTTP/1.0's only sign of an incomplete answer."""
 PIPELINED_BYTES_MAX: Final = 65_536
-"""Bytes of further requests read while one is under way; then reading stops."""
+"""Bytes of further requests read while one is under way; then reading stops, however few they are
+(``limits.pipelined`` bounds their number)."""
 OVER_MAX: Final = 16
 """Connections beyond the limit that are given time to read that there are too many."""
 
@@ -104,7 +105,7 @@ class Downstream(asyncio.Protocol):
         except ClientFramingError as error:
             self.broken(error)
             return
-        if parser.rest and parser.paused and parser.buffered_bytes > PIPELINED_BYTES_MAX:
+        if parser.rest and parser.paused and self._ahead():
             self.flow()
 
     def _drain(self, data: bytes) -> None:
@@ -176,13 +177,21 @@ class Downstream(asyncio.Protocol):
         exchange, parser = self.exchange, self.parser
         reading = not (
             exchange is not None and not exchange.uploaded and (exchange.waiting or exchange.held)
-        ) and not (parser.paused and parser.buffered_bytes > PIPELINED_BYTES_MAX)
+        ) and not (parser.paused and self._ahead())
         if reading is not self.reading:
             self.reading = reading
             if reading:
                 self.transport.resume_reading()
             else:
                 self.transport.pause_reading()
+
+    def _ahead(self) -> bool:
+        """Whether more waits behind the present request than a client may send ahead."""
+        parser = self.parser
+        return (
+            parser.buffered_bytes > PIPELINED_BYTES_MAX
+            or parser.waiting > self.plane.serving.limits.pipelined
+        )
 
     def done(self, keep: bool) -> None:
         """The exchange is over and its answer is written."""

@@ -24,6 +24,8 @@ REMEMBERED_BYTES_MAX: Final = 256
 """Longer hosts, paths and queries are understood anew each time: memory would be theirs."""
 QUERY_FIELDS_MAX: Final = 100
 """Query fields looked at."""
+REGEX_CHARS_MAX: Final = 4_096
+"""A longer value matches no regular expression: it bounds what one may cost."""
 BODY_DEPTH_MAX: Final = 32
 """Levels of a JSON body that a field path descends into."""
 PLACE_DIGITS_MAX: Final = 9
@@ -155,7 +157,8 @@ def _query(wanted: ValueMatch) -> Condition:
 
     def holds(head: RequestHead) -> bool:
         read = query_of if len(head.query) <= REMEMBERED_BYTES_MAX else query_of.__wrapped__
-        return any(name == wanted.name and test(value) for name, value in read(head.query))
+        value = next((value for name, value in read(head.query) if name == wanted.name), None)
+        return value is not None and test(value)
 
     return holds
 
@@ -181,7 +184,7 @@ def value_test(wanted: ValueMatch) -> Callable[[str], bool]:
         return lambda text: text.endswith(value)
     if wanted.kind is MatchKind.REGEX:
         pattern = re.compile(value)
-        return lambda text: pattern.fullmatch(text) is not None
+        return lambda text: len(text) <= REGEX_CHARS_MAX and pattern.fullmatch(text) is not None
     return lambda _text: True
 
 

@@ -121,7 +121,7 @@ class Pairing:
             route=entry.name, version=one.target.version, revision=entry.revision,
             request_id=self.exchange_id.decode("latin-1"), primary_status=self.status,
             shadow_status=one.status, primary_body=b"".join(ours), shadow_body=b"".join(theirs),
-            content_type=one.content_type, primary_s=self.seconds, shadow_s=one.seconds,
+            primary_s=self.seconds, shadow_s=one.seconds,
             segment=self.segment, primary=self.primary_version, nonce=self.nonce,
         ))  # fmt: skip
 
@@ -129,7 +129,7 @@ class Pairing:
 class Copy:
     """One request on its way to one shadow; what waits for a connection and receives the answer."""
 
-    __slots__ = ("connection", "content_type", "data", "deadline", "ended", "held_bytes", "kept",
+    __slots__ = ("connection", "data", "deadline", "ended", "held_bytes", "kept",
                  "lane", "pairing", "seconds", "since", "status", "target", "to_head",
                  "waiting")  # fmt: skip
 
@@ -148,7 +148,6 @@ class Copy:
         self.ended = False
         self.status = 0
         self.seconds = 0.0
-        self.content_type = ""
         self.kept = Kept()
         self.waiting = False
         """Its answer is far ahead of stable's."""
@@ -188,8 +187,6 @@ class Copy:
         if self.pairing is None and complete:  # there is nothing to keep it for
             self._complete()
             return
-        kind = head.get(b"content-type")
-        self.content_type = kind.decode("latin-1") if kind else ""
         self._received(body, complete)
 
     def on_body(self, piece: bytes, complete: bool, /) -> None:

@@ -119,7 +119,7 @@ class DataPlane:
         if limits != self.serving.limits or self.serving.generation == 0:
             self.parser_limits = Limits(
                 head_bytes=limits.head_bytes, fields=limits.fields,
-                body_bytes=limits.body_bytes, pipelined_requests=limits.pipelined,
+                body_bytes=limits.body_bytes,
             )  # fmt: skip
             spare = _files()
             self.connections_max = min(limits.connections, max(16, spare * 3 // 4))

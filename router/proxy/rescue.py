@@ -17,7 +17,7 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from router.core.wire.outcomes import Outcome
+from router.core.wire.outcomes import FULL_BP, Outcome
 from router.proxy.faults import CONNECT, Again
 from router.proxy.record import doubt, observe, settle
 
@@ -40,7 +40,7 @@ def may_retry(exchange: Exchange, fault: Fault) -> bool:
         exchange.kept and (retry.idempotent or exchange.head.method in SAFE)
     ):
         return False
-    budget = max(RETRIES_MIN, len(plane.exchanges) * retry.budget_bp // 10_000)
+    budget = max(RETRIES_MIN, len(plane.exchanges) * retry.budget_bp // FULL_BP)
     return plane.retrying - exchange.retrying < budget
 
 
@@ -62,7 +62,7 @@ def may_rescue(exchange: Exchange, outcome: Outcome, status: int) -> bool:
         wanted = rescue.schema
     else:
         wanted = rescue.connect and outcome in CONNECT
-    budget = max(rescue.budget_min, len(plane.exchanges) * rescue.budget_bp // 10_000)
+    budget = max(rescue.budget_min, len(plane.exchanges) * rescue.budget_bp // FULL_BP)
     return wanted and plane.rescuing < budget
 
 

@@ -6,13 +6,12 @@ nothing else; a swap is one assignment.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from dataclasses import dataclass
-from itertools import accumulate
 from math import inf
 from typing import TYPE_CHECKING
 
 from router.config.payloads import payload
+from router.core.rollout.traffic import Draw
 from router.core.wire.outcomes import FULL_BP
 from router.core.wire.table import Match, Mirror, RouteEntry, RoutingTable, Rule, StickyKind
 from router.proxy.matching import RouteIndex
@@ -84,10 +83,10 @@ class RuleTarget:
 class Route:
     """One route of a table."""
 
-    __slots__ = ("answer_bytes", "body_fields", "body_s", "candidate", "cell", "copied", "cuts",
+    __slots__ = ("answer_bytes", "body_fields", "body_s", "candidate", "cell", "copied", "draw",
                  "entry", "errors", "keep_bytes", "key_header", "match", "mirrors", "needs_body",
-                 "offset", "others", "payload", "pins", "receipts", "response_s", "rules", "sole",
-                 "stable", "stripped", "total_s", "versions", "weight_bp")  # fmt: skip
+                 "others", "payload", "pins", "receipts", "response_s", "rules", "sole",
+                 "stable", "stripped", "total_s", "versions" )  # fmt: skip
 
     def __init__(self, entry: RouteEntry, pools: Pools, recorder: Recorder) -> None:
         self.entry = entry
@@ -118,11 +117,8 @@ class Route:
             self.candidate.chance_s = entry.rescue.candidate_deadline_s
         for version in self.versions:
             version.answer_s = min(version.chance_s, self.response_s)
-        self.offset = entry.offset
-        self.weight_bp = entry.weights_bp[entry.candidate] if entry.candidate >= 0 else 0
-        others = [v for v in self.versions if v is not self.candidate and self._weight(v)]
-        self.others = others
-        self.cuts = list(accumulate(self._weight(version) for version in others))
+        self.draw = Draw(self.versions, entry.weights_bp, entry.candidate, entry.offset)
+        self.others = [v for v in self.versions if v is not self.candidate and self._weight(v)]
         whole = [version for version in self.versions if self._weight(version) == FULL_BP]
         self.sole: Version | None = whole[0] if whole else None
         """The version that every draw leads to, if there is one."""
@@ -160,16 +156,6 @@ class Route:
             mirror, version.name, pool, recorder.mirror(self.entry.name, version.name),
             recorder.version(self.entry.name, version.name, "shadow"),
         )  # fmt: skip
-
-    def draw(self, bucket: int) -> Version:
-        """The version whose interval holds a bucket 0..9999: the candidate's comes first."""
-        place = (bucket - self.offset) % 10_000
-        if place < self.weight_bp and self.candidate is not None:
-            return self.candidate
-        others = self.others
-        if len(others) == 1:
-            return others[0]
-        return others[bisect_right(self.cuts, place - self.weight_bp)] if others else self.stable
 
 
 class Serving:

@@ -75,7 +75,6 @@ class Worker:
         self.link: Link | None = None
         self.ended = asyncio.Event()
         self._served = asyncio.Event()
-        self._sequence = 0
         self._woken = self._due = False
         self._soon_at = 0.0
         """Loop time before which slow requests of a candidate wait for company."""
@@ -93,7 +92,7 @@ class Worker:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         self.plane.bind()
         self.link = await open_link(link_fd, self._on_message, self._on_close)
-        self.link.send(Hello(self.index, os.getpid(), self.plane.port))
+        self.link.send(Hello(self.plane.port))
         # Nobody is accepted before there is a table: the kernel gives new clients to the others.
         await self._served.wait()
         if not self.ended.is_set():
@@ -105,7 +104,7 @@ class Worker:
         reporting = background("reports", forever("reports", self._report_regularly))
         await self.ended.wait()
         reporting.cancel()
-        self.report(urgent=True)
+        self.report()
         self.link.close()
 
     # --- the link -------------------------------------------------------------------------------
@@ -133,7 +132,7 @@ class Worker:
 
     def _applied(self) -> None:
         if self.link is not None:
-            self.link.send(Applied(self.index, self.plane.serving.generation))
+            self.link.send(Applied(self.plane.serving.generation))
 
     def _on_close(self, _reason: str) -> None:
         if self._draining is None:
@@ -167,7 +166,7 @@ class Worker:
 
     def _report_now(self) -> None:
         self._woken = False
-        self.report(urgent=True)
+        self.report()
 
     def _soon(self) -> None:
         """A request of the candidate is slow: report at once, unless that was just done."""
@@ -179,7 +178,7 @@ class Worker:
     def _report_soon(self) -> None:
         self._due = False
         self._soon_at = asyncio.get_running_loop().time() + SOON_S
-        self.report(urgent=True)
+        self.report()
 
     async def _report_regularly(self) -> None:
         await asyncio.sleep(REPORT_S)
@@ -187,7 +186,7 @@ class Worker:
         self.alone.look()
         self._send_pairs()
 
-    def report(self, *, urgent: bool = False) -> None:
+    def report(self) -> None:
         """Send what was counted; when the link is behind it stays here and adds up."""
         link = self.link
         if link is None or not link.open or link.outbox_bytes > BEHIND_BYTES_MAX:
@@ -197,13 +196,11 @@ class Worker:
         delta = self.recorder.delta()
         self.alone.observe(delta.batches)
         endpoints = self.plane.pools.states()
-        self._sequence += 1
         link.send(Report(
-            worker=self.index, sequence=self._sequence, generation=self.plane.serving.generation,
-            batches=delta.batches, versions=delta.versions, mirrors=delta.mirrors,
-            endpoints=endpoints, loop_lag_s=self.plane.take_lag(),
+            worker=self.index, batches=delta.batches, versions=delta.versions,
+            mirrors=delta.mirrors, endpoints=endpoints, loop_lag_s=self.plane.take_lag(),
             connections=len(self.plane.connections), rejected=delta.rejected,
-            failures=BOOKS.take(), urgent=urgent,
+            failures=BOOKS.take(),
         ))  # fmt: skip
 
     def _send_pairs(self) -> None:
@@ -212,7 +209,7 @@ class Worker:
             return
         pairs, shed = self.recorder.take_pairs()
         if pairs or shed:
-            link.send(PairReport(self.index, pairs, shed))
+            link.send(PairReport(pairs, shed))
 
 
 def more_files() -> None:

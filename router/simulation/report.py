@@ -8,6 +8,7 @@ import math
 from typing import TYPE_CHECKING
 
 from router.core.wire.histogram import quantile
+from router.core.wire.outcomes import FULL_BP
 from router.core.words import duration, percent, rate
 from router.simulation.result import OUTCOMES
 
@@ -60,7 +61,7 @@ def render_html(result: SimulationResult) -> str:
     alpha = result.setup.settings.false_rollback_rate
     plots = (
         _plot(
-            "Traffic of the candidate", first.trace, [(lambda p: p.weight_bp / 10_000, "weight")],
+            "Traffic of the candidate", first.trace, [(lambda p: p.weight_bp / FULL_BP, "weight")],
             lambda share: share, ticks=[(s / 4, f"{s * 25} %") for s in range(5)], steps=True,
         ),
         _plot(

@@ -70,7 +70,6 @@ class Point:
     weight_bp: int
     capital: float
     proof: float
-    bad: int
 
 
 @dataclass(slots=True)
@@ -203,7 +202,7 @@ class _Rollout:
         if self.looks % self.stride:
             return
         judge, trace = self.judge, self.run.trace
-        trace.append(Point(self.now, weight_bp, judge.capital, judge.promotion.capital, judge.bad))
+        trace.append(Point(self.now, weight_bp, judge.capital, judge.promotion.capital))
         if len(trace) >= TRACE_MAX:
             del trace[1::2]
             self.stride *= 2

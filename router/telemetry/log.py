@@ -10,6 +10,7 @@ import logging
 import re
 import sys
 from collections.abc import Mapping, MutableMapping
+from contextlib import suppress
 from typing import Any, Final, TextIO, cast
 
 import structlog
@@ -65,12 +66,11 @@ def configure(
 class Unfailing:
     """A stream whose failures are nobody's: a full disk under the log must not stop a rollback.
 
-    What cannot be written is lost and counted in :attr:`lost`.
+    What cannot be written is lost.
     """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self.lost = 0
 
     def isatty(self) -> bool:
         """Whether somebody watches."""
@@ -81,15 +81,12 @@ class Unfailing:
         try:
             return self._stream.write(text)
         except (OSError, ValueError):  # ValueError: the stream was closed
-            self.lost += 1
             return len(text)
 
     def flush(self) -> None:
         """Try to."""
-        try:
+        with suppress(OSError, ValueError):
             self._stream.flush()
-        except (OSError, ValueError):
-            self.lost += 1
 
 
 def clean(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:

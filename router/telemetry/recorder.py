@@ -29,7 +29,7 @@ import xxhash
 
 from router.core.wire.counts import MirrorCounts, PairSample, VersionCounts
 from router.core.wire.histogram import BOUNDS_S, BUCKETS
-from router.core.wire.outcomes import Batch, Cell, Outcome
+from router.core.wire.outcomes import FULL_BP, Batch, Cell, Outcome
 from router.telemetry.slices import LiveCell
 from router.telemetry.users import Seen
 
@@ -203,7 +203,7 @@ class Recorder:
             self._current[entry.name] = None
             return None
         candidate, stable = entry.weights_bp[entry.candidate], entry.weights_bp[entry.stable]
-        weight_bp = round(candidate * 10_000 / (candidate + stable))
+        weight_bp = round(candidate * FULL_BP / (candidate + stable))
         key = (entry.revision, entry.round, weight_bp, entry.thresholds_s, entry.slow_tolerance,
                entry.sticky is not None)  # fmt: skip
         cells = self._cells.setdefault(entry.name, {})

@@ -1,20 +1,13 @@
-"""Which endpoint next: orders of preference, as iterators so that a retry takes the next one."""
+"""Which endpoint next: an order of preference, so that a retry takes the next one."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from router.upstream.endpoint import Endpoint
-
-
-def round_robin(endpoints: Sequence[Endpoint], turn: int) -> Iterator[Endpoint]:
-    """Each in its turn: call number ``turn`` begins one further than the call before it."""
-    count = len(endpoints)
-    for step in range(count):
-        yield endpoints[(turn + step) % count]
 
 
 def least_in_flight(endpoints: Sequence[Endpoint], turn: int) -> Iterator[Endpoint]:
@@ -23,15 +16,9 @@ def least_in_flight(endpoints: Sequence[Endpoint], turn: int) -> Iterator[Endpoi
     Counting what is in flight follows slow endpoints within one answer time, which matters for
     models: one that pages or throttles gets less without anybody measuring latencies.
     """
-    yield from sorted(round_robin(endpoints, turn), key=_in_flight)
+    first = turn % len(endpoints) if endpoints else 0
+    yield from sorted([*endpoints[first:], *endpoints[:first]], key=_in_flight)
 
 
 def _in_flight(endpoint: Endpoint) -> int:
     return endpoint.in_flight
-
-
-BALANCES: Final[dict[str, Callable[[Sequence[Endpoint], int], Iterator[Endpoint]]]] = {
-    "least_in_flight": least_in_flight,
-    "round_robin": round_robin,
-}
-"""By the name a policy gives."""

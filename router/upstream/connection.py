@@ -258,7 +258,7 @@ class Connection(asyncio.Protocol):
     def _finish(self) -> None:
         """An answer is complete and the bytes behind it, if any, have been seen."""
         sent = self.sent_all and not self.transport.get_write_buffer_size()
-        self.pool.finished(self, sent and self.parser.sound)
+        self.pool.finished(self, sent and self.parser.reusable)
 
     def _lost(self) -> Failure:
         fresh = self.exchanges == 1 or self.parser.started

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 class Endpoint:
     """Live state of one address; a name of several has one for each. Only its pool changes it."""
 
-    __slots__ = ("address", "authority", "bad", "dirty", "ejected_until", "failed_probes",
+    __slots__ = ("address", "authority", "dirty", "ejected_until", "failed_probes",
                  "healthy", "idle", "in_flight", "ip", "last_error", "open", "passed_probes",
-                 "refusals", "requests", "retired", "streak", "unreachable_until")  # fmt: skip
+                 "refusals", "retired", "streak", "unreachable_until")  # fmt: skip
 
     def __init__(self, address: Address) -> None:
         self.address = address
@@ -31,10 +31,6 @@ class Endpoint:
         self.open = 0
         """Connections open or being opened."""
         self.in_flight = 0
-        self.requests = 0
-        """Since the last report."""
-        self.bad = 0
-        """Bad outcomes since the last report."""
         self.streak = 0
         """Bad outcomes in a row."""
         self.ejected_until = 0.0

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final, Protocol
 
+from router.core.wire.outcomes import FULL_BP
 from router.upstream.balance import least_in_flight
 from router.upstream.breaker import Breaker, State
 from router.upstream.endpoint import Endpoint
@@ -281,14 +282,12 @@ class Pool:
 
         It is blamed before the version: a broken instance is no reason to judge a model.
         """
-        endpoint.requests += 1
         endpoint.dirty = True
         if not bad:
             if endpoint.streak:
                 endpoint.streak = 0
                 self.suspicion.settle(endpoint, blamed=True)
             return
-        endpoint.bad += 1
         endpoint.streak += 1
         outlier = self.entry.outlier
         if outlier.consecutive and endpoint.streak >= outlier.consecutive and self._may_eject():
@@ -304,7 +303,7 @@ class Pool:
         if len(self.endpoints) < 2:
             return False
         ejected = sum(1 for e in self.endpoints if e.ejected_until)
-        return (ejected + 1) * 10_000 <= len(self.endpoints) * self.entry.outlier.max_ejected_bp
+        return (ejected + 1) * FULL_BP <= len(self.endpoints) * self.entry.outlier.max_ejected_bp
 
     def _others_fail(self, endpoint: Endpoint) -> bool:
         return any(e.streak for e in self.endpoints if e is not endpoint and not e.ejected_until)

@@ -93,7 +93,7 @@ class Pools:
         return [*(kept.pool for kept in self._live.values()), *self._shadow.values()]
 
     def states(self) -> tuple[EndpointState, ...]:
-        """Endpoints that did anything or changed since the last call; their counts start anew.
+        """Endpoints that did anything or changed since the last call.
 
         One for each endpoint of the policy: the addresses of a name are told together.
         """
@@ -119,10 +119,8 @@ def _state(route: str, version: str, address: Address, endpoints: list[Endpoint]
         any(e.ejected_until and not e.unreachable_until for e in endpoints)
         or all(e.ejected_until for e in endpoints),
         sum(e.in_flight for e in endpoints), sum(e.open for e in endpoints),
-        sum(e.bad for e in endpoints), sum(e.requests for e in endpoints),
         next((e.last_error for e in endpoints if e.last_error), ""),
     )  # fmt: skip
     for endpoint in endpoints:
         endpoint.dirty = False
-        endpoint.bad = endpoint.requests = 0
     return state

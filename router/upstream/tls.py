@@ -21,7 +21,4 @@ def client_context(tls: UpstreamTls) -> ssl.SSLContext:
     context.set_alpn_protocols(["http/1.1"])
     if tls.cert_file:
         context.load_cert_chain(tls.cert_file, tls.key_file)
-    if not tls.verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
     return context

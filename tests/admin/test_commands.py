@@ -148,7 +148,6 @@ async def test_an_impossible_order_is_409_with_the_machines_sentence(site):
     [
         (errors.Busy("too many"), 503),
         (errors.StoreUnavailable("disk full"), 507),
-        (errors.NotConfirmed("worker 1"), 504),
         (errors.PolicyRejected("bad", [{"line": 3}]), 422),
         (errors.ControlError("other"), 500),
     ],

@@ -6,7 +6,7 @@ import pytest
 
 from router.cli import orders
 from router.cli.show import left
-from router.control.state.errors import Busy, NotConfirmed, StoreUnavailable
+from router.control.state.errors import Busy, StoreUnavailable
 from router.core.rollout import events
 from tests.admin.conftest import SECRETS
 
@@ -92,9 +92,7 @@ def test_what_the_machine_refuses_is_a_conflict_with_its_sentence(router):
     assert (ended.code, "it is not paused" in ended.err) == (5, True)
 
 
-@pytest.mark.parametrize(
-    ("error", "code"), [(Busy("busy"), 6), (NotConfirmed("late"), 4), (StoreUnavailable("full"), 1)]
-)
+@pytest.mark.parametrize(("error", "code"), [(Busy("busy"), 6), (StoreUnavailable("full"), 1)])
 def test_other_refusals_have_their_codes(router, error, code):
     router.controller.fails = error
 

@@ -58,7 +58,7 @@ async def started(tmp_path):
 def in_flight(plane, version, count):
     role = "stable" if version == plane.reconciler.runs["flights"].record.stable else "candidate"
     counts = VersionCounts("flights", version, role, (0,) * 10, (0,) * 5, in_flight=count)
-    plane.report(Report(worker=0, sequence=1, generation=1, versions=(counts,)))
+    plane.report(Report(worker=0, versions=(counts,)))
 
 
 def serving(plane):

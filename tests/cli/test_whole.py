@@ -75,7 +75,7 @@ def _failures(plane: Plane, bad: int) -> None:
         thresholds_s=entry.thresholds_s,
     )  # fmt: skip
     batch = Batch("flights", entry.revision, (cell,))
-    plane.report(Report(worker=0, sequence=1, generation=1, batches=(batch,), urgent=True))
+    plane.report(Report(worker=0, batches=(batch,)))
 
 
 async def test_a_rollout_from_the_command_line(whole):

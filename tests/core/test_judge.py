@@ -174,8 +174,8 @@ def test_a_broken_coin_is_the_router_s_bug():
 
 
 def test_shares_and_the_average():
-    j = judge(gate("error_rate"), gate("guard"), gate("drift", share="20%"))
-    assert j.shares == pytest.approx({"drift": 0.2, "error_rate": 0.4, "guard": 0.4})
+    j = judge(gate("error_rate"), gate("guard"), gate("slo", slower_than="300ms", share="20%"))
+    assert j.shares == pytest.approx({"slo": 0.2, "error_rate": 0.4, "guard": 0.4})
     j.observe(cells(cb=2, so=40), 1.0)
     parts = (j.shares[t] * j.states[t].capital for t in j.shares)
     assert j.capital == pytest.approx(sum(parts))
@@ -341,7 +341,7 @@ def test_a_snapshot_from_before_there_were_ticks_is_read():
 def test_a_restored_judge_makes_the_same_decisions(sticky):
     gates = [
         gate("error_rate"), gate("latency"), gate("guard"), gate("agreement"), gate("accuracy"),
-        gate("drift"), gate("slo", slower_than="300ms"), gate("prometheus", **QUERY),
+        gate("slo", slower_than="300ms"), gate("prometheus", **QUERY),
         gate("webhook", url="http://127.0.0.1/"),
     ]  # fmt: skip
     settings = JudgeSettings(sticky=sticky, max_duration_s=3_600.0)

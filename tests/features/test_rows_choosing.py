@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from router.core.rollout.events import Abort, Retry
-from router.core.rollout.traffic import bucket_of, version_at
+from router.core.rollout.traffic import Draw, bucket_of
 
 CANARY = "canary: {steps: [{weight: 20%, hold: 60s}, {weight: 40%, hold: 60s}], bake: 30s}"
 
@@ -11,10 +11,8 @@ CANARY = "canary: {steps: [{weight: 20%, hold: 60s}, {weight: 40%, hold: 60s}], 
 def places(w, users=500):
     """Where each user goes by the table in force, as workers and `whois` compute it."""
     entry = w.entry
-    return [
-        version_at(bucket_of(b"user-%d" % n), entry.offset, entry.weights_bp, entry.candidate)
-        for n in range(users)
-    ]
+    draw = Draw(range(len(entry.versions)), entry.weights_bp, entry.candidate, entry.offset)
+    return [draw(bucket_of(b"user-%d" % n)) for n in range(users)]
 
 
 async def test_two_routers_with_one_policy_choose_alike(world, policy):

@@ -67,7 +67,7 @@ def _verdict(parser, recorder, pieces):
     status = None
     try:
         for piece in filter(None, pieces):
-            if not getattr(parser, "due", True):
+            if not getattr(parser, "_due", True):
                 parser.close()  # what a pool does with a connection that speaks out of turn
             parser.feed(piece)
     except FramingError as error:

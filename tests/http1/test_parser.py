@@ -16,8 +16,9 @@ from router.http1 import (
     framing,
 )
 from router.http1.headers import REQUEST_KINDS, RESPONSE_KINDS, FieldCache
+from router.http1.reader import DEAD
 from tests.http1.corpus import Seen
-from tests.http1.wire import Recorder, parse_request, parse_response
+from tests.http1.wire import Recorder, pairs_of, parse_request, parse_response
 
 GET = b"GET /a?b=c HTTP/1.1\r\nHost: example.org:80\r\nX-User-Id: 7\r\n\r\n"
 GET_SEEN = Seen(b"GET /a?b=c")
@@ -54,7 +55,7 @@ def test_what_a_head_says():
     head, _ = parse_request(GET)
     assert (head.method, head.target, head.path, head.query) == (b"GET", b"/a?b=c", b"/a", b"b=c")
     assert head.host == b"example.org:80"
-    assert head.headers == [(b"Host", b"example.org:80"), (b"X-User-Id", b"7")]
+    assert pairs_of(head) == [(b"Host", b"example.org:80"), (b"X-User-Id", b"7")]
     assert head.get(b"x-user-id") == b"7"
     assert head.get(b"absent") is None
     assert head.get_all(b"x-user-id") == [b"7"]
@@ -66,8 +67,13 @@ def test_what_a_head_says():
 
 def test_what_an_answer_says():
     head, body = parse_response(OK + b"hello")
-    assert (head.status, head.reason, head.minor, body) == (200, b"OK", 1, b"hello")
-    assert head.headers == [(b"Content-Length", b"5")]
+    assert (head.status, head.status_line, head.minor, body) == (
+        200,
+        b"HTTP/1.1 200 OK\r\n",
+        1,
+        b"hello",
+    )
+    assert pairs_of(head) == [(b"Content-Length", b"5")]
     assert head.get(b"content-length") == b"5"
     assert head.get(b"absent") is None
     assert head.get_all(b"content-length") == [b"5"]
@@ -118,8 +124,10 @@ def test_pause_holds_back_pipelined_requests_and_resume_goes_on():
     parser.feed(GET * 3)
     assert recorder.seen == []
     assert parser.paused
-    assert parser.buffered_bytes == len(GET * 3)
-    parser.feed(GET)
+    assert (parser.buffered_bytes, parser.waiting) == (len(GET * 3), 3)
+    parser.feed(GET[:-1])
+    assert parser.waiting == 3
+    parser.feed(GET[-1:])
     parser.resume()
     assert not parser.paused
     assert recorder.seen == [GET_SEEN] * 4
@@ -192,7 +200,7 @@ def test_after_an_error_bytes_are_ignored():
     with pytest.raises(ClientFramingError) as caught:
         parser.feed(b"GET / HTTP/1.1\r\n\r\n")
     assert (caught.value.status, caught.value.reason) == (400, "Host is missing")
-    assert parser.closed
+    assert parser._state == DEAD
     parser.feed(GET)
     parser.paused = True
     parser.feed(GET)
@@ -221,7 +229,7 @@ def test_close_within_a_callback_ends_the_reading():
     parser = RequestParser(recorder)
     recorder.on_request = lambda *_: parser.close()
     parser.feed(GET * 2)
-    assert parser.closed
+    assert parser._state == DEAD
     assert parser.buffered_bytes == 0
 
 
@@ -234,7 +242,7 @@ def test_client_eof(raw, clean):
     parser.feed(raw)
     assert parser.mid_message is not clean
     assert parser.feed_eof() is clean
-    assert parser.closed
+    assert parser._state == DEAD
 
 
 def test_repr_shows_the_state():
@@ -292,14 +300,14 @@ def test_answers_one_after_another():
     parser = ResponseParser(recorder)
     for count in (1, 2, 3):
         parser.expect()
-        assert parser.due
+        assert parser._due
         assert not parser.started
         assert not parser.reusable
         parser.feed(OK + b"hel")
         assert parser.started
         parser.feed(b"lo")
         assert parser.reusable
-        assert not parser.due
+        assert not parser._due
         assert len(recorder.seen) == count
 
 
@@ -333,7 +341,7 @@ def test_surplus_bars_the_connection_before_the_answer_is_handed_on():
     parser.expect()
     parser.feed(OK + b"hello" + OK + b"evil!")
     assert reusable == [False]
-    assert parser.closed
+    assert parser._state == DEAD
 
 
 def test_the_next_request_may_be_sent_within_the_callback():
@@ -342,7 +350,7 @@ def test_the_next_request_may_be_sent_within_the_callback():
     recorder.on_response = lambda *_: parser.expect()
     parser.expect()
     parser.feed(OK + b"hello")
-    assert parser.due
+    assert parser._due
     assert not parser.started
 
 

@@ -25,9 +25,9 @@ from router.http1 import (
 )
 from router.http1.headers import REQUEST_KINDS, RESPONSE_KINDS, FieldCache
 from router.http1.plain import HEADS_BEFORE, read_request, read_response
-from router.http1.reader import LOOK_EVERY
+from router.http1.reader import DEAD, LOOK_EVERY
 from tests.http1 import generated
-from tests.http1.wire import PEER, Recorder, parse_request
+from tests.http1.wire import PEER, Recorder, pairs_of, parse_request
 
 HEADS = int(os.environ.get("RAMPWAY_PLAIN_HEADS", "3000"))
 SEED = 20261127
@@ -61,22 +61,22 @@ def read(pieces, fields, *, answers):
         parser.expect()
     try:
         for piece in pieces:
-            if answers and not parser.due:
+            if answers and not parser._due:
                 parser.close()
             parser.feed(piece)
     except FramingError as error:
         status = error.status, error.reason
-    state = recorder.seen, recorder.open, status, parser.closed, parser.mid_message
+    state = recorder.seen, recorder.open, status, parser._state == DEAD, parser.mid_message
     return (*state, parser.reusable if answers else None), recorder.heads
 
 
 def meaning(head):
     """Everything anybody can ask of a request's head, and what is sent on of it."""
-    names = {name.lower() for name, _ in head.headers} | {b"absent"}
+    names = {name.lower() for name, _ in pairs_of(head)} | {b"absent"}
     said = [
         head.method, head.target, head.path, head.query, head.minor, head.host, head.request_id,
         head.framing, head.length, head.keep_alive, head.expect_continue, head.max_forwards,
-        head.kinds, head.named, head.request_line, head.headers, head.has_any(STRIPPED),
+        head.kinds, head.named, head.request_line, pairs_of(head), head.has_any(STRIPPED),
         [(head.get(name), head.get_all(name)) for name in sorted(names)],
         [(f.low, f.kind, f.line, f.passed) for f in head.fields],
     ]  # fmt: skip
@@ -97,8 +97,8 @@ OLD_REQUEST = parse_request(b"GET / HTTP/1.0\r\n\r\n")[0]
 def meaning_of_answer(head):
     """The same of an answer's head."""
     said = [
-        head.status, head.reason, head.minor, head.status_line, head.framing, head.length,
-        head.declared_length, head.keep_alive, head.kinds, head.named, head.headers,
+        head.status, head.minor, head.status_line, head.framing, head.length,
+        head.declared_length, head.keep_alive, head.kinds, head.named, pairs_of(head),
         head.get(b"content-type"), [(f.low, f.kind, f.line, f.passed) for f in head.fields],
     ]  # fmt: skip
     sent = [

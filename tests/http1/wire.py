@@ -46,6 +46,11 @@ class Recorder:
             self.seen.append(Seen(start, framing, body))
 
 
+def pairs_of(head):
+    """All fields as (name, value) pairs."""
+    return [(field.name, field.value) for field in head.fields]
+
+
 def parse_request(raw, **limits):
     """The head and body of one complete request."""
     recorder = Recorder()

@@ -58,12 +58,10 @@ MESSAGES = [
     Publish(TABLE),
     Amend(8, 7, TABLE.routes),
     Drain(3.0),
-    Hello(0, 42, 8080),
-    Applied(0, 7),
+    Hello(8080),
+    Applied(7),
     Report(
         1,
-        9,
-        7,
         (
             Batch(
                 "r",
@@ -87,11 +85,10 @@ MESSAGES = [
         ),
         (VersionCounts("r", "v1", "stable", (1, 2), (0, 1), ((3, 4),)),),
         (MirrorCounts("r", "v2", 1, 0, {"queue": 3}),),
-        (EndpointState("r", "v1", "http://h:1", True, False, 1, 2, 0, 9),),
+        (EndpointState("r", "v1", "http://h:1", True, False, 1, 2),),
         rejected={"framing": 2},
-        urgent=True,
     ),
-    PairReport(0, (PairSample("r", "v2", 3, "id", 200, 200, b"\x00\xff", b"{}"),)),
+    PairReport((PairSample("r", "v2", 3, "id", 200, 200, b"\x00\xff", b"{}"),)),
 ]
 
 

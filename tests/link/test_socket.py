@@ -58,7 +58,7 @@ async def pair():
 
 async def test_messages_arrive_whole_and_in_order_both_ways(pair):
     control, worker = await pair()
-    messages = [Hello(0, 1, 8080), Applied(0, 7), Report(0, 1, 7, urgent=True)]
+    messages = [Hello(8080), Applied(7), Report(0)]
     for message in messages:
         assert worker.link.send(message)
     await control.until(lambda end: len(end.heard) == 3)
@@ -72,7 +72,7 @@ async def test_messages_arrive_whole_and_in_order_both_ways(pair):
 async def test_a_full_outbox_refuses_reports_and_never_blocks(pair):
     control, worker = await pair(outbox_max=200_000)
     control.link._transport.pause_reading()
-    pairs = PairReport(0, (PairSample("r", "v2", 1, "id", 200, 200, b"x" * 100_000),))
+    pairs = PairReport((PairSample("r", "v2", 1, "id", 200, 200, b"x" * 100_000),))
     sent = [worker.link.send(pairs) for _ in range(100)]
     assert sent[0]
     assert not sent[-1]
@@ -80,7 +80,7 @@ async def test_a_full_outbox_refuses_reports_and_never_blocks(pair):
     assert worker.link.outbox_bytes <= 200_000 + 100_200
     control.link._transport.resume_reading()
     await control.until(lambda end: len(end.heard) == sent.count(True))
-    assert worker.link.send(Applied(0, 1))
+    assert worker.link.send(Applied(1))
 
 
 async def test_of_tables_that_wait_only_the_newest_goes(pair):
@@ -101,7 +101,7 @@ async def test_a_peer_that_goes_is_told_once(pair):
     await control.until(lambda end: end.closed)
     assert control.closed == ["closed by the peer"]
     assert not control.link.open
-    assert not control.link.send(Applied(0, 1))
+    assert not control.link.send(Applied(1))
     assert not control.link.send(Publish(table(1)))
 
 

@@ -370,6 +370,37 @@ async def test_r30_pipelined_requests_are_answered_in_order():
         client.close()
 
 
+@pytest.mark.parametrize(("allowed", "reads_on"), [(2, False), (3, True)])
+async def test_r30_as_many_requests_are_read_ahead_as_the_policy_says(allowed, reads_on):
+    """Three wait behind the one under way; a request that is not whole is none."""
+    limits = replace(PATIENT, pipelined=allowed)
+    answering = asyncio.Event()
+
+    async def script(peer):
+        while True:
+            await peer.request()
+            await answering.wait()
+            await peer.send(OK)
+
+    async with (
+        Scripted(script) as backend,
+        Rig(route(version("v1", backend), timeouts=LONG), limits=limits) as rig,
+    ):
+        client = await rig.client()
+        (downstream,) = rig.plane.connections
+        await client.send(request())
+        await until(lambda: downstream.exchange is not None)
+        await client.send(request() * 3 + request()[:-1])
+        await until(lambda: downstream.parser.waiting == 3)
+        assert downstream.transport.is_reading() is reads_on
+        answering.set()
+        await client.send(request()[-1:])
+        for _ in range(5):
+            assert (await client.answer()).status == 200
+        assert downstream.transport.is_reading()
+        client.close()
+
+
 @pytest.mark.parametrize("count", [200, pytest.param(1_000, marks=pytest.mark.nightly)])
 async def test_r30_a_client_that_pipelines_and_does_not_read_costs_little(count):
     """Further requests are not begun while the answers to earlier ones are not taken."""

@@ -101,7 +101,6 @@ async def test_two_addresses_of_a_name_share_within_a_tenth(resolver):
             assert abs(len(one.requests) - len(two.requests)) <= 20
             (state,) = rig.plane.pools.states()  # control knows the endpoint of the policy
             assert state.endpoint == f"http://{NAME}:{one.port}"
-            assert state.requests == 200
 
 
 async def test_a_name_that_moves_is_followed_under_load_and_nobody_notices(resolver):

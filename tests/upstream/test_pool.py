@@ -210,7 +210,7 @@ async def test_other_tls_rules_end_connections_verified_by_the_old_ones():
     async with Scripted(answers(OK)) as backend:
         pool = pool_of(backend)
         await answered(Asker(pool))
-        pool.update(version("v1", backend, tls=UpstreamTls(verify=False)), connect_s=1.0)
+        pool.update(version("v1", backend, tls=UpstreamTls(server_name="other")), connect_s=1.0)
         await until(lambda: pool.open == 0)
 
 

@@ -81,16 +81,12 @@ class Comparer:
             self._arrived.set()
 
     def mirrored(self, counts: Iterable[MirrorCounts]) -> None:
-        """Take what became of copies; dropped ones are told to the judge as undelivered."""
+        """Take what became of copies; :class:`ShadowBook` tells how many did not arrive."""
         for one in counts:
             run = self._runs().get(one.route)
             if run is None or run.trial is None or not run.live:
                 continue
             run.trial.shadow.mirrored(one)
-            lost = sum(n for cause, n in one.dropped.items() if cause != "sample")
-            if lost and one.version == run.trial.shadow.terms.candidate:
-                pairs = Pairs(undelivered=lost)
-                self._observe((Batch(one.route, run.record.revision, pairs=pairs),))
 
     async def run(self) -> None:
         """Compare whatever comes, until cancelled."""

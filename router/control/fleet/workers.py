@@ -150,7 +150,6 @@ class Workers:
     ) -> None:
         self.count = count
         self.host, self.port = listen
-        self.restarts = 0
         self._on_report = on_report
         self._on_pairs = on_pairs
         self._on_event = on_event
@@ -325,7 +324,6 @@ class Workers:
             if not self._stopping:
                 if failures >= CRASHES_MAX:
                     self._give_up_queue(index)
-                self.restarts += 1
                 self._on_event(f"worker {index} ended with status {code}; it is replaced", index)
                 await asyncio.sleep(BACKOFF_S[min(failures, len(BACKOFF_S)) - 1] if failures else 0)
 

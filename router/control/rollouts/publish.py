@@ -27,8 +27,7 @@ from router.core.rollout.plan import Plan
 from router.core.rollout.rollout import Rollout
 from router.core.rollout.traffic import Split, offset_of, split_for
 from router.core.wire import table
-
-FULL_BP = 10_000
+from router.core.wire.outcomes import FULL_BP
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ ControlError
 ├── Busy              too many commands are waiting
 ├── PolicyRejected    the policy has problems; the old one stays in force
 ├── StoreUnavailable  the change could not be written, so it was not made
-└── NotConfirmed      made and written, but a worker did not confirm it in time
 StoreDamaged          the store cannot be read; the router does not start
 StoreLocked           another router drives this store
 """
@@ -74,12 +73,6 @@ class StoreUnavailable(ControlError):  # noqa: N818 - reads as the answer it is
     """The store could not make it durable: answer 507. A change that adds risk was not made."""
 
     code = "store_unavailable"
-
-
-class NotConfirmed(ControlError):  # noqa: N818 - reads as the answer it is
-    """Durable and sent, but not every worker confirmed within the time limit: answer 504."""
-
-    code = "not_confirmed"
 
 
 class StoreDamaged(Exception):  # noqa: N818 - reads as the answer it is

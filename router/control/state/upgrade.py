@@ -11,6 +11,8 @@ import sqlite3
 from pathlib import Path
 from typing import Any, Final
 
+from router.core.gates import GONE
+
 FIRST: Final = 1
 """The oldest schema that is still understood. What was an *epoch* there is a *revision* since 2."""
 
@@ -27,12 +29,15 @@ _TEXTS: Final = (
 def renamed(data: dict[str, Any]) -> dict[str, Any]:
     """The same values under their present names; parts (``rollout``, ``batch``) too.
 
-    Only where such a name is a key of ours: a version may be called ``epoch``.
+    Only where such a name is a key of ours: a version may be called ``epoch``. Gates that are gone
+    leave the policy that a rollout is carried out by; they never decided anything.
     """
     made = {_NAMES.get(name, name): value for name, value in data.items()}
     for part in ("rollout", "batch", "entry", "snapshot"):
         if isinstance(made.get(part), dict):
             made[part] = renamed(made[part])
+    if isinstance(pinned := made.get("pinned"), dict):
+        made["pinned"] = pinned | {"gates": [g for g in pinned["gates"] if not GONE.keys() & g]}
     if isinstance(made.get("rollouts"), list):
         made["rollouts"] = [renamed(one) for one in made["rollouts"]]
     return made

@@ -23,7 +23,7 @@ from router.control.state.record import NOTES
 from router.control.state.store import JOURNAL_PAGE_MAX
 from router.control.told import status
 from router.core.rollout.events import Abort, Command, Event, Rollback
-from router.core.rollout.traffic import bucket_of, version_at
+from router.core.rollout.traffic import Draw, bucket_of
 from router.loops import BOOKS
 from router.telemetry.metrics import labels
 
@@ -165,11 +165,11 @@ class Controller:
         run = self._reconciler.run_of(route)
         entry, bucket = run.entry, bucket_of(key.encode())
         weight_bp = entry.weights_bp[entry.candidate] if entry.candidate >= 0 else 0
-        chosen = version_at(bucket, entry.offset, entry.weights_bp, entry.candidate)
+        draw = Draw(entry.versions, entry.weights_bp, entry.candidate, entry.offset)
         return {
             "bucket": bucket,
             "offset": entry.offset,
-            "version": entry.versions[chosen].name,
+            "version": draw(bucket).name,
             "weight_bp": weight_bp,
             "sticky": run.route.sticky is not None,
         }

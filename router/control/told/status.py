@@ -14,6 +14,7 @@ from router.core.proof import holding
 from router.core.rollout.plan import Plan, Step
 from router.core.rollout.rollout import Phase, Rollout, remaining_s
 from router.core.rollout.traffic import split_for
+from router.core.wire.outcomes import FULL_BP
 from router.telemetry.metrics import Labels, labels
 
 Gauge = tuple[str, Labels, float]
@@ -232,7 +233,7 @@ def gauges(reconciler: Reconciler) -> Iterator[Gauge]:
         entry = run.entry
         for version, weight_bp in zip(entry.versions, entry.weights_bp, strict=True):
             name = version.name
-            yield "weight_ratio", labels(route=route, version=name), weight_bp / 10_000
+            yield "weight_ratio", labels(route=route, version=name), weight_bp / FULL_BP
             in_flight = reconciler.observatory.in_flight(route, name)
             yield "in_flight", labels(route=route, version=name), in_flight
         if rollout is None:

@@ -5,7 +5,6 @@ Start reading in :mod:`router.core.evidence.bettors` (the theorem) and
 """
 
 from router.core.evidence.compare import CompareEvidence
-from router.core.evidence.drift import DriftEvidence
 from router.core.evidence.guard import GuardEvidence
 from router.core.evidence.paired import PairedEvidence
 from router.core.evidence.promote import PromoteEvidence
@@ -14,7 +13,6 @@ from router.core.evidence.sample_ratio import SampleRatio
 
 __all__ = [
     "CompareEvidence",
-    "DriftEvidence",
     "GuardEvidence",
     "PairedEvidence",
     "PromoteEvidence",

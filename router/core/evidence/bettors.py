@@ -26,6 +26,8 @@ import math
 from functools import lru_cache
 from typing import NamedTuple
 
+from router.core.wire.outcomes import FULL_BP
+
 GEOMETRIC_BETTORS = 8
 """Bettors log-spaced between 1.6 times the tolerated rate and :data:`TOP_RATE`, at most."""
 
@@ -47,8 +49,6 @@ FACTOR_MIN = 0.01
 
 TABLES_MAX = 512
 """Cached factor tables: weights times gates; a ramp uses about ten weights."""
-
-FULL_BP = 10_000
 
 
 class LogFactors(NamedTuple):

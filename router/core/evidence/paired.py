@@ -45,18 +45,6 @@ class PairedEvidence:
         self.pot.multiply([worse * w + better * b + same * s for w, b, s in rows])
         self.pot.release(worse)
 
-    def record(self, difference: float) -> None:
-        """One pair's loss difference, candidate minus stable, clipped to [-1, 1].
-
-        A value that is not a number counts as the worst: a candidate must not pass by nonsense.
-        """
-        d = 1.0 if math.isnan(difference) else min(max(difference, -1.0), 1.0)
-        self.worse += d > 0.0
-        self.better += d < 0.0
-        self.same += d == 0.0
-        self.pot.multiply(self._logs(d))
-        self.pot.release(int(d > 0.0))
-
     def _logs(self, d: float) -> list[float]:
         return [math.log1p(lam * (d - self.margin) / (1.0 + self.margin)) for lam in LAMBDAS]
 

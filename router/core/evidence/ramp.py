@@ -16,6 +16,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from router.core.wire.outcomes import FULL_BP
+
 MENU_BP = (100, 200, 500, 1000, 2000, 3000, 5000)
 """Weights the ramp may choose, basis points."""
 
@@ -76,7 +78,7 @@ class Ramp:
         cap = self.max_bp if requests >= self.start_samples else min(self.max_bp, self.start_bp)
         in_flight = requests_per_s * self.observe_s * upper_bound(bad, requests)
         unlimited = not math.isfinite(in_flight) or in_flight <= 0.0
-        wanted = 0.0 if unlimited else self.budget / in_flight * 10_000
+        wanted = 0.0 if unlimited else self.budget / in_flight * FULL_BP
         if held:
             wanted = min(wanted, present_bp)
         allowed = [w for w in MENU_BP if w <= min(wanted, cap)]

@@ -2,7 +2,6 @@
 
 from router.core.gates.accuracy import Accuracy
 from router.core.gates.agreement import Agreement
-from router.core.gates.drift import Drift
 from router.core.gates.error_rate import ErrorRate
 from router.core.gates.gate import Gate, GateContext, GateState, Measurement, SlowLimit
 from router.core.gates.guard import Guard
@@ -22,10 +21,15 @@ GATES: dict[str, type[Gate]] = {
     "positive_rate": PositiveRate,
     "shadow_slo": ShadowSlo,
     "accuracy": Accuracy,
-    "drift": Drift,
     "prometheus": Prometheus,
     "webhook": Webhook,
 }
 """Every gate, by the name it is written with."""
 
-__all__ = ["GATES", "Gate", "GateContext", "GateState", "Measurement", "SlowLimit"]
+GONE: dict[str, str] = {
+    "drift": "another gate, got drift, which is gone: no answers were ever given to it. "
+    "Leave it out; agreement and positive_rate compare the answers of mirrored requests",
+}
+"""Gates of earlier routers: what the policy should say instead."""
+
+__all__ = ["GATES", "GONE", "Gate", "GateContext", "GateState", "Measurement", "SlowLimit"]

@@ -13,10 +13,11 @@ from pydantic import Field
 
 from router.core.evidence import CompareEvidence, PairedEvidence
 from router.core.evidence.slices import Slice
-from router.core.gates.comparison import FULL_BP, ComparisonState, Question, Row, Tolerance
+from router.core.gates.comparison import ComparisonState, Question, Row, Tolerance
 from router.core.gates.gate import Gate, GateContext
 from router.core.gates.verdict import Counts, judged, tolerance_text
 from router.core.quantities import BasisPoints
+from router.core.wire.outcomes import FULL_BP
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

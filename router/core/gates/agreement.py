@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 from pydantic import Field, model_validator
 
 from router.core.evidence import GuardEvidence
-from router.core.gates.comparison import FULL_BP
 from router.core.gates.gate import Gate, GateContext, GateState, mean
 from router.core.gates.sample import Detect, Sample
 from router.core.gates.sample import absolute as absolute_sample
 from router.core.gates.verdict import Counts, judged, of
 from router.core.quantities import BasisPoints
+from router.core.wire.outcomes import FULL_BP
 
 if TYPE_CHECKING:
     from router.core.wire.outcomes import Batch

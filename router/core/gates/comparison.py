@@ -15,14 +15,13 @@ from router.core.gates.sample import compared as compared_sample
 from router.core.gates.verdict import Counts, compared, judged, tolerance_text
 from router.core.quantities import BasisPoints
 from router.core.spec import Spec
+from router.core.wire.outcomes import FULL_BP
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from router.core.evidence import CompareEvidence
     from router.core.wire.outcomes import ArmCounts, Batch, Cell
-
-FULL_BP = 10_000
 
 FIRST_REQUESTS = ", of each user the first request"
 FIRST_FAILURES = ", of each user the first failure"

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import Field
 
 from router.core.evidence import CompareEvidence, GuardEvidence
-from router.core.gates.comparison import FULL_BP
 from router.core.gates.error_rate import all_error_rows, error_rows, failure_rows
 from router.core.gates.gate import Gate, GateContext, GateState, mean
 from router.core.gates.sample import Detect, Sample
 from router.core.gates.sample import absolute as absolute_sample
 from router.core.gates.verdict import Counts, compared, judged, odds
 from router.core.quantities import BasisPoints
+from router.core.wire.outcomes import FULL_BP
 
 if TYPE_CHECKING:
     from router.core.wire.outcomes import Batch

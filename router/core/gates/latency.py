@@ -17,7 +17,6 @@ from pydantic import Field
 from router.core.evidence import CompareEvidence
 from router.core.gates.comparison import (
     FIRST_REQUESTS,
-    FULL_BP,
     ComparisonState,
     Question,
     Row,
@@ -27,6 +26,7 @@ from router.core.gates.comparison import (
 from router.core.gates.gate import Gate, GateContext, SlowLimit
 from router.core.quantities import BasisPoints, Number
 from router.core.wire.histogram import quantile, share_above
+from router.core.wire.outcomes import FULL_BP
 from router.core.words import duration
 
 if TYPE_CHECKING:

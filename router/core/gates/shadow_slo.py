@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import Field
 
 from router.core.evidence import PairedEvidence
-from router.core.gates.comparison import FULL_BP
 from router.core.gates.gate import Gate, GateContext, GateState
 from router.core.gates.sample import Detect, Sample, paired
 from router.core.gates.verdict import Counts, judged, tolerance_text
 from router.core.quantities import BasisPoints, Seconds
+from router.core.wire.outcomes import FULL_BP
 from router.core.words import duration
 
 if TYPE_CHECKING:

@@ -9,16 +9,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from router.core.words import count, rate
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
 
 class Verdict(IntEnum):
-    """A gate's answer, from best to worst; combining gates is a maximum.
+    """A gate's answer, from best to worst.
 
     Inconclusive (the data said nothing) and error (measuring failed) are not failures.
     """
@@ -33,11 +30,6 @@ class Verdict(IntEnum):
     def word(self) -> str:
         """``pass``, ``pending``, ... as people and JSON read it."""
         return self.name.lower()
-
-
-def worst(verdicts: Iterable[Verdict]) -> Verdict:
-    """The worst of several verdicts; pass if there are none."""
-    return max(verdicts, default=Verdict.PASS)
 
 
 @dataclass(frozen=True, slots=True)

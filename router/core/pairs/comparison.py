@@ -22,6 +22,7 @@ from router.core.payloads import PAYLOADS, Answer, Unreadable
 from router.core.payloads.answer import Leaf
 from router.core.quantities import BasisPoints, Formed, Number, Text
 from router.core.spec import Spec
+from router.core.wire.outcomes import FULL_BP
 
 DIFFERENCES_MAX = 20
 """Differences kept of one pair of answers."""
@@ -118,7 +119,7 @@ class Compare(Spec):
     """Numbers that differ by at most this share of the larger one agree."""
     top_k: Annotated[StrictInt, Field(ge=1, le=1_000)] | None = None
     """Compare vectors by the overlap of their k highest entries instead of number by number."""
-    top_k_overlap: Annotated[BasisPoints, Field(gt=0)] = 10_000
+    top_k_overlap: Annotated[BasisPoints, Field(gt=0)] = FULL_BP
     """Share of the k highest entries that must be the same."""
     score: Text | None = None
     """Output or field whose distance and direction are reported; absent: what decides."""
@@ -221,7 +222,7 @@ class Compare(Spec):
         """NaN agrees with NaN: both versions then say the same useless thing."""
         if math.isnan(left) or math.isnan(right):
             return math.isnan(left) and math.isnan(right)
-        return math.isclose(left, right, rel_tol=self.relative / 10_000, abs_tol=self.absolute)
+        return math.isclose(left, right, rel_tol=self.relative / FULL_BP, abs_tol=self.absolute)
 
     def _rankings(self, stable: Answer, candidate: Answer, k: int) -> Iterator[_Found]:
         for path, ours in stable.vectors.items():
@@ -229,7 +230,7 @@ class Compare(Spec):
                 continue
             theirs = candidate.vectors.get(path, ())
             overlap = len(_top(ours, k) & _top(theirs, k)) / min(k, len(ours))
-            if overlap * 10_000 < self.top_k_overlap:
+            if overlap * FULL_BP < self.top_k_overlap:
                 yield path, Kind.RANKING, f"top {k}", f"{overlap:.0%} overlap"
 
     def _scores(self, answer: Answer) -> dict[str, float]:

@@ -29,7 +29,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
-from router.core.pairs.comparison import Compare, Comparison, Difference, Direction, Kind
+from router.core.pairs.comparison import Compare, Comparison, Difference, Kind
 from router.core.pairs.labelled import KeptPairs
 from router.core.pairs.noise import Noise
 from router.core.pairs.tally import Finding, Result, Tally
@@ -200,12 +200,9 @@ def evidence(finding: Finding, reverse: bool, times: tuple[tuple[float, float], 
     ours = found.stable_positive if found else None
     theirs = found.candidate_positive if found else None
     scored = ours is not None and theirs is not None
-    way = found.direction if found else Direction.NONE
     return Pairs(
         agreed=int(agreed),
         disagreed=int(not agreed),
-        stricter=int(way is Direction.STRICTER),
-        looser=int(way is Direction.LOOSER),
         scored=int(scored),
         gained=int(scored and bool(theirs) and not ours),
         lost=int(scored and bool(ours) and not theirs),

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StrictInt, StrictStr, model_validator
 
-from router.core.gates import GATES, Gate
+from router.core.gates import GATES, GONE, Gate
 from router.core.gates.sample import Detect
 from router.core.pairs.comparison import Compare
 from router.core.policy.anti_flap import AntiFlap
@@ -196,7 +196,7 @@ class RolloutPolicy(Spec):
     """The version on trial."""
     strategy: Annotated[Strategy, OneOf(STRATEGIES, "strategy")]
     """How it takes over: exactly one of the strategies with its settings."""
-    gates: tuple[Annotated[Gate, OneOf(GATES, "gate")], ...] = Field(
+    gates: tuple[Annotated[Gate, OneOf(GATES, "gate", GONE)], ...] = Field(
         default_factory=lambda: tuple(
             GATES[name]() for name in ("error_rate", "guard") if name in GATES
         ),

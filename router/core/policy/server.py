@@ -138,7 +138,7 @@ class Limits(Spec):
     in_flight: Annotated[StrictInt, Field(ge=1, le=1_000_000)] = 4_096
     """Requests under way; more are answered 503 at once."""
     pipelined: Annotated[StrictInt, Field(ge=1, le=1024)] = 16
-    """Requests read ahead on one connection before reading stops."""
+    """Requests that a client may send ahead on one connection (and 64KiB); then reading stops."""
     drain: Seconds = 30.0
     """Time that requests under way may still take when the router stops."""
 

@@ -26,7 +26,7 @@ from itertools import pairwise
 from math import exp, lgamma, log, sqrt
 from typing import Final
 
-WHOLE_BP: Final = 10_000
+from router.core.wire.outcomes import FULL_BP
 
 POINTS: Final = 160
 """Points of the integration around each version's mean, over :data:`WIDTH` standard deviations."""
@@ -69,12 +69,12 @@ def shares(rewards: Mapping[str, Rewards], floor_bp: int) -> dict[str, int]:
     The floor keeps every version measured, so that a bad beginning can be made good. Raises
     ValueError if the floors exceed the whole.
     """
-    free_bp = WHOLE_BP - floor_bp * len(rewards)
+    free_bp = FULL_BP - floor_bp * len(rewards)
     if free_bp < 0:
         raise ValueError(f"{len(rewards)} floors of {floor_bp} bp exceed the whole")
     wanted = {name: chance * free_bp for name, chance in chances(rewards).items()}
     made = {name: floor_bp + int(value) for name, value in wanted.items()}
-    rest = WHOLE_BP - sum(made.values())
+    rest = FULL_BP - sum(made.values())
     for name in sorted(wanted, key=lambda name: int(wanted[name]) - wanted[name])[:rest]:
         made[name] += 1
     return made

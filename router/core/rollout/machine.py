@@ -55,6 +55,7 @@ from router.core.rollout.events import (
 from router.core.rollout.plan import Default, Ending, OnInconclusive, Plan, Step
 from router.core.rollout.rollout import Override, Phase, Rollout, moved, step_age_s
 from router.core.rollout.traffic import returning_bp, split_for
+from router.core.wire.outcomes import FULL_BP
 from router.core.words import duration, percent
 
 AUTOMATIC = frozenset({"router", "policy"})
@@ -331,7 +332,7 @@ def _set_weight(rollout: Rollout, plan: Plan, event: SetWeight, now: float) -> R
         if lifted is None:
             raise Refused("no weight override is in force")
         return replace(lifted, actor=event.actor, reason=_said(event, "weight override lifted"))
-    if not 0 <= event.weight_bp <= 10_000 or event.until <= now:
+    if not 0 <= event.weight_bp <= FULL_BP or event.until <= now:
         raise Refused("set-weight takes 0 % to 100 % and a time in the future")
     what = f"weight set to {percent(event.weight_bp)} for {duration(event.until - now)}"
     return moved(

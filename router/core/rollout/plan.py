@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from router.core.wire.outcomes import FULL_BP
+
 
 class Ending(StrEnum):
     """What completing a plan means."""
@@ -81,9 +83,9 @@ class Step:
 
     def __post_init__(self) -> None:
         """Refuse what no split can express; the policy loader says it better and first."""
-        if not 0 <= self.weight_bp <= 10_000 or not 0 <= self.mirror_bp <= 10_000:
+        if not 0 <= self.weight_bp <= FULL_BP or not 0 <= self.mirror_bp <= FULL_BP:
             raise ValueError(f"step shares must be within 0..10000 bp, got {self}")
-        if self.weight_bp + sum(bp for _, bp in self.others) > 10_000:
+        if self.weight_bp + sum(bp for _, bp in self.others) > FULL_BP:
             raise ValueError(f"step shares exceed the whole, got {self}")
 
     def with_candidate(self, name: str) -> Step:

@@ -3,20 +3,24 @@
 Shares are integers in basis points and sum to exactly 10 000. The candidate's interval comes first
 and begins at an offset derived from the rollout's id, so growing its weight only ever adds users,
 and other users are the first ones next time. The arithmetic equals Envoy's ``use_hash_policy``
-weighted choice over the segments of :func:`segments`.
+weighted choice over the same intervals, cut where the offset turns them round.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
+from typing import Generic, TypeVar
 
 import xxhash
 
 from router.core.rollout.plan import Ending, Plan
 from router.core.rollout.rollout import Phase, Rollout
+from router.core.wire.outcomes import FULL_BP
 
-WHOLE_BP = 10_000
+Drawn = TypeVar("Drawn")
 
 BACK_STEPS = 10
 """Plateaus of a stepped return; the first one is taken at once, so that something always helps."""
@@ -39,7 +43,7 @@ class Split:
     @property
     def stable_bp(self) -> int:
         """The rest of the whole."""
-        return WHOLE_BP - self.trial_bp
+        return FULL_BP - self.trial_bp
 
 
 def split_for(rollout: Rollout, plan: Plan, now: float | None = None) -> Split:
@@ -51,14 +55,14 @@ def split_for(rollout: Rollout, plan: Plan, now: float | None = None) -> Split:
     if phase in (Phase.ABORTED, Phase.ROLLED_BACK):
         return Split(returning_bp(rollout, plan, now) if now is not None else 0)
     if phase in (Phase.BAKING, Phase.COMPLETED):
-        return Split(WHOLE_BP if plan.ending is Ending.PROMOTE else 0)
+        return Split(FULL_BP if plan.ending is Ending.PROMOTE else 0)
     step = plan.steps[rollout.step]
     weight_bp, others = step.weight_bp, step.others
     if step.bandit is not None and rollout.shares is not None:
         weight_bp = dict(rollout.shares).get(rollout.candidate, 0)
         others = tuple(one for one in rollout.shares if one[0] != rollout.candidate)
     if rollout.override is not None:
-        room_bp = WHOLE_BP - sum(bp for _, bp in others)
+        room_bp = FULL_BP - sum(bp for _, bp in others)
         return Split(min(rollout.override.weight_bp, room_bp), step.mirror_bp, others)
     if step.auto:
         return Split(min(rollout.auto_weight_bp or 0, step.weight_bp), step.mirror_bp)
@@ -93,46 +97,35 @@ def _returned(rollout: Rollout, plan: Plan, now: float) -> int | None:
 
 def offset_of(rollout_id: str) -> int:
     """Where the candidate's interval begins, 0..9999: a new rollout starts with other users."""
-    return xxhash.xxh64_intdigest(rollout_id.encode(), seed=0) % WHOLE_BP
+    return xxhash.xxh64_intdigest(rollout_id.encode(), seed=0) % FULL_BP
 
 
 def bucket_of(key: bytes) -> int:
     """A user's fixed place 0..9999: ``XXH64(key, seed 0) mod 10000``."""
-    return xxhash.xxh64_intdigest(key, seed=0) % WHOLE_BP
+    return xxhash.xxh64_intdigest(key, seed=0) % FULL_BP
 
 
-def is_candidate(bucket: int, offset: int, weight_bp: int) -> bool:
-    """Whether a bucket (of a user, or a fresh coin 0..9999) lies in the candidate's interval."""
-    return (bucket - offset) % WHOLE_BP < weight_bp
+class Draw(Generic[Drawn]):
+    """The weighted choice: ``draw(bucket)`` is the version whose interval holds a bucket 0..9999.
 
-
-def version_at(bucket: int, offset: int, weights_bp: Sequence[int], candidate: int) -> int:
-    """Index of the version whose interval holds a bucket; ``candidate`` -1 where there is none.
-
-    The candidate's interval begins at the offset, the others follow in their order.
+    The candidate's interval begins at the offset, the others follow in their order. A bucket is a
+    user's (:func:`bucket_of`) or a fresh coin. Raises ValueError unless the shares are the whole.
     """
-    place = (bucket - offset) % WHOLE_BP
-    order = [candidate] if candidate >= 0 else []
-    order += [index for index in range(len(weights_bp)) if index != candidate]
-    for index in order:
-        if place < weights_bp[index]:
-            return index
-        place -= weights_bp[index]
-    raise ValueError(f"shares {tuple(weights_bp)} do not sum to {WHOLE_BP} bp")
 
+    __slots__ = ("_cuts", "_offset", "_versions")
 
-def segments(weight_bp: int, offset: int) -> tuple[tuple[str, int], ...]:
-    """The interval as Envoy's list of weighted clusters, at most three entries, zeros left out.
+    def __init__(
+        self, versions: Sequence[Drawn], weights_bp: Sequence[int], candidate: int, offset: int
+    ) -> None:
+        """``candidate``: its index; -1 where there is none."""
+        if sum(weights_bp) != FULL_BP:
+            raise ValueError(f"shares {tuple(weights_bp)} do not sum to {FULL_BP} bp")
+        order = [candidate] if candidate >= 0 else []
+        order += [index for index in range(len(weights_bp)) if index != candidate]
+        self._versions = [versions[index] for index in order]
+        self._cuts = list(accumulate(weights_bp[index] for index in order))
+        self._offset = offset
 
-    Worked examples: (1000, 0) -> candidate 1000, stable 9000;
-    (1000, 9500) -> candidate 500, stable 9000, candidate 500.
-    """
-    end = offset + weight_bp
-    if weight_bp == 0:
-        parts = [("stable", WHOLE_BP)]
-    elif end <= WHOLE_BP:
-        parts = [("stable", offset), ("candidate", weight_bp), ("stable", WHOLE_BP - end)]
-    else:
-        head = end - WHOLE_BP
-        parts = [("candidate", head), ("stable", offset - head), ("candidate", WHOLE_BP - offset)]
-    return tuple(part for part in parts if part[1])
+    def __call__(self, bucket: int) -> Drawn:
+        """A version with a share of 0 has no bucket."""
+        return self._versions[bisect_right(self._cuts, (bucket - self._offset) % FULL_BP)]

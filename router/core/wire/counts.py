@@ -61,7 +61,6 @@ class PairSample:
     """0: the shadow gave no complete answer."""
     primary_body: bytes = b""
     shadow_body: bytes = b""
-    content_type: str = ""
     primary_s: float = 0.0
     shadow_s: float = 0.0
     segment: str = ""
@@ -83,7 +82,4 @@ class EndpointState:
     ejected: bool
     in_flight: int
     open_connections: int
-    bad: int
-    """Bad outcomes since the last report."""
-    requests: int
     last_error: str = ""

@@ -134,14 +134,8 @@ class Pairs:
 
     agreed: int = 0
     disagreed: int = 0
-    stricter: int = 0
-    """Disagreements in which the candidate's score or label was lower."""
-    looser: int = 0
-    """Disagreements in which the candidate's score or label was higher."""
     failed: int = 0
     """Shadow copies the candidate answered badly (5xx, timeout, malformed)."""
-    undelivered: int = 0
-    """Copies dropped before they reached the candidate, whatever the cause."""
     scored: int = 0
     """Pairs of ``agreed`` and ``disagreed`` in which both answers are positive or negative."""
     gained: int = 0
@@ -155,15 +149,6 @@ class Pairs:
     times: tuple[tuple[float, float], ...] = ()
     """Seconds that stable and the candidate took for a request that both answered, in the order of
     the pairs; none of reverse ones."""
-
-
-@dataclass(frozen=True, slots=True)
-class Classes:
-    """Answers per output class (or per decile of stable's past scores) at one routing weight."""
-
-    weight_bp: int
-    candidate: tuple[int, ...] = ()
-    stable: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +182,6 @@ class Batch:
     """Of the rollout whose table routed these requests; counts of a stale one are only shown."""
     cells: tuple[Cell, ...] = ()
     pairs: Pairs | None = None
-    classes: tuple[Classes, ...] = ()
     labels: tuple[Labels, ...] = ()
     labelled_pairs: LabelledPairs | None = None
 

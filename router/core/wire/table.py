@@ -9,8 +9,10 @@ and comes back equal.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
+
+from router.core.wire.outcomes import FULL_BP
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,6 @@ class UpstreamTls:
     cert_file: str | None = None
     key_file: str | None = None
     server_name: str | None = None
-    verify: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +231,7 @@ class MirrorLimits:
     paths: tuple[str, ...] = ()
     """Globs as in ``Match.path``; empty: every path of the route."""
     strip_headers: tuple[str, ...] = ("authorization", "cookie")
-    compare_bp: int = 10_000
+    compare_bp: int = FULL_BP
     """Share of the delivered copies whose two answers are sent up for comparison."""
 
 
@@ -355,7 +356,6 @@ class RoutingTable:
     access_log: bool = False
     tls: ListenerTls | None = None
     """None: plain HTTP. Settled when a worker starts to listen."""
-    warnings: tuple[str, ...] = field(default=())
 
 
 def changed_routes(old: RoutingTable, new: RoutingTable) -> tuple[RouteEntry, ...] | None:
@@ -400,6 +400,6 @@ def weights_error(entry: RouteEntry) -> str:
     """What is wrong with an entry's shares, or an empty string. Publishing checks it every time."""
     if len(entry.weights_bp) != len(entry.versions):
         return f"{entry.name}: {len(entry.weights_bp)} weights for {len(entry.versions)} versions"
-    if sum(entry.weights_bp) != 10_000 or min(entry.weights_bp) < 0:
+    if sum(entry.weights_bp) != FULL_BP or min(entry.weights_bp) < 0:
         return f"{entry.name}: weights {entry.weights_bp} do not sum to 10000 bp"
     return ""

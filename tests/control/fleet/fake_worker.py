@@ -19,7 +19,7 @@ from router.link.socket import open_link
 
 async def report(link, args, stop):
     while not (args.mute or stop.is_set()):
-        link.send(Report(args.worker, 0, 0))
+        link.send(Report(args.worker))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), 0.1)
 
@@ -57,13 +57,13 @@ async def main() -> None:
         elif isinstance(message, Amend) and not args.deaf:
             assert message.base == state["table"].generation
             state["table"] = amended(state["table"], message.generation, message.routes)
-            link.send(Applied(args.worker, message.generation))
+            link.send(Applied(message.generation))
 
     async def apply(generation):
         nonlocal server
         if server is None:
             server = await asyncio.start_server(answer, sock=sock)
-        link.send(Applied(args.worker, generation))
+        link.send(Applied(generation))
 
     def lost(_reason):
         asyncio.get_running_loop().call_later(float(os.environ.get("GRACE_S", "10")), stop.set)
@@ -71,7 +71,7 @@ async def main() -> None:
     sock = socket.socket(fileno=int(port))
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     link = await open_link(args.link_fd, receive, lost)
-    link.send(Hello(args.worker, os.getpid(), sock.getsockname()[1]))
+    link.send(Hello(sock.getsockname()[1]))
     await report(link, args, stop)
     await stop.wait()
     if server is not None:

@@ -35,7 +35,7 @@ def shadowed(policy, *, samples=100, more="", compare="{}", gates="[agreement]")
 
 def sample(stable=None, other=None, *, revision=1, version="v2", statuses=(200, 200), **more):
     bodies = [json.dumps(b or {"y": 1}).encode() for b in (stable, other)]
-    return PairSample("r", version, revision, "id", *statuses, *bodies, "application/json", **more)
+    return PairSample("r", version, revision, "id", *statuses, *bodies, **more)
 
 
 class Bench:

@@ -8,7 +8,7 @@ from router.control.fleet.feedback import Feedback, Label
 from router.control.state.errors import PolicyRejected
 from router.core.rollout.events import Abort, Rollback
 from router.core.rollout.rollout import Phase
-from router.core.rollout.traffic import version_at
+from router.core.rollout.traffic import Draw
 from router.core.wire.outcomes import ArmCounts, Batch, Cell, UserCounts
 from router.core.wire.receipt import Arm, Receipt, sealed
 from router.telemetry.metrics import Metrics
@@ -72,8 +72,9 @@ async def test_fixed_shares_need_no_rollout(world, policy):
     assert (w.entry.candidate, w.rollout) == (-1, None)
     await w.edit(written(policy, "split: {v1: 60%, v2: 40%}"))
     assert w.serving == {"v1": 6_000, "v2": 4_000}
-    before = [version_at(b, 0, (7_000, 2_000, 1_000), -1) for b in range(10_000)]
-    after = [version_at(b, 0, w.entry.weights_bp, -1) for b in range(10_000)]
+    names = [version.name for version in w.entry.versions]
+    before = list(map(Draw(names, (7_000, 2_000, 1_000), -1, 0), range(10_000)))
+    after = list(map(Draw(names, w.entry.weights_bp, -1, 0), range(10_000)))
     assert sum(x != y for x, y in zip(before, after, strict=True)) == 2_000
 
 

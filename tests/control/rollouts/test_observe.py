@@ -53,7 +53,7 @@ def test_gauges_follow_their_worker(counts):
         )
         seen.endpoints(
             worker,
-            [EndpointState("r", "v1", "http://a:1", worker == 0, False, 3, 2, 0, 1, "refused")],
+            [EndpointState("r", "v1", "http://a:1", worker == 0, False, 3, 2, "refused")],
         )
     assert seen.in_flight("r", "v1") == 6
     (endpoint,) = seen.view("r", "v1", 1.0)["endpoints"]

@@ -136,9 +136,9 @@ async def test_a_bad_report_of_a_worker_ends_in_a_rollback_and_in_the_metrics(pl
     c = plane.controller
     await c.command("r", Promote("ann"))
     revision = plane.reconciler.runs["r"].entry.revision
-    for n in range(50):
+    for _ in range(50):
         cell = Cell(2_500, ArmCounts(bad=2, arrived=2), ArmCounts(ok=6, arrived=6))
-        plane.report(Report(0, n, 1, (Batch("r", revision, (cell,)),), urgent=True))
+        plane.report(Report(0, (Batch("r", revision, (cell,)),)))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         if c.rollout("r")["phase"] == "rolled_back":
@@ -232,8 +232,8 @@ async def test_pairs_of_workers_are_compared_shown_and_counted(tmp_path, policy)
             PairSample("r", "v2", revision, f"q{n}", 200, 200, b'{"y": 1}', b'{"y": %d}' % (n == 3))
             for n in range(10)
         ]
-        plane.pairs(PairReport(0, tuple(pairs), shed=4))
-        plane.report(Report(0, 1, 1, mirrors=(MirrorCounts("r", "v2", 10, 0, {"queue": 2}),)))
+        plane.pairs(PairReport(tuple(pairs), shed=4))
+        plane.report(Report(0, mirrors=(MirrorCounts("r", "v2", 10, 0, {"queue": 2}),)))
         async with asyncio.timeout(10):
             while plane.controller.shadow("r")["versions"]["v2"]["pairs"] < 10:
                 await asyncio.sleep(0.01)

@@ -34,24 +34,6 @@ def test_five_points_of_accuracy_show_within_three_hundred_labels():
     assert statistics.median(needed) <= 330, needed
 
 
-def test_records_and_counts_agree():
-    counts, records = PairedEvidence(0.02), PairedEvidence(0.02)
-    for d in (1.0, 0.0, -1.0, 1.0, 0.0):
-        records.record(d)
-        counts.observe(int(d > 0), int(d < 0), int(d == 0))
-    assert records.capital == pytest.approx(counts.capital)
-    assert (records.worse, records.better, records.same) == (2, 1, 2)
-
-
-def test_differences_are_clipped_and_nonsense_counts_as_worst():
-    left, right = PairedEvidence(), PairedEvidence()
-    for d in (5.0, -7.0, math.nan, math.inf):
-        left.record(d)
-    for d in (1.0, -1.0, 1.0, 1.0):
-        right.record(d)
-    assert left.capital == right.capital
-
-
 def test_snapshot_is_exact():
     left, right = PairedEvidence(0.02), PairedEvidence(0.02)
     left.observe(3, 1, 40)

@@ -94,8 +94,8 @@ def test_evidence_of_one_pair():
         sample(statuses=(500, 200)), sample({"z": "a"}, {"z": "b"}),
     ) == [
         Pairs(agreed=1, scored=1, times=AT_ONCE),
-        Pairs(disagreed=1, stricter=1, scored=1, lost=1, times=AT_ONCE),
-        Pairs(disagreed=1, looser=1, scored=1, gained=1, times=AT_ONCE),
+        Pairs(disagreed=1, scored=1, lost=1, times=AT_ONCE),
+        Pairs(disagreed=1, scored=1, gained=1, times=AT_ONCE),
         Pairs(failed=1),
         None,
         Pairs(disagreed=1, times=AT_ONCE),
@@ -111,7 +111,7 @@ def test_a_reverse_pair_is_turned_round():
     book = ShadowBook(terms(score="y"))
     turned = sample({"y": 0.9}, {"y": 0.1}, version="v1", primary="v2", primary_s=2.0, shadow_s=1.0)
     (pairs,) = booked(book, turned)
-    assert pairs == Pairs(disagreed=1, looser=1, scored=1, gained=1, reverse=True)
+    assert pairs == Pairs(disagreed=1, scored=1, gained=1, reverse=True)
     told = book.to_json()["versions"]
     assert list(told) == ["v2"]
     assert (told["v2"]["latency"]["candidate"]["p50_s"],
@@ -144,7 +144,7 @@ def test_noise_is_learnt_then_does_not_decide():
     assert book.noise.silenced == {"t"}
     assert booked(book, pair(), pair(y=2)) == [
         Pairs(agreed=1, scored=1, times=AT_ONCE),
-        Pairs(disagreed=1, looser=1, scored=1, times=AT_ONCE),
+        Pairs(disagreed=1, scored=1, times=AT_ONCE),
     ]
     told = book.to_json()
     assert told["noise"]["silenced"] == ["t"]

@@ -12,7 +12,7 @@ from router.core.rollout.events import Observed, Promote, SetWeight
 from router.core.rollout.machine import decide
 from router.core.rollout.plan import Bandit, Ending, Plan, Step
 from router.core.rollout.rollout import Phase, Rollout, begin
-from router.core.rollout.traffic import bucket_of, split_for, version_at
+from router.core.rollout.traffic import Draw, bucket_of, split_for
 
 POLICY = """
 routes:
@@ -130,14 +130,15 @@ def weights(draw):
 def test_every_version_gets_exactly_its_share(shares, offset, data):
     candidate = data.draw(st.integers(-1, len(shares) - 1))
     got = [0] * len(shares)
+    draw = Draw(range(len(shares)), shares, candidate, offset)
     for bucket in range(10_000):
-        got[version_at(bucket, offset, shares, candidate)] += 1
+        got[draw(bucket)] += 1
     assert got == shares
 
 
 @given(st.integers(0, 9_000), st.integers(0, 900), st.integers(0, 9_999), st.binary())
 @settings(max_examples=50)
 def test_growing_the_candidate_takes_nobody_out_of_it(weight, more, offset, key):
-    before = version_at(bucket_of(key), offset, [9_100 - weight, weight, 900], 1)
-    after = version_at(bucket_of(key), offset, [9_100 - weight - more, weight + more, 900], 1)
+    before = Draw(range(3), [9_100 - weight, weight, 900], 1, offset)(bucket_of(key))
+    after = Draw(range(3), [9_100 - weight - more, weight + more, 900], 1, offset)(bucket_of(key))
     assert before != 1 or after == 1
