@@ -68,6 +68,9 @@ $(MLFLOW)/.ready: pyproject.toml
 test-registry: $(STAMP) $(MLFLOW)/.ready  ## registry write-back, against a real MLflow server of its own
 	@RAMPWAY_TEST_MLFLOW_PYTHON=$(abspath $(MLFLOW))/bin/python $(BIN)/python -m pytest tests/registry -m registry -q
 
+test-newcomer: $(STAMP)  ## docs/quickstart.md typed as printed, from an empty folder; wants ports 8080, 8081, 9001, 9002
+	@$(BIN)/python -m pytest tests/newcomer -m newcomer -q
+
 measure-reliability: $(STAMP)  ## the promised times themselves, printed; wants two idle cores
 	@$(BIN)/python -m pytest tests/reliability --strict-times -s -v
 
@@ -95,4 +98,5 @@ docs: $(STAMP)   ## write the generated pages (schema, state diagram, feature ta
 clean:      ## remove what these targets made
 	@rm -rf $(VENV) .cache demo-run demo-report.html .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help setup lock run demo test test-latest test-nightly test-registry test-fuzz measure-reliability check fix bench bench-decisions docs clean
+
+.PHONY: help setup lock run demo test test-latest test-newcomer test-nightly test-registry test-fuzz measure-reliability check fix bench bench-decisions docs clean

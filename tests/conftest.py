@@ -47,6 +47,9 @@ sys.dont_write_bytecode = False
 # No test trusts the machine's authorities; aiohttp reads them at import, a tenth of a start.
 os.environ.setdefault("SSL_CERT_FILE", os.devnull)
 
+GROUPS = {"nightly": "run with -m nightly", "newcomer": "run by make test-newcomer"}
+"""Marks of tests that the whole run leaves out, and what runs them."""
+
 
 def pytest_addoption(parser):
     parser.addoption(
@@ -65,13 +68,12 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(config, items):
-    """Skip nightly tests unless ``-m`` names them."""
-    if "nightly" in config.getoption("-m"):
-        return
-    skip = pytest.mark.skip(reason="nightly: run with -m nightly")
-    for item in items:
-        if item.get_closest_marker("nightly"):
-            item.add_marker(skip)
+    """Skip the groups that have a command of their own unless ``-m`` names them."""
+    for group, how in GROUPS.items():
+        skip = pytest.mark.skip(reason=f"{group}: {how}")
+        for item in items if group not in config.getoption("-m") else ():
+            if item.get_closest_marker(group):
+                item.add_marker(skip)
 
 
 def pytest_collection_finish():
