@@ -19,8 +19,9 @@ is not goes to both of them, which judge it. So a head that does not match costs
       of Connection      keep-alive or close
       of traceparent     version 00 of W3C Trace Context, no identifier all zero
 
-    answer  = "HTTP/1.1" SP 2xx to 5xx without 204 and 304 SP reason CRLF 1*32( line CRLF ) CRLF
+    answer  = version SP 2xx to 5xx without 204 and 304 SP reason CRLF 1*32( line CRLF ) CRLF
               with exactly one of Content-Length and `Transfer-Encoding: chunked`; not to HEAD
+    version = HTTP/1.1, or HTTP/1.0 with Content-Length
 
 Why there is one reading:
 
@@ -35,7 +36,8 @@ Why there is one reading:
   one length, of digits in their one spelling that fit 63 bits: rules 1 to 5 of section 6.3 do not
   apply, and 6 or 7 gives one number. Of an answer exactly one of the two, and `chunked` alone; its
   chunks are read by both readers.
-* Persistence. HTTP/1.1, and no option but the two of section 9.3; nothing is named hop-by-hop.
+* Persistence. No option but the two of section 9.3, whose default the version gives; nothing is
+  named hop-by-hop.
 * Target. Origin-form only: the one Host says the authority. No byte is left that some readers
   refuse or rewrite (quotes, backslash, brackets, "#"); a segment that begins with a dot, spelled
   out or as %2E, is not plain, so nothing can be resolved.
@@ -102,7 +104,7 @@ _PATH: Final = rb"((?:/(?!\.|%2[eE])[A-Za-z0-9\-._~%!$&'()*+,;=:@]*+)++)"
 _QUERY: Final = rb"([A-Za-z0-9\-._~%!$&'()*+,;=:@/?]*+)"
 _VALUE: Final = rb"[!-~](?:[\t -~]*+(?<![\t ]))"
 _REQUEST: Final = rb"(%b (%b(?:\?%b)?) HTTP/1\.1\r\n)" % (_METHOD, _PATH, _QUERY)
-_ANSWER: Final = rb"(HTTP/1\.1 (?!204|304)[2-5][0-9]{2} [\t -~]*+)\r\n"
+_ANSWER: Final = rb"(HTTP/1\.[01] (?!204|304)[2-5][0-9]{2} [\t -~]*+)\r\n"
 _NUMBER: Final = rb"(0|[1-9][0-9]{0,17})"
 _VALUES: Final = {
     HOST: rb"((?:[A-Za-z0-9._~-]{1,255}+|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?)",
@@ -308,8 +310,14 @@ def read_response(shape: Shape, data: bytes, limits: Limits) -> ResponseHead | N
     head.values = values
     head.end = end
     head.kinds = shape.kinds
-    head.keep_alive = shape.connection < 0 or _keeps(values[shape.connection])
+    if not head.minor:
+        option = values[shape.connection] if shape.connection >= 0 else b""
+        head.keep_alive = option.lower() == b"keep-alive"
+    else:
+        head.keep_alive = shape.connection < 0 or _keeps(values[shape.connection])
     if shape.chunked:
+        if not head.minor:
+            return None
         head.framing = CHUNKED
     else:
         head.declared_length = length = int(values[shape.length])

@@ -33,7 +33,7 @@ PSEUDONYM: Final = b"rampway"
 
 _VIA_PLAIN: Final = (b"Via: 1.0 %b\r\n" % PSEUDONYM, b"Via: 1.1 %b\r\n" % PSEUDONYM)
 _VIA: Final = b"Via: 1.1 %b" % PSEUDONYM
-_VIA_AND_LENGTH: Final = _VIA + b"\r\nContent-Length: "
+_VIA_AND_LENGTH: Final = tuple(b"%bContent-Length: " % via for via in _VIA_PLAIN)
 _LENGTH_DUE: Final = frozenset([b"POST", b"PUT", b"PATCH"])
 _REASONS: Final = {int(s): s.phrase.encode("ascii") for s in HTTPStatus}
 
@@ -67,7 +67,7 @@ def request_head(
             length = b"0"
         return b"".join((
             head.request_line, front, request_id, b"\r\n", trace, extra, *shape.cut(head.values),
-            _VIA_AND_LENGTH if length else _VIA, length, b"\r\n\r\n", body,
+            _VIA_AND_LENGTH[1] if length else _VIA, length, b"\r\n\r\n", body,
         ))  # fmt: skip
     if not head.tail:
         head.tail = _request_tail(head)
@@ -133,8 +133,8 @@ def response_head(  # noqa: PLR0917 - keywords cost, for every answer
         if shape is not None and not head.size:
             values = head.values
             return b"".join((
-                head.status_line, extra, *shape.cut(values), _VIA_AND_LENGTH, values[shape.length],
-                b"\r\n\r\n", body,
+                head.status_line, extra, *shape.cut(values), _VIA_AND_LENGTH[head.minor],
+                values[shape.length], b"\r\n\r\n", body,
             )), framing, True  # fmt: skip
         if not head.tail:
             head.tail = _response_tail(head)

@@ -18,11 +18,11 @@ from tests.bench.rig import Rig, answer, long, short
 
 KEPT = Path(__file__).with_name("cost.json")
 ROOT = Path(__file__).parents[2]
-REQUESTS = 200
+REQUESTS = 400
 TOLERATED = 1.10
 DATES = 100
 """Seconds whose answers have been seen before anything is counted."""
-A_SECOND = 20
+A_SECOND = 200
 
 
 async def instructions_per_request(make, *, repeated=False, differ=False, **policy):

@@ -172,7 +172,8 @@ def answer(own: random.Random) -> list[bytes]:
     """The pieces of an answer, and perhaps of bytes behind it."""
     wild = own.random() < 0.3
     odd = 0.1 if wild else 0.01
-    statuses = (b"HTTP/1.1 200 OK", b"HTTP/1.1 404 Not Found", b"HTTP/1.1 503 Oh\tno")
+    statuses = (b"HTTP/1.1 200 OK", b"HTTP/1.1 404 Not Found", b"HTTP/1.1 503 Oh\tno",
+                b"HTTP/1.1 200 OK", b"HTTP/1.0 200 OK")  # fmt: skip
     status = own.choice(ODD_STATUS if own.random() < odd else statuses)
     body = b"y" * own.choice((0, 1, 244))
     fields = [

@@ -6,9 +6,12 @@ RAMPWAY_PLAIN_HEADS=100000 pytest tests/http1/test_plain.py -k ordinary     all 
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import random
+import re
 import time
+from pathlib import Path
 
 import pytest
 
@@ -259,6 +262,29 @@ def test_what_means_more_to_an_intermediary_is_never_plain(line):
     for _ in range(HEADS_BEFORE + 3):
         _, heads = read([raw], fields, answers=False)
         assert not [head for head in heads if head.shape]
+
+
+REAL = json.loads((Path(__file__).parent / "real_heads.json").read_text())
+"""What programs sent to a socket: `capture.py`."""
+
+
+@pytest.mark.parametrize("side", ["clients", "servers"])
+def test_nearly_all_heads_of_real_programs_are_plain(side):
+    answers = side == "servers"
+    heads = [(one["name"], head.encode("latin-1")) for one in REAL[side] for head in one["heads"]]
+    plain_ones = []
+    for name, head in heads:
+        fields = eager(RESPONSE_KINDS if answers else REQUEST_KINDS)
+        length = int((re.search(rb"(?i)content-length: (\d+)", head) or [b"", b"0"])[1])
+        for number in range(HEADS_BEFORE + 2):
+            one = re.sub(rb"(?i)(host: | 200 )", rb"\g<1>%d" % number, head) + b"x" * length
+            _, got = read([one], fields, answers=answers)
+        if got and got[0].shape is not None:
+            plain_ones.append(name)
+    others = sorted({name for name, _ in heads} - set(plain_ones))
+    print(f"{len(plain_ones)} of {len(heads)} heads of {len(REAL[side])} {side}; not: {others}")
+    assert len(REAL[side]) >= 12
+    assert len(plain_ones) >= 0.95 * len(heads)
 
 
 # -- learning
