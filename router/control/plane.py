@@ -20,7 +20,7 @@ from router.control.outside.measure import Asker, Question
 from router.control.outside.outreach import Outreach
 from router.control.rollouts.observe import Observatory
 from router.control.rollouts.reconciler import Reconciler
-from router.control.rollouts.run import Run
+from router.control.rollouts.run import Live
 from router.control.state.clock import Clock, RolloutClock
 from router.control.state.errors import StoreUnavailable
 from router.control.state.record import JournalEntry
@@ -31,7 +31,6 @@ from router.control.watch import PolicySource
 from router.core.gates.gate import Measurement
 from router.core.gates.polled import Polled
 from router.core.policy import split_address
-from router.core.rollout.traffic import split_for
 from router.core.wire.histogram import bucket_of
 from router.link.messages import PairReport, Report
 from router.loops import awaited, background, forever, net
@@ -260,38 +259,35 @@ class Plane:
 
     async def _ask(self) -> None:
         for run in self.reconciler.runs.values():
-            if run.live and run.trial is not None:
+            if live := run.live:
                 with net("questions"):
-                    self._ask_for(run)
+                    self._ask_for(run.route.name, live)
         await asyncio.sleep(ASK_EVERY_S)
 
-    def _ask_for(self, run: Run) -> None:
-        assert run.trial is not None  # noqa: S101 - the caller checked
-        rollout, plan = run.rollout, run.plan
-        assert rollout is not None  # noqa: S101 - it is live
-        assert plan is not None  # noqa: S101 - it is live
-        for title in run.trial.judge.due(self.clock.now()):
-            gate = run.trial.judge.gates[title]
+    def _ask_for(self, route: str, live: Live) -> None:
+        rollout, judge = live.rollout, live.trial.judge
+        for title in judge.due(self.clock.now()):
+            gate = judge.gates[title]
             if isinstance(gate, Polled):
                 about = {
-                    "route": run.route.name,
+                    "route": route,
                     "rollout": rollout.id,
                     "attempt": rollout.attempt,
                     "stable": rollout.stable,
                     "candidate": rollout.candidate,
                     "phase": rollout.phase.value,
                     "step": rollout.step + 1,
-                    "weight_bp": split_for(rollout, plan).candidate_bp,
+                    "weight_bp": live.split.candidate_bp,
                 }
-                self._asker.ask(Question(run.route.name, gate, about))
+                self._asker.ask(Question(route, gate, about))
 
     def _answered(self, question: Question, measurement: Measurement) -> None:
         """An answer belongs to the attempt that asked; a later one asks for itself."""
         run = self.reconciler.runs.get(question.route)
-        if run is None or run.trial is None or not run.live:
+        if run is None or run.live is None:
             return
-        about = (question.about["rollout"], question.about["attempt"])
-        if about == (run.trial.rollout_id, run.trial.attempt):
+        about, rollout = (question.about["rollout"], question.about["attempt"]), run.live.rollout
+        if about == (rollout.id, rollout.attempt):
             self.reconciler.measured(run, question.gate.title, measurement)
 
     async def _watch_certificate(self, certificate: ServerCertificate) -> None:

@@ -29,7 +29,9 @@ async def world():
 def told(world):
     reconciler = world.reconciler
     run = reconciler.runs["r"]
-    rollout = status.rollout_view(run, reconciler.observatory, 1, world.clock.now())
+    rollout = status.rollout_view(
+        run, run.record.carried, reconciler.observatory, 1, world.clock.now()
+    )
     return rollout, status.summary(run)
 
 

@@ -84,9 +84,9 @@ class Comparer:
         """Take what became of copies; :class:`ShadowBook` tells how many did not arrive."""
         for one in counts:
             run = self._runs().get(one.route)
-            if run is None or run.trial is None or not run.live:
+            if run is None or run.live is None:
                 continue
-            run.trial.shadow.mirrored(one)
+            run.live.trial.shadow.mirrored(one)
 
     async def run(self) -> None:
         """Compare whatever comes, until cancelled."""
@@ -131,9 +131,9 @@ class Comparer:
     def _trial(self, sample: PairSample) -> Trial | None:
         """The attempt that a pair belongs to, by the revision of the table that made it."""
         run = self._runs().get(sample.route)
-        if run is None or run.trial is None or not run.live or sample.revision < run.trial.revision:
+        if run is None or run.live is None or sample.revision < run.live.trial.revision:
             return None
-        return run.trial
+        return run.live.trial
 
 
 def _size(sample: PairSample) -> int:

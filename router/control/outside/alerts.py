@@ -15,7 +15,7 @@ import aiohttp
 from router.control.outside.outbox import Delivery, Outbox, Undelivered, refused
 from router.control.outside.outside import NO_ANSWER, no_answer, post
 from router.control.rollouts.observe import Observatory
-from router.control.rollouts.run import Run
+from router.control.rollouts.run import Live, Run
 from router.control.rollouts.trial import Trial
 from router.control.state.answers import Announcement
 from router.core.policy import Policy
@@ -23,7 +23,6 @@ from router.core.policy.hooks import TRIGGERS, Alert, Trigger
 from router.core.policy.server import split_address
 from router.core.rollout.events import Action
 from router.core.rollout.rollout import Phase
-from router.core.rollout.traffic import split_for
 from router.core.wire.counts import MirrorCounts
 from router.core.wire.outcomes import FULL_BP
 from router.core.words import percent, rate
@@ -124,16 +123,16 @@ def facts(
         "route": letter.route,
         "text": letter.text,
     }
-    if run is not None and run.rollout is not None and run.plan is not None:
-        rollout = run.rollout
+    if run is not None and (carried := run.record.carried):
+        rollout = carried.rollout
         body |= {
             "rollout": rollout.id,
             "stable": rollout.stable,
             "candidate": rollout.candidate,
             "phase": rollout.phase.value,
             "step": rollout.step + 1,
-            "steps": len(run.plan.steps),
-            "weight_bp": split_for(rollout, run.plan).candidate_bp,
+            "steps": len(carried.plan.steps),
+            "weight_bp": carried.split.candidate_bp,
             "revision": rollout.revision,
             "actor": rollout.actor,
         }
@@ -194,7 +193,7 @@ class Watch:
         """Tell what has lasted for :data:`LASTING_S`; ``now`` is the rollout clock."""
         seen: set[tuple[str, Trigger]] = set()
         for run in runs:
-            for trigger, text in self._found(run, now) if run.live else ():
+            for trigger, text in self._found(run, run.live, now) if run.live else ():
                 key = (run.route.name, trigger)
                 seen.add(key)
                 lasts = now - self._since.setdefault(key, now) >= LASTING_S
@@ -203,15 +202,15 @@ class Watch:
                     self._tell(trigger, run, text)
         self._since = {key: since for key, since in self._since.items() if key in seen}
 
-    def _found(self, run: Run, now: float) -> Iterable[tuple[Trigger, str]]:
-        rollout, plan, trial = run.rollout, run.plan, run.trial
-        if rollout is None or plan is None or trial is None or rollout.phase is Phase.PAUSED:
+    def _found(self, run: Run, live: Live, now: float) -> Iterable[tuple[Trigger, str]]:
+        trial = live.trial
+        if live.rollout.phase is Phase.PAUSED:
             return
         judgement = trial.judgement()
         if judgement.action is Action.HOLD:
             silent = trial.judge.silence
             yield "no_data" if silent else "held", silent or judgement.sentence
-        mirror_bp = split_for(rollout, plan).mirror_bp
+        mirror_bp = live.split.mirror_bp
         trial.shadow.alarm = self._undelivered(run, trial, mirror_bp, now) if mirror_bp else ""
         if trial.shadow.alarm:
             yield "shadow_undelivered", trial.shadow.alarm

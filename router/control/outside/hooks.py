@@ -17,7 +17,7 @@ import aiohttp
 from router.control.outside.outbox import Delivery, Outbox, Undelivered, refused
 from router.control.outside.outside import CALLS_AT_ONCE_MAX, NO_ANSWER, no_answer, post
 from router.control.rollouts.run import Run
-from router.control.state.record import JournalEntry
+from router.control.state.record import Carried, JournalEntry
 from router.core.policy import RolloutPolicy
 from router.core.policy.hooks import Asked, Check, Hook
 from router.core.rollout.plan import Ending, Plan
@@ -100,26 +100,26 @@ class Hooks:
 
     # --- what the decider asks --------------------------------------------------------------------
 
-    def look(self, run: Run, rollout: Rollout, now: float, *, ready: bool) -> Reaction:
+    def look(self, run: Run, live: Carried, now: float, *, ready: bool) -> Reaction:
         """What the hooks of a live rollout ask for; asks those whose turn it is.
 
         ``ready``: nothing else keeps the rollout in its step.
         """
-        policy, plan = run.pinned, run.plan
-        if policy is None or plan is None or not policy.hooks:
+        policy, plan, rollout = live.policy, live.plan, live.rollout
+        if not policy.hooks:
             return Reaction()
         attempt = self._attempt(run, rollout)
-        demanded = self._demanded(run, rollout, attempt, now)
+        demanded = self._demanded(run, live, attempt, now)
         if demanded.rollback:
             return demanded
         checks = _checks(policy, plan, rollout)
-        waiting = [h for h in checks if not self._asked(run, rollout, h, ALWAYS, now).go]
+        waiting = [h for h in checks if not self._asked(run, live, h, ALWAYS, now).go]
         gates = _gates(policy, plan, rollout) if ready else ()
         for hook in gates:
             standing = self._standing(attempt, hook, rollout.step)
             settled = standing.go and isinstance(hook, Check)
             if not settled:
-                self._asked(run, rollout, hook, rollout.step, now)
+                self._asked(run, live, hook, rollout.step, now)
             if not standing.go:
                 waiting.append(hook)
                 break
@@ -134,14 +134,13 @@ class Hooks:
         text = f"waits for hook {waiting[0].title}: {standing.text}"
         return Reaction(waits_for=text, hook=waiting[0], answered=standing.asked > 0)
 
-    def _demanded(self, run: Run, rollout: Rollout, attempt: Attempt, now: float) -> Reaction:
+    def _demanded(self, run: Run, live: Carried, attempt: Attempt, now: float) -> Reaction:
         """Hooks that are asked in every live phase whether to go back; also in a pause."""
-        assert run.pinned is not None  # noqa: S101 - the caller checked
-        for hook in run.pinned.hooks_at("rollback"):
+        for hook in live.policy.hooks_at("rollback"):
             standing = self._standing(attempt, hook, ALWAYS)
             if standing.go:
                 return Reaction(rollback=f"hook {hook.title} demands a rollback: {standing.text}")
-            self._asked(run, rollout, hook, ALWAYS, now)
+            self._asked(run, live, hook, ALWAYS, now)
         return Reaction()
 
     def _spent(self, attempt: Attempt, hooks: tuple[Hook, ...], rollout: Rollout) -> str:
@@ -175,14 +174,14 @@ class Hooks:
 
     # --- asking -------------------------------------------------------------------------------
 
-    def _asked(self, run: Run, rollout: Rollout, hook: Hook, place: int, now: float) -> Standing:
+    def _asked(self, run: Run, live: Carried, hook: Hook, place: int, now: float) -> Standing:
         """The standing; a question is sent when it is due and there is room."""
         assert isinstance(hook, Asked)  # noqa: S101 - only those are asked
         standing = self._standing(self._attempts[run.route.name], hook, place)
         due = standing.last_s is None or now - standing.last_s >= hook.interval
         if due and not standing.under_way and len(self._tasks) < CALLS_AT_ONCE_MAX:
             standing.under_way, standing.last_s = True, now
-            body = payload(run, rollout, hook)
+            body = payload(run, live, hook)
             task = background("hooks", self._ask(run, hook, standing, body))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -217,14 +216,14 @@ class Hooks:
 
     def moved(self, run: Run, entry: JournalEntry) -> None:
         """Tell hooks of the points `event` and `post_rollout`."""
-        policy, rollout = run.pinned, run.rollout
-        if policy is None or rollout is None or entry.rollout != rollout.id:
+        carried = run.record.carried
+        if carried is None or entry.rollout != carried.rollout.id:
             return
-        ended = entry.phase_to != entry.phase_from and not rollout.phase.live
-        for hook in policy.hooks:
+        ended = entry.phase_to != entry.phase_from and not carried.rollout.phase.live
+        for hook in carried.policy.hooks:
             if hook.point == "event" or (hook.point == "post_rollout" and ended):
                 about = {"action": entry.action, "actor": entry.actor, "reason": entry.reason}
-                self._send(run, hook, {**payload(run, rollout, hook), **about, "at": entry.at})
+                self._send(run, hook, {**payload(run, carried, hook), **about, "at": entry.at})
 
     def _send(self, run: Run, hook: Hook, body: dict[str, Any]) -> None:
         headers = headers_of(run, hook)
@@ -282,9 +281,9 @@ def headers_of(run: Run, hook: Hook) -> dict[str, str]:
     return {}
 
 
-def payload(run: Run, rollout: Rollout, hook: Hook) -> dict[str, Any]:
+def payload(run: Run, carried: Carried, hook: Hook) -> dict[str, Any]:
     """What a hook is told."""
-    assert run.plan is not None  # noqa: S101 - a rollout has its plan
+    rollout = carried.rollout
     return {
         "hook": hook.point,
         "name": hook.title,
@@ -293,8 +292,8 @@ def payload(run: Run, rollout: Rollout, hook: Hook) -> dict[str, Any]:
         "attempt": rollout.attempt,
         "phase": rollout.phase.value,
         "step": rollout.step + 1,
-        "steps": len(run.plan.steps),
-        "weight_bp": split_for(rollout, run.plan).candidate_bp,
+        "steps": len(carried.plan.steps),
+        "weight_bp": carried.split.candidate_bp,
         "stable": rollout.stable,
         "candidate": rollout.candidate,
         "revision": rollout.revision,

@@ -48,7 +48,7 @@ def wanted(run: Run, registry: Mlflow) -> Wanted:
     cleared: dict[str, str] = {}
     roles = [(stable, run.record.stable, True)]
     if run.rollout is not None:
-        roles.append((candidate, run.rollout.candidate, run.live))
+        roles.append((candidate, run.rollout.candidate, run.live is not None))
     unknown = []
     for alias, name, holds in roles:
         version = registry.version_of(name)

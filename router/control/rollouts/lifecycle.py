@@ -22,16 +22,25 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
-from router.control.state.record import BLOCKED_MAX, RETRIES_MAX, RouteRecord
+from router.control.state.record import (
+    BLOCKED_MAX,
+    RETRIES_MAX,
+    Carried,
+    Identity,
+    Pinned,
+    RouteRecord,
+    kept,
+)
 from router.core.policy import RolloutPolicy, Route, Version
 from router.core.policy.anti_flap import DAY_S
 from router.core.rollout.events import Abort
 from router.core.rollout.machine import decide
-from router.core.rollout.plan import Ending, Plan
+from router.core.rollout.plan import Ending
 from router.core.rollout.rollout import Phase, Rollout, begin
-from router.core.rollout.traffic import split_for
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,19 +71,6 @@ def candidate_key(name: str, version: Version) -> str:
     return f"{name}@{_digest([endpoints, version.tls.model_dump(mode='json')])}"
 
 
-def pinned(policy: RolloutPolicy) -> dict[str, Any]:
-    """A rollout policy as the record keeps it, defaults spelled out: those may change one day.
-
-    Whom to alert is not part of it: an edit of that holds at once, and chats' URLs are secrets.
-    """
-    return policy.model_dump(mode="json", exclude={"alerts"})
-
-
-def unpinned(record: RouteRecord) -> RolloutPolicy | None:
-    """The policy that the record's rollout is carried out by."""
-    return RolloutPolicy.model_validate(record.pinned) if record.pinned is not None else None
-
-
 def settle(
     route: Route,
     record: RouteRecord | None,
@@ -98,8 +94,8 @@ def settle(
         return _new_candidate(route, _noted(settled, conflict), now)
     if problems and not force:
         return Settled(record, (), problems)
-    if problems and record.rollout is not None and record.rollout.phase.live:
-        settled = _aborted(settled, f"the policy was forced: {problems[0]}", now)
+    if problems and (live := record.live):
+        settled = _aborted(settled, live, f"the policy was forced: {problems[0]}", now)
     return _new_candidate(route, _new_stable(route, settled), now)
 
 
@@ -113,17 +109,20 @@ def removal(record: RouteRecord) -> str:
     )
 
 
-def advanced(record: RouteRecord, rollout: Rollout, plan: Plan, key: str) -> RouteRecord:
-    """The record after its rollout moved to ``rollout``; ``key`` is the candidate's."""
-    record = replace(record, rollout=rollout, revision=max(record.revision, rollout.revision))
+def advanced(record: RouteRecord, carried: Carried, rollout: Rollout) -> RouteRecord:
+    """The record after ``carried`` moved to ``rollout``."""
+    record = replace(
+        record, rollout=rollout, pinned=carried.pinned,
+        revision=max(record.revision, rollout.revision),
+    )  # fmt: skip
     if rollout.phase is Phase.COMPLETED:
-        if plan.ending is Ending.PROMOTE:
+        if carried.plan.ending is Ending.PROMOTE:
             return replace(record, stable=rollout.candidate)
-        return replace(record, done=_remembered(record.done, record.identity))
+        return replace(record, done=_remembered(record.done, carried.pinned.identity))
     if rollout.phase in (Phase.ABORTED, Phase.ROLLED_BACK):
-        blocked = _remembered(record.blocked, key)
+        blocked = _remembered(record.blocked, carried.key)
         return replace(record, stable=rollout.stable, blocked=blocked)
-    return replace(record, blocked=tuple(b for b in record.blocked if b != key))
+    return replace(record, blocked=tuple(b for b in record.blocked if b != carried.key))
 
 
 def retried(record: RouteRecord, key: str, now: float) -> RouteRecord:
@@ -132,25 +131,28 @@ def retried(record: RouteRecord, key: str, now: float) -> RouteRecord:
     return replace(record, retries=(*recent, (key, now))[-RETRIES_MAX:])
 
 
-def begun(route: Route, record: RouteRecord, policy: RolloutPolicy, now: float) -> RouteRecord:
-    """The record with a new rollout of ``policy.candidate`` at its first step."""
-    number = record.number + 1
+def begun(route: Route, record: RouteRecord, policy: RolloutPolicy, now: float) -> Carried:
+    """A new rollout of ``policy.candidate`` at its first step; :func:`entered` puts it in."""
     rollout = begin(
-        f"{record.route}-{number}", record.route, record.stable, policy.candidate,
+        f"{record.route}-{record.number + 1}", record.route, record.stable, policy.candidate,
         revision=record.revision + 1, now=now,
     )  # fmt: skip
-    key = candidate_key(policy.candidate, route.versions[policy.candidate])
+    return Carried(rollout, Pinned.of(policy, identity(route, policy)))
+
+
+def entered(record: RouteRecord, new: Carried) -> RouteRecord:
+    """The record with a rollout that was just begun."""
     return replace(
-        record, rollout=rollout, revision=rollout.revision, number=number, pinned=pinned(policy),
-        identity=identity(route, policy), blocked=tuple(b for b in record.blocked if b != key),
+        record, rollout=new.rollout, revision=new.rollout.revision, number=record.number + 1,
+        pinned=new.pinned, blocked=tuple(b for b in record.blocked if b != new.key),
     )  # fmt: skip
 
 
-def identity(route: Route, policy: RolloutPolicy) -> str:
-    """What a rollout is about: ``candidate@endpoints+plan``, the latter two as digests."""
+def identity(route: Route, policy: RolloutPolicy) -> Identity:
+    """What a rollout is about: the candidate at its endpoints, and the plan."""
     key = candidate_key(policy.candidate, route.versions[policy.candidate])
     strategy = policy.model_dump(mode="json", include={"strategy"})
-    return f"{key}+{_digest(strategy)}"
+    return Identity(key, _digest(strategy))
 
 
 def waiting_candidate(route: Route, record: RouteRecord) -> str:
@@ -168,11 +170,10 @@ def waiting_candidate(route: Route, record: RouteRecord) -> str:
 def _missing(route: Route, record: RouteRecord) -> tuple[str, ...]:
     """Versions that answer now and are not in the file."""
     needed = {record.stable: "is stable"}
-    rollout = record.rollout
-    if rollout is not None and rollout.phase.live:
+    if live := record.live:
+        rollout = live.rollout
         needed |= {rollout.stable: "is stable", rollout.candidate: f"is {rollout.phase.value}"}
-        policy = unpinned(record)
-        others = policy.plan().steps[rollout.step].others if policy else ()
+        others = live.plan.steps[rollout.step].others
         needed |= {name: f"takes part in the rollout of {rollout.candidate}" for name, _ in others}
     return tuple(
         f"{route.name}: version {name} {what} but the policy has no such version any more; "
@@ -225,11 +226,10 @@ def _new_stable(route: Route, settled: Settled) -> Settled:
 def _new_candidate(route: Route, settled: Settled, now: float) -> Settled:
     """Begin, queue or leave out the policy's candidate."""
     record, policy = settled.record, route.rollout
-    rollout = record.rollout
     if policy is None or policy.candidate not in route.versions:
         return _noted(settled, _left_running(record))
-    if rollout is not None and rollout.phase.live:
-        return _beside_live(route, policy, settled, now)
+    if live := record.live:
+        return _beside_live(route, policy, settled, live, now)
     if policy.candidate == record.stable or identity(route, policy) in record.done:
         return settled
     if candidate_key(policy.candidate, route.versions[policy.candidate]) in record.blocked:
@@ -237,15 +237,16 @@ def _new_candidate(route: Route, settled: Settled, now: float) -> Settled:
     return _begin(route, policy, settled, now)
 
 
-def _beside_live(route: Route, policy: RolloutPolicy, settled: Settled, now: float) -> Settled:
-    record, rollout = settled.record, settled.record.rollout
-    assert rollout is not None  # noqa: S101 - the caller saw it live
+def _beside_live(
+    route: Route, policy: RolloutPolicy, settled: Settled, live: Carried, now: float
+) -> Settled:
+    record, rollout = settled.record, live.rollout
     key = candidate_key(policy.candidate, route.versions[policy.candidate])
     if policy.candidate == rollout.candidate:
-        if record.identity.partition("+")[0] != key:
+        if live.key != key:
             why = f"the endpoints of {policy.candidate} changed; its rollout begins anew"
-            return _begin(route, policy, _aborted(settled, why, now), now)
-        if pinned(policy) != record.pinned:
+            return _begin(route, policy, _aborted(settled, live, why, now), now)
+        if kept(policy) != live.policy:
             return _noted(
                 settled,
                 f"the rollout of {rollout.candidate} goes on by the policy it began with; "
@@ -256,7 +257,7 @@ def _beside_live(route: Route, policy: RolloutPolicy, settled: Settled, now: flo
         return _noted(settled, f"{policy.candidate} was taken back; `retry` starts it again")
     if policy.on_new_candidate == "replace":
         why = f"{policy.candidate} takes the place of {rollout.candidate}"
-        return _begin(route, policy, _aborted(settled, why, now), now)
+        return _begin(route, policy, _aborted(settled, live, why, now), now)
     return _noted(
         settled, f"{policy.candidate} waits until the rollout of {rollout.candidate} has ended"
     )
@@ -273,19 +274,15 @@ def _left_running(record: RouteRecord) -> str:
 
 
 def _begin(route: Route, policy: RolloutPolicy, settled: Settled, now: float) -> Settled:
-    record = begun(route, settled.record, policy, now)
-    assert record.rollout is not None  # noqa: S101 - just begun
-    deed = Deed("start", record, record.rollout.reason)
+    new = begun(route, settled.record, policy, now)
+    record = entered(settled.record, new)
+    deed = Deed("start", record, new.rollout.reason)
     return replace(settled, record=record, deeds=(*settled.deeds, deed))
 
 
-def _aborted(settled: Settled, why: str, now: float) -> Settled:
-    record, policy = settled.record, unpinned(settled.record)
-    assert record.rollout is not None  # noqa: S101 - the caller saw it live
-    assert policy is not None  # noqa: S101 - every rollout has its policy
-    plan = policy.plan()
-    rollout = decide(record.rollout, plan, Abort(actor="policy", reason=why), now)
-    ended = advanced(record, rollout, plan, record.identity.partition("+")[0])
+def _aborted(settled: Settled, live: Carried, why: str, now: float) -> Settled:
+    rollout = decide(live.rollout, live.plan, Abort(actor="policy", reason=why), now)
+    ended = advanced(settled.record, live, rollout)
     deed = Deed("abort", ended, rollout.reason)
     return replace(settled, record=ended, deeds=(*settled.deeds, deed))
 
@@ -294,7 +291,7 @@ def _noted(settled: Settled, note: str) -> Settled:
     return replace(settled, notes=(*settled.notes, note)) if note else settled
 
 
-def _remembered(known: tuple[str, ...], one: str) -> tuple[str, ...]:
+def _remembered(known: tuple[T, ...], one: T) -> tuple[T, ...]:
     return (*(k for k in known if k != one), one)[-BLOCKED_MAX:]
 
 
@@ -326,8 +323,8 @@ def _hurried(before: RouteRecord, after: RouteRecord) -> bool:
 
 
 def _shares(record: RouteRecord) -> tuple[int, int]:
-    policy = unpinned(record)
-    if record.rollout is None or policy is None:
+    carried = record.carried
+    if carried is None:
         return (0, 0)
-    split = split_for(record.rollout, policy.plan())
+    split = carried.split
     return (split.trial_bp, split.mirror_bp)

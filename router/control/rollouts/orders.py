@@ -8,7 +8,7 @@ from typing import Any
 from router.control.rollouts import lifecycle
 from router.control.rollouts.run import Run
 from router.control.state.errors import NoRollout, NotPossible
-from router.control.state.record import JournalEntry, RouteRecord
+from router.control.state.record import Carried, JournalEntry, Pinned, RouteRecord
 from router.core.policy import RolloutPolicy
 from router.core.rollout.events import Event, Observed, Promote, Retry, Rollback
 from router.core.rollout.machine import Refused, decide
@@ -20,29 +20,27 @@ from router.core.words import duration
 def decided(run: Run, event: Event, now: float) -> tuple[RouteRecord, str]:
     """What ``event`` would lead to, without doing it: the record and its sentence."""
     base = run.pending.record if run.pending else run.record
-    rollout = base.rollout
+    carried = base.carried
     if isinstance(event, Retry):
         _refuse_flapping(run, base, event, now)
         if found := _retried(run, base, event, now):
             return found
-    if rollout is None or run.plan is None:
+    if carried is None:
         raise NoRollout(f"{run.route.name} has no rollout")
+    rollout = carried.rollout
     if isinstance(event, Rollback) and rollout.stable not in run.route.versions:
         raise NotPossible(f"{rollout.stable} is no longer in the policy: nothing to go back to")
     if isinstance(event, Retry) and rollout.candidate not in run.route.versions:
         raise NotPossible(f"{rollout.candidate} is no longer in the policy: nothing to retry")
-    policy = lifecycle.unpinned(base)
-    if isinstance(event, Rollback) and policy is not None:
-        _refuse_late(rollout, policy, now)
-    plan = policy.plan() if policy else run.plan
+    if isinstance(event, Rollback):
+        _refuse_late(rollout, carried.policy, now)
     try:
-        following = decide(rollout, plan, event, now)
+        following = decide(rollout, carried.plan, event, now)
     except Refused as refusal:
         raise NotPossible(str(refusal)) from None
-    key = base.identity.partition("+")[0]
-    after = lifecycle.advanced(base, following, plan, key)
+    after = lifecycle.advanced(base, carried, following)
     if isinstance(event, Retry):
-        after = lifecycle.retried(after, key, now)
+        after = lifecycle.retried(after, carried.key, now)
     return after, following.reason
 
 
@@ -57,7 +55,7 @@ def informed(run: Run, event: Event) -> Event:
 def _refuse_flapping(run: Run, base: RouteRecord, event: Retry, now: float) -> None:
     """A candidate that was tried again too often, or too soon, waits, unless forced."""
     rollout = base.rollout
-    policy = run.route.rollout or lifecycle.unpinned(base)
+    policy = run.route.rollout or (base.pinned.policy if base.pinned else None)
     if policy is None or rollout is None or rollout.phase.live or event.force:
         return
     if policy.candidate not in run.route.versions:
@@ -71,10 +69,9 @@ def _refuse_flapping(run: Run, base: RouteRecord, event: Retry, now: float) -> N
 def _refuse_late(rollout: Rollout, policy: RolloutPolicy, now: float) -> None:
     """A completed rollout is undone within its window; later a rollout of the old one does it."""
     window_s, ended = policy.rollback_window, rollout.ended
-    late = window_s is not None and ended is not None and now - ended > window_s
-    if rollout.phase is Phase.COMPLETED and late:
-        assert window_s is not None  # noqa: S101 - it is late
-        assert ended is not None  # noqa: S101 - it is late
+    if rollout.phase is not Phase.COMPLETED or window_s is None or ended is None:
+        return
+    if now - ended > window_s:
         raise NotPossible(
             f"it completed {duration(now - ended)} ago and rollback_window is "
             f"{duration(window_s)}; roll out {rollout.stable} as a candidate"
@@ -94,20 +91,14 @@ def _retried(
         raise NotPossible(f"{policy.candidate} is stable already")
     said = f"retried by {event.actor}" + (f": {event.reason}" if event.reason else "")
     if policy.candidate != rollout.candidate or base.stable != rollout.stable:
-        record = lifecycle.begun(run.route, base, policy, now)
-        assert record.rollout is not None  # noqa: S101 - just begun
-        reason = f"{said}; {record.rollout.reason}"
-        begun = replace(record.rollout, actor=event.actor, reason=reason)
-        record = lifecycle.retried(record, record.identity.partition("+")[0], now)
-        return replace(record, rollout=begun), reason
-    plan = policy.plan()
-    following = decide(rollout, plan, event, now)
-    record = replace(
-        base, pinned=lifecycle.pinned(policy), identity=lifecycle.identity(run.route, policy)
-    )
-    key = record.identity.partition("+")[0]
-    after = lifecycle.advanced(record, following, plan, key)
-    return lifecycle.retried(after, key, now), following.reason
+        new = lifecycle.begun(run.route, base, policy, now)
+        reason = f"{said}; {new.rollout.reason}"
+        new = replace(new, rollout=replace(new.rollout, actor=event.actor, reason=reason))
+        return lifecycle.retried(lifecycle.entered(base, new), new.key, now), reason
+    again = Carried(rollout, Pinned.of(policy, lifecycle.identity(run.route, policy)))
+    following = decide(rollout, again.plan, event, now)
+    after = lifecycle.advanced(base, again, following)
+    return lifecycle.retried(after, again.key, now), following.reason
 
 
 def grows(before: RouteRecord, after: RouteRecord) -> bool:
@@ -116,11 +107,8 @@ def grows(before: RouteRecord, after: RouteRecord) -> bool:
 
 
 def _share(record: RouteRecord) -> tuple[int, int]:
-    policy = lifecycle.unpinned(record)
-    if record.rollout is None or policy is None or not record.rollout.phase.live:
-        return (0, 0)
-    split = split_for(record.rollout, policy.plan())
-    return (split.trial_bp, split.mirror_bp)
+    live = record.live
+    return (live.split.trial_bp, live.split.mirror_bp) if live else (0, 0)
 
 
 def entry_for(
@@ -128,12 +116,12 @@ def entry_for(
 ) -> JournalEntry:
     """The journal's account of a move, with what the judge said at that moment."""
     before = run.pending.record.rollout if run.pending else run.rollout
-    rollout, policy = record.rollout, lifecycle.unpinned(record)
+    rollout, carried, live = record.rollout, record.carried, run.live
     evidence: dict[str, Any] = {}
-    if run.trial is not None and before is not None and before.phase.live and run.plan:
-        evidence = run.trial.judgement().to_json()
-        evidence["samples"] = run.trial.samples(before, run.plan)
-    weight = split_for(rollout, policy.plan(), now).candidate_bp if rollout and policy else 0
+    if live is not None and before is not None and before.phase.live:
+        evidence = live.trial.judgement().to_json()
+        evidence["samples"] = live.trial.samples(before, live.plan)
+    weight = split_for(carried.rollout, carried.plan, now).candidate_bp if carried else 0
     same = before is not None and rollout is not None and before.id == rollout.id
     return JournalEntry(
         wall, now, run.route.name, rollout.id if rollout else "", record.revision, actor, action,

@@ -12,7 +12,7 @@ import json
 from dataclasses import dataclass
 
 from router.control.rollouts.lifecycle import candidate_key
-from router.control.state.record import RouteRecord
+from router.control.state.record import Carried, RouteRecord
 from router.core.policy import (
     Match,
     Policy,
@@ -23,9 +23,7 @@ from router.core.policy import (
     ValueMatch,
     Version,
 )
-from router.core.rollout.plan import Plan
-from router.core.rollout.rollout import Rollout
-from router.core.rollout.traffic import Split, offset_of, split_for
+from router.core.rollout.traffic import Split, offset_of
 from router.core.wire import table
 from router.core.wire.outcomes import FULL_BP
 
@@ -36,8 +34,6 @@ class Situation:
 
     route: Route
     record: RouteRecord
-    plan: Plan | None = None
-    pinned: RolloutPolicy | None = None
     thresholds_s: tuple[float, ...] = ()
     slow_tolerance: float = 0.0
     bets_a_user: int = 1
@@ -45,20 +41,15 @@ class Situation:
     """What the candidate of an ended rollout still has while its traffic returns in steps."""
 
     @property
-    def rollout(self) -> Rollout | None:
+    def carried(self) -> Carried | None:
         """The rollout that has traffic: a live one, or one whose traffic is returning."""
-        rollout = self.record.rollout
-        if rollout is None or (not rollout.phase.live and not self.back_bp):
-            return None
-        return rollout
+        return self.record.carried if self.back_bp else self.record.live
 
     @property
     def split(self) -> Split:
         """The shares that belong to it; nothing for a candidate without a live rollout."""
-        rollout = self.rollout
-        if rollout is None or self.plan is None:
-            return Split(0)
-        return split_for(rollout, self.plan) if rollout.phase.live else Split(self.back_bp)
+        live = self.record.live
+        return live.split if live else Split(self.back_bp)
 
 
 class BadTable(Exception):  # noqa: N818 - reads as what it is
@@ -100,11 +91,11 @@ def entry_of(situation: Situation) -> table.RouteEntry:
     route, record = situation.route, situation.record
     names = list(route.versions)
     index = {name: i for i, name in enumerate(names)}
-    rollout = situation.rollout
+    carried = situation.carried
+    rollout, pinned = (carried.rollout, carried.policy) if carried else (None, None)
     stable = index[record.stable]
     candidate = index[rollout.candidate] if rollout else -1
     out = taken_back(route, record)
-    pinned = situation.pinned if rollout else None
     return table.RouteEntry(
         name=route.name,
         match=_match(route.match),
@@ -148,8 +139,8 @@ def entry_of(situation: Situation) -> table.RouteEntry:
 
 def _weights(situation: Situation, names: list[str], out: frozenset[str]) -> tuple[int, ...]:
     """Shares by version; what a version that was taken back would get is stable's."""
-    route, record, rollout = situation.route, situation.record, situation.rollout
-    split = situation.split
+    route, record, split = situation.route, situation.record, situation.split
+    rollout = situation.carried.rollout if situation.carried else None
     wanted = dict(split.others) if rollout else dict(route.split)
     if rollout is not None:
         wanted[rollout.candidate] = split.candidate_bp
@@ -164,8 +155,8 @@ def _weights(situation: Situation, names: list[str], out: frozenset[str]) -> tup
 def taken_back(route: Route, record: RouteRecord) -> frozenset[str]:
     """Versions that must not be reached, whoever asks."""
     serving = {record.stable}
-    if record.rollout is not None and record.rollout.phase.live:
-        serving.add(record.rollout.candidate)
+    if live := record.live:
+        serving.add(live.rollout.candidate)
     return frozenset(
         name
         for name, version in route.versions.items()
@@ -266,15 +257,15 @@ def _mirrors(
     situation: Situation, index: dict[str, int], out: frozenset[str]
 ) -> tuple[table.Mirror, ...]:
     """Who gets copies of whose requests: the candidate first, what is only shown after it."""
-    rollout, plan, pinned = situation.rollout, situation.plan, situation.pinned
-    if rollout is None or plan is None or pinned is None or not rollout.phase.live:
+    live = situation.record.live
+    if live is None:
         return ()
-    split, compare = situation.split, pinned.compare
-    stable, candidate = index[situation.record.stable], index[rollout.candidate]
+    split, compare, step = live.split, live.policy.compare, live.plan.steps[live.rollout.step]
+    stable, candidate = index[situation.record.stable], index[live.rollout.candidate]
     made: list[table.Mirror] = []
     if share_bp := split.mirror_bp:
         made.append(table.Mirror(candidate, share_bp))
-        also = (name for name in plan.steps[rollout.step].also if name in index and name not in out)
+        also = (name for name in step.also if name in index and name not in out)
         made += [table.Mirror(index[name], share_bp) for name in also]
         if compare.noise:
             made.append(table.Mirror(stable, max(share_bp * compare.noise // FULL_BP, 1)))

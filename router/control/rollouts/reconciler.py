@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import replace
 from typing import Any, Final
 
 from router.control.rollouts import lifecycle
@@ -27,7 +28,7 @@ from router.control.rollouts.orders import action_of, decided, entry_for, grows,
 from router.control.rollouts.publish import table_of
 from router.control.rollouts.recording import Recording
 from router.control.rollouts.restraint import Restraint, fellow_order
-from router.control.rollouts.run import Move, Run, evidence_of
+from router.control.rollouts.run import Live, Move, Run, evidence_of
 from router.control.rollouts.trial import Trial
 from router.control.state.answers import result_of
 from router.control.state.clock import Clock
@@ -91,7 +92,7 @@ class Reconciler:
         self._adopting = False
 
     def __repr__(self) -> str:
-        live = sum(run.live for run in self.runs.values())
+        live = sum(run.live is not None for run in self.runs.values())
         return f"<Reconciler {len(self.runs)} routes, {live} live rollouts, {self.generation=}>"
 
     @property
@@ -165,9 +166,8 @@ class Reconciler:
         if run is None:
             known = self._records.pop(route.name, None)
             run = Run(route, known or RouteRecord(route.name, route.stable, route.stable))
-            run.enforce(run.record)
+            run.enforce(run.record, self._resumed(run, now))
             self.runs[route.name] = run
-            self._resume_trial(run, now)
             if known is None and not settled.deeds:
                 fresh.append(settled.record)
         run.route = route
@@ -175,15 +175,18 @@ class Reconciler:
         run.notes = settled.notes
         run.changed()
         if not settled.deeds and run.pending is None and settled.record != run.record:
-            run.enforce(settled.record)
+            run.enforce(settled.record, run.trial)
             fresh.append(settled.record)
         self._carry_out(run, settled.deeds, now)
 
-    def _resume_trial(self, run: Run, now: float) -> None:
-        if run.live and run.pinned is not None:
-            snapshot = self._evidence.pop(run.route.name, None)
-            run.trial = Trial.resumed(run.route, run.pinned, run.record, snapshot, now)
-            run.trial.abandon(None, now)  # whoever drew then is gone
+    def _resumed(self, run: Run, now: float) -> Trial | None:
+        """The evidence of a live rollout as the store has it."""
+        snapshot, live = self._evidence.pop(run.route.name, None), run.record.live
+        if live is None:
+            return None
+        trial = Trial.resumed(run.route, live.policy, live.rollout, snapshot, now)
+        trial.abandon(None, now)  # whoever drew then is gone
+        return trial
 
     def _carry_out(self, run: Run, deeds: tuple[lifecycle.Deed, ...], now: float) -> None:
         for deed in deeds:
@@ -200,24 +203,24 @@ class Reconciler:
         now = self.clock.now()
         for batch in batches:
             run = self.runs.get(batch.route)
-            if run is not None and run.trial is not None and run.live:
+            if run is not None and (live := run.live):
                 self._look_soon(run)
                 with net("decider"):
-                    run.trial.observe(batch, now)
-                    if bug := run.trial.news_of_a_bug():
+                    live.trial.observe(batch, now)
+                    if bug := live.trial.news_of_a_bug():
                         self.note(run, "router_bug", bug)
 
     def abandon(self, source: int) -> None:
         """A worker is gone; what it had under way will never be told."""
         for run in self.runs.values():
-            if run.trial is not None and run.live:
-                run.trial.abandon(source, self.clock.now())
+            if live := run.live:
+                live.trial.abandon(source, self.clock.now())
                 self._look_soon(run)
 
     def measured(self, run: Run, gate: str, measurement: Measurement) -> None:
         """An answer from outside for one of its gates."""
-        if run.trial is not None:
-            run.trial.measure(gate, measurement, self.clock.now())
+        if run.live is not None:
+            run.live.trial.measure(gate, measurement, self.clock.now())
             self._look_soon(run)
 
     def _look_soon(self, run: Run) -> None:
@@ -298,10 +301,11 @@ class Reconciler:
 
     def _tend(self, run: Run, now: float) -> float:
         """Do what is due for one route; answers when to come back."""
-        due = run.look_at if run.live else run.returns_on(now)
-        if run.live and now >= run.look_at:
+        live = run.live
+        due = run.look_at if live else run.returns_on(now)
+        if live is not None and now >= run.look_at:
             run.look_at = now + LOOK_EVERY_S  # should looking fail
-            due = run.look_at = self._look(run, now)
+            due = run.look_at = self._look(run, live, now)
         elif due is None and run.settle_again and run.pending is None and now >= run.retry_at:
             self._settle_again(run, now)
         if run.unsaved and not run.saving:
@@ -310,40 +314,32 @@ class Reconciler:
             due = min(due or run.retry_at, run.retry_at)
         return due if due is not None else float("inf")
 
-    def _look(self, run: Run, now: float) -> float:
+    def _look(self, run: Run, live: Live, now: float) -> float:
         """Judge one live rollout; answers when to look again."""
-        # A completion that is still being written must not hide a candidate that turns bad.
-        ahead = run.pending.record if run.pending else run.record
-        record = ahead if ahead.rollout and ahead.rollout.phase.live else run.record
-        rollout, plan, trial = record.rollout, run.plan, run.trial
-        assert rollout is not None  # noqa: S101 - the caller saw a live rollout
-        assert plan is not None  # noqa: S101 - which has a plan
-        assert trial is not None  # noqa: S101 - and a trial
-        if trial.learn(self.observatory.baseline(run.route.name, rollout.stable, now), now):
+        if ahead := run.ahead.live:
+            live = replace(live, rollout=ahead.rollout)
+        rollout, plan = live.rollout, live.plan
+        if live.trial.learn(self.observatory.baseline(run.route.name, rollout.stable, now), now):
             run.changed()
             self._publish(now)
-        seen = trial.tick(rollout, plan, now)
-        observed = self.restraint.apply(run, rollout, seen, self.runs.values(), now)
-        self._follow(run, record, seen, observed, now)
+        seen = live.trial.tick(rollout, plan, now)
+        observed = self.restraint.apply(run, live, seen, self.runs.values(), now)
+        self._follow(run, live, seen, observed, now)
         left = remaining_s(rollout, plan, now)
         return now + (min(left, LOOK_EVERY_S) if left > 0 else LOOK_EVERY_S)
 
-    def _follow(
-        self, run: Run, record: RouteRecord, seen: Observed, observed: Observed, now: float
-    ) -> None:
+    def _follow(self, run: Run, live: Live, seen: Observed, observed: Observed, now: float) -> None:
         """Carry out what the machine decides, unless something outside, or the disk, holds it.
 
         ``seen`` is what the evidence says, ``observed`` the same with what restrains the rollout.
         """
-        rollout, plan = record.rollout, run.plan
-        assert rollout is not None  # noqa: S101 - the caller has looked at it
-        assert plan is not None  # noqa: S101 - as above
+        rollout, plan = live.rollout, live.plan
         following = decide(rollout, plan, observed, now)
         if following is rollout:
             free = observed is seen or decide(rollout, plan, seen, now) is rollout
             self.recording.turn(run, rollout, now, held=None if free else observed.wait_reason)
             return
-        after = lifecycle.advanced(record, following, plan, record.identity.partition("+")[0])
+        after = lifecycle.advanced(run.ahead, live, following)
         waits = lifecycle.adds_risk(run.record, after) and run.writing(now)
         self.recording.turn(run, rollout, now, held="waits for the disk" if waits else None)
         if waits:
@@ -443,7 +439,7 @@ class Reconciler:
         self.wake.set()
 
     def _change(self, run: Run, moves: list[Move]) -> Change:
-        evidence = evidence_of([run]) if run.live else {}
+        evidence = evidence_of([run])
         # A later state may have reached the disk.
         record = max(moves[-1].record, run.record, key=lambda one: one.revision)
         return Change(
@@ -456,16 +452,12 @@ class Reconciler:
 
     def _enforce(self, run: Run, move: Move, now: float) -> None:
         """From here on it holds: table out, trial along, everybody told."""
-        before, after = run.rollout, move.record.rollout
-        run.enforce(move.record)
-        if after is not None and run.pinned is not None:
-            new = before is None or (before.id, before.attempt) != (after.id, after.attempt)
-            if after.phase.live and (new or run.trial is None):
-                past = self.observatory.baseline(run.route.name, after.stable, now)
-                run.trial = Trial(run.route, run.pinned, after, past, now)
-                self.recording.begun(run, now)
-            elif run.trial is not None:
-                run.trial.follow(after, now)
+        before, after = run.trial, move.record.rollout
+        run.enforce(move.record, run.trial_of(move.record, self.observatory, now))
+        if run.trial is not before:
+            self.recording.begun(run, now)
+        elif after is not None and run.trial is not None:
+            run.trial.follow(after, now)
         self.restraint.arrived(run)
         if after is not None and not after.phase.live:
             run.settle_again = True
@@ -477,9 +469,11 @@ class Reconciler:
 
     def _take_back_fellows(self, run: Run) -> None:
         """One failure takes the whole group back, in the same turn."""
+        if (ended := run.rollout) is None:
+            return
         for name in self.restraint.fellows(run, self.runs.values()):
             with contextlib.suppress(ControlError):  # a version is gone: there is no way back
-                self.order(name, fellow_order(run, self.runs[name]))
+                self.order(name, fellow_order(run, ended, self.runs[name]))
 
     def _publish(self, now: float) -> int:
         """A new table from everything in force, to every worker."""

@@ -28,7 +28,8 @@ from typing import Any, Final
 import msgspec
 import structlog
 
-from router.control.rollouts.run import Move, Run
+from router.control.rollouts.run import Live, Move, Run
+from router.control.state.record import policy_json
 from router.core.policy.recording import RecordingPolicy
 from router.core.rollout.events import Event
 from router.core.rollout.rollout import Rollout
@@ -85,10 +86,9 @@ class Recording:
 
     def begun(self, run: Run, now: float) -> None:
         """A trial was made; from here on it tells what it is fed."""
-        if self._writer is None or run.trial is None:
-            return
-        run.trial.tape = partial(self._line, run.route.name)
-        self._begin(run, now)
+        if self._writer is not None and (live := run.live):
+            live.trial.tape = partial(self._line, run.route.name)
+            self._begin(run, live, now)
 
     def tend(self, now: float) -> None:
         """Begin a new file where one is full or has a gap; called between two looks.
@@ -120,15 +120,13 @@ class Recording:
 
     # --- lines ------------------------------------------------------------------------------------
 
-    def _begin(self, run: Run, now: float) -> None:
-        assert run.trial is not None  # noqa: S101 - the callers have looked
-        rollout = run.rollout
+    def _begin(self, run: Run, live: Live, now: float) -> None:
         ahead = run.pending.record.rollout if run.pending else None
         self._line(
             run.route.name, "begin", now, sticky=run.route.sticky is not None,
-            payload=run.route.payload, policy=run.record.pinned,
-            rollouts=[one.to_json() for one in (rollout, ahead) if one is not None],
-            snapshot=run.trial.snapshot(),
+            payload=run.route.payload, policy=policy_json(live.policy),
+            rollouts=[one.to_json() for one in (live.rollout, ahead) if one is not None],
+            snapshot=live.trial.snapshot(),
         )  # fmt: skip
 
     def _line(self, route: str, kind: str, now: float, **data: Any) -> None:
@@ -144,14 +142,13 @@ class Recording:
 
     def _fresh_file(self, now: float, *, gap: bool = False) -> None:
         """A file that can be replayed by itself: it begins with every trial's state."""
-        assert self._writer is not None  # noqa: S101 - only while it records
-        self._writer.rotate()
+        if self._writer is not None:
+            self._writer.rotate()
         self._size, self._digest, self._lost = 0, "", False
         if gap:
             self._line("", "gap", now)
         for run in self._runs():
-            if run.trial is not None and run.live:
-                self.begun(run, now)
+            self.begun(run, now)
 
 
 def digest(before: str, content: bytes) -> str:

@@ -15,7 +15,6 @@ import msgspec
 
 from router.control.rollouts.recording import digest, unsealed
 from router.control.rollouts.trial import Trial
-from router.control.state.record import RouteRecord
 from router.control.state.upgrade import renamed
 from router.core.gates import Measurement
 from router.core.policy import RolloutPolicy, Route, Sticky, Version
@@ -115,8 +114,7 @@ class Replay:
             versions=dict.fromkeys((first.stable, first.candidate), _NOWHERE),
             stable=first.stable,
         )
-        record = RouteRecord("replay", first.stable, first.stable, rollout=first)
-        trial = Trial.resumed(route, policy, record, line["snapshot"], line["t"])
+        trial = Trial.resumed(route, policy, first, line["snapshot"], line["t"])
         if _plain(trial.snapshot()) != line["snapshot"]:
             raise ValueError("the state at its beginning does not come back the same")
         known = {one.revision: one for one in rollouts}

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from router.control.outside.hooks import Hooks, Note
 from router.control.rollouts.freeze import Freeze, Freezes
-from router.control.rollouts.run import Run, Waiting
+from router.control.rollouts.run import Live, Run, Waiting
 from router.control.state.clock import Clock
 from router.core.policy import RolloutPolicy
 from router.core.policy.hooks import Trigger
@@ -55,17 +55,17 @@ class Restraint:
         return f"<Restraint {self.freezes!r} {self.hooks!r}>"
 
     def apply(
-        self, run: Run, rollout: Rollout, observed: Observed, runs: Iterable[Run], now: float
+        self, run: Run, live: Live, observed: Observed, runs: Iterable[Run], now: float
     ) -> Observed:
         """``observed`` with what restrains ``run``, or with the rollback that a hook demands."""
-        policy, plan = run.pinned, run.plan
-        if observed.action is Action.ROLLBACK or policy is None or plan is None:
+        rollout, policy, plan = live.rollout, live.policy, live.plan
+        if observed.action is Action.ROLLBACK:
             return observed
         freeze = self.freezes.over(run.route.name, self._clock.wall())
         done = ready(rollout, plan, observed, now)
         cause = self._calendar(policy, freeze)
         if self.hooks is not None:
-            reaction = self.hooks.look(run, rollout, now, ready=done and cause is None)
+            reaction = self.hooks.look(run, live, now, ready=done and cause is None)
             if reaction.rollback:
                 return replace(observed, action=Action.ROLLBACK, sentence=reaction.rollback)
             if cause is None and reaction.hook is not None:
@@ -73,8 +73,8 @@ class Restraint:
                 kind = f"hook {reaction.hook.title}" if reaction.answered else ""
                 cause = Cause(kind, reaction.waits_for, trigger)
         if policy.group is not None:
-            cause = self._with_group(run, rollout, runs, cause, done=done)
-        at = self._next_at(rollout, run, freeze, now)
+            cause = self._with_group(run, live, runs, cause, done=done)
+        at = self._next_at(live, freeze, now)
         run.waiting = Waiting(cause.text if cause else "", at)
         if cause is None:
             return observed
@@ -95,9 +95,9 @@ class Restraint:
 
     def arrived(self, run: Run) -> None:
         """The rollout is at a new place: what held it at the one before says nothing of this."""
-        if run.rollout is not None:
-            freeze = self.freezes.over(run.route.name, self._clock.wall())
-            run.waiting = Waiting("", self._next_at(run.rollout, run, freeze, self._clock.now()))
+        freeze = self.freezes.over(run.route.name, self._clock.wall())
+        at = self._next_at(run.live, freeze, self._clock.now()) if run.live else None
+        run.waiting = Waiting("", at)
 
     def starting(self, run: Run) -> str:
         """Why no new rollout may begin on a route now; empty when one may."""
@@ -107,12 +107,12 @@ class Restraint:
     # --- groups -----------------------------------------------------------------------------------
 
     def _with_group(
-        self, run: Run, rollout: Rollout, runs: Iterable[Run], cause: Cause | None, *, done: bool
+        self, run: Run, live: Live, runs: Iterable[Run], cause: Cause | None, *, done: bool
     ) -> Cause | None:
         """Lock-step; a member that becomes ready has the others looked at again at once."""
         members = [one for one in runs if one is not run and same_group(one, run)]
         name = run.route.name
-        place = _place(rollout) if done and cause is None else None
+        place = _place(live.rollout) if done and cause is None else None
         if place is not None and self._ready.get(name) != place:
             self._ready[name] = place
             for one in members:
@@ -121,15 +121,15 @@ class Restraint:
             self._ready.pop(name, None)
         if cause is not None:
             return cause
-        me = group.Member(name, rollout, run.plan)
-        text = group.waits_for(me, map(self._member, members))
+        text = group.waits_for(live.rollout, live.plan, map(self._member, members))
         return Cause("group", text) if text else None
 
     def _member(self, run: Run) -> group.Member:
         record = run.pending.record if run.pending else run.record
         rollout = record.rollout
         here = rollout is not None and self._ready.get(run.route.name) == _place(rollout)
-        return group.Member(run.route.name, rollout, run.plan, here)
+        plan = record.pinned.plan if record.pinned else None
+        return group.Member(run.route.name, rollout, plan, here)
 
     def fellows(self, run: Run, runs: Iterable[Run]) -> tuple[str, ...]:
         """Routes that go back with ``run``, whose rollout was taken back."""
@@ -144,18 +144,16 @@ class Restraint:
 
     # --- what people see --------------------------------------------------------------------------
 
-    def _next_at(
-        self, rollout: Rollout, run: Run, freeze: Freeze | None, now: float
-    ) -> float | None:
+    def _next_at(self, live: Live, freeze: Freeze | None, now: float) -> float | None:
         """The earliest wall time at which it may advance; None where no clock decides that."""
-        if rollout.phase not in (Phase.PROGRESSING, Phase.BAKING):
+        if live.rollout.phase not in (Phase.PROGRESSING, Phase.BAKING):
             return None
-        if run.plan is None or run.pinned is None or (freeze is not None and freeze.until is None):
+        if freeze is not None and freeze.until is None:
             return None
-        at = self._clock.wall() + remaining_s(rollout, run.plan, now)
+        at = self._clock.wall() + remaining_s(live.rollout, live.plan, now)
         if freeze is not None and freeze.until is not None:
             at = max(at, freeze.until)
-        return next_open(run.pinned.windows, at)
+        return next_open(live.policy.windows, at)
 
     def _say(self, run: Run, rollout: Rollout, cause: Cause) -> None:
         """Once for each cause at each place: into the journal, and to alerts where it matters."""
@@ -173,7 +171,7 @@ class Restraint:
 
 def group_of(run: Run) -> str | None:
     """The group it belongs to: by the policy of its rollout, or by the file when none is live."""
-    policy = run.pinned if run.live else run.route.rollout
+    policy = run.live.policy if run.live else run.route.rollout
     return policy.group if policy is not None else None
 
 
@@ -199,7 +197,7 @@ def _too_many(run: Run, runs: Iterable[Run]) -> bool:
 
 
 def _segments_lost_max(run: Run) -> int | None:
-    each = run.pinned.for_each if run.pinned is not None else None
+    each = run.record.pinned.policy.for_each if run.record.pinned else None
     return each.stop_all_when if each is not None else None
 
 
@@ -211,17 +209,13 @@ def _place(rollout: Rollout) -> Place:
     return (rollout.id, rollout.attempt, rollout.phase, rollout.step)
 
 
-def fellow_order(failed: Run, fellow: Run) -> Abort | Rollback:
-    """What takes ``fellow`` back since ``failed``, of the same group, was."""
-    assert failed.rollout is not None  # noqa: S101 - the caller saw it end
-    aborted = failed.rollout.phase is Phase.ABORTED
+def fellow_order(failed: Run, ended: Rollout, fellow: Run) -> Abort | Rollback:
+    """What takes ``fellow`` back since ``failed``, of the same group, ``ended`` badly."""
+    aborted = ended.phase is Phase.ABORTED
     what = "was aborted" if aborted else "was rolled back"
     if not same_group(failed, fellow):
         most = _segments_lost_max(failed)
-        why = (
-            f"{failed.route.name} {what}, and stop_all_when is {most} segments: "
-            f"{failed.rollout.reason}"
-        )
+        why = f"{failed.route.name} {what}, and stop_all_when is {most} segments: {ended.reason}"
         return Rollback("router", why)
-    why = f"{failed.route.name} of group {group_of(failed)} {what}: {failed.rollout.reason}"
+    why = f"{failed.route.name} of group {group_of(failed)} {what}: {ended.reason}"
     return Abort("router", why) if aborted and fellow.live else Rollback("router", why)

@@ -7,14 +7,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from router.control.rollouts import lifecycle
+from router.control.rollouts.observe import Observatory
 from router.control.rollouts.publish import Situation, entry_of
 from router.control.rollouts.trial import Trial
 from router.control.state.errors import ControlError
-from router.control.state.record import JournalEntry, RouteRecord
+from router.control.state.record import Carried, JournalEntry, RouteRecord
 from router.core.evidence.users import bets_of
-from router.core.policy import RolloutPolicy, Route
-from router.core.rollout.plan import Plan
+from router.core.policy import Route
 from router.core.rollout.rollout import Rollout
 from router.core.rollout.traffic import returning_bp, returns_on
 from router.core.wire.table import RouteEntry
@@ -73,15 +72,23 @@ class Tally:
                 "mean_reward": mean}  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Live(Carried):
+    """A rollout that is being carried out now, with the evidence of its attempt."""
+
+    trial: Trial
+
+
 @dataclass(eq=False)
 class Run:
     """One route at work. ``record`` is what is in force; a step up may be on its way behind it."""
 
     route: Route
     record: RouteRecord
-    pinned: RolloutPolicy | None = None
-    plan: Plan | None = None
+    live: Live | None = None
+    """What there is to watch; None: nothing, since no rollout began or the last one has ended."""
     trial: Trial | None = None
+    """The evidence of the last attempt, also when that has ended: for people."""
     pending: Move | None = None
     unsaved: list[Move] = field(default_factory=list)
     """In force but not on the disk."""
@@ -116,9 +123,13 @@ class Run:
         return self.record.rollout
 
     @property
-    def live(self) -> bool:
-        """Whether there is something to watch."""
-        return self.rollout is not None and self.rollout.phase.live
+    def ahead(self) -> RouteRecord:
+        """What is watched: the live one of what is being written and what is in force.
+
+        A completion that is still being written must not hide a candidate that turns bad.
+        """
+        pending = self.pending.record if self.pending else self.record
+        return pending if pending.live else self.record
 
     @property
     def entry(self) -> RouteEntry:
@@ -130,8 +141,7 @@ class Run:
             bets = bets_of(judge.baseline.bad_rate, self.workers) if judge else 1
             self._entry = entry_of(
                 Situation(
-                    self.route, self.record, self.plan, self.pinned, thresholds, tolerance, bets,
-                    self.back_bp,
+                    self.route, self.record, thresholds, tolerance, bets, self.back_bp,
                 )
             )  # fmt: skip
         return self._entry
@@ -143,9 +153,9 @@ class Run:
 
     def pass_time(self, now: float) -> bool:
         """Let a stepped return go on; True when the entry is another one now."""
-        share_bp = 0
-        if self.rollout and self.plan and self.rollout.candidate in self.route.versions:
-            share_bp = returning_bp(self.rollout, self.plan, now)
+        share_bp, carried = 0, self.record.carried
+        if carried is not None and carried.rollout.candidate in self.route.versions:
+            share_bp = returning_bp(carried.rollout, carried.plan, now)
         if share_bp == self.back_bp:
             return False
         self.back_bp, self._entry = share_bp, None
@@ -153,7 +163,8 @@ class Run:
 
     def returns_on(self, now: float) -> float | None:
         """When the next part of a stepped return is due; None when nothing is returning."""
-        return returns_on(self.rollout, self.plan, now) if self.rollout and self.plan else None
+        carried = self.record.carried
+        return returns_on(carried.rollout, carried.plan, now) if carried else None
 
     def writing(self, now: float) -> bool:
         """Whether a write is under way, or one failed so lately that no other is tried yet."""
@@ -164,14 +175,24 @@ class Run:
         self._entry = None
         self.look_at = 0.0
 
-    def enforce(self, record: RouteRecord) -> None:
-        """Take ``record`` as what is in force."""
-        if record.pinned != self.record.pinned or self.plan is None:
-            self.pinned = lifecycle.unpinned(record)
-            self.plan = self.pinned.plan() if self.pinned else None
-        self.record = record
+    def enforce(self, record: RouteRecord, trial: Trial | None) -> None:
+        """Take ``record`` as what is in force, with the evidence of its last attempt."""
+        self.record, self.trial = record, trial
+        live = record.live
+        self.live = Live(live.rollout, live.pinned, trial) if live and trial else None
         self.revision_floor = max(self.revision_floor, record.revision)
         self.changed()
+
+    def trial_of(self, record: RouteRecord, observatory: Observatory, now: float) -> Trial | None:
+        """The evidence that goes with ``record``: a new attempt begins without any."""
+        trial, live = self.trial, record.live
+        if live is None:
+            return trial
+        rollout = live.rollout
+        if trial and (trial.rollout_id, trial.attempt) == (rollout.id, rollout.attempt):
+            return trial
+        past = observatory.baseline(self.route.name, rollout.stable, now)
+        return Trial(self.route, live.policy, rollout, past, now)
 
     def fresh_revision(self, record: RouteRecord) -> RouteRecord:
         """No two states share a revision, also when a write failed that may have got through."""
@@ -184,10 +205,10 @@ class Run:
 
 
 def evidence_of(runs: Iterable[Run]) -> dict[str, dict[str, Any]]:
-    """Snapshots by route; one that cannot be taken is left out, and the rest is kept."""
+    """Snapshots of live rollouts by route; one that cannot be taken is left out."""
     taken: dict[str, dict[str, Any]] = {}
     for run in runs:
-        if run.trial is not None:
+        if run.live is not None:
             with net("evidence"):
-                taken[run.route.name] = run.trial.snapshot()
+                taken[run.route.name] = run.live.trial.snapshot()
     return taken

@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Final, Protocol
 
-from router.control.state.record import RouteRecord
 from router.core.evidence.distinct import DistinctUnits
 from router.core.gates import Measurement
 from router.core.judge import Judge, Judgement, JudgeSettings
@@ -67,7 +66,7 @@ class Trial:
         cls,
         route: Route,
         policy: RolloutPolicy,
-        record: RouteRecord,
+        rollout: Rollout,
         snapshot: dict[str, Any] | None,
         now: float,
     ) -> Trial:
@@ -75,8 +74,6 @@ class Trial:
 
         Starting the evidence anew is safe: it forgets, it never invents. The caller tells people.
         """
-        rollout = record.rollout
-        assert rollout is not None  # noqa: S101 - only live rollouts are resumed
         trial = cls(route, policy, rollout, Baseline(), now)
         about = [rollout.id, rollout.attempt]
         if snapshot is None or snapshot.get("about") != about:

@@ -6,10 +6,15 @@ from the rollout (:func:`router.core.rollout.traffic.split_for`).
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import Any, Final, Self
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Final, NamedTuple, Self
 
+from pydantic import SecretStr, ValidationError
+
+from router.core.policy import RolloutPolicy
+from router.core.rollout.plan import Plan
 from router.core.rollout.rollout import Rollout
+from router.core.rollout.traffic import Split, split_for
 
 BLOCKED_MAX: Final = 1_000
 """Candidates of one route remembered as taken back; the oldest is forgotten after that many."""
@@ -19,6 +24,80 @@ NOTES: Final = frozenset({"freeze", "wait", "hook", "registry", "router_bug"})
 
 RETRIES_MAX: Final = 200
 """Retries of one route remembered: twice the most that ``anti_flap.per_day`` can ask for."""
+
+
+_UNKEPT: Final = SecretStr("**********")
+"""What is kept of a secret: that there was one."""
+
+
+class Identity(NamedTuple):
+    """What a rollout is about: a candidate at its endpoints, and the plan, both as digests."""
+
+    candidate: str
+    """``name@digest``: the same name at other endpoints is another candidate."""
+    plan: str
+
+    def __str__(self) -> str:
+        """As the store has it."""
+        return f"{self.candidate}+{self.plan}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The inverse of :meth:`__str__`; names may have a plus, digests have none."""
+        candidate, _, plan = text.rpartition("+")
+        return cls(candidate, plan)
+
+
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """By what a rollout is carried out from its beginning to its end."""
+
+    policy: RolloutPolicy
+    identity: Identity
+    plan: Plan
+
+    @classmethod
+    def of(cls, policy: RolloutPolicy, identity: Identity) -> Self:
+        """The policy as it is kept, with its plan."""
+        policy = kept(policy)
+        return cls(policy, identity, policy.plan())
+
+
+def kept(policy: RolloutPolicy) -> RolloutPolicy:
+    """A rollout policy without what an edit changes at once: alerts, and secrets of hooks."""
+    hooks = tuple(
+        hook.model_copy(update={"headers": dict.fromkeys(hook.headers, _UNKEPT)})
+        for hook in policy.hooks
+    )
+    return policy.model_copy(update={"alerts": (), "hooks": hooks})
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """A rollout, live or ended, together with what it is carried out by."""
+
+    rollout: Rollout
+    pinned: Pinned
+
+    @property
+    def policy(self) -> RolloutPolicy:
+        """The policy that it began with."""
+        return self.pinned.policy
+
+    @property
+    def plan(self) -> Plan:
+        """That policy's plan."""
+        return self.pinned.plan
+
+    @property
+    def key(self) -> str:
+        """The candidate's, see :attr:`Identity.candidate`."""
+        return self.pinned.identity.candidate
+
+    @property
+    def split(self) -> Split:
+        """The shares that it asks for."""
+        return split_for(self.rollout, self.plan)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,36 +115,83 @@ class RouteRecord:
     """Rollouts begun so far; the next one is ``<route>-<number + 1>``."""
     rollout: Rollout | None = None
     """The last rollout, live or ended."""
-    pinned: dict[str, Any] | None = None
-    """The rollout policy it is carried out by, as written; an edit waits for the next attempt."""
-    identity: str = ""
-    """Digest of candidate, its endpoints and its plan: what the rollout is about."""
+    pinned: Pinned | None = None
+    """What it is carried out by; an edit waits for the next attempt. None only without a rollout,
+    or for one that ended under an older router by a policy that is not understood any more."""
     blocked: tuple[str, ...] = ()
     """Candidates that were taken back; only ``retry`` brings one back."""
-    done: tuple[str, ...] = ()
-    """Identities carried out to an ending that keeps stable (a shadow that ended)."""
+    done: tuple[Identity, ...] = ()
+    """What was carried out to an ending that keeps stable (a shadow that ended)."""
     retries: tuple[tuple[str, float], ...] = ()
     """Candidates that were tried again, and when by the rollout clock; the last day of them."""
 
+    @property
+    def carried(self) -> Carried | None:
+        """The last rollout with what it was carried out by."""
+        if self.rollout is None or self.pinned is None:
+            return None
+        return Carried(self.rollout, self.pinned)
+
+    @property
+    def live(self) -> Carried | None:
+        """The rollout that is being carried out now."""
+        carried = self.carried
+        return carried if carried is not None and carried.rollout.phase.live else None
+
     def to_json(self) -> dict[str, Any]:
-        """A plain dictionary."""
-        plain = {name: getattr(self, name) for name in self.__slots__}
-        return plain | {"rollout": self.rollout.to_json() if self.rollout else None}
+        """As the store has it."""
+        pinned = self.pinned
+        return {
+            "route": self.route,
+            "declared_stable": self.declared_stable,
+            "stable": self.stable,
+            "revision": self.revision,
+            "number": self.number,
+            "rollout": self.rollout.to_json() if self.rollout else None,
+            "pinned": policy_json(pinned.policy) if pinned else None,
+            "identity": str(pinned.identity) if pinned else "",
+            "blocked": list(self.blocked),
+            "done": [str(one) for one in self.done],
+            "retries": [list(one) for one in self.retries],
+        }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
         """The inverse of :meth:`to_json`. Raises KeyError, TypeError or ValueError on damage."""
         fields = dict(data)
         stored = fields["rollout"]
-        fields["rollout"] = Rollout.from_json(stored) if stored is not None else None
+        rollout = fields["rollout"] = Rollout.from_json(stored) if stored is not None else None
+        policy, identity = fields.pop("pinned"), Identity.parse(fields.pop("identity"))
         fields["blocked"] = tuple(fields["blocked"])
-        fields["done"] = tuple(fields["done"])
+        fields["done"] = tuple(map(Identity.parse, fields["done"]))
         retries = fields.get("retries", ())  # records from before retries were counted
         fields["retries"] = tuple((str(key), float(at)) for key, at in retries)
         record = cls(**fields)
-        if record.rollout is not None and record.rollout.revision > record.revision:
+        if rollout is not None and rollout.revision > record.revision:
             raise ValueError(f"{record.route}: rollout revision is ahead of its record")
-        return record
+        if rollout is None or policy is None:
+            return record
+        return replace(record, pinned=_read(record.route, rollout, policy, identity))
+
+
+def policy_json(policy: RolloutPolicy) -> dict[str, Any]:
+    """A kept policy for the store and for recordings: defaults spelled out, they may change."""
+    return policy.model_dump(mode="json", exclude={"alerts"})
+
+
+def _read(route: str, rollout: Rollout, policy: Any, identity: Identity) -> Pinned | None:
+    """The policy of a stored rollout. Raises ValueError for one that is live and not understood."""
+    try:
+        return Pinned.of(RolloutPolicy.model_validate(policy), identity)
+    except ValidationError as error:
+        if not rollout.phase.live:
+            return None
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ValueError(
+            f"{route}: the rollout of {rollout.candidate} began with a policy that this version "
+            f"does not read ({where}: {first['msg']}); end it with the version that began it"
+        ) from None
 
 
 @dataclass(frozen=True, slots=True)

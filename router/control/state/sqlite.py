@@ -311,8 +311,10 @@ class SqliteStore:
         self._fail_point("begin")
         db.execute("BEGIN IMMEDIATE")
         for record in change.records:
-            row = db.execute("SELECT record FROM routes WHERE route=?", (record.route,)).fetchone()
-            check_fence(record, RouteRecord.from_json(json.loads(row[0])) if row else None)
+            row = db.execute(
+                "SELECT revision FROM routes WHERE route=?", (record.route,)
+            ).fetchone()
+            check_fence(record, row[0] if row else 0)
             db.execute(
                 "REPLACE INTO routes VALUES (?,?,?)",
                 (record.route, record.revision, _text(record.to_json())),

@@ -75,7 +75,8 @@ class MemoryDisk:
     def write(self, change: Change) -> None:
         """Apply one transaction. Raises Fenced."""
         for record in change.records:
-            check_fence(record, self.records.get(record.route))
+            known = self.records.get(record.route)
+            check_fence(record, known.revision if known else 0)
         self.clock = max(self.clock, change.clock)
         self.records |= {r.route: RouteRecord.from_json(r.to_json()) for r in change.records}
         self.evidence |= change.evidence
@@ -87,11 +88,11 @@ class MemoryDisk:
             self.commands[change.command[0]] = change.command[1]
 
 
-def check_fence(record: RouteRecord, stored: RouteRecord | None) -> None:
-    """Raises Fenced when ``stored`` is newer than ``record``."""
-    if stored is not None and stored.revision > record.revision:
+def check_fence(record: RouteRecord, stored: int) -> None:
+    """Raises Fenced when the revision in the store is newer than ``record``; 0: none is there."""
+    if stored > record.revision:
         raise Fenced(
-            f"{record.route}: the store is at revision {stored.revision}, this router at "
+            f"{record.route}: the store is at revision {stored}, this router at "
             f"{record.revision}; another router has written"
         )
 

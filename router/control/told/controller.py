@@ -89,10 +89,11 @@ class Controller:
         Raises UnknownRoute, NoRollout.
         """
         run = self._reconciler.run_of(name)
-        if run.rollout is None:
+        carried = run.record.carried
+        if carried is None:
             raise NoRollout(f"{name} has no rollout")
         return status.rollout_view(
-            run, self._reconciler.observatory, self._reconciler.generation, self.now()
+            run, carried, self._reconciler.observatory, self._reconciler.generation, self.now()
         )
 
     async def journal(
@@ -138,8 +139,8 @@ class Controller:
                 raise NoRollout(f"{route}: nothing was decided{' by then' if at else ' yet'}")
             entry = found[0].to_json()
         told = {"sentence": entry["reason"], "entry": entry, "evidence": entry["evidence"]}
-        if at is None and run.live and run.trial is not None:
-            told["now"] = run.trial.judgement().to_json()
+        if at is None and run.live is not None:
+            told["now"] = run.live.trial.judgement().to_json()
         return told
 
     def shadow(self, route: str) -> dict[str, Any]:
@@ -153,7 +154,7 @@ class Controller:
         run = self._reconciler.run_of(route)
         if run.rollout is None or run.trial is None:
             raise NoRollout(f"{route}: there is no rollout to compare in")
-        about = {"route": route, "rollout": run.rollout.id, "live": run.live}
+        about = {"route": route, "rollout": run.rollout.id, "live": run.live is not None}
         return {**about, **run.trial.shadow.to_json()}
 
     def subscribe(self, route: str | None = None) -> AsyncIterator[Announcement]:

@@ -10,10 +10,11 @@ from router import __version__
 from router.control.rollouts.observe import Observatory
 from router.control.rollouts.reconciler import Reconciler
 from router.control.rollouts.run import Run
+from router.control.rollouts.trial import Trial
+from router.control.state.record import Carried
 from router.core.proof import holding
 from router.core.rollout.plan import Plan, Step
 from router.core.rollout.rollout import Phase, Rollout, remaining_s
-from router.core.rollout.traffic import split_for
 from router.core.wire.outcomes import FULL_BP
 from router.telemetry.metrics import Labels, labels
 
@@ -25,13 +26,13 @@ def summary(run: Run, frozen: str = "") -> dict[str, Any]:
 
     ``frozen``: by whom, as a sentence.
     """
-    rollout = run.rollout
+    rollout, pinned = run.rollout, run.record.pinned
     return {
         "name": run.route.name,
         "match": run.route.match.model_dump(mode="json", exclude_defaults=True),
         "stable": run.record.stable,
         "candidate": rollout.candidate if rollout else None,
-        "strategy": run.plan.strategy if run.plan and rollout else None,
+        "strategy": pinned.plan.strategy if pinned and rollout else None,
         "phase": rollout.phase.value if rollout else None,
         "health": rollout.phase.health if rollout else "Healthy",
         "weight_bp": _weight_bp(run),
@@ -47,23 +48,23 @@ def route_view(
     run: Run, observatory: Observatory, generation: int, now: float, frozen: str = ""
 ) -> dict[str, Any]:
     """Everything about one route."""
+    carried = run.record.carried
     return {
         **summary(run, frozen),
         "versions": {
             name: observatory.view(run.route.name, name, now) for name in run.route.versions
         },
         "feedback": _feedback(run),
-        "rollout": rollout_view(run, observatory, generation, now) if run.rollout else None,
+        "rollout": rollout_view(run, carried, observatory, generation, now) if carried else None,
     }
 
 
-def rollout_view(run: Run, observatory: Observatory, generation: int, now: float) -> dict[str, Any]:
+def rollout_view(
+    run: Run, carried: Carried, observatory: Observatory, generation: int, now: float
+) -> dict[str, Any]:
     """The complete status of a rollout; see ``Controller.rollout`` for the keys."""
-    rollout, plan = run.rollout, run.plan
-    assert rollout is not None  # noqa: S101 - the caller checked
-    assert plan is not None  # noqa: S101 - every rollout has its plan
+    rollout, plan, split = carried.rollout, carried.plan, carried.split
     step = plan.steps[rollout.step]
-    split = split_for(rollout, plan)
     name = run.route.name
     others = (other for other, _ in step.others)
     arms = [v for v in (rollout.stable, rollout.candidate, *others) if v in run.route.versions]
@@ -206,7 +207,8 @@ def _bandit(run: Run, step: Step) -> dict[str, Any] | None:
 
 
 def _weight_bp(run: Run) -> int:
-    commanded = split_for(run.rollout, run.plan).candidate_bp if run.rollout and run.plan else 0
+    carried = run.record.carried
+    commanded = carried.split.candidate_bp if carried else 0
     return commanded or run.back_bp
 
 
@@ -243,22 +245,21 @@ def gauges(reconciler: Reconciler) -> Iterator[Gauge]:
         for phase in Phase:
             held = 1 if phase is rollout.phase else 0
             yield "rollout_phase", labels(route=route, phase=phase.value), held
-        if run.trial is not None and run.live:
-            yield from _evidence(run, route)
+        if live := run.live:
+            yield from _evidence(live.trial, route)
     yield "table_generation", (), reconciler.generation
     yield "store_up", (), 0 if reconciler.store_error else 1
     yield "frozen", (), 1 if reconciler.restraint.freezes else 0
     yield "build_info", labels(version=__version__), 1
 
 
-def _evidence(run: Run, route: str) -> Iterator[Gauge]:
-    assert run.trial is not None  # noqa: S101 - the caller checked
-    judge = run.trial.judge
+def _evidence(trial: Trial, route: str) -> Iterator[Gauge]:
+    judge = trial.judge
     for title, state in judge.states.items():
         series = labels(route=route, gate=title)
         yield "evidence", series, state.capital
         yield "evidence_limit", series, state.context.limit
-    shadow = run.trial.shadow
+    shadow = trial.shadow
     series = labels(route=route, version=shadow.terms.candidate)
     if shadow.candidate.agreement is not None:
         yield "shadow_agreement_ratio", series, shadow.candidate.agreement

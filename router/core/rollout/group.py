@@ -39,12 +39,12 @@ def place(rollout: Rollout) -> int:
     return BAKE_PLACE if phase is Phase.BAKING else rollout.step
 
 
-def waits_for(me: Member, others: Iterable[Member]) -> str:
-    """Whom ``me``, which is live, waits for before it leaves its step; empty when for nobody."""
-    return next((text for other in others if (text := _missing(me, other))), "")
+def waits_for(rollout: Rollout, plan: Plan, others: Iterable[Member]) -> str:
+    """Whom a live rollout waits for before it leaves its step; empty when for nobody."""
+    return next((text for other in others if (text := _missing(rollout, plan, other))), "")
 
 
-def _missing(me: Member, other: Member) -> str:
+def _missing(mine: Rollout, plan: Plan, other: Member) -> str:
     rollout = other.rollout
     if rollout is None:
         return f"waits for {other.route}, which has not begun"
@@ -52,20 +52,17 @@ def _missing(me: Member, other: Member) -> str:
         return ""
     if not rollout.phase.live:
         return f"waits for {other.route}, which was taken back; `retry` it"
-    assert me.rollout is not None  # noqa: S101 - the caller asks for a live one
-    if place(rollout) > place(me.rollout):
+    if place(rollout) > place(mine):
         return ""
-    if place(rollout) == place(me.rollout) and (other.ready or _both_ask(me, rollout)):
+    if place(rollout) == place(mine) and (other.ready or _both_ask(mine, plan, rollout)):
         return ""
     return f"waits for {other.route}, which is {_where(other, rollout)}"
 
 
-def _both_ask(me: Member, other: Rollout) -> bool:
+def _both_ask(mine: Rollout, plan: Plan, other: Rollout) -> bool:
     """The other one has done the step and waits for a person; I am about to do the same."""
-    assert me.rollout is not None  # noqa: S101 - as above
-    assert me.plan is not None  # noqa: S101 - a live rollout has its plan
-    asks = me.plan.steps[me.rollout.step].approval is not None and not me.rollout.approved
-    here = me.rollout.phase is Phase.PROGRESSING
+    asks = plan.steps[mine.step].approval is not None and not mine.approved
+    here = mine.phase is Phase.PROGRESSING
     return asks and here and other.phase is Phase.AWAITING_APPROVAL
 
 

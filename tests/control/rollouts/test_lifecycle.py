@@ -6,7 +6,7 @@ import pytest
 
 from router.config.check import loads
 from router.control.rollouts import lifecycle
-from router.control.state.record import BLOCKED_MAX, RouteRecord
+from router.control.state.record import BLOCKED_MAX, Identity, RouteRecord
 from router.core.rollout.rollout import Phase
 
 
@@ -23,7 +23,7 @@ def test_the_first_policy_begins_its_rollout(route):
     first = settled(route())
     assert [deed.action for deed in first.deeds] == ["start"]
     assert first.record.rollout.id == "r-1"
-    assert lifecycle.unpinned(first.record) == route().rollout
+    assert first.record.pinned.policy == route().rollout
 
 
 def test_the_same_policy_again_asks_for_nothing(route):
@@ -45,9 +45,9 @@ def test_ids_and_revisions_only_grow(route):
 @pytest.mark.parametrize("phase", [Phase.ABORTED, Phase.ROLLED_BACK])
 def test_the_end_of_a_rollout_blocks_its_candidate_only(route, phase):
     record = settled(route()).record
-    plan = lifecycle.unpinned(record).plan()
     key = lifecycle.candidate_key("v2", route().versions["v2"])
-    ended = lifecycle.advanced(record, replace(record.rollout, phase=phase, revision=2), plan, key)
+    end = replace(record.rollout, phase=phase, revision=2)
+    ended = lifecycle.advanced(record, record.carried, end)
     assert ended.blocked == (key,)
     assert settled(route(), ended).deeds == ()
     assert settled(route(candidate="v3"), ended).deeds[0].action == "start"
@@ -56,10 +56,11 @@ def test_the_end_of_a_rollout_blocks_its_candidate_only(route, phase):
 
 def test_what_is_remembered_as_blocked_is_bounded(route):
     record = settled(route()).record
-    plan = lifecycle.unpinned(record).plan()
+    carried = record.carried
     for n in range(BLOCKED_MAX + 10):
         ended = replace(record.rollout, phase=Phase.ABORTED, revision=n + 2)
-        record = lifecycle.advanced(record, ended, plan, f"v{n}@x")
+        pinned = replace(carried.pinned, identity=Identity(f"v{n}@x", "p"))
+        record = lifecycle.advanced(record, replace(carried, pinned=pinned), ended)
     assert len(record.blocked) == BLOCKED_MAX
     assert record.blocked[-1] == f"v{BLOCKED_MAX + 9}@x"
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from router.config.check import loads
-from router.control.rollouts.lifecycle import settle, unpinned
+from router.control.rollouts.lifecycle import settle
 from router.control.rollouts.publish import BadTable, Situation, entry_of, table_of
 from router.core.wire import table
 
@@ -41,8 +41,7 @@ routes:
 def situation():
     route = loads(FULL).policy.routes[0]
     record = settle(route, None, 0.0).record
-    pinned = unpinned(record)
-    return Situation(route, record, pinned.plan(), pinned, (0.1, 0.25), 0.1)
+    return Situation(route, record, (0.1, 0.25), 0.1)
 
 
 def test_everything_of_the_policy_reaches_the_table(situation):
@@ -101,8 +100,7 @@ def test_a_sticky_cookie_keeps_what_browsers_are_told():
     sticky = "sticky: {cookie: {secret: sixteen-characters, max_age: 1h, secure: true}}"
     route = loads(FULL.replace("sticky: {header: X-User-Id}", sticky)).policy.routes[0]
     record = settle(route, None, 0.0).record
-    pinned = unpinned(record)
-    entry = entry_of(Situation(route, record, pinned.plan(), pinned, (0.1, 0.25), 0.1))
+    entry = entry_of(Situation(route, record, (0.1, 0.25), 0.1))
     assert entry.sticky == table.Sticky(
         table.StickyKind.COOKIE, "rampway", "sixteen-characters", 3_600,
         "Path=/; HttpOnly; Secure; SameSite=Lax",

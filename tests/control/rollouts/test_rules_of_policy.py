@@ -25,7 +25,8 @@ def with_rules(policy, *lines, gates="[error_rate]", **settings):
 
 
 def view(w):
-    return rollout_view(w.reconciler.runs["r"], w.reconciler.observatory, 1, w.clock.now())
+    run = w.reconciler.runs["r"]
+    return rollout_view(run, run.record.carried, w.reconciler.observatory, 1, w.clock.now())
 
 
 def gauge(w, name):
@@ -178,7 +179,7 @@ QUERY = "{prometheus: {url: 'http://127.0.0.1:9', query: up, at_least: 0.9, fail
 async def test_answers_from_outside_decide_beside_the_evidence(world, policy):
     w = await world(with_rules(policy, gates=f"[error_rate, {QUERY}]")).start()
     run = w.reconciler.runs["r"]
-    (gate,) = (gate for gate in run.pinned.gates if gate.kind == "prometheus")
+    (gate,) = (gate for gate in run.record.pinned.policy.gates if gate.kind == "prometheus")
     asked = Question("r", gate, {})
     await w.run(130)
     assert (w.rollout.phase, w.weight) == (Phase.PROGRESSING, 1_000), "nothing measured yet"

@@ -19,19 +19,23 @@ from router.config.check import loads
 from router.control.rollouts.reconciler import Reconciler
 from router.control.state.clock import ManualClock
 from router.control.state.errors import StoreDamaged, StoreLocked, StoreUnavailable
-from router.control.state.record import Change, JournalEntry, RouteRecord
+from router.control.state.record import Change, Identity, JournalEntry, Pinned, RouteRecord
 from router.control.state.sqlite import SqliteStore
 from router.control.state.store import Fenced
+from router.core.policy import RolloutPolicy
 from router.core.rollout.rollout import begin
+
+CARRIED_BY = RolloutPolicy.model_validate({
+    "candidate": "v2", "strategy": {"canary": {"steps": [{"weight": "1%", "hold": "1h"}]}},
+})  # fmt: skip
 
 CHILD = Path(__file__).with_name("crash_child.py")
 
 
 def record(revision=1, route="r"):
     rollout = begin(f"{route}-1", route, "v1", "v2", revision=revision, now=1.5)
-    return RouteRecord(
-        route, "v1", "v1", revision, 1, rollout, {"candidate": "v2"}, "v2@x+y", ("v0@z",)
-    )
+    pinned = Pinned.of(CARRIED_BY, Identity("v2@x", "y"))
+    return RouteRecord(route, "v1", "v1", revision, 1, rollout, pinned, ("v0@z",))
 
 
 def entry(n=1, route="r"):

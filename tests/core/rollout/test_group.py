@@ -40,24 +40,29 @@ ME = member(route="a")
     ],
 )
 def test_who_waits(other, expected):
-    assert waits_for(ME, [member(route="c", ready=True), other]) == expected
+    assert waits_for(ME.rollout, ME.plan, [member(route="c", ready=True), other]) == expected
 
 
 def test_those_behind_catch_up_with_one_that_a_person_moved():
     ahead = member((1, Promote()), route="a")
-    assert "step 1 of 2" in waits_for(ahead, [member(ready=False)])
+    assert "step 1 of 2" in waits_for(ahead.rollout, ahead.plan, [member(ready=False)])
     baking = member((1, Promote(full=True)), route="a", ready=True)
-    assert waits_for(baking, [member((1, Promote(full=True)), ready=True)]) == ""
-    assert "baking" in waits_for(baking, [member((1, Promote(full=True)))])
+    assert (
+        waits_for(baking.rollout, baking.plan, [member((1, Promote(full=True)), ready=True)]) == ""
+    )
+    assert "baking" in waits_for(baking.rollout, baking.plan, [member((1, Promote(full=True)))])
 
 
 def test_members_ask_for_approval_together_and_leave_it_one_by_one():
     asking = member((1, Observed()), plan=ASKING)
     assert asking.rollout.phase is Phase.AWAITING_APPROVAL
     about_to_ask = member(route="a", plan=ASKING)
-    assert waits_for(about_to_ask, [asking]) == ""
+    assert waits_for(about_to_ask.rollout, about_to_ask.plan, [asking]) == ""
     unasked = member(route="a")  # its step has no approval: it would leave
-    assert waits_for(unasked, [asking]) == "waits for b, which is awaiting approval in step 1 of 2"
+    assert (
+        waits_for(unasked.rollout, unasked.plan, [asking])
+        == "waits for b, which is awaiting approval in step 1 of 2"
+    )
 
 
 def test_one_failure_takes_back_all_that_were_under_way():
@@ -92,7 +97,7 @@ def test_members_are_never_more_than_one_step_apart(turns, data):
             continue
         done[name] = ready(rollouts[name], PLAN, seen, now)
         others = [Member(n, rollouts[n], PLAN, done[n]) for n in "abc" if n != name]
-        may = waits_for(me, others) == ""
+        may = waits_for(me.rollout, me.plan, others) == ""
         after = decide(rollouts[name], PLAN, replace(seen, may_advance=may), now)
         done[name] = done[name] and after is rollouts[name]
         rollouts[name] = after
