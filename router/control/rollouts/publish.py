@@ -8,7 +8,6 @@ the split, not by a pin, not by a rule.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 
 from router.control.rollouts.lifecycle import candidate_key
@@ -129,7 +128,7 @@ def entry_of(situation: Situation) -> table.RouteEntry:
         error_statuses=route.errors,
         thresholds_s=situation.thresholds_s if rollout else (),
         slow_tolerance=situation.slow_tolerance if rollout else 0.0,
-        judge=json.dumps(record.pinned) if rollout and record.pinned else "",
+        judge=carried.pinned.text if carried else "",
         bets_a_user=situation.bets_a_user,
         buffer_bytes=max(route.buffer, pinned.rescue.buffer if pinned and pinned.rescue else 0),
         body_limit_bytes=route.body_limit or 0,

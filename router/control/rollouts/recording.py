@@ -29,7 +29,6 @@ import msgspec
 import structlog
 
 from router.control.rollouts.run import Live, Move, Run
-from router.control.state.record import policy_json
 from router.core.policy.recording import RecordingPolicy
 from router.core.rollout.events import Event
 from router.core.rollout.rollout import Rollout
@@ -124,7 +123,7 @@ class Recording:
         ahead = run.pending.record.rollout if run.pending else None
         self._line(
             run.route.name, "begin", now, sticky=run.route.sticky is not None,
-            payload=run.route.payload, policy=policy_json(live.policy),
+            payload=run.route.payload, policy=msgspec.Raw(live.pinned.text.encode()),
             rollouts=[one.to_json() for one in (live.rollout, ahead) if one is not None],
             snapshot=live.trial.snapshot(),
         )  # fmt: skip

@@ -6,6 +6,7 @@ from the rollout (:func:`router.core.rollout.traffic.split_for`).
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, NamedTuple, Self
 
@@ -55,12 +56,14 @@ class Pinned:
     policy: RolloutPolicy
     identity: Identity
     plan: Plan
+    text: str
+    """The policy as JSON, made once, at the beginning: for the store, recordings and workers."""
 
     @classmethod
     def of(cls, policy: RolloutPolicy, identity: Identity) -> Self:
-        """The policy as it is kept, with its plan."""
+        """The policy as it is kept, with its plan: defaults spelled out, those may change."""
         policy = kept(policy)
-        return cls(policy, identity, policy.plan())
+        return cls(policy, identity, policy.plan(), policy.model_dump_json(exclude={"alerts"}))
 
 
 def kept(policy: RolloutPolicy) -> RolloutPolicy:
@@ -148,7 +151,7 @@ class RouteRecord:
             "revision": self.revision,
             "number": self.number,
             "rollout": self.rollout.to_json() if self.rollout else None,
-            "pinned": policy_json(pinned.policy) if pinned else None,
+            "pinned": json.loads(pinned.text) if pinned else None,
             "identity": str(pinned.identity) if pinned else "",
             "blocked": list(self.blocked),
             "done": [str(one) for one in self.done],
@@ -172,11 +175,6 @@ class RouteRecord:
         if rollout is None or policy is None:
             return record
         return replace(record, pinned=_read(record.route, rollout, policy, identity))
-
-
-def policy_json(policy: RolloutPolicy) -> dict[str, Any]:
-    """A kept policy for the store and for recordings: defaults spelled out, they may change."""
-    return policy.model_dump(mode="json", exclude={"alerts"})
 
 
 def _read(route: str, rollout: Rollout, policy: Any, identity: Identity) -> Pinned | None:
