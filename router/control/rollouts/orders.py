@@ -46,10 +46,11 @@ def decided(run: Run, event: Event, now: float) -> tuple[RouteRecord, str]:
 
 def informed(run: Run, event: Event) -> Event:
     """A promotion with what nobody has proven yet, for the journal; anything else as it is."""
-    if not isinstance(event, Promote) or run.trial is None or run.plan is None or not run.live:
+    if not isinstance(event, Promote) or run.live is None:
         return event
     assert run.rollout is not None  # noqa: S101 - it is live
-    return replace(event, unproven=run.trial.unproven(run.rollout, run.plan))
+    live = run.live
+    return replace(event, unproven=live.trial.unproven(live.rollout, live.plan))
 
 
 def _refuse_flapping(run: Run, base: RouteRecord, event: Retry, now: float) -> None:
