@@ -48,7 +48,6 @@ def informed(run: Run, event: Event) -> Event:
     """A promotion with what nobody has proven yet, for the journal; anything else as it is."""
     if not isinstance(event, Promote) or run.live is None:
         return event
-    assert run.rollout is not None  # noqa: S101 - it is live
     live = run.live
     return replace(event, unproven=live.trial.unproven(live.rollout, live.plan))
 
