@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from router.core.wire.table import CREDENTIALS
+
 if TYPE_CHECKING:
     from router.http1.plain import Shape
 
@@ -47,9 +49,7 @@ INTERNAL: Final = 1 << 10
 REQUEST_ID: Final = 1 << 11
 TRACE: Final = 1 << 12
 
-SECRET: Final = frozenset(
-    b"api-key authorization cookie proxy-authorization set-cookie x-api-key".split()
-)
+SECRET: Final = frozenset((b"set-cookie", *(name.encode() for name in CREDENTIALS)))
 """Names whose values must not stay in memory longer than their message."""
 
 NO_OPTIONS: Final[frozenset[bytes]] = frozenset()

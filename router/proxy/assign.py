@@ -114,8 +114,7 @@ def assign(route: Route, head: RequestHead, document: Document) -> Assignment:
         return Assignment(route.draw(int(_coin() * FULL_BP)), True, fixed=False)
     if sticky.kind is StickyKind.COOKIE:
         return _by_cookie(route, sticky, head)
-    text = document.field(sticky.name)
-    return _by_key(route, text.encode()) if text else _by_coin(route)
+    return _by_body(route, sticky, document)
 
 
 def _ruled(route: Route, head: RequestHead, document: Document) -> Version | None:
@@ -139,6 +138,19 @@ def _by_key(route: Route, key: bytes) -> Assignment:
     if len(key) > KEY_BYTES_MAX:
         key = key[:KEY_BYTES_MAX]
     return Assignment(route.draw(bucket_of(key)), True, unit_of(key))
+
+
+def _by_body(route: Route, sticky: Sticky, document: Document) -> Assignment:
+    """By a field of the body; that it cannot be read is counted, for its user may change arms."""
+    text = document.field(sticky.name)
+    if text:
+        return _by_key(route, text.encode())
+    choice = _by_coin(route)
+    if document.unread:
+        stats = choice.version.stats
+        stats.unread_keys += 1
+        stats.dirty = True
+    return choice
 
 
 def _by_cookie(route: Route, sticky: Sticky, head: RequestHead) -> Assignment:

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from router.proxy.assign import Assignment
     from router.proxy.downstream import Downstream
     from router.proxy.inspection import Inspection
-    from router.proxy.mirror import Pairing
+    from router.proxy.pairing import Pairing
     from router.proxy.record import Doubt
     from router.proxy.serving import Route, Version
     from router.telemetry.slices import Arm
@@ -157,7 +157,8 @@ class Exchange:
 
     def _choose_by_body(self) -> None:
         """The route, then its version, where one or the other looks into the body."""
-        document = Document(self.body)
+        coding = self.head.get(b"content-encoding") or b""
+        document = Document(self.body, coding, self.route.entry.buffer_bytes)
         route = self.plane.serving.index.find_with(self.head, document)
         if route is None:
             refuse(self, NO_ROUTE)
@@ -343,7 +344,7 @@ class Exchange:
         self.client.transport.write(data)
         version.stats.bytes_out += len(body)
         if self.pairing is not None:
-            self.pairing.primary(body)
+            self.pairing.begun(head, body)
         if complete:
             record(self, self.verdict, 0, now)
             self.client.done(self.keep)

@@ -7,7 +7,7 @@ is lost, or silence, in the middle of it is then nothing that a client has seen.
 beside their going out, and only counted.
 
 Not read are answers larger than `answer_buffer`, also when unpacked, event streams (holding them
-would be their end), parts (206), and bodies under a coding other than gzip.
+would be their end), parts (206), and bodies under a coding that is not known.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import asyncio
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from router.core.payloads import Unreadable, plain
-from router.core.payloads.compressed import GZIP
+from router.core.payloads import Beyond, Unreadable, unpacked
 from router.core.wire.outcomes import Outcome
+from router.proxy.pairing import coding_of
 from router.proxy.rescue import may_rescue, rescue
 
 if TYPE_CHECKING:
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 WITHOUT_ANSWER: Final = frozenset((204, 205, 206))
 """Of the 2xx, those whose body is none or a part (RFC 9110 section 15.3)."""
-CODINGS: Final = (b"", b"identity", b"gzip", b"x-gzip")
-"""Content codings that can be read."""
 
 
 def inspect(exchange: Exchange, head: ResponseHead, body: bytes, complete: bool) -> bool:
@@ -38,7 +36,6 @@ def inspect(exchange: Exchange, head: ResponseHead, body: bytes, complete: bool)
         or head.status // 100 != 2
         or head.status in WITHOUT_ANSWER
         or (head.get(b"content-type") or b"").lower().startswith(b"text/event-stream")
-        or (head.get(b"content-encoding") or b"").strip().lower() not in CODINGS
     ):
         return False
     limit = exchange.route.answer_bytes
@@ -97,11 +94,10 @@ class Inspection:
     def _readable(self) -> bool:
         payload = self.exchange.route.payload
         assert payload is not None  # noqa: S101 - otherwise nobody would have asked
-        body = plain(b"".join(self.pieces), self.limit)
-        if body.startswith(GZIP):
-            return True  # nobody knows
         try:
-            payload.read(body)
+            payload.read(unpacked(b"".join(self.pieces), coding_of(self.head), self.limit))
+        except Beyond:
+            return True  # nobody knows
         except Unreadable:
             return False
         except Exception as error:  # noqa: BLE001 - an installed payload's bug is no version's fault

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Final, Generic, Protocol, TypeVar
 from urllib.parse import parse_qsl
 
 from router.core.foreign import REQUEST, Unreadable, read
+from router.core.payloads import Beyond, unpacked
 from router.core.wire.table import Match, MatchKind, ValueMatch
 from router.http1 import RequestHead
 
@@ -214,19 +214,28 @@ def cookie_of(head: RequestHead, name: str) -> str | None:
 class Document:
     """A request's body as JSON: read at most once, and only when a condition or a key asks."""
 
-    __slots__ = ("_body", "_value")
+    __slots__ = ("_body", "_coding", "_most", "_value", "unread")
 
-    def __init__(self, body: bytes) -> None:
+    def __init__(self, body: bytes, coding: bytes = b"", most: int = 0) -> None:
+        """``coding``: its Content-Encoding, undone as far as ``most`` bytes."""
         self._body: bytes | None = body
+        self._coding = coding
+        self._most = most
         self._value: Any = None
+        self.unread = False
+        """There is a body, and it cannot be read: cut off, none of JSON, or coded otherwise."""
 
     def field(self, path: str) -> str | None:
         """The scalar at a dotted path as text, or None; lists take numbers."""
         if self._body is not None:
             body, self._body = self._body, None
             if body:
-                with suppress(Unreadable):
+                try:
+                    if self._coding:
+                        body = unpacked(body, self._coding.decode("latin-1"), self._most)
                     self._value = read(body, REQUEST)
+                except (Beyond, Unreadable):
+                    self.unread = True
         value = self._value
         for name in path.split(".")[:BODY_DEPTH_MAX]:
             if isinstance(value, dict):

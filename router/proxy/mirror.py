@@ -10,13 +10,13 @@ from __future__ import annotations
 import random
 from collections import deque
 from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from router.core.wire.counts import PairSample
 from router.core.wire.outcomes import FULL_BP, Outcome
 from router.http1 import SHADOW_LINE, body_piece, request_head
 from router.http1.messages import TRACE
 from router.proxy.faults import FAULTS
+from router.proxy.pairing import AHEAD_BYTES, LARGER, Kept, Pairing, coding_of
 from router.upstream import Failure
 from router.upstream.pool import Unavailable
 
@@ -26,112 +26,15 @@ if TYPE_CHECKING:
     from router.proxy.exchange import Exchange
     from router.proxy.plane import DataPlane
     from router.proxy.serving import Route, Target
-    from router.telemetry.recorder import Recorder
     from router.upstream import Connection, Endpoint
-
-SEGMENT_MAX: Final = 64
-"""Characters of a segment's name."""
-
-
-AHEAD_BYTES: Final = 65_536
-"""Of its answer a shadow may send this much before stable's is complete; then its connection waits.
-So a shadow that streams for ever is not read for ever, and one that is much faster cannot fill the
-memory meanwhile."""
-
-LARGER: Final = 8
-"""An answer that is this many times as large as stable's (and more than AHEAD_BYTES) says something
-else: it is not read to its end."""
-
-
-class Kept:
-    """An answer as it came, piece by piece, up to a size."""
-
-    __slots__ = ("pieces", "size")
-
-    def __init__(self) -> None:
-        self.pieces: list[bytes] | None = []
-        """None once it is larger than what is compared, or not whole."""
-        self.size = 0
-
-    def add(self, piece: bytes, most: int) -> bool:
-        """One more piece; False, and nothing is kept any more, when it makes more than ``most``."""
-        self.size += len(piece)
-        if self.pieces is None or self.size > most:
-            self.pieces = None
-            return False
-        self.pieces.append(piece)
-        return True
-
-    def forget(self) -> None:
-        """It will not be compared."""
-        self.pieces = None
-
-
-class Pairing:
-    """One request's answers, collected until all of them are there."""
-
-    __slots__ = ("copies", "exchange_id", "kept", "limit", "nonce", "primary_version", "recorder",
-                 "route", "seconds", "segment", "status")  # fmt: skip
-
-    def __init__(self, exchange: Exchange, recorder: Recorder) -> None:
-        route = exchange.route
-        self.route = route
-        self.exchange_id = exchange.id
-        self.nonce = random.getrandbits(64) if route.entry.receipt_secret else 0
-        """Of the receipt that the client gets, so that a late label finds this pair."""
-        self.recorder = recorder
-        self.limit = route.entry.mirror_limits.body_bytes
-        stable = exchange.version is route.stable
-        self.primary_version = "" if stable else exchange.version.name
-        self.kept = Kept()
-        self.copies: list[Copy] = []
-        self.status = -1
-        """-1 until the primary's end; 0: it gave no whole answer."""
-        self.seconds = 0.0
-        self.segment = ""
-        if name := route.entry.segment_header.encode():
-            value = exchange.head.get(name) or b""
-            self.segment = value[:SEGMENT_MAX].decode("latin-1")
-
-    def primary(self, piece: bytes) -> None:
-        """More of the client's answer."""
-        self.kept.add(piece, self.limit)
-
-    def primary_done(self, status: int, seconds: float) -> None:
-        """The client's answer is over; ``status`` 0: it is not whole, and there is no pair."""
-        if not status:
-            self.kept.forget()
-        self.status = status
-        self.seconds = seconds
-        for one in self.copies:
-            if one.ended:
-                self.join(one)
-            else:
-                one.go_on()
-
-    def join(self, one: Copy) -> None:
-        """Both answers are there: send them up, unless one of them is too large to compare."""
-        ours, theirs = self.kept.pieces, one.kept.pieces
-        if self.status < 0 or ours is None or theirs is None:
-            return
-        if not self.recorder.room_for_pair(self.kept.size + one.kept.size):
-            return
-        entry = self.route.entry
-        self.recorder.pair(PairSample(
-            route=entry.name, version=one.target.version, revision=entry.revision,
-            request_id=self.exchange_id.decode("latin-1"), primary_status=self.status,
-            shadow_status=one.status, primary_body=b"".join(ours), shadow_body=b"".join(theirs),
-            primary_s=self.seconds, shadow_s=one.seconds,
-            segment=self.segment, primary=self.primary_version, nonce=self.nonce,
-        ))  # fmt: skip
 
 
 class Copy:
     """One request on its way to one shadow; what waits for a connection and receives the answer."""
 
-    __slots__ = ("connection", "data", "deadline", "ended", "held_bytes", "kept",
-                 "lane", "pairing", "seconds", "since", "status", "target", "to_head",
-                 "waiting")  # fmt: skip
+    __slots__ = ("coding", "connection", "data", "deadline", "ended", "far",
+                 "held_bytes", "kept", "lane", "pairing", "seconds", "since", "status", "target",
+                 "to_head", "waiting")  # fmt: skip
 
     def __init__(self, lane: Lane, target: Target, data: bytes, pairing: Pairing | None, *,
                  to_head: bool, deadline_s: float) -> None:  # fmt: skip
@@ -148,7 +51,10 @@ class Copy:
         self.ended = False
         self.status = 0
         self.seconds = 0.0
+        self.coding = ""
         self.kept = Kept()
+        self.far = False
+        """Its answer is far larger than stable's: that much is known of it."""
         self.waiting = False
         """Its answer is far ahead of stable's."""
 
@@ -187,6 +93,7 @@ class Copy:
         if self.pairing is None and complete:  # there is nothing to keep it for
             self._complete()
             return
+        self.coding = coding_of(head)
         self._received(body, complete)
 
     def on_body(self, piece: bytes, complete: bool, /) -> None:
@@ -210,7 +117,7 @@ class Copy:
         if self.pairing is None or self.kept.size <= AHEAD_BYTES:
             return
         if self.kept.size > LARGER * self.pairing.kept.size:
-            self.give_up("body")
+            self._enough()
         else:
             self._resume()
 
@@ -225,12 +132,28 @@ class Copy:
             return
         lane, size = self.lane, len(piece)
         if not self.kept.add(piece, self._most()):
-            self.give_up("body")
+            self._enough()
         elif lane.held_bytes + size > 2 * lane.limits.queue_bytes:
             self.give_up("bytes")
         else:
             self.held_bytes += size
             lane.held_bytes += size
+
+    def _enough(self) -> None:
+        """It will not be read to its end: it says something else, or is larger than is compared."""
+        pairing, size = self.pairing, self.kept.size
+        if (
+            pairing is None
+            or pairing.status <= 0
+            or pairing.coding != self.coding
+            or size <= max(AHEAD_BYTES, LARGER * pairing.kept.size)
+        ):
+            self.give_up("body")
+            return
+        self.far = True
+        if self.connection is not None:
+            self.connection.abandon()
+        self._complete()
 
     def _most(self) -> int:
         """Bytes of its answer that are kept, as far as is known by now."""
@@ -241,7 +164,8 @@ class Copy:
 
     def _complete(self) -> None:
         if not self.ended:
-            self._resume()  # it ended within the very read that was too much
+            if not self.far:
+                self._resume()  # it ended within the very read that was too much
             error = self.status >= 500
             self._end(Outcome.SERVER_ERROR if error else Outcome.OK)
 

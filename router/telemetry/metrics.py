@@ -43,6 +43,9 @@ FAMILIES: Final[dict[str, tuple[str, str]]] = {
     "shadow_undelivered_ratio": ("gauge", "Copies of the last minute that did not arrive, 0 to 1."),
     "shadow_agreement_ratio": ("gauge", "Compared pairs of the candidate that agreed, 0 to 1."),
     "shadow_score_distance": ("gauge", "Mean distance of the two scores of compared pairs."),
+    "sticky_unread_total": (
+        "counter", "Requests whose sticky key could not be read: a coin chose their version.",
+    ),
     "rejected_total": ("counter", "Requests refused by the router itself, by cause."),
     "connections": ("gauge", "Open client connections by worker."),
     "loop_failures_total": ("counter", "Exceptions that cost a loop one item, by process."),
@@ -137,6 +140,7 @@ class Metrics:
                 ("retries_total", one.retries),
                 ("request_bytes_total", one.bytes_in),
                 ("response_bytes_total", one.bytes_out),
+                ("sticky_unread_total", one.unread_keys),
             ):
                 if number:
                     self.count(name, series, number)

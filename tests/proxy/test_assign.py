@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import itertools
 import json
 import time
+import zlib
 from collections import Counter
 from dataclasses import replace
 
@@ -46,7 +48,9 @@ def head(*fields):
 
 
 def name(route_, *fields, body=b""):
-    return assign(route_, head(*fields), Document(body)).version.name
+    one = head(*fields)
+    coding = one.get(b"content-encoding") or b""
+    return assign(route_, one, Document(body, coding, 65_536)).version.name
 
 
 async def test_the_draw_is_cores(pools):
@@ -128,6 +132,30 @@ async def test_a_sticky_body_field(pools):
         body = json.dumps({"user": {"id": n}}).encode()
         expected = is_candidate(bucket_of(str(n).encode()), 0, 5_000)
         assert (name(made_, body=body) == "v2") is expected
+
+
+async def test_a_sticky_body_field_is_read_whatever_its_coding(pools):
+    sticky = Sticky(StickyKind.BODY, "user.id")
+    made_ = made(rollout(HERE, HERE, 5_000, sticky=sticky), pools)
+    body = json.dumps({"user": {"id": 7}}).encode()
+    expected = name(made_, body=body)
+    for coding, packed in (("gzip", gzip.compress(body)), ("deflate", zlib.compress(body))):
+        got = {name(made_, f"Content-Encoding: {coding}", body=packed) for _ in range(20)}
+        assert got == {expected}
+    assert [version.stats.unread_keys for version in made_.versions] == [0, 0]
+
+
+async def test_a_sticky_key_that_cannot_be_read_is_counted(pools):
+    sticky = Sticky(StickyKind.BODY, "user.id")
+    made_ = made(rollout(HERE, HERE, 5_000, sticky=sticky), pools)
+    body = json.dumps({"user": {"id": 7}}).encode()
+    unread = [("identity", body[:-1]), ("gzip", gzip.compress(body)[:-1])]
+    for coding, cut in unread:
+        name(made_, f"Content-Encoding: {coding}", body=cut)
+    for absent in (b"", b"{}", b"[1]"):
+        name(made_, body=absent)  # no key: a coin, as documented
+    assert sum(version.stats.unread_keys for version in made_.versions) == 2
+    assert sum(version.stats.take().unread_keys for version in made_.versions) == 2
 
 
 async def test_a_sticky_cookie_keeps_its_user(pools):

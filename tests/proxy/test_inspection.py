@@ -131,7 +131,7 @@ UNREAD = {
     "too large, as it turns out": (saying(head(), chunks(LARGE[:999], LARGE[999:])), LARGE),
     "an event stream": (plain_answer(WRONG, TYPE + "text/event-stream; charset=utf-8"), WRONG),
     "too large when unpacked": (plain_answer(PACKED, "Content-Encoding: gzip"), PACKED),
-    "another coding": (plain_answer(WRONG, "Content-Encoding: br"), WRONG),
+    "another coding": (plain_answer(WRONG, "Content-Encoding: lz4"), WRONG),
     "a part": (plain_answer(WRONG, status=206), WRONG),
     "a refusal": (plain_answer(WRONG, status=422), WRONG),
 }

@@ -7,8 +7,9 @@ from contextlib import asynccontextmanager
 import pytest
 
 from router.core.wire.outcomes import BAD_OUTCOMES, Outcome
-from router.core.wire.table import Mirror, MirrorLimits
-from router.proxy.mirror import AHEAD_BYTES, Copy, Lane
+from router.core.wire.table import CREDENTIALS, Mirror, MirrorLimits
+from router.proxy.mirror import Copy, Lane
+from router.proxy.pairing import AHEAD_BYTES
 from router.upstream import Failure
 from router.upstream.pool import Unavailable
 from tests.proxy.rig import Rig, rollout, until
@@ -142,6 +143,8 @@ class Backend(Scripted):
     """Answers each request with a body, after a while."""
 
     def __init__(self, size, after_s=0.0):
+        self.size = size
+
         async def script(peer):
             while True:
                 await peer.request()
@@ -189,7 +192,7 @@ async def test_large_answers_are_compared_whoever_is_faster(size, stable_s, shad
     assert [(len(p.primary_body), len(p.shadow_body)) for p in pairs] == [(size, size)] * 3
 
 
-async def test_an_endless_answer_waits_for_stable_s_and_is_then_dropped():
+async def test_an_endless_answer_waits_for_stable_s_and_is_dropped_where_that_fails():
     async with mirrored(Backend(100, 0.5), Scripted(endless)) as rig:
         asked = asyncio.create_task(rig.ask(body=b"?"))
         await until(lambda: rig.plane.mirrors.active)
@@ -201,14 +204,68 @@ async def test_an_endless_answer_waits_for_stable_s_and_is_then_dropped():
         assert await become(rig) == ((), {"body": 1}), "dropped, and nobody's failure"
 
 
-async def test_an_endless_answer_that_comes_later_is_dropped_at_once():
-    async def late(peer):
-        await asyncio.sleep(0.1)
-        await endless(peer)
+async def late(peer):
+    await asyncio.sleep(0.1)
+    await endless(peer)
 
-    async with mirrored(Backend(100), Scripted(late)) as rig:
+
+@pytest.mark.parametrize(
+    ("stable", "shadow"),
+    [
+        (Backend(100), Scripted(late)),
+        (Backend(100, 0.2), Scripted(endless)),
+        (Backend(100), Backend(300_000)),
+        (Backend(300_000), Backend(100)),
+    ],
+)
+async def test_an_answer_that_is_far_larger_is_a_finding(stable, shadow):
+    larger = shadow if getattr(shadow, "size", 300_000) > 100 else stable
+    async with mirrored(stable, shadow, body_bytes=200_000) as rig:
+        await rig.ask(body=b"?")
+        (pair,), told = await become(rig)
+    assert told == {"delivered": 1}
+    assert (pair.primary_body, pair.shadow_body) == (b"", b"")
+    assert (pair.far[1] > pair.far[0]) is (larger is shadow)
+    assert min(pair.far) == 100
+    assert max(pair.far) > AHEAD_BYTES
+
+
+async def test_under_another_coding_a_larger_answer_may_say_the_same():
+    async def packed(peer):
+        while True:
+            await peer.request()
+            await peer.send(ok(b"x" * 100, b"Content-Encoding: gzip"))
+
+    async with mirrored(Scripted(packed), Backend(300_000)) as rig:
         await rig.ask(body=b"?")
         assert await become(rig) == ((), {"body": 1})
+
+
+async def test_pairs_say_how_their_answers_are_coded_and_what_the_copy_went_without():
+    async with mirrored(Backend(2), Backend(2)) as rig:
+        await rig.ask(body=b"?", headers=["X-Api-Key: secret"])
+        await rig.ask(body=b"?")
+        pairs, _ = await become(rig)
+    assert [pair.stripped for pair in pairs] == [True, False]
+
+    async def packed(peer):
+        while True:
+            await peer.request()
+            await peer.send(ok(b"x", b"Content-Encoding: br"))
+
+    async with mirrored(Backend(2), Scripted(packed)) as rig:
+        await rig.ask(body=b"?")
+        (pair,), _ = await become(rig)
+    assert (pair.primary_coding, pair.shadow_coding) == ("", "br")
+
+
+async def test_copies_carry_no_credential_of_any_usual_name():
+    async with mirrored(Backend(2), shadow := Backend(2)) as rig:
+        await rig.ask(body=b"?", headers=[*(f"{name}: secret" for name in CREDENTIALS), "X-A: 1"])
+        await become(rig)
+    (copy,) = shadow.requests
+    assert b"secret" not in {value for _, value in copy.headers}
+    assert copy.get(b"x-a") == b"1"
 
 
 async def test_waiting_for_stable_is_no_failure_of_the_shadow():

@@ -93,7 +93,7 @@ def test_lint_exceptions_have_reasons():
 
 def test_core_is_pure():
     """No clock, network, disk, randomness or heavy library: a month is simulated in a second."""
-    allowed = {"router.core", "pydantic", "pydantic_core", "xxhash"} | (
+    allowed = {"router.core", "pydantic", "pydantic_core", "xxhash", "brotli", "zstandard"} | (
         set(sys.stdlib_module_names)
         - {"time", "random", "secrets", "socket", "asyncio", "os", "io", "threading", "subprocess"}
     )

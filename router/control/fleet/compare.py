@@ -123,6 +123,7 @@ class Comparer:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _book(self, trial: Trial, sample: PairSample, finding: Finding, found: _Found) -> None:
+        finding = trial.shadow.excused(sample, finding)
         self._count(sample.route, sample.version, finding.result.value, 1)
         pairs = trial.shadow.add(sample, finding, self._clock.wall())
         if pairs is not None:

@@ -18,6 +18,7 @@ from router.control.rollouts.observe import Observatory
 from router.control.rollouts.run import Live, Run
 from router.control.rollouts.trial import Trial
 from router.control.state.answers import Announcement
+from router.core.pairs.tally import Learnt
 from router.core.policy import Policy
 from router.core.policy.hooks import TRIGGERS, Alert, Trigger
 from router.core.policy.server import split_address
@@ -180,6 +181,7 @@ class Watch:
         self._since: dict[tuple[str, Trigger], float] = {}
         self._told: dict[tuple[str, Trigger], float] = {}
         self._copies: dict[tuple[str, str], deque[tuple[float, int, int]]] = {}
+        self._learnt: dict[str, deque[tuple[float, Learnt]]] = {}
 
     def mirrored(self, counts: Iterable[MirrorCounts], now: float) -> None:
         """Book copies: how many arrived, how many did not."""
@@ -211,7 +213,11 @@ class Watch:
             silent = trial.judge.silence
             yield "no_data" if silent else "held", silent or judgement.sentence
         mirror_bp = live.split.mirror_bp
-        trial.shadow.alarm = self._undelivered(run, trial, mirror_bp, now) if mirror_bp else ""
+        trial.shadow.alarm = (
+            self._undelivered(run, trial, mirror_bp, now) or self._unlearnt(run, trial, now)
+            if mirror_bp
+            else ""
+        )
         if trial.shadow.alarm:
             yield "shadow_undelivered", trial.shadow.alarm
 
@@ -238,3 +244,16 @@ class Watch:
             return ""
         share = percent(mirror_bp)
         return f"no copy was sent in the last minute; {share} of {served:,} requests were to be"
+
+    def _unlearnt(self, run: Run, trial: Trial, now: float) -> str:
+        """Copies arrive, but most of the last minute's pairs teach nothing."""
+        seen = self._learnt.setdefault(run.route.name, deque(maxlen=int(SHADOW_WINDOW_S) * 2))
+        learnt = trial.shadow.candidate.learnt
+        if seen and sum(learnt) < sum(seen[-1][1]):
+            seen.clear()  # another attempt
+        if not seen:
+            seen.append((now, Learnt(0, 0, 0)))
+        seen.append((now, learnt))
+        while now - seen[0][0] > SHADOW_WINDOW_S:
+            seen.popleft()
+        return trial.shadow.unlearnt(seen[0][1])

@@ -7,6 +7,7 @@ exist only for versions that had traffic.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -18,6 +19,9 @@ from router.core.wire.outcomes import BAD_OUTCOMES, FULL_BP, Baseline, Outcome
 WINDOW_S: Final = 60.0
 """What "now" means on pages: the last minute."""
 WINDOW_SLOTS: Final = 12
+
+UNREAD_REPORTS_MAX: Final = 1_000
+"""Reports about sticky keys that could not be read, kept for each route."""
 
 BASELINE_S: Final = 600.0
 """Stable's past that thresholds come from; thirty slots of it."""
@@ -101,11 +105,22 @@ class Observatory:
         self._windows: dict[tuple[str, str, str], Ring] = {}
         self._past: dict[tuple[str, str], Ring] = {}
         self._in_flight: dict[tuple[str, str, str], dict[int, int]] = {}
+        self._unread: dict[str, deque[tuple[float, int]]] = {}
         self._endpoints: dict[tuple[str, str], dict[tuple[int, str], EndpointState]] = {}
+
+    def unread_keys(self, route: str, now: float) -> int:
+        """Requests of the last minute whose sticky key could not be read."""
+        seen = self._unread.get(route, deque())
+        while seen and now - seen[0][0] > WINDOW_S:
+            seen.popleft()
+        return sum(number for _, number in seen)
 
     def add(self, worker: int, counts: Iterable[VersionCounts], now: float) -> None:
         """Book one worker's counts."""
         for one in counts:
+            if one.unread_keys:
+                unread = self._unread.setdefault(one.route, deque(maxlen=UNREAD_REPORTS_MAX))
+                unread.append((now, one.unread_keys))
             key = (one.route, one.version, one.role)
             if any(one.outcomes):
                 self._ring(key).add(now, one)
@@ -132,6 +147,9 @@ class Observatory:
         for table in (self._windows, self._in_flight):
             for key in [key for key in table if key[:2] not in versions]:
                 del table[key]
+        routes = {route for route, _ in versions}
+        for route in [route for route in self._unread if route not in routes]:
+            del self._unread[route]
         for known in (self._past, self._endpoints):
             for name in [name for name in known if name not in versions]:
                 del known[name]

@@ -288,6 +288,10 @@ def _mirror_limits(pinned: RolloutPolicy) -> table.MirrorLimits:
         deadline_s=limits.deadline,
         methods=limits.methods,
         paths=limits.paths,
-        strip_headers=tuple(name.lower() for name in limits.strip_headers),
+        strip_headers=tuple(sorted(_low(limits.strip_headers) - _low(limits.keep_headers))),
         compare_bp=limits.compare,
     )
+
+
+def _low(names: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(name.lower() for name in names)

@@ -13,9 +13,11 @@ from router.control.rollouts.run import Run
 from router.control.rollouts.trial import Trial
 from router.control.state.record import Carried
 from router.core.proof import holding
+from router.core.quantities import format_size
 from router.core.rollout.plan import Plan, Step
 from router.core.rollout.rollout import Phase, Rollout, remaining_s
 from router.core.wire.outcomes import FULL_BP
+from router.core.words import count
 from router.telemetry.metrics import Labels, labels
 
 Gauge = tuple[str, Labels, float]
@@ -109,7 +111,7 @@ def rollout_view(
         "waits_for": _waits_for(run, rollout, plan) if run.live else "",
         "next_advance_at": run.waiting.next_at if run.live else None,
         "shadow": _shadow(run),
-        "notes": [*run.notes, *_alarms(run)],
+        "notes": [*run.notes, *_alarms(run), *_coins(run, observatory, now)],
     }
 
 
@@ -131,6 +133,16 @@ def _alarms(run: Run) -> Iterator[str]:
     """What is wrong with the measuring itself."""
     if run.trial is not None:
         yield from filter(None, (run.trial.shadow.alarm, run.trial.judge.router_bug))
+
+
+def _coins(run: Run, observatory: Observatory, now: float) -> Iterator[str]:
+    """That users of a sticky route may change their version."""
+    if unread := observatory.unread_keys(run.route.name, now):
+        yield (
+            f"the sticky key of {count(unread, 'request')} in the last minute could not be read "
+            f"(a body above buffer: {format_size(run.route.buffer)}, or none of JSON): "
+            "a coin chose the version"
+        )
 
 
 def _shadow(run: Run) -> dict[str, Any] | None:

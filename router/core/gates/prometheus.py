@@ -27,14 +27,24 @@ class PrometheusState(PolledState):
         self.query = gate
 
     def take(self, values: tuple[float, ...]) -> str:
-        """Every series must be within the range. NaN (0/0) is no data; infinity is an error."""
+        """Every series must be within the range, so one without a value leaves that open.
+
+        NaN (0/0 of an idle pod) is no data, with ``no_data: pass`` as if it were not there;
+        infinity is an error. A series outside the range is a failure whatever the others are.
+        """
         numbers = [v for v in values if not math.isnan(v)]
+        missing = len(values) - len(numbers) if self.query.no_data != "pass" else 0
         if any(math.isinf(v) for v in numbers):
             return "the query answered with infinity"
-        if not numbers:
+        outside = any(self.query.excess(v) > 0.0 for v in numbers)
+        if not numbers or (missing and not outside):
             self.empty_in_row += 1
             self.streak = 0
-            self.answer = "the query answered without data"
+            self.answer = (
+                f"{missing:,} of {len(values):,} series without a value"
+                if numbers
+                else "the query answered without data"
+            )
         else:
             furthest = max(numbers, key=self.query.excess)
             self.succeeded(self.query.excess(furthest) <= 0.0)

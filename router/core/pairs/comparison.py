@@ -18,7 +18,7 @@ from typing import Annotated
 
 from pydantic import Field, StrictInt, StrictStr
 
-from router.core.payloads import PAYLOADS, Answer, Unreadable
+from router.core.payloads import PAYLOADS, Answer, Beyond, Unreadable, unpacked
 from router.core.payloads.answer import Leaf
 from router.core.quantities import BasisPoints, Formed, Number, Text
 from router.core.spec import Spec
@@ -49,6 +49,7 @@ class Kind(StrEnum):
     RANKING = "ranking"
     UNREADABLE = "unreadable"
     STATUS = "status"
+    SIZE = "size"  # one answer is so much longer that it was not read to its end
 
 
 class Direction(StrEnum):
@@ -90,6 +91,8 @@ class Comparison:
     candidate_unreadable: bool = False
     stable_unreadable: bool = False
     """Nothing can be said about the candidate then; such a pair is no evidence."""
+    beyond: str = ""
+    """Why nothing can be said although nobody failed; such a pair is no evidence either."""
 
 
 class Segment(Spec):
@@ -137,21 +140,34 @@ class Compare(Spec):
     """Outputs or fields whose values people never see, also where they differ."""
 
     def compare(
-        self, payload: str, stable: bytes, candidate: bytes, noisy: frozenset[str] = frozenset()
+        self,
+        payload: str,
+        stable: bytes,
+        candidate: bytes,
+        noisy: frozenset[str] = frozenset(),
+        codings: tuple[str, str] = ("", ""),
     ) -> Comparison:
         """The finding about two bodies of ``payload`` (a key of PAYLOADS). Never raises.
 
-        What differs in a field of ``noisy`` is listed but does not decide.
+        What differs in a field of ``noisy`` is listed but does not decide. ``codings``: the
+        Content-Encoding of both.
         """
         reader = PAYLOADS[payload]
         try:
-            first = reader.read(stable)
+            first = reader.read(unpacked(stable, codings[0]))
         except Unreadable as why:
             return Comparison(agreed=False, differences=(_unread(why),), stable_unreadable=True)
+        except Beyond as why:
+            return Comparison(agreed=False, beyond=str(why))
+        if self.decide_on and not any(_named(path, self.decide_on) for path in first.leaves):
+            names = ", ".join(self.decide_on)
+            return Comparison(agreed=False, beyond=f"stable's answer has no field {names}")
         try:
-            second = reader.read(candidate)
+            second = reader.read(unpacked(candidate, codings[1]))
         except Unreadable as why:
             return Comparison(agreed=False, differences=(_unread(why),), candidate_unreadable=True)
+        except Beyond as why:
+            return Comparison(agreed=False, beyond=str(why))
         return self._finding(first, second, noisy)
 
     def redacted(self, path: str) -> bool:

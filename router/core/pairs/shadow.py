@@ -15,25 +15,27 @@ Statuses come before bodies, and a pair says nothing where stable gave no answer
 stable failed, or cannot be read          no evidence: nothing to compare with
 the other failed, or cannot be read       failed
 their statuses differ                     disagreed
-both refused with the same status         agreed
+both refused with the same status         refused: no prediction was compared
+both answered with nothing                refused, likewise
 both answered                             the bodies are compared
 ========================================= ==================================
 
 "Failed" is what the route's ``errors`` says, no whole answer (0), and a 2xx whose body is not of
-the route's payload.
+the route's payload. What the router did itself is nobody's failure: an answer that it cannot
+unpack, and a copy that was refused because it went without the client's credentials, are no
+evidence.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from router.core.pairs.comparison import Compare, Comparison, Difference, Kind
 from router.core.pairs.labelled import KeptPairs
 from router.core.pairs.noise import Noise
-from router.core.pairs.tally import Finding, Result, Tally
-from router.core.payloads import plain
+from router.core.pairs.tally import Finding, Learnt, Result, Tally
 from router.core.wire.counts import MirrorCounts, PairSample
 from router.core.wire.outcomes import Pairs
 
@@ -46,6 +48,15 @@ class Side(NamedTuple):
 
     status: int
     body: bytes
+    coding: str
+
+
+UNLEARNT_LEAST: Final = 100
+"""Pairs before it is said that they teach nothing."""
+KEYLESS_HINT: Final = "allow them with mirroring: {keep_headers: [authorization]}"
+KEYLESS: Final = "copies go without the credentials that requests carry, and are refused"
+UNASKED: Final = frozenset((401, 403, 407))
+"""Answers to a request without credentials (RFC 9110 sections 15.5.2, 15.5.4 and 15.5.8)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,23 +80,38 @@ class Terms:
 
     def judge(self, sample: PairSample, silenced: frozenset[str]) -> Finding:
         """What one pair says. Pure, and may run in a thread."""
-        primary = Side(sample.primary_status, sample.primary_body)
-        shadow = Side(sample.shadow_status, sample.shadow_body)
-        stable, other = (shadow, primary) if self.reverse(sample) else (primary, shadow)
+        primary = Side(sample.primary_status, sample.primary_body, sample.primary_coding)
+        shadow = Side(sample.shadow_status, sample.shadow_body, sample.shadow_coding)
+        reverse = self.reverse(sample)
+        stable, other = (shadow, primary) if reverse else (primary, shadow)
+        if sample.stripped and shadow.status in UNASKED and shadow.status != primary.status:
+            return Finding(Result.UNUSABLE, why=KEYLESS)
         if self.failed(stable.status):
-            return Finding(Result.UNUSABLE)
+            return Finding(Result.UNUSABLE, why="stable failed")
         if self.failed(other.status):
             return Finding(Result.FAILED)
         if stable.status != other.status:
             return Finding(Result.DISAGREED, _statuses(stable.status, other.status))
+        if any(sample.far):
+            return Finding(Result.DISAGREED, _sizes(*(reversed if reverse else tuple)(sample.far)))
         if stable.status >= 300 or not (stable.body or other.body):
-            return Finding(Result.AGREED)
-        found = self.compare.compare(self.payload, plain(stable.body), plain(other.body), silenced)
+            return Finding(Result.REFUSED)
+        return self._read(stable, other, silenced)
+
+    def _read(self, stable: Side, other: Side, silenced: frozenset[str]) -> Finding:
+        found = self.compare.compare(
+            self.payload, stable.body, other.body, silenced, (stable.coding, other.coding)
+        )
+        if found.beyond:
+            return Finding(Result.UNUSABLE, found, found.beyond)
         if found.stable_unreadable:
-            return Finding(Result.UNUSABLE, found)
+            return Finding(Result.UNUSABLE, found, f"stable's answer is not of {self.payload}")
         if found.candidate_unreadable:
             return Finding(Result.FAILED, found)
         return Finding(Result.AGREED if found.agreed else Result.DISAGREED, found)
+
+
+NO_EVIDENCE: Final = frozenset((Result.UNUSABLE, Result.REFUSED))
 
 
 class ShadowBook:
@@ -100,6 +126,8 @@ class ShadowBook:
         """Pairs that were dropped because comparing was behind."""
         self.alarm = ""
         """That too few copies arrive, as a sentence; empty while enough do."""
+        self.admitted = False
+        """A copy without the client's credentials was answered well: it needs none."""
         self.lost_share: float | None = None
         """Share of the last minute's copies that did not arrive; None while there are too few."""
 
@@ -110,8 +138,24 @@ class ShadowBook:
         """What one pair says, with what is known as noise now."""
         return self.terms.judge(sample, self.noise.silenced)
 
+    def excused(self, sample: PairSample, finding: Finding) -> Finding:
+        """The finding, unless copies have lost what they need: some services answer 500 to that.
+
+        A failure of a copy without credentials counts from the first such copy on that was
+        answered well.
+        """
+        if not sample.stripped:
+            return finding
+        if not self.terms.failed(sample.shadow_status) and sample.shadow_status < 400:
+            self.admitted = True
+        copy_failed = self.terms.failed(sample.shadow_status) and sample.shadow_status > 0
+        if copy_failed and not self.admitted and finding.result is Result.FAILED:
+            return Finding(Result.UNUSABLE, why=KEYLESS)
+        return finding
+
     def add(self, sample: PairSample, finding: Finding, at: float) -> Pairs | None:
         """Book one pair (``at``: seconds since 1970); its evidence, if it is any."""
+        finding = self.excused(sample, finding)
         reverse = self.terms.reverse(sample)
         if sample.version == self.terms.stable and not reverse:
             self._tally(TWICE).add(sample, finding, reverse=False, at=at)
@@ -120,7 +164,7 @@ class ShadowBook:
             return None
         own = self.terms.candidate if reverse else sample.version
         self._tally(own).add(sample, finding, reverse=reverse, at=at)
-        if own != self.terms.candidate or finding.result is Result.UNUSABLE:
+        if own != self.terms.candidate or finding.result in NO_EVIDENCE:
             return None
         if finding.result is Result.FAILED:
             return Pairs(failed=1, reverse=reverse)
@@ -149,6 +193,25 @@ class ShadowBook:
     def candidate(self) -> Tally:
         """The candidate's pairs."""
         return self.tallies[self.terms.candidate]
+
+    def unlearnt(self, before: Learnt) -> str:
+        """That most pairs since ``before`` teach nothing, as a sentence; empty while they do."""
+        now = self.candidate.learnt
+        taught, unusable, refused = (a - b for a, b in zip(now, before, strict=True))
+        if not taught:
+            unusable += refused
+        reasons = sorted(self.candidate.reasons.items(), key=lambda one: -one[1])
+        score, pairs = self.terms.compare.score, self.candidate
+        if taught + unusable >= UNLEARNT_LEAST and unusable > taught:
+            because = reasons[0][0] if reasons else "both versions refused alike"
+            hint = f"; {KEYLESS_HINT}" if because == KEYLESS else ""
+            return (
+                f"the shadow teaches nothing: {unusable:,} of {taught + unusable:,} pairs of the "
+                f"last minute cannot be compared, mostly because {because}{hint}"
+            )
+        if score and pairs.pairs >= UNLEARNT_LEAST and not (pairs.scored or pairs.distances.count):
+            return f"no answer of {pairs.pairs:,} has the score {score}: gates on it learn nothing"
+        return ""
 
     # --- for people -------------------------------------------------------------------------------
 
@@ -182,6 +245,7 @@ class ShadowBook:
         """JSON-able; what noise is stays fixed."""
         return {
             "noise": self.noise.snapshot(),
+            "admitted": self.admitted,
             "uncompared": self.uncompared,
             "tallies": {name: tally.snapshot() for name, tally in self.tallies.items()},
         }
@@ -190,6 +254,7 @@ class ShadowBook:
         """Take over a snapshot. Raises ValueError, KeyError or TypeError if it is damaged."""
         self.noise.restore(data["noise"])
         self.uncompared = int(data["uncompared"])
+        self.admitted = bool(data.get("admitted", False))
         for name, part in data["tallies"].items():
             self._tally(name).restore(part)
 
@@ -234,3 +299,8 @@ def _fields(finding: Finding) -> frozenset[str]:
 def _statuses(stable: int, other: int) -> Comparison:
     difference = Difference("status", Kind.STATUS, str(stable), str(other))
     return Comparison(agreed=False, differences=(difference,), fields=frozenset({"status"}))
+
+
+def _sizes(stable: int, other: int) -> Comparison:
+    difference = Difference("", Kind.SIZE, f"{stable:,} bytes", f"{other:,} bytes or more")
+    return Comparison(agreed=False, differences=(difference,), fields=frozenset({"size"}))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from router.core.pairs.comparison import Compare, Comparison, Direction
 from router.core.wire.counts import MirrorCounts, PairSample
@@ -21,6 +21,9 @@ SEGMENT_CHARS_MAX = 64
 OTHER = "(other)"
 NONE = "(none)"
 """Requests without the segment's header."""
+
+REASONS_MAX = 12
+"""Reasons of unusable pairs that are told apart; later ones are counted together."""
 
 FAR = 0.05
 """A score distance above this is shown as far."""
@@ -40,7 +43,8 @@ class Result(StrEnum):
     AGREED = "agreed"
     DISAGREED = "disagreed"
     FAILED = "failed"  # 5xx, no whole answer, or one that cannot be read
-    UNUSABLE = "unusable"  # stable's answer is no answer: nothing to compare with
+    UNUSABLE = "unusable"  # nothing to compare with, or not to be read; see why
+    REFUSED = "refused"  # both refused alike, or both said nothing: no prediction was compared
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,16 @@ class Finding:
     result: Result
     comparison: Comparison | None = None
     """None where no bodies were compared."""
+    why: str = ""
+    """Why an unusable pair is one."""
+
+
+class Learnt(NamedTuple):
+    """How many pairs taught something, how many could not, and how many had nothing to teach."""
+
+    taught: int
+    unusable: int
+    refused: int
 
 
 @dataclass(slots=True)
@@ -116,6 +130,8 @@ class Tally:
         self.stable_latency = [0] * BUCKETS
         self.own_latency = [0] * BUCKETS
         self.segments: dict[str, list[int]] = {}
+        self.reasons: dict[str, int] = {}
+        """Why pairs were unusable, with counts."""
         self._worst: list[tuple[float, int, dict[str, Any]]] = []
         self._kept = 0
 
@@ -125,7 +141,14 @@ class Tally:
     @property
     def pairs(self) -> int:
         """Pairs that say something."""
-        return sum(self.results.values()) - self.results[Result.UNUSABLE]
+        silent = self.results[Result.UNUSABLE] + self.results[Result.REFUSED]
+        return sum(self.results.values()) - silent
+
+    @property
+    def learnt(self) -> Learnt:
+        """What all pairs so far were good for."""
+        unusable, refused = self.results[Result.UNUSABLE], self.results[Result.REFUSED]
+        return Learnt(self.pairs, unusable, refused)
 
     @property
     def agreement(self) -> float | None:
@@ -136,6 +159,8 @@ class Tally:
         """One pair; ``reverse``: stable got the copy. ``at`` is seconds since 1970."""
         self.results[finding.result] += 1
         if finding.result is Result.UNUSABLE:
+            self._useless(finding.why)
+        if finding.result in (Result.UNUSABLE, Result.REFUSED):
             return
         own, stable = sample.shadow_s, sample.primary_s
         if reverse:
@@ -147,6 +172,11 @@ class Tally:
             self._compared(finding.comparison)
             if not finding.comparison.agreed:
                 self._keep(sample, finding.comparison, reverse, at)
+
+    def _useless(self, why: str) -> None:
+        if why not in self.reasons and len(self.reasons) >= REASONS_MAX:
+            why = OTHER
+        self.reasons[why] = self.reasons.get(why, 0) + 1
 
     def _compared(self, found: Comparison) -> None:
         self.directions[found.direction] += 1
@@ -215,6 +245,7 @@ class Tally:
             "stricter": self.directions[Direction.STRICTER],
             "looser": self.directions[Direction.LOOSER],
             "score": self.distances.to_json(),
+            "unusable_because": dict(self.reasons),
         }
 
     def to_json(self) -> dict[str, Any]:
@@ -261,11 +292,13 @@ class Tally:
             "delivery": [self.delivery.delivered, self.delivery.failed, self.delivery.dropped],
             "latency": [_sparse(self.stable_latency), _sparse(self.own_latency)],
             "segments": self.segments,
+            "reasons": self.reasons,
         }
 
     def restore(self, data: dict[str, Any]) -> None:
         """Take over a snapshot. Raises ValueError, KeyError or TypeError if it is damaged."""
-        self.results = {result: int(data["results"][result.value]) for result in Result}
+        self.results = {result: int(data["results"].get(result.value, 0)) for result in Result}
+        self.reasons = {str(why): int(n) for why, n in data.get("reasons", {}).items()}
         self.directions = {way: int(data["directions"][way.value]) for way in Direction}
         self.scored, self.stable_positive, self.own_positive = map(int, data["positive"])
         count, total, far, longest = data["distances"]

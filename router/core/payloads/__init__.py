@@ -7,9 +7,9 @@ answers that `rescue: {on: [schema]}` has read before they go out.
 
 from __future__ import annotations
 
-from router.core.payloads.answer import Answer, Payload, Unreadable
+from router.core.payloads.answer import Answer, Beyond, Payload, Unreadable
 from router.core.payloads.chat import OpenAI
-from router.core.payloads.compressed import plain
+from router.core.payloads.codings import unpacked
 from router.core.payloads.documents import Json, Opaque
 from router.core.payloads.open_inference import OpenInferenceV2
 from router.core.payloads.predictions import V1, Mlflow
@@ -24,4 +24,4 @@ PAYLOADS: dict[str, Payload] = {
 }
 """Every payload, by the name it is written with in a route."""
 
-__all__ = ["PAYLOADS", "Answer", "Payload", "Unreadable", "plain"]
+__all__ = ["PAYLOADS", "Answer", "Beyond", "Payload", "Unreadable", "unpacked"]

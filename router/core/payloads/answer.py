@@ -15,7 +15,9 @@ from typing import Any, Protocol
 
 from router.core.foreign import ANSWER, Unreadable, read
 
-__all__ = ["Answer", "Leaf", "Payload", "Unreadable", "answer_of", "document", "mapping", "rows"]
+__all__ = [
+    "Answer", "Beyond", "Leaf", "Payload", "Unreadable", "answer_of", "document", "mapping", "rows",
+]  # fmt: skip
 
 Leaf = str | float | bool | None
 
@@ -23,6 +25,10 @@ LEAVES_MAX = 20_000
 """Values of one answer that are read."""
 PATHS_CHARS_MAX = 1_500_000
 """Characters of all paths of one answer together."""
+
+
+class Beyond(Exception):  # noqa: N818 - reads as the finding it is
+    """The router cannot read this, and that is nobody's fault; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ from router.core.rollout.plan import OnInconclusive, Plan, Step
 from router.core.spec import OneOf, ShortFor, Spec
 from router.core.strategies import STRATEGIES, Auto, Canary, Shadow, Strategy
 from router.core.wire.outcomes import FULL_BP
+from router.core.wire.table import CREDENTIALS
 
 SegmentName = Annotated[
     StrictStr,
@@ -52,7 +53,7 @@ class Rescue(Spec):
     """Largest request body kept for a replay; a request with a larger one is not rescued."""
     answer_buffer: Annotated[Bytes, Field(gt=0, le=1024 * 1024)] = 16 * 1024
     """Largest answer that schema reads, in the data path: 20 µs for a few values, 130 µs a KiB of
-    numbers. Larger ones, event streams and codings other than gzip are passed on unread."""
+    numbers. Larger ones, event streams and codings that are not known are passed on unread."""
     budget: BasisPoints = 2_000
     """Replays at any moment, as a share of the requests under way; stable must not drown."""
     budget_min: Annotated[StrictInt, Field(ge=0, le=10_000)] = 10
@@ -81,10 +82,10 @@ class Mirroring(Spec):
     """Methods that are copied; list others only if repeating them does no harm."""
     paths: tuple[PathGlob, ...] = Field(default=(), max_length=64)
     """Paths that are copied; absent means every path of the route."""
-    strip_headers: tuple[HeaderName, ...] = Field(
-        default=("authorization", "cookie"), max_length=64
-    )
-    """Headers that copies do not carry."""
+    strip_headers: tuple[HeaderName, ...] = Field(default=CREDENTIALS, max_length=64)
+    """Headers that copies do not carry: those that usually hold a credential."""
+    keep_headers: tuple[HeaderName, ...] = Field(default=(), max_length=64)
+    """Headers that copies carry although strip_headers has them; for a shadow that asks for one."""
     compare: BasisPoints = FULL_BP
     """Share of the delivered copies whose two answers are compared."""
     undelivered: Annotated[BasisPoints, Field(gt=0)] = 500

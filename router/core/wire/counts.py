@@ -34,6 +34,8 @@ class VersionCounts:
     retries: int = 0
     bytes_in: int = 0
     bytes_out: int = 0
+    unread_keys: int = 0
+    """Requests of a sticky route whose key could not be read, so that a coin chose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,14 @@ class PairSample:
     """Version that answered the client; empty: stable. ``version`` got the copy, whoever it is."""
     nonce: int = 0
     """Of the client's receipt, by which a late label finds this pair; 0 without one."""
+    primary_coding: str = ""
+    """Content-Encoding of ``primary_body``, as it was sent."""
+    shadow_coding: str = ""
+    stripped: bool = False
+    """The copy went without a field of ``strip_headers`` that the client had sent."""
+    far: tuple[int, int] = (0, 0)
+    """Bytes seen of both answers where one was so much longer than the other that it was not read
+    to its end; the bodies are then empty. Zeros: both are here."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Final
 
 from router.core.wire.outcomes import FULL_BP
+
+CREDENTIALS: Final = (
+    "api-key", "apikey", "authorization", "cookie", "ocp-apim-subscription-key",
+    "proxy-authorization", "x-access-token", "x-amz-security-token", "x-api-key", "x-api-token",
+    "x-auth-token", "x-functions-key", "x-goog-api-key",
+)  # fmt: skip
+"""Request fields, in lower case, in which clients usually send what proves who they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +238,7 @@ class MirrorLimits:
     methods: tuple[str, ...] = ("GET", "HEAD", "POST")
     paths: tuple[str, ...] = ()
     """Globs as in ``Match.path``; empty: every path of the route."""
-    strip_headers: tuple[str, ...] = ("authorization", "cookie")
+    strip_headers: tuple[str, ...] = CREDENTIALS
     compare_bp: int = FULL_BP
     """Share of the delivered copies whose two answers are sent up for comparison."""
 

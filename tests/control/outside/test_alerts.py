@@ -12,7 +12,7 @@ from router.control.rollouts.observe import Observatory
 from router.control.state.answers import Announcement
 from router.core.rollout.events import Abort, Pause, Resume, Retry
 from router.core.rollout.rollout import Phase
-from router.core.wire.counts import MirrorCounts
+from router.core.wire.counts import MirrorCounts, PairSample
 from tests.control.outside_world import OutsideWorld, Server
 
 STEPS = "[{weight: 1%, hold: 5s}, {weight: 25%, hold: 5s}]"
@@ -231,3 +231,19 @@ async def test_a_shadow_that_is_never_sent_is_an_alarm_too(world, policy, counts
         watch.look(w.reconciler.runs.values(), w.clock.now())
     (text,) = [text for trigger, text in ears.told if trigger == "shadow_undelivered"]
     assert re.match(r"no copy was sent in the last minute; 50 % of \d+ requests were to be$", text)
+
+
+async def test_a_shadow_whose_pairs_teach_nothing_is_an_alarm_too(world, policy):
+    w = await world(shadowed(policy)).start()
+    ears = Ears()
+    watch = Watch(w.reconciler.observatory, ears)
+    trial = w.reconciler.runs["r"].trial
+    unread = PairSample("r", "v2", 1, "id", 200, 200, b"?", b"?", primary_coding="lz4")
+    for _ in range(120):
+        trial.shadow.add(unread, trial.shadow.judge(unread), 0.0)
+    await watching(w, watch, 10)
+    (text,) = [text for trigger, text in ears.told if trigger == "shadow_undelivered"]
+    assert text.startswith("the shadow teaches nothing: 120 of 120 pairs of the last minute")
+    assert trial.shadow.alarm == text
+    await watching(w, watch, 70)
+    assert trial.shadow.alarm == ""

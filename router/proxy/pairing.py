@@ -1,0 +1,139 @@
+"""The two answers to one request that is copied: collected, and sent up together to be compared."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Final
+
+from router.core.wire.counts import PairSample
+
+if TYPE_CHECKING:
+    from router.http1 import ResponseHead
+    from router.proxy.exchange import Exchange
+    from router.proxy.mirror import Copy
+    from router.telemetry.recorder import Recorder
+
+SEGMENT_MAX: Final = 64
+"""Characters of a segment's name."""
+AHEAD_BYTES: Final = 65_536
+"""Of its answer a shadow may send this much before stable's is complete; then its connection waits.
+So a shadow that streams for ever is not read for ever, and one that is much faster cannot fill the
+memory meanwhile."""
+
+LARGER: Final = 8
+"""An answer that is this many times as large as stable's (and more than AHEAD_BYTES) says something
+else: it is not read to its end, and the pair says so. Under another coding it may say the same; it
+is then a dropped copy."""
+
+CODING_CHARS_MAX: Final = 64
+"""Of a Content-Encoding; codings that are read have shorter names."""
+
+
+class Kept:
+    """An answer as it came, piece by piece, up to a size."""
+
+    __slots__ = ("pieces", "size")
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes] | None = []
+        """None once it is larger than what is compared, or not whole."""
+        self.size = 0
+
+    def add(self, piece: bytes, most: int) -> bool:
+        """One more piece; False, and nothing is kept any more, when it makes more than ``most``."""
+        self.size += len(piece)
+        if self.pieces is None or self.size > most:
+            self.pieces = None
+            return False
+        self.pieces.append(piece)
+        return True
+
+    def forget(self) -> None:
+        """It will not be compared."""
+        self.pieces = None
+
+
+class Pairing:
+    """One request's answers, collected until all of them are there."""
+
+    __slots__ = ("coding", "copies", "exchange_id", "kept", "limit", "nonce", "primary_version",
+                 "recorder", "route", "seconds", "segment", "status", "stripped")  # fmt: skip
+
+    def __init__(self, exchange: Exchange, recorder: Recorder) -> None:
+        route = exchange.route
+        self.route = route
+        self.exchange_id = exchange.id
+        self.nonce = random.getrandbits(64) if route.entry.receipt_secret else 0
+        """Of the receipt that the client gets, so that a late label finds this pair."""
+        self.recorder = recorder
+        self.limit = route.entry.mirror_limits.body_bytes
+        stable = exchange.version is route.stable
+        self.primary_version = "" if stable else exchange.version.name
+        self.kept = Kept()
+        self.coding = ""
+        self.stripped = exchange.head.has_any(route.stripped)
+        self.copies: list[Copy] = []
+        self.status = -1
+        """-1 until the primary's end; 0: it gave no whole answer."""
+        self.seconds = 0.0
+        self.segment = ""
+        if name := route.entry.segment_header.encode():
+            value = exchange.head.get(name) or b""
+            self.segment = value[:SEGMENT_MAX].decode("latin-1")
+
+    def begun(self, head: ResponseHead, body: bytes) -> None:
+        """The client's answer begins."""
+        self.coding = coding_of(head)
+        self.primary(body)
+
+    def primary(self, piece: bytes) -> None:
+        """More of the client's answer."""
+        self.kept.add(piece, self.limit)
+
+    def primary_done(self, status: int, seconds: float) -> None:
+        """The client's answer is over; ``status`` 0: it is not whole, and there is no pair."""
+        if not status:
+            self.kept.forget()
+        self.status = status
+        self.seconds = seconds
+        for one in self.copies:
+            if one.ended:
+                self.join(one)
+            else:
+                one.go_on()
+
+    def join(self, one: Copy) -> None:
+        """Both answers are there: send them up, unless one of them is too large to compare."""
+        ours, theirs = self.kept.pieces, one.kept.pieces
+        far = (0, 0)
+        if one.far or self.far_beyond(one):
+            far, ours, theirs = (self.kept.size, one.kept.size), [], []
+        if self.status < 0 or ours is None or theirs is None:
+            return
+        if not self.recorder.room_for_pair(sum(map(len, ours)) + sum(map(len, theirs))):
+            return
+        entry = self.route.entry
+        self.recorder.pair(PairSample(
+            route=entry.name, version=one.target.version, revision=entry.revision,
+            request_id=self.exchange_id.decode("latin-1"), primary_status=self.status,
+            shadow_status=one.status, primary_body=b"".join(ours), shadow_body=b"".join(theirs),
+            primary_s=self.seconds, shadow_s=one.seconds,
+            segment=self.segment, primary=self.primary_version, nonce=self.nonce,
+            primary_coding=self.coding, shadow_coding=one.coding, stripped=self.stripped, far=far,
+        ))  # fmt: skip
+
+    def far_beyond(self, one: Copy) -> bool:
+        """Whether the client's whole answer is far larger than the copy's, and than is compared."""
+        return (
+            self.kept.pieces is None
+            and self.status > 0
+            and one.kept.pieces is not None
+            and self.coding == one.coding
+            and self.kept.size > max(AHEAD_BYTES, LARGER * one.kept.size)
+        )
+
+
+def coding_of(head: ResponseHead) -> str:
+    """Its Content-Encoding; empty without one."""
+    coding = head.get(b"content-encoding")
+    return coding[:CODING_CHARS_MAX].decode("latin-1") if coding else ""
