@@ -45,6 +45,7 @@ from router.proxy.replies import (
     refuse,
 )
 from router.proxy.rescue import may_retry, rescue
+from router.proxy.streams import Ending, event_stream
 from router.upstream.pool import Unavailable
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from router.proxy.pairing import Pairing
     from router.proxy.record import Doubt
     from router.proxy.serving import Route, Version
+    from router.proxy.streams import FirstToken
     from router.telemetry.slices import Arm
     from router.upstream import Connection, Endpoint, Failure
 
@@ -67,7 +69,7 @@ class Exchange:
 
     __slots__ = ("arm", "arrived", "attempt_at", "attempts", "body", "client", "client_since",
                  "collecting", "connection", "continued", "cookie", "deadline", "doubt", "end_by",
-                 "ended", "endpoint", "first_byte_s", "framing", "head", "held", "id",
+                 "ended", "ending", "endpoint", "first_byte_s", "framing", "head", "held", "id",
                  "inspection", "keep", "kept", "mirrored", "nth", "pairing", "passed", "plane",
                  "rescuing", "retrying", "route", "size", "started", "status", "unit", "uploaded",
                  "verdict", "version", "waiting")  # fmt: skip
@@ -104,7 +106,9 @@ class Exchange:
         self.deadline = self.end_by = inf
         self.cookie = b""
         self.pairing: Pairing | None = None
-        self.inspection: Inspection | None = None
+        self.ending: Ending | None = None
+        """Of a stream of events: whether its protocol has said that this was all."""
+        self.inspection: Inspection | FirstToken | None = None
         """Reads the answer; what it holds back, the client has not seen."""
         self.verdict = _OK
         """How it ends if the answer is whole."""
@@ -324,7 +328,7 @@ class Exchange:
             if rescue(self, Outcome.SERVER_ERROR, status):
                 return
             self.verdict = _ERROR
-        elif route.payload is not None and inspect(self, head, body, complete):
+        elif route.holds and inspect(self, head, body, complete):
             return
         self.respond(head, body, complete, now)
 
@@ -348,6 +352,9 @@ class Exchange:
         if complete:
             record(self, self.verdict, 0, now)
             self.client.done(self.keep)
+        elif event_stream(head):
+            self.ending = Ending()
+            self.ending.more(body)
 
     def on_body(self, piece: bytes, complete: bool, /) -> None:
         """More of the answer."""
@@ -357,6 +364,8 @@ class Exchange:
             self.connection = None
         if self.inspection is not None and self.inspection.more(piece, complete):
             return
+        if self.ending is not None:
+            self.ending.more(piece)
         self.client.write(body_piece(self.framing, piece, complete))
         self.version.stats.bytes_out += len(piece)
         if self.pairing is not None:
@@ -389,6 +398,11 @@ class Exchange:
             return
         lost = fault.outcome is Outcome.RESET
         self.cut(Outcome.TRUNCATED if lost else fault.outcome)
+
+    @property
+    def said_all(self) -> bool:
+        """Its protocol says that the answer is complete, whatever its framing is still short of."""
+        return self.started and self.ending is not None and self.ending.said
 
     def failed(self, fault: Fault, avoid: Endpoint | None = None) -> None:
         """The attempt gave nothing that a client has seen: again, on stable, or an error."""
@@ -446,8 +460,9 @@ class Exchange:
         """The client is gone: its work is cancelled and counts against nobody."""
         if not self.ended:
             self.release()
-            self.endpoint = None
-            record(self, Outcome.CLIENT_ABORT)
+            if not self.said_all:
+                self.endpoint = None
+            record(self, self.verdict if self.said_all else Outcome.CLIENT_ABORT)
 
     def client_broke(self, status: int, cause: str, text: str) -> None:
         """The client's message turned out bad after it was begun: never finish it upstream."""
@@ -467,7 +482,7 @@ class Exchange:
 
         Where the connection's end would make it look complete, reset instead.
         """
-        record(self, outcome)
+        record(self, self.verdict if self.said_all else outcome)
         if self.framing == UNTIL_CLOSE:
             self.client.abort()
         else:

@@ -20,6 +20,7 @@ from router.core.payloads import Beyond, Unreadable, unpacked
 from router.core.wire.outcomes import Outcome
 from router.proxy.pairing import coding_of
 from router.proxy.rescue import may_rescue, rescue
+from router.proxy.streams import FirstToken, event_stream
 
 if TYPE_CHECKING:
     from router.http1 import ResponseHead
@@ -31,11 +32,15 @@ WITHOUT_ANSWER: Final = frozenset((204, 205, 206))
 
 def inspect(exchange: Exchange, head: ResponseHead, body: bytes, complete: bool) -> bool:
     """Begin to read an answer, if it is to be read; True: it goes out later, or never."""
+    if exchange.route.first_token_s and event_stream(head) and head.status // 100 == 2:
+        exchange.inspection = FirstToken(exchange, head)
+        return exchange.inspection.more(body, complete)
     if (
-        exchange.head.method != b"POST"
+        exchange.route.payload is None
+        or exchange.head.method != b"POST"
         or head.status // 100 != 2
         or head.status in WITHOUT_ANSWER
-        or (head.get(b"content-type") or b"").lower().startswith(b"text/event-stream")
+        or event_stream(head)
     ):
         return False
     limit = exchange.route.answer_bytes

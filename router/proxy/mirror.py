@@ -17,6 +17,7 @@ from router.http1 import SHADOW_LINE, body_piece, request_head
 from router.http1.messages import TRACE
 from router.proxy.faults import FAULTS
 from router.proxy.pairing import AHEAD_BYTES, LARGER, Kept, Pairing, coding_of
+from router.proxy.streams import Ending, event_stream
 from router.upstream import Failure
 from router.upstream.pool import Unavailable
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 class Copy:
     """One request on its way to one shadow; what waits for a connection and receives the answer."""
 
-    __slots__ = ("coding", "connection", "data", "deadline", "ended", "far",
+    __slots__ = ("coding", "connection", "data", "deadline", "ended", "ending", "far",
                  "held_bytes", "kept", "lane", "pairing", "seconds", "since", "status", "target",
                  "to_head", "waiting")  # fmt: skip
 
@@ -53,6 +54,7 @@ class Copy:
         self.seconds = 0.0
         self.coding = ""
         self.kept = Kept()
+        self.ending: Ending | None = None
         self.far = False
         """Its answer is far larger than stable's: that much is known of it."""
         self.waiting = False
@@ -94,6 +96,8 @@ class Copy:
             self._complete()
             return
         self.coding = coding_of(head)
+        if not complete and event_stream(head):
+            self.ending = Ending()
         self._received(body, complete)
 
     def on_body(self, piece: bytes, complete: bool, /) -> None:
@@ -102,6 +106,10 @@ class Copy:
 
     def _received(self, piece: bytes, complete: bool) -> None:
         self._collect(piece)
+        if self.ending is not None and self.ending.more(piece) and not (complete or self.ended):
+            complete = True  # whatever its framing is still short of
+            if self.connection is not None:
+                self.connection.abandon()
         if complete:
             self._complete()
         elif self.kept.size > AHEAD_BYTES and not (self.ended or self.waiting):
@@ -164,7 +172,7 @@ class Copy:
 
     def _complete(self) -> None:
         if not self.ended:
-            if not self.far:
+            if not self.far and self.ending is None:
                 self._resume()  # it ended within the very read that was too much
             error = self.status >= 500
             self._end(Outcome.SERVER_ERROR if error else Outcome.OK)

@@ -84,9 +84,9 @@ class Route:
     """One route of a table."""
 
     __slots__ = ("answer_bytes", "body_fields", "body_s", "candidate", "cell", "copied", "draw",
-                 "entry", "errors", "keep_bytes", "key_header", "match", "mirrors", "needs_body",
-                 "others", "payload", "pins", "receipts", "response_s", "rules", "sole",
-                 "stable", "stripped", "total_s", "versions" )  # fmt: skip
+                 "entry", "errors", "first_token_s", "holds", "keep_bytes", "key_header", "match",
+                 "mirrors", "needs_body", "others", "payload", "pins", "receipts", "response_s",
+                 "rules", "sole", "stable", "stripped", "total_s", "versions")  # fmt: skip
 
     def __init__(self, entry: RouteEntry, pools: Pools, recorder: Recorder) -> None:
         self.entry = entry
@@ -102,14 +102,16 @@ class Route:
         ]  # fmt: skip
         self.stable = self.versions[entry.stable]
         self.candidate = self.versions[entry.candidate] if entry.candidate >= 0 else None
-        self.response_s = entry.timeouts.response_s
-        self.body_s = entry.timeouts.body_s
-        self.total_s = entry.timeouts.total_s
+        times = entry.timeouts
+        self.response_s, self.body_s, self.total_s = times.response_s, times.body_s, times.total_s
+        self.first_token_s = times.first_token_s
         self.receipts = bool(entry.receipt_secret)
         self.answer_bytes = entry.rescue.answer_bytes if entry.rescue else 0
         asked = entry.rescue is not None and entry.rescue.schema
         self.payload: Payload | None = payload(entry.payload) if asked else None
         """What answers have to be readable as, if anybody asks."""
+        self.holds = self.payload is not None or self.first_token_s > 0.0
+        """Some answers are looked at before they go out."""
         self.cell: LiveCell | None = recorder.cell(entry)
         if self.cell is not None and self.candidate is not None:
             self.cell.count_for(self.candidate, self.stable)

@@ -24,7 +24,7 @@ import msgspec
 from router.core.foreign import ANSWER, STRICT, Unreadable, read
 from router.core.pairs.comparison import Compare
 from router.core.pairs.shadow import ShadowBook, Terms
-from router.core.payloads import PAYLOADS, plain
+from router.core.payloads import PAYLOADS, Beyond, Unreadable, unpacked
 from router.core.wire.counts import PairSample
 from router.core.wire.table import MatchKind, ValueMatch
 from router.proxy.matching import Document, body_matches
@@ -207,11 +207,24 @@ COMPARES = (
 )  # fmt: skip
 
 
+def coding(body):
+    return "gzip" if body.startswith(b"\x1f\x8b") else ""
+
+
+def plain(body):
+    try:
+        return unpacked(body, coding(body))
+    except Beyond as why:
+        raise Unreadable(str(why)) from why
+
+
 def sample(rnd, number, first, second):
     return PairSample(
         route="r", version=rnd.choice(("v2", "v2", "v1")), primary=rnd.choice(("v1", "v1", "v2")),
         revision=1, request_id=f"q-{number}", content_type="application/json", primary_status=200,
         shadow_status=200, primary_body=first, shadow_body=second, primary_s=0.1, shadow_s=0.1,
+        primary_coding=rnd.choice((coding(first), coding(first), "br", "zstd")),
+        shadow_coding=rnd.choice((coding(second), coding(second), "deflate", "lz4")),
         nonce=rnd.getrandbits(60), segment=rnd.choice(("de", "\xff", "x" * 200)),
     )  # fmt: skip
 

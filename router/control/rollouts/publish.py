@@ -122,6 +122,7 @@ def entry_of(situation: Situation) -> table.RouteEntry:
             response_s=route.timeouts.response,
             body_s=route.timeouts.body,
             total_s=route.timeouts.total,
+            first_token_s=route.timeouts.first_token,
         ),
         rescue=_rescue(pinned.rescue) if pinned and pinned.rescue else None,
         retry=table.Retry(route.retry.attempts, route.retry.budget, route.retry.idempotent),

@@ -138,6 +138,9 @@ class Timeouts(Spec):
     """Longest silence inside a response body; a stream that keeps sending may last longer."""
     total: Seconds = 0.0
     """Longest exchange in all, rescue included; 0s means no limit, for token streams."""
+    first_token: Seconds = 0.0
+    """Time to the first event with data of an event stream, whose head is held until then so that
+    rescue can still answer; 0s means that a head is enough."""
 
 
 class Retry(Spec):

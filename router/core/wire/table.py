@@ -171,6 +171,9 @@ class Timeouts:
     """Longest silence inside a response body."""
     total_s: float = 0.0
     """Whole exchange; 0: no limit (token streams)."""
+    first_token_s: float = 0.0
+    """From the request being sent to the first event with data of an event stream, whose head is
+    held until then; 0: a head is enough."""
 
 
 @dataclass(frozen=True, slots=True)

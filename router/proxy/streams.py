@@ -1,0 +1,96 @@
+"""Streams of events: when they have begun to say something, and when they have said all.
+
+A head is no token. Where the policy bounds the time to the first one (`timeouts: {first_token}`),
+the head of an event stream is held until an event with data has come, so that stable can answer in
+the place of a candidate that opened its mouth and said nothing; comments that keep a connection
+alive are no data.
+
+And the last chunk is no part of the answer: protocols over event streams say themselves that they
+have ended, and clients close when they have read that. What they leave behind is then complete.
+"""
+
+from __future__ import annotations
+
+import re
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from router.http1 import ResponseHead
+    from router.proxy.exchange import Exchange
+
+TAIL_BYTES: Final = 128
+"""Kept of what has passed, since the last event may arrive in two pieces."""
+HELD_BYTES_MAX: Final = 65_536
+"""Of a stream without data; it then goes out, for nobody can wait for ever."""
+
+_LAST: Final = re.compile(
+    rb"(?:^|[\r\n])(?:data: ?\[DONE\][ \t]*[\r\n]"
+    rb"|event: ?(?:message_stop|response\.(?:completed|failed|incomplete)|done)[ \t]*[\r\n])"
+)
+"""OpenAI's ``[DONE]``; the last events of its responses, of Anthropic's messages, and of others."""
+_DONE: Final = re.compile(rb"(?:^|[\r\n])data: ?\[DONE\][ \t]*[\r\n]")
+_BLANK: Final = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+_DATA: Final = re.compile(rb"(?:^|[\r\n]|\xef\xbb\xbf)data:[^\r\n]*[\r\n]")
+
+
+def event_stream(head: ResponseHead) -> bool:
+    """Whether an answer is one."""
+    return (head.get(b"content-type") or b"").lower().startswith(b"text/event-stream")
+
+
+class Ending:
+    """Whether the protocol has said that this was all."""
+
+    __slots__ = ("_named", "_tail", "said")
+
+    def __init__(self) -> None:
+        self.said = False
+        self._named = False
+        """The last event has begun; it ends with a blank line."""
+        self._tail = b""
+
+    def more(self, piece: bytes) -> bool:
+        """More of the stream passed; True from its last event on."""
+        if self.said:
+            return True
+        seen = self._tail + piece
+        start = 0
+        if not self._named and (last := _LAST.search(seen)) is not None:
+            self._named = True
+            start = last.end() - 1
+            self.said = _DONE.match(last.group()) is not None
+        if self._named and not self.said:
+            self.said = _BLANK.search(seen, start) is not None
+        self._tail = seen[-TAIL_BYTES:] if not self._named else seen[-3:]
+        return self.said
+
+
+class FirstToken:
+    """Holds an answer until it says something; in the place of an inspection."""
+
+    __slots__ = ("exchange", "head", "pieces", "size")
+
+    def __init__(self, exchange: Exchange, head: ResponseHead) -> None:
+        self.exchange = exchange
+        self.head = head
+        self.pieces: list[bytes] = []
+        self.size = 0
+
+    def more(self, piece: bytes, complete: bool) -> bool:
+        """A piece came; True: it is taken care of, which is always so until the first token."""
+        exchange = self.exchange
+        self.pieces.append(piece)
+        self.size += len(piece)
+        body = b"".join(self.pieces)
+        now = monotonic()
+        if not complete and self.size <= HELD_BYTES_MAX and not _DATA.search(body):
+            exchange.deadline = min(
+                exchange.attempt_at + exchange.route.first_token_s,
+                exchange.attempt_at + exchange.version.chance_s,
+            )
+            return True
+        exchange.inspection = None
+        exchange.first_byte_s = now - exchange.attempt_at
+        exchange.respond(self.head, body, complete, now)
+        return True

@@ -1,0 +1,172 @@
+"""Streams of events: when they have begun, when they have said all, whose fault the rest is."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+
+import pytest
+
+from router.core.wire.table import Mirror, Rescue, Timeouts
+from router.proxy.streams import HELD_BYTES_MAX, Ending
+from tests.proxy.rig import Rig, request, rollout, route, until, version
+from tests.proxy.scripted import Scripted
+
+HEAD = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n"
+)
+TOKEN = b'data: {"choices": [{"index": 0, "delta": {"content": "hi"}}]}\n\n'
+DONE = b"data: [DONE]\n\n"
+COMMENT = b": OPENROUTER PROCESSING\n\n"
+
+
+def chunk(data):
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+def stream(*events, then="waits", first_s=0.0):
+    """Says its head, then the events; afterwards it waits, resets or ends."""
+
+    async def script(peer):
+        while True:
+            await peer.request()
+            await peer.send(HEAD)
+            await asyncio.sleep(first_s)
+            for event in events:
+                await peer.send(chunk(event))
+            if then == "ends":
+                await peer.send(b"0\r\n\r\n")
+                continue
+            if then == "resets":
+                peer.reset()
+                return
+            await peer.wait_gone()
+
+    return Scripted(script)
+
+
+async def read_until(client, text):
+    """What has come, up to and with the text."""
+    async with asyncio.timeout(5.0):
+        return await client.reader.readuntil(text)
+
+
+@pytest.mark.parametrize(
+    ("events", "then", "outcome"),
+    [
+        ((TOKEN, DONE), "waits", "OK"),
+        ((TOKEN, DONE[:9], DONE[9:]), "waits", "OK"),
+        ((TOKEN, b"data:[DONE]\r\n\r\n"), "waits", "OK"),
+        ((b"event: message_stop\ndata: {}\n\n",), "waits", "OK"),
+        ((b"event: response.completed\n", b'data: {"response": {}}\n\n'), "waits", "OK"),
+        ((TOKEN,), "waits", "CLIENT_ABORT"),
+        ((TOKEN, b'data: {"text": "data: [DONE]"}\n\n'), "waits", "CLIENT_ABORT"),
+    ],
+)
+async def test_an_answer_is_complete_when_its_protocol_says_so(events, then, outcome):
+    """The official client of OpenAI closes when it has read [DONE], often before the last chunk."""
+    async with stream(*events, then=then) as backend, Rig(route(version("v1", backend))) as rig:
+        client = await rig.client()
+        await client.send(request())
+        await read_until(client, events[-1][-6:])
+        client.close()
+        await rig.settled()
+        rig.count()
+        assert rig.outcomes == {("v1", "stable", outcome): 1}
+
+
+@pytest.mark.parametrize(("last", "outcome"), [(DONE, "OK"), (TOKEN, "TRUNCATED")])
+async def test_what_a_version_does_after_its_last_event_is_no_failure(last, outcome):
+    async with (
+        stream(TOKEN, last, then="resets") as backend,
+        Rig(route(version("v1", backend))) as rig,
+    ):
+        answer = await rig.ask()
+        assert answer.body.endswith(last) or outcome == "TRUNCATED"
+        await rig.settled()
+        rig.count()
+        assert rig.outcomes == {("v1", "stable", outcome): 1}
+
+
+async def test_all_good_streams_become_pairs_whoever_closes_when():
+    mirrors = (Mirror(1, 10_000),)
+    async with (
+        stream(TOKEN, DONE) as stable,
+        stream(TOKEN, DONE) as shadow,
+        Rig(rollout(stable, shadow, 0, mirrors=mirrors)) as rig,
+    ):
+        for _ in range(10):
+            client = await rig.client()
+            await client.send(request(body=b"?"))
+            await read_until(client, b"[DONE]\n\n")
+            client.close()
+        await rig.settled()
+        pairs, _ = rig.plane.recorder.take_pairs()
+        assert [(p.primary_status, p.shadow_status) for p in pairs] == [(200, 200)] * 10
+        assert {p.primary_body for p in pairs} == {p.shadow_body for p in pairs} == {TOKEN + DONE}
+
+
+@pytest.mark.parametrize("data", [TOKEN + DONE, b"event: message_stop\r\ndata: {}\r\n\r\n"])
+def test_however_it_is_cut(data):
+    seed = random.randrange(1 << 30)
+    print("seed", seed)
+    rng = random.Random(seed)
+    for _ in range(300):
+        ending, rest, said = Ending(), data, False
+        while rest:
+            size = rng.randint(1, 7)
+            assert not said or not rest.strip(), "said before its end"
+            said = ending.more(rest[:size])
+            rest = rest[size:]
+        assert said
+
+
+TIMES = Timeouts(connect_s=0.5, response_s=5.0, body_s=5.0, first_token_s=0.3)
+RESCUE = Rescue(statuses=(5,))
+
+
+@pytest.mark.parametrize(
+    ("candidate", "outcome"),
+    [
+        (stream(COMMENT, TOKEN, DONE, then="ends"), "OK"),
+        (stream(COMMENT, COMMENT), "TIMEOUT"),  # a head and comments are no token
+        (stream(TOKEN, DONE, then="ends", first_s=2.0), "TIMEOUT"),
+        (stream(then="resets"), "RESET"),
+    ],
+)
+async def test_a_stream_that_says_nothing_in_time_is_rescued(candidate, outcome):
+    async with stream(b"data: stable\n\n", DONE, then="ends") as stable, candidate:
+        entry = rollout(stable, candidate, 10_000, timeouts=TIMES, rescue=RESCUE)
+        async with Rig(entry) as rig:
+            answer = await rig.ask()
+            rescued = outcome != "OK"
+            assert answer.complete
+            assert answer.body.startswith(b"data: stable" if rescued else COMMENT + TOKEN)
+            await rig.settled()
+            rig.count()
+            expected = Counter({("v2", "candidate", outcome): 1})
+            if rescued:
+                expected["v1", "stable", "OK"] = 1
+            assert rig.outcomes == expected
+
+
+async def test_without_the_bound_the_head_goes_out_at_once():
+    async with (
+        stream(TOKEN, DONE, then="ends", first_s=0.3) as backend,
+        Rig(route(version("v1", backend))) as rig,
+    ):
+        client = await rig.client()
+        await client.send(request())
+        assert b" 200 " in await read_until(client, b"\r\n\r\n")
+        await until(lambda: rig.plane.exchanges)
+
+
+async def test_comments_are_not_held_for_ever():
+    async with (
+        stream(b":" + b" " * HELD_BYTES_MAX + b"\n\n", DONE, then="ends") as backend,
+        Rig(route(version("v1", backend), timeouts=TIMES)) as rig,
+    ):
+        answer = await rig.ask()
+        assert (answer.status, answer.complete) == (200, True)
