@@ -24,7 +24,7 @@ import msgspec
 from router.core.foreign import ANSWER, STRICT, Unreadable, read
 from router.core.pairs.comparison import Compare
 from router.core.pairs.shadow import ShadowBook, Terms
-from router.core.payloads import PAYLOADS, Beyond, Unreadable, unpacked
+from router.core.payloads import PAYLOADS, Beyond, unpacked
 from router.core.wire.counts import PairSample
 from router.core.wire.table import MatchKind, ValueMatch
 from router.proxy.matching import Document, body_matches
