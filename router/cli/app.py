@@ -43,6 +43,7 @@ VERBS: dict[str, str] = {
     "plan": "Policy",
     "simulate": "Policy",
     "replay": "Policy",
+    "judge": "Policy",
     "diff": "Policy",
     "import": "Policy",
     "schema": "Policy",

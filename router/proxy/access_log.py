@@ -28,6 +28,14 @@ WRITE_BYTES: Final = 4_096
 """Written at once: a pipe that polls writable takes PIPE_BUF bytes without making us wait."""
 
 
+def _weight_bp(exchange: Exchange) -> int | None:
+    """Share of the candidate when a coin drew this request; None where none did."""
+    if exchange.arm is None and not exchange.rescuing:
+        return None
+    entry = exchange.route.entry
+    return entry.weights_bp[entry.candidate] if entry.candidate >= 0 else None
+
+
 class AccessLog:
     """Collects lines; the plane's sweeper writes them."""
 
@@ -54,6 +62,7 @@ class AccessLog:
             "outcome": outcome.name.lower(),
             "ms": round((time.monotonic() - exchange.arrived) * 1000, 3),
             "rescued": exchange.rescuing,
+            "weight_bp": _weight_bp(exchange),
         }))  # fmt: skip
 
     def flush(self) -> None:

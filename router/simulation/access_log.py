@@ -1,24 +1,84 @@
-"""Traffic and failures of a service, read from its access log.
+"""Requests of a service, read from an access log: of the router itself, of nginx, of Envoy.
 
-Lines are JSON objects (fields ``status``, ``time`` or ``ts``, and ``seconds`` if there is one, as
-Rampway's own log has them) or the combined log format of the common web servers. Lines that are
-neither are counted and skipped.
+A line is a JSON object, or the combined log format with ``key=value`` pairs behind it. What the
+fields are called at Rampway, nginx and Envoy is known (:data:`NAMES`), in this order of preference.
+Lines that cannot be understood are counted and skipped.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import Any
 
 from router.core.wire.histogram import BUCKETS, bucket_of
+from router.core.wire.outcomes import BAD_OUTCOMES, Outcome
 from router.simulation.scenario import Traffic
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+_COMBINED = re.compile(r'\[(?P<time>[^\]]+)\] "[^"]*" (?P<status>\d{3}) (?P<rest>.*)')
+_PAIR = re.compile(r'(\w+)=("[^"]*"|\S+)')
 
-_COMBINED = re.compile(r'\[(?P<time>[^\]]+)\] "[^"]*" (?P<status>\d{3}) ')
+NAMES: Mapping[str, tuple[str, ...]] = {
+    "at": ("timestamp", "time", "ts", "msec", "time_iso8601", "start_time", "@timestamp"),
+    "status": ("status", "response_code"),
+    "seconds": ("seconds", "request_time"),
+    "ms": ("ms", "duration"),
+    "version": ("version", "variant", "upstream_cluster", "upstream"),
+    "weight": ("weight_bp", "weight"),
+    "user": ("user", "user_id"),
+    "route": ("route",),
+    "outcome": ("outcome",),
+}
+"""What a value is called in the lines, most telling first."""
+
+FAILED = frozenset(outcome.name.lower() for outcome in BAD_OUTCOMES)
+LEFT = Outcome.CLIENT_ABORT.name.lower()
+CLIENT_GONE = 499
+"""nginx's status for a client that left; Envoy says 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """One request."""
+
+    at_s: float
+    """Seconds since 1970."""
+    status: int
+    """0: no answer."""
+    seconds: float | None = None
+    version: str = ""
+    weight_bp: int | None = None
+    """Share of requests that went to the candidate when it was drawn."""
+    user: str = ""
+    route: str = ""
+    outcome: str = ""
+    """As the router says it; empty in other logs."""
+    rescued: bool = False
+    """The candidate failed and stable answered instead."""
+
+    @property
+    def left(self) -> bool:
+        """Its client went away before there was an answer."""
+        return self.outcome == LEFT or (not self.outcome and self.status in (0, CLIENT_GONE))
+
+    @property
+    def failed(self) -> bool:
+        """A bad answer of the version, or none."""
+        return self.outcome in FAILED if self.outcome else self.status >= 500
+
+
+def read_lines(lines: Iterable[str], names: Mapping[str, str] = {}) -> Iterator[Logged | None]:
+    """Every line as a request, None where it is not understood.
+
+    ``names``: what a value of :data:`NAMES` is called instead.
+    """
+    known = {key: (names[key],) if key in names else value for key, value in NAMES.items()}
+    for line in lines:
+        yield _entry(line, known)
 
 
 def read_access_log(lines: Iterable[str]) -> tuple[Traffic, int]:
@@ -26,40 +86,77 @@ def read_access_log(lines: Iterable[str]) -> tuple[Traffic, int]:
     requests = bad = skipped = 0
     first, last = float("inf"), float("-inf")
     buckets = [0] * BUCKETS
-    for line in lines:
-        entry = _entry(line)
+    for entry in read_lines(lines):
         if entry is None:
             skipped += 1
             continue
-        at, status, seconds = entry
         requests += 1
-        bad += status >= 500
-        first, last = min(first, at), max(last, at)
-        if seconds is not None:
-            buckets[bucket_of(max(seconds, 0.0))] += 1
+        bad += entry.failed
+        first, last = min(first, entry.at_s), max(last, entry.at_s)
+        if entry.seconds is not None:
+            buckets[bucket_of(max(entry.seconds, 0.0))] += 1
     span = max(last - first, 0.0) if requests else 0.0
     return Traffic(requests, bad, span, tuple(buckets)), skipped
 
 
-def _entry(line: str) -> tuple[float, int, float | None] | None:
-    """(time, status, seconds) of a line; None if it is not understood."""
+def _entry(line: str, names: Mapping[str, tuple[str, ...]]) -> Logged | None:
     try:
-        if line.lstrip().startswith("{"):
-            data = json.loads(line)
-            seconds = data.get("seconds")
-            at = _time(data["time"] if "time" in data else data["ts"])
-            return at, int(data["status"]), None if seconds is None else float(seconds)
-        match = _COMBINED.search(line)
-        if match is None:
-            return None
-        at = datetime.strptime(match["time"], "%d/%b/%Y:%H:%M:%S %z").timestamp()
-        return at, int(match["status"]), None
-    except (ValueError, KeyError, TypeError):
+        data = _fields(line)
+
+        def told(key: str) -> Any:
+            return next(
+                (data[name] for name in names[key] if data.get(name) not in (None, "-")), None
+            )
+
+        ms, seconds = told("ms"), told("seconds")
+        if seconds is None and ms is not None:
+            seconds = float(ms) / 1_000
+        return Logged(
+            _time(told("at")),
+            int(told("status")),
+            None if seconds is None else _finite(float(seconds)),
+            str(told("version") or ""),
+            _weight(told("weight")),
+            str(told("user") or ""),
+            str(told("route") or ""),
+            str(told("outcome") or ""),
+            bool(data.get("rescued", False)),
+        )
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
 
 
-def _time(value: object) -> float:
+def _fields(line: str) -> Mapping[str, Any]:
+    if line.lstrip().startswith("{"):
+        data = json.loads(line)
+        if not isinstance(data, dict):
+            raise ValueError("no object")
+        return data
+    match = _COMBINED.search(line)
+    if match is None:
+        raise ValueError("neither JSON nor combined")
+    at = datetime.strptime(match["time"], "%d/%b/%Y:%H:%M:%S %z").timestamp()
+    pairs = {key: value.strip('"') for key, value in _PAIR.findall(match["rest"])}
+    return pairs | {"time": at, "status": match["status"]}
+
+
+def _time(value: Any) -> float:
     """Unix seconds as a number, or ISO 8601 text."""
-    if isinstance(value, int | float):
-        return float(value)
-    return datetime.fromisoformat(str(value)).timestamp()
+    try:
+        return _finite(float(value))
+    except (ValueError, TypeError):
+        return datetime.fromisoformat(str(value)).timestamp()
+
+
+def _weight(value: Any) -> int | None:
+    """Basis points as a number, or a share as text."""
+    if value is None:
+        return None
+    text = str(value)
+    return round(float(text.removesuffix("%")) * 100) if text.endswith("%") else int(text)
+
+
+def _finite(number: float) -> float:
+    if not math.isfinite(number):
+        raise ValueError("no number")
+    return number

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 from urllib.parse import parse_qs, urlsplit
@@ -546,3 +547,84 @@ def test_output_cut_off_by_the_reader_is_no_error(router):
 
     assert "Traceback" not in done.stderr
     assert done.returncode in (0, 1)
+
+
+def _logged(tmp_path, rate):
+    lines = []
+    for i in range(6_000):
+        version = "v2" if i % 10 == 0 and i > 600 else "v1"
+        bad = version == "v2" and (i // 10) % 10 < rate * 10
+        status = 503 if bad else 200
+        lines.append(json.dumps({"ts": i / 50, "status": status, "variant": version}) + "\n")
+    log = tmp_path / "access.log"
+    log.write_text("".join(lines))
+    return log
+
+
+@pytest.mark.parametrize(
+    ("rate", "code", "said"), [(0, 0, "pass: "), (0.5, 3, "fail: guard: failed: candidate")]
+)
+def test_judge_reads_an_access_log(policy, tmp_path, rate, code, said):
+    log = _logged(tmp_path, rate)
+    asked = ("judge", "--policy", str(policy), "--log", str(log), "--weight", "10%")
+
+    ended = rampway(*asked)
+    assert ended.code == code
+    assert ended.out.startswith(said)
+    assert "v2 539 requests" in ended.out
+    assert json.loads(rampway(*asked, "-o", "json").out)["value"] == (1 if code == 0 else -1)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("--weight", "ten"), "--weight: "),
+        (("--fields", "color=x"), "--fields: expected KEY=NAME with at, status"),
+        (("--route", "nosuch"), "name a route with a rollout; there is a"),
+        (("--log", "/nosuch"), "/nosuch: No such file"),
+        (("--serve", "127.0.0.1:999999"), "--serve 127.0.0.1:999999: "),
+    ],
+)
+def test_judge_refuses_what_it_cannot_read(policy, tmp_path, more, said):
+    log = () if "--log" in more else ("--log", str(_logged(tmp_path, 0)))
+    ended = rampway("judge", "--policy", str(policy), *log, *more)
+
+    assert ended.code == 2
+    assert said in ended.err
+
+
+def test_judge_answers_argo_and_flagger_while_it_reads(policy):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [
+        sys.executable, "-m", "router", "judge", "--policy", str(policy), "--weight", "10%",
+        "--log", "-", "--serve", f"127.0.0.1:{port}",
+    ]  # fmt: skip
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert "answers at" in process.stderr.readline()
+        assert _asked(port, "POST")[0] == 409, "nothing was read yet"
+        for i in range(6_000):
+            version = "v2" if i % 10 == 0 and i > 600 else "v1"
+            line = {"ts": i / 50, "status": 200, "version": version}
+            process.stdin.write(json.dumps(line) + "\n")
+        process.stdin.flush()
+        deadline = time.monotonic() + 60
+        while _asked(port, "POST")[0] != 200:
+            assert time.monotonic() < deadline, _asked(port, "GET")
+        status, told = _asked(port, "GET")
+        assert (status, told["verdict"], told["value"]) == (200, "pass", 1)
+    finally:
+        process.kill()
+        process.wait()
+        process.stdin.close()
+        process.stderr.close()
+
+
+def _asked(port, method):
+    connection = HTTPConnection("127.0.0.1", port, timeout=10)
+    with closing(connection):
+        connection.request(method, "/", body=b"" if method == "POST" else None)
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read())
