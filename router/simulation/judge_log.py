@@ -160,9 +160,12 @@ class LogJudge:
             verdict, sentence = "fail", judgement.sentence
         elif judge.router_bug:
             seen = self.requests[self.names[1]]
-            verdict, sentence = "pending", (
-                f"the split is not the weight that was told: {seen:,} of "
-                f"{sum(self.requests.values()):,} requests are of {self.names[1]}"
+            verdict, sentence = (
+                "pending",
+                (
+                    f"the split is not the weight that was told: {seen:,} of "
+                    f"{sum(self.requests.values()):,} requests are of {self.names[1]}"
+                ),
             )
         elif action is Action.HOLD:
             verdict, sentence = "pending", "; ".join(holding(judge)) or judgement.sentence
