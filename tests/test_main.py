@@ -91,7 +91,7 @@ def heard(process, event):
     return next((line for line in lines(process) if line["event"] == event), None)
 
 
-async def until(condition, seconds=10.0):
+async def until(condition, seconds=60.0):
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < deadline, "did not happen in time"

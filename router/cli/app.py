@@ -47,6 +47,7 @@ VERBS: dict[str, str] = {
     "diff": "Policy",
     "import": "Policy",
     "schema": "Policy",
+    "store": "Router",
     "doctor": "Router",
     "version": "Router",
 }

@@ -21,9 +21,6 @@ from router.core.wire.outcomes import Batch, Labels
 from router.core.wire.receipt import Arm, BadReceipt, Receipt, mark_of, opened, route_of
 from router.telemetry.metrics import Metrics, labels
 
-SEEN_MAX: Final = 100_000
-"""Receipts remembered as used (about 15 MB); beyond, the oldest could be counted a second time."""
-
 AHEAD_S: Final = 60.0
 """How far another replica's clock may be ahead of ours."""
 
@@ -47,10 +44,9 @@ class Feedback:
         self._reconciler = reconciler
         self._clock = clock
         self._metrics = metrics
-        self._seen: dict[int, None] = {}
 
     def __repr__(self) -> str:
-        return f"<Feedback {len(self._seen)} receipts seen>"
+        return f"<Feedback {self._reconciler.receipts!r}>"
 
     def take(self, given: Sequence[Label]) -> dict[str, Any]:
         """``{"accepted": number, "refused": [{"index", "why"}, ...]}``."""
@@ -66,12 +62,8 @@ class Feedback:
 
     def _take(self, label: Label) -> None:
         run, receipt = self._verified(label.receipt)
-        mark = mark_of(label.receipt)
-        if mark in self._seen:
+        if not self._reconciler.receipts.use(mark_of(label.receipt)):
             raise BadReceipt("this receipt was used before")
-        self._seen[mark] = None
-        if len(self._seen) > SEEN_MAX:
-            del self._seen[next(iter(self._seen))]
         self._book(run, receipt, label)
         trial = run.trial
         if trial is None or receipt.revision < trial.revision:

@@ -19,6 +19,7 @@ import asyncio
 import contextlib
 import errno
 import json
+import os
 import signal
 import socket
 import sys
@@ -454,7 +455,9 @@ class Workers:
         known = [[w.process.pid, processes.born(w.process.pid)] for w in self._workers.values()]
         temporary = self._pids_file.with_name(self._pids_file.name + ".new")
         with contextlib.suppress(OSError):  # a full disk: orphans then end by their own grace
-            temporary.write_text(json.dumps(known))
+            temporary.unlink(missing_ok=True)
+            with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+                file.write(json.dumps(known))
             temporary.replace(self._pids_file)
 
     def _forget(self) -> None:

@@ -40,6 +40,7 @@ from router.control.state.errors import (
     UnknownRoute,
 )
 from router.control.state.ports import Listener, Publisher
+from router.control.state.receipts import Receipts
 from router.control.state.record import Change, RouteRecord, Stored
 from router.control.state.store import Store, failure_of
 from router.control.state.writes import Writes
@@ -96,6 +97,11 @@ class Reconciler:
         return f"<Reconciler {len(self.runs)} routes, {live} live rollouts, {self.generation=}>"
 
     @property
+    def receipts(self) -> Receipts:
+        """Those that labels have used."""
+        return self._writes.receipts
+
+    @property
     def store_error(self) -> str:
         """Why the last write failed; empty while the store works."""
         return self._writes.error
@@ -111,6 +117,7 @@ class Reconciler:
         """Take over what the store holds; called once, before the first policy."""
         self.clock.resume_at(stored.clock)
         self._records = dict(stored.records)
+        self.receipts.restore(stored.receipts)
         self._evidence = dict(stored.evidence)
         self.restraint.freezes.restore(stored.settings.get("frozen") or {})
         self._keeping.stored_s = stored.clock
@@ -260,7 +267,7 @@ class Reconciler:
             self.run_of(route)
         self.wake.set()
         freeze = Freeze(actor, reason, self.clock.wall(), until)
-        return self.store.commit(self.restraint.freezes.order(self.clock, route, freeze, frozen))
+        return self._writes.commit(self.restraint.freezes.order(self.clock, route, freeze, frozen))
 
     def note(self, run: Run, action: str, reason: str) -> None:
         """Write something into the journal that moves nothing."""
@@ -390,7 +397,7 @@ class Reconciler:
         if lifecycle.adds_risk(run.record, record) and servable:
             run.pending = move
             change = self._change(run, [move])
-            self._writes.then(self.store.commit(change), lambda d: self._written(run, move, d))
+            self._writes.then(self._writes.commit(change), lambda d: self._written(run, move, d))
             return move
         if run.pending is not None:
             run.pending.fail(NotPossible(f"overtaken: {reason}"))
@@ -422,8 +429,8 @@ class Reconciler:
         """Write what is in force already, all of it in one transaction."""
         moves = list(run.unsaved)
         run.saving = True
-        change = self._change(run, moves)
-        self._writes.then(self.store.commit(change), lambda done: self._saved(run, moves, done))
+        change = self._change(run, moves, urgent=True)
+        self._writes.then(self._writes.commit(change), lambda done: self._saved(run, moves, done))
 
     def _saved(self, run: Run, moves: list[Move], done: asyncio.Future[None]) -> None:
         run.saving = False
@@ -438,7 +445,7 @@ class Reconciler:
             move.settle(durable=error is None)
         self.wake.set()
 
-    def _change(self, run: Run, moves: list[Move]) -> Change:
+    def _change(self, run: Run, moves: list[Move], *, urgent: bool = False) -> Change:
         evidence = evidence_of([run])
         # A later state may have reached the disk.
         record = max(moves[-1].record, run.record, key=lambda one: one.revision)
@@ -447,7 +454,8 @@ class Reconciler:
             (record,),
             tuple(move.entry for move in moves),
             evidence,
-            command=next((move.command for move in reversed(moves) if move.command), None),
+            commands=tuple(move.command for move in moves if move.command),
+            urgent=urgent,
         )
 
     def _enforce(self, run: Run, move: Move, now: float) -> None:

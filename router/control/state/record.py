@@ -235,8 +235,12 @@ class Change:
     evidence: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Snapshots by route."""
     settings: dict[str, Any] = field(default_factory=dict)
-    command: tuple[str, dict[str, Any]] | None = None
-    """A command id and its answer, so that the same order twice is carried out once."""
+    commands: tuple[tuple[str, dict[str, Any]], ...] = ()
+    """Command ids and their answers, so that the same order twice is carried out once."""
+    receipts: tuple[int, ...] = ()
+    """Marks of receipts that labels have used, stored with the evidence that they made."""
+    urgent: bool = False
+    """It takes traffic away: a store keeps it where a lost log cannot undo it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,3 +251,5 @@ class Stored:
     records: dict[str, RouteRecord] = field(default_factory=dict)
     evidence: dict[str, dict[str, Any]] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
+    receipts: tuple[int, ...] = ()
+    """Marks of receipts that were used, the oldest first."""

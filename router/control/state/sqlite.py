@@ -2,40 +2,31 @@
 
 WAL with ``synchronous=FULL``: a commit that was answered survives a loss of power. One thread
 writes, in the order of the queue; another reads the journal; the event loop never touches the
-file. A lock file beside it (``flock``, which the kernel drops with the process) keeps a second
-router out.
-
-What cannot be read is refused with the name of the file: a guessed position could send traffic to a
-version that was taken back.
+file. What takes traffic away is copied from the log into the file itself at once.
+:mod:`router.control.state.hold` keeps a second router out and notices a lost log,
+:mod:`router.control.state.layout` says how the file is laid out and when it is refused.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import json
-import os
 import queue
 import sqlite3
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from router.control.state.errors import StoreDamaged, StoreLocked, StoreUnavailable
+from router.control.state import layout
+from router.control.state.errors import StoreDamaged, StoreUnavailable
+from router.control.state.hold import Hold, Mark, new_file
+from router.control.state.layout import text_of
 from router.control.state.record import Change, JournalEntry, RouteRecord, Stored
-from router.control.state.store import COMMAND_IDS_MAX, check_fence
-from router.control.state.upgrade import FIRST, upgrade
+from router.control.state.store import COMMAND_IDS_MAX, RECEIPTS_MAX, check_fence
 from router.loops import BOOKS, net, thread
-
-APPLICATION_ID: Final = 0x52575031
-"""``RWP1`` in the header of the file: a file of another program is not touched."""
-
-SCHEMA_VERSION: Final = 2
-"""2: a rollout's counter is called its revision; :mod:`router.control.state.upgrade`."""
 
 QUEUE_MAX: Final = 1_024
 """Transactions that may wait; more are refused at once."""
@@ -45,21 +36,6 @@ LOCK_WAIT_S: Final = 10.0
 
 BUSY_MS: Final = 2_000
 """How long SQLite waits for somebody else's read of the file, milliseconds."""
-
-_SCHEMA: Final = """
-CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-CREATE TABLE routes (route TEXT PRIMARY KEY, revision INTEGER NOT NULL, \
-record TEXT NOT NULL) STRICT;
-CREATE TABLE evidence (route TEXT PRIMARY KEY, snapshot TEXT NOT NULL) STRICT;
-CREATE TABLE commands (id TEXT PRIMARY KEY, answer TEXT NOT NULL) STRICT;
-CREATE TABLE journal (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, clock REAL NOT NULL,
-    route TEXT NOT NULL, rollout TEXT NOT NULL, revision INTEGER NOT NULL, actor TEXT NOT NULL,
-    action TEXT NOT NULL, phase_from TEXT NOT NULL, phase_to TEXT NOT NULL, step INTEGER NOT NULL,
-    weight_bp INTEGER NOT NULL, reason TEXT NOT NULL, evidence TEXT NOT NULL
-) STRICT;
-CREATE INDEX journal_by_route ON journal (route, id);
-"""
 
 _ENTRY: Final = (
     "at", "clock", "route", "rollout", "revision", "actor", "action", "phase_from", "phase_to",
@@ -88,7 +64,8 @@ class SqliteStore:
         self._jobs: queue.Queue[_Job | None] = queue.Queue(QUEUE_MAX)
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="store-read")
         self._writer: threading.Thread | None = None
-        self._lock_fd: int | None = None
+        self._hold = Hold(path)
+        self._mark = Mark("", 0)
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def __repr__(self) -> str:
@@ -100,11 +77,11 @@ class SqliteStore:
         Raises StoreLocked after ``lock_wait_s``, StoreDamaged for a file that cannot be trusted.
         """
         self._loop = asyncio.get_running_loop()
-        await self._take_lock()
+        await self._hold.take(self._lock_wait_s)
         try:
             stored = await self._loop.run_in_executor(self._reader, self._open)
         except BaseException:
-            self._drop_lock()
+            self._hold.drop()
             raise
         self._writer = thread("store-write", self._write_all, self._writer_ended)
         return stored
@@ -136,14 +113,7 @@ class SqliteStore:
 
     def successor(self) -> bool:
         """Whether another router waits in :meth:`open`; it holds the lock file ``.next``."""
-        fd = os.open(self._beside(".next"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(fd)
-        return False
+        return self._hold.successor()
 
     async def close(self) -> None:
         """Write what waits, then let go of the file."""
@@ -151,108 +121,38 @@ class SqliteStore:
         if writer is not None:
             await asyncio.to_thread(self._stop, writer)
         self._reader.shutdown(wait=True)
-        self._drop_lock()
+        self._hold.drop()
 
     def _stop(self, writer: threading.Thread) -> None:
         if writer.is_alive():
             self._jobs.put(None)
             writer.join()
 
-    # --- the lock -----------------------------------------------------------------------------
-
-    def _beside(self, suffix: str) -> Path:
-        return self.path.with_name(self.path.name + suffix)
-
-    async def _take_lock(self) -> None:
-        path = self._beside(".lock")
-        try:
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise StoreDamaged(f"{path}: cannot be created ({error.strerror})") from error
-        waiting = os.open(self._beside(".next"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        deadline = time.monotonic() + self._lock_wait_s
-        try:
-            while not _locked(fd):
-                _locked(waiting)  # tells the present router that it may hand its work over
-                if time.monotonic() >= deadline:
-                    holder = os.pread(fd, 32, 0).decode(errors="replace").strip()
-                    os.close(fd)
-                    raise StoreLocked(
-                        f"{self.path} is driven by another router (process {holder or 'unknown'}); "
-                        "stop it first, or give this one a store of its own"
-                    )
-                await asyncio.sleep(0.05)
-        finally:
-            os.close(waiting)
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, str(os.getpid()).encode(), 0)
-        self._lock_fd = fd
-
-    def _drop_lock(self) -> None:
-        fd, self._lock_fd = self._lock_fd, None
-        if fd is not None:
-            os.close(fd)
-
     # --- opening, in the reader's thread --------------------------------------------------------
 
     def _open(self) -> Stored:
-        self._refuse_remains()
+        layout.refuse_remains(self.path, self._hold.known())
+        if not self.path.exists():
+            new_file(self.path)
+            self._hold.claim()
         try:
             with contextlib.closing(self._connect()) as db:
-                self._check(db)
-                return _load(db)
+                if layout.is_new(db):
+                    layout.created(db)
+                layout.checked(db, self.path)
+                # A disk that is read-only shows at the first write; better now than at a rollback.
+                db.execute("BEGIN IMMEDIATE")
+                self._mark = layout.marked(db, self.path, self._hold.known())
+                db.execute("COMMIT")
+                self._hold.keep(self._mark)
+                return layout.loaded(db)
         except sqlite3.Error as error:
             raise StoreDamaged(f"{self.path}: cannot be used as a store ({error})") from error
         except (KeyError, TypeError, ValueError) as error:
             raise StoreDamaged(
                 f"{self.path}: a record cannot be understood ({error!r}); "
-                "restore the file from a copy, or remove it to begin anew"
+                f"{layout.way_out(self.path)}"
             ) from error
-
-    def _refuse_remains(self) -> None:
-        """A truncated or half-deleted store looks like a new one to SQLite: it must not to us."""
-        wal = self._beside("-wal")
-        if self.path.exists() and self.path.stat().st_size == 0:
-            raise StoreDamaged(f"{self.path}: is empty (truncated?); remove it to begin anew")
-        if not self.path.exists() and wal.exists() and wal.stat().st_size > 0:
-            raise StoreDamaged(
-                f"{self.path}: is missing but {wal.name} is there; restore it, "
-                "or remove both to begin anew"
-            )
-
-    def _check(self, db: sqlite3.Connection) -> None:
-        application: int = db.execute("PRAGMA application_id").fetchone()[0]
-        tables: int = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        if not tables:
-            db.executescript(
-                f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA application_id={APPLICATION_ID};"
-                f"PRAGMA user_version={SCHEMA_VERSION}; COMMIT;"
-            )
-            return
-        if application != APPLICATION_ID:
-            raise StoreDamaged(f"{self.path}: is the database of another program")
-        version: int = db.execute("PRAGMA user_version").fetchone()[0]
-        if not FIRST <= version <= SCHEMA_VERSION:
-            raise StoreDamaged(
-                f"{self.path}: has schema {version}, this router knows {SCHEMA_VERSION}"
-            )
-        verdict: str = db.execute("PRAGMA quick_check").fetchone()[0]
-        if verdict != "ok":
-            raise StoreDamaged(
-                f"{self.path}: is damaged ({verdict.splitlines()[0]}); restore it from a copy, "
-                "or remove it to begin anew"
-            )
-        if version < SCHEMA_VERSION:
-            upgrade(db, self.path)
-        if missing := _expected_schema() - _schema_of(db):
-            raise StoreDamaged(
-                f"{self.path}: is not whole ({', '.join(sorted(name for name, _ in missing))} "
-                "missing or changed); restore it from a copy, or remove it to begin anew"
-            )
-        _check_journal(db, self.path)
-        # A disk that is read-only shows at the first write; better now than at a rollback.
-        db.execute("BEGIN IMMEDIATE")
-        db.execute("ROLLBACK")
 
     def _connect(self) -> sqlite3.Connection:
         db = sqlite3.connect(self.path, isolation_level=None, timeout=BUSY_MS / 1000)
@@ -317,10 +217,10 @@ class SqliteStore:
             check_fence(record, row[0] if row else 0)
             db.execute(
                 "REPLACE INTO routes VALUES (?,?,?)",
-                (record.route, record.revision, _text(record.to_json())),
+                (record.route, record.revision, text_of(record.to_json())),
             )
         for entry in change.entries:
-            plain = entry.to_json() | {"evidence": _text(entry.evidence)}
+            plain = entry.to_json() | {"evidence": text_of(entry.evidence)}
             marks = ",".join("?" * len(_ENTRY))
             db.execute(
                 f"INSERT INTO journal ({','.join(_ENTRY)}) VALUES ({marks})",  # noqa: S608 - constants
@@ -328,20 +228,19 @@ class SqliteStore:
             )
         for route, snapshot in change.evidence.items():
             with net("evidence"):  # what cannot be written as JSON is left out: a decision is not
-                db.execute("REPLACE INTO evidence VALUES (?,?)", (route, _text(snapshot)))
+                db.execute("REPLACE INTO evidence VALUES (?,?)", (route, text_of(snapshot)))
         for name, value in (change.settings | {"clock": change.clock}).items():
-            db.execute("REPLACE INTO settings VALUES (?,?)", (name, _text(value)))
-        if change.command:
-            db.execute(
-                "REPLACE INTO commands VALUES (?,?)", (change.command[0], _text(change.command[1]))
-            )
-            db.execute(
-                "DELETE FROM commands WHERE rowid <= (SELECT max(rowid) FROM commands) - ?",
-                (COMMAND_IDS_MAX,),
-            )
+            db.execute("REPLACE INTO settings VALUES (?,?)", (name, text_of(value)))
+        _remember(db, change)
+        mark = Mark(self._mark.store, self._mark.sequence + 1)
+        layout.write_mark(db, mark)
         self._fail_point("written")
         db.execute("COMMIT")
+        self._mark = mark
         self._fail_point("committed")
+        self._hold.keep(mark)
+        if change.urgent:
+            db.execute("PRAGMA wal_checkpoint(PASSIVE)")  # as far as readers let it
 
     async def _read(self, query: Callable[[sqlite3.Connection], _T]) -> _T:
         def run() -> _T:
@@ -355,12 +254,17 @@ class SqliteStore:
             raise StoreUnavailable(f"{self.path}: {error}") from error
 
 
-def _locked(fd: int) -> bool:
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+def _remember(db: sqlite3.Connection, change: Change) -> None:
+    """What must not be done twice: orders by their ids, labels by their receipts."""
+    for command_id, answer in change.commands:
+        db.execute("REPLACE INTO commands VALUES (?,?)", (command_id, text_of(answer)))
+    marks = ((f"{mark:x}",) for mark in change.receipts)
+    db.executemany("INSERT OR IGNORE INTO receipts VALUES (?)", marks)
+    for table, most in (("commands", COMMAND_IDS_MAX), ("receipts", RECEIPTS_MAX)):
+        db.execute(
+            f"DELETE FROM {table} WHERE rowid <= (SELECT max(rowid) FROM {table}) - ?",  # noqa: S608 - constants
+            (most,),
+        )
 
 
 def _settle(done: asyncio.Future[None], failure: StoreUnavailable | None) -> None:
@@ -376,50 +280,6 @@ def _roll_back(db: sqlite3.Connection | None) -> None:
     if db is not None and db.in_transaction:
         with contextlib.suppress(sqlite3.Error):  # the connection is given up anyway
             db.execute("ROLLBACK")
-
-
-def _text(value: Any) -> str:
-    """JSON; half a surrogate pair, which SQLite refuses, becomes a question mark."""
-    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-    return text.encode("utf-8", "replace").decode()
-
-
-def _schema_of(db: sqlite3.Connection) -> set[tuple[str, str]]:
-    return set(db.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"))
-
-
-def _expected_schema() -> set[tuple[str, str]]:
-    with contextlib.closing(sqlite3.connect(":memory:")) as db:
-        db.executescript(_SCHEMA)
-        return _schema_of(db)
-
-
-def _check_journal(db: sqlite3.Connection, path: Path) -> None:
-    """Ids grow by one, and the last one given is there: entries may only be missing at the front.
-
-    Raises StoreDamaged; a journal with holes explains things that did not happen that way.
-    """
-    count, first, last = db.execute("SELECT count(*), min(id), max(id) FROM journal").fetchone()
-    given = db.execute("SELECT seq FROM sqlite_sequence WHERE name='journal'").fetchone()
-    if count and (count != last - first + 1 or given != (last,)):
-        raise StoreDamaged(
-            f"{path}: entries of the journal are missing ({count} of {first} to {given[0]}); "
-            "restore the file from a copy, or remove it to begin anew"
-        )
-
-
-def _load(db: sqlite3.Connection) -> Stored:
-    settings = {name: json.loads(v) for name, v in db.execute("SELECT name, value FROM settings")}
-    records = [
-        RouteRecord.from_json(json.loads(text))
-        for (text,) in db.execute("SELECT record FROM routes")
-    ]
-    evidence = {
-        route: json.loads(text)
-        for route, text in db.execute("SELECT route, snapshot FROM evidence")
-    }
-    clock = float(settings.pop("clock", 0.0))
-    return Stored(clock, {r.route: r for r in records}, evidence, settings)
 
 
 def _journal(

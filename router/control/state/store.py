@@ -17,6 +17,9 @@ from router.control.state.record import Change, JournalEntry, RouteRecord, Store
 COMMAND_IDS_MAX: Final = 10_000
 """Command ids remembered for repeated orders."""
 
+RECEIPTS_MAX: Final = 100_000
+"""Receipts remembered as used (about 15 MB); beyond, the oldest could be counted again."""
+
 JOURNAL_PAGE_MAX: Final = 1_000
 """Entries of one answer."""
 
@@ -71,6 +74,7 @@ class MemoryDisk:
     settings: dict[str, Any] = field(default_factory=dict)
     entries: list[JournalEntry] = field(default_factory=list)
     commands: dict[str, dict[str, Any]] = field(default_factory=dict)
+    receipts: dict[int, None] = field(default_factory=dict)
 
     def write(self, change: Change) -> None:
         """Apply one transaction. Raises Fenced."""
@@ -84,8 +88,8 @@ class MemoryDisk:
         self.entries += (
             replace(e, id=len(self.entries) + i + 1) for i, e in enumerate(change.entries)
         )
-        if change.command:
-            self.commands[change.command[0]] = change.command[1]
+        self.commands |= dict(change.commands)
+        self.receipts |= dict.fromkeys(change.receipts)
 
 
 def check_fence(record: RouteRecord, stored: int) -> None:
@@ -116,7 +120,8 @@ class MemoryStore:
     async def open(self) -> Stored:
         """Everything on the disk."""
         d = self.disk
-        return Stored(d.clock, dict(d.records), dict(d.evidence), dict(d.settings))
+        receipts = tuple(d.receipts)
+        return Stored(d.clock, dict(d.records), dict(d.evidence), dict(d.settings), receipts)
 
     def commit(self, change: Change) -> asyncio.Future[None]:
         """Write at once, or when released."""

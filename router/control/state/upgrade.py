@@ -51,6 +51,7 @@ def upgrade(db: sqlite3.Connection, path: Path) -> None:
     copy = path.with_name(f"{path.name}.schema{FIRST}")
     copy.unlink(missing_ok=True)
     db.execute("VACUUM INTO ?", (str(copy),))
+    copy.chmod(0o600)
     db.execute("BEGIN IMMEDIATE")
     try:
         for table in ("routes", "journal"):

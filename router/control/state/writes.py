@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 from router.control.state.errors import StoreUnavailable
 from router.control.state.ports import Listener
+from router.control.state.receipts import Receipts
 from router.control.state.record import Change
 from router.control.state.store import Store, failure_of
 from router.loops import net
@@ -24,6 +26,7 @@ class Writes:
         self.listener = listener
         self.error = ""
         """Why the last write failed; empty while the store works."""
+        self.receipts = Receipts()
         self._wake = wake
 
     def __repr__(self) -> str:
@@ -36,7 +39,21 @@ class Writes:
             error = failure_of(done)
             self.failed(error) if error else self.works()
 
-        self.then(self.store.commit(change), told)
+        self.then(self.commit(change), told)
+
+    def commit(self, change: Change) -> asyncio.Future[None]:
+        """Hand one transaction to the store, with the receipts that it does not have yet."""
+        marks = self.receipts.unsaved
+        if not marks:
+            return self.store.commit(change)
+        written = self.store.commit(replace(change, receipts=marks))
+
+        def saved(done: asyncio.Future[None]) -> None:
+            if not done.cancelled() and done.exception() is None:
+                self.receipts.saved(marks)
+
+        written.add_done_callback(saved)
+        return written
 
     def then(
         self, written: asyncio.Future[None], then: Callable[[asyncio.Future[None]], None]

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from router.control.fleet.feedback import SEEN_MAX, Feedback, Label
+from router.control.fleet.feedback import Feedback, Label
+from router.control.state.store import RECEIPTS_MAX
 from router.core.rollout.events import Rollback
 from router.core.rollout.rollout import Phase
 from router.core.wire.counts import PairSample
@@ -184,11 +185,11 @@ async def test_on_sticky_routes_each_user_s_first_label_counts(world, policy):
 
 
 async def test_memory_of_used_receipts_is_bounded(clients, monkeypatch):
-    monkeypatch.setattr("router.control.fleet.feedback.SEEN_MAX", 10)
+    monkeypatch.setattr("router.control.state.receipts.RECEIPTS_MAX", 10)
     for _ in range(50):
         clients.say((clients.receipt(), True))
-    assert len(clients.feedback._seen) == 10
-    assert SEEN_MAX == 100_000
+    assert len(clients.feedback._reconciler.receipts._seen) == 10
+    assert RECEIPTS_MAX == 100_000
 
 
 async def test_rewards_are_told_by_version(clients):
@@ -238,3 +239,35 @@ async def test_a_candidate_that_nobody_is_served_by_is_taken_back_by_the_truth(p
     assert labels < 200
     assert world.rollout.phase is Phase.ROLLED_BACK
     assert "labelled pairs: candidate alone wrong in" in world.rollout.reason
+
+
+@pytest.mark.parametrize("clean", [True, False], ids=["stopped", "crashed"])
+async def test_a_label_counts_once_through_a_restart(clients, clean):
+    """A mark is on the disk with the evidence that its label made, or neither is."""
+    world = clients.world
+    given = [(clients.receipt(), False), (clients.receipt(), False)]
+    clients.say(*given)
+    if clean:
+        world.reconciler.last_words()
+    counted = 2 if clean else 0
+    await world.start()
+    again = Clients(world)
+    assert again.wrong(Arm.CANDIDATE) == counted
+    answer = again.say(*given)
+    assert again.wrong(Arm.CANDIDATE) == 2
+    assert answer["accepted"] == 2 - counted
+    assert all(one["why"] == "this receipt was used before" for one in answer["refused"])
+
+
+async def test_marks_that_could_not_be_written_go_with_the_next_evidence(clients):
+    world = clients.world
+    world.store.broken = True
+    given = (clients.receipt(), False)
+    clients.say(given)
+    world.reconciler.last_words()
+    await world.settle()
+    world.store.broken = False
+    world.reconciler.last_words()
+    await world.settle()
+    await world.start()
+    assert Clients(world).say(given)["accepted"] == 0

@@ -65,7 +65,8 @@ async def test_what_is_committed_is_there_after_a_reopening(open_store):
     assert stored.records == {}
     change = Change(
         12.5, (record(3),), (entry(1), entry(2)), {"r": {"judge": [1.5, None]}},
-        {"frozen": {"actor": "ann"}}, ("id-1", {"route": "r"}),
+        {"frozen": {"actor": "ann"}}, (("id-0", {"route": "q"}), ("id-1", {"route": "r"})),
+        (2**64 - 1, 7),
     )  # fmt: skip
     await store.commit(change)
     await store.close()
@@ -74,7 +75,9 @@ async def test_what_is_committed_is_there_after_a_reopening(open_store):
     assert stored.records == {"r": record(3)}
     assert stored.evidence == {"r": {"judge": [1.5, None]}}
     assert stored.settings == {"frozen": {"actor": "ann"}}
+    assert await again.answer("id-0") == {"route": "q"}
     assert await again.answer("id-1") == {"route": "r"}
+    assert stored.receipts == (2**64 - 1, 7)
     assert await again.answer("id-2") is None
     entries = await again.journal(None, since=0, until=None, limit=10)
     assert [e.id for e in entries] == [2, 1]

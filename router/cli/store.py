@@ -1,0 +1,52 @@
+"""``rampway store``: copies of the file in which rollouts and the journal are kept."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import click
+
+from router.cli.exits import Exit, Failure
+from router.cli.options import Format, Output
+from router.cli.parse import Argument
+from router.cli.show import emit
+
+
+class Deed(StrEnum):
+    """What is done."""
+
+    BACKUP = "backup"
+    VERIFY = "verify"
+    RESTORE = "restore"
+
+
+def run(
+    deed: Annotated[Deed, Argument("backup FILE COPY | verify FILE | restore COPY FILE.")],
+    source: Annotated[Path, Argument("What is copied or looked at.")],
+    target: Annotated[Path | None, Argument("The copy's name, or the store it replaces.")] = None,
+    output: Format = Output.TABLE,
+) -> None:
+    """Copy a store while its router runs, verify one, or put a copy in its place."""
+    from router.control.state import copies  # noqa: PLC0415 - other verbs start without it
+    from router.control.state.errors import StoreDamaged, StoreLocked  # noqa: PLC0415 - as above
+
+    if (target is None) is not (deed is Deed.VERIFY):
+        raise Failure(Exit.USAGE, "store backup FILE COPY | verify FILE | restore COPY FILE")
+    try:
+        if target is None:
+            account, told = copies.verify(source), "whole"
+        elif deed is Deed.BACKUP:
+            account, told = copies.backup(source, target), "copied and read back"
+        else:
+            account, told = copies.restore(source, target), "in place; what was there is beside it"
+    except StoreLocked as error:
+        raise Failure(Exit.CONFLICT, str(error)) from None
+    except StoreDamaged as error:
+        raise Failure(Exit.UNEXPECTED, str(error)) from None
+    if output is Output.JSON:
+        emit(asdict(account))
+    else:
+        click.echo(f"{account.sentence}: {told}")
