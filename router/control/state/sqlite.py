@@ -24,7 +24,7 @@ from router.control.state import layout
 from router.control.state.errors import StoreDamaged, StoreUnavailable
 from router.control.state.hold import Hold, Mark, new_file
 from router.control.state.layout import text_of
-from router.control.state.record import Change, JournalEntry, RouteRecord, Stored
+from router.control.state.record import Change, JournalEntry, Stored
 from router.control.state.store import COMMAND_IDS_MAX, RECEIPTS_MAX, check_fence
 from router.loops import BOOKS, net, thread
 
