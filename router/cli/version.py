@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import platform
+from importlib.machinery import EXTENSION_SUFFIXES
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed
+from importlib.util import find_spec
 
 import click
 
@@ -18,7 +20,11 @@ PARTS = ("aiohttp", "httptools", "msgspec", "pydantic", "uvloop")
 
 def run(output: Format = Output.TABLE) -> None:
     """The version of rampway, of Python, and of what it stands on."""
-    found = {"rampway": router.__version__, "python": platform.python_version()}
+    found = {
+        "rampway": router.__version__,
+        "hot path": hot_path(),
+        "python": platform.python_version(),
+    }
     for part in PARTS:
         try:
             found[part] = installed(part)
@@ -28,3 +34,10 @@ def run(output: Format = Output.TABLE) -> None:
         emit(found)
     else:
         click.echo("\n".join(f"{name} {version}" for name, version in found.items()))
+
+
+def hot_path() -> str:
+    """What a request runs through: ``compiled``, or ``pure Python``."""
+    spec = find_spec("router.http1.parser")
+    origin = (spec.origin if spec is not None else None) or ""
+    return "compiled" if origin.endswith(tuple(EXTENSION_SUFFIXES)) else "pure Python"

@@ -45,3 +45,28 @@ def test_the_same_tests_pass_with_the_compiled_hot_path(tmp_path):
     )  # fmt: skip
     print(ran.stdout[-3000:])
     assert ran.returncode == 0
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(900)
+@pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+def test_the_wheel_that_is_made_says_that_it_is_compiled(tmp_path):
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    for name in listed.stdout.splitlines():
+        if name.startswith(("router/", "prediction_services/")) or "/" not in name:
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, tmp_path / name)
+    subprocess.run(["make", "wheel", f"PY={sys.executable}"], cwd=tmp_path, check=True)
+    (wheel,) = (tmp_path / "dist").glob("*.whl")
+    assert "manylinux" in wheel.name
+    place = tmp_path / "installed"
+    place.mkdir()
+    shutil.unpack_archive(wheel, place, "zip")
+    told = subprocess.run(
+        [sys.executable, "-m", "router", "version"], cwd=place,
+        env=os.environ | {"PYTHONPATH": str(place)}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "hot path compiled" in told.stdout

@@ -297,7 +297,9 @@ def test_schema_is_a_json_schema():
 
 def test_version():
     assert rampway("version").out.startswith("rampway ")
-    assert "python" in rampway("version", "-o", "json").json
+    told = rampway("version", "-o", "json").json
+    assert "python" in told
+    assert told["hot path"] == "pure Python", "a checkout is never compiled"
 
 
 def test_doctor_finds_what_does_not_answer(policy):

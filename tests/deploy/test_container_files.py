@@ -2,6 +2,9 @@
 
 import re
 import shlex
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -55,6 +58,31 @@ def test_what_is_copied_exists(stages):
 
     assert copied, "something is copied"
     assert [source for source in copied if not (ROOT / source).exists()] == []
+
+
+def test_what_is_copied_is_enough_to_build_the_package(stages, tmp_path):
+    for rest in of(stages["build"], "COPY"):
+        *sources, target = rest.split()
+        for source in sources:
+            if (ROOT / source).is_dir():
+                shutil.copytree(ROOT / source, tmp_path / target)
+            else:
+                shutil.copy(ROOT / source, tmp_path / target)
+    ran = subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert ran.returncode == 0, ran.stderr
+    assert len([*(tmp_path / "dist").glob("*-py3-none-any.whl")]) == 1
+
+
+def test_the_image_compiles_the_hot_path_where_there_is_a_compiler(stages):
+    build = of(stages["build"], "RUN")
+
+    assert "gcc" in build[0]
+    assert [rest for rest in build if "RAMPWAY_COMPILE=1" in rest and "pip install" in rest]
+    assert not [rest for rest in of(stages["router"], "RUN") if "gcc" in rest]
 
 
 def test_stages_copy_from_stages_that_exist(stages):
