@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from router.control.told.views import RolloutView
 from router.core.quantities import (
     DURATION_PATTERN,
     SHARE_PATTERN,
@@ -179,6 +180,12 @@ COMMANDS: Mapping[str, Kind] = {
     ),
 }  # fmt: skip
 """Name in the URL -> what it is."""
+
+
+class OfferedRollout(RolloutView, frozen=True, kw_only=True):
+    """A rollout's status with the commands that are possible now."""
+
+    commands: list[str]
 
 
 def offered(status: dict[str, Any]) -> dict[str, Any]:

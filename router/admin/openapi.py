@@ -1,7 +1,7 @@
 """The OpenAPI 3.1 document of the admin interface, derived from ``ROUTES`` and ``COMMANDS``.
 
-Nothing here is written by hand but the shapes of the answers; the tests hold those against what the
-real handlers say.
+What is said of routes and rollouts is generated from :mod:`router.control.told.views`; a few small
+answers are written by hand. The tests hold both against what the real handlers say.
 """
 
 from __future__ import annotations
@@ -9,14 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 import router
-from router.admin.commands import COMMANDS, body_schema
+from router.admin.commands import COMMANDS, OfferedRollout, body_schema
 from router.admin.problems import MEDIA_TYPE
 from router.control.state.answers import Announcement, CommandResult
+from router.control.state.record import JournalEntry
+from router.control.told.views import RoutesView, RouteView
 
 if TYPE_CHECKING:
     from router.admin.routes import Route
@@ -37,26 +39,24 @@ def _shape(description: str, **properties: Any) -> Json:
 _TEXT = {"type": "string"}
 _FLAG = {"type": "boolean"}
 _WHOLE = {"type": "integer"}
+
+
+def _list_of(name: str) -> Json:
+    return {"type": "array", "items": {"$ref": f"#/components/schemas/{name}"}}
+
+
 _ANY_LIST = {"type": "array", "items": {"type": "object"}}
 
 COMPONENTS: Json = {
     "Problem": _shape("RFC 9457", type=_TEXT, title=_TEXT, status=_WHOLE, detail=_TEXT, code=_TEXT),
     "Health": _shape("ok decides the status; the rest is for those who may look", ok=_FLAG),
-    "Routes": _shape("In order of matching", routes=_ANY_LIST),
-    "Route": _shape("A route with its versions and rollout", name=_TEXT),
-    "Rollout": _shape(
-        "The durable position with everything that is measured",
-        route=_TEXT, stable=_TEXT, candidate=_TEXT, phase=_TEXT, health=_TEXT, step=_WHOLE,
-        steps=_WHOLE, weight_bp=_WHOLE, revision=_WHOLE, reason=_TEXT, actor=_TEXT, gates=_ANY_LIST,
-        commands={"type": "array", "items": _TEXT},
-    ),
     "Why": _shape("The sentence, and the entry it comes from", sentence=_TEXT),
     "Shadow": _shape(
         "Pairs of answers by version; noise: what differs between two answers of stable",
         route=_TEXT, stable=_TEXT, candidate=_TEXT, noise={"type": "object"},
         versions={"type": "object"},
     ),
-    "Journal": _shape("Newest first", entries=_ANY_LIST),
+    "Journal": _shape("Newest first", entries=_list_of("JournalEntry")),
     "Whois": _shape("Where a key goes", version={"type": ["string", "null"]}),
     "Session": _shape("Who is asking", name=_TEXT, role=_TEXT, open=_FLAG),
     "Frozen": _shape("As it is now", frozen=_FLAG),
@@ -66,6 +66,12 @@ COMPONENTS: Json = {
 }  # fmt: skip
 
 
+GENERATED: Final = (
+    CommandResult, Announcement, JournalEntry, RoutesView, RouteView, OfferedRollout,
+)  # fmt: skip
+"""Answers whose shape is a type: everything that they have, and nothing else."""
+
+
 def document(routes: Iterable[Route]) -> Json:
     """The whole document."""
     paths: Json = {}
@@ -73,7 +79,7 @@ def document(routes: Iterable[Route]) -> Json:
         for path, operation in _operations(route):
             paths.setdefault(path, {})[route.method.lower()] = operation
     _, generated = msgspec.json.schema_components(
-        [CommandResult, Announcement], ref_template="#/components/schemas/{name}"
+        GENERATED, ref_template="#/components/schemas/{name}"
     )
     return {
         "openapi": "3.1.0",

@@ -9,6 +9,7 @@ from typing import Any
 from router.control.state.answers import Announcement, CommandResult
 from router.control.state.errors import Conflict, NoRollout, NotPossible, UnknownRoute
 from router.control.state.record import JournalEntry
+from router.control.told.status import plan_view
 from router.core.pairs.comparison import Compare
 from router.core.pairs.shadow import ShadowBook, Terms
 from router.core.rollout.events import Command, Observed
@@ -53,12 +54,12 @@ class FakeController:
                 "name": ROUTE, "match": {"path": "/v2/*"}, "stable": "v1", "candidate": "v2",
                 "strategy": "canary", "phase": self.state.phase, "health": self.state.phase.health,
                 "weight_bp": self.weight_bp(), "revision": self.state.revision, "frozen": "",
-                "shares_bp": self.shares_bp(),
+                "shares_bp": self.shares_bp(), "reason": self.state.reason, "notes": [],
             },
             {
                 "name": PLAIN, "match": {"path": "/churn"}, "stable": "v3", "candidate": None,
                 "strategy": None, "phase": None, "health": "Healthy", "weight_bp": 0, "revision": 0,
-                "frozen": "", "shares_bp": {"v3": 10_000},
+                "frozen": "", "shares_bp": {"v3": 10_000}, "reason": "", "notes": [],
             },
         ]  # fmt: skip
 
@@ -66,16 +67,21 @@ class FakeController:
         for summary in self.routes():
             if summary["name"] == name:
                 rollout = self.rollout(name) if name == ROUTE else None
-                return {**summary, "versions": self.versions(), "rollout": rollout}
+                return {**summary, "versions": self.versions(), "feedback": {}, "rollout": rollout}
         raise UnknownRoute(f"no route is called {name!r}")
 
     def versions(self) -> dict[str, Any]:
         window = {
             "requests": 570,
             "requests_per_s": 57.0,
+            "errors": 6,
             "error_ratio": 0.01,
             "p50_s": 0.012,
             "p99_s": 0.08,
+            "window_s": 10.0,
+            "in_flight": 0,
+            "shadow": None,
+            "endpoints": [],
         }
         return {
             "v1": window,
@@ -89,8 +95,13 @@ class FakeController:
             raise UnknownRoute("no such route")
         state = self.state
         return {
-            **state.to_json(), "strategy": "canary", "health": state.phase.health,
-            "step": state.step + 1,
+            "id": state.id, "route": name, "stable": state.stable, "candidate": state.candidate,
+            "phase": state.phase.value, "revision": state.revision, "attempt": state.attempt,
+            "paused_from": state.paused_from and state.paused_from.value,
+            "reason": state.reason, "actor": state.actor, "age_s": self.time - state.started,
+            "override": None, "plan": plan_view(self.plan).to_json(), "writing": False,
+            "evidence": {"capital": 1.4, "limit": 100.0}, "shadow": None,
+            "strategy": "canary", "health": state.phase.health, "step": state.step + 1,
             "serving_stable": "v2" if state.phase == "completed" else "v1",
             "steps": len(self.plan.steps), "weight_bp": self.weight_bp(),
             "measured_bp": self.weight_bp(), "mirror_bp": 0, "samples": 57, "until_samples": 0,
@@ -110,7 +121,7 @@ class FakeController:
         return [
             {
                 "name": "error_rate", "gate": "error_rate", "verdict": "pass",
-                "sentence": SENTENCE, "evidence": 1.4, "value": 1.4, "limit": 100.0,
+                "sentence": SENTENCE, "evidence": 1.4, "limit": 100.0,
                 "candidate": {"bad": 4, "total": 57}, "stable": {"bad": 11, "total": 1083},
                 "dry_run": False,
             }

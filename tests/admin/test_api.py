@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 
+import msgspec
 import pytest
 
 from router.admin.commands import COMMANDS
+from router.admin.openapi import GENERATED
 from router.admin.routes import ROUTES
 from tests.admin.conftest import bearer
 from tests.admin.fake_controller import SENTENCE
@@ -124,6 +127,10 @@ async def test_the_document_lists_exactly_what_is_served(site):
     assert references <= set(document["components"]["schemas"])
 
 
+TYPED = {kind.__name__: kind for kind in GENERATED}
+"""Answers that have exactly the keys of their type, all the way down."""
+
+
 def _example(path: str) -> str:
     query = {"/api/v1/whois": "?route=flight-delay&key=a"}.get(path, "")
     return path.replace("{route}", "flight-delay").replace("{file}", "app.js") + query
@@ -146,8 +153,6 @@ async def test_the_real_handlers_answer_as_the_document_says(site):
 
 
 def _check(answer, text: str, described: dict, schemas: dict) -> None:
-    import json
-
     ((media, content),) = described["content"].items()
     assert media in (answer.content_type, "application/octet-stream"), answer.url
     reference = content["schema"].get("$ref")
@@ -155,6 +160,9 @@ def _check(answer, text: str, described: dict, schemas: dict) -> None:
         schema = schemas[reference.rpartition("/")[2]]
         value = json.loads(text)
         assert set(schema["required"]) <= set(value), (answer.url, schema["required"])
+        if kind := TYPED.get(reference.rpartition("/")[2]):
+            again = msgspec.json.encode(msgspec.convert(value, kind))
+            assert json.loads(again) == value, "no key is unsaid"
 
 
 async def test_what_is_not_there_is_a_problem_document(site):

@@ -32,7 +32,7 @@ def told(world):
     rollout = status.rollout_view(
         run, run.record.carried, reconciler.observatory, 1, world.clock.now()
     )
-    return rollout, status.summary(run)
+    return rollout.to_json(), status.summary(run).to_json()
 
 
 async def test_rollouts_and_routes(world):

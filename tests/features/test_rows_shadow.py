@@ -81,7 +81,7 @@ async def test_latency_and_errors_of_both_stand_side_by_side(world, policy):
     ]
     w.reconciler.observatory.add(0, counted, w.clock.now())
     stable, shadow = (
-        w.reconciler.observatory.view("r", name, w.clock.now()) for name in ("v1", "v2")
+        w.reconciler.observatory.view("r", name, w.clock.now()).to_json() for name in ("v1", "v2")
     )
     assert (stable["errors"], shadow["shadow"]["errors"]) == (0, 20)
     assert stable["p99_s"] == pytest.approx(0.010, rel=0.05)

@@ -238,7 +238,7 @@ class Watch:
         began = run.rollout.step_since if run.rollout else now
         if sent or now - began < SHADOW_WINDOW_S:
             return ""
-        served = self._observatory.view(run.route.name, run.record.stable, now)["requests"]
+        served = self._observatory.view(run.route.name, run.record.stable, now).requests
         wanted = int(served * mirror_bp / FULL_BP)
         if wanted < SHADOW_LEAST:
             return ""

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final, TypedDict
 
+from router.control.told.views import EndpointView, VersionView, WindowView
 from router.core.wire.counts import EndpointState, VersionCounts
 from router.core.wire.histogram import BUCKETS, quantile
 from router.core.wire.outcomes import BAD_OUTCOMES, FULL_BP, Baseline, Outcome
@@ -184,7 +185,7 @@ class Observatory:
             if key[:2] == (route, version)
         )
 
-    def view(self, route: str, version: str, now: float) -> dict[str, Any]:
+    def view(self, route: str, version: str, now: float) -> VersionView:
         """The last minute of one version for people, with its endpoints."""
         served = [
             ring.sums(now)
@@ -192,27 +193,28 @@ class Observatory:
             if (ring := self._windows.get((route, version, role))) is not None
         ]
         shadow = self._windows.get((route, version, "shadow"))
-        return {
+        return VersionView(
             **_figures(served),
-            "in_flight": self.in_flight(route, version),
-            "shadow": _figures([shadow.sums(now)]) if shadow else None,
-            "endpoints": self._endpoint_view(route, version),
-        }
+            in_flight=self.in_flight(route, version),
+            shadow=WindowView(**_figures([shadow.sums(now)])) if shadow else None,
+            endpoints=self._endpoint_view(route, version),
+        )
 
-    def _endpoint_view(self, route: str, version: str) -> list[dict[str, Any]]:
-        merged: dict[str, dict[str, Any]] = {}
+    def _endpoint_view(self, route: str, version: str) -> list[EndpointView]:
+        seen: dict[str, list[EndpointState]] = {}
         for (_, name), state in self._endpoints.get((route, version), {}).items():
-            one = merged.setdefault(
-                name,
-                {"endpoint": name, "healthy": True, "ejected": False, "in_flight": 0,
-                 "open_connections": 0, "last_error": ""},
-            )  # fmt: skip
-            one["healthy"] = one["healthy"] and state.healthy
-            one["ejected"] = one["ejected"] or state.ejected
-            one["in_flight"] += state.in_flight
-            one["open_connections"] += state.open_connections
-            one["last_error"] = state.last_error or one["last_error"]
-        return list(merged.values())
+            seen.setdefault(name, []).append(state)
+        return [
+            EndpointView(
+                endpoint=name,
+                healthy=all(one.healthy for one in states),
+                ejected=any(one.ejected for one in states),
+                in_flight=sum(one.in_flight for one in states),
+                open_connections=sum(one.open_connections for one in states),
+                last_error=next((one.last_error for one in states if one.last_error), ""),
+            )
+            for name, states in seen.items()
+        ]
 
     def _ring(self, key: tuple[str, str, str]) -> Ring:
         if key not in self._windows:
@@ -225,7 +227,17 @@ class Observatory:
         return self._past[(route, version)]
 
 
-def _figures(parts: list[Sums]) -> dict[str, Any]:
+class _Figures(TypedDict):
+    requests: int
+    requests_per_s: float
+    errors: int
+    error_ratio: float
+    p50_s: float | None
+    p99_s: float | None
+    window_s: float
+
+
+def _figures(parts: list[Sums]) -> _Figures:
     requests = sum(part.requests for part in parts)
     bad = sum(part.bad for part in parts)
     latency = [sum(counts) for counts in zip(*(part.latency for part in parts), strict=True)]

@@ -65,12 +65,6 @@ class Tally:
     rewards: int = 0
     reward_sum: float = 0.0
 
-    def to_json(self) -> dict[str, Any]:
-        """Counts, and the mean reward (None without rewards)."""
-        mean = round(self.reward_sum / self.rewards, 6) if self.rewards else None
-        return {"right": self.right, "wrong": self.wrong, "rewards": self.rewards,
-                "mean_reward": mean}  # fmt: skip
-
 
 @dataclass(frozen=True, slots=True)
 class Live(Carried):

@@ -58,12 +58,12 @@ class Controller:
     # --- reading ----------------------------------------------------------------------------------
 
     def routes(self) -> list[dict[str, Any]]:
-        """One summary a route: name, stable, candidate, phase, health, weight_bp, revision ..."""
-        starting = self._reconciler.restraint.starting
-        return [status.summary(run, starting(run)) for run in self._reconciler.runs.values()]
+        """One :class:`.views.RouteSummary` a route, as plain values."""
+        starting, runs = self._reconciler.restraint.starting, self._reconciler.runs.values()
+        return [status.summary(run, starting(run)).to_json() for run in runs]
 
     def route(self, name: str) -> dict[str, Any]:
-        """Everything about one route: versions with windows and endpoints, and its rollout.
+        """Everything about one route: a :class:`.views.RouteView`.
 
         Raises UnknownRoute.
         """
@@ -71,21 +71,11 @@ class Controller:
         frozen = self._reconciler.restraint.starting(run)
         return status.route_view(
             run, self._reconciler.observatory, self._reconciler.generation, self.now(), frozen
-        )
+        ).to_json()
 
     def rollout(self, name: str) -> dict[str, Any]:
-        """The complete status of a route's rollout.
+        """The complete status of a route's rollout: a :class:`.views.RolloutView`.
 
-        Keys: id, route, stable, candidate, serving_stable, strategy, phase, paused_from, health,
-        step (1-based), steps, plan, weight_bp (commanded), measured_bp (last minute, or None),
-        mirror_bp, remaining_s, samples, until_samples, revision, attempt, reason, actor, age_s,
-        override, approval, waits_for (what keeps a finished step: a freeze, window, hook, group),
-        next_advance_at (earliest wall time, or None), action, sentence, gates (name, verdict,
-        sentence, evidence, limit, candidate, stable, dry_run), evidence, versions (windows by
-        name), in_flight, shares_bp (commanded, by version), bandit
-        (rewards that move them, or None), draining (in flight at versions
-        without a share), feedback (labels by version), generation (of the table), writing, unsaved,
-        notes.
         Raises UnknownRoute, NoRollout.
         """
         run = self._reconciler.run_of(name)
@@ -94,7 +84,7 @@ class Controller:
             raise NoRollout(f"{name} has no rollout")
         return status.rollout_view(
             run, carried, self._reconciler.observatory, self._reconciler.generation, self.now()
-        )
+        ).to_json()
 
     async def journal(
         self, route: str | None = None, *, since: int | None = None, limit: int = 100

@@ -1,10 +1,11 @@
-"""What people see of a route and its rollout, as plain values; and the same as gauges."""
+"""What people see of a route and its rollout (:mod:`.views`); and the same as gauges."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import Any
+
+import msgspec
 
 from router import __version__
 from router.control.rollouts.observe import Observatory
@@ -12,6 +13,20 @@ from router.control.rollouts.reconciler import Reconciler
 from router.control.rollouts.run import Run
 from router.control.rollouts.trial import Trial
 from router.control.state.record import Carried
+from router.control.told.views import (
+    ApprovalView,
+    BanditView,
+    EvidenceView,
+    FeedbackView,
+    GateView,
+    OverrideView,
+    PlanView,
+    RewardView,
+    RolloutView,
+    RouteSummary,
+    RouteView,
+)
+from router.core.gates.verdict import GateReport
 from router.core.proof import holding
 from router.core.quantities import format_size
 from router.core.rollout.plan import Plan, Step
@@ -23,96 +38,98 @@ from router.telemetry.metrics import Labels, labels
 Gauge = tuple[str, Labels, float]
 
 
-def summary(run: Run, frozen: str = "") -> dict[str, Any]:
+def summary(run: Run, frozen: str = "") -> RouteSummary:
     """One line of the list of routes; ``candidate`` and what follows is None without a rollout.
 
     ``frozen``: by whom, as a sentence.
     """
     rollout, pinned = run.rollout, run.record.pinned
-    return {
-        "name": run.route.name,
-        "match": run.route.match.model_dump(mode="json", exclude_defaults=True),
-        "stable": run.record.stable,
-        "candidate": rollout.candidate if rollout else None,
-        "strategy": pinned.plan.strategy if pinned and rollout else None,
-        "phase": rollout.phase.value if rollout else None,
-        "health": rollout.phase.health if rollout else "Healthy",
-        "weight_bp": _weight_bp(run),
-        "shares_bp": _shares(run),
-        "revision": run.record.revision,
-        "frozen": frozen,
-        "reason": rollout.reason if rollout else "",
-        "notes": list(run.notes),
-    }
+    return RouteSummary(
+        name=run.route.name,
+        match=run.route.match.model_dump(mode="json", exclude_defaults=True),
+        stable=run.record.stable,
+        candidate=rollout.candidate if rollout else None,
+        strategy=pinned.plan.strategy if pinned and rollout else None,
+        phase=rollout.phase.value if rollout else None,
+        health=rollout.phase.health if rollout else "Healthy",
+        weight_bp=_weight_bp(run),
+        shares_bp=_shares(run),
+        revision=run.record.revision,
+        frozen=frozen,
+        reason=rollout.reason if rollout else "",
+        notes=list(run.notes),
+    )
 
 
 def route_view(
     run: Run, observatory: Observatory, generation: int, now: float, frozen: str = ""
-) -> dict[str, Any]:
+) -> RouteView:
     """Everything about one route."""
     carried = run.record.carried
-    return {
-        **summary(run, frozen),
-        "versions": {
-            name: observatory.view(run.route.name, name, now) for name in run.route.versions
-        },
-        "feedback": _feedback(run),
-        "rollout": rollout_view(run, carried, observatory, generation, now) if carried else None,
-    }
+    return RouteView(
+        **msgspec.structs.asdict(summary(run, frozen)),
+        versions={name: observatory.view(run.route.name, name, now) for name in run.route.versions},
+        feedback=_feedback(run),
+        rollout=rollout_view(run, carried, observatory, generation, now) if carried else None,
+    )
 
 
 def rollout_view(
     run: Run, carried: Carried, observatory: Observatory, generation: int, now: float
-) -> dict[str, Any]:
-    """The complete status of a rollout; see ``Controller.rollout`` for the keys."""
+) -> RolloutView:
+    """The complete status of a rollout."""
     rollout, plan, split = carried.rollout, carried.plan, carried.split
     step = plan.steps[rollout.step]
     name = run.route.name
     others = (other for other, _ in step.others)
     arms = [v for v in (rollout.stable, rollout.candidate, *others) if v in run.route.versions]
-    return {
-        "id": rollout.id,
-        "route": name,
-        "stable": rollout.stable,
-        "candidate": rollout.candidate,
-        "serving_stable": run.record.stable,
-        "strategy": plan.strategy,
-        "phase": rollout.phase.value,
-        "paused_from": rollout.paused_from.value if rollout.paused_from else None,
-        "health": rollout.phase.health,
-        "step": rollout.step + 1,
-        "steps": len(plan.steps),
-        "plan": plan_view(plan),
-        "weight_bp": split.candidate_bp or run.back_bp,
-        "measured_bp": observatory.measured_bp(
+    action, sentence, reports, evidence = _judged(run, rollout)
+    return RolloutView(
+        id=rollout.id,
+        route=name,
+        stable=rollout.stable,
+        candidate=rollout.candidate,
+        serving_stable=run.record.stable,
+        strategy=plan.strategy,
+        phase=rollout.phase.value,
+        paused_from=rollout.paused_from.value if rollout.paused_from else None,
+        health=rollout.phase.health,
+        step=rollout.step + 1,
+        steps=len(plan.steps),
+        plan=plan_view(plan),
+        weight_bp=split.candidate_bp or run.back_bp,
+        measured_bp=observatory.measured_bp(
             name, rollout.stable, rollout.candidate, now, [other for other, _ in split.others]
         ),
-        "shares_bp": _shares(run),
-        "bandit": _bandit(run, step),
-        "mirror_bp": split.mirror_bp,
-        "remaining_s": round(remaining_s(rollout, plan, now), 3),
-        "samples": run.trial.samples(rollout, plan) if run.trial else 0,
-        "until_samples": step.until_samples,
-        "revision": run.record.revision,
-        "attempt": rollout.attempt,
-        "reason": rollout.reason,
-        "actor": rollout.actor,
-        "age_s": round((rollout.ended if rollout.ended is not None else now) - rollout.started, 3),
-        "override": _override(rollout, now),
-        "approval": _approval(rollout, plan, now),
-        **_judged(run, rollout),
-        "versions": {arm: observatory.view(name, arm, now) for arm in arms},
-        "in_flight": {arm: observatory.in_flight(name, arm) for arm in arms},
-        "draining": draining(run, observatory),
-        "feedback": _feedback(run),
-        "generation": generation,
-        "writing": run.pending is not None,
-        "unsaved": bool(run.unsaved),
-        "waits_for": _waits_for(run, rollout, plan) if run.live else "",
-        "next_advance_at": run.waiting.next_at if run.live else None,
-        "shadow": _shadow(run),
-        "notes": [*run.notes, *_alarms(run), *_coins(run, observatory, now)],
-    }
+        shares_bp=_shares(run),
+        bandit=_bandit(run, step),
+        mirror_bp=split.mirror_bp,
+        remaining_s=round(remaining_s(rollout, plan, now), 3),
+        samples=run.trial.samples(rollout, plan) if run.trial else 0,
+        until_samples=step.until_samples,
+        revision=run.record.revision,
+        attempt=rollout.attempt,
+        reason=rollout.reason,
+        actor=rollout.actor,
+        age_s=round((rollout.ended if rollout.ended is not None else now) - rollout.started, 3),
+        override=_override(rollout, now),
+        approval=_approval(rollout, plan, now),
+        action=action,
+        sentence=sentence,
+        gates=[_gate(report) for report in reports],
+        evidence=evidence,
+        versions={arm: observatory.view(name, arm, now) for arm in arms},
+        in_flight={arm: observatory.in_flight(name, arm) for arm in arms},
+        draining=draining(run, observatory),
+        feedback=_feedback(run),
+        generation=generation,
+        writing=run.pending is not None,
+        unsaved=bool(run.unsaved),
+        waits_for=_waits_for(run, rollout, plan) if run.live else "",
+        next_advance_at=run.waiting.next_at if run.live else None,
+        shadow=_shadow(run),
+        notes=[*run.notes, *_alarms(run), *_coins(run, observatory, now)],
+    )
 
 
 def _waits_for(run: Run, rollout: Rollout, plan: Plan) -> str:
@@ -124,9 +141,17 @@ def _waits_for(run: Run, rollout: Rollout, plan: Plan) -> str:
     return "; ".join(filter(None, told))
 
 
-def _feedback(run: Run) -> dict[str, Any]:
+def _feedback(run: Run) -> dict[str, FeedbackView]:
     """What labels said about each version, of any time since the process began."""
-    return {name: tally.to_json() for name, tally in run.labelled.items()}
+    return {
+        name: FeedbackView(
+            right=one.right,
+            wrong=one.wrong,
+            rewards=one.rewards,
+            mean_reward=round(one.reward_sum / one.rewards, 6) if one.rewards else None,
+        )
+        for name, one in run.labelled.items()
+    }
 
 
 def _alarms(run: Run) -> Iterator[str]:
@@ -167,36 +192,34 @@ def draining(run: Run, observatory: Observatory) -> dict[str, int]:
     return {name: count for name, count in counts.items() if count}
 
 
-def plan_view(plan: Plan) -> dict[str, Any]:
-    """The plan as plain values."""
-    return {
-        "strategy": plan.strategy,
-        "ending": plan.ending.value,
-        "bake_s": plan.bake_s,
-        "max_duration_s": plan.max_duration_s,
-        "steps": [asdict(step) for step in plan.steps],
-    }
+def plan_view(plan: Plan) -> PlanView:
+    """The plan as people see it."""
+    return PlanView(
+        strategy=plan.strategy,
+        ending=plan.ending.value,
+        bake_s=plan.bake_s,
+        max_duration_s=plan.max_duration_s,
+        steps=list(plan.steps),
+    )
 
 
-def _judged(run: Run, rollout: Rollout) -> dict[str, Any]:
-    """The judge's present answer; the last one of an ended rollout is in the journal."""
+def _judged(
+    run: Run, rollout: Rollout
+) -> tuple[str | None, str, tuple[GateReport, ...], EvidenceView | None]:
+    """Action, sentence, gates and evidence: the last judgement of the attempt, if it had one."""
     if run.trial is None:
-        return {"action": None, "sentence": rollout.reason, "gates": [], "evidence": None}
-    if not rollout.phase.live:
-        reports = run.trial.judge.reports()
-        return {
-            "action": None,
-            "sentence": rollout.reason,
-            "gates": [{"name": r.gate, **r.to_json()} for r in reports],
-            "evidence": {"capital": run.trial.judge.capital, "limit": run.trial.judge.limit},
-        }
-    judgement = run.trial.judgement()
-    return {
-        "action": judgement.action.value,
-        "sentence": judgement.sentence,
-        "gates": [{"name": r.gate, **r.to_json()} for r in judgement.reports],
-        "evidence": {"capital": judgement.capital, "limit": judgement.limit},
-    }
+        return None, rollout.reason, (), None
+    said = run.trial.judgement()
+    evidence = EvidenceView(capital=said.capital, limit=said.limit)
+    if run.live is None:  # why it ended is in the journal
+        return None, rollout.reason, said.reports, evidence
+    return said.action.value, said.sentence, said.reports, evidence
+
+
+def _gate(report: GateReport) -> GateView:
+    plain = report.to_json()
+    made: GateView = msgspec.convert({"name": report.gate, **plain}, GateView)
+    return made
 
 
 def _shares(run: Run) -> dict[str, int]:
@@ -205,17 +228,21 @@ def _shares(run: Run) -> dict[str, int]:
     return {version.name: share_bp for version, share_bp in shares if share_bp}
 
 
-def _bandit(run: Run, step: Step) -> dict[str, Any] | None:
+def _bandit(run: Run, step: Step) -> BanditView | None:
     """What moves the shares, with its warning; None where nothing does."""
     if step.bandit is None or run.trial is None:
         return None
-    rewards = {
-        name: {"count": one.count, "mean": round(one.total / one.count, 6) if one.count else None}
-        for name, one in run.trial.rewards.items()
-    }
-    warning = "shares follow rewards, so the means are of unequal samples: no fair comparison"
-    return {"every_s": step.bandit.every_s, "floor_bp": step.bandit.floor_bp,
-            "rewards": rewards, "warning": warning}  # fmt: skip
+    return BanditView(
+        every_s=step.bandit.every_s,
+        floor_bp=step.bandit.floor_bp,
+        rewards={
+            name: RewardView(
+                count=one.count, mean=round(one.total / one.count, 6) if one.count else None
+            )
+            for name, one in run.trial.rewards.items()
+        },
+        warning="shares follow rewards, so the means are of unequal samples: no fair comparison",
+    )
 
 
 def _weight_bp(run: Run) -> int:
@@ -224,20 +251,21 @@ def _weight_bp(run: Run) -> int:
     return commanded or run.back_bp
 
 
-def _override(rollout: Rollout, now: float) -> dict[str, Any] | None:
+def _override(rollout: Rollout, now: float) -> OverrideView | None:
     override = rollout.override
     if override is None:
         return None
-    return {"weight_bp": override.weight_bp, "remaining_s": round(override.until - now, 3)}
+    left = round(override.until - now, 3)
+    return OverrideView(weight_bp=override.weight_bp, remaining_s=left)
 
 
-def _approval(rollout: Rollout, plan: Plan, now: float) -> dict[str, Any] | None:
+def _approval(rollout: Rollout, plan: Plan, now: float) -> ApprovalView | None:
     approval = plan.steps[rollout.step].approval
     if approval is None or rollout.phase is not Phase.AWAITING_APPROVAL:
         return None
     deadline = approval.deadline_s
     left = None if deadline is None else round(rollout.step_since + deadline - now, 3)
-    return {"remaining_s": left, "then": approval.then.value}
+    return ApprovalView(remaining_s=left, then=approval.then.value)
 
 
 def gauges(reconciler: Reconciler) -> Iterator[Gauge]:

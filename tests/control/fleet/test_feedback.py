@@ -9,6 +9,8 @@ import pytest
 
 from router.control.fleet.feedback import Feedback, Label
 from router.control.state.store import RECEIPTS_MAX
+from router.control.told.status import route_view
+from router.control.told.views import FeedbackView
 from router.core.rollout.events import Rollback
 from router.core.rollout.rollout import Phase
 from router.core.wire.counts import PairSample
@@ -195,8 +197,9 @@ async def test_memory_of_used_receipts_is_bounded(clients, monkeypatch):
 async def test_rewards_are_told_by_version(clients):
     text = clients.receipt()
     clients.feedback.take([Label(text, reward=0.5), Label(clients.receipt(), reward=1.0)])
-    tally = clients.world.reconciler.runs["r"].labelled["v2"].to_json()
-    assert tally == {"right": 0, "wrong": 0, "rewards": 2, "mean_reward": 0.75}
+    reconciler = clients.world.reconciler
+    told = route_view(reconciler.runs["r"], reconciler.observatory, 1, 0.0).feedback["v2"]
+    assert told == FeedbackView(right=0, wrong=0, rewards=2, mean_reward=0.75)
 
 
 @pytest.fixture

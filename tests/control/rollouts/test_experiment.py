@@ -133,7 +133,9 @@ async def test_a_bandit_is_marked_as_what_it_is(world, policy):
     w = await world(written(policy, BANDIT)).start()
     await Shoppers(w).buy(50)
     run = w.reconciler.runs["r"]
-    view = rollout_view(run, run.record.carried, w.reconciler.observatory, 1, w.clock.now())
+    view = rollout_view(
+        run, run.record.carried, w.reconciler.observatory, 1, w.clock.now()
+    ).to_json()
     assert "no fair comparison" in view["bandit"]["warning"]
     assert sum(one["count"] for one in view["bandit"]["rewards"].values()) == 50
     assert sum(view["shares_bp"].values()) == 10_000

@@ -12,12 +12,12 @@ def test_the_last_minute_is_what_people_see(counts):
     for second in range(120):
         bad = 1 if second < 30 else 0
         seen.add(0, [counts("r", "v1", "stable", 9, bad, ((bucket_of(0.02), 10),))], float(second))
-    view = seen.view("r", "v1", 119.0)
+    view = seen.view("r", "v1", 119.0).to_json()
     assert view["requests_per_s"] == pytest.approx(9.1, abs=0.5)
     assert view["errors"] == 0
     assert view["p99_s"] == 0.02
-    assert seen.view("r", "v1", 1_000.0)["requests"] == 0
-    assert seen.view("r", "v9", 0.0)["requests_per_s"] == 0.0
+    assert seen.view("r", "v1", 1_000.0).to_json()["requests"] == 0
+    assert seen.view("r", "v9", 0.0).to_json()["requests_per_s"] == 0.0
 
 
 def test_the_measured_share_is_of_drawn_requests(counts):
@@ -26,7 +26,7 @@ def test_the_measured_share_is_of_drawn_requests(counts):
     seen.add(0, [counts("r", "v1", "stable", 90), counts("r", "v2", "candidate", 10)], 1.0)
     seen.add(1, [counts("r", "v2", "other", 500), counts("r", "v2", "shadow", 500)], 1.0)
     assert seen.measured_bp("r", "v1", "v2", 1.0) == 1_000
-    assert seen.view("r", "v2", 1.0)["shadow"]["requests"] == 500
+    assert seen.view("r", "v2", 1.0).to_json()["shadow"]["requests"] == 500
 
 
 def test_the_baseline_is_stables_past_and_forgets(counts):
@@ -56,11 +56,11 @@ def test_gauges_follow_their_worker(counts):
             [EndpointState("r", "v1", "http://a:1", worker == 0, False, 3, 2, "refused")],
         )
     assert seen.in_flight("r", "v1") == 6
-    (endpoint,) = seen.view("r", "v1", 1.0)["endpoints"]
+    (endpoint,) = seen.view("r", "v1", 1.0).to_json()["endpoints"]
     assert (endpoint["healthy"], endpoint["in_flight"]) == (False, 6)
     seen.forget_worker(1)
     assert seen.in_flight("r", "v1") == 3
-    assert seen.view("r", "v1", 1.0)["endpoints"][0]["healthy"] is True
+    assert seen.view("r", "v1", 1.0).to_json()["endpoints"][0]["healthy"] is True
     seen.keep_only({("r", "v2")})
     assert seen.in_flight("r", "v1") == 0
-    assert seen.view("r", "v1", 1.0)["endpoints"] == []
+    assert seen.view("r", "v1", 1.0).to_json()["endpoints"] == []

@@ -26,7 +26,9 @@ def with_rules(policy, *lines, gates="[error_rate]", **settings):
 
 def view(w):
     run = w.reconciler.runs["r"]
-    return rollout_view(run, run.record.carried, w.reconciler.observatory, 1, w.clock.now())
+    return rollout_view(
+        run, run.record.carried, w.reconciler.observatory, 1, w.clock.now()
+    ).to_json()
 
 
 def gauge(w, name):

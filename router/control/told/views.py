@@ -1,0 +1,244 @@
+"""What people see: the types of every answer about routes and rollouts.
+
+The control plane makes them; JSON and the OpenAPI document follow from them, and tests hold the
+command line and the page against them. Shares are basis points, times seconds; ``None`` is what is
+not known or does not apply.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from router.core.rollout.plan import Step
+
+
+class View(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that people see."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, as they go over the wire."""
+        made: dict[str, Any] = msgspec.to_builtins(self)
+        return made
+
+
+# --- a version -------------------------------------------------------------------------------
+
+
+class WindowView(View, frozen=True, kw_only=True):
+    """What was counted of a version in the last minute."""
+
+    requests: int
+    requests_per_s: float
+    errors: int
+    error_ratio: float
+    p50_s: float | None
+    p99_s: float | None
+    window_s: float
+    """How much of a minute that is."""
+
+
+class EndpointView(View, frozen=True, kw_only=True):
+    """An endpoint as the workers see it, together."""
+
+    endpoint: str
+    healthy: bool
+    """In every worker."""
+    ejected: bool
+    """In at least one."""
+    in_flight: int
+    open_connections: int
+    last_error: str
+
+
+class VersionView(WindowView, frozen=True, kw_only=True):
+    """One version: what it answered, its copies and its endpoints."""
+
+    in_flight: int
+    shadow: WindowView | None
+    """Its copies; None without any."""
+    endpoints: list[EndpointView]
+
+
+# --- the judge -------------------------------------------------------------------------------
+
+
+class CountsView(View, frozen=True, kw_only=True):
+    """Bad ones of all that were judged."""
+
+    bad: int
+    total: int
+
+
+class GateView(View, frozen=True, kw_only=True):
+    """One gate at one moment, with the sentence that the journal has too."""
+
+    name: str
+    gate: str
+    verdict: str
+    """pass | pending | inconclusive | error | fail."""
+    sentence: str
+    evidence: float
+    """Against the candidate, ``x : 1``."""
+    limit: float | None
+    """At which this gate alone takes it back; None where it does not bet."""
+    candidate: CountsView
+    stable: CountsView
+    dry_run: bool
+
+
+class EvidenceView(View, frozen=True, kw_only=True):
+    """All gates together."""
+
+    capital: float
+    limit: float
+
+
+# --- a rollout -------------------------------------------------------------------------------
+
+
+class OverrideView(View, frozen=True, kw_only=True):
+    """A weight that a person set for a while."""
+
+    weight_bp: int
+    remaining_s: float
+
+
+class ApprovalView(View, frozen=True, kw_only=True):
+    """A step that waits for a person."""
+
+    remaining_s: float | None
+    then: str
+    """What happens then: abort | promote | hold."""
+
+
+class RewardView(View, frozen=True, kw_only=True):
+    """What feedback earned a version."""
+
+    count: int
+    mean: float | None
+
+
+class BanditView(View, frozen=True, kw_only=True):
+    """What moves the shares, with its warning."""
+
+    every_s: float
+    floor_bp: int
+    rewards: dict[str, RewardView]
+    warning: str
+
+
+class FeedbackView(View, frozen=True, kw_only=True):
+    """What labels said about a version since the process began."""
+
+    right: int
+    wrong: int
+    rewards: int
+    mean_reward: float | None
+
+
+class PlanView(View, frozen=True, kw_only=True):
+    """The plan that it is carried out by."""
+
+    strategy: str
+    ending: str
+    bake_s: float
+    max_duration_s: float | None
+    steps: list[Step]
+
+
+class RolloutView(View, frozen=True, kw_only=True):
+    """The durable position of a rollout with everything that is measured."""
+
+    id: str
+    route: str
+    stable: str
+    candidate: str
+    serving_stable: str
+    """Who is stable now; the candidate, once it was promoted."""
+    strategy: str
+    phase: str
+    paused_from: str | None
+    health: str
+    step: int
+    """1-based."""
+    steps: int
+    plan: PlanView
+    weight_bp: int
+    """Commanded share of the candidate."""
+    measured_bp: int | None
+    """Its share of the last minute's drawn requests."""
+    shares_bp: dict[str, int]
+    """Commanded, by version."""
+    bandit: BanditView | None
+    mirror_bp: int
+    remaining_s: float
+    samples: int
+    until_samples: int
+    revision: int
+    attempt: int
+    reason: str
+    actor: str
+    age_s: float
+    override: OverrideView | None
+    approval: ApprovalView | None
+    action: str | None
+    """What the judge asks for now; None once it has ended."""
+    sentence: str
+    gates: list[GateView]
+    evidence: EvidenceView | None
+    versions: dict[str, VersionView]
+    in_flight: dict[str, int]
+    draining: dict[str, int]
+    """Under way at versions that get nothing new."""
+    feedback: dict[str, FeedbackView]
+    generation: int
+    """Of the table in force."""
+    writing: bool
+    """A step up is on its way to the disk."""
+    unsaved: bool
+    """Something in force is not on the disk."""
+    waits_for: str
+    next_advance_at: float | None
+    """The earliest wall time at which it may advance; None where no clock decides that."""
+    shadow: dict[str, Any] | None
+    """The shadow in brief; the whole of it is an answer of its own."""
+    notes: list[str]
+
+
+# --- a route ---------------------------------------------------------------------------------
+
+
+class RouteSummary(View, frozen=True, kw_only=True):
+    """One line of the list of routes."""
+
+    name: str
+    match: dict[str, Any]
+    """As the policy has it, without defaults."""
+    stable: str
+    candidate: str | None
+    strategy: str | None
+    phase: str | None
+    health: str
+    weight_bp: int
+    shares_bp: dict[str, int]
+    revision: int
+    frozen: str
+    """By whom and until when nothing grows, as a sentence; empty: it is not frozen."""
+    reason: str
+    notes: list[str]
+
+
+class RoutesView(View, frozen=True, kw_only=True):
+    """All routes, in the order of matching."""
+
+    routes: list[RouteSummary]
+
+
+class RouteView(RouteSummary, frozen=True, kw_only=True):
+    """Everything about one route."""
+
+    versions: dict[str, VersionView]
+    feedback: dict[str, FeedbackView]
+    rollout: RolloutView | None
