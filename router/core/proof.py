@@ -68,11 +68,6 @@ class Missing:
     """Outcomes in all; 0: the gate has not begun."""
     what: str = "answer"
 
-    @property
-    def left(self) -> int:
-        """Outcomes that are still to come."""
-        return max(self.wanted - self.seen, 0)
-
     def sentence(self) -> str:
         """``error_rate has 40 of 328 answers``."""
         if not self.wanted:

@@ -108,7 +108,6 @@ class Lowered:
     with the whole table, which puts these routes back or not.
     """
 
-    worker: int
     silent_s: float
     routes: dict[str, str]
     """Route to the sentence why."""

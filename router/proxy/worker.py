@@ -112,7 +112,7 @@ class Worker:
     def _on_message(self, message: Message) -> None:
         if (lowered := self.alone.heard()) is not None and self.link is not None:
             self.report()  # what led to it arrives first
-            self.link.send(Lowered(self.index, *lowered))
+            self.link.send(Lowered(*lowered))
         if isinstance(message, Publish):
             self.plane.apply(message.table)
             if self._served.is_set():

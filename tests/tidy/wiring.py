@@ -191,7 +191,8 @@ class Reader(ast.NodeVisitor):
         name = getattr(node.func, "attr", getattr(node.func, "id", ""))
         kind = self.type_at(node.func)
         made = owners(kind) if kind is not None and is_class(kind) else []
-        if name in WHOLE and node.args:
+        dynamic = name == "getattr" and not isinstance(node.args[1], ast.Constant)
+        if (name in WHOLE or dynamic) and node.args:
             for owner in self.owners_at(node.args[0]):
                 self.use("reads", owner, "*")
         if name in COPYING and node.args:
@@ -222,6 +223,7 @@ def described(info):
             and not entry.plugin_generated
         ],
         "line": info.line, "protocol": info.is_protocol,
+        "tuple": info.tuple_type is not None, "private": info.name.startswith("_"),
         "data": "dataclass" in info.metadata,
     }  # fmt: skip
 
@@ -250,6 +252,7 @@ def facts_of(root):
             "texts",
             "places",
             "imports",
+            "made",
         )
     }
     trees = {n: t for n, t in result.files.items() if n.split(".")[0] == PACKAGE}
@@ -266,7 +269,6 @@ def facts_of(root):
         }
         path = Path(tree.path)
         Reader(name, path, by_place, facts).visit(ast.parse(path.read_text()))
-    facts["errors"] = result.errors
     return facts
 
 

@@ -108,7 +108,6 @@ class Worker:
     index: int
     process: asyncio.subprocess.Process
     link: Link
-    started_s: float
     port: int = 0
     applied: int = 0
     """Generation of the table in force there; 0 before the first."""
@@ -352,7 +351,7 @@ class Workers:
             ours, lambda message: self._receive(found[0], message), lambda _why: None
         )
         now = time.monotonic()
-        found.append(Worker(index, process, link, now, heard_s=now))
+        found.append(Worker(index, process, link, heard_s=now))
         return found[0]
 
     def _receive(self, worker: Worker, message: Message) -> None:

@@ -288,7 +288,7 @@ async def test_control_says_that_it_lives_and_answers_who_decided_alone_with_the
     worker = workers._workers[0]
     worker.link.send = lambda message: sent.append(message) or True
     worker.link.send_table = lambda encoded: sent.append(encoded) or True
-    workers._receive(worker, Lowered(0, 4.2, {"r": "stable only: it fails"}))
+    workers._receive(worker, Lowered(4.2, {"r": "stable only: it fails"}))
     await until(lambda: encode(Publish(table(1))) in sent)
     await until(lambda: Beat() in sent)
     assert events == [
