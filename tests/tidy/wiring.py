@@ -186,6 +186,11 @@ class Reader(ast.NodeVisitor):
                 self.use("reads", owner, node.attr)
         self.visit(node.value)
 
+    def visit_Raise(self, node):
+        for owner in self.owners_at(node.exc) if isinstance(node.exc, ast.Name) else ():
+            self.use("made", owner, "")
+        self.generic_visit(node)
+
     def visit_Call(self, node):
         self.visit(node.func)
         name = getattr(node.func, "attr", getattr(node.func, "id", ""))
@@ -198,6 +203,8 @@ class Reader(ast.NodeVisitor):
         if name in COPYING and node.args:
             made = self.owners_at(node.args[0])
         made = [owner for owner in made if owner.startswith(PACKAGE)]
+        for owner in made:
+            self.use("made", owner, "")
         order = [] if name in COPYING or not made else self.facts["places"].get(made[0], [])
         pairs = [(order[n] if n < len(order) else None, part) for n, part in enumerate(node.args)]
         pairs += [(part.arg, part.value) for part in node.keywords]
@@ -258,7 +265,7 @@ def facts_of(root):
     trees = {n: t for n, t in result.files.items() if n.split(".")[0] == PACKAGE}
     for name, tree in trees.items():
         for info in classes(tree.names):
-            if info.module_name == name:
+            if info.module_name == name and "@" not in info.fullname:  # none within functions
                 facts["classes"][info.fullname] = described(info) | {"module": name}
                 facts["places"][info.fullname] = places(info)
     for name, tree in sorted(trees.items()):
