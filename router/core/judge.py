@@ -35,6 +35,7 @@ from router.core.evidence.combine import average, shares
 from router.core.evidence.ledger import Change, Ledger
 from router.core.evidence.promote import ANSWERS_PER_MARGIN
 from router.core.evidence.users import Users
+from router.core.evidence.waits import Waits
 from router.core.gates.error_rate import error_rows
 from router.core.gates.gate import Gate, GateContext, GateState, Measurement
 from router.core.gates.verdict import Counts, GateReport, Verdict, convicted, odds, of
@@ -49,6 +50,12 @@ if TYPE_CHECKING:
     from router.core.gates.gate import SlowLimit
 
 __all__ = ["RAMP_INTERVAL_S", "Judge", "JudgeSettings", "Judgement"]
+
+UNANSWERED_MIN = 5
+"""Requests without an answer that are news."""
+
+UNANSWERED_S = 5.0
+"""After this without any answer to them; what slow versions take for one is no news."""
 
 RAMP_INTERVAL_S = 1.0
 """How often the evidence-driven ramp may change the weight."""
@@ -87,6 +94,9 @@ class Judge:
         """Sentence of the first moment at which the evidence sufficed; empty until then."""
         self.answers = self.bad = self.pairs = 0
         self._convicted_gate = ""
+        self._unanswered = 0
+        """Requests sent to the candidate since its last answer."""
+        self.waits = Waits.of(baseline)
         self._last_answer_s = started
         self._first_answer_s: float | None = None
         self._now = started
@@ -125,7 +135,7 @@ class Judge:
             yield from self.gates[title].limits(self.baseline)
 
     def learn(self, baseline: Baseline) -> bool:
-        """Start the gates that were waiting for more of stable's past; True if one started.
+        """Start what was waiting for more of stable's past; True if something did.
 
         Gates that run keep what they began with: a threshold may not move with the data it judges.
         """
@@ -134,7 +144,15 @@ class Judge:
             self.baseline = baseline
         for gate in waiting:
             self.states[gate.title] = self._start(gate, baseline)
-        return bool(waiting)
+        before = self.waits
+        if not before.known:
+            self.waits = Waits.of(baseline)
+        return bool(waiting) or self.waits != before
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing waits for more of stable's past."""
+        return self.waits.known and len(self.states) == len(self.gates)
 
     def _start(self, gate: Gate, baseline: Baseline) -> GateState:
         share = self.shares.get(gate.title, 1.0) or 1.0
@@ -163,6 +181,8 @@ class Judge:
         if answers or compared or (pairs is not None and pairs.learning):
             self._last_answer_s = now
             self._first_answer_s = now if self._first_answer_s is None else self._first_answer_s
+        drawn = sum(change.candidate_drawn for change in changes)
+        self._unanswered = 0 if answers else self._unanswered + drawn
         warm = self._warming_up(now)
         self.answers += answers
         self.pairs += compared
@@ -316,7 +336,7 @@ class Judge:
         for title, state in self.states.items():
             if state.held and not state.dry_run:
                 return _Cause(Action.HOLD, f"{title}: {state.sentence()}")
-        silent = self.silence
+        silent = self.unanswered or self.silence
         return _Cause(Action.HOLD, silent) if silent else None
 
     @property
@@ -328,6 +348,17 @@ class Judge:
         return (
             f"on_no_data: no candidate answer for {duration(silent_s)}, limit {duration(limit_s)}; "
             f"{count(self.answers + self.pairs, 'answer')} so far"
+        )
+
+    @property
+    def unanswered(self) -> str:
+        """That requests went to the candidate and none of them came back; empty otherwise."""
+        silent_s = self._now - self._last_answer_s
+        if self._unanswered < UNANSWERED_MIN or silent_s < UNANSWERED_S:
+            return ""
+        return (
+            f"no answers: {count(self._unanswered, 'request')} went to the candidate in the last "
+            f"{duration(silent_s)} and none was answered, limit {duration(UNANSWERED_S)}"
         )
 
     @property
@@ -403,6 +434,8 @@ class Judge:
             "gates": {title: state.snapshot() for title, state in self.states.items()},
             "promotion": self.promotion.snapshot(),
             "sample_ratio": self.sample_ratio.snapshot(),
+            "waits": list(self.waits),
+            "unanswered": self._unanswered,
             "ledger": self.ledger.snapshot(),
             "users": self.users.snapshot() if self.users is not None else None,
             "conviction": [self.conviction, self._convicted_gate],
@@ -433,6 +466,8 @@ class Judge:
             state.restore(data["gates"][title])
         judge.promotion.restore(data["promotion"])
         judge.sample_ratio.restore(data["sample_ratio"])
+        judge.waits = Waits(*data["waits"])
+        judge._unanswered = int(data["unanswered"])
         judge.ledger.restore(data["ledger"])
         if judge.users is not None:
             judge.users.restore(data["users"])

@@ -11,13 +11,16 @@ A client that is slow to read stops the version's clock; see `Downstream` for it
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 from router.proxy.faults import STALLED, TIMEOUT
+from router.proxy.record import overdue
 from router.upstream import Failure
 
 if TYPE_CHECKING:
     from router.proxy.exchange import Exchange
+    from router.telemetry.slices import Arm
 
 UPLOAD_BYTES_PER_S_MIN: Final = 240
 """Mean rate below which an upload is a stall in disguise, after the body timeout as grace
@@ -26,11 +29,9 @@ UPLOAD_BYTES_PER_S_MIN: Final = 240
 
 def sweep(exchange: Exchange, now: float) -> None:
     """Called every 50 ms or so: slow by age, and whatever deadline has passed."""
-    arm = exchange.arm
-    if arm is not None and exchange.passed < len(arm.limits_s):
-        exchange.passed = arm.pass_limits(
-            now - exchange.arrived, exchange.passed, exchange.unit, exchange.nth
-        )
+    unread = exchange.started and exchange.deadline == inf
+    if (arm := exchange.arm) is not None and exchange.uploaded and not unread:
+        _age(exchange, arm, now - exchange.asked, now)
     if now > exchange.end_by:
         exchange.timed_out(TIMEOUT)
     elif exchange.waiting:
@@ -39,6 +40,15 @@ def sweep(exchange: Exchange, now: float) -> None:
         exchange.client_broke(408, "body_timeout", "the body stopped arriving")
     elif now > exchange.deadline and (exchange.uploaded or exchange.held or exchange.started):
         exchange.timed_out(STALLED if exchange.started else TIMEOUT)
+
+
+def _age(exchange: Exchange, arm: Arm, age_s: float, now: float) -> None:
+    """Slow by age, and failed by age; a client that sends or does not read stops the clock."""
+    if exchange.passed < len(arm.limits_s):
+        exchange.passed = arm.pass_limits(age_s, exchange.passed, exchange.unit, exchange.nth)
+    within_s = exchange.route.entry.answer_within_s
+    if within_s and age_s >= within_s and not exchange.started:
+        overdue(exchange, arm, now)
 
 
 def _waiting(exchange: Exchange, now: float) -> None:

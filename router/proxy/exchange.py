@@ -35,7 +35,7 @@ from router.proxy.faults import FAULTS, Fault
 from router.proxy.inspection import inspect
 from router.proxy.matching import NO_DOCUMENT, Document
 from router.proxy.receipt import receipt_line
-from router.proxy.record import observe, record
+from router.proxy.record import left, observe, record
 from router.proxy.replies import (
     BODY_SIZE,
     NO_ROUTE,
@@ -67,12 +67,12 @@ _ERROR = Outcome.SERVER_ERROR
 class Exchange:
     """See the module. Made by a client connection for each request."""
 
-    __slots__ = ("arm", "arrived", "attempt_at", "attempts", "body", "client", "client_since",
-                 "collecting", "connection", "continued", "cookie", "deadline", "doubt", "end_by",
-                 "ended", "ending", "endpoint", "first_byte_s", "framing", "head", "held", "id",
-                 "inspection", "keep", "kept", "mirrored", "nth", "pairing", "passed", "plane",
-                 "rescuing", "retrying", "route", "size", "started", "status", "unit", "uploaded",
-                 "verdict", "version", "waiting")  # fmt: skip
+    __slots__ = ("arm", "arrived", "asked", "attempt_at", "attempts", "body", "client",
+                 "client_since", "collecting", "connection", "continued", "cookie", "deadline",
+                 "doubt", "end_by", "ended", "ending", "endpoint", "first_byte_s", "framing",
+                 "head", "held", "id", "inspection", "keep", "kept", "mirrored", "nth",
+                 "pairing", "passed", "plane", "rescuing", "retrying", "route", "size",
+                 "started", "status", "unit", "uploaded", "verdict", "version", "waiting")  # fmt: skip
 
     route: Route
     version: Version
@@ -87,7 +87,7 @@ class Exchange:
         self.size = len(body)
         self.kept = True
         """``body`` is the whole body so far."""
-        self.arrived = self.client_since = monotonic()
+        self.arrived = self.asked = self.client_since = monotonic()
         self.id = head.request_id or self.plane.next_id()
         self.arm: Arm | None = None
         self.unit = self.nth = self.passed = self.attempts = self.status = 0
@@ -268,6 +268,8 @@ class Exchange:
         self.client_since = monotonic()
         self.size += len(piece)
         self.uploaded = complete
+        if complete:
+            self.asked = self.client_since  # what the client took to say it is no age of ours
         if self._too_large():
             self.client_broke(BODY_SIZE.status, BODY_SIZE.cause, BODY_SIZE.text)
             return
@@ -379,10 +381,13 @@ class Exchange:
         if self.connection is not None:
             self.connection.pause_reading()
         self.deadline = inf
+        self.client_since = monotonic()
 
     def resume_download(self) -> None:
-        """It caught up."""
-        self.deadline = monotonic() + self.route.body_s
+        """It caught up; the time in which it did not read is no age."""
+        now = monotonic()
+        self.asked += now - self.client_since
+        self.deadline = now + self.route.body_s
         if self.connection is not None:
             self.connection.resume_reading()
 
@@ -457,12 +462,12 @@ class Exchange:
             self.client.flow()
 
     def client_left(self) -> None:
-        """The client is gone: its work is cancelled and counts against nobody."""
+        """The client is gone: its work is cancelled, and may have taken too long for it."""
         if not self.ended:
             self.release()
             if not self.said_all:
                 self.endpoint = None
-            record(self, self.verdict if self.said_all else Outcome.CLIENT_ABORT)
+            record(self, self.verdict if self.said_all else left(self))
 
     def client_broke(self, status: int, cause: str, text: str) -> None:
         """The client's message turned out bad after it was begun: never finish it upstream."""

@@ -28,7 +28,7 @@ class Doubt:
     def __init__(self, exchange: Exchange, arm: Arm, outcome: Outcome, now: float) -> None:
         self.arm = arm
         self.outcome = outcome
-        self.age_s = now - exchange.arrived
+        self.age_s = now - exchange.asked
         self.passed = exchange.passed
         self.unit, self.nth = exchange.unit, exchange.nth
         self.pool: Pool = exchange.version.pool
@@ -65,10 +65,29 @@ def record(exchange: Exchange, outcome: Outcome, answered: int = 0, now: float =
         exchange.plane.access_log.line(exchange, outcome, answered or exchange.status)
 
 
+def left(exchange: Exchange) -> Outcome:
+    """What it is that the client has gone: given up where stable would have answered, or its own.
+
+    While it sends or reads it waits for itself.
+    """
+    if exchange.arm is None or exchange.started or not exchange.uploaded:
+        return Outcome.CLIENT_ABORT
+    slow_s = exchange.route.entry.slow_abort_s
+    late = slow_s and monotonic() - exchange.asked >= slow_s
+    return Outcome.GIVEN_UP if late else Outcome.CLIENT_ABORT
+
+
+def overdue(exchange: Exchange, arm: Arm, now: float) -> None:
+    """It is not answered at an age at which it has failed, however it ends."""
+    exchange.arm = None
+    arm.end(Outcome.TIMEOUT, now - exchange.asked, exchange.passed, exchange.unit, exchange.nth)
+
+
 def settle(exchange: Exchange, outcome: Outcome, now: float) -> None:
     """Count an attempt: for its version always, as evidence where a coin chose it."""
     stats = exchange.version.stats
-    stats.end(outcome, exchange.status, now - exchange.attempt_at, exchange.first_byte_s)
+    since = max(exchange.attempt_at, exchange.asked)
+    stats.end(outcome, exchange.status, now - since, exchange.first_byte_s)
     stats.bytes_in += exchange.size
     arm = exchange.arm
     if arm is None:
@@ -76,7 +95,7 @@ def settle(exchange: Exchange, outcome: Outcome, now: float) -> None:
     if outcome and arm.candidate and outcome in BAD_OUTCOMES:
         blame(Doubt(exchange, arm, outcome, now))
     else:
-        arm.end(outcome, now - exchange.arrived, exchange.passed, exchange.unit, exchange.nth)
+        arm.end(outcome, now - exchange.asked, exchange.passed, exchange.unit, exchange.nth)
 
 
 def doubt(exchange: Exchange, outcome: Outcome) -> Doubt | None:

@@ -10,7 +10,7 @@ import pytest
 from router.core.evidence import Ramp
 from router.core.gates import GATES, Gate, Measurement
 from router.core.gates.verdict import Verdict
-from router.core.judge import Judge, JudgeSettings
+from router.core.judge import UNANSWERED_MIN, UNANSWERED_S, Judge, JudgeSettings
 from router.core.policy.rollout import RolloutPolicy
 from router.core.rollout.events import Action
 from router.core.wire.histogram import BUCKETS, bucket_of
@@ -173,6 +173,17 @@ def test_a_broken_coin_is_the_router_s_bug():
 # --- combination ----------------------------------------------------------------------------
 
 
+def test_requests_that_nobody_answers_are_news_after_seconds():
+    j = judge()
+    sent = ArmCounts(arrived=UNANSWERED_MIN), ArmCounts(ok=90, arrived=90)
+    j.observe(Batch("r", 1, (Cell(500, *sent, source=1, slice=1),)), 1.0)
+    assert j.tick(1.0 + UNANSWERED_S) is Action.HOLD
+    assert "none was answered" in j.judgement().sentence
+    answered = ArmCounts(ok=1, arrived=UNANSWERED_MIN), ArmCounts(ok=90, arrived=90)
+    j.observe(Batch("r", 1, (Cell(500, *answered, source=1, slice=1),)), 7.0)
+    assert j.tick(99.0) is Action.CONTINUE
+
+
 def test_shares_and_the_average():
     j = judge(gate("error_rate"), gate("guard"), gate("slo", slower_than="300ms", share="20%"))
     assert j.shares == pytest.approx({"slo": 0.2, "error_rate": 0.4, "guard": 0.4})
@@ -249,9 +260,12 @@ def test_latency_waits_for_a_past():
     report = j.reports()[1]
     assert (report.verdict, "waits for" in report.sentence) == (Verdict.PENDING, True)
     assert j.capital == pytest.approx(1.0)
+    assert j.learn(latency_past(100)), "when a client that leaves was failed"
     assert not j.learn(latency_past(100))
+    assert not j.settled
     assert j.learn(latency_past())
     assert not j.learn(latency_past())
+    assert j.settled
     assert j.thresholds_s == pytest.approx((0.1, 0.227, 0.32), rel=0.03)
     assert j.tolerance == 0.1
     assert j.reports()[1].sentence.startswith("slower than")

@@ -64,7 +64,7 @@ class Rig:
         self.recorder = Recorder(self._wake)
         self.plane = DataPlane(self.recorder, Listen("127.0.0.1", 0))
         self.outcomes = Counter()
-        self.cells = []
+        self._slices = {}
         self.rejected = Counter()
         self.versions = []
         self.mirrors = []
@@ -94,17 +94,22 @@ class Rig:
                 if number:
                     self.outcomes[one.version, one.role, Outcome(index).name] += number
         for batch in delta.batches:
-            self.cells += batch.cells
+            self._slices.update({(batch.revision, cell.slice): cell for cell in batch.cells})
         self.rejected.update(delta.rejected)
         self.mirrors += delta.mirrors
         return delta
 
+    @property
+    def cells(self):
+        """The newest word on every slice."""
+        return list(self._slices.values())
+
     def arm(self, name):
-        """Sum of one arm's counts over all cells so far."""
+        """Sum of one arm's counts over all slices so far."""
         total = Counter()
         for cell in self.cells:
             arm = getattr(cell, name)
-            total.update(ok=arm.ok, bad=arm.bad, arrived=arm.arrived,
+            total.update(ok=arm.ok, bad=arm.bad, arrived=arm.arrived, left=arm.left,
                          slow=sum(arm.slow), fast=sum(arm.fast))  # fmt: skip
         return +total
 

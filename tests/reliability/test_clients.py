@@ -204,7 +204,7 @@ async def test_r11_what_enters_the_evidence():
             client.close()
             await rig.settled()
             rig.count()
-            assert rig.arm("candidate") == {"arrived": 6, "ok": 2, "bad": 3}
+            assert rig.arm("candidate") == {"arrived": 6, "ok": 2, "bad": 3, "left": 1}
             assert rig.rejected == {"body_size": 1, "framing": 1}
             assert rig.wakes >= 3
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from router.control.rollouts.lifecycle import candidate_key
 from router.control.state.record import Carried, RouteRecord
+from router.core.evidence.waits import Waits
 from router.core.policy import (
     Match,
     Policy,
@@ -36,6 +37,7 @@ class Situation:
     thresholds_s: tuple[float, ...] = ()
     slow_tolerance: float = 0.0
     bets_a_user: int = 1
+    waits: Waits | None = None
     back_bp: int = 0
     """What the candidate of an ended rollout still has while its traffic returns in steps."""
 
@@ -95,6 +97,7 @@ def entry_of(situation: Situation) -> table.RouteEntry:
     stable = index[record.stable]
     candidate = index[rollout.candidate] if rollout else -1
     out = taken_back(route, record)
+    waits = situation.waits if rollout else None
     return table.RouteEntry(
         name=route.name,
         match=_match(route.match),
@@ -131,6 +134,8 @@ def entry_of(situation: Situation) -> table.RouteEntry:
         slow_tolerance=situation.slow_tolerance if rollout else 0.0,
         judge=carried.pinned.text if carried else "",
         bets_a_user=situation.bets_a_user,
+        slow_abort_s=waits.slow_abort_s if waits else 0.0,
+        answer_within_s=(pinned.answer_within or 0.0) if pinned else 0.0,
         buffer_bytes=max(route.buffer, pinned.rescue.buffer if pinned and pinned.rescue else 0),
         body_limit_bytes=route.body_limit or 0,
         receipt_secret=route.feedback.secret.get_secret_value() if route.feedback else "",

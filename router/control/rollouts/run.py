@@ -135,7 +135,8 @@ class Run:
             bets = bets_of(judge.baseline.bad_rate, self.workers) if judge else 1
             self._entry = entry_of(
                 Situation(
-                    self.route, self.record, thresholds, tolerance, bets, self.back_bp,
+                    self.route, self.record, thresholds, tolerance, bets,
+                    judge.waits if judge else None, self.back_bp,
                 )
             )  # fmt: skip
         return self._entry

@@ -189,7 +189,7 @@ class Trial:
 
     def learn(self, baseline: Baseline, now: float) -> bool:
         """Offer more of stable's past to gates that wait for it; True when thresholds changed."""
-        if len(self.judge.states) == len(self.judge.gates):
+        if self.judge.settled:
             return False
         started = self.judge.learn(baseline)
         if started:

@@ -31,6 +31,7 @@ class Outcome(IntEnum):
     CLIENT_ABORT = 7  # the client left, or its upload stalled
     REJECTED = 8  # refused by the router before a version was chosen (4xx of our own)
     SHED = 9  # admission limit, drain or breaker: never sent to the version
+    GIVEN_UP = 10  # the client left, unanswered at an age at which stable has answered 99 %
 
 
 FAULT: dict[Outcome, str] = {
@@ -44,6 +45,7 @@ FAULT: dict[Outcome, str] = {
     Outcome.CLIENT_ABORT: "client",
     Outcome.REJECTED: "client",
     Outcome.SHED: "router",
+    Outcome.GIVEN_UP: "version",
 }
 """Who broke the exchange. Only ``version`` can count against a version, only ``nobody`` for it."""
 

@@ -304,7 +304,9 @@ class RouteEntry:
     bets_a_user: int = 1
     """Where users are drawn: how many first requests of each bet on its first failure."""
     slow_abort_s: float = 0.0
-    """Age at which a client that leaves without an answer counts as a failure; 0: none does."""
+    """Age from which on a client that leaves without an answer was failed; 0: none was."""
+    answer_within_s: float = 0.0
+    """Age at which a drawn request without an answer has failed; 0: only by its time-out."""
     buffer_bytes: int = 65_536
     """Body bytes buffered where a rule, a sticky key or a rescue needs them."""
     body_limit_bytes: int = 0
