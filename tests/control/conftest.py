@@ -12,7 +12,7 @@ from router.control.rollouts.reconciler import Reconciler
 from router.control.state.clock import ManualClock
 from router.control.state.store import MemoryDisk, MemoryStore
 from router.core.wire.counts import VersionCounts
-from router.core.wire.outcomes import ArmCounts, Batch, Cell, Pairs
+from router.core.wire.outcomes import ArmCounts, Batch, Cell, Outcome, Pairs
 from router.core.wire.table import weights_error
 
 CANARY = """
@@ -202,7 +202,7 @@ def policy():
 @pytest.fixture
 def counts():
     def make(route, version, role, ok, bad=0, latency=()):  # noqa: PLR0917 - reads as a row
-        outcomes = [0] * 10
+        outcomes = [0] * len(Outcome)
         outcomes[0], outcomes[1] = ok, bad
         return VersionCounts(route, version, role, tuple(outcomes), (0, ok, 0, 0, bad), latency)
 

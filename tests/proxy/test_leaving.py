@@ -19,7 +19,7 @@ SLOW_S = 0.3
 async def slowly(peer):
     """Answers a large body at once."""
     await peer.request()
-    await peer.send(ok(bytes(40_000_000)))
+    await peer.send(ok(bytes(16_000_000)))
     await asyncio.sleep(30)
 
 
@@ -84,13 +84,13 @@ async def test_sending_slowly_is_no_age():
 
 
 async def test_reading_slowly_is_no_age():
-    limits = {"thresholds_s": (SLOW_S,)}
+    limits = {"thresholds_s": (1.0,)}
     async with Scripted(slowly) as backend, Rig(drawn(backend, 9_999, **limits)) as rig:
         client = await rig.client()
         client.reader._transport.pause_reading()
         client.writer.write(request())
         await until(lambda: any(e.started for e in rig.plane.exchanges))
-        await asyncio.sleep(SLOW_S + 0.3)
+        await asyncio.sleep(1.3)
         assert rig.plane.exchanges, "the client has not read it"
         client.reader._transport.resume_reading()
         await client.answer()
