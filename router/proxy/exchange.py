@@ -68,11 +68,12 @@ class Exchange:
     """See the module. Made by a client connection for each request."""
 
     __slots__ = ("arm", "arrived", "asked", "attempt_at", "attempts", "body", "client",
-                 "client_since", "collecting", "connection", "continued", "cookie", "deadline",
-                 "doubt", "end_by", "ended", "ending", "endpoint", "first_byte_s", "framing",
-                 "head", "held", "id", "inspection", "keep", "kept", "mirrored", "nth",
-                 "pairing", "passed", "plane", "rescuing", "retrying", "route", "size",
-                 "started", "status", "unit", "uploaded", "verdict", "version", "waiting")  # fmt: skip
+                 "client_since", "collecting", "connection", "continued", "cookie",
+                 "deadline", "doubt", "end_by", "ended", "ending", "endpoint",
+                 "first_byte_s", "framing", "head", "held", "id", "inspection", "keep",
+                 "kept", "mirrored", "nth", "pairing", "passed", "plane", "rescuing",
+                 "retrying", "route", "size", "started", "status", "unit", "uploaded",
+                 "verdict", "version", "waiting")  # fmt: skip
 
     route: Route
     version: Version
