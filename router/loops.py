@@ -103,12 +103,6 @@ class Books:
             for name, kept in self.failures.items()
         ]
 
-    def forget(self) -> None:
-        """Begin anew."""
-        self.failures.clear()
-        self._told.clear()
-        self._taken.clear()
-
 
 BOOKS: Final = Books()
 """Of this process."""

@@ -14,7 +14,7 @@ from router.admin.connections import Connections
 from router.admin.server import AdminServer
 from router.admin.stream import Hub
 from router.config.check import load
-from router.control.fleet.compare import Comparer
+from router.control.fleet.reader import ReaderProcess
 from router.control.fleet.workers import Workers
 from router.control.outside.measure import Asker, Question
 from router.control.outside.outbox import Delivery, Outbox
@@ -43,11 +43,11 @@ ERRORS = (MemoryError("no more"), RecursionError("too deep"), UnicodeError("\ud8
 
 @pytest.fixture(autouse=True)
 def books():
-    BOOKS.forget()
+    BOOKS.__init__()
     told = []
     BOOKS.tell = told.append
     yield told
-    BOOKS.forget()
+    BOOKS.__init__()
     BOOKS.tell = lambda _failure: None
 
 
@@ -165,7 +165,7 @@ async def test_loops_of_the_control_process_go_on(tmp_path, monkeypatch):
         "lag": Fails(monkeypatch, Plane, "_watch_lag"),
         "alerts": Fails(monkeypatch, Outreach, "_look"),
         "watch": Fails(monkeypatch, Workers, "_watch"),
-        "compare": Fails(monkeypatch, Comparer, "_step"),
+        "reader": Fails(monkeypatch, ReaderProcess, "_life"),
         "stream": Fails(monkeypatch, Hub, "_statuses"),
         "sweep": Fails(monkeypatch, Connections, "sweep"),
     }
@@ -426,8 +426,9 @@ async def test_a_question_that_raises_is_answered_as_an_error():
 # --- the list is whole ----------------------------------------------------------------------------
 
 TESTED = {
-    "alerts", "certificate", "compare", "decider", "health", "lag", "names", "outbox", "policy",
-    "questions", "recording", "reload", "reports", "store-write", "stream", "sweep", "watch",
+    "alerts", "certificate", "decider", "health", "lag", "names", "outbox", "policy",
+    "questions", "reader", "recording", "reload", "reports", "store-write", "stream", "sweep",
+    "watch",
 }  # fmt: skip
 """Loops with a test above."""
 

@@ -133,7 +133,7 @@ class Plane:
             raise
         await self._asker.__aenter__()
         self._keep(self.outreach.watch())
-        self._keep(self.comparer.run())
+        self._keep(self.comparer.reader.run())
         if self._certificate is not None:
             turn = partial(self._watch_certificate, self._certificate)
             self._keep(forever("certificate", turn))
@@ -154,7 +154,6 @@ class Plane:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._asker.__aexit__(None, None, None)
         await self.outreach.close()
-        self.comparer.close()
         self.reconciler.last_words()
         self.reconciler.recording.close()
         # A successor may take over from here on, while our last requests still finish.

@@ -14,14 +14,16 @@ from typing import Any
 
 import msgspec
 
+from router.core.pairs.comparison import Comparison, Likeness
 from router.core.wire.counts import EndpointState, MirrorCounts, PairSample, VersionCounts
 from router.core.wire.outcomes import Batch
 from router.core.wire.table import RouteEntry, RoutingTable
 
 __all__ = [
     "KINDS", "MESSAGE_BYTES_MAX", "Amend", "Applied", "Beat", "Decoder", "Down", "Drain",
-    "EndpointState", "Hello", "LinkError", "Lowered", "Message", "MirrorCounts", "PairReport",
-    "PairSample", "Publish", "Report", "Up", "VersionCounts", "encode",
+    "EndpointState", "Found", "Hello", "LinkError", "Lowered", "Message", "MirrorCounts",
+    "PairReport", "PairSample", "Publish", "Read", "Reading", "Report", "Up",
+    "VersionCounts", "encode",
 ]  # fmt: skip
 
 
@@ -113,12 +115,45 @@ class Lowered:
     """Route to the sentence why."""
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """To the reader: how the answers of a route are read and compared from now on."""
+
+    route: str
+    payload: str
+    likeness: Likeness
+    silenced: frozenset[str] = frozenset()
+    """Fields that do not decide."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """To the reader: two answers to one request, as they came."""
+
+    number: int
+    route: str
+    stable: bytes
+    other: bytes
+    codings: tuple[str, str] = ("", "")
+    """Content-Encoding of both, as they were sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """From the reader: what two answers say; without a comparison it failed, which is our bug."""
+
+    number: int
+    comparison: Comparison | None
+    error: str = ""
+
+
 Down = Publish | Amend | Drain | Beat
 Up = Hello | Applied | Report | PairReport | Lowered
-Message = Down | Up
+Message = Down | Up | Reading | Read | Found
 
 KINDS: tuple[type[Any], ...] = (
     Publish, Amend, Drain, Hello, Applied, Report, PairReport, Beat, Lowered,
+    Reading, Read, Found,
 )  # fmt: skip
 """The kind byte is the index here."""
 

@@ -63,6 +63,7 @@ FAMILIES: Final[dict[str, tuple[str, str]]] = {
     "messages_total": ("counter", "Hooks, alerts and registry updates by kind and result."),
     "workers": ("gauge", "Worker processes that serve."),
     "worker_restarts_total": ("counter", "Workers that ended and were replaced."),
+    "reader_restarts_total": ("counter", "Readers of answers that ended and were replaced."),
     "table_generation": ("gauge", "Routing table in force."),
     "store_up": ("gauge", "1 while the last write reached the disk."),
     "frozen": ("gauge", "1 while every advance is stopped."),

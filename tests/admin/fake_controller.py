@@ -10,7 +10,7 @@ from router.control.state.answers import Announcement, CommandResult
 from router.control.state.errors import Conflict, NoRollout, NotPossible, UnknownRoute
 from router.control.state.record import JournalEntry
 from router.control.told.status import plan_view
-from router.core.pairs.comparison import Compare
+from router.core.pairs.compare import Compare
 from router.core.pairs.shadow import ShadowBook, Terms
 from router.core.rollout.events import Command, Observed
 from router.core.rollout.machine import Refused, decide

@@ -7,9 +7,10 @@ import json
 import pytest
 
 from router.cli.show import shadow_lines
-from router.core.pairs.comparison import Compare
+from router.core.pairs.compare import Compare
 from router.core.pairs.shadow import ShadowBook, Terms
 from router.core.wire.counts import MirrorCounts, PairSample
+from tests.core.pairs.judged import judged_by
 
 BRIEF = {
     "pairs": 1_204, "agreement": 0.984, "agreed": 1_185, "disagreed": 15, "failed": 4,
@@ -62,7 +63,7 @@ def compared(monkeypatch, controller, **settings):
         ]
         pair = PairSample("flight-delay", "v2", 1, f"id-{number}", 200, 200, *answers,
                           primary_s=0.01, shadow_s=0.02, segment=segment)  # fmt: skip
-        book.add(pair, book.judge(pair), 1_764_000_000.0)
+        book.add(pair, judged_by(book, pair), 1_764_000_000.0)
     book.mirrored(MirrorCounts("flight-delay", "v2", 5, 1, {"queue": 7}))
     told = {"route": "flight-delay", "rollout": "r-1", "live": True, **book.to_json()}
     monkeypatch.setattr(controller, "shadow", lambda _: told)

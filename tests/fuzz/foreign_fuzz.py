@@ -22,12 +22,13 @@ from collections import Counter
 import msgspec
 
 from router.core.foreign import ANSWER, STRICT, Unreadable, read
-from router.core.pairs.comparison import Compare
+from router.core.pairs.compare import Compare
 from router.core.pairs.shadow import ShadowBook, Terms
 from router.core.payloads import PAYLOADS, Beyond, unpacked
 from router.core.wire.counts import PairSample
 from router.core.wire.table import MatchKind, ValueMatch
 from router.proxy.matching import Document, body_matches
+from tests.core.pairs.judged import judged_by
 
 CPU_S_MAX = 0.05
 MEMORY_MAX = 10 * 2**20
@@ -221,7 +222,7 @@ def plain(body):
 def sample(rnd, number, first, second):
     return PairSample(
         route="r", version=rnd.choice(("v2", "v2", "v1")), primary=rnd.choice(("v1", "v1", "v2")),
-        revision=1, request_id=f"q-{number}", content_type="application/json", primary_status=200,
+        revision=1, request_id=f"q-{number}", primary_status=200,
         shadow_status=200, primary_body=first, shadow_body=second, primary_s=0.1, shadow_s=0.1,
         primary_coding=rnd.choice((coding(first), coding(first), "br", "zstd")),
         shadow_coding=rnd.choice((coding(second), coding(second), "deflate", "lz4")),
@@ -243,7 +244,7 @@ def answers(payload, each, seed):
             seen["answers" if readable else "unreadable"] += 1
             book = rnd.choice(books)
             one = sample(rnd, number, before if rnd.random() < 0.8 else body, body)
-            finding = book.judge(one)
+            finding = judged_by(book, one)
             book.add(one, finding, 1.0)
             if number % 100 == 0:
                 text = json.dumps(book.to_json(), allow_nan=False, ensure_ascii=False)

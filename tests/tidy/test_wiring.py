@@ -30,7 +30,6 @@ FAKES = {
     "router.simulation.run.Setup.constant": "one weight for ever, for tables of detection times",
     "router.simulation.run.Run.bad": "what such tables show",
     "router.simulation.run.Run.requests": "likewise",
-    "router.loops.Books.forget": "a test begins with empty books",
 }
 """Shipped for tests and simulations of people who use the package; nothing else may be unused."""
 

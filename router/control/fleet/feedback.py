@@ -124,7 +124,7 @@ class Feedback:
         said = trial.shadow.kept.take(receipt.nonce)
         if said is None:
             return
-        right = [trial.shadow.terms.compare.right(one, truth) for one in said]
+        right = [trial.shadow.terms.compare.likeness.right(one, truth) for one in said]
         if right[0] is None or right[1] is None:
             return
         pairs = counted(stable_right=right[0], candidate_right=right[1])

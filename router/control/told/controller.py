@@ -191,6 +191,7 @@ class Controller:
             "problems": problems,
             "notes": list(plane.source.notes),
             "workers": workers,
+            "reader": plane.comparer.to_json(),
             "frozen": self._reconciler.restraint.freezes.to_json() or None,
             "generation": self._reconciler.generation,
             "listen": f"{plane.workers.host}:{plane.workers.port}",
@@ -215,6 +216,7 @@ class Controller:
         yield "config_last_reload_successful", (), 1 if plane.source.ok else 0
         accepted = plane.source.accepted_at
         yield "config_last_reload_success_timestamp_seconds", (), accepted
+        yield "reader_restarts_total", (), plane.comparer.reader.restarts
         for loop, kept in BOOKS.failures.items():
             yield "loop_failures_total", labels(process="control", loop=loop), kept.count
         yield "event_loop_lag_seconds", labels(process="control"), plane.lag_s

@@ -14,14 +14,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated
-
-from pydantic import Field, StrictInt, StrictStr
 
 from router.core.payloads import PAYLOADS, Answer, Beyond, Unreadable, unpacked
 from router.core.payloads.answer import Leaf
-from router.core.quantities import BasisPoints, Formed, Number, Text
-from router.core.spec import Spec
 from router.core.wire.outcomes import FULL_BP
 
 DIFFERENCES_MAX = 20
@@ -31,6 +26,14 @@ TEXT_MAX = 60
 
 DISTANCE_MAX = 1e200
 """A greater distance of scores is this one: sums of it stay numbers."""
+
+PATH_CHARS_MAX = 200
+"""Characters kept of a path, and of a field's name; longer ones are known by their beginning."""
+FIELDS_MAX = 200
+"""Differing fields kept of one pair; further ones are :data:`OTHER_FIELDS`."""
+OTHER_FIELDS = "(other)"
+SAYS_CHARS_MAX = 100
+"""A longer text is no label: what an answer says is not kept."""
 
 _Found = tuple[str, "Kind", Leaf, Leaf]
 """Path, kind, and both values of one place where answers differ."""
@@ -95,49 +98,22 @@ class Comparison:
     """Why nothing can be said although nobody failed; such a pair is no evidence either."""
 
 
-class Segment(Spec):
-    """What requests are told apart by when agreement is shown to people."""
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """When two answers agree: what `compare` in a policy says, as the reader gets it.
 
-    header: Annotated[
-        StrictStr,
-        Formed(r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$", "a field name such as X-Country"),
-    ]
-    """Request header whose value is the segment, such as X-Country; the first 50 values count."""
-
-
-class Compare(Spec):
-    """When two answers to the same request agree, and what is kept of those that do not.
-
-    A field is an output or a dotted path such as choices.content; it stands for everything inside
-    and for every element of a list.
+    It imports no policy types, so that a process that only reads stays small.
     """
 
-    decide_on: tuple[Text, ...] = Field(default=(), max_length=32)
-    """Outputs or fields that decide agreement, such as predict; absent: all of them."""
-    ignore: tuple[Text, ...] = Field(default=(), max_length=64)
-    """Outputs or fields that are not looked at."""
-    absolute: Annotated[Number, Field(ge=0)] = 1e-6
-    """Numbers that differ by at most this agree."""
-    relative: BasisPoints = 1
-    """Numbers that differ by at most this share of the larger one agree."""
-    top_k: Annotated[StrictInt, Field(ge=1, le=1_000)] | None = None
-    """Compare vectors by the overlap of their k highest entries instead of number by number."""
-    top_k_overlap: Annotated[BasisPoints, Field(gt=0)] = FULL_BP
-    """Share of the k highest entries that must be the same."""
-    score: Text | None = None
-    """Output or field whose distance and direction are reported; absent: what decides."""
-    positive_above: Number = 0.5
-    """A score above this is a positive answer."""
-    noise: BasisPoints = 0
-    """Share of the copied requests that stable answers twice; what differs there is noise."""
-    noise_pairs: Annotated[StrictInt, Field(ge=20, le=10**6)] = 200
-    """First pairs, of either kind, that noise is learnt from; they are no evidence."""
-    reverse: BasisPoints = 0
-    """Share of what the candidate answers that stable is asked too, so that comparing goes on."""
-    segment: Segment | None = None
-    """What agreement is shown by, besides in all; absent: nothing."""
-    redact: tuple[Text, ...] = Field(default=(), max_length=64)
-    """Outputs or fields whose values people never see, also where they differ."""
+    decide_on: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    absolute: float = 1e-6
+    relative: int = 1
+    """Basis points of the larger number."""
+    top_k: int | None = None
+    top_k_overlap: int = FULL_BP
+    score: str | None = None
+    positive_above: float = 0.5
 
     def compare(
         self,
@@ -159,7 +135,7 @@ class Compare(Spec):
             return Comparison(agreed=False, differences=(_unread(why),), stable_unreadable=True)
         except Beyond as why:
             return Comparison(agreed=False, beyond=str(why))
-        if self.decide_on and not any(_named(path, self.decide_on) for path in first.leaves):
+        if self.decide_on and not any(named(path, self.decide_on) for path in first.leaves):
             names = ", ".join(self.decide_on)
             return Comparison(agreed=False, beyond=f"stable's answer has no field {names}")
         try:
@@ -170,23 +146,20 @@ class Compare(Spec):
             return Comparison(agreed=False, beyond=str(why))
         return self._finding(first, second, noisy)
 
-    def redacted(self, path: str) -> bool:
-        """Whether the values at ``path`` are hidden from people."""
-        return _named(path, self.redact)
-
     def _finding(self, stable: Answer, candidate: Answer, noisy: frozenset[str]) -> Comparison:
         deciding: list[Difference] = []
         measured: list[Difference] = []
         fields: set[str] = set()
         agreed = True
         for path, kind, left, right in self._differences(stable, candidate):
-            field = field_of(path)
-            fields.add(field)
-            decides = field not in noisy and (not self.decide_on or _named(path, self.decide_on))
+            field = field_of(path)[:PATH_CHARS_MAX]
+            fields.add(field if len(fields) < FIELDS_MAX else OTHER_FIELDS)
+            decides = field not in noisy and (not self.decide_on or named(path, self.decide_on))
             agreed = agreed and not decides
             kept = deciding if decides else measured
             if len(kept) < DIFFERENCES_MAX:
-                kept.append(Difference(path, kind, _shown(left), _shown(right), decides))
+                shown = _shown(left), _shown(right)
+                kept.append(Difference(path[:PATH_CHARS_MAX], kind, *shown, decides))
         ours, theirs = self._scores(stable), self._scores(candidate)
         return Comparison(
             agreed=agreed,
@@ -207,7 +180,7 @@ class Compare(Spec):
             if ranked and (path.rpartition("[")[0] in ranked or head(path) in ranked):
                 continue
             found = self._leaf(path, ours, theirs)
-            if found is not None and not _named(path, self.ignore):
+            if found is not None and not named(path, self.ignore):
                 yield found
         if self.top_k:
             yield from self._rankings(stable, candidate, self.top_k)
@@ -242,7 +215,7 @@ class Compare(Spec):
 
     def _rankings(self, stable: Answer, candidate: Answer, k: int) -> Iterator[_Found]:
         for path, ours in stable.vectors.items():
-            if _named(path, self.ignore):
+            if named(path, self.ignore):
                 continue
             theirs = candidate.vectors.get(path, ())
             overlap = len(_top(ours, k) & _top(theirs, k)) / min(k, len(ours))
@@ -254,7 +227,7 @@ class Compare(Spec):
         return {
             path: float(value)
             for path, value in answer.leaves.items()
-            if (not names or _named(path, names))
+            if (not names or named(path, names))
             and isinstance(value, bool | int | float)
             and math.isfinite(value)
         }
@@ -264,12 +237,12 @@ class Compare(Spec):
         names = self.decide_on or ((self.score,) if self.score else ())
         said: Leaf = None
         for seen, value in enumerate(
-            value for path, value in answer.leaves.items() if not names or _named(path, names)
+            value for path, value in answer.leaves.items() if not names or named(path, names)
         ):
             if seen:
                 return None
             said = value
-        return said
+        return None if isinstance(said, str) and len(said) > SAYS_CHARS_MAX else said
 
     def right(self, said: Leaf, truth: bool | float | str) -> bool | None:
         """Whether a version that said ``said`` was right; None where the two are of two kinds.
@@ -306,12 +279,12 @@ def field_of(path: str) -> str:
     return path[: path.index("[")]
 
 
-def _named(path: str, names: tuple[str, ...]) -> bool:
+def named(path: str, names: tuple[str, ...]) -> bool:
     """Whether a path is one of ``names`` or lies inside one, with or without places in lists."""
     for name in names:
         if path.startswith(name) and path[len(name) : len(name) + 1] in _INSIDE:
             return True
-    return bool(names) and "]." in path and _named(field_of(path), names)
+    return bool(names) and "]." in path and named(field_of(path), names)
 
 
 _INSIDE = ("", ".", "[")

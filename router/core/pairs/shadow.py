@@ -32,7 +32,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any, Final, NamedTuple
 
-from router.core.pairs.comparison import Compare, Comparison, Difference, Kind
+from router.core.pairs.compare import Compare
+from router.core.pairs.comparison import Comparison, Difference, Kind
 from router.core.pairs.labelled import KeptPairs
 from router.core.pairs.noise import Noise
 from router.core.pairs.tally import Finding, Learnt, Result, Tally
@@ -78,13 +79,17 @@ class Terms:
         """Whether the candidate answered the client and stable got the copy."""
         return sample.version == self.stable and sample.primary == self.candidate
 
-    def judge(self, sample: PairSample, silenced: frozenset[str]) -> Finding:
-        """What one pair says. Pure, and may run in a thread."""
+    def sides(self, sample: PairSample) -> tuple[Side, Side]:
+        """Stable's part and the other's."""
         primary = Side(sample.primary_status, sample.primary_body, sample.primary_coding)
         shadow = Side(sample.shadow_status, sample.shadow_body, sample.shadow_coding)
-        reverse = self.reverse(sample)
-        stable, other = (shadow, primary) if reverse else (primary, shadow)
-        if sample.stripped and shadow.status in UNASKED and shadow.status != primary.status:
+        return (shadow, primary) if self.reverse(sample) else (primary, shadow)
+
+    def by_status(self, sample: PairSample) -> Finding | None:
+        """What is known without reading a body; None where the bodies have to be read."""
+        stable, other = self.sides(sample)
+        copy = sample.shadow_status
+        if sample.stripped and copy in UNASKED and copy != sample.primary_status:
             return Finding(Result.UNUSABLE, why=KEYLESS)
         if self.failed(stable.status):
             return Finding(Result.UNUSABLE, why="stable failed")
@@ -93,15 +98,14 @@ class Terms:
         if stable.status != other.status:
             return Finding(Result.DISAGREED, _statuses(stable.status, other.status))
         if any(sample.far):
-            return Finding(Result.DISAGREED, _sizes(*(reversed if reverse else tuple)(sample.far)))
+            sizes = reversed(sample.far) if self.reverse(sample) else sample.far
+            return Finding(Result.DISAGREED, _sizes(*sizes))
         if stable.status >= 300 or not (stable.body or other.body):
             return Finding(Result.REFUSED)
-        return self._read(stable, other, silenced)
+        return None
 
-    def _read(self, stable: Side, other: Side, silenced: frozenset[str]) -> Finding:
-        found = self.compare.compare(
-            self.payload, stable.body, other.body, silenced, (stable.coding, other.coding)
-        )
+    def read_as(self, found: Comparison) -> Finding:
+        """What two bodies say about the version that is compared with stable."""
         if found.beyond:
             return Finding(Result.UNUSABLE, found, found.beyond)
         if found.stable_unreadable:
@@ -133,10 +137,6 @@ class ShadowBook:
 
     def __repr__(self) -> str:
         return f"<ShadowBook {self.tallies!r}>"
-
-    def judge(self, sample: PairSample) -> Finding:
-        """What one pair says, with what is known as noise now."""
-        return self.terms.judge(sample, self.noise.silenced)
 
     def excused(self, sample: PairSample, finding: Finding) -> Finding:
         """The finding, unless copies have lost what they need: some services answer 500 to that.

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from router.core.pairs.comparison import Compare, Comparison, Direction
+from router.core.pairs.compare import Compare
+from router.core.pairs.comparison import Comparison, Direction
 from router.core.wire.counts import MirrorCounts, PairSample
 from router.core.wire.histogram import BUCKETS, bucket_of, quantile
 

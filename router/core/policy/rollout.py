@@ -10,7 +10,7 @@ from pydantic import Field, StrictInt, StrictStr, model_validator
 
 from router.core.gates import GATES, GONE, Gate
 from router.core.gates.sample import Detect
-from router.core.pairs.comparison import Compare
+from router.core.pairs.compare import Compare
 from router.core.policy.anti_flap import AntiFlap
 from router.core.policy.hooks import FIRST_POINTS, HOOKS, HOOKS_MAX, Alerts, Hook
 from router.core.policy.match import HeaderName, Method, PathGlob

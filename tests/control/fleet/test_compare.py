@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
-import time
 from collections import Counter
 from dataclasses import replace
 
 import pytest
 
-from router.control.fleet import compare
 from router.control.fleet.compare import (
-    LARGE_BYTES,
+    AHEAD_BYTES,
+    AHEAD_PAIRS,
     QUEUE_BYTES_MAX,
     QUEUE_PAIRS_MAX,
-    SLICE_S,
     Comparer,
 )
+from router.core.payloads import PAYLOADS
 from router.core.wire.counts import MirrorCounts, PairSample
 from router.core.wire.table import Mirror
+from router.loops import BOOKS
+from tests.control.inline_reader import InlineReader
 
 SHADOW = "{{shadow: {{mirror: 50%, until: {{samples: {samples}}}{more}}}}}"
 
@@ -45,8 +45,9 @@ class Bench:
         self.world = world
         self.counted = Counter()
         reconciler = world.reconciler
+        self.reader = InlineReader()
         self.comparer = Comparer(
-            lambda: reconciler.runs, reconciler.observe, self.count, world.clock
+            lambda: reconciler.runs, reconciler.observe, self.count, world.clock, self.reader
         )
 
     def count(self, route, version, result, number):
@@ -54,8 +55,8 @@ class Bench:
 
     async def take(self, *samples):
         self.comparer.put(samples)
-        while self.comparer._queue:
-            await self.comparer.turn()
+        while self.reader.pump():
+            pass
         await self.world.settle()
 
     @property
@@ -78,7 +79,9 @@ async def bench(world, policy):
 
     yield make
     for one in made:
-        one.comparer.close()
+        assert one.comparer._pairs == len(one.comparer._ahead) + sum(
+            len(lane.unread) for lane in one.comparer._lanes.values()
+        )
 
 
 async def test_pairs_end_a_shadow(bench):
@@ -127,48 +130,119 @@ async def test_pairs_of_another_attempt_or_route_are_not_compared(bench):
 
 
 async def test_a_flood_is_dropped_counted_and_not_queued(bench):
-    b = await bench()
-    b.comparer.put(sample(revision=b.revision) for _ in range(QUEUE_PAIRS_MAX + 7))
-    assert (len(b.comparer._queue), b.counted) == (QUEUE_PAIRS_MAX, {"dropped": 7})
+    b = await bench(samples=10_000)
+    most = QUEUE_PAIRS_MAX // 2
+    b.comparer.put(sample(revision=b.revision) for _ in range(most + 7))
+    assert (b.comparer._pairs, b.counted) == (most, {"dropped": 7})
     assert b.trial.shadow.uncompared == 7
-    b.comparer._queue.clear()
-    b.comparer._bytes = 0
+    await b.take()
+    assert b.counted == {"dropped": 7, "agreed": most}
     large = sample({"y": "x" * 2**20}, revision=b.revision)
     b.comparer.put(large for _ in range(100))
-    assert b.comparer._bytes <= QUEUE_BYTES_MAX
-    assert b.comparer._bytes + 2**20 > QUEUE_BYTES_MAX
+    assert QUEUE_BYTES_MAX / 2 - 2**20 < b.comparer._bytes <= QUEUE_BYTES_MAX / 2
+    await b.take()
+    assert (b.comparer._bytes, b.comparer._pairs, b.comparer._lanes) == (0, 0, {})
 
 
-async def test_a_slice_is_short_and_the_rest_waits(bench, monkeypatch):
-    b = await bench()
-    clock = iter(range(1_000))
-    monkeypatch.setattr(compare.time, "perf_counter", lambda: next(clock) * SLICE_S / 10)
-    b.comparer.put(sample(revision=b.revision) for _ in range(100))
-    await b.comparer.turn()
-    assert len(b.comparer._queue) == 91
+async def test_one_routes_flood_drops_its_own_pairs_and_the_other_has_its_turn(world, policy):
+    each = "      for_each: {header: X-Country, values: [de, fr], rest: stable}\n"
+    b = Bench(await world(shadowed(policy, samples=100_000) + each).start())
+    pairs = {
+        country: replace(
+            sample({"y": 1}, revision=b.world.reconciler.runs[f"r@{country}"].record.revision),
+            route=f"r@{country}",
+        )
+        for country in ("de", "fr")
+    }
+    b.comparer.put([pairs["de"]] * 3_000 + [pairs["fr"]] * 500)
+    assert b.counted == {"dropped": 2_000}
+    fr = b.world.reconciler.runs["r@fr"].trial
+    while fr.pairs < 500:
+        assert b.reader.pump(20)
+    de = b.world.reconciler.runs["r@de"].trial
+    assert abs(de.pairs - fr.pairs) <= AHEAD_PAIRS + 20
 
 
-async def test_the_loop_goes_on_while_many_pairs_are_compared(bench):
+async def test_the_reader_is_given_a_few_at_a_time(bench):
     b = await bench(samples=10_000)
-    wide = {"rows": [{"a": n, "b": str(n)} for n in range(75)]}
-    pair = sample(wide, wide, revision=b.revision)
-    assert len(pair.primary_body) * 2 < LARGE_BYTES, "otherwise a thread compares it"
-    running = asyncio.create_task(b.comparer.run())
-    b.comparer.put([pair] * 300)
-    turns, started = 0, time.perf_counter()
-    while b.trial.pairs < 300 and time.perf_counter() - started < 20:
-        turns += 1
-        await asyncio.sleep(0)
-    running.cancel()
-    assert b.trial.pairs == 300
-    assert turns > 20  # 300 pairs of a third of a millisecond, in slices of two
+    b.comparer.put(sample(revision=b.revision) for _ in range(100))
+    assert len(b.comparer._ahead) == AHEAD_PAIRS
+    await b.take()
+    large = sample({"y": "x" * 10**6}, {"y": "x" * 10**6}, revision=b.revision)
+    b.comparer.put(large for _ in range(8))
+    assert b.comparer._ahead_bytes <= AHEAD_BYTES
+    await b.take()
+    huge = sample({"y": "x" * (AHEAD_BYTES + 1)}, revision=b.revision)
+    b.comparer.put([huge, huge])
+    assert len(b.comparer._ahead) == 1
+    await b.take()
+    assert b.counted == {"agreed": 108, "unusable": 2}
 
 
-async def test_a_large_pair_is_compared_beside_the_loop(bench):
-    b = await bench()
-    large = {"rows": list(range(LARGE_BYTES // 4))}
-    await b.take(sample(large, large, revision=b.revision), sample(revision=b.revision))
-    assert (b.counted["agreed"], b.trial.pairs) == (2, 2)
+async def test_pairs_are_booked_in_the_order_in_which_they_came(bench):
+    """A failed status is known at once; counted before the answers that wait it would accuse."""
+    b = await bench(samples=10_000)
+    booked = []
+    add = b.trial.shadow.add
+    b.trial.shadow.add = lambda one, *more: (booked.append(one.request_id), add(one, *more))[1]
+    pairs = [
+        replace(
+            sample(revision=b.revision, statuses=(200, 500 if n % 3 == 1 else 200)),
+            request_id=str(n),
+        )
+        for n in range(50)
+    ]
+    b.comparer.put(pairs)
+    assert booked == []
+    b.reader.pump(2)
+    assert booked == ["0", "1"]
+    await b.take()
+    assert booked == [str(n) for n in range(50)]
+
+
+async def test_what_the_reader_had_when_it_ended_is_lost_counted_and_not_tried_again(bench):
+    b = await bench(samples=10_000)
+    b.comparer.put(sample(revision=b.revision) for _ in range(50))
+    b.reader.pump(6)
+    read = b.counted["agreed"]
+    assert read == 5
+    had = len(b.comparer._ahead)
+    b.reader.die()
+    assert b.counted == {"agreed": read, "lost": had}
+    assert b.trial.shadow.uncompared == had
+    b.reader.rise()
+    await b.take()
+    assert b.counted == {"agreed": 50 - had, "lost": had}
+
+
+async def test_a_reading_that_fails_is_a_bug_of_ours_and_accuses_nobody(bench, monkeypatch):
+    class Broken:
+        def read(self, body):
+            raise RecursionError
+
+    BOOKS.__init__()
+    b = await bench(samples=10_000)
+    monkeypatch.setitem(PAYLOADS, "json", Broken())
+    await b.take(*(sample(revision=b.revision) for _ in range(3)))
+    assert b.counted == {"lost": 3}
+    assert "RecursionError" in BOOKS.failures["reader"].last
+    assert b.trial.judge.capital == 1.0
+    BOOKS.__init__()
+
+
+async def test_noise_that_is_settled_while_a_pair_is_read_changes_its_question(bench):
+    b = await bench(samples=30, compare="{noise: 10%, noise_pairs: 20}")
+    ticks = iter(range(10_000))
+
+    def pair(version="v2"):
+        bodies = ({"y": 1, "t": next(ticks)}, {"y": 1, "t": next(ticks)})
+        return sample(*bodies, revision=b.revision, version=version)
+
+    b.comparer.put([pair(("v2", "v1")[n % 2]) for n in range(40 + 2 * AHEAD_PAIRS)])
+    await b.take()
+    assert b.trial.shadow.noise.silenced == {"t"}
+    assert b.world.rollout.phase.live
+    assert b.trial.pairs == AHEAD_PAIRS
 
 
 async def test_what_became_of_copies_is_kept(bench):
@@ -254,14 +328,11 @@ async def test_each_segment_is_judged_by_its_own_pairs(world, policy):
     each = "      for_each: {header: X-Country, values: [de, fr], rest: stable}\n"
     b = Bench(await world(shadowed(policy, samples=1_000) + each).start())
     runs = b.world.reconciler.runs
-    try:
-        for country, other, number in (("fr", 1, 90), ("de", 2, 10)):
-            name = f"r@{country}"
-            revision = runs[name].record.revision
-            pair = sample({"y": 1}, {"y": other}, revision=revision)
-            await b.take(*(replace(pair, route=name) for _ in range(number)))
-    finally:
-        b.comparer.close()
+    for country, other, number in (("fr", 1, 90), ("de", 2, 10)):
+        name = f"r@{country}"
+        revision = runs[name].record.revision
+        pair = sample({"y": 1}, {"y": other}, revision=revision)
+        await b.take(*(replace(pair, route=name) for _ in range(number)))
     assert runs["r@de"].rollout.phase.value == "rolled_back"
     assert runs["r@de"].rollout.reason.startswith("agreement: disagreed with stable: ")
     assert runs["r@fr"].rollout.phase.live

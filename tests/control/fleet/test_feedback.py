@@ -16,6 +16,7 @@ from router.core.rollout.rollout import Phase
 from router.core.wire.counts import PairSample
 from router.core.wire.receipt import Arm, Receipt, sealed
 from router.telemetry.metrics import Metrics
+from tests.core.pairs.judged import judged_by
 
 SECRET = "only-for-these-tests"
 TAKES = f'feedback: {{secret: "{SECRET}", expires: 1d}}'
@@ -59,7 +60,7 @@ class Clients:
         trial = self.world.reconciler.runs["r"].trial
         sample = PairSample("r", copy, revision, "id", 200, 200, *bodies, primary=asked,
                             nonce=self.made)  # fmt: skip
-        trial.shadow.add(sample, trial.shadow.judge(sample), 0.0)
+        trial.shadow.add(sample, judged_by(trial.shadow, sample), 0.0)
         self.made -= 1
         return self.receipt(Arm.FORCED, version=asked or "v1")
 

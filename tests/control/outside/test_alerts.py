@@ -14,6 +14,7 @@ from router.core.rollout.events import Abort, Pause, Resume, Retry
 from router.core.rollout.rollout import Phase
 from router.core.wire.counts import MirrorCounts, PairSample
 from tests.control.outside_world import OutsideWorld, Server
+from tests.core.pairs.judged import judged_by
 
 STEPS = "[{weight: 1%, hold: 5s}, {weight: 25%, hold: 5s}]"
 
@@ -240,7 +241,7 @@ async def test_a_shadow_whose_pairs_teach_nothing_is_an_alarm_too(world, policy)
     trial = w.reconciler.runs["r"].trial
     unread = PairSample("r", "v2", 1, "id", 200, 200, b"?", b"?", primary_coding="lz4")
     for _ in range(120):
-        trial.shadow.add(unread, trial.shadow.judge(unread), 0.0)
+        trial.shadow.add(unread, judged_by(trial.shadow, unread), 0.0)
     await watching(w, watch, 10)
     (text,) = [text for trigger, text in ears.told if trigger == "shadow_undelivered"]
     assert text.startswith("the shadow teaches nothing: 120 of 120 pairs of the last minute")

@@ -5,7 +5,8 @@ import math
 
 import pytest
 
-from router.core.pairs.comparison import Compare, Direction, Kind
+from router.core.pairs.compare import Compare
+from router.core.pairs.comparison import Direction, Kind
 
 
 def bodies(*values):
@@ -13,7 +14,7 @@ def bodies(*values):
 
 
 def compared(stable, candidate, payload="json", **settings):
-    return Compare(**settings).compare(payload, *bodies(stable, candidate))
+    return Compare(**settings).likeness.compare(payload, *bodies(stable, candidate))
 
 
 AGREE = [
@@ -99,10 +100,10 @@ def test_words_have_no_direction_and_no_distance():
 
 
 def test_unreadable_answers_are_told_apart():
-    broken = Compare().compare("v1", b'{"predictions": [1]}', b"<html>")
+    broken = Compare().likeness.compare("v1", b'{"predictions": [1]}', b"<html>")
     assert (broken.agreed, broken.candidate_unreadable) == (False, True)
     assert broken.differences[0].kind is Kind.UNREADABLE
-    nothing = Compare().compare("v1", b"<html>", b'{"predictions": [1]}')
+    nothing = Compare().likeness.compare("v1", b"<html>", b'{"predictions": [1]}')
     assert (nothing.stable_unreadable, nothing.candidate_unreadable) == (True, False)
 
 

@@ -5,14 +5,14 @@ import json
 import pytest
 
 from router.core.pairs import labelled
-from router.core.pairs.comparison import Compare
+from router.core.pairs.compare import Compare
 from router.core.pairs.labelled import KeptPairs, counted
 from router.core.wire.outcomes import LabelledPairs
 
 
 def said(stable, candidate, **settings):
     bodies = [json.dumps(one).encode() for one in (stable, candidate)]
-    found = Compare.model_validate(settings).compare("json", *bodies)
+    found = Compare.model_validate(settings).likeness.compare("json", *bodies)
     return found.stable_says, found.candidate_says
 
 
@@ -50,7 +50,7 @@ def test_answers_that_say_one_thing(stable, candidate, settings, expected):
     ],
 )
 def test_who_was_right(one, truth, expected):
-    assert Compare().right(one, truth) is expected
+    assert Compare().likeness.right(one, truth) is expected
 
 
 def test_only_one_of_two_says_something():
@@ -62,7 +62,7 @@ def test_only_one_of_two_says_something():
 def test_kept_pairs_are_bounded_and_given_once(monkeypatch):
     monkeypatch.setattr(labelled, "KEPT_MAX", 10)
     kept = KeptPairs()
-    found = Compare().compare("json", b'{"y": 1}', b'{"y": 0}')
+    found = Compare().likeness.compare("json", b'{"y": 1}', b'{"y": 0}')
     for nonce in range(1, 51):
         kept.add(nonce, found)
     assert len(kept) == 10
@@ -70,5 +70,5 @@ def test_kept_pairs_are_bounded_and_given_once(monkeypatch):
     assert kept.take(41) == (1, 0)
     assert kept.take(41) is None
     kept.add(0, found)
-    kept.add(51, Compare().compare("json", b'{"y": "%s"}' % (b"x" * 101), b'{"y": "a"}'))
+    kept.add(51, Compare().likeness.compare("json", b'{"y": "%s"}' % (b"x" * 101), b'{"y": "a"}'))
     assert len(kept) == 9

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from router.core.pairs.comparison import Compare
+from router.core.pairs.compare import Compare
 from router.core.pairs.shadow import TWICE, ShadowBook, Terms, together
 from router.core.pairs.tally import (
     HIDDEN,
@@ -18,6 +18,7 @@ from router.core.pairs.tally import (
 )
 from router.core.wire.counts import MirrorCounts, PairSample
 from router.core.wire.outcomes import Pairs
+from tests.core.pairs.judged import judged, judged_by
 
 
 def sample(stable=b"{}", other=b"{}", *, statuses=(200, 200), version="v2", **more):
@@ -34,7 +35,7 @@ def terms(payload="json", errors=(5,), **compare):
 
 
 def booked(book, *samples):
-    return [book.add(one, book.judge(one), 1.0) for one in samples]
+    return [book.add(one, judged_by(book, one), 1.0) for one in samples]
 
 
 @pytest.mark.parametrize(
@@ -54,7 +55,7 @@ def booked(book, *samples):
 )
 def test_statuses_come_first(stable, other, expected):
     rules = terms(errors=(5, 429))
-    assert rules.judge(sample(statuses=(stable, other)), frozenset()).result is expected
+    assert judged(rules, sample(statuses=(stable, other)), frozenset()).result is expected
 
 
 @pytest.mark.parametrize(
@@ -69,7 +70,7 @@ def test_statuses_come_first(stable, other, expected):
     ],
 )
 def test_then_bodies(stable, other, expected):
-    assert terms().judge(sample(stable, other), frozenset()).result is expected
+    assert judged(terms(), sample(stable, other), frozenset()).result is expected
 
 
 def test_evidence_of_one_pair():
@@ -226,12 +227,12 @@ SECOND = gzip.compress(b'{"y": 2}', mtime=0)
 )
 def test_codings(stable, other, codings, expected):
     one = sample(stable, other, primary_coding=codings[0], shadow_coding=codings[1])
-    finding = terms().judge(one, frozenset())
+    finding = judged(terms(), one, frozenset())
     assert finding.result is expected
     assert bool(finding.why) is (expected is Result.UNUSABLE)
     turned = sample(other, stable, version="v1", primary="v2", primary_coding=codings[1],
                     shadow_coding=codings[0])  # fmt: skip
-    assert terms().judge(turned, frozenset()).result is expected
+    assert judged(terms(), turned, frozenset()).result is expected
 
 
 @pytest.mark.parametrize("status", [401, 403])
@@ -279,7 +280,7 @@ def test_an_answer_far_larger_disagrees():
     (worst,) = book.to_json()["versions"]["v2"]["worst"]
     assert worst["differences"][0]["candidate"] == "99,999 bytes or more"
     turned = sample(b"", b"", far=(99_999, 100), version="v1", primary="v2")
-    (difference,) = terms().judge(turned, frozenset()).comparison.differences
+    (difference,) = judged(terms(), turned, frozenset()).comparison.differences
     assert (difference.stable, difference.candidate) == ("100 bytes", "99,999 bytes or more")
 
 

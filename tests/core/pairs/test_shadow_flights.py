@@ -19,10 +19,11 @@ from router.core.gates.agreement import Agreement
 from router.core.gates.guard import Guard
 from router.core.gates.positive_rate import PositiveRate
 from router.core.judge import Judge, JudgeSettings
-from router.core.pairs.comparison import Compare
+from router.core.pairs.compare import Compare
 from router.core.pairs.shadow import ShadowBook, Terms
 from router.core.wire.counts import PairSample
 from router.core.wire.outcomes import Baseline, Batch
+from tests.core.pairs.judged import judged_by
 from tests.models_cache import models_cache
 
 PAIRS = 1_500
@@ -73,7 +74,7 @@ def shadowed(answers, candidate: str, *gates, pairs_max=PAIRS):
             break
         sample = PairSample("r", candidate, 1, str(number), 200, 200, *bodies, primary_s=0.004,
                             shadow_s=0.004)  # fmt: skip
-        pairs = book.add(sample, book.judge(sample), float(number))
+        pairs = book.add(sample, judged_by(book, sample), float(number))
         judge.observe(Batch("r", 1, pairs=pairs), float(number))
         if judge.conviction and found is None:
             found = number

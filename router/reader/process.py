@@ -1,0 +1,89 @@
+"""The reader: ``python -m router.reader.process``, started by control when answers are compared.
+
+Reading an answer of a megabyte holds the interpreter for tens of milliseconds, in whatever thread
+it is done, and foreign bytes find every weakness of a parser. So this happens in a process of its
+own, below the others in the scheduler and within a bound of memory. It reports finished facts; when
+it is slow, or gone, pairs are lost and counted, and no decision waits for them.
+
+It waits on one socket and does one thing at a time, so it needs no event loop. It ends with the
+link: control is gone then, or wants another one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import resource
+import signal
+import socket
+from typing import Final
+
+from router.config.payloads import payload
+from router.core.pairs.comparison import Comparison
+from router.link.messages import Decoder, Found, LinkError, Message, Read, Reading, encode
+
+NICENESS: Final = 5
+"""Whoever decides or forwards goes first."""
+MEMORY_BYTES_MAX: Final = 1 << 30
+"""Address space; a reading beyond it fails alone."""
+RECEIVE_BYTES: Final = 1 << 18
+
+
+class Reader:
+    """Answers each :class:`Read` by a :class:`Found`, as the route's last :class:`Reading` says."""
+
+    def __init__(self) -> None:
+        self._readings: dict[str, Reading] = {}
+
+    def __repr__(self) -> str:
+        return f"<Reader of {len(self._readings)} routes>"
+
+    def answer(self, message: Message) -> Found | None:
+        """What a message is answered by. Whatever the bytes are, it does not raise."""
+        if isinstance(message, Reading):
+            self._readings[message.route] = message
+        elif isinstance(message, Read):
+            try:
+                return Found(message.number, self._compare(message))
+            except Exception as error:  # noqa: BLE001 - a bug of ours, or of an installed payload
+                return Found(message.number, None, type(error).__name__)
+        return None
+
+    def _compare(self, message: Read) -> Comparison:
+        reading = self._readings[message.route]
+        payload(reading.payload)  # imports one of another package
+        return reading.likeness.compare(
+            reading.payload, message.stable, message.other, reading.silenced, message.codings
+        )
+
+
+def serve(link: socket.socket) -> None:
+    """Read until the link ends."""
+    reader, decoder = Reader(), Decoder()
+    with contextlib.suppress(LinkError, OSError):  # the other end is gone or broken: so are we
+        while data := link.recv(RECEIVE_BYTES):
+            for message in decoder.feed(data):
+                found = reader.answer(message)
+                if found is not None:
+                    link.sendall(encode(found))
+
+
+def main(argv: list[str] | None = None) -> None:
+    """The command of the reader's process."""
+    parser = argparse.ArgumentParser(prog="router.reader.process")
+    parser.add_argument("--link-fd", type=int, required=True)
+    fd: int = parser.parse_args(argv).link_fd
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C: only control decides
+    os.nice(NICENESS)
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    most = MEMORY_BYTES_MAX if hard == resource.RLIM_INFINITY else min(MEMORY_BYTES_MAX, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (most, hard))
+    link = socket.socket(fileno=fd)
+    link.setblocking(True)
+    with link:
+        serve(link)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""A reader without a process: the same code, the same bytes on the way, answers when asked for."""
+
+from __future__ import annotations
+
+from router.control.fleet.reader import ReaderProcess
+from router.link.messages import Decoder, encode
+from router.reader.process import Reader
+
+
+class InlineReader(ReaderProcess):
+    """What is sent waits; :meth:`pump` answers it. ``up`` is whether there is a process."""
+
+    def __init__(self):
+        super().__init__()
+        self.reader, self.decoder, self.sent, self.up = Reader(), Decoder(), [], True
+
+    @property
+    def ready(self):
+        return self.up
+
+    def send(self, message, *, answered=False):
+        if self.up:
+            self.sent += self.decoder.feed(encode(message))
+        return self.up
+
+    def pump(self, most=10**9):
+        """Answer up to ``most`` messages; whether there were any."""
+        had = bool(self.sent)
+        while self.sent and most:
+            most -= 1
+            found = self.reader.answer(self.sent.pop(0))
+            if found is not None:
+                (found,) = self.decoder.feed(encode(found))
+                self.on_found(found)
+        return had
+
+    def die(self):
+        """End with everything that was sent."""
+        self.sent.clear()
+        self.reader, self.up = Reader(), False
+        self.on_lost()
+
+    def rise(self):
+        """The next one."""
+        self.up = True
+        self.on_ready()

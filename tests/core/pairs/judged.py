@@ -1,0 +1,19 @@
+"""A pair judged in one go: what control and the reader do to it, one after the other."""
+
+from __future__ import annotations
+
+
+def judged(terms, sample, silenced=frozenset()):
+    """What one pair says, bodies included."""
+    finding = terms.by_status(sample)
+    if finding is not None:
+        return finding
+    stable, other = terms.sides(sample)
+    codings = (stable.coding, other.coding)
+    bodies = (stable.body, other.body)
+    return terms.read_as(terms.compare.likeness.compare(terms.payload, *bodies, silenced, codings))
+
+
+def judged_by(book, sample):
+    """The same with what a book knows to be noise."""
+    return judged(book.terms, sample, book.noise.silenced)
