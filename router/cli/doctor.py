@@ -214,7 +214,8 @@ async def _answer(route: str, gate: Prometheus) -> Measurement:
 
     answered: asyncio.Future[Measurement] = asyncio.get_running_loop().create_future()
     async with Asker(lambda _question, measured: answered.set_result(measured)) as asker:
-        asker.ask(Question(route, gate, {}))
+        said = {name: value.get_secret_value() for name, value in gate.headers.items()}
+        asker.ask(Question(route, gate, {}, said))
         return await answered
 
 

@@ -16,7 +16,7 @@ from router.config.check import LoadedPolicy
 from router.control.fleet.compare import Comparer
 from router.control.fleet.feedback import Feedback
 from router.control.fleet.workers import Command, Workers, worker_command
-from router.control.outside.measure import Asker, Question
+from router.control.outside.measure import Asker, Question, headers_of
 from router.control.outside.outreach import Outreach
 from router.control.rollouts.observe import Observatory
 from router.control.rollouts.reconciler import Reconciler
@@ -278,7 +278,8 @@ class Plane:
                     "step": rollout.step + 1,
                     "weight_bp": live.split.candidate_bp,
                 }
-                self._asker.ask(Question(route, gate, about))
+                headers = headers_of(self.reconciler.runs[route].route, gate)
+                self._asker.ask(Question(route, gate, about, headers))
 
     def _answered(self, question: Question, measurement: Measurement) -> None:
         """An answer belongs to the attempt that asked; a later one asks for itself."""

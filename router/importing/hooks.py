@@ -6,9 +6,9 @@ import re
 from typing import Any, Final
 
 from router.config.problems import Path
-from router.core.policy.address import checked_url
 from router.core.policy.hooks import HOOKS, HOOKS_MAX, Asked, Check
 from router.core.quantities import parse_duration
+from router.core.urls import checked_url
 from router.importing.draft import Draft
 from router.importing.manifest import Manifest, seconds_text
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -22,6 +22,8 @@ from router.core.gates.gate import Measurement
 from router.core.gates.polled import Polled
 from router.core.gates.prometheus import Prometheus
 from router.core.gates.webhook import Webhook
+from router.core.policy import Route
+from router.core.urls import checked_url
 from router.loops import BOOKS, background
 
 ASKED_AT_ONCE_MAX: Final = 32
@@ -39,6 +41,8 @@ class Question:
     gate: Polled
     about: dict[str, Any]
     """What a webhook is told: route, candidate, stable, phase, step, weight."""
+    headers: dict[str, str] = field(default_factory=dict, repr=False)
+    """Header fields, of the policy of the moment."""
 
 
 OnAnswer = Callable[[Question, Measurement], None]
@@ -101,18 +105,18 @@ class Asker:
     async def _answer(self, question: Question) -> Measurement:
         gate = question.gate
         if isinstance(gate, Prometheus):
-            data = await self._request("GET", f"{gate.url.rstrip('/')}/api/v1/query", gate.query)
-            return parsed(data)
+            url = checked_url(f"{gate.url.rstrip('/')}/api/v1/query")
+            return parsed(await self._request(url, gate.query, question.headers))
         assert isinstance(gate, Webhook)  # noqa: S101 - the only other kind that asks
-        status = await self._post(gate.url, question.about)
+        status = await self._post(checked_url(gate.url), question.about, question.headers)
         if status >= 500 or status in (408, 429):
             return Measurement(error=f"the hook answered {status}")
         return Measurement((1.0,) if 200 <= status < 300 else (0.0,))
 
-    async def _request(self, method: str, url: str, query: str) -> bytes:
+    async def _request(self, url: str, query: str, headers: dict[str, str]) -> bytes:
         assert self._session is not None  # noqa: S101 - used as a context manager
-        async with self._session.request(
-            method, url, params={"query": query}, allow_redirects=False
+        async with self._session.get(
+            url, params={"query": query}, headers=headers, allow_redirects=False
         ) as response:
             body = await response.content.read(ANSWER_BYTES_MAX + 1)
             if response.status != 200:
@@ -121,10 +125,28 @@ class Asker:
                 raise ValueError(f"the answer is longer than {ANSWER_BYTES_MAX} bytes")
             return body
 
-    async def _post(self, url: str, about: dict[str, Any]) -> int:
+    async def _post(self, url: str, about: dict[str, Any], headers: dict[str, str]) -> int:
         assert self._session is not None  # noqa: S101 - used as a context manager
-        async with self._session.post(url, json=about, allow_redirects=False) as response:
+        async with self._session.post(
+            url, json=about, headers=headers, allow_redirects=False
+        ) as response:
             return response.status
+
+
+def headers_of(route: Route, gate: Polled) -> dict[str, str]:
+    """The gate's header fields, from the policy of the moment.
+
+    The policy that a rollout began with is kept without secrets, and a secret may have changed
+    since. One that is no longer in the file, or asks elsewhere now, gets none.
+    """
+    for known in route.rollout.gates if route.rollout else ():
+        if isinstance(known, Polled) and (known.kind, known.title, known.url) == (
+            gate.kind,
+            gate.title,
+            gate.url,
+        ):
+            return {name: value.get_secret_value() for name, value in known.headers.items()}
+    return {}
 
 
 def parsed(body: bytes) -> Measurement:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+from errno import EACCES
 from ipaddress import ip_address
 from socket import AF_INET, AddressFamily
 from typing import Any, Final
 
 import aiohttp
+from aiohappyeyeballs import AddrInfoType
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from router.core.policy import refusal
-from router.core.policy.address import checked_url
+from router.core.urls import checked_url
 from router.core.words import duration
 
 CALLS_AT_ONCE_MAX: Final = 32
@@ -41,6 +44,18 @@ class GuardedResolver(AbstractResolver):
         await self._inner.close()
 
 
+def guarded_socket(found: AddrInfoType) -> socket.socket:
+    """The socket of one connection, if its address may be called: the last look before it is made.
+
+    A literal address in a URL is never resolved, so only here all addresses pass. Raises
+    PermissionError.
+    """
+    family, kind, protocol, _, address = found
+    if reason := refusal(ip_address(str(address[0]).partition("%")[0])):
+        raise PermissionError(EACCES, f"{address[0]} must not be called: {reason}")
+    return socket.socket(family, kind, protocol)
+
+
 def outside_session() -> aiohttp.ClientSession:
     """A client without cookies, proxies of the environment or decompression.
 
@@ -50,7 +65,11 @@ def outside_session() -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         headers={"Accept-Encoding": "identity"},
         cookie_jar=aiohttp.DummyCookieJar(),
-        connector=aiohttp.TCPConnector(limit=CALLS_AT_ONCE_MAX, resolver=GuardedResolver()),
+        connector=aiohttp.TCPConnector(
+            limit=CALLS_AT_ONCE_MAX,
+            resolver=GuardedResolver(),
+            socket_factory=guarded_socket,
+        ),
         trust_env=False,
         auto_decompress=False,
     )

@@ -19,8 +19,8 @@ from router.control.outside.outside import NO_ANSWER, no_answer
 from router.control.rollouts.run import Run
 from router.control.state.record import JournalEntry
 from router.core.foreign import ANSWER, Unreadable, read
-from router.core.policy.address import checked_url
 from router.core.policy.registry import Mlflow
+from router.core.urls import checked_url
 
 ANSWER_BYTES_MAX: Final = 1_048_576
 

@@ -7,6 +7,7 @@ newer schema, and can be put back with the copy.
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +25,10 @@ _TEXTS: Final = (
     ("commands", "id", "answer"),
 )
 """Tables with JSON: their keys and the column that holds it."""
+
+
+_USER_INFO: Final = re.compile(r'("url":"https?://)[^/"@]*@')
+"""Credentials in URLs of gates, which schema 1 kept; they belong into ``headers``."""
 
 
 def renamed(data: dict[str, Any]) -> dict[str, Any]:
@@ -61,6 +66,7 @@ def upgrade(db: sqlite3.Connection, path: Path) -> None:
                 now = json.dumps(
                     renamed(json.loads(text)), separators=(",", ":"), ensure_ascii=False
                 )
+                now = _USER_INFO.sub(r"\1", now)
                 db.execute(f"UPDATE {table} SET {column}=? WHERE {key}=?", (now, name))  # noqa: S608 - constants
         db.execute("PRAGMA user_version=2")
     except BaseException:

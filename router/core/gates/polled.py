@@ -12,7 +12,8 @@ from pydantic import Field, StrictInt
 
 from router.core.gates.gate import Gate, GateContext, GateState, Measurement
 from router.core.gates.verdict import Verdict
-from router.core.quantities import Seconds, Text
+from router.core.quantities import Seconds
+from router.core.urls import Headers, Url
 
 
 class Polled(Gate):
@@ -20,8 +21,10 @@ class Polled(Gate):
 
     bets: ClassVar[bool] = False
 
-    url: Annotated[Text, Field(pattern=r"^https?://")]
-    """Where to ask."""
+    url: Url
+    """Where to ask; redirects are not followed."""
+    headers: Headers = Field(default_factory=dict)
+    """Header fields of the question, by name; an edit takes effect in a rollout under way."""
     interval: Annotated[Seconds, Field(ge=1)] = 60.0
     """Time between two questions."""
     initial_delay: Seconds = 0.0

@@ -9,26 +9,18 @@ link-local and metadata addresses are refused, by name here and again when a nam
 from __future__ import annotations
 
 import re
-from ipaddress import ip_address
 from typing import Annotated, Final
 
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
-from router.core.addresses import refusal
 from router.core.quantities import shown
+from router.core.urls import checked_host
 from router.core.wire.table import Endpoint
 
 ENDPOINT_PATTERN: Final = r"^https?://[^/?#@\s]+:[0-9]{1,5}$"
 _ENDPOINT: Final = re.compile(
     r"(?P<scheme>https?)://(?P<host>\[[0-9A-Za-z:.%]+\]|[^/?#@:\[\]\s]+)(?::(?P<port>[0-9]{1,5}))?(?P<rest>.*)\Z"
 )
-_HOST_NAME: Final = re.compile(
-    r"(?=.{1,253}\Z)[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_][A-Za-z0-9_-]{0,62})*\Z"
-)
-_NUMERIC_LABEL: Final = re.compile(r"(0[xX][0-9A-Fa-f]*|[0-9]+)\Z")
-
-METADATA_HOSTS: Final = frozenset({"metadata", "metadata.google.internal", "instance-data"})
-"""Names under which clouds serve credentials."""
 
 
 def parse_endpoint(text: object) -> Endpoint:
@@ -50,33 +42,6 @@ def parse_endpoint(text: object) -> Endpoint:
     if match["port"] is None or not 1 <= int(match["port"]) <= 65_535:
         raise ValueError(f"expected an endpoint with a port from 1 to 65535, got {shown(text)}")
     return Endpoint(checked_host(match["host"]), int(match["port"]), match["scheme"] == "https")
-
-
-def checked_host(host: str) -> str:
-    """``host`` itself, a name or an address that may be connected to. Raises ValueError."""
-    if host.startswith("["):
-        return _checked_address(host[1:-1])
-    if _NUMERIC_LABEL.match(host.rpartition(".")[2]):
-        return _checked_address(host)
-    if not _HOST_NAME.match(host):
-        raise ValueError(f"expected a host name or an IP address, got {shown(host)}")
-    if host.lower().rstrip(".") in METADATA_HOSTS:
-        raise ValueError(f"expected a prediction service, got the metadata host {host}")
-    return host
-
-
-def _checked_address(text: str) -> str:
-    try:
-        address = ip_address(text)
-    except ValueError:
-        raise ValueError(
-            f"expected a plain IP address such as 127.0.0.1, got {shown(text)}"
-        ) from None
-    if str(address) != text:
-        raise ValueError(f"expected the plain spelling {address}, got {shown(text)}")
-    if reason := refusal(address):
-        raise ValueError(f"expected the address of a prediction service, got {text}: {reason}")
-    return text
 
 
 EndpointUrl = Annotated[

@@ -9,18 +9,14 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Final, Literal, get_args
 
-from pydantic import Field, SecretStr, StrictInt
+from pydantic import Field, StrictInt
 
-from router.core.policy.address import SecretUrl, Url
-from router.core.policy.match import HeaderName
 from router.core.quantities import Flag, Name, Seconds, Text
 from router.core.spec import Spec
+from router.core.urls import Headers, SecretUrl, Url
 
 HOOKS_MAX: Final = 32
 ALERTS_MAX: Final = 32
-
-Headers = Annotated[dict[HeaderName, SecretStr], Field(max_length=16)]
-"""Header fields by name; values are secrets: write ${file:...} or ${NAME}."""
 
 
 class Hook(Spec):

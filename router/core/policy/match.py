@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, StrictStr, model_validator
 
 from router.core.quantities import Formed, Text
 from router.core.spec import ShortFor, Spec
+from router.core.urls import HeaderName
 
 
 def _glob(path: str) -> str:
@@ -37,13 +38,6 @@ HostGlob = Annotated[StrictStr, AfterValidator(_host)]
 
 Method = Annotated[StrictStr, Formed(r"^[A-Z]{3,16}$", "an upper-case method such as POST")]
 """An upper-case method."""
-
-HeaderName = Annotated[
-    StrictStr,
-    Formed(r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$", "a field name such as X-User-Id"),
-]
-"""A field name as RFC 9110 section 5.1 allows; compared without case."""
-
 
 JsonPath = Annotated[
     StrictStr,

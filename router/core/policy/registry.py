@@ -7,10 +7,9 @@ from typing import Annotated
 
 from pydantic import Field, StrictInt, StrictStr
 
-from router.core.policy.address import Url
-from router.core.policy.hooks import Headers
 from router.core.quantities import Formed, Name, Seconds, Text
 from router.core.spec import Spec
+from router.core.urls import Headers, Url
 
 _VERSION = re.compile(r"v?([0-9]{1,9})\Z")
 

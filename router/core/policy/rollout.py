@@ -13,7 +13,7 @@ from router.core.gates.sample import Detect
 from router.core.pairs.compare import Compare
 from router.core.policy.anti_flap import AntiFlap
 from router.core.policy.hooks import FIRST_POINTS, HOOKS, HOOKS_MAX, Alerts, Hook
-from router.core.policy.match import HeaderName, Method, PathGlob
+from router.core.policy.match import Method, PathGlob
 from router.core.policy.status import Failure
 from router.core.policy.windows import TimeWindow
 from router.core.quantities import (
@@ -29,6 +29,7 @@ from router.core.quantities import (
 from router.core.rollout.plan import OnInconclusive, Plan, Step
 from router.core.spec import OneOf, ShortFor, Spec
 from router.core.strategies import STRATEGIES, Auto, Canary, Shadow, Strategy
+from router.core.urls import HeaderName
 from router.core.wire.outcomes import FULL_BP
 from router.core.wire.table import CREDENTIALS
 

@@ -16,13 +16,14 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 
 from router.core.payloads import PAYLOADS
-from router.core.policy.match import HeaderName, JsonPath, Match
+from router.core.policy.match import JsonPath, Match
 from router.core.policy.registry import REGISTRIES, Registry
 from router.core.policy.rollout import RolloutPolicy
 from router.core.policy.status import Status
 from router.core.policy.version import Version
 from router.core.quantities import BasisPoints, Bytes, Flag, Formed, Name, Seconds, Text
 from router.core.spec import OneOf, Spec
+from router.core.urls import HeaderName
 
 
 def _payload(name: str) -> str:

@@ -2,11 +2,15 @@ from __future__ import annotations
 
 import asyncio
 import math
+import socket
+from types import SimpleNamespace
 
+import aiohttp
 import pytest
 from aiohttp import web
 
-from router.control.outside.measure import Asker, Question, parsed
+from router.control.outside.measure import Asker, Question, headers_of, parsed
+from router.control.outside.outside import guarded_socket, outside_session
 from router.core.gates.prometheus import Prometheus
 from router.core.gates.webhook import Webhook
 
@@ -49,6 +53,8 @@ async def site():
 
     async def hook(request):
         seen.append(await request.json())
+        if "Authorization" in request.headers:
+            seen.append(request.headers["Authorization"])
         return web.Response(status=int(request.match_info["status"]))
 
     async def hang(_request):
@@ -109,3 +115,44 @@ async def test_a_redirect_is_not_followed(site):
 
 async def test_nobody_there_is_an_error():
     assert "Connect" in (await ask(Webhook(url="http://127.0.0.1:9", timeout="1s"))).error
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["169.254.169.254", "fe80::1", "::ffff:169.254.169.254", "100.100.100.200", "0.0.0.0"],
+)
+def test_the_last_look_before_a_connection_is_at_the_address(address):
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with pytest.raises(PermissionError, match="must not be called"):
+        guarded_socket((family, socket.SOCK_STREAM, 6, "", (address, 80)))
+
+
+@pytest.mark.parametrize("host", ["169.254.169.254", "[fe80::1]", "[::ffff:169.254.169.254]"])
+async def test_a_literal_address_is_refused_by_the_connector(host):
+    """aiohttp resolves no literals, so the guarded resolver never sees them."""
+    async with outside_session() as session:
+        with pytest.raises(aiohttp.ClientConnectorError, match="must not be called"):
+            await session.get(f"http://{host}:80/latest/meta-data")
+
+
+async def test_a_gate_that_was_kept_with_such_a_url_asks_nobody():
+    kept = Webhook.model_construct(**(vars(Webhook(url="http://127.0.0.1:9"))
+                                      | {"url": "http://169.254.169.254/"}))  # fmt: skip
+    assert (await ask(kept)).error.startswith("ValueError: expected the address of a service")
+
+
+async def test_credentials_go_in_header_fields_of_the_policy_of_the_moment(site):
+    url, seen = site
+    gate = Webhook(url=f"{url}/hook/200", headers={"Authorization": "Bearer hunter22"})
+    stored = Webhook.model_validate(gate.model_dump(mode="json"))
+    assert "hunter22" not in repr(gate) + str(gate.model_dump(mode="json"))
+    route = SimpleNamespace(rollout=SimpleNamespace(gates=(gate,)))
+    assert headers_of(route, stored) == {"Authorization": "Bearer hunter22"}
+    assert headers_of(SimpleNamespace(rollout=None), stored) == {}
+    elsewhere = Webhook(url=f"{url}/hook/204")
+    assert headers_of(route, elsewhere) == {}
+    answers: asyncio.Queue = asyncio.Queue()
+    async with Asker(lambda _q, m: answers.put_nowait(m)) as asker:
+        asker.ask(Question("r", stored, {"candidate": "v2"}, headers_of(route, stored)))
+        await asyncio.wait_for(answers.get(), 10)
+    assert seen == [{"candidate": "v2"}, "Bearer hunter22"]

@@ -6,10 +6,10 @@ from pydantic import ValidationError
 from router.config.check import loads
 from router.config.problems import PolicyError
 from router.core.policy import RolloutPolicy
-from router.core.policy.address import checked_url
 from router.core.policy.anti_flap import DAY_S, AntiFlap
 from router.core.policy.hooks import HOOKS, TRIGGERS, Alert
 from router.core.policy.registry import Mlflow
+from router.core.urls import checked_url
 
 URL = "http://127.0.0.1:7/x"
 
@@ -53,6 +53,10 @@ def test_urls_that_are_never_called(url):
         Alert.model_validate({"url": url})
     with pytest.raises(ValidationError):
         rollout(hooks=[{"event": {"url": url}}])
+    with pytest.raises(ValidationError):
+        rollout(gates=[{"prometheus": {"url": url, "query": "up", "at_most": 1}}])
+    with pytest.raises(ValidationError):
+        rollout(gates=[{"webhook": {"url": url}}])
 
 
 @pytest.mark.parametrize(
@@ -66,6 +70,7 @@ def test_secrets_are_not_in_what_is_kept_or_shown():
     policy = rollout(
         hooks=[{"event": {"url": URL, "headers": {"Authorization": "Bearer hunter22"}}}],
         alerts=[{"url": "https://hooks.slack.example.org/hunter22"}],
+        gates=[{"webhook": {"url": URL, "headers": {"Authorization": "Bearer hunter22"}}}],
     )
     assert "hunter22" not in repr(policy) + str(policy.model_dump(mode="json"))
     with pytest.raises(ValidationError) as caught:
