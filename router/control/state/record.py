@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self, TypeVar
 
 from pydantic import SecretStr, ValidationError
 
+from router.core.gates.polled import Polled
 from router.core.policy import RolloutPolicy
+from router.core.policy.hooks import Hook
 from router.core.rollout.plan import Plan
 from router.core.rollout.rollout import Rollout
 from router.core.rollout.traffic import Split, split_for
@@ -26,6 +28,8 @@ NOTES: Final = frozenset({"freeze", "wait", "hook", "registry", "router_bug"})
 RETRIES_MAX: Final = 200
 """Retries of one route remembered: twice the most that ``anti_flap.per_day`` can ask for."""
 
+
+_Asks = TypeVar("_Asks", Hook, Polled)
 
 _UNKEPT: Final = SecretStr("**********")
 """What is kept of a secret: that there was one."""
@@ -67,12 +71,21 @@ class Pinned:
 
 
 def kept(policy: RolloutPolicy) -> RolloutPolicy:
-    """A rollout policy without what an edit changes at once: alerts, and secrets of hooks."""
-    hooks = tuple(
-        hook.model_copy(update={"headers": dict.fromkeys(hook.headers, _UNKEPT)})
-        for hook in policy.hooks
+    """A rollout policy without what an edit changes at once: alerts, secrets of hooks and gates."""
+    return policy.model_copy(
+        update={
+            "alerts": (),
+            "hooks": tuple(_without_secrets(hook) for hook in policy.hooks),
+            "gates": tuple(
+                _without_secrets(gate) if isinstance(gate, Polled) else gate
+                for gate in policy.gates
+            ),
+        }
     )
-    return policy.model_copy(update={"alerts": (), "hooks": hooks})
+
+
+def _without_secrets(asks: _Asks) -> _Asks:
+    return asks.model_copy(update={"headers": dict.fromkeys(asks.headers, _UNKEPT)})
 
 
 @dataclass(frozen=True, slots=True)
