@@ -196,7 +196,11 @@ def store_path(loaded: LoadedPolicy) -> Path:
 
 
 def _refused(event: str, error: Exception, status: int) -> int:
-    log.error(event, error=str(error))
+    """Why there is no router: an event for programs, and a line for whoever typed the command."""
+    strerror = error.strerror if isinstance(error, OSError) else None
+    said = strerror or str(error)
+    log.error(event, error=said)
+    sys.stderr.write(f"rampway: {said}\n")
     return status
 
 

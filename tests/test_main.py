@@ -155,7 +155,10 @@ async def test_a_start_that_fails_has_begun_nothing(launch, tmp_path, taken):
         file.write_text(text.replace(old, new))
         process, _, said = await start()
     assert process.returncode == 1
-    assert where in next(line for line in said if line["event"] == "cannot_start")["error"]
+    key = "listen" if taken == "listen" else "admin.listen"
+    told = f"{key}: {where} is in use by another program; stop that one, or write another address"
+    assert next(line for line in said if line["event"] == "cannot_start")["error"] == told
+    assert said[-1] == {"event": f"rampway: {told}"}
     store = SqliteStore(tmp_path / "r.db")
     stored = await store.open()
     assert stored.records == {}

@@ -8,6 +8,7 @@ refuses, the answer is a problem document, and every answer carries the same pro
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
@@ -111,7 +112,7 @@ class AdminServer:
                 made.bind((address[0], self.port or port, *address[2:]))
             except OSError as error:
                 self._let_go()
-                raise OSError(error.errno, f"admin: {self._policy.listen}: {error}") from None
+                raise OSError(error.errno, _refused(self._policy.listen, error)) from None
             self.port = made.getsockname()[1]
 
     def _let_go(self) -> None:
@@ -318,3 +319,11 @@ async def _body(request: web.Request, route: Route) -> dict[str, Any]:
         except ValueError as error:
             raise Problem(422, str(error)) from None
     return body
+
+
+def _refused(address: str, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        said = "is in use by another program; stop that one, or write another address"
+    else:
+        said = f"cannot be had: {error.strerror or error}"
+    return f"admin.listen: {address} {said}"

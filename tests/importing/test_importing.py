@@ -122,7 +122,7 @@ def test_strange_steps_are_remarked_on(step, said):
         ("kind: Deployment\napiVersion: apps/v1\n", "expected one of Rollout, Canary, got none"),
         ("", "got none of them"),
         ("metadata: {name: {{ .Release.Name }}}\n", "got the template of a chart"),
-        ("a: [", "expected valid YAML"),
+        ("a: [", "expected ] to close this"),
         (b"\xff", "expected UTF-8 text"),
         ("a: !!python/name:os.system", "got the tag"),
         ("a: 1\n---\n" * 201, "expected at most 200 documents"),

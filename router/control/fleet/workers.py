@@ -428,9 +428,8 @@ class Workers:
                     raise
                 if time.monotonic() >= deadline:
                     place = f"{self.host}:{self.port}"
-                    raise OSError(
-                        error.errno, f"listen: {place} is in use by another program"
-                    ) from None
+                    said = "is in use by another program; stop that one, or write another address"
+                    raise OSError(error.errno, f"listen: {place} {said}") from None
             else:
                 return
             await asyncio.sleep(0.05)
