@@ -7,6 +7,7 @@ from tests.bench.growth import SERIES
 from tests.bench.machine import Stage
 from tests.bench.peers import PEERS, Target, start_peer, start_rampway
 from tests.bench.rounds import interleave, median, ratio, summary, table
+from tests.bench.special import bodies, secure, streams
 
 SATURATION = [
     ("CPU µs", "cpu_us", ".1f"), ("x nginx", "cpu_x", ".2f"), ("req/s", "rps", ".0f"),
@@ -65,7 +66,8 @@ def saturation(stage, backend, args):
     made, X-Forwarded-*, the version told; and with an access log.
     """
     with cast(stage, backend, args) as targets:
-        plain = [target for target in targets if "mirror" not in target.name]
+        aside = ("mirror", "streams", "secure")
+        plain = [one for one in targets if not one.name.endswith(aside)]
         ours = [one for one in plain if "+ features" not in one.name]
         order = [*map(varied, plain), *(one for one in ours if "log" not in one.name)]
         bursts = interleave(stage, order, args.rounds, seconds=args.seconds)
@@ -122,7 +124,8 @@ def mirror(stage, backend, args):
         "rampway + mirror, compiled", "rampway + mirror, nothing compared, compiled",
     )  # fmt: skip
     with cast(stage, backend, args, mirror=True, ours=ours) as started:
-        named = [one for one in started if "features" not in one.name and "log" not in one.name]
+        aside = ("features", "log", "streams", "secure")
+        named = [one for one in started if not one.name.endswith(aside)]
         targets = [replace(one, load=varied(one).load) for one in named]
         bursts = interleave(stage, targets, args.rounds, seconds=args.seconds)
         rows = summary(bursts, "nginx", targets)
@@ -200,6 +203,9 @@ PARTS = {
     "rates": rates,
     "mirror": mirror,
     "features": features,
+    "streams": streams,
+    "secure": secure,
+    "bodies": bodies,
     "workers": workers,
     "growth": growth,
 }

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hatch_build import compile_into
 from tests.bench.machine import HERE, LOAD_CORE, PROXY_CORE, compiled, free_port
+from tests.reliability.certificates import Authority
 
 PAD = "a" * 198
 """Makes the backend's answer 244 bytes."""
@@ -48,7 +49,7 @@ PEERS = [
     Peer("haproxy", ["haproxy", "-f", "{run}/haproxy.cfg"], ["haproxy.cfg"], "Debian: haproxy",
          more=("features",)),
     Peer("nginx", ["nginx", "-c", "{run}/nginx.conf"], ["nginx.conf"], "Debian: nginx", True,
-         more=("features", "access log")),
+         more=("features", "access log", "streams", "secure")),
     Peer(
         "envoy",
         [executable("envoy"), "-c", "{run}/envoy.json", "--concurrency", "1", "-l", "off",
@@ -74,10 +75,12 @@ class Backend:
     candidate: int = field(default_factory=free_port)
     shadow: int = field(default_factory=free_port)
     sse: int = field(default_factory=free_port)
+    secure: int = field(default_factory=free_port)
     pid: int | None = None
 
     def start(self, stage):
-        words = self.words(stage) | {"pad": PAD}
+        words = self.words(stage) | {"pad": PAD, "secure": str(self.secure)}
+        Authority(stage.folder).signed("bench", alt="IP:127.0.0.1,DNS:bench.example")
         write("backend.conf", stage.folder, words)
         files = stage.folder / "files"
         files.mkdir(exist_ok=True)
@@ -95,6 +98,7 @@ class Backend:
             "candidate": str(self.candidate),
             "shadow": str(self.shadow),
             "sse": str(self.sse),
+            "tls": str(self.secure),
         }
 
 
