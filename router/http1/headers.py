@@ -317,6 +317,13 @@ def via_line(head: RequestHead | ResponseHead, pseudonym: bytes) -> bytes:
     return b"Via: %b, 1.%d %b\r\n" % (hops, head.minor, pseudonym)
 
 
+def hops(head: RequestHead, pseudonym: bytes) -> int:
+    """How often a message has passed somebody of this name, by its Via (RFC 9110 7.6.3)."""
+    members = b",".join(head.get_all(b"via")).split(b",")
+    passed = [member.split(None, 2)[1:2] for member in members]
+    return passed.count([pseudonym])
+
+
 def child_span(head: RequestHead, new_trace: Callable[[], bytes], span_id: bytes) -> bytes:
     """The traceparent line (and tracestate) to send on (W3C Trace Context sections 3.2, 3.3).
 

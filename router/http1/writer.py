@@ -9,7 +9,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Final
 
-from router.http1.headers import Peer, via_line
+from router.http1.headers import Peer, hops, via_line
 from router.http1.messages import (
     CHUNKED,
     CONTENT_LENGTH,
@@ -31,11 +31,19 @@ SHADOW_LINE: Final = b"X-Rampway-Shadow: 1\r\n"
 PSEUDONYM: Final = b"rampway"
 """Our name in Via; the host name stays private (RFC 9110 section 7.6.3)."""
 
+HOPS_MAX: Final = 5
+"""Times that a request may have passed a router; a chain of them is fine, a loop is not."""
+
 _VIA_PLAIN: Final = (b"Via: 1.0 %b\r\n" % PSEUDONYM, b"Via: 1.1 %b\r\n" % PSEUDONYM)
 _VIA: Final = b"Via: 1.1 %b" % PSEUDONYM
 _VIA_AND_LENGTH: Final = tuple(b"%bContent-Length: " % via for via in _VIA_PLAIN)
 _LENGTH_DUE: Final = frozenset([b"POST", b"PUT", b"PATCH"])
 _REASONS: Final = {int(s): s.phrase.encode("ascii") for s in HTTPStatus}
+
+
+def looped(head: RequestHead) -> bool:
+    """Whether a request has come through routers like this too often."""
+    return hops(head, PSEUDONYM) >= HOPS_MAX
 
 
 def request_head(

@@ -29,7 +29,8 @@ from router.http1 import (
     request_head,
     response_head,
 )
-from router.http1.messages import CHUNKED, NO_BODY, TRACE, UNTIL_CLOSE
+from router.http1.messages import CHUNKED, NO_BODY, TRACE, UNTIL_CLOSE, VIA
+from router.http1.writer import looped
 from router.proxy.assign import assign, at_once, place
 from router.proxy.faults import FAULTS, Fault
 from router.proxy.inspection import inspect
@@ -38,6 +39,7 @@ from router.proxy.receipt import receipt_line
 from router.proxy.record import left, observe, record
 from router.proxy.replies import (
     BODY_SIZE,
+    LOOP,
     NO_ROUTE,
     OVERLOAD,
     answer,
@@ -131,8 +133,8 @@ class Exchange:
         else:
             route = serving.index.find(head)
             now = route is not None and at_once(route, head)
-        if route is None:
-            refuse(self, NO_ROUTE)
+        if route is None or (head.kinds & VIA and looped(head)):
+            refuse(self, NO_ROUTE if route is None else LOOP)
             return
         self.route = route
         if len(plane.exchanges) > serving.limits.in_flight:

@@ -15,7 +15,7 @@ from router.core.policy.match import Match, ValueMatch
 from router.core.policy.registry import Mlflow
 from router.core.policy.rollout_rules import ROLLOUT_RULES
 from router.core.policy.route import Route
-from router.core.policy.server import Policy
+from router.core.policy.server import Policy, is_loopback, split_address
 from router.core.quantities import format_share
 from router.core.strategies import Experiment, Shadow
 from router.core.wire.outcomes import FULL_BP
@@ -77,6 +77,29 @@ def distinct_listeners(policy: Policy) -> Iterator[Finding]:
         message = f"expected another address than listen, got {policy.listen!r} twice"
         host, _, port = policy.listen.rpartition(":")
         yield Finding(("admin", "listen"), message, f"for example {host}:{int(port) % 65_535 + 1}")
+
+
+def no_endpoint_is_ours(policy: Policy) -> Iterator[Finding]:
+    """A version at an address of this router would be asked by itself, again and again."""
+    for key, address in (("listen", policy.listen), ("admin.listen", policy.admin.listen)):
+        host, port = split_address(address)
+        for index, route in enumerate(policy.routes):
+            for name, version in route.versions.items():
+                for at, endpoint in enumerate(version.endpoints):
+                    if port and endpoint.port == port and _same_host(endpoint.host, host):
+                        yield Finding(
+                            ("routes", index, "versions", name, "endpoints", at),
+                            f"expected the address of a version, got {endpoint}: that is {key}",
+                            "a request would come back to this router without end",
+                        )
+
+
+def _same_host(one: str, listened: str) -> bool:
+    """Whether ``one`` leads to a listener on ``listened``, as far as names tell."""
+    if one.lower() == listened.lower():
+        return True
+    anywhere = listened in ("0.0.0.0", "::")
+    return is_loopback(one) and (anywhere or is_loopback(listened))
 
 
 def reachable_routes(policy: Policy) -> Iterator[Finding]:
@@ -341,6 +364,7 @@ def shared_endpoints(route: Route) -> Iterator[Finding]:
 POLICY_RULES: tuple[Callable[[Policy], Iterator[Finding]], ...] = (
     unique_names,
     distinct_listeners,
+    no_endpoint_is_ours,
     reachable_routes,
     groups_step_alike,
 )

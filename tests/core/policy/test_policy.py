@@ -10,7 +10,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from router.config import load
 from router.core.policy import Match, Policy, RolloutPolicy, parse_endpoint, refusal
 from router.core.policy.route import StickyCookie
-from router.core.policy.rules import covers
+from router.core.policy.rules import covers, findings
 from router.core.rollout.plan import Approval, Default, Ending, Plan, Step
 from router.core.strategies import STRATEGIES
 
@@ -310,3 +310,30 @@ def test_what_browsers_are_told_about_the_sticky_cookie(settings, attributes):
     cookie = StickyCookie.model_validate({"secret": "sixteen-characters", **settings})
 
     assert cookie.attributes == attributes
+
+
+@pytest.mark.parametrize(
+    ("listen", "endpoint", "refused"),
+    [
+        ("127.0.0.1:8080", "http://127.0.0.1:8080", True),
+        ("127.0.0.1:8080", "http://localhost:8080", True),
+        ("0.0.0.0:8080", "http://127.0.0.1:8080", True),
+        ("0.0.0.0:8080", "http://LOCALHOST:8080", True),
+        ("[::]:8080", "http://[::1]:8080", True),
+        ("10.0.0.5:8080", "http://10.0.0.5:8080", True),
+        ("10.0.0.5:8080", "http://127.0.0.1:8080", False),
+        ("127.0.0.1:8080", "http://10.0.0.5:8080", False),
+        ("127.0.0.1:8080", "http://127.0.0.1:8082", False),
+        ("127.0.0.1:0", "http://127.0.0.1:8082", False),
+        ("127.0.0.1:8080", "http://127.0.0.1:8081", True),  # the admin interface
+    ],
+)  # fmt: skip
+def test_an_endpoint_is_never_this_router_itself(listen, endpoint, refused):
+    policy = Policy.model_validate(
+        {"listen": listen,
+         "routes": [{"name": "r", "versions": {"v1": {"endpoints": [endpoint]}}, "stable": "v1"}]}
+    )  # fmt: skip
+    found = [one for one in findings(policy) if "that is" in one.message]
+    assert [one.error for one in found] == [True] * refused
+    if refused:
+        assert found[0].path == ("routes", 0, "versions", "v1", "endpoints", 0)
