@@ -122,9 +122,8 @@ class Exchange:
 
     def begin(self) -> None:
         """Find the route; collect the body first where the choice depends on it."""
-        plane, head = self.plane, self.head
+        plane, head, serving = self.plane, self.head, self.plane.serving
         plane.exchanges.add(self)
-        serving = plane.serving
         choice: Assignment | None = None
         if head.size > 0:
             known = serving.places.get(head) or place(serving, head)

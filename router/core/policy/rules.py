@@ -96,7 +96,8 @@ def no_endpoint_is_ours(policy: Policy) -> Iterator[Finding]:
 
 def _same_host(one: str, listened: str) -> bool:
     """Whether ``one`` leads to a listener on ``listened``, as far as names tell."""
-    if one.lower() == listened.lower():
+    one, listened = one.lower(), listened.lower()
+    if one == listened:
         return True
     anywhere = listened in ("0.0.0.0", "::")
     return is_loopback(one) and (anywhere or is_loopback(listened))
