@@ -21,6 +21,7 @@ from router.core.quantities import parse_duration, parse_share
 from router.core.wire.outcomes import FULL_BP, Baseline
 from router.core.words import count
 from router.simulation import (
+    MADE,
     Latency,
     Scenario,
     Setup,
@@ -83,6 +84,7 @@ def run(
         )  # fmt: skip
         setup = Setup.of(chosen.rollout, sticky=sticky)
         _tell_blind(setup, slow, sticky=sticky)
+        _tell_idle(setup)
         processes = min(os.cpu_count() or 1, PROCESSES_MAX)
         result = simulate(setup, scenario, runs=runs, seed=seed, processes=processes)
     except ValueError as error:
@@ -110,6 +112,14 @@ def _tell_blind(setup: Setup, latency: Latency | None, *, sticky: bool) -> None:
         click.echo("rampway: sticky users are simulated without latency", err=True)
     elif not latency.hang and not any(g.limits(_PAST) for g in setup.gates):
         click.echo("rampway: no gate of this policy sees latency", err=True)
+
+
+def _tell_idle(setup: Setup) -> None:
+    """Say which gates the simulated world never feeds."""
+    for gate in setup.gates:
+        if unmade := sorted(gate.needs - MADE):
+            text = f"rampway: {gate.title} is idle: a simulated world makes no {unmade[0]}"
+            click.echo(text, err=True)
 
 
 _PAST = Baseline(1_000, 10, Latency().buckets(1_000))

@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from router.core.gates.polled import PolledState
 from router.core.gates.sample import NEVER, Detect
 from router.core.rollout.plan import Ending, Plan
 from router.core.rollout.rollout import Phase, Rollout
@@ -139,7 +138,4 @@ def holding(judge: Judge) -> Iterator[str]:
 
 def _asked_outside(judge: Judge) -> bool:
     """Whether a gate outside has passed; one that has not holds the rollout by itself."""
-    return any(
-        isinstance(state, PolledState) and state.good and not state.dry_run
-        for state in judge.states.values()
-    )
+    return any(state.approved and not state.dry_run for state in judge.states.values())

@@ -10,8 +10,10 @@ from router.simulation.report import render_html, render_json, render_text
 from router.simulation.result import SimulationResult, simulate
 from router.simulation.run import Run, Setup, run_once
 from router.simulation.scenario import Bursts, Latency, Scenario, Traffic
+from router.simulation.world import MADE
 
 __all__ = [
+    "MADE",
     "Bursts",
     "Latency",
     "Run",

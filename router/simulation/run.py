@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from router.core.gates import Measurement
-from router.core.gates.prometheus import Prometheus
 from router.core.gates.sample import Detect
 from router.core.judge import Judge, JudgeSettings
 from router.core.proof import lacking, place_of
@@ -148,7 +146,7 @@ class _Rollout:
 
     def _observe(self, batch: Batch) -> None:
         for title in self.judge.due(self.now):
-            self.judge.measure(title, _fine(self.judge.gates[title]), self.now)
+            self.judge.measure(title, self.judge.gates[title].fine(), self.now)
         before = self.judge.answers, self.judge.pairs, self.judge.bad
         self.judge.observe(batch, self.now)
         weight = split_for(self.state, self.setup.plan).candidate_bp
@@ -218,13 +216,6 @@ class _Rollout:
         run.exposed = self.world.exposed
         run.seconds_since = self.now - (self.exposed_since or 0.0)
         return run
-
-
-def _fine(gate: Gate) -> Measurement:
-    """An answer from outside that has nothing against the candidate."""
-    if isinstance(gate, Prometheus):
-        return Measurement(tuple(v for v in (gate.at_least, gate.at_most) if v is not None))
-    return Measurement((1.0 if getattr(gate, "ask", "confirm") == "confirm" else 0.0,))
 
 
 def run_once(setup: Setup, scenario: Scenario, seed: int, *, trace: bool = False) -> Run:

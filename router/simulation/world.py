@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import math
 from operator import add
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 
 from router.core.evidence.users import bets_of
+from router.core.gates.needs import Need
 from router.core.wire.histogram import BOUNDS_S
 from router.core.wire.outcomes import FULL_BP, ArmCounts, Batch, Cell, Pairs, UserCounts
 from router.simulation.scenario import DAY_S, edges
@@ -51,6 +52,9 @@ What shows within such a tick is reported at its end: fewer looks, and valid."""
 _HIGH_S = np.array([*BOUNDS_S, 2 * BOUNDS_S[-1]])
 _LOW_S = np.array([BOUNDS_S[0] ** 2 / BOUNDS_S[1], *BOUNDS_S])
 """Ends of the latency buckets; the unbounded one is drawn from one to two minutes."""
+
+MADE: Final = frozenset({Need.ROWS, Need.COIN, Need.PAIRS, Need.OUTSIDE})
+"""What a simulated world makes of what gates live on; a gate that needs more is idle in it."""
 
 
 class World(Protocol):

@@ -15,6 +15,7 @@ from router.core.evidence import CompareEvidence, PairedEvidence
 from router.core.evidence.slices import Slice
 from router.core.gates.comparison import ComparisonState, Question, Row, Tolerance
 from router.core.gates.gate import Gate, GateContext
+from router.core.gates.needs import Need
 from router.core.gates.verdict import Counts, judged, tolerance_text
 from router.core.quantities import BasisPoints
 from router.core.wire.outcomes import FULL_BP
@@ -100,6 +101,7 @@ class Accuracy(Gate):
     """Wrong predictions by late labels, candidate against stable."""
 
     kind: ClassVar[str] = "accuracy"
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.LABELS})
 
     tolerance: Tolerance = Tolerance.model_validate({"relative": "0%", "absolute": "1%"})
     """Wrong predictions beyond stable's that are tolerated."""

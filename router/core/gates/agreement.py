@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from router.core.evidence import GuardEvidence
 from router.core.gates.gate import Gate, GateContext, GateState, mean
+from router.core.gates.needs import Need
 from router.core.gates.sample import Detect, Sample
 from router.core.gates.sample import absolute as absolute_sample
 from router.core.gates.verdict import Counts, judged, of
@@ -15,6 +16,9 @@ from router.core.quantities import BasisPoints
 from router.core.wire.outcomes import FULL_BP
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from router.core.pairs.comparison import Compare
     from router.core.wire.outcomes import Batch
 
 
@@ -72,7 +76,7 @@ class Agreement(Gate):
     """Share of mirrored requests to which both versions give the same answer."""
 
     kind: ClassVar[str] = "agreement"
-    paired: ClassVar[bool] = True
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.PAIRS})
 
     at_least: Annotated[BasisPoints, Field(ge=400, lt=10_000)] = 9_800
     """Agreement the candidate must reach; some difference is what a new model is for."""
@@ -84,6 +88,12 @@ class Agreement(Gate):
         if self.at_most is not None and self.at_most <= self.at_least:
             raise ValueError("expected at_most above at_least")
         return self
+
+    def doubts(self, payload: str, compare: Compare) -> Iterator[tuple[str, str]]:  # noqa: ARG002 - see Gate
+        """Bytes that differ say little about predictions."""
+        if payload == "opaque":
+            message = f"{self.kind} compares byte by byte: payload opaque reads no answers"
+            yield message, "add payload: json to the route"
 
     def start(self, context: GateContext) -> AgreementState:
         """Disagreement above ``1 - at_least``, and where asked below ``1 - at_most``."""

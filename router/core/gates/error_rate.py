@@ -16,6 +16,7 @@ from router.core.gates.comparison import (
     row,
 )
 from router.core.gates.gate import Gate, GateContext
+from router.core.gates.needs import Need
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +54,7 @@ class ErrorRate(Gate):
     """Failures (the route's ``errors``) of the candidate against stable's in the same period."""
 
     kind: ClassVar[str] = "error_rate"
-    coin: ClassVar[bool] = True
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.COIN})
     half: ClassVar[bool] = True
 
     tolerance: Tolerance = Tolerance()

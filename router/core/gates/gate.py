@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from router.core.evidence.restart import horizon_of
+from router.core.gates.needs import Need
 from router.core.gates.sample import Detect, Sample
 from router.core.gates.verdict import Counts, GateReport, Verdict
 from router.core.quantities import BasisPoints, Flag, Name
@@ -22,6 +23,7 @@ from router.core.wire.outcomes import Baseline
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from router.core.pairs.comparison import Compare
     from router.core.wire.outcomes import Batch
 
 
@@ -102,6 +104,11 @@ class GateState(ABC):
         """Whether an answer from outside is wanted now."""
         return False
 
+    @property
+    def approved(self) -> bool:
+        """Whether somebody outside has answered for the candidate."""
+        return False
+
     def sample(self, detect: Detect, weight_bp: int) -> Sample:  # noqa: ARG002 - see comparisons
         """Its candidate's outcomes, and those with which one that fails `detect` is convicted.
 
@@ -147,10 +154,8 @@ class Gate(Spec):
     """Whether gates of this kind together get one half of the evidence, the others the rest."""
     bets: ClassVar[bool] = True
     """Whether the gate holds evidence; a gate that only asks outside has no share."""
-    coin: ClassVar[bool] = False
-    """Whether the gate learns only while a coin decides between the versions."""
-    paired: ClassVar[bool] = False
-    """Whether the gate learns only from requests that both versions answered."""
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.ROWS})
+    """What it lives on; a policy that has none of it made is refused."""
 
     name: Name | None = None
     """Name in reports; needed when two gates of a kind are used. Absent: the kind."""
@@ -163,6 +168,24 @@ class Gate(Spec):
     def title(self) -> str:
         """The name in reports."""
         return self.name or self.kind
+
+    @property
+    def coin(self) -> bool:
+        """Whether it learns only while a coin decides between the versions."""
+        return Need.COIN in self.needs
+
+    @property
+    def paired(self) -> bool:
+        """Whether it learns only from requests that both versions answered."""
+        return Need.PAIRS in self.needs
+
+    def doubts(self, payload: str, compare: Compare) -> Iterable[tuple[str, str]]:  # noqa: ARG002 - gates that read answers have some
+        """What an operator may not have meant, with a hint, where all that it needs is made."""
+        return ()
+
+    def fine(self) -> Measurement:
+        """An answer from outside that has nothing against the candidate; simulations give it."""
+        return Measurement((1.0,))
 
     def ready(self, baseline: Baseline) -> bool:  # noqa: ARG002 - gates that learn a threshold do
         """Whether the past suffices to start; until then the gate waits for a better baseline."""

@@ -24,6 +24,7 @@ from router.core.gates.comparison import (
     row,
 )
 from router.core.gates.gate import Gate, GateContext, SlowLimit
+from router.core.gates.needs import Need
 from router.core.quantities import BasisPoints, Number
 from router.core.wire.histogram import quantile, share_above
 from router.core.wire.outcomes import FULL_BP
@@ -75,7 +76,7 @@ class Latency(Gate):
     """Slow answers of the candidate against stable's, at quantiles of stable's own past."""
 
     kind: ClassVar[str] = "latency"
-    coin: ClassVar[bool] = True
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.COIN})
 
     quantiles: tuple[Annotated[Number, Field(gt=0, lt=1)], ...] = Field(
         default=(0.5, 0.95, 0.99), min_length=1, max_length=8

@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, StrictInt
 
 from router.core.gates.gate import Gate, GateContext, GateState, Measurement
+from router.core.gates.needs import Need
 from router.core.gates.verdict import Verdict
 from router.core.quantities import Seconds
 from router.core.urls import Headers, Url
@@ -20,6 +21,7 @@ class Polled(Gate):
     """Fields of a gate that asks outside at an interval."""
 
     bets: ClassVar[bool] = False
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.OUTSIDE})
 
     url: Url
     """Where to ask; redirects are not followed."""
@@ -55,6 +57,11 @@ class PolledState(GateState):
             self.first_s = now + self.gate.initial_delay
         last = self.last_s
         return now >= (self.first_s if last is None else last + self.gate.interval)
+
+    @property
+    def approved(self) -> bool:
+        """An answer spoke for it; until the first one the gate holds the rollout by itself."""
+        return self.good > 0
 
     def measure(self, measurement: Measurement, now: float) -> None:
         """Judge one answer at ``now``, rollout clock seconds."""

@@ -15,12 +15,16 @@ from pydantic import Field
 
 from router.core.evidence import PairedEvidence
 from router.core.gates.gate import Gate, GateContext, GateState, mean
+from router.core.gates.needs import Need
 from router.core.gates.sample import Detect, Sample, paired
 from router.core.gates.verdict import Counts, judged
 from router.core.quantities import BasisPoints
 from router.core.wire.outcomes import FULL_BP
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from router.core.pairs.comparison import Compare
     from router.core.wire.outcomes import Batch
 
 
@@ -92,10 +96,16 @@ class PositiveRate(Gate):
     """Share of positive answers to mirrored requests, candidate against stable, either way."""
 
     kind: ClassVar[str] = "positive_rate"
-    paired: ClassVar[bool] = True
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.PAIRS, Need.SCORES})
 
     margin: Annotated[BasisPoints, Field(gt=0, lt=10_000)] = 300
     """Difference of the two shares that is tolerated; above it, or below it, rolls back."""
+
+    def doubts(self, payload: str, compare: Compare) -> Iterator[tuple[str, str]]:  # noqa: ARG002 - see Gate
+        """Which number of an answer is the score should be said."""
+        if not (compare.score or compare.decide_on):
+            message = f"{self.kind} judges the last number of an answer: no score is named"
+            yield message, "add compare: {score: ...}"
 
     def start(self, context: GateContext) -> PositiveRateState:
         """Evidence 1 : 1."""

@@ -12,7 +12,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, StrictInt, model_validator
 
-from router.core.gates.gate import GateContext
+from router.core.gates.gate import GateContext, Measurement
 from router.core.gates.polled import Polled, PolledState
 from router.core.gates.verdict import Verdict
 from router.core.quantities import Number, Text
@@ -112,6 +112,10 @@ class Prometheus(Polled):
         if None not in (self.at_least, self.at_most) and self.excess(self.at_most or 0.0) > 0.0:
             raise ValueError("expected at_least not above at_most")
         return self
+
+    def fine(self) -> Measurement:
+        """A value at each border of the range."""
+        return Measurement(tuple(v for v in (self.at_least, self.at_most) if v is not None))
 
     @property
     def range_text(self) -> str:

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from router.core.evidence import PairedEvidence
 from router.core.gates.gate import Gate, GateContext, GateState
+from router.core.gates.needs import Need
 from router.core.gates.sample import Detect, Sample, paired
 from router.core.gates.verdict import Counts, judged, tolerance_text
 from router.core.quantities import BasisPoints, Seconds
@@ -92,7 +93,7 @@ class ShadowSlo(Gate):
     """Mirrored requests that take longer than a time you promise, candidate against stable."""
 
     kind: ClassVar[str] = "shadow_slo"
-    paired: ClassVar[bool] = True
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.PAIRS})
 
     slower_than: Annotated[Seconds, Field(gt=0)]
     """Time of a whole exchange above which it counts as slow, for both versions."""

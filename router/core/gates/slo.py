@@ -11,6 +11,7 @@ from router.core.evidence import CompareEvidence
 from router.core.gates.comparison import FIRST_REQUESTS, ComparisonState, Question, Tolerance
 from router.core.gates.gate import Gate, GateContext, SlowLimit
 from router.core.gates.latency import slow_rows
+from router.core.gates.needs import Need
 from router.core.quantities import Seconds
 from router.core.wire.histogram import share_above
 from router.core.words import duration
@@ -26,7 +27,7 @@ class Slo(Gate):
     """Answers slower than a time you promise, candidate against stable."""
 
     kind: ClassVar[str] = "slo"
-    coin: ClassVar[bool] = True
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.COIN})
 
     slower_than: Annotated[Seconds, Field(gt=0)]
     """Age above which a request counts as slow, for both versions."""

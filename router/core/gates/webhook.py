@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from router.core.gates.gate import GateContext
+from router.core.gates.gate import GateContext, Measurement
 from router.core.gates.polled import Polled, PolledState
 from router.core.gates.verdict import Verdict
 from router.core.words import count
@@ -55,6 +55,10 @@ class Webhook(Polled):
 
     ask: Literal["confirm", "rollback"] = "confirm"
     """`confirm`: a 2xx answer lets it go on; `rollback`: a 2xx answer takes the candidate back."""
+
+    def fine(self) -> Measurement:
+        """Yes to going on, no to going back."""
+        return Measurement((float(self.ask == "confirm"),))
 
     def start(self, context: GateContext) -> WebhookState:
         """Nothing asked yet."""

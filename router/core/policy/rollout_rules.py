@@ -126,17 +126,6 @@ def something_judges(rollout: RolloutPolicy) -> Iterator[Finding]:
             return
 
 
-def coins_tossed(rollout: RolloutPolicy) -> Iterator[Finding]:
-    """A comparison needs a step in which both versions answer; at 0 % and 100 % there is none."""
-    if any(0 < step.weight_bp < FULL_BP for step in rollout.plan().steps):
-        return
-    for index, gate in enumerate(rollout.gates if "gates" in rollout.model_fields_set else ()):
-        if gate.coin:
-            message = f"{gate.title} can never be decided: no step lets both versions answer"
-            hint = "add a step with a weight between 0% and 100%, or use guard"
-            yield Finding(("gates", index), message, hint, error=False)
-
-
 def whole_traffic_watched(rollout: RolloutPolicy) -> Iterator[Finding]:
     """At 100 % there is nothing to compare with: some gate must look at the candidate alone."""
     plan = rollout.plan()
@@ -153,16 +142,6 @@ def whole_traffic_watched(rollout: RolloutPolicy) -> Iterator[Finding]:
             f": {known} compare it with stable's answers of the same time"
         )
         yield Finding(("gates",), message, "add guard: {error_rate: 5%}", error=False)
-
-
-def pairs_exist(rollout: RolloutPolicy) -> Iterator[Finding]:
-    """Paired gates compare mirrored answers, so something must mirror."""
-    mirrors = any(step.mirror_bp for step in rollout.plan().steps) or rollout.compare.reverse
-    for index, gate in enumerate(rollout.gates):
-        if gate.paired and not mirrors:
-            message = f"expected a step with mirror, which {gate.kind} compares, got none"
-            hint = "begin with - {mirror: 100%, until: {samples: 500}}"
-            yield Finding(("gates", index), message, hint)
 
 
 def copies_useful(rollout: RolloutPolicy) -> Iterator[Finding]:
@@ -228,9 +207,7 @@ ROLLOUT_RULES: tuple[Callable[[RolloutPolicy], Iterator[Finding]], ...] = (
     gates_useful,
     something_judges,
     shares_bet,
-    coins_tossed,
     whole_traffic_watched,
-    pairs_exist,
     copies_useful,
     proof_possible,
     duration_suffices,

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from router.core.policy.finding import Finding, Path
 from router.core.policy.match import Match, ValueMatch
+from router.core.policy.producers import needs_met
 from router.core.policy.registry import Mlflow
 from router.core.policy.rollout_rules import ROLLOUT_RULES
 from router.core.policy.route import Route
@@ -222,24 +223,6 @@ def known_versions(route: Route) -> Iterator[Finding]:
             yield Finding(place, message, "remove it")
 
 
-def scores_read(route: Route) -> Iterator[Finding]:
-    """Answers are read by the route's payload, and what is positive in them is named."""
-    if route.rollout is None:
-        return
-    compare, hint = route.rollout.compare, "add payload: json to the route"
-    for index, gate in enumerate(route.rollout.gates):
-        path: Path = ("rollout", "gates", index)
-        if route.payload == "opaque" and gate.kind == "positive_rate":
-            message = "positive_rate can never be decided: payload opaque reads no answers"
-            yield Finding(path, message, hint)
-        elif route.payload == "opaque" and gate.kind == "agreement":
-            message = f"{gate.kind} compares byte by byte: payload opaque reads no answers"
-            yield Finding(path, message, hint, error=False)
-        elif gate.kind == "positive_rate" and not (compare.score or compare.decide_on):
-            message = "positive_rate judges the last number of an answer: no score is named"
-            yield Finding(path, message, "add compare: {score: ...}", error=False)
-
-
 def answers_readable(route: Route) -> Iterator[Finding]:
     """A rescue from unreadable answers needs a payload that some bytes are not of."""
     rescue = route.rollout.rescue if route.rollout else None
@@ -340,17 +323,6 @@ def _rewards_come(route: Route, path: Path) -> Iterator[Finding]:
         yield Finding(path, message, "make a route of its own for them")
 
 
-def labels_arrive(route: Route) -> Iterator[Finding]:
-    """Late labels need receipts to come back with."""
-    gates = route.rollout.gates if route.rollout else ()
-    for index, gate in enumerate(gates):
-        if gate.kind == "accuracy" and route.feedback is None:
-            message = f"{gate.title} never sees a label: the route has no feedback"
-            path: Path = ("rollout", "gates", index)
-            hint = "add feedback: {secret: ${NAME}} to the route, or dry_run: true to the gate"
-            yield Finding(path, message, hint, not gate.dry_run)
-
-
 def shared_endpoints(route: Route) -> Iterator[Finding]:
     """Two versions at one address are an A/A test, or a mistake."""
     owners: dict[object, str] = {}
@@ -375,9 +347,8 @@ ROUTE_RULES: tuple[Callable[[Route], Iterator[Finding]], ...] = (
     endpoints_and_tls,
     shared_endpoints,
     registered_versions,
-    scores_read,
     answers_readable,
-    labels_arrive,
+    needs_met,
     segments_possible,
     split_whole,
     experiment_sound,

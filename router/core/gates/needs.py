@@ -1,0 +1,30 @@
+"""What a gate lives on. Each need has a producer, or the policy is refused.
+
+A gate names its needs (:attr:`Gate.needs`), and nobody asks for its name or its class: the checker
+asks :data:`router.core.policy.producers.PRODUCERS` whether this route makes what it lives on, the
+judge where it can learn, the simulator whether it makes it too. A gate that is never fed would take
+its share of the evidence all the same and make the others slower.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Need(StrEnum):
+    """One kind of evidence."""
+
+    ROWS = "rows"
+    """Counted answers of the candidate, whoever sent the requests to it."""
+    COIN = "coin"
+    """Counted answers of both versions to requests between which a coin decided."""
+    PAIRS = "pairs"
+    """Both versions' answers to the same request."""
+    LABELS = "labels"
+    """The truth about predictions, when it becomes known."""
+    SCORES = "scores"
+    """A number in each answer."""
+    FEATURES = "features"
+    """What requests ask about."""
+    OUTSIDE = "outside"
+    """Answers of a system outside."""

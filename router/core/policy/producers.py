@@ -1,0 +1,99 @@
+"""Who makes what gates need, and which key of the policy has it made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from router.core.gates.needs import Need
+from router.core.policy.finding import Finding
+from router.core.policy.rollout import RolloutPolicy
+from router.core.policy.route import Route
+from router.core.wire.outcomes import FULL_BP
+
+
+@dataclass(frozen=True, slots=True)
+class Producer:
+    """Makes one kind of evidence where the policy has it made."""
+
+    makes: Callable[[Route, RolloutPolicy], bool]
+    """Whether it does on this route."""
+    without: str
+    """What becomes of a gate (``{title}``, ``{kind}``) without it."""
+    key: str
+    """How it is had."""
+
+
+def _rows(_route: Route, rollout: RolloutPolicy) -> bool:
+    return any(step.weight_bp or step.mirror_bp for step in rollout.plan().steps)
+
+
+def _coin(_route: Route, rollout: RolloutPolicy) -> bool:
+    return any(0 < step.weight_bp < FULL_BP for step in rollout.plan().steps)
+
+
+def _pairs(_route: Route, rollout: RolloutPolicy) -> bool:
+    mirrors = any(step.mirror_bp for step in rollout.plan().steps)
+    return mirrors or bool(rollout.compare.reverse)
+
+
+def _labels(route: Route, _rollout: RolloutPolicy) -> bool:
+    return route.feedback is not None
+
+
+def _scores(route: Route, _rollout: RolloutPolicy) -> bool:
+    return route.payload != "opaque"
+
+
+def _outside(_route: Route, _rollout: RolloutPolicy) -> bool:
+    return True  # the gate itself says where
+
+
+PRODUCERS: dict[Need, Producer] = {
+    Need.ROWS: Producer(
+        _rows,
+        "{title} can never be decided: the candidate gets nothing in any step",
+        "add a step with a weight or a mirror",
+    ),
+    Need.COIN: Producer(
+        _coin,
+        "{title} can never be decided: no step lets both versions answer",
+        "add a step with a weight between 0% and 100%, or use guard",
+    ),
+    Need.PAIRS: Producer(
+        _pairs,
+        "expected a step with mirror, which {kind} compares, got none",
+        "begin with - {mirror: 100%, until: {samples: 500}}",
+    ),
+    Need.LABELS: Producer(
+        _labels,
+        "{title} never sees a label: the route has no feedback",
+        "add feedback: {secret: ${NAME}} to the route, or dry_run: true to the gate",
+    ),
+    Need.SCORES: Producer(
+        _scores,
+        "{title} can never be decided: payload opaque reads no answers",
+        "add payload: json to the route",
+    ),
+    Need.OUTSIDE: Producer(_outside, "", ""),
+}
+"""A need that is not here is made by nobody, in any policy."""
+
+
+def needs_met(route: Route) -> Iterator[Finding]:
+    """Everything that a gate lives on is made on this route."""
+    rollout = route.rollout
+    if rollout is None or "gates" not in rollout.model_fields_set:
+        return  # those that come by themselves are idle where there is nothing for them
+    for index, gate in enumerate(rollout.gates):
+        path = ("rollout", "gates", index)
+        for need in sorted(gate.needs):
+            if need not in PRODUCERS:
+                message = f"{gate.title} can never be decided: nothing in this version makes {need}"
+                yield Finding(path, message, "remove it", error=not gate.dry_run)
+            elif not PRODUCERS[need].makes(route, rollout):
+                message = PRODUCERS[need].without.format(title=gate.title, kind=gate.kind)
+                yield Finding(path, message, PRODUCERS[need].key, error=not gate.dry_run)
+        if all(need in PRODUCERS and PRODUCERS[need].makes(route, rollout) for need in gate.needs):
+            for message, hint in gate.doubts(route.payload, rollout.compare):
+                yield Finding(path, message, hint, error=False)
