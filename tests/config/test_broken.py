@@ -218,6 +218,11 @@ def test_values_and_rules(added, place, said):
             "rollout: {candidate: v2, strategy: {shadow: {mirror: 5%, hold: 1h}}, rescue: {}}",
             "rescue has nothing to do in a shadow",
         ),
+        (
+            (
+                "rollout: {candidate: v2, strategy: {blue_green: {mirror: 5%}}, "
+                "gates: [error_rate, guard]}"
+            ),
             "error_rate can never be decided",
         ),
         (

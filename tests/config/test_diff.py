@@ -58,9 +58,8 @@ def test_another_strategy():
     start = POLICY.index("strategy: ")
     end = POLICY.index("      gates")
     other = POLICY[:start] + "strategy: {shadow: {mirror: 5%, hold: 1h}}\n" + POLICY[end:]
-    alone = [text.replace("error_rate, guard", "guard") for text in (POLICY, other)]
 
-    changes = diff(*(loads(text).policy for text in alone))
+    changes = diff(loads(POLICY).policy, loads(other).policy)
 
     assert changes == ["flights: shadow added", "flights: canary removed"]
 

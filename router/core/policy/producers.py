@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from router.core.gates.gate import Gate
 from router.core.gates.needs import Need
 from router.core.policy.finding import Finding
 from router.core.policy.rollout import RolloutPolicy
 from router.core.policy.route import Route
+from router.core.rollout.plan import Ending
 from router.core.wire.outcomes import FULL_BP
 
 
@@ -22,10 +24,14 @@ class Producer:
     """What becomes of a gate (``{title}``, ``{kind}``) without it."""
     key: str
     """How it is had."""
+    strict: bool = True
+    """A gate without it is an error. Otherwise only a rollout in which nothing else is fed is:
+    one list of gates serves several strategies, and a coin is a matter of the strategy."""
 
 
 def _rows(_route: Route, rollout: RolloutPolicy) -> bool:
-    return any(step.weight_bp or step.mirror_bp for step in rollout.plan().steps)
+    plan = rollout.plan()  # a plan that promotes ends in a bake, where the candidate has everything
+    return plan.ending is Ending.PROMOTE or any(s.weight_bp or s.mirror_bp for s in plan.steps)
 
 
 def _coin(_route: Route, rollout: RolloutPolicy) -> bool:
@@ -49,6 +55,12 @@ def _outside(_route: Route, _rollout: RolloutPolicy) -> bool:
     return True  # the gate itself says where
 
 
+_NOBODY = Producer(
+    lambda *_: False,
+    "{title} can never be decided: nothing in this version makes {need}",
+    "remove it",
+)
+
 PRODUCERS: dict[Need, Producer] = {
     Need.ROWS: Producer(
         _rows,
@@ -59,6 +71,7 @@ PRODUCERS: dict[Need, Producer] = {
         _coin,
         "{title} can never be decided: no step lets both versions answer",
         "add a step with a weight between 0% and 100%, or use guard",
+        strict=False,
     ),
     Need.PAIRS: Producer(
         _pairs,
@@ -85,15 +98,20 @@ def needs_met(route: Route) -> Iterator[Finding]:
     rollout = route.rollout
     if rollout is None or "gates" not in rollout.model_fields_set:
         return  # those that come by themselves are idle where there is nothing for them
+    fed = {gate.title: not list(_unmade(gate, route, rollout)) for gate in rollout.gates}
+    judged = any(fed[gate.title] and not gate.dry_run for gate in rollout.gates)
     for index, gate in enumerate(rollout.gates):
         path = ("rollout", "gates", index)
-        for need in sorted(gate.needs):
-            if need not in PRODUCERS:
-                message = f"{gate.title} can never be decided: nothing in this version makes {need}"
-                yield Finding(path, message, "remove it", error=not gate.dry_run)
-            elif not PRODUCERS[need].makes(route, rollout):
-                message = PRODUCERS[need].without.format(title=gate.title, kind=gate.kind)
-                yield Finding(path, message, PRODUCERS[need].key, error=not gate.dry_run)
-        if all(need in PRODUCERS and PRODUCERS[need].makes(route, rollout) for need in gate.needs):
-            for message, hint in gate.doubts(route.payload, rollout.compare):
-                yield Finding(path, message, hint, error=False)
+        for need in _unmade(gate, route, rollout):
+            made = PRODUCERS.get(need, _NOBODY)
+            message = made.without.format(title=gate.title, kind=gate.kind, need=need)
+            error = not gate.dry_run and (made.strict or not judged)
+            yield Finding(path, message, made.key, error)
+        for message, hint in gate.doubts(route.payload, rollout.compare) if fed[gate.title] else ():
+            yield Finding(path, message, hint, error=False)
+
+
+def _unmade(gate: Gate, route: Route, rollout: RolloutPolicy) -> Iterator[Need]:
+    for need in sorted(gate.needs):
+        if not PRODUCERS.get(need, _NOBODY).makes(route, rollout):
+            yield need

@@ -71,6 +71,12 @@ def test_a_gate_in_dry_run_may_be_idle_and_those_that_come_by_themselves_are_sil
     assert loads(text).policy.routes[0].rollout.gates
 
 
+def test_one_list_of_gates_serves_several_strategies_as_long_as_one_of_them_is_fed():
+    warnings, error = told("[error_rate, guard]", BLUE_GREEN)
+    assert error == ""
+    assert any("error_rate can never be decided" in text for text in warnings)
+
+
 class Astrology(Gate):
     """A gate of somebody else's package."""
 
