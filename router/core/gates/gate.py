@@ -23,7 +23,7 @@ from router.core.wire.outcomes import Baseline
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from router.core.pairs.comparison import Compare
+    from router.core.pairs.compare import Compare
     from router.core.wire.outcomes import Batch
 
 

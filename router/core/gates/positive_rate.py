@@ -24,7 +24,7 @@ from router.core.wire.outcomes import FULL_BP
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from router.core.pairs.comparison import Compare
+    from router.core.pairs.compare import Compare
     from router.core.wire.outcomes import Batch
 
 
