@@ -7,12 +7,12 @@ their path: exact ones in a dictionary, prefixes in one dictionary per length. T
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, Final, Generic, Protocol, TypeVar
 from urllib.parse import parse_qsl
 
+from router.core.expressions import whole
 from router.core.foreign import REQUEST, Unreadable, read
 from router.core.payloads import Beyond, unpacked
 from router.core.wire.table import Match, MatchKind, ValueMatch
@@ -183,8 +183,8 @@ def value_test(wanted: ValueMatch) -> Callable[[str], bool]:
     if wanted.kind is MatchKind.SUFFIX:
         return lambda text: text.endswith(value)
     if wanted.kind is MatchKind.REGEX:
-        pattern = re.compile(value)
-        return lambda text: len(text) <= REGEX_CHARS_MAX and pattern.fullmatch(text) is not None
+        matches = whole(value)
+        return lambda text: len(text) <= REGEX_CHARS_MAX and matches(text)
     return lambda _text: True
 
 

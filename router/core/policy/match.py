@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, StrictStr, model_validator
 
+from router.core.expressions import whole
 from router.core.quantities import Formed, Text
 from router.core.spec import ShortFor, Spec
 from router.core.urls import HeaderName
@@ -56,7 +57,7 @@ class ValueMatch(Spec):
     suffix: Text | None = None
     """How the value ends."""
     regex: Annotated[Text, Field(max_length=200)] | None = None
-    """A regular expression for the whole value; one beyond 4,096 characters never matches."""
+    """An expression of RE2 for the whole value; one beyond 4,096 characters never matches."""
     present: Literal[True] | None = None
     """true: any value will do."""
 
@@ -70,10 +71,10 @@ class ValueMatch(Spec):
             )
         if self.regex is not None:
             try:
-                re.compile(self.regex)
-            except re.error as error:
+                whole(self.regex)
+            except ValueError as error:
                 raise ValueError(
-                    f"expected a regular expression, got {self.regex!r}: {error}"
+                    f"expected an expression that RE2 can run, got {self.regex!r}: {error}"
                 ) from error
         return self
 
