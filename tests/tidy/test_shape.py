@@ -93,7 +93,15 @@ def test_lint_exceptions_have_reasons():
 
 def test_core_is_pure():
     """No clock, network, disk, randomness or heavy library: a month is simulated in a second."""
-    allowed = {"router.core", "pydantic", "pydantic_core", "xxhash", "brotli", "zstandard"} | (
+    allowed = {
+        "router.core",
+        "pydantic",
+        "pydantic_core",
+        "xxhash",
+        "brotli",
+        "zstandard",
+        "re2",
+    } | (
         set(sys.stdlib_module_names)
         - {"time", "random", "secrets", "socket", "asyncio", "os", "io", "threading", "subprocess"}
     )
