@@ -95,7 +95,7 @@ class Document:
 
 def secret(path: Path) -> bool:
     """Whether the value at `path` must never be shown."""
-    return bool(path) and path[-1] in ("token", "secret")
+    return bool(path) and path[-1] in ("token", "secret", "salt")
 
 
 def parse(data: bytes | str, file: str = "policy.yaml") -> Document:

@@ -12,9 +12,9 @@ import time
 from typing import TYPE_CHECKING
 
 from router.core.rollout.traffic import bucket_of
-from router.core.wire.outcomes import FULL_BP
 from router.core.wire.table import StickyKind
 from router.http1.messages import CHUNKED
+from router.proxy.coin import coin
 from router.proxy.cookies import set_cookie_line, sign, verified
 from router.proxy.matching import NO_DOCUMENT, body_matches, cookie_of
 from router.telemetry.recorder import unit_of
@@ -32,9 +32,6 @@ PLACES_MAX = 1_024
 """Heads whose place is remembered with a table; all are forgotten when there are more."""
 
 _PIN = b"x-rampway-pin"
-_coin = random.random
-"""A coin per request. Not for secrets, and it must not be predictable by position either: round
-robin would break the independence the tests rest on."""
 
 
 class Assignment:
@@ -111,7 +108,7 @@ def assign(route: Route, head: RequestHead, document: Document) -> Assignment:
     if sticky is None:
         if route.sole is not None:
             return Assignment(route.sole, True)
-        return Assignment(route.draw(int(_coin() * FULL_BP)), True, fixed=False)
+        return Assignment(route.draw(coin()), True, fixed=False)
     if sticky.kind is StickyKind.COOKIE:
         return _by_cookie(route, sticky, head)
     return _by_body(route, sticky, document)
@@ -131,13 +128,13 @@ def _ruled(route: Route, head: RequestHead, document: Document) -> Version | Non
 def _by_coin(route: Route) -> Assignment:
     """On a sticky route, without a key: a coin, and a unit of its own, so that it counts once."""
     unit = random.getrandbits(64)
-    return Assignment(route.draw(int(_coin() * FULL_BP)), True, unit, fixed=False)
+    return Assignment(route.draw(coin()), True, unit, fixed=False)
 
 
 def _by_key(route: Route, key: bytes) -> Assignment:
     if len(key) > KEY_BYTES_MAX:
         key = key[:KEY_BYTES_MAX]
-    return Assignment(route.draw(bucket_of(key)), True, unit_of(key))
+    return Assignment(route.draw(bucket_of(key, route.salt)), True, unit_of(key))
 
 
 def _by_body(route: Route, sticky: Sticky, document: Document) -> Assignment:
@@ -163,4 +160,4 @@ def _by_cookie(route: Route, sticky: Sticky, head: RequestHead) -> Assignment:
         key = secrets.token_urlsafe(12).replace(".", "_")
         cookie = set_cookie_line(sticky, sign(sticky, rollout, key, now))
     raw = key.encode()
-    return Assignment(route.draw(bucket_of(raw)), True, unit_of(raw), cookie, False)
+    return Assignment(route.draw(bucket_of(raw, route.salt)), True, unit_of(raw), cookie, False)

@@ -7,14 +7,14 @@ one before. Whatever exceeds a bound is dropped and counted by cause; nothing is
 
 from __future__ import annotations
 
-import random
 from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from router.core.wire.outcomes import FULL_BP, Outcome
+from router.core.wire.outcomes import Outcome
 from router.http1 import SHADOW_LINE, body_piece, request_head
 from router.http1.messages import TRACE
+from router.proxy.coin import coin
 from router.proxy.faults import FAULTS
 from router.proxy.pairing import AHEAD_BYTES, LARGER, Kept, Pairing, coding_of
 from router.proxy.streams import Ending, event_stream
@@ -323,13 +323,13 @@ class Mirrors:
         pairing: Pairing | None = None
         recorder = self.plane.recorder
         for target in exchange.version.mirrors:
-            if random.random() * FULL_BP >= target.mirror.share_bp:  # noqa: S311 - a sample, no secret
+            if coin() >= target.mirror.share_bp:
                 continue
             lane = target.lane or self._lane(exchange.route, target)
             if cause := self._refusal(exchange, lane):
                 target.stats.drop(cause)
                 continue
-            due = pairing is None and random.random() * FULL_BP < limits.compare_bp  # noqa: S311 - a sample, no secret
+            due = pairing is None and coin() < limits.compare_bp
             if due and recorder.room_for_pair(0):
                 pairing = Pairing(exchange, recorder)
             self._send(exchange, target, lane, pairing)

@@ -26,7 +26,8 @@ def receipt_line(exchange: Exchange) -> bytes:
         unit=exchange.unit,
         nonce=pairing.nonce if pairing is not None else random.getrandbits(64),
     )
-    return f"X-Rampway-Receipt: {sealed(receipt, entry.receipt_secret)}\r\n".encode()
+    text = sealed(receipt, entry.receipt_secret, hidden=not entry.reveal_version)
+    return f"X-Rampway-Receipt: {text}\r\n".encode()
 
 
 def arm_of(exchange: Exchange) -> Arm:

@@ -32,7 +32,9 @@ class Version:
     __slots__ = ("answer_s", "arm", "chance_s", "index", "line", "mirrors", "name", "pool",
                  "stats")  # fmt: skip
 
-    def __init__(self, name: str, index: int, pool: Pool, stats: VersionStats) -> None:
+    def __init__(
+        self, name: str, index: int, pool: Pool, stats: VersionStats, *, reveal: bool = True
+    ) -> None:
         self.name = name
         self.index = index
         self.pool = pool
@@ -43,7 +45,8 @@ class Version:
         """How long an attempt may take before stable answers in its place."""
         self.answer_s = inf
         """How long an attempt that is sent at once may take until its answer begins."""
-        self.line = b"X-Rampway-Version: %b\r\nX-Request-Id: " % name.encode()
+        told = b"X-Rampway-Version: %b\r\n" % name.encode() if reveal else b""
+        self.line = told + b"X-Request-Id: "
         """Of an answer: it and the beginning of the line that follows it."""
         self.mirrors: list[Target] = []
         """Who gets copies of the requests that this version answers."""
@@ -86,7 +89,7 @@ class Route:
     __slots__ = ("answer_bytes", "body_fields", "body_s", "candidate", "cell", "copied", "draw",
                  "entry", "errors", "first_token_s", "holds", "keep_bytes", "key_header", "match",
                  "mirrors", "needs_body", "others", "payload", "pins", "receipts", "response_s",
-                 "rules", "sole", "stable", "stripped", "total_s", "versions")  # fmt: skip
+                 "rules", "salt", "sole", "stable", "stripped", "total_s", "versions")  # fmt: skip
 
     def __init__(self, entry: RouteEntry, pools: Pools, recorder: Recorder) -> None:
         self.entry = entry
@@ -97,6 +100,7 @@ class Route:
                 version.name, index,
                 pools.live(entry.name, version, connect_s=connect_s),
                 recorder.version(entry.name, version.name, role_of(entry, index)),
+                reveal=entry.reveal_version,
             )
             for index, version in enumerate(entry.versions)
         ]  # fmt: skip
@@ -126,6 +130,7 @@ class Route:
         """The version that every draw leads to, if there is one."""
         self.rules = RouteIndex([RuleTarget(r) for r in entry.rules]) if entry.rules else None
         self.body_fields = any(rule.match.body for rule in entry.rules) or bool(entry.match.body)
+        self.salt = entry.sticky.salt.encode() if entry.sticky else b""
         by_body = entry.sticky is not None and entry.sticky.kind is StickyKind.BODY
         self.needs_body = self.body_fields or by_body
         by_header = entry.sticky is not None and entry.sticky.kind is StickyKind.HEADER

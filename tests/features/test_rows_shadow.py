@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-
 import pytest
 
 from router.core.rollout.events import Abort, Pause, Promote, Resume
@@ -19,13 +17,12 @@ WEEK_S = 7 * 86_400
 
 async def test_the_share_is_drawn_in_hundredths_of_a_percent(monkeypatch):
     """Coins from just below to just above 12.34 %: those below are copied, the others are not."""
-    coins = iter([0.0, 0.1233, 0.12339, 0.1234, 0.12341, 0.5, 0.9999])
+    coins = iter([0, 1_233, 1_233, 1_234, 1_235, 5_000, 9_999])
     async with Scripted(answers(OK)) as stable, Scripted(answers(OK)) as shadow:
         entry = rollout(stable, shadow, 0, mirrors=(Mirror(1, 1_234),))
         async with Rig(entry) as rig:
             for coin in coins:
-                # One coin is for the version; with a candidate at 0 % it does not matter.
-                monkeypatch.setattr(random, "random", lambda coin=coin: coin)
+                monkeypatch.setattr("router.proxy.mirror.coin", lambda coin=coin: coin)
                 assert (await rig.ask(body=b"x")).status == 200
                 await rig.settled()
             rig.count()

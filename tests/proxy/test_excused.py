@@ -68,7 +68,7 @@ async def test_the_candidate_is_blamed_only_where_stable_can(stable, candidate, 
     ("answers", "status", "bad"), [([ERROR, ERROR], 500, 0), ([ERROR, OK], 200, 1)]
 )
 async def test_stable_is_excused_by_the_same_rule(answers, status, bad, monkeypatch):
-    monkeypatch.setattr("router.proxy.assign._coin", lambda: 0.99)
+    monkeypatch.setattr("router.proxy.assign.coin", lambda: 9_900)
     statuses, other, counted = await asked(answering(*answers), answering(OK), 5_000)
 
     assert statuses == [status]

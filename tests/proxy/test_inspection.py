@@ -186,7 +186,7 @@ async def test_a_replay_on_a_dead_stable_is_an_error_and_the_candidate_blamed_on
 
 
 async def test_stables_answers_are_read_too_so_that_equal_versions_stay_equal(monkeypatch):
-    monkeypatch.setattr("router.proxy.assign._coin", lambda: 0.99)
+    monkeypatch.setattr("router.proxy.assign.coin", lambda: 9_900)
     entry = {"rescue": READ, "payload": "v1", "thresholds_s": (5.0,)}
     async with (
         plain_answer(WRONG) as stable, plain_answer(GOOD) as candidate,

@@ -40,6 +40,8 @@ class Situation:
     waits: Waits | None = None
     back_bp: int = 0
     """What the candidate of an ended rollout still has while its traffic returns in steps."""
+    salt: str = ""
+    """What is hashed before sticky keys."""
 
     @property
     def carried(self) -> Carried | None:
@@ -116,7 +118,7 @@ def entry_of(situation: Situation) -> table.RouteEntry:
             for rule in route.rules
             if rule.version not in out
         ),
-        sticky=_sticky(route.sticky) if route.sticky else None,
+        sticky=_sticky(route.sticky, situation.salt) if route.sticky else None,
         pin_header=route.pin,
         pinnable=tuple(index[name] for name in names if name not in out) if route.pin else (),
         payload=route.payload,
@@ -138,6 +140,7 @@ def entry_of(situation: Situation) -> table.RouteEntry:
         answer_within_s=(pinned.answer_within or 0.0) if pinned else 0.0,
         buffer_bytes=max(route.buffer, pinned.rescue.buffer if pinned and pinned.rescue else 0),
         body_limit_bytes=route.body_limit or 0,
+        reveal_version=route.reveal_version,
         receipt_secret=route.feedback.secret.get_secret_value() if route.feedback else "",
     )
 
@@ -231,16 +234,17 @@ def _value(name: str, value: ValueMatch) -> table.ValueMatch:
     return table.ValueMatch(name, table.MatchKind.PRESENT)
 
 
-def _sticky(sticky: Sticky) -> table.Sticky:
+def _sticky(sticky: Sticky, salt: str) -> table.Sticky:
     if sticky.header is not None:
-        return table.Sticky(table.StickyKind.HEADER, sticky.header.lower())
+        return table.Sticky(table.StickyKind.HEADER, sticky.header.lower(), salt=salt)
     if sticky.cookie is not None:
         cookie = sticky.cookie
         secret = cookie.secret.get_secret_value()
         return table.Sticky(
-            table.StickyKind.COOKIE, cookie.name, secret, int(cookie.max_age), cookie.attributes
-        )
-    return table.Sticky(table.StickyKind.BODY, sticky.json_path or "")
+            table.StickyKind.COOKIE, cookie.name, secret, int(cookie.max_age), cookie.attributes,
+            salt,
+        )  # fmt: skip
+    return table.Sticky(table.StickyKind.BODY, sticky.json_path or "", salt=salt)
 
 
 def _rescue(rescue: Rescue) -> table.Rescue:

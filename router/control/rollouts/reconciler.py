@@ -29,6 +29,7 @@ from router.control.rollouts.publish import table_of
 from router.control.rollouts.recording import Recording
 from router.control.rollouts.restraint import Restraint, fellow_order
 from router.control.rollouts.run import Live, Move, Run, evidence_of
+from router.control.rollouts.salt import SETTING, UNSALTED, Salt
 from router.control.rollouts.trial import Trial
 from router.control.state.answers import result_of
 from router.control.state.clock import Clock
@@ -82,6 +83,7 @@ class Reconciler:
         self.observatory = observatory or Observatory()
         self.policy: Policy | None = None
         self.runs: dict[str, Run] = {}
+        self.salt = UNSALTED
         self.table: RoutingTable | None = None
         self.restraint = Restraint(clock, self.note)
         self.wake = asyncio.Event()
@@ -121,6 +123,10 @@ class Reconciler:
         self._evidence = dict(stored.evidence)
         self.restraint.freezes.restore(stored.settings.get("frozen") or {})
         self._keeping.stored_s = stored.clock
+        if SETTING in stored.settings:
+            self.salt = Salt.restored(stored.settings[SETTING])
+        else:
+            self.salt = Salt.made(stored.records.values())
 
     def adopt(self, policy: Policy, *, force: bool = False) -> tuple[str, ...]:
         """Put a checked policy into force as a whole, or nothing of it.
@@ -151,7 +157,7 @@ class Reconciler:
             self._adopt_route(route, settled[route.name], fresh, now)
         self._adopting = False
         self.runs = {route.name: self.runs[route.name] for route in policy.routes}
-        self._writes.quietly(Change(now, tuple(fresh)))
+        self._writes.quietly(Change(now, tuple(fresh), settings={SETTING: self.salt.to_json()}))
         self.observatory.keep_only({(r.name, v) for r in policy.routes for v in r.versions})
         self._publish(now)
         self.recording.use(policy.recording, now)
@@ -172,7 +178,8 @@ class Reconciler:
         run = self.runs.get(route.name)
         if run is None:
             known = self._records.pop(route.name, None)
-            run = Run(route, known or RouteRecord(route.name, route.stable, route.stable))
+            record = known or RouteRecord(route.name, route.stable, route.stable)
+            run = Run(route, record, salt=self.salt)
             run.enforce(run.record, self._resumed(run, now))
             self.runs[route.name] = run
             if known is None and not settled.deeds:

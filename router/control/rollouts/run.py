@@ -9,6 +9,7 @@ from typing import Any
 
 from router.control.rollouts.observe import Observatory
 from router.control.rollouts.publish import Situation, entry_of
+from router.control.rollouts.salt import UNSALTED, Salt
 from router.control.rollouts.trial import Trial
 from router.control.state.errors import ControlError
 from router.control.state.record import Carried, JournalEntry, RouteRecord
@@ -101,6 +102,8 @@ class Run:
     """Feedback by version since the process began, for people."""
     back_bp: int = 0
     """What the candidate still has while its traffic returns in steps, in the table's entry."""
+    salt: Salt = UNSALTED
+    """Of the installation, for sticky keys."""
     workers: int = 1
     """Who count users of this route, each on its own."""
     _entry: RouteEntry | None = None
@@ -137,6 +140,7 @@ class Run:
                 Situation(
                     self.route, self.record, thresholds, tolerance, bets,
                     judge.waits if judge else None, self.back_bp,
+                    self.salt.of(self.route.sticky, self.route.name, self.record.rollout),
                 )
             )  # fmt: skip
         return self._entry

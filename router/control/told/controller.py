@@ -154,7 +154,8 @@ class Controller:
     def whois(self, route: str, key: str) -> dict[str, Any]:
         """Where a sticky key goes: ``{"bucket", "offset", "version", "weight_bp"}``."""
         run = self._reconciler.run_of(route)
-        entry, bucket = run.entry, bucket_of(key.encode())
+        entry = run.entry
+        bucket = bucket_of(key.encode(), entry.sticky.salt.encode() if entry.sticky else b"")
         weight_bp = entry.weights_bp[entry.candidate] if entry.candidate >= 0 else 0
         draw = Draw(entry.versions, entry.weights_bp, entry.candidate, entry.offset)
         return {

@@ -86,6 +86,13 @@ class StickyCookie(Spec):
         return f"Path={self.path}{domain}; HttpOnly{secure}; SameSite={same_site}"
 
 
+def _salt(salt: SecretStr) -> SecretStr:
+    text = salt.get_secret_value()
+    if text != "none" and len(text) < 16:
+        raise ValueError("expected none, or a secret of at least 16 characters")
+    return salt
+
+
 class Sticky(Spec):
     """What identifies a user, who then keeps the version; exactly one way is given.
 
@@ -98,6 +105,10 @@ class Sticky(Spec):
     """A signed cookie that the router sets itself."""
     json_path: JsonPath | None = Field(default=None, alias="json")
     """Dotted path of a field of a JSON body, such as user.id; needs the body within the buffer."""
+
+    salt: Annotated[SecretStr, AfterValidator(_salt)] | None = None
+    """Secret that is hashed with the key, so that clients cannot compute their version. Absent: the
+    store's own, made once. Several routers: the same ${file:...}. `none`: no salt."""
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -190,5 +201,7 @@ class Route(Spec):
     """When the same version is tried again."""
     buffer: Bytes = 64 * 1024
     """Bytes of a request body that are buffered where a rule or a sticky key needs them."""
+    reveal_version: Flag = True
+    """Whether answers say which version made them; with false clients cannot tell their arm."""
     body_limit: Bytes | None = None
     """Largest request body (413 above); absent: the limit of the listener."""

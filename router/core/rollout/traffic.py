@@ -100,9 +100,9 @@ def offset_of(rollout_id: str) -> int:
     return xxhash.xxh64_intdigest(rollout_id.encode(), seed=0) % FULL_BP
 
 
-def bucket_of(key: bytes) -> int:
-    """A user's fixed place 0..9999: ``XXH64(key, seed 0) mod 10000``."""
-    return xxhash.xxh64_intdigest(key, seed=0) % FULL_BP
+def bucket_of(key: bytes, salt: bytes = b"") -> int:
+    """A user's fixed place 0..9999: ``XXH64(salt + key, seed 0) mod 10000``."""
+    return xxhash.xxh64_intdigest(salt + key, seed=0) % FULL_BP
 
 
 class Draw(Generic[Drawn]):

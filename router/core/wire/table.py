@@ -158,6 +158,8 @@ class Sticky:
     max_age_s: int = 86_400
     attributes: str = "Path=/; HttpOnly; SameSite=Lax"
     """Cookie only: what follows value and age when it is set."""
+    salt: str = ""
+    """Put before the key when it is hashed: a secret, so that clients cannot compute their arm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,6 +313,8 @@ class RouteEntry:
     """Body bytes buffered where a rule, a sticky key or a rescue needs them."""
     body_limit_bytes: int = 0
     """Largest request body; 0: the listener's limit."""
+    reveal_version: bool = True
+    """Answers say which version made them; if not, receipts are encrypted too."""
     receipt_secret: str = ""
     """Key of receipts; empty: none are given. Otherwise every answer of a version (not the router's
     own ones, and not shadow answers) carries ``X-Rampway-Receipt`` with the text that

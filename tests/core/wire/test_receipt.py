@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -67,3 +69,18 @@ def test_another_secret_opens_nothing(receipt):
 def test_what_is_no_receipt_is_refused_before_anything_is_computed(text):
     with pytest.raises(BadReceipt):
         route_of(text)
+
+
+@given(receipts, st.text("v", min_size=1, max_size=63))
+@settings(max_examples=30)
+def test_a_hidden_receipt_comes_back_and_says_nothing_before(receipt, version):
+    text = sealed(receipt, SECRET, hidden=True)
+    assert len(text) <= RECEIPT_CHARS_MAX
+    assert route_of(text) == receipt.route
+    assert opened(text, SECRET) == receipt
+    other = replace(receipt, version=version, arm=Arm.FORCED, unit=1, weight_bp=7)
+    assert len(sealed(other, SECRET, hidden=True)) == len(text)
+    with pytest.raises(BadReceipt):
+        opened(text[:-1] + "x", SECRET)
+    with pytest.raises(BadReceipt):
+        opened(text, SECRET + "x")
