@@ -69,7 +69,7 @@ async def test_the_measured_share_stands_beside_the_commanded_one(world, policy)
     for _ in range(60):
         w.clock.advance(1)
         counts = [
-            VersionCounts("r", name, role, (good,) + (0,) * 9, (0, good, 0, 0, 0))
+            VersionCounts("r", name, role, (good,) + (0,) * 10, (0, good, 0, 0, 0))
             for name, role, good in (("v1", "stable", 81), ("v2", "candidate", 19))
         ]
         observatory.add(0, counts, w.clock.now())

@@ -118,15 +118,11 @@ class Reconciler:
     def resume(self, stored: Stored) -> None:
         """Take over what the store holds; called once, before the first policy."""
         self.clock.resume_at(stored.clock)
-        self._records = dict(stored.records)
+        self._records, self._evidence = dict(stored.records), dict(stored.evidence)
         self.receipts.restore(stored.receipts)
-        self._evidence = dict(stored.evidence)
         self.restraint.freezes.restore(stored.settings.get("frozen") or {})
         self._keeping.stored_s = stored.clock
-        if SETTING in stored.settings:
-            self.salt = Salt.restored(stored.settings[SETTING])
-        else:
-            self.salt = Salt.made(stored.records.values())
+        self.salt = Salt.kept_in(stored)
 
     def adopt(self, policy: Policy, *, force: bool = False) -> tuple[str, ...]:
         """Put a checked policy into force as a whole, or nothing of it.
@@ -247,8 +243,7 @@ class Reconciler:
 
         Raises UnknownRoute, NoRollout, NotPossible.
         """
-        run = self.run_of(name)
-        now = self.clock.now()
+        run, now = self.run_of(name), self.clock.now()
         record, reason = decided(run, event := informed(run, event), now)
         self._refuse_risk(run, record)
         assert not isinstance(event, Observed)  # noqa: S101 - only people order

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from router.control.state.record import RouteRecord
+from router.control.state.record import RouteRecord, Stored
 from router.core.policy.route import Sticky
 from router.core.rollout.rollout import Rollout
 
@@ -36,6 +36,13 @@ class Salt:
         """A new one for a store with these records."""
         older = {_name(record.route, record.rollout) for record in records}
         return cls(secrets.token_hex(_BYTES), frozenset(older))
+
+    @classmethod
+    def kept_in(cls, stored: Stored) -> Salt:
+        """That of a store, or a new one for it."""
+        if SETTING in stored.settings:
+            return cls.restored(stored.settings[SETTING])
+        return cls.made(stored.records.values())
 
     @classmethod
     def restored(cls, setting: dict[str, Any]) -> Salt:
