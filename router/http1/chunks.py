@@ -83,6 +83,20 @@ class ChunkReader:
             pos = after
         return pos, False
 
+    def whole(self, data: bytes) -> bytes:
+        """The content of `data` when that is exactly one plain chunk, else nothing is read.
+
+        An event of a stream is one chunk, one write and mostly one read.
+        """
+        match = _plain_size(data) if self._state == _SIZE and self._body_bytes_max < 0 else None
+        if match is None:
+            return b""
+        start, size = match.end(), int(match[1], 16)
+        if not size or start + size + 2 != len(data) or not data.endswith(b"\r\n"):
+            return b""
+        self._total += size
+        return data[start:-2]
+
     def _read_whole_chunks(self, data: bytes, pos: int, pieces: list[bytes]) -> int:
         """Take chunks that `data` holds completely; whatever is special is left to the slow way.
 

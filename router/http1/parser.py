@@ -311,7 +311,7 @@ class ResponseParser(Reader):
         super().close()
         self.sound = self._fresh = False
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: bytes) -> None:  # noqa: C901 - one pass, hot path
         """Read more bytes; calls the handler, or raises UpstreamFramingError once and for all.
 
         Bytes behind a complete answer do not spoil it but make the connection not reusable;
@@ -336,6 +336,10 @@ class ResponseParser(Reader):
         try:
             if not self._due:
                 refuse(502, "bytes nobody asked for")
+            if self._state == BODY and not self.rest and (piece := self._whole_chunk(data)):
+                self._second_reading(data, False)
+                self._handler.on_body(piece, False)
+                return
             self.started = True
             if self.rest:
                 data = self._take(data)

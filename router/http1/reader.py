@@ -260,6 +260,12 @@ class Reader:
             return (pieces[0] if len(pieces) == 1 else b"".join(pieces)), after, complete
         return (data[pos:] if pos else data), len(data), False
 
+    def _whole_chunk(self, data: bytes) -> bytes:
+        """The content of `data` when it is one chunk of the body under way, else nothing."""
+        if self._framing != CHUNKED or self._chunks is None:
+            return b""
+        return self._chunks.whole(data)
+
     def _second_reading(self, portion: bytes, complete: bool) -> None:
         """Give llhttp the portion just understood; it must agree about where the message ends."""
         completion = self._completion

@@ -56,7 +56,10 @@ class Ending:
             return True
         seen = self._tail + piece
         start = 0
-        if not self._named and (last := _LAST.search(seen)) is not None:
+        # Two plain searches first: most events are not the last, and the expression costs more
+        # than everything else that becomes of an event.
+        may_end = not self._named and (b"[DONE]" in seen or b"event:" in seen)
+        if may_end and (last := _LAST.search(seen)) is not None:
             self._named = True
             start = last.end() - 1
             self.said = _DONE.match(last.group()) is not None

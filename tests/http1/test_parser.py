@@ -471,6 +471,43 @@ def test_an_answer_behind_an_interim_one_is_read_twice():
         parser.feed(OK + b"hello")
 
 
+@pytest.mark.parametrize(
+    ("pieces", "seen"),
+    [
+        ([b"2\r\nab\r\n", b"0\r\n\r\n"], b"ab"),
+        ([b"2\r\nab\r\n1\r\nc\r\n", b"1\r\nd\r\n", b"0\r\n\r\n"], b"abcd"),
+        ([b"2\r", b"\nab\r\n", b"1\r\nc\r\n0\r\n\r\n"], b"abc"),
+        ([b"2;x=y\r\nab\r\n", b"0\r\n\r\n"], b"ab"),
+        ([b"2\r\nab\n\n"], None),
+        ([b"2\r\nabc\r\n"], None),
+        ([b"02\r\nab\r\n", b"0x1\r\na\r\n"], None),
+    ],
+)
+def test_a_stream_is_read_chunk_by_chunk(pieces, seen):
+    recorder = Recorder()
+    parser = ResponseParser(recorder)
+    parser.expect()
+    parser.feed(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    try:
+        for piece in pieces:
+            parser.feed(piece)
+    except UpstreamFramingError:
+        assert seen is None
+        return
+    assert recorder.seen == [Seen(b"200", "chunked", seen)]
+    assert parser.reusable
+
+
+def test_each_chunk_of_a_stream_is_read_twice():
+    parser = ResponseParser(Recorder())
+    parser.expect()
+    parser.feed(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    parser.feed(b"2\r\nab\r\n")
+    parser._llhttp = FussyReader()
+    with pytest.raises(UpstreamFramingError, match="second reader"):
+        parser.feed(b"2\r\nab\r\n")
+
+
 def test_start_lines_remembered_are_bounded():
     for i in range(framing.REQUEST_LINES.LINES_MAX + 10):
         parse_request(b"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n" % i)
