@@ -41,7 +41,7 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class LoopFailure:
     """One exception, as it is told."""
 
     loop: str
@@ -62,7 +62,7 @@ class Books:
 
     def __init__(self) -> None:
         self.failures: dict[str, Failures] = {}
-        self.tell: Callable[[Failure], None] = lambda _failure: None
+        self.tell: Callable[[LoopFailure], None] = lambda _failure: None
         self._told: set[tuple[str, ...]] = set()
         self._taken: dict[str, int] = {}
 
@@ -81,7 +81,7 @@ class Books:
             return
         self._told.add(place)
         try:
-            self.tell(Failure(loop, kept.last, stack))
+            self.tell(LoopFailure(loop, kept.last, stack))
         except Exception:  # noqa: BLE001 - a log that fails must not end what it tells of
             kept.last += " (and it could not be told)"
 

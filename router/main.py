@@ -26,12 +26,12 @@ from router import __version__
 from router.admin.server import AdminServer
 from router.config.check import LoadedPolicy, load
 from router.config.problems import PolicyError
-from router.control.fleet.workers import Command, worker_command
+from router.control.fleet.workers import CommandLine, worker_command
 from router.control.plane import Plane
 from router.control.state.errors import PolicyRejected, StoreDamaged, StoreLocked
 from router.control.state.sqlite import SqliteStore
 from router.core.policy import Policy
-from router.loops import BOOKS, Failure, awaited, forever
+from router.loops import BOOKS, LoopFailure, awaited, forever
 from router.telemetry.log import configure
 
 EXIT_OK, EXIT_UNEXPECTED, EXIT_POLICY, EXIT_CONFLICT = 0, 1, 2, 5
@@ -65,7 +65,7 @@ async def run(
     force: bool = False,
     signals: Signals | None = None,
     on_ready: Callable[[Plane, AdminServer], None] = lambda _plane, _admin: None,
-    command: Command = worker_command,
+    command: CommandLine = worker_command,
 ) -> int:
     """Serve until told to stop; the exit status. Problems are written to the log, not raised."""
     asked = signals or Signals()
@@ -204,7 +204,7 @@ def _refused(event: str, error: Exception, status: int) -> int:
     return status
 
 
-def _told(failure: Failure) -> None:
+def _told(failure: LoopFailure) -> None:
     log.error("loop_failed", loop=failure.loop, error=failure.error, stack=failure.stack)
 
 

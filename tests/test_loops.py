@@ -16,7 +16,7 @@ from router.admin.stream import Hub
 from router.config.check import load
 from router.control.fleet.reader import ReaderProcess
 from router.control.fleet.workers import Workers
-from router.control.outside.measure import Asker, Question
+from router.control.outside.measure import Asker, Inquiry
 from router.control.outside.outbox import Delivery, Outbox
 from router.control.outside.outreach import Outreach
 from router.control.plane import Plane
@@ -28,7 +28,7 @@ from router.control.state.sqlite import SqliteStore
 from router.control.watch import PolicySource
 from router.core.gates.webhook import Webhook
 from router.core.wire.outcomes import Batch
-from router.core.wire.table import HealthCheck, UpstreamTls, VersionEntry
+from router.core.wire.table import HealthCheck, TlsEntry, VersionEntry
 from router.loops import BOOKS
 from router.main import Signals, _until_stopped
 from router.proxy.worker import Worker
@@ -228,9 +228,9 @@ async def test_probes_go_on(monkeypatch):
     monkeypatch.setattr(health, "probe", probe)
     entry = VersionEntry("v1", (), health=HealthCheck("/ready", interval_s=0.001))
     prober = health.Prober(lambda: None)
-    prober._plan = (entry.health, UpstreamTls())
+    prober._plan = (entry.health, TlsEntry())
     task = loops.background(
-        "health", loops.forever("health", lambda: prober._watch(None, entry.health, UpstreamTls()))
+        "health", loops.forever("health", lambda: prober._watch(None, entry.health, TlsEntry()))
     )
     with contextlib.suppress(AttributeError):
         await until(lambda: broken.calls > 3)
@@ -417,7 +417,7 @@ async def test_a_question_that_raises_is_answered_as_an_error():
 
     asker._answer = broken
     gate = Webhook(url="http://127.0.0.1:1/")
-    asker.ask(Question("r", gate, {}))
+    asker.ask(Inquiry("r", gate, {}))
     await until(lambda: answers)
     assert answers[0].error == "unreadable: RecursionError"
     assert BOOKS.failures["questions"].count >= 1

@@ -27,7 +27,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from router.admin.problems import Problem
+from router.admin.problems import HttpProblem
 from router.core.policy.server import Admin, Role, is_loopback, split_address
 
 OPEN_ROLE = Role.ADMIN
@@ -45,7 +45,7 @@ PUBLIC = None
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class Caller:
     """Who is asking; ``name`` becomes the actor in the journal."""
 
     name: str
@@ -59,7 +59,7 @@ class Identity:
 @dataclass(frozen=True, slots=True)
 class _Known:
     digest: bytes
-    identity: Identity
+    identity: Caller
 
 
 class Access:
@@ -75,7 +75,7 @@ class Access:
             raise ValueError(f"an admin interface on {host} needs tokens and TLS")
         self._names = frozenset({"localhost", host.lower(), *map(str.lower, policy.hosts)})
         self._known = tuple(
-            _Known(_digest(token.token.get_secret_value()), Identity(token.name, token.role))
+            _Known(_digest(token.token.get_secret_value()), Caller(token.name, token.role))
             for token in policy.tokens
         )
 
@@ -84,7 +84,7 @@ class Access:
         """No tokens: everybody on this machine has the open role."""
         return not self._known
 
-    def identify(self, request: web.BaseRequest, needed: Role | None) -> Identity | None:
+    def identify(self, request: web.BaseRequest, needed: Role | None) -> Caller | None:
         """Who asks, once host, origin, token and role are in order; None on public paths.
 
         Raises:
@@ -97,7 +97,7 @@ class Access:
         self._check_origin(request)
         identity = self._bearer(request)
         if not identity.may(needed):
-            raise Problem(
+            raise HttpProblem(
                 403, f"this needs the role {needed}; {identity.name} has the role {identity.role}"
             )
         return identity
@@ -105,7 +105,7 @@ class Access:
     def _check_host(self, request: web.BaseRequest) -> None:
         name = _host_name(request.headers.get("Host", ""))
         if name is None or not (name in self._names or self._is_address(name)):
-            raise Problem(
+            raise HttpProblem(
                 421, "this listener does not go by that Host; list its names in admin.hosts"
             )
 
@@ -122,11 +122,11 @@ class Access:
         site = request.headers.get("Sec-Fetch-Site", "none")
         same = origin is None or _netloc(origin) == request.headers.get("Host", "").lower()
         if not same or site not in ("none", "same-origin"):
-            raise Problem(403, "requests of pages from another origin are refused")
+            raise HttpProblem(403, "requests of pages from another origin are refused")
 
-    def _bearer(self, request: web.BaseRequest) -> Identity:
+    def _bearer(self, request: web.BaseRequest) -> Caller:
         if self.open:
-            return Identity(_claimed(request.headers.get(ACTOR_HEADER, "")), OPEN_ROLE)
+            return Caller(_claimed(request.headers.get(ACTOR_HEADER, "")), OPEN_ROLE)
         scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not secret:
             raise _unauthorized("send Authorization: Bearer TOKEN", 'Bearer realm="rampway"')
@@ -138,9 +138,9 @@ class Access:
         return identity
 
 
-def _unauthorized(detail: str, challenge: str) -> Problem:
+def _unauthorized(detail: str, challenge: str) -> HttpProblem:
     """401 with the challenge that RFC 6750 section 3 asks for."""
-    return Problem(401, detail, headers={"WWW-Authenticate": challenge})
+    return HttpProblem(401, detail, headers={"WWW-Authenticate": challenge})
 
 
 def _digest(secret: str) -> bytes:
@@ -152,10 +152,10 @@ def _claimed(name: str) -> str:
     return f"{LOCAL_ACTOR}:{name}" if _ACTOR.fullmatch(name) else LOCAL_ACTOR
 
 
-def _find(known: Iterable[_Known], secret: str) -> Identity | None:
+def _find(known: Iterable[_Known], secret: str) -> Caller | None:
     """Compared as digests, with every one of them, so that time tells neither which nor where."""
     wanted = _digest(secret)
-    found: Identity | None = None
+    found: Caller | None = None
     for entry in known:
         if hmac.compare_digest(entry.digest, wanted):
             found = entry.identity

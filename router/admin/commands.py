@@ -39,7 +39,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class OrderKind:
     """One command: what it does, the event it becomes, and the JSON Schema of its own fields."""
 
     summary: str
@@ -152,29 +152,29 @@ _FOR = {
     "description": "How long it lasts; then the step's own weight returns.",
 }
 
-COMMANDS: Mapping[str, Kind] = {
-    "promote": Kind("Leave the present step now", _promote, events.Promote, {"full": _FULL}),
-    "switch": Kind(
+COMMANDS: Mapping[str, OrderKind] = {
+    "promote": OrderKind("Leave the present step now", _promote, events.Promote, {"full": _FULL}),
+    "switch": OrderKind(
         "Blue-green: all new requests to the candidate now, in one moment", _switch,
         events.Promote, {}, _switchable,
     ),
-    "pause": Kind(
+    "pause": OrderKind(
         "Stand still at the present weight; gates go on", _plain(events.Pause), events.Pause, {}
     ),
-    "resume": Kind(
+    "resume": OrderKind(
         "Go on with what remained of the step", _plain(events.Resume), events.Resume, {}
     ),
-    "abort": Kind(
+    "abort": OrderKind(
         "Give up before completion: all traffic to stable", _plain(events.Abort), events.Abort, {}
     ),
-    "rollback": Kind(
+    "rollback": OrderKind(
         "Back to the previous version, at any time", _roll_back, events.Rollback,
         {"to": _TO, "instant": _INSTANT}, _returns,
     ),
-    "retry": Kind(
+    "retry": OrderKind(
         "Start again from the first step", _retry, events.Retry, {"force": _FORCE}
     ),
-    "set-weight": Kind(
+    "set-weight": OrderKind(
         "Override the step's weight for a time", _set_weight, events.SetWeight,
         {"weight": _WEIGHT, "for": _FOR},
     ),
@@ -197,7 +197,7 @@ def offered(status: dict[str, Any]) -> dict[str, Any]:
     return {**status, "commands": possible}
 
 
-def body_schema(kind: Kind) -> dict[str, Any]:
+def body_schema(kind: OrderKind) -> dict[str, Any]:
     """JSON Schema of one command's body."""
     return {
         "type": "object",

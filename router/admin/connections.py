@@ -23,7 +23,7 @@ import structlog
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
-from router.admin.problems import Problem
+from router.admin.problems import HttpProblem
 
 HEAD_S: Final = 10.0
 """Time for a complete request head, on a new connection as on a kept one; then it is closed."""
@@ -76,7 +76,7 @@ class Handler(RequestHandler):
         if request.writer.output_size > 0:
             raise ConnectionError("an answer was begun already")
         said = "this is no HTTP request" if status == 400 else "this request cannot be answered"
-        response = Problem(status, said).response()
+        response = HttpProblem(status, said).response()
         self.owner.protect(response)
         response.force_close()
         return response

@@ -1,7 +1,7 @@
 """What each path of the admin interface does, once access and body are in order.
 
 A handler gets a :class:`Call` and returns a response; it refuses by raising
-:class:`router.admin.problems.Problem` or by letting a ControlError through.
+:class:`router.admin.problems.HttpProblem` or by letting a ControlError through.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import msgspec
 from aiohttp import web
 
 from router.admin import dashboard
-from router.admin.access import Access, Identity
+from router.admin.access import Access, Caller
 from router.admin.commands import COMMANDS, Order, body_schema, check_fields, offered
-from router.admin.problems import Problem
+from router.admin.problems import HttpProblem
 from router.admin.stream import COMMENT, COMMENT_S, LISTENERS_MAX, LOOK_S, WRITE_S, Hub
 from router.control.fleet.feedback import Label
 from router.control.told.controller import Controller
@@ -50,7 +50,7 @@ LABEL_SCHEMA: Mapping[str, Any] = {
     },
 }  # fmt: skip
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-ANYBODY = Identity("anybody", Role.VIEWER)
+ANYBODY = Caller("anybody", Role.VIEWER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Call:
     controller: Controller
     hub: Hub
     access: Access
-    identity: Identity = ANYBODY
+    identity: Caller = ANYBODY
     body: Mapping[str, Any] = field(default_factory=dict)
     query: Mapping[str, Any] = field(default_factory=dict)
 
@@ -100,7 +100,7 @@ def _told(call: Call, health: Mapping[str, Any]) -> web.Response:
     status = 200 if health["ok"] else 503
     try:
         call.access.identify(call.request, Role.VIEWER)
-    except Problem:
+    except HttpProblem:
         return json_response({"ok": health["ok"]}, status)
     return json_response(health, status)
 
@@ -167,7 +167,7 @@ async def command(call: Call) -> web.Response:
     """Carry out one order; the answer comes when it is durable and in force in every worker."""
     kind = COMMANDS.get(call.request.match_info["command"])
     if kind is None:
-        raise Problem(404, f"no such command; known are {', '.join(COMMANDS)}")
+        raise HttpProblem(404, f"no such command; known are {', '.join(COMMANDS)}")
     status = call.controller.rollout(call.route)
     try:
         check_fields(call.body, body_schema(kind))
@@ -177,7 +177,7 @@ async def command(call: Call) -> web.Response:
         )  # fmt: skip
         event = kind.event(order)
     except ValueError as error:
-        raise Problem(422, str(error)) from None
+        raise HttpProblem(422, str(error)) from None
     result = await call.controller.command(
         call.route, event, if_revision=_if_match(call.request),
         command_id=_command_id(call.request), dry_run=call.body.get("dry_run", False),
@@ -192,7 +192,7 @@ def _if_match(request: web.Request) -> int | None:
         return None
     digits = text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text
     if not (digits.isascii() and digits.isdecimal()) or len(digits) > 18:
-        raise Problem(400, 'If-Match: a revision such as "17", or *')
+        raise HttpProblem(400, 'If-Match: a revision such as "17", or *')
     return int(digits)
 
 
@@ -201,7 +201,7 @@ def _command_id(request: web.Request) -> str | None:
     if text is None:
         return None
     if not 1 <= len(text) <= COMMAND_ID_CHARS_MAX or not (text.isascii() and text.isprintable()):
-        raise Problem(400, f"Idempotency-Key: 1 to {COMMAND_ID_CHARS_MAX} printable characters")
+        raise HttpProblem(400, f"Idempotency-Key: 1 to {COMMAND_ID_CHARS_MAX} printable characters")
     return text
 
 
@@ -211,11 +211,11 @@ async def freeze(call: Call) -> web.Response:
     more: dict[str, Any] = {"route": body["route"]} if body.get("route") else {}
     if lasting := body.get("for"):
         if not body["frozen"]:
-            raise Problem(422, "for: only a freeze lasts; leave it out to end one")
+            raise HttpProblem(422, "for: only a freeze lasts; leave it out to end one")
         try:
             more["lasting_s"] = parse_duration(lasting)
         except ValueError as error:
-            raise Problem(422, f"for: {error}") from None
+            raise HttpProblem(422, f"for: {error}") from None
     await call.controller.freeze(
         body["frozen"], actor=call.identity.name, reason=body.get("reason", ""), **more
     )
@@ -226,13 +226,13 @@ async def feedback(call: Call) -> web.Response:
     """Take labels; every wrong one is told with its place, the others count."""
     given = call.body["labels"]
     if not 1 <= len(given) <= LABELS_MAX:
-        raise Problem(422, f"labels: 1 to {LABELS_MAX} at a time")
+        raise HttpProblem(422, f"labels: 1 to {LABELS_MAX} at a time")
     labels = []
     for index, one in enumerate(given):
         try:
             labels.append(_label(one))
         except ValueError as error:
-            raise Problem(422, f"labels[{index}]: {error}") from None
+            raise HttpProblem(422, f"labels[{index}]: {error}") from None
     return json_response(call.controller.feedback(labels))
 
 
@@ -263,7 +263,7 @@ async def events(call: Call) -> web.StreamResponse:
     if wanted:
         call.controller.route(wanted)
     if hub.listeners >= LISTENERS_MAX:
-        raise Problem(503, f"{LISTENERS_MAX} listeners already", headers={"Retry-After": "5"})
+        raise HttpProblem(503, f"{LISTENERS_MAX} listeners already", headers={"Retry-After": "5"})
     response = web.StreamResponse(
         headers={
             "Content-Type": "text/event-stream; charset=utf-8",
@@ -313,7 +313,7 @@ async def static(call: Call) -> web.Response:
 def _file(call: Call, name: str) -> web.Response:
     found = dashboard.FILES.get(name)
     if found is None:
-        raise Problem(404, "there is no such file")
+        raise HttpProblem(404, "there is no such file")
     headers = {"Content-Type": found.content_type, "ETag": found.etag, "Cache-Control": "no-cache"}
     if call.request.headers.get("If-None-Match") == found.etag:
         return web.Response(status=304, headers=headers)

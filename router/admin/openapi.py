@@ -21,12 +21,12 @@ from router.control.state.record import JournalEntry
 from router.control.told.views import RoutesView, RouteView
 
 if TYPE_CHECKING:
-    from router.admin.routes import Route
+    from router.admin.routes import Operation
 
-Json = dict[str, Any]
+JsonObject = dict[str, Any]
 
 
-def _shape(description: str, **properties: Any) -> Json:
+def _shape(description: str, **properties: Any) -> JsonObject:
     """An object with at least these keys; a router may say more."""
     return {
         "type": "object",
@@ -41,13 +41,13 @@ _FLAG = {"type": "boolean"}
 _WHOLE = {"type": "integer"}
 
 
-def _list_of(name: str) -> Json:
+def _list_of(name: str) -> JsonObject:
     return {"type": "array", "items": {"$ref": f"#/components/schemas/{name}"}}
 
 
 _ANY_LIST = {"type": "array", "items": {"type": "object"}}
 
-COMPONENTS: Json = {
+COMPONENTS: JsonObject = {
     "Problem": _shape("RFC 9457", type=_TEXT, title=_TEXT, status=_WHOLE, detail=_TEXT, code=_TEXT),
     "Health": _shape("ok decides the status; the rest is for those who may look", ok=_FLAG),
     "Why": _shape("The sentence, and the entry it comes from", sentence=_TEXT),
@@ -72,9 +72,9 @@ GENERATED: Final = (
 """Answers whose shape is a type: everything that they have, and nothing else."""
 
 
-def document(routes: Iterable[Route]) -> Json:
+def document(routes: Iterable[Operation]) -> JsonObject:
     """The whole document."""
-    paths: Json = {}
+    paths: JsonObject = {}
     for route in routes:
         for path, operation in _operations(route):
             paths.setdefault(path, {})[route.method.lower()] = operation
@@ -97,7 +97,7 @@ def document(routes: Iterable[Route]) -> Json:
     }
 
 
-def _operations(route: Route) -> list[tuple[str, Json]]:
+def _operations(route: Operation) -> list[tuple[str, JsonObject]]:
     if not route.commands:
         return [(route.path, _operation(route, route.summary, route.body))]
     return [
@@ -106,8 +106,8 @@ def _operations(route: Route) -> list[tuple[str, Json]]:
     ]
 
 
-def _operation(route: Route, summary: str, body: Mapping[str, Any] | None) -> Json:
-    made: Json = {
+def _operation(route: Operation, summary: str, body: Mapping[str, Any] | None) -> JsonObject:
+    made: JsonObject = {
         "summary": summary,
         "x-role": route.role or "public",
         "parameters": _parameters(route),
@@ -121,7 +121,7 @@ def _operation(route: Route, summary: str, body: Mapping[str, Any] | None) -> Js
     return made
 
 
-def _parameters(route: Route) -> list[Json]:
+def _parameters(route: Operation) -> list[JsonObject]:
     in_path = [
         {"name": name, "in": "path", "required": True, "schema": _TEXT}
         for name in re.findall(r"{(\w+)}", route.path)
@@ -139,7 +139,7 @@ def _parameters(route: Route) -> list[Json]:
     return in_path + in_query + (_COMMAND_HEADERS if route.commands else [])
 
 
-_COMMAND_HEADERS: list[Json] = [
+_COMMAND_HEADERS: list[JsonObject] = [
     {"name": "If-Match", "in": "header", "schema": _TEXT, "required": False,
      "description": "The revision that was seen; 412 if the rollout has moved since."},
     {"name": "Idempotency-Key", "in": "header", "schema": _TEXT, "required": False,
@@ -147,15 +147,15 @@ _COMMAND_HEADERS: list[Json] = [
 ]  # fmt: skip
 
 
-def _answer(route: Route) -> Json:
+def _answer(route: Operation) -> JsonObject:
     if "/" in route.answer:
-        content: Json = {route.answer: {"schema": _TEXT}}
+        content: JsonObject = {route.answer: {"schema": _TEXT}}
     else:
         content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{route.answer}"}}}
     return {"description": "OK", "content": content}
 
 
-def _refusals(route: Route) -> Json:
+def _refusals(route: Operation) -> JsonObject:
     statuses = set(route.statuses)
     if route.role is not None:
         statuses |= {401, 403, 421}

@@ -37,7 +37,7 @@ _FRAMEWORK = {
 }
 
 
-class Problem(Exception):  # noqa: N818 - named as the RFC names it
+class HttpProblem(Exception):  # noqa: N818 - named as the RFC names it
     """A refusal on its way to the client."""
 
     def __init__(
@@ -74,14 +74,14 @@ class Problem(Exception):  # noqa: N818 - named as the RFC names it
         )
 
 
-def of_http_exception(error: web.HTTPException) -> Problem:
+def of_http_exception(error: web.HTTPException) -> HttpProblem:
     """What aiohttp itself refuses (no such path, method, size), in our form."""
     detail = _FRAMEWORK.get(error.status) or HTTPStatus(error.status).description
     allow = error.headers.get("Allow")
-    return Problem(error.status, detail, headers={"Allow": allow} if allow else None)
+    return HttpProblem(error.status, detail, headers={"Allow": allow} if allow else None)
 
 
-def of_control_error(error: errors.ControlError) -> Problem:
+def of_control_error(error: errors.ControlError) -> HttpProblem:
     """What the control plane refuses; its sentence is passed on unchanged."""
     status = next((STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES), 500)
     extensions: dict[str, Any] = {}
@@ -90,4 +90,4 @@ def of_control_error(error: errors.ControlError) -> Problem:
     elif isinstance(error, errors.PolicyRejected):
         extensions = {"problems": list(error.problems)}
     headers = {"Retry-After": "1"} if status == 503 else None
-    return Problem(status, str(error), code=error.code, headers=headers, **extensions)
+    return HttpProblem(status, str(error), code=error.code, headers=headers, **extensions)

@@ -18,19 +18,19 @@ from router.admin.commands import SHARED_FIELDS
 from router.core.policy.server import Role
 from router.core.quantities import DURATION_PATTERN
 
-Handler = Callable[[handlers.Call], Awaitable[web.StreamResponse]]
+Respond = Callable[[handlers.Call], Awaitable[web.StreamResponse]]
 Schema = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class Operation:
     """One method of one path."""
 
     method: str
     path: str
     role: Role | None
     """Least role that may ask; PUBLIC needs no token."""
-    handler: Handler
+    handler: Respond
     summary: str
     query: Mapping[str, Schema] = field(default_factory=dict)
     """Query parameters by name; others are refused. ``required`` is read from the schema."""
@@ -70,58 +70,59 @@ async def _openapi(_call: handlers.Call) -> web.Response:
 
 _COMMAND_STATUSES = (400, 404, 409, 412, 413, 415, 503, 507)
 
-ROUTES: tuple[Route, ...] = (
-    Route("GET", "/healthz", PUBLIC, handlers.healthz, "Alive", answer="Health", statuses=(503,)),
-    Route("GET", "/readyz", PUBLIC, handlers.readyz, "Ready for traffic", answer="Health",
+ROUTES: tuple[Operation, ...] = (
+    Operation("GET", "/healthz", PUBLIC, handlers.healthz, "Alive", answer="Health",
+              statuses=(503,)),
+    Operation("GET", "/readyz", PUBLIC, handlers.readyz, "Ready for traffic", answer="Health",
           statuses=(503,)),
-    Route("GET", "/metrics", Role.VIEWER, handlers.metrics, "Metrics in Prometheus text format",
+    Operation("GET", "/metrics", Role.VIEWER, handlers.metrics, "Metrics in Prometheus text format",
           answer="text/plain"),
-    Route("GET", "/api/v1/routes", Role.VIEWER, handlers.routes, "All routes in brief",
+    Operation("GET", "/api/v1/routes", Role.VIEWER, handlers.routes, "All routes in brief",
           answer="RoutesView"),
-    Route("GET", "/api/v1/routes/{route}", Role.VIEWER, handlers.route,
+    Operation("GET", "/api/v1/routes/{route}", Role.VIEWER, handlers.route,
           "One route with its versions", answer="RouteView", statuses=(404,)),
-    Route("GET", "/api/v1/rollouts/{route}", Role.VIEWER, handlers.rollout,
+    Operation("GET", "/api/v1/rollouts/{route}", Role.VIEWER, handlers.rollout,
           "A rollout with its evidence", answer="OfferedRollout", statuses=(404,)),
-    Route("GET", "/api/v1/rollouts/{route}/why", Role.VIEWER, handlers.why,
+    Operation("GET", "/api/v1/rollouts/{route}/why", Role.VIEWER, handlers.why,
           "The decision that explains where the traffic is", answer="Why", statuses=(404,),
           query={"at": {"type": "number", "minimum": 0,
                         "description": "Wall time, seconds since 1970; absent: now."}}),
-    Route("GET", "/api/v1/rollouts/{route}/shadow", Role.VIEWER, handlers.shadow,
+    Operation("GET", "/api/v1/rollouts/{route}/shadow", Role.VIEWER, handlers.shadow,
           "How answers to the same requests compare", answer="Shadow", statuses=(404,)),
-    Route("POST", "/api/v1/rollouts/{route}/{command}", Role.OPERATOR, handlers.command,
+    Operation("POST", "/api/v1/rollouts/{route}/{command}", Role.OPERATOR, handlers.command,
           "Order", body={}, answer="CommandResult", statuses=_COMMAND_STATUSES, commands=True),
-    Route("GET", "/api/v1/journal", Role.VIEWER, handlers.journal, "Journal, newest first",
+    Operation("GET", "/api/v1/journal", Role.VIEWER, handlers.journal, "Journal, newest first",
           answer="Journal", statuses=(404,),
           query={"route": _ROUTE,
                  "since": {"type": "integer", "minimum": 0,
                            "description": "Only entries with a larger id."},
                  "limit": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}}),
-    Route("GET", "/api/v1/events", Role.VIEWER, handlers.events,
+    Operation("GET", "/api/v1/events", Role.VIEWER, handlers.events,
           "Snapshot, then changes as they happen", answer="text/event-stream",
           statuses=(404, 503), query={"route": _ROUTE}),
-    Route("GET", "/api/v1/whois", Role.VIEWER, handlers.whois, "The version a sticky key gets",
+    Operation("GET", "/api/v1/whois", Role.VIEWER, handlers.whois, "The version a sticky key gets",
           answer="Whois", statuses=(404,),
           query={"route": {**_NAME, "required": True},
                  "key": {"type": "string", "maxLength": 1024, "required": True}}),
-    Route("GET", "/api/v1/session", Role.VIEWER, handlers.session, "Who is asking",
+    Operation("GET", "/api/v1/session", Role.VIEWER, handlers.session, "Who is asking",
           answer="Session"),
-    Route("POST", "/api/v1/freeze", Role.ADMIN, handlers.freeze,
+    Operation("POST", "/api/v1/freeze", Role.ADMIN, handlers.freeze,
           "Stop every advance of every rollout, or of one route's, or allow it again",
           body=_object(("frozen",), frozen={"type": "boolean"}, route=_ROUTE,
                        **{"for": _LASTING}, **_REASON),
           answer="Frozen", statuses=(400, 404, 413, 415, 507)),
-    Route("POST", "/api/v1/feedback", Role.OPERATOR, handlers.feedback,
+    Operation("POST", "/api/v1/feedback", Role.OPERATOR, handlers.feedback,
           "The truth about predictions, by their receipts",
           body=_object(("labels",), labels={
               "type": "array", "minItems": 1, "maxItems": handlers.LABELS_MAX,
               "items": handlers.LABEL_SCHEMA,
           }),
           answer="Feedback", statuses=(400, 413, 415)),
-    Route("POST", "/api/v1/reload", Role.ADMIN, handlers.reload, "Read the policy file now",
+    Operation("POST", "/api/v1/reload", Role.ADMIN, handlers.reload, "Read the policy file now",
           body=_object(force={"type": "boolean", "description": "Even if it did not change."}),
           answer="Reloaded", statuses=(400, 413, 415)),
-    Route("GET", "/api/v1/openapi.json", PUBLIC, _openapi, "This document", answer="OpenApi"),
-    Route("GET", "/", PUBLIC, handlers.page, "Dashboard", answer="text/html"),
-    Route("GET", "/static/{file}", PUBLIC, handlers.static, "A file of the dashboard",
+    Operation("GET", "/api/v1/openapi.json", PUBLIC, _openapi, "This document", answer="OpenApi"),
+    Operation("GET", "/", PUBLIC, handlers.page, "Dashboard", answer="text/html"),
+    Operation("GET", "/static/{file}", PUBLIC, handlers.static, "A file of the dashboard",
           answer="application/octet-stream", statuses=(404,)),
 )  # fmt: skip

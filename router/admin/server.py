@@ -21,8 +21,8 @@ from router.admin.access import Access
 from router.admin.commands import check_fields
 from router.admin.connections import SWEEP_S, Connections
 from router.admin.handlers import ANYBODY, Call
-from router.admin.problems import Problem, of_control_error, of_http_exception
-from router.admin.routes import ROUTES, Route
+from router.admin.problems import HttpProblem, of_control_error, of_http_exception
+from router.admin.routes import ROUTES, Operation
 from router.admin.stream import STATUS_S, Hub
 from router.config.certificate import ServerCertificate
 from router.control.state.errors import ControlError
@@ -205,7 +205,7 @@ class AdminServer:
         self._connections.began(request)
         try:
             if self._connections.crowded and not _is_order(request):
-                return Problem(
+                return HttpProblem(
                     503, "too many connections; only orders are taken now",
                     headers={"Retry-After": "1", "Connection": "close"},
                 ).response()  # fmt: skip
@@ -213,7 +213,7 @@ class AdminServer:
         finally:
             self._connections.ended(request)
 
-    def _admitted(self, route: Route, hub: Hub) -> RawHandler:
+    def _admitted(self, route: Operation, hub: Hub) -> RawHandler:
         """``route``'s handler behind all checks."""
 
         async def handle(request: web.Request) -> web.StreamResponse:
@@ -235,7 +235,7 @@ async def _answered(request: web.Request, handler: RawHandler) -> web.StreamResp
     """Refusals become problem documents; a bug becomes a 500 that tells nothing but is logged."""
     try:
         response = await handler(request)
-    except Problem as problem:
+    except HttpProblem as problem:
         response = problem.response()
     except ControlError as error:
         response = of_control_error(error).response()
@@ -243,7 +243,7 @@ async def _answered(request: web.Request, handler: RawHandler) -> web.StreamResp
         response = of_http_exception(error).response()
     except Exception:
         log.exception("admin request failed", method=request.method, path=request.path)
-        response = Problem(500, "this is a bug of the router; its log says more").response()
+        response = HttpProblem(500, "this is a bug of the router; its log says more").response()
     return response
 
 
@@ -269,20 +269,20 @@ def _query(request: web.Request, known: Mapping[str, Mapping[str, Any]]) -> dict
     for name, text in request.query.items():
         schema = known.get(name)
         if schema is None:
-            raise Problem(422, f"query parameters known here: {', '.join(known) or 'none'}")
+            raise HttpProblem(422, f"query parameters known here: {', '.join(known) or 'none'}")
         if name in values:
-            raise Problem(422, f"{name}: given more than once")
+            raise HttpProblem(422, f"{name}: given more than once")
         values[name] = _parameter(name, text, schema)
     for name, schema in known.items():
         if schema.get("required") and name not in values:
-            raise Problem(422, f"{name}: missing")
+            raise HttpProblem(422, f"{name}: missing")
     return values
 
 
 def _parameter(name: str, text: str, schema: Mapping[str, Any]) -> Any:
     if schema["type"] == "string":
         if len(text) > schema["maxLength"]:
-            raise Problem(422, f"{name}: at most {schema['maxLength']} characters")
+            raise HttpProblem(422, f"{name}: at most {schema['maxLength']} characters")
         return text
     kind = int if schema["type"] == "integer" else float
     least, most = schema["minimum"], schema.get("maximum", 10**15)
@@ -291,33 +291,33 @@ def _parameter(name: str, text: str, schema: Mapping[str, Any]) -> Any:
     except ValueError:
         value = None
     if value is None or not least <= value <= most:
-        raise Problem(422, f"{name}: expected a {schema['type']} from {least} to {most}")
+        raise HttpProblem(422, f"{name}: expected a {schema['type']} from {least} to {most}")
     return value
 
 
-async def _body(request: web.Request, route: Route) -> dict[str, Any]:
+async def _body(request: web.Request, route: Operation) -> dict[str, Any]:
     """The JSON object of a POST. An empty body means no fields, but its type must say JSON.
 
     A page of another site can send forms and plain text without asking; it cannot send this type.
     """
     if request.content_type != "application/json":
-        raise Problem(415, "send Content-Type: application/json")
+        raise HttpProblem(415, "send Content-Type: application/json")
     try:
         async with asyncio.timeout(BODY_S):
             raw = await request.read()
     except TimeoutError:
-        raise Problem(408, f"the body did not arrive within {BODY_S:g} s") from None
+        raise HttpProblem(408, f"the body did not arrive within {BODY_S:g} s") from None
     try:
         body = read(raw, STRICT) if raw else {}
     except ValueError as error:
-        raise Problem(400, str(error)) from None
+        raise HttpProblem(400, str(error)) from None
     if not isinstance(body, dict):
-        raise Problem(400, "the body is a JSON object")
+        raise HttpProblem(400, "the body is a JSON object")
     if not route.commands:
         try:
             check_fields(body, route.body or {})
         except ValueError as error:
-            raise Problem(422, str(error)) from None
+            raise HttpProblem(422, str(error)) from None
     return body
 
 

@@ -6,17 +6,17 @@ from typing import Annotated, Any
 
 import click
 
-from router.cli.exits import Exit, Failure
-from router.cli.options import Change, Connection, Format, Output, Route
+from router.cli.exits import Exit, VerbFailed
+from router.cli.options import AdminLink, Format, OrderOptions, Output, RouteName
 from router.cli.orders import order
 from router.cli.parse import Argument, Option
 from router.cli.show import emit
 
 
 def promote(
-    link: Connection,
-    change: Change,
-    route: Route = "",
+    link: AdminLink,
+    change: OrderOptions,
+    route: RouteName = "",
     full: Annotated[bool, Option("Skip all steps: to the bake at 100 %.", "--full")] = False,
     output: Format = Output.TABLE,
 ) -> None:
@@ -25,9 +25,9 @@ def promote(
 
 
 def switch(
-    link: Connection,
-    change: Change,
-    route: Route = "",
+    link: AdminLink,
+    change: OrderOptions,
+    route: RouteName = "",
     output: Format = Output.TABLE,
 ) -> None:
     """Blue-green: all new requests to the candidate now; rollback undoes it at once."""
@@ -35,30 +35,30 @@ def switch(
 
 
 def pause(
-    link: Connection, change: Change, route: Route = "", output: Format = Output.TABLE
+    link: AdminLink, change: OrderOptions, route: RouteName = "", output: Format = Output.TABLE
 ) -> None:
     """Stand still at the present weight; gates go on watching and may roll back."""
     order(link, change, output, route, "pause")
 
 
 def resume(
-    link: Connection, change: Change, route: Route = "", output: Format = Output.TABLE
+    link: AdminLink, change: OrderOptions, route: RouteName = "", output: Format = Output.TABLE
 ) -> None:
     """Go on after a pause with what remained of the step."""
     order(link, change, output, route, "resume", risky=True)
 
 
 def abort(
-    link: Connection, change: Change, route: Route = "", output: Format = Output.TABLE
+    link: AdminLink, change: OrderOptions, route: RouteName = "", output: Format = Output.TABLE
 ) -> None:
     """Give up before completion: all traffic to stable, at once. Never asks."""
     order(link, change, output, route, "abort")
 
 
 def rollback(
-    link: Connection,
-    change: Change,
-    route: Route = "",
+    link: AdminLink,
+    change: OrderOptions,
+    route: RouteName = "",
     to: Annotated[
         str, Option("The version that must get the traffic; refused if it is another.")
     ] = "",
@@ -76,9 +76,9 @@ def rollback(
 
 
 def retry(
-    link: Connection,
-    change: Change,
-    route: Route = "",
+    link: AdminLink,
+    change: OrderOptions,
+    route: RouteName = "",
     *,
     force: Annotated[bool, Option("Even though it was tried too often or too soon.")] = False,
     output: Format = Output.TABLE,
@@ -89,8 +89,8 @@ def retry(
 
 
 def set_weight(
-    link: Connection,
-    change: Change,
+    link: AdminLink,
+    change: OrderOptions,
     route: Annotated[str, Argument("Route.")],
     weight: Annotated[str, Argument("Candidate's share, such as 25%.", metavar="[WEIGHT]")] = "",
     *,
@@ -102,14 +102,14 @@ def set_weight(
 ) -> None:
     """Override the step's weight for a time; gates go on and may roll back."""
     if lift == bool(weight):
-        raise Failure(Exit.USAGE, "give a weight and --for, or --lift")
+        raise VerbFailed(Exit.USAGE, "give a weight and --for, or --lift")
     fields = {"weight": weight, "for": lasting} if lasting else {"weight": weight}
     wanted = {} if lift else fields
     order(link, change, output, route, "set-weight", fields=wanted, risky=not lift)
 
 
 def freeze(
-    link: Connection,
+    link: AdminLink,
     route: Annotated[str, Argument("Route that stands still; absent: all.")] = "",
     *,
     off: Annotated[bool, Option("Let rollouts advance again.", "--off")] = False,

@@ -15,8 +15,8 @@ from typing import Any
 import click
 
 import router
-from router.cli.exits import Failure
-from router.cli.parse import Run, command
+from router.cli.exits import VerbFailed
+from router.cli.parse import VerbFunction, command
 
 HELP = "Rampway: deployment-strategy traffic router for prediction services."
 
@@ -67,9 +67,9 @@ class Rampway(click.Group):
             )],
         )  # fmt: skip
         self._headings = dict(verbs)
-        self._runs: dict[str, Run] = {}
+        self._runs: dict[str, VerbFunction] = {}
 
-    def add(self, verb: str, heading: str, run: Run) -> None:
+    def add(self, verb: str, heading: str, run: VerbFunction) -> None:
         """A verb that lives on a higher floor; it is listed first."""
         self._headings = {verb: heading, **self._headings}
         self._runs[verb] = run
@@ -105,10 +105,10 @@ class Rampway(click.Group):
         return " ".join(text.partition("\n\n")[0].split()).partition(". ")[0].rstrip(".")
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the verb. A :class:`Failure` becomes one line on stderr and its exit code."""
+        """Run the verb. A :class:`VerbFailed` becomes one line on stderr and its exit code."""
         try:
             return super().invoke(ctx)
-        except Failure as failure:
+        except VerbFailed as failure:
             if str(failure):
                 click.echo(f"rampway: {failure}", err=True)
             ctx.exit(failure.code)
@@ -119,13 +119,13 @@ class Rampway(click.Group):
             ctx.exit(0)
 
 
-def run_of(verb: str) -> Run:
+def run_of(verb: str) -> VerbFunction:
     """The function of a verb. Orders are ``router.cli.act.VERB``, others ``router.cli.VERB.run``.
 
     ``set-weight`` is ``set_weight``, ``import`` is in the module ``import_``.
     """
     module, function = _home(verb)
-    run: Run = getattr(import_module(f"router.cli.{module}"), function)
+    run: VerbFunction = getattr(import_module(f"router.cli.{module}"), function)
     return run
 
 

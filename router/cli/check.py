@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import click
 
-from router.cli.exits import Exit, Failure
+from router.cli.exits import Exit, VerbFailed
 from router.cli.options import Format, Output
 from router.cli.parse import Argument, Option
 from router.cli.seconds import parse_rate
@@ -17,7 +17,7 @@ from router.cli.show import emit
 from router.config.check import LoadedPolicy, load, loads, statistics
 from router.config.problems import PolicyError, Problem, render
 from router.config.source import SIZE_BYTES_MAX
-from router.core.policy.power import Sight, Traffic, describe, sights
+from router.core.policy.power import ExpectedTraffic, Sight, describe, sights
 from router.core.quantities import parse_share
 from router.core.wire.outcomes import FULL_BP
 from router.core.words import count
@@ -67,7 +67,7 @@ def run(
     _tell(found, seen, notes, ok=not failed, output=output)
     if failed:
         said = "" if output is Output.JSON else count(len(found), "problem")
-        raise Failure(Exit.USAGE, said)
+        raise VerbFailed(Exit.USAGE, said)
 
 
 def _loaded(path: Path) -> LoadedPolicy:
@@ -76,19 +76,19 @@ def _loaded(path: Path) -> LoadedPolicy:
     return load(path)
 
 
-def _traffic(rate: str, stable: str) -> Traffic | None:
+def _traffic(rate: str, stable: str) -> ExpectedTraffic | None:
     if not rate:
         return None
     try:
-        traffic = Traffic(parse_rate("--rate", rate), parse_share(stable) / FULL_BP)
+        traffic = ExpectedTraffic(parse_rate("--rate", rate), parse_share(stable) / FULL_BP)
     except ValueError as error:
-        raise Failure(Exit.USAGE, str(error)) from None
+        raise VerbFailed(Exit.USAGE, str(error)) from None
     if not 0 < traffic.stable_bad_rate < BAD_MAX:
-        raise Failure(Exit.USAGE, f"--stable: expected between 0 and 50 %, got {stable}")
+        raise VerbFailed(Exit.USAGE, f"--stable: expected between 0 and 50 %, got {stable}")
     return traffic
 
 
-def _sights(loaded: LoadedPolicy, traffic: Traffic) -> list[dict[str, Any]]:
+def _sights(loaded: LoadedPolicy, traffic: ExpectedTraffic) -> list[dict[str, Any]]:
     """What ``error_rate`` sees in every step of every rollout, as text and as numbers."""
     told = []
     for route in loaded.policy.routes:
@@ -98,7 +98,7 @@ def _sights(loaded: LoadedPolicy, traffic: Traffic) -> list[dict[str, Any]]:
     return told
 
 
-def _sight(route: str, sight: Sight, traffic: Traffic) -> dict[str, Any]:
+def _sight(route: str, sight: Sight, traffic: ExpectedTraffic) -> dict[str, Any]:
     return {
         "route": route,
         "step": sight.step + 1,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import quote, urlencode, urlsplit
 
-from router.cli.exits import BY_STATUS, Exit, Failure
+from router.cli.exits import BY_STATUS, Exit, VerbFailed
 
 ANSWER_S = 20.0
 """Longest wait for an answer; a command is answered once every worker has confirmed it."""
@@ -27,7 +27,7 @@ ANSWER_BYTES_MAX = 67_108_864
 LINE_BYTES_MAX = 16_777_216
 
 
-class Unreachable(Failure):
+class Unreachable(VerbFailed):
     """Nobody answers at the admin address."""
 
     def __init__(self, url: str, cause: Exception) -> None:
@@ -36,7 +36,7 @@ class Unreachable(Failure):
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class StreamEvent:
     """One server-sent event."""
 
     kind: str
@@ -46,12 +46,14 @@ class Event:
 
 
 class Client:
-    """One router's admin interface. Every method raises :class:`Failure` with its exit code."""
+    """One router's admin interface. Every method raises :class:`VerbFailed` with its exit code."""
 
     def __init__(self, url: str, token: str = "", ca: str = "", actor: str = "") -> None:
         split = urlsplit(url if "//" in url else f"http://{url}")
         if split.scheme not in ("http", "https") or not split.hostname:
-            raise Failure(Exit.USAGE, f"--admin: expected a URL like http://127.0.0.1:8081: {url}")
+            raise VerbFailed(
+                Exit.USAGE, f"--admin: expected a URL like http://127.0.0.1:8081: {url}"
+            )
         self._split = split
         self._ca = ca
         self._headers = {"Accept": "application/json"}
@@ -89,7 +91,7 @@ class Client:
             raise
         return status
 
-    def events(self, route: str = "", *, deadline: float | None = None) -> Iterator[Event]:
+    def events(self, route: str = "", *, deadline: float | None = None) -> Iterator[StreamEvent]:
         """What happens from now on, a snapshot first; never ends by itself.
 
         A stream that breaks is taken up again where it broke, for up to LOST_S. ``deadline`` is a
@@ -143,12 +145,14 @@ class Client:
         try:
             context = ssl.create_default_context(cafile=self._ca or None)
         except OSError as error:
-            raise Failure(Exit.USAGE, f"--ca: {self._ca}: {error}") from None
+            raise VerbFailed(Exit.USAGE, f"--ca: {self._ca}: {error}") from None
         return http.client.HTTPSConnection(
             self._split.hostname, self._split.port or 443, timeout=timeout_s, context=context
         )
 
-    def _stream(self, route: str, last: str, deadline: float | None) -> Iterator[Event | None]:
+    def _stream(
+        self, route: str, last: str, deadline: float | None
+    ) -> Iterator[StreamEvent | None]:
         """Events of one connection; None for a comment, so that callers see time pass."""
         path = "/api/v1/events" + (f"?route={quote(route, safe='')}" if route else "")
         left = SILENCE_S if deadline is None else max(deadline - time.monotonic(), 0.05)
@@ -169,7 +173,7 @@ class Client:
             connection.close()
 
 
-class NotFound(Failure):
+class NotFound(VerbFailed):
     """404, with the code that tells what is missing."""
 
     def __init__(self, text: str, problem_code: str) -> None:
@@ -177,7 +181,7 @@ class NotFound(Failure):
         self.problem_code = problem_code
 
 
-def refusal(status: int, document: Mapping[str, Any]) -> Failure:
+def refusal(status: int, document: Mapping[str, Any]) -> VerbFailed:
     """A problem document as an ending."""
     text = str(document.get("detail") or document.get("title") or f"status {status}")
     for problem in document.get("problems", ()):
@@ -186,7 +190,7 @@ def refusal(status: int, document: Mapping[str, Any]) -> Failure:
         text += "; set RAMPWAY_TOKEN or give --token-file"
     if status == 404:
         return NotFound(text, str(document.get("code", "")))
-    return Failure(BY_STATUS.get(status, Exit.UNEXPECTED), text)
+    return VerbFailed(BY_STATUS.get(status, Exit.UNEXPECTED), text)
 
 
 def path_of(kind: str, *parts: str) -> str:
@@ -198,10 +202,10 @@ def _json(raw: bytes, content_type: str, url: str) -> Any:
     try:
         return json.loads(raw if "json" in content_type else b"")
     except ValueError:
-        raise Failure(Exit.UNREACHABLE, f"what answers at {url} is no router") from None
+        raise VerbFailed(Exit.UNREACHABLE, f"what answers at {url} is no router") from None
 
 
-def _events(answer: http.client.HTTPResponse) -> Iterator[Event | None]:
+def _events(answer: http.client.HTTPResponse) -> Iterator[StreamEvent | None]:
     fields: dict[str, str] = {}
     while line := answer.readline(LINE_BYTES_MAX):
         text = line.decode().rstrip("\r\n")
@@ -211,5 +215,5 @@ def _events(answer: http.client.HTTPResponse) -> Iterator[Event | None]:
         elif text:
             fields[name] = value
         elif fields:
-            yield Event(fields["event"], fields["id"], json.loads(fields["data"]))
+            yield StreamEvent(fields["event"], fields["id"], json.loads(fields["data"]))
             fields = {}

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import click
 
-from router.cli.exits import Exit, Failure
+from router.cli.exits import Exit, VerbFailed
 from router.cli.options import Format, Output
 from router.cli.parse import Argument
 from router.cli.show import emit
@@ -34,4 +34,4 @@ def _policy(path: Path) -> Policy:
     try:
         return load(path).policy
     except PolicyError as error:
-        raise Failure(Exit.USAGE, f"{path} cannot be used\n{error}") from None
+        raise VerbFailed(Exit.USAGE, f"{path} cannot be used\n{error}") from None

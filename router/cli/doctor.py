@@ -19,8 +19,8 @@ from urllib.parse import urlsplit
 
 import click
 
-from router.cli.exits import Exit, Failure
-from router.cli.options import DEFAULT_ADMIN, Connection, Format, Output
+from router.cli.exits import Exit, VerbFailed
+from router.cli.options import DEFAULT_ADMIN, AdminLink, Format, Output
 from router.cli.parse import Argument
 from router.cli.show import columns, emit
 from router.config.check import load
@@ -37,7 +37,7 @@ GOOD, DOUBTFUL, BAD = "ok", "warning", "FAIL"
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Symptom:
     """One thing that was looked at."""
 
     verdict: str
@@ -46,7 +46,7 @@ class Finding:
 
 
 def run(
-    link: Connection,
+    link: AdminLink,
     policy: Annotated[
         Path | None, Argument("Policy file; absent: only machine and running router.")
     ] = None,
@@ -63,30 +63,30 @@ def run(
         rows = [(finding.verdict, finding.subject, finding.text) for finding in findings]
         click.echo(columns(("", "WHAT", "FOUND"), rows))
     if any(finding.verdict == BAD for finding in findings):
-        raise Failure(Exit.UNEXPECTED, "")
+        raise VerbFailed(Exit.UNEXPECTED, "")
 
 
-def _machine() -> Iterator[Finding]:
+def _machine() -> Iterator[Symptom]:
     version = ".".join(map(str, sys.version_info[:3]))
-    yield Finding(GOOD if sys.version_info >= (3, 11) else BAD, "python", version)
+    yield Symptom(GOOD if sys.version_info >= (3, 11) else BAD, "python", version)
     fast = find_spec("uvloop") is not None
     hint = "installed" if fast else "not installed; `pip install rampway[speed]` saves CPU"
-    yield Finding(GOOD if fast else DOUBTFUL, "uvloop", hint)
+    yield Symptom(GOOD if fast else DOUBTFUL, "uvloop", hint)
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     enough = soft >= DESCRIPTORS_MIN
     advice = f"{soft}" if enough else f"{soft}; raise it to {DESCRIPTORS_MIN} (ulimit -n)"
-    yield Finding(GOOD if enough else DOUBTFUL, "open files", advice)
+    yield Symptom(GOOD if enough else DOUBTFUL, "open files", advice)
 
 
-def _with_policy(link: Connection, path: Path) -> Iterator[Finding]:
+def _with_policy(link: AdminLink, path: Path) -> Iterator[Symptom]:
     try:
         loaded = load(path)
     except PolicyError as error:
-        yield Finding(BAD, str(path), f"{len(error.problems)} problems; `rampway check {path}`")
+        yield Symptom(BAD, str(path), f"{len(error.problems)} problems; `rampway check {path}`")
         yield from _router(link)
         return
     policy, doubtful = loaded.policy, len(loaded.warnings)
-    yield Finding(DOUBTFUL if doubtful else GOOD, str(path), f"{doubtful} warnings")
+    yield Symptom(DOUBTFUL if doubtful else GOOD, str(path), f"{doubtful} warnings")
     if link.admin == DEFAULT_ADMIN:
         link = replace(link, admin=_admin_url(policy))
     running = list(_router(link))
@@ -106,15 +106,15 @@ def _admin_url(policy: Policy) -> str:
     return f"{scheme}://{f'[{reached}]' if ':' in reached else reached}:{port}"
 
 
-def _ports(policy: Policy, *, serves: bool) -> Iterator[Finding]:
+def _ports(policy: Policy, *, serves: bool) -> Iterator[Symptom]:
     """Whether a router could listen; while one runs, it is the one that has the ports."""
     for key, address in (("listen", policy.listen), ("admin.listen", policy.admin.listen)):
         taken = _taken(split_address(address))
         if taken and serves:
-            yield Finding(GOOD, key, f"{address}, where the router runs")
+            yield Symptom(GOOD, key, f"{address}, where the router runs")
         else:
             text = f"{address} is not to be had: {taken}; stop what has it, or change {key}"
-            yield Finding(BAD if taken else GOOD, key, text if taken else f"{address} is free")
+            yield Symptom(BAD if taken else GOOD, key, text if taken else f"{address} is free")
 
 
 def _taken(address: tuple[str, int]) -> str:
@@ -129,7 +129,7 @@ def _taken(address: tuple[str, int]) -> str:
     return ""
 
 
-def _probes(policy: Policy) -> Iterator[Finding]:
+def _probes(policy: Policy) -> Iterator[Symptom]:
     """Every declared probe once, asked as the router asks it."""
     for route in policy.routes:
         for name, version in route.versions.items():
@@ -138,7 +138,7 @@ def _probes(policy: Policy) -> Iterator[Finding]:
             for url in version.endpoints:
                 said = _answer_of(str(url), health.path, health.timeout)
                 verdict = GOOD if said.startswith("answers 2") else BAD
-                yield Finding(verdict, f"{route.name} {name} probe", f"{url}{health.path} {said}")
+                yield Symptom(verdict, f"{route.name} {name} probe", f"{url}{health.path} {said}")
 
 
 def _answer_of(url: str, path: str, timeout_s: float) -> str:
@@ -154,15 +154,15 @@ def _answer_of(url: str, path: str, timeout_s: float) -> str:
             return f"gives no answer ({error})"
 
 
-def _store(policy: Policy) -> Finding:
+def _store(policy: Policy) -> Symptom:
     file = Path(policy.store.removeprefix("sqlite:///")).resolve()
     if not os.access(file.parent, os.W_OK):
-        return Finding(BAD, "store", f"{file.parent} not writable")
+        return Symptom(BAD, "store", f"{file.parent} not writable")
     if not file.exists():
-        return Finding(GOOD, "store", f"{file.parent} writable, no store yet")
+        return Symptom(GOOD, "store", f"{file.parent} writable, no store yet")
     if wrong := _damage(file):
-        return Finding(BAD, "store", f"{file}: {wrong}")
-    return Finding(GOOD, "store", f"{file} whole, {file.parent} writable")
+        return Symptom(BAD, "store", f"{file}: {wrong}")
+    return Symptom(GOOD, "store", f"{file} whole, {file.parent} writable")
 
 
 def _damage(file: Path) -> str:
@@ -175,13 +175,13 @@ def _damage(file: Path) -> str:
     return "" if found == "ok" else f"damaged ({found})"
 
 
-def _endpoints(policy: Policy) -> Iterator[Finding]:
+def _endpoints(policy: Policy) -> Iterator[Symptom]:
     for route in policy.routes:
         for name, version in route.versions.items():
             for url in version.endpoints:
                 error = _refused(str(url))
                 subject = f"{route.name} {name}"
-                yield Finding(BAD if error else GOOD, subject, f"{url} {error or 'connects'}")
+                yield Symptom(BAD if error else GOOD, subject, f"{url} {error or 'connects'}")
 
 
 def _refused(url: str) -> str:
@@ -194,7 +194,7 @@ def _refused(url: str) -> str:
     return ""
 
 
-def _queries(policy: Policy) -> Iterator[Finding]:
+def _queries(policy: Policy) -> Iterator[Symptom]:
     """Every query of the gates once: what it answers now, and what its gate would say to that.
 
     Webhooks are not asked, since asking them may set something off.
@@ -206,24 +206,24 @@ def _queries(policy: Policy) -> Iterator[Finding]:
         state = gate.start(GateContext())
         state.measure(measured, 0.0)
         verdict = BAD if state.errors_in_row else GOOD if state.good else DOUBTFUL
-        yield Finding(verdict, f"{route} {gate.title}", state.sentence())
+        yield Symptom(verdict, f"{route} {gate.title}", state.sentence())
 
 
 async def _answer(route: str, gate: Prometheus) -> Measurement:
-    from router.control.outside.measure import Asker, Question  # noqa: PLC0415 - takes time to load
+    from router.control.outside.measure import Asker, Inquiry  # noqa: PLC0415 - takes time to load
 
     answered: asyncio.Future[Measurement] = asyncio.get_running_loop().create_future()
     async with Asker(lambda _question, measured: answered.set_result(measured)) as asker:
         said = {name: value.get_secret_value() for name, value in gate.headers.items()}
-        asker.ask(Question(route, gate, {}, said))
+        asker.ask(Inquiry(route, gate, {}, said))
         return await answered
 
 
-def _router(link: Connection) -> Iterator[Finding]:
+def _router(link: AdminLink) -> Iterator[Symptom]:
     try:
         health = link.client().get("/healthz")
-    except Failure as failure:
-        yield Finding(DOUBTFUL, "router", str(failure))
+    except VerbFailed as failure:
+        yield Symptom(DOUBTFUL, "router", str(failure))
         return
     problems = "; ".join(map(str, health.get("problems", ()))) or "healthy"
-    yield Finding(GOOD if health["ok"] else BAD, "router", f"{link.admin}: {problems}")
+    yield Symptom(GOOD if health["ok"] else BAD, "router", f"{link.admin}: {problems}")

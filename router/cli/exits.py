@@ -35,7 +35,7 @@ BY_STATUS: Mapping[int, Exit] = {
 """HTTP status of a refusal -> exit code; others are unexpected."""
 
 
-class Failure(Exception):  # noqa: N818 - an ending, not always an error
+class VerbFailed(Exception):  # noqa: N818 - an ending, not always an error
     """Ends the command: one line for stderr, and the exit code."""
 
     def __init__(self, code: Exit, text: str) -> None:

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from router.cli.client import Client, path_of
-from router.cli.exits import Exit, Failure
+from router.cli.exits import Exit, VerbFailed
 from router.cli.show import coloured, left, position
 
-Status = dict[str, Any] | None
+RolloutStatus = dict[str, Any] | None
 
 
-def follow(client: Client, route: str, timeout_s: float | None) -> Iterator[Status]:
+def follow(client: Client, route: str, timeout_s: float | None) -> Iterator[RolloutStatus]:
     """The status now and then at every change; None while the route has no rollout.
 
     Raises Failure with exit code 4 when ``timeout_s`` has passed.
@@ -31,17 +31,17 @@ def follow(client: Client, route: str, timeout_s: float | None) -> Iterator[Stat
             yield status
         if deadline is not None and time.monotonic() >= deadline:
             break
-    raise Failure(Exit.TIMED_OUT, f"{route} did not get there in time")
+    raise VerbFailed(Exit.TIMED_OUT, f"{route} did not get there in time")
 
 
-def mark(status: Status) -> tuple[Any, ...]:
+def mark(status: RolloutStatus) -> tuple[Any, ...]:
     """What makes two statuses the same to a watcher."""
     if status is None:
         return ()
     return (status["id"], status["phase"], status["step"], status["weight_bp"])
 
 
-def line(route: str, status: Status) -> str:
+def line(route: str, status: RolloutStatus) -> str:
     """``Progressing - flight-delay: progressing, step 2 of 5, 25 % on v2: why``."""
     if status is None:
         return f"{coloured('Healthy')} - {route} has no rollout"

@@ -8,7 +8,7 @@ import click
 
 from router.cli.client import Client, path_of
 from router.cli.follow import follow, line
-from router.cli.options import Connection, Format, Output, Route, interactive
+from router.cli.options import AdminLink, Format, Output, RouteName, interactive
 from router.cli.parse import Option
 from router.cli.show import (
     chosen,
@@ -30,8 +30,8 @@ HEADINGS = ("VERSION", "ROLE", "SHARE", "REQ/S", "ERRORS", "P50", "P99")
 
 
 def run(
-    link: Connection,
-    route: Route = "",
+    link: AdminLink,
+    route: RouteName = "",
     watch: Annotated[bool, Option("A live picture.", "--watch", "-w")] = False,
     output: Format = Output.TABLE,
 ) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import click
 
-from router.cli.options import Connection, Format, Output
+from router.cli.options import AdminLink, Format, Output
 from router.cli.parse import Argument, Option
 from router.cli.show import coloured, columns, emit, when
 from router.core.words import percent
@@ -15,7 +15,7 @@ HEADINGS = ("ID", "TIME", "ROUTE", "ACTION", "PHASE", "WEIGHT", "ACTOR", "REASON
 
 
 def run(
-    link: Connection,
+    link: AdminLink,
     route: Annotated[str, Argument("Only this route.")] = "",
     limit: Annotated[int, Option("The last so many entries.", least=1, most=1000)] = 20,
     since: Annotated[int | None, Option("Only entries with a larger id.", least=0)] = None,

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import click
 
-from router.cli.exits import Exit, Failure
+from router.cli.exits import Exit, VerbFailed
 from router.cli.options import Format, Output
 from router.cli.parse import Argument
 from router.cli.show import emit
@@ -31,7 +31,7 @@ def run(
     try:
         made = import_policy(_read(manifest), str(manifest))
     except PolicyError as error:
-        raise Failure(Exit.USAGE, f"{manifest} cannot be imported\n{error}") from None
+        raise VerbFailed(Exit.USAGE, f"{manifest} cannot be imported\n{error}") from None
     if output is Output.JSON:
         emit({"policy": made.text, "notes": list(made.notes)})
         return
@@ -48,4 +48,4 @@ def _read(manifest: Path) -> bytes:
         with manifest.open("rb") as file:
             return file.read(FILE_BYTES_MAX)
     except OSError as error:
-        raise Failure(Exit.USAGE, f"{manifest}: {error.strerror}") from None
+        raise VerbFailed(Exit.USAGE, f"{manifest}: {error.strerror}") from None

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import click
 
-from router.cli.exits import Exit, Failure
+from router.cli.exits import Exit, VerbFailed
 from router.cli.parse import Argument, Option
 
 POLICY = """\
@@ -65,7 +65,7 @@ def run(
         loads(text, str(file))
     except PolicyError as error:
         said = "\n".join(f"{problem.message}\n  {problem.hint}" for problem in error.problems)
-        raise Failure(Exit.USAGE, said.rstrip()) from None
+        raise VerbFailed(Exit.USAGE, said.rstrip()) from None
     if str(file) == "-":
         click.echo(text, nl=False)
         return
@@ -73,7 +73,7 @@ def run(
         with file.open("x", encoding="utf-8") as out:
             out.write(text)
     except FileExistsError:
-        raise Failure(Exit.USAGE, f"{file} is there already; name another with --file") from None
+        raise VerbFailed(Exit.USAGE, f"{file} is there already; name another with --file") from None
     except OSError as error:
-        raise Failure(Exit.USAGE, f"{file}: {error.strerror or error}") from None
+        raise VerbFailed(Exit.USAGE, f"{file}: {error.strerror or error}") from None
     click.echo(f"wrote {file}; next: rampway serve {file}")

@@ -14,7 +14,7 @@ import click
 import msgspec
 
 from router import loops
-from router.cli.exits import Exit, Failure
+from router.cli.exits import Exit, VerbFailed
 from router.cli.options import Format, Output
 from router.cli.parse import Option
 from router.cli.show import emit
@@ -73,23 +73,23 @@ def run(
         skipped = f"; {count(found.skipped, 'line')} not understood" if found.skipped else ""
         click.echo(f"{told}{skipped}")
     if found.verdict != "pass":
-        raise Failure(EXITS[found.verdict], "")
+        raise VerbFailed(EXITS[found.verdict], "")
 
 
 def _judge(path: Path, name: str, stable: str, candidate: str, weight: str) -> LogJudge:
     try:
         routes = load(path).policy.routes
     except PolicyError as error:
-        raise Failure(Exit.USAGE, f"{path} cannot be used\n{error}") from None
+        raise VerbFailed(Exit.USAGE, f"{path} cannot be used\n{error}") from None
     found: list[Route] = [one for one in routes if one.rollout and name in ("", one.name)]
     if len(found) != 1 or found[0].rollout is None:
         known = ", ".join(one.name for one in routes if one.rollout is not None)
-        raise Failure(Exit.USAGE, f"name a route with a rollout; there is {known or 'none'}")
+        raise VerbFailed(Exit.USAGE, f"name a route with a rollout; there is {known or 'none'}")
     chosen, rollout = found[0], found[0].rollout
     try:
         weight_bp = parse_share(weight) if weight else None
     except ValueError as error:
-        raise Failure(Exit.USAGE, f"--weight: {error}") from None
+        raise VerbFailed(Exit.USAGE, f"--weight: {error}") from None
     return LogJudge(
         chosen, rollout, stable=stable or chosen.stable,
         candidate=candidate or rollout.candidate, weight_bp=weight_bp,
@@ -102,7 +102,7 @@ def _names(text: str) -> dict[str, str]:
         key, _, value = pair.partition("=")
         if key not in NAMES or not value:
             known = ", ".join(NAMES)
-            raise Failure(Exit.USAGE, f"--fields: expected KEY=NAME with {known}, got {pair!r}")
+            raise VerbFailed(Exit.USAGE, f"--fields: expected KEY=NAME with {known}, got {pair!r}")
         names[key] = value
     return names
 
@@ -115,7 +115,7 @@ def _lines(path: Path) -> Iterator[str]:
         with path.open(encoding="utf-8", errors="replace") as lines:
             yield from lines
     except OSError as error:
-        raise Failure(Exit.USAGE, f"{path}: {error.strerror}") from None
+        raise VerbFailed(Exit.USAGE, f"{path}: {error.strerror}") from None
 
 
 def _serve(judge: LogJudge, entries: Iterator[Logged | None], address: str) -> None:
@@ -156,7 +156,7 @@ def _serve(judge: LogJudge, entries: Iterator[Logged | None], address: str) -> N
     try:
         server = HTTPServer(split_address(address), Answers)
     except (ValueError, OSError) as error:
-        raise Failure(Exit.USAGE, f"--serve {address}: {error}") from None
+        raise VerbFailed(Exit.USAGE, f"--serve {address}: {error}") from None
     loops.thread("judge log", read)
     click.echo(
         f"rampway: answers at http://{address}/ (GET: verdict; POST: 200 to go on)", err=True

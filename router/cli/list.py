@@ -6,14 +6,14 @@ from typing import Any
 
 import click
 
-from router.cli.options import Connection, Format, Output
+from router.cli.options import AdminLink, Format, Output
 from router.cli.show import coloured, columns, emit
 from router.core.words import percent
 
 HEADINGS = ("ROUTE", "STRATEGY", "STATUS", "PHASE", "STABLE", "CANDIDATE", "WEIGHT", "REVISION")
 
 
-def run(link: Connection, output: Format = Output.TABLE) -> None:
+def run(link: AdminLink, output: Format = Output.TABLE) -> None:
     """One line a route: strategy, status, versions, and the candidate's share."""
     routes = link.client().routes()
     if output is Output.JSON:

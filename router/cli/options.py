@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated
 
 from router.cli.client import Client
-from router.cli.exits import Exit, Failure
+from router.cli.exits import Exit, VerbFailed
 from router.cli.parse import Argument, Option
 
 DEFAULT_ADMIN = "http://127.0.0.1:8081"
@@ -24,12 +24,12 @@ class Output(StrEnum):
     JSON = "json"
 
 
-Route = Annotated[str, Argument("Route; may be left out if there is just one.")]
+RouteName = Annotated[str, Argument("Route; may be left out if there is just one.")]
 Format = Annotated[Output, Option("table for people, json for programs.", "--output", "-o")]
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
+class AdminLink:
     """Where the router is and who asks."""
 
     admin: Annotated[
@@ -52,11 +52,11 @@ class Connection:
         try:
             return Path(self.token_file).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
-            raise Failure(Exit.USAGE, f"--token-file: {error}") from None
+            raise VerbFailed(Exit.USAGE, f"--token-file: {error}") from None
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class OrderOptions:
     """How an order is given."""
 
     reason: Annotated[str, Option("Why; goes into the journal.")] = ""

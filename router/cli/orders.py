@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from router.cli.client import Client, Unreachable, path_of
-from router.cli.exits import Exit, Failure
-from router.cli.options import Change, Connection, Output, interactive
+from router.cli.exits import Exit, VerbFailed
+from router.cli.options import AdminLink, OrderOptions, Output, interactive
 from router.cli.show import chosen, coloured, emit
 from router.core.words import count, duration, percent
 
@@ -26,7 +26,7 @@ DRAIN_EVERY_S = 0.25
 
 
 def order(
-    link: Connection, change: Change, output: Output, route: str, command: str, *,
+    link: AdminLink, change: OrderOptions, output: Output, route: str, command: str, *,
     fields: dict[str, Any] | None = None, risky: bool = False,
 ) -> None:  # fmt: skip
     """Give one order. ``risky`` ones (more traffic for a candidate) are confirmed at a terminal.
@@ -95,7 +95,7 @@ def _confirm(
     preview = _send(client, route, command, {**body, "dry_run": True}, seen)
     click.echo(_said(preview))
     if not click.confirm("Do it?"):
-        raise Failure(Exit.USAGE, "nothing was changed")
+        raise VerbFailed(Exit.USAGE, "nothing was changed")
     return int(seen or 0)
 
 

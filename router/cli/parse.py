@@ -20,7 +20,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 import click
 
-Run = Callable[..., Any]
+VerbFunction = Callable[..., Any]
 
 
 class Option:
@@ -45,7 +45,7 @@ class Argument:
     metavar: str = ""
 
 
-def command(verb: str, run: Run) -> click.Command:
+def command(verb: str, run: VerbFunction) -> click.Command:
     """The click command of a verb."""
     groups: dict[str, type[Any]] = {}
     params: list[click.Parameter] = []
@@ -68,7 +68,9 @@ def command(verb: str, run: Run) -> click.Command:
     )  # fmt: skip
 
 
-def _gathering(run: Run, groups: Mapping[str, type[Any]], hints: Mapping[str, Any]) -> Run:
+def _gathering(
+    run: VerbFunction, groups: Mapping[str, type[Any]], hints: Mapping[str, Any]
+) -> VerbFunction:
     """``run`` with shared options put back into their dataclasses, and words into their enums."""
     enums = {name: kind for name, hint in hints.items() if (kind := _enum(hint)) is not None}
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import click
 
-from router.cli.exits import Exit, Failure
+from router.cli.exits import Exit, VerbFailed
 from router.cli.options import Format, Output
 from router.cli.parse import Argument
 from router.cli.show import columns, emit
@@ -39,16 +39,16 @@ def _plans(path: Path, route: str) -> dict[str, tuple[str, Plan]]:
     try:
         policy: Policy = load(path).policy
     except PolicyError as error:
-        raise Failure(Exit.USAGE, f"{path} cannot be used\n{error}") from None
+        raise VerbFailed(Exit.USAGE, f"{path} cannot be used\n{error}") from None
     if route and route not in [known.name for known in policy.routes]:
-        raise Failure(Exit.USAGE, f"{path} has no route {route}")
+        raise VerbFailed(Exit.USAGE, f"{path} has no route {route}")
     found = {
         made.name: (f"{made.stable} -> {made.rollout.candidate}{_each(made)}", made.rollout.plan())
         for made in policy.routes
         if made.rollout is not None and route in ("", made.name)
     }
     if not found:
-        raise Failure(Exit.USAGE, f"there is no rollout in {route or path}")
+        raise VerbFailed(Exit.USAGE, f"there is no rollout in {route or path}")
     return found
 
 

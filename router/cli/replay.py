@@ -8,7 +8,7 @@ from typing import Annotated
 
 import click
 
-from router.cli.exits import Exit, Failure
+from router.cli.exits import Exit, VerbFailed
 from router.cli.options import Format, Output
 from router.cli.parse import Argument
 from router.cli.show import emit
@@ -28,10 +28,10 @@ def run(
         with recording.open("rb") as lines:
             made = list(Replay().run(lines))
     except OSError as error:
-        raise Failure(Exit.USAGE, f"{recording}: {error.strerror or error}") from None
+        raise VerbFailed(Exit.USAGE, f"{recording}: {error.strerror or error}") from None
     if all(one.action == "line" for one in made):
         said = made[0].difference if made else "it holds no decision"
-        raise Failure(Exit.USAGE, f"{recording}: expected a recording with decisions: {said}")
+        raise VerbFailed(Exit.USAGE, f"{recording}: expected a recording with decisions: {said}")
     wrong = [one for one in made if one.difference]
     if output is Output.JSON:
         emit({"decisions": [asdict(one) for one in made], "different": len(wrong)})
@@ -45,4 +45,4 @@ def run(
                 click.echo(f"           {one.difference}")
         click.echo(f"{count(len(made), 'decision')} made again, {len(wrong)} different")
     if wrong:
-        raise Failure(Exit.UNEXPECTED, "")
+        raise VerbFailed(Exit.UNEXPECTED, "")

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import click
 
-from router.cli.options import Connection, Format, Output
+from router.cli.options import AdminLink, Format, Output
 from router.cli.parse import Argument, Option
 from router.cli.show import chosen, columns, emit, shadow_lines, when
 from router.core.words import duration, rate
@@ -17,7 +17,7 @@ SEGMENT_HEADINGS = ("  SEGMENT", "PAIRS", "AGREE")
 
 
 def run(
-    link: Connection,
+    link: AdminLink,
     route: Annotated[str, Argument("Route; may be left out if there is just one.")] = "",
     worst: Annotated[int, Option("So many disagreements, the furthest.", least=0, most=20)] = 5,
     output: Format = Output.TABLE,

@@ -17,7 +17,7 @@ from typing import Any
 import click
 
 from router.cli.client import Client
-from router.cli.exits import Exit, Failure
+from router.cli.exits import Exit, VerbFailed
 from router.core.words import duration, percent, rate
 
 COLOURS = {
@@ -167,7 +167,7 @@ def chosen(client: Client, route: str) -> str:
     names = [summary["name"] for summary in client.routes()]
     if len(names) == 1:
         return str(names[0])
-    raise Failure(Exit.USAGE, f"name a route: {', '.join(names)}")
+    raise VerbFailed(Exit.USAGE, f"name a route: {', '.join(names)}")
 
 
 def of_route(client: Client, route: str) -> tuple[str, dict[str, Any]]:
@@ -175,5 +175,5 @@ def of_route(client: Client, route: str) -> tuple[str, dict[str, Any]]:
     name = chosen(client, route)
     status = client.rollout(name)
     if status is None:
-        raise Failure(Exit.USAGE, f"{name} has no rollout")
+        raise VerbFailed(Exit.USAGE, f"{name} has no rollout")
     return name, status

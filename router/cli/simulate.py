@@ -10,7 +10,7 @@ from typing import Annotated, TypeVar
 
 import click
 
-from router.cli.exits import Exit, Failure
+from router.cli.exits import Exit, VerbFailed
 from router.cli.options import Format, Output
 from router.cli.parse import Argument, Option
 from router.cli.seconds import parse_rate
@@ -22,7 +22,7 @@ from router.core.wire.outcomes import FULL_BP, Baseline
 from router.core.words import count
 from router.simulation import (
     MADE,
-    Latency,
+    LatencyModel,
     Scenario,
     Setup,
     read_traffic,
@@ -88,7 +88,7 @@ def run(
         processes = min(os.cpu_count() or 1, PROCESSES_MAX)
         result = simulate(setup, scenario, runs=runs, seed=seed, processes=processes)
     except ValueError as error:
-        raise Failure(Exit.USAGE, str(error)) from None
+        raise VerbFailed(Exit.USAGE, str(error)) from None
     if html is not None:
         html.write_text(render_html(result), encoding="utf-8")
     render = render_json if output is Output.JSON else render_text
@@ -104,7 +104,7 @@ def _times(change_at: str, duration: str) -> tuple[float, float]:
     return change_at_s, duration_s
 
 
-def _tell_blind(setup: Setup, latency: Latency | None, *, sticky: bool) -> None:
+def _tell_blind(setup: Setup, latency: LatencyModel | None, *, sticky: bool) -> None:
     """Say where a latency that was asked for changes nothing."""
     if latency is None:
         return
@@ -122,7 +122,7 @@ def _tell_idle(setup: Setup) -> None:
             click.echo(text, err=True)
 
 
-_PAST = Baseline(1_000, 10, Latency().buckets(1_000))
+_PAST = Baseline(1_000, 10, LatencyModel().buckets(1_000))
 """Any past that suffices for thresholds."""
 
 
@@ -138,11 +138,11 @@ def _route(path: Path, name: str) -> Route:
     try:
         routes = load(path).policy.routes
     except PolicyError as error:
-        raise Failure(Exit.USAGE, f"{path} cannot be used\n{error}") from None
+        raise VerbFailed(Exit.USAGE, f"{path} cannot be used\n{error}") from None
     found = [made for made in routes if made.rollout is not None and name in ("", made.name)]
     if len(found) != 1:
         known = ", ".join(made.name for made in routes if made.rollout is not None)
-        raise Failure(Exit.USAGE, f"name a route with a rollout; there is {known or 'none'}")
+        raise VerbFailed(Exit.USAGE, f"name a route with a rollout; there is {known or 'none'}")
     return found[0]
 
 
@@ -154,7 +154,7 @@ def _traffic(log: Path | None, route: str, stable: str, candidate: str, rate: st
             with log.open(encoding="utf-8", errors="replace") as lines:
                 traffic, skipped = read_traffic(lines, route)
         except OSError as error:
-            raise Failure(Exit.USAGE, f"{log}: {error.strerror}") from None
+            raise VerbFailed(Exit.USAGE, f"{log}: {error.strerror}") from None
         if skipped:
             click.echo(f"rampway: {count(skipped, 'line')} of {log} not understood", err=True)
         world = _read(str(log), lambda _: traffic.scenario(), "")
@@ -172,7 +172,9 @@ def _traffic(log: Path | None, route: str, stable: str, candidate: str, rate: st
     )
 
 
-def _latency(logged: Latency | None, median: str, slower: str, *, hang: bool) -> Latency | None:
+def _latency(
+    logged: LatencyModel | None, median: str, slower: str, *, hang: bool
+) -> LatencyModel | None:
     """Stable's latency by option or log, and the candidate's; None where nothing is said."""
     try:
         factor = float(slower.removesuffix("x"))
@@ -182,7 +184,7 @@ def _latency(logged: Latency | None, median: str, slower: str, *, hang: bool) ->
         raise ValueError(f"--slower: expected a factor from 0.01 to 1000, got {slower!r}")
     if median:
         stable_s = _read("--latency", parse_duration, median)
-        return Latency(stable_s, factor=factor, hang=hang)
+        return LatencyModel(stable_s, factor=factor, hang=hang)
     if logged is None and factor == 1 and not hang:
         return None
-    return replace(logged or Latency(), factor=factor, hang=hang)
+    return replace(logged or LatencyModel(), factor=factor, hang=hang)

@@ -6,16 +6,16 @@ from typing import Annotated
 
 import click
 
-from router.cli.exits import Exit, Failure
+from router.cli.exits import Exit, VerbFailed
 from router.cli.follow import follow, line
-from router.cli.options import Connection, Format, Output
+from router.cli.options import AdminLink, Format, Output
 from router.cli.parse import Argument, Option
 from router.cli.seconds import parse_seconds
 from router.cli.show import DEGRADED, HEALTHY, coloured, columns, emit
 
 
 def run(
-    link: Connection,
+    link: AdminLink,
     route: Annotated[str, Argument("Route to follow; absent: all, once.")] = "",
     watch: Annotated[
         bool,
@@ -38,12 +38,12 @@ def run(
             click.echo(line(route, status))
         health = status["health"] if status else HEALTHY
         if health == DEGRADED:
-            raise Failure(Exit.DEGRADED, "")
+            raise VerbFailed(Exit.DEGRADED, "")
         if health == HEALTHY or not watch:
             return
 
 
-def _all(link: Connection, output: Output) -> None:
+def _all(link: AdminLink, output: Output) -> None:
     routes = link.client().routes()
     if output is Output.JSON:
         emit({"routes": routes})
@@ -52,4 +52,4 @@ def _all(link: Connection, output: Output) -> None:
                 for r in routes]  # fmt: skip
         click.echo(columns(("ROUTE", "STATUS", "PHASE"), rows))
     if any(summary.get("health") == DEGRADED for summary in routes):
-        raise Failure(Exit.DEGRADED, "")
+        raise VerbFailed(Exit.DEGRADED, "")

@@ -9,13 +9,13 @@ from typing import Annotated
 
 import click
 
-from router.cli.exits import Exit, Failure
+from router.cli.exits import Exit, VerbFailed
 from router.cli.options import Format, Output
 from router.cli.parse import Argument
 from router.cli.show import emit
 
 
-class Deed(StrEnum):
+class StoreDeed(StrEnum):
     """What is done."""
 
     BACKUP = "backup"
@@ -24,7 +24,7 @@ class Deed(StrEnum):
 
 
 def run(
-    deed: Annotated[Deed, Argument("backup FILE COPY | verify FILE | restore COPY FILE.")],
+    deed: Annotated[StoreDeed, Argument("backup FILE COPY | verify FILE | restore COPY FILE.")],
     source: Annotated[Path, Argument("What is copied or looked at.")],
     target: Annotated[Path | None, Argument("The copy's name, or the store it replaces.")] = None,
     output: Format = Output.TABLE,
@@ -33,19 +33,19 @@ def run(
     from router.control.state import copies  # noqa: PLC0415 - other verbs start without it
     from router.control.state.errors import StoreDamaged, StoreLocked  # noqa: PLC0415 - as above
 
-    if (target is None) is not (deed is Deed.VERIFY):
-        raise Failure(Exit.USAGE, "store backup FILE COPY | verify FILE | restore COPY FILE")
+    if (target is None) is not (deed is StoreDeed.VERIFY):
+        raise VerbFailed(Exit.USAGE, "store backup FILE COPY | verify FILE | restore COPY FILE")
     try:
         if target is None:
             account, told = copies.verify(source), "whole"
-        elif deed is Deed.BACKUP:
+        elif deed is StoreDeed.BACKUP:
             account, told = copies.backup(source, target), "copied and read back"
         else:
             account, told = copies.restore(source, target), "in place; what was there is beside it"
     except StoreLocked as error:
-        raise Failure(Exit.CONFLICT, str(error)) from None
+        raise VerbFailed(Exit.CONFLICT, str(error)) from None
     except StoreDamaged as error:
-        raise Failure(Exit.UNEXPECTED, str(error)) from None
+        raise VerbFailed(Exit.UNEXPECTED, str(error)) from None
     if output is Output.JSON:
         emit(asdict(account))
     else:

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import click
 
-from router.cli.exits import Exit, Failure
+from router.cli.exits import Exit, VerbFailed
 from router.cli.follow import follow, line
-from router.cli.options import Connection, Route
+from router.cli.options import AdminLink, RouteName
 from router.cli.parse import Option
 from router.cli.seconds import parse_seconds
 from router.cli.show import DEGRADED, chosen
@@ -21,14 +21,14 @@ GOALS = (
 
 
 def run(
-    link: Connection,
-    route: Route = "",
+    link: AdminLink,
+    route: RouteName = "",
     goal: Annotated[str, Option(f"One of {', '.join(GOALS)}.", "--for")] = "healthy",
     timeout: Annotated[str, Option("Give up after this (exit 4), such as 20m.")] = "20m",
 ) -> None:
     """Wait until a route is where it should be: exit 0 there, 3 if it is Degraded, 4 too late."""
     if goal not in GOALS:
-        raise Failure(Exit.USAGE, f"--for: one of {', '.join(GOALS)}; got {goal!r}")
+        raise VerbFailed(Exit.USAGE, f"--for: one of {', '.join(GOALS)}; got {goal!r}")
     client = link.client()
     name = chosen(client, route)
     for status in follow(client, name, parse_seconds("--timeout", timeout)):
@@ -38,4 +38,4 @@ def run(
         if goal in (health.lower(), phase):
             return
         if health == DEGRADED:
-            raise Failure(Exit.DEGRADED, f"{name} is {phase}; waited for {goal}")
+            raise VerbFailed(Exit.DEGRADED, f"{name} is {phase}; waited for {goal}")

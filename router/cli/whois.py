@@ -6,14 +6,14 @@ from typing import Annotated
 
 import click
 
-from router.cli.options import Connection, Format, Output
+from router.cli.options import AdminLink, Format, Output
 from router.cli.parse import Argument, Option
 from router.cli.show import chosen, emit
 from router.core.words import percent
 
 
 def run(
-    link: Connection,
+    link: AdminLink,
     key: Annotated[str, Argument("Sticky key, such as a user's id.")],
     route: Annotated[str, Option("Route; may be left out if there is just one.")] = "",
     output: Format = Output.TABLE,

@@ -8,16 +8,16 @@ from typing import Annotated, Any
 import click
 
 from router.cli.client import path_of
-from router.cli.exits import Exit, Failure
-from router.cli.options import Connection, Format, Output, Route
+from router.cli.exits import Exit, VerbFailed
+from router.cli.options import AdminLink, Format, Output, RouteName
 from router.cli.parse import Option
 from router.cli.show import coloured, emit, gate_lines, of_route, shadow_lines, when
 from router.core.words import percent
 
 
 def run(
-    link: Connection,
-    route: Route = "",
+    link: AdminLink,
+    route: RouteName = "",
     at: Annotated[
         str, Option("The decision in force then: 2026-11-21T12:00, or seconds of 1970.")
     ] = "",
@@ -43,7 +43,7 @@ def moment(text: str) -> float:
     try:
         return datetime.fromisoformat(text).timestamp()
     except ValueError:
-        raise Failure(
+        raise VerbFailed(
             Exit.USAGE, f"--at: expected a time such as 2026-11-21T12:00, got {text!r}"
         ) from None
 

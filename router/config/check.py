@@ -16,7 +16,7 @@ from router.config.problems import PolicyError, Problem, Severity
 from router.config.source import SIZE_BYTES_MAX, Document, parse
 from router.core.policy import Policy
 from router.core.policy.finding import Finding
-from router.core.policy.power import Traffic, power_findings
+from router.core.policy.power import ExpectedTraffic, power_findings
 from router.core.policy.rules import findings
 
 
@@ -83,7 +83,9 @@ def statistics(
     found: list[Problem] = []
     for index, route in enumerate(loaded.policy.routes):
         if route.rollout is not None:
-            traffic = Traffic(requests_per_s, stable_bad_rate, sticky=route.sticky is not None)
+            traffic = ExpectedTraffic(
+                requests_per_s, stable_bad_rate, sticky=route.sticky is not None
+            )
             for one in power_findings(route.rollout, traffic):
                 path = ("routes", index, "rollout", *one.path)
                 found.append(_problem(loaded.document, replace(one, path=path)))

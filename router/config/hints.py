@@ -1,7 +1,8 @@
 """What to write instead, for the slips that people make most.
 
-A rule looks at one refused value (:class:`Refused`) and gives the text to write, or nothing; the
-first that speaks is heard. What a hint proposes is accepted when it is written: the tests apply it.
+A rule looks at one refused value (:class:`RefusedValue`) and gives the text to write, or nothing;
+the first that speaks is heard. What a hint proposes is accepted when it is written: the tests
+apply it.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ _STRATEGY: Final = "strategy: {canary: {steps: [{weight: 5%, hold: 10m}]}}"
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RefusedValue:
     """A value that was refused, with what its place in a policy may hold."""
 
     path: Path
@@ -67,7 +68,7 @@ class Refused:
 def hint(document: Document, path: Path, value: Any) -> str:
     """What to write at `path` instead of `value`; empty where nobody knows."""
     parts = list(schema.parts(path))
-    refused = Refused(
+    refused = RefusedValue(
         path,
         value,
         document.plain.get(path, value),
@@ -77,12 +78,12 @@ def hint(document: Document, path: Path, value: Any) -> str:
     return next((found for rule in RULES if (found := rule(refused))), "")
 
 
-def _curly(refused: Refused) -> str:
+def _curly(refused: RefusedValue) -> str:
     straight = refused.text.translate(_CURLY)
     return f"write straight quotes: {straight}" if straight != refused.text else ""
 
 
-def _address(refused: Refused) -> str:
+def _address(refused: RefusedValue) -> str:
     """`listen: 8080` and `listen: :8080`, as other servers take it."""
     if refused.key != "listen":
         return ""
@@ -94,13 +95,13 @@ def _address(refused: Refused) -> str:
     )
 
 
-def _endpoint(refused: Refused) -> str:
+def _endpoint(refused: RefusedValue) -> str:
     if refused.key == "endpoints" and re.fullmatch(r"[\w.-]+(:[0-9]+)?/?", refused.text):
         return f"write http://{refused.text.rstrip('/')}"
     return ""
 
 
-def _share(refused: Refused) -> str:
+def _share(refused: RefusedValue) -> str:
     if SHARE_PATTERN not in refused.patterns:
         return ""
     if refused.number and isinstance(refused.value, float) and 0 < refused.value < 1:
@@ -117,7 +118,7 @@ def _share(refused: Refused) -> str:
     return ""
 
 
-def _duration(refused: Refused) -> str:
+def _duration(refused: RefusedValue) -> str:
     if DURATION_PATTERN not in refused.patterns:
         return ""
     if refused.number:
@@ -125,7 +126,7 @@ def _duration(refused: Refused) -> str:
     return _loose(refused.text, _DURATION_WORDS)
 
 
-def _size(refused: Refused) -> str:
+def _size(refused: RefusedValue) -> str:
     if SIZE_PATTERN not in refused.patterns:
         return ""
     if refused.number:
@@ -144,12 +145,12 @@ def _loose(text: str, words: dict[str, str]) -> str:
     return f"write {found['number'].replace(',', '.')}{unit}" if unit else ""
 
 
-def _truth(refused: Refused) -> str:
+def _truth(refused: RefusedValue) -> str:
     word = TRUTH.get(refused.text.lower(), "")
     return f"write {word}" if word and "boolean" in refused.types else ""
 
 
-def _mapping(refused: Refused) -> str:
+def _mapping(refused: RefusedValue) -> str:
     """`rescue: true` for a part that has only defaults."""
     if "object" in refused.types and refused.value in (True, "true", "on", "yes", "default"):
         return f"write {refused.key}: {{}} to have its defaults"
@@ -158,7 +159,7 @@ def _mapping(refused: Refused) -> str:
     return ""
 
 
-def _quotes(refused: Refused) -> str:
+def _quotes(refused: RefusedValue) -> str:
     if refused.types == {"string"} and (refused.number or isinstance(refused.value, bool)):
         return f'put it in quotes: "{refused.written}"'
     if refused.types & {"integer", "number"} and isinstance(resolve(refused.text), int | float):
@@ -166,7 +167,7 @@ def _quotes(refused: Refused) -> str:
     return ""
 
 
-def _list(refused: Refused) -> str:
+def _list(refused: RefusedValue) -> str:
     if "array" not in refused.types:
         return ""
     if refused.text:
@@ -180,13 +181,13 @@ def _list(refused: Refused) -> str:
     return ""
 
 
-def _path(refused: Refused) -> str:
+def _path(refused: RefusedValue) -> str:
     if refused.key == "path" and refused.text and not refused.text.startswith("/"):
         return f"write /{refused.text}"
     return ""
 
 
-def _strategy(refused: Refused) -> str:
+def _strategy(refused: RefusedValue) -> str:
     if refused.key != "strategy":
         return ""
     if isinstance(refused.value, dict) and len(refused.value) > 1:
@@ -194,7 +195,7 @@ def _strategy(refused: Refused) -> str:
     return f"for example {_STRATEGY}"
 
 
-RULES: Final[tuple[Callable[[Refused], str], ...]] = (
+RULES: Final[tuple[Callable[[RefusedValue], str], ...]] = (
     _curly,
     _address,
     _endpoint,

@@ -24,7 +24,7 @@ from typing import Any, Final
 import yaml
 
 from router.config.problems import Mark, Path, PolicyError, Problem, dotted
-from router.config.syntax import Failure, mark_of, slip, too_deep
+from router.config.syntax import LibraryFailure, mark_of, slip, too_deep
 
 SIZE_BYTES_MAX: Final = 1_000_000
 """Largest policy file."""
@@ -173,7 +173,9 @@ def _unreadable(document: Document, error: yaml.MarkedYAMLError) -> Problem:
         return document.at(mark_of(document.text, offset), "", message)
     at = error.problem_mark or error.context_mark
     mark = Mark(at.line + 1, at.column + 1) if at else Mark(1, 1)
-    place, message, hint = slip(Failure(document.text, mark, error.problem or "unreadable text"))
+    place, message, hint = slip(
+        LibraryFailure(document.text, mark, error.problem or "unreadable text")
+    )
     return document.at(place, "", message, hint)
 
 

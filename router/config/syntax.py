@@ -35,7 +35,7 @@ Slip = tuple[Mark, str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class LibraryFailure:
     """Where the library gave up, and the text around it."""
 
     text: str
@@ -62,7 +62,7 @@ class Failure:
         return start + self.mark.column
 
 
-def slip(failure: Failure) -> Slip:
+def slip(failure: LibraryFailure) -> Slip:
     """The slip behind a failure."""
     for rule in RULES:
         if found := rule(failure):
@@ -92,7 +92,7 @@ def mark_of(text: str, offset: int) -> Mark:
     return Mark(text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset))
 
 
-def _odd_blank(failure: Failure) -> Slip | None:
+def _odd_blank(failure: LibraryFailure) -> Slip | None:
     """A no-break space, pasted from a web page, looks like indentation and is none."""
     first = max(failure.mark.line - 3, 1)
     for number, line in enumerate(failure.lines(first, failure.mark.line + 1), first):
@@ -103,7 +103,7 @@ def _odd_blank(failure: Failure) -> Slip | None:
     return None
 
 
-def _unclosed(failure: Failure) -> Slip | None:
+def _unclosed(failure: LibraryFailure) -> Slip | None:
     """A quote or bracket that was opened and is missing its other half."""
     opened: list[tuple[int, str]] = []
     end = failure.offset()
@@ -130,14 +130,14 @@ def _unclosed(failure: Failure) -> Slip | None:
     return place, message, f"add {_CLOSES[bracket]} where the value ends"
 
 
-def _ends_late(failure: Failure, quoted: re.Match[str]) -> bool:
+def _ends_late(failure: LibraryFailure, quoted: re.Match[str]) -> bool:
     """Whether a text of several lines ends where the trouble is, or never."""
     if len(quoted[0]) < 2 or quoted[0][-1] != quoted[0][0]:
         return True
     return "\n" in quoted[0] and mark_of(failure.text, quoted.end()).line == failure.mark.line
 
 
-def _open_quote(failure: Failure, quoted: re.Match[str]) -> Slip:
+def _open_quote(failure: LibraryFailure, quoted: re.Match[str]) -> Slip:
     quote = quoted[0][0]
     never = quoted.end() >= len(failure.text.rstrip())
     end = "the end of the file" if never else f"line {mark_of(failure.text, quoted.end()).line}"
@@ -146,7 +146,7 @@ def _open_quote(failure: Failure, quoted: re.Match[str]) -> Slip:
     return place, message, f"add {quote} where the text ends"
 
 
-def _indentation(failure: Failure) -> Slip | None:
+def _indentation(failure: LibraryFailure) -> Slip | None:
     """A line that stands between the columns of its neighbours."""
     line = failure.line(failure.mark.line)
     indent = len(line) - len(line.lstrip(" "))
@@ -162,7 +162,7 @@ def _indentation(failure: Failure) -> Slip | None:
     return Mark(failure.mark.line, indent + 1), message, f"{near} spaces, as in line {levels[near]}"
 
 
-def _levels(failure: Failure) -> Iterator[tuple[int, int]]:
+def _levels(failure: LibraryFailure) -> Iterator[tuple[int, int]]:
     """The indentations that a line here may have, each with a line that has it."""
     least = None
     for number, line in _above(failure):
@@ -182,7 +182,7 @@ def _opens(line: str) -> bool:
     return re.sub(r"(?<!\S)#.*", "", line).rstrip().endswith((":", "-"))
 
 
-def _above(failure: Failure) -> Iterator[tuple[int, str]]:
+def _above(failure: LibraryFailure) -> Iterator[tuple[int, str]]:
     """The lines above the place that say something, the nearest first, with their numbers."""
     first = max(failure.mark.line - LINES_BACK_MAX, 1)
     for number, line in reversed(list(enumerate(failure.lines(first, failure.mark.line), first))):
@@ -190,7 +190,7 @@ def _above(failure: Failure) -> Iterator[tuple[int, str]]:
             yield number, line
 
 
-def _missing_dash(failure: Failure) -> Slip | None:
+def _missing_dash(failure: LibraryFailure) -> Slip | None:
     """An entry of a list without its dash, told at the entry or at the line behind it."""
     number = failure.mark.line
     if "':'" in failure.problem:
@@ -209,7 +209,7 @@ def _blanks(line: str) -> str:
     return line[: len(line) - len(line.lstrip(" "))]
 
 
-def _no_colon(failure: Failure) -> Slip | None:
+def _no_colon(failure: LibraryFailure) -> Slip | None:
     """`name` or `name:value` where `name: value` was meant."""
     if "':'" not in failure.problem and "mapping values" not in failure.problem:
         return None
@@ -225,7 +225,7 @@ def _no_colon(failure: Failure) -> Slip | None:
     return None
 
 
-def _second_colon(failure: Failure) -> Slip | None:
+def _second_colon(failure: LibraryFailure) -> Slip | None:
     if "mapping values" not in failure.problem:
         return None
     found = _KEY.match(failure.line(failure.mark.line))
@@ -235,7 +235,7 @@ def _second_colon(failure: Failure) -> Slip | None:
     return failure.mark, "expected one key and one value, got a second colon", _quoted(value)
 
 
-def _reference(failure: Failure) -> Slip | None:
+def _reference(failure: LibraryFailure) -> Slip | None:
     """`${NAME:-5}%` between braces: the braces of the reference are taken for YAML's."""
     line = failure.line(failure.mark.line)
     found = re.search(r"""(?<!["'\w])[^\s,\[{"']*\$\{[^}\n]*\}[^\s,\]}]*""", line)
@@ -245,7 +245,7 @@ def _reference(failure: Failure) -> Slip | None:
     return place, "expected quotes around a reference between brackets", _quoted(found[0])
 
 
-def _reserved(failure: Failure) -> Slip | None:
+def _reserved(failure: LibraryFailure) -> Slip | None:
     if "cannot start any token" not in failure.problem:
         return None
     rest = failure.line(failure.mark.line)[failure.mark.column - 1 :]
@@ -253,7 +253,7 @@ def _reserved(failure: Failure) -> Slip | None:
     return failure.mark, f"expected a value that does not begin with {rest[:1]}", _quoted(value)
 
 
-def _lone(failure: Failure) -> Slip | None:
+def _lone(failure: LibraryFailure) -> Slip | None:
     """A sign of YAML's where a value was meant."""
     line = failure.line(failure.mark.line)
     column = failure.mark.column - 1
@@ -266,7 +266,7 @@ def _lone(failure: Failure) -> Slip | None:
     return (place, f"expected a value, got {got}", _quoted(got)) if got else None
 
 
-def _after_value(failure: Failure) -> Slip | None:
+def _after_value(failure: LibraryFailure) -> Slip | None:
     """Something behind a value that was complete."""
     if "did not find expected key" not in failure.problem:
         return None
@@ -277,21 +277,21 @@ def _after_value(failure: Failure) -> Slip | None:
     return failure.mark, f"expected nothing behind the value, got {_shown(rest)}", hint
 
 
-def _list_in_line(failure: Failure) -> Slip | None:
+def _list_in_line(failure: LibraryFailure) -> Slip | None:
     if "block sequence entries" not in failure.problem:
         return None
     hint = "begin each entry in a line of its own, or write [one, two]"
     return failure.mark, "expected a list to begin in a line of its own, got -", hint
 
 
-def _tight_colon(failure: Failure) -> Slip | None:
+def _tight_colon(failure: LibraryFailure) -> Slip | None:
     """`{weight:5%}`: between brackets too, a colon is one only with a blank behind it."""
     if "unexpected ':'" not in failure.problem:
         return None
     return failure.mark, "expected a blank behind this colon", "write a blank behind the colon"
 
 
-def _comma(failure: Failure) -> Slip | None:
+def _comma(failure: LibraryFailure) -> Slip | None:
     if "',' or" not in failure.problem:
         return None
     rest = failure.line(failure.mark.line)[failure.mark.column - 1 :].strip()
@@ -299,7 +299,7 @@ def _comma(failure: Failure) -> Slip | None:
     return failure.mark, message, "add a comma, or put the whole value in quotes"
 
 
-RULES: Final[tuple[Callable[[Failure], Slip | None], ...]] = (
+RULES: Final[tuple[Callable[[LibraryFailure], Slip | None], ...]] = (
     _odd_blank,
     _unclosed,
     _reference,

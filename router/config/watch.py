@@ -44,7 +44,7 @@ def _included(path: Path) -> bytes:
         return b"\0"
 
 
-class Watch:
+class FileWatch:
     """Remembers which content was looked at last; the polling loop belongs to the caller."""
 
     def __init__(self, path: str | Path) -> None:

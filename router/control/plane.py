@@ -15,8 +15,8 @@ from router.config.certificate import ServerCertificate
 from router.config.check import LoadedPolicy
 from router.control.fleet.compare import Comparer
 from router.control.fleet.feedback import Feedback
-from router.control.fleet.workers import Command, Workers, worker_command
-from router.control.outside.measure import Asker, Question, headers_of
+from router.control.fleet.workers import CommandLine, Workers, worker_command
+from router.control.outside.measure import Asker, Inquiry, headers_of
 from router.control.outside.outreach import Outreach
 from router.control.rollouts.observe import Observatory
 from router.control.rollouts.reconciler import Reconciler
@@ -68,7 +68,7 @@ class Plane:
         *,
         clock: Clock | None = None,
         pids_file: Path | None = None,
-        command: Command = worker_command,
+        command: CommandLine = worker_command,
     ) -> None:
         policy = loaded.policy
         self.loaded = loaded
@@ -279,9 +279,9 @@ class Plane:
                     "weight_bp": live.split.candidate_bp,
                 }
                 headers = headers_of(self.reconciler.runs[route].route, gate)
-                self._asker.ask(Question(route, gate, about, headers))
+                self._asker.ask(Inquiry(route, gate, about, headers))
 
-    def _answered(self, question: Question, measurement: Measurement) -> None:
+    def _answered(self, question: Inquiry, measurement: Measurement) -> None:
         """An answer belongs to the attempt that asked; a later one asks for itself."""
         run = self.reconciler.runs.get(question.route)
         if run is None or run.live is None:

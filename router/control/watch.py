@@ -16,7 +16,7 @@ import structlog
 
 from router.config.check import LoadedPolicy
 from router.config.problems import PolicyError
-from router.config.watch import POLL_INTERVAL_S, Watch
+from router.config.watch import POLL_INTERVAL_S, FileWatch
 from router.control.state.clock import Clock
 from router.control.state.errors import PolicyRejected
 from router.control.told.announce import Announcer
@@ -53,7 +53,7 @@ class PolicySource:
         self.problems: tuple[dict[str, Any], ...] = ()
         """Of the last reading; empty when it was accepted."""
         self.notes: tuple[str, ...] = ()
-        self._watch = Watch(path)
+        self._watch = FileWatch(path)
         self._adopt = adopt
         self._announcer = announcer
         self._clock = clock

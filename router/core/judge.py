@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from router.core.evidence import PromoteEvidence, SampleRatio
 from router.core.evidence.combine import average, shares
-from router.core.evidence.ledger import Change, Ledger
+from router.core.evidence.ledger import Addition, Ledger
 from router.core.evidence.promote import ANSWERS_PER_MARGIN
 from router.core.evidence.users import Users
 from router.core.evidence.waits import Waits
@@ -195,7 +195,7 @@ class Judge:
             self._feed(batch)
         return answers
 
-    def _check_coin(self, batch: Batch, changes: list[Change]) -> None:
+    def _check_coin(self, batch: Batch, changes: list[Addition]) -> None:
         """All arrivals against their weights; one user's many requests are one draw, not many."""
         if not self.settings.sticky:
             for cell, change in zip(batch.cells, changes, strict=True):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Position:
     """What the candidate gets at a position of a plan."""
 
     weight_bp: int
@@ -76,7 +76,7 @@ class Missing:
         return f"{self.gate} has {self.seen:,} of {count(self.wanted, self.what)}"
 
 
-def missing(judge: Judge, place: Place, detect: Detect) -> Iterator[Missing]:
+def missing(judge: Judge, place: Position, detect: Detect) -> Iterator[Missing]:
     """The gates that have not had enough yet at ``place``, in the policy's order."""
     for title, gate in judge.gates.items():
         if gate.dry_run or not gate.bets or not place.teaches(gate):
@@ -94,22 +94,22 @@ def missing(judge: Judge, place: Place, detect: Detect) -> Iterator[Missing]:
 
 def place_of(
     rollout: Rollout, plan: Plan, *, seen: int, judged: int, reverse: bool = False
-) -> Place:
-    """Where a live rollout is; ``seen`` and ``judged`` as in :class:`Place`."""
+) -> Position:
+    """Where a live rollout is; ``seen`` and ``judged`` as in :class:`Position`."""
     split, following = split_for(rollout, plan), rollout.step + 1
     last = Phase.BAKING in (rollout.phase, rollout.paused_from) or following == len(plan.steps)
     whole = last or plan.steps[following].weight_bp == FULL_BP
-    return Place(split.candidate_bp, split.mirror_bp, reverse, seen, judged, whole)
+    return Position(split.candidate_bp, split.mirror_bp, reverse, seen, judged, whole)
 
 
-def lacking(judge: Judge, rollout: Rollout, plan: Plan, place: Place, detect: Detect) -> str:
+def lacking(judge: Judge, rollout: Rollout, plan: Plan, place: Position, detect: Detect) -> str:
     """What keeps a rollout in ``place``; a plan that keeps stable ends by its time all the same."""
     if plan.ending is Ending.KEEP and rollout.step + 1 == len(plan.steps):
         return ""
     return unproven(judge, place, detect)
 
 
-def unproven(judge: Judge, place: Place, detect: Detect) -> str:
+def unproven(judge: Judge, place: Position, detect: Detect) -> str:
     """Why ``place`` may not be left, in a sentence; empty when it may.
 
     A silent place (a preview without copies) can prove nothing: it is left for more traffic freely,

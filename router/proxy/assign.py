@@ -20,10 +20,10 @@ from router.proxy.matching import NO_DOCUMENT, body_matches, cookie_of
 from router.telemetry.recorder import unit_of
 
 if TYPE_CHECKING:
-    from router.core.wire.table import Sticky
+    from router.core.wire.table import StickyEntry
     from router.http1 import RequestHead
-    from router.proxy.matching import Document
-    from router.proxy.serving import Route, Serving, Version
+    from router.proxy.matching import BodyDocument
+    from router.proxy.serving import ServedRoute, ServedVersion, Serving
 
 KEY_BYTES_MAX = 1_024
 """A longer sticky key is hashed all the same; only this much of it."""
@@ -46,7 +46,12 @@ class Assignment:
     __slots__ = ("cookie", "drawn", "fixed", "unit", "version")
 
     def __init__(
-        self, version: Version, drawn: bool, unit: int = 0, cookie: bytes = b"", fixed: bool = True
+        self,
+        version: ServedVersion,
+        drawn: bool,
+        unit: int = 0,
+        cookie: bytes = b"",
+        fixed: bool = True,
     ) -> None:
         self.version = version
         self.drawn = drawn
@@ -55,7 +60,7 @@ class Assignment:
         self.fixed = fixed
 
 
-class Place:
+class Destination:
     """Where requests with one remembered head go, under one table.
 
     ``at_once``: see :func:`at_once`. ``choice``: None where it has to be made for each request.
@@ -63,13 +68,13 @@ class Place:
 
     __slots__ = ("at_once", "choice", "route")
 
-    def __init__(self, route: Route, at_once: bool, choice: Assignment | None) -> None:
+    def __init__(self, route: ServedRoute, at_once: bool, choice: Assignment | None) -> None:
         self.route = route
         self.at_once = at_once
         self.choice = choice
 
 
-def at_once(route: Route, head: RequestHead) -> bool:
+def at_once(route: ServedRoute, head: RequestHead) -> bool:
     """The version can be chosen now: no body to be awaited, no bound of it to be looked at."""
     if route.needs_body or not head.max_forwards:
         return False
@@ -77,7 +82,7 @@ def at_once(route: Route, head: RequestHead) -> bool:
     return not limit or (head.framing != CHUNKED and head.length <= limit)
 
 
-def place(serving: Serving, head: RequestHead) -> Place | None:
+def place(serving: Serving, head: RequestHead) -> Destination | None:
     """The place of a head that its parser remembers, from now on; None: no route takes it."""
     route = serving.index.find(head)
     if route is None:
@@ -87,11 +92,11 @@ def place(serving: Serving, head: RequestHead) -> Place | None:
     if len(serving.places) >= PLACES_MAX:
         serving.places.clear()
     fixed = choice if choice is not None and choice.fixed else None
-    placed = serving.places[head] = Place(route, now, fixed)
-    return placed if choice is fixed else Place(route, now, choice)
+    placed = serving.places[head] = Destination(route, now, fixed)
+    return placed if choice is fixed else Destination(route, now, choice)
 
 
-def assign(route: Route, head: RequestHead, document: Document) -> Assignment:
+def assign(route: ServedRoute, head: RequestHead, document: BodyDocument) -> Assignment:
     """The version for a request; ``document`` is the body, where the route looks into it."""
     if route.pins and (pinned := head.get(_PIN)) is not None:
         version = route.pins.get(pinned)
@@ -114,7 +119,7 @@ def assign(route: Route, head: RequestHead, document: Document) -> Assignment:
     return _by_body(route, sticky, document)
 
 
-def _ruled(route: Route, head: RequestHead, document: Document) -> Version | None:
+def _ruled(route: ServedRoute, head: RequestHead, document: BodyDocument) -> ServedVersion | None:
     assert route.rules is not None  # noqa: S101 - the caller has looked
     if not route.body_fields:
         target = route.rules.find(head)
@@ -125,19 +130,19 @@ def _ruled(route: Route, head: RequestHead, document: Document) -> Version | Non
     return None
 
 
-def _by_coin(route: Route) -> Assignment:
+def _by_coin(route: ServedRoute) -> Assignment:
     """On a sticky route, without a key: a coin, and a unit of its own, so that it counts once."""
     unit = random.getrandbits(64)
     return Assignment(route.draw(coin()), True, unit, fixed=False)
 
 
-def _by_key(route: Route, key: bytes) -> Assignment:
+def _by_key(route: ServedRoute, key: bytes) -> Assignment:
     if len(key) > KEY_BYTES_MAX:
         key = key[:KEY_BYTES_MAX]
     return Assignment(route.draw(bucket_of(key, route.salt)), True, unit_of(key))
 
 
-def _by_body(route: Route, sticky: Sticky, document: Document) -> Assignment:
+def _by_body(route: ServedRoute, sticky: StickyEntry, document: BodyDocument) -> Assignment:
     """By a field of the body; that it cannot be read is counted, for its user may change arms."""
     text = document.field(sticky.name)
     if text:
@@ -150,7 +155,7 @@ def _by_body(route: Route, sticky: Sticky, document: Document) -> Assignment:
     return choice
 
 
-def _by_cookie(route: Route, sticky: Sticky, head: RequestHead) -> Assignment:
+def _by_cookie(route: ServedRoute, sticky: StickyEntry, head: RequestHead) -> Assignment:
     now = time.time()
     rollout = route.entry.rollout_id
     value = cookie_of(head, sticky.name)

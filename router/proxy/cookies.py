@@ -10,16 +10,16 @@ from __future__ import annotations
 import hashlib
 import hmac
 
-from router.core.wire.table import Sticky
+from router.core.wire.table import StickyEntry
 
 
-def sign(sticky: Sticky, rollout_id: str, key: str, now: float) -> str:
+def sign(sticky: StickyEntry, rollout_id: str, key: str, now: float) -> str:
     """A cookie value that holds ``key`` until ``now + max_age_s`` (wall clock seconds)."""
     expiry = int(now) + sticky.max_age_s
     return f"{key}.{expiry}.{_mac(sticky.secret, rollout_id, key, expiry)}"
 
 
-def verified(sticky: Sticky, rollout_id: str, value: str, now: float) -> str | None:
+def verified(sticky: StickyEntry, rollout_id: str, value: str, now: float) -> str | None:
     """The key in a cookie value, or None when it is not ours, expired or of another rollout."""
     parts = value.split(".")
     if len(parts) != 3 or not parts[1].isascii() or not parts[1].isdigit() or len(parts[1]) > 12:
@@ -31,7 +31,7 @@ def verified(sticky: Sticky, rollout_id: str, value: str, now: float) -> str | N
     return key
 
 
-def set_cookie_line(sticky: Sticky, value: str) -> bytes:
+def set_cookie_line(sticky: StickyEntry, value: str) -> bytes:
     """The ready Set-Cookie line."""
     return (
         f"Set-Cookie: {sticky.name}={value}; Max-Age={sticky.max_age_s}; {sticky.attributes}\r\n"

@@ -34,7 +34,7 @@ from router.http1.writer import looped
 from router.proxy.assign import assign, at_once, place
 from router.proxy.faults import FAULTS, Fault
 from router.proxy.inspection import inspect
-from router.proxy.matching import NO_DOCUMENT, Document
+from router.proxy.matching import NO_DOCUMENT, BodyDocument
 from router.proxy.receipt import receipt_line
 from router.proxy.record import left, observe, record
 from router.proxy.replies import (
@@ -47,7 +47,7 @@ from router.proxy.replies import (
     refuse,
 )
 from router.proxy.rescue import may_retry, rescue
-from router.proxy.streams import Ending, event_stream
+from router.proxy.streams import StreamEnding, event_stream
 from router.upstream.pool import Unavailable
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from router.proxy.inspection import Inspection
     from router.proxy.pairing import Pairing
     from router.proxy.record import Doubt
-    from router.proxy.serving import Route, Version
+    from router.proxy.serving import ServedRoute, ServedVersion
     from router.proxy.streams import FirstToken
     from router.telemetry.slices import Arm
     from router.upstream import Connection, Endpoint, Failure
@@ -77,8 +77,8 @@ class Exchange:
                  "retrying", "route", "size", "started", "status", "unit", "uploaded",
                  "verdict", "version", "waiting")  # fmt: skip
 
-    route: Route
-    version: Version
+    route: ServedRoute
+    version: ServedVersion
 
     def __init__(self, client: Downstream, head: RequestHead, body: bytes, uploaded: bool) -> None:
         self.client = client
@@ -109,7 +109,7 @@ class Exchange:
         self.deadline = self.end_by = inf
         self.cookie = b""
         self.pairing: Pairing | None = None
-        self.ending: Ending | None = None
+        self.ending: StreamEnding | None = None
         """Of a stream of events: whether its protocol has said that this was all."""
         self.inspection: Inspection | FirstToken | None = None
         """Reads the answer; what it holds back, the client has not seen."""
@@ -164,7 +164,7 @@ class Exchange:
     def _choose_by_body(self) -> None:
         """The route, then its version, where one or the other looks into the body."""
         coding = self.head.get(b"content-encoding") or b""
-        document = Document(self.body, coding, self.route.entry.buffer_bytes)
+        document = BodyDocument(self.body, coding, self.route.entry.buffer_bytes)
         route = self.plane.serving.index.find_with(self.head, document)
         if route is None:
             refuse(self, NO_ROUTE)
@@ -357,7 +357,7 @@ class Exchange:
             record(self, self.verdict, 0, now)
             self.client.done(self.keep)
         elif event_stream(head):
-            self.ending = Ending()
+            self.ending = StreamEnding()
             self.ending.more(body)
 
     def on_body(self, piece: bytes, complete: bool, /) -> None:

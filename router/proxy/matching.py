@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl
 from router.core.expressions import whole
 from router.core.foreign import REQUEST, Unreadable, read
 from router.core.payloads import Beyond, unpacked
-from router.core.wire.table import Match, MatchKind, ValueMatch
+from router.core.wire.table import MatchEntry, MatchKind, ValueEntry
 from router.http1 import RequestHead
 
 REMEMBERED_MAX: Final = 4_096
@@ -36,7 +36,7 @@ class HasMatch(Protocol):
     """What an index holds."""
 
     @property
-    def match(self) -> Match:
+    def match(self) -> MatchEntry:
         """Its conditions."""
 
 
@@ -90,7 +90,7 @@ class RouteIndex(Generic[Item]):
             if condition is None or condition(head):
                 yield item
 
-    def find_with(self, head: RequestHead, document: Document) -> Item | None:
+    def find_with(self, head: RequestHead, document: BodyDocument) -> Item | None:
         """The first item whose body conditions hold too; those without any always do."""
         for item in self.all(head):
             if body_matches(item.match.body, document):
@@ -131,7 +131,7 @@ def host_matches(pattern: str, name: str) -> bool:
     return not pattern or name == pattern
 
 
-def conditions(match: Match) -> Condition | None:
+def conditions(match: MatchEntry) -> Condition | None:
     """Everything but host, path and body as one function; None when there is nothing to ask."""
     asked: list[Condition] = []
     if match.methods:
@@ -147,12 +147,12 @@ def conditions(match: Match) -> Condition | None:
     return lambda head: all(condition(head) for condition in asked)
 
 
-def _header(wanted: ValueMatch) -> Condition:
+def _header(wanted: ValueEntry) -> Condition:
     name, test = wanted.name.lower().encode(), value_test(wanted)
     return lambda head: any(test(value.decode("latin-1")) for value in head.get_all(name))
 
 
-def _query(wanted: ValueMatch) -> Condition:
+def _query(wanted: ValueEntry) -> Condition:
     test = value_test(wanted)
 
     def holds(head: RequestHead) -> bool:
@@ -163,7 +163,7 @@ def _query(wanted: ValueMatch) -> Condition:
     return holds
 
 
-def _cookie(wanted: ValueMatch) -> Condition:
+def _cookie(wanted: ValueEntry) -> Condition:
     test = value_test(wanted)
 
     def holds(head: RequestHead) -> bool:
@@ -173,7 +173,7 @@ def _cookie(wanted: ValueMatch) -> Condition:
     return holds
 
 
-def value_test(wanted: ValueMatch) -> Callable[[str], bool]:
+def value_test(wanted: ValueEntry) -> Callable[[str], bool]:
     """The comparison a condition asks for. The policy loader has compiled the expression once."""
     value = wanted.value
     if wanted.kind is MatchKind.EXACT:
@@ -211,7 +211,7 @@ def cookie_of(head: RequestHead, name: str) -> str | None:
     return None
 
 
-class Document:
+class BodyDocument:
     """A request's body as JSON: read at most once, and only when a condition or a key asks."""
 
     __slots__ = ("_body", "_coding", "_most", "_value", "unread")
@@ -250,10 +250,10 @@ class Document:
         return str(value) if isinstance(value, str | int | float) else None
 
 
-NO_DOCUMENT: Final = Document(b"")
+NO_DOCUMENT: Final = BodyDocument(b"")
 
 
-def body_matches(wanted: Sequence[ValueMatch], document: Document) -> bool:
+def body_matches(wanted: Sequence[ValueEntry], document: BodyDocument) -> bool:
     """Whether every condition on body fields holds."""
     for one in wanted:
         value = document.field(one.name)

@@ -17,7 +17,7 @@ from router.http1.messages import TRACE
 from router.proxy.coin import coin
 from router.proxy.faults import FAULTS
 from router.proxy.pairing import AHEAD_BYTES, LARGER, Kept, Pairing, coding_of
-from router.proxy.streams import Ending, event_stream
+from router.proxy.streams import StreamEnding, event_stream
 from router.upstream import Failure
 from router.upstream.pool import Unavailable
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from router.http1 import RequestHead, ResponseHead
     from router.proxy.exchange import Exchange
     from router.proxy.plane import DataPlane
-    from router.proxy.serving import Route, Target
+    from router.proxy.serving import ServedRoute, Target
     from router.upstream import Connection, Endpoint
 
 
@@ -54,7 +54,7 @@ class Copy:
         self.seconds = 0.0
         self.coding = ""
         self.kept = Kept()
-        self.ending: Ending | None = None
+        self.ending: StreamEnding | None = None
         self.far = False
         """Its answer is far larger than stable's: that much is known of it."""
         self.waiting = False
@@ -97,7 +97,7 @@ class Copy:
             return
         self.coding = coding_of(head)
         if not complete and event_stream(head):
-            self.ending = Ending()
+            self.ending = StreamEnding()
         self._received(body, complete)
 
     def on_body(self, piece: bytes, complete: bool, /) -> None:
@@ -342,7 +342,7 @@ class Mirrors:
             return "body"
         return lane.full(exchange.size)
 
-    def _lane(self, route: Route, target: Target) -> Lane:
+    def _lane(self, route: ServedRoute, target: Target) -> Lane:
         key = (route.entry.name, target.version)
         lane = self.lanes.get(key)
         if lane is None:

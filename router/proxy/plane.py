@@ -27,7 +27,7 @@ from router.proxy.deadlines import sweep
 from router.proxy.downstream import Downstream
 from router.proxy.handshakes import Handshakes
 from router.proxy.mirror import Mirrors
-from router.proxy.serving import Route, Serving
+from router.proxy.serving import ServedRoute, Serving
 from router.telemetry.recorder import Recorder
 from router.upstream import Pools
 
@@ -345,7 +345,7 @@ def _spans() -> Iterator[bytes]:
         yield from [digits[at : at + 16] for at in range(0, len(digits), 16)]
 
 
-def _warm(routes: list[Route]) -> None:
+def _warm(routes: list[ServedRoute]) -> None:
     """Open the connections that versions want to have before their first request."""
     for route in routes:
         for version in route.versions:

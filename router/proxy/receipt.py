@@ -6,7 +6,7 @@ import random
 import time
 from typing import TYPE_CHECKING
 
-from router.core.wire.receipt import Arm, Receipt, sealed
+from router.core.wire.receipt import Chosen, Receipt, sealed
 
 if TYPE_CHECKING:
     from router.proxy.exchange import Exchange
@@ -30,7 +30,7 @@ def receipt_line(exchange: Exchange) -> bytes:
     return f"X-Rampway-Receipt: {text}\r\n".encode()
 
 
-def arm_of(exchange: Exchange) -> Arm:
+def arm_of(exchange: Exchange) -> Chosen:
     """How the answering version was chosen.
 
     Requests pinned or ruled to a version that is neither stable nor candidate look drawn here; a
@@ -38,6 +38,6 @@ def arm_of(exchange: Exchange) -> Arm:
     """
     route, version = exchange.route, exchange.version
     if exchange.arm is not None:
-        return Arm.CANDIDATE if version is route.candidate else Arm.STABLE
+        return Chosen.CANDIDATE if version is route.candidate else Chosen.STABLE
     drawn = version in route.others and version is not route.stable and not exchange.rescuing
-    return Arm.OTHER if drawn else Arm.FORCED
+    return Chosen.OTHER if drawn else Chosen.FORCED

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING
 from router.config.payloads import payload
 from router.core.rollout.traffic import Draw
 from router.core.wire.outcomes import FULL_BP
-from router.core.wire.table import Match, Mirror, RouteEntry, RoutingTable, Rule, StickyKind
+from router.core.wire.table import (
+    MatchEntry,
+    Mirror,
+    RouteEntry,
+    RoutingTable,
+    RuleEntry,
+    StickyKind,
+)
 from router.proxy.matching import RouteIndex
 from router.telemetry.recorder import MirrorStats, Recorder, VersionStats
 from router.telemetry.slices import Arm, LiveCell
@@ -22,11 +29,11 @@ from router.upstream import Pool, Pools
 if TYPE_CHECKING:
     from router.core.payloads import Payload
     from router.http1 import RequestHead
-    from router.proxy.assign import Place
+    from router.proxy.assign import Destination
     from router.proxy.mirror import Lane
 
 
-class Version:
+class ServedVersion:
     """One version of one route: where its requests go and where they are counted."""
 
     __slots__ = ("answer_s", "arm", "chance_s", "index", "line", "mirrors", "name", "pool",
@@ -75,15 +82,15 @@ class Target:
 class RuleTarget:
     """A rule with the conditions an index needs."""
 
-    rule: Rule
+    rule: RuleEntry
 
     @property
-    def match(self) -> Match:
+    def match(self) -> MatchEntry:
         """The rule's conditions."""
         return self.rule.match
 
 
-class Route:
+class ServedRoute:
     """One route of a table."""
 
     __slots__ = ("answer_bytes", "body_fields", "body_s", "candidate", "cell", "copied", "draw",
@@ -96,7 +103,7 @@ class Route:
         self.match = entry.match
         connect_s = entry.timeouts.connect_s
         self.versions = [
-            Version(
+            ServedVersion(
                 version.name, index,
                 pools.live(entry.name, version, connect_s=connect_s),
                 recorder.version(entry.name, version.name, role_of(entry, index)),
@@ -126,7 +133,7 @@ class Route:
         self.draw = Draw(self.versions, entry.weights_bp, entry.candidate, entry.offset)
         self.others = [v for v in self.versions if v is not self.candidate and self._weight(v)]
         whole = [version for version in self.versions if self._weight(version) == FULL_BP]
-        self.sole: Version | None = whole[0] if whole else None
+        self.sole: ServedVersion | None = whole[0] if whole else None
         """The version that every draw leads to, if there is one."""
         self.rules = RouteIndex([RuleTarget(r) for r in entry.rules]) if entry.rules else None
         self.body_fields = any(rule.match.body for rule in entry.rules) or bool(entry.match.body)
@@ -153,7 +160,7 @@ class Route:
             of = target.mirror.of
             (self.stable if of < 0 else self.versions[of]).mirrors.append(target)
 
-    def _weight(self, version: Version) -> int:
+    def _weight(self, version: ServedVersion) -> int:
         return self.entry.weights_bp[version.index]
 
     def _target(self, mirror: Mirror, pools: Pools, recorder: Recorder) -> Target:
@@ -185,18 +192,18 @@ class Serving:
         self.table = table
         self.generation = table.generation
         self.limits = table.limits
-        self.routes: list[Route] = [
+        self.routes: list[ServedRoute] = [
             route
             if (route := known.get(entry.name)) is not None
             and (route.entry is entry or route.entry == entry)
-            else Route(entry, pools, recorder)
+            else ServedRoute(entry, pools, recorder)
             for entry in table.routes
         ]
         self.index = self._index(before) or RouteIndex(self.routes)
-        self.places: dict[RequestHead, Place] = {}
+        self.places: dict[RequestHead, Destination] = {}
         """Of the heads that parsers remember, which are the same objects each time."""
 
-    def _index(self, before: Serving | None) -> RouteIndex[Route] | None:
+    def _index(self, before: Serving | None) -> RouteIndex[ServedRoute] | None:
         """The index of ``before`` with the routes that changed; None where paths did as well."""
         if before is None or len(before.routes) != len(self.routes):
             return None

@@ -39,7 +39,7 @@ def event_stream(head: ResponseHead) -> bool:
     return (head.get(b"content-type") or b"").lower().startswith(b"text/event-stream")
 
 
-class Ending:
+class StreamEnding:
     """Whether the protocol has said that this was all."""
 
     __slots__ = ("_named", "_tail", "said")

@@ -38,7 +38,7 @@ from router.link.messages import (
     Report,
 )
 from router.link.socket import ORPHAN_GRACE_S, Link, open_link
-from router.loops import BOOKS, Failure, background, forever
+from router.loops import BOOKS, LoopFailure, background, forever
 from router.proxy.alone import Alone
 from router.proxy.plane import DataPlane, Listen
 from router.telemetry.recorder import Recorder
@@ -240,7 +240,7 @@ def tell(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     )
 
 
-def tell_failure(failure: Failure) -> None:
+def tell_failure(failure: LoopFailure) -> None:
     """One line of the log for the first failure of its kind in a loop."""
     _write_line({"event": "loop_failed", "level": "error", **asdict(failure)})
 

@@ -30,7 +30,7 @@ MEMORY_BYTES_MAX: Final = 1 << 30
 RECEIVE_BYTES: Final = 1 << 18
 
 
-class Reader:
+class ReaderLoop:
     """Answers each :class:`Read` by a :class:`Found`, as the route's last :class:`Reading` says."""
 
     def __init__(self) -> None:
@@ -60,7 +60,7 @@ class Reader:
 
 def serve(link: socket.socket) -> None:
     """Read until the link ends."""
-    reader, decoder = Reader(), Decoder()
+    reader, decoder = ReaderLoop(), Decoder()
     with contextlib.suppress(LinkError, OSError):  # the other end is gone or broken: so are we
         while data := link.recv(RECEIVE_BYTES):
             for message in decoder.feed(data):

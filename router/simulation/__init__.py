@@ -8,17 +8,17 @@ from router.simulation.access_log import read_access_log
 from router.simulation.recording import read_recording, read_traffic
 from router.simulation.report import render_html, render_json, render_text
 from router.simulation.result import SimulationResult, simulate
-from router.simulation.run import Run, Setup, run_once
-from router.simulation.scenario import Bursts, Latency, Scenario, Traffic
+from router.simulation.run import Setup, SimulatedRun, run_once
+from router.simulation.scenario import Bursts, LatencyModel, Scenario, Traffic
 from router.simulation.world import MADE
 
 __all__ = [
     "MADE",
     "Bursts",
-    "Latency",
-    "Run",
+    "LatencyModel",
     "Scenario",
     "Setup",
+    "SimulatedRun",
     "SimulationResult",
     "Traffic",
     "read_access_log",

@@ -16,7 +16,7 @@ from router.core.gates.sample import Detect
 from router.core.judge import Judge, Judgement, JudgeSettings
 from router.core.policy import Route
 from router.core.policy.rollout import RolloutPolicy
-from router.core.proof import Place, holding, unproven
+from router.core.proof import Position, holding, unproven
 from router.core.rollout.events import Action
 from router.core.wire.histogram import BUCKETS, bucket_of
 from router.core.wire.outcomes import FULL_BP, ArmCounts, Baseline, Batch, Cell
@@ -151,7 +151,7 @@ class LogJudge:
         judge = self._judge or self._fresh()
         action = judge.tick(self._now)
         judgement = judge.judgement()
-        place = Place(
+        place = Position(
             self._last_weight, seen=judge.answers + judge.pairs, judged=judge.answers + judge.pairs
         )
         detect: Detect = self.policy.detect.sought

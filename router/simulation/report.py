@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from router.simulation.result import SimulationResult, Spread
     from router.simulation.run import Point
-    from router.simulation.scenario import Latency
+    from router.simulation.scenario import LatencyModel
 
 WIDTH, HEIGHT, MARGIN = 720.0, 200.0, 46.0
 """Size of a plot and of the room for its labels, in SVG units."""
@@ -109,7 +109,7 @@ def _facts(result: SimulationResult) -> list[tuple[str, str]]:
     ]
 
 
-def _latency(latency: Latency) -> str:
+def _latency(latency: LatencyModel) -> str:
     """``median 100ms; candidate 1.3 times slower``."""
     past = "as in the log, " if latency.past else ""
     stable = f"{past}median {duration(quantile(latency.buckets(10_000), 0.5))}"

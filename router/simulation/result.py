@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from router.simulation.run import Run, run_once
+from router.simulation.run import SimulatedRun, run_once
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,8 +46,8 @@ class SimulationResult:
 
     setup: Setup
     scenario: Scenario
-    runs: tuple[Run, ...]
-    equal: tuple[Run, ...]
+    runs: tuple[SimulatedRun, ...]
+    equal: tuple[SimulatedRun, ...]
     """Every rollback among these is a false one."""
 
     def share(self, outcome: str) -> float:
@@ -59,7 +59,7 @@ class SimulationResult:
         """Share of rollouts of an equal candidate that were rolled back, 0..1."""
         return sum(run.outcome == "rolled back" for run in self.equal) / len(self.equal)
 
-    def _of(self, outcome: str) -> list[Run]:
+    def _of(self, outcome: str) -> list[SimulatedRun]:
         return [run for run in self.runs if run.outcome == outcome]
 
     @property
@@ -134,7 +134,7 @@ def simulate(
 
 def many(
     setup: Setup, scenario: Scenario, seeds: Sequence[int], processes: int = 1
-) -> tuple[Run, ...]:
+) -> tuple[SimulatedRun, ...]:
     """A run a seed, in order; only the first keeps its curves."""
     traced = run_once(setup, scenario, seeds[0], trace=True)
     one = partial(run_once, setup, scenario)

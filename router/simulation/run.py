@@ -71,7 +71,7 @@ class Point:
 
 
 @dataclass(slots=True)
-class Run:
+class SimulatedRun:
     """How one simulated rollout went."""
 
     seed: int
@@ -111,13 +111,13 @@ class _Rollout:
         self.judge = Judge(setup.gates, setup.settings, scenario.baseline(), 0.0)
         self.world = world_of(scenario, self.judge, np.random.default_rng(seed))
         self.state = begin(f"simulated-{seed}", "simulated", "v1", "v2", revision=1, now=0.0)
-        self.run = Run(seed)
+        self.run = SimulatedRun(seed)
         self.now = 0.0
         self.samples = 0
         self.exposed_since: float | None = None
         self.looks, self.stride = 0, 1
 
-    def go(self) -> Run:
+    def go(self) -> SimulatedRun:
         self._decide(0)  # the ramp's first weight, before the first request
         while self.now < self.scenario.duration_s and self.state.phase.live:
             split = split_for(self.state, self.setup.plan)
@@ -205,7 +205,7 @@ class _Rollout:
             del trace[1::2]
             self.stride *= 2
 
-    def _finished(self) -> Run:
+    def _finished(self) -> SimulatedRun:
         run, judge = self.run, self.judge
         names = {Phase.ROLLED_BACK: "rolled back", Phase.COMPLETED: "promoted"}
         run.outcome = names.get(self.state.phase, "undecided")
@@ -218,6 +218,6 @@ class _Rollout:
         return run
 
 
-def run_once(setup: Setup, scenario: Scenario, seed: int, *, trace: bool = False) -> Run:
+def run_once(setup: Setup, scenario: Scenario, seed: int, *, trace: bool = False) -> SimulatedRun:
     """One rollout; the same seed gives the same run."""
     return _Rollout(setup, scenario, seed, trace=trace).go()

@@ -29,7 +29,7 @@ class Bursts:
 
 
 @dataclass(frozen=True, slots=True)
-class Latency:
+class LatencyModel:
     """Log-normal latency of stable, and what the candidate does differently."""
 
     median_s: float = 0.1
@@ -70,7 +70,7 @@ class Scenario:
     change_at_s: float = 0.0
     """Until then the candidate is as good as stable."""
     bursts: Bursts | None = None
-    latency: Latency | None = None
+    latency: LatencyModel | None = None
     users: int = 0
     """Sticky users with Zipf popularity; 0: a coin for every request."""
     disagree_rate: float = 0.0
@@ -134,7 +134,7 @@ class Traffic:
             candidate_rate=rate if candidate_rate is None else candidate_rate,
             requests_per_s=self.requests / self.duration_s,
             history=self.requests,
-            latency=Latency(past=self.latency_buckets) if timed else None,
+            latency=LatencyModel(past=self.latency_buckets) if timed else None,
         )
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from router.core.rollout.traffic import Split
-    from router.simulation.scenario import Latency, Scenario
+    from router.simulation.scenario import LatencyModel, Scenario
 
 QUIET_GAP_S = 60.0
 """Longest gap drawn at once in quiet times, seconds; at low traffic one bad answer ends it."""
@@ -300,7 +300,7 @@ class TimedWorld:
         )
 
     def _seconds(self, n: int, mine: np.ndarray, changed: bool) -> np.ndarray:
-        latency: Latency = self.latency
+        latency: LatencyModel = self.latency
         if latency.past:
             seconds = self._as_logged(n)
         else:

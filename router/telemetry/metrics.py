@@ -76,10 +76,10 @@ FAMILIES: Final[dict[str, tuple[str, str]]] = {
 _EXPOSED: Final = tuple(BOUNDS_S.index(bound) for bound in EXPOSED_S)
 _LE: Final = tuple(f"{bound:g}" for bound in EXPOSED_S)
 
-Labels = tuple[tuple[str, str], ...]
+LabelPairs = tuple[tuple[str, str], ...]
 
 
-def labels(**values: str) -> Labels:
+def labels(**values: str) -> LabelPairs:
     """Label names and values, in the order given."""
     return tuple(values.items())
 
@@ -99,8 +99,8 @@ class Metrics:
     """Counters that grow for as long as the process lives, and gauges given at each scrape."""
 
     def __init__(self) -> None:
-        self._counters: dict[str, dict[Labels, float]] = {}
-        self._histograms: dict[str, dict[Labels, _Histogram]] = {}
+        self._counters: dict[str, dict[LabelPairs, float]] = {}
+        self._histograms: dict[str, dict[LabelPairs, _Histogram]] = {}
         self._causes: set[str] = set()
 
     def __repr__(self) -> str:
@@ -109,13 +109,13 @@ class Metrics:
 
     # --- adding up --------------------------------------------------------------------------------
 
-    def count(self, name: str, series: Labels, by: float = 1) -> None:
+    def count(self, name: str, series: LabelPairs, by: float = 1) -> None:
         """Add to a counter. KeyError for a name that is not in :data:`FAMILIES`."""
         assert FAMILIES[name][0] == "counter"  # noqa: S101 - a slip of this program
         known = self._counters.setdefault(name, {})
         known[series] = known.get(series, 0) + by
 
-    def observe(self, name: str, series: Labels, bucket: int, seconds: float) -> None:
+    def observe(self, name: str, series: LabelPairs, bucket: int, seconds: float) -> None:
         """Add one duration to a histogram; ``bucket`` is of :mod:`router.core.wire.histogram`."""
         self._histogram(name, series).add(((bucket, 1),), seconds)
 
@@ -176,7 +176,7 @@ class Metrics:
             self._causes.add(cause)
         return cause if cause in self._causes else "other"
 
-    def _histogram(self, name: str, series: Labels) -> _Histogram:
+    def _histogram(self, name: str, series: LabelPairs) -> _Histogram:
         known = self._histograms.setdefault(name, {})
         if series not in known:
             known[series] = _Histogram([0] * BUCKETS)
@@ -184,9 +184,9 @@ class Metrics:
 
     # --- rendering --------------------------------------------------------------------------------
 
-    async def render(self, gauges: Iterable[tuple[str, Labels, float]] = ()) -> str:
+    async def render(self, gauges: Iterable[tuple[str, LabelPairs, float]] = ()) -> str:
         """The whole exposition. The loop is let go every :data:`SLICE_SERIES` lines."""
-        by_name: dict[str, list[tuple[Labels, float]]] = {}
+        by_name: dict[str, list[tuple[LabelPairs, float]]] = {}
         for name, series, value in gauges:
             by_name.setdefault(name, []).append((series, value))
         text = ""
@@ -198,7 +198,7 @@ class Metrics:
             await asyncio.sleep(0)
         return text
 
-    def _lines(self, gauges: Mapping[str, list[tuple[Labels, float]]]) -> Iterator[str]:
+    def _lines(self, gauges: Mapping[str, list[tuple[LabelPairs, float]]]) -> Iterator[str]:
         for name, (kind, text) in FAMILIES.items():
             known = self._histograms if kind == "histogram" else self._counters
             if name not in known and name not in gauges:
@@ -217,14 +217,14 @@ class Metrics:
 _OUTCOMES: Final = tuple(outcome.name.lower() for outcome in Outcome)
 
 
-def _gone(series: Labels, versions: set[tuple[str, str]]) -> bool:
+def _gone(series: LabelPairs, versions: set[tuple[str, str]]) -> bool:
     values = dict(series)
     if "version" not in values:
         return False
     return (values.get("route", ""), values["version"]) not in versions
 
 
-def _buckets(name: str, series: Labels, histogram: _Histogram) -> Iterator[str]:
+def _buckets(name: str, series: LabelPairs, histogram: _Histogram) -> Iterator[str]:
     inner = _inner(series)
     comma = "," if inner else ""
     counts = list(histogram.counts)
@@ -239,11 +239,11 @@ def _buckets(name: str, series: Labels, histogram: _Histogram) -> Iterator[str]:
     yield f"rampway_{name}_count{_text(series)} {total}"
 
 
-def _text(series: Labels) -> str:
+def _text(series: LabelPairs) -> str:
     return f"{{{_inner(series)}}}" if series else ""
 
 
-def _inner(series: Labels) -> str:
+def _inner(series: LabelPairs) -> str:
     return ",".join(f'{name}="{_escaped(value)}"' for name, value in series)
 
 

@@ -37,7 +37,7 @@ class Arm:
     __slots__ = ("arrived", "bad", "candidate", "done", "left", "limits_s", "ok", "recorder",
                  "slice", "slow", "users", "watched")  # fmt: skip
 
-    def __init__(self, slice_: Slice, limits_s: tuple[float, ...], *, candidate: bool) -> None:
+    def __init__(self, slice_: LiveSlice, limits_s: tuple[float, ...], *, candidate: bool) -> None:
         self.slice = slice_
         self.recorder = slice_.cell.recorder
         self.candidate = candidate
@@ -109,7 +109,7 @@ class Arm:
         )  # fmt: skip
 
 
-class Slice:
+class LiveSlice:
     """Both arms of what was drawn at one coin in a stretch of time."""
 
     __slots__ = ("candidate", "cell", "number", "stable", "told")
@@ -169,7 +169,7 @@ class LiveCell:
         self.sticky = entry.sticky is not None
         self.seen = seen
         self.versions: tuple[Counting, Counting] | None = None
-        self.slices = [Slice(self, recorder.next_slice())]
+        self.slices = [LiveSlice(self, recorder.next_slice())]
 
     @property
     def candidate(self) -> Arm:
@@ -194,7 +194,7 @@ class LiveCell:
     def cut(self) -> None:
         """What is drawn from now on is another slice, if anything was drawn in this one."""
         if self.slices[-1].drawn and len(self.slices) < SLICES_MAX:
-            self.slices.append(Slice(self, self.recorder.next_slice()))
+            self.slices.append(LiveSlice(self, self.recorder.next_slice()))
             if self.versions is not None:
                 candidate, stable = self.versions
                 candidate.arm, stable.arm = self.candidate, self.stable

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from router.upstream.names import literal
 
 if TYPE_CHECKING:
-    from router.core.wire.table import Endpoint as Address
+    from router.core.wire.table import EndpointEntry as Address
     from router.upstream.connection import Connection
 
 

@@ -18,7 +18,7 @@ from router.upstream.tls import client_context
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from router.core.wire.table import HealthCheck, UpstreamTls, VersionEntry
+    from router.core.wire.table import HealthCheck, TlsEntry, VersionEntry
     from router.http1 import ResponseHead
     from router.upstream.endpoint import Endpoint
 
@@ -46,7 +46,7 @@ class _Verdict:
         """Not looked at."""
 
 
-async def probe(endpoint: Endpoint, check: HealthCheck, tls: UpstreamTls) -> str:
+async def probe(endpoint: Endpoint, check: HealthCheck, tls: TlsEntry) -> str:
     """Ask once; an empty string when it answered 2xx in time, else why not.
 
     A redirect is no answer of the service: it leads to a login page, or to another host.
@@ -63,7 +63,7 @@ async def probe(endpoint: Endpoint, check: HealthCheck, tls: UpstreamTls) -> str
     return "" if 200 <= status < 300 else f"probe answered {status}"
 
 
-async def _status(endpoint: Endpoint, path: str, tls: UpstreamTls) -> int:
+async def _status(endpoint: Endpoint, path: str, tls: TlsEntry) -> int:
     address = endpoint.address
     context = client_context(tls) if address.tls else None
     reader, writer = await asyncio.open_connection(
@@ -112,7 +112,7 @@ class Prober:
     def __init__(self, refresh: Callable[[], None]) -> None:
         self._refresh = refresh
         self._tasks: dict[Endpoint, asyncio.Task[None]] = {}
-        self._plan: tuple[HealthCheck, UpstreamTls] | None = None
+        self._plan: tuple[HealthCheck, TlsEntry] | None = None
 
     def update(self, entry: VersionEntry, endpoints: list[Endpoint]) -> None:
         """Probe exactly these from now on."""
@@ -140,7 +140,7 @@ class Prober:
         task = self._tasks.pop(endpoint)
         task.cancel()
 
-    async def _watch(self, endpoint: Endpoint, check: HealthCheck, tls: UpstreamTls) -> None:
+    async def _watch(self, endpoint: Endpoint, check: HealthCheck, tls: TlsEntry) -> None:
         if judge(endpoint, check, await probe(endpoint, check, tls)):
             endpoint.dirty = True
             self._refresh()

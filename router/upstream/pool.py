@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from router.core.wire.table import VersionEntry
     from router.upstream.connection import Connection
-    from router.upstream.suspicion import Verdict
+    from router.upstream.suspicion import Settle
 
 UNREACHABLE_S: Final = 1.0
 """An endpoint that cannot be reached is the last choice; connects to it are tried after this,
@@ -308,7 +308,7 @@ class Pool:
     def _others_fail(self, endpoint: Endpoint) -> bool:
         return any(e.streak for e in self.endpoints if e is not endpoint and not e.ejected_until)
 
-    def blame(self, endpoint: Endpoint | None, verdict: Verdict, now: float) -> None:
+    def blame(self, endpoint: Endpoint | None, verdict: Settle, now: float) -> None:
         """A bad answer of the version: ``verdict`` is told whether it is the version's fault.
 
         At once, or when it has shown whether it is the instance's (see suspicion).

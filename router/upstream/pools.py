@@ -11,7 +11,7 @@ from router.upstream.pool import Pool
 from router.upstream.sockets import Sockets
 
 if TYPE_CHECKING:
-    from router.core.wire.table import Endpoint as Address
+    from router.core.wire.table import EndpointEntry as Address
     from router.core.wire.table import RoutingTable, VersionEntry
     from router.upstream.endpoint import Endpoint
 

@@ -25,7 +25,7 @@ HELD_S_MAX: Final = 300.0
 HELD_MAX: Final = 64
 """Bad answers held back for one endpoint; more are blamed at once."""
 
-Verdict = Callable[[bool], None]
+Settle = Callable[[bool], None]
 """Told once: True, the version is to blame; False, it was the instance."""
 
 
@@ -35,9 +35,9 @@ class Suspicion:
     __slots__ = ("held",)
 
     def __init__(self) -> None:
-        self.held: dict[Endpoint, list[tuple[float, Verdict]]] = {}
+        self.held: dict[Endpoint, list[tuple[float, Settle]]] = {}
 
-    def hold(self, endpoint: Endpoint, verdict: Verdict, now: float) -> None:
+    def hold(self, endpoint: Endpoint, verdict: Settle, now: float) -> None:
         """Keep a bad answer of an endpoint, the only one that fails now."""
         answers = self.held.setdefault(endpoint, [])
         if len(answers) < HELD_MAX:

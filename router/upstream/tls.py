@@ -7,11 +7,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from router.core.wire.table import UpstreamTls
+    from router.core.wire.table import TlsEntry
 
 
 @lru_cache(maxsize=256)
-def client_context(tls: UpstreamTls) -> ssl.SSLContext:
+def client_context(tls: TlsEntry) -> ssl.SSLContext:
     """A context that verifies as the policy says; made once per distinct setting.
 
     Raises OSError (ssl.SSLError) when a named file is missing or no PEM.

@@ -52,7 +52,7 @@ async def plane(tmp_path):
         await made.workers.applied(made.reconciler.generation)
         (revision,) = {run.record.revision for run in made.reconciler.runs.values()}
         cell = Cell(100, ArmCounts(ok=9, bad=1, arrived=10), ArmCounts(ok=990, arrived=990))
-        outcomes = (990, *[0] * 9)
+        outcomes = (990, *[0] * 10)
         seen = VersionCounts("r", "v1", "stable", outcomes, (0, 990, 0, 0, 0), ((40, 990),))
         made.reconciler.observe((Batch("r", revision, (cell,)),))
         made.observatory.add(0, (seen,), made.clock.now())

@@ -13,7 +13,7 @@ from time import process_time
 from router.core.gates import GATES
 from router.core.judge import Judge, JudgeSettings
 from router.core.wire.outcomes import ArmCounts, Baseline, Batch, Cell, Outcome
-from router.core.wire.table import Endpoint, Match, RouteEntry, VersionEntry
+from router.core.wire.table import EndpointEntry, MatchEntry, RouteEntry, VersionEntry
 from router.telemetry.recorder import Recorder
 
 ROUNDS = 7
@@ -28,9 +28,9 @@ THRESHOLDS_S = (0.1, 0.25, 0.32)
 
 def entry(thresholds_s=THRESHOLDS_S):
     """A route at 5 %."""
-    versions = tuple(VersionEntry(name, (Endpoint("127.0.0.1", 9),)) for name in ("v1", "v2"))
+    versions = tuple(VersionEntry(name, (EndpointEntry("127.0.0.1", 9),)) for name in ("v1", "v2"))
     return RouteEntry(
-        "r", Match(path="/*"), versions, 0, weights_bp=(9_500, 500), candidate=1,
+        "r", MatchEntry(path="/*"), versions, 0, weights_bp=(9_500, 500), candidate=1,
         rollout_id="r-1", revision=1, thresholds_s=thresholds_s, slow_tolerance=0.1,
     )  # fmt: skip
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from router.control.state.record import Change, JournalEntry
 from router.control.state.sqlite import SqliteStore
 from router.core.wire.outcomes import Outcome
-from router.core.wire.table import Sticky, StickyKind
+from router.core.wire.table import StickyEntry, StickyKind
 from router.proxy.worker import more_files
 from router.telemetry.recorder import Recorder
 from tests.bench.evidence import entry
@@ -171,7 +171,7 @@ def users(_stage, _backend, _args):
     """Sticky evidence: each bad outcome is somebody else's, so every one is remembered."""
     rows = {}
     for count in USERS:
-        cell = Recorder().cell(replace(entry(), sticky=Sticky(StickyKind.HEADER, "x-user")))
+        cell = Recorder().cell(replace(entry(), sticky=StickyEntry(StickyKind.HEADER, "x-user")))
         began = time.process_time()
         for user in range(count):
             nth = cell.stable.arrive(user)

@@ -12,11 +12,11 @@ import sys
 import time
 
 from router.core.wire.table import (
-    Endpoint,
-    Match,
+    EndpointEntry,
+    MatchEntry,
     RouteEntry,
     RoutingTable,
-    Sticky,
+    StickyEntry,
     StickyKind,
     VersionEntry,
 )
@@ -97,12 +97,12 @@ class Wire:
 
 def entry(*, candidate=True, sticky=True):
     """A route; ``candidate``: 5 % of it go to a second version, with three thresholds."""
-    versions = tuple(VersionEntry(name, (Endpoint("127.0.0.1", 9),)) for name in ("v1", "v2"))
+    versions = tuple(VersionEntry(name, (EndpointEntry("127.0.0.1", 9),)) for name in ("v1", "v2"))
     more = {"candidate": 1, "rollout_id": "r-1", "revision": 1, "thresholds_s": (0.1, 0.2, 0.5)}
     return RouteEntry(
-        "flight-delay", Match(path="/v2/*"), versions, 0,
+        "flight-delay", MatchEntry(path="/v2/*"), versions, 0,
         weights_bp=(9_500, 500) if candidate else (10_000, 0),
-        sticky=Sticky(StickyKind.HEADER, "x-user-id") if sticky else None,
+        sticky=StickyEntry(StickyKind.HEADER, "x-user-id") if sticky else None,
         **(more if candidate else {}),
     )  # fmt: skip
 

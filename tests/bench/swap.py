@@ -14,19 +14,19 @@ import time
 from dataclasses import replace
 
 from router.control.fleet.workers import Workers
-from router.core.wire.table import Endpoint, Match, RouteEntry, RoutingTable, VersionEntry
+from router.core.wire.table import EndpointEntry, MatchEntry, RouteEntry, RoutingTable, VersionEntry
 from router.proxy.plane import DataPlane, Listen
 from router.telemetry.recorder import Recorder
 
 
 def table(generation, routes=1):
-    versions = tuple(VersionEntry(name, (Endpoint("127.0.0.1", 9),)) for name in ("v1", "v2"))
+    versions = tuple(VersionEntry(name, (EndpointEntry("127.0.0.1", 9),)) for name in ("v1", "v2"))
     return RoutingTable(generation, tuple(route(n, generation if n == 0 else 0, versions)
                                         for n in range(routes)))  # fmt: skip
 
 
 def route(number, step, versions):
-    path = Match(path=f"/models/{number}/*")
+    path = MatchEntry(path=f"/models/{number}/*")
     return RouteEntry(f"route-{number}", path, versions, 0, 1, "r-1", step, weights_bp=shares(step))
 
 

@@ -14,7 +14,7 @@ from router.admin.commands import OfferedRollout
 from router.control.state.answers import CommandResult
 from router.control.state.record import JournalEntry
 from router.control.told import views
-from router.core.pairs.comparison import Compare
+from router.core.pairs.compare import Compare
 from router.core.pairs.shadow import ShadowBook, Terms
 
 CLI = Path(__file__).parents[2] / "router" / "cli"

@@ -7,7 +7,7 @@ import pytest
 
 from router.config import load, loads
 from router.config.check import statistics
-from router.config.watch import Watch, fingerprint
+from router.config.watch import FileWatch, fingerprint
 from router.core.gates import GATES
 from router.core.payloads import PAYLOADS
 from router.core.policy.hooks import HOOKS
@@ -132,7 +132,7 @@ def test_a_proof_that_cannot_come_in_time_is_warned_about():
 def test_a_watch_sees_content_and_not_times(tmp_path):
     file = tmp_path / "policy.yaml"
     file.write_text(POLICY)
-    watch = Watch(file)
+    watch = FileWatch(file)
 
     assert watch.changed()
     file.touch()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from router.control.fleet.reader import ReaderProcess
 from router.link.messages import Decoder, encode
-from router.reader.process import Reader
+from router.reader.process import ReaderLoop
 
 
 class InlineReader(ReaderProcess):
@@ -12,7 +12,7 @@ class InlineReader(ReaderProcess):
 
     def __init__(self):
         super().__init__()
-        self.reader, self.decoder, self.sent, self.up = Reader(), Decoder(), [], True
+        self.reader, self.decoder, self.sent, self.up = ReaderLoop(), Decoder(), [], True
 
     @property
     def ready(self):
@@ -37,7 +37,7 @@ class InlineReader(ReaderProcess):
     def die(self):
         """End with everything that was sent."""
         self.sent.clear()
-        self.reader, self.up = Reader(), False
+        self.reader, self.up = ReaderLoop(), False
         self.on_lost()
 
     def rise(self):

@@ -10,7 +10,8 @@ import pytest
 from router.core.foreign import ANSWER, STRICT, Bounds, Unreadable, read
 from router.core.payloads import PAYLOADS
 from router.core.payloads.answer import LEAVES_MAX, PATHS_CHARS_MAX
-from router.core.payloads.chat import CHOICES_MAX, EVENTS_MAX
+from router.core.payloads.chat import CHOICES_MAX
+from router.core.payloads.events import EVENTS_MAX
 
 SMALL = Bounds(200, 10, 3)
 

@@ -5,17 +5,17 @@ import pytest
 from router.core.gates import GATES, Measurement
 from router.core.gates.sample import Detect
 from router.core.judge import Judge, JudgeSettings
-from router.core.proof import Missing, Place, holding, lacking, missing, place_of, unproven
+from router.core.proof import Missing, Position, holding, lacking, missing, place_of, unproven
 from router.core.rollout.plan import Ending, Plan, Step
 from router.core.rollout.rollout import Phase, begin, moved
 from router.core.wire.outcomes import ArmCounts, Baseline, Batch, Cell, Pairs
 
 PAST = Baseline(5_000, 50, (), 50.0)
 DETECT = Detect()
-HALF = Place(5_000, seen=1, judged=1_000)
-COPIES = Place(0, 10_000, seen=1, judged=1_000)
-WHOLE = Place(10_000, seen=1, judged=1_000)
-SILENT = Place(0, last=True)
+HALF = Position(5_000, seen=1, judged=1_000)
+COPIES = Position(0, 10_000, seen=1, judged=1_000)
+WHOLE = Position(10_000, seen=1, judged=1_000)
+SILENT = Position(0, last=True)
 
 
 def judge(*gates):
@@ -41,7 +41,7 @@ def answers(number, weight_bp=5_000):
         ((ERRORS, GUARD), SILENT, []),
         ((AGREEMENT, GUARD), COPIES, ["agreement", "guard"]),
         ((AGREEMENT,), HALF, []),
-        ((AGREEMENT,), Place(5_000, reverse=True), ["agreement"]),
+        ((AGREEMENT,), Position(5_000, reverse=True), ["agreement"]),
         ((("error_rate", {"dry_run": True}), ASKED), HALF, []),
         ((("latency", {}),), HALF, ["latency"]),
     ],
@@ -58,7 +58,7 @@ def test_it_is_enough_when_every_gate_had_its_sample():
     j.observe(answers(562), 2.0)
     assert not unproven(j, HALF, DETECT)
     assert not unproven(j, WHOLE, DETECT), "samples are those of the whole attempt"
-    fresh = Place(10_000, seen=0, judged=662)
+    fresh = Position(10_000, seen=0, judged=662)
     assert "no answer of the candidate was judged here" in unproven(j, fresh, DETECT)
 
 
@@ -75,8 +75,8 @@ def test_pairs_are_the_sample_of_a_shadow():
 def test_a_switch_without_copies_needs_something_that_judged():
     j = judge(GUARD)
     assert "nothing judges the candidate" in unproven(j, SILENT, DETECT)
-    assert not unproven(j, Place(0), DETECT), "for a share that teaches it may go on"
-    assert not unproven(j, Place(0, judged=1, last=True), DETECT)
+    assert not unproven(j, Position(0), DETECT), "for a share that teaches it may go on"
+    assert not unproven(j, Position(0, judged=1, last=True), DETECT)
 
 
 def test_a_gate_outside_that_passed_is_a_judge():
@@ -102,11 +102,11 @@ def test_places_of_a_plan():
     plan = Plan((Step(0, 5_000), Step(2_500), Step(10_000)), bake_s=60)
     rollout = begin("r-1", "r", "v1", "v2", revision=1, now=0.0)
     first = place_of(rollout, plan, seen=3, judged=4, reverse=True)
-    assert first == Place(0, 5_000, True, 3, 4, last=False)
+    assert first == Position(0, 5_000, True, 3, 4, last=False)
     assert place_of(moved(rollout, step=1), plan, seen=0, judged=0).last, "then all traffic"
     assert place_of(moved(rollout, step=2), plan, seen=0, judged=0).last
     baking = moved(rollout, step=2, phase=Phase.BAKING)
-    assert place_of(baking, plan, seen=0, judged=0) == Place(10_000, last=True)
+    assert place_of(baking, plan, seen=0, judged=0) == Position(10_000, last=True)
 
 
 def test_a_plan_that_keeps_stable_ends_by_its_time():

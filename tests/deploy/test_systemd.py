@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from router.core.policy import Limits
+from router.core.policy import LimitsPolicy
 
 UNIT = Path(__file__).resolve().parents[2] / "deploy/systemd/rampway.service"
 EXPOSURE_MAX = 20
@@ -71,9 +71,9 @@ def test_it_serves_the_file_that_it_checks(unit):
 def test_requests_under_way_may_finish_before_the_kill(unit):
     stop_s = int(unit["Service"]["TimeoutStopSec"].removesuffix("s"))
 
-    assert stop_s > Limits().drain
+    assert stop_s > LimitsPolicy().drain
 
 
 def test_files_suffice_for_the_connections(unit):
     """One descriptor to the client and one to a version for each."""
-    assert int(unit["Service"]["LimitNOFILE"]) >= 2 * Limits().connections
+    assert int(unit["Service"]["LimitNOFILE"]) >= 2 * LimitsPolicy().connections

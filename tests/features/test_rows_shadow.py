@@ -74,7 +74,7 @@ async def test_latency_and_errors_of_both_stand_side_by_side(world, policy):
     fast, slow = bucket_of(0.010), bucket_of(0.080)
     counted = [
         VersionCounts("r", "v1", "stable", (100, *[0] * 10), (0, 100, 0, 0, 0), ((fast, 100),)),
-        VersionCounts("r", "v2", "shadow", (30, 20, *[0] * 9), (0, 30, 0, 0, 20), ((slow, 50),)),
+        VersionCounts("r", "v2", "shadow", (30, 20, *[0] * 10), (0, 30, 0, 0, 20), ((slow, 50),)),
     ]
     w.reconciler.observatory.add(0, counted, w.clock.now())
     stable, shadow = (

@@ -26,8 +26,8 @@ from router.core.pairs.compare import Compare
 from router.core.pairs.shadow import ShadowBook, Terms
 from router.core.payloads import PAYLOADS, Beyond, unpacked
 from router.core.wire.counts import PairSample
-from router.core.wire.table import MatchKind, ValueMatch
-from router.proxy.matching import Document, body_matches
+from router.core.wire.table import MatchKind, ValueEntry
+from router.proxy.matching import BodyDocument, body_matches
 from tests.core.pairs.judged import judged_by
 
 CPU_S_MAX = 0.05
@@ -259,7 +259,7 @@ def answers(payload, each, seed):
 
 
 WANTED = tuple(
-    ValueMatch(path, MatchKind.EXACT, "1")
+    ValueEntry(path, MatchKind.EXACT, "1")
     for path in ("user.id", "a", "outputs.0.name", "a.99999999999")
 )  # fmt: skip
 
@@ -270,7 +270,7 @@ def requests(_payload, each, seed):
     cost, seen = {"cpu_s": 0.0, "memory": 0}, Counter()
 
     def looked_into(body):
-        document = Document(body)
+        document = BodyDocument(body)
         key = document.field("user.id")
         if key is not None:
             key.encode()

@@ -6,16 +6,16 @@ from hypothesis import strategies as st
 
 from router.core.wire.outcomes import ArmCounts, Batch, Cell, Pairs, UserCounts
 from router.core.wire.table import (
-    Endpoint,
-    Match,
+    EndpointEntry,
+    MatchEntry,
     MatchKind,
     Mirror,
-    Rescue,
+    RescueEntry,
     RouteEntry,
     RoutingTable,
-    Sticky,
+    StickyEntry,
     StickyKind,
-    ValueMatch,
+    ValueEntry,
     VersionEntry,
 )
 from router.link.messages import (
@@ -42,14 +42,14 @@ TABLE = RoutingTable(
     (
         RouteEntry(
             "flight-delay",
-            Match(path="/v2/*", headers=(ValueMatch("x-country", MatchKind.EXACT, "de"),)),
-            (VersionEntry("v1", (Endpoint("127.0.0.1", 9001),)), VersionEntry("v2", ())),
+            MatchEntry(path="/v2/*", headers=(ValueEntry("x-country", MatchKind.EXACT, "de"),)),
+            (VersionEntry("v1", (EndpointEntry("127.0.0.1", 9001),)), VersionEntry("v2", ())),
             stable=0,
             candidate=1,
             weights_bp=(9_500, 500),
             mirrors=(Mirror(1, 10_000),),
-            sticky=Sticky(StickyKind.HEADER, "x-user-id"),
-            rescue=Rescue(statuses=(5,)),
+            sticky=StickyEntry(StickyKind.HEADER, "x-user-id"),
+            rescue=RescueEntry(statuses=(5,)),
             thresholds_s=(0.1, 0.2),
         ),
     ),

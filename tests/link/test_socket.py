@@ -5,14 +5,14 @@ import socket
 
 import pytest
 
-from router.core.wire.table import Endpoint, Match, RouteEntry, RoutingTable, VersionEntry
+from router.core.wire.table import EndpointEntry, MatchEntry, RouteEntry, RoutingTable, VersionEntry
 from router.link.messages import Applied, Hello, PairReport, PairSample, Publish, Report
 from router.link.socket import open_link
 
 
 def table(generation: int, routes: int = 1) -> RoutingTable:
-    version = VersionEntry("v1", (Endpoint("127.0.0.1", 1),))
-    one = RouteEntry("r", Match(), (version,), 0, weights_bp=(10_000,))
+    version = VersionEntry("v1", (EndpointEntry("127.0.0.1", 1),))
+    one = RouteEntry("r", MatchEntry(), (version,), 0, weights_bp=(10_000,))
     return RoutingTable(generation, (one,) * routes)
 
 

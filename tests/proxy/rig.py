@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from router.core.wire.outcomes import Outcome
 from router.core.wire.table import (
     ListenerLimits,
-    Match,
-    Rescue,
+    MatchEntry,
+    RescueEntry,
     RouteEntry,
     RoutingTable,
-    Timeouts,
+    TimeoutsEntry,
     VersionEntry,
 )
 from router.proxy.plane import DataPlane, Listen
@@ -27,8 +27,8 @@ if os.environ.get("RAMPWAY_TEST_LOOP") == "uvloop":  # workers run on it; see te
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
 
 LIMITS = ListenerLimits(header_timeout_s=0.4, body_timeout_s=0.4, keepalive_s=5.0, drain_s=2.0)
-TIMEOUTS = Timeouts(connect_s=0.5, response_s=0.4, body_s=0.4)
-RESCUE = Rescue(statuses=(5,))
+TIMEOUTS = TimeoutsEntry(connect_s=0.5, response_s=0.4, body_s=0.4)
+RESCUE = RescueEntry(statuses=(5,))
 
 
 def version(name, *endpoints, **fields):
@@ -39,7 +39,7 @@ def version(name, *endpoints, **fields):
 def route(*versions, **fields):
     """One route; two versions are stable and candidate at 0 % unless told otherwise."""
     values = {
-        "name": "r", "match": Match(), "versions": versions, "stable": 0, "timeouts": TIMEOUTS,
+        "name": "r", "match": MatchEntry(), "versions": versions, "stable": 0, "timeouts": TIMEOUTS,
         "weights_bp": (10_000, *[0] * (len(versions) - 1)),
     }  # fmt: skip
     return RouteEntry(**(values | fields))

@@ -12,7 +12,7 @@ import struct
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from router.core.wire.table import Endpoint
+from router.core.wire.table import EndpointEntry
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -97,7 +97,7 @@ class Scripted:
     async def __aenter__(self):
         self._server = await asyncio.start_server(self._serve, self.host, self.port, limit=1 << 20)
         self.port = self._server.sockets[0].getsockname()[1]
-        self.endpoint = Endpoint(self.host, self.port)
+        self.endpoint = EndpointEntry(self.host, self.port)
         self._tasks = set()
         return self
 
@@ -120,11 +120,11 @@ class Scripted:
             writer.close()
 
 
-def closed_port() -> Endpoint:
+def closed_port() -> EndpointEntry:
     """An endpoint that refuses: a port that was just given back."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        return Endpoint("127.0.0.1", probe.getsockname()[1])
+        return EndpointEntry("127.0.0.1", probe.getsockname()[1])
 
 
 def answers(*replies: bytes) -> Script:

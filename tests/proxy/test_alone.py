@@ -12,7 +12,14 @@ import pytest
 from router.core.evidence.ledger import Ledger
 from router.core.policy import RolloutPolicy
 from router.core.wire.outcomes import ArmCounts, Batch, Cell
-from router.core.wire.table import Match, MatchKind, RoutingTable, Rule, ValueMatch, stable_only
+from router.core.wire.table import (
+    MatchEntry,
+    MatchKind,
+    RoutingTable,
+    RuleEntry,
+    ValueEntry,
+    stable_only,
+)
 from router.link.messages import Lowered
 from router.proxy import alone as module
 from router.proxy.alone import Alone
@@ -100,7 +107,7 @@ async def test_an_ended_control_process_is_a_silent_one():
 
 
 def test_what_is_left_of_an_entry_is_stable_and_never_more_than_before():
-    rule = Rule(Match(headers=(ValueMatch("x-new", MatchKind.PRESENT),)), 1)
+    rule = RuleEntry(MatchEntry(headers=(ValueEntry("x-new", MatchKind.PRESENT),)), 1)
     entry = replace(
         route(version("v1"), version("v2"), version("v3"), version("v4")),
         candidate=1, weights_bp=(4_000, 5_000, 1_000, 0), rules=(rule, replace(rule, version=3)),

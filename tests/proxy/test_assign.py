@@ -14,17 +14,25 @@ from dataclasses import replace
 import pytest
 
 from router.core.rollout.traffic import bucket_of
-from router.core.wire.table import Endpoint, Match, MatchKind, Rule, Sticky, StickyKind, ValueMatch
+from router.core.wire.table import (
+    EndpointEntry,
+    MatchEntry,
+    MatchKind,
+    RuleEntry,
+    StickyEntry,
+    StickyKind,
+    ValueEntry,
+)
 from router.proxy.assign import assign
 from router.proxy.cookies import set_cookie_line, sign, verified
-from router.proxy.matching import NO_DOCUMENT, Document
-from router.proxy.serving import Route
+from router.proxy.matching import NO_DOCUMENT, BodyDocument
+from router.proxy.serving import ServedRoute
 from router.telemetry.recorder import Recorder
 from router.upstream import Pools
 from tests.http1.wire import parse_request
 from tests.proxy.rig import rollout, route, version
 
-HERE = Endpoint("127.0.0.1", 1)
+HERE = EndpointEntry("127.0.0.1", 1)
 
 
 @pytest.fixture
@@ -40,7 +48,7 @@ def is_candidate(bucket, offset, weight_bp):
 
 
 def made(entry, pools):
-    return Route(entry, pools, Recorder())
+    return ServedRoute(entry, pools, Recorder())
 
 
 def head(*fields):
@@ -50,7 +58,7 @@ def head(*fields):
 def name(route_, *fields, body=b""):
     one = head(*fields)
     coding = one.get(b"content-encoding") or b""
-    return assign(route_, one, Document(body, coding, 65_536)).version.name
+    return assign(route_, one, BodyDocument(body, coding, 65_536)).version.name
 
 
 async def test_the_draw_is_cores(pools):
@@ -81,7 +89,7 @@ async def test_without_a_rollout_the_weights_hold_too(pools):
 
 
 async def test_growing_weights_take_nobody_out(pools):
-    sticky = Sticky(StickyKind.HEADER, "x-user")
+    sticky = StickyEntry(StickyKind.HEADER, "x-user")
     inside = set()
     for weight_bp in (0, 1, 100, 2_500, 5_000, 10_000):
         made_ = made(rollout(HERE, HERE, weight_bp, sticky=sticky, offset=4_242), pools)
@@ -106,7 +114,7 @@ async def test_coins_are_fair_and_independent_of_the_order(pools):
 
 
 async def test_a_sticky_header_is_the_bucket_of_its_value(pools):
-    sticky = Sticky(StickyKind.HEADER, "x-user")
+    sticky = StickyEntry(StickyKind.HEADER, "x-user")
     made_ = made(rollout(HERE, HERE, 3_000, sticky=sticky, offset=123), pools)
     for n in range(500):
         key = f"user-{n}"
@@ -117,7 +125,7 @@ async def test_a_sticky_header_is_the_bucket_of_its_value(pools):
 
 
 async def test_without_a_key_a_coin_and_a_unit_of_its_own(pools):
-    sticky = Sticky(StickyKind.HEADER, "x-user")
+    sticky = StickyEntry(StickyKind.HEADER, "x-user")
     made_ = made(rollout(HERE, HERE, 5_000, sticky=sticky), pools)
     got = [assign(made_, head(), NO_DOCUMENT) for _ in range(200)]
     assert {one.version.name for one in got} == {"v1", "v2"}
@@ -125,7 +133,7 @@ async def test_without_a_key_a_coin_and_a_unit_of_its_own(pools):
 
 
 async def test_a_sticky_body_field(pools):
-    sticky = Sticky(StickyKind.BODY, "user.id")
+    sticky = StickyEntry(StickyKind.BODY, "user.id")
     made_ = made(rollout(HERE, HERE, 5_000, sticky=sticky), pools)
     assert made_.needs_body
     for n in range(100):
@@ -135,7 +143,7 @@ async def test_a_sticky_body_field(pools):
 
 
 async def test_a_sticky_body_field_is_read_whatever_its_coding(pools):
-    sticky = Sticky(StickyKind.BODY, "user.id")
+    sticky = StickyEntry(StickyKind.BODY, "user.id")
     made_ = made(rollout(HERE, HERE, 5_000, sticky=sticky), pools)
     body = json.dumps({"user": {"id": 7}}).encode()
     expected = name(made_, body=body)
@@ -146,7 +154,7 @@ async def test_a_sticky_body_field_is_read_whatever_its_coding(pools):
 
 
 async def test_a_sticky_key_that_cannot_be_read_is_counted(pools):
-    sticky = Sticky(StickyKind.BODY, "user.id")
+    sticky = StickyEntry(StickyKind.BODY, "user.id")
     made_ = made(rollout(HERE, HERE, 5_000, sticky=sticky), pools)
     body = json.dumps({"user": {"id": 7}}).encode()
     unread = [("identity", body[:-1]), ("gzip", gzip.compress(body)[:-1])]
@@ -159,7 +167,7 @@ async def test_a_sticky_key_that_cannot_be_read_is_counted(pools):
 
 
 async def test_a_sticky_cookie_keeps_its_user(pools):
-    sticky = Sticky(StickyKind.COOKIE, "cohort", secret="0123456789abcdef")
+    sticky = StickyEntry(StickyKind.COOKIE, "cohort", secret="0123456789abcdef")
     made_ = made(rollout(HERE, HERE, 5_000, sticky=sticky), pools)
     first = assign(made_, head(), NO_DOCUMENT)
     value = first.cookie.split(b"cohort=")[1].split(b";")[0].decode()
@@ -172,7 +180,7 @@ async def test_a_sticky_cookie_keeps_its_user(pools):
 
 
 async def test_a_cookie_never_leads_to_what_was_rolled_back(pools):
-    sticky = Sticky(StickyKind.COOKIE, "cohort", secret="0123456789abcdef")
+    sticky = StickyEntry(StickyKind.COOKIE, "cohort", secret="0123456789abcdef")
     inside = made(rollout(HERE, HERE, 10_000, sticky=sticky), pools)
     cookie = assign(inside, head(), NO_DOCUMENT).cookie.split(b"cohort=")[1].split(b";")[0].decode()
     back = made(rollout(HERE, HERE, 0, sticky=sticky), pools)
@@ -180,7 +188,7 @@ async def test_a_cookie_never_leads_to_what_was_rolled_back(pools):
 
 
 def test_cookies():
-    sticky = Sticky(StickyKind.COOKIE, "c", secret="secret-of-16-or-more", max_age_s=100)
+    sticky = StickyEntry(StickyKind.COOKIE, "c", secret="secret-of-16-or-more", max_age_s=100)
     value = sign(sticky, "rollout-1", "key", 1_000.0)
     assert verified(sticky, "rollout-1", value, 1_099.0) == "key"
     assert verified(sticky, "rollout-1", value, 1_101.0) is None
@@ -195,8 +203,8 @@ def test_cookies():
     assert set_cookie_line(strict, value).endswith(f"; {strict.attributes}\r\n".encode())
 
 
-GOLD = Rule(Match(headers=(ValueMatch("x-tier", MatchKind.EXACT, "gold"),)), 1)
-INSIDE = Rule(Match(body=(ValueMatch("inside", MatchKind.EXACT, "true"),)), 1)
+GOLD = RuleEntry(MatchEntry(headers=(ValueEntry("x-tier", MatchKind.EXACT, "gold"),)), 1)
+INSIDE = RuleEntry(MatchEntry(body=(ValueEntry("inside", MatchKind.EXACT, "true"),)), 1)
 
 
 async def test_rules_force_and_are_no_evidence(pools):

@@ -6,11 +6,11 @@ import random
 from collections import Counter
 
 from router.core.rollout.traffic import bucket_of
-from router.core.wire.table import Endpoint, Sticky, StickyKind
+from router.core.wire.table import EndpointEntry, StickyEntry, StickyKind
 from router.proxy.assign import assign
 from router.proxy.coin import coin
 from router.proxy.matching import NO_DOCUMENT
-from router.proxy.serving import Route
+from router.proxy.serving import ServedRoute
 from router.telemetry.recorder import Recorder
 from router.upstream import Pools
 from tests.proxy.rig import Rig, replace, rollout
@@ -85,9 +85,9 @@ def test_who_knows_the_hash_but_not_the_salt_knows_nothing():
 
 
 async def test_a_sticky_route_hashes_with_its_salt():
-    pools, nobody = Pools(), Endpoint("127.0.0.1", 9)
-    sticky = Sticky(StickyKind.HEADER, "x-user", salt=SALT)
-    made = Route(rollout(nobody, nobody, 1_000, sticky=sticky), pools, Recorder())
+    pools, nobody = Pools(), EndpointEntry("127.0.0.1", 9)
+    sticky = StickyEntry(StickyKind.HEADER, "x-user", salt=SALT)
+    made = ServedRoute(rollout(nobody, nobody, 1_000, sticky=sticky), pools, Recorder())
     for number in range(300):
         key = b"user-%d" % number
         got = assign(made, head(f"X-User: {key.decode()}"), NO_DOCUMENT).version

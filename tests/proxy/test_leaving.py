@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from router.core.wire.table import Timeouts
+from router.core.wire.table import TimeoutsEntry
 from tests.proxy.rig import LIMITS, Rig, request, rollout, until
 from tests.proxy.scripted import OK, Scripted, answers, hangs, ok
 
-LONG = Timeouts(connect_s=2.0, response_s=30.0, body_s=30.0)
+LONG = TimeoutsEntry(connect_s=2.0, response_s=30.0, body_s=30.0)
 PATIENT = replace(LIMITS, header_timeout_s=30.0, body_timeout_s=30.0)
 SLOW_S = 0.3
 

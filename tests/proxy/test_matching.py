@@ -6,10 +6,10 @@ import time
 
 import pytest
 
-from router.core.wire.table import Match, MatchKind, ValueMatch
+from router.core.wire.table import MatchEntry, MatchKind, ValueEntry
 from router.proxy.matching import (
     REMEMBERED_MAX,
-    Document,
+    BodyDocument,
     RouteIndex,
     bare_host,
     body_matches,
@@ -21,7 +21,7 @@ from tests.http1.wire import parse_request
 class Item:
     def __init__(self, name, **fields):
         self.name = name
-        self.match = Match(**fields)
+        self.match = MatchEntry(**fields)
 
 
 def head(target="/x", host="example.org", method="GET", *fields):
@@ -34,38 +34,40 @@ def found(items, request):
     return item.name if item else None
 
 
-HEADER = ValueMatch("x-tier", MatchKind.EXACT, "gold")
+HEADER = ValueEntry("x-tier", MatchKind.EXACT, "gold")
 CASES = [
-    (Match(path="/x"), head("/x"), head("/x/y")),
-    (Match(path="/x"), head("/x?q=1"), head("/X")),
-    (Match(path="/x/*"), head("/x/y/z"), head("/x")),
-    (Match(path="/a%2Fb"), head("/a%2Fb"), head("/a/b")),
-    (Match(host="example.org"), head(host="example.org:8080"), head(host="a.example.org")),
-    (Match(host="example.org"), head(host="EXAMPLE.org"), head(host="example.com")),
-    (Match(host="*.example.org"), head(host="a.b.example.org"), head(host="example.org")),
-    (Match(host="*.example.org"), head(host="a.example.org"), head(host="evilexample.org")),
-    (Match(host="[::1]"), head(host="[::1]:80"), head(host="[::2]")),
-    (Match(methods=("GET", "HEAD")), head(), head(method="PUT")),
-    (Match(headers=(HEADER,)), head("/", "a", "GET", "X-Tier: gold"),
+    (MatchEntry(path="/x"), head("/x"), head("/x/y")),
+    (MatchEntry(path="/x"), head("/x?q=1"), head("/X")),
+    (MatchEntry(path="/x/*"), head("/x/y/z"), head("/x")),
+    (MatchEntry(path="/a%2Fb"), head("/a%2Fb"), head("/a/b")),
+    (MatchEntry(host="example.org"), head(host="example.org:8080"), head(host="a.example.org")),
+    (MatchEntry(host="example.org"), head(host="EXAMPLE.org"), head(host="example.com")),
+    (MatchEntry(host="*.example.org"), head(host="a.b.example.org"), head(host="example.org")),
+    (MatchEntry(host="*.example.org"), head(host="a.example.org"), head(host="evilexample.org")),
+    (MatchEntry(host="[::1]"), head(host="[::1]:80"), head(host="[::2]")),
+    (MatchEntry(methods=("GET", "HEAD")), head(), head(method="PUT")),
+    (MatchEntry(headers=(HEADER,)), head("/", "a", "GET", "X-Tier: gold"),
      head("/", "a", "GET", "X-Tier: golden")),
-    (Match(headers=(HEADER,)), head("/", "a", "GET", "X-Tier: tin", "x-tier: gold"), head()),
-    (Match(headers=(ValueMatch("x-a"),)), head("/", "a", "GET", "X-A:"), head()),
-    (Match(headers=(ValueMatch("x-a", MatchKind.PREFIX, "ab"),)),
+    (MatchEntry(headers=(HEADER,)), head("/", "a", "GET", "X-Tier: tin", "x-tier: gold"), head()),
+    (MatchEntry(headers=(ValueEntry("x-a"),)), head("/", "a", "GET", "X-A:"), head()),
+    (MatchEntry(headers=(ValueEntry("x-a", MatchKind.PREFIX, "ab"),)),
      head("/", "a", "GET", "X-A: abc"), head("/", "a", "GET", "X-A: bab")),
-    (Match(headers=(ValueMatch("x-a", MatchKind.SUFFIX, "bc"),)),
+    (MatchEntry(headers=(ValueEntry("x-a", MatchKind.SUFFIX, "bc"),)),
      head("/", "a", "GET", "X-A: abc"), head("/", "a", "GET", "X-A: abcd")),
-    (Match(headers=(ValueMatch("x-a", MatchKind.REGEX, "a+"),)),
+    (MatchEntry(headers=(ValueEntry("x-a", MatchKind.REGEX, "a+"),)),
      head("/", "a", "GET", "X-A: aaa"), head("/", "a", "GET", "X-A: aab")),
-    (Match(headers=(ValueMatch("x-a", MatchKind.REGEX, "a*"),)),
+    (MatchEntry(headers=(ValueEntry("x-a", MatchKind.REGEX, "a*"),)),
      head("/", "a", "GET", "X-A: " + "a" * 4_096), head("/", "a", "GET", "X-A: " + "a" * 4_097)),
-    (Match(query=(ValueMatch("v", MatchKind.EXACT, "a b"),)), head("/?v=a%20b"), head("/?v=a")),
-    (Match(query=(ValueMatch("v", MatchKind.EXACT, "2"),)), head("/?v=2&v=1"), head("/?v=1&v=2")),
-    (Match(query=(ValueMatch("v"),)), head("/?v"), head("/?vv=1")),
-    (Match(query=(ValueMatch("v", MatchKind.EXACT, "1"),)), head("/?v=1&" + "y" * 300),
+    (MatchEntry(query=(ValueEntry("v", MatchKind.EXACT, "a b"),)),
+     head("/?v=a%20b"), head("/?v=a")),
+    (MatchEntry(query=(ValueEntry("v", MatchKind.EXACT, "2"),)),
+     head("/?v=2&v=1"), head("/?v=1&v=2")),
+    (MatchEntry(query=(ValueEntry("v"),)), head("/?v"), head("/?vv=1")),
+    (MatchEntry(query=(ValueEntry("v", MatchKind.EXACT, "1"),)), head("/?v=1&" + "y" * 300),
      head("/?" + "&".join(f"a{n}=1" for n in range(101)) + "&v=1")),
-    (Match(cookies=(ValueMatch("c", MatchKind.EXACT, "1"),)),
+    (MatchEntry(cookies=(ValueEntry("c", MatchKind.EXACT, "1"),)),
      head("/", "a", "GET", "Cookie: b=2; c=1"), head("/", "a", "GET", "Cookie: cc=1; b=c=1")),
-    (Match(path="/x", methods=("POST",), headers=(HEADER,)),
+    (MatchEntry(path="/x", methods=("POST",), headers=(HEADER,)),
      head("/x", "a", "POST", "X-Tier: gold"), head("/x", "a", "GET", "X-Tier: gold")),
 ]  # fmt: skip
 
@@ -138,19 +140,19 @@ BODY = b'{"a": {"b": [1, {"c": true}], "d": null, "e": 1.5, "f": "x"}}'
      ("a.b", None), ("a.b.7", None), ("a.b.x", None), ("q", None), ("a.f.g", None)],
 )  # fmt: skip
 def test_body_fields(path, value):
-    assert Document(BODY).field(path) == value
+    assert BodyDocument(BODY).field(path) == value
 
 
 @pytest.mark.parametrize(
     "body", [b"", b"{", b"[" * 100_000, b"\xff\xfe", b'{"a":' + b"9" * 5_000 + b"}", b"nul"]
 )
 def test_a_body_that_is_no_json_matches_nothing(body):
-    wanted = (ValueMatch("a", MatchKind.EXACT, "1"),)
-    assert not body_matches(wanted, Document(body))
+    wanted = (ValueEntry("a", MatchKind.EXACT, "1"),)
+    assert not body_matches(wanted, BodyDocument(body))
 
 
 def test_body_conditions():
-    wanted = (ValueMatch("a.f", MatchKind.EXACT, "x"), ValueMatch("a.e"))
-    assert body_matches(wanted, Document(BODY))
-    assert not body_matches((*wanted, ValueMatch("z")), Document(BODY))
-    assert body_matches((), Document(b""))
+    wanted = (ValueEntry("a.f", MatchKind.EXACT, "x"), ValueEntry("a.e"))
+    assert body_matches(wanted, BodyDocument(BODY))
+    assert not body_matches((*wanted, ValueEntry("z")), BodyDocument(BODY))
+    assert body_matches((), BodyDocument(b""))

@@ -8,15 +8,15 @@ from collections import Counter
 import pytest
 
 from router.core.wire.outcomes import FULL_BP
-from router.core.wire.receipt import Arm, opened
+from router.core.wire.receipt import Chosen, opened
 from router.core.wire.table import (
-    Endpoint,
-    Match,
+    EndpointEntry,
+    MatchEntry,
     Mirror,
-    Rescue,
+    RescueEntry,
     RouteEntry,
     RoutingTable,
-    Sticky,
+    StickyEntry,
     StickyKind,
     VersionEntry,
 )
@@ -47,11 +47,11 @@ async def serve():
     async def start(*, weights, statuses=(200, 200, 200), **fields):
         servers = [await backend(status) for status in statuses]
         versions = tuple(
-            VersionEntry(f"v{i + 1}", (Endpoint("127.0.0.1", s.sockets[0].getsockname()[1]),))
+            VersionEntry(f"v{i + 1}", (EndpointEntry("127.0.0.1", s.sockets[0].getsockname()[1]),))
             for i, s in enumerate(servers)
         )
         values = {"candidate": 1, "rollout_id": "r-1", "revision": 7, "receipt_secret": SECRET}
-        entry = RouteEntry("r", Match(), versions, 0, weights_bp=weights, **(values | fields))
+        entry = RouteEntry("r", MatchEntry(), versions, 0, weights_bp=weights, **(values | fields))
         plane = DataPlane(Recorder(lambda: None), Listen("127.0.0.1", 0))
         assert plane.apply(RoutingTable(1, (entry,)))
         await plane.start()
@@ -87,28 +87,30 @@ async def test_drawn_arms_carry_the_weight_between_the_two_that_are_compared(ser
     plane = await serve(weights=(4_000, 4_000, 2_000))
     receipts = await ask(plane, 200)
     arms = Counter(r.arm for r in receipts)
-    assert set(arms) == {Arm.CANDIDATE, Arm.STABLE, Arm.OTHER}
+    assert set(arms) == {Chosen.CANDIDATE, Chosen.STABLE, Chosen.OTHER}
     assert {r.weight_bp for r in receipts} == {5_000}, "40 % of the 80 % that both share"
     assert {(r.route, r.revision, r.unit) for r in receipts} == {("r", 7, 0)}
     by_arm = {r.arm: r.version for r in receipts}
-    assert by_arm == {Arm.STABLE: "v1", Arm.CANDIDATE: "v2", Arm.OTHER: "v3"}
+    assert by_arm == {Chosen.STABLE: "v1", Chosen.CANDIDATE: "v2", Chosen.OTHER: "v3"}
     assert len({r.nonce for r in receipts}) == 200
 
 
 async def test_pins_and_rescues_are_forced(serve):
     plane = await serve(weights=(FULL_BP, 0, 0), pin_header=True, pinnable=(0, 1, 2))
     (pinned,) = await ask(plane, X_Rampway_Pin="v2")
-    assert (pinned.arm, pinned.version) == (Arm.FORCED, "v2")
+    assert (pinned.arm, pinned.version) == (Chosen.FORCED, "v2")
 
     plane = await serve(
-        weights=(0, FULL_BP, 0), statuses=(200, 500, 200), rescue=Rescue(statuses=(5,))
+        weights=(0, FULL_BP, 0), statuses=(200, 500, 200), rescue=RescueEntry(statuses=(5,))
     )
     (rescued,) = await ask(plane)
-    assert (rescued.arm, rescued.version) == (Arm.FORCED, "v1")
+    assert (rescued.arm, rescued.version) == (Chosen.FORCED, "v1")
 
 
 async def test_a_sticky_user_is_named_by_a_hash(serve):
-    plane = await serve(weights=(5_000, 5_000, 0), sticky=Sticky(StickyKind.HEADER, "x-user-id"))
+    plane = await serve(
+        weights=(5_000, 5_000, 0), sticky=StickyEntry(StickyKind.HEADER, "x-user-id")
+    )
     one = await ask(plane, 3, X_User_Id="ann")
     other = await ask(plane, X_User_Id="bob")
     assert len({r.unit for r in one}) == 1

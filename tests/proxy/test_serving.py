@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from router.core.wire.table import (
-    Endpoint,
-    Match,
+    EndpointEntry,
+    MatchEntry,
     Mirror,
     RouteEntry,
     RoutingTable,
@@ -18,12 +18,12 @@ from router.proxy.plane import DataPlane, Listen
 from router.telemetry.recorder import Recorder
 from tests.http1.wire import parse_request
 
-VERSIONS = tuple(VersionEntry(name, (Endpoint("127.0.0.1", 9),)) for name in ("v1", "v2"))
+VERSIONS = tuple(VersionEntry(name, (EndpointEntry("127.0.0.1", 9),)) for name in ("v1", "v2"))
 
 
 def entry(number, **more):
     shares = {"weights_bp": (9_000, 1_000), "candidate": 1, "rollout_id": "r-1"}
-    path = Match(path=f"/models/{number}/*")
+    path = MatchEntry(path=f"/models/{number}/*")
     fields = {"versions": VERSIONS, "stable": 0, **shares, **more}
     return RouteEntry(f"route-{number}", path, **fields)
 
@@ -32,8 +32,8 @@ TABLE = RoutingTable(1, tuple(map(entry, range(5))))
 CHANGES = {
     "weights": (entry(2, weights_bp=(0, 10_000), revision=1),),
     "two routes": (entry(0, revision=2), entry(4, mirrors=(Mirror(1, 10_000),))),
-    "another method": (replace(entry(1), match=Match(path="/models/1/*", methods=("GET",))),),
-    "another path": (replace(entry(1), match=Match(path="/elsewhere")),),
+    "another method": (replace(entry(1), match=MatchEntry(path="/models/1/*", methods=("GET",))),),
+    "another path": (replace(entry(1), match=MatchEntry(path="/elsewhere")),),
     "a version less": (
         entry(3, versions=VERSIONS[:1], weights_bp=(10_000,), candidate=-1, rollout_id=""),
     ),

@@ -8,8 +8,8 @@ from collections import Counter
 
 import pytest
 
-from router.core.wire.table import Mirror, Rescue, Timeouts
-from router.proxy.streams import HELD_BYTES_MAX, Ending
+from router.core.wire.table import Mirror, RescueEntry, TimeoutsEntry
+from router.proxy.streams import HELD_BYTES_MAX, StreamEnding
 from tests.proxy.rig import Rig, request, rollout, route, until, version
 from tests.proxy.scripted import Scripted
 
@@ -114,7 +114,7 @@ def test_however_it_is_cut(data):
     print("seed", seed)
     rng = random.Random(seed)
     for _ in range(300):
-        ending, rest, said = Ending(), data, False
+        ending, rest, said = StreamEnding(), data, False
         while rest:
             size = rng.randint(1, 7)
             assert not said or not rest.strip(), "said before its end"
@@ -123,8 +123,8 @@ def test_however_it_is_cut(data):
         assert said
 
 
-TIMES = Timeouts(connect_s=0.5, response_s=5.0, body_s=5.0, first_token_s=0.3)
-RESCUE = Rescue(statuses=(5,))
+TIMES = TimeoutsEntry(connect_s=0.5, response_s=5.0, body_s=5.0, first_token_s=0.3)
+RESCUE = RescueEntry(statuses=(5,))
 
 
 @pytest.mark.parametrize(

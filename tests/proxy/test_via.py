@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from router.core.wire.table import Endpoint
+from router.core.wire.table import EndpointEntry
 from router.proxy.plane import Listen
 from tests.proxy.rig import Client, Rig, route, version
 from tests.proxy.scripted import OK, Scripted, answers
@@ -33,7 +33,7 @@ async def test_a_router_that_is_its_own_version_makes_six_requests_of_one():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    rig = Rig(route(version("v1", Endpoint("127.0.0.1", port))))
+    rig = Rig(route(version("v1", EndpointEntry("127.0.0.1", port))))
     rig.plane.listen = Listen("127.0.0.1", port)
     async with rig:
         client = await Client.to(port)

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from router.config import PolicyError, loads
-from router.core.wire.table import Endpoint as Address
+from router.core.wire.table import EndpointEntry as Address
 from router.upstream.names import addresses
 from tests.reliability.certificates import Authority
 from tests.reliability.whole import call, policy_text, promised, until

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import pytest
 
-from router.core.wire.table import Endpoint, Outlier, Sticky, StickyKind
+from router.core.wire.table import EndpointEntry, OutlierEntry, StickyEntry, StickyKind
 from tests.proxy.rig import RESCUE, TIMEOUTS, Rig, request, rollout, route, until, version
 from tests.proxy.scripted import (
     OK,
@@ -401,7 +401,7 @@ async def test_r23_a_failing_endpoint_is_ejected_and_comes_back():
 
 
 async def test_r21_a_dead_endpoint_costs_one_retry_a_second():
-    outlier = Outlier(consecutive=0)
+    outlier = OutlierEntry(consecutive=0)
     async with Scripted(answers(OK)) as backend:
         entry = route(version("v1", closed_port(), closed_port(), backend, outlier=outlier))
         async with Rig(entry) as rig:
@@ -666,7 +666,7 @@ async def test_our_own_delay_is_nobodys_timeout():
     """The process was held up past every deadline; the answers are there when it goes on."""
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Late) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        async with Rig(route(version("v1", Endpoint(*server.server_address)))) as rig:
+        async with Rig(route(version("v1", EndpointEntry(*server.server_address)))) as rig:
             for _ in range(3):
                 asked = [asyncio.create_task(rig.ask(body=b"x")) for _ in range(5)]
                 await until(lambda: sum(e.connection is not None for e in rig.plane.exchanges) == 5)
@@ -677,7 +677,7 @@ async def test_our_own_delay_is_nobodys_timeout():
 
 async def test_a_table_in_between_reaches_who_is_still_collecting():
     """The body is collected before the choice; the choice is the table's of that later moment."""
-    sticky = Sticky(StickyKind.BODY, "user")
+    sticky = StickyEntry(StickyKind.BODY, "user")
     async with Scripted(echo) as stable, Scripted(echo) as candidate:
         async with Rig(rollout(stable, candidate, 10_000, sticky=sticky)) as rig:
             client = await rig.client()

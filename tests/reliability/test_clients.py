@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from router.core.wire.table import ListenerLimits, Sticky, StickyKind, Timeouts
+from router.core.wire.table import ListenerLimits, StickyEntry, StickyKind, TimeoutsEntry
 from router.proxy.cookies import sign
 from tests.proxy.rig import (
     LIMITS,
@@ -28,7 +28,7 @@ from tests.proxy.rig import (
 from tests.proxy.scripted import OK, Scripted, answers, body_of, echo, hangs, ok
 from tests.reliability.whole import promised
 
-LONG = Timeouts(connect_s=2.0, response_s=30.0, body_s=30.0)
+LONG = TimeoutsEntry(connect_s=2.0, response_s=30.0, body_s=30.0)
 PATIENT = replace(LIMITS, header_timeout_s=30.0, body_timeout_s=30.0)
 
 
@@ -448,7 +448,7 @@ async def test_a_held_client_is_always_resumed():
 
 # --- choosing a version -------------------------------------------------------------------------
 
-COOKIE = Sticky(StickyKind.COOKIE, "cohort", secret="0123456789abcdef")
+COOKIE = StickyEntry(StickyKind.COOKIE, "cohort", secret="0123456789abcdef")
 NOW = time.time()
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from router.core.wire.table import ListenerLimits, Match, RouteEntry, Timeouts
+from router.core.wire.table import ListenerLimits, MatchEntry, RouteEntry, TimeoutsEntry
 from router.http1.messages import FRAMING_NAMES
 from tests.http1.corpus import ANSWERS, REQUESTS
 from tests.proxy.rig import Rig, request, route, version
@@ -28,7 +28,7 @@ CUTS_DEFAULT, CUTS_NIGHTLY = 2, 40
 
 def everything(backend) -> RouteEntry:
     """A route that even takes ``*``."""
-    return route(version("v1", backend), match=Match(path="*"))
+    return route(version("v1", backend), match=MatchEntry(path="*"))
 
 
 def pieces_of(raw: bytes, rng: random.Random | None) -> list[bytes]:
@@ -325,7 +325,7 @@ async def test_r35_cpu_bombs_delay_nobody_for_long():
 
     async with (
         Scripted(script) as backend,
-        Rig(replace(everything(backend), timeouts=Timeouts())) as rig,
+        Rig(replace(everything(backend), timeouts=TimeoutsEntry())) as rig,
     ):
         worst = {}
         for name in (*bombs, "interims"):

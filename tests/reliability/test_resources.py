@@ -11,14 +11,14 @@ from dataclasses import replace
 
 import pytest
 
-from router.core.wire.table import ListenerLimits, Timeouts
+from router.core.wire.table import ListenerLimits, TimeoutsEntry
 from tests.proxy.process import Process, quantile, timed
 from tests.proxy.rig import Client, request, rollout, route, until, version
 from tests.proxy.scripted import OK, Scripted, answers, closed_port, echo, hangs
 from tests.reliability.whole import promised
 
 PATIENT = ListenerLimits(header_timeout_s=60.0, body_timeout_s=60.0, keepalive_s=120.0)
-LONG = Timeouts(connect_s=5.0, response_s=60.0, body_s=60.0)
+LONG = TimeoutsEntry(connect_s=5.0, response_s=60.0, body_s=60.0)
 MB = 1_000_000
 
 

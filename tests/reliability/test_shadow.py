@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from router.core.wire.table import Mirror, MirrorLimits, Rescue
+from router.core.wire.table import Mirror, MirrorLimits, RescueEntry
 from tests.proxy.process import Process, quantile, timed
 from tests.proxy.rig import Rig, request, rollout, until
 from tests.proxy.scripted import (
@@ -352,7 +352,7 @@ async def test_a_rescued_request_gives_no_pair_and_is_not_copied_twice():
     mirrors = (Mirror(0, 10_000, of=1), Mirror(1, 10_000))
     async with Scripted(echo) as stable, Scripted(answers(ok(status=500))) as candidate:
         entry = rollout(stable, candidate, 10_000, mirrors=mirrors, mirror_limits=QUICK,
-                        rescue=Rescue(statuses=(5,)))  # fmt: skip
+                        rescue=RescueEntry(statuses=(5,)))  # fmt: skip
         async with Rig(entry) as rig:
             assert (await rig.ask(body=b"x")).status == 200
             await rig.settled()

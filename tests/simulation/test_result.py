@@ -8,7 +8,7 @@ import pytest
 
 from router.core.gates import GATES
 from router.simulation import (
-    Latency,
+    LatencyModel,
     Scenario,
     Setup,
     render_html,
@@ -93,5 +93,5 @@ def test_the_page_needs_nothing_else(result):
 
 
 def test_a_page_without_rollbacks_has_no_histogram():
-    found = simulate(SETUP, Scenario(duration_s=60.0, latency=Latency()), runs=1)
+    found = simulate(SETUP, Scenario(duration_s=60.0, latency=LatencyModel()), runs=1)
     assert render_html(found).count("<svg") == 2

@@ -8,7 +8,7 @@ import pytest
 from router.core.gates import GATES
 from router.core.judge import JudgeSettings
 from router.core.policy import RolloutPolicy
-from router.simulation import Latency, Scenario, Setup, run_once
+from router.simulation import LatencyModel, Scenario, Setup, run_once
 from router.simulation.result import many
 
 CANARY = {"canary": {"steps": [{"weight": "5%", "hold": "10m"}, {"weight": "50%", "hold": "10m"}],
@@ -105,7 +105,7 @@ def test_the_plan_s_deadline_decides():
 def test_copies_are_compared_where_latency_is_simulated():
     steps = [{"mirror": "100%", "until": {"samples": 200}}, {"weight": "20%", "hold": "30s"}]
     policy = setup({"canary": {"steps": steps}}, gates=["error_rate", "latency"])
-    run = run_once(policy, Scenario(latency=Latency(), duration_s=600.0), 10)
+    run = run_once(policy, Scenario(latency=LatencyModel(), duration_s=600.0), 10)
     assert run.outcome == "promoted"
     assert run.timeline[0][0] == pytest.approx(4.0, abs=1.0), "two hundred copies at fifty a second"
 
@@ -125,7 +125,7 @@ def test_sticky_users_are_judged_as_users():
 
 def test_a_hanging_candidate_is_cut_before_its_timeout():
     latency = Setup.constant(500, [gate("latency")])
-    runs = many(latency, Scenario(latency=Latency(hang=True), duration_s=60.0), range(12))
+    runs = many(latency, Scenario(latency=LatencyModel(hang=True), duration_s=60.0), range(12))
     assert {run.outcome for run in runs} == {"rolled back"}
     assert sorted(run.exposed for run in runs)[6] <= 5
     assert sorted(run.at_s for run in runs)[6] < 2.0

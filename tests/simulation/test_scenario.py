@@ -5,25 +5,25 @@ import math
 import pytest
 
 from router.core.wire.histogram import quantile
-from router.simulation import Bursts, Latency, Scenario, Traffic
+from router.simulation import Bursts, LatencyModel, Scenario, Traffic
 from router.simulation.scenario import edges
 
 
 def test_the_equal_world_differs_in_the_candidate_only():
     scenario = Scenario(
         stable_rate=0.02, candidate_rate=0.5, requests_per_s=9.0, change_at_s=60.0, bursts=Bursts(),
-        latency=Latency(factor=2.0, hang=True, median_s=0.2),
+        latency=LatencyModel(factor=2.0, hang=True, median_s=0.2),
     )  # fmt: skip
     equal = scenario.equal
     assert (scenario.regresses, equal.regresses) == (True, False)
     assert (equal.candidate_rate, equal.change_at_s, equal.requests_per_s) == (0.02, 0.0, 9.0)
-    assert equal.latency == Latency(median_s=0.2)
-    assert Scenario(latency=Latency(factor=1.5)).regresses
+    assert equal.latency == LatencyModel(median_s=0.2)
+    assert Scenario(latency=LatencyModel(factor=1.5)).regresses
     assert not Scenario().regresses
 
 
 def test_the_baseline_is_the_exact_distribution():
-    baseline = Scenario(stable_rate=0.02, latency=Latency(), history=100_000).baseline()
+    baseline = Scenario(stable_rate=0.02, latency=LatencyModel(), history=100_000).baseline()
     assert baseline.bad == 2_000
     assert sum(baseline.latency_buckets) == pytest.approx(100_000, abs=60)
     assert quantile(baseline.latency_buckets, 0.5) == pytest.approx(0.1, rel=0.01)
@@ -34,7 +34,7 @@ def test_the_baseline_is_the_exact_distribution():
 @pytest.mark.parametrize(
     "fields",
     [{"stable_rate": 1.5}, {"candidate_rate": -0.1}, {"requests_per_s": 0.0},
-     {"requests_per_s": math.nan}, {"users": 10, "latency": Latency()}],
+     {"requests_per_s": math.nan}, {"users": 10, "latency": LatencyModel()}],
 )  # fmt: skip
 def test_impossible_worlds_are_refused(fields):
     with pytest.raises(ValueError):

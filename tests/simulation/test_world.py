@@ -5,7 +5,7 @@ import pytest
 
 from router.core.rollout.traffic import Split
 from router.core.wire.histogram import BUCKETS, bucket_of
-from router.simulation import Bursts, Latency, Scenario
+from router.simulation import Bursts, LatencyModel, Scenario
 from router.simulation.world import CountingWorld, TimedWorld, burst_rates
 
 
@@ -92,7 +92,7 @@ def test_users_keep_their_arm():
 def test_a_hanging_candidate_shows_by_age_and_errs_at_its_timeout():
     scenario = Scenario(
         stable_rate=0.0, candidate_rate=0.0, requests_per_s=100.0,
-        latency=Latency(hang=True, timeout_s=5.0),
+        latency=LatencyModel(hang=True, timeout_s=5.0),
     )  # fmt: skip
     world = TimedWorld(scenario, np.random.default_rng(6), (0.1, 0.5), 0.1)
     now, slow, bad_at, fast, stable_slow = 0.0, 0, None, 0, 0
@@ -114,7 +114,7 @@ def test_a_hanging_candidate_shows_by_age_and_errs_at_its_timeout():
 
 
 def test_weights_are_those_of_routing():
-    scenario = Scenario(requests_per_s=200.0, latency=Latency(median_s=1.0, sigma=0.01))
+    scenario = Scenario(requests_per_s=200.0, latency=LatencyModel(median_s=1.0, sigma=0.01))
     world = TimedWorld(scenario, np.random.default_rng(7), (), 0.0)
     now, seen = 0.0, []
     for weight_bp in [5_000] * 5 + [100] * 15:
@@ -125,7 +125,7 @@ def test_weights_are_those_of_routing():
 
 
 def test_quiet_times_are_looked_at_less_often():
-    slower = Scenario(latency=Latency(factor=1.2), change_at_s=1_000.5)
+    slower = Scenario(latency=LatencyModel(factor=1.2), change_at_s=1_000.5)
     world = TimedWorld(slower, np.random.default_rng(8), (), 0.0)
     assert world.advance(0.0, Split(500), 5_000.0, quiet=True) == pytest.approx(0.1)
     assert world.advance(995.0, Split(500), 5_000.0, quiet=True) == 1_000.5, "not over the change"
@@ -135,7 +135,7 @@ def test_quiet_times_are_looked_at_less_often():
 
 
 def test_equal_versions_are_drawn_ten_seconds_at_a_time_and_nothing_is_lost():
-    world = TimedWorld(Scenario(latency=Latency()), np.random.default_rng(8), (0.1, 0.2), 0.0)
+    world = TimedWorld(Scenario(latency=LatencyModel()), np.random.default_rng(8), (0.1, 0.2), 0.0)
     now, seen, slow = 100.0, 0, 0
     for _ in range(50):
         now = world.advance(now, Split(5_000), 5_000.0, quiet=True)
@@ -150,7 +150,7 @@ def test_equal_versions_are_drawn_ten_seconds_at_a_time_and_nothing_is_lost():
 def test_latency_is_drawn_as_an_access_log_has_it():
     past = [0] * BUCKETS
     past[bucket_of(0.01)], past[bucket_of(0.5)] = 300, 100
-    scenario = Scenario(latency=Latency(past=tuple(past)), history=4_000)
+    scenario = Scenario(latency=LatencyModel(past=tuple(past)), history=4_000)
     assert sum(scenario.baseline().latency_buckets) == 4_000
     world = TimedWorld(scenario, np.random.default_rng(10), (0.02, 0.4), 0.0)
     now, slow, fast = 0.0, [0, 0], [0, 0]
@@ -165,7 +165,7 @@ def test_latency_is_drawn_as_an_access_log_has_it():
 
 
 def test_a_candidate_is_slow_from_its_change_on():
-    scenario = Scenario(latency=Latency(factor=50.0, sigma=0.1), change_at_s=5.0)
+    scenario = Scenario(latency=LatencyModel(factor=50.0, sigma=0.1), change_at_s=5.0)
     world = TimedWorld(scenario, np.random.default_rng(9), (0.5,), 0.0)
     now, slow = 0.0, []
     while now < 9.0:
@@ -179,7 +179,7 @@ def test_a_timed_world_needs_latency():
         TimedWorld(Scenario(), np.random.default_rng(0), (), 0.0)
 
 
-@pytest.mark.parametrize("latency", [None, Latency()], ids=["counting", "timed"])
+@pytest.mark.parametrize("latency", [None, LatencyModel()], ids=["counting", "timed"])
 def test_copies_fail_as_often_as_stable_until_the_change(latency):
     scenario = Scenario(candidate_rate=1.0, change_at_s=100.0, latency=latency)
     draw = np.random.default_rng(8)

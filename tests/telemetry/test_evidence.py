@@ -10,7 +10,7 @@ import xxhash
 from router.core.wire.counts import PairSample
 from router.core.wire.histogram import BOUNDS_S
 from router.core.wire.outcomes import BAD_OUTCOMES, Outcome
-from router.core.wire.table import Endpoint, Sticky, StickyKind
+from router.core.wire.table import EndpointEntry, StickyEntry, StickyKind
 from router.telemetry.recorder import (
     CELLS_MAX,
     PAIR_BYTES_MAX,
@@ -22,7 +22,7 @@ from router.telemetry.slices import SLICES_MAX
 from router.telemetry.users import BUCKETS, NTH_MAX
 from tests.proxy.rig import rollout
 
-HERE = Endpoint("127.0.0.1", 1)
+HERE = EndpointEntry("127.0.0.1", 1)
 OK = int(Outcome.OK)
 ERROR = int(Outcome.SERVER_ERROR)
 
@@ -230,7 +230,7 @@ def test_the_end_of_a_slice_with_a_failure_behind_it_is_told_at_once():
 
 
 def test_on_sticky_routes_the_user_is_the_unit_by_the_first_request():
-    sticky = Sticky(StickyKind.HEADER, "x-user")
+    sticky = StickyEntry(StickyKind.HEADER, "x-user")
     recorder = Recorder()
     one, two = unit_of(b"one"), unit_of(b"two")
     made = entry(sticky=sticky, thresholds_s=(0.1,), bets_a_user=3)
@@ -256,7 +256,7 @@ def test_on_sticky_routes_the_user_is_the_unit_by_the_first_request():
 
 
 def test_the_memory_of_users_is_bounded():
-    arm = arm_of((), sticky=Sticky(StickyKind.HEADER, "x-user"), bets_a_user=1_000)
+    arm = arm_of((), sticky=StickyEntry(StickyKind.HEADER, "x-user"), bets_a_user=1_000)
     for _ in range(300):
         arm.arrive(5)
     assert arm.arrive(5) == NTH_MAX

@@ -7,6 +7,7 @@ tells which faults were put back to see each of these tests red.
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import subprocess
@@ -28,8 +29,8 @@ FAKES = {
     "router.control.state.store.MemoryStore": "a store without a disk, for the same",
     "router.control.state.store.MemoryDisk": "what it writes to",
     "router.simulation.run.Setup.constant": "one weight for ever, for tables of detection times",
-    "router.simulation.run.Run.bad": "what such tables show",
-    "router.simulation.run.Run.requests": "likewise",
+    "router.simulation.run.SimulatedRun.bad": "what such tables show",
+    "router.simulation.run.SimulatedRun.requests": "likewise",
 }
 """Shipped for tests and simulations of people who use the package; nothing else may be unused."""
 
@@ -198,3 +199,33 @@ def test_what_is_excused_is_still_there():
     known |= {f"{name}.{field}" for name, about in facts()["classes"].items()
               for field in (*about["fields"], *about["methods"])}  # fmt: skip
     assert (FAKES.keys() | CALLED_FROM_OUTSIDE.keys()) - known == set()
+
+
+# --- names ---------------------------------------------------------------------------------------
+
+
+def public_names():
+    """Class -> modules that define one of this name; names for types of values are classes too."""
+    found = {}
+    for path in sorted(ROOT.glob("router/**/*.py")):
+        for node in ast.parse(path.read_text()).body:
+            name = ""
+            if isinstance(node, ast.ClassDef):
+                name = node.name
+            elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                kind = isinstance(node.value, ast.Subscript | ast.BinOp)
+                name = node.targets[0].id if kind else ""
+            if name[:1].isupper() and not name.isupper():
+                found.setdefault(name, []).append(str(path.relative_to(ROOT)))
+    return found
+
+
+TWICE = {}
+"""At most three, each until its second home has another name."""
+
+
+def test_no_public_class_name_stands_twice():
+    """Who reads `Route` knows which one. What a worker knows of something is its ...Entry."""
+    twice = {name for name, places in public_names().items() if len(places) > 1}
+    assert twice - set(TWICE) == set()
+    assert len(TWICE) <= 3

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from router.core.wire.table import Endpoint as Address
-from router.core.wire.table import HealthCheck, RoutingTable, UpstreamTls
+from router.core.wire.table import EndpointEntry as Address
+from router.core.wire.table import HealthCheck, RoutingTable, TlsEntry
 from router.upstream import Endpoint, Pools
 from router.upstream.health import judge, probe
 from tests.proxy.rig import route, until, version
@@ -32,13 +32,13 @@ CHECK = HealthCheck("/ready", interval_s=0.05, timeout_s=0.2, unhealthy_after=2,
 )
 async def test_a_probe(script, word):
     async with Scripted(script) as backend:
-        told = await probe(Endpoint(backend.endpoint), CHECK, UpstreamTls())
+        told = await probe(Endpoint(backend.endpoint), CHECK, TlsEntry())
         assert word in told
         assert bool(word) is bool(told)
 
 
 async def test_a_refused_probe():
-    assert "failed" in await probe(Endpoint(closed_port()), CHECK, UpstreamTls())
+    assert "failed" in await probe(Endpoint(closed_port()), CHECK, TlsEntry())
 
 
 def test_health_changes_after_as_many_as_the_policy_says():

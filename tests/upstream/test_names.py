@@ -14,7 +14,7 @@ from contextlib import AsyncExitStack, contextmanager
 
 import pytest
 
-from router.core.wire.table import Endpoint, HealthCheck, Timeouts
+from router.core.wire.table import EndpointEntry, HealthCheck, TimeoutsEntry
 from router.upstream import Pool, Pools
 from router.upstream.names import Names, addresses
 from router.upstream.opening import RACE_S
@@ -88,7 +88,7 @@ def black_hole(host, port):
 
 
 def named(port, **fields):
-    return version("v1", Endpoint(NAME, port), **fields)
+    return version("v1", EndpointEntry(NAME, port), **fields)
 
 
 async def test_two_addresses_of_a_name_share_within_a_tenth(resolver):
@@ -158,7 +158,7 @@ async def test_a_dead_first_address_delays_one_request_by_less_than_the_time_out
     async with AsyncExitStack() as stack:
         (two,) = await servers(stack, TWO)
         stack.enter_context(black_hole(THREE, two.port))
-        timeouts = Timeouts(connect_s=20.0, response_s=30.0, body_s=30.0)
+        timeouts = TimeoutsEntry(connect_s=20.0, response_s=30.0, body_s=30.0)
         async with Rig(route(named(two.port), timeouts=timeouts)) as rig:
             (pool,) = rig.plane.pools.all()
             for _ in range(10):
@@ -215,7 +215,7 @@ async def test_a_lookup_that_fails_changes_nothing(resolver):
 
 
 async def test_a_name_nobody_knows_is_a_version_nobody_reaches(resolver):
-    async with Rig(route(version("v1", Endpoint("nowhere.test", 1)))) as rig:
+    async with Rig(route(version("v1", EndpointEntry("nowhere.test", 1)))) as rig:
         answer = await rig.ask()
         assert (answer.status, b"refused" in answer.body) == (502, True)
         (state,) = rig.plane.pools.states()
@@ -257,7 +257,7 @@ async def test_pools_share_the_lookups_of_a_name_and_end_them(resolver):
     assert [task.get_name() for task in asyncio.all_tasks()] != []
     assert len(pools.names._names) == 1
     other = named(1, lookup_s=0.1)
-    pools.live("a", version("v1", Endpoint("127.0.0.1", 1)), connect_s=1.0)
+    pools.live("a", version("v1", EndpointEntry("127.0.0.1", 1)), connect_s=1.0)
     pools.live("a", other, connect_s=1.0)
     assert [e.ip for e in pools.live("a", other, connect_s=1.0).endpoints] == [ONE]
     pools.close()

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from router.core.wire.table import Endpoint, Outlier, UpstreamTls
+from router.core.wire.table import EndpointEntry, OutlierEntry, TlsEntry
 from router.upstream import Failure, Pool, Pools
 from router.upstream.pool import Unavailable
 from tests.proxy.rig import until, version
@@ -147,7 +147,7 @@ async def test_load_spreads_and_the_least_busy_comes_first():
 
 
 async def test_r21_an_endpoint_to_avoid_comes_last_and_a_dead_one_before_it():
-    live, dead, failed = Endpoint("127.0.0.1", 1), closed_port(), closed_port()
+    live, dead, failed = EndpointEntry("127.0.0.1", 1), closed_port(), closed_port()
     pool = pool_of(live, dead, failed)
     by_port = {endpoint.address.port: endpoint for endpoint in pool.endpoints}
     by_port[live.port].in_flight = 10
@@ -159,7 +159,7 @@ async def test_r21_an_endpoint_to_avoid_comes_last_and_a_dead_one_before_it():
 
 async def test_one_dead_endpoint_of_two_opens_no_breaker():
     async with Scripted(answers(OK)) as backend:
-        pool = pool_of(closed_port(), backend, outlier=Outlier(consecutive=0))
+        pool = pool_of(closed_port(), backend, outlier=OutlierEntry(consecutive=0))
         for _ in range(30):
             Asker(pool, avoid=pool.endpoints[1])
             await asyncio.sleep(0)
@@ -168,7 +168,7 @@ async def test_one_dead_endpoint_of_two_opens_no_breaker():
 
 
 async def test_ejection_never_takes_more_than_its_share():
-    pool = pool_of(*[Endpoint("127.0.0.1", port) for port in (1, 2, 3, 4)])
+    pool = pool_of(*[EndpointEntry("127.0.0.1", port) for port in (1, 2, 3, 4)])
     for endpoint in pool.endpoints:
         for _ in range(10):
             pool.observed(endpoint, bad=True, now=1.0)
@@ -179,7 +179,7 @@ async def test_ejection_never_takes_more_than_its_share():
 
 
 async def test_a_good_answer_ends_a_streak():
-    pool = pool_of(Endpoint("127.0.0.1", 1), Endpoint("127.0.0.1", 2))
+    pool = pool_of(EndpointEntry("127.0.0.1", 1), EndpointEntry("127.0.0.1", 2))
     endpoint = pool.endpoints[0]
     for _ in range(4):
         for _ in range(4):
@@ -189,7 +189,7 @@ async def test_a_good_answer_ends_a_streak():
 
 
 async def test_a_single_endpoint_is_never_ejected():
-    pool = pool_of(Endpoint("127.0.0.1", 1))
+    pool = pool_of(EndpointEntry("127.0.0.1", 1))
     for _ in range(20):
         pool.observed(pool.endpoints[0], bad=True, now=1.0)
     assert pool.available == pool.endpoints
@@ -210,7 +210,7 @@ async def test_other_tls_rules_end_connections_verified_by_the_old_ones():
     async with Scripted(answers(OK)) as backend:
         pool = pool_of(backend)
         await answered(Asker(pool))
-        pool.update(version("v1", backend, tls=UpstreamTls(server_name="other")), connect_s=1.0)
+        pool.update(version("v1", backend, tls=TlsEntry(server_name="other")), connect_s=1.0)
         await until(lambda: pool.open == 0)
 
 
@@ -240,7 +240,7 @@ async def test_warm_connections_are_there_before_the_first_request_and_stay():
 
 
 async def test_connect_times_out():
-    pool = Pool(version("v1", Endpoint("127.0.0.1", 9)), connect_s=0.05)
+    pool = Pool(version("v1", EndpointEntry("127.0.0.1", 9)), connect_s=0.05)
 
     async def never(*_args, **_fields):
         await asyncio.sleep(30)

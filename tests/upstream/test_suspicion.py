@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from router.core.wire.table import Endpoint as Address
-from router.core.wire.table import Outlier, VersionEntry
+from router.core.wire.table import EndpointEntry as Address
+from router.core.wire.table import OutlierEntry, VersionEntry
 from router.upstream.pool import Pool
 from router.upstream.suspicion import HELD_MAX, HELD_S_MAX
 
@@ -14,7 +14,7 @@ OK, BAD = False, True
 
 def pool(count=2, **outlier):
     addresses = tuple(Address("127.0.0.1", 9_001 + i) for i in range(count))
-    return Pool(VersionEntry("v2", addresses, outlier=Outlier(**outlier)), connect_s=1.0)
+    return Pool(VersionEntry("v2", addresses, outlier=OutlierEntry(**outlier)), connect_s=1.0)
 
 
 class Told:

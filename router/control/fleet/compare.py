@@ -21,7 +21,7 @@ from router.control.rollouts.run import Run
 from router.control.rollouts.trial import Trial
 from router.control.state.clock import Clock
 from router.core.pairs.shadow import together
-from router.core.pairs.tally import Finding
+from router.core.pairs.tally import PairFinding
 from router.core.wire.counts import MirrorCounts, PairSample
 from router.core.wire.outcomes import Batch, Pairs
 from router.link.messages import Found, Read, Reading
@@ -39,7 +39,7 @@ AHEAD_BYTES: Final = 4 * 1024 * 1024
 
 Observe = Callable[[tuple[Batch, ...]], None]
 """``observe(batches)`` of the reconciler."""
-Count = Callable[[str, str, str, int], None]
+CountPairs = Callable[[str, str, str, int], None]
 """``count(route, version, result, number)`` of pairs, for metrics."""
 
 _Found = list[tuple[tuple[str, int, bool], Pairs]]
@@ -54,7 +54,7 @@ class _Pair:
     size: int
     silenced: frozenset[str] = frozenset()
     """As it was read."""
-    finding: Finding | None = None
+    finding: PairFinding | None = None
     lost: bool = False
 
 
@@ -76,7 +76,7 @@ class Comparer:
         self,
         runs: Callable[[], Mapping[str, Run]],
         observe: Observe,
-        count: Count,
+        count: CountPairs,
         clock: Clock,
         reader: ReaderProcess | None = None,
     ) -> None:

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from router.control.rollouts.reconciler import Reconciler
-from router.control.rollouts.run import Run, Tally
+from router.control.rollouts.run import LabelTally, Run
 from router.control.rollouts.trial import Trial
 from router.control.state.clock import Clock
 from router.core.pairs.labelled import Truth, counted
 from router.core.wire.outcomes import Batch, Labels
-from router.core.wire.receipt import Arm, BadReceipt, Receipt, mark_of, opened, route_of
+from router.core.wire.receipt import BadReceipt, Chosen, Receipt, mark_of, opened, route_of
 from router.telemetry.metrics import Metrics, labels
 
 AHEAD_S: Final = 60.0
@@ -70,11 +70,11 @@ class Feedback:
             return
         if label.truth is not None:
             self._judge_both(trial, receipt, label.truth)
-        if receipt.arm is Arm.FORCED:
+        if receipt.arm is Chosen.FORCED:
             return
         reward = label.reward if label.reward is not None else float(bool(label.correct))
         trial.reward(receipt.version, reward, self._clock.now())
-        if label.correct is not None and receipt.arm is not Arm.OTHER:
+        if label.correct is not None and receipt.arm is not Chosen.OTHER:
             self._judge(trial, receipt, correct=label.correct)
 
     def _verified(self, text: str) -> tuple[Run, Receipt]:
@@ -93,7 +93,7 @@ class Feedback:
     def _book(self, run: Run, receipt: Receipt, label: Label) -> None:
         if receipt.version not in run.route.versions:
             raise BadReceipt(f"{receipt.version} is no longer in the policy")
-        tally = run.labelled.setdefault(receipt.version, Tally())
+        tally = run.labelled.setdefault(receipt.version, LabelTally())
         if label.reward is not None:
             tally.rewards += 1
             tally.reward_sum += label.reward
@@ -109,7 +109,7 @@ class Feedback:
     def _judge(self, trial: Trial, receipt: Receipt, *, correct: bool) -> None:
         if not trial.counts_label(receipt.unit):
             return
-        candidate = receipt.arm is Arm.CANDIDATE
+        candidate = receipt.arm is Chosen.CANDIDATE
         counted = Labels(
             receipt.weight_bp,
             candidate_wrong=int(candidate and not correct),

@@ -27,7 +27,7 @@ WATCH_S: Final = 0.5
 BACKOFF_S: Final = 1.0
 """Before a reader is started again that lived shorter than this."""
 
-Command = Callable[[int], Sequence[str]]
+ReaderCommandLine = Callable[[int], Sequence[str]]
 """Link fd -> argv."""
 
 log = structlog.get_logger("router.control")
@@ -45,7 +45,7 @@ class ReaderProcess:
     ``on_lost`` when it has gone with everything that was sent.
     """
 
-    def __init__(self, command: Command = reader_command) -> None:
+    def __init__(self, command: ReaderCommandLine = reader_command) -> None:
         self.on_found: Callable[[Found], None] = lambda _found: None
         self.on_ready: Callable[[], None] = lambda: None
         self.on_lost: Callable[[], None] = lambda: None

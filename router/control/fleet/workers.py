@@ -89,7 +89,7 @@ PORT_WAIT_S: Final = 2.0
 """How long a port that somebody listens on may take to become free: a predecessor that drains
 closes its listeners at once, one that died a moment ago is still being buried."""
 
-Command = Callable[[int, int, str], Sequence[str]]
+CommandLine = Callable[[int, int, str], Sequence[str]]
 """(link fd, worker index, ``fd:N`` of a bound socket) -> argv."""
 
 
@@ -102,7 +102,7 @@ def worker_command(link_fd: int, index: int, listen: str) -> Sequence[str]:
 
 
 @dataclass(eq=False)
-class Worker:
+class WorkerProcess:
     """One worker process and its end of the link."""
 
     index: int
@@ -146,7 +146,7 @@ class Workers:
         on_pairs: Callable[[PairReport], None],
         on_event: Callable[[str, int], None] = lambda _text, _worker: None,
         pids_file: Path | None = None,
-        command: Command = worker_command,
+        command: CommandLine = worker_command,
     ) -> None:
         self.count = count
         self.host, self.port = listen
@@ -155,7 +155,7 @@ class Workers:
         self._on_event = on_event
         self._pids_file = pids_file
         self._command = command
-        self._workers: dict[int, Worker] = {}
+        self._workers: dict[int, WorkerProcess] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._table: RoutingTable | None = None
         self.generation = 0
@@ -221,7 +221,7 @@ class Workers:
                     worker.sent, worker.sent_s = table.generation, time.monotonic()
         self._send_whole([worker for worker in serving if worker.sent != table.generation])
 
-    def _send_whole(self, workers: Sequence[Worker]) -> None:
+    def _send_whole(self, workers: Sequence[WorkerProcess]) -> None:
         if workers and self._table is not None:
             encoded = encode(Publish(self._table))
             for worker in workers:
@@ -337,7 +337,7 @@ class Workers:
         finally:
             self._gone(worker)
 
-    async def _spawn(self, index: int) -> Worker:
+    async def _spawn(self, index: int) -> WorkerProcess:
         ours, theirs = socket.socketpair()
         listener = self._listeners[index].fileno()
         with theirs:
@@ -346,15 +346,15 @@ class Workers:
             process = await asyncio.create_subprocess_exec(
                 *argv, pass_fds=(theirs.fileno(), listener), start_new_session=True
             )
-        found: list[Worker] = []
+        found: list[WorkerProcess] = []
         link = await open_link(
             ours, lambda message: self._receive(found[0], message), lambda _why: None
         )
         now = time.monotonic()
-        found.append(Worker(index, process, link, heard_s=now))
+        found.append(WorkerProcess(index, process, link, heard_s=now))
         return found[0]
 
-    def _receive(self, worker: Worker, message: Message) -> None:
+    def _receive(self, worker: WorkerProcess, message: Message) -> None:
         worker.heard_s = time.monotonic()
         if isinstance(message, Report):
             self._on_report(message)
@@ -374,7 +374,7 @@ class Workers:
             worker.hello, worker.port = True, message.port
             self._send_whole([worker])
 
-    def _gone(self, worker: Worker) -> None:
+    def _gone(self, worker: WorkerProcess) -> None:
         if self._workers.get(worker.index) is worker:
             del self._workers[worker.index]
         worker.link.close("the worker ended")

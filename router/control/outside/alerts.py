@@ -59,7 +59,7 @@ _OF_ACTION: Final[dict[str, Trigger]] = {
 
 _COLOURS: Final = {"info": "#2f9e44", "warn": "#f08c00", "error": "#e03131"}
 
-Tell = Callable[[Trigger, Run, str], None]
+TellAlert = Callable[[Trigger, Run, str], None]
 
 
 def trigger_of(letter: Announcement) -> Trigger | None:
@@ -175,7 +175,7 @@ class Watch:
     Looked at about once a second; told once it lasts, and not again for a while.
     """
 
-    def __init__(self, observatory: Observatory, tell: Tell) -> None:
+    def __init__(self, observatory: Observatory, tell: TellAlert) -> None:
         self._observatory = observatory
         self._tell = tell
         self._since: dict[tuple[str, Trigger], float] = {}

@@ -34,7 +34,7 @@ RETRY_PAUSE_S: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class Inquiry:
     """One gate that wants an answer now."""
 
     route: str
@@ -45,7 +45,7 @@ class Question:
     """Header fields, of the policy of the moment."""
 
 
-OnAnswer = Callable[[Question, Measurement], None]
+OnAnswer = Callable[[Inquiry, Measurement], None]
 
 
 class Asker:
@@ -75,7 +75,7 @@ class Asker:
         if self._session is not None:
             await self._session.close()
 
-    def ask(self, question: Question) -> None:
+    def ask(self, question: Inquiry) -> None:
         """Ask in the background, unless the last question of this gate is still under way."""
         key = (question.route, question.gate.title)
         if key in self._tasks or len(self._tasks) >= ASKED_AT_ONCE_MAX:
@@ -84,7 +84,7 @@ class Asker:
         self._tasks[key] = task
         task.add_done_callback(lambda _done: self._tasks.pop(key, None))
 
-    async def _carry(self, question: Question) -> None:
+    async def _carry(self, question: Inquiry) -> None:
         measurement = Measurement(error="not asked")
         for attempt in range(RETRIES + 1):
             if attempt:
@@ -102,7 +102,7 @@ class Asker:
                 measurement = Measurement(error=f"unreadable: {type(error).__name__}")
         self._on_answer(question, measurement)
 
-    async def _answer(self, question: Question) -> Measurement:
+    async def _answer(self, question: Inquiry) -> Measurement:
         gate = question.gate
         if isinstance(gate, Prometheus):
             url = checked_url(f"{gate.url.rstrip('/')}/api/v1/query")

@@ -53,7 +53,7 @@ class Delivery:
     """Called once at the end: with an empty text, or with the last error."""
 
 
-Count = Callable[[str, str], None]
+CountSent = Callable[[str, str], None]
 """``count(kind, result)`` with a result of delivered, failed or dropped."""
 
 
@@ -61,7 +61,7 @@ class Outbox:
     """See the module. Destinations are told apart by any text, such as a URL."""
 
     def __init__(
-        self, count: Count = lambda _kind, _result: None, *, pause_s: float = PAUSE_S
+        self, count: CountSent = lambda _kind, _result: None, *, pause_s: float = PAUSE_S
     ) -> None:
         self._count = count
         self._pause_s = pause_s

@@ -13,7 +13,7 @@ import structlog
 
 from router.control.outside.alerts import NOTICE, Alerts, Watch
 from router.control.outside.hooks import Hooks
-from router.control.outside.outbox import Count, Outbox
+from router.control.outside.outbox import CountSent, Outbox
 from router.control.outside.outside import outside_session
 from router.control.outside.registry import Registries
 from router.control.rollouts.reconciler import Reconciler
@@ -38,7 +38,7 @@ class Outreach:
     """Hooks, alerts and registries of a running control plane."""
 
     def __init__(
-        self, reconciler: Reconciler, announcer: Announcer, clock: Clock, count: Count
+        self, reconciler: Reconciler, announcer: Announcer, clock: Clock, count: CountSent
     ) -> None:
         self._reconciler = reconciler
         self._announcer = announcer

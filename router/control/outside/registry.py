@@ -12,14 +12,14 @@ from typing import Any, Final
 
 import aiohttp
 
-from router.control.outside.alerts import Tell
+from router.control.outside.alerts import TellAlert
 from router.control.outside.hooks import Note
 from router.control.outside.outbox import Delivery, Outbox, Undelivered, refused
 from router.control.outside.outside import NO_ANSWER, no_answer
 from router.control.rollouts.run import Run
 from router.control.state.record import JournalEntry
 from router.core.foreign import ANSWER, Unreadable, read
-from router.core.policy.registry import Mlflow
+from router.core.policy.registry import MlflowRegistry
 from router.core.urls import checked_url
 
 ANSWER_BYTES_MAX: Final = 1_048_576
@@ -41,7 +41,7 @@ class Wanted:
     """Versions of the policy without a model version."""
 
 
-def wanted(run: Run, registry: Mlflow) -> Wanted:
+def wanted(run: Run, registry: MlflowRegistry) -> Wanted:
     """By the record in force: stable's alias, and the candidate's while it is on trial."""
     stable, candidate = registry.aliases.stable, registry.aliases.candidate
     to_set: dict[str, str] = {}
@@ -62,7 +62,7 @@ def wanted(run: Run, registry: Mlflow) -> Wanted:
 class Registries:
     """Writes to registries in the background; the journal says what was written."""
 
-    def __init__(self, outbox: Outbox, note: Note, tell: Tell) -> None:
+    def __init__(self, outbox: Outbox, note: Note, tell: TellAlert) -> None:
         self._outbox = outbox
         self._note = note
         self._tell = tell
@@ -72,7 +72,9 @@ class Registries:
         """A transition is in force: write what changed, if roles did."""
         registry = run.route.registry
         begins = entry.action in ("start", "retry", "stable")
-        if not isinstance(registry, Mlflow) or not (begins or entry.phase_from != entry.phase_to):
+        if not isinstance(registry, MlflowRegistry) or not (
+            begins or entry.phase_from != entry.phase_to
+        ):
             return
         written: list[str] = []
 
@@ -92,7 +94,7 @@ class Registries:
             Delivery("registry", send, registry.retries, done),
         )
 
-    async def _write(self, registry: Mlflow, want: Wanted) -> list[str]:
+    async def _write(self, registry: MlflowRegistry, want: Wanted) -> list[str]:
         """One try; what was changed, in words. Raises Undelivered."""
         if want.unknown:
             raise Undelivered(f"no model version is known for {want.unknown[0]}", final=True)
@@ -114,7 +116,7 @@ class Registries:
         return said
 
     async def _call(
-        self, registry: Mlflow, method: str, path: str, about: dict[str, str]
+        self, registry: MlflowRegistry, method: str, path: str, about: dict[str, str]
     ) -> dict[str, Any]:
         if self.session is None:
             raise Undelivered("the router stops")

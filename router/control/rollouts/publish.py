@@ -114,7 +114,7 @@ def entry_of(situation: Situation) -> table.RouteEntry:
         mirror_limits=_mirror_limits(pinned) if pinned else table.MirrorLimits(),
         segment_header=_segment_header(pinned),
         rules=tuple(
-            table.Rule(_match(rule.match), index[rule.version])
+            table.RuleEntry(_match(rule.match), index[rule.version])
             for rule in route.rules
             if rule.version not in out
         ),
@@ -122,7 +122,7 @@ def entry_of(situation: Situation) -> table.RouteEntry:
         pin_header=route.pin,
         pinnable=tuple(index[name] for name in names if name not in out) if route.pin else (),
         payload=route.payload,
-        timeouts=table.Timeouts(
+        timeouts=table.TimeoutsEntry(
             connect_s=route.timeouts.connect,
             response_s=route.timeouts.response,
             body_s=route.timeouts.body,
@@ -130,7 +130,7 @@ def entry_of(situation: Situation) -> table.RouteEntry:
             first_token_s=route.timeouts.first_token,
         ),
         rescue=_rescue(pinned.rescue) if pinned and pinned.rescue else None,
-        retry=table.Retry(route.retry.attempts, route.retry.budget, route.retry.idempotent),
+        retry=table.RetryEntry(route.retry.attempts, route.retry.budget, route.retry.idempotent),
         error_statuses=route.errors,
         thresholds_s=situation.thresholds_s if rollout else (),
         slow_tolerance=situation.slow_tolerance if rollout else 0.0,
@@ -188,7 +188,7 @@ def _version(name: str, version: Version) -> table.VersionEntry:
         connection_age_s=version.connection_age,
         lookup_s=version.lookup,
         warm_connections=version.warm_connections,
-        tls=table.UpstreamTls(
+        tls=table.TlsEntry(
             ca_file=version.tls.ca,
             cert_file=version.tls.certificate,
             key_file=version.tls.key,
@@ -203,14 +203,14 @@ def _version(name: str, version: Version) -> table.VersionEntry:
         )
         if health
         else table.HealthCheck(),
-        outlier=table.Outlier(
+        outlier=table.OutlierEntry(
             version.outlier.consecutive, version.outlier.ejection, version.outlier.max_ejected
         ),
     )
 
 
-def _match(match: Match) -> table.Match:
-    return table.Match(
+def _match(match: Match) -> table.MatchEntry:
+    return table.MatchEntry(
         host=match.host or "",
         path=match.path or "/*",
         methods=match.methods,
@@ -221,7 +221,7 @@ def _match(match: Match) -> table.Match:
     )
 
 
-def _value(name: str, value: ValueMatch) -> table.ValueMatch:
+def _value(name: str, value: ValueMatch) -> table.ValueEntry:
     for kind in (
         table.MatchKind.EXACT,
         table.MatchKind.PREFIX,
@@ -230,25 +230,25 @@ def _value(name: str, value: ValueMatch) -> table.ValueMatch:
     ):
         wanted = getattr(value, kind.value)
         if wanted is not None:
-            return table.ValueMatch(name, kind, wanted)
-    return table.ValueMatch(name, table.MatchKind.PRESENT)
+            return table.ValueEntry(name, kind, wanted)
+    return table.ValueEntry(name, table.MatchKind.PRESENT)
 
 
-def _sticky(sticky: Sticky, salt: str) -> table.Sticky:
+def _sticky(sticky: Sticky, salt: str) -> table.StickyEntry:
     if sticky.header is not None:
-        return table.Sticky(table.StickyKind.HEADER, sticky.header.lower(), salt=salt)
+        return table.StickyEntry(table.StickyKind.HEADER, sticky.header.lower(), salt=salt)
     if sticky.cookie is not None:
         cookie = sticky.cookie
         secret = cookie.secret.get_secret_value()
-        return table.Sticky(
+        return table.StickyEntry(
             table.StickyKind.COOKIE, cookie.name, secret, int(cookie.max_age), cookie.attributes,
             salt,
         )  # fmt: skip
-    return table.Sticky(table.StickyKind.BODY, sticky.json_path or "", salt=salt)
+    return table.StickyEntry(table.StickyKind.BODY, sticky.json_path or "", salt=salt)
 
 
-def _rescue(rescue: Rescue) -> table.Rescue:
-    return table.Rescue(
+def _rescue(rescue: Rescue) -> table.RescueEntry:
+    return table.RescueEntry(
         statuses=tuple(status for status in rescue.on if isinstance(status, int)),
         timeout="timeout" in rescue.on,
         connect="connect" in rescue.on,

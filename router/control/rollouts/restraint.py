@@ -25,7 +25,7 @@ from router.core.rollout.windows import any_open, moment, next_open
 Tell = Callable[[Trigger, Run, str], None]
 """``tell(trigger, run, text)`` sends alerts."""
 
-Place = tuple[str, int, Phase, int]
+Whereabouts = tuple[str, int, Phase, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +47,9 @@ class Restraint:
         self.tell: Tell = lambda _trigger, _run, _text: None
         self._clock = clock
         self._note = note
-        self._ready: dict[str, Place] = {}
+        self._ready: dict[str, Whereabouts] = {}
         """Members of groups whose step is done but for the group."""
-        self._told: dict[str, tuple[Place, set[str]]] = {}
+        self._told: dict[str, tuple[Whereabouts, set[str]]] = {}
 
     def __repr__(self) -> str:
         return f"<Restraint {self.freezes!r} {self.hooks!r}>"
@@ -205,7 +205,7 @@ def _lost(run: Run) -> bool:
     return run.rollout is not None and run.rollout.phase in (Phase.ABORTED, Phase.ROLLED_BACK)
 
 
-def _place(rollout: Rollout) -> Place:
+def _place(rollout: Rollout) -> Whereabouts:
     return (rollout.id, rollout.attempt, rollout.phase, rollout.step)
 
 

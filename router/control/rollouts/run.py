@@ -58,7 +58,7 @@ class Waiting:
 
 
 @dataclass(slots=True)
-class Tally:
+class LabelTally:
     """What feedback said about one version's predictions."""
 
     right: int = 0
@@ -98,7 +98,7 @@ class Run:
     waiting: Waiting = Waiting()
     settle_again: bool = False
     """The policy may have another candidate, now that a rollout ended or failed to begin."""
-    labelled: dict[str, Tally] = field(default_factory=dict)
+    labelled: dict[str, LabelTally] = field(default_factory=dict)
     """Feedback by version since the process began, for people."""
     back_bp: int = 0
     """What the candidate still has while its traffic returns in steps, in the table's entry."""

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from router.control.state import layout
 from router.control.state.errors import StoreDamaged
-from router.control.state.hold import MODE, SUFFIXES, Hold, Mark, new_file
+from router.control.state.hold import MODE, SUFFIXES, Hold, HoldMark, new_file
 
 NEW_PART: Final = ".restoring"
 """What a restored file is called until it is whole."""
@@ -120,7 +120,7 @@ def restore(copy: Path, path: Path) -> Account:
         made.replace(path)
         hold.replaced()
         account = _account(path, path, None)
-        hold.keep(Mark(account.store, account.sequence))
+        hold.keep(HoldMark(account.store, account.sequence))
         return account
     finally:
         hold.drop()
@@ -139,7 +139,7 @@ def _whole(path: Path, made: Path) -> None:
         _copied(source, made)
 
 
-def _accept(made: Path, known: Mark | None) -> None:
+def _accept(made: Path, known: HoldMark | None) -> None:
     """Above everything known: whatever was written before, this is the newest now."""
     try:
         with contextlib.closing(sqlite3.connect(made, isolation_level=None)) as db:
@@ -147,7 +147,7 @@ def _accept(made: Path, known: Mark | None) -> None:
             layout.loaded(db)
             here = layout.marked(db, made, None)
             above = max(here.sequence, known.sequence if known else 0) + 1
-            layout.write_mark(db, Mark(here.store, above))
+            layout.write_mark(db, HoldMark(here.store, above))
     except (sqlite3.Error, KeyError, TypeError, ValueError) as error:
         made.unlink(missing_ok=True)
         raise StoreDamaged(f"{made}: cannot be used as a store ({error})") from error
@@ -171,7 +171,7 @@ def _set_aside(path: Path) -> None:
             _beside(path, suffix).rename(_beside(path, f".replaced-{number}{suffix}"))
 
 
-def _account(file: Path, path: Path, known: Mark | None) -> Account:
+def _account(file: Path, path: Path, known: HoldMark | None) -> Account:
     layout.refuse_remains(file, None)
     try:
         with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as db:

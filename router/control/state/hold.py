@@ -35,7 +35,7 @@ SUFFIXES: Final = ("", "-wal", "-shm")
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class HoldMark:
     """Which store, and how many transactions it has seen."""
 
     store: str
@@ -43,7 +43,7 @@ class Mark:
     sequence: int
 
     @classmethod
-    def parsed(cls, text: str) -> Mark | None:
+    def parsed(cls, text: str) -> HoldMark | None:
         """From ``PID ID SEQUENCE``; None for anything else, as of an earlier router."""
         parts = text.split()
         if len(parts) != 3 or not parts[2].isdecimal():
@@ -130,12 +130,12 @@ class Hold:
         said = os.pread(self._fds["lock"], MARK_BYTES, 0).decode(errors="replace").split()
         return said[0] if said and said[0].isdecimal() else "unknown"
 
-    def known(self) -> Mark | None:
+    def known(self) -> HoldMark | None:
         """What is kept beside the file: the larger of the two; None where nothing is."""
-        marks = [Mark.parsed(_text(self.beside(suffix))) for suffix in (".sequence", ".lock")]
+        marks = [HoldMark.parsed(_text(self.beside(suffix))) for suffix in (".sequence", ".lock")]
         return max(filter(None, marks), key=lambda mark: mark.sequence, default=None)
 
-    def keep(self, mark: Mark) -> None:
+    def keep(self, mark: HoldMark) -> None:
         """Write down what was committed. A full disk costs this guard, not the commit."""
         line = f"{os.getpid()} {mark.store} {mark.sequence}".ljust(MARK_BYTES - 1) + "\n"
         with contextlib.suppress(OSError, StoreDamaged):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from router.control.state.errors import StoreDamaged
-from router.control.state.hold import Mark
+from router.control.state.hold import HoldMark
 from router.control.state.record import RouteRecord, Stored
 from router.control.state.upgrade import FIRST, upgrade
 
@@ -66,7 +66,7 @@ def is_new(db: sqlite3.Connection) -> bool:
     return not tables
 
 
-def refuse_remains(path: Path, known: Mark | None) -> None:
+def refuse_remains(path: Path, known: HoldMark | None) -> None:
     """A truncated or half-deleted store looks like a new one to SQLite: it must not to us.
 
     ``known``: what is kept beside the file. Raises StoreDamaged.
@@ -107,15 +107,15 @@ def checked(db: sqlite3.Connection, path: Path) -> None:
     _check_journal(db, path)
 
 
-def mark_of(db: sqlite3.Connection) -> Mark | None:
+def mark_of(db: sqlite3.Connection) -> HoldMark | None:
     """How far the file itself knows; None for one of an earlier router."""
     said = dict(db.execute("SELECT name, value FROM settings WHERE name IN ('store', 'sequence')"))
     if len(said) < 2:
         return None
-    return Mark(str(json.loads(said["store"])), int(json.loads(said["sequence"])))
+    return HoldMark(str(json.loads(said["store"])), int(json.loads(said["sequence"])))
 
 
-def marked(db: sqlite3.Connection, path: Path, known: Mark | None) -> Mark:
+def marked(db: sqlite3.Connection, path: Path, known: HoldMark | None) -> HoldMark:
     """The file's mark, once it agrees with ``known``; made where there is none.
 
     Raises StoreDamaged for a file that knows less than was written, or is another store's.
@@ -133,12 +133,12 @@ def marked(db: sqlite3.Connection, path: Path, known: Mark | None) -> Mark:
             f"truncated, or an older copy was put in its place; {way_out(path)}"
         )
     if here is None:
-        here = Mark(secrets.token_hex(8), 0)
+        here = HoldMark(secrets.token_hex(8), 0)
         write_mark(db, here)
     return here
 
 
-def write_mark(db: sqlite3.Connection, mark: Mark) -> None:
+def write_mark(db: sqlite3.Connection, mark: HoldMark) -> None:
     """Put the mark into the file."""
     for name, value in (("store", mark.store), ("sequence", mark.sequence)):
         db.execute("REPLACE INTO settings VALUES (?,?)", (name, json.dumps(value)))

@@ -22,7 +22,7 @@ from typing import Any, Final, TypeVar
 
 from router.control.state import layout
 from router.control.state.errors import StoreDamaged, StoreUnavailable
-from router.control.state.hold import Hold, Mark, new_file
+from router.control.state.hold import Hold, HoldMark, new_file
 from router.control.state.layout import text_of
 from router.control.state.record import Change, JournalEntry, Stored
 from router.control.state.store import COMMAND_IDS_MAX, RECEIPTS_MAX, check_fence
@@ -65,7 +65,7 @@ class SqliteStore:
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="store-read")
         self._writer: threading.Thread | None = None
         self._hold = Hold(path)
-        self._mark = Mark("", 0)
+        self._mark = HoldMark("", 0)
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def __repr__(self) -> str:
@@ -232,7 +232,7 @@ class SqliteStore:
         for name, value in (change.settings | {"clock": change.clock}).items():
             db.execute("REPLACE INTO settings VALUES (?,?)", (name, text_of(value)))
         _remember(db, change)
-        mark = Mark(self._mark.store, self._mark.sequence + 1)
+        mark = HoldMark(self._mark.store, self._mark.sequence + 1)
         layout.write_mark(db, mark)
         self._fail_point("written")
         db.execute("COMMIT")

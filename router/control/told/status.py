@@ -33,9 +33,9 @@ from router.core.rollout.plan import Plan, Step
 from router.core.rollout.rollout import Phase, Rollout, remaining_s
 from router.core.wire.outcomes import FULL_BP
 from router.core.words import count
-from router.telemetry.metrics import Labels, labels
+from router.telemetry.metrics import LabelPairs, labels
 
-Gauge = tuple[str, Labels, float]
+Gauge = tuple[str, LabelPairs, float]
 
 
 def summary(run: Run, frozen: str = "") -> RouteSummary:

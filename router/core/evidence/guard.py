@@ -14,14 +14,14 @@ from router.core.evidence.pot import Pot
 from router.core.evidence.slices import Key, Slice, Slices
 from router.core.wire.outcomes import FULL_BP
 
-Side = Literal["above", "below"]
+GuardSide = Literal["above", "below"]
 """On which side of the limit the alarm lies."""
 
 _BELOW = (0.8, 0.6, 0.4, 0.25, 0.15, 0.1, 0.05, 0.02)
 """Hypothesised fractions of the limit for alarms below it."""
 
 
-def guard_hypotheses(limit: float, side: Side) -> tuple[float, ...]:
+def guard_hypotheses(limit: float, side: GuardSide) -> tuple[float, ...]:
     """Eight rates beyond ``limit``: log-spaced from 1.3 limit to 0.97, or fractions of it."""
     if side == "below":
         return tuple(limit * fraction for fraction in _BELOW)
@@ -33,7 +33,9 @@ class GuardEvidence:
 
     __slots__ = ("_capital", "_logs", "bad", "limit", "ok", "pot", "side", "slices")
 
-    def __init__(self, limit: float, *, side: Side = "above", horizon: int | None = None) -> None:
+    def __init__(
+        self, limit: float, *, side: GuardSide = "above", horizon: int | None = None
+    ) -> None:
         """Start at evidence 1 : 1. Raises ValueError for a limit that nothing could exceed."""
         if not 0.0 < limit < TOP_RATE:
             raise ValueError(f"a guard needs a limit between 0 and 0.97, got {limit}")

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from router.core.evidence.slices import Key
 
 
-class Change(NamedTuple):
+class Addition(NamedTuple):
     """What a cell adds to what was known of its slice."""
 
     candidate_drawn: int = 0
@@ -36,10 +36,10 @@ def key_of(cell: Cell) -> Key | None:
     return (cell.source, cell.slice) if cell.slice else None
 
 
-def whole(cell: Cell) -> Change:
+def whole(cell: Cell) -> Addition:
     """Everything in a cell."""
     c, s = cell.candidate, cell.stable
-    return Change(c.arrived, c.bad, c.answers, c.left, s.arrived, s.bad, s.answers, s.left)
+    return Addition(c.arrived, c.bad, c.answers, c.left, s.arrived, s.bad, s.answers, s.left)
 
 
 class Ledger:
@@ -49,10 +49,10 @@ class Ledger:
 
     def __init__(self) -> None:
         """Nothing is known."""
-        self._known: dict[Key, Change] = {}
+        self._known: dict[Key, Addition] = {}
         self._newest: dict[int, int] = {}
 
-    def book(self, cell: Cell) -> Change:
+    def book(self, cell: Cell) -> Addition:
         """What is new in ``cell``; nothing in one that had ended before."""
         key, now = key_of(cell), whole(cell)
         if key is None:
@@ -60,14 +60,14 @@ class Ledger:
         before = self._known.get(key)
         if before is None:
             if key[1] <= self._newest.get(key[0], 0):
-                return Change()
+                return Addition()
             self._newest[key[0]] = key[1]
-            before = Change()
+            before = Addition()
         if now.open:
             self._known[key] = now
         else:
             self._known.pop(key, None)
-        return Change(*(n - b for n, b in zip(now, before, strict=True)))
+        return Addition(*(n - b for n, b in zip(now, before, strict=True)))
 
     def abandon(self, source: int | None) -> None:
         """A worker is gone (None: all of them): what it had open will never be told."""
@@ -86,7 +86,7 @@ class Ledger:
     def restore(self, data: dict[str, Any]) -> None:
         """Take over a snapshot. Raises ValueError, KeyError or TypeError if it is damaged."""
         self._known = {
-            (int(source), int(number)): Change(*map(int, numbers))
+            (int(source), int(number)): Addition(*map(int, numbers))
             for source, number, *numbers in data["known"]
         }
         self._newest = {int(source): int(number) for source, number in data["newest"]}

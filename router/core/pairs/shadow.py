@@ -36,7 +36,7 @@ from router.core.pairs.compare import Compare
 from router.core.pairs.comparison import Comparison, Difference, Kind
 from router.core.pairs.labelled import KeptPairs
 from router.core.pairs.noise import Noise
-from router.core.pairs.tally import Finding, Learnt, Result, Tally
+from router.core.pairs.tally import Learnt, PairFinding, Result, Tally
 from router.core.wire.counts import MirrorCounts, PairSample
 from router.core.wire.outcomes import Pairs
 
@@ -85,34 +85,34 @@ class Terms:
         shadow = Side(sample.shadow_status, sample.shadow_body, sample.shadow_coding)
         return (shadow, primary) if self.reverse(sample) else (primary, shadow)
 
-    def by_status(self, sample: PairSample) -> Finding | None:
+    def by_status(self, sample: PairSample) -> PairFinding | None:
         """What is known without reading a body; None where the bodies have to be read."""
         stable, other = self.sides(sample)
         copy = sample.shadow_status
         if sample.stripped and copy in UNASKED and copy != sample.primary_status:
-            return Finding(Result.UNUSABLE, why=KEYLESS)
+            return PairFinding(Result.UNUSABLE, why=KEYLESS)
         if self.failed(stable.status):
-            return Finding(Result.UNUSABLE, why="stable failed")
+            return PairFinding(Result.UNUSABLE, why="stable failed")
         if self.failed(other.status):
-            return Finding(Result.FAILED)
+            return PairFinding(Result.FAILED)
         if stable.status != other.status:
-            return Finding(Result.DISAGREED, _statuses(stable.status, other.status))
+            return PairFinding(Result.DISAGREED, _statuses(stable.status, other.status))
         if any(sample.far):
             sizes = reversed(sample.far) if self.reverse(sample) else sample.far
-            return Finding(Result.DISAGREED, _sizes(*sizes))
+            return PairFinding(Result.DISAGREED, _sizes(*sizes))
         if stable.status >= 300 or not (stable.body or other.body):
-            return Finding(Result.REFUSED)
+            return PairFinding(Result.REFUSED)
         return None
 
-    def read_as(self, found: Comparison) -> Finding:
+    def read_as(self, found: Comparison) -> PairFinding:
         """What two bodies say about the version that is compared with stable."""
         if found.beyond:
-            return Finding(Result.UNUSABLE, found, found.beyond)
+            return PairFinding(Result.UNUSABLE, found, found.beyond)
         if found.stable_unreadable:
-            return Finding(Result.UNUSABLE, found, f"stable's answer is not of {self.payload}")
+            return PairFinding(Result.UNUSABLE, found, f"stable's answer is not of {self.payload}")
         if found.candidate_unreadable:
-            return Finding(Result.FAILED, found)
-        return Finding(Result.AGREED if found.agreed else Result.DISAGREED, found)
+            return PairFinding(Result.FAILED, found)
+        return PairFinding(Result.AGREED if found.agreed else Result.DISAGREED, found)
 
 
 NO_EVIDENCE: Final = frozenset((Result.UNUSABLE, Result.REFUSED))
@@ -138,7 +138,7 @@ class ShadowBook:
     def __repr__(self) -> str:
         return f"<ShadowBook {self.tallies!r}>"
 
-    def excused(self, sample: PairSample, finding: Finding) -> Finding:
+    def excused(self, sample: PairSample, finding: PairFinding) -> PairFinding:
         """The finding, unless copies have lost what they need: some services answer 500 to that.
 
         A failure of a copy without credentials counts from the first such copy on that was
@@ -150,10 +150,10 @@ class ShadowBook:
             self.admitted = True
         copy_failed = self.terms.failed(sample.shadow_status) and sample.shadow_status > 0
         if copy_failed and not self.admitted and finding.result is Result.FAILED:
-            return Finding(Result.UNUSABLE, why=KEYLESS)
+            return PairFinding(Result.UNUSABLE, why=KEYLESS)
         return finding
 
-    def add(self, sample: PairSample, finding: Finding, at: float) -> Pairs | None:
+    def add(self, sample: PairSample, finding: PairFinding, at: float) -> Pairs | None:
         """Book one pair (``at``: seconds since 1970); its evidence, if it is any."""
         finding = self.excused(sample, finding)
         reverse = self.terms.reverse(sample)
@@ -259,7 +259,9 @@ class ShadowBook:
             self._tally(name).restore(part)
 
 
-def evidence(finding: Finding, reverse: bool, times: tuple[tuple[float, float], ...] = ()) -> Pairs:
+def evidence(
+    finding: PairFinding, reverse: bool, times: tuple[tuple[float, float], ...] = ()
+) -> Pairs:
     """One compared pair as counts."""
     found, agreed = finding.comparison, finding.result is Result.AGREED
     ours = found.stable_positive if found else None
@@ -292,7 +294,7 @@ def together(pairs: Iterable[Pairs]) -> Pairs:
 _COUNTS = tuple(f.name for f in fields(Pairs) if f.name not in {"reverse", "times"})
 
 
-def _fields(finding: Finding) -> frozenset[str]:
+def _fields(finding: PairFinding) -> frozenset[str]:
     return finding.comparison.fields if finding.comparison else frozenset()
 
 

@@ -49,7 +49,7 @@ class Result(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class PairFinding:
     """One pair, judged."""
 
     result: Result
@@ -102,7 +102,7 @@ class Distances:
 
 
 @dataclass(slots=True)
-class Delivery:
+class CopyDelivery:
     """What became of the copies."""
 
     delivered: int = 0
@@ -127,7 +127,7 @@ class Tally:
         self.directions = dict.fromkeys(Direction, 0)
         self.scored = self.stable_positive = self.own_positive = 0
         self.distances = Distances()
-        self.delivery = Delivery()
+        self.delivery = CopyDelivery()
         self.stable_latency = [0] * BUCKETS
         self.own_latency = [0] * BUCKETS
         self.segments: dict[str, list[int]] = {}
@@ -156,7 +156,7 @@ class Tally:
         """Share of pairs that agreed; None without any."""
         return self.results[Result.AGREED] / self.pairs if self.pairs else None
 
-    def add(self, sample: PairSample, finding: Finding, *, reverse: bool, at: float) -> None:
+    def add(self, sample: PairSample, finding: PairFinding, *, reverse: bool, at: float) -> None:
         """One pair; ``reverse``: stable got the copy. ``at`` is seconds since 1970."""
         self.results[finding.result] += 1
         if finding.result is Result.UNUSABLE:
@@ -305,7 +305,7 @@ class Tally:
         count, total, far, longest = data["distances"]
         self.distances = Distances(int(count), float(total), int(far), float(longest))
         delivered, failed, dropped = data["delivery"]
-        self.delivery = Delivery(int(delivered), int(failed), dict(dropped))
+        self.delivery = CopyDelivery(int(delivered), int(failed), dict(dropped))
         self.stable_latency, self.own_latency = map(_dense, data["latency"])
         self.segments = {name: [int(a), int(b)] for name, (a, b) in data["segments"].items()}
 

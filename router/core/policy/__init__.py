@@ -15,11 +15,11 @@ from router.core.policy.rollout import (
     RolloutPolicy,
     WarmUp,
 )
-from router.core.policy.route import Retry, Route, Rule, Sticky, StickyCookie, Timeouts
+from router.core.policy.route import RetryPolicy, Route, Rule, Sticky, StickyCookie, Timeouts
 from router.core.policy.server import (
     Admin,
     Certificate,
-    Limits,
+    LimitsPolicy,
     Policy,
     Role,
     Token,
@@ -32,7 +32,7 @@ __all__ = [
     "Admin",
     "Certificate",
     "Health",
-    "Limits",
+    "LimitsPolicy",
     "Match",
     "Mirroring",
     "OnNoData",
@@ -40,7 +40,7 @@ __all__ = [
     "Policy",
     "Promotion",
     "Rescue",
-    "Retry",
+    "RetryPolicy",
     "Role",
     "RolloutPolicy",
     "Route",

@@ -15,7 +15,7 @@ from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
 from router.core.quantities import shown
 from router.core.urls import checked_host
-from router.core.wire.table import Endpoint
+from router.core.wire.table import EndpointEntry
 
 ENDPOINT_PATTERN: Final = r"^https?://[^/?#@\s]+:[0-9]{1,5}$"
 _ENDPOINT: Final = re.compile(
@@ -23,9 +23,9 @@ _ENDPOINT: Final = re.compile(
 )
 
 
-def parse_endpoint(text: object) -> Endpoint:
+def parse_endpoint(text: object) -> EndpointEntry:
     """The endpoint written ``http://host:port``. Raises ValueError saying what else was found."""
-    if isinstance(text, Endpoint):
+    if isinstance(text, EndpointEntry):
         return text
     if not isinstance(text, str):
         raise ValueError(f"expected an endpoint such as http://127.0.0.1:9001, got {shown(text)}")  # noqa: TRY004 - pydantic collects ValueErrors
@@ -41,15 +41,17 @@ def parse_endpoint(text: object) -> Endpoint:
         )
     if match["port"] is None or not 1 <= int(match["port"]) <= 65_535:
         raise ValueError(f"expected an endpoint with a port from 1 to 65535, got {shown(text)}")
-    return Endpoint(checked_host(match["host"]), int(match["port"]), match["scheme"] == "https")
+    return EndpointEntry(
+        checked_host(match["host"]), int(match["port"]), match["scheme"] == "https"
+    )
 
 
 EndpointUrl = Annotated[
-    Endpoint,
+    EndpointEntry,
     PlainValidator(parse_endpoint),
     PlainSerializer(str, return_type=str),
     WithJsonSchema(
         {"type": "string", "pattern": ENDPOINT_PATTERN, "examples": ["http://127.0.0.1:9001"]}
     ),
 ]
-"""``http://host:port`` in YAML, an :class:`Endpoint` here."""
+"""``http://host:port`` in YAML, an :class:`EndpointEntry` here."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-Path = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 """Keys and indexes from where a rule looks down to the field that should change."""
 
 
@@ -12,7 +12,7 @@ Path = tuple[str | int, ...]
 class Finding:
     """One broken rule."""
 
-    path: Path
+    path: KeyPath
     message: str
     hint: str = ""
     error: bool = True

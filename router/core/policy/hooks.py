@@ -126,8 +126,8 @@ HOOKS: dict[str, type[Hook]] = {
 FIRST_POINTS: Final = ("confirm_rollout", "pre_rollout", "confirm_traffic_increase")
 """Points that are passed before the candidate gets anything."""
 
-Severity = Literal["info", "warn", "error"]
-SEVERITIES: Final[tuple[Severity, ...]] = get_args(Severity)
+AlertSeverity = Literal["info", "warn", "error"]
+SEVERITIES: Final[tuple[AlertSeverity, ...]] = get_args(AlertSeverity)
 """In rising order."""
 
 Trigger = Literal[
@@ -145,7 +145,7 @@ Trigger = Literal[
     "hook_failed",
 ]
 
-TRIGGERS: Final[dict[Trigger, Severity]] = {
+TRIGGERS: Final[dict[Trigger, AlertSeverity]] = {
     "started": "info",
     "step_completed": "info",
     "paused": "warn",
@@ -169,7 +169,7 @@ class Alert(Spec):
     """`webhook` gets the facts as JSON; `slack` gets text, as Slack, Mattermost and others read."""
     url: SecretUrl
     """Where the POST goes; whoever knows a chat's URL can write there, so keep it in a file."""
-    severity: Severity = "info"
+    severity: AlertSeverity = "info"
     """The least grave event that is sent: info, warn or error."""
     on: Annotated[tuple[Trigger, ...], Field(min_length=1, max_length=len(TRIGGERS))] = tuple(
         TRIGGERS
@@ -182,10 +182,10 @@ class Alert(Spec):
     headers: Headers = Field(default_factory=dict)
     """Header fields of the call, by name."""
 
-    def wants(self, trigger: Trigger, severity: Severity | None = None) -> bool:
+    def wants(self, trigger: Trigger, severity: AlertSeverity | None = None) -> bool:
         """Whether an event of this kind is sent."""
         grave = SEVERITIES.index(severity or TRIGGERS[trigger])
         return trigger in self.on and grave >= SEVERITIES.index(self.severity)
 
 
-Alerts = Annotated[tuple[Alert, ...], Field(max_length=ALERTS_MAX)]
+AlertList = Annotated[tuple[Alert, ...], Field(max_length=ALERTS_MAX)]

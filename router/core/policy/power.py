@@ -33,7 +33,7 @@ START_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Traffic:
+class ExpectedTraffic:
     """What is supposed about a route."""
 
     requests_per_s: float
@@ -110,7 +110,7 @@ def nats_needed(rollout: RolloutPolicy, gate: Gate) -> float:
     return math.log(1 / (rollout.alpha * max(parts.get(gate.title, 1.0), 1e-9)))
 
 
-def sights(rollout: RolloutPolicy, traffic: Traffic) -> Iterator[Sight]:
+def sights(rollout: RolloutPolicy, traffic: ExpectedTraffic) -> Iterator[Sight]:
     """What ``error_rate`` sees in every step with both versions; nothing without that gate."""
     gate = error_gate(rollout)
     if gate is None:
@@ -134,21 +134,21 @@ def error_gate(rollout: RolloutPolicy) -> ErrorRate | None:
     return next(gates, None)
 
 
-def step_lasts_s(step: Step, traffic: Traffic) -> float:
+def step_lasts_s(step: Step, traffic: ExpectedTraffic) -> float:
     """The least time in a step: its hold, or the wait for its samples."""
     share = (step.weight_bp or step.mirror_bp) / FULL_BP
     wanted = step.until_samples / (traffic.requests_per_s * share) if share else 0.0
     return max(step.hold_s, wanted)
 
 
-def power_findings(rollout: RolloutPolicy, traffic: Traffic) -> Iterator[Finding]:
+def power_findings(rollout: RolloutPolicy, traffic: ExpectedTraffic) -> Iterator[Finding]:
     """Warnings about statistics, with paths below the rollout. Rates must be above 0."""
     yield from _short_steps(rollout, traffic)
     yield from _cap_of_healthy(rollout, traffic)
     yield from _proof_time(rollout, traffic)
 
 
-def describe(sight: Sight, traffic: Traffic) -> str:
+def describe(sight: Sight, traffic: ExpectedTraffic) -> str:
     """One line for people: ``1 %, 2m: sees 1.0 % -> 8.1 %; fails always: seen after 2.1s``."""
     smallest = "nothing" if sight.smallest_bad_rate >= 1 else rate(sight.smallest_bad_rate)
     return (
@@ -166,7 +166,7 @@ def _step_path(rollout: RolloutPolicy, index: int) -> tuple[str | int, ...]:
     return ("strategy",)
 
 
-def _short_steps(rollout: RolloutPolicy, traffic: Traffic) -> Iterator[Finding]:
+def _short_steps(rollout: RolloutPolicy, traffic: ExpectedTraffic) -> Iterator[Finding]:
     steps = rollout.plan().steps
     for sight in sights(rollout, traffic):
         waits = steps[sight.step].approval is not None or steps[sight.step].proof
@@ -187,7 +187,7 @@ def _rounded_up(seconds: float) -> int:
     return math.ceil(seconds / unit) * unit
 
 
-def _cap_of_healthy(rollout: RolloutPolicy, traffic: Traffic) -> Iterator[Finding]:
+def _cap_of_healthy(rollout: RolloutPolicy, traffic: ExpectedTraffic) -> Iterator[Finding]:
     cap = rollout.max_bad_responses
     if cap is None:
         return
@@ -206,7 +206,7 @@ def _cap_of_healthy(rollout: RolloutPolicy, traffic: Traffic) -> Iterator[Findin
         yield Finding(("max_bad_responses",), message, hint, error=False)
 
 
-def _proof_time(rollout: RolloutPolicy, traffic: Traffic) -> Iterator[Finding]:
+def _proof_time(rollout: RolloutPolicy, traffic: ExpectedTraffic) -> Iterator[Finding]:
     steps = [(i, s) for i, s in enumerate(rollout.plan().steps) if s.proof]
     if not steps or rollout.max_duration is None:
         return

@@ -35,7 +35,7 @@ class Aliases(Spec):
     """Alias of the model version on trial; taken away when the trial ends."""
 
 
-class Mlflow(Registry):
+class MlflowRegistry(Registry):
     """MLflow's model registry: aliases of a registered model follow the rollout."""
 
     url: Url
@@ -59,5 +59,5 @@ class Mlflow(Registry):
         return self.versions.get(name) or (match[1] if match else None)
 
 
-REGISTRIES: dict[str, type[Registry]] = {"mlflow": Mlflow}
+REGISTRIES: dict[str, type[Registry]] = {"mlflow": MlflowRegistry}
 """Every registry. A new one is a class and a line here, and its calls in the control plane."""

@@ -12,9 +12,9 @@ from router.core.gates import GATES, GONE, Gate
 from router.core.gates.sample import Detect
 from router.core.pairs.compare import Compare
 from router.core.policy.anti_flap import AntiFlap
-from router.core.policy.hooks import FIRST_POINTS, HOOKS, HOOKS_MAX, Alerts, Hook
+from router.core.policy.hooks import FIRST_POINTS, HOOKS, HOOKS_MAX, AlertList, Hook
 from router.core.policy.match import Method, PathGlob
-from router.core.policy.status import Failure
+from router.core.policy.status import FailureStatus
 from router.core.policy.windows import TimeWindow
 from router.core.quantities import (
     BasisPoints,
@@ -46,7 +46,7 @@ class Rescue(Spec):
     Unless `excuse_payload` is set and stable fails at it as well.
     """
 
-    on: tuple[Failure, ...] = Field(default=(5, "timeout", "connect"), min_length=1)
+    on: tuple[FailureStatus, ...] = Field(default=(5, "timeout", "connect"), min_length=1)
     """What is replayed: 5xx or statuses, timeout, connect (refused, reset or malformed), schema (a
     2xx whose body is not of the route's payload). With schema every answer of the route is read, of
     both versions, and the candidate's is held back until it is whole."""
@@ -243,7 +243,7 @@ class RolloutPolicy(Spec):
     """Rollouts of a group leave each step together, and one that is taken back takes all back."""
     hooks: tuple[Annotated[Hook, OneOf(HOOKS, "hook")], ...] = Field((), max_length=HOOKS_MAX)
     """Webhooks that are asked or told at points of its life."""
-    alerts: Alerts = ()
+    alerts: AlertList = ()
     """Who is told about this rollout, besides the alerts of the whole policy."""
     anti_flap: AntiFlap = AntiFlap()
     """How soon it may be tried again after it was taken back."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 
-from router.core.policy.finding import Finding, Path
+from router.core.policy.finding import Finding, KeyPath
 from router.core.policy.rollout import RolloutPolicy
-from router.core.proof import Place
+from router.core.proof import Position
 from router.core.quantities import format_duration, format_share
 from router.core.rollout.plan import Default, Ending
-from router.core.strategies import Approval, BlueGreen, Canary, Shadow
+from router.core.strategies import ApprovalPolicy, BlueGreen, Canary, Shadow
 from router.core.wire.outcomes import FULL_BP
 
 
@@ -36,11 +36,11 @@ def steps_last(rollout: RolloutPolicy) -> Iterator[Finding]:
         steps = part.plan().steps
         mixed = [index for index, step in enumerate(steps) if 0 < step.weight_bp < FULL_BP]
         proved = mixed[-1:] if rollout.promotion else []
-        told: set[Path] = set()
+        told: set[KeyPath] = set()
         for index in mixed:
             step = steps[index]
             written = index < len(part.steps)
-            here: Path = (*path, "steps", index) if written else (*path, "ramp")
+            here: KeyPath = (*path, "steps", index) if written else (*path, "ramp")
             kept = step.hold_s or step.until_samples or step.approval or step.proof
             if kept or index in proved or here in told:
                 continue
@@ -61,7 +61,7 @@ def approvals_end(rollout: RolloutPolicy) -> Iterator[Finding]:
             yield Finding(path, message, f"add deadline: 4h, or remove then: {approval.then.value}")
 
 
-def _approvals(rollout: RolloutPolicy) -> Iterator[tuple[Path, Approval]]:
+def _approvals(rollout: RolloutPolicy) -> Iterator[tuple[KeyPath, ApprovalPolicy]]:
     for path, part in rollout.parts:
         if isinstance(part, Canary):
             for index, step in enumerate(part.steps):
@@ -110,7 +110,7 @@ def something_judges(rollout: RolloutPolicy) -> Iterator[Finding]:
         return
     for index, step in enumerate(plan.steps):
         following = plan.steps[index + 1] if index + 1 < len(plan.steps) else None
-        place = Place(step.weight_bp, step.mirror_bp, bool(rollout.compare.reverse))
+        place = Position(step.weight_bp, step.mirror_bp, bool(rollout.compare.reverse))
         if any(place.teaches(gate) for gate in acting) or step.blind:
             return
         asked = step.approval is not None and step.approval.then is not Default.PROMOTE
@@ -190,7 +190,7 @@ def hooks_useful(rollout: RolloutPolicy) -> Iterator[Finding]:
     """Hooks have names of their own, and are asked at points that come."""
     titles: set[str] = set()
     for index, hook in enumerate(rollout.hooks):
-        path: Path = ("hooks", index, hook.point)
+        path: KeyPath = ("hooks", index, hook.point)
         if hook.title in titles:
             message = f"expected a name of its own for a second hook, got {hook.title!r} again"
             yield Finding(path, message, f"write name: {hook.title}-2 into it")

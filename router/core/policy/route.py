@@ -126,7 +126,7 @@ class Rule(Spec):
     """The version that answers them."""
 
 
-class Feedback(Spec):
+class FeedbackPolicy(Spec):
     """The truth about predictions, sent later to POST /api/v1/feedback with their receipts.
 
     Every answer carries X-Rampway-Receipt, which says how its request was routed. It is signed: it
@@ -155,7 +155,7 @@ class Timeouts(Spec):
     rescue can still answer; 0s means that a head is enough."""
 
 
-class Retry(Spec):
+class RetryPolicy(Spec):
     """A second try on the same version after a failed connect or a stale connection."""
 
     attempts: Annotated[StrictInt, Field(ge=0, le=3)] = 1
@@ -191,13 +191,13 @@ class Route(Spec):
     """How the candidate may take over; absent: stable answers everything."""
     registry: Annotated[Registry, OneOf(REGISTRIES, "registry")] | None = None
     """A model registry that is told who is stable and who is on trial."""
-    feedback: Feedback | None = None
+    feedback: FeedbackPolicy | None = None
     """Late labels and rewards of predictions, for the gate accuracy and for experiments."""
     errors: tuple[Status, ...] = (5,)
     """Statuses that count as bad; no connection, timeouts, resets and broken answers always do."""
     timeouts: Timeouts = Timeouts()
     """How long a version may take."""
-    retry: Retry = Retry()
+    retry: RetryPolicy = RetryPolicy()
     """When the same version is tried again."""
     buffer: Bytes = 64 * 1024
     """Bytes of a request body that are buffered where a rule or a sticky key needs them."""

@@ -10,10 +10,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from router.core.policy.finding import Finding, Path
+from router.core.policy.finding import Finding, KeyPath
 from router.core.policy.match import Match, ValueMatch
 from router.core.policy.producers import needs_met
-from router.core.policy.registry import Mlflow
+from router.core.policy.registry import MlflowRegistry
 from router.core.policy.rollout_rules import ROLLOUT_RULES
 from router.core.policy.route import Route
 from router.core.policy.server import Policy, is_loopback, split_address
@@ -37,12 +37,12 @@ def findings(policy: Policy) -> Iterator[Finding]:
                 yield from _below(("routes", index, "rollout"), rollout_rule(route.rollout))
 
 
-def _below(path: Path, found: Iterable[Finding]) -> Iterator[Finding]:
+def _below(path: KeyPath, found: Iterable[Finding]) -> Iterator[Finding]:
     for one in found:
         yield Finding(path + one.path, one.message, one.hint, one.error)
 
 
-def _unknown_version(path: Path, name: str, route: Route) -> Iterator[Finding]:
+def _unknown_version(path: KeyPath, name: str, route: Route) -> Iterator[Finding]:
     if name not in route.versions:
         close = difflib.get_close_matches(name, route.versions, n=1)
         hint = f"did you mean {close[0]}?" if close else f"add {name} under versions"
@@ -188,9 +188,9 @@ def groups_step_alike(policy: Policy) -> Iterator[Finding]:
 def registered_versions(route: Route) -> Iterator[Finding]:
     """A registry knows the versions that take part, by its own numbers."""
     registry = route.registry
-    if not isinstance(registry, Mlflow):
+    if not isinstance(registry, MlflowRegistry):
         return
-    path: Path = ("registry", "mlflow", "versions")
+    path: KeyPath = ("registry", "mlflow", "versions")
     for name in registry.versions:
         yield from _unknown_version((*path, name), name, route)
     taking_part = (route.stable, route.rollout.candidate if route.rollout else route.stable)
@@ -216,7 +216,7 @@ def known_versions(route: Route) -> Iterator[Finding]:
         )
     strategy = route.rollout.strategy
     for index, name in enumerate(strategy.also if isinstance(strategy, Shadow) else ()):
-        place: Path = ("rollout", "strategy", "shadow", "also", index)
+        place: KeyPath = ("rollout", "strategy", "shadow", "also", index)
         yield from _unknown_version(place, name, route)
         if name in (route.stable, route.rollout.candidate):
             message = f"expected a further version, got {name!r}, which takes part already"
@@ -227,7 +227,7 @@ def answers_readable(route: Route) -> Iterator[Finding]:
     """A rescue from unreadable answers needs a payload that some bytes are not of."""
     rescue = route.rollout.rescue if route.rollout else None
     if rescue is not None and "schema" in rescue.on and route.payload == "opaque":
-        path: Path = ("rollout", "rescue", "on", rescue.on.index("schema"))
+        path: KeyPath = ("rollout", "rescue", "on", rescue.on.index("schema"))
         message = "expected a payload that answers are read by, for schema can never fail in opaque"
         yield Finding(path, message, "add payload: json to the route")
 
@@ -246,7 +246,7 @@ def reachable_rules(route: Route) -> Iterator[Finding]:
 def endpoints_and_tls(route: Route) -> Iterator[Finding]:
     """Every endpoint once; TLS settings complete and in use."""
     for name, version in route.versions.items():
-        path: Path = ("versions", name)
+        path: KeyPath = ("versions", name)
         for index, endpoint in enumerate(version.endpoints):
             if endpoint in version.endpoints[:index]:
                 message = f"expected each endpoint once, got {endpoint} again"
@@ -265,7 +265,7 @@ def segments_possible(route: Route) -> Iterator[Finding]:
     each = route.rollout.for_each if route.rollout else None
     if each is None:
         return
-    path: Path = ("rollout", "for_each")
+    path: KeyPath = ("rollout", "for_each")
     taken = {name.lower() for name in getattr(route.match, each.field)}
     if each.key.lower() in taken:
         message = f"expected another key than {each.key!r}, which match has a condition for"
@@ -298,7 +298,7 @@ def experiment_sound(route: Route) -> Iterator[Finding]:
     rollout = route.rollout
     if rollout is None or not isinstance(rollout.strategy, Experiment):
         return
-    path: Path = ("rollout", "strategy", "experiment")
+    path: KeyPath = ("rollout", "strategy", "experiment")
     for name in rollout.strategy.arms:
         yield from _unknown_version((*path, "arms", name), name, route)
         if name == route.stable:
@@ -314,7 +314,7 @@ def experiment_sound(route: Route) -> Iterator[Finding]:
         yield from _rewards_come(route, (*path, "bandit"))
 
 
-def _rewards_come(route: Route, path: Path) -> Iterator[Finding]:
+def _rewards_come(route: Route, path: KeyPath) -> Iterator[Finding]:
     if route.feedback is None:
         message = "expected feedback on the route, which brings the rewards, got none"
         yield Finding(path, message, "add feedback: {secret: ${NAME}} to the route")

@@ -9,7 +9,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, SecretStr, StrictInt, StrictStr, model_validator
 
-from router.core.policy.hooks import Alerts
+from router.core.policy.hooks import AlertList
 from router.core.policy.recording import RecordingPolicy
 from router.core.policy.route import Route
 from router.core.quantities import Bytes, Flag, Name, Seconds, Text
@@ -118,7 +118,7 @@ class Admin(Spec):
         return self
 
 
-class Limits(Spec):
+class LimitsPolicy(Spec):
     """What clients may send and how long they may take, per worker; never counted on a version."""
 
     head: Annotated[Bytes, Field(ge=1024)] = 32 * 1024
@@ -156,7 +156,7 @@ class Policy(Spec):
     """Where rollouts and the journal are kept: sqlite:///FILE, from the working directory."""
     workers: Annotated[StrictInt, Field(ge=1, le=64)] = 1
     """Processes that serve clients; the decisions are made in one more."""
-    limits: Limits = Limits()
+    limits: LimitsPolicy = LimitsPolicy()
     """What clients may send and how long they may take."""
     control_silence: Annotated[Seconds, Field(ge=3, le=3600)] = 10.0
     """Without a word of the deciding process for so long, workers send all to stable."""
@@ -164,7 +164,7 @@ class Policy(Spec):
     """Networks whose X-Forwarded headers are appended to; those of others are replaced."""
     access_log: Flag = False
     """Whether every request writes a line to the log."""
-    alerts: Alerts = ()
+    alerts: AlertList = ()
     """Who is told about rollouts and refused policies."""
     recording: RecordingPolicy | None = None
     """Keeps what decisions are made of, for `rampway replay`; absent: nothing is kept."""

@@ -66,7 +66,7 @@ def format_failure(failure: int | str) -> int | str:
     return format_status(failure) if isinstance(failure, int) else failure
 
 
-Failure = Annotated[
+FailureStatus = Annotated[
     int | str,
     PlainValidator(parse_failure),
     PlainSerializer(format_failure, when_used="json"),

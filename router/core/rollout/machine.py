@@ -66,14 +66,14 @@ class Refused(Exception):  # noqa: N818 - reads as the answer it is
     """A command that the table does not allow in this phase; the text says what is possible."""
 
 
-Rule = Callable[[Rollout, Plan, Any, float], Rollout]
+NextRollout = Callable[[Rollout, Plan, Any, float], Rollout]
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class Transition:
     """One entry of the table: the rule and the phases it can lead to (for people and diagrams)."""
 
-    rule: Rule
+    rule: NextRollout
     to: tuple[Phase, ...]
 
 
@@ -356,14 +356,14 @@ def _end(  # noqa: PLR0917 - how it ends, when, why and by whom
     )  # fmt: skip
 
 
-def _refuse(text: str) -> Row:
+def _refuse(text: str) -> Transition:
     def rule(rollout: Rollout, _plan: Plan, event: Command, _now: float) -> Rollout:
         name = type(event).__name__.lower()
         raise Refused(
             f"cannot {name} {rollout.route}: the rollout is {rollout.phase.value}; {text}"
         )
 
-    return Row(rule, ())
+    return Transition(rule, ())
 
 
 # --- words ----------------------------------------------------------------------------------
@@ -393,81 +393,81 @@ _FINISHED = (Phase.BAKING, Phase.COMPLETED)
 _NOTHING_LIVE = "there is nothing to stop; a new candidate in the policy starts a new rollout"
 _RETRY_ONLY = "`retry` starts it again"
 
-TRANSITIONS: Mapping[Phase, Mapping[type[Event], Row]] = {
+TRANSITIONS: Mapping[Phase, Mapping[type[Event], Transition]] = {
     Phase.PROGRESSING: {
-        Observed: Row(
+        Observed: Transition(
             _observe_step,
             (Phase.PROGRESSING, Phase.AWAITING_APPROVAL, *_FINISHED, Phase.ROLLED_BACK),
         ),
-        Promote: Row(_promote, (Phase.PROGRESSING, *_FINISHED)),
-        Pause: Row(_pause, (Phase.PAUSED,)),
+        Promote: Transition(_promote, (Phase.PROGRESSING, *_FINISHED)),
+        Pause: Transition(_pause, (Phase.PAUSED,)),
         Resume: _refuse("it is not paused"),
-        Abort: Row(_abort, (Phase.ABORTED,)),
-        Rollback: Row(_roll_back, (Phase.ROLLED_BACK,)),
+        Abort: Transition(_abort, (Phase.ABORTED,)),
+        Rollback: Transition(_roll_back, (Phase.ROLLED_BACK,)),
         Retry: _refuse("abort or roll it back first"),
-        SetWeight: Row(_set_weight, (Phase.PROGRESSING,)),
+        SetWeight: Transition(_set_weight, (Phase.PROGRESSING,)),
     },
     Phase.AWAITING_APPROVAL: {
-        Observed: Row(
+        Observed: Transition(
             _observe_approval,
             (Phase.PROGRESSING, *_FINISHED, Phase.ABORTED, Phase.ROLLED_BACK),
         ),
-        Promote: Row(_promote, (Phase.PROGRESSING, *_FINISHED)),
-        Pause: Row(_pause, (Phase.PAUSED,)),
+        Promote: Transition(_promote, (Phase.PROGRESSING, *_FINISHED)),
+        Pause: Transition(_pause, (Phase.PAUSED,)),
         Resume: _refuse("it waits for approval: `promote` or `abort`"),
-        Abort: Row(_abort, (Phase.ABORTED,)),
-        Rollback: Row(_roll_back, (Phase.ROLLED_BACK,)),
+        Abort: Transition(_abort, (Phase.ABORTED,)),
+        Rollback: Transition(_roll_back, (Phase.ROLLED_BACK,)),
         Retry: _refuse("abort or roll it back first"),
-        SetWeight: Row(_set_weight, (Phase.AWAITING_APPROVAL,)),
+        SetWeight: Transition(_set_weight, (Phase.AWAITING_APPROVAL,)),
     },
     Phase.PAUSED: {
-        Observed: Row(_observe_pause, (Phase.PAUSED, Phase.ROLLED_BACK)),
-        Promote: Row(_promote_paused, (Phase.PROGRESSING, *_FINISHED)),
+        Observed: Transition(_observe_pause, (Phase.PAUSED, Phase.ROLLED_BACK)),
+        Promote: Transition(_promote_paused, (Phase.PROGRESSING, *_FINISHED)),
         Pause: _refuse("it is paused already"),
-        Resume: Row(_resume, (Phase.PROGRESSING, Phase.AWAITING_APPROVAL, Phase.BAKING)),
-        Abort: Row(_abort, (Phase.ABORTED,)),
-        Rollback: Row(_roll_back, (Phase.ROLLED_BACK,)),
+        Resume: Transition(_resume, (Phase.PROGRESSING, Phase.AWAITING_APPROVAL, Phase.BAKING)),
+        Abort: Transition(_abort, (Phase.ABORTED,)),
+        Rollback: Transition(_roll_back, (Phase.ROLLED_BACK,)),
         Retry: _refuse("abort or roll it back first"),
-        SetWeight: Row(_set_weight, (Phase.PAUSED,)),
+        SetWeight: Transition(_set_weight, (Phase.PAUSED,)),
     },
     Phase.BAKING: {
-        Observed: Row(_observe_bake, (Phase.BAKING, Phase.COMPLETED, Phase.ROLLED_BACK)),
-        Promote: Row(_promote_bake, (Phase.COMPLETED,)),
-        Pause: Row(_pause, (Phase.PAUSED,)),
+        Observed: Transition(_observe_bake, (Phase.BAKING, Phase.COMPLETED, Phase.ROLLED_BACK)),
+        Promote: Transition(_promote_bake, (Phase.COMPLETED,)),
+        Pause: Transition(_pause, (Phase.PAUSED,)),
         Resume: _refuse("it is not paused"),
-        Abort: Row(_abort, (Phase.ABORTED,)),
-        Rollback: Row(_roll_back, (Phase.ROLLED_BACK,)),
+        Abort: Transition(_abort, (Phase.ABORTED,)),
+        Rollback: Transition(_roll_back, (Phase.ROLLED_BACK,)),
         Retry: _refuse("abort or roll it back first"),
         SetWeight: _refuse("it bakes at 100 %: `rollback` takes it back"),
     },
     Phase.COMPLETED: {
-        Observed: Row(_absorb, (Phase.COMPLETED,)),
+        Observed: Transition(_absorb, (Phase.COMPLETED,)),
         Promote: _refuse("it is promoted already"),
         Pause: _refuse(_NOTHING_LIVE),
         Resume: _refuse(_NOTHING_LIVE),
         Abort: _refuse("`rollback` undoes a completed rollout"),
-        Rollback: Row(_roll_back, (Phase.ROLLED_BACK,)),
+        Rollback: Transition(_roll_back, (Phase.ROLLED_BACK,)),
         Retry: _refuse(_NOTHING_LIVE),
         SetWeight: _refuse(_NOTHING_LIVE),
     },
     Phase.ABORTED: {
-        Observed: Row(_absorb, (Phase.ABORTED,)),
+        Observed: Transition(_absorb, (Phase.ABORTED,)),
         Promote: _refuse(_RETRY_ONLY),
         Pause: _refuse(_RETRY_ONLY),
         Resume: _refuse(_RETRY_ONLY),
         Abort: _refuse(_RETRY_ONLY),
-        Rollback: Row(_hurry, (Phase.ABORTED,)),
-        Retry: Row(_retry, (Phase.PROGRESSING,)),
+        Rollback: Transition(_hurry, (Phase.ABORTED,)),
+        Retry: Transition(_retry, (Phase.PROGRESSING,)),
         SetWeight: _refuse(_RETRY_ONLY),
     },
     Phase.ROLLED_BACK: {
-        Observed: Row(_absorb, (Phase.ROLLED_BACK,)),
+        Observed: Transition(_absorb, (Phase.ROLLED_BACK,)),
         Promote: _refuse(_RETRY_ONLY),
         Pause: _refuse(_RETRY_ONLY),
         Resume: _refuse(_RETRY_ONLY),
         Abort: _refuse(_RETRY_ONLY),
-        Rollback: Row(_hurry, (Phase.ROLLED_BACK,)),
-        Retry: Row(_retry, (Phase.PROGRESSING,)),
+        Rollback: Transition(_hurry, (Phase.ROLLED_BACK,)),
+        Retry: Transition(_retry, (Phase.PROGRESSING,)),
         SetWeight: _refuse(_RETRY_ONLY),
     },
 }

@@ -4,10 +4,10 @@ A new strategy is one new file with its settings and its ``plan()``, and one lin
 :data:`STRATEGIES`; decoding, ``check``, ``plan``, the JSON Schema and the dashboard follow.
 """
 
-from router.core.strategies.base import Approval, Step, Strategy, Until
+from router.core.strategies.base import ApprovalPolicy, StepPolicy, Strategy, Until
 from router.core.strategies.blue_green import BlueGreen
-from router.core.strategies.canary import RAMPS, Auto, Canary, Exponential, Linear, Ramp
-from router.core.strategies.experiment import Bandit, Experiment
+from router.core.strategies.canary import RAMPS, Auto, Canary, Exponential, Linear, RampPolicy
+from router.core.strategies.experiment import BanditPolicy, Experiment
 from router.core.strategies.shadow import Shadow
 
 STRATEGIES: dict[str, type[Strategy]] = {
@@ -21,17 +21,17 @@ STRATEGIES: dict[str, type[Strategy]] = {
 __all__ = [
     "RAMPS",
     "STRATEGIES",
-    "Approval",
+    "ApprovalPolicy",
     "Auto",
-    "Bandit",
+    "BanditPolicy",
     "BlueGreen",
     "Canary",
     "Experiment",
     "Exponential",
     "Linear",
-    "Ramp",
+    "RampPolicy",
     "Shadow",
-    "Step",
+    "StepPolicy",
     "Strategy",
     "Until",
 ]

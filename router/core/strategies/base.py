@@ -30,7 +30,7 @@ class Until(Spec):
     unproven, by its hold alone, before the gates have had enough."""
 
 
-class Approval(Spec):
+class ApprovalPolicy(Spec):
     """A person must promote before the rollout goes on."""
 
     deadline: Seconds | None = None
@@ -39,7 +39,7 @@ class Approval(Spec):
     """What happens when the deadline passes: `hold` (go on waiting), `abort` or `promote`."""
 
 
-class Step(Spec):
+class StepPolicy(Spec):
     """One plateau; it ends when its hold, its samples and its approval are all satisfied.
 
     A step without `weight` keeps the weight before it. A step with neither `weight` nor `mirror`
@@ -54,7 +54,7 @@ class Step(Spec):
     """How long the step lasts at least."""
     until: Until | None = None
     """Data that must have been seen before the step ends."""
-    approval: Approval | None = None
+    approval: ApprovalPolicy | None = None
     """A person must promote this step; asked for once its hold and its samples are there."""
     label: str = Field(default="", max_length=40)
     """A word for people, shown in the plan and on the dashboard."""
@@ -77,6 +77,6 @@ def asked(until: Until | None) -> dict[str, Any]:
     return {"until_samples": until.samples, "blind": not until.samples} if until else {}
 
 
-def approved(approval: Approval | None) -> PlanApproval | None:
+def approved(approval: ApprovalPolicy | None) -> PlanApproval | None:
     """The plan's form of a YAML approval."""
     return PlanApproval(approval.deadline, approval.then) if approval else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from router.core.quantities import BasisPoints, Seconds
 from router.core.rollout.plan import Plan
 from router.core.rollout.plan import Step as PlanStep
-from router.core.strategies.base import Approval, Strategy, Until, approved, asked
+from router.core.strategies.base import ApprovalPolicy, Strategy, Until, approved, asked
 from router.core.wire.outcomes import FULL_BP
 
 GRADUAL_STEPS = 20
@@ -21,7 +21,7 @@ class BlueGreen(Strategy):
     """How long the preview lasts at least."""
     until: Until | None = None
     """Compared pairs the preview must have seen before the switch."""
-    approval: Approval | None = None
+    approval: ApprovalPolicy | None = None
     """A person must promote before the switch."""
     over: Seconds = 0.0
     """Time over which traffic moves in equal parts; 0s switches everybody at once."""

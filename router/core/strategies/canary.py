@@ -11,13 +11,13 @@ from router.core.quantities import BasisPoints, Seconds
 from router.core.rollout.plan import Plan
 from router.core.rollout.plan import Step as PlanStep
 from router.core.spec import OneOf, Spec
-from router.core.strategies.base import Step, Strategy, Until, asked
+from router.core.strategies.base import StepPolicy, Strategy, Until, asked
 
 STEPS_MAX = 200
 """Steps of one plan; a ramp that generates more is a typing error in its increment."""
 
 
-class Ramp(Spec):
+class RampPolicy(Spec):
     """A rule that generates steps instead of listing them."""
 
     def steps(self) -> Iterator[PlanStep]:
@@ -25,7 +25,7 @@ class Ramp(Spec):
         raise NotImplementedError
 
 
-class Linear(Ramp):
+class Linear(RampPolicy):
     """Equal increments: ``{start: 10%, step: 20%, to: 50%, hold: 5m}`` gives 10, 30, 50 %."""
 
     step: Annotated[BasisPoints, Field(gt=0)]
@@ -45,7 +45,7 @@ class Linear(Ramp):
         return _plateaus([*weights, self.to], self.hold, self.until)
 
 
-class Exponential(Ramp):
+class Exponential(RampPolicy):
     """Equal factors: ``{start: 1%, factor: 2, to: 50%, hold: 5m}`` gives 1, 2, 4, ... 32, 50 %."""
 
     start: Annotated[BasisPoints, Field(gt=0)] = 100
@@ -68,7 +68,7 @@ class Exponential(Ramp):
         return _plateaus(weights, self.hold, self.until)
 
 
-class Auto(Ramp):
+class Auto(RampPolicy):
     """The evidence chooses the weight, once a second, so that little is at risk at any moment.
 
     The weight is what keeps the bad answers that can be under way before the first outcome is
@@ -88,7 +88,7 @@ class Auto(Ramp):
         yield PlanStep(weight_bp=self.to, hold_s=self.hold, auto=True, proof=True, label="auto")
 
 
-RAMPS: dict[str, type[Ramp]] = {
+RAMPS: dict[str, type[RampPolicy]] = {
     "linear": Linear,
     "exponential": Exponential,
     "auto": Auto,
@@ -102,9 +102,9 @@ class Canary(Strategy):
     The bake has all traffic in every plan, so ``{weight: 100%}`` need not be the last step.
     """
 
-    steps: tuple[Step, ...] = Field(default=(), max_length=STEPS_MAX)
+    steps: tuple[StepPolicy, ...] = Field(default=(), max_length=STEPS_MAX)
     """The plateaus in order; give either `steps` or `ramp`, or both: steps first, then the ramp."""
-    ramp: Annotated[Ramp, OneOf(RAMPS, "ramp")] | None = None
+    ramp: Annotated[RampPolicy, OneOf(RAMPS, "ramp")] | None = None
     """A rule that generates plateaus: `linear`, `exponential`, or `auto` (evidence decides)."""
     bake: Seconds = 0.0
     """How long the candidate answers everything, gates watching, before it becomes stable."""

@@ -21,7 +21,7 @@ SHARE_MIN_BP = 100
 """An arm of less than 1 % would be measured after the experiment has ended."""
 
 
-class Bandit(Spec):
+class BanditPolicy(Spec):
     """Shares follow the rewards that feedback brings (Thompson sampling).
 
     Moving shares change what is measured: better versions are seen more often and at other times,
@@ -47,7 +47,7 @@ class Experiment(Strategy):
     """Share of each version, the candidate among them; stable gets what is left."""
     lasting: Annotated[Seconds, Field(gt=0)] = Field(alias="for")
     """How long it lasts; pauses do not count."""
-    bandit: Bandit | None = None
+    bandit: BanditPolicy | None = None
     """Shares that follow rewards, beginning with those of `arms`; absent: they stay."""
 
     @model_validator(mode="after")

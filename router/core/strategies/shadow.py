@@ -11,7 +11,7 @@ from router.core.quantities import BasisPoints, Name, Seconds
 from router.core.rollout.plan import Ending, Plan
 from router.core.rollout.plan import Step as PlanStep
 from router.core.spec import OneOf
-from router.core.strategies.base import Approval, Strategy, Until, approved, asked
+from router.core.strategies.base import ApprovalPolicy, Strategy, Until, approved, asked
 from router.core.strategies.blue_green import BlueGreen
 from router.core.strategies.canary import Canary
 
@@ -31,7 +31,7 @@ class Shadow(Strategy):
     """How long the shadow runs at least."""
     until: Until | None = None
     """Compared pairs the shadow must have seen before it ends."""
-    approval: Approval | None = None
+    approval: ApprovalPolicy | None = None
     """A person must end the shadow, for instance after reading the disagreements."""
     also: Annotated[tuple[Name, ...], Field(max_length=ALSO_MAX)] = ()
     """Further versions that get the same copies; they are compared for people, not for gates."""

@@ -39,7 +39,7 @@ _MAC_CHARS: Final = 32
 _FIELDS: Final = 7
 
 
-class Arm(StrEnum):
+class Chosen(StrEnum):
     """How the version was chosen."""
 
     CANDIDATE = "c"  # drawn, the rollout's candidate
@@ -58,7 +58,7 @@ class Receipt:
     """Of the table's entry that routed it."""
     weight_bp: int
     """The candidate's share between candidate and stable in that coin; 0 without a coin."""
-    arm: Arm
+    arm: Chosen
     issued: int
     """Wall clock, whole seconds since 1970."""
     unit: int = 0
@@ -106,7 +106,7 @@ def opened(text: str, secret: str) -> Receipt:
         version = content.rpartition("/")[2]
     issued, revision, weight_bp, arm, unit, nonce = content.split(".", _FIELDS - 1)[:-1]
     return Receipt(
-        route, version, int(revision, 16), int(weight_bp, 16), Arm(arm), int(issued, 16),
+        route, version, int(revision, 16), int(weight_bp, 16), Chosen(arm), int(issued, 16),
         int(unit, 16), int(nonce, 16),
     )  # fmt: skip
 

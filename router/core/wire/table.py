@@ -24,7 +24,7 @@ CREDENTIALS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
+class EndpointEntry:
     """One host:port of a version."""
 
     host: str
@@ -38,7 +38,7 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
-class UpstreamTls:
+class TlsEntry:
     """How connections to a version's TLS endpoints are verified; paths of PEM files."""
 
     ca_file: str | None = None
@@ -59,7 +59,7 @@ class HealthCheck:
 
 
 @dataclass(frozen=True, slots=True)
-class Outlier:
+class OutlierEntry:
     """Passive ejection of an endpoint, only with two or more: it is blamed before the version."""
 
     consecutive: int = 5
@@ -73,7 +73,7 @@ class VersionEntry:
     """One version as the data plane needs it."""
 
     name: str
-    endpoints: tuple[Endpoint, ...]
+    endpoints: tuple[EndpointEntry, ...]
     max_connections: int = 1_024
     """Upstream connections a worker opens to this version."""
     max_in_flight: int = 1_024
@@ -90,9 +90,9 @@ class VersionEntry:
     """Time between two lookups of an endpoint's host name."""
     warm_connections: int = 0
     """Connections opened before the version gets its first live request."""
-    tls: UpstreamTls = UpstreamTls()
+    tls: TlsEntry = TlsEntry()
     health: HealthCheck = HealthCheck()
-    outlier: Outlier = Outlier()
+    outlier: OutlierEntry = OutlierEntry()
 
 
 class MatchKind(StrEnum):
@@ -106,7 +106,7 @@ class MatchKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class ValueMatch:
+class ValueEntry:
     """One named value of a request compared with a constant. ``name`` is lower case for headers."""
 
     name: str
@@ -115,7 +115,7 @@ class ValueMatch:
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
+class MatchEntry:
     """All conditions must hold; empty ones always do."""
 
     host: str = ""
@@ -123,18 +123,18 @@ class Match:
     path: str = "/*"
     """Exact raw path, or a prefix when it ends in ``*``; compared with the bytes forwarded."""
     methods: tuple[str, ...] = ()
-    headers: tuple[ValueMatch, ...] = ()
-    query: tuple[ValueMatch, ...] = ()
-    cookies: tuple[ValueMatch, ...] = ()
-    body: tuple[ValueMatch, ...] = ()
+    headers: tuple[ValueEntry, ...] = ()
+    query: tuple[ValueEntry, ...] = ()
+    cookies: tuple[ValueEntry, ...] = ()
+    body: tuple[ValueEntry, ...] = ()
     """Dotted JSON paths; such a rule needs the body buffered up to the route's buffer limit."""
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class RuleEntry:
     """Requests that match go to ``version`` (an index); they are forced, hence no evidence."""
 
-    match: Match
+    match: MatchEntry
     version: int
 
 
@@ -147,7 +147,7 @@ class StickyKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Sticky:
+class StickyEntry:
     """The key whose hash chooses the version. Without a key in the request: a coin."""
 
     kind: StickyKind
@@ -163,7 +163,7 @@ class Sticky:
 
 
 @dataclass(frozen=True, slots=True)
-class Timeouts:
+class TimeoutsEntry:
     """Deadlines of one exchange with a version, seconds."""
 
     connect_s: float = 2.0
@@ -179,7 +179,7 @@ class Timeouts:
 
 
 @dataclass(frozen=True, slots=True)
-class Rescue:
+class RescueEntry:
     """Replay of a failed candidate attempt on stable, before any response byte was passed on."""
 
     statuses: tuple[int, ...] = ()
@@ -249,7 +249,7 @@ class MirrorLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class Retry:
+class RetryEntry:
     """Retries on the same version after a failed connect (any method) or a stale connection."""
 
     attempts: int = 1
@@ -263,7 +263,7 @@ class RouteEntry:
     """One route as the data plane needs it."""
 
     name: str
-    match: Match
+    match: MatchEntry
     versions: tuple[VersionEntry, ...]
     stable: int
     """Index of the version that gets what nobody else gets."""
@@ -282,16 +282,16 @@ class RouteEntry:
     The first field of that name in the client's request, decoded as Latin-1 and cut to 64
     characters. It is read even where ``strip_headers`` keeps it from the copies.
     """
-    rules: tuple[Rule, ...] = ()
-    sticky: Sticky | None = None
+    rules: tuple[RuleEntry, ...] = ()
+    sticky: StickyEntry | None = None
     pin_header: bool = False
     """Clients may choose a version with ``X-Rampway-Pin``."""
     pinnable: tuple[int, ...] = ()
     """Versions a pin may name (never a rolled-back one)."""
     payload: str = "opaque"
-    timeouts: Timeouts = Timeouts()
-    rescue: Rescue | None = None
-    retry: Retry = Retry()
+    timeouts: TimeoutsEntry = TimeoutsEntry()
+    rescue: RescueEntry | None = None
+    retry: RetryEntry = RetryEntry()
     error_statuses: tuple[int, ...] = (5,)
     """Statuses that count as SERVER_ERROR; a class by its hundred."""
     thresholds_s: tuple[float, ...] = ()

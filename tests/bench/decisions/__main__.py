@@ -28,8 +28,8 @@ from router.core.policy import RolloutPolicy
 from router.core.wire.outcomes import FULL_BP, Batch, LabelledPairs, Labels
 from router.core.words import duration
 from router.simulation.result import many, percentile
-from router.simulation.run import Run, Setup
-from router.simulation.scenario import DAY_S, Bursts, Latency, Scenario
+from router.simulation.run import Setup, SimulatedRun
+from router.simulation.scenario import DAY_S, Bursts, LatencyModel, Scenario
 from tests.bench.decisions.baselines import MINUTE_S, TOOLS, drawn
 from tests.bench.decisions.level import GATES as LEVEL_GATES
 from tests.bench.decisions.level import false_rollbacks
@@ -165,11 +165,11 @@ def _bad_of(setup: Setup, candidate: float, rps: float, runs: int, size: Size) -
 # --- 3. latency -------------------------------------------------------------------------------
 
 SLOW = {
-    "hangs": (Latency(hang=True), 7.0, 0.32 * 1.1 + 1.0),
-    "20 % take 1 s more": (Latency(tail_share=0.2), 20.0, 7.8),
-    "5 % take 1 s more (p99 four times stable's)": (Latency(tail_share=0.05), 170.0, 69.0),
-    "30 % slower": (Latency(factor=1.3), 171.0, 74.0),
-    "twice as slow": (Latency(factor=2.0), 16.0, 6.0),
+    "hangs": (LatencyModel(hang=True), 7.0, 0.32 * 1.1 + 1.0),
+    "20 % take 1 s more": (LatencyModel(tail_share=0.2), 20.0, 7.8),
+    "5 % take 1 s more (p99 four times stable's)": (LatencyModel(tail_share=0.05), 170.0, 69.0),
+    "30 % slower": (LatencyModel(factor=1.3), 171.0, 74.0),
+    "twice as slow": (LatencyModel(factor=2.0), 16.0, 6.0),
 }
 """Candidate; goals for requests sent to it (p95 of a hang, else median) and median seconds."""
 
@@ -300,7 +300,7 @@ def promotion(size: Size) -> Table:
     return table
 
 
-def _backs(runs: Sequence[Run]) -> str:
+def _backs(runs: Sequence[SimulatedRun]) -> str:
     return f"{sum(r.outcome == 'rolled back' for r in runs)} of {len(runs)}"
 
 

@@ -14,7 +14,7 @@ from router.control.told.views import FeedbackView
 from router.core.rollout.events import Rollback
 from router.core.rollout.rollout import Phase
 from router.core.wire.counts import PairSample
-from router.core.wire.receipt import Arm, Receipt, sealed
+from router.core.wire.receipt import Chosen, Receipt, sealed
 from router.telemetry.metrics import Metrics
 from tests.core.pairs.judged import judged_by
 
@@ -39,7 +39,7 @@ class Clients:
         self.feedback = Feedback(world.reconciler, world.clock, Metrics())
         self.made = 0
 
-    def receipt(self, arm=Arm.CANDIDATE, **changes):
+    def receipt(self, arm=Chosen.CANDIDATE, **changes):
         self.made += 1
         version = {"c": "v2", "s": "v1"}.get(arm.value, "v3")
         entry = self.world.entry
@@ -62,7 +62,7 @@ class Clients:
                             nonce=self.made)  # fmt: skip
         trial.shadow.add(sample, judged_by(trial.shadow, sample), 0.0)
         self.made -= 1
-        return self.receipt(Arm.FORCED, version=asked or "v1")
+        return self.receipt(Chosen.FORCED, version=asked or "v1")
 
     def tell(self, text, truth, *, correct=True):
         answer = self.feedback.take([Label(text, correct=correct, truth=truth)])
@@ -88,7 +88,7 @@ class Clients:
     def wrong(self, arm):
         """Wrong predictions of an arm that became evidence."""
         counts = self.world.reconciler.runs["r"].trial.judge.states["accuracy"]
-        return (counts.candidate if arm is Arm.CANDIDATE else counts.stable).bad
+        return (counts.candidate if arm is Chosen.CANDIDATE else counts.stable).bad
 
 
 @pytest.fixture
@@ -98,8 +98,8 @@ async def clients(world, policy):
 
 def draw(clients, rng, candidate, stable):
     """One prediction by a real coin, and its truth."""
-    arm = Arm.CANDIDATE if rng.random() < 0.2 else Arm.STABLE
-    wrong = rng.random() < (candidate if arm is Arm.CANDIDATE else stable)
+    arm = Chosen.CANDIDATE if rng.random() < 0.2 else Chosen.STABLE
+    wrong = rng.random() < (candidate if arm is Chosen.CANDIDATE else stable)
     return clients.receipt(arm), not wrong
 
 
@@ -126,7 +126,7 @@ async def test_labels_carry_the_weight_of_routing_and_may_come_in_any_order(clie
     trial = clients.world.reconciler.runs["r"].trial
     monkeypatch.setattr(trial, "observe", lambda batch, _now: seen.append(batch))
     early = clients.receipt(weight_bp=100)
-    late = clients.receipt(Arm.STABLE, weight_bp=2_000)
+    late = clients.receipt(Chosen.STABLE, weight_bp=2_000)
     clients.say((late, False), (early, True))
     assert [(b.labels[0].weight_bp, b.labels[0].stable_wrong) for b in seen] == [
         (2_000, 1),
@@ -138,7 +138,7 @@ async def test_the_same_receipt_counts_once(clients):
     text = clients.receipt()
     assert clients.say((text, False), (text, False))["accepted"] == 1
     assert "used before" in clients.refusal(text)
-    assert clients.wrong(Arm.CANDIDATE) == 1
+    assert clients.wrong(Chosen.CANDIDATE) == 1
 
 
 async def test_forged_old_early_and_foreign_receipts_are_refused(clients):
@@ -150,13 +150,13 @@ async def test_forged_old_early_and_foreign_receipts_are_refused(clients):
     assert "takes no feedback" in clients.refusal(clients.receipt(route="other"))
     assert "no longer" in clients.refusal(clients.receipt(version="v9"))
     assert "no receipt" in clients.refusal("hello")
-    assert clients.wrong(Arm.CANDIDATE) == 0
+    assert clients.wrong(Chosen.CANDIDATE) == 0
 
 
-@pytest.mark.parametrize("arm", [Arm.FORCED, Arm.OTHER])
+@pytest.mark.parametrize("arm", [Chosen.FORCED, Chosen.OTHER])
 async def test_what_no_coin_chose_is_counted_for_people_only(clients, arm):
     assert clients.say((clients.receipt(arm), False))["accepted"] == 1
-    assert (clients.wrong(Arm.CANDIDATE), clients.wrong(Arm.STABLE)) == (0, 0)
+    assert (clients.wrong(Chosen.CANDIDATE), clients.wrong(Chosen.STABLE)) == (0, 0)
     assert clients.world.reconciler.runs["r"].labelled["v3"].wrong == 1
 
 
@@ -168,23 +168,23 @@ async def test_labels_of_an_earlier_attempt_are_no_evidence(clients):
 
     await clients.world.order(Retry("ann", force=True))
     clients.say((old, False))
-    assert clients.wrong(Arm.CANDIDATE) == 0
+    assert clients.wrong(Chosen.CANDIDATE) == 0
     clients.say((clients.receipt(), False))
-    assert clients.wrong(Arm.CANDIDATE) == 1
+    assert clients.wrong(Chosen.CANDIDATE) == 1
 
 
 async def test_on_sticky_routes_each_user_s_first_label_counts(world, policy):
     clients = Clients(await world(with_feedback(policy, sticky=True)).start())
     for user in (1, 1, 1, 2):
         clients.say((clients.receipt(unit=user), False))
-    assert clients.wrong(Arm.CANDIDATE) == 2
+    assert clients.wrong(Chosen.CANDIDATE) == 2
     w = clients.world
     w.reconciler.last_words()
     await w.start()
     again = Clients(w)
     again.made = 1_000
     again.say((again.receipt(unit=1), False), (again.receipt(unit=3), False))
-    assert again.wrong(Arm.CANDIDATE) == 3, "users are remembered through a restart"
+    assert again.wrong(Chosen.CANDIDATE) == 3, "users are remembered through a restart"
 
 
 async def test_memory_of_used_receipts_is_bounded(clients, monkeypatch):
@@ -216,13 +216,13 @@ async def test_the_truth_about_a_mirrored_request_judges_both_answers(paired):
     assert paired.paired == (1, 1, 1)
     paired.tell(await paired.pair(stable=0, candidate=1, reverse=True), 0, correct=False)
     assert paired.paired == (2, 1, 1), "the candidate answered the client, and was wrong"
-    assert paired.wrong(Arm.CANDIDATE) == 2, "no coin chose them: only pairs count"
+    assert paired.wrong(Chosen.CANDIDATE) == 2, "no coin chose them: only pairs count"
 
 
 async def test_what_says_nothing_about_both_is_no_pair(paired):
     text = await paired.pair(stable=1, candidate=0)
     assert paired.tell(text, "one")["accepted"] == 1, "a number is never a text"
-    paired.tell(paired.receipt(Arm.FORCED), 1)  # nobody copied it
+    paired.tell(paired.receipt(Chosen.FORCED), 1)  # nobody copied it
     paired.say((await paired.pair(stable=1, candidate=0), True))  # no truth
     again = await paired.pair(stable=1, candidate=0)
     paired.tell(again, 1)
@@ -256,9 +256,9 @@ async def test_a_label_counts_once_through_a_restart(clients, clean):
     counted = 2 if clean else 0
     await world.start()
     again = Clients(world)
-    assert again.wrong(Arm.CANDIDATE) == counted
+    assert again.wrong(Chosen.CANDIDATE) == counted
     answer = again.say(*given)
-    assert again.wrong(Arm.CANDIDATE) == 2
+    assert again.wrong(Chosen.CANDIDATE) == 2
     assert answer["accepted"] == 2 - counted
     assert all(one["why"] == "this receipt was used before" for one in answer["refused"])
 

@@ -14,16 +14,16 @@ import pytest
 
 from router.control.fleet.processes import born, listens
 from router.control.fleet.workers import Workers
-from router.core.wire.table import Endpoint, Match, RouteEntry, RoutingTable, VersionEntry
+from router.core.wire.table import EndpointEntry, MatchEntry, RouteEntry, RoutingTable, VersionEntry
 from router.link.messages import Amend, Beat, Lowered, Publish, encode
 
 FAKE = Path(__file__).with_name("fake_worker.py")
 
 
 def table(generation: int) -> RoutingTable:
-    version = VersionEntry("v1", (Endpoint("127.0.0.1", 1),))
+    version = VersionEntry("v1", (EndpointEntry("127.0.0.1", 1),))
     return RoutingTable(
-        generation, (RouteEntry("r", Match(), (version,), 0, weights_bp=(10_000,)),)
+        generation, (RouteEntry("r", MatchEntry(), (version,), 0, weights_bp=(10_000,)),)
     )
 
 

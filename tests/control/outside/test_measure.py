@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from router.control.outside.measure import Asker, Question, headers_of, parsed
+from router.control.outside.measure import Asker, Inquiry, headers_of, parsed
 from router.control.outside.outside import guarded_socket, outside_session
 from router.core.gates.prometheus import Prometheus
 from router.core.gates.webhook import Webhook
@@ -79,7 +79,7 @@ async def site():
 async def ask(gate):
     answers: asyncio.Queue = asyncio.Queue()
     async with Asker(lambda _q, m: answers.put_nowait(m)) as asker:
-        question = Question("r", gate, {"candidate": "v2"})
+        question = Inquiry("r", gate, {"candidate": "v2"})
         asker.ask(question)
         asker.ask(question)  # one at a time
         assert repr(asker) == "<Asker 1 questions under way>"
@@ -153,6 +153,6 @@ async def test_credentials_go_in_header_fields_of_the_policy_of_the_moment(site)
     assert headers_of(route, elsewhere) == {}
     answers: asyncio.Queue = asyncio.Queue()
     async with Asker(lambda _q, m: answers.put_nowait(m)) as asker:
-        asker.ask(Question("r", stored, {"candidate": "v2"}, headers_of(route, stored)))
+        asker.ask(Inquiry("r", stored, {"candidate": "v2"}, headers_of(route, stored)))
         await asyncio.wait_for(answers.get(), 10)
     assert seen == [{"candidate": "v2"}, "Bearer hunter22"]

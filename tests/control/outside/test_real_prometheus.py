@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from router.control.outside.measure import Asker, Question
+from router.control.outside.measure import Asker, Inquiry
 from router.core.rollout.rollout import Phase
 
 PROMETHEUS = shutil.which("prometheus")
@@ -117,7 +117,7 @@ class Asked:
         """One interval: ask what is due, hand the answers in, let it be decided."""
         run = self.w.reconciler.runs["r"]
         for title in run.trial.judge.due(self.w.clock.now()):
-            asker.ask(Question("r", run.trial.judge.gates[title], {"candidate": "v2"}))
+            asker.ask(Inquiry("r", run.trial.judge.gates[title], {"candidate": "v2"}))
             question, measurement = await asyncio.wait_for(self.answers.get(), 10)
             self.w.reconciler.measured(run, question.gate.title, measurement)
         await self.w.run(1)

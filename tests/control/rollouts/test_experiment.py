@@ -10,7 +10,7 @@ from router.core.rollout.events import Abort, Rollback
 from router.core.rollout.rollout import Phase
 from router.core.rollout.traffic import Draw
 from router.core.wire.outcomes import ArmCounts, Batch, Cell, UserCounts
-from router.core.wire.receipt import Arm, Receipt, sealed
+from router.core.wire.receipt import Chosen, Receipt, sealed
 from router.telemetry.metrics import Metrics
 
 SECRET = "only-for-these-tests"
@@ -101,7 +101,7 @@ class Shoppers:
         for _ in range(count):
             self.made += 1
             (name,) = world.random.choices([v.name for v in entry.versions], entry.weights_bp)
-            arm = {"v1": Arm.STABLE, "v2": Arm.CANDIDATE}.get(name, Arm.OTHER)
+            arm = {"v1": Chosen.STABLE, "v2": Chosen.CANDIDATE}.get(name, Chosen.OTHER)
             receipt = Receipt("r", name, entry.revision, 5_000, arm, int(world.clock.wall()),
                               unit=self.made, nonce=self.made)  # fmt: skip
             bought = world.random.random() < RATES[name]

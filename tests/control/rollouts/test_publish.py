@@ -49,22 +49,22 @@ def test_everything_of_the_policy_reaches_the_table(situation):
     assert entry.weights_bp == (8_750, 1_250)
     assert (entry.stable, entry.candidate, entry.revision) == (0, 1, 1)
     assert entry.mirrors == (table.Mirror(1, 5_000),)
-    assert entry.match == table.Match(
+    assert entry.match == table.MatchEntry(
         "*.example.org", "/v2/*", ("POST",),
-        (table.ValueMatch("x-tenant", table.MatchKind.EXACT, "acme"),),
+        (table.ValueEntry("x-tenant", table.MatchKind.EXACT, "acme"),),
     )  # fmt: skip
-    beta = table.Match(cookies=(table.ValueMatch("beta", table.MatchKind.PRESENT),))
-    assert entry.rules == (table.Rule(beta, 1),)
-    assert entry.sticky == table.Sticky(table.StickyKind.HEADER, "x-user-id")
+    beta = table.MatchEntry(cookies=(table.ValueEntry("beta", table.MatchKind.PRESENT),))
+    assert entry.rules == (table.RuleEntry(beta, 1),)
+    assert entry.sticky == table.StickyEntry(table.StickyKind.HEADER, "x-user-id")
     assert (entry.pin_header, entry.pinnable) == (True, (0, 1))
     v1, v2 = entry.versions
     assert v1.endpoints == (
-        table.Endpoint("127.0.0.1", 9001), table.Endpoint("::1", 9002, tls=True),
+        table.EndpointEntry("127.0.0.1", 9001), table.EndpointEntry("::1", 9002, tls=True),
     )  # fmt: skip
     assert (v1.health.path, v1.health.interval_s, v1.outlier.consecutive) == ("/ready", 3.0, 9)
     assert (v1.warm_connections, v2.max_in_flight) == (2, 7)
     assert entry.error_statuses == (5, 429)
-    assert entry.timeouts == table.Timeouts(1.0, 2.0, 3.0, 4.0)
+    assert entry.timeouts == table.TimeoutsEntry(1.0, 2.0, 3.0, 4.0)
     assert entry.rescue.statuses == (5, 429)
     assert (entry.rescue.timeout, entry.rescue.connect) == (True, False)
     assert (entry.rescue.schema, entry.rescue.answer_bytes) == (True, 16_384)
@@ -101,7 +101,7 @@ def test_a_sticky_cookie_keeps_what_browsers_are_told():
     route = loads(FULL.replace("sticky: {header: X-User-Id}", sticky)).policy.routes[0]
     record = settle(route, None, 0.0).record
     entry = entry_of(Situation(route, record, (0.1, 0.25), 0.1))
-    assert entry.sticky == table.Sticky(
+    assert entry.sticky == table.StickyEntry(
         table.StickyKind.COOKIE, "rampway", "sixteen-characters", 3_600,
         "Path=/; HttpOnly; Secure; SameSite=Lax",
     )  # fmt: skip

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from router.control.outside.measure import Question
+from router.control.outside.measure import Inquiry
 from router.control.told.status import gauges, rollout_view
 from router.core.gates.gate import Measurement
 from router.core.rollout.events import Promote
@@ -182,7 +182,7 @@ async def test_answers_from_outside_decide_beside_the_evidence(world, policy):
     w = await world(with_rules(policy, gates=f"[error_rate, {QUERY}]")).start()
     run = w.reconciler.runs["r"]
     (gate,) = (gate for gate in run.record.pinned.policy.gates if gate.kind == "prometheus")
-    asked = Question("r", gate, {})
+    asked = Inquiry("r", gate, {})
     await w.run(130)
     assert (w.rollout.phase, w.weight) == (Phase.PROGRESSING, 1_000), "nothing measured yet"
     for value in (1.0, 0.5):

@@ -14,7 +14,7 @@ import pytest
 
 from router.control.state import copies
 from router.control.state.errors import StoreDamaged, StoreLocked
-from router.control.state.hold import Hold, Mark
+from router.control.state.hold import Hold, HoldMark
 from router.control.state.record import Change
 from router.control.state.sqlite import SqliteStore
 from tests.control.state.test_sqlite import entry, record
@@ -145,7 +145,7 @@ async def test_a_store_of_before_has_no_mark_and_gets_one(tmp_path):
     known = Hold(path).known()
     assert known is not None
     assert known.sequence == 1
-    assert Mark.parsed("12345") is None
+    assert HoldMark.parsed("12345") is None
 
 
 async def test_two_routers_do_not_hold_one_store_though_the_lock_file_is_deleted(tmp_path):

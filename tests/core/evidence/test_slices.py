@@ -6,7 +6,7 @@ import random
 import pytest
 
 from router.core.evidence import CompareEvidence, GuardEvidence
-from router.core.evidence.ledger import Change, Ledger
+from router.core.evidence.ledger import Addition, Ledger
 from router.core.evidence.slices import OPEN_MAX, Slice, Slices
 from router.core.evidence.users import BETS_MAX, Users, bets_of
 from router.core.wire.outcomes import ArmCounts, Cell, UserCounts
@@ -128,14 +128,14 @@ def cell(number, candidate, stable, source=1, **more):
 def test_the_ledger_tells_what_is_new():
     ledger = Ledger()
     first = cell(1, ArmCounts(bad=1, arrived=3), ArmCounts(ok=4, arrived=9, left=1))
-    assert ledger.book(first) == Change(3, 1, 1, 0, 9, 0, 4, 1)
-    assert ledger.book(first) == Change()
+    assert ledger.book(first) == Addition(3, 1, 1, 0, 9, 0, 4, 1)
+    assert ledger.book(first) == Addition()
     twin = Ledger()
     twin.restore(json.loads(json.dumps(ledger.snapshot())))
     last = cell(1, ArmCounts(bad=1, ok=2, arrived=3), ArmCounts(ok=8, arrived=9, left=1))
     for one in (ledger, twin):
-        assert one.book(last) == Change(0, 0, 2, 0, 0, 0, 4, 0)
-        assert one.book(last) == Change(), "it has ended"
+        assert one.book(last) == Addition(0, 0, 2, 0, 0, 0, 4, 0)
+        assert one.book(last) == Addition(), "it has ended"
         assert one.snapshot()["known"] == []
     ledger.book(cell(2, ArmCounts(arrived=1), ArmCounts()))
     ledger.book(cell(2, ArmCounts(arrived=1), ArmCounts(), source=2))

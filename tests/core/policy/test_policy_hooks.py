@@ -8,7 +8,7 @@ from router.config.problems import PolicyError
 from router.core.policy import RolloutPolicy
 from router.core.policy.anti_flap import DAY_S, AntiFlap
 from router.core.policy.hooks import HOOKS, TRIGGERS, Alert
-from router.core.policy.registry import Mlflow
+from router.core.policy.registry import MlflowRegistry
 from router.core.urls import checked_url
 
 URL = "http://127.0.0.1:7/x"
@@ -113,7 +113,7 @@ def test_retries_back_off_and_are_capped():
 
 
 def test_model_versions_are_known_or_asked_for():
-    mlflow = Mlflow.model_validate({"url": URL, "model": "m", "versions": {"green": "4"}})
+    mlflow = MlflowRegistry.model_validate({"url": URL, "model": "m", "versions": {"green": "4"}})
     assert [mlflow.version_of(n) for n in ("green", "v17", "3", "blue", "v1.2")] == [
         "4", "17", "3", None, None,
     ]  # fmt: skip

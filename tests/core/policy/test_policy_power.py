@@ -7,7 +7,7 @@ import pytest
 from router.core.gates.error_rate import ErrorRate
 from router.core.policy import RolloutPolicy
 from router.core.policy.power import (
-    Traffic,
+    ExpectedTraffic,
     describe,
     nats_needed,
     power_findings,
@@ -81,7 +81,7 @@ def test_sharing_the_evidence_costs_nats():
 
 
 def test_only_steps_with_both_versions_are_described():
-    traffic = Traffic(50)
+    traffic = ExpectedTraffic(50)
     (sight,) = sights(rollout(), traffic)
 
     assert (sight.step, sight.weight_bp, sight.lasts_s) == (1, 500, 300.0)
@@ -91,11 +91,15 @@ def test_only_steps_with_both_versions_are_described():
 @pytest.mark.parametrize(("rate", "hint"), [(1.0, "46s"), (0.25, "4m"), (0.003, "5h")])
 def test_a_hint_has_times_as_people_write_them(rate, hint):
     short = {"canary": {"steps": [{"weight": "5%", "hold": "1s"}]}}
-    found = list(power_findings(rollout(strategy=short, gates=["error_rate"]), Traffic(rate)))
+    found = list(
+        power_findings(rollout(strategy=short, gates=["error_rate"]), ExpectedTraffic(rate))
+    )
 
     assert [one.hint for one in found] == [f"hold it for {hint} or longer"]
 
 
 def test_without_the_gate_nothing_is_described():
-    assert list(sights(rollout(gates=["guard"]), Traffic(50))) == []
-    assert list(sights(rollout(gates=[{"error_rate": {"dry_run": True}}]), Traffic(50))) == []
+    assert list(sights(rollout(gates=["guard"]), ExpectedTraffic(50))) == []
+    assert (
+        list(sights(rollout(gates=[{"error_rate": {"dry_run": True}}]), ExpectedTraffic(50))) == []
+    )

@@ -8,7 +8,7 @@ from router.core.gates import GateContext
 from router.core.gates.agreement import Agreement
 from router.core.gates.guard import Guard
 from router.core.judge import Judge, JudgeSettings
-from router.core.policy.power import Traffic, power_findings
+from router.core.policy.power import ExpectedTraffic, power_findings
 from router.core.rollout.plan import Ending
 from router.core.wire.outcomes import Baseline, Batch, Pairs
 
@@ -136,7 +136,7 @@ def test_reverse_pairs_are_enough_for_agreement():
 
 def test_warnings_about_a_canary_that_follows_point_into_it():
     made = rollout(SHADOW % CANARY, gates="[error_rate]")
-    paths = [found.path for found in power_findings(made, Traffic(1.0))]
+    paths = [found.path for found in power_findings(made, ExpectedTraffic(1.0))]
     assert ("strategy", "shadow", "then", "canary", "steps", 0) in paths
 
 

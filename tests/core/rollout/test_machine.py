@@ -19,7 +19,7 @@ from router.core.rollout.events import (
     Rollback,
     SetWeight,
 )
-from router.core.rollout.machine import TRANSITIONS, Refused, Row, decide
+from router.core.rollout.machine import TRANSITIONS, Refused, Transition, decide
 from router.core.rollout.plan import Approval, Default, Ending, OnInconclusive, Plan, Step
 from router.core.rollout.rollout import TERMINAL, Phase, Rollout, begin, remaining_s
 from router.core.rollout.traffic import split_for
@@ -344,7 +344,7 @@ def test_what_remains():
 @pytest.mark.parametrize("phase", Phase)
 @pytest.mark.parametrize("kind", EVENTS, ids=lambda kind: kind.__name__)
 def test_every_phase_and_event_has_a_row(phase, kind):
-    assert isinstance(TRANSITIONS[phase][kind], Row)
+    assert isinstance(TRANSITIONS[phase][kind], Transition)
 
 
 def test_refusals_say_what_is_possible():
@@ -362,7 +362,7 @@ def test_refusals_say_what_is_possible():
 
 def test_a_rule_that_leaves_its_row_is_caught(monkeypatch):
     rows = dict(TRANSITIONS[Phase.PROGRESSING])
-    rows[Abort] = Row(rows[Abort].rule, (Phase.PAUSED,))
+    rows[Abort] = Transition(rows[Abort].rule, (Phase.PAUSED,))
     monkeypatch.setattr(machine, "TRANSITIONS", {Phase.PROGRESSING: rows})
     rollout, plan = start()
     with pytest.raises(AssertionError, match="may not lead to"):
@@ -488,7 +488,7 @@ def test_a_mutated_row_is_caught(monkeypatch):
     survivors = []
     for phase, kind, other in MUTANTS:
         table = {p: dict(rows) for p, rows in TRANSITIONS.items()}
-        table[phase][kind] = Row(other.rule, table[phase][kind].to)
+        table[phase][kind] = Transition(other.rule, table[phase][kind].to)
         monkeypatch.setattr(machine, "TRANSITIONS", table)
         if not any(breaks(*scenario) for scenario in SCENARIOS.values()):
             survivors.append((phase.value, other.rule.__name__))

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from router.core.wire.receipt import (
     RECEIPT_CHARS_MAX,
-    Arm,
     BadReceipt,
+    Chosen,
     Receipt,
     mark_of,
     opened,
@@ -27,7 +27,7 @@ receipts = st.builds(
     version=names,
     revision=st.integers(0, 10**9),
     weight_bp=st.integers(0, 10_000),
-    arm=st.sampled_from(Arm),
+    arm=st.sampled_from(Chosen),
     issued=st.integers(0, 2**40),
     unit=st.integers(0, 2**64 - 1),
     nonce=st.integers(0, 2**64 - 1),
@@ -78,7 +78,7 @@ def test_a_hidden_receipt_comes_back_and_says_nothing_before(receipt, version):
     assert len(text) <= RECEIPT_CHARS_MAX
     assert route_of(text) == receipt.route
     assert opened(text, SECRET) == receipt
-    other = replace(receipt, version=version, arm=Arm.FORCED, unit=1, weight_bp=7)
+    other = replace(receipt, version=version, arm=Chosen.FORCED, unit=1, weight_bp=7)
     assert len(sealed(other, SECRET, hidden=True)) == len(text)
     with pytest.raises(BadReceipt):
         opened(text[:-1] + "x", SECRET)
