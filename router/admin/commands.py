@@ -88,16 +88,14 @@ def _switchable(status: Mapping[str, Any]) -> bool:
 
 
 def _roll_back(order: Order) -> events.Rollback:
-    """``to`` names the version that must get the traffic; another one than it would be is refused.
+    """``to`` names the version that gets the traffic: any that the policy still has.
 
-    It guards against rolling back the wrong rollout: what ran before the candidate is the rollout's
-    stable version, and after its completion that is still where a rollback leads.
+    Without it that is what ran before the candidate, also after its completion.
     """
-    wanted, back = order.fields.get("to"), order.status.get("stable")
-    if wanted is not None and wanted != back:
-        raise ValueError(f"to: a rollback of this rollout leads to {back}")
+    wanted, back = order.fields.get("to", ""), order.status.get("stable")
     instant = order.fields.get("instant", False)
-    return events.Rollback(order.actor, order.reason, instant=instant)
+    to = "" if wanted == back else wanted
+    return events.Rollback(order.actor, order.reason, instant=instant, to=to)
 
 
 def _returns(status: Mapping[str, Any]) -> bool:
@@ -137,7 +135,7 @@ _INSTANT = {
 _TO = {
     "type": "string",
     "maxLength": 63,
-    "description": "The version that must get the traffic; refused if it would be another.",
+    "description": "The version that gets the traffic, any of them; left out: the one before.",
 }
 _WEIGHT = {
     "type": "string",

@@ -7,6 +7,7 @@ A handler gets a :class:`Call` and returns a response; it refuses by raising
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +21,7 @@ from router.admin.commands import COMMANDS, Order, body_schema, check_fields, of
 from router.admin.problems import HttpProblem
 from router.admin.stream import COMMENT, COMMENT_S, LISTENERS_MAX, LOOK_S, WRITE_S, Hub
 from router.control.fleet.feedback import Label
+from router.control.state.answers import OrderKey
 from router.control.told.controller import Controller
 from router.core.pairs.labelled import CHARS_MAX
 from router.core.policy.server import Role
@@ -178,9 +180,13 @@ async def command(call: Call) -> web.Response:
         event = kind.event(order)
     except ValueError as error:
         raise HttpProblem(422, str(error)) from None
+    verb = call.request.match_info["command"]
+    asked = msgspec.json.encode([call.identity.name, call.route, verb, call.body], order="sorted")
+    name = _command_id(call.request)
     result = await call.controller.command(
         call.route, event, if_revision=_if_match(call.request),
-        command_id=_command_id(call.request), dry_run=call.body.get("dry_run", False),
+        key=OrderKey(name, hashlib.sha256(asked).hexdigest()[:16]) if name else None,
+        dry_run=call.body.get("dry_run", False),
     )  # fmt: skip
     return json_response(result.to_json(), headers={"ETag": f'"{result.revision}"'})
 

@@ -25,6 +25,8 @@ STATUSES: Mapping[type[errors.ControlError], int] = {
     errors.NotPossible: 409,
     errors.Conflict: 412,
     errors.PolicyRejected: 422,
+    errors.KeyReused: 422,
+    errors.NotAnswered: 504,
     errors.Busy: 503,
     errors.StoreUnavailable: 507,
 }

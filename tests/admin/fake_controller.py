@@ -127,12 +127,12 @@ class FakeController:
             }
         ]  # fmt: skip
 
-    async def command(self, route, event, *, if_revision=None, command_id=None, dry_run=False):
+    async def command(self, route, event, *, if_revision=None, key=None, dry_run=False):
         self.rollout(route)
         if self.fails is not None:
             raise self.fails
-        if command_id in self.done:
-            old = self.done[command_id].to_json()
+        if key in self.done:
+            old = self.done[key].to_json()
             return CommandResult(**{**old, "repeated": True, "changed": False})
         if if_revision is not None and if_revision != self.state.revision:
             raise Conflict(if_revision, self.state.revision)
@@ -148,8 +148,8 @@ class FakeController:
             after.step + 1, split_for(after, self.plan).candidate_bp, after.reason,
             dry_run=dry_run, took_s=0.004,
         )  # fmt: skip
-        if command_id and not dry_run:
-            self.done[command_id] = result
+        if key and not dry_run:
+            self.done[key] = result
         return result
 
     async def freeze(self, frozen: bool, *, actor: str, reason: str = "", route: str = "",

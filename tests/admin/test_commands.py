@@ -50,7 +50,6 @@ async def test_every_command_is_a_path(site):
         ("pause", {"full": True}, "known are"),
         ("pause", {"reason": "a\nb"}, "reason: one line"),
         ("pause", {"reason": "x" * 501}, "at most 500"),
-        ("rollback", {"to": "v9"}, "leads to v1"),
         ("set-weight", {"weight": "12.5%"}, "for:"),
         ("set-weight", {"for": "1h"}, "for:"),
         ("set-weight", {"weight": "0.001%", "for": "1h"}, "0.01%"),

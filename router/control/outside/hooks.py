@@ -120,7 +120,8 @@ class Hooks:
             settled = standing.go and isinstance(hook, Check)
             if not settled:
                 self._asked(run, live, hook, rollout.step, now)
-            if not standing.go:
+            # What was said before a wait (an approval, a window) is no word on what follows it.
+            if not settled and (not standing.go or standing.under_way):
                 waiting.append(hook)
                 break
             self._said_go(run, attempt, hook, rollout.step)

@@ -6,12 +6,16 @@ A policy file says what should be; the record says what happened. Where they mee
   the next attempt; it never skips, resets or promotes.
 * Only a command ends a live rollout. Taking it out of the file does not; another candidate waits
   for its end (``on_new_candidate: queue``) or takes its place after an abort (``replace``).
-* A candidate whose *endpoints* changed is another candidate: the old rollout is aborted and a new
-  one begins at its first step, since what was measured belonged to something else.
+* A candidate is its name and its ``model``. Endpoints come and go without touching the rollout;
+  only a wholly different set, or another model, is another candidate: the old rollout is aborted
+  and a new one begins at its first step, since what was measured belonged to something else.
 * After a promotion the candidate **is** stable, until the file names another ``stable`` than it
   named before.
-* A candidate that was taken back stays out: starting, reloading, editing its plan or an old file
-  brings nothing back. Only ``retry`` does.
+* A candidate ends in three ways without becoming stable. *Convicted* (a gate took it back): it
+  stays out under any edit, name and restart; only ``retry`` brings it back. *Given up* (a person
+  ended it): it stays out until ``retry``, or until the file has named another one. *Superseded*
+  (another took its place): naming it again starts it.
+* After a bad end a candidate that was waiting goes on waiting, for a person's ``retry``.
 * A file that no longer has the version which answers is refused, unless forced.
 
 Everything here is pure: it computes what should happen and leaves the doing to the reconciler.
@@ -28,6 +32,7 @@ from router.control.state.record import (
     BLOCKED_MAX,
     RETRIES_MAX,
     Carried,
+    Convicted,
     Identity,
     Pinned,
     RouteRecord,
@@ -66,9 +71,29 @@ class Settled:
 
 
 def candidate_key(name: str, version: Version) -> str:
-    """``name@digest`` of a version: the same name at other endpoints is another candidate."""
-    endpoints = sorted(str(endpoint) for endpoint in version.endpoints)
-    return f"{name}@{_digest([endpoints, version.tls.model_dump(mode='json')])}"
+    """``name@model``, or the name alone: endpoints are where it is, not what it is."""
+    return f"{name}@{version.model}" if version.model else name
+
+
+def endpoints_of(version: Version) -> tuple[str, ...]:
+    """Where it is, in a fixed order."""
+    return tuple(sorted(str(endpoint) for endpoint in version.endpoints))
+
+
+def stays_out(route: Route, record: RouteRecord, name: str) -> bool:
+    """Whether a version was convicted or given up: by its name and model, or under another name.
+
+    Another name for what was convicted is known by its model, or else by an endpoint it had.
+    """
+    version = route.versions[name]
+    key, model, here = candidate_key(name, version), version.model, {*endpoints_of(version)}
+    if key in record.blocked or key in record.given_up:
+        return True
+    return any(
+        (model and out.model == model) or (not model and not out.model and here & {*out.endpoints})
+        for out in record.convicted
+        if out.key in record.blocked and out.key.partition("@")[0] not in route.versions
+    )
 
 
 def settle(
@@ -95,7 +120,8 @@ def settle(
     if problems and not force:
         return Settled(record, (), problems)
     if problems and (live := record.live):
-        settled = _aborted(settled, live, f"the policy was forced: {problems[0]}", now)
+        why = f"the policy was forced: {problems[0]}"
+        settled = _aborted(settled, live, why, now, superseded=False)
     return _new_candidate(route, _new_stable(route, settled), now)
 
 
@@ -120,9 +146,35 @@ def advanced(record: RouteRecord, carried: Carried, rollout: Rollout) -> RouteRe
             return replace(record, stable=rollout.candidate)
         return replace(record, done=_remembered(record.done, carried.pinned.identity))
     if rollout.phase in (Phase.ABORTED, Phase.ROLLED_BACK):
-        blocked = _remembered(record.blocked, carried.key)
-        return replace(record, stable=rollout.stable, blocked=blocked)
-    return replace(record, blocked=tuple(b for b in record.blocked if b != carried.key))
+        return _ended(replace(record, stable=rollout.stable), carried, rollout)
+    return _forgiven(record, carried.key)
+
+
+def _ended(record: RouteRecord, carried: Carried, rollout: Rollout) -> RouteRecord:
+    """Convicted, given up or superseded; see the module."""
+    key = carried.key
+    if rollout.actor == "policy":
+        return record
+    if rollout.actor != "router":
+        return replace(record, given_up=_remembered(record.given_up, key))
+    model = key.partition("@")[2]
+    convicted = Convicted(key, model, record.endpoints)
+    others = tuple(one for one in record.convicted if one.key != key)
+    return replace(
+        record, blocked=_remembered(record.blocked, key), convicted=_remembered(others, convicted)
+    )
+
+
+def _forgiven(record: RouteRecord, key: str) -> RouteRecord:
+    """It may run: whatever was held against it is over."""
+    return replace(
+        record, blocked=_without(record.blocked, key), given_up=_without(record.given_up, key),
+        convicted=tuple(one for one in record.convicted if one.key != key),
+    )  # fmt: skip
+
+
+def _without(known: tuple[str, ...], key: str) -> tuple[str, ...]:
+    return tuple(one for one in known if one != key)
 
 
 def retried(record: RouteRecord, key: str, now: float) -> RouteRecord:
@@ -140,16 +192,19 @@ def begun(route: Route, record: RouteRecord, policy: RolloutPolicy, now: float) 
     return Carried(rollout, Pinned.of(policy, identity(route, policy)))
 
 
-def entered(record: RouteRecord, new: Carried) -> RouteRecord:
-    """The record with a rollout that was just begun."""
-    return replace(
-        record, rollout=new.rollout, revision=new.rollout.revision, number=record.number + 1,
-        pinned=new.pinned, blocked=tuple(b for b in record.blocked if b != new.key),
+def entered(record: RouteRecord, new: Carried, endpoints: tuple[str, ...]) -> RouteRecord:
+    """The record with a rollout that was just begun, of a candidate at ``endpoints``."""
+    return _forgiven(
+        replace(
+            record, rollout=new.rollout, revision=new.rollout.revision, number=record.number + 1,
+            pinned=new.pinned, endpoints=endpoints, queued="",
+        ),
+        new.key,
     )  # fmt: skip
 
 
 def identity(route: Route, policy: RolloutPolicy) -> Identity:
-    """What a rollout is about: the candidate at its endpoints, and the plan."""
+    """What a rollout is about: the candidate, and the plan."""
     key = candidate_key(policy.candidate, route.versions[policy.candidate])
     strategy = policy.model_dump(mode="json", include={"strategy"})
     return Identity(key, _digest(strategy))
@@ -160,8 +215,9 @@ def waiting_candidate(route: Route, record: RouteRecord) -> str:
     policy = route.rollout
     if policy is None or policy.candidate in ("", record.stable):
         return ""
-    key = candidate_key(policy.candidate, route.versions[policy.candidate])
-    return policy.candidate if key in record.blocked else ""
+    if policy.candidate not in route.versions:
+        return ""
+    return policy.candidate if stays_out(route, record, policy.candidate) else ""
 
 
 # --- the rules ------------------------------------------------------------------------------
@@ -193,8 +249,7 @@ def _stable_conflict(route: Route, record: RouteRecord) -> str:
             f"{route.name}: stable cannot become {route.stable} while the rollout of "
             f"{rollout.candidate} is {rollout.phase.value}; promote or abort it first"
         )
-    version = route.versions.get(route.stable)
-    if version is not None and candidate_key(route.stable, version) in record.blocked:
+    if route.stable in route.versions and stays_out(route, record, route.stable):
         return (
             f"{route.name}: stable cannot become {route.stable}, which was taken back; "
             "retry its rollout, or force the policy"
@@ -209,14 +264,11 @@ def _new_stable(route: Route, settled: Settled) -> Settled:
     rollout = record.rollout
     if rollout is not None and rollout.phase.live and record.stable in route.versions:
         return settled  # stable was renamed to what it is already, or conflicts were reported
-    blocked = record.blocked
-    if (version := route.versions.get(route.stable)) is not None:
-        key = candidate_key(route.stable, version)
-        blocked = tuple(b for b in blocked if b != key)
     changed = replace(
-        record, declared_stable=route.stable, stable=route.stable, revision=record.revision + 1,
-        blocked=blocked,
-    )  # fmt: skip
+        record, declared_stable=route.stable, stable=route.stable, revision=record.revision + 1
+    )
+    if (version := route.versions.get(route.stable)) is not None:
+        changed = _forgiven(changed, candidate_key(route.stable, version))
     if record.stable == route.stable:
         return replace(settled, record=changed)
     reason = f"the policy names {route.stable} stable instead of {record.stable}"
@@ -232,9 +284,30 @@ def _new_candidate(route: Route, settled: Settled, now: float) -> Settled:
         return _beside_live(route, policy, settled, live, now)
     if policy.candidate == record.stable or identity(route, policy) in record.done:
         return settled
-    if candidate_key(policy.candidate, route.versions[policy.candidate]) in record.blocked:
+    key = candidate_key(policy.candidate, route.versions[policy.candidate])
+    if any(other != key for other in record.given_up):  # the file has named another one since
+        given_up = tuple(other for other in record.given_up if other == key)
+        record = replace(record, given_up=given_up)
+        settled = replace(settled, record=record)
+    if stays_out(route, record, policy.candidate):
         return _noted(settled, f"{policy.candidate} was taken back; `retry` starts it again")
+    if waits := waits_after(record, policy):
+        return _noted(settled, waits)
     return _begin(route, policy, settled, now)
+
+
+def waits_after(record: RouteRecord, policy: RolloutPolicy) -> str:
+    """Why a candidate that was queued does not begin after a bad end; empty when it does."""
+    rollout = record.rollout
+    if rollout is None or policy.on_new_candidate == "start":
+        return ""
+    ended = {Phase.ABORTED: "given up", Phase.ROLLED_BACK: "taken back"}.get(rollout.phase)
+    if ended is None or record.queued != policy.candidate:
+        return ""
+    return (
+        f"{policy.candidate} was waiting when {rollout.candidate} was {ended}, so it waits for a "
+        "person: `retry` starts it"
+    )
 
 
 def _beside_live(
@@ -242,10 +315,14 @@ def _beside_live(
 ) -> Settled:
     record, rollout = settled.record, live.rollout
     key = candidate_key(policy.candidate, route.versions[policy.candidate])
+    here = endpoints_of(route.versions[policy.candidate])
     if policy.candidate == rollout.candidate:
-        if live.key != key:
-            why = f"the endpoints of {policy.candidate} changed; its rollout begins anew"
+        moved = bool(record.endpoints) and not {*here} & {*record.endpoints}
+        if live.key != key or moved:
+            what = "all endpoints" if live.key == key else "the model"
+            why = f"{what} of {policy.candidate} changed; its rollout begins anew"
             return _begin(route, policy, _aborted(settled, live, why, now), now)
+        settled = replace(settled, record=replace(record, endpoints=here, queued=""))
         if kept(policy) != live.policy:
             return _noted(
                 settled,
@@ -253,11 +330,12 @@ def _beside_live(
                 "the edit holds from its next attempt",
             )
         return settled
-    if key in record.blocked:
+    if stays_out(route, record, policy.candidate):
         return _noted(settled, f"{policy.candidate} was taken back; `retry` starts it again")
     if policy.on_new_candidate == "replace":
         why = f"{policy.candidate} takes the place of {rollout.candidate}"
         return _begin(route, policy, _aborted(settled, live, why, now), now)
+    settled = replace(settled, record=replace(record, queued=policy.candidate))
     return _noted(
         settled, f"{policy.candidate} waits until the rollout of {rollout.candidate} has ended"
     )
@@ -275,14 +353,19 @@ def _left_running(record: RouteRecord) -> str:
 
 def _begin(route: Route, policy: RolloutPolicy, settled: Settled, now: float) -> Settled:
     new = begun(route, settled.record, policy, now)
-    record = entered(settled.record, new)
+    here = endpoints_of(route.versions[policy.candidate])
+    record = entered(settled.record, new, here)
     deed = Deed("start", record, new.rollout.reason)
     return replace(settled, record=record, deeds=(*settled.deeds, deed))
 
 
-def _aborted(settled: Settled, live: Carried, why: str, now: float) -> Settled:
+def _aborted(
+    settled: Settled, live: Carried, why: str, now: float, *, superseded: bool = True
+) -> Settled:
     rollout = decide(live.rollout, live.plan, Abort(actor="policy", reason=why), now)
     ended = advanced(settled.record, live, rollout)
+    if not superseded:
+        ended = replace(ended, given_up=_remembered(ended.given_up, live.key))
     deed = Deed("abort", ended, rollout.reason)
     return replace(settled, record=ended, deeds=(*settled.deeds, deed))
 
@@ -306,13 +389,18 @@ def adds_risk(before: RouteRecord | None, after: RouteRecord) -> bool:
     same shares (a pause, an approval that waits) adds nothing but is written first all the same,
     so that what people are told is what is on the disk.
     """
-    if before is not None and _hurried(before, after):
+    if _ends_badly(after) or (before is not None and _hurried(before, after)):
         return False
     now, then = _shares(after), _shares(before) if before else (0, 0)
     if before is not None and before.stable != after.stable:
-        # A promotion at 100 % moves nobody; an undo gives everything back to the old version.
-        return not (after.rollout is not None and after.rollout.phase is Phase.ROLLED_BACK)
+        return True  # a promotion at 100 % moves nobody
     return now >= then
+
+
+def _ends_badly(after: RouteRecord) -> bool:
+    """An end that gives everything back needs no disk, whatever was on its way to it."""
+    rollout = after.rollout
+    return rollout is not None and rollout.phase in (Phase.ABORTED, Phase.ROLLED_BACK)
 
 
 def _hurried(before: RouteRecord, after: RouteRecord) -> bool:

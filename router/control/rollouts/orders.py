@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from router.control.rollouts import lifecycle
 from router.control.rollouts.run import Run
+from router.control.state.answers import CommandResult
 from router.control.state.errors import NoRollout, NotPossible
 from router.control.state.record import Carried, JournalEntry, Pinned, RouteRecord
 from router.core.policy import RolloutPolicy
-from router.core.rollout.events import Event, Observed, Promote, Retry, Rollback
+from router.core.rollout.events import Abort, Event, Observed, Pause, Promote, Retry, Rollback
 from router.core.rollout.machine import Refused, decide
 from router.core.rollout.rollout import Phase, Rollout
 from router.core.rollout.traffic import split_for
@@ -28,8 +30,11 @@ def decided(run: Run, event: Event, now: float) -> tuple[RouteRecord, str]:
     if carried is None:
         raise NoRollout(f"{run.route.name} has no rollout")
     rollout = carried.rollout
-    if isinstance(event, Rollback) and rollout.stable not in run.route.versions:
+    target = event.to if isinstance(event, Rollback) else ""
+    if isinstance(event, Rollback) and not target and rollout.stable not in run.route.versions:
         raise NotPossible(f"{rollout.stable} is no longer in the policy: nothing to go back to")
+    if isinstance(event, Rollback) and event.to:
+        _refuse_target(run, base, rollout, event.to)
     if isinstance(event, Retry) and rollout.candidate not in run.route.versions:
         raise NotPossible(f"{rollout.candidate} is no longer in the policy: nothing to retry")
     if isinstance(event, Rollback):
@@ -52,6 +57,32 @@ def informed(run: Run, event: Event) -> Event:
     return replace(event, unproven=live.trial.unproven(live.rollout, live.plan))
 
 
+def so_already(run: Run, event: Event, now: float) -> CommandResult | None:
+    """The answer to an order that asks for what is in force; None where it changes something."""
+    rollout, phases = run.rollout, _SO_ALREADY.get(type(event), ())
+    if rollout is None or run.pending is not None or rollout.phase not in phases:
+        return None
+    if rollout.phase is not Phase.PAUSED and run.returns_on(now) is not None:
+        return None
+    if isinstance(event, Rollback) and event.to not in ("", run.record.stable):
+        return None
+    name = type(event).__name__.lower()
+    return CommandResult(
+        run.route.name, name, False, run.record.revision, rollout.phase.value, rollout.step + 1,
+        run.record.carried.split.candidate_bp if run.record.carried else 0,
+        f"already so: {rollout.reason}",
+    )  # fmt: skip
+
+
+_SO_ALREADY: Mapping[type[Event], tuple[Phase, ...]] = {
+    Pause: (Phase.PAUSED,),
+    Promote: (Phase.COMPLETED,),
+    Abort: (Phase.ABORTED, Phase.ROLLED_BACK),
+    Rollback: (Phase.ABORTED, Phase.ROLLED_BACK),
+}
+"""Phases in which there is nothing left to do for an order."""
+
+
 def _refuse_flapping(run: Run, base: RouteRecord, event: Retry, now: float) -> None:
     """A candidate that was tried again too often, or too soon, waits, unless forced."""
     rollout = base.rollout
@@ -64,6 +95,17 @@ def _refuse_flapping(run: Run, base: RouteRecord, event: Retry, now: float) -> N
     times = [at for known, at in base.retries if known == key]
     if why := policy.anti_flap.refusal(times, rollout.ended or 0.0, now):
         raise NotPossible(f"{policy.candidate} was {why}")
+
+
+def _refuse_target(run: Run, base: RouteRecord, rollout: Rollout, to: str) -> None:
+    """`rollback --to`: any version of the policy but the candidate itself and convicted ones."""
+    if to not in run.route.versions:
+        known = ", ".join(name for name in run.route.versions if name != rollout.candidate)
+        raise NotPossible(f"the policy has no version {to}; known are {known}")
+    if to == rollout.candidate:
+        raise NotPossible(f"{to} is the version that would be taken back")
+    if lifecycle.stays_out(run.route, base, to):
+        raise NotPossible(f"{to} was taken back itself; `retry` is its way")
 
 
 def _refuse_late(rollout: Rollout, policy: RolloutPolicy, now: float) -> None:
@@ -92,9 +134,10 @@ def _retried(
     said = f"retried by {event.actor}" + (f": {event.reason}" if event.reason else "")
     if policy.candidate != rollout.candidate or base.stable != rollout.stable:
         new = lifecycle.begun(run.route, base, policy, now)
+        here = lifecycle.endpoints_of(run.route.versions[policy.candidate])
         reason = f"{said}; {new.rollout.reason}"
         new = replace(new, rollout=replace(new.rollout, actor=event.actor, reason=reason))
-        return lifecycle.retried(lifecycle.entered(base, new), new.key, now), reason
+        return lifecycle.retried(lifecycle.entered(base, new, here), new.key, now), reason
     again = Carried(rollout, Pinned.of(policy, lifecycle.identity(run.route, policy)))
     following = decide(rollout, again.plan, event, now)
     after = lifecycle.advanced(base, again, following)

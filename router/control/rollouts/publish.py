@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from router.control.rollouts.lifecycle import candidate_key
+from router.control.rollouts.lifecycle import stays_out
 from router.control.state.record import Carried, RouteRecord
 from router.core.evidence.waits import Waits
 from router.core.policy import (
@@ -168,7 +168,7 @@ def taken_back(route: Route, record: RouteRecord) -> frozenset[str]:
     return frozenset(
         name
         for name, version in route.versions.items()
-        if name not in serving and candidate_key(name, version) in record.blocked
+        if name not in serving and stays_out(route, record, name)
     )
 
 

@@ -31,7 +31,7 @@ from router.control.rollouts.restraint import Restraint, fellow_order
 from router.control.rollouts.run import Live, Move, Run, evidence_of
 from router.control.rollouts.salt import SETTING, UNSALTED, Salt
 from router.control.rollouts.trial import Trial
-from router.control.state.answers import result_of
+from router.control.state.answers import OrderKey, result_of
 from router.control.state.clock import Clock
 from router.control.state.errors import (
     ControlError,
@@ -238,7 +238,7 @@ class Reconciler:
         self._keeping.news = True
         self.wake.set()
 
-    def order(self, name: str, event: Event, *, command_id: str | None = None) -> Move:
+    def order(self, name: str, event: Event, *, key: OrderKey | None = None) -> Move:
         """Decide one command now. The answer is the move's ``done``.
 
         Raises UnknownRoute, NoRollout, NotPossible.
@@ -250,7 +250,7 @@ class Reconciler:
         action = "set_weight" if isinstance(event, SetWeight) else type(event).__name__.lower()
         before = run.pending.record.rollout if run.pending else run.rollout
         return self._move(
-            run, record, action, now, actor=event.actor, reason=reason, command_id=command_id,
+            run, record, action, now, actor=event.actor, reason=reason, key=key,
             cause=(before, event),
         )  # fmt: skip
 
@@ -386,25 +386,25 @@ class Reconciler:
         *,
         actor: str,
         reason: str,
-        command_id: str | None = None,
+        key: OrderKey | None = None,
         cause: tuple[Rollout | None, Event | None] = (None, None),
     ) -> Move:
         """``cause``: what the machine was given; nothing where the policy decides."""
         record = run.fresh_revision(record)
         entry = entry_for(run, record, action, actor, reason, now=now, wall=self.clock.wall())
-        answer = (command_id, result_of(entry).to_json()) if command_id else None
+        answer = (key.id, {**result_of(entry).to_json(), "asked": key.asked}) if key else None
         move = Move(entry, record, answer)
         self.recording.decided(run, *cause, move, now)
         servable = run.record.stable in run.route.versions
         if lifecycle.adds_risk(run.record, record) and servable:
-            run.pending = move
+            run.write_first(move, reason)
             change = self._change(run, [move])
             self._writes.then(self._writes.commit(change), lambda d: self._written(run, move, d))
             return move
-        if run.pending is not None:
-            run.pending.fail(NotPossible(f"overtaken: {reason}"))
-            run.pending = None
+        run.write_first(None, reason)
         run.unsaved.append(move)
+        for lost in run.unsaved[:-UNSAVED_ENTRIES_MAX]:
+            lost.settle(durable=False)
         del run.unsaved[:-UNSAVED_ENTRIES_MAX]
         self._enforce(run, move, now)
         self._save(run)
@@ -421,10 +421,10 @@ class Reconciler:
             run.settle_again = True
             move.fail(error)
         if run.pending is move:
-            run.pending = None
             if error is None:
                 self._enforce(run, move, self.clock.now())
                 move.settle(durable=True)
+            run.write_first(None)
         self.wake.set()
 
     def _save(self, run: Run) -> None:

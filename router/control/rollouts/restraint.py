@@ -212,6 +212,8 @@ def _place(rollout: Rollout) -> Whereabouts:
 def fellow_order(failed: Run, ended: Rollout, fellow: Run) -> Abort | Rollback:
     """What takes ``fellow`` back since ``failed``, of the same group, ``ended`` badly."""
     aborted = ended.phase is Phase.ABORTED
+    if (root := _root(ended)) is not None:
+        return Abort("router", root) if aborted and fellow.live else Rollback("router", root)
     what = "was aborted" if aborted else "was rolled back"
     if not same_group(failed, fellow):
         most = _segments_lost_max(failed)
@@ -219,3 +221,12 @@ def fellow_order(failed: Run, ended: Rollout, fellow: Run) -> Abort | Rollback:
         return Rollback("router", why)
     why = f"{failed.route.name} of group {group_of(failed)} {what}: {ended.reason}"
     return Abort("router", why) if aborted and fellow.live else Rollback("router", why)
+
+
+def _root(ended: Rollout) -> str | None:
+    """Why one that went back with another did: that one's cause, told once, not as a chain."""
+    for word in ("aborted", "rolled back"):
+        chain = f"{word} by router: "
+        if ended.actor == "router" and ended.reason.startswith(chain):
+            return ended.reason.removeprefix(chain)
+    return None

@@ -11,7 +11,7 @@ from router.control.rollouts.observe import Observatory
 from router.control.rollouts.publish import Situation, entry_of
 from router.control.rollouts.salt import UNSALTED, Salt
 from router.control.rollouts.trial import Trial
-from router.control.state.errors import ControlError
+from router.control.state.errors import ControlError, NotPossible
 from router.control.state.record import Carried, JournalEntry, RouteRecord
 from router.core.evidence.users import bets_of
 from router.core.policy import Route
@@ -113,6 +113,12 @@ class Run:
         state = f"{rollout.phase.value} step {rollout.step + 1}" if rollout else "no rollout"
         waiting = " writing" if self.pending else f" unsaved={len(self.unsaved)}"
         return f"<Run {self.route.name}: {state}, revision {self.record.revision},{waiting}>"
+
+    def write_first(self, move: Move | None, why: str = "") -> None:
+        """The one place where ``pending`` changes: who waits on the former is answered."""
+        former, self.pending = self.pending, move
+        if former is not None and former is not move:
+            former.fail(NotPossible(f"overtaken: {why}"))
 
     @property
     def rollout(self) -> Rollout | None:

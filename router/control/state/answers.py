@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from router.control.state.record import JournalEntry
 
@@ -38,6 +38,15 @@ class CommandResult:
     def to_json(self) -> dict[str, Any]:
         """A plain dictionary."""
         return asdict(self)
+
+
+class OrderKey(NamedTuple):
+    """An order that is carried out once, however often it arrives."""
+
+    id: str
+    """What the caller calls it."""
+    asked: str = ""
+    """Digest of who asked for what on which route: another order needs another id."""
 
 
 def result_of(entry: JournalEntry, **more: Any) -> CommandResult:

@@ -6,6 +6,8 @@ ControlError
 ├── NotPossible       the state machine or the lifecycle refuses it now; the text says what would do
 ├── Conflict          the rollout is at another revision than the caller saw
 ├── Busy              too many commands are waiting
+├── KeyReused         the Idempotency-Key belongs to another order
+├── NotAnswered       not in force within the bound; it may be later
 ├── PolicyRejected    the policy has problems; the old one stays in force
 ├── StoreUnavailable  the change could not be written, so it was not made
 StoreDamaged          the store cannot be read; the router does not start
@@ -57,6 +59,18 @@ class Busy(ControlError):  # noqa: N818 - reads as the answer it is
     """Too many commands are waiting for the store: answer 503."""
 
     code = "busy"
+
+
+class KeyReused(ControlError):  # noqa: N818 - reads as the answer it is
+    """The Idempotency-Key belongs to another order: answer 422."""
+
+    code = "key_reused"
+
+
+class NotAnswered(ControlError):  # noqa: N818 - reads as the answer it is
+    """It was not in force within the bound and may be later; the text says where to look: 504."""
+
+    code = "not_answered"
 
 
 class PolicyRejected(ControlError):  # noqa: N818 - reads as the answer it is

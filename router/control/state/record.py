@@ -7,6 +7,7 @@ from the rollout (:func:`router.core.rollout.traffic.split_for`).
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, NamedTuple, Self, TypeVar
 
@@ -35,11 +36,15 @@ _UNKEPT: Final = SecretStr("**********")
 """What is kept of a secret: that there was one."""
 
 
+_UNDIGESTED: Final = re.compile(r"@[0-9a-f]{16}\Z")
+"""What older records have behind a candidate's name: a digest of its endpoints."""
+
+
 class Identity(NamedTuple):
-    """What a rollout is about: a candidate at its endpoints, and the plan, both as digests."""
+    """What a rollout is about: a candidate, and its plan as a digest."""
 
     candidate: str
-    """``name@digest``: the same name at other endpoints is another candidate."""
+    """Its name, and behind an @ its model where the policy tells one."""
     plan: str
 
     def __str__(self) -> str:
@@ -51,6 +56,14 @@ class Identity(NamedTuple):
         """The inverse of :meth:`__str__`; names may have a plus, digests have none."""
         candidate, _, plan = text.rpartition("+")
         return cls(candidate, plan)
+
+
+class Convicted(NamedTuple):
+    """A candidate that evidence took back."""
+
+    key: str
+    model: str = ""
+    endpoints: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +151,14 @@ class RouteRecord:
     """Candidates that were taken back; only ``retry`` brings one back."""
     done: tuple[Identity, ...] = ()
     """What was carried out to an ending that keeps stable (a shadow that ended)."""
+    given_up: tuple[str, ...] = ()
+    """Candidates that a person ended; ``retry``, or another name in the file, brings one back."""
+    convicted: tuple[Convicted, ...] = ()
+    """What is known of the blocked ones besides their names, so that a new name does not help."""
+    endpoints: tuple[str, ...] = ()
+    """Where the rollout's candidate is."""
+    queued: str = ""
+    """The candidate that waits for the end of the present one."""
     retries: tuple[tuple[str, float], ...] = ()
     """Candidates that were tried again, and when by the rollout clock; the last day of them."""
 
@@ -168,6 +189,10 @@ class RouteRecord:
             "identity": str(pinned.identity) if pinned else "",
             "blocked": list(self.blocked),
             "done": [str(one) for one in self.done],
+            "given_up": list(self.given_up),
+            "convicted": [list(one) for one in self.convicted],
+            "endpoints": list(self.endpoints),
+            "queued": self.queued,
             "retries": [list(one) for one in self.retries],
         }
 
@@ -178,7 +203,14 @@ class RouteRecord:
         stored = fields["rollout"]
         rollout = fields["rollout"] = Rollout.from_json(stored) if stored is not None else None
         policy, identity = fields.pop("pinned"), Identity.parse(fields.pop("identity"))
+        if "endpoints" not in fields:  # from before a candidate was its name and model
+            fields["blocked"] = [_UNDIGESTED.sub("", key) for key in fields["blocked"]]
+            identity = Identity(_UNDIGESTED.sub("", identity.candidate), identity.plan)
         fields["blocked"] = tuple(fields["blocked"])
+        fields["given_up"] = tuple(fields.get("given_up", ()))
+        fields["endpoints"] = tuple(fields.get("endpoints", ()))
+        convicted = fields.get("convicted", ())
+        fields["convicted"] = tuple(Convicted(k, m, tuple(at)) for k, m, at in convicted)
         fields["done"] = tuple(map(Identity.parse, fields["done"]))
         retries = fields.get("retries", ())  # records from before retries were counted
         fields["retries"] = tuple((str(key), float(at)) for key, at in retries)

@@ -9,14 +9,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from router.control.fleet.feedback import Label
-from router.control.rollouts.orders import decided, entry_for, informed
+from router.control.rollouts.orders import decided, entry_for, informed, so_already
 from router.control.rollouts.run import Move, Run
-from router.control.state.answers import Announcement, CommandResult, result_of
+from router.control.state.answers import Announcement, CommandResult, OrderKey, result_of
 from router.control.state.errors import (
     Busy,
     Conflict,
     ControlError,
+    KeyReused,
     NoRollout,
+    NotAnswered,
     StoreUnavailable,
 )
 from router.control.state.record import NOTES
@@ -24,11 +26,15 @@ from router.control.state.store import JOURNAL_PAGE_MAX
 from router.control.told import status
 from router.core.rollout.events import Abort, Command, Event, Rollback
 from router.core.rollout.traffic import Draw, bucket_of
+from router.core.words import duration
 from router.loops import BOOKS
 from router.telemetry.metrics import labels
 
 if TYPE_CHECKING:
     from router.control.plane import Plane
+
+ORDER_S: Final = 10.0
+"""Longest time until an order is answered; then it is said that it may still come into force."""
 
 WAITING_MAX: Final = 256
 """Commands under way at the same time; more are refused as busy."""
@@ -50,7 +56,7 @@ class Controller:
         self._plane = plane
         self._reconciler = plane.reconciler
         self._waiting = 0
-        self._by_id: dict[str, asyncio.Future[CommandResult]] = {}
+        self._by_id: dict[OrderKey, asyncio.Future[CommandResult]] = {}
 
     def __repr__(self) -> str:
         return f"<Controller {self._waiting} commands under way>"
@@ -234,14 +240,16 @@ class Controller:
         event: Command,
         *,
         if_revision: int | None = None,
-        command_id: str | None = None,
+        key: OrderKey | None = None,
         dry_run: bool = False,
     ) -> CommandResult:
         """Carry out one order; answers when it is durable and applied by all live workers.
 
         ``event`` is a :mod:`router.core.rollout.events` command with actor and reason.
-        ``if_revision`` refuses when the rollout has moved. The same ``command_id`` twice is
-        carried out once. A rollback or abort with a broken store is carried out and answered with
+        ``if_revision`` refuses when the rollout has moved. The same ``key`` twice is
+        carried out once, and is refused for another order (never for a way back). An order that
+        changes nothing is answered with what is so already. Every order is answered within
+        ``ORDER_S``. A rollback or abort with a broken store is carried out and answered with
         ``durable`` False. Raises a :class:`router.control.state.errors.ControlError`.
         """
         room = WAITING_MAX + (RESERVED if isinstance(event, _OVERTAKE) else 0)
@@ -249,25 +257,35 @@ class Controller:
             raise Busy(f"{WAITING_MAX} commands are under way")
         self._waiting += 1
         try:
-            if command_id is None or dry_run:
-                return await self._carry_out(route, event, if_revision, None, dry_run)
-            return await self._once(route, event, if_revision, command_id)
+            async with asyncio.timeout(ORDER_S):
+                if key is None or dry_run:
+                    return await self._carry_out(route, event, if_revision, None, dry_run)
+                return await self._once(route, event, if_revision, key)
+        except TimeoutError:
+            raise NotAnswered(
+                f"not in force after {duration(ORDER_S)}, and it may be later: look at "
+                f"`rampway get {route}` and the health page before you repeat it"
+            ) from None
         finally:
             self._waiting -= 1
 
     async def _once(
-        self, route: str, event: Command, if_revision: int | None, command_id: str
+        self, route: str, event: Command, if_revision: int | None, key: OrderKey
     ) -> CommandResult:
-        """A command id is carried out once, also when it arrives twice at the same time."""
-        if command_id in self._by_id:
-            return _repeated((await asyncio.shield(self._by_id[command_id])).to_json())
+        """A key is carried out once, also when it arrives twice at the same time."""
+        if key in self._by_id:
+            return _repeated((await asyncio.shield(self._by_id[key])).to_json())
         done: asyncio.Future[CommandResult] = asyncio.get_running_loop().create_future()
-        self._by_id[command_id] = done
+        self._by_id[key] = done
         try:
-            if old := await self._answered(command_id):
+            old = await self._answered(key.id)
+            other = old is not None and old.pop("asked", key.asked) != key.asked
+            if other:
+                _refuse_reuse(event, key)
+            if old is not None and not other:
                 result = _repeated(old)
             else:
-                result = await self._carry_out(route, event, if_revision, command_id, False)
+                result = await self._carry_out(route, event, if_revision, key, False)
         except BaseException as error:
             if not done.done():
                 known = isinstance(error, ControlError)
@@ -275,7 +293,7 @@ class Controller:
                 done.exception()
             raise
         finally:
-            self._by_id.pop(command_id, None)
+            self._by_id.pop(key, None)
         done.set_result(result)
         return result
 
@@ -290,7 +308,7 @@ class Controller:
         route: str,
         event: Command,
         if_revision: int | None,
-        command_id: str | None,
+        key: OrderKey | None,
         dry_run: bool,
     ) -> CommandResult:
         started_s = time.perf_counter()
@@ -301,7 +319,9 @@ class Controller:
             raise Conflict(if_revision, run.record.revision)
         if dry_run:
             return self._would(run, event)
-        move = self._reconciler.order(route, _event(event), command_id=command_id)
+        if already := so_already(run, _event(event), self.now()):
+            return already
+        move = self._reconciler.order(route, _event(event), key=key)
         durable = await self._in_force(move)
         took_s = round(time.perf_counter() - started_s, 6)
         draining = status.draining(run, self._reconciler.observatory)
@@ -332,7 +352,13 @@ class Controller:
         Raises UnknownRoute, StoreUnavailable.
         """
         until = None if lasting_s is None else self._plane.clock.wall() + lasting_s
-        await self._reconciler.freeze(frozen, actor, reason, route=route, until=until)
+        done = self._reconciler.freeze(frozen, actor, reason, route=route, until=until)
+        try:
+            async with asyncio.timeout(ORDER_S):
+                await asyncio.shield(done)
+        except TimeoutError:
+            text = "it holds, but is not on the disk yet; look at the health page"
+            raise NotAnswered(text) from None
 
     def feedback(self, labels: Sequence[Label]) -> dict[str, Any]:
         """The truth about predictions: ``{"accepted", "refused": [{"index", "why"}, ...]}``."""
@@ -353,3 +379,9 @@ def _event(command: Command) -> Event:
 
 def _repeated(answer: dict[str, Any]) -> CommandResult:
     return replace(CommandResult(**answer), repeated=True, changed=False)
+
+
+def _refuse_reuse(event: Command, key: OrderKey) -> None:
+    """Another order under a known key is a mistake, unless it is a way back: that is never kept."""
+    if not isinstance(event, _OVERTAKE):
+        raise KeyReused(f"the Idempotency-Key {key.id} belongs to another order")

@@ -224,11 +224,9 @@ class RolloutPolicy(Spec):
     rollback."""
     on_no_data: Annotated[OnNoData, ShortFor("then")] = OnNoData()
     """What happens when no answers arrive: hold or abort, or {after: 10m, then: abort}."""
-    on_new_candidate: Literal["queue", "replace"] = "queue"
-    """Another candidate in mid-rollout: `queue` waits for its end, `replace` aborts it first."""
-    answer_within: Annotated[Seconds, Field(gt=0)] | None = None
-    """Age at which a request without an answer counts as failed, in both versions; absent: only its
-    time-out, or its client's leaving, ends it. With it a hang is seen that clients wait for."""
+    on_new_candidate: Literal["queue", "start", "replace"] = "queue"
+    """Another candidate in mid-rollout: `queue` waits for a good end, and after a bad one for a
+    person; `start` begins after any end; `replace` takes its place at once."""
     warm_up: WarmUp = WarmUp()
     """First answers that are not judged."""
     rescue: Rescue | None = None

@@ -57,6 +57,9 @@ class Version(Spec):
     Limits are per worker; what exceeds them waits in the queue and is then answered 503.
     """
 
+    model: Text | None = None
+    """Which model this is (a version, a digest, an alias). With another one it is another
+    candidate; endpoints may come and go. Absent: the version's name says it."""
     endpoints: tuple[EndpointUrl, ...] = Field(min_length=1, max_length=256)
     """Where the version answers, each as http://host:port; requests go to the least busy one."""
     tls: UpstreamTls = UpstreamTls()

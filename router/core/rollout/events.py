@@ -80,6 +80,8 @@ class Rollback(Command):
 
     instant: bool = False
     """At once, although the plan returns traffic in steps; also ends a return under way."""
+    to: str = ""
+    """Version that gets the traffic; empty: the one before."""
 
 
 @dataclass(frozen=True, slots=True)

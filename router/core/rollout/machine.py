@@ -62,6 +62,10 @@ AUTOMATIC = frozenset({"router", "policy"})
 """Actors that are no person: a rollback of theirs is instant unless the plan says otherwise."""
 
 
+STABLE_MIN_BP = 100
+"""What stable keeps of an experiment, so that there is something to compare with."""
+
+
 class Refused(Exception):  # noqa: N818 - reads as the answer it is
     """A command that the table does not allow in this phase; the text says what is possible."""
 
@@ -305,7 +309,9 @@ def _abort(rollout: Rollout, plan: Plan, event: Abort, now: float) -> Rollout:
 
 
 def _roll_back(rollout: Rollout, plan: Plan, event: Rollback, now: float) -> Rollout:
-    said = _said(event, "rolled back")
+    """Back to the version before, or to another one that a person names."""
+    said = _said(event, f"rolled back to {event.to}" if event.to else "rolled back")
+    rollout = replace(rollout, stable=event.to or rollout.stable)
     back = _end(rollout, plan, Phase.ROLLED_BACK, now, said, event.actor)
     return replace(back, back_bp=0, reason=said) if event.instant else back
 
@@ -334,11 +340,25 @@ def _set_weight(rollout: Rollout, plan: Plan, event: SetWeight, now: float) -> R
         return replace(lifted, actor=event.actor, reason=_said(event, "weight override lifted"))
     if not 0 <= event.weight_bp <= FULL_BP or event.until <= now:
         raise Refused("set-weight takes 0 % to 100 % and a time in the future")
+    _refuse_weight(rollout, plan, event.weight_bp)
     what = f"weight set to {percent(event.weight_bp)} for {duration(event.until - now)}"
     return moved(
         rollout, override=Override(event.weight_bp, event.until), actor=event.actor,
         reason=_said(event, what),
     )  # fmt: skip
+
+
+def _refuse_weight(rollout: Rollout, plan: Plan, weight_bp: int) -> None:
+    """A weight that would not be given is refused, not promised."""
+    if rollout.paused_from is Phase.BAKING:
+        raise Refused(f"{rollout.candidate} bakes at 100 %: `rollback` takes it back")
+    shares = rollout.shares if rollout.shares is not None else plan.steps[rollout.step].others
+    others_bp = sum(bp for name, bp in shares if name != rollout.candidate)
+    if others_bp and weight_bp > FULL_BP - others_bp - STABLE_MIN_BP:
+        raise Refused(
+            f"set-weight: at most {percent(FULL_BP - others_bp - STABLE_MIN_BP)}, since other "
+            f"versions have {percent(others_bp)} and stable keeps {percent(STABLE_MIN_BP)}"
+        )
 
 
 def _end(  # noqa: PLR0917 - how it ends, when, why and by whom
@@ -358,7 +378,7 @@ def _end(  # noqa: PLR0917 - how it ends, when, why and by whom
 
 def _refuse(text: str) -> Transition:
     def rule(rollout: Rollout, _plan: Plan, event: Command, _now: float) -> Rollout:
-        name = type(event).__name__.lower()
+        name = "set-weight" if isinstance(event, SetWeight) else type(event).__name__.lower()
         raise Refused(
             f"cannot {name} {rollout.route}: the rollout is {rollout.phase.value}; {text}"
         )

@@ -140,8 +140,9 @@ async def test_a_wall_clock_that_jumps_changes_nothing(world):
 
 
 async def test_taken_back_stays_out_through_restart_reload_edits_and_old_files(world, policy):
-    w = await world().start()
-    await w.order(Abort("ann", "no"))
+    w = await world(policy(steps="[{weight: 50%, hold: 60s}]")).start()
+    await w.run(20, candidate=1.0)
+    assert w.rollout.phase is Phase.ROLLED_BACK
     for text in (
         policy(),
         policy(steps="[{weight: 50%, hold: 10s}]"),

@@ -56,7 +56,7 @@ async def test_gates_do_not_wait(world, policy):
 
 async def test_the_next_candidate_waits_for_the_end_of_the_return(world, policy):
     w = await world(policy(steps="[{weight: 50%, hold: 1h}]") + STEPPED).start()
-    queued = policy(candidate="v3", steps="[{weight: 50%, hold: 1h}]")
+    queued = policy(candidate="v3", steps="[{weight: 50%, hold: 1h}]", on_new="start")
     await w.edit(queued + STEPPED)
     await w.order(Rollback("ann"))
     await w.run(80)

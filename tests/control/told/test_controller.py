@@ -12,10 +12,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from router.config.check import load
 from router.control.plane import Plane
+from router.control.state.answers import OrderKey
 from router.control.state.errors import (
     Conflict,
+    KeyReused,
     NoRollout,
-    NotPossible,
     PolicyRejected,
     UnknownRoute,
 )
@@ -99,16 +100,19 @@ async def test_revisions_ids_and_dry_runs(plane):
     would = await c.command("r", Pause("ann"), dry_run=True)
     assert (would.dry_run, would.changed, would.phase) == (True, False, "paused")
     assert c.rollout("r")["revision"] == revision
-    first = await c.command("r", Pause("ann"), if_revision=revision, command_id="one")
-    again = await c.command("r", Pause("ann"), if_revision=revision, command_id="one")
+    first = await c.command("r", Pause("ann"), if_revision=revision, key=OrderKey("one", "pause"))
+    again = await c.command("r", Pause("ann"), if_revision=revision, key=OrderKey("one", "pause"))
     assert (again.repeated, again.revision, again.changed) == (True, first.revision, False)
     with pytest.raises(Conflict) as conflict:
         await c.command("r", Resume("ann"), if_revision=revision)
     assert conflict.value.actual == first.revision
-    with pytest.raises(NotPossible, match="paused already"):
-        await c.command("r", Pause("ann"))
+    so = await c.command("r", Pause("ann"))
+    assert (so.changed, so.phase, so.reason) == (False, "paused", f"already so: {first.reason}")
+    other = OrderKey("one", "another order")
+    with pytest.raises(KeyReused, match="Idempotency-Key one belongs to another order"):
+        await c.command("r", Resume("ann"), key=other)
     same = await asyncio.gather(
-        *(c.command("r", Resume("ann"), command_id="two") for _ in range(5))
+        *(c.command("r", Resume("ann"), key=OrderKey("two", "resume")) for _ in range(5))
     )
     assert len({r.revision for r in same}) == 1
     assert sum(r.changed for r in same) == 1

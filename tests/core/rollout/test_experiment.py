@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from router.config.check import loads
 from router.config.problems import PolicyError
 from router.core.rollout.events import Observed, Promote, SetWeight
-from router.core.rollout.machine import decide
+from router.core.rollout.machine import Refused, decide
 from router.core.rollout.plan import Bandit, Ending, Plan, Step
 from router.core.rollout.rollout import Phase, Rollout, begin
 from router.core.rollout.traffic import Draw, bucket_of, split_for
@@ -107,8 +107,10 @@ def test_rewards_move_the_shares_and_people_may_still_leave():
     assert decide(moved, plan, Observed(shares=wanted), 61.0) is moved
     frozen = Observed(shares=(("v2", 100), ("v3", 100)), may_advance=False)
     assert decide(moved, plan, frozen, 61.0) is moved
-    most = decide(moved, plan, SetWeight(weight_bp=10_000, until=90.0), 62.0)
-    assert split_for(most, plan).candidate_bp == 9_500, "others keep their share"
+    with pytest.raises(Refused, match="at most 94 %, since other versions have 5 %"):
+        decide(moved, plan, SetWeight(weight_bp=9_500, until=90.0), 62.0)
+    most = decide(moved, plan, SetWeight(weight_bp=9_400, until=90.0), 62.0)
+    assert split_for(most, plan).candidate_bp == 9_400
     ended = decide(moved, plan, Promote(), 63.0)
     assert (ended.phase, ended.shares) == (Phase.COMPLETED, None)
 

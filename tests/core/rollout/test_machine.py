@@ -553,3 +553,19 @@ def test_a_person_may_promote_what_is_unproven_and_the_journal_says_so():
     rollout, plan = start()
     moved = decide(rollout, plan, Promote("ann", "we know it", unproven=UNPROVEN), 1)
     assert moved.reason.startswith(f"step 1 of 3 at 1 % promoted by ann: we know it; {UNPROVEN}")
+
+
+def test_a_weight_that_would_not_be_given_is_refused():
+    rollout, plan = start()
+    paused = decide(decide(rollout, plan, Promote(full=True), 1), plan, Pause(), 2)
+    with pytest.raises(Refused, match="v2 bakes at 100 %: `rollback` takes it back"):
+        decide(paused, plan, SetWeight(weight_bp=1_000, until=99), 3)
+    done = decide(rollout, plan, Abort(), 1)
+    with pytest.raises(Refused, match="cannot set-weight r: the rollout is aborted"):
+        decide(done, plan, SetWeight(weight_bp=1_000, until=99), 3)
+
+
+def test_a_rollback_may_lead_elsewhere():
+    rollout, plan = start()
+    back = decide(rollout, plan, Rollback("ann", "better", to="v0"), 1)
+    assert (back.stable, back.reason) == ("v0", "rolled back to v0 by ann: better")
