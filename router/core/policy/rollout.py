@@ -227,6 +227,9 @@ class RolloutPolicy(Spec):
     on_new_candidate: Literal["queue", "start", "replace"] = "queue"
     """Another candidate in mid-rollout: `queue` waits for a good end, and after a bad one for a
     person; `start` begins after any end; `replace` takes its place at once."""
+    answer_within: Annotated[Seconds, Field(gt=0)] | None = None
+    """Age at which a request without an answer counts as failed, in both versions; absent: only its
+    time-out, or its client's leaving, ends it. With it a hang is seen that clients wait for."""
     warm_up: WarmUp = WarmUp()
     """First answers that are not judged."""
     rescue: Rescue | None = None
