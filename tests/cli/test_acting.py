@@ -55,7 +55,7 @@ def test_a_weight_is_lifted(router):
 @pytest.mark.parametrize(
     "arguments",
     [["set-weight", ROUTE], ["set-weight", ROUTE, "5%", "--lift"], ["set-weight", ROUTE, "5%"],
-     ["set-weight", ROUTE, "5", "--for", "1h"], ["rollback", ROUTE, "--to", "v9"],
+     ["set-weight", ROUTE, "5", "--for", "1h"],
      ["promote", ROUTE, "--if-revision", "x"], ["promote", ROUTE, "--fulll"]],
 )  # fmt: skip
 def test_wrong_arguments_are_exit_2(router, arguments):

@@ -53,6 +53,7 @@ from router.core.rollout.events import (
     SetWeight,
 )
 from router.core.rollout.plan import Default, Ending, OnInconclusive, Plan, Step
+from router.core.rollout.reasons import said, step_done_reason, step_name
 from router.core.rollout.rollout import Override, Phase, Rollout, moved, step_age_s
 from router.core.rollout.traffic import returning_bp, split_for
 from router.core.wire.outcomes import FULL_BP
@@ -102,9 +103,9 @@ def _observe_step(rollout: Rollout, plan: Plan, event: Observed, now: float) -> 
     if step.approval is not None and not rollout.approved:
         return moved(
             rollout, phase=Phase.AWAITING_APPROVAL, step_since=now, actor="router",
-            reason=f"{_step_name(rollout, plan)} waits for approval",
+            reason=f"{step_name(rollout, plan)} waits for approval",
         )  # fmt: skip
-    return _leave_step(rollout, plan, now, _step_done_reason(rollout, plan, event, now))
+    return _leave_step(rollout, plan, now, step_done_reason(rollout, plan, event, now))
 
 
 def _step_done(rollout: Rollout, step: Step, event: Observed, now: float) -> bool:
@@ -196,7 +197,7 @@ def _observe_approval(rollout: Rollout, plan: Plan, event: Observed, now: float)
         return rollout
     if step_age_s(rollout, now) < approval.deadline_s or approval.then is Default.HOLD:
         return rollout
-    why = f"nobody approved {_step_name(rollout, plan)} within {duration(approval.deadline_s)}"
+    why = f"nobody approved {step_name(rollout, plan)} within {duration(approval.deadline_s)}"
     if approval.then is Default.ABORT:
         return _end(rollout, plan, Phase.ABORTED, now, why)
     blind = plan.steps[rollout.step].blind
@@ -270,14 +271,14 @@ def _absorb(rollout: Rollout, _plan: Plan, _event: Observed, _now: float) -> Rol
 
 
 def _promote(rollout: Rollout, plan: Plan, event: Promote, now: float) -> Rollout:
-    why = _said(event, "promoted fully" if event.full else f"{_step_name(rollout, plan)} promoted")
+    why = said(event, "promoted fully" if event.full else f"{step_name(rollout, plan)} promoted")
     if event.full:
         return _finish_steps(rollout, plan, now, why, event.actor)
     return _leave_step(rollout, plan, now, why, event.actor)
 
 
 def _promote_bake(rollout: Rollout, plan: Plan, event: Promote, now: float) -> Rollout:
-    return _complete(rollout, plan, now, _said(event, "bake ended early"), event.actor)
+    return _complete(rollout, plan, now, said(event, "bake ended early"), event.actor)
 
 
 def _promote_paused(rollout: Rollout, plan: Plan, event: Promote, now: float) -> Rollout:
@@ -288,7 +289,7 @@ def _promote_paused(rollout: Rollout, plan: Plan, event: Promote, now: float) ->
 def _pause(rollout: Rollout, _plan: Plan, event: Pause, now: float) -> Rollout:
     return moved(
         rollout, phase=Phase.PAUSED, paused_from=rollout.phase, paused_since=now,
-        actor=event.actor, reason=_said(event, "paused"),
+        actor=event.actor, reason=said(event, "paused"),
     )  # fmt: skip
 
 
@@ -300,27 +301,27 @@ def _resume(rollout: Rollout, _plan: Plan, event: Resume, now: float) -> Rollout
     return moved(
         rollout, phase=rollout.paused_from, paused_from=None, paused_since=None,
         step_since=rollout.step_since + slept, started=rollout.started + slept,
-        actor=event.actor, reason=_said(event, f"resumed after {duration(slept)}"),
+        actor=event.actor, reason=said(event, f"resumed after {duration(slept)}"),
     )  # fmt: skip
 
 
 def _abort(rollout: Rollout, plan: Plan, event: Abort, now: float) -> Rollout:
-    return _end(rollout, plan, Phase.ABORTED, now, _said(event, "aborted"), event.actor)
+    return _end(rollout, plan, Phase.ABORTED, now, said(event, "aborted"), event.actor)
 
 
 def _roll_back(rollout: Rollout, plan: Plan, event: Rollback, now: float) -> Rollout:
     """Back to the version before, or to another one that a person names."""
-    said = _said(event, f"rolled back to {event.to}" if event.to else "rolled back")
+    why = said(event, f"rolled back to {event.to}" if event.to else "rolled back")
     rollout = replace(rollout, stable=event.to or rollout.stable)
-    back = _end(rollout, plan, Phase.ROLLED_BACK, now, said, event.actor)
-    return replace(back, back_bp=0, reason=said) if event.instant else back
+    back = _end(rollout, plan, Phase.ROLLED_BACK, now, why, event.actor)
+    return replace(back, back_bp=0, reason=why) if event.instant else back
 
 
 def _hurry(rollout: Rollout, plan: Plan, event: Rollback, now: float) -> Rollout:
     """A person ends a stepped return: what the candidate still has goes back at once."""
     if not returning_bp(rollout, plan, now):
         raise Refused(f"cannot rollback {rollout.route}: all traffic is on stable already")
-    return moved(rollout, back_bp=0, actor=event.actor, reason=_said(event, "all taken back"))
+    return moved(rollout, back_bp=0, actor=event.actor, reason=said(event, "all taken back"))
 
 
 def _retry(rollout: Rollout, _plan: Plan, event: Retry, now: float) -> Rollout:
@@ -328,7 +329,7 @@ def _retry(rollout: Rollout, _plan: Plan, event: Retry, now: float) -> Rollout:
     return moved(
         rollout, phase=Phase.PROGRESSING, step=0, step_since=now, started=now, ended=None,
         attempt=attempt, approved=False, back_bp=0, actor=event.actor,
-        reason=_said(event, f"attempt {attempt} started" + (", forced," if event.force else "")),
+        reason=said(event, f"attempt {attempt} started" + (", forced," if event.force else "")),
     )  # fmt: skip
 
 
@@ -337,14 +338,14 @@ def _set_weight(rollout: Rollout, plan: Plan, event: SetWeight, now: float) -> R
         lifted = _expire_override(rollout, plan, float("inf"))
         if lifted is None:
             raise Refused("no weight override is in force")
-        return replace(lifted, actor=event.actor, reason=_said(event, "weight override lifted"))
+        return replace(lifted, actor=event.actor, reason=said(event, "weight override lifted"))
     if not 0 <= event.weight_bp <= FULL_BP or event.until <= now:
         raise Refused("set-weight takes 0 % to 100 % and a time in the future")
     _refuse_weight(rollout, plan, event.weight_bp)
     what = f"weight set to {percent(event.weight_bp)} for {duration(event.until - now)}"
     return moved(
         rollout, override=Override(event.weight_bp, event.until), actor=event.actor,
-        reason=_said(event, what),
+        reason=said(event, what),
     )  # fmt: skip
 
 
@@ -384,27 +385,6 @@ def _refuse(text: str) -> Transition:
         )
 
     return Transition(rule, ())
-
-
-# --- words ----------------------------------------------------------------------------------
-
-
-def _said(event: Command, what: str) -> str:
-    by = f"{what} by {event.actor}"
-    said = f"{by}: {event.reason}" if event.reason else by
-    unproven = event.unproven if isinstance(event, Promote) else ""
-    return f"{said}; {unproven}" if unproven else said
-
-
-def _step_name(rollout: Rollout, plan: Plan) -> str:
-    step = plan.steps[rollout.step]
-    label = f" ({step.label})" if step.label else ""
-    return f"step {rollout.step + 1} of {len(plan.steps)}{label} at {percent(step.weight_bp)}"
-
-
-def _step_done_reason(rollout: Rollout, plan: Plan, event: Observed, now: float) -> str:
-    held = duration(step_age_s(rollout, now))
-    return f"{_step_name(rollout, plan)} done after {held} and {event.samples:,} samples"
 
 
 # --- the table ------------------------------------------------------------------------------
