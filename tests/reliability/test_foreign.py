@@ -73,7 +73,8 @@ class Site:
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 lines = dict(
-                    line.lower().split(": ", 1) for line in head.decode("latin-1").split("\r\n")[1:-2]
+                    line.lower().split(": ", 1)
+                    for line in head.decode("latin-1").split("\r\n")[1:-2]
                 )
                 await reader.readexactly(int(lines.get("content-length", 0)))
                 status, more, body = self.answer()
@@ -184,7 +185,9 @@ async def test_r54_hostile_answers_of_a_copy_delay_no_rollback_and_no_order(whol
     finally:
         stop.set()
         await asyncio.gather(*loads)
-    print(f"taken back after {took_s:.2f} s and {len(bad)} bad answers; order after {order_s:.3f} s")
+    print(
+        f"taken back after {took_s:.2f} s and {len(bad)} bad answers; order after {order_s:.3f} s"
+    )
     assert status == 200
     assert set(bad) == {"/x"}
     assert took_s < promised(1.0)
