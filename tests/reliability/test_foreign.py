@@ -79,9 +79,9 @@ class Site:
                 await reader.readexactly(int(lines.get("content-length", 0)))
                 status, more, body = self.answer()
                 writer.write(
-                    b"HTTP/1.1 %d X\r\nContent-Type: application/json\r\n%bContent-Length: %d\r\n\r\n"
-                    % (status, more, len(body)) + body
-                )  # fmt: skip
+                    b"HTTP/1.1 %d X\r\nContent-Type: application/json\r\n" % status
+                    + b"%bContent-Length: %d\r\n\r\n%b" % (more, len(body), body)
+                )
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
