@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated
 
 from router.cli import app
+from router.cli.exits import Exit, VerbFailed
 from router.cli.parse import Argument, Option
 
 
@@ -39,7 +40,14 @@ def demo(
     seed: Annotated[int, Option("Of the load.")] = 1,
 ) -> None:
     """Watch rollouts of real models with a live picture, and get a report page."""
-    from prediction_services.__main__ import main as services  # noqa: PLC0415 - see serve
+    try:
+        from prediction_services.__main__ import main as services  # noqa: PLC0415 - see serve
+    except ModuleNotFoundError as missing:
+        raise VerbFailed(
+            Exit.USAGE,
+            f"demo needs the demonstration services ({missing.name} is not installed), which do "
+            "not come with the router; in a checkout of it: pip install . ./deploy/services",
+        ) from None
 
     said = ["--rate", str(rate), "--seed", str(seed), *(["--stay"] if stay else [])]
     sys.exit(services(["demo", *said]))

@@ -40,7 +40,6 @@ CALLED_FROM_OUTSIDE = {
 }
 
 UNDER_WAY = {
-    "router.core.wire.table.RouteEntry.slow_abort_s": "clients that leave",
     "router.core.wire.table.RouteEntry.round": "rounds of evidence",
     "router.core.evidence.users.Users.begin": "rounds of evidence",
 }
