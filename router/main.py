@@ -105,11 +105,11 @@ async def _serve(
     status = EXIT_OK
     try:
         await admin.start()
-        if await _unless_stopped(plane.workers.serving(), asked):
+        if await _unless_stopped(plane.fleet.serving(), asked):
             log.info(
                 "serving",
                 version=__version__,
-                listen=f"{plane.workers.host}:{plane.workers.port}",
+                listen=plane.fleet.listen,
                 admin=admin.url,
                 routes=len(plane.reconciler.runs),
             )

@@ -43,7 +43,7 @@ class OrderKind:
     """One command: what it does, the event it becomes, and the JSON Schema of its own fields."""
 
     summary: str
-    event: Callable[[Order], events.Command]
+    event: Callable[[Order], events.AnyCommand]
     kind: type[events.Event]
     fields: Mapping[str, Mapping[str, Any]]
     makes_sense: Callable[[Mapping[str, Any]], bool] = lambda _status: True
@@ -119,7 +119,7 @@ def _retry(order: Order) -> events.Retry:
     return events.Retry(order.actor, order.reason, force=order.fields.get("force", False))
 
 
-def _plain(event: type[events.Command]) -> Callable[[Order], events.Command]:
+def _plain(event: type[events.AnyCommand]) -> Callable[[Order], events.AnyCommand]:
     return lambda order: event(order.actor, order.reason)
 
 

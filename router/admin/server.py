@@ -76,7 +76,7 @@ class AdminServer:
         self._tls: ServerCertificate | None = None
         self._sockets: list[socket.socket] = []
         self._servers: list[asyncio.Server] = []
-        self._connections: Connections | None = None
+        self._connections: Connections
         self._sweeper: asyncio.Task[None] | None = None
         self._runner: web.AppRunner | None = None
         self._hub: Hub | None = None
@@ -201,7 +201,6 @@ class AdminServer:
     @web.middleware
     async def _watched(self, request: web.Request, handler: RawHandler) -> web.StreamResponse:
         """A connection with a request under way is not idle."""
-        assert self._connections is not None  # noqa: S101 - requests come after start
         self._connections.began(request)
         try:
             if self._connections.crowded and not _is_order(request):
@@ -219,7 +218,7 @@ class AdminServer:
         async def handle(request: web.Request) -> web.StreamResponse:
             access = self._access
             identity = access.identify(request, route.role) or ANYBODY
-            if route.role is not None and self._connections is not None:
+            if route.role is not None:
                 self._connections.admitted(request)
             query = _query(request, route.query) if route.role else {}
             body = {} if route.body is None else await _body(request, route)

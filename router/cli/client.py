@@ -137,17 +137,15 @@ class Client:
         return document
 
     def _connect(self, timeout_s: float) -> http.client.HTTPConnection:
-        assert self._split.hostname is not None  # noqa: S101 - checked at construction
+        host = self._split.hostname or ""  # checked at construction
         if self._split.scheme == "http":
-            return http.client.HTTPConnection(
-                self._split.hostname, self._split.port or 80, timeout=timeout_s
-            )
+            return http.client.HTTPConnection(host, self._split.port or 80, timeout=timeout_s)
         try:
             context = ssl.create_default_context(cafile=self._ca or None)
         except OSError as error:
             raise VerbFailed(Exit.USAGE, f"--ca: {self._ca}: {error}") from None
         return http.client.HTTPSConnection(
-            self._split.hostname, self._split.port or 443, timeout=timeout_s, context=context
+            host, self._split.port or 443, timeout=timeout_s, context=context
         )
 
     def _stream(

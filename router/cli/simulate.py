@@ -16,7 +16,7 @@ from router.cli.parse import Argument, Option
 from router.cli.seconds import parse_rate
 from router.config.check import load
 from router.config.problems import PolicyError
-from router.core.policy import Route
+from router.core.policy import RolloutPolicy, Route
 from router.core.quantities import parse_duration, parse_share
 from router.core.wire.outcomes import FULL_BP, Baseline
 from router.core.words import count
@@ -71,8 +71,7 @@ def run(
     Runs the router's own decisions in virtual time, against a world of the given traffic, and as
     often against one whose candidate is as good as stable: a rollback there is a false one.
     """
-    chosen = _route(policy, route)
-    assert chosen.rollout is not None  # noqa: S101 - _route chose one that has it
+    chosen, rollout = _route(policy, route)
     try:
         world = _traffic(log, chosen.name, stable, candidate, rate)
         slow = _latency(world.latency, latency, slower, hang=hang)
@@ -82,7 +81,7 @@ def run(
             world, change_at_s=change_at_s, duration_s=duration_s,
             latency=None if sticky else slow, users=users if sticky else 0,
         )  # fmt: skip
-        setup = Setup.of(chosen.rollout, sticky=sticky)
+        setup = Setup.of(rollout, sticky=sticky)
         _tell_blind(setup, slow, sticky=sticky)
         _tell_idle(setup)
         processes = min(os.cpu_count() or 1, PROCESSES_MAX)
@@ -134,14 +133,15 @@ def _read(option: str, parse: Callable[[str], T], text: str) -> T:
         raise ValueError(f"{option}: {error}") from None
 
 
-def _route(path: Path, name: str) -> Route:
+def _route(path: Path, name: str) -> tuple[Route, RolloutPolicy]:
     try:
         routes = load(path).policy.routes
     except PolicyError as error:
         raise VerbFailed(Exit.USAGE, f"{path} cannot be used\n{error}") from None
-    found = [made for made in routes if made.rollout is not None and name in ("", made.name)]
+    having = [(made, made.rollout) for made in routes if made.rollout is not None]
+    found = [one for one in having if name in ("", one[0].name)]
     if len(found) != 1:
-        known = ", ".join(made.name for made in routes if made.rollout is not None)
+        known = ", ".join(made.name for made, _ in having)
         raise VerbFailed(Exit.USAGE, f"name a route with a rollout; there is {known or 'none'}")
     return found[0]
 

@@ -15,6 +15,7 @@ from router.config.certificate import ServerCertificate
 from router.config.check import LoadedPolicy
 from router.control.fleet.compare import Comparer
 from router.control.fleet.feedback import Feedback
+from router.control.fleet.fleet import Fleet
 from router.control.fleet.workers import CommandLine, Workers, worker_command
 from router.control.outside.measure import Asker, Inquiry, headers_of
 from router.control.outside.outreach import Outreach
@@ -69,7 +70,9 @@ class Plane:
         clock: Clock | None = None,
         pids_file: Path | None = None,
         command: CommandLine = worker_command,
+        fleet: Fleet | None = None,
     ) -> None:
+        """``fleet``: who carries the traffic; absent: worker processes of this machine."""
         policy = loaded.policy
         self.loaded = loaded
         self.clock = clock or RolloutClock()
@@ -77,7 +80,7 @@ class Plane:
         self.metrics = Metrics()
         self.announcer = Announcer(self.clock)
         self.observatory = Observatory()
-        self.workers = Workers(
+        self.fleet = fleet or Workers(
             policy.workers,
             split_address(policy.listen),
             on_report=self.report,
@@ -86,7 +89,7 @@ class Plane:
             pids_file=pids_file,
             command=command,
         )
-        self.reconciler = Reconciler(store, self.clock, self.workers, self, self.observatory)
+        self.reconciler = Reconciler(store, self.clock, self.fleet, self, self.observatory)
         self.outreach = Outreach(self.reconciler, self.announcer, self.clock, self._sent)
         self.feedback = Feedback(self.reconciler, self.clock, self.metrics)
         self.source = PolicySource(loaded.file, self._adopt, self.announcer, self.clock)
@@ -105,7 +108,7 @@ class Plane:
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def __repr__(self) -> str:
-        return f"<Plane {self.reconciler!r} {self.workers!r}>"
+        return f"<Plane {self.reconciler!r} {self.fleet!r}>"
 
     # --- life -------------------------------------------------------------------------------------
 
@@ -121,13 +124,13 @@ class Plane:
             self._certificate = ServerCertificate(tls.certificate, tls.key)
         self.reconciler.resume(await self.store.open())
         try:
-            await self.workers.bind()
+            await self.fleet.bind()
             await bind()
             self.outreach.open()
             self.source.adopted(self.loaded, force=force)
-            await self.workers.start()
+            await self.fleet.start()
         except BaseException:
-            await self.workers.kill()
+            await self.fleet.kill()
             await self.outreach.close()
             await self.store.close()
             raise
@@ -146,9 +149,9 @@ class Plane:
         """Stop deciding, write the last words, let go of the store, then wait for the workers."""
         successor = self.store.successor()
         if successor:
-            self.workers.hand_over()
+            self.fleet.hand_over()
         else:
-            self.workers.begin_drain(drain_s)
+            self.fleet.begin_drain(drain_s)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -158,11 +161,11 @@ class Plane:
         self.reconciler.recording.close()
         # A successor may take over from here on, while our last requests still finish.
         await self.store.close()
-        await self.workers.drained(drain_s + (HAND_OVER_S if successor else 0.0))
+        await self.fleet.drained(drain_s + (HAND_OVER_S if successor else 0.0))
 
     async def kill(self) -> None:
         """The second signal: end everything at once."""
-        await self.workers.kill()
+        await self.fleet.kill()
 
     async def watch_tasks(self) -> None:
         """Returns (or raises) when a task that must run for ever has ended: a bug of ours."""
@@ -250,7 +253,7 @@ class Plane:
         self.announcer.store_works()
 
     async def _measure(self, route: str, since_s: float) -> None:
-        await self.workers.applied(self.reconciler.generation)
+        await self.fleet.applied(self.reconciler.generation)
         took_s = time.perf_counter() - since_s
         self.metrics.observe("rollback_seconds", labels(route=route), bucket_of(took_s), took_s)
 

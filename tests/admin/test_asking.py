@@ -49,7 +49,7 @@ async def plane(tmp_path):
     made = Plane(load(file), SqliteStore(tmp_path / "r.db"), command=command)
     await made.start()
     try:
-        await made.workers.applied(made.reconciler.generation)
+        await made.fleet.applied(made.reconciler.generation)
         (revision,) = {run.record.revision for run in made.reconciler.runs.values()}
         cell = Cell(100, ArmCounts(ok=9, bad=1, arrived=10), ArmCounts(ok=990, arrived=990))
         outcomes = (990, *[0] * 10)

@@ -48,7 +48,7 @@ async def whole(tmp_path):
     loaded = load(file)
     plane = Plane(loaded, SqliteStore(tmp_path / "r.db"), command=command)
     await plane.start()
-    await plane.workers.applied(plane.reconciler.generation)
+    await plane.fleet.applied(plane.reconciler.generation)
     admin = AdminServer(plane.controller, loaded.policy.admin, status_s=0.05)
     await admin.start()
     yield plane, admin

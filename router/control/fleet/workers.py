@@ -173,6 +173,11 @@ class Workers:
 
     # --- life -----------------------------------------------------------------------------------
 
+    @property
+    def listen(self) -> str:
+        """Where clients are served, ``host:port``."""
+        return f"{self.host}:{self.port}"
+
     async def bind(self) -> None:
         """Take the port; nobody is accepted yet. Raises OSError when somebody else is on it."""
         self._orphaned = self._orphans()

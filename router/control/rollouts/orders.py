@@ -12,7 +12,16 @@ from router.control.state.answers import CommandResult
 from router.control.state.errors import NoRollout, NotPossible
 from router.control.state.record import Carried, JournalEntry, Pinned, RouteRecord
 from router.core.policy import RolloutPolicy
-from router.core.rollout.events import Abort, Event, Observed, Pause, Promote, Retry, Rollback
+from router.core.rollout.events import (
+    Abort,
+    AnyCommand,
+    Event,
+    Observed,
+    Pause,
+    Promote,
+    Retry,
+    Rollback,
+)
 from router.core.rollout.machine import Refused, decide
 from router.core.rollout.rollout import Phase, Rollout
 from router.core.rollout.traffic import split_for
@@ -49,7 +58,7 @@ def decided(run: Run, event: Event, now: float) -> tuple[RouteRecord, str]:
     return after, following.reason
 
 
-def informed(run: Run, event: Event) -> Event:
+def informed(run: Run, event: AnyCommand) -> AnyCommand:
     """A promotion with what nobody has proven yet, for the journal; anything else as it is."""
     if not isinstance(event, Promote) or run.live is None:
         return event

@@ -48,7 +48,7 @@ from router.control.state.writes import Writes
 from router.core.gates.gate import Measurement
 from router.core.policy import Policy, Route
 from router.core.policy.segments import expanded
-from router.core.rollout.events import Event, Observed, SetWeight
+from router.core.rollout.events import AnyCommand, Event, Observed, SetWeight
 from router.core.rollout.machine import decide
 from router.core.rollout.rollout import Rollout, remaining_s
 from router.core.wire.outcomes import Batch
@@ -238,7 +238,7 @@ class Reconciler:
         self._keeping.news = True
         self.wake.set()
 
-    def order(self, name: str, event: Event, *, key: OrderKey | None = None) -> Move:
+    def order(self, name: str, event: AnyCommand, *, key: OrderKey | None = None) -> Move:
         """Decide one command now. The answer is the move's ``done``.
 
         Raises UnknownRoute, NoRollout, NotPossible.
@@ -246,7 +246,6 @@ class Reconciler:
         run, now = self.run_of(name), self.clock.now()
         record, reason = decided(run, event := informed(run, event), now)
         self._refuse_risk(run, record)
-        assert not isinstance(event, Observed)  # noqa: S101 - only people order
         action = "set_weight" if isinstance(event, SetWeight) else type(event).__name__.lower()
         before = run.pending.record.rollout if run.pending else run.rollout
         return self._move(
@@ -487,8 +486,7 @@ class Reconciler:
 
     def _publish(self, now: float) -> int:
         """A new table from everything in force, to every worker."""
-        assert self.policy is not None  # noqa: S101 - nothing moves before the first policy
-        if self._adopting:
+        if self._adopting or self.policy is None:
             return self.generation + 1
         entries = tuple(self.runs[route.name].entry_at(now) for route in self.policy.routes)
         self.table = table_of(self.generation + 1, self.policy, entries)

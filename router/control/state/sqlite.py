@@ -66,7 +66,7 @@ class SqliteStore:
         self._writer: threading.Thread | None = None
         self._hold = Hold(path)
         self._mark = HoldMark("", 0)
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop: asyncio.AbstractEventLoop
 
     def __repr__(self) -> str:
         return f"<SqliteStore {self.path}, {self._jobs.qsize()} waiting>"
@@ -203,7 +203,6 @@ class SqliteStore:
                     self._tell(job[1], StoreUnavailable(f"{self.path}: {WRITER_ENDED}"))
 
     def _tell(self, done: asyncio.Future[None], failure: StoreUnavailable | None) -> None:
-        assert self._loop is not None  # noqa: S101 - set before the thread starts
         with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits any more
             self._loop.call_soon_threadsafe(_settle, done, failure)
 

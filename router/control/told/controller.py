@@ -24,7 +24,7 @@ from router.control.state.errors import (
 from router.control.state.record import NOTES
 from router.control.state.store import JOURNAL_PAGE_MAX
 from router.control.told import status
-from router.core.rollout.events import Abort, Command, Event, Rollback
+from router.core.rollout.events import Abort, AnyCommand, Rollback
 from router.core.rollout.traffic import Draw, bucket_of
 from router.core.words import duration
 from router.loops import BOOKS
@@ -184,13 +184,13 @@ class Controller:
             problems.append(f"store: {self._reconciler.store_error}")
         if self._reconciler.recording.error:
             problems.append(f"recording: {self._reconciler.recording.error}")
-        problems += plane.workers.troubles()
+        problems += plane.fleet.troubles()
         problems += BOOKS.problems()
         problems += [
             f"loop {loop} of {process}: failed {number} times"
             for (process, loop), number in plane.loop_failures.items()
         ]
-        workers = plane.workers.states()
+        workers = plane.fleet.states()
         if not workers:
             problems.append("no worker runs")
         return {
@@ -201,13 +201,13 @@ class Controller:
             "reader": plane.comparer.to_json(),
             "frozen": self._reconciler.restraint.freezes.to_json() or None,
             "generation": self._reconciler.generation,
-            "listen": f"{plane.workers.host}:{plane.workers.port}",
+            "listen": plane.fleet.listen,
         }
 
     def ready(self) -> dict[str, Any]:
         """Readiness: ok once every worker has applied the current table."""
-        ready = self._plane.workers.ready()
-        problems = self._plane.workers.troubles()
+        ready = self._plane.fleet.ready()
+        problems = self._plane.fleet.troubles()
         if not ready and not problems:
             problems = ["not every worker serves the newest table yet"]
         return {"ok": ready, "problems": problems, "generation": self._reconciler.generation}
@@ -219,7 +219,7 @@ class Controller:
     def _gauges(self) -> Iterator[status.Gauge]:
         yield from status.gauges(self._reconciler)
         plane = self._plane
-        yield "workers", (), len(plane.workers.states())
+        yield "workers", (), len(plane.fleet.states())
         yield "config_last_reload_successful", (), 1 if plane.source.ok else 0
         accepted = plane.source.accepted_at
         yield "config_last_reload_success_timestamp_seconds", (), accepted
@@ -237,7 +237,7 @@ class Controller:
     async def command(
         self,
         route: str,
-        event: Command,
+        event: AnyCommand,
         *,
         if_revision: int | None = None,
         key: OrderKey | None = None,
@@ -270,7 +270,7 @@ class Controller:
             self._waiting -= 1
 
     async def _once(
-        self, route: str, event: Command, if_revision: int | None, key: OrderKey
+        self, route: str, event: AnyCommand, if_revision: int | None, key: OrderKey
     ) -> CommandResult:
         """A key is carried out once, also when it arrives twice at the same time."""
         if key in self._by_id:
@@ -306,7 +306,7 @@ class Controller:
     async def _carry_out(
         self,
         route: str,
-        event: Command,
+        event: AnyCommand,
         if_revision: int | None,
         key: OrderKey | None,
         dry_run: bool,
@@ -319,9 +319,9 @@ class Controller:
             raise Conflict(if_revision, run.record.revision)
         if dry_run:
             return self._would(run, event)
-        if already := so_already(run, _event(event), self.now()):
+        if already := so_already(run, event, self.now()):
             return already
-        move = self._reconciler.order(route, _event(event), key=key)
+        move = self._reconciler.order(route, event, key=key)
         durable = await self._in_force(move)
         took_s = round(time.perf_counter() - started_s, 6)
         draining = status.draining(run, self._reconciler.observatory)
@@ -330,12 +330,12 @@ class Controller:
     async def _in_force(self, move: Move) -> bool:
         """Durable (or known not to be), and no live worker serves an older table."""
         durable = await asyncio.shield(move.done)
-        await self._plane.workers.applied(move.generation)
+        await self._plane.fleet.applied(move.generation)
         return durable
 
-    def _would(self, run: Run, event: Command) -> CommandResult:
+    def _would(self, run: Run, event: AnyCommand) -> CommandResult:
         now = self.now()
-        record, reason = decided(run, informed(run, _event(event)), now)
+        record, reason = decided(run, informed(run, event), now)
         name = type(event).__name__.lower()
         entry = entry_for(
             run, record, name, event.actor, reason, now=now, wall=self._plane.clock.wall()
@@ -367,21 +367,15 @@ class Controller:
     async def reload(self, *, force: bool = False, actor: str = "operator") -> dict[str, Any]:
         """Read the policy file now. ``{"changed", "digest", "notes"}``; raises PolicyRejected."""
         answer = await self._plane.source.reload(force=force, actor=actor)
-        await self._plane.workers.applied(self._reconciler.generation)
+        await self._plane.fleet.applied(self._reconciler.generation)
         return answer
-
-
-def _event(command: Command) -> Event:
-    """A command of the API is one of the machine's events; nothing else is made of it."""
-    assert isinstance(command, Event)  # noqa: S101 - a plain Command says nothing
-    return command
 
 
 def _repeated(answer: dict[str, Any]) -> CommandResult:
     return replace(CommandResult(**answer), repeated=True, changed=False)
 
 
-def _refuse_reuse(event: Command, key: OrderKey) -> None:
+def _refuse_reuse(event: AnyCommand, key: OrderKey) -> None:
     """Another order under a known key is a mistake, unless it is a way back: that is never kept."""
     if not isinstance(event, _OVERTAKE):
         raise KeyReused(f"the Idempotency-Key {key.id} belongs to another order")

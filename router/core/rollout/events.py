@@ -100,6 +100,9 @@ class SetWeight(Command):
     until: float = 0.0
 
 
-Event = Observed | Promote | Pause | Resume | Abort | Rollback | Retry | SetWeight
+AnyCommand = Promote | Pause | Resume | Abort | Rollback | Retry | SetWeight
+"""What people may order."""
+
+Event = Observed | AnyCommand
 EVENTS: tuple[type, ...] = (Observed, Promote, Pause, Resume, Abort, Rollback, Retry, SetWeight)
 """Every kind of event, for the table's completeness test."""

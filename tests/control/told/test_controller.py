@@ -50,7 +50,7 @@ async def plane(tmp_path, policy):
     )
     made = Plane(load(file), SqliteStore(tmp_path / "r.db"), command=command)
     await made.start()
-    await made.workers.applied(made.reconciler.generation)
+    await made.fleet.applied(made.reconciler.generation)
     yield made
     await made.stop(drain_s=1)
 
@@ -86,7 +86,7 @@ async def test_a_command_is_answered_when_it_is_on_disk_and_in_every_worker(plan
     c = plane.controller
     result = await c.command("r", Promote("ann", "looks good"))
     assert (result.weight_bp, result.step, result.durable, result.changed) == (2_500, 2, True, True)
-    assert all(w["generation"] >= plane.reconciler.generation for w in plane.workers.states())
+    assert all(w["generation"] >= plane.reconciler.generation for w in plane.fleet.states())
     (entry, *_) = await c.journal("r", limit=1)
     assert (entry["action"], entry["actor"], entry["reason"]) == ("promote", "ann", result.reason)
     told = await c.why("r")
@@ -149,7 +149,7 @@ async def test_a_bad_report_of_a_worker_ends_in_a_rollback_and_in_the_metrics(pl
             break
     assert c.rollout("r")["phase"] == "rolled_back"
     assert c.rollout("r")["weight_bp"] == 0
-    await asyncio.wait_for(plane.workers.applied(plane.reconciler.generation), 5)
+    await asyncio.wait_for(plane.fleet.applied(plane.reconciler.generation), 5)
     await asyncio.sleep(0.05)
     text = await c.metrics_text()
     seen = {
