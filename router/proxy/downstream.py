@@ -221,10 +221,10 @@ class Downstream(asyncio.Protocol):
         """A message with no reading, or with two: refuse it and everything behind it."""
         exchange = self.exchange
         if exchange is not None:
-            exchange.client_broke(error.status, "framing", "the request is not valid HTTP")
+            exchange.client_broke(error.status, "framing", error.reason)
             return
         self.plane.recorder.reject("framing")
-        self.write(reply(error.status, "framing", "the request is not valid HTTP",
+        self.write(reply(error.status, "framing", error.reason,
                          keep_alive=False))  # fmt: skip
         self.close(linger=True)
 

@@ -29,8 +29,7 @@ from router.http1 import (
     request_head,
     response_head,
 )
-from router.http1.messages import CHUNKED, NO_BODY, TRACE, UNTIL_CLOSE, VIA
-from router.http1.writer import looped
+from router.http1.messages import CHUNKED, NO_BODY, TRACE, UNTIL_CLOSE, UPGRADE, VIA
 from router.proxy.assign import assign, at_once, place
 from router.proxy.faults import FAULTS, Fault
 from router.proxy.inspection import inspect
@@ -39,12 +38,12 @@ from router.proxy.receipt import receipt_line
 from router.proxy.record import left, observe, record
 from router.proxy.replies import (
     BODY_SIZE,
-    LOOP,
     NO_ROUTE,
     OVERLOAD,
     answer,
     answer_options,
     refuse,
+    unwanted,
 )
 from router.proxy.rescue import may_retry, rescue
 from router.proxy.streams import StreamEnding, event_stream
@@ -132,8 +131,9 @@ class Exchange:
         else:
             route = serving.index.find(head)
             now = route is not None and at_once(route, head)
-        if route is None or (head.kinds & VIA and looped(head)):
-            refuse(self, NO_ROUTE if route is None else LOOP)
+        why = unwanted(head) if head.kinds & (VIA | UPGRADE) else None
+        if route is None or why is not None:
+            refuse(self, why or NO_ROUTE)
             return
         self.route = route
         if len(plane.exchanges) > serving.limits.in_flight:

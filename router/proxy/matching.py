@@ -7,6 +7,7 @@ their path: exact ones in a dictionary, prefixes in one dictionary per length. T
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, Final, Generic, Protocol, TypeVar
@@ -97,7 +98,8 @@ class RouteIndex(Generic[Item]):
                 return item
         return None
 
-    def _candidates(self, host: bytes, path: bytes) -> tuple[tuple[Item, Condition | None], ...]:
+    def _candidates(self, host: bytes, raw: bytes) -> tuple[tuple[Item, Condition | None], ...]:
+        path = plain_path(raw)
         found = list(self._exact.get(path, ()))
         for length, stems in self._prefixes.items():
             if length <= len(path):
@@ -108,20 +110,43 @@ class RouteIndex(Generic[Item]):
             for order in sorted(found)
             if host_matches(self._items[order][0].match.host, name)
         )
-        if len(host) + len(path) <= REMEMBERED_BYTES_MAX:
+        if len(host) + len(raw) <= REMEMBERED_BYTES_MAX:
             if len(self._remembered) >= REMEMBERED_MAX:
                 self._remembered.clear()
-            self._remembered[host, path] = candidates
+            self._remembered[host, raw] = candidates
         return candidates
 
 
+def plain_path(path: bytes) -> bytes:
+    """A path with its percent-encoded unreserved characters as themselves (RFC 3986 6.2.2.2).
+
+    ``/%70redict`` is ``/predict`` to every service, so to every rule. Only compared by:
+    what is forwarded stays as it came.
+    """
+    return _ENCODED.sub(_decoded, path) if b"%" in path else path
+
+
+_ENCODED: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
+_UNRESERVED: Final = frozenset(
+    b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~"
+)
+
+
+def _decoded(match: re.Match[bytes]) -> bytes:
+    byte = int(match[1], 16)
+    return bytes((byte,)) if byte in _UNRESERVED else match[0]
+
+
 def bare_host(host: bytes) -> str:
-    """Lower-case host without port or brackets' port: ``[::1]:80`` -> ``[::1]``."""
+    """Lower-case host without port or brackets' port: ``[::1]:80`` -> ``[::1]``.
+
+    A name with its trailing dot is the same name (RFC 3986 section 3.2.2).
+    """
     name = host.decode("latin-1").lower()
     if name.endswith("]"):
         return name
     bare, colon, port = name.rpartition(":")
-    return bare if colon and port.isascii() and port.isdigit() else name
+    return (bare if colon and port.isascii() and port.isdigit() else name).removesuffix(".")
 
 
 def host_matches(pattern: str, name: str) -> bool:

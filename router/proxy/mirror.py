@@ -16,6 +16,7 @@ from router.http1 import SHADOW_LINE, body_piece, request_head
 from router.http1.messages import TRACE
 from router.proxy.coin import coin
 from router.proxy.faults import FAULTS
+from router.proxy.matching import plain_path
 from router.proxy.pairing import AHEAD_BYTES, LARGER, Kept, Pairing, coding_of
 from router.proxy.streams import StreamEnding, event_stream
 from router.upstream import Failure
@@ -397,7 +398,7 @@ class Mirrors:
 def _wanted(limits: MirrorLimits, head: RequestHead) -> bool:
     if not limits.paths:
         return True
-    path = head.path.decode("latin-1")
+    path = plain_path(head.path).decode("latin-1")
     return any(
         path.startswith(glob[:-1]) if glob.endswith("*") else path == glob for glob in limits.paths
     )

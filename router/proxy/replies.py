@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from router.core.wire.outcomes import Outcome
 from router.http1 import own_response
+from router.http1.messages import UPGRADE, VIA
+from router.http1.writer import looped
 from router.proxy.record import forget, record
 
 if TYPE_CHECKING:
+    from router.http1 import RequestHead
     from router.proxy.exchange import Exchange
 
 LINGER_S: Final = 1.0
@@ -33,7 +36,19 @@ class Refusal(NamedTuple):
 NO_ROUTE: Final = Refusal(404, "no_route", "no route takes this request")
 BODY_SIZE: Final = Refusal(413, "body_size", "the body is larger than this route accepts")
 LOOP: Final = Refusal(508, "loop", "the request has come through here too often")
+NO_UPGRADE: Final = Refusal(
+    501, "upgrade", "this router carries no WebSocket; let its clients speak to the service itself"
+)
 OVERLOAD: Final = Refusal(503, "overload", "the router is busy", 1)
+
+
+def unwanted(head: RequestHead) -> Refusal | None:
+    """Why a request is not for any version, whatever its route says."""
+    if head.kinds & VIA and looped(head):
+        return LOOP
+    if head.kinds & UPGRADE and (head.get(b"upgrade") or b"").strip().lower() == b"websocket":
+        return NO_UPGRADE  # other offers, h2c for one, may be ignored (RFC 9110 section 7.8)
+    return None
 
 
 @cache
