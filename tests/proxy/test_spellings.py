@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from router.core.wire.table import Match, Mirror, MirrorLimits
+from router.core.wire.table import MatchEntry, Mirror, MirrorLimits
 from router.proxy.matching import bare_host, plain_path
 from tests.proxy.rig import Rig, replace, request, rollout, route, version
 from tests.proxy.scripted import Scripted, answers, ok
@@ -43,7 +43,7 @@ def test_paths(path, plain):
 async def test_a_rule_cannot_be_walked_around_by_another_spelling():
     async with Scripted(answers(ok(b"inside"))) as inside, Scripted(answers(ok(b"else"))) as other:
         guarded = route(
-            version("v1", inside), name="a", match=Match(host="example.org", path="/predict/*")
+            version("v1", inside), name="a", match=MatchEntry(host="example.org", path="/predict/*")
         )
         rest = route(version("v1", other), name="b")
         async with Rig(guarded, rest) as rig:
