@@ -11,7 +11,7 @@ from router.core.foreign import ANSWER, STRICT, Bounds, Unreadable, read
 from router.core.payloads import PAYLOADS
 from router.core.payloads.answer import LEAVES_MAX, PATHS_CHARS_MAX
 from router.core.payloads.chat import CHOICES_MAX
-from router.core.payloads.events import EVENTS_MAX
+from router.core.payloads.events import EVENTS_MAX, LINES_MAX
 
 SMALL = Bounds(200, 10, 3)
 
@@ -113,11 +113,11 @@ def test_orders_have_one_reading(body):
         ("open_inference_v2", {"shape": [10**400], "data": []}, "a name and a shape"),
         ("open_inference_v2", {"shape": [1] * 17, "data": [1]}, "at most 16 axes"),
         ("open_inference_v2", {"name": "n" * 2_000, "shape": [900], "data": [0] * 900}, "shorter"),
-        ("openai", b'data: {"choices":[{"index":null}]}\n\n', "the index of a choice, got null"),
-        ("openai", b'data: {"choices":[{"index":[0]}]}\n\n', "the index of a choice, got list"),
-        ("openai", b'data: {"choices":[{"index":-1}]}\n\n', "the index of a choice"),
+        ("openai", b'data: {"choices":[{"index":null}]}\n\n', "an index from 0 to 127"),
+        ("openai", b'data: {"choices":[{"index":[0]}]}\n\n', "an index from 0 to 127"),
+        ("openai", b'data: {"choices":[{"index":-1}]}\n\n', "an index from 0 to 127"),
         ("openai", b'data: {"choices":[]}\n\n' * (EVENTS_MAX + 1), "events"),
-        ("openai", b"\n" * (5 * EVENTS_MAX) + b"data: {}", "events"),
+        ("openai", b"data\n" * (2 * LINES_MAX + 1) + b"data: {}", "events"),
     ],
 )  # fmt: skip
 def test_what_is_made_of_an_answer_is_bounded(payload, body, why):

@@ -376,6 +376,12 @@ async def test_a_worker_reports_at_once_what_a_rollback_depends_on():
             assert (batch.route, batch.revision, batch.cells[0].candidate.bad) == ("r", 7, 1)
 
 
+def slow_of(reports):
+    """Slow candidate requests; a later report of a slice replaces the earlier one."""
+    cells = [c for r in reports for b in r.batches for c in b.cells]
+    return sum({cell.slice: cell.candidate.slow[0] for cell in cells}.values())
+
+
 async def test_slow_requests_of_a_busy_candidate_are_reported_together():
     """The first one at once, then twenty times a second: not one report each."""
     async with Scripted(echo) as fast, Scripted(echo) as candidate:
@@ -391,8 +397,7 @@ async def test_slow_requests_of_a_busy_candidate_are_reported_together():
                 await client.ask(body=b"x")
             took_s = time.monotonic() - began
             assert len(worker.reports) <= 2 + took_s / 0.05
-            await until(lambda: sum(c.candidate.slow[0] for r in worker.reports
-                                    for b in r.batches for c in b.cells) == 301)  # fmt: skip
+            await until(lambda: slow_of(worker.reports) == 301)
             client.close()
 
 
