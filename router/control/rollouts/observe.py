@@ -177,6 +177,17 @@ class Observatory:
         ]
         return round(FULL_BP * drawn[0] / sum(drawn)) if sum(drawn) else None
 
+    def unready(self, route: str, version: str) -> str:
+        """That no endpoint of a version answers its probes, in a sentence; empty while one does.
+
+        What no worker has told of is not known to be ill.
+        """
+        states = self._endpoints.get((route, version), {})
+        if not states or any(one.healthy and not one.ejected for one in states.values()):
+            return ""
+        error = next((one.last_error for one in states.values() if one.last_error), "")
+        return f"{version} is not ready: no endpoint answers" + (f" ({error})" if error else "")
+
     def in_flight(self, route: str, version: str) -> int:
         """Requests under way to a version in all workers, copies included."""
         return sum(

@@ -85,7 +85,7 @@ class Reconciler:
         self.runs: dict[str, Run] = {}
         self.salt = UNSALTED
         self.table: RoutingTable | None = None
-        self.restraint = Restraint(clock, self.note)
+        self.restraint = Restraint(clock, self.note, self.observatory.unready)
         self.wake = asyncio.Event()
         self.recording = Recording(lambda: list(self.runs.values()))
         self._writes = Writes(store, listener, self.wake.set)

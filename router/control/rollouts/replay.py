@@ -169,7 +169,12 @@ def _difference(line: dict[str, Any], run: _Run, recorded: Rollout, wanted: Roll
             return "the decider had not looked"
         outside = event.action is Action.ROLLBACK and run.seen.action is not Action.ROLLBACK
         if not outside:  # a hook's demand is from outside; everything else is the evidence's
-            event = replace(run.seen, may_advance=event.may_advance, wait_reason=event.wait_reason)
+            event = replace(
+                run.seen,
+                may_advance=event.may_advance,
+                wait_reason=event.wait_reason,
+                unready=event.unready,
+            )
         if wanted is None and not outside:
             return "the evidence leads nowhere here"
     try:

@@ -22,6 +22,9 @@ from router.core.rollout.machine import ready
 from router.core.rollout.rollout import Phase, Rollout, remaining_s
 from router.core.rollout.windows import any_open, moment, next_open
 
+Unready = Callable[[str, str], str]
+"""``unready(route, version)``: why it cannot take more traffic; empty when it can."""
+
 Tell = Callable[[Trigger, Run, str], None]
 """``tell(trigger, run, text)`` sends alerts."""
 
@@ -41,9 +44,10 @@ class Cause:
 class Restraint:
     """See the module."""
 
-    def __init__(self, clock: Clock, note: Note) -> None:
+    def __init__(self, clock: Clock, note: Note, unready: Unready) -> None:
         self.freezes = Freezes()
         self.hooks: Hooks | None = None
+        self._unready = unready
         self.tell: Tell = lambda _trigger, _run, _text: None
         self._clock = clock
         self._note = note
@@ -77,7 +81,10 @@ class Restraint:
         at = self._next_at(live, freeze, now)
         run.waiting = Waiting(cause.text if cause else "", at)
         if cause is None:
-            return observed
+            if not (unready := self._unready(run.route.name, rollout.candidate)):
+                return observed
+            run.waiting = Waiting(unready, at)
+            return replace(observed, unready=unready, wait_reason=unready)
         if done and cause.kind:
             self._say(run, rollout, cause)
         return replace(observed, may_advance=False, wait_reason=cause.text)
