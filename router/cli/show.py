@@ -18,7 +18,7 @@ import click
 
 from router.cli.client import Client
 from router.cli.exits import Exit, VerbFailed
-from router.core.words import duration, percent, rate
+from router.core.words import duration, odds, percent, rate
 
 COLOURS = {
     "healthy": "green", "pass": "green", "completed": "green",
@@ -73,11 +73,9 @@ def when(at: float) -> str:
     return datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M:%S %z")
 
 
-def odds(evidence: float | None) -> str:
-    """``143 : 1``; ``-`` where a gate does not bet."""
-    if evidence is None:
-        return "-"
-    return f"{evidence:,.0f} : 1" if evidence >= 10 else f"{evidence:.2g} : 1"
+def _odds(evidence: float | None) -> str:
+    """``143 : 1`` as in the sentences; ``-`` where a gate does not bet."""
+    return "-" if evidence is None else odds(evidence)
 
 
 def counted(counts: dict[str, Any] | None) -> str:
@@ -131,7 +129,7 @@ def gate_lines(gates: Iterable[dict[str, Any]]) -> list[str]:
         dry = " (dry run)" if gate.get("dry_run") else ""
         facts = [f"  {name}{dry}: {coloured(gate['verdict'])}"]
         if gate.get("limit") is not None:
-            facts.append(f"evidence {odds(gate.get('evidence'))}, limit {odds(gate['limit'])}")
+            facts.append(f"evidence {_odds(gate.get('evidence'))}, limit {_odds(gate['limit'])}")
         lines.append("  ".join(facts))
         arms = [(arm, counted(gate.get(arm))) for arm in ("candidate", "stable")]
         lines += [f"    {arm} {text}" for arm, text in arms if text != "-"]

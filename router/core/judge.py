@@ -38,11 +38,11 @@ from router.core.evidence.users import Users
 from router.core.evidence.waits import Waits
 from router.core.gates.error_rate import error_rows
 from router.core.gates.gate import Gate, GateContext, GateState, Measurement
-from router.core.gates.verdict import Counts, GateReport, Verdict, convicted, odds, of
+from router.core.gates.verdict import Counts, GateReport, Verdict, convicted, of
 from router.core.judgement import Judgement, JudgeSettings
 from router.core.rollout.events import Action
 from router.core.wire.outcomes import FULL_BP, Baseline, Batch
-from router.core.words import count, duration
+from router.core.words import count, duration, odds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

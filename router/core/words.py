@@ -31,3 +31,10 @@ def duration(seconds: float) -> str:
 def count(number: int, noun: str) -> str:
     """``1 request``, ``1,204 requests``."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def odds(evidence: float) -> str:
+    """Evidence as people read it: 0.5 -> ``0.5 : 1``, 143.2 -> ``143 : 1``, capped at a million."""
+    if evidence > 1_000_000:
+        return "over 1,000,000 : 1"
+    return f"{evidence:,.0f} : 1" if evidence >= 10 else f"{evidence:.2g} : 1"

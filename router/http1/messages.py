@@ -111,7 +111,8 @@ class StatusLine(NamedTuple):
 class Head:
     """What requests and answers share.
 
-    Never change one: the same head is handed out for every message that repeats it.
+    The same head is handed out for every message that repeats it, so what it says never changes.
+    Only the parser's and the writer's notes (`size`, `raw`, `tail`) are filled in later.
     """
 
     __slots__ = ("_fields", "end", "framing", "keep_alive", "kinds", "length", "minor", "named",

@@ -1,1 +1,1 @@
-"""The two messages between control and workers, and the socket that carries them."""
+"""The messages between control and workers, and the socket that carries them."""

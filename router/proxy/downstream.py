@@ -38,7 +38,7 @@ OVER_MAX: Final = 16
 
 
 class Downstream(asyncio.Protocol):
-    """See the module."""
+    """One client connection: parser, the exchange under way, and when to read."""
 
     __slots__ = ("choked", "closing", "exchange", "lingered", "parser", "peer", "plane", "reading",
                  "since", "transport", "unsent")  # fmt: skip

@@ -1,4 +1,4 @@
-"""The listener for TLS clients, which counts a handshake as the connection it will be.
+"""The listener for TLS clients: a handshake under way counts as an open connection.
 
 asyncio's own TLS server makes handshakes before anybody is asked, so clients that begin one and
 stop would cost memory and a file descriptor each without a bound. Here they count against

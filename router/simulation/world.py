@@ -333,7 +333,7 @@ class TimedWorld:
             counts[index] += 1
 
     def take(self) -> Batch:
-        """What has shown up by now."""
+        """Outcomes that have become known since the last call."""
         due = sorted(t for t in self._pending if (t + 1) * TICK_S <= self._now + 1e-9)
         cells: dict[int, list[int]] = {}
         for tick in due:

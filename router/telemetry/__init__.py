@@ -1,1 +1,1 @@
-"""What the router remembers: counters, metrics, the event log and the prediction log."""
+"""What the router counts and tells of itself: counters, metrics and the event log."""

@@ -58,7 +58,7 @@ class Receiver(Protocol):
 
 
 class Connection(asyncio.Protocol):
-    """See the module's text."""
+    """One connection to an endpoint; it carries one exchange at a time."""
 
     __slots__ = (
         "_poll",

@@ -10,10 +10,10 @@ from router.core.gates.verdict import (
     Verdict,
     compared,
     convicted,
-    odds,
     of,
     tolerance_text,
 )
+from router.core.words import odds
 
 
 def test_a_verdict_is_a_word_to_people():

@@ -38,7 +38,7 @@ class Label:
 
 
 class Feedback:
-    """See the module."""
+    """Takes labels and rewards in, finds the predictions they belong to, and tells the judge."""
 
     def __init__(self, reconciler: Reconciler, clock: Clock, metrics: Metrics) -> None:
         self._reconciler = reconciler

@@ -79,7 +79,7 @@ Note = Callable[[Run, str, str], None]
 
 
 class Hooks:
-    """See the module."""
+    """Asks the hooks of every rollout and remembers what they said."""
 
     def __init__(self, outbox: Outbox, wake: Wake, note: Note) -> None:
         self._outbox = outbox

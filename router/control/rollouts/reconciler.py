@@ -66,7 +66,7 @@ UNSAVED_ENTRIES_MAX: Final = 1_000
 
 
 class Reconciler:
-    """See the module."""
+    """The one decider: takes evidence and orders in, moves rollouts, publishes, writes."""
 
     def __init__(
         self,
@@ -228,7 +228,7 @@ class Reconciler:
                 self._look_soon(run)
 
     def measured(self, run: Run, gate: str, measurement: Measurement) -> None:
-        """An answer from outside for one of its gates."""
+        """Take in what a gate of this route was answered from outside, and look soon."""
         if run.live is not None:
             run.live.trial.measure(gate, measurement, self.clock.now())
             self._look_soon(run)
@@ -339,7 +339,8 @@ class Reconciler:
     def _follow(self, run: Run, live: Live, seen: Observed, observed: Observed, now: float) -> None:
         """Carry out what the machine decides, unless something outside, or the disk, holds it.
 
-        ``seen`` is what the evidence says, ``observed`` the same with what restrains the rollout.
+        ``seen`` is what the evidence says, ``observed`` the same after the restraint
+        (windows, hooks, a freeze, a group) has had its say.
         """
         rollout, plan = live.rollout, live.plan
         following = decide(rollout, plan, observed, now)

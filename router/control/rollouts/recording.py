@@ -161,7 +161,7 @@ def sealed(content: bytes, its_digest: str) -> bytes:
 
 
 def unsealed(line: bytes) -> tuple[bytes, str]:
-    """The content and the digest of a line. Raises ValueError for what is none."""
+    """The content and the digest of a line. Raises ValueError for any other text."""
     content, mark, rest = line.rstrip(b"\n").rpartition(b',"digest":"')
     if not mark or len(rest) != DIGEST_CHARS + 2 or not rest.endswith(b'"}'):
         raise ValueError("this is no line of a recording")

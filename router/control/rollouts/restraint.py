@@ -42,7 +42,7 @@ class Cause:
 
 
 class Restraint:
-    """See the module."""
+    """What may keep a rollout from going on although its evidence allows it."""
 
     def __init__(self, clock: Clock, note: Note, unready: Unready) -> None:
         self.freezes = Freezes()
@@ -61,7 +61,10 @@ class Restraint:
     def apply(
         self, run: Run, live: Live, observed: Observed, runs: Iterable[Run], now: float
     ) -> Observed:
-        """``observed`` with what restrains ``run``, or with the rollback that a hook demands."""
+        """What the machine is shown: ``observed``, held back by windows, hooks or a freeze.
+
+        Where a hook demands a rollback, that.
+        """
         rollout, policy, plan = live.rollout, live.policy, live.plan
         if observed.action is Action.ROLLBACK:
             return observed
@@ -101,7 +104,7 @@ class Restraint:
         return Cause("window", f"waits for its time window ({written}); it opens {when}")
 
     def arrived(self, run: Run) -> None:
-        """The rollout is at a new place: what held it at the one before says nothing of this."""
+        """The rollout has come to a new step or phase: what held the last one back is forgotten."""
         freeze = self.freezes.over(run.route.name, self._clock.wall())
         at = self._next_at(run.live, freeze, self._clock.now()) if run.live else None
         run.waiting = Waiting("", at)

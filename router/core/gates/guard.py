@@ -19,9 +19,10 @@ from router.core.gates.error_rate import all_error_rows, error_rows, failure_row
 from router.core.gates.gate import Gate, GateContext, GateState, mean
 from router.core.gates.sample import Detect, Sample
 from router.core.gates.sample import absolute as absolute_sample
-from router.core.gates.verdict import Counts, compared, judged, odds
+from router.core.gates.verdict import Counts, compared, judged
 from router.core.quantities import BasisPoints
 from router.core.wire.outcomes import FULL_BP
+from router.core.words import odds
 
 if TYPE_CHECKING:
     from router.core.wire.outcomes import Batch

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-from router.core.words import count, rate
+from router.core.words import count, odds, rate
 
 
 class Verdict(IntEnum):
@@ -72,13 +72,6 @@ class GateReport:
             "stable": {"bad": self.stable.bad, "total": self.stable.total},
             "dry_run": self.dry_run,
         }
-
-
-def odds(evidence: float) -> str:
-    """Evidence as people read it: 0.5 -> ``0.5 : 1``, 143.2 -> ``143 : 1``, capped at a million."""
-    if evidence > 1_000_000:
-        return "over 1,000,000 : 1"
-    return f"{evidence:,.0f} : 1" if evidence >= 10 else f"{evidence:.2g} : 1"
 
 
 def of(counts: Counts) -> str:

@@ -1,7 +1,8 @@
 """What operators write, as frozen types: the whole of a policy.
 
-Every key of the YAML is a field here, with its meaning and unit below it; nothing else is accepted,
-and nothing that is accepted is ignored. Rules that span several fields are in :mod:`.rules`.
+Every key of the YAML is a field here, with its meaning and unit below it; nothing else is accepted.
+tests/tidy/test_wiring.py sees to it that each of them is read. Rules that span several fields are
+in :mod:`.rules`.
 """
 
 from router.core.addresses import refusal
