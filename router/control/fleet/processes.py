@@ -48,6 +48,15 @@ def born(pid: int) -> str:
     return "" if fields[0] == "Z" else fields[19]
 
 
+def state_of(pid: int) -> tuple[str, float]:
+    """The kernel's letter for what a process does, and the seconds of CPU that it has had."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return "", 0.0
+    return fields[0], (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def listens(pid: int) -> bool:
     """Whether a process still has a listening TCP socket (Linux; elsewhere: whether it lives)."""
     try:

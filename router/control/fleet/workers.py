@@ -54,6 +54,13 @@ SILENT_S: Final = 3.0
 """A worker that serves and says nothing for so long is replaced. It reports four times a second;
 the longest that one request may hold its loop is a fraction of this."""
 
+STARVED_S: Final = 10.0
+"""The same for one that wants to run and is hardly let: a crowded machine is not made better by one
+more start."""
+
+STARVED_SHARE: Final = 0.5
+"""Below this share of a CPU since it fell silent, a runnable worker is starved, not in a loop."""
+
 SILENT_START_S: Final = 30.0
 """The same for one that does not serve yet: an interpreter starts in a quarter of a second when CPU
 is free."""
@@ -117,6 +124,8 @@ class WorkerProcess:
     """When, monotonic clock."""
     heard_s: float = 0.0
     """When it said something last, monotonic clock."""
+    quiet: tuple[float, float] | None = None
+    """When its silence was first seen, and the CPU seconds that it had had by then."""
     hello: bool = False
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -402,9 +411,13 @@ class Workers:
         """Replace workers that hang; ``now`` is the monotonic clock."""
         late_s, self._looked_s = now - self._looked_s, now
         for worker in list(self._workers.values()):
+            if now - worker.heard_s < 2 * WATCH_S:
+                worker.quiet = None
+            elif worker.quiet is None:
+                worker.quiet = (now, processes.state_of(worker.process.pid)[1])
             if late_s > AWAY_S:
                 worker.heard_s = worker.sent_s = now  # its words wait in the socket: read them
-            elif fault := worker.fault(now):
+            elif (fault := worker.fault(now)) and not _starved(worker, now):
                 if worker.index not in self._troubles:
                     self._on_event(f"{fault}; it is ended", worker.index)
                 self._troubles[worker.index] = f"{fault}; it is being replaced"
@@ -477,3 +490,14 @@ class Workers:
             return [int(pid) for pid, born in known if born and processes.born(int(pid)) == born]
         except (OSError, ValueError, TypeError):
             return []
+
+
+def _starved(worker: Worker, now: float) -> bool:
+    """Whether a silent worker would speak if it were let; called at every look at it."""
+    silent_s = now - worker.heard_s
+    state, cpu_s = processes.state_of(worker.process.pid)
+    if worker.quiet is None:
+        worker.quiet = (now, cpu_s)
+    since_s, then_s = worker.quiet
+    had = (cpu_s - then_s) / max(now - since_s, WATCH_S)
+    return state == "R" and had < STARVED_SHARE and silent_s < STARVED_S

@@ -294,3 +294,38 @@ async def test_control_says_that_it_lives_and_answers_who_decided_alone_with_the
     assert events == [
         "worker 0 sent r to stable only: stable only: it fails (control was silent for 4.2 s)"
     ]
+
+
+@pytest.mark.parametrize(
+    ("seen", "silent_s", "ended"),
+    [(("R", 0.1), 4, False), (("R", 0.1), 11, True), (("R", 0.9), 4, True), (("T", 0.0), 4, True),
+     (("S", 0.0), 4, True)],
+)  # fmt: skip
+async def test_a_worker_that_is_hardly_let_run_is_given_longer_than_one_that_hangs(
+    make, monkeypatch, seen, silent_s, ended
+):
+    workers = make(1)
+    workers.publish(table(1))
+    await workers.start()
+    await until(workers.ready)
+    for task in workers._tasks[1:]:
+        task.cancel()
+    (state, had), cpu = seen, [0.0]
+    monkeypatch.setattr(
+        "router.control.fleet.workers.processes.state_of", lambda _pid: (state, cpu[0])
+    )
+    sent = []
+    monkeypatch.setattr(
+        "router.control.fleet.workers.processes.send", lambda pid, number: sent.append(number)
+    )
+    worker = workers._workers[0]
+    worker.link._on_message = lambda _message: None
+    now = worker.heard_s = workers._looked_s = time.monotonic()
+    for _ in range(silent_s * 4):
+        now += 0.25
+        cpu[0] += 0.25 * had
+        workers.look(now)
+        if sent:
+            break
+    assert bool(sent) is ended
+    monkeypatch.undo()
