@@ -492,7 +492,7 @@ class Workers:
             return []
 
 
-def _starved(worker: Worker, now: float) -> bool:
+def _starved(worker: WorkerProcess, now: float) -> bool:
     """Whether a silent worker would speak if it were let; called at every look at it."""
     silent_s = now - worker.heard_s
     state, cpu_s = processes.state_of(worker.process.pid)
