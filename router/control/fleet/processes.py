@@ -13,6 +13,10 @@ import signal
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
+
+STARVED_SHARE: Final = 0.5
+"""Below this share of a CPU a runnable process is starved, not in a loop."""
 
 
 async def end(pids: list[int], within_s: float) -> None:
@@ -55,6 +59,12 @@ def state_of(pid: int) -> tuple[str, float]:
     except OSError:
         return "", 0.0
     return fields[0], (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def starved(pid: int, since_s: float, then_s: float, now: float) -> bool:
+    """Whether a process wants to run and is hardly let, since it had had ``then_s`` of CPU."""
+    state, cpu_s = state_of(pid)
+    return state == "R" and cpu_s - then_s < STARVED_SHARE * (now - since_s)
 
 
 def listens(pid: int) -> bool:

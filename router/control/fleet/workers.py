@@ -58,9 +58,6 @@ STARVED_S: Final = 10.0
 """The same for one that wants to run and is hardly let: a crowded machine is not made better by one
 more start."""
 
-STARVED_SHARE: Final = 0.5
-"""Below this share of a CPU since it fell silent, a runnable worker is starved, not in a loop."""
-
 SILENT_START_S: Final = 30.0
 """The same for one that does not serve yet: an interpreter starts in a quarter of a second when CPU
 is free."""
@@ -417,11 +414,17 @@ class Workers:
                 worker.quiet = (now, processes.state_of(worker.process.pid)[1])
             if late_s > AWAY_S:
                 worker.heard_s = worker.sent_s = now  # its words wait in the socket: read them
-            elif (fault := worker.fault(now)) and not _starved(worker, now):
+            elif (fault := worker.fault(now)) and not self._starved(worker, now):
                 if worker.index not in self._troubles:
                     self._on_event(f"{fault}; it is ended", worker.index)
                 self._troubles[worker.index] = f"{fault}; it is being replaced"
                 processes.send(worker.process.pid, signal.SIGKILL)
+
+    def _starved(self, worker: WorkerProcess, now: float) -> bool:
+        """Whether it would speak if it were let."""
+        if worker.quiet is None or now - worker.heard_s >= STARVED_S:
+            return False
+        return processes.starved(worker.process.pid, *worker.quiet, now)
 
     def _give_up_queue(self, index: int) -> None:
         """A worker that ends again and again keeps nobody waiting whom others can serve."""
@@ -490,14 +493,3 @@ class Workers:
             return [int(pid) for pid, born in known if born and processes.born(int(pid)) == born]
         except (OSError, ValueError, TypeError):
             return []
-
-
-def _starved(worker: WorkerProcess, now: float) -> bool:
-    """Whether a silent worker would speak if it were let; called at every look at it."""
-    silent_s = now - worker.heard_s
-    state, cpu_s = processes.state_of(worker.process.pid)
-    if worker.quiet is None:
-        worker.quiet = (now, cpu_s)
-    since_s, then_s = worker.quiet
-    had = (cpu_s - then_s) / max(now - since_s, WATCH_S)
-    return state == "R" and had < STARVED_SHARE and silent_s < STARVED_S
