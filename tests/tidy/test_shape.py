@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted([*ROOT.glob("router/**/*.py"), *ROOT.glob("prediction_services/**/*.py")])
 FUNCTION_LINES_MAX = 70
-FUNCTION_LINES_MEDIAN_MAX = 8
+FUNCTION_LINES_MEDIAN_MAX = 6
 FILE_LINES_MAX = 500
 TABLES: set[str] = set()
 """Files that are one table and may be longer."""
@@ -48,6 +48,13 @@ def test_files_are_short():
         and str(path.relative_to(ROOT)) not in TABLES
     }
     assert long == {}
+
+
+def test_types_are_told_rather_than_asserted():
+    """What the caller has made sure of belongs into a type; mypy is believed."""
+    text = "".join(path.read_text() for path in ROOT.glob("router/**/*.py"))
+    assert text.count("noqa: S101") <= 10
+    assert text.count("type: ignore") <= 2
 
 
 def test_modules_are_nouns_of_the_domain():
