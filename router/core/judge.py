@@ -30,6 +30,7 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
+from router.core.cap import Cap
 from router.core.evidence import PromoteEvidence, SampleRatio
 from router.core.evidence.combine import average, shares
 from router.core.evidence.ledger import Addition, Ledger
@@ -41,6 +42,7 @@ from router.core.gates.gate import Gate, GateContext, GateState, Measurement
 from router.core.gates.verdict import Counts, GateReport, Verdict, convicted, of
 from router.core.judgement import Judgement, JudgeSettings
 from router.core.rollout.events import Action
+from router.core.unanswered import Unanswered
 from router.core.wire.outcomes import FULL_BP, Baseline, Batch
 from router.core.words import count, duration, odds
 
@@ -50,12 +52,6 @@ if TYPE_CHECKING:
     from router.core.gates.gate import SlowLimit
 
 __all__ = ["RAMP_INTERVAL_S", "Judge", "JudgeSettings", "Judgement"]
-
-UNANSWERED_MIN = 5
-"""Requests without an answer that are news."""
-
-UNANSWERED_S = 5.0
-"""After this without any answer to them; what slow versions take for one is no news."""
 
 RAMP_INTERVAL_S = 1.0
 """How often the evidence-driven ramp may change the weight."""
@@ -94,8 +90,8 @@ class Judge:
         """Sentence of the first moment at which the evidence sufficed; empty until then."""
         self.answers = self.bad = self.pairs = 0
         self._convicted_gate = ""
-        self._unanswered = 0
-        """Requests sent to the candidate since its last answer."""
+        self.unanswered = Unanswered()
+        self.cap = Cap()
         self.waits = Waits.of(baseline)
         self._last_answer_s = started
         self._first_answer_s: float | None = None
@@ -182,7 +178,7 @@ class Judge:
             self._last_answer_s = now
             self._first_answer_s = now if self._first_answer_s is None else self._first_answer_s
         drawn = sum(change.candidate_drawn for change in changes)
-        self._unanswered = 0 if answers else self._unanswered + drawn
+        self.unanswered.count(drawn, answered=bool(answers))
         warm = self._warming_up(now)
         self.answers += answers
         self.pairs += compared
@@ -199,8 +195,9 @@ class Judge:
         """All arrivals against their weights; one user's many requests are one draw, not many."""
         if not self.settings.sticky:
             for cell, change in zip(batch.cells, changes, strict=True):
-                drawn = change.candidate_drawn, change.stable_drawn
-                self.sample_ratio.observe(cell.weight_bp, *drawn)
+                if not cell.forced:
+                    drawn = change.candidate_drawn, change.stable_drawn
+                    self.sample_ratio.observe(cell.weight_bp, *drawn)
 
     def _feed(self, batch: Batch) -> None:
         for key, draws in error_rows(batch):
@@ -208,6 +205,26 @@ class Judge:
         for state in self.states.values():
             state.observe(batch)
         self._convict()
+        self._restrain()
+
+    def begin_round(self, round_: int) -> None:
+        """What is drawn in this round is evidence of its own; users count anew."""
+        self.cap.round = round_
+        if self.users is not None:
+            self.users.begin(round_)
+
+    def _restrain(self) -> None:
+        """Trials begin, the brake is put on or let go."""
+        for state in self.states.values():
+            if state.wants_trial and not self.conviction:
+                self.begin_round(self.cap.round + 1)
+                state.begin_trial(self.cap.round)
+        self.cap.trial = any(state.on_trial for state in self.states.values())
+        if (leader := self.leader) and not self.settings.sticky:
+            bad = self.states[leader].candidate.bad >= self.settings.min_bad
+            self.cap.brake(self.capital, self.settings.hold_level, enough=bad)
+        if not self.cap.reason and self.cap.bp is not None:
+            self.cap.because(self._cause().sentence or self._quiet_sentence())
 
     def abandon(self, source: int | None) -> None:
         """A worker is gone (None: all of them). What it had under way ended without an answer."""
@@ -336,7 +353,8 @@ class Judge:
         for title, state in self.states.items():
             if state.held and not state.dry_run:
                 return _Cause(Action.HOLD, f"{title}: {state.sentence()}")
-        silent = self.unanswered or self.silence
+        silent_s = self._now - self._last_answer_s
+        silent = self.unanswered.sentence(silent_s) or self.silence
         return _Cause(Action.HOLD, silent) if silent else None
 
     @property
@@ -348,17 +366,6 @@ class Judge:
         return (
             f"on_no_data: no candidate answer for {duration(silent_s)}, limit {duration(limit_s)}; "
             f"{count(self.answers + self.pairs, 'answer')} so far"
-        )
-
-    @property
-    def unanswered(self) -> str:
-        """That requests went to the candidate and none of them came back; empty otherwise."""
-        silent_s = self._now - self._last_answer_s
-        if self._unanswered < UNANSWERED_MIN or silent_s < UNANSWERED_S:
-            return ""
-        return (
-            f"no answers: {count(self._unanswered, 'request')} went to the candidate in the last "
-            f"{duration(silent_s)} and none was answered, limit {duration(UNANSWERED_S)}"
         )
 
     @property
@@ -435,7 +442,8 @@ class Judge:
             "promotion": self.promotion.snapshot(),
             "sample_ratio": self.sample_ratio.snapshot(),
             "waits": list(self.waits),
-            "unanswered": self._unanswered,
+            "cap": self.cap.snapshot(),
+            "unanswered": self.unanswered.requests,
             "ledger": self.ledger.snapshot(),
             "users": self.users.snapshot() if self.users is not None else None,
             "conviction": [self.conviction, self._convicted_gate],
@@ -467,7 +475,8 @@ class Judge:
         judge.promotion.restore(data["promotion"])
         judge.sample_ratio.restore(data["sample_ratio"])
         judge.waits = Waits(*data["waits"])
-        judge._unanswered = int(data["unanswered"])
+        judge.cap.restore(data["cap"])
+        judge.unanswered.requests = int(data["unanswered"])
         judge.ledger.restore(data["ledger"])
         if judge.users is not None:
             judge.users.restore(data["users"])

@@ -191,6 +191,8 @@ def _judge_maker() -> Callable[[RouteEntry], Judge]:
     def begun(entry: RouteEntry) -> Judge:
         policy = RolloutPolicy.model_validate(json.loads(entry.judge))
         settings = JudgeSettings.of(policy, sticky=entry.sticky is not None)
-        return Judge(policy.gates, settings, Baseline(), monotonic())
+        judge = Judge(policy.gates, settings, Baseline(), monotonic())
+        judge.begin_round(entry.round)
+        return judge
 
     return begun

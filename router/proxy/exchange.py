@@ -68,8 +68,8 @@ _ERROR = Outcome.SERVER_ERROR
 class Exchange:
     """See the module. Made by a client connection for each request."""
 
-    __slots__ = ("arm", "arrived", "asked", "attempt_at", "attempts", "body", "client",
-                 "client_since", "collecting", "connection", "continued", "cookie",
+    __slots__ = ("arm", "arrived", "asked", "attempt_at", "attempts", "blank", "body",
+                 "client", "client_since", "collecting", "connection", "continued", "cookie",
                  "deadline", "doubt", "end_by", "ended", "ending", "endpoint",
                  "first_byte_s", "framing", "head", "held", "id", "inspection", "keep",
                  "kept", "mirrored", "nth", "pairing", "passed", "plane", "rescuing",
@@ -101,7 +101,7 @@ class Exchange:
         """No connection yet; the version reads slower than the client sends. Both stop reading."""
         self.started = self.ended = self.continued = self.mirrored = False
         self.retrying = self.rescuing = False
-        self.keep = False
+        self.keep = self.blank = False
         self.framing = NO_BODY
         self.attempt_at = 0.0
         self.first_byte_s = -1.0
@@ -177,17 +177,16 @@ class Exchange:
 
     def take(self, choice: Assignment) -> None:
         """This version it is; where a coin chose, its arm is told of the arrival."""
-        self.version = choice.version
-        self.unit = choice.unit
-        self.cookie = choice.cookie
+        self.version, self.unit, self.cookie = choice.version, choice.unit, choice.cookie
         if choice.drawn and (arm := choice.version.arm) is not None:
             self.arm = arm
             if arm.users is None:
                 arm.arrived += 1
             else:
                 self.nth = arm.arrive(choice.unit)
-        if total_s := self.route.total_s:
-            self.end_by = self.arrived + total_s
+        elif not choice.drawn and (arm := choice.version.forced) is not None:
+            self.arm, arm.arrived = arm, arm.arrived + 1
+        self.end_by = self.arrived + (self.route.total_s or inf)
         self.select()
 
     # --- select -----------------------------------------------------------------------------------
@@ -354,6 +353,7 @@ class Exchange:
         if self.pairing is not None:
             self.pairing.begun(head, body)
         if complete:
+            self.blank = not body and head.status == 200 and self.head.method != b"HEAD"
             record(self, self.verdict, 0, now)
             self.client.done(self.keep)
         elif event_stream(head):

@@ -37,7 +37,7 @@ def arm_of(exchange: Exchange) -> Chosen:
     policy whose split learns from rewards has no such rules.
     """
     route, version = exchange.route, exchange.version
-    if exchange.arm is not None:
+    if exchange.arm is not None and not exchange.arm.slice.cell.forced:
         return Chosen.CANDIDATE if version is route.candidate else Chosen.STABLE
     drawn = version in route.others and version is not route.stable and not exchange.rescuing
     return Chosen.OTHER if drawn else Chosen.FORCED

@@ -95,7 +95,15 @@ def settle(exchange: Exchange, outcome: Outcome, now: float) -> None:
     if outcome and arm.candidate and outcome in BAD_OUTCOMES:
         blame(Doubt(exchange, arm, outcome, now))
     else:
+        if outcome is Outcome.OK and (exchange.blank or 399 < exchange.status < 500):
+            _refused(exchange, arm)
         arm.end(outcome, now - exchange.asked, exchange.passed, exchange.unit, exchange.nth)
+
+
+def _refused(exchange: Exchange, arm: Arm) -> None:
+    """An answer that is none: the request was refused, or nothing is in it. 429 is about load."""
+    if exchange.status != 429:
+        arm.refuse(exchange.unit, exchange.nth)
 
 
 def doubt(exchange: Exchange, outcome: Outcome) -> Doubt | None:

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 class ServedVersion:
     """One version of one route: where its requests go and where they are counted."""
 
-    __slots__ = ("answer_s", "arm", "chance_s", "index", "line", "mirrors", "name", "pool",
-                 "stats")  # fmt: skip
+    __slots__ = ("answer_s", "arm", "chance_s", "forced", "index", "line", "mirrors", "name",
+                 "pool", "stats")  # fmt: skip
 
     def __init__(
         self, name: str, index: int, pool: Pool, stats: VersionStats, *, reveal: bool = True
@@ -48,6 +48,8 @@ class ServedVersion:
         self.stats = stats
         self.arm: Arm | None = None
         """Where requests drawn to it are counted as evidence."""
+        self.forced: Arm | None = None
+        """Where requests are counted that a pin or a rule sends to a candidate."""
         self.chance_s = inf
         """How long an attempt may take before stable answers in its place."""
         self.answer_s = inf
@@ -126,6 +128,9 @@ class ServedRoute:
         self.cell: LiveCell | None = recorder.cell(entry)
         if self.cell is not None and self.candidate is not None:
             self.cell.count_for(self.candidate, self.stable)
+        forced = recorder.forced(entry)
+        if forced is not None and self.candidate is not None:
+            forced.count_for(self.candidate, self.stable)
         if self.candidate and entry.rescue and entry.rescue.candidate_deadline_s:
             self.candidate.chance_s = entry.rescue.candidate_deadline_s
         for version in self.versions:

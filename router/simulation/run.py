@@ -125,6 +125,7 @@ class _Rollout:
             if exposed and self.exposed_since is None and self.now >= self.scenario.change_at_s:
                 self.exposed_since = self.now
             quiet = self.judge.capital < QUIET_CAPITAL and self._proof_far()
+            self.world.round = self.state.round
             self.now = self.world.advance(self.now, split, self._next_look(), quiet=quiet)
             self._observe(self.world.take())
             self._decide(split.candidate_bp)
@@ -167,6 +168,9 @@ class _Rollout:
             samples=self.samples,
             proven=self.judge.proven,
             auto_weight_bp=self.judge.auto_weight_bp if step.auto else None,
+            cap_bp=self.judge.cap.bp,
+            cap_reason=self.judge.cap.reason,
+            round=self.judge.cap.round,
             unproven=self._unproven() if action is Action.CONTINUE else "",
         )
         if self.tracing:

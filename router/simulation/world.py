@@ -12,8 +12,7 @@ seconds at a time while two equal versions look equal.
 from __future__ import annotations
 
 import math
-from operator import add
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import numpy as np
 
@@ -62,6 +61,8 @@ class World(Protocol):
 
     exposed: int
     """Requests sent to the candidate so far, answered or not."""
+    round: int
+    """Of the evidence in which the next draws count."""
 
     def advance(self, now: float, split: Split, until: float, *, quiet: bool) -> float:
         """Draw the next piece of time, at most up to ``until``; the new time. Fills the counts."""
@@ -107,6 +108,7 @@ class CountingWorld:
         self.draw = draw
         self.rates = burst_rates(scenario, draw)
         self.bad_seen = 0
+        self.round = 0
         self.exposed = 0
         bets = bets_of(scenario.stable_rate)
         self.users = _Users(scenario.users, draw, bets) if scenario.users else None
@@ -166,7 +168,7 @@ class CountingWorld:
             mine, others = self.users.draw(weight_bp, (co, cb), (so, sb))
         candidate = ArmCounts(ok=co, bad=cb, arrived=co + cb, users=mine)
         stable = ArmCounts(ok=so, bad=sb, arrived=so + sb, users=others)
-        cell = Cell(weight_bp, candidate, stable, sticky=self.users is not None)
+        cell = Cell(weight_bp, candidate, stable, sticky=self.users is not None, round=self.round)
         self._batch = Batch("simulated", 1, (cell,))
         return at
 
@@ -244,7 +246,11 @@ class TimedWorld:
         self.thresholds_s = tuple(thresholds_s)
         self.tolerance = tolerance
         self.exposed = 0
-        self._pending: dict[int, dict[int, list[int]]] = {}
+        self.round = 0
+        self._pending: dict[int, list[tuple[int, int]]] = {}
+        self._slices: dict[int, _Slice] = {}
+        self._news: set[int] = set()
+        self._drawn = 0
         self._pairs: Pairs | None = None
         self._now = 0.0
         self._equal = not scenario.regresses
@@ -295,6 +301,7 @@ class TimedWorld:
         rows = 2 + 2 * np.arange(len(limits))[:, None]
         self._book(
             weight_bp,
+            (int(mine.sum()), int(n - mine.sum())),
             np.concatenate([(at + seconds)[None], at + np.where(slow, limits, seconds)]),
             np.concatenate([(column + bad)[None], column + rows + slow]),
         )
@@ -319,37 +326,48 @@ class TimedWorld:
         seconds: np.ndarray = low * (high / low) ** self.draw.random(n)
         return seconds
 
-    def _book(self, weight_bp: int, seen: np.ndarray, column: np.ndarray) -> None:
+    def _book(
+        self, weight_bp: int, drawn: tuple[int, int], seen: np.ndarray, column: np.ndarray
+    ) -> None:
+        """What was drawn in this tick is a slice; what becomes of it shows in later ticks."""
+        self._drawn += 1
         width = 2 * (2 + 2 * len(self.thresholds_s))
+        self._slices[self._drawn] = _Slice(weight_bp, self.round, drawn, [0] * width)
+        self._news.add(self._drawn)
         seen = np.maximum(seen, self._now - TICK_S / 2)  # nobody looks before the tick's end
         ticks: list[int] = (seen / TICK_S).astype(int).ravel().tolist()
         for tick, index in zip(ticks, column.ravel().tolist(), strict=True):
-            cells = self._pending.get(tick)
-            if cells is None:
-                cells = self._pending[tick] = {}
-            counts = cells.get(weight_bp)
-            if counts is None:
-                counts = cells[weight_bp] = [0] * width
-            counts[index] += 1
+            self._pending.setdefault(tick, []).append((self._drawn, index))
 
     def take(self) -> Batch:
-        """Outcomes that have become known since the last call."""
-        due = sorted(t for t in self._pending if (t + 1) * TICK_S <= self._now + 1e-9)
-        cells: dict[int, list[int]] = {}
-        for tick in due:
-            for weight_bp, counts in self._pending.pop(tick).items():
-                known = cells.get(weight_bp)
-                both = counts if known is None else list(map(add, known, counts))
-                cells[weight_bp] = both
-        found = tuple(self._cell(bp, counts) for bp, counts in sorted(cells.items()))
+        """What has shown up by now: every slice of which something is new, whole."""
+        for tick in [t for t in self._pending if (t + 1) * TICK_S <= self._now + 1e-9]:
+            for number, index in self._pending.pop(tick):
+                self._slices[number].values[index] += 1
+                self._news.add(number)
+        found = tuple(self._cell(number) for number in sorted(self._news))
+        self._news.clear()
         return Batch("simulated", 1, found, pairs=self._pairs)
 
-    def _cell(self, weight_bp: int, values: list[int]) -> Cell:
-        half = len(values) // 2
-        arms = (_arm(values[:half]), _arm(values[half:]))
-        return Cell(weight_bp, *arms, self.thresholds_s, self.tolerance)
+    def _cell(self, number: int) -> Cell:
+        one = self._slices[number]
+        half = len(one.values) // 2
+        mine, others = _arm(one.values[:half], one.drawn[0]), _arm(one.values[half:], one.drawn[1])
+        if mine.answers + others.answers == sum(one.drawn):
+            del self._slices[number]
+        return Cell(
+            one.weight_bp, mine, others, self.thresholds_s, self.tolerance,
+            slice=number, round=one.round,
+        )  # fmt: skip
 
 
-def _arm(values: list[int]) -> ArmCounts:
+class _Slice(NamedTuple):
+    weight_bp: int
+    round: int
+    drawn: tuple[int, int]
+    values: list[int]
+
+
+def _arm(values: list[int], drawn: int) -> ArmCounts:
     """ok, bad, then fast and slow of each threshold."""
-    return ArmCounts(values[0], values[1], tuple(values[2::2]), tuple(values[3::2]))
+    return ArmCounts(values[0], values[1], tuple(values[2::2]), tuple(values[3::2]), drawn)

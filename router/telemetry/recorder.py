@@ -179,6 +179,7 @@ class Recorder:
         self._slice = first_slice - 1
         self._cells: dict[str, dict[tuple[object, ...], LiveCell]] = {}
         self._current: dict[str, LiveCell | None] = {}
+        self._forced: dict[str, LiveCell] = {}
         self._seen: dict[str, Seen] = {}
         self._versions: dict[tuple[str, str, str], VersionStats] = {}
         self._mirrors: dict[tuple[str, str], MirrorStats] = {}
@@ -213,6 +214,19 @@ class Recorder:
         self._current[entry.name] = cell
         return cell
 
+    def forced(self, entry: RouteEntry) -> LiveCell | None:
+        """The cell for requests that a pin or a rule sends to the candidate: nothing is drawn."""
+        if entry.candidate < 0 or not (entry.rules or entry.pinnable):
+            self._forced.pop(entry.name, None)
+            return None
+        key = ("forced", entry.revision)
+        cells = self._cells.setdefault(entry.name, {})
+        cell = cells.get(key)
+        if cell is None:
+            cell = cells[key] = LiveCell(self, entry, FULL_BP, None, forced=True)
+        self._forced[entry.name] = cell
+        return cell
+
     def _seen_of(self, entry: RouteEntry) -> Seen | None:
         """Who was met in this round of this rollout; a new round begins with everybody."""
         if entry.sticky is None:
@@ -225,7 +239,7 @@ class Recorder:
 
     def cut(self) -> None:
         """Called every tenth of a second: slices end, so that one slow request holds up little."""
-        for cell in self._current.values():
+        for cell in (*self._current.values(), *self._forced.values()):
             if cell is not None:
                 cell.cut()
 
@@ -254,6 +268,7 @@ class Recorder:
         for name in [name for name in self._current if name not in names]:
             del self._current[name]
             self._seen.pop(name, None)
+            self._forced.pop(name, None)
         for key, stats in list(self._versions.items()):
             if key[0] not in names and not stats.dirty and not stats.in_flight:
                 del self._versions[key]
@@ -306,8 +321,8 @@ class Recorder:
         return batches
 
     def _drop_finished(self, route: str, cells: dict[tuple[object, ...], LiveCell]) -> None:
-        current = self._current.get(route)
-        for key in [k for k, cell in cells.items() if cell is not current and not cell.open]:
+        kept = self._current.get(route), self._forced.get(route)
+        for key in [k for k, cell in cells.items() if cell not in kept and not cell.open]:
             del cells[key]
-        for key in [k for k, cell in cells.items() if cell is not current][:-CELLS_MAX]:
+        for key in [k for k, cell in cells.items() if cell not in kept][:-CELLS_MAX]:
             del cells[key]

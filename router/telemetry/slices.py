@@ -24,6 +24,7 @@ class Counting(Protocol):
     """A version of a route, as far as a cell knows it."""
 
     arm: Arm | None
+    forced: Arm | None
 
 
 class Arm:
@@ -35,7 +36,7 @@ class Arm:
     """
 
     __slots__ = ("arrived", "bad", "candidate", "done", "left", "limits_s", "ok", "recorder",
-                 "slice", "slow", "users", "watched")  # fmt: skip
+                 "refused", "slice", "slow", "users", "watched")  # fmt: skip
 
     def __init__(self, slice_: LiveSlice, limits_s: tuple[float, ...], *, candidate: bool) -> None:
         self.slice = slice_
@@ -46,7 +47,7 @@ class Arm:
         self.users = ArmUsers(seen, len(limits_s)) if seen is not None else None
         self.watched = False
         """A failure of the candidate is worth more once nothing is open here: tell at once."""
-        self.arrived = self.ok = self.bad = self.left = 0
+        self.arrived = self.ok = self.bad = self.left = self.refused = 0
         self.slow = [0] * len(limits_s)
         self.done = [0] * (len(limits_s) + 1)
 
@@ -96,6 +97,14 @@ class Arm:
         elif self.watched and not self.slice.open:
             self.recorder.wake()
 
+    def refuse(self, unit: int, nth: int) -> None:
+        """The answer that ends it now refuses the request, or has nothing in it."""
+        self.refused += 1
+        if self.users is not None and nth == 0:
+            self.users.refused.append(unit)
+        if self.candidate:
+            self.recorder.soon()
+
     def counts(self, order: list[int]) -> ArmCounts:
         """Everything so far; ``order`` are the table's thresholds by size."""
         slow, fast = [0] * len(self.limits_s), [0] * len(self.limits_s)
@@ -105,7 +114,8 @@ class Arm:
             fast[index], slow[index] = below, self.slow[rank]
         return ArmCounts(
             ok=self.ok, bad=self.bad, fast=tuple(fast), slow=tuple(slow), arrived=self.arrived,
-            left=self.left, users=self.users.counts(order) if self.users is not None else None,
+            left=self.left, refused=self.refused,
+            users=self.users.counts(order) if self.users is not None else None,
         )  # fmt: skip
 
 
@@ -138,7 +148,7 @@ class LiveSlice:
         now = Cell(
             cell.weight_bp, self.candidate.counts(cell.order), self.stable.counts(cell.order),
             cell.thresholds_s, cell.tolerance, cell.sticky, cell.recorder.source, self.number,
-            cell.round,
+            cell.round, cell.forced,
         )  # fmt: skip
         if now == self.told:
             return None
@@ -152,13 +162,15 @@ class LiveCell:
     ``versions`` are who counts in it; each knows the arm of the slice that is being drawn now.
     """
 
-    __slots__ = ("limits_s", "order", "recorder", "revision", "round", "seen", "slices", "sticky",
-                 "thresholds_s", "tolerance", "versions", "weight_bp")  # fmt: skip
+    __slots__ = ("forced", "limits_s", "order", "recorder", "revision", "round", "seen", "slices",
+                 "sticky", "thresholds_s", "tolerance", "versions", "weight_bp")  # fmt: skip
 
     def __init__(
-        self, recorder: Recorder, entry: RouteEntry, weight_bp: int, seen: Seen | None
-    ) -> None:
+        self, recorder: Recorder, entry: RouteEntry, weight_bp: int, seen: Seen | None,
+        *, forced: bool = False,
+    ) -> None:  # fmt: skip
         self.recorder = recorder
+        self.forced = forced
         self.revision = entry.revision
         self.round = entry.round
         self.weight_bp = weight_bp
@@ -166,7 +178,7 @@ class LiveCell:
         self.tolerance = entry.slow_tolerance
         self.order = sorted(range(len(self.thresholds_s)), key=self.thresholds_s.__getitem__)
         self.limits_s = tuple(self.thresholds_s[index] for index in self.order)
-        self.sticky = entry.sticky is not None
+        self.sticky = entry.sticky is not None and not forced
         self.seen = seen
         self.versions: tuple[Counting, Counting] | None = None
         self.slices = [LiveSlice(self, recorder.next_slice())]
@@ -189,15 +201,20 @@ class LiveCell:
     def count_for(self, candidate: Counting, stable: Counting) -> None:
         """From now on draws of these two count here."""
         self.versions = candidate, stable
-        candidate.arm, stable.arm = self.candidate, self.stable
+        self._point(candidate, stable)
+
+    def _point(self, candidate: Counting, stable: Counting) -> None:
+        if self.forced:
+            candidate.forced = self.candidate
+        else:
+            candidate.arm, stable.arm = self.candidate, self.stable
 
     def cut(self) -> None:
         """What is drawn from now on is another slice, if anything was drawn in this one."""
         if self.slices[-1].drawn and len(self.slices) < SLICES_MAX:
             self.slices.append(LiveSlice(self, self.recorder.next_slice()))
             if self.versions is not None:
-                candidate, stable = self.versions
-                candidate.arm, stable.arm = self.candidate, self.stable
+                self._point(*self.versions)
 
     def watch(self) -> None:
         """The candidate failed: what was drawn up to now is worth knowing at once when it ends."""

@@ -35,13 +35,24 @@ class Seen:
 class ArmUsers:
     """Users of one arm of one slice."""
 
-    __slots__ = ("bad", "betting", "betting_good", "drawn", "first_bad", "open", "seen", "slow")
+    __slots__ = (
+        "bad",
+        "betting",
+        "betting_good",
+        "drawn",
+        "first_bad",
+        "open",
+        "refused",
+        "seen",
+        "slow",
+    )
 
     def __init__(self, seen: Seen, thresholds: int) -> None:
         self.seen = seen
         self.drawn: list[int] = []
         self.open: set[int] = set()
         self.bad: list[int] = []
+        self.refused: list[int] = []
         self.slow: list[list[int]] = [[] for _ in range(thresholds)]
         self.betting = self.betting_good = 0
         self.first_bad: list[int] = []
@@ -83,5 +94,5 @@ class ArmUsers:
             slow[index] = tuple(self.slow[rank])
         return UserCounts(
             tuple(self.drawn), tuple(sorted(self.open)), tuple(self.bad), tuple(slow),
-            self.betting, self.betting_good, tuple(self.first_bad),
+            self.betting, self.betting_good, tuple(self.first_bad), tuple(self.refused),
         )  # fmt: skip

@@ -146,6 +146,7 @@ class World:
                     ArmCounts(*arms["candidate"], arrived=sum(arms["candidate"])),
                     ArmCounts(*arms["stable"], arrived=sum(arms["stable"])),
                     thresholds_s=entry.thresholds_s,
+                    round=entry.round,
                 ),
             )
             self.reconciler.observe((Batch("r", entry.revision, cells),))

@@ -7,12 +7,15 @@ import random
 import numpy as np
 import pytest
 
+from router.core.cap import BRAKE_BP
 from router.core.evidence import Ramp
 from router.core.gates import GATES, Gate, Measurement
+from router.core.gates.guard import TRIAL_BP
 from router.core.gates.verdict import Verdict
-from router.core.judge import UNANSWERED_MIN, UNANSWERED_S, Judge, JudgeSettings
+from router.core.judge import Judge, JudgeSettings
 from router.core.policy.rollout import RolloutPolicy
 from router.core.rollout.events import Action
+from router.core.unanswered import UNANSWERED_MIN, UNANSWERED_S
 from router.core.wire.histogram import BUCKETS, bucket_of
 from router.core.wire.outcomes import ArmCounts, Baseline, Batch, Cell, Pairs, UserCounts
 
@@ -206,12 +209,54 @@ def test_two_gates_of_a_kind_need_names():
     assert set(judge(gate("guard"), gate("guard", name="strict")).gates) == {"guard", "strict"}
 
 
-def test_the_guard_alone_acts_where_nothing_can_be_compared():
+def test_where_nothing_can_be_compared_the_guards_alarm_is_a_trial():
     j = judge(gate("error_rate"), gate("guard"))
     j.observe(cells(sb=40, cb=2, so=1_000, co=60), 1.0)
+    assert (j.cap.bp, j.cap.round) == (None, 0)
     j.observe(Batch("r", 1, (Cell(10_000, ArmCounts(bad=6, ok=1)),)), 2.0)
-    assert j.tick(2.0) is Action.ROLLBACK
-    assert told(j, 2.0).sentence.startswith("guard: ")
+    assert j.tick(2.0) is Action.HOLD
+    assert (j.cap.bp, j.cap.round) == (TRIAL_BP, 1)
+    assert j.cap.reason.startswith("trial 1: at most 10 %; guard: ")
+    j = Judge.restored(list(j.gates.values()), j.settings, json.loads(json.dumps(j.snapshot())))
+    before = Cell(10_000, ArmCounts(bad=9))
+    j.observe(Batch("r", 1, (before,)), 3.0)
+    assert j.tick(3.0) is Action.HOLD, "what was drawn before is not the trial's"
+    arms = ArmCounts(bad=6), ArmCounts(ok=54)
+    j.observe(Batch("r", 1, (Cell(1_000, *arms, round=1),)), 4.0)
+    assert j.tick(4.0) is Action.ROLLBACK
+    assert told(j, 4.0).sentence.startswith("guard: ")
+    assert "on trial at 10 %, since then failed: candidate 6 of 6 (100 %)" in j.conviction
+
+
+def test_a_trial_of_an_outage_that_both_share_ends_without_blame():
+    j = judge(gate("error_rate"), gate("guard"))
+    j.observe(Batch("r", 1, (Cell(10_000, ArmCounts(bad=6, ok=1)),)), 2.0)
+    for second in range(3, 9):
+        both = ArmCounts(bad=5, ok=5), ArmCounts(bad=45, ok=45)
+        j.observe(Batch("r", 1, (Cell(1_000, *both, round=1),)), float(second))
+        assert j.tick(float(second)) is Action.HOLD
+        assert j.cap.bp is not None
+    j.observe(
+        Batch("r", 1, (Cell(1_000, ArmCounts(ok=3_000), ArmCounts(ok=27_000), round=1),)), 9.0
+    )
+    assert (j.cap.bp, j.cap.reason) == (None, "")
+    assert j.tick(10.0) is Action.CONTINUE
+
+
+def test_the_brake_comes_at_the_hold_level_and_goes_at_half_of_it():
+    j = judge(gate("error_rate"))
+    j.observe(cells(cb=2, so=5, weight_bp=5_000), 1.0)
+    while j.capital < 3:
+        j.observe(cells(cb=1, so=1, weight_bp=5_000), 1.0)
+    assert j.cap.bp == BRAKE_BP
+    assert j.cap.reason.startswith("brake: at most 5 %; error_rate: failed: candidate ")
+    while j.capital >= 1.5:
+        assert j.cap.bp == BRAKE_BP
+        j.observe(cells(co=5, so=95), 2.0)
+    assert j.cap.bp is None
+    users = judge(gate("error_rate"), sticky=True)
+    users.cap.brake(50.0, 3.0, enough=False)
+    assert not users.cap.braked
 
 
 # --- promotion, warm-up, baseline -------------------------------------------------------------

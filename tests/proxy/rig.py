@@ -65,6 +65,7 @@ class Rig:
         self.plane = DataPlane(self.recorder, Listen("127.0.0.1", 0))
         self.outcomes = Counter()
         self._slices = {}
+        self.batches = []
         self.rejected = Counter()
         self.versions = []
         self.mirrors = []
@@ -93,6 +94,7 @@ class Rig:
             for index, number in enumerate(one.outcomes):
                 if number:
                     self.outcomes[one.version, one.role, Outcome(index).name] += number
+        self.batches += delta.batches
         for batch in delta.batches:
             self._slices.update({(batch.revision, cell.slice): cell for cell in batch.cells})
         self.rejected.update(delta.rejected)

@@ -193,6 +193,8 @@ def action_of(before: Rollout, after: Rollout, observed: Observed) -> str:
         return "override"
     if after.shares != before.shares:
         return "share"
+    if (after.cap_bp, after.round) != (before.cap_bp, before.round):
+        return "cap"
     return "ramp" if observed.auto_weight_bp is not None else "advance"
 
 

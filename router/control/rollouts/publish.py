@@ -135,6 +135,7 @@ def entry_of(situation: Situation) -> table.RouteEntry:
         thresholds_s=situation.thresholds_s if rollout else (),
         slow_tolerance=situation.slow_tolerance if rollout else 0.0,
         judge=carried.pinned.text if carried else "",
+        round=rollout.round if rollout else 0,
         bets_a_user=situation.bets_a_user,
         slow_abort_s=waits.slow_abort_s if waits else 0.0,
         answer_within_s=(pinned.answer_within or 0.0) if pinned else 0.0,

@@ -40,6 +40,7 @@ class Trial:
         self.policy = policy
         self.settings = JudgeSettings.of(policy, sticky=route.sticky is not None)
         self.judge = Judge(policy.gates, self.settings, baseline, now)
+        self.judge.begin_round(rollout.round)
         self.rollout_id = rollout.id
         self.attempt = rollout.attempt
         self.revision = rollout.revision
@@ -221,6 +222,9 @@ class Trial:
             samples=self.samples(rollout, plan),
             proven=self.judge.proven,
             auto_weight_bp=self.judge.auto_weight_bp if step.auto else None,
+            cap_bp=self.judge.cap.bp,
+            cap_reason=self.judge.cap.reason,
+            round=self.judge.cap.round,
             shares=self._wanted(rollout, plan, now),
             sentence=self.judgement().sentence if action is Action.ROLLBACK else "",
             unproven=self.unproven(rollout, plan) if action is Action.CONTINUE else "",

@@ -59,7 +59,7 @@ class _Arm:
         slow = [fresh.intersection(units) for units in users.slow]
         return ArmCounts(
             ok=len(fresh) - len(under_way) - bad, bad=bad, arrived=len(fresh),
-            slow=tuple(map(len, slow)),
+            slow=tuple(map(len, slow)), refused=len(fresh.intersection(users.refused)),
             fast=tuple(len(fresh) - len(units | under_way) for units in slow),
         )  # fmt: skip
 

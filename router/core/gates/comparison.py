@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -9,7 +10,7 @@ from pydantic import Field
 
 from router.core.evidence.ledger import key_of
 from router.core.evidence.slices import Key, Slice
-from router.core.gates.gate import GateContext, GateState, mean
+from router.core.gates.gate import GateContext, GateState
 from router.core.gates.sample import Detect, Sample
 from router.core.gates.sample import compared as compared_sample
 from router.core.gates.verdict import Counts, compared, judged, tolerance_text
@@ -68,6 +69,18 @@ def arms(cell: Cell) -> tuple[ArmCounts, ArmCounts] | None:
     return cell.firsts if cell.sticky else (cell.candidate, cell.stable)
 
 
+def counts_in(cell: Cell, round_: int | None) -> bool:
+    """Whether what was drawn in a cell is this evidence's: a round's, or (None) the rollout's.
+
+    In a later round users count anew, and may not count twice in the evidence of all rounds.
+    """
+    if cell.forced:
+        return False
+    if round_ is None:
+        return not cell.sticky or cell.round == 0
+    return cell.round == round_
+
+
 def row(cell: Cell, candidate: Outcomes, stable: Outcomes) -> Row:
     """A row of a cell's (drawn, bad, good); an increment has drawn what it tells of."""
     key = key_of(cell)
@@ -88,6 +101,8 @@ class Question:
     read: Callable[[Batch], Iterable[Row]]
     users: str = ""
     """How users are counted, where they are drawn."""
+    share: float = 1.0
+    """Of the gate's capital, beside those of its other questions."""
 
     def observe(self, batch: Batch) -> None:
         """Feed the rows of a batch."""
@@ -112,12 +127,13 @@ class ComparisonState(GateState):
     @property
     def capital(self) -> float:
         """Average evidence of the questions."""
-        return mean(question.evidence.capital for question in self.questions)
+        whole = math.fsum(question.share for question in self.questions)
+        return math.fsum(q.share * q.evidence.capital for q in self.questions) / whole
 
     @property
     def leading(self) -> Question:
         """The question with the most evidence."""
-        return max(self.questions, key=lambda question: question.evidence.capital)
+        return max(self.questions, key=lambda question: question.share * question.evidence.capital)
 
     @property
     def candidate(self) -> Counts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from router.core.evidence import CompareEvidence
@@ -13,10 +14,12 @@ from router.core.gates.comparison import (
     Row,
     Tolerance,
     arms,
+    counts_in,
     row,
 )
 from router.core.gates.gate import Gate, GateContext
 from router.core.gates.needs import Need
+from router.core.gates.verdict import tolerance_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,24 +33,50 @@ def outcomes(arm: ArmCounts) -> Outcomes:
     return arm.arrived, arm.bad, arm.ok + arm.left
 
 
-def error_rows(batch: Batch) -> Iterator[Row]:
+def error_rows(batch: Batch, round_: int | None = None) -> Iterator[Row]:
     """Failures of both arms, of requests or of users' first ones."""
     for cell in batch.cells:
-        if (both := arms(cell)) is not None:
+        if counts_in(cell, round_) and (both := arms(cell)) is not None:
             yield row(cell, outcomes(both[0]), outcomes(both[1]))
 
 
-def all_error_rows(batch: Batch) -> Iterator[Row]:
-    """Failures of all requests, whoever made them: what absolute limits look at."""
+def all_error_rows(batch: Batch, *, forced: bool) -> Iterator[Row]:
+    """Failures of all requests, whoever made them: what absolute limits look at.
+
+    ``forced``: those that pins and rules sent, or those that were drawn.
+    """
     for cell in batch.cells:
-        yield row(cell, outcomes(cell.candidate), outcomes(cell.stable))
+        if cell.forced is forced:
+            yield row(cell, outcomes(cell.candidate), outcomes(cell.stable))
 
 
-def failure_rows(batch: Batch) -> Iterator[Row]:
+def failure_rows(batch: Batch, round_: int | None = None) -> Iterator[Row]:
     """Where users are drawn: their first failures among their first requests."""
     for cell in batch.cells:
-        if cell.betting is not None:
+        if counts_in(cell, round_) and cell.betting is not None:
             yield row(cell, outcomes(cell.betting[0]), outcomes(cell.betting[1]))
+
+
+def refusals(arm: ArmCounts) -> Outcomes:
+    """Answers that are none."""
+    return arm.arrived, arm.refused, arm.ok + arm.left + arm.bad - arm.refused
+
+
+def refusal_rows(batch: Batch) -> Iterator[Row]:
+    """Refusals and empty answers of both arms."""
+    for cell in batch.cells:
+        if counts_in(cell, None) and (both := arms(cell)) is not None:
+            yield row(cell, refusals(both[0]), refusals(both[1]))
+
+
+REFUSALS = 0.25
+"""Share of the gate's capital that bets on refusals; it costs the others a third of a nat."""
+
+REFUSAL_RATE = 0.01
+"""Stable's usual share of them; it steers power only."""
+
+REFUSAL_TOLERANCE = 0.01
+"""What a candidate may refuse beyond stable, as a share of requests: it may be stricter."""
 
 
 class ErrorRate(Gate):
@@ -72,7 +101,22 @@ class ErrorRate(Gate):
             questions.append(
                 Question(evidence, "failed", str(self.tolerance), failure_rows, FIRST_FAILURES)
             )
+        part = (1.0 - REFUSALS) / len(questions)
+        questions = [replace(question, share=part) for question in questions]
+        questions.append(self._refusals(context))
         return ComparisonState(self.title, context, tuple(questions), dry_run=self.dry_run)
+
+    @staticmethod
+    def _refusals(context: GateContext) -> Question:
+        """Does it refuse (4xx but 429), or answer with nothing, where stable does not?"""
+        evidence = CompareEvidence(
+            REFUSAL_RATE, relative=0.1, absolute=REFUSAL_TOLERANCE,
+            horizon=context.horizon(REFUSAL_RATE),
+        )  # fmt: skip
+        users = FIRST_REQUESTS if context.sticky else ""
+        what = "refused (4xx) or empty"
+        tolerated = tolerance_text(0.1, REFUSAL_TOLERANCE)
+        return Question(evidence, what, tolerated, refusal_rows, users, REFUSALS)
 
     def _question(self, context: GateContext, p0: float, *, sticky: bool) -> Question:
         return Question(

@@ -81,6 +81,20 @@ class GateState(ABC):
         return False
 
     @property
+    def wants_trial(self) -> bool:
+        """Whether the arms have to be compared afresh, at a share at which that is possible."""
+        return False
+
+    @property
+    def on_trial(self) -> bool:
+        """Whether that is going on."""
+        return False
+
+    def begin_trial(self, round_: int) -> None:  # noqa: ARG002 - the guard's do
+        """What is drawn in this round and later is the trial's."""
+        raise TypeError(f"gate {self.name} tries nobody")
+
+    @property
     def candidate(self) -> Counts:
         """The candidate's outcomes as this gate sees them."""
         return Counts()

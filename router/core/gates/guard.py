@@ -4,8 +4,13 @@ A shared outage breaks an absolute limit although the candidate is innocent (in 
 day with an outage). So the guard convicts only together with *relative* evidence: reached and
 the candidate looks worse than stable at :data:`WITNESS` : 1 or more, it counts; reached alone, it
 holds the ramp and says so. Where stable breaks the limit itself, the guard adds nothing: it takes
-the relative evidence that would convict alone. Where there is nothing to compare with (the
-candidate has all the traffic, or only mirrored requests), it counts alone.
+the relative evidence that would convict alone. Where only copies are judged, it counts alone.
+
+Where the candidate has more than :data:`TRIAL_BP` of the traffic, or users are drawn who have all
+been met, the alarm is no sentence but a *trial*: the share falls to :data:`TRIAL_BP` at once, and
+what is drawn from then on is compared afresh. The k-th trial (from 0) has ``2 ** -(k + 1)`` of the
+capital, so that all of them are one evidence, however many outages there are. It ends when the
+alarm has gone.
 """
 
 from __future__ import annotations
@@ -22,10 +27,15 @@ from router.core.gates.sample import absolute as absolute_sample
 from router.core.gates.verdict import Counts, compared, judged
 from router.core.quantities import BasisPoints
 from router.core.wire.outcomes import FULL_BP
-from router.core.words import odds
+from router.core.words import odds, percent
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from router.core.gates.comparison import Row
     from router.core.wire.outcomes import Batch
+
+    Read = Callable[[Batch, int | None], Iterable[Row]]
 
 
 WITNESS = 30.0
@@ -36,28 +46,78 @@ BROKEN = 3.0
 """Evidence that stable breaks the limit itself, from which on the guard adds nothing."""
 
 
+TRIAL_BP = 1_000
+"""Share of the candidate while it is on trial: nine tenths of a rollback, without blame."""
+
+
+class _Trial:
+    """Fresh evidence of what is drawn from one round on."""
+
+    def __init__(self, round_: int, context: GateContext) -> None:
+        self.round = round_
+        self.evidence = _relative(context, hasty=False)
+
+    @property
+    def capital(self) -> float:
+        return mean(evidence.capital for _, evidence in self.evidence)
+
+    def observe(self, batch: Batch) -> None:
+        for read, evidence in self.evidence:
+            for key, draws in read(batch, self.round):
+                evidence.book(key, draws)
+
+    def counts(self) -> tuple[Counts, Counts]:
+        first = self.evidence[0][1]
+        return (
+            Counts(first.candidate_bad, first.candidate_bad + first.candidate_ok),
+            Counts(first.stable_bad, first.stable_bad + first.stable_ok),
+        )
+
+
+def _relative(context: GateContext, *, hasty: bool) -> list[tuple[Read, CompareEvidence]]:
+    """Candidate against stable: requests, or users by their first request and first failure."""
+    p0 = context.baseline.bad_rate
+    horizon = context.horizon(p0)
+    found: list[tuple[Read, CompareEvidence]] = [
+        (error_rows, CompareEvidence(p0, horizon=horizon, hasty=hasty))
+    ]
+    if context.sticky:
+        failures = CompareEvidence(p0, horizon=horizon, hasty=hasty, bad_only=True)
+        found.append((failure_rows, failures))
+    return found
+
+
 class GuardState(GateState):
-    """The absolute evidence, and a relative one beside it as the witness."""
+    """The absolute evidence, a relative one beside it as the witness, and the trials."""
 
     def __init__(
         self, name: str, context: GateContext, limit: float, *, dry_run: bool = False
     ) -> None:
         super().__init__(name, context, dry_run=dry_run)
-        p0 = context.baseline.bad_rate
-        horizon = context.horizon(p0)
         self.absolute = GuardEvidence(limit, horizon=context.horizon(limit))
         self.stables = GuardEvidence(limit, horizon=context.horizon(limit))
-        self.witnesses = [(error_rows, CompareEvidence(p0, horizon=horizon, hasty=True))]
-        if context.sticky:
-            failures = CompareEvidence(p0, horizon=horizon, hasty=True, bad_only=True)
-            self.witnesses.append((failure_rows, failures))
-        self.alone = False
+        self.forced = GuardEvidence(limit, horizon=context.horizon(limit))
+        """Of requests that pins and rules sent: there is nobody to compare with, so it acts alone,
+        unless stable breaks the limit as well."""
+        self.witnesses = _relative(context, hasty=True)
+        self.trials: list[_Trial] = []
+        self.weight_bp = 0
+        """At which the candidate's newest answers were drawn."""
+        self.copies = False
+        """Only copies are judged: there is nothing to compare with."""
+        self._tried = True
+        """The last trial has ended."""
 
     @property
     def capital(self) -> float:
-        """The absolute evidence where a witness supports it, else at most 1."""
+        """The absolute evidence where a witness supports it, else that of the trials."""
         present = self.absolute.capital
-        return present if self._supported else min(present, 1.0)
+        if not self._supported:
+            present = min(present, 1.0)
+        if self.stables.capital < BROKEN:
+            present = max(present, self.forced.capital)
+        parts = [trial.capital * 0.5 ** (k + 1) for k, trial in enumerate(self.trials)]
+        return max(present, sum(parts) + 0.5 ** len(parts)) if parts else present
 
     @property
     def relative(self) -> float:
@@ -66,7 +126,7 @@ class GuardState(GateState):
 
     @property
     def _supported(self) -> bool:
-        if self.alone:
+        if self.copies:
             return True
         both = self.stables.capital >= BROKEN
         return self.relative >= (max(self.context.limit, WITNESS) if both else WITNESS)
@@ -74,12 +134,31 @@ class GuardState(GateState):
     @property
     def held(self) -> bool:
         """Reached, but by both arms as it seems: no more traffic until it is over."""
-        return self.absolute.capital >= self.context.limit and not self._supported
+        return self.on_trial or (
+            self.absolute.capital >= self.context.limit and not self._supported
+        )
+
+    @property
+    def wants_trial(self) -> bool:
+        """Reached without a witness, where one could not be found soon."""
+        blind = self.weight_bp > TRIAL_BP or self.context.sticky
+        return blind and not self.on_trial and not self.dry_run and self.held
+
+    @property
+    def on_trial(self) -> bool:
+        """Until the alarm has gone."""
+        return not self._tried
+
+    def begin_trial(self, round_: int) -> None:
+        """Compare what is drawn in this round."""
+        self.trials.append(_Trial(round_, self.context))
+        self._tried = False
 
     @property
     def candidate(self) -> Counts:
         """All judged answers of the candidate."""
-        return Counts(self.absolute.bad, self.absolute.bad + self.absolute.ok)
+        bad, ok = self.absolute.bad + self.forced.bad, self.absolute.ok + self.forced.ok
+        return Counts(bad, bad + ok)
 
     @property
     def stable(self) -> Counts:
@@ -89,23 +168,29 @@ class GuardState(GateState):
     def observe(self, batch: Batch) -> None:
         """Cells of any weight, and mirrored copies (a failed copy is a failed answer)."""
         for read, evidence in self.witnesses:
-            for key, draws in read(batch):
+            for key, draws in read(batch, None):
                 evidence.book(key, draws)
-        for key, draws in all_error_rows(batch):
+        for trial in self.trials:
+            trial.observe(batch)
+        for key, draws in all_error_rows(batch, forced=True):
+            self.forced.book(key, draws)
+        for key, draws in all_error_rows(batch, forced=False):
             self.absolute.book(key, draws)
             self.stables.book(key, draws.exchanged())
             if draws.candidate_bad or draws.candidate_good:
-                self.alone = draws.weight_bp == FULL_BP
+                self.weight_bp, self.copies = draws.weight_bp, False
         pairs = batch.pairs
         if pairs is not None and not batch.cells and not pairs.reverse:
             self.absolute.observe(pairs.failed, pairs.agreed + pairs.disagreed)
-            self.alone = True
+            self.copies = True
+        self._tried = self._tried or self.absolute.capital < 1.0
 
     def abandon(self, source: int | None) -> None:
         """Tell every evidence."""
         self.absolute.abandon(source)
         self.stables.abandon(source)
-        for _, evidence in self.witnesses:
+        self.forced.abandon(source)
+        for _, evidence in [*self.witnesses, *(e for t in self.trials for e in t.evidence)]:
             evidence.abandon(source)
 
     def sample(self, detect: Detect, weight_bp: int) -> Sample:  # noqa: ARG002 - alike at all
@@ -119,8 +204,13 @@ class GuardState(GateState):
         text = judged(
             compared(self.candidate, self.stable, "failed"),
             f"{self.absolute.limit * 100:g} % whatever stable does",
-            self.absolute.capital, self.context.limit,
+            max(self.absolute.capital, self.forced.capital), self.context.limit,
         )  # fmt: skip
+        if self.on_trial:
+            seen = compared(*self.trials[-1].counts(), "failed")
+            return (
+                f"{text}; on trial at {percent(TRIAL_BP)}, since then {seen}, {odds(self.capital)}"
+            )
         if not self.held:
             return text
         return f"{text}; stable fails as well (relative {odds(self.relative)}), so it holds"
@@ -130,21 +220,32 @@ class GuardState(GateState):
         return {
             "absolute": self.absolute.snapshot(),
             "stable": self.stables.snapshot(),
+            "forced": self.forced.snapshot(),
             "witnesses": [evidence.snapshot() for _, evidence in self.witnesses],
-            "alone": self.alone,
+            "trials": [
+                [trial.round, [evidence.snapshot() for _, evidence in trial.evidence]]
+                for trial in self.trials
+            ],
+            "seen": [self.weight_bp, self.copies, self._tried],
         }
 
     def restore(self, data: dict[str, Any]) -> None:
         """Take over a snapshot."""
         self.absolute.restore(data["absolute"])
         self.stables.restore(data["stable"])
+        self.forced.restore(data["forced"])
         for (_, evidence), part in zip(self.witnesses, data["witnesses"], strict=True):
             evidence.restore(part)
-        self.alone = bool(data["alone"])
+        for round_, parts in data["trials"]:
+            trial = _Trial(int(round_), self.context)
+            for (_, evidence), part in zip(trial.evidence, parts, strict=True):
+                evidence.restore(part)
+            self.trials.append(trial)
+        self.weight_bp, self.copies, self._tried = data["seen"]
 
 
 class Guard(Gate):
-    """An absolute limit for the candidate's failures; the only gate that still acts at 100 %."""
+    """An absolute limit for the candidate's failures; at 100 % its alarm puts the arms on trial."""
 
     kind: ClassVar[str] = "guard"
 

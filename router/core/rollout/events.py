@@ -30,6 +30,12 @@ class Observed:
     """The promotion gates have their proof of non-inferiority."""
     auto_weight_bp: int | None = None
     """Weight the evidence-driven ramp asks for."""
+    cap_bp: int | None = None
+    """The most that the candidate may have while there is evidence against it; None: as planned."""
+    cap_reason: str = ""
+    """Why the cap came or went, when it did."""
+    round: int = 0
+    """Of the evidence; a trial begins a new one."""
     shares: tuple[tuple[str, int], ...] | None = None
     """Shares that rewards ask for in a ``bandit`` step, by version."""
     unproven: str = ""

@@ -56,6 +56,7 @@ from router.core.rollout.plan import Default, Ending, OnInconclusive, Plan, Step
 from router.core.rollout.reasons import said, step_done_reason, step_name
 from router.core.rollout.rollout import Override, Phase, Rollout, moved, step_age_s
 from router.core.rollout.traffic import returning_bp, split_for
+from router.core.rollout.weights import cap, ramp, share_out
 from router.core.wire.outcomes import FULL_BP
 from router.core.words import duration, percent
 
@@ -90,16 +91,18 @@ def _observe_step(rollout: Rollout, plan: Plan, event: Observed, now: float) -> 
     urgent = _urgent(rollout, plan, event, now)
     if urgent is not None:
         return urgent
+    if (capped := cap(rollout, event)) is not None:
+        return capped
     if rollout.override is not None or event.action is Action.HOLD:
         return rollout
     step = plan.steps[rollout.step]
     if step.auto and event.auto_weight_bp is not None:
-        ramped = _ramp(rollout, step, event)
+        ramped = ramp(rollout, step, event)
         if ramped is not rollout:
             return ramped
     if not _step_done(rollout, step, event, now):
         moves = step.bandit is not None and event.shares is not None and event.may_advance
-        return _share_out(rollout, event) if moves else rollout
+        return share_out(rollout, event) if moves else rollout
     if step.approval is not None and not rollout.approved:
         return moved(
             rollout, phase=Phase.AWAITING_APPROVAL, step_since=now, actor="router",
@@ -123,30 +126,6 @@ def _step_done(rollout: Rollout, step: Step, event: Observed, now: float) -> boo
 def _sound(event: Observed, *, blind: bool = False) -> bool:
     """The candidate is ready, and proven as far as its gates can (or the policy does not ask)."""
     return not event.unready and (blind or not event.unproven)
-
-
-def _ramp(rollout: Rollout, step: Step, event: Observed) -> Rollout:
-    """Follow the evidence; upwards only where the rollout may advance."""
-    grows = event.may_advance and not event.unready
-    highest = step.weight_bp if grows else rollout.auto_weight_bp or 0
-    weight_bp = min(event.auto_weight_bp or 0, highest)
-    if weight_bp == (rollout.auto_weight_bp or 0):
-        return rollout
-    before = percent(rollout.auto_weight_bp or 0)
-    return moved(
-        rollout, auto_weight_bp=weight_bp, actor="router",
-        reason=f"ramp {before} -> {percent(weight_bp)}",
-    )  # fmt: skip
-
-
-def _share_out(rollout: Rollout, event: Observed) -> Rollout:
-    """Follow the rewards."""
-    if event.shares == rollout.shares or event.shares is None:
-        return rollout
-    shares = ", ".join(f"{name} {percent(bp)}" for name, bp in event.shares)
-    return moved(
-        rollout, shares=event.shares, actor="router", reason=f"shares follow rewards: {shares}"
-    )
 
 
 def _leave_step(
@@ -192,6 +171,8 @@ def _observe_approval(rollout: Rollout, plan: Plan, event: Observed, now: float)
     urgent = _urgent(rollout, plan, event, now)
     if urgent is not None:
         return urgent
+    if (capped := cap(rollout, event)) is not None:
+        return capped
     approval = plan.steps[rollout.step].approval
     if approval is None or approval.deadline_s is None:
         return rollout
@@ -210,7 +191,7 @@ def _observe_pause(rollout: Rollout, plan: Plan, event: Observed, now: float) ->
     """PAUSED: the clock stands, but a bad candidate is still taken back."""
     if event.action is Action.ROLLBACK:
         return _end(rollout, plan, Phase.ROLLED_BACK, now, event.sentence)
-    return _expire_override(rollout, plan, now) or rollout
+    return _expire_override(rollout, plan, now) or cap(rollout, event) or rollout
 
 
 def _observe_bake(rollout: Rollout, plan: Plan, event: Observed, now: float) -> Rollout:
@@ -220,6 +201,8 @@ def _observe_bake(rollout: Rollout, plan: Plan, event: Observed, now: float) -> 
     """
     if event.action is Action.ROLLBACK:
         return _end(rollout, plan, Phase.ROLLED_BACK, now, event.sentence)
+    if (capped := cap(rollout, event)) is not None:
+        return capped
     free = event.action is not Action.HOLD and event.may_advance and _sound(event)
     if free and step_age_s(rollout, now) >= plan.bake_s:
         return _complete(rollout, plan, now, f"baked {duration(plan.bake_s)} at 100 %", "router")

@@ -83,6 +83,10 @@ class Rollout:
     shares: tuple[tuple[str, int], ...] | None = None
     """Shares by version (stable has the rest) that rewards chose in a ``bandit`` step."""
     override: Override | None = None
+    cap_bp: int | None = None
+    """The most that the candidate has while there is evidence against it (a trial, the brake)."""
+    round: int = 0
+    """Of the evidence: what is drawn is told with it, and users count anew in a new one."""
     ended: float | None = None
     back_bp: int = 0
     """Share from which the candidate's traffic returns to stable in steps since ``ended``; 0: it

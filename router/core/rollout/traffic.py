@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Generic, TypeVar
 
@@ -51,6 +51,14 @@ def split_for(rollout: Rollout, plan: Plan, now: float | None = None) -> Split:
 
     Only a stepped return depends on ``now`` (rollout clock); without it, where that leads to.
     """
+    planned = _planned(rollout, plan, now)
+    cap_bp = rollout.cap_bp
+    if cap_bp is None or planned.candidate_bp <= cap_bp or not rollout.phase.live:
+        return planned
+    return replace(planned, candidate_bp=cap_bp)
+
+
+def _planned(rollout: Rollout, plan: Plan, now: float | None) -> Split:
     phase = rollout.paused_from if rollout.phase is Phase.PAUSED else rollout.phase
     if phase in (Phase.ABORTED, Phase.ROLLED_BACK):
         return Split(returning_bp(rollout, plan, now) if now is not None else 0)

@@ -69,6 +69,7 @@ class UserCounts:
     betting: int = 0
     betting_good: int = 0
     first_bad: tuple[int, ...] = ()
+    refused: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,8 @@ class ArmCounts:
     """Requests that ended without a judged answer: nobody has seen a failure."""
     users: UserCounts | None = None
     """On sticky routes: the same for users, who are the unit there."""
+    refused: int = 0
+    """Of ``ok``: answers that refuse the request (4xx except 429), or a 200 with nothing in it."""
 
     @property
     def answers(self) -> int:
@@ -123,6 +126,8 @@ class Cell:
     """Number of the slice, growing with time at each worker; 0: an increment."""
     round: int = 0
     """Of the evidence; a new one begins afresh, with everybody."""
+    forced: bool = False
+    """Sent to the candidate by a pin or a rule: nothing was drawn, only absolute limits look."""
     firsts: tuple[ArmCounts, ArmCounts] | None = None
     """(candidate, stable), where users are drawn: first requests of users nobody had seen before.
     Made from :attr:`ArmCounts.users` by :class:`router.core.evidence.users.Users`."""

@@ -56,7 +56,7 @@ async def test_a_rollback_is_published_although_the_store_is_broken_and_written_
     w.store.broken = False
     await w.run(3)
     assert w.disk.records["r"].rollout.phase is Phase.ROLLED_BACK
-    assert [a for a, *_ in w.journal] == ["start", "advance", "rollback"]
+    assert [a for a, *_ in w.journal if a != "cap"] == ["start", "advance", "rollback"]
     assert w.told.mended == 1
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from router.control.outside.measure import Inquiry
 from router.control.told.status import gauges, rollout_view
+from router.core.cap import BRAKE_BP
 from router.core.gates.gate import Measurement
 from router.core.rollout.events import Promote
 from router.core.rollout.rollout import Phase
@@ -130,7 +131,7 @@ async def test_suspicion_at_the_hold_level_keeps_the_weight_until_it_passes(worl
     await w.settle()
     assert judge.capital < 100
     await w.run(6, rate=1)
-    assert (w.rollout.phase, w.weight) == (Phase.PROGRESSING, 1_000)
+    assert (w.rollout.phase, w.weight) == (Phase.PROGRESSING, BRAKE_BP), "risk down acts first"
     assert "no more traffic at 2 : 1 or above" in view(w)["sentence"]
     await w.run(20, rate=200)
     assert w.rollout.phase is Phase.BAKING

@@ -17,7 +17,9 @@ def test_it_is_the_comparison_with_the_policy_s_tolerance(past, batch):
     state.observe(batch(*FOUR_FAILURES))
     alone = CompareEvidence(past.bad_rate, relative=0.1, absolute=0.001, horizon=303)
     alone.observe(500, *FOUR_FAILURES)
-    assert state.capital == alone.capital
+    assert state.questions[0].evidence.capital == alone.capital
+    refusals = state.questions[1].evidence.capital
+    assert state.capital == pytest.approx(0.75 * alone.capital + 0.25 * refusals)
     assert (state.candidate, state.stable) == (Counts(4, 57), Counts(11, 1_083))
 
 
@@ -58,9 +60,9 @@ def test_sticky_counts_users(past):
     state.observe(Batch("route", 1, (users.admit(cell),)))
     once = state.capital
     assert 1 < once < 100
-    assert [q.evidence.pot.events for q in state.questions] == [1, 1]
+    assert [q.evidence.pot.events for q in state.questions] == [1, 1, 0]
     state.observe(Batch("route", 1, (users.admit(cell), cell)))
-    assert [q.evidence.pot.events for q in state.questions] == [1, 1]
+    assert [q.evidence.pot.events for q in state.questions] == [1, 1, 0]
     assert state.capital == pytest.approx(once, rel=0.01), "a failure of his is a good one here"
     assert "of each user the first" in state.sentence()
     assert state.candidate == Counts(1, 1)

@@ -30,12 +30,14 @@ def test_a_shared_outage_holds_and_convicts_nobody(state, batch):
     assert state.sentence().endswith("so it holds")
 
 
-def test_where_nothing_can_be_compared_it_counts_alone(state, batch):
+def test_where_nothing_can_be_compared_it_asks_for_a_trial(state, batch):
     state.observe(batch(10, 200, 10, 200))
+    assert not state.wants_trial, "at 5 % the arms are being compared"
     state.observe(batch(1, 0, 1, 0, weight_bp=10_000))
-    assert state.capital > 100
-    state.observe(batch(0, 0, 1, 30))
+    assert state.wants_trial
     assert state.capital <= 1
+    state.begin_trial(1)
+    assert (state.on_trial, state.wants_trial, state.held) == (True, False, True)
 
 
 def test_failed_copies_of_a_shadow_count(state, batch):

@@ -58,7 +58,30 @@ def seen(rollout, plan):
     return (rollout.phase.value, rollout.step, split.candidate_bp / 100, split.mirror_bp / 100)
 
 
+TRIAL = Observed(Action.HOLD, cap_bp=1_000, round=1, cap_reason="trial 1")
+
 SCENARIOS = {
+    "risk down acts first, wherever it is": (
+        CANARY,
+        [
+            (61, ok(50), ("progressing", 1, 10, 0)),
+            (62, Observed(Action.HOLD, cap_bp=500), ("progressing", 1, 5, 0)),
+            (63, ok(), ("progressing", 1, 10, 0)),
+            (122, ok(), ("progressing", 2, 50, 0)),
+            (182, ok(), ("awaiting_approval", 2, 50, 0)),
+            (183, TRIAL, ("awaiting_approval", 2, 10, 0)),
+            (184, replace(ok(), round=1), ("awaiting_approval", 2, 50, 0)),
+            (901, Promote(), ("baking", 2, 100, 0)),
+            (902, TRIAL, ("baking", 2, 10, 0)),
+            (903, Pause(), ("paused", 2, 10, 0)),
+            (904, replace(ok(), round=1), ("paused", 2, 100, 0)),
+            (905, TRIAL, ("paused", 2, 10, 0)),
+            (906, Resume(), ("baking", 2, 10, 0)),
+            (907, replace(ok(), round=1), ("baking", 2, 100, 0)),
+            (2000, replace(ok(), round=1), ("completed", 2, 100, 0)),
+            (2001, TRIAL, ("completed", 2, 100, 0)),
+        ],
+    ),
     "the whole way": (
         CANARY,
         [
