@@ -31,6 +31,7 @@ from router.simulation.result import many, percentile
 from router.simulation.run import Setup, SimulatedRun
 from router.simulation.scenario import DAY_S, Bursts, LatencyModel, Scenario
 from tests.bench.decisions.baselines import MINUTE_S, TOOLS, drawn
+from tests.bench.decisions.field import level_worlds, power_worlds, runs_of
 from tests.bench.decisions.level import GATES as LEVEL_GATES
 from tests.bench.decisions.level import false_rollbacks
 from tests.bench.decisions.vector import Detection, detection
@@ -192,6 +193,43 @@ def latency(size: Size) -> Table:
         share = 0.95 if name == "hangs" else 0.5
         table.goal(f"requests ({share:g} quantile), {name}", percentile(sent, share), requests)
         table.goal(f"median seconds, {name}", percentile(took, 0.5), seconds)
+    return table
+
+
+# --- in the field: answers that take their time ------------------------------------------------
+
+
+def field_level(size: Size) -> Table:
+    """Equal (or better) versions whose answers take their time, drawn, told and judged."""
+    table = Table(
+        "False rollbacks with answers that take their time (candidate / stable), default gates",
+        ("world", "rate", "weight", "runs", "rolled back"),
+    )
+    for world in level_worlds():
+        runs = size.part(0.05 if world.slow else 0.5)
+        found = runs_of(world, runs, size.processes)
+        hits = sum(one.convicted_s is not None for one in found)
+        weight = f"{world.weight_bp / 100:g} %"
+        table.rows.append((world.name, f"{world.rate:g}/s", weight, f"{runs:,}", str(hits)))
+        table.goal(f"{world.name}, of {runs:,} runs", hits, 0.01 * runs)
+    return table
+
+
+def field_power(size: Size) -> Table:
+    """A failing candidate whose good answers, and stable's, are quick or slow."""
+    runs = size.part(0.1)
+    table = Table(
+        f"Bad answers drawn until the rollback, median / p95 of {runs:,} runs (weight 5 %, "
+        "stable 1 %, default gates)",
+        ("candidate", "bad answers", "seconds"),
+    )
+    for world, most in power_worlds():
+        found = runs_of(world, runs, size.processes)
+        bad = [one.bad if one.convicted_s is not None else math.inf for one in found]
+        took = [math.inf if one.convicted_s is None else one.convicted_s for one in found]
+        table.rows.append((world.name, pair(bad), pair(took, lambda v: f"{v:.2f}")))
+        if math.isfinite(most):
+            table.goal(f"median, {world.name}", percentile(sorted(bad), 0.5), most)
     return table
 
 
@@ -373,10 +411,11 @@ SECTIONS: dict[str, Callable[[Size], Table]] = {
     "late": late,
     "promotion": promotion,
     "labels": labels,
+    "field-power": field_power,
 }
 """Every table, by the name that ``--only`` takes."""
 
-ON_DEMAND: dict[str, Callable[[Size], Table]] = {"days": days}
+ON_DEMAND: dict[str, Callable[[Size], Table]] = {"days": days, "field-level": field_level}
 """Made only when ``--only`` names them."""
 
 
