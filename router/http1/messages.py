@@ -284,6 +284,14 @@ class ResponseHead(Head):
         self.length = self.size = self.end = 0
         self.declared_length = -1
 
+    def but(self, fields: list[Field]) -> ResponseHead:
+        """This head with these of its fields only; none that frames it may be missing."""
+        other = ResponseHead(StatusLine(self.status, b"", self.minor, self.status_line), fields)
+        other.named, other.kinds, other.keep_alive = self.named, self.kinds, self.keep_alive
+        other.framing, other.length = self.framing, self.length
+        other.declared_length = self.declared_length
+        return other
+
     def __repr__(self) -> str:
         framing = FRAMING_NAMES[self.framing]
         return f"<ResponseHead {self.status} {framing} length={self.length}>"

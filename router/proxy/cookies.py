@@ -9,8 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from typing import TYPE_CHECKING
 
 from router.core.wire.table import StickyEntry
+
+if TYPE_CHECKING:
+    from router.http1 import ResponseHead
+    from router.proxy.exchange import Exchange
 
 
 def sign(sticky: StickyEntry, rollout_id: str, key: str, now: float) -> str:
@@ -36,6 +41,26 @@ def set_cookie_line(sticky: StickyEntry, value: str) -> bytes:
     return (
         f"Set-Cookie: {sticky.name}={value}; Max-Age={sticky.max_age_s}; {sticky.attributes}\r\n"
     ).encode()
+
+
+def without_own(head: ResponseHead, exchange: Exchange) -> ResponseHead:
+    """An answer without Set-Cookie lines of the sticky cookie, which is the router's; counts them.
+
+    A version that could set the cookie could give all its users one key, and so one version. A
+    leading ``=`` is a cookie without a name to some clients, who send the rest back as it is.
+    """
+    name = exchange.route.own_cookie
+    own = name and [value for value in head.get_all(b"set-cookie") if _is_named(value, name)]
+    if not own:
+        return head
+    exchange.version.stats.own_cookies += len(own)
+    return head.but([f for f in head.fields if f.low != b"set-cookie" or f.value not in own])
+
+
+def _is_named(value: bytes, name: bytes) -> bool:
+    """Whether a Set-Cookie value makes a client send ``name=...`` (RFC 6265 section 5.2)."""
+    pair = value.partition(b";")[0].lstrip(b" \t=")
+    return pair.partition(b"=")[0].rstrip(b" \t") == name
 
 
 def _mac(secret: str, rollout_id: str, key: str, expiry: int) -> str:

@@ -31,6 +31,7 @@ from router.http1 import (
 )
 from router.http1.messages import CHUNKED, NO_BODY, TRACE, UNTIL_CLOSE, UPGRADE, VIA
 from router.proxy.assign import assign, at_once, place
+from router.proxy.cookies import without_own
 from router.proxy.faults import FAULTS, Fault
 from router.proxy.inspection import inspect
 from router.proxy.matching import NO_DOCUMENT, BodyDocument
@@ -103,8 +104,7 @@ class Exchange:
         self.retrying = self.rescuing = False
         self.keep = self.blank = False
         self.framing = NO_BODY
-        self.attempt_at = 0.0
-        self.first_byte_s = -1.0
+        self.attempt_at, self.first_byte_s = 0.0, -1.0
         self.deadline = self.end_by = inf
         self.cookie = b""
         self.pairing: Pairing | None = None
@@ -315,9 +315,7 @@ class Exchange:
     def on_interim(self, head: ResponseHead, /) -> None:
         """A 1xx answer; 100 is ours to give and was given."""
         if head.status != 100 and not self.started:
-            data = interim_head(head, self.head)
-            if data:
-                self.client.write(data)
+            self.client.write(interim_head(without_own(head, self), self.head))
 
     def on_response(self, head: ResponseHead, body: bytes, complete: bool, /) -> None:
         """The version answers."""
@@ -338,6 +336,8 @@ class Exchange:
     def respond(self, head: ResponseHead, body: bytes, complete: bool, now: float) -> None:
         """The answer goes out."""
         route, version = self.route, self.version
+        if route.own_cookie:
+            head = without_own(head, self)
         self.started = True
         extra = b"".join((version.line, self.id, b"\r\n", self.cookie))
         if route.receipts:
@@ -399,12 +399,11 @@ class Exchange:
         """The version's connection is gone before its answer was complete."""
         self.connection = None
         self.resume_upload()
-        fault = FAULTS[failure]
-        if not self.started:
-            self.failed(fault)
-            return
-        lost = fault.outcome is Outcome.RESET
-        self.cut(Outcome.TRUNCATED if lost else fault.outcome)
+        outcome = FAULTS[failure].outcome
+        if self.started:
+            self.cut(Outcome.TRUNCATED if outcome is Outcome.RESET else outcome)
+        else:
+            self.failed(FAULTS[failure])
 
     @property
     def said_all(self) -> bool:

@@ -19,6 +19,7 @@ from router.core.wire.table import (
     RouteEntry,
     RoutingTable,
     RuleEntry,
+    StickyEntry,
     StickyKind,
 )
 from router.proxy.matching import RouteIndex
@@ -96,9 +97,11 @@ class ServedRoute:
     """One route of a table."""
 
     __slots__ = ("answer_bytes", "body_fields", "body_s", "candidate", "cell", "copied", "draw",
-                 "entry", "errors", "first_token_s", "holds", "keep_bytes", "key_header", "match",
-                 "mirrors", "needs_body", "others", "payload", "pins", "receipts", "response_s",
-                 "rules", "salt", "sole", "stable", "stripped", "total_s", "versions")  # fmt: skip
+                 "entry", "errors", "first_token_s", "holds", "keep_bytes",
+                 "key_header", "match", "mirrors", "needs_body", "others",
+                 "own_cookie", "payload", "pins", "receipts", "response_s",
+                 "rules", "salt", "sole", "stable", "stripped", "total_s",
+                 "versions")  # fmt: skip
 
     def __init__(self, entry: RouteEntry, pools: Pools, recorder: Recorder) -> None:
         self.entry = entry
@@ -142,11 +145,10 @@ class ServedRoute:
         """The version that every draw leads to, if there is one."""
         self.rules = RouteIndex([RuleTarget(r) for r in entry.rules]) if entry.rules else None
         self.body_fields = any(rule.match.body for rule in entry.rules) or bool(entry.match.body)
-        self.salt = entry.sticky.salt.encode() if entry.sticky else b""
-        by_body = entry.sticky is not None and entry.sticky.kind is StickyKind.BODY
-        self.needs_body = self.body_fields or by_body
-        by_header = entry.sticky is not None and entry.sticky.kind is StickyKind.HEADER
-        self.key_header = entry.sticky.name.encode() if entry.sticky and by_header else b""
+        kind, name, self.salt = _key(entry.sticky)
+        self.needs_body = self.body_fields or kind is StickyKind.BODY
+        self.key_header = name if kind is StickyKind.HEADER else b""
+        self.own_cookie = name if kind is StickyKind.COOKIE else b""  # only the router sets it
         self.keep_bytes = max(
             entry.rescue.buffer_bytes if entry.rescue else 0,
             entry.mirror_limits.body_bytes if entry.mirrors else 0,
@@ -214,6 +216,13 @@ class Serving:
             return None
         pairs = enumerate(zip(before.routes, self.routes, strict=True))
         return before.index.replacing({i: new for i, (old, new) in pairs if new is not old})
+
+
+def _key(sticky: StickyEntry | None) -> tuple[StickyKind | None, bytes, bytes]:
+    """Where the key of a route is, its name there, and the salt of its hash."""
+    if sticky is None:
+        return None, b"", b""
+    return sticky.kind, sticky.name.encode(), sticky.salt.encode()
 
 
 def role_of(entry: RouteEntry, index: int) -> str:

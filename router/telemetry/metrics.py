@@ -46,6 +46,9 @@ FAMILIES: Final[dict[str, tuple[str, str]]] = {
     "sticky_unread_total": (
         "counter", "Requests whose sticky key could not be read: a coin chose their version.",
     ),
+    "sticky_cookies_dropped_total": (
+        "counter", "Set-Cookie lines of versions that had the name of the router's sticky cookie."
+    ),
     "rejected_total": ("counter", "Requests refused by the router itself, by cause."),
     "connections": ("gauge", "Open client connections by worker."),
     "loop_failures_total": ("counter", "Exceptions that cost a loop one item, by process."),
@@ -142,6 +145,7 @@ class Metrics:
                 ("request_bytes_total", one.bytes_in),
                 ("response_bytes_total", one.bytes_out),
                 ("sticky_unread_total", one.unread_keys),
+                ("sticky_cookies_dropped_total", one.own_cookies),
             ):
                 if number:
                     self.count(name, series, number)

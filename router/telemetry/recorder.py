@@ -61,8 +61,9 @@ class VersionStats:
     """The counters of one version in one role; incremented in place by exchanges."""
 
     __slots__ = ("bytes_in", "bytes_out", "classes", "dirty", "first_byte", "first_byte_sum_s",
-                 "in_flight", "latency", "latency_sum_s", "outcomes", "rescued", "retries", "role",
-                 "route", "unread_keys", "version")  # fmt: skip
+                 "in_flight", "latency", "latency_sum_s", "outcomes",
+                 "own_cookies", "rescued", "retries", "role", "route",
+                 "unread_keys", "version")  # fmt: skip
 
     def __init__(self, route: str, version: str, role: str) -> None:
         self.route = route
@@ -79,6 +80,7 @@ class VersionStats:
         self.first_byte = [0] * BUCKETS
         self.latency_sum_s = self.first_byte_sum_s = 0.0
         self.rescued = self.retries = self.bytes_in = self.bytes_out = self.unread_keys = 0
+        self.own_cookies = 0
 
     def begin(self) -> None:
         """A request was sent this version's way."""
@@ -110,7 +112,7 @@ class VersionStats:
             self.route, self.version, self.role, tuple(self.outcomes), tuple(self.classes),
             _sparse(self.latency), _sparse(self.first_byte), self.latency_sum_s,
             self.first_byte_sum_s, self.in_flight, self.rescued, self.retries,
-            self.bytes_in, self.bytes_out, self.unread_keys,
+            self.bytes_in, self.bytes_out, self.unread_keys, self.own_cookies,
         )  # fmt: skip
         self._zero()
         return counts

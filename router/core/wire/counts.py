@@ -36,6 +36,8 @@ class VersionCounts:
     bytes_out: int = 0
     unread_keys: int = 0
     """Requests of a sticky route whose key could not be read, so that a coin chose."""
+    own_cookies: int = 0
+    """Set-Cookie lines of the version that had the sticky cookie's name, and went no further."""
 
 
 @dataclass(frozen=True, slots=True)
