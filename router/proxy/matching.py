@@ -174,7 +174,7 @@ def conditions(match: MatchEntry) -> Condition | None:
 
 def _header(wanted: ValueEntry) -> Condition:
     name, test = wanted.name.lower().encode(), value_test(wanted)
-    return lambda head: any(test(value.decode("latin-1")) for value in head.get_all(name))
+    return lambda head: (first := head.get(name)) is not None and test(first.decode("latin-1"))
 
 
 def _query(wanted: ValueEntry) -> Condition:

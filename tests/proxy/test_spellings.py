@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from router.core.wire.table import MatchEntry, Mirror, MirrorLimits
+from router.core.wire.table import (
+    MatchEntry,
+    MatchKind,
+    Mirror,
+    MirrorLimits,
+    RuleEntry,
+    ValueEntry,
+)
 from router.proxy.matching import bare_host, plain_path
 from tests.proxy.rig import Rig, replace, request, rollout, route, version
 from tests.proxy.scripted import Scripted, answers, ok
@@ -53,6 +60,29 @@ async def test_a_rule_cannot_be_walked_around_by_another_spelling():
             assert (await rig.ask(path="/predict%2Fx")).body == b"else"
             dotted = request(path="/predict/x").replace(b"example.org", b"Example.org.")
             assert (await rig.ask(dotted)).body == b"inside"
+
+
+TWO = ValueEntry("v", MatchKind.EXACT, "2")
+REPEATED = [
+    (MatchEntry(query=(TWO,)), "/p?v=2&v=1", "/p?v=1&v=2", [], []),
+    (MatchEntry(query=(TWO,)), "/p?%76=2", "/p?v=&v=2", [], []),
+    (MatchEntry(headers=(TWO,)), "/p", "/p", ["V: 2", "v: 1"], ["V: 1", "v: 2"]),
+    (MatchEntry(headers=(TWO,)), "/p", "/p", ["v: 2"], ["v: 1, 2", "v: 2"]),
+    (MatchEntry(cookies=(TWO,)), "/p", "/p", ["Cookie: v=2; v=1"], ["Cookie: v=1; v=2"]),
+]
+
+
+@pytest.mark.parametrize(("match", "takes", "leaves", "with_", "without"), REPEATED)
+async def test_of_what_is_repeated_the_first_counts(match, takes, leaves, with_, without):
+    """Of routes and rules; 20 times, so that plain heads and remembered ones are among them."""
+    async with Scripted(answers(ok(b"one"))) as one, Scripted(answers(ok(b"two"))) as two:
+        routes = (route(version("v1", two), name="a", match=match), route(version("v1", one)))
+        rules = rollout(one, two, 0, rules=(RuleEntry(match, 1),))
+        for entries in (routes, (rules,)):
+            async with Rig(*entries) as rig:
+                for _ in range(20):
+                    assert (await rig.ask(path=takes, headers=with_)).body == b"two"
+                    assert (await rig.ask(path=leaves, headers=without)).body == b"one"
 
 
 async def test_paths_that_are_copied_too():

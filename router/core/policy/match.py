@@ -96,7 +96,8 @@ class Match(Spec):
     methods: tuple[Method, ...] = ()
     """Upper-case methods; absent means all."""
     headers: dict[HeaderName, Values] = Field(default_factory=dict, max_length=16)
-    """Header conditions: a value, or one of exact, prefix, suffix, regex, present."""
+    """Header conditions, on the first line of that name: a value, or one of exact, prefix, suffix,
+    regex, present."""
     query: dict[Text, Values] = Field(default_factory=dict, max_length=16)
     """Query parameter conditions, on the first value of the parameter."""
     cookies: dict[HeaderName, Values] = Field(default_factory=dict, max_length=16)
