@@ -69,7 +69,7 @@ _ERROR = Outcome.SERVER_ERROR
 class Exchange:
     """See the module. Made by a client connection for each request."""
 
-    __slots__ = ("arm", "arrived", "asked", "attempt_at", "attempts", "blank", "body",
+    __slots__ = ("arm", "arrived", "asked", "attempt_at", "attempts", "blank", "body", "charged",
                  "client", "client_since", "collecting", "connection", "continued", "cookie",
                  "deadline", "doubt", "end_by", "ended", "ending", "endpoint",
                  "first_byte_s", "framing", "head", "held", "id", "inspection", "keep",
@@ -93,6 +93,8 @@ class Exchange:
         self.arrived = self.asked = self.client_since = monotonic()
         self.id = head.request_id or self.plane.next_id()
         self.arm: Arm | None = None
+        self.charged = 0
+        """Bytes of ``body`` that are in the plane's account."""
         self.unit = self.nth = self.passed = self.attempts = self.status = 0
         self.endpoint: Endpoint | None = None
         self.connection: Connection | None = None
@@ -276,8 +278,12 @@ class Exchange:
             return
         if self.kept:
             self.body += piece
+            self.charged += len(piece)
+            self.plane.kept_bytes += len(piece)
         if self.collecting:
-            if complete or self.size >= self.route.entry.buffer_bytes:
+            if self._crowded():
+                refuse(self, OVERLOAD)
+            elif complete or self.size >= self.route.entry.buffer_bytes:
                 self._collected()
             return
         if self.connection is None:
@@ -291,9 +297,20 @@ class Exchange:
 
     def _forget_body(self) -> None:
         """What was sent and is too large for a replay need not stay in memory."""
-        if self.kept and self.size > self.route.keep_bytes:
+        if self.kept and (self.size > self.route.keep_bytes or self._crowded()):
             self.kept = False
             self.body = b""
+            self.uncharge()
+
+    def _crowded(self) -> bool:
+        """Whether this body, with all the others, is more than the worker may keep."""
+        plane = self.plane
+        return self.charged > 0 and plane.kept_bytes > plane.serving.limits.buffers_bytes
+
+    def uncharge(self) -> None:
+        """Its body is no longer kept."""
+        self.plane.kept_bytes -= self.charged
+        self.charged = 0
 
     def pause_upload(self) -> None:
         """The version reads slower than the client sends."""

@@ -83,6 +83,8 @@ class DataPlane:
         self.exchanges: set[Exchange] = set()
         """Requests under way."""
         self.retrying = self.rescuing = 0
+        self.kept_bytes = 0
+        """Bodies of requests under way that arrived in pieces and are kept."""
         self.accepting = True
         """False from the beginning of a drain: answers then say Connection: close."""
         self.access_log: AccessLog | None = None

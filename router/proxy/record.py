@@ -144,6 +144,8 @@ def forget(exchange: Exchange) -> None:
         exchange.inspection = None  # it knows us: the two would wait for the garbage collector
     plane = exchange.plane
     plane.exchanges.discard(exchange)
+    if exchange.charged:
+        exchange.uncharge()
     if exchange.retrying:
         plane.retrying -= 1
     if exchange.rescuing:

@@ -79,6 +79,7 @@ def table_of(
             keepalive_s=limits.keep_alive,
             connections=limits.connections,
             in_flight=limits.in_flight,
+            buffers_bytes=limits.buffers,
             pipelined=limits.pipelined,
             drain_s=limits.drain,
             control_silence_s=policy.control_silence,

@@ -137,6 +137,8 @@ class LimitsPolicy(Spec):
     """Open client connections."""
     in_flight: Annotated[StrictInt, Field(ge=1, le=1_000_000)] = 4_096
     """Requests under way; more are answered 503 at once."""
+    buffers: Annotated[Bytes, Field(ge=1024 * 1024)] = 256 * 1024 * 1024
+    """Request bodies kept at once; beyond, no rescue, or 503 where the choice needs the body."""
     pipelined: Annotated[StrictInt, Field(ge=1, le=1024)] = 16
     """Requests that a client may send ahead on one connection (and 64KiB); then reading stops."""
     drain: Seconds = 30.0

@@ -347,6 +347,8 @@ class ListenerLimits:
     connections: int = 20_000
     in_flight: int = 4_096
     """Requests in progress in one worker; more are answered 503 at once."""
+    buffers_bytes: int = 268_435_456
+    """Request bodies that a worker keeps at once, for a rescue or a choice by the body."""
     pipelined: int = 16
     drain_s: float = 30.0
     control_silence_s: float = 10.0
