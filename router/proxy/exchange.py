@@ -31,6 +31,7 @@ from router.http1 import (
 )
 from router.http1.messages import CHUNKED, NO_BODY, TRACE, UNTIL_CLOSE, UPGRADE, VIA
 from router.proxy.assign import assign, at_once, place
+from router.proxy.buffers import crowded, keep, slim
 from router.proxy.cookies import without_own
 from router.proxy.faults import FAULTS, Fault
 from router.proxy.inspection import inspect
@@ -93,9 +94,7 @@ class Exchange:
         self.arrived = self.asked = self.client_since = monotonic()
         self.id = head.request_id or self.plane.next_id()
         self.arm: Arm | None = None
-        self.charged = 0
-        """Bytes of ``body`` that are in the plane's account."""
-        self.unit = self.nth = self.passed = self.attempts = self.status = 0
+        self.unit = self.nth = self.passed = self.attempts = self.status = self.charged = 0
         self.endpoint: Endpoint | None = None
         self.connection: Connection | None = None
         self.collecting = False
@@ -249,7 +248,7 @@ class Exchange:
         connection.start(self, data, head.method == b"HEAD", self.uploaded)
         if not self.uploaded:
             self._continue()
-            self._forget_body()
+            slim(self)
         elif self.version.mirrors:
             self.mirror()
 
@@ -277,11 +276,9 @@ class Exchange:
             self.client_broke(BODY_SIZE.status, BODY_SIZE.cause, BODY_SIZE.text)
             return
         if self.kept:
-            self.body += piece
-            self.charged += len(piece)
-            self.plane.kept_bytes += len(piece)
+            keep(self, piece)
         if self.collecting:
-            if self._crowded():
+            if crowded(self):
                 refuse(self, OVERLOAD)
             elif complete or self.size >= self.route.entry.buffer_bytes:
                 self._collected()
@@ -291,26 +288,9 @@ class Exchange:
         self.connection.write(body_piece(self.head.framing, piece, complete), last=complete)
         if not self.started:
             self._expect_answer(self.client_since)
-        self._forget_body()
+        slim(self)
         if complete and self.version.mirrors:
             self.mirror()
-
-    def _forget_body(self) -> None:
-        """What was sent and is too large for a replay need not stay in memory."""
-        if self.kept and (self.size > self.route.keep_bytes or self._crowded()):
-            self.kept = False
-            self.body = b""
-            self.uncharge()
-
-    def _crowded(self) -> bool:
-        """Whether this body, with all the others, is more than the worker may keep."""
-        plane = self.plane
-        return self.charged > 0 and plane.kept_bytes > plane.serving.limits.buffers_bytes
-
-    def uncharge(self) -> None:
-        """Its body is no longer kept."""
-        self.plane.kept_bytes -= self.charged
-        self.charged = 0
 
     def pause_upload(self) -> None:
         """The version reads slower than the client sends."""

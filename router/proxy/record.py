@@ -10,6 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from router.core.wire.outcomes import BAD_OUTCOMES, Outcome
+from router.proxy.buffers import give_back
 
 if TYPE_CHECKING:
     from router.proxy.exchange import Exchange
@@ -145,7 +146,7 @@ def forget(exchange: Exchange) -> None:
     plane = exchange.plane
     plane.exchanges.discard(exchange)
     if exchange.charged:
-        exchange.uncharge()
+        give_back(exchange)
     if exchange.retrying:
         plane.retrying -= 1
     if exchange.rescuing:
