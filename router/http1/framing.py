@@ -59,10 +59,14 @@ class ClientFramingError(FramingError):
 
 
 class UpstreamFramingError(FramingError):
-    """The backend broke a rule: abort its connection; 502 if nothing was sent on yet."""
+    """The backend broke a rule: abort its connection; 502 if nothing was sent on yet.
 
-    def __init__(self, reason: str) -> None:
+    `too_large`: the rule is only a bound of ours on the head of an answer.
+    """
+
+    def __init__(self, reason: str, *, too_large: bool = False) -> None:
         super().__init__(502, reason)
+        self.too_large = too_large
 
 
 TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"

@@ -66,6 +66,7 @@ from router.http1.reader import (
 
 _KNOWN_BYTES_MAX: Final = HeadCache.HEAD_BYTES_MAX + 4
 """A head that is remembered ends within this."""
+_TOO_LARGE: Final = frozenset((414, 431))
 _CHUNKS_FOLLOW: Final = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
@@ -347,8 +348,9 @@ class ResponseParser(Reader):
             if pos < len(data):
                 self._keep(data, pos)
         except FramingError as error:
+            too_large = self._state == IDLE and error.status in _TOO_LARGE
             self.close()
-            raise UpstreamFramingError(error.reason) from None
+            raise UpstreamFramingError(error.reason, too_large=too_large) from None
 
     def _plain(self, data: bytes) -> ResponseHead | None:
         """The head that `data` begins with, if it is plain and of a known shape."""

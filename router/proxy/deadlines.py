@@ -12,7 +12,7 @@ A client that is slow to read stops the version's clock; see `Downstream` for it
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from router.proxy.faults import STALLED, TIMEOUT
 from router.proxy.record import overdue
@@ -21,10 +21,6 @@ from router.upstream import Failure
 if TYPE_CHECKING:
     from router.proxy.exchange import Exchange
     from router.telemetry.slices import Arm
-
-UPLOAD_BYTES_PER_S_MIN: Final = 240
-"""Mean rate below which an upload is a stall in disguise, after the body timeout as grace
-(Kestrel's default). A byte a second would otherwise hold a version's slot for ever."""
 
 
 def sweep(exchange: Exchange, now: float) -> None:
@@ -62,8 +58,13 @@ def _waiting(exchange: Exchange, now: float) -> None:
 
 
 def _stalled(exchange: Exchange, now: float) -> bool:
-    """Whether the client has stopped sending its body, or might as well have."""
-    grace_s = exchange.plane.serving.limits.body_timeout_s
+    """Whether the client has stopped sending its body, or might as well have.
+
+    A mean rate below the bound, after the body timeout as grace, is a stall in disguise (240 bytes
+    a second is Kestrel's): a byte a second would otherwise hold a version's slot for ever.
+    """
+    limits = exchange.plane.serving.limits
+    grace_s = limits.body_timeout_s
     if now - exchange.client_since > grace_s:
         return True
-    return exchange.size < UPLOAD_BYTES_PER_S_MIN * (now - exchange.arrived - grace_s)
+    return exchange.size < limits.upload_bytes_per_s * (now - exchange.arrived - grace_s)

@@ -58,6 +58,14 @@ FAULTS: Final[dict[Failure, Fault]] = {
     Failure.MALFORMED: Fault(
         Outcome.MALFORMED, 502, Again.NEVER, "malformed", "the version's answer is not valid HTTP"
     ),
+    Failure.HEAD_SIZE: Fault(
+        Outcome.MALFORMED,
+        502,
+        Again.NEVER,
+        "head_size",
+        "the head of the version's answer is larger than limits.answer_head "
+        "or has more fields than limits.answer_fields",
+    ),
     Failure.QUEUE_FULL: Fault(
         Outcome.SHED, 503, Again.NEVER, "queue_full", "too many requests wait for the version", 1
     ),

@@ -20,7 +20,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from router.config.certificate import ServerCertificate
-from router.core.wire.table import RouteEntry, RoutingTable, amended
+from router.core.wire.table import ListenerLimits, RouteEntry, RoutingTable, amended
 from router.http1 import Limits
 from router.proxy.access_log import AccessLog
 from router.proxy.deadlines import sweep
@@ -123,6 +123,7 @@ class DataPlane:
                 head_bytes=limits.head_bytes, fields=limits.fields,
                 body_bytes=limits.body_bytes,
             )  # fmt: skip
+            self._bound_answers(limits)
             spare = _files()
             self.connections_max = min(limits.connections, max(16, spare * 3 // 4))
             self.pools.sockets.most = max(16, spare - self.connections_max)
@@ -134,6 +135,13 @@ class DataPlane:
         self.serving = serving
         self._forget_what_is_gone()
         return True
+
+    def _bound_answers(self, limits: ListenerLimits) -> None:
+        """For connections to versions from now on; those that are idle give way to new ones."""
+        answers = Limits(head_bytes=limits.answer_head_bytes, fields=limits.answer_fields)
+        if answers != self.pools.sockets.answers:
+            self.pools.sockets.answers = answers
+            self.pools.sockets.reclaim()
 
     def amend(self, generation: int, base: int, routes: tuple[RouteEntry, ...]) -> bool:
         """Use ``routes`` in place of those of the same names; refused on another table.

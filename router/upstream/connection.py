@@ -21,7 +21,7 @@ import time
 from math import inf
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
-from router.http1 import DEFAULT_LIMITS, ResponseParser, UpstreamFramingError
+from router.http1 import ResponseParser, UpstreamFramingError
 from router.upstream.failure import Failure
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, pool: Pool, endpoint: Endpoint) -> None:
         self.pool = pool
         self.endpoint = endpoint
-        self.parser = ResponseParser(self, DEFAULT_LIMITS)
+        self.parser = ResponseParser(self, pool.sockets.answers)
         self.transport: asyncio.Transport = cast("asyncio.Transport", None)
         self.receiver: Receiver | None = None
         self.sent_all = True
@@ -178,7 +178,7 @@ class Connection(asyncio.Protocol):
             self.parser.feed(data)
         except UpstreamFramingError as error:
             self.endpoint.last_error = error.reason
-            self._fail(Failure.MALFORMED)
+            self._fail(Failure.HEAD_SIZE if error.too_large else Failure.MALFORMED)
             return
         if self.receiver is None and not self.closed:
             self._finish()

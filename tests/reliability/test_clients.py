@@ -310,10 +310,13 @@ async def test_r29_slow_clients_are_gone_in_time_and_harm_nobody(slow, stalled):
             client.close()
 
 
-async def test_r29_a_drip_is_a_stall(monkeypatch):
+async def test_r29_a_drip_is_a_stall():
     """A byte now and then keeps no slot: the mean rate counts after the body timeout."""
-    monkeypatch.setattr("router.proxy.deadlines.UPLOAD_BYTES_PER_S_MIN", 1_000)
-    async with Scripted(hangs) as backend, Rig(route(version("v1", backend), timeouts=LONG)) as rig:
+    limits = replace(LIMITS, upload_bytes_per_s=1_000)
+    async with (
+        Scripted(hangs) as backend,
+        Rig(route(version("v1", backend), timeouts=LONG), limits=limits) as rig,
+    ):
         client = await rig.client()
         await client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n")
         asked = asyncio.create_task(client.answer())

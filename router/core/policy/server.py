@@ -119,7 +119,10 @@ class Admin(Spec):
 
 
 class LimitsPolicy(Spec):
-    """What clients may send and how long they may take, per worker; never counted on a version."""
+    """What clients may send and how long they may take, and heads of answers, per worker.
+
+    What a client does is never counted on a version.
+    """
 
     head: Annotated[Bytes, Field(ge=1024)] = 32 * 1024
     """Size of request line and headers together (414 or 431 above)."""
@@ -131,6 +134,13 @@ class LimitsPolicy(Spec):
     """Time for a complete request head (408 after)."""
     body_timeout: Annotated[Seconds, Field(gt=0)] = 30.0
     """Longest silence inside a request body (408 after)."""
+    upload_rate: Bytes = 240
+    """Bytes a second that a request body must have arrived at on the whole, from `body_timeout` on
+    (408 below); 0B for no bound."""
+    answer_head: Annotated[Bytes, Field(ge=1024)] = 32 * 1024
+    """Size of the status line and headers of a version's answer (502 above, and counted)."""
+    answer_fields: Annotated[StrictInt, Field(ge=8, le=1024)] = 128
+    """Number of header fields of a version's answer (502 above, and counted)."""
     keep_alive: Annotated[Seconds, Field(gt=0)] = 75.0
     """How long an idle client connection stays open."""
     connections: Annotated[StrictInt, Field(ge=1, le=1_000_000)] = 20_000

@@ -343,6 +343,10 @@ class ListenerLimits:
     body_bytes: int = 1_073_741_824
     header_timeout_s: float = 10.0
     body_timeout_s: float = 30.0
+    upload_bytes_per_s: int = 240
+    """Mean rate of a body below which it has stalled; 0: none."""
+    answer_head_bytes: int = 32_768
+    answer_fields: int = 128
     keepalive_s: float = 75.0
     connections: int = 20_000
     in_flight: int = 4_096
