@@ -513,4 +513,4 @@ async def test_r46_pins_where_the_policy_allows_them():
                 other = await rig.ask(method="GET", headers=(f"X-Rampway-Pin: {value}",))
                 assert other.headers[b"x-rampway-version"] == b"v1"
             rig.count()
-            assert not rig.cells  # a pin is no evidence
+            assert all(cell.forced for cell in rig.cells), "a pin is no evidence of the split"
