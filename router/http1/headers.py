@@ -8,7 +8,8 @@
     Expect                               removed; the router itself sends 100 Continue
     Via                                  ours appended
     Max-Forwards                         one less, for OPTIONS
-    X-Forwarded-*, Forwarded, X-Real-IP  from trusted peers: kept, For appended; else replaced
+    X-Forwarded-*, X-Real-IP             from trusted peers: kept, For appended; else replaced
+    Forwarded                            from trusted peers: appended to; else removed
     X-Rampway-*                          removed
     X-Request-Id                         kept when well formed, else a new one
     traceparent, tracestate              child span; a malformed trace is dropped with its state
@@ -81,6 +82,8 @@ _PARSED: Final = HOST | CONTENT_LENGTH | CONNECTION
 _line = re.compile(
     rb"(%b):[ \t]*((?:[\x21-\x7e\x80-\xff]+(?:[ \t]+[\x21-\x7e\x80-\xff]+)*)?)[ \t]*" % TOKEN
 ).fullmatch
+_whole_strings = re.compile(rb'(?:[^"]++|"(?:[^"\\]++|\\.)*+")*+').fullmatch
+_token = re.compile(TOKEN).fullmatch
 _traceparent = re.compile(rb"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})").fullmatch
 
 
@@ -301,14 +304,29 @@ class Peer:
         out = [b"X-Forwarded-For: %b\r\n" % b", ".join(hops)]
         present = {b"x-forwarded-for"}
         for field in head.fields:
-            if field.kind == FORWARDED and field.low != b"x-forwarded-for":
+            if field.kind == FORWARDED and field.low not in {b"x-forwarded-for", b"forwarded"}:
                 present.add(field.low)
                 out.append(field.line)
         if b"x-forwarded-proto" not in present:
             out.append(b"X-Forwarded-Proto: %b\r\n" % self.scheme)
         if b"x-forwarded-host" not in present and head.host:
             out.append(b"X-Forwarded-Host: %b\r\n" % head.host)
+        if chain := head.get_all(b"forwarded"):
+            out.append(b"Forwarded: %b\r\n" % self._forwarded(b", ".join(chain), head.host))
         return b"".join(out)
+
+    def _forwarded(self, chain: bytes, host: bytes) -> bytes:
+        """The chain of RFC 7239 with this hop behind it.
+
+        One that ends inside a quoted string would swallow what follows; ours then begins anew.
+        """
+        address = self.address
+        if b":" in address:  # section 6: in brackets, and brackets in quotes; no zone
+            address = b'"[%b]"' % address.partition(b"%")[0]
+        hop = b"for=%b;proto=%b" % (address, self.scheme)
+        if host:
+            hop += b";host=%b" % host if _token(host) else b';host="%b"' % host
+        return b"%b, %b" % (chain, hop) if _whole_strings(chain) else hop
 
 
 def via_line(head: RequestHead | ResponseHead, pseudonym: bytes) -> bytes:

@@ -141,7 +141,7 @@ def test_a_pin_can_be_read_and_goes_no_further():
                 b"X-Forwarded-For: 192.0.2.7",
                 b"X-Forwarded-Proto: wss",
                 b"X-Forwarded-Host: a.org",
-                b"Forwarded: for=x",
+                b"Forwarded: for=x, for=192.0.2.7;proto=https;host=example.org",
             ],
         ),
         (

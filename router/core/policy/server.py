@@ -173,7 +173,8 @@ class Policy(Spec):
     control_silence: Annotated[Seconds, Field(ge=3, le=3600)] = 10.0
     """Without a word of the deciding process for so long, workers send all to stable."""
     trusted_proxies: tuple[Network, ...] = Field(default=(), max_length=256)
-    """Networks whose X-Forwarded headers are appended to; those of others are replaced."""
+    """Networks whose X-Forwarded headers and Forwarded (RFC 7239) are appended to; those of
+    others are replaced."""
     access_log: Flag = False
     """Whether every request writes a line to the log."""
     alerts: AlertList = ()
