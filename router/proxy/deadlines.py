@@ -25,13 +25,16 @@ if TYPE_CHECKING:
 
 def sweep(exchange: Exchange, now: float) -> None:
     """Called every 50 ms or so: slow by age, and whatever deadline has passed."""
+    queued = exchange.waiting and exchange.version.pool.queued(exchange)
     unread = exchange.started and exchange.deadline == inf
-    if (arm := exchange.arm) is not None and exchange.uploaded and not unread:
+    if (arm := exchange.arm) is not None and exchange.uploaded and not (unread or queued):
         _age(exchange, arm, now - exchange.asked, now)
-    if now > exchange.end_by:
+    if queued:
+        _queued(exchange, now)
+    elif now > exchange.end_by or (exchange.waiting and now > exchange.deadline):
         exchange.timed_out(TIMEOUT)
     elif exchange.waiting:
-        _waiting(exchange, now)
+        return
     elif not exchange.uploaded and not exchange.held and _stalled(exchange, now):
         exchange.client_broke(408, "body_timeout", "the body stopped arriving")
     elif now > exchange.deadline and (exchange.uploaded or exchange.held or exchange.started):
@@ -39,7 +42,10 @@ def sweep(exchange: Exchange, now: float) -> None:
 
 
 def _age(exchange: Exchange, arm: Arm, age_s: float, now: float) -> None:
-    """Slow by age, and failed by age; a client that sends or does not read stops the clock."""
+    """Slow by age, and failed by age; a client that sends or does not read stops the clock.
+
+    So does our own queue.
+    """
     if exchange.passed < len(arm.limits_s):
         exchange.passed = arm.pass_limits(age_s, exchange.passed, exchange.unit, exchange.nth)
     within_s = exchange.route.entry.answer_within_s
@@ -47,12 +53,11 @@ def _age(exchange: Exchange, arm: Arm, age_s: float, now: float) -> None:
         overdue(exchange, arm, now)
 
 
-def _waiting(exchange: Exchange, now: float) -> None:
+def _queued(exchange: Exchange, now: float) -> None:
+    """Too long in our own queue, by whichever bound: the version is not to blame."""
     pool = exchange.version.pool
-    if not pool.queued(exchange):
-        if now > exchange.deadline:
-            exchange.timed_out(TIMEOUT)
-    elif now > min(exchange.attempt_at + pool.entry.queue_timeout_s, exchange.deadline):
+    turn_by = exchange.attempt_at + pool.entry.queue_timeout_s
+    if now > min(turn_by, exchange.deadline, exchange.end_by):
         pool.cancel(exchange)
         exchange.on_unavailable(Failure.QUEUE_TIMEOUT, None)
 

@@ -151,11 +151,6 @@ class Exchange:
         else:
             self._choose_by_body()
 
-    def _collected(self) -> None:
-        """The body is here. The table may be another by now: only the one in force may choose."""
-        self.collecting = False
-        self._choose_by_body()
-
     def _too_large(self) -> bool:
         limit = self.route.entry.body_limit_bytes
         return bool(limit) and max(self.head.length, self.size) > limit
@@ -163,7 +158,10 @@ class Exchange:
     # --- assign -----------------------------------------------------------------------------------
 
     def _choose_by_body(self) -> None:
-        """The route, then its version, where one or the other looks into the body."""
+        """The route, then its version, where one or the other looks into the body.
+
+        The table may be another than at the head: only the one in force may choose.
+        """
         coding = self.head.get(b"content-encoding") or b""
         document = BodyDocument(self.body, coding, self.route.entry.buffer_bytes)
         route = self.plane.serving.index.find_with(self.head, document)
@@ -214,6 +212,10 @@ class Exchange:
             self.client.flow()
         else:
             self.forward(connection, now)
+
+    def on_turn(self, since: float, /) -> None:
+        """The wait was in our own queue: nobody was slow."""
+        self.asked += monotonic() - max(since, self.asked)
 
     def on_connection(self, connection: Connection, /) -> None:
         """The pool's answer to a waiting exchange."""
@@ -281,7 +283,8 @@ class Exchange:
             if crowded(self):
                 refuse(self, OVERLOAD)
             elif complete or self.size >= self.route.entry.buffer_bytes:
-                self._collected()
+                self.collecting = False
+                self._choose_by_body()
             return
         if self.connection is None:
             return

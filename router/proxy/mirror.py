@@ -73,6 +73,10 @@ class Copy:
         if connection is not None:
             self.on_connection(connection)
 
+    def on_turn(self, since: float, /) -> None:
+        """The wait was not the shadow's."""
+        self.since += monotonic() - since
+
     def on_connection(self, connection: Connection, /) -> None:
         """Send everything at once."""
         self.connection = connection

@@ -41,6 +41,9 @@ def _nothing() -> None:
 class Waiter(Protocol):
     """Who asked for a connection and did not get one at once."""
 
+    def on_turn(self, since: float, /) -> None:
+        """It is out of the queue, where it was since then (monotonic), however this goes on."""
+
     def on_connection(self, connection: Connection, /) -> None:
         """Here it is; the waiter uses it at once."""
 
@@ -85,7 +88,8 @@ class Pool:
         self._turn = 0
         self._unreachable = False
         """Some endpoint's last connect failed."""
-        self._waiting: dict[Waiter, None] = {}
+        self._waiting: dict[Waiter, float] = {}
+        """Who waits for a turn, and since when."""
         self.opening: set[Waiter] = set()
         """For whom a connection is being opened."""
         self.tasks: set[asyncio.Task[None]] = set()
@@ -170,7 +174,7 @@ class Pool:
         if isinstance(choice, Failure):
             raise Unavailable(choice)
         if choice is None:
-            self._waiting[waiter] = None
+            self._waiting[waiter] = time.monotonic()
         elif self.sockets.full():
             raise Unavailable(Failure.EXHAUSTED)
         elif self.breaker.allows(time.monotonic()):
@@ -210,7 +214,7 @@ class Pool:
     def cancel(self, waiter: Waiter) -> None:
         """The waiter has left: its client went away, or it waited long enough."""
         if waiter in self._waiting:
-            del self._waiting[waiter]
+            waiter.on_turn(self._waiting.pop(waiter))
         else:
             self.opening.discard(waiter)  # the connection, when it comes, goes to somebody else
 
@@ -361,7 +365,8 @@ class Pool:
         self.available = []
         self.sole = None
         waiting, self._waiting = self._waiting, {}
-        for waiter in waiting:
+        for waiter, since in waiting.items():
+            waiter.on_turn(since)
             waiter.on_unavailable(Failure.CLOSED, None)
 
     # Opening.
@@ -397,7 +402,7 @@ class Pool:
     def _first(self) -> Waiter:
         """Who waits longest, taken from the queue."""
         waiter = next(iter(self._waiting))
-        del self._waiting[waiter]
+        waiter.on_turn(self._waiting.pop(waiter))
         return waiter
 
     def _give(self, connection: Connection, waiter: Waiter) -> None:

@@ -24,7 +24,7 @@ class Asker:
     def __init__(self, pool, avoid=None, *, send=True):
         self.pool = pool
         self.connection = None
-        self.status = 0
+        self.status = self.turns = 0
         self.failure = None
         self.send = send
         try:
@@ -38,6 +38,10 @@ class Asker:
     @property
     def over(self):
         return self.status or self.failure is not None
+
+    def on_turn(self, since):
+        assert not self.over
+        self.turns += 1
 
     def on_connection(self, connection):
         self.connection = connection
@@ -93,6 +97,7 @@ async def test_who_waits_is_served_in_order_and_bounded():
         assert [one.failure for one in askers[4:]] == [Failure.QUEUE_FULL] * 2
         assert [pool.queued(one) for one in askers] == [False, True, True, True, False, False]
         assert await answered(*askers[:4]) == [200] * 4
+        assert [one.turns for one in askers] == [0, 1, 1, 1, 0, 0]
         assert len(backend.peers) == 1
 
 
