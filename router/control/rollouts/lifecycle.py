@@ -391,10 +391,18 @@ def adds_risk(before: RouteRecord | None, after: RouteRecord) -> bool:
     """
     if _ends_badly(after) or (before is not None and _hurried(before, after)):
         return False
-    now, then = _shares(after), _shares(before) if before else (0, 0)
+    now = _shares(after)
+    then = _shares(before) if before is not None and _same_rollout(before, after) else (0, 0)
     if before is not None and before.stable != after.stable:
         return True  # a promotion at 100 % moves nobody
     return now >= then
+
+
+def _same_rollout(before: RouteRecord, after: RouteRecord) -> bool:
+    """Shares are compared within one rollout: the next one's candidate begins with nothing."""
+    if before.rollout is None or after.rollout is None:
+        return True
+    return before.rollout.id == after.rollout.id
 
 
 def _ends_badly(after: RouteRecord) -> bool:

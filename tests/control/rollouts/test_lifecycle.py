@@ -96,6 +96,14 @@ def test_risk_is_more_for_the_candidate(route):
     assert not lifecycle.adds_risk(record, back)
 
 
+def test_the_next_candidate_s_first_share_is_more_risk_than_the_last_one_s_whole(route):
+    record = settled(route()).record
+    done = replace(record, stable="v2", rollout=replace(record.rollout, phase=Phase.COMPLETED))
+    following = settled(route(candidate="v3"), done).record
+    assert following.rollout.candidate == "v3"
+    assert lifecycle.adds_risk(done, following)
+
+
 def test_a_record_survives_json(route):
     record = settled(route()).record
     assert RouteRecord.from_json(record.to_json()) == record
