@@ -17,7 +17,7 @@ class Endpoint:
 
     __slots__ = ("address", "authority", "dirty", "ejected_until", "failed_probes",
                  "healthy", "idle", "in_flight", "ip", "last_error", "open", "passed_probes",
-                 "refusals", "retired", "streak", "unreachable_until")  # fmt: skip
+                 "ready", "refusals", "retired", "streak", "unreachable_until")  # fmt: skip
 
     def __init__(self, address: Address) -> None:
         self.address = address
@@ -40,6 +40,8 @@ class Endpoint:
         self.refusals = 0
         """Failed connects in a row."""
         self.healthy = True
+        self.ready: bool | None = None
+        """What its probes said; None before the first one."""
         self.passed_probes = 0
         self.failed_probes = 0
         self.retired = False

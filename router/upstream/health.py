@@ -6,6 +6,7 @@ A probe uses neither the pool nor its bounds: a version whose slots are all take
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -57,10 +58,32 @@ async def probe(endpoint: Endpoint, check: HealthCheck, tls: TlsEntry) -> str:
     except TimeoutError:
         return f"probe timed out after {check.timeout_s:g} s"
     except (OSError, UnicodeError) as error:
-        return f"probe failed: {error}"[:200]
+        return f"probe failed: {_plain(error)}"[:200]
     except UpstreamFramingError as error:
         return f"probe failed: {error.reason}"
     return "" if 200 <= status < 300 else f"probe answered {status}"
+
+
+async def reach(endpoint: Endpoint, timeout_s: float) -> str:
+    """Connect once; an empty string when that was possible in time, else why not."""
+    address = endpoint.address
+    try:
+        async with asyncio.timeout(timeout_s):
+            host = endpoint.ip or (await addresses(address.host))[0]
+            _, writer = await asyncio.open_connection(host, address.port)
+    except TimeoutError:
+        return f"no connection within {timeout_s:g} s"
+    except (OSError, UnicodeError) as error:
+        return _plain(error)[:200]
+    writer.transport.abort()
+    return ""
+
+
+def _plain(error: OSError | UnicodeError) -> str:
+    """``connection refused`` instead of a number and the words of the library."""
+    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno).lower()
+    return str(error)
 
 
 async def _status(endpoint: Endpoint, path: str, tls: TlsEntry) -> int:
@@ -106,8 +129,24 @@ def judge(endpoint: Endpoint, check: HealthCheck, error: str) -> bool:
     return endpoint.healthy != before
 
 
+def settle(endpoint: Endpoint, check: HealthCheck, error: str) -> bool:
+    """Count one probe's result; True when it changed what is known of the endpoint.
+
+    The first probe says at once whether it is ready, as a server's first check does in HAProxy.
+    A mere connect moves no traffic: real requests may find good what it could not reach.
+    """
+    before, first = (endpoint.ready, endpoint.healthy), endpoint.ready is None
+    if check.connect:
+        endpoint.last_error = error or endpoint.last_error
+        endpoint.ready = not error
+    else:
+        judge(endpoint, check, error)
+        endpoint.ready = not error if first or not error else endpoint.ready and endpoint.healthy
+    return before != (endpoint.ready, endpoint.healthy)
+
+
 class Prober:
-    """One task per endpoint of a version, as long as its policy has a health path."""
+    """One task per endpoint of a version, as long as something asks for its health."""
 
     def __init__(self, refresh: Callable[[], None]) -> None:
         self._refresh = refresh
@@ -117,7 +156,7 @@ class Prober:
     def update(self, entry: VersionEntry, endpoints: list[Endpoint]) -> None:
         """Probe exactly these from now on."""
         plan = (entry.health, entry.tls)
-        wanted = set(endpoints) if entry.health.path else set()
+        wanted = set(endpoints) if entry.health.path or entry.health.connect else set()
         for endpoint in list(self._tasks):
             if endpoint not in wanted or plan != self._plan:
                 self._stop(endpoint)
@@ -126,9 +165,11 @@ class Prober:
             self._tasks[endpoint] = background(
                 "health", forever("health", partial(self._watch, endpoint, *plan))
             )
-        if not wanted:
+        if not entry.health.path:
             for endpoint in endpoints:
                 endpoint.healthy = True
+                if not wanted and endpoint.ready is not None:
+                    endpoint.ready, endpoint.dirty = None, True
             self._refresh()
 
     def close(self) -> None:
@@ -141,7 +182,8 @@ class Prober:
         task.cancel()
 
     async def _watch(self, endpoint: Endpoint, check: HealthCheck, tls: TlsEntry) -> None:
-        if judge(endpoint, check, await probe(endpoint, check, tls)):
+        reached = reach(endpoint, check.timeout_s) if check.connect else None
+        if settle(endpoint, check, await (reached or probe(endpoint, check, tls))):
             endpoint.dirty = True
             self._refresh()
         # A tenth of jitter keeps workers and replicas from probing in step.

@@ -110,3 +110,35 @@ async def test_states_tell_what_changed_since_the_last_time():
     assert (state.route, state.version) == ("r", "v1")
     assert pools.states() == ()
     pools.close()
+
+
+async def test_a_mere_connect_tells_readiness_and_moves_no_traffic():
+    port = closed_port()
+    pools = Pools()
+    check = HealthCheck(interval_s=0.05, connect=True)
+    pool = pools.live("r", version("v2", port, health=check), connect_s=1.0)
+    (endpoint,) = pool.endpoints
+    await until(lambda: endpoint.ready is False)
+    (state,) = pools.states()
+    assert (state.ready, state.healthy, state.last_error) == (False, True, "connection refused")
+    server = await asyncio.start_server(lambda _r, w: w.close(), port.host, port.port)
+    await until(lambda: endpoint.ready)
+    (state,) = pools.states()
+    assert state.ready
+    server.close()
+    await server.wait_closed()
+    await until(lambda: endpoint.ready is False)
+    pools.live("r", version("v2", port), connect_s=1.0)
+    assert endpoint.ready is None
+    pools.close()
+
+
+async def test_the_first_declared_probe_says_at_once_whether_it_is_ready():
+    pools = Pools()
+    check = HealthCheck("/ready", interval_s=60.0)
+    pool = pools.live("r", version("v2", closed_port(), health=check), connect_s=1.0)
+    (endpoint,) = pool.endpoints
+    await until(lambda: endpoint.ready is False)
+    assert endpoint.healthy  # that takes as many as the policy says
+    assert endpoint.last_error == "probe failed: connection refused"
+    pools.close()

@@ -183,10 +183,15 @@ class Observatory:
         What no worker has told of is not known to be ill.
         """
         states = self._endpoints.get((route, version), {})
-        if not states or any(one.healthy and not one.ejected for one in states.values()):
+        if not states or any(_answers(one) for one in states.values()):
             return ""
         error = next((one.last_error for one in states.values() if one.last_error), "")
-        return f"{version} is not ready: no endpoint answers" + (f" ({error})" if error else "")
+        return f"{version} is not ready: {error or 'no endpoint answers'}"
+
+    def seen_ready(self, route: str, version: str) -> bool:
+        """Whether a probe of one of its endpoints has succeeded, by the last word of a worker."""
+        states = self._endpoints.get((route, version), {}).values()
+        return any(one.ready and _answers(one) for one in states)
 
     def in_flight(self, route: str, version: str) -> int:
         """Requests under way to a version in all workers, copies included."""
@@ -236,6 +241,10 @@ class Observatory:
         if (route, version) not in self._past:
             self._past[(route, version)] = Ring(BASELINE_S, BASELINE_SLOTS)
         return self._past[(route, version)]
+
+
+def _answers(state: EndpointState) -> bool:
+    return state.healthy and not state.ejected and state.ready is not False
 
 
 class _Figures(TypedDict):

@@ -189,6 +189,8 @@ def action_of(before: Rollout, after: Rollout, observed: Observed) -> str:
         return _ACTIONS.get(after.phase, "advance")
     if after.step != before.step:
         return "advance"
+    if after.standing != before.standing:
+        return "wait" if after.standing else "begin"
     if after.override != before.override:
         return "override"
     if after.shares != before.shares:

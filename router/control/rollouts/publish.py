@@ -9,6 +9,7 @@ the split, not by a pin, not by a rule.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from router.control.rollouts.lifecycle import stays_out
 from router.control.state.record import Carried, RouteRecord
@@ -107,7 +108,10 @@ def entry_of(situation: Situation) -> table.RouteEntry:
     return table.RouteEntry(
         name=route.name,
         match=_match(route.match),
-        versions=tuple(_version(name, route.versions[name]) for name in names),
+        versions=tuple(
+            _version(name, route.versions[name], live=bool(record.live) and i == candidate)
+            for name, i in index.items()
+        ),
         stable=stable,
         candidate=candidate,
         rollout_id=rollout.id if rollout else "",
@@ -180,7 +184,12 @@ def taken_back(route: Route, record: RouteRecord) -> frozenset[str]:
 # --- the parts --------------------------------------------------------------------------------
 
 
-def _version(name: str, version: Version) -> table.VersionEntry:
+CONNECT_EVERY_S: Final = 1.0
+"""Time between two connects to a candidate of a live rollout that declares no probe."""
+
+
+def _version(name: str, version: Version, *, live: bool = False) -> table.VersionEntry:
+    """``live``: it is the candidate of a live rollout."""
     health = version.health
     return table.VersionEntry(
         name=name,
@@ -207,7 +216,7 @@ def _version(name: str, version: Version) -> table.VersionEntry:
             health.healthy_after,
         )
         if health
-        else table.HealthCheck(),
+        else table.HealthCheck(interval_s=CONNECT_EVERY_S, connect=live),
         outlier=table.OutlierEntry(
             version.outlier.consecutive, version.outlier.ejection, version.outlier.max_ejected
         ),

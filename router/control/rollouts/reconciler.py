@@ -330,6 +330,7 @@ class Reconciler:
         if live.trial.learn(self.observatory.baseline(run.route.name, rollout.stable, now), now):
             run.changed()
             self._publish(now)
+        live.trial.was_ready |= self.observatory.seen_ready(run.route.name, rollout.candidate)
         seen = live.trial.tick(rollout, plan, now)
         observed = self.restraint.apply(run, live, seen, self.runs.values(), now)
         self._follow(run, live, seen, observed, now)

@@ -174,8 +174,9 @@ def _difference(line: dict[str, Any], run: _Run, recorded: Rollout, wanted: Roll
                 may_advance=event.may_advance,
                 wait_reason=event.wait_reason,
                 unready=event.unready,
+                absent=event.absent,
             )
-        if wanted is None and not outside:
+        if wanted is None and not outside and not event.absent:
             return "the evidence leads nowhere here"
     try:
         made = decide(before, run.plan, event, line["t"])

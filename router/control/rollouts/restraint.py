@@ -65,6 +65,17 @@ class Restraint:
 
         Where a hook demands a rollback, that.
         """
+        rollout = live.rollout
+        unready = self._unready(run.route.name, rollout.candidate)
+        if unready and _never_began(live):
+            run.waiting = Waiting(unready)
+            return replace(observed, unready=unready, absent=True, wait_reason=unready)
+        return self._restrained(run, live, observed, runs, now, unready)
+
+    def _restrained(  # noqa: PLR0917 - of apply
+        self, run: Run, live: Live, observed: Observed, runs: Iterable[Run], now: float,
+        unready: str,
+    ) -> Observed:  # fmt: skip
         rollout, policy, plan = live.rollout, live.policy, live.plan
         if observed.action is Action.ROLLBACK:
             return observed
@@ -84,7 +95,7 @@ class Restraint:
         at = self._next_at(live, freeze, now)
         run.waiting = Waiting(cause.text if cause else "", at)
         if cause is None:
-            if not (unready := self._unready(run.route.name, rollout.candidate)):
+            if not unready:
                 return observed
             run.waiting = Waiting(unready, at)
             return replace(observed, unready=unready, wait_reason=unready)
@@ -197,6 +208,13 @@ def same_family(one: Run, other: Run) -> bool:
     if one is other or mine is None or theirs is None or mine.candidate != theirs.candidate:
         return False
     return base_of(one.route.name) == base_of(other.route.name)
+
+
+def _never_began(live: Live) -> bool:
+    """Whether it is at its start, and its candidate was never seen ready in this attempt."""
+    rollout = live.rollout
+    starts = rollout.phase is Phase.PROGRESSING and rollout.step == 0 and rollout.override is None
+    return starts and not live.trial.was_ready
 
 
 def _too_many(run: Run, runs: Iterable[Run]) -> bool:

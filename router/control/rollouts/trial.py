@@ -54,6 +54,9 @@ class Trial:
         self.shadow = ShadowBook(
             Terms(rollout.stable, rollout.candidate, policy.compare, route.payload, route.errors)
         )
+        self.standing = rollout.standing
+        self.was_ready = False
+        """The candidate was seen ready in this attempt; what fails from then on is its own."""
         self.labelled_users = DistinctUnits() if self.settings.sticky else None
         self.rewards: dict[str, Rewards] = {}
         """By version, of drawn requests of this attempt."""
@@ -127,7 +130,7 @@ class Trial:
     def observe(self, batch: Batch, now: float) -> None:
         """Take in what was counted; another attempt's counts are for display only."""
         self._tell("batch", now, batch=batch)
-        if batch.revision < self.revision:
+        if self.standing or batch.revision < self.revision:
             return
         answers = self.judge.observe(batch, now)
         if batch.revision < self.step_revision:
@@ -200,10 +203,21 @@ class Trial:
     def follow(self, rollout: Rollout, now: float) -> None:
         """The rollout moved: a new step begins to count from zero."""
         self._tell("follow", now, revision=rollout.revision)
+        if rollout.standing or self.standing:
+            self._begin_anew(rollout, now)
         step = _position(rollout)
         if rollout.phase.live and step != self.step:
             self.step, self.step_revision = step, rollout.revision
             self.answers = self.pairs = 0
+
+    def _begin_anew(self, rollout: Rollout, now: float) -> None:
+        """Nothing that a candidate did before it was ready is evidence."""
+        self.standing, self.revision = rollout.standing, rollout.revision
+        self.judge = Judge(self.policy.gates, self.settings, Baseline(), now)
+        self.judge.begin_round(rollout.round)
+        self.shadow = ShadowBook(self.shadow.terms)
+        self.step_revision = rollout.revision
+        self.answers = self.pairs = 0
 
     def samples(self, rollout: Rollout, plan: Plan) -> int:
         """Judged answers of the step, or compared pairs where the candidate answers nobody."""

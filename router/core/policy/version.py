@@ -65,7 +65,7 @@ class Version(Spec):
     tls: UpstreamTls = UpstreamTls()
     """How https endpoints are verified."""
     health: Health | None = None
-    """Active probes; absent means an endpoint is ready until real requests fail."""
+    """Active probes; absent: a connection each second tells whether a candidate is ready."""
     outlier: Outlier = Outlier()
     """When one endpoint is ejected for failing."""
     connections: Annotated[StrictInt, Field(ge=1, le=100_000)] = 1_024

@@ -42,6 +42,8 @@ class Observed:
     """What the gates have not had enough of yet; empty when this position may be left."""
     unready: str = ""
     """Why the candidate cannot take more traffic now; empty when it can."""
+    absent: bool = False
+    """It is unready, and was never seen ready in this attempt: nothing can be said of it."""
     may_advance: bool = True
     """False outside a time window, during a freeze, or while a lock-step group waits."""
     wait_reason: str = ""

@@ -25,8 +25,9 @@ A plan may return the traffic of a rollback in steps. That is no phase: the roll
 what the candidate still has is a function of the time since then (core/rollout/traffic.py).
 
 Time alone promotes nobody: what is *unproven* (a gate without its sample) or *unready* (no endpoint
-answers) leaves no step, no switch and no bake, and no default or deadline promotes it. A person
-may, and the journal then says what was unproven.
+answers) leaves no step, no switch and no bake, and no default or deadline promotes it. What was
+never ready stands at its start without traffic (core/rollout/standing.py). A person may promote it
+all the same, and the journal then says what was unproven.
 
 Rules take (rollout, plan, event, now) and return the next rollout, or the same object when nothing
 changes. They read no clock: ``now`` is rollout clock seconds. The table below is the whole truth;
@@ -55,6 +56,7 @@ from router.core.rollout.events import (
 from router.core.rollout.plan import Default, Ending, OnInconclusive, Plan, Step
 from router.core.rollout.reasons import said, step_done_reason, step_name
 from router.core.rollout.rollout import Override, Phase, Rollout, moved, step_age_s
+from router.core.rollout.standing import stand
 from router.core.rollout.traffic import returning_bp, split_for
 from router.core.rollout.weights import cap, ramp, share_out
 from router.core.wire.outcomes import FULL_BP
@@ -88,6 +90,8 @@ class Transition:
 
 def _observe_step(rollout: Rollout, plan: Plan, event: Observed, now: float) -> Rollout:
     """PROGRESSING: roll back, end an override, hold, follow the ramp, or leave the step."""
+    if (stood := stand(rollout, plan, event, now)) is not None:
+        return stood
     urgent = _urgent(rollout, plan, event, now)
     if urgent is not None:
         return urgent
@@ -138,6 +142,7 @@ def _leave_step(
         return moved(
             rollout, phase=Phase.PROGRESSING, step=following, step_since=now, approved=False,
             paused_from=None, paused_since=None, override=None, auto_weight_bp=None, shares=None,
+            standing=False,
             actor=actor,
             reason=f"{reason}; next: step {following + 1} of {len(plan.steps)} at {weight}",
         )  # fmt: skip
@@ -149,6 +154,7 @@ def _finish_steps(rollout: Rollout, plan: Plan, now: float, reason: str, actor: 
         return moved(
             rollout, phase=Phase.BAKING, step=len(plan.steps) - 1, step_since=now, approved=False,
             paused_from=None, paused_since=None, override=None, auto_weight_bp=None, shares=None,
+            standing=False,
             actor=actor,
             reason=f"{reason}; {rollout.candidate} bakes at 100 % for {duration(plan.bake_s)}",
         )  # fmt: skip
@@ -161,6 +167,7 @@ def _complete(rollout: Rollout, plan: Plan, now: float, reason: str, actor: str)
     return moved(
         rollout, phase=Phase.COMPLETED, ended=now, approved=False, paused_from=None,
         paused_since=None, override=None, auto_weight_bp=None, shares=None,
+            standing=False,
             actor=actor,
         reason=f"{reason}; {end}",
     )  # fmt: skip
@@ -334,6 +341,8 @@ def _set_weight(rollout: Rollout, plan: Plan, event: SetWeight, now: float) -> R
 
 def _refuse_weight(rollout: Rollout, plan: Plan, weight_bp: int) -> None:
     """A weight that would not be given is refused, not promised."""
+    if rollout.standing:
+        raise Refused(f"{rollout.candidate} is not ready yet; its rollout begins when it is")
     if rollout.paused_from is Phase.BAKING:
         raise Refused(f"{rollout.candidate} bakes at 100 %: `rollback` takes it back")
     shares = rollout.shares if rollout.shares is not None else plan.steps[rollout.step].others
@@ -355,7 +364,8 @@ def _end(  # noqa: PLR0917 - how it ends, when, why and by whom
         reason = f"{reason}; {percent(back_bp)} return over {duration(plan.back_s)}"
     return moved(
         rollout, phase=phase, ended=now, back_bp=back_bp, approved=False, paused_from=None,
-        paused_since=None, override=None, auto_weight_bp=None, shares=None, actor=actor,
+        paused_since=None, override=None, auto_weight_bp=None, shares=None,
+            standing=False, actor=actor,
         reason=reason,
     )  # fmt: skip
 

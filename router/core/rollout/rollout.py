@@ -76,6 +76,8 @@ class Rollout:
     """1 for the first try; ``retry`` adds one."""
     paused_from: Phase | None = None
     paused_since: float | None = None
+    standing: bool = False
+    """It waits at its start, without traffic, for a candidate that was never ready as yet."""
     approved: bool = False
     """The approval of the present step was given."""
     auto_weight_bp: int | None = None

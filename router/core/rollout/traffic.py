@@ -64,6 +64,8 @@ def _planned(rollout: Rollout, plan: Plan, now: float | None) -> Split:
         return Split(returning_bp(rollout, plan, now) if now is not None else 0)
     if phase in (Phase.BAKING, Phase.COMPLETED):
         return Split(FULL_BP if plan.ending is Ending.PROMOTE else 0)
+    if rollout.standing:
+        return Split(0)
     step = plan.steps[rollout.step]
     weight_bp, others = step.weight_bp, step.others
     if step.bandit is not None and rollout.shares is not None:

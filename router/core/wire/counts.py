@@ -95,3 +95,5 @@ class EndpointState:
     in_flight: int
     open_connections: int
     last_error: str = ""
+    ready: bool | None = None
+    """What the probes of it said; None: it was not asked yet, or nobody asks."""

@@ -49,13 +49,15 @@ class TlsEntry:
 
 @dataclass(frozen=True, slots=True)
 class HealthCheck:
-    """Active probe of each endpoint; off where ``path`` is empty."""
+    """Active probe of each endpoint; off where ``path`` is empty and ``connect`` is not set."""
 
     path: str = ""
     interval_s: float = 5.0
     timeout_s: float = 1.0
     unhealthy_after: int = 3
     healthy_after: int = 1
+    connect: bool = False
+    """Of a candidate that declares none: only whether it can be reached, and nothing is avoided."""
 
 
 @dataclass(frozen=True, slots=True)
