@@ -50,7 +50,10 @@ _ANY_LIST = {"type": "array", "items": {"type": "object"}}
 COMPONENTS: JsonObject = {
     "Problem": _shape("RFC 9457", type=_TEXT, title=_TEXT, status=_WHOLE, detail=_TEXT, code=_TEXT),
     "Health": _shape("ok decides the status; the rest is for those who may look", ok=_FLAG),
-    "Why": _shape("The sentence, and the entry it comes from", sentence=_TEXT),
+    "Why": _shape(
+        "One line that a person would say, the numbers, and the entry they come from",
+        line=_TEXT, sentence=_TEXT,
+    ),
     "Shadow": _shape(
         "Pairs of answers by version; noise: what differs between two answers of stable",
         route=_TEXT, stable=_TEXT, candidate=_TEXT, noise={"type": "object"},

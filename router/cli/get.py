@@ -73,7 +73,7 @@ def _lines(name: str, document: dict[str, Any], history: list[dict[str, Any]]) -
     return [
         f"{name}: {coloured(status['health'])}",
         f"  {position(status)} ({status['strategy']}, revision {status['revision']})",
-        f"  {status['reason']}",
+        f"  {status['line']}",
         *([f"  waits for {waits}"] if waits else []),
         *[f"  shadow: {text}" for text in shadow_lines(status.get("shadow"))],
         *[f"  {text}" for text in more_lines(status)],

@@ -51,7 +51,9 @@ def moment(text: str) -> float:
 def lines(name: str, told: dict[str, Any]) -> list[str]:
     """The explanation, most important first."""
     entry = told.get("entry") or {}
-    made = [told["sentence"]]
+    made = [told["line"]]
+    if told["sentence"] != told["line"]:
+        made.append(f"          {told['sentence']}")
     if entry:
         weight = percent(entry["weight_bp"])
         made += [

@@ -28,13 +28,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from router.core.cap import Cap
+from router.core.causes import cause_of
 from router.core.evidence import PromoteEvidence, SampleRatio
 from router.core.evidence.combine import average, shares
 from router.core.evidence.ledger import Addition, Ledger
 from router.core.evidence.promote import ANSWERS_PER_MARGIN
+from router.core.evidence.recent import Recent, Stretch
 from router.core.evidence.users import Users
 from router.core.evidence.waits import Waits
 from router.core.gates.error_rate import error_rows
@@ -42,6 +44,7 @@ from router.core.gates.gate import Gate, GateContext, GateState, Measurement
 from router.core.gates.verdict import Counts, GateReport, Verdict, convicted, of
 from router.core.judgement import Judgement, JudgeSettings
 from router.core.rollout.events import Action
+from router.core.spoken import case
 from router.core.unanswered import Unanswered
 from router.core.wire.outcomes import FULL_BP, Baseline, Batch
 from router.core.words import count, duration, odds
@@ -55,11 +58,6 @@ __all__ = ["RAMP_INTERVAL_S", "Judge", "JudgeSettings", "Judgement"]
 
 RAMP_INTERVAL_S = 1.0
 """How often the evidence-driven ramp may change the weight."""
-
-
-class _Cause(NamedTuple):
-    action: Action
-    sentence: str
 
 
 class Judge:
@@ -88,6 +86,9 @@ class Judge:
         self.sample_ratio = SampleRatio()
         self.conviction = ""
         """Sentence of the first moment at which the evidence sufficed; empty until then."""
+        self.case = ""
+        """What was against the candidate then, as a person would say it."""
+        self.recent = Recent()
         self.answers = self.bad = self.pairs = 0
         self._convicted_gate = ""
         self.unanswered = Unanswered()
@@ -188,8 +189,17 @@ class Judge:
         if self.users is not None:
             batch = replace(batch, cells=tuple(map(self.users.admit, batch.cells)))
         if not warm:
+            self._remember(batch, changes)
             self._feed(batch)
         return answers
+
+    def _remember(self, batch: Batch, changes: list[Addition]) -> None:
+        """Answers of both arms, copies too: for the line that people read."""
+        for c in changes:
+            stable = c.stable_bad, c.stable_answers
+            self.recent.add(Stretch(c.candidate_bad, c.candidate_answers, *stable))
+        if (pairs := batch.pairs) is not None and not pairs.reverse:
+            self.recent.add(Stretch(pairs.failed, pairs.agreed + pairs.disagreed + pairs.failed))
 
     def _check_coin(self, batch: Batch, changes: list[Addition]) -> None:
         """All arrivals against their weights; one user's many requests are one draw, not many."""
@@ -224,7 +234,7 @@ class Judge:
             bad = self.states[leader].candidate.bad >= self.settings.min_bad
             self.cap.brake(self.capital, self.settings.hold_level, enough=bad)
         if not self.cap.reason and self.cap.bp is not None:
-            self.cap.because(self._cause().sentence or self._quiet_sentence())
+            self.cap.because(cause_of(self).sentence or self._quiet_sentence())
 
     def abandon(self, source: int | None) -> None:
         """A worker is gone (None: all of them). What it had under way ended without an answer."""
@@ -291,6 +301,7 @@ class Judge:
             self._convicted_gate = leader
             alpha = self.settings.false_rollback_rate
             self.conviction = convicted(self.states[leader].report(), capital, alpha)
+            self.case = case(self.states[leader], self.recent)
 
     def tick(self, now: float, *, expecting: bool = True, ramping: bool = False) -> Action:
         """Tell the time; only the decider does. Answers the action, :meth:`judgement`'s.
@@ -301,17 +312,18 @@ class Judge:
         self._now = now
         if not expecting:
             self._last_answer_s = now
-        cause = self._cause()
+        cause = cause_of(self)
         if ramping:
             self._ramp(now, held=cause.action is not Action.CONTINUE)
         return cause.action
 
     def judgement(self) -> Judgement:
         """The answer as of the last tick. Asking changes nothing."""
-        cause = self._cause()
+        cause = cause_of(self)
         return Judgement(
             action=cause.action,
             sentence=cause.sentence or self._quiet_sentence(),
+            plain=cause.plain,
             capital=self.capital,
             limit=self.limit,
             proven=self.proven,
@@ -319,48 +331,15 @@ class Judge:
             auto_weight_bp=self.auto_weight_bp,
         )
 
-    def _cause(self) -> _Cause:
-        return self._rollback_cause() or self._hold_cause() or _Cause(Action.CONTINUE, "")
-
-    def _rollback_cause(self) -> _Cause | None:
-        if self.conviction:
-            return _Cause(Action.ROLLBACK, self.conviction)
-        most = self.settings.max_bad_responses
-        if most is not None and self.bad >= most:
-            seen = of(Counts(self.bad, self.answers))
-            return _Cause(
-                Action.ROLLBACK,
-                f"max_bad_responses: candidate failed in {seen}, limit {most:,} bad answers",
-            )
-        for title, state in self.states.items():
-            asked = title not in self.shares and not state.dry_run
-            if asked and state.verdict is Verdict.FAIL:
-                return _Cause(Action.ROLLBACK, f"{title}: {state.sentence()}")
-        silent = self.silence
-        return _Cause(Action.ROLLBACK, silent) if silent and self.settings.no_data_aborts else None
-
-    def _hold_cause(self) -> _Cause | None:
-        if bug := self.router_bug:
-            return _Cause(Action.HOLD, bug)
-        capital = self.capital
-        if capital >= self.settings.hold_level:
-            leader = self.leader
-            return _Cause(
-                Action.HOLD,
-                f"{leader}: {self.states[leader].sentence()}; all gates together {odds(capital)}, "
-                f"no more traffic at {odds(self.settings.hold_level)} or above",
-            )
-        for title, state in self.states.items():
-            if state.held and not state.dry_run:
-                return _Cause(Action.HOLD, f"{title}: {state.sentence()}")
-        silent_s = self._now - self._last_answer_s
-        silent = self.unanswered.sentence(silent_s) or self.silence
-        return _Cause(Action.HOLD, silent) if silent else None
+    @property
+    def silent_s(self) -> float:
+        """Since the candidate's last answer, as of the last tick."""
+        return self._now - self._last_answer_s
 
     @property
     def silence(self) -> str:
         """That no answer came for longer than the policy puts up with; empty otherwise."""
-        silent_s, limit_s = self._now - self._last_answer_s, self.settings.no_data_after_s
+        silent_s, limit_s = self.silent_s, self.settings.no_data_after_s
         if silent_s < limit_s:
             return ""
         return (
@@ -446,7 +425,8 @@ class Judge:
             "unanswered": self.unanswered.requests,
             "ledger": self.ledger.snapshot(),
             "users": self.users.snapshot() if self.users is not None else None,
-            "conviction": [self.conviction, self._convicted_gate],
+            "conviction": [self.conviction, self._convicted_gate, self.case],
+            "recent": self.recent.snapshot(),
             "counts": [self.answers, self.bad, self.pairs, self._seen],
             "clock": [
                 self.started,
@@ -480,7 +460,9 @@ class Judge:
         judge.ledger.restore(data["ledger"])
         if judge.users is not None:
             judge.users.restore(data["users"])
-        judge.conviction, judge._convicted_gate = data["conviction"]
+        judge.conviction, judge._convicted_gate, *told = data["conviction"]
+        judge.case = told[0] if told else ""
+        judge.recent = Recent.restored(data.get("recent", []))
         judge.answers, judge.bad, judge.pairs, judge._seen = data["counts"]
         _, judge._first_answer_s, judge._last_answer_s, judge._ramp_s, *ticked = data["clock"]
         judge._now = ticked[0] if ticked else judge._now  # snapshots from before there were ticks

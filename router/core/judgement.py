@@ -68,6 +68,8 @@ class Judgement:
     """One a gate, then the promotion's."""
     auto_weight_bp: int
     """Weight that the evidence-driven ramp asks for."""
+    plain: str = ""
+    """What asks for the action as a person would say it; ``{stable}`` stands for its name."""
 
     def to_json(self) -> dict[str, Any]:
         """A plain dictionary, for journal and API."""

@@ -54,12 +54,13 @@ class FakeController:
                 "name": ROUTE, "match": {"path": "/v2/*"}, "stable": "v1", "candidate": "v2",
                 "strategy": "canary", "phase": self.state.phase, "health": self.state.phase.health,
                 "weight_bp": self.weight_bp(), "revision": self.state.revision, "frozen": "",
-                "shares_bp": self.shares_bp(), "reason": self.state.reason, "notes": [],
+                "shares_bp": self.shares_bp(), "reason": self.state.reason,
+                "line": self.state.reason, "notes": [],
             },
             {
                 "name": PLAIN, "match": {"path": "/churn"}, "stable": "v3", "candidate": None,
                 "strategy": None, "phase": None, "health": "Healthy", "weight_bp": 0, "revision": 0,
-                "frozen": "", "shares_bp": {"v3": 10_000}, "reason": "", "notes": [],
+                "frozen": "", "shares_bp": {"v3": 10_000}, "reason": "", "line": "", "notes": [],
             },
         ]  # fmt: skip
 
@@ -98,7 +99,8 @@ class FakeController:
             "id": state.id, "route": name, "stable": state.stable, "candidate": state.candidate,
             "phase": state.phase.value, "revision": state.revision, "attempt": state.attempt,
             "paused_from": state.paused_from and state.paused_from.value,
-            "reason": state.reason, "actor": state.actor, "age_s": self.time - state.started,
+            "reason": state.reason, "line": state.line or state.reason,
+            "actor": state.actor, "age_s": self.time - state.started,
             "override": None, "plan": plan_view(self.plan).to_json(), "writing": False,
             "evidence": {"capital": 1.4, "limit": 100.0}, "shadow": None,
             "strategy": "canary", "health": state.phase.health, "step": state.step + 1,
@@ -176,7 +178,8 @@ class FakeController:
         status = self.rollout(route)
         entry = (await self.journal(route, limit=1))[0]
         return {
-            "sentence": status["reason"], "entry": entry, "evidence": {"gates": status["gates"]},
+            "line": status["line"], "sentence": status["reason"], "entry": entry,
+            "evidence": {"gates": status["gates"]},
         }  # fmt: skip
 
     def shadow(self, route: str) -> dict[str, Any]:

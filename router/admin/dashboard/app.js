@@ -239,7 +239,8 @@ function drawDetail() {
   at("detail").hidden = !rollout;
   if (!rollout) return;
   at("detail-heading").textContent = `${state.chosen}: ${rollout.stable} → ${rollout.candidate}`;
-  at("reason").textContent = rollout.reason;
+  at("reason").textContent = rollout.line;
+  at("numbers").textContent = rollout.line === rollout.reason ? "" : rollout.reason;
   at("position").textContent = position(rollout);
   drawPlan(rollout);
   drawSplit(rollout);

@@ -24,6 +24,7 @@ from router.core.policy.hooks import TRIGGERS, Alert, Trigger
 from router.core.policy.server import split_address
 from router.core.rollout.events import Action
 from router.core.rollout.rollout import Phase
+from router.core.spoken import held
 from router.core.wire.counts import MirrorCounts
 from router.core.wire.outcomes import FULL_BP
 from router.core.words import percent, rate
@@ -113,6 +114,12 @@ class Alerts:
         self._outbox.put(url, Delivery("alert", send, alert.retries))
 
 
+def told(letter: Announcement) -> str:
+    """What a person would say, below it the numbers."""
+    line = letter.data.get("line", letter.text)
+    return letter.text if line == letter.text else f"{line}\n{letter.text}"
+
+
 def facts(
     letter: Announcement, trigger: Trigger, policy: Policy, run: Run | None
 ) -> dict[str, Any]:
@@ -122,7 +129,7 @@ def facts(
         "severity": TRIGGERS[trigger],
         "at": letter.at,
         "route": letter.route,
-        "text": letter.text,
+        "text": told(letter),
     }
     if run is not None and (carried := run.record.carried):
         rollout = carried.rollout
@@ -211,7 +218,8 @@ class Watch:
         judgement = trial.judgement()
         if judgement.action is Action.HOLD:
             silent = trial.judge.silence
-            yield "no_data" if silent else "held", silent or judgement.sentence
+            said = f"{held(live.rollout, judgement.plain)}\n{judgement.sentence}"
+            yield "no_data" if silent else "held", silent or said
         mirror_bp = live.split.mirror_bp
         trial.shadow.alarm = (
             self._undelivered(run, trial, mirror_bp, now) or self._unlearnt(run, trial, now)

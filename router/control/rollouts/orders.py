@@ -173,6 +173,8 @@ def entry_for(
     if live is not None and before is not None and before.phase.live:
         evidence = live.trial.judgement().to_json()
         evidence["samples"] = live.trial.samples(before, live.plan)
+    if rollout is not None and reason == rollout.reason and rollout.line:
+        evidence["line"] = rollout.line
     weight = split_for(carried.rollout, carried.plan, now).candidate_bp if carried else 0
     same = before is not None and rollout is not None and before.id == rollout.id
     return JournalEntry(

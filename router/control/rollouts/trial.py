@@ -241,6 +241,7 @@ class Trial:
             round=self.judge.cap.round,
             shares=self._wanted(rollout, plan, now),
             sentence=self.judgement().sentence if action is Action.ROLLBACK else "",
+            plain=self._plain(rollout, action),
             unproven=self.unproven(rollout, plan) if action is Action.CONTINUE else "",
         )
 
@@ -252,6 +253,12 @@ class Trial:
             reverse=bool(self.policy.compare.reverse),
         )  # fmt: skip
         return lacking(self.judge, rollout, plan, place, self.policy.detect.sought)
+
+    def _plain(self, rollout: Rollout, action: Action) -> str:
+        """Why, where the machine will move the traffic for it."""
+        cap = self.judge.cap
+        moves = (cap.bp, cap.round) != (rollout.cap_bp, rollout.round)
+        return self.judgement().plain if moves or action is Action.ROLLBACK else ""
 
     def judgement(self) -> Judgement:
         """The whole answer as of the decider's last look; asking changes nothing."""

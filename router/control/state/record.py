@@ -19,6 +19,7 @@ from router.core.policy.hooks import Hook
 from router.core.rollout.plan import Plan
 from router.core.rollout.rollout import Rollout
 from router.core.rollout.traffic import Split, split_for
+from router.core.spoken import headline
 
 BLOCKED_MAX: Final = 1_000
 """Candidates of one route remembered as taken back; the oldest is forgotten after that many."""
@@ -265,9 +266,15 @@ class JournalEntry:
     """The judge's reports at that moment: values, limits, counts."""
     id: int = 0
 
+    @property
+    def line(self) -> str:
+        """What a person would say of it; stored with the evidence of the decision."""
+        told: str = self.evidence.get("line") or headline(self.reason)
+        return told
+
     def to_json(self) -> dict[str, Any]:
         """A plain dictionary."""
-        return asdict(self)
+        return {**asdict(self), "line": self.line}
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,8 +122,9 @@ class Controller:
     async def why(self, route: str, at: float | None = None) -> dict[str, Any]:
         """The journal entry that explains the position (at a wall time): sentence and evidence.
 
-        ``{"sentence", "entry", "evidence"}``, and ``"now"`` with the judge's present answer while
-        the rollout is live and no time was asked for. Raises UnknownRoute, NoRollout.
+        ``{"line", "sentence", "entry", "evidence"}``: what a person would say, the numbers, where
+        both come from; and ``"now"`` with the judge's present answer while the rollout is live and
+        no time was asked for. Raises UnknownRoute, NoRollout.
         """
         run = self._reconciler.run_of(route)
         if at is None and run.unsaved:
@@ -134,7 +135,10 @@ class Controller:
             if not found:
                 raise NoRollout(f"{route}: nothing was decided{' by then' if at else ' yet'}")
             entry = found[0].to_json()
-        told = {"sentence": entry["reason"], "entry": entry, "evidence": entry["evidence"]}
+        told = {
+            "line": entry["line"], "sentence": entry["reason"], "entry": entry,
+            "evidence": entry["evidence"],
+        }  # fmt: skip
         if at is None and run.live is not None:
             told["now"] = run.live.trial.judgement().to_json()
         return told

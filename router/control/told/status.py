@@ -31,6 +31,7 @@ from router.core.proof import holding
 from router.core.quantities import format_size
 from router.core.rollout.plan import Plan, Step
 from router.core.rollout.rollout import Phase, Rollout, remaining_s
+from router.core.spoken import headline
 from router.core.wire.outcomes import FULL_BP
 from router.core.words import count
 from router.telemetry.metrics import LabelPairs, labels
@@ -57,6 +58,7 @@ def summary(run: Run, frozen: str = "") -> RouteSummary:
         revision=run.record.revision,
         frozen=frozen,
         reason=rollout.reason if rollout else "",
+        line=(rollout.line or headline(rollout.reason)) if rollout else "",
         notes=list(run.notes),
     )
 
@@ -110,6 +112,7 @@ def rollout_view(
         revision=run.record.revision,
         attempt=rollout.attempt,
         reason=rollout.reason,
+        line=rollout.line or headline(rollout.reason),
         actor=rollout.actor,
         age_s=round((rollout.ended if rollout.ended is not None else now) - rollout.started, 3),
         override=_override(rollout, now),

@@ -179,6 +179,8 @@ class RolloutView(View, frozen=True, kw_only=True):
     revision: int
     attempt: int
     reason: str
+    line: str
+    """The same as a person would say it."""
     actor: str
     age_s: float
     override: OverrideView | None
@@ -227,6 +229,8 @@ class RouteSummary(View, frozen=True, kw_only=True):
     frozen: str
     """By whom and until when nothing grows, as a sentence; empty: it is not frozen."""
     reason: str
+    line: str
+    """The same as a person would say it."""
     notes: list[str]
 
 

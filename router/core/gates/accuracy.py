@@ -76,6 +76,15 @@ class AccuracyState(ComparisonState):
         if pairs is not None:
             self.paired.observe(pairs.worse, pairs.better, pairs.same)
 
+    def plain(self) -> str:
+        """Who alone was wrong, or who was how often."""
+        if self._pairs <= super().candidate.total:
+            return super().plain()
+        return (
+            f"of {self._pairs:,} labelled predictions it alone was wrong in "
+            f"{self.paired.worse:,}, {{stable}} alone in {self.paired.better:,}"
+        )
+
     def sentence(self) -> str:
         """Labels against tolerance."""
         if self._pairs <= super().candidate.total:

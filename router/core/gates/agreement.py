@@ -32,6 +32,8 @@ class AgreementState(GateState):
         super().__init__(name, context, dry_run=dry_run)
         self.borders = borders
         self.tolerated = tolerated
+        self.failed = 0
+        """Copies that failed; they are among the disagreements."""
 
     @property
     def capital(self) -> float:
@@ -48,6 +50,7 @@ class AgreementState(GateState):
         """A copy that failed does not agree either."""
         if batch.pairs is not None:
             disagreed = batch.pairs.disagreed + batch.pairs.failed
+            self.failed += batch.pairs.failed
             for border in self.borders:
                 border.observe(disagreed, batch.pairs.agreed)
 
@@ -57,6 +60,18 @@ class AgreementState(GateState):
         wanted = absolute_sample(self.borders[0].limit, detect, limit=limit, min_bad=least)
         return Sample(self.candidate.total, wanted)
 
+    @property
+    def fails(self) -> bool:
+        """Most of the disagreements are failures."""
+        return 2 * self.failed > self.candidate.bad
+
+    def plain(self) -> str:
+        """Failures as failures, else predictions that differ."""
+        seen = self.candidate
+        if self.fails:
+            return f"{self.failed:,} of {seen.total:,} requests copied to it failed"
+        return f"{seen.bad:,} of {seen.total:,} of its predictions differed from {{stable}}'s"
+
     def sentence(self) -> str:
         """Disagreements, the band, the evidence."""
         seen = f"disagreed with stable: {of(self.candidate)} compared answers"
@@ -64,12 +79,14 @@ class AgreementState(GateState):
 
     def snapshot(self) -> dict[str, Any]:
         """Every border's state."""
-        return {"borders": [border.snapshot() for border in self.borders]}
+        borders = [border.snapshot() for border in self.borders]
+        return {"borders": borders, "failed": self.failed}
 
     def restore(self, data: dict[str, Any]) -> None:
         """Take over a snapshot of as many borders."""
         for border, part in zip(self.borders, data["borders"], strict=True):
             border.restore(part)
+        self.failed = int(data.get("failed", 0))
 
 
 class Agreement(Gate):

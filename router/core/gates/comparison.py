@@ -13,7 +13,7 @@ from router.core.evidence.slices import Key, Slice
 from router.core.gates.gate import GateContext, GateState
 from router.core.gates.sample import Detect, Sample
 from router.core.gates.sample import compared as compared_sample
-from router.core.gates.verdict import Counts, compared, judged, tolerance_text
+from router.core.gates.verdict import FAILED, Counts, compared, judged, plainly, tolerance_text
 from router.core.quantities import BasisPoints
 from router.core.spec import Spec
 from router.core.wire.outcomes import FULL_BP
@@ -173,6 +173,15 @@ class ComparisonState(GateState):
             ),
             key=lambda one: one.left,
         )  # fmt: skip
+
+    @property
+    def fails(self) -> bool:
+        """Where the leading question asks that."""
+        return self.leading.what == FAILED
+
+    def plain(self) -> str:
+        """The leading question's counts."""
+        return plainly(self.candidate, self.stable, self.leading.what)
 
     def sentence(self) -> str:
         """The leading question's numbers."""

@@ -140,6 +140,15 @@ class GateState(ABC):
             return Verdict.PENDING
         return Verdict.PASS
 
+    @property
+    def fails(self) -> bool:
+        """Whether its bad outcomes are answers that failed."""
+        return False
+
+    def plain(self) -> str:
+        """What it has against the candidate ("it"), as a person would say it: no odds."""
+        return self.sentence()
+
     @abstractmethod
     def sentence(self) -> str:
         """What was seen, against what, with the sample size."""

@@ -24,7 +24,7 @@ from router.core.gates.error_rate import all_error_rows, error_rows, failure_row
 from router.core.gates.gate import Gate, GateContext, GateState, mean
 from router.core.gates.sample import Detect, Sample
 from router.core.gates.sample import absolute as absolute_sample
-from router.core.gates.verdict import Counts, compared, judged
+from router.core.gates.verdict import Counts, compared, judged, plainly
 from router.core.quantities import BasisPoints
 from router.core.wire.outcomes import FULL_BP
 from router.core.words import odds, percent
@@ -198,6 +198,15 @@ class GuardState(GateState):
         limit, least = self.context.limit, self.context.min_bad
         wanted = absolute_sample(self.absolute.limit, detect, limit=limit, min_bad=least)
         return Sample(self.candidate.total, wanted)
+
+    @property
+    def fails(self) -> bool:
+        """They are."""
+        return True
+
+    def plain(self) -> str:
+        """Failures of both, all of them."""
+        return plainly(self.candidate, self.stable, "failed")
 
     def sentence(self) -> str:
         """The candidate's rate against the limit, and whether stable fails as well."""

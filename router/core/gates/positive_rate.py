@@ -73,6 +73,13 @@ class PositiveRateState(GateState):
         wanted = paired(self.more.margin, detect, limit=limit, min_bad=least)
         return Sample(self.candidate.total, wanted)
 
+    def plain(self) -> str:
+        """Who alone said yes."""
+        return (
+            f"of {self.candidate.total:,} predictions it alone was positive in "
+            f"{self.more.worse:,}, {{stable}} alone in {self.fewer.worse:,}"
+        )
+
     def sentence(self) -> str:
         """Who alone answered positively how often."""
         seen = (

@@ -72,6 +72,10 @@ class PrometheusState(PolledState):
         enough = self.streak >= self.query.consecutive_success or self.empty_in_row > 0
         return Verdict.PASS if enough else Verdict.PENDING
 
+    def plain(self) -> str:
+        """The last value and the range."""
+        return f"{self.name} {self.answer}, and it should be {self.query.range_text}"
+
     def sentence(self) -> str:
         """The last value, the range, and how many answers were outside."""
         in_row = self.query.consecutive_failure_limit

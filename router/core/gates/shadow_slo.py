@@ -70,6 +70,14 @@ class ShadowSloState(GateState):
         wanted = paired(self.evidence.margin, detect, limit=limit, min_bad=least)
         return Sample(self.candidate.total, wanted)
 
+    def plain(self) -> str:
+        """Who alone was slow."""
+        e = self.evidence
+        return (
+            f"of {self._pairs:,} copied requests it alone was slower than "
+            f"{duration(self.limit_s)} in {e.worse:,}, {{stable}} alone in {e.better:,}"
+        )
+
     def sentence(self) -> str:
         """Who alone was slow how often."""
         seen = (

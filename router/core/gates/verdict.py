@@ -84,6 +84,19 @@ def compared(candidate: Counts, stable: Counts, what: str) -> str:
     return f"{what}: candidate {of(candidate)}, stable {of(stable)}"
 
 
+FAILED = "failed"
+"""What a bad outcome is where it is a failure."""
+
+
+def plainly(candidate: Counts, stable: Counts, what: str) -> str:
+    """``12 of its 57 answers were slower than 250ms; {stable}: 3 of 1,083``."""
+    bare = what.replace(" (4xx)", "").removesuffix(" by label")
+    text = f"{candidate.bad:,} of its {candidate.total:,} answers "
+    text += what if what == FAILED else f"were {bare}"
+    verb = " failed" if what == FAILED else ":"
+    return f"{text}; {{stable}}{verb} {stable.bad:,} of {stable.total:,}" if stable.total else text
+
+
 def tolerance_text(relative: float, absolute: float) -> str:
     """``stable + 10 % + 0.1 pp``; shares 0..1."""
     parts = ["stable"]

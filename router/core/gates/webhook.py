@@ -39,6 +39,11 @@ class WebhookState(PolledState):
             return Verdict.ERROR
         return Verdict.PASS if self.streak else Verdict.PENDING
 
+    def plain(self) -> str:
+        """What it said."""
+        question = "may it go on" if self.hook.ask == "confirm" else "roll back"
+        return f"{self.name}: {self.answer} to '{question}?'"
+
     def sentence(self) -> str:
         """What it said, how often it was asked, how often asking failed."""
         question = "may it go on" if self.hook.ask == "confirm" else "roll back"

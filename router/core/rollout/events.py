@@ -24,6 +24,8 @@ class Observed:
     action: Action = Action.CONTINUE
     sentence: str = ""
     """The judge's reason; copied unchanged into everything people see."""
+    plain: str = ""
+    """The same as a person would say it, where evidence moves the traffic (see core/spoken)."""
     samples: int = 0
     """Judged candidate answers (compared pairs in a mirror step) since the step began."""
     proven: bool = False

@@ -59,6 +59,7 @@ from router.core.rollout.rollout import Override, Phase, Rollout, moved, step_ag
 from router.core.rollout.standing import stand
 from router.core.rollout.traffic import returning_bp, split_for
 from router.core.rollout.weights import cap, ramp, share_out
+from router.core.spoken import spoken
 from router.core.wire.outcomes import FULL_BP
 from router.core.words import duration, percent
 
@@ -479,7 +480,9 @@ def decide(rollout: Rollout, plan: Plan, event: Event, now: float) -> Rollout:
         raise AssertionError(
             f"{rollout.phase} x {type(event).__name__} may not lead to {following.phase}"
         )
-    return following
+    if following is rollout:
+        return rollout
+    return replace(following, line=spoken(rollout, following, plan, event, now))
 
 
 def ready(rollout: Rollout, plan: Plan, event: Observed, now: float) -> bool:

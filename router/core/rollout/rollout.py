@@ -95,6 +95,8 @@ class Rollout:
     returned at once."""
     reason: str = "started"
     """The sentence that led here."""
+    line: str = ""
+    """The same in one line that a person would say; the decision's (see core/spoken)."""
     actor: str = "router"
 
     def to_json(self) -> dict[str, Any]:

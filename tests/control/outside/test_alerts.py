@@ -59,7 +59,8 @@ async def test_a_healthy_rollout_tells_its_steps_to_those_who_want_them(alerting
         entry = w.disk.entries[-1]
         assert one == {
             "trigger": "completed", "severity": "info", "at": entry.at, "route": "r",
-            "text": entry.reason, "rollout": "r-1", "stable": "v1", "candidate": "v2",
+            "text": f"{entry.line}\n{entry.reason}",
+            "rollout": "r-1", "stable": "v1", "candidate": "v2",
             "phase": "completed", "step": 2, "steps": 2, "weight_bp": 10_000, "revision": 4,
             "actor": "router",
         }  # fmt: skip
@@ -79,7 +80,10 @@ async def test_people_and_gates_are_told_of(alerting, server):
         told = triggers(server, "a")
         assert told == ["started", "paused", "aborted", "started", "step_completed", "rolled_back"]
         last = server.bodies("a")[-1]
-        assert (last["severity"], last["text"]) == ("error", w.rollout.reason)
+        assert (last["severity"], last["text"]) == (
+            "error", f"{w.rollout.line}\n{w.rollout.reason}",
+        )  # fmt: skip
+        assert w.rollout.line.startswith("v2 was taken back: ")
 
 
 async def test_approval_and_hooks_ask_for_people_unless_muted(alerting, server, policy):

@@ -81,7 +81,7 @@ async def test_what_is_committed_is_there_after_a_reopening(open_store):
     assert await again.answer("id-2") is None
     entries = await again.journal(None, since=0, until=None, limit=10)
     assert [e.id for e in entries] == [2, 1]
-    assert entries[1] == entry(1).__class__(**(entry(1).to_json() | {"id": 1}))
+    assert entries[1] == replace(entry(1), id=1)
     assert [e.id for e in await again.journal("r", since=1, until=None, limit=10)] == [2]
     assert [e.id for e in await again.journal("r", since=0, until=101.5, limit=10)] == [1]
     assert await again.journal("other", since=0, until=None, limit=10) == []

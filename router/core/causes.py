@@ -1,0 +1,79 @@
+"""Why a judge asks for what it asks: the strongest cause, with its sentence and its plain line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from router.core.gates.verdict import Counts, Verdict, of
+from router.core.rollout.events import Action
+from router.core.spoken import case, headline
+from router.core.words import count, duration, odds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from router.core.judge import Judge
+
+
+class Ground(NamedTuple):
+    """An action and why."""
+
+    action: Action
+    sentence: str
+    plain: str
+    """For the one line that people read first (see :mod:`router.core.spoken`)."""
+
+
+def cause_of(judge: Judge) -> Ground:
+    """The strongest; without one it may continue."""
+    found = next(_rollbacks(judge), None) or next(_holds(judge), None)
+    return found or Ground(Action.CONTINUE, "", "")
+
+
+def _rollbacks(judge: Judge) -> Iterator[Ground]:
+    if judge.conviction:
+        yield Ground(Action.ROLLBACK, judge.conviction, judge.case or headline(judge.conviction))
+    most = judge.settings.max_bad_responses
+    if most is not None and judge.bad >= most:
+        seen = Counts(judge.bad, judge.answers)
+        yield Ground(
+            Action.ROLLBACK,
+            f"max_bad_responses: candidate failed in {of(seen)}, limit {most:,} bad answers",
+            f"{seen.bad:,} of its {seen.total:,} answers failed, and at most {most:,} may",
+        )
+    for title, state in judge.states.items():
+        asked = title not in judge.shares and not state.dry_run
+        if asked and state.verdict is Verdict.FAIL:
+            yield Ground(Action.ROLLBACK, f"{title}: {state.sentence()}", state.plain())
+    silent = judge.silence
+    if silent and judge.settings.no_data_aborts:
+        yield Ground(Action.ROLLBACK, silent, _silent(judge))
+
+
+def _holds(judge: Judge) -> Iterator[Ground]:
+    if bug := judge.router_bug:
+        yield Ground(Action.HOLD, bug, "the router drew it more or less often than it should")
+    capital, level = judge.capital, judge.settings.hold_level
+    if capital >= level:
+        state = judge.states[judge.leader]
+        yield Ground(
+            Action.HOLD,
+            f"{judge.leader}: {state.sentence()}; all gates together {odds(capital)}, "
+            f"no more traffic at {odds(level)} or above",
+            case(state, judge.recent),
+        )
+    for title, state in judge.states.items():
+        if state.held and not state.dry_run:
+            yield Ground(Action.HOLD, f"{title}: {state.sentence()}", case(state, judge.recent))
+    if silent := judge.unanswered.sentence(judge.silent_s):
+        went = count(judge.unanswered.requests, "request")
+        yield Ground(
+            Action.HOLD, silent,
+            f"none of {went} to it was answered in the last {duration(judge.silent_s)}",
+        )  # fmt: skip
+    if silent := judge.silence:
+        yield Ground(Action.HOLD, silent, _silent(judge))
+
+
+def _silent(judge: Judge) -> str:
+    return f"it has not answered for {duration(judge.silent_s)}"
