@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from router.control.fleet.feedback import Label
+from router.core.wire.receipt import RECEIPT_CHARS_MAX
 
 PATH = "/api/v1/feedback"
 
@@ -45,7 +46,7 @@ async def test_labels_and_rewards_are_handed_on(site, taken):
         ([{"receipt": "a", "reward": 1.5}], "0 to 1"),
         ([{"receipt": "a", "reward": True}], "reward: expected a number"),
         ([{"receipt": "a", "correct": 1}], "correct: expected a boolean"),
-        ([{"receipt": "a" * 301, "correct": True}], "at most 300"),
+        ([{"receipt": "a" * (RECEIPT_CHARS_MAX + 1), "correct": True}], "at most "),
         ([{"receipt": "a", "truth": 1}], "either correct or reward"),
         ([{"receipt": "a", "correct": True, "truth": []}], "a boolean or number or string"),
         ([{"receipt": "a", "correct": True, "truth": "x" * 101}], "truth: at most 100"),

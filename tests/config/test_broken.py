@@ -51,7 +51,11 @@ ROUTE = """routes:
         ("match: {path: /a*b}", "5:19", "expected an exact path or one * at its end, got '/a*b'"),
         ("match: {host: API.example}", "5:19", "expected a lower-case host"),
         ("match: {methods: [post]}", "5:23", "expected an upper-case method such as POST"),
-        ("match: {headers: {X-A: {regex: '('}}}", "5:28", "expected a regular expression"),
+        (
+            "match: {headers: {X-A: {regex: '('}}}",
+            "5:28",
+            "expected an expression that RE2 can",
+        ),
         ("match: {headers: {X-A: {}}}", "5:28", "expected exactly one of exact, prefix"),
         ("match: {headers: {X A: b}}", "5:23", "expected a field name"),
         ("payload: open_inference", "5:14", "expected one of opaque, v1, open_inference_v2"),

@@ -21,7 +21,7 @@ async def test_the_page_tells_what_a_rollback_passes(tmp_path):
     plane = Plane(load(file), SqliteStore(tmp_path / "r.db"), command=command)
     await plane.start()
     try:
-        await plane.workers.applied(plane.reconciler.generation)
+        await plane.fleet.applied(plane.reconciler.generation)
         run = plane.reconciler.runs["r"]
         cell = Cell(
             run.entry.weights_bp[run.entry.candidate], ArmCounts(bad=40, arrived=40),
