@@ -454,3 +454,35 @@ def test_settings_come_from_the_policy():
     )  # fmt: skip
     j = Judge(policy.gates, JudgeSettings.of(policy, sticky=False), PAST, 0.0)
     assert set(j.gates) == {"error_rate", "guard"}
+
+
+@pytest.mark.parametrize("sticky", [False, True])
+def test_what_a_worker_took_along_saw_no_failure(sticky):
+    """Its open requests count as left, in every gate; what is said later is ignored."""
+    gates = [gate("error_rate"), gate("guard"), gate("slo", slower_than="300ms")]
+    j = Judge(gates, JudgeSettings(sticky=sticky), latency_past(), 0.0)
+    j.begin_round(0)
+    users = (UserCounts((1,), bad=(1,)), UserCounts(tuple(range(2, 42)), tuple(range(2, 42))))
+    arms = ArmCounts(bad=1, arrived=2, users=users[0]), ArmCounts(arrived=40, users=users[1])
+    cell = Cell(500, *arms, sticky=sticky, source=3, slice=7)
+    j.observe(Batch("r", 1, (cell,)), 1.0)
+    waiting = j.capital
+    j.abandon(4)
+    assert j.capital == waiting, "another one's"
+    j.abandon(3)
+    assert j.capital > waiting
+    assert len(j.promotion.slices) == 0
+    after = j.capital
+    j.observe(Batch("r", 1, (cell,)), 2.0)
+    assert j.capital == after
+
+
+def test_what_pins_and_rules_send_is_for_absolute_limits():
+    j = judge(gate("error_rate"), gate("guard"))
+    forced = Cell(10_000, ArmCounts(bad=3, ok=1, arrived=4), source=1, slice=1, forced=True)
+    j.observe(Batch("r", 1, (forced,)), 1.0)
+    assert (j.bad, j.answers) == (3, 4)
+    assert j.states["error_rate"].capital == 1.0
+    assert j.states["guard"].capital > 100
+    assert not j.router_bug
+    assert j.cap.bp == BRAKE_BP

@@ -103,6 +103,8 @@ class Question:
     """How users are counted, where they are drawn."""
     share: float = 1.0
     """Of the gate's capital, beside those of its other questions."""
+    aside: bool = False
+    """Asks for something else than `detect` speaks of, so that no step waits for its sample."""
 
     def observe(self, batch: Batch) -> None:
         """Feed the rows of a batch."""
@@ -159,14 +161,18 @@ class ComparisonState(GateState):
 
     def sample(self, detect: Detect, weight_bp: int) -> Sample:
         """The question that lacks most; first failures only help where first requests decide."""
-        asked = [q.evidence for q in self.questions if not q.evidence.bad_only]
+        asked = [q.evidence for q in self.questions if not (q.evidence.bad_only or q.aside)]
+        whole = math.fsum(question.share for question in self.questions)
+        limit = (
+            self.context.limit * whole / math.fsum(q.share for q in self.questions if not q.aside)
+        )
         return max(
             (
                 Sample(
                     e.candidate_bad + e.candidate_ok,
                     compared_sample(
                         weight_bp, e.p0, e.relative, e.absolute, detect,
-                        limit=self.context.limit, min_bad=self.context.min_bad,
+                        limit=limit, min_bad=self.context.min_bad,
                     ),
                 )
                 for e in asked

@@ -116,7 +116,7 @@ class ErrorRate(Gate):
         users = FIRST_REQUESTS if context.sticky else ""
         what = "refused (4xx) or empty"
         tolerated = tolerance_text(0.1, REFUSAL_TOLERANCE)
-        return Question(evidence, what, tolerated, refusal_rows, users, REFUSALS)
+        return Question(evidence, what, tolerated, refusal_rows, users, REFUSALS, aside=True)
 
     def _question(self, context: GateContext, p0: float, *, sticky: bool) -> Question:
         return Question(

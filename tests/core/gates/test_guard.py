@@ -4,6 +4,7 @@ import pytest
 
 from router.core.evidence.users import Users
 from router.core.gates import GateContext
+from router.core.gates.error_rate import ErrorRate
 from router.core.gates.guard import WITNESS, Guard
 from router.core.gates.verdict import Counts, Verdict
 from router.core.wire.outcomes import ArmCounts, Batch, Cell, Pairs, UserCounts
@@ -82,3 +83,8 @@ def test_what_is_open_counts_for_the_accused(state):
     assert state.capital < 2
     state.abandon(1)
     assert [len(one.slices) for one in (state.absolute, state.stables)] == [0, 0]
+
+
+def test_only_a_guard_tries_anybody(past):
+    with pytest.raises(TypeError, match="tries nobody"):
+        ErrorRate().start(GateContext(baseline=past)).begin_trial(1)
