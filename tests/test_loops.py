@@ -220,7 +220,7 @@ async def test_reports_of_a_worker_go_on_and_tell_their_failures(monkeypatch):
 
 
 async def test_probes_go_on(monkeypatch):
-    broken = Fails(monkeypatch, health, "judge")
+    broken = Fails(monkeypatch, health, "settle")
 
     async def probe(*_):
         return True
