@@ -93,8 +93,14 @@ def position(rollout: dict[str, Any]) -> str:
     )
 
 
+ENDED = ("completed", "aborted", "rolled_back")
+"""Phases that wait for nothing."""
+
+
 def left(rollout: dict[str, Any]) -> str:
     """What the step waits for, or an empty string."""
+    if rollout.get("phase") in ENDED:
+        return ""
     waits = []
     if rollout.get("remaining_s", 0) > 0:
         waits.append(duration(max(rollout["remaining_s"], 1.0)))
