@@ -20,8 +20,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import structlog
-
 from router import __version__
 from router.admin.server import AdminServer
 from router.config.check import LoadedPolicy, load
@@ -32,11 +30,11 @@ from router.control.state.errors import PolicyRejected, StoreDamaged, StoreLocke
 from router.control.state.sqlite import SqliteStore
 from router.core.policy import Policy
 from router.loops import BOOKS, LoopFailure, awaited, forever
-from router.telemetry.log import configure
+from router.telemetry.log import configure, get_logger
 
 EXIT_OK, EXIT_UNEXPECTED, EXIT_POLICY, EXIT_CONFLICT = 0, 1, 2, 5
 
-log = structlog.get_logger("router")
+log = get_logger("router")
 
 
 @dataclass

@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -242,3 +243,12 @@ def _flocked(path):
         except BlockingIOError:
             return True
     return False
+
+
+def test_the_router_starts_without_rich():
+    script = "import sys, router.main; print({'rich', 'pygments'} & {*sys.modules})"
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+
+    assert ended.stdout == "set()\n"

@@ -19,11 +19,11 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any, Final, cast
 
-import structlog
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from router.admin.problems import HttpProblem
+from router.telemetry.log import get_logger
 
 HEAD_S: Final = 10.0
 """Time for a complete request head, on a new connection as on a kept one; then it is closed."""
@@ -40,7 +40,7 @@ HANDSHAKES_MAX: Final = 512
 TOLD_EVERY_S: Final = 1.0
 """Between two lines of the log about requests that are none."""
 
-log = structlog.get_logger("router.admin")
+log = get_logger("router.admin")
 
 
 class _Refused(asyncio.Protocol):

@@ -14,7 +14,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 
-import structlog
 from aiohttp import web
 
 from router.admin.access import Access
@@ -30,6 +29,7 @@ from router.control.told.controller import Controller
 from router.core.foreign import STRICT, read
 from router.core.policy.server import Admin, split_address
 from router.loops import background, forever
+from router.telemetry.log import get_logger
 
 BODY_S = 10.0
 """Time for the whole body of an order, a few hundred bytes."""
@@ -55,7 +55,7 @@ PROTECTION: Mapping[str, str] = {
 }
 """On every answer: no inline code, no framing, no reading by other sites."""
 
-log = structlog.get_logger("router.admin")
+log = get_logger("router.admin")
 
 RawHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -20,13 +20,13 @@ from contextlib import suppress
 from typing import Any
 
 import msgspec
-import structlog
 
 from router.admin.commands import offered
 from router.control.state.answers import Announcement
 from router.control.state.errors import ControlError
 from router.control.told.controller import Controller
 from router.loops import background, forever, net
+from router.telemetry.log import get_logger
 
 RING_EVENTS = 512
 """Events kept for listeners that are behind or come back."""
@@ -41,7 +41,7 @@ STATUS_S = 1.0
 WRITE_S = 10.0
 """A listener that takes nothing for this long is disconnected."""
 
-log = structlog.get_logger("router.admin")
+log = get_logger("router.admin")
 
 COMMENT = b": still here\n\n"
 

@@ -6,9 +6,7 @@ import ast
 import inspect
 import os
 import sys
-from difflib import get_close_matches
 from importlib import import_module
-from importlib.resources import files
 from keyword import iskeyword
 from typing import Any
 
@@ -82,6 +80,8 @@ class Rampway(click.Group):
         """The command of a verb; None for an unknown one, with a hint if it is nearly one."""
         if cmd_name in self._headings:
             return command(cmd_name, self._runs.get(cmd_name) or run_of(cmd_name))
+        from difflib import get_close_matches  # noqa: PLC0415 - only for a slip
+
         near = get_close_matches(cmd_name, self._headings, 1)
         if near and not ctx.resilient_parsing:
             ctx.fail(f"no such verb {cmd_name!r}; did you mean {near[0]!r}?")
@@ -134,6 +134,8 @@ def docstring_of(verb: str) -> str:
 
     Importing all verbs takes a second, since some bring the policy models or the simulator.
     """
+    from importlib.resources import files  # noqa: PLC0415 - 10 ms that only --help needs
+
     module, function = _home(verb)
     source = (files("router.cli") / f"{module}.py").read_text(encoding="utf-8")
     for node in ast.parse(source).body:

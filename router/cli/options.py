@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import sys
 from dataclasses import dataclass
@@ -69,6 +68,8 @@ class OrderOptions:
 
 def _user() -> str:
     """The name of the person, for a router without tokens; unverified and marked as such there."""
+    import getpass  # noqa: PLC0415 - only for those who ask a router
+
     try:
         return getpass.getuser()
     except (KeyError, OSError):

@@ -9,8 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-import structlog
-
 from router.config.certificate import ServerCertificate
 from router.config.check import LoadedPolicy
 from router.control.fleet.compare import Comparer
@@ -35,6 +33,7 @@ from router.core.policy import split_address
 from router.core.wire.histogram import bucket_of
 from router.link.messages import PairReport, Report
 from router.loops import awaited, background, forever, net
+from router.telemetry.log import get_logger
 from router.telemetry.metrics import Metrics, labels
 
 ASK_EVERY_S: Final = 0.5
@@ -48,7 +47,7 @@ CERTIFICATE_EVERY_S: Final = 1.0
 HAND_OVER_S: Final = 10.0
 """How long a successor may take until its workers serve and it ends ours."""
 
-log = structlog.get_logger("router.control")
+log = get_logger("router.control")
 
 
 async def _nothing() -> None:

@@ -12,8 +12,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import structlog
-
 from router.config.check import LoadedPolicy
 from router.config.problems import PolicyError
 from router.config.watch import POLL_INTERVAL_S, FileWatch
@@ -22,6 +20,7 @@ from router.control.state.errors import PolicyRejected
 from router.control.told.announce import Announcer
 from router.core.policy import Policy
 from router.loops import forever
+from router.telemetry.log import get_logger
 
 FIXED: Mapping[str, Callable[[Policy], Any]] = {
     "listen": lambda policy: policy.listen,
@@ -34,7 +33,7 @@ FIXED: Mapping[str, Callable[[Policy], Any]] = {
 """What takes effect at the next start; an edit of it is noted. Files of certificates are followed
 all the same, and an admin certificate may move to other files."""
 
-log = structlog.get_logger("router.control")
+log = get_logger("router.control")
 
 Adopt = Callable[..., tuple[str, ...]]
 """``adopt(policy, force=...)`` of the reconciler."""

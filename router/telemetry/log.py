@@ -9,11 +9,31 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Mapping, MutableMapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager, suppress
+from types import ModuleType
 from typing import Any, Final, TextIO, cast
 
-import structlog
+
+@contextmanager
+def _hidden(package: str) -> Iterator[None]:
+    """Python behaves as if ``package`` were not installed, unless it is in use already."""
+    if package in sys.modules:
+        yield
+        return
+    sys.modules[package] = cast("ModuleType", None)  # what the import system documents for this
+    try:
+        yield
+    finally:
+        del sys.modules[package]
+
+
+# structlog imports rich where it finds it, for tracebacks that we never draw: a fifth of the start.
+with _hidden("rich"):
+    import structlog
+
+get_logger: Final = structlog.get_logger
+"""A logger by name. Whoever logs takes it from here, so that structlog comes without rich."""
 
 REDACTED: Final = "[redacted]"
 

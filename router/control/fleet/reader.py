@@ -15,11 +15,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-import structlog
-
 from router.link.messages import Found, Message
 from router.link.socket import Link, open_link
 from router.loops import forever
+from router.telemetry.log import get_logger
 
 SILENT_S: Final = 10.0
 """A reader that has work and says nothing for this long is ended; a pair takes 0.1 s at most."""
@@ -30,7 +29,7 @@ BACKOFF_S: Final = 1.0
 ReaderCommandLine = Callable[[int], Sequence[str]]
 """Link fd -> argv."""
 
-log = structlog.get_logger("router.control")
+log = get_logger("router.control")
 
 
 def reader_command(link_fd: int) -> Sequence[str]:

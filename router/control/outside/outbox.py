@@ -8,9 +8,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
-import structlog
-
 from router.loops import background, net
+from router.telemetry.log import get_logger
 
 QUEUE_MAX: Final = 100
 """Deliveries that wait for one destination; the oldest is dropped beyond and counted."""
@@ -23,7 +22,7 @@ PAUSE_S: Final = 1.0
 
 PAUSE_MAX_S: Final = 300.0
 
-log = structlog.get_logger("router.control")
+log = get_logger("router.control")
 
 
 class Undelivered(Exception):  # noqa: N818 - reads as the answer it is

@@ -9,8 +9,6 @@ import asyncio
 from collections.abc import Iterable
 from typing import Final
 
-import structlog
-
 from router.control.outside.alerts import NOTICE, Alerts, Watch
 from router.control.outside.hooks import Hooks
 from router.control.outside.outbox import CountSent, Outbox
@@ -24,6 +22,7 @@ from router.control.told.announce import Announcer
 from router.core.policy.hooks import Trigger
 from router.core.wire.counts import MirrorCounts
 from router.loops import background, forever, net
+from router.telemetry.log import get_logger
 
 LOOK_EVERY_S: Final = 1.0
 """How often holds, silence and lost copies are looked for."""
@@ -31,7 +30,7 @@ LOOK_EVERY_S: Final = 1.0
 CLOSE_WITHIN_S: Final = 1.0
 """Time that the last messages have when the router stops."""
 
-log = structlog.get_logger("router.control")
+log = get_logger("router.control")
 
 
 class Outreach:

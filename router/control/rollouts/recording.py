@@ -26,20 +26,20 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-import structlog
 
 from router.control.rollouts.run import Live, Move, Run
 from router.core.policy.recording import RecordingPolicy
 from router.core.rollout.events import Event
 from router.core.rollout.rollout import Rollout
 from router.loops import net, thread
+from router.telemetry.log import get_logger
 
 LINES_WAITING_MAX: Final = 10_000
 """Lines that wait for the disk; beyond, they are lost and the recording has a gap."""
 
 DIGEST_CHARS: Final = 16
 
-log = structlog.get_logger("router.control")
+log = get_logger("router.control")
 
 
 class Recording:

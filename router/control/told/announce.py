@@ -7,12 +7,11 @@ from collections import deque
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
-import structlog
-
 from router.control.state.answers import Announcement
 from router.control.state.clock import Clock
 from router.control.state.errors import StoreUnavailable
 from router.control.state.record import JournalEntry
+from router.telemetry.log import get_logger
 
 BEHIND_MAX: Final = 256
 """Announcements a listener may be behind; then it loses the oldest (ids show the gap)."""
@@ -20,7 +19,7 @@ BEHIND_MAX: Final = 256
 REPEAT_AFTER_S: Final = 30.0
 """A store that stays broken is told this often, not at every retry."""
 
-log = structlog.get_logger("router.control")
+log = get_logger("router.control")
 
 
 class _Mailbox:
