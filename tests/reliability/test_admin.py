@@ -209,6 +209,13 @@ async def test_r45_a_name_of_this_machine_is_connected_to():
 
 
 @pytest.mark.slow
+def _is_closed(client):
+    try:
+        return client.recv(1) == b""
+    except ConnectionResetError:  # there were bytes that nobody read
+        return True
+
+
 def test_slow_heads_hold_the_admin_listener_up_for_nobody(router):
     """R29's shape on the admin port: of connections without a whole head the oldest give way."""
     port = int(router.admin.rpartition(":")[2])
@@ -218,6 +225,6 @@ def test_slow_heads_hold_the_admin_listener_up_for_nobody(router):
         client.sendall(b"GET /api/v1/routes HTTP/1.1\r\nHost: local")
         held.append(client)
     assert call(router.admin + "/healthz")[0] == 200
-    assert held[0].recv(1) == b"", "the oldest was closed"
+    assert _is_closed(held[0]), "the oldest gave way"
     for client in held:
         client.close()
