@@ -9,13 +9,13 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
 from tests.reliability.whole import (
     Load,
     ask,
+    buried,
     in_thread,
     promised,
     read_answer,
@@ -157,14 +157,6 @@ async def test_r40_a_second_router_is_refused_while_the_first_stays(site):
     assert await in_thread(second.process.wait, 20) == 5
     assert str(first.process.pid) in second.heard("store_locked")["error"]
     assert (await ask(first.port))[0] == 200
-
-
-def buried(pid):
-    """Whether the kernel has closed what a killed process had: its sockets die with it."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
-    except OSError:
-        return True
 
 
 async def test_r41_a_killed_worker_is_back_within_a_second(site, nursery):

@@ -308,6 +308,15 @@ def shared(tmp_path_factory, both):
     made.end()
 
 
+def buried(pid):
+    """Whether what a killed process had is closed: its sockets die with its last thread."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return state in "ZX" and len(list(Path(f"/proc/{pid}/task").iterdir())) <= 1
+    except OSError:
+        return True
+
+
 class Forked:
     """A life whose process is a child of the nursery: to be polled and killed by pid."""
 
@@ -316,11 +325,7 @@ class Forked:
 
     def poll(self):
         """0 for one that ended, however it did; None while it lives."""
-        try:
-            state = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except OSError:
-            return 0
-        return 0 if state == "Z" else None
+        return 0 if buried(self.pid) else None
 
     def wait(self, seconds=START_S):
         until(lambda: self.poll() is not None, seconds, "the end of a process")
