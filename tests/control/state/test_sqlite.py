@@ -204,18 +204,21 @@ async def test_a_damaged_store_is_refused_by_name(open_store, tmp_path, damage):
         await open_store()
 
 
-POLICY = """
+STEPS = ", ".join(f"{{weight: {percent}%, hold: 1h}}" for percent in range(1, 61))
+"""More than a life each: kills that always come before the abort lead no rollout to its end."""
+
+POLICY = f"""
 routes:
   - name: r
     versions:
-      v1: {endpoints: [http://127.0.0.1:9001]}
-      v2: {endpoints: [http://127.0.0.1:9002]}
+      v1: {{endpoints: [http://127.0.0.1:9001]}}
+      v2: {{endpoints: [http://127.0.0.1:9002]}}
     stable: v1
     rollout:
       candidate: v2
       strategy:
         canary:
-          steps: [{weight: 1%, hold: 1h}, {weight: 5%, hold: 1h}, {weight: 50%, hold: 1h}]
+          steps: [{STEPS}]
           bake: 1h
 """
 
