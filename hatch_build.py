@@ -25,7 +25,7 @@ COMPILED = (
     "proxy/mirror", "proxy/record", "proxy/rescue", "proxy/serving",
     "telemetry/recorder",
     "upstream/balance", "upstream/breaker", "upstream/connection", "upstream/endpoint",
-    "upstream/pool", "upstream/sockets", "upstream/suspicion",
+    "upstream/pool", "upstream/sockets", "upstream/blame",
 )  # fmt: skip
 """Modules that a request passes through."""
 

@@ -46,13 +46,12 @@ def looped(head: RequestHead) -> bool:
     return hops(head, PSEUDONYM) >= HOPS_MAX
 
 
-def request_head(
+def request_head(  # noqa: PLR0917 - keywords cost, for every request
     head: RequestHead,
     host: bytes,
     peer: Peer,
     request_id: bytes,
     trace: bytes = b"",
-    *,
     extra: bytes = b"",
     body: bytes = b"",
 ) -> bytes:

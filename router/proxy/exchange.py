@@ -26,10 +26,9 @@ from router.http1 import (
     body_piece,
     child_span,
     interim_head,
-    request_head,
     response_head,
 )
-from router.http1.messages import CHUNKED, NO_BODY, TRACE, UNTIL_CLOSE, UPGRADE, VIA
+from router.http1.messages import NO_BODY, TRACE, UNTIL_CLOSE, UPGRADE, VIA
 from router.proxy.assign import assign, at_once, place
 from router.proxy.buffers import crowded, keep, slim
 from router.proxy.cookies import without_own
@@ -235,19 +234,16 @@ class Exchange:
     def forward(self, connection: Connection, now: float) -> None:
         """Write the request anew, with what there is of its body, in one write."""
         self.connection = connection
-        self.endpoint = endpoint = connection.endpoint
+        self.endpoint = connection.endpoint
         head = self.head
-        body = self.body
-        if head.framing == CHUNKED:
-            body = body_piece(CHUNKED, body, self.uploaded) if body or self.uploaded else b""
         trace = self.trace() if head.kinds & TRACE else b""
-        host = head.host or endpoint.authority
-        data = request_head(head, host, self.client.peer, self.id, trace, body=body)
         if now == self.attempt_at:
             self.deadline = now + self.version.answer_s
         else:
             self._expect_answer(now)
-        connection.start(self, data, head.method == b"HEAD", self.uploaded)
+        connection.start(
+            self, head, self.body, self.uploaded, self.client.peer, self.id, trace
+        )  # fmt: skip
         if not self.uploaded:
             self._continue()
             slim(self)
@@ -288,7 +284,7 @@ class Exchange:
             return
         if self.connection is None:
             return
-        self.connection.write(body_piece(self.head.framing, piece, complete), last=complete)
+        self.connection.write(piece, last=complete)
         if not self.started:
             self._expect_answer(self.client_since)
         slim(self)

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections import deque
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from router.core.wire.outcomes import Outcome
-from router.http1 import SHADOW_LINE, body_piece, request_head
+from router.http1 import SHADOW_LINE
 from router.http1.messages import TRACE
 from router.proxy.coin import coin
 from router.proxy.faults import FAULTS
@@ -24,31 +24,46 @@ from router.upstream.pool import Unavailable
 
 if TYPE_CHECKING:
     from router.core.wire.table import MirrorLimits, RoutingTable
-    from router.http1 import RequestHead, ResponseHead
+    from router.http1 import Peer, RequestHead, ResponseHead
     from router.proxy.exchange import Exchange
     from router.proxy.plane import DataPlane
     from router.proxy.serving import ServedRoute, Target
     from router.upstream import Connection, Endpoint
 
+HEAD_BYTES: Final = 1_024
+"""Counted for the head of each copy, which it shares with the request and often with others."""
+
+
+class Original(NamedTuple):
+    """The request that is copied, as it was sent to the version that answers."""
+
+    head: RequestHead
+    body: bytes
+    peer: Peer
+    request_id: bytes
+    trace: bytes
+    """Ready lines, with a span of the copy's own."""
+
 
 class Copy:
     """One request on its way to one shadow; what waits for a connection and receives the answer."""
 
-    __slots__ = ("coding", "connection", "data", "deadline", "ended", "ending", "far",
-                 "held_bytes", "kept", "lane", "pairing", "seconds", "since", "status", "target",
-                 "to_head", "waiting")  # fmt: skip
+    __slots__ = ("coding", "connection", "deadline", "ended", "ending", "far", "held_bytes", "kept",
+                 "lane", "original", "pairing", "seconds", "since", "status", "target",
+                 "waiting")  # fmt: skip
 
-    def __init__(self, lane: Lane, target: Target, data: bytes, pairing: Pairing | None, *,
-                 to_head: bool, deadline_s: float) -> None:  # fmt: skip
+    def __init__(
+        self, lane: Lane, target: Target, original: Original, pairing: Pairing | None
+    ) -> None:
         self.lane = lane
         self.target = target
-        self.data = data
-        self.held_bytes = len(data)
+        self.original: Original | None = original
+        """What is still to be sent."""
+        self.held_bytes = len(original.body) + HEAD_BYTES
         """What it keeps in memory: the request until the end, and what is kept of the answer."""
         self.pairing = pairing
-        self.to_head = to_head
         self.since = monotonic()
-        self.deadline = self.since + deadline_s
+        self.deadline = self.since + lane.limits.deadline_s
         self.connection: Connection | None = None
         self.ended = False
         self.status = 0
@@ -80,8 +95,11 @@ class Copy:
     def on_connection(self, connection: Connection, /) -> None:
         """Send everything at once."""
         self.connection = connection
-        data, self.data = self.data, b""
-        connection.start(self, data, self.to_head, True)
+        if (one := self.original) is not None:
+            self.original = None
+            connection.start(
+                self, one.head, one.body, True, one.peer, one.request_id, one.trace, SHADOW_LINE
+            )
 
     def on_unavailable(self, failure: Failure, endpoint: Endpoint | None, /) -> None:  # noqa: ARG002 - a copy is never tried again
         """The shadow cannot be reached, or this router will not send to it any more."""
@@ -362,15 +380,9 @@ class Mirrors:
         head, bare, stripped = exchange.head, exchange.head, exchange.route.stripped
         if head.has_any(stripped):
             bare = head.without(stripped)
-        body = body_piece(head.framing, exchange.body, True)
-        data = request_head(
-            bare, head.host or target.authority, exchange.client.peer, exchange.id,
-            exchange.trace() if head.kinds & TRACE else b"", extra=SHADOW_LINE, body=body,
-        )  # fmt: skip
-        one = Copy(
-            lane, target, data, pairing,
-            to_head=head.method == b"HEAD", deadline_s=lane.limits.deadline_s,
-        )  # fmt: skip
+        trace = exchange.trace() if head.kinds & TRACE else b""
+        original = Original(bare, exchange.body, exchange.client.peer, exchange.id, trace)
+        one = Copy(lane, target, original, pairing)
         if pairing is not None:
             pairing.copies.append(one)
         lane.add(one)

@@ -55,7 +55,7 @@ def record(exchange: Exchange, outcome: Outcome, answered: int = 0, now: float =
         settle(exchange, outcome, now)
         endpoint = exchange.endpoint
         if endpoint is not None and exchange.status:
-            exchange.version.pool.observed(endpoint, outcome in BAD_OUTCOMES, now)
+            exchange.version.pool.blame.observed(endpoint, outcome in BAD_OUTCOMES, now)
     if exchange.doubt is not None:
         _clear_up(exchange.doubt, outcome)
     if exchange.pairing is not None:
@@ -127,7 +127,7 @@ def _clear_up(doubt: Doubt, replayed: Outcome) -> None:
 def blame(doubt: Doubt) -> None:
     """The candidate's failures count once it is sure that they are not a single instance's."""
     if doubt.arm.candidate:
-        doubt.pool.blame(doubt.endpoint, doubt.settle, monotonic())
+        doubt.pool.blame.bad_answer(doubt.endpoint, doubt.settle, monotonic())
     else:
         doubt.settle(blamed=True)
 
@@ -135,7 +135,7 @@ def blame(doubt: Doubt) -> None:
 def observe(exchange: Exchange, *, bad: bool) -> None:
     """Tell the pool how the endpoint did, for ejecting one that fails in a row."""
     if exchange.endpoint is not None:
-        exchange.version.pool.observed(exchange.endpoint, bad, monotonic())
+        exchange.version.pool.blame.observed(exchange.endpoint, bad, monotonic())
 
 
 def forget(exchange: Exchange) -> None:

@@ -65,15 +65,13 @@ class ServedVersion:
 class Target:
     """A mirror: how much of a version's traffic goes to which pool, and its counters."""
 
-    __slots__ = ("authority", "counts", "lane", "mirror", "pool", "stats", "version")
+    __slots__ = ("counts", "lane", "mirror", "pool", "stats", "version")
 
     def __init__(
         self, mirror: Mirror, version: str, pool: Pool, stats: MirrorStats, counts: VersionStats
     ) -> None:
         self.mirror = mirror
         self.version = version
-        self.authority = version.encode()
-        """For the Host field where a client sent none."""
         self.pool = pool
         self.stats = stats
         self.counts = counts

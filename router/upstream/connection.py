@@ -1,5 +1,6 @@
 """One connection to an endpoint: a protocol that carries one request at a time.
 
+It takes a head and pieces of a body and knows how they go out; no bytes of HTTP are made above it.
 Whoever uses it is a :class:`Receiver`. It calls :meth:`Connection.start` (and ``write`` for the
 rest of a streamed body) and is called back with the answer, and exactly once with its end: either
 ``complete``, or ``on_failure``, or it calls :meth:`Connection.abandon` itself.
@@ -21,13 +22,21 @@ import time
 from math import inf
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
-from router.http1 import ResponseParser, UpstreamFramingError
+from router.http1 import (
+    NO_BODY,
+    ResponseParser,
+    UpstreamFramingError,
+    body_piece,
+    request_head,
+)
+from router.http1.messages import CHUNKED
 from router.upstream.failure import Failure
 
 if TYPE_CHECKING:
-    from router.http1 import ResponseHead
+    from router.core.wire.table import VersionEntry
+    from router.http1 import Peer, RequestHead, ResponseHead
     from router.upstream.endpoint import Endpoint
-    from router.upstream.pool import Pool
+    from router.upstream.sockets import Sockets
 
 WRITE_HIGH_BYTES: Final = 65_536
 """Unsent bytes towards a backend above which the sender is asked to pause."""
@@ -57,6 +66,26 @@ class Receiver(Protocol):
         """It caught up."""
 
 
+class Keeper:
+    """Whose connections they are: who hears of their ends. A base class: compiled calls are fast."""
+
+    __slots__ = ()
+    entry: VersionEntry
+    sockets: Sockets
+
+    def ended(self, connection: Connection) -> None:
+        """The exchange on it is over, however."""
+        raise NotImplementedError
+
+    def finished(self, connection: Connection, reusable: bool) -> None:
+        """Its answer is complete."""
+        raise NotImplementedError
+
+    def lost(self, connection: Connection) -> None:
+        """It is closed."""
+        raise NotImplementedError
+
+
 class Connection(asyncio.Protocol):
     """One connection to an endpoint; it carries one exchange at a time."""
 
@@ -66,6 +95,7 @@ class Connection(asyncio.Protocol):
         "endpoint",
         "ends_at",
         "exchanges",
+        "framing",
         "idle_until",
         "parser",
         "pool",
@@ -74,13 +104,15 @@ class Connection(asyncio.Protocol):
         "transport",
     )  # fmt: skip
 
-    def __init__(self, pool: Pool, endpoint: Endpoint) -> None:
+    def __init__(self, pool: Keeper, endpoint: Endpoint) -> None:
         self.pool = pool
         self.endpoint = endpoint
         self.parser = ResponseParser(self, pool.sockets.answers)
         self.transport: asyncio.Transport = cast("asyncio.Transport", None)
         self.receiver: Receiver | None = None
         self.sent_all = True
+        self.framing = NO_BODY
+        """Of the request's body."""
         self.exchanges = 0
         """Requests begun on this connection."""
         self.idle_until = 0.0
@@ -94,20 +126,43 @@ class Connection(asyncio.Protocol):
 
     # What a receiver may do.
 
-    def start(self, receiver: Receiver, data: bytes, to_head: bool, last: bool) -> None:
-        """Send a request's head (and body, or what there is of it).
+    def start(  # noqa: PLR0917 - keywords cost, for every request
+        self,
+        receiver: Receiver,
+        head: RequestHead,
+        body: bytes,
+        last: bool,
+        peer: Peer,
+        request_id: bytes,
+        trace: bytes = b"",
+        extra: bytes = b"",
+    ) -> None:
+        """Send a request: its head and what there is of its body, in one write.
 
-        ``to_head``: its method is HEAD; ``last``: nothing of the request will follow.
+        Args:
+            receiver: Who takes the answer.
+            head: As the client sent it; what goes out is written anew.
+            body: What there is of the body.
+            last: Nothing of it will follow.
+            peer: The client's connection, for X-Forwarded-*.
+            request_id: Value of X-Request-Id.
+            trace: Ready lines from `headers.child_span`.
+            extra: Further ready lines, each with its CRLF.
         """
         self.receiver = receiver
         self.sent_all = last
         self.exchanges += 1
-        self.parser.expect(to_head)
-        self.transport.write(data)
+        self.framing = framing = head.framing
+        if framing == CHUNKED and (body or last):
+            body = body_piece(CHUNKED, body, last)
+        self.parser.expect(head.method == b"HEAD")
+        host = head.host or self.endpoint.authority
+        self.transport.write(request_head(head, host, peer, request_id, trace, extra, body))
 
-    def write(self, data: bytes, *, last: bool) -> None:
+    def write(self, piece: bytes, *, last: bool) -> None:
         """More of the request body."""
         self.sent_all = last
+        data = body_piece(self.framing, piece, last)
         if data:
             self.transport.write(data)
 

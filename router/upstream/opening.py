@@ -155,7 +155,7 @@ class Opening:
         endpoint.last_error = "closed or sent bytes before a request"
         connection.discard()
         pool.ended(connection)
-        pool.observed(endpoint, bad=True, now=time.monotonic())
+        pool.blame.observed(endpoint, True, time.monotonic())
         waiter.on_unavailable(Failure.REFUSED, endpoint)
 
     def _give_back(self) -> None:

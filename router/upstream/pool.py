@@ -10,23 +10,21 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final, Protocol
 
-from router.core.wire.outcomes import FULL_BP
 from router.upstream.balance import least_in_flight
+from router.upstream.blame import Blame
 from router.upstream.breaker import Breaker, State
+from router.upstream.connection import Connection, Keeper
 from router.upstream.endpoint import Endpoint
 from router.upstream.failure import Failure
 from router.upstream.names import Names, literal
 from router.upstream.opening import Opening
 from router.upstream.sockets import Sockets
-from router.upstream.suspicion import Suspicion
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Iterator
 
     from router.core.wire.table import VersionEntry
-    from router.upstream.connection import Connection
-    from router.upstream.suspicion import Settle
 
 UNREACHABLE_S: Final = 1.0
 """An endpoint that cannot be reached is the last choice; connects to it are tried after this,
@@ -59,7 +57,7 @@ class Unavailable(Exception):  # noqa: N818  # a state of the version, not an er
         self.failure = failure
 
 
-class Pool:
+class Pool(Keeper):
     """See the module's text. One event loop owns it."""
 
     def __init__(
@@ -80,7 +78,7 @@ class Pool:
         self.available: list[Endpoint] = []
         self.sole: Endpoint | None = None
         """The one endpoint offered, where there is no choice."""
-        self.suspicion = Suspicion()
+        self.blame = Blame(entry.outlier, self._ejected)
         self.in_flight = 0
         """Requests that hold a connection or have one being opened for them."""
         self.open = 0
@@ -101,6 +99,7 @@ class Pool:
         """Take a new entry; addresses that stay keep their connections and their history."""
         changed_tls = self.entry.tls != entry.tls
         self.entry = entry
+        self.blame.outlier = entry.outlier
         self.connect_s = connect_s
         hosts = {address.host for address in entry.endpoints if not literal(address.host)}
         for host in self._followed - hosts:
@@ -135,6 +134,7 @@ class Pool:
                     endpoint.healthy = not (joins and endpoint.ip != ip)
                 endpoint.ip = ip
                 self.endpoints.append(endpoint)
+        self.blame.endpoints = self.endpoints
         for endpoint in before.values():
             self._retire(endpoint)
 
@@ -279,63 +279,14 @@ class Pool:
             endpoint.idle.remove(connection)
         self.serve()
 
-    # Blame.
-
-    def observed(self, endpoint: Endpoint, bad: bool, now: float) -> None:
-        """An attempt at an endpoint ended; with several, one that fails in a row is ejected.
-
-        It is blamed before the version: a broken instance is no reason to judge a model.
-        """
-        endpoint.dirty = True
-        if not bad:
-            if endpoint.streak:
-                endpoint.streak = 0
-                self.suspicion.settle(endpoint, blamed=True)
-            return
-        endpoint.streak += 1
-        outlier = self.entry.outlier
-        if outlier.consecutive and endpoint.streak >= outlier.consecutive and self._may_eject():
-            endpoint.streak = 0
-            endpoint.ejected_until = now + outlier.ejection_s
-            self._close_idle(endpoint)
-            self.refresh()
-            self.suspicion.settle(endpoint, blamed=False)
-        elif self.suspicion.held and self._others_fail(endpoint):
-            self.suspicion.settle_all()
-
-    def _may_eject(self) -> bool:
-        if len(self.endpoints) < 2:
-            return False
-        ejected = sum(1 for e in self.endpoints if e.ejected_until)
-        return (ejected + 1) * FULL_BP <= len(self.endpoints) * self.entry.outlier.max_ejected_bp
-
-    def _others_fail(self, endpoint: Endpoint) -> bool:
-        return any(e.streak for e in self.endpoints if e is not endpoint and not e.ejected_until)
-
-    def blame(self, endpoint: Endpoint | None, verdict: Settle, now: float) -> None:
-        """A bad answer of the version: ``verdict`` is told whether it is the version's fault.
-
-        At once, or when it has shown whether it is the instance's (see suspicion).
-        """
-        if endpoint is None:
-            verdict(True)
-        elif endpoint.ejected_until:
-            verdict(False)
-        elif not self.entry.outlier.consecutive or not self._may_eject():
-            verdict(True)
-        elif self._others_fail(endpoint):
-            self.suspicion.settle_all()
-            verdict(True)
-        else:
-            self.suspicion.hold(endpoint, verdict, now)
+    # In time.
 
     def sweep(self, now: float) -> None:
         """Close what idled too long, readmit what was ejected long enough; about once a second.
 
         Warm connections that a backend has closed meanwhile are opened again.
         """
-        if self.suspicion.held:
-            self.suspicion.sweep(self.endpoints, now)
+        self.blame.sweep(now)
         for endpoint in self.endpoints:
             while endpoint.idle and endpoint.idle[0].idle_until <= now:
                 endpoint.idle.popleft().discard()
@@ -348,6 +299,10 @@ class Pool:
         if missing and self.breaker.state is State.CLOSED and not self.sockets.full():
             self.warm(self.entry.warm_connections)
 
+    def _ejected(self, endpoint: Endpoint) -> None:
+        self._close_idle(endpoint)
+        self.refresh()
+
     def close_idle(self) -> None:
         """Close every connection that nobody uses now."""
         for endpoint in self.endpoints:
@@ -355,13 +310,13 @@ class Pool:
 
     def close(self) -> None:
         """The version is gone: nothing new; what is in flight may end."""
-        self.suspicion.settle_all()
+        self.blame.settle_all()
         for host in self._followed:
             self.names.leave(host, self._moved)
         self._followed = set()
         for endpoint in self.endpoints:
             self._retire(endpoint)
-        self.endpoints = []
+        self.endpoints = self.blame.endpoints = []
         self.available = []
         self.sole = None
         waiting, self._waiting = self._waiting, {}
@@ -433,7 +388,7 @@ class Pool:
         if all(other.unreachable_until for other in self.available):
             self.breaker.failed(now)
         endpoint.last_error = error
-        self.observed(endpoint, bad=True, now=now)
+        self.blame.observed(endpoint, True, now)
 
     def _look_for_lost(self, now: float) -> None:
         """Connect to what could not be reached, while others answer; requests are no probes."""

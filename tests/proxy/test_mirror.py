@@ -8,7 +8,8 @@ import pytest
 
 from router.core.wire.outcomes import BAD_OUTCOMES, Outcome
 from router.core.wire.table import CREDENTIALS, Mirror, MirrorLimits
-from router.proxy.mirror import Copy, Lane
+from router.http1 import Peer, RequestHead
+from router.proxy.mirror import Copy, Lane, Original
 from router.proxy.pairing import AHEAD_BYTES
 from router.upstream import Failure
 from router.upstream.pool import Unavailable
@@ -17,6 +18,7 @@ from tests.proxy.scripted import Scripted, ok
 
 READ_BYTES_MAX = 262_144
 """What an event loop reads from a socket at once."""
+HEAD = RequestHead(b"GET", b"/", b"/", b"", 1, b"a", b"GET / HTTP/1.1\r\n", [])
 
 
 class FakePool:
@@ -74,7 +76,7 @@ class FakePairing:
 
 
 def sent(lane, target, pairing):
-    one = Copy(lane, target, b"POST / HTTP/1.1\r\n\r\n", pairing, to_head=False, deadline_s=10.0)
+    one = Copy(lane, target, Original(HEAD, b"", Peer(b"127.0.0.1"), b"1", b""), pairing)
     lane.add(one)
     return one
 

@@ -156,3 +156,14 @@ def test_tasks_and_threads_begin_in_one_place():
         and (name := getattr(node.func, "attr", getattr(node.func, "id", ""))) in begins
     }
     assert found == allowed
+
+
+def test_requests_are_written_where_connections_are():
+    """`upstream` takes heads and pieces: only then can a connection speak another protocol."""
+    writes = re.compile(r"\brequest_head\b|\bResponseParser\b")
+    found = {
+        str(path.relative_to(ROOT))
+        for path in SOURCES
+        if writes.search(path.read_text()) and "router/http1/" not in str(path)
+    }
+    assert found == {"router/upstream/connection.py", "router/upstream/health.py"}

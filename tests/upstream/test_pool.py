@@ -10,12 +10,25 @@ from dataclasses import replace
 import pytest
 
 from router.core.wire.table import EndpointEntry, OutlierEntry, TlsEntry
+from router.http1 import Peer, RequestParser
 from router.upstream import Failure, Pool, Pools
 from router.upstream.pool import Unavailable
 from tests.proxy.rig import until, version
 from tests.proxy.scripted import OK, Scripted, answers, closed_port, echo, hangs
 
-GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+PEER = Peer(b"127.0.0.1")
+
+
+def get():
+    """A request as a parser hands it on."""
+    heads = []
+
+    class Takes:
+        def on_request(self, head, body, complete):
+            heads.append(head)
+
+    RequestParser(Takes()).feed(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    return heads[0]
 
 
 class Asker:
@@ -46,7 +59,7 @@ class Asker:
     def on_connection(self, connection):
         self.connection = connection
         if self.send:
-            connection.start(self, GET, to_head=False, last=True)
+            connection.start(self, get(), b"", True, PEER, b"1")
 
     def on_unavailable(self, failure, endpoint):
         self.failure = failure
@@ -176,7 +189,7 @@ async def test_ejection_never_takes_more_than_its_share():
     pool = pool_of(*[EndpointEntry("127.0.0.1", port) for port in (1, 2, 3, 4)])
     for endpoint in pool.endpoints:
         for _ in range(10):
-            pool.observed(endpoint, bad=True, now=1.0)
+            pool.blame.observed(endpoint, bad=True, now=1.0)
     assert sum(1 for endpoint in pool.endpoints if endpoint.ejected_until) == 2
     assert len(pool.available) == 2
     pool.sweep(1.0 + 30.0)
@@ -188,15 +201,15 @@ async def test_a_good_answer_ends_a_streak():
     endpoint = pool.endpoints[0]
     for _ in range(4):
         for _ in range(4):
-            pool.observed(endpoint, bad=True, now=1.0)
-        pool.observed(endpoint, bad=False, now=1.0)
+            pool.blame.observed(endpoint, bad=True, now=1.0)
+        pool.blame.observed(endpoint, bad=False, now=1.0)
     assert not endpoint.ejected_until
 
 
 async def test_a_single_endpoint_is_never_ejected():
     pool = pool_of(EndpointEntry("127.0.0.1", 1))
     for _ in range(20):
-        pool.observed(pool.endpoints[0], bad=True, now=1.0)
+        pool.blame.observed(pool.endpoints[0], bad=True, now=1.0)
     assert pool.available == pool.endpoints
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from router.core.wire.table import EndpointEntry as Address
 from router.core.wire.table import OutlierEntry, VersionEntry
+from router.upstream.blame import HELD_MAX, HELD_S_MAX
 from router.upstream.pool import Pool
-from router.upstream.suspicion import HELD_MAX, HELD_S_MAX
 
 OK, BAD = False, True
 
@@ -27,8 +27,8 @@ class Told:
     def answer(self, index, bad, now=0.0):
         endpoint = self.pool.endpoints[index]
         if bad:
-            self.pool.blame(endpoint, self.verdicts.append, now)
-        self.pool.observed(endpoint, bad=bad, now=now)
+            self.pool.blame.bad_answer(endpoint, self.verdicts.append, now)
+        self.pool.blame.observed(endpoint, bad=bad, now=now)
 
 
 @pytest.mark.parametrize(
