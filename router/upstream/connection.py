@@ -67,7 +67,7 @@ class Receiver(Protocol):
 
 
 class Keeper:
-    """Whose connections they are: who hears of their ends. A base class: compiled calls are fast."""
+    """Whose connections they are: who hears of their ends. A base class, so calls are compiled."""
 
     __slots__ = ()
     entry: VersionEntry
