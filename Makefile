@@ -32,7 +32,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-ver
     --no-header --group build pyproject.toml
 lock: $(STAMP)   ## pin the packages anew (everything newest: make lock UPGRADE=--upgrade)
 	@$(LOCK) $(UPGRADE) --extra dev --output-file requirements/dev.txt
-	@$(LOCK) --constraint requirements/dev.txt --extra speed --extra services \
+	@$(LOCK) --constraint requirements/dev.txt --extra speed --extra demo \
 	    --output-file requirements/demo.txt
 
 run: $(DEMO_STAMP)  ## start router and services, stay up, print what to try
@@ -70,6 +70,16 @@ test-registry: $(STAMP) $(MLFLOW)/.ready  ## registry write-back, against a real
 
 test-newcomer: $(STAMP)  ## docs/quickstart.md typed as printed, from an empty folder; wants ports 8080, 8081, 9001, 9002
 	@$(BIN)/python -m pytest tests/newcomer -m newcomer -q
+
+INSTALL := .cache/install
+$(INSTALL)/.ready: pyproject.toml
+	@$(PY) -m venv $(INSTALL)
+	@echo "installing build tools into $(INSTALL) ..."
+	@$(INSTALL)/bin/python -m pip install --quiet --disable-pip-version-check build twine check-wheel-contents
+	@touch $@
+
+test-install: $(STAMP) $(INSTALL)/.ready  ## wheel and sdist in bare environments; the Dockerfile's steps, in order
+	@RAMPWAY_TEST_BUILD_PYTHON=$(abspath $(INSTALL))/bin/python $(BIN)/python -m pytest tests/install -m install -q
 
 measure-reliability: $(STAMP)  ## the promised times themselves, printed; wants two idle cores
 	@$(BIN)/python -m pytest tests/reliability --strict-times -s -v
@@ -111,4 +121,4 @@ clean:      ## remove what these targets made
 	@rm -rf $(VENV) .cache demo-run demo-report.html .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 
-.PHONY: help setup lock run demo test test-latest test-newcomer test-nightly test-registry test-fuzz measure-reliability check fix bench wheel bench-decisions docs clean
+.PHONY: help setup lock run demo test test-latest test-install test-newcomer test-nightly test-registry test-fuzz measure-reliability check fix bench wheel bench-decisions docs clean

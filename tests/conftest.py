@@ -49,7 +49,11 @@ sys.dont_write_bytecode = False
 # No test trusts the machine's authorities; aiohttp reads them at import, a tenth of a start.
 os.environ.setdefault("SSL_CERT_FILE", os.devnull)
 
-GROUPS = {"nightly": "run with -m nightly", "newcomer": "run by make test-newcomer"}
+GROUPS = {
+    "nightly": "run with -m nightly",
+    "newcomer": "run by make test-newcomer",
+    "install": "run by make test-install",
+}
 """Marks of tests that the whole run leaves out, and what runs them."""
 
 

@@ -101,7 +101,7 @@ class Stage:
 
     async def _set_up(self) -> None:
         if importlib.util.find_spec("sklearn") is None:
-            raise SetupError("the models need scikit-learn: pip install 'rampway[services]'")
+            raise SetupError("the models need scikit-learn: pip install 'rampway[demo]'")
         folder = self.options.folder
         if folder.exists() and not _ours(folder):
             raise SetupError(

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 import router
-from router.cli.exits import VerbFailed
+from router.cli.exits import Exit, VerbFailed
 from router.cli.parse import VerbFunction, command
 
 HELP = "Rampway: deployment-strategy traffic router for prediction services."
@@ -50,6 +50,9 @@ VERBS: dict[str, str] = {
     "version": "Router",
 }
 """Verb -> its heading in the help; see :func:`run_of` for where it lives."""
+
+EXTRAS: dict[str, str] = {"numpy": "simulate"}
+"""A package that the bare wheel does not bring -> the extra of pyproject.toml that does."""
 
 
 class Rampway(click.Group):
@@ -112,6 +115,15 @@ class Rampway(click.Group):
             if str(failure):
                 click.echo(f"rampway: {failure}", err=True)
             ctx.exit(failure.code)
+        except ModuleNotFoundError as missing:
+            extra = EXTRAS.get((missing.name or "").partition(".")[0])
+            if extra is None:
+                raise
+            click.echo(
+                f"rampway: {ctx.invoked_subcommand} needs {missing.name}, which the extra "
+                f"{extra!r} brings; in a checkout of Rampway: pip install '.[{extra}]'", err=True,
+            )  # fmt: skip
+            ctx.exit(Exit.USAGE)
         except BrokenPipeError:
             # `rampway history | head`: the reader has enough, and nothing is wrong. What is still
             # buffered goes nowhere, or Python would complain about it at exit.

@@ -20,17 +20,12 @@ from router.core.policy import RolloutPolicy, Route
 from router.core.quantities import parse_duration, parse_share
 from router.core.wire.outcomes import FULL_BP, Baseline
 from router.core.words import count
-from router.simulation import (
-    MADE,
-    LatencyModel,
-    Scenario,
-    Setup,
-    read_traffic,
-    render_html,
-    render_json,
-    render_text,
-    simulate,
-)
+from router.simulation.recording import read_traffic
+from router.simulation.report import render_html, render_json, render_text
+from router.simulation.result import simulate
+from router.simulation.run import Setup
+from router.simulation.scenario import LatencyModel, Scenario
+from router.simulation.world import MADE
 
 RUNS_MAX = 100_000
 PROCESSES_MAX = 16

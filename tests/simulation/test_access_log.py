@@ -1,7 +1,7 @@
 """Traffic from access logs of two kinds."""
 
 from router.core.wire.histogram import bucket_of
-from router.simulation import read_access_log
+from router.simulation.access_log import read_access_log
 
 COMBINED = (
     '127.0.0.1 - - [10/Oct/2025:13:55:{s:02d} +0000] "POST /v2/models/m/infer HTTP/1.1" '

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from router.core.wire.histogram import BUCKETS, bucket_of
-from router.simulation import read_traffic
+from router.simulation.recording import read_traffic
 from tests.cli.conftest import rampway
 from tests.control.conftest import World, canary
 

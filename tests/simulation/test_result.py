@@ -7,16 +7,10 @@ import re
 import pytest
 
 from router.core.gates import GATES
-from router.simulation import (
-    LatencyModel,
-    Scenario,
-    Setup,
-    render_html,
-    render_json,
-    render_text,
-    simulate,
-)
-from router.simulation.result import Spread, many, percentile
+from router.simulation.report import render_html, render_json, render_text
+from router.simulation.result import Spread, many, percentile, simulate
+from router.simulation.run import Setup
+from router.simulation.scenario import LatencyModel, Scenario
 
 SETUP = Setup.constant(500, [GATES["error_rate"]()])
 

@@ -8,8 +8,9 @@ import pytest
 from router.core.gates import GATES
 from router.core.judge import JudgeSettings
 from router.core.policy import RolloutPolicy
-from router.simulation import LatencyModel, Scenario, Setup, run_once
 from router.simulation.result import many
+from router.simulation.run import Setup, run_once
+from router.simulation.scenario import LatencyModel, Scenario
 
 CANARY = {"canary": {"steps": [{"weight": "5%", "hold": "10m"}, {"weight": "50%", "hold": "10m"}],
                      "bake": "5m"}}  # fmt: skip

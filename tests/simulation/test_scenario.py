@@ -5,8 +5,7 @@ import math
 import pytest
 
 from router.core.wire.histogram import quantile
-from router.simulation import Bursts, LatencyModel, Scenario, Traffic
-from router.simulation.scenario import edges
+from router.simulation.scenario import Bursts, LatencyModel, Scenario, Traffic, edges
 
 
 def test_the_equal_world_differs_in_the_candidate_only():

@@ -5,7 +5,7 @@ import pytest
 
 from router.core.rollout.traffic import Split
 from router.core.wire.histogram import BUCKETS, bucket_of
-from router.simulation import Bursts, LatencyModel, Scenario
+from router.simulation.scenario import Bursts, LatencyModel, Scenario
 from router.simulation.world import CountingWorld, TimedWorld, burst_rates
 
 

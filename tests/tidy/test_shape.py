@@ -106,7 +106,8 @@ def test_core_is_pure():
         "pydantic_core",
         "xxhash",
         "brotli",
-        "zstandard",
+        "compression",
+        "backports",
         "re2",
     } | (
         set(sys.stdlib_module_names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
@@ -29,6 +30,7 @@ from router.core.rollout.traffic import Draw, bucket_of
 from router.core.words import duration
 from router.loops import BOOKS
 from router.telemetry.metrics import labels
+from router.telemetry.processes import exposition
 
 if TYPE_CHECKING:
     from router.control.plane import Plane
@@ -218,7 +220,16 @@ class Controller:
 
     async def metrics_text(self) -> str:
         """Prometheus text format 0.0.4 of the whole router."""
-        return await self._plane.metrics.render(self._gauges())
+        text = await self._plane.metrics.render(self._gauges())
+        return text + await asyncio.to_thread(exposition, self._pids())
+
+    def _pids(self) -> dict[str, int]:
+        """The processes that run now, by the name that metrics give them."""
+        pids = {"control": os.getpid(), "reader": self._plane.comparer.reader.pid}
+        for worker in self._plane.fleet.states():
+            if isinstance(pid := worker["pid"], int):
+                pids[f"worker-{worker['worker']}"] = pid
+        return {name: pid for name, pid in pids.items() if pid}
 
     def _gauges(self) -> Iterator[status.Gauge]:
         yield from status.gauges(self._reconciler)

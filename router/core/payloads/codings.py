@@ -7,6 +7,7 @@ program does not know says nothing about the version that used it.
 
 from __future__ import annotations
 
+import sys
 import zlib
 from collections.abc import Callable
 from typing import Final
@@ -20,8 +21,8 @@ CODINGS_MAX: Final = 2
 """Codings within each other that are undone."""
 MEMBERS_MAX: Final = 16
 """Members of a gzip body, or frames of a zstd one, that are read."""
-ZSTD_WINDOW_MAX: Final = 8 * 1024 * 1024
-"""Memory that a zstd frame may ask for, bytes; RFC 9659 forbids more in HTTP."""
+ZSTD_WINDOW_LOG_MAX: Final = 23
+"""A zstd frame may ask for 2 ** 23 bytes of memory; RFC 9659 forbids more in HTTP."""
 
 
 CUT = "a compressed body that ends in the middle"
@@ -94,24 +95,26 @@ def _br(body: bytes, most: int) -> bytes:
 
 
 def _zstd(body: bytes, most: int) -> bytes:
-    import zstandard  # noqa: PLC0415 - as br
+    if sys.version_info >= (3, 14):
+        from compression import zstd  # noqa: PLC0415 - as br
+    else:
+        from backports import zstd  # noqa: PLC0415 - as br
 
-    inflating = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW_MAX)
-    try:
-        with inflating.stream_reader(body, read_across_frames=True) as reader:
-            text: bytes = reader.read(most + 1)
+    options = {int(zstd.DecompressionParameter.window_log_max): ZSTD_WINDOW_LOG_MAX}
+    text = b""
+    for _ in range(MEMBERS_MAX):
+        inflating = zstd.ZstdDecompressor(options=options)
+        try:
+            text += inflating.decompress(body, most + 1 - len(text))
+        except zstd.ZstdError:
+            raise Unreadable("expected a body coded zstd, got bytes that are none") from None
         if len(text) > most:
             return text
-        for _ in range(MEMBERS_MAX):  # the reader does not say whether the end was one
-            frame = inflating.decompressobj()
-            frame.decompress(body)
-            if not frame.eof:
-                raise Unreadable(CUT)
-            body = frame.unused_data
-            if not body:
-                return text
-    except zstandard.ZstdError:
-        raise Unreadable("expected a body coded zstd, got bytes that are none") from None
+        if not inflating.eof:
+            raise Unreadable(CUT)
+        body = inflating.unused_data
+        if not body:
+            return text
     raise Beyond(MEMBERS)
 
 

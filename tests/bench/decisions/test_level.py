@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from router.simulation import Bursts, Scenario
-from router.simulation.scenario import DAY_S
+from router.simulation.scenario import DAY_S, Bursts, Scenario
 from tests.bench.decisions.level import GATES, false_rollbacks
 
 

@@ -165,6 +165,9 @@ async def test_a_bad_report_of_a_worker_ends_in_a_rollback_and_in_the_metrics(pl
     assert seen[("rampway_weight_ratio", ("route", "r"), ("version", "v1"))] == 1
     assert seen[("rampway_rollback_seconds_count", ("route", "r"))] == 1
     assert seen[("rampway_config_last_reload_successful",)] == 1
+    for process in ("control", "worker-0"):
+        assert seen[("process_resident_memory_bytes", ("process", process))] > 1e6
+        assert ("process_cpu_seconds_total", ("process", process)) in seen
     result = await c.command("r", Retry("ann"))
     assert result.phase == "progressing"
 
