@@ -230,11 +230,11 @@ class Recorder:
         return cell
 
     def _seen_of(self, entry: RouteEntry) -> Seen | None:
-        """Who was met in this round of this rollout; a new round begins with everybody."""
+        """Who was met in this round of this attempt; a new one begins with everybody."""
         if entry.sticky is None:
             return None
         seen = self._seen.get(entry.name)
-        about = (entry.rollout_id, entry.round)
+        about = (entry.rollout_id, entry.attempt, entry.round)
         if seen is None or seen.about != about:
             seen = self._seen[entry.name] = Seen(about, entry.bets_a_user)
         return seen

@@ -21,11 +21,11 @@ _FAILED: Final = 0x80
 
 
 class Seen:
-    """Whom one worker has met in one round of one rollout, and how often."""
+    """Whom one worker has met in one round of one attempt of a rollout, and how often."""
 
     __slots__ = ("about", "bets", "counts")
 
-    def __init__(self, about: tuple[str, int], bets: int) -> None:
+    def __init__(self, about: tuple[str, int, int], bets: int) -> None:
         """``bets`` >= 1: how many first requests of a user bet until one of them fails."""
         self.about = about
         self.bets = min(max(bets, 1), NTH_MAX)

@@ -253,6 +253,8 @@ def test_on_sticky_routes_the_user_is_the_unit_by_the_first_request():
     assert told(later).users.first_bad == ()
     anew = recorder.cell(entry(sticky=sticky, thresholds_s=(0.1,), bets_a_user=3, round=1))
     assert anew.candidate.arrive(one) == 0, "in a new round everybody counts anew"
+    again = entry(sticky=sticky, thresholds_s=(0.1,), bets_a_user=3, round=1, attempt=2, revision=9)
+    assert recorder.cell(again).candidate.arrive(one) == 0, "and in a new attempt"
 
 
 def test_the_memory_of_users_is_bounded():

@@ -115,6 +115,7 @@ def entry_of(situation: Situation) -> table.RouteEntry:
         stable=stable,
         candidate=candidate,
         rollout_id=rollout.id if rollout else "",
+        attempt=rollout.attempt if rollout else 0,
         revision=record.revision,
         offset=offset_of(rollout.id) if rollout else 0,
         weights_bp=_weights(situation, names, out),

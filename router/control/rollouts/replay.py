@@ -25,10 +25,11 @@ from router.core.rollout.plan import Plan
 from router.core.rollout.rollout import Rollout
 from router.core.wire.outcomes import Baseline, Batch
 
-_NOWHERE = Version.model_validate({"endpoints": ["http://127.0.0.1:1"]})
+NOWHERE = Version.model_validate({"endpoints": ["http://127.0.0.1:1"]})
 """A replay sends nothing."""
 
-_EVENTS: dict[str, Any] = {kind.__name__: kind for kind in events.EVENTS}
+EVENTS: dict[str, Any] = {kind.__name__: kind for kind in events.EVENTS}
+"""Kinds of causes, by their names in a recording."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,8 @@ class Replay:
         """Every decision of a recording, and every line that was changed, as they come."""
         before = ""
         for number, raw in enumerate(lines, 1):
+            if not raw.endswith(b"\n"):
+                return  # the last one: its writer was killed
             try:
                 content, told = unsealed(raw)
                 line = renamed(msgspec.json.decode(content))
@@ -97,8 +100,10 @@ class Replay:
             return None
         if kind == "turn":
             self._turn(line, run)
-        elif kind in _FEEDS:
-            _FEEDS[kind](run, line, now)
+        elif kind == "follow":
+            run.trial.follow(run.rollouts[line["revision"]], now)
+        elif kind in FEEDS:
+            FEEDS[kind](run.trial, line, now)
         else:
             raise ValueError(f"no line {kind!r} is known: another version of rampway wrote it")
         return missed
@@ -111,7 +116,7 @@ class Replay:
             name="replay",
             payload=line["payload"],
             sticky=Sticky(header="X-User-Id") if line["sticky"] else None,
-            versions=dict.fromkeys((first.stable, first.candidate), _NOWHERE),
+            versions=dict.fromkeys((first.stable, first.candidate), NOWHERE),
             stable=first.stable,
         )
         trial = Trial.resumed(route, policy, first, line["snapshot"], line["t"])
@@ -163,7 +168,7 @@ def _difference(line: dict[str, Any], run: _Run, recorded: Rollout, wanted: Roll
     if line["cause"] is None or before is None or before.id != recorded.id:
         return ""  # the policy decided, or a retry began with another one: nothing to compare
     kind, fields = line["cause"]
-    event: Any = msgspec.convert(fields, _EVENTS[kind])
+    event: Any = msgspec.convert(fields, EVENTS[kind])
     if isinstance(event, Observed):
         if run.seen is None:
             return "the decider had not looked"
@@ -198,38 +203,34 @@ def _difference(line: dict[str, Any], run: _Run, recorded: Rollout, wanted: Roll
 # --- what a trial is fed ------------------------------------------------------------------------
 
 
-def _batch(run: _Run, line: Mapping[str, Any], now: float) -> None:
-    run.trial.observe(msgspec.convert(line["batch"], Batch), now)
+def _batch(trial: Trial, line: Mapping[str, Any], now: float) -> None:
+    trial.observe(msgspec.convert(line["batch"], Batch), now)
 
 
-def _abandon(run: _Run, line: Mapping[str, Any], now: float) -> None:
-    run.trial.abandon(line["source"], now)
+def _abandon(trial: Trial, line: Mapping[str, Any], now: float) -> None:
+    trial.abandon(line["source"], now)
 
 
-def _measure(run: _Run, line: Mapping[str, Any], now: float) -> None:
-    run.trial.measure(line["gate"], msgspec.convert(line["measurement"], Measurement), now)
+def _measure(trial: Trial, line: Mapping[str, Any], now: float) -> None:
+    trial.measure(line["gate"], msgspec.convert(line["measurement"], Measurement), now)
 
 
-def _learn(run: _Run, line: Mapping[str, Any], now: float) -> None:
-    run.trial.learn(msgspec.convert(line["baseline"], Baseline), now)
+def _learn(trial: Trial, line: Mapping[str, Any], now: float) -> None:
+    trial.learn(msgspec.convert(line["baseline"], Baseline), now)
 
 
-def _reward(run: _Run, line: Mapping[str, Any], now: float) -> None:
-    run.trial.reward(line["version"], line["reward"], now)
+def _reward(trial: Trial, line: Mapping[str, Any], now: float) -> None:
+    trial.reward(line["version"], line["reward"], now)
 
 
-def _follow(run: _Run, line: Mapping[str, Any], now: float) -> None:
-    run.trial.follow(run.rollouts[line["revision"]], now)
-
-
-_FEEDS = {
+FEEDS = {
     "batch": _batch,
     "abandon": _abandon,
     "measure": _measure,
     "learn": _learn,
     "reward": _reward,
-    "follow": _follow,
 }
+"""How a trial takes in each kind of line."""
 
 
 def _plain(value: dict[str, Any]) -> dict[str, Any]:

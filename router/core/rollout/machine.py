@@ -319,7 +319,7 @@ def _retry(rollout: Rollout, _plan: Plan, event: Retry, now: float) -> Rollout:
     attempt = rollout.attempt + 1
     return moved(
         rollout, phase=Phase.PROGRESSING, step=0, step_since=now, started=now, ended=None,
-        attempt=attempt, approved=False, back_bp=0, actor=event.actor,
+        attempt=attempt, approved=False, back_bp=0, cap_bp=None, round=0, actor=event.actor,
         reason=said(event, f"attempt {attempt} started" + (", forced," if event.force else "")),
     )  # fmt: skip
 

@@ -272,6 +272,8 @@ class RouteEntry:
     candidate: int = -1
     """Index of the rollout's candidate; -1 without a rollout."""
     rollout_id: str = ""
+    attempt: int = 0
+    """Of the rollout: users count anew in each."""
     revision: int = 0
     offset: int = 0
     weights_bp: tuple[int, ...] = ()

@@ -592,3 +592,11 @@ def test_a_rollback_may_lead_elsewhere():
     rollout, plan = start()
     back = decide(rollout, plan, Rollback("ann", "better", to="v0"), 1)
     assert (back.stable, back.reason) == ("v0", "rolled back to v0 by ann: better")
+
+
+def test_a_retry_begins_without_the_cap_and_the_rounds_of_the_attempt_before():
+    """Evidence of the whole attempt is what users draw in round 0: another would never be judged."""
+    tried = replace(begin("r-1", "r", "v1", "v2", revision=1, now=0.0), cap_bp=1_000, round=2)
+    ended = decide(tried, CANARY, Rollback("ann"), 1.0)
+    again = decide(ended, CANARY, Retry("ann"), 2.0)
+    assert (again.attempt, again.cap_bp, again.round) == (2, None, 0)
