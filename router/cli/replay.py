@@ -1,4 +1,4 @@
-"""``rampway replay``: the decisions of a recording made again, or as an edited policy makes them."""
+"""``rampway replay``: decisions of a recording made again, or as an edited policy makes them."""
 
 from __future__ import annotations
 
@@ -112,9 +112,9 @@ def _edited(files: list[Path], path: Path, output: Output) -> None:
 
 def _decided(files: list[Path], path: Path) -> Edited:
     from router.config.check import load  # noqa: PLC0415 - see run
-    from router.config.problems import PolicyError  # noqa: PLC0415
-    from router.control.rollouts.edited import Edited  # noqa: PLC0415
-    from router.core.policy.segments import expanded  # noqa: PLC0415
+    from router.config.problems import PolicyError  # noqa: PLC0415 - see run
+    from router.control.rollouts.edited import Edited  # noqa: PLC0415 - see run
+    from router.core.policy.segments import expanded  # noqa: PLC0415 - see run
 
     try:
         routes = expanded(load(path).policy).routes

@@ -16,7 +16,11 @@ from pathlib import Path
 
 from tests.reliability.whole import Router, call, until
 
-ANSWER = b'{"model_name": "m", "outputs": [{"name": "y", "datatype": "FP64", "shape": [1], "data": [%s]}]}'
+ANSWER = (
+    b'{"model_name": "m", "outputs": '
+    b'[{"name": "y", "datatype": "FP64", "shape": [1], "data": [%s]}]}'
+)
+SENT = b"HTTP/1.1 %d X\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b"
 HEAD = """\
 listen: "127.0.0.1:{port}"
 admin: {{listen: "127.0.0.1:{admin}"}}
@@ -27,7 +31,7 @@ routes:
 
 
 class Version:
-    """One prediction service. ``bad``: share answered 500; ``delay_s``; ``mode``: ok, hang, empty."""
+    """A service. ``bad``: share answered 500; ``mode``: ok, hang, empty, refuse."""
 
     def __init__(self, value=b"0.25", seed=1):
         self.value, self.bad, self.delay_s, self.mode = value, 0.0, 0.0, "ok"
@@ -57,10 +61,7 @@ class Version:
                 if " /health" not in first:
                     self.seen += 1
                     status, body = await self._answer()
-                writer.write(
-                    b"HTTP/1.1 %d X\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b"
-                    % (status, len(body), body)
-                )
+                writer.write(SENT % (status, len(body), body))
         writer.transport.abort()
 
     async def _answer(self):

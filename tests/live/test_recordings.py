@@ -1,6 +1,7 @@
 """Recordings of live routers, one a strategy, with kill -9 and edits in between: 0 differences.
 
-All eleven: ``python -m pytest -m "nightly or not nightly" tests/live/test_recordings.py`` (two minutes).
+All eleven take two minutes:
+``python -m pytest -m "nightly or not nightly" tests/live/test_recordings.py``.
 
 A real router, real sockets, a real clock. What is asserted is that every decision of the life that
 was recorded is made again, exactly, and that the story was told: the actions that must be in it.

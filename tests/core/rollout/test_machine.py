@@ -595,7 +595,7 @@ def test_a_rollback_may_lead_elsewhere():
 
 
 def test_a_retry_begins_without_the_cap_and_the_rounds_of_the_attempt_before():
-    """Evidence of the whole attempt is what users draw in round 0: another would never be judged."""
+    """Users are evidence of the attempt in round 0 only: what began in another is never judged."""
     tried = replace(begin("r-1", "r", "v1", "v2", revision=1, now=0.0), cap_bp=1_000, round=2)
     ended = decide(tried, CANARY, Rollback("ann"), 1.0)
     again = decide(ended, CANARY, Retry("ann"), 2.0)
