@@ -19,10 +19,12 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 COMPILED = (
     "core/rollout/traffic",
-    "http1/chunks", "http1/framing", "http1/headers", "http1/limits", "http1/messages",
-    "http1/parser", "http1/plain", "http1/reader", "http1/writer",
+    "http1/chunks", "http1/framing", "http1/handshake", "http1/headers", "http1/limits",
+    "http1/messages",
+    "http1/parser", "http1/plain", "http1/reader", "http1/switching", "http1/writer",
     "proxy/assign", "proxy/buffers", "proxy/downstream", "proxy/exchange", "proxy/matching",
-    "proxy/mirror", "proxy/record", "proxy/rescue", "proxy/serving",
+    "proxy/mirror", "proxy/record", "proxy/rescue", "proxy/serving", "proxy/tunnel",
+    "proxy/upgrade",
     "telemetry/recorder",
     "upstream/balance", "upstream/breaker", "upstream/connection", "upstream/endpoint",
     "upstream/pool", "upstream/sockets", "upstream/blame",

@@ -26,6 +26,8 @@ CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 """What a client with `expect_continue` waits for before it sends the body."""
 
 LAST_CHUNK: Final = b"0\r\n\r\n"
+SWITCH: Final = b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
+"""Of a handshake and of the answer that accepts it (RFC 6455 section 4)."""
 SHADOW_LINE: Final = b"X-Rampway-Shadow: 1\r\n"
 """Marks a mirrored copy."""
 PSEUDONYM: Final = b"rampway"
@@ -189,6 +191,11 @@ def interim_head(head: ResponseHead, request: RequestHead) -> bytes:
     if not request.minor:
         return b""
     return b"".join([head.status_line, *head.passed_on(), b"\r\n"])
+
+
+def switching_head(head: ResponseHead, extra: bytes) -> bytes:
+    """A 101 answer for the client, with ready lines of ours; `head` was found to be one."""
+    return b"".join((head.status_line, extra, SWITCH, _response_tail(head), b"\r\n"))
 
 
 def own_response(

@@ -19,8 +19,10 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final, cast
 
 from router.http1 import ClientFramingError, Peer, RequestParser
+from router.http1.messages import UPGRADE
 from router.proxy.exchange import Exchange
 from router.proxy.replies import LINGER_BYTES_MAX, LINGER_S, reply
+from router.proxy.upgrade import exchange_for
 
 if TYPE_CHECKING:
     from router.http1 import RequestHead
@@ -67,7 +69,7 @@ class Downstream(asyncio.Protocol):
         plane = self.plane
         self.transport = cast("asyncio.Transport", transport)
         plane.connections.add(self)
-        if len(plane.connections) > plane.connections_max:
+        if len(plane.connections) + len(plane.tunnels) > plane.connections_max:
             plane.recorder.reject("connections")
             self.write(reply(503, "connections", "too many connections", keep_alive=False,
                              retry_after_s=1))  # fmt: skip
@@ -153,7 +155,8 @@ class Downstream(asyncio.Protocol):
         """A request; the parser goes on when it has been answered."""
         if complete:
             self.parser.paused = True
-        exchange = self.exchange = Exchange(self, head, body, complete)
+        kind = exchange_for if head.kinds & UPGRADE else Exchange
+        exchange = self.exchange = kind(self, head, body, complete)
         exchange.begin()
 
     def on_body(self, piece: bytes, complete: bool, /) -> None:
@@ -250,6 +253,14 @@ class Downstream(asyncio.Protocol):
             return
         self.plane.lingering.add(self)
         self.flow()
+
+    def detach(self) -> asyncio.Transport:
+        """Hand the socket over: what follows on it is no HTTP."""
+        self.exchange = None
+        self.closing = True
+        self.parser.close()
+        self.plane.connections.discard(self)
+        return self.transport
 
     def cut(self) -> None:
         """Close in the middle of an answer, behind what was written of it."""

@@ -28,7 +28,7 @@ from router.http1 import (
     interim_head,
     response_head,
 )
-from router.http1.messages import NO_BODY, TRACE, UNTIL_CLOSE, UPGRADE, VIA
+from router.http1.messages import NO_BODY, TRACE, UNTIL_CLOSE, VIA
 from router.proxy.assign import assign, at_once, place
 from router.proxy.buffers import crowded, keep, slim
 from router.proxy.cookies import without_own
@@ -131,7 +131,7 @@ class Exchange:
         else:
             route = serving.index.find(head)
             now = route is not None and at_once(route, head)
-        why = unwanted(head) if head.kinds & (VIA | UPGRADE) else None
+        why = unwanted(head) if head.kinds & VIA else None
         if route is None or why is not None:
             refuse(self, why or NO_ROUTE)
             return

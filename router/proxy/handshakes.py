@@ -64,7 +64,7 @@ class Handshakes:
     def begin(self, client: socket.socket) -> None:
         """Shake hands with an accepted client; one too many sees its connection end."""
         plane = self._plane
-        if len(plane.connections) + len(self) >= plane.connections_max:
+        if len(plane.connections) + len(plane.tunnels) + len(self) >= plane.connections_max:
             plane.recorder.reject("connections")
             client.close()
             return

@@ -33,6 +33,7 @@ from router.upstream import Pools
 
 if TYPE_CHECKING:
     from router.proxy.exchange import Exchange
+    from router.proxy.tunnel import Tunnel
 
 SWEEP_S: Final = 0.05
 """How often deadlines of exchanges and copies are looked at, hence how late one can be noticed."""
@@ -82,6 +83,7 @@ class DataPlane:
         """The listener where clients speak TLS, and those that are not connections yet."""
         self.exchanges: set[Exchange] = set()
         """Requests under way."""
+        self.tunnels: set[Tunnel] = set()
         self.retrying = self.rescuing = 0
         self.kept_bytes = 0
         """Bodies of requests under way that arrived in pieces and are kept."""
@@ -134,6 +136,7 @@ class DataPlane:
             self.access_log = None
         self.serving = serving
         self._forget_what_is_gone()
+        self._tell_tunnels()
         return True
 
     def _bound_answers(self, limits: ListenerLimits) -> None:
@@ -156,7 +159,15 @@ class DataPlane:
         names = {entry.name for entry in routes}
         _warm([route for route in self.serving.routes if route.entry.name in names])
         self._amended = True
+        self._tell_tunnels()
         return True
+
+    def _tell_tunnels(self) -> None:
+        """Those of a version that was taken back end now, if its policy wants that."""
+        if self.tunnels:
+            entries = {route.name: route for route in self.serving.table.routes}
+            for tunnel in list(self.tunnels):
+                tunnel.follow(entries, monotonic(), self.serving.limits.drain_s)
 
     def _forget_what_is_gone(self) -> None:
         table = self.serving.table
@@ -240,13 +251,13 @@ class DataPlane:
         while monotonic() < until:
             if monotonic() - began > min(DRAIN_IDLE_S, within_s / 2):
                 self._close_idle()
-            idle = not self.connections and not self.handshakes
+            idle = not self.connections and not self.handshakes and not self.tunnels
             if idle and not self.mirrors.active:
                 break
             if idle and monotonic() - began > DRAIN_IDLE_S:
                 break  # copies for a shadow are not worth waiting for
             await asyncio.sleep(SWEEP_S / 2)
-        clean = not self.exchanges
+        clean = not self.exchanges and not self.tunnels
         await self.close()
         return clean
 
@@ -267,6 +278,8 @@ class DataPlane:
             self.handshakes.abort()
         for client in list(self.connections):
             client.transport.abort()
+        for tunnel in list(self.tunnels):
+            tunnel.end("drain")
         self.pools.close()
         if self.access_log is not None:
             self.access_log.flush()
@@ -318,6 +331,8 @@ class DataPlane:
             self._forget_what_is_gone()
         for client in list(self.connections):
             client.sweep(now)
+        for tunnel in list(self.tunnels):
+            tunnel.sweep(now)
         for pool in self.pools.all():
             pool.sweep(now)
         if self.certificate is not None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from router.core.wire.outcomes import Outcome
 from router.http1 import own_response
-from router.http1.messages import UPGRADE, VIA
 from router.http1.writer import looped
 from router.proxy.record import forget, record
 
@@ -31,24 +30,19 @@ class Refusal(NamedTuple):
     text: str
     retry_after_s: int = 0
     """Value of Retry-After; 0 leaves it out."""
+    extra: bytes = b""
+    """Further ready lines of the answer."""
 
 
 NO_ROUTE: Final = Refusal(404, "no_route", "no route takes this request")
 BODY_SIZE: Final = Refusal(413, "body_size", "the body is larger than this route accepts")
 LOOP: Final = Refusal(508, "loop", "the request has come through here too often")
-NO_UPGRADE: Final = Refusal(
-    501, "upgrade", "this router carries no WebSocket; let its clients speak to the service itself"
-)
 OVERLOAD: Final = Refusal(503, "overload", "the router is busy", 1)
 
 
 def unwanted(head: RequestHead) -> Refusal | None:
     """Why a request is not for any version, whatever its route says."""
-    if head.kinds & VIA and looped(head):
-        return LOOP
-    if head.kinds & UPGRADE and (head.get(b"upgrade") or b"").strip().lower() == b"websocket":
-        return NO_UPGRADE  # other offers, h2c for one, may be ignored (RFC 9110 section 7.8)
-    return None
+    return LOOP if looped(head) else None
 
 
 @cache
@@ -70,9 +64,11 @@ def reply(
     to_head: bool = False,
     request_id: bytes = b"",
     retry_after_s: int = 0,
+    extra: bytes = b"",
 ) -> bytes:
     """A whole answer. ``cause`` and ``text`` are constants of ours, so the document is cached."""
-    extra = b"X-Request-Id: %b\r\n" % request_id if request_id else b""
+    if request_id:
+        extra = b"X-Request-Id: %b\r\n%b" % (request_id, extra)
     if retry_after_s:
         extra += b"Retry-After: %d\r\n" % retry_after_s
     return own_response(
@@ -86,19 +82,21 @@ def refuse(exchange: Exchange, why: Refusal) -> None:
     exchange.plane.recorder.reject(why.cause)
     outcome = Outcome.SHED if why.status == 503 else Outcome.REJECTED
     record(exchange, outcome, why.status)
-    answer(exchange, why.status, why.cause, why.text, retry_after_s=why.retry_after_s)
+    answer(
+        exchange, why.status, why.cause, why.text, retry_after_s=why.retry_after_s, extra=why.extra
+    )
 
 
 def answer(
     exchange: Exchange, status: int, cause: str, text: str, *, keep: bool = True,
-    retry_after_s: int = 0,
+    retry_after_s: int = 0, extra: bytes = b"",
 ) -> None:  # fmt: skip
     """Answer in the version's place and end; ``keep``: the connection may be used again."""
     head = exchange.head
     keep = keep and exchange.uploaded and head.keep_alive and exchange.plane.accepting
     exchange.client.write(reply(
         status, cause, text, keep_alive=keep, minor=head.minor, to_head=head.method == b"HEAD",
-        request_id=exchange.id, retry_after_s=retry_after_s,
+        request_id=exchange.id, retry_after_s=retry_after_s, extra=extra,
     ))  # fmt: skip
     exchange.client.done(keep=keep)
 

@@ -49,6 +49,8 @@ FAMILIES: Final[dict[str, tuple[str, str]]] = {
     "sticky_cookies_dropped_total": (
         "counter", "Set-Cookie lines of versions that had the name of the router's sticky cookie."
     ),
+    "tunnels": ("gauge", "WebSockets open."),
+    "tunnels_ended_total": ("counter", "WebSockets that ended, by version and how."),
     "rejected_total": ("counter", "Requests refused by the router itself, by cause."),
     "connections": ("gauge", "Open client connections by worker."),
     "loop_failures_total": ("counter", "Exceptions that cost a loop one item, by process."),
@@ -149,6 +151,8 @@ class Metrics:
             ):
                 if number:
                     self.count(name, series, number)
+            for how, number in one.tunnel_ends.items():
+                self.count("tunnels_ended_total", (*series, ("end", how)), number)
 
     def add_mirrors(self, counts: Iterable[MirrorCounts]) -> None:
         """Book what became of copies."""

@@ -63,13 +63,13 @@ class VersionStats:
     __slots__ = ("bytes_in", "bytes_out", "classes", "dirty", "first_byte", "first_byte_sum_s",
                  "in_flight", "latency", "latency_sum_s", "outcomes",
                  "own_cookies", "rescued", "retries", "role", "route",
-                 "unread_keys", "version")  # fmt: skip
+                 "tunnel_ends", "tunnels", "unread_keys", "version")  # fmt: skip
 
     def __init__(self, route: str, version: str, role: str) -> None:
         self.route = route
         self.version = version
         self.role = role
-        self.in_flight = 0
+        self.in_flight = self.tunnels = 0
         self._zero()
 
     def _zero(self) -> None:
@@ -81,6 +81,7 @@ class VersionStats:
         self.latency_sum_s = self.first_byte_sum_s = 0.0
         self.rescued = self.retries = self.bytes_in = self.bytes_out = self.unread_keys = 0
         self.own_cookies = 0
+        self.tunnel_ends: dict[str, int] = {}
 
     def begin(self) -> None:
         """A request was sent this version's way."""
@@ -112,7 +113,8 @@ class VersionStats:
             self.route, self.version, self.role, tuple(self.outcomes), tuple(self.classes),
             _sparse(self.latency), _sparse(self.first_byte), self.latency_sum_s,
             self.first_byte_sum_s, self.in_flight, self.rescued, self.retries,
-            self.bytes_in, self.bytes_out, self.unread_keys, self.own_cookies,
+            self.bytes_in, self.bytes_out, self.unread_keys, self.tunnels, self.tunnel_ends,
+            self.own_cookies,
         )  # fmt: skip
         self._zero()
         return counts
@@ -272,7 +274,8 @@ class Recorder:
             self._seen.pop(name, None)
             self._forced.pop(name, None)
         for key, stats in list(self._versions.items()):
-            if key[0] not in names and not stats.dirty and not stats.in_flight:
+            busy = stats.dirty or stats.in_flight or stats.tunnels
+            if key[0] not in names and not busy:
                 del self._versions[key]
         for pair, mirror in list(self._mirrors.items()):
             if pair[0] not in names and not (mirror.delivered or mirror.failed or mirror.dropped):

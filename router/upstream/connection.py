@@ -30,9 +30,12 @@ from router.http1 import (
     request_head,
 )
 from router.http1.messages import CHUNKED
+from router.http1.switching import SwitchingParser
 from router.upstream.failure import Failure
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from router.core.wire.table import VersionEntry
     from router.http1 import Peer, RequestHead, ResponseHead
     from router.upstream.endpoint import Endpoint
@@ -85,6 +88,10 @@ class Keeper:
         """It is closed."""
         raise NotImplementedError
 
+    def tunnel_began(self, connection: Connection) -> None:
+        """Its socket carries a tunnel from now on."""
+        raise NotImplementedError
+
 
 class Connection(asyncio.Protocol):
     """One connection to an endpoint; it carries one exchange at a time."""
@@ -107,7 +114,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, pool: Keeper, endpoint: Endpoint) -> None:
         self.pool = pool
         self.endpoint = endpoint
-        self.parser = ResponseParser(self, pool.sockets.answers)
+        self.parser: ResponseParser = ResponseParser(self, pool.sockets.answers)
         self.transport: asyncio.Transport = cast("asyncio.Transport", None)
         self.receiver: Receiver | None = None
         self.sent_all = True
@@ -175,6 +182,17 @@ class Connection(asyncio.Protocol):
             self.receiver = None
             self.pool.ended(self)
             self.discard()
+
+    def offer_switch(self, take: Callable[[ResponseHead, bytes], None]) -> None:
+        """Before `start`: 101 may be the answer, and ``take`` gets it. Never used again."""
+        self.parser = SwitchingParser(self, self.pool.sockets.answers, take)
+
+    def detach(self) -> asyncio.Transport:
+        """The receiver takes the socket over: a tunnel, which is no request under way any more."""
+        self.receiver = None
+        self.closed = True
+        self.pool.tunnel_began(self)
+        return self.transport
 
     def pause_reading(self) -> None:
         """The client reads slower than the backend sends."""

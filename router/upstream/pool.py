@@ -279,6 +279,19 @@ class Pool(Keeper):
             endpoint.idle.remove(connection)
         self.serve()
 
+    def tunnel_began(self, connection: Connection) -> None:
+        """It carries a tunnel: a socket still, and load of its endpoint, but no request's place."""
+        self.in_flight -= 1
+        self.open -= 1
+        connection.endpoint.open -= 1
+        self.serve()
+
+    def tunnel_ended(self, endpoint: Endpoint) -> None:
+        """The socket is closed."""
+        endpoint.in_flight -= 1
+        self.sockets.open -= 1
+        self.serve()
+
     # In time.
 
     def sweep(self, now: float) -> None:

@@ -106,6 +106,7 @@ class Observatory:
         self._windows: dict[tuple[str, str, str], Ring] = {}
         self._past: dict[tuple[str, str], Ring] = {}
         self._in_flight: dict[tuple[str, str, str], dict[int, int]] = {}
+        self._tunnels: dict[tuple[str, str, str], dict[int, int]] = {}
         self._unread: dict[str, deque[tuple[float, int]]] = {}
         self._endpoints: dict[tuple[str, str], dict[tuple[int, str], EndpointState]] = {}
 
@@ -128,6 +129,8 @@ class Observatory:
                 if one.role in ("stable", "other"):
                     self._history(one.route, one.version).add(now, one)
             self._in_flight.setdefault(key, {})[worker] = one.in_flight
+            if one.tunnels or key in self._tunnels:
+                self._tunnels.setdefault(key, {})[worker] = one.tunnels
 
     def endpoints(self, worker: int, states: Iterable[EndpointState]) -> None:
         """Keep the last state of every endpoint as this worker sees it."""
@@ -137,7 +140,7 @@ class Observatory:
 
     def forget_worker(self, worker: int) -> None:
         """Its gauges are history."""
-        for gauges in self._in_flight.values():
+        for gauges in (*self._in_flight.values(), *self._tunnels.values()):
             gauges.pop(worker, None)
         for states in self._endpoints.values():
             for key in [key for key in states if key[0] == worker]:
@@ -145,7 +148,7 @@ class Observatory:
 
     def keep_only(self, versions: set[tuple[str, str]]) -> None:
         """Forget versions that left the policy, so that nothing grows with its edits."""
-        for table in (self._windows, self._in_flight):
+        for table in (self._windows, self._in_flight, self._tunnels):
             for key in [key for key in table if key[:2] not in versions]:
                 del table[key]
         routes = {route for route, _ in versions}
@@ -195,11 +198,13 @@ class Observatory:
 
     def in_flight(self, route: str, version: str) -> int:
         """Requests under way to a version in all workers, copies included."""
-        return sum(
-            sum(gauges.values())
-            for key, gauges in self._in_flight.items()
-            if key[:2] == (route, version)
-        )
+        return _sum_of(self._in_flight, route, version)
+
+    def tunnels(self, route: str, version: str) -> int | None:
+        """WebSockets open to a version in all workers; None where there never was one."""
+        if not any(key[:2] == (route, version) for key in self._tunnels):
+            return None
+        return _sum_of(self._tunnels, route, version)
 
     def view(self, route: str, version: str, now: float) -> VersionView:
         """The last minute of one version for people, with its endpoints."""
@@ -271,3 +276,9 @@ def _figures(parts: list[Sums]) -> _Figures:
         "p99_s": quantile(latency, 0.99),
         "window_s": min(span_s, WINDOW_S),
     }
+
+
+def _sum_of(gauges: dict[tuple[str, str, str], dict[int, int]], route: str, version: str) -> int:
+    """Of a version in all roles and workers."""
+    of = (route, version)
+    return sum(sum(known.values()) for key, known in gauges.items() if key[:2] == of)

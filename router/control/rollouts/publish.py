@@ -24,6 +24,7 @@ from router.core.policy import (
     ValueMatch,
     Version,
 )
+from router.core.policy.tunnels import Tunnels
 from router.core.rollout.traffic import Split, offset_of
 from router.core.wire import table
 from router.core.wire.outcomes import FULL_BP
@@ -85,6 +86,7 @@ def table_of(
             in_flight=limits.in_flight,
             buffers_bytes=limits.buffers,
             pipelined=limits.pipelined,
+            tunnels=limits.tunnels,
             drain_s=limits.drain,
             control_silence_s=policy.control_silence,
         ),
@@ -150,6 +152,7 @@ def entry_of(situation: Situation) -> table.RouteEntry:
         answer_within_s=(pinned.answer_within or 0.0) if pinned else 0.0,
         buffer_bytes=max(route.buffer, pinned.rescue.buffer if pinned and pinned.rescue else 0),
         body_limit_bytes=route.body_limit or 0,
+        tunnel=_tunnel(route, out, index),
         reveal_version=route.reveal_version,
         receipt_secret=route.feedback.secret.get_secret_value() if route.feedback else "",
     )
@@ -274,6 +277,20 @@ def _rescue(rescue: Rescue) -> table.RescueEntry:
         budget_min=rescue.budget_min,
         candidate_deadline_s=rescue.deadline or 0.0,
         excuse_payload=rescue.excuse_payload,
+    )
+
+
+def _tunnel(route: Route, out: frozenset[str], index: dict[str, int]) -> table.TunnelEntry | None:
+    if route.upgrade is None:
+        return None
+    tunnels = route.tunnels or Tunnels()
+    closing = tunnels.on_rollback == "close"
+    return table.TunnelEntry(
+        idle_s=tunnels.idle,
+        age_s=tunnels.age,
+        bytes_max=tunnels.bytes,
+        closing=closing,
+        cut=tuple(index[name] for name in sorted(out)) if closing else (),
     )
 
 

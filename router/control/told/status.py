@@ -281,6 +281,9 @@ def gauges(reconciler: Reconciler) -> Iterator[Gauge]:
             yield "weight_ratio", labels(route=route, version=name), weight_bp / FULL_BP
             in_flight = reconciler.observatory.in_flight(route, name)
             yield "in_flight", labels(route=route, version=name), in_flight
+            tunnels = reconciler.observatory.tunnels(route, name)
+            if tunnels is not None:
+                yield "tunnels", labels(route=route, version=name), tunnels
         if rollout is None:
             continue
         yield "rollout_step", labels(route=route), rollout.step + 1

@@ -20,6 +20,7 @@ from router.core.policy.match import JsonPath, Match
 from router.core.policy.registry import REGISTRIES, Registry
 from router.core.policy.rollout import RolloutPolicy
 from router.core.policy.status import Status
+from router.core.policy.tunnels import Tunnels
 from router.core.policy.version import Version
 from router.core.quantities import BasisPoints, Bytes, Flag, Formed, Name, Seconds, Text
 from router.core.spec import OneOf, Spec
@@ -199,9 +200,26 @@ class Route(Spec):
     """How long a version may take."""
     retry: RetryPolicy = RetryPolicy()
     """When the same version is tried again."""
+    upgrade: Literal["websocket"] | None = None
+    """Whether WebSocket handshakes are passed on and become tunnels; absent: they are answered 501.
+    The handshake's status is its outcome; what passes through a tunnel is not read."""
+    tunnels: Tunnels | None = None
+    """Bounds of the WebSockets; absent: the defaults."""
     buffer: Bytes = 64 * 1024
     """Bytes of a request body that are buffered where a rule or a sticky key needs them."""
     reveal_version: Flag = True
     """Whether answers say which version made them; with false clients cannot tell their arm."""
     body_limit: Bytes | None = None
     """Largest request body (413 above); absent: the limit of the listener."""
+
+    @model_validator(mode="after")
+    def _tunnels_are_opened(self) -> Self:
+        if self.tunnels is not None and self.upgrade is None:
+            raise ValueError("expected upgrade: websocket beside tunnels, got tunnels alone")
+        methods = self.match.methods
+        if self.upgrade is not None and methods and "GET" not in methods:
+            raise ValueError(
+                f"expected GET among match.methods with upgrade: websocket, since a handshake is "
+                f"a GET, got {', '.join(methods)}"
+            )
+        return self

@@ -151,6 +151,8 @@ class LimitsPolicy(Spec):
     """Request bodies kept at once; beyond, no rescue, or 503 where the choice needs the body."""
     pipelined: Annotated[StrictInt, Field(ge=1, le=1024)] = 16
     """Requests that a client may send ahead on one connection (and 64KiB); then reading stops."""
+    tunnels: Annotated[StrictInt, Field(ge=0, le=1_000_000)] = 1_024
+    """WebSockets open at once; further handshakes are answered 503."""
     drain: Seconds = 30.0
     """Time that requests under way may still take when the router stops."""
 

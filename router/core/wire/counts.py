@@ -36,6 +36,10 @@ class VersionCounts:
     bytes_out: int = 0
     unread_keys: int = 0
     """Requests of a sticky route whose key could not be read, so that a coin chose."""
+    tunnels: int = 0
+    """Gauge: WebSockets open now."""
+    tunnel_ends: dict[str, int] = field(default_factory=dict)
+    """WebSockets that ended, by how."""
     own_cookies: int = 0
     """Set-Cookie lines of the version that had the sticky cookie's name, and went no further."""
 

@@ -261,6 +261,22 @@ class RetryEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class TunnelEntry:
+    """WebSocket handshakes may become tunnels, within these bounds."""
+
+    idle_s: float = 300.0
+    """Longest silence of both sides."""
+    age_s: float = 0.0
+    """Longest life; 0: no bound."""
+    bytes_max: int = 1_073_741_824
+    """Bytes of both directions."""
+    closing: bool = False
+    """Tunnels of a version that is taken back are closed."""
+    cut: tuple[int, ...] = ()
+    """Versions (indexes) of which that is so now."""
+
+
+@dataclass(frozen=True, slots=True)
 class RouteEntry:
     """One route as the data plane needs it."""
 
@@ -317,6 +333,8 @@ class RouteEntry:
     """Body bytes buffered where a rule, a sticky key or a rescue needs them."""
     body_limit_bytes: int = 0
     """Largest request body; 0: the listener's limit."""
+    tunnel: TunnelEntry | None = None
+    """None: a WebSocket handshake is answered 501."""
     reveal_version: bool = True
     """Answers say which version made them; if not, receipts are encrypted too."""
     receipt_secret: str = ""
@@ -358,6 +376,8 @@ class ListenerLimits:
     buffers_bytes: int = 268_435_456
     """Request bodies that a worker keeps at once, for a rescue or a choice by the body."""
     pipelined: int = 16
+    tunnels: int = 1_024
+    """WebSockets that a worker carries at once; a further handshake is answered 503."""
     drain_s: float = 30.0
     control_silence_s: float = 10.0
     """Without a word of control for so long, no candidate of a live rollout gets anything."""
@@ -408,15 +428,20 @@ def amended(table: RoutingTable, generation: int, routes: tuple[RouteEntry, ...]
 def stable_only(entry: RouteEntry) -> RouteEntry:
     """``entry`` with nothing for the versions of its rollout: not by share, pin or rule.
 
-    Copies go on: they reach no client. An entry without a rollout is left as it is.
+    Copies go on: they reach no client. An entry without a rollout is left as it is. Tunnels of the
+    candidate end where the policy wants that of a version that is taken back.
     """
     if entry.candidate < 0:
         return entry
     stable = entry.stable
     out = {i for i, bp in enumerate(entry.weights_bp) if bp} | {entry.candidate}
     out.discard(stable)
+    tunnel = entry.tunnel
+    if tunnel is not None and tunnel.closing:
+        tunnel = replace(tunnel, cut=tuple({*tunnel.cut, *out}))
     return replace(
         entry,
+        tunnel=tunnel,
         weights_bp=tuple(10_000 if i == stable else 0 for i in range(len(entry.weights_bp))),
         rules=tuple(rule for rule in entry.rules if rule.version not in out),
         pinnable=tuple(index for index in entry.pinnable if index not in out),

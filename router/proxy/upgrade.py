@@ -1,0 +1,123 @@
+"""A WebSocket handshake: an exchange whose good answer is 101, after which it is a tunnel.
+
+Which version it goes to, what its status says as evidence, and a rescue by stable are those of any
+exchange. It is never copied to a shadow, and its connection carries no other request.
+"""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+from router.core.wire.outcomes import Outcome
+from router.http1.handshake import accepts, handshake_flaw, known_version, offers_websocket
+from router.http1.messages import TRACE
+from router.http1.writer import SWITCH, switching_head
+from router.proxy.cookies import without_own
+from router.proxy.exchange import Exchange
+from router.proxy.faults import Again, Fault
+from router.proxy.receipt import receipt_line
+from router.proxy.record import record
+from router.proxy.replies import OVERLOAD, Refusal, refuse
+from router.proxy.tunnel import Tunnel
+
+if TYPE_CHECKING:
+    from router.http1 import RequestHead, ResponseHead
+    from router.proxy.assign import Assignment
+    from router.proxy.downstream import Downstream
+    from router.upstream import Connection
+
+NO_UPGRADE: Final = Refusal(
+    501, "upgrade", "this route carries no WebSocket; its policy would say upgrade: websocket"
+)
+OTHER_VERSION: Final = Refusal(
+    426, "upgrade", "the only version of WebSocket spoken here is 13",
+    extra=SWITCH + b"Sec-WebSocket-Version: 13\r\n",
+)  # fmt: skip
+TOO_MANY: Final = OVERLOAD._replace(
+    cause="tunnels", text="too many WebSockets are open; limits.tunnels bounds them"
+)
+EARLY: Final = "bytes before the WebSocket handshake was answered"
+NOT_ACCEPTED: Final = Fault(
+    Outcome.MALFORMED, 502, Again.NEVER, "upgrade",
+    "the version switched to another protocol than the WebSocket that was asked for",
+)  # fmt: skip
+
+
+def exchange_for(client: Downstream, head: RequestHead, body: bytes, complete: bool) -> Exchange:
+    """The exchange for a request with an Upgrade field: other offers than WebSocket are ignored."""
+    kind = Handshake if offers_websocket(head) else Exchange
+    return kind(client, head, body, complete)
+
+
+class Handshake(Exchange):
+    """See the module."""
+
+    __slots__ = ()
+
+    def take(self, choice: Assignment) -> None:
+        """As any exchange, if its route carries tunnels and there is room for one more."""
+        why = self._why_not()
+        if why is not None:
+            refuse(self, why)
+        else:
+            super().take(choice)
+
+    def _why_not(self) -> Refusal | None:
+        plane = self.plane
+        if self.route.entry.tunnel is None:
+            return NO_UPGRADE
+        if flaw := handshake_flaw(self.head):
+            return Refusal(400, "upgrade", flaw)
+        if not known_version(self.head):
+            return OTHER_VERSION
+        return TOO_MANY if len(plane.tunnels) >= plane.serving.limits.tunnels else None
+
+    def forward(self, connection: Connection, now: float) -> None:
+        """Write the handshake anew."""
+        self.connection = connection
+        self.endpoint = connection.endpoint
+        head = self.head
+        trace = self.trace() if head.kinds & TRACE else b""
+        self._expect_answer(now)
+        connection.offer_switch(self.on_switch)
+        connection.start(
+            self, head, self.body, True, self.client.peer, self.id, trace, SWITCH
+        )  # fmt: skip
+
+    def mirror(self) -> None:
+        """Never: a shadow would be asked for a tunnel that nobody reads."""
+
+    def on_switch(self, head: ResponseHead, behind: bytes, /) -> None:
+        """The version answers 101: a tunnel, if both sides mean the same."""
+        if self.connection is None:  # let go of within this very read
+            return
+        if self.client.parser.rest:
+            self.client_broke(400, "framing", EARLY)
+        elif not accepts(self.head, head):
+            self.release()
+            self.failed(NOT_ACCEPTED)
+        else:
+            self._switch(head, behind)
+
+    def _switch(self, head: ResponseHead, behind: bytes) -> None:
+        connection, endpoint, entry = self.connection, self.endpoint, self.route.entry.tunnel
+        assert connection is not None and endpoint is not None  # noqa: S101, PT018 - it answered
+        assert entry is not None  # noqa: S101 - otherwise it would have been refused
+        now = monotonic()
+        version = self.version
+        tunnel = Tunnel(
+            self.plane, self.route.entry.name, entry, version.name, version.pool, endpoint,
+            version.stats,
+        )  # fmt: skip
+        self.status = head.status
+        self.first_byte_s = now - self.attempt_at
+        self.started = True
+        extra = b"".join((version.line, self.id, b"\r\n", self.cookie))
+        if self.route.receipts:
+            extra += receipt_line(self)
+        self.client.write(switching_head(without_own(head, self), extra))
+        self.connection = None
+        upstream = connection.detach()
+        record(self, self.verdict, 0, now)
+        tunnel.begin(self.client.detach(), upstream, behind)
