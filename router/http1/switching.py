@@ -7,6 +7,7 @@ carries no further request, whatever the answer is.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from httptools import HttpParserError, HttpParserUpgrade
@@ -59,9 +60,8 @@ class SwitchingParser(ResponseParser):
 
 def _switches(llhttp: Any, raw: bytes) -> bool:
     try:
-        llhttp.feed_data(raw)
+        with suppress(HttpParserError):
+            llhttp.feed_data(raw)
     except HttpParserUpgrade:
         return True
-    except HttpParserError:
-        return False
     return False

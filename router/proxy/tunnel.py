@@ -18,10 +18,12 @@ from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Final, cast
 
+from router.core.wire.table import TunnelEntry
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from router.core.wire.table import RouteEntry, TunnelEntry
+    from router.core.wire.table import RouteEntry
     from router.proxy.plane import DataPlane
     from router.telemetry.recorder import VersionStats
     from router.upstream import Endpoint, Pool
@@ -86,18 +88,18 @@ class Tunnel:
                  "left", "plane", "pool", "route", "stats", "version", "version_end")  # fmt: skip
 
     def __init__(  # noqa: PLR0917 - what an exchange knows
-        self, plane: DataPlane, route: str, entry: TunnelEntry, version: str,
+        self, plane: DataPlane, route: RouteEntry, version: str,
         pool: Pool, endpoint: Endpoint, stats: VersionStats,
     ) -> None:  # fmt: skip
         self.plane = plane
-        self.route = route
-        self.entry = entry
+        self.route = route.name
+        self.entry = route.tunnel or TunnelEntry()
         self.version = version
         self.pool = pool
         self.endpoint = endpoint
         self.stats = stats
         self.began = self.heard = monotonic()
-        self.left = entry.bytes_max
+        self.left = self.entry.bytes_max
         """Bytes that may still pass."""
         self.end_by = inf
         """Monotonic seconds; it has no version any more."""

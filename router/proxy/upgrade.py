@@ -90,7 +90,8 @@ class Handshake(Exchange):
 
     def on_switch(self, head: ResponseHead, behind: bytes, /) -> None:
         """The version answers 101: a tunnel, if both sides mean the same."""
-        if self.connection is None:  # let go of within this very read
+        connection = self.connection
+        if connection is None:  # let go of within this very read
             return
         if self.client.parser.rest:
             self.client_broke(400, "framing", EARLY)
@@ -98,16 +99,13 @@ class Handshake(Exchange):
             self.release()
             self.failed(NOT_ACCEPTED)
         else:
-            self._switch(head, behind)
+            self._switch(connection, head, behind)
 
-    def _switch(self, head: ResponseHead, behind: bytes) -> None:
-        connection, endpoint, entry = self.connection, self.endpoint, self.route.entry.tunnel
-        assert connection is not None and endpoint is not None  # noqa: S101, PT018 - it answered
-        assert entry is not None  # noqa: S101 - otherwise it would have been refused
+    def _switch(self, connection: Connection, head: ResponseHead, behind: bytes) -> None:
         now = monotonic()
         version = self.version
         tunnel = Tunnel(
-            self.plane, self.route.entry.name, entry, version.name, version.pool, endpoint,
+            self.plane, self.route.entry, version.name, version.pool, connection.endpoint,
             version.stats,
         )  # fmt: skip
         self.status = head.status

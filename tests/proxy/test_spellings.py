@@ -104,7 +104,7 @@ async def test_a_websocket_handshake_is_refused_with_a_sentence():
     async with Scripted(answers(ok())) as backend, Rig(route(version("v1", backend))) as rig:
         answer = await rig.ask(method="GET", headers=WEBSOCKET)
         assert answer.status == 501
-        assert b"carries no WebSocket" in answer.body
+        assert b"this route carries no WebSocket" in answer.body
         assert not backend.requests
         assert (await rig.ask(method="GET", headers=H2C)).status == 200, "an offer may be ignored"
         rig.count()
