@@ -4,24 +4,22 @@ import contextlib
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import tarfile
-import time
 import urllib.request
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from tests.install.serving import free, wait_ready
 from tests.install.shell import BUILDER, ROOT, run
 
 pytestmark = [pytest.mark.install, pytest.mark.timeout(600)]
 
 PYTHONS = ("3.11", "3.12", "3.13")
 INSTALLED_MB_MAX = 70
-LAUNCH_S_MAX = 30
 
 
 def interpreter(version):
@@ -141,22 +139,3 @@ def served(bare, policy, listen, admin, folder):
                 return answer.read().decode()
         finally:
             router.terminate()
-
-
-def wait_ready(url, router):
-    until = time.monotonic() + LAUNCH_S_MAX
-    while time.monotonic() < until and router.poll() is None:
-        try:
-            with urllib.request.urlopen(url, timeout=1) as answer:
-                if answer.status == 200:
-                    return
-        except OSError:
-            time.sleep(0.05)
-    raise AssertionError(f"not ready: {router.stderr.read() if router.poll() else url}")
-
-
-def free():
-    """A port that nobody has."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
