@@ -81,6 +81,9 @@ $(INSTALL)/.ready: pyproject.toml
 test-install: $(STAMP) $(INSTALL)/.ready  ## wheel and sdist in bare environments; the Dockerfile's steps, in order
 	@RAMPWAY_TEST_BUILD_PYTHON=$(abspath $(INSTALL))/bin/python $(BIN)/python -m pytest tests/install -m install -q
 
+test-printed: $(STAMP)  ## every command of the pages as printed, in a bare shell; wants ports 8080, 8081, 9001-9004
+	@$(BIN)/python -m pytest tests/printed -m printed -q
+
 measure-reliability: $(STAMP)  ## the promised times themselves, printed; wants two idle cores
 	@$(BIN)/python -m pytest tests/reliability --strict-times -s -v
 
@@ -121,4 +124,4 @@ clean:      ## remove what these targets made
 	@rm -rf $(VENV) .cache demo-run demo-report.html .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 
-.PHONY: help setup lock run demo test test-latest test-install test-newcomer test-nightly test-registry test-fuzz measure-reliability check fix bench wheel bench-decisions docs clean
+.PHONY: help setup lock run demo test test-latest test-install test-newcomer test-printed test-nightly test-registry test-fuzz measure-reliability check fix bench wheel bench-decisions docs clean

@@ -53,6 +53,7 @@ GROUPS = {
     "nightly": "run with -m nightly",
     "newcomer": "run by make test-newcomer",
     "install": "run by make test-install",
+    "printed": "run by make test-printed",
 }
 """Marks of tests that the whole run leaves out, and what runs them."""
 
