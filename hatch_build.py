@@ -19,8 +19,8 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 COMPILED = (
     "core/rollout/traffic",
-    "http1/chunks", "http1/framing", "http1/handshake", "http1/headers", "http1/limits",
-    "http1/messages",
+    "http1/answers", "http1/chunks", "http1/framing", "http1/handshake", "http1/headers",
+    "http1/limits", "http1/messages",
     "http1/parser", "http1/plain", "http1/reader", "http1/switching", "http1/writer",
     "proxy/assign", "proxy/buffers", "proxy/downstream", "proxy/exchange", "proxy/matching",
     "proxy/mirror", "proxy/record", "proxy/rescue", "proxy/serving", "proxy/tunnel",

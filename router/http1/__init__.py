@@ -2,10 +2,11 @@
 
 Strict where a proxy must be: a message has exactly one reading or it is refused, and what goes out
 is written anew from what was understood. `framing` says what is refused, `headers` what each field
-becomes, `plain` which heads need no second look, `parser` how bytes turn into messages, `writer`
-how they turn back.
+becomes, `plain` which heads need no second look, `parser` and `answers` how bytes turn into
+messages, `writer` how they turn back.
 """
 
+from router.http1.answers import ResponseParser
 from router.http1.framing import ClientFramingError, FramingError, UpstreamFramingError
 from router.http1.headers import Peer, child_span
 from router.http1.limits import DEFAULT_LIMITS, Limits
@@ -18,7 +19,7 @@ from router.http1.messages import (
     RequestHead,
     ResponseHead,
 )
-from router.http1.parser import RequestParser, ResponseParser
+from router.http1.parser import RequestParser
 from router.http1.reader import RequestHandler, ResponseHandler
 from router.http1.writer import (
     CONTINUE,

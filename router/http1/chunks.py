@@ -24,6 +24,9 @@ _size_line = re.compile(
 ).fullmatch
 _partial_size = re.compile(rb"[0-9A-Fa-f]{0,15}(?:;[\t\x20-\x7e\x80-\xff]*)?\r?").fullmatch
 
+CHUNKS_A_TURN: Final = 1_024
+"""Chunks read before others have their turn: 1 to 4 ms. What costs is their number, not bytes."""
+
 _SIZE: Final = 0
 _DATA: Final = 1
 _DATA_END: Final = 2
@@ -58,11 +61,12 @@ class ChunkReader:
         """Append content from `data[pos:]` to `pieces`.
 
         Returns the position after what was consumed and whether the body is complete. Bytes not
-        consumed are part of an unfinished line: offer them again with more behind them.
+        consumed are part of an unfinished line: offer them again with more behind them; or, when
+        `pieces` has :data:`CHUNKS_A_TURN`, they are for the next turn.
         Raises FramingError 400, 413 (content bound) or 431 (trailer bound).
         """
         end = len(data)
-        while pos < end:
+        while pos < end and len(pieces) < CHUNKS_A_TURN:
             if self._state == _SIZE:
                 pos = self._read_whole_chunks(data, pos, pieces)
                 after = self._read_size(data, pos)
@@ -104,7 +108,8 @@ class ChunkReader:
         """
         room = self._body_bytes_max - self._total if self._body_bytes_max >= 0 else len(data)
         begun = room
-        while match := _plain_size(data, pos):
+        left = CHUNKS_A_TURN - len(pieces)
+        while left and (match := _plain_size(data, pos)):
             start = match.end()
             size = int(match[1], 16)
             after = start + size
@@ -113,6 +118,7 @@ class ChunkReader:
             room -= size
             pieces.append(data[start:after])
             pos = after + 2
+            left -= 1
         self._total += begun - room
         return pos
 

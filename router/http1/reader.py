@@ -7,7 +7,7 @@ from typing import Any, Final, Protocol
 
 from httptools import HttpParserError, HttpParserUpgrade
 
-from router.http1.chunks import ChunkReader
+from router.http1.chunks import CHUNKS_A_TURN, ChunkReader
 from router.http1.framing import refuse, stray_in_fields
 from router.http1.headers import FieldCache, HeadCache
 from router.http1.limits import Limits
@@ -47,6 +47,8 @@ class ResponseHandler(Protocol):
         """More of the body; the last piece may be empty."""
 
 
+KNOWN_BYTES_MAX: Final = HeadCache.HEAD_BYTES_MAX + 4
+"""A head that is remembered ends within this."""
 LOOK_EVERY: Final = 16
 """A power of two."""
 
@@ -91,6 +93,7 @@ class Reader:
         "_state",
         "_strange",
         "_stray_in_start",
+        "behind",
         "rest",
     )  # fmt: skip
 
@@ -107,6 +110,8 @@ class Reader:
         self._stray_in_start = stray_in_start
         self.rest = b""
         """What was fed but not handed on ends it; empty when there is nothing of the kind."""
+        self.behind = False
+        """Enough was read for one turn of the loop: `resume` in a later one, and feed no more."""
         self._pos = 0
         self._state = IDLE
         self._framing: int = NO_BODY
@@ -140,6 +145,7 @@ class Reader:
         """Read nothing more; allowed within a callback."""
         self._state = DEAD
         self.rest = b""
+        self.behind = False
         self._pos = 0
 
     def __repr__(self) -> str:
@@ -257,6 +263,7 @@ class Reader:
         if framing == CHUNKED and self._chunks is not None:
             pieces: list[bytes] = []
             after, complete = self._chunks.read(data, pos, pieces)
+            self.behind = len(pieces) >= CHUNKS_A_TURN and after < len(data) and not complete
             return (pieces[0] if len(pieces) == 1 else b"".join(pieces)), after, complete
         return (data[pos:] if pos else data), len(data), False
 

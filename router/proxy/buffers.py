@@ -14,10 +14,23 @@ if TYPE_CHECKING:
 
 
 def keep(exchange: Exchange, piece: bytes) -> None:
-    """One more piece of a body that is kept."""
-    exchange.body += piece
+    """One more piece of a body that is kept.
+
+    Into an array, which grows in place: bodies may come byte by byte, and one joined anew with each
+    piece, or kept as a list of them, costs many times what it weighs.
+    """
+    if exchange.tail is None:
+        exchange.tail = bytearray()
+    exchange.tail += piece
     exchange.charged += len(piece)
     exchange.plane.kept_bytes += len(piece)
+
+
+def whole(exchange: Exchange) -> bytes:
+    """All of the body that is kept so far."""
+    if exchange.tail is not None:
+        exchange.body, exchange.tail = b"".join((exchange.body, exchange.tail)), None
+    return exchange.body
 
 
 def crowded(exchange: Exchange) -> bool:
@@ -30,7 +43,7 @@ def slim(exchange: Exchange) -> None:
     """Forget a body that was sent and is too large for a replay, or for what the worker keeps."""
     if exchange.kept and (exchange.size > exchange.route.keep_bytes or crowded(exchange)):
         exchange.kept = False
-        exchange.body = b""
+        exchange.body, exchange.tail = b"", None
         give_back(exchange)
 
 

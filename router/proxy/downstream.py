@@ -100,6 +100,7 @@ class Downstream(asyncio.Protocol):
             self._drain(data)
             return
         parser = self.parser
+        behind = parser.behind
         if self.exchange is None and not parser.rest:
             self.since = monotonic()
         try:
@@ -107,7 +108,10 @@ class Downstream(asyncio.Protocol):
         except ClientFramingError as error:
             self.broken(error)
             return
-        if parser.rest and parser.paused and self._ahead():
+        if parser.behind:
+            if not behind:
+                self._later()
+        elif parser.rest and parser.paused and self._ahead():
             self.flow()
 
     def _drain(self, data: bytes) -> None:
@@ -180,7 +184,7 @@ class Downstream(asyncio.Protocol):
         exchange, parser = self.exchange, self.parser
         reading = not (
             exchange is not None and not exchange.uploaded and (exchange.waiting or exchange.held)
-        ) and not (parser.paused and self._ahead())
+        ) and not (parser.behind or (parser.paused and self._ahead()))
         if reading is not self.reading:
             self.reading = reading
             if reading:
@@ -217,8 +221,19 @@ class Downstream(asyncio.Protocol):
             self.parser.resume()
         except ClientFramingError as error:
             self.broken(error)
-        if not self.reading:
+        if self.parser.behind:
+            self._later()
+        elif not self.reading:
             self.flow()
+
+    def _later(self) -> None:
+        """The rest of a costly read in the next turn of the loop; nothing is read meanwhile."""
+        self.flow()
+        asyncio.get_running_loop().call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        if self.parser.behind:
+            self._next()
 
     def broken(self, error: ClientFramingError) -> None:
         """A message with no reading, or with two: refuse it and everything behind it."""

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from math import inf
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from router.core.wire.outcomes import BAD_OUTCOMES, Outcome
 from router.http1 import (
@@ -30,7 +30,7 @@ from router.http1 import (
 )
 from router.http1.messages import NO_BODY, TRACE, UNTIL_CLOSE, VIA
 from router.proxy.assign import assign, at_once, place
-from router.proxy.buffers import crowded, keep, slim
+from router.proxy.buffers import crowded, keep, slim, whole
 from router.proxy.cookies import without_own
 from router.proxy.faults import FAULTS, Fault
 from router.proxy.inspection import inspect
@@ -74,7 +74,7 @@ class Exchange:
                  "deadline", "doubt", "end_by", "ended", "ending", "endpoint",
                  "first_byte_s", "framing", "head", "held", "id", "inspection", "keep",
                  "kept", "mirrored", "nth", "pairing", "passed", "plane", "rescuing",
-                 "retrying", "route", "size", "started", "status", "unit", "uploaded",
+                 "retrying", "route", "size", "started", "status", "tail", "unit", "uploaded",
                  "verdict", "version", "waiting")  # fmt: skip
 
     route: ServedRoute
@@ -84,8 +84,8 @@ class Exchange:
         self.client = client
         self.plane = client.plane
         self.head = head
-        self.body = body
-        """Everything of the request's body that may have to be sent (again)."""
+        self.body, self.tail = body, cast("bytearray | None", None)
+        """Everything of the request's body that may have to be sent (again); see `buffers`."""
         self.uploaded = uploaded
         self.size = len(body)
         self.kept = True
@@ -162,7 +162,7 @@ class Exchange:
         The table may be another than at the head: only the one in force may choose.
         """
         coding = self.head.get(b"content-encoding") or b""
-        document = BodyDocument(self.body, coding, self.route.entry.buffer_bytes)
+        document = BodyDocument(whole(self), coding, self.route.entry.buffer_bytes)
         route = self.plane.serving.index.find_with(self.head, document)
         if route is None:
             refuse(self, NO_ROUTE)
@@ -242,7 +242,7 @@ class Exchange:
         else:
             self._expect_answer(now)
         connection.start(
-            self, head, self.body, self.uploaded, self.client.peer, self.id, trace
+            self, head, whole(self), self.uploaded, self.client.peer, self.id, trace
         )  # fmt: skip
         if not self.uploaded:
             self._continue()

@@ -54,7 +54,7 @@ def inspect(exchange: Exchange, head: ResponseHead, body: bytes, complete: bool)
 class Inspection:
     """One answer while it is read."""
 
-    __slots__ = ("exchange", "head", "holds", "limit", "pieces", "size")
+    __slots__ = ("body", "exchange", "head", "holds", "limit")
 
     def __init__(self, exchange: Exchange, head: ResponseHead, limit: int, holds: bool) -> None:
         self.exchange = exchange
@@ -62,14 +62,12 @@ class Inspection:
         self.limit = limit
         self.holds = holds
         """The client gets nothing until the answer was read."""
-        self.pieces: list[bytes] = []
-        self.size = 0
+        self.body = bytearray()
 
     def more(self, piece: bytes, complete: bool) -> bool:
         """A piece came; True: it is taken care of, False: it goes out now."""
-        self.pieces.append(piece)
-        self.size += len(piece)
-        if self.size > self.limit:
+        self.body += piece
+        if len(self.body) > self.limit:
             return self._pass_on(complete)
         if complete:
             return self._judge()
@@ -92,15 +90,14 @@ class Inspection:
         """What was held goes out, and what follows as it comes."""
         self.exchange.inspection = None
         if self.holds:
-            body = b"".join(self.pieces)
-            self.exchange.respond(self.head, body, complete, monotonic())
+            self.exchange.respond(self.head, bytes(self.body), complete, monotonic())
         return self.holds
 
     def _readable(self) -> bool:
         payload = self.exchange.route.payload
         assert payload is not None  # noqa: S101 - otherwise nobody would have asked
         try:
-            payload.read(unpacked(b"".join(self.pieces), coding_of(self.head), self.limit))
+            payload.read(unpacked(bytes(self.body), coding_of(self.head), self.limit))
         except Beyond:
             return True  # nobody knows
         except Unreadable:

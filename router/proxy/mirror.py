@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from router.core.wire.outcomes import Outcome
 from router.http1 import SHADOW_LINE
 from router.http1.messages import TRACE
+from router.proxy.buffers import whole
 from router.proxy.coin import coin
 from router.proxy.faults import FAULTS
 from router.proxy.matching import plain_path
@@ -381,7 +382,7 @@ class Mirrors:
         if head.has_any(stripped):
             bare = head.without(stripped)
         trace = exchange.trace() if head.kinds & TRACE else b""
-        original = Original(bare, exchange.body, exchange.client.peer, exchange.id, trace)
+        original = Original(bare, whole(exchange), exchange.client.peer, exchange.id, trace)
         one = Copy(lane, target, original, pairing)
         if pairing is not None:
             pairing.copies.append(one)

@@ -32,25 +32,25 @@ CODING_CHARS_MAX: Final = 64
 class Kept:
     """An answer as it came, piece by piece, up to a size."""
 
-    __slots__ = ("pieces", "size")
+    __slots__ = ("body", "size")
 
     def __init__(self) -> None:
-        self.pieces: list[bytes] | None = []
+        self.body: bytearray | None = bytearray()
         """None once it is larger than what is compared, or not whole."""
         self.size = 0
 
     def add(self, piece: bytes, most: int) -> bool:
         """One more piece; False, and nothing is kept any more, when it makes more than ``most``."""
         self.size += len(piece)
-        if self.pieces is None or self.size > most:
-            self.pieces = None
+        if self.body is None or self.size > most:
+            self.body = None
             return False
-        self.pieces.append(piece)
+        self.body += piece
         return True
 
     def forget(self) -> None:
         """It will not be compared."""
-        self.pieces = None
+        self.body = None
 
 
 class Pairing:
@@ -104,19 +104,19 @@ class Pairing:
 
     def join(self, one: Copy) -> None:
         """Both answers are there: send them up, unless one of them is too large to compare."""
-        ours, theirs = self.kept.pieces, one.kept.pieces
+        ours, theirs = self.kept.body, one.kept.body
         far = (0, 0)
         if one.far or self.far_beyond(one):
-            far, ours, theirs = (self.kept.size, one.kept.size), [], []
+            far, ours, theirs = (self.kept.size, one.kept.size), bytearray(), bytearray()
         if self.status < 0 or ours is None or theirs is None:
             return
-        if not self.recorder.room_for_pair(sum(map(len, ours)) + sum(map(len, theirs))):
+        if not self.recorder.room_for_pair(len(ours) + len(theirs)):
             return
         entry = self.route.entry
         self.recorder.pair(PairSample(
             route=entry.name, version=one.target.version, revision=entry.revision,
             request_id=self.exchange_id.decode("latin-1"), primary_status=self.status,
-            shadow_status=one.status, primary_body=b"".join(ours), shadow_body=b"".join(theirs),
+            shadow_status=one.status, primary_body=bytes(ours), shadow_body=bytes(theirs),
             primary_s=self.seconds, shadow_s=one.seconds,
             segment=self.segment, primary=self.primary_version, nonce=self.nonce,
             primary_coding=self.coding, shadow_coding=one.coding, stripped=self.stripped, far=far,
@@ -125,9 +125,9 @@ class Pairing:
     def far_beyond(self, one: Copy) -> bool:
         """Whether the client's whole answer is far larger than the copy's, and than is compared."""
         return (
-            self.kept.pieces is None
+            self.kept.body is None
             and self.status > 0
-            and one.kept.pieces is not None
+            and one.kept.body is not None
             and self.coding == one.coding
             and self.kept.size > max(AHEAD_BYTES, LARGER * one.kept.size)
         )

@@ -72,22 +72,21 @@ class StreamEnding:
 class FirstToken:
     """Holds an answer until it says something; in the place of an inspection."""
 
-    __slots__ = ("exchange", "head", "pieces", "size")
+    __slots__ = ("body", "exchange", "head")
 
     def __init__(self, exchange: Exchange, head: ResponseHead) -> None:
         self.exchange = exchange
         self.head = head
-        self.pieces: list[bytes] = []
-        self.size = 0
+        self.body = bytearray()
 
     def more(self, piece: bytes, complete: bool) -> bool:
         """A piece came; True: it is taken care of, which is always so until the first token."""
         exchange = self.exchange
-        self.pieces.append(piece)
-        self.size += len(piece)
-        body = b"".join(self.pieces)
+        body = self.body
+        since = max(body.rfind(b"\n"), body.rfind(b"\r"), 0)  # no earlier line can be the token
+        body += piece
         now = monotonic()
-        if not complete and self.size <= HELD_BYTES_MAX and not _DATA.search(body):
+        if not complete and len(body) <= HELD_BYTES_MAX and not _DATA.search(body, since):
             exchange.deadline = min(
                 exchange.attempt_at + exchange.route.first_token_s,
                 exchange.attempt_at + exchange.version.chance_s,
@@ -95,5 +94,5 @@ class FirstToken:
             return True
         exchange.inspection = None
         exchange.first_byte_s = now - exchange.attempt_at
-        exchange.respond(self.head, body, complete, now)
+        exchange.respond(self.head, bytes(body), complete, now)
         return True

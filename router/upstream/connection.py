@@ -106,6 +106,7 @@ class Connection(asyncio.Protocol):
         "idle_until",
         "parser",
         "pool",
+        "reading",
         "receiver",
         "sent_all",
         "transport",
@@ -129,6 +130,8 @@ class Connection(asyncio.Protocol):
         self.ends_at = time.monotonic() + age_s if age_s else inf
         """Monotonic seconds; it carries no request that comes later."""
         self.closed = False
+        self.reading = True
+        """The receiver takes what comes."""
         self._poll: Any = None
 
     # What a receiver may do.
@@ -196,12 +199,14 @@ class Connection(asyncio.Protocol):
 
     def pause_reading(self) -> None:
         """The client reads slower than the backend sends."""
+        self.reading = False
         if not self.closed:
             self.transport.pause_reading()
 
     def resume_reading(self) -> None:
         """It caught up."""
-        if not self.closed:
+        self.reading = True
+        if not (self.closed or self.parser.behind):
             self.transport.resume_reading()
 
     # What the pool may do.
@@ -247,12 +252,42 @@ class Connection(asyncio.Protocol):
             self.endpoint.last_error = "sent bytes nobody asked for"
             self.discard()
             return
+        parser = self.parser
+        behind = parser.behind
         try:
-            self.parser.feed(data)
+            parser.feed(data)
         except UpstreamFramingError as error:
-            self.endpoint.last_error = error.reason
-            self._fail(Failure.HEAD_SIZE if error.too_large else Failure.MALFORMED)
+            self._malformed(error)
             return
+        if parser.behind:
+            if not behind:
+                self._later()
+        elif self.receiver is None and not self.closed:
+            self._finish()
+
+    def _malformed(self, error: UpstreamFramingError) -> None:
+        self.endpoint.last_error = error.reason
+        self._fail(Failure.HEAD_SIZE if error.too_large else Failure.MALFORMED)
+
+    def _later(self) -> None:
+        """The rest of a costly read in the next turn of the loop; nothing is read meanwhile."""
+        if not self.closed:
+            self.transport.pause_reading()
+            asyncio.get_running_loop().call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        if self.closed:
+            return
+        try:
+            self.parser.resume()
+        except UpstreamFramingError as error:
+            self._malformed(error)
+            return
+        if self.parser.behind:
+            self._later()
+            return
+        if self.reading:
+            self.transport.resume_reading()
         if self.receiver is None and not self.closed:
             self._finish()
 
@@ -330,6 +365,8 @@ class Connection(asyncio.Protocol):
 
     def _finish(self) -> None:
         """An answer is complete and the bytes behind it, if any, have been seen."""
+        if not self.reading:  # a slow client paused it in the very read that held the end
+            self.resume_reading()
         sent = self.sent_all and not self.transport.get_write_buffer_size()
         self.pool.finished(self, sent and self.parser.reusable)
 

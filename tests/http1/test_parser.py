@@ -438,7 +438,7 @@ class FussyReader(DeafReader):
 
 @pytest.mark.parametrize("to_head", [True, False])
 def test_what_only_the_second_reader_dislikes_is_refused(monkeypatch, to_head):
-    monkeypatch.setattr("router.http1.parser.HttpResponseParser", FussyReader)
+    monkeypatch.setattr("router.http1.answers.HttpResponseParser", FussyReader)
     parser = ResponseParser(Recorder(), fields=FieldCache(RESPONSE_KINDS))
     parser.expect(to_head=to_head)
     with pytest.raises(UpstreamFramingError, match="second reader"):

@@ -71,7 +71,7 @@ class FakePairing:
         self.pairs = []
 
     def join(self, one):
-        if one.kept.pieces is not None:
+        if one.kept.body is not None:
             self.pairs.append(one.status)
 
 
