@@ -11,13 +11,14 @@ from router.http1 import RequestParser, ResponseParser
 from router.http1.chunks import CHUNKS_A_TURN
 from router.http1.parser import REQUESTS_A_TURN
 from router.proxy.buffers import keep, whole
-from router.proxy.downstream import WRITE_HIGH_BYTES
 from router.proxy.exchange import Exchange
 from tests.proxy.rig import Rig, route, until, version
 from tests.proxy.scripted import Scripted, echo
 
 CHUNKED = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
-CHUNKS = 50_000
+CHUNKS = 200_000
+READ_BYTES_MAX = 300_000
+"""More than one read of either event loop."""
 ONE_OR_SO = 2
 """Pieces of a turn: what was left of one read, and the next read."""
 
@@ -103,10 +104,13 @@ def test_pipelined_requests_beyond_a_turn_wait_for_the_next():
 
 
 @asynccontextmanager
-async def _longest(what, name):
-    """How much was handed to ``what.name`` between two turns of the loop, at most."""
-    seen = {"most": 0, "now": 0}
-    original = getattr(what, name)
+async def _longest(name, rig):
+    """How often ``Exchange.name`` was called between two turns of the loop, at most.
+
+    And how many bytes stood unread in a parser, at most.
+    """
+    seen = {"most": 0, "now": 0, "waiting": 0}
+    original = getattr(Exchange, name)
 
     def counted(self, *given):
         seen["now"] += 1
@@ -116,11 +120,14 @@ async def _longest(what, name):
     async def turns():
         while True:
             seen["now"] = 0
+            ends = [*rig.plane.connections, *(one.connection for one in rig.plane.exchanges)]
+            unread = [end.parser.buffered_bytes for end in ends if end is not None]
+            seen["waiting"] = max(seen["waiting"], *unread, 0)
             await asyncio.sleep(0)
 
     other = asyncio.create_task(turns())
     patch = pytest.MonkeyPatch()
-    patch.setattr(what, name, counted)
+    patch.setattr(Exchange, name, counted)
     try:
         yield seen
     finally:
@@ -130,12 +137,13 @@ async def _longest(what, name):
 
 async def test_a_client_s_tiny_chunks_arrive_whole_a_piece_a_turn():
     async with Scripted(echo) as site, Rig(route(version("v1", site))) as rig:
-        async with _longest(Exchange, "on_upload") as seen:
+        async with _longest("on_upload", rig) as seen:
             client = await rig.client()
             await client.send(CHUNKED + b"1\r\nx\r\n" * CHUNKS + b"0\r\n\r\n")
             answer = await client.answer()
         assert (answer.status, answer.body) == (200, b"x" * CHUNKS)
         assert seen["most"] <= ONE_OR_SO
+        assert seen["waiting"] <= READ_BYTES_MAX
         assert (await client.ask(CHUNKED + b"1\r\ny\r\n0\r\n\r\n")).body == b"y"
         client.close()
 
@@ -152,25 +160,44 @@ async def test_tiny_chunks_that_break_off_are_refused_in_whichever_turn():
 opened = []
 
 
-async def tiny(peer):
-    """An answer in chunks of one byte, then another."""
-    opened.append(peer)
-    while True:
-        await peer.request()
-        await peer.send(
-            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-            + b"1\r\nx\r\n" * CHUNKS + b"0\r\n\r\n"
-        )  # fmt: skip
+def tiny(chunks):
+    """Answers in chunks of one byte, one after the other."""
+
+    async def script(peer):
+        opened.append(peer)
+        while True:
+            await peer.request()
+            await peer.send(
+                b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+                + b"1\r\nx\r\n" * chunks + b"0\r\n\r\n"
+            )  # fmt: skip
+
+    return script
 
 
-async def test_a_version_s_tiny_chunks_arrive_whole_a_piece_a_turn():
-    async with Scripted(tiny) as site, Rig(route(version("v1", site))) as rig:
+def _begun(monkeypatch, then):
+    """``then(exchange)`` when an answer has begun to go out."""
+    original = Exchange.respond
+
+    def respond(self, *given):
+        original(self, *given)
+        then(self)
+
+    monkeypatch.setattr(Exchange, "respond", respond)
+
+
+async def test_a_version_s_tiny_chunks_arrive_whole_a_piece_a_turn(monkeypatch):
+    """Also to a client that stops reading and catches up meanwhile."""
+    soon = asyncio.get_running_loop().call_soon
+    _begun(monkeypatch, lambda one: (one.pause_download(), soon(one.resume_download)))
+    async with Scripted(tiny(CHUNKS)) as site, Rig(route(version("v1", site))) as rig:
         client = await rig.client()
         opened.clear()
         for _ in range(2):
-            async with _longest(Exchange, "on_body") as seen:
+            async with _longest("on_body", rig) as seen:
                 assert (await client.ask()).body == b"x" * CHUNKS
             assert seen["most"] <= ONE_OR_SO
+            assert seen["waiting"] <= READ_BYTES_MAX
         assert len(opened) == 1
         client.close()
 
@@ -195,32 +222,20 @@ async def test_a_version_s_chunks_that_break_off_cut_the_answer():
         await rig.settled()
 
 
-async def large(peer):
-    """Answers of many chunks, each more than a client's buffer takes at once."""
-    opened.append(peer)
-    while True:
-        await peer.request()
-        chunk = b"%x\r\n" % 200 + b"z" * 200 + b"\r\n"
-        await peer.send(
-            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-            + chunk * (4 * WRITE_HIGH_BYTES // 200) + b"0\r\n\r\n"
-        )  # fmt: skip
-
-
 async def test_a_client_that_is_slow_within_a_read_leaves_the_connection_readable(monkeypatch):
-    """Reading was stopped for the client and the end of the answer was in the same read."""
-    monkeypatch.setattr("router.proxy.downstream.WRITE_HIGH_BYTES", 1)
-    async with Scripted(large) as site, Rig(route(version("v1", site))) as rig:
+    """Reading was stopped for the client, and the end of the answer was in the same read."""
+    _begun(monkeypatch, Exchange.pause_download)
+    async with Scripted(tiny(2 * CHUNKS_A_TURN)) as site, Rig(route(version("v1", site))) as rig:
         client = await rig.client()
         opened.clear()
-        for _ in range(4):
-            assert len((await client.ask()).body) == 4 * WRITE_HIGH_BYTES // 200 * 200
+        for _ in range(3):
+            assert (await client.ask()).body == b"x" * 2 * CHUNKS_A_TURN
         assert len(opened) == 1
         client.close()
 
 
 async def test_a_client_that_leaves_between_two_turns_leaves_nothing():
-    async with Scripted(tiny) as site, Rig(route(version("v1", site))) as rig:
+    async with Scripted(tiny(CHUNKS)) as site, Rig(route(version("v1", site))) as rig:
         client = await rig.client()
         await client.send(CHUNKED + b"1\r\nx\r\n" * 40_000)
         await until(lambda: bool(rig.plane.exchanges))
@@ -233,7 +248,7 @@ async def test_requests_that_nobody_serves_are_answered_some_a_turn():
     """Answered at once, each would call for the next."""
     wanted = b"GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n"
     async with Rig() as rig:
-        async with _longest(Exchange, "begin") as seen:
+        async with _longest("begin", rig) as seen:
             client = await rig.client()
             await client.send(wanted * 1_000)
             for _ in range(1_000):
