@@ -12,10 +12,10 @@ from typing import Any
 
 from httptools import HttpParserError, HttpParserUpgrade
 
+from router.http1.answers import ResponseParser
 from router.http1.framing import refuse
 from router.http1.limits import Limits
 from router.http1.messages import ResponseHead
-from router.http1.parser import ResponseParser
 from router.http1.reader import IDLE, ResponseHandler
 
 _STATUS = b"HTTP/1.1 101"
