@@ -3,7 +3,7 @@
 https://github.com/kserve/open-inference-protocol: servers answer with flat row-major data to nested
 requests and the other way round, order outputs as they like, and make up ids; so tensors are
 matched by name and reshaped by ``shape``, and ``id``, ``model_name``, ``model_version`` and
-``parameters`` are left out.
+``parameters`` are left out. Tensors may lie behind the document, in binary.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from router.core.payloads.answer import (
     mapping,
     rows,
 )
+from router.core.payloads.binary_tensors import Tail, split
 
 AXES_MAX = 16
 """Axes of a tensor."""
@@ -35,11 +36,13 @@ class OpenInferenceV2:
 
     def read(self, body: bytes) -> Answer:
         """Every element as ``name[i,j]``; last axes of three or more numbers as vectors."""
-        outputs = rows(mapping(document(body), "the top").get("outputs"), "outputs")
+        text, behind = split(body)
+        tail = Tail(behind)
+        outputs = rows(mapping(document(text), "the top").get("outputs"), "outputs")
         making = Making()
         for place, output in enumerate(outputs):
             tensor = mapping(output, f"outputs[{place}]")
-            name, shape, data = _tensor(tensor, f"outputs[{place}]")
+            name, shape, data = _tensor(tensor, tail, f"outputs[{place}]")
             if len(making.leaves) + len(data) > LEAVES_MAX:
                 raise Unreadable(f"expected at most {LEAVES_MAX} values")
             making.spend(len(data) * (len(name) + _INDEX_CHARS * len(shape)))
@@ -47,16 +50,19 @@ class OpenInferenceV2:
                 for index, value in zip(product(*map(range, shape)), data, strict=True):
                     making.leaves[f"{name}[{','.join(map(str, index))}]"] = value
                 making.vectors.update(_rows(name, shape, data))
+        tail.end()
         return Answer(making.leaves, making.vectors)
 
 
-def _tensor(tensor: dict[str, Any], where: str) -> tuple[str, list[int], list[Leaf]]:
+def _tensor(tensor: dict[str, Any], tail: Tail, where: str) -> tuple[str, list[int], list[Leaf]]:
     name, shape = tensor.get("name"), rows(tensor.get("shape"), f"{where}.shape")
     if not isinstance(name, str) or not all(type(n) is int and n >= 0 for n in shape):
         raise Unreadable(f"expected a name and a shape at {where}")
     if len(shape) > AXES_MAX:
         raise Unreadable(f"expected at most {AXES_MAX} axes at {where}, got {len(shape)}")
-    data = list(_flat(rows(tensor.get("data"), f"{where}.data")))
+    data = tail.take(tensor, prod(shape), where)
+    if data is None:
+        data = list(_flat(rows(tensor.get("data"), f"{where}.data")))
     if len(data) != prod(shape):
         raise Unreadable(f"expected {prod(shape)} values at {where}.data, got {len(data)}")
     return name, shape, data
