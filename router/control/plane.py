@@ -193,6 +193,7 @@ class Plane:
         self.observatory.endpoints(report.worker, report.endpoints)
         self.metrics.add_versions(report.versions)
         self.metrics.add_mirrors(report.mirrors)
+        self.metrics.add_routes(report.routes)
         self.outreach.mirrored(report.mirrors)
         self.comparer.mirrored(report.mirrors)
         self.metrics.add_rejected(report.rejected)

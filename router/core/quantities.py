@@ -10,6 +10,7 @@ written as  examples               calculated with                 resolution
 duration    ``250ms 5m 1h30m 7d``  seconds, float                  1 ms
 share       ``5%  0.05%``          basis points, int (10 000=100%)  0.01 %
 size        ``512B 64KiB 20MB``    bytes, int                      1 byte
+rate        ``10/s 100/m 1000/h``  times a second, float           0.001
 ==========  =====================  ==============================  =================
 
 Every ``parse_*`` raises ValueError with a message made for the author of a policy, and
@@ -59,7 +60,10 @@ SHARE_PATTERN: Final = r"^[0-9]{1,3}(\.[0-9]{1,2}0*)? ?%$"
 SIZE_PATTERN: Final = r"^[0-9]{1,15}(\.[0-9]{1,9})?(B|KB|MB|GB|KiB|MiB|GiB)$"
 _DURATION: Final = re.compile(rf"(?:{_PART}){{1,5}}\Z")
 _DURATION_PART: Final = re.compile(_NUMBER + r"(?P<unit>ms|s|m|h|d)")
+RATE_PATTERN: Final = r"^[0-9]{1,9}(\.[0-9]{1,3})?/(s|m|h)$"
+_RATE_UNITS_S: Final = {"s": 1, "m": 60, "h": 3_600}
 _SHARE: Final = re.compile(_NUMBER + r" ?%\Z")
+_RATE: Final = re.compile(r"(?P<number>[0-9]{1,9}(?:\.[0-9]{1,3})?)/(?P<unit>[smh])\Z")
 _SIZE: Final = re.compile(_NUMBER + r"(?P<unit>B|KB|MB|GB|KiB|MiB|GiB)\Z")
 
 
@@ -134,6 +138,26 @@ def format_size(size_bytes: int) -> str:
     return f"{size_bytes}B"
 
 
+def parse_rate(text: object) -> float:
+    """Times a second in a rate such as ``10/s``, ``100/m`` or ``1000/h``; above 0."""
+    match = _RATE.match(text) if isinstance(text, str) else None
+    if match is None:
+        raise ValueError(f"expected a rate such as 10/s, 100/m or 1000/h, got {shown(text)}")
+    rate = float(match["number"]) / _RATE_UNITS_S[match["unit"]]
+    if not rate:
+        raise ValueError(f"expected a rate above 0, got {shown(text)}")
+    return rate
+
+
+def format_rate(per_s: float) -> str:
+    """``10.0`` → ``10/s``, ``100 / 60`` → ``100/m``."""
+    for unit, seconds in _RATE_UNITS_S.items():
+        number = round(per_s * seconds, 3)
+        if number and number / seconds == per_s:
+            return f"{number:.3f}".rstrip("0").rstrip(".") + f"/{unit}"
+    return f"{per_s * 3_600:.3f}/h"
+
+
 def shown(value: object) -> str:
     """A value as an error message shows it: YAML's spelling, at most 40 characters."""
     if value is None:
@@ -177,6 +201,14 @@ Bytes = Annotated[
     _schema(SIZE_PATTERN, "size", "64KiB", "20MB"),
 ]
 """A size; bytes in Python, ``64KiB`` in YAML and JSON."""
+
+PerSecond = Annotated[
+    float,
+    BeforeValidator(parse_rate),
+    PlainSerializer(format_rate, return_type=str, when_used="json"),
+    _schema(RATE_PATTERN, "rate", "10/s", "100/m", "1000/h"),
+]
+"""A rate; times a second in Python, ``10/s`` in YAML and JSON."""
 
 Flag = StrictBool
 """true or false and nothing that merely looks like it."""

@@ -15,14 +15,20 @@ from typing import Any
 import msgspec
 
 from router.core.pairs.comparison import Comparison, Likeness
-from router.core.wire.counts import EndpointState, MirrorCounts, PairSample, VersionCounts
+from router.core.wire.counts import (
+    EndpointState,
+    MirrorCounts,
+    PairSample,
+    RouteCounts,
+    VersionCounts,
+)
 from router.core.wire.outcomes import Batch
 from router.core.wire.table import RouteEntry, RoutingTable
 
 __all__ = [
     "KINDS", "MESSAGE_BYTES_MAX", "Amend", "Applied", "Beat", "Decoder", "Down", "Drain",
     "EndpointState", "Found", "Hello", "LinkError", "Lowered", "Message", "MirrorCounts",
-    "PairReport", "PairSample", "Publish", "Read", "Reading", "Report", "Up",
+    "PairReport", "PairSample", "Publish", "Read", "Reading", "Report", "RouteCounts", "Up",
     "VersionCounts", "encode",
 ]  # fmt: skip
 
@@ -91,6 +97,7 @@ class Report:
     """Requests refused by the router itself, by cause."""
     failures: dict[str, int] = field(default_factory=dict)
     """Exceptions in loops that must go on, by loop."""
+    routes: tuple[RouteCounts, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,8 +75,8 @@ class Destination:
 
 
 def at_once(route: ServedRoute, head: RequestHead) -> bool:
-    """The version can be chosen now: no body to be awaited, no bound of it to be looked at."""
-    if route.needs_body or not head.max_forwards:
+    """The version can be chosen now: no body to be awaited, no quota or bound to be looked at."""
+    if route.asks or not head.max_forwards:
         return False
     limit = route.entry.body_limit_bytes
     return not limit or (head.framing != CHUNKED and head.length <= limit)
@@ -88,7 +88,7 @@ def place(serving: Serving, head: RequestHead) -> Destination | None:
     if route is None:
         return None
     now = at_once(route, head)
-    choice = assign(route, head, NO_DOCUMENT) if now else None
+    choice = None if route.needs_body else assign(route, head, NO_DOCUMENT)
     if len(serving.places) >= PLACES_MAX:
         serving.places.clear()
     fixed = choice if choice is not None and choice.fixed else None

@@ -81,10 +81,11 @@ class Downstream(asyncio.Protocol):
         secure = transport.get_extra_info("sslcontext") is not None
         self.peer = Peer(
             address.encode(), scheme=b"https" if secure else b"http",
-            trusted=self._trusted(address),
+            trusted=self.is_trusted(address),
         )  # fmt: skip
 
-    def _trusted(self, address: str) -> bool:
+    def is_trusted(self, address: str) -> bool:
+        """Whether this is the address of one of our proxies."""
         networks = self.plane.trusted
         if not networks:
             return False

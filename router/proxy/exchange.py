@@ -31,10 +31,11 @@ from router.http1 import (
 from router.http1.messages import NO_BODY, TRACE, UNTIL_CLOSE, VIA
 from router.proxy.assign import assign, at_once, place
 from router.proxy.buffers import crowded, keep, slim, whole
+from router.proxy.choosing import choose_by_body, look, too_large
 from router.proxy.cookies import without_own
 from router.proxy.faults import FAULTS, Fault
 from router.proxy.inspection import inspect
-from router.proxy.matching import NO_DOCUMENT, BodyDocument
+from router.proxy.matching import NO_DOCUMENT
 from router.proxy.receipt import receipt_line
 from router.proxy.record import left, observe, record
 from router.proxy.replies import (
@@ -42,7 +43,6 @@ from router.proxy.replies import (
     NO_ROUTE,
     OVERLOAD,
     answer,
-    answer_options,
     refuse,
     unwanted,
 )
@@ -140,38 +140,15 @@ class Exchange:
             refuse(self, OVERLOAD)
         elif now:
             self.take(choice or assign(route, head, NO_DOCUMENT))
-        elif self._too_large():
-            refuse(self, BODY_SIZE)
-        elif head.max_forwards == 0:
-            answer_options(self)
-        elif route.needs_body and not self.uploaded and self.size < route.entry.buffer_bytes:
-            self.collecting = True
-            self._continue()
         else:
-            self._choose_by_body()
-
-    def _too_large(self) -> bool:
-        limit = self.route.entry.body_limit_bytes
-        return bool(limit) and max(self.head.length, self.size) > limit
+            look(self, choice)
 
     # --- assign -----------------------------------------------------------------------------------
 
-    def _choose_by_body(self) -> None:
-        """The route, then its version, where one or the other looks into the body.
-
-        The table may be another than at the head: only the one in force may choose.
-        """
-        coding = self.head.get(b"content-encoding") or b""
-        document = BodyDocument(whole(self), coding, self.route.entry.buffer_bytes)
-        route = self.plane.serving.index.find_with(self.head, document)
-        if route is None:
-            refuse(self, NO_ROUTE)
-            return
-        self.route = route
-        if self._too_large():
-            refuse(self, BODY_SIZE)
-        else:
-            self.take(assign(route, self.head, document))
+    def collect(self) -> None:
+        """The choice needs the body: wait for it."""
+        self.collecting = True
+        self._continue()
 
     def take(self, choice: Assignment) -> None:
         """This version it is; where a coin chose, its arm is told of the arrival."""
@@ -270,7 +247,7 @@ class Exchange:
         self.uploaded = complete
         if complete:
             self.asked = self.client_since  # what the client took to say it is no age of ours
-        if self._too_large():
+        if too_large(self):
             self.client_broke(BODY_SIZE.status, BODY_SIZE.cause, BODY_SIZE.text)
             return
         if self.kept:
@@ -280,7 +257,7 @@ class Exchange:
                 refuse(self, OVERLOAD)
             elif complete or self.size >= self.route.entry.buffer_bytes:
                 self.collecting = False
-                self._choose_by_body()
+                choose_by_body(self)
             return
         if self.connection is None:
             return

@@ -22,11 +22,14 @@ from typing import TYPE_CHECKING, Final
 from router.config.certificate import ServerCertificate
 from router.core.wire.table import ListenerLimits, RouteEntry, RoutingTable, amended
 from router.http1 import Limits
+from router.link import quotas
+from router.link.quotas import QuotaArea
 from router.proxy.access_log import AccessLog
 from router.proxy.deadlines import sweep
 from router.proxy.downstream import Downstream
 from router.proxy.handshakes import Handshakes
 from router.proxy.mirror import Mirrors
+from router.proxy.quota import wake
 from router.proxy.serving import ServedRoute, Serving
 from router.telemetry.recorder import Recorder
 from router.upstream import Pools
@@ -38,7 +41,8 @@ if TYPE_CHECKING:
 SWEEP_S: Final = 0.05
 """How often deadlines of exchanges and copies are looked at, hence how late one can be noticed."""
 CUT_SWEEP_EVERY: Final = 2
-"""Sweeps between cuts of what is drawn into slices: a tenth of a second."""
+"""Sweeps between cuts of what is drawn into slices, and between looks at connections that rest: a
+tenth of a second."""
 UNREAD_SWEEP_EVERY: Final = 10
 """Sweeps between looks whether clients that are not being read from are still there."""
 SLOW_SWEEP_EVERY: Final = 20
@@ -89,6 +93,11 @@ class DataPlane:
         """Bodies of requests under way that arrived in pieces and are kept."""
         self.accepting = True
         """False from the beginning of a drain: answers then say Connection: close."""
+        self.quotas_fd = -1
+        """Of the area that all workers share; -1: this one has its own."""
+        self._quotas: QuotaArea | None = None
+        self.resting: set[Downstream] = set()
+        """Connections that are not answered until the next look at them: clients over a quota."""
         self.access_log: AccessLog | None = None
         self.certificate: ServerCertificate | None = None
         """What TLS clients are shown; None where they speak plain HTTP."""
@@ -317,6 +326,7 @@ class DataPlane:
         self._sweeps += 1
         if self._sweeps % CUT_SWEEP_EVERY == 0:
             self.recorder.cut()
+            wake(self.resting)
         if self.access_log is not None:
             self.access_log.flush()
         if self._sweeps % UNREAD_SWEEP_EVERY == 0:
@@ -344,6 +354,15 @@ class DataPlane:
     def trace_id(self) -> bytes:
         """32 hex digits of a new trace."""
         return os.urandom(16).hex().encode()
+
+    @property
+    def quotas(self) -> QuotaArea:
+        """What clients have used; nothing of it exists before somebody asks."""
+        if self._quotas is None:
+            fd = self.quotas_fd if self.quotas_fd >= 0 else quotas.made()
+            self._quotas = QuotaArea(fd, self.recorder.source if self.quotas_fd >= 0 else 0)
+            os.close(fd)
+        return self._quotas
 
     def take_lag(self) -> float:
         """Largest loop delay since the last call, seconds."""

@@ -94,7 +94,8 @@ class RuleTarget:
 class ServedRoute:
     """One route of a table."""
 
-    __slots__ = ("answer_bytes", "body_fields", "body_s", "candidate", "cell", "copied", "draw",
+    __slots__ = ("answer_bytes", "asks", "body_fields", "body_s",
+                 "candidate", "cell", "copied", "draw",
                  "entry", "errors", "first_token_s", "holds", "keep_bytes",
                  "key_header", "match", "mirrors", "needs_body", "others",
                  "own_cookie", "payload", "pins", "receipts", "response_s",
@@ -145,6 +146,8 @@ class ServedRoute:
         self.body_fields = any(rule.match.body for rule in entry.rules) or bool(entry.match.body)
         kind, name, self.salt = _key(entry.sticky)
         self.needs_body = self.body_fields or kind is StickyKind.BODY
+        self.asks = self.needs_body or entry.quota is not None
+        """Something is looked at before a version is chosen."""
         self.key_header = name if kind is StickyKind.HEADER else b""
         self.own_cookie = name if kind is StickyKind.COOKIE else b""  # only the router sets it
         self.keep_bytes = max(
@@ -161,9 +164,6 @@ class ServedRoute:
         self.errors = frozenset(s for s in range(100, 1_000) if s in wrong or s // 100 in wrong)
         """Statuses that count against the version that answers with them."""
         self.mirrors = [self._target(mirror, pools, recorder) for mirror in entry.mirrors]
-        for target in self.mirrors:
-            of = target.mirror.of
-            (self.stable if of < 0 else self.versions[of]).mirrors.append(target)
 
     def _weight(self, version: ServedVersion) -> int:
         return self.entry.weights_bp[version.index]
@@ -171,10 +171,12 @@ class ServedRoute:
     def _target(self, mirror: Mirror, pools: Pools, recorder: Recorder) -> Target:
         version = self.entry.versions[mirror.version]
         pool = pools.shadow(self.entry.name, version, connect_s=self.entry.timeouts.connect_s)
-        return Target(
+        target = Target(
             mirror, version.name, pool, recorder.mirror(self.entry.name, version.name),
             recorder.version(self.entry.name, version.name, "shadow"),
         )  # fmt: skip
+        (self.stable if mirror.of < 0 else self.versions[mirror.of]).mirrors.append(target)
+        return target
 
 
 class Serving:

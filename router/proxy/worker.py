@@ -198,7 +198,8 @@ class Worker:
         endpoints = self.plane.pools.states()
         link.send(Report(
             worker=self.index, batches=delta.batches, versions=delta.versions,
-            mirrors=delta.mirrors, endpoints=endpoints, loop_lag_s=self.plane.take_lag(),
+            mirrors=delta.mirrors, routes=delta.routes, endpoints=endpoints,
+            loop_lag_s=self.plane.take_lag(),
             connections=len(self.plane.connections), rejected=delta.rejected,
             failures=BOOKS.take(),
         ))  # fmt: skip
@@ -257,13 +258,16 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--link-fd", type=int, required=True)
     parser.add_argument("--worker", type=int, required=True)
     parser.add_argument("--listen", required=True, help="host:port, or fd:N of a bound socket")
+    parser.add_argument("--quotas-fd", type=int, default=-1, help="see router.link.quotas")
     args = parser.parse_args(argv)
     host, _, port = args.listen.rpartition(":")
     listen = Listen("", 0, int(port)) if host == "fd" else Listen(host.strip("[]"), int(port))
     more_files()
 
     async def serve() -> None:
-        await Worker(args.worker, listen).run(args.link_fd)
+        worker = Worker(args.worker, listen)
+        worker.plane.quotas_fd = args.quotas_fd
+        await worker.run(args.link_fd)
 
     with contextlib.suppress(ImportError):
         import uvloop  # noqa: PLC0415 - optional: the router runs without it

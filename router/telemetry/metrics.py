@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from router.core.wire.counts import MirrorCounts, VersionCounts
+from router.core.wire.counts import MirrorCounts, RouteCounts, VersionCounts
 from router.core.wire.histogram import BOUNDS_S, BUCKETS, EXPOSED_S
 from router.core.wire.outcomes import Outcome
 
@@ -51,6 +51,10 @@ FAMILIES: Final[dict[str, tuple[str, str]]] = {
     ),
     "tunnels": ("gauge", "WebSockets open."),
     "tunnels_ended_total": ("counter", "WebSockets that ended, by version and how."),
+    "quota_refused_total": ("counter", "Requests answered 429: their client had used its quota."),
+    "quota_forgotten_total": (
+        "counter", "Clients that began anew, because there were more than can be remembered.",
+    ),
     "rejected_total": ("counter", "Requests refused by the router itself, by cause."),
     "connections": ("gauge", "Open client connections by worker."),
     "loop_failures_total": ("counter", "Exceptions that cost a loop one item, by process."),
@@ -164,6 +168,16 @@ class Metrics:
             for cause, number in one.dropped.items():
                 self.count("mirror_dropped_total", (*series, ("cause", self._cause(cause))), number)
                 self.count("mirror_total", (*series, ("result", "dropped")), number)
+
+    def add_routes(self, counts: Iterable[RouteCounts]) -> None:
+        """Book what routes did by themselves."""
+        for one in counts:
+            for name, number in (
+                ("quota_refused_total", one.quota_refused),
+                ("quota_forgotten_total", one.quota_forgotten),
+            ):
+                if number:
+                    self.count(name, labels(route=one.route), number)
 
     def add_rejected(self, causes: Mapping[str, int]) -> None:
         """Book requests that the router refused."""

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Final
 
 import xxhash
 
-from router.core.wire.counts import MirrorCounts, PairSample, VersionCounts
+from router.core.wire.counts import MirrorCounts, PairSample, RouteCounts, VersionCounts
 from router.core.wire.histogram import BOUNDS_S, BUCKETS
 from router.core.wire.outcomes import FULL_BP, Batch, Cell, Outcome
 from router.telemetry.slices import LiveCell
@@ -149,6 +149,26 @@ class MirrorStats:
         return counts
 
 
+class RouteStats:
+    """What a route did by itself: named as in :class:`~router.core.wire.counts.RouteCounts`."""
+
+    __slots__ = ("dirty", "quota_forgotten", "quota_refused", "route")
+
+    def __init__(self, route: str) -> None:
+        self.route = route
+        self._zero()
+
+    def _zero(self) -> None:
+        self.dirty = False
+        self.quota_refused = self.quota_forgotten = 0
+
+    def take(self) -> RouteCounts:
+        """Everything since the last call."""
+        counts = RouteCounts(self.route, self.quota_refused, self.quota_forgotten)
+        self._zero()
+        return counts
+
+
 @dataclass(frozen=True, slots=True)
 class Delta:
     """Everything counted since the last report; the worker puts it into the link's message."""
@@ -156,11 +176,13 @@ class Delta:
     batches: tuple[Batch, ...] = ()
     versions: tuple[VersionCounts, ...] = ()
     mirrors: tuple[MirrorCounts, ...] = ()
+    routes: tuple[RouteCounts, ...] = ()
     rejected: dict[str, int] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         """Whether there is anything to tell."""
-        return bool(self.batches or self.versions or self.mirrors or self.rejected)
+        told = self.batches or self.versions or self.mirrors or self.routes or self.rejected
+        return bool(told)
 
 
 class Recorder:
@@ -187,6 +209,7 @@ class Recorder:
         self._seen: dict[str, Seen] = {}
         self._versions: dict[tuple[str, str, str], VersionStats] = {}
         self._mirrors: dict[tuple[str, str], MirrorStats] = {}
+        self._routes: dict[str, RouteStats] = {}
         self._rejected: dict[str, int] = {}
         self._pairs: list[PairSample] = []
         self._pair_bytes = 0
@@ -263,6 +286,13 @@ class Recorder:
             stats = self._mirrors[key] = MirrorStats(route, version)
         return stats
 
+    def route(self, name: str) -> RouteStats:
+        """The counters of a route itself."""
+        stats = self._routes.get(name)
+        if stats is None:
+            stats = self._routes[name] = RouteStats(name)
+        return stats
+
     def reject(self, cause: str) -> None:
         """The router itself refused a request; ``cause`` is one of ours, never from input."""
         self._rejected[cause] = self._rejected.get(cause, 0) + 1
@@ -273,6 +303,9 @@ class Recorder:
             del self._current[name]
             self._seen.pop(name, None)
             self._forced.pop(name, None)
+        for name, route in list(self._routes.items()):
+            if name not in names and not route.dirty:
+                del self._routes[name]
         for key, stats in list(self._versions.items()):
             busy = stats.dirty or stats.in_flight or stats.tunnels
             if key[0] not in names and not busy:
@@ -309,6 +342,7 @@ class Recorder:
             batches=tuple(self._batches()),
             versions=tuple(stats.take() for stats in self._versions.values() if stats.dirty),
             mirrors=tuple(c for c in (m.take() for m in self._mirrors.values()) if c is not None),
+            routes=tuple(stats.take() for stats in self._routes.values() if stats.dirty),
             rejected=rejected,
         )
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from router.core import quantities
 from router.core.quantities import (
     DURATION_S_MAX,
     SIZE_BYTES_MAX,
@@ -101,3 +102,16 @@ def test_no_sizes(text):
 )
 def test_durations_are_written_shortly(seconds, text):
     assert format_duration(seconds) == text
+
+
+@pytest.mark.parametrize("text", ["10/s", "100/m", "1000/h", "0.5/s", "0.001/h", "7.125/m"])
+def test_rates_come_back_as_they_were(text):
+    assert quantities.parse_rate(quantities.format_rate(quantities.parse_rate(text))) == (
+        quantities.parse_rate(text)
+    )
+
+
+@pytest.mark.parametrize("text", ["10", 10, "1/d", "-1/s", "0/s", "1.2345/s", "", None, "1 /s"])
+def test_what_is_no_rate_is_refused(text):
+    with pytest.raises(ValueError, match="expected a rate"):
+        quantities.parse_rate(text)

@@ -10,6 +10,7 @@ from router.core.wire.table import (
     MatchEntry,
     MatchKind,
     Mirror,
+    QuotaEntry,
     RescueEntry,
     RouteEntry,
     RoutingTable,
@@ -31,6 +32,7 @@ from router.link.messages import (
     PairSample,
     Publish,
     Report,
+    RouteCounts,
     VersionCounts,
     encode,
 )
@@ -51,6 +53,7 @@ TABLE = RoutingTable(
             sticky=StickyEntry(StickyKind.HEADER, "x-user-id"),
             rescue=RescueEntry(statuses=(5,)),
             thresholds_s=(0.1, 0.2),
+            quota=QuotaEntry("x-key", 10**7, 10**15, 5),
         ),
     ),
 )
@@ -87,6 +90,7 @@ MESSAGES = [
         (MirrorCounts("r", "v2", 1, 0, {"queue": 3}),),
         (EndpointState("r", "v1", "http://h:1", True, False, 1, 2),),
         rejected={"framing": 2},
+        routes=(RouteCounts("r", 3, 1),),
     ),
     PairReport((PairSample("r", "v2", 3, "id", 200, 200, b"\x00\xff", b"{}"),)),
 ]

@@ -44,6 +44,7 @@ from router.link.messages import (
     Report,
     encode,
 )
+from router.link.quotas import SharedQuotas
 from router.link.socket import Link, open_link
 from router.loops import awaited, background, forever, net
 
@@ -170,6 +171,7 @@ class Workers:
         self._turns = 0
         """Of :meth:`_watch`."""
         self._listeners: list[socket.socket] = []
+        self._quotas = SharedQuotas(count)
         self._troubles: dict[int, str] = {}
         self._looked_s = time.monotonic()
         self._orphaned: list[int] = []
@@ -320,6 +322,7 @@ class Workers:
         """The port is the workers' alone: what they close is closed."""
         while self._listeners:
             self._listeners.pop().close()
+        self._quotas.close()
 
     # --- one worker -----------------------------------------------------------------------------
 
@@ -350,13 +353,14 @@ class Workers:
 
     async def _spawn(self, index: int) -> WorkerProcess:
         ours, theirs = socket.socketpair()
-        listener = self._listeners[index].fileno()
+        listener, used = self._listeners[index].fileno(), self._quotas.fd
         with theirs:
             argv = self._command(theirs.fileno(), index, f"fd:{listener}")
             # Its own process group: Ctrl-C in a terminal must drain through control, once.
             process = await asyncio.create_subprocess_exec(
-                *argv, pass_fds=(theirs.fileno(), listener), start_new_session=True
-            )
+                *argv, "--quotas-fd", str(used), start_new_session=True,
+                pass_fds=(theirs.fileno(), listener, used),
+            )  # fmt: skip
         found: list[WorkerProcess] = []
         link = await open_link(
             ours, lambda message: self._receive(found[0], message), lambda _why: None

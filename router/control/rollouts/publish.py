@@ -24,6 +24,7 @@ from router.core.policy import (
     ValueMatch,
     Version,
 )
+from router.core.policy.quota import Quota
 from router.core.policy.tunnels import Tunnels
 from router.core.rollout.traffic import Split, offset_of
 from router.core.wire import table
@@ -150,12 +151,19 @@ def entry_of(situation: Situation) -> table.RouteEntry:
         bets_a_user=situation.bets_a_user,
         slow_abort_s=waits.slow_abort_s if waits else 0.0,
         answer_within_s=(pinned.answer_within or 0.0) if pinned else 0.0,
+        quota=_quota(route.quota) if route.quota else None,
         buffer_bytes=max(route.buffer, pinned.rescue.buffer if pinned and pinned.rescue else 0),
         body_limit_bytes=route.body_limit or 0,
         tunnel=_tunnel(route, out, index),
         reveal_version=route.reveal_version,
         receipt_secret=route.feedback.secret.get_secret_value() if route.feedback else "",
     )
+
+
+def _quota(quota: Quota) -> table.QuotaEntry:
+    interval_ns = round(1e9 / quota.rate) if quota.rate else 0
+    slack_ns = interval_ns * (quota.at_once - 1)
+    return table.QuotaEntry(quota.by.name, interval_ns, slack_ns, quota.per_day or 0)
 
 
 def _weights(situation: Situation, names: list[str], out: frozenset[str]) -> tuple[int, ...]:

@@ -17,6 +17,7 @@ from pydantic.json_schema import JsonSchemaValue
 
 from router.core.payloads import PAYLOADS
 from router.core.policy.match import JsonPath, Match
+from router.core.policy.quota import Quota
 from router.core.policy.registry import REGISTRIES, Registry
 from router.core.policy.rollout import RolloutPolicy
 from router.core.policy.status import Status
@@ -209,6 +210,8 @@ class Route(Spec):
     """Bytes of a request body that are buffered where a rule or a sticky key needs them."""
     reveal_version: Flag = True
     """Whether answers say which version made them; with false clients cannot tell their arm."""
+    quota: Quota | None = None
+    """What one client may ask of the route; more is answered 429. Absent: no bound."""
     body_limit: Bytes | None = None
     """Largest request body (413 above); absent: the limit of the listener."""
 

@@ -45,6 +45,17 @@ class VersionCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class RouteCounts:
+    """What one route did by itself since the last report, whatever its versions did."""
+
+    route: str
+    quota_refused: int = 0
+    """Requests answered 429, for their client had used its quota."""
+    quota_forgotten: int = 0
+    """Clients that began anew, because there were more than can be remembered."""
+
+
+@dataclass(frozen=True, slots=True)
 class MirrorCounts:
     """What happened to the copies for one shadow version since the last report."""
 

@@ -277,6 +277,20 @@ class TunnelEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class QuotaEntry:
+    """What one client may ask of a route; see :mod:`router.link.quotas`."""
+
+    header: str = ""
+    """Whose value is the client, in lower case; empty: its address."""
+    interval_ns: int = 0
+    """Between two requests in the long run; 0: no bound."""
+    slack_ns: int = 0
+    """How far ahead of that it may be."""
+    per_day: int = 0
+    """Requests in a day of UTC; 0: no bound."""
+
+
+@dataclass(frozen=True, slots=True)
 class RouteEntry:
     """One route as the data plane needs it."""
 
@@ -329,6 +343,8 @@ class RouteEntry:
     """Age from which on a client that leaves without an answer was failed; 0: none was."""
     answer_within_s: float = 0.0
     """Age at which a drawn request without an answer has failed; 0: only by its time-out."""
+    quota: QuotaEntry | None = None
+    """Asked before a version is chosen; a request beyond it is answered 429."""
     buffer_bytes: int = 65_536
     """Body bytes buffered where a rule, a sticky key or a rescue needs them."""
     body_limit_bytes: int = 0

@@ -29,6 +29,7 @@ async def main() -> None:
     parser.add_argument("--link-fd", type=int)
     parser.add_argument("--worker", type=int)
     parser.add_argument("--listen")
+    parser.add_argument("--quotas-fd")
     parser.add_argument("--deaf", action="store_true")
     parser.add_argument("--mute", action="store_true")
     args = parser.parse_args()

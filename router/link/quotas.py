@@ -1,0 +1,177 @@
+"""What clients have used of their quotas: one area of memory that all workers share.
+
+The control process makes it and hands it to each worker it starts, so that a quota holds over all
+of them, however unevenly the kernel spreads connections, and outlives each of them. It is nothing
+on disk: a restart of the router begins anew.
+
+The bucket is the generic cell rate algorithm (ITU-T I.371 annex A): a request at ``now`` is
+admitted while ``since + requests * interval`` is no further ahead of it than the burst allows.
+Workers take no lock. Each counts in a word of its own, which nobody else writes, so no request is
+ever lost, however long a worker is held up between reading and writing; two that look at one client
+within the same microsecond may both admit the last request of a burst. ``since`` moves only where a
+client has waited so long that its bucket is full, or where a policy changed, and writing that twice
+does no harm. `tests/link/test_quotas.py` holds four processes to 5 %.
+
+Clients are looked for in a group of :data:`WAYS` places, by a hash with a secret of this area.
+Where all are taken, the one that has asked least today gives way; if it asked at all it begins
+anew, which is counted. Of a million clients at once in 2 million places that are a few.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import secrets
+import time
+from typing import Final
+
+import xxhash
+
+WAYS: Final = 32
+"""Places in which one client may be."""
+GROUPS: Final = 1 << 16
+PLACES: Final = WAYS * GROUPS
+WORD: Final = 8
+HEAD: Final = 2 * WORD
+"""The secret of the hash, and the number of workers."""
+COUNT: Final = 4
+"""Bytes of a worker's count."""
+RACES: Final = 256
+"""Requests beyond a burst that are put down to workers that looked at once."""
+DAY_S: Final = 86_400
+_HALF: Final = 1 << 63
+_START: Final = (1 << 40) - 1
+"""Of a day's word: all requests before it are below, the number of the day above."""
+_COUNTS: Final = (1 << 32) - 1
+
+
+def area_bytes(workers: int) -> int:
+    """All that an area may ever take; what no client has touched costs nothing."""
+    return HEAD + PLACES * (3 * WORD + COUNT * workers)
+
+
+def made(workers: int = 1) -> int:
+    """A descriptor of a new area. Raises OSError without memory for it."""
+    fd = os.memfd_create("rampway-quotas")
+    try:
+        os.ftruncate(fd, area_bytes(workers))
+        os.pwrite(fd, secrets.token_bytes(WORD) + workers.to_bytes(WORD, "little"), 0)
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
+
+
+class SharedQuotas:
+    """The descriptor of an area that is handed to several processes, made when it is asked for."""
+
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+        self._fd = -1
+
+    @property
+    def fd(self) -> int:
+        """The descriptor. Raises OSError."""
+        if self._fd < 0:
+            self._fd = made(self._workers)
+        return self._fd
+
+    def close(self) -> None:
+        """Let go of it; who maps the area keeps it."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+class QuotaArea:
+    """The area as one worker sees it."""
+
+    def __init__(self, fd: int, worker: int = 0) -> None:
+        """``worker``: which of those the area was made for; the only one that counts there."""
+        head = os.pread(fd, HEAD, 0)
+        self._seed = int.from_bytes(head[:WORD], "little")
+        self._workers = int.from_bytes(head[WORD:], "little")
+        self._worker = worker
+        self._map = mmap.mmap(fd, area_bytes(self._workers))
+        whole = memoryview(self._map)
+        size = WORD * PLACES
+        who, since, day = (whole[HEAD + n * size : HEAD + (n + 1) * size] for n in range(3))
+        self._who, self._since, self._day = who.cast("Q"), since.cast("Q"), day.cast("Q")
+        self._counts = whole[HEAD + 3 * size :].cast("I")
+        self.forgotten = 0
+        """Clients that had to give way although they had asked something today."""
+
+    def wait_s(self, client: bytes, interval_ns: int, slack_ns: int, per_day: int) -> int:
+        """0: the request is admitted and counted. Else the whole seconds until one may be.
+
+        Args:
+            client: Who asks, of which route.
+            interval_ns: Between two requests at the quota's rate; 0: it has none.
+            slack_ns: How far ahead of that a client may be: ``interval_ns * (burst - 1)``.
+            per_day: Requests in a day of UTC; 0: without a bound.
+        """
+        number = xxhash.xxh64_intdigest(client, self._seed) or 1
+        begin = HEAD + number % GROUPS * (WAYS * WORD)
+        place = self._map.find(number.to_bytes(WORD, "little"), begin, begin + WAYS * WORD)
+        now_s = int(time.time())
+        index = (
+            (place - HEAD) // WORD if place > 0 and not place % WORD else self._enter(number, now_s)
+        )
+        first = index * self._workers
+        asked = sum(self._counts[first : first + self._workers])
+        if interval_ns:
+            now_ns = time.monotonic_ns()
+            ahead_ns = self._ahead_ns(
+                index, now_ns, asked * interval_ns, slack_ns + RACES * interval_ns
+            )
+            if ahead_ns > slack_ns:
+                return -(-(ahead_ns - slack_ns) // 1_000_000_000)
+        word = self._day[index]
+        used = asked - (word & _START)
+        if word >> 40 != now_s // DAY_S or used < 0:  # a new day, or a count that began again
+            self._day[index] = now_s // DAY_S << 40 | asked
+            used = 0
+        if per_day and used >= per_day:
+            return DAY_S - now_s % DAY_S
+        mine = first + self._worker
+        self._counts[mine] = (self._counts[mine] + 1) & _COUNTS
+        return 0
+
+    def _ahead_ns(self, index: int, now_ns: int, spent_ns: int, most_ns: int) -> int:
+        """How far a client is ahead of its rate, 0 to ``most_ns``.
+
+        Further ahead than its quota lets anybody come it is by a policy before this one: it begins
+        anew, like one that has waited until its bucket was full.
+        """
+        ahead_ns = (self._since[index] + spent_ns - now_ns + _HALF) % (2 * _HALF) - _HALF
+        if 0 <= ahead_ns <= most_ns:
+            return ahead_ns
+        self._since[index] = (now_ns - spent_ns) % (2 * _HALF)
+        return 0
+
+    def _enter(self, number: int, now_s: int) -> int:
+        """The place of a client that has none."""
+        begin = number % GROUPS * WAYS
+        group = self._who[begin : begin + WAYS].tolist()
+        if 0 in group:
+            index = begin + group.index(0)
+        else:
+            today = now_s // DAY_S
+            index = min(range(begin, begin + WAYS), key=lambda at: self._used(at, today))
+            self.forgotten += self._used(index, today) > 0
+        first = index * self._workers
+        for at in range(first, first + self._workers):
+            self._counts[at] = 0
+        self._since[index] = self._day[index] = 0
+        self._who[index] = number
+        return index
+
+    def _used(self, index: int, today: int) -> int:
+        """What a client has asked today, which it would lose."""
+        word, first = self._day[index], index * self._workers
+        if word >> 40 != today:
+            return 0
+        return max(sum(self._counts[first : first + self._workers]) - (word & _START), 0)
+
+    def __repr__(self) -> str:
+        return f"<QuotaArea {PLACES} places, {self.forgotten} forgotten>"

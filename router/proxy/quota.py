@@ -1,0 +1,102 @@
+"""Quotas: how much one client may ask of a route.
+
+Asked before a version is chosen, so that a refused request is evidence for nobody, and before its
+body is read, where the choice does not need it. Who floods is slowed as well: the connection that
+was answered 429 is not answered again for a moment, or its client would take from all others what
+the refusals cost. Connections of `trusted_proxies` carry many clients and go on at once.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from ipaddress import IPv6Address, ip_address
+from typing import TYPE_CHECKING, Final
+
+from router.proxy.replies import QUOTA, refuse
+
+if TYPE_CHECKING:
+    from router.core.wire.table import QuotaEntry
+    from router.http1 import RequestHead
+    from router.proxy.downstream import Downstream
+    from router.proxy.exchange import Exchange
+
+KEY_BYTES_MAX: Final = 1_024
+"""Of a header's value; what follows makes no other client."""
+HOPS_MAX: Final = 16
+"""Addresses of an X-Forwarded-For that are looked at, from the last one on."""
+
+
+def over_quota(exchange: Exchange, quota: QuotaEntry) -> bool:
+    """Count the request for its client; True: it was refused, and that was all."""
+    plane, route = exchange.plane, exchange.route.entry.name
+    area = plane.quotas
+    who = client_key(exchange.client, exchange.head, quota.header.encode())
+    # Segments of a route (`route@value`) share one quota.
+    key = b"%b\0%b" % (route.partition("@")[0].encode(), who)
+    forgotten = area.forgotten
+    wait_s = area.wait_s(key, quota.interval_ns, quota.slack_ns, quota.per_day)
+    if not wait_s and forgotten == area.forgotten:
+        return False
+    stats = plane.recorder.route(route)
+    stats.dirty = True
+    stats.quota_forgotten += area.forgotten - forgotten
+    if wait_s:
+        stats.quota_refused += 1
+        rest(exchange.client)
+        refuse(exchange, QUOTA._replace(retry_after_s=wait_s))
+    return wait_s > 0
+
+
+def client_key(client: Downstream, head: RequestHead, header: bytes) -> bytes:
+    """Who asks: the value of the header, or the address. The two never mean the same client."""
+    if header:
+        value = head.get(header)
+        if value:
+            return b"h" + value[:KEY_BYTES_MAX]
+    peer = client.peer
+    address = _forwarded(client, head) if peer.trusted else peer.address
+    return b"a" + grouped(address)
+
+
+def _forwarded(client: Downstream, head: RequestHead) -> bytes:
+    """The last address of X-Forwarded-For that no trusted proxy has: what they all vouch for."""
+    hops = b",".join(head.get_all(b"x-forwarded-for")).rsplit(b",", HOPS_MAX)
+    for hop in reversed(hops[-HOPS_MAX:]):
+        address = hop.strip(b" \t")
+        if not client.is_trusted(address.decode("latin-1")):
+            return address or client.peer.address
+    return client.peer.address
+
+
+@lru_cache(maxsize=4_096)
+def grouped(address: bytes) -> bytes:
+    """An address as one client has it: IPv6 by its /64, an IPv4 address in IPv6 as itself."""
+    if b":" not in address:
+        return address
+    try:
+        parsed = ip_address(address.decode("latin-1").partition("%")[0])
+    except ValueError:
+        return address[:KEY_BYTES_MAX]
+    if isinstance(parsed, IPv6Address):
+        if parsed.ipv4_mapped is not None:
+            return str(parsed.ipv4_mapped).encode()
+        return parsed.packed[:8]
+    return address
+
+
+def rest(client: Downstream) -> None:
+    """Let its next request wait, unless it carries those of many clients."""
+    if not client.peer.trusted:
+        client.choked = True
+        client.plane.resting.add(client)
+
+
+def wake(resting: set[Downstream]) -> None:
+    """Go on with those that have rested, and have read their answers."""
+    for client in list(resting):
+        if client.closing:
+            resting.discard(client)
+        elif not client.transport.get_write_buffer_size():
+            resting.discard(client)
+            if client.choked and client.exchange is None:
+                client.resume_writing()
