@@ -18,7 +18,9 @@ import msgspec
 from router.core.wire.outcomes import Outcome
 
 if TYPE_CHECKING:
-    from router.proxy.exchange import Exchange
+    from router.core.wire.table import RouteEntry
+    from router.http1 import RequestHead
+    from router.proxy.attempt import Attempt
 
 LINES_MAX: Final = 1_000
 """Lines that wait for the next sweep; further ones are dropped, and counted in a line."""
@@ -28,11 +30,10 @@ WRITE_BYTES: Final = 4_096
 """Written at once: a pipe that polls writable takes PIPE_BUF bytes without making us wait."""
 
 
-def _weight_bp(exchange: Exchange) -> int | None:
+def _weight_bp(entry: RouteEntry, *, drawn: bool) -> int | None:
     """Share of the candidate when a coin drew this request; None where none did."""
-    if exchange.arm is None and not exchange.rescuing:
+    if not drawn:
         return None
-    entry = exchange.route.entry
     return entry.weights_bp[entry.candidate] if entry.candidate >= 0 else None
 
 
@@ -44,25 +45,46 @@ class AccessLog:
         self._lines: list[bytes] = []
         self.dropped = 0
 
-    def line(self, exchange: Exchange, outcome: Outcome, status: int) -> None:
-        """One request that ended; ``status`` is what its client was sent, 0 without an answer."""
+    def line(  # noqa: PLR0917 - one call, made for each request
+        self,
+        head: RequestHead,
+        request_id: bytes,
+        arrived: float,
+        entry: RouteEntry | None,
+        attempt: Attempt | None,
+        rescued: bool,
+        outcome: Outcome,
+        status: int,
+    ) -> None:
+        """One request that ended.
+
+        Args:
+            head: As it came.
+            request_id: Its X-Request-Id.
+            arrived: When, monotonic seconds.
+            entry: Its route; None where there is none.
+            attempt: The last one; None where no version was chosen.
+            rescued: That one was stable's, in the place of one that failed.
+            outcome: How it ended.
+            status: What its client was sent, 0 without an answer.
+        """
         if len(self._lines) >= LINES_MAX:
             self.dropped += 1
             return
-        route = getattr(exchange, "route", None)
+        drawn = attempt is not None and (attempt.arm is not None or rescued)
         self._lines.append(msgspec.json.encode({
             "event": "request",
             "timestamp": round(time.time(), 3),
-            "id": exchange.id.decode("latin-1"),
-            "method": exchange.head.method.decode("latin-1"),
-            "path": exchange.head.path[:PATH_MAX].decode("latin-1"),
-            "route": route.entry.name if route is not None else "",
-            "version": exchange.version.name if exchange.attempt_at else "",
+            "id": request_id.decode("latin-1"),
+            "method": head.method.decode("latin-1"),
+            "path": head.path[:PATH_MAX].decode("latin-1"),
+            "route": entry.name if entry is not None else "",
+            "version": attempt.version.name if attempt is not None else "",
             "status": status,
             "outcome": outcome.name.lower(),
-            "ms": round((time.monotonic() - exchange.arrived) * 1000, 3),
-            "rescued": exchange.rescuing,
-            "weight_bp": _weight_bp(exchange),
+            "ms": round((time.monotonic() - arrived) * 1000, 3),
+            "rescued": rescued,
+            "weight_bp": _weight_bp(entry, drawn=drawn) if entry is not None else None,
         }))  # fmt: skip
 
     def flush(self) -> None:

@@ -17,6 +17,7 @@ from router.http1.messages import CHUNKED
 from router.proxy.coin import coin
 from router.proxy.cookies import set_cookie_line, sign, verified
 from router.proxy.matching import NO_DOCUMENT, body_matches, cookie_of
+from router.proxy.serving import Assignment, Destination
 from router.telemetry.recorder import unit_of
 
 if TYPE_CHECKING:
@@ -32,46 +33,6 @@ PLACES_MAX = 1_024
 """Heads whose place is remembered with a table; all are forgotten when there are more."""
 
 _PIN = b"x-rampway-pin"
-
-
-class Assignment:
-    """A version, and how it was chosen.
-
-    ``drawn``: by coin or hash, at the split's weights, so that it is evidence where its version
-    counts. ``unit``: the user's name in evidence on sticky routes.
-    ``cookie``: a Set-Cookie line to give the client. ``fixed``: the same head leads to the same
-    assignment as long as the table is in force.
-    """
-
-    __slots__ = ("cookie", "drawn", "fixed", "unit", "version")
-
-    def __init__(
-        self,
-        version: ServedVersion,
-        drawn: bool,
-        unit: int = 0,
-        cookie: bytes = b"",
-        fixed: bool = True,
-    ) -> None:
-        self.version = version
-        self.drawn = drawn
-        self.unit = unit
-        self.cookie = cookie
-        self.fixed = fixed
-
-
-class Destination:
-    """Where requests with one remembered head go, under one table.
-
-    ``at_once``: see :func:`at_once`. ``choice``: None where it has to be made for each request.
-    """
-
-    __slots__ = ("at_once", "choice", "route")
-
-    def __init__(self, route: ServedRoute, at_once: bool, choice: Assignment | None) -> None:
-        self.route = route
-        self.at_once = at_once
-        self.choice = choice
 
 
 def at_once(route: ServedRoute, head: RequestHead) -> bool:

@@ -15,7 +15,7 @@ from router.core.wire.table import StickyEntry
 
 if TYPE_CHECKING:
     from router.http1 import ResponseHead
-    from router.proxy.exchange import Exchange
+    from router.telemetry.recorder import VersionStats
 
 
 def sign(sticky: StickyEntry, rollout_id: str, key: str, now: float) -> str:
@@ -43,17 +43,16 @@ def set_cookie_line(sticky: StickyEntry, value: str) -> bytes:
     ).encode()
 
 
-def without_own(head: ResponseHead, exchange: Exchange) -> ResponseHead:
+def without_own(head: ResponseHead, name: bytes, stats: VersionStats) -> ResponseHead:
     """An answer without Set-Cookie lines of the sticky cookie, which is the router's; counts them.
 
     A version that could set the cookie could give all its users one key, and so one version. A
     leading ``=`` is a cookie without a name to some clients, who send the rest back as it is.
     """
-    name = exchange.route.own_cookie
     own = name and [value for value in head.get_all(b"set-cookie") if _is_named(value, name)]
     if not own:
         return head
-    exchange.version.stats.own_cookies += len(own)
+    stats.own_cookies += len(own)
     return head.but([f for f in head.fields if f.low != b"set-cookie" or f.value not in own])
 
 

@@ -15,54 +15,67 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from router.proxy.faults import STALLED, TIMEOUT
-from router.proxy.record import overdue
+from router.proxy.replies import BODY_TIMEOUT
+from router.proxy.stage import Stage
 from router.upstream import Failure
 
 if TYPE_CHECKING:
+    from router.proxy.attempt import Attempt
     from router.proxy.exchange import Exchange
-    from router.telemetry.slices import Arm
+    from router.proxy.upload import Upload
 
 
 def sweep(exchange: Exchange, now: float) -> None:
     """Called every 50 ms or so: slow by age, and whatever deadline has passed."""
-    queued = exchange.waiting and exchange.version.pool.queued(exchange)
-    unread = exchange.started and exchange.deadline == inf
-    if (arm := exchange.arm) is not None and exchange.uploaded and not (unread or queued):
-        _age(exchange, arm, now - exchange.asked, now)
-    if queued:
-        _queued(exchange, now)
-    elif now > exchange.end_by or (exchange.waiting and now > exchange.deadline):
-        exchange.timed_out(TIMEOUT)
-    elif exchange.waiting:
+    stage, upload = exchange.stage, exchange.upload
+    waiting = stage is Stage.WAITING
+    sending = upload is not None and not exchange.uploaded and not upload.held
+    if stage < Stage.WAITING:
+        if upload is not None and _stalled(exchange, upload, now):
+            exchange.client_broke(BODY_TIMEOUT)
         return
-    elif not exchange.uploaded and not exchange.held and _stalled(exchange, now):
-        exchange.client_broke(408, "body_timeout", "the body stopped arriving")
-    elif now > exchange.deadline and (exchange.uploaded or exchange.held or exchange.started):
-        exchange.timed_out(STALLED if exchange.started else TIMEOUT)
+    attempt, begun = exchange.attempt, stage is Stage.ANSWERING
+    queued = waiting and attempt.version.pool.queued(exchange)
+    unread = begun and attempt.deadline == inf
+    if exchange.uploaded and not (unread or queued):
+        _age(exchange, attempt, now)
+    if queued:
+        _queued(exchange, attempt, now)
+    elif now > exchange.end_by or (waiting and now > attempt.deadline):
+        exchange.timed_out(TIMEOUT)
+    elif waiting:
+        return
+    elif upload is not None and sending and _stalled(exchange, upload, now):
+        exchange.client_broke(BODY_TIMEOUT)
+    elif now > attempt.deadline and (begun or not sending):
+        exchange.timed_out(STALLED if begun else TIMEOUT)
 
 
-def _age(exchange: Exchange, arm: Arm, age_s: float, now: float) -> None:
+def _age(exchange: Exchange, attempt: Attempt, now: float) -> None:
     """Slow by age, and failed by age; a client that sends or does not read stops the clock.
 
     So does our own queue.
     """
-    if exchange.passed < len(arm.limits_s):
-        exchange.passed = arm.pass_limits(age_s, exchange.passed, exchange.unit, exchange.nth)
+    arm, age_s = attempt.arm, now - exchange.asked
+    if arm is None:
+        return
+    if attempt.passed < len(arm.limits_s):
+        attempt.passed = arm.pass_limits(age_s, attempt.passed, attempt.unit, attempt.nth)
     within_s = exchange.route.entry.answer_within_s
-    if within_s and age_s >= within_s and not exchange.started:
-        overdue(exchange, arm, now)
+    if within_s and age_s >= within_s and exchange.stage is not Stage.ANSWERING:
+        attempt.overdue(age_s)
 
 
-def _queued(exchange: Exchange, now: float) -> None:
+def _queued(exchange: Exchange, attempt: Attempt, now: float) -> None:
     """Too long in our own queue, by whichever bound: the version is not to blame."""
-    pool = exchange.version.pool
-    turn_by = exchange.attempt_at + pool.entry.queue_timeout_s
-    if now > min(turn_by, exchange.deadline, exchange.end_by):
+    pool = attempt.version.pool
+    turn_by = attempt.since + pool.entry.queue_timeout_s
+    if now > min(turn_by, attempt.deadline, exchange.end_by):
         pool.cancel(exchange)
         exchange.on_unavailable(Failure.QUEUE_TIMEOUT, None)
 
 
-def _stalled(exchange: Exchange, now: float) -> bool:
+def _stalled(exchange: Exchange, upload: Upload, now: float) -> bool:
     """Whether the client has stopped sending its body, or might as well have.
 
     A mean rate below the bound, after the body timeout as grace, is a stall in disguise (240 bytes
@@ -70,6 +83,6 @@ def _stalled(exchange: Exchange, now: float) -> bool:
     """
     limits = exchange.plane.serving.limits
     grace_s = limits.body_timeout_s
-    if now - exchange.client_since > grace_s:
+    if now - upload.since > grace_s:
         return True
     return exchange.size < limits.upload_bytes_per_s * (now - exchange.arrived - grace_s)

@@ -20,13 +20,15 @@ from typing import TYPE_CHECKING, Final, cast
 
 from router.http1 import ClientFramingError, Peer, RequestParser
 from router.http1.messages import UPGRADE
+from router.proxy.admission import begin
 from router.proxy.exchange import Exchange
-from router.proxy.replies import LINGER_BYTES_MAX, LINGER_S, reply
+from router.proxy.replies import LINGER_BYTES_MAX, LINGER_S, Refusal, reply
+from router.proxy.shared import ClientSide
 from router.proxy.upgrade import exchange_for
 
 if TYPE_CHECKING:
     from router.http1 import RequestHead
-    from router.proxy.plane import DataPlane
+    from router.proxy.shared import Shared
 
 WRITE_HIGH_BYTES: Final = 65_536
 """Unsent bytes towards a client above which its version's connection stops being read."""
@@ -39,7 +41,7 @@ OVER_MAX: Final = 16
 """Connections beyond the limit that are given time to read that there are too many."""
 
 
-class Downstream(asyncio.Protocol):
+class Downstream(ClientSide, asyncio.Protocol):
     """One client connection: parser, the exchange under way, and when to read."""
 
     __slots__ = ("choked", "closing", "exchange", "lingered", "parser", "peer", "plane", "reading",
@@ -47,7 +49,7 @@ class Downstream(asyncio.Protocol):
 
     peer: Peer
 
-    def __init__(self, plane: DataPlane) -> None:
+    def __init__(self, plane: Shared[Exchange]) -> None:
         self.plane = plane
         self.parser = RequestParser(self, plane.parser_limits)
         self.exchange: Exchange | None = None
@@ -162,7 +164,7 @@ class Downstream(asyncio.Protocol):
             self.parser.paused = True
         kind = exchange_for if head.kinds & UPGRADE else Exchange
         exchange = self.exchange = kind(self, head, body, complete)
-        exchange.begin()
+        begin(exchange)
 
     def on_body(self, piece: bytes, complete: bool, /) -> None:
         """More of its body; of one that was answered early, nobody wants it."""
@@ -183,9 +185,8 @@ class Downstream(asyncio.Protocol):
         To be called whenever one of these may have changed.
         """
         exchange, parser = self.exchange, self.parser
-        reading = not (
-            exchange is not None and not exchange.uploaded and (exchange.waiting or exchange.held)
-        ) and not (parser.behind or (parser.paused and self._ahead()))
+        wanted = exchange is None or exchange.takes
+        reading = wanted and not (parser.behind or (parser.paused and self._ahead()))
         if reading is not self.reading:
             self.reading = reading
             if reading:
@@ -240,7 +241,7 @@ class Downstream(asyncio.Protocol):
         """A message with no reading, or with two: refuse it and everything behind it."""
         exchange = self.exchange
         if exchange is not None:
-            exchange.client_broke(error.status, "framing", error.reason)
+            exchange.client_broke(Refusal(error.status, "framing", error.reason))
             return
         self.plane.recorder.reject("framing")
         self.write(reply(error.status, "framing", error.reason,
@@ -277,6 +278,27 @@ class Downstream(asyncio.Protocol):
         self.parser.close()
         self.plane.connections.discard(self)
         return self.transport
+
+    def rest(self) -> None:
+        """Let its next request wait, unless it carries those of many clients."""
+        if not self.peer.trusted:
+            self.choked = True
+            self.plane.resting.add(self)
+
+    def go_on(self) -> None:
+        """It has rested: begin the next request."""
+        if self.choked and self.exchange is None:
+            self.resume_writing()
+
+    @property
+    def sent_ahead(self) -> bool:
+        """Whether bytes wait behind the present request."""
+        return bool(self.parser.rest)
+
+    def close_idle(self) -> None:
+        """Close, unless a request is under way or on its way."""
+        if self.exchange is None and not self.closing and not self.parser.buffered_bytes:
+            self.close()
 
     def cut(self) -> None:
         """Close in the middle of an answer, behind what was written of it."""

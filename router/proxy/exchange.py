@@ -9,185 +9,151 @@
     mirror    copies to shadows, once the request is complete
     record    always, exactly once: what happened and whose fault it was
 
-An exchange is both what waits for a connection and what receives the answer; callbacks move it on.
-There is no task, future or lock in it. Its deadlines are looked at by the plane's sweeper. Once a
-byte of an answer has gone out, an error closes the client's connection: it is no second answer.
+How far it has come is its :class:`Stage`; what it asks of a version is an :class:`Attempt`, and a
+rescue is another one. It is both what waits for a connection and what receives the answer;
+callbacks move it on. There is no task, future or lock in it. Its deadlines are looked at by the
+plane's sweeper. Once a byte of an answer has gone out, an error closes the client's connection: it
+is no second answer.
 """
 
 from __future__ import annotations
 
 from math import inf
 from time import monotonic
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from router.core.wire.outcomes import BAD_OUTCOMES, Outcome
+from router.core.wire.outcomes import Outcome
 from router.http1 import (
     CONTINUE,
+    UNTIL_CLOSE,
     body_piece,
     child_span,
     interim_head,
     response_head,
 )
-from router.http1.messages import NO_BODY, TRACE, UNTIL_CLOSE, VIA
-from router.proxy.assign import assign, at_once, place
-from router.proxy.buffers import crowded, keep, slim, whole
-from router.proxy.choosing import choose_by_body, look, too_large
+from router.http1.messages import TRACE
+from router.proxy.admission import collected, too_large
+from router.proxy.attempt import Attempt
 from router.proxy.cookies import without_own
 from router.proxy.faults import FAULTS, Fault
-from router.proxy.inspection import inspect
-from router.proxy.matching import NO_DOCUMENT
+from router.proxy.inspection import reading_of
+from router.proxy.mirror import Original
 from router.proxy.receipt import receipt_line
-from router.proxy.record import left, observe, record
-from router.proxy.replies import (
-    BODY_SIZE,
-    NO_ROUTE,
-    OVERLOAD,
-    answer,
-    refuse,
-    unwanted,
-)
-from router.proxy.rescue import may_retry, rescue
+from router.proxy.record import answer, left, record
+from router.proxy.replies import BODY_SIZE, Refusal
+from router.proxy.rescue import failed, may_rescue, rescue
+from router.proxy.stage import Stage
 from router.proxy.streams import StreamEnding, event_stream
+from router.proxy.upload import Upload
 from router.upstream.pool import Unavailable
 
 if TYPE_CHECKING:
     from router.http1 import RequestHead, ResponseHead
-    from router.proxy.assign import Assignment
-    from router.proxy.downstream import Downstream
-    from router.proxy.inspection import Inspection
     from router.proxy.pairing import Pairing
-    from router.proxy.record import Doubt
-    from router.proxy.serving import ServedRoute, ServedVersion
-    from router.proxy.streams import FirstToken
-    from router.telemetry.slices import Arm
+    from router.proxy.reading import AnswerReading
+    from router.proxy.serving import Assignment, ServedRoute
+    from router.proxy.shared import ClientSide, Shared
     from router.upstream import Connection, Endpoint, Failure
 
-_OK = Outcome.OK
 _ERROR = Outcome.SERVER_ERROR
+_ARRIVED = Stage.ARRIVED
+_WAITING = Stage.WAITING
+_SENT = Stage.SENT
+_ANSWERING = Stage.ANSWERING
 
 
 class Exchange:
     """See the module. Made by a client connection for each request."""
 
-    __slots__ = ("arm", "arrived", "asked", "attempt_at", "attempts", "blank", "body", "charged",
-                 "client", "client_since", "collecting", "connection", "continued", "cookie",
-                 "deadline", "doubt", "end_by", "ended", "ending", "endpoint",
-                 "first_byte_s", "framing", "head", "held", "id", "inspection", "keep",
-                 "kept", "mirrored", "nth", "pairing", "passed", "plane", "rescuing",
-                 "retrying", "route", "size", "started", "status", "tail", "unit", "uploaded",
-                 "verdict", "version", "waiting")  # fmt: skip
+    __slots__ = ("arrived", "asked", "attempt", "body", "client", "cookie", "end_by", "ending",
+                 "first", "framing", "head", "id", "keep", "mirrored", "pairing", "plane",
+                 "reading", "route", "size", "stage", "unread_since", "upload",
+                 "uploaded")  # fmt: skip
 
     route: ServedRoute
-    version: ServedVersion
+    attempt: Attempt
+    """The one under way, from stage WAITING on."""
+    cookie: bytes
+    end_by: float
+    framing: int
+    """How its answer's body goes out."""
+    keep: bool
+    """The client's connection may carry another request."""
+    unread_since: float
+    """When its client stopped reading the answer."""
 
-    def __init__(self, client: Downstream, head: RequestHead, body: bytes, uploaded: bool) -> None:
+    def __init__(self, client: ClientSide, head: RequestHead, body: bytes, uploaded: bool) -> None:
         self.client = client
-        self.plane = client.plane
+        plane: Shared[Exchange] = client.plane
+        self.plane = plane
         self.head = head
-        self.body, self.tail = body, cast("bytearray | None", None)
-        """Everything of the request's body that may have to be sent (again); see `buffers`."""
-        self.uploaded = uploaded
+        self.body = body
+        """Everything of the request's body that may have to be sent (again)."""
         self.size = len(body)
-        self.kept = True
-        """``body`` is the whole body so far."""
-        self.arrived = self.asked = self.client_since = monotonic()
-        self.id = head.request_id or self.plane.next_id()
-        self.arm: Arm | None = None
-        self.unit = self.nth = self.passed = self.attempts = self.status = self.charged = 0
-        self.endpoint: Endpoint | None = None
-        self.connection: Connection | None = None
-        self.collecting = False
-        """The choice depends on the body, which is still arriving."""
-        self.waiting = self.held = False
-        """No connection yet; the version reads slower than the client sends. Both stop reading."""
-        self.started = self.ended = self.continued = self.mirrored = False
-        self.retrying = self.rescuing = False
-        self.keep = self.blank = False
-        self.framing = NO_BODY
-        self.attempt_at, self.first_byte_s = 0.0, -1.0
-        self.deadline = self.end_by = inf
-        self.cookie = b""
+        self.uploaded = uploaded
+        self.stage = _ARRIVED
+        self.arrived = self.asked = now = monotonic()
+        self.upload = None if uploaded else Upload(plane.kept, now)
+        self.id = head.request_id or plane.next_id()
+        self.first: Attempt | None = None
+        """The one that failed, while the present one is its replay on stable."""
+        self.mirrored = False
         self.pairing: Pairing | None = None
         self.ending: StreamEnding | None = None
         """Of a stream of events: whether its protocol has said that this was all."""
-        self.inspection: Inspection | FirstToken | None = None
+        self.reading: AnswerReading | None = None
         """Reads the answer; what it holds back, the client has not seen."""
-        self.verdict = _OK
-        """How it ends if the answer is whole."""
-        self.doubt: Doubt | None = None
-        """A failure of a drawn arm that is the payload's if stable's replay fails as well."""
 
-    # --- match ------------------------------------------------------------------------------------
+    @property
+    def kept(self) -> bool:
+        """``body`` is the whole body so far."""
+        return self.upload is None or self.upload.kept
 
-    def begin(self) -> None:
-        """Find the route; collect the body first where the choice depends on it."""
-        plane, head, serving = self.plane, self.head, self.plane.serving
-        plane.exchanges.add(self)
-        choice: Assignment | None = None
-        if head.size > 0:
-            known = serving.places.get(head) or place(serving, head)
-            route, now = (known.route, known.at_once) if known is not None else (None, False)
-            choice = known.choice if known is not None else None
-        else:
-            route = serving.index.find(head)
-            now = route is not None and at_once(route, head)
-        why = unwanted(head) if head.kinds & VIA else None
-        if route is None or why is not None:
-            refuse(self, why or NO_ROUTE)
-            return
-        self.route = route
-        if len(plane.exchanges) > serving.limits.in_flight:
-            refuse(self, OVERLOAD)
-        elif now:
-            self.take(choice or assign(route, head, NO_DOCUMENT))
-        else:
-            look(self, choice)
+    def whole(self) -> bytes:
+        """All of the body that is kept so far."""
+        if self.upload is not None:
+            self.body = self.upload.behind(self.body)
+        return self.body
 
-    # --- assign -----------------------------------------------------------------------------------
-
-    def collect(self) -> None:
-        """The choice needs the body: wait for it."""
-        self.collecting = True
-        self._continue()
-
-    def take(self, choice: Assignment) -> None:
-        """This version it is; where a coin chose, its arm is told of the arrival."""
-        self.version, self.unit, self.cookie = choice.version, choice.unit, choice.cookie
-        if choice.drawn and (arm := choice.version.arm) is not None:
-            self.arm = arm
-            if arm.users is None:
-                arm.arrived += 1
-            else:
-                self.nth = arm.arrive(choice.unit)
-        elif not choice.drawn and (arm := choice.version.forced) is not None:
-            self.arm, arm.arrived = arm, arm.arrived + 1
-        self.end_by = self.arrived + (self.route.total_s or inf)
-        self.select()
+    @property
+    def takes(self) -> bool:
+        """Whether more of the request can be taken now."""
+        if self.uploaded or self.upload is None:
+            return True
+        return self.stage is not _WAITING and not self.upload.held
 
     # --- select -----------------------------------------------------------------------------------
 
-    def select(self) -> None:
-        """Begin an attempt at the version."""
-        now = self.attempt_at = monotonic()
-        stats = self.version.stats
-        stats.in_flight += 1
-        stats.dirty = True
-        self.connect(None, now)
+    def take(self, choice: Assignment) -> None:
+        """This version it is; where a coin chose, its arm is told of the arrival."""
+        version, unit, nth = choice.version, choice.unit, 0
+        if choice.drawn:
+            if (arm := version.arm) is not None:
+                if arm.users is None:
+                    arm.arrived += 1
+                else:
+                    nth = arm.arrive(unit)
+        elif (arm := version.forced) is not None:
+            arm.arrived += 1
+        self.cookie = choice.cookie
+        self.end_by = self.arrived + (self.route.total_s or inf)
+        attempt = Attempt(version, arm, unit, nth)
+        self.select(attempt, None, attempt.since)
 
-    def connect(self, avoid: Endpoint | None, now: float) -> None:
-        """Ask for a connection; the body stops flowing until there is one."""
-        self.endpoint = None
+    def select(self, attempt: Attempt, avoid: Endpoint | None, now: float) -> None:
+        """Ask for a connection for this attempt; the body stops flowing until there is one."""
+        self.attempt = attempt
+        self.stage = _WAITING
         try:
-            connection = self.version.pool.acquire(self, avoid)
+            connection = attempt.version.pool.acquire(self, avoid)
         except Unavailable as why:
-            self.failed(FAULTS[why.failure])
+            failed(self, FAULTS[why.failure])
             return
         if connection is None:
-            self.waiting = True
-            self.deadline = self.attempt_at + self.version.chance_s
+            attempt.deadline = attempt.since + attempt.version.chance_s
             self.client.flow()
         else:
-            self.forward(connection, now)
+            self.forward(attempt, connection, now)
 
     def on_turn(self, since: float, /) -> None:
         """The wait was in our own queue: nobody was slow."""
@@ -195,139 +161,180 @@ class Exchange:
 
     def on_connection(self, connection: Connection, /) -> None:
         """The pool's answer to a waiting exchange."""
-        self.waiting = False
-        now = self.client_since = monotonic()
-        self.forward(connection, now)
-        self.client.flow()
+        now = monotonic()
+        if self.upload is not None:
+            self.upload.since = now
+        self.forward(self.attempt, connection, now)
 
     def on_unavailable(self, failure: Failure, endpoint: Endpoint | None, /) -> None:
         """The pool's other answer; it has observed the endpoint's part itself."""
-        self.waiting = False
-        self.client.flow()
-        self.failed(FAULTS[failure], avoid=endpoint)
+        failed(self, FAULTS[failure], endpoint)
 
     # --- forward ----------------------------------------------------------------------------------
 
-    def forward(self, connection: Connection, now: float) -> None:
+    def forward(self, attempt: Attempt, connection: Connection, now: float) -> None:
         """Write the request anew, with what there is of its body, in one write."""
-        self.connection = connection
-        self.endpoint = connection.endpoint
+        self.stage = _SENT
+        attempt.connection = connection
+        attempt.endpoint = connection.endpoint
         head = self.head
         trace = self.trace() if head.kinds & TRACE else b""
-        if now == self.attempt_at:
-            self.deadline = now + self.version.answer_s
+        if now == attempt.since:
+            attempt.deadline = now + attempt.version.answer_s
         else:
             self._expect_answer(now)
+        body = self.body if self.upload is None else self.whole()
         connection.start(
-            self, head, whole(self), self.uploaded, self.client.peer, self.id, trace
+            self, head, body, self.uploaded, self.client.peer, self.id, trace
         )  # fmt: skip
         if not self.uploaded:
-            self._continue()
-            slim(self)
-        elif self.version.mirrors:
+            self.go_on()
+            self._slim()
+            self.client.flow()
+        elif attempt.version.mirrors:
             self.mirror()
 
     def trace(self) -> bytes:
         """The lines of a trace that the client takes part in, or wants to."""
+        if not self.head.kinds & TRACE:
+            return b""
         return child_span(self.head, self.plane.trace_id, self.plane.span_id())
 
     def _expect_answer(self, now: float) -> None:
-        self.deadline = min(now + self.route.response_s, self.attempt_at + self.version.chance_s)
+        attempt = self.attempt
+        chance_by = attempt.since + attempt.version.chance_s
+        attempt.deadline = min(now + self.route.response_s, chance_by)
 
-    def _continue(self) -> None:
+    def go_on(self) -> None:
         """Tell a client that waits for it that its body is wanted (RFC 9110 section 10.1.1)."""
-        if self.head.expect_continue and not self.continued:
-            self.continued = True
+        upload = self.upload
+        if self.head.expect_continue and upload is not None and not upload.continued:
+            upload.continued = True
             self.client.write(CONTINUE)
 
     def on_upload(self, piece: bytes, complete: bool) -> None:
         """More of the request's body."""
-        self.client_since = monotonic()
+        upload = self.upload
+        if upload is None:
+            return
+        upload.since = monotonic()
         self.size += len(piece)
         self.uploaded = complete
         if complete:
-            self.asked = self.client_since  # what the client took to say it is no age of ours
+            self.asked = upload.since  # what the client took to say it is no age of ours
         if too_large(self):
-            self.client_broke(BODY_SIZE.status, BODY_SIZE.cause, BODY_SIZE.text)
+            self.client_broke(BODY_SIZE)
             return
-        if self.kept:
-            keep(self, piece)
-        if self.collecting:
-            if crowded(self):
-                refuse(self, OVERLOAD)
-            elif complete or self.size >= self.route.entry.buffer_bytes:
-                self.collecting = False
-                choose_by_body(self)
+        if upload.kept:
+            upload.keep(piece)
+        if self.stage is Stage.COLLECTING:
+            collected(self, upload)
             return
-        if self.connection is None:
+        attempt = self.attempt
+        if attempt.connection is None:
             return
-        self.connection.write(piece, last=complete)
-        if not self.started:
-            self._expect_answer(self.client_since)
-        slim(self)
-        if complete and self.version.mirrors:
+        attempt.connection.write(piece, last=complete)
+        if self.stage is _SENT:
+            self._expect_answer(upload.since)
+        self._slim()
+        if complete and attempt.version.mirrors:
             self.mirror()
+
+    def _slim(self) -> None:
+        """Forget a body that was sent and is too large for a replay, or for what a worker keeps."""
+        upload, most = self.upload, self.plane.serving.limits.buffers_bytes
+        if upload is not None and upload.kept and (
+            self.size > self.route.keep_bytes or upload.crowded(most)
+        ):  # fmt: skip
+            self.body = b""
+            upload.forget()
 
     def pause_upload(self) -> None:
         """The version reads slower than the client sends."""
-        if not self.uploaded:
-            self.held = True
-            if not self.started:
+        if self.upload is not None and not self.uploaded:
+            self.upload.held = True
+            if self.stage is _SENT:
                 self._expect_answer(monotonic())
             self.client.flow()
 
     def resume_upload(self) -> None:
         """It caught up, or is no longer there."""
-        if self.held:
-            self.held = False
-            self.client_since = monotonic()
+        if self.upload is not None and self.upload.held:
+            self.upload.held = False
+            self.upload.since = monotonic()
             self.client.flow()
 
     # --- respond ----------------------------------------------------------------------------------
 
     def on_interim(self, head: ResponseHead, /) -> None:
         """A 1xx answer; 100 is ours to give and was given."""
-        if head.status != 100 and not self.started:
-            self.client.write(interim_head(without_own(head, self), self.head))
+        if head.status != 100 and self.stage is _SENT:
+            own, stats = self.route.own_cookie, self.attempt.version.stats
+            self.client.write(interim_head(without_own(head, own, stats), self.head))
 
     def on_response(self, head: ResponseHead, body: bytes, complete: bool, /) -> None:
         """The version answers."""
         now = monotonic()
-        route = self.route
-        self.status = status = head.status
-        self.first_byte_s = now - self.attempt_at
+        route, attempt = self.route, self.attempt
+        attempt.status = status = head.status
+        attempt.first_byte_s = now - attempt.since
         if complete:
-            self.connection = None
+            attempt.connection = None
         if status in route.errors:
-            if rescue(self, Outcome.SERVER_ERROR, status):
+            if rescue(self, _ERROR, status):
                 return
-            self.verdict = _ERROR
-        elif route.holds and inspect(self, head, body, complete):
-            return
+            attempt.verdict = _ERROR
+        elif route.holds and (reading := reading_of(route, self.head.method, head)) is not None:
+            reading.holds = reading.holds or may_rescue(self, Outcome.MALFORMED, status)
+            self.reading = reading
+            if self._read(reading, body, complete):
+                return
         self.respond(head, body, complete, now)
+
+    def _read(self, reading: AnswerReading, piece: bytes, complete: bool) -> bool:
+        """A piece for who reads the answer; True: it is held, or was taken care of."""
+        attempt, holds = self.attempt, reading.holds
+        if not reading.more(piece, complete):
+            if holds:
+                due, chance = reading.due(monotonic(), attempt.since), attempt.version.chance_s
+                attempt.deadline = min(due, attempt.since + chance)
+            return holds
+        self.reading = None
+        if reading.unreadable:
+            attempt.verdict = Outcome.MALFORMED
+            if holds and rescue(self, Outcome.MALFORMED, reading.head.status):
+                return True
+        if holds:
+            now = monotonic()
+            if reading.first_byte_at_end:
+                attempt.first_byte_s = now - attempt.since
+            self.respond(reading.head, bytes(reading.body), complete, now)
+        return holds
 
     def respond(self, head: ResponseHead, body: bytes, complete: bool, now: float) -> None:
         """The answer goes out."""
-        route, version = self.route, self.version
+        route, attempt = self.route, self.attempt
+        version = attempt.version
         if route.own_cookie:
-            head = without_own(head, self)
-        self.started = True
+            head = without_own(head, route.own_cookie, version.stats)
+        self.stage = _ANSWERING
         extra = b"".join((version.line, self.id, b"\r\n", self.cookie))
         if route.receipts:
-            extra += receipt_line(self)
+            nonce = self.pairing.nonce if self.pairing is not None else 0
+            extra += receipt_line(route, attempt, nonce, replay=self.first is not None)
         data, framing, self.keep = response_head(
             head, self.head, self.uploaded and self.plane.accepting, extra, body, complete
         )
         self.framing = framing
         # Before the write, which may find the client slow: its silence is not the version's.
-        self.deadline = now + route.body_s
+        attempt.deadline = now + route.body_s
         self.client.transport.write(data)
         version.stats.bytes_out += len(body)
         if self.pairing is not None:
             self.pairing.begun(head, body)
         if complete:
-            self.blank = not body and head.status == 200 and self.head.method != b"HEAD"
-            record(self, self.verdict, 0, now)
+            attempt.blank = not body and head.status == 200 and self.head.method != b"HEAD"
+            record(self, attempt.verdict, 0, now)
             self.client.done(self.keep)
         elif event_stream(head):
             self.ending = StreamEnding()
@@ -335,138 +342,128 @@ class Exchange:
 
     def on_body(self, piece: bytes, complete: bool, /) -> None:
         """More of the answer."""
-        now = monotonic()
-        self.deadline = now + self.route.body_s
+        now, attempt = monotonic(), self.attempt
+        attempt.deadline = now + self.route.body_s
         if complete:
-            self.connection = None
-        if self.inspection is not None and self.inspection.more(piece, complete):
+            attempt.connection = None
+        if self.reading is not None and self._read(self.reading, piece, complete):
             return
         if self.ending is not None:
             self.ending.more(piece)
         self.client.write(body_piece(self.framing, piece, complete))
-        self.version.stats.bytes_out += len(piece)
+        attempt.version.stats.bytes_out += len(piece)
         if self.pairing is not None:
             self.pairing.primary(piece)
         if complete:
-            record(self, self.verdict, 0, now)
+            record(self, attempt.verdict, 0, now)
             self.client.done(self.keep)
 
     def pause_download(self) -> None:
         """The client reads slower than the version sends."""
-        if self.connection is not None:
-            self.connection.pause_reading()
-        self.deadline = inf
-        self.client_since = monotonic()
+        self.unread_since = monotonic()
+        if self.stage >= _WAITING:
+            self.attempt.deadline = inf
+            if (connection := self.attempt.connection) is not None:
+                connection.pause_reading()
 
     def resume_download(self) -> None:
         """It caught up; the time in which it did not read is no age."""
         now = monotonic()
-        self.asked += now - self.client_since
-        self.deadline = now + self.route.body_s
-        if self.connection is not None:
-            self.connection.resume_reading()
+        self.asked += now - self.unread_since
+        if self.stage >= _WAITING:
+            self.attempt.deadline = now + self.route.body_s
+            if (connection := self.attempt.connection) is not None:
+                connection.resume_reading()
 
     # --- failure, retry, rescue -------------------------------------------------------------------
 
     def on_failure(self, failure: Failure, /) -> None:
         """The version's connection is gone before its answer was complete."""
-        self.connection = None
+        self.attempt.connection = None
         self.resume_upload()
         outcome = FAULTS[failure].outcome
-        if self.started:
+        if self.stage is _ANSWERING:
             self.cut(Outcome.TRUNCATED if outcome is Outcome.RESET else outcome)
         else:
-            self.failed(FAULTS[failure])
+            failed(self, FAULTS[failure])
 
     @property
     def said_all(self) -> bool:
         """Its protocol says that the answer is complete, whatever its framing is still short of."""
-        return self.started and self.ending is not None and self.ending.said
-
-    def failed(self, fault: Fault, avoid: Endpoint | None = None) -> None:
-        """The attempt gave nothing that a client has seen: again, on stable, or an error."""
-        if self.endpoint is not None:
-            observe(self, bad=fault.outcome in BAD_OUTCOMES)
-            avoid = self.endpoint
-        if self._retry(fault, avoid) or rescue(self, fault.outcome, 0):
-            return
-        self.status = 0
-        record(self, fault.outcome, fault.status)
-        answer(self, fault.status, fault.cause, fault.text, retry_after_s=fault.retry_after_s)
-
-    def _retry(self, fault: Fault, avoid: Endpoint | None) -> bool:
-        """Another connection to the same version, another endpoint first."""
-        if not may_retry(self, fault):
-            return False
-        if not self.retrying:
-            self.retrying = True
-            self.plane.retrying += 1
-        self.attempts += 1
-        self.version.stats.retries += 1
-        self.connect(avoid, monotonic())
-        return True
+        return self.ending is not None and self.ending.said
 
     # --- mirror -----------------------------------------------------------------------------------
 
     def mirror(self) -> None:
         """Copy the request to the shadows of the version it was routed to; never a replay."""
-        if not self.rescuing and not self.mirrored:
+        if self.first is None and not self.mirrored:
             self.mirrored = True
-            self.pairing = self.plane.mirrors.copy(self)
+            original = Original(self.head, self.whole(), self.client.peer, self.id, self.trace)
+            self.pairing = self.plane.mirrors.copy(
+                self.route, self.attempt.version, original, self.size, kept=self.kept
+            )
 
     # --- the ends ---------------------------------------------------------------------------------
 
     def timed_out(self, fault: Fault) -> None:
         """A deadline has passed."""
         self.release()
-        if self.started:
+        if self.stage is _ANSWERING:
             self.cut(fault.outcome)
         else:
-            self.failed(fault)
+            failed(self, fault)
 
     def release(self) -> None:
         """Let go of the version: its connection is reset, the queue forgets us."""
-        if self.connection is not None:
-            self.connection.abandon()
-            self.connection = None
+        if self.stage < _WAITING:
+            return
+        attempt = self.attempt
+        if attempt.connection is not None:
+            attempt.connection.abandon()
+            attempt.connection = None
             self.resume_upload()
-        elif self.waiting:
-            self.waiting = False
-            self.version.pool.cancel(self)
-            self.client.flow()
+        elif self.stage is _WAITING:
+            attempt.version.pool.cancel(self)
 
     def client_left(self) -> None:
         """The client is gone: its work is cancelled, and may have taken too long for it."""
-        if not self.ended:
+        if self.stage is not Stage.ENDED:
             self.release()
-            if not self.said_all:
-                self.endpoint = None
-            record(self, self.verdict if self.said_all else left(self))
+            if self.said_all:
+                record(self, self.attempt.verdict)
+                return
+            self._acquit()
+            record(self, left(self))
 
-    def client_broke(self, status: int, cause: str, text: str) -> None:
+    def client_broke(self, why: Refusal) -> None:
         """The client's message turned out bad after it was begun: never finish it upstream."""
-        if self.ended:
+        if self.stage is Stage.ENDED:
             return
         self.release()
-        self.endpoint = None
-        self.plane.recorder.reject(cause)
+        self._acquit()
+        self.plane.recorder.reject(why.cause)
+        begun = self.stage is _ANSWERING
         record(self, Outcome.CLIENT_ABORT)
-        if self.started:
+        if begun:
             self.client.abort()
         else:
-            answer(self, status, cause, text, keep=False)
+            answer(self, why, keep=False)
+
+    def _acquit(self) -> None:
+        """The endpoint has nothing to do with this end."""
+        if self.stage >= _WAITING:
+            self.attempt.endpoint = None
 
     def cut(self, outcome: Outcome) -> None:
         """The answer will never be complete: close behind what the version did say of it.
 
         Where the connection's end would make it look complete, reset instead.
         """
-        record(self, self.verdict if self.said_all else outcome)
+        record(self, self.attempt.verdict if self.said_all else outcome)
         if self.framing == UNTIL_CLOSE:
             self.client.abort()
         else:
             self.client.cut()
 
     def __repr__(self) -> str:
-        state = "ended" if self.ended else "waiting" if self.waiting else "open"
-        return f"<Exchange {self.head!r} {state} status={self.status} attempts={self.attempts}>"
+        return f"<Exchange {self.head!r} {self.stage.name.lower()}>"

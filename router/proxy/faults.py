@@ -35,6 +35,8 @@ class Fault:
     text: str
     retry_after_s: int = 0
     """Value of Retry-After; 0 leaves it out."""
+    extra: bytes = b""
+    """Further ready lines of the answer."""
 
 
 TIMEOUT: Final = Fault(Outcome.TIMEOUT, 504, Again.NEVER, "timeout", "the version did not answer")

@@ -16,7 +16,9 @@ from router.loops import background
 from router.proxy.downstream import Downstream
 
 if TYPE_CHECKING:
-    from router.proxy.plane import DataPlane
+    from router.config.certificate import ServerCertificate
+    from router.proxy.exchange import Exchange
+    from router.proxy.shared import Shared
 
 ACCEPT_PAUSE_S: Final = 1.0
 """After an accept that the operating system refused (no file descriptor), as asyncio does."""
@@ -27,8 +29,12 @@ TLS_SHUTDOWN_S: Final = 1.0
 class Handshakes:
     """See the module. ``bound`` is a bound socket that does not block."""
 
-    def __init__(self, plane: DataPlane, bound: socket.socket, accepts_per_turn: int) -> None:
+    def __init__(
+        self, plane: Shared[Exchange], certificate: ServerCertificate, bound: socket.socket,
+        accepts_per_turn: int,
+    ) -> None:  # fmt: skip
         self._plane = plane
+        self._certificate = certificate
         self._socket = bound
         self._accepts_per_turn = accepts_per_turn
         self._under_way: set[asyncio.Task[None]] = set()
@@ -89,11 +95,10 @@ class Handshakes:
 
     async def _shake(self, client: socket.socket) -> None:
         plane = self._plane
-        assert plane.certificate is not None  # noqa: S101 - the listener speaks TLS
         # OSError: no TLS, no common version, gone, or too slow (also ssl.SSLError).
         with contextlib.suppress(OSError):
             await self._loop.connect_accepted_socket(
-                lambda: Downstream(plane), client, ssl=plane.certificate.context,
+                lambda: Downstream(plane), client, ssl=self._certificate.context,
                 ssl_handshake_timeout=plane.serving.limits.header_timeout_s,
                 ssl_shutdown_timeout=TLS_SHUTDOWN_S,
             )  # fmt: skip

@@ -13,97 +13,64 @@ would be their end), parts (206), and bodies under a coding that is not known.
 from __future__ import annotations
 
 import asyncio
-from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from router.core.payloads import Beyond, Unreadable, unpacked
-from router.core.wire.outcomes import Outcome
 from router.proxy.pairing import coding_of
-from router.proxy.rescue import may_rescue, rescue
+from router.proxy.reading import AnswerReading
 from router.proxy.streams import FirstToken, event_stream
 
 if TYPE_CHECKING:
     from router.http1 import ResponseHead
-    from router.proxy.exchange import Exchange
+    from router.proxy.serving import ServedRoute
 
 WITHOUT_ANSWER: Final = frozenset((204, 205, 206))
 """Of the 2xx, those whose body is none or a part (RFC 9110 section 15.3)."""
 
 
-def inspect(exchange: Exchange, head: ResponseHead, body: bytes, complete: bool) -> bool:
-    """Begin to read an answer, if it is to be read; True: it goes out later, or never."""
-    if exchange.route.first_token_s and event_stream(head) and head.status // 100 == 2:
-        exchange.inspection = FirstToken(exchange, head)
-        return exchange.inspection.more(body, complete)
-    if (
-        exchange.route.payload is None
-        or exchange.head.method != b"POST"
-        or head.status // 100 != 2
-        or head.status in WITHOUT_ANSWER
-        or event_stream(head)
-    ):
-        return False
-    limit = exchange.route.answer_bytes
-    if head.length > limit:
-        return False
-    holds = may_rescue(exchange, Outcome.MALFORMED, head.status)
-    exchange.inspection = Inspection(exchange, head, limit, holds)
-    return exchange.inspection.more(body, complete)
+def reading_of(route: ServedRoute, method: bytes, head: ResponseHead) -> AnswerReading | None:
+    """What reads this answer to a request of that method; None: it goes out unread."""
+    if head.status // 100 != 2:
+        return None
+    if event_stream(head):
+        return FirstToken(route, head, holds=True) if route.first_token_s else None
+    unread = route.payload is None or method != b"POST" or head.status in WITHOUT_ANSWER
+    if unread or head.length > route.answer_bytes:
+        return None
+    return Inspection(route, head, holds=False)
 
 
-class Inspection:
-    """One answer while it is read."""
+class Inspection(AnswerReading):
+    """Reads an answer by the route's payload."""
 
-    __slots__ = ("body", "exchange", "head", "holds", "limit")
-
-    def __init__(self, exchange: Exchange, head: ResponseHead, limit: int, holds: bool) -> None:
-        self.exchange = exchange
-        self.head = head
-        self.limit = limit
-        self.holds = holds
-        """The client gets nothing until the answer was read."""
-        self.body = bytearray()
+    __slots__ = ()
 
     def more(self, piece: bytes, complete: bool) -> bool:
-        """A piece came; True: it is taken care of, False: it goes out now."""
+        """A piece came; True: the answer was read, or is too large to be."""
         self.body += piece
-        if len(self.body) > self.limit:
-            return self._pass_on(complete)
+        if len(self.body) > self.route.answer_bytes:
+            return True
         if complete:
-            return self._judge()
-        if self.holds:
-            exchange = self.exchange
-            now, chance_s = monotonic(), exchange.version.chance_s
-            exchange.deadline = min(now + exchange.route.body_s, exchange.attempt_at + chance_s)
-        return self.holds
+            self.unreadable = not self._readable()
+        return complete
 
-    def _judge(self) -> bool:
-        """The answer is whole: out with it, or stable's in its place."""
-        exchange = self.exchange
-        if not self._readable():
-            exchange.verdict = Outcome.MALFORMED
-            if self.holds and rescue(exchange, Outcome.MALFORMED, self.head.status):
-                return True
-        return self._pass_on(complete=True)
-
-    def _pass_on(self, complete: bool) -> bool:
-        """What was held goes out, and what follows as it comes."""
-        self.exchange.inspection = None
-        if self.holds:
-            self.exchange.respond(self.head, bytes(self.body), complete, monotonic())
-        return self.holds
+    def due(self, now: float, since: float) -> float:  # noqa: ARG002 - bounded is each silence
+        """When the version has to have said more; ``since``: the attempt's beginning."""
+        return now + self.route.body_s
 
     def _readable(self) -> bool:
-        payload = self.exchange.route.payload
-        assert payload is not None  # noqa: S101 - otherwise nobody would have asked
+        route = self.route
+        if route.payload is None:
+            return True
         try:
-            payload.read(unpacked(bytes(self.body), coding_of(self.head), self.limit))
+            body = unpacked(bytes(self.body), coding_of(self.head), route.answer_bytes)
+            route.payload.read(body)
         except Beyond:
             return True  # nobody knows
         except Unreadable:
             return False
         except Exception as error:  # noqa: BLE001 - an installed payload's bug is no version's fault
-            text = f"payload {self.exchange.route.entry.payload!r} failed to read an answer"
+            text = f"payload {route.entry.payload!r} failed to read an answer"
             context = {"message": text, "exception": error}
             asyncio.get_running_loop().call_exception_handler(context)
         return True

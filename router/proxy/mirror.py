@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from router.core.wire.outcomes import Outcome
 from router.http1 import SHADOW_LINE
-from router.http1.messages import TRACE
-from router.proxy.buffers import whole
 from router.proxy.coin import coin
 from router.proxy.faults import FAULTS
 from router.proxy.matching import plain_path
@@ -24,11 +22,12 @@ from router.upstream import Failure
 from router.upstream.pool import Unavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from router.core.wire.table import MirrorLimits, RoutingTable
     from router.http1 import Peer, RequestHead, ResponseHead
-    from router.proxy.exchange import Exchange
-    from router.proxy.plane import DataPlane
-    from router.proxy.serving import ServedRoute, Target
+    from router.proxy.serving import ServedRoute, ServedVersion, Target
+    from router.telemetry.recorder import Recorder
     from router.upstream import Connection, Endpoint
 
 HEAD_BYTES: Final = 1_024
@@ -42,8 +41,8 @@ class Original(NamedTuple):
     body: bytes
     peer: Peer
     request_id: bytes
-    trace: bytes
-    """Ready lines, with a span of the copy's own."""
+    trace: Callable[[], bytes]
+    """Makes ready lines, each time with another span."""
 
 
 class Copy:
@@ -99,7 +98,7 @@ class Copy:
         if (one := self.original) is not None:
             self.original = None
             connection.start(
-                self, one.head, one.body, True, one.peer, one.request_id, one.trace, SHADOW_LINE
+                self, one.head, one.body, True, one.peer, one.request_id, one.trace(), SHADOW_LINE
             )
 
     def on_unavailable(self, failure: Failure, endpoint: Endpoint | None, /) -> None:  # noqa: ARG002 - a copy is never tried again
@@ -335,36 +334,49 @@ class Lane:
 class Mirrors:
     """Every lane of a plane."""
 
-    def __init__(self, plane: DataPlane) -> None:
-        self.plane = plane
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder = recorder
+        self.accepting = True
+        """False from the beginning of a drain: nothing more is copied."""
         self.lanes: dict[tuple[str, str], Lane] = {}
 
-    def copy(self, exchange: Exchange) -> Pairing | None:
-        """Send the copies that are due; what collects the answers, when they are compared."""
-        limits = exchange.route.entry.mirror_limits
-        if exchange.head.method not in exchange.route.copied or not _wanted(limits, exchange.head):
+    def copy(
+        self, route: ServedRoute, version: ServedVersion, original: Original, size: int, *,
+        kept: bool,
+    ) -> Pairing | None:  # fmt: skip
+        """Send the copies that are due; what collects the answers, when they are compared.
+
+        ``size``: bytes of the body; ``kept``: they are there.
+        """
+        head = original.head
+        if head.method not in route.copied or not _wanted(route.entry.mirror_limits, head):
             return None
+        if head.has_any(route.stripped):
+            original = original._replace(head=head.without(route.stripped))
         pairing: Pairing | None = None
-        recorder = self.plane.recorder
-        for target in exchange.version.mirrors:
+        recorder, limits = self.recorder, route.entry.mirror_limits
+        for target in version.mirrors:
             if coin() >= target.mirror.share_bp:
                 continue
-            lane = target.lane or self._lane(exchange.route, target)
-            if cause := self._refusal(exchange, lane):
+            lane = self._lane(route, target)
+            if cause := self._refusal(lane, size, kept=kept):
                 target.stats.drop(cause)
                 continue
             due = pairing is None and coin() < limits.compare_bp
             if due and recorder.room_for_pair(0):
-                pairing = Pairing(exchange, recorder)
-            self._send(exchange, target, lane, pairing)
+                pairing = Pairing(route, version, head, original.request_id, recorder)
+            one = Copy(lane, target, original, pairing)
+            if pairing is not None:
+                pairing.copies.append(one)
+            lane.add(one)
         return pairing
 
-    def _refusal(self, exchange: Exchange, lane: Lane) -> str:
-        if not self.plane.accepting:
+    def _refusal(self, lane: Lane, size: int, *, kept: bool) -> str:
+        if not self.accepting:
             return "drain"
-        if exchange.size > lane.limits.body_bytes or not exchange.kept:
+        if size > lane.limits.body_bytes or not kept:
             return "body"
-        return lane.full(exchange.size)
+        return lane.full(size)
 
     def _lane(self, route: ServedRoute, target: Target) -> Lane:
         key = (route.entry.name, target.version)
@@ -372,21 +384,7 @@ class Mirrors:
         if lane is None:
             lane = self.lanes[key] = Lane(route.entry.mirror_limits)
         lane.limits = route.entry.mirror_limits
-        target.lane = lane
         return lane
-
-    def _send(
-        self, exchange: Exchange, target: Target, lane: Lane, pairing: Pairing | None
-    ) -> None:
-        head, bare, stripped = exchange.head, exchange.head, exchange.route.stripped
-        if head.has_any(stripped):
-            bare = head.without(stripped)
-        trace = exchange.trace() if head.kinds & TRACE else b""
-        original = Original(bare, whole(exchange), exchange.client.peer, exchange.id, trace)
-        one = Copy(lane, target, original, pairing)
-        if pairing is not None:
-            pairing.copies.append(one)
-        lane.add(one)
 
     def keep(self, table: RoutingTable) -> None:
         """Drop what waits for mirrors that are gone; what is under way may end."""

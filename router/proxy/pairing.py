@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from router.core.wire.counts import PairSample
 
 if TYPE_CHECKING:
-    from router.http1 import ResponseHead
-    from router.proxy.exchange import Exchange
-    from router.proxy.mirror import Copy
+    from router.http1 import RequestHead, ResponseHead
+    from router.proxy.serving import ServedRoute, ServedVersion, Target
     from router.telemetry.recorder import Recorder
 
 SEGMENT_MAX: Final = 64
@@ -53,32 +52,49 @@ class Kept:
         self.body = None
 
 
+class Copied(Protocol):
+    """A copy of the request, with what its shadow has answered."""
+
+    target: Target
+    kept: Kept
+    ended: bool
+    far: bool
+    """Its answer is far larger than stable's: that much is known of it."""
+    status: int
+    seconds: float
+    coding: str
+
+    def go_on(self) -> None:
+        """Stable's answer is complete."""
+
+
 class Pairing:
     """One request's answers, collected until all of them are there."""
 
     __slots__ = ("coding", "copies", "exchange_id", "kept", "limit", "nonce", "primary_version",
                  "recorder", "route", "seconds", "segment", "status", "stripped")  # fmt: skip
 
-    def __init__(self, exchange: Exchange, recorder: Recorder) -> None:
-        route = exchange.route
+    def __init__(
+        self, route: ServedRoute, version: ServedVersion, head: RequestHead, request_id: bytes,
+        recorder: Recorder,
+    ) -> None:  # fmt: skip
         self.route = route
-        self.exchange_id = exchange.id
+        self.exchange_id = request_id
         self.nonce = random.getrandbits(64) if route.entry.receipt_secret else 0
         """Of the receipt that the client gets, so that a late label finds this pair."""
         self.recorder = recorder
         self.limit = route.entry.mirror_limits.body_bytes
-        stable = exchange.version is route.stable
-        self.primary_version = "" if stable else exchange.version.name
+        self.primary_version = "" if version is route.stable else version.name
         self.kept = Kept()
         self.coding = ""
-        self.stripped = exchange.head.has_any(route.stripped)
-        self.copies: list[Copy] = []
+        self.stripped = head.has_any(route.stripped)
+        self.copies: list[Copied] = []
         self.status = -1
         """-1 until the primary's end; 0: it gave no whole answer."""
         self.seconds = 0.0
         self.segment = ""
         if name := route.entry.segment_header.encode():
-            value = exchange.head.get(name) or b""
+            value = head.get(name) or b""
             self.segment = value[:SEGMENT_MAX].decode("latin-1")
 
     def begun(self, head: ResponseHead, body: bytes) -> None:
@@ -102,7 +118,7 @@ class Pairing:
             else:
                 one.go_on()
 
-    def join(self, one: Copy) -> None:
+    def join(self, one: Copied) -> None:
         """Both answers are there: send them up, unless one of them is too large to compare."""
         ours, theirs = self.kept.body, one.kept.body
         far = (0, 0)
@@ -122,7 +138,7 @@ class Pairing:
             primary_coding=self.coding, shadow_coding=one.coding, stripped=self.stripped, far=far,
         ))  # fmt: skip
 
-    def far_beyond(self, one: Copy) -> bool:
+    def far_beyond(self, one: Copied) -> bool:
         """Whether the client's whole answer is far larger than the copy's, and than is compared."""
         return (
             self.kept.body is None

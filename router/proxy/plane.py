@@ -8,35 +8,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import resource
-import secrets
 import socket
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_network
-from itertools import count
+from ipaddress import ip_network
 from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from router.config.certificate import ServerCertificate
 from router.core.wire.table import ListenerLimits, RouteEntry, RoutingTable, amended
 from router.http1 import Limits
-from router.link import quotas
-from router.link.quotas import QuotaArea
 from router.proxy.access_log import AccessLog
 from router.proxy.deadlines import sweep
 from router.proxy.downstream import Downstream
+from router.proxy.exchange import Exchange
 from router.proxy.handshakes import Handshakes
-from router.proxy.mirror import Mirrors
 from router.proxy.quota import wake
 from router.proxy.serving import ServedRoute, Serving
+from router.proxy.shared import Shared
 from router.telemetry.recorder import Recorder
-from router.upstream import Pools
-
-if TYPE_CHECKING:
-    from router.proxy.exchange import Exchange
-    from router.proxy.tunnel import Tunnel
 
 SWEEP_S: Final = 0.05
 """How often deadlines of exchanges and copies are looked at, hence how late one can be noticed."""
@@ -56,10 +46,6 @@ DRAIN_IDLE_S: Final = 1.0
 """In a drain an idle client may still send one request, which is answered with Connection: close;
 after this long the connection is closed, so that no request meets a closing socket sooner."""
 
-SPANS_AT_ONCE: Final = 256
-
-_ENDINGS: Final = tuple(b"%03x" % number for number in range(4_096))
-
 
 @dataclass(frozen=True, slots=True)
 class Listen:
@@ -72,44 +58,18 @@ class Listen:
     there waits in its queue; -1: bind one here."""
 
 
-class DataPlane:
+class DataPlane(Shared[Exchange]):
     """See the module. One event loop owns it."""
 
     def __init__(self, recorder: Recorder, listen: Listen) -> None:
-        self.recorder = recorder
+        super().__init__(recorder)
         self.listen = listen
-        self.pools = Pools()
-        self.mirrors = Mirrors(self)
-        self.serving = Serving(RoutingTable(0), self.pools, recorder)
-        self.connections: set[Downstream] = set()
-        self.lingering: set[Downstream] = set()
         self.handshakes: Handshakes | None = None
         """The listener where clients speak TLS, and those that are not connections yet."""
-        self.exchanges: set[Exchange] = set()
-        """Requests under way."""
-        self.tunnels: set[Tunnel] = set()
-        self.retrying = self.rescuing = 0
-        self.kept_bytes = 0
-        """Bodies of requests under way that arrived in pieces and are kept."""
-        self.accepting = True
-        """False from the beginning of a drain: answers then say Connection: close."""
-        self.quotas_fd = -1
-        """Of the area that all workers share; -1: this one has its own."""
-        self._quotas: QuotaArea | None = None
-        self.resting: set[Downstream] = set()
-        """Connections that are not answered until the next look at them: clients over a quota."""
-        self.access_log: AccessLog | None = None
         self.certificate: ServerCertificate | None = None
         """What TLS clients are shown; None where they speak plain HTTP."""
-        self.parser_limits = Limits()
-        self.connections_max = self.serving.limits.connections
-        self.trusted: tuple[IPv4Network | IPv6Network, ...] = ()
         self.lag_s = 0.0
         """Largest delay of the loop since somebody last asked."""
-        self.next_id: Callable[[], bytes] = _ids(secrets.token_hex(6)).__next__
-        """A request id: a random prefix of this process and a counter."""
-        self.span_id: Callable[[], bytes] = _spans().__next__
-        """16 hex digits of our span: of the system's randomness, not of the coin that assigns."""
         self._socket: socket.socket | None = None
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
@@ -217,7 +177,7 @@ class DataPlane:
             self.certificate = ServerCertificate(tls.cert_file, tls.key_file)
         bound = self._socket or self.bind()
         if self.certificate is not None:
-            self.handshakes = Handshakes(self, bound, ACCEPTS_PER_TURN)
+            self.handshakes = Handshakes(self, self.certificate, bound, ACCEPTS_PER_TURN)
             self.handshakes.listen(BACKLOG)
         else:
             self._server = await loop.create_server(
@@ -253,7 +213,7 @@ class DataPlane:
 
     async def drain(self, within_s: float) -> bool:
         """Stop accepting, finish what is under way; True when nothing had to be cut."""
-        self.accepting = False
+        self.accepting = self.mirrors.accepting = False
         await self._take_queued()
         began = monotonic()
         until = began + within_s
@@ -272,12 +232,11 @@ class DataPlane:
 
     def _close_idle(self) -> None:
         for client in list(self.connections):
-            if client.exchange is None and not client.closing and not client.parser.buffered_bytes:
-                client.close()
+            client.close_idle()
 
     async def close(self) -> None:
         """Stop at once; what is under way is cut."""
-        self.accepting = False
+        self.accepting = self.mirrors.accepting = False
         self._close_listener()
         if self._sweeper is not None:
             self._sweeper.cancel()
@@ -349,21 +308,6 @@ class DataPlane:
             with contextlib.suppress(OSError):  # the old one stays; control says so
                 self.certificate.refresh()
 
-    # --- what requests ask for --------------------------------------------------------------------
-
-    def trace_id(self) -> bytes:
-        """32 hex digits of a new trace."""
-        return os.urandom(16).hex().encode()
-
-    @property
-    def quotas(self) -> QuotaArea:
-        """What clients have used; nothing of it exists before somebody asks."""
-        if self._quotas is None:
-            fd = self.quotas_fd if self.quotas_fd >= 0 else quotas.made()
-            self._quotas = QuotaArea(fd, self.recorder.source if self.quotas_fd >= 0 else 0)
-            os.close(fd)
-        return self._quotas
-
     def take_lag(self) -> float:
         """Largest loop delay since the last call, seconds."""
         lag, self.lag_s = self.lag_s, 0.0
@@ -374,19 +318,6 @@ class DataPlane:
             f"<DataPlane generation={self.serving.generation} connections={len(self.connections)} "
             f"in_flight={len(self.exchanges)} copies={self.mirrors.active}>"
         )
-
-
-def _ids(prefix: str) -> Iterator[bytes]:
-    """Ids for ever: a stem for each 4,096, so that one costs an addition."""
-    for number in count():
-        yield from map(f"{prefix}-{number:x}".encode().__add__, _ENDINGS)
-
-
-def _spans() -> Iterator[bytes]:
-    """Spans for ever; one system call for each 256."""
-    while True:
-        digits = os.urandom(8 * SPANS_AT_ONCE).hex().encode()
-        yield from [digits[at : at + 16] for at in range(0, len(digits), 16)]
 
 
 def _warm(routes: list[ServedRoute]) -> None:

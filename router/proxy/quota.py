@@ -10,15 +10,12 @@ from __future__ import annotations
 
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
-from typing import TYPE_CHECKING, Final
-
-from router.proxy.replies import QUOTA, refuse
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from router.core.wire.table import QuotaEntry
     from router.http1 import RequestHead
-    from router.proxy.downstream import Downstream
-    from router.proxy.exchange import Exchange
+    from router.proxy.shared import ClientSide, Shared
 
 KEY_BYTES_MAX: Final = 1_024
 """Of a header's value; what follows makes no other client."""
@@ -26,28 +23,27 @@ HOPS_MAX: Final = 16
 """Addresses of an X-Forwarded-For that are looked at, from the last one on."""
 
 
-def over_quota(exchange: Exchange, quota: QuotaEntry) -> bool:
-    """Count the request for its client; True: it was refused, and that was all."""
-    plane, route = exchange.plane, exchange.route.entry.name
+def wait_s(client: ClientSide, head: RequestHead, route: str, quota: QuotaEntry) -> int:
+    """Count a request for its client; seconds after which it may ask again, 0: it may now."""
+    plane: Shared[Any] = client.plane
     area = plane.quotas
-    who = client_key(exchange.client, exchange.head, quota.header.encode())
+    who = client_key(client, head, quota.header.encode())
     # Segments of a route (`route@value`) share one quota.
     key = b"%b\0%b" % (route.partition("@")[0].encode(), who)
     forgotten = area.forgotten
-    wait_s = area.wait_s(key, quota.interval_ns, quota.slack_ns, quota.per_day)
-    if not wait_s and forgotten == area.forgotten:
-        return False
+    due_s = area.wait_s(key, quota.interval_ns, quota.slack_ns, quota.per_day)
+    if not due_s and forgotten == area.forgotten:
+        return 0
     stats = plane.recorder.route(route)
     stats.dirty = True
     stats.quota_forgotten += area.forgotten - forgotten
-    if wait_s:
+    if due_s:
         stats.quota_refused += 1
-        rest(exchange.client)
-        refuse(exchange, QUOTA._replace(retry_after_s=wait_s))
-    return wait_s > 0
+        client.rest()
+    return due_s
 
 
-def client_key(client: Downstream, head: RequestHead, header: bytes) -> bytes:
+def client_key(client: ClientSide, head: RequestHead, header: bytes) -> bytes:
     """Who asks: the value of the header, or the address. The two never mean the same client."""
     if header:
         value = head.get(header)
@@ -58,7 +54,7 @@ def client_key(client: Downstream, head: RequestHead, header: bytes) -> bytes:
     return b"a" + grouped(address)
 
 
-def _forwarded(client: Downstream, head: RequestHead) -> bytes:
+def _forwarded(client: ClientSide, head: RequestHead) -> bytes:
     """The last address of X-Forwarded-For that no trusted proxy has: what they all vouch for."""
     hops = b",".join(head.get_all(b"x-forwarded-for")).rsplit(b",", HOPS_MAX)
     for hop in reversed(hops[-HOPS_MAX:]):
@@ -84,19 +80,11 @@ def grouped(address: bytes) -> bytes:
     return address
 
 
-def rest(client: Downstream) -> None:
-    """Let its next request wait, unless it carries those of many clients."""
-    if not client.peer.trusted:
-        client.choked = True
-        client.plane.resting.add(client)
-
-
-def wake(resting: set[Downstream]) -> None:
+def wake(resting: set[ClientSide]) -> None:
     """Go on with those that have rested, and have read their answers."""
     for client in list(resting):
         if client.closing:
             resting.discard(client)
         elif not client.transport.get_write_buffer_size():
             resting.discard(client)
-            if client.choked and client.exchange is None:
-                client.resume_writing()
+            client.go_on()

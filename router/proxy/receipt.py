@@ -9,35 +9,38 @@ from typing import TYPE_CHECKING
 from router.core.wire.receipt import Chosen, Receipt, sealed
 
 if TYPE_CHECKING:
-    from router.proxy.exchange import Exchange
+    from router.proxy.attempt import Attempt
+    from router.proxy.serving import ServedRoute
 
 
-def receipt_line(exchange: Exchange) -> bytes:
-    """How this exchange was routed, signed; see :mod:`router.core.wire.receipt`."""
-    route, entry = exchange.route, exchange.route.entry
-    pairing = exchange.pairing
+def receipt_line(route: ServedRoute, attempt: Attempt, nonce: int, *, replay: bool) -> bytes:
+    """How a request was routed, signed; see :mod:`router.core.wire.receipt`.
+
+    ``nonce``: of the pair that its answer is part of, 0 without one.
+    """
+    entry = route.entry
     receipt = Receipt(
         route=entry.name,
-        version=exchange.version.name,
+        version=attempt.version.name,
         revision=entry.revision,
         weight_bp=route.cell.weight_bp if route.cell is not None else 0,
-        arm=arm_of(exchange),
+        arm=arm_of(route, attempt, replay=replay),
         issued=int(time.time()),
-        unit=exchange.unit,
-        nonce=pairing.nonce if pairing is not None else random.getrandbits(64),
+        unit=attempt.unit,
+        nonce=nonce or random.getrandbits(64),
     )
     text = sealed(receipt, entry.receipt_secret, hidden=not entry.reveal_version)
     return f"X-Rampway-Receipt: {text}\r\n".encode()
 
 
-def arm_of(exchange: Exchange) -> Chosen:
+def arm_of(route: ServedRoute, attempt: Attempt, *, replay: bool) -> Chosen:
     """How the answering version was chosen.
 
     Requests pinned or ruled to a version that is neither stable nor candidate look drawn here; a
     policy whose split learns from rewards has no such rules.
     """
-    route, version = exchange.route, exchange.version
-    if exchange.arm is not None and not exchange.arm.slice.cell.forced:
+    version = attempt.version
+    if attempt.arm is not None and not attempt.arm.slice.cell.forced:
         return Chosen.CANDIDATE if version is route.candidate else Chosen.STABLE
-    drawn = version in route.others and version is not route.stable and not exchange.rescuing
+    drawn = version in route.others and version is not route.stable and not replay
     return Chosen.OTHER if drawn else Chosen.FORCED

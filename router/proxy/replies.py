@@ -5,14 +5,11 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from router.core.wire.outcomes import Outcome
 from router.http1 import own_response
 from router.http1.writer import looped
-from router.proxy.record import forget, record
 
 if TYPE_CHECKING:
     from router.http1 import RequestHead
-    from router.proxy.exchange import Exchange
 
 LINGER_S: Final = 1.0
 """After an early answer the client's rest is read and dropped this long, so that the answer is not
@@ -36,6 +33,7 @@ class Refusal(NamedTuple):
 
 NO_ROUTE: Final = Refusal(404, "no_route", "no route takes this request")
 BODY_SIZE: Final = Refusal(413, "body_size", "the body is larger than this route accepts")
+BODY_TIMEOUT: Final = Refusal(408, "body_timeout", "the body stopped arriving")
 LOOP: Final = Refusal(508, "loop", "the request has come through here too often")
 QUOTA: Final = Refusal(429, "quota", "this client has used its quota of this route")
 OVERLOAD: Final = Refusal(503, "overload", "the router is busy", 1)
@@ -76,35 +74,3 @@ def reply(
         status, _document(status, cause, text), extra=extra, keep_alive=keep_alive, minor=minor,
         to_head=to_head,
     )  # fmt: skip
-
-
-def refuse(exchange: Exchange, why: Refusal) -> None:
-    """The router's own answer to a request that no version has seen."""
-    exchange.plane.recorder.reject(why.cause)
-    outcome = Outcome.SHED if why.status == 503 else Outcome.REJECTED
-    record(exchange, outcome, why.status)
-    answer(
-        exchange, why.status, why.cause, why.text, retry_after_s=why.retry_after_s, extra=why.extra
-    )
-
-
-def answer(
-    exchange: Exchange, status: int, cause: str, text: str, *, keep: bool = True,
-    retry_after_s: int = 0, extra: bytes = b"",
-) -> None:  # fmt: skip
-    """Answer in the version's place and end; ``keep``: the connection may be used again."""
-    head = exchange.head
-    keep = keep and exchange.uploaded and head.keep_alive and exchange.plane.accepting
-    exchange.client.write(reply(
-        status, cause, text, keep_alive=keep, minor=head.minor, to_head=head.method == b"HEAD",
-        request_id=exchange.id, retry_after_s=retry_after_s, extra=extra,
-    ))  # fmt: skip
-    exchange.client.done(keep=keep)
-
-
-def answer_options(exchange: Exchange) -> None:
-    """OPTIONS with Max-Forwards 0 is for us (RFC 9110 section 7.6.2)."""
-    forget(exchange)
-    keep = exchange.uploaded and exchange.head.keep_alive and exchange.plane.accepting
-    exchange.client.write(own_response(204, keep_alive=keep, minor=exchange.head.minor))
-    exchange.client.done(keep=keep)

@@ -17,13 +17,16 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from router.core.wire.outcomes import FULL_BP, Outcome
+from router.core.wire.outcomes import BAD_OUTCOMES, FULL_BP, Outcome
+from router.proxy.attempt import Attempt
 from router.proxy.faults import CONNECT, Again
-from router.proxy.record import doubt, observe, settle
+from router.proxy.record import answer, record
+from router.proxy.stage import Stage
 
 if TYPE_CHECKING:
     from router.proxy.exchange import Exchange
     from router.proxy.faults import Fault
+    from router.upstream import Endpoint
 
 SAFE: Final = frozenset((b"GET", b"HEAD", b"OPTIONS"))
 """Methods that may arrive twice without asking the policy (RFC 9110 section 9.2.2)."""
@@ -31,28 +34,52 @@ RETRIES_MIN: Final = 3
 """Retries that are always allowed at a time, whatever the budget's share of few requests is."""
 
 
+def failed(exchange: Exchange, fault: Fault, avoid: Endpoint | None = None) -> None:
+    """The attempt gave nothing that a client has seen: again, on stable, or an error."""
+    attempt = exchange.attempt
+    if attempt.endpoint is not None:
+        attempt.observed(fault.outcome in BAD_OUTCOMES, monotonic())
+        avoid = attempt.endpoint
+    if may_retry(exchange, fault):
+        _retry(exchange, attempt, avoid)
+    elif not rescue(exchange, fault.outcome, 0):
+        attempt.status = 0
+        record(exchange, fault.outcome, fault.status)
+        answer(exchange, fault)
+
+
+def _retry(exchange: Exchange, attempt: Attempt, avoid: Endpoint | None) -> None:
+    """Another connection to the same version, another endpoint first."""
+    if not attempt.tries:
+        exchange.plane.retrying += 1
+    attempt.tries += 1
+    attempt.version.stats.retries += 1
+    attempt.endpoint = None
+    exchange.select(attempt, avoid, monotonic())
+
+
 def may_retry(exchange: Exchange, fault: Fault) -> bool:
     """Whether the attempt that ended in ``fault`` may be repeated on the same version."""
-    retry, plane = exchange.route.entry.retry, exchange.plane
-    if fault.again is Again.NEVER or exchange.attempts >= retry.attempts:
+    retry, plane, tries = exchange.route.entry.retry, exchange.plane, exchange.attempt.tries
+    if fault.again is Again.NEVER or tries >= retry.attempts:
         return False
     if fault.again is Again.IDEMPOTENT and not (
         exchange.kept and (retry.idempotent or exchange.head.method in SAFE)
     ):
         return False
     budget = max(RETRIES_MIN, len(plane.exchanges) * retry.budget_bp // FULL_BP)
-    return plane.retrying - exchange.retrying < budget
+    return plane.retrying - (tries > 0) < budget
 
 
 def may_rescue(exchange: Exchange, outcome: Outcome, status: int) -> bool:
     """Whether an attempt may be replayed on stable; ``status`` is its answer's, 0 without one."""
-    route, plane = exchange.route, exchange.plane
+    route, plane, attempt = exchange.route, exchange.plane, exchange.attempt
     rescue = route.entry.rescue
-    if rescue is None or exchange.rescuing:
+    if rescue is None or exchange.first is not None:
         return False
-    if exchange.version is not route.candidate and not (rescue.excuse_payload and exchange.arm):
+    if attempt.version is not route.candidate and not (rescue.excuse_payload and attempt.arm):
         return False
-    if exchange.started or not exchange.kept or monotonic() >= exchange.end_by:
+    if exchange.stage >= Stage.ANSWERING or not exchange.kept or monotonic() >= exchange.end_by:
         return False
     if outcome is Outcome.SERVER_ERROR:
         wanted = status in rescue.statuses or status // 100 in rescue.statuses
@@ -69,28 +96,28 @@ def may_rescue(exchange: Exchange, outcome: Outcome, status: int) -> bool:
 def rescue(exchange: Exchange, outcome: Outcome, status: int) -> bool:
     """Replay a failed attempt on stable, if the policy wants it and it can be done.
 
-    The attempt is settled first: counted against the candidate, once. The replay's arm is
-    forced, hence no evidence. Where payloads are excused, the arm waits for the replay's end.
+    The attempt ends first: counted against the candidate, once. The replay is another attempt; its
+    arm is forced, hence no evidence. Where payloads are excused, the blame waits for its end.
     """
     if not may_rescue(exchange, outcome, status):
         return False
-    if exchange.connection is not None:
-        exchange.connection.abandon()
-        exchange.connection = None
+    first, plane, now = exchange.attempt, exchange.plane, monotonic()
+    if first.connection is not None:
+        first.connection.abandon()
+        first.connection = None
     exchange.resume_upload()
     if status:
-        observe(exchange, bad=True)
-    exchange.version.stats.rescued += 1
-    exchange.doubt = doubt(exchange, outcome)
-    settle(exchange, outcome, monotonic())
-    exchange.arm = None
+        first.observed(True, now)
+    first.version.stats.rescued += 1
+    policy = exchange.route.entry.rescue
+    excusable = policy is not None and policy.excuse_payload
+    first.end(outcome, exchange.asked, exchange.size, now, excusable=excusable)
+    if first.tries:
+        plane.retrying -= 1
+    plane.rescuing += 1
+    exchange.first = first
     exchange.pairing = None  # the client will read stable's answer, not this version's
-    exchange.inspection = None
-    exchange.verdict = Outcome.OK
-    exchange.rescuing = True
-    exchange.plane.rescuing += 1
-    exchange.version = exchange.route.stable
-    exchange.attempts = exchange.status = 0
-    exchange.first_byte_s = -1.0
-    exchange.select()
+    exchange.reading = None
+    attempt = Attempt(exchange.route.stable, None, first.unit, first.nth)
+    exchange.select(attempt, None, attempt.since)
     return True

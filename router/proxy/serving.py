@@ -30,8 +30,6 @@ from router.upstream import Pool, Pools
 if TYPE_CHECKING:
     from router.core.payloads import Payload
     from router.http1 import RequestHead
-    from router.proxy.assign import Destination
-    from router.proxy.mirror import Lane
 
 
 class ServedVersion:
@@ -65,7 +63,7 @@ class ServedVersion:
 class Target:
     """A mirror: how much of a version's traffic goes to which pool, and its counters."""
 
-    __slots__ = ("counts", "lane", "mirror", "pool", "stats", "version")
+    __slots__ = ("counts", "mirror", "pool", "stats", "version")
 
     def __init__(
         self, mirror: Mirror, version: str, pool: Pool, stats: MirrorStats, counts: VersionStats
@@ -75,8 +73,6 @@ class Target:
         self.pool = pool
         self.stats = stats
         self.counts = counts
-        self.lane: Lane | None = None
-        """Where its copies wait and are bounded, from the first one on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +173,47 @@ class ServedRoute:
         )  # fmt: skip
         (self.stable if mirror.of < 0 else self.versions[mirror.of]).mirrors.append(target)
         return target
+
+
+class Assignment:
+    """A version, and how it was chosen.
+
+    ``drawn``: by coin or hash, at the split's weights, so that it is evidence where its version
+    counts. ``unit``: the user's name in evidence on sticky routes.
+    ``cookie``: a Set-Cookie line to give the client. ``fixed``: the same head leads to the same
+    assignment as long as the table is in force.
+    """
+
+    __slots__ = ("cookie", "drawn", "fixed", "unit", "version")
+
+    def __init__(
+        self,
+        version: ServedVersion,
+        drawn: bool,
+        unit: int = 0,
+        cookie: bytes = b"",
+        fixed: bool = True,
+    ) -> None:
+        self.version = version
+        self.drawn = drawn
+        self.unit = unit
+        self.cookie = cookie
+        self.fixed = fixed
+
+
+class Destination:
+    """Where requests with one remembered head go, under one table.
+
+    ``at_once``: the version can be chosen without a body. ``choice``: None where it has to be made
+    for each request.
+    """
+
+    __slots__ = ("at_once", "choice", "route")
+
+    def __init__(self, route: ServedRoute, at_once: bool, choice: Assignment | None) -> None:
+        self.route = route
+        self.at_once = at_once
+        self.choice = choice
 
 
 class Serving:

@@ -12,12 +12,12 @@ have ended, and clients close when they have read that. What they leave behind i
 from __future__ import annotations
 
 import re
-from time import monotonic
 from typing import TYPE_CHECKING, Final
+
+from router.proxy.reading import AnswerReading
 
 if TYPE_CHECKING:
     from router.http1 import ResponseHead
-    from router.proxy.exchange import Exchange
 
 TAIL_BYTES: Final = 128
 """Kept of what has passed, since the last event may arrive in two pieces."""
@@ -69,30 +69,19 @@ class StreamEnding:
         return self.said
 
 
-class FirstToken:
-    """Holds an answer until it says something; in the place of an inspection."""
+class FirstToken(AnswerReading):
+    """Holds an answer until it says something, or is too much to be held."""
 
-    __slots__ = ("body", "exchange", "head")
-
-    def __init__(self, exchange: Exchange, head: ResponseHead) -> None:
-        self.exchange = exchange
-        self.head = head
-        self.body = bytearray()
+    __slots__ = ()
+    first_byte_at_end = True
 
     def more(self, piece: bytes, complete: bool) -> bool:
-        """A piece came; True: it is taken care of, which is always so until the first token."""
-        exchange = self.exchange
+        """A piece came; True: it has said something, or nothing for too long."""
         body = self.body
         since = max(body.rfind(b"\n"), body.rfind(b"\r"), 0)  # no earlier line can be the token
         body += piece
-        now = monotonic()
-        if not complete and len(body) <= HELD_BYTES_MAX and not _DATA.search(body, since):
-            exchange.deadline = min(
-                exchange.attempt_at + exchange.route.first_token_s,
-                exchange.attempt_at + exchange.version.chance_s,
-            )
-            return True
-        exchange.inspection = None
-        exchange.first_byte_s = now - exchange.attempt_at
-        exchange.respond(self.head, bytes(body), complete, now)
-        return True
+        return complete or len(body) > HELD_BYTES_MAX or bool(_DATA.search(body, since))
+
+    def due(self, now: float, since: float) -> float:  # noqa: ARG002 - bounded is the whole wait
+        """When it has to have said something; ``since``: the attempt's beginning."""
+        return since + self.route.first_token_s

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from router.core.wire.table import RouteEntry
-    from router.proxy.plane import DataPlane
     from router.telemetry.recorder import VersionStats
     from router.upstream import Endpoint, Pool
 
@@ -85,13 +84,15 @@ class Tunnel:
     """See the module. Made by the exchange whose handshake was accepted."""
 
     __slots__ = ("began", "client", "end_by", "ended", "ended_at", "endpoint", "entry", "heard",
-                 "left", "plane", "pool", "route", "stats", "version", "version_end")  # fmt: skip
+                 "left", "open_ones", "pool", "route", "stats", "version",
+                 "version_end")  # fmt: skip
 
     def __init__(  # noqa: PLR0917 - what an exchange knows
-        self, plane: DataPlane, route: RouteEntry, version: str,
+        self, open_ones: set[Tunnel], route: RouteEntry, version: str,
         pool: Pool, endpoint: Endpoint, stats: VersionStats,
     ) -> None:  # fmt: skip
-        self.plane = plane
+        self.open_ones = open_ones
+        """All tunnels of the plane."""
         self.route = route.name
         self.entry = route.tunnel or TunnelEntry()
         self.version = version
@@ -113,7 +114,7 @@ class Tunnel:
         self.client = TunnelEnd(self, "client", client)
         self.version_end = TunnelEnd(self, "version", upstream)
         self.client.other, self.version_end.other = self.version_end, self.client
-        self.plane.tunnels.add(self)
+        self.open_ones.add(self)
         self.stats.tunnels += 1
         client.set_protocol(self.client)
         upstream.set_protocol(self.version_end)
@@ -133,9 +134,9 @@ class Tunnel:
 
     def forget(self) -> None:
         """Once both sockets are gone."""
-        if self.client.open or self.version_end.open or self not in self.plane.tunnels:
+        if self.client.open or self.version_end.open or self not in self.open_ones:
             return
-        self.plane.tunnels.discard(self)
+        self.open_ones.discard(self)
         self.count()
         self.stats.tunnels -= 1
         self.pool.tunnel_ended(self.endpoint)

@@ -17,14 +17,17 @@ from router.proxy.cookies import without_own
 from router.proxy.exchange import Exchange
 from router.proxy.faults import Again, Fault
 from router.proxy.receipt import receipt_line
-from router.proxy.record import record
-from router.proxy.replies import OVERLOAD, Refusal, refuse
+from router.proxy.record import record, refuse
+from router.proxy.replies import OVERLOAD, Refusal
+from router.proxy.rescue import failed
+from router.proxy.stage import Stage
 from router.proxy.tunnel import Tunnel
 
 if TYPE_CHECKING:
     from router.http1 import RequestHead, ResponseHead
-    from router.proxy.assign import Assignment
-    from router.proxy.downstream import Downstream
+    from router.proxy.attempt import Attempt
+    from router.proxy.serving import Assignment
+    from router.proxy.shared import ClientSide
     from router.upstream import Connection
 
 NO_UPGRADE: Final = Refusal(
@@ -37,14 +40,14 @@ OTHER_VERSION: Final = Refusal(
 TOO_MANY: Final = OVERLOAD._replace(
     cause="tunnels", text="too many WebSockets are open; limits.tunnels bounds them"
 )
-EARLY: Final = "bytes before the WebSocket handshake was answered"
+EARLY: Final = Refusal(400, "framing", "bytes before the WebSocket handshake was answered")
 NOT_ACCEPTED: Final = Fault(
     Outcome.MALFORMED, 502, Again.NEVER, "upgrade",
     "the version switched to another protocol than the WebSocket that was asked for",
 )  # fmt: skip
 
 
-def exchange_for(client: Downstream, head: RequestHead, body: bytes, complete: bool) -> Exchange:
+def exchange_for(client: ClientSide, head: RequestHead, body: bytes, complete: bool) -> Exchange:
     """The exchange for a request with an Upgrade field: other offers than WebSocket are ignored."""
     kind = Handshake if offers_websocket(head) else Exchange
     return kind(client, head, body, complete)
@@ -73,10 +76,11 @@ class Handshake(Exchange):
             return OTHER_VERSION
         return TOO_MANY if len(plane.tunnels) >= plane.serving.limits.tunnels else None
 
-    def forward(self, connection: Connection, now: float) -> None:
+    def forward(self, attempt: Attempt, connection: Connection, now: float) -> None:
         """Write the handshake anew."""
-        self.connection = connection
-        self.endpoint = connection.endpoint
+        self.stage = Stage.SENT
+        attempt.connection = connection
+        attempt.endpoint = connection.endpoint
         head = self.head
         trace = self.trace() if head.kinds & TRACE else b""
         self._expect_answer(now)
@@ -90,32 +94,34 @@ class Handshake(Exchange):
 
     def on_switch(self, head: ResponseHead, behind: bytes, /) -> None:
         """The version answers 101: a tunnel, if both sides mean the same."""
-        connection = self.connection
+        connection = self.attempt.connection
         if connection is None:  # let go of within this very read
             return
-        if self.client.parser.rest:
-            self.client_broke(400, "framing", EARLY)
+        if self.client.sent_ahead:
+            self.client_broke(EARLY)
         elif not accepts(self.head, head):
             self.release()
-            self.failed(NOT_ACCEPTED)
+            failed(self, NOT_ACCEPTED)
         else:
             self._switch(connection, head, behind)
 
     def _switch(self, connection: Connection, head: ResponseHead, behind: bytes) -> None:
         now = monotonic()
-        version = self.version
+        attempt = self.attempt
+        version = attempt.version
         tunnel = Tunnel(
-            self.plane, self.route.entry, version.name, version.pool, connection.endpoint,
+            self.plane.tunnels, self.route.entry, version.name, version.pool, connection.endpoint,
             version.stats,
         )  # fmt: skip
-        self.status = head.status
-        self.first_byte_s = now - self.attempt_at
-        self.started = True
+        attempt.status = head.status
+        attempt.first_byte_s = now - attempt.since
+        self.stage = Stage.ANSWERING
         extra = b"".join((version.line, self.id, b"\r\n", self.cookie))
         if self.route.receipts:
-            extra += receipt_line(self)
-        self.client.write(switching_head(without_own(head, self), extra))
-        self.connection = None
+            extra += receipt_line(self.route, attempt, 0, replay=self.first is not None)
+        answer = without_own(head, self.route.own_cookie, version.stats)
+        self.client.write(switching_head(answer, extra))
+        attempt.connection = None
         upstream = connection.detach()
-        record(self, self.verdict, 0, now)
+        record(self, attempt.verdict, 0, now)
         tunnel.begin(self.client.detach(), upstream, behind)

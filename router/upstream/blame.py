@@ -67,10 +67,7 @@ class Blame:
             self.settle_all()
 
     def bad_answer(self, endpoint: Endpoint | None, verdict: Settle, now: float) -> None:
-        """``verdict`` is told whose fault it is: at once, or when that has shown.
-
-        To be called before the same answer is `observed`.
-        """
+        """``verdict`` is told whose fault it is: at once, or when that has shown."""
         if endpoint is None:
             verdict(True)
         elif endpoint.ejected_until:

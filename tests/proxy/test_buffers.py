@@ -22,16 +22,16 @@ async def test_a_choice_by_the_body_is_refused_when_the_worker_keeps_too_much():
             await first.send(HEAD)
             await until(lambda: len(rig.plane.exchanges) == 1)
             await first.send(USER[:70_000])
-            await until(lambda: rig.plane.kept_bytes == 70_000)
+            await until(lambda: rig.plane.kept.bytes == 70_000)
             await second.send(HEAD)
             await until(lambda: len(rig.plane.exchanges) == 2)
             await second.send(USER[:70_000])
             assert (await second.answer()).status == 503
-            await until(lambda: rig.plane.kept_bytes == 70_000)
+            await until(lambda: rig.plane.kept.bytes == 70_000)
             await first.send(USER[70_000:])
             assert (await first.answer()).status == 200
             await rig.settled()
-            assert rig.plane.kept_bytes == 0
+            assert rig.plane.kept.bytes == 0
             rig.count()
             assert rig.rejected == {"overload": 1}
             first.close()
@@ -50,5 +50,5 @@ async def test_what_is_kept_for_a_rescue_is_let_go_when_the_worker_keeps_too_muc
                 await client.send(bytes(120_000))
                 assert (await client.answer()).status == status
                 await rig.settled()
-                assert rig.plane.kept_bytes == 0
+                assert rig.plane.kept.bytes == 0
                 client.close()

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from router.core.wire.table import TimeoutsEntry
+from router.proxy.stage import Stage
 from tests.proxy.rig import LIMITS, Rig, request, rollout, until
 from tests.proxy.scripted import OK, Scripted, answers, hangs, ok
 
@@ -89,7 +90,7 @@ async def test_reading_slowly_is_no_age():
         client = await rig.client()
         client.reader._transport.pause_reading()
         client.writer.write(request())
-        await until(lambda: any(e.started for e in rig.plane.exchanges))
+        await until(lambda: any(e.stage is Stage.ANSWERING for e in rig.plane.exchanges))
         await asyncio.sleep(1.3)
         assert rig.plane.exchanges, "the client has not read it"
         client.reader._transport.resume_reading()

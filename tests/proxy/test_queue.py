@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from router.proxy.stage import Stage
 from tests.proxy.rig import TIMEOUTS, Rig, replace, route, until, version
 from tests.proxy.scripted import OK, Scripted
 
@@ -42,9 +43,10 @@ class Held:
 async def asked(rig, number):
     """The first is with the version, the others are in the queue."""
     tasks = [asyncio.create_task(rig.ask(body=b"x"))]
-    await until(lambda: any(one.connection for one in rig.plane.exchanges))
+    await until(lambda: any(one.stage is Stage.SENT for one in rig.plane.exchanges))
     tasks += [asyncio.create_task(rig.ask(body=b"x")) for _ in range(number - 1)]
-    await until(lambda: sum(one.waiting for one in rig.plane.exchanges) == number - 1)
+    stages = [Stage.WAITING] * (number - 1) + [Stage.SENT]
+    await until(lambda: sorted(e.stage for e in rig.plane.exchanges) == stages)
     return tasks
 
 
@@ -99,7 +101,7 @@ async def test_a_client_that_leaves_the_queue_has_not_given_the_version_up():
         first = (await asked(rig, 1))[0]
         client = await rig.client()
         await client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx")
-        await until(lambda: any(one.waiting for one in rig.plane.exchanges))
+        await until(lambda: any(one.stage is Stage.WAITING for one in rig.plane.exchanges))
         await asyncio.sleep(0.6)
         client.close()
         await until(lambda: len(rig.plane.exchanges) == 1)

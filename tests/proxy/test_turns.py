@@ -10,8 +10,8 @@ import pytest
 from router.http1 import RequestParser, ResponseParser
 from router.http1.chunks import CHUNKS_A_TURN
 from router.http1.parser import REQUESTS_A_TURN
-from router.proxy.buffers import keep, whole
 from router.proxy.exchange import Exchange
+from router.proxy.upload import KeptBytes, Upload
 from tests.proxy.rig import Rig, route, until, version
 from tests.proxy.scripted import Scripted, echo
 
@@ -120,7 +120,7 @@ async def _longest(name, rig):
     async def turns():
         while True:
             seen["now"] = 0
-            ends = [*rig.plane.connections, *(one.connection for one in rig.plane.exchanges)]
+            ends = [*rig.plane.connections, *(e.attempt.connection for e in rig.plane.exchanges)]
             unread = [end.parser.buffered_bytes for end in ends if end is not None]
             seen["waiting"] = max(seen["waiting"], *unread, 0)
             await asyncio.sleep(0)
@@ -248,7 +248,7 @@ async def test_requests_that_nobody_serves_are_answered_some_a_turn():
     """Answered at once, each would call for the next."""
     wanted = b"GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n"
     async with Rig() as rig:
-        async with _longest("begin", rig) as seen:
+        async with _longest("__init__", rig) as seen:
             client = await rig.client()
             await client.send(wanted * 1_000)
             for _ in range(1_000):
@@ -257,22 +257,13 @@ async def test_requests_that_nobody_serves_are_answered_some_a_turn():
         client.close()
 
 
-class Kept:
-    """As much of an exchange as keeps a body."""
-
-    body, tail, charged = b"head", None, 0
-
-    class plane:  # noqa: N801
-        kept_bytes = 0
-
-
 def test_a_body_in_tiny_pieces_grows_in_place():
-    kept = Kept()
-    keep(kept, b"a")
-    tail = kept.tail
+    account = KeptBytes()
+    upload = Upload(account, 0.0)
+    upload.keep(b"a")
     for _ in range(9):
-        keep(kept, b"b")
-    assert kept.tail is tail
-    assert whole(kept) == b"heada" + b"b" * 9
-    assert whole(kept) is kept.body
-    assert (kept.charged, kept.plane.kept_bytes) == (10, 10)
+        upload.keep(b"b")
+    body = upload.behind(b"head")
+    assert body == b"heada" + b"b" * 9
+    assert upload.behind(body) is body
+    assert account.bytes == 10

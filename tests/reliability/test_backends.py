@@ -13,6 +13,7 @@ from dataclasses import replace
 import pytest
 
 from router.core.wire.table import EndpointEntry, OutlierEntry, StickyEntry, StickyKind
+from router.proxy.stage import Stage
 from tests.proxy.rig import RESCUE, TIMEOUTS, Rig, request, rollout, route, until, version
 from tests.proxy.scripted import (
     OK,
@@ -669,7 +670,7 @@ async def test_our_own_delay_is_nobodys_timeout():
         async with Rig(route(version("v1", EndpointEntry(*server.server_address)))) as rig:
             for _ in range(3):
                 asked = [asyncio.create_task(rig.ask(body=b"x")) for _ in range(5)]
-                await until(lambda: sum(e.connection is not None for e in rig.plane.exchanges) == 5)
+                await until(lambda: sum(e.stage is Stage.SENT for e in rig.plane.exchanges) == 5)
                 time.sleep(0.6)
                 assert [(await one).status for one in asked] == [200] * 5
         server.shutdown()

@@ -50,7 +50,7 @@ class Standing:
 
 
 @dataclass
-class Attempt:
+class HookAnswers:
     """All standings of one attempt of a rollout."""
 
     about: tuple[str, int]
@@ -85,7 +85,7 @@ class Hooks:
         self._outbox = outbox
         self._wake = wake
         self._note = note
-        self._attempts: dict[str, Attempt] = {}
+        self._attempts: dict[str, HookAnswers] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.session: aiohttp.ClientSession | None = None
 
@@ -135,7 +135,7 @@ class Hooks:
         text = f"waits for hook {waiting[0].title}: {standing.text}"
         return Reaction(waits_for=text, hook=waiting[0], answered=standing.asked > 0)
 
-    def _demanded(self, run: Run, live: Carried, attempt: Attempt, now: float) -> Reaction:
+    def _demanded(self, run: Run, live: Carried, attempt: HookAnswers, now: float) -> Reaction:
         """Hooks that are asked in every live phase whether to go back; also in a pause."""
         for hook in live.policy.hooks_at("rollback"):
             standing = self._standing(attempt, hook, ALWAYS)
@@ -144,7 +144,7 @@ class Hooks:
             self._asked(run, live, hook, ALWAYS, now)
         return Reaction()
 
-    def _spent(self, attempt: Attempt, hooks: tuple[Hook, ...], rollout: Rollout) -> str:
+    def _spent(self, attempt: HookAnswers, hooks: tuple[Hook, ...], rollout: Rollout) -> str:
         for hook in hooks:
             place = rollout.step if hook.point == "pre_rollout" else ALWAYS
             if isinstance(hook, Check):
@@ -156,17 +156,17 @@ class Hooks:
                     )
         return ""
 
-    def _attempt(self, run: Run, rollout: Rollout) -> Attempt:
+    def _attempt(self, run: Run, rollout: Rollout) -> HookAnswers:
         about = (rollout.id, rollout.attempt)
         known = self._attempts.get(run.route.name)
         if known is None or known.about != about:
-            known = self._attempts[run.route.name] = Attempt(about)
+            known = self._attempts[run.route.name] = HookAnswers(about)
         return known
 
-    def _standing(self, attempt: Attempt, hook: Hook, place: int) -> Standing:
+    def _standing(self, attempt: HookAnswers, hook: Hook, place: int) -> Standing:
         return attempt.standings.setdefault((place, hook.title), Standing())
 
-    def _said_go(self, run: Run, attempt: Attempt, hook: Hook, place: int) -> None:
+    def _said_go(self, run: Run, attempt: HookAnswers, hook: Hook, place: int) -> None:
         """Into the journal, once a step."""
         if (place, hook.title) not in attempt.told:
             attempt.told.add((place, hook.title))

@@ -1,0 +1,113 @@
+"""The beginning of an exchange: which route, and which version; or the router's own answer.
+
+The choice is made at the head, wherever it can be. Else its client's quota is looked at, the bound
+of its body, and the body itself where the choice depends on it: that is collected first, up to a
+bound.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from router.http1.messages import VIA
+from router.proxy.assign import assign, at_once, place
+from router.proxy.matching import NO_DOCUMENT, BodyDocument
+from router.proxy.quota import wait_s
+from router.proxy.record import answer_options, refuse
+from router.proxy.replies import BODY_SIZE, NO_ROUTE, OVERLOAD, QUOTA, unwanted
+from router.proxy.stage import Stage
+
+if TYPE_CHECKING:
+    from router.core.wire.table import QuotaEntry
+    from router.proxy.exchange import Exchange
+    from router.proxy.serving import Assignment
+    from router.proxy.upload import Upload
+
+
+def begin(exchange: Exchange) -> None:
+    """Find the route; collect the body first where the choice depends on it."""
+    plane, head = exchange.plane, exchange.head
+    serving = plane.serving
+    plane.exchanges.add(exchange)
+    choice: Assignment | None = None
+    if head.size > 0:
+        known = serving.places.get(head) or place(serving, head)
+        route, now = (known.route, known.at_once) if known is not None else (None, False)
+        choice = known.choice if known is not None else None
+    else:
+        route = serving.index.find(head)
+        now = route is not None and at_once(route, head)
+    why = unwanted(head) if head.kinds & VIA else None
+    if route is None or why is not None:
+        refuse(exchange, why or NO_ROUTE)
+        return
+    exchange.route = route
+    if len(plane.exchanges) > serving.limits.in_flight:
+        refuse(exchange, OVERLOAD)
+    elif now:
+        exchange.take(choice or assign(route, head, NO_DOCUMENT))
+    else:
+        _look(exchange, choice)
+
+
+def _look(exchange: Exchange, choice: Assignment | None) -> None:
+    """Choose now, or collect the body first; ``choice``: what this head always leads to."""
+    route, head = exchange.route, exchange.head
+    quota = route.entry.quota
+    if quota is not None and not route.needs_body and _over_quota(exchange, quota):
+        return
+    if too_large(exchange):
+        refuse(exchange, BODY_SIZE)
+    elif head.max_forwards == 0:
+        answer_options(exchange)
+    elif not route.needs_body:
+        exchange.take(choice or assign(route, head, NO_DOCUMENT))
+    elif not exchange.uploaded and exchange.size < route.entry.buffer_bytes:
+        exchange.stage = Stage.COLLECTING
+        exchange.go_on()
+    else:
+        _choose_by_body(exchange)
+
+
+def _over_quota(exchange: Exchange, quota: QuotaEntry) -> bool:
+    """Count the request for its client; True: it was refused, and that was all."""
+    due_s = wait_s(exchange.client, exchange.head, exchange.route.entry.name, quota)
+    if due_s:
+        refuse(exchange, QUOTA._replace(retry_after_s=due_s))
+    return due_s > 0
+
+
+def too_large(exchange: Exchange) -> bool:
+    """Whether its body is, or says that it will be, more than the route accepts."""
+    limit = exchange.route.entry.body_limit_bytes
+    return bool(limit) and max(exchange.head.length, exchange.size) > limit
+
+
+def collected(exchange: Exchange, upload: Upload) -> None:
+    """More of a body is here that the choice depends on."""
+    if upload.crowded(exchange.plane.serving.limits.buffers_bytes):
+        refuse(exchange, OVERLOAD)
+    elif exchange.uploaded or exchange.size >= exchange.route.entry.buffer_bytes:
+        _choose_by_body(exchange)
+
+
+def _choose_by_body(exchange: Exchange) -> None:
+    """The route, then its version, where one or the other looks into the body.
+
+    The table may be another than at the head: only the one in force may choose.
+    """
+    head = exchange.head
+    coding = head.get(b"content-encoding") or b""
+    document = BodyDocument(exchange.whole(), coding, exchange.route.entry.buffer_bytes)
+    route = exchange.plane.serving.index.find_with(head, document)
+    if route is None:
+        refuse(exchange, NO_ROUTE)
+        return
+    exchange.route = route
+    quota = route.entry.quota
+    if quota is not None and _over_quota(exchange, quota):
+        return
+    if too_large(exchange):
+        refuse(exchange, BODY_SIZE)
+    else:
+        exchange.take(assign(route, head, document))
