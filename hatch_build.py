@@ -26,7 +26,7 @@ COMPILED = (
     "proxy/matching", "proxy/mirror", "proxy/record", "proxy/rescue", "proxy/serving",
     "proxy/stage", "proxy/tunnel", "proxy/upgrade", "proxy/upload",
     "telemetry/recorder",
-    "upstream/balance", "upstream/breaker", "upstream/connection", "upstream/endpoint",
+    "upstream/balance", "upstream/breaker", "upstream/connection",
     "upstream/pool", "upstream/sockets", "upstream/blame",
 )  # fmt: skip
 """Modules that a request passes through."""

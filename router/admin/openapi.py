@@ -21,7 +21,7 @@ from router.control.state.record import JournalEntry
 from router.control.told.views import RoutesView, RouteView
 
 if TYPE_CHECKING:
-    from router.admin.routes import Operation
+    from router.admin.operation import Operation
 
 JsonObject = dict[str, Any]
 

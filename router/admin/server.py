@@ -20,8 +20,9 @@ from router.admin.access import Access
 from router.admin.commands import check_fields
 from router.admin.connections import SWEEP_S, Connections
 from router.admin.handlers import ANYBODY, Call
+from router.admin.operation import Operation
 from router.admin.problems import HttpProblem, of_control_error, of_http_exception
-from router.admin.routes import ROUTES, Operation
+from router.admin.routes import ROUTES
 from router.admin.stream import STATUS_S, Hub
 from router.config.certificate import ServerCertificate
 from router.control.state.errors import ControlError

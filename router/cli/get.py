@@ -6,27 +6,25 @@ from typing import Annotated, Any
 
 import click
 
-from router.cli.client import Client, path_of
+from router.cli.client import path_of
 from router.cli.follow import follow, line
 from router.cli.options import AdminLink, Format, Output, RouteName, interactive
 from router.cli.parse import Option
 from router.cli.show import (
+    HEADINGS,
     chosen,
     coloured,
     columns,
+    decisions,
     emit,
     gate_lines,
     left,
     more_lines,
     position,
     shadow_lines,
+    version_row,
     when,
 )
-from router.core.words import percent, rate
-
-DECISIONS_SHOWN = 5
-
-HEADINGS = ("VERSION", "ROLE", "SHARE", "REQ/S", "ERRORS", "P50", "P99")
 
 
 def run(
@@ -51,13 +49,6 @@ def run(
             emit(document)
         else:
             click.echo("\n".join(_lines(name, document, decisions(client, name))))
-
-
-def decisions(client: Client, route: str) -> list[dict[str, Any]]:
-    """The last entries of the journal, newest first."""
-    found = client.get("/api/v1/journal", route=route, limit=DECISIONS_SHOWN)
-    entries: list[dict[str, Any]] = found["entries"]
-    return entries
 
 
 def _lines(name: str, document: dict[str, Any], history: list[dict[str, Any]]) -> list[str]:
@@ -86,29 +77,3 @@ def _lines(name: str, document: dict[str, Any], history: list[dict[str, Any]]) -
         "last decisions",
         *[f"  {when(entry['at'])}  {entry['actor']}: {entry['reason']}" for entry in history],
     ]
-
-
-def version_row(
-    version: str, window: dict[str, Any], document: dict[str, Any], status: dict[str, Any] | None
-) -> tuple[str, ...]:
-    """One version as a row of text; ``-`` where nothing was measured."""
-    shares_bp = (status or document)["shares_bp"]
-    role = "stable" if version == document["stable"] else ""
-    if status is not None and version in (status["stable"], status["candidate"]):
-        on_trial = version == status["candidate"]
-        role = "candidate" if on_trial and status["phase"] != "completed" else role
-    return (
-        version,
-        role,
-        percent(shares_bp.get(version, 0)),
-        f"{window['requests_per_s']:.1f}",
-        *(
-            (rate(window["error_ratio"]), _milliseconds(window["p50_s"]),
-             _milliseconds(window["p99_s"]))
-            if window["requests"] else ("-", "-", "-")
-        ),
-    )  # fmt: skip
-
-
-def _milliseconds(seconds: float) -> str:
-    return f"{seconds * 1000:.3g} ms"

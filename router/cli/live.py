@@ -13,8 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from router.cli.client import Client, path_of
-from router.cli.get import HEADINGS, decisions, version_row
-from router.cli.show import COLOURS, more_lines, when
+from router.cli.show import COLOURS, HEADINGS, decisions, more_lines, version_row, when
 from router.core.wire.outcomes import FULL_BP
 from router.core.words import duration
 

@@ -31,6 +31,11 @@ COLOURS = {
 
 _COLOUR_CODE = re.compile(r"\x1b\[[0-9;]*m")
 
+DECISIONS_SHOWN = 5
+
+HEADINGS = ("VERSION", "ROLE", "SHARE", "REQ/S", "ERRORS", "P50", "P99")
+"""Of :func:`version_row`."""
+
 DEGRADED = "Degraded"
 HEALTHY = "Healthy"
 
@@ -181,3 +186,36 @@ def of_route(client: Client, route: str) -> tuple[str, dict[str, Any]]:
     if status is None:
         raise VerbFailed(Exit.USAGE, f"{name} has no rollout")
     return name, status
+
+
+def decisions(client: Client, route: str) -> list[dict[str, Any]]:
+    """The last entries of the journal, newest first."""
+    found = client.get("/api/v1/journal", route=route, limit=DECISIONS_SHOWN)
+    entries: list[dict[str, Any]] = found["entries"]
+    return entries
+
+
+def version_row(
+    version: str, window: dict[str, Any], document: dict[str, Any], status: dict[str, Any] | None
+) -> tuple[str, ...]:
+    """One version as a row of text; ``-`` where nothing was measured."""
+    shares_bp = (status or document)["shares_bp"]
+    role = "stable" if version == document["stable"] else ""
+    if status is not None and version in (status["stable"], status["candidate"]):
+        on_trial = version == status["candidate"]
+        role = "candidate" if on_trial and status["phase"] != "completed" else role
+    return (
+        version,
+        role,
+        percent(shares_bp.get(version, 0)),
+        f"{window['requests_per_s']:.1f}",
+        *(
+            (rate(window["error_ratio"]), _milliseconds(window["p50_s"]),
+             _milliseconds(window["p99_s"]))
+            if window["requests"] else ("-", "-", "-")
+        ),
+    )  # fmt: skip
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{seconds * 1000:.3g} ms"

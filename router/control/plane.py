@@ -26,6 +26,7 @@ from router.control.state.record import JournalEntry
 from router.control.state.store import Store
 from router.control.told.announce import Announcer
 from router.control.told.controller import Controller
+from router.control.told.parts import Parts
 from router.control.watch import PolicySource
 from router.core.gates.gate import Measurement
 from router.core.gates.polled import Polled
@@ -54,7 +55,7 @@ async def _nothing() -> None:
     """Where nobody else has an address to take."""
 
 
-class Plane:
+class Plane(Parts):
     """Everything of the control process but its admin listener.
 
     ``start`` opens the store, adopts the policy, starts the workers; ``stop`` drains. Both may be
@@ -95,10 +96,9 @@ class Plane:
         self.controller = Controller(self)
         self._certificate: ServerCertificate | None = None
         self.lag_s = 0.0
-        self.loop_failures: dict[tuple[str, str], int] = {}
-        """What was raised in loops of the other processes, by process and loop."""
-        self.worker_lag_s: dict[int, float] = {}
-        self.worker_connections: dict[int, int] = {}
+        self.loop_failures = {}
+        self.worker_lag_s = {}
+        self.worker_connections = {}
         self._asker = Asker(self._answered)
         self.comparer = Comparer(
             lambda: self.reconciler.runs, self.reconciler.observe, self._paired, self.clock

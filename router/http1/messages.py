@@ -7,14 +7,11 @@ forwarding all look at the same bytes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from operator import attrgetter
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from router.core.wire.table import CREDENTIALS
-
-if TYPE_CHECKING:
-    from router.http1.plain import Shape
 
 # How a body is delimited. Plain integers: they are compared for every message.
 NO_BODY: Final = 0
@@ -82,6 +79,48 @@ class Field:
 
 _LOW: Final = attrgetter("low")
 _PASSED: Final = attrgetter("passed")
+
+
+class Shape:
+    """One order and spelling of names, and where the values are in what its expression finds.
+
+    Made by :mod:`router.http1.plain`.
+    """
+
+    __slots__ = ("chunked", "connection", "cut", "host", "kinds", "lasting", "length", "lines",
+                 "match", "of_requests", "parent", "places", "request_id", "state")  # fmt: skip
+
+    kinds: int
+    host: int
+    """Places of values, -1 without one; so are the next five."""
+    length: int
+    request_id: int
+    connection: int
+    parent: int
+    """Of the trace's id; the flags follow it."""
+    state: int
+    """Of tracestate."""
+    chunked: bool
+    lasting: bool
+    """No value must be forgotten at once."""
+    places: dict[bytes, tuple[int, ...]]
+    """By lower-case name."""
+    lines: list[tuple[bytes, bytes, int, int]]
+    """Name, lower-case name, kind and place of each line."""
+    cut: Callable[[tuple[bytes, ...]], tuple[bytes, ...]]
+    """The slices that go on unchanged; at least two, so that they are a tuple."""
+
+    def fields(self, values: tuple[bytes, ...]) -> list[Field]:
+        """The lines as the ordinary way would have read them."""
+        out = []
+        for name, low, kind, place in self.lines:
+            value = values[place]
+            out.append(Field(name, low, value, kind, b"%b: %b\r\n" % (name, value)))
+        return out
+
+    def passed_on(self, values: tuple[bytes, ...]) -> tuple[bytes, ...]:
+        """The end-to-end lines, as they came."""
+        return self.cut(values)
 
 
 class RequestLine(NamedTuple):

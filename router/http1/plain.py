@@ -76,6 +76,7 @@ from router.http1.messages import (
     Head,
     RequestHead,
     ResponseHead,
+    Shape,
 )
 
 HEAD_BYTES_MAX: Final = 8 * 1024
@@ -124,34 +125,27 @@ _names = re.compile(rb"\r\n(%b): " % TOKEN).findall
 _NAME: Final = attrgetter("name")
 
 _Match = Callable[[bytes, int, int], "re.Match[bytes] | None"]
-_Cut = Callable[[tuple[bytes, ...]], tuple[bytes, ...]]
 
 
-class Shape:
-    """One order and spelling of names, and where the values are in what its expression finds."""
+class PlainShape(Shape):
+    """A shape with its expression."""
 
-    __slots__ = ("chunked", "connection", "cut", "host", "kinds", "lasting", "length", "lines",
-                 "match", "of_requests", "parent", "places", "request_id", "state")  # fmt: skip
+    __slots__ = ()
 
     def __init__(self, fields: list[Field], of_requests: bool) -> None:
         self.of_requests = of_requests
         self.kinds = 0
         self.host = self.length = self.request_id = self.connection = -1
         self.parent = self.state = -1
-        """Place of the trace's id (the flags follow it), and of tracestate."""
         self.chunked = False
-        self.places: dict[bytes, tuple[int, ...]] = {}
-        """By lower-case name."""
-        self.lines: list[tuple[bytes, bytes, int, int]] = []
-        """Name, lower-case name, kind and place of each line."""
+        self.places = {}
+        self.lines = []
         self.lasting = True
-        """No value must be forgotten at once."""
         blocks: list[int] = []
         pattern = self._pattern(fields, blocks)
         empty = pattern.groups - 1
         self.match: _Match = pattern.match
-        self.cut: _Cut = itemgetter(*blocks, *[empty] * (1 if blocks else 2))
-        """The slices that go on unchanged; at least two, so that they are a tuple."""
+        self.cut = itemgetter(*blocks, *[empty] * (1 if blocks else 2))
 
     def _pattern(self, fields: list[Field], blocks: list[int]) -> re.Pattern[bytes]:
         out = [_REQUEST if self.of_requests else _ANSWER]
@@ -197,20 +191,8 @@ class Shape:
             self.state = place
         return _VALUES.get(kind, _ANY)
 
-    def fields(self, values: tuple[bytes, ...]) -> list[Field]:
-        """The lines as the ordinary way would have read them."""
-        out = []
-        for name, low, kind, place in self.lines:
-            value = values[place]
-            out.append(Field(name, low, value, kind, b"%b: %b\r\n" % (name, value)))
-        return out
 
-    def passed_on(self, values: tuple[bytes, ...]) -> tuple[bytes, ...]:
-        """The end-to-end lines, as they came."""
-        return self.cut(values)
-
-
-class Shapes(dict[tuple[bytes, ...], Shape]):
+class Shapes(dict[tuple[bytes, ...], PlainShape]):
     """The shapes of one direction that are known, by their names."""
 
     __slots__ = ("_credit", "_of_requests", "_seen")
@@ -221,12 +203,12 @@ class Shapes(dict[tuple[bytes, ...], Shape]):
         """How often an order of names came, or NOT_PLAIN."""
         self._credit: int = CREDIT_MAX
 
-    def find(self, data: bytes) -> Shape | None:
+    def find(self, data: bytes) -> PlainShape | None:
         """The shape of the head that `data` begins with, if it is known; no proof of anything."""
         end = data.find(b"\r\n\r\n", 0, HEAD_BYTES_MAX)
         return self.get(tuple(_names(data, 0, end))) if end > 0 else None
 
-    def learn(self, head: Head) -> Shape | None:
+    def learn(self, head: Head) -> PlainShape | None:
         """Count a head that both readers have accepted, which may make its shape worth knowing.
 
         Returns its shape when that is known.
@@ -249,7 +231,7 @@ class Shapes(dict[tuple[bytes, ...], Shape]):
             self._credit -= HEADS_A_SHAPE
             if len(self) >= SHAPES_MAX:
                 del self[next(iter(self))]
-            self[names] = Shape(head.fields, self._of_requests)
+            self[names] = PlainShape(head.fields, self._of_requests)
         return self.get(names)
 
     def _plain(self, fields: list[Field]) -> bool:
@@ -271,7 +253,7 @@ class Shapes(dict[tuple[bytes, ...], Shape]):
         return bool(seen & CONTENT_LENGTH) is not bool(seen & TRANSFER_ENCODING)
 
 
-def read_request(shape: Shape, data: bytes, limits: Limits) -> RequestHead | None:
+def read_request(shape: PlainShape, data: bytes, limits: Limits) -> RequestHead | None:
     """The head of the request that `data` begins with when it is plain and of this shape."""
     match = shape.match(data, 0, HEAD_BYTES_MAX)
     if match is None:
@@ -296,7 +278,7 @@ def read_request(shape: Shape, data: bytes, limits: Limits) -> RequestHead | Non
     return head
 
 
-def read_response(shape: Shape, data: bytes, limits: Limits) -> ResponseHead | None:
+def read_response(shape: PlainShape, data: bytes, limits: Limits) -> ResponseHead | None:
     """The head of the answer that `data` begins with when it is plain and of this shape."""
     match = shape.match(data, 0, HEAD_BYTES_MAX)
     if match is None:

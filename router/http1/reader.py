@@ -21,7 +21,7 @@ from router.http1.messages import (
     RequestHead,
     ResponseHead,
 )
-from router.http1.plain import ASK_EVERY, STRANGE_MAX, Shape
+from router.http1.plain import ASK_EVERY, STRANGE_MAX, PlainShape
 
 
 class RequestHandler(Protocol):
@@ -121,7 +121,7 @@ class Reader:
         self._scanned = 0
         self._completion = Completion()
         self._llhttp: Any = None
-        self._shape: Shape | None = None
+        self._shape: PlainShape | None = None
         """Of the last plain head: a sender mostly stays with one."""
         self._strange = 0
         """Heads in a row of no known shape."""
@@ -199,7 +199,7 @@ class Reader:
             refuse(431, "more header fields than accepted")
         return list(map(self._fields.__getitem__, lines))
 
-    def _other_shape(self, data: bytes) -> Shape | None:
+    def _other_shape(self, data: bytes) -> PlainShape | None:
         """The shape by the names in `data`; a sender of many strange heads is asked now and then.
 
         Its names are invented, perhaps, and looking them up costs a third of reading the head.

@@ -9,8 +9,9 @@ from router.core.wire.outcomes import BAD_OUTCOMES, ArmCounts, Cell, Outcome
 from router.telemetry.users import ArmUsers, Seen
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from router.core.wire.table import RouteEntry
-    from router.telemetry.recorder import Recorder
 
 SLICES_MAX: Final = 600
 """Slices of one cell with something open: a minute of them. Beyond, none is cut, and what is drawn
@@ -18,6 +19,19 @@ from then on is settled together."""
 
 _OK: Final = int(Outcome.OK)
 _BAD: Final = tuple(outcome in BAD_OUTCOMES for outcome in Outcome)
+
+
+class Telling(Protocol):
+    """Who reports what is counted here (a recorder)."""
+
+    source: int
+    soon: Callable[[], None]
+    """Tell of it within a moment, together with others."""
+    wake: Callable[[], None]
+    """Tell of it at once."""
+
+    def next_slice(self) -> int:
+        """A number that no other slice of this process has."""
 
 
 class Counting(Protocol):
@@ -166,7 +180,7 @@ class LiveCell:
                  "sticky", "thresholds_s", "tolerance", "versions", "weight_bp")  # fmt: skip
 
     def __init__(
-        self, recorder: Recorder, entry: RouteEntry, weight_bp: int, seen: Seen | None,
+        self, recorder: Telling, entry: RouteEntry, weight_bp: int, seen: Seen | None,
         *, forced: bool = False,
     ) -> None:  # fmt: skip
         self.recorder = recorder

@@ -4,8 +4,7 @@ Nothing here knows requests or routes. A pool hands a connection to whoever aske
 and says why when it cannot; an exchange speaks over the connection and gives back its verdict.
 """
 
-from router.upstream.connection import Connection, Receiver
-from router.upstream.endpoint import Endpoint
+from router.upstream.connection import Connection, Endpoint, Receiver
 from router.upstream.failure import Failure
 from router.upstream.pool import Pool, Waiter
 from router.upstream.pools import Pools

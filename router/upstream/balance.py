@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from router.upstream.endpoint import Endpoint
+    from router.upstream.connection import Endpoint
 
 
 def least_in_flight(endpoints: Sequence[Endpoint], turn: int) -> Iterator[Endpoint]:

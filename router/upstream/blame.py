@@ -22,7 +22,7 @@ from router.core.wire.outcomes import FULL_BP
 
 if TYPE_CHECKING:
     from router.core.wire.table import OutlierEntry
-    from router.upstream.endpoint import Endpoint
+    from router.upstream.connection import Endpoint
 
 HELD_S_MAX: Final = 300.0
 """Longest time that blame is held back, seconds; at low traffic a second answer takes its time."""

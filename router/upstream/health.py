@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from router.core.wire.table import HealthCheck, TlsEntry, VersionEntry
     from router.http1 import ResponseHead
-    from router.upstream.endpoint import Endpoint
+    from router.upstream.connection import Endpoint
 
 READ_BYTES: Final = 16_384
 """Bytes taken from the socket at once."""

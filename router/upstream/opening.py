@@ -21,7 +21,7 @@ from router.upstream.failure import Failure
 from router.upstream.tls import client_context
 
 if TYPE_CHECKING:
-    from router.upstream.endpoint import Endpoint
+    from router.upstream.connection import Endpoint
     from router.upstream.pool import Pool, Waiter
 
 RACE_S: Final = 0.25

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from router.upstream.balance import least_in_flight
 from router.upstream.blame import Blame
 from router.upstream.breaker import Breaker, State
-from router.upstream.connection import Connection, Keeper
-from router.upstream.endpoint import Endpoint
+from router.upstream.connection import Connection, Endpoint, Keeper
 from router.upstream.failure import Failure
 from router.upstream.names import Names, literal
 from router.upstream.opening import Opening

@@ -13,7 +13,7 @@ from router.upstream.sockets import Sockets
 if TYPE_CHECKING:
     from router.core.wire.table import EndpointEntry as Address
     from router.core.wire.table import RoutingTable, VersionEntry
-    from router.upstream.endpoint import Endpoint
+    from router.upstream.connection import Endpoint
 
 
 class _Kept(NamedTuple):

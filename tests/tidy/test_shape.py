@@ -168,3 +168,58 @@ def test_requests_are_written_where_connections_are():
         if writes.search(path.read_text()) and "router/http1/" not in str(path)
     }
     assert found == {"router/upstream/connection.py", "router/upstream/health.py"}
+
+
+CIRCLES_MAX = 3
+"""Groups of files of one package that import each other, types included; each a thing in parts."""
+CIRCLE_FILES_MAX = 4
+
+
+def test_files_import_each_other_in_few_and_small_circles():
+    """A reader can begin somewhere. The floors hold packages apart; this is about their insides."""
+    found = circles(imports_of_files())
+    assert max(map(len, found), default=0) <= CIRCLE_FILES_MAX, found
+    assert len(found) <= CIRCLES_MAX, found
+
+
+def test_circles_are_found():
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a", "d"}, "d": set()}) == [["a", "b", "c"]]
+
+
+def imports_of_files():
+    """Module to the modules of `router` that it names, under TYPE_CHECKING and in functions too."""
+    names = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in ROOT.glob("router/**/*.py")
+    }
+    graph = {}
+    for name, path in names.items():
+        found = set()
+        for node in nodes(path):
+            if isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                whole = {f"{node.module}.{alias.name}" for alias in node.names}
+                found |= (whole & set(names)) | ({node.module} if whole - set(names) else set())
+        graph[name] = (found & set(names)) - {name}
+    return graph
+
+
+def circles(graph):
+    """The strongly connected groups of more than one, each sorted."""
+
+    def reached(start):
+        seen, todo = set(), [start]
+        while todo:
+            for other in graph[todo.pop()] - seen:
+                seen.add(other)
+                todo.append(other)
+        return seen
+
+    reach = {name: reached(name) for name in graph}
+    groups = {
+        frozenset(other for other in reach[name] if name in reach[other])
+        for name in graph
+        if name in reach[name]
+    }
+    return sorted(sorted(group) for group in groups if len(group) > 1)

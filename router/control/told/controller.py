@@ -33,7 +33,7 @@ from router.telemetry.metrics import labels
 from router.telemetry.processes import exposition
 
 if TYPE_CHECKING:
-    from router.control.plane import Plane
+    from router.control.told.parts import Parts
 
 ORDER_S: Final = 10.0
 """Longest time until an order is answered; then it is said that it may still come into force."""
@@ -54,7 +54,7 @@ _OVERTAKE: Final = (Abort, Rollback)
 class Controller:
     """The façade. Everything here runs in the control process's loop and answers plain values."""
 
-    def __init__(self, plane: Plane) -> None:
+    def __init__(self, plane: Parts) -> None:
         self._plane = plane
         self._reconciler = plane.reconciler
         self._waiting = 0

@@ -1,0 +1,38 @@
+"""What one method of one path of the admin interface is."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+    from router.admin.handlers import Call
+    from router.core.policy.server import Role
+
+Respond = Callable[["Call"], Awaitable["web.StreamResponse"]]
+Schema = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method of one path."""
+
+    method: str
+    path: str
+    role: Role | None
+    """Least role that may ask; PUBLIC needs no token."""
+    handler: Respond
+    summary: str
+    query: Mapping[str, Schema] = field(default_factory=dict)
+    """Query parameters by name; others are refused. ``required`` is read from the schema."""
+    body: Schema | None = None
+    """Schema of the JSON body; None: no body. Commands bring their own, see ``COMMANDS``."""
+    answer: str = ""
+    """Component schema of the JSON answer; a media type for what is no JSON."""
+    statuses: tuple[int, ...] = ()
+    """Refusals of its own, besides 401, 403, 421 (access) and 422 (fields)."""
+    commands: bool = False
+    """One documented path for every entry of ``COMMANDS``."""

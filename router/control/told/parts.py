@@ -1,0 +1,36 @@
+"""The parts of the control process, as far as what is told of it is made of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from router.control.fleet.compare import Comparer
+    from router.control.fleet.feedback import Feedback
+    from router.control.fleet.fleet import Fleet
+    from router.control.rollouts.reconciler import Reconciler
+    from router.control.state.clock import Clock
+    from router.control.state.store import Store
+    from router.control.told.announce import Announcer
+    from router.control.watch import PolicySource
+    from router.telemetry.metrics import Metrics
+
+
+class Parts:
+    """Made and kept by the plane, read by the controller."""
+
+    announcer: Announcer
+    clock: Clock
+    comparer: Comparer
+    feedback: Feedback
+    fleet: Fleet
+    metrics: Metrics
+    reconciler: Reconciler
+    source: PolicySource
+    store: Store
+    lag_s: float
+    """Largest delay of the loop since it was last told, seconds."""
+    loop_failures: dict[tuple[str, str], int]
+    """What was raised in loops of the other processes, by process and loop."""
+    worker_lag_s: dict[int, float]
+    worker_connections: dict[int, int]
