@@ -79,7 +79,7 @@ class Plane(Parts):
         self.store = store
         self.metrics = Metrics()
         self.announcer = Announcer(self.clock)
-        self.observatory = Observatory()
+        self.observatory = Observatory(probed=fleet is None)
         self.fleet = fleet or Workers(
             policy.workers,
             split_address(policy.listen),
@@ -190,7 +190,7 @@ class Plane(Parts):
         self._reported_s = time.perf_counter()
         self.reconciler.observe(report.batches)
         self.observatory.add(report.worker, report.versions, now)
-        self.observatory.endpoints(report.worker, report.endpoints)
+        self.reconciler.seen(report.worker, report.endpoints)
         self.metrics.add_versions(report.versions)
         self.metrics.add_mirrors(report.mirrors)
         self.metrics.add_routes(report.routes)

@@ -96,10 +96,18 @@ def place_of(
     rollout: Rollout, plan: Plan, *, seen: int, judged: int, reverse: bool = False
 ) -> Position:
     """Where a live rollout is; ``seen`` and ``judged`` as in :class:`Position`."""
-    split, following = split_for(rollout, plan), rollout.step + 1
-    last = Phase.BAKING in (rollout.phase, rollout.paused_from) or following == len(plan.steps)
-    whole = last or plan.steps[following].weight_bp == FULL_BP
+    split, last = split_for(rollout, plan), rollout.step + 1 == len(plan.steps)
+    whole = last or leads_to_all(rollout, plan)
     return Position(split.candidate_bp, split.mirror_bp, reverse, seen, judged, whole)
+
+
+def leads_to_all(rollout: Rollout, plan: Plan) -> bool:
+    """Whether behind this position the candidate has all traffic, or is stable."""
+    if Phase.BAKING in (rollout.phase, rollout.paused_from):
+        return True
+    if rollout.step + 1 == len(plan.steps):
+        return plan.ending is Ending.PROMOTE
+    return plan.steps[rollout.step + 1].weight_bp == FULL_BP
 
 
 def lacking(judge: Judge, rollout: Rollout, plan: Plan, place: Position, detect: Detect) -> str:

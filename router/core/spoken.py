@@ -113,7 +113,11 @@ def _baking(before: Rollout, after: Rollout, plan: Plan, event: Event, now: floa
 def _waiting(before: Rollout, after: Rollout, plan: Plan, event: Event, now: float) -> str:
     if before.phase in (after.phase, Phase.PAUSED):
         return _under_way(before, after, plan, event, now)
-    weight = percent(plan.steps[after.step].weight_bp)
+    step = plan.steps[after.step]
+    if step.approval is None or after.paused_from is not None:
+        within = f"within {duration(plan.max_duration_s or 0.0)}"
+        return f"{after.candidate} could not be judged {within}: `promote` it or `abort`"
+    weight = percent(step.weight_bp)
     place = f"step {after.step + 1} of {len(plan.steps)}, {weight}"
     return f"{after.candidate} waits for approval ({place}): `promote` it or `abort`"
 

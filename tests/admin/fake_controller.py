@@ -12,8 +12,8 @@ from router.control.state.record import JournalEntry
 from router.control.told.status import plan_view
 from router.core.pairs.compare import Compare
 from router.core.pairs.shadow import ShadowBook, Terms
-from router.core.rollout.events import Command, Observed
-from router.core.rollout.machine import Refused, decide
+from router.core.rollout.events import Command, Observed, Refused
+from router.core.rollout.machine import decide
 from router.core.rollout.plan import Plan, Step
 from router.core.rollout.rollout import Rollout, begin, remaining_s
 from router.core.rollout.traffic import split_for

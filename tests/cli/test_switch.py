@@ -13,7 +13,7 @@ from router.control.plane import Plane
 from router.control.state.sqlite import SqliteStore
 from router.core.wire.counts import VersionCounts
 from router.link.messages import Report
-from tests.cli.test_whole import _run, command
+from tests.cli.test_whole import _run, begun, command
 
 POLICY = """
 listen: 127.0.0.1:0
@@ -43,7 +43,7 @@ async def started(tmp_path):
         loaded = load(file)
         plane = Plane(loaded, SqliteStore(tmp_path / "r.db"), command=command)
         await plane.start()
-        await plane.fleet.applied(plane.reconciler.generation)
+        await begun(plane, "flights")
         admin = AdminServer(plane.controller, loaded.policy.admin, status_s=0.05)
         await admin.start()
         made.append((plane, admin))

@@ -16,6 +16,7 @@ from router.control.state.sqlite import SqliteStore
 from router.core.wire.outcomes import ArmCounts, Batch, Cell
 from router.link.messages import Report
 from tests.cli.conftest import Ended
+from tests.control.told.test_controller import begun
 
 WORKER = Path(__file__).parents[1] / "control" / "fleet" / "fake_worker.py"
 
@@ -48,7 +49,7 @@ async def whole(tmp_path):
     loaded = load(file)
     plane = Plane(loaded, SqliteStore(tmp_path / "r.db"), command=command)
     await plane.start()
-    await plane.fleet.applied(plane.reconciler.generation)
+    await begun(plane, "flights")
     admin = AdminServer(plane.controller, loaded.policy.admin, status_s=0.05)
     await admin.start()
     yield plane, admin
@@ -83,8 +84,8 @@ async def test_a_rollout_from_the_command_line(whole):
 
     listed = await _run(admin, "list")
     got = await _run(admin, "get")
-    promoted = await _run(admin, "promote", "flights", "--if-revision", "1", "--reason", "early")
-    stale = await _run(admin, "pause", "flights", "--if-revision", "1")
+    promoted = await _run(admin, "promote", "flights", "--if-revision", "2", "--reason", "early")
+    stale = await _run(admin, "pause", "flights", "--if-revision", "2")
     weighted = await _run(admin, "set-weight", "flights", "30%", "--for", "10m", "-o", "json")
     who = await _run(admin, "whois", "user-1")
     frozen = await _run(admin, "freeze", "--reason", "incident")

@@ -8,6 +8,7 @@ import random
 import pytest
 
 from router.config.check import loads
+from router.control.rollouts.observe import Observatory
 from router.control.rollouts.reconciler import Reconciler
 from router.control.state.clock import ManualClock
 from router.control.state.store import MemoryDisk, MemoryStore
@@ -99,12 +100,16 @@ class World:
         self.random = random.Random(seed)
         self.store = None
         self.reconciler = None
+        self.probed = False
+        """Whether there are workers that say who is ready."""
 
     async def start(self, *, force=False):
         self.told, self.tables = Told(), Tables()
         self.store = MemoryStore(self.disk)
         self.clock = ManualClock(0.0, wall=self.clock.wall() + 5)
-        self.reconciler = Reconciler(self.store, self.clock, self.tables, self.told)
+        self.reconciler = Reconciler(
+            self.store, self.clock, self.tables, self.told, Observatory(probed=self.probed)
+        )
         self.reconciler.resume(await self.store.open())
         self.notes = self.reconciler.adopt(loads(self.text).policy, force=force)
         await self.settle()

@@ -11,7 +11,7 @@ from router.core.rollout.rollout import Phase
 from router.core.wire.outcomes import ArmCounts, Batch, Cell
 from router.link.messages import Report
 from tests.control.conftest import canary
-from tests.control.told.test_controller import command
+from tests.control.told.test_controller import begun, command
 from tests.walk import in_order, walked
 
 
@@ -21,7 +21,7 @@ async def test_the_page_tells_what_a_rollback_passes(tmp_path):
     plane = Plane(load(file), SqliteStore(tmp_path / "r.db"), command=command)
     await plane.start()
     try:
-        await plane.fleet.applied(plane.reconciler.generation)
+        await begun(plane)
         run = plane.reconciler.runs["r"]
         cell = Cell(
             run.entry.weights_bp[run.entry.candidate], ArmCounts(bad=40, arrived=40),

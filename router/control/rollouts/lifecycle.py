@@ -38,7 +38,7 @@ from router.control.state.record import (
     RouteRecord,
     kept,
 )
-from router.core.policy import RolloutPolicy, Route, Version
+from router.core.policy import Policy, RolloutPolicy, Route, Version
 from router.core.policy.anti_flap import DAY_S
 from router.core.rollout.events import Abort
 from router.core.rollout.machine import decide
@@ -80,6 +80,15 @@ def endpoints_of(version: Version) -> tuple[str, ...]:
     return tuple(sorted(str(endpoint) for endpoint in version.endpoints))
 
 
+def places(policy: Policy) -> dict[tuple[str, str], tuple[str, ...]]:
+    """Where every version of every route is."""
+    return {
+        (route.name, name): endpoints_of(version)
+        for route in policy.routes
+        for name, version in route.versions.items()
+    }
+
+
 def stays_out(route: Route, record: RouteRecord, name: str) -> bool:
     """Whether a version was convicted or given up: by its name and model, or under another name.
 
@@ -103,26 +112,29 @@ def settle(
     *,
     force: bool = False,
     starting: bool = False,
+    unready: str = "",
 ) -> Settled:
     """What ``route`` of an accepted policy means beside ``record``; ``now`` is rollout clock.
+
+    ``unready``: why the policy's candidate cannot take traffic yet; a rollout then begins standing.
 
     ``starting``: there is no older policy to fall back to, so a ``stable`` that cannot be taken
     over is left where the record has it, and said; only a missing version keeps a start away.
     """
     if record is None:
         fresh = RouteRecord(route.name, route.stable, route.stable)
-        return _new_candidate(route, Settled(fresh), now)
+        return _new_candidate(route, Settled(fresh), now, unready)
     settled = Settled(record)
     missing, conflict = _missing(route, record), _stable_conflict(route, record)
     problems = (*missing, conflict) if conflict else missing
     if conflict and starting and not missing and not force:
-        return _new_candidate(route, _noted(settled, conflict), now)
+        return _new_candidate(route, _noted(settled, conflict), now, unready)
     if problems and not force:
         return Settled(record, (), problems)
     if problems and (live := record.live):
         why = f"the policy was forced: {problems[0]}"
         settled = _aborted(settled, live, why, now, superseded=False)
-    return _new_candidate(route, _new_stable(route, settled), now)
+    return _new_candidate(route, _new_stable(route, settled), now, unready)
 
 
 def removal(record: RouteRecord) -> str:
@@ -183,11 +195,13 @@ def retried(record: RouteRecord, key: str, now: float) -> RouteRecord:
     return replace(record, retries=(*recent, (key, now))[-RETRIES_MAX:])
 
 
-def begun(route: Route, record: RouteRecord, policy: RolloutPolicy, now: float) -> Carried:
+def begun(
+    route: Route, record: RouteRecord, policy: RolloutPolicy, now: float, unready: str
+) -> Carried:
     """A new rollout of ``policy.candidate`` at its first step; :func:`entered` puts it in."""
     rollout = begin(
         f"{record.route}-{record.number + 1}", record.route, record.stable, policy.candidate,
-        revision=record.revision + 1, now=now,
+        revision=record.revision + 1, now=now, unready=unready,
     )  # fmt: skip
     return Carried(rollout, Pinned.of(policy, identity(route, policy)))
 
@@ -275,13 +289,13 @@ def _new_stable(route: Route, settled: Settled) -> Settled:
     return replace(settled, record=changed, deeds=(*settled.deeds, Deed("stable", changed, reason)))
 
 
-def _new_candidate(route: Route, settled: Settled, now: float) -> Settled:
+def _new_candidate(route: Route, settled: Settled, now: float, unready: str) -> Settled:
     """Begin, queue or leave out the policy's candidate."""
     record, policy = settled.record, route.rollout
     if policy is None or policy.candidate not in route.versions:
         return _noted(settled, _left_running(record))
     if live := record.live:
-        return _beside_live(route, policy, settled, live, now)
+        return _beside_live(route, policy, settled, live, now, unready)
     if policy.candidate == record.stable or identity(route, policy) in record.done:
         return settled
     key = candidate_key(policy.candidate, route.versions[policy.candidate])
@@ -293,7 +307,7 @@ def _new_candidate(route: Route, settled: Settled, now: float) -> Settled:
         return _noted(settled, f"{policy.candidate} was taken back; `retry` starts it again")
     if waits := waits_after(record, policy):
         return _noted(settled, waits)
-    return _begin(route, policy, settled, now)
+    return _begin(route, policy, settled, now, unready)
 
 
 def waits_after(record: RouteRecord, policy: RolloutPolicy) -> str:
@@ -310,8 +324,8 @@ def waits_after(record: RouteRecord, policy: RolloutPolicy) -> str:
     )
 
 
-def _beside_live(
-    route: Route, policy: RolloutPolicy, settled: Settled, live: Carried, now: float
+def _beside_live(  # noqa: PLR0917 - of _new_candidate
+    route: Route, policy: RolloutPolicy, settled: Settled, live: Carried, now: float, unready: str
 ) -> Settled:
     record, rollout = settled.record, live.rollout
     key = candidate_key(policy.candidate, route.versions[policy.candidate])
@@ -321,7 +335,7 @@ def _beside_live(
         if live.key != key or moved:
             what = "all endpoints" if live.key == key else "the model"
             why = f"{what} of {policy.candidate} changed; its rollout begins anew"
-            return _begin(route, policy, _aborted(settled, live, why, now), now)
+            return _begin(route, policy, _aborted(settled, live, why, now), now, unready)
         settled = replace(settled, record=replace(record, endpoints=here, queued=""))
         if kept(policy) != live.policy:
             return _noted(
@@ -334,7 +348,7 @@ def _beside_live(
         return _noted(settled, f"{policy.candidate} was taken back; `retry` starts it again")
     if policy.on_new_candidate == "replace":
         why = f"{policy.candidate} takes the place of {rollout.candidate}"
-        return _begin(route, policy, _aborted(settled, live, why, now), now)
+        return _begin(route, policy, _aborted(settled, live, why, now), now, unready)
     settled = replace(settled, record=replace(record, queued=policy.candidate))
     return _noted(
         settled, f"{policy.candidate} waits until the rollout of {rollout.candidate} has ended"
@@ -351,8 +365,10 @@ def _left_running(record: RouteRecord) -> str:
     )
 
 
-def _begin(route: Route, policy: RolloutPolicy, settled: Settled, now: float) -> Settled:
-    new = begun(route, settled.record, policy, now)
+def _begin(
+    route: Route, policy: RolloutPolicy, settled: Settled, now: float, unready: str
+) -> Settled:
+    new = begun(route, settled.record, policy, now, unready)
     here = endpoints_of(route.versions[policy.candidate])
     record = entered(settled.record, new, here)
     deed = Deed("start", record, new.rollout.reason)

@@ -8,12 +8,13 @@ exist only for versions that had traffic.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypedDict
 
-from router.control.told.views import EndpointView, VersionView, WindowView
-from router.core.wire.counts import EndpointState, VersionCounts
+from router.control.rollouts.readiness import Readiness
+from router.control.told.views import VersionView, WindowView
+from router.core.wire.counts import VersionCounts
 from router.core.wire.histogram import BUCKETS, quantile
 from router.core.wire.outcomes import BAD_OUTCOMES, FULL_BP, Baseline, Outcome
 
@@ -102,13 +103,14 @@ class Ring:
 class Observatory:
     """All windows, gauges and endpoint states of the router."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, probed: bool = False) -> None:
+        """``probed``: see :class:`~router.control.rollouts.readiness.Readiness`."""
+        self.readiness = Readiness(probed=probed)
         self._windows: dict[tuple[str, str, str], Ring] = {}
         self._past: dict[tuple[str, str], Ring] = {}
         self._in_flight: dict[tuple[str, str, str], dict[int, int]] = {}
         self._tunnels: dict[tuple[str, str, str], dict[int, int]] = {}
         self._unread: dict[str, deque[tuple[float, int]]] = {}
-        self._endpoints: dict[tuple[str, str], dict[tuple[int, str], EndpointState]] = {}
 
     def unread_keys(self, route: str, now: float) -> int:
         """Requests of the last minute whose sticky key could not be read."""
@@ -132,31 +134,23 @@ class Observatory:
             if one.tunnels or key in self._tunnels:
                 self._tunnels.setdefault(key, {})[worker] = one.tunnels
 
-    def endpoints(self, worker: int, states: Iterable[EndpointState]) -> None:
-        """Keep the last state of every endpoint as this worker sees it."""
-        for state in states:
-            known = self._endpoints.setdefault((state.route, state.version), {})
-            known[(worker, state.endpoint)] = state
-
     def forget_worker(self, worker: int) -> None:
         """Its gauges are history."""
         for gauges in (*self._in_flight.values(), *self._tunnels.values()):
             gauges.pop(worker, None)
-        for states in self._endpoints.values():
-            for key in [key for key in states if key[0] == worker]:
-                del states[key]
+        self.readiness.forget_worker(worker)
 
-    def keep_only(self, versions: set[tuple[str, str]]) -> None:
-        """Forget versions that left the policy, so that nothing grows with its edits."""
+    def keep_only(self, versions: Mapping[tuple[str, str], Iterable[str]]) -> None:
+        """Forget versions, and endpoints of them, that left the policy: it grows with no edit."""
+        self.readiness.keep_only(versions)
         for table in (self._windows, self._in_flight, self._tunnels):
             for key in [key for key in table if key[:2] not in versions]:
                 del table[key]
         routes = {route for route, _ in versions}
         for route in [route for route in self._unread if route not in routes]:
             del self._unread[route]
-        for known in (self._past, self._endpoints):
-            for name in [name for name in known if name not in versions]:
-                del known[name]
+        for name in [name for name in self._past if name not in versions]:
+            del self._past[name]
 
     def baseline(self, route: str, stable: str, now: float) -> Baseline:
         """Stable's past, for thresholds and first bets."""
@@ -180,22 +174,6 @@ class Observatory:
         ]
         return round(FULL_BP * drawn[0] / sum(drawn)) if sum(drawn) else None
 
-    def unready(self, route: str, version: str) -> str:
-        """That no endpoint of a version answers its probes, in a sentence; empty while one does.
-
-        What no worker has told of is not known to be ill.
-        """
-        states = self._endpoints.get((route, version), {})
-        if not states or any(_answers(one) for one in states.values()):
-            return ""
-        error = next((one.last_error for one in states.values() if one.last_error), "")
-        return f"{version} is not ready: {error or 'no endpoint answers'}"
-
-    def seen_ready(self, route: str, version: str) -> bool:
-        """Whether a probe of one of its endpoints has succeeded, by the last word of a worker."""
-        states = self._endpoints.get((route, version), {}).values()
-        return any(one.ready and _answers(one) for one in states)
-
     def in_flight(self, route: str, version: str) -> int:
         """Requests under way to a version in all workers, copies included."""
         return _sum_of(self._in_flight, route, version)
@@ -218,24 +196,8 @@ class Observatory:
             **_figures(served),
             in_flight=self.in_flight(route, version),
             shadow=WindowView(**_figures([shadow.sums(now)])) if shadow else None,
-            endpoints=self._endpoint_view(route, version),
+            endpoints=self.readiness.view(route, version),
         )
-
-    def _endpoint_view(self, route: str, version: str) -> list[EndpointView]:
-        seen: dict[str, list[EndpointState]] = {}
-        for (_, name), state in self._endpoints.get((route, version), {}).items():
-            seen.setdefault(name, []).append(state)
-        return [
-            EndpointView(
-                endpoint=name,
-                healthy=all(one.healthy for one in states),
-                ejected=any(one.ejected for one in states),
-                in_flight=sum(one.in_flight for one in states),
-                open_connections=sum(one.open_connections for one in states),
-                last_error=next((one.last_error for one in states if one.last_error), ""),
-            )
-            for name, states in seen.items()
-        ]
 
     def _ring(self, key: tuple[str, str, str]) -> Ring:
         if key not in self._windows:
@@ -246,10 +208,6 @@ class Observatory:
         if (route, version) not in self._past:
             self._past[(route, version)] = Ring(BASELINE_S, BASELINE_SLOTS)
         return self._past[(route, version)]
-
-
-def _answers(state: EndpointState) -> bool:
-    return state.healthy and not state.ejected and state.ready is not False
 
 
 class _Figures(TypedDict):

@@ -19,10 +19,11 @@ from router.core.rollout.events import (
     Observed,
     Pause,
     Promote,
+    Refused,
     Retry,
     Rollback,
 )
-from router.core.rollout.machine import Refused, decide
+from router.core.rollout.machine import decide
 from router.core.rollout.rollout import Phase, Rollout
 from router.core.rollout.traffic import split_for
 from router.core.words import duration
@@ -58,8 +59,10 @@ def decided(run: Run, event: Event, now: float) -> tuple[RouteRecord, str]:
     return after, following.reason
 
 
-def informed(run: Run, event: AnyCommand) -> AnyCommand:
-    """A promotion with what nobody has proven yet, for the journal; anything else as it is."""
+def informed(run: Run, event: AnyCommand, unready: str) -> AnyCommand:
+    """An order with what the person need not know: what is unproven, that nobody is ready."""
+    if isinstance(event, Retry):
+        return replace(event, unready=unready)
     if not isinstance(event, Promote) or run.live is None:
         return event
     live = run.live
@@ -142,7 +145,7 @@ def _retried(
         raise NotPossible(f"{policy.candidate} is stable already")
     said = f"retried by {event.actor}" + (f": {event.reason}" if event.reason else "")
     if policy.candidate != rollout.candidate or base.stable != rollout.stable:
-        new = lifecycle.begun(run.route, base, policy, now)
+        new = lifecycle.begun(run.route, base, policy, now, event.unready)
         here = lifecycle.endpoints_of(run.route.versions[policy.candidate])
         reason = f"{said}; {new.rollout.reason}"
         new = replace(new, rollout=replace(new.rollout, actor=event.actor, reason=reason))
@@ -192,7 +195,9 @@ def action_of(before: Rollout, after: Rollout, observed: Observed) -> str:
     if after.step != before.step:
         return "advance"
     if after.standing != before.standing:
-        return "wait" if after.standing else "begin"
+        return "begin"
+    if (after.stopped_since is None) is not (before.stopped_since is None):
+        return "go_on" if after.stopped_since is None else "stop"
     if after.override != before.override:
         return "override"
     if after.shares != before.shares:

@@ -28,9 +28,8 @@ from router.control.rollouts.orders import action_of, decided, entry_for, grows,
 from router.control.rollouts.publish import table_of
 from router.control.rollouts.recording import Recording
 from router.control.rollouts.restraint import Restraint, fellow_order
-from router.control.rollouts.run import Live, Move, Run, evidence_of
+from router.control.rollouts.run import Live, Move, Run, change_of
 from router.control.rollouts.salt import SETTING, UNSALTED, Salt
-from router.control.rollouts.trial import Trial
 from router.control.state.answers import OrderKey, result_of
 from router.control.state.clock import Clock
 from router.control.state.errors import (
@@ -51,6 +50,7 @@ from router.core.policy.segments import expanded
 from router.core.rollout.events import AnyCommand, Event, Observed, SetWeight
 from router.core.rollout.machine import decide
 from router.core.rollout.rollout import Rollout, remaining_s
+from router.core.wire.counts import EndpointState
 from router.core.wire.outcomes import Batch
 from router.core.wire.table import RoutingTable
 from router.loops import forever, net
@@ -85,7 +85,7 @@ class Reconciler:
         self.runs: dict[str, Run] = {}
         self.salt = UNSALTED
         self.table: RoutingTable | None = None
-        self.restraint = Restraint(clock, self.note, self.observatory.unready)
+        self.restraint = Restraint(clock, self.note, self.observatory.readiness)
         self.wake = asyncio.Event()
         self.recording = Recording(lambda: list(self.runs.values()))
         self._writes = Writes(store, listener, self.wake.set)
@@ -134,7 +134,12 @@ class Reconciler:
         now, starting = self.clock.now(), self.policy is None
         settled = {
             route.name: lifecycle.settle(
-                route, self._known(route.name), now, force=force, starting=starting
+                route,
+                self._known(route.name),
+                now,
+                force=force,
+                starting=starting,
+                unready=self.restraint.awaited(route, None, now),
             )
             for route in policy.routes
         }
@@ -154,7 +159,7 @@ class Reconciler:
         self._adopting = False
         self.runs = {route.name: self.runs[route.name] for route in policy.routes}
         self._writes.quietly(Change(now, tuple(fresh), settings={SETTING: self.salt.to_json()}))
-        self.observatory.keep_only({(r.name, v) for r in policy.routes for v in r.versions})
+        self.observatory.keep_only(lifecycle.places(policy))
         self._publish(now)
         self.recording.use(policy.recording, now)
         for run in self.runs.values():
@@ -176,7 +181,7 @@ class Reconciler:
             known = self._records.pop(route.name, None)
             record = known or RouteRecord(route.name, route.stable, route.stable)
             run = Run(route, record, salt=self.salt)
-            run.enforce(run.record, self._resumed(run, now))
+            run.enforce(run.record, run.resumed(self._evidence.pop(route.name, None), now))
             self.runs[route.name] = run
             if known is None and not settled.deeds:
                 fresh.append(settled.record)
@@ -188,15 +193,6 @@ class Reconciler:
             run.enforce(settled.record, run.trial)
             fresh.append(settled.record)
         self._carry_out(run, settled.deeds, now)
-
-    def _resumed(self, run: Run, now: float) -> Trial | None:
-        """The evidence of a live rollout as the store has it."""
-        snapshot, live = self._evidence.pop(run.route.name, None), run.record.live
-        if live is None:
-            return None
-        trial = Trial.resumed(run.route, live.policy, live.rollout, snapshot, now)
-        trial.abandon(None, now)  # whoever drew then is gone
-        return trial
 
     def _carry_out(self, run: Run, deeds: tuple[lifecycle.Deed, ...], now: float) -> None:
         for deed in deeds:
@@ -233,6 +229,13 @@ class Reconciler:
             run.live.trial.measure(gate, measurement, self.clock.now())
             self._look_soon(run)
 
+    def seen(self, worker: int, states: tuple[EndpointState, ...]) -> None:
+        """What a worker saw of endpoints; who waits for one of them is looked at soon."""
+        for route, version in self.observatory.readiness.told(worker, states, self.clock.now()):
+            run = self.runs.get(route)
+            if run and run.rollout and run.rollout.candidate == version:
+                self._look_soon(run)
+
     def _look_soon(self, run: Run) -> None:
         run.look_at = 0.0
         self._keeping.news = True
@@ -244,7 +247,8 @@ class Reconciler:
         Raises UnknownRoute, NoRollout, NotPossible.
         """
         run, now = self.run_of(name), self.clock.now()
-        record, reason = decided(run, event := informed(run, event), now)
+        event = informed(run, event, self.restraint.awaited(run.route, run.rollout, now))
+        record, reason = decided(run, event, now)
         self._refuse_risk(run, record)
         action = "set_weight" if isinstance(event, SetWeight) else type(event).__name__.lower()
         before = run.pending.record.rollout if run.pending else run.rollout
@@ -330,7 +334,6 @@ class Reconciler:
         if live.trial.learn(self.observatory.baseline(run.route.name, rollout.stable, now), now):
             run.changed()
             self._publish(now)
-        live.trial.was_ready |= self.observatory.seen_ready(run.route.name, rollout.candidate)
         seen = live.trial.tick(rollout, plan, now)
         observed = self.restraint.apply(run, live, seen, self.runs.values(), now)
         self._follow(run, live, seen, observed, now)
@@ -365,7 +368,8 @@ class Reconciler:
         if self.restraint.starting(run):
             return
         run.settle_again = False
-        settled = lifecycle.settle(run.route, run.record, now)
+        unready = self.restraint.awaited(run.route, None, now)
+        settled = lifecycle.settle(run.route, run.record, now, unready=unready)
         run.notes = settled.notes
         self._carry_out(run, settled.deeds, now)
 
@@ -399,7 +403,7 @@ class Reconciler:
         servable = run.record.stable in run.route.versions
         if lifecycle.adds_risk(run.record, record) and servable:
             run.write_first(move, reason)
-            change = self._change(run, [move])
+            change = change_of(run, [move], self.clock.now())
             self._writes.then(self._writes.commit(change), lambda d: self._written(run, move, d))
             return move
         run.write_first(None, reason)
@@ -432,7 +436,7 @@ class Reconciler:
         """Write what is in force already, all of it in one transaction."""
         moves = list(run.unsaved)
         run.saving = True
-        change = self._change(run, moves, urgent=True)
+        change = change_of(run, moves, self.clock.now(), urgent=True)
         self._writes.then(self._writes.commit(change), lambda done: self._saved(run, moves, done))
 
     def _saved(self, run: Run, moves: list[Move], done: asyncio.Future[None]) -> None:
@@ -447,19 +451,6 @@ class Reconciler:
         for move in moves:
             move.settle(durable=error is None)
         self.wake.set()
-
-    def _change(self, run: Run, moves: list[Move], *, urgent: bool = False) -> Change:
-        evidence = evidence_of([run])
-        # A later state may have reached the disk.
-        record = max(moves[-1].record, run.record, key=lambda one: one.revision)
-        return Change(
-            self.clock.now(),
-            (record,),
-            tuple(move.entry for move in moves),
-            evidence,
-            commands=tuple(move.command for move in moves if move.command),
-            urgent=urgent,
-        )
 
     def _enforce(self, run: Run, move: Move, now: float) -> None:
         """From here on it holds: table out, trial along, everybody told."""

@@ -19,8 +19,8 @@ from router.control.state.upgrade import renamed
 from router.core.gates import Measurement
 from router.core.policy import RolloutPolicy, Route, Sticky, Version
 from router.core.rollout import events
-from router.core.rollout.events import Action, Observed
-from router.core.rollout.machine import Refused, decide
+from router.core.rollout.events import Action, Observed, Refused
+from router.core.rollout.machine import decide
 from router.core.rollout.plan import Plan
 from router.core.rollout.rollout import Rollout
 from router.core.wire.outcomes import Baseline, Batch
@@ -162,6 +162,11 @@ _ROLLOUTS_MAX = 64
 """States of one route that later lines may speak of; two are enough, a late line may be late."""
 
 
+def outside_moved(before: Rollout, event: Observed) -> bool:
+    """Whether what moved it was no evidence: it was let begin, or its clocks stopped or went on."""
+    return before.standing or bool(event.stopped) is not (before.stopped_since is not None)
+
+
 def _difference(line: dict[str, Any], run: _Run, recorded: Rollout, wanted: Rollout | None) -> str:
     """What came out otherwise, in one sentence; empty when nothing did."""
     before, entry = run.rollouts.get(line["before"] or -1), line["entry"]
@@ -179,9 +184,9 @@ def _difference(line: dict[str, Any], run: _Run, recorded: Rollout, wanted: Roll
                 may_advance=event.may_advance,
                 wait_reason=event.wait_reason,
                 unready=event.unready,
-                absent=event.absent,
+                stopped=event.stopped,
             )
-        if wanted is None and not outside and not event.absent:
+        if wanted is None and not outside and not outside_moved(before, event):
             return "the evidence leads nowhere here"
     try:
         made = decide(before, run.plan, event, line["t"])

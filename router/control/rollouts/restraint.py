@@ -11,19 +11,20 @@ from dataclasses import dataclass, replace
 
 from router.control.outside.hooks import Hooks, Note
 from router.control.rollouts.freeze import Freeze, Freezes
+from router.control.rollouts.lifecycle import endpoints_of
+from router.control.rollouts.readiness import Readiness
 from router.control.rollouts.run import Live, Run, Waiting
 from router.control.state.clock import Clock
-from router.core.policy import RolloutPolicy
+from router.core.policy import RolloutPolicy, Route
 from router.core.policy.hooks import Trigger
 from router.core.policy.segments import base_of
+from router.core.proof import leads_to_all
 from router.core.rollout import group
+from router.core.rollout.clocks import going
 from router.core.rollout.events import Abort, Action, Observed, Rollback
 from router.core.rollout.machine import ready
 from router.core.rollout.rollout import Phase, Rollout, remaining_s
-from router.core.rollout.windows import any_open, moment, next_open
-
-Unready = Callable[[str, str], str]
-"""``unready(route, version)``: why it cannot take more traffic; empty when it can."""
+from router.core.rollout.windows import any_open, moment, next_open, open_for
 
 Tell = Callable[[Trigger, Run, str], None]
 """``tell(trigger, run, text)`` sends alerts."""
@@ -44,10 +45,10 @@ class Cause:
 class Restraint:
     """What may keep a rollout from going on although its evidence allows it."""
 
-    def __init__(self, clock: Clock, note: Note, unready: Unready) -> None:
+    def __init__(self, clock: Clock, note: Note, readiness: Readiness) -> None:
         self.freezes = Freezes()
         self.hooks: Hooks | None = None
-        self._unready = unready
+        self._readiness = readiness
         self.tell: Tell = lambda _trigger, _run, _text: None
         self._clock = clock
         self._note = note
@@ -65,23 +66,16 @@ class Restraint:
 
         Where a hook demands a rollback, that.
         """
-        rollout = live.rollout
-        unready = self._unready(run.route.name, rollout.candidate)
-        if unready and _never_began(live):
-            run.waiting = Waiting(unready)
-            return replace(observed, unready=unready, absent=True, wait_reason=unready)
-        return self._restrained(run, live, observed, runs, now, unready)
-
-    def _restrained(  # noqa: PLR0917 - of apply
-        self, run: Run, live: Live, observed: Observed, runs: Iterable[Run], now: float,
-        unready: str,
-    ) -> Observed:  # fmt: skip
-        rollout, policy, plan = live.rollout, live.policy, live.plan
+        rollout, policy, route = live.rollout, live.policy, run.route.name
         if observed.action is Action.ROLLBACK:
-            return observed
-        freeze = self.freezes.over(run.route.name, self._clock.wall())
-        done = ready(rollout, plan, observed, now)
-        cause = self._calendar(policy, freeze)
+            if not rollout.standing:
+                return observed
+            # What has not begun is not judged; a hook may end it all the same.
+            observed = replace(observed, action=Action.CONTINUE, sentence="", plain="")
+        freeze = self.freezes.over(route, self._clock.wall())
+        cause = calendar = self._calendar(policy, freeze)
+        unready = self.unready(run.route, rollout.candidate, now)
+        done = ready(going(rollout, now), live.plan, observed, now)
         if self.hooks is not None:
             reaction = self.hooks.look(run, live, now, ready=done and cause is None)
             if reaction.rollback:
@@ -92,16 +86,36 @@ class Restraint:
                 cause = Cause(kind, reaction.waits_for, trigger)
         if policy.group is not None:
             cause = self._with_group(run, live, runs, cause, done=done)
-        at = self._next_at(live, freeze, now)
-        run.waiting = Waiting(cause.text if cause else "", at)
-        if cause is None:
-            if not unready:
-                return observed
-            run.waiting = Waiting(unready, at)
-            return replace(observed, unready=unready, wait_reason=unready)
-        if done and cause.kind:
-            self._say(run, rollout, cause)
-        return replace(observed, may_advance=False, wait_reason=cause.text)
+        stopped = calendar.text if calendar else "" if rollout.standing else unready
+        cause = cause or self._half(run, live, now, unready, done=done)
+        told = filter(None, (cause.text if cause else "", unready))
+        at = None if unready else self._next_at(live, freeze, now)
+        run.waiting = Waiting("; ".join(told), at)
+        if cause is not None and cause.kind and (done or cause is calendar):
+            self._say(run, rollout, cause, note=cause is not calendar)
+        return replace(
+            observed, unready=unready, stopped=stopped, may_advance=cause is None,
+            wait_reason=run.waiting.reason,
+        )  # fmt: skip
+
+    def _half(self, run: Run, live: Live, now: float, unready: str, *, done: bool) -> Cause | None:
+        """Half a version gets no more than half of the traffic, until a person says otherwise."""
+        if unready or not done or not leads_to_all(live.rollout, live.plan):
+            return None
+        text = self._readiness.unsteady(run.route.name, live.rollout.candidate, now)
+        return Cause("endpoints", f"not all of it is up: {text}", "held") if text else None
+
+    def unready(self, route: Route, candidate: str, now: float) -> str:
+        """Why a version cannot take more traffic; empty when it can."""
+        if candidate not in route.versions:
+            return ""
+        here = endpoints_of(route.versions[candidate])
+        return self._readiness.unready(route.name, candidate, here, now)
+
+    def awaited(self, route: Route, last: Rollout | None, now: float) -> str:
+        """The same of who would begin now: the policy's candidate, else the last rollout's."""
+        about = route.rollout or last
+        return self.unready(route, about.candidate, now) if about else ""
 
     def _calendar(self, policy: RolloutPolicy, freeze: Freeze | None) -> Cause | None:
         if freeze is not None:
@@ -167,17 +181,20 @@ class Restraint:
 
     def _next_at(self, live: Live, freeze: Freeze | None, now: float) -> float | None:
         """The earliest wall time at which it may advance; None where no clock decides that."""
-        if live.rollout.phase not in (Phase.PROGRESSING, Phase.BAKING):
+        if live.rollout.phase not in (Phase.PROGRESSING, Phase.BAKING) or live.rollout.standing:
             return None
         if freeze is not None and freeze.until is None:
             return None
-        at = self._clock.wall() + remaining_s(live.rollout, live.plan, now)
+        at = self._clock.wall()
         if freeze is not None and freeze.until is not None:
             at = max(at, freeze.until)
-        return next_open(live.policy.windows, at)
+        return open_for(live.policy.windows, at, remaining_s(live.rollout, live.plan, now))
 
-    def _say(self, run: Run, rollout: Rollout, cause: Cause) -> None:
-        """Once for each cause at each place: into the journal, and to alerts where it matters."""
+    def _say(self, run: Run, rollout: Rollout, cause: Cause, *, note: bool) -> None:
+        """Once for each cause at each place: into the journal, and to alerts where it matters.
+
+        ``note``: the machine does not write it itself, as it does where the clocks stop.
+        """
         place = _place(rollout)
         told = self._told.get(run.route.name)
         if told is None or told[0] != place:
@@ -185,7 +202,8 @@ class Restraint:
         if cause.kind in told[1]:
             return
         told[1].add(cause.kind)
-        self._note(run, "wait", cause.text)
+        if note:
+            self._note(run, "wait", cause.text)
         if cause.trigger is not None:
             self.tell(cause.trigger, run, cause.text)
 
@@ -208,13 +226,6 @@ def same_family(one: Run, other: Run) -> bool:
     if one is other or mine is None or theirs is None or mine.candidate != theirs.candidate:
         return False
     return base_of(one.route.name) == base_of(other.route.name)
-
-
-def _never_began(live: Live) -> bool:
-    """Whether it is at its start, and its candidate was never seen ready in this attempt."""
-    rollout = live.rollout
-    starts = rollout.phase is Phase.PROGRESSING and rollout.step == 0 and rollout.override is None
-    return starts and not live.trial.was_ready
 
 
 def _too_many(run: Run, runs: Iterable[Run]) -> bool:

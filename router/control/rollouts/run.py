@@ -12,7 +12,7 @@ from router.control.rollouts.publish import Situation, entry_of
 from router.control.rollouts.salt import UNSALTED, Salt
 from router.control.rollouts.trial import Trial
 from router.control.state.errors import ControlError, NotPossible
-from router.control.state.record import Carried, JournalEntry, RouteRecord
+from router.control.state.record import Carried, Change, JournalEntry, RouteRecord
 from router.core.evidence.users import bets_of
 from router.core.policy import Route
 from router.core.rollout.rollout import Rollout
@@ -199,6 +199,14 @@ class Run:
         past = observatory.baseline(self.route.name, rollout.stable, now)
         return Trial(self.route, live.policy, rollout, past, now)
 
+    def resumed(self, snapshot: dict[str, Any] | None, now: float) -> Trial | None:
+        """The evidence of a live rollout as the store has it."""
+        if (live := self.record.live) is None:
+            return None
+        trial = Trial.resumed(self.route, live.policy, live.rollout, snapshot, now)
+        trial.abandon(None, now)  # whoever drew then is gone
+        return trial
+
     def fresh_revision(self, record: RouteRecord) -> RouteRecord:
         """No two states share a revision, also when a write failed that may have got through."""
         revision = max(record.revision, self.revision_floor + 1)
@@ -217,3 +225,13 @@ def evidence_of(runs: Iterable[Run]) -> dict[str, dict[str, Any]]:
             with net("evidence"):
                 taken[run.route.name] = run.live.trial.snapshot()
     return taken
+
+
+def change_of(run: Run, moves: list[Move], now: float, *, urgent: bool = False) -> Change:
+    """The transaction that makes moves of one route durable, with the evidence as it is."""
+    # A later state may have reached the disk.
+    record = max(moves[-1].record, run.record, key=lambda one: one.revision)
+    return Change(
+        now, (record,), tuple(move.entry for move in moves), evidence_of([run]),
+        commands=tuple(move.command for move in moves if move.command), urgent=urgent,
+    )  # fmt: skip

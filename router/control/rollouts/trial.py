@@ -55,8 +55,6 @@ class Trial:
             Terms(rollout.stable, rollout.candidate, policy.compare, route.payload, route.errors)
         )
         self.standing = rollout.standing
-        self.was_ready = False
-        """The candidate was seen ready in this attempt; what fails from then on is its own."""
         self.labelled_users = DistinctUnits() if self.settings.sticky else None
         self.rewards: dict[str, Rewards] = {}
         """By version, of drawn requests of this attempt."""

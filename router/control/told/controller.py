@@ -350,7 +350,8 @@ class Controller:
 
     def _would(self, run: Run, event: AnyCommand) -> CommandResult:
         now = self.now()
-        record, reason = decided(run, informed(run, event), now)
+        unready = self._reconciler.restraint.awaited(run.route, run.rollout, now)
+        record, reason = decided(run, informed(run, event, unready), now)
         name = type(event).__name__.lower()
         entry = entry_for(
             run, record, name, event.actor, reason, now=now, wall=self._plane.clock.wall()

@@ -264,7 +264,7 @@ def _override(rollout: Rollout, now: float) -> OverrideView | None:
 
 def _approval(rollout: Rollout, plan: Plan, now: float) -> ApprovalView | None:
     approval = plan.steps[rollout.step].approval
-    if approval is None or rollout.phase is not Phase.AWAITING_APPROVAL:
+    if approval is None or (rollout.phase, rollout.paused_from) != (Phase.AWAITING_APPROVAL, None):
         return None
     deadline = approval.deadline_s
     left = None if deadline is None else round(rollout.step_since + deadline - now, 3)

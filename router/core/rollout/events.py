@@ -44,8 +44,8 @@ class Observed:
     """What the gates have not had enough of yet; empty when this position may be left."""
     unready: str = ""
     """Why the candidate cannot take more traffic now; empty when it can."""
-    absent: bool = False
-    """It is unready, and was never seen ready in this attempt: nothing can be said of it."""
+    stopped: str = ""
+    """Why the clocks stand (see core/rollout/clocks); empty when they run."""
     may_advance: bool = True
     """False outside a time window, during a freeze, or while a lock-step group waits."""
     wait_reason: str = ""
@@ -100,6 +100,8 @@ class Retry(Command):
 
     force: bool = False
     """Even though it was tried too often (the policy's ``anti_flap``)."""
+    unready: str = ""
+    """Why the candidate cannot take traffic yet: it then stands at its start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,10 @@ class SetWeight(Command):
 
     weight_bp: int | None = None
     until: float = 0.0
+
+
+class Refused(Exception):  # noqa: N818 - reads as the answer it is
+    """A command that the table does not allow in this phase; the text says what is possible."""
 
 
 AnyCommand = Promote | Pause | Resume | Abort | Rollback | Retry | SetWeight

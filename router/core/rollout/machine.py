@@ -29,6 +29,10 @@ answers) leaves no step, no switch and no bake, and no default or deadline promo
 never ready stands at its start without traffic (core/rollout/standing.py). A person may promote it
 all the same, and the journal then says what was unproven.
 
+One rule stops the clocks, all of them alike (hold, bake, an approval's deadline, ``max_duration``):
+a pause, a freeze, a closed window, a candidate that is not ready; while a person is asked,
+``max_duration`` stands as well (core/rollout/clocks.py).
+
 Rules take (rollout, plan, event, now) and return the next rollout, or the same object when nothing
 changes. They read no clock: ``now`` is rollout clock seconds. The table below is the whole truth;
 the diagram in docs/state-machine.md is drawn from it.
@@ -40,6 +44,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from router.core.rollout.clocks import going, restarted, started_on, stop_or_go
 from router.core.rollout.events import (
     Abort,
     Action,
@@ -48,6 +53,7 @@ from router.core.rollout.events import (
     Observed,
     Pause,
     Promote,
+    Refused,
     Resume,
     Retry,
     Rollback,
@@ -55,10 +61,10 @@ from router.core.rollout.events import (
 )
 from router.core.rollout.plan import Default, Ending, OnInconclusive, Plan, Step
 from router.core.rollout.reasons import said, step_done_reason, step_name
-from router.core.rollout.rollout import Override, Phase, Rollout, moved, step_age_s
+from router.core.rollout.rollout import Override, Phase, Rollout, age_s, moved, step_age_s
 from router.core.rollout.standing import stand
 from router.core.rollout.traffic import returning_bp, split_for
-from router.core.rollout.weights import cap, ramp, share_out
+from router.core.rollout.weights import cap, expire_override, ramp, refuse_weight, share_out
 from router.core.spoken import spoken
 from router.core.wire.outcomes import FULL_BP
 from router.core.words import duration, percent
@@ -67,13 +73,11 @@ AUTOMATIC = frozenset({"router", "policy"})
 """Actors that are no person: a rollback of theirs is instant unless the plan says otherwise."""
 
 
-STABLE_MIN_BP = 100
-"""What stable keeps of an experiment, so that there is something to compare with."""
-
-
-class Refused(Exception):  # noqa: N818 - reads as the answer it is
-    """A command that the table does not allow in this phase; the text says what is possible."""
-
+_AFRESH: Mapping[str, Any] = {
+    "approved": False, "paused_from": None, "paused_since": None, "stopped_since": None,
+    "override": None, "auto_weight_bp": None, "shares": None, "standing": False,
+}  # fmt: skip
+"""What belongs to one position of a rollout, and ends with it."""
 
 NextRollout = Callable[[Rollout, Plan, Any, float], Rollout]
 
@@ -141,10 +145,8 @@ def _leave_step(
     if following < len(plan.steps):
         weight = percent(plan.steps[following].weight_bp)
         return moved(
-            rollout, phase=Phase.PROGRESSING, step=following, step_since=now, approved=False,
-            paused_from=None, paused_since=None, override=None, auto_weight_bp=None, shares=None,
-            standing=False,
-            actor=actor,
+            rollout, phase=Phase.PROGRESSING, step=following, step_since=now, actor=actor,
+            started=started_on(rollout, now), **_AFRESH,
             reason=f"{reason}; next: step {following + 1} of {len(plan.steps)} at {weight}",
         )  # fmt: skip
     return _finish_steps(rollout, plan, now, reason, actor)
@@ -153,10 +155,8 @@ def _leave_step(
 def _finish_steps(rollout: Rollout, plan: Plan, now: float, reason: str, actor: str) -> Rollout:
     if plan.ending is Ending.PROMOTE and plan.bake_s > 0:
         return moved(
-            rollout, phase=Phase.BAKING, step=len(plan.steps) - 1, step_since=now, approved=False,
-            paused_from=None, paused_since=None, override=None, auto_weight_bp=None, shares=None,
-            standing=False,
-            actor=actor,
+            rollout, phase=Phase.BAKING, step=len(plan.steps) - 1, step_since=now, actor=actor,
+            started=started_on(rollout, now), **_AFRESH,
             reason=f"{reason}; {rollout.candidate} bakes at 100 % for {duration(plan.bake_s)}",
         )  # fmt: skip
     return _complete(rollout, plan, now, reason, actor)
@@ -166,23 +166,22 @@ def _complete(rollout: Rollout, plan: Plan, now: float, reason: str, actor: str)
     promoted = plan.ending is Ending.PROMOTE
     end = f"{rollout.candidate} is stable" if promoted else f"{rollout.stable} stays stable"
     return moved(
-        rollout, phase=Phase.COMPLETED, ended=now, approved=False, paused_from=None,
-        paused_since=None, override=None, auto_weight_bp=None, shares=None,
-            standing=False,
-            actor=actor,
-        reason=f"{reason}; {end}",
+        rollout, phase=Phase.COMPLETED, ended=now, actor=actor, reason=f"{reason}; {end}",
+        started=started_on(rollout, now), **_AFRESH,
     )  # fmt: skip
 
 
 def _observe_approval(rollout: Rollout, plan: Plan, event: Observed, now: float) -> Rollout:
     """AWAITING_APPROVAL: roll back, or let the deadline decide."""
-    urgent = _urgent(rollout, plan, event, now)
-    if urgent is not None:
-        return urgent
-    if (capped := cap(rollout, event)) is not None:
-        return capped
+    if event.action is Action.ROLLBACK:
+        return _end(rollout, plan, Phase.ROLLED_BACK, now, event.sentence)
+    held = stop_or_go(rollout, event, now) or expire_override(rollout, plan, now)
+    if (held := held or cap(rollout, event)) is not None:
+        return held
     approval = plan.steps[rollout.step].approval
-    if approval is None or approval.deadline_s is None:
+    if approval is None or rollout.paused_from is Phase.BAKING:
+        return _answered(rollout, plan, event, now) or rollout
+    if approval.deadline_s is None:
         return rollout
     if step_age_s(rollout, now) < approval.deadline_s or approval.then is Default.HOLD:
         return rollout
@@ -199,7 +198,7 @@ def _observe_pause(rollout: Rollout, plan: Plan, event: Observed, now: float) ->
     """PAUSED: the clock stands, but a bad candidate is still taken back."""
     if event.action is Action.ROLLBACK:
         return _end(rollout, plan, Phase.ROLLED_BACK, now, event.sentence)
-    return _expire_override(rollout, plan, now) or cap(rollout, event) or rollout
+    return expire_override(rollout, plan, now) or cap(rollout, event) or rollout
 
 
 def _observe_bake(rollout: Rollout, plan: Plan, event: Observed, now: float) -> Rollout:
@@ -209,8 +208,8 @@ def _observe_bake(rollout: Rollout, plan: Plan, event: Observed, now: float) -> 
     """
     if event.action is Action.ROLLBACK:
         return _end(rollout, plan, Phase.ROLLED_BACK, now, event.sentence)
-    if (capped := cap(rollout, event)) is not None:
-        return capped
+    if (held := stop_or_go(rollout, event, now) or cap(rollout, event)) is not None:
+        return held
     free = event.action is not Action.HOLD and event.may_advance and _sound(event)
     if free and step_age_s(rollout, now) >= plan.bake_s:
         return _complete(rollout, plan, now, f"baked {duration(plan.bake_s)} at 100 %", "router")
@@ -218,39 +217,52 @@ def _observe_bake(rollout: Rollout, plan: Plan, event: Observed, now: float) -> 
 
 
 def _urgent(rollout: Rollout, plan: Plan, event: Observed, now: float) -> Rollout | None:
-    """What comes before progress: rollback, the plan's deadline, the end of an override."""
+    """What comes before progress: rollback, the clocks, the plan's deadline, an override's end."""
     if event.action is Action.ROLLBACK:
         return _end(rollout, plan, Phase.ROLLED_BACK, now, event.sentence)
-    return _overdue(rollout, plan, event, now) or _expire_override(rollout, plan, now)
+    held = stop_or_go(rollout, event, now) or _overdue(rollout, plan, event, now)
+    return held or expire_override(rollout, plan, now)
 
 
 def _overdue(rollout: Rollout, plan: Plan, event: Observed, now: float) -> Rollout | None:
     """What the plan says about a rollout that took longer than it may; None before that.
 
-    ``promote`` leads into the bake, and never cuts one short; what is unproven waits for a person.
+    ``promote`` leads into the bake, and never cuts one short. Where proof is missing, or the plan
+    says ``hold``, a person is asked; of a bake that is under way, at its end.
     """
-    limit = plan.max_duration_s
-    if limit is None or now - rollout.started < limit:
+    limit, baking = plan.max_duration_s, rollout.phase is Phase.BAKING
+    if limit is None or age_s(rollout, now) < limit:
         return None
     why = f"no decision within max_duration {duration(limit)}"
     if plan.on_inconclusive is OnInconclusive.ROLLBACK:
         return _end(rollout, plan, Phase.ROLLED_BACK, now, f"{why}; on_inconclusive: rollback")
-    promotes = event.may_advance and event.action is Action.CONTINUE and _sound(event)
-    promotes = promotes and rollout.phase is not Phase.BAKING
-    if plan.on_inconclusive is OnInconclusive.PROMOTE and promotes:
-        return _finish_steps(rollout, plan, now, f"{why}; on_inconclusive: promote", "router")
-    return None
-
-
-def _expire_override(rollout: Rollout, plan: Plan, now: float) -> Rollout | None:
-    override = rollout.override
-    if override is None or now < override.until:
+    if not event.may_advance or (baking and step_age_s(rollout, now) < plan.bake_s):
         return None
-    back = percent(plan.steps[rollout.step].weight_bp)
+    if plan.on_inconclusive is OnInconclusive.PROMOTE and _sound(event):
+        if baking or event.action is not Action.CONTINUE:
+            return None
+        return _finish_steps(rollout, plan, now, f"{why}; on_inconclusive: promote", "router")
+    return _asked(rollout, event, why, now)
+
+
+def _asked(rollout: Rollout, event: Observed, why: str, now: float) -> Rollout:
+    """A person must decide, with the shares as they are; the answer begins the time anew."""
+    lacks = event.unproven or event.unready or event.sentence
     return moved(
-        rollout, override=None, actor="router",
-        reason=f"weight override {percent(override.weight_bp)} ended; back to {back}",
+        rollout, phase=Phase.AWAITING_APPROVAL, step_since=now, actor="router",
+        paused_from=Phase.BAKING if rollout.phase is Phase.BAKING else None,
+        reason="; ".join(filter(None, (why, lacks, "`promote` it or `abort`"))),
     )  # fmt: skip
+
+
+def _answered(rollout: Rollout, plan: Plan, event: Observed, now: float) -> Rollout | None:
+    """What a person was asked for came by itself, where the plan says ``promote``; else None."""
+    free = event.action is Action.CONTINUE and event.may_advance and _sound(event)
+    if not free or plan.on_inconclusive is not OnInconclusive.PROMOTE:
+        return None
+    why = "it was proven after max_duration; on_inconclusive: promote"
+    ends = _complete if rollout.paused_from is Phase.BAKING else _finish_steps
+    return ends(rollout, plan, now, why, "router")
 
 
 def _absorb(rollout: Rollout, _plan: Plan, _event: Observed, _now: float) -> Rollout:
@@ -262,6 +274,7 @@ def _absorb(rollout: Rollout, _plan: Plan, _event: Observed, _now: float) -> Rol
 
 
 def _promote(rollout: Rollout, plan: Plan, event: Promote, now: float) -> Rollout:
+    rollout = restarted(rollout, plan, now)
     why = said(event, "promoted fully" if event.full else f"{step_name(rollout, plan)} promoted")
     if event.full:
         return _finish_steps(rollout, plan, now, why, event.actor)
@@ -272,14 +285,17 @@ def _promote_bake(rollout: Rollout, plan: Plan, event: Promote, now: float) -> R
     return _complete(rollout, plan, now, said(event, "bake ended early"), event.actor)
 
 
-def _promote_paused(rollout: Rollout, plan: Plan, event: Promote, now: float) -> Rollout:
+def _promote_waiting(rollout: Rollout, plan: Plan, event: Promote, now: float) -> Rollout:
+    """From a pause, or where a person was asked; both may have begun in the bake."""
     baking = rollout.paused_from is Phase.BAKING
     return (_promote_bake if baking else _promote)(rollout, plan, event, now)
 
 
 def _pause(rollout: Rollout, _plan: Plan, event: Pause, now: float) -> Rollout:
+    if rollout.phase is Phase.AWAITING_APPROVAL and rollout.paused_from is not None:
+        raise Refused(f"cannot pause {rollout.route}: it stands already; `promote` it or `abort`")
     return moved(
-        rollout, phase=Phase.PAUSED, paused_from=rollout.phase, paused_since=now,
+        going(rollout, now), phase=Phase.PAUSED, paused_from=rollout.phase, paused_since=now,
         actor=event.actor, reason=said(event, "paused"),
     )  # fmt: skip
 
@@ -319,40 +335,29 @@ def _retry(rollout: Rollout, _plan: Plan, event: Retry, now: float) -> Rollout:
     attempt = rollout.attempt + 1
     return moved(
         rollout, phase=Phase.PROGRESSING, step=0, step_since=now, started=now, ended=None,
-        attempt=attempt, approved=False, back_bp=0, cap_bp=None, round=0, actor=event.actor,
-        reason=said(event, f"attempt {attempt} started" + (", forced," if event.force else "")),
+        attempt=attempt, approved=False, back_bp=0, actor=event.actor,
+        standing=bool(event.unready), cap_bp=None, round=0,
+        reason="; ".join(filter(None, (
+            said(event, f"attempt {attempt} started" + (", forced," if event.force else "")),
+            event.unready,
+        ))),
     )  # fmt: skip
 
 
 def _set_weight(rollout: Rollout, plan: Plan, event: SetWeight, now: float) -> Rollout:
     if event.weight_bp is None:
-        lifted = _expire_override(rollout, plan, float("inf"))
+        lifted = expire_override(rollout, plan, float("inf"))
         if lifted is None:
             raise Refused("no weight override is in force")
         return replace(lifted, actor=event.actor, reason=said(event, "weight override lifted"))
     if not 0 <= event.weight_bp <= FULL_BP or event.until <= now:
         raise Refused("set-weight takes 0 % to 100 % and a time in the future")
-    _refuse_weight(rollout, plan, event.weight_bp)
+    refuse_weight(rollout, plan, event.weight_bp)
     what = f"weight set to {percent(event.weight_bp)} for {duration(event.until - now)}"
     return moved(
         rollout, override=Override(event.weight_bp, event.until), actor=event.actor,
         reason=said(event, what),
     )  # fmt: skip
-
-
-def _refuse_weight(rollout: Rollout, plan: Plan, weight_bp: int) -> None:
-    """A weight that would not be given is refused, not promised."""
-    if rollout.standing:
-        raise Refused(f"{rollout.candidate} is not ready yet; its rollout begins when it is")
-    if rollout.paused_from is Phase.BAKING:
-        raise Refused(f"{rollout.candidate} bakes at 100 %: `rollback` takes it back")
-    shares = rollout.shares if rollout.shares is not None else plan.steps[rollout.step].others
-    others_bp = sum(bp for name, bp in shares if name != rollout.candidate)
-    if others_bp and weight_bp > FULL_BP - others_bp - STABLE_MIN_BP:
-        raise Refused(
-            f"set-weight: at most {percent(FULL_BP - others_bp - STABLE_MIN_BP)}, since other "
-            f"versions have {percent(others_bp)} and stable keeps {percent(STABLE_MIN_BP)}"
-        )
 
 
 def _end(  # noqa: PLR0917 - how it ends, when, why and by whom
@@ -364,10 +369,8 @@ def _end(  # noqa: PLR0917 - how it ends, when, why and by whom
     if back_bp:
         reason = f"{reason}; {percent(back_bp)} return over {duration(plan.back_s)}"
     return moved(
-        rollout, phase=phase, ended=now, back_bp=back_bp, approved=False, paused_from=None,
-        paused_since=None, override=None, auto_weight_bp=None, shares=None,
-            standing=False, actor=actor,
-        reason=reason,
+        rollout, phase=phase, ended=now, back_bp=back_bp, actor=actor, reason=reason,
+        started=started_on(rollout, now), **_AFRESH,
     )  # fmt: skip
 
 
@@ -404,9 +407,15 @@ TRANSITIONS: Mapping[Phase, Mapping[type[Event], Transition]] = {
     Phase.AWAITING_APPROVAL: {
         Observed: Transition(
             _observe_approval,
-            (Phase.PROGRESSING, *_FINISHED, Phase.ABORTED, Phase.ROLLED_BACK),
+            (
+                Phase.PROGRESSING,
+                Phase.AWAITING_APPROVAL,
+                *_FINISHED,
+                Phase.ABORTED,
+                Phase.ROLLED_BACK,
+            ),
         ),
-        Promote: Transition(_promote, (Phase.PROGRESSING, *_FINISHED)),
+        Promote: Transition(_promote_waiting, (Phase.PROGRESSING, *_FINISHED)),
         Pause: Transition(_pause, (Phase.PAUSED,)),
         Resume: _refuse("it waits for approval: `promote` or `abort`"),
         Abort: Transition(_abort, (Phase.ABORTED,)),
@@ -416,7 +425,7 @@ TRANSITIONS: Mapping[Phase, Mapping[type[Event], Transition]] = {
     },
     Phase.PAUSED: {
         Observed: Transition(_observe_pause, (Phase.PAUSED, Phase.ROLLED_BACK)),
-        Promote: Transition(_promote_paused, (Phase.PROGRESSING, *_FINISHED)),
+        Promote: Transition(_promote_waiting, (Phase.PROGRESSING, *_FINISHED)),
         Pause: _refuse("it is paused already"),
         Resume: Transition(_resume, (Phase.PROGRESSING, Phase.AWAITING_APPROVAL, Phase.BAKING)),
         Abort: Transition(_abort, (Phase.ABORTED,)),
@@ -425,7 +434,10 @@ TRANSITIONS: Mapping[Phase, Mapping[type[Event], Transition]] = {
         SetWeight: Transition(_set_weight, (Phase.PAUSED,)),
     },
     Phase.BAKING: {
-        Observed: Transition(_observe_bake, (Phase.BAKING, Phase.COMPLETED, Phase.ROLLED_BACK)),
+        Observed: Transition(
+            _observe_bake,
+            (Phase.BAKING, Phase.AWAITING_APPROVAL, Phase.COMPLETED, Phase.ROLLED_BACK),
+        ),
         Promote: Transition(_promote_bake, (Phase.COMPLETED,)),
         Pause: Transition(_pause, (Phase.PAUSED,)),
         Resume: _refuse("it is not paused"),

@@ -76,6 +76,8 @@ class Rollout:
     """1 for the first try; ``retry`` adds one."""
     paused_from: Phase | None = None
     paused_since: float | None = None
+    stopped_since: float | None = None
+    """When something outside stopped the clocks: a freeze, a closed window, nobody ready."""
     standing: bool = False
     """It waits at its start, without traffic, for a candidate that was never ready as yet."""
     approved: bool = False
@@ -121,9 +123,19 @@ class Rollout:
 
 
 def step_age_s(rollout: Rollout, now: float) -> float:
-    """Seconds spent in the present step, pauses excluded."""
-    until = rollout.paused_since if rollout.paused_since is not None else now
-    return max(until - rollout.step_since, 0.0)
+    """Seconds spent in the present step in which its clock ran."""
+    return max(_running_until(rollout, now) - rollout.step_since, 0.0)
+
+
+def age_s(rollout: Rollout, now: float) -> float:
+    """Seconds since it began in which nothing stopped its clocks; what ``max_duration`` bounds."""
+    if Phase.AWAITING_APPROVAL in (rollout.phase, rollout.paused_from):
+        return max(rollout.step_since - rollout.started, 0.0)
+    return max(_running_until(rollout, now) - rollout.started, 0.0)
+
+
+def _running_until(rollout: Rollout, now: float) -> float:
+    return min(s for s in (rollout.paused_since, rollout.stopped_since, now) if s is not None)
 
 
 def remaining_s(rollout: Rollout, plan: Plan, now: float) -> float:
@@ -136,12 +148,14 @@ def remaining_s(rollout: Rollout, plan: Plan, now: float) -> float:
 
 
 def begin(
-    rollout_id: str, route: str, stable: str, candidate: str, *, revision: int, now: float
-) -> Rollout:
-    """A new rollout at its first step."""
+    rollout_id: str, route: str, stable: str, candidate: str, *, revision: int, now: float,
+    unready: str = "",
+) -> Rollout:  # fmt: skip
+    """A new rollout at its first step; of a candidate that is not ready yet it stands there."""
+    reason = f"rollout of {candidate} beside {stable} started"
     return Rollout(
         rollout_id, route, stable, candidate, revision, step_since=now, started=now,
-        reason=f"rollout of {candidate} beside {stable} started",
+        standing=bool(unready), reason=f"{reason}; {unready}" if unready else reason,
     )  # fmt: skip
 
 

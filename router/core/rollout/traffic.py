@@ -59,7 +59,7 @@ def split_for(rollout: Rollout, plan: Plan, now: float | None = None) -> Split:
 
 
 def _planned(rollout: Rollout, plan: Plan, now: float | None) -> Split:
-    phase = rollout.paused_from if rollout.phase is Phase.PAUSED else rollout.phase
+    phase = rollout.paused_from or rollout.phase
     if phase in (Phase.ABORTED, Phase.ROLLED_BACK):
         return Split(returning_bp(rollout, plan, now) if now is not None else 0)
     if phase in (Phase.BAKING, Phase.COMPLETED):

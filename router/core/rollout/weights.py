@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from router.core.rollout.events import Observed
-from router.core.rollout.plan import Step
-from router.core.rollout.rollout import Rollout, moved
+from router.core.rollout.events import Observed, Refused
+from router.core.rollout.plan import Plan, Step
+from router.core.rollout.rollout import Phase, Rollout, moved
+from router.core.wire.outcomes import FULL_BP
 from router.core.words import percent
+
+STABLE_MIN_BP = 100
+"""What stable keeps of an experiment, so that there is something to compare with."""
 
 
 def cap(rollout: Rollout, event: Observed) -> Rollout | None:
@@ -40,3 +44,35 @@ def share_out(rollout: Rollout, event: Observed) -> Rollout:
     return moved(
         rollout, shares=event.shares, actor="router", reason=f"shares follow rewards: {shares}"
     )
+
+
+def refuse_weight(rollout: Rollout, plan: Plan, weight_bp: int) -> None:
+    """A weight that would not be given is refused, not promised."""
+    if rollout.standing:
+        raise Refused(f"{rollout.candidate} is not ready yet; its rollout begins when it is")
+    if rollout.paused_from is Phase.BAKING:
+        raise Refused(f"{rollout.candidate} bakes at 100 %: `rollback` takes it back")
+    if rollout.cap_bp is not None and weight_bp > rollout.cap_bp:
+        raise Refused(
+            f"{rollout.candidate} has at most {percent(rollout.cap_bp)} while there is evidence "
+            "against it"
+        )
+    shares = rollout.shares if rollout.shares is not None else plan.steps[rollout.step].others
+    others_bp = sum(bp for name, bp in shares if name != rollout.candidate)
+    if others_bp and weight_bp > FULL_BP - others_bp - STABLE_MIN_BP:
+        raise Refused(
+            f"set-weight: at most {percent(FULL_BP - others_bp - STABLE_MIN_BP)}, since other "
+            f"versions have {percent(others_bp)} and stable keeps {percent(STABLE_MIN_BP)}"
+        )
+
+
+def expire_override(rollout: Rollout, plan: Plan, now: float) -> Rollout | None:
+    """A weight that a person set ends by itself; None before that."""
+    override = rollout.override
+    if override is None or now < override.until:
+        return None
+    back = percent(plan.steps[rollout.step].weight_bp)
+    return moved(
+        rollout, override=None, actor="router",
+        reason=f"weight override {percent(override.weight_bp)} ended; back to {back}",
+    )  # fmt: skip

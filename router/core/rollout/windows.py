@@ -26,6 +26,9 @@ LOOK_AHEAD_DAYS: Final = 15
 """How far the next opening is looked for: a weekly window opens within 8 days, or within 15 when
 summer time skips it once."""
 
+OPENINGS_MAX: Final = 64
+"""How many openings a hold is followed through for a date."""
+
 WINDOW_PATTERN: Final = (
     r"^(daily|(mon|tue|wed|thu|fri|sat|sun)([,-](mon|tue|wed|thu|fri|sat|sun))*)"
     r" [0-2][0-9]:[0-5][0-9]-[0-2][0-9]:[0-5][0-9] [A-Za-z][A-Za-z0-9_+/-]{0,63}$"
@@ -92,6 +95,20 @@ class Window:
                 return _first_open(self, min(starts), at)
         return None
 
+    def closes(self, at: float) -> float:
+        """When the opening that holds at ``at`` ends, to the minute; infinity: it does not."""
+        zone = _zone(self.zone)
+        local = datetime.fromtimestamp(at, zone)
+        for offset in range(-1, LOOK_AHEAD_DAYS):
+            day = local.date() + timedelta(days=offset + self.closes_min // DAY_MIN)
+            minute = self.closes_min % DAY_MIN
+            clock = time(minute // 60, minute % 60)
+            for fold in (0, 1):
+                closes = datetime.combine(day, clock.replace(fold=fold), zone).timestamp()
+                if closes > at and self.is_open(closes - 60) and not self.is_open(closes):
+                    return closes
+        return float("inf")
+
     def _starts(self, day: date, zone: ZoneInfo) -> Iterable[float]:
         """Moments at which it may open on ``day``.
 
@@ -119,6 +136,25 @@ def next_open(windows: Iterable[Window], at: float) -> float | None:
         return at
     found = [t for window in listed if (t := window.next_open(at)) is not None]
     return min(found, default=None)
+
+
+def open_for(windows: Iterable[Window], at: float, seconds: float) -> float | None:
+    """The first moment by which windows were open for ``seconds`` since ``at``, and one still is.
+
+    None: not within :data:`OPENINGS_MAX` openings.
+    """
+    listed = tuple(windows)
+    if not listed:
+        return at + seconds
+    for _ in range(OPENINGS_MAX):
+        opens = next_open(listed, at)
+        if opens is None:
+            return None
+        closes = max(one.closes(opens) for one in listed if one.is_open(opens))
+        if seconds < closes - opens:
+            return opens + seconds
+        seconds, at = seconds - (closes - opens), closes
+    return None
 
 
 def moment(at: float, zone: str = "") -> str:

@@ -12,14 +12,25 @@ import random
 import signal
 import socket
 
+from router.core.wire.counts import EndpointState
 from router.core.wire.table import amended
 from router.link.messages import Amend, Applied, Drain, Hello, Publish, Report
 from router.link.socket import open_link
 
 
-async def report(link, args, stop):
+def endpoints(table):
+    """All of them answer."""
+    return tuple(
+        EndpointState(route.name, version.name, str(at), True, False, 0, 0, ready=True)
+        for route in (table.routes if table else ())
+        for version in route.versions
+        for at in version.endpoints
+    )
+
+
+async def report(link, args, stop, state):
     while not (args.mute or stop.is_set()):
-        link.send(Report(args.worker))
+        link.send(Report(args.worker, endpoints=endpoints(state["table"])))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), 0.1)
 
@@ -73,7 +84,7 @@ async def main() -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     link = await open_link(args.link_fd, receive, lost)
     link.send(Hello(sock.getsockname()[1]))
-    await report(link, args, stop)
+    await report(link, args, stop, state)
     await stop.wait()
     if server is not None:
         server.close()

@@ -51,9 +51,10 @@ def test_gauges_follow_their_worker(counts):
             [busy.__class__(**{s: getattr(busy, s) for s in busy.__slots__} | {"in_flight": 3})],
             1.0,
         )
-        seen.endpoints(
+        seen.readiness.told(
             worker,
             [EndpointState("r", "v1", "http://a:1", worker == 0, False, 3, 2, "refused")],
+            1.0,
         )
     assert seen.in_flight("r", "v1") == 6
     (endpoint,) = seen.view("r", "v1", 1.0).to_json()["endpoints"]
@@ -61,6 +62,6 @@ def test_gauges_follow_their_worker(counts):
     seen.forget_worker(1)
     assert seen.in_flight("r", "v1") == 3
     assert seen.view("r", "v1", 1.0).to_json()["endpoints"][0]["healthy"] is True
-    seen.keep_only({("r", "v2")})
+    seen.keep_only({("r", "v2"): ()})
     assert seen.in_flight("r", "v1") == 0
     assert seen.view("r", "v1", 1.0).to_json()["endpoints"] == []

@@ -95,6 +95,10 @@ async def test_what_held_a_decision_back_is_in_the_recording(recorded):
     w.store.broken = True
     await w.run(5)
     w.store.broken = False
+    await w.run(60)  # the freeze began at once, so the hold is yet to come
+    w.store.broken = True
+    await w.run(5)
+    w.store.broken = False
     await w.run(5)
     assert w.weight == 2_500
     assert "advance" in same(replayed(w))

@@ -72,7 +72,7 @@ async def test_without_data_a_rollout_is_taken_back_where_the_policy_says_abort(
     [
         ("rollback", Phase.ROLLED_BACK, {"v1"}),
         ("promote", Phase.COMPLETED, {"v2"}),
-        ("hold", Phase.PROGRESSING, {"v1", "v2"}),
+        ("hold", Phase.AWAITING_APPROVAL, {"v1", "v2"}),
     ],
 )
 async def test_an_undecided_rollout_ends_as_the_policy_says(world, policy, choice, phase, serving):

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from router.config.check import loads
 from router.config.problems import PolicyError
-from router.core.rollout.events import Observed, Promote, SetWeight
-from router.core.rollout.machine import Refused, decide
+from router.core.rollout.events import Observed, Promote, Refused, SetWeight
+from router.core.rollout.machine import decide
 from router.core.rollout.plan import Bandit, Ending, Plan, Step
 from router.core.rollout.rollout import Phase, Rollout, begin
 from router.core.rollout.traffic import Draw, bucket_of, split_for

@@ -14,12 +14,13 @@ from router.core.rollout.events import (
     Observed,
     Pause,
     Promote,
+    Refused,
     Resume,
     Retry,
     Rollback,
     SetWeight,
 )
-from router.core.rollout.machine import TRANSITIONS, Refused, Transition, decide
+from router.core.rollout.machine import TRANSITIONS, Transition, decide
 from router.core.rollout.plan import Approval, Default, Ending, OnInconclusive, Plan, Step
 from router.core.rollout.rollout import TERMINAL, Phase, Rollout, begin, remaining_s
 from router.core.rollout.traffic import split_for
@@ -286,7 +287,12 @@ SCENARIOS = {
     ),
     "undecided: hold": (
         replace(CANARY, max_duration_s=1_000),
-        [(1_000, HOLD, ("progressing", 0, 1, 0))],
+        [
+            (1_000, HOLD, ("awaiting_approval", 0, 1, 0)),
+            (9_000, ok(), ("awaiting_approval", 0, 1, 0)),
+            (9_001, Promote(), ("progressing", 1, 10, 0)),
+            (9_002, ok(0), ("progressing", 1, 10, 0)),
+        ],
     ),
     "undecided: roll back": (
         replace(CANARY, max_duration_s=1_000, on_inconclusive=OnInconclusive.ROLLBACK),
@@ -553,7 +559,10 @@ def test_time_alone_promotes_nobody(where, lack):
         rollout = decide(rollout, plan, ok(), 61)
     up = {"auto_weight_bp": 5_000} if where == "ramp" else {}
     still = decide(rollout, plan, ok(**lack, **up), 1e6)
-    assert (still.phase, still.step) == (rollout.phase, rollout.step)
+    asked = Phase.AWAITING_APPROVAL if where == "overdue" else rollout.phase
+    assert (still.phase, still.step) == (asked, rollout.step)
+    if where == "overdue":
+        assert split_for(still, plan) == split_for(rollout, plan)
     assert decide(still, plan, ok(**up), 2e6) is not still, "it was all that it lacked"
 
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.core.rollout.events import Abort, Action, Observed, Promote, Retry, Rollback
-from router.core.rollout.machine import Refused, decide
+from router.core.rollout.events import Abort, Action, Observed, Promote, Refused, Retry, Rollback
+from router.core.rollout.machine import decide
 from router.core.rollout.plan import Plan, Step
 from router.core.rollout.rollout import Phase, Rollout, begin
 from router.core.rollout.traffic import returns_on, split_for
