@@ -20,13 +20,13 @@ import msgspec
 
 from router.control.rollouts.orders import action_of
 from router.control.rollouts.recording import unsealed
-from router.control.rollouts.replay import EVENTS, FEEDS, NOWHERE
+from router.control.rollouts.replay import EVENTS, FEEDS, NOWHERE, outside_moved
 from router.control.rollouts.trial import Trial
 from router.control.state.upgrade import renamed
 from router.core.gates.gate import Gate
 from router.core.policy import RolloutPolicy, Route
-from router.core.rollout.events import Action, Event, Observed, SetWeight
-from router.core.rollout.machine import Refused, decide
+from router.core.rollout.events import Action, Event, Observed, Refused, SetWeight
+from router.core.rollout.machine import decide
 from router.core.rollout.plan import Plan
 from router.core.rollout.rollout import Phase, Rollout
 from router.core.wire.outcomes import Baseline, Batch, Cell
@@ -120,7 +120,8 @@ class _Attempt:
             if held is not None:
                 if self.rollout.standing:
                     return
-                seen = replace(seen, may_advance=False, wait_reason=held)
+                stopped = held if self.rollout.stopped_since is not None else ""
+                seen = replace(seen, may_advance=False, wait_reason=held, stopped=stopped)
             self.decide(seen, now)
 
     def decide(self, event: Event, now: float) -> None:
@@ -205,12 +206,15 @@ class Edited:
             return
         kind, fields = line["cause"]
         event: Event = msgspec.convert(fields, EVENTS[kind])
-        if not isinstance(event, Observed) or event.absent or _of_a_hook(event):
+        moved = not isinstance(event, Observed) or outside_moved(attempt.rollout, event)
+        if moved or _of_a_hook(event):
             attempt.decide(event, now)
 
 
-def _of_a_hook(event: Observed) -> bool:
+def _of_a_hook(event: Event) -> bool:
     """Whether a rollback was demanded from outside."""
+    if not isinstance(event, Observed):
+        return False
     return event.action is Action.ROLLBACK and event.sentence.startswith("hook ")
 
 

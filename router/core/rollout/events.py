@@ -51,6 +51,10 @@ class Observed:
     wait_reason: str = ""
     """Why it may not advance."""
 
+    def sound(self, *, blind: bool = False) -> bool:
+        """The candidate is ready, and proven as far as its gates can (or nobody asks for that)."""
+        return not self.unready and (blind or not self.unproven)
+
 
 @dataclass(frozen=True, slots=True)
 class Command:

@@ -124,17 +124,12 @@ def _step_done(rollout: Rollout, step: Step, event: Observed, now: float) -> boo
     """All conditions of the step hold; ``ramp: auto`` must also have reached the step's weight."""
     return (
         event.may_advance
-        and _sound(event, blind=step.blind)
+        and event.sound(blind=step.blind)
         and step_age_s(rollout, now) >= step.hold_s
         and event.samples >= step.until_samples
         and (event.proven or not step.proof)
         and (not step.auto or (rollout.auto_weight_bp or 0) >= step.weight_bp)
     )
-
-
-def _sound(event: Observed, *, blind: bool = False) -> bool:
-    """The candidate is ready, and proven as far as its gates can (or the policy does not ask)."""
-    return not event.unready and (blind or not event.unproven)
 
 
 def _leave_step(
@@ -189,7 +184,7 @@ def _observe_approval(rollout: Rollout, plan: Plan, event: Observed, now: float)
     if approval.then is Default.ABORT:
         return _end(rollout, plan, Phase.ABORTED, now, why)
     blind = plan.steps[rollout.step].blind
-    if not event.may_advance or event.action is Action.HOLD or not _sound(event, blind=blind):
+    if not event.may_advance or event.action is Action.HOLD or not event.sound(blind=blind):
         return rollout
     return _leave_step(rollout, plan, now, why)
 
@@ -210,7 +205,7 @@ def _observe_bake(rollout: Rollout, plan: Plan, event: Observed, now: float) -> 
         return _end(rollout, plan, Phase.ROLLED_BACK, now, event.sentence)
     if (held := stop_or_go(rollout, event, now) or cap(rollout, event)) is not None:
         return held
-    free = event.action is not Action.HOLD and event.may_advance and _sound(event)
+    free = event.action is not Action.HOLD and event.may_advance and event.sound()
     if free and step_age_s(rollout, now) >= plan.bake_s:
         return _complete(rollout, plan, now, f"baked {duration(plan.bake_s)} at 100 %", "router")
     return _overdue(rollout, plan, event, now) or rollout
@@ -238,7 +233,7 @@ def _overdue(rollout: Rollout, plan: Plan, event: Observed, now: float) -> Rollo
         return _end(rollout, plan, Phase.ROLLED_BACK, now, f"{why}; on_inconclusive: rollback")
     if not event.may_advance or (baking and step_age_s(rollout, now) < plan.bake_s):
         return None
-    if plan.on_inconclusive is OnInconclusive.PROMOTE and _sound(event):
+    if plan.on_inconclusive is OnInconclusive.PROMOTE and event.sound():
         if baking or event.action is not Action.CONTINUE:
             return None
         return _finish_steps(rollout, plan, now, f"{why}; on_inconclusive: promote", "router")
@@ -257,7 +252,7 @@ def _asked(rollout: Rollout, event: Observed, why: str, now: float) -> Rollout:
 
 def _answered(rollout: Rollout, plan: Plan, event: Observed, now: float) -> Rollout | None:
     """What a person was asked for came by itself, where the plan says ``promote``; else None."""
-    free = event.action is Action.CONTINUE and event.may_advance and _sound(event)
+    free = event.action is Action.CONTINUE and event.may_advance and event.sound()
     if not free or plan.on_inconclusive is not OnInconclusive.PROMOTE:
         return None
     why = "it was proven after max_duration; on_inconclusive: promote"
@@ -333,14 +328,11 @@ def _hurry(rollout: Rollout, plan: Plan, event: Rollback, now: float) -> Rollout
 
 def _retry(rollout: Rollout, _plan: Plan, event: Retry, now: float) -> Rollout:
     attempt = rollout.attempt + 1
+    started = said(event, f"attempt {attempt} started" + (", forced," if event.force else ""))
     return moved(
         rollout, phase=Phase.PROGRESSING, step=0, step_since=now, started=now, ended=None,
-        attempt=attempt, approved=False, back_bp=0, actor=event.actor,
-        standing=bool(event.unready), cap_bp=None, round=0,
-        reason="; ".join(filter(None, (
-            said(event, f"attempt {attempt} started" + (", forced," if event.force else "")),
-            event.unready,
-        ))),
+        attempt=attempt, approved=False, back_bp=0, cap_bp=None, round=0, actor=event.actor,
+        standing=bool(event.unready), reason="; ".join(filter(None, (started, event.unready))),
     )  # fmt: skip
 
 
