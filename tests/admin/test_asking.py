@@ -20,7 +20,7 @@ from router.core.policy.server import Admin
 from router.core.wire.counts import VersionCounts
 from router.core.wire.outcomes import ArmCounts, Batch, Cell
 from tests.control.conftest import canary
-from tests.control.told.test_controller import command
+from tests.control.told.test_controller import begun, command
 
 AUTO = "{canary: {ramp: {auto: {to: 50%, hold: 30s}}}}"
 
@@ -49,7 +49,7 @@ async def plane(tmp_path):
     made = Plane(load(file), SqliteStore(tmp_path / "r.db"), command=command)
     await made.start()
     try:
-        await made.fleet.applied(made.reconciler.generation)
+        await begun(made)
         (revision,) = {run.record.revision for run in made.reconciler.runs.values()}
         cell = Cell(100, ArmCounts(ok=9, bad=1, arrived=10), ArmCounts(ok=990, arrived=990))
         outcomes = (990, *[0] * 10)

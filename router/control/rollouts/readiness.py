@@ -15,7 +15,7 @@ from router.control.told.views import EndpointView
 from router.core.wire.counts import EndpointState
 from router.core.words import count, duration
 
-Key = tuple[str, str]
+VersionKey = tuple[str, str]
 """Route and version."""
 
 SETTLE_S: Final = 5.0
@@ -37,17 +37,17 @@ class Readiness:
     def __init__(self, *, probed: bool = False) -> None:
         """``probed``: workers report what they see, so what none has told of is not ready."""
         self.probed = probed
-        self._states: dict[Key, dict[tuple[int, str], EndpointState]] = {}
-        self._drops: dict[Key, dict[str, deque[float]]] = {}
-        self._down: dict[Key, float] = {}
+        self._states: dict[VersionKey, dict[tuple[int, str], EndpointState]] = {}
+        self._drops: dict[VersionKey, dict[str, deque[float]]] = {}
+        self._down: dict[VersionKey, float] = {}
         """When a version that had answered had no endpoint that does, for the last time."""
 
     def __repr__(self) -> str:
         return f"<Readiness of {count(len(self._states), 'version')}>"
 
-    def told(self, worker: int, states: Iterable[EndpointState], now: float) -> set[Key]:
+    def told(self, worker: int, states: Iterable[EndpointState], now: float) -> set[VersionKey]:
         """Keep the last state of every endpoint as this worker sees it; who changed by it."""
-        changed: set[Key] = set()
+        changed: set[VersionKey] = set()
         for state in states:
             key = (state.route, state.version)
             known = self._states.setdefault(key, {})
@@ -69,7 +69,7 @@ class Readiness:
             for key in [key for key in states if key[0] == worker]:
                 del states[key]
 
-    def keep_only(self, versions: Mapping[Key, Iterable[str]]) -> None:
+    def keep_only(self, versions: Mapping[VersionKey, Iterable[str]]) -> None:
         """Forget versions, and endpoints of them, that left the policy."""
         for table in (self._states, self._drops, self._down):
             for key in [key for key in table if key not in versions]:
