@@ -118,7 +118,7 @@ bench-decisions: $(STAMP)  ## the statistics' claims, by seeded simulation
 	@$(BIN)/python -m tests.bench.evidence
 
 docs: $(STAMP)   ## write the generated pages (schema, state diagram, feature table)
-	@$(BIN)/python tests/tidy/generate.py
+	@$(BIN)/python -m tests.tidy.generate
 
 clean:      ## remove what these targets made
 	@rm -rf $(VENV) .cache demo-run demo-report.html .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -75,6 +75,10 @@ class Rampway(click.Group):
         self._headings = {verb: heading, **self._headings}
         self._runs[verb] = run
 
+    def heading(self, verb: str) -> str:
+        """The heading of a verb in the help. KeyError for an unknown one."""
+        return self._headings[verb]
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """All verbs, in the order of the table."""
         return list(self._headings)
@@ -97,7 +101,7 @@ class Rampway(click.Group):
     ) -> None:
         """Verbs under their headings."""
         for heading in dict.fromkeys(self._headings.values()):
-            verbs = [verb for verb, under in self._headings.items() if under == heading]
+            verbs = [verb for verb in self._headings if self.heading(verb) == heading]
             with formatter.section(heading):
                 formatter.write_dl([(verb, self._short(verb)) for verb in verbs])
 

@@ -122,7 +122,8 @@ def _type(kind: Any, how: Option | None) -> click.ParamType[Any]:
     if kind is Path:
         return click.Path(path_type=Path)
     if kind is int:
-        return click.IntRange(how.least, how.most) if how else click.INT
+        bounded = how is not None and (how.least, how.most) != (None, None)
+        return click.IntRange(how.least, how.most) if how and bounded else click.INT
     return click.BOOL if kind is bool else click.STRING
 
 

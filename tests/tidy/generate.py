@@ -15,6 +15,9 @@ from router.core.policy import Policy
 from router.core.rollout.machine import TRANSITIONS
 from router.core.rollout.rollout import TERMINAL
 from router.core.strategies import STRATEGIES
+from tests.tidy.commands_page import commands_page
+from tests.tidy.kinds import kinds
+from tests.tidy.metrics_page import metrics_page
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -105,10 +108,12 @@ def _section(name: str, model: type[BaseModel]) -> list[str]:
     text = " ".join((inspect.getdoc(model) or "").split("\n\n")[0].split())
     lines = [f"### {name}", "", text, ""]
     if model.model_fields:
-        lines += ["| key | default | meaning |", "| --- | --- | --- |"]
+        lines += ["| key | what | default | meaning |", "| --- | --- | --- | --- |"]
+    types = kinds(model) if model.model_fields else {}
     for key, field in model.model_fields.items():
         meaning = " ".join(descriptions(model)[key].split()).replace("|", "\\|")
-        lines.append(f"| `{field.alias or key}` | {_default(model, key)} | {meaning} |")
+        name = field.alias or key
+        lines.append(f"| `{name}` | {types[name]} | {_default(model, key)} | {meaning} |")
     return [*lines, ""]
 
 
@@ -128,6 +133,8 @@ def _default(model: type[BaseModel], key: str) -> str:
 PAGES = {
     "docs/state-machine.md": state_machine,
     "docs/policy.md": policy_reference,
+    "docs/commands.md": commands_page,
+    "docs/metrics.md": metrics_page,
     "schemas/policy.schema.json": schema.text,
 }
 
