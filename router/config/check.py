@@ -14,6 +14,7 @@ from router.config.extensions import extend
 from router.config.files import read_at_most
 from router.config.problems import PolicyError, Problem, Severity
 from router.config.source import SIZE_BYTES_MAX, Document, parse
+from router.config.templates import apply_templates
 from router.core.policy import Policy
 from router.core.policy.finding import Finding
 from router.core.policy.power import ExpectedTraffic, power_findings
@@ -54,6 +55,7 @@ def loads(
 ) -> LoadedPolicy:
     """As :func:`load`, from the content of a file."""
     document = parse(data, file)
+    apply_templates(document)
     folder = FilePath(file).parent
     expansion = Expansion(
         document,

@@ -62,11 +62,30 @@ def schema() -> dict[str, Any]:
     """The schema of a policy file (draft 2020-12); the same object each time, not to be changed."""
     made = Policy.model_json_schema(schema_generator=_Generator)
     made.pop("title", None)
+    _with_templates(made)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Rampway policy",
         **_without_titles(made),
     }
+
+
+def _with_templates(made: dict[str, Any]) -> None:
+    """Add what :mod:`router.config.templates` takes out before the models see a policy."""
+    made["properties"]["templates"] = {
+        "type": "object", "additionalProperties": {"type": "object"},
+        "description": "Routes to copy, by name; $(argument) stands for what a route gives.",
+    }  # fmt: skip
+    copied = {
+        "type": "object", "required": ["name", "template"],
+        "properties": {
+            "name": {"$ref": "#/$defs/Route/properties/name"},
+            "template": {"type": "string", "description": "The template that this route copies."},
+            "with": {"type": "object", "description": "Arguments of the template, by name."},
+        },
+    }  # fmt: skip
+    routes = made["properties"]["routes"]
+    routes["items"] = {"anyOf": [routes["items"], copied]}
 
 
 def text() -> str:

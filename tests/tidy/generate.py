@@ -2,12 +2,13 @@
 
 import inspect
 import json
+from functools import partial
 from pathlib import Path
 
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from router.config import schema
+from router.config import schema, templates
 from router.config.descriptions import descriptions
 from router.core.gates import GATES
 from router.core.payloads import PAYLOADS
@@ -18,6 +19,7 @@ from router.core.strategies import STRATEGIES
 from tests.tidy.commands_page import commands_page
 from tests.tidy.kinds import kinds
 from tests.tidy.metrics_page import metrics_page
+from tests.tidy.pictures import PICTURES, picture
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -66,6 +68,10 @@ def policy_reference() -> str:
     for model in _models(Policy, seen):
         if id(model) not in tables:
             lines += _section(model.__name__, model)
+    lines += [
+        "## Templates", "", *(inspect.getdoc(templates) or "").splitlines(), "",
+        "A whole example: [configs/templates.yaml](../configs/templates.yaml).", "",
+    ]  # fmt: skip
     lines += ["## Strategies", "", "Written `strategy: {NAME: {...}}`.", ""]
     for name, strategy in STRATEGIES.items():
         lines += _section(name, strategy)
@@ -136,6 +142,7 @@ PAGES = {
     "docs/commands.md": commands_page,
     "docs/metrics.md": metrics_page,
     "schemas/policy.schema.json": schema.text,
+    **{f"docs/pictures/{name}.svg": partial(picture, name) for name in PICTURES},
 }
 
 if __name__ == "__main__":
