@@ -120,8 +120,19 @@ bench-decisions: $(STAMP)  ## the statistics' claims, by seeded simulation
 docs: $(STAMP)   ## write the generated pages (schema, state diagram, feature table)
 	@$(BIN)/python -m tests.tidy.generate
 
+SITE := .cache/site
+$(SITE)/.ready: pyproject.toml
+	@$(PY) -m venv $(SITE)
+	@echo "installing MkDocs into $(SITE) ..."
+	@$(SITE)/bin/python -m pip install --quiet --disable-pip-version-check 'mkdocs>=1.6' 'mkdocs-material>=9.6'
+	@touch $@
+
+site: $(SITE)/.ready  ## the documents as a site with search, in .cache/site/html; a dead link is an error
+	@NO_MKDOCS_2_WARNING=1 $(SITE)/bin/mkdocs build --quiet
+	@echo "$(SITE)/html/index.html"
+
 clean:      ## remove what these targets made
 	@rm -rf $(VENV) .cache demo-run demo-report.html .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 
-.PHONY: help setup lock run demo test test-latest test-install test-newcomer test-printed test-nightly test-registry test-fuzz measure-reliability check fix bench wheel bench-decisions docs clean
+.PHONY: help setup lock run demo test test-latest test-install test-newcomer test-printed test-nightly test-registry test-fuzz measure-reliability check fix bench wheel bench-decisions docs site clean

@@ -11,9 +11,22 @@ PAGE = (ROOT / "docs/operations.md").read_text()
 RULES = (ROOT / "deploy/prometheus/rules.yml").read_text()
 
 
+RUNBOOK = (ROOT / "docs/runbook.md").read_text()
+ALERTS = [*TRIGGERS, *re.findall(r"- alert: (\w+)", RULES)]
+
+
 def test_every_alert_is_explained():
-    for name in [*TRIGGERS, *re.findall(r"- alert: (\w+)", RULES)]:
+    for name in ALERTS:
         assert f"`{name}`" in PAGE, name
+
+
+def test_every_alert_has_a_section_of_the_runbook():
+    named = [
+        name
+        for head in re.findall(r"^## (.+)$", RUNBOOK, re.MULTILINE)
+        for name in head.split(", ")
+    ]
+    assert sorted(named) == sorted(ALERTS)
 
 
 def test_every_verb_exists():
