@@ -79,7 +79,7 @@ def _with_templates(made: dict[str, Any]) -> None:
     copied = {
         "type": "object", "required": ["name", "template"],
         "properties": {
-            "name": {"$ref": "#/$defs/Route/properties/name"},
+            "name": made["$defs"]["Route"]["properties"]["name"],
             "template": {"type": "string", "description": "The template that this route copies."},
             "with": {"type": "object", "description": "Arguments of the template, by name."},
         },
