@@ -46,6 +46,10 @@ BROKEN = 3.0
 """Evidence that stable breaks the limit itself, from which on the guard adds nothing."""
 
 
+ALARM = 10.0
+"""Evidence that the limit is broken at which a trial begins. It blames nobody and can be taken back,
+so it need not wait for the evidence that convicts: that would cost two bad answers more."""
+
 TRIAL_BP = 1_000
 """Share of the candidate while it is on trial: nine tenths of a rollback, without blame."""
 
@@ -142,7 +146,9 @@ class GuardState(GateState):
     def wants_trial(self) -> bool:
         """Reached without a witness, where one could not be found soon."""
         blind = self.weight_bp > TRIAL_BP or self.context.sticky
-        return blind and not self.on_trial and not self.dry_run and self.held
+        alarm = self.absolute.capital >= min(ALARM, self.context.limit)
+        alarm = alarm and self.absolute.bad >= self.context.min_bad and not self._supported
+        return blind and not self.on_trial and not self.dry_run and alarm
 
     @property
     def on_trial(self) -> bool:

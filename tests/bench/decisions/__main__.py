@@ -13,16 +13,14 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import re
 import sys
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from router.core.gates import GATES, GateContext
+from router.core.gates import GateContext
 from router.core.judge import JudgeSettings
 from router.core.policy import RolloutPolicy
 from router.core.wire.outcomes import FULL_BP, Batch, LabelledPairs, Labels
@@ -30,73 +28,24 @@ from router.core.words import duration
 from router.simulation.result import many, percentile
 from router.simulation.run import Setup, SimulatedRun
 from router.simulation.scenario import DAY_S, Bursts, LatencyModel, Scenario
+from tests.bench.decisions.atonce import simulate
 from tests.bench.decisions.baselines import MINUTE_S, TOOLS, drawn
 from tests.bench.decisions.field import level_worlds, power_worlds, runs_of
 from tests.bench.decisions.level import GATES as LEVEL_GATES
 from tests.bench.decisions.level import false_rollbacks
+from tests.bench.decisions.rollouts import default_power, onset, outages, shipped
+from tests.bench.decisions.tables import Size, Table, gate, or_inf, pair, written
 from tests.bench.decisions.vector import Detection, detection
+from tests.bench.decisions.worlds import batch_worlds, late_worlds, other_worlds, user_worlds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
-    from router.core.gates import Gate
+    from tests.bench.decisions.worlds import Field
 
 RATES = (2.0, 50.0, 1000.0)
 WEIGHT_BP = 500
 NO_TOLERANCE = {"tolerance": {"relative": "0%", "absolute": "0%"}}
-
-
-@dataclass(slots=True)
-class Table:
-    """One table and what it must show."""
-
-    title: str
-    head: tuple[str, ...]
-    rows: list[tuple[str, ...]] = field(default_factory=list)
-    goals: list[tuple[str, bool]] = field(default_factory=list)
-    seconds: float = 0.0
-
-    def goal(self, text: str, value: float, most: float) -> None:
-        """``value`` must not exceed ``most``."""
-        self.goals.append((f"{text}: {value:.3g} (goal: at most {most:g})", value <= most))
-
-    def markdown(self) -> str:
-        """Heading and content, as printed."""
-        return f"## {self.title}\n\n{self.body()}\n({self.seconds:.0f} s)\n"
-
-    def body(self) -> str:
-        """Table and goals."""
-        rows = [self.head, ("---",) * len(self.head), *self.rows]
-        table = "".join("| " + " | ".join(row) + " |\n" for row in rows)
-        goals = "".join(f"- {'met' if met else 'MISSED'}: {text}\n" for text, met in self.goals)
-        return f"{table}\n{goals}" if goals else table
-
-
-@dataclass(frozen=True, slots=True)
-class Size:
-    """How many runs the sections make."""
-
-    runs: int
-    processes: int
-
-    def part(self, share: float, least: int = 20) -> int:
-        """Fewer runs for what is simulated request by request."""
-        return max(round(self.runs * share), min(least, self.runs))
-
-
-def gate(kind: str, **fields: Any) -> Gate:
-    """A gate as a policy writes it."""
-    return GATES[kind].model_validate(fields)
-
-
-def pair(values: Sequence[float], text: Callable[[float], str] = lambda v: f"{v:.0f}") -> str:
-    """``median / p95``; a dash for what never happened."""
-    found = [percentile(sorted(values), share) for share in (0.5, 0.95)]
-    return " / ".join(text(v) if math.isfinite(v) else "-" for v in found)
-
-
-def _or_inf(values: np.ndarray) -> list[float]:
-    return [v if math.isfinite(v) else math.inf for v in values.tolist()]
 
 
 # --- 1. false rollbacks -----------------------------------------------------------------------
@@ -142,10 +91,10 @@ def power(size: Size) -> Table:
             found = _detect(2 * size.runs, candidate, tolerance)
             runs = size.part(0.1)
             cells = [pair(_bad_of(setup, candidate, rps, runs, size)) for rps in RATES]
-            table.rows.append((name, f"{candidate * 100:g} %", pair(_or_inf(found.bad)), *cells))
+            table.rows.append((name, f"{candidate * 100:g} %", pair(or_inf(found.bad)), *cells))
             table.goal(
                 f"median at {candidate * 100:g} %, tolerance {name}",
-                percentile(_or_inf(found.bad), 0.5), most,
+                percentile(or_inf(found.bad), 0.5), most,
             )  # fmt: skip
     return table
 
@@ -199,19 +148,41 @@ def latency(size: Size) -> Table:
 # --- in the field: answers that take their time ------------------------------------------------
 
 
-def field_level(size: Size) -> Table:
-    """Equal (or better) versions whose answers take their time, drawn, told and judged."""
+def _worlds(title: str, worlds: Sequence[Field], *, goal: bool = True) -> Callable[[Size], Table]:
+    """A table of equal or better candidates, many runs at once."""
+
+    def made(size: Size) -> Table:
+        runs = size.part(0.5)
+        table = Table(
+            f"{title}, default gates, {runs:,} runs each",
+            ("world (candidate / stable)", "rate", "weight", "taken back"),
+        )
+        for number, world in enumerate(worlds):
+            found = simulate(world.make, world.plan, runs, 90 + number, sticky=bool(world.users))
+            hits = int(np.isfinite(found.convicted_s).sum())
+            weight = f"{world.weight_bp / 100:g} %" if world.ramp is None else "5 and 50 %"
+            table.rows.append((world.name, f"{world.rate:g}/s", weight, f"{hits}"))
+            if goal:
+                half = world.failing[0] < world.failing[1]
+                table.goal(f"{world.name}, of {runs:,}", hits, 0 if half else 0.007 * runs)
+        return table
+
+    return made
+
+
+def field_workers(size: Size) -> Table:
+    """The same through the product's judge, event by event, told by two workers."""
+    runs = size.part(0.05)
     table = Table(
-        "False rollbacks with answers that take their time (candidate / stable), default gates",
-        ("world", "rate", "weight", "runs", "rolled back"),
+        f"Equal versions, two workers, the product's own judge event by event, {runs:,} runs each",
+        ("world (candidate / stable)", "rate", "weight", "taken back"),
     )
     for world in level_worlds():
-        runs = size.part(0.05 if world.slow else 0.5)
         found = runs_of(world, runs, size.processes)
         hits = sum(one.convicted_s is not None for one in found)
         weight = f"{world.weight_bp / 100:g} %"
-        table.rows.append((world.name, f"{world.rate:g}/s", weight, f"{runs:,}", str(hits)))
-        table.goal(f"{world.name}, of {runs:,} runs", hits, 0.01 * runs)
+        table.rows.append((world.name, f"{world.rate:g}/s", weight, str(hits)))
+        table.goal(f"{world.name}, of {runs:,} runs", hits, max(0.01 * runs, 1))
     return table
 
 
@@ -263,8 +234,8 @@ def _our_cell(size: Size, candidate: float, rps: float) -> str:
         share = false_rollbacks(scenario, runs=runs, seed=60).shares["error_rate"]
         return f"{share * 100:.2f} %"
     found = _detect(size.runs, candidate, TOLERANCES["default"])
-    seconds = percentile(_or_inf(found.requests / rps), 0.5)
-    return f"{pair(_or_inf(found.bad))}; {duration(seconds)}"
+    seconds = percentile(or_inf(found.requests / rps), 0.5)
+    return f"{pair(or_inf(found.bad))}; {duration(seconds)}"
 
 
 def _tool_cell(
@@ -415,7 +386,18 @@ SECTIONS: dict[str, Callable[[Size], Table]] = {
 }
 """Every table, by the name that ``--only`` takes."""
 
-ON_DEMAND: dict[str, Callable[[Size], Table]] = {"days": days, "field-level": field_level}
+ON_DEMAND: dict[str, Callable[[Size], Table]] = {
+    "days": days,
+    "late-level": _worlds("Equal versions whose answers take their time", late_worlds()),
+    "user-level": _worlds("Equal versions, users drawn", user_worlds()),
+    "other-level": _worlds("Equal versions, what both share", other_worlds()),
+    "batch-level": _worlds("Failures with one cause", batch_worlds(), goal=False),
+    "field-workers": field_workers,
+    "default-power": default_power,
+    "onset": onset,
+    "outages": outages,
+    "shipped": shipped,
+}
 """Made only when ``--only`` names them."""
 
 
@@ -445,19 +427,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ]
     (options.out / "bench-decisions.json").write_text(json.dumps(data, indent=2), encoding="utf-8")
     return 0 if all(met for table in tables for _, met in table.goals) else 1
-
-
-def written(page: str, tables: Mapping[str, Table]) -> str:
-    """The page with each table between its marks. Raises ValueError where marks are missing."""
-    for name, table in tables.items():
-        mark = f"<!-- bench-decisions: {name} -->\n"
-        part = re.compile(re.escape(mark) + r"[^\0]*?<!-- end -->")
-        made = f"{mark}\n{table.title}.\n\n{table.body()}\n<!-- end -->"
-        old = part.search(page)
-        if old is None:
-            raise ValueError(f"the page has no part {mark.strip()} ... <!-- end -->")
-        page = page[: old.start()] + made + page[old.end() :]
-    return page
 
 
 def _timed(section: Callable[[Size], Table], size: Size) -> Table:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.decisions.__main__ import ON_DEMAND, SECTIONS, Table, main, pair, written
+from tests.bench.decisions.__main__ import ON_DEMAND, SECTIONS, main
+from tests.bench.decisions.tables import Table, pair, written
 
 PAGE = Path(__file__).parents[3] / "docs" / "statistics.md"
 

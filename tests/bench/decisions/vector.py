@@ -50,10 +50,14 @@ class VectorPot:
         with np.errstate(over="ignore"):  # infinity is cut to the most that capital may be
             growth = np.exp(np.minimum(counts @ logs, _EXPONENT_MAX))
             self.shares = np.minimum(self.shares * growth, CAPITAL_MAX)
-        self.events = self.events + events
-        out = released(self.events, self.horizon)
-        self.shares += ((out - self.out) / self.shares.shape[1])[:, None]
-        self.out = out
+        self.give_out(np.arange(len(self.shares)), events)
+
+    def give_out(self, rows: np.ndarray, events: np.ndarray) -> None:
+        """The release after ``events`` more bad ones in the runs ``rows``."""
+        self.events[rows] += events
+        out = released(self.events[rows], self.horizon)
+        self.shares[rows] += ((out - self.out[rows]) / self.shares.shape[1])[:, None]
+        self.out[rows] = out
 
 
 class VectorCompare(VectorPot):

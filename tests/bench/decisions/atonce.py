@@ -1,0 +1,316 @@
+"""A thousand runs at once, slice by slice: draws, what is known of them at each look, the evidence.
+
+:mod:`tests.bench.decisions.field` makes one run through the product's judge in about a second. Here
+the same counts of many runs stand in arrays, and the same capital is held with the product's own
+factor tables and release (a test asks both for the same numbers). What differs, always so that
+more is convicted here: stretches are never merged, whatever is open. Draws are cut every tenth of a
+second and looked at every fifth. The machine is not in it, so a trial is not begun: rows in which
+the guard alone speaks at more than 10 % are simulated with the machine (section ``outages``).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from router.core.evidence.bettors import log_table
+from router.core.evidence.guard import guard_hypotheses
+from router.core.evidence.users import bets_of
+from router.core.gates.error_rate import REFUSAL_RATE, REFUSAL_TOLERANCE, REFUSALS
+from router.core.gates.guard import BROKEN, WITNESS
+from tests.bench.decisions.vector import CAPITAL_MAX, VectorPot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+SLICE_S = 0.1
+SLICES_A_LOOK = 2
+LIMIT = 100.0
+GUARD_LIMIT = 0.05
+TIMEOUT_S = 30.0
+
+
+@dataclass
+class Requests:
+    """One run's requests in the order of drawing."""
+
+    at: np.ndarray
+    mine: np.ndarray
+    """Drawn to the candidate."""
+    bad: np.ndarray
+    seconds: np.ndarray
+    who: np.ndarray | None = None
+    """Users, where they are drawn."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is drawn in each slice, and for how long the runs go on."""
+
+    length_s: float
+    weight_bp: int | Callable[[float], int]
+    p0: float
+    """Stable's past."""
+
+    @property
+    def slices(self) -> int:
+        """In which something is drawn."""
+        return math.ceil(self.length_s / SLICE_S)
+
+    def weights(self) -> np.ndarray:
+        """Basis points, one a slice."""
+        if isinstance(self.weight_bp, int):
+            return np.full(self.slices, self.weight_bp)
+        return np.array([self.weight_bp(j * SLICE_S) for j in range(self.slices)])
+
+
+class Counts:
+    """Of one question: drawn, bad and good of both arms, (runs, slices), as far as it is known."""
+
+    def __init__(self, runs: int, slices: int) -> None:
+        shape = (6, runs, slices)
+        self.known = np.zeros(shape, dtype=np.int32)  # cd sd cb sb cg sg
+        self.flat = self.known.reshape(6, runs * slices)
+
+    def draw(self, where: np.ndarray, mine: np.ndarray) -> None:
+        """All draws of all runs; those of later slices are not looked at yet."""
+        np.add.at(self.flat[0], where[mine], 1)
+        np.add.at(self.flat[1], where[~mine], 1)
+
+    def settle(self, where: np.ndarray, mine: np.ndarray, bad: np.ndarray) -> None:
+        """These have ended."""
+        row = 2 + (~mine) + 2 * (~bad)
+        np.add.at(self.flat, (row, where), 1)
+
+    def window(self, first: int, upto: int) -> Known:
+        """What is known of these slices."""
+        return Known(self.known[:, :, first:upto], first, upto)
+
+
+class Known:
+    """Counts of a stretch of slices."""
+
+    def __init__(self, known: np.ndarray, first: int, upto: int) -> None:
+        self.known, self.first, self.upto = known, first, upto
+        cd, sd, cb, sb, cg, sg = known
+        self.mine_open = cd - cb - cg
+        self.others_open = sd - sb - sg
+        self.open = self.mine_open + self.others_open
+
+    def without_failures(self) -> Known:
+        """The same draws where nobody refuses: all that ended are good."""
+        cd, sd, cb, sb, cg, sg = self.known
+        zero = np.zeros_like(cd)
+        return Known(np.stack([cd, sd, zero, zero, cb + cg, sb + sg]), self.first, self.upto)
+
+
+class Evidence:
+    """One :class:`CompareEvidence` or :class:`GuardEvidence` of every run."""
+
+    def __init__(
+        self, runs: int, tables: np.ndarray, of_slice: np.ndarray, kind: str, *,
+        swapped: bool = False,
+    ) -> None:  # fmt: skip
+        """``tables``: (weights, 4, bettors); ``kind``: prefix, hasty or guard."""
+        self.tables, self.of_slice, self.kind, self.swapped = tables, of_slice, kind, swapped
+        self.pot = VectorPot(runs, tables.shape[2])
+        self.front = np.zeros(runs, dtype=np.int64)
+        self.rows = np.arange(runs)
+
+    def look(self, seen: Known) -> np.ndarray:
+        """Close what has settled; the evidence of each run."""
+        open_ = seen.open
+        if self.kind == "guard":
+            open_ = seen.others_open if self.swapped else seen.mine_open
+        self._close(seen, open_)
+        best = self.pot.capital
+        first, upto = int(self.front.min()), seen.upto
+        if first >= upto:
+            return best
+        window = seen.known[:, :, first - seen.first :].astype(np.float64)
+        tables = self.tables[self.of_slice[first:upto]]
+        if len(self.tables) == 1:
+            logs = np.einsum("crw,ck->rwk", self._doubt(window), self.tables[0])
+        else:
+            logs = np.einsum("crw,wck->rwk", self._doubt(window), tables)
+        ahead = np.arange(first, upto)[None, :] >= self.front[:, None]
+        total = np.cumsum(logs * ahead[:, :, None], axis=1)
+        grown = np.einsum("rwk,rk->rw", np.exp(np.minimum(total, 500.0)), self.pot.shares)
+        found: np.ndarray = np.maximum(best, grown.max(axis=1))
+        return found
+
+    def _doubt(self, k: np.ndarray) -> np.ndarray:
+        order = (1, 0, 3, 2, 5, 4) if self.swapped else range(6)
+        cd, sd, cb, sb, _, sg = (k[i] for i in order)
+        if self.kind == "guard":
+            return np.stack([cb, cd - cb])
+        if self.kind == "hasty":
+            return np.stack([cb, sb, cd - cb, sd - sb])
+        return np.stack([cb, sd - sg, cd - cb, sg])
+
+    def _close(self, seen: Known, open_: np.ndarray) -> None:
+        known, pot, upto = seen.known, self.pot, seen.upto
+        while True:
+            at = np.minimum(self.front, upto - 1) - seen.first
+            rows = self.rows[(self.front < upto) & (open_[self.rows, at] == 0)]
+            if not len(rows):
+                return
+            settled = known[:, rows, at[rows]].astype(np.float64)
+            tables = self.tables[self.of_slice[self.front[rows]]]
+            logs = np.einsum("cr,rck->rk", self._doubt(settled), tables)
+            with np.errstate(over="ignore"):
+                grown = pot.shares[rows] * np.exp(np.minimum(logs, 500.0))
+            pot.shares[rows] = np.minimum(grown, CAPITAL_MAX)
+            bad = settled[3 if self.swapped else 2]
+            pot.give_out(rows, bad if self.kind == "guard" else settled[2] + settled[3])
+            self.front[rows] += 1
+
+
+def compare_tables(weights: np.ndarray, rates: tuple[float, float, float], *, ok: bool = True):
+    """(tables of each distinct weight, which one a slice has)."""
+    distinct, of_slice = np.unique(weights, return_inverse=True)
+    return np.array([np.array(log_table(int(w), *rates, ok)).T for w in distinct]), of_slice
+
+
+def guard_tables(slices: int) -> tuple[np.ndarray, np.ndarray]:
+    """The guard's one table."""
+    rates = guard_hypotheses(GUARD_LIMIT, "above")
+    table = [[math.log(r / GUARD_LIMIT) for r in rates],
+             [math.log((1.0 - r) / (1.0 - GUARD_LIMIT)) for r in rates]]  # fmt: skip
+    return np.array([table]), np.zeros(slices, dtype=np.int64)
+
+
+@dataclass
+class Found:
+    """What became of the runs."""
+
+    convicted_s: np.ndarray
+    """Infinite where it never was."""
+    bad: np.ndarray
+    """Failures of the candidate's requests that were drawn up to then."""
+    capital: list[np.ndarray] = field(default_factory=list)
+    """At each look, where asked for."""
+
+
+class _Judge:
+    """Default gates: error_rate (failures, refusals) and guard."""
+
+    def __init__(self, runs: int, plan: Plan, *, sticky: bool) -> None:
+        weights = plan.weights()
+        slices = plan.slices
+        rates = (plan.p0, 0.1, 0.001)
+        self.sticky = sticky
+        self.every = Counts(runs, slices)
+        self.firsts = Counts(runs, slices) if sticky else self.every
+        self.betting = Counts(runs, slices) if sticky else None
+
+        def compare(kind: str, *, ok: bool = True, of: tuple[float, float, float] = rates):
+            return Evidence(runs, *compare_tables(weights, of, ok=ok), kind)
+
+        oks = (True, False) if sticky else (True,)
+        self.errors = [compare("prefix", ok=ok) for ok in oks]
+        self.witness = [compare("hasty", ok=ok) for ok in oks]
+        self.refusals = compare("prefix", of=(REFUSAL_RATE, 0.1, REFUSAL_TOLERANCE))
+        self.absolute = Evidence(runs, *guard_tables(slices), "guard")
+        self.stables = Evidence(runs, *guard_tables(slices), "guard", swapped=True)
+        rest = (self.refusals, self.absolute, self.stables)
+        self.all = (*self.errors, *self.witness, *rest)
+
+    def capital(self, upto: int) -> np.ndarray:
+        """All together."""
+        first = min(int(one.front.min()) for one in self.all)
+        first = min(first, upto - 1)
+        every = self.every.window(first, upto)
+        firsts = self.firsts.window(first, upto) if self.sticky else every
+        views = [firsts]
+        if self.betting is not None:
+            views.append(self.betting.window(first, upto))
+        errors = _mean(e.look(view) for e, view in zip(self.errors, views, strict=True))
+        relative = _mean(e.look(view) for e, view in zip(self.witness, views, strict=True))
+        refused = self.refusals.look(firsts.without_failures())
+        errors = (1.0 - REFUSALS) * errors + REFUSALS * refused
+        guard, stable = self.absolute.look(every), self.stables.look(every)
+        needed = np.where(stable >= BROKEN, max(2 * LIMIT, WITNESS), WITNESS)
+        guard = np.where(relative >= needed, guard, np.minimum(guard, 1.0))
+        guard = np.where(stable < BROKEN, np.maximum(guard, 1.0), guard)  # of forced ones: none
+        together: np.ndarray = (errors + guard) / 2
+        return together
+
+
+def _mean(parts: Iterable[np.ndarray]) -> np.ndarray:
+    return np.mean(list(parts), axis=0)
+
+
+def simulate(
+    make: Callable[[np.random.Generator], Requests], plan: Plan, runs: int, seed: int, *,
+    sticky: bool = False, keep: bool = False, stop: bool = False,
+) -> Found:  # fmt: skip
+    """``runs`` worlds by ``make``, judged by the default gates.
+
+    ``keep``: every look's capital too; ``stop``: end when all runs are convicted.
+    """
+    judge = _Judge(runs, plan, sticky=sticky)
+    slices = plan.slices
+    parts = [make(np.random.default_rng([seed, run])) for run in range(runs)]
+    where = [run * slices + (r.at / SLICE_S).astype(np.int64) for run, r in enumerate(parts)]
+    place = np.concatenate(where)
+    mine = np.concatenate([r.mine for r in parts])
+    bad = np.concatenate([r.bad for r in parts])
+    at = np.concatenate([r.at for r in parts])
+    ends = at + np.minimum(np.concatenate([r.seconds for r in parts]), TIMEOUT_S)
+    look_s = SLICE_S * SLICES_A_LOOK
+    at_look = np.ceil(ends / look_s).astype(np.int64)
+    asked = [(judge.every, np.ones(len(place), dtype=bool), bad)]
+    if judge.betting is not None:
+        masks = [_users_of(r, bets_of(plan.p0)) for r in parts]
+        first, bets, fell = (np.concatenate([m[i] for m in masks]) for i in range(3))
+        asked += [(judge.firsts, first, bad), (judge.betting, bets, fell)]
+    settling = []
+    for counts, counted, failed in asked:
+        counts.draw(place[counted], mine[counted])
+        order = np.argsort(at_look[counted], kind="stable")
+        looks = at_look[counted][order]
+        settling.append((counts, place[counted][order], mine[counted][order],
+                         failed[counted][order], looks))  # fmt: skip
+    found = Found(np.full(runs, np.inf), np.zeros(runs))
+    last = max(int(at_look.max(initial=0)), slices // SLICES_A_LOOK)
+    done = [0] * len(settling)
+    seen = np.zeros(runs, dtype=np.int64)
+    for look in range(1, last + 1):
+        for number, (counts, places, arms, failed, looks) in enumerate(settling):
+            upto = int(np.searchsorted(looks, look, side="right"))
+            part = slice(done[number], upto)
+            counts.settle(places[part], arms[part], failed[part])
+            if number == 0:
+                np.add.at(seen, places[part][arms[part] & failed[part]] // slices, 1)
+            done[number] = upto
+        capital = judge.capital(min(look * SLICES_A_LOOK, slices))
+        if keep:
+            found.capital.append(capital.copy())
+        new = np.isinf(found.convicted_s) & (capital >= LIMIT) & (seen >= 2)
+        found.convicted_s[new] = look * look_s
+        if stop and np.isfinite(found.convicted_s).all():
+            break
+    until = np.repeat(found.convicted_s, [len(r.at) for r in parts])
+    run_of = np.repeat(np.arange(runs), [len(r.at) for r in parts])
+    np.add.at(found.bad, run_of[mine & bad & (at <= until)], 1)
+    return found
+
+
+def _users_of(r: Requests, bets: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(first request, may bet, first failure among those) of each request."""
+    assert r.who is not None
+    order = np.argsort(r.who, kind="stable")
+    who, bad = r.who[order], r.bad[order]
+    starts = np.r_[True, who[1:] != who[:-1]]
+    begin = np.maximum.accumulate(np.where(starts, np.arange(len(who)), 0))
+    nth = np.arange(len(who)) - begin
+    failures = np.cumsum(bad) - bad
+    before = failures - failures[begin]  # failures of this user before this request
+    betting = (nth < bets) & (before == 0)
+    back = np.empty(len(who), dtype=np.int64)
+    back[order] = np.arange(len(who))
+    return (nth == 0)[back], betting[back], (betting & bad)[back]

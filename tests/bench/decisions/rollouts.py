@@ -1,0 +1,188 @@
+"""Whole rollouts by the product's own judge, machine and plans: power, late onsets, bakes, harm."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from router.config.check import load
+from router.core.judge import JudgeSettings
+from router.core.policy import RolloutPolicy
+from router.core.words import duration
+from router.simulation.result import many, percentile
+from router.simulation.run import Setup, SimulatedRun
+from router.simulation.scenario import DAY_S, Bursts, Scenario
+from tests.bench.decisions.tables import Size, Table, gate, pair
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+WEIGHT_BP = 500
+STABLE = 0.01
+CONFIGS = Path(__file__).parents[3] / "configs"
+POWER = {1.0: 3, 0.2: 5, 0.05: 12, 0.02: 65}
+"""Candidate's share of failures; the most bad answers that the median may be."""
+
+
+def _default(*, sticky: bool = False) -> Setup:
+    settings = JudgeSettings(no_data_after_s=math.inf, sticky=sticky)
+    return Setup.constant(WEIGHT_BP, [gate("error_rate"), gate("guard")], settings)
+
+
+def _back(runs: Sequence[SimulatedRun]) -> str:
+    return f"{sum(run.outcome == 'rolled back' for run in runs)} of {len(runs)}"
+
+
+def _convicted(runs: Sequence[SimulatedRun], what: str) -> list[float]:
+    return [getattr(r, what) if r.outcome == "rolled back" else math.inf for r in runs]
+
+
+def _kl(p: float, q: float) -> float:
+    """Nats by which outcomes of rate ``p`` speak against the rate ``q``."""
+    first = p * math.log(p / q) if p else 0.0
+    second = (1.0 - p) * math.log((1.0 - p) / (1.0 - q)) if p < 1.0 else 0.0
+    return first + second
+
+
+def wald(candidate: float, stable: float = STABLE, weight: float = WEIGHT_BP / 10_000) -> float:
+    """Requests that any test at 1 % needs in the mean, told both rates: ln 100 over the nats a
+    request gives against the closest world within the default tolerance (Wald 1945)."""
+    nulls = [stable * (1.0 + step / 400.0) for step in range(-399, 40_000)]
+    least = min(
+        weight * _kl(candidate, 1.1 * q + 0.001) + (1.0 - weight) * _kl(stable, q)
+        for q in nulls
+        if 1.1 * q + 0.001 < 1.0
+    )
+    return math.log(100.0) / least
+
+
+def default_power(size: Size) -> Table:
+    """Default gates at 2 and 50 requests a second."""
+    table = Table(
+        "Bad answers until the default gates roll back (stable 1 %, weight 5 %), median / p95",
+        ("candidate", "2/s", "50/s", "requests, times Wald's bound"),
+    )
+    runs = size.part(0.1)
+    for candidate, most in POWER.items():
+        cells, ratio = [], math.inf
+        for rps in (2.0, 50.0):
+            scenario = Scenario(candidate_rate=candidate, requests_per_s=rps, duration_s=20 * DAY_S)
+            found = many(_default(), scenario, range(200, 200 + runs), size.processes)
+            bad = _convicted(found, "bad")
+            cells.append(pair(bad))
+            table.goal(f"median at {candidate:.0%}, {rps:g}/s", percentile(sorted(bad), 0.5), most)
+            ratio = sum(run.at_s for run in found) / runs * rps / wald(candidate)
+        table.rows.append((f"{candidate:.0%}", *cells, f"{ratio:.2f}"))
+        table.goal(f"times Wald's bound at {candidate:.0%}", ratio, 1.6)
+    return table
+
+
+def onset(size: Size) -> Table:
+    """A candidate that turns bad after an hour or twelve, users drawn or not."""
+    table = Table(
+        "Bad answers after a late onset (default gates, stable 1 %, weight 5 %; 50/s, in the rows "
+        "of twelve hours 10/s), median / p95",
+        ("users", "after", "candidate", "bad answers", "seconds", "taken back before"),
+    )
+    for users in (0, 500, 20_000):
+        for hours in (1.0, 12.0):
+            for candidate, most in ((1.0, 10), (0.2, 30)):
+                runs = size.part(0.01, 10)
+                at = hours * 3_600.0
+                scenario = Scenario(candidate_rate=candidate, change_at_s=at, users=users,
+                                    requests_per_s=50.0 if hours < 2 else 10.0,
+                                    duration_s=at + 2 * 3_600.0)  # fmt: skip
+                setup = _default(sticky=bool(users))
+                found = many(setup, scenario, range(300, 300 + runs), size.processes)
+                after = [r for r in found if r.at_s >= at]
+                bad = _convicted(after, "bad_since")
+                who = f"{users:,}" if users else "a coin a request"
+                table.rows.append((
+                    who, duration(at), f"{candidate:.0%}", pair(bad),
+                    pair(_convicted(after, "seconds_since"), lambda v: f"{v:.1f}"),
+                    f"{len(found) - len(after)} of {len(found)}",
+                ))  # fmt: skip
+                name = f"median, {who}, after {duration(at)}, {candidate:.0%}"
+                table.goal(name, percentile(sorted(bad), 0.5), most)
+    return table
+
+
+def _unasked(strategy: object, *, sticky: bool = False) -> Setup:
+    policy = RolloutPolicy.model_validate({"candidate": "v2", "strategy": strategy})
+    return replace(Setup.of(policy, sticky=sticky), detect=None)
+
+
+BAKE = {"canary": {"steps": [{"weight": "50%", "hold": "1s"}], "bake": "10m"}}
+SWITCH = {"blue_green": {"bake": "10m"}}
+
+
+def outages(size: Size) -> Table:
+    """Outages that both versions share, and a broken candidate, where nothing is compared at first.
+
+    An outage every five minutes in the mean, of exponential length.
+    """
+    table = Table(
+        "Shared outages while the candidate has everything, and a candidate that fails there",
+        ("plan", "traffic", "world", "taken back", "bad answers, median / p95"),
+    )
+    worlds = {
+        "both 50 %, 20 s": Bursts(per_day=288.0, rate=0.5, mean_s=20.0),
+        "both 20 %, 60 s": Bursts(per_day=288.0, rate=0.2, mean_s=60.0),
+        "both 100 %, 10 s": Bursts(per_day=288.0, rate=1.0, mean_s=10.0),
+    }
+    for name, strategy in (("bake", BAKE), ("switch", SWITCH)):
+        setup = _unasked(strategy)
+        for rps in (50.0, 500.0):
+            for world, bursts in worlds.items():
+                runs = size.part(0.5 if rps < 100 else 0.1)
+                scenario = Scenario(requests_per_s=rps, bursts=bursts, duration_s=1_800.0)
+                found = many(setup, scenario, range(400, 400 + runs), size.processes)
+                table.rows.append((name, f"{rps:g}/s", world, _back(found), ""))
+                hits = sum(run.outcome == "rolled back" for run in found)
+                table.goal(f"{name}, {rps:g}/s, {world}, of {runs:,}", hits, 0.01 * runs)
+            for candidate in (1.0, 0.5, 0.2):
+                runs = size.part(0.1)
+                scenario = Scenario(requests_per_s=rps, candidate_rate=candidate, change_at_s=30.0,
+                                    duration_s=900.0)  # fmt: skip
+                found = many(setup, scenario, range(500, 500 + runs), size.processes)
+                bad = _convicted(found, "bad_since")
+                what = f"candidate fails {candidate:.0%}"
+                table.rows.append((name, f"{rps:g}/s", what, _back(found), pair(bad)))
+                if candidate == 1.0 and rps < 100:
+                    table.goal(f"{name}, median at 100 %, {rps:g}/s", percentile(bad, 0.5), 6)
+    return table
+
+
+SHIPPED = ("quickstart", "guarded-canary", "canary", "canary-auto", "blue-green", "segments",
+           "experiment")  # fmt: skip
+
+
+def shipped(size: Size) -> Table:
+    """Whole shipped policies with an equal candidate, and with one that has half the failures."""
+    runs = size.part(0.05)
+    table = Table(
+        f"Whole shipped policies, {runs:,} runs each (stable 1 %; approvals at once; 20/s, "
+        "experiment 2/s and a seventh of its time; gates that live on pairs or labels are idle)",
+        ("policy", "route", "equal", "half the failures"),
+    )
+    for name in SHIPPED:
+        for route in load(CONFIGS / f"{name}.yaml").policy.routes:
+            if route.rollout is None:
+                continue
+            sticky = route.sticky is not None
+            setup = Setup.of(route.rollout, sticky=sticky)
+            cells = []
+            for rate in (STABLE, STABLE / 2):
+                scenario = Scenario(
+                    candidate_rate=rate, requests_per_s=2.0 if name == "experiment" else 20.0,
+                    users=2_000 if sticky else 0, duration_s=2 * DAY_S,
+                )  # fmt: skip
+                found = many(setup, scenario, range(600, 600 + runs), size.processes)
+                hits = sum(run.outcome == "rolled back" for run in found)
+                cells.append(str(hits))
+                most = max(0.01 * runs, 1) if rate == STABLE else 0
+                table.goal(f"{name}/{route.name} at {rate:.1%}, of {runs:,}", hits, most)
+            table.rows.append((name, route.name, *cells))
+    return table
