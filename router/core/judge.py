@@ -436,7 +436,13 @@ class Judge:
                 self._now,
             ],
             "ramp": [self._ramp_bp, self._requests_per_s],
-            "baseline": [base.requests, base.bad, list(base.latency_buckets), base.requests_per_s],
+            "baseline": [
+                base.requests,
+                base.bad,
+                list(base.latency_buckets),
+                base.requests_per_s,
+                base.clumped,
+            ],
         }
 
     @classmethod
@@ -445,8 +451,8 @@ class Judge:
 
         Raises ValueError, KeyError or TypeError if the snapshot is damaged or of other gates.
         """
-        requests, bad, buckets, requests_per_s = data["baseline"]
-        baseline = Baseline(requests, bad, tuple(buckets), requests_per_s)
+        requests, bad, buckets, requests_per_s, *clumped = data["baseline"]
+        baseline = Baseline(requests, bad, tuple(buckets), requests_per_s, *clumped)
         judge = cls(gates, settings, baseline, data["clock"][0])
         if set(judge.states) != set(data["gates"]):
             raise ValueError("the snapshot is of other gates")

@@ -23,13 +23,14 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 import xxhash
 
 from router.core.wire.counts import MirrorCounts, PairSample, RouteCounts, VersionCounts
 from router.core.wire.histogram import BOUNDS_S, BUCKETS
-from router.core.wire.outcomes import FULL_BP, Batch, Cell, Outcome
+from router.core.wire.outcomes import BAD_OUTCOMES, FULL_BP, TOGETHER_S, Batch, Cell, Outcome
 from router.telemetry.slices import LiveCell
 from router.telemetry.users import Seen
 
@@ -50,6 +51,7 @@ PAIR_BYTES_MAX: Final = 4_194_304
 _UNIT_SEED: Final = 1
 """The cohort hash has seed 0; a unit must not reveal the bucket that chose the arm."""
 _OUTCOMES: Final = len(Outcome)
+_BAD: Final = tuple(outcome in BAD_OUTCOMES for outcome in Outcome)
 
 
 def unit_of(key: bytes) -> int:
@@ -60,7 +62,8 @@ def unit_of(key: bytes) -> int:
 class VersionStats:
     """The counters of one version in one role; incremented in place by exchanges."""
 
-    __slots__ = ("bytes_in", "bytes_out", "classes", "dirty", "first_byte", "first_byte_sum_s",
+    __slots__ = ("_clump", "_clump_bad", "_clump_before", "bytes_in", "bytes_out", "classes",
+                 "clumped", "dirty", "first_byte", "first_byte_sum_s",
                  "in_flight", "latency", "latency_sum_s", "outcomes",
                  "own_cookies", "rescued", "retries", "role", "route",
                  "tunnel_ends", "tunnels", "unread_keys", "version")  # fmt: skip
@@ -70,6 +73,7 @@ class VersionStats:
         self.version = version
         self.role = role
         self.in_flight = self.tunnels = 0
+        self._clump = self._clump_bad = self._clump_before = 0
         self._zero()
 
     def _zero(self) -> None:
@@ -80,7 +84,7 @@ class VersionStats:
         self.first_byte = [0] * BUCKETS
         self.latency_sum_s = self.first_byte_sum_s = 0.0
         self.rescued = self.retries = self.bytes_in = self.bytes_out = self.unread_keys = 0
-        self.own_cookies = 0
+        self.own_cookies = self.clumped = 0
         self.tunnel_ends: dict[str, int] = {}
 
     def begin(self) -> None:
@@ -96,6 +100,8 @@ class VersionStats:
         self.in_flight -= 1
         self.dirty = True
         self.outcomes[outcome] += 1
+        if _BAD[outcome]:
+            self._fail(int(monotonic() / TOGETHER_S))
         if status:
             self.classes[status // 100 - 1] += 1
         bucket = bisect_left(BOUNDS_S, whole_s)
@@ -107,6 +113,15 @@ class VersionStats:
             self.first_byte[bucket] += 1
             self.first_byte_sum_s += first_byte_s
 
+    def _fail(self, stretch: int) -> None:
+        """A failure in this stretch of time: with how many others, less the one before's."""
+        if stretch != self._clump:
+            near = stretch == self._clump + 1
+            self._clump_before = self._clump_bad if near else 0
+            self._clump, self._clump_bad = stretch, 0
+        self.clumped += 2 * self._clump_bad + 1 - self._clump_before
+        self._clump_bad += 1
+
     def take(self) -> VersionCounts:
         """Everything since the last call."""
         counts = VersionCounts(
@@ -114,7 +129,7 @@ class VersionStats:
             _sparse(self.latency), _sparse(self.first_byte), self.latency_sum_s,
             self.first_byte_sum_s, self.in_flight, self.rescued, self.retries,
             self.bytes_in, self.bytes_out, self.unread_keys, self.tunnels, self.tunnel_ends,
-            self.own_cookies,
+            self.clumped, self.own_cookies,
         )  # fmt: skip
         self._zero()
         return counts

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from time import monotonic
 from typing import TYPE_CHECKING, Final, Protocol
 
-from router.core.wire.outcomes import BAD_OUTCOMES, ArmCounts, Cell, Outcome
+from router.core.wire.outcomes import BAD_OUTCOMES, TOGETHER_S, ArmCounts, Cell, Outcome
 from router.telemetry.users import ArmUsers, Seen
 
 if TYPE_CHECKING:
@@ -41,6 +42,22 @@ class Counting(Protocol):
     forced: Arm | None
 
 
+class Cause:
+    """Failures of one arm that end within :data:`TOGETHER_S` of the first of them."""
+
+    __slots__ = ("count", "since")
+
+    def __init__(self) -> None:
+        self.since, self.count = float("-inf"), 0
+
+    def again(self, now: float, size: int) -> bool:
+        """Whether one that ends now has the cause of another; a cause has ``size`` at most."""
+        if now - self.since > TOGETHER_S:
+            self.since, self.count = now, 0
+        self.count += 1
+        return (self.count - 1) % size > 0
+
+
 class Arm:
     """One arm of one slice, and its requests still open.
 
@@ -49,8 +66,8 @@ class Arm:
     passed. ``done[n]`` counts requests that had passed exactly ``n`` when they ended.
     """
 
-    __slots__ = ("arrived", "bad", "candidate", "done", "left", "limits_s", "ok", "recorder",
-                 "refused", "slice", "slow", "users", "watched")  # fmt: skip
+    __slots__ = ("arrived", "bad", "candidate", "done", "left", "limits_s", "more", "ok",
+                 "recorder", "refused", "slice", "slow", "users", "watched")  # fmt: skip
 
     def __init__(self, slice_: LiveSlice, limits_s: tuple[float, ...], *, candidate: bool) -> None:
         self.slice = slice_
@@ -61,7 +78,7 @@ class Arm:
         self.users = ArmUsers(seen, len(limits_s)) if seen is not None else None
         self.watched = False
         """A failure of the candidate is worth more once nothing is open here: tell at once."""
-        self.arrived = self.ok = self.bad = self.left = self.refused = 0
+        self.arrived = self.ok = self.bad = self.more = self.left = self.refused = 0
         self.slow = [0] * len(limits_s)
         self.done = [0] * (len(limits_s) + 1)
 
@@ -101,6 +118,8 @@ class Arm:
         elif _BAD[outcome]:
             self.bad += 1
             bad = True
+            if (size := self.slice.cell.size) > 1:
+                self.more += self.slice.cell.causes[self.candidate].again(monotonic(), size)
         else:
             self.left += 1
         if self.users is not None:
@@ -128,7 +147,7 @@ class Arm:
             fast[index], slow[index] = below, self.slow[rank]
         return ArmCounts(
             ok=self.ok, bad=self.bad, fast=tuple(fast), slow=tuple(slow), arrived=self.arrived,
-            left=self.left, refused=self.refused,
+            left=self.left, refused=self.refused, more=self.more,
             users=self.users.counts(order) if self.users is not None else None,
         )  # fmt: skip
 
@@ -176,8 +195,9 @@ class LiveCell:
     ``versions`` are who counts in it; each knows the arm of the slice that is being drawn now.
     """
 
-    __slots__ = ("forced", "limits_s", "order", "recorder", "revision", "round", "seen", "slices",
-                 "sticky", "thresholds_s", "tolerance", "versions", "weight_bp")  # fmt: skip
+    __slots__ = ("causes", "forced", "limits_s", "order", "recorder", "revision", "round",
+                 "seen", "size", "slices", "sticky", "thresholds_s", "tolerance", "versions",
+                 "weight_bp")  # fmt: skip
 
     def __init__(
         self, recorder: Telling, entry: RouteEntry, weight_bp: int, seen: Seen | None,
@@ -187,6 +207,8 @@ class LiveCell:
         self.forced = forced
         self.revision = entry.revision
         self.round = entry.round
+        self.size = entry.together
+        self.causes = Cause(), Cause()
         self.weight_bp = weight_bp
         self.thresholds_s = entry.thresholds_s
         self.tolerance = entry.slow_tolerance

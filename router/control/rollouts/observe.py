@@ -41,6 +41,7 @@ class _Slot:
     number: int
     requests: int = 0
     bad: int = 0
+    clumped: int = 0
     latency: dict[int, int] = field(default_factory=dict)
 
 
@@ -53,6 +54,7 @@ class Sums:
     latency: tuple[int, ...]
     span_s: float
     """Time that these counts cover, seconds."""
+    clumped: int = 0
 
     @property
     def requests_per_s(self) -> float:
@@ -80,6 +82,7 @@ class Ring:
         slot = self._slots[-1]
         slot.requests += sum(counts.outcomes[i] for i in _ANSWERING)
         slot.bad += sum(counts.outcomes[i] for i in _BAD)
+        slot.clumped += counts.clumped
         for bucket, count in counts.latency:
             slot.latency[bucket] = slot.latency.get(bucket, 0) + count
 
@@ -97,6 +100,7 @@ class Ring:
             sum(s.bad for s in live),
             tuple(latency),
             max(now - since, self._slot_s) if live else 0.0,
+            sum(s.clumped for s in live),
         )
 
 
@@ -158,7 +162,7 @@ class Observatory:
         if ring is None:
             return Baseline()
         sums = ring.sums(now)
-        return Baseline(sums.requests, sums.bad, sums.latency, sums.requests_per_s)
+        return Baseline(sums.requests, sums.bad, sums.latency, sums.requests_per_s, sums.clumped)
 
     def measured_bp(
         self, route: str, stable: str, candidate: str, now: float, others: Iterable[str] = ()

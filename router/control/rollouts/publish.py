@@ -40,6 +40,7 @@ class Situation:
     thresholds_s: tuple[float, ...] = ()
     slow_tolerance: float = 0.0
     bets_a_user: int = 1
+    together: int = 1
     waits: Waits | None = None
     back_bp: int = 0
     """What the candidate of an ended rollout still has while its traffic returns in steps."""
@@ -149,6 +150,7 @@ def entry_of(situation: Situation) -> table.RouteEntry:
         judge=carried.pinned.text if carried else "",
         round=rollout.round if rollout else 0,
         bets_a_user=situation.bets_a_user,
+        together=situation.together,
         slow_abort_s=waits.slow_abort_s if waits else 0.0,
         answer_within_s=(pinned.answer_within or 0.0) if pinned else 0.0,
         quota=_quota(route.quota) if route.quota else None,

@@ -145,6 +145,7 @@ class Run:
             self._entry = entry_of(
                 Situation(
                     self.route, self.record, thresholds, tolerance, bets,
+                    judge.baseline.together if judge else 1,
                     judge.waits if judge else None, self.back_bp,
                     self.salt.of(self.route.sticky, self.route.name, self.record.rollout),
                 )

@@ -60,6 +60,37 @@ class LogFactors(NamedTuple):
     stable_ok: float
 
 
+class GroupedLogs(NamedTuple):
+    """The same where several failures may have one cause."""
+
+    candidate_bad: float
+    stable_bad: float
+    candidate_ok: float
+    stable_ok: float
+    candidate_more: float
+    """On top for a bad one that has the cause of another one before it (see :func:`together`)."""
+    stable_more: float
+
+
+def together(log_bad: float, size: int) -> tuple[float, float]:
+    """Log factors of a cause's first failure, and on top for each further one, up to ``size``.
+
+    With ``x`` = factor - 1 the failures of one cause bet ``1 + x b / size``, which is linear in
+    their number b: the mean is the same whether they come alone or together. The first takes
+    ``1 + x / size`` of it; what a full cause of ``size`` has beyond is shared out evenly, which is
+    less than the linear bet for every b in between.
+    """
+    if size <= 1:
+        return log_bad, 0.0
+    first = math.log1p(math.expm1(log_bad) / size)
+    return first, (log_bad - first) / (size - 1) - first
+
+
+def diluted(log_good: float, size: int) -> float:
+    """Log factor of a good outcome at the same stake: the ``size``-th part."""
+    return log_good if size <= 1 else math.log1p(math.expm1(log_good) / size)
+
+
 def tolerated_rate(p0: float, relative: float, absolute: float) -> float:
     """``(1 + rho) p0 + delta``, at most 0.9: the candidate's rate where stable has p0."""
     return min((1.0 + relative) * p0 + absolute, 0.9)
@@ -129,3 +160,19 @@ def log_table(
                                           ok_channel=ok_channel)))
         for rate in hypotheses(p0, relative, absolute)
     )  # fmt: skip
+
+
+@lru_cache(maxsize=TABLES_MAX)
+def grouped_table(
+    weight_bp: int, p0: float, relative: float, absolute: float, ok_channel: bool, *, size: int
+) -> tuple[GroupedLogs, ...]:
+    """The same with the stake divided by ``size``: failures that may have one cause."""
+    return tuple(
+        _grouped(*logs, size=size)
+        for logs in log_table(weight_bp, p0, relative, absolute, ok_channel)
+    )
+
+
+def _grouped(cb: float, sb: float, co: float, so: float, *, size: int) -> GroupedLogs:
+    (cb, candidate_more), (sb, stable_more) = together(cb, size), together(sb, size)
+    return GroupedLogs(cb, sb, diluted(co, size), diluted(so, size), candidate_more, stable_more)

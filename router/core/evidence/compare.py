@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from router.core.evidence.bettors import hypotheses, log_table
+from router.core.evidence.bettors import GroupedLogs, grouped_table, hypotheses
 from router.core.evidence.pot import Pot
 from router.core.evidence.slices import Key, Slice, Slices
 from router.core.wire.outcomes import FULL_BP
@@ -23,16 +23,17 @@ class CompareEvidence:
     ``horizon``: bad events of both arms expected within the rollout's longest duration.
     ``hasty``: open requests count as good in both arms. It is quick where stable's answers are slow
     and is no proof by itself; a witness beside another evidence may be so.
+    ``together``: failures that may have one cause, 1 where each has its own.
     """
 
     __slots__ = (
         "_capital", "absolute", "bad_only", "candidate_bad", "candidate_ok", "hasty", "p0", "pot",
-        "relative", "slices", "stable_bad", "stable_ok",
+        "relative", "slices", "stable_bad", "stable_ok", "together",
     )  # fmt: skip
 
     def __init__(
         self, p0: float, *, relative: float = 0.10, absolute: float = 0.001,
-        bad_only: bool = False, horizon: int | None = None, hasty: bool = False,
+        bad_only: bool = False, horizon: int | None = None, hasty: bool = False, together: int = 1,
     ) -> None:  # fmt: skip
         """Start at evidence 1 : 1."""
         if not (_possible(p0) and 0.0 <= relative < 100.0 and 0.0 <= absolute < 1.0):
@@ -43,6 +44,7 @@ class CompareEvidence:
         self.candidate_bad = self.candidate_ok = self.stable_bad = self.stable_ok = 0
         self.slices = Slices()
         self.hasty = hasty
+        self.together = together
         self._capital: float | None = None
 
     @property
@@ -57,14 +59,26 @@ class CompareEvidence:
 
     def _doubt(self, s: Slice) -> list[float]:
         """Log factors of a stretch at their least: the candidate's open good, stable's bad."""
-        table = log_table(s.weight_bp, self.p0, self.relative, self.absolute, not self.bad_only)
-        good = s.candidate - s.candidate_bad
+        good, cb, cm, sm = s.candidate - s.candidate_bad, s.candidate_bad, *s[7:]
         if self.hasty:
             bad, fine = s.stable_bad, s.stable - s.stable_bad
         else:
             bad, fine = s.stable - s.stable_good, s.stable_good
-        cb = s.candidate_bad
-        return [cb * f[0] + bad * f[1] + good * f[2] + fine * f[3] for f in table]
+            sm += bad - s.stable_bad
+        return [
+            cb * f[0] + bad * f[1] + good * f[2] + fine * f[3] + cm * f[4] + sm * f[5]
+            for f in self._table(s.weight_bp)
+        ]
+
+    def _table(self, weight_bp: int) -> tuple[GroupedLogs, ...]:
+        return grouped_table(
+            weight_bp,
+            self.p0,
+            self.relative,
+            self.absolute,
+            not self.bad_only,
+            size=self.together,
+        )
 
     def book(self, key: Key | None, s: Slice) -> None:
         """What is known of a slice now (see slices); a weight of 0 or 10 000 is no coin."""
@@ -85,9 +99,12 @@ class CompareEvidence:
     def _close(self) -> None:
         self._capital = None
         for s in self.slices.take_settled():
-            table = log_table(s.weight_bp, self.p0, self.relative, self.absolute, not self.bad_only)
             cb, sb, co, so = s.candidate_bad, s.stable_bad, s.candidate_good, s.stable_good
-            self.pot.multiply([cb * f[0] + sb * f[1] + co * f[2] + so * f[3] for f in table])
+            cm, sm = s[7:]
+            self.pot.multiply([
+                cb * f[0] + sb * f[1] + co * f[2] + so * f[3] + cm * f[4] + sm * f[5]
+                for f in self._table(s.weight_bp)
+            ])  # fmt: skip
             self.pot.release(cb + sb)
 
     def observe(

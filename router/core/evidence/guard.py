@@ -9,7 +9,13 @@ from __future__ import annotations
 import math
 from typing import Any, Literal
 
-from router.core.evidence.bettors import GEOMETRIC_BETTORS, TOP_RATE, spaced
+from router.core.evidence.bettors import (
+    GEOMETRIC_BETTORS,
+    TOP_RATE,
+    diluted,
+    spaced,
+    together,
+)
 from router.core.evidence.pot import Pot
 from router.core.evidence.slices import Key, Slice, Slices
 from router.core.wire.outcomes import FULL_BP
@@ -34,16 +40,21 @@ class GuardEvidence:
     __slots__ = ("_capital", "_logs", "bad", "limit", "ok", "pot", "side", "slices")
 
     def __init__(
-        self, limit: float, *, side: GuardSide = "above", horizon: int | None = None
-    ) -> None:
-        """Start at evidence 1 : 1. Raises ValueError for a limit that nothing could exceed."""
+        self, limit: float, *, side: GuardSide = "above", horizon: int | None = None,
+        size: int = 1,
+    ) -> None:  # fmt: skip
+        """Start at evidence 1 : 1. Raises ValueError for a limit that nothing could exceed.
+
+        ``size``: failures that may have one cause (see bettors.together).
+        """
         if not 0.0 < limit < TOP_RATE:
             raise ValueError(f"a guard needs a limit between 0 and 0.97, got {limit}")
         self.limit, self.side = limit, side
         self._logs = tuple(
-            (math.log(rate / limit), math.log((1.0 - rate) / (1.0 - limit)))
+            (*together(math.log(rate / limit), size),
+             diluted(math.log((1.0 - rate) / (1.0 - limit)), size))
             for rate in guard_hypotheses(limit, side)
-        )
+        )  # fmt: skip
         self.pot = Pot(len(self._logs), horizon)
         self.bad = self.ok = 0
         self.slices = Slices()
@@ -58,11 +69,14 @@ class GuardEvidence:
 
     def _doubt(self, s: Slice) -> list[float]:
         good = s.candidate - s.candidate_bad
-        return [s.candidate_bad * on_bad + good * on_ok for on_bad, on_ok in self._logs]
+        return self._logs_of(s.candidate_bad, s.candidate_more, good)
+
+    def _logs_of(self, bad: int, more: int, good: int) -> list[float]:
+        return [bad * first + more * later + good * ok for first, later, ok in self._logs]
 
     def book(self, key: Key | None, s: Slice) -> None:
         """What is known of a slice's candidate now, drawn at any weight."""
-        mine = s._replace(stable=0, stable_bad=0, stable_good=0)
+        mine = s._replace(stable=0, stable_bad=0, stable_good=0, stable_more=0)
         before = self.slices.put(key, mine)
         self.bad += s.candidate_bad - before.candidate_bad
         self.ok += s.candidate_good - before.candidate_good
@@ -82,7 +96,7 @@ class GuardEvidence:
         self._capital = None
         for s in self.slices.take_settled():
             bad, ok = s.candidate_bad, s.candidate_good
-            self.pot.multiply([bad * on_bad + ok * on_ok for on_bad, on_ok in self._logs])
+            self.pot.multiply(self._logs_of(bad, s.candidate_more, ok))
             self.pot.release(bad if self.side == "above" else ok)
 
     def snapshot(self) -> dict[str, Any]:

@@ -39,6 +39,9 @@ class Slice(NamedTuple):
     stable: int = 0
     stable_bad: int = 0
     stable_good: int = 0
+    candidate_more: int = 0
+    """Of the bad ones: those that have the cause of another one before them."""
+    stable_more: int = 0
 
     @property
     def open(self) -> int:
@@ -66,7 +69,7 @@ class Slice(NamedTuple):
 
     def exchanged(self) -> Slice:
         """Stable in the candidate's place, and the other way round."""
-        return Slice(self.weight_bp, *self[4:], *self[1:4])
+        return Slice(self.weight_bp, *self[4:7], *self[1:4], self.stable_more, self.candidate_more)
 
     @classmethod
     def settled(cls, weight_bp: int, cb: int, sb: int, co: int, so: int) -> Self:

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 FIRST_REQUESTS = ", of each user the first request"
 FIRST_FAILURES = ", of each user the first failure"
 
-Outcomes = tuple[int, int, int]
-"""Drawn, bad and good requests (or users) of one arm of one slice."""
+Outcomes = tuple[int, int, int, int]
+"""Drawn, bad and good requests (or users) of one arm of one slice; and of the bad ones, those with
+the cause of another."""
 
 
 class Tolerance(Spec):
@@ -82,12 +83,12 @@ def counts_in(cell: Cell, round_: int | None) -> bool:
 
 
 def row(cell: Cell, candidate: Outcomes, stable: Outcomes) -> Row:
-    """A row of a cell's (drawn, bad, good); an increment has drawn what it tells of."""
+    """A row of a cell's outcomes; an increment has drawn what it tells of."""
     key = key_of(cell)
-    (cd, cb, cg), (sd, sb, sg) = candidate, stable
+    (cd, cb, cg, cm), (sd, sb, sg, sm) = candidate, stable
     if key is None:
         cd, sd = cb + cg, sb + sg
-    return Row(key, Slice(cell.weight_bp, cd, cb, cg, sd, sb, sg))
+    return Row(key, Slice(cell.weight_bp, cd, cb, cg, sd, sb, sg, cm, sm))
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 def outcomes(arm: ArmCounts) -> Outcomes:
     """Failures; who left without having seen one saw none."""
-    return arm.arrived, arm.bad, arm.ok + arm.left
+    return arm.arrived, arm.bad, arm.ok + arm.left, arm.more
 
 
 def error_rows(batch: Batch, round_: int | None = None) -> Iterator[Row]:
@@ -59,7 +59,7 @@ def failure_rows(batch: Batch, round_: int | None = None) -> Iterator[Row]:
 
 def refusals(arm: ArmCounts) -> Outcomes:
     """Answers that are none."""
-    return arm.arrived, arm.refused, arm.ok + arm.left + arm.bad - arm.refused
+    return arm.arrived, arm.refused, arm.ok + arm.left + arm.bad - arm.refused, 0
 
 
 def refusal_rows(batch: Batch) -> Iterator[Row]:
@@ -129,5 +129,5 @@ class ErrorRate(Gate):
     ) -> CompareEvidence:
         return CompareEvidence(
             p0, relative=self.tolerance.rho, absolute=self.tolerance.delta,
-            bad_only=bad_only, horizon=context.horizon(p0),
+            bad_only=bad_only, horizon=context.horizon(p0), together=context.baseline.together,
         )  # fmt: skip

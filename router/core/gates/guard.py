@@ -47,8 +47,8 @@ BROKEN = 3.0
 
 
 ALARM = 10.0
-"""Evidence that the limit is broken at which a trial begins. It blames nobody and can be taken back,
-so it need not wait for the evidence that convicts: that would cost two bad answers more."""
+"""Evidence that the limit is broken at which a trial begins. It blames nobody and can be taken
+back, so it need not wait for the evidence that convicts: that would cost two bad answers more."""
 
 TRIAL_BP = 1_000
 """Share of the candidate while it is on trial: nine tenths of a rollback, without blame."""
@@ -82,12 +82,14 @@ def _relative(context: GateContext, *, hasty: bool) -> list[tuple[Read, CompareE
     """Candidate against stable: requests, or users by their first request and first failure."""
     p0 = context.baseline.bad_rate
     horizon = context.horizon(p0)
-    found: list[tuple[Read, CompareEvidence]] = [
-        (error_rows, CompareEvidence(p0, horizon=horizon, hasty=hasty))
-    ]
+    size = context.baseline.together
+
+    def evidence(*, bad_only: bool) -> CompareEvidence:
+        return CompareEvidence(p0, horizon=horizon, hasty=hasty, bad_only=bad_only, together=size)
+
+    found: list[tuple[Read, CompareEvidence]] = [(error_rows, evidence(bad_only=False))]
     if context.sticky:
-        failures = CompareEvidence(p0, horizon=horizon, hasty=hasty, bad_only=True)
-        found.append((failure_rows, failures))
+        found.append((failure_rows, evidence(bad_only=True)))
     return found
 
 
@@ -98,9 +100,10 @@ class GuardState(GateState):
         self, name: str, context: GateContext, limit: float, *, dry_run: bool = False
     ) -> None:
         super().__init__(name, context, dry_run=dry_run)
-        self.absolute = GuardEvidence(limit, horizon=context.horizon(limit))
-        self.stables = GuardEvidence(limit, horizon=context.horizon(limit))
-        self.forced = GuardEvidence(limit, horizon=context.horizon(limit))
+        horizon, size = context.horizon(limit), context.baseline.together
+        self.absolute = GuardEvidence(limit, horizon=horizon, size=size)
+        self.stables = GuardEvidence(limit, horizon=horizon, size=size)
+        self.forced = GuardEvidence(limit, horizon=horizon, size=size)
         """Of requests that pins and rules sent: there is nobody to compare with, so it acts alone,
         unless stable breaks the limit as well."""
         self.witnesses = _relative(context, hasty=True)
@@ -145,10 +148,13 @@ class GuardState(GateState):
     @property
     def wants_trial(self) -> bool:
         """Reached without a witness, where one could not be found soon."""
-        blind = self.weight_bp > TRIAL_BP or self.context.sticky
-        alarm = self.absolute.capital >= min(ALARM, self.context.limit)
-        alarm = alarm and self.absolute.bad >= self.context.min_bad and not self._supported
-        return blind and not self.on_trial and not self.dry_run and alarm
+        if self.on_trial or self.dry_run or self._supported:
+            return False
+        sticky, weight_bp = self.context.sticky, self.weight_bp
+        if weight_bp == FULL_BP or (weight_bp > TRIAL_BP and not sticky):
+            enough = self.absolute.bad >= self.context.min_bad
+            return enough and self.absolute.capital >= min(ALARM, self.context.limit)
+        return sticky and self.held  # a trial of users ends the comparison that is going on
 
     @property
     def on_trial(self) -> bool:

@@ -70,7 +70,7 @@ def slow_rows(limit: SlowLimit, batch: Batch) -> Iterator[Row]:
 
 
 def _outcomes(arm: ArmCounts, index: int) -> Outcomes:
-    return arm.arrived, arm.slow[index], arm.fast[index]
+    return arm.arrived, arm.slow[index], arm.fast[index], 0
 
 
 class Latency(Gate):

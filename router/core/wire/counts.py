@@ -40,6 +40,8 @@ class VersionCounts:
     """Gauge: WebSockets open now."""
     tunnel_ends: dict[str, int] = field(default_factory=dict)
     """WebSockets that ended, by how."""
+    clumped: int = 0
+    """Of its failures, see :class:`router.core.wire.outcomes.Baseline`."""
     own_cookies: int = 0
     """Set-Cookie lines of the version that had the sticky cookie's name, and went no further."""
 

@@ -93,6 +93,8 @@ class ArmCounts:
     """On sticky routes: the same for users, who are the unit there."""
     refused: int = 0
     """Of ``ok``: answers that refuse the request (4xx except 429), or a 200 with nothing in it."""
+    more: int = 0
+    """Of ``bad``: those that ended together with another one, so that they may have its cause."""
 
     @property
     def answers(self) -> int:
@@ -193,6 +195,19 @@ class Batch:
     labelled_pairs: LabelledPairs | None = None
 
 
+TOGETHER_S = 0.05
+"""Failures of one version that end within this time may have one cause."""
+
+TOGETHER_MAX = 16
+"""Of them, at most: beyond, a rollback would take too many bad answers."""
+
+CLUMPED_MIN = 30
+"""Failures that must be known before they can be said to come together."""
+
+CLUMPED_FROM = 1.25
+"""Dispersion from which on they do; less is chance."""
+
+
 @dataclass(frozen=True, slots=True)
 class Baseline:
     """Stable's past, measured before the decisions that use it; it steers power, never validity."""
@@ -202,6 +217,21 @@ class Baseline:
     latency_buckets: tuple[int, ...] = ()
     """Counts per bucket of :data:`router.core.wire.histogram.BOUNDS_S`, the last one unbounded."""
     requests_per_s: float = 0.0
+    clumped: int = 0
+    """Sum of b^2 over stretches of :data:`TOGETHER_S`, b failures in each, less the sum of b times
+    the next stretch's: as large as ``bad`` where each failure has a cause of its own, whatever the
+    rate and however it changes."""
+
+    @property
+    def together(self) -> int:
+        """Failures that may have one cause: twice the dispersion of stable's, 1 where it is none.
+
+        For causes of L failures in the mean (geometric) the dispersion is 2 L - 1; half of what
+        several workers share of a cause is not seen, hence twice.
+        """
+        if self.bad < CLUMPED_MIN or self.clumped < CLUMPED_FROM * self.bad:
+            return 1
+        return min(-(-2 * self.clumped // self.bad), TOGETHER_MAX)
 
     @property
     def bad_rate(self) -> float:

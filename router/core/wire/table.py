@@ -339,6 +339,8 @@ class RouteEntry:
     """Of the evidence: where users are drawn, each of them counts anew in a new one."""
     bets_a_user: int = 1
     """Where users are drawn: how many first requests of each bet on its first failure."""
+    together: int = 1
+    """Failures of one version that may have one cause; 1: each has its own."""
     slow_abort_s: float = 0.0
     """Age from which on a client that leaves without an answer was failed; 0: none was."""
     answer_within_s: float = 0.0
