@@ -101,7 +101,7 @@ class VersionStats:
         self.dirty = True
         self.outcomes[outcome] += 1
         if _BAD[outcome]:
-            self._fail(int(monotonic() / TOGETHER_S))
+            self.fail(int(monotonic() / TOGETHER_S))
         if status:
             self.classes[status // 100 - 1] += 1
         bucket = bisect_left(BOUNDS_S, whole_s)
@@ -113,7 +113,7 @@ class VersionStats:
             self.first_byte[bucket] += 1
             self.first_byte_sum_s += first_byte_s
 
-    def _fail(self, stretch: int) -> None:
+    def fail(self, stretch: int) -> None:
         """A failure in this stretch of time: with how many others, less the one before's."""
         if stretch != self._clump:
             near = stretch == self._clump + 1

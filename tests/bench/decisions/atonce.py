@@ -4,8 +4,9 @@
 the same counts of many runs stand in arrays, and the same capital is held with the product's own
 factor tables and release (a test asks both for the same numbers). What differs, always so that
 more is convicted here: stretches are never merged, whatever is open. Draws are cut every tenth of a
-second and looked at every fifth. The machine is not in it, so a trial is not begun: rows in which
-the guard alone speaks at more than 10 % are simulated with the machine (section ``outages``).
+second and looked at every fifth, where answers take seconds every half. The machine is not in it,
+so a trial is not begun: rows in which the guard alone speaks at more than 10 % are simulated with
+the machine (section ``outages``).
 """
 
 from __future__ import annotations
@@ -16,11 +17,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from router.core.evidence.bettors import log_table
+from router.core.evidence.bettors import diluted, grouped_table, together
 from router.core.evidence.guard import guard_hypotheses
 from router.core.evidence.users import bets_of
 from router.core.gates.error_rate import REFUSAL_RATE, REFUSAL_TOLERANCE, REFUSALS
 from router.core.gates.guard import BROKEN, WITNESS
+from router.core.wire.outcomes import TOGETHER_S, Baseline
+from router.telemetry.recorder import VersionStats
+from router.telemetry.slices import Cause
 from tests.bench.decisions.vector import CAPITAL_MAX, VectorPot
 
 if TYPE_CHECKING:
@@ -54,6 +58,9 @@ class Plan:
     weight_bp: int | Callable[[float], int]
     p0: float
     """Stable's past."""
+    size: int = 1
+    """Failures that may have one cause."""
+    slices_a_look: int = SLICES_A_LOOK
 
     @property
     def slices(self) -> int:
@@ -71,19 +78,22 @@ class Counts:
     """Of one question: drawn, bad and good of both arms, (runs, slices), as far as it is known."""
 
     def __init__(self, runs: int, slices: int) -> None:
-        shape = (6, runs, slices)
-        self.known = np.zeros(shape, dtype=np.int32)  # cd sd cb sb cg sg
-        self.flat = self.known.reshape(6, runs * slices)
+        shape = (8, runs, slices)
+        self.known = np.zeros(shape, dtype=np.int32)  # cd sd cb sb cg sg cm sm
+        self.flat = self.known.reshape(8, runs * slices)
 
     def draw(self, where: np.ndarray, mine: np.ndarray) -> None:
         """All draws of all runs; those of later slices are not looked at yet."""
         np.add.at(self.flat[0], where[mine], 1)
         np.add.at(self.flat[1], where[~mine], 1)
 
-    def settle(self, where: np.ndarray, mine: np.ndarray, bad: np.ndarray) -> None:
-        """These have ended."""
+    def settle(
+        self, where: np.ndarray, mine: np.ndarray, bad: np.ndarray, more: np.ndarray
+    ) -> None:
+        """These have ended; ``more``: with another's cause."""
         row = 2 + (~mine) + 2 * (~bad)
         np.add.at(self.flat, (row, where), 1)
+        np.add.at(self.flat, (6 + (~mine[more]), where[more]), 1)
 
     def window(self, first: int, upto: int) -> Known:
         """What is known of these slices."""
@@ -95,16 +105,17 @@ class Known:
 
     def __init__(self, known: np.ndarray, first: int, upto: int) -> None:
         self.known, self.first, self.upto = known, first, upto
-        cd, sd, cb, sb, cg, sg = known
+        cd, sd, cb, sb, cg, sg = known[:6]
         self.mine_open = cd - cb - cg
         self.others_open = sd - sb - sg
         self.open = self.mine_open + self.others_open
 
     def without_failures(self) -> Known:
         """The same draws where nobody refuses: all that ended are good."""
-        cd, sd, cb, sb, cg, sg = self.known
+        cd, sd, cb, sb, cg, sg = self.known[:6]
         zero = np.zeros_like(cd)
-        return Known(np.stack([cd, sd, zero, zero, cb + cg, sb + sg]), self.first, self.upto)
+        known = np.stack([cd, sd, zero, zero, cb + cg, sb + sg, zero, zero])
+        return Known(known, self.first, self.upto)
 
 
 class Evidence:
@@ -143,13 +154,13 @@ class Evidence:
         return found
 
     def _doubt(self, k: np.ndarray) -> np.ndarray:
-        order = (1, 0, 3, 2, 5, 4) if self.swapped else range(6)
-        cd, sd, cb, sb, _, sg = (k[i] for i in order)
+        order = (1, 0, 3, 2, 5, 4, 7, 6) if self.swapped else range(8)
+        cd, sd, cb, sb, _, sg, cm, sm = (k[i] for i in order)
         if self.kind == "guard":
-            return np.stack([cb, cd - cb])
+            return np.stack([cb, cd - cb, cm])
         if self.kind == "hasty":
-            return np.stack([cb, sb, cd - cb, sd - sb])
-        return np.stack([cb, sd - sg, cd - cb, sg])
+            return np.stack([cb, sb, cd - cb, sd - sb, cm, sm])
+        return np.stack([cb, sd - sg, cd - cb, sg, cm, sm + sd - sg - sb])
 
     def _close(self, seen: Known, open_: np.ndarray) -> None:
         known, pot, upto = seen.known, self.pot, seen.upto
@@ -169,18 +180,22 @@ class Evidence:
             self.front[rows] += 1
 
 
-def compare_tables(weights: np.ndarray, rates: tuple[float, float, float], *, ok: bool = True):
+def compare_tables(
+    weights: np.ndarray, rates: tuple[float, float, float], size: int, *, ok: bool = True
+) -> tuple[np.ndarray, np.ndarray]:
     """(tables of each distinct weight, which one a slice has)."""
     distinct, of_slice = np.unique(weights, return_inverse=True)
-    return np.array([np.array(log_table(int(w), *rates, ok)).T for w in distinct]), of_slice
+    tables = [np.array(grouped_table(int(w), *rates, ok, size=size)).T for w in distinct]
+    return np.array(tables), of_slice
 
 
-def guard_tables(slices: int) -> tuple[np.ndarray, np.ndarray]:
+def guard_tables(slices: int, size: int) -> tuple[np.ndarray, np.ndarray]:
     """The guard's one table."""
-    rates = guard_hypotheses(GUARD_LIMIT, "above")
-    table = [[math.log(r / GUARD_LIMIT) for r in rates],
-             [math.log((1.0 - r) / (1.0 - GUARD_LIMIT)) for r in rates]]  # fmt: skip
-    return np.array([table]), np.zeros(slices, dtype=np.int64)
+    rows = []
+    for rate in guard_hypotheses(GUARD_LIMIT, "above"):
+        first, more = together(math.log(rate / GUARD_LIMIT), size)
+        rows.append((first, diluted(math.log((1.0 - rate) / (1.0 - GUARD_LIMIT)), size), more))
+    return np.array([np.array(rows).T]), np.zeros(slices, dtype=np.int64)
 
 
 @dataclass
@@ -202,20 +217,24 @@ class _Judge:
         weights = plan.weights()
         slices = plan.slices
         rates = (plan.p0, 0.1, 0.001)
+        refused = (REFUSAL_RATE, 0.1, REFUSAL_TOLERANCE)
         self.sticky = sticky
         self.every = Counts(runs, slices)
         self.firsts = Counts(runs, slices) if sticky else self.every
         self.betting = Counts(runs, slices) if sticky else None
 
-        def compare(kind: str, *, ok: bool = True, of: tuple[float, float, float] = rates):
-            return Evidence(runs, *compare_tables(weights, of, ok=ok), kind)
+        def compare(
+            kind: str, *, ok: bool = True, of: tuple[float, float, float] = rates
+        ) -> Evidence:
+            size = 1 if of is refused else plan.size
+            return Evidence(runs, *compare_tables(weights, of, size, ok=ok), kind)
 
         oks = (True, False) if sticky else (True,)
         self.errors = [compare("prefix", ok=ok) for ok in oks]
         self.witness = [compare("hasty", ok=ok) for ok in oks]
-        self.refusals = compare("prefix", of=(REFUSAL_RATE, 0.1, REFUSAL_TOLERANCE))
-        self.absolute = Evidence(runs, *guard_tables(slices), "guard")
-        self.stables = Evidence(runs, *guard_tables(slices), "guard", swapped=True)
+        self.refusals = compare("prefix", of=refused)
+        self.absolute = Evidence(runs, *guard_tables(slices, plan.size), "guard")
+        self.stables = Evidence(runs, *guard_tables(slices, plan.size), "guard", swapped=True)
         rest = (self.refusals, self.absolute, self.stables)
         self.all = (*self.errors, *self.witness, *rest)
 
@@ -261,8 +280,9 @@ def simulate(
     bad = np.concatenate([r.bad for r in parts])
     at = np.concatenate([r.at for r in parts])
     ends = at + np.minimum(np.concatenate([r.seconds for r in parts]), TIMEOUT_S)
-    look_s = SLICE_S * SLICES_A_LOOK
+    look_s = SLICE_S * plan.slices_a_look
     at_look = np.ceil(ends / look_s).astype(np.int64)
+    caused = np.concatenate([_caused(r, plan.size) for r in parts])
     asked = [(judge.every, np.ones(len(place), dtype=bool), bad)]
     if judge.betting is not None:
         masks = [_users_of(r, bets_of(plan.p0)) for r in parts]
@@ -274,20 +294,20 @@ def simulate(
         order = np.argsort(at_look[counted], kind="stable")
         looks = at_look[counted][order]
         settling.append((counts, place[counted][order], mine[counted][order],
-                         failed[counted][order], looks))  # fmt: skip
+                         failed[counted][order], caused[counted][order], looks))  # fmt: skip
     found = Found(np.full(runs, np.inf), np.zeros(runs))
-    last = max(int(at_look.max(initial=0)), slices // SLICES_A_LOOK)
+    last = max(int(at_look.max(initial=0)), slices // plan.slices_a_look)
     done = [0] * len(settling)
     seen = np.zeros(runs, dtype=np.int64)
     for look in range(1, last + 1):
-        for number, (counts, places, arms, failed, looks) in enumerate(settling):
+        for number, (counts, places, arms, failed, more, looks) in enumerate(settling):
             upto = int(np.searchsorted(looks, look, side="right"))
             part = slice(done[number], upto)
-            counts.settle(places[part], arms[part], failed[part])
+            counts.settle(places[part], arms[part], failed[part], more[part])
             if number == 0:
                 np.add.at(seen, places[part][arms[part] & failed[part]] // slices, 1)
             done[number] = upto
-        capital = judge.capital(min(look * SLICES_A_LOOK, slices))
+        capital = judge.capital(min(look * plan.slices_a_look, slices))
         if keep:
             found.capital.append(capital.copy())
         new = np.isinf(found.convicted_s) & (capital >= LIMIT) & (seen >= 2)
@@ -314,3 +334,26 @@ def _users_of(r: Requests, bets: int) -> tuple[np.ndarray, np.ndarray, np.ndarra
     back = np.empty(len(who), dtype=np.int64)
     back[order] = np.arange(len(who))
     return (nth == 0)[back], betting[back], (betting & bad)[back]
+
+
+def _caused(r: Requests, size: int) -> np.ndarray:
+    """Failures with the cause of another, as a worker counts them."""
+    found = np.zeros(len(r.at), dtype=bool)
+    if size <= 1:
+        return found
+    ends = r.at + r.seconds
+    for arm in (r.mine, ~r.mine):
+        cause = Cause()
+        failed = np.flatnonzero(arm & r.bad)
+        for i in failed[np.argsort(ends[failed], kind="stable")]:
+            found[i] = cause.again(float(ends[i]), size)
+    return found
+
+
+def past(r: Requests) -> Baseline:
+    """What a worker knows of stable after these requests."""
+    stats = VersionStats("", "", "")
+    failed = np.sort((r.at + r.seconds)[~r.mine & r.bad])
+    for end in failed.tolist():
+        stats.fail(int(end / TOGETHER_S))
+    return Baseline(int((~r.mine).sum()), len(failed), clumped=stats.clumped)

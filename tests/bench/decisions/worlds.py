@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tests.bench.decisions.atonce import Plan, Requests
+from tests.bench.decisions.atonce import SLICES_A_LOOK, Plan, Requests, past
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,13 +41,20 @@ class Field:
     shape: Callable[[Draw, Field, np.ndarray], np.ndarray] | None = None
     """Failing rates of both arms at these times, as a factor."""
     ramp: Callable[[float], int] | None = None
+    learned: bool = False
+    """How many failures have one cause is taken from a past of stable's, drawn anew."""
     more: Callable[[Draw, Field, Requests], Requests] | None = None
     """Something else that happens to the requests."""
 
     @property
     def plan(self) -> Plan:
         """For the judge."""
-        return Plan(self.length_s, self.ramp or self.weight_bp, self.failing[1])
+        size = 1
+        if self.learned:
+            size = past(self.make(np.random.default_rng(7))).together
+        slow = max(law[0] for law in (*self.good, *self.bad)) > 1.5
+        looks = 5 if slow else SLICES_A_LOOK
+        return Plan(self.length_s, self.ramp or self.weight_bp, self.failing[1], size, looks)
 
     def make(self, draw: Draw) -> Requests:
         """One run."""
@@ -66,7 +73,8 @@ class Field:
 
     def _arms(self, draw: Draw, at: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
         if not self.users:
-            weights = self.plan.weights()[(at / 0.1).astype(np.int64)]
+            plan = Plan(self.length_s, self.ramp or self.weight_bp, 0.0)
+            weights = plan.weights()[(at / 0.1).astype(np.int64)]
             return None, draw.random(len(at)) * 10_000 < weights
         shares = 1.0 / np.arange(1, self.users + 1)
         if self.activity is not None:
@@ -224,7 +232,7 @@ def batch_worlds() -> tuple[Field, ...]:
     return tuple(
         Field(
             f"batches of {mean:g} in both, at {weight / 100:g} %", 50.0, weight, (0.01, 0.01),
-            length_s=400.0, more=batches(mean),
+            length_s=400.0, more=batches(mean), learned=True,
         )
         for mean in (2.0, 3.0, 5.0)
         for weight in (500, 5_000)
