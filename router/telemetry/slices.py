@@ -42,7 +42,7 @@ class Counting(Protocol):
     forced: Arm | None
 
 
-class Cause:
+class SharedCause:
     """Failures of one arm that end within :data:`TOGETHER_S` of the first of them."""
 
     __slots__ = ("count", "since")
@@ -208,7 +208,7 @@ class LiveCell:
         self.revision = entry.revision
         self.round = entry.round
         self.size = entry.together
-        self.causes = Cause(), Cause()
+        self.causes = SharedCause(), SharedCause()
         self.weight_bp = weight_bp
         self.thresholds_s = entry.thresholds_s
         self.tolerance = entry.slow_tolerance

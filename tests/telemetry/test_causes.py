@@ -12,17 +12,17 @@ from router.core.wire.outcomes import TOGETHER_MAX, TOGETHER_S, Baseline, Outcom
 from router.telemetry import recorder as recorder_module
 from router.telemetry import slices as slices_module
 from router.telemetry.recorder import Recorder, VersionStats
-from router.telemetry.slices import Cause
+from router.telemetry.slices import SharedCause
 from tests.bench.decisions.atonce import simulate
 from tests.bench.decisions.worlds import Field, batches
 from tests.telemetry.test_evidence import entry
 
 
 def test_failures_that_end_within_the_time_of_the_first_have_its_cause():
-    cause = Cause()
+    cause = SharedCause()
     times = (0.0, 0.02, TOGETHER_S, 0.06, 0.07, 0.2)
     assert [cause.again(t, 16) for t in times] == [False, True, True, False, True, False]
-    full = Cause()
+    full = SharedCause()
     assert [full.again(0.0, 3) for _ in range(7)] == [False, True, True, False, True, True, False]
 
 

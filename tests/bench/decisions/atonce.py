@@ -24,7 +24,7 @@ from router.core.gates.error_rate import REFUSAL_RATE, REFUSAL_TOLERANCE, REFUSA
 from router.core.gates.guard import BROKEN, WITNESS
 from router.core.wire.outcomes import TOGETHER_S, Baseline
 from router.telemetry.recorder import VersionStats
-from router.telemetry.slices import Cause
+from router.telemetry.slices import SharedCause
 from tests.bench.decisions.vector import CAPITAL_MAX, VectorPot
 
 if TYPE_CHECKING:
@@ -343,7 +343,7 @@ def _caused(r: Requests, size: int) -> np.ndarray:
         return found
     ends = r.at + r.seconds
     for arm in (r.mine, ~r.mine):
-        cause = Cause()
+        cause = SharedCause()
         failed = np.flatnonzero(arm & r.bad)
         for i in failed[np.argsort(ends[failed], kind="stable")]:
             found[i] = cause.again(float(ends[i]), size)
