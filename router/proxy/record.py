@@ -27,11 +27,13 @@ def record(exchange: Exchange, outcome: Outcome, answered: int = 0, now: float =
     ``answered``: the status of the router's own answer, 0 without one. ``now``: monotonic seconds,
     0.0 where the caller has not looked.
     """
-    stage = exchange.stage
+    stage, plane, status = exchange.stage, exchange.plane, 0
     if stage is _ENDED:
         return
-    forget(exchange)
-    status = 0
+    exchange.stage = _ENDED
+    plane.exchanges.discard(exchange)
+    if exchange.upload is not None:
+        exchange.upload.give_back()
     if stage >= _WAITING:
         now = now or monotonic()
         attempt = exchange.attempt
@@ -39,31 +41,21 @@ def record(exchange: Exchange, outcome: Outcome, answered: int = 0, now: float =
         status, endpoint = attempt.status, attempt.endpoint
         if status and endpoint is not None:
             attempt.version.pool.blame.observed(endpoint, outcome in BAD_OUTCOMES, now)
+        if attempt.tries:
+            plane.retrying -= 1
         if exchange.first is not None:
+            plane.rescuing -= 1
             exchange.first.clear_up(outcome, now)
     if exchange.pairing is not None:
         whole = outcome is Outcome.OK or outcome is Outcome.SERVER_ERROR
         exchange.pairing.primary_done(status if whole else 0, monotonic() - exchange.arrived)
-    if (log := exchange.plane.access_log) is not None:
+    if (log := plane.access_log) is not None:
         log.line(
             exchange.head, exchange.id, exchange.arrived,
             route.entry if (route := getattr(exchange, "route", None)) is not None else None,
             exchange.attempt if stage >= _WAITING else None,
             exchange.first is not None, outcome, answered or status,
         )  # fmt: skip
-
-
-def forget(exchange: Exchange) -> None:
-    """It is over, once: the plane need not know it any longer."""
-    stage, exchange.stage = exchange.stage, _ENDED
-    plane = exchange.plane
-    plane.exchanges.discard(exchange)
-    if exchange.upload is not None:
-        exchange.upload.give_back()
-    if stage >= _WAITING and exchange.attempt.tries:
-        plane.retrying -= 1
-    if exchange.first is not None:
-        plane.rescuing -= 1
 
 
 def left(exchange: Exchange) -> Outcome:
@@ -101,7 +93,8 @@ def answer(exchange: Exchange, why: Refusal | Fault, *, keep: bool = True) -> No
 
 def answer_options(exchange: Exchange) -> None:
     """OPTIONS with Max-Forwards 0 is for us (RFC 9110 section 7.6.2)."""
-    forget(exchange)
+    exchange.stage = _ENDED  # no version has anything to do with it, and no count
+    exchange.plane.exchanges.discard(exchange)
     keep = exchange.uploaded and exchange.head.keep_alive and exchange.plane.accepting
     exchange.client.write(own_response(204, keep_alive=keep, minor=exchange.head.minor))
     exchange.client.done(keep=keep)
