@@ -36,6 +36,7 @@ from router.upstream import health
 from router.upstream.names import _Name
 from tests.control.conftest import World, canary
 from tests.control.told.test_controller import command
+from tests.waiting import for_ever
 
 ROOT = Path(__file__).parents[1]
 ERRORS = (MemoryError("no more"), RecursionError("too deep"), UnicodeError("\ud800"))
@@ -107,7 +108,7 @@ async def test_the_end_of_a_job_is_counted_and_cancelling_is_no_failure(books):
         raise OSError("gone")
 
     task = loops.background("job", fails())
-    other = loops.background("other", asyncio.sleep(60))
+    other = loops.background("other", for_ever())
     other.cancel()
     await asyncio.gather(task, other, return_exceptions=True)
     await asyncio.sleep(0)

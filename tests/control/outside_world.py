@@ -15,6 +15,7 @@ from router.control.state.clock import ManualClock
 from router.control.state.store import MemoryStore
 from router.control.told.announce import Announcer
 from tests.control.conftest import Tables, Told, World
+from tests.waiting import for_ever
 
 DEADLINE_S = 10.0
 
@@ -47,7 +48,7 @@ class Server:
         self.headers.append((path, dict(request.headers)))
         answer = self.answers[path]
         if answer == "hang":
-            await asyncio.sleep(60)
+            await for_ever()
             return web.Response()
         if 300 <= answer < 400:
             return web.Response(status=answer, headers={"Location": f"{self.url}/elsewhere"})

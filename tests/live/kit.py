@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tests.reliability.whole import Router, call, until
+from tests.waiting import for_ever
 
 ANSWER = (
     b'{"model_name": "m", "outputs": '
@@ -66,7 +67,7 @@ class Version:
 
     async def _answer(self):
         if self.mode == "hang":
-            await asyncio.sleep(3600)
+            await for_ever()
         if self.delay_s:
             await asyncio.sleep(self.delay_s)
         if self.mode == "empty":

@@ -55,7 +55,7 @@ class Process:
     async def _beat(self):
         """Say that control lives; a test that cancels this is a control process that hangs."""
         while True:
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(0.25)
             self.link.send(Beat())
 
     async def __aexit__(self, *_):

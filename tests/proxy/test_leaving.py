@@ -11,6 +11,7 @@ from router.core.wire.table import TimeoutsEntry
 from router.proxy.stage import Stage
 from tests.proxy.rig import LIMITS, Rig, request, rollout, until
 from tests.proxy.scripted import OK, Scripted, answers, hangs, ok
+from tests.waiting import for_ever
 
 LONG = TimeoutsEntry(connect_s=2.0, response_s=30.0, body_s=30.0)
 PATIENT = replace(LIMITS, header_timeout_s=30.0, body_timeout_s=30.0)
@@ -21,7 +22,7 @@ async def slowly(peer):
     """Answers a large body at once."""
     await peer.request()
     await peer.send(ok(bytes(16_000_000)))
-    await asyncio.sleep(30)
+    await for_ever()
 
 
 def drawn(backend, weight_bp, **fields):
@@ -106,7 +107,7 @@ async def test_answer_within_ends_the_wait_for_who_is_patient():
 
     async def late(peer):
         await peer.request()
-        await asyncio.sleep(0.6)
+        await asyncio.sleep(0.28)
         await peer.send(OK)
 
     entry = drawn

@@ -96,13 +96,13 @@ async def test_a_client_that_leaves_the_queue_has_not_given_the_version_up():
     held = Held()
     async with (
         Scripted(held) as backend,
-        Rig(crowded(backend, slow_abort_s=0.3, answer_within_s=0.0)) as rig,
+        Rig(crowded(backend, slow_abort_s=0.1, answer_within_s=0.0)) as rig,
     ):
         first = (await asked(rig, 1))[0]
         client = await rig.client()
         await client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx")
         await until(lambda: any(one.stage is Stage.WAITING for one in rig.plane.exchanges))
-        await asyncio.sleep(0.6)
+        await asyncio.sleep(0.2)
         client.close()
         await until(lambda: len(rig.plane.exchanges) == 1)
         held.goes.set()

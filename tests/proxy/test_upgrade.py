@@ -355,7 +355,7 @@ async def test_a_side_that_does_not_read_stops_the_other():
     ):
         await client.recv()
         sending = asyncio.create_task(client.send(b"x" * 50_000_000))
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.2)
         (tunnel,) = rig.plane.tunnels
         for end in (tunnel.client, tunnel.version_end):
             assert end.transport.get_write_buffer_size() < 1_000_000

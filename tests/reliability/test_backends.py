@@ -30,6 +30,7 @@ from tests.proxy.scripted import (
     says,
 )
 from tests.reliability.whole import promised
+from tests.waiting import for_ever
 
 LENGTH_10 = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -517,7 +518,7 @@ async def test_r22_a_held_upload_goes_on_at_stable():
     async def takes_nothing(peer):
         await peer.head()
         peer.reader._transport.pause_reading()
-        await asyncio.sleep(30)
+        await for_ever()
 
     body = body_of(24_000_000)
     rescue = replace(RESCUE, buffer_bytes=32_000_000)

@@ -27,6 +27,7 @@ from tests.proxy.rig import (
 )
 from tests.proxy.scripted import OK, Scripted, answers, body_of, echo, hangs, ok
 from tests.reliability.whole import promised
+from tests.waiting import for_ever
 
 LONG = TimeoutsEntry(connect_s=2.0, response_s=30.0, body_s=30.0)
 PATIENT = replace(LIMITS, header_timeout_s=30.0, body_timeout_s=30.0)
@@ -68,7 +69,7 @@ async def takes_nothing(peer):
     """Accepts, and reads only the head."""
     await peer.head()
     peer.reader._transport.pause_reading()
-    await asyncio.sleep(30)
+    await for_ever()
 
 
 HALF_BODY = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n" + b"x" * 100
@@ -418,7 +419,7 @@ async def test_r30_a_client_that_pipelines_and_does_not_read_costs_little(count)
         (downstream,) = rig.plane.connections
         await until(lambda: downstream.choked, 5)
         begun = len(backend.requests)
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.2)
         assert len(backend.requests) == begun < count
         assert downstream.transport.get_write_buffer_size() < 1_000_000
         client.writer.transport.resume_reading()
@@ -433,9 +434,9 @@ async def test_a_held_client_is_always_resumed():
     async def script(peer):
         await peer.head()
         peer.reader._transport.pause_reading()
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.2)
         await peer.send(ok(b"early", status=413))
-        await asyncio.sleep(30)
+        await for_ever()
 
     async with (
         Scripted(script) as backend,

@@ -26,6 +26,7 @@ from tests.proxy.scripted import (
     says,
 )
 from tests.reliability.whole import promised
+from tests.waiting import for_ever
 
 ALL = (Mirror(1, 10_000),)
 QUICK = MirrorLimits(deadline_s=0.5)
@@ -44,10 +45,10 @@ async def endless(peer):
 
 
 async def slow(peer):
-    """Answers after 0.3 s."""
+    """Answers after 0.2 s."""
     while True:
         await peer.request()
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.2)
         await peer.send(OK)
 
 
@@ -55,7 +56,7 @@ async def takes_nothing(peer):
     """Reads the head, never the body."""
     await peer.head()
     peer.reader._transport.pause_reading()
-    await asyncio.sleep(30)
+    await for_ever()
 
 
 async def speaks_first(peer):

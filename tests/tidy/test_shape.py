@@ -223,3 +223,19 @@ def circles(graph):
         if name in reach[name]
     }
     return sorted(sorted(group) for group in groups if len(group) > 1)
+
+
+SLEEPS_MAX = 21
+"""Of 0.3 s or more, in tests that are not benchmarks: where a real clock is what is tested. To
+become 5: those of `tests/live` and `tests/reliability` wait for a condition, or bring a clock."""
+
+
+def test_tests_seldom_sleep():
+    long = re.compile(r"\bsleep\((0\.[3-9]\d*|[1-9][\d.]*)\)")
+    found = [
+        f"{path.relative_to(ROOT)}: {match}"
+        for path in ROOT.glob("tests/**/*.py")
+        if "bench" not in path.parts
+        for match in long.findall(path.read_text())
+    ]
+    assert len(found) <= SLEEPS_MAX, found

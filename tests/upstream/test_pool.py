@@ -15,6 +15,7 @@ from router.upstream import Failure, Pool, Pools
 from router.upstream.pool import Unavailable
 from tests.proxy.rig import until, version
 from tests.proxy.scripted import OK, Scripted, answers, closed_port, echo, hangs
+from tests.waiting import for_ever
 
 PEER = Peer(b"127.0.0.1")
 
@@ -261,7 +262,7 @@ async def test_connect_times_out():
     pool = Pool(version("v1", EndpointEntry("127.0.0.1", 9)), connect_s=0.05)
 
     async def never(*_args, **_fields):
-        await asyncio.sleep(30)
+        await for_ever()
 
     loop = asyncio.get_running_loop()
     loop.create_connection = never

@@ -13,6 +13,7 @@ from router.control.outside.measure import Asker, Inquiry, headers_of, parsed
 from router.control.outside.outside import guarded_socket, outside_session
 from router.core.gates.prometheus import Prometheus
 from router.core.gates.webhook import Webhook
+from tests.waiting import for_ever
 
 
 def vector(*values):
@@ -58,7 +59,7 @@ async def site():
         return web.Response(status=int(request.match_info["status"]))
 
     async def hang(_request):
-        await asyncio.sleep(60)
+        await for_ever()
 
     async def redirect(_request):
         raise web.HTTPFound("/hook/200")

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 
 from router.control.outside.outbox import QUEUE_MAX, Delivery, Outbox, Undelivered, refused
+from tests.waiting import for_ever
 
 
 async def done_by(condition, seconds=5.0):
@@ -46,7 +47,7 @@ async def test_a_destination_that_is_down_costs_the_others_nothing_and_is_bounde
     told, arrived = [], []
 
     async def hang():
-        await asyncio.sleep(60)
+        await for_ever()
 
     async def send():
         arrived.append(1)
