@@ -82,6 +82,9 @@ class World:
         (folder / "policy.yaml").write_text(policy)
         (folder / "rampway.yaml").write_text(policy)
         (folder / "old.yaml").write_text(policy.replace("weight: 1%", "weight: 2%"))
+        manifests = ROOT / "tests/importing/files"
+        shutil.copy(manifests / "argo_canary.yaml", folder / "rollout.yaml")
+        shutil.copy(manifests / "flagger_canary.yaml", folder / "canary.yaml")
         shutil.copytree(ROOT / "configs", folder / "configs")
 
     def environment(self):

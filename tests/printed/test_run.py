@@ -40,6 +40,7 @@ BEFORE = {
     "rampway init": ALONE,
     "rampway schema": ALONE,
     "rampway import": ALONE,
+    "rampway replay": ALONE,
     "rampway version": ALONE,
     "rampway store restore": Before(("rampway store backup rampway.db copy.db", "kill ROUTER")),
 }
