@@ -22,6 +22,10 @@ from prediction_services.demo.stage import Stage
 
 POLL_S = 0.05
 
+PATIENCE_S = 120.0
+"""Longest wait for anything. A free machine needs a tenth of it; a busy one gets less load, and
+then each step waits longer for its samples."""
+
 WARM_UP_S = 4.0
 """Stable alone: what the gates know of its past."""
 
@@ -76,35 +80,35 @@ class Story:
     async def _better_model(self) -> None:
         self._begin("A better model is promoted")
         await self._release(V2, V3, CANARY)
-        await self._until("v3 is promoted", 60, lambda now: now.phase == "completed")
+        await self._until("v3 is promoted", lambda now: now.phase == "completed")
         await asyncio.sleep(AFTERMATH_S)
         self._end(V3, "canary")
 
     async def _lying_model(self) -> None:
         self._begin("A model that lies is caught in the shadow")
         await self._release(V3, BROKEN_ZERO, CANARY)
-        await self._until("broken-zero is taken back", 20, _taken_back)
+        await self._until("broken-zero is taken back", _taken_back)
         await asyncio.sleep(AFTERMATH_S)
         self._end(BROKEN_ZERO, "canary")
 
     async def _failing_model(self) -> None:
         self._begin("A model that fails is taken back from its canary")
         await self._release(V3, V4, CANARY)
-        await self._until("v4 reaches 5 %", 30, lambda now: now.weight_bp >= FAULT_AT_BP)
+        await self._until("v4 reaches 5 %", lambda now: now.weight_bp >= FAULT_AT_BP)
         enough = self._recorder.answered(V4.name) + FAULT_AFTER_ANSWERS
         await self._until(
-            "v4 answers clients", 10, lambda _: self._recorder.answered(V4.name) >= enough
+            "v4 answers clients", lambda _: self._recorder.answered(V4.name) >= enough
         )
         await self._stage.services[V4.name].set_faults(error_rate=1.0)
         self._recorder.mark("fault", "v4 begins to answer every request with 500")
-        await self._until("v4 is taken back", 20, _taken_back)
+        await self._until("v4 is taken back", _taken_back)
         await asyncio.sleep(AFTERMATH_S)
         self._end(V4, "canary")
 
     async def _change_of_mind(self) -> None:
         self._begin("A person takes a blue-green switch back")
         await self._release(V3, V5, BLUE_GREEN)
-        await self._until("v5 has all traffic", 30, lambda now: now.weight_bp == 10_000)
+        await self._until("v5 has all traffic", lambda now: now.weight_bp == 10_000)
         await asyncio.sleep(SWITCHED_S)
         carried = await self._stage.admin.order("rollback", ORDER)
         answer = carried.answer
@@ -120,7 +124,7 @@ class Story:
             )
         )
         self._recorder.mark("command", f"rollback: all traffic back in {carried.took_ms:.0f} ms")
-        await self._until("v5 is taken back", 5, _taken_back)
+        await self._until("v5 is taken back", _taken_back)
         await asyncio.sleep(AFTERMATH_S)
         self._end(V5, "blue_green")
 
@@ -134,19 +138,18 @@ class Story:
         self._recorder.mark("edit", text, policy.text())
         await self._until(
             f"the rollout of {candidate.name} begins",
-            10,
             lambda now: now.candidate == candidate.name,
         )
 
-    async def _until(self, what: str, deadline_s: float, reached: Callable[[Moment], bool]) -> None:
+    async def _until(self, what: str, reached: Callable[[Moment], bool]) -> None:
         """Wait for the present candidate to get somewhere.
 
         Raises:
-            StoryError: not within the deadline, or it can get there no more.
+            StoryError: not within ``PATIENCE_S``, or it can get there no more.
         """
         candidate = self._candidate
         try:
-            async with asyncio.timeout(deadline_s):
+            async with asyncio.timeout(PATIENCE_S):
                 while (now := self._recorder.now) is None or not reached(now):
                     if now is not None and now.candidate == candidate and _taken_back(now):
                         raise StoryError(f"waited in vain: {what}; {candidate} was taken back")
@@ -154,7 +157,7 @@ class Story:
                     if not self._stage.router.running:
                         raise StoryError(self._stage.router.trouble("stopped"))
         except TimeoutError:
-            raise StoryError(f"waited {deadline_s:g} s in vain: {what}; {_where(now)}") from None
+            raise StoryError(f"waited {PATIENCE_S:g} s in vain: {what}; {_where(now)}") from None
 
     def _begin(self, title: str) -> None:
         self.act += 1
