@@ -1,5 +1,7 @@
 # Every target sets up what it needs; a second start needs no network.
 .DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
 PY ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -15,8 +17,9 @@ setup: $(STAMP)  ## create .venv and install everything (done by the other targe
 # Exactly the packages of requirements/*.txt, then this checkout beside them.
 define install
 	@test -x $(BIN)/python || $(PY) -m venv $(VENV)
-	@echo "installing $(1) into $(VENV) ..."
-	@$(PIP) install --quiet --require-hashes --requirement $(1)
+	@echo "installing $$(grep -c '^[a-z].*==' $(1)) packages of $(1) into $(VENV):"
+	@$(PIP) install --require-hashes --requirement $(1) \
+	    | sed -un -e 's/^Collecting \(.*\) (from -r .*/  \1/p' -e 's/^Installing collected.*/  unpacking .../p'
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 endef
 
