@@ -42,7 +42,7 @@ def _rollbacks(judge: Judge) -> Iterator[Ground]:
             f"{seen.bad:,} of its {seen.total:,} answers failed, and at most {most:,} may",
         )
     for title, state in judge.states.items():
-        asked = title not in judge.shares and not state.dry_run
+        asked = title not in judge.shares and judge.gates[title].convicts
         if asked and state.verdict is Verdict.FAIL:
             yield Ground(Action.ROLLBACK, f"{title}: {state.sentence()}", state.plain())
     silent = judge.silence
@@ -62,9 +62,9 @@ def _holds(judge: Judge) -> Iterator[Ground]:
             f"no more traffic at {odds(level)} or above",
             case(state, judge.recent),
         )
-    for title, state in judge.states.items():
-        if state.held and not state.dry_run:
-            yield Ground(Action.HOLD, f"{title}: {state.sentence()}", case(state, judge.recent))
+    for title, sentence in holders(judge):
+        plain = case(judge.states[title], judge.recent)
+        yield Ground(Action.HOLD, f"{title}: {sentence}", plain)
     if silent := judge.unanswered.sentence(judge.silent_s):
         went = count(judge.unanswered.requests, "request")
         yield Ground(
@@ -73,6 +73,19 @@ def _holds(judge: Judge) -> Iterator[Ground]:
         )  # fmt: skip
     if silent := judge.silence:
         yield Ground(Action.HOLD, silent, _silent(judge))
+
+
+def holders(judge: Judge) -> Iterator[tuple[str, str]]:
+    """Every gate that by itself keeps the candidate where it is, with its sentence."""
+    for title, state in judge.states.items():
+        gate = judge.gates[title]
+        if not gate.holds:
+            continue
+        suspects = state.capital >= judge.settings.hold_level or state.verdict is Verdict.FAIL
+        if title in judge.failed:
+            yield title, judge.failed[title]
+        elif state.held or (not gate.convicts and suspects):
+            yield title, state.sentence()
 
 
 def _silent(judge: Judge) -> str:

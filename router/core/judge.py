@@ -73,7 +73,7 @@ class Judge:
         self.settings = settings
         self.baseline = baseline
         self.started = started
-        betting = [g for g in gates if g.bets and not g.dry_run]
+        betting = [g for g in gates if g.bets and g.convicts]
         self.shares = shares(
             [g.title for g in betting],
             fixed={g.title: g.share / FULL_BP for g in betting if g.share is not None},
@@ -86,6 +86,8 @@ class Judge:
         self.sample_ratio = SampleRatio()
         self.conviction = ""
         """Sentence of the first moment at which the evidence sufficed; empty until then."""
+        self.failed: dict[str, str] = {}
+        """Gates that failed and roll nobody back (`on_fail`), with their sentence of then."""
         self.case = ""
         """What was against the candidate then, as a person would say it."""
         self.recent = Recent()
@@ -225,8 +227,8 @@ class Judge:
 
     def _restrain(self) -> None:
         """Trials begin, the brake is put on or let go."""
-        for state in self.states.values():
-            if state.wants_trial and not self.conviction:
+        for title, state in self.states.items():
+            if state.wants_trial and not self.conviction and self.gates[title].holds:
                 self.begin_round(self.cap.round + 1)
                 state.begin_trial(self.cap.round)
         self.cap.trial = any(state.on_trial for state in self.states.values())
@@ -291,6 +293,7 @@ class Judge:
         return max(running, key=lambda t: self.shares[t] * self.states[t].capital, default="")
 
     def _convict(self) -> None:
+        self._keep_failures()
         if self.conviction or not self.shares:
             return
         capital = self.capital
@@ -302,6 +305,15 @@ class Judge:
             alpha = self.settings.false_rollback_rate
             self.conviction = convicted(self.states[leader].report(), capital, alpha)
             self.case = case(self.states[leader], self.recent)
+
+    def _keep_failures(self) -> None:
+        """Evidence may fall again; that it sufficed once counts, here as for a rollback."""
+        for title, gate in self.gates.items():
+            betting = gate.bets and not gate.convicts and not gate.dry_run
+            if betting and title in self.states and title not in self.failed:
+                state = self.states[title]
+                if state.verdict is Verdict.FAIL:
+                    self.failed[title] = f"{state.sentence()}; on_fail: {gate.on_fail}"
 
     def tick(self, now: float, *, expecting: bool = True, ramping: bool = False) -> Action:
         """Tell the time; only the decider does. Answers the action, :meth:`judgement`'s.
@@ -374,7 +386,7 @@ class Judge:
             waits = "waits for more of stable's past answers to fix its thresholds"
             return GateReport(title, Verdict.PENDING, waits, dry_run=self.gates[title].dry_run)
         report = state.report()
-        if title == self._convicted_gate:
+        if title == self._convicted_gate or title in self.failed:
             return GateReport(
                 title, Verdict.FAIL, report.sentence, report.evidence, report.limit,
                 report.candidate, report.stable, report.dry_run,
@@ -426,6 +438,7 @@ class Judge:
             "ledger": self.ledger.snapshot(),
             "users": self.users.snapshot() if self.users is not None else None,
             "conviction": [self.conviction, self._convicted_gate, self.case],
+            "failed": self.failed,
             "recent": self.recent.snapshot(),
             "counts": [self.answers, self.bad, self.pairs, self._seen],
             "clock": [
@@ -468,6 +481,7 @@ class Judge:
             judge.users.restore(data["users"])
         judge.conviction, judge._convicted_gate, *told = data["conviction"]
         judge.case = told[0] if told else ""
+        judge.failed = dict(data.get("failed", {}))
         judge.recent = Recent.restored(data.get("recent", []))
         judge.answers, judge.bad, judge.pairs, judge._seen = data["counts"]
         _, judge._first_answer_s, judge._last_answer_s, judge._ramp_s, *ticked = data["clock"]

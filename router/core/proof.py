@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from router.core.causes import holders
 from router.core.gates.sample import NEVER, Detect
 from router.core.rollout.plan import Ending, Plan
 from router.core.rollout.rollout import Phase, Rollout
@@ -79,7 +80,7 @@ class Missing:
 def missing(judge: Judge, place: Position, detect: Detect) -> Iterator[Missing]:
     """The gates that have not had enough yet at ``place``, in the policy's order."""
     for title, gate in judge.gates.items():
-        if gate.dry_run or not gate.bets or not place.teaches(gate):
+        if not gate.holds or not gate.bets or not place.teaches(gate):
             continue
         what = "compared pair" if gate.paired else "answer"
         state = judge.states.get(title)
@@ -139,9 +140,8 @@ def holding(judge: Judge) -> Iterator[str]:
     """Every gate that holds the rollout where it is, with its sentence."""
     if judge.capital >= judge.settings.hold_level and (leader := judge.leader):
         yield f"{leader}: {judge.states[leader].sentence()}"
-    for title, state in judge.states.items():
-        if state.held and not state.dry_run:
-            yield f"{title}: {state.sentence()}"
+    for title, sentence in holders(judge):
+        yield f"{title}: {sentence}"
 
 
 def _asked_outside(judge: Judge) -> bool:

@@ -220,6 +220,9 @@ class Watch:
             silent = trial.judge.silence
             said = f"{held(live.rollout, judgement.plain)}\n{judgement.sentence}"
             yield "no_data" if silent else "held", silent or said
+        for title, sentence in trial.judge.failed.items():
+            if not trial.judge.gates[title].holds:
+                yield "gate_failed", f"{title}: {sentence}"
         mirror_bp = live.split.mirror_bp
         trial.shadow.alarm = (
             self._undelivered(run, trial, mirror_bp, now) or self._unlearnt(run, trial, now)

@@ -213,8 +213,8 @@ class Reconciler:
                 self._look_soon(run)
                 with net("decider"):
                     live.trial.observe(batch, now)
-                    if bug := live.trial.news_of_a_bug():
-                        self.note(run, "router_bug", bug)
+                    for action, told in live.trial.news():
+                        self.note(run, action, told)
 
     def abandon(self, source: int) -> None:
         """A worker is gone; what it had under way will never be told."""

@@ -7,6 +7,7 @@ behind is not.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Final, Protocol
 
@@ -51,6 +52,7 @@ class Trial:
         self.answers = 0
         self.pairs = 0
         self._bug_told = False
+        self._failures_told: set[str] = set()
         self.shadow = ShadowBook(
             Terms(rollout.stable, rollout.candidate, policy.compare, route.payload, route.errors)
         )
@@ -83,6 +85,7 @@ class Trial:
         try:
             trial.judge = Judge.restored(policy.gates, trial.settings, snapshot["judge"])
             trial._bug_told = bool(trial.judge.router_bug)
+            trial._failures_told = set(trial.judge.failed)
             trial.shadow.restore(snapshot["shadow"])
             trial.revision = int(snapshot["revision"])
             if snapshot["step"] == _position(rollout):
@@ -142,11 +145,14 @@ class Trial:
         self._tell("abandon", now, source=source)
         self.judge.abandon(source)
 
-    def news_of_a_bug(self) -> str:
-        """That the router's own coin is broken, when it is first seen; empty otherwise."""
-        bug = "" if self._bug_told else self.judge.router_bug
-        self._bug_told = self._bug_told or bool(bug)
-        return bug
+    def news(self) -> Iterator[tuple[str, str]]:
+        """What the journal does not know yet and moves nothing: its action and its sentence."""
+        if not self._bug_told and (bug := self.judge.router_bug):
+            self._bug_told = True
+            yield "router_bug", bug
+        for title in self.judge.failed.keys() - self._failures_told:
+            self._failures_told.add(title)
+            yield "gate", f"{title}: {self.judge.failed[title]}"
 
     def counts_label(self, unit: int) -> bool:
         """Whether a label is evidence: each user's first one only where users were drawn.

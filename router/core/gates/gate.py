@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from router.core.evidence.restart import horizon_of
 from router.core.gates.needs import Need
@@ -184,6 +184,9 @@ class Gate(Spec):
     """Name in reports; needed when two gates of a kind are used. Absent: the kind."""
     dry_run: Flag = False
     """Measure and report, but never hold or roll back."""
+    on_fail: Literal["rollback", "hold", "notify"] = "rollback"
+    """What its failure does: `rollback` takes the candidate back, `hold` keeps it where it is until
+    a person decides, `notify` only tells people. Only gates that roll back share the evidence."""
     share: BasisPoints | None = None
     """Share of the combined evidence; absent: error_rate one half, the rest equally."""
 
@@ -191,6 +194,16 @@ class Gate(Spec):
     def title(self) -> str:
         """The name in reports."""
         return self.name or self.kind
+
+    @property
+    def convicts(self) -> bool:
+        """Whether it can take the candidate back."""
+        return not self.dry_run and self.on_fail == "rollback"
+
+    @property
+    def holds(self) -> bool:
+        """Whether it can keep the candidate from going on."""
+        return not self.dry_run and self.on_fail != "notify"
 
     @property
     def coin(self) -> bool:

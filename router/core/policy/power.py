@@ -101,7 +101,7 @@ def smallest_regression(
 
 def nats_needed(rollout: RolloutPolicy, gate: Gate) -> float:
     """Evidence that this gate alone must bring, in nats: ``ln(1 / (alpha * its share))``."""
-    betting = [g for g in rollout.gates if g.bets and not g.dry_run]
+    betting = [g for g in rollout.gates if g.bets and g.convicts]
     parts = shares(
         [g.title for g in betting],
         fixed={g.title: g.share / FULL_BP for g in betting if g.share is not None},

@@ -204,7 +204,9 @@ class RolloutPolicy(Spec):
         ),
         max_length=32,
     )
-    """Questions asked of the data after every answer; absent: error_rate and guard."""
+    """Questions asked of the data after every answer; absent: error_rate and guard. Where answers
+    are mirrored and the payload can be read, agreement (at_least 95%, on_fail hold) is added unless
+    one is written, but for openai, whose texts differ each time."""
     false_rollback_rate: Annotated[BasisPoints, Field(gt=0, le=5_000)] = 100
     """Chance of ever rolling back a candidate within tolerance, all gates and looks together."""
     hold_level: Annotated[Number, Field(ge=1, le=1_000)] = 3.0

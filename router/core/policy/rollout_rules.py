@@ -93,8 +93,8 @@ def gates_useful(rollout: RolloutPolicy) -> Iterator[Finding]:
 def shares_bet(rollout: RolloutPolicy) -> Iterator[Finding]:
     """A share of the evidence belongs to gates that hold evidence."""
     for index, gate in enumerate(rollout.gates):
-        if gate.share is not None and (gate.dry_run or not gate.bets):
-            why = "only reports" if gate.dry_run else "holds no evidence"
+        if gate.share is not None and not (gate.convicts and gate.bets):
+            why = "rolls nobody back" if gate.bets else "holds no evidence"
             message = f"expected no share for {gate.title}, which {why}"
             yield Finding(("gates", index, gate.kind, "share"), message, "remove it")
 
@@ -105,7 +105,7 @@ def something_judges(rollout: RolloutPolicy) -> Iterator[Finding]:
     A switch after a preview without copies, with no gate that asks outside, would wait for ever.
     """
     plan = rollout.plan()
-    acting = [gate for gate in rollout.gates if not gate.dry_run and not gate.paired]
+    acting = [gate for gate in rollout.gates if gate.convicts and not gate.paired]
     if plan.ending is Ending.KEEP or not acting or any(not gate.bets for gate in acting):
         return
     for index, step in enumerate(plan.steps):
@@ -132,7 +132,7 @@ def whole_traffic_watched(rollout: RolloutPolicy) -> Iterator[Finding]:
     whole_s = sum(step.hold_s for step in plan.steps if step.weight_bp == FULL_BP)
     if plan.ending is Ending.PROMOTE:
         whole_s += plan.bake_s
-    acting = [gate for gate in rollout.gates if not gate.dry_run]
+    acting = [gate for gate in rollout.gates if gate.convicts]
     if not whole_s or not acting or rollout.max_bad_responses is not None:
         return
     if all(gate.coin or gate.paired for gate in acting):

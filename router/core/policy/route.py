@@ -15,6 +15,7 @@ from pydantic import (
 )
 from pydantic.json_schema import JsonSchemaValue
 
+from router.core.gates.agreement import Agreement
 from router.core.payloads import PAYLOADS
 from router.core.policy.match import JsonPath, Match
 from router.core.policy.quota import Quota
@@ -214,6 +215,29 @@ class Route(Spec):
     """What one client may ask of the route; more is answered 429. Absent: no bound."""
     body_limit: Bytes | None = None
     """Largest request body (413 above); absent: the limit of the listener."""
+
+    @model_validator(mode="after")
+    def _compares(self) -> Self:
+        """Answers that are mirrored and can be read are compared, and one gate judges that.
+
+        Text that is written anew each time (openai) differs between equal models as well.
+        """
+        rollout = self.rollout
+        if rollout is None or self.payload in {"opaque", "openai"}:
+            return self
+        if any(isinstance(gate, Agreement) for gate in rollout.gates):
+            return self
+        if any(step.mirror_bp for step in rollout.plan().steps):
+            written = "gates" in rollout.model_fields_set
+            gates = (
+                *rollout.gates,
+                Agreement.model_validate({"at_least": "95%", "on_fail": "hold"}),
+            )
+            rollout = rollout.model_copy(update={"gates": gates})
+            if not written:
+                rollout.model_fields_set.discard("gates")
+            object.__setattr__(self, "rollout", rollout)
+        return self
 
     @model_validator(mode="after")
     def _tunnels_are_opened(self) -> Self:
