@@ -21,6 +21,7 @@ from router.cli.show import (
     left,
     more_lines,
     position,
+    said,
     shadow_lines,
     version_row,
     when,
@@ -75,5 +76,5 @@ def _lines(name: str, document: dict[str, Any], history: list[dict[str, Any]]) -
         *gate_lines(status["gates"]),
         "",
         "last decisions",
-        *[f"  {when(entry['at'])}  {entry['actor']}: {entry['reason']}" for entry in history],
+        *[f"  {when(entry['at'])}  {entry['actor']}: {said(entry)}" for entry in history],
     ]

@@ -13,7 +13,16 @@ from rich.table import Table
 from rich.text import Text
 
 from router.cli.client import Client, path_of
-from router.cli.show import COLOURS, HEADINGS, decisions, more_lines, version_row, when
+from router.cli.show import (
+    COLOURS,
+    ENDED,
+    HEADINGS,
+    decisions,
+    more_lines,
+    said,
+    version_row,
+    when,
+)
 from router.core.wire.outcomes import FULL_BP
 from router.core.words import duration
 
@@ -64,10 +73,12 @@ class Picture:
             f"  {status['strategy']}, step {status['step']} of {status['steps']}, "
             f"{status['phase'].replace('_', ' ')}, revision {status['revision']}",
         )  # fmt: skip
-        return [first, Text(status["reason"]), Text(self._countdown(status), style="dim")]
+        return [first, Text(status["line"]), Text(self._countdown(status), style="dim")]
 
     def _countdown(self, status: dict[str, Any]) -> str:
         """Time goes on between two messages, unless the clock of the rollout stands."""
+        if status["phase"] in ENDED:
+            return "; ".join(more_lines(status))
         since = 0.0 if status["health"] == "Paused" else time.monotonic() - self.heard
         waits = []
         if (remaining := status["remaining_s"] - since) > 0:
@@ -100,7 +111,7 @@ class Picture:
 
     def _decisions(self) -> list[Text]:
         return [
-            Text.assemble((when(entry["at"]), "dim"), f"  {entry['actor']}: {entry['reason']}")
+            Text.assemble((when(entry["at"]), "dim"), f"  {entry['actor']}: {said(entry)}")
             for entry in self.history
         ]
 

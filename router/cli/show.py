@@ -132,6 +132,17 @@ def more_lines(rollout: dict[str, Any]) -> list[str]:
     return lines
 
 
+def _parts(gate: dict[str, Any]) -> Iterable[str]:
+    """Figures of a gate that its sentence has already: each is shown once."""
+    texts = (counted(gate.get(arm)) for arm in ("candidate", "stable"))
+    return [text for text in texts if text in gate["sentence"]]
+
+
+def said(entry: dict[str, Any]) -> str:
+    """A decision in the line that a person would say; the numbers are in `why`."""
+    return str(entry.get("line") or entry["reason"])
+
+
 def gate_lines(gates: Iterable[dict[str, Any]]) -> list[str]:
     """One line a gate with evidence and counts, the sentence below it."""
     lines = []
@@ -139,11 +150,12 @@ def gate_lines(gates: Iterable[dict[str, Any]]) -> list[str]:
         name = gate.get("gate") or gate.get("name") or "?"
         dry = " (dry run)" if gate.get("dry_run") else ""
         facts = [f"  {name}{dry}: {coloured(gate['verdict'])}"]
-        if gate.get("limit") is not None:
+        told = f"evidence {_odds(gate.get('evidence'))}"
+        if gate.get("limit") is not None and told not in gate["sentence"]:
             facts.append(f"evidence {_odds(gate.get('evidence'))}, limit {_odds(gate['limit'])}")
         lines.append("  ".join(facts))
         arms = [(arm, counted(gate.get(arm))) for arm in ("candidate", "stable")]
-        lines += [f"    {arm} {text}" for arm, text in arms if text != "-"]
+        lines += [f"    {arm} {text}" for arm, text in arms if text not in {"-", *_parts(gate)}]
         lines.append(f"    {gate['sentence']}")
     return lines
 

@@ -75,6 +75,19 @@ def _holds(judge: Judge) -> Iterator[Ground]:
         yield Ground(Action.HOLD, silent, _silent(judge))
 
 
+def failures(judge: Judge) -> dict[str, str]:
+    """Gates that have failed now and roll nobody back, with their sentence.
+
+    Evidence may fall again; that it sufficed once counts, here as for a rollback.
+    """
+    return {
+        title: f"{state.sentence()}; on_fail: {gate.on_fail}"
+        for title, state in judge.states.items()
+        if (gate := judge.gates[title]).bets and not gate.convicts and not gate.dry_run
+        if title not in judge.failed and state.verdict is Verdict.FAIL
+    }
+
+
 def holders(judge: Judge) -> Iterator[tuple[str, str]]:
     """Every gate that by itself keeps the candidate where it is, with its sentence."""
     for title, state in judge.states.items():

@@ -31,7 +31,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 from router.core.cap import Cap
-from router.core.causes import cause_of
+from router.core.causes import cause_of, failures
 from router.core.evidence import PromoteEvidence, SampleRatio
 from router.core.evidence.combine import average, shares
 from router.core.evidence.ledger import Addition, Ledger
@@ -293,7 +293,7 @@ class Judge:
         return max(running, key=lambda t: self.shares[t] * self.states[t].capital, default="")
 
     def _convict(self) -> None:
-        self._keep_failures()
+        self.failed |= failures(self)
         if self.conviction or not self.shares:
             return
         capital = self.capital
@@ -305,15 +305,6 @@ class Judge:
             alpha = self.settings.false_rollback_rate
             self.conviction = convicted(self.states[leader].report(), capital, alpha)
             self.case = case(self.states[leader], self.recent)
-
-    def _keep_failures(self) -> None:
-        """Evidence may fall again; that it sufficed once counts, here as for a rollback."""
-        for title, gate in self.gates.items():
-            betting = gate.bets and not gate.convicts and not gate.dry_run
-            if betting and title in self.states and title not in self.failed:
-                state = self.states[title]
-                if state.verdict is Verdict.FAIL:
-                    self.failed[title] = f"{state.sentence()}; on_fail: {gate.on_fail}"
 
     def tick(self, now: float, *, expecting: bool = True, ramping: bool = False) -> Action:
         """Tell the time; only the decider does. Answers the action, :meth:`judgement`'s.

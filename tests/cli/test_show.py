@@ -7,14 +7,19 @@ from router.core.words import odds
 
 
 def test_evidence_is_worded_as_in_the_sentence():
-    """One rule: beyond a million nobody counts."""
+    """One rule: beyond a million nobody counts; and each figure stands once."""
     evidence = 5_000_000.0
     sentence = f"evidence {odds(evidence)}"
     gate = {"gate": "error_rate", "verdict": "fail", "evidence": evidence, "limit": 100.0,
             "sentence": sentence}  # fmt: skip
-    first, *_, last = gate_lines([gate])
-    assert "evidence over 1,000,000 : 1, limit 100 : 1" in first
-    assert last.strip() == sentence
+    assert [line.strip() for line in gate_lines([gate])] == ["error_rate: fail", sentence]
+    gate["sentence"] = "failed: candidate 4 of 57 (7.0 %)"
+    gate["candidate"], gate["stable"] = {"bad": 4, "total": 57}, {"bad": 1, "total": 99}
+    assert [line.strip() for line in gate_lines([gate])] == [
+        "error_rate: fail  evidence over 1,000,000 : 1, limit 100 : 1",
+        "stable 1 of 99 (1.0 %)",
+        "failed: candidate 4 of 57 (7.0 %)",
+    ]
 
 
 @pytest.mark.parametrize("phase", ["completed", "aborted", "rolled_back", "progressing"])

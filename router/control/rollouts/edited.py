@@ -248,13 +248,13 @@ def _fresh(
     plan = policy.plan()
     snapshot, now = line["snapshot"], line["t"]
     judge = snapshot["judge"]
-    requests, bad, buckets, per_s = judge["baseline"]
+    requests, bad, buckets, *more = judge["baseline"]
     here = Route(
         name="replay", payload=route.payload, stable=first.stable,
         sticky=route.sticky if line["sticky"] else None,
         versions=dict.fromkeys((first.stable, first.candidate), NOWHERE),
     )  # fmt: skip
-    past = Baseline(requests, bad, tuple(buckets), per_s)
+    past = Baseline(requests, bad, tuple(buckets), *more)
     trial = Trial(here, policy, first, past, now)
     if any(judge["counts"]):
         resumed = Trial.resumed(here, policy, first, snapshot, now)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from typing import Final
 
 from router.control.outside.hooks import Hooks, Note
 from router.control.rollouts.freeze import Freeze, Freezes
@@ -25,6 +26,9 @@ from router.core.rollout.events import Abort, Action, Observed, Rollback
 from router.core.rollout.machine import ready
 from router.core.rollout.rollout import Phase, Rollout, remaining_s
 from router.core.rollout.windows import any_open, moment, next_open, open_for
+
+STANDS_S: Final = 2.0
+"""A rollout that begins later than that since its candidate is not there tells people so."""
 
 Tell = Callable[[Trigger, Run, str], None]
 """``tell(trigger, run, text)`` sends alerts."""
@@ -91,6 +95,8 @@ class Restraint:
         told = filter(None, (cause.text if cause else "", unready))
         at = None if unready else self._next_at(live, freeze, now)
         run.waiting = Waiting("; ".join(told), at)
+        if rollout.standing and unready and now - rollout.started >= STANDS_S:
+            self._say(run, rollout, Cause("ready", unready, "held"), note=True)
         if cause is not None and cause.kind and (done or cause is calendar):
             self._say(run, rollout, cause, note=cause is not calendar)
         return replace(

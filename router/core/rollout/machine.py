@@ -332,7 +332,7 @@ def _retry(rollout: Rollout, _plan: Plan, event: Retry, now: float) -> Rollout:
     return moved(
         rollout, phase=Phase.PROGRESSING, step=0, step_since=now, started=now, ended=None,
         attempt=attempt, approved=False, back_bp=0, cap_bp=None, round=0, actor=event.actor,
-        standing=bool(event.unready), reason="; ".join(filter(None, (started, event.unready))),
+        standing=bool(event.unready), reason=started,
     )  # fmt: skip
 
 

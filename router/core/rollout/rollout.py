@@ -152,10 +152,9 @@ def begin(
     unready: str = "",
 ) -> Rollout:  # fmt: skip
     """A new rollout at its first step; of a candidate that is not ready yet it stands there."""
-    reason = f"rollout of {candidate} beside {stable} started"
     return Rollout(
         rollout_id, route, stable, candidate, revision, step_since=now, started=now,
-        standing=bool(unready), reason=f"{reason}; {unready}" if unready else reason,
+        standing=bool(unready), reason=f"rollout of {candidate} beside {stable} started",
     )  # fmt: skip
 
 

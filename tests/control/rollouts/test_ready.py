@@ -54,7 +54,11 @@ async def test_what_was_never_ready_stands_without_traffic_and_begins_by_itself(
     assert all(entry.weights_bp[1] == 0 for t in w.tables.sent for entry in t.routes)
     assert view(w)["waits_for"].startswith("v2 is not ready: no worker has reached it yet")
     tell(w, healthy=True, ready=False, error="connection refused")
+    await w.run(1)
+    assert [e.action for e in w.disk.entries] == ["start"], "nobody is told of a second"
     await w.run(60)
+    assert [e.action for e in w.disk.entries] == ["start", "wait"]
+    assert w.disk.entries[1].reason == "v2 is not ready: connection refused"
     assert w.rollout.standing
     assert given(w) == (0, 0)
     assert view(w)["waits_for"].startswith("v2 is not ready: connection refused")

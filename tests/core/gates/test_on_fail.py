@@ -29,11 +29,8 @@ def differing(number):
 
 
 def failing(number):
-    return Batch(
-        "r",
-        1,
-        (Cell(5_000, ArmCounts(bad=number, arrived=number), ArmCounts(ok=number, arrived=number)),),
-    )
+    bad, ok = ArmCounts(bad=number, arrived=number), ArmCounts(ok=number, arrived=number)
+    return Batch("r", 1, (Cell(5_000, bad, ok),))
 
 
 @pytest.mark.parametrize(
