@@ -153,12 +153,16 @@ class ServedRoute:
         pinnable = entry.pinnable if entry.pin_header else ()
         self.pins = {entry.versions[i].name.encode(): self.versions[i] for i in pinnable}
         wrong = frozenset(entry.error_statuses)
-        self.copied = frozenset(method.encode() for method in entry.mirror_limits.methods)
-        """Methods whose requests are mirrored."""
-        self.stripped = frozenset(name.encode() for name in entry.mirror_limits.strip_headers)
-        """Fields that copies go without."""
         self.errors = frozenset(s for s in range(100, 1_000) if s in wrong or s // 100 in wrong)
         """Statuses that count against the version that answers with them."""
+        self._copy(entry, pools, recorder)
+
+    def _copy(self, entry: RouteEntry, pools: Pools, recorder: Recorder) -> None:
+        limits = entry.mirror_limits
+        self.copied = frozenset(method.encode() for method in limits.methods)
+        """Methods whose requests are mirrored."""
+        self.stripped = frozenset(name.encode() for name in limits.strip_headers)
+        """Fields that copies go without."""
         self.mirrors = [self._target(mirror, pools, recorder) for mirror in entry.mirrors]
 
     def _weight(self, version: ServedVersion) -> int:
