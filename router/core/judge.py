@@ -387,6 +387,8 @@ class Judge:
     def _promotion_report(self) -> GateReport:
         proof, s = self.promotion, self.settings
         seen = count(proof.requests, "candidate request")
+        if (limits := proof.band.limits) is not None:
+            seen += f"; candidate minus stable {limits} (95 %, at every look)"
         return GateReport(
             "promotion",
             Verdict.PASS if self.proven else Verdict.PENDING,

@@ -21,6 +21,7 @@ import math
 from functools import lru_cache
 from typing import Any
 
+from router.core.evidence.band import Band
 from router.core.evidence.bettors import TABLES_MAX, LogFactors
 from router.core.evidence.slices import Key, Slice, Slices
 from router.core.wire.outcomes import FULL_BP
@@ -63,7 +64,7 @@ def _fastest(z: tuple[float, ...], law: tuple[float, ...], largest: float) -> fl
 class PromoteEvidence:
     """Evidence that the candidate's bad rate is below stable's plus ``margin``."""
 
-    __slots__ = ("best", "logs", "margin", "mu", "requests", "slices")
+    __slots__ = ("band", "best", "logs", "margin", "mu", "requests", "slices")
 
     def __init__(self, p0: float, margin: float = 0.01) -> None:
         """``p0``: stable's past bad rate; 0 < margin < 0.5. Starts at evidence 1 : 1."""
@@ -71,6 +72,7 @@ class PromoteEvidence:
             raise ValueError(f"no rate or margin: {p0=}, {margin=}")
         self.mu, self.margin = p0, margin
         self.slices = Slices()
+        self.band = Band()
         self.logs = [0.0] * len(BETS)
         self.best = 1.0
         self.requests = 0
@@ -105,6 +107,7 @@ class PromoteEvidence:
         for s in self.slices.take_settled():
             cb, sb, co, so = s.candidate_bad, s.stable_bad, s.candidate_good, s.stable_good
             self.requests += cb + co
+            self.band.add(s)
             table = promote_table(s.weight_bp, self.mu, self.margin)
             self.logs = [
                 log + cb * f[0] + sb * f[1] + co * f[2] + so * f[3]
@@ -121,6 +124,7 @@ class PromoteEvidence:
             "requests": self.requests,
             "mu": self.mu,
             "slices": self.slices.snapshot(),
+            "band": [self.band.requests, self.band.total, self.band.squares],
         }
 
     def restore(self, data: dict[str, Any]) -> None:
@@ -132,3 +136,8 @@ class PromoteEvidence:
         self.logs, self.best = logs, best
         self.requests, self.mu = int(data["requests"]), float(data["mu"])
         self.slices.restore(data["slices"])
+        self.band = Band()
+        if "band" in data:
+            requests, total, squares = data["band"]
+            self.band.requests = int(requests)
+            self.band.total, self.band.squares = float(total), float(squares)
