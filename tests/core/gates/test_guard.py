@@ -5,7 +5,7 @@ import pytest
 from router.core.evidence.users import Users
 from router.core.gates import GateContext
 from router.core.gates.error_rate import ErrorRate
-from router.core.gates.guard import WITNESS, Guard
+from router.core.gates.guard import ALARM, WITNESS, Guard
 from router.core.gates.verdict import Counts, Verdict
 from router.core.wire.outcomes import ArmCounts, Batch, Cell, Pairs, UserCounts
 
@@ -88,3 +88,21 @@ def test_what_is_open_counts_for_the_accused(state):
 def test_only_a_guard_tries_anybody(past):
     with pytest.raises(TypeError, match="tries nobody"):
         ErrorRate().start(GateContext(baseline=past)).begin_trial(1)
+
+
+def test_the_alarm_for_a_trial_comes_before_a_conviction_could(past, batch):
+    """A trial can be taken back: three bad answers at 100 % begin it, one does not."""
+    state = Guard().start(GateContext(baseline=past, limit=200.0))
+    state.observe(batch(1, 0, 20, 0, weight_bp=10_000))
+    assert not state.wants_trial
+    state.observe(batch(2, 0, 0, 0, weight_bp=10_000))
+    assert ALARM <= state.absolute.capital < 200.0
+    assert state.wants_trial
+
+
+def test_a_trial_of_users_waits_until_a_comparison_has_no_more_to_say(past, batch):
+    """It makes everybody new, which would end the comparison that is going on."""
+    state = Guard().start(GateContext(baseline=past, sticky=True, limit=200.0))
+    state.observe(batch(2, 0, 0, 0, weight_bp=5_000))
+    assert state.absolute.capital >= ALARM
+    assert not state.wants_trial
