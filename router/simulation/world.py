@@ -165,6 +165,7 @@ class CountingWorld:
         self.exposed += cb + co
         mine, others = None, None
         if self.users is not None:
+            self.users.begin(self.round)
             mine, others = self.users.draw(weight_bp, (co, cb), (so, sb))
         candidate = ArmCounts(ok=co, bad=cb, arrived=co + cb, users=mine)
         stable = ArmCounts(ok=so, bad=sb, arrived=so + sb, users=others)
@@ -183,12 +184,20 @@ class _Users:
 
     def __init__(self, count: int, draw: np.random.Generator, bets: int) -> None:
         self.bets = bets
+        self.round = 0
         self.met = np.zeros(count, dtype=np.int64)
         self.failed = np.zeros(count, dtype=bool)
         popularity = draw.permutation(1.0 / np.arange(1, count + 1))
         self.cumulative = np.cumsum(popularity / popularity.sum())
         self.hashes = draw.integers(0, 2**63, count, dtype=np.uint64)
         self.random = draw
+
+    def begin(self, round_: int) -> None:
+        """In a new round of the evidence everybody counts anew, as at a worker."""
+        if round_ != self.round:
+            self.round = round_
+            self.met[:] = 0
+            self.failed[:] = False
 
     def _first(self, weight_bp: int) -> int:
         return round(len(self.cumulative) * weight_bp / FULL_BP)

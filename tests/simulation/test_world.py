@@ -194,3 +194,23 @@ def test_copies_fail_as_often_as_stable_until_the_change(latency):
                 copies += pairs.failed + pairs.agreed + pairs.disagreed
         shares.append(failed / copies)
     assert shares == [pytest.approx(0.01, abs=0.04), 1.0]
+
+
+def test_users_are_new_in_a_new_round():
+    """A trial compares everybody anew; without it nobody is new on a sticky route after an hour."""
+    world = CountingWorld(Scenario(stable_rate=0.2, candidate_rate=0.2, users=50),
+                          np.random.default_rng(8))  # fmt: skip
+
+    def met(until):
+        now, drawn = until - 60.0, set()
+        while now < until:
+            now = world.advance(now, Split(2_000), until, quiet=False)
+            for cell in world.take().cells:
+                drawn.update(cell.candidate.users.drawn, cell.stable.users.drawn)
+        return drawn
+
+    everybody = met(60.0)
+    assert len(everybody) == 50
+    assert met(120.0) == set()
+    world.round = 1
+    assert met(180.0) == everybody
