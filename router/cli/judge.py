@@ -23,7 +23,7 @@ from router.config.problems import PolicyError
 from router.core.policy import Route, split_address
 from router.core.quantities import parse_share
 from router.core.words import count
-from router.simulation.access_log import NAMES, Logged, read_lines
+from router.simulation.access_log import NAMES, Logged, read_lines, read_time
 from router.simulation.judge_log import LogJudge
 
 ANSWER_S = 5.0
@@ -44,6 +44,13 @@ def run(
     weight: Annotated[
         str, Option("The candidate's share, such as 10%, where lines do not say it.")
     ] = "",
+    since: Annotated[
+        str,
+        Option(
+            "When the split began, such as 2026-11-27T09:00:00+00:00; stable's lines before are "
+            "its past. Absent: the first line that says a share, or is the candidate's."
+        ),
+    ] = "",
     fields: Annotated[
         str, Option("Names in the log that are others: version=variant,user=uid,seconds=rt.")
     ] = "",
@@ -58,12 +65,13 @@ def run(
     The gates of the policy, the same evidence and the same sentence as in the router; only the
     traffic is split by somebody else (nginx's split_clients, Envoy's weighted clusters, a mesh).
     """
-    judge = _judge(policy, route, stable, candidate, weight)
+    judge = _judge(policy, route, stable, candidate, weight, since)
     entries = read_lines(_lines(log), _names(fields))
     if serve:
         _serve(judge, entries, serve)
         return
     judge.take(entries)
+    judge.finish()
     found = judge.verdict()
     if output is Output.JSON:
         emit(found.to_json())
@@ -76,7 +84,9 @@ def run(
         raise VerbFailed(EXITS[found.verdict], "")
 
 
-def _judge(path: Path, name: str, stable: str, candidate: str, weight: str) -> LogJudge:
+def _judge(  # noqa: PLR0917 - the options of the command
+    path: Path, name: str, stable: str, candidate: str, weight: str, since: str
+) -> LogJudge:  # fmt: skip
     try:
         routes = load(path).policy.routes
     except PolicyError as error:
@@ -90,9 +100,14 @@ def _judge(path: Path, name: str, stable: str, candidate: str, weight: str) -> L
         weight_bp = parse_share(weight) if weight else None
     except ValueError as error:
         raise VerbFailed(Exit.USAGE, f"--weight: {error}") from None
+    try:
+        since_s = read_time(since) if since else float("inf")
+    except ValueError:
+        example = "2026-11-27T09:00:00+00:00, or seconds since 1970"
+        raise VerbFailed(Exit.USAGE, f"--since: expected {example}, got {since!r}") from None
     return LogJudge(
         chosen, rollout, stable=stable or chosen.stable,
-        candidate=candidate or rollout.candidate, weight_bp=weight_bp,
+        candidate=candidate or rollout.candidate, weight_bp=weight_bp, since_s=since_s,
     )  # fmt: skip
 
 
@@ -130,6 +145,8 @@ def _serve(judge: LogJudge, entries: Iterator[Logged | None], address: str) -> N
         for entry in entries:
             with between:
                 judge.take((entry,))
+        with between:
+            judge.finish()
 
     class Answers(BaseHTTPRequestHandler):
         timeout = ANSWER_S

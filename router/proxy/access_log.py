@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from router.core.wire.outcomes import Outcome
+from router.core.wire.outcomes import FULL_BP, Outcome
 
 if TYPE_CHECKING:
     from router.core.wire.table import RouteEntry
@@ -31,10 +31,16 @@ WRITE_BYTES: Final = 4_096
 
 
 def _weight_bp(entry: RouteEntry, *, drawn: bool) -> int | None:
-    """Share of the candidate when a coin drew this request; None where none did."""
-    if not drawn:
+    """Share of the candidate, of both arms, when a coin drew this request; None where none did."""
+    if not drawn or entry.candidate < 0:
         return None
-    return entry.weights_bp[entry.candidate] if entry.candidate >= 0 else None
+    candidate, stable = entry.weights_bp[entry.candidate], entry.weights_bp[entry.stable]
+    return round(candidate * FULL_BP / (candidate + stable))
+
+
+def _user(attempt: Attempt | None) -> str | None:
+    """The user's name in evidence, a hash, where users are drawn."""
+    return f"{attempt.unit:016x}" if attempt is not None and attempt.unit else None
 
 
 class AccessLog:
@@ -85,6 +91,8 @@ class AccessLog:
             "ms": round((time.monotonic() - arrived) * 1000, 3),
             "rescued": rescued,
             "weight_bp": _weight_bp(entry, drawn=drawn) if entry is not None else None,
+            "user": _user(attempt),
+            "empty": attempt is not None and attempt.blank,
         }))  # fmt: skip
 
     def flush(self) -> None:

@@ -32,6 +32,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "user": ("user", "user_id"),
     "route": ("route",),
     "outcome": ("outcome",),
+    "bytes": ("bytes", "body_bytes_sent", "bytes_sent"),
 }
 """What a value is called in the lines, most telling first."""
 
@@ -39,6 +40,10 @@ FAILED = frozenset(outcome.name.lower() for outcome in BAD_OUTCOMES)
 LEFT = Outcome.CLIENT_ABORT.name.lower()
 CLIENT_GONE = 499
 """nginx's status for a client that left; Envoy says 0."""
+LOAD = 429
+"""A status that is about load, not about the request."""
+BEGINS = frozenset({"start_time"})
+"""Times that are when a request began; others are when it ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +51,7 @@ class Logged:
     """One request."""
 
     at_s: float
-    """Seconds since 1970."""
+    """When it ended, seconds since 1970."""
     status: int
     """0: no answer."""
     seconds: float | None = None
@@ -59,6 +64,20 @@ class Logged:
     """As the router says it; empty in other logs."""
     rescued: bool = False
     """The candidate failed and stable answered instead."""
+    empty: bool = False
+    """Nothing was in the answer."""
+
+    @property
+    def began_s(self) -> float:
+        """When it was drawn, seconds since 1970."""
+        return self.at_s - (self.seconds or 0.0)
+
+    @property
+    def refused(self) -> bool:
+        """An answer that is none: the request was refused, or nothing is in a good one."""
+        if self.failed or self.left or self.status == LOAD:
+            return False
+        return 400 <= self.status < 500 or (self.empty and self.status == 200)
 
     @property
     def left(self) -> bool:
@@ -111,16 +130,18 @@ def _entry(line: str, names: Mapping[str, tuple[str, ...]]) -> Logged | None:
         ms, seconds = told("ms"), told("seconds")
         if seconds is None and ms is not None:
             seconds = float(ms) / 1_000
+        seconds = None if seconds is None else _finite(float(seconds))
         return Logged(
-            _time(told("at")),
+            _ended(data, names["at"], seconds),
             int(told("status")),
-            None if seconds is None else _finite(float(seconds)),
+            seconds,
             str(told("version") or ""),
             _weight(told("weight")),
             str(told("user") or ""),
             str(told("route") or ""),
             str(told("outcome") or ""),
             bool(data.get("rescued", False)),
+            bool(data.get("empty")) or (told("bytes") is not None and int(told("bytes")) == 0),
         )
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
@@ -140,7 +161,13 @@ def _fields(line: str) -> Mapping[str, Any]:
     return pairs | {"time": at, "status": match["status"]}
 
 
-def _time(value: Any) -> float:
+def _ended(data: Mapping[str, Any], names: tuple[str, ...], seconds: float | None) -> float:
+    """When a request ended: the first of ``names`` that the line has, or what follows from it."""
+    name = next((one for one in names if data.get(one) not in (None, "-")), names[0])
+    return read_time(data.get(name)) + ((seconds or 0.0) if name in BEGINS else 0.0)
+
+
+def read_time(value: Any) -> float:
     """Unix seconds as a number, or ISO 8601 text."""
     try:
         return _finite(float(value))

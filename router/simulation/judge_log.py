@@ -2,16 +2,24 @@
 
 The router need not be in the path. What decides is the same: requests that a coin (or a hash of the
 user) sent to one of two versions, whether they failed, how long they took. The weight of the coin
-comes from the lines, or from whoever asks. Where users were split, a user counts once, with the
-first request; so many requests of one user are one draw.
+comes from the lines, or from whoever asks. Where users were split, users are the unit, as there.
+
+A log tells requests when they end, and fast failures end before slow successes; evidence wants them
+in the order in which they were drawn. So a line waits until everything drawn before it must have
+ended: as long as the longest request that was seen, :data:`HELD_MAX_S` at most.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import heapq
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import Any, Final
 
+import xxhash
+
+from router.core.evidence.users import bets_of
 from router.core.gates.sample import Detect
 from router.core.judge import Judge, Judgement, JudgeSettings
 from router.core.policy import Route
@@ -19,11 +27,42 @@ from router.core.policy.rollout import RolloutPolicy
 from router.core.proof import Position, holding, unproven
 from router.core.rollout.events import Action
 from router.core.wire.histogram import BUCKETS, bucket_of
-from router.core.wire.outcomes import FULL_BP, ArmCounts, Baseline, Batch, Cell
+from router.core.wire.outcomes import FULL_BP, ArmCounts, Baseline, Batch, Cell, UserCounts
 from router.simulation.access_log import Logged
 
-USERS_MAX: Final = 1_000_000
-"""Users remembered; later new ones are left out, both versions alike."""
+USERS_MAX: Final = 1 << 18
+"""Places for users, as in a worker: two of one place count as one, both versions alike."""
+
+FAILED_BEFORE: Final = -1
+
+UNIT_DIGITS: Final = 16
+
+HELD_MAX_S: Final = 60.0
+"""Longest time for which a line waits for others that were drawn before it."""
+
+
+class InOrder:
+    """Requests in the order in which they were drawn, made from the order in which they ended."""
+
+    def __init__(self) -> None:
+        self._waiting: list[tuple[float, int, Logged]] = []
+        self._number = count()
+        self._hold_s = self._newest_s = 0.0
+
+    def put(self, entry: Logged) -> Iterator[Logged]:
+        """One more; answers those that nothing earlier can follow any more."""
+        self._hold_s = max(self._hold_s, min(entry.seconds or 0.0, HELD_MAX_S))
+        self._newest_s = max(self._newest_s, entry.at_s)
+        heapq.heappush(self._waiting, (entry.began_s, next(self._number), entry))
+        yield from self._until(self._newest_s - self._hold_s)
+
+    def rest(self) -> Iterator[Logged]:
+        """The log has ended."""
+        yield from self._until(float("inf"))
+
+    def _until(self, drawn_s: float) -> Iterator[Logged]:
+        while self._waiting and self._waiting[0][0] <= drawn_s:
+            yield heapq.heappop(self._waiting)[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +95,21 @@ class LogJudge:
 
     def __init__(
         self, route: Route, policy: RolloutPolicy, *, stable: str, candidate: str,
-        weight_bp: int | None = None,
+        weight_bp: int | None = None, since_s: float = float("inf"),
     ) -> None:  # fmt: skip
+        """``since_s``: the split began then, seconds since 1970; or with the candidate's first.
+
+        What stable answered before is its past.
+        """
         self.route, self.policy = route, policy
         self.arms = {candidate: True, stable: False}
         self.names = (stable, candidate)
         self.weight_bp = weight_bp
-        self.users: set[str] | None = set() if route.sticky is not None else None
+        self.users: dict[int, int] | None = {} if route.sticky is not None else None
+        """Requests in this round by user's place, or :data:`FAILED_BEFORE`."""
+        self._order = InOrder()
+        self._since_s = since_s
+        self._round = 0
         self.requests = dict.fromkeys((stable, candidate), 0)
         self.skipped = 0
         self.convicted_s: float | None = None
@@ -78,54 +125,87 @@ class LogJudge:
         for entry in entries:
             if entry is None or (entry.route and entry.route != self.route.name):
                 self.skipped += entry is None
-            elif entry.rescued:
-                failed = replace(entry, version=self.names[1], outcome="", status=502)
-                self._one(failed, candidate=True)
-            elif entry.version in self.arms:
-                self._one(entry, candidate=self.arms[entry.version])
+                continue
+            for one in self._order.put(entry):
+                self._drawn(one)
+
+    def finish(self) -> None:
+        """The log has ended: what waited for earlier requests counts now."""
+        for one in self._order.rest():
+            self._drawn(one)
+
+    def _drawn(self, entry: Logged) -> None:
+        if entry.rescued:
+            failed = replace(entry, version=self.names[1], outcome="", status=502)
+            self._one(failed, candidate=True)
+        elif entry.version in self.arms:
+            self._one(entry, candidate=self.arms[entry.version])
 
     def _one(self, entry: Logged, *, candidate: bool) -> None:
         self.requests[entry.version] += 1
         self._first_s = entry.at_s if self._first_s is None else self._first_s
         self._now = max(self._now, entry.at_s - self._first_s)
-        if self._judge is None and not candidate:
+        drawn = candidate or entry.weight_bp or entry.began_s >= self._since_s
+        if self._judge is None and not drawn:
             self._remember(entry)
             return
         judge = self._begun()
         if not candidate:
             self._remember(entry)
-            judge.learn(self._baseline())
+            if not judge.settled:
+                judge.learn(self._baseline())
         weight_bp = self.weight_bp if entry.weight_bp is None else entry.weight_bp
-        if not weight_bp or self._known(entry):
+        if not weight_bp or (self.users is not None and not entry.user):
             return
         self._last_weight = weight_bp
-        arm = self._arm(judge, entry, candidate=candidate)
-        nobody = (0,) * len(judge.thresholds_s)
-        other = ArmCounts(fast=nobody, slow=nobody)
+        arm, other = self._arms(judge, entry, candidate=candidate)
         both = (arm, other) if candidate else (other, arm)
-        cell = Cell(weight_bp, *both, judge.thresholds_s, judge.tolerance)
+        sticky = self.users is not None
+        cell = Cell(
+            weight_bp, *both, judge.thresholds_s, judge.tolerance, sticky=sticky,
+            round=judge.cap.round,
+        )  # fmt: skip
         judge.observe(Batch(self.route.name, 1, (cell,)), self._now)
         if self.convicted_s is None and judge.conviction:
             self.convicted_s = entry.at_s
 
-    def _known(self, entry: Logged) -> bool:
-        """Whether its user has been counted (or cannot be told) where users were split."""
-        if self.users is None:
-            return False
-        if not entry.user or entry.user in self.users or len(self.users) >= USERS_MAX:
-            return True
-        self.users.add(entry.user)
-        return False
-
-    @staticmethod
-    def _arm(judge: Judge, entry: Logged, *, candidate: bool) -> ArmCounts:
+    def _arms(
+        self, judge: Judge, entry: Logged, *, candidate: bool
+    ) -> tuple[ArmCounts, ArmCounts]:  # fmt: skip
+        """The counts of its arm, and of the other one."""
         scale = 1.0 + judge.tolerance if candidate else 1.0
         limits = [limit * scale for limit in judge.thresholds_s]
         slow = tuple(int(entry.seconds is not None and entry.seconds > one) for one in limits)
         fast = tuple(int(entry.seconds is not None and entry.seconds <= one) for one in limits)
-        if entry.left:
-            return ArmCounts(0, 0, fast, slow, arrived=1, left=1)
-        return ArmCounts(int(not entry.failed), int(entry.failed), fast, slow, arrived=1)
+        none = (0,) * len(limits)
+        users, nobody = None, None
+        if self.users is not None:
+            users, nobody = self._user(judge, entry, slow), UserCounts(slow=((),) * len(limits))
+        good = not (entry.failed or entry.left)
+        arm = ArmCounts(
+            int(good), int(entry.failed and not entry.left), fast, slow, arrived=1,
+            left=int(entry.left), users=users, refused=int(entry.refused),
+        )  # fmt: skip
+        return arm, ArmCounts(fast=none, slow=none, users=nobody)
+
+    def _user(self, judge: Judge, entry: Logged, slow: tuple[int, ...]) -> UserCounts:
+        """What a worker would tell of its user: the first request, or a later one that bets."""
+        users = self.users if self.users is not None else {}
+        if self._round != judge.cap.round:
+            self._round = judge.cap.round
+            users.clear()
+        name = _unit(entry.user)
+        met = users.get(name % USERS_MAX, 0)
+        first, failed = met == 0, entry.failed and not entry.left
+        bets = 0 <= met < bets_of(judge.baseline.bad_rate)
+        users[name % USERS_MAX] = FAILED_BEFORE if met < 0 or (bets and failed) else met + 1
+        unit = (name,)
+        return UserCounts(
+            drawn=unit if first else (), bad=unit if first and failed else (),
+            slow=tuple(unit if first and late else () for late in slow), betting=int(bets),
+            betting_good=int(bets and not failed), first_bad=unit if bets and failed else (),
+            refused=unit if first and entry.refused else (),
+        )  # fmt: skip
 
     def _remember(self, entry: Logged) -> None:
         self._past[0] += 1
@@ -143,7 +223,7 @@ class LogJudge:
         return self._judge
 
     def _fresh(self) -> Judge:
-        settings = JudgeSettings.of(self.policy, sticky=False)
+        settings = JudgeSettings.of(self.policy, sticky=self.users is not None)
         return Judge(self.policy.gates, settings, self._baseline(), self._now)
 
     def verdict(self) -> LogVerdict:
@@ -187,3 +267,10 @@ class LogJudge:
         if self._last_weight == FULL_BP and not self.requests[stable]:
             return f"no line is of {stable}"
         return ""
+
+
+def _unit(user: str) -> int:
+    """The user's name in evidence: as the router logs it (64 bits, hexadecimal), or hashed so."""
+    if len(user) == UNIT_DIGITS and not set(user) - set("0123456789abcdef"):
+        return int(user, 16)
+    return xxhash.xxh64_intdigest(user.encode(), seed=1)

@@ -10,7 +10,9 @@ from router.core.judge import Judge, JudgeSettings
 from router.core.rollout.events import Action
 from router.core.wire.outcomes import ArmCounts, Baseline, Batch, Cell
 from router.simulation.access_log import Logged, read_lines
-from router.simulation.judge_log import LogJudge
+from router.simulation.judge_log import USERS_MAX, InOrder, LogJudge
+from router.telemetry.recorder import unit_of
+from router.telemetry.users import BUCKETS
 
 POLICY = """
 routes:
@@ -33,6 +35,11 @@ def judge(gates="[error_rate, guard]", sticky="", **more):
     (route,) = loads(text).policy.routes
     more = {"stable": "v1", "candidate": "v2", "weight_bp": 1_000} | more
     return LogJudge(route, route.rollout, **more)
+
+
+def read(judge, entries):
+    judge.take(entries)
+    judge.finish()
 
 
 def requests(number, candidate_rate, *, stable_rate=0.01, seed=1, weight=0.1, slower=1.0):
@@ -64,7 +71,7 @@ def own(at, version, status, seconds):
     return json.dumps({
         "event": "request", "timestamp": 1760104500 + at, "route": "a", "version": version,
         "status": status, "outcome": outcome, "ms": seconds * 1000, "rescued": False,
-        "weight_bp": 1_000,
+        "weight_bp": 1_000 if at > 18.0 else None,
     })  # fmt: skip
 
 
@@ -74,7 +81,7 @@ def own(at, version, status, seconds):
 )
 def test_logs_of_three_writers_give_the_verdict(write, candidate_rate, verdict):
     j = judge()
-    j.take(read_lines(write(*one) for one in requests(9_000, candidate_rate)))
+    read(j, read_lines(write(*one) for one in requests(9_000, candidate_rate)))
 
     found = j.verdict()
     assert found.verdict == verdict
@@ -85,7 +92,7 @@ def test_logs_of_three_writers_give_the_verdict(write, candidate_rate, verdict):
 def test_it_is_the_sentence_of_the_router():
     lines = list(requests(9_000, 0.3))
     j = judge()
-    j.take(read_lines(envoy(*one) for one in lines))
+    read(j, read_lines(envoy(*one) for one in lines))
     (route,) = loads(
         POLICY.replace("GATES", "[error_rate, guard]").replace("STICKY", "")
     ).policy.routes
@@ -106,13 +113,13 @@ def test_it_is_the_sentence_of_the_router():
 
 def test_a_slow_candidate_is_seen_where_times_are_logged():
     j = judge("[latency]")
-    j.take(read_lines(envoy(*one) for one in requests(9_000, 0.01, slower=2.0)))
+    read(j, read_lines(envoy(*one) for one in requests(9_000, 0.01, slower=2.0)))
     assert j.verdict().verdict == "fail"
 
 
 def test_too_little_is_no_pass():
     j = judge()
-    j.take(read_lines(envoy(*one) for one in requests(500, 0.0, stable_rate=0.0)))
+    read(j, read_lines(envoy(*one) for one in requests(500, 0.0, stable_rate=0.0)))
     found = j.verdict()
     assert found.verdict == "pending"
     assert "not enough yet: error_rate has" in found.sentence
@@ -131,22 +138,46 @@ def test_too_little_is_no_pass():
 )
 def test_what_cannot_be_judged_is_said(entries, more, said):
     j = judge(**more)
-    j.take(entries)
+    read(j, entries)
     assert said in j.verdict().sentence
     assert j.verdict().verdict == "pending"
 
 
 def test_a_user_counts_once_where_users_are_split():
     j = judge(sticky="sticky: {header: X-User-Id}")
-    j.take(Logged(float(i), 200 if i else 503, version="v2", user="bob") for i in range(50))
-    j.take([Logged(60.0, 503, version="v2")])
+    read(j, (Logged(float(i), 200 if i else 503, version="v2", user="bob") for i in range(50)))
+    read(j, [Logged(60.0, 503, version="v2")])
     assert j.verdict().judgement.reports[0].candidate.total == 1
     assert len(j.users) == 1
 
 
+def test_places_of_users_are_those_of_a_worker():
+    assert USERS_MAX == BUCKETS
+    j = judge(sticky="sticky: {header: X-User-Id}")
+    read(j, [Logged(1.0, 200, version="v2", user="bob")])
+    read(j, [Logged(2.0, 200, version="v2", user=f"{unit_of(b'bob'):016x}")])
+    assert len(j.users) == 1
+
+
+def test_lines_are_judged_in_the_order_in_which_they_were_drawn():
+    """Fast failures are logged before slow successes that were drawn before them."""
+    ordered, out = InOrder(), []
+    for end, seconds in ((10.0, 2.0), (10.1, 0.1), (10.6, 0.1), (12.0, 1.9), (12.3, 0.1)):
+        out += ordered.put(Logged(end, 200, seconds))
+    out += ordered.rest()
+    assert [one.began_s for one in out] == pytest.approx([8.0, 10.0, 10.1, 10.5, 12.2])
+
+
+def test_refusals_and_answers_with_nothing_in_them_are_the_gates_business():
+    j = judge()
+    read(j, (Logged(i * 0.02, 422 if i % 10 == 0 else 200, 0.01, "v2" if i % 10 == 0 else "v1")
+             for i in range(3_000)))  # fmt: skip
+    assert j.verdict().verdict == "fail"
+
+
 def test_a_rescued_request_is_the_candidates_failure_and_a_client_that_left_nobodys():
     j = judge()
-    j.take([Logged(1.0, 200, version="v1", rescued=True), Logged(2.0, 499, version="v2")])
+    read(j, [Logged(1.0, 200, version="v1", rescued=True), Logged(2.0, 499, version="v2")])
     assert j.verdict().judgement.reports[0].candidate.bad == 1
 
 

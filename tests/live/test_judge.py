@@ -1,0 +1,118 @@
+"""`rampway judge` on logs of real nginx, real Envoy and the real router: the router's own verdict.
+
+The same requests pass nginx (or Envoy), which logs what it saw, and the router, which splits and
+judges. Whoever reads the log must come to the router's verdict, sentence and exit code. One client
+asks, one request at a time, so that both see each answer at the same place of the row.
+"""
+
+import asyncio
+import json
+import re
+
+import pytest
+
+from tests.cli.conftest import rampway
+from tests.live.kit import Clients, Lab, route
+from tests.live.peers import envoy, nginx
+
+LOGGED = "access_log: true\n"
+STEP = "{canary: {steps: [{weight: 30%, hold: 1h}], bake: 1h}}"
+STEADY = {"gates": "[error_rate]", "more": "hold_level: 99"}
+"""The share stays as it is: no brake, no trial."""
+ENDS = {"rolled_back": 3, "progressing": 0}
+
+
+@pytest.fixture
+async def lab(tmp_path):
+    async with Lab(tmp_path) as made:
+        yield made
+
+
+def judged(lab, log, *more):
+    """(exit code, the verdict as JSON)."""
+    said = rampway("judge", "--policy", str(lab.file), "--log", str(log), "-o", "json", *more)
+    return said.code, said.json
+
+
+async def split_by_the_router(lab, *, bad, port=None, enough=900, sticky=""):
+    """Traffic until the candidate is taken back or has ``enough``; the router's last word."""
+    lab.versions["v2"].bad = bad
+    async with Clients(port or lab.port, at_once=1, per_s=2_000, users=100_000) as clients:
+        await lab.until(
+            lambda s: s["phase"] == "rolled_back" or clients.of("v2") >= enough, seconds=120
+        )
+    await asyncio.sleep(1.0)  # the last look, the log's last sweep
+    return await lab.status()
+
+
+def shape(sentence):
+    """The sentence with its numbers left out."""
+    return re.sub(r"[0-9][0-9,.]*", "N", sentence)
+
+
+def same_verdict(status, code, found):
+    if status["waits_for"].startswith("not enough yet"):
+        assert (code, found["verdict"], found["sentence"]) == (4, "pending", status["waits_for"])
+        return
+    assert code == ENDS[status["phase"]]
+    if code == 3:
+        assert found["verdict"] == "fail"
+        assert found["sentence"] == status["reason"]
+        return
+    assert found["verdict"] == "pass"
+    mine = {gate["gate"]: gate for gate in status["gates"]}
+    for gate in found["gates"]:
+        assert gate["sentence"] == mine[gate["gate"]]["sentence"]
+
+
+@pytest.mark.parametrize("bad", [0.0, 1.0])
+@pytest.mark.parametrize("sticky", ["", "sticky: {header: X-User-Id}"])
+async def test_the_routers_own_log_gives_its_verdict(lab, bad, sticky):
+    lab.write(route(STEP, head=sticky, **STEADY), LOGGED)
+    life = await lab.start()
+    status = await split_by_the_router(lab, bad=bad)
+    same_verdict(status, *judged(lab, life.log_file))
+
+
+@pytest.mark.parametrize("sticky", ["", "sticky: {header: X-User-Id}"])
+async def test_so_it_does_where_brake_and_trial_change_the_share(lab, sticky):
+    """The router looks at slices of a tenth of a second, the log has single requests.
+
+    So the counts at which the evidence suffices may be one or two apart; what is decided is not.
+    """
+    lab.write(route(STEP, head=sticky), LOGGED)
+    life = await lab.start()
+    status = await split_by_the_router(lab, bad=0.5)
+    code, found = judged(lab, life.log_file)
+    assert (status["phase"], code, found["verdict"]) == ("rolled_back", 3, "fail")
+    assert shape(found["sentence"]) == shape(status["reason"])
+
+
+@pytest.mark.parametrize("bad", [0.0, 1.0])
+@pytest.mark.parametrize("peer", [nginx, envoy])
+async def test_the_log_of_who_stands_before_the_router_gives_its_verdict(lab, bad, peer):
+    lab.write(route(STEP, **STEADY))
+    await lab.start()
+    async with peer(lab.folder, to=lab.port) as (port, log):
+        status = await split_by_the_router(lab, bad=bad, port=port)
+        await asyncio.sleep(0.5)
+    same_verdict(status, *judged(lab, log, "--weight", "30%", "--since", "0"))
+
+
+@pytest.mark.parametrize(("bad", "code", "verdict"), [(0.0, 0, "pass"), (0.3, 3, "fail")])
+@pytest.mark.parametrize("peer", [nginx, envoy])
+async def test_a_split_without_any_router_has_proof_in_minutes(lab, bad, code, verdict, peer):
+    """Whoever has split_clients or weighted clusters: no router runs here at all."""
+    lab.write(route(STEP))
+    lab.versions["v2"].bad = bad
+    ports = {name: lab.versions[name].port for name in ("v1", "v2")}
+    async with peer(lab.folder, split=ports) as (port, log):
+        async with Clients(port, per_s=2_000) as clients:
+            async with asyncio.timeout(100):
+                while sum(clients.answers.values()) < 2_000:
+                    await asyncio.sleep(0.05)
+        await asyncio.sleep(0.5)
+    found = judged(lab, log, "--weight", "30%")
+    assert (found[0], found[1]["verdict"], found[1]["skipped"]) == (code, verdict, 0)
+    assert found[1]["value"] == (1 if code == 0 else -1)
+    assert json.dumps(found[1]["requests"])
