@@ -18,6 +18,7 @@ from router.config.check import LoadedPolicy, load, loads, statistics
 from router.config.problems import PolicyError, Problem, render
 from router.config.source import SIZE_BYTES_MAX
 from router.core.policy.power import ExpectedTraffic, Sight, describe, sights
+from router.core.policy.risk import unjudged
 from router.core.quantities import parse_share
 from router.core.wire.outcomes import FULL_BP
 from router.core.words import count
@@ -43,7 +44,7 @@ def run(
     about steps too short for a verdict, caps that healthy candidates reach, and proofs that cannot
     come in time.
     """
-    traffic = _traffic(rate, stable)
+    traffic = expected(rate, stable)
     found: list[Problem] = []
     seen: dict[str, list[dict[str, Any]]] = {}
     notes: list[str] = []
@@ -60,6 +61,7 @@ def run(
             warnings += statistics(loaded, traffic.requests_per_s, traffic.stable_bad_rate)
             seen[str(path)] = _sights(loaded, traffic)
             notes += [f"{path}: {note}" for note in _single_instances(loaded)]
+        notes += [f"{path}: {note}" for note in _unjudged(loaded)]
         failed |= strict and bool(warnings)
         found += warnings
         if output is Output.TABLE and not warnings:
@@ -76,7 +78,8 @@ def _loaded(path: Path) -> LoadedPolicy:
     return load(path)
 
 
-def _traffic(rate: str, stable: str) -> ExpectedTraffic | None:
+def expected(rate: str, stable: str) -> ExpectedTraffic | None:
+    """What is supposed of every route; None where nothing is said."""
     if not rate:
         return None
     try:
@@ -107,6 +110,16 @@ def _sight(route: str, sight: Sight, traffic: ExpectedTraffic) -> dict[str, Any]
         "fastest_s": sight.fastest_s,
         "text": describe(sight, traffic),
     }
+
+
+def _unjudged(loaded: LoadedPolicy) -> list[str]:
+    """Ways to all traffic that nothing judges; `plan` has the other risks."""
+    return [
+        f"{route.name}: {way}"
+        for route in loaded.policy.routes
+        if route.rollout is not None
+        for way in unjudged(route.rollout)
+    ]
 
 
 def _single_instances(loaded: LoadedPolicy) -> list[str]:

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import math
+import time
+from collections.abc import Iterator
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import click
 
+from router.cli.check import expected
 from router.cli.exits import Exit, VerbFailed
 from router.cli.options import Format, Output
-from router.cli.parse import Argument
+from router.cli.parse import Argument, Option
 from router.cli.show import columns, emit
 from router.config.check import load
 from router.config.problems import PolicyError
-from router.core.policy import Policy, Route
+from router.core.policy import Policy, RolloutPolicy, Route
+from router.core.policy.forecast import seconds_left, stages
+from router.core.policy.power import ExpectedTraffic
+from router.core.policy.risk import exposed, unjudged, unseen
 from router.core.rollout.plan import Default, Plan, Step
 from router.core.wire.outcomes import FULL_BP
 from router.core.words import count, duration, percent
@@ -25,17 +33,23 @@ HEADINGS = ("STEP", "WEIGHT", "MIRROR", "AT LEAST", "LEFT WHEN")
 def run(
     policy: Annotated[Path, Argument("Policy file.")],
     route: Annotated[str, Argument("Only this route.")] = "",
+    requests: Annotated[
+        str, Option("Requests of each route, such as 1/m: says when it will be through.", "--rate")
+    ] = "",
+    stable: Annotated[str, Option("Bad answers of stable, with --rate.")] = "1%",
     output: Format = Output.TABLE,
 ) -> None:
-    """What each rollout of a policy would do, step by step, and how long at least it takes."""
-    plans = _plans(policy, route)
+    """What each rollout of a policy would do: its steps, its risks, and when it is through."""
+    plans, traffic = _plans(policy, route), expected(requests, stable)
     if output is Output.JSON:
-        emit({"routes": {name: asdict(plan) for name, (_, plan) in plans.items()}})
+        told = {name: asdict(p) | _foreseen(r, traffic) for name, (r, _, p) in plans.items()}
+        emit({"routes": told})
         return
-    click.echo("\n\n".join("\n".join(_lines(name, *found)) for name, found in plans.items()))
+    texts = [[*_lines(n, v, p), *_risks(r, traffic)] for n, (r, v, p) in plans.items()]
+    click.echo("\n\n".join("\n".join(lines) for lines in texts))
 
 
-def _plans(path: Path, route: str) -> dict[str, tuple[str, Plan]]:
+def _plans(path: Path, route: str) -> dict[str, tuple[Route, str, Plan]]:
     try:
         policy: Policy = load(path).policy
     except PolicyError as error:
@@ -43,7 +57,11 @@ def _plans(path: Path, route: str) -> dict[str, tuple[str, Plan]]:
     if route and route not in [known.name for known in policy.routes]:
         raise VerbFailed(Exit.USAGE, f"{path} has no route {route}")
     found = {
-        made.name: (f"{made.stable} -> {made.rollout.candidate}{_each(made)}", made.rollout.plan())
+        made.name: (
+            made,
+            f"{made.stable} -> {made.rollout.candidate}{_each(made)}",
+            made.rollout.plan(),
+        )
         for made in policy.routes
         if made.rollout is not None and route in ("", made.name)
     }
@@ -99,3 +117,72 @@ def _conditions(step: Step) -> list[str]:
         quiet = limit is None or step.approval.then is Default.HOLD
         made.append("approved" if quiet else f"approved{default}")
     return made
+
+
+# --- what it risks, and when it is through --------------------------------------------------------
+
+
+def _foreseen(route: Route, traffic: ExpectedTraffic | None) -> dict[str, Any]:
+    """The same as :func:`_risks` says, for machines; ``through_s`` from now, None where never."""
+    policy = route.rollout
+    if policy is None:
+        return {}
+    told: dict[str, Any] = {
+        "unjudged": list(unjudged(policy)),
+        "unseen": list(unseen(policy, traffic.stable_bad_rate if traffic else None)),
+        "exposed": list(exposed(route, policy)),
+    }
+    if traffic is not None:
+        left = seconds_left(stages(policy, traffic.requests_per_s, traffic.stable_bad_rate))
+        told["through_s"] = left if math.isfinite(left) else None
+    return told
+
+
+def _risks(route: Route, traffic: ExpectedTraffic | None) -> Iterator[str]:
+    told, policy = _foreseen(route, traffic), route.rollout
+    if policy is None:
+        return
+    ways = told["unjudged"] or ["none; only a person's `promote` goes on without proof"]
+    yield "ways to all traffic that nothing judges:"
+    yield from (f"  {one}" for one in ways)
+    yield "what passes unseen:"
+    yield from (f"  {one}" for one in told["unseen"])
+    yield from told["exposed"]
+    if traffic is None:
+        yield "when it will be through: say how many requests there are, such as --rate 1/m"
+        return
+    yield from foretold(policy, traffic, time.time())
+
+
+def foretold(policy: RolloutPolicy, traffic: ExpectedTraffic, now: float) -> Iterator[str]:
+    """When a candidate as good as stable is through, as a date, and what takes longest."""
+    found = list(stages(policy, traffic.requests_per_s, traffic.stable_bad_rate))
+    left = seconds_left(iter(found))
+    at = f"at {rate_text(traffic.requests_per_s)}"
+    stuck = next((one for one in found if not math.isfinite(one.lasts_s)), None)
+    if stuck is not None:
+        yield f"{at} this is never through: {stuck.name} waits for {stuck.because}"
+        return
+    asks = " (and a person is asked)" if any(one.asks for one in found) else ""
+    yield f"{at} this takes until {date(now, left)}{asks}"
+    longest = max(found, key=lambda one: one.lasts_s)
+    if longest.because:
+        yield f"  longest: {longest.name}, {duration(longest.lasts_s)}, for {longest.because}"
+
+
+def rate_text(per_s: float) -> str:
+    """``1 request a minute``, ``50 requests a second``."""
+    number, unit = next(
+        (per_s * s, u) for s, u in ((1, "second"), (60, "minute"), (3_600, "hour"), (86_400, "day"))
+        if per_s * s >= 1 - 1e-9 or u == "day"
+    )  # fmt: skip
+    return f"{number:.3g} request{'' if round(number, 2) == 1 else 's'} a {unit}"
+
+
+def date(now: float, seconds: float) -> str:
+    """``Tuesday 14:00``, with the day of the month where a weekday is not enough."""
+    at = datetime.fromtimestamp(now + seconds).astimezone()
+    return f"{at:%A %H:%M}" if seconds < WEEK_S else f"{at:%A %-d %B %Y %H:%M}"
+
+
+WEEK_S = 6 * 86_400

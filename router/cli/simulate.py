@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -27,7 +28,10 @@ from router.simulation.run import Setup
 from router.simulation.scenario import LatencyModel, Scenario
 from router.simulation.world import MADE
 
+RUNS = 200
 RUNS_MAX = 100_000
+PATIENCE_S = 8.0
+"""How long somebody waits who has not said how many runs it shall be."""
 PROCESSES_MAX = 16
 USERS_MAX = 1_000_000
 
@@ -56,7 +60,12 @@ def run(
         Option("Users of a sticky route, of very different popularity.", least=2, most=USERS_MAX),
     ] = 10_000,
     duration: Annotated[str, Option("The simulation ends here, decided or not.")] = "24h",
-    runs: Annotated[int, Option("Rollouts to simulate.", least=1, most=RUNS_MAX)] = 200,
+    runs: Annotated[
+        int,
+        Option(
+            "Rollouts to simulate; absent: 200, or what 10 s suffice for.", least=0, most=RUNS_MAX
+        ),
+    ] = 0,
     seed: Annotated[int, Option("The same seed gives the same answer.", least=0)] = 1,
     html: Annotated[Path | None, Option("Also write a page with plots to this file.")] = None,
     output: Format = Output.TABLE,
@@ -74,13 +83,16 @@ def run(
         change_at_s, duration_s = _times(change_at, duration)
         scenario = replace(
             world, change_at_s=change_at_s, duration_s=duration_s,
-            latency=None if sticky else slow, users=users if sticky else 0,
+            latency=slow, users=users if sticky else 0,
         )  # fmt: skip
         setup = Setup.of(rollout, sticky=sticky)
-        _tell_blind(setup, slow, sticky=sticky)
+        _tell_blind(setup, slow, asked=bool(latency) or slow.factor != 1)
         _tell_idle(setup)
         processes = min(os.cpu_count() or 1, PROCESSES_MAX)
-        result = simulate(setup, scenario, runs=runs, seed=seed, processes=processes)
+        result = simulate(
+            setup, scenario, runs=runs or RUNS, seed=seed, processes=processes,
+            seconds=inf if runs else PATIENCE_S,
+        )  # fmt: skip
     except ValueError as error:
         raise VerbFailed(Exit.USAGE, str(error)) from None
     if html is not None:
@@ -98,13 +110,9 @@ def _times(change_at: str, duration: str) -> tuple[float, float]:
     return change_at_s, duration_s
 
 
-def _tell_blind(setup: Setup, latency: LatencyModel | None, *, sticky: bool) -> None:
+def _tell_blind(setup: Setup, latency: LatencyModel, *, asked: bool) -> None:
     """Say where a latency that was asked for changes nothing."""
-    if latency is None:
-        return
-    if sticky:
-        click.echo("rampway: sticky users are simulated without latency", err=True)
-    elif not latency.hang and not any(g.limits(_PAST) for g in setup.gates):
+    if asked and not latency.hang and not any(g.limits(_PAST) for g in setup.gates):
         click.echo("rampway: no gate of this policy sees latency", err=True)
 
 
@@ -167,10 +175,8 @@ def _traffic(log: Path | None, route: str, stable: str, candidate: str, rate: st
     )
 
 
-def _latency(
-    logged: LatencyModel | None, median: str, slower: str, *, hang: bool
-) -> LatencyModel | None:
-    """Stable's latency by option or log, and the candidate's; None where nothing is said."""
+def _latency(logged: LatencyModel | None, median: str, slower: str, *, hang: bool) -> LatencyModel:
+    """Stable's latency by option or log or as usual, and the candidate's."""
     try:
         factor = float(slower.removesuffix("x"))
     except ValueError:
@@ -180,6 +186,4 @@ def _latency(
     if median:
         stable_s = _read("--latency", parse_duration, median)
         return LatencyModel(stable_s, factor=factor, hang=hang)
-    if logged is None and factor == 1 and not hang:
-        return None
     return replace(logged or LatencyModel(), factor=factor, hang=hang)

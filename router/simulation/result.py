@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -116,20 +117,31 @@ def _numbers(spread: Spread) -> dict[str, float | None]:
 
 
 def simulate(
-    setup: Setup, scenario: Scenario, *, runs: int = 200, seed: int = 1, processes: int = 1
-) -> SimulationResult:
+    setup: Setup, scenario: Scenario, *, runs: int = 200, seed: int = 1, processes: int = 1,
+    seconds: float = math.inf,
+) -> SimulationResult:  # fmt: skip
     """``runs`` rollouts of the scenario and as many with an equal candidate.
 
-    Seeds are ``seed``, ``seed + 1``, ...; the first run of each keeps its curves.
+    Seeds are ``seed``, ``seed + 1``, ...; the first run of each keeps its curves. After ``seconds``
+    no more are begun, so there may be fewer (the same number of both).
     """
     if runs < 1:
         raise ValueError(f"expected at least one run, got {runs}")
-    equal = scenario.equal
-    found = many(setup, scenario, range(seed, seed + runs), processes)
-    if not scenario.regresses:
-        return SimulationResult(setup, scenario, found, found)
-    seeds = range(seed + runs, seed + 2 * runs)
-    return SimulationResult(setup, scenario, found, many(setup, equal, seeds, processes))
+    ends, size = time.monotonic() + seconds, runs if seconds == math.inf else PORTION * processes
+    found: list[SimulatedRun] = []
+    fine: list[SimulatedRun] = []
+    while len(found) < runs and (not found or time.monotonic() < ends):
+        begin, end = len(found), min(len(found) + size, runs)
+        found += many(setup, scenario, range(seed + begin, seed + end), processes)
+        if scenario.regresses:
+            seeds = range(seed + runs + begin, seed + runs + end)
+            fine += many(setup, scenario.equal, seeds, processes)
+    scenario_runs = tuple(found)
+    return SimulationResult(setup, scenario, scenario_runs, tuple(fine) or scenario_runs)
+
+
+PORTION = 1
+"""Runs of a processor between two looks at the clock."""
 
 
 def many(

@@ -98,8 +98,9 @@ class SimulatedRun:
 def world_of(scenario: Scenario, judge: Judge, draw: np.random.Generator) -> World:
     """A timed world where latency can be seen (a limit, a time-out), else a counting one."""
     latency = scenario.latency
-    if latency is None or not (judge.thresholds_s or latency.hang):
-        return CountingWorld(scenario, draw)
+    timed = latency is not None and (judge.thresholds_s or latency.hang)
+    if scenario.users or not timed:
+        return CountingWorld(scenario, draw, judge.thresholds_s, judge.tolerance)
     return TimedWorld(scenario, draw, judge.thresholds_s, judge.tolerance)
 
 

@@ -85,8 +85,6 @@ class Scenario:
         rates = (self.stable_rate, self.candidate_rate, self.disagree_rate)
         if not all(0.0 <= r <= 1.0 for r in rates) or not 0.0 < self.requests_per_s < 1e6:
             raise ValueError(f"rates lie in 0..1 and traffic in 0..1e6 requests/s: {self}")
-        if self.users and self.latency:
-            raise ValueError("users and latency cannot be simulated together")
 
     @property
     def equal(self) -> Scenario:

@@ -12,6 +12,7 @@ seconds at a time while two equal versions look equal.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import numpy as np
@@ -100,12 +101,44 @@ def mirrored(
     return Pairs(agreed=same, disagreed=differ, failed=failed)
 
 
+def seconds_of(
+    latency: LatencyModel, draw: np.random.Generator, mine: np.ndarray, *, changed: bool
+) -> np.ndarray:
+    """How long requests take; ``mine``: which are the candidate's, that may have ``changed``."""
+    n = len(mine)
+    if latency.past:
+        seconds = _as_logged(latency, draw, n)
+    else:
+        seconds = latency.median_s * np.exp(latency.sigma * draw.standard_normal(n))
+    if changed:
+        slower = seconds * latency.factor
+        slower = slower + latency.tail_s * (draw.random(n) < latency.tail_share)
+        seconds = np.where(mine, np.inf if latency.hang else slower, seconds)
+    return seconds
+
+
+def _as_logged(latency: LatencyModel, draw: np.random.Generator, n: int) -> np.ndarray:
+    """Bucket by its share, and a place within it on the log axis."""
+    past = np.cumsum(latency.past) / max(sum(latency.past), 1)
+    index = np.searchsorted(past, draw.random(n), side="right")
+    index = np.minimum(index, len(_LOW_S) - 1)
+    low, high = _LOW_S[index], _HIGH_S[index]
+    seconds: np.ndarray = low * (high / low) ** draw.random(n)
+    return seconds
+
+
 class CountingWorld:
     """A world in which answers are at once; see the module."""
 
-    def __init__(self, scenario: Scenario, draw: np.random.Generator) -> None:
+    def __init__(
+        self, scenario: Scenario, draw: np.random.Generator, thresholds_s: Sequence[float] = (),
+        tolerance: float = 0.0,
+    ) -> None:  # fmt: skip
+        """With users and a latency, first requests are slow or fast at the given limits too."""
         self.scenario = scenario
         self.draw = draw
+        self.thresholds_s = tuple(thresholds_s) if scenario.users and scenario.latency else ()
+        self.tolerance = tolerance
         self.rates = burst_rates(scenario, draw)
         self.bad_seen = 0
         self.round = 0
@@ -120,6 +153,8 @@ class CountingWorld:
         stable = next(rate for at, rate in reversed(self.rates) if at <= now)
         if now < s.change_at_s:
             return stable, stable
+        if s.latency is not None and s.latency.hang:
+            return 1.0, stable  # its time-outs, at once
         return min(max(stable + s.candidate_rate - s.stable_rate, 0.0), 1.0), stable
 
     def advance(self, now: float, split: Split, until: float, *, quiet: bool) -> float:
@@ -167,11 +202,33 @@ class CountingWorld:
         if self.users is not None:
             self.users.begin(self.round)
             mine, others = self.users.draw(weight_bp, (co, cb), (so, sb))
-        candidate = ArmCounts(ok=co, bad=cb, arrived=co + cb, users=mine)
-        stable = ArmCounts(ok=so, bad=sb, arrived=so + sb, users=others)
-        cell = Cell(weight_bp, candidate, stable, sticky=self.users is not None, round=self.round)
+            changed = at > self.scenario.change_at_s
+            mine = replace(mine, slow=self._slow(mine.drawn, of_candidate=True, changed=changed))
+            others = replace(others, slow=self._slow(others.drawn))
+        nobody = (0,) * len(self.thresholds_s)
+        candidate = ArmCounts(co, cb, nobody, nobody, arrived=co + cb, users=mine)
+        stable = ArmCounts(so, sb, nobody, nobody, arrived=so + sb, users=others)
+        cell = Cell(
+            weight_bp, candidate, stable, self.thresholds_s, self.tolerance,
+            sticky=self.users is not None, round=self.round,
+        )  # fmt: skip
         self._batch = Batch("simulated", 1, (cell,))
         return at
+
+    def _slow(
+        self, drawn: tuple[int, ...], *, of_candidate: bool = False, changed: bool = False
+    ) -> tuple[tuple[int, ...], ...]:  # fmt: skip
+        """Of users who were just met: who waited longer than each limit."""
+        latency = self.scenario.latency
+        if latency is None or not self.thresholds_s:
+            return ()
+        mine = np.full(len(drawn), of_candidate)
+        seconds = seconds_of(latency, self.draw, mine, changed=changed)
+        scale = 1.0 + self.tolerance if of_candidate else 1.0
+        return tuple(
+            tuple(unit for unit, took in zip(drawn, seconds, strict=True) if took > limit * scale)
+            for limit in self.thresholds_s
+        )
 
     def take(self) -> Batch:
         """What the last gap gave."""
@@ -264,7 +321,6 @@ class TimedWorld:
         self._now = 0.0
         self._equal = not scenario.regresses
         self._limits_s = np.array(self.thresholds_s)[:, None]
-        self._past = np.cumsum(scenario.latency.past) / max(sum(scenario.latency.past), 1)
 
     def advance(self, now: float, split: Split, until: float, *, quiet: bool) -> float:
         """Arrivals of one tick; their outcomes are booked into the ticks in which they show."""
@@ -301,7 +357,7 @@ class TimedWorld:
         self.exposed += int(mine.sum())
         changed = now >= self.scenario.change_at_s
         bad = self.draw.random(n) < np.where(mine, *failing)
-        seconds = self._seconds(n, mine, changed)
+        seconds = seconds_of(self.latency, self.draw, mine, changed=changed)
         bad |= seconds >= self.latency.timeout_s
         seconds = np.minimum(seconds, self.latency.timeout_s)
         column = np.where(mine, 0, 2 + 2 * len(self.thresholds_s))
@@ -314,26 +370,6 @@ class TimedWorld:
             np.concatenate([(at + seconds)[None], at + np.where(slow, limits, seconds)]),
             np.concatenate([(column + bad)[None], column + rows + slow]),
         )
-
-    def _seconds(self, n: int, mine: np.ndarray, changed: bool) -> np.ndarray:
-        latency: LatencyModel = self.latency
-        if latency.past:
-            seconds = self._as_logged(n)
-        else:
-            seconds = latency.median_s * np.exp(latency.sigma * self.draw.standard_normal(n))
-        if changed:
-            slower = seconds * latency.factor
-            slower = slower + latency.tail_s * (self.draw.random(n) < latency.tail_share)
-            seconds = np.where(mine, np.inf if latency.hang else slower, seconds)
-        return seconds
-
-    def _as_logged(self, n: int) -> np.ndarray:
-        """Bucket by its share, and a place within it on the log axis."""
-        index = np.searchsorted(self._past, self.draw.random(n), side="right")
-        index = np.minimum(index, len(_LOW_S) - 1)
-        low, high = _LOW_S[index], _HIGH_S[index]
-        seconds: np.ndarray = low * (high / low) ** self.draw.random(n)
-        return seconds
 
     def _book(
         self, weight_bp: int, drawn: tuple[int, int], seen: np.ndarray, column: np.ndarray
