@@ -2,9 +2,9 @@
 
 The same requests pass nginx (or Envoy), which logs what it saw, and the router, which splits and
 judges. Whoever reads the log must come to the router's verdict, sentence and exit code. One client
-asks, one request at a time, so that both see each answer at the same place of the row. Where nothing
-is held against the candidate every number is the same. The router weighs slices of a tenth of a
-second, the log has single requests, so the failure that convicts may be one or two apart.
+asks, one request at a time, so that both see each answer at the same place of the row. Where
+nothing is held against the candidate every number is the same. The router weighs slices of a tenth
+of a second, the log has single requests, so the failure that convicts may be one or two apart.
 """
 
 import asyncio
@@ -44,8 +44,21 @@ async def split_by_the_router(lab, *, bad, port=None, enough=900, sticky=""):
         await lab.until(
             lambda s: s["phase"] == "rolled_back" or clients.of("v2") >= enough, seconds=120
         )
-    await asyncio.sleep(1.0)  # the last look, the log's last sweep
-    return await lab.status()
+    return await still(lab.status)
+
+
+async def still(look):
+    """What ``look`` answers once that has not changed for ten looks: all counts have arrived."""
+    seen = []
+    while len(seen) < 10 or counts(seen[-10:]):
+        await asyncio.sleep(0.1)
+        seen.append(await look())
+    return seen[-1]
+
+
+def counts(seen):
+    """Whether what was seen differs in what is counted."""
+    return len({json.dumps([s["gates"], s["reason"], s["waits_for"]]) for s in seen}) > 1
 
 
 def shape(sentence):
@@ -104,7 +117,6 @@ async def test_the_log_of_who_stands_before_the_router_gives_its_verdict(lab, ba
     await lab.start()
     async with peer(lab.folder, to=lab.port) as (port, log):
         status = await split_by_the_router(lab, bad=bad, port=port)
-        await asyncio.sleep(0.5)
     same_verdict(status, *judged(lab, log, "--weight", "30%", "--since", "0"))
 
 
@@ -120,7 +132,6 @@ async def test_a_split_without_any_router_has_proof_in_minutes(lab, bad, code, v
             async with asyncio.timeout(100):
                 while sum(clients.answers.values()) < 2_000:
                     await asyncio.sleep(0.05)
-        await asyncio.sleep(0.5)
     found = judged(lab, log, "--weight", "30%")
     assert (found[0], found[1]["verdict"], found[1]["skipped"]) == (code, verdict, 0)
     assert found[1]["value"] == (1 if code == 0 else -1)
