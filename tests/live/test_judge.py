@@ -127,11 +127,10 @@ async def test_a_split_without_any_router_has_proof_in_minutes(lab, bad, code, v
     lab.write(route(STEP))
     lab.versions["v2"].bad = bad
     ports = {name: lab.versions[name].port for name in ("v1", "v2")}
-    async with peer(lab.folder, split=ports) as (port, log):
-        async with Clients(port, per_s=2_000) as clients:
-            async with asyncio.timeout(100):
-                while sum(clients.answers.values()) < 2_000:
-                    await asyncio.sleep(0.05)
+    async with peer(lab.folder, split=ports) as (port, log), Clients(port, per_s=2_000) as clients:
+        async with asyncio.timeout(100):
+            while sum(clients.answers.values()) < 2_000:
+                await asyncio.sleep(0.05)
     found = judged(lab, log, "--weight", "30%")
     assert (found[0], found[1]["verdict"], found[1]["skipped"]) == (code, verdict, 0)
     assert found[1]["value"] == (1 if code == 0 else -1)
