@@ -51,6 +51,10 @@ FUZZ_EACH ?= 20000
 test-fuzz: $(STAMP)  ## hostile JSON: 20,000 inputs of every payload (FUZZ_EACH=150000: the long run)
 	@$(BIN)/python -m tests.fuzz.foreign_fuzz --each $(FUZZ_EACH)
 
+NIGHTS ?= 5000
+test-nights: $(STAMP)  ## the whole router simulated under faults, 5,000 nights (NIGHTS=20000: an hour)
+	@PYTHONHASHSEED=0 $(BIN)/python -m tests.nights --seeds 0:$(NIGHTS)
+
 LATEST := .cache/latest
 test-latest:     ## run the tests with the newest packages instead of the locked ones
 	@$(PY) -m venv --clear $(LATEST)
@@ -138,4 +142,4 @@ clean:      ## remove what these targets made
 	@rm -rf $(VENV) .cache demo-run demo-report.html .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 
-.PHONY: help setup lock run demo test test-latest test-install test-newcomer test-printed test-nightly test-registry test-fuzz measure-reliability check fix bench wheel bench-decisions docs site clean
+.PHONY: help setup lock run demo test test-latest test-install test-newcomer test-printed test-nightly test-registry test-fuzz test-nights measure-reliability check fix bench wheel bench-decisions docs site clean

@@ -205,9 +205,15 @@ class Workers:
         self._tasks = [background("workers", self._supervise(i)) for i in range(self.count)]
         self._tasks.append(background("watch", forever("watch", self._watch)))
         if self._orphaned:
-            with contextlib.suppress(OSError):  # late as they are, they must not serve for ever
-                await self.serving()
-            await processes.end(self._orphaned, KILL_AFTER_S)
+            self._tasks.append(background("orphans", self._relieve(self._orphaned)))
+
+    async def _relieve(self, orphans: list[int]) -> None:
+        """End a predecessor's workers once ours serve; until then both do, and control decides."""
+        with contextlib.suppress(OSError):  # late as they are, they must not serve for ever
+            await self.serving()
+        await processes.end(orphans, KILL_AFTER_S)
+        self._orphaned = []
+        self._remember()
 
     async def serving(self) -> None:
         """Wait until every worker serves the newest table. Raises OSError when that takes long."""
@@ -473,9 +479,11 @@ class Workers:
         return made
 
     def _remember(self) -> None:
+        """Ours, and a predecessor's as long as they serve: whoever comes next must find them."""
         if self._pids_file is None:
             return
-        known = [[w.process.pid, processes.born(w.process.pid)] for w in self._workers.values()]
+        pids = [*(worker.process.pid for worker in self._workers.values()), *self._orphaned]
+        known = [[pid, processes.born(pid)] for pid in pids]
         temporary = self._pids_file.with_name(self._pids_file.name + ".new")
         with contextlib.suppress(OSError):  # a full disk: orphans then end by their own grace
             temporary.unlink(missing_ok=True)
@@ -484,9 +492,12 @@ class Workers:
             temporary.replace(self._pids_file)
 
     def _forget(self) -> None:
-        if self._pids_file is not None:
+        """Ours are over. A start that fails leaves a predecessor's to the next one."""
+        if self._orphaned:
+            self._remember()
+        elif self._pids_file is not None:
             self._pids_file.unlink(missing_ok=True)
-            self._pids_file = None
+        self._pids_file = None
 
     def _orphans(self) -> list[int]:
         """Workers of a control process that was killed."""

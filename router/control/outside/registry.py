@@ -99,8 +99,7 @@ class Registries:
         if want.unknown:
             raise Undelivered(f"no model version is known for {want.unknown[0]}", final=True)
         model = await self._call(registry, "GET", MODEL_PATH, {"name": registry.model})
-        listed = model.get("registered_model", {}).get("aliases") or ()
-        known = {str(one["alias"]): str(one["version"]) for one in listed}
+        known = _aliases(model)
         said = []
         for alias, version in want.set.items():
             if known.get(alias) != version:
@@ -135,6 +134,16 @@ class Registries:
             raise Undelivered(f"MLflow answered {answer.status}{_why(body)}",
                               final=refused(answer.status))  # fmt: skip
         return _decoded(body)
+
+
+def _aliases(answer: dict[str, Any]) -> dict[str, str]:
+    """Alias -> model version, of an answer about a model. Raises Undelivered for any other."""
+    model = answer.get("registered_model")
+    try:
+        listed = model.get("aliases") if isinstance(model, dict) else model
+        return {str(one["alias"]): str(one["version"]) for one in listed or ()}
+    except (KeyError, TypeError):
+        raise Undelivered("MLflow's answer is about no model") from None
 
 
 def _decoded(body: bytes) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from router.core.words import duration
 
 def decided(run: Run, event: Event, now: float) -> tuple[RouteRecord, str]:
     """What ``event`` would lead to, without doing it: the record and its sentence."""
-    base = run.pending.record if run.pending else run.record
+    base = ground(run, event)
     carried = base.carried
     if isinstance(event, Retry):
         _refuse_flapping(run, base, event, now)
@@ -57,6 +57,37 @@ def decided(run: Run, event: Event, now: float) -> tuple[RouteRecord, str]:
     if isinstance(event, Retry):
         after = lifecycle.retried(after, carried.key, now)
     return after, following.reason
+
+
+def ground(run: Run, event: Event) -> RouteRecord:
+    """What an order is about: what is being written, as it will hold before the order does.
+
+    A way back begins where the traffic is: a step that never came into force gives nothing back.
+    """
+    here = run.record
+    if run.pending is None or (isinstance(event, Abort | Rollback) and _one_attempt(run)):
+        return here
+    return run.pending.record
+
+
+def followed(run: Run, live: Carried, observed: Observed, now: float) -> tuple[Rollout, Rollout]:
+    """Where the machine stands and what it decides; a way back likewise begins where it is."""
+    rollout, here = live.rollout, run.rollout
+    following = decide(rollout, live.plan, observed, now)
+    if here is None or following.phase not in _WAYS_BACK or not _one_attempt(run):
+        return rollout, following
+    return here, decide(here, live.plan, observed, now)
+
+
+_WAYS_BACK = (Phase.ABORTED, Phase.ROLLED_BACK)
+
+
+def _one_attempt(run: Run) -> bool:
+    """Whether what is being written is of the attempt that is in force."""
+    ahead, here = run.pending.record.rollout if run.pending else None, run.rollout
+    if ahead is None or here is None:
+        return False
+    return (ahead.id, ahead.attempt) == (here.id, here.attempt)
 
 
 def informed(run: Run, event: AnyCommand, unready: str) -> AnyCommand:
@@ -89,8 +120,8 @@ def so_already(run: Run, event: Event, now: float) -> CommandResult | None:
 _SO_ALREADY: Mapping[type[Event], tuple[Phase, ...]] = {
     Pause: (Phase.PAUSED,),
     Promote: (Phase.COMPLETED,),
-    Abort: (Phase.ABORTED, Phase.ROLLED_BACK),
-    Rollback: (Phase.ABORTED, Phase.ROLLED_BACK),
+    Abort: _WAYS_BACK,
+    Rollback: _WAYS_BACK,
 }
 """Phases in which there is nothing left to do for an order."""
 

@@ -20,7 +20,7 @@ import contextlib
 from dataclasses import replace
 from typing import Any, Final
 
-from router.control.rollouts import lifecycle
+from router.control.rollouts import lifecycle, orders
 from router.control.rollouts.freeze import EVERYTHING, Freeze
 from router.control.rollouts.keeping import Keeping
 from router.control.rollouts.observe import Observatory
@@ -85,8 +85,8 @@ class Reconciler:
         self.runs: dict[str, Run] = {}
         self.salt = UNSALTED
         self.table: RoutingTable | None = None
-        self.restraint = Restraint(clock, self.note, self.observatory.readiness)
         self.wake = asyncio.Event()
+        self.restraint = Restraint(clock, self.note, self.observatory.readiness, self.wake.set)
         self.recording = Recording(lambda: list(self.runs.values()))
         self._writes = Writes(store, listener, self.wake.set)
         self._records: dict[str, RouteRecord] = {}
@@ -251,7 +251,7 @@ class Reconciler:
         record, reason = decided(run, event, now)
         self._refuse_risk(run, record)
         action = "set_weight" if isinstance(event, SetWeight) else type(event).__name__.lower()
-        before = run.pending.record.rollout if run.pending else run.rollout
+        before = orders.ground(run, event).rollout
         return self._move(
             run, record, action, now, actor=event.actor, reason=reason, key=key,
             cause=(before, event),
@@ -318,7 +318,7 @@ class Reconciler:
         if live is not None and now >= run.look_at:
             run.look_at = now + LOOK_EVERY_S  # should looking fail
             due = run.look_at = self._look(run, live, now)
-        elif due is None and run.settle_again and run.pending is None and now >= run.retry_at:
+        elif due is None and run.settle_again and not run.writing(now):
             self._settle_again(run, now)
         if run.unsaved and not run.saving:
             if now >= run.retry_at:
@@ -346,8 +346,8 @@ class Reconciler:
         ``seen`` is what the evidence says, ``observed`` the same after the restraint
         (windows, hooks, a freeze, a group) has had its say.
         """
-        rollout, plan = live.rollout, live.plan
-        following = decide(rollout, plan, observed, now)
+        plan = live.plan
+        rollout, following = orders.followed(run, live, observed, now)
         if following is rollout:
             free = observed is seen or decide(rollout, plan, seen, now) is rollout
             self.recording.turn(run, rollout, now, held=None if free else observed.wait_reason)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from math import nan
 from typing import Any
 
 import msgspec
@@ -217,7 +218,9 @@ def _abandon(trial: Trial, line: Mapping[str, Any], now: float) -> None:
 
 
 def _measure(trial: Trial, line: Mapping[str, Any], now: float) -> None:
-    trial.measure(line["gate"], msgspec.convert(line["measurement"], Measurement), now)
+    told = line["measurement"]
+    values = tuple(nan if value is None else float(value) for value in told["values"])
+    trial.measure(line["gate"], Measurement(values, str(told["error"])), now)
 
 
 def _learn(trial: Trial, line: Mapping[str, Any], now: float) -> None:

@@ -49,13 +49,18 @@ class Cause:
 class Restraint:
     """What may keep a rollout from going on although its evidence allows it."""
 
-    def __init__(self, clock: Clock, note: Note, readiness: Readiness) -> None:
+    def __init__(
+        self, clock: Clock, note: Note, readiness: Readiness,
+        wake: Callable[[], None] = lambda: None,
+    ) -> None:  # fmt: skip
+        """``wake`` has the decider turn again at once."""
         self.freezes = Freezes()
         self.hooks: Hooks | None = None
         self._readiness = readiness
         self.tell: Tell = lambda _trigger, _run, _text: None
         self._clock = clock
         self._note = note
+        self._wake = wake
         self._ready: dict[str, Whereabouts] = {}
         """Members of groups whose step is done but for the group."""
         self._told: dict[str, tuple[Whereabouts, set[str]]] = {}
@@ -158,6 +163,7 @@ class Restraint:
             self._ready[name] = place
             for one in members:
                 one.look_at = 0.0
+            self._wake()  # those before it in this turn have had their look
         elif place is None:
             self._ready.pop(name, None)
         if cause is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from math import isfinite
 from typing import Any, Final, Protocol
 
 from router.core.evidence.distinct import DistinctUnits
@@ -192,7 +193,10 @@ class Trial:
 
     def measure(self, gate: str, measurement: Measurement, now: float) -> None:
         """Take in an answer from outside."""
-        self._tell("measure", now, gate=gate, measurement=measurement)
+        # JSON has no word for NaN and infinities, and which one it was decides what follows.
+        values = [value if isfinite(value) else str(value) for value in measurement.values]
+        told = {"values": values, "error": measurement.error}
+        self._tell("measure", now, gate=gate, measurement=told)
         self.judge.measure(gate, measurement, now)
 
     def learn(self, baseline: Baseline, now: float) -> bool:

@@ -225,9 +225,8 @@ class SqliteStore:
                 f"INSERT INTO journal ({','.join(_ENTRY)}) VALUES ({marks})",  # noqa: S608 - constants
                 [plain[name] for name in _ENTRY],
             )
-        for route, snapshot in change.evidence.items():
-            with net("evidence"):  # what cannot be written as JSON is left out: a decision is not
-                db.execute("REPLACE INTO evidence VALUES (?,?)", (route, text_of(snapshot)))
+        for row in _plain(change.evidence):
+            db.execute("REPLACE INTO evidence VALUES (?,?)", row)
         for name, value in (change.settings | {"clock": change.clock}).items():
             db.execute("REPLACE INTO settings VALUES (?,?)", (name, text_of(value)))
         _remember(db, change)
@@ -251,6 +250,18 @@ class SqliteStore:
             return await asyncio.get_running_loop().run_in_executor(self._reader, run)
         except (sqlite3.Error, RuntimeError) as error:
             raise StoreUnavailable(f"{self.path}: {error}") from error
+
+
+def _plain(evidence: dict[str, dict[str, Any]]) -> list[tuple[str, str]]:
+    """Snapshots as text. What cannot be JSON is left out: a decision is not.
+
+    Only that: a disk that fails here has taken the transaction back, and must fail all of it.
+    """
+    rows = []
+    for route, snapshot in evidence.items():
+        with net("evidence"):
+            rows.append((route, text_of(snapshot)))
+    return rows
 
 
 def _remember(db: sqlite3.Connection, change: Change) -> None:

@@ -2,6 +2,10 @@
 
 The decider never waits for the disk; it is called back. A slip in such a callback is counted with
 the failures of the decider's loop.
+
+What nobody waits for (notes, what an edit changed of a record, the salt) is *owed* when its write
+fails, and written again until the disk has it: otherwise memory and disk would differ until the
+route's next move, and health would go on telling of a disk that works again.
 """
 
 from __future__ import annotations
@@ -9,13 +13,62 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any, Final
 
 from router.control.state.errors import StoreUnavailable
 from router.control.state.ports import Listener
 from router.control.state.receipts import Receipts
-from router.control.state.record import Change
-from router.control.state.store import Store, failure_of
+from router.control.state.record import Change, JournalEntry, RouteRecord
+from router.control.state.store import Fenced, Store, failure_of
 from router.loops import net
+
+AGAIN_S: Final = 1.0
+"""From a failure to the next try of what is owed."""
+
+ENTRIES_OWED_MAX: Final = 1_000
+"""Journal entries that are owed; the oldest are dropped beyond."""
+
+
+class Owed:
+    """What a disk failed to take and nobody else will write. Later things take an older's place."""
+
+    def __init__(self) -> None:
+        self.records: dict[str, RouteRecord] = {}
+        self.settings: dict[str, Any] = {}
+        self.entries: list[JournalEntry] = []
+        self.clock = 0.0
+
+    def __repr__(self) -> str:
+        return f"<Owed {len(self.records)} records, {len(self.entries)} entries>"
+
+    def __bool__(self) -> bool:
+        return bool(self.records or self.settings or self.entries)
+
+    def add(self, change: Change) -> None:
+        """This one failed."""
+        self.records |= {record.route: record for record in change.records}
+        self.settings |= change.settings
+        known = {id(entry) for entry in self.entries}
+        fresh = [entry for entry in change.entries if id(entry) not in known]
+        self.entries = [*self.entries, *fresh][-ENTRIES_OWED_MAX:]
+        self.clock = max(self.clock, change.clock)
+
+    def written(self, change: Change) -> None:
+        """The disk has this one, or will never have it; what it says is not older."""
+        for record in change.records:
+            self.records.pop(record.route, None)
+        for name in change.settings:
+            self.settings.pop(name, None)
+        if self.entries:
+            there = {id(entry) for entry in change.entries}
+            self.entries = [entry for entry in self.entries if id(entry) not in there]
+
+    def change(self) -> Change:
+        """All of it, as one transaction; empty, it asks whether the disk works."""
+        return Change(
+            self.clock, tuple(self.records.values()), tuple(self.entries),
+            settings=dict(self.settings),
+        )  # fmt: skip
 
 
 class Writes:
@@ -28,29 +81,47 @@ class Writes:
         """Why the last write failed; empty while the store works."""
         self.receipts = Receipts()
         self._wake = wake
+        self._owed = Owed()
+        self._again: asyncio.TimerHandle | None = None
 
     def __repr__(self) -> str:
         return f"<Writes {self.error or 'fine'}>"
 
-    def quietly(self, change: Change) -> None:
-        """A write that nobody waits for; its failure is told all the same."""
+    def quietly(self, change: Change, *, once: bool = False) -> None:
+        """A write that nobody waits for; its failure is told, and it is tried again.
+
+        ``once``: it failed before, and others did not, so it is what cannot be written.
+        """
 
         def told(done: asyncio.Future[None]) -> None:
             error = failure_of(done)
-            self.failed(error) if error else self.works()
+            if error is None:
+                self.works()
+                return
+            if once or isinstance(error, Fenced):  # or whoever has written since knows more
+                self._owed.written(change)
+            elif not done.cancelled():
+                self._owed.add(change)
+            self.failed(error)
 
         self.then(self.commit(change), told)
 
+    def _try(self) -> None:
+        """What is owed, once more; or only whether the disk works again."""
+        self._again = None
+        if self.error or self._owed:
+            self.quietly(self._owed.change(), once=not self.error)
+
     def commit(self, change: Change) -> asyncio.Future[None]:
         """Hand one transaction to the store, with the receipts that it does not have yet."""
-        marks = self.receipts.unsaved
-        if not marks:
-            return self.store.commit(change)
-        written = self.store.commit(replace(change, receipts=marks))
+        if marks := self.receipts.unsaved:
+            change = replace(change, receipts=marks)
+        written = self.store.commit(change)
 
         def saved(done: asyncio.Future[None]) -> None:
             if not done.cancelled() and done.exception() is None:
                 self.receipts.saved(marks)
+                self._owed.written(change)
 
         written.add_done_callback(saved)
         return written
@@ -71,6 +142,8 @@ class Writes:
         """A write failed."""
         self.error = str(error)
         self.listener.store_failed(error)
+        if self._again is None:
+            self._again = asyncio.get_running_loop().call_later(AGAIN_S, self._try)
 
     def works(self) -> None:
         """A write succeeded."""

@@ -136,7 +136,8 @@ class Controller:
             found = [entry for entry in page if entry.action not in NOTES]
             if not found:
                 raise NoRollout(f"{route}: nothing was decided{' by then' if at else ' yet'}")
-            entry = found[0].to_json()
+            # A slow or failing disk may have taken a way back after what followed it.
+            entry = max(found, key=lambda one: (one.revision, one.id)).to_json()
         told = {
             "line": entry["line"], "sentence": entry["reason"], "entry": entry,
             "evidence": entry["evidence"],

@@ -63,3 +63,20 @@ async def test_the_next_candidate_waits_for_the_end_of_the_return(world, policy)
     assert w.serving == {"v1": 9_500, "v2": 500}
     await w.run(15)
     assert w.serving == {"v1": 5_000, "v3": 5_000}
+
+
+async def test_a_return_begins_where_the_traffic_is_not_where_it_was_going(world, policy):
+    """A step up is on its way to the disk: what never came into force gives nothing back."""
+    w = await world(
+        policy(steps="[{weight: 10%, hold: 1h}, {weight: 50%, hold: 1h}]") + STEPPED
+    ).start()
+    w.store.held = True
+    w.reconciler.order("r", Promote("ann"))
+    assert w.serving == {"v1": 9_000, "v2": 1_000}
+    w.reconciler.order("r", Rollback("ann"))
+    assert w.serving == {"v1": 9_100, "v2": 900}
+    w.store.release()
+    await w.settle()
+    assert w.rollout.phase is Phase.ROLLED_BACK
+    assert w.rollout.step == 0
+    assert "10 % return over" in w.rollout.reason

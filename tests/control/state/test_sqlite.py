@@ -319,3 +319,25 @@ async def test_a_store_that_cannot_be_brought_up_to_date_stays_as_it_was(tmp_pat
     with contextlib.closing(sqlite3.connect(tmp_path / "r.db")) as db:
         assert db.execute("PRAGMA user_version").fetchone() == (1,)
         assert db.execute("SELECT epoch FROM routes").fetchall() == [(3,)]
+
+
+async def test_a_disk_that_fails_at_the_evidence_fails_the_whole_transaction(tmp_path):
+    """SQLite has taken it back by then: what follows would be written each for itself."""
+    store = SqliteStore(tmp_path / "r.db")
+    await store.open()
+    await store.close()
+    done = []
+
+    class Failing:
+        def execute(self, statement, values=()):
+            if "evidence" in statement:
+                raise sqlite3.OperationalError("database or disk is full")
+            done.append(statement)
+            return self
+
+        def fetchone(self):
+            return None
+
+    with pytest.raises(sqlite3.OperationalError):
+        store._write(Failing(), Change(1.0, evidence={"r": {"a": 1}}))
+    assert done == ["BEGIN IMMEDIATE"]

@@ -1,0 +1,100 @@
+"""What nobody waits for is owed until the disk has it, and health follows the disk."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from router.control.state import writes
+from router.control.state.record import Change, JournalEntry, RouteRecord
+from router.control.state.store import MemoryStore
+from router.control.state.writes import ENTRIES_OWED_MAX, Owed, Writes
+from tests.control.conftest import Told
+
+
+def entry(route, reason="said"):
+    return JournalEntry(1.0, 2.0, route, "", 0, "router", "wait", "", "", 0, 0, reason)
+
+
+def record(route, revision=1, queued=""):
+    return RouteRecord(route, "v1", "v1", revision, queued=queued)
+
+
+@pytest.fixture
+def made(monkeypatch):
+    monkeypatch.setattr(writes, "AGAIN_S", 0.0)
+    told = Told()
+    return Writes(MemoryStore(), told, lambda: None), told
+
+
+async def passes():
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def test_a_note_that_failed_is_written_when_the_disk_works_again(made):
+    w, told = made
+    w.store.broken = True
+    w.quietly(Change(3.0, (record("a"),), (entry("a"),), settings={"salt": "x"}))
+    await passes()
+    assert told.failures
+    assert not w.store.disk.entries
+    w.store.broken = False
+    await passes()
+    assert [one.reason for one in w.store.disk.entries] == ["said"]
+    assert w.store.disk.records["a"] == record("a")
+    assert w.store.disk.settings == {"salt": "x"}
+    assert w.error == ""
+    assert told.mended == 1
+
+
+async def test_a_disk_that_works_again_is_told_although_nothing_is_to_be_written(made):
+    w, told = made
+    w.store.broken = True
+    w.quietly(Change(3.0))
+    await passes()
+    w.store.broken = False
+    await passes()
+    assert (w.error, told.mended) == ("", 1)
+
+
+async def test_what_was_written_since_is_not_undone(made):
+    w, _ = made
+    w.store.broken = True
+    w.quietly(Change(3.0, (record("a", 1, "v2"),)))
+    await asyncio.sleep(0)
+    w.store.broken = False
+    w.quietly(Change(4.0, (record("a", 1, "v3"),)))
+    await passes()
+    assert w.store.disk.records["a"].queued == "v3"
+
+
+async def test_what_cannot_be_written_is_given_up_when_everything_else_can(made):
+    w, _ = made
+    write, tries = w.store._write, []
+
+    def refuses(change):
+        if change.entries:
+            tries.append(change)
+            raise writes.StoreUnavailable("not writable")
+        write(change)
+
+    w.store._write = refuses
+    w.quietly(Change(3.0, entries=(entry("a"),)))
+    await asyncio.sleep(0)
+    w.quietly(Change(4.0, (record("b"),)))
+    await passes()
+    assert 1 <= len(tries) <= 3
+    assert not w._owed
+
+
+def test_what_is_owed_is_bounded_and_each_entry_once():
+    owed = Owed()
+    for number in range(ENTRIES_OWED_MAX + 5):
+        owed.add(Change(1.0, entries=(entry("a", str(number)),)))
+    owed.add(owed.change())
+    assert len(owed.entries) == ENTRIES_OWED_MAX
+    assert owed.entries[-1].reason == str(ENTRIES_OWED_MAX + 4)
+    owed.written(owed.change())
+    assert not owed

@@ -1,0 +1,116 @@
+"""``python -m tests.nights``: many nights, one told in full, or the mistakes of the past put back.
+
+--seeds 0:300          these nights; a failing one is shrunk and told with what repeats it
+--seed 7 [--keep 0,3]  one night, told; with only these of its events
+--faults [--within N]  twelve mistakes, one at a time: which night finds each
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import multiprocessing
+import os
+import sys
+import time
+
+from tests.nights import seams
+from tests.nights.checks import Checks
+from tests.nights.faults import FAULTS, put_back
+from tests.nights.night import Night
+from tests.nights.runner import many_of
+from tests.nights.shrink import command, shrunk
+
+
+def run(first, last, jobs):
+    """All of them, told; the number of bad ones."""
+    size = max((last - first) // (max(jobs, 1) * 8), 1)
+    pieces = [(at, min(at + size, last)) for at in range(first, last, size)]
+    began, nights, cpu_s, bad, sums = time.time(), 0, 0.0, {}, {}
+    with contextlib.ExitStack() as stack:
+        pool = stack.enter_context(multiprocessing.get_context("fork").Pool(jobs)) if jobs else None
+        done = pool.imap(many_of, pieces) if pool else map(many_of, pieces)
+        for number, took_s, found, facts in done:
+            nights, cpu_s = nights + number, cpu_s + took_s
+            bad |= found
+            for name, value in facts.items():
+                sums[name] = sums.get(name, 0) + value
+            for seed, (name, text) in found.items():
+                print(f"seed {seed}: {name}: {text[:300]}", flush=True)
+    print(f"{nights:,} nights, {len(bad)} with a violation; {time.time() - began:.0f} s, "
+          f"{cpu_s / max(nights, 1) * 1e3:.0f} ms of CPU each")  # fmt: skip
+    print(", ".join(f"{value:,} {name}" for name, value in sums.items()))
+    for seed, (name, _) in list(bad.items())[:3]:
+        with seams.installed():
+            kept = shrunk(seed, name)
+        print(f"shrunk to {len(kept)} events: {command(seed, kept)}")
+    return len(bad)
+
+
+def tell(seed, kept):
+    """One night with all its events and moves."""
+    moved = Checks.moved
+
+    def told(self, plane, entry):
+        at = self.night.machine.now - 1_000
+        print(f"{at:8.3f}    {entry.route} {entry.action} by {entry.actor}, now {entry.phase_to} "
+              f"step {entry.step} at {entry.weight_bp} bp, revision {entry.revision}: "
+              f"{entry.reason[:120]}")  # fmt: skip
+        return moved(self, plane, entry)
+
+    Checks.moved = told
+    try:
+        with seams.installed():
+            out = Night(seed, kept=kept, log=print).live()
+    finally:
+        Checks.moved = moved
+    for name, text in out.violations:
+        print(f"VIOLATION: {name}: {text}")
+    print(out.facts, f"digest {out.digest:x}")
+    return len(out.violations)
+
+
+def found_by(name, within):
+    """(seed, violation) of the first night that finds a fault; None within so many."""
+    with seams.installed(), put_back(name):
+        for seed in range(within):
+            violations = Night(seed).live().violations
+            if violations:
+                return seed, violations[0]
+    return None
+
+
+def table(within):
+    """All faults; the number of those that are not found."""
+    missed = 0
+    print(f"{'put back':46} nights  by")
+    for name in FAULTS:
+        found = found_by(name, within)
+        missed += found is None
+        after, by = (found[0] + 1, found[1][0]) if found else ("-", "NOBODY")
+        print(f"{name:46} {after:>6}  {by}", flush=True)
+    return missed
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(prog="python -m tests.nights")
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--keep", help="numbers of events with commas, or none")
+    parser.add_argument("--seeds", default="0:300")
+    parser.add_argument("--jobs", type=int, default=2, help="processes; 0: this one (coverage)")
+    parser.add_argument("--faults", action="store_true")
+    parser.add_argument("--within", type=int, default=2_000)
+    args = parser.parse_args(argv)
+    if os.environ.get("PYTHONHASHSEED") != "0":
+        print("a night is repeated exactly only with PYTHONHASHSEED=0", file=sys.stderr)
+    if args.faults:
+        return table(args.within) > 0
+    if args.seed is not None:
+        numbers = (args.keep or "").replace("none", "").split(",")
+        kept = None if args.keep is None else {int(n) for n in numbers if n}
+        return tell(args.seed, kept) > 0
+    return run(*map(int, args.seeds.split(":")), args.jobs) > 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

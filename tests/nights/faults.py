@@ -1,0 +1,108 @@
+"""Twelve mistakes of the past, put back one at a time: the nights must find each.
+
+A mistake is an edit of a function's source. Where the product's text has moved on, the edit fails
+loudly: a fault that is not put in would look like one that is not found.
+"""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+from contextlib import contextmanager
+
+from router.control import plane
+from router.control.outside import hooks
+from router.control.rollouts import lifecycle, reconciler, run
+from router.control.state import sqlite
+from router.control.told import controller
+
+TWICE = (
+    "live.trial.observe(batch, now); live.trial.observe(replace(batch, cells=tuple("
+    "replace(cell, source=cell.source + 64) for cell in batch.cells)), now)"
+)
+"""As of another worker."""
+
+FAULTS = {
+    "the never-answered order": (
+        (run.Run.write_first, 'former.fail(NotPossible(f"overtaken: {why}"))', "pass"),
+    ),
+    "the dead writer": (
+        (sqlite.SqliteStore._write_all, "except Exception as error:", "except KeyError as error:"),
+        (sqlite.SqliteStore.commit, "not self._writer.is_alive()", "False"),
+        (sqlite.SqliteStore._writer_ended, "if job is not None:", "if job is self:"),
+    ),
+    "the stale hook's go": (
+        (hooks.Hooks.look, "(not standing.go or standing.under_way)", "not standing.go"),
+    ),
+    "the clock read twice": (
+        (
+            reconciler.Reconciler._follow,
+            "orders.followed(run, live, observed, now)",
+            "orders.followed(run, live, observed, self.clock.now())",
+        ),
+    ),
+    "the convicted version restarted by an edit": (
+        (
+            lifecycle.candidate_key,
+            'f"{name}@{version.model}" if version.model else name',
+            'f"{name}@{len(version.endpoints)}{str(version.endpoints[0])[-4:]}"',
+        ),
+    ),
+    "the narrow Idempotency-Key": (
+        (controller.Controller._once, "!= key.asked", "is None"),
+    ),
+    "the start that writes before it binds": (
+        (
+            plane.Plane.start,
+            "await self.fleet.bind()",
+            "self.outreach.open(); self.source.adopted(self.loaded); await self.fleet.bind()",
+        ),
+    ),
+    "the freed slot": (
+        (controller.Controller.command, "self._waiting -= 1", "self._waiting -= key is None"),
+    ),
+    "a lost wake-up of the decider": (
+        (
+            reconciler.Reconciler._step,
+            "self.wake.clear()\n    due = self.turn()",
+            "due = self.turn()\n    self.wake.clear()",
+        ),
+    ),
+    "a table published half": (
+        (reconciler.Reconciler.adopt, "self._adopting = True", "self._adopting = False"),
+    ),
+    "a rollback that waits for the disk": (
+        (lifecycle.adds_risk, "_ends_badly(after) or", "False or"),
+    ),
+    "an evidence batch counted twice": (
+        (
+            reconciler.Reconciler.observe,
+            "live.trial.observe(batch, now)",
+            TWICE,
+        ),
+    ),
+}  # fmt: skip
+"""Name -> edits: a function, what its source has, what stood there."""
+
+
+@contextmanager
+def put_back(name):
+    """The product with one mistake."""
+    codes = [(function, function.__code__) for function, _, _ in FAULTS[name]]
+    try:
+        for function, now, then in FAULTS[name]:
+            function.__code__ = _edited(function, now, then)
+        yield
+    finally:
+        for function, code in codes:
+            function.__code__ = code
+
+
+def _edited(function, now, then):
+    source = textwrap.dedent(inspect.getsource(function))
+    if source.count(now) != 1:
+        raise LookupError(f"{function.__qualname__} no longer has {now!r} once")
+    made = {}
+    exec(compile(source.replace(now, then), f"<{function.__name__}>", "exec"),
+         function.__globals__, made)  # fmt: skip
+    return made[function.__name__].__code__

@@ -1,0 +1,271 @@
+"""What is around the router: versions, clients, and servers that hooks and gates ask."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import aiohttp
+
+GOOD = b'{"predictions": [0.75], "model": "m"}'
+HOSTILE = (
+    b'{"label":"a","\\ud800":1}', b'{"predictions":[1e999]}', b"\xff\xfe\x00", b"[" * 200,
+    b'{"predictions":' + b"9" * 500 + b"}", b"null", b'{"a":1,"a":2}',
+)  # fmt: skip
+
+
+def answer(status, body=GOOD, extra=b""):
+    head = b"HTTP/1.1 %d Said\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%b\r\n"
+    return head % (status, len(body), extra) + body
+
+
+MANNERS = ("ok", "error", "refuse", "void", "hang", "reset", "garbage", "truncated", "slow",
+           "client_error", "hostile", "empty", "extra", "interim", "chunked", "early",
+           "drip")  # fmt: skip
+
+
+class Version:
+    """A version's process at one port, as it is disposed to at the moment."""
+
+    def __init__(self, night, port):
+        self.night, self.port = night, port
+        self.bad_rate = 0.0
+        self.manners = ("error",)
+        """How it is bad."""
+        self.latency_s = 0.004
+
+    def draw(self):
+        chance = self.night.machine.chance
+        return chance.choice(self.manners) if chance.random() < self.bad_rate else "ok"
+
+    def manner(self):
+        """Of a connect."""
+        drawn = self.draw()
+        return drawn if drawn in ("refuse", "void") else "accept"
+
+    def accepted(self, wire):
+        return Served(self, wire)
+
+
+class Served(asyncio.Protocol):
+    """One connection to a version."""
+
+    def __init__(self, version, wire):
+        self.version, self.night, self.wire = version, version.night, wire
+        self.data = b""
+        self.gone = False
+
+    def connection_made(self, transport):
+        pass
+
+    def connection_lost(self, error):
+        self.gone = True
+
+    def eof_received(self):
+        return False
+
+    def data_received(self, data):
+        self.data += data
+        while (end := self.data.find(b"\r\n\r\n")) >= 0:
+            head, rest = self.data[:end], self.data[end + 4 :]
+            length = 0
+            for line in head.split(b"\r\n")[1:]:
+                name, _, value = line.partition(b":")
+                if name.lower() == b"content-length":
+                    length = int(value)
+            if len(rest) < length:
+                return
+            self.data = rest[length:]
+            self._asked(head)
+
+    def _asked(self, head):
+        night, version = self.night, self.version
+        chance = night.machine.chance
+        probe = b"rampway-health" in head
+        if not probe:
+            night.checks.reached(version.port, head, self.wire)
+        manner = version.draw()
+        late_s = version.latency_s * chance.expovariate(1.0)
+        if manner == "slow":
+            late_s += 0.3 + chance.random()
+        if manner in ("hang", "void"):
+            return
+        night.world.call_later(late_s, self._say, manner)
+
+    def _say(self, manner):
+        wire, chance = self.wire, self.night.machine.chance
+        if self.gone:
+            return
+        if manner in ("reset", "refuse"):
+            wire.abort()
+        elif manner == "garbage":
+            wire.write(chance.choice([b"\x00\xff" * 9, b"HTTP/9.9 x\r\n\r\n", b"SSH-2.0\r\n",
+                                      b"HTTP/1.1 200 OK\r\nA B: c\r\n\r\n"]))  # fmt: skip
+        elif manner == "truncated":
+            wire.write(answer(200)[:-9])
+            wire.close()
+        elif manner == "drip":
+            said = answer(200)
+            for at in range(0, len(said), 40):
+                self.night.world.call_later(at * 0.01, self._drip, said[at : at + 40])
+        elif manner == "interim":
+            wire.write(b"HTTP/1.1 103 Early\r\n\r\n" * chance.choice([1, 9]) + answer(200))
+        elif manner == "chunked":
+            wire.write(
+                b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
+            )
+        else:
+            wire.write(
+                {
+                    "error": answer(500), "client_error": answer(404), "empty": answer(200, b""),
+                    "hostile": answer(200, chance.choice(HOSTILE)), "early": answer(413),
+                    "extra": answer(200) + b"HTTP/1.1 200 OK\r\n",
+                }.get(manner, answer(200))
+            )  # fmt: skip
+
+    def _drip(self, piece):
+        if not self.gone:
+            self.wire.write(piece)
+
+
+class Client(asyncio.Protocol):
+    """A client that keeps its connection, asks now and then, and may leave at any time."""
+
+    def __init__(self, night, number):
+        self.night, self.number = night, number
+        self.wire = None
+        self.waiting = False
+        self.since = 0.0
+        self.data = b""
+        self.receipts = []
+
+    def go_on(self):
+        """Ask, if the last one was answered; connect first."""
+        night = self.night
+        chance = night.machine.chance
+        night.world.call_later(chance.expovariate(night.rate / night.clients), self.go_on)
+        if not night.traffic:
+            return
+        if self.waiting:
+            if chance.random() < night.impatience and self.wire is not None:
+                self.wire.abort()
+            return
+        if self.wire is None and not night.net.client(night.world, self):
+            return
+        self._ask(chance)
+
+    def _ask(self, chance):
+        night = self.night
+        night.requests += 1
+        route = chance.choice("ab")
+        kind = chance.random()
+        fields = b""
+        if kind < 0.04:
+            fields = b"X-Rampway-Pin: %b\r\n" % chance.choice([b"v2", b"v3", b"v9"])
+        elif kind < 0.08:
+            fields = b"X-Debug: new\r\n"
+        if night.users:
+            fields += b"X-User-Id: u%d\r\n" % chance.randrange(night.users)
+            fields += b"X-Country: %b\r\n" % chance.choice([b"x", b"y", b"z"])
+        body = b'{"user": "u%d"}' % self.number
+        head = b"POST /%b HTTP/1.1\r\nHost: h\r\nX-Request-Id: q%d\r\n%bContent-Length: %d\r\n\r\n"
+        said = head % (route.encode(), night.requests, fields, len(body)) + body
+        if chance.random() < 0.01:
+            said = chance.choice([b"\x00\x01\x02", said[:20] + b"\r\n: \r\n\r\n", said * 3])
+        self.waiting, self.since, self.data = True, night.machine.now, b""
+        self.wire.write(said)
+
+    def connection_made(self, transport):
+        self.wire = transport
+        transport.latency_s = 0.0003
+
+    def data_received(self, data):
+        self.data += data
+        end = self.data.find(b"\r\n\r\n")
+        if end < 0:
+            return
+        for line in self.data[:end].split(b"\r\n"):
+            if line.startswith(b"X-Rampway-Receipt: "):
+                self.receipts.append(line[19:].decode())
+                del self.receipts[:-5]
+        self.waiting = False
+
+    def eof_received(self):
+        return False
+
+    def connection_lost(self, error):
+        self.wire, self.waiting = None, False
+
+
+# --- hooks, gates, registries ---------------------------------------------------------------------
+
+
+class Session:
+    """As ``aiohttp.ClientSession``: whoever is asked says yes, no, nothing or something else."""
+
+    def __init__(self, night):
+        self.night = night
+
+    def post(self, url, *, json=None, headers=None, allow_redirects=False):
+        return Call(self.night, url, json or {})
+
+    def get(self, url, *, params=None, headers=None, allow_redirects=False):
+        return Call(self.night, url, params or {})
+
+    def request(self, method, url, **fields):
+        return Call(self.night, url, fields.get("json") or fields.get("params") or {})
+
+    async def close(self):
+        pass
+
+
+class Call:
+    """One question."""
+
+    def __init__(self, night, url, about):
+        self.night, self.url, self.about = night, url, about
+        self.process = night.machine.current
+        self.begun = night.machine.now
+        self.ended = None
+        self.status = None
+        self.body = b""
+        self.content = self
+
+    async def __aenter__(self):
+        night = self.night
+        night.calls.append(self)
+        chance = night.machine.chance
+        manner = night.manner_outside(self.url)
+        await asyncio.sleep(0.002 + chance.expovariate(1 / 0.01))
+        if manner == "nothing":
+            await asyncio.sleep(3_600)
+        if manner == "refuse":
+            self.ended = night.machine.now
+            raise aiohttp.ClientConnectionError
+        if manner == "slow":
+            await asyncio.sleep(chance.random() * 2)
+        self.status = {"yes": 200, "no": 409, "broken": 503, "redirect": 302}.get(manner, 200)
+        self.body = self._body(manner, chance)
+        self.ended = night.machine.now
+        return self
+
+    def _body(self, manner, chance):
+        if manner == "garbage":
+            return chance.choice([b"", b"\xff", b"[]", b'{"status": 1}', b'{"status": "success"}',
+                                  b'{"registered_model": 5}',
+                                  b'{"registered_model": null}'])  # fmt: skip
+        if "query" in self.url:
+            value = {"yes": "0.5", "no": "5"}.get(manner, "NaN")
+            result = {"resultType": "scalar", "result": [0, value]}
+            return json.dumps({"status": "success", "data": result}).encode()
+        return b'{"registered_model": {"aliases": []}}'
+
+    async def __aexit__(self, *_):
+        pass
+
+    async def read(self, _most):
+        return self.body
+
+    @property
+    def under_way(self):
+        return self.ended is None

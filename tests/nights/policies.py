@@ -1,0 +1,318 @@
+"""Policies of the nights: bases drawn by number, and edits of every key, valid or not."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import random
+import zlib
+from copy import deepcopy
+
+from router.config.check import loads
+from router.config.problems import PolicyError
+
+BASES = 96
+HOOK_URL = "http://127.0.0.1:7000"
+POINTS = ("confirm_rollout", "pre_rollout", "rollout", "confirm_traffic_increase",
+          "confirm_promotion", "post_rollout", "rollback", "event")  # fmt: skip
+SECRET = "a-secret-of-16-characters-and-more"
+
+
+def port_of(route, version):
+    """Where a version listens at first."""
+    return {"a": 9100, "b": 9200}[route] + int(version[1:])
+
+
+def base(number):
+    """Policy ``number`` as plain values."""
+    return deepcopy(_base(number))
+
+
+@functools.lru_cache(BASES)
+def _base(number):
+    rng = random.Random(f"policy/{number}")
+    names = ["a", "b"] if rng.random() < 0.6 else ["a"]
+    made = {
+        "listen": "127.0.0.1:18080",
+        "store": "sqlite:///store.db",
+        "workers": rng.choice([1, 1, 1, 2]),
+        "control_silence": rng.choice(["3s", "5s"]),
+        "limits": {"drain": "1s"},
+        "routes": [_valid_route(rng, name) for name in names],
+    }
+    if rng.random() < 0.25:
+        made["recording"] = {"file": "nights.recording", "keep": 1}
+    if rng.random() < 0.1:
+        made["alerts"] = [{"url": f"{HOOK_URL}/alerts", "retries": 1}]
+    if len(names) == 2 and rng.random() < 0.5:
+        grouped = deepcopy(made)
+        one, other = grouped["routes"]
+        other["rollout"] = deepcopy(one["rollout"])
+        other["payload"] = one["payload"]
+        one["rollout"]["group"] = other["rollout"]["group"] = "together"
+        with contextlib.suppress(PolicyError):
+            loads(json.dumps(grouped), "policy.yaml", {})
+            return grouped
+    return made
+
+
+def _valid_route(rng, name):
+    """The first that is drawn which the product accepts."""
+    while True:
+        route = _route(rng, name)
+        if route["rollout"]["strategy"].get("experiment"):
+            route["sticky"] = {"header": "X-User-Id"}
+            route.pop("pin", None)
+            route.pop("rules", None)
+        try:
+            loads(json.dumps({"routes": [route]}), "policy.yaml", {})
+        except PolicyError:
+            continue
+        return route
+
+
+def _route(rng, name):
+    versions = {f"v{n}": _version(rng, name, n) for n in (1, 2, 3)}
+    route = {
+        "name": name, "match": {"path": f"/{name}"}, "versions": versions, "stable": "v1",
+        "payload": rng.choice(["opaque", "json", "v1"]),
+        "timeouts": {"connect": "400ms", "response": rng.choice(["600ms", "2s"]), "body": "1s"},
+        "rollout": _rollout(rng),
+    }  # fmt: skip
+    if rng.random() < 0.25:
+        route["sticky"] = {"header": "X-User-Id"}
+    if rng.random() < 0.2:
+        route["pin"] = True
+    if rng.random() < 0.15:
+        exact = {"X-Debug": {"exact": "new"}}
+        route["rules"] = [{"match": {"headers": exact}, "version": "v2"}]
+    if rng.random() < 0.2:
+        route["feedback"] = {"secret": SECRET}
+    if rng.random() < 0.1:
+        route["registry"] = {"mlflow": {"url": HOOK_URL, "model": name, "retries": 1,
+                                        "aliases": {"stable": "champion"}}}  # fmt: skip
+    return route
+
+
+def _version(rng, route, number):
+    version = {"endpoints": [f"http://127.0.0.1:{port_of(route, f'v{number}')}"]}
+    if rng.random() < 0.15:
+        version["endpoints"].append(f"http://127.0.0.1:{port_of(route, f'v{number}') + 10}")
+    if rng.random() < 0.1:
+        version["model"] = f"m{number}"
+    if rng.random() < 0.15:
+        version["health"] = {"path": "/health", "interval": "1s", "timeout": "300ms"}
+    if rng.random() < 0.1:
+        version |= {"in_flight": 1, "connections": 1, "queue": 1, "queue_timeout": "300ms"}
+    return version
+
+
+def _strategy(rng):
+    kind = rng.random()
+    hold = rng.choice(["0s", "500ms", "1s", "2s"])
+    bake = rng.choice(["0s", "1s", "2s"])
+    if kind < 0.5:
+        steps = [{"weight": w, "hold": hold} for w in rng.choice(
+            [["50%"], ["10%", "50%"], ["30%", "60%", "90%"], ["5%", "100%"]])]  # fmt: skip
+        if rng.random() < 0.3:
+            steps.insert(0, {"mirror": "100%", "hold": hold, "until": {"samples": 3}})
+        if rng.random() < 0.25:
+            then = rng.choice(["abort", "promote", "hold"])
+            steps.insert(1, {"approval": {"deadline": rng.choice(["1s", "30s"]), "then": then}})
+        return {"canary": {"steps": steps, "bake": bake}}
+    if kind < 0.6:
+        return {"canary": {"ramp": {"auto": {"to": "50%", "budget": 20, "hold": hold}}}}
+    if kind < 0.66:
+        ramp = {"linear": {"start": "20%", "step": "30%", "to": "80%", "hold": hold}}
+        return {"canary": {"ramp": ramp, "bake": bake}}
+    if kind < 0.8:
+        blue_green = {"mirror": "50%", "hold": hold, "over": rng.choice(["0s", "2s"]), "bake": bake}
+        if rng.random() < 0.3:
+            blue_green["approval"] = {"deadline": "3s", "then": "promote"}
+        return {"blue_green": blue_green}
+    if kind < 0.92:
+        shadow = {"mirror": "100%", "hold": "1s", "until": {"samples": 5}}
+        if rng.random() < 0.5:
+            shadow["then"] = {"canary": {"steps": [{"weight": "50%", "hold": hold}], "bake": bake}}
+        if rng.random() < 0.3:
+            shadow["also"] = ["v3"]
+        return {"shadow": shadow}
+    arms = {"v2": "30%", "v3": "20%"}
+    experiment = {"arms": arms, "for": "6s"}
+    if rng.random() < 0.7:
+        experiment["bandit"] = {"every": "1s", "floor": "5%"}
+    return {"experiment": experiment}
+
+
+GATES = (
+    "error_rate", {"guard": {"error_rate": "20%"}}, {"latency": {"quantiles": [0.5, 0.99]}},
+    {"slo": {"slower_than": "300ms"}}, {"agreement": {"at_least": "60%"}},
+    {"webhook": {"url": f"{HOOK_URL}/gate", "interval": "1s", "timeout": "500ms"}},
+    {"prometheus": {"url": HOOK_URL, "query": "up", "at_most": 0.9, "interval": "1s",
+                    "timeout": "500ms"}},
+    {"accuracy": {}}, {"positive_rate": {"margin": "30%"}},
+    {"shadow_slo": {"slower_than": "300ms", "margin": "20%"}},
+)  # fmt: skip
+
+
+def _rollout(rng):
+    made = {
+        "candidate": "v2",
+        "strategy": _strategy(rng),
+        "gates": ["error_rate", {"guard": {"error_rate": "20%"}}],
+        "detect": {"times": 100, "points": "50%"},
+        "on_new_candidate": rng.choice(["queue", "start", "replace"]),
+        "anti_flap": {"backoff": "0s", "backoff_max": "0s", "per_day": 100},
+    }
+    if rng.random() < 0.3:
+        made["gates"] = ["error_rate", *rng.sample(GATES[1:], 2)]
+    if rng.random() < 0.3:
+        made["rescue"] = {"on": rng.choice([["5xx", "timeout", "connect"], ["schema", "connect"]])}
+        made["rescue"]["excuse_payload"] = rng.random() < 0.5
+    if rng.random() < 0.4:
+        made["hooks"] = [_hook(rng, point) for point in rng.sample(POINTS, rng.choice([1, 1, 2]))]
+    if rng.random() < 0.15:
+        made["rollback"] = {"over": "3s", "gates": rng.choice(["instant", "stepped"])}
+    if rng.random() < 0.1:
+        made["max_duration"] = "8s"
+        made["on_inconclusive"] = rng.choice(["hold", "promote", "rollback"])
+    if rng.random() < 0.1:
+        made["on_no_data"] = {"after": "3s", "then": rng.choice(["hold", "abort"])}
+    if rng.random() < 0.1:
+        made["max_bad_responses"] = 5
+    if rng.random() < 0.1:
+        made["answer_within"] = "400ms"
+    if rng.random() < 0.06:
+        made["warm_up"] = {"requests": 3}
+    if rng.random() < 0.1:
+        made["compare"] = {"noise": "50%", "noise_pairs": 3, "reverse": "20%"}
+    if rng.random() < 0.08:
+        made["windows"] = ["mon-sun 00:00-23:00 UTC"]
+    if rng.random() < 0.06:
+        made["promotion"] = {"margin": "20%", "risk": "20%"}
+    if rng.random() < 0.08:
+        values = ["x", "y"]
+        made["for_each"] = {"header": "X-Country", "values": values, "stop_all_when": 2}
+    return made
+
+
+def _hook(rng, point):
+    hook = {"url": f"{HOOK_URL}/{point}", "timeout": "500ms", "retries": rng.choice([0, 1])}
+    if point not in ("post_rollout", "event"):
+        hook["interval"] = "1s"
+    if point in ("pre_rollout", "rollout"):
+        hook["failure_limit"] = rng.choice([0, 2])
+    return {point: hook}
+
+
+# --- edits -------------------------------------------------------------------------------------
+
+GONE = object()
+
+EDITS = (
+    ("routes.0.stable", "v2"), ("routes.0.stable", "v3"), ("routes.0.stable", "nobody"),
+    ("routes.0.versions.v2", GONE), ("routes.0.versions.v1", GONE), ("routes.0.versions.v3", GONE),
+    ("routes.0.versions.v2.endpoints", ["http://127.0.0.1:9112"]),
+    ("routes.0.versions.v2.endpoints", ["http://127.0.0.1:9102", "http://127.0.0.1:9112"]),
+    ("routes.0.versions.v2.endpoints", []), ("routes.0.versions.v2.endpoints", "here"),
+    ("routes.0.versions.v2.model", "m7"), ("routes.0.versions.v2.model", 7),
+    ("routes.0.versions.v2.in_flight", 2), ("routes.0.versions.v2.in_flight", -1),
+    ("routes.0.versions.v1.health", {"path": "/health", "interval": "1s"}),
+    ("routes.0.versions.v2.outlier", {"consecutive": 0}),
+    ("routes.0.versions.v2.warm_connections", 2),
+    ("routes.0.rollout", GONE), ("routes.0.rollout.candidate", "v3"),
+    ("routes.0.rollout.candidate", "v1"), ("routes.0.rollout.candidate", "v9"),
+    ("routes.0.rollout.strategy", {"canary": {"steps": [{"weight": "20%", "hold": "1s"}]}}),
+    ("routes.0.rollout.strategy", {"shadow": {"mirror": "50%", "hold": "1s"}}),
+    ("routes.0.rollout.strategy", {}), ("routes.0.rollout.gates", []),
+    ("routes.0.rollout.gates", ["error_rate"]), ("routes.0.rollout.gates", ["no_such_gate"]),
+    ("routes.0.rollout.group", "alone"), ("routes.0.rollout.hooks", []),
+    ("routes.0.rollout.hooks", [{"confirm_promotion": {"url": f"{HOOK_URL}/confirm_promotion",
+                                                       "interval": "1s", "timeout": "500ms"}}]),
+    ("routes.0.rollout.rescue", {"on": ["5xx"]}), ("routes.0.rollout.on_new_candidate", "replace"),
+    ("routes.0.rollout.on_new_candidate", "perhaps"), ("routes.0.rollout.max_duration", "1s"),
+    ("routes.0.rollout.windows", ["mon-sun 00:00-23:59 UTC"]), ("routes.0.rollout.windows", ["x"]),
+    ("routes.0.rollout.anti_flap", {"backoff": "1h"}),
+    ("routes.0.rollout.rollback", {"over": "2s"}),
+    ("routes.0.rollout.rollback_window", "1s"), ("routes.0.rollout.min_bad_responses", 3),
+    ("routes.0.rollout.hold_level", 2), ("routes.0.rollout.false_rollback_rate", "5%"),
+    ("routes.0.rollout.mirroring", {"concurrency": 1, "queue": 1}),
+    ("routes.0.rollout.compare", {"decide_on": ["predict"]}),
+    ("routes.0.rollout.answer_within", "300ms"), ("routes.0.rollout.for_each", GONE),
+    ("routes.0.sticky", {"header": "X-Other"}), ("routes.0.sticky", GONE), ("routes.0.pin", True),
+    ("routes.0.sticky", {"cookie": {"secret": SECRET}}), ("routes.0.sticky", {"json": "user"}),
+    ("routes.0.errors", ["5xx", 404]), ("routes.0.payload", "openai"), ("routes.0.payload", "xml"),
+    ("routes.0.retry", {"attempts": 0}), ("routes.0.buffer", "1KiB"),
+    ("routes.0.reveal_version", False), ("routes.0.body_limit", "10B"),
+    ("routes.0.match", {"path": "/c"}), ("routes.0.name", "renamed"), ("routes.0.name", "b"),
+    ("routes.0.split", {"v1": "80%", "v3": "20%"}), ("routes.0.registry", GONE),
+    ("routes.0.feedback", {"secret": SECRET}), ("routes.0.feedback", {"secret": "short"}),
+    ("routes.0.timeouts", {"response": "1s"}), ("routes.0.timeouts", {"response": "fast"}),
+    ("routes.0.rules", [{"match": {"headers": {"X-Debug": "new"}}, "version": "v3"}]),
+    ("routes.0", GONE), ("routes.1", GONE), ("routes.1.rollout", GONE), ("routes.1.stable", "v2"),
+    ("routes.1.rollout.candidate", "v3"), ("routes.1.versions.v2.model", "m8"),
+    ("routes", []), ("workers", 3), ("workers", "many"), ("control_silence", "4s"),
+    ("control_silence", "1s"), ("limits.in_flight", 4), ("limits.drain", "500ms"),
+    ("limits.connections", 3), ("limits.head", "1KiB"), ("listen", "127.0.0.1:1"),
+    ("store", "sqlite:///other.db"), ("access_log", False), ("trusted_proxies", ["10.0.0.0/8"]),
+    ("trusted_proxies", ["nowhere"]), ("recording", GONE), ("unknown_key", 1),
+    ("recording", {"file": "other.recording", "size": "64KiB", "keep": 1}),
+    ("alerts", [{"url": f"{HOOK_URL}/alerts", "kind": "slack"}]), ("admin.listen", "127.0.0.1:2"),
+)  # fmt: skip
+"""(path, value): one key each; a few are not valid, and some only beside certain others."""
+
+WRECKS = ("", "routes: [", "\x00", "routes: {a: 1}\nroutes: 2\n", "- 1\n- 2\n")
+"""Files that are no policy at all."""
+
+
+def edited(policy, number):
+    """``policy`` with edit ``number`` applied, as far as its path leads anywhere."""
+    path, value = EDITS[number % len(EDITS)]
+    made = deepcopy(policy)
+    *way, last = path.split(".")
+    place = made
+    for part in way:
+        key = int(part) if isinstance(place, list) else part
+        if isinstance(place, list):
+            if key >= len(place):
+                return made
+            place = place[key]
+        else:
+            if not isinstance(place, dict):
+                return made
+            place = place.setdefault(key, {})
+    if isinstance(place, list):
+        if value is GONE and int(last) < len(place):
+            del place[int(last)]
+    elif value is GONE:
+        place.pop(last, None)
+    else:
+        place[last] = deepcopy(value)
+    return made
+
+
+def text_of(policy):
+    """The file. Every route of one file has the same ``buffer``, which no other file has."""
+    made = deepcopy(policy)
+    own = zlib.crc32(json.dumps(policy).encode()) % 30_000
+    for route in made.get("routes") or ():
+        if isinstance(route, dict):
+            route.setdefault("buffer", f"{70_000 + own}B")
+    return json.dumps(made, indent=1)
+
+
+@functools.lru_cache(2_048)
+def _loaded(text):
+    try:
+        return loads(text, "policy.yaml", {})
+    except PolicyError as error:
+        return error
+
+
+def load(text):
+    """As the product's; from memory the second time. Raises PolicyError."""
+    found = _loaded(text)
+    if isinstance(found, PolicyError):
+        raise PolicyError(found.problems)
+    return found

@@ -1,0 +1,283 @@
+"""Where the router meets the outside, replaced by the night that is going on.
+
+Time, randomness, sockets, SQLite's file, threads, other people's servers and child processes: all
+else is the product's own code. Installed once for many nights; ``CURRENT`` is the one going on.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import random
+import secrets
+import signal
+import sys
+import time
+from contextlib import contextmanager
+from types import SimpleNamespace
+from unittest.mock import patch
+
+from router import loops, main
+from router.config.problems import PolicyError
+from router.control import plane as control_plane
+from router.control import watch
+from router.control.fleet import processes, reader, workers
+from router.control.outside import measure, outreach
+from router.control.rollouts import recording
+from router.control.state import sqlite
+from router.core import judge as _judge  # noqa: F401 - a worker loads it when it is alone
+from router.link import socket as link_socket
+from router.proxy import coin, worker
+from router.proxy import plane as data_plane
+from router.telemetry import log as telemetry_log  # noqa: F401 - before its loggers are replaced
+from router.upstream import connection, health
+from tests.nights.disk import Queues, SimHold, SimOs, SimSqlite, WriterThread, new_file
+from tests.nights.outside import Session
+from tests.nights.wires import Select, Sockets
+
+CURRENT = SimpleNamespace(night=None)
+REAL_MONOTONIC, REAL_TIME = time.monotonic, time.time
+
+
+def night():
+    return CURRENT.night
+
+
+class Silent:
+    """A logger that says nothing."""
+
+    def __getattr__(self, _name):
+        return _nothing
+
+
+def _nothing(*_, **__):
+    return None
+
+
+class _Later:
+    """An object of the present night, looked up when it is used."""
+
+    def __init__(self, find):
+        self.__dict__["_find"] = find
+
+    def __getattr__(self, name):
+        return getattr(self._find(), name)
+
+
+class SimWatch:
+    """As ``FileWatch``, over the night's files."""
+
+    def __init__(self, path):
+        self.path = str(path)
+        self.seen = ""
+
+    def changed(self):
+        now = night().files[self.path]
+        changed, self.seen = now != self.seen, now
+        return changed
+
+    def load(self):
+        self.seen = night().files[self.path]
+        return night().load(self.path)
+
+
+class SimAdmin:
+    """The admin interface: nothing but its address."""
+
+    def __init__(self, _controller, _policy):
+        self.url = ""
+
+    async def bind(self):
+        if night().admin_taken:
+            raise OSError(98, "Address already in use")
+
+    async def start(self):
+        pass
+
+    async def close(self):
+        pass
+
+    def update(self, _policy):
+        pass
+
+
+class SimWriter:
+    """A recording's file in memory."""
+
+    def __init__(self, file, keep):
+        self.file, self.error = file, ""
+        self.lines = []
+        night().recordings.append(self)
+
+    def put(self, line):
+        if night().machine.chance.random() < night().full_recording:
+            return False
+        self.lines.append(line)
+        return True
+
+    def rotate(self):
+        self.close()
+        self.lines = []
+
+    def close(self):
+        if self.lines and not night().machine.inert:
+            night().checks.recorded(self.lines)
+
+
+class SimSignal:
+    def __getattr__(self, name):
+        return getattr(signal, name)
+
+    signal = staticmethod(_nothing)
+
+
+def _thread(name, job, ended=_nothing):
+    made = WriterThread(night().machine, night().disk, loops.BOOKS, name, job, ended)
+    night().machine.current.writer = made
+    return made
+
+
+def _store(path):
+    def fail_point(stage):
+        from tests.nights.disk import KilledHere
+
+        if night().disk.crash_at == stage:
+            night().disk.crash_at = ""
+            raise KilledHere
+
+    return sqlite.SqliteStore(path, fail_point=fail_point)
+
+
+def _awake():
+    return CURRENT.night is not None and not CURRENT.night.machine.inert
+
+
+def _monotonic():
+    return CURRENT.night.machine.monotonic() if _awake() else REAL_MONOTONIC()
+
+
+def _wall():
+    return CURRENT.night.machine.wall() if _awake() else REAL_TIME()
+
+
+def _random_bytes(size):
+    return night().noise.randbytes(size)
+
+
+def _send(pid, number):
+    if not night().machine.inert:
+        night().machine.signal(pid, number)
+
+
+def _born(pid):
+    return str(pid) if pid in night().machine.pids else ""
+
+
+def _listens(pid):
+    return any(one.process is not None and one.process.pid == pid for one in night().net.listeners)
+
+
+def _patches():
+    net = _Later(lambda: night().net)
+    quiet = SimpleNamespace(collect=_nothing, freeze=_nothing, set_threshold=_nothing)
+    sockets = Sockets(net)
+    yield time, "monotonic", _monotonic
+    yield time, "perf_counter", _monotonic
+    yield time, "time", _wall
+    yield os, "urandom", _random_bytes
+    yield secrets, "token_hex", lambda size=16: night().noise.randbytes(size).hex()
+    for module in list(sys.modules.values()):
+        name = getattr(module, "__name__", "")
+        if name.startswith("router."):
+            if getattr(module, "monotonic", None) is REAL_MONOTONIC:
+                yield module, "monotonic", _monotonic
+            if type(getattr(module, "log", None)).__name__ == "BoundLoggerLazyProxy":
+                yield module, "log", Silent()
+    for module in (workers, reader, link_socket, data_plane):
+        yield module, "socket", sockets
+    yield workers, "os", SimOs(os)
+    yield connection, "select", Select(net)
+    yield sqlite, "sqlite3", SimSqlite()
+    yield sqlite, "queue", Queues
+    yield sqlite, "thread", _thread
+    yield sqlite, "Hold", SimHold
+    yield sqlite, "new_file", new_file
+    yield recording, "Writer", SimWriter
+    yield outreach, "outside_session", lambda: Session(night())
+    yield measure, "outside_session", lambda: Session(night())
+    yield watch, "FileWatch", SimWatch
+    yield main, "load", lambda path: night().load(str(path))
+    yield main, "SqliteStore", _store
+    yield main, "store_path", lambda _loaded: night().store_path
+    yield main, "AdminServer", SimAdmin
+    yield main, "Plane", lambda *args, **options: night().plane(*args, **options)
+    yield main, "gc", quiet
+    yield main, "sys", SimpleNamespace(stderr=SimpleNamespace(write=_nothing))
+    yield worker, "gc", quiet
+    yield worker, "signal", SimSignal()
+    yield worker, "_write_line", _nothing
+    yield worker, "more_files", _nothing
+    yield worker, "Worker", lambda *args, **options: night().worker(*args, **options)
+    yield worker, "asyncio", _Running()
+    yield processes, "send", _send
+    yield processes, "born", _born
+    yield processes, "listens", _listens
+    yield processes, "state_of", lambda _pid: ("S", 0.0)
+
+
+class _Running:
+    """The module ``asyncio`` for ``worker.main``: what it would run is kept for the night."""
+
+    def __getattr__(self, name):
+        import asyncio
+
+        return getattr(asyncio, name)
+
+    @staticmethod
+    def run(job):
+        night().job = job
+
+
+@contextmanager
+def installed():
+    """For as many nights as are to be."""
+    before = sys.modules.get("uvloop", ...)
+    sys.modules["uvloop"] = None
+    patches = [patch.object(*one) for one in _patches()]
+    for one in patches:
+        one.start()
+    threshold = gc.get_threshold()
+    gc.set_threshold(200_000, 50, 1_000)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*threshold)
+        for one in reversed(patches):
+            one.stop()
+        if before is ...:
+            sys.modules.pop("uvloop", None)
+        else:
+            sys.modules["uvloop"] = before
+        forget()
+
+
+def forget():
+    """What the product keeps for a process's life; a night is a life of its own."""
+    books = loops.BOOKS
+    books.failures.clear()
+    books._told.clear()
+    books._taken.clear()
+    loops._jobs.clear()
+    coin._left.clear()
+    health._ENDING.clear()
+
+
+def begin(new):
+    """``new`` is the night that goes on from here."""
+    forget()
+    CURRENT.night = new
+    random.seed(f"{new.seed}/module")
+    loops.BOOKS.tell = _nothing
+
+
+__all__ = ["CURRENT", "PolicyError", "begin", "control_plane", "forget", "installed", "night"]

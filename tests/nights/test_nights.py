@@ -1,0 +1,174 @@
+"""Three hundred nights; the same night twice; mistakes of the past are found; a failure shrinks."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from router.control.state import layout, sqlite
+from router.control.state.hold import Hold
+from router.control.state.sqlite import SqliteStore
+from tests.nights import disk, policies, seams
+from tests.nights.checks import NAMES
+from tests.nights.events import KINDS
+from tests.nights.faults import FAULTS, put_back
+from tests.nights.night import Night, setup
+from tests.nights.shrink import command, shrunk, violates
+
+ROOT = Path(__file__).resolve().parents[2]
+PIECES, EACH = 4, 75
+
+STORIES = {
+    16: ((0, 1, 2, 3), "a candidate that hooks took back, orders in a burst, a retry"),
+    54: ((1, 3), "a worker that took back alone gets an amendment before the whole table"),
+    87: ((7,), "a rollback that returns in steps overtakes a step up that is being written"),
+    243: ((1,), "the last member of a group is ready while the disk is stuck"),
+    317: ((1, 4, 5, 6), "killed with an edit that does not fit: starts that are refused, then one"),
+    525: ((0, 1, 3), "blame that waits for its instance when its rollout ends"),
+    724: ((6, 7, 8), "a retry that a router writes in its last moment, before it hands over"),
+}
+"""Seed -> (events that take place, what it is about): small nights that once failed."""
+
+
+@pytest.fixture(autouse=True)
+def _installed():
+    with seams.installed():
+        yield
+
+
+def exactly(*arguments):
+    """A process in which sets have the order that they have in every other."""
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, check=False,
+        env=os.environ | {"PYTHONHASHSEED": "0"}, timeout=170,
+    )  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("piece", range(PIECES))
+def test_three_hundred_nights(piece):
+    seeds = f"{piece * EACH}:{(piece + 1) * EACH}"
+    done = exactly("-m", "tests.nights", "--seeds", seeds, "--jobs", "0")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{EACH} nights, 0 with a violation" in done.stdout
+
+
+@pytest.mark.slow
+def test_stories_by_their_numbers():
+    stories = [(seed, kept) for seed, (kept, _) in STORIES.items()]
+    script = (
+        "from tests.nights import seams; from tests.nights.night import Night\n"
+        f"with seams.installed():\n    for seed, kept in {stories}:\n"
+        "        print(seed, Night(seed, kept=frozenset(kept)).live().violations)"
+    )
+    said = exactly("-c", script)
+    assert said.stdout.splitlines() == [f"{seed} []" for seed in STORIES], said.stderr
+
+
+@pytest.mark.slow
+def test_a_night_is_the_same_every_time():
+    script = (
+        "from tests.nights import seams; from tests.nights.night import Night\n"
+        "with seams.installed():\n    print([Night(s).live().digest for s in (3, 2, 11, 3)])"
+    )
+    said = [exactly("-c", script).stdout for _ in range(2)]
+    assert said[0] == said[1]
+    digests = said[0].strip("[]\n").split(", ")
+    assert digests[0] == digests[3]
+    assert len(set(digests)) == 3
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_mistake_of_the_past_can_be_put_back_and_taken_away(name):
+    codes = [function.__code__ for function, _, _ in FAULTS[name]]
+    with put_back(name):
+        assert all(f.__code__ is not c for (f, _, _), c in zip(FAULTS[name], codes, strict=True))
+    assert [function.__code__ for function, _, _ in FAULTS[name]] == codes
+
+
+QUICK = {
+    "the dead writer": 40, "the freed slot": 40, "the clock read twice": 40,
+    "an evidence batch counted twice": 40,
+}  # fmt: skip
+"""Found within a few nights; the table of all twelve is `python -m tests.nights --faults`."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", QUICK)
+def test_a_mistake_is_found(name):
+    with put_back(name):
+        assert any(Night(seed).live().violations for seed in range(QUICK[name]))
+
+
+@pytest.mark.slow
+def test_a_failing_night_becomes_small():
+    with put_back("the freed slot"):
+        seed, name = next(
+            (seed, out.violations[0][0])
+            for seed in range(60)
+            if (out := Night(seed).live()).violations
+        )
+        kept = shrunk(seed, name)
+        assert violates(seed, kept, name)
+        assert len(kept) <= 2
+        assert f"--seed {seed}" in command(seed, kept)
+
+
+def test_every_kind_of_event_happens_within_the_first_nights():
+    drawn = {kind for seed in range(300) for _, kind, _ in setup(seed).events}
+    assert drawn == set(KINDS)
+
+
+def test_most_edits_are_accepted_and_some_are_not():
+    accepted = refused = 0
+    for number in range(len(policies.EDITS)):
+        try:
+            policies.load(policies.text_of(policies.edited(policies.base(1), number)))
+            accepted += 1
+        except seams.PolicyError:
+            refused += 1
+    assert accepted > 30
+    assert refused > 15
+
+
+def test_violations_have_names_of_their_own():
+    assert len(set(NAMES)) == len(NAMES)
+    with pytest.raises(AssertionError):
+        Night(1).checks.fail("no such name", "")
+
+
+def test_the_disk_of_the_nights_is_that_of_a_real_file(tmp_path, monkeypatch):
+    """All transactions of a night, once more into a real store: it then holds the same."""
+    changes = []
+    write = SqliteStore._write
+
+    def noted(self, db, change):
+        write(self, db, change)
+        changes.append(change)
+
+    monkeypatch.setattr(SqliteStore, "_write", noted)
+    night = Night(2)
+    assert not night.live().violations
+    with contextlib.closing(disk.sqlite3.connect(":memory:")) as db:
+        db.deserialize(night.disk.images[-1])
+        simulated = layout.loaded(db)
+    monkeypatch.undo()
+    monkeypatch.setattr(sqlite, "Hold", Hold)
+    assert len(changes) > 5
+    assert really_written(tmp_path / "real.db", changes) == simulated
+
+
+def really_written(path, changes):
+    """What a store in a real file holds after these transactions."""
+    store = SqliteStore(path)
+    store._hold.take_now()
+    with contextlib.closing(disk.sqlite3.connect(path, isolation_level=None)) as db:
+        layout.created(db)
+        for change in changes:
+            store._write(db, change)
+        return layout.loaded(db)
