@@ -140,6 +140,8 @@ class Checks(Looks):
             self._one_share(run, entry, before, name, share)
 
     def _one_share(self, run, entry, before, name, share):
+        if before is None and run.back_bp:
+            return  # taken back at the start: it returns from what the store had, not from nothing
         then, stable = 0, name if before is None else before[2]
         if before is not None and name in before[1]:
             then = before[1][name]
