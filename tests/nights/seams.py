@@ -195,7 +195,7 @@ def _patches():
                 yield module, "log", Silent()
     for module in (workers, reader, link_socket, data_plane):
         yield module, "socket", sockets
-    yield workers, "os", SimOs(os)
+    yield processes, "os", SimOs(os)
     yield connection, "select", Select(net)
     yield sqlite, "sqlite3", SimSqlite()
     yield sqlite, "queue", Queues

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import time
@@ -50,6 +51,25 @@ def born(pid: int) -> str:
         return ""
     fields = stat.rpartition(")")[2].split()
     return "" if fields[0] == "Z" else fields[19]
+
+
+def write_down(file: Path, pids: Sequence[int]) -> None:
+    """Keep ids where a successor finds them. A full disk: orphans then end by their own grace."""
+    temporary = file.with_name(file.name + ".new")
+    with contextlib.suppress(OSError):
+        temporary.unlink(missing_ok=True)
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT, 0o600), "w") as written:
+            written.write(json.dumps([[pid, born(pid)] for pid in pids]))
+        temporary.replace(file)
+
+
+def written_down(file: Path) -> list[int]:
+    """Those of them that still live, and are the same processes."""
+    try:
+        known = json.loads(file.read_text())
+        return [int(pid) for pid, when in known if when and born(int(pid)) == when]
+    except (OSError, ValueError, TypeError):
+        return []
 
 
 def state_of(pid: int) -> tuple[str, float]:

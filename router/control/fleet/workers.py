@@ -18,8 +18,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import json
-import os
 import signal
 import socket
 import sys
@@ -483,13 +481,7 @@ class Workers:
         if self._pids_file is None:
             return
         pids = [*(worker.process.pid for worker in self._workers.values()), *self._orphaned]
-        known = [[pid, processes.born(pid)] for pid in pids]
-        temporary = self._pids_file.with_name(self._pids_file.name + ".new")
-        with contextlib.suppress(OSError):  # a full disk: orphans then end by their own grace
-            temporary.unlink(missing_ok=True)
-            with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
-                file.write(json.dumps(known))
-            temporary.replace(self._pids_file)
+        processes.write_down(self._pids_file, pids)
 
     def _forget(self) -> None:
         """Ours are over. A start that fails leaves a predecessor's to the next one."""
@@ -501,10 +493,4 @@ class Workers:
 
     def _orphans(self) -> list[int]:
         """Workers of a control process that was killed."""
-        if self._pids_file is None:
-            return []
-        try:
-            known = json.loads(self._pids_file.read_text())
-            return [int(pid) for pid, born in known if born and processes.born(int(pid)) == born]
-        except (OSError, ValueError, TypeError):
-            return []
+        return processes.written_down(self._pids_file) if self._pids_file is not None else []

@@ -167,11 +167,22 @@ async def test_orphans_serve_until_the_successor_serves_and_then_end(make, tmp_p
     second = make(1, port=first.port)
     second.publish(table(2))
     await second.start()
-    assert not listens(orphan)
-    assert second.ready()
+    assert str(orphan) in (tmp_path / "pids").read_text(), "should this one fail too"
+    await until(lambda: second.ready() and not listens(orphan))
+    await until(lambda: str(orphan) not in (tmp_path / "pids").read_text())
     assert {await asyncio.to_thread(ask, first.port) for _ in range(10)} == {
         second.states()[0]["pid"]
     }
+
+
+async def test_a_start_that_fails_leaves_orphans_to_the_next_one(make, tmp_path):
+    """Otherwise the port stays taken for as long as they live."""
+    living = os.getpid()
+    (tmp_path / "pids").write_text(json.dumps([[living, born(living)], [1 << 22, "1"]]))
+    refused = make(1)
+    await refused.bind()
+    await refused.kill()
+    assert json.loads((tmp_path / "pids").read_text()) == [[living, born(living)]]
 
 
 @pytest.mark.parametrize("shares", [False, True], ids=["another program", "another router"])
