@@ -1,6 +1,6 @@
 """Deadlines of one exchange, looked at by the plane's sweeper: requests set no timers.
 
-    total       the whole exchange, whoever is slow
+    total       the whole exchange, whoever is slow; the version's failure if its part was as long
     queue       waiting for a turn at a version; waiting for a connect is bounded by the pool
     candidate   a candidate's chance before stable answers in its place
     body        the client's upload: silence, or a drip
@@ -15,7 +15,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from router.proxy.faults import STALLED, TIMEOUT
-from router.proxy.replies import BODY_TIMEOUT
+from router.proxy.replies import BODY_TIMEOUT, TOTAL_TIMEOUT
 from router.proxy.stage import Stage
 from router.upstream import Failure
 
@@ -42,7 +42,8 @@ def sweep(exchange: Exchange, now: float) -> None:
     if queued:
         _queued(exchange, attempt, now)
     elif now > exchange.end_by or (waiting and now > attempt.deadline):
-        exchange.timed_out(TIMEOUT)
+        if waiting or not _too_slow(exchange, unread, sending, now):
+            exchange.timed_out(TIMEOUT)
     elif waiting:
         return
     elif upload is not None and sending and _stalled(exchange, upload, now):
@@ -64,6 +65,22 @@ def _age(exchange: Exchange, attempt: Attempt, now: float) -> None:
     within_s = exchange.route.entry.answer_within_s
     if within_s and age_s >= within_s and exchange.stage is not Stage.ANSWERING:
         attempt.overdue(age_s)
+
+
+def _too_slow(exchange: Exchange, unread: bool, sending: bool, now: float) -> bool:
+    """End an exchange that took too long because of its client: it still sends, or read slowly.
+
+    It has seen which version answers, so a slow reader could choose whom to harm.
+    """
+    if sending:
+        exchange.client_broke(TOTAL_TIMEOUT)
+    elif exchange.stage is Stage.ANSWERING and (
+        unread or now - exchange.asked < exchange.route.total_s
+    ):
+        exchange.client.leave()
+    else:
+        return False
+    return True
 
 
 def _queued(exchange: Exchange, attempt: Attempt, now: float) -> None:

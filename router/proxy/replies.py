@@ -34,6 +34,7 @@ class Refusal(NamedTuple):
 NO_ROUTE: Final = Refusal(404, "no_route", "no route takes this request")
 BODY_SIZE: Final = Refusal(413, "body_size", "the body is larger than this route accepts")
 BODY_TIMEOUT: Final = Refusal(408, "body_timeout", "the body stopped arriving")
+TOTAL_TIMEOUT: Final = Refusal(408, "total_timeout", "the request did not arrive in time")
 LOOP: Final = Refusal(508, "loop", "the request has come through here too often")
 QUOTA: Final = Refusal(429, "quota", "this client has used its quota of this route")
 OVERLOAD: Final = Refusal(503, "overload", "the router is busy", 1)

@@ -102,6 +102,59 @@ async def test_reading_slowly_is_no_age():
         client.close()
 
 
+BRIEF = replace(LONG, total_s=0.8)
+
+
+async def partly(peer):
+    """Half of a large body."""
+    await peer.request()
+    await peer.send(ok(bytes(16_000_000))[:8_000_000])
+    await asyncio.sleep(30)
+
+
+@pytest.mark.parametrize("reads_again", [False, True])
+async def test_a_reader_that_outlasts_the_total_is_no_failure_of_the_version(reads_again):
+    """Its answer's head has told it whom that would harm."""
+    async with Scripted(partly) as backend, Rig(drawn(backend, 9_999, timeouts=BRIEF)) as rig:
+        client = await rig.client()
+        client.reader._transport.pause_reading()
+        client.writer.write(request())
+        await until(lambda: any(e.stage is Stage.ANSWERING for e in rig.plane.exchanges))
+        if reads_again:
+            await asyncio.sleep(0.4)
+            (exchange,) = rig.plane.exchanges
+            exchange.resume_download()
+        await rig.settled()
+        rig.count()
+        assert rig.arm("candidate") == {"left": 1, "arrived": 1}
+        assert rig.outcomes == {("v2", "candidate", "CLIENT_ABORT"): 1}
+        client.close()
+
+
+@pytest.mark.parametrize("sent", [b"half", b""])
+async def test_a_sender_that_outlasts_the_total_is_no_failure_of_the_version(sent):
+    async with (
+        Scripted(hangs) as backend,
+        Rig(drawn(backend, 9_999, timeouts=BRIEF), limits=PATIENT) as rig,
+    ):
+        client = await rig.client()
+        client.writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n" + sent)
+        assert (await client.answer()).status == 408
+        await rig.settled()
+        rig.count()
+        assert rig.arm("candidate") == {"left": 1, "arrived": 1}
+        assert rig.rejected == {"total_timeout": 1}
+        client.close()
+
+
+async def test_a_version_that_outlasts_the_total_has_failed():
+    async with Scripted(hangs) as backend, Rig(drawn(backend, 9_999, timeouts=BRIEF)) as rig:
+        assert (await rig.ask()).status == 504
+        await rig.settled()
+        rig.count()
+        assert rig.arm("candidate") == {"bad": 1, "arrived": 1}
+
+
 async def test_answer_within_ends_the_wait_for_who_is_patient():
     """It has failed at that age, once, whatever comes later; the client still gets its answer."""
 
