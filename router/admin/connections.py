@@ -35,17 +35,10 @@ STRANGERS_MAX: Final = 160
 """Of these, connections on which nobody has shown a right to anything."""
 ORDERS_MAX: Final = 32
 """Connections above all others, for orders."""
-HANDSHAKES_MAX: Final = 512
-"""Connections that have not finished their TLS handshake, beside the others."""
 TOLD_EVERY_S: Final = 1.0
 """Between two lines of the log about requests that are none."""
 
 log = get_logger("router.admin")
-
-
-class _Refused(asyncio.Protocol):
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        cast("asyncio.Transport", transport).abort()
 
 
 class Handler(RequestHandler):
@@ -97,8 +90,6 @@ class Connections:
     ) -> None:
         self._server = server
         self.protect = protect
-        self._shaking: set[Handler] = set()
-        """Accepted, without a transport yet."""
         self._waiting: dict[Handler, float] = {}
         """Without a request under way, since when; the oldest first."""
         self._busy: dict[Handler, int] = {}
@@ -122,20 +113,16 @@ class Connections:
 
     def protocol(self) -> asyncio.BaseProtocol:
         """For one accepted connection."""
-        if len(self._shaking) >= HANDSHAKES_MAX:
-            return _Refused()
         made = Handler(
             self._server,
             loop=asyncio.get_running_loop(),
             **self._server._kwargs,  # noqa: SLF001 - what Server.__call__ gives its own class
         )
         made.owner = self
-        self._shaking.add(made)
         return made
 
     def opened(self, one: Handler) -> None:
         """It can speak now; somebody else may have to go."""
-        self._shaking.discard(one)
         if self.open - len(self._known) >= STRANGERS_MAX:
             self._give_way(lambda other: other not in self._known)
         elif self.open >= CONNECTIONS_MAX + ORDERS_MAX:
@@ -153,7 +140,6 @@ class Connections:
 
     def lost(self, one: Handler) -> None:
         """It is closed."""
-        self._shaking.discard(one)
         self._waiting.pop(one, None)
         self._busy.pop(one, None)
         self._known.discard(one)

@@ -20,6 +20,7 @@ from router.admin.access import Access
 from router.admin.commands import check_fields
 from router.admin.connections import SWEEP_S, Connections
 from router.admin.handlers import ANYBODY, Call
+from router.admin.handshakes import Handshakes
 from router.admin.operation import Operation
 from router.admin.problems import HttpProblem, of_control_error, of_http_exception
 from router.admin.routes import ROUTES
@@ -36,8 +37,6 @@ BODY_S = 10.0
 """Time for the whole body of an order, a few hundred bytes."""
 HEAD_BYTES_MAX = 16_384
 """Longest line of a request head; tokens and sticky keys are far shorter."""
-HANDSHAKE_S = 3.0
-"""Time for a TLS handshake."""
 BACKLOG = 1_024
 """Connections that the kernel keeps while this process is busy."""
 CLOSE_S = 2.0
@@ -76,7 +75,7 @@ class AdminServer:
         self._access = Access(policy)
         self._tls: ServerCertificate | None = None
         self._sockets: list[socket.socket] = []
-        self._servers: list[asyncio.Server] = []
+        self._servers: list[asyncio.Server | Handshakes] = []
         self._connections: Connections
         self._sweeper: asyncio.Task[None] | None = None
         self._runner: web.AppRunner | None = None
@@ -138,17 +137,24 @@ class AdminServer:
         self._connections = Connections(self._runner.server, _protect)
         try:
             for taken in self._sockets:
-                self._servers.append(await asyncio.get_running_loop().create_server(
-                    self._connections.protocol, sock=taken, backlog=BACKLOG,
-                    ssl=self._tls.context if self._tls else None,
-                    ssl_handshake_timeout=HANDSHAKE_S if self._tls else None,
-                ))  # fmt: skip
+                self._servers.append(await self._listening(taken, self._connections.protocol))
         except OSError:
             await self.close()
             raise
         self._sweeper = background(
             "sweep", forever("sweep", partial(self._sweep, self._connections))
         )
+
+    async def _listening(
+        self, bound: socket.socket, protocol: Callable[[], asyncio.BaseProtocol]
+    ) -> asyncio.Server | Handshakes:
+        tls = self._tls
+        if tls is None:
+            loop = asyncio.get_running_loop()
+            return await loop.create_server(protocol, sock=bound, backlog=BACKLOG)
+        made = Handshakes(bound, lambda: tls.context, protocol)
+        made.listen(BACKLOG)
+        return made
 
     async def close(self) -> None:
         """End event streams, finish answers under way, let go of the port."""
@@ -191,6 +197,9 @@ class AdminServer:
         """What is done now and then: connections that wait too long, a renewed certificate."""
         await asyncio.sleep(SWEEP_S)
         connections.sweep()
+        for server in self._servers:
+            if isinstance(server, Handshakes):
+                server.sweep()
         if self._tls is not None:
             try:
                 # In this thread: between a certificate and its key no handshake may begin.
