@@ -77,7 +77,8 @@ def _too_slow(exchange: Exchange, unread: bool, sending: bool, now: float) -> bo
     elif exchange.stage is Stage.ANSWERING and (
         unread or now - exchange.asked < exchange.route.total_s
     ):
-        exchange.client.leave()
+        exchange.client.abort()
+        exchange.client_left()
     else:
         return False
     return True
