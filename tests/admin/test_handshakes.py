@@ -75,7 +75,9 @@ async def test_strangers_who_never_finish_do_not_keep_an_order_out(site, sent, m
         writer.transport.abort()
 
 
-@pytest.mark.parametrize("sent", [b"", hello()[:20], b"GET / HTTP/1.1\r\n\r\n"])
+@pytest.mark.parametrize(
+    "sent", [b"", hello()[:20], b"GET / HTTP/1.1\r\n\r\n"], ids=["silent", "half", "plain"]
+)
 async def test_a_handshake_has_its_time(site, sent, monkeypatch):
     monkeypatch.setattr(handshakes, "HANDSHAKE_S", 0.2)
     ((reader, writer),) = await _strangers(site.server.port, 1, sent)
