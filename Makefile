@@ -48,8 +48,10 @@ test: $(STAMP)   ## run the tests
 	@$(BIN)/python -m pytest -n 3 --dist loadgroup -q
 
 FUZZ_EACH ?= 20000
-test-fuzz: $(STAMP)  ## hostile JSON: 20,000 inputs of every payload (FUZZ_EACH=150000: the long run)
+FUZZ_DECIDER ?= 3000
+test-fuzz: $(STAMP)  ## hostile JSON, labels, edits, requests, orders (long: FUZZ_EACH=145000 FUZZ_DECIDER=40000)
 	@$(BIN)/python -m tests.fuzz.foreign_fuzz --each $(FUZZ_EACH)
+	@$(BIN)/python -m tests.fuzz.decider_fuzz --each $(FUZZ_DECIDER)
 
 NIGHTS ?= 5000
 test-nights: $(STAMP)  ## the whole router simulated under faults, 5,000 nights (NIGHTS=20000: an hour)

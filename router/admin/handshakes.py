@@ -28,7 +28,7 @@ HANDSHAKE_S: Final = 3.0
 WAITING_MAX: Final = 512
 """Connections that have not finished their handshake, beside those that can speak."""
 BEGUN_A_TURN: Final = 4
-"""Handshakes begun in one turn of the loop."""
+"""AdminHandshakes begun in one turn of the loop."""
 ACCEPTS_A_TURN: Final = 64
 """Connections accepted in one turn of the loop."""
 ACCEPT_PAUSE_S: Final = 1.0
@@ -46,7 +46,7 @@ class _Stranger:
         self.job: asyncio.Task[None] | None = None
 
 
-class Handshakes:
+class AdminHandshakes:
     """Accepts on ``bound``; who has finished speaks to a protocol of ``protocol()``."""
 
     def __init__(
@@ -66,7 +66,7 @@ class Handshakes:
         self._resume: asyncio.TimerHandle | None = None
 
     def __repr__(self) -> str:
-        return f"<Handshakes {len(self)} waiting>"
+        return f"<AdminHandshakes {len(self)} waiting>"
 
     def __len__(self) -> int:
         """Accepted and not finished."""

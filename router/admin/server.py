@@ -20,7 +20,7 @@ from router.admin.access import Access
 from router.admin.commands import check_fields
 from router.admin.connections import SWEEP_S, Connections
 from router.admin.handlers import ANYBODY, Call
-from router.admin.handshakes import Handshakes
+from router.admin.handshakes import AdminHandshakes
 from router.admin.operation import Operation
 from router.admin.problems import HttpProblem, of_control_error, of_http_exception
 from router.admin.routes import ROUTES
@@ -75,7 +75,7 @@ class AdminServer:
         self._access = Access(policy)
         self._tls: ServerCertificate | None = None
         self._sockets: list[socket.socket] = []
-        self._servers: list[asyncio.Server | Handshakes] = []
+        self._servers: list[asyncio.Server | AdminHandshakes] = []
         self._connections: Connections
         self._sweeper: asyncio.Task[None] | None = None
         self._runner: web.AppRunner | None = None
@@ -147,12 +147,12 @@ class AdminServer:
 
     async def _listening(
         self, bound: socket.socket, protocol: Callable[[], asyncio.BaseProtocol]
-    ) -> asyncio.Server | Handshakes:
+    ) -> asyncio.Server | AdminHandshakes:
         tls = self._tls
         if tls is None:
             loop = asyncio.get_running_loop()
             return await loop.create_server(protocol, sock=bound, backlog=BACKLOG)
-        made = Handshakes(bound, lambda: tls.context, protocol)
+        made = AdminHandshakes(bound, lambda: tls.context, protocol)
         made.listen(BACKLOG)
         return made
 
@@ -198,7 +198,7 @@ class AdminServer:
         await asyncio.sleep(SWEEP_S)
         connections.sweep()
         for server in self._servers:
-            if isinstance(server, Handshakes):
+            if isinstance(server, AdminHandshakes):
                 server.sweep()
         if self._tls is not None:
             try:

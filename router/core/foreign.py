@@ -32,6 +32,9 @@ from typing import Any, Final, NoReturn
 
 INTEGER_DIGITS_MAX: Final = 20
 """Longer integers are read as doubles; 2**64 has 20 digits."""
+INTEGER_LEAST: Final = -(2**63)
+INTEGER_MOST: Final = 2**64 - 1
+"""What a message between processes can carry; integers beyond are read as doubles."""
 
 
 class Unreadable(ValueError):  # noqa: N818 - reads as the finding it is
@@ -130,7 +133,12 @@ def _whole(value: Any) -> Any:
 
 
 def _integer(digits: str) -> int | float:
-    return int(digits) if len(digits) <= INTEGER_DIGITS_MAX else float(digits)
+    if (
+        len(digits) <= INTEGER_DIGITS_MAX
+        and INTEGER_LEAST <= (number := int(digits)) <= INTEGER_MOST
+    ):
+        return number
+    return float(digits)
 
 
 def _strict_integer(digits: str) -> int:

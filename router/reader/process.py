@@ -39,6 +39,15 @@ class ReaderLoop:
     def __repr__(self) -> str:
         return f"<Reader of {len(self._readings)} routes>"
 
+    def said(self, message: Message) -> bytes:
+        """The bytes of the answer, none without one; what cannot be written is a failed reading."""
+        found = self.answer(message)
+        try:
+            return encode(found) if found is not None else b""
+        except Exception as error:  # noqa: BLE001 - as in `answer`
+            assert isinstance(found, Found)  # noqa: S101 - there was something to write
+            return encode(Found(found.number, None, type(error).__name__))
+
     def answer(self, message: Message) -> Found | None:
         """What a message is answered by. Whatever the bytes are, it does not raise."""
         if isinstance(message, Reading):
@@ -64,9 +73,8 @@ def serve(link: socket.socket) -> None:
     with contextlib.suppress(LinkError, OSError):  # the other end is gone or broken: so are we
         while data := link.recv(RECEIVE_BYTES):
             for message in decoder.feed(data):
-                found = reader.answer(message)
-                if found is not None:
-                    link.sendall(encode(found))
+                if said := reader.said(message):
+                    link.sendall(said)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -11,7 +11,7 @@ import ssl
 import pytest
 
 from router.admin import handshakes
-from router.admin.handshakes import Handshakes
+from router.admin.handshakes import AdminHandshakes
 from router.core.policy.server import Admin
 from tests.admin.conftest import SECRETS, TOKENS, running
 from tests.admin.test_connections import ORDER
@@ -93,7 +93,7 @@ async def test_a_handshake_has_its_time(site, sent, monkeypatch):
 
 async def test_many_that_begin_at_once_take_their_turns(site, monkeypatch):
     begun, most = 0, 0
-    original = Handshakes._shake
+    original = AdminHandshakes._shake
 
     async def shake(self, one):
         nonlocal begun, most
@@ -107,7 +107,7 @@ async def test_many_that_begin_at_once_take_their_turns(site, monkeypatch):
             begun = 0
             await asyncio.sleep(0)
 
-    monkeypatch.setattr(Handshakes, "_shake", shake)
+    monkeypatch.setattr(AdminHandshakes, "_shake", shake)
     held = await _strangers(site.server.port, 60, b"")
     await asyncio.sleep(0.05)
     watch = asyncio.create_task(turns())
@@ -144,7 +144,7 @@ async def test_without_descriptors_it_accepts_again_later(monkeypatch):
             return self.bound.accept()
 
     bound = socket.create_server(("127.0.0.1", 0))
-    served = Handshakes(Full(bound), trusting, asyncio.Protocol)
+    served = AdminHandshakes(Full(bound), trusting, asyncio.Protocol)
     served.listen(5)
     reader, writer = await asyncio.open_connection(*bound.getsockname())
     async with asyncio.timeout(5):

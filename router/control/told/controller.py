@@ -228,7 +228,7 @@ class Controller:
         """The processes that run now, by the name that metrics give them."""
         pids = {"control": os.getpid(), "reader": self._plane.comparer.reader.pid}
         for worker in self._plane.fleet.states():
-            if isinstance(pid := worker["pid"], int):
+            if isinstance(pid := worker.get("pid"), int):
                 pids[f"worker-{worker['worker']}"] = pid
         return {name: pid for name, pid in pids.items() if pid}
 

@@ -83,3 +83,4 @@ async def test_orders_are_carried_out_by_whatever_fleet_there_is(plane):
     health = controller.health()
     assert (health["ok"], health["listen"]) == (True, "elsewhere:80")
     assert controller.ready()["ok"]
+    assert "process_resident_memory_bytes" in await controller.metrics_text()

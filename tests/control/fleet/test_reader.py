@@ -13,8 +13,9 @@ import pytest
 from router.control.fleet import reader as reader_
 from router.control.fleet.reader import ReaderProcess
 from router.core.pairs.comparison import Likeness
-from router.link.messages import Read, Reading
+from router.link.messages import Decoder, Found, Read, Reading
 from router.loops import background
+from router.reader.process import ReaderLoop
 
 
 async def until(condition, within_s=20):
@@ -121,3 +122,25 @@ def test_it_imports_little():
     )
     seen = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert seen.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "number", [2**64, 10**19 + 1, -(2**63) - 1, -(10**18) * 99, 10**20, 10**300], ids=str
+)
+def test_a_number_that_no_message_carries_does_not_end_it(number):
+    """What decides is told as it was said; msgpack's integers have 64 bits."""
+    reader = ReaderLoop()
+    reader.answer(Reading("r", "json", Likeness()))
+    said = reader.said(Read(7, "r", b"%d" % number, b"%d" % (number + 10**18)))
+    (found,) = Decoder().feed(said)
+    assert (found.number, found.error) == (7, "")
+    assert found.comparison is not None
+
+
+def test_a_finding_that_cannot_be_written_is_a_failed_reading(monkeypatch):
+    reader = ReaderLoop()
+    reader.answer(Reading("r", "json", Likeness()))
+    monkeypatch.setattr(reader, "answer", lambda message: Found(message.number, {2**70}))
+    (found,) = Decoder().feed(reader.said(Read(7, "r", b"1", b"2")))
+    assert found == Found(7, None, "OverflowError")
+    assert ReaderLoop().said(Reading("r", "json", Likeness())) == b""
