@@ -196,6 +196,47 @@ async def test_r54_hostile_answers_of_a_copy_delay_no_rollback_and_no_order(whol
     assert health["problems"] == []
 
 
+async def test_r54_orders_are_answered_as_fast_as_without(whole):
+    """Forty orders without hostile answers, forty while 50 a second come: medians and the ratio."""
+    ask, base, api, _, _ = whole
+    stop = asyncio.Event()
+
+    async def load(path, gap_s):
+        while not stop.is_set():
+            await ask(base + path, method="POST", data=b"{}")
+            await asyncio.sleep(gap_s)
+
+    async def orders():
+        took = []
+        for number in range(40):
+            began = time.monotonic()
+            verb = "resume" if number % 2 else "pause"
+            order = {"method": "POST", "json": {"reason": "measured"}}
+            assert (await ask(f"{api}/api/v1/rollouts/r/{verb}", **order))[0] == 200
+            took.append(time.monotonic() - began)
+        return sorted(took)
+
+    async def compared():
+        _, told = await ask(f"{api}/api/v1/rollouts/s/shadow")
+        return told["versions"].get("v2", {}).get("pairs", 0) > 2 * len(HOSTILE)
+
+    loads = [asyncio.create_task(load("/x", 0.01))]
+    try:
+        without = await orders()
+        loads.append(asyncio.create_task(load("/s", 0.02)))
+        await until(compared)
+        beside = await orders()
+    finally:
+        stop.set()
+        await asyncio.gather(*loads)
+    ratio = beside[20] / without[20]
+    print(
+        f"an order: median {without[20] * 1e3:.1f} ms and at most {without[-1] * 1e3:.0f} without, "
+        f"{beside[20] * 1e3:.1f} and {beside[-1] * 1e3:.0f} beside hostile answers: {ratio:.2f} x"
+    )
+    assert ratio < promised(3.0)
+
+
 async def test_r54_a_reader_that_is_killed_is_replaced_and_costs_pairs_only(whole):
     ask, base, api, _, _ = whole
 
