@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from time import monotonic
 
 import pytest
 
@@ -109,7 +110,7 @@ async def partly(peer):
     """Half of a large body."""
     await peer.request()
     await peer.send(ok(bytes(16_000_000))[:8_000_000])
-    await asyncio.sleep(30)
+    await peer.wait_gone()
 
 
 @pytest.mark.parametrize("reads_again", [False, True])
@@ -121,8 +122,8 @@ async def test_a_reader_that_outlasts_the_total_is_no_failure_of_the_version(rea
         client.writer.write(request())
         await until(lambda: any(e.stage is Stage.ANSWERING for e in rig.plane.exchanges))
         if reads_again:
-            await asyncio.sleep(0.4)
             (exchange,) = rig.plane.exchanges
+            await until(lambda: monotonic() > exchange.arrived + 0.4)
             exchange.resume_download()
         await rig.settled()
         rig.count()
