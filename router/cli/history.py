@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import json
+import time
+from typing import Annotated, Any, Final
 
 import click
 
+from router.cli.client import Client
 from router.cli.options import AdminLink, Format, Output
 from router.cli.parse import Argument, Option
 from router.cli.show import coloured, columns, emit, when
 from router.core.words import percent
+
+FOLLOW_S: Final = 1.0
+"""Time between two looks of ``--follow``."""
+
+NEW_MAX: Final = 1000
+"""Entries that one look takes; more come with the next."""
 
 HEADINGS = ("ID", "TIME", "ROUTE", "ACTION", "PHASE", "WEIGHT", "ACTOR", "REASON")
 
@@ -17,14 +26,38 @@ HEADINGS = ("ID", "TIME", "ROUTE", "ACTION", "PHASE", "WEIGHT", "ACTOR", "REASON
 def run(
     link: AdminLink,
     route: Annotated[str, Argument("Only this route.")] = "",
+    *,
     limit: Annotated[int, Option("The last so many entries.", least=1, most=1000)] = 20,
     since: Annotated[int | None, Option("Only entries with a larger id.", least=0)] = None,
+    follow: Annotated[
+        bool, Option("Go on with what comes, until Ctrl-C.", "--follow", "-f")
+    ] = False,
     output: Format = Output.TABLE,
 ) -> None:
     """What happened, who did it and why; the newest entry last."""
-    found = link.client().get("/api/v1/journal", route=route or None, since=since, limit=limit)
-    entries = found["entries"][::-1]
-    if output is Output.JSON:
+    client, wanted = link.client(), route or None
+    entries = _entries(client, route=wanted, since=since, limit=limit)
+    _show(entries, output, follow=follow)
+    while follow:
+        time.sleep(FOLLOW_S)
+        last = entries[-1]["id"] if entries else since or 0
+        if new := _entries(client, route=wanted, since=last, limit=NEW_MAX):
+            entries = new
+            for entry in new:
+                click.echo(json.dumps(entry) if output is Output.JSON else "  ".join(_row(entry)))
+
+
+def _entries(client: Client, **asked: Any) -> list[dict[str, Any]]:
+    """Entries of the journal, the oldest first."""
+    found: list[dict[str, Any]] = client.get("/api/v1/journal", **asked)["entries"]
+    return found[::-1]
+
+
+def _show(entries: list[dict[str, Any]], output: Output, *, follow: bool) -> None:
+    if output is Output.JSON and follow:
+        for entry in entries:
+            click.echo(json.dumps(entry))
+    elif output is Output.JSON:
         emit({"entries": entries})
     else:
         click.echo(columns(HEADINGS, map(_row, entries)))

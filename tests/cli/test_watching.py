@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from router.cli import history
 from router.core.rollout.events import Action, Pause
 from tests.admin.fake_controller import SENTENCE
 from tests.cli.conftest import rampway
@@ -89,6 +90,24 @@ def test_history_is_chronological(router):
 
     assert ended.out.splitlines()[-1].endswith(SENTENCE)
     assert [entry["id"] for entry in entries] == [2]
+
+
+@pytest.mark.parametrize("output", ["table", "json"])
+def test_history_goes_on_with_what_comes(router, monkeypatch, output):
+    looks = iter([lambda: None, lambda: router.observe(**BAD)])
+
+    def between(seconds):
+        assert seconds == history.FOLLOW_S
+        next(looks, ended)()
+
+    def ended():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(history.time, "sleep", between)
+    before = len(router.run("history", "flight-delay").out.splitlines())
+    lines = router.run("history", "flight-delay", "-f", "-o", output).out.splitlines()
+    assert SENTENCE in lines[-1]
+    assert len(lines) == (before + 1 if output == "table" else 2)
 
 
 def test_whois(router):
