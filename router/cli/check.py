@@ -17,6 +17,7 @@ from router.cli.show import emit
 from router.config.check import LoadedPolicy, load, loads, statistics
 from router.config.problems import PolicyError, Problem, render
 from router.config.source import SIZE_BYTES_MAX
+from router.core.policy.advice import advice
 from router.core.policy.power import ExpectedTraffic, Sight, describe, sights
 from router.core.policy.risk import unjudged
 from router.core.quantities import parse_share
@@ -57,6 +58,7 @@ def run(
             failed = True
             continue
         warnings = list(loaded.warnings)
+        notes += [f"{path}: {note}" for note in advice(loaded.policy)]
         if traffic is not None:
             warnings += statistics(loaded, traffic.requests_per_s, traffic.stable_bad_rate)
             seen[str(path)] = _sights(loaded, traffic)

@@ -194,6 +194,7 @@ class Plane(Parts):
         self.metrics.add_versions(report.versions)
         self.metrics.add_mirrors(report.mirrors)
         self.metrics.add_routes(report.routes)
+        self.outreach.asked(report.worker, report.clients)
         self.outreach.mirrored(report.mirrors)
         self.comparer.mirrored(report.mirrors)
         self.metrics.add_rejected(report.rejected)

@@ -16,6 +16,7 @@ import msgspec
 
 from router.core.pairs.comparison import Comparison, Likeness
 from router.core.wire.counts import (
+    ClientCounts,
     EndpointState,
     MirrorCounts,
     PairSample,
@@ -98,6 +99,7 @@ class Report:
     failures: dict[str, int] = field(default_factory=dict)
     """Exceptions in loops that must go on, by loop."""
     routes: tuple[RouteCounts, ...] = ()
+    clients: tuple[ClientCounts, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,9 @@ COUNT: Final = 4
 RACES: Final = 256
 """Requests beyond a burst that are put down to workers that looked at once."""
 DAY_S: Final = 86_400
+_GROUP_BYTES: Final = WAYS * WORD
 _HALF: Final = 1 << 63
+_WHOLE: Final = 1 << 64
 _START: Final = (1 << 40) - 1
 """Of a day's word: all requests before it are below, the number of the day above."""
 _COUNTS: Final = (1 << 32) - 1
@@ -89,7 +91,8 @@ class QuotaArea:
     def __init__(self, fd: int, worker: int = 0) -> None:
         """``worker``: which of those the area was made for; the only one that counts there."""
         head = os.pread(fd, HEAD, 0)
-        self._seed = int.from_bytes(head[:WORD], "little")
+        self.secret = int.from_bytes(head[:WORD], "little")
+        """Of this router, for hashes that clients must not be able to foresee."""
         self._workers = int.from_bytes(head[WORD:], "little")
         self._worker = worker
         self._map = mmap.mmap(fd, area_bytes(self._workers))
@@ -110,21 +113,22 @@ class QuotaArea:
             slack_ns: How far ahead of that a client may be: ``interval_ns * (burst - 1)``.
             per_day: Requests in a day of UTC; 0: without a bound.
         """
-        number = xxhash.xxh64_intdigest(client, self._seed) or 1
-        begin = HEAD + number % GROUPS * (WAYS * WORD)
-        place = self._map.find(number.to_bytes(WORD, "little"), begin, begin + WAYS * WORD)
+        number = xxhash.xxh64_intdigest(client, self.secret) or 1
+        begin = HEAD + number % GROUPS * _GROUP_BYTES
+        place = self._map.find(number.to_bytes(WORD, "little"), begin, begin + _GROUP_BYTES)
         now_s = int(time.time())
-        index = (
-            (place - HEAD) // WORD if place > 0 and not place % WORD else self._enter(number, now_s)
-        )
-        first = index * self._workers
-        asked = sum(self._counts[first : first + self._workers])
+        index = self._enter(number, now_s) if place < 0 or place % WORD else (place - HEAD) // WORD
+        counts, workers = self._counts, self._workers
+        first = index * workers
+        asked = sum(counts[first : first + workers])
         if interval_ns:
-            now_ns = time.monotonic_ns()
-            ahead_ns = self._ahead_ns(
-                index, now_ns, asked * interval_ns, slack_ns + RACES * interval_ns
-            )
-            if ahead_ns > slack_ns:
+            now_ns, spent_ns = time.monotonic_ns(), asked * interval_ns
+            ahead_ns = (self._since[index] + spent_ns - now_ns + _HALF) % _WHOLE - _HALF
+            # Further ahead than its quota lets anybody come it is by a policy before this one: it
+            # begins anew, like one that has waited until its bucket was full.
+            if not 0 <= ahead_ns <= slack_ns + RACES * interval_ns:
+                self._since[index] = (now_ns - spent_ns) % _WHOLE
+            elif ahead_ns > slack_ns:
                 return -(-(ahead_ns - slack_ns) // 1_000_000_000)
         word = self._day[index]
         used = asked - (word & _START)
@@ -134,19 +138,7 @@ class QuotaArea:
         if per_day and used >= per_day:
             return DAY_S - now_s % DAY_S
         mine = first + self._worker
-        self._counts[mine] = (self._counts[mine] + 1) & _COUNTS
-        return 0
-
-    def _ahead_ns(self, index: int, now_ns: int, spent_ns: int, most_ns: int) -> int:
-        """How far a client is ahead of its rate, 0 to ``most_ns``.
-
-        Further ahead than its quota lets anybody come it is by a policy before this one: it begins
-        anew, like one that has waited until its bucket was full.
-        """
-        ahead_ns = (self._since[index] + spent_ns - now_ns + _HALF) % (2 * _HALF) - _HALF
-        if 0 <= ahead_ns <= most_ns:
-            return ahead_ns
-        self._since[index] = (now_ns - spent_ns) % (2 * _HALF)
+        counts[mine] = (counts[mine] + 1) & _COUNTS
         return 0
 
     def _enter(self, number: int, now_s: int) -> int:
@@ -154,15 +146,15 @@ class QuotaArea:
         begin = number % GROUPS * WAYS
         group = self._who[begin : begin + WAYS].tolist()
         if 0 in group:
-            index = begin + group.index(0)
+            index = begin + group.index(0)  # nobody was there: all its words are zero
         else:
             today = now_s // DAY_S
             index = min(range(begin, begin + WAYS), key=lambda at: self._used(at, today))
             self.forgotten += self._used(index, today) > 0
-        first = index * self._workers
-        for at in range(first, first + self._workers):
-            self._counts[at] = 0
-        self._since[index] = self._day[index] = 0
+            first = index * self._workers
+            for at in range(first, first + self._workers):
+                self._counts[at] = 0
+            self._since[index] = self._day[index] = 0
         self._who[index] = number
         return index
 

@@ -11,16 +11,19 @@ from typing import TYPE_CHECKING
 
 from router.http1.messages import VIA
 from router.proxy.assign import assign, at_once, place
+from router.proxy.inputs import METHODS, wrong
 from router.proxy.matching import NO_DOCUMENT, BodyDocument
 from router.proxy.quota import wait_s
 from router.proxy.record import answer_options, refuse
-from router.proxy.replies import BODY_SIZE, NO_ROUTE, OVERLOAD, QUOTA, unwanted
+from router.proxy.replies import BODY_SIZE, NO_ROUTE, OVERLOAD, QUOTA, Refusal, unwanted
+from router.proxy.serving import Assignment
+from router.proxy.shaping import asking
 from router.proxy.stage import Stage
 
 if TYPE_CHECKING:
-    from router.core.wire.table import QuotaEntry
+    from router.core.wire.protection import InputsEntry
     from router.proxy.exchange import Exchange
-    from router.proxy.serving import Assignment
+    from router.proxy.serving import ServedQuota
     from router.proxy.upload import Upload
 
 
@@ -53,7 +56,9 @@ def begin(exchange: Exchange) -> None:
 def _look(exchange: Exchange, choice: Assignment | None) -> None:
     """Choose now, or collect the body first; ``choice``: what this head always leads to."""
     route, head = exchange.route, exchange.head
-    quota = route.entry.quota
+    quota = route.quota
+    if route.entry.answers is not None:
+        exchange.head = asking(head)
     if quota is not None and not route.needs_body and _over_quota(exchange, quota):
         return
     if too_large(exchange):
@@ -69,9 +74,9 @@ def _look(exchange: Exchange, choice: Assignment | None) -> None:
         _choose_by_body(exchange)
 
 
-def _over_quota(exchange: Exchange, quota: QuotaEntry) -> bool:
+def _over_quota(exchange: Exchange, quota: ServedQuota) -> bool:
     """Count the request for its client; True: it was refused, and that was all."""
-    due_s = wait_s(exchange.client, exchange.head, exchange.route.entry.name, quota)
+    due_s = wait_s(exchange.client, exchange.head, quota, exchange.route.counts)
     if due_s:
         refuse(exchange, QUOTA._replace(retry_after_s=due_s))
     return due_s > 0
@@ -104,10 +109,28 @@ def _choose_by_body(exchange: Exchange) -> None:
         refuse(exchange, NO_ROUTE)
         return
     exchange.route = route
-    quota = route.entry.quota
+    quota = route.quota
     if quota is not None and _over_quota(exchange, quota):
         return
     if too_large(exchange):
         refuse(exchange, BODY_SIZE)
-    else:
+    elif (inputs := route.entry.inputs) is None or not _wrong(exchange, inputs, document):
         exchange.take(assign(route, head, document))
+
+
+def _wrong(exchange: Exchange, inputs: InputsEntry, document: BodyDocument) -> bool:
+    """Whether no version has to answer this; True: that was all, or stable answers."""
+    route = exchange.route
+    if exchange.head.method not in METHODS:
+        return False
+    why = wrong(inputs, route.entry.payload, document)
+    if not why:
+        return False
+    route.counts.dirty = True
+    if inputs.to_stable:
+        route.counts.inputs_to_stable += 1
+        exchange.take(Assignment(route.stable, False))
+    else:
+        route.counts.inputs_refused += 1
+        refuse(exchange, Refusal(422, "inputs", why))
+    return True

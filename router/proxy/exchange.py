@@ -35,13 +35,14 @@ from router.http1.messages import TRACE
 from router.proxy.admission import collected, too_large
 from router.proxy.attempt import Attempt
 from router.proxy.cookies import without_own
+from router.proxy.extraction import watch
 from router.proxy.faults import FAULTS, Fault
 from router.proxy.inspection import reading_of
 from router.proxy.mirror import Original
 from router.proxy.receipt import receipt_line
 from router.proxy.record import answer, left, record
 from router.proxy.replies import BODY_SIZE, Refusal
-from router.proxy.rescue import failed, may_rescue, rescue
+from router.proxy.rescue import failed, fall_back, may_rescue, rescue, withhold
 from router.proxy.stage import Stage
 from router.proxy.streams import StreamEnding, event_stream
 from router.proxy.upload import Upload
@@ -281,14 +282,18 @@ class Exchange:
         if complete:
             attempt.connection = None
         if status in route.errors:
-            if rescue(self, _ERROR, status):
+            if rescue(self, _ERROR, status) or fall_back(self, _ERROR):
                 return
             attempt.verdict = _ERROR
-        elif route.holds and (reading := reading_of(route, self.head.method, head)) is not None:
-            reading.holds = reading.holds or may_rescue(self, Outcome.MALFORMED, status)
-            self.reading = reading
-            if self._read(reading, body, complete):
-                return
+        elif route.holds:
+            if route.clients is not None:
+                asked = self.whole() or (b"" if self.size else self.head.target)
+                watch(self.client, self.head, asked, route, head, body if complete else b"")
+            if (reading := reading_of(route, self.head.method, head)) is not None:
+                reading.holds = reading.holds or may_rescue(self, Outcome.MALFORMED, status)
+                self.reading = reading
+                if self._read(reading, body, complete):
+                    return
         self.respond(head, body, complete, now)
 
     def _read(self, reading: AnswerReading, piece: bytes, complete: bool) -> bool:
@@ -304,6 +309,11 @@ class Exchange:
             attempt.verdict = Outcome.MALFORMED
             if holds and rescue(self, Outcome.MALFORMED, reading.head.status):
                 return True
+            if reading.withheld:
+                withhold(self)
+                return True
+        if reading.said is not None and self.pairing is not None:
+            self.pairing.said(*reading.said)
         if holds:
             now = monotonic()
             if reading.first_byte_at_end:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 from router.core.payloads import Beyond, Unreadable, unpacked
 from router.proxy.pairing import coding_of
 from router.proxy.reading import AnswerReading
+from router.proxy.shaping import shaping_of
 from router.proxy.streams import FirstToken, event_stream
 
 if TYPE_CHECKING:
@@ -30,6 +31,10 @@ WITHOUT_ANSWER: Final = frozenset((204, 205, 206))
 
 def reading_of(route: ServedRoute, method: bytes, head: ResponseHead) -> AnswerReading | None:
     """What reads this answer to a request of that method; None: it goes out unread."""
+    if (answers := route.entry.answers) is not None:
+        shaping = shaping_of(route, answers, method, head)
+        if shaping is not None:
+            return shaping
     if head.status // 100 != 2:
         return None
     if event_stream(head):

@@ -250,8 +250,9 @@ class BodyDocument:
         self.unread = False
         """There is a body, and it cannot be read: cut off, none of JSON, or coded otherwise."""
 
-    def field(self, path: str) -> str | None:
-        """The scalar at a dotted path as text, or None; lists take numbers."""
+    @property
+    def value(self) -> Any:
+        """All of it; None where there is none, or it cannot be read."""
         if self._body is not None:
             body, self._body = self._body, None
             if body:
@@ -261,7 +262,11 @@ class BodyDocument:
                     self._value = read(body, REQUEST)
                 except (Beyond, Unreadable):
                     self.unread = True
-        value = self._value
+        return self._value
+
+    def field(self, path: str) -> str | None:
+        """The scalar at a dotted path as text, or None; lists take numbers."""
+        value = self.value
         for name in path.split(".")[:BODY_DEPTH_MAX]:
             if isinstance(value, dict):
                 value = value.get(name)

@@ -71,8 +71,9 @@ class Copied(Protocol):
 class Pairing:
     """One request's answers, collected until all of them are there."""
 
-    __slots__ = ("coding", "copies", "exchange_id", "kept", "limit", "nonce", "primary_version",
-                 "recorder", "route", "seconds", "segment", "status", "stripped")  # fmt: skip
+    __slots__ = ("closed", "coding", "copies", "exchange_id", "kept", "limit", "nonce",
+                 "primary_version", "recorder", "route", "seconds", "segment", "status",
+                 "stripped")  # fmt: skip
 
     def __init__(
         self, route: ServedRoute, version: ServedVersion, head: RequestHead, request_id: bytes,
@@ -86,6 +87,8 @@ class Pairing:
         self.limit = route.entry.mirror_limits.body_bytes
         self.primary_version = "" if version is route.stable else version.name
         self.kept = Kept()
+        self.closed = False
+        """What the client gets is not what is compared."""
         self.coding = ""
         self.stripped = head.has_any(route.stripped)
         self.copies: list[Copied] = []
@@ -97,10 +100,16 @@ class Pairing:
             value = head.get(name) or b""
             self.segment = value[:SEGMENT_MAX].decode("latin-1")
 
+    def said(self, head: ResponseHead, body: bytes) -> None:
+        """What the version said, all of it; the client's answer has become another."""
+        self.begun(head, body)
+        self.closed = True
+
     def begun(self, head: ResponseHead, body: bytes) -> None:
         """The client's answer begins."""
-        self.coding = coding_of(head)
-        self.primary(body)
+        if not self.closed:
+            self.coding = coding_of(head)
+            self.primary(body)
 
     def primary(self, piece: bytes) -> None:
         """More of the client's answer."""

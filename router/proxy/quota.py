@@ -13,9 +13,10 @@ from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from router.core.wire.table import QuotaEntry
     from router.http1 import RequestHead
+    from router.proxy.serving import ServedQuota
     from router.proxy.shared import ClientSide, Shared
+    from router.telemetry.recorder import RouteStats
 
 KEY_BYTES_MAX: Final = 1_024
 """Of a header's value; what follows makes no other client."""
@@ -23,22 +24,21 @@ HOPS_MAX: Final = 16
 """Addresses of an X-Forwarded-For that are looked at, from the last one on."""
 
 
-def wait_s(client: ClientSide, head: RequestHead, route: str, quota: QuotaEntry) -> int:
+def wait_s(client: ClientSide, head: RequestHead, quota: ServedQuota, counts: RouteStats) -> int:
     """Count a request for its client; seconds after which it may ask again, 0: it may now."""
     plane: Shared[Any] = client.plane
-    area = plane.quotas
-    who = client_key(client, head, quota.header.encode())
-    # Segments of a route (`route@value`) share one quota.
-    key = b"%b\0%b" % (route.partition("@")[0].encode(), who)
+    area, entry = plane.quotas, quota.entry
+    if quota.header and (value := head.get(quota.header)):
+        key = quota.by_header + value[:KEY_BYTES_MAX]
+    else:
+        key = quota.prefix + client_key(client, head, b"")
     forgotten = area.forgotten
-    due_s = area.wait_s(key, quota.interval_ns, quota.slack_ns, quota.per_day)
-    if not due_s and forgotten == area.forgotten:
-        return 0
-    stats = plane.recorder.route(route)
-    stats.dirty = True
-    stats.quota_forgotten += area.forgotten - forgotten
+    due_s = area.wait_s(key, entry.interval_ns, entry.slack_ns, entry.per_day)
+    if due_s or forgotten != area.forgotten:
+        counts.dirty = True
+        counts.quota_forgotten += area.forgotten - forgotten
     if due_s:
-        stats.quota_refused += 1
+        counts.quota_refused += 1
         client.rest()
     return due_s
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class AnswerReading:
     """One answer while it is read."""
 
-    __slots__ = ("body", "head", "holds", "route", "unreadable")
+    __slots__ = ("body", "head", "holds", "route", "said", "unreadable", "withheld")
 
     first_byte_at_end = False
     """The head alone is no answer: its time to the first byte is that of the end of the reading."""
@@ -27,6 +27,10 @@ class AnswerReading:
         """The client gets nothing until the reading is over."""
         self.unreadable = False
         """It was read to its end, and is no answer."""
+        self.withheld = False
+        """The client must not see it."""
+        self.said: tuple[ResponseHead, bytes] | None = None
+        """What the version said, where ``head`` and ``body`` have become something else."""
         self.body = bytearray()
 
     def more(self, piece: bytes, complete: bool) -> bool:

@@ -36,6 +36,7 @@ BODY_SIZE: Final = Refusal(413, "body_size", "the body is larger than this route
 BODY_TIMEOUT: Final = Refusal(408, "body_timeout", "the body stopped arriving")
 TOTAL_TIMEOUT: Final = Refusal(408, "total_timeout", "the request did not arrive in time")
 LOOP: Final = Refusal(508, "loop", "the request has come through here too often")
+UNREADABLE: Final = Refusal(502, "unreadable", "the answer is none that this route lets out")
 QUOTA: Final = Refusal(429, "quota", "this client has used its quota of this route")
 OVERLOAD: Final = Refusal(503, "overload", "the router is busy", 1)
 

@@ -2,6 +2,7 @@
 
     retry     another connection to the same version; nobody is blamed less for it
     rescue    a candidate's failure replayed on stable before the client has seen a byte
+    fallback  an answer of the policy, when that has failed as well
 
 With ``excuse_payload`` a drawn request that failed on *either* version is replayed on stable, and
 what fails there (again) is the payload's fault: it counts against neither. Both arms are excused by
@@ -18,9 +19,12 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from router.core.wire.outcomes import BAD_OUTCOMES, FULL_BP, Outcome
+from router.http1 import own_response
 from router.proxy.attempt import Attempt
+from router.proxy.fallback import fallback_body
 from router.proxy.faults import CONNECT, Again
 from router.proxy.record import answer, record
+from router.proxy.replies import UNREADABLE
 from router.proxy.stage import Stage
 
 if TYPE_CHECKING:
@@ -44,8 +48,9 @@ def failed(exchange: Exchange, fault: Fault, avoid: Endpoint | None = None) -> N
         _retry(exchange, attempt, avoid)
     elif not rescue(exchange, fault.outcome, 0):
         attempt.status = 0
-        record(exchange, fault.outcome, fault.status)
-        answer(exchange, fault)
+        if not fall_back(exchange, fault.outcome):
+            record(exchange, fault.outcome, fault.status)
+            answer(exchange, fault)
 
 
 def _retry(exchange: Exchange, attempt: Attempt, avoid: Endpoint | None) -> None:
@@ -121,3 +126,38 @@ def rescue(exchange: Exchange, outcome: Outcome, status: int) -> bool:
     attempt = Attempt(exchange.route.stable, None, first.unit, first.nth)
     exchange.select(attempt, None, attempt.since)
     return True
+
+
+def fall_back(exchange: Exchange, outcome: Outcome) -> bool:
+    """End an exchange whose last attempt failed with the policy's answer; False: there is none.
+
+    The failure is counted as it would be without it; only what the client sees is another.
+    """
+    entry = exchange.route.entry.fallback
+    if entry is None or exchange.stage >= Stage.ANSWERING:
+        return False
+    head, counts = exchange.head, exchange.route.counts
+    body = fallback_body(entry, head, exchange.whole(), exchange.route.entry.buffer_bytes)
+    if body is None:
+        return False
+    exchange.release()
+    exchange.pairing = None  # what the client reads is no version's
+    counts.dirty = True
+    counts.fallbacks += 1
+    keep = exchange.uploaded and head.keep_alive and exchange.plane.accepting
+    record(exchange, outcome, entry.status)
+    exchange.client.write(own_response(
+        entry.status, body, content_type=entry.content_type.encode(),
+        extra=b"X-Request-Id: %b\r\nX-Rampway-Fallback: 1\r\n" % exchange.id,
+        keep_alive=keep, minor=head.minor, to_head=head.method == b"HEAD",
+    ))  # fmt: skip
+    exchange.client.done(keep=keep)
+    return True
+
+
+def withhold(exchange: Exchange) -> None:
+    """The answer must not leave: the policy's own in its place, or an error."""
+    if not fall_back(exchange, Outcome.MALFORMED):
+        exchange.release()
+        record(exchange, Outcome.MALFORMED, UNREADABLE.status)
+        answer(exchange, UNREADABLE)

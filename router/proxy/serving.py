@@ -29,6 +29,7 @@ from router.upstream import Pool, Pools
 
 if TYPE_CHECKING:
     from router.core.payloads import Payload
+    from router.core.wire.protection import QuotaEntry
     from router.http1 import RequestHead
 
 
@@ -75,6 +76,19 @@ class Target:
         self.counts = counts
 
 
+class ServedQuota:
+    """The quota of one route, with what its clients' keys begin with."""
+
+    __slots__ = ("by_header", "entry", "header", "prefix")
+
+    def __init__(self, route: str, entry: QuotaEntry) -> None:
+        self.entry = entry
+        self.header = entry.header.encode()
+        # Segments of a route (`route@value`) share one quota.
+        self.prefix = b"%b\0" % route.partition("@")[0].encode()
+        self.by_header = self.prefix + b"h"
+
+
 @dataclass(frozen=True, slots=True)
 class RuleTarget:
     """A rule with the conditions an index needs."""
@@ -91,16 +105,16 @@ class ServedRoute:
     """One route of a table."""
 
     __slots__ = ("answer_bytes", "asks", "body_fields", "body_s",
-                 "candidate", "cell", "copied", "draw",
+                 "candidate", "cell", "clients", "copied", "counts", "draw",
                  "entry", "errors", "first_token_s", "holds", "keep_bytes",
                  "key_header", "match", "mirrors", "needs_body", "others",
-                 "own_cookie", "payload", "pins", "receipts", "response_s",
+                 "own_cookie", "payload", "pins", "quota", "receipts", "response_s",
                  "rules", "salt", "sole", "stable", "stripped", "total_s",
                  "versions")  # fmt: skip
 
     def __init__(self, entry: RouteEntry, pools: Pools, recorder: Recorder) -> None:
-        self.entry = entry
-        self.match = entry.match
+        self.entry, self.match = entry, entry.match
+        self.counts, self.clients = recorder.route(entry.name), recorder.clients(entry)
         connect_s = entry.timeouts.connect_s
         self.versions = [
             ServedVersion(
@@ -121,7 +135,7 @@ class ServedRoute:
         asked = entry.rescue is not None and entry.rescue.schema
         self.payload: Payload | None = payload(entry.payload) if asked else None
         """What answers have to be readable as, if anybody asks."""
-        self.holds = self.payload is not None or self.first_token_s > 0.0
+        self.holds = bool(self.payload or self.first_token_s or entry.answers or entry.extraction)
         """Some answers are looked at before they go out."""
         self.cell: LiveCell | None = recorder.cell(entry)
         if self.cell is not None and self.candidate is not None:
@@ -141,15 +155,13 @@ class ServedRoute:
         self.rules = RouteIndex([RuleTarget(r) for r in entry.rules]) if entry.rules else None
         self.body_fields = any(rule.match.body for rule in entry.rules) or bool(entry.match.body)
         kind, name, self.salt = _key(entry.sticky)
-        self.needs_body = self.body_fields or kind is StickyKind.BODY
-        self.asks = self.needs_body or entry.quota is not None
+        self.needs_body = self.body_fields or kind is StickyKind.BODY or entry.inputs is not None
+        self.asks = self.needs_body or entry.quota is not None or entry.answers is not None
         """Something is looked at before a version is chosen."""
+        self.quota = ServedQuota(entry.name, entry.quota) if entry.quota else None
         self.key_header = name if kind is StickyKind.HEADER else b""
         self.own_cookie = name if kind is StickyKind.COOKIE else b""  # only the router sets it
-        self.keep_bytes = max(
-            entry.rescue.buffer_bytes if entry.rescue else 0,
-            entry.mirror_limits.body_bytes if entry.mirrors else 0,
-        )
+        self.keep_bytes = _kept_bytes(entry)
         pinnable = entry.pinnable if entry.pin_header else ()
         self.pins = {entry.versions[i].name.encode(): self.versions[i] for i in pinnable}
         wrong = frozenset(entry.error_statuses)
@@ -264,6 +276,16 @@ def _key(sticky: StickyEntry | None) -> tuple[StickyKind | None, bytes, bytes]:
     if sticky is None:
         return None, b"", b""
     return sticky.kind, sticky.name.encode(), sticky.salt.encode()
+
+
+def _kept_bytes(entry: RouteEntry) -> int:
+    """The largest request body that is still wanted once it was sent."""
+    asked = entry.extraction is not None or (entry.fallback is not None and entry.fallback.path)
+    return max(
+        entry.rescue.buffer_bytes if entry.rescue else 0,
+        entry.mirror_limits.body_bytes if entry.mirrors else 0,
+        entry.buffer_bytes if asked else 0,
+    )
 
 
 def role_of(entry: RouteEntry, index: int) -> str:

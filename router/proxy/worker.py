@@ -201,7 +201,7 @@ class Worker:
             mirrors=delta.mirrors, routes=delta.routes, endpoints=endpoints,
             loop_lag_s=self.plane.take_lag(),
             connections=len(self.plane.connections), rejected=delta.rejected,
-            failures=BOOKS.take(),
+            failures=BOOKS.take(), clients=delta.clients,
         ))  # fmt: skip
 
     def _send_pairs(self) -> None:

@@ -55,6 +55,11 @@ FAMILIES: Final[dict[str, tuple[str, str]]] = {
     "quota_forgotten_total": (
         "counter", "Clients that began anew, because there were more than can be remembered.",
     ),
+    "inputs_refused_total": ("counter", "Requests answered 422 for what was in them."),
+    "inputs_to_stable_total": ("counter", "Requests that went to stable for what was in them."),
+    "answers_shaped_total": ("counter", "Answers that went out rounded, or without fields."),
+    "answers_unshaped_total": ("counter", "Answers that answers: was for and could not be read."),
+    "fallbacks_total": ("counter", "Requests that the fallback answered."),
     "rejected_total": ("counter", "Requests refused by the router itself, by cause."),
     "connections": ("gauge", "Open client connections by worker."),
     "loop_failures_total": ("counter", "Exceptions that cost a loop one item, by process."),
@@ -175,6 +180,11 @@ class Metrics:
             for name, number in (
                 ("quota_refused_total", one.quota_refused),
                 ("quota_forgotten_total", one.quota_forgotten),
+                ("inputs_refused_total", one.inputs_refused),
+                ("inputs_to_stable_total", one.inputs_to_stable),
+                ("answers_shaped_total", one.answers_shaped),
+                ("answers_unshaped_total", one.answers_unshaped),
+                ("fallbacks_total", one.fallbacks),
             ):
                 if number:
                     self.count(name, labels(route=one.route), number)

@@ -28,9 +28,16 @@ from typing import TYPE_CHECKING, Final
 
 import xxhash
 
-from router.core.wire.counts import MirrorCounts, PairSample, RouteCounts, VersionCounts
+from router.core.wire.counts import (
+    ClientCounts,
+    MirrorCounts,
+    PairSample,
+    RouteCounts,
+    VersionCounts,
+)
 from router.core.wire.histogram import BOUNDS_S, BUCKETS
 from router.core.wire.outcomes import BAD_OUTCOMES, FULL_BP, TOGETHER_S, Batch, Cell, Outcome
+from router.telemetry.extraction import Clients
 from router.telemetry.slices import LiveCell
 from router.telemetry.users import Seen
 
@@ -167,7 +174,8 @@ class MirrorStats:
 class RouteStats:
     """What a route did by itself: named as in :class:`~router.core.wire.counts.RouteCounts`."""
 
-    __slots__ = ("dirty", "quota_forgotten", "quota_refused", "route")
+    __slots__ = ("answers_shaped", "answers_unshaped", "dirty", "fallbacks", "inputs_refused",
+                 "inputs_to_stable", "quota_forgotten", "quota_refused", "route")  # fmt: skip
 
     def __init__(self, route: str) -> None:
         self.route = route
@@ -175,11 +183,15 @@ class RouteStats:
 
     def _zero(self) -> None:
         self.dirty = False
-        self.quota_refused = self.quota_forgotten = 0
+        self.quota_refused = self.quota_forgotten = self.inputs_refused = 0
+        self.inputs_to_stable = self.answers_shaped = self.answers_unshaped = self.fallbacks = 0
 
     def take(self) -> RouteCounts:
         """Everything since the last call."""
-        counts = RouteCounts(self.route, self.quota_refused, self.quota_forgotten)
+        counts = RouteCounts(
+            self.route, self.quota_refused, self.quota_forgotten, self.inputs_refused,
+            self.inputs_to_stable, self.answers_shaped, self.answers_unshaped, self.fallbacks,
+        )  # fmt: skip
         self._zero()
         return counts
 
@@ -193,6 +205,7 @@ class Delta:
     mirrors: tuple[MirrorCounts, ...] = ()
     routes: tuple[RouteCounts, ...] = ()
     rejected: dict[str, int] = field(default_factory=dict)
+    clients: tuple[ClientCounts, ...] = ()
 
     def __bool__(self) -> bool:
         """Whether there is anything to tell."""
@@ -225,6 +238,7 @@ class Recorder:
         self._versions: dict[tuple[str, str, str], VersionStats] = {}
         self._mirrors: dict[tuple[str, str], MirrorStats] = {}
         self._routes: dict[str, RouteStats] = {}
+        self._clients: dict[str, Clients] = {}
         self._rejected: dict[str, int] = {}
         self._pairs: list[PairSample] = []
         self._pair_bytes = 0
@@ -308,6 +322,17 @@ class Recorder:
             stats = self._routes[name] = RouteStats(name)
         return stats
 
+    def clients(self, entry: RouteEntry) -> Clients | None:
+        """Who asks, where a route wants to know; kept while what it wants to know is the same."""
+        name, extraction = entry.name, entry.extraction
+        if extraction is None:
+            self._clients.pop(name, None)
+            return None
+        known = self._clients.get(name)
+        if known is None or known.about != extraction:
+            known = self._clients[name] = Clients(name, extraction)
+        return known
+
     def reject(self, cause: str) -> None:
         """The router itself refused a request; ``cause`` is one of ours, never from input."""
         self._rejected[cause] = self._rejected.get(cause, 0) + 1
@@ -321,6 +346,8 @@ class Recorder:
         for name, route in list(self._routes.items()):
             if name not in names and not route.dirty:
                 del self._routes[name]
+        for name in [name for name in self._clients if name not in names]:
+            del self._clients[name]
         for key, stats in list(self._versions.items()):
             busy = stats.dirty or stats.in_flight or stats.tunnels
             if key[0] not in names and not busy:
@@ -359,6 +386,7 @@ class Recorder:
             mirrors=tuple(c for c in (m.take() for m in self._mirrors.values()) if c is not None),
             routes=tuple(stats.take() for stats in self._routes.values() if stats.dirty),
             rejected=rejected,
+            clients=tuple(one for known in self._clients.values() for one in known.take()),
         )
 
     def _batches(self) -> list[Batch]:

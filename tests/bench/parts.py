@@ -6,6 +6,7 @@ from dataclasses import replace
 from tests.bench.growth import SERIES
 from tests.bench.machine import Stage
 from tests.bench.peers import PEERS, Target, start_peer, start_rampway
+from tests.bench.protection import protection
 from tests.bench.rounds import interleave, median, ratio, summary, table
 from tests.bench.special import bodies, secure, streams
 
@@ -208,6 +209,7 @@ PARTS = {
     "bodies": bodies,
     "workers": workers,
     "growth": growth,
+    "protection": protection,
 }
 """Every part by name; a new one is a function and a line."""
 

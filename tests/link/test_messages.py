@@ -5,12 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.core.wire.outcomes import ArmCounts, Batch, Cell, Pairs, UserCounts
+from router.core.wire.protection import QuotaEntry
 from router.core.wire.table import (
     EndpointEntry,
     MatchEntry,
     MatchKind,
     Mirror,
-    QuotaEntry,
     RescueEntry,
     RouteEntry,
     RoutingTable,
@@ -22,6 +22,7 @@ from router.core.wire.table import (
 from router.link.messages import (
     Amend,
     Applied,
+    ClientCounts,
     Decoder,
     Drain,
     EndpointState,
@@ -91,6 +92,7 @@ MESSAGES = [
         (EndpointState("r", "v1", "http://h:1", True, False, 1, 2),),
         rejected={"framing": 2},
         routes=(RouteCounts("r", 3, 1),),
+        clients=(ClientCounts("r", "10.0.0.1", 20_000, b"\x00\x07" * 512, 8, 1),),
     ),
     PairReport((PairSample("r", "v2", 3, "id", 200, 200, b"\x00\xff", b"{}"),)),
 ]

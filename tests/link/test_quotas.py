@@ -111,7 +111,7 @@ def crowd(area, number, prefix=b"x"):
     """Clients that all fall into one group."""
     import xxhash
 
-    seed, found, n = area._seed, [], 0
+    seed, found, n = area.secret, [], 0
     while len(found) < number:
         name = b"%b%d" % (prefix, n)
         n += 1
@@ -148,7 +148,7 @@ def test_a_full_group_forgets_the_one_that_used_least_and_says_so(area, clock, m
 
 
 def test_a_million_clients_fit(area):
-    """In 48 MiB for all workers; 300,000 here, a million in `python -m tests.bench.quota`."""
+    """300,000 here, a million in `python -m tests.bench --parts protection`."""
     assert [area_bytes(workers) >> 20 for workers in (1, 2, 4, 16)] == [56, 64, 80, 176]
     for number in range(300_000):
         assert not area.wait_s(b"client-%d" % number, 3_600 * S, 0, 10)

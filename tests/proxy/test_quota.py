@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 
-from router.core.wire.table import QuotaEntry, StickyEntry, StickyKind
+from router.core.wire.protection import QuotaEntry
+from router.core.wire.table import StickyEntry, StickyKind
 from router.proxy.quota import grouped
 from tests.proxy.process import Process
 from tests.proxy.rig import Rig, request, rollout

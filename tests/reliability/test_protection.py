@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import http.client
+import json
+import os
+import signal
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
@@ -63,10 +68,100 @@ def test_a_quota_of_a_policy_holds_over_workers_and_is_no_evidence(protected):
     life.api("/api/v1/reload", "POST", {})
     assert [ask(life, key="a")[0] for _ in range(35)] == [200] * 30 + [429] * 5, "an edit counts"
     for pid in life.workers():
-        import os
-        import signal
-
         os.kill(pid, signal.SIGKILL)
     until(lambda: life.api("/readyz")[0] == 200 and len(life.workers()) == 3, what="new workers")
     assert ask(life, key="a")[0] == 429, "the count outlives workers"
+    life.end()
+
+
+GUARDED = """
+    payload: open_inference_v2
+    inputs:
+      refuse: {missing: [flight_id], type: {flight_id: text}}
+    answers: {round: 1, drop: [predict_proba]}
+    fallback: {answer: '{"outputs": []}', status: 200}
+    extraction: {by: {header: X-Api-Key}, distinct: 200}
+    rollout:
+      candidate: v2
+      strategy: {canary: {steps: [{weight: 50%, hold: 1h}], bake: 1h}}
+"""
+
+
+@pytest.fixture
+def hook():
+    """A receiver of alerts, and what it got."""
+    got = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            got.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/", got
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def with_flight(name):
+    said = json.loads(BODY)
+    said["inputs"][0]["data"] = [name]
+    return json.dumps(said).encode()
+
+
+def ask_service(service):
+    host, _, port = service.url.removeprefix("http://").rpartition(":")
+    connection = http.client.HTTPConnection(host, int(port), timeout=30)
+    connection.request("POST", PREDICT, BODY, {"Content-Type": "application/json"})
+    body = connection.getresponse().read()
+    connection.close()
+    return body
+
+
+def test_inputs_answers_fallback_and_the_alert_of_a_policy(protected, hook, both):
+    url, got = hook
+    top = f"alerts: [{{url: '{url}', on: [extraction_suspected]}}]"
+    protected.write(rollout=GUARDED, workers=2, top=top)
+    life = protected.start()
+
+    names = {one["name"] for one in json.loads(ask_service(both[0]))["outputs"]}
+    assert "predict_proba" in names, "or this shows nothing"
+    status, fields, body = ask(life, key="a")
+    assert status == 200
+    assert int(fields["Content-Length"]) == len(body)
+    assert {one["name"] for one in json.loads(body)["outputs"]} == names - {"predict_proba"}
+
+    status, _, body = ask(life, key="a", body=b'{"inputs": []}')
+    assert (status, json.loads(body)["detail"]) == (422, "flight_id: expected a value")
+
+    for number in range(260):
+        ask(life, key="thief", body=with_flight(f"F{number}"))
+        ask(life, key="honest")
+    (alert,) = until(lambda: got, what="the alert")
+    assert (alert["trigger"], alert["severity"]) == ("extraction_suspected", "warn")
+    assert alert["route"] == "flights"
+    assert "different inputs, limit 200" in alert["text"]
+    assert "x-api-key sha256:" in alert["text"]
+    assert "thief" not in alert["text"], "a key is a secret"
+
+    for service in both:
+        service.faults(error_rate=1.0)
+    try:
+        status, fields, body = ask(life, key="a")
+        assert (status, body, fields["X-Rampway-Fallback"]) == (200, b'{"outputs": []}', "1")
+    finally:
+        for service in both:
+            service.faults()
+    wanted = ("rampway_inputs_refused_total", "rampway_answers_shaped_total",
+              "rampway_fallbacks_total")  # fmt: skip
+    until(lambda: all(metric(life, name) for name in wanted), what="the metrics")
+    assert len(got) == 1
     life.end()

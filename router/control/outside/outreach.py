@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from router.control.outside.alerts import NOTICE, Alerts, Watch
+from router.control.outside.extraction import Extractions
 from router.control.outside.hooks import Hooks
 from router.control.outside.outbox import CountSent, Outbox
 from router.control.outside.outside import outside_session
@@ -20,7 +21,8 @@ from router.control.state.clock import Clock
 from router.control.state.record import JournalEntry
 from router.control.told.announce import Announcer
 from router.core.policy.hooks import Trigger
-from router.core.wire.counts import MirrorCounts
+from router.core.policy.quota import Extraction
+from router.core.wire.counts import ClientCounts, MirrorCounts
 from router.loops import background, forever, net
 from router.telemetry.log import get_logger
 
@@ -46,6 +48,7 @@ class Outreach:
         self.alerts = Alerts(self.outbox)
         self.registries = Registries(self.outbox, reconciler.note, self.tell)
         self.hooks = Hooks(self.outbox, self._wake, reconciler.note)
+        self._extractions = Extractions()
         self._watch = Watch(reconciler.observatory, self.tell)
         self._listening: asyncio.Task[None] | None = None
 
@@ -83,6 +86,16 @@ class Outreach:
     def mirrored(self, counts: Iterable[MirrorCounts]) -> None:
         """Workers told what became of copies."""
         self._watch.mirrored(counts, self._clock.now())
+
+    def asked(self, worker: int, counts: Iterable[ClientCounts]) -> None:
+        """A worker told of busy clients of routes that watch them."""
+        for route, text in self._extractions.found(worker, counts, self._policies):
+            if (run := self._reconciler.runs.get(route)) is not None:
+                self.tell("extraction_suspected", run, text)
+
+    def _policies(self, route: str) -> Extraction | None:
+        run = self._reconciler.runs.get(route)
+        return run.route.extraction if run is not None else None
 
     def tell(self, trigger: Trigger, run: Run, text: str) -> None:
         """Announce what is no transition, for alerts and whoever listens."""

@@ -8,7 +8,7 @@ the split, not by a pin, not by a rule.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from router.control.rollouts.lifecycle import stays_out
@@ -24,11 +24,19 @@ from router.core.policy import (
     ValueMatch,
     Version,
 )
-from router.core.policy.quota import Quota
+from router.core.policy.answers import AnswersPolicy, FallbackPolicy, InputsPolicy
+from router.core.policy.quota import Extraction, Quota
 from router.core.policy.tunnels import Tunnels
 from router.core.rollout.traffic import Split, offset_of
 from router.core.wire import table
 from router.core.wire.outcomes import FULL_BP
+from router.core.wire.protection import (
+    AnswersEntry,
+    ExtractionEntry,
+    FallbackEntry,
+    InputsEntry,
+    QuotaEntry,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +162,10 @@ def entry_of(situation: Situation) -> table.RouteEntry:
         slow_abort_s=waits.slow_abort_s if waits else 0.0,
         answer_within_s=(pinned.answer_within or 0.0) if pinned else 0.0,
         quota=_quota(route.quota) if route.quota else None,
+        extraction=_extraction(route.extraction) if route.extraction else None,
+        inputs=_inputs(route.inputs) if route.inputs else None,
+        answers=_answers(route.answers) if route.answers else None,
+        fallback=_fallback(route.fallback) if route.fallback else None,
         buffer_bytes=max(route.buffer, pinned.rescue.buffer if pinned and pinned.rescue else 0),
         body_limit_bytes=route.body_limit or 0,
         tunnel=_tunnel(route, out, index),
@@ -162,10 +174,46 @@ def entry_of(situation: Situation) -> table.RouteEntry:
     )
 
 
-def _quota(quota: Quota) -> table.QuotaEntry:
+def _quota(quota: Quota) -> QuotaEntry:
     interval_ns = round(1e9 / quota.rate) if quota.rate else 0
     slack_ns = interval_ns * (quota.at_once - 1)
-    return table.QuotaEntry(quota.by.name, interval_ns, slack_ns, quota.per_day or 0)
+    return QuotaEntry(quota.by.name, interval_ns, slack_ns, quota.per_day or 0)
+
+
+def _extraction(extraction: Extraction) -> ExtractionEntry:
+    near = extraction.near
+    entry = ExtractionEntry(extraction.by.name, round(extraction.window), extraction.distinct or 0)
+    if near is None:
+        return entry
+    return replace(
+        entry, score=near.score, threshold=near.threshold, within=near.within,
+        answers=near.answers,
+    )  # fmt: skip
+
+
+def _inputs(inputs: InputsPolicy) -> InputsEntry:
+    refuse = inputs.refuse
+    return InputsEntry(
+        types=tuple(refuse.type.items()),
+        ranges=tuple((path, *bounds) for path, bounds in refuse.range.items()),
+        required=refuse.missing,
+        to_stable=inputs.then == "stable",
+    )
+
+
+def _answers(answers: AnswersPolicy) -> AnswersEntry:
+    digits = -1 if answers.round is None else answers.round
+    strict = answers.otherwise == "refuse"
+    return AnswersEntry(digits, answers.drop, answers.limit, strict)
+
+
+def _fallback(fallback: FallbackPolicy) -> FallbackEntry:
+    header = (fallback.by.header or "") if fallback.by else ""
+    path = (fallback.by.json_path or "") if fallback.by else ""
+    return FallbackEntry(
+        fallback.status, fallback.content_type, fallback.answer, fallback.answers(),
+        header.lower(), path,
+    )  # fmt: skip
 
 
 def _weights(situation: Situation, names: list[str], out: frozenset[str]) -> tuple[int, ...]:

@@ -144,6 +144,7 @@ Trigger = Literal[
     "shadow_undelivered",
     "config_rejected",
     "hook_failed",
+    "extraction_suspected",
 ]
 
 TRIGGERS: Final[dict[Trigger, AlertSeverity]] = {
@@ -160,6 +161,7 @@ TRIGGERS: Final[dict[Trigger, AlertSeverity]] = {
     "shadow_undelivered": "warn",
     "config_rejected": "error",
     "hook_failed": "warn",
+    "extraction_suspected": "warn",
 }
 """What alerts are sent for, and how grave each is."""
 

@@ -6,7 +6,14 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StrictInt, model_validator
 
-from router.core.quantities import DURATION_S_MAX, PerSecond
+from router.core.quantities import (
+    DURATION_S_MAX,
+    BasisPoints,
+    Number,
+    PerSecond,
+    Seconds,
+    Text,
+)
 from router.core.spec import ShortFor, Spec
 from router.core.urls import HeaderName
 
@@ -69,3 +76,42 @@ class Quota(Spec):
     def at_once(self) -> int:
         """Requests that may come together."""
         return self.burst or max(1, int(self.rate or 0.0))
+
+
+class NearThreshold(Spec):
+    """Answers close to where the decision turns: who copies a model asks there."""
+
+    score: Text
+    """Path of the score in answers, such as predictions or predict_proba; all below it are looked
+    at, and one close to the threshold is enough."""
+    threshold: Number = 0.5
+    """Where the decision turns."""
+    within: Annotated[Number, Field(gt=0)] = 0.05
+    """How far from it is close."""
+    share: Annotated[BasisPoints, Field(gt=0)] = 5_000
+    """Share of one client's answers from which on it is told."""
+    answers: Annotated[StrictInt, Field(ge=20, le=1_000_000)] = 200
+    """Answers of a client that have to be read before; one of eight is."""
+
+
+class Extraction(Spec):
+    """Clients that ask as those do who copy a model or search its data: an alert, nothing more.
+
+    The alert is `extraction_suspected`. Counted are answered requests, over all workers, in bounded
+    memory: for the 1,024 busiest clients a worker, within about 3 %.
+    """
+
+    by: By
+    """What makes two requests those of one client: `address`, or `{header: NAME}`."""
+    window: Annotated[Seconds, Field(ge=60)] = 86_400.0
+    """Time after which counting begins anew; 1d ends at midnight in UTC."""
+    distinct: Annotated[StrictInt, Field(ge=100, le=100_000_000)] | None = None
+    """Different bodies (or targets, without one) of one client in a window that are told."""
+    near: NearThreshold | None = None
+    """Answers close to a threshold; absent: they are not read."""
+
+    @model_validator(mode="after")
+    def _looks_for_something(self) -> Self:
+        if self.distinct is None and self.near is None:
+            raise ValueError("expected distinct, such as 10000, or near")
+        return self

@@ -17,8 +17,9 @@ from pydantic.json_schema import JsonSchemaValue
 
 from router.core.gates.agreement import Agreement
 from router.core.payloads import PAYLOADS
+from router.core.policy.answers import AnswersPolicy, FallbackPolicy, InputsPolicy
 from router.core.policy.match import JsonPath, Match
-from router.core.policy.quota import Quota
+from router.core.policy.quota import Extraction, Quota
 from router.core.policy.registry import REGISTRIES, Registry
 from router.core.policy.rollout import RolloutPolicy
 from router.core.policy.status import Status
@@ -213,6 +214,14 @@ class Route(Spec):
     """Whether answers say which version made them; with false clients cannot tell their arm."""
     quota: Quota | None = None
     """What one client may ask of the route; more is answered 429. Absent: no bound."""
+    extraction: Extraction | None = None
+    """Clients that ask as those do who copy a model, for an alert. Absent: nobody looks."""
+    inputs: InputsPolicy | None = None
+    """Requests that no version should have to answer, and what becomes of them."""
+    answers: AnswersPolicy | None = None
+    """What becomes of JSON answers before they go out. Absent: they pass as they are."""
+    fallback: FallbackPolicy | None = None
+    """What clients get when stable fails as well. Absent: the error."""
     body_limit: Bytes | None = None
     """Largest request body (413 above); absent: the limit of the listener."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
+from router.core.payloads.inputs import READABLE
 from router.core.policy.finding import Finding, KeyPath
 from router.core.policy.match import Match, ValueMatch
 from router.core.policy.producers import needs_met
@@ -232,6 +233,31 @@ def answers_readable(route: Route) -> Iterator[Finding]:
         yield Finding(path, message, "add payload: json to the route")
 
 
+def inputs_readable(route: Route) -> Iterator[Finding]:
+    """What is refused for its fields has a payload in which fields are found."""
+    if route.inputs is not None and route.payload not in READABLE:
+        message = f"expected a payload whose requests can be read, got {route.payload}"
+        hint = f"add payload: json to the route, or another of {', '.join(READABLE)}"
+        yield Finding(("inputs",), message, hint)
+
+
+def scores_readable(route: Route) -> Iterator[Finding]:
+    """A score is looked for in answers that are read."""
+    near = route.extraction.near if route.extraction else None
+    if near is not None and route.payload == "opaque":
+        message = "expected a payload that answers are read by, for opaque has no score"
+        yield Finding(("extraction", "near", "score"), message, "add payload: json to the route")
+
+
+def streams_shaped(route: Route) -> Iterator[Finding]:
+    """A stream is no JSON document: it is refused, or passes as it is."""
+    answers = route.answers
+    if answers is not None and answers.otherwise == "refuse" and route.payload == "openai":
+        message = "streamed answers are no JSON document: they will be answered 502"
+        hint = "write otherwise: pass to let them out as they are"
+        yield Finding(("answers",), message, hint, error=False)
+
+
 def reachable_rules(route: Route) -> Iterator[Finding]:
     """A rule after one that takes all of its requests can never decide."""
     for index, rule in enumerate(route.rules):
@@ -348,6 +374,9 @@ ROUTE_RULES: tuple[Callable[[Route], Iterator[Finding]], ...] = (
     shared_endpoints,
     registered_versions,
     answers_readable,
+    inputs_readable,
+    streams_shaped,
+    scores_readable,
     needs_met,
     segments_possible,
     split_whole,

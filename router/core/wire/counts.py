@@ -55,6 +55,33 @@ class RouteCounts:
     """Requests answered 429, for their client had used its quota."""
     quota_forgotten: int = 0
     """Clients that began anew, because there were more than can be remembered."""
+    inputs_refused: int = 0
+    """Requests answered 422 for what was in them."""
+    inputs_to_stable: int = 0
+    """Requests that stable answered for what was in them."""
+    answers_shaped: int = 0
+    """Answers that went out rounded, or without fields."""
+    answers_unshaped: int = 0
+    """Answers that could not be read, and went out as they were or not at all."""
+    fallbacks: int = 0
+    """Requests answered by the fallback."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientCounts:
+    """One busy client of a route that watches them: all that a worker saw of it in this window."""
+
+    route: str
+    client: str
+    """For people: an address, or the digest of a header's value."""
+    window: int
+    """Number of the window since 1970."""
+    registers: bytes
+    """Of the different inputs; see :mod:`router.core.cardinality`."""
+    answers: int = 0
+    """Answers that were read."""
+    near: int = 0
+    """Of these, those close to the threshold."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,13 @@ from enum import StrEnum
 from typing import Final
 
 from router.core.wire.outcomes import FULL_BP
+from router.core.wire.protection import (
+    AnswersEntry,
+    ExtractionEntry,
+    FallbackEntry,
+    InputsEntry,
+    QuotaEntry,
+)
 
 CREDENTIALS: Final = (
     "api-key", "apikey", "authorization", "cookie", "ocp-apim-subscription-key",
@@ -277,20 +284,6 @@ class TunnelEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class QuotaEntry:
-    """What one client may ask of a route; see :mod:`router.link.quotas`."""
-
-    header: str = ""
-    """Whose value is the client, in lower case; empty: its address."""
-    interval_ns: int = 0
-    """Between two requests in the long run; 0: no bound."""
-    slack_ns: int = 0
-    """How far ahead of that it may be."""
-    per_day: int = 0
-    """Requests in a day of UTC; 0: no bound."""
-
-
-@dataclass(frozen=True, slots=True)
 class RouteEntry:
     """One route as the data plane needs it."""
 
@@ -347,6 +340,10 @@ class RouteEntry:
     """Age at which a drawn request without an answer has failed; 0: only by its time-out."""
     quota: QuotaEntry | None = None
     """Asked before a version is chosen; a request beyond it is answered 429."""
+    extraction: ExtractionEntry | None = None
+    inputs: InputsEntry | None = None
+    answers: AnswersEntry | None = None
+    fallback: FallbackEntry | None = None
     buffer_bytes: int = 65_536
     """Body bytes buffered where a rule, a sticky key or a rescue needs them."""
     body_limit_bytes: int = 0

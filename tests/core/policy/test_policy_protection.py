@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from router.config import loads
+from router.config import load, loads
 from router.config.problems import PolicyError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -55,3 +55,59 @@ def test_a_quota_as_it_is_written():
     assert (quota.rate, quota.at_once, quota.by.name) == (1.5, 1, "")
     quota = loaded("quota", "{by: {header: X-Key}, rate: 50/s}").policy.routes[0].quota
     assert (quota.at_once, quota.by.name) == (50, "x-key")
+
+
+@pytest.mark.parametrize(("key", "value", "place", "said"), [
+    ("answers", "{}", "", "expected round, such as 2, or drop"),
+    ("answers", "{round: 16}", ".round", "15"),
+    ("answers", "{round: 2.5}", ".round", "whole number"),
+    ("answers", "{round: 2, otherwise: drop}", ".otherwise", "expected 'refuse' or 'pass'"),
+    ("inputs", "{refuse: {}}", ".refuse", "expected at least one of type, range, missing"),
+    ("inputs", "{refuse: {missing: [a]}, then: review}", ".then",
+     "expected 422 or stable: people cannot be asked to answer yet"),
+    ("inputs", "{refuse: {missing: [a]}, then: 400}", ".then", "expected 422 or stable, got 400"),
+    ("inputs", "{refuse: {type: {a: integer}}}", ".refuse.type.a", "expected 'number'"),
+    ("inputs", "{refuse: {range: {a: [9, 1]}}}", ".refuse.range.a", "the lower bound first"),
+    ("inputs", "{refuse: {range: {a: [9]}}}", ".refuse.range.a", "expected"),
+    ("extraction", "{by: address}", "", "expected distinct, such as 10000, or near"),
+    ("extraction", "{by: address, distinct: 9}", ".distinct", "100"),
+    ("extraction", "{by: address, near: {}}", ".near.score", "which is required"),
+    ("extraction", "{by: address, distinct: 100, window: 5s}", ".window", "1m"),
+    ("fallback", "{}", "", "expected answer, such as ${file:answer.json}, or table"),
+    ("fallback", "{answer: 'no JSON'}", "", "answer: expected JSON"),
+    ("fallback", "{table: '[]', by: {header: A}}", "", "table: expected a JSON object"),
+    ("fallback", "{table: '{', by: {header: A}}", "", "table: expected JSON"),
+    ("fallback", "{table: '{\"a\": 1}'}", "", "expected table and by together"),
+    ("fallback", "{table: '{\"a\": 1}', by: {}}", ".by", "expected exactly one of header, json"),
+    ("fallback", "{answer: a, content_type: 'x y'}", ".content_type", "expected a media type"),
+])  # fmt: skip
+def test_what_is_wrong_with_the_others_is_said_at_its_place(key, value, place, said):
+    one = problem(key, value)
+    assert said in one.message
+    assert one.path == f"routes[0].{key}{place}"
+
+
+def test_inputs_need_a_payload_in_which_fields_are_found():
+    one = problem("inputs", "{refuse: {missing: [a]}}", "opaque")
+    assert "expected a payload whose requests can be read, got opaque" in one.message
+
+
+def test_streams_and_shaped_answers_are_warned_of():
+    (warning,) = loaded("answers", "{round: 2}", "openai").warnings
+    assert "streamed answers are no JSON document" in warning.message
+    assert not loaded("answers", "{round: 2, otherwise: pass}", "openai").warnings
+
+
+def test_a_fallback_from_a_file(tmp_path):
+    (tmp_path / "t.json").write_text('{"ann": {"score": 0.5}, "bob": null}\n')
+    policy = tmp_path / "p.yaml"
+    value = '{table: "${file:t.json}", by: {json: user.id}, answer: a b, content_type: text/plain}'
+    policy.write_text(POLICY.format(key="fallback", value=value, payload="json"))
+    fallback = load(policy).policy.routes[0].fallback
+    assert fallback.answers() == {"ann": '{"score": 0.5}', "bob": "null"}
+    assert fallback.answer == "a b"
+
+
+def test_a_score_needs_a_payload_that_answers_are_read_by():
+    one = problem("extraction", "{by: address, near: {score: p}}", "opaque")
+    assert "opaque has no score" in one.message
