@@ -89,11 +89,11 @@ class Restraint:
             reaction = self.hooks.look(run, live, now, ready=done and cause is None)
             if reaction.rollback:
                 return replace(observed, action=Action.ROLLBACK, sentence=reaction.rollback)
-            if cause is None and reaction.hook is not None:
+            if cause is None and reaction.hook is not None and not rollout.standing:
                 trigger: Trigger | None = None if reaction.hook.mute_alert else "approval_needed"
                 kind = f"hook {reaction.hook.title}" if reaction.answered else ""
                 cause = Cause(kind, reaction.waits_for, trigger)
-        if policy.group is not None:
+        if policy.group is not None and not rollout.standing:
             cause = self._with_group(run, live, runs, cause, done=done)
         stopped = calendar.text if calendar else "" if rollout.standing else unready
         cause = cause or self._half(run, live, now, unready, done=done)

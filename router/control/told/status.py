@@ -140,7 +140,7 @@ def _waits_for(run: Run, rollout: Rollout, plan: Plan) -> str:
     told = [run.waiting.reason]
     if run.trial is not None:
         told += holding(run.trial.judge)
-        told.append(run.trial.unproven(rollout, plan))
+        told += [] if rollout.standing else [run.trial.unproven(rollout, plan)]
     return "; ".join(filter(None, told))
 
 

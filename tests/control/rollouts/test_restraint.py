@@ -9,6 +9,7 @@ import pytest
 from router.control.state.errors import NotPossible, UnknownRoute
 from router.core.rollout.events import Abort, Promote, Retry, Rollback
 from router.core.rollout.rollout import Phase
+from router.core.wire.counts import EndpointState
 
 MONDAY_8 = datetime(2026, 1, 5, 8, tzinfo=UTC).timestamp()
 WINDOW = "windows: [mon-fri 09:00-17:00 UTC]"
@@ -248,3 +249,18 @@ async def test_undo_within_the_rollback_window(world, policy, late):
     else:
         await w.order(Rollback("ann"))
         assert w.serving == {"v1": 10_000}
+
+
+async def test_members_of_a_group_that_stand_do_not_wait_for_each_other(world, policy):
+    w = world(pair(policy))
+    w.probed = True
+    await w.start()
+    runs = w.reconciler.runs.values()
+    assert all(run.rollout.standing for run in runs)
+    for run in runs:
+        state = EndpointState(
+            run.route.name, "v2", "http://127.0.0.1:9002", True, False, 0, 0, ready=True
+        )
+        w.reconciler.seen(0, (state,))
+        await w.settle()
+        assert not run.rollout.standing
