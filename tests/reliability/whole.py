@@ -216,8 +216,11 @@ class Router:
         return said
 
     def position(self):
-        """What R1 is about."""
-        said = self.status()
+        """What R1 is about; once a worker has reached the candidate, so that it is not moving."""
+        deadline = time.monotonic() + 10
+        while "is not ready" in (said := self.status())["waits_for"]:
+            assert time.monotonic() < deadline, said["waits_for"]
+            time.sleep(0.02)
         return said["revision"], said["phase"], said["step"], said["weight_bp"]
 
     def workers(self):

@@ -103,6 +103,11 @@ class Readiness:
             return f"{version} is not ready: nothing of it answered {duration(since)} ago"
         return ""
 
+    def heard_of(self, route: str, version: str) -> bool:
+        """Whether a worker has said anything: after a start nobody has, and that stops no clock."""
+        states = self._states.get((route, version), {}).values()
+        return any(one.ready is not None or not _answers(one) for one in states)
+
     def unsteady(self, route: str, version: str, now: float) -> str:
         """Which endpoints do not answer, or came and went of late; empty when all are well."""
         key = (route, version)

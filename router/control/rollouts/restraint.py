@@ -95,7 +95,8 @@ class Restraint:
                 cause = Cause(kind, reaction.waits_for, trigger)
         if policy.group is not None and not rollout.standing:
             cause = self._with_group(run, live, runs, cause, done=done)
-        stopped = calendar.text if calendar else "" if rollout.standing else unready
+        gone = unready if self._readiness.heard_of(route, rollout.candidate) else ""
+        stopped = calendar.text if calendar else "" if rollout.standing else gone
         cause = cause or self._half(run, live, now, unready, done=done)
         told = filter(None, (cause.text if cause else "", unready))
         at = None if unready else self._next_at(live, freeze, now)

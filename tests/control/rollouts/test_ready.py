@@ -120,6 +120,7 @@ async def test_a_restart_forgets_neither_that_it_stands_nor_that_it_began(world,
     assert not w.rollout.standing
     await w.run(60)
     assert w.rollout.phase is Phase.PROGRESSING, "nobody knows yet whether it is there"
+    assert w.rollout.stopped_since is None, "which is no news of the candidate"
     assert given(w) == (5_000, 0)
 
 
