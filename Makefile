@@ -77,6 +77,15 @@ $(MLFLOW)/.ready: pyproject.toml
 test-registry: $(STAMP) $(MLFLOW)/.ready  ## registry write-back, against a real MLflow server of its own
 	@RAMPWAY_TEST_MLFLOW_PYTHON=$(abspath $(MLFLOW))/bin/python $(BIN)/python -m pytest tests/registry -m registry -q
 
+PEERS := .cache/peers
+$(PEERS)/.ready: tests/peers/requirements.sh $(STAMP)
+	@echo "installing model servers and clients into $(PEERS) (1.5 GB) ..."
+	@PATH=$(abspath $(BIN)):$$PATH sh tests/peers/requirements.sh $(PEERS)
+	@touch $@
+
+test-peers: $(STAMP) $(PEERS)/.ready  ## fourteen real model servers and eleven clients around the router
+	@RAMPWAY_TEST_PEERS=$(abspath $(PEERS)) $(BIN)/python -m pytest tests/peers -m peers -n 2 -q
+
 test-newcomer: $(STAMP)  ## docs/quickstart.md typed as printed, from an empty folder; wants ports 8080, 8081, 9001, 9002
 	@$(BIN)/python -m pytest tests/newcomer -m newcomer -q
 
@@ -144,4 +153,4 @@ clean:      ## remove what these targets made
 	@rm -rf $(VENV) .cache demo-run demo-report.html .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 
-.PHONY: help setup lock run demo test test-latest test-install test-newcomer test-printed test-nightly test-registry test-fuzz test-nights measure-reliability check fix bench wheel bench-decisions docs site clean
+.PHONY: help setup lock run demo test test-latest test-install test-newcomer test-printed test-peers test-nightly test-registry test-fuzz test-nights measure-reliability check fix bench wheel bench-decisions docs site clean

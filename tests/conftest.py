@@ -52,6 +52,7 @@ os.environ.setdefault("SSL_CERT_FILE", os.devnull)
 GROUPS = {
     "nightly": "run with -m nightly",
     "newcomer": "run by make test-newcomer",
+    "peers": "run by make test-peers",
     "install": "run by make test-install",
     "printed": "run by make test-printed",
 }
