@@ -48,9 +48,9 @@ class Original(NamedTuple):
 class Copy:
     """One request on its way to one shadow; what waits for a connection and receives the answer."""
 
-    __slots__ = ("coding", "connection", "deadline", "ended", "ending", "far", "held_bytes", "kept",
-                 "lane", "original", "pairing", "seconds", "since", "status", "target",
-                 "waiting")  # fmt: skip
+    __slots__ = ("again", "coding", "connection", "deadline", "ended", "ending", "far",
+                 "held_bytes", "kept", "lane", "original", "pairing", "seconds", "since",
+                 "status", "target", "waiting")  # fmt: skip
 
     def __init__(
         self, lane: Lane, target: Target, original: Original, pairing: Pairing | None
@@ -58,7 +58,9 @@ class Copy:
         self.lane = lane
         self.target = target
         self.original: Original | None = original
-        """What is still to be sent."""
+        """What may still have to be sent; None from the first byte of its answer on."""
+        self.again = False
+        """It met a connection that was just being closed, and was sent once more."""
         self.held_bytes = len(original.body) + HEAD_BYTES
         """What it keeps in memory: the request until the end, and what is kept of the answer."""
         self.pairing = pairing
@@ -79,6 +81,9 @@ class Copy:
     def start(self) -> None:
         """Ask for a connection."""
         self.target.counts.begin()
+        self._ask()
+
+    def _ask(self) -> None:
         self.since = monotonic()
         try:
             connection = self.target.pool.acquire(self)
@@ -96,7 +101,6 @@ class Copy:
         """Send everything at once."""
         self.connection = connection
         if (one := self.original) is not None:
-            self.original = None
             connection.start(
                 self, one.head, one.body, True, one.peer, one.request_id, one.trace(), SHADOW_LINE
             )
@@ -114,6 +118,7 @@ class Copy:
 
     def on_response(self, head: ResponseHead, body: bytes, complete: bool, /) -> None:
         """The shadow answers."""
+        self.original = None
         self.status = head.status
         if self.pairing is None and complete:  # there is nothing to keep it for
             self._complete()
@@ -201,7 +206,19 @@ class Copy:
             self._end(Outcome.SERVER_ERROR if error else Outcome.OK)
 
     def on_failure(self, failure: Failure, /) -> None:
-        """Its connection is gone."""
+        """Its connection is gone.
+
+        Some services close kept connections without a word, after an error for one; a copy that
+        meets this is repeated, as methods that are copied may be, and then nobody's failure.
+        """
+        self.connection = None
+        if failure is Failure.STALE and self.original is not None:
+            if self.again:
+                self.give_up("stale")
+            else:
+                self.again = True
+                self._ask()
+            return
         self.status = 0
         self._end(FAULTS[failure].outcome)
 

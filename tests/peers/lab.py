@@ -55,7 +55,7 @@ def ports(count):
 class Lab:
     """Servers a, b (one model) and c (another) of a set-up, and a router with a route for each try.
 
-    A request says by the header X-Try which route takes it.
+    A request says by the header X-Try which route takes it; the last one takes all others.
     """
 
     def __init__(self, setup, folder):
@@ -99,8 +99,8 @@ class Lab:
 
     def _start(self, variant):
         setup, folder = self.setup, self.folder
-        words = {"port": str(self.at(variant)), "variant": variant, "folder": str(folder), "short": str(self.short),
-                 "model": "other" if variant == "c" else "same"}  # fmt: skip
+        words = {"port": str(self.at(variant)), "variant": variant, "folder": str(folder)}
+        words |= {"short": str(self.short), "model": "other" if variant == "c" else "same"}
         filled = [word.format(**words) for word in setup.command]
         bin_folder = self.python.parent
         filled[0] = str(bin_folder / filled[0])
@@ -146,18 +146,21 @@ class Lab:
             ("canary", "b", "{canary: {steps: [{weight: 50%, hold: 1h}]}}",
              "[error_rate, latency, guard]",
              "\n      rescue: {on: [5xx, timeout, connect, schema]}"),
+            ("anybody", "b", shadow, watched, keep),
         )  # fmt: skip
         routes = ""
         for name, candidate, strategy, gates, more in tries:
             versions = {"a", candidate} - {""}
-            routes += f"  - name: {name}\n    match: {{headers: {{X-Try: {name}}}}}\n"
+            routes += f"  - name: {name}\n"
+            routes += "" if name == "anybody" else f"    match: {{headers: {{X-Try: {name}}}}}\n"
             routes += f"    payload: {setup.payload}\n    stable: a\n    versions:\n"
             for version in sorted(versions):
                 url = f"http://127.0.0.1:{self.at(version)}"
                 routes += f'      {version}: {{endpoints: ["{url}"]}}\n'
             if candidate:
-                routes += f"    rollout:\n      candidate: {candidate}\n      strategy: {strategy}\n"
-                routes += f"      gates: {gates}\n      compare: {setup.compare}{more}\n"
+                routes += f"    rollout:\n      candidate: {candidate}\n"
+                routes += f"      strategy: {strategy}\n      gates: {gates}\n"
+                routes += f"      compare: {setup.compare}{more}\n"
         text = (
             f"listen: 127.0.0.1:{self.port}\nadmin: {{listen: '127.0.0.1:{self.admin}'}}\n"
             f"store: sqlite:///{self.folder}/r.db\nroutes:\n{routes}"
@@ -197,7 +200,8 @@ class Lab:
         try:
             own.request(ask.method, ask.path, ask.body, {**ask.headers, "X-Try": way})
             answer = own.getresponse()
-            return answer.status, sorted((k.lower(), v) for k, v in answer.getheaders()), answer.read()
+            fields = sorted((name.lower(), value) for name, value in answer.getheaders())
+            return answer.status, fields, answer.read()
         finally:
             if connection is None:
                 own.close()
@@ -263,4 +267,3 @@ def difference(direct, routed):
                               strict=True)
         if one != other
     ]  # fmt: skip
-

@@ -66,9 +66,7 @@ FREE = tuple(
     for k in range(10)
 )
 LABELS = "{decide_on: [label], score: score}"
-CROSSES = 6 * sum(
-    1.0 * (0.4 * k + 0.2) < 2 <= 1.3 * (0.4 * k + 0.2) for k in range(10)
-)
+CROSSES = 6 * sum(1.0 * (0.4 * k + 0.2) < 2 <= 1.3 * (0.4 * k + 0.2) for k in range(10))
 """Of 60 requests those on which the two slopes give two labels, by hand."""
 
 
@@ -103,9 +101,9 @@ def _mlflow():
         rows = [[5.1 + 0.1 * k, 3.5, 1.4 + 0.3 * k, 0.2 + 0.1 * k], [6.7, 3.1, 4.7, 1.5]]
         records = [dict(zip("abcd", row, strict=True)) for row in rows]
         table = {"columns": [*"abcd"], "data": rows}
-        for body in ({"inputs": rows}, {"instances": rows}, {"dataframe_split": table},
-                     {"dataframe_records": records}):  # fmt: skip
-            asks.append(Ask("POST", "/invocations", JSON | KEYS, json.dumps(body)))
+        bodies = ({"inputs": rows}, {"instances": rows}, {"dataframe_split": table},
+                  {"dataframe_records": records})  # fmt: skip
+        asks += [Ask("POST", "/invocations", JSON | KEYS, json.dumps(body)) for body in bodies]
         text = "a,b,c,d\n" + "\n".join(",".join(map(str, row)) for row in rows)
         asks.append(Ask("POST", "/invocations", KEYS | {"content-type": "text/csv"}, text))
     rest = only_passed(("POST", "/invocations", "{}"), ("GET", "/ping", None),
@@ -147,7 +145,8 @@ SETUPS = (
                              ("POST", "/v1/models/m:predict", "{}"),
                              ("POST", "/v1/models/m:predict", "{bad"))),
     Setup("fastapi-free-json", "web", "fastapi", UVICORN, "/ready", "json", FREE,
-          compare="{ignore: [request_id, took_ms, model.version], decide_on: [label], score: score}",
+          compare="{ignore: [request_id, took_ms, model.version], decide_on: [label], "
+                  "score: score}",
           differs=CROSSES),
     Setup("fastapi-gzip", "web", "fastapi", UVICORN, "/ready", "v1",
           v1(**{"accept-encoding": "gzip"}), env={"GZIP": "1"}),
@@ -176,7 +175,8 @@ SETUPS = (
           env={"MLFLOW_TRACKING_URI": "sqlite:///t.db", "MLFLOW_DISABLE_TELEMETRY": "true"},
           differs=30),
     Setup("kserve-v1", "web", "kserve", ("python", "kserve_app.py"), "/v1/models/m", "v1",
-          v1() + only_passed(("GET", "/v1/models/m", None), ("POST", "/v1/models/m:predict", "{}"))),
+          v1() + only_passed(("GET", "/v1/models/m", None),
+                             ("POST", "/v1/models/m:predict", "{}"))),
     Setup("kserve-v2-binary", "web", "kserve", ("python", "kserve_app.py"), "/v2/health/ready",
           "open_inference_v2", _kserve(), compare="{decide_on: [predict], score: proba}",
           differs=6),
@@ -190,7 +190,11 @@ SETUPS = (
           env={"LITELLM_MODE": "PRODUCTION", "LITELLM_TELEMETRY": "False"}),
 )  # fmt: skip
 
-assert CROSSES == 6 * sum(
-    (1 / (1 + math.exp(-x + 2)) > 0.5) != (1 / (1 + math.exp(-1.3 * x + 2)) > 0.5)
-    for x in (0.4 * k + 0.2 for k in range(10))
+assert (
+    6
+    * sum(
+        (1 / (1 + math.exp(-x + 2)) > 0.5) != (1 / (1 + math.exp(-1.3 * x + 2)) > 0.5)
+        for x in (0.4 * k + 0.2 for k in range(10))
+    )
+    == CROSSES
 )

@@ -63,10 +63,10 @@ def _canary_and_kill(lab):
     assert lab.drive("canary", 120) == {200: 120}
     assert lab.api("/api/v1/rollouts/canary")["phase"] == "progressing"
     lab.stop("b", signal.SIGKILL)
-    for asked in range(PAIRS, 6 * PAIRS, PAIRS):
+    for _ in range(5):  # half of them, then the tenth of a trial: the coin may take its time
         assert lab.drive("canary", PAIRS) == {200: PAIRS}
         status = lab.api("/api/v1/rollouts/canary")
         if status["phase"] == "rolled_back":
             break
-    print(lab.setup.name, "killed, after", asked, "requests:", status["phase"], status["reason"])
+    print(lab.setup.name, "killed:", status["phase"], status["line"])
     assert status["phase"] == "rolled_back", status

@@ -14,7 +14,7 @@ from router.proxy.pairing import AHEAD_BYTES
 from router.upstream import Failure
 from router.upstream.pool import Unavailable
 from tests.proxy.rig import Rig, rollout, until
-from tests.proxy.scripted import Scripted, ok
+from tests.proxy.scripted import Scripted, answers, closes, ok
 
 READ_BYTES_MAX = 262_144
 """What an event loop reads from a socket at once."""
@@ -281,3 +281,49 @@ async def test_a_copy_that_is_not_compared_is_read_all_the_same():
     async with mirrored(Backend(100, 0.2), Backend(300_000), compare_bp=0) as rig:
         await rig.ask(body=b"?")
         assert await become(rig) == ((), {"delivered": 1})
+
+
+async def test_a_copy_that_meets_a_close_is_sent_once_more():
+    """The service answers once on each connection and closes it, without a word, at the next."""
+
+    async def once(peer):
+        await peer.request()
+        await peer.send(ok(b"{}"))
+        await peer.request()
+
+    async with Scripted(once) as stable, Scripted(once) as shadow:
+        entry = rollout(stable, shadow, 0, mirrors=(Mirror(1, 10_000),))
+        async with Rig(entry) as rig:
+            for _ in range(10):
+                await rig.ask(method="GET")
+                await rig.settled()
+            rig.count()
+            assert rig.outcomes["v2", "shadow", "OK"] == 10
+            assert rig.outcomes.total() == 20
+            assert sum(one.delivered for one in rig.mirrors) == 10
+            pairs, _ = rig.recorder.take_pairs()
+            assert [pair.shadow_status for pair in pairs] == [200] * 10
+    assert len(shadow.requests) > 10, "some were met by a close"
+
+
+async def test_what_a_fresh_connection_does_to_it_counts():
+    async with Scripted(answers(ok(b"{}"))) as stable, Scripted(closes) as shadow:
+        entry = rollout(stable, shadow, 0, mirrors=(Mirror(1, 10_000),))
+        async with Rig(entry) as rig:
+            for _ in range(3):
+                await rig.ask(method="GET")
+                await rig.settled()
+            rig.count()
+            assert rig.outcomes["v2", "shadow", "RESET"] == 3
+
+
+def test_the_second_close_drops_it(lane):
+    target, pairing = FakeTarget(), FakePairing()
+    one = sent(lane, target, pairing)
+    for _ in range(2):
+        one.on_failure(Failure.STALE)
+    assert target.stats.dropped == {"stale": 1}
+    assert target.counts.outcomes == [Outcome.SHED]
+    assert target.counts.begun == 1
+    assert one.ended
+    assert pairing.pairs == []

@@ -93,7 +93,8 @@ class MirrorCounts:
     delivered: int = 0
     failed: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
-    """By cause: sample is no drop; queue | bytes | body | concurrency | deadline | drain."""
+    """By cause: sample is no drop; queue | bytes | body | concurrency | deadline |
+    drain | stale (connections that were just being closed)."""
 
 
 @dataclass(frozen=True, slots=True)

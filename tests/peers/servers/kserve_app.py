@@ -31,6 +31,6 @@ class Flights(kserve.Model):
 
 if __name__ == "__main__":
     port = int(os.environ["PORT"])
-    kserve.ModelServer(
-        http_port=port, grpc_port=port + 1, workers=1, enable_docs_url=False
-    ).start([Flights()])
+    kserve.ModelServer(http_port=port, grpc_port=port + 1, workers=1, enable_docs_url=False).start(
+        [Flights()]
+    )
