@@ -1,0 +1,267 @@
+"""Names and WebSockets from outside: a policy, the real program, real services and clients.
+
+The names are those of a hosts file that only this router sees (a mount namespace: Linux, root).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+import time
+import urllib.request
+from collections import Counter
+
+import pytest
+import websockets
+from websockets.asyncio.client import connect
+from websockets.asyncio.server import serve
+
+from tests.proxy.rig import Client
+from tests.proxy.scripted import Scripted, answers, ok
+from tests.reliability.whole import Router, promised, until
+from tests.upstream.test_names import ONE, TWO, black_hole
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+NEW_NAMESPACE, PRIVATE, BIND = 0x20000, (1 << 18) | (1 << 14), 1 << 12
+LOOKUP_S = 1.0
+CLIENTS = 8
+
+needs_root = pytest.mark.skipif(
+    sys.platform != "linux" or os.geteuid() != 0, reason="a private hosts file needs Linux and root"
+)
+
+
+class Hosts:
+    """A hosts file that one router sees in the place of the machine's."""
+
+    def __init__(self, folder):
+        self.path = folder / "hosts"
+        self.says()
+
+    def says(self, *addresses):
+        lines = [f"{address} model.test" for address in addresses]
+        self.path.write_text("\n".join(["127.0.0.1 localhost", *lines, ""]))
+
+    def enter(self):
+        """Run by the child before it becomes the router."""
+        if (
+            LIBC.unshare(NEW_NAMESPACE)
+            or LIBC.mount(b"none", b"/", None, PRIVATE, None)
+            or LIBC.mount(str(self.path).encode(), b"/etc/hosts", None, BIND, None)
+        ):
+            os._exit(77)
+
+
+@contextlib.contextmanager
+def router(folder, route, *, hosts=None, more=""):
+    policy = folder / "policy.yaml"
+    policy.write_text(
+        f"listen: 127.0.0.1:0\nadmin: {{listen: '127.0.0.1:0'}}\nstore: sqlite:///{folder}/r.db\n"
+        f"{more}routes:\n  - name: flights\n{route}"
+    )
+    life = Router(folder, policy, limits=hosts.enter if hosts else None)
+    try:
+        until(lambda: life.heard("serving") or life.process.poll() is not None)
+        if life.process.returncode == 77:
+            pytest.skip("this machine gives no mount namespace")
+        yield life.serving()
+    finally:
+        life.end()
+
+
+@contextlib.asynccontextmanager
+async def backends(*hosts):
+    """One on each address, all on one port; each answers with its address."""
+    async with contextlib.AsyncExitStack() as stack:
+        made, port = [], 0
+        for host in hosts:
+            backend = Scripted(answers(ok(host.encode())), host, port)
+            made.append(await stack.enter_async_context(backend))
+            port = backend.port
+        yield made
+
+
+def to_model(port, **fields):
+    keys = "".join(f", {name}: {value}" for name, value in fields.items())
+    return (
+        f"    versions: {{v1: {{endpoints: ['http://model.test:{port}']{keys}}}}}\n    stable: v1\n"
+    )
+
+
+async def posts(port, seen, done):
+    """POSTs one after the other until told: (when, who answered, seconds); 0 is no answer."""
+    client = await Client.to(port)
+    while not done.is_set():
+        began = time.monotonic()
+        answer = await client.ask(body=b"{}", within_s=30)
+        who = answer.body.decode() if answer.status == 200 else f"{answer.status}"
+        seen.append((time.monotonic(), who, time.monotonic() - began))
+        if not answer.status:
+            client = await Client.to(port)
+    client.close()
+
+
+@contextlib.asynccontextmanager
+async def load(port, clients=CLIENTS):
+    seen, done = [], asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        for _ in range(clients):
+            group.create_task(posts(port, seen, done))
+        yield seen
+        done.set()
+
+
+@needs_root
+async def test_a_name_that_moves_is_followed_under_load(tmp_path):
+    hosts = Hosts(tmp_path)
+    hosts.says(ONE)
+    async with backends(ONE, TWO) as (one, two):
+        route = to_model(one.port, lookup=f"{LOOKUP_S:g}s")
+        with router(tmp_path, route, hosts=hosts) as life:
+            async with load(life.port) as seen:
+                await _until(lambda: len(seen) > 200)
+                hosts.says(TWO)
+                moved = time.monotonic()
+                await _until(lambda: two.requests)
+                followed_s = time.monotonic() - moved
+                await _until(lambda: seen[-1][0] > moved + LOOKUP_S + 3)
+        last_old_s = max(at for at, who, _ in seen if who == ONE) - moved
+        print(
+            f"moved: first at the new address after {followed_s:.2f} s, last at the old one "
+            f"after {last_old_s:.2f} s, {len(seen)} requests: {Counter(w for _, w, _ in seen)}"
+        )
+        assert {who for _, who, _ in seen} == {ONE, TWO}, "0 failed"
+        assert last_old_s < promised(LOOKUP_S + 1)
+        assert len(one.requests) + len(two.requests) == len(seen), "none twice, none lost"
+
+
+@needs_root
+async def test_two_addresses_of_a_name_share_its_requests(tmp_path):
+    hosts = Hosts(tmp_path)
+    hosts.says(ONE, TWO)
+    async with backends(ONE, TWO) as (one, _):
+        with router(tmp_path, to_model(one.port), hosts=hosts) as life:
+            async with load(life.port) as seen:
+                await _until(lambda: len(seen) >= 1_000)
+        shares = Counter(who for _, who, _ in seen)
+        print("shares:", shares)
+        assert set(shares) == {ONE, TWO}
+        assert abs(shares[ONE] - shares[TWO]) <= 0.1 * len(seen)
+
+
+@needs_root
+async def test_a_dead_first_address_delays_one_request(tmp_path):
+    hosts = Hosts(tmp_path)
+    hosts.says(ONE, TWO)
+    async with backends(TWO) as (two,):
+        with black_hole(ONE, two.port), router(tmp_path, to_model(two.port), hosts=hosts) as life:
+            async with load(life.port, clients=1) as seen:
+                await _until(lambda: len(seen) >= 300)
+        slowest = sorted((took for _, _, took in seen), reverse=True)[:3]
+        print("slowest of", len(seen), "requests:", [f"{took * 1000:.0f} ms" for took in slowest])
+        assert {who for _, who, _ in seen} == {TWO}
+        assert slowest[0] < promised(0.3)
+        assert slowest[1] < promised(0.1), "once"
+
+
+async def _until(condition):
+    """Other tasks of the test go on meanwhile."""
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        await asyncio.sleep(0.01)
+
+
+# --- WebSockets -----------------------------------------------------------------------------------
+
+
+@contextlib.asynccontextmanager
+async def service(name, broken):
+    """Says its name, then echoes; while ``broken`` is set its handshakes are answered 500."""
+
+    async def talk(client):
+        with contextlib.suppress(websockets.ConnectionClosed):
+            await client.send(name)
+            async for message in client:
+                await client.send(message)
+
+    def look(connection, request):
+        return connection.respond(500, "broken") if broken.is_set() else None
+
+    async with serve(talk, "127.0.0.1", 0, process_request=look) as server:
+        yield next(iter(server.sockets)).getsockname()[1]
+
+
+WEBSOCKETS = """\
+    upgrade: websocket
+    tunnels: {{idle: 1m, on_rollback: close}}
+    versions:
+      v1: {{endpoints: ["http://127.0.0.1:{v1}"]}}
+      v2: {{endpoints: ["http://127.0.0.1:{v2}"]}}
+    stable: v1
+    rollout:
+      candidate: v2
+      strategy: {{canary: {{steps: [{{weight: 50%, hold: 1h}}]}}}}
+      gates: [error_rate, guard]
+      rescue: {{on: [5xx, connect]}}
+"""
+
+
+def scrape(life, name):
+    with urllib.request.urlopen(life.admin + "/metrics", timeout=10) as answer:
+        lines = answer.read().decode().splitlines()
+    return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2])
+            for line in lines if line.startswith(f"rampway_{name}{{")}  # fmt: skip
+
+
+async def test_websockets_of_a_candidate_that_is_taken_back(tmp_path):
+    """Drawn, kept, rescued, closed at the rollback; stable's live on until the router stops."""
+    sound, broken = asyncio.Event(), asyncio.Event()
+    async with service("v1", sound) as one, service("v2", broken) as two:
+        route = WEBSOCKETS.format(v1=one, v2=two)
+        with router(tmp_path, route, more="limits: {drain: 2s}\n") as life:
+            await asyncio.to_thread(until, lambda: life.status()["phase"] == "progressing")
+            url = f"ws://127.0.0.1:{life.port}/live"
+            async with contextlib.AsyncExitStack() as stack:
+
+                async def speaks():
+                    client = await stack.enter_async_context(connect(url))
+                    return await client.recv(), client
+
+                open_ = [await speaks() for _ in range(40)]
+                of = {name: [c for who, c in open_ if who == name] for name in ("v1", "v2")}
+                assert len(of["v1"]) > 5 < len(of["v2"]), Counter(who for who, _ in open_)
+                await asyncio.to_thread(until, lambda: sum(scrape(life, "tunnels").values()) == 40)
+
+                broken.set()
+                asked = 0
+                while life.status()["phase"] == "progressing":
+                    await speaks()  # no client notices
+                    asked += 1
+                    assert asked < 300
+                assert life.status()["phase"] == "rolled_back", life.status()
+                print("rolled back:", life.status()["line"], "after", asked, "handshakes")
+
+                for client in of["v2"]:
+                    with pytest.raises(websockets.ConnectionClosed):
+                        async with asyncio.timeout(30):
+                            await client.recv()
+                for client in of["v1"]:
+                    await client.send("still there")
+                    assert await client.recv() == "still there"
+                ended = await asyncio.to_thread(until, lambda: scrape(life, "tunnels_ended_total"))
+                assert sum(n for k, n in ended.items() if 'end="taken_back"' in k) == len(of["v2"])
+
+                life.process.send_signal(signal.SIGTERM)
+                await asyncio.sleep(0.5)
+                await of["v1"][0].send("in the drain")
+                assert await of["v1"][0].recv() == "in the drain"
+                for client in of["v1"]:
+                    with pytest.raises(websockets.ConnectionClosed):
+                        async with asyncio.timeout(30):
+                            await client.recv()
+                assert await asyncio.to_thread(life.process.wait, 30) == 0
