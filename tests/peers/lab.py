@@ -167,6 +167,17 @@ class Lab:
         )
         policy = self.folder / "policy.yaml"
         policy.write_text(text)
+        self._serve(policy)
+        for name, candidate, *_ in tries:
+            while candidate and not self._begun(name):
+                time.sleep(0.1)  # the test's own time-out bounds it
+
+    def _begun(self, name):
+        """A rollout begins when its candidate is ready."""
+        status = self.api(f"/api/v1/rollouts/{name}")
+        return status["mirror_bp"] or status["weight_bp"]
+
+    def _serve(self, policy):
         command = [sys.executable, "-m", "router", "serve", str(policy)]
         self._run("router", command, self.folder, dict(os.environ))
         end = time.monotonic() + START_S

@@ -257,7 +257,7 @@ async def test_websockets_of_a_candidate_that_is_taken_back(tmp_path):
                 assert sum(n for k, n in ended.items() if 'end="taken_back"' in k) == len(of["v2"])
 
                 life.process.send_signal(signal.SIGTERM)
-                await asyncio.sleep(0.5)
+                await asyncio.sleep(0.2)
                 await of["v1"][0].send("in the drain")
                 assert await of["v1"][0].recv() == "in the drain"
                 for client in of["v1"]:
