@@ -224,7 +224,7 @@ async def test_websockets_of_a_candidate_that_is_taken_back(tmp_path):
     async with service("v1", sound) as one, service("v2", broken) as two:
         route = WEBSOCKETS.format(v1=one, v2=two)
         with router(tmp_path, route, more="limits: {drain: 2s}\n") as life:
-            await asyncio.to_thread(until, lambda: life.status()["phase"] == "progressing")
+            await asyncio.to_thread(until, lambda: life.status()["weight_bp"] == 5_000)
             url = f"ws://127.0.0.1:{life.port}/live"
             async with contextlib.AsyncExitStack() as stack:
 

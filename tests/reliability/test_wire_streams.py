@@ -142,7 +142,7 @@ async def test_clients_that_close_at_the_last_event_had_their_answer(tmp_path):
 async def test_a_version_that_says_nothing_is_rescued_and_taken_back(tmp_path):
     async with Scripted(streams(PLAIN)) as v1, Scripted(mumbles) as v2:
         with router(tmp_path, ROUTE.format(v1=v1, v2=v2) + CANARY) as life:
-            await asyncio.to_thread(until, lambda: life.status()["phase"] == "progressing")
+            await asyncio.to_thread(until, lambda: life.status()["weight_bp"] == 5_000)
             client = await Client.to(life.port)
             asked = 0
             while life.status()["phase"] == "progressing":
