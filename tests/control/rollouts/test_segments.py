@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from router.control.rollouts.reconciler import LOOKS_A_TURN
 from router.core.rollout.events import Abort, Promote, Retry, Rollback
 from router.core.rollout.rollout import Phase
 
@@ -42,6 +43,29 @@ async def test_every_segment_has_a_rollout_of_its_own(w):
     assert [e.weights_bp[1] for e in w.tables.last.routes] == [2_500, 100, 100, 0]
     offsets = {run.rollout.id for run in w.reconciler.runs.values() if run.rollout}
     assert len(offsets) == 3, "other users come first in each"
+
+
+async def test_many_are_judged_in_turns_and_what_has_news_comes_first(world, policy, monkeypatch):
+    names = [f"c{n}" for n in range(60)]
+    text = segmented(policy).replace("[de, fr, at]", f"[{', '.join(names)}]")
+    w = await world(text).start()
+    await w.run(10, rate=0)
+    reconciler, looked = w.reconciler, []
+    look = reconciler._look
+
+    def seen(run, live, now):
+        looked.append(run.route.name)
+        return look(run, live, now)
+
+    monkeypatch.setattr(reconciler, "_look", seen)
+    for run in reconciler.runs.values():
+        run.look_at = reconciler.clock.now() - 1
+    reconciler.runs["r@c59"].look_at = 0.0
+    assert reconciler.turn() == reconciler.clock.now(), "there is more to do at once"
+    assert len(looked) == LOOKS_A_TURN
+    assert "r@c59" in looked
+    reconciler.turn()
+    assert sorted(looked) == sorted(f"r@{name}" for name in names), "each once"
 
 
 async def test_one_that_fails_leaves_the_others_alone_and_the_second_takes_all_back(w):
