@@ -28,7 +28,7 @@ from router.control.rollouts.orders import action_of, decided, entry_for, grows,
 from router.control.rollouts.publish import table_of
 from router.control.rollouts.recording import Recording
 from router.control.rollouts.restraint import Restraint, fellow_order
-from router.control.rollouts.run import Live, Move, Run, change_of
+from router.control.rollouts.run import Live, Move, Run, change_of, left_for_later
 from router.control.rollouts.salt import SETTING, UNSALTED, Salt
 from router.control.state.answers import OrderKey, result_of
 from router.control.state.clock import Clock
@@ -57,9 +57,6 @@ from router.loops import forever, net
 
 LOOK_EVERY_S: Final = 1.0
 """A live rollout is looked at this often even when nothing is reported: silence is news too."""
-
-LOOKS_A_TURN: Final = 32
-"""Rollouts that one turn judges, some 0.3 ms each; then the loop's other work has its turn."""
 
 STORE_RETRY_S: Final = 1.0
 """How soon a failed write is tried again."""
@@ -307,7 +304,7 @@ class Reconciler:
             self._writes.quietly(change)
         if any(run.pass_time(now) for run in self.runs.values()):
             self._publish(now)
-        later = self._later(now)
+        later = left_for_later(self.runs.values(), now)
         for run in list(self.runs.values()):
             if run.route.name in later:
                 due = now
@@ -317,14 +314,6 @@ class Reconciler:
         with net("decider"):
             self._keeping.store(self.runs.values(), now)
         return max(min(due, self._keeping.due(now)), now)
-
-    def _later(self, now: float) -> frozenset[str]:
-        """Routes that wait for the next turn, which follows at once; news goes first."""
-        due = [run for run in self.runs.values() if run.live and now >= run.look_at]
-        if len(due) <= LOOKS_A_TURN:
-            return frozenset()
-        due.sort(key=lambda run: run.look_at)  # what was told something has 0
-        return frozenset(run.route.name for run in due[LOOKS_A_TURN:])
 
     def _tend(self, run: Run, now: float) -> float:
         """Do what is due for one route; answers when to come back."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from router.control.rollouts.reconciler import LOOKS_A_TURN
+from router.control.rollouts.run import LOOKS_A_TURN
 from router.core.rollout.events import Abort, Promote, Retry, Rollback
 from router.core.rollout.rollout import Phase
 
