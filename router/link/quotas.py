@@ -39,6 +39,8 @@ COUNT: Final = 4
 RACES: Final = 256
 """Requests beyond a burst that are put down to workers that looked at once."""
 DAY_S: Final = 86_400
+LOOK_EVERY_NS: Final = 1_000_000_000
+"""Between two looks at which day it is."""
 _GROUP_BYTES: Final = WAYS * WORD
 _HALF: Final = 1 << 63
 _WHOLE: Final = 1 << 64
@@ -101,6 +103,9 @@ class QuotaArea:
         who, since, day = (whole[HEAD + n * size : HEAD + (n + 1) * size] for n in range(3))
         self._who, self._since, self._day = who.cast("Q"), since.cast("Q"), day.cast("Q")
         self._counts = whole[HEAD + 3 * size :].cast("I")
+        self._today = 0
+        self._look_ns = 0
+        """When the day is looked up again, monotonic nanoseconds."""
         self.forgotten = 0
         """Clients that had to give way although they had asked something today."""
 
@@ -116,13 +121,16 @@ class QuotaArea:
         number = xxhash.xxh64_intdigest(client, self.secret) or 1
         begin = HEAD + number % GROUPS * _GROUP_BYTES
         place = self._map.find(number.to_bytes(WORD, "little"), begin, begin + _GROUP_BYTES)
-        now_s = int(time.time())
-        index = self._enter(number, now_s) if place < 0 or place % WORD else (place - HEAD) // WORD
+        now_ns = time.monotonic_ns()
+        if now_ns >= self._look_ns:
+            self._look_at_the_calendar(now_ns)
+        today = self._today
+        index = self._enter(number, today) if place < 0 or place % WORD else (place - HEAD) // WORD
         counts, workers = self._counts, self._workers
         first = index * workers
-        asked = sum(counts[first : first + workers])
+        asked = counts[first] if workers == 1 else sum(counts[first : first + workers])
         if interval_ns:
-            now_ns, spent_ns = time.monotonic_ns(), asked * interval_ns
+            spent_ns = asked * interval_ns
             ahead_ns = (self._since[index] + spent_ns - now_ns + _HALF) % _WHOLE - _HALF
             # Further ahead than its quota lets anybody come it is by a policy before this one: it
             # begins anew, like one that has waited until its bucket was full.
@@ -131,24 +139,26 @@ class QuotaArea:
             elif ahead_ns > slack_ns:
                 return -(-(ahead_ns - slack_ns) // 1_000_000_000)
         word = self._day[index]
-        used = asked - (word & _START)
-        if word >> 40 != now_s // DAY_S or used < 0:  # a new day, or a count that began again
-            self._day[index] = now_s // DAY_S << 40 | asked
-            used = 0
-        if per_day and used >= per_day:
-            return DAY_S - now_s % DAY_S
+        if word >> 40 != today or asked < word & _START:  # a new day, or counts that came round
+            word = self._day[index] = today << 40 | asked
+        if per_day and asked - (word & _START) >= per_day:
+            return DAY_S - int(time.time()) % DAY_S
         mine = first + self._worker
         counts[mine] = (counts[mine] + 1) & _COUNTS
         return 0
 
-    def _enter(self, number: int, now_s: int) -> int:
+    def _look_at_the_calendar(self, now_ns: int) -> None:
+        """Which day it is; looked up every second, for the wall clock may be set."""
+        self._today = int(time.time()) // DAY_S
+        self._look_ns = now_ns + LOOK_EVERY_NS
+
+    def _enter(self, number: int, today: int) -> int:
         """The place of a client that has none."""
         begin = number % GROUPS * WAYS
         group = self._who[begin : begin + WAYS].tolist()
         if 0 in group:
             index = begin + group.index(0)  # nobody was there: all its words are zero
         else:
-            today = now_s // DAY_S
             index = min(range(begin, begin + WAYS), key=lambda at: self._used(at, today))
             self.forgotten += self._used(index, today) > 0
             first = index * self._workers
