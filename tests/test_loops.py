@@ -433,7 +433,7 @@ TESTED = {
 }  # fmt: skip
 """Loops with a test above."""
 
-JOBS = {"alone", "drain", "handshakes", "hooks", "pool", "timing", "workers"}
+JOBS = {"alone", "drain", "handshakes", "hooks", "orphans", "pool", "timing", "workers"}
 """Jobs with an end; what they raise is counted by ``background``."""
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 
 import pytest
 
@@ -26,8 +27,16 @@ async def test_nothing_said_to_it_ends_a_loop(untimed, kind, capsys):
 
 
 async def test_a_long_turn_is_found_with_its_input(monkeypatch, capsys):
-    monkeypatch.setattr(decider_fuzz, "TURN_S_MAX", -1.0)
-    assert not await decider_fuzz.run(["labels"], 10, 1)
+    take = Feedback.take
+
+    def slow(self, given):
+        until = time.process_time() + 3 * decider_fuzz.TURN_S_MAX
+        while time.process_time() < until:
+            pass
+        return take(self, given)
+
+    monkeypatch.setattr(Feedback, "take", slow)
+    assert not await decider_fuzz.run(["labels"], 60, 1)
     assert "longest during b'POST /api/v1/feedback" in capsys.readouterr().out
 
 

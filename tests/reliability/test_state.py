@@ -514,5 +514,5 @@ async def test_r12_why_is_answered_by_the_real_program(site, nursery):
     assert status == 200
     assert "early" in said["sentence"]
     entries = router.api("/api/v1/journal")[1]["entries"]
-    assert [e["action"] for e in entries] == ["promote", "start"]
+    assert [e["action"] for e in entries] == ["promote", "begin", "start"]
     assert entries[0]["revision"] > entries[1]["revision"]

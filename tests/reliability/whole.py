@@ -206,6 +206,8 @@ class Router:
 
     def order(self, command, **fields):
         """An order about the route flights; asserts that it was carried out."""
+        if command in ("set-weight", "promote"):
+            self.position()
         status, said = self.api(f"/api/v1/rollouts/flights/{command}", "POST", fields)
         assert status == 200, said
         return said

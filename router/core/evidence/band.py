@@ -28,7 +28,7 @@ _LOG = -2.0 * math.log(MISSED)
 _RHO2 = (_LOG + math.log(_LOG) + 1.0) / TIGHTEST_AT
 
 
-class Limits(NamedTuple):
+class Edges(NamedTuple):
     """Candidate's bad rate less stable's, -1..1."""
 
     low: float
@@ -60,7 +60,7 @@ class Band:
         self.squares += s.candidate_bad / w**2 + s.stable_bad / v**2
 
     @property
-    def limits(self) -> Limits | None:
+    def limits(self) -> Edges | None:
         """The band; None while too little is known."""
         n = self.requests
         if n < REQUESTS_MIN:
@@ -71,4 +71,4 @@ class Band:
         half = math.sqrt(
             variance * 2.0 * grown / (n * n * _RHO2) * math.log(math.sqrt(grown) / MISSED)
         )
-        return Limits(max(mean - half, -1.0), min(mean + half, 1.0))
+        return Edges(max(mean - half, -1.0), min(mean + half, 1.0))

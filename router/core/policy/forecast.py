@@ -29,7 +29,7 @@ ANSWERS_PER_MARGIN: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class StepForecast:
     """One step, or the bake at the end."""
 
     name: str
@@ -37,7 +37,6 @@ class Stage:
     """Infinity: it is never left like this."""
     because: str = ""
     """What it waits for longest, beyond its hold; empty: for its hold."""
-    weight_bp: int = 0
     asks: bool = False
     """A person is asked besides, for as long as that takes."""
 
@@ -45,7 +44,7 @@ class Stage:
 def stages(
     policy: RolloutPolicy, requests_per_s: float, bad_rate: float = 0.01,
     *, step: int = 0, answers: int = 0, pairs: int = 0,
-) -> Iterator[Stage]:  # fmt: skip
+) -> Iterator[StepForecast]:  # fmt: skip
     """What is still to come from ``step`` on, with so many candidate answers and pairs judged.
 
     Requests a second > 0, stable's bad rate 0..1.
@@ -56,15 +55,15 @@ def stages(
         one = plan.steps[index]
         keeps = plan.ending is Ending.KEEP and index + 1 == len(plan.steps)
         made = _stage(policy, judge, one, seen, requests_per_s, asks=not (one.blind or keeps))
-        yield Stage(f"step {index + 1}", *made, one.weight_bp, one.approval is not None)
+        yield StepForecast(f"step {index + 1}", *made, one.approval is not None)
         _count(one, seen, made[0], requests_per_s)
     if plan.bake_s and plan.ending is Ending.PROMOTE:
         bake = Step(weight_bp=FULL_BP, hold_s=plan.bake_s)
         made = _stage(policy, judge, bake, seen, requests_per_s, asks=True)
-        yield Stage("bake", *made, FULL_BP)
+        yield StepForecast("bake", *made)
 
 
-def seconds_left(found: Iterator[Stage]) -> float:
+def seconds_left(found: Iterator[StepForecast]) -> float:
     """Until the end of the last stage."""
     return math.fsum(one.lasts_s for one in found)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from router.core.evidence.band import REQUESTS_MIN, Band, Limits
+from router.core.evidence.band import REQUESTS_MIN, Band, Edges
 from router.core.evidence.promote import PromoteEvidence
 from router.core.evidence.slices import Slice
 
@@ -42,7 +42,7 @@ def test_it_narrows_and_finds_a_regression():
 def test_without_a_failure_little_is_known():
     band = Band()
     band.add(Slice.settled(500, 0, 0, 5, REQUESTS_MIN - 5))
-    assert band.limits == Limits(-1.0, 1.0)
+    assert band.limits == Edges(-1.0, 1.0)
     band.add(Slice.settled(500, 0, 0, 5_000, 95_000))
     assert -0.01 < band.limits.low < 0.0 < band.limits.high < 0.01
 
@@ -53,7 +53,7 @@ def test_it_is_part_of_the_proof_and_survives_a_restart():
     again = PromoteEvidence(0.01)
     again.restore(evidence.snapshot())
     assert again.band.limits == evidence.band.limits != None  # noqa: E711 - a pair or nothing
-    assert str(Limits(-0.0041, 0.012)) == "-0.41 … +1.2 pp"
+    assert str(Edges(-0.0041, 0.012)) == "-0.41 … +1.2 pp"
     old = evidence.snapshot()
     del old["band"]
     again.restore(old)
