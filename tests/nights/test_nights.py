@@ -30,7 +30,9 @@ STORIES = {
     243: ((1,), "the last member of a group is ready while the disk is stuck"),
     317: ((1, 4, 5, 6), "killed with an edit that does not fit: starts that are refused, then one"),
     525: ((0, 1, 3), "blame that waits for its instance when its rollout ends"),
+    656: ((0, 3), "a way back overtakes an order that is being written"),
     724: ((6, 7, 8), "a retry that a router writes in its last moment, before it hands over"),
+    828: ((0, 3), "an edit makes a route sticky while its trial counts requests"),
 }
 """Seed -> (events that take place, what it is about): small nights that once failed."""
 

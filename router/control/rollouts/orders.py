@@ -198,10 +198,22 @@ def _share(record: RouteRecord) -> tuple[int, int]:
 
 
 def entry_for(
-    run: Run, record: RouteRecord, action: str, actor: str, reason: str, *, now: float, wall: float
+    run: Run,
+    record: RouteRecord,
+    action: str,
+    actor: str,
+    reason: str,
+    *,
+    now: float,
+    wall: float,
+    before: Rollout | None = None,
 ) -> JournalEntry:
-    """The journal's account of a move, with what the judge said at that moment."""
-    before = run.pending.record.rollout if run.pending else run.rollout
+    """The journal's account of a move, with what the judge said at that moment.
+
+    ``before``: what the machine was given; absent: what is being written, or in force.
+    """
+    if before is None:
+        before = run.pending.record.rollout if run.pending else run.rollout
     rollout, carried, live = record.rollout, record.carried, run.live
     evidence: dict[str, Any] = {}
     if live is not None and before is not None and before.phase.live:

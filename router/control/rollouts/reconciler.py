@@ -400,7 +400,8 @@ class Reconciler:
     ) -> Move:
         """``cause``: what the machine was given; nothing where the policy decides."""
         record = run.fresh_revision(record)
-        entry = entry_for(run, record, action, actor, reason, now=now, wall=self.clock.wall())
+        wall = self.clock.wall()
+        entry = entry_for(run, record, action, actor, reason, now=now, wall=wall, before=cause[0])
         answer = (key.id, {**result_of(entry).to_json(), "asked": key.asked}) if key else None
         move = Move(entry, record, answer)
         self.recording.decided(run, *cause, move, now)

@@ -122,7 +122,7 @@ class Recording:
     def _begin(self, run: Run, live: Live, now: float) -> None:
         ahead = run.pending.record.rollout if run.pending else None
         self._line(
-            run.route.name, "begin", now, sticky=run.route.sticky is not None,
+            run.route.name, "begin", now, sticky=live.trial.settings.sticky,
             payload=run.route.payload, policy=msgspec.Raw(live.pinned.text.encode()),
             rollouts=[one.to_json() for one in (live.rollout, ahead) if one is not None],
             snapshot=live.trial.snapshot(),
