@@ -40,6 +40,13 @@ def test_links_lead_somewhere(page):
     assert missing == []
 
 
+def test_every_page_is_in_the_site():
+    """Below mkdocs.yml's nav; `make site` says the same, later."""
+    nav = set(re.findall(r"[\w/-]+\.md", (ROOT / "mkdocs.yml").read_text()))
+    docs = ROOT / "docs"
+    assert {str(page.relative_to(docs)) for page in docs.glob("**/*.md")} == nav
+
+
 def test_the_readme_is_short_and_names_the_two_commands():
     readme = (ROOT / "README.md").read_text()
     assert readme.count("\n") < 150
