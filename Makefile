@@ -99,6 +99,9 @@ $(INSTALL)/.ready: pyproject.toml
 test-install: $(STAMP) $(INSTALL)/.ready  ## wheel and sdist in bare environments; the Dockerfile's steps, in order
 	@RAMPWAY_TEST_BUILD_PYTHON=$(abspath $(INSTALL))/bin/python $(BIN)/python -m pytest tests/install -m install -q
 
+test-live: $(STAMP)  ## recordings of live routers replayed; logs of real nginx and Envoy judged, where installed
+	@$(BIN)/python -m pytest tests/live -m live -n 2 -q
+
 test-printed: $(STAMP)  ## every command of the pages as printed, in a bare shell; wants ports 8080, 8081, 9001-9004
 	@$(BIN)/python -m pytest tests/printed -m printed -q
 
@@ -153,4 +156,4 @@ clean:      ## remove what these targets made
 	@rm -rf $(VENV) .cache demo-run demo-report.html .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 
-.PHONY: help setup lock run demo test test-latest test-install test-newcomer test-printed test-peers test-nightly test-registry test-fuzz test-nights measure-reliability check fix bench wheel bench-decisions docs site clean
+.PHONY: help setup lock run demo test test-latest test-install test-live test-newcomer test-printed test-peers test-nightly test-registry test-fuzz test-nights measure-reliability check fix bench wheel bench-decisions docs site clean

@@ -55,6 +55,7 @@ GROUPS = {
     "peers": "run by make test-peers",
     "install": "run by make test-install",
     "printed": "run by make test-printed",
+    "live": "run by make test-live",
 }
 """Marks of tests that the whole run leaves out, and what runs them."""
 

@@ -17,6 +17,8 @@ from tests.cli.conftest import rampway
 from tests.live.kit import Clients, Lab, route
 from tests.live.peers import envoy, nginx
 
+pytestmark = pytest.mark.live
+
 LOGGED = "access_log: true\n"
 STEP = "{canary: {steps: [{weight: 30%, hold: 1h}], bake: 1h}}"
 STEADY = {"gates": "[error_rate]", "more": "hold_level: 99"}

@@ -14,6 +14,8 @@ import pytest
 from tests.cli.conftest import rampway
 from tests.live.kit import Clients, Lab, route
 
+pytestmark = pytest.mark.live
+
 RECORDED = "recording: {file: <folder>/rec, keep: 9}\n"
 SOON = "detect: {times: 100, points: 50%}\nanti_flap: {backoff: 0s}"
 """A sample of a few seconds is enough; the rules are the same."""
@@ -90,7 +92,6 @@ async def test_a_sticky_canary_that_goes_bad_and_is_retried(lab):
     assert {"advance", "retry"} <= set(actions)
 
 
-@pytest.mark.nightly
 async def test_a_shadow_that_becomes_a_canary(lab):
     strategy = (
         "{shadow: {mirror: 100%, hold: 1s, until: {samples: 60}, also: [v3], "
@@ -109,7 +110,6 @@ async def test_a_shadow_that_becomes_a_canary(lab):
     assert {"advance", "bake", "complete"} <= set(replayed(lab))
 
 
-@pytest.mark.nightly
 async def test_a_shadow_whose_answers_differ(lab):
     lab.versions["v2"].value = b"7"
     gates = "[guard, {agreement: {at_least: 90%}}]"
@@ -141,7 +141,6 @@ async def test_a_blue_green_that_is_switched_and_undone(lab):
     assert {"promote", "rollback"} <= set(actions)
 
 
-@pytest.mark.nightly
 async def test_a_switch_that_meets_a_broken_version(lab):
     strategy = "{blue_green: {mirror: 100%, until: {samples: 40}, bake: 1h}}"
     lab.write(route(strategy, more=SOON), RECORDED)
@@ -154,7 +153,6 @@ async def test_a_switch_that_meets_a_broken_version(lab):
     assert "rollback" in replayed(lab)
 
 
-@pytest.mark.nightly
 async def test_an_experiment_whose_shares_follow_rewards(lab):
     strategy = "{experiment: {arms: {v2: 30%, v3: 30%}, for: 1h, bandit: {every: 1s, floor: 5%}}}"
     head = 'sticky: {header: X-User-Id}\nfeedback: {secret: "only-an-example-1"}'
@@ -177,7 +175,6 @@ async def test_an_experiment_whose_shares_follow_rewards(lab):
     assert {"share", "abort"} <= set(actions)
 
 
-@pytest.mark.nightly
 async def test_an_evidence_driven_ramp(lab):
     strategy = "{canary: {ramp: {auto: {to: 50%, budget: 20, hold: 1s}}, bake: 1s}}"
     more = SOON + "\npromotion: {margin: 20%, risk: 20%}\nmin_bad_responses: 2"
@@ -212,7 +209,6 @@ async def test_a_group_and_segments_where_one_failure_takes_all_back(lab):
     assert replayed(lab).count("rollback") == 5
 
 
-@pytest.mark.nightly
 async def test_rescued_requests_orders_and_a_worker_that_dies(lab):
     strategy = (
         "{canary: {steps: [{weight: 20%, hold: 1h}, {approval: {}}, {weight: 50%, hold: 1h}]}}"
@@ -236,7 +232,6 @@ async def test_rescued_requests_orders_and_a_worker_that_dies(lab):
     assert {"pause", "resume", "set_weight", "promote", "rollback"} <= set(replayed(lab))
 
 
-@pytest.mark.nightly
 async def test_gates_and_hooks_outside_through_a_kill_and_an_edit(lab):
     outside = lab.versions["v3"]
     strategy = "{canary: {steps: [{weight: 20%, hold: 1s}, {weight: 50%, hold: 2s}], bake: 1s}}"

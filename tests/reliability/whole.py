@@ -40,6 +40,13 @@ def promised(seconds):
     return seconds if strict() else seconds * PATIENCE + PATIENCE_S
 
 
+def standing(status):
+    """Whether a rollout has no traffic yet, since no worker has reached its candidate."""
+    return "is not ready" in status["waits_for"] or (
+        status["phase"] == "progressing" and status["reason"].endswith(" started")
+    )
+
+
 PREDICT = "/v2/models/flight-delay/infer"
 BODY = json.dumps(
     {"id": "r", "inputs": [{"name": "flight_id", "shape": [1], "datatype": "BYTES",
@@ -220,7 +227,7 @@ class Router:
     def position(self):
         """What R1 is about; once a worker has reached the candidate, so that it is not moving."""
         deadline = time.monotonic() + 10
-        while "is not ready" in (said := self.status())["waits_for"]:
+        while standing(said := self.status()):
             assert time.monotonic() < deadline, said["waits_for"]
             time.sleep(0.02)
         return said["revision"], said["phase"], said["step"], said["weight_bp"]
