@@ -104,6 +104,9 @@ class World:
             assert self.router.poll() is None, "the router ended"
             assert time.monotonic() < until, "the router is not ready"
             time.sleep(0.05)
+        while not begun():  # a worker reaches the candidate
+            assert time.monotonic() < until, "the rollout does not begin"
+            time.sleep(0.05)
         for _ in range(10):
             assert answers(PROXY + MODEL, ASK)
 
@@ -129,6 +132,12 @@ class World:
                     return shell.communicate(timeout=READY_S)[0], 124
                 os.killpg(shell.pid, 9)
                 raise
+
+
+def begun():
+    """Whether the rollout of the policy no longer stands for its candidate."""
+    with urllib.request.urlopen(f"{ADMIN}/api/v1/rollouts/flight-delay", timeout=5) as answer:
+        return not json.load(answer)["reason"].endswith(" started")
 
 
 def answers(url, body=None):
