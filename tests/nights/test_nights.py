@@ -53,7 +53,7 @@ def exactly(*arguments):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("piece", range(PIECES))
-def test_three_hundred_nights(piece):
+def test_the_first_nights(piece):
     seeds = f"{piece * EACH}:{(piece + 1) * EACH}"
     done = exactly("-m", "tests.nights", "--seeds", seeds, "--jobs", "0")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -10,7 +10,9 @@ from router.telemetry.processes import exposition
 
 
 def test_each_process_has_its_label_and_each_family_one_head():
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+    child = [sys.executable, "-c", "print(flush=True); input()"]
+    with subprocess.Popen(child, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        other.stdout.readline()  # it runs
         text = exposition({"control": os.getpid(), "worker-0": other.pid})
         other.stdin.write(b"\n")
     families = list(text_string_to_metric_families(text))
