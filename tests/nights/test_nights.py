@@ -21,7 +21,7 @@ from tests.nights.night import Night, setup
 from tests.nights.shrink import command, shrunk, violates
 
 ROOT = Path(__file__).resolve().parents[2]
-PIECES, EACH = 4, 75
+PIECES, EACH = 2, 75
 
 STORIES = {
     16: ((0, 1, 2, 3), "a candidate that hooks took back, orders in a burst, a retry"),
