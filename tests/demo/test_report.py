@@ -6,7 +6,7 @@ import pytest
 from prediction_services.demo.expectations import Finding, check
 from prediction_services.demo.recording import Recording
 from prediction_services.demo.report import charts, render
-from prediction_services.demo.report.plot import SIZE, Linear, Log, stairs, unbroken
+from router.drawing.plot import SIZE, Linear, Log, stairs, unbroken
 
 VOID = {"meta", "br", "rect", "line"}
 

@@ -13,7 +13,7 @@ from prediction_services.demo.recording import (
     Recording,
     Served,
 )
-from prediction_services.demo.report.plot import (
+from router.drawing.plot import (
     Legend,
     Linear,
     Log,

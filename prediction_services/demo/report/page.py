@@ -9,6 +9,7 @@ from prediction_services.demo.expectations import Finding
 from prediction_services.demo.recording import Act, Entry, Recording
 from prediction_services.demo.report import charts
 from prediction_services.demo.report.style import CSS
+from router.drawing.style import CSS as KIT
 
 HEADLINE = "One model promoted, one caught lying, one caught failing, one taken back by hand"
 
@@ -49,7 +50,7 @@ def render(recording: Recording, findings: Sequence[Finding]) -> str:
             _made(recording),
         )
     )  # fmt: skip
-    return _PAGE.format(title="Rampway: a rollout, a rescue, a rollback", css=CSS, body=body)
+    return _PAGE.format(title="Rampway: a rollout, a rescue, a rollback", css=KIT + CSS, body=body)
 
 
 def _head(recording: Recording, findings: Sequence[Finding]) -> str:
