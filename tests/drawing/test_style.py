@@ -14,7 +14,9 @@ VENDORED = files("router.drawing") / "vendored"
 
 def test_vendored_files_are_those_of_the_notices():
     rows = re.findall(
-        r"^\| ([\w.-]+) \|.*\| ([0-9a-f]{64}) \|$", (VENDORED / "NOTICES.md").read_text(), re.M
+        r"^\| ([\w.-]+) \|.*\| ([0-9a-f]{64}) \|$",
+        (VENDORED / "NOTICES.md").read_text(),
+        re.MULTILINE,
     )
     assert {name for name, _ in rows} == {"preact-htm.js", "uplot.js", "uplot.css"}
     for name, digest in rows:
