@@ -62,11 +62,18 @@ def refusals(arm: ArmCounts) -> Outcomes:
     return arm.arrived, arm.refused, arm.ok + arm.left + arm.bad - arm.refused, 0
 
 
-def refusal_rows(batch: Batch) -> Iterator[Row]:
+def refusal_rows(batch: Batch, round_: int | None = None) -> Iterator[Row]:
     """Refusals and empty answers of both arms."""
     for cell in batch.cells:
-        if counts_in(cell, None) and (both := arms(cell)) is not None:
+        if counts_in(cell, round_) and (both := arms(cell)) is not None:
             yield row(cell, refusals(both[0]), refusals(both[1]))
+
+
+def all_refusal_rows(batch: Batch) -> Iterator[Row]:
+    """The same of all requests that were drawn, whoever made them."""
+    for cell in batch.cells:
+        if not cell.forced:
+            yield row(cell, refusals(cell.candidate), refusals(cell.stable))
 
 
 REFUSALS = 0.25
@@ -77,6 +84,18 @@ REFUSAL_RATE = 0.01
 
 REFUSAL_TOLERANCE = 0.01
 """What a candidate may refuse beyond stable, as a share of requests: it may be stricter."""
+
+
+REFUSED = "refused (4xx) or empty"
+"""What such an answer is, for the sentence."""
+
+
+def refusal_evidence(context: GateContext) -> CompareEvidence:
+    """Candidate's refusals against stable's."""
+    return CompareEvidence(
+        REFUSAL_RATE, relative=0.1, absolute=REFUSAL_TOLERANCE,
+        horizon=context.horizon(REFUSAL_RATE),
+    )  # fmt: skip
 
 
 class ErrorRate(Gate):
@@ -109,14 +128,9 @@ class ErrorRate(Gate):
     @staticmethod
     def _refusals(context: GateContext) -> Question:
         """Does it refuse (4xx but 429), or answer with nothing, where stable does not?"""
-        evidence = CompareEvidence(
-            REFUSAL_RATE, relative=0.1, absolute=REFUSAL_TOLERANCE,
-            horizon=context.horizon(REFUSAL_RATE),
-        )  # fmt: skip
         users = FIRST_REQUESTS if context.sticky else ""
-        what = "refused (4xx) or empty"
-        tolerated = tolerance_text(0.1, REFUSAL_TOLERANCE)
-        return Question(evidence, what, tolerated, refusal_rows, users, REFUSALS, aside=True)
+        tolerated, evidence = tolerance_text(0.1, REFUSAL_TOLERANCE), refusal_evidence(context)
+        return Question(evidence, REFUSED, tolerated, refusal_rows, users, REFUSALS, aside=True)
 
     def _question(self, context: GateContext, p0: float, *, sticky: bool) -> Question:
         return Question(

@@ -11,6 +11,11 @@ been met, the alarm is no sentence but a *trial*: the share falls to :data:`TRIA
 what is drawn from then on is compared afresh. The k-th trial (from 0) has ``2 ** -(k + 1)`` of the
 capital, so that all of them are one evidence, however many outages there are. It ends when the
 alarm has gone.
+
+Refusals (4xx but 429, empty answers) are their clients' fault until one version refuses what the
+other one takes. So there is no limit for them, but where the candidate has that much traffic and
+refuses most of it, that is an alarm too, and the trial compares the refusals. Where stable refuses
+most itself there is none.
 """
 
 from __future__ import annotations
@@ -20,11 +25,19 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import Field
 
 from router.core.evidence import CompareEvidence, GuardEvidence
-from router.core.gates.error_rate import all_error_rows, error_rows, failure_rows
+from router.core.gates.error_rate import (
+    REFUSED,
+    all_error_rows,
+    all_refusal_rows,
+    error_rows,
+    failure_rows,
+    refusal_evidence,
+    refusal_rows,
+)
 from router.core.gates.gate import Gate, GateContext, GateState, mean
 from router.core.gates.sample import Detect, Sample
 from router.core.gates.sample import absolute as absolute_sample
-from router.core.gates.verdict import Counts, compared, judged, plainly
+from router.core.gates.verdict import FAILED, Counts, compared, judged, plainly
 from router.core.quantities import BasisPoints
 from router.core.wire.outcomes import FULL_BP
 from router.core.words import odds, percent
@@ -54,12 +67,21 @@ TRIAL_BP = 1_000
 """Share of the candidate while it is on trial: nine tenths of a rollback, without blame."""
 
 
-class _Trial:
-    """Fresh evidence of what is drawn from one round on."""
+REFUSING = 0.5
+"""Share of refusals above which they are an alarm, where stable's share is below."""
 
-    def __init__(self, round_: int, context: GateContext) -> None:
+
+class _Trial:
+    """Fresh evidence of what is drawn from one round on: of failures, or of refusals."""
+
+    def __init__(self, round_: int, context: GateContext, *, refusals: bool = False) -> None:
         self.round = round_
-        self.evidence = _relative(context, hasty=False)
+        self.refusals = refusals
+        self.evidence: list[tuple[Read, CompareEvidence]] = (
+            [(refusal_rows, refusal_evidence(context))]
+            if refusals
+            else _relative(context, hasty=False)
+        )
 
     @property
     def capital(self) -> float:
@@ -106,6 +128,8 @@ class GuardState(GateState):
         self.forced = GuardEvidence(limit, horizon=horizon, size=size)
         """Of requests that pins and rules sent: there is nobody to compare with, so it acts alone,
         unless stable breaks the limit as well."""
+        self.refusing = GuardEvidence(REFUSING)
+        self.stable_refusing = GuardEvidence(REFUSING)
         self.witnesses = _relative(context, hasty=True)
         self.trials: list[_Trial] = []
         self.weight_bp = 0
@@ -152,9 +176,17 @@ class GuardState(GateState):
             return False
         sticky, weight_bp = self.context.sticky, self.weight_bp
         if weight_bp == FULL_BP or (weight_bp > TRIAL_BP and not sticky):
-            enough = self.absolute.bad >= self.context.min_bad
-            return enough and self.absolute.capital >= min(ALARM, self.context.limit)
+            return self._alarmed(self.absolute) or self.refuses
         return sticky and self.held  # a trial of users ends the comparison that is going on
+
+    def _alarmed(self, evidence: GuardEvidence) -> bool:
+        enough = evidence.bad >= self.context.min_bad
+        return enough and evidence.capital >= min(ALARM, self.context.limit)
+
+    @property
+    def refuses(self) -> bool:
+        """It refuses most requests, and stable is not known to."""
+        return self._alarmed(self.refusing) and self.stable_refusing.capital < BROKEN
 
     @property
     def on_trial(self) -> bool:
@@ -163,18 +195,35 @@ class GuardState(GateState):
 
     def begin_trial(self, round_: int) -> None:
         """Compare what is drawn in this round."""
-        self.trials.append(_Trial(round_, self.context))
+        refusals = self.refuses and not self._alarmed(self.absolute)
+        self.trials.append(_Trial(round_, self.context, refusals=refusals))
         self._tried = False
+
+    @property
+    def of_refusals(self) -> bool:
+        """The newest trial is."""
+        return bool(self.trials) and self.trials[-1].refusals
+
+    def _over(self) -> bool:
+        """The alarm has gone, or stable gives the same one."""
+        if self.of_refusals:
+            return self.refusing.capital < 1.0 or self.stable_refusing.capital >= BROKEN
+        return self.absolute.capital < 1.0
 
     @property
     def candidate(self) -> Counts:
         """All judged answers of the candidate."""
+        if self.of_refusals:
+            return Counts(self.refusing.bad, self.refusing.bad + self.refusing.ok)
         bad, ok = self.absolute.bad + self.forced.bad, self.absolute.ok + self.forced.ok
         return Counts(bad, bad + ok)
 
     @property
     def stable(self) -> Counts:
         """Stable's answers in the same period."""
+        if self.of_refusals:
+            e = self.stable_refusing
+            return Counts(e.bad, e.bad + e.ok)
         return Counts(self.stables.bad, self.stables.bad + self.stables.ok)
 
     def observe(self, batch: Batch) -> None:
@@ -184,6 +233,9 @@ class GuardState(GateState):
                 evidence.book(key, draws)
         for trial in self.trials:
             trial.observe(batch)
+        for key, draws in all_refusal_rows(batch):
+            self.refusing.book(key, draws)
+            self.stable_refusing.book(key, draws.exchanged())
         for key, draws in all_error_rows(batch, forced=True):
             self.forced.book(key, draws)
         for key, draws in all_error_rows(batch, forced=False):
@@ -195,13 +247,15 @@ class GuardState(GateState):
         if pairs is not None and not batch.cells and not pairs.reverse:
             self.absolute.observe(pairs.failed, pairs.agreed + pairs.disagreed)
             self.copies = True
-        self._tried = self._tried or self.absolute.capital < 1.0
+        self._tried = self._tried or self._over()
 
     def abandon(self, source: int | None) -> None:
         """Tell every evidence."""
         self.absolute.abandon(source)
         self.stables.abandon(source)
         self.forced.abandon(source)
+        self.refusing.abandon(source)
+        self.stable_refusing.abandon(source)
         for _, evidence in [*self.witnesses, *(e for t in self.trials for e in t.evidence)]:
             evidence.abandon(source)
 
@@ -213,22 +267,30 @@ class GuardState(GateState):
 
     @property
     def fails(self) -> bool:
-        """They are."""
-        return True
+        """They are, but for a trial of refusals."""
+        return not self.of_refusals
+
+    @property
+    def _what(self) -> str:
+        return REFUSED if self.of_refusals else FAILED
 
     def plain(self) -> str:
         """Failures of both, all of them."""
-        return plainly(self.candidate, self.stable, "failed")
+        return plainly(self.candidate, self.stable, self._what)
 
     def sentence(self) -> str:
         """The candidate's rate against the limit, and whether stable fails as well."""
+        refusals = self.of_refusals
+        limit = REFUSING if refusals else self.absolute.limit
+        present = self.refusing.capital if refusals else self.absolute.capital
         text = judged(
-            compared(self.candidate, self.stable, "failed"),
-            f"{self.absolute.limit * 100:g} % whatever stable does",
-            max(self.absolute.capital, self.forced.capital), self.context.limit,
+            compared(self.candidate, self.stable, self._what),
+            f"{limit * 100:g} % {'where' if refusals else 'whatever'} stable does"
+            f"{' not' if refusals else ''}",
+            max(present, self.forced.capital), self.context.limit,
         )  # fmt: skip
         if self.on_trial:
-            seen = compared(*self.trials[-1].counts(), "failed")
+            seen = compared(*self.trials[-1].counts(), self._what)
             return (
                 f"{text}; on trial at {percent(TRIAL_BP)}, since then {seen}, {odds(self.capital)}"
             )
@@ -242,9 +304,14 @@ class GuardState(GateState):
             "absolute": self.absolute.snapshot(),
             "stable": self.stables.snapshot(),
             "forced": self.forced.snapshot(),
+            "refusing": [self.refusing.snapshot(), self.stable_refusing.snapshot()],
             "witnesses": [evidence.snapshot() for _, evidence in self.witnesses],
             "trials": [
-                [trial.round, [evidence.snapshot() for _, evidence in trial.evidence]]
+                [
+                    trial.round,
+                    [evidence.snapshot() for _, evidence in trial.evidence],
+                    trial.refusals,
+                ]
                 for trial in self.trials
             ],
             "seen": [self.weight_bp, self.copies, self._tried],
@@ -257,8 +324,11 @@ class GuardState(GateState):
         self.forced.restore(data["forced"])
         for (_, evidence), part in zip(self.witnesses, data["witnesses"], strict=True):
             evidence.restore(part)
-        for round_, parts in data["trials"]:
-            trial = _Trial(int(round_), self.context)
+        if "refusing" in data:
+            self.refusing.restore(data["refusing"][0])
+            self.stable_refusing.restore(data["refusing"][1])
+        for round_, parts, *kind in data["trials"]:
+            trial = _Trial(int(round_), self.context, refusals=any(kind))
             for (_, evidence), part in zip(trial.evidence, parts, strict=True):
                 evidence.restore(part)
             self.trials.append(trial)
