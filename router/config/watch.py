@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import NamedTuple, Self
 
 from router.config.check import LoadedPolicy, load
 from router.config.expand import FILE_BYTES_MAX, REFERENCE
@@ -44,12 +45,39 @@ def _included(path: Path) -> bytes:
         return b"\0"
 
 
+class Place(NamedTuple):
+    """Which file a path leads to."""
+
+    real: str
+    device: int
+    inode: int
+
+    @classmethod
+    def of(cls, path: str | Path) -> tuple[Self | None, bool]:
+        """Where it is, and whether it was renamed to there after its last write.
+
+        A rename changes the time of the inode, not that of the content; whoever makes a file anew
+        and writes it (`git checkout`) leaves both alike.
+        """
+        try:
+            real = Path(path).resolve(strict=True)
+            found = real.stat()
+        except (OSError, RuntimeError):
+            return None, False
+        place = cls(str(real), found.st_dev, found.st_ino)
+        return place, found.st_ctime_ns > found.st_mtime_ns
+
+
 class FileWatch:
     """Remembers which content was looked at last; the polling loop belongs to the caller."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = path
         self.seen = ""
+        self.renamed = False
+        """The content of the last :meth:`load` came in one piece: by a rename, or by a symbolic
+        link that leads elsewhere now."""
+        self._place: Place | None = None
 
     def changed(self) -> bool:
         """Whether the content differs from the one of the last call (true the first time)."""
@@ -61,6 +89,12 @@ class FileWatch:
     def load(self) -> LoadedPolicy:
         """The present content. Raises PolicyError; the caller then keeps its last good policy."""
         self.seen = fingerprint(self.path)
+        before, (self._place, renamed) = self._place, Place.of(self.path)
+        here = self._place
+        if before is None or here is None:
+            self.renamed = False
+        else:
+            self.renamed = here.real != before.real or (here != before and renamed)
         return load(self.path)
 
     def __repr__(self) -> str:

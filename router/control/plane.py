@@ -93,6 +93,7 @@ class Plane(Parts):
         self.outreach = Outreach(self.reconciler, self.announcer, self.clock, self._sent)
         self.feedback = Feedback(self.reconciler, self.clock, self.metrics)
         self.source = PolicySource(loaded.file, self._adopt, self.announcer, self.clock)
+        self.source.ending = self.reconciler.ending
         self.controller = Controller(self)
         self._certificate: ServerCertificate | None = None
         self.lag_s = 0.0
@@ -175,9 +176,9 @@ class Plane(Parts):
     def _keep(self, job: Coroutine[Any, Any, None]) -> None:
         self._tasks.add(awaited(job))
 
-    def _adopt(self, policy: Any, *, force: bool = False) -> tuple[str, ...]:
+    def _adopt(self, policy: Any, *, force: bool = False, ends: bool = False) -> tuple[str, ...]:
         policy = policy.model_copy(update={"tls": self.loaded.policy.tls})  # that of the start
-        notes = self.reconciler.adopt(policy, force=force)
+        notes = self.reconciler.adopt(policy, force=force, ends=ends)
         routes = self.reconciler.runs.values()
         self.metrics.keep_only({(run.route.name, v) for run in routes for v in run.route.versions})
         return notes

@@ -2,6 +2,9 @@
 
 Reading, parsing and checking happen in a thread. What cannot be accepted leaves the last good
 policy in force and is shown until it is mended.
+
+A file without the ``rollout:`` of a live rollout ends it. Half of a file can be a whole policy, so
+that is believed only of a file that came by a rename, or that reads the same a second later.
 """
 
 from __future__ import annotations
@@ -58,6 +61,10 @@ class PolicySource:
         self._clock = clock
         self.also: Callable[[Policy], tuple[str, ...]] = lambda _policy: ()
         """Who else takes an accepted policy over; answers notes for the operator."""
+        self.ending: Callable[[Policy], tuple[str, ...]] = lambda _policy: ()
+        """Routes whose live rollout a policy would end, by having none."""
+        self._look_again = False
+        """The file leaves a live rollout out, and that is not believed yet."""
         self._began: Policy | None = None
         self._one_at_a_time = asyncio.Lock()
 
@@ -73,8 +80,12 @@ class PolicySource:
         """Read now and adopt. Raises PolicyRejected; the old policy then stays in force."""
         async with self._one_at_a_time:
             try:
+                self._look_again = False
                 loaded = await self.load()
-                return self.adopted(loaded, force=force, actor=actor)
+                ends = bool(self.ending(loaded.policy)) and self._watch.renamed
+                if self.ending(loaded.policy) and not ends:
+                    loaded, ends = await self._again(loaded)
+                return self.adopted(loaded, force=force, actor=actor, ends=ends)
             except PolicyError as error:
                 problems = tuple(problem.to_json() for problem in error.problems)
                 self._rejected(str(error), problems)
@@ -83,11 +94,23 @@ class PolicySource:
                 self._rejected(str(error), error.problems)
                 raise
 
+    async def _again(self, before: LoadedPolicy) -> tuple[LoadedPolicy, bool]:
+        """The file a second later, and whether it is the same; else the next look sees to it."""
+        await asyncio.sleep(POLL_INTERVAL_S)
+        loaded = await self.load()
+        self._look_again = loaded.digest != before.digest
+        return loaded, not self._look_again
+
     def adopted(
-        self, loaded: LoadedPolicy, *, force: bool = False, actor: str = "router"
-    ) -> dict[str, Any]:
-        """Put a loaded policy into force. Raises PolicyRejected."""
-        notes = self._adopt(loaded.policy, force=force)
+        self, loaded: LoadedPolicy, *, force: bool = False, actor: str = "router",
+        ends: bool = False,
+    ) -> dict[str, Any]:  # fmt: skip
+        """Put a loaded policy into force. Raises PolicyRejected.
+
+        ``ends``: live rollouts that it leaves out end.
+        """
+        notes = self._adopt(loaded.policy, force=force, ends=ends)
+        self._look_again = bool(self.ending(loaded.policy))
         changed = loaded.digest != self.digest
         self._began = self._began or loaded.policy
         notes = (*notes, *self.also(loaded.policy))
@@ -109,7 +132,7 @@ class PolicySource:
 
     async def _look(self) -> None:
         await asyncio.sleep(POLL_INTERVAL_S)
-        if await asyncio.to_thread(self._watch.changed):
+        if await asyncio.to_thread(self._watch.changed) or self._look_again:
             with contextlib.suppress(PolicyRejected):  # told; the next edit may mend it
                 await self.reload(actor="file")
 

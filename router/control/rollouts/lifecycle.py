@@ -4,8 +4,10 @@ A policy file says what should be; the record says what happened. Where they mee
 
 * A rollout is carried out by the policy it **began with**. An edit of its plan or gates waits for
   the next attempt; it never skips, resets or promotes.
-* Only a command ends a live rollout. Taking it out of the file does not; another candidate waits
-  for its end (``on_new_candidate: queue``) or takes its place after an abort (``replace``).
+* A live rollout ends by a command, or when the file has no ``rollout:`` for its route any more
+  (and is not half written, see :mod:`router.control.watch`); named again it begins anew. Another
+  candidate waits for its end (``on_new_candidate: queue``) or takes its place after an abort
+  (``replace``).
 * A candidate is its name and its ``model``. Endpoints come and go without touching the rollout;
   only a wholly different set, or another model, is another candidate: the old rollout is aborted
   and a new one begins at its first step, since what was measured belonged to something else.
@@ -25,6 +27,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -40,6 +43,7 @@ from router.control.state.record import (
 )
 from router.core.policy import Policy, RolloutPolicy, Route, Version
 from router.core.policy.anti_flap import DAY_S
+from router.core.policy.segments import base_of
 from router.core.rollout.events import Abort
 from router.core.rollout.machine import decide
 from router.core.rollout.plan import Ending
@@ -112,6 +116,7 @@ def settle(
     *,
     force: bool = False,
     starting: bool = False,
+    ends: bool = False,
     unready: str = "",
 ) -> Settled:
     """What ``route`` of an accepted policy means beside ``record``; ``now`` is rollout clock.
@@ -120,11 +125,16 @@ def settle(
 
     ``starting``: there is no older policy to fall back to, so a ``stable`` that cannot be taken
     over is left where the record has it, and said; only a missing version keeps a start away.
+
+    ``ends``: that the file has no ``rollout:`` is meant, so a live one ends.
     """
     if record is None:
         fresh = RouteRecord(route.name, route.stable, route.stable)
         return _new_candidate(route, Settled(fresh), now, unready)
     settled = Settled(record)
+    if ends and route.rollout is None:
+        settled = taken_out(record, now)
+        record = settled.record
     missing, conflict = _missing(route, record), _stable_conflict(route, record)
     problems = (*missing, conflict) if conflict else missing
     if conflict and starting and not missing and not force:
@@ -137,9 +147,31 @@ def settle(
     return _new_candidate(route, _new_stable(route, settled), now, unready)
 
 
-def removal(record: RouteRecord) -> str:
+TAKEN_OUT = "its rollout was taken out of the policy"
+
+
+def taken_out(record: RouteRecord, now: float) -> Settled:
+    """A live rollout ends, since the file has it no more; to name it again begins it anew."""
+    live = record.live
+    return Settled(record) if live is None else _aborted(Settled(record), live, TAKEN_OUT, now)
+
+
+def left_out(policy: Policy, records: Iterable[RouteRecord]) -> tuple[str, ...]:
+    """Routes whose live rollout an expanded policy has no more, while the route itself stays."""
+    known = {route.name: route for route in policy.routes}
+    return tuple(
+        one.route
+        for one in records
+        if one.live is not None and base_of(one.route) in known
+        and ((route := known.get(one.route)) is None or route.rollout is None)
+    )  # fmt: skip
+
+
+def removal(record: RouteRecord, policy: Policy, *, ends: bool) -> str:
     """Why a route cannot leave the policy now; empty when it can."""
     if record.rollout is None or not record.rollout.phase.live:
+        return ""
+    if ends and record.route in left_out(policy, (record,)):
         return ""
     return (
         f"{record.route}: the route is gone from the policy but its rollout of "
@@ -360,8 +392,8 @@ def _left_running(record: RouteRecord) -> str:
     if rollout is None or not rollout.phase.live:
         return ""
     return (
-        f"the policy has no rollout any more; that of {rollout.candidate} goes on by the policy "
-        "it began with; `abort` ends it"
+        f"the policy has no rollout any more; that of {rollout.candidate} ends when the file reads "
+        "the same a second later"
     )
 
 

@@ -61,9 +61,6 @@ LOOK_EVERY_S: Final = 1.0
 STORE_RETRY_S: Final = 1.0
 """How soon a failed write is tried again."""
 
-UNSAVED_ENTRIES_MAX: Final = 1_000
-"""Journal entries of one route that wait for a broken store; the oldest are dropped beyond."""
-
 
 class Reconciler:
     """The one decider: takes evidence and orders in, moves rollouts, publishes, writes."""
@@ -124,11 +121,16 @@ class Reconciler:
         self._keeping.stored_s = stored.clock
         self.salt = Salt.kept_in(stored)
 
-    def adopt(self, policy: Policy, *, force: bool = False) -> tuple[str, ...]:
+    def ending(self, policy: Policy) -> tuple[str, ...]:
+        """Routes whose live rollout would end by this policy, since it has none for them."""
+        records = (run.record for run in self.runs.values())
+        return lifecycle.left_out(expanded(policy), records)
+
+    def adopt(self, policy: Policy, *, force: bool = False, ends: bool = False) -> tuple[str, ...]:
         """Put a checked policy into force as a whole, or nothing of it.
 
-        Returns notes for the operator. Raises PolicyRejected with every conflict between the file
-        and what is running.
+        ``ends``: live rollouts that it has no more (:meth:`ending`) end. Returns notes for the
+        operator. Raises PolicyRejected with every conflict between the file and what is running.
         """
         policy = expanded(policy)
         now, starting = self.clock.now(), self.policy is None
@@ -139,21 +141,25 @@ class Reconciler:
                 now,
                 force=force,
                 starting=starting,
+                ends=ends,
                 unready=self.restraint.awaited(route, None, now),
             )
             for route in policy.routes
         }
         problems = [problem for one in settled.values() for problem in one.problems]
-        gone = [name for name in self.runs if name not in settled]
+        gone = [run for name, run in self.runs.items() if name not in settled]
         if not force:
-            problems += filter(None, (lifecycle.removal(self.runs[n].record) for n in gone))
+            left = (lifecycle.removal(run.record, policy, ends=ends) for run in gone)
+            problems += filter(None, left)
         if problems:
             raise PolicyRejected("; ".join(problems), [{"message": p} for p in problems])
         self.policy = policy
-        for name in gone:
-            self._records[name] = self.runs.pop(name).record
         fresh: list[RouteRecord] = []
         self._adopting = True  # one table for all of it: a half-adopted policy is never published
+        for run in gone:
+            if ends:
+                self._carry_out(run, lifecycle.taken_out(run.record, now).deeds, now)
+            self._records[run.route.name] = self.runs.pop(run.route.name).record
         for route in policy.routes:
             self._adopt_route(route, settled[route.name], fresh, now)
         self._adopting = False
@@ -412,10 +418,7 @@ class Reconciler:
             self._writes.then(self._writes.commit(change), lambda d: self._written(run, move, d))
             return move
         run.write_first(None, reason)
-        run.unsaved.append(move)
-        for lost in run.unsaved[:-UNSAVED_ENTRIES_MAX]:
-            lost.settle(durable=False)
-        del run.unsaved[:-UNSAVED_ENTRIES_MAX]
+        run.owe(move)
         self._enforce(run, move, now)
         self._save(run)
         return move

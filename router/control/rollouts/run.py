@@ -20,6 +20,9 @@ from router.core.rollout.traffic import returning_bp, returns_on
 from router.core.wire.table import RouteEntry
 from router.loops import net
 
+UNSAVED_ENTRIES_MAX: Final = 1_000
+"""Journal entries of one route that wait for a broken store; the oldest are dropped beyond."""
+
 
 @dataclass(eq=False)
 class Move:
@@ -119,6 +122,13 @@ class Run:
         former, self.pending = self.pending, move
         if former is not None and former is not move:
             former.fail(NotPossible(f"overtaken: {why}"))
+
+    def owe(self, move: Move) -> None:
+        """It is in force and has to be written; of too many the oldest are dropped."""
+        self.unsaved.append(move)
+        for lost in self.unsaved[:-UNSAVED_ENTRIES_MAX]:
+            lost.settle(durable=False)
+        del self.unsaved[:-UNSAVED_ENTRIES_MAX]
 
     @property
     def rollout(self) -> Rollout | None:
