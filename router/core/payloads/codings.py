@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 import zlib
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from router.core.foreign import ANSWER
 from router.core.payloads.answer import Beyond, Unreadable
@@ -25,8 +25,21 @@ ZSTD_WINDOW_LOG_MAX: Final = 23
 """A zstd frame may ask for 2 ** 23 bytes of memory; RFC 9659 forbids more in HTTP."""
 
 
+BROKEN = "expected a compressed body, got bytes that are none"
 CUT = "a compressed body that ends in the middle"
 MEMBERS = f"compressed bodies of more than {MEMBERS_MAX} members are not read"
+
+
+class _Inflating(Protocol):
+    """One member while it is unpacked, by zlib or zstd."""
+
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
+
+    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
 
 
 def unpacked(body: bytes, coding: str, most: int = PLAIN_BYTES_MAX) -> bytes:
@@ -61,13 +74,20 @@ def _deflate(body: bytes, most: int) -> bytes:
 
 
 def _inflated(body: bytes, wbits: int, most: int) -> bytes:
+    return _members(body, most, lambda: zlib.decompressobj(wbits=wbits), zlib.error)
+
+
+def _members(
+    body: bytes, most: int, begin: Callable[[], _Inflating], broken: type[Exception]
+) -> bytes:
+    """All members of a body one behind the other; at most one byte more than ``most``."""
     text = b""
     for _ in range(MEMBERS_MAX):
-        inflating = zlib.decompressobj(wbits=wbits)
+        inflating = begin()
         try:
             text += inflating.decompress(body, most + 1 - len(text))
-        except zlib.error:
-            raise Unreadable("expected a compressed body, got bytes that are none") from None
+        except broken:
+            raise Unreadable(BROKEN) from None
         if len(text) > most:
             return text
         if not inflating.eof:
@@ -90,7 +110,7 @@ def _br(body: bytes, most: int) -> bytes:
                 raise Unreadable(CUT)
             text += inflating.process(b"", output_buffer_limit=most + 1 - len(text))
     except brotli.error:
-        raise Unreadable("expected a body coded br, got bytes that are none") from None
+        raise Unreadable(BROKEN) from None
     return bytes(text)
 
 
@@ -101,21 +121,7 @@ def _zstd(body: bytes, most: int) -> bytes:
         from backports import zstd  # noqa: PLC0415 - as br
 
     options = {int(zstd.DecompressionParameter.window_log_max): ZSTD_WINDOW_LOG_MAX}
-    text = b""
-    for _ in range(MEMBERS_MAX):
-        inflating = zstd.ZstdDecompressor(options=options)
-        try:
-            text += inflating.decompress(body, most + 1 - len(text))
-        except zstd.ZstdError:
-            raise Unreadable("expected a body coded zstd, got bytes that are none") from None
-        if len(text) > most:
-            return text
-        if not inflating.eof:
-            raise Unreadable(CUT)
-        body = inflating.unused_data
-        if not body:
-            return text
-    raise Beyond(MEMBERS)
+    return _members(body, most, lambda: zstd.ZstdDecompressor(options=options), zstd.ZstdError)
 
 
 _CODINGS: Final[dict[str, Callable[[bytes, int], bytes]]] = {
