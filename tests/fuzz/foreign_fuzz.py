@@ -25,6 +25,14 @@ from router.core.foreign import ANSWER, STRICT, Unreadable, read
 from router.core.pairs.compare import Compare
 from router.core.pairs.shadow import ShadowBook, Terms
 from router.core.payloads import PAYLOADS, Beyond, unpacked
+from router.core.predictions.rows import (
+    ROWS_MAX,
+    Declared,
+    answer_rows,
+    class_of,
+    number_of,
+    request_rows,
+)
 from router.core.wire.counts import PairSample
 from router.core.wire.table import MatchKind, ValueEntry
 from router.proxy.matching import BodyDocument, body_matches
@@ -95,10 +103,14 @@ def shaped(rnd, payload):
     """A document near to what the payload means."""
     if rnd.random() < 0.2:
         return document(rnd)
-    if payload in ("v1", "mlflow"):
-        return {"predictions": [document(rnd) for _ in range(rnd.randrange(5))]}
+    if payload in ("v1", "mlflow", "tensorflow"):
+        name = rnd.choice(("predictions", "predictions", "outputs", "instances", "inputs"))
+        rows = [document(rnd) for _ in range(rnd.randrange(5))]
+        columns = {rnd.choice(KEYS): rows, "b": [leaf(rnd) for _ in rows]}
+        return {name: rnd.choice((rows, rows, columns, document(rnd)))}
     if payload == "open_inference_v2":
-        return {"outputs": [tensor(rnd) for _ in range(rnd.randrange(4))]}
+        name = rnd.choice(("outputs", "outputs", "inputs"))
+        return {name: [tensor(rnd) for _ in range(rnd.randrange(4))]}
     if payload == "openai":
         return {"choices": [choice(rnd) for _ in range(rnd.randrange(4))]}
     return document(rnd)
@@ -110,9 +122,21 @@ def written(rnd, payload):
         events = [json.dumps(shaped(rnd, payload)).encode() for _ in range(rnd.randrange(5))]
         events += [b"[DONE]"] * rnd.randrange(2)
         return b"".join(b"data: " + event + b"\n\n" for event in events)
-    return json.dumps(shaped(rnd, payload), ensure_ascii=rnd.random() < 0.9).encode(
-        "utf-8", "surrogatepass"
-    )
+    if payload == "csv" and rnd.random() < 0.9:
+        return separated(rnd)
+    lines = rnd.choice((1, 1, 3)) if payload == "json" else 1
+    texts = (json.dumps(shaped(rnd, payload), ensure_ascii=rnd.random() < 0.9)
+             for _ in range(lines))  # fmt: skip
+    return "\n".join(texts).encode("utf-8", "surrogatepass")
+
+
+def separated(rnd):
+    """Lines of values, often as many in each."""
+    width = rnd.randrange(1, 5)
+    ends = rnd.choice(("\n", "\r\n", "\r", "\n\n"))
+    lines = [",".join(str(leaf(rnd)) for _ in range(width)) for _ in range(rnd.randrange(5))]
+    names = ",".join(rnd.choice(KEYS) for _ in range(width))
+    return ends.join((names, *lines)).encode("utf-8", "surrogatepass")
 
 
 def large(rnd):
@@ -130,11 +154,15 @@ def large(rnd):
         b"{" + b",".join(b'"k%d\\ud800":1' % i for i in range(min(size // 15, 24_000))) + b"}",
         b'{"' + key + b'":[' + b"0," * min(n // 2, 20_000) + b"0]}",
         b'{"' + key + b'":[' + b"[]," * min(n // 4, 20_000) + b"0]}",
-        b"data: {}\n\n" * (size // 10), b"\n" * size, b"data:\n" * (size // 6),
+        b"1,2\n" * (size // 4), b'"' + b'""' * (size // 2) + b'"', b"a,b\n" + b"1,2\n" * (n // 4),
+        b"{}\n" * n, b"data: {}\n\n" * (size // 10), b"\n" * size, b"data:\n" * (size // 6),
     ))  # fmt: skip
     wrap = rnd.choice((
         b"%b", b'{"predictions":%b}', b'{"predictions":[%b]}',
-        b'{"outputs":[{"name":"a","shape":[3],"data":%b}]}',
+        b'{"outputs":[{"name":"a","shape":[3],"data":%b}]}', b'{"instances":%b}',
+        b'{"inputs":{"a":%b}}', b'{"dataframe_records":%b}',
+        b'{"dataframe_split":{"columns":["a","b"],"data":%b}}',
+        b'{"inputs":[{"name":"a","shape":[3],"data":%b}]}',
         b'{"outputs":[{"name":"' + key + b'","shape":[2000,10],"data":%b}]}',
         b'{"choices":[{"index":0,"message":{"content":%b},"finish_reason":"stop"}]}',
     ))  # fmt: skip
@@ -230,6 +258,33 @@ def sample(rnd, number, first, second):
     )  # fmt: skip
 
 
+DECLARED = (
+    Declared(label="a", score="score", id="id", features=(("user", "auto"), ("a.b", "numeric"))),
+    Declared(label="predictions", score="outputs.a[1]", features=(("[0]", "auto"),)),
+    Declared(label="a[].b", score="choices[].message.content", features=(("a[0]", "auto"),)),
+    Declared(score="data", features=tuple((f"a.b[{n}]", "numeric") for n in range(64))),
+)  # fmt: skip
+
+
+def rows_of(payload, body, declared):
+    """Rows of a body as an answer's, and as a request's, with all that is made of their values."""
+    read = 0
+    for reads in (answer_rows, request_rows):
+        try:
+            found = reads(payload, plain(body), declared)
+        except (Beyond, Unreadable) as why:
+            str(why).encode()
+            continue
+        read += 1
+        assert len(found) <= ROWS_MAX
+        for row in found:
+            for value in (row.label, row.score, row.id, *row.features.values()):
+                class_of(value).encode()
+                number_of(value)
+    if not read:
+        raise Unreadable("neither")
+
+
 def answers(payload, each, seed):
     """Answers of one payload: read, then compared with another in a book."""
     rnd = random.Random(f"{payload} {seed}")
@@ -242,6 +297,8 @@ def answers(payload, each, seed):
         try:
             readable = bounded(lambda body=body: PAYLOADS[payload].read(plain(body)), body, cost)
             seen["answers" if readable else "unreadable"] += 1
+            declared = rnd.choice(DECLARED)
+            bounded(lambda body=body, to=declared: rows_of(payload, body, to), body, cost)
             book = rnd.choice(books)
             one = sample(rnd, number, before if rnd.random() < 0.8 else body, body)
             finding = judged_by(book, one)

@@ -10,17 +10,19 @@ from __future__ import annotations
 from router.core.payloads.answer import Answer, Beyond, Payload, Unreadable
 from router.core.payloads.chat import OpenAI
 from router.core.payloads.codings import unpacked
-from router.core.payloads.documents import Json, Opaque
+from router.core.payloads.documents import Csv, Json, Opaque
 from router.core.payloads.open_inference import OpenInferenceV2
 from router.core.payloads.predictions import V1, Mlflow
 
 PAYLOADS: dict[str, Payload] = {
     "opaque": Opaque(),
     "v1": V1(),
+    "tensorflow": V1(),
     "open_inference_v2": OpenInferenceV2(),
     "mlflow": Mlflow(),
     "openai": OpenAI(),
     "json": Json(),
+    "csv": Csv(),
 }
 """Every payload, by the name it is written with in a route."""
 

@@ -2,62 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Final
 
 from router.core.payloads.answer import Unreadable, mapping, rows
+from router.core.payloads.paths import MISSING
+from router.core.payloads.tables import Items, Table, instances_table, mlflow_table
+from router.core.payloads.tensors import flat
 
-MISSING: Final = object()
-"""In the place of a value that a row does not have."""
-
-ReadValues = Callable[[Any, str], list[Any]]
+__all__ = ["MISSING", "READABLE", "values_of"]
 
 
 def values_of(payload: str, document: Any, path: str) -> list[Any]:
     """One value a row, :data:`MISSING` where there is none. Raises Unreadable: not of the payload.
 
-    ``path`` is dotted, and of a V2 input its name.
+    ``path`` is dotted, and of a V2 input its name. ``document`` is the body as JSON.
     """
     return READABLE[payload](document, path)
 
 
-def _one_or_many(document: Any, path: str) -> list[Any]:
-    many = document if isinstance(document, list) else [document]
-    return [_at(row, path) for row in many]
+def _one_or_many(document: Any) -> Table:
+    return Items(document if isinstance(document, list) else [document])
 
 
-def _v1(document: Any, path: str) -> list[Any]:
-    """TensorFlow Serving: rows are ``instances``, columns are ``inputs``."""
-    top = mapping(document, "the top")
-    if "instances" in top:
-        return [_at(row, path) for row in rows(top["instances"], "instances")]
-    return _columns(top.get("inputs"), path)
+def _named(table_of: Callable[[Any], Table]) -> Callable[[Any, str], list[Any]]:
+    def values(document: Any, path: str) -> list[Any]:
+        table = table_of(document)
+        if isinstance(table, Items) and not all(isinstance(row, dict) for row in table.items):
+            raise Unreadable("expected rows that are objects, with a name for each value")
+        return table.column(path)
 
-
-def _mlflow(document: Any, path: str) -> list[Any]:
-    """``/invocations``: records, a split frame, instances or inputs."""
-    top = mapping(document, "the top")
-    if "dataframe_records" in top:
-        return [_at(row, path) for row in rows(top["dataframe_records"], "dataframe_records")]
-    if "dataframe_split" in top:
-        frame = mapping(top["dataframe_split"], "dataframe_split")
-        names = rows(frame.get("columns"), "dataframe_split.columns")
-        data = rows(frame.get("data"), "dataframe_split.data")
-        place = names.index(path) if path in names else -1
-        return [_cell(row, place) for row in data]
-    return _v1(document, path)
-
-
-def _cell(row: Any, place: int) -> Any:
-    cells = rows(row, "dataframe_split.data")
-    return cells[place] if 0 <= place < len(cells) else MISSING
-
-
-def _columns(inputs: Any, path: str) -> list[Any]:
-    if isinstance(inputs, list):
-        return [_at(row, path) for row in inputs]
-    column = _at(mapping(inputs, "inputs"), path)
-    return column if isinstance(column, list) else [column]
+    return values
 
 
 def _open_inference(document: Any, path: str) -> list[Any]:
@@ -66,37 +41,16 @@ def _open_inference(document: Any, path: str) -> list[Any]:
     for one in inputs:
         tensor = mapping(one, "inputs")
         if tensor.get("name") == path:
-            return list(_flat(rows(tensor.get("data"), f"{path}.data")))
+            return list(flat(rows(tensor.get("data"), f"{path}.data")))
     return [MISSING]
 
 
-def _flat(data: list[Any]) -> Iterator[Any]:
-    for value in data:
-        if isinstance(value, list):
-            yield from _flat(value)
-        else:
-            yield value
-
-
-def _at(row: Any, path: str) -> Any:
-    """The value at a dotted path; a name with dots in it is found as well."""
-    if not isinstance(row, dict):
-        raise Unreadable("expected rows that are objects, with a name for each value")
-    if path in row:
-        return row[path]
-    value: Any = row
-    for name in path.split("."):
-        if not isinstance(value, dict) or name not in value:
-            return MISSING
-        value = value[name]
-    return value
-
-
-READABLE: Final[dict[str, ReadValues]] = {
-    "v1": _v1,
-    "mlflow": _mlflow,
+READABLE: Final[dict[str, Callable[[Any, str], list[Any]]]] = {
+    "v1": _named(instances_table),
+    "tensorflow": _named(instances_table),
+    "mlflow": _named(mlflow_table),
     "open_inference_v2": _open_inference,
-    "openai": _one_or_many,
-    "json": _one_or_many,
+    "openai": _named(_one_or_many),
+    "json": _named(_one_or_many),
 }
-"""Payloads whose requests can be read."""
+"""Payloads whose requests can be read as JSON, before they are answered."""

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import product
-from math import prod
-from typing import Any
 
 from router.core.payloads.answer import (
     LEAVES_MAX,
@@ -24,9 +22,8 @@ from router.core.payloads.answer import (
     rows,
 )
 from router.core.payloads.binary_tensors import Tail, split
+from router.core.payloads.tensors import tensor
 
-AXES_MAX = 16
-"""Axes of a tensor."""
 _INDEX_CHARS = 2
 """Of each axis in a path, at least."""
 
@@ -41,8 +38,8 @@ class OpenInferenceV2:
         outputs = rows(mapping(document(text), "the top").get("outputs"), "outputs")
         making = Making()
         for place, output in enumerate(outputs):
-            tensor = mapping(output, f"outputs[{place}]")
-            name, shape, data = _tensor(tensor, tail, f"outputs[{place}]")
+            where = f"outputs[{place}]"
+            name, shape, data = tensor(mapping(output, where), tail, where)
             if len(making.leaves) + len(data) > LEAVES_MAX:
                 raise Unreadable(f"expected at most {LEAVES_MAX} values")
             making.spend(len(data) * (len(name) + _INDEX_CHARS * len(shape)))
@@ -52,32 +49,6 @@ class OpenInferenceV2:
                 making.vectors.update(_rows(name, shape, data))
         tail.end()
         return Answer(making.leaves, making.vectors)
-
-
-def _tensor(tensor: dict[str, Any], tail: Tail, where: str) -> tuple[str, list[int], list[Leaf]]:
-    name, shape = tensor.get("name"), rows(tensor.get("shape"), f"{where}.shape")
-    if not isinstance(name, str) or not all(type(n) is int and n >= 0 for n in shape):
-        raise Unreadable(f"expected a name and a shape at {where}")
-    if len(shape) > AXES_MAX:
-        raise Unreadable(f"expected at most {AXES_MAX} axes at {where}, got {len(shape)}")
-    data = tail.take(tensor, prod(shape), where)
-    if data is None:
-        data = list(_flat(rows(tensor.get("data"), f"{where}.data")))
-    if len(data) != prod(shape):
-        raise Unreadable(f"expected {prod(shape)} values at {where}.data, got {len(data)}")
-    return name, shape, data
-
-
-def _flat(data: list[Any], depth: int = 0) -> Iterator[Leaf]:
-    if depth > AXES_MAX:
-        raise Unreadable(f"expected at most {AXES_MAX} axes")
-    for value in data:
-        if isinstance(value, list):
-            yield from _flat(value, depth + 1)
-        elif isinstance(value, dict):
-            raise Unreadable("expected values in data, got an object")
-        else:
-            yield value
 
 
 def _rows(

@@ -25,6 +25,8 @@ from router.core.policy.rollout import RolloutPolicy
 from router.core.policy.status import Status
 from router.core.policy.tunnels import Tunnels
 from router.core.policy.version import Version
+from router.core.predictions.rows import leaf_name
+from router.core.predictions.schema import Predictions
 from router.core.quantities import BasisPoints, Bytes, Flag, Formed, Name, Seconds, Text
 from router.core.spec import OneOf, Spec
 from router.core.urls import HeaderName
@@ -179,6 +181,9 @@ class Route(Spec):
     """Which requests belong to it; the first route that matches takes the request."""
     payload: PayloadName = "opaque"
     """Protocol of the bodies, so that predictions can be read; opaque reads nothing."""
+    predictions: Predictions | None = None
+    """What a prediction is in these bodies: label, score, features. Absent: answers are compared
+    as a whole, and no gate looks at what they say."""
     rules: tuple[Rule, ...] = Field(default=(), max_length=64)
     """Requests with a fixed version, tried in order before the split."""
     sticky: Sticky | None = None
@@ -246,6 +251,24 @@ class Route(Spec):
             if not written:
                 rollout.model_fields_set.discard("gates")
             object.__setattr__(self, "rollout", rollout)
+        return self
+
+    @model_validator(mode="after")
+    def _decides_on_what_is_declared(self) -> Self:
+        """`compare` means the label and the score that `predictions` names, unless it says so."""
+        rollout, declared = self.rollout, self.predictions
+        if rollout is None or declared is None:
+            return self
+        compare = rollout.compare
+        wanted: dict[str, Any] = {}
+        decisive = declared.label or declared.score
+        if decisive and "decide_on" not in compare.model_fields_set:
+            wanted["decide_on"] = (leaf_name(self.payload, decisive),)
+        if declared.score and "score" not in compare.model_fields_set:
+            wanted["score"] = leaf_name(self.payload, declared.score)
+        if wanted:
+            compare = compare.model_copy(update=wanted)
+            object.__setattr__(self, "rollout", rollout.model_copy(update={"compare": compare}))
         return self
 
     @model_validator(mode="after")

@@ -249,6 +249,13 @@ def scores_readable(route: Route) -> Iterator[Finding]:
         yield Finding(("extraction", "near", "score"), message, "add payload: json to the route")
 
 
+def predictions_readable(route: Route) -> Iterator[Finding]:
+    """Rows are looked for in bodies that are read."""
+    if route.predictions is not None and route.payload == "opaque":
+        message = "expected a payload that can be read beside predictions, got opaque"
+        yield Finding(("predictions",), message, "add payload: json to the route")
+
+
 def streams_shaped(route: Route) -> Iterator[Finding]:
     """A stream is no JSON document: it is refused, or passes as it is."""
     answers = route.answers
@@ -375,6 +382,7 @@ ROUTE_RULES: tuple[Callable[[Route], Iterator[Finding]], ...] = (
     registered_versions,
     answers_readable,
     inputs_readable,
+    predictions_readable,
     streams_shaped,
     scores_readable,
     needs_met,
