@@ -54,7 +54,9 @@ def test_compare_means_what_is_declared_unless_it_says_so():
     compare = route({"label": "y", "score": "p[1]"}).rollout.compare
     assert (compare.decide_on, compare.score) == (("predictions.y",), "predictions.p")
     assert route({"score": "p"}, payload="json").rollout.compare.decide_on == ("p",)
-    compare = route({"label": "y", "score": "p"}, {"decide_on": ["z"], "score": "q"}).rollout.compare
+    compare = route(
+        {"label": "y", "score": "p"}, {"decide_on": ["z"], "score": "q"}
+    ).rollout.compare
     assert (compare.decide_on, compare.score) == (("z",), "q")
     assert route({"features": ["age"]}).rollout.compare.decide_on == ()
 
