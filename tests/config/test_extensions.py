@@ -80,7 +80,7 @@ misnamed = acme:Misnamed
 coin = acme:Coin
 gate = acme:Suspicious
 [rampway.payloads]
-csv = acme:Csv
+tsv = acme:Csv
 none = acme:Suspicious
 """
 
@@ -106,7 +106,7 @@ def rampway(tmp_path):
     (info / "entry_points.txt").write_text(ENTRIES)
     environment = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
 
-    def run(*arguments, payload="csv", strategy="coin", gate="suspicious"):
+    def run(*arguments, payload="tsv", strategy="coin", gate="suspicious"):
         text = POLICY.format(payload=payload, strategy=strategy, gate=gate)
         (tmp_path / "policy.yaml").write_text(text)
         return subprocess.run(
@@ -138,7 +138,7 @@ def test_an_installed_gate_strategy_and_payload_are_written_and_decide(rampway):
     assert sentence.startswith("suspicious: acme has seen "), "the gate of the package decided"
 
     definitions = json.dumps(json.loads(rampway("schema").stdout))
-    assert all(name in definitions for name in ('"suspicious"', '"coin"', '"csv"'))
+    assert all(name in definitions for name in ('"suspicious"', '"coin"', '"tsv"'))
 
 
 def test_what_is_broken_is_left_out_and_said(rampway):

@@ -30,7 +30,7 @@ def acme(tmp_path, monkeypatch):
     (info / "entry_points.txt").write_text(entries)
     monkeypatch.syspath_prepend(tmp_path)
     yield
-    PAYLOADS.pop("csv", None)
+    PAYLOADS.pop("tsv", None)
     sys.modules.pop("acme_csv", None)
 
 
@@ -39,8 +39,8 @@ def test_our_own_are_at_hand():
 
 
 def test_an_installed_one_is_made_once(acme):
-    assert payload("csv").read(b"a,b") == b"a,b"
-    assert payload("csv") is PAYLOADS["csv"]
+    assert payload("tsv").read(b"a,b") == b"a,b"
+    assert payload("tsv") is PAYLOADS["tsv"]
 
 
 def test_what_is_none_is_refused(acme):
