@@ -58,7 +58,11 @@ ROUTE = """routes:
         ),
         ("match: {headers: {X-A: {}}}", "5:28", "expected exactly one of exact, prefix"),
         ("match: {headers: {X A: b}}", "5:23", "expected a field name"),
-        ("payload: open_inference", "5:14", "expected one of opaque, v1, tensorflow, open_inference_v2"),
+        (
+            "payload: open_inference",
+            "5:14",
+            "expected one of opaque, v1, tensorflow, open_inference_v2",
+        ),
         ("sticky: {}", "5:13", "expected exactly one of header, cookie, json"),
         ("rules: [{match: {}, version: v9}]", "5:34", "expected one of the versions v1, v2"),
         ("buffer: 64", "5:13", "expected a size such as 512B, 64KiB or 20MB, got 64"),
