@@ -26,7 +26,7 @@ def acme(tmp_path, monkeypatch):
     info = tmp_path / "acme_csv-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-csv\nVersion: 1.0\n")
-    entries = "[rampway.payloads]\ncsv = acme_csv:Csv\nnone = acme_csv:NoPayload\n"
+    entries = "[rampway.payloads]\ntsv = acme_csv:Csv\nnone = acme_csv:NoPayload\n"
     (info / "entry_points.txt").write_text(entries)
     monkeypatch.syspath_prepend(tmp_path)
     yield
