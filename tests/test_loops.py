@@ -164,6 +164,7 @@ async def test_loops_of_the_control_process_go_on(tmp_path, monkeypatch):
         "policy": Fails(monkeypatch, PolicySource, "_look"),
         "questions": Fails(monkeypatch, Plane, "_ask"),
         "lag": Fails(monkeypatch, Plane, "_watch_lag"),
+        "history": Fails(monkeypatch, Plane, "_remember"),
         "alerts": Fails(monkeypatch, Outreach, "_look"),
         "watch": Fails(monkeypatch, Workers, "_watch"),
         "reader": Fails(monkeypatch, ReaderProcess, "_life"),
@@ -427,7 +428,7 @@ async def test_a_question_that_raises_is_answered_as_an_error():
 # --- the list is whole ----------------------------------------------------------------------------
 
 TESTED = {
-    "alerts", "certificate", "decider", "health", "lag", "names", "outbox", "policy",
+    "alerts", "certificate", "decider", "health", "history", "lag", "names", "outbox", "policy",
     "questions", "reader", "recording", "reload", "reports", "store-write", "stream", "sweep",
     "watch",
 }  # fmt: skip

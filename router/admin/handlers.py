@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -126,6 +127,16 @@ async def route(call: Call) -> web.Response:
     return json_response(call.controller.route(call.route))
 
 
+async def history(call: Call) -> web.Response:
+    """The course of a route, for plots."""
+    return json_response(call.controller.history(call.route, call.query.get("since", 0.0)))
+
+
+async def policy(call: Call) -> web.Response:
+    """The policy file: in force, and refused."""
+    return json_response(call.controller.policy())
+
+
 async def rollout(call: Call) -> web.Response:
     """The rollout with its evidence; the ETag is the revision for If-Match."""
     status = offered(call.controller.rollout(call.route))
@@ -211,6 +222,14 @@ def _command_id(request: web.Request) -> str | None:
     return text
 
 
+async def acknowledge(call: Call) -> web.Response:
+    """A way back was seen."""
+    done = await call.controller.acknowledge(
+        call.body["route"], actor=call.identity.name, reason=call.body.get("reason", "")
+    )
+    return json_response({"acknowledged": done})
+
+
 async def freeze(call: Call) -> web.Response:
     """Stop every advance, or allow it again; rollbacks go on."""
     body = call.body
@@ -265,7 +284,7 @@ async def reload(call: Call) -> web.Response:
 
 async def events(call: Call) -> web.StreamResponse:
     """A snapshot (or what was missed since Last-Event-ID), then what happens, as it happens."""
-    hub, wanted = call.hub, call.query.get("route", "")
+    hub, wanted, brief = call.hub, call.query.get("route", ""), bool(call.query.get("brief"))
     if wanted:
         call.controller.route(wanted)
     if hub.listeners >= LISTENERS_MAX:
@@ -278,23 +297,21 @@ async def events(call: Call) -> web.StreamResponse:
         }
     )
     await response.prepare(call.request)
-    hub.listeners += 1
-    try:
-        await _feed(call.request, response, hub, wanted)
-    except (TimeoutError, ConnectionError):
-        pass  # the listener went away or stopped reading: nothing is owed to it
-    finally:
-        hub.listeners -= 1
+    # Who goes away or stops reading is owed nothing.
+    with hub.listening(wanted, brief=brief), suppress(TimeoutError, ConnectionError):
+        await _feed(call.request, response, hub, wanted, brief)
     return response
 
 
-async def _feed(request: web.Request, response: web.StreamResponse, hub: Hub, route: str) -> None:
+async def _feed(
+    request: web.Request, response: web.StreamResponse, hub: Hub, route: str, brief: bool
+) -> None:
     position = hub.position(request.headers.get("Last-Event-ID", ""))
     admission, silent_s = hub.admissions, 0.0
     while hub.admissions == admission and request.transport is not None:
-        frames = None if position is None else hub.after(position, route)
+        frames = None if position is None else hub.after(position, route, brief=brief)
         if frames is None:
-            frames = [hub.snapshot(route)]
+            frames = [hub.snapshot(route, brief=brief)]
         position = hub.newest
         if frames or silent_s >= COMMENT_S:
             silent_s = 0.0

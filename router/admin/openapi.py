@@ -18,7 +18,13 @@ from router.admin.commands import COMMANDS, OfferedRollout, body_schema
 from router.admin.problems import MEDIA_TYPE
 from router.control.state.answers import Announcement, CommandResult
 from router.control.state.record import JournalEntry
-from router.control.told.views import RoutesView, RouteView
+from router.control.told.views import (
+    AcknowledgedView,
+    HistoryView,
+    PolicyView,
+    RoutesView,
+    RouteView,
+)
 
 if TYPE_CHECKING:
     from router.admin.operation import Operation
@@ -71,6 +77,7 @@ COMPONENTS: JsonObject = {
 
 GENERATED: Final = (
     CommandResult, Announcement, JournalEntry, RoutesView, RouteView, OfferedRollout,
+    HistoryView, PolicyView, AcknowledgedView,
 )  # fmt: skip
 """Answers whose shape is a type: everything that they have, and nothing else."""
 

@@ -7,6 +7,10 @@ gets a snapshot again.
     event: snapshot     everything: {"routes": [...], "rollouts": {route: status}}
     event: announcement one thing that happened, as the control plane announced it
     event: status       one route as it stands now, sent when it changed, about once a second
+    event: summary      the same in one line, for listeners who asked for no more than that
+
+A thousand routes in full are megabytes, so a page of all of them asks for ``brief``, and what
+nobody listens to in full is not put together.
 
 An id is ``EPOCH-NUMBER``; the epoch tells a restarted router's ids from an old one's.
 """
@@ -15,8 +19,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections import deque
-from contextlib import suppress
+from collections import Counter, deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import msgspec
@@ -40,6 +45,9 @@ STATUS_S = 1.0
 """How often the state is compared with what was last sent, while anybody listens."""
 WRITE_S = 10.0
 """A listener that takes nothing for this long is disconnected."""
+
+BRIEF = "*"
+"""Instead of a route, which has no star in its name: one line of each."""
 
 log = get_logger("router.admin")
 
@@ -74,14 +82,28 @@ class Hub:
         self._ring: deque[Frame] = deque(maxlen=RING_EVENTS)
         self._number = 0
         self._news = asyncio.Event()
-        self._sent: dict[str, bytes] = {}
+        self._sent: dict[tuple[str, str], bytes] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self.listeners = 0
+        self._watched: Counter[str] = Counter()
+        """Listeners by what they hear in full: a route, ``""``: all; :data:`BRIEF`: nothing."""
         self.admissions = 0
         """Grows when everybody must ask to be let in again; every stream of before ends."""
 
     def __repr__(self) -> str:
         return f"<Hub {self.listeners} listeners, {len(self._ring)} events up to {self._number}>"
+
+    @contextmanager
+    def listening(self, route: str, *, brief: bool) -> Iterator[None]:
+        """Somebody listens, as long as this lasts."""
+        heard = BRIEF if brief else route
+        self.listeners += 1
+        self._watched[heard] += 1
+        try:
+            yield
+        finally:
+            self.listeners -= 1
+            self._watched[heard] -= 1
 
     def start(self) -> None:
         """Begin listening to the control plane."""
@@ -102,11 +124,15 @@ class Hub:
         self.admissions += 1
         self._wake()
 
-    def snapshot(self, route: str = "") -> bytes:
+    def snapshot(self, route: str = "", *, brief: bool = False) -> bytes:
         """The frame a new listener starts with; its id is that of the newest event."""
         routes = self._summaries(route)
-        rollouts = {summary["name"]: self._status(summary["name"]) for summary in routes}
-        data = msgspec.json.encode({"routes": routes, "rollouts": rollouts})
+        told: dict[str, Any] = {"routes": routes}
+        if not brief:
+            told["rollouts"] = {one["name"]: self._status(one["name"]) for one in routes}
+        if route and routes:
+            told["versions"] = self._versions(routes[0])
+        data = msgspec.json.encode(told)
         return Frame(self._number, "snapshot", route, data).encode(self._epoch)
 
     def position(self, last_event_id: str) -> int | None:
@@ -122,14 +148,16 @@ class Hub:
         """Number of the newest event."""
         return self._number
 
-    def after(self, position: int, route: str = "") -> list[bytes] | None:
+    def after(self, position: int, route: str = "", *, brief: bool = False) -> list[bytes] | None:
         """Frames behind ``position``; None when some of them are gone already."""
         if position < self._number - len(self._ring):
             return None
         return [
             frame.encode(self._epoch)
             for frame in self._ring
-            if frame.number > position and (not route or frame.route in ("", route))
+            if frame.number > position
+            and frame.kind != ("status" if brief else "summary")
+            and (not route or frame.route in ("", route))
         ]
 
     async def wait(self, timeout_s: float) -> bool:
@@ -155,30 +183,51 @@ class Hub:
 
     def _announce(self, said: Announcement) -> None:
         self._add("announcement", said.route, msgspec.json.encode(said.to_json()))
-        if self.listeners:
+        if self.listeners and said.route:
             for summary in self._summaries(said.route):
                 self._compare(summary)
 
     async def _statuses(self) -> None:
         await asyncio.sleep(self._status_s)
         if self.listeners:
-            for summary in self._controller.routes():
-                with net("stream"):
-                    self._compare(summary)
+            for name in self._controller.names():
+                with net("stream"), suppress(ControlError):  # a route may be gone by now
+                    self._compare(self._controller.summary(name))
                 await asyncio.sleep(0)  # 1,000 routes must not hold up a decision
         else:
             self._sent.clear()  # whoever comes next starts with a snapshot
 
     def _compare(self, summary: dict[str, Any]) -> None:
         name = summary["name"]
+        if self._watched[BRIEF]:
+            self._send("summary", name, {"summary": summary})
+        if not (self._watched[""] or self._watched[name]):
+            return
         status = {"route": name, "summary": summary, "rollout": self._status(name)}
-        data = msgspec.json.encode(status)
-        if self._sent.get(name) != data:
-            self._sent[name] = data
-            self._add("status", name, data)
+        if self._watched[name]:
+            status["versions"] = self._versions(summary)
+        self._send("status", name, status)
+
+    def _send(self, kind: str, name: str, told: dict[str, Any]) -> None:
+        """Once; what nobody has not heard yet is not sent again."""
+        data = msgspec.json.encode(told)
+        if self._sent.get((kind, name)) != data:
+            self._sent[(kind, name)] = data
+            self._add(kind, name, data)
+
+    def _versions(self, summary: dict[str, Any]) -> dict[str, Any] | None:
+        """Of a route without a rollout; a rollout has its own."""
+        if summary["candidate"] is not None:
+            return None
+        versions: dict[str, Any] = self._controller.route(summary["name"])["versions"]
+        return versions
 
     def _summaries(self, route: str = "") -> list[dict[str, Any]]:
-        return [made for made in self._controller.routes() if not route or made["name"] == route]
+        if not route:
+            return self._controller.routes()
+        with suppress(ControlError):
+            return [self._controller.summary(route)]
+        return []
 
     def _status(self, name: str) -> dict[str, Any] | None:
         """A route's rollout, or None where it has none."""

@@ -26,6 +26,7 @@ from router.control.state.record import JournalEntry
 from router.control.state.store import Store
 from router.control.told.announce import Announcer
 from router.control.told.controller import Controller
+from router.control.told.history import History
 from router.control.told.parts import Parts
 from router.control.watch import PolicySource
 from router.core.gates.gate import Measurement
@@ -41,6 +42,9 @@ ASK_EVERY_S: Final = 0.5
 """How often gates that measure outside are looked at."""
 
 LAG_EVERY_S: Final = 0.1
+
+HISTORY_EVERY_S: Final = 1.0
+"""Between two points of what pages draw."""
 
 CERTIFICATE_EVERY_S: Final = 1.0
 """How often the files of the client listener's certificate are looked at."""
@@ -80,6 +84,7 @@ class Plane(Parts):
         self.metrics = Metrics()
         self.announcer = Announcer(self.clock)
         self.observatory = Observatory(probed=fleet is None)
+        self.history = History()
         self.fleet = fleet or Workers(
             policy.workers,
             split_address(policy.listen),
@@ -144,6 +149,7 @@ class Plane(Parts):
             self._keep(job)
         self._keep(forever("questions", self._ask))
         self._keep(forever("lag", self._watch_lag))
+        self._keep(forever("history", self._remember))
 
     async def stop(self, *, drain_s: float) -> None:
         """Stop deciding, write the last words, let go of the store, then wait for the workers."""
@@ -191,6 +197,7 @@ class Plane(Parts):
         self._reported_s = time.perf_counter()
         self.reconciler.observe(report.batches)
         self.observatory.add(report.worker, report.versions, now)
+        self.history.add(report.versions)
         self.reconciler.seen(report.worker, report.endpoints)
         self.metrics.add_versions(report.versions)
         self.metrics.add_mirrors(report.mirrors)
@@ -303,6 +310,10 @@ class Plane(Parts):
                 log.info("certificate_loaded", file=certificate.certificate)
         except OSError as error:
             log.error("certificate_rejected", file=certificate.certificate, error=str(error))  # noqa: TRY400 - the text says it all
+
+    async def _remember(self) -> None:
+        await asyncio.sleep(HISTORY_EVERY_S)
+        self.history.sample(self.reconciler.runs, self.clock.now(), self.clock.wall())
 
     async def _watch_lag(self) -> None:
         before = time.perf_counter()

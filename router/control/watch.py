@@ -11,16 +11,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import difflib
 from collections.abc import Callable, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from router.config.check import LoadedPolicy
+from router.config.files import read_at_most
+from router.config.masking import without_secrets
 from router.config.problems import PolicyError
+from router.config.source import SIZE_BYTES_MAX
 from router.config.watch import POLL_INTERVAL_S, FileWatch
 from router.control.state.clock import Clock
 from router.control.state.errors import PolicyRejected
 from router.control.told.announce import Announcer
+from router.control.told.views import PolicyView
 from router.core.policy import Policy
 from router.loops import forever
 from router.telemetry.log import get_logger
@@ -35,6 +41,9 @@ FIXED: Mapping[str, Callable[[Policy], Any]] = {
 }
 """What takes effect at the next start; an edit of it is noted. Files of certificates are followed
 all the same, and an admin certificate may move to other files."""
+
+PENDING_LINES_MAX = 500
+"""Lines of a pending difference that are shown."""
 
 log = get_logger("router.control")
 
@@ -55,6 +64,11 @@ class PolicySource:
         self.problems: tuple[dict[str, Any], ...] = ()
         """Of the last reading; empty when it was accepted."""
         self.notes: tuple[str, ...] = ()
+        self._text = ""
+        """In force."""
+        self._refused = ""
+        """The file's, where that is not in force."""
+        self._report = ""
         self._watch = FileWatch(path)
         self._adopt = adopt
         self._announcer = announcer
@@ -88,9 +102,11 @@ class PolicySource:
                 return self.adopted(loaded, force=force, actor=actor, ends=ends)
             except PolicyError as error:
                 problems = tuple(problem.to_json() for problem in error.problems)
+                self._refused = await asyncio.to_thread(_text_of, self.path)
                 self._rejected(str(error), problems)
                 raise PolicyRejected(str(error), problems) from None
             except PolicyRejected as error:
+                self._refused = loaded.document.text
                 self._rejected(str(error), error.problems)
                 raise
 
@@ -121,10 +137,23 @@ class PolicySource:
         warnings = tuple(problem.headline() for problem in loaded.warnings)
         self.ok, self.problems, self.notes = True, (), (*notes, *warnings)
         self.digest, self.accepted_at = loaded.digest, self._clock.wall()
+        self._text, self._refused, self._report = loaded.document.text, "", ""
         if changed:
             self._announcer.announce("policy", "", "policy accepted", {"digest": self.digest})
             log.info("policy_accepted", file=self.path, actor=actor, notes=list(self.notes))
         return {"changed": changed, "digest": self.digest, "notes": list(self.notes)}
+
+    def view(self) -> PolicyView:
+        """What is in force, and what is on the disk and is not; without secrets."""
+        text = without_secrets(self._text)
+        pending = without_secrets(self._refused) if self._refused else text
+        names = ("in force", f"{Path(self.path).name}, refused")
+        difference = difflib.unified_diff(text.splitlines(), pending.splitlines(), *names, n=3)
+        return PolicyView(
+            file=self.path, ok=self.ok, digest=self.digest, accepted_at=self.accepted_at, text=text,
+            pending=[line.rstrip("\n") for line in islice(difference, PENDING_LINES_MAX)],
+            report=self._report, problems=list(self.problems), notes=list(self.notes),
+        )  # fmt: skip
 
     async def watch(self) -> None:
         """Adopt every edit, for ever."""
@@ -137,6 +166,14 @@ class PolicySource:
                 await self.reload(actor="file")
 
     def _rejected(self, text: str, problems: tuple[dict[str, Any], ...]) -> None:
-        self.ok, self.problems = False, problems
+        self.ok, self.problems, self._report = False, problems, text
         self._announcer.announce("problem", "", text, {"problems": list(problems)})
         log.error("policy_rejected", file=self.path, problems=list(problems))
+
+
+def _text_of(path: str) -> str:
+    """The file as text, whatever is in it; empty where it cannot be read."""
+    try:
+        return read_at_most(path, SIZE_BYTES_MAX).decode("utf-8", "replace")
+    except OSError:
+        return ""

@@ -9,7 +9,9 @@ from typing import Any
 from router.control.state.answers import Announcement, CommandResult
 from router.control.state.errors import Conflict, NoRollout, NotPossible, UnknownRoute
 from router.control.state.record import JournalEntry
+from router.control.told.history import RouteHistory, view_of
 from router.control.told.status import plan_view
+from router.control.told.views import PolicyView
 from router.core.pairs.compare import Compare
 from router.core.pairs.shadow import ShadowBook, Terms
 from router.core.rollout.events import Command, Observed, Refused
@@ -55,14 +57,45 @@ class FakeController:
                 "strategy": "canary", "phase": self.state.phase, "health": self.state.phase.health,
                 "weight_bp": self.weight_bp(), "revision": self.state.revision, "frozen": "",
                 "shares_bp": self.shares_bp(), "reason": self.state.reason,
-                "line": self.state.reason, "notes": [],
+                "line": self.state.reason, "notes": [], **self.beside(),
             },
             {
                 "name": PLAIN, "match": {"path": "/churn"}, "stable": "v3", "candidate": None,
                 "strategy": None, "phase": None, "health": "Healthy", "weight_bp": 0, "revision": 0,
                 "frozen": "", "shares_bp": {"v3": 10_000}, "reason": "", "line": "", "notes": [],
+                **self.beside(),
             },
         ]  # fmt: skip
+
+    def beside(self) -> dict[str, Any]:
+        return {"step": 0, "steps": 0, "since": None, "requests_per_s": 0.0, "error_ratio": 0.0,
+                "attention": None}  # fmt: skip
+
+    def names(self) -> tuple[str, ...]:
+        return (ROUTE, PLAIN)
+
+    def summary(self, name: str) -> dict[str, Any]:
+        route = self.route(name)
+        return {key: value for key, value in route.items()
+                if key not in ("versions", "feedback", "rollout")}  # fmt: skip
+
+    def history(self, name: str, since: float = 0.0) -> dict[str, Any]:
+        self.route(name)
+        history = RouteHistory()
+        history.point(0.0, 1.0, {"share": 0.01})
+        history.point(1.0, 2.0, {"share": 0.01})
+        return view_of(name, history, None, since).to_json()
+
+    def policy(self) -> dict[str, Any]:
+        return PolicyView(
+            file="policy.yaml", ok=True, digest="a1", accepted_at=1.0, text="apiVersion: 1\n",
+            pending=[], report="", problems=[], notes=[],
+        ).to_json()  # fmt: skip
+
+    async def acknowledge(self, name: str, *, actor: str, reason: str = "") -> bool:
+        self.route(name)
+        self.note(f"seen {reason}", actor)
+        return True
 
     def route(self, name: str) -> dict[str, Any]:
         for summary in self.routes():

@@ -117,7 +117,7 @@ class Reconciler:
         self.clock.resume_at(stored.clock)
         self._records, self._evidence = dict(stored.records), dict(stored.evidence)
         self.receipts.restore(stored.receipts)
-        self.restraint.freezes.restore(stored.settings.get("frozen") or {})
+        self.restraint.restore(stored.settings)
         self._keeping.stored_s = stored.clock
         self.salt = Salt.kept_in(stored)
 
@@ -279,6 +279,10 @@ class Reconciler:
         self.wake.set()
         freeze = Freeze(actor, reason, self.clock.wall(), until)
         return self._writes.commit(self.restraint.freezes.order(self.clock, route, freeze, frozen))
+
+    def kept(self, change: Change) -> asyncio.Future[None]:
+        """Write what moves nothing; done on the disk."""
+        return self._writes.commit(change)
 
     def note(self, run: Run, action: str, reason: str) -> None:
         """Write something into the journal that moves nothing."""

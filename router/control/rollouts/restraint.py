@@ -6,11 +6,12 @@ order is checked against freezes only: whoever promotes by hand has decided for 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from router.control.outside.hooks import Hooks, Note
+from router.control.rollouts.acknowledged import ACKNOWLEDGED, Acknowledged
 from router.control.rollouts.freeze import Freeze, Freezes
 from router.control.rollouts.lifecycle import endpoints_of
 from router.control.rollouts.readiness import Readiness
@@ -55,6 +56,7 @@ class Restraint:
     ) -> None:  # fmt: skip
         """``wake`` has the decider turn again at once."""
         self.freezes = Freezes()
+        self.acknowledged = Acknowledged()
         self.hooks: Hooks | None = None
         self._readiness = readiness
         self.tell: Tell = lambda _trigger, _run, _text: None
@@ -67,6 +69,11 @@ class Restraint:
 
     def __repr__(self) -> str:
         return f"<Restraint {self.freezes!r} {self.hooks!r}>"
+
+    def restore(self, settings: Mapping[str, Any]) -> None:
+        """What the store has of it."""
+        self.freezes.restore(settings.get("frozen") or {})
+        self.acknowledged.restore(settings.get(ACKNOWLEDGED) or {})
 
     def apply(
         self, run: Run, live: Live, observed: Observed, runs: Iterable[Run], now: float

@@ -24,7 +24,9 @@ from router.core.spoken import headline
 BLOCKED_MAX: Final = 1_000
 """Candidates of one route remembered as taken back; the oldest is forgotten after that many."""
 
-NOTES: Final = frozenset({"freeze", "gate", "wait", "hook", "registry", "router_bug"})
+NOTES: Final = frozenset(
+    {"freeze", "gate", "wait", "hook", "registry", "router_bug", "acknowledged"}
+)
 """Actions of journal entries that move nothing: they never explain where the traffic is."""
 
 RETRIES_MAX: Final = 200

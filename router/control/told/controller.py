@@ -67,8 +67,51 @@ class Controller:
 
     def routes(self) -> list[dict[str, Any]]:
         """One :class:`.views.RouteSummary` a route, as plain values."""
-        starting, runs = self._reconciler.restraint.starting, self._reconciler.runs.values()
-        return [status.summary(run, starting(run)).to_json() for run in runs]
+        runs = self._reconciler.runs.values()
+        return [status.summary(run, self._beside(run)).to_json() for run in runs]
+
+    def names(self) -> tuple[str, ...]:
+        """Of all routes, in the order of matching."""
+        return tuple(self._reconciler.runs)
+
+    def summary(self, name: str) -> dict[str, Any]:
+        """One :class:`.views.RouteSummary`. Raises UnknownRoute."""
+        run = self._reconciler.run_of(name)
+        return status.summary(run, self._beside(run)).to_json()
+
+    def _beside(self, run: Run) -> status.Beside:
+        restraint, clock = self._reconciler.restraint, self._plane.clock
+        return status.Beside(
+            frozen=restraint.starting(run),
+            unseen=restraint.acknowledged.wanted(run.rollout),
+            rate=self._plane.history.rate(run.route.name),
+            wall_less_clock=clock.wall() - clock.now(),
+        )
+
+    def history(self, name: str, since: float = 0.0) -> dict[str, Any]:
+        """The course of a route for plots: a :class:`.views.HistoryView`, later than ``since``.
+
+        Raises UnknownRoute.
+        """
+        return self._plane.history.view(self._reconciler.run_of(name), since).to_json()
+
+    def policy(self) -> dict[str, Any]:
+        """The policy file as a :class:`.views.PolicyView`."""
+        return self._plane.source.view().to_json()
+
+    async def acknowledge(self, name: str, *, actor: str, reason: str = "") -> bool:
+        """Somebody has seen that the candidate was taken back; False: there was nothing to see.
+
+        Raises UnknownRoute, StoreUnavailable.
+        """
+        run, restraint = self._reconciler.run_of(name), self._reconciler.restraint
+        rollout = run.rollout
+        if rollout is None or not restraint.acknowledged.wanted(rollout):
+            return False
+        change = restraint.acknowledged.order(self._plane.clock, rollout, actor, reason)
+        await self._reconciler.kept(change)
+        self._plane.announcer.moved(change.entries[0])
+        return True
 
     def route(self, name: str) -> dict[str, Any]:
         """Everything about one route: a :class:`.views.RouteView`.
@@ -76,9 +119,12 @@ class Controller:
         Raises UnknownRoute.
         """
         run = self._reconciler.run_of(name)
-        frozen = self._reconciler.restraint.starting(run)
         return status.route_view(
-            run, self._reconciler.observatory, self._reconciler.generation, self.now(), frozen
+            run,
+            self._reconciler.observatory,
+            self._reconciler.generation,
+            self.now(),
+            self._beside(run),
         ).to_json()
 
     def rollout(self, name: str) -> dict[str, Any]:

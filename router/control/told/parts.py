@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from router.control.state.clock import Clock
     from router.control.state.store import Store
     from router.control.told.announce import Announcer
+    from router.control.told.history import History
     from router.control.watch import PolicySource
     from router.telemetry.metrics import Metrics
 
@@ -24,6 +25,7 @@ class Parts:
     comparer: Comparer
     feedback: Feedback
     fleet: Fleet
+    history: History
     metrics: Metrics
     reconciler: Reconciler
     source: PolicySource

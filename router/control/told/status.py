@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ from router.control.rollouts.trial import Trial
 from router.control.state.record import Carried
 from router.control.told.views import (
     ApprovalView,
+    AttentionView,
     BanditView,
     EvidenceView,
     FeedbackView,
@@ -39,12 +41,23 @@ from router.telemetry.metrics import LabelPairs, labels
 Gauge = tuple[str, LabelPairs, float]
 
 
-def summary(run: Run, frozen: str = "") -> RouteSummary:
-    """One line of the list of routes; ``candidate`` and what follows is None without a rollout.
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What is told of a route besides its run."""
 
-    ``frozen``: by whom, as a sentence.
-    """
-    rollout, pinned = run.rollout, run.record.pinned
+    frozen: str = ""
+    """By whom, as a sentence."""
+    unseen: bool = False
+    """Its candidate was taken back, and nobody has said that he saw it."""
+    rate: tuple[float, float] = (0.0, 0.0)
+    """Requests a second and share of failures."""
+    wall_less_clock: float = 0.0
+    """Wall time of the rollout clock's zero."""
+
+
+def summary(run: Run, beside: Beside = Beside()) -> RouteSummary:
+    """One line of the list of routes; ``candidate`` and what follows is None without a rollout."""
+    rollout, pinned, frozen = run.rollout, run.record.pinned, beside.frozen
     return RouteSummary(
         name=run.route.name,
         match=run.route.match.model_dump(mode="json", exclude_defaults=True),
@@ -60,16 +73,49 @@ def summary(run: Run, frozen: str = "") -> RouteSummary:
         reason=rollout.reason if rollout else "",
         line=(rollout.line or headline(rollout.reason)) if rollout else "",
         notes=list(run.notes),
+        step=rollout.step + 1 if rollout else 0,
+        steps=len(pinned.plan.steps) if pinned and rollout else 0,
+        since=_since(rollout, beside.wall_less_clock),
+        requests_per_s=round(beside.rate[0], 3),
+        error_ratio=round(beside.rate[1], 6),
+        attention=attention(run, beside),
     )
 
 
+def _since(rollout: Rollout | None, wall_less_clock: float) -> float | None:
+    if rollout is None:
+        return None
+    moved = rollout.ended if rollout.ended is not None else rollout.step_since
+    return round(wall_less_clock + moved, 3)
+
+
+def attention(run: Run, beside: Beside) -> AttentionView | None:
+    """Why somebody should look at it; the most urgent reason."""
+    rollout, live = run.rollout, run.live
+    line = (rollout.line or headline(rollout.reason)) if rollout else ""
+    if beside.unseen:
+        return AttentionView(kind="taken_back", line=line)
+    if rollout and rollout.phase is Phase.AWAITING_APPROVAL:
+        return AttentionView(kind="approval", line=run.waiting.reason or "waits for an approval")
+    if live is not None and live.trial.judge.failed:
+        title, sentence = next(iter(live.trial.judge.failed.items()))
+        return AttentionView(kind="gate", line=f"{title}: {sentence}")
+    if live is not None and (held := next(iter(holding(live.trial.judge)), "")):
+        return AttentionView(kind="held", line=held)
+    if live is not None and (live.rollout.standing or beside.frozen) and run.waiting.reason:
+        return AttentionView(kind="held", line=run.waiting.reason)
+    if told := [*run.notes, *_alarms(run)]:
+        return AttentionView(kind="note", line=told[0])
+    return None
+
+
 def route_view(
-    run: Run, observatory: Observatory, generation: int, now: float, frozen: str = ""
+    run: Run, observatory: Observatory, generation: int, now: float, beside: Beside = Beside()
 ) -> RouteView:
     """Everything about one route."""
     carried = run.record.carried
     return RouteView(
-        **msgspec.structs.asdict(summary(run, frozen)),
+        **msgspec.structs.asdict(summary(run, beside)),
         versions={name: observatory.view(run.route.name, name, now) for name in run.route.versions},
         feedback=_feedback(run),
         rollout=rollout_view(run, carried, observatory, generation, now) if carried else None,

@@ -209,7 +209,66 @@ class RolloutView(View, frozen=True, kw_only=True):
     notes: list[str]
 
 
+# --- its course --------------------------------------------------------------------------------
+
+
+class VersionHistory(View, frozen=True, kw_only=True):
+    """One version's curves, a value for each of the history's times."""
+
+    requests_per_s: list[float | None]
+    error_ratio: list[float | None]
+    """Where several points became one: the larger."""
+    p50_s: list[float | None]
+    p99_s: list[float | None]
+    """Where several points became one: the larger."""
+
+
+class HistoryView(View, frozen=True, kw_only=True):
+    """What plots show. Columns have the length of ``at``, or none; shares and rates are 0..1."""
+
+    route: str
+    rollout: str
+    """That it began with; empty: none was there."""
+    attempt: int
+    every_s: float
+    """Between two points; it doubles when the history is full, and all points are new then."""
+    at: list[float]
+    """Wall times, seconds since 1970."""
+    share: list[float | None]
+    """The candidate's, as commanded."""
+    measured: list[float | None]
+    """Its share of what both versions answered since the last point."""
+    mirrored: list[float | None]
+    evidence: list[float | None]
+    """All gates together against the candidate, ``x : 1``."""
+    proof: list[float | None]
+    """For promoting it."""
+    difference: list[float | None]
+    """Failures of the candidate less those of stable."""
+    low: list[float | None]
+    high: list[float | None]
+    """The band that holds the difference at every look, 95 %."""
+    agreement: list[float | None]
+    gates: dict[str, list[float | None]]
+    """Evidence of each gate that bets."""
+    versions: dict[str, VersionHistory]
+    evidence_limit: float | None
+    """At which it is taken back."""
+    hold_level: float | None
+    margin: float | None
+    """By which it may be worse, and be promoted."""
+    proof_limit: float | None
+
+
 # --- a route ---------------------------------------------------------------------------------
+
+
+class AttentionView(View, frozen=True, kw_only=True):
+    """Why somebody should look at a route."""
+
+    kind: str
+    """taken_back | approval | held | gate | note"""
+    line: str
 
 
 class RouteSummary(View, frozen=True, kw_only=True):
@@ -232,6 +291,41 @@ class RouteSummary(View, frozen=True, kw_only=True):
     line: str
     """The same as a person would say it."""
     notes: list[str]
+    step: int
+    """1-based; 0 without a rollout."""
+    steps: int
+    since: float | None
+    """Wall time of its last move to a step or an end, seconds since 1970."""
+    requests_per_s: float
+    """Of all versions, a few seconds ago."""
+    error_ratio: float
+    attention: AttentionView | None
+
+
+class PolicyView(View, frozen=True, kw_only=True):
+    """The policy file: what is in force, and what is on the disk and is not."""
+
+    file: str
+    ok: bool
+    """The last reading was accepted."""
+    digest: str
+    accepted_at: float
+    """Wall time, seconds since 1970."""
+    text: str
+    """In force, without its secrets."""
+    pending: list[str]
+    """Lines of a unified diff from the text in force to the file's, where that was refused."""
+    report: str
+    """What is wrong with the file, as ``rampway check`` prints it."""
+    problems: list[dict[str, Any]]
+    notes: list[str]
+
+
+class AcknowledgedView(View, frozen=True, kw_only=True):
+    """What became of it."""
+
+    acknowledged: bool
+    """False: there was nothing to see, or somebody had seen it."""
 
 
 class RoutesView(View, frozen=True, kw_only=True):
