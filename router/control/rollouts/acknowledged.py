@@ -43,10 +43,6 @@ class Acknowledged:
         """As the store has it."""
         self._seen = {str(route): str(seen) for route, seen in stored.items()}
 
-    def keep_only(self, routes: frozenset[str]) -> None:
-        """Forget routes that left the policy."""
-        self._seen = {route: seen for route, seen in self._seen.items() if route in routes}
-
 
 def _name(rollout: Rollout) -> str:
     return f"{rollout.id}/{rollout.attempt}"
