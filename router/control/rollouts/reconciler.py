@@ -85,10 +85,10 @@ class Reconciler:
         self.wake = asyncio.Event()
         self.restraint = Restraint(clock, self.note, self.observatory.readiness, self.wake.set)
         self.recording = Recording(lambda: list(self.runs.values()))
-        self._writes = Writes(store, listener, self.wake.set)
+        self.writes = Writes(store, listener, self.wake.set)
         self._records: dict[str, RouteRecord] = {}
         self._evidence: dict[str, dict[str, Any]] = {}
-        self._keeping = Keeping(self._writes.quietly)
+        self._keeping = Keeping(self.writes.quietly)
         self._adopting = False
 
     def __repr__(self) -> str:
@@ -98,12 +98,12 @@ class Reconciler:
     @property
     def receipts(self) -> Receipts:
         """Those that labels have used."""
-        return self._writes.receipts
+        return self.writes.receipts
 
     @property
     def store_error(self) -> str:
         """Why the last write failed; empty while the store works."""
-        return self._writes.error
+        return self.writes.error
 
     @property
     def generation(self) -> int:
@@ -164,7 +164,7 @@ class Reconciler:
             self._adopt_route(route, settled[route.name], fresh, now)
         self._adopting = False
         self.runs = {route.name: self.runs[route.name] for route in policy.routes}
-        self._writes.quietly(Change(now, tuple(fresh), settings={SETTING: self.salt.to_json()}))
+        self.writes.quietly(Change(now, tuple(fresh), settings={SETTING: self.salt.to_json()}))
         self.observatory.keep_only(lifecycle.places(policy))
         self._publish(now)
         self.recording.use(policy.recording, now)
@@ -278,17 +278,13 @@ class Reconciler:
             self.run_of(route)
         self.wake.set()
         freeze = Freeze(actor, reason, self.clock.wall(), until)
-        return self._writes.commit(self.restraint.freezes.order(self.clock, route, freeze, frozen))
-
-    def kept(self, change: Change) -> asyncio.Future[None]:
-        """Write what moves nothing; done on the disk."""
-        return self._writes.commit(change)
+        return self.writes.commit(self.restraint.freezes.order(self.clock, route, freeze, frozen))
 
     def note(self, run: Run, action: str, reason: str) -> None:
         """Write something into the journal that moves nothing."""
         now, wall = self.clock.now(), self.clock.wall()
         entry = entry_for(run, run.record, action, "router", reason, now=now, wall=wall)
-        self._writes.quietly(Change(now, entries=(entry,)))
+        self.writes.quietly(Change(now, entries=(entry,)))
         self.listener.moved(entry)
 
     # --- the loop ---------------------------------------------------------------------------------
@@ -311,7 +307,7 @@ class Reconciler:
             self.recording.tend(now)
         due = self._keeping.due(now)
         for change in self.restraint.freezes.lapsed(self.clock):
-            self._writes.quietly(change)
+            self.writes.quietly(change)
         if any(run.pass_time(now) for run in self.runs.values()):
             self._publish(now)
         later = left_for_later(self.runs.values(), now)
@@ -419,7 +415,7 @@ class Reconciler:
         if lifecycle.adds_risk(run.record, record) and servable:
             run.write_first(move, reason)
             change = change_of(run, [move], self.clock.now())
-            self._writes.then(self._writes.commit(change), lambda d: self._written(run, move, d))
+            self.writes.then(self.writes.commit(change), lambda d: self._written(run, move, d))
             return move
         run.write_first(None, reason)
         run.owe(move)
@@ -431,9 +427,9 @@ class Reconciler:
         """The disk answered for a step up."""
         error = failure_of(done)
         if error is None:
-            self._writes.works()
+            self.writes.works()
         else:
-            self._writes.failed(error)
+            self.writes.failed(error)
             run.retry_at = self.clock.now() + STORE_RETRY_S
             run.settle_again = True
             move.fail(error)
@@ -449,16 +445,16 @@ class Reconciler:
         moves = list(run.unsaved)
         run.saving = True
         change = change_of(run, moves, self.clock.now(), urgent=True)
-        self._writes.then(self._writes.commit(change), lambda done: self._saved(run, moves, done))
+        self.writes.then(self.writes.commit(change), lambda done: self._saved(run, moves, done))
 
     def _saved(self, run: Run, moves: list[Move], done: asyncio.Future[None]) -> None:
         run.saving = False
         error = failure_of(done)
         if error is None:
-            self._writes.works()
+            self.writes.works()
             run.unsaved = [move for move in run.unsaved if move not in moves]
         else:
-            self._writes.failed(error)
+            self.writes.failed(error)
             run.retry_at = self.clock.now() + STORE_RETRY_S
         for move in moves:
             move.settle(durable=error is None)

@@ -109,7 +109,7 @@ class Controller:
         if rollout is None or not restraint.acknowledged.wanted(rollout):
             return False
         change = restraint.acknowledged.order(self._plane.clock, rollout, actor, reason)
-        await self._reconciler.kept(change)
+        await self._reconciler.writes.commit(change)
         self._plane.announcer.moved(change.entries[0])
         return True
 
