@@ -8,7 +8,7 @@ from typing import Any
 
 from router.cli.client import Client, path_of
 from router.cli.exits import Exit, VerbFailed
-from router.cli.show import coloured, left, position
+from router.cli.show import coloured, left, position, told
 
 RolloutStatus = dict[str, Any] | None
 
@@ -46,5 +46,4 @@ def line(route: str, status: RolloutStatus) -> str:
     if status is None:
         return f"{coloured('Healthy')} - {route} has no rollout"
     waits = f", {left(status)} left" if left(status) else ""
-    reason = status["reason"]
-    return f"{coloured(status['health'])} - {route}: {position(status)}{waits}: {reason}"
+    return f"{coloured(status['health'])} - {route}: {position(status)}{waits}: {told(status)}"

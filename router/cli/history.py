@@ -11,7 +11,7 @@ import click
 from router.cli.client import Client
 from router.cli.options import AdminLink, Format, Output
 from router.cli.parse import Argument, Option
-from router.cli.show import coloured, columns, emit, when
+from router.cli.show import coloured, columns, emit, said, when
 from router.core.words import percent
 
 FOLLOW_S: Final = 1.0
@@ -20,7 +20,7 @@ FOLLOW_S: Final = 1.0
 NEW_MAX: Final = 1000
 """Entries that one look takes; more come with the next."""
 
-HEADINGS = ("ID", "TIME", "ROUTE", "ACTION", "PHASE", "WEIGHT", "ACTOR", "REASON")
+HEADINGS = ("ID", "TIME", "ROUTE", "ACTION", "PHASE", "WEIGHT", "ACTOR", "WHAT")
 
 
 def run(
@@ -72,5 +72,5 @@ def _row(entry: dict[str, Any]) -> tuple[str, ...]:
         coloured(entry["phase_to"] or "-"),
         percent(entry["weight_bp"]),
         entry["actor"],
-        entry["reason"],
+        said(entry),
     )

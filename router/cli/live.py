@@ -20,8 +20,10 @@ from router.cli.show import (
     decisions,
     more_lines,
     said,
+    told,
     version_row,
     when,
+    word,
 )
 from router.core.wire.outcomes import FULL_BP
 from router.core.words import duration
@@ -73,7 +75,7 @@ class Picture:
             f"  {status['strategy']}, step {status['step']} of {status['steps']}, "
             f"{status['phase'].replace('_', ' ')}, revision {status['revision']}",
         )  # fmt: skip
-        return [first, Text(status["line"]), Text(self._countdown(status), style="dim")]
+        return [first, Text(told(status)), Text(self._countdown(status), style="dim")]
 
     def _countdown(self, status: dict[str, Any]) -> str:
         """Time goes on between two messages, unless the clock of the rollout stands."""
@@ -104,7 +106,7 @@ class Picture:
         for heading in ("GATE", "VERDICT", "EVIDENCE", ""):
             table.add_column(heading, no_wrap=heading != "", overflow="fold")
         for gate in status["gates"]:
-            verdict = Text(gate["verdict"], style=_colour(gate["verdict"]))
+            verdict = Text(word(gate), style=_colour(gate["verdict"]))
             table.add_row(gate.get("gate") or gate["name"], verdict, _evidence(gate),
                           gate["sentence"])  # fmt: skip
         return table

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from fnmatch import fnmatchcase
 from typing import Any
 
 import click
@@ -11,7 +12,7 @@ import click
 from router.cli.client import Client, Unreachable, path_of
 from router.cli.exits import Exit, VerbFailed
 from router.cli.options import AdminLink, OrderOptions, Output, interactive
-from router.cli.show import chosen, coloured, emit
+from router.cli.show import ENDED, chosen, coloured, emit
 from router.core.words import count, duration, percent
 
 AGAIN_S = 0.5
@@ -35,8 +36,14 @@ def order(
     names the revision that was looked at.
     """
     client = link.client()
-    route = chosen(client, route)
     body = {"reason": change.reason, **(fields or {})}
+    if any(sign in route for sign in "*?["):
+        routes = _matching(client, route, command)
+        _sure(change, command, routes)
+        results, refused = _sent_to(client, routes, command, body, dry_run=change.dry_run)
+        _told(output, results, refused)
+        return
+    route = chosen(client, route)
     revision = change.if_revision
     if risky and not (change.yes or change.dry_run) and interactive():
         revision = _confirm(client, route, command, body, revision)
@@ -49,6 +56,56 @@ def order(
     click.echo(_said(result))
     if result.get("draining"):
         click.echo(f"  {_drained(client, route, result['draining'])}")
+
+
+def _matching(client: Client, pattern: str, command: str) -> list[str]:
+    """Routes of a pattern such as ``ranking@*`` for which the order can mean something."""
+    known = [r for r in client.routes() if r["candidate"] and fnmatchcase(r["name"], pattern)]
+    found = [
+        r["name"] for r in known if command in {"rollback", "retry"} or r["phase"] not in ENDED
+    ]
+    if not found:
+        what = "has no live rollout" if known else "is no route with a rollout"
+        raise VerbFailed(Exit.USAGE, f"nothing of {pattern} {what}")
+    return found
+
+
+def _sure(change: OrderOptions, command: str, routes: list[str]) -> None:
+    if change.if_revision is not None:
+        raise VerbFailed(Exit.USAGE, "--if-revision is about one route: name it")
+    asks = command not in _NEVER_ASKED and not (change.yes or change.dry_run) and interactive()
+    if asks and not click.confirm(f"{command} {', '.join(routes)}?"):
+        raise VerbFailed(Exit.USAGE, "nothing was changed")
+
+
+def _sent_to(
+    client: Client, routes: list[str], command: str, body: dict[str, Any], *, dry_run: bool
+) -> tuple[list[dict[str, Any]], dict[str, VerbFailed]]:
+    """The same order to several routes; one that refuses keeps none of the others from it."""
+    results: list[dict[str, Any]] = []
+    refused: dict[str, VerbFailed] = {}
+    asked = {**body, "dry_run": True} if dry_run else body
+    for route in routes:
+        try:
+            results.append(_send(client, route, command, asked, None))
+        except VerbFailed as failed:
+            refused[route] = failed
+    return results, refused
+
+
+def _told(output: Output, results: list[dict[str, Any]], refused: dict[str, VerbFailed]) -> None:
+    if output is Output.JSON:
+        emit({"results": results, "refused": {route: str(why) for route, why in refused.items()}})
+    else:
+        told = [*map(_said, results), *(f"{route}: {why}" for route, why in refused.items())]
+        click.echo("\n".join(told))
+    if refused:
+        code, whole = next(iter(refused.values())).code, len(results) + len(refused)
+        raise VerbFailed(code, f"{len(refused)} of {whole} refused")
+
+
+_NEVER_ASKED = ("abort", "rollback", "pause")
+"""What takes traffic away, or stands still, is done at once."""
 
 
 def _drained(client: Client, route: str, left: dict[str, int]) -> str:
@@ -105,8 +162,10 @@ def _said(result: dict[str, Any]) -> str:
         f"{coloured(result['phase'])}, step {result['step']}, "
         f"{percent(result['weight_bp'])} on the candidate, revision {result['revision']}"
     )
+    follows = [f"  next: {result['next']}"] if result.get("next") else []
     if result.get("dry_run"):
-        return f"{result['route']} would be: {result['reason']}\n  {place} (nothing was changed)"
+        would = f"{result['route']} would be: {result['reason']}"
+        return "\n".join([would, f"  {place} (nothing was changed)", *follows])
     lines = [f"{result['route']}: {result['reason']}", f"  {place}"]
     if result.get("repeated"):
         lines.append("  this order had been carried out before")
@@ -114,4 +173,4 @@ def _said(result: dict[str, Any]) -> str:
         lines[-1] += f"; in force after {duration(result['took_s'])}"
     if not result.get("durable", True):
         lines.append("  NOT YET WRITTEN: the store does not work; it is written when it does")
-    return "\n".join(lines)
+    return "\n".join([*lines, *follows])

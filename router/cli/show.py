@@ -23,7 +23,7 @@ from router.core.words import duration, odds, percent, rate
 COLOURS = {
     "healthy": "green", "pass": "green", "completed": "green",
     "degraded": "red", "fail": "red", "error": "red", "rolled_back": "red", "aborted": "red",
-    "paused": "yellow", "pending": "yellow", "inconclusive": "yellow",
+    "paused": "yellow", "pending": "yellow", "inconclusive": "yellow", "not_enough_yet": "yellow",
     "awaiting_approval": "yellow",
     "progressing": "cyan", "baking": "cyan",
 }  # fmt: skip
@@ -116,6 +116,18 @@ def left(rollout: dict[str, Any]) -> str:
     return " and ".join(waits)
 
 
+def through(rollout: dict[str, Any]) -> list[str]:
+    """When it is over, if the candidate is as good as stable and the traffic stays."""
+    at = rollout.get("through_at")
+    return [f"  through by {when(at)} at this traffic, if nothing is found"] if at else []
+
+
+def risks(rollout: dict[str, Any]) -> list[str]:
+    """What passes unseen, below the gates that do not see it."""
+    found = rollout.get("risks") or []
+    return ["", "what passes unseen", *(f"  {text}" for text in found)] if found else []
+
+
 def more_lines(rollout: dict[str, Any]) -> list[str]:
     """What not every rollout has: requests left behind, labels, rewards that move the shares."""
     lines = [
@@ -138,9 +150,21 @@ def _parts(gate: dict[str, Any]) -> Iterable[str]:
     return [text for text in texts if text in gate["sentence"]]
 
 
+def told(status: dict[str, Any]) -> str:
+    """Where a rollout stands and since when, in the line that a person would say."""
+    at = status.get("decided_at")
+    return f"{status['line']} ({when(at)})" if at else str(status["line"])
+
+
 def said(entry: dict[str, Any]) -> str:
     """A decision in the line that a person would say; the numbers are in `why`."""
     return str(entry.get("line") or entry["reason"])
+
+
+def word(gate: dict[str, Any]) -> str:
+    """A gate's verdict; that it has not had its sample yet goes before that it found nothing."""
+    quiet = gate.get("lacks") and gate["verdict"] in {"pass", "pending"}
+    return "not enough yet" if quiet else str(gate["verdict"])
 
 
 def gate_lines(gates: Iterable[dict[str, Any]]) -> list[str]:
@@ -149,7 +173,7 @@ def gate_lines(gates: Iterable[dict[str, Any]]) -> list[str]:
     for gate in gates:
         name = gate.get("gate") or gate.get("name") or "?"
         dry = " (dry run)" if gate.get("dry_run") else ""
-        facts = [f"  {name}{dry}: {coloured(gate['verdict'])}"]
+        facts = [f"  {name}{dry}: {coloured(word(gate))}"]
         told = f"evidence {_odds(gate.get('evidence'))}"
         if gate.get("limit") is not None and told not in gate["sentence"]:
             facts.append(f"evidence {_odds(gate.get('evidence'))}, limit {_odds(gate['limit'])}")

@@ -57,12 +57,14 @@ class FakeController:
                 "strategy": "canary", "phase": self.state.phase, "health": self.state.phase.health,
                 "weight_bp": self.weight_bp(), "revision": self.state.revision, "frozen": "",
                 "shares_bp": self.shares_bp(), "reason": self.state.reason,
-                "line": self.state.reason, "notes": [], **self.beside(),
+                "line": self.state.reason, "decided_at": None, "notes": [],
+                **self.beside(),
             },
             {
                 "name": PLAIN, "match": {"path": "/churn"}, "stable": "v3", "candidate": None,
                 "strategy": None, "phase": None, "health": "Healthy", "weight_bp": 0, "revision": 0,
-                "frozen": "", "shares_bp": {"v3": 10_000}, "reason": "", "line": "", "notes": [],
+                "frozen": "", "shares_bp": {"v3": 10_000}, "reason": "", "line": "",
+                "decided_at": None, "notes": [],
                 **self.beside(),
             },
         ]  # fmt: skip
@@ -145,6 +147,7 @@ class FakeController:
             "gates": self.gates(),
             "versions": self.versions(), "in_flight": {"v1": 2, "v2": 0}, "generation": 7,
             "unsaved": False, "notes": [], "shares_bp": self.shares_bp(), "waits_for": "",
+            "decided_at": 1_001.0, "through_at": 5_000.0, "risks": ["a slower candidate passes"],
             "next_advance_at": None, "draining": {}, "feedback": {}, "bandit": None,
         }  # fmt: skip
 
@@ -158,7 +161,7 @@ class FakeController:
                 "name": "error_rate", "gate": "error_rate", "verdict": "pass",
                 "sentence": SENTENCE, "evidence": 1.4, "limit": 100.0,
                 "candidate": {"bad": 4, "total": 57}, "stable": {"bad": 11, "total": 1083},
-                "dry_run": False,
+                "dry_run": False, "lacks": "",
             }
         ]  # fmt: skip
 

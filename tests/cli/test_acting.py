@@ -221,3 +221,27 @@ def test_an_order_whose_answer_was_lost_is_carried_out_once(router, monkeypatch)
     assert sent[0] == sent[1]
     assert len(router.controller.orders) == 1
     assert "carried out before" in ended.out
+
+
+def test_an_order_for_a_pattern_goes_to_each_route_that_it_can_mean(router):
+    ended = router.run("abort", "flight-*", "--reason", "incident")
+    assert ended.code == 0, ended
+    assert "flight-delay: " in ended.out
+    assert [type(order) for order in router.controller.orders] == [events.Abort]
+    ended = router.run("abort", "*")
+    assert (ended.code, "nothing of * has a live rollout" in ended.err) == (2, False)
+    assert "has no live rollout" in ended.err
+    assert "is no route with a rollout" in router.run("pause", "churn*").err
+    assert router.run("retry", "*").code == 0
+
+
+def test_who_refuses_keeps_none_of_the_others_from_it(router):
+    assert router.run("abort", "*", "--if-revision", "1").code == 2
+    router.controller.fails = Busy("256 commands are under way")
+    ended = router.run("pause", "*", "-o", "json")
+    assert ended.code == 6
+    assert list(ended.json["refused"]) == [ROUTE]
+    assert "1 of 1 refused" in ended.err
+    router.controller.fails = None
+    ended = router.run("pause", "*", "--dry-run")
+    assert (ended.code, "would be" in ended.out, router.controller.orders) == (0, True, [])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from router.cli.show import gate_lines, left
+from router.cli.show import gate_lines, left, risks, through, told
 from router.core.words import odds
 
 
@@ -26,3 +26,27 @@ def test_evidence_is_worded_as_in_the_sentence():
 def test_what_has_ended_waits_for_nothing(phase):
     waits = left({"phase": phase, "samples": 61, "until_samples": 400, "remaining_s": 0})
     assert waits == ("339 more samples" if phase == "progressing" else "")
+
+
+def test_a_gate_that_has_not_had_its_sample_says_so_before_anything_else():
+    gate = {
+        "gate": "guard",
+        "verdict": "pass",
+        "sentence": "s",
+        "lacks": "guard has 4 of 55 answers",
+    }
+    assert gate_lines([gate])[0].strip() == "guard: not enough yet"
+    assert gate_lines([gate | {"verdict": "fail"}])[0].strip() == "guard: fail"
+    assert gate_lines([gate | {"lacks": ""}])[0].strip() == "guard: pass"
+
+
+def test_the_line_has_its_time():
+    assert told({"line": "v2 is stable", "decided_at": 0.0}) == "v2 is stable"
+    assert told({"line": "v2 is stable", "decided_at": 1_001.0}).startswith("v2 is stable (1970-")
+
+
+def test_get_says_when_it_is_through_and_what_passes():
+    status = {"through_at": 1_001.0, "risks": ["a slower candidate passes"]}
+    assert through(status)[0].startswith("  through by 1970-01-01")
+    assert risks(status) == ["", "what passes unseen", "  a slower candidate passes"]
+    assert through({}) == risks({"risks": []}) == []

@@ -116,8 +116,8 @@ class Alerts:
 
 def told(letter: Announcement) -> str:
     """What a person would say, below it the numbers."""
-    line = letter.data.get("line", letter.text)
-    return letter.text if line == letter.text else f"{line}\n{letter.text}"
+    numbers = letter.data.get("reason", letter.text)
+    return letter.text if numbers == letter.text else f"{letter.text}\n{numbers}"
 
 
 def facts(

@@ -405,8 +405,8 @@ class Reconciler:
         cause: tuple[Rollout | None, Event | None] = (None, None),
     ) -> Move:
         """``cause``: what the machine was given; nothing where the policy decides."""
-        record = run.fresh_revision(record)
         wall = self.clock.wall()
+        record = replace(run.fresh_revision(record), decided_at=wall)
         entry = entry_for(run, record, action, actor, reason, now=now, wall=wall, before=cause[0])
         answer = (key.id, {**result_of(entry).to_json(), "asked": key.asked}) if key else None
         move = Move(entry, record, answer)

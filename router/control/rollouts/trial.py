@@ -17,7 +17,7 @@ from router.core.gates import Measurement
 from router.core.judge import Judge, Judgement, JudgeSettings
 from router.core.pairs.shadow import ShadowBook, Terms
 from router.core.policy import RolloutPolicy, Route
-from router.core.proof import lacking, place_of
+from router.core.proof import Position, lacking, missing, place_of
 from router.core.rollout.bandit import Rewards, shares, worth_moving
 from router.core.rollout.events import Action, Observed
 from router.core.rollout.plan import Plan
@@ -255,12 +255,20 @@ class Trial:
 
     def unproven(self, rollout: Rollout, plan: Plan) -> str:
         """What is not enough yet for the position to be left; empty where it may be."""
-        place = place_of(
+        place = self._place(rollout, plan)
+        return lacking(self.judge, rollout, plan, place, self.policy.detect.sought)
+
+    def lacks(self, rollout: Rollout, plan: Plan) -> dict[str, str]:
+        """The same gate by gate: what each has not had enough of, by its title."""
+        found = missing(self.judge, self._place(rollout, plan), self.policy.detect.sought)
+        return {one.gate: one.sentence() for one in found}
+
+    def _place(self, rollout: Rollout, plan: Plan) -> Position:
+        return place_of(
             rollout, plan, seen=self.samples(rollout, plan),
             judged=self.judge.answers + self.judge.pairs,
             reverse=bool(self.policy.compare.reverse),
         )  # fmt: skip
-        return lacking(self.judge, rollout, plan, place, self.policy.detect.sought)
 
     def _plain(self, rollout: Rollout, action: Action) -> str:
         """Why, where the machine will move the traffic for it."""

@@ -30,6 +30,8 @@ class CommandResult:
     """False: taken back in memory, but the store is broken; it is written as soon as it works."""
     repeated: bool = False
     """This command id had been carried out before; this is the old answer."""
+    next: str = ""
+    """What follows of itself: which candidate starts, or what it waits for; empty: nothing."""
     took_s: float = 0.0
     draining: dict[str, int] = field(default_factory=dict)
     """Versions that get nothing new but still answer what they had, with the number of requests

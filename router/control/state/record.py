@@ -162,6 +162,8 @@ class RouteRecord:
     """Where the rollout's candidate is."""
     queued: str = ""
     """The candidate that waits for the end of the present one."""
+    decided_at: float = 0.0
+    """Wall clock of the move that made this record, seconds since 1970; 0: not known."""
     retries: tuple[tuple[str, float], ...] = ()
     """Candidates that were tried again, and when by the rollout clock; the last day of them."""
 
@@ -196,6 +198,7 @@ class RouteRecord:
             "convicted": [list(one) for one in self.convicted],
             "endpoints": list(self.endpoints),
             "queued": self.queued,
+            "decided_at": self.decided_at,
             "retries": [list(one) for one in self.retries],
         }
 

@@ -69,7 +69,7 @@ class Announcer:
 
     def moved(self, entry: JournalEntry) -> None:
         """A transition is in force."""
-        self.announce("transition", entry.route, entry.reason, entry.to_json())
+        self.announce("transition", entry.route, entry.line, entry.to_json())
         log.info(
             entry.action,
             route=entry.route,
@@ -79,6 +79,7 @@ class Announcer:
             step=entry.step,
             weight_bp=entry.weight_bp,
             actor=entry.actor,
+            line=entry.line,
             reason=entry.reason,
         )
 

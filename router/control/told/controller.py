@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from router.control.fleet.feedback import Label
+from router.control.rollouts.lifecycle import upcoming
 from router.control.rollouts.orders import decided, entry_for, informed, so_already
 from router.control.rollouts.run import Move, Run
 from router.control.state.answers import Announcement, CommandResult, OrderKey, result_of
@@ -22,9 +23,10 @@ from router.control.state.errors import (
     NotAnswered,
     StoreUnavailable,
 )
-from router.control.state.record import NOTES
+from router.control.state.record import NOTES, RouteRecord
 from router.control.state.store import JOURNAL_PAGE_MAX
 from router.control.told import status
+from router.control.told.foreseen import Foresight
 from router.core.rollout.events import Abort, AnyCommand, Rollback
 from router.core.rollout.traffic import Draw, bucket_of
 from router.core.words import duration
@@ -58,6 +60,7 @@ class Controller:
         self._plane = plane
         self._reconciler = plane.reconciler
         self._waiting = 0
+        self._foresight = Foresight()
         self._by_id: dict[OrderKey, asyncio.Future[CommandResult]] = {}
 
     def __repr__(self) -> str:
@@ -119,13 +122,11 @@ class Controller:
         Raises UnknownRoute.
         """
         run = self._reconciler.run_of(name)
+        observatory, now = self._reconciler.observatory, self.now()
         return status.route_view(
-            run,
-            self._reconciler.observatory,
-            self._reconciler.generation,
-            self.now(),
-            self._beside(run),
-        ).to_json()
+            run, observatory, self._reconciler.generation, now, self._beside(run),
+            foreseen=self._foresight.of(run, observatory, now, self._plane.clock.wall()),
+        ).to_json()  # fmt: skip
 
     def rollout(self, name: str) -> dict[str, Any]:
         """The complete status of a route's rollout: a :class:`.views.RolloutView`.
@@ -136,9 +137,11 @@ class Controller:
         carried = run.record.carried
         if carried is None:
             raise NoRollout(f"{name} has no rollout")
+        observatory, now = self._reconciler.observatory, self.now()
         return status.rollout_view(
-            run, carried, self._reconciler.observatory, self._reconciler.generation, self.now()
-        ).to_json()
+            run, carried, observatory, self._reconciler.generation, now,
+            foreseen=self._foresight.of(run, observatory, now, self._plane.clock.wall()),
+        ).to_json()  # fmt: skip
 
     async def journal(
         self, route: str | None = None, *, since: int | None = None, limit: int = 100
@@ -387,7 +390,16 @@ class Controller:
         durable = await self._in_force(move)
         took_s = round(time.perf_counter() - started_s, 6)
         draining = status.draining(run, self._reconciler.observatory)
-        return result_of(move.entry, durable=durable, took_s=took_s, draining=draining)
+        return result_of(
+            move.entry, durable=durable, took_s=took_s, draining=draining,
+            next=self._next(run, move.record),
+        )  # fmt: skip
+
+    def _next(self, run: Run, record: RouteRecord) -> str:
+        """What follows of itself where this record holds."""
+        following, frozen = upcoming(run.route, record), self._reconciler.restraint.starting(run)
+        starts = following.startswith("the rollout of")
+        return f"{following}, after the freeze: {frozen}" if starts and frozen else following
 
     async def _in_force(self, move: Move) -> bool:
         """Durable (or known not to be), and no live worker serves an older table."""
@@ -403,7 +415,8 @@ class Controller:
         entry = entry_for(
             run, record, name, event.actor, reason, now=now, wall=self._plane.clock.wall()
         )
-        return replace(result_of(entry), changed=False, dry_run=True)
+        told = result_of(entry, next=self._next(run, record))
+        return replace(told, changed=False, dry_run=True)
 
     async def freeze(
         self, frozen: bool, *, actor: str, reason: str = "", route: str = "",

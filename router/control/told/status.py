@@ -14,6 +14,7 @@ from router.control.rollouts.reconciler import Reconciler
 from router.control.rollouts.run import Run
 from router.control.rollouts.trial import Trial
 from router.control.state.record import Carried
+from router.control.told.foreseen import Foreseen
 from router.control.told.views import (
     ApprovalView,
     AttentionView,
@@ -72,6 +73,7 @@ def summary(run: Run, beside: Beside = Beside()) -> RouteSummary:
         frozen=frozen,
         reason=rollout.reason if rollout else "",
         line=(rollout.line or headline(rollout.reason)) if rollout else "",
+        decided_at=run.record.decided_at or None,
         notes=list(run.notes),
         step=rollout.step + 1 if rollout else 0,
         steps=len(pinned.plan.steps) if pinned and rollout else 0,
@@ -110,21 +112,27 @@ def attention(run: Run, beside: Beside) -> AttentionView | None:
 
 
 def route_view(
-    run: Run, observatory: Observatory, generation: int, now: float, beside: Beside = Beside()
-) -> RouteView:
+    run: Run, observatory: Observatory, generation: int, now: float, beside: Beside = Beside(),
+    *, foreseen: Foreseen | None = None,
+) -> RouteView:  # fmt: skip
     """Everything about one route."""
     carried = run.record.carried
+    rollout = (
+        rollout_view(run, carried, observatory, generation, now, foreseen=foreseen)
+        if carried else None
+    )  # fmt: skip
     return RouteView(
         **msgspec.structs.asdict(summary(run, beside)),
         versions={name: observatory.view(run.route.name, name, now) for name in run.route.versions},
         feedback=_feedback(run),
-        rollout=rollout_view(run, carried, observatory, generation, now) if carried else None,
+        rollout=rollout,
     )
 
 
 def rollout_view(
-    run: Run, carried: Carried, observatory: Observatory, generation: int, now: float
-) -> RolloutView:
+    run: Run, carried: Carried, observatory: Observatory, generation: int, now: float,
+    *, foreseen: Foreseen | None = None,
+) -> RolloutView:  # fmt: skip
     """The complete status of a rollout."""
     rollout, plan, split = carried.rollout, carried.plan, carried.split
     step = plan.steps[rollout.step]
@@ -132,6 +140,7 @@ def rollout_view(
     others = (other for other, _ in step.others)
     arms = [v for v in (rollout.stable, rollout.candidate, *others) if v in run.route.versions]
     action, sentence, reports, evidence = _judged(run, rollout)
+    lacks = run.trial.lacks(rollout, plan) if run.live and run.trial else {}
     return RolloutView(
         id=rollout.id,
         route=name,
@@ -159,13 +168,14 @@ def rollout_view(
         attempt=rollout.attempt,
         reason=rollout.reason,
         line=rollout.line or headline(rollout.reason),
+        decided_at=run.record.decided_at or None,
         actor=rollout.actor,
         age_s=round((rollout.ended if rollout.ended is not None else now) - rollout.started, 3),
         override=_override(rollout, now),
         approval=_approval(rollout, plan, now),
         action=action,
         sentence=sentence,
-        gates=[_gate(report) for report in reports],
+        gates=[_gate(report, lacks) for report in reports],
         evidence=evidence,
         versions={arm: observatory.view(name, arm, now) for arm in arms},
         in_flight={arm: observatory.in_flight(name, arm) for arm in arms},
@@ -176,6 +186,8 @@ def rollout_view(
         unsaved=bool(run.unsaved),
         waits_for=_waits_for(run, rollout, plan) if run.live else "",
         next_advance_at=run.waiting.next_at if run.live else None,
+        through_at=foreseen.through_at if foreseen else None,
+        risks=list(foreseen.risks) if foreseen else [],
         shadow=_shadow(run),
         notes=[*run.notes, *_alarms(run), *_coins(run, observatory, now)],
     )
@@ -265,8 +277,8 @@ def _judged(
     return said.action.value, said.sentence, said.reports, evidence
 
 
-def _gate(report: GateReport) -> GateView:
-    plain = report.to_json()
+def _gate(report: GateReport, lacks: dict[str, str]) -> GateView:
+    plain = report.to_json() | {"lacks": lacks.get(report.gate, "")}
     made: GateView = msgspec.convert({"name": report.gate, **plain}, GateView)
     return made
 

@@ -86,6 +86,9 @@ class GateView(View, frozen=True, kw_only=True):
     candidate: CountsView
     stable: CountsView
     dry_run: bool
+    lacks: str = ""
+    """What it has not had enough of yet, such as ``error_rate has 40 of 328 answers``; empty: it
+    has had the sample that a candidate failing `detect` would have been convicted by."""
 
 
 class EvidenceView(View, frozen=True, kw_only=True):
@@ -181,6 +184,8 @@ class RolloutView(View, frozen=True, kw_only=True):
     reason: str
     line: str
     """The same as a person would say it."""
+    decided_at: float | None
+    """Wall time of the decision that led here; None where an older router made it."""
     actor: str
     age_s: float
     override: OverrideView | None
@@ -204,6 +209,11 @@ class RolloutView(View, frozen=True, kw_only=True):
     waits_for: str
     next_advance_at: float | None
     """The earliest wall time at which it may advance; None where no clock decides that."""
+    through_at: float | None
+    """Wall time at which a candidate as good as stable is through, at the last minute's traffic;
+    None: it has ended, there is no traffic, or never like this."""
+    risks: list[str]
+    """What passes unseen, and which ways to all traffic nothing judges; in words."""
     shadow: dict[str, Any] | None
     """The shadow in brief; the whole of it is an answer of its own."""
     notes: list[str]
@@ -290,6 +300,8 @@ class RouteSummary(View, frozen=True, kw_only=True):
     reason: str
     line: str
     """The same as a person would say it."""
+    decided_at: float | None
+    """Wall time of that decision."""
     notes: list[str]
     step: int
     """1-based; 0 without a rollout."""

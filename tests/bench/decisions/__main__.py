@@ -33,7 +33,7 @@ from tests.bench.decisions.baselines import MINUTE_S, TOOLS, drawn
 from tests.bench.decisions.field import level_worlds, power_worlds, runs_of
 from tests.bench.decisions.level import GATES as LEVEL_GATES
 from tests.bench.decisions.level import false_rollbacks
-from tests.bench.decisions.rollouts import default_power, onset, outages, shipped
+from tests.bench.decisions.rollouts import default_power, onset, outages, promoted, shipped
 from tests.bench.decisions.tables import Size, Table, gate, or_inf, pair, written
 from tests.bench.decisions.vector import Detection, detection
 from tests.bench.decisions.worlds import batch_worlds, late_worlds, other_worlds, user_worlds
@@ -396,6 +396,7 @@ ON_DEMAND: dict[str, Callable[[Size], Table]] = {
     "onset": onset,
     "outages": outages,
     "shipped": shipped,
+    "promoted": promoted,
 }
 """Made only when ``--only`` names them."""
 

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from router.config.check import load
+from router.core.gates.latency import Latency
 from router.core.judge import JudgeSettings
-from router.core.policy import RolloutPolicy
+from router.core.policy import RolloutPolicy, Route
 from router.core.words import duration
 from router.simulation.result import many, percentile
 from router.simulation.run import Setup, SimulatedRun
-from router.simulation.scenario import DAY_S, Bursts, Scenario
+from router.simulation.scenario import DAY_S, Bursts, LatencyModel, Scenario
 from tests.bench.decisions.tables import Size, Table, gate, pair
 
 if TYPE_CHECKING:
@@ -185,4 +186,55 @@ def shipped(size: Size) -> Table:
                 most = max(0.01 * runs, 1) if rate == STABLE else 0
                 table.goal(f"{name}/{route.name} at {rate:.1%}, of {runs:,}", hits, most)
             table.rows.append((name, route.name, *cells))
+    return table
+
+
+WORSE = {
+    "2x errors": Scenario(candidate_rate=2 * STABLE),
+    "5x errors": Scenario(candidate_rate=5 * STABLE),
+    "30 % slower": Scenario(latency=LatencyModel(factor=1.3)),
+}
+"""A candidate beside a stable version that fails 1 %."""
+
+TIMED = ("latency", "slo", "shadow_slo")
+PROMOTING = ("quickstart", "guarded-canary", "canary", "blue-green")
+
+
+def _route(name: str) -> Route:
+    found = load(CONFIGS / f"{name}.yaml").policy.routes
+    return next(route for route in found if route.rollout is not None)
+
+
+def promoted(size: Size) -> Table:
+    """Shipped policies beside a candidate that is worse: how many are promoted all the same."""
+    runs = size.part(0.05)
+    table = Table(
+        f"Promoted although worse than stable (fails 1 %), percent of {runs:,} rollouts "
+        f"({max(runs // 5, 4)} where it is slower) of at most two days; a coin a request, "
+        "approvals at once, copies agree; gates of time only where it is slower",
+        ("policy", "candidate", *(f"{rps:g}/s" for rps in (2.0, 50.0, 500.0))),
+    )
+    for name in PROMOTING:
+        route = _route(name)
+        rollout = route.rollout
+        if rollout is None:
+            continue
+        timed = any(isinstance(one, Latency) for one in rollout.gates)
+        for what, worse in WORSE.items():
+            slow = worse.latency is not None
+            if slow and not timed:
+                table.rows.append((name, what, *["no gate looks at time"] * 3))
+                continue
+            gates = tuple(g for g in rollout.gates if slow or g.kind not in TIMED)
+            setup = Setup.of(rollout.model_copy(update={"gates": gates}))
+            some = max(runs // 5, 4) if slow else runs
+            cells = []
+            for rps in (2.0, 50.0, 500.0):
+                scenario = replace(worse, requests_per_s=rps, duration_s=2 * DAY_S)
+                found = many(setup, scenario, range(800, 800 + some), size.processes)
+                share = 100 * sum(run.outcome == "promoted" for run in found) / some
+                cells.append(f"{share:.0f}")
+                if what == "5x errors":
+                    table.goal(f"{name} at {rps:g}/s, 5x of 1 %, percent", share, 5.0)
+            table.rows.append((name, what, *cells))
     return table

@@ -142,7 +142,7 @@ async def test_events_reach_those_who_listen(plane):
     await plane.controller.command("r", Rollback("ann", "no"))
     await asyncio.wait_for(listening, 5)
     assert [letter.data["action"] for letter in heard] == ["promote", "rollback"]
-    assert heard[-1].text == plane.controller.rollout("r")["reason"]
+    assert heard[-1].text == plane.controller.rollout("r")["line"] == "v2 was taken back by ann: no"
 
 
 async def test_a_bad_report_of_a_worker_ends_in_a_rollback_and_in_the_metrics(plane):
