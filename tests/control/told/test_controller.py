@@ -243,9 +243,7 @@ async def test_pairs_of_workers_are_compared_shown_and_counted(tmp_path, policy)
     plane = Plane(load(file), SqliteStore(tmp_path / "r.db"), command=command)
     await plane.start()
     try:
-        async with asyncio.timeout(10):
-            while plane.reconciler.runs["r"].trial is None:
-                await asyncio.sleep(0.01)
+        await begun(plane)
         revision = plane.reconciler.runs["r"].record.revision
         pairs = [
             PairSample("r", "v2", revision, f"q{n}", 200, 200, b'{"y": 1}', b'{"y": %d}' % (n == 3))
