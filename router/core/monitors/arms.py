@@ -1,0 +1,123 @@
+"""Who moved: each arm's answers beside what the same arm answered before, at the same times.
+
+What a candidate answers from its beginning is a matter of the output gates, which compare it with
+stable. Here it is compared with itself: the answers of its first ``rows`` requests, and those of
+each further block of as many, while stable's of the same two times stand beside them (a difference
+of differences). If both moved, the world did.
+
+The more blocks are looked at, the less each may convict: the k-th gets ``6 / (pi k)^2`` of the
+level, which sums to one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from router.core.monitors.checks import Deviation, Side, Terms, checked
+from router.core.monitors.profile import Profile
+
+LEVEL: Final = 0.001
+"""How often a candidate that never changes may be blamed, over all blocks of an attempt."""
+STILL: Final = 0.5
+"""Stable has not moved when it is off by less than this share of the limit."""
+
+
+class Block:
+    """Counts of one arm in one stretch of time."""
+
+    def __init__(self, width: int, counts: list[float] | None = None) -> None:
+        self.counts = counts or [0.0] * width
+        self.requests = 0
+
+    def add(self, profile: Profile, values: list[object]) -> None:
+        """The rows of one request."""
+        self.requests += 1
+        for value in values:
+            cell, outside = profile.place(value)
+            self.counts[cell] += 1
+            self.counts[-1] += outside
+
+    @property
+    def side(self) -> Side:
+        """As a side of a comparison."""
+        rows = math.fsum(self.counts[:-1])
+        return Side(self.counts, min(self.requests / rows, 1.0) if rows else 1.0)
+
+    def to_json(self) -> list[Any]:
+        """Exact."""
+        return [self.requests, self.counts]
+
+    @classmethod
+    def from_json(cls, data: list[Any], width: int) -> Block:
+        """The inverse. Raises TypeError, ValueError."""
+        requests, counts = data
+        block = cls(width, list(map(float, counts)))
+        if len(block.counts) != width:
+            raise ValueError(f"expected {width} counts, got {len(block.counts)}")
+        block.requests = int(requests)
+        return block
+
+
+class Arms:
+    """One output of both arms, since a candidate began. ``profile`` has the cells (stable's)."""
+
+    def __init__(self, profile: Profile, rows: int) -> None:
+        self.profile = profile
+        self.rows = rows
+        self.looks = 0
+        self._first = {True: self._block(), False: self._block()}
+        self._now = {True: self._block(), False: self._block()}
+
+    def _block(self) -> Block:
+        return Block(len(self.profile.counts))
+
+    def add(self, values: list[object], *, candidate: bool) -> None:
+        """The rows of one request."""
+        whole = self._first[True].requests >= self.rows
+        (self._now if whole else self._first)[candidate].add(self.profile, values)
+
+    def look(self, terms: Terms) -> Deviation | None:
+        """The candidate's change, if it is its alone; asked often, it looks when a block is full.
+
+        A block in which stable answered too little is left out: nothing stands beside it.
+        """
+        own, other = self._now[True], self._now[False]
+        if own.requests < self.rows:
+            return None
+        self._now = {True: self._block(), False: self._block()}
+        if min(other.requests, self._first[False].requests) < self.rows / 4:
+            return None
+        self.looks += 1
+        level = LEVEL * 6.0 / (math.pi * self.looks) ** 2
+        mine, theirs = self._moved(True, own, terms), self._moved(False, other, terms)
+        for name, one in mine.items():
+            if one.large and one.chance <= level and theirs[name].size < STILL * one.limit:
+                return replace(one, text=f"{one.text}, stable {theirs[name].size:.3f}")
+        return None
+
+    def _moved(self, candidate: bool, block: Block, terms: Terms) -> dict[str, Deviation]:
+        before = self._first[candidate].side
+        return checked(self.profile, before, block.side, terms)
+
+    def snapshot(self) -> dict[str, Any]:
+        """JSON-able, exact."""
+        blocks = [*self._first.values(), *self._now.values()]
+        return {
+            "profile": self.profile.to_json(), "rows": self.rows, "looks": self.looks,
+            "blocks": [block.to_json() for block in blocks],
+        }  # fmt: skip
+
+    @classmethod
+    def restored(cls, data: Mapping[str, Any]) -> Arms:
+        """The inverse. Raises KeyError, TypeError, ValueError."""
+        arms = cls(Profile.from_json(data["profile"]), int(data["rows"]))
+        arms.looks = int(data["looks"])
+        width = len(arms.profile.counts)
+        a, b, c, d = (Block.from_json(one, width) for one in data["blocks"])
+        arms._first, arms._now = {True: a, False: b}, {True: c, False: d}
+        return arms
+
+

@@ -1,0 +1,155 @@
+"""What is asked of a signal: each check compares counts with those of the reference.
+
+A check says how large a change is in its own unit, from which size on it matters, and how likely
+so large a one is by chance. A new one is a function here and a line in :data:`CHECKS`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from router.core.monitors.distances import (
+    by_chance,
+    chi_square,
+    jensen_shannon,
+    kolmogorov_smirnov,
+    ks_chance,
+    psi,
+)
+from router.core.monitors.profile import EXTRA, MISSING, MISTYPED, OUTSIDE, Profile
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """From which size on a change matters, and how much is asked for before one is believed."""
+
+    psi: float = 0.1
+    share: float = 0.02
+    """Of nulls, wrong types, values outside: points above the reference's."""
+    rows: int = 500
+    """Requests that a window must have."""
+    false_discovery_rate: float = 0.01
+    window: int = 24
+    """Slots."""
+
+    @property
+    def to_begin(self) -> int:
+        """Looks in a row that make an alarm."""
+        return max(self.window // 8, 1)
+
+    @property
+    def to_end(self) -> int:
+        """Looks in a row that end one."""
+        return max(self.window, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """Counts of one side of a comparison."""
+
+    counts: Sequence[float]
+    """Cells of values, then :data:`EXTRA` more."""
+    weight: float = 1.0
+    """Independent ones among its rows, as a share."""
+    sample: Sequence[float] = ()
+    """Values, sorted."""
+
+    @property
+    def values(self) -> Sequence[float]:
+        """The cells of values."""
+        return self.counts[:-EXTRA]
+
+    @property
+    def present(self) -> float:
+        """Rows with a value."""
+        return math.fsum(self.values)
+
+    @property
+    def rows(self) -> float:
+        """All of them."""
+        return self.present + self.counts[MISSING] + self.counts[MISTYPED]
+
+    def share(self, cell: int) -> float:
+        """Of its rows."""
+        return self.counts[cell] / self.rows if self.rows else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Deviation:
+    """One check's answer."""
+
+    check: str
+    size: float
+    limit: float
+    chance: float
+    text: str
+    """What was seen, with the sample."""
+
+    @property
+    def large(self) -> bool:
+        """Whether it matters, if it is real."""
+        return self.size >= self.limit
+
+
+Check = Callable[[Profile, Side, Side, Terms], Deviation]
+
+
+def reference_of(profile: Profile) -> Side:
+    """The reference as a side."""
+    return Side(profile.counts, profile.weight, profile.sample)
+
+
+def _distribution(profile: Profile, reference: Side, current: Side, terms: Terms) -> Deviation:
+    """PSI less what chance alone gives; the p of KS for numbers, of chi-square for categories."""
+    n, m = reference.present * reference.weight, current.present * current.weight
+    size = max(psi(reference.values, current.values) - by_chance(profile.cells, n, m), 0.0)
+    if not n or not m:
+        return Deviation("distribution", 0.0, terms.psi, 1.0, "no values")
+    apart = jensen_shannon(reference.values, current.values)
+    chance = chi_square(reference.values, current.values, (reference.weight, current.weight))
+    text = f"PSI {size:.3f}, Jensen-Shannon {apart:.3f}"
+    if reference.sample and current.sample and size >= terms.psi / 2.0:  # a second opinion
+        distance = kolmogorov_smirnov(reference.sample, current.sample)
+        kept = (
+            len(reference.sample) * reference.weight,
+            len(current.sample) * current.weight,
+        )
+        chance = min(chance, ks_chance(distance, *kept))
+        text += f", KS {distance:.3f}"
+    return Deviation("distribution", size, terms.psi, chance, f"{text} of {current.present:,.0f}")
+
+
+def _share(check: str, cell: int, what: str) -> Check:
+    """A share of rows that grew."""
+
+    def look(_profile: Profile, reference: Side, current: Side, terms: Terms) -> Deviation:
+        before, now = reference.share(cell), current.share(cell)
+        hit = (reference.counts[cell], current.counts[cell])
+        chance = chi_square(
+            (hit[0], reference.rows - hit[0]), (hit[1], current.rows - hit[1]),
+            (reference.weight, current.weight),
+        )  # fmt: skip
+        text = f"{now:.1%} {what} of {current.rows:,.0f}, {before:.1%} in the reference"
+        grown = max(now - before, 0.0)
+        return Deviation(check, grown, terms.share, chance if grown else 1.0, text)
+
+    return look
+
+
+CHECKS: Final[Mapping[str, Check]] = {
+    "distribution": _distribution,
+    "nulls": _share("nulls", MISSING, "null or missing"),
+    "type": _share("type", MISTYPED, "of another type"),
+    "outside": _share("outside", OUTSIDE, "outside of the range, or in a category, it had"),
+}
+"""Every check, by its name."""
+
+
+def checked(
+    profile: Profile, reference: Side, current: Side, terms: Terms
+) -> dict[str, Deviation]:
+    """All of them."""
+    return {name: check(profile, reference, current, terms) for name, check in CHECKS.items()}

@@ -1,0 +1,408 @@
+"""Everything that one route's monitors know: inputs, answers of both arms, late labels.
+
+What is fed: the rows of sampled requests with the arm that answered (:meth:`Monitors.observe`),
+labels of stable's predictions (:meth:`Monitors.labelled`), and the time (:meth:`Monitors.tick`).
+What comes out: alarms (:class:`.alarm.Alarm`), and of them what the candidate has to do with it:
+
+=========================================== ================================================
+inputs moved (they are those of both arms)   *data drift*: it waits, nobody is taken back
+the answers of both arms moved               the same
+the answers of the candidate alone moved     *candidate drift*: it is taken back
+labels moved, inputs did not                 *concept drift*: it waits
+traffic never was like the reference         *reference unlike traffic*: it does not begin
+=========================================== ================================================
+
+An alarm needs both a size that matters and a p that survives the false discovery rate over all
+questions of a look. Looks happen when a slot ends, and once when the first window is full. State
+is bounded (``FEATURES_MAX`` signals of some 100 kB) and goes through JSON exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from router.core.monitors.alarm import Alarm, Cause, Course
+from router.core.monitors.arms import Arms
+from router.core.monitors.checks import Deviation, Terms
+from router.core.monitors.distances import discoveries
+from router.core.monitors.memory import SLOTS, Memory
+from router.core.monitors.profile import Kind, Profile
+from router.core.monitors.signal import Seen, Signal
+from router.core.monitors.truth import Truth
+
+FEATURES_MAX: Final = 64
+ROWS_MAX: Final = 64
+"""Rows of one request that are counted."""
+OVER_MAX: Final = 50
+"""Alarms that have ended and are remembered."""
+CLEARED: Final = 0.5
+"""An alarm has ended when its size is below this share of the limit."""
+
+GRADUAL: Final = 0.4
+"""A change is gradual when this share of it had come before its window."""
+
+LABEL, SCORE = "label", "score"
+TRUTH: Final = ("labels", "wrong")
+"""The alarm of late labels."""
+
+Row = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a policy asks for, see `monitors`."""
+
+    features: tuple[tuple[str, str], ...] = ()
+    """Names and kinds: numeric, categorical, auto."""
+    outputs: tuple[str, ...] = ()
+    """Of label and score those that answers have."""
+    terms: Terms = field(default_factory=Terms)
+    season_s: float = 7 * 86_400.0
+    learn_s: float = 7 * 86_400.0
+    """How long the reference is learnt where it is the past."""
+    reference: str = ""
+    """Where a given reference comes from; empty: the past."""
+
+    @property
+    def slot_s(self) -> float:
+        """Of which a season has :data:`SLOTS`."""
+        return self.season_s / SLOTS
+
+    def unlike(self, other: Settings) -> bool:
+        """Whether what was learnt is of no use for ``other``."""
+        return (self.features, self.outputs, self.season_s, self.reference) != (
+            other.features, other.outputs, other.season_s, other.reference,
+        )  # fmt: skip
+
+
+class Monitors:
+    """See the module. ``now`` is always wall seconds."""
+
+    def __init__(
+        self, settings: Settings, profiles: Mapping[str, Profile] | None = None
+    ) -> None:
+        """``profiles``: the given reference, by feature; others are learnt."""
+        self.settings = settings
+        profiles = profiles or {}
+        self.inputs = {
+            name: Signal(name, _kind(kind), profiles.get(name))
+            for name, kind in settings.features[:FEATURES_MAX]
+        }
+        self.outputs = {name: Signal(name) for name in settings.outputs}
+        self.arms: dict[str, Arms] = {}
+        self.truth = Truth(settings.terms)
+        self.alarms: dict[tuple[str, str], Alarm] = {}
+        """Those that last, by signal and check."""
+        self.over: list[Alarm] = []
+        """The last ones that ended, oldest first."""
+        self.requests = 0
+        self._traffic = {True: Memory(2), False: Memory(2)}
+        """Requests and rows: of all arms for inputs (True), of stable for outputs (False)."""
+        self._about = ""
+        self._began: float | None = None
+        self._looked = -1
+        self._quiet: set[str] = set()
+        """Signals that have been like their reference once."""
+        self._coming: dict[tuple[str, str], int] = {}
+        """Looks in a row that found what is no alarm yet."""
+        self._windows = 0
+
+    def __repr__(self) -> str:
+        return f"<Monitors of {len(self.inputs)} features, {len(self.alarms)} alarms>"
+
+    # --- what it is fed -------------------------------------------------------------------------
+
+    def begin(self, about: str) -> None:
+        """An attempt of a candidate began (or none is live): arms are compared anew."""
+        if about != self._about:
+            self._about, self.arms = about, {}
+            for key in [k for k, a in self.alarms.items() if a.cause is Cause.CANDIDATE]:
+                del self.alarms[key]
+
+    def forget_answers(self) -> None:
+        """Another version is stable: what was known of answers is of another one."""
+        self.outputs = {name: Signal(name) for name in self.settings.outputs}
+        self.truth = Truth(self.settings.terms)
+        self._traffic[False] = Memory(2)
+        self.arms = {}
+        for key in [k for k in self.alarms if k[0] not in self.inputs]:
+            del self.alarms[key]
+
+    def observe(
+        self, rows: Sequence[Row], answers: Sequence[Row], now: float, *, role: str = "stable"
+    ) -> None:
+        """One request: its rows' features, and the label and score of each row of the answer."""
+        self._advance(now)
+        rows, answers = rows[:ROWS_MAX], answers[:ROWS_MAX]
+        if rows and self.inputs:
+            self._booked(len(rows), inputs=True)
+            for name, signal in self.inputs.items():
+                for row in rows:
+                    signal.add(row.get(name))
+        if answers and self.outputs:
+            if role == "stable":
+                self._booked(len(answers), inputs=False)
+                for name, signal in self.outputs.items():
+                    for row in answers:
+                        signal.add(row.get(name))
+            if role in ("stable", "candidate") and self._about:
+                self._compare(answers, candidate=role == "candidate")
+
+    def _booked(self, rows: int, *, inputs: bool) -> None:
+        self.requests += inputs
+        self._traffic[inputs].add(0)
+        self._traffic[inputs].add(1, rows)
+
+    def _compare(self, answers: Sequence[Row], *, candidate: bool) -> None:
+        for name, signal in self.outputs.items():
+            arms = self.arms.get(name)
+            if arms is None and signal.profile is not None:
+                arms = self.arms[name] = Arms(signal.profile, self.settings.terms.rows)
+            if arms is not None:
+                arms.add([row.get(name) for row in answers], candidate=candidate)
+
+    def labelled(self, *, correct: bool, now: float) -> None:
+        """Whether one of stable's predictions was right, now that it is known."""
+        self._advance(now)
+        self.truth.add(correct=correct)
+
+    def _advance(self, now: float) -> None:
+        slot = int(now // self.settings.slot_s)
+        if self._began is None:
+            self._began = now
+        if slot == self._traffic[True].slot:
+            return
+        window = self.settings.terms.window
+        for memory in self._traffic.values():
+            memory.advance(slot)
+        for signal in (*self.inputs.values(), *self.outputs.values()):
+            signal.advance(slot, window)
+        self.truth.advance(slot)
+
+    # --- what it says ---------------------------------------------------------------------------
+
+    def tick(self, now: float) -> list[Alarm]:
+        """Tell the time; alarms that began or ended with it."""
+        self._advance(now)
+        self._settle(now)
+        news = list(self._candidates(now))
+        slot = self._traffic[True].slot
+        if slot == self._looked or not (self._looked >= 0 or self._enough(inputs=True)):
+            return news
+        self._looked = slot
+        found = self._looks()
+        news += self._judge(found, now)
+        return news + list(self._concept(now))
+
+    def _settle(self, now: float) -> None:
+        """References of the past are complete when they had their time and enough requests."""
+        if self._began is None or now - self._began < self.settings.learn_s:
+            return
+        for group, inputs in ((self.inputs, True), (self.outputs, False)):
+            memory = self._traffic[inputs]
+            requests, rows = memory.season
+            if requests < self.settings.terms.rows:
+                continue
+            for signal in group.values():
+                if not signal.learnt:
+                    signal.settle(min(requests / rows, 1.0))
+
+    def _slots(self, *, inputs: bool) -> int:
+        """The window that has enough requests; 0: none."""
+        terms = self.settings.terms
+        memory = self._traffic[inputs]
+        if not memory.age:
+            return 0
+        reach = memory.reach(terms.rows, min(memory.age, SLOTS // 2), 0)
+        return max(terms.window, reach) if reach else 0
+
+    def _enough(self, *, inputs: bool) -> bool:
+        return bool(self._slots(inputs=inputs))
+
+    def _weight(self, slots: int, *, inputs: bool) -> float:
+        requests, rows = self._traffic[inputs].window(slots)
+        return min(requests / rows, 1.0) if rows else 1.0
+
+    def _looks(self) -> dict[str, Seen]:
+        found: dict[str, Seen] = {}
+        for group, inputs in ((self.inputs, True), (self.outputs, False)):
+            if slots := self._slots(inputs=inputs):
+                weight = self._weight(slots, inputs=inputs)
+                for name, signal in group.items():
+                    if (seen := signal.look(self.settings.terms, slots, weight)) is not None:
+                        found[name] = seen
+        self._windows += 1
+        if self._windows % self.settings.terms.window == 0:
+            for name, seen in found.items():
+                self.signal(name).remember(seen)
+        return found
+
+    def signal(self, name: str) -> Signal:
+        """An input or an output. Raises KeyError."""
+        return self.inputs[name] if name in self.inputs else self.outputs[name]
+
+    def _judge(self, found: Mapping[str, Seen], now: float) -> Iterable[Alarm]:
+        asked = [
+            (name, check, one) for name, seen in found.items()
+            for check, one in seen.deviations.items()
+        ]  # fmt: skip
+        rate = self.settings.terms.false_discovery_rate
+        real = discoveries([one.chance for _, _, one in asked], rate)
+        for (name, check, one), sure in zip(asked, real, strict=True):
+            cyclic = check in found[name].cyclic
+            yield from self._one(name, check, one, found[name], now, new=sure and not cyclic)
+        for name, seen in found.items():
+            if not any(one.large for one in seen.deviations.values()):
+                self._quiet.add(name)
+
+    def _one(
+        self, name: str, check: str, one: Deviation, seen: Seen, now: float, *, new: bool
+    ) -> Iterable[Alarm]:
+        """One answer of one look: an alarm begins, goes on, or ends."""
+        key = (name, check)
+        if (known := self.alarms.get(key)) is not None:
+            yield from self._on(known, one, now, cyclic=check in seen.cyclic)
+            return
+        if not (one.large and new):
+            self._coming.pop(key, None)
+            return
+        self._coming[key] = self._coming.get(key, 0) + 1
+        cause, course = self._cause(name, seen)
+        if cause is Cause.REFERENCE or self._coming[key] >= self.settings.terms.to_begin:
+            yield self._new(Alarm(*key, cause, course, now, one.size, one.limit, one.chance, one.text))
+
+    def _new(self, alarm: Alarm) -> Alarm:
+        key = (alarm.signal, alarm.check)
+        self._coming.pop(key, None)
+        self.alarms[key] = alarm
+        return alarm
+
+    def _on(self, alarm: Alarm, one: Deviation, now: float, *, cyclic: bool) -> Iterable[Alarm]:
+        """An alarm that lasts goes on, unless it was low for long enough."""
+        alarm = alarm.seen(one, low=cyclic or one.size < CLEARED * one.limit)
+        self.alarms[alarm.signal, alarm.check] = alarm
+        if alarm.low >= self.settings.terms.to_end:
+            yield self._ended(alarm, now)
+
+    def _ended(self, alarm: Alarm, now: float) -> Alarm:
+        del self.alarms[alarm.signal, alarm.check]
+        ended = alarm.ended(now, self.settings.season_s)
+        self.over = [*self.over, ended][-OVER_MAX:]
+        return ended
+
+    def _cause(self, name: str, seen: Seen) -> tuple[Cause, Course]:
+        given = name in self.inputs and bool(self.settings.reference)
+        if given and name not in self._quiet:
+            return Cause.REFERENCE, Course.FROM_THE_START
+        gradual = seen.earlier is not None and seen.earlier >= GRADUAL
+        return Cause.DATA, Course.GRADUAL if gradual else Course.SUDDEN
+
+    def _candidates(self, now: float) -> Iterable[Alarm]:
+        """The candidate alone: never while something moves for both."""
+        for name, arms in self.arms.items():
+            one = arms.look(self.settings.terms)
+            if one is not None and not self.drifting and (name, "candidate") not in self.alarms:
+                cause, text = Cause.CANDIDATE, f"{one.check}: {one.text}"
+                yield self._new(
+                    Alarm(name, "candidate", cause, Course.SUDDEN, now, one.size, one.limit,
+                          one.chance, text)
+                )  # fmt: skip
+
+    def _concept(self, now: float) -> Iterable[Alarm]:
+        """Labels, while inputs are still."""
+        self.truth.settle(now, self._began, self.settings.learn_s)
+        one = self.truth.look()
+        if one is None:
+            return
+        if known := self.alarms.get(TRUTH):
+            yield from self._on(known, one, now, cyclic=False)
+        elif one.large and one.chance <= self.settings.terms.false_discovery_rate:
+            moved = any(name in self.inputs for name, _ in self.alarms)
+            cause = Cause.DATA if moved else Cause.CONCEPT
+            yield self._new(
+                Alarm(*TRUTH, cause, Course.SUDDEN, now, one.size, one.limit, one.chance, one.text)
+            )
+
+    @property
+    def drifting(self) -> bool:
+        """Whether something has moved that is not the candidate's."""
+        return any(a.cause is not Cause.CANDIDATE and a.holds for a in self.alarms.values())
+
+    def holding(self) -> list[Alarm]:
+        """Why a rollout should wait, most serious first."""
+        return [a for a in self.alarms.values() if a.holds and a.cause is not Cause.CANDIDATE]
+
+    def convicting(self) -> Alarm | None:
+        """What takes a candidate back."""
+        found = (a for a in self.alarms.values() if a.cause is Cause.CANDIDATE)
+        return next(found, None)
+
+    @property
+    def compared(self) -> bool:
+        """Whether a given reference was looked at beside traffic."""
+        return self._looked >= 0 or not self.settings.reference or not self.inputs
+
+    def accept(self) -> int:
+        """A person says that this is how it is now; alarms so accepted hold nobody."""
+        held = [key for key, alarm in self.alarms.items() if alarm.holds]
+        for key in held:
+            self.alarms[key] = replace(self.alarms[key], accepted=True)
+        return len(held)
+
+    def foretold(self) -> dict[str, float]:
+        """Seconds until a feature that moves steadily reaches the limit."""
+        limit, window = self.settings.terms.psi, self.settings.terms.window
+        found = {name: s.windows_until(limit) for name, s in self.inputs.items()}
+        step_s = window * self.settings.slot_s
+        return {name: left * step_s for name, left in found.items() if left is not None}
+
+    # --- state ----------------------------------------------------------------------------------
+
+    def snapshot(self) -> dict[str, Any]:
+        """JSON-able, exact."""
+        return {
+            "features": [list(one) for one in self.settings.features],
+            "outputs": list(self.settings.outputs), "season_s": self.settings.season_s,
+            "reference": self.settings.reference, "requests": self.requests,
+            "inputs": [one.snapshot() for one in self.inputs.values()],
+            "answers": [one.snapshot() for one in self.outputs.values()],
+            "arms": {name: one.snapshot() for name, one in self.arms.items()},
+            "truth": self.truth.snapshot(),
+            "alarms": [one.to_json() for one in self.alarms.values()],
+            "over": [one.to_json() for one in self.over],
+            "traffic": [self._traffic[True].snapshot(), self._traffic[False].snapshot()],
+            "about": self._about, "began": self._began, "looked": self._looked,
+            "quiet": sorted(self._quiet), "windows": self._windows,
+            "coming": [[*key, looks] for key, looks in self._coming.items()],
+        }  # fmt: skip
+
+    @classmethod
+    def restored(cls, settings: Settings, data: Mapping[str, Any]) -> Monitors:
+        """The inverse. Raises KeyError, TypeError, ValueError; also when it is of other settings."""
+        made = Settings(
+            tuple((str(a), str(b)) for a, b in data["features"]), tuple(data["outputs"]),
+            season_s=float(data["season_s"]), reference=str(data["reference"]),
+        )  # fmt: skip
+        if settings.unlike(made):
+            raise ValueError("the snapshot is of other settings")
+        monitors = cls(settings)
+        monitors.requests = int(data["requests"])
+        monitors.inputs = {s.name: s for s in map(Signal.restored, data["inputs"])}
+        monitors.outputs = {s.name: s for s in map(Signal.restored, data["answers"])}
+        monitors.arms = {name: Arms.restored(one) for name, one in data["arms"].items()}
+        monitors.truth.restore(data["truth"])
+        monitors.alarms = {(a.signal, a.check): a for a in map(Alarm.from_json, data["alarms"])}
+        monitors.over = list(map(Alarm.from_json, data["over"]))
+        inputs, outputs = map(Memory.restored, data["traffic"])
+        monitors._traffic = {True: inputs, False: outputs}
+        monitors._about, monitors._looked = str(data["about"]), int(data["looked"])
+        monitors._began = None if data["began"] is None else float(data["began"])
+        monitors._quiet, monitors._windows = set(data["quiet"]), int(data["windows"])
+        monitors._coming = {(str(a), str(b)): int(n) for a, b, n in data["coming"]}
+        return monitors
+
+
+def _kind(kind: str) -> Kind | None:
+    return "numeric" if kind == "numeric" else "categorical" if kind == "categorical" else None

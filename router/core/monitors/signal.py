@@ -1,0 +1,286 @@
+"""One signal (a feature, a label, a score) against its reference, as time goes on.
+
+It learns its reference from the past, unless it is given one; then it counts, and says at each
+look how far the last window lies from the reference, from the same slots of earlier seasons, and
+how far the last season as a whole does. What differs from the reference as it did a season ago,
+while the season as a whole does not differ, is a cycle and no change.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from router.core.monitors.checks import Deviation, Side, Terms, checked, reference_of
+from router.core.monitors.distances import shares, slope
+from router.core.monitors.memory import SLOTS, Memory
+from router.core.monitors.profile import (
+    EXTRA,
+    KNOWN_MAX,
+    SAMPLE_MAX,
+    Kind,
+    Profile,
+    kind_of,
+    name_of,
+    profiled,
+    type_of,
+)
+
+FIRST_VALUES: Final = 500
+"""From these the cells are cut, where the reference is the past."""
+SLOT_SAMPLE: Final = 24
+"""Values of a slot that are kept for KS."""
+COVERED: Final = 0.8
+"""Share of a window's slots that an earlier season must have had."""
+ALIKE: Final = 0.5
+"""Where a cycle explains a change, the same slots of earlier seasons are off by no more than this
+share of it ..."""
+LIKEWISE: Final = 0.3
+"""... and were off from the reference by at least this share of it: a slow change is near to what
+was a season ago as well."""
+BEFORE: Final = 2
+"""Windows before a change that tell whether it came slowly."""
+HISTORY_MAX: Final = 60
+"""Windows whose distance is remembered, for the speed of change."""
+TREND: Final = 14
+"""Of these the speed is computed."""
+EXPLAINED: Final = 0.6
+"""Share of the distances' variance that a straight line must explain to be told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One look at a signal."""
+
+    deviations: Mapping[str, Deviation]
+    """From the reference, by check."""
+    cyclic: frozenset[str]
+    """Checks whose deviation is what the season brings."""
+    earlier: float | None
+    """How far those before this window had come on the way to it, 0 to 1; None: not known."""
+
+
+class Signal:
+    """See the module. A given ``profile`` is the reference; otherwise it is learnt."""
+
+    def __init__(
+        self, name: str, kind: Kind | None = None, profile: Profile | None = None
+    ) -> None:
+        """``kind`` None: the first values tell."""
+        self.name = name
+        self.kind = kind
+        self.profile = profile
+        self.learnt = profile is not None
+        self.since = -1
+        """The first slot that is no part of the reference; -1: all are."""
+        self.memory = _memory(profile)
+        self.history: deque[float] = deque(maxlen=HISTORY_MAX)
+        """Square roots of PSI, one a window: a steady change makes them grow steadily."""
+        self._first: list[object] = []
+        self._known: set[str] = set()
+        self._sample: list[float] = []
+        self._seen = 0
+        self._recent: deque[tuple[int, list[float]]] = deque()
+        self._in_slot = 0
+
+    def __repr__(self) -> str:
+        state = "learnt" if self.learnt else "learning"
+        return f"<Signal {self.name}: {self.kind}, {state}, {self.memory.age} slots>"
+
+    # --- counting -------------------------------------------------------------------------------
+
+    def advance(self, slot: int, window: int) -> None:
+        """Time has come to ``slot``."""
+        if slot != self.memory.slot:
+            self._in_slot = 0
+            while self._recent and self._recent[0][0] <= slot - window:
+                self._recent.popleft()
+        self.memory.advance(slot)
+
+    def add(self, value: object) -> None:
+        """One row's value; None where it has none."""
+        if self.profile is None:
+            self._first.append(value)
+            if len(self._first) >= FIRST_VALUES:
+                self._cut()
+            return
+        self._count(value, self.profile)
+
+    def _cut(self) -> None:
+        """The first values are there: cells are cut, and they are counted in them."""
+        self.kind = self.kind or kind_of(self._first)
+        self.profile = profiled(self.kind, self._first)
+        self.memory = _memory(self.profile, self.memory)
+        first, self._first = self._first, []
+        for value in first:
+            self._count(value, self.profile)
+
+    def _count(self, value: object, profile: Profile) -> None:
+        cell, outside = profile.place(value)
+        self.memory.add(cell)
+        if outside:
+            self.memory.add(-1)
+        if self.kind == "numeric" and cell >= 0:
+            number = float(value)  # type: ignore[arg-type]
+            self._keep(number)
+            if not self.learnt:
+                self._learn_number(number)
+        elif not self.learnt and cell >= 0 and len(self._known) <= KNOWN_MAX:
+            self._known.add(name_of(value))
+
+    def _keep(self, number: float) -> None:
+        """A fair sample of each slot, the same for the same values."""
+        if not self._recent or self._recent[-1][0] != self.memory.slot:
+            self._recent.append((self.memory.slot, []))
+        _drawn(self._recent[-1][1], number, self._in_slot, SLOT_SAMPLE)
+        self._in_slot += 1
+
+    def _learn_number(self, number: float) -> None:
+        _drawn(self._sample, number, self._seen, SAMPLE_MAX)
+        self._seen += 1
+        if self.profile is not None and not self.profile.low <= number <= self.profile.high:
+            low, high = min(self.profile.low, number), max(self.profile.high, number)
+            self.profile = replace(self.profile, low=low, high=high)
+
+    def settle(self, weight: float) -> bool:
+        """The time of learning is over: what was counted is the reference. False: too little."""
+        if self.profile is None:
+            return False
+        known = self.profile.known | self._known
+        counts = [float(n) for n in self.memory.season]
+        counts[-1] = 0.0
+        self.profile = replace(
+            self.profile, counts=tuple(counts), weight=weight,
+            sample=tuple(sorted(self._sample)) if self.kind == "numeric" else (),
+            known=known if len(known) <= KNOWN_MAX else frozenset(),
+        )  # fmt: skip
+        self.learnt, self._known, self._sample = True, set(), []
+        self.since = self.memory.slot
+        return True
+
+    # --- looking --------------------------------------------------------------------------------
+
+    def look(self, terms: Terms, slots: int, weight: float) -> Seen | None:
+        """How far the last ``slots`` are off; None: it has no reference, or no rows."""
+        profile = self.profile
+        if profile is None or not self.learnt or self.memory.slot - slots < self.since:
+            return None  # what the reference was learnt from is like it
+        counts = self.memory.window(slots)
+        current = Side(counts, weight, self._window_sample(slots))
+        if not current.rows:
+            return None
+        found = checked(profile, reference_of(profile), current, terms)
+        cyclic = self._cyclic(profile, current, found, terms, slots)
+        large = any(one.large for one in found.values())
+        return Seen(found, cyclic, self._earlier(profile, counts, slots) if large else None)
+
+    def _window_sample(self, slots: int) -> list[float]:
+        since = self.memory.slot - slots
+        return sorted(v for slot, values in self._recent if slot > since for v in values)
+
+    def _cyclic(
+        self, profile: Profile, current: Side, found: Mapping[str, Deviation], terms: Terms,
+        slots: int,
+    ) -> frozenset[str]:  # fmt: skip
+        """Checks that are as far off as the same slots were in earlier seasons."""
+        large = [name for name, one in found.items() if one.large]
+        if not large or self.memory.age < SLOTS:
+            return frozenset()
+        past = Side(self.memory.seasons_ago(slots), current.weight)
+        if past.rows * past.weight < terms.rows or self._coverage(slots) < COVERED:
+            return frozenset()
+        reference = replace_sample(reference_of(profile))
+        ago = checked(profile, past, replace_sample(current), terms)
+        then = checked(profile, reference, past, terms)
+        whole = Side([float(n) for n in self.memory.season], current.weight)
+        season = checked(profile, reference, whole, terms)
+        return frozenset(
+            n for n in large
+            if ago[n].size <= ALIKE * found[n].size and not season[n].large
+            and then[n].size >= LIKEWISE * found[n].size
+        )  # fmt: skip
+
+    def _coverage(self, slots: int) -> float:
+        cells = range(self.memory.width - EXTRA + 1)
+        return max((self.memory.covered(slots, cell) for cell in cells), default=0.0)
+
+    def _earlier(self, profile: Profile, counts: list[int], slots: int) -> float | None:
+        """The windows before, on the line from the reference to this one."""
+        before = self.memory.window(BEFORE * slots, slots)
+        if not any(before[:-1]) or self.memory.age <= slots:
+            return None
+        start, here, there = shares(profile.counts), shares(before), shares(counts)
+        way = [b - a for a, b in zip(start, there, strict=True)]
+        length = math.fsum(w * w for w in way)
+        if not length:
+            return None
+        gone = math.fsum(w * (b - a) for w, a, b in zip(way, start, here, strict=True))
+        return gone / length
+
+    def remember(self, seen: Seen) -> None:
+        """A window has passed: keep how far it was off."""
+        self.history.append(math.sqrt(seen.deviations["distribution"].size))
+
+    def windows_until(self, limit: float) -> float | None:
+        """Windows until PSI is ``limit`` at the present speed; None where it does not grow."""
+        growth, explained = slope(list(self.history)[-TREND:])
+        if len(self.history) < 5 or growth <= 0 or explained < EXPLAINED:
+            return None
+        return max((math.sqrt(limit) - self.history[-1]) / growth, 0.0)
+
+    # --- state ----------------------------------------------------------------------------------
+
+    def snapshot(self) -> dict[str, Any]:
+        """JSON-able, exact."""
+        return {
+            "name": self.name, "kind": self.kind, "learnt": self.learnt,
+            "since": self.since,
+            "profile": self.profile.to_json() if self.profile else None,
+            "memory": self.memory.snapshot(), "history": list(self.history),
+            "first": [v if type_of(v) not in ("missing", "other") else None for v in self._first],
+            "known": sorted(self._known), "sample": self._sample, "seen": self._seen,
+            "recent": [[slot, values] for slot, values in self._recent], "in_slot": self._in_slot,
+        }  # fmt: skip
+
+    @classmethod
+    def restored(cls, data: Mapping[str, Any]) -> Signal:
+        """The inverse. Raises KeyError, TypeError, ValueError."""
+        profile = Profile.from_json(data["profile"]) if data["profile"] else None
+        signal = cls(str(data["name"]), data["kind"], profile)
+        signal.learnt, signal.since = bool(data["learnt"]), int(data["since"])
+        memory = Memory.restored(data["memory"])
+        if memory.width != signal.memory.width:
+            raise ValueError(f"expected {signal.memory.width} cells, got {memory.width}")
+        signal.memory = memory
+        signal.history.extend(map(float, data["history"]))
+        signal._first = list(data["first"])
+        signal._known = set(map(str, data["known"]))
+        signal._sample = list(map(float, data["sample"]))
+        signal._seen, signal._in_slot = int(data["seen"]), int(data["in_slot"])
+        signal._recent = deque((int(slot), list(map(float, v))) for slot, v in data["recent"])
+        return signal
+
+
+def replace_sample(side: Side) -> Side:
+    """The same counts without the values."""
+    return replace(side, sample=())
+
+
+def _memory(profile: Profile | None, clock: Memory | None = None) -> Memory:
+    memory = Memory(len(profile.counts) if profile else 1 + EXTRA)
+    if clock is not None:
+        memory.slot, memory.first = clock.slot, clock.first
+    return memory
+
+
+def _drawn(kept: list[float], value: float, index: int, most: int) -> None:
+    """Reservoir sampling (Vitter 1985) with a hash of the index for a coin."""
+    if len(kept) < most:
+        kept.append(value)
+        return
+    place = ((index + 1) * 0x9E3779B97F4A7C15 >> 17 & 0xFFFFFFFF) % (index + 1)
+    if place < most:
+        kept[place] = value
