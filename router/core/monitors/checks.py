@@ -122,14 +122,18 @@ def _distribution(profile: Profile, reference: Side, current: Side, terms: Terms
     return Deviation("distribution", size, terms.psi, chance, f"{text} of {current.present:,.0f}")
 
 
-def _share(check: str, cell: int, what: str) -> Check:
-    """A share of rows that grew."""
+def _share(check: str, cell: int, what: str, at_least: float = 0.0) -> Check:
+    """A share of rows that grew. ``at_least``: rows that the reference is supposed to have of it.
+
+    A reference's own range holds all of it; of further values of the same kind 2 in n + 1 lie
+    outside, as the smallest or the largest of all.
+    """
 
     def look(_profile: Profile, reference: Side, current: Side, terms: Terms) -> Deviation:
-        before, now = reference.share(cell), current.share(cell)
-        hit = (reference.counts[cell], current.counts[cell])
+        hit = (max(reference.counts[cell], at_least), current.counts[cell])
+        before, now = hit[0] / max(reference.rows, 1.0), current.share(cell)
         chance = chi_square(
-            (hit[0], reference.rows - hit[0]), (hit[1], current.rows - hit[1]),
+            (hit[0], max(reference.rows - hit[0], 0.0)), (hit[1], current.rows - hit[1]),
             (reference.weight, current.weight),
         )  # fmt: skip
         text = f"{now:.1%} {what} of {current.rows:,.0f}, {before:.1%} in the reference"
@@ -143,7 +147,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "distribution": _distribution,
     "nulls": _share("nulls", MISSING, "null or missing"),
     "type": _share("type", MISTYPED, "of another type"),
-    "outside": _share("outside", OUTSIDE, "outside of the range, or in a category, it had"),
+    "outside": _share("outside", OUTSIDE, "outside of what it had", 2.0),
 }
 """Every check, by its name."""
 

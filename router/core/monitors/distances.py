@@ -96,7 +96,7 @@ def ks_chance(distance: float, reference: float, current: float) -> float:
 
 
 def chi_square(reference: Numbers, current: Numbers, weights: tuple[float, float]) -> float:
-    """p of Pearson's test that two counts are of one distribution; cells empty in both are none.
+    """P of Pearson's test that two counts are of one distribution; cells without counts are none.
 
     ``weights``: what one observation of each side counts for.
     """

@@ -68,12 +68,10 @@ class Memory:
         """What the same slots had in the seasons before the last."""
         return self._sums(self._past, slots, 0)
 
-    def covered(self, slots: int, cell: int) -> float:
-        """The share of these slots in which earlier seasons had counts in ``cell``."""
-        found = sum(
-            self._past[(self.slot - i) % SLOTS * self.width + cell] > 0 for i in range(slots)
-        )
-        return found / slots
+    def covered(self, slots: int) -> float:
+        """The share of these slots of which earlier seasons have counts."""
+        begins = ((self.slot - i) % SLOTS * self.width for i in range(slots))
+        return sum(any(self._past[b : b + self.width]) for b in begins) / slots
 
     def _sums(self, counts: array[int], slots: int, back: int) -> list[int]:
         begins = ((self.slot - i) % SLOTS * self.width for i in range(back, back + slots))

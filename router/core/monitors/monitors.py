@@ -271,7 +271,9 @@ class Monitors:
         self._coming[key] = self._coming.get(key, 0) + 1
         cause, course = self._cause(name, seen)
         if cause is Cause.REFERENCE or self._coming[key] >= self.settings.terms.to_begin:
-            yield self._new(Alarm(*key, cause, course, now, one.size, one.limit, one.chance, one.text))
+            yield self._new(
+                Alarm(*key, cause, course, now, one.size, one.limit, one.chance, one.text)
+            )
 
     def _new(self, alarm: Alarm) -> Alarm:
         key = (alarm.signal, alarm.check)
@@ -356,7 +358,7 @@ class Monitors:
         limit, window = self.settings.terms.psi, self.settings.terms.window
         found = {name: s.windows_until(limit) for name, s in self.inputs.items()}
         step_s = window * self.settings.slot_s
-        return {name: left * step_s for name, left in found.items() if left is not None}
+        return {name: left * step_s for name, left in found.items() if left}
 
     # --- state ----------------------------------------------------------------------------------
 
@@ -380,7 +382,7 @@ class Monitors:
 
     @classmethod
     def restored(cls, settings: Settings, data: Mapping[str, Any]) -> Monitors:
-        """The inverse. Raises KeyError, TypeError, ValueError; also when it is of other settings."""
+        """The inverse. Raises KeyError, TypeError, ValueError, also for other settings."""
         made = Settings(
             tuple((str(a), str(b)) for a, b in data["features"]), tuple(data["outputs"]),
             season_s=float(data["season_s"]), reference=str(data["reference"]),
@@ -391,7 +393,7 @@ class Monitors:
         monitors.requests = int(data["requests"])
         monitors.inputs = {s.name: s for s in map(Signal.restored, data["inputs"])}
         monitors.outputs = {s.name: s for s in map(Signal.restored, data["answers"])}
-        monitors.arms = {name: Arms.restored(one) for name, one in data["arms"].items()}
+        monitors.arms = {name: Arms.restored(one) for name, one in dict(data["arms"]).items()}
         monitors.truth.restore(data["truth"])
         monitors.alarms = {(a.signal, a.check): a for a in map(Alarm.from_json, data["alarms"])}
         monitors.over = list(map(Alarm.from_json, data["over"]))

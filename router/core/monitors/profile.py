@@ -43,15 +43,19 @@ def type_of(value: object) -> str:
         return "missing"
     if isinstance(value, bool):
         return "boolean"
-    if isinstance(value, int | float):
+    if isinstance(value, int):
+        return "number"
+    if isinstance(value, float):
         return "number" if math.isfinite(value) else "missing"
     return "text" if isinstance(value, str) else "other"
 
 
 def name_of(value: object) -> str:
-    """How a category is called."""
+    """How a category is called, in JSON as in a text file."""
+    if isinstance(value, bool):
+        value = "true" if value else "false"
     if isinstance(value, float) and value.is_integer():
-        value = int(value)  # 3 and 3.0 are one category, in JSON as in a CSV file
+        value = int(value)  # 3 and 3.0 are one category
     return str(value)[:NAME_CHARS_MAX]
 
 
@@ -77,7 +81,7 @@ class Profile:
 
     kind: Kind
     type: str
-    """Of most of its values: number, text or boolean."""
+    """Of most of its values: number, text or boolean; empty: it does not matter."""
     edges: tuple[float, ...]
     """Inner cuts of the bins, ascending; none for categories."""
     names: tuple[str, ...]
@@ -107,7 +111,7 @@ class Profile:
         kind = type_of(value)
         if kind == "missing":
             return MISSING, False
-        if kind != self.type:
+        if kind == "other" or (self.type and kind != self.type):
             return MISTYPED, False
         if self.kind == "numeric":
             number = _number(value)
@@ -144,17 +148,22 @@ class Profile:
         return profile
 
 
-def profiled(kind: Kind, values: Sequence[object], weight: float = 1.0) -> Profile:
-    """The reference that ``values`` make; of a feature that is never there one without cells."""
+def profiled(
+    kind: Kind, values: Sequence[object], weight: float = 1.0, *, typed: bool = True
+) -> Profile:
+    """The reference that ``values`` make.
+
+    ``typed`` False: they come from text, so that 3 and "3" are one category.
+    """
     types = Counter(map(type_of, values))
     present = {t: n for t, n in types.items() if t not in ("missing", "other")}
     wanted = "number" if kind == "numeric" else max(present, key=present.__getitem__, default="")
-    usable = [value for value in values if type_of(value) == wanted]
+    usable = [value for value in values if type_of(value) in ({wanted} if typed else present)]
     if kind == "numeric":
         numbers = sorted(n for n in map(_number, usable) if n is not None)
         empty = _empty(kind, wanted, numbers, Counter())
     else:
-        empty = _empty(kind, wanted, [], Counter(map(name_of, usable)))
+        empty = _empty(kind, wanted if typed else "", [], Counter(map(name_of, usable)))
     return _with_counts(empty, values, weight)
 
 

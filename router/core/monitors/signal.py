@@ -38,7 +38,7 @@ COVERED: Final = 0.8
 ALIKE: Final = 0.5
 """Where a cycle explains a change, the same slots of earlier seasons are off by no more than this
 share of it ..."""
-LIKEWISE: Final = 0.3
+LIKEWISE: Final = 0.2
 """... and were off from the reference by at least this share of it: a slow change is near to what
 was a season ago as well."""
 BEFORE: Final = 2
@@ -79,7 +79,8 @@ class Signal:
         self.memory = _memory(profile)
         self.history: deque[float] = deque(maxlen=HISTORY_MAX)
         """Square roots of PSI, one a window: a steady change makes them grow steadily."""
-        self._first: list[object] = []
+        self._first: list[tuple[int, object]] = []
+        """Values and their slots, until cells are cut."""
         self._known: set[str] = set()
         self._sample: list[float] = []
         self._seen = 0
@@ -103,7 +104,7 @@ class Signal:
     def add(self, value: object) -> None:
         """One row's value; None where it has none."""
         if self.profile is None:
-            self._first.append(value)
+            self._first.append((self.memory.slot, value))
             if len(self._first) >= FIRST_VALUES:
                 self._cut()
             return
@@ -111,11 +112,13 @@ class Signal:
 
     def _cut(self) -> None:
         """The first values are there: cells are cut, and they are counted in them."""
-        self.kind = self.kind or kind_of(self._first)
-        self.profile = profiled(self.kind, self._first)
-        self.memory = _memory(self.profile, self.memory)
+        values = [value for _, value in self._first]
+        self.kind = self.kind or kind_of(values)
+        self.profile = profiled(self.kind, values)
+        self.memory = Memory(len(self.profile.counts))
         first, self._first = self._first, []
-        for value in first:
+        for slot, value in first:
+            self.memory.advance(slot)
             self._count(value, self.profile)
 
     def _count(self, value: object, profile: Profile) -> None:
@@ -166,7 +169,9 @@ class Signal:
     def look(self, terms: Terms, slots: int, weight: float) -> Seen | None:
         """How far the last ``slots`` are off; None: it has no reference, or no rows."""
         profile = self.profile
-        if profile is None or not self.learnt or self.memory.slot - slots < self.since:
+        if profile is None or not self.learnt:
+            return None
+        if self.since >= 0 and self.memory.slot - slots < self.since:
             return None  # what the reference was learnt from is like it
         counts = self.memory.window(slots)
         current = Side(counts, weight, self._window_sample(slots))
@@ -190,7 +195,7 @@ class Signal:
         if not large or self.memory.age < SLOTS:
             return frozenset()
         past = Side(self.memory.seasons_ago(slots), current.weight)
-        if past.rows * past.weight < terms.rows or self._coverage(slots) < COVERED:
+        if past.rows * past.weight < terms.rows or self.memory.covered(slots) < COVERED:
             return frozenset()
         reference = replace_sample(reference_of(profile))
         ago = checked(profile, past, replace_sample(current), terms)
@@ -202,10 +207,6 @@ class Signal:
             if ago[n].size <= ALIKE * found[n].size and not season[n].large
             and then[n].size >= LIKEWISE * found[n].size
         )  # fmt: skip
-
-    def _coverage(self, slots: int) -> float:
-        cells = range(self.memory.width - EXTRA + 1)
-        return max((self.memory.covered(slots, cell) for cell in cells), default=0.0)
 
     def _earlier(self, profile: Profile, counts: list[int], slots: int) -> float | None:
         """The windows before, on the line from the reference to this one."""
@@ -240,7 +241,7 @@ class Signal:
             "since": self.since,
             "profile": self.profile.to_json() if self.profile else None,
             "memory": self.memory.snapshot(), "history": list(self.history),
-            "first": [v if type_of(v) not in ("missing", "other") else None for v in self._first],
+            "first": [[slot, _plain(value)] for slot, value in self._first],
             "known": sorted(self._known), "sample": self._sample, "seen": self._seen,
             "recent": [[slot, values] for slot, values in self._recent], "in_slot": self._in_slot,
         }  # fmt: skip
@@ -256,7 +257,7 @@ class Signal:
             raise ValueError(f"expected {signal.memory.width} cells, got {memory.width}")
         signal.memory = memory
         signal.history.extend(map(float, data["history"]))
-        signal._first = list(data["first"])
+        signal._first = [(int(slot), value) for slot, value in data["first"]]
         signal._known = set(map(str, data["known"]))
         signal._sample = list(map(float, data["sample"]))
         signal._seen, signal._in_slot = int(data["seen"]), int(data["in_slot"])
@@ -269,11 +270,14 @@ def replace_sample(side: Side) -> Side:
     return replace(side, sample=())
 
 
-def _memory(profile: Profile | None, clock: Memory | None = None) -> Memory:
-    memory = Memory(len(profile.counts) if profile else 1 + EXTRA)
-    if clock is not None:
-        memory.slot, memory.first = clock.slot, clock.first
-    return memory
+def _memory(profile: Profile | None) -> Memory:
+    return Memory(len(profile.counts) if profile else 1 + EXTRA)
+
+
+def _plain(value: object) -> object:
+    """As JSON has it; what is no value stays none."""
+    kind = type_of(value)
+    return None if kind == "missing" else [] if kind == "other" else value
 
 
 def _drawn(kept: list[float], value: float, index: int, most: int) -> None:

@@ -1,0 +1,228 @@
+"""Monitors from rows to alarms, in virtual time: who moved, and how."""
+
+import json
+import random
+
+import pytest
+
+from router.core.monitors.alarm import Cause, Course
+from router.core.monitors.checks import Terms
+from router.core.monitors.monitors import Monitors, Settings
+from router.core.monitors.profile import profiled
+from tests.core.monitors.streams import reference
+
+SLOT_S = 1.0
+FAST = Terms(rows=200, window=24)
+PER_SLOT = 25
+
+
+def made(**more):
+    known = {"features": (("x", "numeric"), ("c", "categorical")), "outputs": ("score",)}
+    settings = Settings(**known | {"terms": FAST, "season_s": 168.0, "learn_s": 24.0} | more)
+    return Monitors(settings)
+
+
+class Feed:
+    """Requests of both arms, ``PER_SLOT`` a slot."""
+
+    def __init__(self, one, seed=1):
+        self.one, self.draw, self.now, self.news = one, random.Random(seed), 0.0, []
+
+    def slots(self, number, *, x=0.0, null=0.0, c="ab", own=0.0, both=0.0):
+        """``own``: by how much the candidate's scores move; ``both``: those of both."""
+        for _ in range(number):
+            for k in range(PER_SLOT):
+                role = "candidate" if k % 2 else "stable"
+                value = None if self.draw.random() < null else self.draw.gauss(x, 1.0)
+                score = self.draw.random() / 2 + both + (own if role == "candidate" else 0.0)
+                row = {"x": value, "c": self.draw.choice(c)}
+                self.one.observe([row], [{"score": score}], self.now + k / 100, role=role)
+            self.news += self.one.tick(self.now + 0.9)
+            self.now += SLOT_S
+        return self
+
+
+@pytest.fixture
+def fed():
+    """Monitors that have learnt and seen a window like it."""
+    return Feed(made()).slots(60)
+
+
+def names(news):
+    return [(alarm.signal, alarm.check, alarm.cause, alarm.course) for alarm in news]
+
+
+def test_nothing_is_said_of_what_does_not_change(fed):
+    fed.slots(200)
+    assert fed.news == []
+    assert all(signal.learnt for signal in fed.one.inputs.values())
+
+
+def test_inputs_that_move_are_data_drift_and_hold(fed):
+    fed.slots(30, x=1.0)
+    assert names(fed.news)[0] == ("x", "distribution", Cause.DATA, Course.SUDDEN)
+    alarm = fed.one.holding()[0]
+    assert "nobody is taken back" in alarm.sentence()
+    assert fed.one.convicting() is None
+
+
+@pytest.mark.parametrize(
+    ("change", "signal", "check"),
+    [({"null": 0.2}, "x", "nulls"), ({"c": "abz"}, "c", "outside")],
+)
+def test_each_kind_of_bad_value_is_named(fed, change, signal, check):
+    fed.slots(30, **change)
+    assert (signal, check) in [(alarm.signal, alarm.check) for alarm in fed.news]
+
+
+def test_values_of_another_type_are_named(fed):
+    for _ in range(40):
+        for k in range(PER_SLOT):
+            fed.one.observe([{"x": "12", "c": "a"}], [], fed.now + k / 100)
+        fed.news += fed.one.tick(fed.now + 0.9)
+        fed.now += 1
+    assert ("x", "type") in [(alarm.signal, alarm.check) for alarm in fed.news]
+
+
+def test_what_comes_and_goes_is_temporary(fed):
+    fed.slots(30, x=1.0).slots(80)
+    assert fed.news[-1].course is Course.TEMPORARY
+    assert fed.one.holding() == []
+    assert fed.one.over[-1].until is not None
+
+
+def test_a_season_that_repeats_is_no_change():
+    feed = Feed(made(learn_s=168.0))
+    for _ in range(4):
+        feed.slots(120).slots(48, x=1.5)
+    assert feed.news == []
+
+
+def test_the_candidate_alone_is_taken_back(fed):
+    fed.one.begin("r-1")
+    fed.slots(40)
+    assert fed.news == []
+    fed.slots(40, own=0.2)
+    assert names(fed.news) == [("score", "candidate", Cause.CANDIDATE, Course.SUDDEN)]
+    assert fed.one.holding() == []
+    assert "so it is the candidate" in fed.one.convicting().sentence()
+    fed.one.begin("r-2")
+    assert fed.one.convicting() is None
+
+
+def test_answers_of_both_arms_that_move_take_nobody_back(fed):
+    fed.one.begin("r-1")
+    fed.slots(40).slots(60, both=0.2)
+    assert fed.one.convicting() is None
+    assert {alarm.cause for alarm in fed.one.holding()} == {Cause.DATA}
+
+
+def test_a_reference_unlike_traffic_is_said_at_once():
+    settings = Settings((("amount", "numeric"),), (), FAST, 168.0, reference="training.csv")
+    one = Monitors(settings, {"amount": reference(1, 1.0)["amount"]})
+    assert not one.compared
+    draw, news = random.Random(1), []
+    for k in range(250):
+        one.observe([{"amount": draw.gauss(0.0, 1.0)}], [], k / 100)
+        news += one.tick(k / 100)
+    assert names(news) == [("amount", "distribution", Cause.REFERENCE, Course.FROM_THE_START)]
+    assert one.compared
+    assert one.holding()[0].since <= 2.0
+
+
+def test_labels_that_move_while_inputs_do_not_are_concept_drift(fed):
+    for _ in range(40):
+        for k in range(20):
+            fed.one.labelled(correct=k % 10 > 0, now=fed.now)
+        fed.slots(1)
+    for _ in range(40):
+        for k in range(20):
+            fed.one.labelled(correct=k % 4 > 0, now=fed.now)
+        fed.slots(1)
+    assert names(fed.news) == [("labels", "wrong", Cause.CONCEPT, Course.SUDDEN)]
+    for _ in range(60):
+        for k in range(20):
+            fed.one.labelled(correct=k % 10 > 0, now=fed.now)
+        fed.slots(1)
+    assert fed.news[-1].until is not None
+
+
+def test_labels_that_move_with_the_inputs_are_data_drift(fed):
+    for moved, right in ((0.0, 10), (1.0, 4)):
+        for _ in range(40):
+            for k in range(20):
+                fed.one.labelled(correct=k % right > 0, now=fed.now)
+            fed.slots(1, x=moved)
+    assert {alarm.cause for alarm in fed.news} == {Cause.DATA}
+
+
+def test_a_person_may_say_that_this_is_how_it_is(fed):
+    fed.slots(30, x=1.0)
+    assert fed.one.accept() == len(fed.news)
+    assert fed.one.holding() == []
+    assert not fed.one.drifting
+    assert fed.one.accept() == 0
+
+
+def test_a_steady_change_is_foretold():
+    feed = Feed(made())
+    feed.slots(60)
+    for day in range(16):
+        feed.slots(24, x=0.018 * day)
+    assert 0 < feed.one.foretold()["x"] < 168 * 3
+
+
+def test_a_new_stable_version_has_answers_of_its_own(fed):
+    fed.slots(60, both=0.2)
+    assert fed.one.holding()
+    fed.one.forget_answers()
+    assert fed.one.holding() == []
+    assert not fed.one.outputs["score"].learnt
+
+
+def test_a_restart_changes_nothing(fed):
+    fed.one.begin("r-1")
+    fed.slots(30, x=0.7, own=0.1)
+    fed.one.labelled(correct=True, now=fed.now)
+    text = json.dumps(fed.one.snapshot())
+    twin = Monitors.restored(fed.one.settings, json.loads(text))
+    assert json.dumps(twin.snapshot()) == text
+    other = Feed(twin)
+    other.draw.setstate(fed.draw.getstate())
+    other.now = fed.now
+    fed.news.clear()
+    assert other.slots(50, x=1.0).news == fed.slots(50, x=1.0).news
+    assert json.dumps(twin.snapshot()) == json.dumps(fed.one.snapshot())
+
+
+def test_a_restart_with_other_settings_begins_anew(fed):
+    other = made(features=(("y", "numeric"),)).settings
+    with pytest.raises(ValueError, match="other settings"):
+        Monitors.restored(other, fed.one.snapshot())
+
+
+@pytest.mark.parametrize("key", ["inputs", "traffic", "alarms", "arms", "truth"])
+def test_a_damaged_snapshot_is_refused(fed, key):
+    damaged = fed.one.snapshot() | {key: [{"width": 3}, 1]}
+    with pytest.raises((KeyError, TypeError, ValueError)):
+        Monitors.restored(fed.one.settings, damaged)
+
+
+def test_few_requests_say_nothing():
+    one = made(reference="f")
+    one.inputs["x"] = type(one.inputs["x"])("x", "numeric", profiled("numeric", [1.0, 2.0, 3.0]))
+    for k in range(100):
+        one.observe([{"x": 9.0}], [], k / 10)
+        assert one.tick(k / 10) == []
+
+
+def test_rows_of_one_request_count_as_one():
+    """A batch of 64 equal rows is one client, not 64."""
+    feed = Feed(made()).slots(60)
+    for _ in range(30):
+        for k in range(PER_SLOT):
+            value = feed.draw.gauss(0.0, 1.0)
+            feed.one.observe([{"x": value, "c": "a"}] * 64, [], feed.now + k / 100)
+        feed.news += feed.one.tick(feed.now + 0.9)
+        feed.now += 1
+    assert [alarm for alarm in feed.news if alarm.signal == "x"] == []
