@@ -1,6 +1,6 @@
 """How often drift is named right: seeded streams of each kind through the product's own core.
 
-    python -m tests.bench.drift [--seeds 50] [--jobs 2]
+python -m tests.bench.drift [--seeds 50] [--jobs 2]
 """
 
 import argparse

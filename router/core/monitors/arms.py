@@ -119,5 +119,3 @@ class Arms:
         a, b, c, d = (Block.from_json(one, width) for one in data["blocks"])
         arms._first, arms._now = {True: a, False: b}, {True: c, False: d}
         return arms
-
-

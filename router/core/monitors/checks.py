@@ -152,8 +152,6 @@ CHECKS: Final[Mapping[str, Check]] = {
 """Every check, by its name."""
 
 
-def checked(
-    profile: Profile, reference: Side, current: Side, terms: Terms
-) -> dict[str, Deviation]:
+def checked(profile: Profile, reference: Side, current: Side, terms: Terms) -> dict[str, Deviation]:
     """All of them."""
     return {name: check(profile, reference, current, terms) for name, check in CHECKS.items()}

@@ -156,9 +156,7 @@ def discoveries(chances: Sequence[float], rate: float) -> list[bool]:
     Benjamini and Hochberg (1995): the largest k whose k-th smallest p is at most ``k rate / m``.
     """
     ranked = sorted(chances)
-    limit = max(
-        (p for k, p in enumerate(ranked, 1) if p <= k * rate / len(ranked)), default=-1.0
-    )
+    limit = max((p for k, p in enumerate(ranked, 1) if p <= k * rate / len(ranked)), default=-1.0)
     return [p <= limit for p in chances]
 
 

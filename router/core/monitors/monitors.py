@@ -80,9 +80,7 @@ class Settings:
 class Monitors:
     """See the module. ``now`` is always wall seconds."""
 
-    def __init__(
-        self, settings: Settings, profiles: Mapping[str, Profile] | None = None
-    ) -> None:
+    def __init__(self, settings: Settings, profiles: Mapping[str, Profile] | None = None) -> None:
         """``profiles``: the given reference, by feature; others are learnt."""
         self.settings = settings
         profiles = profiles or {}

@@ -66,9 +66,7 @@ class Seen:
 class Signal:
     """See the module. A given ``profile`` is the reference; otherwise it is learnt."""
 
-    def __init__(
-        self, name: str, kind: Kind | None = None, profile: Profile | None = None
-    ) -> None:
+    def __init__(self, name: str, kind: Kind | None = None, profile: Profile | None = None) -> None:
         """``kind`` None: the first values tell."""
         self.name = name
         self.kind = kind
