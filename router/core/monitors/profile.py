@@ -65,14 +65,15 @@ def kind_of(values: Sequence[object]) -> Kind:
     return "numeric" if len(numbers) > CATEGORIES_MAX else "categorical"
 
 
-def _number(value: object) -> float | None:
-    if type_of(value) != "number":
+def number_of(value: object) -> float | None:
+    """A finite number; None for all else."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
-        number = float(value)  # type: ignore[arg-type]
+        number = float(value)
     except OverflowError:
         return None
-    return number
+    return number if math.isfinite(number) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ class Profile:
         if kind == "other" or (self.type and kind != self.type):
             return MISTYPED, False
         if self.kind == "numeric":
-            number = _number(value)
+            number = number_of(value)
             if number is None:
                 return MISTYPED, False
             return bisect_right(self.edges, number), not self.low <= number <= self.high
@@ -160,7 +161,7 @@ def profiled(
     wanted = "number" if kind == "numeric" else max(present, key=present.__getitem__, default="")
     usable = [value for value in values if type_of(value) in ({wanted} if typed else present)]
     if kind == "numeric":
-        numbers = sorted(n for n in map(_number, usable) if n is not None)
+        numbers = sorted(n for n in map(number_of, usable) if n is not None)
         empty = _empty(kind, wanted, numbers, Counter())
     else:
         empty = _empty(kind, wanted if typed else "", [], Counter(map(name_of, usable)))

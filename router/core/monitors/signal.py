@@ -25,6 +25,7 @@ from router.core.monitors.profile import (
     Profile,
     kind_of,
     name_of,
+    number_of,
     profiled,
     type_of,
 )
@@ -124,12 +125,14 @@ class Signal:
         self.memory.add(cell)
         if outside:
             self.memory.add(-1)
-        if self.kind == "numeric" and cell >= 0:
-            number = float(value)  # type: ignore[arg-type]
+        if cell < 0:
+            return
+        if self.kind == "numeric":
+            number = number_of(value) or 0.0
             self._keep(number)
             if not self.learnt:
                 self._learn_number(number)
-        elif not self.learnt and cell >= 0 and len(self._known) <= KNOWN_MAX:
+        elif not self.learnt and len(self._known) <= KNOWN_MAX:
             self._known.add(name_of(value))
 
     def _keep(self, number: float) -> None:
