@@ -159,6 +159,8 @@ class Workers:
         self._on_pairs = on_pairs
         self._on_event = on_event
         self._pids_file = pids_file
+        self._noted = False
+        """Whether the file of process ids is ours: until then it is a predecessor's, who may live."""
         self._command = command
         self._workers: dict[int, WorkerProcess] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -482,12 +484,13 @@ class Workers:
             return
         pids = [*(worker.process.pid for worker in self._workers.values()), *self._orphaned]
         processes.write_down(self._pids_file, pids)
+        self._noted = True
 
     def _forget(self) -> None:
-        """Ours are over. A start that fails leaves a predecessor's to the next one."""
+        """Ours are over. A start that fails leaves a predecessor's, alive or dead, to the next one."""
         if self._orphaned:
             self._remember()
-        elif self._pids_file is not None:
+        elif self._pids_file is not None and self._noted:
             self._pids_file.unlink(missing_ok=True)
         self._pids_file = None
 
