@@ -15,6 +15,7 @@ import sqlite3
 
 from router.control.state.errors import StoreDamaged, StoreLocked
 from router.control.state.hold import HoldMark
+from router.control.state.record import NOTES
 
 KEPT_IMAGES = 6
 """Commits that a lying disk may have lost."""
@@ -91,8 +92,6 @@ class Disk:
             "wrong": MemoryError("no memory"),
         }.get(self.fault)
 
-
-NOTES = {"freeze", "wait", "hook", "registry", "router_bug"}
 
 
 def last_moves(db):

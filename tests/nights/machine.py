@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import heapq
 import itertools
 import random
@@ -47,7 +48,12 @@ class Machine:
         self.inert = False
         """The night is over: whatever is finalised now has no effect."""
         self.steps = 0
+        self.timers = []
+        """Heap of (when, number, handle), of all processes."""
+        self.moved = True
+        """Who can run may be others than before."""
         self._numbers = itertools.count(1)
+        self.timer_numbers = itertools.count(1)
         self.digest = 0
 
     def number(self):
@@ -90,9 +96,13 @@ class Machine:
 
     def run(self, until, done=lambda: False):
         """Let everything happen up to ``until``, or until ``done``."""
-        choose = self.order.random
+        choose, timers = self.order.random, self.timers
+        self.moved = True
+        runnable = []
         while not done():
-            runnable = [p for p in self.processes if p.ready and not p.stopped]
+            if self.moved:
+                self.moved = False
+                runnable = [p for p in self.processes if p.ready and not p.stopped]
             if runnable:
                 chosen = runnable[0]
                 if len(runnable) > 1:
@@ -100,13 +110,23 @@ class Machine:
                 self.now += SWITCH_S
                 self._turn(chosen)
                 continue
-            due = min((p.due() for p in self.processes if not p.stopped), default=until)
+            while timers and timers[0][2].cancelled_:
+                heapq.heappop(timers)
+            due = timers[0][0] if timers else until
             if due > until:
                 self.now = max(self.now, until)
                 return
             self.now = max(self.now, due)
-            for process in self.processes:
-                process.wake(self.now)
+            self._wake()
+
+    def _wake(self):
+        """What is due by now is ready, also in a process that is stopped."""
+        timers, now = self.timers, self.now
+        while timers and timers[0][0] <= now:
+            handle = heapq.heappop(timers)[2]
+            if not handle.cancelled_ and handle.process.alive:
+                handle.process.ready.append(handle)
+        self.moved = True
 
     def _turn(self, process):
         self.steps += 1
@@ -116,14 +136,21 @@ class Machine:
             self.current = process
             asyncio._set_running_loop(process)
         handle = process.ready.popleft()
+        if not process.ready:
+            self.moved = True
         self.digest = (self.digest * 31 + process.pid + int(self.now * 1e6)) & 0xFFFFFFFFFFFFFFFF
         if process.dies_after:
             process.dies_after -= 1
             if not process.dies_after:
                 process.end(-9)
                 return
-        if not handle._cancelled:
-            handle._run()
+        if not handle.cancelled_:
+            try:
+                handle.context.run(handle.callback, *handle.args)
+            except (SystemExit, KeyboardInterrupt):
+                raise
+            except BaseException as error:
+                process.call_exception_handler({"exception": error})
 
     def close(self):
         """The night is over: whatever still waits is finalised, without effect."""
@@ -132,14 +159,35 @@ class Machine:
             self.current = process
             asyncio._set_running_loop(process)
             process.ready.clear()
-            process._timers.clear()
             for task in process._tasks:
                 if not task.done():
                     task._log_destroy_pending = False
                     _finish(task.get_coro())
             process._tasks.clear()
             process.held.clear()
+        self.timers.clear()
         asyncio._set_running_loop(None)
+
+
+class Handle:
+    """As ``asyncio.TimerHandle``, without what only its debugger asks."""
+
+    __slots__ = ("args", "callback", "cancelled_", "context", "due", "process")
+
+    def __init__(self, process, callback, args, context, due=0.0):  # noqa: PLR0917 - asyncio's order
+        self.process, self.callback, self.args, self.due = process, callback, args, due
+        self.context = contextvars.copy_context() if context is None else context
+        self.cancelled_ = False
+
+    def cancel(self):
+        self.cancelled_ = True
+        self.callback = self.args = None
+
+    def cancelled(self):
+        return self.cancelled_
+
+    def when(self):
+        return self.due
 
 
 class Process(asyncio.AbstractEventLoop):
@@ -161,9 +209,7 @@ class Process(asyncio.AbstractEventLoop):
         self.waiters = []
         self.errors = []
         self.parent = None
-        self._timers = []
         self._tasks = []
-        self._number = 0
 
     def __repr__(self):
         return f"<{self.name} {self.pid} {'alive' if self.alive else self.status}>"
@@ -187,6 +233,7 @@ class Process(asyncio.AbstractEventLoop):
             return
         self.alive, self.status, self.stopped = False, status, True
         machine = self.machine
+        machine.moved = True
         machine.processes.remove(self)
         machine.pids.pop(self.pid, None)
         machine.graveyard.append(self)
@@ -197,29 +244,16 @@ class Process(asyncio.AbstractEventLoop):
             if parent.alive:
                 parent.call_soon(_settle, future, status)
 
-    # --- time -------------------------------------------------------------------------------------
-
-    def due(self):
-        timers = self._timers
-        while timers and timers[0][2]._cancelled:
-            heapq.heappop(timers)
-        return timers[0][0] if timers else float("inf")
-
-    def wake(self, now):
-        timers = self._timers
-        while timers and timers[0][0] <= now:
-            handle = heapq.heappop(timers)[2]
-            if not handle._cancelled:
-                self.ready.append(handle)
-
     # --- asyncio's loop ---------------------------------------------------------------------------
 
     def time(self):
         return self.machine.monotonic()
 
     def call_soon(self, callback, *args, context=None):
-        handle = asyncio.Handle(callback, args, self, context)
+        handle = Handle(self, callback, args, context)
         if self.alive:
+            if not self.ready:
+                self.machine.moved = True
             self.ready.append(handle)
         return handle
 
@@ -231,14 +265,11 @@ class Process(asyncio.AbstractEventLoop):
         return self.call_at(self.machine.now + delay, callback, *args, context=context)
 
     def call_at(self, when, callback, *args, context=None):
-        handle = asyncio.TimerHandle(when, callback, args, self, context)
+        handle = Handle(self, callback, args, context, when)
         if self.alive:
-            self._number += 1
-            heapq.heappush(self._timers, (when, self._number, handle))
+            machine = self.machine
+            heapq.heappush(machine.timers, (when, next(machine.timer_numbers), handle))
         return handle
-
-    def _timer_handle_cancelled(self, handle):
-        pass
 
     def create_future(self):
         return asyncio.Future(loop=self)

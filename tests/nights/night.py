@@ -394,13 +394,13 @@ class Night:
         self.hold_up(for_s)
         if process.stopped or not process.alive:
             return
-        process.stopped = True
+        process.stopped = self.machine.moved = True
         process.stopped_at = self.machine.now
         self.world.call_later(for_s, self.resume, process)
 
     def resume(self, process):
         if process.alive and process.stopped:
-            process.stopped = False
+            process.stopped, self.machine.moved = False, True
             process.stood_s = (
                 getattr(process, "stood_s", 0.0) + self.machine.now - process.stopped_at
             )

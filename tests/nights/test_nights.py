@@ -33,6 +33,7 @@ STORIES = {
     656: ((0, 3), "a way back overtakes an order that is being written"),
     724: ((6, 7, 8), "a retry that a router writes in its last moment, before it hands over"),
     828: ((0, 3), "an edit makes a route sticky while its trial counts requests"),
+    2525: ((3, 4, 5), "a successor is told to stop while it waits, then the old one is killed"),
 }
 """Seed -> (events that take place, what it is about): small nights that once failed."""
 

@@ -199,6 +199,10 @@ class Reconciler:
             run.enforce(settled.record, run.trial)
             fresh.append(settled.record)
         self._carry_out(run, settled.deeds, now)
+        if run.counts_others():
+            self.note(run, "redraw", run.drawn_anew(self.observatory, now))
+            self.recording.begun(run, now)
+            fresh.append(run.record)
 
     def _carry_out(self, run: Run, deeds: tuple[lifecycle.Deed, ...], now: float) -> None:
         for deed in deeds:

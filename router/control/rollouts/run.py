@@ -210,6 +210,25 @@ class Run:
         past = observatory.baseline(self.route.name, rollout.stable, now)
         return Trial(self.route, live.policy, rollout, past, now)
 
+    def counts_others(self) -> bool:
+        """Whether an edit of `sticky` has other units drawn than the live trial counts."""
+        live, drawn = self.live, self.route.sticky is not None
+        return live is not None and live.trial.settings.sticky is not drawn
+
+    def drawn_anew(self, observatory: Observatory, now: float) -> str:
+        """Begin the evidence anew under a revision of its own; the sentence that says so.
+
+        What requests did is no evidence of users, nor the other way round, and a count that is
+        under way belongs to the revision that drew it.
+        """
+        units = ("users", "requests") if self.route.sticky else ("requests", "users")
+        said = f"`sticky` was edited: {units[0]} are drawn instead of {units[1]}, and evidence begins anew"
+        self.write_first(None, said)
+        record = self.fresh_revision(self.record)
+        self.trial = None
+        self.enforce(record, self.trial_of(record, observatory, now))
+        return said
+
     def resumed(self, snapshot: dict[str, Any] | None, now: float) -> Trial | None:
         """The evidence of a live rollout as the store has it."""
         if (live := self.record.live) is None:

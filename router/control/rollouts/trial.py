@@ -80,8 +80,10 @@ class Trial:
         Starting the evidence anew is safe: it forgets, it never invents. The caller tells people.
         """
         trial = cls(route, policy, rollout, Baseline(), now)
-        about = [rollout.id, rollout.attempt]
+        about, drawn = [rollout.id, rollout.attempt], trial.settings.sticky
         if snapshot is None or snapshot.get("about") != about:
+            return trial
+        if snapshot.get("sticky", drawn) != drawn:  # counts of requests are none of users
             return trial
         try:
             trial.judge = Judge.restored(policy.gates, trial.settings, snapshot["judge"])
@@ -118,6 +120,7 @@ class Trial:
         """JSON-able."""
         return {
             "about": [self.rollout_id, self.attempt],
+            "sticky": self.settings.sticky,
             "revision": self.revision,
             "step": self.step,
             "step_revision": self.step_revision,

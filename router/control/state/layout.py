@@ -164,10 +164,12 @@ def loaded(db: sqlite3.Connection) -> Stored:
     return Stored(clock, {r.route: r for r in records}, evidence, settings, receipts)
 
 
+_PLAIN: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
+
+
 def text_of(value: Any) -> str:
     """JSON; half a surrogate pair, which SQLite refuses, becomes a question mark."""
-    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-    return text.encode("utf-8", "replace").decode()
+    return _PLAIN.encode(value).encode("utf-8", "replace").decode()
 
 
 def _schema_of(db: sqlite3.Connection) -> set[tuple[str, str]]:

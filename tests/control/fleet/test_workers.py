@@ -340,3 +340,16 @@ async def test_a_worker_that_is_hardly_let_run_is_given_longer_than_one_that_han
             break
     assert bool(sent) is ended
     monkeypatch.undo()
+
+
+async def test_one_that_ends_before_it_began_leaves_the_file_of_those_that_live(make, tmp_path):
+    """A successor that waits for the store and is told to stop: the one it waited for lives on."""
+    first = make()
+    first.publish(table(1))
+    await first.start()
+    await until(first.ready)
+    written = (tmp_path / "pids").read_text()
+    await make().kill()
+    assert (tmp_path / "pids").read_text() == written
+    await first.kill()
+    assert not (tmp_path / "pids").exists()
