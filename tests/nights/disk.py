@@ -93,7 +93,6 @@ class Disk:
         }.get(self.fault)
 
 
-
 def last_moves(db):
     """Route -> (id, entry) of the last move."""
     names = (

@@ -174,7 +174,7 @@ class Handle:
 
     __slots__ = ("args", "callback", "cancelled_", "context", "due", "process")
 
-    def __init__(self, process, callback, args, context, due=0.0):  # noqa: PLR0917 - asyncio's order
+    def __init__(self, process, callback, args, context, due=0.0):
         self.process, self.callback, self.args, self.due = process, callback, args, due
         self.context = contextvars.copy_context() if context is None else context
         self.cancelled_ = False
