@@ -160,7 +160,7 @@ class Workers:
         self._on_event = on_event
         self._pids_file = pids_file
         self._noted = False
-        """Whether the file of process ids is ours: until then it is a predecessor's, who may live."""
+        """Whether the file of process ids is ours; before, it may be one's who lives."""
         self._command = command
         self._workers: dict[int, WorkerProcess] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -487,7 +487,7 @@ class Workers:
         self._noted = True
 
     def _forget(self) -> None:
-        """Ours are over. A start that fails leaves a predecessor's, alive or dead, to the next one."""
+        """Ours are over. A start that fails leaves a predecessor's, who may live, to others."""
         if self._orphaned:
             self._remember()
         elif self._pids_file is not None and self._noted:

@@ -221,8 +221,8 @@ class Run:
         What requests did is no evidence of users, nor the other way round, and a count that is
         under way belongs to the revision that drew it.
         """
-        units = ("users", "requests") if self.route.sticky else ("requests", "users")
-        said = f"`sticky` was edited: {units[0]} are drawn instead of {units[1]}, and evidence begins anew"
+        new, old = ("users", "requests") if self.route.sticky else ("requests", "users")
+        said = f"`sticky` was edited: {new} are drawn, not {old}, so the evidence begins anew"
         self.write_first(None, said)
         record = self.fresh_revision(self.record)
         self.trial = None
