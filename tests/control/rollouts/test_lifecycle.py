@@ -79,10 +79,11 @@ def test_stable_cannot_change_in_mid_rollout(route):
     assert forced.record.stable == "v3"
 
 
-def test_a_route_with_a_live_rollout_cannot_go(route):
+def test_a_route_with_a_live_rollout_cannot_go(route, policy):
     record = settled(route()).record
-    assert "abort it first" in lifecycle.removal(record)
-    assert lifecycle.removal(RouteRecord("r", "v1", "v1")) == ""
+    without = loads(policy().replace("name: r", "name: other")).policy
+    assert "abort it first" in lifecycle.removal(record, without, ends=True)
+    assert lifecycle.removal(RouteRecord("r", "v1", "v1"), without, ends=True) == ""
 
 
 def test_risk_is_more_for_the_candidate(route):
