@@ -136,7 +136,12 @@ class Reconciler:
         now, starting = self.clock.now(), self.policy is None
         settled = {
             route.name: lifecycle.settle(
-                route, self._known(route.name), now, force=force, starting=starting, ends=ends,
+                route,
+                self._known(route.name),
+                now,
+                force=force,
+                starting=starting,
+                ends=ends,
                 unready=self.restraint.awaited(route, None, now),
             )  # fmt: skip
             for route in policy.routes
