@@ -136,16 +136,11 @@ class Reconciler:
         now, starting = self.clock.now(), self.policy is None
         settled = {
             route.name: lifecycle.settle(
-                route,
-                self._known(route.name),
-                now,
-                force=force,
-                starting=starting,
-                ends=ends,
+                route, self._known(route.name), now, force=force, starting=starting, ends=ends,
                 unready=self.restraint.awaited(route, None, now),
-            )  # fmt: skip
+            )
             for route in policy.routes
-        }
+        }  # fmt: skip
         problems = [problem for one in settled.values() for problem in one.problems]
         gone = [run for name, run in self.runs.items() if name not in settled]
         if not force:
