@@ -14,6 +14,7 @@ from router.config.check import LoadedPolicy
 from router.control.fleet.compare import Comparer
 from router.control.fleet.feedback import Feedback
 from router.control.fleet.fleet import Fleet
+from router.control.fleet.samples import Samples
 from router.control.fleet.workers import CommandLine, Workers, worker_command
 from router.control.outside.measure import Asker, Inquiry, headers_of
 from router.control.outside.outreach import Outreach
@@ -33,7 +34,7 @@ from router.core.gates.gate import Measurement
 from router.core.gates.polled import Polled
 from router.core.policy import split_address
 from router.core.wire.histogram import bucket_of
-from router.link.messages import PairReport, Report
+from router.link.messages import PairReport, Report, SampleReport
 from router.loops import awaited, background, forever, net
 from router.telemetry.log import get_logger
 from router.telemetry.metrics import Metrics, labels
@@ -90,6 +91,7 @@ class Plane(Parts):
             split_address(policy.listen),
             on_report=self.report,
             on_pairs=self.pairs,
+            on_samples=self.sampled,
             on_event=self._worker_event,
             pids_file=pids_file,
             command=command,
@@ -108,6 +110,9 @@ class Plane(Parts):
         self._asker = Asker(self._answered)
         self.comparer = Comparer(
             lambda: self.reconciler.runs, self.reconciler.observe, self._paired, self.clock
+        )
+        self.samples = Samples(
+            lambda: self.reconciler.runs, self.reconciler.observe, self._read, self.comparer.reader
         )
         self._reported_s = 0.0
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -222,6 +227,14 @@ class Plane(Parts):
         self.comparer.put(report.pairs)
         if report.shed:
             self.metrics.add_rejected({"pairs_shed": report.shed})
+
+    def sampled(self, report: SampleReport) -> None:
+        """Have the predictions read when there is time."""
+        self.samples.put(report.samples)
+
+    def _read(self, route: str, version: str, result: str, number: int) -> None:
+        series = labels(route=route, version=version, result=result)
+        self.metrics.count("samples_total", series, number)
 
     def _paired(self, route: str, version: str, result: str, number: int) -> None:
         series = labels(route=route, version=version, result=result)

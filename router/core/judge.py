@@ -34,11 +34,13 @@ from router.core.cap import Cap
 from router.core.causes import cause_of, failures
 from router.core.evidence import PromoteEvidence, SampleRatio
 from router.core.evidence.combine import average, shares
+from router.core.evidence.drawn import Drawn
 from router.core.evidence.ledger import Addition, Ledger
 from router.core.evidence.promote import ANSWERS_PER_MARGIN
 from router.core.evidence.recent import Recent, Stretch
 from router.core.evidence.users import Users
 from router.core.evidence.waits import Waits
+from router.core.gates.by import Told
 from router.core.gates.error_rate import error_rows
 from router.core.gates.gate import Gate, GateContext, GateState, Measurement
 from router.core.gates.verdict import Counts, GateReport, Verdict, convicted, of
@@ -83,6 +85,8 @@ class Judge:
         self.promotion = PromoteEvidence(baseline.bad_rate, settings.margin)
         self.ledger = Ledger()
         self.users = Users() if settings.sticky else None
+        self.drawn = Drawn(sticky=settings.sticky)
+        self._told = Told(gates)
         self.sample_ratio = SampleRatio()
         self.conviction = ""
         """Sentence of the first moment at which the evidence sufficed; empty until then."""
@@ -163,6 +167,7 @@ class Judge:
                 hold_level=self.settings.hold_level,
                 min_bad=self.settings.min_bad,
                 limit=1.0 / (self.settings.false_rollback_rate * share),
+                told=self._told,
             )
         )
 
@@ -190,6 +195,8 @@ class Judge:
         self._check_coin(batch, changes)
         if self.users is not None:
             batch = replace(batch, cells=tuple(map(self.users.admit, batch.cells)))
+        if (samples := self.drawn.admit(batch, now)) or batch.samples:
+            batch = replace(batch, samples=samples)
         if not warm:
             self._remember(batch, changes)
             self._feed(batch)
@@ -242,6 +249,7 @@ class Judge:
         """A worker is gone (None: all of them). What it had under way ended without an answer."""
         self.ledger.abandon(source)
         self.promotion.abandon(source)
+        self.drawn.abandon(source)
         if self.users is not None:
             self.users.abandon(source)
         for state in self.states.values():
@@ -429,6 +437,7 @@ class Judge:
             "cap": self.cap.snapshot(),
             "unanswered": self.unanswered.requests,
             "ledger": self.ledger.snapshot(),
+            "drawn": self.drawn.snapshot(),
             "users": self.users.snapshot() if self.users is not None else None,
             "conviction": [self.conviction, self._convicted_gate, self.case],
             "failed": self.failed,
@@ -470,6 +479,8 @@ class Judge:
         judge.cap.restore(data["cap"])
         judge.unanswered.requests = int(data["unanswered"])
         judge.ledger.restore(data["ledger"])
+        if "drawn" in data:
+            judge.drawn.restore(data["drawn"])
         if judge.users is not None:
             judge.users.restore(data["users"])
         judge.conviction, judge._convicted_gate, *told = data["conviction"]

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from router.core.pairs.comparison import Comparison, Likeness
+from router.core.predictions.rows import Declared
 from router.core.wire.counts import (
     ClientCounts,
     EndpointState,
@@ -24,13 +25,14 @@ from router.core.wire.counts import (
     VersionCounts,
 )
 from router.core.wire.outcomes import Batch
+from router.core.wire.sampled import Facts, Sampled
 from router.core.wire.table import RouteEntry, RoutingTable
 
 __all__ = [
     "KINDS", "MESSAGE_BYTES_MAX", "Amend", "Applied", "Beat", "Decoder", "Down", "Drain",
-    "EndpointState", "Found", "Hello", "LinkError", "Lowered", "Message", "MirrorCounts",
-    "PairReport", "PairSample", "Publish", "Read", "Reading", "Report", "RouteCounts", "Up",
-    "VersionCounts", "encode",
+    "EndpointState", "Found", "Hello", "LinkError", "Look", "Looked", "Lowered", "Message",
+    "MirrorCounts", "PairReport", "PairSample", "Publish", "Read", "Reading", "Reads", "Report",
+    "RouteCounts", "SampleReport", "Up", "VersionCounts", "encode",
 ]  # fmt: skip
 
 
@@ -112,6 +114,14 @@ class PairReport:
 
 
 @dataclass(frozen=True, slots=True)
+class SampleReport:
+    """Up: sampled requests that have ended, with their bodies."""
+
+    worker: int
+    samples: tuple[Sampled, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Lowered:
     """Up, when control is heard again: what this worker took back while it was silent.
 
@@ -156,13 +166,41 @@ class Found:
     error: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """To the reader: how the predictions of a route are read from now on."""
+
+    route: str
+    payload: str
+    declared: Declared = Declared()
+    by: tuple[str, ...] = ()
+    """Features whose values are told with each row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """To the reader: a sampled request, as it came."""
+
+    number: int
+    sample: Sampled
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """From the reader: what it predicted; without facts it failed, which is our bug."""
+
+    number: int
+    facts: Facts | None
+    error: str = ""
+
+
 Down = Publish | Amend | Drain | Beat
-Up = Hello | Applied | Report | PairReport | Lowered
-Message = Down | Up | Reading | Read | Found
+Up = Hello | Applied | Report | PairReport | SampleReport | Lowered
+Message = Down | Up | Reading | Read | Found | Reads | Look | Looked
 
 KINDS: tuple[type[Any], ...] = (
     Publish, Amend, Drain, Hello, Applied, Report, PairReport, Beat, Lowered,
-    Reading, Read, Found,
+    Reading, Read, Found, SampleReport, Reads, Look, Looked,
 )  # fmt: skip
 """The kind byte is the index here."""
 

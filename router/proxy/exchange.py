@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from router.http1 import RequestHead, ResponseHead
     from router.proxy.pairing import Pairing
     from router.proxy.reading import AnswerReading
+    from router.proxy.sampling import Sample
     from router.proxy.serving import Assignment, ServedRoute
     from router.proxy.shared import ClientSide, Shared
     from router.upstream import Connection, Endpoint, Failure
@@ -68,7 +69,7 @@ class Exchange:
 
     __slots__ = ("arrived", "asked", "attempt", "body", "client", "cookie", "end_by", "ending",
                  "first", "framing", "head", "id", "keep", "mirrored", "pairing", "plane",
-                 "reading", "route", "size", "stage", "unread_since", "upload",
+                 "reading", "route", "sample", "size", "stage", "unread_since", "upload",
                  "uploaded")  # fmt: skip
 
     route: ServedRoute
@@ -102,6 +103,7 @@ class Exchange:
         self.pairing: Pairing | None = None
         self.ending: StreamEnding | None = None
         """Of a stream of events: whether its protocol has said that this was all."""
+        self.sample: Sample | None = None
         self.reading: AnswerReading | None = None
         """Reads the answer; what it holds back, the client has not seen."""
 
@@ -139,6 +141,8 @@ class Exchange:
         self.cookie = choice.cookie
         self.end_by = self.arrived + (self.route.total_s or inf)
         attempt = Attempt(version, arm, unit, nth)
+        if (sampler := self.route.sampler) is not None:
+            self.sample = sampler.draw(attempt)
         self.select(attempt, None, attempt.since)
 
     def select(self, attempt: Attempt, avoid: Endpoint | None, now: float) -> None:
@@ -245,10 +249,14 @@ class Exchange:
         """Forget a body that was sent and is too large for a replay, or for what a worker keeps."""
         upload, most = self.upload, self.plane.serving.limits.buffers_bytes
         if upload is not None and upload.kept and (
-            self.size > self.route.keep_bytes or upload.crowded(most)
+            (self.size > self.route.keep_bytes and not self._sampled()) or upload.crowded(most)
         ):  # fmt: skip
             self.body = b""
             upload.forget()
+
+    def _sampled(self) -> bool:
+        """Its body is kept to be read."""
+        return self.sample is not None and self.size <= self.route.entry.mirror_limits.body_bytes
 
     def pause_upload(self) -> None:
         """The version reads slower than the client sends."""
@@ -312,8 +320,10 @@ class Exchange:
             if reading.withheld:
                 withhold(self)
                 return True
-        if reading.said is not None and self.pairing is not None:
-            self.pairing.said(*reading.said)
+        if reading.said is not None:
+            for kept in (self.pairing, self.sample):
+                if kept is not None:
+                    kept.said(*reading.said)
         if holds:
             now = monotonic()
             if reading.first_byte_at_end:
@@ -330,7 +340,8 @@ class Exchange:
         self.stage = _ANSWERING
         extra = b"".join((version.line, self.id, b"\r\n", self.cookie))
         if route.receipts:
-            nonce = self.pairing.nonce if self.pairing is not None else 0
+            known = self.pairing or self.sample
+            nonce = known.nonce if known is not None else 0
             extra += receipt_line(route, attempt, nonce, replay=self.first is not None)
         data, framing, self.keep = response_head(
             head, self.head, self.uploaded and self.plane.accepting, extra, body, complete
@@ -342,6 +353,8 @@ class Exchange:
         version.stats.bytes_out += len(body)
         if self.pairing is not None:
             self.pairing.begun(head, body)
+        if self.sample is not None:
+            self.sample.begun(head, body)
         if complete:
             attempt.blank = not body and head.status == 200 and self.head.method != b"HEAD"
             record(self, attempt.verdict, 0, now)
@@ -364,6 +377,8 @@ class Exchange:
         attempt.version.stats.bytes_out += len(piece)
         if self.pairing is not None:
             self.pairing.primary(piece)
+        if self.sample is not None:
+            self.sample.piece(piece)
         if complete:
             record(self, attempt.verdict, 0, now)
             self.client.done(self.keep)
@@ -412,6 +427,8 @@ class Exchange:
             self.pairing = self.plane.mirrors.copy(
                 self.route, self.attempt.version, original, self.size, kept=self.kept
             )
+            if self.pairing is not None and self.sample is not None:
+                self.pairing.nonce = self.sample.nonce  # one receipt
 
     # --- the ends ---------------------------------------------------------------------------------
 

@@ -49,6 +49,8 @@ def record(exchange: Exchange, outcome: Outcome, answered: int = 0, now: float =
     if exchange.pairing is not None:
         whole = outcome is Outcome.OK or outcome is Outcome.SERVER_ERROR
         exchange.pairing.primary_done(status if whole else 0, monotonic() - exchange.arrived)
+    if exchange.sample is not None:
+        exchange.sample.done(exchange, outcome)
     if (log := plane.access_log) is not None:
         log.line(
             exchange.head, exchange.id, exchange.arrived,

@@ -122,6 +122,9 @@ def rescue(exchange: Exchange, outcome: Outcome, status: int) -> bool:
     plane.rescuing += 1
     exchange.first = first
     exchange.pairing = None  # the client will read stable's answer, not this version's
+    if exchange.sample is not None:
+        exchange.sample.done(exchange, outcome)
+        exchange.sample = None
     exchange.reading = None
     attempt = Attempt(exchange.route.stable, None, first.unit, first.nth)
     exchange.select(attempt, None, attempt.since)

@@ -36,6 +36,7 @@ from router.link.messages import (
     PairReport,
     Publish,
     Report,
+    SampleReport,
 )
 from router.link.socket import ORPHAN_GRACE_S, Link, open_link
 from router.loops import BOOKS, LoopFailure, background, forever
@@ -211,6 +212,8 @@ class Worker:
         pairs, shed = self.recorder.take_pairs()
         if pairs or shed:
             link.send(PairReport(pairs, shed))
+        if samples := self.recorder.take_samples():
+            link.send(SampleReport(self.index, samples))
 
 
 def more_files() -> None:

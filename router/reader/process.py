@@ -21,7 +21,20 @@ from typing import Final
 
 from router.config.payloads import payload
 from router.core.pairs.comparison import Comparison
-from router.link.messages import Decoder, Found, LinkError, Message, Read, Reading, encode
+from router.core.wire.sampled import Facts
+from router.link.messages import (
+    Decoder,
+    Found,
+    LinkError,
+    Look,
+    Looked,
+    Message,
+    Read,
+    Reading,
+    Reads,
+    encode,
+)
+from router.reader.samples import looked
 
 NICENESS: Final = 5
 """Whoever decides or forwards goes first."""
@@ -31,10 +44,12 @@ RECEIVE_BYTES: Final = 1 << 18
 
 
 class ReaderLoop:
-    """Answers each :class:`Read` by a :class:`Found`, as the route's last :class:`Reading` says."""
+    """Answers each :class:`Read` by a :class:`Found`, as the route's last :class:`Reading` says,
+    and each :class:`Look` by a :class:`Looked`, as its last :class:`Reads` says."""
 
     def __init__(self) -> None:
         self._readings: dict[str, Reading] = {}
+        self._reads: dict[str, Reads] = {}
 
     def __repr__(self) -> str:
         return f"<Reader of {len(self._readings)} routes>"
@@ -45,19 +60,31 @@ class ReaderLoop:
         try:
             return encode(found) if found is not None else b""
         except Exception as error:  # noqa: BLE001 - as in `answer`
-            assert isinstance(found, Found)  # noqa: S101 - there was something to write
-            return encode(Found(found.number, None, type(error).__name__))
+            assert found is not None  # noqa: S101 - there was something to write
+            return encode(type(found)(found.number, None, type(error).__name__))
 
-    def answer(self, message: Message) -> Found | None:
+    def answer(self, message: Message) -> Found | Looked | None:
         """What a message is answered by. Whatever the bytes are, it does not raise."""
         if isinstance(message, Reading):
             self._readings[message.route] = message
+        elif isinstance(message, Reads):
+            self._reads[message.route] = message
+        elif isinstance(message, Look):
+            try:
+                return Looked(message.number, self._looked(message))
+            except Exception as error:  # noqa: BLE001 - as below
+                return Looked(message.number, None, type(error).__name__)
         elif isinstance(message, Read):
             try:
                 return Found(message.number, self._compare(message))
             except Exception as error:  # noqa: BLE001 - a bug of ours, or of an installed payload
                 return Found(message.number, None, type(error).__name__)
         return None
+
+    def _looked(self, message: Look) -> Facts:
+        reads = self._reads[message.sample.route]
+        payload(reads.payload)  # as in `_compare`
+        return looked(message.sample, reads)
 
     def _compare(self, message: Read) -> Comparison:
         reading = self._readings[message.route]

@@ -36,6 +36,7 @@ from router.core.wire.counts import (
     VersionCounts,
 )
 from router.core.wire.histogram import BOUNDS_S, BUCKETS
+from router.core.wire.sampled import Sampled
 from router.core.wire.outcomes import BAD_OUTCOMES, FULL_BP, TOGETHER_S, Batch, Cell, Outcome
 from router.telemetry.extraction import Clients
 from router.telemetry.slices import LiveCell
@@ -54,6 +55,13 @@ PAIRS_MAX: Final = 256
 process about a tenth of a core. Which ones these are depends on the time alone."""
 PAIR_BYTES_MAX: Final = 4_194_304
 """Bytes of their bodies; a pair over either bound is shed and counted."""
+SAMPLES_MAX: Final = 64
+"""Requests that are sampled between two reports, per worker: 256 a second. Further ones are not, and
+which these are is settled with the draw."""
+SAMPLES_OPEN_MAX: Final = 1_024
+"""Sampled requests under way, per worker."""
+SAMPLE_BYTES_MAX: Final = 4_194_304
+"""Bytes of both bodies of what waits for the link, and of answers that are being kept."""
 
 _UNIT_SEED: Final = 1
 """The cohort hash has seed 0; a unit must not reveal the bucket that chose the arm."""
@@ -243,6 +251,11 @@ class Recorder:
         self._pairs: list[PairSample] = []
         self._pair_bytes = 0
         self._pairs_shed = 0
+        self._samples: list[Sampled] = []
+        self._samples_left = SAMPLES_MAX
+        self.sample_bytes = 0
+        """Of waiting samples, and of answers that are being kept for one."""
+        self.samples_open = 0
 
     def next_slice(self) -> int:
         """The number of a new slice."""
@@ -376,6 +389,30 @@ class Recorder:
         self._pairs = []
         self._pair_bytes = self._pairs_shed = 0
         return pairs, shed
+
+    def begin_sample(self) -> bool:
+        """Whether one more request may be sampled. Asked with its draw, which it must not know."""
+        if (
+            not self._samples_left
+            or self.samples_open >= SAMPLES_OPEN_MAX
+            or self.sample_bytes >= SAMPLE_BYTES_MAX
+        ):
+            return False
+        self._samples_left -= 1
+        self.samples_open += 1
+        return True
+
+    def sample(self, sample: Sampled) -> None:
+        """A sampled request has ended; its bodies are in :attr:`sample_bytes`."""
+        self.samples_open -= 1
+        self._samples.append(sample)
+
+    def take_samples(self) -> tuple[Sampled, ...]:
+        """Those that ended since the last call; as many may be sampled again."""
+        samples, self._samples = tuple(self._samples), []
+        self.sample_bytes -= sum(sample.size for sample in samples)
+        self._samples_left = SAMPLES_MAX
+        return samples
 
     def delta(self) -> Delta:
         """Everything since the last call; the counters start again from zero."""

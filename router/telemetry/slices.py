@@ -67,7 +67,7 @@ class Arm:
     """
 
     __slots__ = ("arrived", "bad", "candidate", "done", "left", "limits_s", "more", "ok",
-                 "recorder", "refused", "slice", "slow", "users", "watched")  # fmt: skip
+                 "recorder", "refused", "sampled", "slice", "slow", "users", "watched")  # fmt: skip
 
     def __init__(self, slice_: LiveSlice, limits_s: tuple[float, ...], *, candidate: bool) -> None:
         self.slice = slice_
@@ -79,6 +79,8 @@ class Arm:
         self.watched = False
         """A failure of the candidate is worth more once nothing is open here: tell at once."""
         self.arrived = self.ok = self.bad = self.more = self.left = self.refused = 0
+        self.sampled = 0
+        """Requests (users' first ones) whose prediction will be told."""
         self.slow = [0] * len(limits_s)
         self.done = [0] * (len(limits_s) + 1)
 
@@ -147,7 +149,7 @@ class Arm:
             fast[index], slow[index] = below, self.slow[rank]
         return ArmCounts(
             ok=self.ok, bad=self.bad, fast=tuple(fast), slow=tuple(slow), arrived=self.arrived,
-            left=self.left, refused=self.refused, more=self.more,
+            left=self.left, refused=self.refused, more=self.more, sampled=self.sampled,
             users=self.users.counts(order) if self.users is not None else None,
         )  # fmt: skip
 

@@ -31,16 +31,18 @@ class InlineReader(ReaderProcess):
             found = self.reader.answer(self.sent.pop(0))
             if found is not None:
                 (found,) = self.decoder.feed(encode(found))
-                self.on_found(found)
+                self._receive(found)
         return had
 
     def die(self):
         """End with everything that was sent."""
         self.sent.clear()
         self.reader, self.up = ReaderLoop(), False
-        self.on_lost()
+        for lose in self.on_lost:
+            lose()
 
     def rise(self):
         """The next one."""
         self.up = True
-        self.on_ready()
+        for begin in self.on_ready:
+            begin()

@@ -85,8 +85,9 @@ class Comparer:
         self._count = count
         self._clock = clock
         self.reader = reader or ReaderProcess()
-        self.reader.on_found, self.reader.on_ready = self._found, self._feed
-        self.reader.on_lost = self._lost
+        self.reader.on_found = self._found
+        self.reader.on_ready.append(self._feed)
+        self.reader.on_lost.append(self._lost)
         self._lanes: dict[str, _Lane] = {}
         self._turns: deque[str] = deque()
         """Routes with unread pairs, the next one first."""

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from router.link.messages import Found, Message
+from router.link.messages import Found, Looked, Message
 from router.link.socket import Link, open_link
 from router.loops import forever
 from router.telemetry.log import get_logger
@@ -40,14 +40,16 @@ def reader_command(link_fd: int) -> Sequence[str]:
 class ReaderProcess:
     """See the module. ``run`` is its supervisor.
 
-    ``on_found`` is called for each answer, ``on_ready`` when there is a process to send to,
-    ``on_lost`` when it has gone with everything that was sent.
+    ``on_found`` is called for each compared pair, ``on_looked`` for each sample that was read; all
+    of ``on_ready`` when there is a process to send to, of ``on_lost`` when it has gone with
+    everything that was sent.
     """
 
     def __init__(self, command: ReaderCommandLine = reader_command) -> None:
         self.on_found: Callable[[Found], None] = lambda _found: None
-        self.on_ready: Callable[[], None] = lambda: None
-        self.on_lost: Callable[[], None] = lambda: None
+        self.on_looked: Callable[[Looked], None] = lambda _looked: None
+        self.on_ready: list[Callable[[], None]] = []
+        self.on_lost: list[Callable[[], None]] = []
         self.restarts = 0
         self.pid = 0
         """0 while none runs."""
@@ -69,7 +71,7 @@ class ReaderProcess:
         return False
 
     def send(self, message: Message, *, answered: bool = False) -> bool:
-        """Queue a message; ``answered``: a Found is to come. False when it cannot be sent now."""
+        """Queue a message; ``answered``: an answer is to come. False when it cannot be sent now."""
         if self._link is None or not self._link.send(message):
             return False
         if answered:
@@ -88,7 +90,8 @@ class ReaderProcess:
         began_s = time.monotonic()
         process = await self._spawn()
         try:
-            self.on_ready()
+            for begin in self.on_ready:
+                begin()
             code = await self._watch(process)
             log.warning("reader_ended", status=code)
         finally:
@@ -120,10 +123,13 @@ class ReaderProcess:
                 _kill(process)
 
     def _receive(self, message: Message) -> None:
-        if isinstance(message, Found):
+        if isinstance(message, Found | Looked):
             self._unanswered -= 1
             self._heard_s = time.monotonic()
-            self.on_found(message)
+            if isinstance(message, Found):
+                self.on_found(message)
+            else:
+                self.on_looked(message)
 
     def _gone(self, process: asyncio.subprocess.Process) -> None:
         link, self._link = self._link, None
@@ -132,7 +138,8 @@ class ReaderProcess:
         _kill(process)
         self.pid = self._unanswered = 0
         self._wanted.clear()
-        self.on_lost()
+        for lose in self.on_lost:
+            lose()
 
 
 def _kill(process: asyncio.subprocess.Process) -> None:

@@ -40,6 +40,7 @@ from router.link.messages import (
     PairReport,
     Publish,
     Report,
+    SampleReport,
     encode,
 )
 from router.link.quotas import SharedQuotas
@@ -149,6 +150,7 @@ class Workers:
         *,
         on_report: Callable[[Report], None],
         on_pairs: Callable[[PairReport], None],
+        on_samples: Callable[[SampleReport], None] = lambda _report: None,
         on_event: Callable[[str, int], None] = lambda _text, _worker: None,
         pids_file: Path | None = None,
         command: CommandLine = worker_command,
@@ -157,6 +159,7 @@ class Workers:
         self.host, self.port = listen
         self._on_report = on_report
         self._on_pairs = on_pairs
+        self._on_samples = on_samples
         self._on_event = on_event
         self._pids_file = pids_file
         self._noted = False
@@ -381,6 +384,8 @@ class Workers:
             self._on_report(message)
         elif isinstance(message, PairReport):
             self._on_pairs(message)
+        elif isinstance(message, SampleReport):
+            self._on_samples(message)
         elif isinstance(message, Applied):
             worker.applied = max(worker.applied, message.generation)
             self._troubles.pop(worker.index, None)

@@ -14,6 +14,8 @@ from typing import Final
 from router.control.rollouts.lifecycle import stays_out
 from router.control.state.record import Carried, RouteRecord
 from router.core.evidence.waits import Waits
+from router.core.gates.by import Told
+from router.core.gates.needs import Need
 from router.core.policy import (
     Match,
     Policy,
@@ -37,6 +39,7 @@ from router.core.wire.protection import (
     InputsEntry,
     QuotaEntry,
 )
+from router.core.wire.sampled import SamplingEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +169,7 @@ def entry_of(situation: Situation) -> table.RouteEntry:
         inputs=_inputs(route.inputs) if route.inputs else None,
         answers=_answers(route.answers) if route.answers else None,
         fallback=_fallback(route.fallback) if route.fallback else None,
+        sampling=_sampling(route, pinned),
         buffer_bytes=max(route.buffer, pinned.rescue.buffer if pinned and pinned.rescue else 0),
         body_limit_bytes=route.body_limit or 0,
         tunnel=_tunnel(route, out, index),
@@ -178,6 +182,14 @@ def _quota(quota: Quota) -> QuotaEntry:
     interval_ns = round(1e9 / quota.rate) if quota.rate else 0
     slack_ns = interval_ns * (quota.at_once - 1)
     return QuotaEntry(quota.by.name, interval_ns, slack_ns, quota.per_day or 0)
+
+
+def _sampling(route: Route, pinned: RolloutPolicy | None) -> SamplingEntry | None:
+    """Live requests are sampled where something reads their predictions."""
+    gates = pinned.gates if pinned else ()
+    if route.predictions is None or not any(Need.PREDICTIONS in gate.needs for gate in gates):
+        return None
+    return SamplingEntry(route.predictions.sample, Told(gates).headers)
 
 
 def _extraction(extraction: Extraction) -> ExtractionEntry:

@@ -87,6 +87,17 @@ class GuardEvidence:
         if bad or ok:
             self.book(None, Slice.settled(FULL_BP, bad, 0, ok, 0))
 
+    def observe_share(self, share: float) -> None:
+        """One outcome of which the share ``share``, 0..1, is bad: rows of one request."""
+        self.pot.multiply([
+            math.log(share * math.exp(first) + (1.0 - share) * math.exp(ok))
+            for first, _, ok in self._logs
+        ])  # fmt: skip
+        self.bad += share > 0.0
+        self.ok += share <= 0.0
+        self.pot.release(int(share > 0.0) if self.side == "above" else int(share < 1.0))
+        self._capital = None
+
     def abandon(self, source: int | None) -> None:
         """A process that drew is gone, None: all of them; so are its open requests."""
         self.slices.abandon(source)

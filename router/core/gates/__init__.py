@@ -6,6 +6,7 @@ from router.core.gates.error_rate import ErrorRate
 from router.core.gates.gate import Gate, GateContext, GateState, Measurement, SlowLimit
 from router.core.gates.guard import Guard
 from router.core.gates.latency import Latency
+from router.core.gates.nulls import Nulls
 from router.core.gates.positive_rate import PositiveRate
 from router.core.gates.prometheus import Prometheus
 from router.core.gates.shadow_slo import ShadowSlo
@@ -20,6 +21,7 @@ GATES: dict[str, type[Gate]] = {
     "agreement": Agreement,
     "positive_rate": PositiveRate,
     "shadow_slo": ShadowSlo,
+    "nulls": Nulls,
     "accuracy": Accuracy,
     "prometheus": Prometheus,
     "webhook": Webhook,

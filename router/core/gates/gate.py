@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from router.core.evidence.restart import horizon_of
+from router.core.gates.by import By, Told
 from router.core.gates.needs import Need
 from router.core.gates.sample import Detect, Sample
 from router.core.gates.verdict import Counts, GateReport, Verdict
@@ -46,6 +47,8 @@ class GateContext:
     min_bad: int = 2
     limit: float = 100.0
     """Evidence at which this gate alone rolls back: 1 / (alpha * its share)."""
+    told: Told = field(default_factory=lambda: Told(()))
+    """What the rollout's samples tell segments apart by."""
 
     def horizon(self, bad_rate: float) -> int | None:
         """Bad events expected in the longest duration, for the release of capital."""
@@ -209,6 +212,11 @@ class Gate(Spec):
     def coin(self) -> bool:
         """Whether it learns only while a coin decides between the versions."""
         return Need.COIN in self.needs
+
+    @property
+    def segments(self) -> By | None:
+        """What it tells segments apart by; None: it asks of everything together."""
+        return None
 
     @property
     def paired(self) -> bool:

@@ -51,6 +51,18 @@ def _scores(route: Route, _rollout: RolloutPolicy) -> bool:
     return route.payload != "opaque"
 
 
+def _predictions(route: Route, _rollout: RolloutPolicy) -> bool:
+    return route.predictions is not None and route.predictions.sample > 0
+
+
+def _label(route: Route, _rollout: RolloutPolicy) -> bool:
+    return route.predictions is not None and route.predictions.label is not None
+
+
+def _score(route: Route, _rollout: RolloutPolicy) -> bool:
+    return route.predictions is not None and route.predictions.score is not None
+
+
 def _outside(_route: Route, _rollout: RolloutPolicy) -> bool:
     return True  # the gate itself says where
 
@@ -87,6 +99,21 @@ PRODUCERS: dict[Need, Producer] = {
         _scores,
         "{title} can never be decided: payload opaque reads no answers",
         "add payload: json to the route",
+    ),
+    Need.PREDICTIONS: Producer(
+        _predictions,
+        "{title} can never be decided: no answer of live requests is read",
+        "add predictions: {label: ..., score: ..., sample: 10%} to the route",
+    ),
+    Need.LABEL: Producer(
+        _label,
+        "{title} can never be decided: predictions says no label",
+        "add label: to predictions, the path of the class that an answer's row says",
+    ),
+    Need.SCORE: Producer(
+        _score,
+        "{title} can never be decided: predictions says no score",
+        "add score: to predictions, the path of a number in an answer's row",
     ),
     Need.OUTSIDE: Producer(_outside, "", ""),
 }

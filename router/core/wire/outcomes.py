@@ -14,6 +14,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
+from router.core.wire.sampled import SampleFacts
+
 FULL_BP = 10_000
 """Basis points in a whole: 10 000 = 100 %."""
 
@@ -95,6 +97,9 @@ class ArmCounts:
     """Of ``ok``: answers that refuse the request (4xx except 429), or a 200 with nothing in it."""
     more: int = 0
     """Of ``bad``: those that ended together with another one, so that they may have its cause."""
+    sampled: int = 0
+    """Of ``arrived`` (on sticky routes: of users' first requests): whose prediction will be told,
+    see :class:`router.core.wire.sampled.Sampled`."""
 
     @property
     def answers(self) -> int:
@@ -193,6 +198,9 @@ class Batch:
     pairs: Pairs | None = None
     labels: tuple[Labels, ...] = ()
     labelled_pairs: LabelledPairs | None = None
+    samples: tuple[SampleFacts, ...] = ()
+    """What sampled requests predicted, as it becomes known; a judge hands them to its gates in the
+    order of drawing."""
 
 
 TOGETHER_S = 0.05

@@ -21,6 +21,7 @@ from router.core.wire.protection import (
     InputsEntry,
     QuotaEntry,
 )
+from router.core.wire.sampled import SamplingEntry
 
 CREDENTIALS: Final = (
     "api-key", "apikey", "authorization", "cookie", "ocp-apim-subscription-key",
@@ -344,6 +345,8 @@ class RouteEntry:
     inputs: InputsEntry | None = None
     answers: AnswersEntry | None = None
     fallback: FallbackEntry | None = None
+    sampling: SamplingEntry | None = None
+    """Which requests are told of with their bodies; None: none."""
     buffer_bytes: int = 65_536
     """Body bytes buffered where a rule, a sticky key or a rescue needs them."""
     body_limit_bytes: int = 0

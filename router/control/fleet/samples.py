@@ -1,0 +1,198 @@
+"""Sampled requests on their way through the reader.
+
+No body is read here. Samples wait in a queue for each route, go to the reader's process
+(:mod:`router.reader`) a few at a time, the routes in turn, and what is found goes to the decider at
+once: the order that matters to the evidence is that of drawing, which the judge restores
+(:mod:`router.core.evidence.drawn`).
+
+What does not fit, and what the reader had when it ended, is lost and counted; no decision waits for
+it, and it counts for the accused. One route's flood loses its own samples, not those of another.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from router.control.fleet.reader import ReaderProcess
+from router.control.rollouts.run import Run
+from router.core.gates.by import Told
+from router.core.predictions.facts import LOST
+from router.core.predictions.rows import Declared
+from router.core.wire.outcomes import Batch
+from router.core.wire.receipt import Chosen
+from router.core.wire.sampled import Facts, Sampled, SampleFacts
+from router.link.messages import Look, Looked, Reads
+from router.loops import BOOKS
+
+QUEUE_SAMPLES_MAX: Final = 4_000
+"""Samples that wait; the newest is lost when they are exceeded. A route has half of it."""
+QUEUE_BYTES_MAX: Final = 32 * 1024 * 1024
+"""Bytes of both bodies of all samples that wait; a route has half of it, too."""
+
+AHEAD_SAMPLES: Final = 64
+"""Samples that the reader has been given and has not answered."""
+AHEAD_BYTES: Final = 4 * 1024 * 1024
+"""Bytes of these; one sample is always given."""
+
+Observe = Callable[[tuple[Batch, ...]], None]
+"""``observe(batches)`` of the reconciler."""
+CountSamples = Callable[[str, str, str, int], None]
+"""``count(route, version, result, number)`` of samples, for metrics."""
+
+
+@dataclass(eq=False, slots=True)
+class _Lane:
+    """The samples of one route that the reader has not been given."""
+
+    waiting: deque[Sampled] = field(default_factory=deque)
+    size: int = 0
+
+
+class Samples:
+    """See the module. Everything happens in the loop turn in which something arrives."""
+
+    def __init__(
+        self,
+        runs: Callable[[], Mapping[str, Run]],
+        observe: Observe,
+        count: CountSamples,
+        reader: ReaderProcess,
+    ) -> None:
+        self._runs = runs
+        self._observe = observe
+        self._count = count
+        self.reader = reader
+        reader.on_looked = self._looked
+        reader.on_ready.append(self._feed)
+        reader.on_lost.append(self._lost)
+        self._lanes: dict[str, _Lane] = {}
+        self._turns: deque[str] = deque()
+        """Routes with waiting samples, the next one first."""
+        self._ahead: dict[int, Sampled] = {}
+        self._told: dict[str, Reads] = {}
+        self._number = self._samples = self._bytes = self._ahead_bytes = 0
+
+    def __repr__(self) -> str:
+        return f"<Samples {self._samples} wait, {self._bytes:,} bytes, {self.reader!r}>"
+
+    @property
+    def waiting(self) -> int:
+        """Samples that the reader has not been given."""
+        return self._samples
+
+    def put(self, samples: Iterable[Sampled]) -> None:
+        """Take samples of a worker."""
+        lost = [sample for sample in samples if not self._queued(sample)]
+        self._book((sample, LOST) for sample in lost)
+        self._feed()
+
+    def _queued(self, sample: Sampled) -> bool:
+        lane = self._lanes.get(sample.route) or _Lane()
+        size = sample.size
+        if (
+            sample.route not in self._runs()
+            or self._samples >= QUEUE_SAMPLES_MAX
+            or self._bytes + size > QUEUE_BYTES_MAX
+            or 2 * len(lane.waiting) >= QUEUE_SAMPLES_MAX
+            or 2 * (lane.size + size) > QUEUE_BYTES_MAX
+        ):
+            return False
+        if not lane.waiting:
+            self._turns.append(sample.route)
+        self._lanes[sample.route] = lane
+        lane.waiting.append(sample)
+        lane.size += size
+        self._samples += 1
+        self._bytes += size
+        return True
+
+    # --- reading ----------------------------------------------------------------------------------
+
+    def _feed(self) -> None:
+        """Give the reader what it has room for, one sample of each route in turn."""
+        while self._turns and self.reader.ready:
+            lane = self._lanes[self._turns[0]]
+            sample = lane.waiting[0]
+            if self._ahead and (
+                len(self._ahead) >= AHEAD_SAMPLES or self._ahead_bytes + sample.size > AHEAD_BYTES
+            ):
+                return
+            if not self._ask(sample):
+                return
+            lane.waiting.popleft()
+            lane.size -= sample.size
+            self._samples -= 1
+            self._bytes -= sample.size
+            self._turns.rotate(-1)
+            if not lane.waiting:
+                self._turns.pop()
+                del self._lanes[sample.route]
+
+    def _ask(self, sample: Sampled) -> bool:
+        run = self._runs().get(sample.route)
+        reads = reads_of(run) if run is not None else self._told.get(sample.route)
+        if reads is None:
+            return self._drop(sample)
+        if self._told.get(sample.route) != reads:
+            if not self.reader.send(reads):
+                return False
+            self._told[sample.route] = reads
+        self._number += 1
+        if not self.reader.send(Look(self._number, sample), answered=True):
+            return False
+        self._ahead[self._number] = sample
+        self._ahead_bytes += sample.size
+        return True
+
+    def _drop(self, sample: Sampled) -> bool:
+        self._book([(sample, LOST)])
+        return True
+
+    def _looked(self, looked: Looked) -> None:
+        """The reader's answer about one sample."""
+        sample = self._ahead.pop(looked.number, None)
+        if sample is None:
+            return
+        self._ahead_bytes -= sample.size
+        if looked.facts is None:
+            BOOKS.failed("reader", RuntimeError(looked.error))
+        self._book([(sample, looked.facts or LOST)])
+        self._feed()
+
+    def _lost(self) -> None:
+        """The reader has gone, with what it had."""
+        lost, self._ahead, self._ahead_bytes = self._ahead, {}, 0
+        self._told.clear()
+        self._book((sample, LOST) for sample in lost.values())
+        if self._turns:
+            self.reader.ready  # noqa: B018 - asks for the next one
+
+    # --- booking ----------------------------------------------------------------------------------
+
+    def _book(self, found: Iterable[tuple[Sampled, Facts]]) -> None:
+        """Tell the decider, and count for people."""
+        batches: dict[tuple[str, int], list[SampleFacts]] = {}
+        for sample, facts in found:
+            self._count(sample.route, sample.version, facts.why or "read", 1)
+            if sample.counted:
+                told = batches.setdefault((sample.route, sample.revision), [])
+                told.append(SampleFacts(
+                    sample.source, sample.slice, sample.round, sample.weight_bp,
+                    sample.arm == Chosen.CANDIDATE, sample.unit, sample.segments, facts,
+                ))  # fmt: skip
+        if batches:
+            self._observe(tuple(
+                Batch(route, revision, samples=tuple(told))
+                for (route, revision), told in batches.items()
+            ))  # fmt: skip
+
+
+def reads_of(run: Run) -> Reads:
+    """How the predictions of a route are read."""
+    route, live = run.route, run.live
+    declared = route.predictions.declared if route.predictions is not None else Declared()
+    told = Told(live.policy.gates if live is not None else ())
+    return Reads(route.name, route.payload, declared, told.features)

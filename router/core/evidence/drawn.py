@@ -1,0 +1,168 @@
+"""Sampled requests in the order of drawing: what is known of a later one waits for the earlier.
+
+What a request predicted is known when it was answered and read, and how long both take may depend
+on the arm and on the prediction. Evidence in that order would convict the innocent. So facts are
+handed on slice by slice, in the order in which slices were drawn, when everything sampled in a
+slice is known: the *strict frontier* of docs/statistics.md. Reports say how many were sampled of
+each arm; a fact that does not come in time, or of which its reader says that it is lost, is handed
+on in doubt for the accused: as the worst that stable, and the best that the candidate could have
+said.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from router.core.evidence.distinct import DistinctUnits
+from router.core.evidence.ledger import key_of
+from router.core.wire.outcomes import FULL_BP
+from router.core.wire.sampled import Facts, Row, SampleFacts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from router.core.evidence.slices import Key
+    from router.core.wire.outcomes import Batch, Cell
+
+LATE_S: Final = 120.0
+"""Seconds after which what is not known of a slice is no longer waited for."""
+
+WAITING_MAX: Final = 4_096
+"""Facts that wait; beyond, the oldest slice is no longer waited for."""
+
+LOST: Final = Facts(why="lost")
+
+
+class _Slice:
+    """What was sampled in one slice of draws, and what is known of it."""
+
+    __slots__ = ("since", "wanted", "weight_bp", "known")
+
+    def __init__(self, cell: Cell, now: float) -> None:
+        self.since = now
+        self.weight_bp = cell.weight_bp
+        self.wanted = [cell.candidate.sampled, cell.stable.sampled]
+        self.known: list[SampleFacts] = []
+
+    def missing(self, *, candidate: bool) -> int:
+        known = sum(1 for one in self.known if one.candidate is candidate)
+        return max(self.wanted[0 if candidate else 1] - known, 0)
+
+    @property
+    def complete(self) -> bool:
+        return len(self.known) >= sum(self.wanted)
+
+
+class Drawn:
+    """See the module. ``sticky``: users are drawn, and only the first request of each counts."""
+
+    def __init__(self, *, sticky: bool = False) -> None:
+        """Nothing was drawn."""
+        self.lost = 0
+        """Sampled requests of which nothing will be known."""
+        self._sticky = sticky
+        self._met = DistinctUnits() if sticky else None
+        self._slices: dict[Key, _Slice] = {}
+        self._newest: dict[int, int] = {}
+        self._waiting = 0
+
+    def __repr__(self) -> str:
+        return f"<Drawn {len(self._slices)} slices open, {self._waiting} facts wait>"
+
+    def admit(self, batch: Batch, now: float) -> tuple[SampleFacts, ...]:
+        """Take in what a batch says; the facts whose turn has come, in order."""
+        for cell in batch.cells:
+            self._open(cell, now)
+        at_once = [self._known(one) for one in batch.samples]
+        released = [*self._release(now), *(one for one in at_once if one is not None)]
+        return tuple(self._counted(released))
+
+    def _open(self, cell: Cell, now: float) -> None:
+        key = key_of(cell)
+        if key is None or cell.forced or key[1] <= self._newest.get(key[0], 0):
+            return
+        self._newest[key[0]] = key[1]
+        coin = 0 < cell.weight_bp < FULL_BP
+        # Of a later round users may have been met before; see comparison.counts_in.
+        late = self._sticky and cell.round > 0
+        if coin and not late and (cell.candidate.sampled or cell.stable.sampled):
+            self._slices[key] = _Slice(cell, now)
+
+    def _known(self, one: SampleFacts) -> SampleFacts | None:
+        """Put a fact where it belongs; itself, if it was drawn and known at once."""
+        if not one.slice:
+            return one if 0 < one.weight_bp < FULL_BP else None
+        if (where := self._slices.get((one.source, one.slice))) is not None:
+            where.known.append(one)
+            self._waiting += 1
+        return None
+
+    def _release(self, now: float) -> Iterator[SampleFacts]:
+        for key, first in list(self._slices.items()):
+            given_up = now - first.since > LATE_S or self._waiting > WAITING_MAX
+            if not (first.complete or given_up):
+                return
+            del self._slices[key]
+            self._waiting -= len(first.known)
+            yield from first.known
+            for candidate in (True, False):
+                doubtful = SampleFacts(*key, 0, first.weight_bp, candidate, 0, (), LOST)
+                for _ in range(first.missing(candidate=candidate)):
+                    yield doubtful
+
+    def _counted(self, released: Iterable[SampleFacts]) -> Iterator[SampleFacts]:
+        for one in released:
+            self.lost += one.facts.why == "lost"
+            if self._met is None or not one.unit or self._met.add((one.unit,)):
+                yield one
+
+    def abandon(self, source: int | None) -> None:
+        """A worker is gone (None: all of them): what it had under way is not waited for."""
+        for key, slice_ in self._slices.items():
+            if source is None or key[0] == source:
+                known = sum(one.candidate for one in slice_.known)
+                slice_.wanted = [known, len(slice_.known) - known]
+        if source is None:
+            self._newest.clear()
+
+    # --- through a restart ------------------------------------------------------------------------
+
+    def snapshot(self) -> dict[str, Any]:
+        """JSON-able state, exact."""
+        return {
+            "slices": [
+                [*key, one.since, one.weight_bp, one.wanted, list(map(to_json, one.known))]
+                for key, one in self._slices.items()
+            ],
+            "newest": [list(pair) for pair in self._newest.items()],
+            "met": self._met.snapshot() if self._met is not None else None,
+            "lost": self.lost,
+        }
+
+    def restore(self, data: dict[str, Any]) -> None:
+        """Take over a snapshot. Raises ValueError, KeyError or TypeError if it is damaged."""
+        self._slices = {}
+        for source, number, since, weight_bp, wanted, known in data["slices"]:
+            made = _Slice.__new__(_Slice)
+            made.since, made.weight_bp = float(since), int(weight_bp)
+            made.wanted, made.known = list(map(int, wanted)), list(map(of_json, known))
+            self._slices[(int(source), int(number))] = made
+        self._newest = {int(source): int(number) for source, number in data["newest"]}
+        self._waiting = sum(len(one.known) for one in self._slices.values())
+        if self._met is not None and data["met"]:
+            self._met.restore(data["met"])
+        self.lost = int(data["lost"])
+
+
+def to_json(one: SampleFacts) -> list[Any]:
+    """Plain lists."""
+    rows = [list(row) for row in one.facts.rows]
+    return [one.source, one.slice, one.round, one.weight_bp, one.candidate, one.unit,
+            list(one.segments), rows, one.facts.why]  # fmt: skip
+
+
+def of_json(data: list[Any]) -> SampleFacts:
+    """Back again."""
+    *numbers, segments, rows, why = data
+    read = tuple(Row(label, score, fault, tuple(by)) for label, score, fault, by in rows)
+    return SampleFacts(*numbers, tuple(segments), Facts(read, why))

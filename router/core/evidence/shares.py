@@ -1,0 +1,130 @@
+"""Shares of rows, candidate against stable: the same bet for 1 row and for 32, once a request.
+
+Rows of one request have one cause, so a request is one bet, on the share ``X`` (0..1) of its rows
+that are of a kind: null, of a class, above a score. With the coin's ``w`` at the draw, ``A`` = 1 for
+the candidate, and any ``mu`` fixed before the request
+
+    H0:  E[X of the candidate] <= E[X of stable] + margin
+    Z = (X - mu) (A / w - (1 - A) / (1 - w)) - margin;      e = 1 + lam Z,  lam >= 0 and e > 0
+
+has mean at most 1, since the bracket has mean 0 for whatever ``mu``. It is the family of
+:mod:`router.core.evidence.bettors` without a relative tolerance: ``lam = l1 + l0`` and
+``mu = l0 / (l1 + l0)`` there. ``mu`` = the mean share of both arms so far leaves the least variance.
+
+Which rows are of the kind may be chosen anew for each request, from earlier ones: the classes that
+the candidate has said too often so far, the score at which it lies furthest off. So one evidence
+asks of all kinds at once, and "no kind whatever" is what is bounded: for classes, the share of
+predictions that would have to be others (total variation).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final
+
+from router.core.evidence.pot import Pot
+from router.core.wire.outcomes import FULL_BP
+
+SIZES: Final = (0.03, 0.08, 0.2, 0.45, 0.95)
+"""Bets as shares of the largest one."""
+
+LOSS_MAX: Final = 0.95
+"""No bet may lose more than this share of its capital on one request."""
+
+
+class ShareEvidence:
+    """Evidence that the candidate's share exceeds stable's by more than ``margin``, 0 <= it < 1.
+
+    ``size``: requests that may have one cause; the stake is divided by it (see bettors.together).
+    """
+
+    __slots__ = ("margin", "pot", "size", "sizes")
+
+    def __init__(
+        self, margin: float, *, size: int = 1, sizes: tuple[float, ...] = SIZES
+    ) -> None:
+        """Start at evidence 1 : 1."""
+        if not 0.0 <= margin < 1.0:
+            raise ValueError(f"a margin lies in [0, 1), got {margin}")
+        self.margin = margin
+        self.size = max(size, 1)
+        self.sizes = sizes
+        self.pot = Pot(len(sizes))
+
+    @property
+    def capital(self) -> float:
+        """The evidence against the candidate, ``capital : 1``."""
+        return self.pot.capital
+
+    def bet(self, weight_bp: int, *, candidate: bool, share: float, mean: float) -> None:
+        """One request of a coin of ``weight_bp``; ``mean``: its ``mu``, 0..1, from before it.
+
+        A weight of 0 or 10 000 is no coin: such a request is ignored.
+        """
+        if not 0 < weight_bp < FULL_BP:
+            return
+        w = weight_bp / FULL_BP
+        z = (share - mean) / (w if candidate else w - 1.0) - self.margin
+        worst = max(mean / w, (1.0 - mean) / (1.0 - w)) + self.margin
+        stake = LOSS_MAX / worst / self.size
+        self.pot.multiply([math.log1p(size * stake * z) for size in self.sizes])
+        self.pot.release(1)
+
+    def snapshot(self) -> dict[str, Any]:
+        """JSON-able state, exact."""
+        return self.pot.snapshot()
+
+    def restore(self, data: dict[str, Any]) -> None:
+        """Take over a snapshot. Raises ValueError, KeyError."""
+        self.pot.restore(data)
+
+    def __repr__(self) -> str:
+        """Evidence in one line."""
+        return f"ShareEvidence(margin {self.margin:g}, {self.capital:.3g} : 1)"
+
+
+class Means:
+    """Mean shares of several kinds in both arms, of the requests so far."""
+
+    __slots__ = ("candidate", "candidates", "stable", "stables")
+
+    def __init__(self, kinds: int) -> None:
+        """Nothing was seen."""
+        self.candidate, self.stable = [0.0] * kinds, [0.0] * kinds
+        self.candidates = self.stables = 0
+
+    def add(self, candidate: bool, shares: list[float]) -> None:
+        """One request's shares."""
+        sums = self.candidate if candidate else self.stable
+        for place, share in enumerate(shares):
+            if share:
+                sums[place] += share
+        if candidate:
+            self.candidates += 1
+        else:
+            self.stables += 1
+
+    def grow(self, kinds: int) -> None:
+        """There are more kinds now."""
+        more = [0.0] * (kinds - len(self.candidate))
+        self.candidate += more
+        self.stable += more
+
+    def of(self, place: int) -> tuple[float, float]:
+        """Mean shares of one kind, candidate's and stable's; 0.0 of an arm without requests."""
+        return (
+            self.candidate[place] / self.candidates if self.candidates else 0.0,
+            self.stable[place] / self.stables if self.stables else 0.0,
+        )
+
+    def to_json(self) -> list[Any]:
+        """Plain lists."""
+        return [self.candidates, self.stables, self.candidate, self.stable]
+
+    @classmethod
+    def of_json(cls, data: list[Any]) -> Means:
+        """Back again. Raises ValueError, TypeError."""
+        made = cls(0)
+        made.candidates, made.stables = int(data[0]), int(data[1])
+        made.candidate, made.stable = list(map(float, data[2])), list(map(float, data[3]))
+        return made

@@ -1,0 +1,227 @@
+"""The state shared by gates that read live predictions, one bet for each sampled request.
+
+A gate asks its question of everything, and where it has a `by` of each segment too (see
+:mod:`router.core.gates.by`). What it is fed comes in the order of drawing; a sample of which nothing
+will ever be known counts for the accused. Requests without a prediction (failed, refused) bet
+nothing: other gates look at those.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from router.core.gates.by import SEGMENTS_MAX, By, Segments
+from router.core.gates.gate import Gate, GateContext, GateState
+from router.core.gates.needs import Need
+from router.core.gates.sample import Detect, Sample, walk
+from router.core.gates.verdict import Counts, judged
+from router.core.wire.outcomes import FULL_BP
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from router.core.wire.outcomes import Batch
+    from router.core.wire.sampled import Row, SampleFacts
+
+WHOLE_SHARE: Final = 0.5
+"""Of the capital of a gate with segments: what asks of everything together."""
+
+
+LARGELY: Final = 0.3
+"""Share of predictions that are others in a candidate which must have been seen before a step ends;
+smaller differences are found too, later."""
+
+
+class Pool(ABC):
+    """One question asked of one segment, or of everything."""
+
+    def __init__(self) -> None:
+        self.requests = [0, 0]
+        """Sampled requests with rows here: candidate's, stable's."""
+
+    @property
+    @abstractmethod
+    def capital(self) -> float:
+        """The evidence against the candidate, ``capital : 1``."""
+
+    @property
+    @abstractmethod
+    def candidate(self) -> Counts:
+        """Its rows of the kind that is asked for most."""
+
+    @property
+    @abstractmethod
+    def stable(self) -> Counts:
+        """Stable's."""
+
+    @abstractmethod
+    def take(self, weight_bp: int, candidate: bool, rows: Sequence[Row]) -> None:
+        """The rows of one request that belong here, at least one."""
+
+    @abstractmethod
+    def doubt(self, weight_bp: int, candidate: bool) -> None:
+        """One request of which nothing will be known."""
+
+    def unreadable(self, weight_bp: int, candidate: bool) -> None:  # noqa: B027 - one gate's matter
+        """One answer that is not of the payload."""
+
+    @abstractmethod
+    def seen(self) -> str:
+        """What was seen, for the sentence."""
+
+    @abstractmethod
+    def plain(self) -> str:
+        """The same as a person would say it of the candidate ("it")."""
+
+    @abstractmethod
+    def snapshot(self) -> list[Any]:
+        """JSON-able state, exact."""
+
+    @abstractmethod
+    def restore(self, data: list[Any]) -> None:
+        """Take over a snapshot. Raises ValueError, KeyError or TypeError if it is damaged."""
+
+
+class OutputState(GateState):
+    """Everything together and each segment; the sentence is the leading one's."""
+
+    def __init__(
+        self, name: str, context: GateContext, make: Callable[[], Pool], tolerated: str,
+        by: By | None, margin: float, *, dry_run: bool = False,
+    ) -> None:  # fmt: skip
+        super().__init__(name, context, dry_run=dry_run)
+        self.whole = make()
+        self.parts: list[Pool] = []
+        self.names = Segments()
+        self.tolerated = tolerated
+        self.by = by
+        self.margin = margin
+        self._make = make
+        self.lost = 0
+        """Samples in doubt."""
+
+    @property
+    def capital(self) -> float:
+        """The whole's, or the average of it and of the segments, met and to come."""
+        if self.by is None:
+            return self.whole.capital
+        known = math.fsum(part.capital for part in self.parts)
+        places = SEGMENTS_MAX + 1
+        parts = (known + places - len(self.parts)) / places
+        return WHOLE_SHARE * self.whole.capital + (1.0 - WHOLE_SHARE) * parts
+
+    @property
+    def leading(self) -> tuple[str, Pool]:
+        """The segment that has most to do with the evidence (empty: everything), and its pool."""
+        name, pool, best = "", self.whole, WHOLE_SHARE * self.whole.capital
+        for place, part in enumerate(self.parts):
+            weighed = (1.0 - WHOLE_SHARE) / (SEGMENTS_MAX + 1) * part.capital
+            if weighed > best:
+                name, pool, best = self.names.name(place), part, weighed
+        return name, pool
+
+    @property
+    def candidate(self) -> Counts:
+        """The leading segment's rows."""
+        return self.leading[1].candidate
+
+    @property
+    def stable(self) -> Counts:
+        """The leading segment's rows."""
+        return self.leading[1].stable
+
+    def observe(self, batch: Batch) -> None:
+        """Samples whose turn has come."""
+        for sample in batch.samples:
+            self._take(sample)
+
+    def _take(self, sample: SampleFacts) -> None:
+        why, weight_bp, candidate = sample.facts.why, sample.weight_bp, sample.candidate
+        if why == "lost":
+            self.lost += 1
+            for pool in (self.whole, *self.parts):
+                pool.doubt(weight_bp, candidate)
+        elif why == "unreadable":
+            self.whole.unreadable(weight_bp, candidate)
+        elif not why:
+            self._put(self.whole, sample, sample.facts.rows)
+            for place, rows in self._segments(sample).items():
+                while len(self.parts) <= place:
+                    self.parts.append(self._make())
+                self._put(self.parts[place], sample, rows)
+
+    def _put(self, pool: Pool, sample: SampleFacts, rows: Sequence[Row]) -> None:
+        pool.take(sample.weight_bp, sample.candidate, rows)
+        pool.requests[not sample.candidate] += 1
+
+    def _segments(self, sample: SampleFacts) -> dict[int, list[Row]]:
+        found: dict[int, list[Row]] = {}
+        if self.by is not None:
+            for row in sample.facts.rows:
+                name = self.context.told.segment(self.by, sample, row)
+                if name:
+                    found.setdefault(self.names.place(name), []).append(row)
+        return found
+
+    def sample(self, detect: Detect, weight_bp: int) -> Sample:
+        """Sampled requests of the candidate that show one whose predictions are largely others."""
+        if not 0 < weight_bp < FULL_BP:
+            return Sample(0, 0)
+        w, off = weight_bp / FULL_BP, max(detect.points, LARGELY, 2.0 * self.margin) - self.margin
+        variance = 0.25 / (w * (1.0 - w))
+        nats = math.log(self.context.limit) + math.log(20.0)
+        draws = walk(off * off / (2.0 * variance), off * off / variance, nats)
+        return Sample(self.whole.requests[0], math.ceil(draws * w))
+
+    def plain(self) -> str:
+        """The leading segment's."""
+        name, pool = self.leading
+        return pool.plain() + (f" (where {self._by} is {name})" if name else "")
+
+    @property
+    def _by(self) -> str:
+        return self.by.name if self.by is not None else ""
+
+    def sentence(self) -> str:
+        """The leading segment's numbers."""
+        name, pool = self.leading
+        seen = f"{self._by} {name}: {pool.seen()}" if name else pool.seen()
+        if self.lost:
+            seen += f"; {self.lost:,} samples lost, in doubt for it"
+        return judged(seen, self.tolerated, self.capital, self.context.limit)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Every pool's state."""
+        return {
+            "whole": [self.whole.requests, self.whole.snapshot()],
+            "parts": [[part.requests, part.snapshot()] for part in self.parts],
+            "names": self.names.names,
+            "lost": self.lost,
+        }
+
+    def restore(self, data: dict[str, Any]) -> None:
+        """Take over a snapshot."""
+        self.names.names = [str(name) for name in data["names"]]
+        self.parts = [self._make() for _ in data["parts"]]
+        for pool, (requests, part) in zip(
+            (self.whole, *self.parts), (data["whole"], *data["parts"]), strict=True
+        ):
+            pool.requests = list(map(int, requests))
+            pool.restore(part)
+        self.lost = int(data["lost"])
+
+
+class OutputGate(Gate):
+    """Fields of gates that read live predictions."""
+
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.COIN, Need.PREDICTIONS})
+
+    by: By | None = None
+    """What the question is asked by as well, segment by segment; one that fails is enough."""
+
+    @property
+    def segments(self) -> By | None:
+        """The same for those who make them."""
+        return self.by

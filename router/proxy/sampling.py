@@ -1,0 +1,159 @@
+"""Requests whose prediction is read: drawn by a coin of their own, told of when they have ended.
+
+The coin is thrown with the draw of the version and knows nothing of it. What it does not choose
+costs one look at it; what it chooses is kept as it passes, within the bounds of what a mirror keeps.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+from router.core.wire.outcomes import Outcome
+from router.core.wire.sampled import TEXT_CHARS_MAX, Sampled
+from router.proxy.coin import coin
+from router.proxy.pairing import Kept, coding_of
+from router.proxy.receipt import arm_of
+from router.telemetry.recorder import SAMPLE_BYTES_MAX
+
+if TYPE_CHECKING:
+    from router.core.wire.sampled import SamplingEntry
+    from router.http1 import RequestHead, ResponseHead
+    from router.proxy.attempt import Attempt
+    from router.proxy.exchange import Exchange
+    from router.proxy.serving import ServedRoute
+    from router.telemetry.recorder import Recorder
+
+FIELD_CHARS_MAX: Final = 100
+"""Of a header field's value that is told."""
+TARGET_CHARS_MAX: Final = 500
+BINARY: Final = b"inference-header-content-length"
+"""Where the tensors of an Open Inference message begin behind its JSON."""
+
+_ANSWERED: Final = frozenset((Outcome.OK, Outcome.SERVER_ERROR))
+
+
+class Sampler:
+    """How one route is sampled."""
+
+    __slots__ = ("_headers", "_share_bp", "recorder", "route")
+
+    def __init__(self, route: ServedRoute, entry: SamplingEntry, recorder: Recorder) -> None:
+        self.route = route
+        self.recorder = recorder
+        self._share_bp = entry.share_bp
+        self._headers = tuple(name.encode() for name in entry.headers)
+
+    def draw(self, attempt: Attempt) -> Sample | None:
+        """The one coin of a request for which a version was just chosen, whichever it is."""
+        if coin() >= self._share_bp or not self.recorder.begin_sample():
+            return None
+        return Sample(self, attempt)
+
+    def segments(self, head: RequestHead) -> tuple[str, ...]:
+        """What tells requests apart, as far as headers do."""
+        return tuple(
+            (head.get(name) or b"")[:TEXT_CHARS_MAX].decode("latin-1") for name in self._headers
+        )
+
+
+class Sample:
+    """One request that is sampled."""
+
+    __slots__ = ("_answer", "_arm", "_at", "_attempt", "_chosen", "_closed", "_counted", "_cut",
+                 "_said", "_sampler", "nonce")  # fmt: skip
+
+    def __init__(self, sampler: Sampler, attempt: Attempt) -> None:
+        self._sampler = sampler
+        self._attempt = attempt
+        self._at = time.time()
+        self._said: ResponseHead | None = None
+        self._answer = Kept()
+        self._closed = False
+        """What the client gets is not what the version said."""
+        self._cut = ""
+        self.nonce = random.getrandbits(64) if sampler.route.receipts else 0
+        """Of the receipt that the client gets."""
+        self._chosen = arm_of(sampler.route, attempt, replay=False)
+        self._arm = arm = attempt.arm
+        self._counted = arm is not None and not (
+            arm.slice.cell.forced or (arm.users is not None and attempt.nth)
+        )
+        if arm is not None and self._counted:
+            arm.sampled += 1
+
+    def said(self, head: ResponseHead, body: bytes) -> None:
+        """What the version said, all of it; the client's answer has become another."""
+        self.begun(head, body)
+        self._closed = True
+
+    def begun(self, head: ResponseHead, body: bytes) -> None:
+        """The answer begins."""
+        if not self._closed:
+            self._said = head
+            self.piece(body)
+
+    def piece(self, piece: bytes) -> None:
+        """More of the answer."""
+        kept, recorder = self._answer, self._sampler.recorder
+        if self._closed or kept.body is None:
+            return
+        before = len(kept.body)
+        if kept.add(piece, self._sampler.route.entry.mirror_limits.body_bytes):
+            recorder.sample_bytes += len(piece)
+        else:
+            recorder.sample_bytes -= before
+            self._cut = "body"
+
+    def done(self, exchange: Exchange, outcome: Outcome) -> None:
+        """It has ended: told once."""
+        attempt, route, head, said = self._attempt, self._sampler.route, exchange.head, self._said
+        recorder, arm = self._sampler.recorder, self._arm
+        cell = arm.slice.cell if arm is not None else None
+        request, answer = self._bodies(exchange)
+        recorder.sample(Sampled(
+            route=route.entry.name, version=attempt.version.name, revision=route.entry.revision,
+            role=attempt.version.stats.role, arm=self._chosen.value,
+            weight_bp=cell.weight_bp if cell is not None else 0, source=recorder.source,
+            slice=arm.slice.number if arm is not None else 0,
+            round=cell.round if cell is not None else 0, counted=self._counted,
+            unit=attempt.unit, nonce=self.nonce, request_id=exchange.id.decode("latin-1"),
+            key=_text(head, route.key_header), segments=self._sampler.segments(head), at=self._at,
+            seconds=monotonic() - exchange.arrived,
+            status=attempt.status if outcome in _ANSWERED else 0, outcome=int(outcome),
+            method=head.method.decode("latin-1"),
+            target=head.target[:TARGET_CHARS_MAX].decode("latin-1"),
+            request=request, request_type=_text(head, b"content-type"),
+            request_coding=_text(head, b"content-encoding"), request_binary=_binary(head),
+            answer=answer, answer_type=_text(said, b"content-type"),
+            answer_coding=coding_of(said) if said is not None else "",
+            answer_binary=_binary(said), cut=self._cut,
+        ))  # fmt: skip
+
+    def _bodies(self, exchange: Exchange) -> tuple[bytes, bytes]:
+        """Of the request and of the answer, as far as there is room for them."""
+        recorder, kept = self._sampler.recorder, self._answer.body
+        most = self._sampler.route.entry.mirror_limits.body_bytes
+        if not exchange.kept or exchange.size > most:
+            self._cut = "body"
+        request = exchange.whole() if not self._cut else b""
+        held = len(kept) if kept is not None else 0
+        if not self._cut and recorder.sample_bytes + len(request) > SAMPLE_BYTES_MAX:
+            self._cut = "shed"
+        if self._cut:
+            recorder.sample_bytes -= held
+            return b"", b""
+        recorder.sample_bytes += len(request)
+        return request, bytes(kept or b"")
+
+
+def _text(head: RequestHead | ResponseHead | None, name: bytes) -> str:
+    value = head.get(name) if head is not None and name else None
+    return value[:FIELD_CHARS_MAX].decode("latin-1") if value else ""
+
+
+def _binary(head: RequestHead | ResponseHead | None) -> int:
+    text = _text(head, BINARY)
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else 0
