@@ -28,7 +28,7 @@ class Faults(BaseModel):
     """The body of `PUT /admin/faults`. Everything is off by default; one PUT replaces all.
 
     Rates are shares of predict requests, 0 to 1. Latencies add up. A request that would meet
-    several faults meets the first of: reset, hang, error, schema, nan, truncate.
+    several faults meets the first of: reset, hang, error, schema, nan, truncate, null, unknown.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -55,13 +55,19 @@ class Faults(BaseModel):
     """The score is NaN."""
     truncate_rate: Share = 0.0
     """The head promises the whole body, the connection closes after half of it."""
+    null_rate: Share = 0.0
+    """The score is null."""
+    unknown_rate: Share = 0.0
+    """The label is -1, which is none (protocol V2)."""
+    score_factor: Annotated[float, Field(ge=0, le=10)] = 1.0
+    """What every score is multiplied by, before the shift."""
     score_shift: Annotated[float, Field(ge=-1, le=1)] = 0.0
     """Added to every score, the result kept within 0 to 1."""
     die_after: Annotated[int, Field(ge=0)] | None = None
     """The process exits at once, mid-request, on the request after so many."""
 
 
-KINDS = ("reset", "hang", "error", "schema", "nan", "truncate")
+KINDS = ("reset", "hang", "error", "schema", "nan", "truncate", "null", "unknown")
 """The faults of which a request meets at most one, in order of precedence."""
 
 
@@ -128,5 +134,5 @@ class FaultDice:
         )
 
     def shifted(self, score: float) -> float:
-        """A score with `score_shift` applied, within 0 to 1."""
-        return min(1.0, max(0.0, score + self.faults.score_shift))
+        """A score with `score_factor` and `score_shift` applied, within 0 to 1."""
+        return min(1.0, max(0.0, score * self.faults.score_factor + self.faults.score_shift))

@@ -35,7 +35,7 @@ EXIT_BY_FAULT = 70
 """Exit status of a process that `die_after` ended (EX_SOFTWARE of sysexits.h)."""
 
 _Decode = Callable[[bytes], wire.InferRequest]
-_Encode = Callable[[wire.InferRequest, Sequence[float], str], bytes]
+_Encode = Callable[[wire.InferRequest, Sequence[float | None], str], bytes]
 
 
 class PredictionService:
@@ -137,7 +137,7 @@ class PredictionService:
             request, encode(asked, await self._scores(asked, roll), self.version), roll
         )
 
-    async def _scores(self, asked: wire.InferRequest, roll: Roll) -> list[float]:
+    async def _scores(self, asked: wire.InferRequest, roll: Roll) -> Sequence[float | None]:
         predictor = self._predictor
         assert predictor is not None, "checked by the caller"  # noqa: S101 - narrows the type
         begun = time.perf_counter()
@@ -148,11 +148,15 @@ class PredictionService:
         self._metrics.seconds.observe(time.perf_counter() - begun)
         if roll.kind == "nan":
             return [math.nan] * len(scores)
+        if roll.kind == "null":
+            return [None] * len(scores)
         return [self._dice.shifted(score) for score in scores]
 
     async def _reply(self, request: web.Request, body: bytes, roll: Roll) -> web.StreamResponse:
         if roll.kind == "schema":
             body = body.replace(b'"outputs"', b'"result"').replace(b'"predictions"', b'"result"')
+        if roll.kind == "unknown":
+            body = wire.with_label(body, -1)
         if roll.kind == "truncate":
             return await _truncate(request, body)
         return web.Response(body=body, content_type="application/json")

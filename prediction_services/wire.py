@@ -94,7 +94,7 @@ def decode_v1(body: bytes) -> InferRequest:
     )
 
 
-def encode_v2(request: InferRequest, scores: Sequence[float], version: str) -> bytes:
+def encode_v2(request: InferRequest, scores: Sequence[float | None], version: str) -> bytes:
     """The answer to `/infer`. A NaN score is written as the token `NaN`, as many servers do."""
     rows = len(scores)
     tensors = {
@@ -102,13 +102,13 @@ def encode_v2(request: InferRequest, scores: Sequence[float], version: str) -> b
             "name": PREDICT,
             "shape": [rows, 1],
             "datatype": "INT64",
-            "data": [int(score >= LATE_SCORE) for score in scores],
+            "data": [int(score is not None and score >= LATE_SCORE) for score in scores],
         },
         PREDICT_PROBA: {
             "name": PREDICT_PROBA,
             "shape": [rows, 2],
             "datatype": "FP64",
-            "data": [share for score in scores for share in (1 - score, score)],
+            "data": [share for score in scores for share in _both(score)],
         },
     }
     answer: dict[str, Any] = {"model_name": MODEL_NAME, "model_version": version}
@@ -118,7 +118,20 @@ def encode_v2(request: InferRequest, scores: Sequence[float], version: str) -> b
     return json.dumps(answer, separators=(",", ":")).encode()
 
 
-def encode_v1(_request: InferRequest, scores: Sequence[float], _version: str) -> bytes:
+def _both(score: float | None) -> tuple[float | None, float | None]:
+    return (None, None) if score is None else (1 - score, score)
+
+
+def with_label(body: bytes, label: int) -> bytes:
+    """An answer of `encode_v2` whose every label is this one."""
+    answer = json.loads(body)
+    for tensor in answer.get("outputs", ()):
+        if tensor["name"] == PREDICT:
+            tensor["data"] = [label] * len(tensor["data"])
+    return json.dumps(answer, separators=(",", ":")).encode()
+
+
+def encode_v1(_request: InferRequest, scores: Sequence[float | None], _version: str) -> bytes:
     """The answer to `:predict`: one probability of being late per instance."""
     return json.dumps({"predictions": list(scores)}, separators=(",", ":")).encode()
 

@@ -428,7 +428,7 @@ class Judge:
 
     def snapshot(self) -> dict[str, Any]:
         """JSON-able state, exact: the restored judge makes the same decisions."""
-        base = self.baseline
+        clock = self.started, self._first_answer_s, self._last_answer_s, self._ramp_s, self._now
         return {
             "gates": {title: state.snapshot() for title, state in self.states.items()},
             "promotion": self.promotion.snapshot(),
@@ -443,21 +443,9 @@ class Judge:
             "failed": self.failed,
             "recent": self.recent.snapshot(),
             "counts": [self.answers, self.bad, self.pairs, self._seen],
-            "clock": [
-                self.started,
-                self._first_answer_s,
-                self._last_answer_s,
-                self._ramp_s,
-                self._now,
-            ],
+            "clock": list(clock),
             "ramp": [self._ramp_bp, self._requests_per_s],
-            "baseline": [
-                base.requests,
-                base.bad,
-                list(base.latency_buckets),
-                base.requests_per_s,
-                base.clumped,
-            ],
+            "baseline": self.baseline.to_json(),
         }
 
     @classmethod
@@ -466,9 +454,7 @@ class Judge:
 
         Raises ValueError, KeyError or TypeError if the snapshot is damaged or of other gates.
         """
-        requests, bad, buckets, requests_per_s, *clumped = data["baseline"]
-        baseline = Baseline(requests, bad, tuple(buckets), requests_per_s, *clumped)
-        judge = cls(gates, settings, baseline, data["clock"][0])
+        judge = cls(gates, settings, Baseline.of_json(data["baseline"]), data["clock"][0])
         if set(judge.states) != set(data["gates"]):
             raise ValueError("the snapshot is of other gates")
         for title, state in judge.states.items():

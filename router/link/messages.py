@@ -172,7 +172,7 @@ class Reads:
 
     route: str
     payload: str
-    declared: Declared = Declared()
+    declared: Declared
     by: tuple[str, ...] = ()
     """Features whose values are told with each row."""
 

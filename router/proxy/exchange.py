@@ -43,6 +43,7 @@ from router.proxy.receipt import receipt_line
 from router.proxy.record import answer, left, record
 from router.proxy.replies import BODY_SIZE, Refusal
 from router.proxy.rescue import failed, fall_back, may_rescue, rescue, withhold
+from router.proxy.sampling import drawn
 from router.proxy.stage import Stage
 from router.proxy.streams import StreamEnding, event_stream
 from router.proxy.upload import Upload
@@ -141,8 +142,8 @@ class Exchange:
         self.cookie = choice.cookie
         self.end_by = self.arrived + (self.route.total_s or inf)
         attempt = Attempt(version, arm, unit, nth)
-        if (sampler := self.route.sampler) is not None:
-            self.sample = sampler.draw(attempt)
+        if self.route.sampled:
+            self.sample = drawn(self.route, attempt, self.plane.recorder)
         self.select(attempt, None, attempt.since)
 
     def select(self, attempt: Attempt, avoid: Endpoint | None, now: float) -> None:
@@ -321,15 +322,18 @@ class Exchange:
                 withhold(self)
                 return True
         if reading.said is not None:
-            for kept in (self.pairing, self.sample):
-                if kept is not None:
-                    kept.said(*reading.said)
+            self._keep_said(reading.said)
         if holds:
             now = monotonic()
             if reading.first_byte_at_end:
                 attempt.first_byte_s = now - attempt.since
             self.respond(reading.head, bytes(reading.body), complete, now)
         return holds
+
+    def _keep_said(self, said: tuple[ResponseHead, bytes]) -> None:
+        """What the version said, where the client gets something else."""
+        for kept in filter(None, (self.pairing, self.sample)):
+            kept.said(*said)
 
     def respond(self, head: ResponseHead, body: bytes, complete: bool, now: float) -> None:
         """The answer goes out."""

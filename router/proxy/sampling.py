@@ -1,7 +1,7 @@
 """Requests whose prediction is read: drawn by a coin of their own, told of when they have ended.
 
 The coin is thrown with the draw of the version and knows nothing of it. What it does not choose
-costs one look at it; what it chooses is kept as it passes, within the bounds of what a mirror keeps.
+costs one look; what it chooses is kept as it passes, within the bounds of what a mirror keeps.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import time
 from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from router.core.wire.outcomes import Outcome
 from router.core.wire.sampled import TEXT_CHARS_MAX, Sampled
@@ -19,10 +19,8 @@ from router.proxy.receipt import arm_of
 from router.telemetry.recorder import SAMPLE_BYTES_MAX
 
 if TYPE_CHECKING:
-    from router.core.wire.sampled import SamplingEntry
     from router.http1 import RequestHead, ResponseHead
     from router.proxy.attempt import Attempt
-    from router.proxy.exchange import Exchange
     from router.proxy.serving import ServedRoute
     from router.telemetry.recorder import Recorder
 
@@ -35,38 +33,39 @@ BINARY: Final = b"inference-header-content-length"
 _ANSWERED: Final = frozenset((Outcome.OK, Outcome.SERVER_ERROR))
 
 
-class Sampler:
-    """How one route is sampled."""
+def drawn(route: ServedRoute, attempt: Attempt, recorder: Recorder) -> Sample | None:
+    """The one coin of a request for which a version was just chosen, whichever it is."""
+    entry = route.entry.sampling
+    if entry is None or coin() >= entry.share_bp or not recorder.begin_sample():
+        return None
+    return Sample(route, attempt, recorder)
 
-    __slots__ = ("_headers", "_share_bp", "recorder", "route")
 
-    def __init__(self, route: ServedRoute, entry: SamplingEntry, recorder: Recorder) -> None:
-        self.route = route
-        self.recorder = recorder
-        self._share_bp = entry.share_bp
-        self._headers = tuple(name.encode() for name in entry.headers)
+class Ending(Protocol):
+    """What a sample is told of the exchange."""
 
-    def draw(self, attempt: Attempt) -> Sample | None:
-        """The one coin of a request for which a version was just chosen, whichever it is."""
-        if coin() >= self._share_bp or not self.recorder.begin_sample():
-            return None
-        return Sample(self, attempt)
+    head: RequestHead
+    id: bytes
+    arrived: float
+    size: int
 
-    def segments(self, head: RequestHead) -> tuple[str, ...]:
-        """What tells requests apart, as far as headers do."""
-        return tuple(
-            (head.get(name) or b"")[:TEXT_CHARS_MAX].decode("latin-1") for name in self._headers
-        )
+    @property
+    def kept(self) -> bool:
+        """All of its body is kept."""
+
+    def whole(self) -> bytes:
+        """All of its body."""
 
 
 class Sample:
     """One request that is sampled."""
 
     __slots__ = ("_answer", "_arm", "_at", "_attempt", "_chosen", "_closed", "_counted", "_cut",
-                 "_said", "_sampler", "nonce")  # fmt: skip
+                 "_recorder", "_route", "_said", "nonce")  # fmt: skip
 
-    def __init__(self, sampler: Sampler, attempt: Attempt) -> None:
-        self._sampler = sampler
+    def __init__(self, route: ServedRoute, attempt: Attempt, recorder: Recorder) -> None:
+        self._route = route
+        self._recorder = recorder
         self._attempt = attempt
         self._at = time.time()
         self._said: ResponseHead | None = None
@@ -74,9 +73,9 @@ class Sample:
         self._closed = False
         """What the client gets is not what the version said."""
         self._cut = ""
-        self.nonce = random.getrandbits(64) if sampler.route.receipts else 0
+        self.nonce = random.getrandbits(64) if route.receipts else 0
         """Of the receipt that the client gets."""
-        self._chosen = arm_of(sampler.route, attempt, replay=False)
+        self._chosen = arm_of(route, attempt, replay=False)
         self._arm = arm = attempt.arm
         self._counted = arm is not None and not (
             arm.slice.cell.forced or (arm.users is not None and attempt.nth)
@@ -97,31 +96,31 @@ class Sample:
 
     def piece(self, piece: bytes) -> None:
         """More of the answer."""
-        kept, recorder = self._answer, self._sampler.recorder
+        kept, recorder = self._answer, self._recorder
         if self._closed or kept.body is None:
             return
         before = len(kept.body)
-        if kept.add(piece, self._sampler.route.entry.mirror_limits.body_bytes):
+        if kept.add(piece, self._route.entry.mirror_limits.body_bytes):
             recorder.sample_bytes += len(piece)
         else:
             recorder.sample_bytes -= before
             self._cut = "body"
 
-    def done(self, exchange: Exchange, outcome: Outcome) -> None:
-        """It has ended: told once."""
-        attempt, route, head, said = self._attempt, self._sampler.route, exchange.head, self._said
-        recorder, arm = self._sampler.recorder, self._arm
+    def done(self, ending: Ending, outcome: Outcome) -> None:
+        """The exchange or its attempt has ended: told once."""
+        attempt, route, head, said = self._attempt, self._route, ending.head, self._said
+        recorder, arm = self._recorder, self._arm
         cell = arm.slice.cell if arm is not None else None
-        request, answer = self._bodies(exchange)
+        request, answer = self._bodies(ending)
         recorder.sample(Sampled(
             route=route.entry.name, version=attempt.version.name, revision=route.entry.revision,
             role=attempt.version.stats.role, arm=self._chosen.value,
             weight_bp=cell.weight_bp if cell is not None else 0, source=recorder.source,
             slice=arm.slice.number if arm is not None else 0,
             round=cell.round if cell is not None else 0, counted=self._counted,
-            unit=attempt.unit, nonce=self.nonce, request_id=exchange.id.decode("latin-1"),
-            key=_text(head, route.key_header), segments=self._sampler.segments(head), at=self._at,
-            seconds=monotonic() - exchange.arrived,
+            unit=attempt.unit, nonce=self.nonce, request_id=ending.id.decode("latin-1"),
+            key=_text(head, route.key_header), segments=_segments(head, route), at=self._at,
+            seconds=monotonic() - ending.arrived,
             status=attempt.status if outcome in _ANSWERED else 0, outcome=int(outcome),
             method=head.method.decode("latin-1"),
             target=head.target[:TARGET_CHARS_MAX].decode("latin-1"),
@@ -132,13 +131,13 @@ class Sample:
             answer_binary=_binary(said), cut=self._cut,
         ))  # fmt: skip
 
-    def _bodies(self, exchange: Exchange) -> tuple[bytes, bytes]:
+    def _bodies(self, ending: Ending) -> tuple[bytes, bytes]:
         """Of the request and of the answer, as far as there is room for them."""
-        recorder, kept = self._sampler.recorder, self._answer.body
-        most = self._sampler.route.entry.mirror_limits.body_bytes
-        if not exchange.kept or exchange.size > most:
+        recorder, kept = self._recorder, self._answer.body
+        most = self._route.entry.mirror_limits.body_bytes
+        if not ending.kept or ending.size > most:
             self._cut = "body"
-        request = exchange.whole() if not self._cut else b""
+        request = ending.whole() if not self._cut else b""
         held = len(kept) if kept is not None else 0
         if not self._cut and recorder.sample_bytes + len(request) > SAMPLE_BYTES_MAX:
             self._cut = "shed"
@@ -147,6 +146,14 @@ class Sample:
             return b"", b""
         recorder.sample_bytes += len(request)
         return request, bytes(kept or b"")
+
+
+def _segments(head: RequestHead, route: ServedRoute) -> tuple[str, ...]:
+    """What tells requests apart, as far as headers do."""
+    entry = route.entry.sampling
+    names = entry.headers if entry is not None else ()
+    values = (head.get(name.encode()) or b"" for name in names)
+    return tuple(value[:TEXT_CHARS_MAX].decode("latin-1") for value in values)
 
 
 def _text(head: RequestHead | ResponseHead | None, name: bytes) -> str:

@@ -23,7 +23,6 @@ from router.core.wire.table import (
     StickyKind,
 )
 from router.proxy.matching import RouteIndex
-from router.proxy.sampling import Sampler
 from router.telemetry.recorder import MirrorStats, Recorder, VersionStats
 from router.telemetry.slices import Arm, LiveCell
 from router.upstream import Pool, Pools
@@ -110,7 +109,7 @@ class ServedRoute:
                  "entry", "errors", "first_token_s", "holds", "keep_bytes",
                  "key_header", "match", "mirrors", "needs_body", "others",
                  "own_cookie", "payload", "pins", "quota", "receipts", "response_s",
-                 "rules", "salt", "sampler", "sole", "stable", "stripped", "total_s",
+                 "rules", "salt", "sampled", "sole", "stable", "stripped", "total_s",
                  "versions")  # fmt: skip
 
     def __init__(self, entry: RouteEntry, pools: Pools, recorder: Recorder) -> None:
@@ -168,7 +167,7 @@ class ServedRoute:
         wrong = frozenset(entry.error_statuses)
         self.errors = frozenset(s for s in range(100, 1_000) if s in wrong or s // 100 in wrong)
         """Statuses that count against the version that answers with them."""
-        self.sampler = Sampler(self, entry.sampling, recorder) if entry.sampling else None
+        self.sampled = entry.sampling is not None
         self._copy(entry, pools, recorder)
 
     def _copy(self, entry: RouteEntry, pools: Pools, recorder: Recorder) -> None:

@@ -44,8 +44,7 @@ RECEIVE_BYTES: Final = 1 << 18
 
 
 class ReaderLoop:
-    """Answers each :class:`Read` by a :class:`Found`, as the route's last :class:`Reading` says,
-    and each :class:`Look` by a :class:`Looked`, as its last :class:`Reads` says."""
+    """Answers pairs (:class:`Read`) and samples (:class:`Look`), as their route was told last."""
 
     def __init__(self) -> None:
         self._readings: dict[str, Reading] = {}

@@ -36,8 +36,8 @@ from router.core.wire.counts import (
     VersionCounts,
 )
 from router.core.wire.histogram import BOUNDS_S, BUCKETS
-from router.core.wire.sampled import Sampled
 from router.core.wire.outcomes import BAD_OUTCOMES, FULL_BP, TOGETHER_S, Batch, Cell, Outcome
+from router.core.wire.sampled import Sampled
 from router.telemetry.extraction import Clients
 from router.telemetry.slices import LiveCell
 from router.telemetry.users import Seen
@@ -55,9 +55,9 @@ PAIRS_MAX: Final = 256
 process about a tenth of a core. Which ones these are depends on the time alone."""
 PAIR_BYTES_MAX: Final = 4_194_304
 """Bytes of their bodies; a pair over either bound is shed and counted."""
-SAMPLES_MAX: Final = 64
-"""Requests that are sampled between two reports, per worker: 256 a second. Further ones are not, and
-which these are is settled with the draw."""
+SAMPLES_MAX: Final = 256
+"""Requests that are sampled between two reports, per worker: 1,024 a second. Further ones are not,
+which is settled with the draw."""
 SAMPLES_OPEN_MAX: Final = 1_024
 """Sampled requests under way, per worker."""
 SAMPLE_BYTES_MAX: Final = 4_194_304

@@ -4,8 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from router.core.predictions.rows import Declared
 from router.core.wire.outcomes import ArmCounts, Batch, Cell, Pairs, UserCounts
 from router.core.wire.protection import QuotaEntry
+from router.core.wire.sampled import Facts, Row, Sampled
 from router.core.wire.table import (
     EndpointEntry,
     MatchEntry,
@@ -28,12 +30,16 @@ from router.link.messages import (
     EndpointState,
     Hello,
     LinkError,
+    Look,
+    Looked,
     MirrorCounts,
     PairReport,
     PairSample,
     Publish,
+    Reads,
     Report,
     RouteCounts,
+    SampleReport,
     VersionCounts,
     encode,
 )
@@ -95,6 +101,10 @@ MESSAGES = [
         clients=(ClientCounts("r", "10.0.0.1", 20_000, b"\x00\x07" * 512, 8, 1),),
     ),
     PairReport((PairSample("r", "v2", 3, "id", 200, 200, b"\x00\xff", b"{}"),)),
+    SampleReport(1, (Sampled("r", "v2", 3, "candidate", "c", answer=b"\x00\xff"),)),
+    Reads("r", "json", Declared(label="y", classes=("0", "1"), range=(0.0, 1.0)), ("carrier",)),
+    Look(7, Sampled("r", "v2", 3, "candidate", "c", segments=("se",))),
+    Looked(7, Facts((Row("1", 0.5, "", ("UA",)), Row(None, None, "null")))),
 ]
 
 

@@ -268,8 +268,7 @@ class Workers:
 
     def _behind(self, generation: int) -> bool:
         live = list(self._workers.values())
-        # A worker that has not said hello serves nobody yet: it will begin with the newest table.
-        serving = [worker for worker in live if worker.hello]
+        serving = [w for w in live if w.hello]  # others will begin with the newest table
         return not serving or any(worker.applied < generation for worker in serving)
 
     def ready(self) -> bool:

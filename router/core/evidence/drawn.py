@@ -36,7 +36,7 @@ LOST: Final = Facts(why="lost")
 class _Slice:
     """What was sampled in one slice of draws, and what is known of it."""
 
-    __slots__ = ("since", "wanted", "weight_bp", "known")
+    __slots__ = ("known", "since", "wanted", "weight_bp")
 
     def __init__(self, cell: Cell, now: float) -> None:
         self.since = now
@@ -163,6 +163,8 @@ def to_json(one: SampleFacts) -> list[Any]:
 
 def of_json(data: list[Any]) -> SampleFacts:
     """Back again."""
-    *numbers, segments, rows, why = data
+    source, number, round_, weight_bp, candidate, unit, segments, rows, why = data
     read = tuple(Row(label, score, fault, tuple(by)) for label, score, fault, by in rows)
-    return SampleFacts(*numbers, tuple(segments), Facts(read, why))
+    return SampleFacts(
+        source, number, round_, weight_bp, candidate, unit, tuple(segments), Facts(read, why)
+    )

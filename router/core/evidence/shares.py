@@ -1,15 +1,15 @@
 """Shares of rows, candidate against stable: the same bet for 1 row and for 32, once a request.
 
 Rows of one request have one cause, so a request is one bet, on the share ``X`` (0..1) of its rows
-that are of a kind: null, of a class, above a score. With the coin's ``w`` at the draw, ``A`` = 1 for
-the candidate, and any ``mu`` fixed before the request
+that are of a kind: null, of a class, above a score. With the coin's ``w`` at the draw, ``A`` = 1
+for the candidate, and any ``mu`` fixed before the request
 
     H0:  E[X of the candidate] <= E[X of stable] + margin
     Z = (X - mu) (A / w - (1 - A) / (1 - w)) - margin;      e = 1 + lam Z,  lam >= 0 and e > 0
 
 has mean at most 1, since the bracket has mean 0 for whatever ``mu``. It is the family of
 :mod:`router.core.evidence.bettors` without a relative tolerance: ``lam = l1 + l0`` and
-``mu = l0 / (l1 + l0)`` there. ``mu`` = the mean share of both arms so far leaves the least variance.
+``mu = l0 / (l1 + l0)`` there. The mean share of both arms so far leaves the least variance.
 
 Which rows are of the kind may be chosen anew for each request, from earlier ones: the classes that
 the candidate has said too often so far, the score at which it lies furthest off. So one evidence
@@ -40,9 +40,7 @@ class ShareEvidence:
 
     __slots__ = ("margin", "pot", "size", "sizes")
 
-    def __init__(
-        self, margin: float, *, size: int = 1, sizes: tuple[float, ...] = SIZES
-    ) -> None:
+    def __init__(self, margin: float, *, size: int = 1, sizes: tuple[float, ...] = SIZES) -> None:
         """Start at evidence 1 : 1."""
         if not 0.0 <= margin < 1.0:
             raise ValueError(f"a margin lies in [0, 1), got {margin}")

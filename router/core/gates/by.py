@@ -9,7 +9,7 @@ that are met has an equal part of the other half; further ones are one more segm
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Final, Self
+from typing import TYPE_CHECKING, Annotated, Final, Protocol, Self
 
 from pydantic import Field, StrictStr, model_validator
 
@@ -17,7 +17,6 @@ from router.core.quantities import Formed
 from router.core.spec import Spec
 
 if TYPE_CHECKING:
-    from router.core.gates.gate import Gate
     from router.core.wire.sampled import Row, SampleFacts
 
 SEGMENTS_MAX: Final = 20
@@ -52,12 +51,20 @@ class By(Spec):
         return self.header or self.feature or ""
 
 
+class Segmented(Protocol):
+    """A gate, as far as this matters."""
+
+    @property
+    def segments(self) -> By | None:
+        """What it tells segments apart by."""
+
+
 class Told:
     """Which headers and features the samples of a rollout tell of, in order."""
 
     __slots__ = ("features", "headers")
 
-    def __init__(self, gates: Iterable[Gate]) -> None:
+    def __init__(self, gates: Iterable[Segmented]) -> None:
         found = [by for gate in gates if (by := gate.segments) is not None]
         self.headers = tuple(sorted({by.header.lower() for by in found if by.header}))
         self.features = tuple(sorted({by.feature for by in found if by.feature}))

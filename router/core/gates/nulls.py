@@ -4,8 +4,8 @@ Such a row is a fault, whatever the model is. Two evidences are averaged: the ca
 faulty rows than stable, and it has more than `at_most`, whatever stable has. The first finds one in
 a hundred after a thousand requests where the coin is even, since each fault says only which arm it
 came from; the second finds it twice as fast, but a shared cause (a table of features that is gone)
-would convict the innocent. So, as in the gate guard, it counts only where the candidate has more than
-stable at :data:`WITNESS` : 1, and nothing where stable breaks the limit as well.
+would convict the innocent. So, as in the gate guard, it counts only where the candidate has more
+than stable at :data:`WITNESS` : 1, and nothing where stable breaks the limit as well.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     from router.core.wire.sampled import Row
 
-WITNESS: Final = 10.0
-"""Relative evidence without which a broken limit convicts nobody."""
+WITNESS: Final = 30.0
+"""Relative evidence without which a broken limit convicts nobody; see the gate guard."""
 
 BROKEN: Final = 3.0
 """Evidence that stable breaks the limit itself, from which on the limit says nothing."""
@@ -156,6 +156,5 @@ class Nulls(OutputGate):
         limit, size = self.at_most / FULL_BP, context.baseline.together
         tolerated = f"stable + {limit * 100:g} pp"
         return NullsState(
-            self.title, context, lambda: Faults(limit, size), tolerated, self.by, limit,
-            dry_run=self.dry_run,
-        )  # fmt: skip
+            self, context, lambda: Faults(limit, size), tolerated=tolerated, margin=limit
+        )

@@ -1,9 +1,9 @@
 """The state shared by gates that read live predictions, one bet for each sampled request.
 
 A gate asks its question of everything, and where it has a `by` of each segment too (see
-:mod:`router.core.gates.by`). What it is fed comes in the order of drawing; a sample of which nothing
-will ever be known counts for the accused. Requests without a prediction (failed, refused) bet
-nothing: other gates look at those.
+:mod:`router.core.gates.by`). What it is fed comes in the order of drawing; a sample of which
+nothing will ever be known counts for the accused. Requests without a prediction (failed, refused)
+bet nothing: other gates look at those.
 """
 
 from __future__ import annotations
@@ -88,15 +88,15 @@ class OutputState(GateState):
     """Everything together and each segment; the sentence is the leading one's."""
 
     def __init__(
-        self, name: str, context: GateContext, make: Callable[[], Pool], tolerated: str,
-        by: By | None, margin: float, *, dry_run: bool = False,
+        self, gate: OutputGate, context: GateContext, make: Callable[[], Pool],
+        *, tolerated: str, margin: float,
     ) -> None:  # fmt: skip
-        super().__init__(name, context, dry_run=dry_run)
+        super().__init__(gate.title, context, dry_run=gate.dry_run)
         self.whole = make()
         self.parts: list[Pool] = []
         self.names = Segments()
         self.tolerated = tolerated
-        self.by = by
+        self.by = gate.by
         self.margin = margin
         self._make = make
         self.lost = 0

@@ -74,9 +74,7 @@ def _features(sample: Sampled, payload: str, by: tuple[str, ...]) -> list[tuple[
         rows = request_rows(payload, unpacked(sample.request, sample.request_coding), wanted)
     except (Unreadable, Beyond):
         return []
-    return [
-        tuple(class_of(row.features[path])[:TEXT_CHARS_MAX] for path in by) for row in rows
-    ]
+    return [tuple(class_of(row.features[path])[:TEXT_CHARS_MAX] for path in by) for row in rows]
 
 
 def _row(label: Any, score: Any, declared: Declared, features: tuple[str, ...]) -> Row:

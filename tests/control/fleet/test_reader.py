@@ -31,8 +31,8 @@ class Desk:
         self.reader = ReaderProcess()
         self.found, self.lost, self.ready = [], 0, 0
         self.reader.on_found = self.found.append
-        self.reader.on_lost = self._lost
-        self.reader.on_ready = self._ready
+        self.reader.on_lost.append(self._lost)
+        self.reader.on_ready.append(self._ready)
         self.task = background("reader", self.reader.run())
 
     def _lost(self):
