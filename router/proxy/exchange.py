@@ -249,15 +249,10 @@ class Exchange:
     def _slim(self) -> None:
         """Forget a body that was sent and is too large for a replay, or for what a worker keeps."""
         upload, most = self.upload, self.plane.serving.limits.buffers_bytes
-        if upload is not None and upload.kept and (
-            (self.size > self.route.keep_bytes and not self._sampled()) or upload.crowded(most)
-        ):  # fmt: skip
+        wanted = max(self.route.keep_bytes, self.sample.most if self.sample is not None else 0)
+        if upload is not None and upload.kept and (self.size > wanted or upload.crowded(most)):
             self.body = b""
             upload.forget()
-
-    def _sampled(self) -> bool:
-        """Its body is kept to be read."""
-        return self.sample is not None and self.size <= self.route.entry.mirror_limits.body_bytes
 
     def pause_upload(self) -> None:
         """The version reads slower than the client sends."""
@@ -332,8 +327,10 @@ class Exchange:
 
     def _keep_said(self, said: tuple[ResponseHead, bytes]) -> None:
         """What the version said, where the client gets something else."""
-        for kept in filter(None, (self.pairing, self.sample)):
-            kept.said(*said)
+        if self.pairing is not None:
+            self.pairing.said(*said)
+        if self.sample is not None:
+            self.sample.said(*said)
 
     def respond(self, head: ResponseHead, body: bytes, complete: bool, now: float) -> None:
         """The answer goes out."""

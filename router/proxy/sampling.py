@@ -61,13 +61,15 @@ class Sample:
     """One request that is sampled."""
 
     __slots__ = ("_answer", "_arm", "_at", "_attempt", "_chosen", "_closed", "_counted", "_cut",
-                 "_recorder", "_route", "_said", "nonce")  # fmt: skip
+                 "_recorder", "_route", "_said", "most", "nonce")  # fmt: skip
 
     def __init__(self, route: ServedRoute, attempt: Attempt, recorder: Recorder) -> None:
         self._route = route
         self._recorder = recorder
         self._attempt = attempt
         self._at = time.time()
+        self.most = route.entry.mirror_limits.body_bytes
+        """Of a body that is kept."""
         self._said: ResponseHead | None = None
         self._answer = Kept()
         self._closed = False
@@ -100,7 +102,7 @@ class Sample:
         if self._closed or kept.body is None:
             return
         before = len(kept.body)
-        if kept.add(piece, self._route.entry.mirror_limits.body_bytes):
+        if kept.add(piece, self.most):
             recorder.sample_bytes += len(piece)
         else:
             recorder.sample_bytes -= before
@@ -134,8 +136,7 @@ class Sample:
     def _bodies(self, ending: Ending) -> tuple[bytes, bytes]:
         """Of the request and of the answer, as far as there is room for them."""
         recorder, kept = self._recorder, self._answer.body
-        most = self._route.entry.mirror_limits.body_bytes
-        if not ending.kept or ending.size > most:
+        if not ending.kept or ending.size > self.most:
             self._cut = "body"
         request = ending.whole() if not self._cut else b""
         held = len(kept) if kept is not None else 0
