@@ -133,6 +133,14 @@ class Lowered:
     routes: dict[str, str]
     """Route to the sentence why."""
 
+    def sentences(self, worker: int) -> list[str]:
+        """For people, one a route."""
+        silent = f"(control was silent for {self.silent_s:g} s)"
+        return [
+            f"worker {worker} sent {route} to stable only: {why} {silent}"
+            for route, why in self.routes.items()
+        ]
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:

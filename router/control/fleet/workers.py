@@ -25,7 +25,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from router.control.fleet import processes
 from router.core.wire.table import RoutingTable, changed_routes
@@ -157,9 +157,9 @@ class Workers:
     ) -> None:
         self.count = count
         self.host, self.port = listen
-        self._on_report = on_report
-        self._on_pairs = on_pairs
-        self._on_samples = on_samples
+        self._books: dict[type, Callable[[Any], None]] = {
+            Report: on_report, PairReport: on_pairs, SampleReport: on_samples
+        }  # fmt: skip
         self._on_event = on_event
         self._pids_file = pids_file
         self._noted = False
@@ -267,14 +267,14 @@ class Workers:
             await self._applied.wait()
 
     def _behind(self, generation: int) -> bool:
-        live = list(self._workers.values())
-        serving = [w for w in live if w.hello]  # others will begin with the newest table
+        # Others serve nobody yet: they will begin with the newest table.
+        serving = [worker for worker in self._workers.values() if worker.hello]
         return not serving or any(worker.applied < generation for worker in serving)
 
     def ready(self) -> bool:
         """Whether every worker runs, speaks, and serves the newest table."""
-        live = [w for w in self._workers.values() if w.hello and w.applied >= self.generation]
-        return self.generation > 0 and len(live) == self.count and not self.troubles()
+        live = sum(w.hello and w.applied >= self.generation for w in self._workers.values())
+        return self.generation > 0 and live == self.count and not self.troubles()
 
     def troubles(self) -> list[str]:
         """What is wrong with workers now: one that hangs, or is being replaced after it did."""
@@ -379,20 +379,15 @@ class Workers:
 
     def _receive(self, worker: WorkerProcess, message: Message) -> None:
         worker.heard_s = time.monotonic()
-        if isinstance(message, Report):
-            self._on_report(message)
-        elif isinstance(message, PairReport):
-            self._on_pairs(message)
-        elif isinstance(message, SampleReport):
-            self._on_samples(message)
+        if (book := self._books.get(type(message))) is not None:
+            book(message)
         elif isinstance(message, Applied):
             worker.applied = max(worker.applied, message.generation)
             self._troubles.pop(worker.index, None)
             self._applied.set()
         elif isinstance(message, Lowered):
-            for route, why in message.routes.items():
-                text = f"worker {worker.index} sent {route} to stable only: {why}"
-                self._on_event(f"{text} (control was silent for {message.silent_s:g} s)", -1)
+            for text in message.sentences(worker.index):
+                self._on_event(text, -1)
             loop = asyncio.get_running_loop()
             loop.call_later(RESYNC_S, lambda: self._send_whole([worker]))
         elif isinstance(message, Hello):
