@@ -15,6 +15,7 @@ from router.control.rollouts.acknowledged import ACKNOWLEDGED, Acknowledged
 from router.control.rollouts.freeze import Freeze, Freezes
 from router.control.rollouts.lifecycle import endpoints_of
 from router.control.rollouts.readiness import Readiness
+from router.control.rollouts.monitored import Monitored, Unwatched
 from router.control.rollouts.run import Live, Run, Waiting
 from router.control.state.clock import Clock
 from router.core.policy import RolloutPolicy, Route
@@ -58,6 +59,7 @@ class Restraint:
         self.freezes = Freezes()
         self.acknowledged = Acknowledged()
         self.hooks: Hooks | None = None
+        self.monitors: Monitored = Unwatched()
         self._readiness = readiness
         self.tell: Tell = lambda _trigger, _run, _text: None
         self._clock = clock
@@ -91,6 +93,8 @@ class Restraint:
         freeze = self.freezes.over(route, self._clock.wall())
         cause = calendar = self._calendar(policy, freeze)
         unready = self.unready(run.route, rollout.candidate, now)
+        if rollout.standing:
+            unready = unready or self.monitors.before(run.route)
         done = ready(going(rollout, now), live.plan, observed, now)
         if self.hooks is not None:
             reaction = self.hooks.look(run, live, now, ready=done and cause is None)
@@ -100,6 +104,9 @@ class Restraint:
                 trigger: Trigger | None = None if reaction.hook.mute_alert else "approval_needed"
                 kind = f"hook {reaction.hook.title}" if reaction.answered else ""
                 cause = Cause(kind, reaction.waits_for, trigger)
+        if (moved := self.monitors.convicts(run)) and not rollout.standing:
+            return replace(observed, action=Action.ROLLBACK, sentence=moved.sentence())
+        cause = cause or self._drift(run)
         if policy.group is not None and not rollout.standing:
             cause = self._with_group(run, live, runs, cause, done=done)
         gone = unready if self._readiness.heard_of(route, rollout.candidate) else ""
@@ -116,6 +123,12 @@ class Restraint:
             observed, unready=unready, stopped=stopped, may_advance=cause is None,
             wait_reason=run.waiting.reason,
         )  # fmt: skip
+
+    def _drift(self, run: Run) -> Cause | None:
+        """Data that move are nobody's fault, and nothing to promote on."""
+        if moved := self.monitors.holds(run):
+            return Cause(f"drift in {moved.signal}", moved.sentence(), "held")
+        return None
 
     def _half(self, run: Run, live: Live, now: float, unready: str, *, done: bool) -> Cause | None:
         """Half a version gets no more than half of the traffic, until a person says otherwise."""
@@ -134,7 +147,9 @@ class Restraint:
     def awaited(self, route: Route, last: Rollout | None, now: float) -> str:
         """The same of who would begin now: the policy's candidate, else the last rollout's."""
         about = route.rollout or last
-        return self.unready(route, about.candidate, now) if about else ""
+        if about is None:
+            return ""
+        return self.unready(route, about.candidate, now) or self.monitors.before(route)
 
     def _calendar(self, policy: RolloutPolicy, freeze: Freeze | None) -> Cause | None:
         if freeze is not None:

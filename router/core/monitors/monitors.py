@@ -110,6 +110,11 @@ class Monitors:
     def __repr__(self) -> str:
         return f"<Monitors of {len(self.inputs)} features, {len(self.alarms)} alarms>"
 
+    def use(self, settings: Settings) -> None:
+        """An edit of the policy that needs nothing learnt anew, see :meth:`Settings.unlike`."""
+        self.settings = settings
+        self.truth.terms = settings.terms
+
     # --- what it is fed -------------------------------------------------------------------------
 
     def begin(self, about: str) -> None:

@@ -145,6 +145,7 @@ Trigger = Literal[
     "config_rejected",
     "hook_failed",
     "extraction_suspected",
+    "drift",
 ]
 
 TRIGGERS: Final[dict[Trigger, AlertSeverity]] = {
@@ -162,6 +163,7 @@ TRIGGERS: Final[dict[Trigger, AlertSeverity]] = {
     "config_rejected": "error",
     "hook_failed": "warn",
     "extraction_suspected": "warn",
+    "drift": "warn",
 }
 """What alerts are sent for, and how grave each is."""
 

@@ -19,6 +19,7 @@ from router.core.gates.agreement import Agreement
 from router.core.payloads import PAYLOADS
 from router.core.policy.answers import AnswersPolicy, FallbackPolicy, InputsPolicy
 from router.core.policy.match import JsonPath, Match
+from router.core.policy.monitors import MonitorsPolicy
 from router.core.policy.quota import Extraction, Quota
 from router.core.policy.registry import REGISTRIES, Registry
 from router.core.policy.rollout import RolloutPolicy
@@ -196,6 +197,8 @@ class Route(Spec):
     """The version that answers by default and that the candidate is compared with."""
     split: dict[Name, BasisPoints] = Field(default_factory=dict, max_length=32)
     """Fixed shares by version that sum to 100%, without a rollout; absent: stable has all."""
+    monitors: MonitorsPolicy | None = None
+    """Watches what requests ask and versions answer for change (drift). Absent: nobody looks."""
     rollout: RolloutPolicy | None = None
     """How the candidate may take over; absent: stable answers everything."""
     registry: Annotated[Registry, OneOf(REGISTRIES, "registry")] | None = None
@@ -269,6 +272,18 @@ class Route(Spec):
         if wanted:
             compare = compare.model_copy(update=wanted)
             object.__setattr__(self, "rollout", rollout.model_copy(update={"compare": compare}))
+        return self
+
+    @model_validator(mode="after")
+    def _monitors_see_something(self) -> Self:
+        if self.monitors is None:
+            return self
+        if self.predictions is None:
+            raise ValueError(
+                "expected predictions beside monitors, such as predictions: {features: [age]}"
+            )
+        if self.monitors.reference.file and not self.predictions.features:
+            raise ValueError("expected predictions.features with monitors.reference.file, got none")
         return self
 
     @model_validator(mode="after")
