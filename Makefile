@@ -86,6 +86,16 @@ $(PEERS)/.ready: tests/peers/requirements.sh $(STAMP)
 test-peers: $(STAMP) $(PEERS)/.ready  ## fourteen real model servers and eleven clients around the router
 	@RAMPWAY_TEST_PEERS=$(abspath $(PEERS)) $(BIN)/python -m pytest tests/peers -m peers -n 2 -q
 
+ORACLES := .cache/oracles
+$(ORACLES)/.ready: pyproject.toml
+	@$(PY) -m venv $(ORACLES)
+	@echo "installing SciPy, Evidently, river and pyarrow into $(ORACLES) (900 MB) ..."
+	@$(ORACLES)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[oracles]'
+	@touch $@
+
+test-oracles: $(ORACLES)/.ready  ## KS, PSI, chi-square, false discoveries beside SciPy, Evidently, river; Parquet
+	@$(ORACLES)/bin/python -m pytest tests/oracles -m oracles -q
+
 test-newcomer: $(STAMP)  ## docs/quickstart.md typed as printed, from an empty folder; wants ports 8080, 8081, 9001, 9002
 	@$(BIN)/python -m pytest tests/newcomer -m newcomer -q
 
@@ -138,6 +148,9 @@ bench-decisions: $(STAMP)  ## the statistics' claims, by seeded simulation
 	@$(BIN)/python -m tests.bench.decisions
 	@$(BIN)/python -m tests.bench.evidence
 
+bench-drift: $(STAMP)  ## how often drift of each kind is named right, by seeded streams (5 minutes)
+	@$(BIN)/python -m tests.bench.drift
+
 docs: $(STAMP)   ## write the generated pages (schema, state diagram, feature table)
 	@$(BIN)/python -m tests.tidy.generate
 
@@ -156,4 +169,4 @@ clean:      ## remove what these targets made
 	@rm -rf $(VENV) .cache demo-run demo-report.html .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 
-.PHONY: help setup lock run demo test test-latest test-install test-live test-newcomer test-printed test-peers test-nightly test-registry test-fuzz test-nights measure-reliability check fix bench wheel bench-decisions docs site clean
+.PHONY: help setup lock run demo test test-latest test-install test-live test-newcomer test-printed test-peers test-nightly test-registry test-oracles test-fuzz test-nights measure-reliability check fix bench wheel bench-decisions bench-drift docs site clean

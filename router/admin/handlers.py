@@ -230,6 +230,14 @@ async def acknowledge(call: Call) -> web.Response:
     return json_response({"acknowledged": done})
 
 
+async def accept(call: Call) -> web.Response:
+    """Data are as they are now."""
+    done = call.controller.accept(
+        call.body["route"], actor=call.identity.name, reason=call.body.get("reason", "")
+    )
+    return json_response({"accepted": done})
+
+
 async def freeze(call: Call) -> web.Response:
     """Stop every advance, or allow it again; rollbacks go on."""
     body = call.body

@@ -19,6 +19,7 @@ from router.admin.problems import MEDIA_TYPE
 from router.control.state.answers import Announcement, CommandResult
 from router.control.state.record import JournalEntry
 from router.control.told.views import (
+    AcceptedView,
     AcknowledgedView,
     HistoryView,
     PolicyView,
@@ -77,7 +78,7 @@ COMPONENTS: JsonObject = {
 
 GENERATED: Final = (
     CommandResult, Announcement, JournalEntry, RoutesView, RouteView, OfferedRollout,
-    HistoryView, PolicyView, AcknowledgedView,
+    HistoryView, PolicyView, AcknowledgedView, AcceptedView,
 )  # fmt: skip
 """Answers whose shape is a type: everything that they have, and nothing else."""
 

@@ -95,6 +95,10 @@ ROUTES: tuple[Operation, ...] = (
           "A way back was seen; pages show it no more as what needs attention",
           body=_object(("route",), route=_NAME, **_REASON),
           answer="AcknowledgedView", statuses=(400, 404, 413, 415, 507)),
+    Operation("POST", "/api/v1/accept", Role.OPERATOR, handlers.accept,
+          "Data that have changed are so from now on: monitors of a route hold it no more for that",
+          body=_object(("route",), route=_NAME, **_REASON),
+          answer="AcceptedView", statuses=(400, 404, 413, 415)),
     Operation("POST", "/api/v1/feedback", Role.OPERATOR, handlers.feedback,
           "The truth about predictions, by their receipts",
           body=_object(("labels",), labels={

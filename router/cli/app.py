@@ -26,6 +26,7 @@ VERBS: dict[str, str] = {
     "why": "Watch",
     "history": "Watch",
     "shadow": "Watch",
+    "monitors": "Watch",
     "whois": "Watch",
     "promote": "Act",
     "switch": "Act",

@@ -18,6 +18,7 @@ from router.control.fleet.samples import Samples
 from router.control.fleet.workers import CommandLine, Workers, worker_command
 from router.control.outside.measure import Asker, Inquiry, headers_of
 from router.control.outside.outreach import Outreach
+from router.control.predictions.watching import Watching
 from router.control.rollouts.observe import Observatory
 from router.control.rollouts.reconciler import Reconciler
 from router.control.rollouts.run import Live
@@ -99,6 +100,9 @@ class Plane(Parts):
         self.reconciler = Reconciler(store, self.clock, self.fleet, self, self.observatory)
         self.outreach = Outreach(self.reconciler, self.announcer, self.clock, self._sent)
         self.feedback = Feedback(self.reconciler, self.clock, self.metrics)
+        self.watching = Watching(self.reconciler, store, self.clock, self.outreach.tell)
+        self.reconciler.restraint.monitors = self.watching
+        self.feedback.labelled = self.watching.labelled
         self.source = PolicySource(loaded.file, self._adopt, self.announcer, self.clock)
         self.source.ending = self.reconciler.ending
         self.controller = Controller(self)
@@ -132,7 +136,9 @@ class Plane(Parts):
         """
         if (tls := self.loaded.policy.tls) is not None:
             self._certificate = ServerCertificate(tls.certificate, tls.key)
-        self.reconciler.resume(await self.store.open())
+        stored = await self.store.open()
+        self.reconciler.resume(stored)
+        self.watching.resume(stored.settings)
         try:
             await self.fleet.bind()
             await bind()
@@ -153,6 +159,7 @@ class Plane(Parts):
         for job in (self.reconciler.run(), self.source.watch()):
             self._keep(job)
         self._keep(forever("questions", self._ask))
+        self._keep(forever("monitors", self.watching.turn))
         self._keep(forever("lag", self._watch_lag))
         self._keep(forever("history", self._remember))
 
@@ -169,6 +176,7 @@ class Plane(Parts):
         await self._asker.__aexit__(None, None, None)
         await self.outreach.close()
         self.reconciler.last_words()
+        self.watching.keep()
         self.reconciler.recording.close()
         # A successor may take over from here on, while our last requests still finish.
         await self.store.close()

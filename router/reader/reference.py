@@ -31,18 +31,18 @@ NOTHING: Final = frozenset({"", "na", "nan", "null", "none", "n/a"})
 Row = Sequence[Any]
 
 
-class BadReference(Exception):
+class UnusableError(Exception):
     """Why a file is no reference, for people."""
 
 
 def read(path: Path, features: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    """``{"rows", "profiles": {name: profile}}`` of a file. Raises BadReference, OSError."""
+    """``{"rows", "profiles": {name: profile}}`` of a file. Raises UnusableError, OSError."""
     typed = path.suffix == ".parquet"
     names = [name for name, _ in features]
     rows = _parquet(path, names) if typed else _csv(path, names)
     kept, count = _drawn(rows)
     if not count:
-        raise BadReference("has no rows")
+        raise UnusableError("has no rows")
     profiles = {}
     for index, (name, kind) in enumerate(features):
         values = [row[index] for row in kept]
@@ -81,13 +81,13 @@ def _csv(path: Path, names: list[str]) -> Iterator[Row]:
                 if line:
                     yield [_text(line[p]) if p < len(line) else None for p in places]
         except csv.Error as error:
-            raise BadReference(f"line {lines.line_num}: {error}") from None
+            raise UnusableError(f"line {lines.line_num}: {error}") from None
 
 
 def _places(head: list[str], names: list[str]) -> list[int]:
     missing = [name for name in names if name not in head]
     if missing:
-        raise BadReference(
+        raise UnusableError(
             f"has no column {', '.join(missing)}; it has {', '.join(head[:40]) or 'none'}"
         )
     return [head.index(name) for name in names]
@@ -103,7 +103,7 @@ def _parquet(path: Path, names: list[str]) -> Iterator[Row]:
         from pyarrow import ArrowException  # noqa: PLC0415 - an extra
         from pyarrow.parquet import ParquetFile  # noqa: PLC0415 - likewise
     except ImportError:
-        raise BadReference(
+        raise UnusableError(
             "is Parquet, which needs pyarrow: pip install 'rampway[parquet]', or use CSV"
         ) from None
     try:
@@ -113,7 +113,7 @@ def _parquet(path: Path, names: list[str]) -> Iterator[Row]:
             columns = [batch.column(name).to_pylist() for name in names]
             yield from zip(*columns, strict=True)
     except ArrowException as error:
-        raise BadReference(f"is no Parquet file: {str(error)[:200]}") from None
+        raise UnusableError(f"is no Parquet file: {str(error)[:200]}") from None
 
 
 def _drawn(rows: Iterable[Row]) -> tuple[list[Row], int]:
@@ -137,7 +137,7 @@ def main() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES_MAX, MEMORY_BYTES_MAX))
     try:
         told = read(Path(sys.argv[1]), [(name, kind) for name, kind in json.load(sys.stdin)])
-    except (BadReference, OSError) as error:
+    except (UnusableError, OSError) as error:
         text = error.strerror if isinstance(error, OSError) else str(error)
         told = {"error": f"{sys.argv[1]}: {text}"}
     except Exception as error:  # noqa: BLE001 - foreign bytes: a sentence, never a traceback

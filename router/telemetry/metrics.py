@@ -69,6 +69,10 @@ FAMILIES: Final[dict[str, tuple[str, str]]] = {
     "rollout_phase": ("gauge", "1 for the phase a rollout is in."),
     "rollout_step": ("gauge", "Step of the rollout, counted from 1."),
     "rollout_revision": ("gauge", "Revision of the rollout; only grows."),
+    "monitor_size": (
+        "gauge", "How far a feature, label or score is off its reference: PSI, or a share of rows.",
+    ),
+    "monitor_alarms": ("gauge", "Changes of data or answers that last, by cause."),
     "evidence": ("gauge", "Evidence of a gate against the candidate, x : 1."),
     "evidence_limit": ("gauge", "Evidence at which a gate alone rolls back."),
     "router_bug_evidence": ("gauge", "Evidence that the split is not as weighted; alarm: 10,000."),

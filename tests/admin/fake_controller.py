@@ -99,11 +99,22 @@ class FakeController:
         self.note(f"seen {reason}", actor)
         return True
 
+    def accept(self, name: str, *, actor: str, reason: str = "") -> int:
+        self.route(name)
+        self.note(f"accepted {reason}", actor)
+        return 2
+
     def route(self, name: str) -> dict[str, Any]:
         for summary in self.routes():
             if summary["name"] == name:
                 rollout = self.rollout(name) if name == ROUTE else None
-                return {**summary, "versions": self.versions(), "feedback": {}, "rollout": rollout}
+                return {
+                    **summary,
+                    "versions": self.versions(),
+                    "feedback": {},
+                    "rollout": rollout,
+                    "monitors": None,
+                }
         raise UnknownRoute(f"no route is called {name!r}")
 
     def versions(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ any order.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -23,6 +23,10 @@ from router.telemetry.metrics import Metrics, labels
 
 AHEAD_S: Final = 60.0
 """How far another replica's clock may be ahead of ours."""
+
+
+OnLabel = Callable[[str, str, bool], None]
+"""``labelled(route, version, correct)``: who hears of labels besides the evidence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,8 @@ class Feedback:
         self._reconciler = reconciler
         self._clock = clock
         self._metrics = metrics
+        self.labelled: OnLabel = lambda _route, _version, _correct: None
+        """Told of each label."""
 
     def __repr__(self) -> str:
         return f"<Feedback {self._reconciler.receipts!r}>"
@@ -105,6 +111,8 @@ class Feedback:
             tally.wrong += 1
             result = "wrong"
         self._count(receipt.route, receipt.version, result, 1)
+        if label.correct is not None:
+            self.labelled(receipt.route, receipt.version, label.correct)
 
     def _judge(self, trial: Trial, receipt: Receipt, *, correct: bool) -> None:
         if not trial.counts_label(receipt.unit):

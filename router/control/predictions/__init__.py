@@ -1,1 +1,1 @@
-"""What is made of predictions beside rollouts: monitors of data, and references they are held to."""
+"""What is made of predictions beside rollouts: monitors, and references that they hold to."""

@@ -86,7 +86,7 @@ class Watching:
         features = watched.features(run.route.predictions.declared)
         watch.monitors.observe(features, watched.outputs(), self._clock.wall(), role=role)
 
-    def labelled(self, name: str, version: str, *, correct: bool) -> None:
+    def labelled(self, name: str, version: str, correct: bool) -> None:
         """A label of a prediction; those of stable tell whether what is right has changed."""
         run, watch = self._reconciler.runs.get(name), self.watches.get(name)
         if run is not None and watch is not None and version == run.record.stable:
@@ -116,7 +116,8 @@ class Watching:
         """One route as the policy of the moment has it."""
         name, policy, predictions = run.route.name, run.route.monitors, run.route.predictions
         if policy is None or predictions is None:
-            self.watches.pop(name, None)
+            if self.watches.pop(name, None) is not None:
+                run.drift = ()
             return
         settings, watch = policy.settings(predictions), self.watches.get(name)
         if watch is None or watch.monitors.settings.unlike(settings):
@@ -166,6 +167,7 @@ class Watching:
         if not watch.read:
             return
         news = watch.monitors.tick(self._clock.wall())
+        run.drift = tuple(alarm.sentence() for alarm in watch.monitors.alarms.values())
         for alarm in news:
             self._told(run, alarm.sentence())
         if news or not watch.monitors.compared:

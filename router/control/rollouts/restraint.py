@@ -14,8 +14,8 @@ from router.control.outside.hooks import Hooks, Note
 from router.control.rollouts.acknowledged import ACKNOWLEDGED, Acknowledged
 from router.control.rollouts.freeze import Freeze, Freezes
 from router.control.rollouts.lifecycle import endpoints_of
-from router.control.rollouts.readiness import Readiness
 from router.control.rollouts.monitored import Monitored, Unwatched
+from router.control.rollouts.readiness import Readiness
 from router.control.rollouts.run import Live, Run, Waiting
 from router.control.state.clock import Clock
 from router.core.policy import RolloutPolicy, Route
@@ -92,10 +92,10 @@ class Restraint:
             observed = replace(observed, action=Action.CONTINUE, sentence="", plain="")
         freeze = self.freezes.over(route, self._clock.wall())
         cause = calendar = self._calendar(policy, freeze)
-        unready = self.unready(run.route, rollout.candidate, now)
-        if rollout.standing:
-            unready = unready or self.monitors.before(run.route)
+        unready = self._unready(run, rollout, now)
         done = ready(going(rollout, now), live.plan, observed, now)
+        if (moved := self.monitors.convicts(run)) and not rollout.standing:
+            return replace(observed, action=Action.ROLLBACK, sentence=moved.sentence())
         if self.hooks is not None:
             reaction = self.hooks.look(run, live, now, ready=done and cause is None)
             if reaction.rollback:
@@ -104,8 +104,6 @@ class Restraint:
                 trigger: Trigger | None = None if reaction.hook.mute_alert else "approval_needed"
                 kind = f"hook {reaction.hook.title}" if reaction.answered else ""
                 cause = Cause(kind, reaction.waits_for, trigger)
-        if (moved := self.monitors.convicts(run)) and not rollout.standing:
-            return replace(observed, action=Action.ROLLBACK, sentence=moved.sentence())
         cause = cause or self._drift(run)
         if policy.group is not None and not rollout.standing:
             cause = self._with_group(run, live, runs, cause, done=done)
@@ -123,6 +121,11 @@ class Restraint:
             observed, unready=unready, stopped=stopped, may_advance=cause is None,
             wait_reason=run.waiting.reason,
         )  # fmt: skip
+
+    def _unready(self, run: Run, rollout: Rollout, now: float) -> str:
+        """Why it cannot take more traffic, or, while it stands at its start, any."""
+        first = self.monitors.before(run.route) if rollout.standing else ""
+        return self.unready(run.route, rollout.candidate, now) or first
 
     def _drift(self, run: Run) -> Cause | None:
         """Data that move are nobody's fault, and nothing to promote on."""

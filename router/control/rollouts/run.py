@@ -94,6 +94,8 @@ class Run:
     revision_floor: int = 0
     """Largest revision ever handed to the store; a failed write may have got there all the same."""
     notes: tuple[str, ...] = ()
+    drift: tuple[str, ...] = ()
+    """What monitors have against the data, or the candidate, now."""
     look_at: float = 0.0
     """When to judge it next; 0 means at once."""
     retry_at: float = 0.0

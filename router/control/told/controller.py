@@ -27,6 +27,7 @@ from router.control.state.record import NOTES, RouteRecord
 from router.control.state.store import JOURNAL_PAGE_MAX
 from router.control.told import status
 from router.control.told.foreseen import Foresight
+from router.control.told.monitored import monitor_gauges, monitors_view
 from router.core.rollout.events import Abort, AnyCommand, Rollback
 from router.core.rollout.traffic import Draw, bucket_of
 from router.core.words import duration
@@ -116,6 +117,10 @@ class Controller:
         self._plane.announcer.moved(change.entries[0])
         return True
 
+    def accept(self, name: str, *, actor: str, reason: str = "") -> int:
+        """Data are as they are now; how many changes that settled. Raises UnknownRoute."""
+        return self._plane.watching.accept(self._reconciler.run_of(name), actor, reason)
+
     def route(self, name: str) -> dict[str, Any]:
         """Everything about one route: a :class:`.views.RouteView`.
 
@@ -123,9 +128,11 @@ class Controller:
         """
         run = self._reconciler.run_of(name)
         observatory, now = self._reconciler.observatory, self.now()
+        watch = self._plane.watching.watches.get(name)
         return status.route_view(
             run, observatory, self._reconciler.generation, now, self._beside(run),
             foreseen=self._foresight.of(run, observatory, now, self._plane.clock.wall()),
+            monitors=monitors_view(watch) if watch is not None else None,
         ).to_json()  # fmt: skip
 
     def rollout(self, name: str) -> dict[str, Any]:
@@ -283,6 +290,7 @@ class Controller:
 
     def _gauges(self) -> Iterator[status.Gauge]:
         yield from status.gauges(self._reconciler)
+        yield from monitor_gauges(self._plane.watching.watches)
         plane = self._plane
         yield "workers", (), len(plane.fleet.states())
         yield "config_last_reload_successful", (), 1 if plane.source.ok else 0

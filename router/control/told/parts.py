@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from router.control.fleet.compare import Comparer
     from router.control.fleet.feedback import Feedback
     from router.control.fleet.fleet import Fleet
+    from router.control.predictions.watching import Watching
     from router.control.rollouts.reconciler import Reconciler
     from router.control.state.clock import Clock
     from router.control.state.store import Store
@@ -30,6 +31,7 @@ class Parts:
     reconciler: Reconciler
     source: PolicySource
     store: Store
+    watching: Watching
     lag_s: float
     """Largest delay of the loop since it was last told, seconds."""
     loop_failures: dict[tuple[str, str], int]

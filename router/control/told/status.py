@@ -22,6 +22,7 @@ from router.control.told.views import (
     EvidenceView,
     FeedbackView,
     GateView,
+    MonitorsView,
     OverrideView,
     PlanView,
     RewardView,
@@ -113,7 +114,7 @@ def attention(run: Run, beside: Beside) -> AttentionView | None:
 
 def route_view(
     run: Run, observatory: Observatory, generation: int, now: float, beside: Beside = Beside(),
-    *, foreseen: Foreseen | None = None,
+    *, foreseen: Foreseen | None = None, monitors: MonitorsView | None = None,
 ) -> RouteView:  # fmt: skip
     """Everything about one route."""
     carried = run.record.carried
@@ -126,6 +127,7 @@ def route_view(
         versions={name: observatory.view(run.route.name, name, now) for name in run.route.versions},
         feedback=_feedback(run),
         rollout=rollout,
+        monitors=monitors,
     )
 
 
@@ -216,7 +218,8 @@ def _feedback(run: Run) -> dict[str, FeedbackView]:
 
 
 def _alarms(run: Run) -> Iterator[str]:
-    """What is wrong with the measuring itself."""
+    """What is wrong with the measuring itself, and what monitors say."""
+    yield from run.drift
     if run.trial is not None:
         yield from filter(None, (run.trial.shadow.alarm, run.trial.judge.router_bug))
 

@@ -270,6 +270,56 @@ class HistoryView(View, frozen=True, kw_only=True):
     proof_limit: float | None
 
 
+# --- monitors --------------------------------------------------------------------------------
+
+
+class SignalView(View, frozen=True, kw_only=True):
+    """A feature of requests, or the label or score of answers, beside its reference."""
+
+    name: str
+    output: bool
+    """Of answers (stable's)."""
+    learnt: bool
+    """It has a reference."""
+    sizes: dict[str, float]
+    """How far it is off, by check: PSI of the distribution, else shares of rows."""
+    text: str
+    """Its distribution at the last look."""
+    limit_in_s: float | None
+    """When PSI reaches the limit at the present speed; None where nothing grows."""
+
+
+class AlarmView(View, frozen=True, kw_only=True):
+    """One change."""
+
+    signal: str
+    check: str
+    cause: str
+    """data drift | reference unlike traffic | candidate drift | concept drift."""
+    course: str
+    """sudden | gradual | temporary | over | from the start."""
+    since: float
+    """Wall time."""
+    until: float | None
+    accepted: bool
+    sentence: str
+
+
+class MonitorsView(View, frozen=True, kw_only=True):
+    """What `monitors:` of a route sees."""
+
+    reference: str
+    """A file, or the past."""
+    trouble: str
+    """Why the reference could not be read; empty."""
+    requests: int
+    """Sampled requests that were counted."""
+    alarms: list[AlarmView]
+    over: list[AlarmView]
+    """The last ones that ended."""
+    signals: list[SignalView]
+
+
 # --- a route ---------------------------------------------------------------------------------
 
 
@@ -333,6 +383,13 @@ class PolicyView(View, frozen=True, kw_only=True):
     notes: list[str]
 
 
+class AcceptedView(View, frozen=True, kw_only=True):
+    """What became of it."""
+
+    accepted: int
+    """Changes of data that hold nobody any more."""
+
+
 class AcknowledgedView(View, frozen=True, kw_only=True):
     """What became of it."""
 
@@ -352,3 +409,4 @@ class RouteView(RouteSummary, frozen=True, kw_only=True):
     versions: dict[str, VersionView]
     feedback: dict[str, FeedbackView]
     rollout: RolloutView | None
+    monitors: MonitorsView | None = None

@@ -111,13 +111,13 @@ class Memory:
 
 
 def _packed(counts: array[int]) -> str:
-    return base64.b85encode(zlib.compress(counts.tobytes(), 1)).decode()
+    return base64.b64encode(zlib.compress(counts.tobytes(), 1)).decode()
 
 
 def _unpacked(text: str, length: int) -> array[int]:
     try:
         unpacker = zlib.decompressobj()
-        data = unpacker.decompress(base64.b85decode(text), SNAPSHOT_BYTES_MAX)
+        data = unpacker.decompress(base64.b64decode(text, validate=True), SNAPSHOT_BYTES_MAX)
     except zlib.error as error:
         raise ValueError(f"counts are damaged: {error}") from None
     if len(data) != 8 * length:

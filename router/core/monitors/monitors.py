@@ -103,6 +103,8 @@ class Monitors:
         self._looked = -1
         self._quiet: set[str] = set()
         """Signals that have been like their reference once."""
+        self.seen: dict[str, Seen] = {}
+        """Signals at the last look."""
         self._coming: dict[tuple[str, str], int] = {}
         """Looks in a row that found what is no alarm yet."""
         self._windows = 0
@@ -195,7 +197,7 @@ class Monitors:
         if slot == self._looked or not (self._looked >= 0 or self._enough(inputs=True)):
             return news
         self._looked = slot
-        found = self._looks()
+        found = self.seen = self._looks()
         news += self._judge(found, now)
         return news + list(self._concept(now))
 

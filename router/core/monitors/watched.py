@@ -10,7 +10,6 @@ from router.core.monitors.monitors import LABEL, ROWS_MAX, SCORE
 from router.core.monitors.profile import NAME_CHARS_MAX, type_of
 from router.core.payloads import Beyond, Unreadable, unpacked
 from router.core.predictions.rows import MISSING, Declared, answer_rows, request_rows
-from router.core.wire.sampled import Sampled
 
 NOTHING: Final[list[Any]] = []
 """In place of a list or an object, which is a value of another type."""
@@ -35,18 +34,23 @@ class Watched:
         return [dict(zip((LABEL, SCORE), row, strict=False)) for row in self.answers]
 
 
-def watched(sample: Sampled, payload: str, declared: Declared) -> Watched:
-    """Read both bodies. Whatever the bytes are, it does not raise: what cannot be read is none."""
-    if sample.cut:
-        return Watched()
-    return Watched(_requests(sample, payload, declared), _answers(sample, payload, declared))
+Body = tuple[bytes, str]
+"""As it was sent, and its Content-Encoding."""
 
 
-def _requests(sample: Sampled, payload: str, declared: Declared) -> tuple[tuple[Any, ...], ...]:
+def watched(payload: str, declared: Declared, request: Body, answer: Body | None) -> Watched:
+    """Read both bodies; no answer: there was no good one.
+
+    Whatever the bytes are, it does not raise: what cannot be read has no rows.
+    """
+    return Watched(_requests(payload, declared, request), _answers(payload, declared, answer))
+
+
+def _requests(payload: str, declared: Declared, body: Body) -> tuple[tuple[Any, ...], ...]:
     if not declared.features:
         return ()
     try:
-        rows = request_rows(payload, unpacked(sample.request, sample.request_coding), declared)
+        rows = request_rows(payload, unpacked(*body), declared)
     except (Unreadable, Beyond):
         return ()
     return tuple(
@@ -55,11 +59,11 @@ def _requests(sample: Sampled, payload: str, declared: Declared) -> tuple[tuple[
     )
 
 
-def _answers(sample: Sampled, payload: str, declared: Declared) -> tuple[tuple[Any, ...], ...]:
-    if not 200 <= sample.status < 300 or not (declared.label or declared.score):
+def _answers(payload: str, declared: Declared, body: Body | None) -> tuple[tuple[Any, ...], ...]:
+    if body is None or not (declared.label or declared.score):
         return ()
     try:
-        rows = answer_rows(payload, unpacked(sample.answer, sample.answer_coding), declared)
+        rows = answer_rows(payload, unpacked(*body), declared)
     except (Unreadable, Beyond):
         return ()
     return tuple((_value(row.label), _value(row.score)) for row in rows[:ROWS_MAX])

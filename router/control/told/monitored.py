@@ -1,0 +1,66 @@
+"""Monitors as people and Prometheus see them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from router.control.predictions.watching import Watch
+from router.control.told.views import AlarmView, MonitorsView, SignalView
+from router.core.monitors.alarm import Alarm
+from router.core.monitors.monitors import Monitors
+from router.core.monitors.signal import Signal
+from router.telemetry.metrics import LabelPairs, labels
+
+
+def monitors_view(watch: Watch) -> MonitorsView:
+    """Everything about one route's monitors."""
+    monitors = watch.monitors
+    left = monitors.foretold()
+    signals = [
+        *(_signal(monitors, one, left, output=False) for one in monitors.inputs.values()),
+        *(_signal(monitors, one, left, output=True) for one in monitors.outputs.values()),
+    ]
+    return MonitorsView(
+        reference=monitors.settings.reference or "the past",
+        trouble=watch.trouble,
+        requests=monitors.requests,
+        alarms=[_alarm(one) for one in monitors.alarms.values()],
+        over=[_alarm(one) for one in monitors.over],
+        signals=signals,
+    )
+
+
+def _signal(
+    monitors: Monitors, signal: Signal, left: Mapping[str, float], *, output: bool
+) -> SignalView:
+    seen = monitors.seen.get(signal.name)
+    found = seen.deviations if seen is not None else {}
+    return SignalView(
+        name=signal.name,
+        output=output,
+        learnt=signal.learnt,
+        sizes={check: round(one.size, 6) for check, one in found.items()},
+        text=found["distribution"].text if found else "",
+        limit_in_s=left.get(signal.name),
+    )
+
+
+def _alarm(alarm: Alarm) -> AlarmView:
+    return AlarmView(
+        signal=alarm.signal, check=alarm.check, cause=alarm.cause.value,
+        course=alarm.course.value, since=alarm.since, until=alarm.until,
+        accepted=alarm.accepted, sentence=alarm.sentence(),
+    )  # fmt: skip
+
+
+def monitor_gauges(watches: Mapping[str, Watch]) -> Iterator[tuple[str, LabelPairs, float]]:
+    """How far each signal is off, by check, and the changes that last by cause."""
+    for route, watch in watches.items():
+        for name, seen in watch.monitors.seen.items():
+            for check, one in seen.deviations.items():
+                yield "monitor_size", labels(route=route, signal=name, check=check), one.size
+        causes: dict[str, int] = {}
+        for alarm in watch.monitors.alarms.values():
+            causes[alarm.cause.value] = causes.get(alarm.cause.value, 0) + 1
+        for cause, number in causes.items():
+            yield "monitor_alarms", labels(route=route, cause=cause), number
