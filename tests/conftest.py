@@ -56,6 +56,7 @@ GROUPS = {
     "install": "run by make test-install",
     "printed": "run by make test-printed",
     "live": "run by make test-live",
+    "oracles": "run by make test-oracles",
 }
 """Marks of tests that the whole run leaves out, and what runs them."""
 

@@ -118,6 +118,7 @@ class Plane(Parts):
         self.samples = Samples(
             lambda: self.reconciler.runs, self.reconciler.observe, self._read, self.comparer.reader
         )
+        self.samples.on_watched = self.watching.take
         self._reported_s = 0.0
         self._tasks: set[asyncio.Task[Any]] = set()
 

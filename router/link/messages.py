@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from router.core.monitors.watched import Watched
 from router.core.pairs.comparison import Comparison, Likeness
 from router.core.predictions.rows import Declared
 from router.core.wire.counts import (
@@ -183,6 +184,8 @@ class Reads:
     declared: Declared
     by: tuple[str, ...] = ()
     """Features whose values are told with each row."""
+    monitored: bool = False
+    """Monitors want the values of rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +203,8 @@ class Looked:
     number: int
     facts: Facts | None
     error: str = ""
+    watched: Watched | None = None
+    """For monitors, where there are some."""
 
 
 Down = Publish | Amend | Drain | Beat

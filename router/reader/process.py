@@ -21,7 +21,6 @@ from typing import Final
 
 from router.config.payloads import payload
 from router.core.pairs.comparison import Comparison
-from router.core.wire.sampled import Facts
 from router.link.messages import (
     Decoder,
     Found,
@@ -34,7 +33,7 @@ from router.link.messages import (
     Reads,
     encode,
 )
-from router.reader.samples import looked
+from router.reader.samples import looked, values
 
 NICENESS: Final = 5
 """Whoever decides or forwards goes first."""
@@ -70,7 +69,7 @@ class ReaderLoop:
             self._reads[message.route] = message
         elif isinstance(message, Look):
             try:
-                return Looked(message.number, self._looked(message))
+                return self._looked(message)
             except Exception as error:  # noqa: BLE001 - as below
                 return Looked(message.number, None, type(error).__name__)
         elif isinstance(message, Read):
@@ -80,10 +79,11 @@ class ReaderLoop:
                 return Found(message.number, None, type(error).__name__)
         return None
 
-    def _looked(self, message: Look) -> Facts:
+    def _looked(self, message: Look) -> Looked:
         reads = self._reads[message.sample.route]
         payload(reads.payload)  # as in `_compare`
-        return looked(message.sample, reads)
+        facts = looked(message.sample, reads)
+        return Looked(message.number, facts, watched=values(message.sample, reads))
 
     def _compare(self, message: Read) -> Comparison:
         reading = self._readings[message.route]

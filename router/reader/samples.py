@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from router.core.monitors.watched import watched
 from router.core.predictions.facts import facts_of
 
 if TYPE_CHECKING:
+    from router.core.monitors.watched import Watched
     from router.core.wire.sampled import Facts, Sampled
     from router.link.messages import Reads
 
@@ -18,3 +20,13 @@ if TYPE_CHECKING:
 def looked(sample: Sampled, reads: Reads) -> Facts:
     """What a sample's prediction is."""
     return facts_of(sample, reads.payload, reads.declared, reads.by)
+
+
+def values(sample: Sampled, reads: Reads) -> Watched | None:
+    """What monitors see of it; None where there are none, or its bodies were not kept."""
+    if not reads.monitored or sample.cut:
+        return None
+    good = 200 <= sample.status < 300
+    answer = (sample.answer, sample.answer_coding) if good else None
+    request = sample.request, sample.request_coding
+    return watched(reads.payload, reads.declared, request, answer)

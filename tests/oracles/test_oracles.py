@@ -38,7 +38,7 @@ def test_ks_is_scipys(seed, ties):
     theirs = stats.ks_2samp(a, b, method="asymp")
     assert d.kolmogorov_smirnov(a, b) == pytest.approx(theirs.statistic, abs=1e-12)
     ours = d.ks_chance(theirs.statistic, len(a), len(b))
-    # SciPy uses the exact one-sample distribution there; the limit with Stephens' correction is near.
+    # SciPy has the exact one-sample distribution there; Stephens' correction is near to it.
     assert ours == pytest.approx(theirs.pvalue, rel=0.06, abs=0.004)
 
 
@@ -100,7 +100,7 @@ def test_psi_is_evidentlys(seed):
 
 @pytest.mark.parametrize("seed", range(10))
 def test_river_and_we_see_the_same_step(seed):
-    """Its windowed KS (KSWIN) finds a step where our window has a KS p of its level, and not before."""
+    """Its windowed KS (KSWIN) finds a step where our window has a p of its level, not before."""
     drift = pytest.importorskip("river.drift")
     draw = random.Random(seed)
     values = [draw.gauss(0.0 if k < 1_500 else 0.8, 1.0) for k in range(2_500)]

@@ -19,6 +19,7 @@ from typing import Final
 from router.control.fleet.reader import ReaderProcess
 from router.control.rollouts.run import Run
 from router.core.gates.by import Told
+from router.core.monitors.watched import Watched
 from router.core.predictions.facts import LOST
 from router.core.predictions.rows import Declared
 from router.core.wire.outcomes import Batch
@@ -39,6 +40,8 @@ AHEAD_BYTES: Final = 4 * 1024 * 1024
 
 Observe = Callable[[tuple[Batch, ...]], None]
 """``observe(batches)`` of the reconciler."""
+OnWatched = Callable[[Sampled, Watched], None]
+"""Who hears of the values of rows."""
 CountSamples = Callable[[str, str, str, int], None]
 """``count(route, version, result, number)`` of samples, for metrics."""
 
@@ -64,6 +67,7 @@ class Samples:
         self._runs = runs
         self._observe = observe
         self._count = count
+        self.on_watched: OnWatched = lambda _sample, _watched: None
         self.reader = reader
         reader.on_looked = self._looked
         reader.on_ready.append(self._feed)
@@ -160,6 +164,8 @@ class Samples:
         if looked.facts is None:
             BOOKS.failed("reader", RuntimeError(looked.error))
         self._book([(sample, looked.facts or LOST)])
+        if looked.watched is not None:
+            self.on_watched(sample, looked.watched)
         self._feed()
 
     def _lost(self) -> None:
@@ -195,4 +201,5 @@ def reads_of(run: Run) -> Reads:
     route, live = run.route, run.live
     declared = route.predictions.declared if route.predictions is not None else Declared()
     told = Told(live.policy.gates if live is not None else ())
-    return Reads(route.name, route.payload, declared, told.features)
+    monitored = route.monitors is not None
+    return Reads(route.name, route.payload, declared, told.features, monitored)

@@ -24,6 +24,7 @@ from router.core.monitors.watched import Watched
 from router.core.policy import Route
 from router.core.policy.hooks import Trigger
 from router.core.policy.monitors import MonitorsPolicy
+from router.core.wire.sampled import Sampled
 from router.core.words import count
 from router.loops import background, net
 
@@ -76,12 +77,13 @@ class Watching:
 
     # --- what it is fed ---------------------------------------------------------------------------
 
-    def take(self, name: str, role: str, revision: int, watched: Watched) -> None:
+    def take(self, sample: Sampled, watched: Watched) -> None:
         """Rows of one sampled request."""
+        name, role = sample.route, sample.role
         run, watch = self._reconciler.runs.get(name), self.watches.get(name)
         if run is None or watch is None or run.route.predictions is None:
             return
-        if role == "candidate" and (run.live is None or revision < run.live.trial.revision):
+        if role == "candidate" and (run.live is None or sample.revision < run.live.trial.revision):
             role = "other"
         features = watched.features(run.route.predictions.declared)
         watch.monitors.observe(features, watched.outputs(), self._clock.wall(), role=role)

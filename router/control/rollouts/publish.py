@@ -187,7 +187,8 @@ def _quota(quota: Quota) -> QuotaEntry:
 def _sampling(route: Route, pinned: RolloutPolicy | None) -> SamplingEntry | None:
     """Live requests are sampled where something reads their predictions."""
     gates = pinned.gates if pinned else ()
-    if route.predictions is None or not any(Need.PREDICTIONS in gate.needs for gate in gates):
+    wanted = route.monitors is not None or any(Need.PREDICTIONS in gate.needs for gate in gates)
+    if route.predictions is None or not wanted:
         return None
     return SamplingEntry(route.predictions.sample, Told(gates).headers)
 

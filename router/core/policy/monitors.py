@@ -10,7 +10,7 @@ from router.core.monitors.checks import Terms
 from router.core.monitors.memory import SLOTS
 from router.core.monitors.monitors import LABEL, SCORE, Settings
 from router.core.predictions.schema import Predictions
-from router.core.quantities import BasisPoints, Number, Seconds, Text
+from router.core.quantities import BasisPoints, Number, Seconds, Text, format_duration
 from router.core.spec import ShortFor, Spec
 from router.core.wire.outcomes import FULL_BP
 
@@ -41,7 +41,7 @@ class MonitorsPolicy(Spec):
     told and hold the rollout, and take nobody back.
     """
 
-    reference: Annotated[Reference, ShortFor("file")] = Reference(past=PAST_S)
+    reference: Annotated[Reference, ShortFor("file")] = Reference.model_validate({"past": "7d"})
     """What traffic is held against. With a file, a rollout begins once traffic was compared with
     it, and not while they differ. Answers are always held against stable's past."""
     window: Annotated[Seconds, Field(gt=0)] = 86_400.0
@@ -66,7 +66,10 @@ class MonitorsPolicy(Spec):
     @model_validator(mode="after")
     def _windows_fit(self) -> Self:
         if not self.window <= self.season / 2:
-            raise ValueError("expected a window of at most half a season")
+            raise ValueError(
+                f"expected a window of at most half a season ({format_duration(self.season / 2)}), "
+                f"got {format_duration(self.window)}"
+            )
         return self
 
     def settings(self, predictions: Predictions) -> Settings:
