@@ -44,10 +44,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=50)
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--kinds", nargs="+", default=list(DAYS))
     asked = parser.parse_args()
     began = time.perf_counter()
-    work = [(kind, seed) for kind in DAYS for seed in range(asked.seeds)]
-    found = {kind: [] for kind in DAYS}
+    work = [(kind, seed) for kind in asked.kinds for seed in range(asked.seeds)]
+    found = {kind: [] for kind in asked.kinds}
     with ProcessPoolExecutor(asked.jobs) as pool:
         for kind, seed, good, days in pool.map(one, work, chunksize=5):
             found[kind].append((seed, good, days))
@@ -60,8 +61,6 @@ def main():
         wrong = [seed for seed, ok, _ in results if not ok]
         failed |= good * 50 < GOAL * len(results)
         print(f"{kind:<12}{good:>8} of {len(results):<3}{middle:>26}   {wrong or ''}")
-    held = sum(not ok for _, ok, _ in found["stationary"])
-    print(f"stationary: {held} false alarms in {asked.seeds} routes and months of 30 days")
     print(f"{time.perf_counter() - began:.0f} s; the change is on day {CHANGE}")
     raise SystemExit(failed)
 

@@ -34,8 +34,8 @@ def test_every_strategy_has_an_example():
     assert {name.replace("_", "-") for name in STRATEGIES} <= names
 
 
-ONE_OF = {("ForEach", "cookie"), ("ForEach", "query")}
-"""Exactly one of header, query and cookie may be written."""
+ONE_OF = {("ForEach", "cookie"), ("ForEach", "query"), ("Reference", "file")}
+"""Exactly one of header, query and cookie, and of file and past, may be written."""
 
 
 def written(value, found):
