@@ -15,6 +15,8 @@ CASES = {
     "nulls": ("nulls: {}", {"null_rate": 0.05}),
     "nan": ("nulls: {}", {"nan_rate": 0.05}),
     "unknown": ("nulls: {}", {"unknown_rate": 0.05}),
+    "classes": ("classes: {}", {"score_shift": -0.3}),
+    "scores": ("scores: {}", {"score_factor": 0.85}),
 }
 """Case: its gate, and the fault that it has to find."""
 

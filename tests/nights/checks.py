@@ -13,6 +13,7 @@ from router.control.state.errors import NotAnswered
 from router.control.told.controller import ORDER_S
 from router.core.rollout.events import Abort, Rollback
 from router.core.rollout.rollout import Phase
+from router.link.messages import Report
 from tests.nights.looks import Looks, differs, held, opened
 
 AT_ONCE_S = 0.1
@@ -87,7 +88,7 @@ class Checks(Looks):
             report(message)
             process.call_later(AT_ONCE_S, self._looked, plane)
 
-        plane.fleet._on_report = reported
+        plane.fleet._books[Report] = reported
 
         def told(entry):
             self.moved(plane, entry)

@@ -2,6 +2,7 @@
 
 from router.core.gates.accuracy import Accuracy
 from router.core.gates.agreement import Agreement
+from router.core.gates.classes import Classes
 from router.core.gates.error_rate import ErrorRate
 from router.core.gates.gate import Gate, GateContext, GateState, Measurement, SlowLimit
 from router.core.gates.guard import Guard
@@ -9,6 +10,7 @@ from router.core.gates.latency import Latency
 from router.core.gates.nulls import Nulls
 from router.core.gates.positive_rate import PositiveRate
 from router.core.gates.prometheus import Prometheus
+from router.core.gates.scores import ScoresGate
 from router.core.gates.shadow_slo import ShadowSlo
 from router.core.gates.slo import Slo
 from router.core.gates.webhook import Webhook
@@ -22,6 +24,8 @@ GATES: dict[str, type[Gate]] = {
     "positive_rate": PositiveRate,
     "shadow_slo": ShadowSlo,
     "nulls": Nulls,
+    "classes": Classes,
+    "scores": ScoresGate,
     "accuracy": Accuracy,
     "prometheus": Prometheus,
     "webhook": Webhook,
