@@ -1,7 +1,7 @@
 """``python -m tests.nights``: many nights, one told in full, or the mistakes of the past put back.
 
 --seeds 0:300          these nights; a failing one is shrunk and told with what repeats it
---seed 7 [--keep 0,3]  one night, told; with only these of its events
+--seed 7 [--keep 0,3]  one night, told; with only these of its events (--story: as a test)
 --faults [--within N]  twelve mistakes, one at a time: which night finds each
 """
 
@@ -17,7 +17,7 @@ import time
 from tests.nights import seams
 from tests.nights.checks import Checks
 from tests.nights.faults import FAULTS, put_back
-from tests.nights.night import Night
+from tests.nights.night import Night, setup
 from tests.nights.runner import many_of
 from tests.nights.shrink import command, shrunk
 
@@ -96,6 +96,7 @@ def main(argv=None):
     parser = argparse.ArgumentParser(prog="python -m tests.nights")
     parser.add_argument("--seed", type=int)
     parser.add_argument("--keep", help="numbers of events with commas, or none")
+    parser.add_argument("--story", action="store_true", help="print it as a line of stories.py")
     parser.add_argument("--seeds", default="0:300")
     parser.add_argument("--jobs", type=int, default=2, help="processes; 0: this one (coverage)")
     parser.add_argument("--faults", action="store_true")
@@ -108,6 +109,11 @@ def main(argv=None):
     if args.seed is not None:
         numbers = (args.keep or "").replace("none", "").split(",")
         kept = None if args.keep is None else {int(n) for n in numbers if n}
+        if args.story:
+            made = setup(args.seed)
+            made.events = tuple(e for n, e in enumerate(made.events) if kept is None or n in kept)
+            print(f"    {args.seed}: ('', {made!r}),")
+            return 0
         return tell(args.seed, kept) > 0
     return run(*map(int, args.seeds.split(":")), args.jobs) > 0
 

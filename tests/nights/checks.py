@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import json
 
+from router.config.problems import PolicyError
+from router.control.rollouts.edited import Edited
 from router.control.rollouts.replay import Replay
 from router.control.state.errors import NotAnswered
+from router.control.state.layout import SCHEMA_VERSION
 from router.control.told.controller import ORDER_S
+from router.core.policy.segments import expanded
 from router.core.rollout.events import Abort, Rollback
 from router.core.rollout.rollout import Phase
 from router.link.messages import Report
 from tests.nights.looks import Looks, differs, held, opened
+from tests.nights.policies import load
 
 AT_ONCE_S = 0.1
 """An outcome is looked at, and a way back taken, within this."""
@@ -30,7 +35,8 @@ NAMES = (
     "a start that failed has written", "two routers write", "alone and not on stable",
     "an exception escaped", "a process ended by itself", "it does not come to rest",
     "an order ends in an exception", "the night does not end", "a slot is not given back",
-    "evidence counted twice",
+    "evidence counted twice", "asking changes something", "asking ends in an exception",
+    "a copy is not the store", "another policy cannot be tried",
 )  # fmt: skip
 
 
@@ -95,6 +101,15 @@ class Checks(Looks):
             moved(entry)
 
         plane.moved = told
+        turn = plane.reconciler.turn
+
+        def turned():
+            due = turn()
+            if any(run.live and run.look_at == 0.0 for run in plane.reconciler.runs.values()):
+                process.call_later(AT_ONCE_S, self._looked, plane)
+            return due
+
+        plane.reconciler.turn = turned
 
     def published(self, plane, table):
         self.counts["tables"] += 1
@@ -299,7 +314,7 @@ class Checks(Looks):
         for hook in live.policy.hooks_at("confirm_traffic_increase", "confirm_promotion"):
             mine = [
                 call for call in asked
-                if call.about["hook"] == hook.point and call.about["step"] == entry.step - 1
+                if call.about.get("hook") == hook.point and call.about["step"] == entry.step - 1
                 and call.about["phase"] in ("progressing", "awaiting_approval")
             ]  # fmt: skip
             if mine and entry.action == "advance" and entry.phase_from == "progressing":
@@ -327,6 +342,10 @@ class Checks(Looks):
             return
         db = sqlite3.connect(":memory:")
         db.deserialize(images[-1])
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        if self.night.disk.sound or version < SCHEMA_VERSION:
+            db.close()
+            return  # damaged, or of an earlier router that no start has read yet
         moves = last_moves(db)
         for route, text in db.execute("SELECT route, record FROM routes"):
             rollout = json.loads(text)["rollout"]
@@ -438,6 +457,23 @@ class Checks(Looks):
             self.counts["replayed"] += 1
             if made.difference:
                 self.fail("the recording replays otherwise", f"{made}")
+        self._tried(lines)
+
+    def _tried(self, lines):
+        """`rampway replay --policy`: the file as it is now, and as it was first."""
+        for text in dict.fromkeys((self.night.first, self.night.files["policy.yaml"])):
+            try:
+                routes = {route.name: route for route in expanded(load(text).policy).routes}
+            except PolicyError:
+                continue
+            edited = Edited(routes)
+            try:
+                edited.run(lines)
+            except Exception as error:
+                self.fail("another policy cannot be tried", repr(error))
+            for one in edited.compared:
+                if one.verdict not in ("same", "later", "different"):
+                    self.fail("another policy cannot be tried", repr(one))
 
     # --- the end ----------------------------------------------------------------------------------
 

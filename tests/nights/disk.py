@@ -15,6 +15,7 @@ import sqlite3
 
 from router.control.state.errors import StoreDamaged, StoreLocked
 from router.control.state.hold import HoldMark
+from router.control.state.layout import SCHEMA_VERSION
 from router.control.state.record import NOTES
 
 KEPT_IMAGES = 6
@@ -32,6 +33,8 @@ class Disk:
         """Small files by name."""
         self.images = []
         """The database after each of the last commits; empty: there is none."""
+        self.sound = b""
+        """What the operators have of it from before it was damaged."""
         self.holder = None
         """The :class:`SimHold` that has it."""
         self.waiting = []
@@ -68,13 +71,15 @@ class Disk:
     def restore(self, image):
         """An operator puts an older copy in its place (`rampway store restore`)."""
         self.images = [image]
-        self.mark = None
+        self.mark, self.sound = None, b""
         self._read_back()
 
     def _read_back(self):
-        self.revisions, self.moves = {}, {}
         db = sqlite3.connect(":memory:")
         db.deserialize(self.images[-1])
+        if db.execute("PRAGMA user_version").fetchone()[0] != SCHEMA_VERSION:
+            return  # of an earlier router: it says the same in other words
+        self.revisions, self.moves = {}, {}
         for route, revision, text in db.execute("SELECT route, revision, record FROM routes"):
             self.revisions[route] = (revision, json.loads(text))
         for name, (_, text) in last_moves(db).items():
@@ -139,6 +144,9 @@ class SimPath:
             st_size = len(self.disk.images[-1]) if self.name == "store.db" else 1
 
         return Found
+
+    def chmod(self, _mode):
+        pass
 
     def unlink(self, *, missing_ok=False):
         if not self.disk.machine.inert:
@@ -215,6 +223,9 @@ class SimConnection:
     def execute(self, statement, values=()):
         if statement.startswith(("SELECT", "PRAGMA")):
             return self._db.execute(statement, values)
+        if statement.startswith("VACUUM INTO"):
+            self._disk.files[values[0]] = "the store of an earlier router"
+            return None
         if statement == "ROLLBACK":
             self._written.clear()
             return self._db.execute(statement)

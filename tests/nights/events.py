@@ -10,7 +10,7 @@ from router.control.fleet.feedback import Label
 from router.control.state.answers import OrderKey
 from router.control.state.errors import ControlError
 from router.core.rollout import events
-from tests.nights import policies
+from tests.nights import asks, copies, policies
 from tests.nights.disk import FAULTS
 from tests.nights.outside import MANNERS
 
@@ -110,6 +110,12 @@ def reload(night, force, way):
         process.call_soon(process.signals.reload.set)
     else:
         process.create_task(_quiet(process.plane.controller.reload(force=force)))
+
+
+def _draw_edit(rng):
+    """Half of them change what a rollout is about."""
+    pick = policies.MEANT if rng.random() < 0.5 else range(len(policies.EDITS))
+    return {"numbers": [rng.choice(pick) for _ in range(rng.choice([1, 1, 1, 2]))]}
 
 
 def edit(night, numbers):
@@ -281,7 +287,7 @@ def restore(night):
     if night.disk.images and night.disk.images[0]:
         for process in night.controls():
             process.end(-9)
-        night.disk.restore(night.disk.images[0])
+        night.disk.restore(night.disk.sound or night.disk.images[0])
         night.checks.power_lost(lost=True)
 
 
@@ -314,8 +320,7 @@ KINDS = {
                                        "lasting": rng.choice([None, 2.0])}),
     "reload": (3, reload, lambda rng: {"force": rng.random() < 0.5,
                                        "way": rng.choice(["signal", "order"])}),
-    "edit": (10, edit, lambda rng: {"numbers": [rng.randrange(len(policies.EDITS))
-                                                for _ in range(rng.choice([1, 1, 1, 2]))]}),
+    "edit": (12, edit, _draw_edit),
     "wreck": (1, wreck, lambda rng: {"number": rng.randrange(9)}),
     "revert": (2, revert, lambda _rng: {}),
     "rename": (2, rename, lambda rng: {"old": rng.choice(["v2", "v3"]), "new": "v7"}),
@@ -344,6 +349,10 @@ KINDS = {
     "restore": (1, restore, lambda _rng: {}),
     "address_taken": (2, address_taken, lambda rng: {"which": rng.choice(["clients", "admin"]),
                                                      "for_s": rng.choice([1.0, 4.0])}),
+    "ask": (5, asks.everything, lambda rng: {"number": rng.randrange(400)}),
+    "copied": (1, copies.copied, lambda rng: {"how": rng.choice(["itself", "copy", "older"])}),
+    "damaged": (1, copies.damaged, lambda rng: {"what": rng.choice(list(copies.DAMAGES))}),
+    "aged": (1, copies.aged, lambda _rng: {}),
     "clock": (2, clock, lambda rng: {"step_s": rng.choice([-86_400.0, -30.0, 30.0, 86_400.0])}),
 }  # fmt: skip
 """Kind -> (how often, what it does, how its details are drawn)."""

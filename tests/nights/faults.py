@@ -73,6 +73,7 @@ FAULTS = {
     ),
     "a rollback that waits for the disk": (
         (lifecycle.adds_risk, "_ends_badly(after) or", "False or"),
+        (lifecycle.adds_risk, "return now >= then", "return True"),
     ),
     "an evidence batch counted twice": (
         (
@@ -90,19 +91,21 @@ def put_back(name):
     """The product with one mistake."""
     codes = [(function, function.__code__) for function, _, _ in FAULTS[name]]
     try:
-        for function, now, then in FAULTS[name]:
-            function.__code__ = _edited(function, now, then)
+        for function in {function for function, _, _ in FAULTS[name]}:
+            edits = [(now, then) for one, now, then in FAULTS[name] if one is function]
+            function.__code__ = _edited(function, edits)
         yield
     finally:
         for function, code in codes:
             function.__code__ = code
 
 
-def _edited(function, now, then):
+def _edited(function, edits):
     source = textwrap.dedent(inspect.getsource(function))
-    if source.count(now) != 1:
-        raise LookupError(f"{function.__qualname__} no longer has {now!r} once")
+    for now, then in edits:
+        if source.count(now) != 1:
+            raise LookupError(f"{function.__qualname__} no longer has {now!r} once")
+        source = source.replace(now, then)
     made = {}
-    exec(compile(source.replace(now, then), f"<{function.__name__}>", "exec"),
-         function.__globals__, made)  # fmt: skip
+    exec(compile(source, f"<{function.__name__}>", "exec"), function.__globals__, made)
     return made[function.__name__].__code__

@@ -7,6 +7,7 @@ out leaves all others as they were, which is what makes a failing night small.
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import signal
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from router.config.problems import PolicyError
 from router.control.plane import Plane
 from router.control.state.errors import ControlError
 from router.link.messages import Decoder, encode
+from router.link.quotas import SharedQuotas
 from router.proxy import worker
 from router.proxy.worker import Worker
 from router.reader.process import ReaderLoop
@@ -121,10 +123,11 @@ class Outcome:
 class Night:
     """See the module. ``kept``: numbers of the events that take place; None: all."""
 
-    def __init__(self, seed, *, kept=None, horizon_s=None, log=None):
+    def __init__(self, seed, *, kept=None, horizon_s=None, log=None, story=None):
+        """``story``: its :class:`Setup`, where it is not to be drawn."""
         self.seed = seed
         self.log = log
-        self.setup = setup(seed)
+        self.setup = story or setup(seed)
         self.kept = kept
         self.horizon_s = horizon_s or self.setup.horizon_s
         self.machine = machine = Machine(seed)
@@ -143,7 +146,7 @@ class Night:
         self.outside = self.setup.manner
         self.admin_taken = False
         self.calls, self.recordings, self.orders, self.planes = [], [], [], []
-        self.keys = {}
+        self.keys, self.inherited = {}, []
         self.policy = policies.base(self.setup.base)
         self.first = policies.text_of(self.policy)
         self.files = {"policy.yaml": self.first}
@@ -212,6 +215,8 @@ class Night:
         self.refused = 0
         self.force_next = True
         self.disk.mark = None
+        if self.disk.sound:
+            self.disk.restore(self.disk.sound)
         self.disk.fault = ""
         if not self.disk.images or not self.disk.images[-1]:
             self.disk.images.clear()
@@ -239,6 +244,10 @@ class Night:
         self.checks.plane_made(process, made)
         return made
 
+    @staticmethod
+    def quotas(count):
+        return Quotas(count)
+
     def worker(self, *args, **options):
         process = self.machine.current
         made = process.worker = Worker(*args, **options)
@@ -259,6 +268,9 @@ class Night:
         process = self.machine.start("worker", parent=parent)
         process.tables, process.worker, process.awake_since = [], None, self.machine.now
         process.argv = argv
+        if "--quotas-fd" in argv:
+            at = argv.index("--quotas-fd") + 1
+            argv[at] = str(Inherited(self, process, os.dup(int(argv[at]))).fd)
 
         async def begin():
             self.job = None
@@ -316,6 +328,8 @@ class Night:
             self.checks.fail("the night does not end", str(error))
         finally:
             self.machine.close()
+            for one in self.inherited:
+                one.ended(one.process)
         return Outcome(
             self.seed, self.checks.violations, self.machine.steps, len(self.setup.events),
             self.checks.facts(), self.machine.digest,
@@ -417,6 +431,37 @@ class Night:
             if process is not self.world:
                 process.end(-9)
         self.checks.power_lost(lost=self.disk.power_lost())
+
+
+class Inherited:
+    """A descriptor that a process has for itself, until it or the night ends."""
+
+    def __init__(self, night, process, fd):
+        self.fd, self.process, self.open = fd, process, True
+        process.held.append(self)
+        night.inherited.append(self)
+
+    def ended(self, _process):
+        made = getattr(self.process, "worker", None)
+        if self.open and (made is None or made.plane._quotas is None):  # else it closed it
+            os.close(self.fd)
+        self.open = False
+
+
+class Quotas(SharedQuotas):
+    """What control makes of them; its descriptor goes with its process."""
+
+    @property
+    def fd(self):
+        new, fd = self._fd < 0, SharedQuotas.fd.fget(self)
+        if new:
+            self.kept = Inherited(seams.night(), seams.night().machine.current, fd)
+        return fd
+
+    def close(self):
+        if self._fd >= 0:
+            self.kept.open = False
+        super().close()
 
 
 class Reader(asyncio.Protocol):

@@ -12,7 +12,9 @@ from copy import deepcopy
 from router.config.check import loads
 from router.config.problems import PolicyError
 
-BASES = 96
+BASES = 160
+OLD_BASES = 96
+"""Those of before, which stories are about; the others have what came later as well."""
 HOOK_URL = "http://127.0.0.1:7000"
 POINTS = ("confirm_rollout", "pre_rollout", "rollout", "confirm_traffic_increase",
           "confirm_promotion", "post_rollout", "rollback", "event")  # fmt: skip
@@ -41,6 +43,8 @@ def _base(number):
         "limits": {"drain": "1s"},
         "routes": [_valid_route(rng, name) for name in names],
     }
+    if number >= OLD_BASES:
+        _more(rng, made)
     if rng.random() < 0.25:
         made["recording"] = {"file": "nights.recording", "keep": 1}
     if rng.random() < 0.1:
@@ -55,6 +59,36 @@ def _base(number):
             loads(json.dumps(grouped), "policy.yaml", {})
             return grouped
     return made
+
+
+def _more(rng, made):
+    """What routers can be told since: each key as often as not."""
+    for route in made["routes"]:
+        for name, value in MORE.items():
+            if rng.random() < 0.3:
+                tried = deepcopy(route) | {name: value}
+                with contextlib.suppress(PolicyError):
+                    loads(json.dumps({"routes": [tried]}), "policy.yaml", {})
+                    route[name] = value
+    if rng.random() < 0.5:
+        made["alerts"] = [
+            {"url": f"{HOOK_URL}/alerts", "retries": 1},
+            {"url": f"{HOOK_URL}/slack", "kind": "slack", "retries": 0},
+        ]
+        made["admin"] = {"hosts": ["rampway.example.org"], "listen": "127.0.0.1:8081"}
+
+
+MORE = {
+    "quota": {"by": "address", "rate": "3/s", "burst": 4},
+    "extraction": {"by": "address", "window": "1m", "distinct": 100,
+                   "near": {"score": "score", "threshold": 0.5, "within": 0.1, "share": "10%",
+                            "answers": 5}},
+    "sticky": {"header": "X-User-Id"},
+    "feedback": {"secret": SECRET, "expires": "5s"},
+    "errors": ["5xx", 429],
+    "retry": {"attempts": 2},
+    "predictions": {"label": "predictions.0"},
+}  # fmt: skip
 
 
 def _valid_route(rng, name):
@@ -261,6 +295,13 @@ EDITS = (
     ("alerts", [{"url": f"{HOOK_URL}/alerts", "kind": "slack"}]), ("admin.listen", "127.0.0.1:2"),
 )  # fmt: skip
 """(path, value): one key each; a few are not valid, and some only beside certain others."""
+
+ABOUT = ("stable", "versions.v2", "candidate", "on_new_candidate", "routes.0.rollout", "routes.1")
+MEANT = [
+    number for number, (path, _) in enumerate(EDITS)
+    if path.endswith(ABOUT) or "versions.v2.endpoints" in path or "v2.model" in path
+]  # fmt: skip
+"""Edits that change what a rollout is about."""
 
 WRECKS = ("", "routes: [", "\x00", "routes: {a: 1}\nroutes: 2\n", "- 1\n- 2\n")
 """Files that are no policy at all."""

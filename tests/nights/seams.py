@@ -71,6 +71,7 @@ class SimWatch:
     def __init__(self, path):
         self.path = str(path)
         self.seen = ""
+        self.renamed = False
 
     def changed(self):
         now = night().files[self.path]
@@ -78,6 +79,7 @@ class SimWatch:
         return changed
 
     def load(self):
+        self.renamed = night().machine.chance.random() < 0.5
         self.seen = night().files[self.path]
         return night().load(self.path)
 
@@ -185,7 +187,9 @@ def _patches():
     yield time, "monotonic", _monotonic
     yield time, "perf_counter", _monotonic
     yield time, "time", _wall
+    yield time, "monotonic_ns", lambda: int(_monotonic() * 1e9)
     yield os, "urandom", _random_bytes
+    yield secrets, "token_bytes", _random_bytes
     yield secrets, "token_hex", lambda size=16: night().noise.randbytes(size).hex()
     for module in list(sys.modules.values()):
         name = getattr(module, "__name__", "")
@@ -196,6 +200,7 @@ def _patches():
                 yield module, "log", Silent()
     for module in (workers, reader, link_socket, data_plane):
         yield module, "socket", sockets
+    yield workers, "SharedQuotas", lambda count: night().quotas(count)
     yield processes, "os", SimOs(os)
     yield connection, "select", Select(net)
     yield sqlite, "sqlite3", SimSqlite()

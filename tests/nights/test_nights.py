@@ -19,23 +19,10 @@ from tests.nights.events import KINDS
 from tests.nights.faults import FAULTS, put_back
 from tests.nights.night import Night, setup
 from tests.nights.shrink import command, shrunk, violates
+from tests.nights.stories import STORIES
 
 ROOT = Path(__file__).resolve().parents[2]
 PIECES, EACH = 2, 75
-
-STORIES = {
-    16: ((0, 1, 2, 3), "a candidate that hooks took back, orders in a burst, a retry"),
-    54: ((1, 3), "a worker that took back alone gets an amendment before the whole table"),
-    87: ((7,), "a rollback that returns in steps overtakes a step up that is being written"),
-    243: ((1,), "the last member of a group is ready while the disk is stuck"),
-    317: ((1, 4, 5, 6), "killed with an edit that does not fit: starts that are refused, then one"),
-    525: ((0, 1, 3), "blame that waits for its instance when its rollout ends"),
-    656: ((0, 3), "a way back overtakes an order that is being written"),
-    724: ((6, 7, 8), "a retry that a router writes in its last moment, before it hands over"),
-    828: ((0, 3), "an edit makes a route sticky while its trial counts requests"),
-    2525: ((3, 4, 5), "a successor is told to stop while it waits, then the old one is killed"),
-}
-"""Seed -> (events that take place, what it is about): small nights that once failed."""
 
 
 @pytest.fixture(autouse=True)
@@ -63,11 +50,11 @@ def test_the_first_nights(piece):
 
 @pytest.mark.slow
 def test_stories_by_their_numbers():
-    stories = [(seed, kept) for seed, (kept, _) in STORIES.items()]
     script = (
         "from tests.nights import seams; from tests.nights.night import Night\n"
-        f"with seams.installed():\n    for seed, kept in {stories}:\n"
-        "        print(seed, Night(seed, kept=frozenset(kept)).live().violations)"
+        "from tests.nights.stories import STORIES\n"
+        "with seams.installed():\n    for seed, (_, story) in STORIES.items():\n"
+        "        print(seed, Night(seed, story=story).live().violations)"
     )
     said = exactly("-c", script)
     assert said.stdout.splitlines() == [f"{seed} []" for seed in STORIES], said.stderr

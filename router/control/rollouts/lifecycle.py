@@ -450,11 +450,25 @@ def adds_risk(before: RouteRecord | None, after: RouteRecord) -> bool:
     """
     if _ends_badly(after) or (before is not None and _hurried(before, after)):
         return False
-    now = _shares(after)
-    then = _shares(before) if before is not None and _same_rollout(before, after) else (0, 0)
+    same = before is not None and _same_rollout(before, after)
+    now, then = _shares(after), _shares(before) if before is not None and same else (0, 0)
     if before is not None and before.stable != after.stable:
         return True  # a promotion at 100 % moves nobody
-    return now >= then
+    return now >= then or _moves_up(before, after)
+
+
+def _moves_up(before: RouteRecord | None, after: RouteRecord) -> bool:
+    """Whether one of several arms gets more although all together get less."""
+    now, then = _arms(after), _arms(before) if before is not None else {}
+    return any(share_bp > then.get(name, 0) for name, share_bp in now.items())
+
+
+def _arms(record: RouteRecord) -> dict[str, int]:
+    """Shares of the versions that take part beside stable."""
+    if (carried := record.carried) is None:
+        return {}
+    split = carried.split
+    return {carried.rollout.candidate: split.candidate_bp, **dict(split.others)}
 
 
 def _same_rollout(before: RouteRecord, after: RouteRecord) -> bool:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from router.control.fleet.feedback import Feedback, Label
+from router.control.rollouts.lifecycle import adds_risk
 from router.control.state.errors import PolicyRejected
 from router.core.rollout.events import Abort, Rollback
 from router.core.rollout.rollout import Phase
@@ -42,6 +45,17 @@ async def test_arms_get_their_shares_for_the_planned_time(world, policy):
     assert w.record.stable == "v1"
     await w.start()
     assert w.serving == {"v1": 10_000}, "and it does not begin again"
+
+
+@pytest.mark.parametrize(("shares", "risk"), [
+    ({"v2": 2_900, "v3": 3_050}, True), ({"v2": 3_050, "v3": 2_900}, True),
+    ({"v2": 2_900, "v3": 3_000}, False), ({"v2": 3_000, "v3": 2_900}, False),
+])  # fmt: skip
+async def test_one_arm_s_rise_is_risk_although_all_together_fall(world, policy, shares, risk):
+    """It was applied at once, before the disk knew of it (night 220)."""
+    w = await world(written(policy, BANDIT)).start()
+    after = replace(w.rollout, shares=tuple(shares.items()))
+    assert adds_risk(w.record, replace(w.record, rollout=after)) is risk
 
 
 async def test_a_bad_candidate_ends_the_experiment(world, policy):

@@ -1,0 +1,60 @@
+"""People who ask: everything that can be read of a router, which must change nothing."""
+
+from __future__ import annotations
+
+from router.control.state.errors import ControlError
+
+ROUTES = ("a", "b", "a@x", "nowhere")
+
+
+def everything(night, number):
+    """All views of one route, journal and metrics, in any phase, with any disk."""
+    process = night.control()
+    if process is None:
+        return
+    plane, route = process.plane, ROUTES[number % len(ROUTES)]
+    process.call_soon(_views, night, plane, route)
+    process.create_task(_pages(night, plane, route, number))
+
+
+def _views(night, plane, route):
+    controller = plane.controller
+    before = _state(plane)
+    for ask in (
+        controller.routes, controller.names, controller.health, controller.ready, controller.policy,
+        lambda: controller.summary(route), lambda: controller.route(route),
+        lambda: controller.rollout(route), lambda: controller.shadow(route),
+        lambda: controller.whois(route, "u1"), lambda: controller.history(route),
+        lambda: repr((plane, controller, plane.store, plane.reconciler.runs.get(route))),
+    ):  # fmt: skip
+        try:
+            ask()
+        except ControlError:
+            continue
+        except Exception as error:
+            night.checks.fail("asking ends in an exception", f"{route}: {error!r}")
+    if _state(plane) != before:
+        night.checks.fail("asking changes something", route)
+
+
+async def _pages(night, plane, route, number):
+    controller, wall = plane.controller, plane.clock.wall()
+    for ask in (
+        lambda: controller.journal(limit=3 + number % 3), lambda: controller.journal(route),
+        lambda: controller.why(route), lambda: controller.why(route, wall - number % 9),
+        controller.metrics_text, lambda: controller.acknowledge(route, actor="ann"),
+    ):  # fmt: skip
+        try:
+            await ask()
+        except ControlError:
+            continue
+        except Exception as error:
+            night.checks.fail("asking ends in an exception", f"{route}: {error!r}")
+
+
+def _state(plane):
+    """What no question may move."""
+    runs = plane.reconciler.runs.values()
+    held = [(run.record, run.pending, run.look_at, len(run.unsaved)) for run in runs]
+    answers = [run.live and run.live.trial.answers for run in runs]
+    return plane.reconciler.table, held, answers
