@@ -12,7 +12,7 @@ from copy import deepcopy
 from router.config.check import loads
 from router.config.problems import PolicyError
 
-BASES = 160
+BASES = 200
 OLD_BASES = 96
 """Those of before, which stories are about; the others have what came later as well."""
 HOOK_URL = "http://127.0.0.1:7000"
@@ -45,6 +45,8 @@ def _base(number):
     }
     if number >= OLD_BASES:
         _more(rng, made)
+    if number >= OLD_BASES + 64:
+        _predicting(rng, made)
     if rng.random() < 0.25:
         made["recording"] = {"file": "nights.recording", "keep": 1}
     if rng.random() < 0.1:
@@ -77,6 +79,20 @@ def _more(rng, made):
         ]
         made["admin"] = {"hosts": ["rampway.example.org"], "listen": "127.0.0.1:8081"}
 
+
+def _predicting(rng, made):
+    """Gates that read live answers, and what they need."""
+    for route in made["routes"]:
+        predictions = {"label": "predictions.0", "score": "predictions.0", "sample": "100%"}
+        gates = [*route["rollout"]["gates"], rng.choice(PREDICTING)]
+        tried = deepcopy(route) | {"payload": "json", "predictions": predictions}
+        tried["rollout"]["gates"] = gates
+        with contextlib.suppress(PolicyError):
+            loads(json.dumps({"routes": [tried]}), "policy.yaml", {})
+            route.update(tried)
+
+
+PREDICTING = ({"nulls": {}}, {"nulls": {"by": {"header": "X-Country"}}})
 
 MORE = {
     "quota": {"by": "address", "rate": "3/s", "burst": 4},
