@@ -133,7 +133,10 @@ def _foreseen(route: Route, traffic: ExpectedTraffic | None) -> dict[str, Any]:
         "exposed": list(exposed(route, policy)),
     }
     if traffic is not None:
-        left = seconds_left(stages(policy, traffic.requests_per_s, traffic.stable_bad_rate))
+        found = stages(
+            policy, traffic.requests_per_s, traffic.stable_bad_rate, sampled=route.sampled
+        )
+        left = seconds_left(found)
         told["through_s"] = left if math.isfinite(left) else None
     return told
 
@@ -151,12 +154,14 @@ def _risks(route: Route, traffic: ExpectedTraffic | None) -> Iterator[str]:
     if traffic is None:
         yield "when it will be through: say how many requests there are, such as --rate 1/m"
         return
-    yield from foretold(policy, traffic, time.time())
+    yield from foretold(policy, traffic, time.time(), route.sampled)
 
 
-def foretold(policy: RolloutPolicy, traffic: ExpectedTraffic, now: float) -> Iterator[str]:
+def foretold(
+    policy: RolloutPolicy, traffic: ExpectedTraffic, now: float, sampled: float = 1.0
+) -> Iterator[str]:
     """When a candidate as good as stable is through, as a date, and what takes longest."""
-    found = list(stages(policy, traffic.requests_per_s, traffic.stable_bad_rate))
+    found = list(stages(policy, traffic.requests_per_s, traffic.stable_bad_rate, sampled=sampled))
     left = seconds_left(iter(found))
     at = f"at {rate_text(traffic.requests_per_s)}"
     stuck = next((one for one in found if not math.isfinite(one.lasts_s)), None)

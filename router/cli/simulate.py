@@ -85,7 +85,7 @@ def run(
             world, change_at_s=change_at_s, duration_s=duration_s,
             latency=slow, users=users if sticky else 0,
         )  # fmt: skip
-        setup = Setup.of(rollout, sticky=sticky)
+        setup = Setup.of(rollout, sticky=sticky, sampled=chosen.sampled)
         _tell_blind(setup, slow, asked=bool(latency) or slow.factor != 1)
         _tell_idle(setup)
         processes = min(os.cpu_count() or 1, PROCESSES_MAX)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from router.core.gates.needs import Need
 from router.core.gates.sample import Detect
 from router.core.judge import Judge, JudgeSettings
 from router.core.proof import lacking, place_of
@@ -16,6 +17,7 @@ from router.core.rollout.machine import decide
 from router.core.rollout.plan import Plan, Step
 from router.core.rollout.rollout import Phase, Rollout, begin
 from router.core.rollout.traffic import split_for
+from router.simulation.predicted import Predicted
 from router.simulation.world import CountingWorld, TimedWorld, World
 
 if TYPE_CHECKING:
@@ -43,13 +45,16 @@ class Setup:
     detect: Detect | None = None
     """What must have been seen before a step is left; None: time alone ends it."""
     reverse: bool = False
+    sampled: float = 1.0
+    """Share of requests whose predictions are read, 0..1."""
 
     @classmethod
-    def of(cls, policy: RolloutPolicy, *, sticky: bool = False) -> Self:
+    def of(cls, policy: RolloutPolicy, *, sticky: bool = False, sampled: float = 1.0) -> Self:
         """A rollout as the policy has it."""
         settings = JudgeSettings.of(policy, sticky=sticky)
         reverse = bool(policy.compare.reverse)
-        return cls(policy.gates, settings, policy.plan(), policy.detect.sought, reverse)
+        plan, sought = policy.plan(), policy.detect.sought
+        return cls(policy.gates, settings, plan, sought, reverse, sampled)
 
     @classmethod
     def constant(
@@ -111,6 +116,9 @@ class _Rollout:
         self.setup, self.scenario, self.tracing = setup, scenario, trace
         self.judge = Judge(setup.gates, setup.settings, scenario.baseline(), 0.0)
         self.world = world_of(scenario, self.judge, np.random.default_rng(seed))
+        read = any(Need.PREDICTIONS in gate.needs for gate in setup.gates)
+        drawn = np.random.default_rng((seed, 1))  # of its own: other gates meet the same world
+        self.predicted = Predicted(drawn, setup.sampled if read else 0.0)
         self.state = begin(f"simulated-{seed}", "simulated", "v1", "v2", revision=1, now=0.0)
         self.run = SimulatedRun(seed)
         self.now = 0.0
@@ -150,6 +158,8 @@ class _Rollout:
         for title in self.judge.due(self.now):
             self.judge.measure(title, self.judge.gates[title].fine(), self.now)
         before = self.judge.answers, self.judge.pairs, self.judge.bad
+        if samples := self.predicted.of(batch):
+            batch = replace(batch, samples=samples)
         self.judge.observe(batch, self.now)
         weight = split_for(self.state, self.setup.plan).candidate_bp
         answers, pairs = self.judge.answers - before[0], self.judge.pairs - before[1]

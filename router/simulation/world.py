@@ -53,7 +53,9 @@ _HIGH_S = np.array([*BOUNDS_S, 2 * BOUNDS_S[-1]])
 _LOW_S = np.array([BOUNDS_S[0] ** 2 / BOUNDS_S[1], *BOUNDS_S])
 """Ends of the latency buckets; the unbounded one is drawn from one to two minutes."""
 
-MADE: Final = frozenset({Need.ROWS, Need.COIN, Need.PAIRS, Need.OUTSIDE})
+MADE: Final = frozenset(
+    {Need.ROWS, Need.COIN, Need.PAIRS, Need.OUTSIDE, Need.PREDICTIONS, Need.LABEL, Need.SCORE}
+)
 """What a simulated world makes of what gates live on; a gate that needs more is idle in it."""
 
 

@@ -49,20 +49,23 @@ class Foresight:
         views = (observatory.view(name, version, now) for version in run.route.versions)
         per_s = math.fsum(view.requests_per_s for view in views)
         bad_rate, policy = past.bad_rate if past.bad else None, live.policy
-        left_s = _left_s(live, per_s, bad_rate or USUAL_RATE, now) if per_s > 0.0 else math.inf
+        left_s = _left_s(run, live, per_s, bad_rate, now) if per_s > 0.0 else math.inf
         at = round(wall + left_s, 3) if math.isfinite(left_s) else None
         risks = (*unjudged(policy), *unseen(policy, bad_rate))
         made = self._known[name] = Foreseen(now, live.rollout.revision, at, risks)
         return made
 
 
-def _left_s(live: Live, requests_per_s: float, bad_rate: float, now: float) -> float:
+def _left_s(
+    run: Run, live: Live, requests_per_s: float, bad_rate: float | None, now: float
+) -> float:
     """Seconds; infinity where a step is never left at this traffic."""
     rollout, judge, steps = live.rollout, live.trial.judge, live.plan.steps
     baking = Phase.BAKING in (rollout.phase, rollout.paused_from)
     found = stages(
-        live.policy, requests_per_s, bad_rate, step=len(steps) if baking else rollout.step,
-        answers=judge.answers, pairs=judge.pairs,
+        live.policy, requests_per_s, bad_rate or USUAL_RATE,
+        step=len(steps) if baking else rollout.step,
+        answers=judge.answers, pairs=judge.pairs, sampled=run.route.sampled,
     )  # fmt: skip
     held_s = live.plan.bake_s if baking else steps[rollout.step].hold_s
     return max(seconds_left(found) - min(step_age_s(rollout, now), held_s), 0.0)

@@ -33,8 +33,11 @@ OTHERS: Final = "(other)"
 class Labels(Pool):
     """Labels of one segment."""
 
+    declared: ClassVar[str] = "label"
+
     def __init__(self, margin: float) -> None:
         super().__init__()
+        self.heard = False
         self.shift = ShiftEvidence(margin)
         self.names: list[str] = []
         self.rows: list[list[int]] = []
@@ -74,6 +77,7 @@ class Labels(Pool):
 
     def take(self, weight_bp: int, candidate: bool, rows: Sequence[Row]) -> None:
         """One request."""
+        self.heard = self.heard or any(row.fault != "missing" for row in rows)
         places = [self._place(row.label or "") for row in rows]
         shares = [0.0] * len(self.names)
         arm = 0 if candidate else 1

@@ -34,12 +34,21 @@ LARGELY: Final = 0.3
 smaller differences are found too, later."""
 
 
+UNHEARD_LEAST: Final = 100
+"""Answers of both versions after which a declared name that none had is an alarm."""
+
+
 class Pool(ABC):
     """One question asked of one segment, or of everything."""
 
     def __init__(self) -> None:
         self.requests = [0, 0]
         """Sampled requests with rows here: candidate's, stable's."""
+        self.heard = True
+        """Some row had what is asked for."""
+
+    declared: ClassVar[str] = "prediction"
+    """What is asked for, as `predictions` has it."""
 
     @property
     @abstractmethod
@@ -123,6 +132,18 @@ class OutputState(GateState):
         return name, pool
 
     @property
+    def unheard(self) -> str:
+        """That none of the first answers had what is declared, as a sentence; empty otherwise."""
+        if self.whole.heard or sum(self.whole.requests) < UNHEARD_LEAST:
+            return ""
+        return f"none of {sum(self.whole.requests):,} answers had the {self.whole.declared}"
+
+    @property
+    def held(self) -> bool:
+        """A name that no answer has must not switch the gate off."""
+        return bool(self.unheard)
+
+    @property
     def candidate(self) -> Counts:
         """The leading segment's rows."""
         return self.leading[1].candidate
@@ -188,6 +209,8 @@ class OutputState(GateState):
         """The leading segment's numbers."""
         name, pool = self.leading
         seen = f"{self._by} {name}: {pool.seen()}" if name else pool.seen()
+        if unheard := self.unheard:
+            return f"{unheard} that predictions declares: the gate learns nothing, so it holds"
         if self.lost:
             seen += f"; {self.lost:,} samples lost, in doubt for it"
         return judged(seen, self.tolerated, self.capital, self.context.limit)
@@ -196,6 +219,7 @@ class OutputState(GateState):
         """Every pool's state."""
         return {
             "whole": [self.whole.requests, self.whole.snapshot()],
+            "heard": self.whole.heard,
             "parts": [[part.requests, part.snapshot()] for part in self.parts],
             "names": self.names.names,
             "lost": self.lost,
@@ -211,6 +235,7 @@ class OutputState(GateState):
             pool.requests = list(map(int, requests))
             pool.restore(part)
         self.lost = int(data["lost"])
+        self.whole.heard = bool(data["heard"])
 
 
 class OutputGate(Gate):

@@ -160,8 +160,11 @@ class Side:
 class Scores(Pool):
     """Scores of one segment."""
 
+    declared: ClassVar[str] = "score"
+
     def __init__(self, margin: float, deciles: float, scale: Scale) -> None:
         super().__init__()
+        self.heard = False
         self.scale = scale
         self.lower = Side(margin, higher=False)
         self.higher = Side(margin, higher=True)
@@ -180,6 +183,7 @@ class Scores(Pool):
         scores = [row.score for row in rows if row.score is not None]
         if not scores:
             return
+        self.heard = True
         arm = 0 if candidate else 1
         self.rows[arm] += len(scores)
         self.sums[arm] += sum(scores)

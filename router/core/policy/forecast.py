@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from router.core.gates.needs import Need
 from router.core.gates.sample import NEVER
 from router.core.judge import Judge, JudgeSettings
 from router.core.policy.rollout import RolloutPolicy
@@ -43,14 +44,15 @@ class StepForecast:
 
 def stages(
     policy: RolloutPolicy, requests_per_s: float, bad_rate: float = 0.01,
-    *, step: int = 0, answers: int = 0, pairs: int = 0,
+    *, step: int = 0, answers: int = 0, pairs: int = 0, sampled: float = 1.0,
 ) -> Iterator[StepForecast]:  # fmt: skip
     """What is still to come from ``step`` on, with so many candidate answers and pairs judged.
 
-    Requests a second > 0, stable's bad rate 0..1.
+    Requests a second > 0, stable's bad rate and the share of requests that are read (``sampled``)
+    0..1.
     """
     plan, judge = policy.plan(), supposed(policy, requests_per_s, bad_rate)
-    seen = [float(answers), float(pairs)]
+    seen = [float(answers), float(pairs), sampled]
     for index in range(step, len(plan.steps)):
         one = plan.steps[index]
         keeps = plan.ending is Ending.KEEP and index + 1 == len(plan.steps)
@@ -107,7 +109,9 @@ def _waits(
     for one in missing(judge, place, policy.detect.sought):
         gate = judge.gates[one.gate]
         kind, rate = (1, requests_per_s * copied / FULL_BP) if gate.paired else (0, per_s)
-        had = max(seen) if not gate.paired and not step.weight_bp else seen[kind]
+        had = max(seen[:2]) if not gate.paired and not step.weight_bp else seen[kind]
+        if Need.PREDICTIONS in gate.needs:
+            rate, had = rate * seen[2], had * seen[2]
         left = math.inf if one.wanted >= NEVER else one.wanted - had
         where = f" at {percent(share)}"
         yield f"{one.gate} ({count(one.wanted, one.what)}{where})", _over(left, rate)

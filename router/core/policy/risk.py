@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from router.core.evidence.bettors import tolerated_rate
 from router.core.gates import Gate
 from router.core.gates.agreement import Agreement
+from router.core.gates.classes import Classes
 from router.core.gates.latency import Latency
+from router.core.gates.scores import ScoresGate
 from router.core.gates.shadow_slo import ShadowSlo
 from router.core.gates.slo import Slo
 from router.core.policy.power import error_gate
@@ -48,8 +50,12 @@ def unseen(policy: RolloutPolicy, bad_rate: float | None = None) -> Iterator[str
     for gate in acting:
         if isinstance(gate, Latency):
             yield f"answers up to {percent(gate.tolerance)} slower pass at any traffic"
-    if not _has(acting, Agreement):
+    if _has(acting, Agreement):
+        return
+    if not _has(acting, Classes, ScoresGate):
         yield "wrong answers with a good status pass: no gate compares them"
+    else:
+        yield "wrong answers pass that look like stable's in the mean: no gate compares pairs"
 
 
 def exposed(route: Route, policy: RolloutPolicy) -> Iterator[str]:

@@ -31,6 +31,7 @@ from router.core.predictions.schema import Predictions
 from router.core.quantities import BasisPoints, Bytes, Flag, Formed, Name, Seconds, Text
 from router.core.spec import OneOf, Spec
 from router.core.urls import HeaderName
+from router.core.wire.outcomes import FULL_BP
 
 
 def _payload(name: str) -> str:
@@ -232,6 +233,11 @@ class Route(Spec):
     """What clients get when stable fails as well. Absent: the error."""
     body_limit: Bytes | None = None
     """Largest request body (413 above); absent: the limit of the listener."""
+
+    @property
+    def sampled(self) -> float:
+        """Share of live requests whose predictions are read, 0..1; 1.0 where nothing is said."""
+        return self.predictions.sample / FULL_BP if self.predictions is not None else 1.0
 
     @model_validator(mode="after")
     def _compares(self) -> Self:

@@ -99,3 +99,23 @@ def test_it_asks_for_a_sample_that_shows_a_broken_model_where_there_is_a_coin():
     state = begun(Classes())
     assert state.sample(Detect(), 0) == (0, 0)
     assert 50 < state.sample(Detect(), 5_000).wanted < 400
+
+
+def test_a_label_that_no_answer_has_holds_and_says_so():
+    """A typo in `predictions` never switches the gate off."""
+    state = begun(Classes())
+    missing = Row("(missing)", None, "missing")
+    for number in range(100):
+        assert not state.held
+        feed(state, sample(number % 2 == 0, missing))
+    assert state.held
+    assert state.verdict is Verdict.PENDING
+    assert state.sentence() == (
+        "none of 100 answers had the label that predictions declares: the gate learns nothing, "
+        "so it holds"
+    )
+    again = begun(Classes())
+    again.restore(json.loads(json.dumps(state.snapshot())))
+    assert again.held
+    feed(state, sample(True, Row("1")))
+    assert not state.held

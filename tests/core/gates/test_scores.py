@@ -100,3 +100,10 @@ def test_a_snapshot_is_exact_while_it_learns_and_later():
         again.restore(json.loads(json.dumps(state.snapshot())))
         assert (again.snapshot(), again.capital) == (state.snapshot(), state.capital)
         assert again.sentence() == state.sentence()
+
+
+def test_a_score_that_no_answer_has_holds():
+    state = begun(ScoresGate())
+    feed(state, *[sample(True, Row("1", None, "text")), sample(False, Row("1"))] * 50)
+    assert state.held
+    assert "none of 100 answers had the score" in state.sentence()

@@ -1,0 +1,61 @@
+"""What a simulated world predicts: both versions alike, so gates on predictions have their sample.
+
+A run of a day has millions of requests; of each piece of time a few are sampled, and of a run some
+thousand. That is as valid as the router's own sampling, and enough for a step to end.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from router.core.wire.outcomes import FULL_BP
+from router.core.wire.sampled import Facts, Row, SampleFacts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+
+    from router.core.wire.outcomes import ArmCounts, Batch, Cell
+
+RUN_MAX: Final = 4_000
+"""Samples of one run."""
+GAP_MAX: Final = 10
+"""Samples of one piece of time."""
+
+
+class Predicted:
+    """Samples of one run."""
+
+    def __init__(self, draw: np.random.Generator, share: float) -> None:
+        self._draw = draw
+        self._share = share
+        self._left = RUN_MAX if share > 0.0 else 0
+
+    def of(self, batch: Batch) -> tuple[SampleFacts, ...]:
+        """What the sampled requests of a batch predicted."""
+        if not self._left or not batch.cells:
+            return ()
+        made = tuple(one for cell in batch.cells for one in self._cell(cell))[: self._left]
+        self._left -= len(made)
+        return made
+
+    def _cell(self, cell: Cell) -> Iterator[SampleFacts]:
+        if cell.forced or not 0 < cell.weight_bp < FULL_BP:
+            return
+        mine, others = _answered(cell.candidate), _answered(cell.stable)
+        count = min(int(self._draw.binomial(mine + others, self._share)), GAP_MAX)
+        of_candidate = int(self._draw.hypergeometric(mine, others, count)) if count else 0
+        for number in range(count):
+            yield SampleFacts(
+                0, 0, 0, cell.weight_bp, number < of_candidate, 0, (), Facts((self._row(),))
+            )
+
+    def _row(self) -> Row:
+        score = float(self._draw.random())
+        return Row(str(int(score >= 0.5)), score)
+
+
+def _answered(arm: ArmCounts) -> int:
+    """Requests, or users' first ones, that were answered well."""
+    return len(arm.users.drawn) if arm.users is not None else arm.ok
