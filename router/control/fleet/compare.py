@@ -177,7 +177,7 @@ class Comparer:
     def _ask(self, pair: _Pair) -> bool:
         shadow, route = pair.trial.shadow, pair.sample.route
         terms = shadow.terms
-        reading = Reading(route, terms.payload, terms.compare.likeness, shadow.noise.silenced)
+        reading = Reading(route, terms.payload, terms.likeness, shadow.noise.silenced)
         if self._told.get(route) != reading:
             if not self.reader.send(reading):
                 return False

@@ -17,6 +17,7 @@ from router.core.gates import Measurement
 from router.core.judge import Judge, Judgement, JudgeSettings
 from router.core.pairs.shadow import ShadowBook, Terms
 from router.core.policy import RolloutPolicy, Route
+from router.core.predictions.rows import NOTHING
 from router.core.proof import Position, lacking, missing, place_of
 from router.core.rollout.bandit import Rewards, shares, worth_moving
 from router.core.rollout.events import Action, Observed
@@ -55,7 +56,14 @@ class Trial:
         self._bug_told = False
         self._failures_told: set[str] = set()
         self.shadow = ShadowBook(
-            Terms(rollout.stable, rollout.candidate, policy.compare, route.payload, route.errors)
+            Terms(
+                rollout.stable,
+                rollout.candidate,
+                policy.compare,
+                route.payload,
+                route.errors,
+                route.predictions.declared if route.predictions else NOTHING,
+            )
         )
         self.standing = rollout.standing
         self.labelled_users = DistinctUnits() if self.settings.sticky else None

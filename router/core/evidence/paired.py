@@ -45,6 +45,14 @@ class PairedEvidence:
         self.pot.multiply([worse * w + better * b + same * s for w, b, s in rows])
         self.pot.release(worse)
 
+    def observe_mean(self, difference: float) -> None:
+        """One pair of several rows: the mean of their differences, -1..1."""
+        self.worse += difference > 0.0
+        self.better += difference < 0.0
+        self.same += difference == 0.0
+        self.pot.multiply(self._logs(difference))
+        self.pot.release(int(difference > 0.0))
+
     def _logs(self, d: float) -> list[float]:
         return [math.log1p(lam * (d - self.margin) / (1.0 + self.margin)) for lam in LAMBDAS]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Self
 
 from pydantic import Field, model_validator
 
@@ -20,73 +20,144 @@ if TYPE_CHECKING:
 
     from router.core.pairs.compare import Compare
     from router.core.wire.outcomes import Batch
+    from router.core.wire.paired import PairRows
+
+
+NAMED_LEAST: Final = 100
+"""Compared answers before it is said that a name of the policy is in none of them."""
 
 
 class AgreementState(GateState):
-    """One evidence a border of the band, averaged."""
+    """One evidence a border of the band, and one for scores that lie apart, averaged."""
 
     def __init__(
-        self, name: str, context: GateContext, borders: tuple[GuardEvidence, ...], tolerated: str,
-        *, dry_run: bool = False,
+        self, gate: Agreement, context: GateContext, borders: tuple[GuardEvidence, ...],
+        tolerated: str,
     ) -> None:  # fmt: skip
-        super().__init__(name, context, dry_run=dry_run)
+        super().__init__(gate.title, context, dry_run=gate.dry_run)
         self.borders = borders
         self.tolerated = tolerated
+        self.apart_limit = gate.apart / FULL_BP if gate.apart is not None else 1.0
+        self.apart = GuardEvidence(gate.apart_at_most / FULL_BP) if gate.apart is not None else None
         self.failed = 0
         """Copies that failed; they are among the disagreements."""
+        self.pairs = 0
+        self.rows = [0, 0]
+        """Rows that differ, and all; a failed copy is one."""
+        self.rows_apart = [0, 0]
+        self.absent: set[str] | None = None
+        """Names of the policy that no answer had so far; None before the first one."""
+
+    @property
+    def _evidences(self) -> tuple[GuardEvidence, ...]:
+        return (*self.borders, self.apart) if self.apart is not None else self.borders
 
     @property
     def capital(self) -> float:
-        """Average evidence that agreement lies outside the band."""
-        return mean(border.capital for border in self.borders)
+        """Average evidence that agreement lies outside the band, or scores too far apart."""
+        return mean(one.capital for one in self._evidences)
+
+    @property
+    def scores_lead(self) -> bool:
+        """Whether scores say more against it than labels."""
+        best = max(border.capital for border in self.borders)
+        return self.apart is not None and self.apart.capital > best
 
     @property
     def candidate(self) -> Counts:
-        """Disagreements among compared pairs."""
-        first = self.borders[0]
-        return Counts(first.bad, first.bad + first.ok)
+        """Rows that differ, or whose scores are apart, among compared ones."""
+        return Counts(*(self.rows_apart if self.scores_lead else self.rows))
+
+    @property
+    def held(self) -> bool:
+        """A name that no answer has decides nothing; that is no agreement."""
+        return self.pairs >= NAMED_LEAST and bool(self.absent)
 
     def observe(self, batch: Batch) -> None:
         """A copy that failed does not agree either."""
-        if batch.pairs is not None:
-            disagreed = batch.pairs.disagreed + batch.pairs.failed
-            self.failed += batch.pairs.failed
-            for border in self.borders:
-                border.observe(disagreed, batch.pairs.agreed)
+        if batch.pairs is None:
+            return
+        pairs = batch.pairs
+        compared = pairs.agreed + pairs.disagreed
+        differ = sum(one.disagreed > 0.0 for one in pairs.rows)
+        bad = pairs.disagreed - differ + pairs.failed
+        good = pairs.agreed - (len(pairs.rows) - differ)
+        for border in self.borders:
+            border.observe(bad, good)
+        self.failed += pairs.failed
+        self.pairs += compared + pairs.failed
+        self.rows = [self.rows[0] + bad, self.rows[1] + bad + good]
+        if compared:
+            absent = set(pairs.absent)
+            self.absent = absent if self.absent is None else self.absent & absent
+        for one in pairs.rows:
+            self._one(one)
+
+    def _one(self, one: PairRows) -> None:
+        """One request, by the share of its rows."""
+        for border in self.borders:
+            border.observe_share(one.disagreed)
+        count = len(one.rows)
+        self.rows = [self.rows[0] + round(one.disagreed * count), self.rows[1] + count]
+        if self.apart is not None and (one.moves or any(row.candidate.fault for row in one.rows)):
+            apart = one.apart(self.apart_limit)
+            self.apart.observe_share(apart)
+            seen = self.rows_apart
+            self.rows_apart = [seen[0] + round(apart * count), seen[1] + count]
 
     def sample(self, detect: Detect, weight_bp: int) -> Sample:  # noqa: ARG002 - alike at all
         """Pairs that show a candidate which disagrees too often by `detect`."""
         limit, least = self.context.limit, self.context.min_bad
         wanted = absolute_sample(self.borders[0].limit, detect, limit=limit, min_bad=least)
-        return Sample(self.candidate.total, wanted)
+        return Sample(self.pairs, wanted)
 
     @property
     def fails(self) -> bool:
         """Most of the disagreements are failures."""
-        return 2 * self.failed > self.candidate.bad
+        return 2 * self.failed > self.rows[0]
 
     def plain(self) -> str:
         """Failures as failures, else predictions that differ."""
         seen = self.candidate
         if self.fails:
-            return f"{self.failed:,} of {seen.total:,} requests copied to it failed"
+            return f"{self.failed:,} of {self.pairs:,} requests copied to it failed"
+        if self.scores_lead:
+            return f"{seen.bad:,} of {seen.total:,} of its scores were far from {{stable}}'s"
         return f"{seen.bad:,} of {seen.total:,} of its predictions differed from {{stable}}'s"
 
     def sentence(self) -> str:
         """Disagreements, the band, the evidence."""
-        seen = f"disagreed with stable: {of(self.candidate)} compared answers"
+        if self.held:
+            names = ", ".join(sorted(self.absent or ()))
+            return f"no answer of {self.pairs:,} has {names}: agreement on it means nothing"
+        rows = "compared answers" if self.rows[1] == self.pairs else "compared rows"
+        if self.scores_lead and self.apart is not None:
+            seen = (
+                f"scored more than {self.apart_limit * 100:g} % of the range away from stable: "
+                f"{of(self.candidate)} {rows}"
+            )
+            tolerated = f"at most {self.apart.limit * 100:g} % of them"
+            return judged(seen, tolerated, self.capital, self.context.limit)
+        seen = f"disagreed with stable: {of(self.candidate)} {rows}"
         return judged(seen, self.tolerated, self.capital, self.context.limit)
 
     def snapshot(self) -> dict[str, Any]:
-        """Every border's state."""
-        borders = [border.snapshot() for border in self.borders]
-        return {"borders": borders, "failed": self.failed}
+        """Every evidence's state."""
+        return {
+            "borders": [one.snapshot() for one in self._evidences],
+            "failed": self.failed,
+            "rows": [self.pairs, *self.rows, *self.rows_apart],
+            "absent": None if self.absent is None else sorted(self.absent),
+        }
 
     def restore(self, data: dict[str, Any]) -> None:
         """Take over a snapshot of as many borders."""
-        for border, part in zip(self.borders, data["borders"], strict=True):
-            border.restore(part)
+        for one, part in zip(self._evidences, data["borders"], strict=True):
+            one.restore(part)
         self.failed = int(data.get("failed", 0))
+        self.pairs, *rows = map(int, data["rows"])
+        self.rows, self.rows_apart = rows[:2], rows[2:]
+        self.absent = None if data["absent"] is None else set(map(str, data["absent"]))
 
 
 class Agreement(Gate):
@@ -99,6 +170,12 @@ class Agreement(Gate):
     """Agreement the candidate must reach; some difference is what a new model is for."""
     at_most: Annotated[BasisPoints, Field(gt=0, lt=10_000)] | None = None
     """Agreement it must not exceed: a "new" model that never differs is the old one."""
+
+    apart: Annotated[BasisPoints, Field(gt=0, lt=10_000)] | None = None
+    """Scores further apart than this share of the declared range are two predictions, whatever
+    their labels are. Absent: 50% where `predictions` has a score and its range."""
+    apart_at_most: Annotated[BasisPoints, Field(gt=0, le=5_000)] = 50
+    """Share of rows whose scores may be so far apart."""
 
     @model_validator(mode="after")
     def _band(self) -> Self:
@@ -119,4 +196,4 @@ class Agreement(Gate):
         if self.at_most is not None:
             borders.append(GuardEvidence(1.0 - self.at_most / FULL_BP, side="below"))
             tolerated += f", at most {self.at_most / 100:g} %"
-        return AgreementState(self.title, context, tuple(borders), tolerated, dry_run=self.dry_run)
+        return AgreementState(self, context, tuple(borders), tolerated)

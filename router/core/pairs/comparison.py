@@ -15,9 +15,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from router.core.pairs.rows import both_rows, paired, row_of
 from router.core.payloads import PAYLOADS, Answer, Beyond, Unreadable, unpacked
 from router.core.payloads.answer import Leaf
+from router.core.predictions.rows import NOTHING, Declared, Row, number_of
 from router.core.wire.outcomes import FULL_BP
+from router.core.wire.paired import PairRow
 
 DIFFERENCES_MAX = 20
 """Differences kept of one pair of answers."""
@@ -35,6 +38,8 @@ OTHER_FIELDS = "(other)"
 SAYS_CHARS_MAX = 100
 """A longer text is no label: what an answer says is not kept."""
 
+BothRows = tuple[list[Row], list[Row]]
+"""Of stable's and of the candidate's answer."""
 _Found = tuple[str, "Kind", Leaf, Leaf]
 """Path, kind, and both values of one place where answers differ."""
 
@@ -96,6 +101,10 @@ class Comparison:
     """Nothing can be said about the candidate then; such a pair is no evidence."""
     beyond: str = ""
     """Why nothing can be said although nobody failed; such a pair is no evidence either."""
+    absent: frozenset[str] = frozenset()
+    """Names of the policy that stable's answer has nothing of."""
+    rows: tuple[PairRow, ...] = ()
+    """Row by row, where there are several or predictions are declared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +123,8 @@ class Likeness:
     top_k_overlap: int = FULL_BP
     score: str | None = None
     positive_above: float = 0.5
+    declared: Declared = NOTHING
+    """What a prediction is; nothing: rows are told apart alone."""
 
     def compare(
         self,
@@ -130,24 +141,36 @@ class Likeness:
         """
         reader = PAYLOADS[payload]
         try:
-            first = reader.read(unpacked(stable, codings[0]))
+            stable = unpacked(stable, codings[0])
+            first = reader.read(stable)
         except Unreadable as why:
             return Comparison(agreed=False, differences=(_unread(why),), stable_unreadable=True)
         except Beyond as why:
             return Comparison(agreed=False, beyond=str(why))
         if self.decide_on and not any(named(path, self.decide_on) for path in first.leaves):
             names = ", ".join(self.decide_on)
-            return Comparison(agreed=False, beyond=f"stable's answer has no field {names}")
+            return Comparison(
+                agreed=False, beyond=f"stable's answer has no field {names}",
+                absent=self._absent(first),
+            )  # fmt: skip
         try:
-            second = reader.read(unpacked(candidate, codings[1]))
+            candidate = unpacked(candidate, codings[1])
+            second = reader.read(candidate)
         except Unreadable as why:
             return Comparison(agreed=False, differences=(_unread(why),), candidate_unreadable=True)
         except Beyond as why:
             return Comparison(agreed=False, beyond=str(why))
-        return self._finding(first, second, noisy)
+        if not any(self._decisive(path) for answer in (first, second) for path in answer.leaves):
+            return Comparison(agreed=False, beyond="nothing in the answers decides")
+        rows = both_rows(payload, stable, candidate, self.declared)
+        return self._finding(first, second, noisy, rows)
 
-    def _finding(self, stable: Answer, candidate: Answer, noisy: frozenset[str]) -> Comparison:
+    def _finding(
+        self, stable: Answer, candidate: Answer, noisy: frozenset[str], both: BothRows | None = None
+    ) -> Comparison:
         deciding: list[Difference] = []
+        differing: set[int | None] = set()
+        longest = max(map(len, both)) if both else 1
         measured: list[Difference] = []
         fields: set[str] = set()
         agreed = True
@@ -156,6 +179,8 @@ class Likeness:
             fields.add(field if len(fields) < FIELDS_MAX else OTHER_FIELDS)
             decides = field not in noisy and (not self.decide_on or named(path, self.decide_on))
             agreed = agreed and not decides
+            if decides:
+                differing.add(row_of(path, longest))
             kept = deciding if decides else measured
             if len(kept) < DIFFERENCES_MAX:
                 shown = _shown(left), _shown(right)
@@ -171,7 +196,44 @@ class Likeness:
             stable_says=self._says(stable),
             candidate_says=self._says(candidate),
             fields=frozenset(fields),
+            absent=self._absent(stable),
+            rows=paired(both, self.declared, differing, self._positives(both, ours, theirs))
+            if both
+            else (),
         )
+
+    def _decisive(self, path: str) -> bool:
+        return not named(path, self.ignore) and (not self.decide_on or named(path, self.decide_on))
+
+    def _absent(self, answer: Answer) -> frozenset[str]:
+        """Names of the policy that this answer has nothing of."""
+        names = (*self.decide_on, *((self.score,) if self.score else ()))
+        return frozenset(
+            name for name in names if not any(named(path, (name,)) for path in answer.leaves)
+        )
+
+    def _positives(
+        self, both: BothRows, *scores: dict[str, float]
+    ) -> tuple[list[bool | None], list[bool | None]]:
+        """Row by row, by the declared score, else by the last number of a row."""
+        if self.declared.score:
+            first, second = (
+                [None if (n := number_of(row.score)) is None else n > self.positive_above
+                 for row in rows]
+                for rows in both
+            )  # fmt: skip
+            return first, second
+        first, second = (
+            self._by_place(found, len(rows)) for rows, found in zip(both, scores, strict=True)
+        )
+        return first, second
+
+    def _by_place(self, scores: dict[str, float], rows: int) -> list[bool | None]:
+        last: list[bool | None] = [None] * rows
+        for path, value in scores.items():
+            if (place := row_of(path, rows)) is not None and place < rows:
+                last[place] = value > self.positive_above
+        return last
 
     def _differences(self, stable: Answer, candidate: Answer) -> Iterator[_Found]:
         ranked = self._ranked(stable) if self.top_k else frozenset()

@@ -29,16 +29,18 @@ evidence.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Final, NamedTuple
 
 from router.core.pairs.compare import Compare
-from router.core.pairs.comparison import Comparison, Difference, Kind
+from router.core.pairs.comparison import Comparison, Difference, Kind, Likeness
 from router.core.pairs.labelled import KeptPairs
 from router.core.pairs.noise import Noise
 from router.core.pairs.tally import Learnt, PairFinding, Result, Tally
+from router.core.predictions.rows import NOTHING, Declared
 from router.core.wire.counts import MirrorCounts, PairSample
 from router.core.wire.outcomes import Pairs
+from router.core.wire.paired import PairRows
 
 TWICE = "(stable)"
 """Copies that stable got: its second answers as pairs, and with the reverse ones as deliveries."""
@@ -70,6 +72,13 @@ class Terms:
     payload: str = "opaque"
     errors: tuple[int, ...] = (5,)
     """Statuses that are failures; a class by its hundred."""
+    declared: Declared = NOTHING
+    """What a prediction is on the route."""
+
+    @property
+    def likeness(self) -> Likeness:
+        """How two answers are read and compared."""
+        return replace(self.compare.likeness, declared=self.declared)
 
     def failed(self, status: int) -> bool:
         """Whether an answer of this status is none."""
@@ -176,7 +185,7 @@ class ShadowBook:
         times = () if reverse else ((sample.primary_s, sample.shadow_s),)
         if learning:
             return Pairs(learning=1, reverse=reverse, times=times)
-        return evidence(finding, reverse, times)
+        return evidence(finding, reverse, times, sample.segment)
 
     def mirrored(self, counts: MirrorCounts) -> None:
         """What became of the copies for one version."""
@@ -260,13 +269,19 @@ class ShadowBook:
 
 
 def evidence(
-    finding: PairFinding, reverse: bool, times: tuple[tuple[float, float], ...] = ()
+    finding: PairFinding,
+    reverse: bool,
+    times: tuple[tuple[float, float], ...] = (),
+    segment: str = "",
 ) -> Pairs:
     """One compared pair as counts."""
     found, agreed = finding.comparison, finding.result is Result.AGREED
+    rows = (PairRows(found.rows, segment),) if found and found.rows else ()
+    if rows:
+        agreed = all(row.agreed for row in rows[0].rows)
     ours = found.stable_positive if found else None
     theirs = found.candidate_positive if found else None
-    scored = ours is not None and theirs is not None
+    scored = not rows and ours is not None and theirs is not None
     return Pairs(
         agreed=int(agreed),
         disagreed=int(not agreed),
@@ -275,6 +290,8 @@ def evidence(
         lost=int(scored and bool(ours) and not theirs),
         reverse=reverse,
         times=times,
+        rows=rows,
+        absent=tuple(sorted(found.absent)) if found else (),
     )
 
 
@@ -282,16 +299,24 @@ def together(pairs: Iterable[Pairs]) -> Pairs:
     """The sum of counts that are all reverse or all not."""
     sums, reverse = [0] * len(_COUNTS), False
     times: list[tuple[float, float]] = []
+    rows: list[PairRows] = []
+    absent: set[str] | None = None
     for one in pairs:
         reverse = one.reverse
+        if one.agreed or one.disagreed:
+            absent = set(one.absent) if absent is None else absent & set(one.absent)
         times += one.times
+        rows += one.rows
         for place, name in enumerate(_COUNTS):
             sums[place] += getattr(one, name)
     counts = dict(zip(_COUNTS, sums, strict=True))
-    return Pairs(**counts, reverse=reverse, times=tuple(times))
+    return Pairs(**counts, reverse=reverse, times=tuple(times), rows=tuple(rows),
+                 absent=tuple(sorted(absent or ())))  # fmt: skip
 
 
-_COUNTS = tuple(f.name for f in fields(Pairs) if f.name not in {"reverse", "times"})
+_COUNTS = tuple(
+    f.name for f in fields(Pairs) if f.name not in {"reverse", "times", "rows", "absent"}
+)
 
 
 def _fields(finding: PairFinding) -> frozenset[str]:

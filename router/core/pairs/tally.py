@@ -126,6 +126,10 @@ class Tally:
         self.results = dict.fromkeys(Result, 0)
         self.directions = dict.fromkeys(Direction, 0)
         self.scored = self.stable_positive = self.own_positive = 0
+        self.rows = [0, 0]
+        """Rows that agreed, and all, of pairs that were read row by row."""
+        self.by_row = [0, 0]
+        """Such pairs: those in which every row agreed, and all."""
         self.distances = Distances()
         self.delivery = CopyDelivery()
         self.stable_latency = [0] * BUCKETS
@@ -153,8 +157,10 @@ class Tally:
 
     @property
     def agreement(self) -> float | None:
-        """Share of pairs that agreed; None without any."""
-        return self.results[Result.AGREED] / self.pairs if self.pairs else None
+        """Share of rows that agreed, a pair counting as one row where it was not read by rows."""
+        agreed = self.results[Result.AGREED] - self.by_row[0] + self.rows[0]
+        total = self.pairs - self.by_row[1] + self.rows[1]
+        return agreed / total if total else None
 
     def add(self, sample: PairSample, finding: PairFinding, *, reverse: bool, at: float) -> None:
         """One pair; ``reverse``: stable got the copy. ``at`` is seconds since 1970."""
@@ -181,6 +187,10 @@ class Tally:
 
     def _compared(self, found: Comparison) -> None:
         self.directions[found.direction] += 1
+        if found.rows:
+            agreed = sum(row.agreed for row in found.rows)
+            self.rows = [self.rows[0] + agreed, self.rows[1] + len(found.rows)]
+            self.by_row = [self.by_row[0] + found.agreed, self.by_row[1] + 1]
         if found.score_distance is not None:
             self.distances.add(found.score_distance)
         if found.stable_positive is not None and found.candidate_positive is not None:
@@ -242,6 +252,7 @@ class Tally:
         return {
             "pairs": self.pairs,
             "agreement": None if self.agreement is None else round(self.agreement, 6),
+            "rows": self.rows[1],
             **{result.value: n for result, n in self.results.items()},
             "stricter": self.directions[Direction.STRICTER],
             "looser": self.directions[Direction.LOOSER],
@@ -288,6 +299,7 @@ class Tally:
         return {
             "results": {result.value: n for result, n in self.results.items()},
             "directions": {way.value: n for way, n in self.directions.items()},
+            "rows": [*self.rows, *self.by_row],
             "positive": [self.scored, self.stable_positive, self.own_positive],
             "distances": [d.count, d.total, d.far, d.longest],
             "delivery": [self.delivery.delivered, self.delivery.failed, self.delivery.dropped],
@@ -302,6 +314,8 @@ class Tally:
         self.reasons = {str(why): int(n) for why, n in data.get("reasons", {}).items()}
         self.directions = {way: int(data["directions"][way.value]) for way in Direction}
         self.scored, self.stable_positive, self.own_positive = map(int, data["positive"])
+        rows = list(map(int, data.get("rows", (0, 0, 0, 0))))
+        self.rows, self.by_row = rows[:2], rows[2:]
         count, total, far, longest = data["distances"]
         self.distances = Distances(int(count), float(total), int(far), float(longest))
         delivered, failed, dropped = data["delivery"]

@@ -16,6 +16,8 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 
 from router.core.gates.agreement import Agreement
+from router.core.gates.gate import Gate
+from router.core.gates.positive_rate import PositiveRate
 from router.core.payloads import PAYLOADS
 from router.core.policy.answers import AnswersPolicy, FallbackPolicy, InputsPolicy
 from router.core.policy.match import JsonPath, Match
@@ -174,6 +176,15 @@ class RetryPolicy(Spec):
     """Whether a POST of this route may be repeated when it is unknown if it arrived."""
 
 
+def _looks_at_scores(gate: Gate) -> Gate:
+    """A gate on pairs with what it says of scores, where a range makes that mean something."""
+    if isinstance(gate, Agreement) and "apart" not in gate.model_fields_set:
+        return gate.model_copy(update={"apart": 5_000})
+    if isinstance(gate, PositiveRate) and "score_margin" not in gate.model_fields_set:
+        return gate.model_copy(update={"score_margin": 100})
+    return gate
+
+
 class Route(Spec):
     """What a client addresses (host, path, headers) and which versions may answer."""
 
@@ -275,9 +286,17 @@ class Route(Spec):
             wanted["decide_on"] = (leaf_name(self.payload, decisive),)
         if declared.score and "score" not in compare.model_fields_set:
             wanted["score"] = leaf_name(self.payload, declared.score)
+        update: dict[str, Any] = {}
         if wanted:
-            compare = compare.model_copy(update=wanted)
-            object.__setattr__(self, "rollout", rollout.model_copy(update={"compare": compare}))
+            update["compare"] = compare.model_copy(update=wanted)
+        if declared.score and declared.range:
+            update["gates"] = tuple(map(_looks_at_scores, rollout.gates))
+        if update:
+            written = "gates" in rollout.model_fields_set
+            rollout = rollout.model_copy(update=update)
+            if not written:
+                rollout.model_fields_set.discard("gates")
+            object.__setattr__(self, "rollout", rollout)
         return self
 
     @model_validator(mode="after")

@@ -53,7 +53,7 @@ def facts_of(sample: Sampled, payload: str, declared: Declared, by: tuple[str, .
     features = _features(sample, payload, by)
     places = spaced(len(rows))
     return Facts(tuple(
-        _row(rows[i].label, rows[i].score, declared, features[i] if i < len(features) else ())
+        row_facts(rows[i].label, rows[i].score, declared, features[i] if i < len(features) else ())
         for i in places
     ))  # fmt: skip
 
@@ -77,7 +77,8 @@ def _features(sample: Sampled, payload: str, by: tuple[str, ...]) -> list[tuple[
     return [tuple(class_of(row.features[path])[:TEXT_CHARS_MAX] for path in by) for row in rows]
 
 
-def _row(label: Any, score: Any, declared: Declared, features: tuple[str, ...]) -> Row:
+def row_facts(label: Any, score: Any, declared: Declared, features: tuple[str, ...]) -> Row:
+    """What one row of an answer says."""
     fault = _label_fault(label, declared) or _score_fault(score, declared)
     text = class_of(label)[:TEXT_CHARS_MAX] if declared.label else None
     return Row(text, number_of(score) if declared.score else None, fault, features)

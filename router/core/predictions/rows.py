@@ -36,7 +36,7 @@ from router.core.payloads.paths import MISSING
 from router.core.payloads.tables import ANSWERS, REQUESTS, Table
 
 __all__ = [
-    "MISSING", "Declared", "Row", "answer_rows", "class_of", "leaf_name", "number_of",
+    "MISSING", "NOTHING", "Declared", "Row", "answer_rows", "class_of", "leaf_name", "number_of",
     "request_rows",
 ]  # fmt: skip
 
@@ -77,6 +77,10 @@ class Declared:
     def request_paths(self) -> tuple[str, ...]:
         """What is looked for in requests."""
         return tuple(path for path, _ in self.features)
+
+
+NOTHING: Final = Declared()
+"""A policy without `predictions`."""
 
 
 @dataclass(frozen=True, slots=True)

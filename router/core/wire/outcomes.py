@@ -17,6 +17,8 @@ from typing import Any, Self
 
 from router.core.wire.sampled import SampleFacts
 
+from router.core.wire.paired import PairRows
+
 FULL_BP = 10_000
 """Basis points in a whole: 10 000 = 100 %."""
 
@@ -164,6 +166,10 @@ class Pairs:
     times: tuple[tuple[float, float], ...] = ()
     """Seconds that stable and the candidate took for a request that both answered, in the order of
     the pairs; none of reverse ones."""
+    rows: tuple[PairRows, ...] = ()
+    """Of those of ``agreed`` and ``disagreed`` that were read row by row, in their order."""
+    absent: tuple[str, ...] = ()
+    """Names of the policy that no answer of stable had among ``agreed`` and ``disagreed``."""
 
 
 @dataclass(frozen=True, slots=True)

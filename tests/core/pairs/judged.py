@@ -11,7 +11,7 @@ def judged(terms, sample, silenced=frozenset()):
     stable, other = terms.sides(sample)
     codings = (stable.coding, other.coding)
     bodies = (stable.body, other.body)
-    return terms.read_as(terms.compare.likeness.compare(terms.payload, *bodies, silenced, codings))
+    return terms.read_as(terms.likeness.compare(terms.payload, *bodies, silenced, codings))
 
 
 def judged_by(book, sample):

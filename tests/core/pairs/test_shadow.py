@@ -21,7 +21,7 @@ from router.core.wire.outcomes import Pairs
 from tests.core.pairs.judged import judged, judged_by
 
 
-def sample(stable=b"{}", other=b"{}", *, statuses=(200, 200), version="v2", **more):
+def sample(stable=b'{"x": 0}', other=b'{"x": 0}', *, statuses=(200, 200), version="v2", **more):
     bodies = [b if isinstance(b, bytes) else json.dumps(b).encode() for b in (stable, other)]
     return PairSample("r", version, 1, more.pop("request_id", "id"), *statuses, *bodies, **more)
 
@@ -85,7 +85,7 @@ def test_evidence_of_one_pair():
         Pairs(disagreed=1, scored=1, gained=1, times=AT_ONCE),
         Pairs(failed=1),
         None,
-        Pairs(disagreed=1, times=AT_ONCE),
+        Pairs(disagreed=1, times=AT_ONCE, absent=("y",)),
     ]  # fmt: skip
     told = book.to_json()["versions"]["v2"]
     assert (told["pairs"], told["agreement"], told["unusable"]) == (5, 0.2, 1)
