@@ -15,9 +15,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Self
 
-from router.core.wire.sampled import SampleFacts
-
 from router.core.wire.paired import PairRows
+from router.core.wire.sampled import SampleFacts
 
 FULL_BP = 10_000
 """Basis points in a whole: 10 000 = 100 %."""

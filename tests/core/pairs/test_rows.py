@@ -177,8 +177,8 @@ def test_a_name_that_no_answer_has_holds():
     again.restore(json.loads(json.dumps(state.snapshot())))
     assert again.held
     assert not observed(gate, *same, pair([0.1], [0.1]), same[0]).held
-    silent = observed(PositiveRate(), *[pair(b'{"a": 1}', b'{"a": 1}', payload="json",
-                                             declared=Declared(score="b"), compare=Compare())] * 100)
+    unscored = {"declared": Declared(score="b"), "compare": Compare(), "payload": "json"}
+    silent = observed(PositiveRate(), *[pair(b'{"a": 1}', b'{"a": 1}', **unscored)] * 100)
     assert silent.held
     assert "no answer of 100 has a score" in silent.sentence()
 
