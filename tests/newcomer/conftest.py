@@ -20,7 +20,8 @@ def pasted(page):
     for number, (kind, text) in enumerate(BLOCK.findall(page)):
         lines.append(f"echo '--- block {number}'")
         if kind == "python":
-            lines.append(f"cat > model.py <<'END_OF_FILE'\n{text}END_OF_FILE")
+            name = "ask.py" if "sys.argv" in text else "model.py"
+            lines.append(f"cat > {name} <<'END_OF_FILE'\n{text}END_OF_FILE")
         else:
             lines.append(text.replace("/path/to/rampway", str(ROOT)))
             if text.rstrip().endswith("&"):

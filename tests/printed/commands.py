@@ -15,7 +15,11 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(
     [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("deploy/**/*.md")],
 )
-TYPED_ELSEWHERE = {"quickstart.md": "make test-newcomer", "CHANGELOG.md": "names, not commands"}
+TYPED_ELSEWHERE = {
+    "quickstart.md": "make test-newcomer",
+    "watch-your-data.md": "make test-newcomer",
+    "CHANGELOG.md": "names, not commands",
+}
 BLOCK = re.compile(
     r"^(?:<!-- not run: (?P<why>[^>]+) -->\n)?```(?P<kind>\w*)\n(?P<text>.*?)^```",
     re.MULTILINE | re.DOTALL,

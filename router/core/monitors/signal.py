@@ -151,6 +151,8 @@ class Signal:
 
     def settle(self, weight: float) -> bool:
         """The time of learning is over: what was counted is the reference. False: too little."""
+        if self.profile is None and self._first:
+            self._cut()
         if self.profile is None:
             return False
         known = self.profile.known | self._known

@@ -1,0 +1,190 @@
+"""Data that move, seen from outside: policy, real bytes, a rollout that waits, an alert, a page.
+
+One router with a route a case and two real services that compute their score from what they are
+asked; what clients ask, or what the candidate answers, is changed in the middle.
+"""
+
+import csv
+import http.client
+import itertools
+import json
+import random
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from tests.cli.conftest import rampway
+from tests.reliability.whole import Router, until
+
+pytestmark = pytest.mark.live
+
+MONITORS = "reference: {past: 4s}, season: 168s, window: 4s, requests: 60"
+TOP = """\
+listen: 127.0.0.1:0
+admin: {{listen: "127.0.0.1:0"}}
+store: sqlite:///{folder}/rampway.db
+recording: {{file: {folder}/rec}}
+alerts: [{{url: "{hook}", on: [drift]}}]
+routes:
+"""
+ROUTE = """\
+  - name: {name}
+    match: {{path: /{name}}}
+    payload: json
+    predictions: {{score: score, features: [age, plan], sample: 100%}}
+    monitors: {{{monitors}}}
+    versions:
+      v1: {{endpoints: ["{v1}"]}}
+      v2: {{endpoints: ["{v2}"]}}
+    stable: v1
+    rollout:
+      candidate: v2
+      strategy: {{canary: {{steps: [{{weight: 40%, hold: 1s}}, {{weight: 50%, hold: 1h}}], bake: 1h}}}}
+      gates: [error_rate, {{guard: {{error_rate: 50%}}}}]
+      detect: {{times: 100, points: 50%}}
+"""
+
+
+class Model(BaseHTTPRequestHandler):
+    """Plain JSON; the score follows the age, plus what the fault says."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        self._say({})
+
+    def do_POST(self):
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.seen.append(asked)
+        self._say({"score": (asked.get("age") or 0) / 100 + self.server.fault})
+
+    def _say(self, said):
+        body = json.dumps(said).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def server():
+    made = ThreadingHTTPServer(("127.0.0.1", 0), Model)
+    made.fault, made.seen = 0.0, []
+    threading.Thread(target=made.serve_forever, daemon=True).start()
+    made.url = f"http://127.0.0.1:{made.server_port}"
+    return made
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("lab")
+    v1, v2, hook = server(), server(), server()
+    draw = random.Random(3)
+    for name, mean in (("like", 40.0), ("unlike", 60.0)):
+        with (folder / f"{name}.csv").open("w", newline="") as file:
+            lines = csv.writer(file)
+            lines.writerow(["age", "plan"])
+            lines.writerows((draw.gauss(mean, 10.0), draw.choice("ab")) for _ in range(2_000))
+    routes = [
+        ("moved", MONITORS), ("broken", MONITORS),
+        *((name, f"reference: {folder}/{name}.csv, season: 168s, window: 4s, requests: 60")
+          for name in ("like", "unlike")),
+    ]  # fmt: skip
+    text = TOP.format(folder=folder, hook=hook.url) + "".join(
+        ROUTE.format(name=name, monitors=how, v1=v1.url, v2=v2.url) for name, how in routes
+    )
+    (folder / "policy.yaml").write_text(text)
+    router = Router(folder, folder / "policy.yaml")
+    router.serving()
+    router.v2, router.hook, router.folder = v2, hook, folder
+    yield router
+    router.end()
+    for one in (v1, v2, hook):
+        one.shutdown()
+
+
+def ask(router, route, done, *, age=40.0, seconds=60, per_s=150):
+    """Ask at a steady pace until ``done()``."""
+    draw, client = random.Random(7), http.client.HTTPConnection("127.0.0.1", router.port)
+    end = time.monotonic() + seconds
+    for number in itertools.count(1):
+        body = json.dumps({"age": draw.gauss(age, 10.0), "plan": draw.choice("ab")})
+        client.request("POST", f"/{route}", body, {"Content-Type": "application/json"})
+        assert client.getresponse().read()
+        if number % 20 == 0 and done():
+            client.close()
+            return
+        assert time.monotonic() < end, status(router, route)
+        time.sleep(1.0 / per_s)
+
+
+def status(router, route):
+    return router.api(f"/api/v1/rollouts/{route}")[1]
+
+
+def monitors(router, route):
+    return router.api(f"/api/v1/routes/{route}")[1]["monitors"]
+
+
+def learnt(router, route):
+    """Its references are there, and a window since."""
+    return all(one["sizes"] for one in monitors(router, route)["signals"])
+
+
+def test_inputs_that_move_hold_and_take_nobody_back(lab):
+    ask(lab, "moved", lambda: learnt(lab, "moved"))
+    ask(lab, "moved", lambda: monitors(lab, "moved")["alarms"], age=60.0)
+    found = status(lab, "moved")
+    assert found["phase"] == "progressing"
+    assert "data drift in age" in found["waits_for"]
+    assert any("nobody is taken back" in note for note in found["notes"])
+    until(lambda: any(one.get("trigger") == "drift" for one in lab.hook.seen), 10, "an alert")
+    told = next(one for one in lab.hook.seen if one.get("trigger") == "drift")
+    assert told["text"].startswith("data drift in")
+    text = rampway("monitors", "moved", "--admin", lab.admin).out
+    assert "data drift in age" in text
+    assert rampway("why", "moved", "--admin", lab.admin).code == 0
+    metrics = lab.api("/metrics")[1]
+    assert 'rampway_monitor_alarms{route="moved",cause="data drift"}' in str(metrics)
+    said = rampway("monitors", "moved", "--accept", "--reason", "campaign", "--admin", lab.admin)
+    assert "accepted" in said.out
+    until(lambda: "drift" not in status(lab, "moved")["waits_for"], 10, "to go on")
+
+
+def test_a_candidate_that_alone_breaks_is_taken_back(lab):
+    ask(lab, "broken", lambda: learnt(lab, "broken"))
+    ask(lab, "broken", lambda: status(lab, "broken")["samples"] > 150)
+    lab.v2.fault = 0.3
+    try:
+        ask(lab, "broken", lambda: status(lab, "broken")["phase"] != "progressing")
+    finally:
+        lab.v2.fault = 0.0
+    found = status(lab, "broken")
+    assert found["phase"] in ("aborted", "rolled_back")
+    assert "candidate drift in score" in found["reason"]
+
+
+@pytest.mark.parametrize("name", ["like", "unlike"])
+def test_a_training_file_is_compared_before_any_weight(lab, name):
+    assert status(lab, name)["weight_bp"] == 0
+    assert "compared with" in status(lab, name)["waits_for"]
+    if name == "like":
+        ask(lab, name, lambda: status(lab, name)["weight_bp"] > 0)
+        assert monitors(lab, name)["alarms"] == []
+        return
+    ask(lab, name, lambda: monitors(lab, name)["alarms"])
+    found = status(lab, name)
+    assert found["weight_bp"] == 0
+    assert "reference unlike traffic in age" in found["waits_for"]
+
+
+def test_the_life_of_it_replays_to_the_same_decisions(lab):
+    """Runs last: what the others made the router decide."""
+    said = rampway("replay", str(lab.folder / "rec"), "-o", "json")
+    assert said.json["different"] == 0
+    assert {"start", "rollback"} & {one["action"] for one in said.json["decisions"]}
