@@ -41,7 +41,7 @@ ROUTE = """\
     stable: v1
     rollout:
       candidate: v2
-      strategy: {{canary: {{steps: [{{weight: 40%, hold: 1s}}, {{weight: 50%, hold: 1h}}], bake: 1h}}}}
+      strategy: {{canary: {{steps: [{{weight: 40%, hold: 1s}}, {{weight: 50%, hold: 1h}}]}}}}
       gates: [error_rate, {{guard: {{error_rate: 50%}}}}]
       detect: {{times: 100, points: 50%}}
 """

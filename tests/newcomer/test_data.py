@@ -1,4 +1,4 @@
-"""docs/how-to/watch-your-data.md typed from nothing, as printed: a model of one's own, plain JSON."""
+"""docs/how-to/watch-your-data.md typed from nothing, as printed: one's own model, plain JSON."""
 
 import re
 
