@@ -90,8 +90,8 @@ class _Steps:
         }
         if kind in handlers:
             handlers[kind](path)
-        elif kind in STEP_REMARKS:
-            self.rollout.note(path, STEP_REMARKS[kind])
+        else:
+            self.rollout.note(path, STEP_REMARKS.get(kind, "has no counterpart"))
 
     def _weight(self, path: Path) -> None:
         weight = share_text(self.rollout.take(*path), self.whole)

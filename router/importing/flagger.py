@@ -173,6 +173,22 @@ def _affinity(canary: Manifest, draft: Draft, base: Path) -> None:
     )
 
 
+def _slow(canary: Manifest, draft: Draft, here: Path, limit: str) -> None:
+    """A limit on time is compared: by a coin in steps with weights, else by copies, else not."""
+    switch = draft.strategy.get("blue_green")
+    if switch is not None and "mirror" not in switch:
+        remark = (
+            f"asks whether answers take longer than {limit}; at a switch there is nothing to "
+            "compare with, so nothing asks that (add mirror: 100% and shadow_slo)"
+        )
+        canary.note(here, remark)
+        return
+    gate = "slo" if switch is None else "shadow_slo"
+    draft.gates.append({gate: {"slower_than": limit}})
+    remark = f"compared a 99th percentile with a limit; {gate} compares the shares beyond it"
+    canary.note(here, remark)
+
+
 def _metrics(canary: Manifest, draft: Draft, base: Path) -> None:
     draft.gates = [] if "blue_green" in draft.strategy else ["error_rate"]
     for index, metric in enumerate(canary.items(*base, "metrics")):
@@ -189,8 +205,6 @@ def _metrics(canary: Manifest, draft: Draft, base: Path) -> None:
             draft.gates.append({"guard": {"error_rate": bad}})
             canary.taken.add(here)
         elif name in DURATION and isinstance(most, int | float):
-            draft.gates.append({"slo": {"slower_than": f"{most:g}ms"}})
-            remark = "compared a 99th percentile with a limit; slo compares the shares beyond it"
-            canary.note(here, remark)
+            _slow(canary, draft, here, f"{most:g}ms")
         else:
             canary.note(here, "is a query of its own; write it as a prometheus gate")

@@ -105,7 +105,7 @@ spec:
         ("{setWeight: 120}", "setWeight is no share"),
         ("{setWeight: 5}, {pause: {duration: soon}}", "has a duration that is not understood"),
         ("{plugin: {name: x}}", "plugins are not translated"),
-        ("{setWeight: 5}, {newKind: {}}", "steps[1] has no counterpart"),
+        ("{setWeight: 5}, {newKind: {}}", "steps[1].newKind has no counterpart"),
         ("{setHeaderRoute: {name: r, match: [{headerName: X}]}}", "has a condition that is not"),
         ("{setMirrorRoute: {percentage: 7.777, match: []}}", "is a percentage that is not"),
     ],
