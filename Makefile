@@ -112,6 +112,9 @@ test-install: $(STAMP) $(INSTALL)/.ready  ## wheel and sdist in bare environment
 test-live: $(STAMP)  ## recordings of live routers replayed; logs of real nginx and Envoy judged, where installed
 	@$(BIN)/python -m pytest tests/live -m live -n 2 -q
 
+test-promoted: $(STAMP)  ## a candidate that never answers, under every policy and imported example (three minutes)
+	@$(BIN)/python -m pytest tests/simulation/test_promoted.py -m promoted -n 2 -q
+
 test-printed: $(STAMP)  ## every command of the pages as printed, in a bare shell; wants ports 8080, 8081, 9001-9004
 	@$(BIN)/python -m pytest tests/printed -m printed -q
 
@@ -169,4 +172,4 @@ clean:      ## remove what these targets made
 	@rm -rf $(VENV) .cache demo-run demo-report.html .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 
-.PHONY: help setup lock run demo test test-latest test-install test-live test-newcomer test-printed test-peers test-nightly test-registry test-oracles test-fuzz test-nights measure-reliability check fix bench wheel bench-decisions bench-drift docs site clean
+.PHONY: help setup lock run demo test test-latest test-install test-live test-newcomer test-printed test-promoted test-peers test-nightly test-registry test-oracles test-fuzz test-nights measure-reliability check fix bench wheel bench-decisions bench-drift docs site clean

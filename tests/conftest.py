@@ -57,6 +57,7 @@ GROUPS = {
     "printed": "run by make test-printed",
     "live": "run by make test-live",
     "oracles": "run by make test-oracles",
+    "promoted": "run by make test-promoted",
 }
 """Marks of tests that the whole run leaves out, and what runs them."""
 
