@@ -128,8 +128,11 @@ def settle(
 
     ``ends``: that the file has no ``rollout:`` is meant, so a live one ends.
     """
-    if record is None:
-        fresh = RouteRecord(route.name, route.stable, route.stable)
+    if record is None or not record.stable:  # nothing yet, or what a renamed route has left
+        revision, number = (record.revision, record.number) if record else (0, 0)
+        fresh = RouteRecord(
+            route.name, route.stable, route.stable, revision=revision, number=number
+        )
         return _new_candidate(route, Settled(fresh), now, unready)
     settled = Settled(record)
     if ends and route.rollout is None:

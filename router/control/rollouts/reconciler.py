@@ -21,6 +21,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from router.control.rollouts import lifecycle, orders
+from router.control.rollouts.adoption import adoption
 from router.control.rollouts.freeze import EVERYTHING, Freeze
 from router.control.rollouts.keeping import Keeping
 from router.control.rollouts.observe import Observatory
@@ -134,29 +135,23 @@ class Reconciler:
         """
         policy = expanded(policy)
         now, starting = self.clock.now(), self.policy is None
-        settled = {
-            route.name: lifecycle.settle(
-                route, self._known(route.name), now, force=force, starting=starting, ends=ends,
-                unready=self.restraint.awaited(route, None, now),
-            )
-            for route in policy.routes
-        }  # fmt: skip
-        problems = [problem for one in settled.values() for problem in one.problems]
-        gone = [run for name, run in self.runs.items() if name not in settled]
-        if not force:
-            left = (lifecycle.removal(run.record, policy, ends=ends) for run in gone)
-            problems += filter(None, left)
-        if problems:
-            raise PolicyRejected("; ".join(problems), [{"message": p} for p in problems])
+        adopted = adoption(
+            policy, self.runs, self._records, now, force=force, ends=ends, starting=starting,
+            awaited=lambda route: self.restraint.awaited(route, None, now),
+        )  # fmt: skip
+        if adopted.problems:
+            told = [{"message": problem} for problem in adopted.problems]
+            raise PolicyRejected("; ".join(adopted.problems), told)
         self.policy = policy
-        fresh: list[RouteRecord] = []
+        fresh = list(adopted.moved.values())
         self._adopting = True  # one table for all of it: a half-adopted policy is never published
-        for run in gone:
+        for run in adopted.gone:
             if ends:
                 self._carry_out(run, lifecycle.taken_out(run.record, now).deeds, now)
             self._records[run.route.name] = self.runs.pop(run.route.name).record
+        self._records |= adopted.moved
         for route in policy.routes:
-            self._adopt_route(route, settled[route.name], fresh, now)
+            self._adopt_route(route, adopted.settled[route.name], fresh, now)
         self._adopting = False
         self.runs = {route.name: self.runs[route.name] for route in policy.routes}
         self.writes.quietly(Change(now, tuple(fresh), settings={SETTING: self.salt.to_json()}))
@@ -166,13 +161,7 @@ class Reconciler:
         for run in self.runs.values():
             self._take_back_fellows(run)  # of a crash between the first and the last of them
         self.wake.set()
-        return tuple(f"{name}: {n}" for name, one in settled.items() for n in one.notes)
-
-    def _known(self, name: str) -> RouteRecord | None:
-        run = self.runs.get(name)
-        if run is None:
-            return self._records.get(name)
-        return run.pending.record if run.pending else run.record
+        return adopted.notes
 
     def _adopt_route(
         self, route: Route, settled: lifecycle.Settled, fresh: list[RouteRecord], now: float

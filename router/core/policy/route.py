@@ -190,6 +190,9 @@ class Route(Spec):
 
     name: Name
     """Name of the route in commands, metrics and the journal."""
+    formerly: Name | None = None
+    """The name that it had before; its rollouts and who is stable go on under the new one.
+    Absent: a renamed route is known by its versions, where only one fits."""
     match: Match = Match()
     """Which requests belong to it; the first route that matches takes the request."""
     payload: PayloadName = "opaque"

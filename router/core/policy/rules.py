@@ -72,6 +72,22 @@ def unique_names(policy: Policy) -> Iterator[Finding]:
         secrets.add(token.token.get_secret_value())
 
 
+def renamed_once(policy: Policy) -> Iterator[Finding]:
+    """A former name is nobody's now, and one route's then."""
+    names = {route.name for route in policy.routes}
+    taken: set[str] = set()
+    for index, route in enumerate(policy.routes):
+        former = route.formerly
+        if former in names:
+            message = f"expected a name that no route has any more, got {former!r}"
+            yield Finding(("routes", index, "formerly"), message, "remove it, or rename that route")
+        elif former in taken:
+            message = f"expected one route that was {former!r}, got a second one"
+            yield Finding(("routes", index, "formerly"), message, "remove it")
+        if former is not None:
+            taken.add(former)
+
+
 def distinct_listeners(policy: Policy) -> Iterator[Finding]:
     """Clients and administrators never share a port."""
     same = policy.listen == policy.admin.listen
@@ -369,6 +385,7 @@ def shared_endpoints(route: Route) -> Iterator[Finding]:
 
 POLICY_RULES: tuple[Callable[[Policy], Iterator[Finding]], ...] = (
     unique_names,
+    renamed_once,
     distinct_listeners,
     no_endpoint_is_ours,
     reachable_routes,

@@ -79,11 +79,15 @@ def test_stable_cannot_change_in_mid_rollout(route):
     assert forced.record.stable == "v3"
 
 
-def test_a_route_with_a_live_rollout_cannot_go(route, policy):
+ONE_OTHER = "routes: [{name: q, versions: {v1: {endpoints: ['http://127.0.0.1:1']}}, stable: v1}]"
+
+
+def test_a_route_with_a_live_rollout_cannot_go(route):
     record = settled(route()).record
-    without = loads(policy().replace("name: r", "name: other")).policy
-    assert "abort it first" in lifecycle.removal(record, without, ends=True)
-    assert lifecycle.removal(RouteRecord("r", "v1", "v1"), without, ends=True) == ""
+    gone = loads(ONE_OTHER).policy
+    for ends in (False, True):
+        assert "abort it first" in lifecycle.removal(record, gone, ends=ends)
+    assert lifecycle.removal(RouteRecord("r", "v1", "v1"), gone, ends=False) == ""
 
 
 def test_risk_is_more_for_the_candidate(route):
