@@ -60,6 +60,17 @@ def adoption(
     return Adoption(settled, moved, gone, tuple(problems), tuple(notes))
 
 
+def upcoming(route: Route, record: RouteRecord) -> str:
+    """What follows of itself where ``record`` holds; empty where nothing does."""
+    settled = lifecycle.settle(route, record, 0.0)
+    starts = next((deed for deed in settled.deeds if deed.action == "start"), None)
+    if starts is not None and (rollout := starts.record.rollout) is not None:
+        return f"the rollout of {rollout.candidate} starts"
+    if route.rollout is None:
+        return ""
+    return "; ".join(note for note in settled.notes if route.rollout.candidate in note)
+
+
 def _ahead(run: Run) -> RouteRecord:
     return run.pending.record if run.pending else run.record
 

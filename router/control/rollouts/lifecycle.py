@@ -224,17 +224,6 @@ def _without(known: tuple[str, ...], key: str) -> tuple[str, ...]:
     return tuple(one for one in known if one != key)
 
 
-def upcoming(route: Route, record: RouteRecord) -> str:
-    """What follows of itself where ``record`` holds; empty where nothing does."""
-    settled = settle(route, record, 0.0)
-    starts = next((deed for deed in settled.deeds if deed.action == "start"), None)
-    if starts is not None and (rollout := starts.record.rollout) is not None:
-        return f"the rollout of {rollout.candidate} starts"
-    if route.rollout is None:
-        return ""
-    return "; ".join(note for note in settled.notes if route.rollout.candidate in note)
-
-
 def retried(record: RouteRecord, key: str, now: float) -> RouteRecord:
     """The record with one more retry of the candidate ``key``."""
     recent = [(k, at) for k, at in record.retries if now - at < DAY_S]

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from router.control.fleet.feedback import Label
-from router.control.rollouts.lifecycle import upcoming
+from router.control.rollouts.adoption import upcoming
 from router.control.rollouts.orders import decided, entry_for, informed, so_already
 from router.control.rollouts.run import Move, Run
 from router.control.state.answers import Announcement, CommandResult, OrderKey, result_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from router.control.rollouts.lifecycle import upcoming
+from router.control.rollouts.adoption import upcoming
 from router.control.rollouts.orders import decided
 from router.control.told.foreseen import FRESH_S, Foresight
 from router.control.told.status import rollout_view
