@@ -34,6 +34,7 @@ from router.http1 import (
 from router.http1.messages import TRACE
 from router.proxy.admission import collected, too_large
 from router.proxy.attempt import Attempt
+from router.proxy.coin import coin
 from router.proxy.cookies import without_own
 from router.proxy.extraction import watch
 from router.proxy.faults import FAULTS, Fault
@@ -43,7 +44,7 @@ from router.proxy.receipt import receipt_line
 from router.proxy.record import answer, left, record
 from router.proxy.replies import BODY_SIZE, Refusal
 from router.proxy.rescue import failed, fall_back, may_rescue, rescue, withhold
-from router.proxy.sampling import drawn
+from router.proxy.sampling import sampled
 from router.proxy.stage import Stage
 from router.proxy.streams import StreamEnding, event_stream
 from router.proxy.upload import Upload
@@ -142,8 +143,8 @@ class Exchange:
         self.cookie = choice.cookie
         self.end_by = self.arrived + (self.route.total_s or inf)
         attempt = Attempt(version, arm, unit, nth)
-        if self.route.sampled:
-            self.sample = drawn(self.route, attempt, self.plane.recorder)
+        if (share_bp := self.route.sampled_bp) and coin() < share_bp:
+            self.sample = sampled(self.route, attempt, self.plane.recorder)
         self.select(attempt, None, attempt.since)
 
     def select(self, attempt: Attempt, avoid: Endpoint | None, now: float) -> None:

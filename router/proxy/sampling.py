@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from router.core.wire.outcomes import Outcome
 from router.core.wire.sampled import TEXT_CHARS_MAX, Sampled
-from router.proxy.coin import coin
 from router.proxy.pairing import Kept, coding_of
 from router.proxy.receipt import arm_of
 from router.telemetry.recorder import SAMPLE_BYTES_MAX
@@ -33,12 +32,9 @@ BINARY: Final = b"inference-header-content-length"
 _ANSWERED: Final = frozenset((Outcome.OK, Outcome.SERVER_ERROR))
 
 
-def drawn(route: ServedRoute, attempt: Attempt, recorder: Recorder) -> Sample | None:
-    """The one coin of a request for which a version was just chosen, whichever it is."""
-    entry = route.entry.sampling
-    if entry is None or coin() >= entry.share_bp or not recorder.begin_sample():
-        return None
-    return Sample(route, attempt, recorder)
+def sampled(route: ServedRoute, attempt: Attempt, recorder: Recorder) -> Sample | None:
+    """A request that the coin chose with the draw of its version; None: there is no room for it."""
+    return Sample(route, attempt, recorder) if recorder.begin_sample() else None
 
 
 class Ending(Protocol):
@@ -125,7 +121,7 @@ class Sample:
             seconds=monotonic() - ending.arrived,
             status=attempt.status if outcome in _ANSWERED else 0, outcome=int(outcome),
             method=head.method.decode("latin-1"),
-            target=head.target[:TARGET_CHARS_MAX].decode("latin-1"),
+            target=str(head.target[:TARGET_CHARS_MAX], "latin-1"),
             request=request, request_type=_text(head, b"content-type"),
             request_coding=_text(head, b"content-encoding"), request_binary=_binary(head),
             answer=answer, answer_type=_text(said, b"content-type"),

@@ -109,7 +109,7 @@ class ServedRoute:
                  "entry", "errors", "first_token_s", "holds", "keep_bytes",
                  "key_header", "match", "mirrors", "needs_body", "others",
                  "own_cookie", "payload", "pins", "quota", "receipts", "response_s",
-                 "rules", "salt", "sampled", "sole", "stable", "stripped", "total_s",
+                 "rules", "salt", "sampled_bp", "sole", "stable", "stripped", "total_s",
                  "versions")  # fmt: skip
 
     def __init__(self, entry: RouteEntry, pools: Pools, recorder: Recorder) -> None:
@@ -167,7 +167,7 @@ class ServedRoute:
         wrong = frozenset(entry.error_statuses)
         self.errors = frozenset(s for s in range(100, 1_000) if s in wrong or s // 100 in wrong)
         """Statuses that count against the version that answers with them."""
-        self.sampled = entry.sampling is not None
+        self.sampled_bp = entry.sampling.share_bp if entry.sampling else 0
         self._copy(entry, pools, recorder)
 
     def _copy(self, entry: RouteEntry, pools: Pools, recorder: Recorder) -> None:

@@ -5,7 +5,7 @@ Every proxy is pinned to core 0; the load generator and the backend live on core
 neighbours disturb least; requests per second and latencies are printed with it.
 
     python -m tests.bench [--parts saturation,endurance,rates,mirror,features,streams,
-                                   secure,bodies,workers,growth,protection]
+                                   secure,bodies,workers,growth,protection,reading]
                           [--rounds 5] [--seconds 2] [--only rampway,nginx]
 """
 

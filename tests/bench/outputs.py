@@ -1,20 +1,26 @@
 """Gates on live predictions over the flights of 2013: how soon they find, how rarely they err.
 
     python -m tests.bench.outputs power [--runs 21] [--weight 5000]
-    python -m tests.bench.outputs same [--runs 1000] [--requests 4000]
+    python -m tests.bench.outputs same [--runs 1000] [--requests 2000]
+    python -m tests.bench.outputs cost [--share 1000]
 
 The scores are those of the real models, of flights from March on in a random order a run; the gates
 are the product's, fed as the judge feeds them, each with its share of the evidence beside
 `error_rate` (1/2). All requests are sampled. ``power`` prints the median, the 90th percentile and
 how many of the runs found it; ``same`` plays stable against itself (1 and 32 rows, requests and
-users) and counts convictions.
+users) and counts convictions. ``cost`` is the worker's CPU for a request, without the kernel's
+and with the reports to control, a tenth of the requests sampled beside none, in turn, one process.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
+import gc
 import random
-from dataclasses import dataclass
+import statistics
+import time
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,7 +31,11 @@ from router.core.evidence.drawn import Drawn
 from router.core.gates import GATES, GateContext
 from router.core.gates.by import Told
 from router.core.wire.outcomes import Batch
-from router.core.wire.sampled import Facts, Row, SampleFacts
+from router.core.wire.sampled import Facts, Row, SampleFacts, SamplingEntry
+from router.core.wire.table import RoutingTable
+from router.link.messages import Report, SampleReport, encode
+from router.proxy.worker import GC_THRESHOLD
+from tests.bench.rig import Rig, answer, short
 from tests.models_cache import models_cache
 
 MODELS = {
@@ -163,13 +173,54 @@ def same(flights, options):
               f"within {requests} requests", flush=True)  # fmt: skip
 
 
+BURST, REPORT_EVERY, BURSTS = 2_000, 250, 41
+
+
+async def cost(options):
+    """CPU microseconds of a request without and with sampling, and their ratio."""
+    rigs = {"not sampled": Rig(), "sampled": Rig()}
+    table = rigs["sampled"].plane.serving.table
+    entry = replace(table.routes[0], sampling=SamplingEntry(options.share))
+    rigs["sampled"].plane.apply(RoutingTable(2, (entry,)))
+    number, took, samples, sent = 0, {name: [] for name in rigs}, 0, 0
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD)  # as a worker does
+    for _ in range(BURSTS + 2):
+        for name, rig in rigs.items():
+            recorder = rig.plane.recorder
+            began = time.process_time()
+            for _ in range(BURST):
+                number += 1
+                rig.exchange(short(number), answer(number))
+                if number % REPORT_EVERY == 0:
+                    delta = recorder.delta()
+                    told = encode(Report(0, delta.batches, delta.versions))
+                    if found := recorder.take_samples():
+                        told += encode(SampleReport(0, found))
+                        samples += len(found)
+                    sent += len(told)
+            took[name].append((time.process_time() - began) / BURST * 1e6)
+            await asyncio.sleep(0)
+    plain, read = (took[name][2:] for name in ("not sampled", "sampled"))
+    ratios = sorted(b / a for a, b in zip(plain, read, strict=True))
+    print(f"CPU of a request: {statistics.median(plain):.1f} us, with {options.share / 100:g} % "
+          f"sampled {statistics.median(read):.1f} us: {statistics.median(ratios):.3f} x "
+          f"(quartiles {ratios[len(ratios) // 4]:.3f} to {ratios[3 * len(ratios) // 4]:.3f}; "
+          f"{samples:,} samples)")  # fmt: skip
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=("power", "same"))
+    parser.add_argument("what", choices=("power", "same", "cost"))
     parser.add_argument("--runs", type=int)
     parser.add_argument("--requests", type=int)
     parser.add_argument("--weight", type=int, default=5_000, help="basis points")
+    parser.add_argument("--share", type=int, default=1_000, help="sampled, basis points")
     options = parser.parse_args()
+    if options.what == "cost":
+        asyncio.run(cost(options))
+        return
     options.runs = options.runs or (21 if options.what == "power" else 1_000)
     options.requests = options.requests or (6_000 if options.what == "power" else 2_000)
     {"power": power, "same": same}[options.what](Flights.load(), options)

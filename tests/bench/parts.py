@@ -7,6 +7,7 @@ from tests.bench.growth import SERIES
 from tests.bench.machine import Stage
 from tests.bench.peers import PEERS, Target, start_peer, start_rampway
 from tests.bench.protection import protection
+from tests.bench.reading import reading
 from tests.bench.rounds import interleave, median, ratio, summary, table
 from tests.bench.special import bodies, secure, streams
 
@@ -210,6 +211,7 @@ PARTS = {
     "workers": workers,
     "growth": growth,
     "protection": protection,
+    "reading": reading,
 }
 """Every part by name; a new one is a function and a line."""
 

@@ -20,6 +20,9 @@ SMALL = "    quota: {by: {header: X-User-Id}, rate: 50/s, burst: 50}\n"
 OTHERS_PER_S, OTHERS, FLOOD = 1_000, 8, 16
 """Requests a second of the other clients, all of different users; connections of both sides."""
 STICKY = "    sticky: {header: X-User-Id}\n"
+GUARD = "        - guard\n"
+EXTRA = {"reading": [(GUARD, GUARD + "        - nulls: {dry_run: true}\n")]}
+"""Further edits, by the target's name."""
 
 
 @contextlib.contextmanager
@@ -29,7 +32,9 @@ def routers(stage, backend, **edits):
     inner.backend = stage.backend
     try:
         yield [
-            start_rampway(name, inner, backend, edits=[(STICKY, STICKY + more)])
+            start_rampway(
+                name, inner, backend, edits=[(STICKY, STICKY + more), *EXTRA.get(name, ())]
+            )
             for name, more in edits.items()
         ]
     finally:

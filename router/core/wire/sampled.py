@@ -29,9 +29,9 @@ class SamplingEntry:
     """Request headers (lower case) whose values are told, see :attr:`Sampled.segments`."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: to make a frozen one of 29 fields takes 4 us longer
 class Sampled:
-    """One sampled request, when it has ended."""
+    """One sampled request, when it has ended; nobody changes it."""
 
     route: str
     version: str
