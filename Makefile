@@ -154,6 +154,9 @@ bench-decisions: $(STAMP)  ## the statistics' claims, by seeded simulation
 bench-drift: $(STAMP)  ## how often drift of each kind is named right, by seeded streams (5 minutes)
 	@$(BIN)/python -m tests.bench.drift
 
+bench-models: $(STAMP)  ## broken models that answer 200: which gate takes each back, after how many requests (20 minutes)
+	@$(BIN)/python -m tests.bench.models
+
 docs: $(STAMP)   ## write the generated pages (schema, state diagram, feature table)
 	@$(BIN)/python -m tests.tidy.generate
 

@@ -28,7 +28,8 @@ class Faults(BaseModel):
     """The body of `PUT /admin/faults`. Everything is off by default; one PUT replaces all.
 
     Rates are shares of predict requests, 0 to 1. Latencies add up. A request that would meet
-    several faults meets the first of: reset, hang, error, schema, nan, truncate, null, unknown.
+    several faults meets the first of: reset, hang, error, schema, nan, truncate, null, unknown,
+    swapped, previous.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -59,6 +60,14 @@ class Faults(BaseModel):
     """The score is null."""
     unknown_rate: Share = 0.0
     """The label is -1, which is none (protocol V2)."""
+    swapped_rate: Share = 0.0
+    """The label is the other one, the score stays (protocol V2)."""
+    previous_rate: Share = 0.0
+    """The scores are those of the request before: a cache that forgets to look."""
+    wrong_carrier: Annotated[str, Field(pattern=r"^([A-Z0-9]{2})?$")] = ""
+    """Flights of this carrier get one less their score; empty: none."""
+    score_constant: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Every score is this one."""
     score_factor: Annotated[float, Field(ge=0, le=10)] = 1.0
     """What every score is multiplied by, before the shift."""
     score_shift: Annotated[float, Field(ge=-1, le=1)] = 0.0
@@ -67,7 +76,8 @@ class Faults(BaseModel):
     """The process exits at once, mid-request, on the request after so many."""
 
 
-KINDS = ("reset", "hang", "error", "schema", "nan", "truncate", "null", "unknown")
+KINDS = ("reset", "hang", "error", "schema", "nan", "truncate", "null", "unknown", "swapped",
+         "previous")  # fmt: skip
 """The faults of which a request meets at most one, in order of precedence."""
 
 
@@ -135,4 +145,6 @@ class FaultDice:
 
     def shifted(self, score: float) -> float:
         """A score with `score_factor` and `score_shift` applied, within 0 to 1."""
+        if self.faults.score_constant is not None:
+            return self.faults.score_constant
         return min(1.0, max(0.0, score * self.faults.score_factor + self.faults.score_shift))

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 import sklearn
 
 from prediction_services.dataset import FlightTable, Floats, load_table
 from prediction_services.flights import Flight
-from prediction_services.training import DELAY_COLUMN, feature_matrix, load_model
+from prediction_services.training import DELAY_COLUMN, FEATURES, feature_matrix, load_model
 
 
 class ModelPredictor:
@@ -22,18 +23,33 @@ class ModelPredictor:
         self._model = model
 
     @classmethod
-    def load(cls, cache: Path, model_name: str, delay_factor: float) -> Self:
+    def load(
+        cls,
+        cache: Path,
+        model_name: str,
+        delay_factor: float,
+        *,
+        lost_share: float = 0.0,
+        dropped: str = "",
+    ) -> Self:
         """Read table and model from the cache, building both on first use.
 
         Args:
             cache: the cache directory.
             model_name: a key of `training.RECIPES`.
             delay_factor: multiplies the departure delay in the lookup; not 1 for broken versions.
+            lost_share: share of flights whose departure delay is 0.
+            dropped: a feature that is 0 for every flight, a name of `training.FEATURES`.
         """
         table = load_table(cache)
         model, columns = load_model(cache, table, model_name)
         features = feature_matrix(table)
         features[:, DELAY_COLUMN] *= delay_factor
+        if lost_share:
+            lost = np.random.default_rng(0).random(len(table)) < lost_share
+            features[lost, DELAY_COLUMN] = 0.0
+        if dropped:
+            features[:, FEATURES.index(dropped)] = 0.0
         return cls(table, features[:, :columns].copy(), model)
 
     def scores(self, flights: Sequence[Flight]) -> list[float]:

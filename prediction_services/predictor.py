@@ -52,4 +52,7 @@ def load_predictor(version: str, cache: Path) -> Predictor:
         return StaticPredictor()
     from prediction_services.models import ModelPredictor  # noqa: PLC0415 - scikit-learn takes 2 s
 
-    return ModelPredictor.load(cache, chosen.model, chosen.delay_factor)
+    return ModelPredictor.load(
+        cache, chosen.model, chosen.delay_factor,
+        lost_share=chosen.lost_share, dropped=chosen.dropped,
+    )  # fmt: skip

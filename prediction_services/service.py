@@ -64,6 +64,8 @@ class PredictionService:
         self._pool = BoundedPool(workers, waiting_max)
         self._dice = FaultDice(faults or Faults(), time.monotonic())
         self._die = die
+        self._before: list[float] = []
+        """Scores of the request before."""
         self._metrics = _Metrics(self)
 
     @property
@@ -150,6 +152,13 @@ class PredictionService:
             return [math.nan] * len(scores)
         if roll.kind == "null":
             return [None] * len(scores)
+        wrong = self._dice.faults.wrong_carrier
+        if wrong:
+            scores = [1 - score if flight.carrier == wrong else score
+                      for score, flight in zip(scores, asked.flights, strict=True)]  # fmt: skip
+        before, self._before = self._before or scores, scores
+        if roll.kind == "previous":
+            scores = [before[place % len(before)] for place in range(len(scores))]
         return [self._dice.shifted(score) for score in scores]
 
     async def _reply(self, request: web.Request, body: bytes, roll: Roll) -> web.StreamResponse:
@@ -157,6 +166,8 @@ class PredictionService:
             body = body.replace(b'"outputs"', b'"result"').replace(b'"predictions"', b'"result"')
         if roll.kind == "unknown":
             body = wire.with_label(body, -1)
+        if roll.kind == "swapped":
+            body = wire.with_label(body, None)
         if roll.kind == "truncate":
             return await _truncate(request, body)
         return web.Response(body=body, content_type="application/json")

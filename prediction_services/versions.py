@@ -1,8 +1,8 @@
 """The versions of the model: one visible table, imported without numpy or scikit-learn.
 
-Two of them are broken on purpose in the way models really break: the model is the good one of
-`v2`, but the feature lookup beside it hands over something else. Both answer 200 in the usual
-time, so only somebody who reads the predictions can tell.
+Four of them are broken on purpose in the way models really break: the model is the good one of
+`v2` or `v3`, but the feature lookup beside it hands over something else. All answer 200 in the
+usual time, so only somebody who reads the predictions can tell.
 """
 
 from dataclasses import dataclass
@@ -16,11 +16,15 @@ class Version:
         summary: one line for people.
         model: which trained model it uses (a key of `training.RECIPES`); None for no model at all.
         delay_factor: what the feature lookup multiplies the departure delay by. 1 is right.
+        lost_share: share of flights whose departure delay the lookup has lost: 0 in its place.
+        dropped: a feature that is 0 for every flight, a name of `training.FEATURES`; empty: none.
     """
 
     summary: str
     model: str | None
     delay_factor: float = 1.0
+    lost_share: float = 0.0
+    dropped: str = ""
 
 
 VERSIONS: dict[str, Version] = {
@@ -33,6 +37,10 @@ VERSIONS: dict[str, Version] = {
     "broken-seconds": Version(
         "v2 whose departure delay arrives in seconds", model="delay", delay_factor=60.0
     ),
+    "broken-lost": Version(
+        "v2 whose departure delay is 0 for a fifth of the flights", model="delay", lost_share=0.2
+    ),
+    "broken-dropped": Version("v3 whose carrier is gone", model="boosted", dropped="carrier_code"),
     "slow": Version("300 extra trees: right, but slow", model="forest"),
     "static": Version("no model: a fixed function of the flight, ready at once", model=None),
 }

@@ -122,12 +122,12 @@ def _both(score: float | None) -> tuple[float | None, float | None]:
     return (None, None) if score is None else (1 - score, score)
 
 
-def with_label(body: bytes, label: int) -> bytes:
-    """An answer of `encode_v2` whose every label is this one."""
+def with_label(body: bytes, label: int | None) -> bytes:
+    """An answer of `encode_v2` whose every label is this one; None: each is the other one."""
     answer = json.loads(body)
     for tensor in answer.get("outputs", ()):
         if tensor["name"] == PREDICT:
-            tensor["data"] = [label] * len(tensor["data"])
+            tensor["data"] = [1 - said if label is None else label for said in tensor["data"]]
     return json.dumps(answer, separators=(",", ":")).encode()
 
 

@@ -68,6 +68,17 @@ class ShareEvidence:
         self.pot.multiply([math.log1p(size * stake * z) for size in self.sizes])
         self.pot.release(1)
 
+    def pair(self, candidate: float, stable: float) -> None:
+        """One request that both answered: the mean of its two bets at an even coin.
+
+        Half of ``1 + lam (2 (X - mu) - margin)`` and half of ``1 - lam (2 (X' - mu) + margin)`` is
+        ``1 + lam (X - X' - margin)``: the coin is gone, and ``mu`` with it.
+        """
+        z = candidate - stable - self.margin
+        stake = LOSS_MAX / (1.0 + self.margin) / self.size
+        self.pot.multiply([math.log1p(size * stake * z) for size in self.sizes])
+        self.pot.release(1)
+
     def snapshot(self) -> dict[str, Any]:
         """JSON-able state, exact."""
         return self.pot.snapshot()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Self
 
 from pydantic import Field, model_validator
 
 from router.core.evidence import GuardEvidence
+from router.core.gates.by import SEGMENTS_MAX, By, Segments
 from router.core.gates.gate import Gate, GateContext, GateState, mean
 from router.core.gates.needs import Need
+from router.core.gates.output import WHOLE_SHARE
 from router.core.gates.sample import Detect, Sample
 from router.core.gates.sample import absolute as absolute_sample
 from router.core.gates.verdict import Counts, judged, of
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
     from router.core.wire.outcomes import Batch
     from router.core.wire.paired import PairRows
 
+
+SEGMENT_CHARS_MAX: Final = 60
 
 NAMED_LEAST: Final = 100
 """Compared answers before it is said that a name of the policy is in none of them."""
@@ -45,6 +50,10 @@ class AgreementState(GateState):
         self.rows = [0, 0]
         """Rows that differ, and all; a failed copy is one."""
         self.rows_apart = [0, 0]
+        self.by = gate.by
+        self.names = Segments()
+        self.parts: list[GuardEvidence] = []
+        """By segment, of the requests that differ in some row, and those that do not."""
         self.absent: set[str] | None = None
         """Names of the policy that no answer had so far; None before the first one."""
 
@@ -54,8 +63,28 @@ class AgreementState(GateState):
 
     @property
     def capital(self) -> float:
-        """Average evidence that agreement lies outside the band, or scores too far apart."""
-        return mean(one.capital for one in self._evidences)
+        """Average evidence that agreement lies outside the band, or scores too far apart.
+
+        With segments, half of it asks of each of them, met and to come.
+        """
+        whole = mean(one.capital for one in self._evidences)
+        if self.by is None:
+            return whole
+        places = SEGMENTS_MAX + 1
+        met = math.fsum(part.capital for part in self.parts)
+        return WHOLE_SHARE * whole + (1.0 - WHOLE_SHARE) * (met + places - len(self.parts)) / places
+
+    @property
+    def leading(self) -> tuple[str, GuardEvidence] | None:
+        """The segment that has most to do with the evidence; None: everything together."""
+        if not self.parts:
+            return None
+        whole = WHOLE_SHARE * mean(one.capital for one in self._evidences)
+        place = max(range(len(self.parts)), key=lambda one: self.parts[one].capital)
+        part = self.parts[place]
+        if (1.0 - WHOLE_SHARE) * part.capital / (SEGMENTS_MAX + 1) <= whole:
+            return None
+        return self.names.name(place), part
 
     @property
     def scores_lead(self) -> bool:
@@ -66,6 +95,8 @@ class AgreementState(GateState):
     @property
     def candidate(self) -> Counts:
         """Rows that differ, or whose scores are apart, among compared ones."""
+        if (segment := self.leading) is not None:
+            return Counts(segment[1].bad, segment[1].bad + segment[1].ok)
         return Counts(*(self.rows_apart if self.scores_lead else self.rows))
 
     @property
@@ -97,6 +128,11 @@ class AgreementState(GateState):
         """One request, by the share of its rows."""
         for border in self.borders:
             border.observe_share(one.disagreed)
+        if self.by is not None and one.segment:
+            place = self.names.place(one.segment[:SEGMENT_CHARS_MAX])
+            while len(self.parts) <= place:
+                self.parts.append(GuardEvidence(self.borders[0].limit))
+            self.parts[place].observe_share(one.disagreed)
         count = len(one.rows)
         self.rows = [self.rows[0] + round(one.disagreed * count), self.rows[1] + count]
         if self.apart is not None and (one.moves or any(row.candidate.fault for row in one.rows)):
@@ -121,6 +157,11 @@ class AgreementState(GateState):
         seen = self.candidate
         if self.fails:
             return f"{self.failed:,} of {self.pairs:,} requests copied to it failed"
+        if (segment := self.leading) is not None and self.by is not None:
+            where = f"where {self.by.name} is {segment[0]}"
+            return (
+                f"{seen.bad:,} of {seen.total:,} of its answers differed from {{stable}}'s {where}"
+            )
         if self.scores_lead:
             return f"{seen.bad:,} of {seen.total:,} of its scores were far from {{stable}}'s"
         return f"{seen.bad:,} of {seen.total:,} of its predictions differed from {{stable}}'s"
@@ -130,6 +171,10 @@ class AgreementState(GateState):
         if self.held:
             names = ", ".join(sorted(self.absent or ()))
             return f"no answer of {self.pairs:,} has {names}: agreement on it means nothing"
+        if (segment := self.leading) is not None and self.by is not None:
+            seen = f"{self.by.name} {segment[0]}: disagreed with stable: {of(self.candidate)}"
+            text = f"{seen} compared answers"
+            return judged(text, self.tolerated, self.capital, self.context.limit)
         rows = "compared answers" if self.rows[1] == self.pairs else "compared rows"
         if self.scores_lead and self.apart is not None:
             seen = (
@@ -145,6 +190,8 @@ class AgreementState(GateState):
         """Every evidence's state."""
         return {
             "borders": [one.snapshot() for one in self._evidences],
+            "parts": [one.snapshot() for one in self.parts],
+            "names": self.names.names,
             "failed": self.failed,
             "rows": [self.pairs, *self.rows, *self.rows_apart],
             "absent": None if self.absent is None else sorted(self.absent),
@@ -153,6 +200,10 @@ class AgreementState(GateState):
     def restore(self, data: dict[str, Any]) -> None:
         """Take over a snapshot of as many borders."""
         for one, part in zip(self._evidences, data["borders"], strict=True):
+            one.restore(part)
+        self.names.names = [str(name) for name in data["names"]]
+        self.parts = [GuardEvidence(self.borders[0].limit) for _ in data["parts"]]
+        for one, part in zip(self.parts, data["parts"], strict=True):
             one.restore(part)
         self.failed = int(data.get("failed", 0))
         self.pairs, *rows = map(int, data["rows"])
@@ -177,8 +228,14 @@ class Agreement(Gate):
     apart_at_most: Annotated[BasisPoints, Field(gt=0, le=5_000)] = 50
     """Share of rows whose scores may be so far apart."""
 
+    by: By | None = None
+    """What agreement is asked by as well, segment by segment: a request header; one segment that
+    fails is enough."""
+
     @model_validator(mode="after")
     def _band(self) -> Self:
+        if self.by is not None and self.by.header is None:
+            raise ValueError("expected by: {header: ...}, since copies have no features")
         if self.at_most is not None and self.at_most <= self.at_least:
             raise ValueError("expected at_most above at_least")
         return self

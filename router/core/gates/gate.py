@@ -211,7 +211,7 @@ class Gate(Spec):
     @property
     def coin(self) -> bool:
         """Whether it learns only while a coin decides between the versions."""
-        return Need.COIN in self.needs
+        return bool(self.needs & {Need.COIN, Need.BOTH})
 
     @property
     def segments(self) -> By | None:

@@ -18,6 +18,8 @@ class Need(StrEnum):
     """Counted answers of the candidate, whoever sent the requests to it."""
     COIN = "coin"
     """Counted answers of both versions to requests between which a coin decided."""
+    BOTH = "both"
+    """Answers of both versions: to requests between which a coin decided, or to the same ones."""
     PAIRS = "pairs"
     """Both versions' answers to the same request."""
     PREDICTIONS = "predictions"

@@ -18,6 +18,7 @@ from pydantic import Field
 from router.core.evidence import GuardEvidence
 from router.core.evidence.shares import ShareEvidence
 from router.core.gates.gate import GateContext, mean
+from router.core.gates.needs import Need
 from router.core.gates.output import OutputGate, OutputState, Pool
 from router.core.gates.sample import Detect, Sample
 from router.core.gates.sample import absolute as absolute_sample
@@ -28,6 +29,7 @@ from router.core.wire.outcomes import FULL_BP
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from router.core.wire.paired import PairRows
     from router.core.wire.sampled import Row
 
 WITNESS: Final = 30.0
@@ -94,6 +96,20 @@ class Faults(Pool):
             evidence.bet(weight_bp, candidate=candidate, share=share, mean=0.0)
         (self.absolute if candidate else self.stables).observe_share(share)
 
+    def pair(self, one: PairRows) -> None:
+        """A request that both answered: each fault against what the other said to the same."""
+        shares = []
+        for arm, rows in enumerate(([r.candidate for r in one.rows], [r.stable for r in one.rows])):
+            faults = [row.fault for row in rows]
+            self.heard = self.heard or any(fault != "missing" for fault in faults)
+            self.rows[arm].update(faults)
+            shares.append(sum(map(bool, faults)) / len(faults))
+            self.requests[arm] += 1
+        for evidence in (self.relative, self.witness):
+            evidence.pair(*shares)
+        self.absolute.observe_share(shares[0])
+        self.stables.observe_share(shares[1])
+
     def _most(self) -> str:
         faults = [(number, fault) for fault, number in self.rows[0].items() if fault]
         return WORDS.get(max(faults)[1], "") if faults else ""
@@ -147,6 +163,7 @@ class Nulls(OutputGate):
     """Rows of live answers that are null, NaN, infinite, of an unknown label or out of range."""
 
     kind: ClassVar[str] = "nulls"
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.BOTH, Need.PREDICTIONS})
 
     at_most: Annotated[BasisPoints, Field(gt=0, le=5_000)] = 10
     """Share of rows that may be faulty beyond stable's; and where stable has hardly any, at all."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from router.core.wire.outcomes import Batch
+    from router.core.wire.paired import PairRows
     from router.core.wire.sampled import Row, SampleFacts
 
 WHOLE_SHARE: Final = 0.5
@@ -72,6 +73,9 @@ class Pool(ABC):
     @abstractmethod
     def doubt(self, weight_bp: int, candidate: bool) -> None:
         """One request of which nothing will be known."""
+
+    def pair(self, one: PairRows) -> None:  # noqa: B027 - one gate's matter
+        """One request that both versions answered."""
 
     def unreadable(self, weight_bp: int, candidate: bool) -> None:  # noqa: B027 - one gate's matter
         """One answer that is not of the payload."""
@@ -157,6 +161,8 @@ class OutputState(GateState):
         """Samples whose turn has come."""
         for sample in batch.samples:
             self._take(sample)
+        for one in batch.pairs.rows if batch.pairs is not None else ():
+            self.whole.pair(one)
 
     def _take(self, sample: SampleFacts) -> None:
         why, weight_bp, candidate = sample.facts.why, sample.weight_bp, sample.candidate

@@ -85,6 +85,12 @@ PRODUCERS: dict[Need, Producer] = {
         "add a step with a weight between 0% and 100%, or use guard",
         strict=False,
     ),
+    Need.BOTH: Producer(
+        lambda *asked: _coin(*asked) or _pairs(*asked),
+        "{title} can never be decided: no step lets both versions answer, or copies requests",
+        "add a step with a weight between 0% and 100%, or with mirror",
+        strict=False,
+    ),
     Need.PAIRS: Producer(
         _pairs,
         "expected a step with mirror, which {kind} compares, got none",

@@ -18,6 +18,7 @@ from pydantic.json_schema import JsonSchemaValue
 from router.core.gates.agreement import Agreement
 from router.core.gates.gate import Gate
 from router.core.gates.positive_rate import PositiveRate
+from router.core.pairs.compare import Segment
 from router.core.payloads import PAYLOADS
 from router.core.policy.answers import AnswersPolicy, FallbackPolicy, InputsPolicy
 from router.core.policy.match import JsonPath, Match
@@ -271,6 +272,31 @@ class Route(Spec):
                 Agreement.model_validate({"at_least": "95%", "on_fail": "hold"}),
             )
             rollout = rollout.model_copy(update={"gates": gates})
+            if not written:
+                rollout.model_fields_set.discard("gates")
+            object.__setattr__(self, "rollout", rollout)
+        return self
+
+    @model_validator(mode="after")
+    def _tells_segments_apart(self) -> Self:
+        """An agreement `by` a header needs its value with each pair."""
+        rollout = self.rollout
+        gates = rollout.gates if rollout is not None else ()
+        headers = {g.by.header for g in gates if isinstance(g, Agreement) and g.by is not None}
+        if rollout is None or not headers:
+            return self
+        segment = rollout.compare.segment
+        if len(headers | ({segment.header} if segment else set())) > 1:
+            raise ValueError(
+                f"expected one header in agreement's by and compare.segment, "
+                f"got {', '.join(sorted(map(str, headers)))}"
+            )
+        if segment is None:
+            compare = rollout.compare.model_copy(
+                update={"segment": Segment.model_validate({"header": headers.pop()})}
+            )
+            written = "gates" in rollout.model_fields_set
+            rollout = rollout.model_copy(update={"compare": compare})
             if not written:
                 rollout.model_fields_set.discard("gates")
             object.__setattr__(self, "rollout", rollout)

@@ -6,9 +6,11 @@ import json
 import random
 
 import pytest
+from pydantic import ValidationError
 
 from router.core.gates import GateContext
 from router.core.gates.agreement import Agreement
+from router.core.gates.nulls import Nulls
 from router.core.gates.positive_rate import PositiveRate
 from router.core.gates.verdict import Verdict
 from router.core.pairs.compare import Compare
@@ -200,3 +202,31 @@ def test_people_see_rows():
     again = ShadowBook(book.terms)
     again.restore(json.loads(json.dumps(book.snapshot())))
     assert again.candidate.agreement == 0.5
+
+
+def test_faults_of_copies_fail_where_stables_are_not_there():
+    rnd = random.Random(4)
+    scores = [rnd.random() for _ in range(1_000)]
+    gone = [pair([s], [None if n % 100 == 0 else s]) for n, s in enumerate(scores)]
+    state = observed(Nulls(), *gone)
+    assert state.verdict is Verdict.FAIL
+    assert "faulty rows" in state.sentence()
+    both = [pair([None], [None]), *[pair([s], [s]) for s in scores[:50]]] * 10
+    assert observed(Nulls(), *both).verdict is Verdict.PASS
+
+
+def test_one_segment_that_is_wrong_fails_although_all_together_agree():
+    gate = Agreement(at_least="95%", by={"header": "X-Carrier"})
+    state = gate.start(GateContext())
+    for number in range(1_000):
+        rare = number % 100 == 0
+        one = evidence(pair([0.1], [0.9] if rare else [0.1]), False, (), "FL" if rare else "UA")
+        state.observe(Batch("r", 1, pairs=one))
+    assert state.verdict is Verdict.FAIL
+    assert state.sentence().startswith("X-Carrier FL: disagreed with stable: 10 of 10 (100 %)")
+    assert "where X-Carrier is FL" in state.plain()
+    again = gate.start(GateContext())
+    again.restore(json.loads(json.dumps(state.snapshot())))
+    assert (again.capital, again.sentence()) == (state.capital, state.sentence())
+    with pytest.raises(ValidationError, match="copies have no features"):
+        Agreement(by={"feature": "carrier"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from router.core.gates.agreement import Agreement
 from router.core.policy.route import Route
 from router.core.predictions.rows import Declared
 from router.core.predictions.schema import Predictions
@@ -12,12 +13,12 @@ from router.core.predictions.schema import Predictions
 VERSIONS = {name: {"endpoints": ["http://127.0.0.1:1"]} for name in ("a", "b")}
 
 
-def route(predictions, compare=None, payload="v1"):
+def route(predictions, compare=None, payload="v1", **rollout):
     return Route.model_validate({
         "name": "r", "payload": payload, "versions": VERSIONS, "stable": "a",
         "predictions": predictions,
         "rollout": {
-            "candidate": "b", "compare": compare or {},
+            "candidate": "b", "compare": compare or {}, **rollout,
             "strategy": {"shadow": {"mirror": "100%", "until": {"samples": 9}}},
         },
     })  # fmt: skip
@@ -64,3 +65,20 @@ def test_compare_means_what_is_declared_unless_it_says_so():
 def test_a_dump_is_the_same_route():
     once = route({"label": "y", "score": "p[1]"})
     assert Route.model_validate(once.model_dump(mode="json")) == once
+
+
+def test_gates_on_pairs_look_at_scores_where_a_range_is_declared():
+    gates = route({"score": "p", "range": [0, 1]}).rollout.gates
+    assert [gate.apart for gate in gates if isinstance(gate, Agreement)] == [5_000]
+    assert [g.apart for g in route({"score": "p"}).rollout.gates if isinstance(g, Agreement)] == [
+        None
+    ]
+
+
+def test_an_agreement_by_a_header_has_its_value_with_each_pair():
+    by = {"agreement": {"by": {"header": "X-Carrier"}}}
+    made = route({"label": "y"}, gates=[by, "positive_rate"])
+    assert made.rollout.compare.segment.header == "X-Carrier"
+    assert Route.model_validate(made.model_dump(mode="json")) == made
+    with pytest.raises(ValidationError, match="expected one header"):
+        route({"label": "y"}, {"segment": {"header": "X-Country"}}, gates=[by])
