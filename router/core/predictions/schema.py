@@ -12,6 +12,7 @@ from pydantic import (
     StrictFloat,
     StrictInt,
     StrictStr,
+    WithJsonSchema,
     model_validator,
 )
 
@@ -39,9 +40,23 @@ def _named(value: Any) -> Any:
     return value
 
 
+def _few(value: dict[str, FeatureKind]) -> dict[str, FeatureKind]:
+    if len(value) > FEATURES_MAX:
+        raise ValueError(f"expected at most {FEATURES_MAX} features, got {len(value)}")
+    return value
+
+
+_PATH: dict[str, Any] = {"type": "string", "pattern": r"^[^\s]{1,200}$"}
 Features = Annotated[
-    dict[RowPath, FeatureKind], BeforeValidator(_named), Field(max_length=FEATURES_MAX)
-]
+    dict[RowPath, FeatureKind],
+    BeforeValidator(_named),
+    AfterValidator(_few),
+    WithJsonSchema({"anyOf": [
+        {"type": "object", "maxProperties": FEATURES_MAX,
+         "additionalProperties": {"enum": ["numeric", "categorical", "auto"]}},
+        {"type": "array", "maxItems": FEATURES_MAX, "items": _PATH},
+    ]}),
+]  # fmt: skip
 
 
 def _ordered(value: tuple[float, float]) -> tuple[float, float]:
