@@ -34,6 +34,9 @@ from router.telemetry.log import configure, get_logger
 
 EXIT_OK, EXIT_UNEXPECTED, EXIT_POLICY, EXIT_CONFLICT = 0, 1, 2, 5
 
+BEGUN_S = 30.0
+"""After an edit: the rollouts that it asks for have begun."""
+
 log = get_logger("router")
 
 
@@ -79,7 +82,7 @@ async def run(
         loaded, SqliteStore(path), pids_file=path.with_name(path.name + ".workers"), command=command
     )
     admin = AdminServer(plane.controller, loaded.policy.admin)
-    plane.source.also = lambda policy: _admin_follows(admin, policy)
+    plane.source.also = lambda policy: _followed(admin, policy)
     try:
         if not await _unless_stopped(plane.start(force=force, bind=admin.bind), asked):
             await plane.kill()
@@ -113,6 +116,7 @@ async def _serve(
             )
             on_ready(plane, admin)
             # What lives now lives for ever: full collections then take no time from the loop.
+            gc.unfreeze()
             gc.collect()
             gc.freeze()
             await _until_stopped(plane, asked)
@@ -176,6 +180,13 @@ async def _drain(plane: Plane, asked: Signals, drain_s: float) -> None:
     hurry.cancel()
     await stopping
     log.info("stopped")
+
+
+def _followed(admin: AdminServer, policy: Policy) -> tuple[str, ...]:
+    """What is to be done when a policy was accepted."""
+    gc.freeze()  # what it is made of lives long: see _serve
+    asyncio.get_running_loop().call_later(BEGUN_S, gc.freeze)
+    return _admin_follows(admin, policy)
 
 
 def _admin_follows(admin: AdminServer, policy: Policy) -> tuple[str, ...]:

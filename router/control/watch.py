@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import difflib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,15 @@ Adopt = Callable[..., tuple[str, ...]]
 """``adopt(policy, force=...)`` of the reconciler."""
 
 
+def with_known(policy: Policy, before: Policy | None) -> Policy:
+    """The policy with the routes of ``before`` where they are equal: those need no adopting."""
+    known = {route.name: route for route in before.routes} if before else {}
+    routes = tuple(
+        known[route.name] if known.get(route.name) == route else route for route in policy.routes
+    )
+    return policy.model_copy(update={"routes": routes})
+
+
 class PolicySource:
     """Where the policy comes from, and how the last reading of it went."""
 
@@ -80,6 +90,8 @@ class PolicySource:
         self._look_again = False
         """The file leaves a live rollout out, and that is not believed yet."""
         self._began: Policy | None = None
+        self._last: Policy | None = None
+        """As it was read when it was accepted."""
         self._one_at_a_time = asyncio.Lock()
 
     def __repr__(self) -> str:
@@ -88,7 +100,11 @@ class PolicySource:
 
     async def load(self) -> LoadedPolicy:
         """Read and check the file without adopting it. Raises PolicyError."""
-        return await asyncio.to_thread(self._watch.load)
+        return await asyncio.to_thread(self._load)
+
+    def _load(self) -> LoadedPolicy:
+        loaded = self._watch.load()
+        return replace(loaded, policy=with_known(loaded.policy, self._last))
 
     async def reload(self, *, force: bool = False, actor: str = "operator") -> dict[str, Any]:
         """Read now and adopt. Raises PolicyRejected; the old policy then stays in force."""
@@ -99,6 +115,8 @@ class PolicySource:
                 ends = bool(self.ending(loaded.policy)) and self._watch.renamed
                 if self.ending(loaded.policy) and not ends:
                     loaded, ends = await self._again(loaded)
+                elif actor == "file" and self.ok and loaded.digest == self.digest and not ends:
+                    return {}  # the first look after a start: nobody has edited anything
                 return self.adopted(loaded, force=force, actor=actor, ends=ends)
             except PolicyError as error:
                 problems = tuple(problem.to_json() for problem in error.problems)
@@ -128,7 +146,7 @@ class PolicySource:
         notes = self._adopt(loaded.policy, force=force, ends=ends)
         self._look_again = bool(self.ending(loaded.policy))
         changed = loaded.digest != self.digest
-        self._began = self._began or loaded.policy
+        self._began, self._last = self._began or loaded.policy, loaded.policy
         notes = (*notes, *self.also(loaded.policy))
         began = self._began
         late = [key for key, value in FIXED.items() if value(loaded.policy) != value(began)]

@@ -70,7 +70,7 @@ async def test_a_switch_is_one_table_and_tells_what_is_left_and_is_undone_at_onc
     started, monkeypatch
 ):
     plane, admin = await started()
-    tables, workers = [], plane.reconciler.publisher
+    tables, workers = [], plane.reconciler.tables.publisher
     publish = workers.publish
     monkeypatch.setattr(workers, "publish", lambda one: tables.append(one) or publish(one))
     assert serving(plane) == {"v1": 10_000}

@@ -57,4 +57,4 @@ def _state(plane):
     runs = plane.reconciler.runs.values()
     held = [(run.record, run.pending, run.look_at, len(run.unsaved)) for run in runs]
     answers = [run.live and run.live.trial.answers for run in runs]
-    return plane.reconciler.table, held, answers
+    return plane.reconciler.tables.newest, held, answers

@@ -207,7 +207,7 @@ class Checks(Looks):
         control = process.parent
         if process.lowered or control is None or not control.alive or control.plane is None:
             return  # what it took back alone stays until control has sent the whole table
-        theirs = control.plane.reconciler.table
+        theirs = control.plane.reconciler.tables.newest
         same = theirs is not None and theirs.generation == table.generation
         if same and theirs.routes != table.routes:
             self.fail(

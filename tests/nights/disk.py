@@ -420,7 +420,7 @@ class WriterThread:
             self.process.call_later(0.2, self._turn)
             self._due = True
             return
-        jobs, limit = self._jobs, 1
+        jobs, limit = self._jobs, self.machine.chance.choice((1, 1, 2, 5))
         rest, jobs.items = jobs.items[limit:], jobs.items[:limit]
         jobs.woken = lambda: None
         try:

@@ -17,7 +17,8 @@ from router.control.state import sqlite
 from router.control.told import controller
 
 TWICE = (
-    "live.trial.observe(batch, now); live.trial.observe(replace(batch, cells=tuple("
+    "now = self.clock.now(); live.trial.observe(batch, now); "
+    "live.trial.observe(replace(batch, cells=tuple("
     "replace(cell, source=cell.source + 64) for cell in batch.cells)), now)"
 )
 """As of another worker."""
@@ -27,7 +28,7 @@ FAULTS = {
         (run.Run.write_first, 'former.fail(NotPossible(f"overtaken: {why}"))', "pass"),
     ),
     "the dead writer": (
-        (sqlite.SqliteStore._write_all, "except Exception as error:", "except KeyError as error:"),
+        (sqlite.SqliteStore._write_one, "except Exception as error:", "except KeyError as error:"),
         (sqlite.SqliteStore.commit, "not self._writer.is_alive()", "False"),
         (sqlite.SqliteStore._writer_ended, "if job is not None:", "if job is self:"),
     ),
@@ -69,7 +70,11 @@ FAULTS = {
         ),
     ),
     "a table published half": (
-        (reconciler.Reconciler.adopt, "self._adopting = True", "self._adopting = False"),
+        (
+            reconciler.Reconciler.adopt,
+            "with self.tables.gathered():",
+            "with contextlib.nullcontext():",
+        ),
     ),
     "a rollback that waits for the disk": (
         (lifecycle.adds_risk, "_ends_badly(after) or", "False or"),
@@ -77,8 +82,8 @@ FAULTS = {
     ),
     "an evidence batch counted twice": (
         (
-            reconciler.Reconciler.observe,
-            "live.trial.observe(batch, now)",
+            reconciler.Reconciler._take_in,
+            "live.trial.observe(batch, self.clock.now())",
             TWICE,
         ),
     ),

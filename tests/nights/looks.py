@@ -85,7 +85,7 @@ class Looks:
             msgspec.json.encode([controller.health(), controller.ready(), controller.routes()])
         for name, run in list(runs.items())[self.turn % len(runs) :][:1]:
             view = controller.route(name)
-            entry = next((e for e in plane.reconciler.table.routes if e.name == name), None)
+            entry = next((e for e in plane.reconciler.tables.newest.routes if e.name == name), None)
             if entry is None:
                 continue
             told = view["shares_bp"]

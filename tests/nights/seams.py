@@ -182,7 +182,9 @@ def _listens(pid):
 
 def _patches():
     net = _Later(lambda: night().net)
-    quiet = SimpleNamespace(collect=_nothing, freeze=_nothing, set_threshold=_nothing)
+    quiet = SimpleNamespace(
+        unfreeze=_nothing, collect=_nothing, freeze=_nothing, set_threshold=_nothing
+    )
     sockets = Sockets(net)
     yield time, "monotonic", _monotonic
     yield time, "perf_counter", _monotonic

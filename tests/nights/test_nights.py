@@ -137,9 +137,9 @@ def test_the_disk_of_the_nights_is_that_of_a_real_file(tmp_path, monkeypatch):
     changes = []
     write = SqliteStore._write
 
-    def noted(self, db, change):
-        write(self, db, change)
-        changes.append(change)
+    def noted(self, db, *together):
+        write(self, db, *together)
+        changes.extend(together)
 
     monkeypatch.setattr(SqliteStore, "_write", noted)
     night = Night(2)

@@ -7,7 +7,7 @@ stream and the journal say, with the same sentence.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import Any, Final, get_args
 
 import aiohttp
@@ -185,7 +185,8 @@ class Watch:
     def __init__(self, observatory: Observatory, tell: TellAlert) -> None:
         self._observatory = observatory
         self._tell = tell
-        self._since: dict[tuple[str, Trigger], float] = {}
+        self._since: dict[str, dict[Trigger, float]] = {}
+        """By route."""
         self._told: dict[tuple[str, Trigger], float] = {}
         self._copies: dict[tuple[str, str], deque[tuple[float, int, int]]] = {}
         self._learnt: dict[str, deque[tuple[float, Learnt]]] = {}
@@ -200,16 +201,21 @@ class Watch:
 
     def look(self, runs: Iterable[Run], now: float) -> None:
         """Tell what has lasted for :data:`LASTING_S`; ``now`` is the rollout clock."""
-        seen: set[tuple[str, Trigger]] = set()
         for run in runs:
+            before, seen = self._since.pop(run.route.name, {}), {}
             for trigger, text in self._found(run, run.live, now) if run.live else ():
                 key = (run.route.name, trigger)
-                seen.add(key)
-                lasts = now - self._since.setdefault(key, now) >= LASTING_S
+                since = seen[trigger] = before.get(trigger, now)
+                lasts = now - since >= LASTING_S
                 if lasts and now - self._told.get(key, float("-inf")) >= REPEAT_AFTER_S:
                     self._told[key] = now
                     self._tell(trigger, run, text)
-        self._since = {key: since for key, since in self._since.items() if key in seen}
+            if seen:
+                self._since[run.route.name] = seen
+
+    def keep_only(self, routes: Container[str]) -> None:
+        """Forget what was found at routes that are gone."""
+        self._since = {name: seen for name, seen in self._since.items() if name in routes}
 
     def _found(self, run: Run, live: Live, now: float) -> Iterable[tuple[Trigger, str]]:
         trial = live.trial

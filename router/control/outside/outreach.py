@@ -29,6 +29,9 @@ from router.telemetry.log import get_logger
 LOOK_EVERY_S: Final = 1.0
 """How often holds, silence and lost copies are looked for."""
 
+LOOKS_A_TURN: Final = 16
+"""Rollouts that are looked at in one turn of the loop, some 0.2 ms each."""
+
 CLOSE_WITHIN_S: Final = 1.0
 """Time that the last messages have when the router stops."""
 
@@ -107,7 +110,11 @@ class Outreach:
 
     async def _look(self) -> None:
         await asyncio.sleep(LOOK_EVERY_S)
-        self._watch.look(self._reconciler.runs.values(), self._clock.now())
+        runs = list(self._reconciler.runs.values())
+        self._watch.keep_only(self._reconciler.runs)
+        for first in range(0, len(runs), LOOKS_A_TURN):
+            self._watch.look(runs[first : first + LOOKS_A_TURN], self._clock.now())
+            await asyncio.sleep(0)
 
     async def _listen(self) -> None:
         async for letter in self._announcer.subscribe():

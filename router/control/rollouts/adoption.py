@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from router.control.rollouts import lifecycle
-from router.control.rollouts.run import Run
+from router.control.rollouts.run import Run, goes_on
 from router.control.state.record import RouteRecord
 from router.core.policy import Policy, Route
 from router.core.policy.segments import MARK
@@ -23,6 +23,7 @@ class Adoption:
     """See the module; ``policy`` is expanded."""
 
     settled: Mapping[str, lifecycle.Settled]
+    """Of routes that an edit changes; the others go on as they are."""
     moved: Mapping[str, RouteRecord]
     """Records that change their name, and what is left under the old ones."""
     gone: tuple[Run, ...]
@@ -49,14 +50,18 @@ def adoption(
             starting=starting, ends=ends, unready=awaited(route),
         )
         for route in policy.routes
+        if force or route.name in moved or not goes_on(runs.get(route.name), route, policy)
     }  # fmt: skip
     problems = [problem for one in settled.values() for problem in one.problems]
-    gone = tuple(run for name, run in runs.items() if name not in settled)
+    names = {route.name for route in policy.routes}
+    gone = tuple(run for name, run in runs.items() if name not in names)
     if not force:
         left = (lifecycle.removal(run.record, policy, ends=ends) for run in gone)
         problems += filter(None, left)
     notes = [f"{new} goes on with the record of {old}" for new, old in renamed.items()]
-    notes += [f"{name}: {note}" for name, one in settled.items() for note in one.notes]
+    told = {name: run.notes for name, run in runs.items() if name in names}
+    told |= {name: one.notes for name, one in settled.items()}
+    notes += [f"{name}: {note}" for name, found in told.items() for note in found]
     return Adoption(settled, moved, gone, tuple(problems), tuple(notes))
 
 

@@ -17,20 +17,30 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 from router.control.rollouts import lifecycle, orders
 from router.control.rollouts.adoption import adoption
+from router.control.rollouts.arrivals import Arrivals
 from router.control.rollouts.freeze import EVERYTHING, Freeze
 from router.control.rollouts.keeping import Keeping
 from router.control.rollouts.observe import Observatory
 from router.control.rollouts.orders import action_of, decided, entry_for, grows, informed
-from router.control.rollouts.publish import table_of
 from router.control.rollouts.recording import Recording
 from router.control.rollouts.restraint import Restraint, fellow_order
-from router.control.rollouts.run import Live, Move, Run, change_of, left_for_later
+from router.control.rollouts.run import (
+    LOOK_EVERY_S,
+    STORE_RETRY_S,
+    Live,
+    Move,
+    Run,
+    change_of,
+    left_for_later,
+)
 from router.control.rollouts.salt import SETTING, UNSALTED, Salt
+from router.control.rollouts.tables import Tables
 from router.control.state.answers import OrderKey, result_of
 from router.control.state.clock import Clock
 from router.control.state.errors import (
@@ -53,36 +63,24 @@ from router.core.rollout.machine import decide
 from router.core.rollout.rollout import Rollout, remaining_s
 from router.core.wire.counts import EndpointState
 from router.core.wire.outcomes import Batch
-from router.core.wire.table import RoutingTable
 from router.loops import forever, net
-
-LOOK_EVERY_S: Final = 1.0
-"""A live rollout is looked at this often even when nothing is reported: silence is news too."""
-
-STORE_RETRY_S: Final = 1.0
-"""How soon a failed write is tried again."""
 
 
 class Reconciler:
     """The one decider: takes evidence and orders in, moves rollouts, publishes, writes."""
 
     def __init__(
-        self,
-        store: Store,
-        clock: Clock,
-        publisher: Publisher,
-        listener: Listener,
+        self, store: Store, clock: Clock, publisher: Publisher, listener: Listener,
         observatory: Observatory | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self.store = store
         self.clock = clock
-        self.publisher = publisher
         self.listener = listener
         self.observatory = observatory or Observatory()
         self.policy: Policy | None = None
         self.runs: dict[str, Run] = {}
         self.salt = UNSALTED
-        self.table: RoutingTable | None = None
+        self.tables = Tables(publisher)
         self.wake = asyncio.Event()
         self.restraint = Restraint(clock, self.note, self.observatory.readiness, self.wake.set)
         self.recording = Recording(lambda: list(self.runs.values()))
@@ -91,6 +89,7 @@ class Reconciler:
         self._evidence: dict[str, dict[str, Any]] = {}
         self._keeping = Keeping(self.writes.quietly)
         self._adopting = False
+        self._arrived = Arrivals()
 
     def __repr__(self) -> str:
         live = sum(run.live is not None for run in self.runs.values())
@@ -109,7 +108,7 @@ class Reconciler:
     @property
     def generation(self) -> int:
         """Of the table in force; 0 before the first."""
-        return self.table.generation if self.table else 0
+        return self.tables.generation
 
     # --- policies -------------------------------------------------------------------------------
 
@@ -144,19 +143,23 @@ class Reconciler:
             raise PolicyRejected("; ".join(adopted.problems), told)
         self.policy = policy
         fresh = list(adopted.moved.values())
-        self._adopting = True  # one table for all of it: a half-adopted policy is never published
-        for run in adopted.gone:
-            if ends:
-                self._carry_out(run, lifecycle.taken_out(run.record, now).deeds, now)
-            self._records[run.route.name] = self.runs.pop(run.route.name).record
-        self._records |= adopted.moved
-        for route in policy.routes:
-            self._adopt_route(route, adopted.settled[route.name], fresh, now)
+        self._adopting = True
+        with self.tables.gathered():  # a half-adopted policy is never published
+            for run in adopted.gone:
+                if ends:
+                    self._carry_out(run, lifecycle.taken_out(run.record, now).deeds, now)
+                self._records[run.route.name] = self.runs.pop(run.route.name).record
+            self._records |= adopted.moved
+            for route in policy.routes:
+                if one := adopted.settled.get(route.name):
+                    self._adopt_route(route, one, fresh, now)
         self._adopting = False
         self.runs = {route.name: self.runs[route.name] for route in policy.routes}
         self.writes.quietly(Change(now, tuple(fresh), settings={SETTING: self.salt.to_json()}))
         self.observatory.keep_only(lifecycle.places(policy))
-        self._publish(now)
+        for run in self.runs.values():
+            run.pass_time(now)
+        self.tables.publish(self.policy, self.runs.values())
         self.recording.use(policy.recording, now)
         for run in self.runs.values():
             self._take_back_fellows(run)  # of a crash between the first and the last of them
@@ -199,19 +202,28 @@ class Reconciler:
     # --- what comes in ----------------------------------------------------------------------------
 
     def observe(self, batches: tuple[Batch, ...]) -> None:
-        """Counted outcomes of a worker; the loop is woken to judge them."""
-        now = self.clock.now()
+        """Counted outcomes of a worker; the loop is woken to judge them.
+
+        What is more than one turn can take in waits for the next ones, in order.
+        """
+        self._arrived.put(batches)
+        self._take_in(self._arrived.part())
+
+    def _take_in(self, batches: Iterable[Batch]) -> None:
         for batch in batches:
             run = self.runs.get(batch.route)
             if run is not None and (live := run.live):
                 self._look_soon(run)
                 with net("decider"):
-                    live.trial.observe(batch, now)
+                    live.trial.observe(batch, self.clock.now())
                     for action, told in live.trial.news():
                         self.note(run, action, told)
+        if self._arrived:
+            self.wake.set()
 
     def abandon(self, source: int) -> None:
         """A worker is gone; what it had under way will never be told."""
+        self._take_in(self._arrived.rest())
         for run in self.runs.values():
             if live := run.live:
                 live.trial.abandon(source, self.clock.now())
@@ -232,7 +244,7 @@ class Reconciler:
 
     def _look_soon(self, run: Run) -> None:
         run.look_at = 0.0
-        self._keeping.news = True
+        self._keeping.told(run.route.name)
         self.wake.set()
 
     def order(self, name: str, event: AnyCommand, *, key: OrderKey | None = None) -> Move:
@@ -296,8 +308,9 @@ class Reconciler:
         due = self._keeping.due(now)
         for change in self.restraint.freezes.lapsed(self.clock):
             self.writes.quietly(change)
-        if any(run.pass_time(now) for run in self.runs.values()):
-            self._publish(now)
+        self._take_in(self._arrived.part())
+        if [run for run in self.runs.values() if run.pass_time(now)] or self.tables.stale:
+            self.tables.publish(self.policy, self.runs.values())
         later = left_for_later(self.runs.values(), now)
         for run in list(self.runs.values()):
             if run.route.name in later:
@@ -306,8 +319,8 @@ class Reconciler:
             with net("decider"):  # one rollout that cannot be judged must not hide the others
                 due = min(due, self._tend(run, now))
         with net("decider"):
-            self._keeping.store(self.runs.values(), now)
-        return max(min(due, self._keeping.due(now)), now)
+            self._keeping.store(self.runs, now)
+        return now if self._arrived else max(min(due, self._keeping.due(now)), now)
 
     def _tend(self, run: Run, now: float) -> float:
         """Do what is due for one route; answers when to come back."""
@@ -331,7 +344,7 @@ class Reconciler:
         rollout, plan = live.rollout, live.plan
         if live.trial.learn(self.observatory.baseline(run.route.name, rollout.stable, now), now):
             run.changed()
-            self._publish(now)
+            self.tables.publish(self.policy, self.runs.values())
         seen = live.trial.tick(rollout, plan, now)
         observed = self.restraint.apply(run, live, seen, self.runs.values(), now)
         self._follow(run, live, seen, observed, now)
@@ -381,17 +394,9 @@ class Reconciler:
             raise NotPossible(frozen)
 
     def _move(
-        self,
-        run: Run,
-        record: RouteRecord,
-        action: str,
-        now: float,
-        *,
-        actor: str,
-        reason: str,
-        key: OrderKey | None = None,
-        cause: tuple[Rollout | None, Event | None] = (None, None),
-    ) -> Move:
+        self, run: Run, record: RouteRecord, action: str, now: float, *, actor: str, reason: str,
+        key: OrderKey | None = None, cause: tuple[Rollout | None, Event | None] = (None, None),
+    ) -> Move:  # fmt: skip
         """``cause``: what the machine was given; nothing where the policy decides."""
         wall = self.clock.wall()
         record = replace(run.fresh_revision(record), decided_at=wall)
@@ -423,7 +428,8 @@ class Reconciler:
             move.fail(error)
         if run.pending is move:
             if error is None:
-                self._enforce(run, move, self.clock.now())
+                with self.tables.gathered():  # many may be on the disk at once; a turn comes next
+                    self._enforce(run, move, self.clock.now())
                 move.settle(durable=True)
             run.write_first(None)
         self.wake.set()
@@ -459,7 +465,8 @@ class Reconciler:
         self.restraint.arrived(run)
         if after is not None and not after.phase.live:
             run.settle_again = True
-        move.generation = self._publish(now)
+        run.pass_time(now)
+        move.generation = self.tables.publish(self.policy, self.runs.values())
         self.listener.moved(move.entry)
         if not self._adopting:
             self._take_back_fellows(run)
@@ -473,15 +480,7 @@ class Reconciler:
             with contextlib.suppress(ControlError):  # a version is gone: there is no way back
                 self.order(name, fellow_order(run, ended, self.runs[name]))
 
-    def _publish(self, now: float) -> int:
-        """A new table from everything in force, to every worker."""
-        if self._adopting or self.policy is None:
-            return self.generation + 1
-        entries = tuple(self.runs[route.name].entry_at(now) for route in self.policy.routes)
-        self.table = table_of(self.generation + 1, self.policy, entries)
-        self.publisher.publish(self.table)
-        return self.table.generation
-
     def last_words(self) -> None:
         """Write clock and evidence before a stop."""
-        self._keeping.last_words(self.runs.values(), self.clock.now())
+        self._take_in(self._arrived.rest())
+        self._keeping.last_words(self.runs, self.clock.now())

@@ -14,7 +14,7 @@ from router.control.rollouts.trial import Trial
 from router.control.state.errors import ControlError, NotPossible
 from router.control.state.record import Carried, Change, JournalEntry, RouteRecord
 from router.core.evidence.users import bets_of
-from router.core.policy import Route
+from router.core.policy import Policy, Route
 from router.core.rollout.rollout import Rollout
 from router.core.rollout.traffic import returning_bp, returns_on
 from router.core.wire.table import RouteEntry
@@ -164,13 +164,10 @@ class Run:
             )  # fmt: skip
         return self._entry
 
-    def entry_at(self, now: float) -> RouteEntry:
-        """Its part of the table at a time of the rollout clock."""
-        self.pass_time(now)
-        return self.entry
-
     def pass_time(self, now: float) -> bool:
         """Let a stepped return go on; True when the entry is another one now."""
+        if self.live is not None and not self.back_bp:
+            return False  # nothing returns from it
         share_bp, carried = 0, self.record.carried
         if carried is not None and carried.rollout.candidate in self.route.versions:
             share_bp = returning_bp(carried.rollout, carried.plan, now)
@@ -249,6 +246,13 @@ class Run:
         return replace(record, revision=revision, rollout=rollout)
 
 
+def goes_on(run: Run | None, route: Route, policy: Policy) -> bool:
+    """Whether an edit leaves this route, with its rollout, exactly as it is."""
+    if run is None or run.route is not route or run.workers != policy.workers:
+        return False
+    return run.pending is None and (run.live is not None) is (route.rollout is not None)
+
+
 def evidence_of(runs: Iterable[Run]) -> dict[str, dict[str, Any]]:
     """Snapshots of live rollouts by route; one that cannot be taken is left out."""
     taken: dict[str, dict[str, Any]] = {}
@@ -269,7 +273,13 @@ def change_of(run: Run, moves: list[Move], now: float, *, urgent: bool = False) 
     )  # fmt: skip
 
 
-LOOKS_A_TURN: Final = 32
+LOOK_EVERY_S: Final = 1.0
+"""A live rollout is looked at this often even when nothing is reported: silence is news too."""
+
+STORE_RETRY_S: Final = 1.0
+"""How soon a failed write is tried again."""
+
+LOOKS_A_TURN: Final = 16
 """Rollouts that one turn judges, some 0.3 ms each; then the loop's other work has its turn."""
 
 

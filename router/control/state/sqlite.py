@@ -1,8 +1,9 @@
 """The store in one SQLite file.
 
 WAL with ``synchronous=FULL``: a commit that was answered survives a loss of power. One thread
-writes, in the order of the queue; another reads the journal; the event loop never touches the
-file. What takes traffic away is copied from the log into the file itself at once.
+writes, in the order of the queue, what waits as one transaction; another reads the journal; the
+event loop never touches the file. What takes traffic away is copied from the log into the file
+itself at once.
 :mod:`router.control.state.hold` keeps a second router out and notices a lost log,
 :mod:`router.control.state.layout` says how the file is laid out and when it is refused.
 """
@@ -30,6 +31,10 @@ from router.loops import BOOKS, net, thread
 
 QUEUE_MAX: Final = 1_024
 """Transactions that may wait; more are refused at once."""
+
+TOGETHER_MAX: Final = 64
+"""Transactions that wait and are made one: a disk takes milliseconds for each, so a thousand
+rollouts that move at once would keep an order waiting for longer than it may."""
 
 LOCK_WAIT_S: Final = 10.0
 """How long a start waits for a router that is just stopping."""
@@ -168,31 +173,68 @@ class SqliteStore:
 
     def _write_all(self) -> None:
         db: sqlite3.Connection | None = None
-        while (job := self._jobs.get()) is not None:
-            change, done = job
-            failure: StoreUnavailable | None = StoreUnavailable(f"{self.path}: {WRITER_ENDED}")
+        ended = False
+        while not ended and (job := self._jobs.get()) is not None:
+            jobs, ended = self._with_others(job)
             try:
-                db = db or self._connect()
-                self._write(db, change)
-                failure = None
-            except StoreUnavailable as error:
-                failure = error
-                _roll_back(db)
-            except sqlite3.Error as error:
-                failure = StoreUnavailable(f"{self.path}: {error}")
-                _roll_back(db)
-                # After an IO error the connection may hold half a transaction: begin afresh.
-                if db is not None:
-                    db.close()
-                db = None
-            except Exception as error:  # noqa: BLE001 - one change is lost, not all that follow
-                BOOKS.failed("store-write", error)
-                failure = StoreUnavailable(f"{self.path}: not writable ({repr(error)[:100]})")
-                _roll_back(db)
+                if len(jobs) > 1 and self._written_together(db, jobs):
+                    continue
+                while jobs:
+                    db = self._write_one(db, *jobs.pop(0))
             finally:
-                self._tell(done, failure)
+                self._told_of_the_end(jobs)
         if db is not None:
             db.close()
+
+    def _with_others(self, first: _Job) -> tuple[list[_Job], bool]:
+        """What waits behind ``first``, with it; and whether nothing comes after that."""
+        jobs = [first]
+        with contextlib.suppress(queue.Empty):
+            while len(jobs) < TOGETHER_MAX:
+                if (job := self._jobs.get_nowait()) is None:
+                    return jobs, True
+                jobs.append(job)
+        return jobs, False
+
+    def _written_together(self, db: sqlite3.Connection | None, jobs: list[_Job]) -> bool:
+        """False: nothing of it was written, since one of them, or the disk, failed."""
+        if db is None:
+            return False  # the first one since a failure, or ever, finds out alone
+        try:
+            self._write(db, *(change for change, _ in jobs))
+        except Exception:  # noqa: BLE001 - whose fault it is shows when each is tried
+            _roll_back(db)
+            return False
+        while jobs:
+            self._tell(jobs.pop(0)[1], None)
+        return True
+
+    def _write_one(
+        self, db: sqlite3.Connection | None, change: Change, done: asyncio.Future[None]
+    ) -> sqlite3.Connection | None:
+        """Write and tell; the connection for the next one, None where it must be a fresh one."""
+        failure: StoreUnavailable | None = StoreUnavailable(f"{self.path}: {WRITER_ENDED}")
+        try:
+            db = db or self._connect()
+            self._write(db, change)
+            failure = None
+        except StoreUnavailable as error:
+            failure = error
+            _roll_back(db)
+        except sqlite3.Error as error:
+            failure = StoreUnavailable(f"{self.path}: {error}")
+            _roll_back(db)
+            # After an IO error the connection may hold half a transaction: begin afresh.
+            if db is not None:
+                db.close()
+            db = None
+        except Exception as error:  # noqa: BLE001 - one change is lost, not all that follow
+            BOOKS.failed("store-write", error)
+            failure = StoreUnavailable(f"{self.path}: not writable ({repr(error)[:100]})")
+            _roll_back(db)
+        finally:
+            self._tell(done, failure)
+        return db
 
     def _writer_ended(self) -> None:
         """Whoever still waits is told at once; :meth:`commit` tells those to come."""
@@ -200,15 +242,33 @@ class SqliteStore:
             while True:
                 job = self._jobs.get_nowait()
                 if job is not None:
-                    self._tell(job[1], StoreUnavailable(f"{self.path}: {WRITER_ENDED}"))
+                    self._told_of_the_end([job])
+
+    def _told_of_the_end(self, jobs: list[_Job]) -> None:
+        for _, done in jobs:
+            self._tell(done, StoreUnavailable(f"{self.path}: {WRITER_ENDED}"))
 
     def _tell(self, done: asyncio.Future[None], failure: StoreUnavailable | None) -> None:
         with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits any more
             self._loop.call_soon_threadsafe(_settle, done, failure)
 
-    def _write(self, db: sqlite3.Connection, change: Change) -> None:
+    def _write(self, db: sqlite3.Connection, *changes: Change) -> None:
+        """All of them or nothing."""
         self._fail_point("begin")
         db.execute("BEGIN IMMEDIATE")
+        for change in changes:
+            self._put(db, change)
+        mark = HoldMark(self._mark.store, self._mark.sequence + 1)
+        layout.write_mark(db, mark)
+        self._fail_point("written")
+        db.execute("COMMIT")
+        self._mark = mark
+        self._fail_point("committed")
+        self._hold.keep(mark)
+        if any(change.urgent for change in changes):
+            db.execute("PRAGMA wal_checkpoint(PASSIVE)")  # as far as readers let it
+
+    def _put(self, db: sqlite3.Connection, change: Change) -> None:
         for record in change.records:
             row = db.execute(
                 "SELECT revision FROM routes WHERE route=?", (record.route,)
@@ -230,15 +290,6 @@ class SqliteStore:
         for name, value in (change.settings | {"clock": change.clock}).items():
             db.execute("REPLACE INTO settings VALUES (?,?)", (name, text_of(value)))
         _remember(db, change)
-        mark = HoldMark(self._mark.store, self._mark.sequence + 1)
-        layout.write_mark(db, mark)
-        self._fail_point("written")
-        db.execute("COMMIT")
-        self._mark = mark
-        self._fail_point("committed")
-        self._hold.keep(mark)
-        if change.urgent:
-            db.execute("PRAGMA wal_checkpoint(PASSIVE)")  # as far as readers let it
 
     async def _read(self, query: Callable[[sqlite3.Connection], _T]) -> _T:
         def run() -> _T:

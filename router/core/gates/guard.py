@@ -290,7 +290,10 @@ class GuardState(GateState):
             max(present, self.forced.capital), self.context.limit,
         )  # fmt: skip
         if self.on_trial:
-            seen = compared(*self.trials[-1].counts(), self._what)
+            counts = self.trials[-1].counts()
+            if not counts[0].total:
+                return f"{text}; on trial at {percent(TRIAL_BP)}, no answer of the candidate since"
+            seen = compared(*counts, self._what)
             return (
                 f"{text}; on trial at {percent(TRIAL_BP)}, since then {seen}, {odds(self.capital)}"
             )

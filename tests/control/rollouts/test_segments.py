@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import pytest
 
+from router.config.check import loads
+from router.control.rollouts import lifecycle
+from router.control.rollouts.arrivals import BATCHES_A_TURN
+from router.control.rollouts.keeping import SNAPSHOTS_A_TURN
 from router.control.rollouts.run import LOOKS_A_TURN
+from router.control.watch import with_known
 from router.core.rollout.events import Abort, Promote, Retry, Rollback
 from router.core.rollout.rollout import Phase
+from router.core.wire.outcomes import ArmCounts, Batch, Cell
 
 EACH = "      for_each: {{header: X-Country, values: [de, fr, at], rest: {rest}{more}}}\n"
 
 
 def segmented(policy, *, rest="stable", more=", stop_all_when: 2", **changes):
     return policy(**changes) + EACH.format(rest=rest, more=more)
+
+
+def load_text(text):
+    return loads("listen: 127.0.0.1:0\n" + text, "policy.yaml").policy
 
 
 def phases(w):
@@ -64,8 +74,57 @@ async def test_many_are_judged_in_turns_and_what_has_news_comes_first(world, pol
     assert reconciler.turn() == reconciler.clock.now(), "there is more to do at once"
     assert len(looked) == LOOKS_A_TURN
     assert "r@c59" in looked
-    reconciler.turn()
+    while len(looked) < len(names):
+        reconciler.turn()
     assert sorted(looked) == sorted(f"r@{name}" for name in names), "each once"
+
+
+async def test_outcomes_and_evidence_of_many_are_taken_in_by_parts(world, policy):
+    names = [f"c{n}" for n in range(60)]
+    text = segmented(policy).replace("[de, fr, at]", f"[{', '.join(names)}]")
+    w = await world(text).start()
+    await w.run(10, rate=0)
+    reconciler, written = w.reconciler, []
+    cell = Cell(100, ArmCounts(ok=1, arrived=1), ArmCounts(ok=9, arrived=9))
+    runs = [run for run in reconciler.runs.values() if run.live]
+    reconciler.observe(tuple(Batch(r.route.name, r.record.revision, (cell,)) for r in runs))
+
+    def told():
+        return sum(run.live.trial.answers > 0 for run in runs)
+
+    assert told() == BATCHES_A_TURN
+    reconciler._keeping._quietly = lambda change: written.append(set(change.evidence))
+    assert reconciler.turn() == reconciler.clock.now(), "there is more to do at once"
+    assert told() == 2 * BATCHES_A_TURN
+    reconciler.abandon(1)
+    assert told() == 60, "what a worker said counts before its end does"
+    for _ in range(10):
+        w.clock.advance(0.2)
+        reconciler.turn()
+    assert max(map(len, written)) == SNAPSHOTS_A_TURN
+    assert set().union(*written) >= {run.route.name for run in runs}
+
+
+async def test_an_edit_leaves_what_it_does_not_change_as_it_is(world, policy, monkeypatch):
+    w = await world(policy()).start()
+    await w.run(5, rate=0)
+    known, settled = w.reconciler.policy, []
+    again = with_known(load_text(policy()), known)
+    assert again.routes[0] is known.routes[0]
+    settle = lifecycle.settle
+
+    def noted(route, *args, **options):
+        settled.append(route.name)
+        return settle(route, *args, **options)
+
+    monkeypatch.setattr(lifecycle, "settle", noted)
+    entry = w.reconciler.runs["r"].entry
+    w.reconciler.adopt(again)
+    assert settled == []
+    assert w.reconciler.runs["r"].entry is entry
+    w.reconciler.adopt(again, force=True)
+    w.reconciler.adopt(load_text(policy()))
+    assert settled == ["r", "r"]
 
 
 async def test_one_that_fails_leaves_the_others_alone_and_the_second_takes_all_back(w):

@@ -122,6 +122,31 @@ async def test_a_commit_is_synced_before_it_is_answered(open_store):
         assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
+async def test_what_waits_is_one_transaction_and_one_that_cannot_be_written_fails_alone(open_store):
+    gate, points = threading.Event(), []
+
+    def fail_point(name):
+        points.append(name)
+        gate.wait(10)
+
+    store, _ = await open_store(fail_point=fail_point)
+    first = store.commit(Change(0, (record(),)))
+    await asyncio.to_thread(lambda: [time.sleep(0.01) for _ in range(500) if not points])
+    behind = [store.commit(Change(0, (record(n),))) for n in (6, 7, 8)]
+    gate.set()
+    await asyncio.gather(first, *behind)
+    assert points.count("committed") == 2
+    gate.clear()
+    first = store.commit(Change(0, (record(9),)))
+    await asyncio.to_thread(lambda: [time.sleep(0.01) for _ in range(500) if len(points) == 6])
+    stale, fresh = store.commit(Change(0, (record(3),))), store.commit(Change(0, (record(10),)))
+    gate.set()
+    assert isinstance((await asyncio.gather(stale, return_exceptions=True))[0], Fenced)
+    await asyncio.gather(first, fresh)
+    with sqlite3.connect(store.path) as db:
+        assert db.execute("SELECT revision FROM routes").fetchall() == [(10,)]
+
+
 async def test_a_failing_disk_fails_the_commit_and_later_ones_work(open_store):
     broken = True
 
