@@ -69,7 +69,7 @@ def setup(seed):
         impatience=rng.choice([0.0, 0.02, 0.3]),
         split=rng.choice([0.0, 0.0, 0.1, 0.6]),
         kernel=rng.choice([212_992, 212_992, 4_096]),
-        manner=rng.choice(["yes", "yes", "yes", "no", "mixed"]),
+        manner=rng.choice(["yes", "yes", "yes", "no", "mixed", "slow"]),
         full_recording=rng.choice([0.0, 0.0, 0.01]),
     )
     if rng.random() < 0.5:

@@ -47,6 +47,7 @@ def _base(number):
         _more(rng, made)
     if number >= OLD_BASES + 64:
         _predicting(rng, made)
+        _together(rng, made)
     if rng.random() < 0.25:
         made["recording"] = {"file": "nights.recording", "keep": 1}
     if rng.random() < 0.1:
@@ -90,6 +91,27 @@ def _predicting(rng, made):
         with contextlib.suppress(PolicyError):
             loads(json.dumps({"routes": [tried]}), "policy.yaml", {})
             route.update(tried)
+
+
+def _together(rng, made):
+    """Routes that wait for each other, and each for the same servers."""
+    if len(made["routes"]) < 2 or rng.random() < 0.4:
+        return
+    one, other = made["routes"]
+    grouped = deepcopy(one["rollout"]) | {"group": "together", "gates": ["error_rate"]}
+    grouped.pop("for_each", None)
+    grouped["hooks"] = [
+        {point: {"url": f"{HOOK_URL}/{point}", "timeout": "500ms", "retries": 0, "interval": "1s"}}
+        for point in ("confirm_traffic_increase", "confirm_promotion")
+    ]
+    tried = deepcopy(made)
+    for route in tried["routes"]:
+        route["rollout"] = deepcopy(grouped)
+        route["payload"] = one["payload"]
+    with contextlib.suppress(PolicyError):
+        loads(json.dumps(tried), "policy.yaml", {})
+        one.update(tried["routes"][0])
+        other.update(tried["routes"][1])
 
 
 PREDICTING = ({"nulls": {}}, {"nulls": {"by": {"header": "X-Country"}}})
