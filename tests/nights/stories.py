@@ -252,5 +252,25 @@ STORIES = {
             ),
         ),
     ),
+    741: (
+        "a disk takes a step late, and meanwhile sticky was edited",
+        Setup(
+            base=24,
+            horizon_s=6.0,
+            rate=10.0,
+            clients=2,
+            users=40,
+            impatience=0.3,
+            split=0.0,
+            kernel=4096,
+            bad=(),
+            manner="yes",
+            full_recording=0.0,
+            events=(
+                (4.310498380686882, "disk", {"fault": "late_error", "rate": 1.0, "for_s": 8.0}),
+                (5.84085913201569, "edit", {"numbers": [49]}),
+            ),
+        ),
+    ),
 }
 """Seed -> (what it is about, its night)."""

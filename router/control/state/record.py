@@ -25,7 +25,7 @@ BLOCKED_MAX: Final = 1_000
 """Candidates of one route remembered as taken back; the oldest is forgotten after that many."""
 
 NOTES: Final = frozenset(
-    {"acknowledged", "drift", "freeze", "gate", "hook", "redraw", "registry", "router_bug", "wait"}
+    {"acknowledged", "drift", "freeze", "gate", "hook", "registry", "router_bug", "wait"}
 )
 """Actions of journal entries that move nothing: they never explain where the traffic is."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, StrictInt, StrictStr, model_validator
 
@@ -32,6 +32,9 @@ from router.core.strategies import STRATEGIES, Auto, Canary, Shadow, Strategy
 from router.core.urls import HeaderName
 from router.core.wire.outcomes import FULL_BP
 from router.core.wire.table import CREDENTIALS
+
+SHARING_MAX: Final = 100_000
+"""Rollouts that may share one `false_rollback_rate`."""
 
 SegmentName = Annotated[
     StrictStr,
@@ -169,6 +172,11 @@ class ForEach(Spec):
         return self
 
     @property
+    def rollouts(self) -> int:
+        """How many rollouts it makes of one."""
+        return len(self.values) + (self.rest == "rollout")
+
+    @property
     def field(self) -> Literal["headers", "query", "cookies"]:
         """The part of a match that tells segments apart."""
         return "headers" if self.header else "query" if self.query else "cookies"
@@ -209,6 +217,11 @@ class RolloutPolicy(Spec):
     one is written, but for openai, whose texts differ each time."""
     false_rollback_rate: Annotated[BasisPoints, Field(gt=0, le=5_000)] = 100
     """Chance of ever rolling back a candidate within tolerance, all gates and looks together."""
+    false_rollback_scope: (
+        Literal["segment", "route", "fleet"] | Annotated[StrictInt, Field(ge=1, le=SHARING_MAX)]
+    ) = "route"
+    """Whose chance that is: each `segment`'s; the `route`'s, all its segments together; the
+    `fleet`'s, all rollouts of the file; a number: that of so many rollouts, in other files too."""
     hold_level: Annotated[Number, Field(ge=1, le=1_000)] = 3.0
     """Evidence (x : 1) against the candidate at which it gets no more traffic than it has."""
     min_bad_responses: Annotated[StrictInt, Field(ge=1, le=1_000)] = 2
@@ -260,8 +273,18 @@ class RolloutPolicy(Spec):
 
     @property
     def alpha(self) -> float:
-        """`false_rollback_rate` as a probability: 100 basis points are 0.01."""
-        return self.false_rollback_rate / FULL_BP
+        """This rollout's part of `false_rollback_rate`, a probability: 100 basis points are 0.01.
+
+        Rollouts that share it have equal parts: by the union bound all together keep it.
+        """
+        return self.false_rollback_rate / FULL_BP / self._sharing
+
+    @property
+    def _sharing(self) -> int:
+        scope = self.false_rollback_scope
+        if isinstance(scope, int):
+            return scope
+        return 1 if scope == "segment" or self.for_each is None else self.for_each.rollouts
 
     @property
     def proof(self) -> Promotion:

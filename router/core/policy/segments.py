@@ -18,7 +18,18 @@ MARK = "@"
 def expanded(policy: Policy) -> Policy:
     """The policy with a route for each segment. Once: what it returns must not be expanded."""
     routes = tuple(one for route in policy.routes for one in _segments(route))
-    return policy if len(routes) == len(policy.routes) else _with(policy, routes=routes)
+    number = sum(route.rollout is not None for route in routes)
+    shared = tuple(_of_fleet(route, number) for route in routes)
+    return policy if shared == policy.routes else _with(policy, routes=shared)
+
+
+def _of_fleet(route: Route, number: int) -> Route:
+    """`false_rollback_scope: fleet` becomes the number of rollouts that share the bound."""
+    rollout = route.rollout
+    if rollout is None or rollout.false_rollback_scope != "fleet":
+        return route
+    shared = rollout.model_copy(update={"false_rollback_scope": number})
+    return route.model_copy(update={"rollout": shared})
 
 
 def base_of(route: str) -> str:

@@ -55,6 +55,21 @@ async def test_every_segment_has_a_rollout_of_its_own(w):
     assert len(offsets) == 3, "other users come first in each"
 
 
+@pytest.mark.parametrize(("scope", "parts"), [
+    ("", 4), ("segment", 1), ("route", 4), ("fleet", 5), ("7", 7),
+])  # fmt: skip
+async def test_whose_bound_it_is(world, policy, scope, parts):
+    """The limit at which each of them is taken back; three segments, the rest, another route."""
+    said = f"      false_rollback_scope: {scope}\n" if scope else ""
+    other = policy().split("routes:\n")[1].replace("name: r", "name: s")
+    text = segmented(policy, rest="rollout", more="") + said + other
+    w = await world(text.replace("path: /", "path: /r", 1)).start()
+    limits = {name: run.trial.judge.limit for name, run in w.reconciler.runs.items()}
+    assert limits.pop("s") == pytest.approx(100)
+    assert set(limits) == {"r@de", "r@fr", "r@at", "r"}
+    assert [*limits.values()] == pytest.approx([100 * parts] * 4)
+
+
 async def test_many_are_judged_in_turns_and_what_has_news_comes_first(world, policy, monkeypatch):
     names = [f"c{n}" for n in range(60)]
     text = segmented(policy).replace("[de, fr, at]", f"[{', '.join(names)}]")
