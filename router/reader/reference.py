@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from router.core.monitors.profile import Kind, kind_of, profiled
+from router.core.monitors.profile import SignalKind, kind_of, profiled
 
 KEPT_ROWS: Final = 50_000
 """Rows that a profile is made of."""
@@ -28,7 +28,7 @@ FIELD_CHARS_MAX: Final = 1 << 20
 NOTHING: Final = frozenset({"", "na", "nan", "null", "none", "n/a"})
 """Texts of a CSV file that are no value, in any case of letters."""
 
-Row = Sequence[Any]
+Line = Sequence[Any]
 
 
 class UnusableError(Exception):
@@ -53,7 +53,7 @@ def read(path: Path, features: Sequence[tuple[str, str]]) -> dict[str, Any]:
     return {"rows": count, "profiles": profiles}
 
 
-def kind_in(values: Sequence[Any], kind: str, *, typed: bool) -> Kind:
+def kind_in(values: Sequence[Any], kind: str, *, typed: bool) -> SignalKind:
     """A declared kind, or what the column's values are."""
     if kind in ("numeric", "categorical"):
         return "numeric" if kind == "numeric" else "categorical"
@@ -70,7 +70,7 @@ def _number(text: str | None) -> float | str | None:
         return text
 
 
-def _csv(path: Path, names: list[str]) -> Iterator[Row]:
+def _csv(path: Path, names: list[str]) -> Iterator[Line]:
     csv.field_size_limit(FIELD_CHARS_MAX)
     with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
         lines = csv.reader(file)
@@ -98,7 +98,7 @@ def _text(cell: str) -> str | None:
     return None if cell.lower() in NOTHING else cell
 
 
-def _parquet(path: Path, names: list[str]) -> Iterator[Row]:
+def _parquet(path: Path, names: list[str]) -> Iterator[Line]:
     try:
         from pyarrow import ArrowException  # noqa: PLC0415 - an extra
         from pyarrow.parquet import ParquetFile  # noqa: PLC0415 - likewise
@@ -116,9 +116,9 @@ def _parquet(path: Path, names: list[str]) -> Iterator[Row]:
         raise UnusableError(f"is no Parquet file: {str(error)[:200]}") from None
 
 
-def _drawn(rows: Iterable[Row]) -> tuple[list[Row], int]:
+def _drawn(rows: Iterable[Line]) -> tuple[list[Line], int]:
     """A fair sample (Vitter 1985), the same for the same file."""
-    kept: list[Row] = []
+    kept: list[Line] = []
     count = 0
     for count, row in enumerate(rows, 1):
         if len(kept) < KEPT_ROWS:

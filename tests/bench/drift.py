@@ -7,7 +7,7 @@ import argparse
 import time
 from concurrent.futures import ProcessPoolExecutor
 
-from router.core.monitors.alarm import Cause, Course
+from router.core.monitors.alarm import Blame, Course
 from tests.core.monitors.streams import CHANGE, DAYS, day_of, run
 
 GOAL = 45
@@ -24,11 +24,11 @@ def right(kind, news):
     if kind == "stationary":
         return not news
     if kind == "training":
-        return bool(names) and names[0] == (Cause.REFERENCE, Course.FROM_THE_START, False)
+        return bool(names) and names[0] == (Blame.REFERENCE, Course.FROM_THE_START, False)
     wanted = {
-        "step": [(Cause.DATA, Course.SUDDEN, False)],
-        "ramp": [(Cause.DATA, Course.GRADUAL, False)],
-        "pulse": [(Cause.DATA, Course.SUDDEN, False), (Cause.DATA, Course.TEMPORARY, True)],
+        "step": [(Blame.DATA, Course.SUDDEN, False)],
+        "ramp": [(Blame.DATA, Course.GRADUAL, False)],
+        "pulse": [(Blame.DATA, Course.SUDDEN, False), (Blame.DATA, Course.TEMPORARY, True)],
     }[kind]
     checks = {alarm.check for alarm in inputs}
     return names == wanted and checks == {"distribution"} and not early and not others

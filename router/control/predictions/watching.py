@@ -8,21 +8,21 @@ holds and never waits: :meth:`Watching.before`, :meth:`Watching.holds`, :meth:`W
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from router.control.predictions.reference import profiles
 from router.control.rollouts.reconciler import Reconciler
+from router.control.rollouts.restraint import Tell
 from router.control.rollouts.run import Run
 from router.control.state.clock import Clock
 from router.control.state.record import Change
 from router.control.state.store import Store
-from router.core.monitors.alarm import Alarm, Cause
+from router.core.monitors.alarm import Alarm, Blame
 from router.core.monitors.monitors import Monitors, Settings
 from router.core.monitors.watched import Watched
 from router.core.policy import Route
-from router.core.policy.hooks import Trigger
 from router.core.policy.monitors import MonitorsPolicy
 from router.core.wire.sampled import Sampled
 from router.core.words import count
@@ -37,11 +37,9 @@ AGAIN_AFTER_S: Final = 60.0
 PREFIX: Final = "monitors:"
 """Of their names among the settings of the store."""
 
-Tell = Callable[[Trigger, Run, str], None]
-
 
 @dataclass(eq=False)
-class Watch:
+class RouteWatch:
     """One route's monitors."""
 
     monitors: Monitors
@@ -64,7 +62,7 @@ class Watching:
         self._store = store
         self._clock = clock
         self._tell = tell
-        self.watches: dict[str, Watch] = {}
+        self.watches: dict[str, RouteWatch] = {}
         self._kept: dict[str, Any] = {}
         self._stored_s = clock.now()
 
@@ -125,7 +123,9 @@ class Watching:
         if watch is None or watch.monitors.settings.unlike(settings):
             monitors = self._restored(name, settings)
             read = monitors is not None or not settings.reference
-            watch = self.watches[name] = Watch(monitors or Monitors(settings), policy, read=read)
+            watch = self.watches[name] = RouteWatch(
+                monitors or Monitors(settings), policy, read=read
+            )
         watch.policy = policy
         watch.monitors.use(settings)
         if not watch.read and not watch.reading and self._clock.now() >= watch.again_at:
@@ -140,7 +140,7 @@ class Watching:
         except (KeyError, TypeError, ValueError):
             return None
 
-    async def _read(self, name: str, watch: Watch, settings: Settings) -> None:
+    async def _read(self, name: str, watch: RouteWatch, settings: Settings) -> None:
         try:
             found = await profiles(settings.reference, settings.features)
         except (ValueError, OSError) as error:
@@ -152,14 +152,14 @@ class Watching:
             watch.reading = False
             self._wake(name)
 
-    def _unread(self, name: str, watch: Watch, why: str) -> None:
+    def _unread(self, name: str, watch: RouteWatch, why: str) -> None:
         watch.again_at = self._clock.now() + AGAIN_AFTER_S
         run = self._reconciler.runs.get(name)
         if why != watch.trouble and run is not None:
             self._told(run, f"the reference cannot be read: {why}")
         watch.trouble = why
 
-    def _look(self, run: Run, watch: Watch) -> None:
+    def _look(self, run: Run, watch: RouteWatch) -> None:
         stable, live = run.record.stable, run.live
         if watch.stable != stable:
             if watch.stable:
@@ -201,7 +201,7 @@ class Watching:
             seen = watch.monitors.requests
             return f"traffic is compared with {file} first: {seen:,} of {wanted}"
         return "; ".join(
-            a.sentence() for a in watch.monitors.holding() if a.cause is Cause.REFERENCE
+            a.sentence() for a in watch.monitors.holding() if a.cause is Blame.REFERENCE
         )
 
     def holds(self, run: Run) -> Alarm | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from router.control.predictions.watching import Watch
+from router.control.predictions.watching import RouteWatch
 from router.control.told.views import AlarmView, MonitorsView, SignalView
 from router.core.monitors.alarm import Alarm
 from router.core.monitors.monitors import Monitors
@@ -12,7 +12,7 @@ from router.core.monitors.signal import Signal
 from router.telemetry.metrics import LabelPairs, labels
 
 
-def monitors_view(watch: Watch) -> MonitorsView:
+def monitors_view(watch: RouteWatch) -> MonitorsView:
     """Everything about one route's monitors."""
     monitors = watch.monitors
     left = monitors.foretold()
@@ -53,7 +53,7 @@ def _alarm(alarm: Alarm) -> AlarmView:
     )  # fmt: skip
 
 
-def monitor_gauges(watches: Mapping[str, Watch]) -> Iterator[tuple[str, LabelPairs, float]]:
+def monitor_gauges(watches: Mapping[str, RouteWatch]) -> Iterator[tuple[str, LabelPairs, float]]:
     """How far each signal is off, by check, and the changes that last by cause."""
     for route, watch in watches.items():
         for name, seen in watch.monitors.seen.items():

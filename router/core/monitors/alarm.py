@@ -13,7 +13,7 @@ from router.core.words import duration
 CHARS_MAX = 400
 
 
-class Cause(StrEnum):
+class Blame(StrEnum):
     """Who or what changed."""
 
     DATA = "data drift"
@@ -44,7 +44,7 @@ class Alarm:
 
     signal: str
     check: str
-    cause: Cause
+    cause: Blame
     course: Course
     since: float
     """Wall seconds of the look that found it."""
@@ -98,12 +98,12 @@ class Alarm:
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """The inverse. Raises KeyError, TypeError, ValueError."""
         known = dict(data)
-        return cls(**known | {"cause": Cause(known["cause"]), "course": Course(known["course"])})
+        return cls(**known | {"cause": Blame(known["cause"]), "course": Course(known["course"])})
 
 
 _WHO = {
-    Cause.DATA: "; requests changed, for both versions alike: nobody is taken back for it",
-    Cause.REFERENCE: "; traffic is not what the reference is, for any version",
-    Cause.CANDIDATE: "; stable answers as before, so it is the candidate",
-    Cause.CONCEPT: "; inputs are as before, so what is right has changed",
+    Blame.DATA: "; requests changed, for both versions alike: nobody is taken back for it",
+    Blame.REFERENCE: "; traffic is not what the reference is, for any version",
+    Blame.CANDIDATE: "; stable answers as before, so it is the candidate",
+    Blame.CONCEPT: "; inputs are as before, so what is right has changed",
 }

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from router.core.monitors.checks import Deviation, Side, Terms, checked
+from router.core.monitors.checks import Counted, Deviation, Tolerances, checked
 from router.core.monitors.profile import Profile
 
 LEVEL: Final = 0.001
@@ -41,10 +41,10 @@ class Block:
             self.counts[-1] += outside
 
     @property
-    def side(self) -> Side:
+    def side(self) -> Counted:
         """As a side of a comparison."""
         rows = math.fsum(self.counts[:-1])
-        return Side(self.counts, min(self.requests / rows, 1.0) if rows else 1.0)
+        return Counted(self.counts, min(self.requests / rows, 1.0) if rows else 1.0)
 
     def to_json(self) -> list[Any]:
         """Exact."""
@@ -79,7 +79,7 @@ class Arms:
         whole = self._first[True].requests >= self.rows
         (self._now if whole else self._first)[candidate].add(self.profile, values)
 
-    def look(self, terms: Terms) -> Deviation | None:
+    def look(self, terms: Tolerances) -> Deviation | None:
         """The candidate's change, if it is its alone; asked often, it looks when a block is full.
 
         A block in which stable answered too little is left out: nothing stands beside it.
@@ -98,7 +98,7 @@ class Arms:
                 return replace(one, text=f"{one.text}, stable {theirs[name].size:.3f}")
         return None
 
-    def _moved(self, candidate: bool, block: Block, terms: Terms) -> dict[str, Deviation]:
+    def _moved(self, candidate: bool, block: Block, terms: Tolerances) -> dict[str, Deviation]:
         before = self._first[candidate].side
         return checked(self.profile, before, block.side, terms)
 

@@ -23,7 +23,7 @@ from router.core.monitors.profile import EXTRA, MISSING, MISTYPED, OUTSIDE, Prof
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class Tolerances:
     """From which size on a change matters, and how much is asked for before one is believed."""
 
     psi: float = 0.1
@@ -47,7 +47,7 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class Counted:
     """Counts of one side of a comparison."""
 
     counts: Sequence[float]
@@ -94,15 +94,17 @@ class Deviation:
         return self.size >= self.limit
 
 
-Check = Callable[[Profile, Side, Side, Terms], Deviation]
+Compares = Callable[[Profile, Counted, Counted, Tolerances], Deviation]
 
 
-def reference_of(profile: Profile) -> Side:
+def reference_of(profile: Profile) -> Counted:
     """The reference as a side."""
-    return Side(profile.counts, profile.weight, profile.sample)
+    return Counted(profile.counts, profile.weight, profile.sample)
 
 
-def _distribution(profile: Profile, reference: Side, current: Side, terms: Terms) -> Deviation:
+def _distribution(
+    profile: Profile, reference: Counted, current: Counted, terms: Tolerances
+) -> Deviation:
     """PSI less what chance alone gives; the p of KS for numbers, of chi-square for categories."""
     n, m = reference.present * reference.weight, current.present * current.weight
     size = max(psi(reference.values, current.values) - by_chance(profile.cells, n, m), 0.0)
@@ -122,14 +124,16 @@ def _distribution(profile: Profile, reference: Side, current: Side, terms: Terms
     return Deviation("distribution", size, terms.psi, chance, f"{text} of {current.present:,.0f}")
 
 
-def _share(check: str, cell: int, what: str, at_least: float = 0.0) -> Check:
+def _share(check: str, cell: int, what: str, at_least: float = 0.0) -> Compares:
     """A share of rows that grew. ``at_least``: rows that the reference is supposed to have of it.
 
     A reference's own range holds all of it; of further values of the same kind 2 in n + 1 lie
     outside, as the smallest or the largest of all.
     """
 
-    def look(_profile: Profile, reference: Side, current: Side, terms: Terms) -> Deviation:
+    def look(
+        _profile: Profile, reference: Counted, current: Counted, terms: Tolerances
+    ) -> Deviation:
         hit = (max(reference.counts[cell], at_least), current.counts[cell])
         before, now = hit[0] / max(reference.rows, 1.0), current.share(cell)
         chance = chi_square(
@@ -143,7 +147,7 @@ def _share(check: str, cell: int, what: str, at_least: float = 0.0) -> Check:
     return look
 
 
-CHECKS: Final[Mapping[str, Check]] = {
+CHECKS: Final[Mapping[str, Compares]] = {
     "distribution": _distribution,
     "nulls": _share("nulls", MISSING, "null or missing"),
     "type": _share("type", MISTYPED, "of another type"),
@@ -152,6 +156,8 @@ CHECKS: Final[Mapping[str, Check]] = {
 """Every check, by its name."""
 
 
-def checked(profile: Profile, reference: Side, current: Side, terms: Terms) -> dict[str, Deviation]:
+def checked(
+    profile: Profile, reference: Counted, current: Counted, terms: Tolerances
+) -> dict[str, Deviation]:
     """All of them."""
     return {name: check(profile, reference, current, terms) for name, check in CHECKS.items()}

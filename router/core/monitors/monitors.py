@@ -23,14 +23,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from router.core.monitors.alarm import Alarm, Cause, Course
+from router.core.monitors.alarm import Alarm, Blame, Course
 from router.core.monitors.arms import Arms
-from router.core.monitors.checks import Deviation, Terms
+from router.core.monitors.checks import Deviation, Tolerances
 from router.core.monitors.distances import discoveries
 from router.core.monitors.memory import SLOTS, Memory
-from router.core.monitors.profile import Kind, Profile
-from router.core.monitors.signal import Seen, Signal
-from router.core.monitors.truth import Truth
+from router.core.monitors.profile import Profile, SignalKind
+from router.core.monitors.signal import Signal, SignalLook
+from router.core.monitors.truth import Correctness
 
 FEATURES_MAX: Final = 64
 ROWS_MAX: Final = 64
@@ -47,7 +47,7 @@ LABEL, SCORE = "label", "score"
 TRUTH: Final = ("labels", "wrong")
 """The alarm of late labels."""
 
-Row = Mapping[str, object]
+Values = Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Settings:
     """Names and kinds: numeric, categorical, auto."""
     outputs: tuple[str, ...] = ()
     """Of label and score those that answers have."""
-    terms: Terms = field(default_factory=Terms)
+    terms: Tolerances = field(default_factory=Tolerances)
     season_s: float = 7 * 86_400.0
     learn_s: float = 7 * 86_400.0
     """How long the reference is learnt where it is the past."""
@@ -90,7 +90,7 @@ class Monitors:
         }
         self.outputs = {name: Signal(name) for name in settings.outputs}
         self.arms: dict[str, Arms] = {}
-        self.truth = Truth(settings.terms)
+        self.truth = Correctness(settings.terms)
         self.alarms: dict[tuple[str, str], Alarm] = {}
         """Those that last, by signal and check."""
         self.over: list[Alarm] = []
@@ -103,7 +103,7 @@ class Monitors:
         self._looked = -1
         self._quiet: set[str] = set()
         """Signals that have been like their reference once."""
-        self.seen: dict[str, Seen] = {}
+        self.seen: dict[str, SignalLook] = {}
         """Signals at the last look."""
         self._coming: dict[tuple[str, str], int] = {}
         """Looks in a row that found what is no alarm yet."""
@@ -123,20 +123,20 @@ class Monitors:
         """An attempt of a candidate began (or none is live): arms are compared anew."""
         if about != self._about:
             self._about, self.arms = about, {}
-            for key in [k for k, a in self.alarms.items() if a.cause is Cause.CANDIDATE]:
+            for key in [k for k, a in self.alarms.items() if a.cause is Blame.CANDIDATE]:
                 del self.alarms[key]
 
     def forget_answers(self) -> None:
         """Another version is stable: what was known of answers is of another one."""
         self.outputs = {name: Signal(name) for name in self.settings.outputs}
-        self.truth = Truth(self.settings.terms)
+        self.truth = Correctness(self.settings.terms)
         self._traffic[False] = Memory(2)
         self.arms = {}
         for key in [k for k in self.alarms if k[0] not in self.inputs]:
             del self.alarms[key]
 
     def observe(
-        self, rows: Sequence[Row], answers: Sequence[Row], now: float, *, role: str = "stable"
+        self, rows: Sequence[Values], answers: Sequence[Values], now: float, *, role: str = "stable"
     ) -> None:
         """One request: its rows' features, and the label and score of each row of the answer."""
         self._advance(now)
@@ -160,7 +160,7 @@ class Monitors:
         self._traffic[inputs].add(0)
         self._traffic[inputs].add(1, rows)
 
-    def _compare(self, answers: Sequence[Row], *, candidate: bool) -> None:
+    def _compare(self, answers: Sequence[Values], *, candidate: bool) -> None:
         for name, signal in self.outputs.items():
             arms = self.arms.get(name)
             if arms is None and signal.profile is not None:
@@ -230,8 +230,8 @@ class Monitors:
         requests, rows = self._traffic[inputs].window(slots)
         return min(requests / rows, 1.0) if rows else 1.0
 
-    def _looks(self) -> dict[str, Seen]:
-        found: dict[str, Seen] = {}
+    def _looks(self) -> dict[str, SignalLook]:
+        found: dict[str, SignalLook] = {}
         for group, inputs in ((self.inputs, True), (self.outputs, False)):
             if slots := self._slots(inputs=inputs):
                 weight = self._weight(slots, inputs=inputs)
@@ -248,7 +248,7 @@ class Monitors:
         """An input or an output. Raises KeyError."""
         return self.inputs[name] if name in self.inputs else self.outputs[name]
 
-    def _judge(self, found: Mapping[str, Seen], now: float) -> Iterable[Alarm]:
+    def _judge(self, found: Mapping[str, SignalLook], now: float) -> Iterable[Alarm]:
         asked = [
             (name, check, one) for name, seen in found.items()
             for check, one in seen.deviations.items()
@@ -263,7 +263,7 @@ class Monitors:
                 self._quiet.add(name)
 
     def _one(
-        self, name: str, check: str, one: Deviation, seen: Seen, now: float, *, new: bool
+        self, name: str, check: str, one: Deviation, seen: SignalLook, now: float, *, new: bool
     ) -> Iterable[Alarm]:
         """One answer of one look: an alarm begins, goes on, or ends."""
         key = (name, check)
@@ -275,7 +275,7 @@ class Monitors:
             return
         self._coming[key] = self._coming.get(key, 0) + 1
         cause, course = self._cause(name, seen)
-        if cause is Cause.REFERENCE or self._coming[key] >= self.settings.terms.to_begin:
+        if cause is Blame.REFERENCE or self._coming[key] >= self.settings.terms.to_begin:
             yield self._new(
                 Alarm(*key, cause, course, now, one.size, one.limit, one.chance, one.text)
             )
@@ -299,19 +299,19 @@ class Monitors:
         self.over = [*self.over, ended][-OVER_MAX:]
         return ended
 
-    def _cause(self, name: str, seen: Seen) -> tuple[Cause, Course]:
+    def _cause(self, name: str, seen: SignalLook) -> tuple[Blame, Course]:
         given = name in self.inputs and bool(self.settings.reference)
         if given and name not in self._quiet:
-            return Cause.REFERENCE, Course.FROM_THE_START
+            return Blame.REFERENCE, Course.FROM_THE_START
         gradual = seen.earlier is not None and seen.earlier >= GRADUAL
-        return Cause.DATA, Course.GRADUAL if gradual else Course.SUDDEN
+        return Blame.DATA, Course.GRADUAL if gradual else Course.SUDDEN
 
     def _candidates(self, now: float) -> Iterable[Alarm]:
         """The candidate alone: never while something moves for both."""
         for name, arms in self.arms.items():
             one = arms.look(self.settings.terms)
             if one is not None and not self.drifting and (name, "candidate") not in self.alarms:
-                cause, text = Cause.CANDIDATE, f"{one.check}: {one.text}"
+                cause, text = Blame.CANDIDATE, f"{one.check}: {one.text}"
                 yield self._new(
                     Alarm(name, "candidate", cause, Course.SUDDEN, now, one.size, one.limit,
                           one.chance, text)
@@ -327,7 +327,7 @@ class Monitors:
             yield from self._on(known, one, now, cyclic=False)
         elif one.large and one.chance <= self.settings.terms.false_discovery_rate:
             moved = any(name in self.inputs for name, _ in self.alarms)
-            cause = Cause.DATA if moved else Cause.CONCEPT
+            cause = Blame.DATA if moved else Blame.CONCEPT
             yield self._new(
                 Alarm(*TRUTH, cause, Course.SUDDEN, now, one.size, one.limit, one.chance, one.text)
             )
@@ -335,15 +335,15 @@ class Monitors:
     @property
     def drifting(self) -> bool:
         """Whether something has moved that is not the candidate's."""
-        return any(a.cause is not Cause.CANDIDATE and a.holds for a in self.alarms.values())
+        return any(a.cause is not Blame.CANDIDATE and a.holds for a in self.alarms.values())
 
     def holding(self) -> list[Alarm]:
         """Why a rollout should wait, most serious first."""
-        return [a for a in self.alarms.values() if a.holds and a.cause is not Cause.CANDIDATE]
+        return [a for a in self.alarms.values() if a.holds and a.cause is not Blame.CANDIDATE]
 
     def convicting(self) -> Alarm | None:
         """What takes a candidate back."""
-        found = (a for a in self.alarms.values() if a.cause is Cause.CANDIDATE)
+        found = (a for a in self.alarms.values() if a.cause is Blame.CANDIDATE)
         return next(found, None)
 
     @property
@@ -411,5 +411,5 @@ class Monitors:
         return monitors
 
 
-def _kind(kind: str) -> Kind | None:
+def _kind(kind: str) -> SignalKind | None:
     return "numeric" if kind == "numeric" else "categorical" if kind == "categorical" else None

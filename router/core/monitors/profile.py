@@ -17,7 +17,7 @@ from typing import Any, Final, Literal, Self
 
 from router.core.monitors.distances import quantiles
 
-Kind = Literal["numeric", "categorical"]
+SignalKind = Literal["numeric", "categorical"]
 
 BINS: Final = 10
 """Quantile bins of a number."""
@@ -59,7 +59,7 @@ def name_of(value: object) -> str:
     return str(value)[:NAME_CHARS_MAX]
 
 
-def kind_of(values: Sequence[object]) -> Kind:
+def kind_of(values: Sequence[object]) -> SignalKind:
     """Numbers of many values are numeric; a few values, or text, are categories."""
     numbers = {value for value in values if type_of(value) == "number"}
     return "numeric" if len(numbers) > CATEGORIES_MAX else "categorical"
@@ -80,7 +80,7 @@ def number_of(value: object) -> float | None:
 class Profile:
     """A reference: its cells, and what it had in them."""
 
-    kind: Kind
+    kind: SignalKind
     type: str
     """Of most of its values: number, text or boolean; empty: it does not matter."""
     edges: tuple[float, ...]
@@ -101,11 +101,6 @@ class Profile:
     def cells(self) -> int:
         """Of values; :data:`EXTRA` more follow."""
         return len(self.counts) - EXTRA
-
-    @property
-    def total(self) -> float:
-        """Rows."""
-        return math.fsum(self.counts[:MISTYPED])
 
     def place(self, value: object) -> tuple[int, bool]:
         """The cell of a value, and whether it is outside of what the reference had."""
@@ -150,7 +145,7 @@ class Profile:
 
 
 def profiled(
-    kind: Kind, values: Sequence[object], weight: float = 1.0, *, typed: bool = True
+    kind: SignalKind, values: Sequence[object], weight: float = 1.0, *, typed: bool = True
 ) -> Profile:
     """The reference that ``values`` make.
 
@@ -168,7 +163,7 @@ def profiled(
     return _with_counts(empty, values, weight)
 
 
-def _empty(kind: Kind, wanted: str, numbers: list[float], names: Counter[str]) -> Profile:
+def _empty(kind: SignalKind, wanted: str, numbers: list[float], names: Counter[str]) -> Profile:
     edges = quantiles(numbers, BINS) if numbers else ()
     step = max(1, len(numbers) // SAMPLE_MAX)
     common = tuple(name for name, _ in names.most_common(CATEGORIES_MAX))

@@ -14,15 +14,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from router.core.monitors.checks import Deviation, Side, Terms, checked, reference_of
+from router.core.monitors.checks import Counted, Deviation, Tolerances, checked, reference_of
 from router.core.monitors.distances import shares, slope
 from router.core.monitors.memory import SLOTS, Memory
 from router.core.monitors.profile import (
     EXTRA,
     KNOWN_MAX,
     SAMPLE_MAX,
-    Kind,
     Profile,
+    SignalKind,
     kind_of,
     name_of,
     number_of,
@@ -53,7 +53,7 @@ EXPLAINED: Final = 0.6
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class SignalLook:
     """One look at a signal."""
 
     deviations: Mapping[str, Deviation]
@@ -67,7 +67,9 @@ class Seen:
 class Signal:
     """See the module. A given ``profile`` is the reference; otherwise it is learnt."""
 
-    def __init__(self, name: str, kind: Kind | None = None, profile: Profile | None = None) -> None:
+    def __init__(
+        self, name: str, kind: SignalKind | None = None, profile: Profile | None = None
+    ) -> None:
         """``kind`` None: the first values tell."""
         self.name = name
         self.kind = kind
@@ -169,7 +171,7 @@ class Signal:
 
     # --- looking --------------------------------------------------------------------------------
 
-    def look(self, terms: Terms, slots: int, weight: float) -> Seen | None:
+    def look(self, terms: Tolerances, slots: int, weight: float) -> SignalLook | None:
         """How far the last ``slots`` are off; None: it has no reference, or no rows."""
         profile = self.profile
         if profile is None or not self.learnt:
@@ -177,33 +179,33 @@ class Signal:
         if self.since >= 0 and self.memory.slot - slots < self.since:
             return None  # what the reference was learnt from is like it
         counts = self.memory.window(slots)
-        current = Side(counts, weight, self._window_sample(slots))
+        current = Counted(counts, weight, self._window_sample(slots))
         if not current.rows:
             return None
         found = checked(profile, reference_of(profile), current, terms)
         cyclic = self._cyclic(profile, current, found, terms, slots)
         large = any(one.large for one in found.values())
-        return Seen(found, cyclic, self._earlier(profile, counts, slots) if large else None)
+        return SignalLook(found, cyclic, self._earlier(profile, counts, slots) if large else None)
 
     def _window_sample(self, slots: int) -> list[float]:
         since = self.memory.slot - slots
         return sorted(v for slot, values in self._recent if slot > since for v in values)
 
     def _cyclic(
-        self, profile: Profile, current: Side, found: Mapping[str, Deviation], terms: Terms,
+        self, profile: Profile, current: Counted, found: Mapping[str, Deviation], terms: Tolerances,
         slots: int,
     ) -> frozenset[str]:  # fmt: skip
         """Checks that are as far off as the same slots were in earlier seasons."""
         large = [name for name, one in found.items() if one.large]
         if not large or self.memory.age < SLOTS:
             return frozenset()
-        past = Side(self.memory.seasons_ago(slots), current.weight)
+        past = Counted(self.memory.seasons_ago(slots), current.weight)
         if past.rows * past.weight < terms.rows or self.memory.covered(slots) < COVERED:
             return frozenset()
         reference = replace_sample(reference_of(profile))
         ago = checked(profile, past, replace_sample(current), terms)
         then = checked(profile, reference, past, terms)
-        whole = Side([float(n) for n in self.memory.season], current.weight)
+        whole = Counted([float(n) for n in self.memory.season], current.weight)
         season = checked(profile, reference, whole, terms)
         return frozenset(
             n for n in large
@@ -224,7 +226,7 @@ class Signal:
         gone = math.fsum(w * (b - a) for w, a, b in zip(way, start, here, strict=True))
         return gone / length
 
-    def remember(self, seen: Seen) -> None:
+    def remember(self, seen: SignalLook) -> None:
         """A window has passed: keep how far it was off."""
         self.history.append(math.sqrt(seen.deviations["distribution"].size))
 
@@ -268,7 +270,7 @@ class Signal:
         return signal
 
 
-def replace_sample(side: Side) -> Side:
+def replace_sample(side: Counted) -> Counted:
     """The same counts without the values."""
     return replace(side, sample=())
 

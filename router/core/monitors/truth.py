@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from router.core.monitors.checks import Deviation, Terms
+from router.core.monitors.checks import Deviation, Tolerances
 from router.core.monitors.distances import chi_square
 from router.core.monitors.memory import SLOTS, Memory
 
@@ -17,10 +17,10 @@ POINTS: Final = 0.05
 """Share of wrong predictions more, or less, that matters."""
 
 
-class Truth:
+class Correctness:
     """Counts of labels. ``terms.rows`` labels make a window, and the reference."""
 
-    def __init__(self, terms: Terms) -> None:
+    def __init__(self, terms: Tolerances) -> None:
         self.terms = terms
         self.memory = Memory(2)
         self.before: tuple[int, int] | None = None

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StrictInt, model_validator
 
-from router.core.monitors.checks import Terms
+from router.core.monitors.checks import Tolerances
 from router.core.monitors.memory import SLOTS
 from router.core.monitors.monitors import LABEL, SCORE, Settings
 from router.core.predictions.schema import Predictions
@@ -75,7 +75,7 @@ class MonitorsPolicy(Spec):
     def settings(self, predictions: Predictions) -> Settings:
         """The same for who watches."""
         slot_s = self.season / SLOTS
-        terms = Terms(
+        terms = Tolerances(
             self.psi, self.unusual / FULL_BP, self.requests,
             self.false_discovery_rate / FULL_BP, max(round(self.window / slot_s), 1),
         )  # fmt: skip

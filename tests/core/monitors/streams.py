@@ -3,7 +3,7 @@
 import math
 import random
 
-from router.core.monitors.checks import Terms
+from router.core.monitors.checks import Tolerances
 from router.core.monitors.monitors import Monitors, Settings
 from router.core.monitors.profile import profiled
 
@@ -47,7 +47,7 @@ def monitors(kind, seed):
         return Monitors(
             Settings(FEATURES, ("score",), reference="training.csv"), reference(seed, 1.0)
         )
-    return Monitors(Settings(FEATURES, ("score",), Terms()))
+    return Monitors(Settings(FEATURES, ("score",), Tolerances()))
 
 
 def run(kind, seed, *, per_hour=40, days=None, made=None):
