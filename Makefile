@@ -109,6 +109,9 @@ $(INSTALL)/.ready: pyproject.toml
 test-install: $(STAMP) $(INSTALL)/.ready  ## wheel and sdist in bare environments; the Dockerfile's steps, in order
 	@RAMPWAY_TEST_BUILD_PYTHON=$(abspath $(INSTALL))/bin/python $(BIN)/python -m pytest tests/install -m install -q
 
+test-log: $(STAMP)  ## the prediction log whole: live routers, a million labels, kills, full disks
+	@$(BIN)/python -m pytest tests/log -m log -q
+
 test-live: $(STAMP)  ## recordings of live routers replayed; logs of real nginx and Envoy judged, where installed
 	@$(BIN)/python -m pytest tests/live -m live -n 2 -q
 
@@ -175,4 +178,4 @@ clean:      ## remove what these targets made
 	@rm -rf $(VENV) .cache demo-run demo-report.html .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 
-.PHONY: help setup lock run demo test test-latest test-install test-live test-newcomer test-printed test-promoted test-peers test-nightly test-registry test-oracles test-fuzz test-nights measure-reliability check fix bench wheel bench-decisions bench-drift docs site clean
+.PHONY: help setup lock run demo test test-latest test-install test-live test-log test-newcomer test-printed test-promoted test-peers test-nightly test-registry test-oracles test-fuzz test-nights measure-reliability check fix bench wheel bench-decisions bench-drift docs site clean

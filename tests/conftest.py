@@ -56,6 +56,7 @@ GROUPS = {
     "install": "run by make test-install",
     "printed": "run by make test-printed",
     "live": "run by make test-live",
+    "log": "run by make test-log",
     "oracles": "run by make test-oracles",
     "promoted": "run by make test-promoted",
 }

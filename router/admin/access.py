@@ -39,7 +39,13 @@ ACTOR_HEADER = "X-Rampway-Actor"
 
 _ACTOR = re.compile(r"[A-Za-z0-9._@-]{1,64}")
 
-RANK = {Role.VIEWER: 0, Role.OPERATOR: 1, Role.ADMIN: 2}
+INCLUDES = {
+    Role.VIEWER: frozenset({Role.VIEWER}),
+    Role.DATA: frozenset({Role.VIEWER, Role.DATA}),
+    Role.OPERATOR: frozenset({Role.VIEWER, Role.OPERATOR}),
+    Role.ADMIN: frozenset(Role),
+}
+"""What a role may do; whoever moves rollouts need not see what people asked."""
 PUBLIC = None
 """In place of a role: no token is needed."""
 
@@ -53,7 +59,7 @@ class Caller:
 
     def may(self, role: Role) -> bool:
         """Whether this identity's role includes ``role``."""
-        return RANK[self.role] >= RANK[role]
+        return role in INCLUDES[self.role]
 
 
 @dataclass(frozen=True, slots=True)

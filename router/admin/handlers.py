@@ -19,39 +19,15 @@ from aiohttp import web
 from router.admin import dashboard
 from router.admin.access import Access, Caller
 from router.admin.commands import COMMANDS, Order, body_schema, check_fields, offered
+from router.admin.feedback import statements
 from router.admin.problems import HttpProblem
 from router.admin.stream import COMMENT, COMMENT_S, LISTENERS_MAX, LOOK_S, WRITE_S, Hub
-from router.control.fleet.feedback import Label
 from router.control.state.answers import OrderKey
 from router.control.told.controller import Controller
-from router.core.pairs.labelled import CHARS_MAX
 from router.core.policy.server import Role
 from router.core.quantities import parse_duration
-from router.core.wire.receipt import RECEIPT_CHARS_MAX
 
 COMMAND_ID_CHARS_MAX = 100
-LABELS_MAX = 200
-"""Labels of one request: what a body's 64 KiB hold."""
-LABEL_SCHEMA: Mapping[str, Any] = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["receipt"],
-    "properties": {
-        "receipt": {
-            "type": "string", "maxLength": RECEIPT_CHARS_MAX,
-            "description": "X-Rampway-Receipt of the answer that this is about.",
-        },
-        "correct": {"type": "boolean", "description": "Whether the prediction was right."},
-        "reward": {
-            "type": "number", "minimum": 0, "maximum": 1,
-            "description": "How good it was, instead of right or wrong.",
-        },
-        "truth": {
-            "type": ["boolean", "number", "string"], "maxLength": CHARS_MAX,
-            "description": "What would have been right; judges both answers of a mirrored request.",
-        },
-    },
-}  # fmt: skip
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 ANYBODY = Caller("anybody", Role.VIEWER)
 
@@ -67,6 +43,8 @@ class Call:
     identity: Caller = ANYBODY
     body: Mapping[str, Any] = field(default_factory=dict)
     query: Mapping[str, Any] = field(default_factory=dict)
+    shaped: msgspec.Struct | None = None
+    """The body of an operation with a ``shape``."""
 
     @property
     def route(self) -> str:
@@ -256,29 +234,17 @@ async def freeze(call: Call) -> web.Response:
 
 
 async def feedback(call: Call) -> web.Response:
-    """Take labels; every wrong one is told with its place, the others count."""
-    given = call.body["labels"]
-    if not 1 <= len(given) <= LABELS_MAX:
-        raise HttpProblem(422, f"labels: 1 to {LABELS_MAX} at a time")
-    labels = []
-    for index, one in enumerate(given):
-        try:
-            labels.append(_label(one))
-        except ValueError as error:
-            raise HttpProblem(422, f"labels[{index}]: {error}") from None
-    return json_response(call.controller.feedback(labels))
+    """Take what is said of predictions; what is wrong is told with its place, the others count."""
+    try:
+        given = statements(call.shaped)
+    except ValueError as error:
+        raise HttpProblem(422, str(error)) from None
+    return json_response(await call.controller.feedback(given))
 
 
-def _label(one: Any) -> Label:
-    if not isinstance(one, dict):
-        raise ValueError("expected an object")  # noqa: TRY004 - callers answer 422
-    check_fields(one, LABEL_SCHEMA)
-    if ("correct" in one) == ("reward" in one):
-        raise ValueError("expected either correct or reward")
-    reward = one.get("reward")
-    if reward is not None and not 0 <= reward <= 1:
-        raise ValueError(f"reward: expected 0 to 1, got {reward}")
-    return Label(one["receipt"], one.get("correct"), reward, one.get("truth"))
+async def prediction_log(call: Call) -> web.Response:
+    """How the log stands; no payload."""
+    return json_response(call.controller.prediction_log())
 
 
 async def reload(call: Call) -> web.Response:

@@ -52,6 +52,8 @@ def _list_of(name: str) -> JsonObject:
     return {"type": "array", "items": {"$ref": f"#/components/schemas/{name}"}}
 
 
+_OBJECT = {"type": "object"}
+_TEXTS = {"type": "array", "items": {"type": "string"}}
 _ANY_LIST = {"type": "array", "items": {"type": "object"}}
 
 COMPONENTS: JsonObject = {
@@ -70,7 +72,14 @@ COMPONENTS: JsonObject = {
     "Whois": _shape("Where a key goes", version={"type": ["string", "null"]}),
     "Session": _shape("Who is asking", name=_TEXT, role=_TEXT, open=_FLAG),
     "Frozen": _shape("As it is now", frozen=_FLAG),
-    "Feedback": _shape("What became of the labels", accepted=_WHOLE, refused=_ANY_LIST),
+    "Feedback": _shape(
+        "What became of the statements", accepted=_WHOLE, refused=_ANY_LIST, joined=_WHOLE,
+        waiting=_WHOLE, waiting_ids=_TEXTS, duplicates=_WHOLE,
+    ),
+    "PredictionLog": _shape(
+        "The prediction log", file=_TEXT, written=_WHOLE, dropped=_OBJECT, held=_OBJECT,
+        unknown=_WHOLE, unknown_ids=_TEXTS, error=_TEXT, lag=_OBJECT,
+    ),
     "Reloaded": _shape("What the reload did", changed=_FLAG),
     "OpenApi": _shape("OpenAPI 3.1", openapi=_TEXT, paths={"type": "object"}),
 }  # fmt: skip

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 if TYPE_CHECKING:
     from aiohttp import web
 
@@ -34,5 +36,7 @@ class Operation:
     """Component schema of the JSON answer; a media type for what is no JSON."""
     statuses: tuple[int, ...] = ()
     """Refusals of its own, besides 401, 403, 421 (access) and 422 (fields)."""
+    shape: type[msgspec.Struct] | None = None
+    """The body as a type, for large ones: it is read and checked at once, see ``Call.shaped``."""
     commands: bool = False
     """One documented path for every entry of ``COMMANDS``."""

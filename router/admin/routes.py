@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from router.admin import handlers, openapi
+from router.admin import feedback, handlers, openapi
 from router.admin.access import PUBLIC
 from router.admin.commands import SHARED_FIELDS
 from router.admin.operation import Operation, Schema
@@ -100,12 +100,16 @@ ROUTES: tuple[Operation, ...] = (
           body=_object(("route",), route=_NAME, **_REASON),
           answer="AcceptedView", statuses=(400, 404, 413, 415)),
     Operation("POST", "/api/v1/feedback", Role.OPERATOR, handlers.feedback,
-          "The truth about predictions, by their receipts",
-          body=_object(("labels",), labels={
-              "type": "array", "minItems": 1, "maxItems": handlers.LABELS_MAX,
-              "items": handlers.LABEL_SCHEMA,
+          "The truth about predictions, by request id or receipt",
+          body=_object(**feedback.STATEMENT_SCHEMA, labels={
+              "type": "array", "minItems": 1, "maxItems": feedback.LABELS_MAX,
+              "items": _object(**feedback.STATEMENT_SCHEMA),
+              "description": "Several, in place of the other fields.",
           }),
-          answer="Feedback", statuses=(400, 413, 415)),
+          shape=feedback.FeedbackBody,
+          answer="Feedback", statuses=(400, 413, 415, 503)),
+    Operation("GET", "/api/v1/log", Role.VIEWER, handlers.prediction_log,
+          "How the prediction log stands, and how late truths come", answer="PredictionLog"),
     Operation("POST", "/api/v1/reload", Role.ADMIN, handlers.reload, "Read the policy file now",
           body=_object(force={"type": "boolean", "description": "Even if it did not change."}),
           answer="Reloaded", statuses=(400, 413, 415)),

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 
+import msgspec
 from aiohttp import web
 
 from router.admin.access import Access
@@ -36,6 +37,8 @@ from router.telemetry.log import get_logger
 BODY_S = 10.0
 """Time for the whole body of an order, a few hundred bytes."""
 HEAD_BYTES_MAX = 16_384
+SHAPED_BYTES_MAX = 4 * 1024 * 1024
+"""10,000 labels with all that they may say, and room."""
 """Longest line of a request head; tokens and sticky keys are far shorter."""
 BACKLOG = 1_024
 """Connections that the kernel keeps while this process is busy."""
@@ -231,9 +234,10 @@ class AdminServer:
             if route.role is not None:
                 self._connections.admitted(request)
             query = _query(request, route.query) if route.role else {}
-            body = {} if route.body is None else await _body(request, route)
+            shaped = None if route.shape is None else await _shaped(request, route.shape)
+            body = {} if route.body is None or shaped else await _body(request, route)
             return await route.handler(
-                Call(request, self._controller, hub, access, identity, body, query)
+                Call(request, self._controller, hub, access, identity, body, query, shaped)
             )
 
         return handle
@@ -302,6 +306,27 @@ def _parameter(name: str, text: str, schema: Mapping[str, Any]) -> Any:
     if value is None or not least <= value <= most:
         raise HttpProblem(422, f"{name}: expected a {schema['type']} from {least} to {most}")
     return value
+
+
+async def _shaped(request: web.Request, shape: type[msgspec.Struct]) -> msgspec.Struct:
+    """A large body, read within :data:`SHAPED_BYTES_MAX` and checked as a whole."""
+    if request.content_type != "application/json":
+        raise HttpProblem(415, "send Content-Type: application/json")
+    raw = bytearray()
+    try:
+        async with asyncio.timeout(BODY_S):
+            async for piece in request.content.iter_any():
+                raw += piece
+                if len(raw) > SHAPED_BYTES_MAX:
+                    raise HttpProblem(413, f"at most {SHAPED_BYTES_MAX:,} bytes")
+    except TimeoutError:
+        raise HttpProblem(408, f"the body did not arrive within {BODY_S:g} s") from None
+    try:
+        return msgspec.json.decode(raw, type=shape)
+    except msgspec.ValidationError as error:
+        raise HttpProblem(422, str(error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise HttpProblem(400, f"no JSON: {error}") from None
 
 
 async def _body(request: web.Request, route: Operation) -> dict[str, Any]:

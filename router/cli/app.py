@@ -47,12 +47,13 @@ VERBS: dict[str, str] = {
     "import": "Policy",
     "schema": "Policy",
     "store": "Router",
+    "log": "Router",
     "doctor": "Router",
     "version": "Router",
 }
 """Verb -> its heading in the help; see :func:`run_of` for where it lives."""
 
-EXTRAS: dict[str, str] = {"numpy": "simulate"}
+EXTRAS: dict[str, str] = {"numpy": "simulate", "pyarrow": "parquet"}
 """A package that the bare wheel does not bring -> the extra of pyproject.toml that does."""
 
 

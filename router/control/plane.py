@@ -18,6 +18,7 @@ from router.control.fleet.samples import Samples
 from router.control.fleet.workers import CommandLine, Workers, worker_command
 from router.control.outside.measure import Asker, Inquiry, headers_of
 from router.control.outside.outreach import Outreach
+from router.control.predictions.booked import PredictionLog
 from router.control.predictions.watching import Watching
 from router.control.rollouts.observe import Observatory
 from router.control.rollouts.reconciler import Reconciler
@@ -34,6 +35,7 @@ from router.control.watch import PolicySource
 from router.core.gates.gate import Measurement
 from router.core.gates.polled import Polled
 from router.core.policy import split_address
+from router.core.policy.kept import log_terms
 from router.core.wire.histogram import bucket_of
 from router.link.messages import PairReport, Report, SampleReport
 from router.loops import awaited, background, forever, net
@@ -99,10 +101,8 @@ class Plane(Parts):
         )
         self.reconciler = Reconciler(store, self.clock, self.fleet, self, self.observatory)
         self.outreach = Outreach(self.reconciler, self.announcer, self.clock, self._sent)
-        self.feedback = Feedback(self.reconciler, self.clock, self.metrics)
         self.watching = Watching(self.reconciler, store, self.clock, self.outreach.tell)
         self.reconciler.restraint.monitors = self.watching
-        self.feedback.labelled = self.watching.labelled
         self.source = PolicySource(loaded.file, self._adopt, self.announcer, self.clock)
         self.source.ending = self.reconciler.ending
         self.controller = Controller(self)
@@ -119,6 +119,10 @@ class Plane(Parts):
             lambda: self.reconciler.runs, self.reconciler.observe, self._read, self.comparer.reader
         )
         self.samples.on_watched = self.watching.take
+        self.log = PredictionLog(self.reconciler, self.comparer.reader, self.clock, self._told)
+        self.feedback = Feedback(self.reconciler, self.clock, self.metrics, self.log)
+        self.feedback.labelled = self.log.labelled = self.watching.labelled
+        self.feedback.labelled = self.log.labelled = self.watching.labelled
         self._reported_s = 0.0
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -199,6 +203,7 @@ class Plane(Parts):
     def _adopt(self, policy: Any, *, force: bool = False, ends: bool = False) -> tuple[str, ...]:
         policy = policy.model_copy(update={"tls": self.loaded.policy.tls})  # that of the start
         notes = self.reconciler.adopt(policy, force=force, ends=ends)
+        self.log.settle(log_terms(policy))
         routes = self.reconciler.runs.values()
         self.metrics.keep_only({(run.route.name, v) for run in routes for v in run.route.versions})
         return notes
@@ -233,6 +238,7 @@ class Plane(Parts):
 
     def pairs(self, report: PairReport) -> None:
         """Have the answers compared when there is time."""
+        self.log.copied(report.pairs)
         self.comparer.put(report.pairs)
         if report.shed:
             self.metrics.add_rejected({"pairs_shed": report.shed})
@@ -244,6 +250,10 @@ class Plane(Parts):
     def _read(self, route: str, version: str, result: str, number: int) -> None:
         series = labels(route=route, version=version, result=result)
         self.metrics.count("samples_total", series, number)
+
+    def _told(self, route: str, version: str, result: str, number: int) -> None:
+        series = labels(route=route, version=version, result=result)
+        self.metrics.count("feedback_total", series, number)
 
     def _paired(self, route: str, version: str, result: str, number: int) -> None:
         series = labels(route=route, version=version, result=result)

@@ -53,6 +53,8 @@ class Position:
         """Whether a gate can learn here."""
         if gate.coin:
             return 0 < self.weight_bp < FULL_BP
+        if gate.late:
+            return self.mirror_bp > 0 or 0 < self.weight_bp < FULL_BP
         if gate.paired:
             return self.mirror_bp > 0 or (self.reverse and self.weight_bp > 0)
         return not self.silent
@@ -82,7 +84,7 @@ def missing(judge: Judge, place: Position, detect: Detect) -> Iterator[Missing]:
     for title, gate in judge.gates.items():
         if not gate.holds or not gate.bets or not place.teaches(gate):
             continue
-        what = "compared pair" if gate.paired else "answer"
+        what = "compared pair" if gate.paired else "labelled prediction" if gate.late else "answer"
         state = judge.states.get(title)
         if state is None:
             yield Missing(title, 0, 0, what)

@@ -14,6 +14,8 @@ from typing import Any
 
 import msgspec
 
+from router.core.logged.terms import LogTerms
+from router.core.logged.truth import Matured, Truth
 from router.core.monitors.watched import Watched
 from router.core.pairs.comparison import Comparison, Likeness
 from router.core.predictions.rows import Declared
@@ -30,10 +32,42 @@ from router.core.wire.sampled import Facts, Sampled
 from router.core.wire.table import RouteEntry, RoutingTable
 
 __all__ = [
-    "KINDS", "MESSAGE_BYTES_MAX", "Amend", "Applied", "Beat", "Decoder", "Down", "Drain",
-    "EndpointState", "Found", "Hello", "LinkError", "Look", "Looked", "Lowered", "Message",
-    "MirrorCounts", "PairReport", "PairSample", "Publish", "Read", "Reading", "Reads", "Report",
-    "RouteCounts", "SampleReport", "Up", "VersionCounts", "encode",
+    "KINDS",
+    "MESSAGE_BYTES_MAX",
+    "Amend",
+    "Applied",
+    "Beat",
+    "Copied",
+    "Decoder",
+    "Down",
+    "Drain",
+    "EndpointState",
+    "Found",
+    "FromReader",
+    "Hello",
+    "LinkError",
+    "LogState",
+    "Logging",
+    "Look",
+    "Looked",
+    "Lowered",
+    "Message",
+    "MirrorCounts",
+    "PairReport",
+    "PairSample",
+    "Publish",
+    "Read",
+    "Reading",
+    "Reads",
+    "Report",
+    "Ripened",
+    "RouteCounts",
+    "SampleReport",
+    "Tell",
+    "Told",
+    "Up",
+    "VersionCounts",
+    "encode",
 ]  # fmt: skip
 
 
@@ -207,13 +241,84 @@ class Looked:
     """For monitors, where there are some."""
 
 
+@dataclass(frozen=True, slots=True)
+class Logging:
+    """To the reader: what of predictions is kept from now on."""
+
+    terms: LogTerms
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """To the reader: what a copy of a request was answered, for the log; nobody was served."""
+
+    route: str
+    version: str
+    request_id: str
+    revision: int
+    status: int
+    seconds: float
+    at: float
+    """About when, seconds since 1970."""
+    segment: str
+    answer: bytes
+    coding: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """To the reader: truths about predictions."""
+
+    number: int
+    truths: tuple[Truth, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """From the reader: what became of them, in order, durably; with an error nothing was taken."""
+
+    number: int
+    taken: tuple[str, ...]
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ripened:
+    """From the reader: predictions whose truth has come."""
+
+    matured: tuple[Matured, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LogState:
+    """From the reader, once a second while there is a log: how it stands."""
+
+    written: int = 0
+    """Rows since the reader began."""
+    dropped: dict[str, int] = field(default_factory=dict)
+    """Rows by cause: queue, disk."""
+    held: dict[str, int] = field(default_factory=dict)
+    """What the file has: predictions, truths, waiting (for a prediction), bytes."""
+    lags: dict[str, tuple[int, float, float]] = field(default_factory=dict)
+    """By route: truths, and the seconds within which half and 95 % of them came."""
+    unknown: int = 0
+    """Truths that no prediction came for."""
+    unknown_ids: tuple[str, ...] = ()
+    """Their last ones."""
+    error: str = ""
+    """Why the last stroke failed; empty when it did not."""
+
+
 Down = Publish | Amend | Drain | Beat
 Up = Hello | Applied | Report | PairReport | SampleReport | Lowered
-Message = Down | Up | Reading | Read | Found | Reads | Look | Looked
+ToReader = Reading | Read | Reads | Look | Logging | Copied | Tell
+FromReader = Found | Looked | Told | Ripened | LogState
+Message = Down | Up | ToReader | FromReader
 
 KINDS: tuple[type[Any], ...] = (
     Publish, Amend, Drain, Hello, Applied, Report, PairReport, Beat, Lowered,
     Reading, Read, Found, SampleReport, Reads, Look, Looked,
+    Logging, Copied, Tell, Told, Ripened, LogState,
 )  # fmt: skip
 """The kind byte is the index here."""
 

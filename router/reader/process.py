@@ -15,6 +15,7 @@ import argparse
 import contextlib
 import os
 import resource
+import select
 import signal
 import socket
 from typing import Final
@@ -22,17 +23,22 @@ from typing import Final
 from router.config.payloads import payload
 from router.core.pairs.comparison import Comparison
 from router.link.messages import (
+    Copied,
     Decoder,
     Found,
     LinkError,
+    Logging,
     Look,
     Looked,
     Message,
     Read,
     Reading,
     Reads,
+    Tell,
     encode,
 )
+from router.reader.clerk import Clerk
+from router.reader.keeper import STROKE_S
 from router.reader.samples import looked, values
 
 NICENESS: Final = 5
@@ -48,12 +54,15 @@ class ReaderLoop:
     def __init__(self) -> None:
         self._readings: dict[str, Reading] = {}
         self._reads: dict[str, Reads] = {}
+        self.clerk = Clerk()
 
     def __repr__(self) -> str:
         return f"<Reader of {len(self._readings)} routes>"
 
     def said(self, message: Message) -> bytes:
         """The bytes of the answer, none without one; what cannot be written is a failed reading."""
+        if isinstance(message, Logging | Copied | Tell):
+            return self.clerk.said(message)
         found = self.answer(message)
         try:
             return encode(found) if found is not None else b""
@@ -82,6 +91,7 @@ class ReaderLoop:
     def _looked(self, message: Look) -> Looked:
         reads = self._reads[message.sample.route]
         payload(reads.payload)  # as in `_compare`
+        self.clerk.sampled(message.sample, reads.declared)
         facts = looked(message.sample, reads)
         return Looked(message.number, facts, watched=values(message.sample, reads))
 
@@ -97,10 +107,16 @@ def serve(link: socket.socket) -> None:
     """Read until the link ends."""
     reader, decoder = ReaderLoop(), Decoder()
     with contextlib.suppress(LinkError, OSError):  # the other end is gone or broken: so are we
-        while data := link.recv(RECEIVE_BYTES):
+        while True:
+            if not reader.clerk.idle and not select.select([link], [], [], STROKE_S)[0]:
+                data = b""
+            elif not (data := link.recv(RECEIVE_BYTES)):
+                return
             for message in decoder.feed(data):
                 if said := reader.said(message):
                     link.sendall(said)
+            if said := reader.clerk.due():
+                link.sendall(said)
 
 
 def main(argv: list[str] | None = None) -> None:

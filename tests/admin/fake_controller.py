@@ -229,6 +229,12 @@ class FakeController:
             "evidence": {"gates": status["gates"]},
         }  # fmt: skip
 
+    def prediction_log(self) -> dict[str, Any]:
+        return {
+            "file": "log.db", "written": 3, "dropped": {"queue": 1}, "held": {"predictions": 3},
+            "unknown": 0, "unknown_ids": [], "error": "", "lag": {},
+        }  # fmt: skip
+
     def shadow(self, route: str) -> dict[str, Any]:
         rollout = self.rollout(route)
         book = ShadowBook(Terms(rollout["stable"], rollout["candidate"], Compare()))

@@ -9,18 +9,23 @@ any order.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from router.control.predictions.booked import PredictionLog
 from router.control.rollouts.reconciler import Reconciler
 from router.control.rollouts.run import LabelTally, Run
 from router.control.rollouts.trial import Trial
 from router.control.state.clock import Clock
-from router.core.pairs.labelled import Truth, counted
+from router.core.logged.truth import Truth
+from router.core.pairs.labelled import Truth as TrueLabel
+from router.core.pairs.labelled import counted
 from router.core.wire.outcomes import Batch, Labels
 from router.core.wire.receipt import BadReceipt, Chosen, Receipt, mark_of, opened, route_of
 from router.telemetry.metrics import Metrics, labels
 
+WAITING_TOLD_MAX: Final = 20
+"""Ids without a prediction that one answer names."""
 AHEAD_S: Final = 60.0
 """How far another replica's clock may be ahead of ours."""
 
@@ -37,22 +42,79 @@ class Label:
     correct: bool | None = None
     reward: float | None = None
     """0.0 to 1.0."""
-    truth: Truth | None = None
+    truth: TrueLabel | None = None
     """What would have been right; it judges both answers of a mirrored request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What somebody says of one prediction, which it names by receipt or, in it, by request id."""
+
+    truth: Truth
+    receipt: str = ""
 
 
 class Feedback:
     """Takes labels and rewards in, finds the predictions they belong to, and tells the judge."""
 
-    def __init__(self, reconciler: Reconciler, clock: Clock, metrics: Metrics) -> None:
+    def __init__(
+        self, reconciler: Reconciler, clock: Clock, metrics: Metrics,
+        log: PredictionLog | None = None,
+    ) -> None:  # fmt: skip
         self._reconciler = reconciler
         self._clock = clock
         self._metrics = metrics
         self.labelled: OnLabel = lambda _route, _version, _correct: None
         """Told of each label."""
+        self._log = log
 
     def __repr__(self) -> str:
         return f"<Feedback {self._reconciler.receipts!r}>"
+
+    async def tell(self, given: Sequence[Statement]) -> dict[str, Any]:
+        """Take statements by receipt or by request id; durable when it returns.
+
+        ``{"accepted", "refused": [{"index", "why"}], "joined", "waiting", "waiting_ids",
+        "duplicates"}``. What waits has no logged prediction yet; it is unknown if none comes.
+        Raises NotAnswered: send them again, each counts once.
+        """
+        refused: list[dict[str, Any]] = []
+        truths: list[Truth] = []
+        accepted = 0
+        for index, one in enumerate(given):
+            try:
+                truth = self._for_the_log(one)
+                if truth is None:
+                    self._take(_label(one))
+                    accepted += 1
+                else:
+                    truths.append(truth)
+            except BadReceipt as bad:
+                refused.append({"index": index, "why": str(bad)})
+        if refused:
+            self._count("", "", "refused", len(refused))
+        taken = await self._log.tell(truths) if self._log is not None and truths else ()
+        waiting = [t.key for t, what in zip(truths, taken, strict=True) if what == "waiting"]
+        duplicates = sum(what == "duplicate" for what in taken)
+        for result, number in (("waiting", len(waiting)), ("duplicate", duplicates)):
+            if number:
+                self._count("", "", result, number)
+        return {
+            "accepted": accepted + len(taken) - duplicates, "refused": refused,
+            "joined": len(taken) - len(waiting) - duplicates, "waiting": len(waiting),
+            "waiting_ids": waiting[:WAITING_TOLD_MAX], "duplicates": duplicates,
+        }  # fmt: skip
+
+    def _for_the_log(self, one: Statement) -> Truth | None:
+        """What the log is told; None: its receipt is all there is. Raises BadReceipt."""
+        if not one.receipt:
+            if self._log is None or not self._log.kept:
+                raise BadReceipt("no route has a log, so that only receipts find predictions")
+            return one.truth
+        run, receipt = self._verified(one.receipt)
+        if self._log is None or not self._log.keeps(run.route.name):
+            return None
+        return replace(one.truth, request_id="", receipt=f"{receipt.nonce:016x}")
 
     def take(self, given: Sequence[Label]) -> dict[str, Any]:
         """``{"accepted": number, "refused": [{"index", "why"}, ...]}``."""
@@ -127,7 +189,7 @@ class Feedback:
         )
         self._reconciler.observe((Batch(receipt.route, receipt.revision, labels=(counted,)),))
 
-    def _judge_both(self, trial: Trial, receipt: Receipt, truth: Truth) -> None:
+    def _judge_both(self, trial: Trial, receipt: Receipt, truth: TrueLabel) -> None:
         """No coin is needed: both versions answered the same request."""
         said = trial.shadow.kept.take(receipt.nonce)
         if said is None:
@@ -141,3 +203,12 @@ class Feedback:
     def _count(self, route: str, version: str, result: str, by: int) -> None:
         series = labels(route=route, version=version, result=result)
         self._metrics.count("feedback_total", series, by)
+
+
+def _label(one: Statement) -> Label:
+    """What can be made of a receipt alone. Raises BadReceipt."""
+    said = one.truth
+    if said.correct is None and said.score is None:
+        raise BadReceipt("its route has no log: say correct or score, whatever else is known")
+    correct = said.correct if said.score is None else None
+    return Label(one.receipt, correct, said.score, said.label)

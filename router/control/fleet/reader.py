@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from router.link.messages import Found, Looked, Message
+from router.link.messages import Found, LogState, Looked, Message, Ripened, Told
 from router.link.socket import Link, open_link
 from router.loops import forever
 from router.telemetry.log import get_logger
@@ -48,6 +48,9 @@ class ReaderProcess:
     def __init__(self, command: ReaderCommandLine = reader_command) -> None:
         self.on_found: Callable[[Found], None] = lambda _found: None
         self.on_looked: Callable[[Looked], None] = lambda _looked: None
+        self.on_told: Callable[[Told], None] = lambda _told: None
+        self.on_ripened: Callable[[Ripened], None] = lambda _ripened: None
+        self.on_log_state: Callable[[LogState], None] = lambda _state: None
         self.on_ready: list[Callable[[], None]] = []
         self.on_lost: list[Callable[[], None]] = []
         self.restarts = 0
@@ -123,13 +126,22 @@ class ReaderProcess:
                 _kill(process)
 
     def _receive(self, message: Message) -> None:
-        if isinstance(message, Found | Looked):
+        if isinstance(message, Found | Looked | Told):
             self._unanswered -= 1
             self._heard_s = time.monotonic()
-            if isinstance(message, Found):
+        match message:
+            case Found():
                 self.on_found(message)
-            else:
+            case Looked():
                 self.on_looked(message)
+            case Told():
+                self.on_told(message)
+            case Ripened():
+                self.on_ripened(message)
+            case LogState():
+                self.on_log_state(message)
+            case _:  # nothing else comes from there
+                pass
 
     def _gone(self, process: asyncio.subprocess.Process) -> None:
         link, self._link = self._link, None

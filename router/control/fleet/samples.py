@@ -20,8 +20,8 @@ from router.control.fleet.reader import ReaderProcess
 from router.control.rollouts.run import Run
 from router.core.gates.by import Told
 from router.core.monitors.watched import Watched
+from router.core.policy.kept import declared_of
 from router.core.predictions.facts import LOST
-from router.core.predictions.rows import Declared
 from router.core.wire.outcomes import Batch
 from router.core.wire.receipt import Chosen
 from router.core.wire.sampled import Facts, Sampled, SampleFacts
@@ -199,7 +199,7 @@ class Samples:
 def reads_of(run: Run) -> Reads:
     """How the predictions of a route are read."""
     route, live = run.route, run.live
-    declared = route.predictions.declared if route.predictions is not None else Declared()
+    declared = declared_of(route)
     told = Told(live.policy.gates if live is not None else ())
     monitored = route.monitors is not None
     return Reads(route.name, route.payload, declared, told.features, monitored)

@@ -1,1 +1,1 @@
-"""What is made of predictions beside rollouts: monitors, and references that they hold to."""
+"""What is made of predictions beside rollouts: monitors, references, the log, late truth."""

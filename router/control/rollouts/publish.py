@@ -14,8 +14,6 @@ from typing import Final
 from router.control.rollouts.lifecycle import stays_out
 from router.control.state.record import Carried, RouteRecord
 from router.core.evidence.waits import Waits
-from router.core.gates.by import Told
-from router.core.gates.needs import Need
 from router.core.policy import (
     Match,
     Policy,
@@ -27,6 +25,7 @@ from router.core.policy import (
     Version,
 )
 from router.core.policy.answers import AnswersPolicy, FallbackPolicy, InputsPolicy
+from router.core.policy.kept import sampled_bp, sampled_headers
 from router.core.policy.quota import Extraction, Quota
 from router.core.policy.tunnels import Tunnels
 from router.core.rollout.traffic import Split, offset_of
@@ -194,10 +193,8 @@ def _quota(quota: Quota) -> QuotaEntry:
 def _sampling(route: Route, pinned: RolloutPolicy | None) -> SamplingEntry | None:
     """Live requests are sampled where something reads their predictions."""
     gates = pinned.gates if pinned else ()
-    wanted = route.monitors is not None or any(Need.PREDICTIONS in gate.needs for gate in gates)
-    if route.predictions is None or not wanted:
-        return None
-    return SamplingEntry(route.predictions.sample, Told(gates).headers)
+    share_bp = sampled_bp(route, gates)
+    return SamplingEntry(share_bp, sampled_headers(route, gates)) if share_bp else None
 
 
 def _extraction(extraction: Extraction) -> ExtractionEntry:

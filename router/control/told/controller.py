@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from router.control.fleet.feedback import Label
+from router.control.fleet.feedback import Statement
 from router.control.rollouts.adoption import upcoming
 from router.control.rollouts.orders import decided, entry_for, informed, so_already
 from router.control.rollouts.run import Move, Run
@@ -444,9 +444,13 @@ class Controller:
             text = "it holds, but is not on the disk yet; look at the health page"
             raise NotAnswered(text) from None
 
-    def feedback(self, labels: Sequence[Label]) -> dict[str, Any]:
-        """The truth about predictions: ``{"accepted", "refused": [{"index", "why"}, ...]}``."""
-        return self._plane.feedback.take(labels)
+    async def feedback(self, given: Sequence[Statement]) -> dict[str, Any]:
+        """The truth about predictions; see :meth:`Feedback.tell`."""
+        return await self._plane.feedback.tell(given)
+
+    def prediction_log(self) -> dict[str, Any]:
+        """How the prediction log stands: what it holds and dropped, how late truths come."""
+        return self._plane.log.to_json()
 
     async def reload(self, *, force: bool = False, actor: str = "operator") -> dict[str, Any]:
         """Read the policy file now. ``{"changed", "digest", "notes"}``; raises PolicyRejected."""

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from router.control.fleet.compare import Comparer
     from router.control.fleet.feedback import Feedback
     from router.control.fleet.fleet import Fleet
+    from router.control.predictions.booked import PredictionLog
     from router.control.predictions.watching import Watching
     from router.control.rollouts.reconciler import Reconciler
     from router.control.state.clock import Clock
@@ -26,6 +27,7 @@ class Parts:
     comparer: Comparer
     feedback: Feedback
     fleet: Fleet
+    log: PredictionLog
     history: History
     metrics: Metrics
     reconciler: Reconciler

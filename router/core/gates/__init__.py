@@ -2,17 +2,21 @@
 
 from router.core.gates.accuracy import Accuracy
 from router.core.gates.agreement import Agreement
+from router.core.gates.auc import Auc
+from router.core.gates.business import Business
 from router.core.gates.classes import Classes
 from router.core.gates.error_rate import ErrorRate
 from router.core.gates.gate import Gate, GateContext, GateState, Measurement, SlowLimit
 from router.core.gates.guard import Guard
 from router.core.gates.latency import Latency
+from router.core.gates.mae import Mae
 from router.core.gates.nulls import Nulls
 from router.core.gates.positive_rate import PositiveRate
 from router.core.gates.prometheus import Prometheus
 from router.core.gates.scores import ScoresGate
 from router.core.gates.shadow_slo import ShadowSlo
 from router.core.gates.slo import Slo
+from router.core.gates.trust import Trust
 from router.core.gates.webhook import Webhook
 
 GATES: dict[str, type[Gate]] = {
@@ -27,6 +31,10 @@ GATES: dict[str, type[Gate]] = {
     "classes": Classes,
     "scores": ScoresGate,
     "accuracy": Accuracy,
+    "auc": Auc,
+    "mae": Mae,
+    "business": Business,
+    "trust": Trust,
     "prometheus": Prometheus,
     "webhook": Webhook,
 }

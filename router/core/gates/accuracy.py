@@ -16,6 +16,7 @@ from router.core.evidence.slices import Slice
 from router.core.gates.comparison import ComparisonState, Question, Row, Tolerance
 from router.core.gates.gate import Gate, GateContext
 from router.core.gates.needs import Need
+from router.core.gates.sample import Detect, Sample, paired
 from router.core.gates.verdict import Counts, judged, tolerance_text
 from router.core.quantities import BasisPoints
 from router.core.wire.outcomes import FULL_BP
@@ -36,6 +37,12 @@ def label_rows(batch: Batch) -> Iterator[Row]:
                 label.candidate_right, label.stable_right,
             ),
         )  # fmt: skip
+    for one in batch.matured:
+        if one.candidate is not None and one.correct is not None:
+            wrong = not one.correct
+            mine = int(one.candidate and wrong), int(one.candidate and not wrong)
+            other = int(not one.candidate and wrong), int(not one.candidate and not wrong)
+            yield Row(None, Slice.settled(one.weight_bp, mine[0], other[0], mine[1], other[1]))
 
 
 class AccuracyState(ComparisonState):
@@ -75,6 +82,21 @@ class AccuracyState(ComparisonState):
         pairs = batch.labelled_pairs
         if pairs is not None:
             self.paired.observe(pairs.worse, pairs.better, pairs.same)
+        for one in batch.matured:
+            known = [
+                float(pair.stable_correct) - float(pair.candidate_correct)
+                for pair in one.pairs
+                if pair.stable_correct is not None and pair.candidate_correct is not None
+            ]
+            if known:
+                self.paired.observe_mean(sum(known) / len(known))
+
+    def sample(self, detect: Detect, weight_bp: int) -> Sample:
+        """Labels or labelled pairs, whichever is nearer."""
+        limit, least = 2.0 * self.context.limit, self.context.min_bad
+        wanted = paired(self.paired.margin, detect, limit=limit, min_bad=least)
+        both = super().sample(detect, weight_bp), Sample(self._pairs, wanted)
+        return min(both, key=lambda one: one.left)
 
     def plain(self) -> str:
         """Who alone was wrong, or who was how often."""

@@ -223,6 +223,11 @@ class Gate(Spec):
         """Whether it learns only from requests that both versions answered."""
         return Need.PAIRS in self.needs
 
+    @property
+    def late(self) -> bool:
+        """Whether it learns from late truth: where a coin decides, or both versions answer."""
+        return not self.coin and bool({Need.LABELS, Need.TRUTHS} & self.needs)
+
     def doubts(self, payload: str, compare: Compare) -> Iterable[tuple[str, str]]:  # noqa: ARG002 - gates that read answers have some
         """What an operator may not have meant, with a hint, where all that it needs is made."""
         return ()

@@ -30,6 +30,8 @@ class Need(StrEnum):
     """Which part of a prediction is its score."""
     LABELS = "labels"
     """The truth about predictions, when it becomes known."""
+    TRUTHS = "truths"
+    """The same, joined with what was predicted and at which coin: by the prediction log."""
     SCORES = "scores"
     """A number in each answer."""
     FEATURES = "features"

@@ -151,5 +151,30 @@ def paired(margin: float, detect: Detect, *, limit: float, min_bad: int) -> int:
     return _whole(max(CALIBRATED * draws, enough_bad(p, min_bad)))
 
 
+def lost(
+    weight_bp: int, margin: float, detect: Detect, *, limit: float, min_bad: int, level: float = 0.2
+) -> int:  # fmt: skip
+    """Candidate answers at one weight that a comparison of losses needs (``LossEvidence``).
+
+    ``level``: stable's mean loss; losses are taken as 0 or 1, which spread the most.
+    """
+    if not 0 < weight_bp < FULL_BP:
+        return NEVER
+    w = weight_bp / FULL_BP
+    p = detect.rate(level, level + margin)
+    allowed = w * (1.0 - w) * margin
+    most = max(w, 1.0 - w) + allowed
+    nats = math.log(limit) + math.log(len(LAMBDAS) / START_SHARE)
+    outcomes = (
+        (w * p, (1 - level) * (1 - w)), (w * (1 - p), -level * (1 - w)),
+        ((1 - w) * level, -(1 - level) * w), ((1 - w) * (1 - level), level * w),
+    )  # fmt: skip
+    draws = min(
+        walk(*moments((q, math.log1p(lam * (x - allowed) / most)) for q, x in outcomes), nats)
+        for lam in LAMBDAS
+    )
+    return _whole(max(CALIBRATED * draws * w, enough_bad(p, min_bad)))
+
+
 def _whole(answers: float) -> int:
     return math.ceil(min(answers, NEVER))

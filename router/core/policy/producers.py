@@ -44,7 +44,11 @@ def _pairs(_route: Route, rollout: RolloutPolicy) -> bool:
 
 
 def _labels(route: Route, _rollout: RolloutPolicy) -> bool:
-    return route.feedback is not None
+    return route.feedback is not None or route.log is not None
+
+
+def _truths(route: Route, _rollout: RolloutPolicy) -> bool:
+    return route.log is not None and route.payload != "opaque"
 
 
 def _scores(route: Route, _rollout: RolloutPolicy) -> bool:
@@ -98,8 +102,13 @@ PRODUCERS: dict[Need, Producer] = {
     ),
     Need.LABELS: Producer(
         _labels,
-        "{title} never sees a label: the route has no feedback",
-        "add feedback: {secret: ${NAME}} to the route, or dry_run: true to the gate",
+        "{title} never sees a label: the route has neither feedback nor log",
+        "add log: {} or feedback: {secret: ${NAME}} to the route, or dry_run: true to the gate",
+    ),
+    Need.TRUTHS: Producer(
+        _truths,
+        "{title} never sees a truth: the route's predictions are not logged",
+        "add log: {} and a payload to the route, or dry_run: true to the gate",
     ),
     Need.SCORES: Producer(
         _scores,

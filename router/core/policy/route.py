@@ -23,6 +23,7 @@ from router.core.payloads import PAYLOADS
 from router.core.policy.answers import AnswersPolicy, FallbackPolicy, InputsPolicy
 from router.core.policy.match import JsonPath, Match
 from router.core.policy.monitors import MonitorsPolicy
+from router.core.policy.prediction_log import LogPolicy
 from router.core.policy.quota import Extraction, Quota
 from router.core.policy.registry import REGISTRIES, Registry
 from router.core.policy.rollout import RolloutPolicy
@@ -220,7 +221,10 @@ class Route(Spec):
     registry: Annotated[Registry, OneOf(REGISTRIES, "registry")] | None = None
     """A model registry that is told who is stable and who is on trial."""
     feedback: FeedbackPolicy | None = None
-    """Late labels and rewards of predictions, for the gate accuracy and for experiments."""
+    """Receipts for late labels and rewards, for gates on truth and for experiments; with `log`
+    they are told by the request's id as well."""
+    log: LogPolicy | None = None
+    """What the prediction log keeps, for late truth by request id; absent: nothing is kept."""
     errors: tuple[Status, ...] = (5,)
     """Statuses that count as bad; no connection, timeouts, resets and broken answers always do."""
     timeouts: Timeouts = Timeouts()

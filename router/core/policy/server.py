@@ -10,6 +10,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, SecretStr, StrictInt, StrictStr, model_validator
 
 from router.core.policy.hooks import AlertList
+from router.core.policy.prediction_log import LogFilePolicy
 from router.core.policy.recording import RecordingPolicy
 from router.core.policy.route import Route
 from router.core.quantities import Bytes, Flag, Name, Seconds, Text
@@ -68,9 +69,10 @@ def is_loopback(host: str) -> bool:
 
 
 class Role(StrEnum):
-    """What the bearer of a token may do; each role includes the one before it."""
+    """What the bearer of a token may do: data and operator include viewer, admin all of them."""
 
     VIEWER = "viewer"
+    DATA = "data"
     OPERATOR = "operator"
     ADMIN = "admin"
 
@@ -81,7 +83,8 @@ class Token(Spec):
     name: Name
     """Who it is; the actor in the journal."""
     role: Role
-    """viewer reads; operator moves rollouts; admin also reloads and freezes."""
+    """viewer reads; data also reads the prediction log; operator moves rollouts and sends feedback;
+    admin does all that, reloads and freezes."""
     token: Annotated[SecretStr, Field(min_length=16)]
     """The secret of at least 16 characters; write ${file:...} or ${NAME} instead of the secret."""
 
@@ -183,6 +186,8 @@ class Policy(Spec):
     """Who is told about rollouts and refused policies."""
     recording: RecordingPolicy | None = None
     """Keeps what decisions are made of, for `rampway replay`; absent: nothing is kept."""
+    prediction_log: LogFilePolicy = LogFilePolicy()
+    """Where the predictions of routes with `log` are kept."""
     routes: tuple[Route, ...] = Field(min_length=1, max_length=1000)
     """Routes in order; the first that matches takes the request."""
 

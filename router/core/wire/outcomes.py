@@ -16,6 +16,7 @@ from enum import IntEnum
 from typing import Any, Self
 
 from router.core.wire.paired import PairRows
+from router.core.wire.ripe import Ripe
 from router.core.wire.sampled import SampleFacts
 
 FULL_BP = 10_000
@@ -207,6 +208,7 @@ class Batch:
     samples: tuple[SampleFacts, ...] = ()
     """What sampled requests predicted, as it becomes known; a judge hands them to its gates in the
     order of drawing."""
+    matured: tuple[Ripe, ...] = ()
 
 
 TOGETHER_S = 0.05

@@ -53,7 +53,7 @@ def test_every_need_of_a_shipped_gate_has_a_producer():
         ("[agreement]", CANARY, "payload: json", "begin with - {mirror: 100%"),
         ("[shadow_slo: {slower_than: 300ms}]", CANARY, "", "begin with - {mirror: 100%"),
         ("[error_rate]", BLUE_GREEN, "", "add a step with a weight between 0% and 100%"),
-        ("[accuracy]", CANARY, "", "add feedback: {secret: ${NAME}}"),
+        ("[accuracy]", CANARY, "", "log: {} or feedback: {secret: ${NAME}}"),
         ("[positive_rate]", SHADOW, "", "add payload: json to the route"),
     ],
 )

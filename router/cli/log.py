@@ -1,0 +1,121 @@
+"""``rampway log``: the prediction log as a table, how it stands, and what must be forgotten."""
+
+from __future__ import annotations
+
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Final
+
+import click
+
+from router.cli.exits import Exit, VerbFailed
+from router.cli.options import AdminLink, Format, Output
+from router.cli.parse import Argument, Option
+from router.cli.show import emit
+from router.cli.why import moment
+from router.core.words import duration
+
+AGAIN_S: Final = 1.0
+"""After this long a running router has written what it had of a person: it is erased again."""
+
+
+class LogDeed(StrEnum):
+    """What is done."""
+
+    EXPORT = "export"
+    FORGET = "forget"
+    STATUS = "status"
+
+
+def run(  # noqa: PLR0917 - its options
+    link: AdminLink,
+    deed: Annotated[LogDeed, Argument("export FILE TABLE | forget FILE --key KEY | status.")],
+    file: Annotated[Path | None, Argument("The log: prediction_log.file of the policy.")] = None,
+    target: Annotated[Path | None, Argument("The table: a name in .csv or .parquet.")] = None,
+    key: Annotated[str, Option("forget: the person's sticky key, or field of the body.")] = "",
+    route: Annotated[str, Option("export: only this route.")] = "",
+    since: Annotated[str, Option("export: from this time on (2026-11-27T10:00).", "--from")] = "",
+    until: Annotated[str, Option("export: before this time.", "--to")] = "",
+    bodies: Annotated[bool, Option("export: requests and answers as they came, too.")] = False,
+    output: Format = Output.TABLE,
+) -> None:
+    """Export the prediction log, forget a person, or say how it stands."""
+    if deed is LogDeed.STATUS:
+        _status(link, output)
+        return
+    if file is None or not file.is_file():
+        raise VerbFailed(Exit.USAGE, f"there is no file {file}: name the log, {deed} FILE ...")
+    if deed is LogDeed.FORGET:
+        count = _forget(file, key)
+        said = f"{count:,} predictions of that person erased, with their truths"
+    else:
+        count = _export(file, target, route, since, until, bodies=bodies)
+        said = f"{count:,} predictions written to {target}"
+    if output is Output.JSON:
+        emit({"predictions": count})
+    else:
+        click.echo(said)
+
+
+def _export(
+    file: Path, target: Path | None, route: str, since: str, until: str, *, bodies: bool
+) -> int:
+    import sqlite3  # noqa: PLC0415 - other deeds start without it
+
+    from router.reader import export  # noqa: PLC0415 - as above
+
+    if target is None or target.suffix not in (".csv", ".parquet"):
+        raise VerbFailed(Exit.USAGE, "log export FILE TABLE, which ends in .csv or .parquet")
+    chosen = export.Chosen(
+        route, moment(since) if since else 0.0, moment(until) if until else float("inf")
+    )
+    write = export.to_csv if target.suffix == ".csv" else export.to_parquet
+    try:
+        return write(file, target, chosen, bodies=bodies)
+    except (OSError, sqlite3.Error) as error:
+        raise VerbFailed(Exit.UNEXPECTED, f"{file}: {error}") from None
+
+
+def _forget(file: Path, key: str) -> int:
+    from router.reader.book import BookError  # noqa: PLC0415 - as above
+    from router.reader.keeper import digest_of  # noqa: PLC0415 - as above
+    from router.reader.sqlite_book import SqliteBook  # noqa: PLC0415 - as above
+
+    if not key:
+        raise VerbFailed(Exit.USAGE, "log forget FILE --key KEY: say whom")
+    try:
+        book = SqliteBook(file)
+        person = digest_of(key, book.secret("").encode())
+        gone = book.forget([person])
+        time.sleep(AGAIN_S)
+        gone += book.forget([person])
+        book.close()
+    except BookError as error:
+        raise VerbFailed(Exit.UNEXPECTED, f"{error}; send it again") from None
+    return gone
+
+
+def _status(link: AdminLink, output: Output) -> None:
+    told = link.client().get("/api/v1/log")
+    if output is Output.JSON:
+        emit(told)
+        return
+    if not told["file"]:
+        click.echo("no route has a log")
+        return
+    held = told["held"]
+    click.echo(
+        f"{told['file']}: {held.get('predictions', 0):,} predictions, "
+        f"{held.get('truths', 0):,} truths, {held.get('waiting', 0):,} of them wait, "
+        f"{held.get('bytes', 0) / 1e6:,.1f} MB"
+    )
+    for cause, rows in told["dropped"].items():
+        click.echo(f"dropped ({cause}): {rows:,} predictions")
+    if told["unknown"]:
+        click.echo(f"unknown: {told['unknown']:,} truths, last {', '.join(told['unknown_ids'])}")
+    for route, lag in told["lag"].items():
+        half, most = duration(lag["p50_s"]), duration(lag["p95_s"])
+        click.echo(f"{route}: truths come after {half}, 95 % within {most} ({lag['truths']:,})")
+    if told["error"]:
+        click.echo(f"the last write failed: {told['error']}")

@@ -1,0 +1,199 @@
+"""The prediction log as control sees it: what the reader is told of it, asked, and says.
+
+Truths go to the reader, which joins them with what is logged and answers when they are durable.
+What has matured comes back by itself, and becomes evidence a few hundred at a time: a batch of
+10,000 labels must not hold the decider for longer than a turn may take.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from router.control.predictions.ripening import book, reward, ripe
+from router.control.state.errors import NotAnswered
+from router.core.logged.terms import LogTerms
+from router.core.logged.truth import Matured, Truth
+from router.core.wire.outcomes import Batch
+from router.link.messages import Copied, Logging, LogState, Ripened, Tell, Told
+
+if TYPE_CHECKING:
+    from router.control.fleet.reader import ReaderProcess
+    from router.control.rollouts.reconciler import Reconciler
+    from router.control.rollouts.run import Run
+    from router.control.state.clock import Clock
+    from router.core.wire.counts import PairSample
+
+TURN_MATURED: Final = 100
+"""Matured predictions that one turn of the loop takes in: a few milliseconds."""
+ANSWER_S: Final = 10.0
+"""How long a batch of truths may take to become durable."""
+UNANSWERED_MAX: Final = 64
+"""Batches of truths under way; more are refused."""
+
+Count = Callable[[str, str, str, int], None]
+"""``count(route, version, result, number)`` of feedback, for metrics."""
+
+
+class PredictionLog:
+    """See the module."""
+
+    def __init__(
+        self, reconciler: Reconciler, reader: ReaderProcess, clock: Clock, count: Count
+    ) -> None:
+        self._reconciler = reconciler
+        self._reader = reader
+        self._clock = clock
+        self._count = count
+        self._terms = LogTerms()
+        self._asked: dict[int, asyncio.Future[Told]] = {}
+        self._number = 0
+        self._matured: deque[Matured] = deque()
+        self._under_way = False
+        self.labelled: Callable[[str, str, bool], None] = lambda _route, _version, _correct: None
+        """Told of each label: route, version, whether it was right."""
+        self.state = LogState()
+        """As the reader told it last."""
+        reader.on_told = self._told
+        reader.on_ripened = self._ripened
+        reader.on_log_state = self._state
+        reader.on_ready.append(self._begin)
+        reader.on_lost.append(self._lost)
+
+    def __repr__(self) -> str:
+        return f"<PredictionLog {self._terms.file}, {len(self._matured)} wait to be judged>"
+
+    @property
+    def kept(self) -> bool:
+        """Whether any route has a log."""
+        return bool(self._terms.file)
+
+    def keeps(self, route: str) -> bool:
+        """Whether this one has."""
+        return any(one.route == route for one in self._terms.routes)
+
+    def settle(self, terms: LogTerms) -> None:
+        """Follow an adopted policy."""
+        if terms != self._terms:
+            self._terms = terms
+            self._begin()
+
+    def _begin(self) -> None:
+        """The reader is told again whenever it is a new one; asking for it starts it."""
+        told_before = self.state != LogState()
+        if (self.kept or told_before) and self._reader.ready:
+            self._reader.send(Logging(self._terms))
+
+    def copied(self, pairs: Iterable[PairSample]) -> None:
+        """What copies were answered, where their route has a log."""
+        if not self.kept:
+            return
+        now = self._clock.wall()
+        for one in pairs:
+            if self.keeps(one.route) and self._reader.ready:
+                self._reader.send(Copied(
+                    one.route, one.version, one.request_id, one.revision, one.shadow_status,
+                    one.shadow_s, now, one.segment, one.shadow_body, one.shadow_coding,
+                ))  # fmt: skip
+
+    # --- truths -----------------------------------------------------------------------------------
+
+    async def tell(self, truths: Sequence[Truth]) -> tuple[str, ...]:
+        """What became of each: joined, waiting, duplicate. Durable when it returns.
+
+        Raises NotAnswered: they may be sent again, since each counts once.
+        """
+        if len(self._asked) >= UNANSWERED_MAX:
+            raise NotAnswered("too much feedback is under way; send it again")
+        self._number += 1
+        number = self._number
+        future: asyncio.Future[Told] = asyncio.get_running_loop().create_future()
+        self._asked[number] = future
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                while not self._reader.send(Tell(number, tuple(truths)), answered=True):
+                    self._reader.ready  # noqa: B018 - asks for one
+                    await asyncio.sleep(0.05)
+                told = await future
+        except TimeoutError:
+            raise NotAnswered("the prediction log does not answer; send it again") from None
+        finally:
+            self._asked.pop(number, None)
+        if told.error:
+            raise NotAnswered(f"the prediction log: {told.error}; nothing was taken")
+        return told.taken
+
+    def _told(self, told: Told) -> None:
+        future = self._asked.get(told.number)
+        if future is not None and not future.done():
+            future.set_result(told)
+
+    def _lost(self) -> None:
+        """The reader has gone: whoever waits sends again, and each truth counts once."""
+        for future in self._asked.values():
+            if not future.done():
+                future.set_result(Told(0, (), "the reader ended"))
+
+    # --- what has matured -------------------------------------------------------------------------
+
+    def _ripened(self, ripened: Ripened) -> None:
+        self._matured += ripened.matured
+        if self._matured and not self._under_way:
+            self._under_way = True
+            asyncio.get_running_loop().call_soon(self._turn)
+
+    def _turn(self) -> None:
+        """Some of it; the rest in the next turn of the loop."""
+        part = [self._matured.popleft() for _ in range(min(TURN_MATURED, len(self._matured)))]
+        try:
+            self.take(part)
+        finally:
+            self._under_way = bool(self._matured)
+            if self._under_way:
+                asyncio.get_running_loop().call_soon(self._turn)
+
+    def take(self, part: Sequence[Matured]) -> None:
+        """Book it, and tell the judges, in order."""
+        batches: dict[tuple[str, int], list[Any]] = {}
+        for one in part:
+            run = self._reconciler.runs.get(one.route)
+            if run is not None and one.rows:
+                self._one(one, run, batches)
+        if batches:
+            self._reconciler.observe(tuple(
+                Batch(route, revision, matured=tuple(several))
+                for (route, revision), several in batches.items()
+            ))  # fmt: skip
+
+    def _one(self, one: Matured, run: Run, batches: dict[tuple[str, int], list[Any]]) -> None:
+        if result := book(one, run):
+            self._count(one.route, one.rows[0].served.version, result, len(one.rows))
+            for row in one.rows:
+                if row.served.correct is not None:
+                    self.labelled(one.route, row.served.version, row.served.correct)
+        trial = run.trial
+        if trial is None:
+            return
+        if one.revision >= trial.revision and (earned := reward(one)) is not None:
+            trial.reward(one.rows[0].served.version, earned, self._clock.now())
+        if (evidence := ripe(one, trial)) is not None:
+            batches.setdefault((one.route, one.revision), []).append(evidence)
+
+    def _state(self, state: LogState) -> None:
+        self.state = state
+
+    def to_json(self) -> dict[str, Any]:
+        """For people: what is held, dropped, waited for, and how late truths come."""
+        state = self.state
+        return {
+            "file": self._terms.file,
+            "written": state.written, "dropped": state.dropped, "held": state.held,
+            "unknown": state.unknown, "unknown_ids": list(state.unknown_ids),
+            "error": state.error,
+            "lag": {
+                route: {"truths": count, "p50_s": half, "p95_s": most}
+                for route, (count, half, most) in state.lags.items()
+            },
+        }  # fmt: skip

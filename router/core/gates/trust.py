@@ -1,0 +1,56 @@
+"""Gate ``trust``: do people take the candidate's predictions less often than stable's?
+
+Told by feedback: ``accepted``, or a label of a person (``source: human``), which accepts the
+prediction that it repeats and overrules any other. With ``asked_again`` the router sees by itself
+whether the same unit asks the route again within that time: whoever does was not served by the
+first answer.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+from pydantic import Field
+
+from router.core.gates.gate import Gate, GateContext
+from router.core.gates.late import LateState
+from router.core.gates.needs import Need
+from router.core.quantities import BasisPoints, Seconds
+from router.core.wire.outcomes import FULL_BP
+
+if TYPE_CHECKING:
+    from router.core.wire.ripe import Ripe
+
+
+class TrustState(LateState):
+    """The loss is 1 where a prediction was not taken."""
+
+    unit = "predictions that people answered to"
+
+    def loss(self, one: Ripe) -> float | None:
+        """Of the version that served."""
+        return None if one.accepted is None else float(not one.accepted)
+
+    def shown(self, loss: float) -> str:
+        """As a share of what was taken."""
+        return f"taken {1.0 - loss:.1%}"
+
+    def tolerated(self) -> str:
+        """In points."""
+        return f"stable - {self.evidence.margin * 100:g} pp"
+
+
+class Trust(Gate):
+    """Predictions that people do not take, candidate against stable."""
+
+    kind: ClassVar[str] = "trust"
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.TRUTHS, Need.COIN})
+
+    margin: Annotated[BasisPoints, Field(lt=10_000)] = 200
+    """Difference of the shares that is tolerated."""
+    asked_again: Annotated[Seconds, Field(ge=0, le=3_600)] = 0.0
+    """A unit that asks again within this time did not take the answer; 0s: only feedback tells."""
+
+    def start(self, context: GateContext) -> TrustState:
+        """Evidence 1 : 1."""
+        return TrustState(self.title, context, self.margin / FULL_BP, dry_run=self.dry_run)

@@ -1,0 +1,1 @@
+"""What is kept of predictions, and what later becomes known about them."""

@@ -1,0 +1,79 @@
+"""A truth beside what versions said: who was right, and by how much the others missed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from router.core.logged.truth import Judged, Label, MaturedRow
+from router.core.pairs.comparison import Likeness
+
+
+class Said(NamedTuple):
+    """One version's prediction, as it is logged (see :class:`LoggedPrediction`)."""
+
+    id: int
+    """Grows with every row of the log."""
+    request_id: str
+    rows: int
+    time: float
+    route: str
+    version: str
+    role: str
+    weight: float
+    segment: str
+    prediction: Label | None
+    score: float | None
+    revision: int
+    arm: str
+    unit: int
+
+
+class Fresh(NamedTuple):
+    """What a truth brings that was not known before."""
+
+    label: Label | None
+    correct: bool | None
+    score: float | None
+    value: float | None
+    accepted: bool | None
+    source: str
+    time: float
+
+
+def positive(label: Label | None, likeness: Likeness) -> bool | None:
+    """Whether a truth is positive: a yes, or a number above ``positive_above``; texts are not."""
+    if label is None or isinstance(label, str):
+        return None
+    return label if isinstance(label, bool) else label > likeness.positive_above
+
+
+def judged(one: Said, label: Label | None, likeness: Likeness) -> Judged:
+    """What a label says about one version's prediction."""
+    if label is None:
+        return Judged(one.version)
+    said = one.prediction if one.prediction is not None else one.score
+    error = None
+    if isinstance(said, int | float) and not isinstance(label, str):
+        distance = abs(float(said) - float(label))
+        error = distance if math.isfinite(distance) else None
+    score = one.score if positive(label, likeness) is not None else None
+    return Judged(one.version, likeness.right(said, label), error, score)
+
+
+def row_of(served: Said, shadow: Said | None, fresh: Fresh, likeness: Likeness) -> MaturedRow:
+    """One row; ``fresh`` has what was told (label, correct, score, value, accepted)."""
+    ours = judged(served, fresh.label, likeness)
+    if fresh.correct is not None:
+        ours = Judged(ours.version, fresh.correct, ours.error, ours.score)
+    theirs = judged(shadow, fresh.label, likeness) if shadow is not None else None
+    return MaturedRow(
+        ours, theirs, positive(fresh.label, likeness), fresh.score, fresh.value, fresh.accepted
+    )
+
+
+def met(said: Sequence[Said]) -> tuple[Said | None, list[Said]]:
+    """Who served, and the copies' answers."""
+    served = [one for one in said if one.role != "shadow"]
+    return (served[-1] if served else None), [one for one in said if one.role == "shadow"]

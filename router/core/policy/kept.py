@@ -1,0 +1,64 @@
+"""What of predictions is kept, as a whole policy says it."""
+
+from __future__ import annotations
+
+from router.core.gates.by import Told
+from router.core.gates.gate import Gate
+from router.core.gates.needs import Need
+from router.core.logged.terms import LogTerms, RouteLog
+from router.core.pairs.compare import Compare
+from router.core.policy.prediction_log import LogPolicy
+from router.core.policy.route import Route
+from router.core.policy.server import Policy
+from router.core.predictions.rows import Declared
+from router.core.wire.outcomes import FULL_BP
+
+
+def sampled_bp(route: Route, gates: tuple[Gate, ...]) -> int:
+    """Share of the requests that workers tell of: for gates and monitors, or the log."""
+    read = route.monitors is not None or any(Need.PREDICTIONS in gate.needs for gate in gates)
+    for_gates = route.predictions.sample if route.predictions is not None and read else 0
+    return max(for_gates, route.log.sample if route.log is not None else 0)
+
+
+def sampled_headers(route: Route, gates: tuple[Gate, ...]) -> tuple[str, ...]:
+    """Request headers (lower case) whose values a sample tells: those of gates, and the log's."""
+    headers = Told(gates).headers
+    name = _segment(route)
+    return headers if not name or name in headers else (*headers, name)
+
+
+def _segment(route: Route) -> str:
+    segment = route.rollout.compare.segment if route.rollout is not None else None
+    return segment.header.lower() if route.log is not None and segment is not None else ""
+
+
+def declared_of(route: Route) -> Declared:
+    """Where a prediction stands in bodies; without `predictions`: what `compare` decides on."""
+    if route.predictions is not None:
+        return route.predictions.declared
+    compare = route.rollout.compare if route.rollout is not None else None
+    if compare is None:
+        return Declared()
+    return Declared(compare.decide_on[0] if compare.decide_on else "", compare.score or "")
+
+
+def log_terms(policy: Policy) -> LogTerms:
+    """What the reader is told of the log; without a route that has one there is no file."""
+    kept = tuple(_of(route, route.log) for route in policy.routes if route.log is not None)
+    if not kept:
+        return LogTerms()
+    where = policy.prediction_log
+    return LogTerms(where.file, where.age, where.size, where.early, kept)
+
+
+def _of(route: Route, log: LogPolicy) -> RouteLog:
+    rollout = route.rollout
+    compare = rollout.compare if rollout is not None else Compare()
+    gates = rollout.gates if rollout is not None else ()
+    most, name = sampled_bp(route, gates), _segment(route)
+    segment = sampled_headers(route, gates).index(name) if name else -1
+    return RouteLog(
+        route.name, route.payload, compare.likeness, log.bodies, log.redact, log.person or "",
+        segment, log.sample * FULL_BP // most, log.mature,
+    )  # fmt: skip

@@ -1,0 +1,56 @@
+"""The prediction log: where it is kept, and what of each route."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from router.core.policy.match import JsonPath
+from router.core.quantities import BasisPoints, Bytes, Flag, Seconds, Text
+from router.core.spec import Spec
+
+
+def _not_all(share: int) -> int:
+    if not share:
+        raise ValueError("expected a share above 0%, or no log")
+    return share
+
+
+class LogFilePolicy(Spec):
+    """The file of the prediction log, for the routes that have `log`.
+
+    SQLite, apart from the store; docs/prediction-log.md has its tables. About 300 bytes a
+    prediction without bodies.
+    """
+
+    file: Annotated[Text, Field(min_length=1)] = "rampway-log.db"
+    """Where predictions and what becomes known of them are kept; from the working directory."""
+    age: Annotated[Seconds, Field(ge=60)] = 30 * 86_400.0
+    """Older predictions are erased, with their truths."""
+    size: Annotated[Bytes, Field(ge=1024 * 1024)] = 10 * 1024 * 1024 * 1024
+    """Beyond it the oldest predictions are erased."""
+    early: Annotated[Seconds, Field(ge=1)] = 3_600.0
+    """How long a truth waits for a prediction that is not logged yet; then it is unknown."""
+
+
+class LogPolicy(Spec):
+    """What the prediction log keeps of a route.
+
+    Time, id, version, weight, segment, features, prediction, score, latency, status and error of
+    each request, and of copies, and the truth when it comes (POST /api/v1/feedback).
+    """
+
+    sample: Annotated[BasisPoints, AfterValidator(_not_all)] = 10_000
+    """Share of the requests that is kept, by a coin at the draw; late truth about others is
+    unknown."""
+    bodies: Flag = False
+    """Whether the bytes of requests and answers are kept, too."""
+    redact: Annotated[tuple[Text, ...], Field(max_length=64)] = ()
+    """Names of fields that are kept nowhere; bodies are then kept as JSON without them."""
+    person: JsonPath | None = None
+    """Field of a JSON body that says whom a request is about, for `rampway log forget`; absent:
+    the sticky header."""
+    mature: Seconds = 0.0
+    """Age that a prediction must have before its truth is evidence: where some outcomes are known
+    sooner than others, both versions are then judged by all of them."""

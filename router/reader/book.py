@@ -1,0 +1,100 @@
+"""The prediction log as an interface: what every table behind it can do.
+
+A book has one writer, the reader's process. It is written in strokes (a few hundred rows each), so
+that a loss of the process costs at most the last second; whoever reads it opens it by itself.
+:class:`router.reader.sqlite_book.SqliteBook` keeps it in one file. Every statement that an
+implementation needs is plain SQL with a unique key and an upsert, as PostgreSQL has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final, Protocol
+
+from router.core.logged.judging import Fresh, Said
+from router.core.logged.prediction import LoggedPrediction
+from router.core.logged.truth import Truth
+
+EARLY_MAX: Final = 1_000_000
+"""Truths that wait for their prediction (about 100 bytes each, on disk); the oldest go first."""
+
+
+class Taken(StrEnum):
+    """What became of a truth."""
+
+    JOINED = "joined"
+    WAITING = "waiting"  # no such prediction is logged yet
+    DUPLICATE = "duplicate"  # everything that it says was said before
+
+
+@dataclass(frozen=True, slots=True)
+class Meeting:
+    """A truth and the predictions it is about; at least one side is new."""
+
+    fresh: Fresh
+    said: tuple[Said, ...]
+    """What each version said about one row of one request; of an id used twice the last."""
+    after: int
+    """Rows with a greater id are new; 0: the truth is."""
+
+
+@dataclass(slots=True)
+class BookCounts:
+    """What a book holds."""
+
+    predictions: int = 0
+    truths: int = 0
+    waiting: int = 0
+    bytes: int = 0
+    oldest: float | None = None
+
+
+@dataclass(slots=True)
+class Receiving:
+    """What became of a batch of truths, in order."""
+
+    taken: list[Taken]
+    meetings: list[Meeting] = field(default_factory=list)
+
+
+class BookError(Exception):
+    """Nothing of a stroke was written: the disk is full, the table is held or damaged."""
+
+
+class Book(Protocol):
+    """See the module. Every method that writes raises BookError, and has then written nothing."""
+
+    mature_s: Mapping[str, float]
+    """By route: the age in seconds that a prediction must have before its truth is told."""
+
+    def write(self, predictions: Sequence[LoggedPrediction], now: float) -> list[Meeting]:
+        """Append rows; the truths that waited for them."""
+
+    def release(self, now: float) -> list[Meeting]:
+        """Truths whose predictions have become mature."""
+
+    def bet(self, request_id: str) -> bool:
+        """Whether nothing was told before about this request of several rows."""
+
+    def receive(self, truths: Sequence[Truth], now: float) -> Receiving:
+        """Take truths in, durably; what each one met. ``now``: seconds since 1970."""
+
+    def prune(self, *, before: float, bytes_max: int, early_before: float) -> list[str]:
+        """One stroke of retention; keys of truths given up that no prediction came for."""
+
+    def forget(self, persons: Iterable[str]) -> int:
+        """Erase the rows of persons (digests), with their truths; how many predictions."""
+
+    def secret(self, made: str) -> str:
+        """The key of its digests of persons; ``made``, if it has none yet."""
+
+    def lags(self, most: int) -> list[tuple[str, float]]:
+        """Route, and seconds from prediction to truth, of up to ``most`` of those it has."""
+
+    def counts(self) -> BookCounts:
+        """What it holds now."""
+
+    def close(self) -> None:
+        """Let go of it."""

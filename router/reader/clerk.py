@@ -1,0 +1,115 @@
+"""The log's messages in the reader: what is told of it, what it answers, what it says by itself."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+import xxhash
+
+from router.core.predictions.rows import Declared
+from router.core.wire.outcomes import FULL_BP
+from router.core.wire.sampled import Sampled
+from router.link.messages import Copied, Logging, LogState, Ripened, Tell, Told, encode
+from router.reader.book import BookError
+from router.reader.keeper import Keeper
+from router.reader.log_rows import of_copy, of_sample
+
+STATE_S: Final = 1.0
+"""How often it says how the log stands."""
+RIPENED_MAX: Final = 500
+"""Matured predictions of one message."""
+
+
+class Clerk:
+    """See the module. ``clock``: seconds since 1970."""
+
+    def __init__(
+        self, keeper: Keeper | None = None, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.keeper = keeper or Keeper()
+        self._clock = clock
+        self._declared: dict[str, Declared] = {}
+        self._stated = 0.0
+
+    def __repr__(self) -> str:
+        return f"<Clerk {self.keeper!r}>"
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing has to be done by the clock."""
+        return self.keeper.idle
+
+    def said(self, message: Logging | Copied | Tell) -> bytes:
+        """The bytes of the answer; whatever happens, it does not raise."""
+        if isinstance(message, Tell):
+            return encode(self._told(message))
+        try:
+            if isinstance(message, Logging):
+                self.keeper.settle(message.terms, self._clock())
+            else:
+                self._copied(message)
+        except Exception as error:  # noqa: BLE001 - as in the reader's loop: foreign bytes
+            self.keeper.error = type(error).__name__
+        return b""
+
+    def _told(self, message: Tell) -> Told:
+        try:
+            taken = self.keeper.receive(message.truths, self._clock())
+        except BookError as error:
+            return Told(message.number, (), str(error))
+        except Exception as error:  # noqa: BLE001 - as above
+            return Told(message.number, (), type(error).__name__)
+        return Told(message.number, tuple(one.value for one in taken))
+
+    def sampled(self, sample: Sampled, declared: Declared) -> None:
+        """Keep a request of a client, if its route's rules say so; raises nothing."""
+        rules = self.keeper.routes.get(sample.route)
+        self._declared[sample.route] = declared
+        if rules is None or not _chosen(sample.request_id, rules.sample_bp):
+            return
+        try:
+            self.keeper.add(of_sample(sample, rules, declared, self.keeper.digest), self._clock())
+        except Exception as error:  # noqa: BLE001 - as above
+            self.keeper.error = type(error).__name__
+
+    def _copied(self, copied: Copied) -> None:
+        rules = self.keeper.routes.get(copied.route)
+        if rules is not None and _chosen(copied.request_id, rules.sample_bp):
+            declared = self._declared.get(copied.route, Declared())
+            self.keeper.add(of_copy(copied, rules, declared), self._clock())
+
+    def due(self) -> bytes:
+        """What it has to say by itself now."""
+        if self.keeper.idle and not self._stated:
+            return b""
+        now = self._clock()
+        try:
+            matured = self.keeper.turn(now)
+        except Exception as error:  # noqa: BLE001 - as above
+            matured, self.keeper.error = [], type(error).__name__
+        said = b"".join(
+            encode(Ripened(tuple(matured[at : at + RIPENED_MAX])))
+            for at in range(0, len(matured), RIPENED_MAX)
+        )
+        if abs(now - self._stated) >= STATE_S:
+            self._stated = 0.0 if self.keeper.idle else now
+            said += encode(self._state())
+        return said
+
+    def _state(self) -> LogState:
+        keeper = self.keeper
+        lags = {
+            route: (lag.total, lag.quantile(0.5) or 0.0, lag.quantile(0.95) or 0.0)
+            for route, lag in keeper.lags.items()
+        }
+        return LogState(
+            keeper.written, dict(keeper.dropped), keeper.counts(), lags, keeper.unknown,
+            tuple(keeper.unknown_ids), keeper.error,
+        )  # fmt: skip
+
+
+def _chosen(request_id: str, share_bp: int) -> bool:
+    """A coin of the id: a request and its copies are kept together or not at all."""
+    return share_bp >= FULL_BP or xxhash.xxh64_intdigest(request_id.encode()) % FULL_BP < share_bp

@@ -1,0 +1,122 @@
+"""The log as a table for other programs: CSV, or Parquet where pyarrow is installed.
+
+One row a prediction, of the view ``log``; each feature is a column ``feature.NAME``.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+BATCH_ROWS: Final = 10_000
+"""Rows that are in memory at once."""
+FEATURES_MAX: Final = 1_000
+"""Columns of features; further names stay in ``features`` alone."""
+BODIES: Final = ("request", "answer")
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Which rows. Times are seconds since 1970; ``until`` is not within."""
+
+    route: str = ""
+    since: float = 0.0
+    until: float = float("inf")
+
+
+def reading(path: Path) -> sqlite3.Connection:
+    """The file, for reading alone. Raises sqlite3.Error."""
+    return sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+
+
+def rows(path: Path, chosen: Chosen, *, bodies: bool = False) -> Iterator[dict[str, Any]]:
+    """Every row with the same keys, in order. Raises sqlite3.Error."""
+    with closing(reading(path)) as db:
+        where, values = _where(chosen)
+        names = [f"feature.{name}" for (name,) in db.execute(
+            "SELECT DISTINCT j.key FROM log, json_each(log.features) j "  # noqa: S608 - of constants
+            f"WHERE {where} AND log.features <> '' ORDER BY j.key LIMIT {FEATURES_MAX}", values,
+        )]  # fmt: skip
+        found = db.execute(f"SELECT * FROM log WHERE {where}", values)  # noqa: S608 - of constants
+        columns = [name for name, *_ in found.description]
+        for one in found:
+            row = dict(zip(columns, one, strict=True))
+            features = json.loads(row["features"] or "{}")
+            kept = {name: row[name] for name in columns if bodies or name not in BODIES}
+            yield kept | {name: features.get(name[8:]) for name in names}
+
+
+def _where(chosen: Chosen) -> tuple[str, list[Any]]:
+    where, values = "log.time >= ? AND log.time < ?", [chosen.since, min(chosen.until, 1e12)]
+    if chosen.route:
+        return f"{where} AND log.route = ?", [*values, chosen.route]
+    return where, values
+
+
+def to_csv(path: Path, target: Path, chosen: Chosen, *, bodies: bool = False) -> int:
+    """Write a CSV file with a head line (RFC 4180); how many rows."""
+    count, writer = 0, None
+    with target.open("w", newline="", encoding="utf-8") as file:
+        for row in rows(path, chosen, bodies=bodies):
+            if writer is None:
+                writer = csv.DictWriter(file, list(row))
+                writer.writeheader()
+            writer.writerow({k: _text(v) for k, v in row.items()})
+            count += 1
+    return count
+
+
+def to_parquet(path: Path, target: Path, chosen: Chosen, *, bodies: bool = False) -> int:
+    """Write a Parquet file; how many rows. Raises ModuleNotFoundError without pyarrow.
+
+    Columns that hold several kinds of values (prediction, label, features) are texts.
+    """
+    import pyarrow as pa  # noqa: PLC0415 - an extra
+    import pyarrow.parquet as pq  # noqa: PLC0415 - an extra
+
+    count, writer, kinds = 0, None, None
+    for batch in _batches(rows(path, chosen, bodies=bodies)):
+        kinds = kinds or pa.schema([(name, _kind(pa, name)) for name in batch[0]])
+        made = [{k: _text(v) if kinds.field(k).type == pa.string() else v for k, v in row.items()}
+                for row in batch]  # fmt: skip
+        writer = writer or pq.ParquetWriter(target, kinds)
+        writer.write_table(pa.Table.from_pylist(made, kinds))
+        count += len(batch)
+    if writer is None:
+        pq.write_table(pa.table({}), target)
+    else:
+        writer.close()
+    return count
+
+
+_REAL: Final = frozenset({"time", "weight", "score", "latency_s", "label_time", "rating", "value"})
+_WHOLE: Final = frozenset({"row", "rows", "status", "revision", "unit", "correct", "accepted"})
+
+
+def _kind(pa: Any, name: str) -> Any:
+    if name in _REAL:
+        return pa.float64()
+    return pa.int64() if name in _WHOLE else pa.binary() if name in BODIES else pa.string()
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return value if value is None or isinstance(value, str) else str(value)
+
+
+def _batches(found: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    batch: list[dict[str, Any]] = []
+    for row in found:
+        batch.append(row)
+        if len(batch) == BATCH_ROWS:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

@@ -1,0 +1,258 @@
+"""The keeper of the prediction log: rows wait for the next stroke, truths do not.
+
+Rows are written every :data:`STROKE_S` or every :data:`STROKE_ROWS`, so that the end of the process
+costs less than a second of them. What cannot be written (a full disk, somebody else's long hold) is
+dropped and counted; so is what comes while the queue is full. An answered truth is durable.
+
+It reads no clock by itself and starts nothing: the reader's loop tells it the time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from router.core.logged.judging import Said, met, row_of
+from router.core.logged.lag import Lag
+from router.core.logged.prediction import LoggedPrediction
+from router.core.logged.terms import LogTerms, RouteLog
+from router.core.logged.truth import Matured, MaturedRow, Truth
+from router.core.wire.outcomes import FULL_BP
+from router.reader.book import Book, BookError, Meeting, Taken
+
+QUEUE_ROWS_MAX: Final = 20_000
+"""Rows that wait for a stroke; further ones are dropped."""
+QUEUE_BYTES_MAX: Final = 64 * 1024 * 1024
+"""Bytes of features and bodies of the rows that wait."""
+STROKE_S: Final = 0.25
+STROKE_ROWS: Final = 2_500
+PRUNE_S: Final = 1.0
+"""How often one stroke of retention is done."""
+AGAIN_S: Final = 5.0
+"""Before a file that could not be opened is tried again."""
+LAGS_MAX: Final = 5_000
+"""Truths of the file by which it is known, at the start, how late they come."""
+UNKNOWN_KEPT: Final = 20
+"""Ids of truths that no prediction came for, for people: the last ones."""
+
+
+class Keeper:
+    """See the module."""
+
+    def __init__(self, opens: Callable[[Path], Book] | None = None) -> None:
+        self._opens = opens or _sqlite
+        self._book: Book | None = None
+        self._secret = b""
+        self.terms = LogTerms()
+        self.routes: dict[str, RouteLog] = {}
+        self._rows: list[LoggedPrediction] = []
+        self._bytes = 0
+        self._since = 0.0
+        self._pruned = self._tried = float("-inf")
+        self.written = 0
+        self.dropped: dict[str, int] = {}
+        """By cause: queue (they came faster than they were written), disk."""
+        self.unknown = 0
+        self.unknown_ids: list[str] = []
+        self.error = ""
+        """Why the last stroke failed; empty when it did not."""
+        self.lags: dict[str, Lag] = {}
+        self._matured: list[Matured] = []
+
+    def __repr__(self) -> str:
+        return f"<Keeper {len(self._rows)} rows wait, {self._book!r}>"
+
+    def settle(self, terms: LogTerms, now: float) -> None:
+        """Follow the policy from now on; what waits is written by the old one first."""
+        if terms.file != self.terms.file:
+            self.stroke(now)
+            self.close()
+        self.terms = terms
+        self.routes = {one.route: one for one in terms.routes}
+        self._open(now)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._book is not None:
+            self._book.close()
+        self._book = None
+        self._tried = float("-inf")
+
+    def _open(self, now: float) -> None:
+        if self._book is None and self.terms.file and now - self._tried >= AGAIN_S:
+            self._tried = now
+            try:
+                self._book = self._opens(Path(self.terms.file))
+                self._secret = self._book.secret(secrets.token_hex(16)).encode()
+                self.lags = {}
+                for route, lag_s in self._book.lags(LAGS_MAX):
+                    self.lags.setdefault(route, Lag()).add(lag_s)
+            except BookError as error:
+                self._book, self.error = None, str(error)
+        if self._book is not None:
+            self._book.mature_s = {one.route: one.mature_s for one in self.terms.routes}
+
+    def digest(self, person: str) -> str:
+        """Whom a row is about, as the log has it; empty for nobody."""
+        return digest_of(person, self._secret) if person and self._secret else ""
+
+    # --- rows -------------------------------------------------------------------------------------
+
+    def add(self, rows: Sequence[LoggedPrediction], now: float) -> None:
+        """Have rows written with the next stroke."""
+        size = sum(map(_size, rows))
+        full = len(self._rows) + len(rows) > QUEUE_ROWS_MAX or self._bytes + size > QUEUE_BYTES_MAX
+        if full or not self.terms.file:
+            self._drop("queue", len(rows))
+            return
+        if not self._rows:
+            self._since = now
+        self._rows += rows
+        self._bytes += size
+        if len(self._rows) >= STROKE_ROWS:
+            self.stroke(now)
+
+    def _drop(self, cause: str, rows: int) -> None:
+        self.dropped[cause] = self.dropped.get(cause, 0) + rows
+
+    def stroke(self, now: float) -> None:
+        """Write what waits."""
+        rows, self._rows, self._bytes = self._rows, [], 0
+        self._open(now)
+        if not rows:
+            return
+        if self._book is None:
+            self._drop("disk", len(rows))
+            return
+        try:
+            meetings = self._book.write(rows, now)
+        except BookError as error:
+            self.error = str(error)
+            self._drop("disk", len(rows))
+            return
+        self.written += len(rows)
+        self.error = ""
+        self._mature(meetings)
+
+    # --- truths -----------------------------------------------------------------------------------
+
+    def receive(self, truths: Sequence[Truth], now: float) -> list[Taken]:
+        """Take truths in. Raises BookError: nothing was taken, they may be sent again."""
+        self.stroke(now)
+        if self._book is None:
+            raise BookError(self.error or "no log is kept: add prediction_log to the policy")
+        received = self._book.receive(truths, now)
+        self._mature(received.meetings)
+        return received.taken
+
+    def _mature(self, meetings: Iterable[Meeting]) -> None:
+        for group in _requests(meetings):
+            self._matured += self._one(group)
+
+    def _one(self, group: Sequence[Meeting]) -> Iterator[Matured]:
+        """What the new truths of one request say: of who served, and of each copy beside them."""
+        served, shadows = met(group[0].said)
+        if served is None or served.route not in self.routes or self._book is None:
+            return
+        alone = [m for m in group if (s := met(m.said)[0]) is not None and s.id > m.after]
+        first = served.rows == 1 or self._book.bet(served.request_id)
+        lag_s = max(group[0].fresh.time - served.time, 0.0)
+        if alone:
+            self.lags.setdefault(served.route, Lag()).add(lag_s)
+            yield self._matured_of(alone, served, "", lag_s, counts=first)
+        for copy in shadows:
+            paired = [m for m in group if any(
+                s.version == copy.version and (s.id > m.after or m in alone) for s in met(m.said)[1]
+            )]  # fmt: skip
+            if paired:
+                yield self._matured_of(paired, served, copy.version, lag_s, counts=first)
+
+    def _matured_of(
+        self, group: Sequence[Meeting], one: Said, copy: str, lag_s: float, *, counts: bool
+    ) -> Matured:
+        """``one``: who served the first row; ``copy``: the version of the copies, or none."""
+        rules = self.routes[one.route]
+        rows: list[MaturedRow] = []
+        for meeting in group:
+            served, shadows = met(meeting.said)
+            other = next((one for one in shadows if one.version == copy), None)
+            if served is not None:
+                rows.append(row_of(served, other, meeting.fresh, rules.likeness))
+        return Matured(
+            one.route, one.revision, one.arm, round(one.weight * FULL_BP), one.unit, one.segment,
+            lag_s, tuple(rows), counts, group[0].fresh.source == "human",
+        )  # fmt: skip
+
+    # --- time -------------------------------------------------------------------------------------
+
+    @property
+    def idle(self) -> bool:
+        """Whether no log is kept: nobody has to tell the time."""
+        return not self.terms.file
+
+    def turn(self, now: float) -> list[Matured]:
+        """What is due: a stroke, one of retention; what has matured since the last time."""
+        if self._rows and now - self._since >= STROKE_S:
+            self.stroke(now)
+        if now - self._pruned >= PRUNE_S:
+            self._pruned = now
+            self._tidy(now)
+        matured, self._matured = self._matured, []
+        return matured
+
+    def _tidy(self, now: float) -> None:
+        self._open(now)
+        if self._book is None:
+            return
+        terms = self.terms
+        try:
+            self._mature(self._book.release(now))
+            given_up = self._book.prune(
+                before=now - terms.age_s, bytes_max=terms.bytes_max,
+                early_before=now - terms.early_s,
+            )  # fmt: skip
+        except BookError as error:
+            self.error = str(error)
+            return
+        self.unknown += len(given_up)
+        self.unknown_ids = (self.unknown_ids + given_up)[-UNKNOWN_KEPT:]
+
+    def counts(self) -> dict[str, int]:
+        """What the file holds; empty where there is none."""
+        if self._book is None:
+            return {}
+        try:
+            held = self._book.counts()
+        except BookError:
+            return {}
+        return {
+            "predictions": held.predictions, "truths": held.truths, "waiting": held.waiting,
+            "bytes": held.bytes,
+        }  # fmt: skip
+
+
+def _sqlite(path: Path) -> Book:
+    from router.reader.sqlite_book import SqliteBook  # noqa: PLC0415 - for readers with a log
+
+    return SqliteBook(path)
+
+
+def digest_of(person: str, secret: bytes) -> str:
+    """The keyed digest of a person's key: 128 bits of HMAC-SHA256 (RFC 2104 section 5)."""
+    return hmac.digest(secret, person.encode("utf-8", "replace"), hashlib.sha256).hex()[:32]
+
+
+def _requests(meetings: Iterable[Meeting]) -> Iterable[list[Meeting]]:
+    """Meetings of one request together; of one version the newest says when."""
+    groups: dict[str, list[Meeting]] = {}
+    for meeting in meetings:
+        groups.setdefault(meeting.said[0].request_id, []).append(meeting)
+    return groups.values()
+
+
+def _size(row: LoggedPrediction) -> int:
+    return len(row.features) + len(row.request or b"") + len(row.answer or b"")

@@ -1,0 +1,456 @@
+"""The prediction log in one SQLite file, apart from the store: no decision waits for it.
+
+Two tables and a view. ``predictions`` has what versions said, ``truths`` what became known, each
+keyed by request and row, so that either may come first; ``log`` is both side by side, and what
+people and tools read (docs/prediction-log.md).
+
+WAL with ``synchronous=NORMAL``: a stroke that was committed survives the end of the process, not
+necessarily that of the power. ``secure_delete`` overwrites what is deleted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import attrgetter
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from router.core.logged.judging import Fresh, Said
+from router.core.logged.prediction import COLUMNS
+from router.core.logged.prediction import LoggedPrediction as Row
+from router.core.logged.truth import FACTS, Label, Truth
+from router.reader.book import (
+    EARLY_MAX,
+    BookCounts,
+    BookError,
+    Meeting,
+    Receiving,
+    Taken,
+)
+
+BUSY_MS: Final = 2_000
+"""How long a stroke waits for somebody else's, such as ``log forget``, milliseconds."""
+CACHE_KIB: Final = 32_768
+"""Pages kept in memory, KiB."""
+WAL_BYTES_MAX: Final = 16 * 1024 * 1024
+"""Size that the write-ahead file is cut back to."""
+PRUNE_ROWS: Final = 5_000
+"""Rows that one stroke of retention takes away."""
+LAYOUT: Final = 1
+
+_KINDS: Final = {
+    "time": "REAL NOT NULL", "row": "INTEGER NOT NULL", "rows": "INTEGER NOT NULL",
+    "weight": "REAL NOT NULL", "prediction": "", "score": "REAL", "latency_s": "REAL NOT NULL",
+    "status": "INTEGER NOT NULL", "revision": "INTEGER NOT NULL", "unit": "INTEGER NOT NULL",
+    "request": "BLOB", "answer": "BLOB",
+}  # fmt: skip
+_COLUMNS: Final = ", ".join(f"{name} {_KINDS.get(name, 'TEXT NOT NULL')}" for name in COLUMNS)
+_TRUTH: Final = ("label", "correct", "score", "value", "accepted", "source", "time")
+_VIEW: Final = ", ".join(f"p.{name}" for name in COLUMNS if name not in {"receipt", "person"})
+
+SCHEMA: Final = f"""
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS predictions (id INTEGER PRIMARY KEY, {_COLUMNS});
+CREATE INDEX IF NOT EXISTS by_request ON predictions (request_id, row);
+CREATE INDEX IF NOT EXISTS by_receipt ON predictions (receipt, row) WHERE receipt <> '';
+CREATE INDEX IF NOT EXISTS by_person ON predictions (person) WHERE person <> '';
+CREATE TABLE IF NOT EXISTS truths (
+    key TEXT NOT NULL, row INTEGER NOT NULL, label, correct INTEGER, score REAL, value REAL,
+    accepted INTEGER, source TEXT NOT NULL, time REAL NOT NULL, joined INTEGER NOT NULL,
+    due REAL NOT NULL, PRIMARY KEY (key, row)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS bets (request_id TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS held ON truths (due) WHERE joined = 2;
+CREATE INDEX IF NOT EXISTS early ON truths (time) WHERE joined = 0;
+CREATE VIEW IF NOT EXISTS log AS SELECT {_VIEW},
+    t.label AS label, t.time AS label_time, t.source AS label_source, t.correct AS correct,
+    t.score AS rating, t.value AS value, t.accepted AS accepted
+    FROM predictions p LEFT JOIN truths t ON t.key = p.request_id AND t.row = p.row;
+CREATE TEMP TABLE incoming (place INTEGER PRIMARY KEY, key TEXT, row INTEGER);
+"""  # noqa: S608 - of constants
+_PLACES: Final = ", ".join("?" * len(COLUMNS))
+_INSERT: Final = f"INSERT INTO predictions ({', '.join(COLUMNS)}) VALUES ({_PLACES})"  # noqa: S608 - of constants
+_SAID: Final = ", ".join(f"p.{name}" for name in Said._fields)
+_FRESH: Final = ", ".join(f"t.{name}" for name in _TRUTH)
+_values = attrgetter(*(name if name != "unit" else "signed_unit" for name in COLUMNS))
+
+_Key = tuple[str, int]
+_Known = dict[_Key, list[Any]]
+_T = TypeVar("_T")
+
+_EARLY, _JOINED, _HELD = 0, 1, 2
+"""States of a truth: without a prediction; told; its prediction is not mature yet."""
+
+
+class SqliteBook:
+    """See the module and :class:`router.reader.book.Book`."""
+
+    def __init__(self, path: Path, *, early_max: int = EARLY_MAX) -> None:
+        """Open the file, or create it. Raises BookError."""
+        self.path = path
+        self.mature_s: Mapping[str, float] = {}
+        """By route: the age that a prediction must have before its truth is told."""
+        self._early_max = early_max
+        try:
+            self._db = sqlite3.connect(path, isolation_level=None, timeout=BUSY_MS / 1000)
+            for pragma in (
+                "auto_vacuum = INCREMENTAL", "journal_mode = WAL", "synchronous = NORMAL",
+                "secure_delete = ON", "temp_store = MEMORY", f"cache_size = -{CACHE_KIB}",
+                f"journal_size_limit = {WAL_BYTES_MAX}",
+            ):  # fmt: skip
+                self._db.execute(f"PRAGMA {pragma}").fetchall()
+            self._db.executescript(SCHEMA)
+            path.chmod(0o600)  # it holds what people asked
+            self._waiting = self._number("SELECT count(*) FROM truths WHERE joined = 0")
+            self._held = self._number("SELECT count(*) FROM truths WHERE joined = 2")
+            self._predictions = self._number("SELECT count(*) FROM predictions")
+            self._truths = self._number("SELECT count(*) FROM truths")
+        except (sqlite3.Error, OSError) as error:
+            raise BookError(f"{path}: {error}") from None
+
+    def __repr__(self) -> str:
+        return f"<SqliteBook {self.path}>"
+
+    def write(self, predictions: Sequence[Row], now: float) -> list[Meeting]:
+        """See Book."""
+        return self._stroke(lambda: self._write(predictions, now))
+
+    def release(self, now: float) -> list[Meeting]:
+        """See Book."""
+        return self._stroke(lambda: self._release(now)) if self._held else []
+
+    def bet(self, request_id: str) -> bool:
+        """See Book."""
+        told = self._guarded(
+            lambda: self._db.execute("INSERT OR IGNORE INTO bets VALUES (?)", (request_id,))
+        )
+        return told.rowcount == 1
+
+    def receive(self, truths: Sequence[Truth], now: float) -> Receiving:
+        """See Book."""
+        return self._stroke(lambda: self._receive(truths, now))
+
+    def prune(self, *, before: float, bytes_max: int, early_before: float) -> list[str]:
+        """See Book."""
+        given_up = self._stroke(lambda: self._give_up(early_before))
+        self._stroke(lambda: self._prune(before, bytes_max))
+        return given_up
+
+    def forget(self, persons: Iterable[str]) -> int:
+        """See Book. Nothing of them is left in the file and its WAL when it returns."""
+        gone = self._stroke(lambda: sum(map(self._erase, persons)))
+        self._guarded(self._scrub)
+        return gone
+
+    def secret(self, made: str) -> str:
+        """The secret of this file's digests of persons; ``made``, if it has none yet."""
+
+        def stroke() -> str:
+            self._db.execute("INSERT OR IGNORE INTO meta VALUES ('secret', ?)", (made,))
+            known: str = self._db.execute(
+                "SELECT value FROM meta WHERE name = 'secret'"
+            ).fetchone()[0]
+            return known
+
+        return self._stroke(stroke)
+
+    def lags(self, most: int) -> list[tuple[str, float]]:
+        """See Book."""
+        return self._guarded(lambda: self._db.execute(
+            "SELECT p.route, max(t.time - p.time, 0.0) FROM truths t JOIN predictions p "
+            "ON p.request_id = t.key AND p.row = t.row WHERE p.role <> 'shadow' LIMIT ?", (most,),
+        ).fetchall())  # fmt: skip
+
+    def counts(self) -> BookCounts:
+        """See Book; from memory, but for the file's size and the oldest row."""
+        oldest = self._guarded(
+            lambda: self._db.execute("SELECT time FROM predictions ORDER BY id LIMIT 1").fetchone()
+        )
+        size = self._guarded(self._size)
+        return BookCounts(
+            self._predictions, self._truths, self._waiting, size, oldest[0] if oldest else None
+        )
+
+    def close(self) -> None:
+        """See Book."""
+        with contextlib.suppress(sqlite3.Error):
+            self._db.close()
+
+    # --- strokes ----------------------------------------------------------------------------------
+
+    def _stroke(self, job: Callable[[], _T]) -> _T:
+        """All of ``job`` or nothing."""
+        before = self._waiting, self._held, self._predictions, self._truths
+
+        def whole() -> _T:
+            self._db.execute("BEGIN IMMEDIATE")
+            done = job()
+            self._db.execute("COMMIT")
+            return done
+
+        try:
+            return self._guarded(whole)
+        except BookError:
+            self._waiting, self._held, self._predictions, self._truths = before
+            with contextlib.suppress(sqlite3.Error):
+                self._db.execute("ROLLBACK")
+            raise
+
+    def _guarded(self, job: Callable[[], _T]) -> _T:
+        try:
+            return job()
+        except (sqlite3.Error, OSError, OverflowError, ValueError) as error:
+            raise BookError(str(error)) from None
+
+    def _number(self, sql: str) -> int:
+        return int(self._db.execute(sql).fetchone()[0])
+
+    # --- predictions ------------------------------------------------------------------------------
+
+    def _write(self, predictions: Sequence[Row], now: float) -> list[Meeting]:
+        last = self._number("SELECT coalesce(max(id), 0) FROM predictions")
+        self._db.executemany(_INSERT, map(_values, predictions))
+        self._predictions += len(predictions)
+        if not self._truths:
+            return []
+        if self._waiting:
+            self._rename_early(last)
+        met = self._db.execute(
+            "SELECT t.key, t.row, max(t.joined), max(p.time), p.route FROM predictions p "
+            "JOIN truths t ON t.key = p.request_id AND t.row = p.row "
+            "WHERE p.id > ? GROUP BY t.key, t.row",
+            (last,),
+        ).fetchall()
+        told: list[_Key] = []
+        states: list[tuple[int, float, str, int]] = []
+        for key, row, joined, time, route in met:
+            due = self._due(route, time)
+            state = _JOINED if due <= now else _HELD
+            if joined == _EARLY:
+                states.append((state, due, key, row))
+            if _JOINED in (joined, state):
+                told.append((key, row))
+        self._mark(states)
+        return [Meeting(fresh, said, last) for _, fresh, said in self._meetings(told)]
+
+    def _due(self, route: str, time: float) -> float:
+        """When a prediction is mature; 0 where that is not waited for, whatever clocks say."""
+        mature_s = self.mature_s.get(route, 0.0)
+        return time + mature_s if mature_s else 0.0
+
+    def _mark(self, states: Sequence[tuple[int, float, str, int]]) -> None:
+        """Truths that waited have found their predictions."""
+        self._db.executemany(
+            "UPDATE truths SET joined = ?, due = ? WHERE key = ? AND row = ?", states
+        )
+        self._waiting -= len(states)
+        self._held += sum(state == _HELD for state, *_ in states)
+
+    def _release(self, now: float) -> list[Meeting]:
+        keys = self._db.execute(
+            "SELECT key, row FROM truths WHERE joined = 2 AND due <= ? LIMIT ?", (now, PRUNE_ROWS)
+        ).fetchall()
+        self._db.executemany("UPDATE truths SET joined = 1 WHERE key = ? AND row = ?", keys)
+        self._held -= len(keys)
+        return [Meeting(fresh, said, 0) for _, fresh, said in self._meetings(keys)]
+
+    def _rename_early(self, last: int) -> None:
+        """Truths that came by receipt are kept under the request's id from now on."""
+        met = self._db.execute(
+            "SELECT t.key, t.row, p.request_id FROM predictions p JOIN truths t "
+            "ON t.key = '#' || p.receipt AND t.row = p.row "
+            "WHERE p.id > ? AND p.receipt <> '' AND p.role <> 'shadow'",
+            (last,),
+        ).fetchall()
+        for key, row, request_id in met:
+            moved = self._db.execute(
+                "UPDATE OR IGNORE truths SET key = ? WHERE key = ? AND row = ?",
+                (request_id, key, row),
+            )
+            if not moved.rowcount:  # it was told by the id as well: the first one holds
+                self._db.execute("DELETE FROM truths WHERE key = ? AND row = ?", (key, row))
+                self._truths -= 1
+                self._waiting -= 1
+
+    def _meetings(self, keys: Sequence[_Key]) -> list[tuple[_Key, Fresh, tuple[Said, ...]]]:
+        """The truth under each key that has one, and what versions said."""
+        self._load(keys)
+        rows = self._db.execute(
+            f"SELECT i.place, {_FRESH}, {_SAID} FROM incoming i "  # noqa: S608 - of constants
+            f"JOIN truths t ON t.key = i.key AND t.row = i.row "
+            f"JOIN predictions p ON p.request_id = i.key AND p.row = i.row "
+            f"ORDER BY i.place, p.id"
+        )
+        found: dict[int, tuple[Fresh, list[Said]]] = {}
+        for place, *values in rows:
+            if place not in found:
+                label, correct, score, value, accepted, source, time = values[: len(_TRUTH)]
+                fresh = Fresh(
+                    _label(label), _flag(correct), score, value, _flag(accepted), source, time
+                )
+                found[place] = fresh, []
+            said = Said(*values[len(_TRUTH) :])
+            found[place][1].append(
+                said._replace(prediction=_label(said.prediction), unit=said.unit % 2**64)
+            )
+        return [(keys[place], fresh, _newest(said)) for place, (fresh, said) in found.items()]
+
+    def _load(self, keys: Iterable[_Key]) -> None:
+        self._db.execute("DELETE FROM incoming")
+        self._db.executemany(
+            "INSERT INTO incoming VALUES (?, ?, ?)", ((n, *key) for n, key in enumerate(keys))
+        )
+
+    # --- truths -----------------------------------------------------------------------------------
+
+    def _receive(self, truths: Sequence[Truth], now: float) -> Receiving:
+        keys = self._keys(truths)
+        self._load(dict.fromkeys(keys))
+        known: _Known = {
+            (key, row): [_label(label), *rest]
+            for key, row, label, *rest in self._db.execute(
+                f"SELECT i.key, i.row, {_FRESH}, t.joined, t.due FROM incoming i "  # noqa: S608 - of constants
+                "JOIN truths t ON t.key = i.key AND t.row = i.row"
+            )
+        }
+        logged: dict[_Key, float] = {
+            (key, row): self._due(route, time)
+            for key, row, time, route in self._db.execute(
+                "SELECT i.key, i.row, max(p.time), p.route FROM incoming i JOIN predictions p "
+                "ON p.request_id = i.key AND p.row = i.row GROUP BY i.place"
+            )
+        }
+        old, news = set(known), _Known()
+        taken = [
+            _merge(known, news, key, truth, now, due=logged.get(key))
+            for key, truth in zip(keys, truths, strict=True)
+        ]
+        self._db.executemany(
+            "INSERT OR REPLACE INTO truths VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+            [(*key, *known[key]) for key in news],
+        )
+        fresh_keys = news.keys() - old
+        self._truths += len(fresh_keys)
+        self._waiting += len(fresh_keys - logged.keys())
+        self._held += sum(known[key][-2] == _HELD for key in fresh_keys)
+        told = [key for key in news if known[key][-2] == _JOINED]
+        meetings = [
+            Meeting(fresh._replace(**dict(zip(FACTS, news[key], strict=True))), said, 0)
+            for key, fresh, said in self._meetings(told)
+        ]
+        return Receiving(taken, meetings)
+
+    def _keys(self, truths: Sequence[Truth]) -> list[_Key]:
+        """What each is about; a receipt's request, where it is logged."""
+        known: dict[str, str] = {}
+        for receipt in {truth.receipt for truth in truths if not truth.request_id}:
+            found = self._db.execute(
+                "SELECT request_id FROM predictions WHERE receipt = ? AND role <> 'shadow'",
+                (receipt,),
+            ).fetchone()
+            if found:
+                known[receipt] = found[0]
+        return [(t.request_id or known.get(t.receipt, t.key), t.row) for t in truths]
+
+    def _give_up(self, before: float) -> list[str]:
+        """Truths that waited too long, or are too many."""
+        beyond = max(self._waiting - self._early_max, 0)
+        gone = self._db.execute(
+            "SELECT key, row FROM truths WHERE joined = 0 AND time < ? "
+            "UNION SELECT * FROM (SELECT key, row FROM truths WHERE joined = 0 "
+            "ORDER BY time LIMIT ?) LIMIT ?", (before, beyond, PRUNE_ROWS),
+        ).fetchall()  # fmt: skip
+        self._db.executemany("DELETE FROM truths WHERE key = ? AND row = ?", gone)
+        self._waiting -= len(gone)
+        self._truths -= len(gone)
+        return [key for key, _ in gone]
+
+    # --- what goes --------------------------------------------------------------------------------
+
+    def _prune(self, before: float, bytes_max: int) -> None:
+        ids = [
+            number
+            for number, time in self._db.execute(
+                "SELECT id, time FROM predictions ORDER BY id LIMIT ?", (PRUNE_ROWS,)
+            )
+            if time < before
+        ]
+        if not ids and self._size() > bytes_max:
+            ids = [n for (n,) in self._db.execute(
+                "SELECT id FROM predictions ORDER BY id LIMIT ?", (PRUNE_ROWS,)
+            )]  # fmt: skip
+        if ids:
+            self._delete(f"id <= {ids[-1]}")
+            self._db.execute("PRAGMA incremental_vacuum").fetchall()
+
+    def _delete(self, where: str, *values: Any) -> int:
+        """Predictions, and the truths about them unless another row is left of the request."""
+        keys = f"(SELECT request_id FROM predictions WHERE {where})"  # noqa: S608 - of constants
+        self._db.execute(f"DELETE FROM bets WHERE request_id IN {keys}", values)  # noqa: S608 - of constants
+        truths = self._db.execute(
+            "DELETE FROM truths WHERE (key, row) IN "  # noqa: S608 - of constants
+            f"(SELECT request_id, row FROM predictions WHERE {where})", values,
+        ).rowcount  # fmt: skip
+        gone = self._db.execute(f"DELETE FROM predictions WHERE {where}", values).rowcount  # noqa: S608 - of constants
+        self._truths -= truths
+        self._predictions -= gone
+        return gone
+
+    def _erase(self, person: str) -> int:
+        """All rows of their requests: of copies nobody has said whom they are about."""
+        requests = "SELECT request_id FROM predictions WHERE person = ?"
+        return self._delete(f"request_id IN ({requests})", person)
+
+    def _scrub(self) -> None:
+        """Deleted bytes are zeros already; what moved about and what the WAL has goes too."""
+        self._db.execute("VACUUM")
+        busy, *_ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            raise sqlite3.OperationalError("somebody reads the file; try again")
+
+    def _size(self) -> int:
+        pages, free, size = (
+            self._number(f"PRAGMA {name}") for name in ("page_count", "freelist_count", "page_size")
+        )
+        return (pages - free) * size
+
+
+def _merge(
+    known: _Known, news: _Known, key: _Key, truth: Truth, now: float, *, due: float | None
+) -> Taken:
+    """Take one truth into what is known; of each fact the first one holds.
+
+    ``due``: when its prediction is mature; None: it is not logged.
+    """
+    held = known.get(key)
+    if held is None:
+        state = _EARLY if due is None else _JOINED if due <= now else _HELD
+        held = known[key] = [None] * len(FACTS) + [truth.source, now, state, due or 0.0]
+    fresh = news.get(key) or [None] * len(FACTS)
+    found = False
+    for place, name in enumerate(FACTS):
+        said = getattr(truth, name)
+        if said is not None and held[place] is None:
+            held[place] = fresh[place] = said
+            found = True
+    if not found:
+        return Taken.DUPLICATE
+    news[key] = fresh
+    return Taken.WAITING if due is None else Taken.JOINED
+
+
+def _label(stored: str | float | None) -> Label | None:
+    """A yes or no is stored as an integer, a number never is."""
+    return bool(stored) if isinstance(stored, int) else stored
+
+
+def _flag(stored: int | None) -> bool | None:
+    return None if stored is None else bool(stored)
+
+
+def _newest(said: list[Said]) -> tuple[Said, ...]:
+    """Of an id that clients used twice only the last request counts: the last row of a version."""
+    last: dict[str, Said] = {one.version: one for one in said}
+    return tuple(last.values())
