@@ -12,7 +12,7 @@ from router.cli.options import Format, Output
 from router.cli.parse import Argument
 from router.cli.show import emit
 from router.config.check import load
-from router.config.diff import diff
+from router.config.diff import consequences, diff
 from router.config.problems import PolicyError
 from router.core.policy import Policy
 
@@ -23,11 +23,12 @@ def run(
     output: Format = Output.TABLE,
 ) -> None:
     """What an edit of a policy changes in meaning, a sentence a change; none if nothing."""
-    changes = diff(_policy(before), _policy(after))
+    old, new = _policy(before), _policy(after)
+    changes, means = diff(old, new), consequences(old, new)
     if output is Output.JSON:
-        emit({"changes": changes})
+        emit({"changes": changes, "consequences": means})
     elif changes:
-        click.echo("\n".join(changes))
+        click.echo("\n".join([*changes, *(f"so {text}" for text in means)]))
 
 
 def _policy(path: Path) -> Policy:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from router.core.policy import Policy
+from router.core.policy import Policy, Route
 
 Flat = dict[tuple[str, ...], Any]
 """Values of a policy by the words that lead to them."""
@@ -28,6 +28,50 @@ def diff(before: Policy, after: Policy) -> list[str]:
     if len(changes) > CHANGES_MAX:
         return [*changes[:CHANGES_MAX], f"... and {len(changes) - CHANGES_MAX} more changes"]
     return changes
+
+
+def consequences(before: Policy, after: Policy) -> list[str]:
+    """What an edit does to rollouts that are live or have ended, a sentence each.
+
+    Worked example: ``flights: a live rollout of v2 begins anew: all its endpoints changed``.
+    """
+    known = {route.name: route for route in before.routes}
+    names = {route.name for route in after.routes}
+    told: list[str] = []
+    for route in after.routes:
+        former = known.get(route.name)
+        if former is None:
+            if route.formerly in known and route.formerly not in names:
+                told.append(f"{route.name}: goes on with the record of {route.formerly}")
+        elif former.rollout is not None:
+            told += filter(None, [_of_rollout(former, route)])
+    return told
+
+
+def _of_rollout(former: Route, route: Route) -> str:
+    old, new = former.rollout, route.rollout
+    if old is None:
+        return ""
+    candidate, live = old.candidate, f"{route.name}: a live rollout of {old.candidate}"
+    if new is None:
+        return f"{live} ends: the policy has it no more"
+    if new.candidate != candidate:
+        if new.on_new_candidate == "replace":
+            return f"{live} is given up; {new.candidate} takes its place"
+        return f"{live} goes on first; {new.candidate} waits for its end"
+    if candidate not in former.versions or candidate not in route.versions:
+        return ""
+    one, other = former.versions[candidate], route.versions[candidate]
+    if one.model != other.model:
+        return f"{live} begins anew: its model changed"
+    if not {*map(str, one.endpoints)} & {*map(str, other.endpoints)}:
+        return f"{live} begins anew: all its endpoints changed"
+    kept = old.model_dump(exclude={"alerts", "hooks"}) == new.model_dump(
+        exclude={"alerts", "hooks"}
+    )
+    return (
+        "" if kept else f"{live} keeps the plan it began with; the edit holds from the next one on"
+    )
 
 
 def _changed(old: Flat, new: Flat) -> Iterator[str]:

@@ -3,7 +3,7 @@
 import pytest
 
 from router.config import loads
-from router.config.diff import CHANGES_MAX, diff
+from router.config.diff import CHANGES_MAX, consequences, diff
 
 POLICY = """admin:
   tokens: [{name: ci, role: operator, token: sixteen-characters-1}]
@@ -83,3 +83,46 @@ def test_a_large_edit_is_cut():
 
     assert len(changes) == CHANGES_MAX + 1
     assert changes[-1] == "... and 25 more changes"
+
+
+LIVE = """
+routes:
+  - name: r
+    versions:
+      v1: {endpoints: [http://127.0.0.1:9001]}
+      v2: {endpoints: [http://127.0.0.1:9002]}
+      v3: {endpoints: [http://127.0.0.1:9003]}
+    stable: v1
+    rollout:
+      candidate: v2
+      strategy: {canary: {steps: [{weight: 5%, hold: 1m}], bake: 1m}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        ((":9002]", ":9002, http://127.0.0.1:9012]"), ""),
+        ((":9002]", ":9012]"), "begins anew: all its endpoints changed"),
+        (("v2: {", "v2: {model: '7', "), "begins anew: its model changed"),
+        (("candidate: v2", "candidate: v3"), "goes on first; v3 waits for its end"),
+        (
+            ("candidate: v2", "on_new_candidate: replace\n      candidate: v3"),
+            "is given up; v3 takes its place",
+        ),
+        (("weight: 5%", "weight: 6%"), "keeps the plan it began with"),
+        (("name: r", "name: q\n    formerly: r"), "q: goes on with the record of r"),
+        (("name: r", "name: q"), ""),
+    ],
+)
+def test_what_an_edit_does_to_rollouts_is_said(edit, said):
+    found = consequences(loads(LIVE).policy, loads(LIVE.replace(*edit)).policy)
+    assert len(found) == bool(said)
+    assert said in "".join(found)
+
+
+def test_taking_the_rollout_out_ends_it():
+    without = loads(LIVE[: LIVE.index("    rollout:")]).policy
+    (told,) = consequences(loads(LIVE).policy, without)
+    assert told == "r: a live rollout of v2 ends: the policy has it no more"
+    assert consequences(without, loads(LIVE).policy) == []
