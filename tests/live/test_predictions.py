@@ -9,14 +9,17 @@ import json
 
 import pytest
 
+from tests.cli.conftest import rampway
 from tests.reliability.whole import PREDICT, Router, Service, until
+
+pytestmark = pytest.mark.live
 
 CASES = {
     "nulls": ("nulls: {}", {"null_rate": 0.05}),
     "nan": ("nulls: {}", {"nan_rate": 0.05}),
     "unknown": ("nulls: {}", {"unknown_rate": 0.05}),
     "classes": ("classes: {}", {"score_shift": -0.3}),
-    "scores": ("scores: {}", {"score_factor": 0.85}),
+    "scores": ("scores: {}", {"score_factor": 0.6}),
 }
 """Case: its gate, and the fault that it has to find."""
 
@@ -26,6 +29,7 @@ TOP = """\
 listen: 127.0.0.1:0
 admin: {{listen: "127.0.0.1:0"}}
 store: sqlite:///{folder}/rampway.db
+recording: {{file: "{folder}/rec", keep: 9}}
 routes:
 """
 ROUTE = """\
@@ -134,3 +138,19 @@ def read(router, route):
         for gate in status(router, route)["gates"]
         if gate["gate"] == "nulls"
     )
+
+
+def test_what_was_decided_is_decided_again_from_the_recording(router):
+    """The facts are in it; labels, scores and segments of sampled requests, no bodies."""
+    said = rampway("replay", str(router.folder / "rec"), "-o", "json")
+    decisions = said.json["decisions"]
+    assert [one for one in decisions if one["difference"]] == []
+    assert sum(one["action"] == "rollback" for one in decisions) == len(CASES)
+
+
+def test_samples_are_counted(router):
+    text = router.api("/metrics")[1]
+    rows = [row for row in text.splitlines() if row.startswith("rampway_samples_total")]
+    read = [row for row in rows if 'result="read"' in row and 'route="nulls"' in row]
+    assert {row.split('version="')[1][:2] for row in read} == {"v1", "v2"}
+    assert not [row for row in rows if 'result="lost"' in row]

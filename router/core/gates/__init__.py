@@ -6,6 +6,7 @@ from router.core.gates.auc import Auc
 from router.core.gates.business import Business
 from router.core.gates.classes import Classes
 from router.core.gates.error_rate import ErrorRate
+from router.core.gates.fairness import Fairness
 from router.core.gates.gate import Gate, GateContext, GateState, Measurement, SlowLimit
 from router.core.gates.guard import Guard
 from router.core.gates.latency import Latency
@@ -30,6 +31,7 @@ GATES: dict[str, type[Gate]] = {
     "nulls": Nulls,
     "classes": Classes,
     "scores": ScoresGate,
+    "fairness": Fairness,
     "accuracy": Accuracy,
     "auc": Auc,
     "mae": Mae,

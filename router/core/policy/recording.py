@@ -13,7 +13,8 @@ from router.core.spec import Spec
 class RecordingPolicy(Spec):
     """Record everything that decisions are made of; `rampway replay` makes them again.
 
-    It holds counts and settings, no requests and no answers. About 1 KB a report: some 10 MB an
+    It holds counts and settings, no requests and no answers; where gates read live predictions, of
+    sampled requests the labels and scores, and the values by which segments are told apart. About 1 KB a report: some 10 MB an
     hour for one busy route.
     """
 
