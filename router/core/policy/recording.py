@@ -14,8 +14,8 @@ class RecordingPolicy(Spec):
     """Record everything that decisions are made of; `rampway replay` makes them again.
 
     It holds counts and settings, no requests and no answers; where gates read live predictions, of
-    sampled requests the labels and scores, and the values by which segments are told apart. About 1 KB a report: some 10 MB an
-    hour for one busy route.
+    sampled requests the labels and scores, and the values by which segments are told apart. About
+    1 KB a report: some 10 MB an hour for one busy route.
     """
 
     file: Annotated[Text, Field(min_length=1)] = "rampway.recording"
