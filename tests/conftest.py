@@ -59,6 +59,7 @@ GROUPS = {
     "log": "run by make test-log",
     "oracles": "run by make test-oracles",
     "promoted": "run by make test-promoted",
+    "page": "run by make test-page",
 }
 """Marks of tests that the whole run leaves out, and what runs them."""
 

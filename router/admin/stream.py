@@ -37,7 +37,7 @@ RING_EVENTS = 512
 """Events kept for listeners that are behind or come back."""
 LISTENERS_MAX = 64
 """Open streams; more are answered 503."""
-COMMENT_S = 15.0
+COMMENT_S = 5.0
 """A comment line after this much silence keeps proxies and browsers from giving up."""
 LOOK_S = 1.0
 """How long the place of a listener that left in silence may stay taken."""

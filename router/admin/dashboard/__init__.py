@@ -1,10 +1,12 @@
-"""The dashboard's files: plain HTML, CSS and JavaScript, no build step, nothing from elsewhere."""
+"""The dashboard's files, with those of the drawing kit: no build step, nothing from elsewhere."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 
 TYPES = {
     "css": "text/css; charset=utf-8",
@@ -23,9 +25,15 @@ class File:
     etag: str
 
 
+def _entries() -> Iterator[Traversable]:
+    kit = files("router.drawing")
+    for folder in (files(__name__), kit, kit / "vendored"):
+        yield from folder.iterdir()
+
+
 def _read() -> dict[str, File]:
     found = {}
-    for entry in files(__name__).iterdir():
+    for entry in _entries():
         content_type = TYPES.get(entry.name.rpartition(".")[2])
         if content_type is not None:
             body = entry.read_bytes()

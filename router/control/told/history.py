@@ -280,7 +280,10 @@ def _told(run: Run) -> dict[str, float]:
         told["share"] = entry.weights_bp[entry.candidate] / 10_000
     if run.live is not None:
         told["mirrored"] = run.live.split.mirror_bp / 10_000
-        told |= _judged(run.live.trial)
+    elif run.rollout is not None:
+        told.setdefault("share", 0.0 if run.record.stable == run.rollout.stable else 1.0)
+    if run.trial is not None:
+        told |= _judged(run.trial)
     return told
 
 

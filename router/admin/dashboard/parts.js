@@ -1,0 +1,37 @@
+// Small pieces of every page.
+import { html, useEffect, useRef } from "./preact-htm.js";
+import { share, verdict } from "./words.js";
+
+export const COLOURS = 5; // then they begin again
+
+// Each version keeps its colour while shares change: stable first, then the candidate, then others.
+export const colours = (rollout, names) => {
+  const order = [...new Set([rollout?.stable, rollout?.candidate, ...names].filter(Boolean))];
+  return (name) => `v${Math.max(order.indexOf(name), 0) % COLOURS}`;
+};
+
+export const Verdict = ({ name }) => {
+  const [tone, sign, text] = verdict(name);
+  return html`<span class="badge ${tone}"><span aria-hidden="true">${sign}</span> ${text}</span>`;
+};
+
+// Shares of all versions as one bar; the legend says the same in words.
+export function Split({ shares, colour, small }) {
+  const names = Object.keys(shares);
+  const text = names.map((name) => `${name} ${share(shares[name])}`).join(", ");
+  return html`<span class=${small ? "split small" : "split"} role="img" aria-label=${text}>
+    ${names.map((name) => html`<span key=${name} class=${colour(name)}
+      style=${{ flexGrow: Math.max(shares[name], 100) }}></span>`)}</span>`;
+}
+
+// A question in front of everything: the browser keeps the keyboard inside and gives it back after.
+export function Question({ title, close, children }) {
+  const dialog = useRef(null);
+  useEffect(() => {
+    const before = document.activeElement;
+    dialog.current.showModal();
+    return () => before?.focus?.();
+  }, []);
+  return html`<dialog ref=${dialog} aria-label=${title} onCancel=${(event) => { event.preventDefault(); close(); }}>
+    <h2>${title}</h2>${children}</dialog>`;
+}
