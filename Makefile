@@ -117,6 +117,23 @@ test-live: $(STAMP)  ## recordings of live routers replayed; logs of real nginx 
 
 test-promoted: $(STAMP)  ## a candidate that never answers, under every policy and imported example (three minutes)
 	@$(BIN)/python -m pytest tests/simulation/test_promoted.py -m promoted -n 2 -q
+AXE := .cache/axe
+$(AXE)/axe.min.js:  # the checker of accessibility, from npm; without npm its test skips
+	@mkdir -p $(AXE)
+	@command -v npm >/dev/null && cd $(AXE) && npm pack --silent axe-core@4 >/dev/null \
+	    && tar xzf axe-core-*.tgz && cp package/axe.min.js axe.min.js || true
+
+PAGE := $(VENV)/.page-ready
+$(PAGE): $(STAMP)
+	@echo "installing Playwright, which drives the system's Chromium ..."
+	@$(PIP) install --quiet --editable '.[page]'
+	@touch $@
+
+test-page: $(PAGE) $(AXE)/axe.min.js  ## the dashboard in the system's Chromium before a real router
+	@RAMPWAY_TEST_AXE=$(abspath $(AXE))/axe.min.js $(BIN)/python -m pytest tests/page -m page -n 2 -q
+
+screenshots: $(PAGE)  ## the dashboard in every state, into docs/screenshots
+	@$(BIN)/python -m tests.page.screenshots docs/screenshots
 
 test-printed: $(STAMP)  ## every command of the pages as printed, in a bare shell; wants ports 8080, 8081, 9001-9004
 	@$(BIN)/python -m pytest tests/printed -m printed -q
@@ -179,3 +196,4 @@ clean:      ## remove what these targets made
 
 
 .PHONY: help setup lock run demo test test-latest test-install test-live test-log test-newcomer test-printed test-promoted test-peers test-nightly test-registry test-oracles test-fuzz test-nights measure-reliability check fix bench wheel bench-decisions bench-drift docs site clean
+.PHONY: help setup lock run demo test test-latest test-install test-live test-page screenshots test-newcomer test-printed test-peers test-nightly test-registry test-fuzz test-nights measure-reliability check fix bench wheel bench-decisions docs site clean

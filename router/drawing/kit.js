@@ -35,10 +35,9 @@ function limits(read) {
       draw: [(u) => {
         const { ctx, bbox } = u;
         ctx.save();
-        ctx.textAlign = "left";
         ctx.textBaseline = "bottom";
         ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
-        for (const { value, label, tone } of read()) {
+        for (const { value, label, tone, right } of read()) {
           const y = Math.round(u.valToPos(value, "y", true));
           if (!(y >= bbox.top && y <= bbox.top + bbox.height)) continue;
           ctx.strokeStyle = ctx.fillStyle = colour(`--${tone}`);
@@ -48,7 +47,8 @@ function limits(read) {
           ctx.moveTo(bbox.left, y);
           ctx.lineTo(bbox.left + bbox.width, y);
           ctx.stroke();
-          ctx.fillText(label, bbox.left + 4 * devicePixelRatio, y - 2 * devicePixelRatio);
+          ctx.textAlign = right ? "right" : "left";
+          ctx.fillText(label, bbox.left + (right ? bbox.width - 4 * devicePixelRatio : 4 * devicePixelRatio), y - 2 * devicePixelRatio);
         }
         ctx.restore();
       }],
@@ -79,7 +79,7 @@ export function makePlot(place, spec, data, height, read) {
     axes: [axis({ values: clock, size: 28 }), axis({ size: 64, ...(spec.splits ? { splits: () => spec.splits } : {}), values: (_u, splits) => splits.map((v) => (v === null ? "" : spec.format(v))) })],
     series: [{}, ...spec.series.map((one) => ({
       label: one.label, stroke: one.colour ? colour(one.colour) : undefined, width: one.width ?? 2, dash: one.dash,
-      spanGaps: false, points: { show: Boolean(one.points), size: 3 },
+      spanGaps: Boolean(one.bridge), points: { show: Boolean(one.points), size: 3 },
       paths: one.step ? uPlot.paths.stepped({ align: 1 }) : undefined,
     }))],
     bands: (spec.bands ?? []).map(([upper, lower, name]) => ({ series: [upper, lower], fill: `${colour(name)}33` })),

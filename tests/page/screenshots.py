@@ -21,7 +21,7 @@ async def shoot(page, folder: Path, name: str, *, whole: bool = True) -> None:
     """One picture; the page is closed."""
     await settled(1.0)
     shown = await page.screenshot(full_page=whole)
-    small = Image.open(io.BytesIO(shown)).convert("P", palette=Image.Palette.ADAPTIVE, colors=64)
+    small = Image.open(io.BytesIO(shown)).convert("P", palette=Image.Palette.ADAPTIVE, colors=128)
     small.save(folder / f"{name}.png", optimize=True)
     if page.said:
         print(name, "console:", page.said, file=sys.stderr)
@@ -31,7 +31,10 @@ async def shoot(page, folder: Path, name: str, *, whole: bool = True) -> None:
 async def states(folder: Path) -> None:
     """Everything that one router can show at once."""
     with tempfile.TemporaryDirectory() as home:
-        async with router(Path(home), ROUTES + QUIET, per_s=240, paths=PATHS) as lab, browser() as b:
+        async with (
+            router(Path(home), ROUTES + QUIET, per_s=240, paths=PATHS) as lab,
+            browser() as b,
+        ):
             await lab.until("rolled_back", "ads")
             await settled(SECONDS)
             for name, where in {
@@ -43,7 +46,9 @@ async def states(folder: Path) -> None:
             }.items():  # fmt: skip
                 await shoot(await open_page(b, lab, where), folder, name)
             await shoot(await open_page(b, lab, "#/route/prices", dark=True), folder, "dark")
-            await shoot(await open_page(b, lab, "#/", width=375, height=812), folder, "phone-overview")
+            await shoot(
+                await open_page(b, lab, "#/", width=375, height=812), folder, "phone-overview"
+            )
             await shoot(
                 await open_page(b, lab, "#/route/ads", width=375, height=812), folder, "phone",
                 whole=False,

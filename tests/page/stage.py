@@ -20,7 +20,8 @@ ROUTES = (
     + route("{canary: {steps: [{weight: 5%, hold: 1h}, {weight: 50%, hold: 1h}]}}", name="churn")
     + route("{canary: {steps: [{weight: 20%, hold: 1h}]}}", name="ads", endpoints="<v3>")
     + route(
-        "{shadow: {mirror: 100%, hold: 1h, until: {samples: 100000}}}", name="delay", endpoints="<v4>",
+        "{shadow: {mirror: 100%, hold: 1h, until: {samples: 100000}}}",
+        name="delay", endpoints="<v4>",
         gates="[agreement]", head="payload: open_inference_v2\n",
     )
     + route("{blue_green: {mirror: 20%, hold: 1h, bake: 1h}}", name="search")
@@ -58,7 +59,7 @@ async def router(
 @asynccontextmanager
 async def browser() -> AsyncIterator:
     """The system's Chromium, driven by Playwright."""
-    from playwright.async_api import async_playwright  # noqa: PLC0415 - only `make test-page` has it
+    from playwright.async_api import async_playwright
 
     async with async_playwright() as play:
         launched = await play.chromium.launch(

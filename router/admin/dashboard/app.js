@@ -41,7 +41,7 @@ function Frame() {
         ${session && session.role !== "viewer" ? html`<a href="#/policy" aria-current=${page === "policy" ? "page" : undefined}>Configuration</a>` : ""}</nav>
       <span class="who">${session ? html`${session.name} <span class="soft">(${session.role}${session.role === "viewer" ? ", read only" : ""})</span>` : ""}
       ${signedIn() ? html` <button type="button" onClick=${signOut}>Sign out</button>` : ""}</span></header>
-    ${stale ? html`<p class="banner bad" role="alert">No news from the router for ${state.heard ? "more than 12 s" : "now"}: what you see may be old, and actions are off.</p>` : ""}
+    ${stale ? html`<p class="banner bad" role="alert">No news from the router${state.heard ? " for more than 12 s" : ""}: what you see may be old, and actions are off.</p>` : ""}
     ${message ? html`<p class=${`banner ${message.tone}`} role="status">${message.text} ${message.connection ? "" : html`<button type="button" onClick=${() => say("")}>Close</button>`}</p>` : ""}
     ${state.needsToken ? html`<${SignIn} />` : page === "route" ? html`<${RoutePage} key=${route} route=${route} tab=${tab} />`
       : page === "policy" ? html`<${PolicyPage} />` : html`<${Overview} query=${query} go=${go} />`}`;

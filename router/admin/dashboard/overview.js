@@ -4,7 +4,7 @@ import { mayOperate, post, say, state } from "./link.js";
 import { colours, Split } from "./parts.js";
 import { moment, NONE, percent, phase, rate, share, tone } from "./words.js";
 
-const SHOWN = 200; // rows at first; the filter looks through all of them
+const SHOWN = 200; // rows at first, and more at a click; the filter looks through all of them
 const URGENT = { taken_back: 0, gate: 1, approval: 2, held: 3, note: 4 };
 const urgency = (route) => (route.attention ? URGENT[route.attention.kind] ?? 4 : route.phase && route.phase !== "completed" ? 5 : 6);
 const ATTENTION = { taken_back: "taken back", gate: "gate failed", approval: "approval", held: "held", note: "note" };
@@ -42,7 +42,7 @@ class Row extends Component {
 const SHOWS = [["all", "All"], ["attention", "Needs attention"], ["rollouts", "In a rollout"]];
 
 export function Overview({ query, go }) {
-  const [more, setMore] = useState(false);
+  const [most, setMost] = useState(SHOWN);
   const wanted = query.get("q") ?? "", show = query.get("show") ?? "all";
   const routes = [...state.routes.values()];
   const text = wanted.toLowerCase();
@@ -51,9 +51,10 @@ export function Overview({ query, go }) {
     .filter((one) => (show === "attention" ? one.attention : show === "rollouts" ? one.phase && one.phase !== "completed" : true))
     .sort((a, b) => urgency(a) - urgency(b)); // stable: the policy's order within
   const needs = routes.filter((one) => one.attention).length;
-  const shown = more ? found : found.slice(0, SHOWN);
+  const shown = found.slice(0, most);
   const set = (name, value) => {
     const next = new URLSearchParams(query);
+    setMost(SHOWN);
     if (value && value !== "all") next.set(name, value); else next.delete(name);
     go(`#/${next.size ? `?${next}` : ""}`);
   };
@@ -78,6 +79,6 @@ export function Overview({ query, go }) {
         <th scope="col" class="r">Requests</th><th scope="col" class="r">Failed</th><th scope="col">Why</th></tr></thead>
       <tbody>${shown.map((route) => html`<${Row} key=${route.name} route=${route} operates=${operates} />`)}</tbody>
     </table>` : ""}
-    ${found.length > shown.length ? html`<p><button type="button" onClick=${() => setMore(true)}>Show all ${found.length}</button></p>` : ""}
+    ${found.length > shown.length ? html`<p><button type="button" onClick=${() => setMost(most + SHOWN)}>Show ${Math.min(SHOWN, found.length - most)} more of ${found.length}</button></p>` : ""}
   </main>`;
 }

@@ -96,7 +96,7 @@ export function Plots({ history, journal, rollout, colour }) {
       limits: [
         ...(history.evidence_limit ? [{ value: history.evidence_limit, label: `taken back at ${odds(history.evidence_limit)}`, tone: "bad" }] : []),
         ...(history.hold_level ? [{ value: history.hold_level, label: `held at ${odds(history.hold_level)}`, tone: "hold" }] : []),
-        ...(history.proof_limit ? [{ value: history.proof_limit, label: `proven at ${odds(history.proof_limit)}`, tone: "good" }] : []),
+        ...(history.proof_limit ? [{ value: history.proof_limit, label: `proven at ${odds(history.proof_limit)}`, tone: "good", right: true }] : []),
       ],
     }, [history.evidence, history.proof, ...gates.map((name) => history.gates[name])].map((c) => c.map((x) => clamp(x, EVIDENCE))),
     [["bad", "all gates together"], ["good", "not worse, for promotion"], ...(gates.length ? [["vx", `single gates: ${gates.join(", ")}`]] : [])],
@@ -112,11 +112,11 @@ export function Plots({ history, journal, rollout, colour }) {
   }, names.map((name) => history.versions[name].requests_per_s), names.map((name) => [colour(name), name]),
   names.map((name) => `${name} ${(last(history.versions[name].requests_per_s) ?? 0).toFixed(1)} / s`).join(", "));
   add("errors", "Failed answers", "Share of each version's answers that failed.", {
-    series: names.map((name) => ({ label: name, colour: css(name) })), range: atLeast(0.01), format: (v) => percent(v, 1),
+    series: names.map((name) => ({ label: name, colour: css(name), bridge: true })), range: atLeast(0.01), format: (v) => percent(v, 1),
   }, names.map((name) => history.versions[name].error_ratio), names.map((name) => [colour(name), name]),
   names.map((name) => `${name} ${percent(last(history.versions[name].error_ratio), 2)}`).join(", "));
   add("latency", "Latency", "p99 of each version; thin lines are p50.", {
-    series: names.flatMap((name) => [{ label: `${name} p99`, colour: css(name) }, { label: `${name} p50`, colour: css(name), width: 1, dash: [4, 3] }]),
+    series: names.flatMap((name) => [{ label: `${name} p99`, colour: css(name), bridge: true }, { label: `${name} p50`, colour: css(name), width: 1, dash: [4, 3], bridge: true }]),
     range: atLeast(0.01), format: milliseconds,
   }, names.flatMap((name) => [history.versions[name].p99_s, history.versions[name].p50_s]), names.map((name) => [colour(name), name]),
   names.map((name) => `${name} p99 ${milliseconds(last(history.versions[name].p99_s))}`).join(", ") || NONE);

@@ -158,7 +158,8 @@ class RouteHistory:
         bad = sum(one.bad for one in self.since.values())
         self.rate = requests / elapsed
         self.error_ratio = bad / requests if requests else 0.0
-        for name, one in self.since.items():
+        for name in {**self.versions, **self.since}:
+            one = self.since.get(name) or _Since()
             columns = self.versions.get(name)
             if columns is None:
                 if len(self.versions) >= VERSIONS_MAX:
@@ -294,10 +295,8 @@ def _judged(trial: Trial) -> dict[str, float]:
         if math.isfinite(state.context.limit):
             told[f"gate:{title}"] = state.capital
     if (limits := judge.promotion.band.limits) is not None:
-        told |= {"low": limits.low, "high": limits.high}
-    band = judge.promotion.band
-    if band.requests:
-        told["difference"] = band.total / band.requests
+        band = judge.promotion.band
+        told |= {"low": limits.low, "high": limits.high, "difference": band.total / band.requests}
     if (agreement := trial.shadow.candidate.agreement) is not None:
         told["agreement"] = agreement
     return told

@@ -107,6 +107,8 @@ def attention(run: Run, beside: Beside) -> AttentionView | None:
         return AttentionView(kind="held", line=held)
     if live is not None and (live.rollout.standing or beside.frozen) and run.waiting.reason:
         return AttentionView(kind="held", line=run.waiting.reason)
+    if rollout and rollout.phase in (Phase.ABORTED, Phase.ROLLED_BACK):
+        return None  # somebody has seen it, and the notes say no more
     if told := [*run.notes, *_alarms(run)]:
         return AttentionView(kind="note", line=told[0])
     return None
