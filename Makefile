@@ -195,5 +195,4 @@ clean:      ## remove what these targets made
 	@rm -rf $(VENV) .cache demo-run demo-report.html .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 
-.PHONY: help setup lock run demo test test-latest test-install test-live test-log test-newcomer test-printed test-promoted test-peers test-nightly test-registry test-oracles test-fuzz test-nights measure-reliability check fix bench wheel bench-decisions bench-drift docs site clean
-.PHONY: help setup lock run demo test test-latest test-install test-live test-page screenshots test-newcomer test-printed test-peers test-nightly test-registry test-fuzz test-nights measure-reliability check fix bench wheel bench-decisions docs site clean
+.PHONY: help setup lock run demo test test-latest test-install test-live test-log test-page screenshots test-newcomer test-printed test-promoted test-peers test-nightly test-registry test-oracles test-fuzz test-nights measure-reliability check fix bench wheel bench-decisions bench-drift docs site clean
