@@ -20,9 +20,10 @@ from router.cli.show import columns, emit
 from router.config.check import load
 from router.config.problems import PolicyError
 from router.core.policy import Policy, RolloutPolicy, Route
+from router.core.policy.cost import costs
 from router.core.policy.forecast import seconds_left, stages
 from router.core.policy.power import ExpectedTraffic
-from router.core.policy.risk import exposed, unjudged, unseen
+from router.core.policy.risk import exposed, unjudged, unseen, watched
 from router.core.rollout.plan import Default, Plan, Step
 from router.core.wire.outcomes import FULL_BP
 from router.core.words import count, duration, percent
@@ -130,14 +131,16 @@ def _foreseen(route: Route, traffic: ExpectedTraffic | None) -> dict[str, Any]:
     told: dict[str, Any] = {
         "unjudged": list(unjudged(policy)),
         "unseen": list(unseen(policy, traffic.stable_bad_rate if traffic else None)),
-        "exposed": list(exposed(route, policy)),
+        "exposed": [*exposed(route, policy), *watched(route)],
     }
     if traffic is not None:
         found = stages(
             policy, traffic.requests_per_s, traffic.stable_bad_rate, sampled=route.sampled
         )
-        left = seconds_left(found)
+        forecast = list(found)
+        left = seconds_left(iter(forecast))
         told["through_s"] = left if math.isfinite(left) else None
+        told["costs"] = list(costs(route, policy.plan(), forecast, traffic.requests_per_s))
     return told
 
 
@@ -155,6 +158,7 @@ def _risks(route: Route, traffic: ExpectedTraffic | None) -> Iterator[str]:
         yield "when it will be through: say how many requests there are, such as --rate 1/m"
         return
     yield from foretold(policy, traffic, time.time(), route.sampled)
+    yield from told["costs"]
 
 
 def foretold(

@@ -16,7 +16,7 @@ from router.core.policy.power import error_gate
 from router.core.policy.rollout import RolloutPolicy
 from router.core.policy.route import Route
 from router.core.rollout.plan import Default, Ending, OnInconclusive
-from router.core.words import duration, percent, rate
+from router.core.words import count, duration, percent, rate
 
 USUAL_RATES = (0.001, 0.01)
 """Stable's bad rates that are told where none was measured."""
@@ -71,6 +71,19 @@ def exposed(route: Route, policy: RolloutPolicy) -> Iterator[str]:
     if parts:
         seen = "; stable answers what it fails" if policy.rescue is not None else ""
         yield f"{who} that get it, at least: {', '.join(parts)}{seen}"
+
+
+def watched(route: Route) -> Iterator[str]:
+    """What monitors of data may keep it from."""
+    monitors, predictions = route.monitors, route.predictions
+    if monitors is None or predictions is None:
+        return
+    file, features = monitors.reference.file, count(len(predictions.features), "feature")
+    if file and predictions.features and monitors.on_drift == "hold":
+        wanted = count(monitors.requests, "sampled request")
+        yield f"it begins once traffic was compared with {file} ({wanted})"
+    holds = "holds it" if monitors.on_drift == "hold" else "is told"
+    yield f"{features} watched: data drift {holds}, nobody is taken back for it"
 
 
 def _failures(policy: RolloutPolicy, rates: tuple[float, ...]) -> Iterator[str]:

@@ -8,7 +8,7 @@ from pydantic import Field, StrictInt
 
 from router.core.policy.endpoint import EndpointUrl
 from router.core.policy.match import PathGlob
-from router.core.quantities import BasisPoints, Seconds, Text
+from router.core.quantities import BasisPoints, Number, Seconds, Text
 from router.core.spec import Spec
 
 
@@ -51,6 +51,15 @@ class UpstreamTls(Spec):
     """Name expected in the endpoint's certificate; absent means the host of the endpoint."""
 
 
+class Price(Spec):
+    """What a version costs, in any one currency; `rampway plan --rate` adds it up."""
+
+    per_request: Annotated[Number, Field(ge=0)] = 0.0
+    """Of one request or copy that it answers, such as 0.002."""
+    per_hour: Annotated[Number, Field(ge=0)] = 0.0
+    """Of each endpoint while it is there, such as 3.06 for a GPU."""
+
+
 class Version(Spec):
     """One deployed model revision: a named set of endpoints that answer alike.
 
@@ -64,6 +73,8 @@ class Version(Spec):
     """Where the version answers, each as http://host:port; requests go to the least busy one."""
     tls: UpstreamTls = UpstreamTls()
     """How https endpoints are verified."""
+    price: Price | None = None
+    """What it costs, for `rampway plan`; absent: nothing is said of that."""
     health: Health | None = None
     """Active probes; absent: a connection each second tells whether a candidate is ready."""
     outlier: Outlier = Outlier()
