@@ -272,5 +272,29 @@ STORIES = {
             ),
         ),
     ),
+    4136: (
+        "an order that failed is on the disk all the same",
+        Setup(
+            base=51,
+            horizon_s=14.0,
+            rate=2.0,
+            clients=2,
+            users=0,
+            impatience=0.0,
+            split=0.1,
+            kernel=212992,
+            bad=(9101, 0.05),
+            manner="slow",
+            full_recording=0.0,
+            events=(
+                (7.002627030801764, "disk", {"fault": "late_error", "rate": 1.0, "for_s": 3.0}),
+                (
+                    9.829295147260526,
+                    "burst",
+                    {"route": "b", "names": ["lift", "pause", "pause"], "number": 258},
+                ),
+            ),
+        ),
+    ),
 }
 """Seed -> (what it is about, its night)."""

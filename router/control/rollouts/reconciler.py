@@ -37,6 +37,7 @@ from router.control.rollouts.run import (
     Move,
     Run,
     change_of,
+    in_doubt,
     left_for_later,
 )
 from router.control.rollouts.salt import SETTING, UNSALTED, Salt
@@ -335,6 +336,10 @@ class Reconciler:
             if now >= run.retry_at:
                 self._save(run)
             due = min(due or run.retry_at, run.retry_at)
+        if run.doubt and not run.writing(now):
+            self._move(run, run.record, "keep", now, actor="router", reason=run.doubt)
+        elif run.doubt:
+            due = min(due or run.retry_at, run.retry_at)
         return due if due is not None else float("inf")
 
     def _look(self, run: Run, live: Live, now: float) -> float:
@@ -427,6 +432,7 @@ class Reconciler:
             run.settle_again = True
             move.fail(error)
         if run.pending is move:
+            run.doubt = "" if error is None else in_doubt(move)
             if error is None:
                 with self.tables.gathered():  # many may be on the disk at once; a turn comes next
                     self._enforce(run, move, self.clock.now())
@@ -447,6 +453,7 @@ class Reconciler:
         if error is None:
             self.writes.works()
             run.unsaved = [move for move in run.unsaved if move not in moves]
+            run.doubt = ""
         else:
             self.writes.failed(error)
             run.retry_at = self.clock.now() + STORE_RETRY_S

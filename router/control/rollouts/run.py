@@ -93,6 +93,9 @@ class Run:
     saving: bool = False
     revision_floor: int = 0
     """Largest revision ever handed to the store; a failed write may have got there all the same."""
+    doubt: str = ""
+    """That a write failed which the disk may have taken all the same: what is in force is written
+    again, above it, or the next start would take that up. Empty: nothing of the kind."""
     notes: tuple[str, ...] = ()
     drift: tuple[str, ...] = ()
     """What monitors have against the data, or the candidate, now."""
@@ -251,6 +254,14 @@ def goes_on(run: Run | None, route: Route, policy: Policy) -> bool:
     if run is None or run.route is not route or run.workers != policy.workers:
         return False
     return run.pending is None and (run.live is not None) is (route.rollout is not None)
+
+
+def in_doubt(move: Move) -> str:
+    """Why what is in force is written again after this one failed."""
+    entry = move.entry
+    if entry.action == "keep":
+        return entry.reason
+    return f"{entry.action} by {entry.actor} did not come into force: the store failed"
 
 
 def evidence_of(runs: Iterable[Run]) -> dict[str, dict[str, Any]]:

@@ -366,3 +366,32 @@ async def test_a_crash_at_any_write_leaves_the_last_or_the_next_position(world, 
         assert w.weight == 0
     await w.run(100, candidate=1.0)
     assert w.weight == 0
+
+
+@pytest.mark.parametrize("name", ["pause", "promote"])
+async def test_an_order_that_failed_does_not_come_back_with_the_next_start(world, policy, name):
+    """A disk may have taken what it reported as failed (nights 2389, 4136)."""
+    w = await world(policy(steps="[{weight: 50%, hold: 1h}, {weight: 60%, hold: 1h}]")).start()
+    before = w.rollout
+
+    def late(stage):
+        if stage == "after":
+            raise StoreUnavailable("disk I/O error")
+
+    w.store._fail_point = late
+    order = Pause("ann") if name == "pause" else Promote("ann")
+    done = w.reconciler.order("r", order).done
+    await w.settle()
+    assert isinstance(done.exception(), StoreUnavailable)
+    assert w.disk.records["r"].rollout != before, "it is on the disk all the same"
+    w.store._fail_point = lambda _stage: None
+    await w.run(3, rate=0)
+    kept = w.disk.records["r"].rollout
+    assert (kept.phase, kept.step) == (before.phase, before.step)
+    assert w.disk.records["r"].revision == w.record.revision
+    said = [entry for entry in w.disk.entries if entry.action == "keep"]
+    assert [entry.reason for entry in said] == [
+        f"{name} by ann did not come into force: the store failed"
+    ]
+    await w.start()
+    assert (w.rollout.phase, w.rollout.step) == (before.phase, before.step)
