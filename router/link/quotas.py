@@ -32,8 +32,8 @@ WAYS: Final = 32
 GROUPS: Final = 1 << 16
 PLACES: Final = WAYS * GROUPS
 WORD: Final = 8
-HEAD: Final = 2 * WORD
-"""The secret of the hash, and the number of workers."""
+HEAD: Final = 128
+"""The secret of the hash, and the number of workers; then the groups, each in lines of its own."""
 COUNT: Final = 4
 """Bytes of a worker's count."""
 RACES: Final = 256
@@ -41,7 +41,10 @@ RACES: Final = 256
 DAY_S: Final = 86_400
 LOOK_EVERY_NS: Final = 1_000_000_000
 """Between two looks at which day it is."""
-_GROUP_BYTES: Final = WAYS * WORD
+_WHO_BYTES: Final = WAYS * WORD
+_SINCE, _DAY, _COUNTED = WAYS, 2 * WAYS, 3 * WAYS
+"""Where a group has its clients' words, in words: beside each other, for each page that is touched
+for the first time, and each line that is not in the processor's cache, costs more than the rest."""
 _HALF: Final = 1 << 63
 _WHOLE: Final = 1 << 64
 _START: Final = (1 << 40) - 1
@@ -51,7 +54,11 @@ _COUNTS: Final = (1 << 32) - 1
 
 def area_bytes(workers: int) -> int:
     """All that an area may ever take; what no client has touched costs nothing."""
-    return HEAD + PLACES * (3 * WORD + COUNT * workers)
+    return HEAD + GROUPS * _group_bytes(workers)
+
+
+def _group_bytes(workers: int) -> int:
+    return WAYS * (3 * WORD + COUNT * workers)
 
 
 def made(workers: int = 1) -> int:
@@ -92,17 +99,15 @@ class QuotaArea:
 
     def __init__(self, fd: int, worker: int = 0) -> None:
         """``worker``: which of those the area was made for; the only one that counts there."""
-        head = os.pread(fd, HEAD, 0)
+        head = os.pread(fd, 2 * WORD, 0)
         self.secret = int.from_bytes(head[:WORD], "little")
         """Of this router, for hashes that clients must not be able to foresee."""
         self._workers = int.from_bytes(head[WORD:], "little")
         self._worker = worker
         self._map = mmap.mmap(fd, area_bytes(self._workers))
-        whole = memoryview(self._map)
-        size = WORD * PLACES
-        who, since, day = (whole[HEAD + n * size : HEAD + (n + 1) * size] for n in range(3))
-        self._who, self._since, self._day = who.cast("Q"), since.cast("Q"), day.cast("Q")
-        self._counts = whole[HEAD + 3 * size :].cast("I")
+        self._group = _group_bytes(self._workers)
+        self._words = memoryview(self._map).cast("Q")
+        self._counts = memoryview(self._map).cast("I")
         self._today = 0
         self._look_ns = 0
         """When the day is looked up again, monotonic nanoseconds."""
@@ -119,28 +124,33 @@ class QuotaArea:
             per_day: Requests in a day of UTC; 0: without a bound.
         """
         number = xxhash.xxh64_intdigest(client, self.secret) or 1
-        begin = HEAD + number % GROUPS * _GROUP_BYTES
-        place = self._map.find(number.to_bytes(WORD, "little"), begin, begin + _GROUP_BYTES)
+        begin = HEAD + number % GROUPS * self._group
+        place = self._map.find(number.to_bytes(WORD, "little"), begin, begin + _WHO_BYTES)
+        if place < 0 or place % WORD:
+            place = self._enter(number, begin, self._today)
+        counts, workers, words = self._counts, self._workers, self._words
+        since, day = place // WORD + _SINCE, place // WORD + _DAY
+        first = begin // COUNT + _COUNTED * 2 + (place - begin) // WORD * workers
+        asked = counts[first] if workers == 1 else sum(counts[first : first + workers])
+        begun_ns = words[since]
+        # Behind what it is compared with: a worker that is held up in between must not take what
+        # the others have counted meanwhile for more than anybody may ask, and begin anew.
         now_ns = time.monotonic_ns()
         if now_ns >= self._look_ns:
             self._look_at_the_calendar(now_ns)
         today = self._today
-        index = self._enter(number, today) if place < 0 or place % WORD else (place - HEAD) // WORD
-        counts, workers = self._counts, self._workers
-        first = index * workers
-        asked = counts[first] if workers == 1 else sum(counts[first : first + workers])
         if interval_ns:
             spent_ns = asked * interval_ns
-            ahead_ns = (self._since[index] + spent_ns - now_ns + _HALF) % _WHOLE - _HALF
+            ahead_ns = (begun_ns + spent_ns - now_ns + _HALF) % _WHOLE - _HALF
             # Further ahead than its quota lets anybody come it is by a policy before this one: it
             # begins anew, like one that has waited until its bucket was full.
             if not 0 <= ahead_ns <= slack_ns + RACES * interval_ns:
-                self._since[index] = (now_ns - spent_ns) % _WHOLE
+                words[since] = (now_ns - spent_ns) % _WHOLE
             elif ahead_ns > slack_ns:
                 return -(-(ahead_ns - slack_ns) // 1_000_000_000)
-        word = self._day[index]
+        word = words[day]
         if word >> 40 != today or asked < word & _START:  # a new day, or counts that came round
-            word = self._day[index] = today << 40 | asked
+            word = words[day] = today << 40 | asked
         if per_day and asked - (word & _START) >= per_day:
             return DAY_S - int(time.time()) % DAY_S
         mine = first + self._worker
@@ -152,28 +162,32 @@ class QuotaArea:
         self._today = int(time.time()) // DAY_S
         self._look_ns = now_ns + LOOK_EVERY_NS
 
-    def _enter(self, number: int, today: int) -> int:
-        """The place of a client that has none."""
-        begin = number % GROUPS * WAYS
-        group = self._who[begin : begin + WAYS].tolist()
+    def _enter(self, number: int, begin: int, today: int) -> int:
+        """The place (in bytes) of a client that has none, in the group that begins there."""
+        words, first = self._words, begin // WORD
+        group = words[first : first + WAYS].tolist()
         if 0 in group:
-            index = begin + group.index(0)  # nobody was there: all its words are zero
+            way = group.index(0)  # nobody was there: all its words are zero
         else:
-            index = min(range(begin, begin + WAYS), key=lambda at: self._used(at, today))
-            self.forgotten += self._used(index, today) > 0
-            first = index * self._workers
-            for at in range(first, first + self._workers):
+            way = min(range(WAYS), key=lambda one: self._used(begin, one, today))
+            self.forgotten += self._used(begin, way, today) > 0
+            for at in self._counters(begin, way):
                 self._counts[at] = 0
-            self._since[index] = self._day[index] = 0
-        self._who[index] = number
-        return index
+            words[first + _SINCE + way] = words[first + _DAY + way] = 0
+        words[first + way] = number
+        return begin + way * WORD
 
-    def _used(self, index: int, today: int) -> int:
+    def _counters(self, begin: int, way: int) -> range:
+        first = (begin + _COUNTED * WORD) // COUNT + way * self._workers
+        return range(first, first + self._workers)
+
+    def _used(self, begin: int, way: int, today: int) -> int:
         """What a client has asked today, which it would lose."""
-        word, first = self._day[index], index * self._workers
+        word = self._words[begin // WORD + _DAY + way]
         if word >> 40 != today:
             return 0
-        return max(sum(self._counts[first : first + self._workers]) - (word & _START), 0)
+        asked = sum(self._counts[at] for at in self._counters(begin, way))
+        return max(asked - (word & _START), 0)
 
     def __repr__(self) -> str:
         return f"<QuotaArea {PLACES} places, {self.forgotten} forgotten>"

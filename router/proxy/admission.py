@@ -59,8 +59,13 @@ def _look(exchange: Exchange, choice: Assignment | None) -> None:
     quota = route.quota
     if route.entry.answers is not None:
         exchange.head = asking(head)
-    if quota is not None and not route.needs_body and _over_quota(exchange, quota):
-        return
+    if quota is not None and not route.needs_body:
+        if due_s := wait_s(exchange.client, head, quota, route.counts):
+            refuse(exchange, QUOTA._replace(retry_after_s=due_s))
+            return
+        if choice is not None and head.max_forwards and not route.entry.body_limit_bytes:
+            exchange.take(choice)  # what most come to
+            return
     if too_large(exchange):
         refuse(exchange, BODY_SIZE)
     elif head.max_forwards == 0:

@@ -8,6 +8,7 @@ that never reads its answers costs one receive buffer.
 from __future__ import annotations
 
 import asyncio
+import random
 import select
 import socket
 import struct
@@ -37,6 +38,8 @@ _RESET: Final = struct.pack("ii", 1, 0)
 PIPELINED_BYTES_MAX: Final = 65_536
 """Bytes of further requests read while one is under way; then reading stops, however few they are
 (``limits.pipelined`` bounds their number)."""
+REST_S: Final = 0.1
+"""How long a connection rests on average that was answered 429."""
 OVER_MAX: Final = 16
 """Connections beyond the limit that are given time to read that there are too many."""
 
@@ -284,6 +287,20 @@ class Downstream(ClientSide, asyncio.Protocol):
         if not self.peer.trusted:
             self.choked = True
             self.plane.resting.add(self)
+            self._rest()
+
+    def _rest(self) -> None:
+        # Not all for the same time: they would come back together, and others wait behind them.
+        asyncio.get_running_loop().call_later(REST_S * (0.5 + random.random()), self._rested)  # noqa: S311
+
+    def _rested(self) -> None:
+        resting = self.plane.resting
+        if self.closing or not self.transport.get_write_buffer_size():
+            resting.discard(self)
+            if not self.closing:
+                self.go_on()
+        elif self in resting:
+            self._rest()
 
     def go_on(self) -> None:
         """It has rested: begin the next request."""

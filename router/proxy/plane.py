@@ -23,7 +23,6 @@ from router.proxy.deadlines import sweep
 from router.proxy.downstream import Downstream
 from router.proxy.exchange import Exchange
 from router.proxy.handshakes import Handshakes
-from router.proxy.quota import wake
 from router.proxy.serving import ServedRoute, Serving
 from router.proxy.shared import Shared
 from router.telemetry.recorder import Recorder
@@ -31,8 +30,7 @@ from router.telemetry.recorder import Recorder
 SWEEP_S: Final = 0.05
 """How often deadlines of exchanges and copies are looked at, hence how late one can be noticed."""
 CUT_SWEEP_EVERY: Final = 2
-"""Sweeps between cuts of what is drawn into slices, and between looks at connections that rest: a
-tenth of a second."""
+"""Sweeps between cuts of what is drawn into slices: a tenth of a second."""
 UNREAD_SWEEP_EVERY: Final = 10
 """Sweeps between looks whether clients that are not being read from are still there."""
 SLOW_SWEEP_EVERY: Final = 20
@@ -285,7 +283,6 @@ class DataPlane(Shared[Exchange]):
         self._sweeps += 1
         if self._sweeps % CUT_SWEEP_EVERY == 0:
             self.recorder.cut()
-            wake(self.resting)
         if self.access_log is not None:
             self.access_log.flush()
         if self._sweeps % UNREAD_SWEEP_EVERY == 0:

@@ -78,13 +78,3 @@ def grouped(address: bytes) -> bytes:
             return str(parsed.ipv4_mapped).encode()
         return parsed.packed[:8]
     return address
-
-
-def wake(resting: set[ClientSide]) -> None:
-    """Go on with those that have rested, and have read their answers."""
-    for client in list(resting):
-        if client.closing:
-            resting.discard(client)
-        elif not client.transport.get_write_buffer_size():
-            resting.discard(client)
-            client.go_on()

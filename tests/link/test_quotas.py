@@ -9,7 +9,7 @@ import time
 import pytest
 
 from router.link import quotas
-from router.link.quotas import GROUPS, PLACES, WAYS, QuotaArea, area_bytes, made
+from router.link.quotas import GROUPS, HEAD, WAYS, QuotaArea, area_bytes, made
 
 MS = 1_000_000
 S = 1_000 * MS
@@ -90,8 +90,8 @@ def test_an_edit_of_the_policy_frees_who_waits_for_an_hour(area, clock):
 
 def test_counts_that_come_round_and_times_beyond_64_bits_block_nobody(area, clock):
     assert asked(area, 1, rate_ns=0, per_day=10) == [0]
-    (index,) = [at for at in range(PLACES) if area._who[at]]
-    area._counts[index * 4] = (1 << 32) - 2
+    (counter,) = [at for at in range(HEAD // 4, len(area._counts)) if area._counts[at] == 1]
+    area._counts[counter] = (1 << 32) - 2
     assert asked(area, 1, rate_ns=0, per_day=1 << 33) == [0]
     said = asked(area, 8, rate_ns=3_600 * S, burst=3)
     assert said[-1] == 3_600
