@@ -291,7 +291,7 @@ class Downstream(ClientSide, asyncio.Protocol):
 
     def _rest(self) -> None:
         # Not all for the same time: they would come back together, and others wait behind them.
-        asyncio.get_running_loop().call_later(REST_S * (0.5 + random.random()), self._rested)  # noqa: S311
+        asyncio.get_running_loop().call_later(REST_S * (0.5 + random.random()), self._rested)  # noqa: S311 - no secret
 
     def _rested(self) -> None:
         resting = self.plane.resting
