@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import os
 import signal
+import subprocess
 import sys
 import time
 import urllib.request
@@ -22,7 +23,7 @@ from websockets.asyncio.server import serve
 
 from tests.proxy.rig import Client
 from tests.proxy.scripted import Scripted, answers, ok
-from tests.reliability.whole import Router, promised, until
+from tests.reliability.whole import Router, in_thread, promised, until
 from tests.upstream.test_names import ONE, TWO, black_hole
 
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -56,11 +57,18 @@ class Hosts:
             os._exit(77)
 
 
+def run_cli(admin, *words):
+    return subprocess.run(
+        [sys.executable, "-m", "router", *words], capture_output=True, text=True, timeout=60,
+        check=False, env=os.environ | {"RAMPWAY_ADMIN": admin},
+    )  # fmt: skip
+
+
 @contextlib.contextmanager
-def router(folder, route, *, hosts=None, more=""):
+def router(folder, route, *, hosts=None, more="", at="127.0.0.1"):
     policy = folder / "policy.yaml"
     policy.write_text(
-        f"listen: 127.0.0.1:0\nadmin: {{listen: '127.0.0.1:0'}}\nstore: sqlite:///{folder}/r.db\n"
+        f"listen: '{at}:0'\nadmin: {{listen: '{at}:0'}}\nstore: sqlite:///{folder}/r.db\n"
         f"{more}routes:\n  - name: flights\n{route}"
     )
     life = Router(folder, policy, limits=hosts.enter if hosts else None)
@@ -137,6 +145,28 @@ async def test_a_name_that_moves_is_followed_under_load(tmp_path):
         assert {who for _, who, _ in seen} == {ONE, TWO}, "0 failed"
         assert last_old_s < promised(LOOKUP_S + 1)
         assert len(one.requests) + len(two.requests) == len(seen), "none twice, none lost"
+
+
+@needs_root
+async def test_ipv6_alike_from_client_to_version(tmp_path):
+    """Both listeners at ::1, a name with an address of each family, the client by its /64."""
+    hosts = Hosts(tmp_path)
+    hosts.says("::1", ONE)
+    async with backends("::1", ONE) as (six, four):
+        route = to_model(six.port) + "    quota: {by: address, per_day: 40}\n"
+        with router(tmp_path, route, hosts=hosts, at="[::1]") as life:
+            assert life.admin.startswith("http://[::1]:")
+            assert life.api("/readyz")[0] == 200
+            client = Client(*await asyncio.open_connection("::1", life.port))
+            answered = [await client.ask(body=b"{}") for _ in range(45)]
+            client.close()
+            statuses = Counter(answer.status for answer in answered)
+            print(f"ipv6: {statuses}, {len(six.requests)} and {len(four.requests)}")
+            assert statuses == {200: 40, 429: 5}
+            assert 0.4 < len(six.requests) / 40 < 0.6, "as many as the other family"
+            assert {one.get(b"x-forwarded-for") for one in six.requests} == {b"::1"}
+            done = await in_thread(run_cli, life.admin, "list")
+            assert (done.returncode, "flights" in done.stdout) == (0, True), done.stderr
 
 
 @needs_root
