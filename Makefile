@@ -117,6 +117,7 @@ test-live: $(STAMP)  ## recordings of live routers replayed; logs of real nginx 
 
 test-promoted: $(STAMP)  ## a candidate that never answers, under every policy and imported example (three minutes)
 	@$(BIN)/python -m pytest tests/simulation/test_promoted.py -m promoted -n 2 -q
+
 AXE := .cache/axe
 $(AXE)/axe.min.js:  # the checker of accessibility, from npm; without npm its test skips
 	@mkdir -p $(AXE)
