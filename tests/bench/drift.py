@@ -7,7 +7,7 @@ import argparse
 import time
 from concurrent.futures import ProcessPoolExecutor
 
-from router.core.monitors.alarm import Blame, Course
+from router.core.monitors.alarm import AlarmCause, Course
 from tests.core.monitors.streams import CHANGE, DAYS, day_of, run
 
 GOAL = 45
@@ -24,11 +24,14 @@ def right(kind, news):
     if kind == "stationary":
         return not news
     if kind == "training":
-        return bool(names) and names[0] == (Blame.REFERENCE, Course.FROM_THE_START, False)
+        return bool(names) and names[0] == (AlarmCause.REFERENCE, Course.FROM_THE_START, False)
     wanted = {
-        "step": [(Blame.DATA, Course.SUDDEN, False)],
-        "ramp": [(Blame.DATA, Course.GRADUAL, False)],
-        "pulse": [(Blame.DATA, Course.SUDDEN, False), (Blame.DATA, Course.TEMPORARY, True)],
+        "step": [(AlarmCause.DATA, Course.SUDDEN, False)],
+        "ramp": [(AlarmCause.DATA, Course.GRADUAL, False)],
+        "pulse": [
+            (AlarmCause.DATA, Course.SUDDEN, False),
+            (AlarmCause.DATA, Course.TEMPORARY, True),
+        ],
     }[kind]
     checks = {alarm.check for alarm in inputs}
     return names == wanted and checks == {"distribution"} and not early and not others

@@ -19,7 +19,7 @@ from router.control.rollouts.run import Run
 from router.control.state.clock import Clock
 from router.control.state.record import Change
 from router.control.state.store import Store
-from router.core.monitors.alarm import Alarm, Blame
+from router.core.monitors.alarm import Alarm, AlarmCause
 from router.core.monitors.monitors import Monitors, Settings
 from router.core.monitors.watched import Watched
 from router.core.policy import Route
@@ -201,7 +201,7 @@ class Watching:
             seen = watch.monitors.requests
             return f"traffic is compared with {file} first: {seen:,} of {wanted}"
         return "; ".join(
-            a.sentence() for a in watch.monitors.holding() if a.cause is Blame.REFERENCE
+            a.sentence() for a in watch.monitors.holding() if a.cause is AlarmCause.REFERENCE
         )
 
     def holds(self, run: Run) -> Alarm | None:

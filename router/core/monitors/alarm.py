@@ -13,7 +13,7 @@ from router.core.words import duration
 CHARS_MAX = 400
 
 
-class Blame(StrEnum):
+class AlarmCause(StrEnum):
     """Who or what changed."""
 
     DATA = "data drift"
@@ -44,7 +44,7 @@ class Alarm:
 
     signal: str
     check: str
-    cause: Blame
+    cause: AlarmCause
     course: Course
     since: float
     """Wall seconds of the look that found it."""
@@ -98,12 +98,14 @@ class Alarm:
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """The inverse. Raises KeyError, TypeError, ValueError."""
         known = dict(data)
-        return cls(**known | {"cause": Blame(known["cause"]), "course": Course(known["course"])})
+        return cls(
+            **known | {"cause": AlarmCause(known["cause"]), "course": Course(known["course"])}
+        )
 
 
 _WHO = {
-    Blame.DATA: "; requests changed, for both versions alike: nobody is taken back for it",
-    Blame.REFERENCE: "; traffic is not what the reference is, for any version",
-    Blame.CANDIDATE: "; stable answers as before, so it is the candidate",
-    Blame.CONCEPT: "; inputs are as before, so what is right has changed",
+    AlarmCause.DATA: "; requests changed, for both versions alike: nobody is taken back for it",
+    AlarmCause.REFERENCE: "; traffic is not what the reference is, for any version",
+    AlarmCause.CANDIDATE: "; stable answers as before, so it is the candidate",
+    AlarmCause.CONCEPT: "; inputs are as before, so what is right has changed",
 }

@@ -23,7 +23,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from router.core.monitors.alarm import Alarm, Blame, Course
+from router.core.monitors.alarm import Alarm, AlarmCause, Course
 from router.core.monitors.arms import Arms
 from router.core.monitors.checks import Deviation, Tolerances
 from router.core.monitors.distances import discoveries
@@ -47,7 +47,7 @@ LABEL, SCORE = "label", "score"
 TRUTH: Final = ("labels", "wrong")
 """The alarm of late labels."""
 
-Values = Mapping[str, object]
+SignalValues = Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ class Monitors:
         """An attempt of a candidate began (or none is live): arms are compared anew."""
         if about != self._about:
             self._about, self.arms = about, {}
-            for key in [k for k, a in self.alarms.items() if a.cause is Blame.CANDIDATE]:
+            for key in [k for k, a in self.alarms.items() if a.cause is AlarmCause.CANDIDATE]:
                 del self.alarms[key]
 
     def forget_answers(self) -> None:
@@ -136,7 +136,12 @@ class Monitors:
             del self.alarms[key]
 
     def observe(
-        self, rows: Sequence[Values], answers: Sequence[Values], now: float, *, role: str = "stable"
+        self,
+        rows: Sequence[SignalValues],
+        answers: Sequence[SignalValues],
+        now: float,
+        *,
+        role: str = "stable",
     ) -> None:
         """One request: its rows' features, and the label and score of each row of the answer."""
         self._advance(now)
@@ -160,7 +165,7 @@ class Monitors:
         self._traffic[inputs].add(0)
         self._traffic[inputs].add(1, rows)
 
-    def _compare(self, answers: Sequence[Values], *, candidate: bool) -> None:
+    def _compare(self, answers: Sequence[SignalValues], *, candidate: bool) -> None:
         for name, signal in self.outputs.items():
             arms = self.arms.get(name)
             if arms is None and signal.profile is not None:
@@ -275,7 +280,7 @@ class Monitors:
             return
         self._coming[key] = self._coming.get(key, 0) + 1
         cause, course = self._cause(name, seen)
-        if cause is Blame.REFERENCE or self._coming[key] >= self.settings.terms.to_begin:
+        if cause is AlarmCause.REFERENCE or self._coming[key] >= self.settings.terms.to_begin:
             yield self._new(
                 Alarm(*key, cause, course, now, one.size, one.limit, one.chance, one.text)
             )
@@ -299,19 +304,19 @@ class Monitors:
         self.over = [*self.over, ended][-OVER_MAX:]
         return ended
 
-    def _cause(self, name: str, seen: SignalLook) -> tuple[Blame, Course]:
+    def _cause(self, name: str, seen: SignalLook) -> tuple[AlarmCause, Course]:
         given = name in self.inputs and bool(self.settings.reference)
         if given and name not in self._quiet:
-            return Blame.REFERENCE, Course.FROM_THE_START
+            return AlarmCause.REFERENCE, Course.FROM_THE_START
         gradual = seen.earlier is not None and seen.earlier >= GRADUAL
-        return Blame.DATA, Course.GRADUAL if gradual else Course.SUDDEN
+        return AlarmCause.DATA, Course.GRADUAL if gradual else Course.SUDDEN
 
     def _candidates(self, now: float) -> Iterable[Alarm]:
         """The candidate alone: never while something moves for both."""
         for name, arms in self.arms.items():
             one = arms.look(self.settings.terms)
             if one is not None and not self.drifting and (name, "candidate") not in self.alarms:
-                cause, text = Blame.CANDIDATE, f"{one.check}: {one.text}"
+                cause, text = AlarmCause.CANDIDATE, f"{one.check}: {one.text}"
                 yield self._new(
                     Alarm(name, "candidate", cause, Course.SUDDEN, now, one.size, one.limit,
                           one.chance, text)
@@ -327,7 +332,7 @@ class Monitors:
             yield from self._on(known, one, now, cyclic=False)
         elif one.large and one.chance <= self.settings.terms.false_discovery_rate:
             moved = any(name in self.inputs for name, _ in self.alarms)
-            cause = Blame.DATA if moved else Blame.CONCEPT
+            cause = AlarmCause.DATA if moved else AlarmCause.CONCEPT
             yield self._new(
                 Alarm(*TRUTH, cause, Course.SUDDEN, now, one.size, one.limit, one.chance, one.text)
             )
@@ -335,15 +340,15 @@ class Monitors:
     @property
     def drifting(self) -> bool:
         """Whether something has moved that is not the candidate's."""
-        return any(a.cause is not Blame.CANDIDATE and a.holds for a in self.alarms.values())
+        return any(a.cause is not AlarmCause.CANDIDATE and a.holds for a in self.alarms.values())
 
     def holding(self) -> list[Alarm]:
         """Why a rollout should wait, most serious first."""
-        return [a for a in self.alarms.values() if a.holds and a.cause is not Blame.CANDIDATE]
+        return [a for a in self.alarms.values() if a.holds and a.cause is not AlarmCause.CANDIDATE]
 
     def convicting(self) -> Alarm | None:
         """What takes a candidate back."""
-        found = (a for a in self.alarms.values() if a.cause is Blame.CANDIDATE)
+        found = (a for a in self.alarms.values() if a.cause is AlarmCause.CANDIDATE)
         return next(found, None)
 
     @property

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from router.core.monitors.alarm import Blame, Course
+from router.core.monitors.alarm import AlarmCause, Course
 from router.core.monitors.checks import Tolerances
 from router.core.monitors.monitors import Monitors, Settings
 from router.core.monitors.profile import profiled
@@ -60,7 +60,7 @@ def test_nothing_is_said_of_what_does_not_change(fed):
 
 def test_inputs_that_move_are_data_drift_and_hold(fed):
     fed.slots(30, x=1.0)
-    assert names(fed.news)[0] == ("x", "distribution", Blame.DATA, Course.SUDDEN)
+    assert names(fed.news)[0] == ("x", "distribution", AlarmCause.DATA, Course.SUDDEN)
     alarm = fed.one.holding()[0]
     assert "nobody is taken back" in alarm.sentence()
     assert fed.one.convicting() is None
@@ -103,7 +103,7 @@ def test_the_candidate_alone_is_taken_back(fed):
     fed.slots(40)
     assert fed.news == []
     fed.slots(40, own=0.2)
-    assert names(fed.news) == [("score", "candidate", Blame.CANDIDATE, Course.SUDDEN)]
+    assert names(fed.news) == [("score", "candidate", AlarmCause.CANDIDATE, Course.SUDDEN)]
     assert fed.one.holding() == []
     assert "so it is the candidate" in fed.one.convicting().sentence()
     fed.one.begin("r-2")
@@ -114,7 +114,7 @@ def test_answers_of_both_arms_that_move_take_nobody_back(fed):
     fed.one.begin("r-1")
     fed.slots(40).slots(60, both=0.2)
     assert fed.one.convicting() is None
-    assert {alarm.cause for alarm in fed.one.holding()} == {Blame.DATA}
+    assert {alarm.cause for alarm in fed.one.holding()} == {AlarmCause.DATA}
 
 
 def test_a_reference_unlike_traffic_is_said_at_once():
@@ -125,7 +125,7 @@ def test_a_reference_unlike_traffic_is_said_at_once():
     for k in range(250):
         one.observe([{"amount": draw.gauss(0.0, 1.0)}], [], k / 100)
         news += one.tick(k / 100)
-    assert names(news) == [("amount", "distribution", Blame.REFERENCE, Course.FROM_THE_START)]
+    assert names(news) == [("amount", "distribution", AlarmCause.REFERENCE, Course.FROM_THE_START)]
     assert one.compared
     assert one.holding()[0].since <= 2.0
 
@@ -139,7 +139,7 @@ def test_labels_that_move_while_inputs_do_not_are_concept_drift(fed):
         for k in range(20):
             fed.one.labelled(correct=k % 4 > 0, now=fed.now)
         fed.slots(1)
-    assert names(fed.news) == [("labels", "wrong", Blame.CONCEPT, Course.SUDDEN)]
+    assert names(fed.news) == [("labels", "wrong", AlarmCause.CONCEPT, Course.SUDDEN)]
     for _ in range(60):
         for k in range(20):
             fed.one.labelled(correct=k % 10 > 0, now=fed.now)
@@ -153,7 +153,7 @@ def test_labels_that_move_with_the_inputs_are_data_drift(fed):
             for k in range(20):
                 fed.one.labelled(correct=k % right > 0, now=fed.now)
             fed.slots(1, x=moved)
-    assert {alarm.cause for alarm in fed.news} == {Blame.DATA}
+    assert {alarm.cause for alarm in fed.news} == {AlarmCause.DATA}
 
 
 def test_a_person_may_say_that_this_is_how_it_is(fed):
