@@ -314,6 +314,9 @@ class Reconciler:
             self.tables.publish(self.policy, self.runs.values())
         later = left_for_later(self.runs.values(), now)
         for run in list(self.runs.values()):
+            if run.live and now < run.look_at and not run.unsaved:
+                due = min(due, run.look_at)  # most of a thousand
+                continue
             if run.route.name in later:
                 due = now
                 continue
