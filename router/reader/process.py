@@ -112,9 +112,14 @@ def serve(link: socket.socket) -> None:
                 data = b""
             elif not (data := link.recv(RECEIVE_BYTES)):
                 return
+            told = bytearray()  # one answer for what came together: each wakes the decider
             for message in decoder.feed(data):
-                if said := reader.said(message):
-                    link.sendall(said)
+                told += reader.said(message)
+                if len(told) > RECEIVE_BYTES:
+                    link.sendall(told)
+                    told.clear()
+            if told:
+                link.sendall(told)
             if said := reader.clerk.due():
                 link.sendall(said)
 

@@ -38,6 +38,9 @@ AHEAD_SAMPLES: Final = 64
 AHEAD_BYTES: Final = 4 * 1024 * 1024
 """Bytes of these; one sample is always given."""
 
+BOOK_AT_ONCE: Final = 32
+"""Samples that were read are booked when there are so many, or when the reader has no more."""
+
 Observe = Callable[[tuple[Batch, ...]], None]
 """``observe(batches)`` of the reconciler."""
 OnWatched = Callable[[Sampled, Watched], None]
@@ -77,6 +80,8 @@ class Samples:
         """Routes with waiting samples, the next one first."""
         self._ahead: dict[int, Sampled] = {}
         self._told: dict[str, Reads] = {}
+        self._found: list[tuple[Sampled, Facts]] = []
+        """Read, and not booked yet: the decider looks once for many of them."""
         self._number = self._samples = self._bytes = self._ahead_bytes = 0
 
     def __repr__(self) -> str:
@@ -163,20 +168,27 @@ class Samples:
         self._ahead_bytes -= sample.size
         if looked.facts is None:
             BOOKS.failed("reader", RuntimeError(looked.error))
-        self._book([(sample, looked.facts or LOST)])
+        self._found.append((sample, looked.facts or LOST))
         if looked.watched is not None:
             self.on_watched(sample, looked.watched)
         self._feed()
+        if not self._ahead or len(self._found) >= BOOK_AT_ONCE:
+            self._book_found()
 
     def _lost(self) -> None:
         """The reader has gone, with what it had."""
         lost, self._ahead, self._ahead_bytes = self._ahead, {}, 0
         self._told.clear()
-        self._book((sample, LOST) for sample in lost.values())
+        self._found += [(sample, LOST) for sample in lost.values()]
+        self._book_found()
         if self._turns:
             self.reader.ready  # noqa: B018 - asks for the next one
 
     # --- booking ----------------------------------------------------------------------------------
+
+    def _book_found(self) -> None:
+        found, self._found = self._found, []
+        self._book(found)
 
     def _book(self, found: Iterable[tuple[Sampled, Facts]]) -> None:
         """Tell the decider, and count for people."""
