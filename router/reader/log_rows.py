@@ -14,7 +14,7 @@ from router.core.logged.redaction import names_field, without
 from router.core.logged.terms import RouteLog
 from router.core.logged.truth import ID_CHARS_MAX, LABEL_CHARS_MAX
 from router.core.payloads import Beyond, Unreadable, unpacked
-from router.core.predictions.rows import MISSING, Declared, Row, answer_rows, request_rows
+from router.core.predictions.rows import MISSING, BodyRow, Declared, answer_rows, request_rows
 from router.core.wire.outcomes import BAD_OUTCOMES, FULL_BP, Outcome
 from router.core.wire.sampled import Sampled
 from router.link.messages import Copied
@@ -105,7 +105,7 @@ def _plain(body: bytes, coding: str) -> bytes:
         return b""
 
 
-def _label(row: Row) -> str | float | int | None:
+def _label(row: BodyRow) -> str | float | int | None:
     """A yes or no as an integer, other numbers never."""
     said = row.label
     if isinstance(said, bool):

@@ -18,7 +18,7 @@ from enum import StrEnum
 from router.core.pairs.rows import both_rows, paired, row_of
 from router.core.payloads import PAYLOADS, Answer, Beyond, Unreadable, unpacked
 from router.core.payloads.answer import Leaf
-from router.core.predictions.rows import NOTHING, Declared, Row, number_of
+from router.core.predictions.rows import NOTHING, BodyRow, Declared, number_of
 from router.core.wire.outcomes import FULL_BP
 from router.core.wire.paired import PairRow
 
@@ -38,7 +38,7 @@ OTHER_FIELDS = "(other)"
 SAYS_CHARS_MAX = 100
 """A longer text is no label: what an answer says is not kept."""
 
-BothRows = tuple[list[Row], list[Row]]
+BothRows = tuple[list[BodyRow], list[BodyRow]]
 """Of stable's and of the candidate's answer."""
 _Found = tuple[str, "Kind", Leaf, Leaf]
 """Path, kind, and both values of one place where answers differ."""

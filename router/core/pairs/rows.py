@@ -12,17 +12,17 @@ from typing import Final
 
 from router.core.payloads import Beyond, Unreadable
 from router.core.predictions.facts import row_facts, spaced
-from router.core.predictions.rows import Declared, Row, answer_rows
+from router.core.predictions.rows import BodyRow, Declared, answer_rows
 from router.core.wire import sampled
 from router.core.wire.paired import PairRow
 
 _PLACE: Final = re.compile(r"\[(\d+)")
-_ABSENT: Final = Row()
+_ABSENT: Final = BodyRow()
 
 
 def both_rows(
     payload: str, stable: bytes, candidate: bytes, declared: Declared
-) -> tuple[list[Row], list[Row]] | None:
+) -> tuple[list[BodyRow], list[BodyRow]] | None:
     """Rows of two answers; None where there is one and nothing is declared of it."""
     try:
         ours = answer_rows(payload, stable, declared)
@@ -43,7 +43,7 @@ def row_of(path: str, rows: int) -> int | None:
 
 
 def paired(
-    both: tuple[list[Row], list[Row]], declared: Declared, differing: set[int | None],
+    both: tuple[list[BodyRow], list[BodyRow]], declared: Declared, differing: set[int | None],
     positives: tuple[Sequence[bool | None], Sequence[bool | None]],
 ) -> tuple[PairRow, ...]:  # fmt: skip
     """The rows of a pair.

@@ -74,7 +74,7 @@ class Columns:
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class Crossed:
     """One JSON document: one row, or as many as the lists have that the paths cross."""
 
     document: Any
@@ -120,7 +120,7 @@ def document_table(value: Any, paths: Sequence[str]) -> Table:
     lengths = {len(values) for several, values in (spread(value, p) for p in paths) if several}
     if len(lengths) > 1:
         raise Unreadable("expected lists of one length in what is declared")
-    return Document(value, lengths.pop() if lengths else 1)
+    return Crossed(value, lengths.pop() if lengths else 1)
 
 
 def separated(body: bytes, paths: Sequence[str]) -> Table:

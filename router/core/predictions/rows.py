@@ -36,7 +36,14 @@ from router.core.payloads.paths import MISSING
 from router.core.payloads.tables import ANSWERS, REQUESTS, Table
 
 __all__ = [
-    "MISSING", "NOTHING", "Declared", "Row", "answer_rows", "class_of", "leaf_name", "number_of",
+    "MISSING",
+    "NOTHING",
+    "BodyRow",
+    "Declared",
+    "answer_rows",
+    "class_of",
+    "leaf_name",
+    "number_of",
     "request_rows",
 ]  # fmt: skip
 
@@ -84,7 +91,7 @@ NOTHING: Final = Declared()
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class BodyRow:
     """One row of a request (features) or of an answer (the rest); values as JSON has them."""
 
     features: dict[str, Any] = field(default_factory=dict)
@@ -98,7 +105,7 @@ class Row:
     """Of an openai answer: ``content``, ``finish_reason``, ``refusal`` and the like by path."""
 
 
-def request_rows(payload: str, body: bytes, declared: Declared) -> list[Row]:
+def request_rows(payload: str, body: bytes, declared: Declared) -> list[BodyRow]:
     """Rows of a request; ``body`` without a coding (``payloads.unpacked``).
 
     Raises:
@@ -115,11 +122,11 @@ def request_rows(payload: str, body: bytes, declared: Declared) -> list[Row]:
     count = _most(table.rows, len(names))
     columns = [table.column(name)[:count] for name in names]
     if not columns:
-        return [Row() for _ in range(count)]
-    return [Row(dict(zip(names, row, strict=True))) for row in zip(*columns, strict=True)]
+        return [BodyRow() for _ in range(count)]
+    return [BodyRow(dict(zip(names, row, strict=True))) for row in zip(*columns, strict=True)]
 
 
-def answer_rows(payload: str, body: bytes, declared: Declared) -> list[Row]:
+def answer_rows(payload: str, body: bytes, declared: Declared) -> list[BodyRow]:
     """Rows of an answer; ``body`` without a coding. Raises Unreadable and Beyond, as above."""
     read = ANSWERS.get(payload)
     if read is None:
@@ -127,7 +134,7 @@ def answer_rows(payload: str, body: bytes, declared: Declared) -> list[Row]:
     table = read(body, declared.answer_paths)
     count = _most(table.rows, 3)
     return [
-        Row({}, _label(label), _score(score), identity)
+        BodyRow({}, _label(label), _score(score), identity)
         for label, score, identity in zip(
             _column(table, declared.label, count),
             _column(table, declared.score, count),
@@ -158,7 +165,7 @@ def _score(value: Any) -> Any:
 _PLACE: Final = re.compile(r"[a-z_]+\[(\d+)\]\.?(.*)", re.DOTALL)
 
 
-def _choices(answer: Answer, declared: Declared) -> Iterator[Row]:
+def _choices(answer: Answer, declared: Declared) -> Iterator[BodyRow]:
     """Each choice, or item of what was answered, with what it says by path."""
     found: dict[int, dict[str, Any]] = {}
     for path, value in answer.leaves.items():
@@ -171,7 +178,7 @@ def _choices(answer: Answer, declared: Declared) -> Iterator[Row]:
             values.get(_bare(path), MISSING) if path else MISSING
             for path in (declared.label, declared.score, declared.id)
         )
-        yield Row({}, label, score, identity, values)
+        yield BodyRow({}, label, score, identity, values)
 
 
 def _bare(path: str) -> str:
