@@ -6,7 +6,7 @@ import pytest
 from prediction_services.demo.expectations import Finding, check
 from prediction_services.demo.recording import Recording
 from prediction_services.demo.report import charts, render
-from router.drawing.plot import SIZE, Linear, Log, stairs, unbroken
+from router.drawing.plot import SIZE, LinearAxis, LogAxis, stairs, unbroken
 
 VOID = {"meta", "br", "rect", "line"}
 
@@ -135,9 +135,9 @@ def test_evidence_jumps_over_the_limit_where_the_journal_says(recording):
 @pytest.mark.parametrize(
     ("scale", "value", "place"),
     [
-        (Linear(0, 50), 25, 0.5), (Linear(0, 50), 60, 1.0), (Linear(0, 50), -1, 0.0),
-        (Linear(5, 5), 5, 0.0), (Log(0.01, 10_000), 0.01, 0.0), (Log(0.01, 10_000), 10, 0.5),
-        (Log(0.01, 10_000), 1e30, 1.0), (Log(0.01, 10_000), 0.0, 0.0),
+        (LinearAxis(0, 50), 25, 0.5), (LinearAxis(0, 50), 60, 1.0), (LinearAxis(0, 50), -1, 0.0),
+        (LinearAxis(5, 5), 5, 0.0), (LogAxis(0.01, 10_000), 0.01, 0.0), (LogAxis(0.01, 10_000), 10, 0.5),
+        (LogAxis(0.01, 10_000), 1e30, 1.0), (LogAxis(0.01, 10_000), 0.0, 0.0),
     ],
 )  # fmt: skip
 def test_scales_keep_everything_inside(scale, value, place):

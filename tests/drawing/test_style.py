@@ -6,7 +6,7 @@ import hashlib
 import re
 from importlib.resources import files
 
-from router.drawing.plot import Legend, Linear, Log, Plot, Tick
+from router.drawing.plot import Legend, LinearAxis, LogAxis, Plot, Tick
 from router.drawing.style import CSS
 
 VENDORED = files("router.drawing") / "vendored"
@@ -25,7 +25,7 @@ def test_vendored_files_are_those_of_the_notices():
 
 def test_a_plot_is_one_figure_whose_text_cannot_be_markup():
     plot = Plot(
-        "<b>", "how", Linear(0, 10), Log(1, 100), y_ticks=[Tick(10, "10 : 1", "limit")],
+        "<b>", "how", LinearAxis(0, 10), LogAxis(1, 100), y_ticks=[Tick(10, "10 : 1", "limit")],
         legend=[Legend("v0", "v<1>")],
     )  # fmt: skip
     plot.line([(0, 1), (10, 100)], "v0")

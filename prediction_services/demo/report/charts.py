@@ -15,10 +15,10 @@ from prediction_services.demo.recording import (
 )
 from router.drawing.plot import (
     Legend,
-    Linear,
-    Log,
+    LinearAxis,
+    LogAxis,
+    Place,
     Plot,
-    Point,
     Tick,
     stairs,
     time_ticks,
@@ -48,7 +48,7 @@ def shares(recording: Recording) -> Plot:
         "Who answered the clients",
         "Share of the answers of each version in every half second. A rollback is the moment in "
         "which a colour ends.",
-        Linear(0, 100),
+        LinearAxis(0, 100),
         [Tick(0, "0 %"), Tick(50, "50 %"), Tick(100, "100 %")],
     )
     totals: dict[float, int] = defaultdict(int)
@@ -76,7 +76,7 @@ def evidence(recording: Recording) -> Plot:
         "How much more likely the observed answers are if the candidate is worse than tolerated. "
         "At 3 : 1 it gets no more traffic, at 100 : 1 it is taken back; one that is within "
         "tolerance gets there in at most 1 % of all rollouts, however often one looks.",
-        Log(*EVIDENCE_SHOWN),
+        LogAxis(*EVIDENCE_SHOWN),
         [
             Tick(0.01, "0.01"),
             Tick(1, "1 : 1"),
@@ -112,7 +112,7 @@ def errors(recording: Recording) -> Plot:
         "Share of failed requests of each version as the router counts them, second by second, and "
         "of all clients' requests (the thick line). Failures of a candidate are answered by "
         "stable, so the thick line stays at 0.",
-        Linear(0, 100),
+        LinearAxis(0, 100),
         [Tick(0, "0 %"), Tick(50, "50 %"), Tick(100, "100 %")],
     )
     lines = _failed_shares(recording.attempts)
@@ -136,7 +136,7 @@ def latency(recording: Recording) -> Plot:
         "What clients waited",
         "Median (line) and 95th percentile (thin) of the answers of each version, from the "
         "moment the request was due to its last byte.",
-        Log(1, 400),
+        LogAxis(1, 400),
         [
             Tick(1, "1 ms"),
             Tick(10, "10 ms"),
@@ -160,10 +160,10 @@ def latency(recording: Recording) -> Plot:
 
 def agreement(recording: Recording) -> Plot:
     """How often the candidates' predictions were stable's, as the comparison went on."""
-    lines: dict[str, list[Point]] = {}
+    lines: dict[str, list[Place]] = {}
     for candidate, moments in _rollouts(recording.moments):
         gates = [gate for moment in moments if (gate := moment.gate("agreement")) and gate.total]
-        points: list[Point] = [(gate.total, 100 * (1 - gate.bad / gate.total)) for gate in gates]
+        points: list[Place] = [(gate.total, 100 * (1 - gate.bad / gate.total)) for gate in gates]
         ending = _convicted(recording, candidate)
         last = ending.report("agreement") if ending else None
         if last is not None and last.total:
@@ -178,8 +178,8 @@ def agreement(recording: Recording) -> Plot:
         "Requests are copied to a candidate whose answers nobody sees, and the two predictions are "
         "compared: running share of equal ones. A better model differs a little; a broken one "
         "shows within a few dozen answers, although its statuses and times are perfect.",
-        Linear(0, most),
-        Linear(low, 100),
+        LinearAxis(0, most),
+        LinearAxis(low, 100),
         [Tick(0, "0 compared"), *(Tick(n, f"{n:,}") for n in range(250, int(most) + 1, 250))],
         [
             *(Tick(share, f"{share} %") for share in range(low, 100, 20)),
@@ -199,11 +199,11 @@ def agreement(recording: Recording) -> Plot:
 
 
 def _over_time(
-    recording: Recording, title: str, caption: str, y: Linear | Log, y_ticks: list[Tick]
+    recording: Recording, title: str, caption: str, y: LinearAxis | LogAxis, y_ticks: list[Tick]
 ) -> Plot:
     """A plot over the whole play with the acts as bands."""
     end = max(recording.ends_s, 1.0)
-    plot = Plot(title, caption, Linear(0, end), y, time_ticks(end), y_ticks)
+    plot = Plot(title, caption, LinearAxis(0, end), y, time_ticks(end), y_ticks)
     for act in recording.acts:
         css = "odd" if act.number % 2 else "even"
         plot.band(act.begins_s, act.ends_s, css, str(act.number), act.title)
@@ -218,7 +218,7 @@ def _turning_points(plot: Plot, recording: Recording) -> None:
             plot.upright(entry.at_s, "done", entry.reason)
 
 
-def _steps(heights: dict[float, float]) -> list[Point]:
+def _steps(heights: dict[float, float]) -> list[Place]:
     points = sorted(heights.items())
     return stairs(points, points[-1][0] + BIN_S) if points else []
 
@@ -238,14 +238,14 @@ def _convicted(recording: Recording, candidate: str) -> Entry | None:
     return back if back is not None and back.actor == "router" and back.evidence else None
 
 
-def _failed_shares(attempts: Iterable[Attempts]) -> dict[str, list[Point]]:
+def _failed_shares(attempts: Iterable[Attempts]) -> dict[str, list[Place]]:
     """Failed percent of each version, in the middle of the second that a scrape looks back on."""
     asked: dict[tuple[str, float], int] = defaultdict(int)
     failed: dict[tuple[str, float], int] = defaultdict(int)
     for seen in attempts:
         asked[seen.version, seen.at_s] += seen.requests
         failed[seen.version, seen.at_s] += seen.bad
-    found: dict[str, list[Point]] = defaultdict(list)
+    found: dict[str, list[Place]] = defaultdict(list)
     for (version, at_s), requests in sorted(asked.items()):
         share = failed[version, at_s] / requests if requests else 0.0
         found[version].append((max(at_s - SCRAPE_S / 2, 0.0), 100 * share))
@@ -260,7 +260,7 @@ def _capital(entry: Entry) -> float:
     return float(entry.evidence.get("capital") or 1.0)
 
 
-def _client_errors(served: Iterable[Served]) -> list[Point]:
+def _client_errors(served: Iterable[Served]) -> list[Place]:
     asked: dict[float, int] = defaultdict(int)
     bad: dict[float, int] = defaultdict(int)
     for bin_ in served:
