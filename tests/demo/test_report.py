@@ -136,7 +136,8 @@ def test_evidence_jumps_over_the_limit_where_the_journal_says(recording):
     ("scale", "value", "place"),
     [
         (LinearAxis(0, 50), 25, 0.5), (LinearAxis(0, 50), 60, 1.0), (LinearAxis(0, 50), -1, 0.0),
-        (LinearAxis(5, 5), 5, 0.0), (LogAxis(0.01, 10_000), 0.01, 0.0), (LogAxis(0.01, 10_000), 10, 0.5),
+        (LinearAxis(5, 5), 5, 0.0), (LogAxis(0.01, 10_000), 0.01, 0.0),
+        (LogAxis(0.01, 10_000), 10, 0.5),
         (LogAxis(0.01, 10_000), 1e30, 1.0), (LogAxis(0.01, 10_000), 0.0, 0.0),
     ],
 )  # fmt: skip
