@@ -48,6 +48,7 @@ VERBS: dict[str, str] = {
     "schema": "Policy",
     "store": "Router",
     "log": "Router",
+    "report": "Watch",
     "doctor": "Router",
     "version": "Router",
 }

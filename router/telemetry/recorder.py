@@ -397,6 +397,7 @@ class Recorder:
             or self.samples_open >= SAMPLES_OPEN_MAX
             or self.sample_bytes >= SAMPLE_BYTES_MAX
         ):
+            self.reject("sample_shed")
             return False
         self._samples_left -= 1
         self.samples_open += 1

@@ -1,6 +1,7 @@
 """The log from outside: real processes and bytes, somebody else's readers, what is forgotten."""
 
 import csv
+import json
 import os
 import signal
 import sqlite3
@@ -185,6 +186,30 @@ def test_a_forgotten_person_is_nowhere(router, asked, tmp_path):
     for file in (log, log.with_name("log.db-wal"), router.folder / "r.db", table):
         if file.exists():
             assert SECRET_PERSON.encode() not in file.read_bytes(), file.name
+
+
+def test_the_report_has_both_parts_and_nobody_in_it(router, asked, tmp_path):
+    out = tmp_path / "report"
+    rampway(
+        "report", "flights", "--log", router.folder / "log.db", "--out", out,
+        "--admin", router.admin,
+    )  # fmt: skip
+    page, told = (
+        out.with_suffix(".html").read_text(),
+        json.loads(out.with_suffix(".json").read_text()),
+    )
+    for part in ("Data quality", "Model performance", "Software", "Inputs", "Outputs", "Model",
+                 "Business", "Trust", "By segment", "Over time", "Decisions"):  # fmt: skip
+        assert f">{part}</h" in page, part
+    assert page.count("<svg") == 7
+    assert "http" not in page.replace("http://www.w3.org/2000/svg", "")
+    assert SECRET_PERSON not in page + json.dumps(told)
+    assert set(told["data_quality"]["inputs"]) == {"distance", "carrier"}
+    versions = told["model_performance"]["versions"]
+    assert versions["v1"]["model"]["accuracy"] == versions["v1"]["model"]["kappa"] == 1.0
+    assert versions["v2 (copies)"]["model"]["accuracy"] < 0.8
+    assert {"DE", "FR"} <= {one["segment"] for one in told["model_performance"]["segments"]}
+    assert any(one["action"] == "begin" for one in told["timeline"])
 
 
 def test_status_is_told(router, asked):

@@ -1,0 +1,58 @@
+"""``rampway report``: what a route did in a stretch of time, as a page and as JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import click
+
+from router.cli.exits import Exit, VerbFailed
+from router.cli.options import AdminLink
+from router.cli.parse import Argument, Option
+from router.cli.why import moment
+
+
+def run(  # noqa: PLR0917 - its options
+    link: AdminLink,
+    route: Annotated[str, Argument("Route.")],
+    log: Annotated[Path, Option("The prediction log's file.")] = Path("rampway-log.db"),
+    since: Annotated[str, Option("From this time on (2026-11-27T10:00).", "--from")] = "",
+    until: Annotated[str, Option("Before this time.", "--to")] = "",
+    out: Annotated[Path, Option("Name of the page and of the JSON.")] = Path("rampway-report"),
+) -> None:
+    """Write a report of a route: data quality, model performance and decisions, from its log."""
+    import sqlite3  # noqa: PLC0415 - other verbs start without it
+
+    from router.reader import report as reports  # noqa: PLC0415 - as above
+    from router.reader.export import Chosen  # noqa: PLC0415 - as above
+    from router.reader.report_page import render  # noqa: PLC0415 - as above
+
+    if not log.is_file():
+        raise VerbFailed(Exit.USAGE, f"there is no file {log}: --log names the prediction log")
+    begin, end = moment(since) if since else 0.0, moment(until) if until else float("inf")
+    try:
+        made = reports.report(log, route, Chosen(route, begin, end))
+    except (ValueError, sqlite3.Error) as error:
+        raise VerbFailed(Exit.USAGE, str(error)) from None
+    made["timeline"] = _timeline(link, route, made["from"], made["to"])
+    page, data = out.with_suffix(".html"), out.with_suffix(".json")
+    page.write_text(render(made), encoding="utf-8")
+    data.write_text(json.dumps(made, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    click.echo(f"{page}, {data}")
+
+
+def _timeline(link: AdminLink, route: str, begin: float, end: float) -> list[dict[str, Any]]:
+    """The decisions of that time, the oldest first; none where no router answers."""
+    try:
+        told = link.client().get("/api/v1/journal", route=route, limit="1000")
+    except VerbFailed as failed:
+        click.echo(f"rampway: without decisions: {failed}", err=True)
+        return []
+    names = ("at", "action", "actor", "weight_bp", "reason")
+    return [
+        {name: entry[name] for name in names}
+        for entry in reversed(told["entries"])
+        if begin - 86_400 <= entry["at"] <= end
+    ]

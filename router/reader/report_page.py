@@ -1,0 +1,141 @@
+"""The report as one page without any reference to another file, drawn with the kit of all pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from html import escape
+from typing import Any, Final
+
+from router.core.words import duration
+from router.drawing import style
+from router.drawing.plot import Legend, Linear, Plot, Tick, unbroken
+
+PAGE: Final = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Rampway: {title}</title>
+<meta name="viewport" content="width=device-width,initial-scale=1">
+<style>{css}
+body{{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;
+background:var(--bg);color:var(--ink)}}table{{border-collapse:collapse;margin:1rem 0}}
+td,th{{padding:.25rem .7rem;border-bottom:1px solid var(--rule);text-align:right}}
+td:first-child,th:first-child{{text-align:left}}.plots{{display:grid;gap:1rem;
+grid-template-columns:repeat(auto-fit,minmax(22rem,1fr))}}</style></head><body>
+{body}</body></html>
+"""
+
+Point = tuple[float, float]
+Pick = Callable[[Mapping[str, Any]], float | None]
+
+_OVER_TIME: Final[Sequence[tuple[str, str, Pick, bool]]] = (
+    ("Requests", "Predictions in each stretch.", lambda v: v["software"]["predictions"], False),
+    ("Failures", "Share that failed.", lambda v: v["software"]["failed_share"], True),
+    ("Latency", "95 % were faster, seconds.", lambda v: v["software"]["p95_s"], False),
+    ("Score", "Mean score.", lambda v: v["outputs"]["score_mean"], False),
+    ("Accuracy", "Of what has a truth.", lambda v: v["model"]["accuracy"], True),
+    ("Value", "Mean of what predictions brought.", lambda v: v["business"]["value_mean"], False),
+    ("Trust", "Share that people took.", lambda v: v["trust"]["accepted_share"], True),
+)  # fmt: skip
+
+
+def render(report: Mapping[str, Any]) -> str:
+    """The page; ``report`` as :func:`router.reader.report.report` makes it, with ``timeline``."""
+    quality, performance = report["data_quality"], report["model_performance"]
+    versions = performance["versions"]
+    lag = performance["truth_lag"]
+    parts = [
+        f"<h1>{escape(report['route'])}</h1>",
+        f"<p>{_time(report['from'])} to {_time(report['to'])}</p>",
+        "<h2>Model performance</h2><h3>Software</h3>",
+        _table(versions, "software"), "<h3>Model</h3>", _table(versions, "model"),
+        f"<p>{_lag(lag)}</p><h3>Business</h3>", _table(versions, "business"),
+        "<h3>Trust</h3>", _table(versions, "trust"), "<h3>By segment</h3>",
+        _segments(performance["segments"]), "<h3>Over time</h3>", _plots(report),
+        "<h2>Data quality</h2><h3>Inputs</h3>", _rows(quality["inputs"]),
+        "<h3>Outputs</h3>", _rows(quality["outputs"]),
+        "<h2>Decisions</h2>", _timeline(report["timeline"]),
+    ]  # fmt: skip
+    return PAGE.format(title=escape(report["route"]), css=style.CSS, body="\n".join(parts))
+
+
+def _time(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _lag(lag: Mapping[str, Any]) -> str:
+    if not lag["truths"]:
+        return "No truth has come yet."
+    half, most = duration(lag["p50_s"]), duration(lag["p95_s"])
+    return f"Truths came after {half}, 95 % within {most} ({lag['truths']:,})."
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{escape(str(k))}: {v:,}" for k, v in value.items())
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+
+
+def _table(versions: Mapping[str, Any], part: str) -> str:
+    return _rows({name: one[part] for name, one in versions.items()})
+
+
+def _rows(rows: Mapping[str, Mapping[str, Any]]) -> str:
+    if not rows:
+        return "<p>Nothing.</p>"
+    names = list(next(iter(rows.values())))
+    head = "".join(f"<th>{escape(name.replace('_', ' '))}</th>" for name in ["", *names])
+    body = "".join(
+        f"<tr><td>{escape(name)}</td>{''.join(f'<td>{_shown(one[n])}</td>' for n in names)}</tr>"
+        for name, one in rows.items()
+    )
+    return f"<table><tr>{head}</tr>{body}</table>"
+
+
+def _segments(segments: Sequence[Mapping[str, Any]]) -> str:
+    return _rows({
+        f"{one['segment']}: {one['version']}": {
+            "predictions": one["software"]["predictions"],
+            "failed_share": one["software"]["failed_share"], **one["model"],
+            "value_mean": one["business"]["value_mean"],
+            "accepted_share": one["trust"]["accepted_share"],
+        }
+        for one in segments
+    })  # fmt: skip
+
+
+def _timeline(entries: Iterable[Mapping[str, Any]]) -> str:
+    rows = "".join(
+        f"<tr><td>{_time(one['at'])}</td><td>{escape(one['action'])}</td>"
+        f"<td>{one['weight_bp'] / 100:g} %</td><td>{escape(one['reason'])}</td></tr>"
+        for one in entries
+    )
+    return f"<table>{rows}</table>" if rows else "<p>None is known.</p>"
+
+
+def _plots(report: Mapping[str, Any]) -> str:
+    return f'<div class="plots">{"".join(_plot(report, *one) for one in _OVER_TIME)}</div>'
+
+
+def _plot(
+    report: Mapping[str, Any], title: str, caption: str, pick: Pick, share: bool
+) -> str:  # fmt: skip
+    begin, end = report["from"], report["to"]
+    names = sorted({name for one in report["over_time"] for name in one["versions"]})
+    lines: dict[str, list[Point]] = {name: [] for name in names}
+    for stretch in report["over_time"]:
+        for name, figures in stretch["versions"].items():
+            if (value := pick(figures)) is not None:
+                lines[name].append((stretch["from"], float(value)))
+    most = 1.0 if share else max((y for line in lines.values() for _, y in line), default=1.0) or 1
+    step = (end - begin) / len(report["over_time"])
+    plot = Plot(
+        title, caption, Linear(begin, end), Linear(0.0, most),
+        [Tick(begin, _time(begin)[5:16]), Tick(end, _time(end)[5:16])],
+        [Tick(part * most, f"{part * most:.3g}") for part in (0.0, 0.5, 1.0)],
+        [Legend(f"v{n % 5}", name) for n, name in enumerate(names)],
+    )  # fmt: skip
+    for n, name in enumerate(names):
+        for run in unbroken(lines[name], 1.5 * step):
+            plot.line(run, f"v{n % 5}", name)
+    return plot.render()
