@@ -67,7 +67,7 @@ def _export(
 
     if target is None or target.suffix not in (".csv", ".parquet"):
         raise VerbFailed(Exit.USAGE, "log export FILE TABLE, which ends in .csv or .parquet")
-    chosen = export.Chosen(
+    chosen = export.ExportScope(
         route, moment(since) if since else 0.0, moment(until) if until else float("inf")
     )
     write = export.to_csv if target.suffix == ".csv" else export.to_parquet

@@ -26,14 +26,14 @@ def run(  # noqa: PLR0917 - its options
     import sqlite3  # noqa: PLC0415 - other verbs start without it
 
     from router.reader import report as reports  # noqa: PLC0415 - as above
-    from router.reader.export import Chosen  # noqa: PLC0415 - as above
+    from router.reader.export import ExportScope  # noqa: PLC0415 - as above
     from router.reader.report_page import render  # noqa: PLC0415 - as above
 
     if not log.is_file():
         raise VerbFailed(Exit.USAGE, f"there is no file {log}: --log names the prediction log")
     begin, end = moment(since) if since else 0.0, moment(until) if until else float("inf")
     try:
-        made = reports.report(log, route, Chosen(route, begin, end))
+        made = reports.report(log, route, ExportScope(route, begin, end))
     except (ValueError, sqlite3.Error) as error:
         raise VerbFailed(Exit.USAGE, str(error)) from None
     made["timeline"] = _timeline(link, route, made["from"], made["to"])

@@ -63,7 +63,7 @@ __all__ = [
     "Ripened",
     "RouteCounts",
     "SampleReport",
-    "Tell",
+    "TellTruths",
     "Told",
     "Up",
     "VersionCounts",
@@ -266,7 +266,7 @@ class Copied:
 
 
 @dataclass(frozen=True, slots=True)
-class Tell:
+class TellTruths:
     """To the reader: truths about predictions."""
 
     number: int
@@ -311,14 +311,14 @@ class LogState:
 
 Down = Publish | Amend | Drain | Beat
 Up = Hello | Applied | Report | PairReport | SampleReport | Lowered
-ToReader = Reading | Read | Reads | Look | Logging | Copied | Tell
+ToReader = Reading | Read | Reads | Look | Logging | Copied | TellTruths
 FromReader = Found | Looked | Told | Ripened | LogState
 Message = Down | Up | ToReader | FromReader
 
 KINDS: tuple[type[Any], ...] = (
     Publish, Amend, Drain, Hello, Applied, Report, PairReport, Beat, Lowered,
     Reading, Read, Found, SampleReport, Reads, Look, Looked,
-    Logging, Copied, Tell, Told, Ripened, LogState,
+    Logging, Copied, TellTruths, Told, Ripened, LogState,
 )  # fmt: skip
 """The kind byte is the index here."""
 

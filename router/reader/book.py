@@ -8,7 +8,7 @@ implementation needs is plain SQL with a unique key and an upsert, as PostgreSQL
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Protocol
@@ -83,9 +83,6 @@ class Book(Protocol):
 
     def prune(self, *, before: float, bytes_max: int, early_before: float) -> list[str]:
         """One stroke of retention; keys of truths given up that no prediction came for."""
-
-    def forget(self, persons: Iterable[str]) -> int:
-        """Erase the rows of persons (digests), with their truths; how many predictions."""
 
     def secret(self, made: str) -> str:
         """The key of its digests of persons; ``made``, if it has none yet."""

@@ -11,7 +11,7 @@ import xxhash
 from router.core.predictions.rows import Declared
 from router.core.wire.outcomes import FULL_BP
 from router.core.wire.sampled import Sampled
-from router.link.messages import Copied, Logging, LogState, Ripened, Tell, Told, encode
+from router.link.messages import Copied, Logging, LogState, Ripened, TellTruths, Told, encode
 from router.reader.book import BookError
 from router.reader.keeper import Keeper
 from router.reader.log_rows import of_copy, of_sample
@@ -41,9 +41,9 @@ class Clerk:
         """Whether nothing has to be done by the clock."""
         return self.keeper.idle
 
-    def said(self, message: Logging | Copied | Tell) -> bytes:
+    def said(self, message: Logging | Copied | TellTruths) -> bytes:
         """The bytes of the answer; whatever happens, it does not raise."""
-        if isinstance(message, Tell):
+        if isinstance(message, TellTruths):
             return encode(self._told(message))
         try:
             if isinstance(message, Logging):
@@ -54,7 +54,7 @@ class Clerk:
             self.keeper.error = type(error).__name__
         return b""
 
-    def _told(self, message: Tell) -> Told:
+    def _told(self, message: TellTruths) -> Told:
         try:
             taken = self.keeper.receive(message.truths, self._clock())
         except BookError as error:

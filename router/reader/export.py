@@ -22,7 +22,7 @@ BODIES: Final = ("request", "answer")
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class ExportScope:
     """Which rows. Times are seconds since 1970; ``until`` is not within."""
 
     route: str = ""
@@ -35,7 +35,7 @@ def reading(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"file:{path}?mode=ro", uri=True)
 
 
-def rows(path: Path, chosen: Chosen, *, bodies: bool = False) -> Iterator[dict[str, Any]]:
+def rows(path: Path, chosen: ExportScope, *, bodies: bool = False) -> Iterator[dict[str, Any]]:
     """Every row with the same keys, in order. Raises sqlite3.Error."""
     with closing(reading(path)) as db:
         where, values = _where(chosen)
@@ -52,14 +52,14 @@ def rows(path: Path, chosen: Chosen, *, bodies: bool = False) -> Iterator[dict[s
             yield kept | {name: features.get(name[8:]) for name in names}
 
 
-def _where(chosen: Chosen) -> tuple[str, list[Any]]:
+def _where(chosen: ExportScope) -> tuple[str, list[Any]]:
     where, values = "log.time >= ? AND log.time < ?", [chosen.since, min(chosen.until, 1e12)]
     if chosen.route:
         return f"{where} AND log.route = ?", [*values, chosen.route]
     return where, values
 
 
-def to_csv(path: Path, target: Path, chosen: Chosen, *, bodies: bool = False) -> int:
+def to_csv(path: Path, target: Path, chosen: ExportScope, *, bodies: bool = False) -> int:
     """Write a CSV file with a head line (RFC 4180); how many rows."""
     count, writer = 0, None
     with target.open("w", newline="", encoding="utf-8") as file:
@@ -72,7 +72,7 @@ def to_csv(path: Path, target: Path, chosen: Chosen, *, bodies: bool = False) ->
     return count
 
 
-def to_parquet(path: Path, target: Path, chosen: Chosen, *, bodies: bool = False) -> int:
+def to_parquet(path: Path, target: Path, chosen: ExportScope, *, bodies: bool = False) -> int:
     """Write a Parquet file; how many rows. Raises ModuleNotFoundError without pyarrow.
 
     Columns that hold several kinds of values (prediction, label, features) are texts.

@@ -183,7 +183,7 @@ class Keeper:
             if served is not None:
                 rows.append(row_of(served, other, meeting.fresh, rules.likeness))
         return Matured(
-            one.route, one.revision, one.arm, round(one.weight * FULL_BP), one.unit, one.segment,
+            one.route, one.revision, one.arm, round(one.weight * FULL_BP), one.unit,
             lag_s, tuple(rows), counts, group[0].fresh.source == "human",
         )  # fmt: skip
 
@@ -231,7 +231,7 @@ class Keeper:
             return {}
         return {
             "predictions": held.predictions, "truths": held.truths, "waiting": held.waiting,
-            "bytes": held.bytes,
+            "bytes": held.bytes, "oldest": int(held.oldest or 0),
         }  # fmt: skip
 
 

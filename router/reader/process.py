@@ -34,7 +34,7 @@ from router.link.messages import (
     Read,
     Reading,
     Reads,
-    Tell,
+    TellTruths,
     encode,
 )
 from router.reader.clerk import Clerk
@@ -61,7 +61,7 @@ class ReaderLoop:
 
     def said(self, message: Message) -> bytes:
         """The bytes of the answer, none without one; what cannot be written is a failed reading."""
-        if isinstance(message, Logging | Copied | Tell):
+        if isinstance(message, Logging | Copied | TellTruths):
             return self.clerk.said(message)
         found = self.answer(message)
         try:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from router.core.logged.figures import auc, kappa, mae
-from router.reader.export import Chosen, reading
+from router.reader.export import ExportScope, reading
 
 STRETCHES: Final = 24
 """Of the time that is looked at."""
@@ -159,7 +159,7 @@ class Inputs:
         }  # fmt: skip
 
 
-def report(path: Path, route: str, chosen: Chosen) -> dict[str, Any]:
+def report(path: Path, route: str, chosen: ExportScope) -> dict[str, Any]:
     """The report as JSON. Raises sqlite3.Error; ValueError where nothing is logged."""
     everything: dict[str, Figures] = {}
     segments: dict[tuple[str, str], Figures] = {}
@@ -212,7 +212,7 @@ def report(path: Path, route: str, chosen: Chosen) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _span(db: Any, route: str, chosen: Chosen) -> tuple[float, float]:
+def _span(db: Any, route: str, chosen: ExportScope) -> tuple[float, float]:
     first, last = db.execute(
         "SELECT min(time), max(time) FROM predictions WHERE route = ? AND time >= ? AND time < ?",
         (route, chosen.since, min(chosen.until, 1e12)),

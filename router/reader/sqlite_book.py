@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -74,7 +73,6 @@ _PLACES: Final = ", ".join("?" * len(COLUMNS))
 _INSERT: Final = f"INSERT INTO predictions ({', '.join(COLUMNS)}) VALUES ({_PLACES})"  # noqa: S608 - of constants
 _SAID: Final = ", ".join(f"p.{name}" for name in Said._fields)
 _FRESH: Final = ", ".join(f"t.{name}" for name in _TRUTH)
-_values = attrgetter(*(name if name != "unit" else "signed_unit" for name in COLUMNS))
 
 _Key = tuple[str, int]
 _Known = dict[_Key, list[Any]]
@@ -211,7 +209,7 @@ class SqliteBook:
 
     def _write(self, predictions: Sequence[Row], now: float) -> list[Meeting]:
         last = self._number("SELECT coalesce(max(id), 0) FROM predictions")
-        self._db.executemany(_INSERT, map(_values, predictions))
+        self._db.executemany(_INSERT, (one.values() for one in predictions))
         self._predictions += len(predictions)
         if not self._truths:
             return []

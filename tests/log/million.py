@@ -15,7 +15,7 @@ from router.core.logged.prediction import LoggedPrediction
 from router.core.logged.terms import LogTerms, RouteLog
 from router.core.logged.truth import Truth
 from router.core.pairs.comparison import Likeness
-from router.link.messages import Decoder, Logging, Ripened, Tell
+from router.link.messages import Decoder, Logging, Ripened, TellTruths
 from router.reader.clerk import Clerk
 from router.reader.keeper import Keeper
 
@@ -65,7 +65,7 @@ def run(count, seed=1):
         for at in range(0, len(part), BATCH):
             truths = tuple(map(truth, part[at : at + BATCH]))
             began, wall = time.process_time(), time.perf_counter()
-            (told,) = Decoder().feed(clerk.said(Tell(1, truths)))
+            (told,) = Decoder().feed(clerk.said(TellTruths(1, truths)))
             labels_s += time.process_time() - began
             wall_s += time.perf_counter() - wall
             taken.update(told.taken)

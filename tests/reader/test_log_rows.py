@@ -14,7 +14,7 @@ from router.core.pairs.comparison import Likeness
 from router.core.predictions.rows import Declared
 from router.core.wire.outcomes import Outcome
 from router.core.wire.sampled import Sampled
-from router.link.messages import Copied, Decoder, Logging, LogState, Ripened, Tell, Told
+from router.link.messages import Copied, Decoder, Logging, LogState, Ripened, TellTruths, Told
 from router.reader.book import Taken
 from router.reader.clerk import Clerk, _chosen
 from router.reader.keeper import QUEUE_ROWS_MAX, Keeper, digest_of
@@ -112,7 +112,7 @@ def test_redaction_knows_objects_tensors_and_columns():
     assert not names_field("emails", names)
 
 
-SERVED = Said(1, "a", 1, 0.0, "r", "v1", "stable", 0.2, "", True, 0.9, 3, "s", 0)
+SERVED = Said(1, "a", 1, 0.0, "r", "v1", "stable", 0.2, True, 0.9, 3, "s", 0)
 
 
 def test_a_truth_judges_what_was_said():
@@ -159,7 +159,7 @@ class Loop:
         self.clerk.sampled(one, DECLARED)
 
     def tell(self, *truths):
-        (told,) = Decoder().feed(self.clerk.said(Tell(1, truths)))
+        (told,) = Decoder().feed(self.clerk.said(TellTruths(1, truths)))
         assert isinstance(told, Told)
         return told
 

@@ -17,7 +17,7 @@ from router.control.state.errors import NotAnswered
 from router.core.logged.terms import LogTerms
 from router.core.logged.truth import Matured, Truth
 from router.core.wire.outcomes import Batch
-from router.link.messages import Copied, Logging, LogState, Ripened, Tell, Told
+from router.link.messages import Copied, Logging, LogState, Ripened, TellTruths, Told
 
 if TYPE_CHECKING:
     from router.control.fleet.reader import ReaderProcess
@@ -113,7 +113,7 @@ class PredictionLog:
         self._asked[number] = future
         try:
             async with asyncio.timeout(ANSWER_S):
-                while not self._reader.send(Tell(number, tuple(truths)), answered=True):
+                while not self._reader.send(TellTruths(number, tuple(truths)), answered=True):
                     self._reader.ready  # noqa: B018 - asks for one
                     await asyncio.sleep(0.05)
                 told = await future

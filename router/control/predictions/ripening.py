@@ -16,14 +16,14 @@ def ripe(one: Matured, trial: Trial) -> Ripe | None:
         return None
     if one.rows[0].shadow is not None:
         pairs = tuple(pair for row in one.rows if (pair := _pair(row, trial)) is not None)
-        return Ripe(segment=one.segment, pairs=pairs) if pairs else None
+        return Ripe(pairs=pairs) if pairs else None
     drawn = one.arm in (Chosen.CANDIDATE, Chosen.STABLE) and 0 < one.weight_bp < FULL_BP
     if not drawn or not trial.counts_label(one.unit):
         return None
     row = one.rows[0]
     served = row.served
     return Ripe(
-        one.weight_bp, one.arm == Chosen.CANDIDATE, one.segment, served.correct, served.error,
+        one.weight_bp, one.arm == Chosen.CANDIDATE, served.correct, served.error,
         served.score, row.positive, row.value, taken(one, row),
     )  # fmt: skip
 

@@ -1,9 +1,7 @@
 """Gate ``trust``: do people take the candidate's predictions less often than stable's?
 
 Told by feedback: ``accepted``, or a label of a person (``source: human``), which accepts the
-prediction that it repeats and overrules any other. With ``asked_again`` the router sees by itself
-whether the same unit asks the route again within that time: whoever does was not served by the
-first answer.
+prediction that it repeats and overrules any other.
 """
 
 from __future__ import annotations
@@ -15,7 +13,7 @@ from pydantic import Field
 from router.core.gates.gate import Gate, GateContext
 from router.core.gates.late import LateState
 from router.core.gates.needs import Need
-from router.core.quantities import BasisPoints, Seconds
+from router.core.quantities import BasisPoints
 from router.core.wire.outcomes import FULL_BP
 
 if TYPE_CHECKING:
@@ -48,8 +46,6 @@ class Trust(Gate):
 
     margin: Annotated[BasisPoints, Field(lt=10_000)] = 200
     """Difference of the shares that is tolerated."""
-    asked_again: Annotated[Seconds, Field(ge=0, le=3_600)] = 0.0
-    """A unit that asks again within this time did not take the answer; 0s: only feedback tells."""
 
     def start(self, context: GateContext) -> TrustState:
         """Evidence 1 : 1."""

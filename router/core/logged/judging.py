@@ -22,7 +22,6 @@ class Said(NamedTuple):
     version: str
     role: str
     weight: float
-    segment: str
     prediction: Label | None
     score: float | None
     revision: int

@@ -10,9 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Final
 
-Cell = str | float | int | bytes | None
-"""What stands in one place of the table."""
-
 
 @dataclass(frozen=True, slots=True)
 class LoggedPrediction:
@@ -60,10 +57,15 @@ class LoggedPrediction:
     answer: bytes | None = None
     """The answer's body as it came, likewise."""
 
-    @property
-    def signed_unit(self) -> int:
-        """The unit as databases keep 64 bits: above 2**63 it is negative."""
-        return self.unit - 2**64 if self.unit >= 2**63 else self.unit
+    def values(self) -> tuple[str | float | int | bytes | None, ...]:
+        """One value for each of :data:`COLUMNS`; the unit as tables keep 64 bits, signed."""
+        unit = self.unit - 2**64 if self.unit >= 2**63 else self.unit
+        return (
+            self.time, self.request_id, self.row, self.rows, self.route, self.version, self.role,
+            self.weight, self.segment, self.features, self.prediction, self.score, self.latency_s,
+            self.status, self.error, self.revision, self.arm, unit, self.receipt, self.person,
+            self.request, self.answer,
+        )  # fmt: skip
 
 
 COLUMNS: Final = tuple(field.name for field in fields(LoggedPrediction))

@@ -86,7 +86,6 @@ class Matured:
     """As in the log, of the version that served."""
     weight_bp: int
     unit: int
-    segment: str
     lag_s: float
     """From the request to its truth."""
     rows: tuple[MaturedRow, ...]

@@ -32,7 +32,6 @@ class Ripe:
     """The candidate's share of the coin that routed it."""
     candidate: bool | None = None
     """Which arm the coin chose; None: no coin, so that only pairs are evidence."""
-    segment: str = ""
     correct: bool | None = None
     error: float | None = None
     score: float | None = None
