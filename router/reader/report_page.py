@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from router.core.words import duration
 from router.drawing import style
-from router.drawing.plot import Legend, Linear, Plot, Tick, unbroken
+from router.drawing.plot import Legend, LinearAxis, Plot, Tick, unbroken
 
 PAGE: Final = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Rampway: {title}</title>
@@ -23,7 +23,7 @@ grid-template-columns:repeat(auto-fit,minmax(22rem,1fr))}}</style></head><body>
 {body}</body></html>
 """
 
-Point = tuple[float, float]
+Place = tuple[float, float]
 Pick = Callable[[Mapping[str, Any]], float | None]
 
 _OVER_TIME: Final[Sequence[tuple[str, str, Pick, bool]]] = (
@@ -122,7 +122,7 @@ def _plot(
 ) -> str:  # fmt: skip
     begin, end = report["from"], report["to"]
     names = sorted({name for one in report["over_time"] for name in one["versions"]})
-    lines: dict[str, list[Point]] = {name: [] for name in names}
+    lines: dict[str, list[Place]] = {name: [] for name in names}
     for stretch in report["over_time"]:
         for name, figures in stretch["versions"].items():
             if (value := pick(figures)) is not None:
@@ -130,7 +130,7 @@ def _plot(
     most = 1.0 if share else max((y for line in lines.values() for _, y in line), default=1.0) or 1
     step = (end - begin) / len(report["over_time"])
     plot = Plot(
-        title, caption, Linear(begin, end), Linear(0.0, most),
+        title, caption, LinearAxis(begin, end), LinearAxis(0.0, most),
         [Tick(begin, _time(begin)[5:16]), Tick(end, _time(end)[5:16])],
         [Tick(part * most, f"{part * most:.3g}") for part in (0.0, 0.5, 1.0)],
         [Legend(f"v{n % 5}", name) for n, name in enumerate(names)],
