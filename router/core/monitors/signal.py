@@ -32,6 +32,9 @@ from router.core.monitors.profile import (
 
 FIRST_VALUES: Final = 500
 """From these the cells are cut, where the reference is the past."""
+WINDOW_SAMPLE: Final = 150
+"""About so many values of a window are held against the reference by KS: 64 features take some
+20 ms of the decider's process in a look."""
 SLOT_SAMPLE: Final = 24
 """Values of a slot that are kept for KS."""
 COVERED: Final = 0.8
@@ -189,7 +192,8 @@ class Signal:
 
     def _window_sample(self, slots: int) -> list[float]:
         since = self.memory.slot - slots
-        return sorted(v for slot, values in self._recent if slot > since for v in values)
+        kept = [v for slot, values in self._recent if slot > since for v in values]
+        return sorted(kept[:: len(kept) // WINDOW_SAMPLE + 1])
 
     def _cyclic(
         self, profile: Profile, current: Counted, found: Mapping[str, Deviation], terms: Tolerances,
