@@ -13,7 +13,7 @@ from html import escape
 SIZE = 1000
 """Width and height of every drawing in its own units."""
 
-Place = tuple[float, float]
+PlotPlace = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,23 +84,25 @@ class Plot:
     marks: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-    def at(self, point: Place) -> Place:
+    def at(self, point: PlotPlace) -> PlotPlace:
         """A data point in drawing units."""
         return self.x.place(point[0]) * SIZE, (1 - self.y.place(point[1])) * SIZE
 
-    def line(self, points: Iterable[Place], css: str, tip: str = "") -> None:
+    def line(self, points: Iterable[PlotPlace], css: str, tip: str = "") -> None:
         """A line through the points; fewer than two draw nothing."""
         places = [self.at(point) for point in points]
         if len(places) > 1:
             self._mark(f'<polyline class="line {css}" points="{_points(places)}"', tip, "polyline")
 
-    def area(self, upper: Sequence[Place], lower: Sequence[Place], css: str, tip: str = "") -> None:
+    def area(
+        self, upper: Sequence[PlotPlace], lower: Sequence[PlotPlace], css: str, tip: str = ""
+    ) -> None:
         """The surface between two lines of the same x values."""
         if len(upper) > 1:
             places = [self.at(point) for point in (*upper, *reversed(lower))]
             self._mark(f'<polygon class="area {css}" points="{_points(places)}"', tip, "polygon")
 
-    def dot(self, point: Place, css: str, tip: str = "") -> None:
+    def dot(self, point: PlotPlace, css: str, tip: str = "") -> None:
         """A round dot; HTML, since a stretched circle would be none."""
         left, top = self.at(point)
         self.notes.append(
@@ -130,7 +132,7 @@ class Plot:
             "line",
         )
 
-    def label(self, point: Place, text: str, css: str = "") -> None:
+    def label(self, point: PlotPlace, text: str, css: str = "") -> None:
         """Text at a data point, leaning towards the middle of the plot."""
         left, top = self.at(point)
         side = "left" if left < SIZE / 2 else "right"
@@ -180,9 +182,9 @@ def time_ticks(end_s: float, step_s: int = 10) -> list[Tick]:
     return [Tick(at, f"{at} s") for at in range(0, int(end_s) + 1, step_s)]
 
 
-def unbroken(points: Sequence[Place], gap: float) -> list[list[Place]]:
+def unbroken(points: Sequence[PlotPlace], gap: float) -> list[list[PlotPlace]]:
     """Points in runs without a gap in x: a line must not bridge a time without data."""
-    found: list[list[Place]] = []
+    found: list[list[PlotPlace]] = []
     for point in points:
         if found and point[0] - found[-1][-1][0] <= gap:
             found[-1].append(point)
@@ -191,9 +193,9 @@ def unbroken(points: Sequence[Place], gap: float) -> list[list[Place]]:
     return found
 
 
-def stairs(points: Sequence[Place], end: float) -> list[Place]:
+def stairs(points: Sequence[PlotPlace], end: float) -> list[PlotPlace]:
     """Points as a stair: each value holds until the next x, the last one until `end`."""
-    found: list[Place] = []
+    found: list[PlotPlace] = []
     for (x, y), following in zip(points, [*(p[0] for p in points[1:]), end], strict=True):
         found += [(x, y), (following, y)]
     return found
@@ -204,5 +206,5 @@ def _tick(css: str, side: str, share: float, label: str) -> str:
     return f'<span class="tick {css}" style="{place}">{escape(label)}</span>'
 
 
-def _points(places: Iterable[Place]) -> str:
+def _points(places: Iterable[PlotPlace]) -> str:
     return " ".join(f"{x:.1f},{y:.1f}" for x, y in places)

@@ -17,8 +17,8 @@ from router.drawing.plot import (
     Legend,
     LinearAxis,
     LogAxis,
-    Place,
     Plot,
+    PlotPlace,
     Tick,
     stairs,
     time_ticks,
@@ -160,10 +160,12 @@ def latency(recording: Recording) -> Plot:
 
 def agreement(recording: Recording) -> Plot:
     """How often the candidates' predictions were stable's, as the comparison went on."""
-    lines: dict[str, list[Place]] = {}
+    lines: dict[str, list[PlotPlace]] = {}
     for candidate, moments in _rollouts(recording.moments):
         gates = [gate for moment in moments if (gate := moment.gate("agreement")) and gate.total]
-        points: list[Place] = [(gate.total, 100 * (1 - gate.bad / gate.total)) for gate in gates]
+        points: list[PlotPlace] = [
+            (gate.total, 100 * (1 - gate.bad / gate.total)) for gate in gates
+        ]
         ending = _convicted(recording, candidate)
         last = ending.report("agreement") if ending else None
         if last is not None and last.total:
@@ -218,7 +220,7 @@ def _turning_points(plot: Plot, recording: Recording) -> None:
             plot.upright(entry.at_s, "done", entry.reason)
 
 
-def _steps(heights: dict[float, float]) -> list[Place]:
+def _steps(heights: dict[float, float]) -> list[PlotPlace]:
     points = sorted(heights.items())
     return stairs(points, points[-1][0] + BIN_S) if points else []
 
@@ -238,14 +240,14 @@ def _convicted(recording: Recording, candidate: str) -> Entry | None:
     return back if back is not None and back.actor == "router" and back.evidence else None
 
 
-def _failed_shares(attempts: Iterable[Attempts]) -> dict[str, list[Place]]:
+def _failed_shares(attempts: Iterable[Attempts]) -> dict[str, list[PlotPlace]]:
     """Failed percent of each version, in the middle of the second that a scrape looks back on."""
     asked: dict[tuple[str, float], int] = defaultdict(int)
     failed: dict[tuple[str, float], int] = defaultdict(int)
     for seen in attempts:
         asked[seen.version, seen.at_s] += seen.requests
         failed[seen.version, seen.at_s] += seen.bad
-    found: dict[str, list[Place]] = defaultdict(list)
+    found: dict[str, list[PlotPlace]] = defaultdict(list)
     for (version, at_s), requests in sorted(asked.items()):
         share = failed[version, at_s] / requests if requests else 0.0
         found[version].append((max(at_s - SCRAPE_S / 2, 0.0), 100 * share))
@@ -260,7 +262,7 @@ def _capital(entry: Entry) -> float:
     return float(entry.evidence.get("capital") or 1.0)
 
 
-def _client_errors(served: Iterable[Served]) -> list[Place]:
+def _client_errors(served: Iterable[Served]) -> list[PlotPlace]:
     asked: dict[float, int] = defaultdict(int)
     bad: dict[float, int] = defaultdict(int)
     for bin_ in served:
