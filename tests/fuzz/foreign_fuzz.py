@@ -18,6 +18,7 @@ import time
 import traceback
 import tracemalloc
 from collections import Counter
+from functools import partial
 
 import msgspec
 
@@ -266,23 +267,17 @@ DECLARED = (
 )  # fmt: skip
 
 
-def rows_of(payload, body, declared):
-    """Rows of a body as an answer's, and as a request's, with all that is made of their values."""
-    read = 0
-    for reads in (answer_rows, request_rows):
-        try:
-            found = reads(payload, plain(body), declared)
-        except (Beyond, Unreadable) as why:
-            str(why).encode()
-            continue
-        read += 1
-        assert len(found) <= ROWS_MAX
-        for row in found:
-            for value in (row.label, row.score, row.id, *row.features.values()):
-                class_of(value).encode()
-                number_of(value)
-    if not read:
-        raise Unreadable("neither")
+def rows_of(reads, payload, body, declared):
+    """Rows of a body, as an answer's or as a request's, with all that is made of their values."""
+    try:
+        found = reads(payload, plain(body), declared)
+    except Beyond as why:
+        raise Unreadable(str(why)) from why
+    assert len(found) <= ROWS_MAX
+    for row in found:
+        for value in (row.label, row.score, row.id, *row.features.values()):
+            class_of(value).encode()
+            number_of(value)
 
 
 def answers(payload, each, seed):
@@ -298,7 +293,9 @@ def answers(payload, each, seed):
             readable = bounded(lambda body=body: PAYLOADS[payload].read(plain(body)), body, cost)
             seen["answers" if readable else "unreadable"] += 1
             declared = rnd.choice(DECLARED)
-            bounded(lambda body=body, to=declared: rows_of(payload, body, to), body, cost)
+            for reads in (answer_rows, request_rows):
+                job = partial(rows_of, reads, payload, body, declared)
+                bounded(job, body, cost)
             book = rnd.choice(books)
             one = sample(rnd, number, before if rnd.random() < 0.8 else body, body)
             finding = judged_by(book, one)
