@@ -13,6 +13,7 @@ from pathlib import Path
 
 from router.control.state import copies
 from router.control.state.errors import StoreDamaged
+from router.control.state.layout import SCHEMA_VERSION
 
 OLD_NAMES = {"revision": "epoch", "step_revision": "step_epoch"}
 
@@ -89,6 +90,8 @@ def aged(night):
     disk = night.disk
     with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
         db.deserialize(disk.images[-1])
+        if db.execute("PRAGMA user_version").fetchone()[0] < SCHEMA_VERSION:
+            return
         for table in ("routes", "journal"):
             db.execute(f"ALTER TABLE {table} RENAME COLUMN revision TO epoch")
         for table, key, column in (("routes", "route", "record"),

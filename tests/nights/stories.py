@@ -296,5 +296,30 @@ STORIES = {
             ),
         ),
     ),
+    5342: (
+        "a model goes back to one that was taken back, in mid-rollout",
+        Setup(
+            base=114,
+            horizon_s=8.0,
+            rate=2.0,
+            clients=4,
+            users=40,
+            impatience=0.02,
+            split=0.6,
+            kernel=4096,
+            bad=(9101, 0.05),
+            manner="mixed",
+            full_recording=0.0,
+            events=(
+                (
+                    1.1008954031385274,
+                    "order",
+                    {"route": "a", "name": "to", "number": 110, "way": "key"},
+                ),
+                (2.931700527051704, "edit", {"numbers": [73]}),
+                (5.381047476054531, "rename", {"old": "v2", "new": "v7"}),
+            ),
+        ),
+    ),
 }
 """Seed -> (what it is about, its night)."""

@@ -369,7 +369,11 @@ def _beside_live(  # noqa: PLR0917 - of _new_candidate
         moved = bool(record.endpoints) and not {*here} & {*record.endpoints}
         if live.key != key or moved:
             what = "all endpoints" if live.key == key else "the model"
-            why = f"{what} of {policy.candidate} changed; its rollout begins anew"
+            why = f"{what} of {policy.candidate} changed"
+            if stays_out(route, record, policy.candidate):
+                out = f"{policy.candidate} was taken back; `retry` starts it again"
+                return _noted(_aborted(settled, live, f"{why}, to what was taken back", now), out)
+            why += "; its rollout begins anew"
             return _begin(route, policy, _aborted(settled, live, why, now), now, unready)
         settled = replace(settled, record=replace(record, endpoints=here, queued=""))
         if kept(policy) != live.policy:

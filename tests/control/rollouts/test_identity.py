@@ -43,6 +43,20 @@ async def test_a_wholly_different_set_or_another_model_begins_anew(world, policy
     assert "the model of v2 changed" in w.disk.entries[-2].reason
 
 
+async def test_a_model_that_goes_back_to_a_convicted_one_ends_and_does_not_begin(world, policy):
+    """In mid-rollout nobody had looked whether it was taken back (night 5342)."""
+    w = await convicted(world, at(policy, V2))
+    await w.edit(at(policy, "v2: {model: '8', endpoints: [http://127.0.0.1:9002]}"))
+    assert (w.rollout.id, w.rollout.phase) == ("r-2", Phase.PROGRESSING)
+    await w.edit(at(policy, V2))
+    assert (w.rollout.id, w.rollout.phase) == ("r-2", Phase.ABORTED)
+    assert "the model of v2 changed, to what was taken back" in w.disk.entries[-1].reason
+    assert w.serving == {"v1": 10_000}
+    assert any("`retry` starts it again" in note for note in w.notes)
+    await w.run(5)
+    assert w.serving == {"v1": 10_000}
+
+
 @pytest.mark.parametrize(
     "version",
     [
