@@ -321,5 +321,29 @@ STORIES = {
             ),
         ),
     ),
+    27: (
+        "what is written again waits for the disk without turning",
+        Setup(
+            base=60,
+            horizon_s=8.0,
+            rate=10.0,
+            clients=2,
+            users=5,
+            impatience=0.02,
+            split=0.6,
+            kernel=212992,
+            bad=(),
+            manner="yes",
+            full_recording=0.0,
+            events=(
+                (1.2238000783243737, "disk", {"fault": "io", "rate": 1.0, "for_s": 8.0}),
+                (
+                    7.489700557847988,
+                    "order",
+                    {"route": "b", "name": "retry", "number": 478, "way": "plain"},
+                ),
+            ),
+        ),
+    ),
 }
 """Seed -> (what it is about, its night)."""

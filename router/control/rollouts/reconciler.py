@@ -341,7 +341,7 @@ class Reconciler:
             due = min(due or run.retry_at, run.retry_at)
         if run.doubt and not run.writing(now):
             self._move(run, run.record, "keep", now, actor="router", reason=run.doubt)
-        elif run.doubt:
+        elif run.doubt and not run.saving and run.pending is None:  # else the disk's word wakes
             due = min(due or run.retry_at, run.retry_at)
         return due if due is not None else float("inf")
 
