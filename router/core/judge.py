@@ -40,7 +40,7 @@ from router.core.evidence.promote import ANSWERS_PER_MARGIN
 from router.core.evidence.recent import Recent, Stretch
 from router.core.evidence.users import Users
 from router.core.evidence.waits import Waits
-from router.core.gates.by import Told
+from router.core.gates.by import SegmentKeys
 from router.core.gates.error_rate import error_rows
 from router.core.gates.gate import Gate, GateContext, GateState, Measurement
 from router.core.gates.verdict import Counts, GateReport, Verdict, convicted, of
@@ -86,7 +86,7 @@ class Judge:
         self.ledger = Ledger()
         self.users = Users() if settings.sticky else None
         self.drawn = Drawn(sticky=settings.sticky)
-        self._told = Told(gates)
+        self._told = SegmentKeys(gates)
         self.sample_ratio = SampleRatio()
         self.conviction = ""
         """Sentence of the first moment at which the evidence sufficed; empty until then."""

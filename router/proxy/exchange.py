@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from router.http1 import RequestHead, ResponseHead
     from router.proxy.pairing import Pairing
     from router.proxy.reading import AnswerReading
-    from router.proxy.sampling import Sample
+    from router.proxy.sampling import Sampling
     from router.proxy.serving import Assignment, ServedRoute
     from router.proxy.shared import ClientSide, Shared
     from router.upstream import Connection, Endpoint, Failure
@@ -105,7 +105,7 @@ class Exchange:
         self.pairing: Pairing | None = None
         self.ending: StreamEnding | None = None
         """Of a stream of events: whether its protocol has said that this was all."""
-        self.sample: Sample | None = None
+        self.sample: Sampling | None = None
         self.reading: AnswerReading | None = None
         """Reads the answer; what it holds back, the client has not seen."""
 

@@ -32,12 +32,12 @@ BINARY: Final = b"inference-header-content-length"
 _ANSWERED: Final = frozenset((Outcome.OK, Outcome.SERVER_ERROR))
 
 
-def sampled(route: ServedRoute, attempt: Attempt, recorder: Recorder) -> Sample | None:
+def sampled(route: ServedRoute, attempt: Attempt, recorder: Recorder) -> Sampling | None:
     """A request that the coin chose with the draw of its version; None: there is no room for it."""
-    return Sample(route, attempt, recorder) if recorder.begin_sample() else None
+    return Sampling(route, attempt, recorder) if recorder.begin_sample() else None
 
 
-class Ending(Protocol):
+class Asked(Protocol):
     """What a sample is told of the exchange."""
 
     head: RequestHead
@@ -53,7 +53,7 @@ class Ending(Protocol):
         """All of its body."""
 
 
-class Sample:
+class Sampling:
     """One request that is sampled."""
 
     __slots__ = ("_answer", "_arm", "_at", "_attempt", "_chosen", "_closed", "_counted", "_cut",
@@ -104,7 +104,7 @@ class Sample:
             recorder.sample_bytes -= before
             self._cut = "body"
 
-    def done(self, ending: Ending, outcome: Outcome) -> None:
+    def done(self, ending: Asked, outcome: Outcome) -> None:
         """The exchange or its attempt has ended: told once."""
         attempt, route, head, said = self._attempt, self._route, ending.head, self._said
         recorder, arm = self._recorder, self._arm
@@ -129,7 +129,7 @@ class Sample:
             answer_binary=_binary(said), cut=self._cut,
         ))  # fmt: skip
 
-    def _bodies(self, ending: Ending) -> tuple[bytes, bytes]:
+    def _bodies(self, ending: Asked) -> tuple[bytes, bytes]:
         """Of the request and of the answer, as far as there is room for them."""
         recorder, kept = self._recorder, self._answer.body
         if not ending.kept or ending.size > self.most:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from router.core.wire.outcomes import FULL_BP
-from router.core.wire.sampled import Facts, Row, SampleFacts
+from router.core.wire.sampled import Facts, PredictedRow, SampleFacts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,9 +51,9 @@ class Predicted:
                 0, 0, 0, cell.weight_bp, number < of_candidate, 0, (), Facts((self._row(),))
             )
 
-    def _row(self) -> Row:
+    def _row(self) -> PredictedRow:
         score = float(self._draw.random())
-        return Row(str(int(score >= 0.5)), score)
+        return PredictedRow(str(int(score >= 0.5)), score)
 
 
 def _answered(arm: ArmCounts) -> int:

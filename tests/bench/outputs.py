@@ -29,9 +29,10 @@ from prediction_services.models import ModelPredictor
 from router.core.evidence.combine import average
 from router.core.evidence.drawn import Drawn
 from router.core.gates import GATES, GateContext
-from router.core.gates.by import Told
+from router.core.gates.by import SegmentKeys
 from router.core.wire.outcomes import Batch
-from router.core.wire.sampled import Facts, Row, SampleFacts, SamplingEntry
+from router.core.wire.sampled import Facts, SampleFacts, SamplingEntry
+from router.core.wire.sampled import PredictedRow as Row
 from router.core.wire.table import RoutingTable
 from router.link.messages import Report, SampleReport, encode
 from router.proxy.worker import GC_THRESHOLD
@@ -105,7 +106,7 @@ class Trial:
     def __init__(self, policy, *, sticky=False):
         gates = [GATES[name].model_validate(fields) for name, fields in policy.items()]
         self.share = 0.5 / len(gates)
-        context = GateContext(limit=LIMIT / self.share, told=Told(gates), sticky=sticky)
+        context = GateContext(limit=LIMIT / self.share, told=SegmentKeys(gates), sticky=sticky)
         self.states = {gate.title: gate.start(context) for gate in gates}
         self.drawn = Drawn(sticky=sticky)
 

@@ -24,7 +24,7 @@ from router.core.gates.nulls import Nulls
 from router.core.gates.positive_rate import PositiveRate
 from router.core.wire.outcomes import Batch, Pairs
 from router.core.wire.paired import PairRow, PairRows
-from router.core.wire.sampled import Row
+from router.core.wire.sampled import PredictedRow as Row
 from tests.bench.outputs import Flights
 
 LIMIT = 100.0

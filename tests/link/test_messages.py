@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from router.core.predictions.rows import Declared
 from router.core.wire.outcomes import ArmCounts, Batch, Cell, Pairs, UserCounts
 from router.core.wire.protection import QuotaEntry
-from router.core.wire.sampled import Facts, Row, Sampled
+from router.core.wire.sampled import Facts, Sampled
+from router.core.wire.sampled import PredictedRow as Row
 from router.core.wire.table import (
     EndpointEntry,
     MatchEntry,

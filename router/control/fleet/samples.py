@@ -18,7 +18,7 @@ from typing import Final
 
 from router.control.fleet.reader import ReaderProcess
 from router.control.rollouts.run import Run
-from router.core.gates.by import Told
+from router.core.gates.by import SegmentKeys
 from router.core.monitors.watched import Watched
 from router.core.policy.kept import declared_of
 from router.core.predictions.facts import LOST
@@ -41,7 +41,7 @@ AHEAD_BYTES: Final = 4 * 1024 * 1024
 BOOK_AT_ONCE: Final = 32
 """Samples that were read are booked when there are so many, or when the reader has no more."""
 
-Observe = Callable[[tuple[Batch, ...]], None]
+ObserveSamples = Callable[[tuple[Batch, ...]], None]
 """``observe(batches)`` of the reconciler."""
 OnWatched = Callable[[Sampled, Watched], None]
 """Who hears of the values of rows."""
@@ -63,7 +63,7 @@ class Samples:
     def __init__(
         self,
         runs: Callable[[], Mapping[str, Run]],
-        observe: Observe,
+        observe: ObserveSamples,
         count: CountSamples,
         reader: ReaderProcess,
     ) -> None:
@@ -212,6 +212,6 @@ def reads_of(run: Run) -> Reads:
     """How the predictions of a route are read."""
     route, live = run.route, run.live
     declared = declared_of(route)
-    told = Told(live.policy.gates if live is not None else ())
+    told = SegmentKeys(live.policy.gates if live is not None else ())
     monitored = route.monitors is not None
     return Reads(route.name, route.payload, declared, told.features, monitored)

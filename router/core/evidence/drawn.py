@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from router.core.evidence.distinct import DistinctUnits
 from router.core.evidence.ledger import key_of
 from router.core.wire.outcomes import FULL_BP
-from router.core.wire.sampled import Facts, Row, SampleFacts
+from router.core.wire.sampled import Facts, PredictedRow, SampleFacts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -164,7 +164,7 @@ def to_json(one: SampleFacts) -> list[Any]:
 def of_json(data: list[Any]) -> SampleFacts:
     """Back again."""
     source, number, round_, weight_bp, candidate, unit, segments, rows, why = data
-    read = tuple(Row(label, score, fault, tuple(by)) for label, score, fault, by in rows)
+    read = tuple(PredictedRow(label, score, fault, tuple(by)) for label, score, fault, by in rows)
     return SampleFacts(
         source, number, round_, weight_bp, candidate, unit, tuple(segments), Facts(read, why)
     )

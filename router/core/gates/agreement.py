@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Self
 from pydantic import Field, model_validator
 
 from router.core.evidence import GuardEvidence
-from router.core.gates.by import SEGMENTS_MAX, By, Segments
+from router.core.gates.by import SEGMENTS_MAX, SegmentBy, Segments
 from router.core.gates.gate import Gate, GateContext, GateState, mean
 from router.core.gates.needs import Need
 from router.core.gates.output import WHOLE_SHARE
@@ -228,7 +228,7 @@ class Agreement(Gate):
     apart_at_most: Annotated[BasisPoints, Field(gt=0, le=5_000)] = 50
     """Share of rows whose scores may be so far apart."""
 
-    by: By | None = None
+    by: SegmentBy | None = None
     """What agreement is asked by as well, segment by segment: a request header; one segment that
     fails is enough."""
 

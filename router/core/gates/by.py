@@ -17,7 +17,7 @@ from router.core.quantities import Formed
 from router.core.spec import Spec
 
 if TYPE_CHECKING:
-    from router.core.wire.sampled import Row, SampleFacts
+    from router.core.wire.sampled import PredictedRow, SampleFacts
 
 SEGMENTS_MAX: Final = 20
 """Segments of one gate with evidence of their own."""
@@ -31,7 +31,7 @@ SegmentHeader = Annotated[
 ]
 
 
-class By(Spec):
+class SegmentBy(Spec):
     """What segments are told apart by: exactly one of header and feature."""
 
     header: SegmentHeader | None = None
@@ -55,11 +55,11 @@ class Segmented(Protocol):
     """A gate, as far as this matters."""
 
     @property
-    def segments(self) -> By | None:
+    def segments(self) -> SegmentBy | None:
         """What it tells segments apart by."""
 
 
-class Told:
+class SegmentKeys:
     """Which headers and features the samples of a rollout tell of, in order."""
 
     __slots__ = ("features", "headers")
@@ -69,7 +69,7 @@ class Told:
         self.headers = tuple(sorted({by.header.lower() for by in found if by.header}))
         self.features = tuple(sorted({by.feature for by in found if by.feature}))
 
-    def segment(self, by: By, sample: SampleFacts, row: Row) -> str:
+    def segment(self, by: SegmentBy, sample: SampleFacts, row: PredictedRow) -> str:
         """A row's segment; empty where it has none."""
         if by.header is not None:
             place, values = self.headers.index(by.header.lower()), sample.segments

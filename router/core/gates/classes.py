@@ -14,7 +14,7 @@ from pydantic import Field
 from router.core.evidence.shift import ShiftEvidence
 from router.core.gates.gate import GateContext
 from router.core.gates.needs import Need
-from router.core.gates.output import OutputGate, OutputState, Pool
+from router.core.gates.output import OutputGate, OutputPool, OutputState
 from router.core.gates.verdict import Counts, compared
 from router.core.quantities import BasisPoints
 from router.core.wire.outcomes import FULL_BP
@@ -22,7 +22,7 @@ from router.core.wire.outcomes import FULL_BP
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from router.core.wire.sampled import Row
+    from router.core.wire.sampled import PredictedRow
 
 CLASSES_MAX: Final = 50
 """Labels that are told apart; further ones are one."""
@@ -30,7 +30,7 @@ CLASSES_MAX: Final = 50
 OTHERS: Final = "(other)"
 
 
-class Labels(Pool):
+class LabelShares(OutputPool):
     """Labels of one segment."""
 
     declared: ClassVar[str] = "label"
@@ -75,7 +75,7 @@ class Labels(Pool):
         self.rows.append([0, 0])
         return len(self.names) - 1
 
-    def take(self, weight_bp: int, candidate: bool, rows: Sequence[Row]) -> None:
+    def take(self, weight_bp: int, candidate: bool, rows: Sequence[PredictedRow]) -> None:
         """One request."""
         self.heard = self.heard or any(row.fault != "missing" for row in rows)
         places = [self._place(row.label or "") for row in rows]
@@ -134,5 +134,5 @@ class Classes(OutputGate):
         margin = self.margin / FULL_BP
         tolerated = f"{margin * 100:g} pp of the predictions others"
         return OutputState(
-            self, context, lambda: Labels(margin), tolerated=tolerated, margin=margin
+            self, context, lambda: LabelShares(margin), tolerated=tolerated, margin=margin
         )

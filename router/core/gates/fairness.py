@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 from pydantic import Field
 
 from router.core.evidence import GuardEvidence
-from router.core.gates.by import By, Segments
+from router.core.gates.by import SegmentBy, Segments
 from router.core.gates.gate import Gate, GateContext, GateState, mean
 from router.core.gates.needs import Need
 from router.core.gates.verdict import Counts, judged
@@ -29,7 +29,7 @@ from router.core.words import rate
 if TYPE_CHECKING:
     from router.core.evidence.guard import GuardSide
     from router.core.wire.outcomes import Batch
-    from router.core.wire.sampled import Row, SampleFacts
+    from router.core.wire.sampled import PredictedRow, SampleFacts
 
 GROUPS_MAX: Final = 8
 """Groups that are compared, the first ones met; further ones are not."""
@@ -130,14 +130,14 @@ class FairnessState(GateState):
     def observe(self, batch: Batch) -> None:
         """Samples whose turn has come; what is lost or unreadable says nothing of a group."""
         for sample in batch.samples:
-            rows: dict[int, list[Row]] = {}
+            rows: dict[int, list[PredictedRow]] = {}
             for row in sample.facts.rows:
                 name = self.context.told.segment(self.gate.by, sample, row)
                 if name and (place := self.names.place(name)) < GROUPS_MAX:
                     rows.setdefault(place, []).append(row)
             self._take(sample, rows)
 
-    def _take(self, sample: SampleFacts, rows: dict[int, list[Row]]) -> None:
+    def _take(self, sample: SampleFacts, rows: dict[int, list[PredictedRow]]) -> None:
         for place, found in rows.items():
             while len(self.groups) <= place:
                 self.groups.append(Group(self.gate.gap / FULL_BP))
@@ -189,7 +189,7 @@ class Fairness(Gate):
     kind: ClassVar[str] = "fairness"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.COIN, Need.PREDICTIONS})
 
-    by: By
+    by: SegmentBy
     """What tells groups apart; the first eight that are met are compared."""
     gap: Annotated[BasisPoints, Field(gt=0, le=5_000)] = 2_000
     """How far the shares of yes of two groups may lie apart."""
@@ -199,11 +199,11 @@ class Fairness(Gate):
     """Where no label is named: a score above this is a yes."""
 
     @property
-    def segments(self) -> By | None:
+    def segments(self) -> SegmentBy | None:
         """The groups, for those who make them."""
         return self.by
 
-    def says_yes(self, row: Row) -> bool:
+    def says_yes(self, row: PredictedRow) -> bool:
         """Whether a row is a positive answer."""
         if self.label is not None:
             return row.label == self.label

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from router.core.evidence.restart import horizon_of
-from router.core.gates.by import By, Told
+from router.core.gates.by import SegmentBy, SegmentKeys
 from router.core.gates.needs import Need
 from router.core.gates.sample import Detect, Sample
 from router.core.gates.verdict import Counts, GateReport, Verdict
@@ -47,7 +47,7 @@ class GateContext:
     min_bad: int = 2
     limit: float = 100.0
     """Evidence at which this gate alone rolls back: 1 / (alpha * its share)."""
-    told: Told = field(default_factory=lambda: Told(()))
+    told: SegmentKeys = field(default_factory=lambda: SegmentKeys(()))
     """What the rollout's samples tell segments apart by."""
 
     def horizon(self, bad_rate: float) -> int | None:
@@ -214,7 +214,7 @@ class Gate(Spec):
         return bool(self.needs & {Need.COIN, Need.BOTH})
 
     @property
-    def segments(self) -> By | None:
+    def segments(self) -> SegmentBy | None:
         """What it tells segments apart by; None: it asks of everything together."""
         return None
 

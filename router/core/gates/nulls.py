@@ -19,7 +19,7 @@ from router.core.evidence import GuardEvidence
 from router.core.evidence.shares import ShareEvidence
 from router.core.gates.gate import GateContext, mean
 from router.core.gates.needs import Need
-from router.core.gates.output import OutputGate, OutputState, Pool
+from router.core.gates.output import OutputGate, OutputPool, OutputState
 from router.core.gates.sample import Detect, Sample
 from router.core.gates.sample import absolute as absolute_sample
 from router.core.gates.verdict import Counts, compared
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from router.core.wire.paired import PairRows
-    from router.core.wire.sampled import Row
+    from router.core.wire.sampled import PredictedRow
 
 WITNESS: Final = 30.0
 """Relative evidence without which a broken limit convicts nobody; see the gate guard."""
@@ -46,7 +46,7 @@ WORDS: Final = {
 """Faults for people."""
 
 
-class Faults(Pool):
+class Faults(OutputPool):
     """Faulty rows of one segment."""
 
     def __init__(self, limit: float, size: int) -> None:
@@ -76,7 +76,7 @@ class Faults(Pool):
         """Stable's."""
         return _counts(self.rows[1])
 
-    def take(self, weight_bp: int, candidate: bool, rows: Sequence[Row]) -> None:
+    def take(self, weight_bp: int, candidate: bool, rows: Sequence[PredictedRow]) -> None:
         """One request."""
         faults = [row.fault for row in rows]
         self.rows[not candidate].update(faults)

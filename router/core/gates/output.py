@@ -12,7 +12,7 @@ import math
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from router.core.gates.by import SEGMENTS_MAX, By, Segments
+from router.core.gates.by import SEGMENTS_MAX, SegmentBy, Segments
 from router.core.gates.gate import Gate, GateContext, GateState
 from router.core.gates.needs import Need
 from router.core.gates.sample import Detect, Sample, walk
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from router.core.wire.outcomes import Batch
     from router.core.wire.paired import PairRows
-    from router.core.wire.sampled import Row, SampleFacts
+    from router.core.wire.sampled import PredictedRow, SampleFacts
 
 WHOLE_SHARE: Final = 0.5
 """Of the capital of a gate with segments: what asks of everything together."""
@@ -39,7 +39,7 @@ UNHEARD_LEAST: Final = 100
 """Answers of both versions after which a declared name that none had is an alarm."""
 
 
-class Pool(ABC):
+class OutputPool(ABC):
     """One question asked of one segment, or of everything."""
 
     def __init__(self) -> None:
@@ -67,7 +67,7 @@ class Pool(ABC):
         """Stable's."""
 
     @abstractmethod
-    def take(self, weight_bp: int, candidate: bool, rows: Sequence[Row]) -> None:
+    def take(self, weight_bp: int, candidate: bool, rows: Sequence[PredictedRow]) -> None:
         """The rows of one request that belong here, at least one."""
 
     @abstractmethod
@@ -101,12 +101,12 @@ class OutputState(GateState):
     """Everything together and each segment; the sentence is the leading one's."""
 
     def __init__(
-        self, gate: OutputGate, context: GateContext, make: Callable[[], Pool],
+        self, gate: OutputGate, context: GateContext, make: Callable[[], OutputPool],
         *, tolerated: str, margin: float,
     ) -> None:  # fmt: skip
         super().__init__(gate.title, context, dry_run=gate.dry_run)
         self.whole = make()
-        self.parts: list[Pool] = []
+        self.parts: list[OutputPool] = []
         self.names = Segments()
         self.tolerated = tolerated
         self.by = gate.by
@@ -126,7 +126,7 @@ class OutputState(GateState):
         return WHOLE_SHARE * self.whole.capital + (1.0 - WHOLE_SHARE) * parts
 
     @property
-    def leading(self) -> tuple[str, Pool]:
+    def leading(self) -> tuple[str, OutputPool]:
         """The segment that has most to do with the evidence (empty: everything), and its pool."""
         name, pool, best = "", self.whole, WHOLE_SHARE * self.whole.capital
         for place, part in enumerate(self.parts):
@@ -179,12 +179,12 @@ class OutputState(GateState):
                     self.parts.append(self._make())
                 self._put(self.parts[place], sample, rows)
 
-    def _put(self, pool: Pool, sample: SampleFacts, rows: Sequence[Row]) -> None:
+    def _put(self, pool: OutputPool, sample: SampleFacts, rows: Sequence[PredictedRow]) -> None:
         pool.take(sample.weight_bp, sample.candidate, rows)
         pool.requests[not sample.candidate] += 1
 
-    def _segments(self, sample: SampleFacts) -> dict[int, list[Row]]:
-        found: dict[int, list[Row]] = {}
+    def _segments(self, sample: SampleFacts) -> dict[int, list[PredictedRow]]:
+        found: dict[int, list[PredictedRow]] = {}
         if self.by is not None:
             for row in sample.facts.rows:
                 name = self.context.told.segment(self.by, sample, row)
@@ -249,10 +249,10 @@ class OutputGate(Gate):
 
     needs: ClassVar[frozenset[Need]] = frozenset({Need.COIN, Need.PREDICTIONS})
 
-    by: By | None = None
+    by: SegmentBy | None = None
     """What the question is asked by as well, segment by segment; one that fails is enough."""
 
     @property
-    def segments(self) -> By | None:
+    def segments(self) -> SegmentBy | None:
         """The same for those who make them."""
         return self.by

@@ -26,7 +26,7 @@ from router.core.evidence.shares import Means, ShareEvidence
 from router.core.evidence.shift import LEARN_MIN, ShiftEvidence
 from router.core.gates.gate import GateContext, mean
 from router.core.gates.needs import Need
-from router.core.gates.output import OutputGate, OutputState, Pool
+from router.core.gates.output import OutputGate, OutputPool, OutputState
 from router.core.gates.verdict import Counts, compared
 from router.core.quantities import BasisPoints
 from router.core.wire.outcomes import FULL_BP
@@ -34,7 +34,7 @@ from router.core.wire.outcomes import FULL_BP
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from router.core.wire.sampled import Row, SampleFacts
+    from router.core.wire.sampled import PredictedRow, SampleFacts
 
 FIRST: Final = 40
 """Requests of stable that the scale is made of; nothing is bet before."""
@@ -104,7 +104,7 @@ def _at_most(known: list[float], mark: float) -> int:
     return place
 
 
-class Side:
+class Lean:
     """One direction: the candidate lies lower than stable, or higher."""
 
     def __init__(self, margin: float, *, higher: bool) -> None:
@@ -157,7 +157,7 @@ class Side:
         self.means = Means.of_json(means)
 
 
-class Scores(Pool):
+class Scores(OutputPool):
     """Scores of one segment."""
 
     declared: ClassVar[str] = "score"
@@ -166,8 +166,8 @@ class Scores(Pool):
         super().__init__()
         self.heard = False
         self.scale = scale
-        self.lower = Side(margin, higher=False)
-        self.higher = Side(margin, higher=True)
+        self.lower = Lean(margin, higher=False)
+        self.higher = Lean(margin, higher=True)
         self.deciles = ShiftEvidence(deciles)
         self.rows = [0, 0]
         self.sums = [0.0, 0.0]
@@ -178,7 +178,7 @@ class Scores(Pool):
         sides = self.lower.evidence, self.higher.evidence, self.deciles
         return mean(side.capital for side in sides)
 
-    def take(self, weight_bp: int, candidate: bool, rows: Sequence[Row]) -> None:
+    def take(self, weight_bp: int, candidate: bool, rows: Sequence[PredictedRow]) -> None:
         """One request; rows without a score say nothing here."""
         scores = [row.score for row in rows if row.score is not None]
         if not scores:
@@ -200,7 +200,7 @@ class Scores(Pool):
             side.doubt(weight_bp, candidate)
 
     @property
-    def _side(self) -> Side | None:
+    def _side(self) -> Lean | None:
         """The leading direction; None where it is the tenths."""
         sides = sorted((self.lower, self.higher), key=lambda side: side.evidence.capital)
         return sides[-1] if sides[-1].evidence.capital >= self.deciles.capital else None

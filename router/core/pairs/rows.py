@@ -77,7 +77,9 @@ def _change(stable: bool | None, candidate: bool | None) -> int | None:
     return None if stable is None or candidate is None else candidate - stable
 
 
-def _moved(stable: sampled.Row, candidate: sampled.Row, declared: Declared) -> float | None:
+def _moved(
+    stable: sampled.PredictedRow, candidate: sampled.PredictedRow, declared: Declared
+) -> float | None:
     if declared.range is None or stable.score is None or candidate.score is None:
         return None
     low, high = declared.range

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from router.core.gates.by import Told
+from router.core.gates.by import SegmentKeys
 from router.core.gates.gate import Gate
 from router.core.gates.needs import Need
 from router.core.logged.terms import LogTerms, RouteLog
@@ -23,7 +23,7 @@ def sampled_bp(route: Route, gates: tuple[Gate, ...]) -> int:
 
 def sampled_headers(route: Route, gates: tuple[Gate, ...]) -> tuple[str, ...]:
     """Request headers (lower case) whose values a sample tells: those of gates, and the log's."""
-    headers = Told(gates).headers
+    headers = SegmentKeys(gates).headers
     name = _segment(route)
     return headers if not name or name in headers else (*headers, name)
 

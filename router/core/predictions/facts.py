@@ -26,7 +26,7 @@ from router.core.predictions.rows import (
     number_of,
     request_rows,
 )
-from router.core.wire.sampled import ROWS_MAX, TEXT_CHARS_MAX, Facts, Row, Sampled
+from router.core.wire.sampled import ROWS_MAX, TEXT_CHARS_MAX, Facts, PredictedRow, Sampled
 
 NO_PREDICTION: Final = Facts(why="none")
 UNREADABLE: Final = Facts(why="unreadable")
@@ -77,11 +77,13 @@ def _features(sample: Sampled, payload: str, by: tuple[str, ...]) -> list[tuple[
     return [tuple(class_of(row.features[path])[:TEXT_CHARS_MAX] for path in by) for row in rows]
 
 
-def row_facts(label: Any, score: Any, declared: Declared, features: tuple[str, ...]) -> Row:
+def row_facts(
+    label: Any, score: Any, declared: Declared, features: tuple[str, ...]
+) -> PredictedRow:
     """What one row of an answer says."""
     fault = _label_fault(label, declared) or _score_fault(score, declared)
     text = class_of(label)[:TEXT_CHARS_MAX] if declared.label else None
-    return Row(text, number_of(score) if declared.score else None, fault, features)
+    return PredictedRow(text, number_of(score) if declared.score else None, fault, features)
 
 
 def _label_fault(label: Any, declared: Declared) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from router.core.wire.sampled import Row
+from router.core.wire.sampled import PredictedRow
 
 
 class PairRow(NamedTuple):
@@ -18,8 +18,8 @@ class PairRow(NamedTuple):
 
     agreed: bool
     """Nothing that decides differs in it."""
-    stable: Row = Row()
-    candidate: Row = Row()
+    stable: PredictedRow = PredictedRow()
+    candidate: PredictedRow = PredictedRow()
     change: int | None = None
     """+1 where only the candidate's is positive, -1 where only stable's is, 0 where both are alike;
     None where one of them is neither positive nor negative."""

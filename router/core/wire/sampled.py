@@ -87,7 +87,7 @@ class Sampled:
         return len(self.request) + len(self.answer)
 
 
-class Row(NamedTuple):
+class PredictedRow(NamedTuple):
     """One row of one answer."""
 
     label: str | None = None
@@ -104,7 +104,7 @@ class Row(NamedTuple):
 class Facts:
     """What is known of one sampled request's prediction."""
 
-    rows: tuple[Row, ...] = ()
+    rows: tuple[PredictedRow, ...] = ()
     """At most :data:`ROWS_MAX`."""
     why: str = ""
     """Why there are no rows: "none" (no prediction was made: it failed, was refused, or nobody

@@ -7,7 +7,8 @@ import pytest
 
 from router.core.evidence.drawn import LATE_S, WAITING_MAX, Drawn
 from router.core.wire.outcomes import ArmCounts, Batch, Cell
-from router.core.wire.sampled import Facts, Row, SampleFacts
+from router.core.wire.sampled import Facts, SampleFacts
+from router.core.wire.sampled import PredictedRow as Row
 
 
 def cell(number, candidate=1, stable=1, source=1, weight_bp=5_000, **more):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from router.core.gates import GateContext
-from router.core.gates.by import Told
+from router.core.gates.by import SegmentKeys
 from router.core.wire.outcomes import Batch
 from router.core.wire.sampled import Facts, SampleFacts
 
@@ -15,7 +15,7 @@ def sample(candidate, *rows, weight_bp=5_000, why="", segments=()):
 
 
 def begun(gate, **context):
-    return gate.start(GateContext(told=Told([gate]), **context))
+    return gate.start(GateContext(told=SegmentKeys([gate]), **context))
 
 
 def feed(state, *samples):

@@ -7,7 +7,7 @@ import pytest
 from router.core.gates.classes import CLASSES_MAX, Classes
 from router.core.gates.sample import Detect
 from router.core.gates.verdict import Verdict
-from router.core.wire.sampled import Row
+from router.core.wire.sampled import PredictedRow as Row
 from tests.core.gates.outputs import begun, feed, play, sample
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from router.core.gates.fairness import GROUPS_MAX, Fairness
 from router.core.gates.verdict import Verdict
-from router.core.wire.sampled import Row
+from router.core.wire.sampled import PredictedRow as Row
 from tests.core.gates.outputs import begun, feed, sample
 
 BY = {"by": {"feature": "carrier"}}

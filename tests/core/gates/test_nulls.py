@@ -8,7 +8,7 @@ import pytest
 from router.core.gates.nulls import Nulls
 from router.core.gates.sample import Detect
 from router.core.gates.verdict import Counts, Verdict
-from router.core.wire.sampled import Row
+from router.core.wire.sampled import PredictedRow as Row
 from tests.core.gates.outputs import begun, feed, play, sample
 
 GOOD = Row("1", 0.7)

@@ -6,7 +6,7 @@ import pytest
 
 from router.core.gates.scores import FIRST, Scale, ScoresGate
 from router.core.gates.verdict import Verdict
-from router.core.wire.sampled import Row
+from router.core.wire.sampled import PredictedRow as Row
 from tests.core.gates.outputs import begun, feed, play, sample
 
 
