@@ -37,7 +37,7 @@ __all__ = [
     "Amend",
     "Applied",
     "Beat",
-    "Copied",
+    "CopyAnswer",
     "Decoder",
     "Down",
     "Drain",
@@ -64,7 +64,7 @@ __all__ = [
     "RouteCounts",
     "SampleReport",
     "TellTruths",
-    "Told",
+    "TruthsTold",
     "Up",
     "VersionCounts",
     "encode",
@@ -249,7 +249,7 @@ class Logging:
 
 
 @dataclass(frozen=True, slots=True)
-class Copied:
+class CopyAnswer:
     """To the reader: what a copy of a request was answered, for the log; nobody was served."""
 
     route: str
@@ -274,7 +274,7 @@ class TellTruths:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class TruthsTold:
     """From the reader: what became of them, in order, durably; with an error nothing was taken."""
 
     number: int
@@ -311,14 +311,14 @@ class LogState:
 
 Down = Publish | Amend | Drain | Beat
 Up = Hello | Applied | Report | PairReport | SampleReport | Lowered
-ToReader = Reading | Read | Reads | Look | Logging | Copied | TellTruths
-FromReader = Found | Looked | Told | Ripened | LogState
+ToReader = Reading | Read | Reads | Look | Logging | CopyAnswer | TellTruths
+FromReader = Found | Looked | TruthsTold | Ripened | LogState
 Message = Down | Up | ToReader | FromReader
 
 KINDS: tuple[type[Any], ...] = (
     Publish, Amend, Drain, Hello, Applied, Report, PairReport, Beat, Lowered,
     Reading, Read, Found, SampleReport, Reads, Look, Looked,
-    Logging, Copied, TellTruths, Told, Ripened, LogState,
+    Logging, CopyAnswer, TellTruths, TruthsTold, Ripened, LogState,
 )  # fmt: skip
 """The kind byte is the index here."""
 

@@ -11,7 +11,15 @@ import xxhash
 from router.core.predictions.rows import Declared
 from router.core.wire.outcomes import FULL_BP
 from router.core.wire.sampled import Sampled
-from router.link.messages import Copied, Logging, LogState, Ripened, TellTruths, Told, encode
+from router.link.messages import (
+    CopyAnswer,
+    Logging,
+    LogState,
+    Ripened,
+    TellTruths,
+    TruthsTold,
+    encode,
+)
 from router.reader.book import BookError
 from router.reader.keeper import Keeper
 from router.reader.log_rows import of_copy, of_sample
@@ -41,7 +49,7 @@ class Clerk:
         """Whether nothing has to be done by the clock."""
         return self.keeper.idle
 
-    def said(self, message: Logging | Copied | TellTruths) -> bytes:
+    def said(self, message: Logging | CopyAnswer | TellTruths) -> bytes:
         """The bytes of the answer; whatever happens, it does not raise."""
         if isinstance(message, TellTruths):
             return encode(self._told(message))
@@ -54,14 +62,14 @@ class Clerk:
             self.keeper.error = type(error).__name__
         return b""
 
-    def _told(self, message: TellTruths) -> Told:
+    def _told(self, message: TellTruths) -> TruthsTold:
         try:
             taken = self.keeper.receive(message.truths, self._clock())
         except BookError as error:
-            return Told(message.number, (), str(error))
+            return TruthsTold(message.number, (), str(error))
         except Exception as error:  # noqa: BLE001 - as above
-            return Told(message.number, (), type(error).__name__)
-        return Told(message.number, tuple(one.value for one in taken))
+            return TruthsTold(message.number, (), type(error).__name__)
+        return TruthsTold(message.number, tuple(one.value for one in taken))
 
     def sampled(self, sample: Sampled, declared: Declared) -> None:
         """Keep a request of a client, if its route's rules say so; raises nothing."""
@@ -74,7 +82,7 @@ class Clerk:
         except Exception as error:  # noqa: BLE001 - as above
             self.keeper.error = type(error).__name__
 
-    def _copied(self, copied: Copied) -> None:
+    def _copied(self, copied: CopyAnswer) -> None:
         rules = self.keeper.routes.get(copied.route)
         if rules is not None and _chosen(copied.request_id, rules.sample_bp):
             declared = self._declared.get(copied.route, Declared())

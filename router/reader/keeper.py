@@ -163,16 +163,16 @@ class Keeper:
         lag_s = max(group[0].fresh.time - served.time, 0.0)
         if alone:
             self.lags.setdefault(served.route, Lag()).add(lag_s)
-            yield self._matured_of(alone, served, "", lag_s, counts=first)
+            yield self._matured_of(alone, served, "", counts=first)
         for copy in shadows:
             paired = [m for m in group if any(
                 s.version == copy.version and (s.id > m.after or m in alone) for s in met(m.said)[1]
             )]  # fmt: skip
             if paired:
-                yield self._matured_of(paired, served, copy.version, lag_s, counts=first)
+                yield self._matured_of(paired, served, copy.version, counts=first)
 
     def _matured_of(
-        self, group: Sequence[Meeting], one: Said, copy: str, lag_s: float, *, counts: bool
+        self, group: Sequence[Meeting], one: Said, copy: str, *, counts: bool
     ) -> Matured:
         """``one``: who served the first row; ``copy``: the version of the copies, or none."""
         rules = self.routes[one.route]
@@ -184,7 +184,7 @@ class Keeper:
                 rows.append(row_of(served, other, meeting.fresh, rules.likeness))
         return Matured(
             one.route, one.revision, one.arm, round(one.weight * FULL_BP), one.unit,
-            lag_s, tuple(rows), counts, group[0].fresh.source == "human",
+            tuple(rows), counts, group[0].fresh.source == "human",
         )  # fmt: skip
 
     # --- time -------------------------------------------------------------------------------------

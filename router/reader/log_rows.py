@@ -17,7 +17,7 @@ from router.core.payloads import Beyond, Unreadable, unpacked
 from router.core.predictions.rows import MISSING, BodyRow, Declared, answer_rows, request_rows
 from router.core.wire.outcomes import BAD_OUTCOMES, FULL_BP, Outcome
 from router.core.wire.sampled import Sampled
-from router.link.messages import Copied
+from router.link.messages import CopyAnswer
 
 PERSON_CHARS_MAX: Final = 256
 """Of what says whom a request is about; longer ones are nobody's."""
@@ -58,7 +58,7 @@ def _segment(sample: Sampled, rules: RouteLog) -> str:
     return sample.segments[rules.segment] if 0 <= rules.segment < len(sample.segments) else ""
 
 
-def of_copy(copied: Copied, rules: RouteLog, declared: Declared) -> list[LoggedPrediction]:
+def of_copy(copied: CopyAnswer, rules: RouteLog, declared: Declared) -> list[LoggedPrediction]:
     """The rows of a copy; what was asked stands with the request that was copied."""
     base = LoggedPrediction(
         copied.at, copied.request_id[:ID_CHARS_MAX], 0, 1, copied.route, copied.version, "shadow",

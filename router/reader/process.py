@@ -23,7 +23,7 @@ from typing import Final
 from router.config.payloads import payload
 from router.core.pairs.comparison import Comparison
 from router.link.messages import (
-    Copied,
+    CopyAnswer,
     Decoder,
     Found,
     LinkError,
@@ -61,7 +61,7 @@ class ReaderLoop:
 
     def said(self, message: Message) -> bytes:
         """The bytes of the answer, none without one; what cannot be written is a failed reading."""
-        if isinstance(message, Logging | Copied | TellTruths):
+        if isinstance(message, Logging | CopyAnswer | TellTruths):
             return self.clerk.said(message)
         found = self.answer(message)
         try:

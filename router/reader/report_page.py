@@ -23,10 +23,10 @@ grid-template-columns:repeat(auto-fit,minmax(22rem,1fr))}}</style></head><body>
 {body}</body></html>
 """
 
-Place = tuple[float, float]
-Pick = Callable[[Mapping[str, Any]], float | None]
+_Place = tuple[float, float]
+_Pick = Callable[[Mapping[str, Any]], float | None]
 
-_OVER_TIME: Final[Sequence[tuple[str, str, Pick, bool]]] = (
+_OVER_TIME: Final[Sequence[tuple[str, str, _Pick, bool]]] = (
     ("Requests", "Predictions in each stretch.", lambda v: v["software"]["predictions"], False),
     ("Failures", "Share that failed.", lambda v: v["software"]["failed_share"], True),
     ("Latency", "95 % were faster, seconds.", lambda v: v["software"]["p95_s"], False),
@@ -118,11 +118,11 @@ def _plots(report: Mapping[str, Any]) -> str:
 
 
 def _plot(
-    report: Mapping[str, Any], title: str, caption: str, pick: Pick, share: bool
+    report: Mapping[str, Any], title: str, caption: str, pick: _Pick, share: bool
 ) -> str:  # fmt: skip
     begin, end = report["from"], report["to"]
     names = sorted({name for one in report["over_time"] for name in one["versions"]})
-    lines: dict[str, list[Place]] = {name: [] for name in names}
+    lines: dict[str, list[_Place]] = {name: [] for name in names}
     for stretch in report["over_time"]:
         for name, figures in stretch["versions"].items():
             if (value := pick(figures)) is not None:

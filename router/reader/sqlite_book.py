@@ -19,7 +19,7 @@ from typing import Any, Final, TypeVar
 from router.core.logged.judging import Fresh, Said
 from router.core.logged.prediction import COLUMNS
 from router.core.logged.prediction import LoggedPrediction as Row
-from router.core.logged.truth import FACTS, Label, Truth
+from router.core.logged.truth import FACTS, TrueValue, Truth
 from router.reader.book import (
     EARLY_MAX,
     BookCounts,
@@ -439,7 +439,7 @@ def _merge(
     return Taken.WAITING if due is None else Taken.JOINED
 
 
-def _label(stored: str | float | None) -> Label | None:
+def _label(stored: str | float | None) -> TrueValue | None:
     """A yes or no is stored as an integer, a number never is."""
     return bool(stored) if isinstance(stored, int) else stored
 

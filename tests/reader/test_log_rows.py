@@ -14,7 +14,15 @@ from router.core.pairs.comparison import Likeness
 from router.core.predictions.rows import Declared
 from router.core.wire.outcomes import Outcome
 from router.core.wire.sampled import Sampled
-from router.link.messages import Copied, Decoder, Logging, LogState, Ripened, TellTruths, Told
+from router.link.messages import (
+    CopyAnswer,
+    Decoder,
+    Logging,
+    LogState,
+    Ripened,
+    TellTruths,
+    TruthsTold,
+)
 from router.reader.book import Taken
 from router.reader.clerk import Clerk, _chosen
 from router.reader.keeper import QUEUE_ROWS_MAX, Keeper, digest_of
@@ -91,7 +99,7 @@ def test_the_person_is_found_in_the_body():
 
 def test_a_copy_is_a_row_nobody_was_served_by():
     body = json.dumps({"predictions": SAID}).encode()
-    copied = Copied("r", "v2", "id-1", 3, 200, 0.2, 1000.0, "DE", body, "")
+    copied = CopyAnswer("r", "v2", "id-1", 3, 200, 0.2, 1000.0, "DE", body, "")
     found = of_copy(copied, RULES, DECLARED)
     assert [(one.role, one.version, one.prediction) for one in found] == [
         ("shadow", "v2", 1), ("shadow", "v2", 0),
@@ -160,7 +168,7 @@ class Loop:
 
     def tell(self, *truths):
         (told,) = Decoder().feed(self.clerk.said(TellTruths(1, truths)))
-        assert isinstance(told, Told)
+        assert isinstance(told, TruthsTold)
         return told
 
     def later(self, seconds):
@@ -179,7 +187,7 @@ def test_rows_and_copies_mature_to_one_outcome_and_one_pair(tmp_path):
     assert [row.served.correct for row in served.rows] == [True, True]
     assert (served.counts, served.weight_bp, served.arm) == (True, 2_000, "s")
     body = json.dumps({"predictions": [{"late": False, "p": 0.1}] * 2}).encode()
-    loop.clerk.said(Copied("r", "v2", "a", 3, 200, 0.2, loop.now, "", body, ""))
+    loop.clerk.said(CopyAnswer("r", "v2", "a", 3, 200, 0.2, loop.now, "", body, ""))
     (pair,) = loop.later(1.0)
     assert [row.shadow.correct for row in pair.rows] == [False, True]
     assert not pair.counts  # the request was told of before: of a batch only the first time counts

@@ -17,7 +17,7 @@ from router.control.state.errors import NotAnswered
 from router.core.logged.terms import LogTerms
 from router.core.logged.truth import Matured, Truth
 from router.core.wire.outcomes import Batch
-from router.link.messages import Copied, Logging, LogState, Ripened, TellTruths, Told
+from router.link.messages import CopyAnswer, Logging, LogState, Ripened, TellTruths, TruthsTold
 
 if TYPE_CHECKING:
     from router.control.fleet.reader import ReaderProcess
@@ -33,7 +33,7 @@ ANSWER_S: Final = 10.0
 UNANSWERED_MAX: Final = 64
 """Batches of truths under way; more are refused."""
 
-Count = Callable[[str, str, str, int], None]
+_Count = Callable[[str, str, str, int], None]
 """``count(route, version, result, number)`` of feedback, for metrics."""
 
 
@@ -41,19 +41,19 @@ class PredictionLog:
     """See the module."""
 
     def __init__(
-        self, reconciler: Reconciler, reader: ReaderProcess, clock: Clock, count: Count
+        self, reconciler: Reconciler, reader: ReaderProcess, clock: Clock, count: _Count
     ) -> None:
         self._reconciler = reconciler
         self._reader = reader
         self._clock = clock
         self._count = count
         self._terms = LogTerms()
-        self._asked: dict[int, asyncio.Future[Told]] = {}
+        self._asked: dict[int, asyncio.Future[TruthsTold]] = {}
         self._number = 0
         self._matured: deque[Matured] = deque()
         self._under_way = False
         self.labelled: Callable[[str, str, bool], None] = lambda _route, _version, _correct: None
-        """Told of each label: route, version, whether it was right."""
+        """TruthsTold of each label: route, version, whether it was right."""
         self.state = LogState()
         """As the reader told it last."""
         reader.on_told = self._told
@@ -93,7 +93,7 @@ class PredictionLog:
         now = self._clock.wall()
         for one in pairs:
             if self.keeps(one.route) and self._reader.ready:
-                self._reader.send(Copied(
+                self._reader.send(CopyAnswer(
                     one.route, one.version, one.request_id, one.revision, one.shadow_status,
                     one.shadow_s, now, one.segment, one.shadow_body, one.shadow_coding,
                 ))  # fmt: skip
@@ -109,7 +109,7 @@ class PredictionLog:
             raise NotAnswered("too much feedback is under way; send it again")
         self._number += 1
         number = self._number
-        future: asyncio.Future[Told] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[TruthsTold] = asyncio.get_running_loop().create_future()
         self._asked[number] = future
         try:
             async with asyncio.timeout(ANSWER_S):
@@ -125,7 +125,7 @@ class PredictionLog:
             raise NotAnswered(f"the prediction log: {told.error}; nothing was taken")
         return told.taken
 
-    def _told(self, told: Told) -> None:
+    def _told(self, told: TruthsTold) -> None:
         future = self._asked.get(told.number)
         if future is not None and not future.done():
             future.set_result(told)
@@ -134,7 +134,7 @@ class PredictionLog:
         """The reader has gone: whoever waits sends again, and each truth counts once."""
         for future in self._asked.values():
             if not future.done():
-                future.set_result(Told(0, (), "the reader ended"))
+                future.set_result(TruthsTold(0, (), "the reader ended"))
 
     # --- what has matured -------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from router.core.logged.truth import Judged, Label, MaturedRow
+from router.core.logged.truth import Judged, MaturedRow, TrueValue
 from router.core.pairs.comparison import Likeness
 
 
@@ -22,7 +22,7 @@ class Said(NamedTuple):
     version: str
     role: str
     weight: float
-    prediction: Label | None
+    prediction: TrueValue | None
     score: float | None
     revision: int
     arm: str
@@ -32,7 +32,7 @@ class Said(NamedTuple):
 class Fresh(NamedTuple):
     """What a truth brings that was not known before."""
 
-    label: Label | None
+    label: TrueValue | None
     correct: bool | None
     score: float | None
     value: float | None
@@ -41,14 +41,14 @@ class Fresh(NamedTuple):
     time: float
 
 
-def positive(label: Label | None, likeness: Likeness) -> bool | None:
+def positive(label: TrueValue | None, likeness: Likeness) -> bool | None:
     """Whether a truth is positive: a yes, or a number above ``positive_above``; texts are not."""
     if label is None or isinstance(label, str):
         return None
     return label if isinstance(label, bool) else label > likeness.positive_above
 
 
-def judged(one: Said, label: Label | None, likeness: Likeness) -> Judged:
+def judged(one: Said, label: TrueValue | None, likeness: Likeness) -> Judged:
     """What a label says about one version's prediction."""
     if label is None:
         return Judged(one.version)

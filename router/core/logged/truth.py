@@ -18,7 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-Label = bool | float | str
+TrueValue = bool | float | str
 """What was right: yes or no, a number, or a text such as a class."""
 
 LABEL_CHARS_MAX: Final = 100
@@ -37,7 +37,7 @@ class Truth:
     row: int = 0
     receipt: str = ""
     """16 hexadecimal digits of a verified receipt, in place of the request's id."""
-    label: Label | None = None
+    label: TrueValue | None = None
     correct: bool | None = None
     score: float | None = None
     value: float | None = None
@@ -86,8 +86,6 @@ class Matured:
     """As in the log, of the version that served."""
     weight_bp: int
     unit: int
-    lag_s: float
-    """From the request to its truth."""
     rows: tuple[MaturedRow, ...]
     """Those that are told of together: of a batch they are one outcome, not many."""
     counts: bool = True
