@@ -6,6 +6,7 @@ import ast
 import asyncio
 import contextlib
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -20,6 +21,7 @@ from router.control.outside.measure import Asker, Inquiry
 from router.control.outside.outbox import Delivery, Outbox
 from router.control.outside.outreach import Outreach
 from router.control.plane import Plane
+from router.control.predictions.watching import Watching
 from router.control.rollouts.reconciler import Reconciler
 from router.control.rollouts.recording import Writer
 from router.control.state.errors import StoreUnavailable
@@ -425,10 +427,33 @@ async def test_a_question_that_raises_is_answered_as_an_error():
     assert BOOKS.failures["questions"].count >= 1
 
 
+async def test_a_route_whose_monitors_raise_costs_no_other_route_its_own():
+    looked = []
+
+    class Run:
+        def __init__(self, name):
+            self.name = name
+
+        @property
+        def route(self):
+            if self.name == "bad":
+                raise RecursionError
+            looked.append(self.name)
+            return SimpleNamespace(name=self.name, monitors=None, predictions=None)
+
+    runs = {name: Run(name) for name in ("bad", "good")}
+    clock = SimpleNamespace(now=lambda: 0.0)
+    watching = Watching(SimpleNamespace(runs=runs), None, clock, lambda *_: None)
+    watching.look()
+    assert "good" in looked
+    assert BOOKS.failures["monitors"].count >= 1
+
+
 # --- the list is whole ----------------------------------------------------------------------------
 
 TESTED = {
-    "alerts", "certificate", "decider", "health", "history", "lag", "names", "outbox", "policy",
+    "alerts", "certificate", "decider", "health", "history", "lag", "monitors", "names", "outbox",
+    "policy",
     "questions", "reader", "recording", "reload", "reports", "store-write", "stream", "sweep",
     "watch",
 }  # fmt: skip

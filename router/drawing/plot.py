@@ -42,7 +42,7 @@ class LogAxis:
         return math.log(inside / self.low) / math.log(self.high / self.low)
 
 
-Scale = LinearAxis | LogAxis
+Axis = LinearAxis | LogAxis
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +75,8 @@ class Plot:
 
     title: str
     caption: str
-    x: Scale
-    y: Scale
+    x: Axis
+    y: Axis
     x_ticks: Sequence[Tick] = ()
     y_ticks: Sequence[Tick] = ()
     legend: Sequence[Legend] = ()

@@ -152,7 +152,6 @@ class PairReport:
 class SampleReport:
     """Up: sampled requests that have ended, with their bodies."""
 
-    worker: int
     samples: tuple[Sampled, ...]
 
 

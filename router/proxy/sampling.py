@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 FIELD_CHARS_MAX: Final = 100
 """Of a header field's value that is told."""
 TARGET_CHARS_MAX: Final = 500
-BINARY: Final = b"inference-header-content-length"
-"""Where the tensors of an Open Inference message begin behind its JSON."""
 
 _ANSWERED: Final = frozenset((Outcome.OK, Outcome.SERVER_ERROR))
 
@@ -37,7 +35,7 @@ def sampled(route: ServedRoute, attempt: Attempt, recorder: Recorder) -> Samplin
     return Sampling(route, attempt, recorder) if recorder.begin_sample() else None
 
 
-class Asked(Protocol):
+class SampledExchange(Protocol):
     """What a sample is told of the exchange."""
 
     head: RequestHead
@@ -104,7 +102,7 @@ class Sampling:
             recorder.sample_bytes -= before
             self._cut = "body"
 
-    def done(self, ending: Asked, outcome: Outcome) -> None:
+    def done(self, ending: SampledExchange, outcome: Outcome) -> None:
         """The exchange or its attempt has ended: told once."""
         attempt, route, head, said = self._attempt, self._route, ending.head, self._said
         recorder, arm = self._recorder, self._arm
@@ -120,16 +118,13 @@ class Sampling:
             key=_text(head, route.key_header), segments=_segments(head, route), at=self._at,
             seconds=monotonic() - ending.arrived,
             status=attempt.status if outcome in _ANSWERED else 0, outcome=int(outcome),
-            method=head.method.decode("latin-1"),
             target=str(head.target[:TARGET_CHARS_MAX], "latin-1"),
-            request=request, request_type=_text(head, b"content-type"),
-            request_coding=_text(head, b"content-encoding"), request_binary=_binary(head),
-            answer=answer, answer_type=_text(said, b"content-type"),
+            request=request, request_coding=_text(head, b"content-encoding"), answer=answer,
             answer_coding=coding_of(said) if said is not None else "",
-            answer_binary=_binary(said), cut=self._cut,
+            cut=self._cut,
         ))  # fmt: skip
 
-    def _bodies(self, ending: Asked) -> tuple[bytes, bytes]:
+    def _bodies(self, ending: SampledExchange) -> tuple[bytes, bytes]:
         """Of the request and of the answer, as far as there is room for them."""
         recorder, kept = self._recorder, self._answer.body
         if not ending.kept or ending.size > self.most:
@@ -156,8 +151,3 @@ def _segments(head: RequestHead, route: ServedRoute) -> tuple[str, ...]:
 def _text(head: RequestHead | ResponseHead | None, name: bytes) -> str:
     value = head.get(name) if head is not None and name else None
     return value[:FIELD_CHARS_MAX].decode("latin-1") if value else ""
-
-
-def _binary(head: RequestHead | ResponseHead | None) -> int:
-    text = _text(head, BINARY)
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else 0

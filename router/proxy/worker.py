@@ -213,7 +213,7 @@ class Worker:
         if pairs or shed:
             link.send(PairReport(pairs, shed))
         if samples := self.recorder.take_samples():
-            link.send(SampleReport(self.index, samples))
+            link.send(SampleReport(samples))
 
 
 def more_files() -> None:

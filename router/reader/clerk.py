@@ -21,7 +21,7 @@ from router.link.messages import (
     encode,
 )
 from router.reader.book import BookError
-from router.reader.keeper import Keeper
+from router.reader.keeper import LogKeeper
 from router.reader.log_rows import of_copy, of_sample
 
 STATE_S: Final = 1.0
@@ -34,9 +34,9 @@ class Clerk:
     """See the module. ``clock``: seconds since 1970."""
 
     def __init__(
-        self, keeper: Keeper | None = None, clock: Callable[[], float] = time.time
+        self, keeper: LogKeeper | None = None, clock: Callable[[], float] = time.time
     ) -> None:
-        self.keeper = keeper or Keeper()
+        self.keeper = keeper or LogKeeper()
         self._clock = clock
         self._declared: dict[str, Declared] = {}
         self._stated = 0.0

@@ -40,7 +40,7 @@ UNKNOWN_KEPT: Final = 20
 """Ids of truths that no prediction came for, for people: the last ones."""
 
 
-class Keeper:
+class LogKeeper:
     """See the module."""
 
     def __init__(self, opens: Callable[[Path], Book] | None = None) -> None:
@@ -64,7 +64,7 @@ class Keeper:
         self._matured: list[Matured] = []
 
     def __repr__(self) -> str:
-        return f"<Keeper {len(self._rows)} rows wait, {self._book!r}>"
+        return f"<LogKeeper {len(self._rows)} rows wait, {self._book!r}>"
 
     def settle(self, terms: LogTerms, now: float) -> None:
         """Follow the policy from now on; what waits is written by the old one first."""

@@ -198,7 +198,7 @@ async def cost(options):
                     delta = recorder.delta()
                     told = encode(Report(0, delta.batches, delta.versions))
                     if found := recorder.take_samples():
-                        told += encode(SampleReport(0, found))
+                        told += encode(SampleReport(found))
                         samples += len(found)
                     sent += len(told)
             took[name].append((time.process_time() - began) / BURST * 1e6)

@@ -27,21 +27,21 @@ async def test_nothing_said_to_it_ends_a_loop(untimed, kind, capsys):
 
 
 async def test_a_long_turn_is_found_with_its_input(monkeypatch, capsys):
-    take = Feedback.take
+    tell = Feedback.tell
 
-    def slow(self, given):
+    async def slow(self, given):
         until = time.process_time() + 3 * decider_fuzz.TURN_S_MAX
         while time.process_time() < until:
             pass
-        return take(self, given)
+        return await tell(self, given)
 
-    monkeypatch.setattr(Feedback, "take", slow)
+    monkeypatch.setattr(Feedback, "tell", slow)
     assert not await decider_fuzz.run(["labels"], 60, 1)
     assert "longest during b'POST /api/v1/feedback" in capsys.readouterr().out
 
 
 async def test_a_bug_in_what_takes_labels_is_found(untimed, monkeypatch):
-    monkeypatch.setattr(Feedback, "take", lambda _self, _given: 1 / 0)
+    monkeypatch.setattr(Feedback, "tell", lambda _self, _given: 1 / 0)
     with pytest.raises(AssertionError, match="500: b'POST /api/v1/feedback"):
         await decider_fuzz.run(["labels"], 400, 1)
 

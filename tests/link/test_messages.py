@@ -102,7 +102,7 @@ MESSAGES = [
         clients=(ClientCounts("r", "10.0.0.1", 20_000, b"\x00\x07" * 512, 8, 1),),
     ),
     PairReport((PairSample("r", "v2", 3, "id", 200, 200, b"\x00\xff", b"{}"),)),
-    SampleReport(1, (Sampled("r", "v2", 3, "candidate", "c", answer=b"\x00\xff"),)),
+    SampleReport((Sampled("r", "v2", 3, "candidate", "c", answer=b"\x00\xff"),)),
     Reads("r", "json", Declared(label="y", classes=("0", "1"), range=(0.0, 1.0)), ("carrier",)),
     Look(7, Sampled("r", "v2", 3, "candidate", "c", segments=("se",))),
     Looked(7, Facts((Row("1", 0.5, "", ("UA",)), Row(None, None, "null")))),

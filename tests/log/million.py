@@ -17,7 +17,7 @@ from router.core.logged.truth import Truth
 from router.core.pairs.comparison import Likeness
 from router.link.messages import Decoder, Logging, Ripened, TellTruths
 from router.reader.clerk import Clerk
-from router.reader.keeper import Keeper
+from router.reader.keeper import LogKeeper
 
 BATCH = 10_000
 """Labels of one request to the API."""
@@ -35,7 +35,7 @@ def truth(n):
 
 
 def open_clerk(file, clock):
-    clerk = Clerk(Keeper(), lambda: clock[0])
+    clerk = Clerk(LogKeeper(), lambda: clock[0])
     clerk.said(Logging(LogTerms(
         str(file), 1e12, 10**12, 1e9, (RouteLog("flights", "v1", Likeness()),)
     )))  # fmt: skip

@@ -25,7 +25,7 @@ from router.link.messages import (
 )
 from router.reader.book import Taken
 from router.reader.clerk import Clerk, _chosen
-from router.reader.keeper import QUEUE_ROWS_MAX, Keeper, digest_of
+from router.reader.keeper import QUEUE_ROWS_MAX, LogKeeper, digest_of
 from router.reader.log_rows import of_copy, of_sample
 
 DECLARED = Declared("late", "p", features=(("distance", "auto"), ("email", "auto")))
@@ -156,7 +156,7 @@ class Loop:
 
     def __init__(self, tmp_path, **rules):
         self.now = 1000.0
-        self.clerk = Clerk(Keeper(), lambda: self.now)
+        self.clerk = Clerk(LogKeeper(), lambda: self.now)
         self.terms = LogTerms(
             str(tmp_path / "log.db"), 1e9, 10**9, 60.0, (replace(RULES, **rules),)
         )
@@ -232,7 +232,7 @@ def test_a_disk_that_refuses_costs_rows_and_says_so(tmp_path):
 
 
 def test_without_a_log_it_keeps_nothing_and_says_nothing(tmp_path):
-    clerk = Clerk(Keeper())
+    clerk = Clerk(LogKeeper())
     clerk.sampled(sample(), DECLARED)
     assert clerk.idle
     assert clerk.due() == b""

@@ -200,7 +200,11 @@ async def test_r16_any_edits_in_any_order_move_nothing():
 
 @pytest.mark.slow
 async def test_r16_the_real_program_refuses_to_lose_the_version_that_serves(site, nursery):
+    """v2 was promoted and is stable by the record; the file still says v1, and forgets v2."""
     router = await in_thread(nursery.start, site.write())
+    await in_thread(router.order, "promote", full=True, reason="now")
+    await in_thread(router.order, "promote", reason="no bake")
+    await in_thread(until, lambda: router.position()[1] == "completed")
     before = await in_thread(router.position)
     text = policy_text(site.folder, site.services).replace(
         f'      v2: {{endpoints: ["{site.services[1].url}"]}}\n', ""

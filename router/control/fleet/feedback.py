@@ -18,8 +18,7 @@ from router.control.rollouts.run import LabelTally, Run
 from router.control.rollouts.trial import Trial
 from router.control.state.clock import Clock
 from router.core.logged.truth import Truth
-from router.core.pairs.labelled import Truth as TrueLabel
-from router.core.pairs.labelled import counted
+from router.core.pairs.labelled import TrueLabel, counted
 from router.core.wire.outcomes import Batch, Labels
 from router.core.wire.receipt import BadReceipt, Chosen, Receipt, mark_of, opened, route_of
 from router.telemetry.metrics import Metrics, labels

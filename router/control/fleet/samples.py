@@ -87,11 +87,6 @@ class Samples:
     def __repr__(self) -> str:
         return f"<Samples {self._samples} wait, {self._bytes:,} bytes, {self.reader!r}>"
 
-    @property
-    def waiting(self) -> int:
-        """Samples that the reader has not been given."""
-        return self._samples
-
     def put(self, samples: Iterable[Sampled]) -> None:
         """Take samples of a worker."""
         lost = [sample for sample in samples if not self._queued(sample)]

@@ -21,7 +21,7 @@ KEPT_MAX: Final = 50_000
 CHARS_MAX: Final = 100
 """A longer text is no label."""
 
-Truth = bool | float | str
+TrueLabel = bool | float | str
 """What was right: yes or no (by ``positive_above``), a number, or a text such as a class."""
 
 
