@@ -113,7 +113,7 @@ test-log: $(STAMP)  ## the prediction log whole: live routers, a million labels,
 	@$(BIN)/python -m pytest tests/log -m log -q
 
 test-live: $(STAMP)  ## recordings of live routers replayed; logs of real nginx and Envoy judged, where installed
-	@$(BIN)/python -m pytest tests/live -m live -n 2 -q
+	@$(BIN)/python -m pytest tests/live -m live -n 2 --dist loadgroup -q
 
 test-promoted: $(STAMP)  ## a candidate that never answers, under every policy and imported example (three minutes)
 	@$(BIN)/python -m pytest tests/simulation/test_promoted.py -m promoted -n 2 -q

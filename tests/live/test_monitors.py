@@ -18,7 +18,7 @@ import pytest
 from tests.cli.conftest import rampway
 from tests.reliability.whole import Router, until
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.xdist_group("monitors")]  # one router, in order
 
 MONITORS = "reference: {past: 4s}, season: 168s, window: 4s, requests: 60"
 TOP = """\
@@ -186,5 +186,6 @@ def test_a_training_file_is_compared_before_any_weight(lab, name):
 def test_the_life_of_it_replays_to_the_same_decisions(lab):
     """Runs last: what the others made the router decide."""
     said = rampway("replay", str(lab.folder / "rec"), "-o", "json")
+    assert said.code == 0, said
     assert said.json["different"] == 0
     assert {"start", "rollback"} & {one["action"] for one in said.json["decisions"]}

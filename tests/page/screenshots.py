@@ -53,7 +53,7 @@ async def states(folder: Path) -> None:
                 await open_page(b, lab, "#/route/ads", width=375, height=812), folder, "phone",
                 whole=False,
             )  # fmt: skip
-            page = await open_page(b, lab, "#/route/prices")
+            page = await open_page(b, lab, "#/route/churn")
             await page.click("[data-verb=promote]")
             await page.wait_for_selector("dialog .effect:has-text('goes from')")
             await shoot(page, folder, "promote-past-a-gate", whole=False)
