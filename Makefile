@@ -142,11 +142,12 @@ test-printed: $(STAMP)  ## every command of the pages as printed, in a bare shel
 measure-reliability: $(STAMP)  ## the promised times themselves, printed; wants two idle cores
 	@$(BIN)/python -m pytest tests/reliability --strict-times -s -v
 
-check: $(STAMP)  ## format, lint, types, import floors
+check: $(STAMP)  ## format, lint, types, import floors, nothing half connected
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python -m pytest tests/tidy/test_wiring.py -m wiring -q
 
 fix: $(STAMP)    ## format and mend what can be mended
 	@$(BIN)/ruff check --fix .

@@ -60,6 +60,7 @@ GROUPS = {
     "oracles": "run by make test-oracles",
     "promoted": "run by make test-promoted",
     "page": "run by make test-page",
+    "wiring": "run by make check",
 }
 """Marks of tests that the whole run leaves out, and what runs them."""
 

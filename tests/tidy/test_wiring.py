@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.xdist_group("wiring")
+pytestmark = pytest.mark.wiring
 
 ROOT = Path(__file__).resolve().parents[2]
 MESSAGES = ("router.core.wire.", "router.link.")
