@@ -22,8 +22,6 @@ async def test_the_page_tells_what_a_rollback_passes(tmp_path):
     await plane.start()
     try:
         await begun(plane)
-        while plane.reconciler.tables.stale:
-            await asyncio.sleep(0.01)
         run = plane.reconciler.runs["r"]
         cell = Cell(
             run.entry.weights_bp[run.entry.candidate], ArmCounts(bad=40, arrived=40),

@@ -48,6 +48,8 @@ async def begun(plane, route="r"):
         run = plane.reconciler.runs[route]
         while run.rollout is None or run.rollout.standing or run.pending is not None:
             await asyncio.sleep(0.01)
+        while plane.reconciler.tables.stale:
+            await asyncio.sleep(0.01)
     await plane.fleet.applied(plane.reconciler.generation)
 
 
