@@ -112,8 +112,11 @@ test-install: $(STAMP) $(INSTALL)/.ready  ## wheel and sdist in bare environment
 test-log: $(STAMP)  ## the prediction log whole: live routers, a million labels, kills, full disks
 	@$(BIN)/python -m pytest tests/log -m log -q
 
-test-live: $(STAMP)  ## recordings of live routers replayed; logs of real nginx and Envoy judged, where installed
-	@$(BIN)/python -m pytest tests/live -m live -n 2 --dist loadgroup -q
+test-live: $(STAMP)  ## live routers: recordings replayed, names, streams, WebSockets; logs of nginx and Envoy judged
+	@$(BIN)/python -m pytest tests/live tests/reliability -m live -n 2 --dist loadgroup -q
+
+test-simulated: $(STAMP)  ## what the statistics promise, by seeded simulation
+	@$(BIN)/python -m pytest tests -m simulated -n 2 -q
 
 test-promoted: $(STAMP)  ## a candidate that never answers, under every policy and imported example (three minutes)
 	@$(BIN)/python -m pytest tests/simulation/test_promoted.py -m promoted -n 2 -q
@@ -147,7 +150,7 @@ check: $(STAMP)  ## format, lint, types, import floors, nothing half connected
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/python -m pytest tests/tidy/test_wiring.py -m wiring -q
+	@$(BIN)/python -m pytest tests/tidy/test_wiring.py tests/bench/test_cost.py -m "wiring or cost" -q
 
 fix: $(STAMP)    ## format and mend what can be mended
 	@$(BIN)/ruff check --fix .

@@ -59,6 +59,8 @@ GROUPS = {
     "log": "run by make test-log",
     "oracles": "run by make test-oracles",
     "promoted": "run by make test-promoted",
+    "simulated": "run by make test-simulated",
+    "cost": "run by make check",
     "page": "run by make test-page",
     "wiring": "run by make check",
 }

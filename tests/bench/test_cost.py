@@ -116,6 +116,7 @@ print(asyncio.run(cost({case!r})))
     return float(ran.stdout)
 
 
+@pytest.mark.cost
 @pytest.mark.skipif(
     sys.version_info[:2] != (3, 11), reason="instructions are counted on Python 3.11"
 )

@@ -62,6 +62,7 @@ def test_shipped_policies_are_through_when_plan_says(rollout, per_s):
     assert 1 / FACTOR < through(rollout, per_s, 1) / foreseen < FACTOR
 
 
+@pytest.mark.simulated
 @pytest.mark.parametrize("seed", range(3))
 def test_a_request_a_minute_is_promoted_by_the_date_that_plan_foretold(seed):
     _, rollout = policy_of()

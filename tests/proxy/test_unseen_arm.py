@@ -86,6 +86,7 @@ def seeds():
     return range(seed, seed + ATTACKS)
 
 
+@pytest.mark.simulated
 @pytest.mark.parametrize("salt", ["0123456789abcdef", None], ids=["salted keys", "a coin"])
 def test_10_000_requests_of_one_client_convict_no_equal_candidate(salt):
     """Whatever rule it fails by: a third of all, bursts, or the users that the bare hash names."""

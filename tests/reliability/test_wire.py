@@ -26,6 +26,8 @@ from tests.proxy.scripted import Scripted, answers, ok
 from tests.reliability.whole import Router, in_thread, promised, until
 from tests.upstream.test_names import ONE, TWO, black_hole
 
+pytestmark = pytest.mark.live
+
 LIBC = ctypes.CDLL(None, use_errno=True)
 NEW_NAMESPACE, PRIVATE, BIND = 0x20000, (1 << 18) | (1 << 14), 1 << 12
 LOOKUP_S = 1.0

@@ -12,10 +12,14 @@ import json
 import urllib.request
 from collections import Counter
 
+import pytest
+
 from tests.proxy.rig import Client
 from tests.proxy.scripted import Scripted
 from tests.reliability.test_wire import router
 from tests.reliability.whole import until
+
+pytestmark = pytest.mark.live
 
 ASK = json.dumps({"model": "m", "stream": True, "messages": []}).encode()
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"

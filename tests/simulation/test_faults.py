@@ -74,6 +74,7 @@ ROWS = {
 }  # fmt: skip
 
 
+@pytest.mark.simulated
 @pytest.mark.parametrize("row", ROWS)
 def test_a_fault_that_is_put_back_shows(row, monkeypatch):
     fault, scenario, bad = ROWS[row]

@@ -75,6 +75,7 @@ def own(at, version, status, seconds):
     })  # fmt: skip
 
 
+@pytest.mark.simulated
 @pytest.mark.parametrize(
     ("write", "candidate_rate", "number", "verdict"),
     [
@@ -114,6 +115,7 @@ def test_it_is_the_sentence_of_the_router():
     assert j.verdict().sentence == router.judgement().sentence
 
 
+@pytest.mark.simulated
 def test_a_slow_candidate_is_seen_where_times_are_logged():
     j = judge("[latency]")
     read(j, read_lines(envoy(*one) for one in requests(9_000, 0.01, slower=2.0)))

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from router.config.check import load
 from router.core.wire.outcomes import ArmCounts, Batch, Cell
@@ -17,6 +18,7 @@ def cell(candidate, stable, **more):
     return Cell(500, ArmCounts(ok=candidate), ArmCounts(ok=stable), **more)
 
 
+@pytest.mark.simulated
 def test_the_example_is_promoted_and_none_of_its_gates_is_idle():
     route = load(EXAMPLE, {}).policy.routes[0]
     setup = Setup.of(route.rollout, sampled=route.sampled)

@@ -133,6 +133,7 @@ def test_a_hanging_candidate_is_cut_before_its_timeout():
     assert all(run.requests == 0 for run in runs)  # not one of its requests had ended
 
 
+@pytest.mark.simulated
 def test_equal_versions_for_a_day_are_left_alone():
     """The product's own judge over simulated days; the tables have thousands of them."""
     gates = [gate("error_rate"), gate("guard")]
@@ -151,6 +152,7 @@ def test_equal_versions_for_two_thousand_days_are_left_alone():
     assert sum(run.outcome == "rolled back" for run in runs) <= 20
 
 
+@pytest.mark.simulated
 def test_a_busy_day_is_simulated_in_seconds():
     begun = time.process_time()
     run = run_once(Setup.constant(500, [gate("error_rate")]), Scenario(requests_per_s=1_000.0), 1)

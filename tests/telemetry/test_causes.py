@@ -102,6 +102,7 @@ def test_a_worker_tells_both(monkeypatch):
     assert version.take().clumped == 0
 
 
+@pytest.mark.simulated
 def test_batches_convict_no_equal_candidate():
     """26 of 100 were convicted where each failure counted for itself."""
     world = Field("b", 50.0, 500, (0.01, 0.01), length_s=200.0, more=batches(3.0), learned=True)

@@ -7,6 +7,7 @@ from router.simulation.scenario import DAY_S, Bursts, Scenario
 from tests.bench.decisions.level import GATES, false_rollbacks
 
 
+@pytest.mark.simulated
 @pytest.mark.parametrize("bursts", [None, Bursts()], ids=["steady", "outages"])
 def test_hours_of_equal_versions(bursts):
     """200 quarters of a day; the tables have 2,000 days a row. The noise of 1 % is allowed."""
@@ -17,6 +18,7 @@ def test_hours_of_equal_versions(bursts):
     assert all(share <= 0.03 for share in found.shares.values()), found.shares
 
 
+@pytest.mark.simulated
 def test_a_lower_bar_is_reached_about_as_often_as_it_may_be():
     """At 10 % instead of 1 % something must show: otherwise nothing is being measured."""
     scenario = Scenario(requests_per_s=2.0, duration_s=8_000.0)

@@ -114,6 +114,7 @@ async def test_a_candidate_that_is_wrong_more_often_is_taken_back_by_its_labels(
     assert "wrong by label" in world.rollout.reason
 
 
+@pytest.mark.simulated
 async def test_an_equal_candidate_is_left_alone(clients):
     rng, world = clients.world.random, clients.world
     for _ in range(3_000):

@@ -73,6 +73,7 @@ def test_1_a_real_coin(times):
     assert alarms(lambda draw: events(draw, False), 10) == 10
 
 
+@pytest.mark.simulated
 @TIMES
 def test_2_the_weight_of_the_moment_of_routing(times):
     """The weight falls from 50 % to 1 %; failures are slow, so many come back afterwards."""
@@ -153,6 +154,7 @@ def sticky_reached(events):
     return False
 
 
+@pytest.mark.simulated
 @TIMES
 def test_5_on_sticky_routes_the_user_is_the_unit(times):
     right = sum(sticky_reached(users(seed)) for seed in range(20 * times))
@@ -164,6 +166,7 @@ def test_5_on_sticky_routes_the_user_is_the_unit(times):
     assert wrong >= 4
 
 
+@pytest.mark.simulated
 @TIMES
 def test_bursts_that_both_arms_share_cancel(times):
     """An outage of both versions to 50 % errors is not the candidate's fault."""

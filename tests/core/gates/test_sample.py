@@ -18,6 +18,7 @@ def ninetieth(run):
     return sorted(run(random.Random(seed)) for seed in range(RUNS))[RUNS * 9 // 10]
 
 
+@pytest.mark.simulated
 @pytest.mark.parametrize("p0", [0.001, 0.01, 0.05])
 @pytest.mark.parametrize("weight_bp", [1_000, 5_000])
 def test_a_comparison_convicts_with_it_in_nine_of_ten_cases(p0, weight_bp):
@@ -40,6 +41,7 @@ def test_a_comparison_convicts_with_it_in_nine_of_ten_cases(p0, weight_bp):
     assert 0.8 <= wanted / ninetieth(convicted) <= 1.3
 
 
+@pytest.mark.simulated
 @pytest.mark.parametrize("limit_rate", [0.01, 0.05, 0.2])
 def test_a_guard_convicts_with_it_in_nine_of_ten_cases(limit_rate):
     detect = Detect()
@@ -56,6 +58,7 @@ def test_a_guard_convicts_with_it_in_nine_of_ten_cases(limit_rate):
     assert 0.8 <= wanted / ninetieth(convicted) <= 1.3
 
 
+@pytest.mark.simulated
 def test_pairs_convict_with_it_in_nine_of_ten_cases():
     detect = Detect()
     p = detect.rate(0.03)

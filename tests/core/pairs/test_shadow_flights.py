@@ -81,6 +81,7 @@ def shadowed(answers, candidate: str, *gates, pairs_max=PAIRS):
     return judge, book, found
 
 
+@pytest.mark.simulated
 @pytest.mark.parametrize("candidate", ["broken-zero", "broken-seconds"])
 @pytest.mark.parametrize("gate", [AGREEMENT, POSITIVE], ids=["agreement", "positive_rate"])
 def test_a_broken_lookup_is_found_by_what_it_answers(answers, candidate, gate):
@@ -92,6 +93,7 @@ def test_a_broken_lookup_is_found_by_what_it_answers(answers, candidate, gate):
     assert (guard.candidate.bad, guard.candidate.total) == (0, FOUND_WITHIN)  # fast, 200, and wrong
 
 
+@pytest.mark.simulated
 def test_broken_zero_never_says_late(answers):
     _, book, _ = shadowed(answers, "broken-zero", GUARD, pairs_max=1_000)
     told = book.to_json()["versions"]["broken-zero"]
@@ -103,6 +105,7 @@ def test_broken_zero_never_says_late(answers):
     assert told["worst"][0]["score_distance"] > 0.9
 
 
+@pytest.mark.simulated
 def test_the_better_model_passes_and_differs(answers):
     judge, book, found = shadowed(answers, "v3", GUARD, POSITIVE, Agreement())
     told = book.to_json()["versions"]["v3"]
@@ -112,6 +115,7 @@ def test_the_better_model_passes_and_differs(answers):
     assert judge.capital < 3.0  # not even held
 
 
+@pytest.mark.simulated
 def test_the_same_model_is_noticed_by_the_upper_border(answers):
     band = Agreement.model_validate({"at_least": "95%", "at_most": "99.5%"})
     judge, book, _ = shadowed(lambda _: answers("v2"), "v2-again", GUARD, band)
