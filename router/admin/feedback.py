@@ -1,4 +1,7 @@
-"""The body of ``POST /api/v1/feedback``: one statement, or up to 10,000 of them as ``labels``."""
+"""Late truth: ``POST /api/v1/feedback`` says what was right, ``/truth`` what a person answered.
+
+Either takes one statement, or up to 10,000 as ``labels`` or ``answers``.
+"""
 
 from __future__ import annotations
 
@@ -58,6 +61,41 @@ def statements(body: msgspec.Struct | None) -> list[Statement]:
     return made
 
 
+class AnswerBody(msgspec.Struct, forbid_unknown_fields=True):
+    """What a person answered to one request."""
+
+    request_id: Annotated[str, msgspec.Meta(max_length=ID_CHARS_MAX)] = ""
+    row: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0
+    answer: bool | float | Short | None = None
+
+
+class TruthBody(AnswerBody, forbid_unknown_fields=True):
+    """One answer, or several."""
+
+    answers: (
+        Annotated[list[AnswerBody], msgspec.Meta(min_length=1, max_length=LABELS_MAX)] | None
+    ) = None
+
+
+def answers(body: msgspec.Struct | None) -> list[Statement]:
+    """What a :class:`TruthBody` says. Raises ValueError that names the place."""
+    if not isinstance(body, TruthBody):
+        raise ValueError("expected answers")  # noqa: TRY004 - callers answer 422
+    if body.answers is None:
+        return [_answered(body, "")]
+    return [_answered(one, f"answers[{index}]: ") for index, one in enumerate(body.answers)]
+
+
+def _answered(one: AnswerBody, place: str) -> Statement:
+    if not one.request_id or not one.request_id.isprintable():
+        raise ValueError(f"{place}expected request_id, which is printable")
+    if one.answer is None:
+        raise ValueError(f"{place}expected answer: a class, yes or no, or a number")
+    if isinstance(one.answer, float) and not math.isfinite(one.answer):
+        raise ValueError(f"{place}answer: expected a finite number")
+    return Statement(Truth(one.request_id, one.row, answer=one.answer))
+
+
 def _statement(one: StatementBody) -> Statement:
     if bool(one.receipt) == bool(one.request_id):
         raise ValueError("expected either receipt or request_id")
@@ -69,10 +107,11 @@ def _statement(one: StatementBody) -> Statement:
         if isinstance(number, float) and not math.isfinite(number):
             raise ValueError(f"{name}: expected a finite number")
     truth = Truth(
-        one.request_id, one.row, "", label, one.correct, score, one.value, one.accepted, one.source
-    )
+        one.request_id, one.row, "", label, one.correct, score, one.value, one.accepted,
+        source=one.source,
+    )  # fmt: skip
     if all(getattr(truth, name) is None for name in FACTS):
-        raise ValueError(f"expected one of {', '.join(FACTS)}")
+        raise ValueError(f"expected one of {', '.join(FACTS[:-1])}")  # answers: /api/v1/truth
     return Statement(truth, one.receipt)
 
 
@@ -111,3 +150,13 @@ STATEMENT_SCHEMA: Final[Mapping[str, Any]] = {
     "source": _text(6, "human or system: who says so."),
 }  # fmt: skip
 """Fields of a statement, for the OpenAPI document."""
+
+ANSWER_SCHEMA: Final[Mapping[str, Any]] = {
+    "request_id": STATEMENT_SCHEMA["request_id"],
+    "row": STATEMENT_SCHEMA["row"],
+    "answer": {
+        "type": ["boolean", "number", "string"], "maxLength": LABEL_CHARS_MAX,
+        "description": "What the person answered: a class, yes or no, or a number.",
+    },
+}  # fmt: skip
+"""Fields of an answer, likewise."""

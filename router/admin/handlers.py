@@ -19,7 +19,7 @@ from aiohttp import web
 from router.admin import dashboard
 from router.admin.access import Access, Caller
 from router.admin.commands import COMMANDS, Order, body_schema, check_fields, offered
-from router.admin.feedback import statements
+from router.admin.feedback import answers, statements
 from router.admin.problems import HttpProblem
 from router.admin.stream import COMMENT, COMMENT_S, LISTENERS_MAX, LOOK_S, WRITE_S, Hub
 from router.control.state.answers import OrderKey
@@ -237,6 +237,15 @@ async def feedback(call: Call) -> web.Response:
     """Take what is said of predictions; what is wrong is told with its place, the others count."""
     try:
         given = statements(call.shaped)
+    except ValueError as error:
+        raise HttpProblem(422, str(error)) from None
+    return json_response(await call.controller.feedback(given))
+
+
+async def truth(call: Call) -> web.Response:
+    """Take what people answered where they are the version that serves."""
+    try:
+        given = answers(call.shaped)
     except ValueError as error:
         raise HttpProblem(422, str(error)) from None
     return json_response(await call.controller.feedback(given))

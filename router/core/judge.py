@@ -167,6 +167,7 @@ class Judge:
                 hold_level=self.settings.hold_level,
                 min_bad=self.settings.min_bad,
                 limit=1.0 / (self.settings.false_rollback_rate * share),
+                pairs_share=self.settings.pairs_share,
                 told=self._told,
             )
         )

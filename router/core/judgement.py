@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from router.core.evidence import Ramp
 from router.core.wire.outcomes import FULL_BP
@@ -30,6 +30,8 @@ class JudgeSettings:
     warm_up_requests: int = 0
     warm_up_s: float = 0.0
     sticky: bool = False
+    pairs_share: float = 0.5
+    """What of a gate that lives on draws and on pairs is bet on pairs, see :func:`pairs_share`."""
     ramp: Ramp = field(default_factory=Ramp)
 
     @classmethod
@@ -48,8 +50,24 @@ class JudgeSettings:
             warm_up_requests=policy.warm_up.requests,
             warm_up_s=policy.warm_up.time,
             sticky=sticky,
+            pairs_share=pairs_share(policy),
             ramp=ramp or Ramp(budget=policy.ramp_budget),
         )
+
+
+MIRRORED_SHARE: Final = 0.9
+"""On pairs, where requests are copied and a coin decides as well: a pair says as much as several
+draws, and a tenth on these costs the pairs 2 % of their labels."""
+
+
+def pairs_share(policy: RolloutPolicy) -> float:
+    """What of a gate's capital is bet on pairs, by what the plan makes; settled in advance."""
+    steps = policy.plan().steps
+    mirrored = bool(policy.compare.reverse) or any(step.mirror_bp for step in steps)
+    drawn = any(0 < step.weight_bp < FULL_BP for step in steps)
+    if mirrored:
+        return MIRRORED_SHARE if drawn else 1.0
+    return 0.0 if drawn else 0.5
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,8 +75,11 @@ class Book(Protocol):
     def release(self, now: float) -> list[Meeting]:
         """Truths whose predictions have become mature."""
 
-    def bet(self, request_id: str) -> bool:
-        """Whether nothing was told before about this request of several rows."""
+    def bet(self, request_id: str, *, answer: bool = False) -> bool:
+        """Whether nothing was told before about this request of several rows.
+
+        ``answer``: no person's answer was.
+        """
 
     def receive(self, truths: Sequence[Truth], now: float) -> Receiving:
         """Take truths in, durably; what each one met. ``now``: seconds since 1970."""

@@ -8,7 +8,7 @@ from typing import Final
 
 import xxhash
 
-from router.core.predictions.rows import Declared
+from router.config.payloads import payload
 from router.core.wire.outcomes import FULL_BP
 from router.core.wire.sampled import Sampled
 from router.link.messages import (
@@ -38,7 +38,6 @@ class Clerk:
     ) -> None:
         self.keeper = keeper or LogKeeper()
         self._clock = clock
-        self._declared: dict[str, Declared] = {}
         self._stated = 0.0
 
     def __repr__(self) -> str:
@@ -55,6 +54,8 @@ class Clerk:
             return encode(self._told(message))
         try:
             if isinstance(message, Logging):
+                for one in message.terms.routes:
+                    payload(one.payload)  # imports one of another package
                 self.keeper.settle(message.terms, self._clock())
             else:
                 self._copied(message)
@@ -71,22 +72,20 @@ class Clerk:
             return TruthsTold(message.number, (), type(error).__name__)
         return TruthsTold(message.number, tuple(one.value for one in taken))
 
-    def sampled(self, sample: Sampled, declared: Declared) -> None:
+    def sampled(self, sample: Sampled) -> None:
         """Keep a request of a client, if its route's rules say so; raises nothing."""
         rules = self.keeper.routes.get(sample.route)
-        self._declared[sample.route] = declared
         if rules is None or not _chosen(sample.request_id, rules.sample_bp):
             return
         try:
-            self.keeper.add(of_sample(sample, rules, declared, self.keeper.digest), self._clock())
+            self.keeper.add(of_sample(sample, rules, self.keeper.digest), self._clock())
         except Exception as error:  # noqa: BLE001 - as above
             self.keeper.error = type(error).__name__
 
     def _copied(self, copied: CopyAnswer) -> None:
         rules = self.keeper.routes.get(copied.route)
         if rules is not None and _chosen(copied.request_id, rules.sample_bp):
-            declared = self._declared.get(copied.route, Declared())
-            self.keeper.add(of_copy(copied, rules, declared), self._clock())
+            self.keeper.add(of_copy(copied, rules), self._clock())
 
     def due(self) -> bytes:
         """What it has to say by itself now."""

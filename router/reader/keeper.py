@@ -159,7 +159,8 @@ class LogKeeper:
         if served is None or served.route not in self.routes or self._book is None:
             return
         alone = [m for m in group if (s := met(m.said)[0]) is not None and s.id > m.after]
-        first = served.rows == 1 or self._book.bet(served.request_id)
+        people = any(meeting.fresh.answer is not None for meeting in group)
+        first = served.rows == 1 or self._book.bet(served.request_id, answer=people)
         lag_s = max(group[0].fresh.time - served.time, 0.0)
         if alone:
             self.lags.setdefault(served.route, Lag()).add(lag_s)
@@ -184,7 +185,8 @@ class LogKeeper:
                 rows.append(row_of(served, other, meeting.fresh, rules.likeness))
         return Matured(
             one.route, one.revision, one.arm, round(one.weight * FULL_BP), one.unit,
-            tuple(rows), counts, group[0].fresh.source == "human",
+            tuple(rows), counts, group[0].fresh.source == "human", one.request_id, one.segment,
+            max(group[0].fresh.time - one.time, 0.0),
         )  # fmt: skip
 
     # --- time -------------------------------------------------------------------------------------

@@ -27,9 +27,7 @@ TEXT_CHARS_MAX: Final = 200
 Digest = Callable[[str], str]
 
 
-def of_sample(
-    sample: Sampled, rules: RouteLog, declared: Declared, digest: Digest
-) -> list[LoggedPrediction]:
+def of_sample(sample: Sampled, rules: RouteLog, digest: Digest) -> list[LoggedPrediction]:
     """The rows of a request that a client sent."""
     outcome = Outcome(sample.outcome)
     base = LoggedPrediction(
@@ -45,8 +43,8 @@ def of_sample(
     base = replace(base, person=digest(person) if len(person) <= PERSON_CHARS_MAX else "")
     if rules.bodies and not sample.cut:
         base = replace(base, request=without(asked, names) if names else sample.request)
-    rows = _read(base, rules, declared, sample.answer, sample.answer_coding, cut=bool(sample.cut))
-    features = _features(asked, rules.payload, declared, names)
+    rows = _read(base, rules, sample.answer, sample.answer_coding, cut=bool(sample.cut))
+    features = _features(asked, rules.payload, rules.declared, names)
     if len(features) > len(rows) == 1 and rows[0].prediction is None:
         rows = [replace(rows[0], row=n, rows=len(features)) for n in range(len(features))]
     return [
@@ -58,7 +56,7 @@ def _segment(sample: Sampled, rules: RouteLog) -> str:
     return sample.segments[rules.segment] if 0 <= rules.segment < len(sample.segments) else ""
 
 
-def of_copy(copied: CopyAnswer, rules: RouteLog, declared: Declared) -> list[LoggedPrediction]:
+def of_copy(copied: CopyAnswer, rules: RouteLog) -> list[LoggedPrediction]:
     """The rows of a copy; what was asked stands with the request that was copied."""
     base = LoggedPrediction(
         copied.at, copied.request_id[:ID_CHARS_MAX], 0, 1, copied.route, copied.version, "shadow",
@@ -66,18 +64,17 @@ def of_copy(copied: CopyAnswer, rules: RouteLog, declared: Declared) -> list[Log
         "" if 0 < copied.status < 500 else "server_error" if copied.status else "no_answer",
         copied.revision, "f",
     )  # fmt: skip
-    return _read(base, rules, declared, copied.answer, copied.coding, cut=False)
+    return _read(base, rules, copied.answer, copied.coding, cut=False)
 
 
 def _read(
-    base: LoggedPrediction, rules: RouteLog, declared: Declared, answer: bytes, coding: str,
-    *, cut: bool,
-) -> list[LoggedPrediction]:  # fmt: skip
-    names = frozenset(rules.redact)
+    base: LoggedPrediction, rules: RouteLog, answer: bytes, coding: str, *, cut: bool
+) -> list[LoggedPrediction]:
+    names, declared = frozenset(rules.redact), rules.declared
     said = _plain(answer, coding)
     if rules.bodies and not cut:
         base = replace(base, answer=without(said, names) if names else answer)
-    if cut or not 200 <= base.status < 300:
+    if cut or not 200 <= base.status < 300 or base.version in rules.persons:
         return [base]
     try:
         rows = answer_rows(rules.payload, unpacked(answer, coding), declared)

@@ -91,7 +91,7 @@ class ReaderLoop:
     def _looked(self, message: Look) -> Looked:
         reads = self._reads[message.sample.route]
         payload(reads.payload)  # as in `_compare`
-        self.clerk.sampled(message.sample, reads.declared)
+        self.clerk.sampled(message.sample)
         facts = looked(message.sample, reads)
         return Looked(message.number, facts, watched=values(message.sample, reads))
 

@@ -46,8 +46,18 @@ _KINDS: Final = {
     "request": "BLOB", "answer": "BLOB",
 }  # fmt: skip
 _COLUMNS: Final = ", ".join(f"{name} {_KINDS.get(name, 'TEXT NOT NULL')}" for name in COLUMNS)
-_TRUTH: Final = ("label", "correct", "score", "value", "accepted", "source", "time")
-_VIEW: Final = ", ".join(f"p.{name}" for name in COLUMNS if name not in {"receipt", "person"})
+_TRUTH: Final = (*FACTS, "source", "time")
+_STORED: Final = ("key", "row", *_TRUTH, "joined", "due")
+"""Columns of a truth, in the order in which it is written."""
+_SHOWN: Final = (
+    "CASE WHEN p.role = 'shadow' THEN p.prediction ELSE coalesce(p.prediction, t.answer) END"
+)
+"""What a version said; of a person's it is what was told later."""
+_VIEW: Final = ", ".join(
+    f"{_SHOWN} AS prediction" if name == "prediction" else f"p.{name}"
+    for name in COLUMNS
+    if name not in {"receipt", "person"}
+)
 
 SCHEMA: Final = f"""
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -58,12 +68,14 @@ CREATE INDEX IF NOT EXISTS by_person ON predictions (person) WHERE person <> '';
 CREATE TABLE IF NOT EXISTS truths (
     key TEXT NOT NULL, row INTEGER NOT NULL, label, correct INTEGER, score REAL, value REAL,
     accepted INTEGER, source TEXT NOT NULL, time REAL NOT NULL, joined INTEGER NOT NULL,
-    due REAL NOT NULL, PRIMARY KEY (key, row)
+    due REAL NOT NULL, answer, PRIMARY KEY (key, row)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS bets (request_id TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS answer_bets (request_id TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS held ON truths (due) WHERE joined = 2;
 CREATE INDEX IF NOT EXISTS early ON truths (time) WHERE joined = 0;
-CREATE VIEW IF NOT EXISTS log AS SELECT {_VIEW},
+DROP VIEW IF EXISTS log;
+CREATE VIEW log AS SELECT {_VIEW},
     t.label AS label, t.time AS label_time, t.source AS label_source, t.correct AS correct,
     t.score AS rating, t.value AS value, t.accepted AS accepted
     FROM predictions p LEFT JOIN truths t ON t.key = p.request_id AND t.row = p.row;
@@ -71,7 +83,11 @@ CREATE TEMP TABLE incoming (place INTEGER PRIMARY KEY, key TEXT, row INTEGER);
 """  # noqa: S608 - of constants
 _PLACES: Final = ", ".join("?" * len(COLUMNS))
 _INSERT: Final = f"INSERT INTO predictions ({', '.join(COLUMNS)}) VALUES ({_PLACES})"  # noqa: S608 - of constants
-_SAID: Final = ", ".join(f"p.{name}" for name in Said._fields)
+_SAID: Final = ", ".join(_SHOWN if name == "prediction" else f"p.{name}" for name in Said._fields)
+_PUT: Final = (
+    f"INSERT OR REPLACE INTO truths ({', '.join(_STORED)}) "  # noqa: S608 - of constants
+    f"VALUES ({', '.join('?' * len(_STORED))})"
+)
 _FRESH: Final = ", ".join(f"t.{name}" for name in _TRUTH)
 
 _Key = tuple[str, int]
@@ -99,6 +115,7 @@ class SqliteBook:
                 f"journal_size_limit = {WAL_BYTES_MAX}",
             ):  # fmt: skip
                 self._db.execute(f"PRAGMA {pragma}").fetchall()
+            self._upgrade()
             self._db.executescript(SCHEMA)
             path.chmod(0o600)  # it holds what people asked
             self._waiting = self._number("SELECT count(*) FROM truths WHERE joined = 0")
@@ -119,11 +136,18 @@ class SqliteBook:
         """See Book."""
         return self._stroke(lambda: self._release(now)) if self._held else []
 
-    def bet(self, request_id: str) -> bool:
+    def _upgrade(self) -> None:
+        """A file of an earlier router has no place for what people answer."""
+        known = [name for _, name, *_ in self._db.execute("PRAGMA table_info(truths)")]
+        if known and "answer" not in known:
+            self._db.execute("ALTER TABLE truths ADD COLUMN answer")
+
+    def bet(self, request_id: str, *, answer: bool = False) -> bool:
         """See Book."""
-        told = self._guarded(
-            lambda: self._db.execute("INSERT OR IGNORE INTO bets VALUES (?)", (request_id,))
-        )
+        table = "answer_bets" if answer else "bets"
+        told = self._guarded(lambda: self._db.execute(
+            f"INSERT OR IGNORE INTO {table} VALUES (?)", (request_id,)  # noqa: S608 - of constants
+        ))  # fmt: skip
         return told.rowcount == 1
 
     def receive(self, truths: Sequence[Truth], now: float) -> Receiving:
@@ -284,10 +308,11 @@ class SqliteBook:
         found: dict[int, tuple[Fresh, list[Said]]] = {}
         for place, *values in rows:
             if place not in found:
-                label, correct, score, value, accepted, source, time = values[: len(_TRUTH)]
+                label, correct, score, value, accepted, answer, source, time = values[: len(_TRUTH)]
                 fresh = Fresh(
-                    _label(label), _flag(correct), score, value, _flag(accepted), source, time
-                )
+                    _label(label), _flag(correct), score, value, _flag(accepted), _label(answer),
+                    source, time,
+                )  # fmt: skip
                 found[place] = fresh, []
             said = Said(*values[len(_TRUTH) :])
             found[place][1].append(
@@ -307,7 +332,7 @@ class SqliteBook:
         keys = self._keys(truths)
         self._load(dict.fromkeys(keys))
         known: _Known = {
-            (key, row): [_label(label), *rest]
+            (key, row): [_label(label), *_answer_read(rest)]
             for key, row, label, *rest in self._db.execute(
                 f"SELECT i.key, i.row, {_FRESH}, t.joined, t.due FROM incoming i "  # noqa: S608 - of constants
                 "JOIN truths t ON t.key = i.key AND t.row = i.row"
@@ -325,17 +350,14 @@ class SqliteBook:
             _merge(known, news, key, truth, now, due=logged.get(key))
             for key, truth in zip(keys, truths, strict=True)
         ]
-        self._db.executemany(
-            "INSERT OR REPLACE INTO truths VALUES (?,?,?,?,?,?,?,?,?,?,?)",
-            [(*key, *known[key]) for key in news],
-        )
+        self._db.executemany(_PUT, [(*key, *known[key]) for key in news])
         fresh_keys = news.keys() - old
         self._truths += len(fresh_keys)
         self._waiting += len(fresh_keys - logged.keys())
         self._held += sum(known[key][-2] == _HELD for key in fresh_keys)
         told = [key for key in news if known[key][-2] == _JOINED]
         meetings = [
-            Meeting(fresh._replace(**dict(zip(FACTS, news[key], strict=True))), said, 0)
+            Meeting(_told_now(fresh, news[key]), said, 0)
             for key, fresh, said in self._meetings(told)
         ]
         return Receiving(taken, meetings)
@@ -386,7 +408,8 @@ class SqliteBook:
     def _delete(self, where: str, *values: Any) -> int:
         """Predictions, and the truths about them unless another row is left of the request."""
         keys = f"(SELECT request_id FROM predictions WHERE {where})"  # noqa: S608 - of constants
-        self._db.execute(f"DELETE FROM bets WHERE request_id IN {keys}", values)  # noqa: S608 - of constants
+        for table in ("bets", "answer_bets"):
+            self._db.execute(f"DELETE FROM {table} WHERE request_id IN {keys}", values)  # noqa: S608 - of constants
         truths = self._db.execute(
             "DELETE FROM truths WHERE (key, row) IN "  # noqa: S608 - of constants
             f"(SELECT request_id, row FROM predictions WHERE {where})", values,
@@ -437,6 +460,20 @@ def _merge(
         return Taken.DUPLICATE
     news[key] = fresh
     return Taken.WAITING if due is None else Taken.JOINED
+
+
+def _told_now(whole: Fresh, news: Sequence[Any]) -> Fresh:
+    """Of what is known what is new; a label that came before the answer it judges is so, too."""
+    fresh = whole._replace(**dict(zip(FACTS, news, strict=True)))
+    if fresh.answer is None:
+        return fresh
+    return fresh._replace(label=whole.label, correct=whole.correct)
+
+
+def _answer_read(rest: list[Any]) -> list[Any]:
+    """A yes or no that was answered, as such."""
+    place = FACTS.index("answer") - 1
+    return [*rest[:place], _label(rest[place]), *rest[place + 1 :]]
 
 
 def _label(stored: str | float | None) -> TrueValue | None:

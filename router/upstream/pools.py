@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from router.core.wire.counts import EndpointState
+from router.upstream.desk import pool_class
 from router.upstream.health import Prober
 from router.upstream.names import Names
 from router.upstream.pool import Pool
@@ -38,8 +39,14 @@ class Pools:
     def live(self, route: str, entry: VersionEntry, *, connect_s: float) -> Pool:
         """The pool for live requests to a version; made, or updated to this entry."""
         kept = self._live.get((route, entry.name))
+        if kept is not None and pool_class(kept.pool.entry) is not pool_class(entry):
+            kept.pool.close()
+            kept.prober.close()
+            kept = None
         if kept is None:
-            pool = Pool(entry, connect_s=connect_s, sockets=self.sockets, names=self.names)
+            pool = pool_class(entry)(
+                entry, connect_s=connect_s, sockets=self.sockets, names=self.names
+            )
             prober = Prober(pool.refresh)
             kept = self._live[route, entry.name] = _Kept(pool, prober)
             pool.changed = lambda: prober.update(pool.entry, pool.endpoints)

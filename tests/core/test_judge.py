@@ -450,7 +450,7 @@ def test_settings_come_from_the_policy():
     assert JudgeSettings.of(policy, sticky=True) == JudgeSettings(
         false_rollback_rate=0.02, hold_level=4.0, min_bad=3, max_bad_responses=50, margin=0.02,
         risk=0.1, no_data_after_s=60.0, no_data_aborts=True, max_duration_s=7_200.0,
-        warm_up_requests=9, warm_up_s=5.0, sticky=True, ramp=Ramp(budget=7),
+        warm_up_requests=9, warm_up_s=5.0, sticky=True, pairs_share=0.0, ramp=Ramp(budget=7),
     )  # fmt: skip
     j = Judge(policy.gates, JudgeSettings.of(policy, sticky=False), PAST, 0.0)
     assert set(j.gates) == {"error_rate", "guard"}

@@ -1,11 +1,18 @@
 """Labels until a broken candidate is convicted, and how often an equal one is: labelled pairs.
 
-``python -m tests.log.powers [RUNS]``. Stable's mistakes are those of the demonstration's v2 on the
-flights: 27 % are late, of these it misses 29 %, of the others it calls 3.5 % late (accuracy 0.896,
-21.7 % called late; docs/prediction-log.md). Each label comes with its pair; the judge is the
-product's, with the gate accuracy as it is by default, alone or sharing the evidence with auc.
+``python -m tests.log.powers [RUNS] [EQUAL RUNS]``. Stable's mistakes are those of the
+demonstration's v2 on the flights: 27 % are late, of these it misses 29 %, of the others it calls
+3.5 % late (accuracy 0.896, 21.7 % called late; docs/prediction-log.md). Each label comes with its
+pair; the judge is the product's, with the gate accuracy as it is by default, alone or sharing the
+evidence with auc.
+
+``least`` is what no test of level alpha that looks after every label can beat in the mean, even one
+that knows the candidate's mistakes: ``ln(1 / alpha)`` over the growth of the best bet on
+``E[D] <= margin`` (Wald, Ann. Math. Stat. 1945; every bet on a bounded mean is at most one of
+``1 + lam (D - margin)``, Waudby-Smith & Ramdas, JRSS B 2024).
 """
 
+import math
 import random
 import statistics
 import sys
@@ -16,8 +23,11 @@ from router.core.wire.outcomes import Baseline, Batch
 from router.core.wire.ripe import Ripe, RipePair
 
 LABELS_MAX = 4_000
+SHADOW = JudgeSettings(pairs_share=1.0)
+"""What a shadow's judge has: every label is one of a pair."""
 RATE, MISSED, CRIED = 0.27, 0.29, 0.035
 """Share of positives, and of mistakes among positives and negatives."""
+BOTH = ("accuracy", "auc")
 
 
 def stable(rng, positive):
@@ -49,7 +59,6 @@ def another(rng, positive, ours, last):
     return stable(rng, positive)
 
 
-BOTH = ("accuracy", "auc")
 KINDS = {
     "broken-zero": (broken_zero, 60),
     "feature lost on 20 %": (feature_lost, 800),
@@ -57,18 +66,42 @@ KINDS = {
 }
 
 
-def run(kind, seed, most=LABELS_MAX, gates=("accuracy",)):
-    """Labels until the judge convicts; None if it does not."""
-    rng, last = random.Random(seed), (False, RATE)
-    judge = Judge([GATES[gate]() for gate in gates], JudgeSettings(), Baseline(), 0.0)
-    for n in range(1, most + 1):
+def pairs(kind, rng):
+    """One labelled pair after the other."""
+    last = (False, RATE)
+    while True:
         positive = rng.random() < RATE
         ours = stable(rng, positive)
         theirs = kind(rng, positive, ours, last)
         last = ours
-        pair = RipePair(positive, ours[0] == positive, theirs[0] == positive, None, None,
-                        ours[1], theirs[1])  # fmt: skip
-        judge.observe(Batch("r", 1, matured=(Ripe(pairs=(pair,)),)), float(n))
+        yield RipePair(positive, ours[0] == positive, theirs[0] == positive, None, None,
+                       ours[1], theirs[1])  # fmt: skip
+
+
+def often_wrong(rng):
+    """Both err on four of ten, each on its own."""
+    while True:
+        positive = rng.random() < 0.5
+        ours, theirs = rng.random() < 0.6, rng.random() < 0.6
+        yield RipePair(positive, ours, theirs, None, None, rng.random(), rng.random())
+
+
+def one_row(source):
+    """Requests with one prediction."""
+    return (Ripe(pairs=(pair,)) for pair in source)
+
+
+def clusters(rng):
+    """Requests of eight rows, which are right or wrong together."""
+    for pair in often_wrong(rng):
+        yield Ripe(pairs=(pair,) * 8)
+
+
+def labels_until(requests, most, gates):
+    """Labelled requests until the judge convicts; None if it does not."""
+    judge = Judge([GATES[gate]() for gate in gates], SHADOW, Baseline(), 0.0)
+    for n in range(1, most + 1):
+        judge.observe(Batch("r", 1, matured=(next(requests),)), float(n))
         if judge.conviction:
             return n
     return None
@@ -76,18 +109,45 @@ def run(kind, seed, most=LABELS_MAX, gates=("accuracy",)):
 
 def power(kind, runs, gates=("accuracy",)):
     """Median labels; a run that never convicts counts as the most."""
-    return statistics.median(run(kind, n, gates=gates) or LABELS_MAX for n in range(runs))
+    found = (
+        labels_until(one_row(pairs(kind, random.Random(n))), LABELS_MAX, gates) for n in range(runs)
+    )
+    return statistics.median(n or LABELS_MAX for n in found)
 
 
-def false_convictions(kind, runs, most=2_000):
-    return sum(run(kind, 10_000 + seed, most, BOTH) is not None for seed in range(runs))
+EQUAL = {
+    "the same model": lambda rng: one_row(pairs(equal, rng)),
+    "as good, other mistakes": lambda rng: one_row(pairs(another, rng)),
+    "both wrong in four of ten": lambda rng: one_row(often_wrong(rng)),
+    "eight rows a request, alike": clusters,
+}
+
+
+def false_convictions(name, runs, most=1_000, gates=BOTH):
+    """Of so many runs."""
+    made = (EQUAL[name](random.Random(10_000 + seed)) for seed in range(runs))
+    return sum(labels_until(requests, most, gates) is not None for requests in made)
+
+
+def least(kind, alpha=0.01, margin=0.01, labels=200_000):
+    """Mean labels of the best test, see the module."""
+    source, seen = pairs(kind, random.Random(1)), {1: 0, 0: 0, -1: 0}
+    for _ in range(labels):
+        pair = next(source)
+        seen[pair.stable_correct - pair.candidate_correct] += 1
+    growth = max(
+        sum(n / labels * math.log1p(lam * (d - margin) / (1 + margin)) for d, n in seen.items())
+        for lam in (n / 100 for n in range(1, 100))
+    )
+    return math.log(1 / alpha) / growth
 
 
 if __name__ == "__main__":
-    runs = int(sys.argv[1]) if len(sys.argv) > 1 else 30
+    runs, equals = (int(n) for n in (*sys.argv[1:], "101", "1000")[:2])
     for name, (kind, bar) in KINDS.items():
         alone, both = power(kind, runs), power(kind, runs, BOTH)
-        print(f"{name}: median {alone:g} labels, beside auc {both:g} (bar {bar})", flush=True)
-    for name, kind in (("the same model", equal), ("as good, other mistakes", another)):
-        hits = false_convictions(kind, 10 * runs, 1_000)
-        print(f"{name}: {hits} of {10 * runs} convicted in 1,000 labels", flush=True)
+        print(f"{name}: median {alone:g} labels, beside auc {both:g} (bar {bar}, {runs} runs); "
+              f"the best test needs {least(kind):.0f} in the mean", flush=True)  # fmt: skip
+    for name in EQUAL:
+        hits = false_convictions(name, equals)
+        print(f"{name}: {hits} of {equals} convicted in 1,000 labels", flush=True)

@@ -2,14 +2,13 @@
 
 import pytest
 
-from tests.log.powers import KINDS, another, equal, false_convictions, power
+from tests.log.powers import EQUAL, KINDS, false_convictions, least, power
 
 pytestmark = [pytest.mark.log, pytest.mark.timeout(600)]
 
 
 SHORT = {
-    "broken-zero": "71 labels of 60: half of the capital waits for drawn requests",
-    "feature lost on 20 %": "1,042 labels of 800, for the same reason",
+    "broken-zero": "no test of 1 % that looks after every label needs less than 70 in the mean"
 }
 
 
@@ -20,12 +19,20 @@ SHORT = {
 )  # fmt: skip
 def test_broken_candidates_are_found_by_labelled_pairs(name):
     kind, bar = KINDS[name]
-    found = power(kind, 11)
+    found = power(kind, 21)
     print(f"{name}: {found:g} labels")
     assert found <= bar
 
 
-@pytest.mark.parametrize("kind", [equal, another])
-def test_equal_candidates_are_left_alone(kind):
-    """1 % of 100 runs; the thousand are `python -m tests.log.powers 100`."""
-    assert false_convictions(kind, 100, 500) <= 4
+def test_it_is_near_to_what_is_possible():
+    """Within a half of the mean of a test that knows what it looks for; and that is above 60."""
+    kind, bar = KINDS["broken-zero"]
+    best = least(kind)
+    assert bar < best < 75
+    assert power(kind, 21) < 1.5 * best
+
+
+@pytest.mark.parametrize("name", EQUAL)
+def test_equal_candidates_are_left_alone(name):
+    """1 % of 50 runs; the thousand are `python -m tests.log.powers`."""
+    assert false_convictions(name, 50, 500) <= 3

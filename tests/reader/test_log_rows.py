@@ -1,6 +1,7 @@
 """From bodies to rows, from rows and truths to what has matured."""
 
 import json
+import sqlite3
 from dataclasses import replace
 
 import pytest
@@ -29,7 +30,7 @@ from router.reader.keeper import QUEUE_ROWS_MAX, LogKeeper, digest_of
 from router.reader.log_rows import of_copy, of_sample
 
 DECLARED = Declared("late", "p", features=(("distance", "auto"), ("email", "auto")))
-RULES = RouteLog("r", "v1", Likeness(), redact=("email",))
+RULES = RouteLog("r", "v1", Likeness(), redact=("email",), declared=DECLARED)
 ASKED = [{"distance": 900, "email": "a@b.example"}, {"distance": 10, "email": "c@d.example"}]
 SAID = [{"late": True, "p": 0.9}, {"late": False, "p": 0.2}]
 
@@ -45,7 +46,7 @@ def sample(**changes):
 
 
 def rows(one, rules=RULES):
-    return of_sample(one, rules, DECLARED, lambda person: f"<{person}>")
+    return of_sample(one, rules, lambda person: f"<{person}>")
 
 
 def test_rows_of_a_batch():
@@ -100,11 +101,11 @@ def test_the_person_is_found_in_the_body():
 def test_a_copy_is_a_row_nobody_was_served_by():
     body = json.dumps({"predictions": SAID}).encode()
     copied = CopyAnswer("r", "v2", "id-1", 3, 200, 0.2, 1000.0, "DE", body, "")
-    found = of_copy(copied, RULES, DECLARED)
+    found = of_copy(copied, RULES)
     assert [(one.role, one.version, one.prediction) for one in found] == [
         ("shadow", "v2", 1), ("shadow", "v2", 0),
     ]  # fmt: skip
-    assert of_copy(replace(copied, status=0), RULES, DECLARED)[0].error == "no_answer"
+    assert of_copy(replace(copied, status=0), RULES)[0].error == "no_answer"
 
 
 def test_redaction_knows_objects_tensors_and_columns():
@@ -135,7 +136,7 @@ def test_a_truth_judges_what_was_said():
         True,
         False,
     ]
-    fresh = Fresh(True, False, 0.5, 2.0, True, "human", 9.0)
+    fresh = Fresh(True, False, 0.5, 2.0, True, None, "human", 9.0)
     row = row_of(SERVED, SERVED._replace(version="v2", prediction=False), fresh, like)
     assert (row.served.correct, row.shadow.correct) == (False, False)  # somebody said it was wrong
     assert (row.rating, row.value, row.accepted) == (0.5, 2.0, True)
@@ -164,7 +165,7 @@ class Loop:
 
     def sampled(self, request_id, **changes):
         one = sample(request_id=request_id, at=self.now, nonce=0, **changes)
-        self.clerk.sampled(one, DECLARED)
+        self.clerk.sampled(one)
 
     def tell(self, *truths):
         (told,) = Decoder().feed(self.clerk.said(TellTruths(1, truths)))
@@ -233,7 +234,7 @@ def test_a_disk_that_refuses_costs_rows_and_says_so(tmp_path):
 
 def test_without_a_log_it_keeps_nothing_and_says_nothing(tmp_path):
     clerk = Clerk(LogKeeper())
-    clerk.sampled(sample(), DECLARED)
+    clerk.sampled(sample())
     assert clerk.idle
     assert clerk.due() == b""
     assert not list(tmp_path.iterdir())
@@ -243,3 +244,64 @@ def test_a_share_is_kept_by_the_id():
     kept = [n for n in range(4_000) if _chosen(f"id-{n}", 1_000)]
     assert 300 < len(kept) < 500
     assert all(_chosen(f"id-{n}", 2_000) for n in kept)
+
+
+def person(tmp_path):
+    loop = Loop(tmp_path, persons=("v1",))
+
+    def copied(request_id, late, **changes):
+        body = json.dumps({"predictions": [{"late": late, "p": 0.5 + 0.4 * late}]}).encode()
+        one = CopyAnswer("r", "v2", request_id, 3, 200, 0.2, loop.now, "DE", body, "")
+        loop.clerk.said(replace(one, **changes))
+
+    return loop, copied
+
+
+@pytest.mark.parametrize("order", ["answer last", "answer first", "label first"])
+def test_a_persons_answer_meets_the_copys_in_any_order_once(tmp_path, order):
+    loop, copied = person(tmp_path)
+    if order == "answer first":
+        assert loop.tell(Truth("a", answer=True)).taken == ("waiting",)
+    loop.sampled("a", status=202, answer=b"taken", request=b"{}")
+    copied("a", late=False)
+    found = loop.later(1.0)
+    if order == "label first":
+        loop.tell(Truth("a", label=True))
+        found = loop.later(1.0)
+        assert [row.answered for one in found for row in one.rows] == [None, None]
+        assert all(one.rows[0].served.correct is None for one in found)
+    if order != "answer first":
+        assert loop.tell(Truth("a", answer=True), Truth("a", answer=False)).taken == (
+            "joined", "duplicate",
+        )  # fmt: skip
+        found = loop.later(1.0)
+    (pair,) = [one for one in found if one.rows[0].shadow is not None]
+    answered = pair.rows[0].answered
+    assert (answered.agreed, answered.person, answered.said) == (False, True, False)
+    assert (pair.request_id, answered.positive, answered.seconds) == ("a", (True, False), 0.2)
+    if order == "label first":  # it is judged now, with the answer that it was about
+        assert (pair.rows[0].served.correct, pair.rows[0].shadow.correct) == (True, False)
+    assert loop.tell(Truth("a", answer=True)).taken == ("duplicate",)
+
+
+def test_a_copy_that_failed_waits_for_nobody_and_one_without_a_prediction_is_told(tmp_path):
+    loop, copied = person(tmp_path)
+    for name, changes in (("a", {"status": 500}), ("b", {"answer": b'{"predictions": [{}]}'})):
+        loop.sampled(name, status=202, answer=b"", request=b"{}")
+        copied(name, late=True, **changes)
+    loop.later(1.0)
+    loop.tell(Truth("a", answer=True), Truth("b", answer=True))
+    found = [one for one in loop.later(1.0) if one.rows[0].shadow is not None]
+    told = {one.request_id: one.rows[0].answered for one in found}
+    assert told["a"] is None
+    assert (told["b"].agreed, told["b"].said) == (None, None)
+
+
+def test_a_file_of_an_earlier_router_gets_a_place_for_answers(tmp_path):
+    loop, _ = person(tmp_path)
+    loop.clerk.keeper.close()
+    with sqlite3.connect(tmp_path / "log.db") as db:
+        db.execute("DROP VIEW log")
+        db.execute("ALTER TABLE truths DROP COLUMN answer")
+    loop, _ = person(tmp_path)
+    assert loop.tell(Truth("a", answer=2.5)).taken == ("waiting",)

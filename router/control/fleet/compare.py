@@ -110,6 +110,9 @@ class Comparer:
             trial = self._trial(sample)
             if trial is None:
                 self._count(sample.route, sample.version, "stale", 1)
+            elif trial.shadow.terms.awaited(sample):
+                trial.shadow.awaited += 1
+                self._count(sample.route, sample.version, "awaited", 1)
             elif not self._room(sample):
                 trial.shadow.uncompared += 1
                 self._count(sample.route, sample.version, "dropped", 1)

@@ -12,11 +12,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from router.control.predictions.ripening import book, reward, ripe
+from router.control.predictions.ripening import beside_person, book, reward, ripe
 from router.control.state.errors import NotAnswered
 from router.core.logged.terms import LogTerms
 from router.core.logged.truth import Matured, Truth
-from router.core.wire.outcomes import Batch
+from router.core.pairs.shadow import together
+from router.core.wire.outcomes import Batch, Pairs
+from router.core.wire.ripe import Ripe
 from router.link.messages import CopyAnswer, Logging, LogState, Ripened, TellTruths, TruthsTold
 
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ ANSWER_S: Final = 10.0
 UNANSWERED_MAX: Final = 64
 """Batches of truths under way; more are refused."""
 
+_About = tuple[str, int]
+"""Route and revision."""
 _Count = Callable[[str, str, str, int], None]
 """``count(route, version, result, number)`` of feedback, for metrics."""
 
@@ -156,18 +160,23 @@ class PredictionLog:
 
     def take(self, part: Sequence[Matured]) -> None:
         """Book it, and tell the judges, in order."""
-        batches: dict[tuple[str, int], list[Any]] = {}
+        batches: dict[_About, list[Ripe]] = {}
+        told: dict[_About, list[Pairs]] = {}
         for one in part:
             run = self._reconciler.runs.get(one.route)
             if run is not None and one.rows:
-                self._one(one, run, batches)
-        if batches:
+                self._one(one, run, batches, told)
+        if batches or told:
             self._reconciler.observe(tuple(
-                Batch(route, revision, matured=tuple(several))
-                for (route, revision), several in batches.items()
+                Batch(*about, matured=tuple(batches.get(about, ())),
+                      pairs=together(told[about]) if about in told else None)
+                for about in dict.fromkeys((*batches, *told))
             ))  # fmt: skip
 
-    def _one(self, one: Matured, run: Run, batches: dict[tuple[str, int], list[Any]]) -> None:
+    def _one(
+        self, one: Matured, run: Run, batches: dict[_About, list[Ripe]],
+        told: dict[_About, list[Pairs]],
+    ) -> None:  # fmt: skip
         if result := book(one, run):
             self._count(one.route, one.rows[0].served.version, result, len(one.rows))
             for row in one.rows:
@@ -180,6 +189,8 @@ class PredictionLog:
             trial.reward(one.rows[0].served.version, earned, self._clock.now())
         if (evidence := ripe(one, trial)) is not None:
             batches.setdefault((one.route, one.revision), []).append(evidence)
+        if (pairs := beside_person(one, trial, self._clock.wall())) is not None:
+            told.setdefault((one.route, one.revision), []).append(pairs)
 
     def _state(self, state: LogState) -> None:
         self.state = state

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from router.control.rollouts.run import LabelTally, Run
-from router.control.rollouts.trial import Trial
-from router.core.logged.truth import Judged, Matured, MaturedRow
-from router.core.wire.outcomes import FULL_BP
+from router.control.rollouts.trial import Fact, Trial
+from router.core.logged.truth import Answered, Judged, Matured, MaturedRow
+from router.core.pairs.comparison import (
+    DIFFERENCES_MAX,
+    Comparison,
+    Difference,
+    Direction,
+    Kind,
+)
+from router.core.pairs.tally import PairFinding, Result
+from router.core.wire.counts import PairSample
+from router.core.wire.outcomes import FULL_BP, Pairs
+from router.core.wire.paired import PairRow
 from router.core.wire.receipt import Chosen
 from router.core.wire.ripe import Ripe, RipePair
+from router.core.wire.sampled import PredictedRow
 
 
 def ripe(one: Matured, trial: Trial) -> Ripe | None:
@@ -16,15 +29,23 @@ def ripe(one: Matured, trial: Trial) -> Ripe | None:
         return None
     if one.rows[0].shadow is not None:
         pairs = tuple(pair for row in one.rows if (pair := _pair(row, trial)) is not None)
-        return Ripe(pairs=pairs) if pairs else None
+        told = any(fact is not None for pair in pairs for fact in pair)
+        return Ripe(pairs=pairs) if told and trial.counts(Fact.PAIR, one.unit) else None
     drawn = one.arm in (Chosen.CANDIDATE, Chosen.STABLE) and 0 < one.weight_bp < FULL_BP
-    if not drawn or not trial.counts_label(one.unit):
+    if not drawn:
         return None
     row = one.rows[0]
-    served = row.served
+    served, accepted = row.served, taken(one, row)
+    judged = served.correct is not None or served.error is not None
+    labelled = judged and trial.counts(Fact.LABEL, one.unit)
+    valued = row.value is not None and trial.counts(Fact.VALUE, one.unit)
+    answered = accepted is not None and trial.counts(Fact.ACCEPTED, one.unit)
+    if not (labelled or valued or answered):
+        return None
+    ours = (served.correct, served.error, served.score, row.positive)
     return Ripe(
-        one.weight_bp, one.arm == Chosen.CANDIDATE, served.correct, served.error,
-        served.score, row.positive, row.value, taken(one, row),
+        one.weight_bp, one.arm == Chosen.CANDIDATE, *(ours if labelled else (None,) * 4),
+        row.value if valued else None, accepted if answered else None,
     )  # fmt: skip
 
 
@@ -47,6 +68,61 @@ def _pair(row: MaturedRow, trial: Trial) -> RipePair | None:
         row.positive, stable.correct, candidate.correct, stable.error, candidate.error,
         stable.score, candidate.score,
     )  # fmt: skip
+
+
+def beside_person(one: Matured, trial: Trial, at: float) -> Pairs | None:
+    """What a person's answer says of the candidate's, which nobody was served; shown as well."""
+    rows = [(row, row.answered) for row in one.rows if row.answered is not None]
+    terms = trial.shadow.terms
+    if not rows or one.revision < trial.revision or not one.counts:
+        return None
+    row, first = rows[0]
+    if row.shadow is None or (row.served.version, row.shadow.version) != (
+        terms.stable, terms.candidate,
+    ):  # fmt: skip
+        return None
+    sample = PairSample(
+        one.route, terms.candidate, one.revision, one.request_id, 200, 200, primary_s=one.lag_s,
+        shadow_s=first.seconds, segment=one.segment,
+    )  # fmt: skip
+    finding = compared([answered for _, answered in rows], terms.declared.label or "answer")
+    return trial.shadow.told(sample, finding, at)
+
+
+def compared(answers: Sequence[Answered], name: str) -> PairFinding:
+    """A request that a person and a version answered. ``name``: the field, for people."""
+    if any(one.agreed is None and one.said is None for one in answers):
+        return PairFinding(Result.FAILED)  # it made no prediction
+    agreed = all(one.agreed for one in answers)
+    differences = tuple(
+        Difference(name, Kind.TEXT, str(one.person), str(one.said))
+        for one in answers
+        if not one.agreed
+    )
+    first = answers[0]
+    ours, theirs = first.positive
+    rows = tuple(
+        PairRow(bool(one.agreed), PredictedRow(str(one.person)), PredictedRow(str(one.said)),
+                _change(*one.positive))
+        for one in answers
+    )  # fmt: skip
+    found = Comparison(
+        agreed=agreed, direction=_leaning(ours, theirs), differences=differences[:DIFFERENCES_MAX],
+        stable_positive=ours, candidate_positive=theirs, rows=rows if len(rows) > 1 else (),
+        fields=frozenset((name,)) if differences else frozenset(),
+    )  # fmt: skip
+    return PairFinding(Result.AGREED if agreed else Result.DISAGREED, found)
+
+
+def _change(ours: bool | None, theirs: bool | None) -> int | None:
+    return None if ours is None or theirs is None else int(theirs) - int(ours)
+
+
+def _leaning(ours: bool | None, theirs: bool | None) -> Direction:
+    change = _change(ours, theirs)
+    if not change:
+        return Direction.NONE
+    return Direction.LOOSER if change > 0 else Direction.STRICTER
 
 
 def book(one: Matured, run: Run) -> str:

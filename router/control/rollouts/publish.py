@@ -299,6 +299,7 @@ def _version(name: str, version: Version, *, live: bool = False) -> table.Versio
         outlier=table.OutlierEntry(
             version.outlier.consecutive, version.outlier.ejection, version.outlier.max_ejected
         ),
+        person=version.person,
     )
 
 

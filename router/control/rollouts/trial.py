@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from enum import IntEnum
 from math import isfinite
 from typing import Any, Final, Protocol
 
@@ -32,6 +33,21 @@ class Tape(Protocol):
 
     def __call__(self, kind: str, now: float, **data: Any) -> None:
         """Take down one thing."""
+
+
+SPREAD: Final = 0x9E3779B97F4A7C15
+"""2^64 over the golden ratio: sets of users that share a filter lie apart in it."""
+
+
+class Fact(IntEnum):
+    """What is told of a prediction; each is one outcome of a user."""
+
+    LABEL = 0
+    VALUE = 1
+    ACCEPTED = 2
+    PAIR = 3
+    """A label, of a request that both versions answered: who is misjudged by one is asked about
+    more often than once."""
 
 
 class Trial:
@@ -63,6 +79,7 @@ class Trial:
                 route.payload,
                 route.errors,
                 route.predictions.declared if route.predictions else NOTHING,
+                person=route.person(rollout.stable),
             )
         )
         self.standing = rollout.standing
@@ -172,7 +189,12 @@ class Trial:
         One user's predictions share one draw, so they are not independent; the first label of each
         user, right or wrong, is one outcome a draw.
         """
-        return self.labelled_users is None or self.labelled_users.add((unit,)) == 1
+        return self.counts(Fact.LABEL, unit)
+
+    def counts(self, kind: Fact, unit: int) -> bool:
+        """The same for each kind of truth: what is told of one kind is not the first of another."""
+        known = self.labelled_users
+        return known is None or known.add(((unit + kind * SPREAD) % 2**64,)) == 1
 
     def _tell(self, kind: str, now: float, **data: Any) -> None:
         if self.tape is not None:

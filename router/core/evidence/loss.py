@@ -16,7 +16,9 @@ nothing: ``E[(1 - w) 1c - w 1s] = 0``. So ``1 + lam (x - w (1 - w) margin) / B``
 Waudby-Smith & Ramdas, JRSS B 2024, for the bets). Worked example: w 0.5, losses 0.1 and 0.3 with
 b 0.2: a candidate's answer of loss 1 gives x 0.4, one of stable's -0.4.
 
-Ville: the chance that either ever exceeds 1/alpha is at most alpha; their mean is such a bet too.
+Ville: the chance that either ever exceeds 1/alpha is at most alpha; any mean of both whose weights
+are settled before the first outcome is such a bet too. Where requests are mirrored nearly all of it
+is on pairs, which say far more; where they are not, all of it is on the coin.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from __future__ import annotations
 import math
 from typing import Any, Final
 
-from router.core.evidence.paired import LAMBDAS
+from router.core.evidence.paired import LAMBDAS, paired_pot
 from router.core.evidence.pot import Pot
 
 PRIOR: Final = 0.5
@@ -34,14 +36,15 @@ PRIOR: Final = 0.5
 class LossEvidence:
     """See the module. ``margin``: 0 <= margin < 1."""
 
-    __slots__ = ("candidate", "margin", "pairs", "split", "stable", "together")
+    __slots__ = ("candidate", "margin", "pairs", "pairs_share", "split", "stable", "together")
 
-    def __init__(self, margin: float = 0.0) -> None:
-        """Start at evidence 1 : 1."""
+    def __init__(self, margin: float = 0.0, pairs_share: float = 0.5) -> None:
+        """Start at evidence 1 : 1; ``pairs_share`` of it is bet on pairs, 0..1."""
         if not 0.0 <= margin < 1.0:
             raise ValueError(f"a margin lies in [0, 1), got {margin}")
         self.margin = margin
-        self.pairs = Pot(len(LAMBDAS))
+        self.pairs_share = pairs_share
+        self.pairs = paired_pot()
         self.split = Pot(len(LAMBDAS))
         self.together = _Sums()
         """Pairs: sums of the candidate's and of stable's losses."""
@@ -51,7 +54,8 @@ class LossEvidence:
     @property
     def capital(self) -> float:
         """The evidence against the candidate, ``capital : 1``."""
-        return (self.pairs.capital + self.split.capital) / 2
+        share = self.pairs_share
+        return share * self.pairs.capital + (1.0 - share) * self.split.capital
 
     def pair(self, candidate: float, stable: float) -> None:
         """Both versions' losses for one request."""
@@ -84,6 +88,7 @@ class LossEvidence:
         return {
             "pairs": self.pairs.snapshot(),
             "split": self.split.snapshot(),
+            "pairs_share": self.pairs_share,
             "sums": [s.values() for s in (self.together, self.candidate, self.stable)],
         }
 
@@ -91,6 +96,7 @@ class LossEvidence:
         """Take over a snapshot. Raises ValueError, KeyError."""
         self.pairs.restore(data["pairs"])
         self.split.restore(data["split"])
+        self.pairs_share = float(data.get("pairs_share", 0.5))
         self.together, self.candidate, self.stable = (_Sums(*part) for part in data["sums"])
 
 

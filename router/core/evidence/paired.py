@@ -10,12 +10,26 @@ randomisation is needed, and a loss of five points of accuracy shows after about
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Final
 
 from router.core.evidence.pot import Pot
 
 LAMBDAS = (0.03, 0.07, 0.15, 0.3, 0.6, 0.9)
-"""Bet sizes; small ones find small losses slowly, large ones large losses at once."""
+"""Bet sizes; small ones find small losses slowly, large ones large losses at once.
+
+The best one is about ``E[D - margin] / E[D^2]``: by how much the requests in which exactly one of
+the two was wrong are against the candidate. Of broken models nearly all are.
+"""
+PARTS: Final = (0.05, 0.05, 0.1, 0.2, 0.4, 0.2)
+"""What of the capital each has. Which parts these are steers power, never validity."""
+START: Final = 0.8
+"""Share of the capital that bets from the first pair; the rest waits for a model that breaks later:
+less than elsewhere, since pairs say more than draws and a late start costs fewer of them."""
+
+
+def paired_pot(horizon: int | None = None) -> Pot:
+    """The capital of who bets on pairs."""
+    return Pot(len(LAMBDAS), horizon, parts=PARTS, start=START)
 
 
 class PairedEvidence:
@@ -28,7 +42,7 @@ class PairedEvidence:
         if not 0.0 <= margin < 1.0:
             raise ValueError(f"a margin lies in [0, 1), got {margin}")
         self.margin = margin
-        self.pot = Pot(len(LAMBDAS), horizon)
+        self.pot = paired_pot(horizon)
         self.worse = self.better = self.same = 0
 
     @property

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from router.core.evidence.restart import released
+from router.core.evidence.restart import START_SHARE, released
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -21,17 +21,26 @@ _EXPONENT_MAX = 500.0
 
 
 class Pot:
-    """Capital of ``bettors`` equal bettors, started at 1 in total."""
+    """Capital of ``bettors`` bettors, started at 1 in total."""
 
-    __slots__ = ("_capital", "_out", "events", "horizon", "shares")
+    __slots__ = ("_capital", "_out", "_parts", "_start", "events", "horizon", "shares")
 
-    def __init__(self, bettors: int, horizon: int | None = None) -> None:
-        """``horizon``: bad events expected in all (see restart), None for the log rule."""
+    def __init__(
+        self, bettors: int, horizon: int | None = None, *,
+        parts: Sequence[float] = (), start: float = START_SHARE,
+    ) -> None:  # fmt: skip
+        """``horizon``: bad events expected in all (see restart), None for the log rule.
+
+        ``parts``: what of the capital each bettor has, in sum 1; without them all have the same.
+        ``start``: share of it that bets from the first outcome.
+        """
         self.horizon = horizon
         self.events = 0
-        self._out = released(0, horizon)
+        self._parts = tuple(parts) or (1.0 / bettors,) * bettors
+        self._start = start
+        self._out = released(0, horizon, start)
         self._capital: float | None = None  # of the present shares; asked for ten times a look
-        self.shares = [self._out / bettors] * bettors
+        self.shares = [self._out * part for part in self._parts]
 
     @property
     def cash(self) -> float:
@@ -80,9 +89,9 @@ class Pot:
             return
         before = self._out
         self.events += events
-        self._out = released(self.events, self.horizon)
-        share = (self._out - before) / len(self.shares)
-        self.shares = [s + share for s in self.shares]
+        self._out = released(self.events, self.horizon, self._start)
+        more = self._out - before
+        self.shares = [s + more * part for s, part in zip(self.shares, self._parts, strict=True)]
         self._capital = None
 
     def snapshot(self) -> dict[str, Any]:
@@ -99,5 +108,5 @@ class Pot:
         self.shares = [float(s) for s in shares]
         self.events = int(data["events"])
         self.horizon = data["horizon"]
-        self._out = released(self.events, self.horizon)
+        self._out = released(self.events, self.horizon, self._start)
         self._capital = None

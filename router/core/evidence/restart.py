@@ -29,18 +29,18 @@ LOG_SHARE_OF_MIXED = 0.2
 """Part of the reserve the mixed schedule keeps for the log rule, for rollouts that outlast it."""
 
 
-def released(n: int, horizon: int | None = None) -> float:
-    """Share of the capital in play after ``n`` >= 0 bad events, START_SHARE … 1, never falling.
+def released(n: int, horizon: int | None = None, start: float = START_SHARE) -> float:
+    """Share of the capital in play after ``n`` >= 0 bad events, ``start`` … 1, never falling.
 
     The log rule telescopes: 1/2 + 1/2 (1 - 1/log2(n + 2)).
     """
-    reserve = 1.0 - START_SHARE
+    reserve = 1.0 - start
     by_log = 1.0 - 1.0 / math.log2(n + 2)
     if horizon is None:
-        return START_SHARE + reserve * by_log
+        return start + reserve * by_log
     evenly = min(n / horizon, 1.0)
     mixed = LOG_SHARE_OF_MIXED * by_log + (1.0 - LOG_SHARE_OF_MIXED) * evenly
-    return START_SHARE + reserve * mixed
+    return start + reserve * mixed
 
 
 def horizon_of(bad_rate: float, requests_per_s: float, duration_s: float | None) -> int | None:

@@ -16,7 +16,7 @@ from router.core.evidence.slices import Slice
 from router.core.gates.comparison import ComparisonState, Question, Row, Tolerance
 from router.core.gates.gate import Gate, GateContext
 from router.core.gates.needs import Need
-from router.core.gates.sample import Detect, Sample, paired
+from router.core.gates.sample import NEVER, Detect, Sample, paired, part_limits
 from router.core.gates.verdict import Counts, judged, tolerance_text
 from router.core.quantities import BasisPoints
 from router.core.wire.outcomes import FULL_BP
@@ -54,11 +54,13 @@ class AccuracyState(ComparisonState):
     ) -> None:  # fmt: skip
         super().__init__(name, context, (split,), dry_run=dry_run)
         self.paired = paired
+        self.pairs_share = context.pairs_share
 
     @property
     def capital(self) -> float:
-        """Half of each kind of evidence."""
-        return (super().capital + self.paired.capital) / 2
+        """Of pairs and of drawn requests."""
+        share = self.pairs_share
+        return share * self.paired.capital + (1.0 - share) * super().capital
 
     @property
     def _pairs(self) -> int:
@@ -93,9 +95,10 @@ class AccuracyState(ComparisonState):
 
     def sample(self, detect: Detect, weight_bp: int) -> Sample:
         """Labels or labelled pairs, whichever is nearer."""
-        limit, least = 2.0 * self.context.limit, self.context.min_bad
-        wanted = paired(self.paired.margin, detect, limit=limit, min_bad=least)
-        both = super().sample(detect, weight_bp), Sample(self._pairs, wanted)
+        limits, least = part_limits(self.context.limit, self.pairs_share), self.context.min_bad
+        wanted = paired(self.paired.margin, detect, limit=limits[0], min_bad=least)
+        drawn = super().sample(detect, weight_bp) if self.pairs_share < 1.0 else Sample(0, NEVER)
+        both = drawn, Sample(self._pairs, wanted)
         return min(both, key=lambda one: one.left)
 
     def plain(self) -> str:
@@ -120,12 +123,14 @@ class AccuracyState(ComparisonState):
 
     def snapshot(self) -> dict[str, Any]:
         """Both evidences."""
-        return super().snapshot() | {"paired": self.paired.snapshot()}
+        more = {"paired": self.paired.snapshot(), "pairs_share": self.pairs_share}
+        return super().snapshot() | more
 
     def restore(self, data: dict[str, Any]) -> None:
         """Take over a snapshot."""
         super().restore(data)
         self.paired.restore(data["paired"])
+        self.pairs_share = float(data.get("pairs_share", 0.5))
 
 
 class Accuracy(Gate):
@@ -140,7 +145,7 @@ class Accuracy(Gate):
     """Stable's usual share of wrong predictions; it steers how fast the gate sees, nothing else."""
 
     def start(self, context: GateContext) -> AccuracyState:
-        """Half of the evidence for split labels, half for shadow pairs."""
+        """What of the evidence is for pairs says the plan."""
         p0 = self.expected_wrong / FULL_BP
         evidence = CompareEvidence(p0, relative=self.tolerance.rho, absolute=self.tolerance.delta)
         split = Question(evidence, "wrong by label", str(self.tolerance), label_rows)

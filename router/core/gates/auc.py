@@ -64,6 +64,7 @@ class AucState(LateState):
     """Losses are 1 where a couple is in the wrong order."""
 
     unit = "couples"
+    by_pairs = True
 
     def __init__(self, name: str, context: GateContext, margin: float, *, dry_run: bool) -> None:
         super().__init__(name, context, margin, dry_run=dry_run)

@@ -47,6 +47,8 @@ class GateContext:
     min_bad: int = 2
     limit: float = 100.0
     """Evidence at which this gate alone rolls back: 1 / (alpha * its share)."""
+    pairs_share: float = 0.5
+    """What of a gate that lives on draws and on pairs is bet on pairs."""
     told: SegmentKeys = field(default_factory=lambda: SegmentKeys(()))
     """What the rollout's samples tell segments apart by."""
 

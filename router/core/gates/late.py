@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from router.core.evidence.loss import LossEvidence
 from router.core.gates.gate import GateContext, GateState
-from router.core.gates.sample import Detect, Sample, lost, paired
+from router.core.gates.sample import Detect, Sample, lost, paired, part_limits
 from router.core.gates.verdict import Counts, judged
 from router.core.wire.outcomes import FULL_BP
 
@@ -25,12 +25,14 @@ class LateState(GateState):
 
     unit = ""
     """What a request is called in the sentence, ``labelled predictions``."""
+    by_pairs = False
+    """Whether copies are evidence as well."""
 
     def __init__(
         self, name: str, context: GateContext, margin: float, *, dry_run: bool = False
     ) -> None:
         super().__init__(name, context, dry_run=dry_run)
-        self.evidence = LossEvidence(margin)
+        self.evidence = LossEvidence(margin, context.pairs_share if self.by_pairs else 0.0)
 
     @abstractmethod
     def loss(self, one: Ripe) -> float | None:
@@ -64,7 +66,7 @@ class LateState(GateState):
 
     @property
     def capital(self) -> float:
-        """Of pairs and of drawn requests, half each."""
+        """Of pairs and of drawn requests."""
         return self.evidence.capital
 
     @property
@@ -86,11 +88,12 @@ class LateState(GateState):
     def sample(self, detect: Detect, weight_bp: int) -> Sample:
         """Pairs or drawn requests that show one which loses more than the margin by `detect`.
 
-        Whichever is nearer: half of the capital is of each.
+        Whichever is nearer: a part of the capital is of each.
         """
-        e, limit, least = self.evidence, 2.0 * self.context.limit, self.context.min_bad
-        wanted = paired(e.margin, detect, limit=limit, min_bad=least)
-        drawn = lost(weight_bp, e.margin, detect, limit=limit, min_bad=least)
+        e, least = self.evidence, self.context.min_bad
+        limits = part_limits(self.context.limit, e.pairs_share)
+        wanted = paired(e.margin, detect, limit=limits[0], min_bad=least)
+        drawn = lost(weight_bp, e.margin, detect, limit=limits[1], min_bad=least)
         both = Sample(e.together.count, wanted), Sample(e.candidate.count, drawn)
         return min(both, key=lambda one: one.left)
 

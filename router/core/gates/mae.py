@@ -26,6 +26,7 @@ class MaeState(LateState):
     """Losses are errors as a share of the largest."""
 
     unit = "labelled predictions"
+    by_pairs = True
 
     def __init__(
         self, name: str, context: GateContext, margin: float, largest: float, *, dry_run: bool

@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 from router.core.evidence.bettors import TOP_RATE, log_table, tolerated_rate
 from router.core.evidence.guard import guard_hypotheses
-from router.core.evidence.paired import LAMBDAS
+from router.core.evidence.paired import LAMBDAS, PARTS, START
 
 Z_90 = 1.2816
 """90 % point of the standard normal distribution."""
@@ -136,17 +136,18 @@ def absolute(limit_rate: float, detect: Detect, *, limit: float, min_bad: int) -
 
 def paired(margin: float, detect: Detect, *, limit: float, min_bad: int) -> int:
     """Pairs that a test of who alone was wrong needs (``PairedEvidence``)."""
+    if math.isinf(limit):
+        return NEVER
     p = detect.rate(margin)
-    nats = math.log(limit) + math.log(len(LAMBDAS) / START_SHARE)
     draws = min(
         walk(
             *moments(
                 (q, math.log1p(lam * (d - margin) / (1.0 + margin)))
                 for q, d in ((p, 1.0), (1.0 - p, 0.0))
             ),
-            nats,
+            math.log(limit / (START * part)),
         )
-        for lam in LAMBDAS
+        for lam, part in zip(LAMBDAS, PARTS, strict=True)
     )
     return _whole(max(CALIBRATED * draws, enough_bad(p, min_bad)))
 
@@ -158,7 +159,7 @@ def lost(
 
     ``level``: stable's mean loss; losses are taken as 0 or 1, which spread the most.
     """
-    if not 0 < weight_bp < FULL_BP:
+    if not 0 < weight_bp < FULL_BP or math.isinf(limit):
         return NEVER
     w = weight_bp / FULL_BP
     p = detect.rate(level, level + margin)
@@ -174,6 +175,12 @@ def lost(
         for lam in LAMBDAS
     )
     return _whole(max(CALIBRATED * draws * w, enough_bad(p, min_bad)))
+
+
+def part_limits(limit: float, pairs_share: float) -> tuple[float, float]:
+    """What the part on pairs, and the one on draws, must reach alone; inf: it has no capital."""
+    drawn = 1.0 - pairs_share
+    return limit / pairs_share if pairs_share else math.inf, limit / drawn if drawn else math.inf
 
 
 def _whole(answers: float) -> int:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from router.core.logged.truth import Judged, MaturedRow, TrueValue
+from router.core.logged.truth import Answered, Judged, MaturedRow, TrueValue
 from router.core.pairs.comparison import Likeness
 
 
@@ -27,6 +27,9 @@ class Said(NamedTuple):
     revision: int
     arm: str
     unit: int
+    segment: str = ""
+    error: str = ""
+    latency_s: float = 0.0
 
 
 class Fresh(NamedTuple):
@@ -37,6 +40,7 @@ class Fresh(NamedTuple):
     score: float | None
     value: float | None
     accepted: bool | None
+    answer: TrueValue | None
     source: str
     time: float
 
@@ -67,9 +71,26 @@ def row_of(served: Said, shadow: Said | None, fresh: Fresh, likeness: Likeness) 
     if fresh.correct is not None:
         ours = Judged(ours.version, fresh.correct, ours.error, ours.score)
     theirs = judged(shadow, fresh.label, likeness) if shadow is not None else None
+    answer = answered(shadow, fresh.answer, likeness) if shadow is not None else None
     return MaturedRow(
-        ours, theirs, positive(fresh.label, likeness), fresh.score, fresh.value, fresh.accepted
-    )
+        ours, theirs, positive(fresh.label, likeness), fresh.score, fresh.value, fresh.accepted,
+        answer,
+    )  # fmt: skip
+
+
+LOST: Final = frozenset(("server_error", "no_answer"))
+"""Failures of copies, which are told when they happen: they wait for no person."""
+
+
+def answered(shadow: Said, answer: TrueValue | None, likeness: Likeness) -> Answered | None:
+    """A copy's prediction beside what a person answered; None: there is nothing new to compare."""
+    if answer is None or shadow.error in LOST:
+        return None
+    said = shadow.prediction if shadow.prediction is not None else shadow.score
+    return Answered(
+        likeness.right(said, answer), answer, said,
+        (positive(answer, likeness), positive(said, likeness)), shadow.score, shadow.latency_s,
+    )  # fmt: skip
 
 
 def met(said: Sequence[Said]) -> tuple[Said | None, list[Said]]:

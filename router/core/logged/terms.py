@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from router.core.pairs.comparison import Likeness
+from router.core.predictions.rows import NOTHING, Declared
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,10 @@ class RouteLog:
     """Which of a sample's segments is the log's; -1: none."""
     sample_bp: int = 10_000
     """Of the requests that workers tell of."""
+    persons: tuple[str, ...] = ()
+    """Versions whose answers people give, later."""
+    declared: Declared = NOTHING
+    """Where a prediction stands in bodies."""
     mature_s: float = 0.0
     """Age that a prediction must have before its truth is evidence."""
 

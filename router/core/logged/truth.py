@@ -8,6 +8,7 @@ correct  whether the prediction was right, from whoever judged it without naming
 score    how good it was, 0 to 1 (a rating)
 value    what it brought, in the unit of the business
 accepted whether the person who got it took it, or overruled it
+answer   what a person answered, where people are the version that serves (`person: true`)
 ======== ==================================================================================
 
 Each counts once for a prediction, however often it is sent: the first one holds.
@@ -16,7 +17,7 @@ Each counts once for a prediction, however often it is sent: the first one holds
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 TrueValue = bool | float | str
 """What was right: yes or no, a number, or a text such as a class."""
@@ -25,7 +26,7 @@ LABEL_CHARS_MAX: Final = 100
 """A longer text is no label."""
 ID_CHARS_MAX: Final = 128
 """Of a request's id; longer ones are cut in the log, too."""
-FACTS: Final = ("label", "correct", "score", "value", "accepted")
+FACTS: Final = ("label", "correct", "score", "value", "accepted", "answer")
 """What a truth may bring."""
 
 
@@ -42,6 +43,7 @@ class Truth:
     score: float | None = None
     value: float | None = None
     accepted: bool | None = None
+    answer: TrueValue | None = None
     source: str = "system"
     """human | system."""
 
@@ -63,6 +65,20 @@ class Judged:
     """The score it gave, where the truth is positive or negative."""
 
 
+class Answered(NamedTuple):
+    """A person's answer, and what a copy had said to the same row."""
+
+    agreed: bool | None
+    """None: the copy made no prediction."""
+    person: TrueValue
+    said: TrueValue | None
+    positive: tuple[bool | None, bool | None]
+    """Whether the person's answer is, and the copy's."""
+    score: float | None
+    seconds: float
+    """What the copy took."""
+
+
 @dataclass(frozen=True, slots=True)
 class MaturedRow:
     """One row of a request; what was not told now, or before, is None."""
@@ -74,6 +90,8 @@ class MaturedRow:
     rating: float | None = None
     value: float | None = None
     accepted: bool | None = None
+    answered: Answered | None = None
+    """Where a person answered just now, and a copy before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,3 +109,7 @@ class Matured:
     counts: bool = True
     """Whether it is evidence: of a request with several rows only what is told first is."""
     human: bool = False
+    request_id: str = ""
+    segment: str = ""
+    lag_s: float = 0.0
+    """From the request to what is told now, seconds."""

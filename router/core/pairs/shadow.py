@@ -74,6 +74,8 @@ class Terms:
     """Statuses that are failures; a class by its hundred."""
     declared: Declared = NOTHING
     """What a prediction is on the route."""
+    person: bool = False
+    """Stable is a person: what it says is told later."""
 
     @property
     def likeness(self) -> Likeness:
@@ -113,6 +115,14 @@ class Terms:
             return PairFinding(Result.REFUSED)
         return None
 
+    def awaited(self, sample: PairSample) -> bool:
+        """Whether stable's answer is still to come, from a person: nothing can be compared yet."""
+        if not self.person or self.reverse(sample) or sample.version == self.stable:
+            return False
+        keyless = sample.stripped and sample.shadow_status in UNASKED
+        return not (keyless or self.failed(sample.primary_status)
+                    or self.failed(sample.shadow_status))  # fmt: skip
+
     def read_as(self, found: Comparison) -> PairFinding:
         """What two bodies say about the version that is compared with stable."""
         if found.beyond:
@@ -143,6 +153,8 @@ class ShadowBook:
         """A copy without the client's credentials was answered well: it needs none."""
         self.lost_share: float | None = None
         """Share of the last minute's copies that did not arrive; None while there are too few."""
+        self.awaited = 0
+        """Answers of the candidate that no person's answer has come to yet."""
 
     def __repr__(self) -> str:
         return f"<ShadowBook {self.tallies!r}>"
@@ -187,6 +199,17 @@ class ShadowBook:
             return Pairs(learning=1, reverse=reverse, times=times)
         return evidence(finding, reverse, times, sample.segment)
 
+    def told(self, sample: PairSample, finding: PairFinding, at: float) -> Pairs:
+        """Book a pair whose first answer a person gave; its evidence. There is no noise to learn.
+
+        ``sample``: as it would have been, had the answer come at once.
+        """
+        self.awaited = max(self.awaited - 1, 0)
+        self._tally(sample.version).add(sample, finding, reverse=False, at=at)
+        if finding.result is Result.FAILED:
+            return Pairs(failed=1)
+        return evidence(finding, reverse=False, segment=sample.segment)
+
     def mirrored(self, counts: MirrorCounts) -> None:
         """What became of the copies for one version."""
         noise = counts.version == self.terms.stable
@@ -230,6 +253,7 @@ class ShadowBook:
             **self.candidate.brief(),
             "learning": self.noise.learning,
             "uncompared": self.uncompared,
+            "awaited": self.awaited,
             "alarm": self.alarm,
         }
 
@@ -240,6 +264,7 @@ class ShadowBook:
             "candidate": self.terms.candidate,
             "payload": self.terms.payload,
             "uncompared": self.uncompared,
+            "awaited": self.awaited,
             "alarm": self.alarm,
             "noise": self.noise.to_json(),
             "versions": {
@@ -256,6 +281,7 @@ class ShadowBook:
             "noise": self.noise.snapshot(),
             "admitted": self.admitted,
             "uncompared": self.uncompared,
+            "awaited": self.awaited,
             "tallies": {name: tally.snapshot() for name, tally in self.tallies.items()},
         }
 
@@ -263,6 +289,7 @@ class ShadowBook:
         """Take over a snapshot. Raises ValueError, KeyError or TypeError if it is damaged."""
         self.noise.restore(data["noise"])
         self.uncompared = int(data["uncompared"])
+        self.awaited = int(data.get("awaited", 0))
         self.admitted = bool(data.get("admitted", False))
         for name, part in data["tallies"].items():
             self._tally(name).restore(part)

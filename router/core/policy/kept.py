@@ -60,5 +60,7 @@ def _of(route: Route, log: LogPolicy) -> RouteLog:
     segment = sampled_headers(route, gates).index(name) if name else -1
     return RouteLog(
         route.name, route.payload, compare.likeness, log.bodies, log.redact, log.person or "",
-        segment, log.sample * FULL_BP // most, log.mature,
+        segment, log.sample * FULL_BP // most,
+        tuple(name for name in route.versions if route.person(name)), declared_of(route),
+        log.mature,
     )  # fmt: skip

@@ -258,6 +258,11 @@ class Route(Spec):
         """Share of live requests whose predictions are read, 0..1; 1.0 where nothing is said."""
         return self.predictions.sample / FULL_BP if self.predictions is not None else 1.0
 
+    def person(self, version: str) -> bool:
+        """Whether people give this version's answers."""
+        known = self.versions.get(version)
+        return known is not None and known.person
+
     @model_validator(mode="after")
     def _compares(self) -> Self:
         """Answers that are mirrored and can be read are compared, and one gate judges that.

@@ -10,6 +10,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
+from router.core.gates.latency import Latency
+from router.core.gates.shadow_slo import ShadowSlo
 from router.core.payloads.inputs import READABLE
 from router.core.policy.finding import Finding, KeyPath
 from router.core.policy.match import Match, ValueMatch
@@ -240,6 +242,31 @@ def known_versions(route: Route) -> Iterator[Finding]:
             yield Finding(place, message, "remove it")
 
 
+def people_answer(route: Route) -> Iterator[Finding]:
+    """A person is who is compared with, by answers that the log joins; never on trial."""
+    rollout = route.rollout
+    if rollout is None:
+        return
+    for name in dict.fromkeys((rollout.candidate, *getattr(rollout.strategy, "also", ()))):
+        if route.person(name):
+            message = f"expected a candidate that answers, got {name!r}, which is a person"
+            yield Finding(("rollout",), message, "make the person stable, and the model candidate")
+    if not route.person(route.stable):
+        return
+    if route.log is None or route.payload == "opaque":
+        message = f"expected log and a payload where a person is stable ({route.stable})"
+        hint = "add log: {} and payload: json: answers are joined with what was logged"
+        yield Finding(("stable",), message, hint)
+    for key in ("reverse", "noise"):
+        if getattr(rollout.compare, key):
+            message = f"expected no {key} copies: a person is not asked a second time"
+            yield Finding(("rollout", "compare", key), message, "remove it")
+    for index, gate in enumerate(rollout.gates):
+        if isinstance(gate, Latency | ShadowSlo) and "gates" in rollout.model_fields_set:
+            message = f"{gate.title} would hold a model against the taking of a person's request"
+            yield Finding(("rollout", "gates", index), message, "use slo, or remove it")
+
+
 def answers_readable(route: Route) -> Iterator[Finding]:
     """A rescue from unreadable answers needs a payload that some bytes are not of."""
     rescue = route.rollout.rescue if route.rollout else None
@@ -393,6 +420,7 @@ POLICY_RULES: tuple[Callable[[Policy], Iterator[Finding]], ...] = (
 )
 ROUTE_RULES: tuple[Callable[[Route], Iterator[Finding]], ...] = (
     known_versions,
+    people_answer,
     reachable_rules,
     endpoints_and_tls,
     shared_endpoints,

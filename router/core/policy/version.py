@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field, StrictInt
+from pydantic import Field, StrictInt, model_validator
 
 from router.core.policy.endpoint import EndpointUrl
 from router.core.policy.match import PathGlob
-from router.core.quantities import BasisPoints, Number, Seconds, Text
+from router.core.quantities import BasisPoints, Flag, Number, Seconds, Text
 from router.core.spec import Spec
 
 
@@ -69,8 +69,11 @@ class Version(Spec):
     model: Text | None = None
     """Which model this is (a version, a digest, an alias). With another one it is another
     candidate; endpoints may come and go. Absent: the version's name says it."""
-    endpoints: tuple[EndpointUrl, ...] = Field(min_length=1, max_length=256)
+    endpoints: tuple[EndpointUrl, ...] = Field(default=(), max_length=256)
     """Where the version answers, each as http://host:port; requests go to the least busy one."""
+    person: Flag = False
+    """People answer, later, by POST /api/v1/truth. Clients get what its endpoints say, such as
+    where to look; without endpoints 202 with the request's id."""
     tls: UpstreamTls = UpstreamTls()
     """How https endpoints are verified."""
     price: Price | None = None
@@ -95,3 +98,12 @@ class Version(Spec):
     """Time between two lookups of an endpoint's host name; all its addresses get requests."""
     warm_connections: Annotated[StrictInt, Field(ge=0, le=1_000)] = 0
     """Connections opened before the version gets its first live request."""
+
+    @model_validator(mode="after")
+    def _is_somewhere(self) -> Self:
+        if not self.endpoints and not self.person:
+            raise ValueError(
+                "expected endpoints, such as endpoints: [http://127.0.0.1:9001], got none. "
+                "Write person: true where people answer"
+            )
+        return self

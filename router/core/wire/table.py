@@ -103,6 +103,8 @@ class VersionEntry:
     tls: TlsEntry = TlsEntry()
     health: HealthCheck = HealthCheck()
     outlier: OutlierEntry = OutlierEntry()
+    person: bool = False
+    """Its answers are a person's and come later; without endpoints the request is only taken."""
 
 
 class MatchKind(StrEnum):

@@ -206,7 +206,8 @@ async def test_rewards_are_told_by_version(clients):
 
 @pytest.fixture
 async def paired(world, policy):
-    return Clients(await world(with_feedback(policy, payload="json")).start())
+    text = with_feedback(policy, payload="json").replace("{weight: ", "{mirror: 50%, weight: ", 1)
+    return Clients(await world(text).start())
 
 
 async def test_the_truth_about_a_mirrored_request_judges_both_answers(paired):

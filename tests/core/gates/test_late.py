@@ -131,4 +131,5 @@ def test_a_step_waits_for_as_many_as_convict():
     assert all(20 < n < 2_000 for n in many)
     one = state("trust")
     assert one.sample(detect, 5_000).wanted < NEVER
-    assert one.sample(detect, 0).wanted < NEVER  # by pairs
+    assert one.sample(detect, 0).wanted == NEVER  # a copy is taken by nobody
+    assert state("auc").sample(detect, 0).wanted < NEVER  # by pairs
