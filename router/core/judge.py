@@ -242,7 +242,8 @@ class Judge:
         self.cap.trial = any(state.on_trial for state in self.states.values())
         if (leader := self.leader) and not self.settings.sticky:
             bad = self.states[leader].candidate.bad >= self.settings.min_bad
-            self.cap.brake(self.capital, self.settings.hold_level, enough=bad)
+            to_bp = self.gates[leader].brake_bp
+            self.cap.brake(self.capital, self.settings.hold_level, to_bp, enough=bad)
         if not self.cap.reason and self.cap.bp is not None:
             self.cap.because(cause_of(self).sentence or self._quiet_sentence())
 

@@ -41,6 +41,9 @@ INFER = "/v2/models/flight-delay/infer"
 GATES = {
     "canary": "[error_rate, nulls, classes, scores]",
     "shadow": "[{agreement: {at_least: 95%}}, {positive_rate: {margin: 5%}}, nulls]",
+    "faults": "[error_rate, {nulls: {limit: 0.1%}}, classes, scores]",
+    "faults-shadow": "[{agreement: {at_least: 95%}}, {positive_rate: {margin: 5%}}, "
+    "{nulls: {limit: 0.1%}}]",
     "slow": "[error_rate, latency, classes]",
     "slow-shadow": "[agreement: {at_least: 95%}, shadow_slo: {slower_than: 20ms, margin: 2%}]",
     "carrier": "[error_rate, classes: {by: {header: X-Carrier}}]",
@@ -85,8 +88,10 @@ CASES = (
     Case("previous flight", faults={"previous_rate": 1}, canary=None),
     Case("scores x 0.9", faults={"score_factor": 0.9}, canary=1_500, shadow=300),
     Case("scores + 0.1", faults={"score_shift": 0.1}, canary=1_500, shadow=300),
-    Case("NaN in 1 %", faults={"nan_rate": 0.01}, canary=1_500, shadow=1_000),
-    Case("null in 1 %", faults={"null_rate": 0.01}, canary=1_500, shadow=1_000),
+    Case("NaN in 1 %", faults={"nan_rate": 0.01}, canary=1_500, shadow=1_000,
+         gates="faults"),
+    Case("null in 1 %", faults={"null_rate": 0.01}, canary=1_500, shadow=1_000,
+         gates="faults"),
     Case("unknown label in 5 %", faults={"unknown_rate": 0.05}, canary=1_500, shadow=1_000),
     Case("feature dropped", "broken-dropped", canary=5_000, shadow=3_000),
     Case("delay lost on 20 %", "broken-lost", canary=5_000, shadow=3_000),

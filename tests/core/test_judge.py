@@ -7,7 +7,7 @@ import random
 import numpy as np
 import pytest
 
-from router.core.cap import BRAKE_BP
+from router.core.gates.gate import BRAKE_BP
 from router.core.evidence import Ramp
 from router.core.gates import GATES, Gate, Measurement
 from router.core.gates.guard import TRIAL_BP
@@ -255,7 +255,7 @@ def test_the_brake_comes_at_the_hold_level_and_goes_at_half_of_it():
         j.observe(cells(co=5, so=95), 2.0)
     assert j.cap.bp is None
     users = judge(gate("error_rate"), sticky=True)
-    users.cap.brake(50.0, 3.0, enough=False)
+    users.cap.brake(50.0, 3.0, BRAKE_BP, enough=False)
     assert not users.cap.braked
 
 

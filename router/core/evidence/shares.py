@@ -23,6 +23,7 @@ import math
 from typing import Any, Final
 
 from router.core.evidence.pot import Pot
+from router.core.evidence.restart import START_SHARE
 from router.core.wire.outcomes import FULL_BP
 
 SIZES: Final = (0.03, 0.08, 0.2, 0.45, 0.95)
@@ -36,18 +37,22 @@ class ShareEvidence:
     """Evidence that the candidate's share exceeds stable's by more than ``margin``, 0 <= it < 1.
 
     ``size``: requests that may have one cause; the stake is divided by it (see bettors.together).
+    ``reserve``: half of the capital waits for what begins later (see restart).
     """
 
     __slots__ = ("margin", "pot", "size", "sizes")
 
-    def __init__(self, margin: float, *, size: int = 1, sizes: tuple[float, ...] = SIZES) -> None:
+    def __init__(
+        self, margin: float, *, size: int = 1, sizes: tuple[float, ...] = SIZES,
+        reserve: bool = True,
+    ) -> None:  # fmt: skip
         """Start at evidence 1 : 1."""
         if not 0.0 <= margin < 1.0:
             raise ValueError(f"a margin lies in [0, 1), got {margin}")
         self.margin = margin
         self.size = max(size, 1)
         self.sizes = sizes
-        self.pot = Pot(len(sizes))
+        self.pot = Pot(len(sizes), start=START_SHARE if reserve else 1.0)
 
     @property
     def capital(self) -> float:

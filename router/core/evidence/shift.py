@@ -1,91 +1,202 @@
 """Do the candidate's predictions fall into other kinds than stable's? All kinds asked at once.
 
-The kinds may be labels, or bins of scores. For each request the kinds that the candidate has said
-more often than stable so far are put together, and the bet is on "more of them again" (see
-:mod:`router.core.evidence.shares`). What is chosen is known before the request, so under "no set of
-kinds has a share that is larger by more than the margin" (total variation) nothing can be won in
-the mean, and if there is such a set it is found by itself.
+The kinds may be labels, or bins of scores from low to high. Each kind k has a stake ``g(k)``, known
+before the request; with ``G`` the mean of the stakes of its rows, ``A`` = 1 for the candidate and
+the coin's ``w`` at the draw
+
+    e = 1 + lam (G A / w - G (1 - A) / (1 - w) - margin (max g - min g)),     lam >= 0 and e > 0
+
+    H0, kinds without order:  no set of kinds has a share that is larger by more than the margin
+    H0, ``order``:            no set of the first (last) kinds has
+
+Under H0 the candidate's mean of g exceeds stable's by at most ``margin (max g - min g)``, since g is
+a mean of indicators of such sets, times its range (where there is an order, g falls, or rises, with
+it). So e has mean at most 1 for whatever stakes earlier requests chose, whatever rows of one request
+have to do with each other, and however often it is looked.
+
+The stakes are those with which capital grows fastest. Without a margin that is the likelihood ratio
+of the arm given the kind, which has this very form: ``e = c / (w c + (1 - w) s)`` for a candidate's
+and ``s / (...)`` for stable's, ``g = w (1 - w) (r - 1) / (w r + 1 - w)`` with ``r = c / s``, the
+ratio of both shares. An order makes the ratios monotone (pooled neighbours: the maximum likelihood
+under stochastic order); a margin cuts the largest and the smallest off, as Huber's least favourable
+pair has it (Robust version of the probability ratio test, 1965). Compare Grunwald, de Heide and
+Koolen, Safe testing (JRSS B 2024). Shares are drawn to their common mean by :data:`PRIOR` requests.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+import math
+from typing import Any, Final, Literal
 
-from router.core.evidence.shares import Means, ShareEvidence
+from router.core.evidence.pot import Pot
+from router.core.evidence.shares import LOSS_MAX, Means
 from router.core.wire.outcomes import FULL_BP
 
-LEARN_MIN: Final = 8
+Order = Literal["first", "last"] | None
+"""Of which kinds the candidate may say too many: any, the first ones, or the last ones."""
+
+LEARN_MIN: Final = 4
 """Requests of each arm before anything is bet: until then nothing is known to bet on."""
+
+PRIOR: Final = 4.0
+"""Requests that say what both arms have in common."""
+
+SIZES: Final = (0.1, 0.35, 1.0, 3.0)
+"""Bets as multiples of the likelihood ratio's. Smaller ones lose less while little is known; larger
+ones suit many rows, whose mean stake varies less than one row's."""
+
+ANEW: Final = 32
+"""Stakes are made anew with every request, later with every thirty-second part of those so far."""
+
+HALVINGS: Final = 24
+"""Steps of the search for where ratios are cut off."""
 
 
 class ShiftEvidence:
     """Evidence that more than ``margin`` of the candidate's predictions would have to be others."""
 
-    __slots__ = ("evidence", "means")
+    __slots__ = ("margin", "means", "order", "pot", "ratios")
 
-    def __init__(self, margin: float, kinds: int = 0, *, size: int = 1) -> None:
+    def __init__(self, margin: float, kinds: int = 0, *, order: Order = None) -> None:
         """Start at evidence 1 : 1."""
-        self.evidence = ShareEvidence(margin, size=size)
+        if not 0.0 <= margin < 1.0:
+            raise ValueError(f"a margin lies in [0, 1), got {margin}")
+        self.margin = margin
+        self.order = order
         self.means = Means(kinds)
+        self.ratios: list[float] = []
+        """Of each kind: the candidate's share as a multiple of stable's, as it is bet on."""
+        self.pot = Pot(len(SIZES))
 
     @property
     def capital(self) -> float:
         """The evidence against the candidate, ``capital : 1``."""
-        return self.evidence.capital
-
-    @property
-    def learning(self) -> bool:
-        """Too little is known for a bet."""
-        return min(self.means.candidates, self.means.stables) < LEARN_MIN
-
-    def _excess(self) -> list[int]:
-        return [
-            place
-            for place in range(len(self.means.candidate))
-            if (both := self.means.of(place)) and both[0] > both[1]
-        ]
-
-    def _mean(self, places: list[int], weight_bp: int) -> float:
-        """Of their share, as it varies least: each arm's mean with the other's weight."""
-        w = weight_bp / FULL_BP
-        both = [self.means.of(place) for place in places]
-        mean = sum((1.0 - w) * c + w * s for c, s in both)
-        return min(max(mean, 0.0), 1.0)
+        return self.pot.capital
 
     def observe(self, weight_bp: int, candidate: bool, shares: list[float]) -> None:
-        """One request: the share of its rows of each kind."""
+        """One request: the share of its rows of each kind. Without a coin it only teaches."""
         if len(shares) > len(self.means.candidate):
             self.means.grow(len(shares))
-        if not self.learning and (places := self._excess()):
-            share = min(sum(shares[place] for place in places if place < len(shares)), 1.0)
-            self.evidence.bet(
-                weight_bp, candidate=candidate, share=share, mean=self._mean(places, weight_bp)
-            )
+        if stakes := self._stakes(weight_bp):
+            known = zip(shares, stakes, strict=False)  # of a kind that is new nothing was known
+            self._bet(weight_bp, candidate, stakes, sum(share * stake for share, stake in known))
+        self.learn(candidate, shares)
+
+    def learn(self, candidate: bool, shares: list[float]) -> None:
+        """One request on which nothing is bet."""
+        if len(shares) > len(self.means.candidate):
+            self.means.grow(len(shares))
         self.means.add(candidate, shares)
+        seen = self.means.candidates + self.means.stables
+        if seen % max(seen // ANEW, 1) == 0:
+            self.ratios = self._ratios()
+
+    def forget(self) -> None:
+        """Begin to learn anew, with the capital that there is: what are kinds is another thing."""
+        self.means, self.ratios = Means(0), []
 
     def doubt(self, weight_bp: int, candidate: bool) -> None:
         """One request of which nothing will be known: at its least for the evidence."""
-        if not self.learning and (places := self._excess()):
-            mean = self._mean(places, weight_bp)
-            share = 0.0 if candidate else 1.0
-            self.evidence.bet(weight_bp, candidate=candidate, share=share, mean=mean)
+        if stakes := self._stakes(weight_bp):
+            worst = min(stakes) if candidate else max(stakes)
+            self._bet(weight_bp, candidate, stakes, worst)
+
+    def _stakes(self, weight_bp: int) -> list[float]:
+        """Of each kind; none where nothing is bet."""
+        if not self.ratios or not 0 < weight_bp < FULL_BP:
+            return []
+        w = weight_bp / FULL_BP
+        return [w * (1.0 - w) * (r - 1.0) / (w * r + 1.0 - w) for r in self.ratios]
+
+    def _bet(self, weight_bp: int, candidate: bool, stakes: list[float], stake: float) -> None:
+        w = weight_bp / FULL_BP
+        low, high = min(0.0, *stakes), max(0.0, *stakes)
+        paid = self.margin * (high - low)
+        largest = LOSS_MAX / (max(-low / w, high / (1.0 - w)) + paid)
+        won = (stake / w if candidate else -stake / (1.0 - w)) - paid
+        self.pot.multiply([math.log1p(min(size, largest) * won) for size in SIZES])
+        self.pot.release(1)
+
+    # --- what is bet on ---------------------------------------------------------------------------
+
+    def _ratios(self) -> list[float]:
+        """Of each kind; none where no more than the margin lies apart."""
+        means = self.means
+        if min(means.candidates, means.stables) < LEARN_MIN:
+            return []
+        all_ = means.candidates + means.stables
+        both = [(c + s) / all_ for c, s in zip(means.candidate, means.stable, strict=True)]
+        mine = _drawn_in(means.candidate, means.candidates, both)
+        others = _drawn_in(means.stable, means.stables, both)
+        if self.order == "first":
+            mine, others = _falling(mine, others)
+        elif self.order == "last":
+            mine, others = (part[::-1] for part in _falling(mine[::-1], others[::-1]))
+        most, least = _cut(mine, others, self.margin), _cut(others, mine, self.margin)
+        if most <= 1.0 or least <= 1.0:
+            return []
+        pairs = zip(mine, others, strict=True)
+        return [min(max(c / s if s else 1.0, 1.0 / least), most) for c, s in pairs]
 
     @property
     def furthest(self) -> int:
-        """The kind whose shares differ most; -1 without kinds."""
+        """The kind that the candidate says most too often; -1 without kinds."""
 
-        def apart(place: int) -> float:
+        def excess(place: int) -> float:
             candidate, stable = self.means.of(place)
-            return abs(candidate - stable)
+            return candidate - stable
 
-        return max(range(len(self.means.candidate)), key=apart, default=-1)
+        return max(range(len(self.means.candidate)), key=excess, default=-1)
 
     def snapshot(self) -> list[Any]:
         """JSON-able state, exact."""
-        return [self.evidence.snapshot(), self.means.to_json()]
+        return [self.pot.snapshot(), self.means.to_json(), self.ratios]
 
     def restore(self, data: list[Any]) -> None:
         """Take over a snapshot. Raises ValueError, KeyError or TypeError if it is damaged."""
-        evidence, means = data
-        self.evidence.restore(evidence)
+        pot, means, ratios = data
+        self.pot.restore(pot)
         self.means = Means.of_json(means)
+        self.ratios = list(map(float, ratios))
+
+
+def _drawn_in(sums: list[float], requests: int, both: list[float]) -> list[float]:
+    """Mean shares of one arm, drawn to those of both."""
+    parts = zip(sums, both, strict=True)
+    return [(own + PRIOR * common) / (requests + PRIOR) for own, common in parts]
+
+
+def _falling(mine: list[float], others: list[float]) -> tuple[list[float], list[float]]:
+    """Both, neighbours pooled until the ratio of the first to the second falls (pool adjacent
+    violators)."""
+    blocks: list[tuple[float, float, int]] = []
+    for c, s in zip(mine, others, strict=True):
+        block = (c, s, 1)
+        while blocks and blocks[-1][0] * block[1] < block[0] * blocks[-1][1]:
+            last = blocks.pop()
+            block = (last[0] + block[0], last[1] + block[1], last[2] + block[2])
+        blocks.append(block)
+    pooled = [(c / n, s / n) for c, s, n in blocks for _ in range(n)]
+    return [c for c, _ in pooled], [s for _, s in pooled]
+
+
+def _cut(mine: list[float], others: list[float], margin: float) -> float:
+    """The ratio beyond which a larger stake costs more than it brings; at most 1: none does."""
+
+    def gain(ratio: float) -> float:
+        beyond = sum(max(c - ratio * s, 0.0) for c, s in zip(mine, others, strict=True))
+        return beyond - margin * 2.0 * ratio / (1.0 + ratio)
+
+    if gain(1.0) <= 0.0:
+        return 1.0
+    low, high = 1.0, 2.0
+    while gain(high) > 0.0 and high < RATIO_MAX:
+        low, high = high, 2.0 * high
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2.0
+        low, high = (middle, high) if gain(middle) > 0.0 else (low, middle)
+    return low
+
+
+RATIO_MAX: Final = 1e6
+"""Beyond it ratios are all one."""

@@ -55,7 +55,7 @@ class LabelShares(OutputPool):
 
     @property
     def candidate(self) -> Counts:
-        """Its rows of the label whose shares differ most."""
+        """Its rows of the label that it says most too often."""
         return self._counts(0)
 
     @property
@@ -96,7 +96,7 @@ class LabelShares(OutputPool):
         return self.names[place] if place >= 0 else "(none)"
 
     def seen(self) -> str:
-        """Of the label that differs most."""
+        """Of the label that it says most too often."""
         return compared(self.candidate, self.stable, f"label {self._furthest()}")
 
     def plain(self) -> str:

@@ -19,7 +19,7 @@ from pydantic import Field
 
 from router.core.evidence import GuardEvidence
 from router.core.gates.by import SegmentBy, Segments
-from router.core.gates.gate import Gate, GateContext, GateState, mean
+from router.core.gates.gate import COMPARED_BP, Gate, GateContext, GateState, mean
 from router.core.gates.needs import Need
 from router.core.gates.verdict import Counts, judged
 from router.core.quantities import BasisPoints, Number, Text
@@ -188,6 +188,7 @@ class Fairness(Gate):
 
     kind: ClassVar[str] = "fairness"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.COIN, Need.PREDICTIONS})
+    brake_bp: ClassVar[int] = COMPARED_BP
 
     by: SegmentBy
     """What tells groups apart; the first eight that are met are compared."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple
 
 from router.core.evidence.restart import horizon_of
 from router.core.gates.by import SegmentBy, SegmentKeys
@@ -26,6 +26,17 @@ if TYPE_CHECKING:
 
     from router.core.pairs.compare import Compare
     from router.core.wire.outcomes import Batch
+
+
+BRAKE_BP: Final = 500
+"""Share of a candidate whose answers seem to fail: each failure tells twenty times what it tells at
+100 %, and few clients meet it."""
+
+COMPARED_BP: Final = 2_500
+"""Share of a candidate whose answers seem to be others. At a share ``w`` each request tells in
+proportion to ``w (1 - w)`` of two shares that differ, and to ``w ln(1 / w)`` of a fault that stable
+never has: three quarters of an even coin's, and all of it. At 5 % it is a fifth and two fifths, so
+a verdict took as many times as long for hardly fewer of such answers."""
 
 
 class SlowLimit(NamedTuple):
@@ -182,6 +193,8 @@ class Gate(Spec):
     """Whether gates of this kind together get one half of the evidence, the others the rest."""
     bets: ClassVar[bool] = True
     """Whether the gate holds evidence; a gate that only asks outside has no share."""
+    brake_bp: ClassVar[int] = BRAKE_BP
+    """The most of a candidate, basis points, that this gate suspects; see :mod:`router.core.cap`."""
     needs: ClassVar[frozenset[Need]] = frozenset({Need.ROWS})
     """What it lives on; a policy that has none of it made is refused."""
 

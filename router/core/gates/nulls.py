@@ -1,15 +1,20 @@
 """Gate ``nulls``: are predictions of the candidate null, NaN, infinite, unknown, out of range?
 
-Such a row is a fault, whatever the model is. Two evidences are averaged: the candidate has more
-faulty rows than stable, and it has more than `at_most`, whatever stable has. The first finds one in
-a hundred after a thousand requests where the coin is even, since each fault says only which arm it
-came from; the second finds it twice as fast, but a shared cause (a table of features that is gone)
-would convict the innocent. So, as in the gate guard, it counts only where the candidate has more
-than stable at :data:`WITNESS` : 1, and nothing where stable breaks the limit as well.
+Such a row is a fault, whatever the model is, but not whosoever it is: a table of features that is
+gone breaks both versions, and the coin alone knows whose answer met it. So what is asked is whether
+the candidate has more than stable and `at_most` beside it. Where stable never has one, a fault says
+which arm it came from and no more: at a share ``w`` it multiplies the odds by at most ``1 / w``, and
+under a cause that both share k faults in a row are the candidate's with chance ``w ** k``. No rule
+that spares it does with fewer than ``log(1 / alpha) / log(1 / w)`` of them: 7 at one half. Half of
+the capital bets like that, the other half as for any two shares.
+
+An operator for whom so many faults are too many, whoever causes them, says so: with `limit` half of
+the capital asks about the candidate's share alone, and finds it with a third of the faults.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 
@@ -20,8 +25,7 @@ from router.core.evidence.shares import ShareEvidence
 from router.core.gates.gate import GateContext, mean
 from router.core.gates.needs import Need
 from router.core.gates.output import OutputGate, OutputPool, OutputState
-from router.core.gates.sample import Detect, Sample
-from router.core.gates.sample import absolute as absolute_sample
+from router.core.gates.sample import Detect, Sample, walk
 from router.core.gates.verdict import Counts, compared
 from router.core.quantities import BasisPoints
 from router.core.wire.outcomes import FULL_BP
@@ -32,11 +36,8 @@ if TYPE_CHECKING:
     from router.core.wire.paired import PairRows
     from router.core.wire.sampled import PredictedRow
 
-WITNESS: Final = 30.0
-"""Relative evidence without which a broken limit convicts nobody; see the gate guard."""
-
-BROKEN: Final = 3.0
-"""Evidence that stable breaks the limit itself, from which on the limit says nothing."""
+SURE: Final = 0.95
+"""The bet, as a share of the largest, for faults that stable never has."""
 
 WORDS: Final = {
     "unreadable": "not of the payload", "missing": "without a prediction", "null": "null",
@@ -49,22 +50,19 @@ WORDS: Final = {
 class Faults(OutputPool):
     """Faulty rows of one segment."""
 
-    def __init__(self, limit: float, size: int) -> None:
+    def __init__(self, at_most: float, limit: float | None, size: int) -> None:
         super().__init__()
-        self.relative = ShareEvidence(limit, size=size)
-        self.witness = ShareEvidence(limit, size=size, sizes=(0.95,))
-        self.absolute = GuardEvidence(limit, size=size)
-        self.stables = GuardEvidence(limit, size=size)
+        self.relative = ShareEvidence(at_most, size=size)
+        self.sure = ShareEvidence(at_most, size=size, sizes=(SURE,), reserve=False)
+        self.absolute = GuardEvidence(limit, size=size) if limit is not None else None
         self.rows = [Counter[str](), Counter[str]()]
         """By fault (empty: none), candidate's and stable's."""
 
     @property
     def capital(self) -> float:
-        """The average of both evidences."""
-        present = self.absolute.capital
-        if self.stables.capital >= BROKEN or self.witness.capital < WITNESS:
-            present = min(present, 1.0)
-        return mean((self.relative.capital, present))
+        """The average of all."""
+        relative = mean((self.relative.capital, self.sure.capital))
+        return relative if self.absolute is None else mean((relative, self.absolute.capital))
 
     @property
     def candidate(self) -> Counts:
@@ -92,9 +90,10 @@ class Faults(OutputPool):
         self._bet(weight_bp, candidate, 0.0 if candidate else 1.0)
 
     def _bet(self, weight_bp: int, candidate: bool, share: float) -> None:
-        for evidence in (self.relative, self.witness):
+        for evidence in (self.relative, self.sure):
             evidence.bet(weight_bp, candidate=candidate, share=share, mean=0.0)
-        (self.absolute if candidate else self.stables).observe_share(share)
+        if candidate and self.absolute is not None:
+            self.absolute.observe_share(share)
 
     def pair(self, one: PairRows) -> None:
         """A request that both answered: each fault against what the other said to the same."""
@@ -105,10 +104,10 @@ class Faults(OutputPool):
             self.rows[arm].update(faults)
             shares.append(sum(map(bool, faults)) / len(faults))
             self.requests[arm] += 1
-        for evidence in (self.relative, self.witness):
+        for evidence in (self.relative, self.sure):
             evidence.pair(*shares)
-        self.absolute.observe_share(shares[0])
-        self.stables.observe_share(shares[1])
+        if self.absolute is not None:
+            self.absolute.observe_share(shares[0])
 
     def _most(self) -> str:
         faults = [(number, fault) for fault, number in self.rows[0].items() if fault]
@@ -129,16 +128,17 @@ class Faults(OutputPool):
 
     def snapshot(self) -> list[Any]:
         """All evidences."""
-        evidences = self.relative, self.witness, self.absolute, self.stables
-        return [*(one.snapshot() for one in evidences), *map(dict, self.rows)]
+        absolute = self.absolute.snapshot() if self.absolute is not None else None
+        evidences = self.relative.snapshot(), self.sure.snapshot(), absolute
+        return [*evidences, *map(dict, self.rows)]
 
     def restore(self, data: list[Any]) -> None:
         """Take over a snapshot."""
-        relative, witness, absolute, stables, mine, others = data
+        relative, sure, absolute, mine, others = data
         self.relative.restore(relative)
-        self.witness.restore(witness)
-        self.absolute.restore(absolute)
-        self.stables.restore(stables)
+        self.sure.restore(sure)
+        if self.absolute is not None:
+            self.absolute.restore(absolute)
         self.rows = [Counter({str(k): int(v) for k, v in one.items()}) for one in (mine, others)]
 
 
@@ -148,15 +148,16 @@ def _counts(rows: Counter[str]) -> Counts:
 
 
 class NullsState(OutputState):
-    """Asked for a sample that breaks its own limit."""
+    """Asked for a sample that shows faults of `detect`, of which stable has none."""
 
     def sample(self, detect: Detect, weight_bp: int) -> Sample:
         """Sampled requests that show a candidate which has too many faults by `detect`."""
         if not 0 < weight_bp < FULL_BP:
             return Sample(0, 0)
-        limit, least = self.context.limit, self.context.min_bad
-        wanted = absolute_sample(self.margin, detect, limit=limit, min_bad=least)
-        return Sample(self.whole.requests[0], wanted)
+        w, faulty = weight_bp / FULL_BP, max(detect.points, 2.0 * self.margin) - self.margin
+        told = math.log1p(SURE * (1.0 - w) / w)
+        draws = walk(w * faulty * told, w * faulty * told * told, math.log(2.0 * self.context.limit))
+        return Sample(self.whole.requests[0], math.ceil(draws * w))
 
 
 class Nulls(OutputGate):
@@ -166,12 +167,18 @@ class Nulls(OutputGate):
     needs: ClassVar[frozenset[Need]] = frozenset({Need.BOTH, Need.PREDICTIONS})
 
     at_most: Annotated[BasisPoints, Field(gt=0, le=5_000)] = 10
-    """Share of rows that may be faulty beyond stable's; and where stable has hardly any, at all."""
+    """Share of rows that may be faulty beyond stable's."""
+    limit: Annotated[BasisPoints, Field(gt=0, le=5_000)] | None = None
+    """Share of rows that may be faulty whatever stable has, even where both have one cause; absent:
+    stable is the measure."""
 
     def start(self, context: GateContext) -> NullsState:
         """Evidence 1 : 1."""
-        limit, size = self.at_most / FULL_BP, context.baseline.together
-        tolerated = f"stable + {limit * 100:g} pp"
+        at_most, size = self.at_most / FULL_BP, context.baseline.together
+        limit = self.limit / FULL_BP if self.limit is not None else None
+        tolerated = f"stable + {at_most * 100:g} pp"
+        if limit is not None:
+            tolerated += f", in all {limit * 100:g} %"
         return NullsState(
-            self, context, lambda: Faults(limit, size), tolerated=tolerated, margin=limit
+            self, context, lambda: Faults(at_most, limit, size), tolerated=tolerated, margin=at_most
         )

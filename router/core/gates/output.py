@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from router.core.gates.by import SEGMENTS_MAX, SegmentBy, Segments
-from router.core.gates.gate import Gate, GateContext, GateState
+from router.core.gates.gate import COMPARED_BP, Gate, GateContext, GateState
 from router.core.gates.needs import Need
 from router.core.gates.sample import Detect, Sample, walk
 from router.core.gates.verdict import Counts, judged
@@ -127,12 +127,16 @@ class OutputState(GateState):
 
     @property
     def leading(self) -> tuple[str, OutputPool]:
-        """The segment that has most to do with the evidence (empty: everything), and its pool."""
-        name, pool, best = "", self.whole, WHOLE_SHARE * self.whole.capital
+        """What is told of: everything (empty), or the segment with more evidence than that has.
+
+        Where the fault lies in one segment, both have the same evidence, and the segment says more.
+        """
+        name, pool = "", self.whole
+        if self.capital < self.context.hold_level:
+            return name, pool
         for place, part in enumerate(self.parts):
-            weighed = (1.0 - WHOLE_SHARE) / (SEGMENTS_MAX + 1) * part.capital
-            if weighed > best:
-                name, pool, best = self.names.name(place), part, weighed
+            if part.capital > pool.capital and part.candidate.bad >= self.context.min_bad:
+                name, pool = self.names.name(place), part
         return name, pool
 
     @property
@@ -248,6 +252,7 @@ class OutputGate(Gate):
     """Fields of gates that read live predictions."""
 
     needs: ClassVar[frozenset[Need]] = frozenset({Need.COIN, Need.PREDICTIONS})
+    brake_bp: ClassVar[int] = COMPARED_BP
 
     by: SegmentBy | None = None
     """What the question is asked by as well, segment by segment; one that fails is enough."""

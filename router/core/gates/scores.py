@@ -16,14 +16,13 @@ stable's first scores; earlier requests say at which t is asked (:mod:`.shares` 
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_left
+from itertools import accumulate
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 
 from pydantic import Field
 
-from router.core.evidence.shares import Means, ShareEvidence
-from router.core.evidence.shift import LEARN_MIN, ShiftEvidence
+from router.core.evidence.shift import ShiftEvidence
 from router.core.gates.gate import GateContext, mean
 from router.core.gates.needs import Need
 from router.core.gates.output import OutputGate, OutputPool, OutputState
@@ -32,129 +31,92 @@ from router.core.quantities import BasisPoints
 from router.core.wire.outcomes import FULL_BP
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from router.core.wire.sampled import PredictedRow, SampleFacts
 
-FIRST: Final = 40
-"""Requests of stable that the scale is made of; nothing is bet before."""
-FIRST_SCORES_MAX: Final = 2_000
-"""Scores kept of them."""
-STEPS: Final = 20
-"""Places on the scale: one each twentieth of stable's scores."""
+FIRST_REQUESTS: Final = 8
+"""Requests of stable before there is a scale; nothing is bet before."""
+STAGES: Final = ((40, 20), (100, 40), (300, 40))
+"""(Scores of stable, parts): with so many the scale is made, and made anew with more. Forty scores
+say too little about the highest twentieth, where many a fault shows."""
+KEPT_SCORES: Final = 64
+"""Scores of one request that are looked at until the scale is final, evenly spaced."""
+KEPT_REQUESTS: Final = 1_000
+"""Requests of one segment that are kept until then, the first ones, to be sorted in anew."""
 
 
 class Scale:
-    """Where on the axis it is asked; made of stable's first scores and fixed from then on."""
+    """Where on the axis it is asked; made of stable's first scores."""
 
     def __init__(self, shift: float) -> None:
         self.share = shift
         self.marks: list[float] = []
         self.shift = 0.0
+        self.stage = 0
+        """How often it was made."""
         self._first: list[float] = []
         self._requests = 0
 
+    @property
+    def final(self) -> bool:
+        """Whether it will not be made anew."""
+        return self.stage == len(STAGES)
+
     def learn(self, scores: list[float]) -> None:
         """One request of stable's."""
-        if self.marks:
+        if self.final:
             return
-        self._first += scores[: FIRST_SCORES_MAX - len(self._first)]
+        self._first += some(scores)
         self._requests += 1
-        if self._requests >= FIRST:
-            known = sorted(self._first)
-            places = [known[i * len(known) // STEPS] for i in range(1, STEPS)]
-            self.marks = sorted(set(places))
-            self.shift = self.share * (places[-1] - places[0])
+        while (
+            not self.final
+            and self._requests >= FIRST_REQUESTS
+            and len(self._first) >= STAGES[self.stage][0]
+        ):
+            self._make(STAGES[self.stage][1])
+            self.stage += 1
+        if self.final:
             self._first = []
+
+    def _make(self, parts: int) -> None:
+        known = sorted(self._first)
+        count = len(known)
+        self.marks = sorted({known[i * count // parts] for i in range(1, parts)})
+        self.shift = self.share * (known[19 * count // 20] - known[count // 20])
 
     @property
     def tenths(self) -> list[float]:
-        """Every second mark."""
-        return self.marks[1::2] or self.marks
-
-    def above(self, scores: list[float], offset: float) -> list[float]:
-        """At each mark, the share of the scores above it when it is moved by ``offset``."""
-        known = sorted(scores)
-        return [1.0 - _at_most(known, mark + offset) / len(known) for mark in self.marks]
-
-    def shares(self, scores: list[float]) -> list[float]:
-        """The share of the scores in each tenth."""
-        tenths = self.tenths
-        found = [0.0] * (len(tenths) + 1)
-        for score in scores:
-            found[bisect_left(tenths, score)] += 1.0 / len(scores)
-        return found
+        """Nine of the marks, evenly spaced, or all."""
+        count = len(self.marks)
+        return sorted({self.marks[i * count // 10] for i in range(1, 10)} if count else ())
 
     def to_json(self) -> list[Any]:
         """Plain lists."""
-        return [self.marks, self.shift, self._first, self._requests]
+        return [self.marks, self.shift, self._first, self._requests, self.stage]
 
     def restore(self, data: list[Any]) -> None:
         """Take over a snapshot."""
-        marks, shift, first, requests = data
+        marks, shift, first, requests, stage = data
+        self.stage = int(stage)
         self.marks, self.shift = list(map(float, marks)), float(shift)
         self._first, self._requests = list(map(float, first)), int(requests)
 
 
-def _at_most(known: list[float], mark: float) -> int:
-    """How many of sorted numbers are not above a mark."""
-    place = bisect_left(known, mark)
-    while place < len(known) and known[place] <= mark:
-        place += 1
-    return place
+def some(scores: list[float]) -> list[float]:
+    """All of them, or :data:`KEPT_SCORES` evenly spaced."""
+    count = len(scores)
+    if count <= KEPT_SCORES:
+        return scores
+    return [scores[i * count // KEPT_SCORES] for i in range(KEPT_SCORES)]
 
 
-class Lean:
-    """One direction: the candidate lies lower than stable, or higher."""
-
-    def __init__(self, margin: float, *, higher: bool) -> None:
-        self.higher = higher
-        self.evidence = ShareEvidence(margin)
-        self.means = Means(0)
-
-    def observe(self, weight_bp: int, candidate: bool, above: list[float]) -> None:
-        """One request: at each mark the share that counts as high (moved, of the candidate)."""
-        shares = above if self.higher else [1.0 - share for share in above]
-        if len(self.means.candidate) < len(shares):
-            self.means.grow(len(shares))
-        if (place := self.place) >= 0:
-            self._bet(weight_bp, candidate, place, shares[place])
-        self.means.add(candidate, shares)
-
-    def doubt(self, weight_bp: int, candidate: bool) -> None:
-        """As little against the candidate as it could be."""
-        if (place := self.place) >= 0:
-            self._bet(weight_bp, candidate, place, 0.0 if candidate else 1.0)
-
-    def _bet(self, weight_bp: int, candidate: bool, place: int, share: float) -> None:
-        w = weight_bp / FULL_BP
-        mine, others = self.means.of(place)
-        mean = min(max((1.0 - w) * mine + w * others, 0.0), 1.0)
-        self.evidence.bet(weight_bp, candidate=candidate, share=share, mean=mean)
-
-    @property
-    def place(self) -> int:
-        """The mark at which most is to be won, as far as is known; -1: nothing yet."""
-        if min(self.means.candidates, self.means.stables) < LEARN_MIN:
-            return -1
-
-        def worth(place: int) -> float:
-            mine, others = self.means.of(place)
-            mid = (mine + others) / 2.0
-            excess = mine - others - self.evidence.margin
-            return excess / math.sqrt(mid * (1.0 - mid) + 0.01)
-
-        return max(range(len(self.means.candidate)), key=worth, default=-1)
-
-    def snapshot(self) -> list[Any]:
-        """JSON-able state, exact."""
-        return [self.evidence.snapshot(), self.means.to_json()]
-
-    def restore(self, data: list[Any]) -> None:
-        """Take over a snapshot."""
-        evidence, means = data
-        self.evidence.restore(evidence)
-        self.means = Means.of_json(means)
+def shares(scores: list[float], marks: list[float], offset: float = 0.0) -> list[float]:
+    """The share of the scores, moved by ``offset``, in each bin; a mark belongs to the one below."""
+    found = [0.0] * (len(marks) + 1)
+    for score in scores:
+        found[bisect_left(marks, score + offset)] += 1.0 / len(scores)
+    return found
 
 
 class Scores(OutputPool):
@@ -166,17 +128,24 @@ class Scores(OutputPool):
         super().__init__()
         self.heard = False
         self.scale = scale
-        self.lower = Lean(margin, higher=False)
-        self.higher = Lean(margin, higher=True)
+        self.lower = ShiftEvidence(margin, order="first")
+        self.higher = ShiftEvidence(margin, order="last")
         self.deciles = ShiftEvidence(deciles)
+        self.early: list[tuple[bool, list[float]]] = []
+        """(Candidate's, scores) of requests from before the scale was final."""
+        self.stage = 0
+        """Of the scale that the sides are of."""
         self.rows = [0, 0]
         self.sums = [0.0, 0.0]
 
     @property
+    def _sides(self) -> tuple[ShiftEvidence, ShiftEvidence, ShiftEvidence]:
+        return self.lower, self.higher, self.deciles
+
+    @property
     def capital(self) -> float:
-        """The average of the three."""
-        sides = self.lower.evidence, self.higher.evidence, self.deciles
-        return mean(side.capital for side in sides)
+        """The average of all three."""
+        return mean(side.capital for side in self._sides)
 
     def take(self, weight_bp: int, candidate: bool, rows: Sequence[PredictedRow]) -> None:
         """One request; rows without a score say nothing here."""
@@ -187,30 +156,59 @@ class Scores(OutputPool):
         arm = 0 if candidate else 1
         self.rows[arm] += len(scores)
         self.sums[arm] += sum(scores)
-        if not self.scale.marks:
-            return
-        shift = self.scale.shift if candidate else 0.0
-        self.lower.observe(weight_bp, candidate, self.scale.above(scores, -shift))
-        self.higher.observe(weight_bp, candidate, self.scale.above(scores, shift))
-        self.deciles.observe(weight_bp, candidate, self.scale.shares(scores))
+        if self.stage < self.scale.stage:
+            self._sort_anew()
+        if self.stage:
+            for side, found in zip(self._sides, self._shares(candidate, scores), strict=True):
+                side.observe(weight_bp, candidate, found)
+        if not self.scale.final and len(self.early) < KEPT_REQUESTS:
+            self.early.append((candidate, some(scores)))
+
+    def _sort_anew(self) -> None:
+        """Capital stays: what was bet on is from before the next request, as ever."""
+        self.stage = self.scale.stage
+        for side in self._sides:
+            side.forget()
+        for candidate, scores in self.early:
+            for side, found in zip(self._sides, self._shares(candidate, scores), strict=True):
+                side.learn(candidate, found)
+        if self.scale.final:
+            self.early = []
+
+    def _shares(self, candidate: bool, scores: list[float]) -> Iterator[list[float]]:
+        """Of each side: the candidate's scores moved by what it may have moved."""
+        scale = self.scale
+        shift = scale.shift if candidate else 0.0
+        yield shares(scores, scale.marks, shift)
+        yield shares(scores, scale.marks, -shift)
+        yield shares(scores, scale.tenths)
 
     def doubt(self, weight_bp: int, candidate: bool) -> None:
         """As little against the candidate as it could be."""
-        for side in (self.lower, self.higher, self.deciles):
+        for side in self._sides:
             side.doubt(weight_bp, candidate)
 
     @property
-    def _side(self) -> Lean | None:
-        """The leading direction; None where it is the tenths."""
-        sides = sorted((self.lower, self.higher), key=lambda side: side.evidence.capital)
-        return sides[-1] if sides[-1].evidence.capital >= self.deciles.capital else None
+    def _leading(self) -> ShiftEvidence:
+        return max(self._sides, key=lambda side: side.capital)
+
+    def _most(self) -> int:
+        """The leading side's mark at which both lie furthest apart, or its tenth; -1: none."""
+        side = self._leading
+        if side is self.deciles:
+            return side.furthest
+        apart = list(accumulate(c - s for c, s in map(side.means.of, range(len(self.scale.marks)))))
+        if side is self.higher:
+            apart = [-one for one in apart]
+        return max(range(len(apart)), key=apart.__getitem__, default=-1)
 
     def _counts(self, arm: int) -> Counts:
-        """Rows on the leading side of the leading mark, or in the leading tenth."""
-        side = self._side
-        means = side.means if side is not None else self.deciles.means
-        place = side.place if side is not None else self.deciles.furthest
-        share = means.of(place)[arm] if place >= 0 else 0.0
+        """Rows on the leading side of that mark, or in that tenth."""
+        side, place = self._leading, self._most()
+        kinds = range(place, place + 1)
+        if side is not self.deciles:
+            kinds = range(place + 1) if side is self.lower else range(place + 1, len(self.scale.marks) + 1)
+        share = sum(side.means.of(kind)[arm] for kind in kinds) if place >= 0 else 0.0
         return Counts(round(share * self.rows[arm]), self.rows[arm])
 
     @property
@@ -224,18 +222,17 @@ class Scores(OutputPool):
         return self._counts(1)
 
     def _where(self) -> str:
-        side, marks = self._side, self.scale.marks
-        if side is None:
-            place, tenths = self.deciles.furthest, self.scale.tenths
-            if place < 0:
-                return "scores"
+        side, place, marks = self._leading, self._most(), self.scale.marks
+        if place < 0:
+            return "scores"
+        if side is self.deciles:
+            tenths = self.scale.tenths
             low = f"above {tenths[place - 1]:.3g}" if place else ""
             high = f"up to {tenths[place]:.3g}" if place < len(tenths) else ""
             return " ".join(("scores", *filter(None, (low, high))))
-        if (place := side.place) < 0 or not marks:
-            return "scores"
-        at, moved = marks[place], marks[place] + (1 if side.higher else -1) * self.scale.shift
-        return f"scores {'above' if side.higher else 'up to'} {moved:.3g} (stable: {at:.3g})"
+        way, by = ("up to", -1) if side is self.lower else ("above", 1)
+        moved = marks[place] + by * self.scale.shift
+        return f"scores {way} {moved:.3g} (stable: {marks[place]:.3g})"
 
     def _means(self) -> tuple[float, float]:
         mine, others = (s / n if n else 0.0 for s, n in zip(self.sums, self.rows, strict=True))
@@ -256,17 +253,19 @@ class Scores(OutputPool):
         )
 
     def snapshot(self) -> list[Any]:
-        """All evidences and the scale."""
-        sides = self.lower, self.higher, self.deciles
-        return [*(side.snapshot() for side in sides), self.rows, self.sums]
+        """All evidences, and what is kept for the next scale."""
+        early = [[candidate, scores] for candidate, scores in self.early]
+        sides = [side.snapshot() for side in self._sides]
+        return [*sides, self.rows, self.sums, early, self.stage]
 
     def restore(self, data: list[Any]) -> None:
         """Take over a snapshot."""
-        lower, higher, deciles, rows, sums = data
-        self.lower.restore(lower)
-        self.higher.restore(higher)
-        self.deciles.restore(deciles)
+        *sides, rows, sums, early, stage = data
+        for side, part in zip(self._sides, sides, strict=True):
+            side.restore(part)
         self.rows, self.sums = list(map(int, rows)), list(map(float, sums))
+        self.early = [(bool(candidate), list(map(float, one))) for candidate, one in early]
+        self.stage = int(stage)
 
 
 class ScoresState(OutputState):

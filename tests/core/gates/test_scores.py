@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from router.core.gates.scores import FIRST, Scale, ScoresGate
+from router.core.gates.scores import FIRST_REQUESTS, STAGES, Scale, ScoresGate, shares
 from router.core.gates.verdict import Verdict
 from router.core.wire.sampled import PredictedRow as Row
 from tests.core.gates.outputs import begun, feed, play, sample
@@ -59,17 +59,31 @@ def test_the_unit_of_the_score_does_not_matter():
     assert play(state, score(lambda s: 500 * s * 0.9), minutes, 1_500) < 1_500
 
 
-def test_the_scale_is_fixed_by_stables_first_requests():
-    scale = Scale(0.05)
-    for number in range(FIRST):
-        assert not scale.marks
-        scale.learn([number / FIRST])
+def test_the_scale_is_made_of_stables_first_scores_and_finer_of_more():
+    scale, number = Scale(0.05), 0
+    for stage, (scores, parts) in enumerate(STAGES):
+        while number < scores:
+            assert scale.stage == stage
+            scale.learn([number / 300])
+            number += 1
+        assert len(scale.marks) == parts - 1
+        assert scale.shift == pytest.approx(0.05 * 0.9 * scores / 300, rel=0.02)
     marks = list(scale.marks)
     scale.learn([9.0])
-    assert scale.marks == marks
-    assert scale.shift == pytest.approx(0.05 * (marks[-1] - marks[0]))
-    assert scale.above([0.5, 2.0], 0.0)[-1] == 0.5
-    assert sum(scale.shares([0.1, 0.2, 9.0])) == pytest.approx(1.0)
+    assert (scale.marks, scale.final) == (marks, True)
+
+
+def test_many_rows_make_the_scale_sooner_but_not_of_one_request():
+    scale = Scale(0.05)
+    for number in range(FIRST_REQUESTS):
+        assert not scale.marks
+        scale.learn([number + i / 1_000 for i in range(500)])
+    assert scale.final
+
+
+def test_a_mark_belongs_to_the_bin_below_it():
+    assert shares([0.1, 0.2, 9.0], [0.1, 0.5]) == pytest.approx([1 / 3, 1 / 3, 1 / 3])
+    assert shares([0.1, 0.2, 9.0], [0.1, 0.5], 0.4) == pytest.approx([0.0, 1 / 3, 2 / 3])
 
 
 def test_one_score_for_everything_is_a_scale_too():
