@@ -45,17 +45,17 @@ SIZES: Final = (0.1, 0.35, 1.0, 3.0)
 """Bets as multiples of the likelihood ratio's. Smaller ones lose less while little is known; larger
 ones suit many rows, whose mean stake varies less than one row's."""
 
-ANEW: Final = 32
-"""Stakes are made anew with every request, later with every thirty-second part of those so far."""
+UNSEEN: Final = 1e-9
+"""Share that both arms have of a kind that nobody has said: its ratio is 1, or its neighbours'."""
 
-HALVINGS: Final = 24
-"""Steps of the search for where ratios are cut off."""
+ANEW: Final = 16
+"""Stakes are made anew with every request, later with every sixteenth part of those so far."""
 
 
 class ShiftEvidence:
     """Evidence that more than ``margin`` of the candidate's predictions would have to be others."""
 
-    __slots__ = ("margin", "means", "order", "pot", "ratios")
+    __slots__ = ("_made_of", "margin", "means", "order", "pot", "ratios")
 
     def __init__(self, margin: float, kinds: int = 0, *, order: Order = None) -> None:
         """Start at evidence 1 : 1."""
@@ -66,6 +66,8 @@ class ShiftEvidence:
         self.means = Means(kinds)
         self.ratios: list[float] = []
         """Of each kind: the candidate's share as a multiple of stable's, as it is bet on."""
+        self._made_of = 0
+        """Requests that the ratios are made of."""
         self.pot = Pot(len(SIZES))
 
     @property
@@ -87,13 +89,10 @@ class ShiftEvidence:
         if len(shares) > len(self.means.candidate):
             self.means.grow(len(shares))
         self.means.add(candidate, shares)
-        seen = self.means.candidates + self.means.stables
-        if seen % max(seen // ANEW, 1) == 0:
-            self.ratios = self._ratios()
 
     def forget(self) -> None:
         """Begin to learn anew, with the capital that there is: what are kinds is another thing."""
-        self.means, self.ratios = Means(0), []
+        self.means, self.ratios, self._made_of = Means(0), [], 0
 
     def doubt(self, weight_bp: int, candidate: bool) -> None:
         """One request of which nothing will be known: at its least for the evidence."""
@@ -103,9 +102,12 @@ class ShiftEvidence:
 
     def _stakes(self, weight_bp: int) -> list[float]:
         """Of each kind; none where nothing is bet."""
-        if not self.ratios or not 0 < weight_bp < FULL_BP:
+        if not 0 < weight_bp < FULL_BP:
             return []
-        w = weight_bp / FULL_BP
+        seen = self.means.candidates + self.means.stables
+        if seen >= self._made_of + max(self._made_of // ANEW, 1):
+            self.ratios, self._made_of = self._ratios(), seen
+        w = weight_bp / FULL_BP  # of no ratios no stakes
         return [w * (1.0 - w) * (r - 1.0) / (w * r + 1.0 - w) for r in self.ratios]
 
     def _bet(self, weight_bp: int, candidate: bool, stakes: list[float], stake: float) -> None:
@@ -136,7 +138,7 @@ class ShiftEvidence:
         if most <= 1.0 or least <= 1.0:
             return []
         pairs = zip(mine, others, strict=True)
-        return [min(max(c / s if s else 1.0, 1.0 / least), most) for c, s in pairs]
+        return [min(max(c / s, 1.0 / least), most) for c, s in pairs]
 
     @property
     def furthest(self) -> int:
@@ -150,20 +152,20 @@ class ShiftEvidence:
 
     def snapshot(self) -> list[Any]:
         """JSON-able state, exact."""
-        return [self.pot.snapshot(), self.means.to_json(), self.ratios]
+        return [self.pot.snapshot(), self.means.to_json(), self.ratios, self._made_of]
 
     def restore(self, data: list[Any]) -> None:
         """Take over a snapshot. Raises ValueError, KeyError or TypeError if it is damaged."""
-        pot, means, ratios = data
+        pot, means, ratios, made_of = data
         self.pot.restore(pot)
         self.means = Means.of_json(means)
-        self.ratios = list(map(float, ratios))
+        self.ratios, self._made_of = list(map(float, ratios)), int(made_of)
 
 
 def _drawn_in(sums: list[float], requests: int, both: list[float]) -> list[float]:
     """Mean shares of one arm, drawn to those of both."""
     parts = zip(sums, both, strict=True)
-    return [(own + PRIOR * common) / (requests + PRIOR) for own, common in parts]
+    return [UNSEEN + (own + PRIOR * common) / (requests + PRIOR) for own, common in parts]
 
 
 def _falling(mine: list[float], others: list[float]) -> tuple[list[float], list[float]]:
@@ -181,22 +183,21 @@ def _falling(mine: list[float], others: list[float]) -> tuple[list[float], list[
 
 
 def _cut(mine: list[float], others: list[float], margin: float) -> float:
-    """The ratio beyond which a larger stake costs more than it brings; at most 1: none does."""
+    """The ratio beyond which a larger stake costs more than it brings; at most 1: none does.
 
-    def gain(ratio: float) -> float:
-        beyond = sum(max(c - ratio * s, 0.0) for c, s in zip(mine, others, strict=True))
-        return beyond - margin * 2.0 * ratio / (1.0 + ratio)
+    It is the R at which ``sum max(c - R s, 0) = margin 2 R / (1 + R)``: both sides change with the
+    stake of the kinds beyond it, at an even coin. Between two neighbouring ratios it is a quadratic.
+    """
+    known = sorted(zip(mine, others, strict=True), key=_ratio, reverse=True)
+    beyond, beside = 0.0, 0.0
+    for place, (c, s) in enumerate(known):
+        beyond, beside = beyond + c, beside + s
+        half = (beyond - beside - 2.0 * margin) / (2.0 * beside)
+        found = half + math.sqrt(half * half + beyond / beside)
+        if place + 1 == len(known) or found >= _ratio(known[place + 1]):
+            return found
+    return 1.0
 
-    if gain(1.0) <= 0.0:
-        return 1.0
-    low, high = 1.0, 2.0
-    while gain(high) > 0.0 and high < RATIO_MAX:
-        low, high = high, 2.0 * high
-    for _ in range(HALVINGS):
-        middle = (low + high) / 2.0
-        low, high = (middle, high) if gain(middle) > 0.0 else (low, middle)
-    return low
 
-
-RATIO_MAX: Final = 1e6
-"""Beyond it ratios are all one."""
+def _ratio(shares: tuple[float, float]) -> float:
+    return shares[0] / shares[1]

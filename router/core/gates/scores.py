@@ -197,7 +197,8 @@ class Scores(OutputPool):
         side = self._leading
         if side is self.deciles:
             return side.furthest
-        apart = list(accumulate(c - s for c, s in map(side.means.of, range(len(self.scale.marks)))))
+        marks = range(len(side.means.candidate) - 1)
+        apart = list(accumulate(c - s for c, s in map(side.means.of, marks)))
         if side is self.higher:
             apart = [-one for one in apart]
         return max(range(len(apart)), key=apart.__getitem__, default=-1)
@@ -207,7 +208,8 @@ class Scores(OutputPool):
         side, place = self._leading, self._most()
         kinds = range(place, place + 1)
         if side is not self.deciles:
-            kinds = range(place + 1) if side is self.lower else range(place + 1, len(self.scale.marks) + 1)
+            count = len(side.means.candidate)
+            kinds = range(place + 1) if side is self.lower else range(place + 1, count)
         share = sum(side.means.of(kind)[arm] for kind in kinds) if place >= 0 else 0.0
         return Counts(round(share * self.rows[arm]), self.rows[arm])
 
@@ -223,7 +225,7 @@ class Scores(OutputPool):
 
     def _where(self) -> str:
         side, place, marks = self._leading, self._most(), self.scale.marks
-        if place < 0:
+        if place < 0 or self.stage < self.scale.stage:
             return "scores"
         if side is self.deciles:
             tenths = self.scale.tenths
