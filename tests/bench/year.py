@@ -1,6 +1,6 @@
 """Stable against itself through a year of flights, every gate on: how often is it taken back?
 
-    python -m tests.bench.year [--runs 1000] [--rows 1 32] [--processes 2]
+    python -m tests.bench.year [--runs 1000] [--first 0] [--rows 1 32] [--processes 2]
 
 A run is a rollout of the real model `v2` against itself. It begins at a random flight of 2013 and
 goes on with those that departed after it, one after the other (behind December comes January), so
@@ -179,6 +179,7 @@ def run(seed, rows, shape):
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=1_000)
+    parser.add_argument("--first", type=int, default=0, help="seed of the first run")
     parser.add_argument("--rows", type=int, nargs="*", default=[1, 32])
     parser.add_argument("--shapes", nargs="*", default=["flights"], choices=SHAPES)
     parser.add_argument("--processes", type=int, default=2)
@@ -189,10 +190,11 @@ def main(argv=None):
             for rows in told.rows:
                 began = time.monotonic()
                 of = partial(run, rows=rows, shape=shape)
-                said = list(filter(None, pool.map(of, range(told.runs), chunksize=5)))
+                seeds = range(told.first, told.first + told.runs)
+                said = list(filter(None, pool.map(of, seeds, chunksize=5)))
                 worst = max(worst, len(said) / told.runs)
                 print(
-                    f"{shape}, {rows} rows, {REQUESTS[rows]:,} requests: {len(said)} of "
+                    f"{shape}, {rows} rows, {REQUESTS[rows]:,} requests, seeds from {told.first}: {len(said)} of "
                     f"{told.runs:,} convicted; {time.monotonic() - began:.0f} s", flush=True,
                 )  # fmt: skip
                 for sentence in sorted(said)[:3]:
