@@ -78,7 +78,7 @@ def made(shape, chance):
         if shape == "skewed":
             one = Row(str(int((s := chance.betavariate(0.05, 2.0)) > 0.5)), s, "", kind)
         elif shape == "few values":
-            one = Row(str((s := chance.choice((0, 0, 0, 1, 2)))), float(s), "", kind)
+            one = Row(str(s := chance.choice((0, 0, 0, 1, 2))), float(s), "", kind)
         elif shape == "heavy tails":
             one = Row("yes" if (s := chance.paretovariate(0.8)) > 3 else "no", s, "", kind)
         elif shape == "rare labels":

@@ -7,9 +7,9 @@ import random
 import numpy as np
 import pytest
 
-from router.core.gates.gate import BRAKE_BP
 from router.core.evidence import Ramp
 from router.core.gates import GATES, Gate, Measurement
+from router.core.gates.gate import BRAKE_BP
 from router.core.gates.guard import TRIAL_BP
 from router.core.gates.verdict import Verdict
 from router.core.judge import Judge, JudgeSettings

@@ -170,7 +170,8 @@ def _drawn_in(sums: list[float], requests: int, both: list[float]) -> list[float
 
 def _falling(mine: list[float], others: list[float]) -> tuple[list[float], list[float]]:
     """Both, neighbours pooled until the ratio of the first to the second falls (pool adjacent
-    violators)."""
+    violators).
+    """
     blocks: list[tuple[float, float, int]] = []
     for c, s in zip(mine, others, strict=True):
         block = (c, s, 1)

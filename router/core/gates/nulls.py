@@ -156,7 +156,9 @@ class NullsState(OutputState):
             return Sample(0, 0)
         w, faulty = weight_bp / FULL_BP, max(detect.points, 2.0 * self.margin) - self.margin
         told = math.log1p(SURE * (1.0 - w) / w)
-        draws = walk(w * faulty * told, w * faulty * told * told, math.log(2.0 * self.context.limit))
+        draws = walk(
+            w * faulty * told, w * faulty * told * told, math.log(2.0 * self.context.limit)
+        )
         return Sample(self.whole.requests[0], math.ceil(draws * w))
 
 

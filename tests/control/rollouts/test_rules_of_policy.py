@@ -8,8 +8,7 @@ import pytest
 
 from router.control.outside.measure import Inquiry
 from router.control.told.status import gauges, rollout_view
-from router.core.gates.gate import BRAKE_BP
-from router.core.gates.gate import Measurement
+from router.core.gates.gate import BRAKE_BP, Measurement
 from router.core.rollout.events import Promote
 from router.core.rollout.rollout import Phase
 from router.core.wire.outcomes import ArmCounts, Batch, Cell
