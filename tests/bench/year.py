@@ -194,9 +194,10 @@ def main(argv=None):
                 said = list(filter(None, pool.map(of, seeds, chunksize=5)))
                 worst = max(worst, len(said) / told.runs)
                 print(
-                    f"{shape}, {rows} rows, {REQUESTS[rows]:,} requests, seeds from {told.first}: {len(said)} of "
-                    f"{told.runs:,} convicted; {time.monotonic() - began:.0f} s", flush=True,
-                )  # fmt: skip
+                    f"{shape}, {rows} rows, {REQUESTS[rows]:,} requests, seeds from {told.first}: "
+                    f"{len(said)} of {told.runs:,} convicted; {time.monotonic() - began:.0f} s",
+                    flush=True,
+                )
                 for sentence in sorted(said)[:3]:
                     print("   ", sentence, flush=True)
     return int(worst > 0.007)

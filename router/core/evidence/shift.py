@@ -9,10 +9,10 @@ the coin's ``w`` at the draw
     H0, kinds without order:  no set of kinds has a share that is larger by more than the margin
     H0, ``order``:            no set of the first (last) kinds has
 
-Under H0 the candidate's mean of g exceeds stable's by at most ``margin (max g - min g)``, since g is
-a mean of indicators of such sets, times its range (where there is an order, g falls, or rises, with
-it). So e has mean at most 1 for whatever stakes earlier requests chose, whatever rows of one request
-have to do with each other, and however often it is looked.
+Under H0 the candidate's mean of g exceeds stable's by at most ``margin (max g - min g)``, since g
+is a mean of indicators of such sets, times its range (where there is an order, g falls, or rises,
+with it). So e has mean at most 1 for whatever stakes earlier requests chose, whatever rows of one
+request have to do with each other, and however often it is looked.
 
 The stakes are those with which capital grows fastest. Without a margin that is the likelihood ratio
 of the arm given the kind, which has this very form: ``e = c / (w c + (1 - w) s)`` for a candidate's
@@ -169,8 +169,9 @@ def _drawn_in(sums: list[float], requests: int, both: list[float]) -> list[float
 
 
 def _falling(mine: list[float], others: list[float]) -> tuple[list[float], list[float]]:
-    """Both, neighbours pooled until the ratio of the first to the second falls (pool adjacent
-    violators).
+    """Both, neighbours pooled until the ratio of the first to the second falls.
+
+    Pool adjacent violators.
     """
     blocks: list[tuple[float, float, int]] = []
     for c, s in zip(mine, others, strict=True):
@@ -186,8 +187,8 @@ def _falling(mine: list[float], others: list[float]) -> tuple[list[float], list[
 def _cut(mine: list[float], others: list[float], margin: float) -> float:
     """The ratio beyond which a larger stake costs more than it brings; at most 1: none does.
 
-    It is the R at which ``sum max(c - R s, 0) = margin 2 R / (1 + R)``: both sides change with the
-    stake of the kinds beyond it, at an even coin. Between two neighbouring ratios it is a quadratic.
+    It is the R at which ``sum max(c - R s, 0) = margin 2 R / (1 + R)``: what a larger stake of the
+    kinds beyond brings and costs, at an even coin. Between neighbouring ratios it is a quadratic.
     """
     known = sorted(zip(mine, others, strict=True), key=_ratio, reverse=True)
     beyond, beside = 0.0, 0.0

@@ -194,7 +194,7 @@ class Gate(Spec):
     bets: ClassVar[bool] = True
     """Whether the gate holds evidence; a gate that only asks outside has no share."""
     brake_bp: ClassVar[int] = BRAKE_BP
-    """The most of a candidate, basis points, that this gate suspects; see :mod:`router.core.cap`."""
+    """The most of a candidate that this gate suspects; see :mod:`router.core.cap`."""
     needs: ClassVar[frozenset[Need]] = frozenset({Need.ROWS})
     """What it lives on; a policy that has none of it made is refused."""
 

@@ -3,10 +3,10 @@
 Such a row is a fault, whatever the model is, but not whosoever it is: a table of features that is
 gone breaks both versions, and the coin alone knows whose answer met it. So what is asked is whether
 the candidate has more than stable and `at_most` beside it. Where stable never has one, a fault says
-which arm it came from and no more: at a share ``w`` it multiplies the odds by at most ``1 / w``, and
-under a cause that both share k faults in a row are the candidate's with chance ``w ** k``. No rule
-that spares it does with fewer than ``log(1 / alpha) / log(1 / w)`` of them: 7 at one half. Half of
-the capital bets like that, the other half as for any two shares.
+which arm it came from and no more: at a share ``w`` it multiplies the odds by at most ``1 / w``,
+and under a cause that both share k faults in a row are the candidate's with chance ``w ** k``. No
+rule that spares it does with fewer than ``log(1 / alpha) / log(1 / w)`` of them: 7 at one half.
+Half of the capital bets like that, the other half as for any two shares.
 
 An operator for whom so many faults are too many, whoever causes them, says so: with `limit` half of
 the capital asks about the candidate's share alone, and finds it with a third of the faults.

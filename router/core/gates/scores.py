@@ -69,19 +69,18 @@ class Scale:
             return
         self._first += some(scores)
         self._requests += 1
-        while (
-            not self.final
-            and self._requests >= FIRST_REQUESTS
-            and len(self._first) >= STAGES[self.stage][0]
-        ):
-            self._make(STAGES[self.stage][1])
-            self.stage += 1
-        if self.final:
+        if self._requests < FIRST_REQUESTS:
+            return
+        count = len(self._first)
+        for wanted, parts in STAGES[self.stage :]:
+            if count >= wanted:
+                self._make(sorted(self._first), parts)
+        if count >= STAGES[-1][0]:
             self._first = []
 
-    def _make(self, parts: int) -> None:
-        known = sorted(self._first)
+    def _make(self, known: list[float], parts: int) -> None:
         count = len(known)
+        self.stage += 1
         self.marks = sorted({known[i * count // parts] for i in range(1, parts)})
         self.shift = self.share * (known[19 * count // 20] - known[count // 20])
 
@@ -112,7 +111,7 @@ def some(scores: list[float]) -> list[float]:
 
 
 def shares(scores: list[float], marks: list[float], offset: float = 0.0) -> list[float]:
-    """The share of the scores, moved by ``offset``, in each bin; a mark belongs to the one below."""
+    """The share of the scores, moved by ``offset``, in each bin; a mark is of the one below."""
     found = [0.0] * (len(marks) + 1)
     for score in scores:
         found[bisect_left(marks, score + offset)] += 1.0 / len(scores)
