@@ -20,6 +20,9 @@ LATENCY_MAX_S = 60.0
 HANG_MAX_S = 300.0
 """A hanging request is dropped without an answer after this time."""
 
+LEAK_MAX_MIB = 512
+"""A leaking service stops there: it is a fault, not an attack on the machine."""
+
 Share = Annotated[float, Field(ge=0, le=1)]
 Milliseconds = Annotated[float, Field(ge=0, le=LATENCY_MAX_S * 1000)]
 
@@ -72,6 +75,12 @@ class Faults(BaseModel):
     """What every score is multiplied by, before the shift."""
     score_shift: Annotated[float, Field(ge=-1, le=1)] = 0.0
     """Added to every score, the result kept within 0 to 1."""
+    leak_kib: Annotated[int, Field(ge=0, le=65_536)] = 0
+    """Memory that each request keeps for ever, up to `LEAK_MAX_MIB`; the next PUT gives it back."""
+    queue: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    """Requests more that `/metrics` and the load header say are waiting."""
+    tokens: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    """Answers carry a `usage` of 100 tokens in and so many out, as language models do."""
     die_after: Annotated[int, Field(ge=0)] | None = None
     """The process exits at once, mid-request, on the request after so many."""
 

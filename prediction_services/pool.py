@@ -26,6 +26,7 @@ class BoundedPool:
     """
 
     def __init__(self, workers: int, waiting_max: int) -> None:
+        self.workers = workers
         self._limit = workers + waiting_max
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="predict")
         self._lock = threading.Lock()
@@ -35,6 +36,11 @@ class BoundedPool:
     def busy(self) -> int:
         """Calls running or waiting."""
         return self._busy
+
+    @property
+    def waiting(self) -> int:
+        """Calls that wait for a thread."""
+        return max(self._busy - self.workers, 0)
 
     async def run(self, call: Callable[[], T]) -> T:
         """The result of `call`, computed in a thread.

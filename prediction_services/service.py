@@ -11,11 +11,18 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
 from pydantic import ValidationError
 
 from prediction_services import MODEL_NAME, wire
-from prediction_services.faults import HANG_MAX_S, FaultDice, Faults, Roll
+from prediction_services.faults import HANG_MAX_S, LEAK_MAX_MIB, FaultDice, Faults, Roll
 from prediction_services.flights import BadFieldError, UnknownFlightError
 from prediction_services.pool import (
     WAITING_MAX_DEFAULT,
@@ -66,6 +73,7 @@ class PredictionService:
         self._die = die
         self._before: list[float] = []
         """Scores of the request before."""
+        self._leaked: list[bytes] = []
         self._metrics = _Metrics(self)
 
     @property
@@ -77,6 +85,11 @@ class PredictionService:
     def busy(self) -> int:
         """Predictions running or waiting in the pool."""
         return self._pool.busy
+
+    @property
+    def waiting(self) -> int:
+        """Those of them that wait; a fault may say more."""
+        return self._pool.waiting + self._dice.faults.queue
 
     @property
     def injected(self) -> Mapping[str, int]:
@@ -170,7 +183,23 @@ class PredictionService:
             body = wire.with_label(body, None)
         if roll.kind == "truncate":
             return await _truncate(request, body)
-        return web.Response(body=body, content_type="application/json")
+        if (tokens := self._dice.faults.tokens) is not None:
+            body = wire.with_usage(body, tokens)
+        self._leak(self._dice.faults.leak_kib)
+        return web.Response(body=body, content_type="application/json", headers=self._load(request))
+
+    def _leak(self, kib: int) -> None:
+        """Written to, or it would not be resident."""
+        if kib and len(self._leaked) * kib < LEAK_MAX_MIB * 1024:
+            self._leaked.append(b"x" * (kib * 1024))
+
+    def _load(self, request: web.Request) -> dict[str, str]:
+        """The load header (ORCA) of those who ask for it, as Triton and vLLM answer them."""
+        if request.headers.get("endpoint-load-metrics-format", "").upper() != "TEXT":
+            return {}
+        share = self.busy / self._pool.workers
+        said = f"TEXT application_utilization={share:g}, named_metrics.queue={self.waiting}"
+        return {"endpoint-load-metrics": said}
 
     async def _hang(self, request: web.Request) -> web.StreamResponse:
         """Keep the connection open without a byte; cancelled when the client leaves."""
@@ -234,6 +263,7 @@ class PredictionService:
             field = ".".join(str(part) for part in first["loc"]) or "body"
             return _error(400, f"{field}: {first['msg']}", field)
         self._dice = FaultDice(faults, time.monotonic())
+        self._leaked.clear()
         return await self._get_faults(request)
 
     async def _delete_faults(self, request: web.Request) -> web.Response:
@@ -286,6 +316,9 @@ class _Metrics:
         )
         busy = Gauge("prediction_busy", "Predictions running or waiting.", registry=self.registry)
         busy.set_function(lambda: service.busy)
+        waiting = Gauge("prediction_waiting", "Predictions that wait.", registry=self.registry)
+        waiting.set_function(lambda: service.waiting)
+        ProcessCollector(registry=self.registry)
         ready = Gauge(
             "prediction_ready", "1 when predictions are answered.", registry=self.registry
         )

@@ -131,6 +131,12 @@ def with_label(body: bytes, label: int | None) -> bytes:
     return json.dumps(answer, separators=(",", ":")).encode()
 
 
+def with_usage(body: bytes, tokens: int) -> bytes:
+    """An answer that says what it took: 100 tokens in, so many out."""
+    usage = {"prompt_tokens": 100, "completion_tokens": tokens, "total_tokens": 100 + tokens}
+    return json.dumps(json.loads(body) | {"usage": usage}, separators=(",", ":")).encode()
+
+
 def encode_v1(_request: InferRequest, scores: Sequence[float | None], _version: str) -> bytes:
     """The answer to `:predict`: one probability of being late per instance."""
     return json.dumps({"predictions": list(scores)}, separators=(",", ":")).encode()

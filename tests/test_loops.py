@@ -20,6 +20,7 @@ from router.control.fleet.workers import Workers
 from router.control.outside.measure import Asker, Inquiry
 from router.control.outside.outbox import Delivery, Outbox
 from router.control.outside.outreach import Outreach
+from router.control.outside.scrapes import Scrapes
 from router.control.plane import Plane
 from router.control.predictions.watching import Watching
 from router.control.rollouts.reconciler import Reconciler
@@ -449,13 +450,29 @@ async def test_a_route_whose_monitors_raise_costs_no_other_route_its_own():
     assert BOOKS.failures["monitors"].count >= 1
 
 
+async def test_a_look_at_who_is_asked_what_it_uses_that_raises_costs_that_look():
+    turns = []
+
+    class Routes(dict):
+        def values(self):
+            turns.append(1)
+            raise RecursionError
+
+    reconciler = SimpleNamespace(runs=Routes())
+    scrapes = Scrapes(reconciler, None, SimpleNamespace(now=lambda: 0.0), lambda *_: None)
+    task = loops.background("test", loops.forever("scrapes", scrapes.turn))
+    await until(lambda: len(turns) > 1)
+    task.cancel()
+    assert BOOKS.failures["scrapes"].count >= 1
+
+
 # --- the list is whole ----------------------------------------------------------------------------
 
 TESTED = {
     "alerts", "certificate", "decider", "health", "history", "lag", "monitors", "names", "outbox",
     "policy",
-    "questions", "reader", "recording", "reload", "reports", "store-write", "stream", "sweep",
-    "watch",
+    "questions", "reader", "recording", "reload", "reports", "scrapes", "store-write",
+    "stream", "sweep", "watch",
 }  # fmt: skip
 """Loops with a test above."""
 

@@ -26,6 +26,7 @@ from router.cli.show import (
     shadow_lines,
     through,
     told,
+    usage_lines,
     version_row,
     when,
 )
@@ -63,7 +64,7 @@ def _lines(name: str, document: dict[str, Any], history: list[dict[str, Any]]) -
     if status is None:
         head = [f"{name}: {coloured('Healthy')}, {document['stable']} serves, no rollout"]
         frozen = [f"  {document['frozen']}"] if document.get("frozen") else []
-        return [*head, *frozen, "", *table]
+        return [*head, *frozen, "", *table, *usage_lines(document["versions"])]
     waits = left(status)
     return [
         f"{name}: {coloured(status['health'])}",
@@ -75,6 +76,7 @@ def _lines(name: str, document: dict[str, Any], history: list[dict[str, Any]]) -
         *[f"  {text}" for text in more_lines(status)],
         "",
         *table,
+        *usage_lines(document["versions"]),
         "",
         "gates",
         *gate_lines(status["gates"]),

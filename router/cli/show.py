@@ -18,6 +18,7 @@ import click
 
 from router.cli.client import Client
 from router.cli.exits import Exit, VerbFailed
+from router.core.usage.signals import written
 from router.core.words import duration, odds, percent, rate
 
 COLOURS = {
@@ -229,6 +230,23 @@ def decisions(client: Client, route: str) -> list[dict[str, Any]]:
     found = client.get("/api/v1/journal", route=route, limit=DECISIONS_SHOWN)
     entries: list[dict[str, Any]] = found["entries"]
     return entries
+
+
+def usage_lines(versions: dict[str, Any]) -> list[str]:
+    """What each version says that it uses and costs, or why it does not."""
+    lines = []
+    for name, window in versions.items():
+        if (used := window.get("usage")) is None:
+            continue
+        parts = [written(signal, value) for signal, value in used["signals"].items()]
+        if used["answers"]:
+            tokens = (used["tokens_in"] + used["tokens_out"]) / used["answers"]
+            parts.append(f"{tokens:,.0f} tokens an answer")
+        if used["per_request"]:
+            parts.append(f"a request costs {used['per_request']:.4g}")
+        parts += [used["trouble"]] if used["trouble"] else []
+        lines.append(f"  {name} uses: {', '.join(parts) or 'nothing that is told'}")
+    return lines
 
 
 def version_row(

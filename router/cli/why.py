@@ -31,7 +31,9 @@ def run(
         emit(told)
     else:
         shadow = [] if at else shadow_lines(status.get("shadow"))
-        click.echo("\n".join([*lines(name, told), *(f"shadow    {text}" for text in shadow)]))
+        waits = [] if at or not status.get("waits_for") else [status["waits_for"]]
+        now = [f"waits for {text}" for text in waits] + [f"shadow    {text}" for text in shadow]
+        click.echo("\n".join([*lines(name, told), *now]))
 
 
 def moment(text: str) -> float:

@@ -18,7 +18,9 @@ from router.control.fleet.samples import Samples
 from router.control.fleet.workers import CommandLine, Workers, worker_command
 from router.control.outside.measure import Asker, Inquiry, headers_of
 from router.control.outside.outreach import Outreach
+from router.control.outside.scrapes import Scrapes
 from router.control.predictions.booked import PredictionLog
+from router.control.predictions.usage import Usages
 from router.control.predictions.watching import Watching
 from router.control.rollouts.observe import Observatory
 from router.control.rollouts.reconciler import Reconciler
@@ -33,6 +35,7 @@ from router.control.told.history import History
 from router.control.told.parts import Parts
 from router.control.watch import PolicySource
 from router.core.gates.gate import Measurement
+from router.core.gates.measured import Measured
 from router.core.gates.polled import Polled
 from router.core.policy import split_address
 from router.core.policy.kept import log_terms
@@ -103,6 +106,9 @@ class Plane(Parts):
         self.outreach = Outreach(self.reconciler, self.announcer, self.clock, self._sent)
         self.watching = Watching(self.reconciler, store, self.clock, self.outreach.tell)
         self.reconciler.restraint.monitors = self.watching
+        self.usages = Usages(self.reconciler, self.clock)
+        self.observatory.usage = self.usages.view
+        self.scrapes = Scrapes(self.reconciler, self.usages, self.clock, self._scraped)
         self.source = PolicySource(loaded.file, self._adopt, self.announcer, self.clock)
         self.source.ending = self.reconciler.ending
         self.controller = Controller(self)
@@ -119,9 +125,9 @@ class Plane(Parts):
             lambda: self.reconciler.runs, self.reconciler.observe, self._read, self.comparer.reader
         )
         self.samples.on_watched = self.watching.take
+        self.samples.on_tokens = self.usages.spent
         self.log = PredictionLog(self.reconciler, self.comparer.reader, self.clock, self._told)
         self.feedback = Feedback(self.reconciler, self.clock, self.metrics, self.log)
-        self.feedback.labelled = self.log.labelled = self.watching.labelled
         self.feedback.labelled = self.log.labelled = self.watching.labelled
         self._reported_s = 0.0
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -165,6 +171,7 @@ class Plane(Parts):
             self._keep(job)
         self._keep(forever("questions", self._ask))
         self._keep(forever("monitors", self.watching.turn))
+        self._keep(forever("scrapes", self.scrapes.turn))
         self._keep(forever("lag", self._watch_lag))
         self._keep(forever("history", self._remember))
 
@@ -179,6 +186,7 @@ class Plane(Parts):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._asker.__aexit__(None, None, None)
+        await self.scrapes.close()
         await self.outreach.close()
         self.reconciler.last_words()
         self.watching.keep()
@@ -218,6 +226,7 @@ class Plane(Parts):
         self.observatory.add(report.worker, report.versions, now)
         self.history.add(report.versions)
         self.reconciler.seen(report.worker, report.endpoints)
+        self.usages.told(report.endpoints)
         self.metrics.add_versions(report.versions)
         self.metrics.add_mirrors(report.mirrors)
         self.metrics.add_routes(report.routes)
@@ -246,6 +255,9 @@ class Plane(Parts):
     def sampled(self, report: SampleReport) -> None:
         """Have the predictions read when there is time."""
         self.samples.put(report.samples)
+
+    def _scraped(self, route: str, version: str, result: str) -> None:
+        self.metrics.count("scrapes_total", labels(route=route, version=version, result=result))
 
     def _read(self, route: str, version: str, result: str, number: int) -> None:
         series = labels(route=route, version=version, result=result)
@@ -311,7 +323,10 @@ class Plane(Parts):
         rollout, judge = live.rollout, live.trial.judge
         for title in judge.due(self.clock.now()):
             gate = judge.gates[title]
-            if isinstance(gate, Polled):
+            if isinstance(gate, Measured):
+                run = self.reconciler.runs[route]
+                self.reconciler.measured(run, title, gate.taken(self.usages.seen(run)))
+            elif isinstance(gate, Polled):
                 about = {
                     "route": route,
                     "rollout": rollout.id,

@@ -219,6 +219,8 @@ class Reads:
     """Features whose values are told with each row."""
     monitored: bool = False
     """Monitors want the values of rows."""
+    tokens: bool = False
+    """What answers say of their tokens is wanted."""
 
 
 @dataclass(frozen=True, slots=True)

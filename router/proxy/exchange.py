@@ -39,6 +39,7 @@ from router.proxy.cookies import without_own
 from router.proxy.extraction import watch
 from router.proxy.faults import FAULTS, Fault
 from router.proxy.inspection import reading_of
+from router.proxy.loads import asking, load_taken
 from router.proxy.mirror import Original
 from router.proxy.receipt import receipt_line
 from router.proxy.record import answer, left, record
@@ -191,9 +192,8 @@ class Exchange:
         else:
             self._expect_answer(now)
         body = self.body if self.upload is None else self.whole()
-        connection.start(
-            self, head, body, self.uploaded, self.client.peer, self.id, trace
-        )  # fmt: skip
+        extra = asking(head) if self.route.loads else b""
+        connection.start(self, head, body, self.uploaded, self.client.peer, self.id, trace, extra)
         if not self.uploaded:
             self.go_on()
             self._slim()
@@ -339,6 +339,8 @@ class Exchange:
         version = attempt.version
         if route.own_cookie:
             head = without_own(head, route.own_cookie, version.stats)
+        if route.loads:
+            head = load_taken(head, self.head, attempt.endpoint)
         self.stage = _ANSWERING
         extra = b"".join((version.line, self.id, b"\r\n", self.cookie))
         if route.receipts:

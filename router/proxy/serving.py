@@ -107,7 +107,7 @@ class ServedRoute:
     __slots__ = ("answer_bytes", "asks", "body_fields", "body_s",
                  "candidate", "cell", "clients", "copied", "counts", "draw",
                  "entry", "errors", "first_token_s", "holds", "keep_bytes",
-                 "key_header", "match", "mirrors", "needs_body", "others",
+                 "key_header", "loads", "match", "mirrors", "needs_body", "others",
                  "own_cookie", "payload", "pins", "quota", "receipts", "response_s",
                  "rules", "salt", "sampled_bp", "sole", "stable", "stripped", "total_s",
                  "versions")  # fmt: skip
@@ -168,6 +168,7 @@ class ServedRoute:
         self.errors = frozenset(s for s in range(100, 1_000) if s in wrong or s // 100 in wrong)
         """Statuses that count against the version that answers with them."""
         self.sampled_bp = entry.sampling.share_bp if entry.sampling else 0
+        self.loads = entry.loads
         self._copy(entry, pools, recorder)
 
     def _copy(self, entry: RouteEntry, pools: Pools, recorder: Recorder) -> None:

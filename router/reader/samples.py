@@ -9,17 +9,34 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from router.core.monitors.watched import watched
-from router.core.predictions.facts import facts_of
+from router.core.payloads import Beyond, Unreadable, unpacked
+from router.core.predictions.facts import UNREADABLE, facts_of
+from router.core.usage.tokens import tokens_of
+from router.core.wire.sampled import Facts
 
 if TYPE_CHECKING:
     from router.core.monitors.watched import Watched
-    from router.core.wire.sampled import Facts, Sampled
+    from router.core.wire.sampled import Sampled
     from router.link.messages import Reads
 
 
 def looked(sample: Sampled, reads: Reads) -> Facts:
-    """What a sample's prediction is."""
-    return facts_of(sample, reads.payload, reads.declared, reads.by)
+    """What a sample's prediction is, and the tokens that it took where somebody pays for them."""
+    facts = facts_of(sample, reads.payload, reads.declared, reads.by)
+    tokens = _tokens(sample) if reads.tokens else None
+    if tokens is None:
+        return facts
+    return Facts(facts.rows, "" if facts is UNREADABLE else facts.why, tokens)
+
+
+def _tokens(sample: Sampled) -> tuple[int, int] | None:
+    """None where its answer says nothing of it, or was not kept."""
+    if sample.cut or not 200 <= sample.status < 300:
+        return None
+    try:
+        return tokens_of(unpacked(sample.answer, sample.answer_coding))
+    except (Unreadable, Beyond):
+        return None
 
 
 def values(sample: Sampled, reads: Reads) -> Watched | None:

@@ -69,6 +69,12 @@ FAMILIES: Final[dict[str, tuple[str, str]]] = {
     "rollout_phase": ("gauge", "1 for the phase a rollout is in."),
     "rollout_step": ("gauge", "Step of the rollout, counted from 1."),
     "rollout_revision": ("gauge", "Revision of the rollout; only grows."),
+    "version_usage": (
+        "gauge", "What a version says that it uses: memory, cpu, gpu, gpu_memory, queue.",
+    ),
+    "tokens_per_answer": ("gauge", "Tokens of an answer, sent and made, of the present attempt."),
+    "token_cost_per_answer": ("gauge", "What they cost, in the currency of the prices."),
+    "scrapes_total": ("counter", "Questions to versions what they use, by result."),
     "monitor_size": (
         "gauge", "How far a feature, label or score is off its reference: PSI, or a share of rows.",
     ),

@@ -75,8 +75,9 @@ class Endpoint:
     """Live state of one address; a name of several has one for each. Only its pool changes it."""
 
     __slots__ = ("address", "authority", "dirty", "ejected_until", "failed_probes",
-                 "healthy", "idle", "in_flight", "ip", "last_error", "open", "passed_probes",
-                 "ready", "refusals", "retired", "streak", "unreachable_until")  # fmt: skip
+                 "healthy", "idle", "in_flight", "ip", "last_error", "load", "open",
+                 "passed_probes", "ready", "refusals", "retired", "streak",
+                 "unreachable_until")  # fmt: skip
 
     def __init__(self, address: Address) -> None:
         self.address = address
@@ -106,6 +107,8 @@ class Endpoint:
         self.retired = False
         """No longer in the policy: connections close as they become free."""
         self.last_error = ""
+        self.load = b""
+        """What its last answer said of its load; empty: nothing, or nobody asked."""
         self.dirty = False
 
     @property

@@ -128,6 +128,7 @@ def _state(route: str, version: str, address: Address, endpoints: list[Endpoint]
         sum(e.in_flight for e in endpoints), sum(e.open for e in endpoints),
         next((e.last_error for e in endpoints if e.last_error), ""),
         None if all(e.ready is None for e in endpoints) else any(e.ready for e in endpoints),
+        next((e.load for e in endpoints if e.load), b"").decode("latin-1"),
     )  # fmt: skip
     for endpoint in endpoints:
         endpoint.dirty = False

@@ -3,6 +3,7 @@ import { html, useEffect, useState } from "./preact-htm.js";
 import { isStale, mayOperate, post, read, readHistory, say, state } from "./link.js";
 import { Actions } from "./actions.js";
 import { colours, Split, Verdict } from "./parts.js";
+import { Data } from "./data.js";
 import { Plots } from "./plots.js";
 import { Shadow } from "./shadow.js";
 import { known, lasts, milliseconds, moment, NONE, odds, percent, phase, rate, share, tone, verdict, whole, words } from "./words.js";
@@ -113,7 +114,7 @@ function Backends({ route }) {
       <td class="r">${whole(one.in_flight)}</td><td class="r">${whole(one.open_connections)}</td><td>${one.last_error || NONE}</td></tr>`)}</tbody></table></div>`;
 }
 
-const TABS = [["", "Rollout"], ["shadow", "Shadow explorer"], ["backends", "Backends"], ["journal", "Journal"]];
+const TABS = [["", "Rollout"], ["shadow", "Shadow explorer"], ["data", "Data and usage"], ["backends", "Backends"], ["journal", "Journal"]];
 
 export function RoutePage({ route, tab }) {
   useEffect(() => {
@@ -139,7 +140,7 @@ export function RoutePage({ route, tab }) {
     ${summary.attention?.kind === "taken_back" && mayOperate() ? html`<p class="attention">Nobody has said that they saw this.
       <button type="button" class="seen" onClick=${() => post("/api/v1/acknowledge", { route }).catch((error) => say(error.message))}>I have seen it</button></p>` : ""}
     <nav class="tabs" aria-label="Parts of this route">${TABS.map(([name, label]) => html`<a key=${name} href=${name ? `${base}/${name}` : base} aria-current=${tab === name ? "page" : undefined}>${label}</a>`)}</nav>
-    ${tab === "shadow" ? html`<${Shadow} route=${route} rollout=${rollout} />` : tab === "backends" ? html`<${Backends} route=${route} />`
+    ${tab === "shadow" ? html`<${Shadow} route=${route} rollout=${rollout} />` : tab === "data" ? html`<${Data} route=${route} />` : tab === "backends" ? html`<${Backends} route=${route} />`
       : tab === "journal" ? html`<h2>Journal</h2><${Journal} entries=${journal} />` : html`
       ${rollout && rollout.plan.steps.length ? html`<${Track} rollout=${rollout} />` : ""}
       <${Split} shares=${shares} colour=${colour} />

@@ -45,6 +45,8 @@ ObserveSamples = Callable[[tuple[Batch, ...]], None]
 """``observe(batches)`` of the reconciler."""
 OnWatched = Callable[[Sampled, Watched], None]
 """Who hears of the values of rows."""
+OnTokens = Callable[[Sampled, tuple[int, int]], None]
+"""Who hears of an answer's tokens."""
 CountSamples = Callable[[str, str, str, int], None]
 """``count(route, version, result, number)`` of samples, for metrics."""
 
@@ -71,6 +73,7 @@ class Samples:
         self._observe = observe
         self._count = count
         self.on_watched: OnWatched = lambda _sample, _watched: None
+        self.on_tokens: OnTokens = lambda _sample, _tokens: None
         self.reader = reader
         reader.on_looked = self._looked
         reader.on_ready.append(self._feed)
@@ -190,6 +193,8 @@ class Samples:
         batches: dict[tuple[str, int], list[SampleFacts]] = {}
         for sample, facts in found:
             self._count(sample.route, sample.version, facts.why or "read", 1)
+            if facts.tokens is not None:
+                self.on_tokens(sample, facts.tokens)
             if sample.counted:
                 told = batches.setdefault((sample.route, sample.revision), [])
                 told.append(SampleFacts(
@@ -209,4 +214,6 @@ def reads_of(run: Run) -> Reads:
     declared = declared_of(route)
     told = SegmentKeys(live.policy.gates if live is not None else ())
     monitored = route.monitors is not None
-    return Reads(route.name, route.payload, declared, told.features, monitored)
+    return Reads(
+        route.name, route.payload, declared, told.features, monitored, bool(route.tokens_bp)
+    )

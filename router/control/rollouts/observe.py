@@ -8,12 +8,12 @@ exist only for versions that had traffic.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypedDict
 
 from router.control.rollouts.readiness import Readiness
-from router.control.told.views import VersionView, WindowView
+from router.control.told.views import UsageView, VersionView, WindowView
 from router.core.wire.counts import VersionCounts
 from router.core.wire.histogram import BUCKETS, quantile
 from router.core.wire.outcomes import BAD_OUTCOMES, FULL_BP, Baseline, Outcome
@@ -115,6 +115,8 @@ class Observatory:
         self._in_flight: dict[tuple[str, str, str], dict[int, int]] = {}
         self._tunnels: dict[tuple[str, str, str], dict[int, int]] = {}
         self._unread: dict[str, deque[tuple[float, int]]] = {}
+        self.usage: Callable[[str, str], UsageView | None] = lambda _route, _version: None
+        """What a version of a route says that it uses."""
 
     def unread_keys(self, route: str, now: float) -> int:
         """Requests of the last minute whose sticky key could not be read."""
@@ -201,7 +203,16 @@ class Observatory:
             in_flight=self.in_flight(route, version),
             shadow=WindowView(**_figures([shadow.sums(now)])) if shadow else None,
             endpoints=self.readiness.view(route, version),
+            usage=self.usage(route, version),
         )
+
+    def requests(self, route: str, version: str, now: float) -> tuple[int, float]:
+        """What a version answered in the last minute, and how many a second."""
+        parts = [
+            ring.sums(now) for role in (*_SPLIT_ROLES, "other")
+            if (ring := self._windows.get((route, version, role))) is not None
+        ]  # fmt: skip
+        return sum(part.requests for part in parts), sum(part.requests_per_s for part in parts)
 
     def _ring(self, key: tuple[str, str, str]) -> Ring:
         if key not in self._windows:

@@ -176,6 +176,7 @@ def entry_of(situation: Situation) -> table.RouteEntry:
         answers=_answers(route.answers) if route.answers else None,
         fallback=_fallback(route.fallback) if route.fallback else None,
         sampling=_sampling(route, pinned),
+        loads=route.metrics is not None and route.metrics.orca,
         buffer_bytes=max(route.buffer, pinned.rescue.buffer if pinned and pinned.rescue else 0),
         body_limit_bytes=route.body_limit or 0,
         tunnel=_tunnel(route, out, index),

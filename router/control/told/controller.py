@@ -291,6 +291,7 @@ class Controller:
     def _gauges(self) -> Iterator[status.Gauge]:
         yield from status.gauges(self._reconciler)
         yield from monitor_gauges(self._plane.watching.watches)
+        yield from self._plane.usages.gauges()
         plane = self._plane
         yield "workers", (), len(plane.fleet.states())
         yield "config_last_reload_successful", (), 1 if plane.source.ok else 0

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from router.control.fleet.feedback import Feedback
     from router.control.fleet.fleet import Fleet
     from router.control.predictions.booked import PredictionLog
+    from router.control.predictions.usage import Usages
     from router.control.predictions.watching import Watching
     from router.control.rollouts.reconciler import Reconciler
     from router.control.state.clock import Clock
@@ -33,6 +34,7 @@ class Parts:
     reconciler: Reconciler
     source: PolicySource
     store: Store
+    usages: Usages
     watching: Watching
     lag_s: float
     """Largest delay of the loop since it was last told, seconds."""

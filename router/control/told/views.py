@@ -52,6 +52,23 @@ class EndpointView(View, frozen=True, kw_only=True):
     last_error: str
 
 
+class UsageView(View, frozen=True, kw_only=True):
+    """What a version says that it uses, and what its answers cost."""
+
+    signals: dict[str, float]
+    """Mean over its endpoints: memory (bytes), cpu (cores), gpu and gpu_memory (0..1), queue."""
+    endpoints: int
+    """That have ever reported."""
+    trouble: str
+    """Why one of them does not; empty."""
+    answers: int
+    """Of the present attempt, whose tokens were read."""
+    tokens_in: int
+    tokens_out: int
+    per_request: float | None
+    """What a request costs on average, with its tokens; None where it has no price."""
+
+
 class VersionView(WindowView, frozen=True, kw_only=True):
     """One version: what it answered, its copies and its endpoints."""
 
@@ -59,6 +76,8 @@ class VersionView(WindowView, frozen=True, kw_only=True):
     shadow: WindowView | None
     """Its copies; None without any."""
     endpoints: list[EndpointView]
+    usage: UsageView | None = None
+    """None where nobody asks it."""
 
 
 # --- the judge -------------------------------------------------------------------------------

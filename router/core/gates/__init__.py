@@ -5,6 +5,7 @@ from router.core.gates.agreement import Agreement
 from router.core.gates.auc import Auc
 from router.core.gates.business import Business
 from router.core.gates.classes import Classes
+from router.core.gates.cost import Cost
 from router.core.gates.error_rate import ErrorRate
 from router.core.gates.fairness import Fairness
 from router.core.gates.gate import Gate, GateContext, GateState, Measurement, SlowLimit
@@ -14,6 +15,7 @@ from router.core.gates.mae import Mae
 from router.core.gates.nulls import Nulls
 from router.core.gates.positive_rate import PositiveRate
 from router.core.gates.prometheus import Prometheus
+from router.core.gates.resources import Resources
 from router.core.gates.scores import ScoresGate
 from router.core.gates.shadow_slo import ShadowSlo
 from router.core.gates.slo import Slo
@@ -37,6 +39,8 @@ GATES: dict[str, type[Gate]] = {
     "mae": Mae,
     "business": Business,
     "trust": Trust,
+    "resources": Resources,
+    "cost": Cost,
     "prometheus": Prometheus,
     "webhook": Webhook,
 }

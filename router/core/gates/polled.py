@@ -1,4 +1,4 @@
-"""What gates that ask outside have in common: when to ask, and how often asking may fail.
+"""What gates that are told from outside have in common: when to ask, how often that may fail.
 
 The control plane asks (it has the sockets) and hands the answer in; judging it is pure.
 """
@@ -17,32 +17,40 @@ from router.core.quantities import Seconds
 from router.core.urls import Headers, Url
 
 
-class Polled(Gate):
-    """Fields of a gate that asks outside at an interval."""
+class Timed(Gate):
+    """Fields of a gate that is answered at an interval."""
 
     bets: ClassVar[bool] = False
+
+    interval: Annotated[Seconds, Field(ge=1)] = 60.0
+    """Time between two questions."""
+    initial_delay: Seconds = 0.0
+    """Time before the first question, for the source to have seen the candidate."""
+    consecutive_error_limit: Annotated[StrictInt, Field(ge=0)] = 4
+    """Failed questions in a row that are put up with; one more holds the rollout."""
+
+
+class Polled(Timed):
+    """Fields of a gate that asks outside at an interval."""
+
     needs: ClassVar[frozenset[Need]] = frozenset({Need.OUTSIDE})
 
     url: Url
     """Where to ask; redirects are not followed."""
     headers: Headers = Field(default_factory=dict)
     """Header fields of the question, by name; an edit takes effect in a rollout under way."""
-    interval: Annotated[Seconds, Field(ge=1)] = 60.0
-    """Time between two questions."""
-    initial_delay: Seconds = 0.0
-    """Time before the first question, for the source to have seen the candidate."""
     timeout: Annotated[Seconds, Field(gt=0)] = 5.0
     """Time an answer may take."""
-    consecutive_error_limit: Annotated[StrictInt, Field(ge=0)] = 4
-    """Failed questions in a row that are put up with; one more holds the rollout."""
 
 
 class PolledState(GateState):
     """Counts of answers; subclasses say what an answer means."""
 
-    _COUNTS = ("asked", "good", "bad", "streak", "bad_in_row", "errors_in_row", "empty_in_row")
+    _COUNTS: ClassVar[tuple[str, ...]] = (
+        "asked", "good", "bad", "streak", "bad_in_row", "errors_in_row", "empty_in_row",
+    )  # fmt: skip
 
-    def __init__(self, gate: Polled, context: GateContext) -> None:
+    def __init__(self, gate: Timed, context: GateContext) -> None:
         super().__init__(gate.title, context, dry_run=gate.dry_run)
         self.gate = gate
         self.asked = self.good = self.bad = self.streak = self.bad_in_row = 0

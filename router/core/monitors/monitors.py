@@ -161,7 +161,7 @@ class Monitors:
                 self._compare(answers, candidate=role == "candidate")
 
     def _booked(self, rows: int, *, inputs: bool) -> None:
-        self.requests += inputs
+        self.requests += inputs or not self.inputs
         self._traffic[inputs].add(0)
         self._traffic[inputs].add(1, rows)
 
@@ -199,7 +199,7 @@ class Monitors:
         self._settle(now)
         news = list(self._candidates(now))
         slot = self._traffic[True].slot
-        if slot == self._looked or not (self._looked >= 0 or self._enough(inputs=True)):
+        if slot == self._looked or not (self._looked >= 0 or self._enough):
             return news
         self._looked = slot
         found = self.seen = self._looks()
@@ -228,8 +228,10 @@ class Monitors:
         reach = memory.reach(terms.rows, min(memory.age, SLOTS // 2), 0)
         return max(terms.window, reach) if reach else 0
 
-    def _enough(self, *, inputs: bool) -> bool:
-        return bool(self._slots(inputs=inputs))
+    @property
+    def _enough(self) -> bool:
+        """Whether the first window is full: of requests, or of answers where nothing else is."""
+        return bool(self._slots(inputs=bool(self.inputs)))
 
     def _weight(self, slots: int, *, inputs: bool) -> float:
         requests, rows = self._traffic[inputs].window(slots)

@@ -15,10 +15,11 @@ from router.core.wire.outcomes import FULL_BP
 
 
 def sampled_bp(route: Route, gates: tuple[Gate, ...]) -> int:
-    """Share of the requests that workers tell of: for gates and monitors, or the log."""
+    """Share of the requests that workers tell of: for gates, monitors and tokens, or the log."""
     read = route.monitors is not None or any(Need.PREDICTIONS in gate.needs for gate in gates)
     for_gates = route.predictions.sample if route.predictions is not None and read else 0
-    return max(for_gates, route.log.sample if route.log is not None else 0)
+    for_log = route.log.sample if route.log is not None else 0
+    return max(for_gates, for_log, route.tokens_bp)
 
 
 def sampled_headers(route: Route, gates: tuple[Gate, ...]) -> tuple[str, ...]:

@@ -67,6 +67,15 @@ def _score(route: Route, _rollout: RolloutPolicy) -> bool:
     return route.predictions is not None and route.predictions.score is not None
 
 
+def _usage(route: Route, _rollout: RolloutPolicy) -> bool:
+    return route.metrics is not None
+
+
+def _prices(route: Route, rollout: RolloutPolicy) -> bool:
+    version = route.versions.get(rollout.candidate)
+    return version is not None and version.price is not None
+
+
 def _outside(_route: Route, _rollout: RolloutPolicy) -> bool:
     return True  # the gate itself says where
 
@@ -129,6 +138,16 @@ PRODUCERS: dict[Need, Producer] = {
         _score,
         "{title} can never be decided: predictions says no score",
         "add score: to predictions, the path of a number in an answer's row",
+    ),
+    Need.USAGE: Producer(
+        _usage,
+        "{title} can never be decided: no version is asked what it uses",
+        "add metrics: /metrics to the route",
+    ),
+    Need.PRICES: Producer(
+        _prices,
+        "{title} can never be decided: the candidate has no price",
+        "add price: {per_request: 0.002} to the version",
     ),
     Need.OUTSIDE: Producer(_outside, "", ""),
 }

@@ -22,6 +22,7 @@ from router.core.pairs.compare import Segment
 from router.core.payloads import PAYLOADS
 from router.core.policy.answers import AnswersPolicy, FallbackPolicy, InputsPolicy
 from router.core.policy.match import JsonPath, Match
+from router.core.policy.metrics import MetricsPolicy
 from router.core.policy.monitors import MonitorsPolicy
 from router.core.policy.prediction_log import LogPolicy
 from router.core.policy.quota import Extraction, Quota
@@ -33,7 +34,7 @@ from router.core.policy.version import Version
 from router.core.predictions.rows import leaf_name
 from router.core.predictions.schema import Predictions
 from router.core.quantities import BasisPoints, Bytes, Flag, Formed, Name, Seconds, Text
-from router.core.spec import OneOf, Spec
+from router.core.spec import OneOf, ShortFor, Spec
 from router.core.urls import HeaderName
 from router.core.wire.outcomes import FULL_BP
 
@@ -178,6 +179,10 @@ class RetryPolicy(Spec):
     """Whether a POST of this route may be repeated when it is unknown if it arrived."""
 
 
+TOKENS_BP = 1_000
+"""Share of live answers that are read for their tokens, where `predictions` says no other."""
+
+
 def _looks_at_scores(gate: Gate) -> Gate:
     """A gate on pairs with what it says of scores, where a range makes that mean something."""
     if isinstance(gate, Agreement) and "apart" not in gate.model_fields_set:
@@ -216,6 +221,9 @@ class Route(Spec):
     """Fixed shares by version that sum to 100%, without a rollout; absent: stable has all."""
     monitors: MonitorsPolicy | None = None
     """Watches what requests ask and versions answer for change (drift). Absent: nobody looks."""
+    metrics: Annotated[MetricsPolicy, ShortFor("path")] | None = None
+    """How versions are asked what they use (memory, CPU, GPU, queue), such as /metrics, for people
+    and the gate `resources`. Absent: nobody asks."""
     rollout: RolloutPolicy | None = None
     """How the candidate may take over; absent: stable answers everything."""
     registry: Annotated[Registry, OneOf(REGISTRIES, "registry")] | None = None
@@ -262,6 +270,13 @@ class Route(Spec):
         """Whether people give this version's answers."""
         known = self.versions.get(version)
         return known is not None and known.person
+
+    @property
+    def tokens_bp(self) -> int:
+        """Share of the answers that are read for their tokens; 0 where those have no price."""
+        if not any(one.price is not None and one.price.tokens for one in self.versions.values()):
+            return 0
+        return self.predictions.sample if self.predictions is not None else TOKENS_BP
 
     @model_validator(mode="after")
     def _compares(self) -> Self:

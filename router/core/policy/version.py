@@ -58,6 +58,20 @@ class Price(Spec):
     """Of one request or copy that it answers, such as 0.002."""
     per_hour: Annotated[Number, Field(ge=0)] = 0.0
     """Of each endpoint while it is there, such as 3.06 for a GPU."""
+    per_1k_input_tokens: Annotated[Number, Field(ge=0)] = 0.0
+    """Of 1,000 tokens that it is sent, as a sample of its answers says (`predictions.sample`)."""
+    per_1k_output_tokens: Annotated[Number, Field(ge=0)] = 0.0
+    """Of 1,000 tokens that it answers."""
+
+    @property
+    def tokens(self) -> bool:
+        """Whether they cost something."""
+        return bool(self.per_1k_input_tokens or self.per_1k_output_tokens)
+
+    def of(self, tokens: tuple[int, int]) -> float:
+        """What so many tokens, in and out, cost."""
+        used, made = tokens
+        return (used * self.per_1k_input_tokens + made * self.per_1k_output_tokens) / 1_000.0
 
 
 class Version(Spec):
@@ -77,7 +91,7 @@ class Version(Spec):
     tls: UpstreamTls = UpstreamTls()
     """How https endpoints are verified."""
     price: Price | None = None
-    """What it costs, for `rampway plan`; absent: nothing is said of that."""
+    """What it costs, for `rampway plan` and the gate `cost`; absent: nothing is said of that."""
     health: Health | None = None
     """Active probes; absent: a connection each second tells whether a candidate is ready."""
     outlier: Outlier = Outlier()

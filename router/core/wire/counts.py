@@ -142,3 +142,5 @@ class EndpointState:
     last_error: str = ""
     ready: bool | None = None
     """What the probes of it said; None: it was not asked yet, or nobody asks."""
+    load: str = ""
+    """What its last answer said of its load (ORCA), as it came; empty: nothing."""

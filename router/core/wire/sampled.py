@@ -103,6 +103,8 @@ class Facts:
     """Why there are no rows: "none" (no prediction was made: it failed, was refused, or nobody
     waited for it), "unreadable" (an answer that is not of the payload), "lost" (it was not read);
     empty: there are."""
+    tokens: tuple[int, int] | None = None
+    """Sent and answered, as the answer says; None: it does not, or nobody asked."""
 
 
 @dataclass(frozen=True, slots=True)

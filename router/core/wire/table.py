@@ -349,6 +349,8 @@ class RouteEntry:
     fallback: FallbackEntry | None = None
     sampling: SamplingEntry | None = None
     """Which requests are told of with their bodies; None: none."""
+    loads: bool = False
+    """Versions are asked for a load header in their answers (ORCA)."""
     buffer_bytes: int = 65_536
     """Body bytes buffered where a rule, a sticky key or a rescue needs them."""
     body_limit_bytes: int = 0

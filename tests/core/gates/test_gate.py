@@ -17,6 +17,8 @@ MINIMAL = {
     "shadow_slo": {"slower_than": "300ms"},
     "prometheus": {"url": "http://127.0.0.1:9090", "query": "up", "at_least": 1.0},
     "webhook": {"url": "http://127.0.0.1:9000/gate"},
+    "resources": {"queue": 10.0},
+    "cost": {"per_request": 0.01},
     "fairness": {"by": {"feature": "carrier"}},
 }
 WRITTEN = TypeAdapter(Annotated[Gate, OneOf(GATES, "gate")])

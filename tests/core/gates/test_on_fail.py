@@ -10,6 +10,7 @@ from router.config.check import loads
 from router.core.gates import GATES
 from router.core.gates.agreement import Agreement
 from router.core.gates.guard import Guard
+from router.core.gates.measured import Measured
 from router.core.gates.sample import Detect
 from router.core.gates.verdict import Verdict
 from router.core.judge import Judge, JudgeSettings
@@ -78,7 +79,8 @@ def test_suspicion_holds_and_only_what_holds_needs_its_sample():
 
 def test_every_gate_has_the_key():
     for kind in GATES.values():
-        assert kind.model_fields["on_fail"].default == "rollback"
+        wanted = "hold" if issubclass(kind, Measured) else "rollback"
+        assert kind.model_fields["on_fail"].default == wanted
 
 
 POLICY = """

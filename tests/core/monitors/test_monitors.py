@@ -66,6 +66,16 @@ def test_inputs_that_move_are_data_drift_and_hold(fed):
     assert fed.one.convicting() is None
 
 
+def test_answers_alone_are_watched_where_no_feature_is_declared():
+    """A model that is asked by ids: nothing of its inputs can be read."""
+    fed = Feed(made(features=())).slots(60)
+    assert fed.one.requests == 60 * 13  # stable's
+    assert fed.news == []
+    fed.slots(40, both=0.2)
+    assert names(fed.news)[0][:3] == ("score", "distribution", AlarmCause.DATA)
+    assert fed.one.convicting() is None
+
+
 @pytest.mark.parametrize(
     ("change", "signal", "check"),
     [({"null": 0.2}, "x", "nulls"), ({"c": "abz"}, "c", "outside")],

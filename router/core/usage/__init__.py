@@ -1,0 +1,1 @@
+"""What versions say about themselves: memory, CPU, GPU, queue; and what their answers cost."""
