@@ -26,6 +26,7 @@ listen: 127.0.0.1:0
 admin: {{listen: "127.0.0.1:0"}}
 store: sqlite:///{folder}/rampway.db
 recording: {{file: {folder}/rec}}
+prediction_log: {{file: {folder}/log.db}}
 alerts: [{{url: "{hook}", on: [drift]}}]
 routes:
 """
@@ -47,8 +48,13 @@ ROUTE = """\
 """
 
 
+CONCEPT = (
+    ("{score: score,", "{label: label, score: score,"), ("stable: v1", "stable: v1\n    log: {}"),
+)  # fmt: skip
+
+
 class Model(BaseHTTPRequestHandler):
-    """Plain JSON; the score follows the age, plus what the fault says."""
+    """Plain JSON; the score of each row follows its age, plus what the fault says."""
 
     protocol_version = "HTTP/1.1"
 
@@ -61,7 +67,12 @@ class Model(BaseHTTPRequestHandler):
     def do_POST(self):
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.seen.append(asked)
-        self._say({"score": (asked.get("age") or 0) / 100 + self.server.fault})
+        said = [self._row(row) for row in (asked if isinstance(asked, list) else [asked])]
+        self._say(said if isinstance(asked, list) else said[0])
+
+    def _row(self, row):
+        score = (row.get("age") or 0) / 100 + self.server.fault
+        return {"score": score, "label": score > 0.4}
 
     def _say(self, said):
         body = json.dumps(said).encode()
@@ -98,6 +109,10 @@ def lab(tmp_path_factory):
     text = TOP.format(folder=folder, hook=hook.url) + "".join(
         ROUTE.format(name=name, monitors=how, v1=v1.url, v2=v2.url) for name, how in routes
     )
+    concept = ROUTE.format(name="concept", monitors=MONITORS, v1=v1.url, v2=v2.url)
+    for old, new in CONCEPT:
+        concept = concept.replace(old, new)
+    text += concept
     (folder / "policy.yaml").write_text(text)
     router = Router(folder, folder / "policy.yaml")
     router.serving()
@@ -167,6 +182,43 @@ def test_a_candidate_that_alone_breaks_is_taken_back(lab):
     found = status(lab, "broken")
     assert found["phase"] in ("aborted", "rolled_back")
     assert "candidate drift in score" in found["reason"]
+
+
+def ask_and_tell(router, done, *, right, seconds=60):
+    """Requests of three rows, and the truth of each row: ``right`` of a hundred as predicted."""
+    draw, client = random.Random(9), http.client.HTTPConnection("127.0.0.1", router.port)
+    end = time.monotonic() + seconds
+    for number in itertools.count():
+        rows = [{"age": draw.gauss(40.0, 10.0), "plan": draw.choice("ab")} for _ in range(3)]
+        name = f"{right}-{number}"
+        headers = {"Content-Type": "application/json", "X-Request-Id": name}
+        client.request("POST", "/concept", json.dumps(rows), headers)
+        said = json.loads(client.getresponse().read())
+        truth = [row["label"] is (draw.random() * 100 < right) for row in said]
+        labels = [
+            {"request_id": name, "row": place, "label": label} for place, label in enumerate(truth)
+        ]
+        assert router.api("/api/v1/feedback", "POST", {"labels": labels})[0] == 200
+        if number % 20 == 0 and done():
+            client.close()
+            return
+        assert time.monotonic() < end, (status(router, "concept"), monitors(router, "concept"))
+
+
+def test_labels_that_move_for_equal_inputs_are_named_concept_drift(lab):
+    began = time.monotonic()
+    ask_and_tell(lab, lambda: learnt(lab, "concept") and time.monotonic() > began + 10, right=95)
+    assert monitors(lab, "concept")["alarms"] == []
+    ask_and_tell(lab, lambda: monitors(lab, "concept")["alarms"], right=60)
+    found = status(lab, "concept")
+    assert found["phase"] == "progressing"
+    assert "concept drift in labels (wrong, sudden)" in found["waits_for"]
+    assert "inputs are as before" in found["waits_for"]
+    assert {one["signal"] for one in monitors(lab, "concept")["alarms"]} == {"labels"}
+    until(
+        lambda: any("concept drift" in str(one.get("text", "")) for one in lab.hook.seen), 10, "it"
+    )
+    assert 'route="concept",cause="concept drift"' in str(lab.api("/metrics")[1])
 
 
 @pytest.mark.parametrize("name", ["like", "unlike"])

@@ -29,8 +29,8 @@ AHEAD_S: Final = 60.0
 """How far another replica's clock may be ahead of ours."""
 
 
-OnLabel = Callable[[str, str, bool], None]
-"""``labelled(route, version, correct)``: who hears of labels besides the evidence."""
+OnLabel = Callable[[str, str, int, int], None]
+"""``labelled(route, version, right, wrong)``: who hears of labels besides the evidence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Feedback:
         self._reconciler = reconciler
         self._clock = clock
         self._metrics = metrics
-        self.labelled: OnLabel = lambda _route, _version, _correct: None
+        self.labelled: OnLabel = lambda *_told: None
         """Told of each label."""
         self._log = log
 
@@ -173,7 +173,8 @@ class Feedback:
             result = "wrong"
         self._count(receipt.route, receipt.version, result, 1)
         if label.correct is not None:
-            self.labelled(receipt.route, receipt.version, label.correct)
+            right = int(label.correct)
+            self.labelled(receipt.route, receipt.version, right, 1 - right)
 
     def _judge(self, trial: Trial, receipt: Receipt, *, correct: bool) -> None:
         if not trial.counts_label(receipt.unit):

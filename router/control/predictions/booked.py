@@ -56,8 +56,8 @@ class PredictionLog:
         self._number = 0
         self._matured: deque[Matured] = deque()
         self._under_way = False
-        self.labelled: Callable[[str, str, bool], None] = lambda _route, _version, _correct: None
-        """TruthsTold of each label: route, version, whether it was right."""
+        self.labelled: Callable[[str, str, int, int], None] = lambda *_told: None
+        """Told of each prediction's labels: route, version, how many rows were right and wrong."""
         self.state = LogState()
         """As the reader told it last."""
         reader.on_told = self._told
@@ -179,9 +179,9 @@ class PredictionLog:
     ) -> None:  # fmt: skip
         if result := book(one, run):
             self._count(one.route, one.rows[0].served.version, result, len(one.rows))
-            for row in one.rows:
-                if row.served.correct is not None:
-                    self.labelled(one.route, row.served.version, row.served.correct)
+            said = [row.served.correct for row in one.rows]
+            version = one.rows[0].served.version
+            self.labelled(one.route, version, said.count(True), said.count(False))
         trial = run.trial
         if trial is None:
             return

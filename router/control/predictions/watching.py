@@ -86,11 +86,11 @@ class Watching:
         features = watched.features(run.route.predictions.declared)
         watch.monitors.observe(features, watched.outputs(), self._clock.wall(), role=role)
 
-    def labelled(self, name: str, version: str, correct: bool) -> None:
-        """A label of a prediction; those of stable tell whether what is right has changed."""
+    def labelled(self, name: str, version: str, right: int, wrong: int) -> None:
+        """Labels of a prediction's rows; stable's tell whether what is right has changed."""
         run, watch = self._reconciler.runs.get(name), self.watches.get(name)
         if run is not None and watch is not None and version == run.record.stable:
-            watch.monitors.labelled(correct=correct, now=self._clock.wall())
+            watch.monitors.labelled(right, wrong, self._clock.wall())
 
     # --- the loop ---------------------------------------------------------------------------------
 

@@ -100,7 +100,8 @@ class Monitors:
         """Requests and rows: of all arms for inputs (True), of stable for outputs (False)."""
         self._about = ""
         self._began: float | None = None
-        self._looked = -1
+        self._looked = self._asked = -1
+        """Slots at whose beginning signals and labels were looked at last."""
         self._quiet: set[str] = set()
         """Signals that have been like their reference once."""
         self.seen: dict[str, SignalLook] = {}
@@ -173,10 +174,11 @@ class Monitors:
             if arms is not None:
                 arms.add([row.get(name) for row in answers], candidate=candidate)
 
-    def labelled(self, *, correct: bool, now: float) -> None:
-        """Whether one of stable's predictions was right, now that it is known."""
-        self._advance(now)
-        self.truth.add(correct=correct)
+    def labelled(self, right: int, wrong: int, now: float) -> None:
+        """How many rows of one of stable's predictions were right, now that it is known."""
+        if right + wrong:
+            self._advance(now)
+            self.truth.add(right, wrong)
 
     def _advance(self, now: float) -> None:
         slot = int(now // self.settings.slot_s)
@@ -199,12 +201,14 @@ class Monitors:
         self._settle(now)
         news = list(self._candidates(now))
         slot = self._traffic[True].slot
-        if slot == self._looked or not (self._looked >= 0 or self._enough):
-            return news
-        self._looked = slot
-        found = self.seen = self._looks()
-        news += self._judge(found, now)
-        return news + list(self._concept(now))
+        if slot != self._looked and (self._looked >= 0 or self._enough):
+            self._looked = slot
+            found = self.seen = self._looks()
+            news += self._judge(found, now)
+        if slot != self._asked:  # labels come without samples, too
+            self._asked = slot
+            news += self._concept(now)
+        return news
 
     def _settle(self, now: float) -> None:
         """References of the past are complete when they had their time and enough requests."""
@@ -332,8 +336,13 @@ class Monitors:
             return
         if known := self.alarms.get(TRUTH):
             yield from self._on(known, one, now, cyclic=False)
-        elif one.large and one.chance <= self.settings.terms.false_discovery_rate:
-            moved = any(name in self.inputs for name, _ in self.alarms)
+            return
+        if not (one.large and one.chance <= self.settings.terms.false_discovery_rate):
+            self._coming.pop(TRUTH, None)
+            return
+        self._coming[TRUTH] = self._coming.get(TRUTH, 0) + 1
+        if self._coming[TRUTH] >= self.settings.terms.to_begin:
+            moved = any(name in self.inputs for name, _ in (*self.alarms, *self._coming))
             cause = AlarmCause.DATA if moved else AlarmCause.CONCEPT
             yield self._new(
                 Alarm(*TRUTH, cause, Course.SUDDEN, now, one.size, one.limit, one.chance, one.text)

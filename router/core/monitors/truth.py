@@ -12,48 +12,56 @@ from router.core.monitors.checks import Deviation, Tolerances
 from router.core.monitors.distances import chi_square
 from router.core.monitors.memory import SLOTS, Memory
 
-WRONG, RIGHT = 0, 1
+WRONG, RIGHT, REQUESTS = 0, 1, 2
 POINTS: Final = 0.05
 """Share of wrong predictions more, or less, that matters."""
 
 
 class Correctness:
-    """Counts of labels. ``terms.rows`` labels make a window, and the reference."""
+    """Counts of labels. Those of ``terms.rows`` requests make a window, and the reference.
+
+    Labels of the rows of one request depend on each other: where significance is computed they
+    count as one.
+    """
 
     def __init__(self, terms: Tolerances) -> None:
         self.terms = terms
-        self.memory = Memory(2)
-        self.before: tuple[int, int] | None = None
-        """Wrong and right while it was learnt; None: not learnt yet."""
+        self.memory = Memory(3)
+        self.before: tuple[int, int, int] | None = None
+        """Wrong, right and requests while it was learnt; None: not learnt yet."""
 
     def advance(self, slot: int) -> None:
         """Time has come to ``slot``."""
         self.memory.advance(slot)
 
-    def add(self, *, correct: bool) -> None:
-        """One label."""
-        self.memory.add(RIGHT if correct else WRONG)
+    def add(self, right: int, wrong: int) -> None:
+        """The labels of one request."""
+        self.memory.add(RIGHT, right)
+        self.memory.add(WRONG, wrong)
+        self.memory.add(REQUESTS)
 
     def settle(self, now: float, began: float | None, learn_s: float) -> None:
         """What it was so far is the reference, after its time and with enough labels."""
-        wrong, right = self.memory.season
+        wrong, right, requests = self.memory.season
         long = began is not None and now - began >= learn_s
-        if self.before is None and long and wrong + right >= self.terms.rows:
-            self.before = (wrong, right)
+        if self.before is None and long and requests >= self.terms.rows:
+            self.before = (wrong, right, requests)
 
     def look(self) -> Deviation | None:
         """The last window beside the reference; None: too few labels."""
         if self.before is None:
             return None
         slots = self.terms.window
-        wrong, right = self.memory.window(slots)
-        while wrong + right < self.terms.rows and slots < SLOTS // 2:
+        wrong, right, requests = self.memory.window(slots)
+        while requests < self.terms.rows and slots < SLOTS // 2:
             slots += self.terms.window
-            wrong, right = self.memory.window(slots)
-        if wrong + right < self.terms.rows:
+            wrong, right, requests = self.memory.window(slots)
+        if requests < self.terms.rows:
             return None
-        now, before = wrong / (wrong + right), self.before[0] / sum(self.before)
-        chance = chi_square(self.before, (wrong, right), (1.0, 1.0))
+        *then, asked = self.before
+        now, before = wrong / (wrong + right), then[WRONG] / sum(then)
+        weights = min(asked / sum(then), 1.0), min(requests / (wrong + right), 1.0)
+        chance = chi_square(then, (wrong, right), weights)
         text = f"{now:.1%} of {wrong + right:,} labelled predictions wrong, {before:.1%} before"
         return Deviation("wrong", abs(now - before), POINTS, chance, text)
 
@@ -63,6 +71,9 @@ class Correctness:
 
     def restore(self, data: Mapping[str, Any]) -> None:
         """The inverse. Raises KeyError, TypeError, ValueError."""
-        self.memory = Memory.restored(data["memory"])
-        before = data["before"]
-        self.before = None if before is None else (int(before[0]), int(before[1]))
+        memory, before = Memory.restored(data["memory"]), data["before"]
+        if memory.width == self.memory.width:  # an earlier router counted no requests: learn anew
+            self.memory = memory
+            self.before = (
+                None if before is None else (int(before[0]), int(before[1]), int(before[2]))
+            )

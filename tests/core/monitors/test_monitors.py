@@ -42,6 +42,10 @@ class Feed:
         return self
 
 
+def label(fed, correct, rows=1):
+    fed.one.labelled(rows * int(correct), rows * int(not correct), fed.now)
+
+
 @pytest.fixture
 def fed():
     """Monitors that have learnt and seen a window like it."""
@@ -143,25 +147,48 @@ def test_a_reference_unlike_traffic_is_said_at_once():
 def test_labels_that_move_while_inputs_do_not_are_concept_drift(fed):
     for _ in range(40):
         for k in range(20):
-            fed.one.labelled(correct=k % 10 > 0, now=fed.now)
+            label(fed, k % 10 > 0)
         fed.slots(1)
     for _ in range(40):
         for k in range(20):
-            fed.one.labelled(correct=k % 4 > 0, now=fed.now)
+            label(fed, k % 4 > 0)
         fed.slots(1)
     assert names(fed.news) == [("labels", "wrong", AlarmCause.CONCEPT, Course.SUDDEN)]
     for _ in range(60):
         for k in range(20):
-            fed.one.labelled(correct=k % 10 > 0, now=fed.now)
+            label(fed, k % 10 > 0)
         fed.slots(1)
     assert fed.news[-1].until is not None
+
+
+@pytest.mark.parametrize(("rows", "found"), [(1, 1), (32, 0)])
+def test_rows_of_one_request_are_one_label_where_significance_is_asked(rows, found):
+    """Eight points more wrong rows in 216 requests of 32 rows, all of a request alike: chance."""
+    fed, asked = Feed(made()).slots(60), 9 if rows > 1 else 288
+    for wrong in (10, 18):
+        for slot in range(24):
+            for k in range(slot * asked, (slot + 1) * asked):
+                label(fed, k % 100 >= wrong, rows)
+            fed.slots(1)
+    assert len(fed.news) == found
+
+
+def test_labels_are_looked_at_where_nothing_is_sampled():
+    fed = Feed(made())
+    for right in (10, 3):
+        for _ in range(40):
+            for k in range(20):
+                label(fed, k % right > 0)
+            fed.one.tick(fed.now)
+            fed.now += SLOT_S
+    assert fed.one.holding()[0].cause is AlarmCause.CONCEPT
 
 
 def test_labels_that_move_with_the_inputs_are_data_drift(fed):
     for moved, right in ((0.0, 10), (1.0, 4)):
         for _ in range(40):
             for k in range(20):
-                fed.one.labelled(correct=k % right > 0, now=fed.now)
+                label(fed, k % right > 0)
             fed.slots(1, x=moved)
     assert {alarm.cause for alarm in fed.news} == {AlarmCause.DATA}
 
@@ -193,7 +220,7 @@ def test_a_new_stable_version_has_answers_of_its_own(fed):
 def test_a_restart_changes_nothing(fed):
     fed.one.begin("r-1")
     fed.slots(30, x=0.7, own=0.1)
-    fed.one.labelled(correct=True, now=fed.now)
+    label(fed, True)
     text = json.dumps(fed.one.snapshot())
     twin = Monitors.restored(fed.one.settings, json.loads(text))
     assert json.dumps(twin.snapshot()) == text
