@@ -62,7 +62,7 @@ def _of_rollout(former: Route, route: Route) -> str:
     if candidate not in former.versions or candidate not in route.versions:
         return ""
     one, other = former.versions[candidate], route.versions[candidate]
-    if one.model != other.model:
+    if one.which != other.which:
         return f"{live} begins anew: its model changed"
     if not {*map(str, one.endpoints)} & {*map(str, other.endpoints)}:
         return f"{live} begins anew: all its endpoints changed"

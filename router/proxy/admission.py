@@ -119,8 +119,28 @@ def _choose_by_body(exchange: Exchange) -> None:
         return
     if too_large(exchange):
         refuse(exchange, BODY_SIZE)
-    elif (inputs := route.entry.inputs) is None or not _wrong(exchange, inputs, document):
+    elif (inputs := route.entry.inputs) is not None and _wrong(exchange, inputs, document):
+        return
+    elif route.renames and not _nameable(exchange, document):
+        route.counts.dirty = True
+        route.counts.unnamed += 1
+        exchange.take(Assignment(route.stable, False))
+    else:
         exchange.take(assign(route, head, document))
+
+
+def _nameable(exchange: Exchange, document: BodyDocument) -> bool:
+    """Whether a model's name can be put into its body, or has no place there.
+
+    Where it cannot, one version would be asked in the name of another; so it is no evidence.
+    """
+    if exchange.uploaded and not exchange.size:
+        return True
+    media = (exchange.head.get(b"content-type") or b"json").partition(b";")[0].strip().lower()
+    if not media.endswith(b"json"):
+        return True
+    whole = exchange.uploaded and exchange.size <= exchange.route.entry.buffer_bytes
+    return whole and isinstance(document.value, dict)
 
 
 def _wrong(exchange: Exchange, inputs: InputsEntry, document: BodyDocument) -> bool:

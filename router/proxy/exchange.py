@@ -23,14 +23,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from router.core.wire.outcomes import Outcome
-from router.http1 import (
-    CONTINUE,
-    UNTIL_CLOSE,
-    body_piece,
-    child_span,
-    interim_head,
-    response_head,
-)
+from router.http1 import CONTINUE, UNTIL_CLOSE, body_piece, child_span, interim_head, response_head
 from router.http1.messages import TRACE
 from router.proxy.admission import collected, too_large
 from router.proxy.attempt import Attempt
@@ -185,15 +178,19 @@ class Exchange:
         self.stage = _SENT
         attempt.connection = connection
         attempt.endpoint = connection.endpoint
-        head = self.head
+        head, host = self.head, b""
         trace = self.trace() if head.kinds & TRACE else b""
         if now == attempt.since:
             attempt.deadline = now + attempt.version.answer_s
         else:
             self._expect_answer(now)
         body = self.body if self.upload is None else self.whole()
-        extra = asking(head) if self.route.loads else b""
-        connection.start(self, head, body, self.uploaded, self.client.peer, self.id, trace, extra)
+        lines = asking(head) if self.route.loads else b""
+        if (edit := attempt.version.edit) is not None:
+            head, body, host, lines = edit.of(head, body, self.uploaded, lines)
+        connection.start(
+            self, head, body, self.uploaded, self.client.peer, self.id, trace, lines, host
+        )  # fmt: skip
         if not self.uploaded:
             self.go_on()
             self._slim()

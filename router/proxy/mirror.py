@@ -101,8 +101,11 @@ class Copy:
         """Send everything at once."""
         self.connection = connection
         if (one := self.original) is not None:
+            head, body, host, lines = one.head, one.body, b"", SHADOW_LINE
+            if (edit := self.target.edit) is not None:
+                head, body, host, lines = edit.of(head, body, True, lines)
             connection.start(
-                self, one.head, one.body, True, one.peer, one.request_id, one.trace(), SHADOW_LINE
+                self, head, body, True, one.peer, one.request_id, one.trace(), lines, host
             )
 
     def on_unavailable(self, failure: Failure, endpoint: Endpoint | None, /) -> None:  # noqa: ARG002 - a copy is never tried again

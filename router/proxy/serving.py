@@ -21,7 +21,9 @@ from router.core.wire.table import (
     RuleEntry,
     StickyEntry,
     StickyKind,
+    VersionEntry,
 )
+from router.proxy.editing import Editing
 from router.proxy.matching import RouteIndex
 from router.telemetry.recorder import MirrorStats, Recorder, VersionStats
 from router.telemetry.slices import Arm, LiveCell
@@ -36,12 +38,13 @@ if TYPE_CHECKING:
 class ServedVersion:
     """One version of one route: where its requests go and where they are counted."""
 
-    __slots__ = ("answer_s", "arm", "chance_s", "forced", "index", "line", "mirrors", "name",
-                 "pool", "stats")  # fmt: skip
+    __slots__ = ("answer_s", "arm", "chance_s", "edit", "forced", "index", "line", "mirrors",
+                 "name", "pool", "stats")  # fmt: skip
 
     def __init__(
-        self, name: str, index: int, pool: Pool, stats: VersionStats, *, reveal: bool = True
-    ) -> None:
+        self, name: str, index: int, pool: Pool, stats: VersionStats, *, reveal: bool = True,
+        edit: Editing | None = None,
+    ) -> None:  # fmt: skip
         self.name = name
         self.index = index
         self.pool = pool
@@ -57,6 +60,8 @@ class ServedVersion:
         told = b"X-Rampway-Version: %b\r\n" % name.encode() if reveal else b""
         self.line = told + b"X-Request-Id: "
         """Of an answer: it and the beginning of the line that follows it."""
+        self.edit = edit
+        """What it is asked otherwise than the client asked."""
         self.mirrors: list[Target] = []
         """Who gets copies of the requests that this version answers."""
 
@@ -64,7 +69,7 @@ class ServedVersion:
 class Target:
     """A mirror: how much of a version's traffic goes to which pool, and its counters."""
 
-    __slots__ = ("counts", "mirror", "pool", "stats", "version")
+    __slots__ = ("counts", "edit", "mirror", "pool", "stats", "version")
 
     def __init__(
         self, mirror: Mirror, version: str, pool: Pool, stats: MirrorStats, counts: VersionStats
@@ -74,6 +79,7 @@ class Target:
         self.pool = pool
         self.stats = stats
         self.counts = counts
+        self.edit: Editing | None = None
 
 
 class ServedQuota:
@@ -108,7 +114,7 @@ class ServedRoute:
                  "candidate", "cell", "clients", "copied", "counts", "draw",
                  "entry", "errors", "first_token_s", "holds", "keep_bytes",
                  "key_header", "loads", "match", "mirrors", "needs_body", "others",
-                 "own_cookie", "payload", "pins", "quota", "receipts", "response_s",
+                 "own_cookie", "payload", "pins", "quota", "receipts", "renames", "response_s",
                  "rules", "salt", "sampled_bp", "sole", "stable", "stripped", "total_s",
                  "versions")  # fmt: skip
 
@@ -121,7 +127,7 @@ class ServedRoute:
                 version.name, index,
                 pools.live(entry.name, version, connect_s=connect_s),
                 recorder.version(entry.name, version.name, role_of(entry, index)),
-                reveal=entry.reveal_version,
+                reveal=entry.reveal_version, edit=_editing(version, entry),
             )
             for index, version in enumerate(entry.versions)
         ]  # fmt: skip
@@ -153,11 +159,8 @@ class ServedRoute:
         self.sole: ServedVersion | None = whole[0] if whole else None
         """The version that every draw leads to, if there is one."""
         self.rules = RouteIndex([RuleTarget(r) for r in entry.rules]) if entry.rules else None
-        self.body_fields = any(rule.match.body for rule in entry.rules) or bool(entry.match.body)
         kind, name, self.salt = _key(entry.sticky)
-        self.needs_body = self.body_fields or kind is StickyKind.BODY or entry.inputs is not None
-        self.asks = self.needs_body or entry.quota is not None or entry.answers is not None
-        """Something is looked at before a version is chosen."""
+        self._look_into(entry, kind)
         self.quota = ServedQuota(entry.name, entry.quota) if entry.quota else None
         self.key_header = name if kind is StickyKind.HEADER else b""
         self.own_cookie = name if kind is StickyKind.COOKIE else b""  # only the router sets it
@@ -170,6 +173,15 @@ class ServedRoute:
         self.sampled_bp = entry.sampling.share_bp if entry.sampling else 0
         self.loads = entry.loads
         self._copy(entry, pools, recorder)
+
+    def _look_into(self, entry: RouteEntry, kind: StickyKind | None) -> None:
+        self.body_fields = any(rule.match.body for rule in entry.rules) or bool(entry.match.body)
+        self.renames = any(v.edit is not None and v.edit.model for v in self.versions)
+        """Some version is asked in another name than the client wrote into its body."""
+        by_body = self.body_fields or kind is StickyKind.BODY or self.renames
+        self.needs_body = by_body or entry.inputs is not None
+        self.asks = self.needs_body or entry.quota is not None or entry.answers is not None
+        """Something is looked at before a version is chosen."""
 
     def _copy(self, entry: RouteEntry, pools: Pools, recorder: Recorder) -> None:
         limits = entry.mirror_limits
@@ -189,8 +201,13 @@ class ServedRoute:
             mirror, version.name, pool, recorder.mirror(self.entry.name, version.name),
             recorder.version(self.entry.name, version.name, "shadow"),
         )  # fmt: skip
+        target.edit = _editing(version, self.entry)
         (self.stable if mirror.of < 0 else self.versions[mirror.of]).mirrors.append(target)
         return target
+
+
+def _editing(version: VersionEntry, entry: RouteEntry) -> Editing | None:
+    return Editing(version.edit, entry.buffer_bytes) if version.edit is not None else None
 
 
 class Assignment:

@@ -85,8 +85,11 @@ class Handshake(Exchange):
         trace = self.trace() if head.kinds & TRACE else b""
         self._expect_answer(now)
         connection.offer_switch(self.on_switch)
+        lines, host = SWITCH, b""
+        if (edit := attempt.version.edit) is not None:
+            head, _, host, lines = edit.of(head, b"", True, lines)
         connection.start(
-            self, head, self.body, True, self.client.peer, self.id, trace, SWITCH
+            self, head, self.body, True, self.client.peer, self.id, trace, lines, host
         )  # fmt: skip
 
     def mirror(self) -> None:

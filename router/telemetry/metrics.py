@@ -61,6 +61,9 @@ FAMILIES: Final[dict[str, tuple[str, str]]] = {
     "answers_shaped_total": ("counter", "Answers that went out rounded, or without fields."),
     "answers_unshaped_total": ("counter", "Answers that answers: was for and could not be read."),
     "fallbacks_total": ("counter", "Requests that the fallback answered."),
+    "unnamed_total": (
+        "counter", "Requests that stable answered: no model's name could be put into their body.",
+    ),
     "rejected_total": ("counter", "Requests refused by the router itself, by cause."),
     "connections": ("gauge", "Open client connections by worker."),
     "loop_failures_total": ("counter", "Exceptions that cost a loop one item, by process."),
@@ -196,6 +199,7 @@ class Metrics:
                 ("answers_shaped_total", one.answers_shaped),
                 ("answers_unshaped_total", one.answers_unshaped),
                 ("fallbacks_total", one.fallbacks),
+                ("unnamed_total", one.unnamed),
             ):
                 if number:
                     self.count(name, labels(route=one.route), number)

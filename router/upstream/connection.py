@@ -199,6 +199,7 @@ class Connection(asyncio.Protocol):
         request_id: bytes,
         trace: bytes = b"",
         extra: bytes = b"",
+        host: bytes = b"",
     ) -> None:
         """Send a request: its head and what there is of its body, in one write.
 
@@ -211,6 +212,7 @@ class Connection(asyncio.Protocol):
             request_id: Value of X-Request-Id.
             trace: Ready lines from `headers.child_span`.
             extra: Further ready lines, each with its CRLF.
+            host: Value of the Host field, if not the client's.
         """
         self.receiver = receiver
         self.sent_all = last
@@ -219,7 +221,7 @@ class Connection(asyncio.Protocol):
         if framing == CHUNKED and (body or last):
             body = body_piece(CHUNKED, body, last)
         self.parser.expect(head.method == b"HEAD")
-        host = head.host or self.endpoint.authority
+        host = host or head.host or self.endpoint.authority
         self.transport.write(request_head(head, host, peer, request_id, trace, extra, body))
 
     def write(self, piece: bytes, *, last: bool) -> None:

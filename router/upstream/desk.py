@@ -47,6 +47,7 @@ class Taken(Connection):
         request_id: bytes,
         trace: bytes = b"",  # noqa: ARG002 - likewise
         extra: bytes = b"",  # noqa: ARG002 - likewise
+        host: bytes = b"",  # noqa: ARG002 - likewise
     ) -> None:
         """See Connection; nothing is sent anywhere."""
         self.receiver = receiver

@@ -54,7 +54,7 @@ async def probe(endpoint: Endpoint, check: HealthCheck, tls: TlsEntry) -> str:
     """
     try:
         async with asyncio.timeout(check.timeout_s):
-            status = await _status(endpoint, check.path, tls)
+            status = await _status(endpoint, check, tls)
     except TimeoutError:
         return f"probe timed out after {check.timeout_s:g} s"
     except (OSError, UnicodeError) as error:
@@ -86,7 +86,7 @@ def _plain(error: OSError | UnicodeError) -> str:
     return str(error)
 
 
-async def _status(endpoint: Endpoint, path: str, tls: TlsEntry) -> int:
+async def _status(endpoint: Endpoint, check: HealthCheck, tls: TlsEntry) -> int:
     address = endpoint.address
     context = client_context(tls) if address.tls else None
     reader, writer = await asyncio.open_connection(
@@ -99,7 +99,8 @@ async def _status(endpoint: Endpoint, path: str, tls: TlsEntry) -> int:
         parser.expect()
         writer.write(
             b"GET %b HTTP/1.1\r\nHost: %b\r\nUser-Agent: rampway-health\r\n"
-            b"Connection: close\r\n\r\n" % (path.encode(), endpoint.authority)
+            b"Connection: close\r\n\r\n"
+            % (check.path.encode(), check.host.encode() or endpoint.authority)
         )
         while not verdict.status:
             data = await reader.read(READ_BYTES)

@@ -76,7 +76,7 @@ class Settled:
 
 def candidate_key(name: str, version: Version) -> str:
     """``name@model``, or the name alone: endpoints are where it is, not what it is."""
-    return f"{name}@{version.model}" if version.model else name
+    return f"{name}@{version.which}" if version.which else name
 
 
 def endpoints_of(version: Version) -> tuple[str, ...]:
@@ -99,7 +99,7 @@ def stays_out(route: Route, record: RouteRecord, name: str) -> bool:
     Another name for what was convicted is known by its model, or else by an endpoint it had.
     """
     version = route.versions[name]
-    key, model, here = candidate_key(name, version), version.model, {*endpoints_of(version)}
+    key, model, here = candidate_key(name, version), version.which, {*endpoints_of(version)}
     if key in record.blocked or key in record.given_up:
         return True
     return any(

@@ -22,12 +22,13 @@ from router.core.policy import (
     Route,
     Sticky,
     ValueMatch,
-    Version,
 )
 from router.core.policy.answers import AnswersPolicy, FallbackPolicy, InputsPolicy
 from router.core.policy.kept import sampled_bp, sampled_headers
 from router.core.policy.quota import Extraction, Quota
+from router.core.policy.route import Timeouts
 from router.core.policy.tunnels import Tunnels
+from router.core.policy.version import RequestEdit
 from router.core.rollout.traffic import Split, offset_of
 from router.core.wire import table
 from router.core.wire.outcomes import FULL_BP
@@ -130,7 +131,7 @@ def entry_of(situation: Situation) -> table.RouteEntry:
         name=route.name,
         match=_match(route.match),
         versions=tuple(
-            _version(name, route.versions[name], live=bool(record.live) and i == candidate)
+            _version(name, route, live=bool(record.live) and i == candidate)
             for name, i in index.items()
         ),
         stable=stable,
@@ -143,22 +144,12 @@ def entry_of(situation: Situation) -> table.RouteEntry:
         mirrors=_mirrors(situation, index, out),
         mirror_limits=_mirror_limits(pinned) if pinned else table.MirrorLimits(),
         segment_header=_segment_header(pinned),
-        rules=tuple(
-            table.RuleEntry(_match(rule.match), index[rule.version])
-            for rule in route.rules
-            if rule.version not in out
-        ),
+        rules=_rules(route, index, out),
         sticky=_sticky(route.sticky, situation.salt) if route.sticky else None,
         pin_header=route.pin,
         pinnable=tuple(index[name] for name in names if name not in out) if route.pin else (),
         payload=route.payload,
-        timeouts=table.TimeoutsEntry(
-            connect_s=route.timeouts.connect,
-            response_s=route.timeouts.response,
-            body_s=route.timeouts.body,
-            total_s=route.timeouts.total,
-            first_token_s=route.timeouts.first_token,
-        ),
+        timeouts=_timeouts(route.timeouts),
         rescue=_rescue(pinned.rescue) if pinned and pinned.rescue else None,
         retry=table.RetryEntry(route.retry.attempts, route.retry.budget, route.retry.idempotent),
         error_statuses=route.errors,
@@ -182,6 +173,24 @@ def entry_of(situation: Situation) -> table.RouteEntry:
         tunnel=_tunnel(route, out, index),
         reveal_version=route.reveal_version,
         receipt_secret=route.feedback.secret.get_secret_value() if route.feedback else "",
+    )
+
+
+def _rules(route: Route, index: dict[str, int], out: frozenset[str]) -> tuple[table.RuleEntry, ...]:
+    return tuple(
+        table.RuleEntry(_match(rule.match), index[rule.version])
+        for rule in route.rules
+        if rule.version not in out
+    )
+
+
+def _timeouts(times: Timeouts) -> table.TimeoutsEntry:
+    return table.TimeoutsEntry(
+        connect_s=times.connect,
+        response_s=times.response,
+        body_s=times.body,
+        total_s=times.total,
+        first_token_s=times.first_token,
     )
 
 
@@ -268,9 +277,10 @@ CONNECT_EVERY_S: Final = 1.0
 """Time between two connects to a candidate of a live rollout that declares no probe."""
 
 
-def _version(name: str, version: Version, *, live: bool = False) -> table.VersionEntry:
+def _version(name: str, route: Route, *, live: bool = False) -> table.VersionEntry:
     """``live``: it is the candidate of a live rollout."""
-    health = version.health
+    version = route.versions[name]
+    health, edit = version.health, version.set
     return table.VersionEntry(
         name=name,
         endpoints=version.endpoints,
@@ -286,7 +296,7 @@ def _version(name: str, version: Version, *, live: bool = False) -> table.Versio
             ca_file=version.tls.ca,
             cert_file=version.tls.certificate,
             key_file=version.tls.key,
-            server_name=version.tls.server_name,
+            server_name=version.tls.server_name or (edit.host_name if edit else None),
         ),
         health=table.HealthCheck(
             health.path,
@@ -294,6 +304,7 @@ def _version(name: str, version: Version, *, live: bool = False) -> table.Versio
             health.timeout,
             health.unhealthy_after,
             health.healthy_after,
+            (edit.host or "") if edit else "",
         )
         if health
         else table.HealthCheck(interval_s=CONNECT_EVERY_S, connect=live),
@@ -301,7 +312,13 @@ def _version(name: str, version: Version, *, live: bool = False) -> table.Versio
             version.outlier.consecutive, version.outlier.ejection, version.outlier.max_ejected
         ),
         person=version.person,
+        edit=_edit(edit, route.stem or "") if edit else None,
     )
+
+
+def _edit(edit: RequestEdit, stem: str) -> table.EditEntry:
+    headers = [(name, value.get_secret_value()) for name, value in edit.headers.items()]
+    return table.EditEntry(edit.model or "", edit.path or "", stem, edit.host or "", tuple(headers))
 
 
 def _match(match: Match) -> table.MatchEntry:

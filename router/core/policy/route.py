@@ -262,6 +262,12 @@ class Route(Spec):
     """Largest request body (413 above); absent: the limit of the listener."""
 
     @property
+    def stem(self) -> str | None:
+        """What stands before the `*` of its path; None: it has no `*`."""
+        path = self.match.path or "/*"
+        return path[:-1] if path.endswith("*") else None
+
+    @property
     def sampled(self) -> float:
         """Share of live requests whose predictions are read, 0..1; 1.0 where nothing is said."""
         return self.predictions.sample / FULL_BP if self.predictions is not None else 1.0

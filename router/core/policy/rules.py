@@ -404,10 +404,20 @@ def shared_endpoints(route: Route) -> Iterator[Finding]:
     owners: dict[object, str] = {}
     for name, version in route.versions.items():
         for index, endpoint in enumerate(version.endpoints):
-            if owners.setdefault(endpoint, name) != name:
+            other = route.versions[owners.setdefault(endpoint, name)]
+            if other is not version and other.set == version.set:
                 message = f"{endpoint} is also an endpoint of {owners[endpoint]!r}"
                 path = ("versions", name, "endpoints", index)
                 yield Finding(path, message, "fine for an A/A test, wrong otherwise", error=False)
+
+
+def edited_paths(route: Route) -> Iterator[Finding]:
+    """A `*` of a version's path stands for that of the route."""
+    for name, version in route.versions.items():
+        if version.set and (version.set.path or "").endswith("*") and route.stem is None:
+            path = ("versions", name, "set", "path")
+            message = "expected a path without *: the route's own path has none to stand for"
+            yield Finding(path, message, "write the whole path, or end match.path in *")
 
 
 POLICY_RULES: tuple[Callable[[Policy], Iterator[Finding]], ...] = (
@@ -424,6 +434,7 @@ ROUTE_RULES: tuple[Callable[[Route], Iterator[Finding]], ...] = (
     reachable_rules,
     endpoints_and_tls,
     shared_endpoints,
+    edited_paths,
     registered_versions,
     answers_readable,
     inputs_readable,

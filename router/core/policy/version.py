@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+import hashlib
+import re
+from typing import Annotated, Final, Self
 
-from pydantic import Field, StrictInt, model_validator
+from pydantic import Field, StrictInt, field_validator, model_validator
 
 from router.core.policy.endpoint import EndpointUrl
 from router.core.policy.match import PathGlob
-from router.core.quantities import BasisPoints, Flag, Number, Seconds, Text
+from router.core.quantities import BasisPoints, Flag, Formed, Number, Seconds, Text, shown
 from router.core.spec import Spec
+from router.core.urls import Headers
 
 
 class Health(Spec):
@@ -74,6 +77,82 @@ class Price(Spec):
         return (used * self.per_1k_input_tokens + made * self.per_1k_output_tokens) / 1_000.0
 
 
+ROUTERS_OWN: Final = frozenset((
+    "connection", "content-encoding", "content-length", "expect", "forwarded", "host", "keep-alive",
+    "max-forwards", "proxy-connection", "te", "trailer", "traceparent", "tracestate",
+    "transfer-encoding", "upgrade", "via", "x-request-id",
+))  # fmt: skip
+"""Fields that frame a message, or that the router writes for every version alike."""
+
+
+_PATH: Final = re.compile(r"/(?:[A-Za-z0-9._~!$&'()+,;=:@/-]|%[0-9A-Fa-f]{2})*\*?")
+_VALUE: Final = re.compile(r"(?:[!-~](?:[ -~]*[!-~])?)?")
+"""Of a field (RFC 9110 section 5.5), without what only some readers take."""
+
+
+class RequestEdit(Spec):
+    """What a version is asked otherwise than the client asked: versions behind one endpoint.
+
+    Everything else of the request stays as it came. Sticky keys, rules, the prediction log and the
+    access log see the client's own words.
+    """
+
+    model: Text | None = None
+    """Value of the field `model` of a JSON object that is the request's body, such as the name of
+    an adapter; put in where there is none. Other bodies stay as they are."""
+    path: PathGlob | None = None
+    """Path to ask for, the query stays. A final `*` stands for what the `*` of the route's own path
+    stood for."""
+    host: (
+        Annotated[Text, Formed(r"^[A-Za-z0-9._:\[\]-]{1,253}$", "a host such as b.models.svc")]
+        | None
+    ) = None
+    """Value of the Host field, of probes too; over https also the name in the certificate, unless
+    `tls` has a `server_name`."""
+    headers: Headers = Field(default_factory=dict)
+    """Fields in the place of the client's of the same name; an empty value takes the field out."""
+
+    @field_validator("path")
+    @classmethod
+    def _of_path_characters(cls, path: str | None) -> str | None:
+        if path is not None and not _PATH.fullmatch(path):
+            raise ValueError(f"expected a path of RFC 3986 without a query, got {shown(path)}")
+        return path
+
+    @field_validator("headers")
+    @classmethod
+    def _may_be_set(cls, headers: Headers) -> Headers:
+        for name, value in headers.items():
+            low = name.lower()
+            if low in ROUTERS_OWN or low.startswith(("x-rampway-", "x-forwarded-")):
+                raise ValueError(f"expected no field that the router writes itself, got {name}")
+            if not _VALUE.fullmatch(value.get_secret_value()):
+                raise ValueError(f"expected visible characters of ASCII as the value of {name}")
+        return headers
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.model_fields_set:
+            raise ValueError("expected at least one of model, path, host, headers")
+        return self
+
+    @property
+    def host_name(self) -> str | None:
+        """The host without its port."""
+        name, colon, port = (self.host or "").rpartition(":")
+        return name if colon and port.isdigit() else self.host
+
+    @property
+    def which(self) -> str:
+        """Whom it asks for, in a word: what tells two versions at one address apart."""
+        if said := self.model or f"{self.host or ''}{self.path or ''}":
+            return said
+        values = sorted(
+            (name.lower(), one.get_secret_value()) for name, one in self.headers.items()
+        )
+        return f"headers-{hashlib.sha256(repr(values).encode()).hexdigest()[:12]}"
+
+
 class Version(Spec):
     """One deployed model revision: a named set of endpoints that answer alike.
 
@@ -88,6 +167,8 @@ class Version(Spec):
     person: Flag = False
     """People answer, later, by POST /api/v1/truth. Clients get what its endpoints say, such as
     where to look; without endpoints 202 with the request's id."""
+    set: RequestEdit | None = None
+    """What it is asked otherwise than the client asked; for versions behind one endpoint."""
     tls: UpstreamTls = UpstreamTls()
     """How https endpoints are verified."""
     price: Price | None = None
@@ -121,3 +202,8 @@ class Version(Spec):
                 "Write person: true where people answer"
             )
         return self
+
+    @property
+    def which(self) -> str | None:
+        """Which model it is, as far as the policy says it."""
+        return self.model or (self.set.which if self.set is not None else None)

@@ -65,6 +65,8 @@ class RouteCounts:
     """Answers that could not be read, and went out as they were or not at all."""
     fallbacks: int = 0
     """Requests answered by the fallback."""
+    unnamed: int = 0
+    """Requests that stable answered because no model's name could be put into their body."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,8 @@ class HealthCheck:
     timeout_s: float = 1.0
     unhealthy_after: int = 3
     healthy_after: int = 1
+    host: str = ""
+    """Value of the Host field; empty: the endpoint's address."""
     connect: bool = False
     """Of a candidate that declares none: only whether it can be reached, and nothing is avoided."""
 
@@ -76,6 +78,18 @@ class OutlierEntry:
     """Bad outcomes in a row that eject; 0 switches ejection off."""
     ejection_s: float = 30.0
     max_ejected_bp: int = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class EditEntry:
+    """What a version is asked otherwise than the client asked; see `RequestEdit` of a policy."""
+
+    model: str = ""
+    path: str = ""
+    stem: str = ""
+    """Of the route's path: what stands before its `*`."""
+    host: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +119,7 @@ class VersionEntry:
     outlier: OutlierEntry = OutlierEntry()
     person: bool = False
     """Its answers are a person's and come later; without endpoints the request is only taken."""
+    edit: EditEntry | None = None
 
 
 class MatchKind(StrEnum):

@@ -91,6 +91,16 @@ async def test_another_model_is_another_candidate(world, policy):
     assert w.serving == {"v1": 5_000, "v2": 5_000}
 
 
+async def test_what_is_asked_for_at_one_address_tells_candidates_apart(world, policy):
+    """An adapter that was taken back keeps no other adapter of its server out, only itself."""
+    adapter = "v2: {endpoints: [http://127.0.0.1:9002], set: {model: a}}"
+    w = await convicted(world, at(policy, adapter))
+    await w.edit(at(policy, adapter.replace("v2", "v2b"), candidate="v2b"))
+    assert w.serving == {"v1": 10_000}
+    await w.edit(at(policy, adapter.replace("model: a", "model: b")))
+    assert w.serving == {"v1": 5_000, "v2": 5_000}
+
+
 async def test_what_was_superseded_may_come_back_by_the_file_alone(world, policy):
     w = await world(at(policy, V2, on_new="replace")).start()
     await w.edit(at(policy, V2, on_new="replace", candidate="v3"))
