@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TABLE = Path(__file__).with_name("homes.txt")
 LINES_MIN = 40
 """Shorter modules are words and types of their neighbours."""
-BEHIND_MAX = 10
+BEHIND_MAX = 3
 """Rows that may be missing or stale: a module is measured when it has settled."""
 SHARE_MIN = 0.5
 """Of a module's statements within functions, run by the tests that are about it."""
