@@ -60,9 +60,16 @@ def _lines(name: str, told: dict[str, Any] | None) -> Iterator[str]:
 def _row(signal: dict[str, Any]) -> tuple[str, ...]:
     of = "answers" if signal["output"] else "requests"
     sizes, left = signal["sizes"], signal["limit_in_s"]
+    name = signal["name"] + (f" [{signal['segment']}]" if signal["segment"] else "")
     if not sizes:
         state = "not enough yet" if signal["learnt"] else "learning"
-        return (f"  {signal['name']}", of, state, "-", "-", "-", "-")
+        return (f"  {name}", of, state, "-", "-", "-", "-")
     shares = (f"+{sizes[check]:.1%}" for check in ("nulls", "type", "outside"))
     psi = f"{sizes['distribution']:.3f}"
-    return (f"  {signal['name']}", of, psi, *shares, duration(left) if left else "-")
+    return (f"  {name}", of, psi, *shares, _soon(left) if left else "-")
+
+
+def _soon(seconds: float) -> str:
+    """No more of it than can be known."""
+    unit = 3_600.0 if seconds > 86_400.0 else 60.0
+    return duration(max(round(seconds / unit), 1) * unit)

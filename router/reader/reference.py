@@ -1,8 +1,9 @@
 """A reference file read: ``python -m router.reader.reference FILE``, started by control.
 
-The features come as JSON on standard input (``[[name, kind], ...]``), the profiles go out on
-standard output; what cannot be read is told there as ``{"error": ...}``. A process of its own, one
-for each reading: a training file is large, and of somebody else. Its memory is bounded by
+The features come as JSON on standard input (``{"features": [[name, kind], ...], "by": name,
+"segments": number}``), the profiles of all rows and of each segment go out on standard output; what
+cannot be read is told there as ``{"error": ...}``. A process of its own, one for each reading: a
+training file is large, and of somebody else. Its memory is bounded by
 :data:`KEPT_ROWS` rows, drawn fairly from all of them.
 """
 
@@ -18,7 +19,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from router.core.monitors.profile import SignalKind, kind_of, profiled
+from router.core.monitors.profile import SignalKind, kind_of, name_of, profiled
 
 KEPT_ROWS: Final = 50_000
 """Rows that a profile is made of."""
@@ -35,22 +36,46 @@ class UnusableError(Exception):
     """Why a file is no reference, for people."""
 
 
-def read(path: Path, features: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    """``{"rows", "profiles": {name: profile}}`` of a file. Raises UnusableError, OSError."""
+def read(
+    path: Path, features: Sequence[tuple[str, str]], by: str = "", segments: int = 0
+) -> dict[str, Any]:
+    """``{"rows", "profiles": {name: profile}, "parts": {segment: profiles}}`` of a file.
+
+    ``by``: the feature of the segments, the most frequent ``segments`` of them. Raises
+    UnusableError, OSError.
+    """
     typed = path.suffix == ".parquet"
     names = [name for name, _ in features]
     rows = _parquet(path, names) if typed else _csv(path, names)
     kept, count = _drawn(rows)
     if not count:
         raise UnusableError("has no rows")
-    profiles = {}
-    for index, (name, kind) in enumerate(features):
-        values = [row[index] for row in kept]
-        how = kind_in(values, kind, typed=typed)
+    kinds = [
+        kind_in([row[index] for row in kept], kind, typed=typed)
+        for index, (_, kind) in enumerate(features)
+    ]
+    parts: dict[str, list[Line]] = {}
+    if by:
+        for row in kept:
+            parts.setdefault(name_of(row[names.index(by)]), []).append(row)
+    most = sorted(parts, key=lambda name: -len(parts[name]))[:segments]
+    return {
+        "rows": count, "profiles": _profiles(kept, names, kinds, typed=typed),
+        "parts": {name: _profiles(parts[name], names, kinds, typed=typed) for name in most},
+    }  # fmt: skip
+
+
+def _profiles(
+    rows: Sequence[Line], names: Sequence[str], kinds: Sequence[SignalKind], *, typed: bool
+) -> dict[str, Any]:
+    """Of each column of these rows."""
+    made = {}
+    for index, (name, how) in enumerate(zip(names, kinds, strict=True)):
+        values = [row[index] for row in rows]
         if not typed:
             values = [_number(v) if how == "numeric" else v for v in values]
-        profiles[name] = profiled(how, values, typed=typed).to_json()
-    return {"rows": count, "profiles": profiles}
+        made[name] = profiled(how, values, typed=typed).to_json()
+    return made
 
 
 def kind_in(values: Sequence[Any], kind: str, *, typed: bool) -> SignalKind:
@@ -136,7 +161,9 @@ def main() -> None:
     with contextlib.suppress(ValueError, OSError):  # a smaller bound is in force already
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES_MAX, MEMORY_BYTES_MAX))
     try:
-        told = read(Path(sys.argv[1]), [(name, kind) for name, kind in json.load(sys.stdin)])
+        asked = json.load(sys.stdin)
+        features = [(name, kind) for name, kind in asked["features"]]
+        told = read(Path(sys.argv[1]), features, asked["by"], asked["segments"])
     except (UnusableError, OSError) as error:
         text = error.strerror if isinstance(error, OSError) else str(error)
         told = {"error": f"{sys.argv[1]}: {text}"}

@@ -21,7 +21,7 @@ def right(kind, news):
     names = [(alarm.cause, alarm.course, alarm.until is not None) for alarm in inputs]
     if kind == "weekly":
         return all(day_of(alarm) < 14 for alarm in news)
-    if kind == "stationary":
+    if kind in ("stationary", "dependent"):
         return not news
     if kind == "training":
         return bool(names) and names[0] == (AlarmCause.REFERENCE, Course.FROM_THE_START, False)

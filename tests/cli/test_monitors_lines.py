@@ -10,7 +10,8 @@ ALARM = {
     "sentence": "data drift in age",
 }
 SIGNAL = {
-    "name": "age", "output": False, "learnt": True, "limit_in_s": 86_400.0, "text": "",
+    "name": "age", "segment": "", "output": False, "learnt": True, "limit_in_s": 86_400.0,
+    "text": "",
     "sizes": {"distribution": 0.25, "nulls": 0.01, "type": 0.0, "outside": 0.0},
 }  # fmt: skip
 

@@ -20,6 +20,8 @@ from tests.reliability.whole import Router, until
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("monitors")]  # one router, in order
 
+FILED = """\
+reference: {folder}/{name}.csv, by: {{feature: plan}}, season: 168s, window: 4s, requests: 60"""
 MONITORS = "reference: {past: 4s}, season: 168s, window: 4s, requests: 60"
 TOP = """\
 listen: 127.0.0.1:0
@@ -103,8 +105,7 @@ def lab(tmp_path_factory):
             lines.writerows((draw.gauss(mean, 10.0), draw.choice("ab")) for _ in range(2_000))
     routes = [
         ("moved", MONITORS), ("broken", MONITORS),
-        *((name, f"reference: {folder}/{name}.csv, season: 168s, window: 4s, requests: 60")
-          for name in ("like", "unlike")),
+        *((name, FILED.format(folder=folder, name=name)) for name in ("like", "unlike")),
     ]  # fmt: skip
     text = TOP.format(folder=folder, hook=hook.url) + "".join(
         ROUTE.format(name=name, monitors=how, v1=v1.url, v2=v2.url) for name, how in routes
@@ -228,11 +229,15 @@ def test_a_training_file_is_compared_before_any_weight(lab, name):
     if name == "like":
         ask(lab, name, lambda: status(lab, name)["weight_bp"] > 0)
         assert monitors(lab, name)["alarms"] == []
+        assert {one["segment"] for one in monitors(lab, name)["signals"]} == {"", "a", "b"}
+        assert "age [a]" in rampway("monitors", name, "--admin", lab.admin).out
         return
     ask(lab, name, lambda: monitors(lab, name)["alarms"])
     found = status(lab, name)
     assert found["weight_bp"] == 0
     assert "reference unlike traffic in age" in found["waits_for"]
+    ask(lab, name, lambda: len(monitors(lab, name)["alarms"]) > 2)
+    assert {"age [a]", "age [b]"} <= {one["signal"] for one in monitors(lab, name)["alarms"]}
 
 
 def test_the_life_of_it_replays_to_the_same_decisions(lab):

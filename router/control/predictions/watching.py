@@ -20,7 +20,8 @@ from router.control.state.clock import Clock
 from router.control.state.record import Change
 from router.control.state.store import Store
 from router.core.monitors.alarm import Alarm, AlarmCause
-from router.core.monitors.monitors import Monitors, Settings
+from router.core.monitors.monitors import Monitors
+from router.core.monitors.settings import Settings
 from router.core.monitors.watched import Watched
 from router.core.policy import Route
 from router.core.policy.monitors import MonitorsPolicy
@@ -142,11 +143,13 @@ class Watching:
 
     async def _read(self, name: str, watch: RouteWatch, settings: Settings) -> None:
         try:
-            found = await profiles(settings.reference, settings.features)
+            found = await profiles(
+                settings.reference, settings.features, settings.by, settings.segments
+            )
         except (ValueError, OSError) as error:
             self._unread(name, watch, str(error))
         else:
-            watch.monitors, watch.read = Monitors(watch.monitors.settings, found), True
+            watch.monitors, watch.read = Monitors(watch.monitors.settings, *found), True
             watch.stable = watch.trouble = ""
         finally:
             watch.reading = False
@@ -169,7 +172,7 @@ class Watching:
         if not watch.read:
             return
         news = watch.monitors.tick(self._clock.wall())
-        run.drift = tuple(alarm.sentence() for alarm in watch.monitors.alarms.values())
+        run.drift = tuple(alarm.sentence() for alarm in watch.monitors.lasting())
         for alarm in news:
             self._told(run, alarm.sentence())
         if news or not watch.monitors.compared:

@@ -15,28 +15,36 @@ from router.telemetry.metrics import LabelPairs, labels
 def monitors_view(watch: RouteWatch) -> MonitorsView:
     """Everything about one route's monitors."""
     monitors = watch.monitors
-    left = monitors.foretold()
-    signals = [
-        *(_signal(monitors, one, left, output=False) for one in monitors.inputs.values()),
-        *(_signal(monitors, one, left, output=True) for one in monitors.outputs.values()),
-    ]
+    signals = [*_signals(monitors)]
+    for name, part in monitors.parts.items():
+        signals += _signals(part, name)
     return MonitorsView(
         reference=monitors.settings.reference or "the past",
         trouble=watch.trouble,
         requests=monitors.requests,
-        alarms=[_alarm(one) for one in monitors.alarms.values()],
-        over=[_alarm(one) for one in monitors.over],
+        alarms=[_alarm(one) for one in monitors.lasting()],
+        over=[_alarm(one) for one in monitors.ended()],
         signals=signals,
     )
 
 
+def _signals(monitors: Monitors, segment: str = "") -> Iterator[SignalView]:
+    """Of one segment; empty: of all together."""
+    left = monitors.foretold()
+    for one in monitors.inputs.values():
+        yield _signal(monitors, one, left, segment, output=False)
+    for one in monitors.outputs.values():
+        yield _signal(monitors, one, left, segment, output=True)
+
+
 def _signal(
-    monitors: Monitors, signal: Signal, left: Mapping[str, float], *, output: bool
+    monitors: Monitors, signal: Signal, left: Mapping[str, float], segment: str, *, output: bool
 ) -> SignalView:
     seen = monitors.seen.get(signal.name)
     found = seen.deviations if seen is not None else {}
     return SignalView(
         name=signal.name,
+        segment=segment,
         output=output,
         learnt=signal.learnt,
         sizes={check: round(one.size, 6) for check, one in found.items()},
@@ -60,7 +68,7 @@ def monitor_gauges(watches: Mapping[str, RouteWatch]) -> Iterator[tuple[str, Lab
             for check, one in seen.deviations.items():
                 yield "monitor_size", labels(route=route, signal=name, check=check), one.size
         causes: dict[str, int] = {}
-        for alarm in watch.monitors.alarms.values():
+        for alarm in watch.monitors.lasting():
             causes[alarm.cause.value] = causes.get(alarm.cause.value, 0) + 1
         for cause, number in causes.items():
             yield "monitor_alarms", labels(route=route, cause=cause), number

@@ -296,6 +296,8 @@ class SignalView(View, frozen=True, kw_only=True):
     """A feature of requests, or the label or score of answers, beside its reference."""
 
     name: str
+    segment: str
+    """Value of the feature that tells segments apart; empty: of all together."""
     output: bool
     """Of answers (stable's)."""
     learnt: bool

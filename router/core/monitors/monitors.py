@@ -20,19 +20,19 @@ is bounded (``FEATURES_MAX`` signals of some 100 kB) and goes through JSON exact
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from router.core.monitors.alarm import Alarm, AlarmCause, Course
 from router.core.monitors.arms import Arms
-from router.core.monitors.checks import Deviation, Tolerances
+from router.core.monitors.checks import Deviation
 from router.core.monitors.distances import discoveries
 from router.core.monitors.memory import SLOTS, Memory
-from router.core.monitors.profile import Profile, SignalKind
+from router.core.monitors.profile import Profile, SignalKind, name_of
+from router.core.monitors.settings import FEATURES_MAX, Settings
 from router.core.monitors.signal import Signal, SignalLook
 from router.core.monitors.truth import Correctness
 
-FEATURES_MAX: Final = 64
 ROWS_MAX: Final = 64
 """Rows of one request that are counted."""
 OVER_MAX: Final = 50
@@ -50,39 +50,20 @@ TRUTH: Final = ("labels", "wrong")
 SignalValues = Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What a policy asks for, see `monitors`."""
-
-    features: tuple[tuple[str, str], ...] = ()
-    """Names and kinds: numeric, categorical, auto."""
-    outputs: tuple[str, ...] = ()
-    """Of label and score those that answers have."""
-    terms: Tolerances = field(default_factory=Tolerances)
-    season_s: float = 7 * 86_400.0
-    learn_s: float = 7 * 86_400.0
-    """How long the reference is learnt where it is the past."""
-    reference: str = ""
-    """Where a given reference comes from; empty: the past."""
-
-    @property
-    def slot_s(self) -> float:
-        """Of which a season has :data:`SLOTS`."""
-        return self.season_s / SLOTS
-
-    def unlike(self, other: Settings) -> bool:
-        """Whether what was learnt is of no use for ``other``."""
-        return (self.features, self.outputs, self.season_s, self.reference) != (
-            other.features, other.outputs, other.season_s, other.reference,
-        )  # fmt: skip
-
-
 class Monitors:
     """See the module. ``now`` is always wall seconds."""
 
-    def __init__(self, settings: Settings, profiles: Mapping[str, Profile] | None = None) -> None:
-        """``profiles``: the given reference, by feature; others are learnt."""
+    def __init__(
+        self, settings: Settings, profiles: Mapping[str, Profile] | None = None,
+        parts: Mapping[str, Mapping[str, Profile]] | None = None,
+    ) -> None:  # fmt: skip
+        """``profiles``: the given reference by feature, ``parts``: of segments; else learnt."""
         self.settings = settings
+        self.parts: dict[str, Monitors] = {
+            name: Monitors(settings.of_segment(settings.reference), found)
+            for name, found in list((parts or {}).items())[: settings.segments]
+        }
+        """Of each segment: the first that are met, or those of the given reference."""
         profiles = profiles or {}
         self.inputs = {
             name: Signal(name, _kind(kind), profiles.get(name))
@@ -102,6 +83,7 @@ class Monitors:
         self._began: float | None = None
         self._looked = self._asked = -1
         """Slots at whose beginning signals and labels were looked at last."""
+        self._compared = False
         self._quiet: set[str] = set()
         """Signals that have been like their reference once."""
         self.seen: dict[str, SignalLook] = {}
@@ -117,6 +99,8 @@ class Monitors:
         """An edit of the policy that needs nothing learnt anew, see :meth:`Settings.unlike`."""
         self.settings = settings
         self.truth.terms = settings.terms
+        for part in self.parts.values():
+            part.use(settings.of_segment(part.settings.reference))
 
     # --- what it is fed -------------------------------------------------------------------------
 
@@ -133,6 +117,8 @@ class Monitors:
         self.truth = Correctness(self.settings.terms)
         self._traffic[False] = Memory(2)
         self.arms = {}
+        for part in self.parts.values():
+            part.forget_answers()
         for key in [k for k in self.alarms if k[0] not in self.inputs]:
             del self.alarms[key]
 
@@ -145,6 +131,8 @@ class Monitors:
         role: str = "stable",
     ) -> None:
         """One request: its rows' features, and the label and score of each row of the answer."""
+        if self.settings.by:
+            self._observe_segments(rows, answers, now, role)
         self._advance(now)
         rows, answers = rows[:ROWS_MAX], answers[:ROWS_MAX]
         if rows and self.inputs:
@@ -160,6 +148,21 @@ class Monitors:
                         signal.add(row.get(name))
             if role in ("stable", "candidate") and self._about:
                 self._compare(answers, candidate=role == "candidate")
+
+    def _observe_segments(
+        self, rows: Sequence[SignalValues], answers: Sequence[SignalValues], now: float, role: str
+    ) -> None:
+        """Each segment's rows to its own monitors; who moved is a question to all together."""
+        names = [name_of(row.get(self.settings.by)) for row in rows[:ROWS_MAX]]
+        for name in dict.fromkeys(names):
+            if name not in self.parts and len(self.parts) < self.settings.segments and not (
+                self.settings.reference
+            ):  # fmt: skip
+                self.parts[name] = Monitors(self.settings.of_segment(""))
+            if (part := self.parts.get(name)) is not None:
+                places = [place for place, one in enumerate(names) if one == name]
+                said = [answers[place] for place in places if place < len(answers)]
+                part.observe([rows[place] for place in places], said, now, role=role)
 
     def _booked(self, rows: int, *, inputs: bool) -> None:
         self.requests += inputs or not self.inputs
@@ -199,11 +202,13 @@ class Monitors:
         """Tell the time; alarms that began or ended with it."""
         self._advance(now)
         self._settle(now)
-        news = list(self._candidates(now))
+        news = [_within(name, one) for name, part in self.parts.items() for one in part.tick(now)]
+        news += self._candidates(now)
         slot = self._traffic[True].slot
         if slot != self._looked and (self._looked >= 0 or self._enough):
             self._looked = slot
             found = self.seen = self._looks()
+            self._compared |= any(name in self.inputs for name in found)
             news += self._judge(found, now)
         if slot != self._asked:  # labels come without samples, too
             self._asked = slot
@@ -234,8 +239,8 @@ class Monitors:
 
     @property
     def _enough(self) -> bool:
-        """Whether the first window is full: of requests, or of answers where nothing else is."""
-        return bool(self._slots(inputs=bool(self.inputs)))
+        """Whether the first window is full, of requests or of answers: one may never be read."""
+        return bool(self._slots(inputs=True) or self._slots(inputs=False))
 
     def _weight(self, slots: int, *, inputs: bool) -> float:
         requests, rows = self._traffic[inputs].window(slots)
@@ -348,6 +353,17 @@ class Monitors:
                 Alarm(*TRUTH, cause, Course.SUDDEN, now, one.size, one.limit, one.chance, one.text)
             )
 
+    def lasting(self) -> list[Alarm]:
+        """All that has changed and has not ended, of segments too."""
+        own = list(self.alarms.values())
+        return own + [_within(n, one) for n, part in self.parts.items() for one in part.lasting()]
+
+    def ended(self) -> list[Alarm]:
+        """The last ones that have, of segments too, oldest first."""
+        own = list(self.over)
+        own += [_within(name, one) for name, part in self.parts.items() for one in part.ended()]
+        return sorted(own, key=lambda one: one.until or 0.0)[-OVER_MAX:]
+
     @property
     def drifting(self) -> bool:
         """Whether something has moved that is not the candidate's."""
@@ -355,7 +371,7 @@ class Monitors:
 
     def holding(self) -> list[Alarm]:
         """Why a rollout should wait, most serious first."""
-        return [a for a in self.alarms.values() if a.holds and a.cause is not AlarmCause.CANDIDATE]
+        return [a for a in self.lasting() if a.holds and a.cause is not AlarmCause.CANDIDATE]
 
     def convicting(self) -> Alarm | None:
         """What takes a candidate back."""
@@ -365,14 +381,14 @@ class Monitors:
     @property
     def compared(self) -> bool:
         """Whether a given reference was looked at beside traffic."""
-        return self._looked >= 0 or not self.settings.reference or not self.inputs
+        return self._compared or not self.settings.reference or not self.inputs
 
     def accept(self) -> int:
         """A person says that this is how it is now; alarms so accepted hold nobody."""
         held = [key for key, alarm in self.alarms.items() if alarm.holds]
         for key in held:
             self.alarms[key] = replace(self.alarms[key], accepted=True)
-        return len(held)
+        return len(held) + sum(part.accept() for part in self.parts.values())
 
     def foretold(self) -> dict[str, float]:
         """Seconds until a feature that moves steadily reaches the limit."""
@@ -389,6 +405,8 @@ class Monitors:
             "features": [list(one) for one in self.settings.features],
             "outputs": list(self.settings.outputs), "season_s": self.settings.season_s,
             "reference": self.settings.reference, "requests": self.requests,
+            "by": self.settings.by,
+            "parts": {name: part.snapshot() for name, part in self.parts.items()},
             "inputs": [one.snapshot() for one in self.inputs.values()],
             "answers": [one.snapshot() for one in self.outputs.values()],
             "arms": {name: one.snapshot() for name, one in self.arms.items()},
@@ -397,6 +415,7 @@ class Monitors:
             "over": [one.to_json() for one in self.over],
             "traffic": [self._traffic[True].snapshot(), self._traffic[False].snapshot()],
             "about": self._about, "began": self._began, "looked": self._looked,
+            "compared": self._compared,
             "quiet": sorted(self._quiet), "windows": self._windows,
             "coming": [[*key, looks] for key, looks in self._coming.items()],
         }  # fmt: skip
@@ -407,11 +426,15 @@ class Monitors:
         made = Settings(
             tuple((str(a), str(b)) for a, b in data["features"]), tuple(data["outputs"]),
             season_s=float(data["season_s"]), reference=str(data["reference"]),
+            by=str(data.get("by", "")),
         )  # fmt: skip
         if settings.unlike(made):
             raise ValueError("the snapshot is of other settings")
         monitors = cls(settings)
         monitors.requests = int(data["requests"])
+        for name, part in dict(data.get("parts", {})).items():
+            of = settings.of_segment(str(part["reference"]))
+            monitors.parts[str(name)] = cls.restored(of, part)
         monitors.inputs = {s.name: s for s in map(Signal.restored, data["inputs"])}
         monitors.outputs = {s.name: s for s in map(Signal.restored, data["answers"])}
         monitors.arms = {name: Arms.restored(one) for name, one in dict(data["arms"]).items()}
@@ -423,8 +446,14 @@ class Monitors:
         monitors._about, monitors._looked = str(data["about"]), int(data["looked"])
         monitors._began = None if data["began"] is None else float(data["began"])
         monitors._quiet, monitors._windows = set(data["quiet"]), int(data["windows"])
+        monitors._compared = bool(data.get("compared", monitors._looked >= 0))
         monitors._coming = {(str(a), str(b)): int(n) for a, b, n in data["coming"]}
         return monitors
+
+
+def _within(segment: str, alarm: Alarm) -> Alarm:
+    """An alarm with its segment in its name."""
+    return replace(alarm, signal=f"{alarm.signal} [{segment}]")
 
 
 def _kind(kind: str) -> SignalKind | None:

@@ -6,9 +6,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StrictInt, model_validator
 
+from router.core.gates.by import SegmentBy
 from router.core.monitors.checks import Tolerances
 from router.core.monitors.memory import SLOTS
-from router.core.monitors.monitors import LABEL, SCORE, Settings
+from router.core.monitors.monitors import LABEL, SCORE
+from router.core.monitors.settings import Settings
 from router.core.predictions.schema import Predictions
 from router.core.quantities import BasisPoints, Number, Seconds, Text, format_duration
 from router.core.spec import ShortFor, Spec
@@ -44,6 +46,9 @@ class MonitorsPolicy(Spec):
     reference: Annotated[Reference, ShortFor("file")] = Reference.model_validate({"past": "7d"})
     """What traffic is held against. With a file, a rollout begins once traffic was compared with
     it, and not while they differ. Answers are always held against stable's past."""
+    by: SegmentBy | None = None
+    """A feature whose values have references and alarms of their own beside all together, such as
+    {feature: carrier}: the first eight that are met, or the most frequent ones of a file."""
     window: Annotated[Seconds, Field(gt=0)] = 86_400.0
     """Time that is held against the reference; a day, so that night and day are both in it."""
     season: Annotated[Seconds, Field(gt=0)] = PAST_S
@@ -83,4 +88,5 @@ class MonitorsPolicy(Spec):
         return Settings(
             tuple(predictions.features.items()), outputs, terms, self.season,
             self.reference.past or PAST_S, self.reference.file or "",
+            (self.by.feature or "") if self.by is not None else "",
         )  # fmt: skip

@@ -366,6 +366,13 @@ class Route(Spec):
             raise ValueError(
                 "expected predictions beside monitors, such as predictions: {features: [age]}"
             )
+        by = self.monitors.by
+        if by is not None and by.feature not in self.predictions.features:
+            known = ", ".join(self.predictions.features) or "none"
+            raise ValueError(
+                f"expected monitors.by.feature among predictions.features ({known}), "
+                f"got {by.feature or 'a header'}"
+            )
         if self.monitors.reference.file and not self.predictions.features:
             raise ValueError("expected predictions.features with monitors.reference.file, got none")
         return self

@@ -7,10 +7,15 @@ import random
 
 import pytest
 
-from router.control.predictions.watching import PREFIX
+from router.cli.monitors import _row as table_row
+from router.config.check import loads
+from router.config.problems import PolicyError
+from router.control.predictions.watching import PREFIX, RouteWatch
 from router.control.told.monitored import monitor_gauges, monitors_view
+from router.core.policy.monitors import MonitorsPolicy
 from router.core.rollout.rollout import Phase
 from tests.control.predictions.conftest import MONITORS, Plant, monitored
+from tests.core.monitors.test_monitors import Feed, made
 
 
 async def test_moved_inputs_hold_and_take_nobody_back(plant):
@@ -194,3 +199,44 @@ async def test_a_file_that_is_no_reference_is_told_and_holds(tmp_path, text, why
     p.watching.look()
     await read(p)
     assert "traffic is compared" in p.watching.before(p.run_.route)
+
+
+async def test_each_segment_of_a_file_is_a_reference_of_its_own(tmp_path):
+    """Plan b alone is older than in the file; plan a is as it was."""
+    draw, path = random.Random(5), tmp_path / "train.csv"
+    with path.open("w", newline="") as file:
+        lines = csv.writer(file)
+        lines.writerow(["age", "plan"])
+        for _ in range(3_000):
+            plan = draw.choice("ab")
+            lines.writerow([draw.gauss(40.0 if plan == "a" else 25.0, 10.0), plan])
+    p = await Plant(filed(path, ", by: {feature: plan}")).start()
+    await read(p)
+    await p.slots(40)
+    watch = p.watching.watches["r"]
+    assert {"age [b]"} <= {alarm.signal for alarm in watch.monitors.lasting()}
+    assert "age [a]" not in {alarm.signal for alarm in watch.monitors.lasting()}
+    view = monitors_view(watch).to_json()
+    assert {one["segment"] for one in view["signals"]} == {"", "a", "b"}
+    p.watching.keep()
+    await p.settle()
+    kept = p.disk.settings[PREFIX + "r"]
+    assert set(kept["parts"]) == {"a", "b"}
+
+
+def test_the_speed_of_change_is_told_in_days():
+    """A slow ramp: when PSI will be at its limit, in the API and in the command's table."""
+    feed = Feed(made()).slots(60)
+    for day in range(16):
+        feed.slots(24, x=0.018 * day)
+    view = monitors_view(RouteWatch(feed.one, MonitorsPolicy())).to_json()
+    moving = next(one for one in view["signals"] if one["name"] == "x")
+    assert 0 < moving["limit_in_s"] < 168 * 3
+    assert table_row(moving)[-1].endswith("m")
+    assert table_row(moving | {"limit_in_s": 811_684.0})[-1] == "9d9h"
+
+
+@pytest.mark.parametrize("by", ["{feature: colour}", "{header: X-Plan}"])
+def test_segments_are_told_apart_by_a_declared_feature(by):
+    with pytest.raises(PolicyError, match=r"monitors.by.feature among predictions.features \(age"):
+        loads(monitored(MONITORS.replace("window", f"by: {by}, window")))

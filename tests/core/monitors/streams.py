@@ -14,7 +14,10 @@ FEATURES = (("amount", "numeric"), ("carrier", "categorical"), ("age", "numeric"
 CHANGE = 20
 """Day of the change."""
 
-DAYS = {"step": 30, "ramp": 55, "pulse": 34, "weekly": 42, "training": 4, "stationary": 30}
+DAYS = {
+    "step": 30, "ramp": 55, "pulse": 34, "weekly": 42, "training": 4, "stationary": 30,
+    "dependent": 30,
+}  # fmt: skip
 """Kinds of streams, with the days that are looked at."""
 
 
@@ -36,6 +39,15 @@ def row(draw, moved):
     return {"amount": draw.gauss(moved, 1.0), "carrier": carrier, "age": draw.expovariate(0.1)}
 
 
+DEPENDENT = tuple((f"f{k}", "numeric") for k in range(12))
+
+
+def dependent_row(draw):
+    """Twelve features that are nearly one: each two of them are correlated by 0.9."""
+    common = draw.gauss(0.0, 0.9**0.5)
+    return {name: common + draw.gauss(0.0, 0.1**0.5) for name, _ in DEPENDENT}
+
+
 def reference(seed, moved):
     draw = random.Random(-seed)
     rows = [row(draw, moved) for _ in range(5_000)]
@@ -47,7 +59,8 @@ def monitors(kind, seed):
         return Monitors(
             Settings(FEATURES, ("score",), reference="training.csv"), reference(seed, 1.0)
         )
-    return Monitors(Settings(FEATURES, ("score",), Tolerances()))
+    features = DEPENDENT if kind == "dependent" else FEATURES
+    return Monitors(Settings(features, ("score",), Tolerances()))
 
 
 def run(kind, seed, *, per_hour=40, days=None, made=None):
@@ -57,8 +70,9 @@ def run(kind, seed, *, per_hour=40, days=None, made=None):
         moved = shift(kind, hour / 24)
         for k in range(per_hour):
             now = BEGIN + hour * HOUR + k * HOUR / per_hour
-            asked = row(draw, moved)
-            score = 1.0 / (1.0 + math.exp(0.2 * asked["amount"] + draw.gauss(0.0, 1.0)))
+            asked = dependent_row(draw) if kind == "dependent" else row(draw, moved)
+            amount = asked.get("amount", asked.get("f0"))
+            score = 1.0 / (1.0 + math.exp(0.2 * amount + draw.gauss(0.0, 1.0)))
             one.observe([asked], [{"score": score}], now)
         news += one.tick(BEGIN + (hour + 1) * HOUR - 1.0)
     return one, news

@@ -80,6 +80,17 @@ def test_answers_alone_are_watched_where_no_feature_is_declared():
     assert fed.one.convicting() is None
 
 
+def test_answers_are_watched_where_requests_cannot_be_read():
+    """A declared feature that no request has the shape for costs the answers nothing."""
+    one, draw = made(reference="training.csv"), random.Random(1)
+    for slot in range(100):
+        for _ in range(PER_SLOT):
+            one.observe([], [{"score": draw.random() / 2 + (slot > 60) / 3}], slot + 0.1)
+        one.tick(slot + 0.9)
+    assert {alarm.signal for alarm in one.lasting()} == {"score"}
+    assert not one.compared
+
+
 @pytest.mark.parametrize(
     ("change", "signal", "check"),
     [({"null": 0.2}, "x", "nulls"), ({"c": "abz"}, "c", "outside")],
@@ -87,6 +98,50 @@ def test_answers_alone_are_watched_where_no_feature_is_declared():
 def test_each_kind_of_bad_value_is_named(fed, change, signal, check):
     fed.slots(30, **change)
     assert (signal, check) in [(alarm.signal, alarm.check) for alarm in fed.news]
+
+
+class Apart:
+    """Requests of three segments of very different size; what is rare moves by itself."""
+
+    def __init__(self, one):
+        self.one, self.draw, self.now, self.news = one, random.Random(5), 0.0, []
+
+    def slots(self, number, *, rare=0.0):
+        for _ in range(number):
+            for _ in range(60):
+                c = self.draw.choices("abz", (60, 30, 10))[0]
+                row = {"x": self.draw.gauss(rare if c == "z" else 0.0, 1.0), "c": c}
+                self.one.observe([row], [{"score": self.draw.random()}], self.now)
+            self.news += self.one.tick(self.now + 0.9)
+            self.now += SLOT_S
+        return self
+
+
+@pytest.mark.parametrize("by", ["", "c"])
+def test_a_segment_that_moves_alone_is_named_where_segments_are_asked_of(by):
+    """A tenth of the traffic moves by one standard deviation: all together do not show it."""
+    fed = Apart(made(by=by, outputs=())).slots(80)
+    assert fed.news == []
+    fed.slots(60, rare=1.0)
+    found = {alarm.signal for alarm in fed.one.lasting()}
+    assert found == ({"x [z]"} if by else set())
+    if by:
+        assert fed.one.holding()[0].sentence().startswith("data drift in x [z] (distribution, ")
+        again = Monitors.restored(fed.one.settings, json.loads(json.dumps(fed.one.snapshot())))
+        assert again.lasting() == fed.one.lasting()
+        assert again.snapshot() == fed.one.snapshot()
+        assert fed.one.accept() == 1
+        assert fed.one.holding() == []
+        fed.slots(60)
+        assert [alarm.signal for alarm in fed.one.ended()] == ["x [z]"]
+
+
+def test_segments_are_bounded_and_share_the_error():
+    settings = made(by="c", features=tuple((f"f{k}", "numeric") for k in range(20))).settings
+    assert settings.segments == 2
+    assert settings.of_segment("").terms.false_discovery_rate == pytest.approx(0.01 / 3)
+    fed = Feed(made(by="c")).slots(3, c="abcdefghijkl")
+    assert len(fed.one.parts) == made(by="c").settings.segments == 8
 
 
 def test_values_of_another_type_are_named(fed):

@@ -1,0 +1,58 @@
+"""What a policy asks of monitors, for those who watch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from router.core.monitors.checks import Tolerances
+from router.core.monitors.memory import SLOTS
+
+FEATURES_MAX: Final = 64
+SEGMENTS_MAX: Final = 8
+"""Segments with references of their own; with many features fewer (:attr:`Settings.segments`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a policy asks for, see `monitors`."""
+
+    features: tuple[tuple[str, str], ...] = ()
+    """Names and kinds: numeric, categorical, auto."""
+    outputs: tuple[str, ...] = ()
+    """Of label and score those that answers have."""
+    terms: Tolerances = field(default_factory=Tolerances)
+    season_s: float = 7 * 86_400.0
+    learn_s: float = 7 * 86_400.0
+    """How long the reference is learnt where it is the past."""
+    reference: str = ""
+    """Where a given reference comes from; empty: the past."""
+    by: str = ""
+    """The feature that tells segments apart; empty: nothing does."""
+
+    @property
+    def segments(self) -> int:
+        """How many have references of their own: signals of all of them are bounded together."""
+        if not self.by:
+            return 0
+        return min(SEGMENTS_MAX, FEATURES_MAX // max(len(self.features), 1) - 1)
+
+    def of_segment(self, reference: str) -> Settings:
+        """Those of one segment: false discoveries are shared out among all of them and the whole.
+
+        Each keeps its rate below its share, so all together stay below theirs, however they depend.
+        """
+        rate = self.terms.false_discovery_rate / (1 + self.segments)
+        terms = replace(self.terms, false_discovery_rate=rate)
+        return replace(self, terms=terms, reference=reference, by="")
+
+    @property
+    def slot_s(self) -> float:
+        """Of which a season has :data:`SLOTS`."""
+        return self.season_s / SLOTS
+
+    def unlike(self, other: Settings) -> bool:
+        """Whether what was learnt is of no use for ``other``."""
+        return (self.features, self.outputs, self.season_s, self.reference, self.by) != (
+            other.features, other.outputs, other.season_s, other.reference, other.by,
+        )  # fmt: skip
