@@ -67,6 +67,9 @@ class Faults(BaseModel):
     """The label is the other one, the score stays (protocol V2)."""
     previous_rate: Share = 0.0
     """The scores are those of the request before: a cache that forgets to look."""
+    only_carrier: Annotated[str, Field(pattern=r"^([A-Z0-9]{2})?$")] = ""
+    """Only flights of this carrier have another score by `score_constant`, `_factor` and `_shift`,
+    only requests whose first one is of it meet the rates from nan to previous; empty: all."""
     wrong_carrier: Annotated[str, Field(pattern=r"^([A-Z0-9]{2})?$")] = ""
     """Flights of this carrier get one less their score; empty: none."""
     score_constant: Annotated[float, Field(ge=0, le=1)] | None = None
@@ -88,6 +91,9 @@ class Faults(BaseModel):
 KINDS = ("reset", "hang", "error", "schema", "nan", "truncate", "null", "unknown", "swapped",
          "previous")  # fmt: skip
 """The faults of which a request meets at most one, in order of precedence."""
+
+WRONG = frozenset({"nan", "null", "unknown", "swapped", "previous"})
+"""Those of them that answer, and are wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +157,10 @@ class FaultDice:
             latency_s=min(latency_s, LATENCY_MAX_S),
             dies=faults.die_after is not None and self._requests > faults.die_after,
         )
+
+    def spares(self, carrier: str) -> bool:
+        """Whether wrong predictions are not for flights of ``carrier``."""
+        return self.faults.only_carrier not in ("", carrier)
 
     def shifted(self, score: float) -> float:
         """A score with `score_factor` and `score_shift` applied, within 0 to 1."""

@@ -9,7 +9,7 @@ import pytest
 
 from router.core.evidence import Ramp
 from router.core.gates import GATES, Gate, Measurement
-from router.core.gates.gate import BRAKE_BP
+from router.core.gates.gate import BRAKE_BP, COMPARED_BP
 from router.core.gates.guard import TRIAL_BP
 from router.core.gates.verdict import Verdict
 from router.core.judge import Judge, JudgeSettings
@@ -18,6 +18,7 @@ from router.core.rollout.events import Action
 from router.core.unanswered import UNANSWERED_MIN, UNANSWERED_S
 from router.core.wire.histogram import BUCKETS, bucket_of
 from router.core.wire.outcomes import ArmCounts, Baseline, Batch, Cell, Pairs, UserCounts
+from router.core.wire.sampled import Facts, PredictedRow, SampleFacts
 
 PAST = Baseline(5_000, 50, (), 50.0)
 QUERY = {"url": "http://127.0.0.1:9090", "query": "up", "at_least": 1.0}
@@ -257,6 +258,23 @@ def test_the_brake_comes_at_the_hold_level_and_goes_at_half_of_it():
     users = judge(gate("error_rate"), sticky=True)
     users.cap.brake(50.0, 3.0, BRAKE_BP, enough=False)
     assert not users.cap.braked
+
+
+def test_the_brake_leaves_enough_to_compare_predictions():
+    """At 5 % hardly any request tells of two shares that differ."""
+    j = judge(gate("error_rate"), gate("classes"))
+    for number in range(400):
+        mine = number % 2 == 0
+        told = Facts((PredictedRow("no" if mine or number % 3 else "yes"),))
+        sample = SampleFacts(0, 0, 0, 5_000, mine, 0, (), told)
+        j.observe(Batch("r", 1, samples=(sample,)), 1.0)
+        if j.capital >= 3:
+            break
+    assert j.cap.bp == COMPARED_BP
+    j.cap.brake(50.0, 3.0, BRAKE_BP, enough=True)
+    assert j.cap.bp == BRAKE_BP, "down at once where answers fail"
+    j.cap.brake(50.0, 3.0, COMPARED_BP, enough=True)
+    assert j.cap.bp == BRAKE_BP, "and not up again before it is let go"
 
 
 # --- promotion, warm-up, baseline -------------------------------------------------------------

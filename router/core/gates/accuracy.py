@@ -14,7 +14,7 @@ from pydantic import Field
 from router.core.evidence import CompareEvidence, PairedEvidence
 from router.core.evidence.slices import Slice
 from router.core.gates.comparison import ComparisonState, Question, Row, Tolerance
-from router.core.gates.gate import Gate, GateContext
+from router.core.gates.gate import COMPARED_BP, Gate, GateContext
 from router.core.gates.needs import Need
 from router.core.gates.sample import NEVER, Detect, Sample, paired, part_limits
 from router.core.gates.verdict import Counts, judged, tolerance_text
@@ -138,6 +138,7 @@ class Accuracy(Gate):
 
     kind: ClassVar[str] = "accuracy"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.LABELS})
+    brake_bp: ClassVar[int] = COMPARED_BP
 
     tolerance: Tolerance = Tolerance.model_validate({"relative": "0%", "absolute": "1%"})
     """Wrong predictions beyond stable's that are tolerated."""

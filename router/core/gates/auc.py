@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 
 from pydantic import Field
 
-from router.core.gates.gate import Gate, GateContext
+from router.core.gates.gate import COMPARED_BP, Gate, GateContext
 from router.core.gates.late import LateState
 from router.core.gates.needs import Need
 from router.core.quantities import BasisPoints
@@ -127,6 +127,7 @@ class Auc(Gate):
 
     kind: ClassVar[str] = "auc"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.TRUTHS, Need.SCORES})
+    brake_bp: ClassVar[int] = COMPARED_BP
 
     margin: Annotated[BasisPoints, Field(lt=10_000)] = 100
     """Area below stable's that is tolerated: 1% is 0.01."""

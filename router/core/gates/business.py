@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from router.core.gates.gate import Gate, GateContext
+from router.core.gates.gate import COMPARED_BP, Gate, GateContext
 from router.core.gates.late import LateState
 from router.core.gates.needs import Need
 from router.core.quantities import Number
@@ -56,6 +56,7 @@ class Business(Gate):
 
     kind: ClassVar[str] = "business"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.TRUTHS, Need.COIN})
+    brake_bp: ClassVar[int] = COMPARED_BP
 
     least: Number = 0.0
     """The least value that counts; a smaller one is taken as this one."""

@@ -33,10 +33,11 @@ BRAKE_BP: Final = 500
 100 %, and few clients meet it."""
 
 COMPARED_BP: Final = 2_500
-"""Share of a candidate whose answers seem to be others. At a share ``w`` each request tells in
-proportion to ``w (1 - w)`` of two shares that differ, and to ``w ln(1 / w)`` of a fault that stable
-never has: three quarters of an even coin's, and all of it. At 5 % it is a fifth and two fifths, so
-a verdict took as many times as long for hardly fewer of such answers."""
+"""Share of a candidate whose predictions seem to be others, or worse. At a share ``w`` each request
+tells in proportion to ``w (1 - w)`` of two shares that differ, and to ``w ln(1 / w)`` of a fault
+that stable never has: three quarters of an even coin's, and all of it. At 5 % it is a fifth and two
+fifths, so a verdict took as many times as long for hardly fewer of such answers; and of couples
+that one version scored (``auc``) nothing was left."""
 
 
 class SlowLimit(NamedTuple):

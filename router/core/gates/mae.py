@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from router.core.gates.gate import Gate, GateContext
+from router.core.gates.gate import COMPARED_BP, Gate, GateContext
 from router.core.gates.late import LateState
 from router.core.gates.needs import Need
 from router.core.quantities import Number
@@ -61,6 +61,7 @@ class Mae(Gate):
 
     kind: ClassVar[str] = "mae"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.TRUTHS})
+    brake_bp: ClassVar[int] = COMPARED_BP
 
     largest: Annotated[Number, Field(gt=0)] = 1.0
     """The largest error that counts, in the label's unit; a greater one is taken as this one."""

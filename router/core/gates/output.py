@@ -127,16 +127,16 @@ class OutputState(GateState):
 
     @property
     def leading(self) -> tuple[str, OutputPool]:
-        """What is told of: everything (empty), or the segment with more evidence than that has.
+        """What is told of: everything (empty), or a segment with half of its evidence or more.
 
-        Where the fault lies in one segment, both have the same evidence, and the segment says more.
+        Where a fault lies in one segment, both have about the same, and the segment says more.
         """
-        name, pool = "", self.whole
+        name, pool, most = "", self.whole, self.whole.capital / 2.0
         if self.capital < self.context.hold_level:
             return name, pool
         for place, part in enumerate(self.parts):
-            if part.capital > pool.capital and part.candidate.bad >= self.context.min_bad:
-                name, pool = self.names.name(place), part
+            if part.capital > most and part.candidate.bad >= self.context.min_bad:
+                name, pool, most = self.names.name(place), part, part.capital
         return name, pool
 
     @property

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
-from router.core.gates.gate import Gate, GateContext
+from router.core.gates.gate import COMPARED_BP, Gate, GateContext
 from router.core.gates.late import LateState
 from router.core.gates.needs import Need
 from router.core.quantities import BasisPoints
@@ -43,6 +43,7 @@ class Trust(Gate):
 
     kind: ClassVar[str] = "trust"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.TRUTHS, Need.COIN})
+    brake_bp: ClassVar[int] = COMPARED_BP
 
     margin: Annotated[BasisPoints, Field(lt=10_000)] = 200
     """Difference of the shares that is tolerated."""

@@ -1,0 +1,100 @@
+"""Every gate with what it is there for: how it is written, a fault that it catches, who is asked.
+
+:mod:`tests.live.test_every_gate` plays them against a live router;
+:mod:`tests.live.test_gates_table` asks that no gate is without one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+CANARY = "{canary: {steps: [{weight: 50%, hold: 1h}], bake: 1h}}"
+SHADOW = "{shadow: {mirror: 100%, hold: 1h}}"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One gate of one rollout; everything else about it is good."""
+
+    gate: str
+    faults: dict
+    """Of the candidate, as ``PUT /admin/faults`` takes them."""
+    says: str = ""
+    """What its sentence has to name: the segment."""
+    strategy: str = CANARY
+    truth: str = ""
+    """What is told of each answer afterwards: label, value, accepted."""
+    most: int = 2_500
+    outside: bool = False
+    """It asks somebody outside."""
+    holds: bool = field(default=False)
+    """It keeps the candidate where it is, instead of taking it back."""
+
+    @property
+    def kind(self) -> str:
+        """The gate's name in ``GATES``."""
+        return self.gate.lstrip("{").partition(":")[0].strip()
+
+
+HEADER, FEATURE = "by: {header: X-Carrier}", "by: {feature: carrier}"
+OF_HEADER, OF_FEATURE = "X-Carrier FL: ", "carrier FL: "
+
+CASES = {
+    "error-rate": Case("error_rate: {}", {"error_rate": 0.3}),
+    "guard": Case("guard: {error_rate: 5%}", {"error_rate": 0.5}),
+    "latency": Case("latency: {}", {"latency_ms": 40}, most=4_000),
+    "slo": Case("slo: {slower_than: 100ms}", {"latency_ms": 150}),
+    "agreement": Case("agreement: {at_least: 95%}", {"swapped_rate": 0.5}, strategy=SHADOW),
+    "agreement-header": Case(
+        f"agreement: {{at_least: 95%, {HEADER}}}", {"wrong_carrier": "FL"}, OF_HEADER, SHADOW
+    ),
+    "positive-rate": Case("positive_rate: {margin: 5%}", {"score_shift": -0.4}, strategy=SHADOW),
+    "positive-rate-score": Case(
+        "positive_rate: {margin: 30%, score_margin: 2%}", {"score_factor": 0.8}, strategy=SHADOW
+    ),
+    "shadow-slo": Case("shadow_slo: {slower_than: 100ms}", {"latency_ms": 150}, strategy=SHADOW),
+    "nulls": Case("nulls: {}", {"null_rate": 0.1}, "mostly null"),
+    "nulls-nan": Case("nulls: {}", {"nan_rate": 0.1}, "mostly NaN"),
+    "nulls-unknown": Case("nulls: {}", {"unknown_rate": 0.1}, "mostly of an unknown label"),
+    "nulls-limit": Case("nulls: {limit: 0.5%}", {"null_rate": 0.1}, "in all 0.5 %"),
+    "nulls-header": Case(f"nulls: {{{HEADER}}}", {"null_rate": 1, "only_carrier": "FL"}, OF_HEADER),
+    "nulls-feature": Case(
+        f"nulls: {{{FEATURE}}}", {"null_rate": 1, "only_carrier": "FL"}, OF_FEATURE
+    ),
+    "classes": Case("classes: {}", {"score_shift": -0.3}),
+    "classes-header": Case(
+        f"classes: {{{HEADER}}}", {"unknown_rate": 1, "only_carrier": "FL"}, OF_HEADER
+    ),
+    "classes-feature": Case(
+        f"classes: {{{FEATURE}}}", {"unknown_rate": 1, "only_carrier": "FL"}, OF_FEATURE
+    ),
+    "scores": Case("scores: {}", {"score_factor": 0.6}),
+    "scores-header": Case(
+        f"scores: {{{HEADER}}}", {"score_constant": 0.0, "only_carrier": "FL"}, OF_HEADER
+    ),
+    "scores-feature": Case(
+        f"scores: {{{FEATURE}}}", {"score_constant": 0.0, "only_carrier": "FL"}, OF_FEATURE
+    ),
+    "fairness-header": Case(
+        "fairness: {by: {header: X-Carrier}, gap: 20%}",
+        {"score_constant": 0.0, "only_carrier": "FL"},
+        "FL ",
+    ),
+    "fairness-feature": Case(
+        "fairness: {by: {feature: carrier}, gap: 20%}",
+        {"score_constant": 0.0, "only_carrier": "FL"},
+        "FL ",
+    ),
+    "accuracy": Case("accuracy: {}", {"score_shift": -0.5}, truth="label"),
+    "auc": Case("auc: {}", {"score_constant": 0.4}, truth="label"),
+    "mae": Case("mae: {largest: 1, margin: 0.05}", {"score_shift": -0.5}, truth="label"),
+    "business": Case("business: {least: 0, most: 250}", {}, truth="value"),
+    "trust": Case("trust: {}", {}, truth="accepted"),
+    "prometheus": Case(
+        "prometheus: {url: '<outside>', query: up, at_most: 0.5, interval: 1s}", {}, outside=True
+    ),
+    "webhook": Case(
+        "webhook: {url: '<outside>/hook', ask: rollback, interval: 1s}", {}, outside=True
+    ),
+}
+"""By the name of their route."""
