@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 CANARY = "{canary: {steps: [{weight: 50%, hold: 1h}], bake: 1h}}"
 SHADOW = "{shadow: {mirror: 100%, hold: 1h}}"
@@ -27,8 +27,6 @@ class Case:
     most: int = 2_500
     outside: bool = False
     """It asks somebody outside."""
-    holds: bool = field(default=False)
-    """It keeps the candidate where it is, instead of taking it back."""
 
     @property
     def kind(self) -> str:
@@ -98,3 +96,6 @@ CASES = {
     ),
 }
 """By the name of their route."""
+
+ELSEWHERE = {"resources": "test_usage.py", "cost": "test_usage.py"}
+"""Gates that hold, with their faults, are played by a module of their own."""
