@@ -3,10 +3,10 @@
 Risk down acts first: long before a verdict the share falls, and grows again when the suspicion
 falls.
 
-    brake    at ``hold_level`` (3 : 1) to what the leading gate has for it (``Gate.brake_bp``), 5 %
-             where answers fail: a failure tells the most there and the fewest clients meet it; let
-             go at half of that level. Not where users are drawn: who has moved stays, and one user
-             is one draw
+    brake    at ``hold_level`` (3 : 1) to what the leading gate has for it (``Gate.brake_bp``), at
+             an alarm (:mod:`router.core.alarm`) to 5 %: there a failure tells the most and the
+             fewest clients meet it; let go at half of both. Not where users are drawn: who has
+             moved stays, and one user is one draw
     trial    at the guard's alarm to its ``TRIAL_BP`` (see the gate), where the arms are compared
 """
 
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from router.core.gates.gate import BRAKE_BP
 from router.core.gates.guard import TRIAL_BP
 from router.core.words import percent
 
@@ -39,11 +40,16 @@ class Cap:
             return self.braked
         return TRIAL_BP if self.trial else None
 
-    def brake(self, capital: float, hold_level: float, to_bp: int, *, enough: bool) -> None:
-        """Put it on or let it go; ``enough`` bad answers were seen to put it on."""
+    def brake(self, suspicion: float, alarm: float, to_bp: int) -> None:
+        """Put it on or let it go: at 1 of the evidence's level or the alarm's, at half of both.
+
+        ``to_bp``: the share at which the gate with the most evidence still learns enough; an alarm
+        is about failures.
+        """
         before = self.bp
-        least = hold_level / 2 if self.braked else hold_level
-        if capital >= least and (enough or self.braked):
+        held = 0.5 if self.braked else 1.0
+        if max(suspicion, alarm) >= held:
+            to_bp = BRAKE_BP if alarm >= held else to_bp
             self.braked = min(self.braked or to_bp, to_bp)
         else:
             self.braked = 0
@@ -52,7 +58,7 @@ class Cap:
 
     def because(self, sentence: str) -> None:
         """Why it came."""
-        what = "brake" if self.braked else f"trial {self.round}"
+        what = f"trial {self.round}" if self.trial else "brake"
         self.reason = f"{what}: at most {percent(self.bp or 0)}; {sentence}"
 
     def snapshot(self) -> list[Any]:

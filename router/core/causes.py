@@ -34,7 +34,7 @@ def _rollbacks(judge: Judge) -> Iterator[Ground]:
     if judge.conviction:
         yield Ground(Action.ROLLBACK, judge.conviction, judge.case or headline(judge.conviction))
     most = judge.settings.max_bad_responses
-    if most is not None and judge.bad >= most:
+    if most is not None and judge.jury.charged(judge.bad, most) >= most:
         seen = Counts(judge.bad, judge.answers)
         yield Ground(
             Action.ROLLBACK,
@@ -59,7 +59,7 @@ def _holds(judge: Judge) -> Iterator[Ground]:
         yield Ground(
             Action.HOLD,
             f"{judge.leader}: {state.sentence()}; all gates together {odds(capital)}, "
-            f"no more traffic at {odds(level)} or above",
+            + (judge.jury.missing or f"no more traffic at {odds(level)} or above"),
             case(state, judge.recent),
         )
     for title, sentence in holders(judge):

@@ -30,10 +30,11 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
+from router.core.alarm import RINGS, Alarm
 from router.core.cap import Cap
 from router.core.causes import cause_of, failures
 from router.core.evidence import PromoteEvidence, SampleRatio
-from router.core.evidence.combine import average, shares
+from router.core.evidence.combine import average
 from router.core.evidence.drawn import Drawn
 from router.core.evidence.ledger import Addition, Ledger
 from router.core.evidence.promote import ANSWERS_PER_MARGIN
@@ -42,13 +43,14 @@ from router.core.evidence.users import Users
 from router.core.evidence.waits import Waits
 from router.core.gates.by import SegmentKeys
 from router.core.gates.error_rate import error_rows
-from router.core.gates.gate import Gate, GateContext, GateState, Measurement
+from router.core.gates.gate import Gate, GateContext, GateState, Measurement, parts
 from router.core.gates.verdict import Counts, GateReport, Verdict, convicted, of
-from router.core.judgement import Judgement, JudgeSettings
+from router.core.judgement import Judgement, JudgeSettings, promotion_report
+from router.core.jury import Jury
 from router.core.rollout.events import Action
 from router.core.spoken import case
 from router.core.unanswered import Unanswered
-from router.core.wire.outcomes import FULL_BP, Baseline, Batch
+from router.core.wire.outcomes import Baseline, Batch
 from router.core.words import count, duration, odds
 
 if TYPE_CHECKING:
@@ -75,12 +77,7 @@ class Judge:
         self.settings = settings
         self.baseline = baseline
         self.started = started
-        betting = [g for g in gates if g.bets and g.convicts]
-        self.shares = shares(
-            [g.title for g in betting],
-            fixed={g.title: g.share / FULL_BP for g in betting if g.share is not None},
-            half=frozenset(g.title for g in betting if g.half),
-        )
+        self.shares = parts(gates)
         self.states: dict[str, GateState] = {}
         self.promotion = PromoteEvidence(baseline.bad_rate, settings.margin)
         self.ledger = Ledger()
@@ -99,6 +96,8 @@ class Judge:
         self._convicted_gate = ""
         self.unanswered = Unanswered()
         self.cap = Cap()
+        self.alarm = Alarm(baseline.bad_rate)
+        self.jury = Jury()
         self.waits = Waits.of(baseline)
         self._last_answer_s = started
         self._first_answer_s: float | None = None
@@ -181,6 +180,7 @@ class Judge:
         """
         changes = [self.ledger.book(cell) for cell in batch.cells]
         answers = sum(change.candidate_answers for change in changes)
+        self.jury.observe(batch)
         pairs = batch.pairs
         compared = pairs.agreed + pairs.disagreed + pairs.failed if pairs is not None else 0
         if answers or compared or (pairs is not None and pairs.learning):
@@ -199,6 +199,7 @@ class Judge:
         if (samples := self.drawn.admit(batch, now)) or batch.samples:
             batch = replace(batch, samples=samples)
         if not warm:
+            self.alarm.take(changes)
             self._remember(batch, changes)
             self._feed(batch)
         return answers
@@ -220,7 +221,7 @@ class Judge:
                     self.sample_ratio.observe(cell.weight_bp, *drawn)
 
     def _feed(self, batch: Batch) -> None:
-        for key, draws in error_rows(batch):
+        for key, draws, _ in error_rows(batch):
             self.promotion.book(key, draws)
         for state in self.states.values():
             state.observe(batch)
@@ -242,10 +243,17 @@ class Judge:
         self.cap.trial = any(state.on_trial for state in self.states.values())
         if (leader := self.leader) and not self.settings.sticky:
             bad = self.states[leader].candidate.bad >= self.settings.min_bad
-            to_bp = self.gates[leader].brake_bp
-            self.cap.brake(self.capital, self.settings.hold_level, to_bp, enough=bad)
+            suspicion = self.capital / self.settings.hold_level if bad or self.cap.braked else 0.0
+            self.cap.brake(suspicion, self.alarm.level / RINGS, self.gates[leader].brake_bp)
+        self._renew()
         if not self.cap.reason and self.cap.bp is not None:
             self.cap.because(cause_of(self).sentence or self._quiet_sentence())
+
+    def _renew(self) -> None:
+        """At the beginning of an alarm, reserves are put in play."""
+        if self.alarm.rings():
+            for state in self.states.values():
+                state.renew()
 
     def abandon(self, source: int | None) -> None:
         """A worker is gone (None: all of them). What it had under way ended without an answer."""
@@ -310,10 +318,12 @@ class Judge:
         if capital < self.limit:
             return
         leader = self.leader
-        if self.states[leader].candidate.bad >= self.settings.min_bad:
+        enough = self.states[leader].candidate.bad >= self.settings.min_bad
+        if enough and self.jury.hears(self):
             self._convicted_gate = leader
             alpha = self.settings.false_rollback_rate
-            self.conviction = convicted(self.states[leader].report(), capital, alpha)
+            told = convicted(self.states[leader].report(), capital, alpha)
+            self.conviction = "; ".join(filter(None, (told, self.jury.said())))
             self.case = case(self.states[leader], self.recent)
 
     def tick(self, now: float, *, expecting: bool = True, ramping: bool = False) -> Action:
@@ -379,7 +389,7 @@ class Judge:
 
     def reports(self) -> tuple[GateReport, ...]:
         """One report a gate in the policy's order, then the promotion's."""
-        return (*map(self._report, self.gates), self._promotion_report())
+        return (*map(self._report, self.gates), promotion_report(self))
 
     def _report(self, title: str) -> GateReport:
         state = self.states.get(title)
@@ -393,19 +403,6 @@ class Judge:
                 report.candidate, report.stable, report.dry_run,
             )  # fmt: skip
         return report
-
-    def _promotion_report(self) -> GateReport:
-        proof, s = self.promotion, self.settings
-        seen = count(proof.requests, "candidate request")
-        if (limits := proof.band.limits) is not None:
-            seen += f"; candidate minus stable {limits} (95 %, at every look)"
-        return GateReport(
-            "promotion",
-            Verdict.PASS if self.proven else Verdict.PENDING,
-            f"not worse than stable + {s.margin * 100:g} pp: evidence {odds(proof.best)}, needed "
-            f"{odds(1 / s.risk)}, after {seen}",
-            proof.best, 1.0 / s.risk, Counts(self.bad, self.answers),
-        )  # fmt: skip
 
     @property
     def auto_weight_bp(self) -> int:
@@ -437,6 +434,8 @@ class Judge:
             "sample_ratio": self.sample_ratio.snapshot(),
             "waits": list(self.waits),
             "cap": self.cap.snapshot(),
+            "alarm": self.alarm.snapshot(),
+            "jury": self.jury.snapshot(),
             "unanswered": self.unanswered.requests,
             "ledger": self.ledger.snapshot(),
             "drawn": self.drawn.snapshot(),
@@ -465,6 +464,10 @@ class Judge:
         judge.sample_ratio.restore(data["sample_ratio"])
         judge.waits = Waits(*data["waits"])
         judge.cap.restore(data["cap"])
+        if "jury" in data:
+            judge.jury.restore(data["jury"])
+        if "alarm" in data:
+            judge.alarm.restore(data["alarm"])
         judge.unanswered.requests = int(data["unanswered"])
         judge.ledger.restore(data["ledger"])
         if "drawn" in data:

@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from router.core.evidence import Ramp
+from router.core.gates.verdict import Counts, GateReport, Verdict
 from router.core.wire.outcomes import FULL_BP
+from router.core.words import count, odds
 
 if TYPE_CHECKING:
-    from router.core.gates.verdict import GateReport
+    from router.core.judge import Judge
     from router.core.policy.rollout import RolloutPolicy
     from router.core.rollout.events import Action
 
@@ -100,3 +102,18 @@ class Judgement:
             "auto_weight_bp": self.auto_weight_bp,
             "reports": [report.to_json() for report in self.reports],
         }
+
+
+def promotion_report(judge: Judge) -> GateReport:
+    """How far the proof is, as a gate's report."""
+    proof, s = judge.promotion, judge.settings
+    seen = count(proof.requests, "candidate request")
+    if (limits := proof.band.limits) is not None:
+        seen += f"; candidate minus stable {limits} (95 %, at every look)"
+    return GateReport(
+        "promotion",
+        Verdict.PASS if judge.proven else Verdict.PENDING,
+        f"not worse than stable + {s.margin * 100:g} pp: evidence {odds(proof.best)}, needed "
+        f"{odds(1 / s.risk)}, after {seen}",
+        proof.best, 1.0 / s.risk, Counts(judge.bad, judge.answers),
+    )  # fmt: skip

@@ -33,7 +33,7 @@ class Attempt:
 
     __slots__ = ("age_s", "arm", "blank", "connection", "deadline", "endpoint", "excusable",
                  "first_byte_s", "nth", "outcome", "passed", "since", "status", "tries", "unit",
-                 "verdict", "version")  # fmt: skip
+                 "verdict", "version", "who")  # fmt: skip
 
     endpoint: Endpoint | None
     """That of its connection; what it does is blamed on or credited to it."""
@@ -47,13 +47,17 @@ class Attempt:
     excusable: bool
     """It waits for the end of the replay."""
 
-    def __init__(self, version: ServedVersion, arm: Arm | None, unit: int, nth: int) -> None:
+    def __init__(
+        self, version: ServedVersion, arm: Arm | None, unit: int, nth: int, who: int = 0
+    ) -> None:
         self.version = version
         self.arm = arm
         """Where it is evidence; None: nowhere, or it has been told there already."""
         self.unit = unit
         """Whose request it is, on sticky routes, and the how manieth of that user in its arm."""
         self.nth = nth
+        self.who = who
+        """A hash of its client's address."""
         self.since = monotonic()
         self.deadline = inf
         """Of what it waits for now: a connection, the answer, more of it."""
@@ -95,7 +99,7 @@ class Attempt:
         else:
             if outcome is _OK and (self.blank or 399 < self.status < 500) and self.status != 429:
                 arm.refuse(self.unit, self.nth)  # 429 is about load
-            arm.end(outcome, age_s, self.passed, self.unit, self.nth)
+            arm.end(outcome, age_s, self.passed, self.unit, self.nth, who=self.who)
 
     def clear_up(self, replayed: Outcome, now: float) -> None:
         """The replay is over: if it failed as well, it is the payload; if not, the version."""
@@ -110,13 +114,13 @@ class Attempt:
         """Not blamed, it ends like a request whose client left: it counts for nobody."""
         if self.arm is not None and self.outcome is not None:
             outcome = self.outcome if blamed else Outcome.CLIENT_ABORT
-            self.arm.end(outcome, self.age_s, self.passed, self.unit, self.nth)
+            self.arm.end(outcome, self.age_s, self.passed, self.unit, self.nth, who=self.who)
 
     def overdue(self, age_s: float) -> None:
         """It is not answered at an age at which it has failed, however it ends."""
         if (arm := self.arm) is not None:
             self.arm = None
-            arm.end(Outcome.TIMEOUT, age_s, self.passed, self.unit, self.nth)
+            arm.end(Outcome.TIMEOUT, age_s, self.passed, self.unit, self.nth, who=self.who)
 
     def observed(self, bad: bool, now: float) -> None:
         """Tell how its endpoint did, for ejecting one that fails in a row."""

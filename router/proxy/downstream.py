@@ -23,9 +23,11 @@ from router.http1 import ClientFramingError, Peer, RequestParser
 from router.http1.messages import UPGRADE
 from router.proxy.admission import begin
 from router.proxy.exchange import Exchange
+from router.proxy.quota import grouped
 from router.proxy.replies import LINGER_BYTES_MAX, LINGER_S, Refusal, reply
 from router.proxy.shared import ClientSide
 from router.proxy.upgrade import exchange_for
+from router.telemetry.recorder import unit_of
 
 if TYPE_CHECKING:
     from router.http1 import RequestHead
@@ -48,7 +50,7 @@ class Downstream(ClientSide, asyncio.Protocol):
     """One client connection: parser, the exchange under way, and when to read."""
 
     __slots__ = ("choked", "closing", "exchange", "lingered", "parser", "peer", "plane", "reading",
-                 "since", "transport", "unsent")  # fmt: skip
+                 "since", "transport", "unsent", "who")  # fmt: skip
 
     peer: Peer
 
@@ -88,6 +90,7 @@ class Downstream(ClientSide, asyncio.Protocol):
             address.encode(), scheme=b"https" if secure else b"http",
             trusted=self.is_trusted(address),
         )  # fmt: skip
+        self.who = 0 if self.peer.trusted else unit_of(b"a" + grouped(self.peer.address)) or 1
 
     def is_trusted(self, address: str) -> bool:
         """Whether this is the address of one of our proxies."""

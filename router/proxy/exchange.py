@@ -34,6 +34,7 @@ from router.proxy.faults import FAULTS, Fault
 from router.proxy.inspection import reading_of
 from router.proxy.loads import asking, load_taken
 from router.proxy.mirror import Original
+from router.proxy.quota import seen
 from router.proxy.receipt import receipt_line
 from router.proxy.record import answer, left, record
 from router.proxy.replies import BODY_SIZE, Refusal
@@ -134,9 +135,8 @@ class Exchange:
                     nth = arm.arrive(unit)
         elif (arm := version.forced) is not None:
             arm.arrived += 1
-        self.cookie = choice.cookie
-        self.end_by = self.arrived + (self.route.total_s or inf)
-        attempt = Attempt(version, arm, unit, nth)
+        self.cookie, self.end_by = choice.cookie, self.arrived + (self.route.total_s or inf)
+        attempt = Attempt(version, arm, unit, nth, seen(self) if arm is not None else 0)
         if (share_bp := self.route.sampled_bp) and coin() < share_bp:
             self.sample = sampled(self.route, attempt, self.plane.recorder)
         self.select(attempt, None, attempt.since)

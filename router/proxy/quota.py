@@ -12,14 +12,19 @@ from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING, Any, Final
 
+from router.core.wire.outcomes import LANES
+from router.telemetry.recorder import unit_of
+
 if TYPE_CHECKING:
     from router.http1 import RequestHead
+    from router.proxy.exchange import Exchange
     from router.proxy.serving import ServedQuota
     from router.proxy.shared import ClientSide, Shared
     from router.telemetry.recorder import RouteStats
 
 KEY_BYTES_MAX: Final = 1_024
 """Of a header's value; what follows makes no other client."""
+_LANE: Final = LANES - 1
 HOPS_MAX: Final = 16
 """Addresses of an X-Forwarded-For that are looked at, from the last one on."""
 
@@ -52,6 +57,14 @@ def client_key(client: ClientSide, head: RequestHead, header: bytes) -> bytes:
     peer = client.peer
     address = _forwarded(client, head) if peer.trusted else peer.address
     return b"a" + grouped(address)
+
+
+def seen(exchange: Exchange) -> int:
+    """Mark that its client was seen; a hash of the address, as `trusted_proxies` tell it, not 0."""
+    client = exchange.client
+    who = client.who or unit_of(client_key(client, exchange.head, b"")) or 1
+    exchange.route.callers[who & _LANE] = 1
+    return who
 
 
 def _forwarded(client: ClientSide, head: RequestHead) -> bytes:

@@ -110,7 +110,7 @@ class RuleTarget:
 class ServedRoute:
     """One route of a table."""
 
-    __slots__ = ("answer_bytes", "asks", "body_fields", "body_s",
+    __slots__ = ("answer_bytes", "asks", "body_fields", "body_s", "callers",
                  "candidate", "cell", "clients", "copied", "counts", "draw",
                  "entry", "errors", "first_token_s", "holds", "keep_bytes",
                  "key_header", "loads", "match", "mirrors", "needs_body", "others",
@@ -146,6 +146,8 @@ class ServedRoute:
         self.cell: LiveCell | None = recorder.cell(entry)
         if self.cell is not None and self.candidate is not None:
             self.cell.count_for(self.candidate, self.stable)
+        self.callers = recorder.callers(entry)
+        """Places of clients that were seen, to be marked."""
         forced = recorder.forced(entry)
         if forced is not None and self.candidate is not None:
             forced.count_for(self.candidate, self.stable)

@@ -43,6 +43,8 @@ class ClientSide:
     __slots__ = ()
     plane: Shared[Any]
     peer: Peer
+    who: int
+    """A hash of its address; 0 where it carries many clients."""
     transport: asyncio.Transport
     reading: bool
     """Bytes of it are taken as they come."""

@@ -36,7 +36,15 @@ from router.core.wire.counts import (
     VersionCounts,
 )
 from router.core.wire.histogram import BOUNDS_S, BUCKETS
-from router.core.wire.outcomes import BAD_OUTCOMES, FULL_BP, TOGETHER_S, Batch, Cell, Outcome
+from router.core.wire.outcomes import (
+    BAD_OUTCOMES,
+    FULL_BP,
+    LANES,
+    TOGETHER_S,
+    Batch,
+    Cell,
+    Outcome,
+)
 from router.core.wire.sampled import Sampled
 from router.telemetry.extraction import Clients
 from router.telemetry.slices import LiveCell
@@ -207,6 +215,25 @@ class RouteStats:
         return counts
 
 
+class Callers:
+    """Which places of clients were seen in one attempt of a rollout."""
+
+    __slots__ = ("about", "marks", "told")
+
+    def __init__(self, about: tuple[str, int]) -> None:
+        self.about = about
+        self.marks = bytearray(LANES)
+        """Set by each drawn request of a client in its place."""
+        self.told = bytes(LANES)
+
+    def take(self) -> tuple[int, ...]:
+        """Places that are new since the last call."""
+        if self.marks == self.told:
+            return ()
+        before, self.told = self.told, bytes(self.marks)
+        return tuple(place for place in range(LANES) if self.told[place] > before[place])
+
+
 @dataclass(frozen=True, slots=True)
 class Delta:
     """Everything counted since the last report; the worker puts it into the link's message."""
@@ -246,6 +273,7 @@ class Recorder:
         self._current: dict[str, LiveCell | None] = {}
         self._forced: dict[str, LiveCell] = {}
         self._seen: dict[str, Seen] = {}
+        self._callers: dict[str, Callers] = {}
         self._versions: dict[tuple[str, str, str], VersionStats] = {}
         self._mirrors: dict[tuple[str, str], MirrorStats] = {}
         self._routes: dict[str, RouteStats] = {}
@@ -309,6 +337,14 @@ class Recorder:
             seen = self._seen[entry.name] = Seen(about, entry.bets_a_user)
         return seen
 
+    def callers(self, entry: RouteEntry) -> bytearray:
+        """Where places of clients are marked, anew in each attempt."""
+        about = entry.rollout_id, entry.attempt
+        known = self._callers.get(entry.name)
+        if known is None or known.about != about:
+            known = self._callers[entry.name] = Callers(about)
+        return known.marks
+
     def cut(self) -> None:
         """Called every tenth of a second: slices end, so that one slow request holds up little."""
         for cell in (*self._current.values(), *self._forced.values()):
@@ -358,6 +394,7 @@ class Recorder:
         for name in [name for name in self._current if name not in names]:
             del self._current[name]
             self._seen.pop(name, None)
+            self._callers.pop(name, None)
             self._forced.pop(name, None)
         for name, route in list(self._routes.items()):
             if name not in names and not route.dirty:
@@ -437,7 +474,10 @@ class Recorder:
             for cell in cells.values():
                 if news := cell.news():
                     by_revision.setdefault(cell.revision, []).extend(news)
-            batches.extend(Batch(route, revision, tuple(c)) for revision, c in by_revision.items())
+            for revision, found in by_revision.items():
+                callers = self._callers.get(route)
+                lanes = callers.take() if callers is not None else ()
+                batches.append(Batch(route, revision, tuple(found), lanes=lanes))
             self._drop_finished(route, cells)
         for route in [route for route, cells in self._cells.items() if not cells]:
             del self._cells[route]

@@ -18,6 +18,9 @@ SLICES_MAX: Final = 600
 """Slices of one cell with something open: a minute of them. Beyond, none is cut, and what is drawn
 from then on is settled together."""
 
+BY_MAX: Final = 256
+"""Failures of one arm of one slice whose clients are told."""
+
 _OK: Final = int(Outcome.OK)
 _BAD: Final = tuple(outcome in BAD_OUTCOMES for outcome in Outcome)
 
@@ -66,7 +69,7 @@ class Arm:
     passed. ``done[n]`` counts requests that had passed exactly ``n`` when they ended.
     """
 
-    __slots__ = ("arrived", "bad", "candidate", "done", "left", "limits_s", "more", "ok",
+    __slots__ = ("arrived", "bad", "by", "candidate", "done", "left", "limits_s", "more", "ok",
                  "recorder", "refused", "sampled", "slice", "slow", "users", "watched")  # fmt: skip
 
     def __init__(self, slice_: LiveSlice, limits_s: tuple[float, ...], *, candidate: bool) -> None:
@@ -79,6 +82,8 @@ class Arm:
         self.watched = False
         """A failure of the candidate is worth more once nothing is open here: tell at once."""
         self.arrived = self.ok = self.bad = self.more = self.left = self.refused = 0
+        self.by: list[int] = []
+        """Whose requests failed, the first :data:`BY_MAX` of them."""
         self.sampled = 0
         """Requests (users' first ones) whose prediction will be told."""
         self.slow = [0] * len(limits_s)
@@ -108,8 +113,13 @@ class Arm:
             self.recorder.soon()
         return now
 
-    def end(self, outcome: int, age_s: float, passed: int, unit: int, nth: int = 0) -> None:
-        """The one end of a request drawn to this arm; ``age_s`` counts from its arrival."""
+    def end(
+        self, outcome: int, age_s: float, passed: int, unit: int, nth: int = 0, *, who: int = 0
+    ) -> None:
+        """The one end of a request drawn to this arm; ``age_s`` counts from its arrival.
+
+        ``who``: a hash of its client's address, 0 where nobody knows.
+        """
         limits_s = self.limits_s
         if passed < len(limits_s) and limits_s[passed] < age_s:
             passed = self.pass_limits(age_s, passed, unit, nth)
@@ -120,12 +130,14 @@ class Arm:
         elif _BAD[outcome]:
             self.bad += 1
             bad = True
+            if who and len(self.by) < BY_MAX:
+                self.by.append(who)
             if (size := self.slice.cell.size) > 1:
                 self.more += self.slice.cell.causes[self.candidate].again(monotonic(), size)
         else:
             self.left += 1
         if self.users is not None:
-            self.users.end(unit, nth, bad=bad)
+            self.users.end(unit, nth, bad=bad, who=who)
         if bad and self.candidate:
             self.slice.cell.watch()
             self.recorder.wake()
@@ -150,6 +162,7 @@ class Arm:
         return ArmCounts(
             ok=self.ok, bad=self.bad, fast=tuple(fast), slow=tuple(slow), arrived=self.arrived,
             left=self.left, refused=self.refused, more=self.more, sampled=self.sampled,
+            by=tuple(self.by),
             users=self.users.counts(order) if self.users is not None else None,
         )  # fmt: skip
 

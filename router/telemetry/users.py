@@ -37,10 +37,12 @@ class ArmUsers:
 
     __slots__ = (
         "bad",
+        "bad_by",
         "betting",
         "betting_good",
         "drawn",
         "first_bad",
+        "first_bad_by",
         "open",
         "refused",
         "seen",
@@ -52,10 +54,12 @@ class ArmUsers:
         self.drawn: list[int] = []
         self.open: set[int] = set()
         self.bad: list[int] = []
+        self.bad_by: list[int] = []
         self.refused: list[int] = []
         self.slow: list[list[int]] = [[] for _ in range(thresholds)]
         self.betting = self.betting_good = 0
         self.first_bad: list[int] = []
+        self.first_bad_by: list[int] = []
 
     def arrive(self, unit: int) -> int:
         """A request of ``unit``; which one it is, from 0; ``NTH_MAX`` where it bets no more."""
@@ -72,18 +76,20 @@ class ArmUsers:
         self.betting += 1
         return nth
 
-    def end(self, unit: int, nth: int, *, bad: bool) -> None:
-        """That request ended."""
+    def end(self, unit: int, nth: int, *, bad: bool, who: int = 0) -> None:
+        """That request ended; ``who``: a hash of its client's address."""
         if nth == 0:
             self.open.discard(unit)
             if bad:
                 self.bad.append(unit)
+                self.bad_by.append(who)
         seen = self.seen
         if nth == NTH_MAX:
             return
         if bad and not seen.counts[unit % BUCKETS] & _FAILED:
             seen.counts[unit % BUCKETS] |= _FAILED
             self.first_bad.append(unit)
+            self.first_bad_by.append(who)
         else:
             self.betting_good += 1
 
@@ -95,4 +101,5 @@ class ArmUsers:
         return UserCounts(
             tuple(self.drawn), tuple(sorted(self.open)), tuple(self.bad), tuple(slow),
             self.betting, self.betting_good, tuple(self.first_bad), tuple(self.refused),
+            tuple(self.bad_by), tuple(self.first_bad_by),
         )  # fmt: skip

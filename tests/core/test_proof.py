@@ -54,11 +54,11 @@ def test_it_is_enough_when_every_gate_had_its_sample():
     j = judge(ERRORS, GUARD)
     assert unproven(j, HALF, DETECT).startswith("not enough yet: error_rate has 0 of ")
     j.observe(answers(100), 1.0)
-    assert unproven(j, HALF, DETECT) == "not enough yet: error_rate has 100 of 681 answers"
-    j.observe(answers(581), 2.0)
+    assert unproven(j, HALF, DETECT) == "not enough yet: error_rate has 100 of 631 answers"
+    j.observe(answers(531), 2.0)
     assert not unproven(j, HALF, DETECT)
     assert not unproven(j, WHOLE, DETECT), "samples are those of the whole attempt"
-    fresh = Position(10_000, seen=0, judged=681)
+    fresh = Position(10_000, seen=0, judged=631)
     assert "no answer of the candidate was judged here" in unproven(j, fresh, DETECT)
 
 

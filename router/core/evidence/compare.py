@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from router.core.evidence.bettors import GroupedLogs, grouped_table, hypotheses
+from router.core.evidence.blame import NOBODY, Blame, Failing
 from router.core.evidence.pot import Pot
 from router.core.evidence.slices import Key, Slice, Slices
 from router.core.wire.outcomes import FULL_BP
@@ -27,8 +28,21 @@ class CompareEvidence:
     """
 
     __slots__ = (
-        "_capital", "absolute", "bad_only", "candidate_bad", "candidate_ok", "hasty", "p0", "pot",
-        "relative", "slices", "stable_bad", "stable_ok", "together",
+        "_behind",
+        "_capital",
+        "absolute",
+        "bad_only",
+        "blame",
+        "candidate_bad",
+        "candidate_ok",
+        "hasty",
+        "p0",
+        "pot",
+        "relative",
+        "slices",
+        "stable_bad",
+        "stable_ok",
+        "together",
     )  # fmt: skip
 
     def __init__(
@@ -40,12 +54,14 @@ class CompareEvidence:
             raise ValueError(f"no bad rate or tolerance: {p0=}, {relative=}, {absolute=}")
         self.p0, self.relative, self.absolute = p0, relative, absolute
         self.bad_only = bad_only
-        self.pot = Pot(len(hypotheses(p0, relative, absolute)), horizon)
+        self.pot = Pot(len(hypotheses(p0, relative, absolute)), horizon, alarmed=True)
         self.candidate_bad = self.candidate_ok = self.stable_bad = self.stable_ok = 0
         self.slices = Slices()
         self.hasty = hasty
         self.together = together
         self._capital: float | None = None
+        self._behind: int | None = None
+        self.blame = Blame()
 
     @property
     def capital(self) -> float:
@@ -80,10 +96,24 @@ class CompareEvidence:
             size=self.together,
         )
 
-    def book(self, key: Key | None, s: Slice) -> None:
-        """What is known of a slice now (see slices); a weight of 0 or 10 000 is no coin."""
+    def capital_without(self, who: int) -> float:
+        """The same without the failures of one client; never more than they have left."""
+        part = self.blame.of(who)
+        if part is None:
+            return self.capital
+        return self.pot.best(map(self._doubt, self.slices), less=part)
+
+    def book(self, key: Key | None, s: Slice, failing: Failing = NOBODY) -> None:
+        """What is known of a slice now (see slices); a weight of 0 or 10 000 is no coin.
+
+        ``failing``: whose requests the bad ones are, as far as it is known.
+        """
         if not 0 < s.weight_bp < FULL_BP:
             return
+        if failing[0] or failing[1]:
+            table = self._table(s.weight_bp)
+            ours, theirs = [f[0] + max(f[4], 0.0) for f in table], [f[1] for f in table]
+            self.blame.book(key, s, failing, (ours, theirs))
         before = self.slices.put(key, s)
         self.candidate_bad += s.candidate_bad - before.candidate_bad
         self.candidate_ok += s.candidate_good - before.candidate_good
@@ -96,9 +126,26 @@ class CompareEvidence:
         self.slices.abandon(source)
         self._close()
 
+    def renew(self) -> None:
+        """An alarm was raised: part of the reserve bets again, on what is told from now on.
+
+        Stretches that are open now may have raised it, so it waits until they have settled.
+        """
+        if self._behind is None:
+            self._behind = len(self.slices)
+            self._close()
+
     def _close(self) -> None:
         self._capital = None
+        self._settle()
+        if self._behind is not None and self._behind <= 0:
+            self._behind = None
+            self.pot.renew()
+
+    def _settle(self) -> None:
         for s in self.slices.take_settled():
+            if self._behind is not None:
+                self._behind -= 1
             cb, sb, co, so = s.candidate_bad, s.stable_bad, s.candidate_good, s.stable_good
             cm, sm = s[7:]
             self.pot.multiply([
@@ -125,6 +172,8 @@ class CompareEvidence:
             "p0": self.p0,
             "counts": [self.candidate_bad, self.candidate_ok, self.stable_bad, self.stable_ok],
             "slices": self.slices.snapshot(),
+            "behind": self._behind,
+            "blame": self.blame.snapshot(),
         }
 
     def restore(self, data: dict[str, Any]) -> None:
@@ -138,6 +187,8 @@ class CompareEvidence:
             int, data["counts"]
         )
         self.slices.restore(data["slices"])
+        self._behind = data.get("behind")
+        self.blame.restore(data.get("blame", [[], []]))
         self._capital = None
 
     def __repr__(self) -> str:

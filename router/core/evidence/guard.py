@@ -16,6 +16,7 @@ from router.core.evidence.bettors import (
     spaced,
     together,
 )
+from router.core.evidence.blame import NOBODY, Blame, Failing
 from router.core.evidence.pot import Pot
 from router.core.evidence.slices import Key, Slice, Slices
 from router.core.wire.outcomes import FULL_BP
@@ -37,7 +38,7 @@ def guard_hypotheses(limit: float, side: GuardSide) -> tuple[float, ...]:
 class GuardEvidence:
     """Evidence that a rate lies above (or below) ``limit``, 0 < limit < 0.97."""
 
-    __slots__ = ("_capital", "_logs", "bad", "limit", "ok", "pot", "side", "slices")
+    __slots__ = ("_capital", "_logs", "bad", "blame", "limit", "ok", "pot", "side", "slices")
 
     def __init__(
         self, limit: float, *, side: GuardSide = "above", horizon: int | None = None,
@@ -59,6 +60,7 @@ class GuardEvidence:
         self.bad = self.ok = 0
         self.slices = Slices()
         self._capital: float | None = None
+        self.blame = Blame()
 
     @property
     def capital(self) -> float:
@@ -74,8 +76,18 @@ class GuardEvidence:
     def _logs_of(self, bad: int, more: int, good: int) -> list[float]:
         return [bad * first + more * later + good * ok for first, later, ok in self._logs]
 
-    def book(self, key: Key | None, s: Slice) -> None:
+    def capital_without(self, who: int) -> float:
+        """The same without the failures of one client."""
+        part = self.blame.of(who)
+        if part is None:
+            return self.capital
+        return self.pot.best(map(self._doubt, self.slices), less=part)
+
+    def book(self, key: Key | None, s: Slice, failing: Failing = NOBODY) -> None:
         """What is known of a slice's candidate now, drawn at any weight."""
+        if failing[0]:
+            added = [first + max(more, 0.0) for first, more, _ in self._logs]
+            self.blame.book(key, s, (failing[0], ()), (added, added))
         mine = s._replace(stable=0, stable_bad=0, stable_good=0, stable_more=0)
         before = self.slices.put(key, mine)
         self.bad += s.candidate_bad - before.candidate_bad
@@ -116,6 +128,7 @@ class GuardEvidence:
             "pot": self.pot.snapshot(),
             "counts": [self.bad, self.ok],
             "slices": self.slices.snapshot(),
+            "blame": self.blame.snapshot(),
         }
 
     def restore(self, data: dict[str, Any]) -> None:
@@ -123,6 +136,7 @@ class GuardEvidence:
         self.pot.restore(data["pot"])
         self.bad, self.ok = map(int, data["counts"])
         self.slices.restore(data["slices"])
+        self.blame.restore(data.get("blame", [[], []]))
         self._capital = None
 
     def __repr__(self) -> str:

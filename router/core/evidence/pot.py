@@ -23,22 +23,26 @@ _EXPONENT_MAX = 500.0
 class Pot:
     """Capital of ``bettors`` bettors, started at 1 in total."""
 
-    __slots__ = ("_capital", "_out", "_parts", "_start", "events", "horizon", "shares")
+    __slots__ = (
+        "_capital", "_out", "_parts", "_start", "alarms", "events", "horizon", "shares",
+    )  # fmt: skip
 
     def __init__(
         self, bettors: int, horizon: int | None = None, *,
-        parts: Sequence[float] = (), start: float = START_SHARE,
+        parts: Sequence[float] = (), start: float = START_SHARE, alarmed: bool = False,
     ) -> None:  # fmt: skip
         """``horizon``: bad events expected in all (see restart), None for the log rule.
 
         ``parts``: what of the capital each bettor has, in sum 1; without them all have the same.
         ``start``: share of it that bets from the first outcome.
+        ``alarmed``: part of the reserve is for alarms (:meth:`renew`).
         """
         self.horizon = horizon
         self.events = 0
+        self.alarms: int | None = 0 if alarmed else None
         self._parts = tuple(parts) or (1.0 / bettors,) * bettors
         self._start = start
-        self._out = released(0, horizon, start)
+        self._out = released(0, horizon, start, self.alarms)
         self._capital: float | None = None  # of the present shares; asked for ten times a look
         self.shares = [self._out * part for part in self._parts]
 
@@ -65,13 +69,20 @@ class Pot:
             self.shares = [min(share, CAPITAL_MAX) for share in self.shares]
         self._capital = None
 
-    def best(self, stretches: Iterable[Iterable[float]]) -> float:
+    def best(
+        self, stretches: Iterable[Iterable[float]], *, less: Sequence[float] | None = None
+    ) -> float:
         """The largest capital over the prefixes of stretches that are not settled yet.
 
         Each stretch gives a log factor a bettor, every open request in it in doubt for the accused;
         none at all is a prefix too. Cash that would be released on the way is left out.
+        ``less``: a log a bettor that is taken away from all of it.
         """
         best, logs, exp = self.capital, [0.0] * len(self.shares), math.exp
+        if less is not None:
+            logs = [-one for one in less]
+            pairs = zip(self.shares, logs, strict=True)
+            best = self.cash + math.fsum(share * exp(log) for share, log in pairs)
         for stretch in stretches:
             logs = [log + more for log, more in zip(logs, stretch, strict=True)]
             pairs = zip(self.shares, logs, strict=True)
@@ -87,16 +98,25 @@ class Pot:
         """
         if events <= 0:
             return
-        before = self._out
         self.events += events
-        self._out = released(self.events, self.horizon, self._start)
+        self._give_out()
+
+    def renew(self) -> None:
+        """An alarm: what it puts in play bets on what is multiplied in from now on."""
+        self.alarms = (self.alarms or 0) + 1
+        self._give_out()
+
+    def _give_out(self) -> None:
+        before = self._out
+        self._out = released(self.events, self.horizon, self._start, self.alarms)
         more = self._out - before
         self.shares = [s + more * part for s, part in zip(self.shares, self._parts, strict=True)]
         self._capital = None
 
     def snapshot(self) -> dict[str, Any]:
         """JSON-able state; floats survive JSON exactly (shortest round-trip representation)."""
-        return {"shares": list(self.shares), "events": self.events, "horizon": self.horizon}
+        return {"shares": list(self.shares), "events": self.events, "horizon": self.horizon,
+                "alarms": self.alarms}  # fmt: skip
 
     def restore(self, data: dict[str, Any]) -> None:
         """Take over a snapshot. Raises ValueError if it does not fit this test or is damaged."""
@@ -108,5 +128,6 @@ class Pot:
         self.shares = [float(s) for s in shares]
         self.events = int(data["events"])
         self.horizon = data["horizon"]
-        self._out = released(self.events, self.horizon, self._start)
+        self.alarms = data.get("alarms")
+        self._out = released(self.events, self.horizon, self._start, self.alarms)
         self._capital = None

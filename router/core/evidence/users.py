@@ -37,12 +37,13 @@ def bets_of(bad_rate: float, workers: int = 1) -> int:
 class _Arm:
     """Users of one arm of one slice that nobody had met, or seen fail, before."""
 
-    __slots__ = ("considered", "failed", "fresh", "judged")
+    __slots__ = ("by", "considered", "failed", "fresh", "judged")
 
     def __init__(self) -> None:
         self.fresh: set[int] = set()
         self.considered = 0
         self.failed = 0
+        self.by: list[int] = []
         self.judged = 0
 
     def take_in(self, users: UserCounts, met: DistinctUnits, failed: DistinctUnits) -> None:
@@ -50,7 +51,11 @@ class _Arm:
             if met.add((unit,)):
                 self.fresh.add(unit)
         self.considered = len(users.drawn)
-        self.failed += failed.add(users.first_bad[self.judged :])
+        known = dict(zip(users.first_bad, users.first_bad_by, strict=False))
+        for unit in users.first_bad[self.judged :]:
+            if failed.add((unit,)):
+                self.failed += 1
+                self.by += [known[unit]] if unit in known else []
         self.judged = len(users.first_bad)
 
     def firsts(self, users: UserCounts) -> ArmCounts:
@@ -61,20 +66,23 @@ class _Arm:
             ok=len(fresh) - len(under_way) - bad, bad=bad, arrived=len(fresh),
             slow=tuple(map(len, slow)), refused=len(fresh.intersection(users.refused)),
             fast=tuple(len(fresh) - len(units | under_way) for units in slow),
+            by=tuple(b for u, b in zip(users.bad, users.bad_by, strict=False) if u in fresh),
         )  # fmt: skip
 
     def betting(self, users: UserCounts) -> ArmCounts:
         again = self.judged - self.failed  # a second worker's: the user had failed before
-        return ArmCounts(ok=users.betting_good + again, bad=self.failed, arrived=users.betting)
+        return ArmCounts(ok=users.betting_good + again, bad=self.failed, arrived=users.betting,
+                         by=tuple(self.by))  # fmt: skip
 
     def to_json(self) -> list[Any]:
-        return [sorted(self.fresh), self.considered, self.failed, self.judged]
+        return [sorted(self.fresh), self.considered, self.failed, self.judged, self.by]
 
     @classmethod
     def of(cls, data: list[Any]) -> _Arm:
         arm = cls()
         arm.fresh = set(map(int, data[0]))
-        arm.considered, arm.failed, arm.judged = map(int, data[1:])
+        arm.considered, arm.failed, arm.judged = map(int, data[1:4])
+        arm.by = list(data[4]) if len(data) > 4 else []
         return arm
 
 

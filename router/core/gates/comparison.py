@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from pydantic import Field
 
+from router.core.evidence.blame import NOBODY, Failing
 from router.core.evidence.ledger import key_of
 from router.core.evidence.slices import Key, Slice
 from router.core.gates.gate import GateContext, GateState
@@ -60,6 +61,8 @@ class Row(NamedTuple):
 
     key: Key | None
     draws: Slice
+    failing: Failing = NOBODY
+    """Whose requests the bad ones are, where the question is about failures."""
 
 
 def arms(cell: Cell) -> tuple[ArmCounts, ArmCounts] | None:
@@ -82,13 +85,13 @@ def counts_in(cell: Cell, round_: int | None) -> bool:
     return cell.round == round_
 
 
-def row(cell: Cell, candidate: Outcomes, stable: Outcomes) -> Row:
+def row(cell: Cell, candidate: Outcomes, stable: Outcomes, failing: Failing = NOBODY) -> Row:
     """A row of a cell's outcomes; an increment has drawn what it tells of."""
     key = key_of(cell)
     (cd, cb, cg, cm), (sd, sb, sg, sm) = candidate, stable
     if key is None:
         cd, sd = cb + cg, sb + sg
-    return Row(key, Slice(cell.weight_bp, cd, cb, cg, sd, sb, sg, cm, sm))
+    return Row(key, Slice(cell.weight_bp, cd, cb, cg, sd, sb, sg, cm, sm), failing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +112,8 @@ class Question:
 
     def observe(self, batch: Batch) -> None:
         """Feed the rows of a batch."""
-        for key, draws in self.read(batch):
-            self.evidence.book(key, draws)
+        for key, draws, failing in self.read(batch):
+            self.evidence.book(key, draws, failing)
 
 
 class ComparisonState(GateState):
@@ -133,6 +136,11 @@ class ComparisonState(GateState):
         whole = math.fsum(question.share for question in self.questions)
         return math.fsum(q.share * q.evidence.capital for q in self.questions) / whole
 
+    def capital_without(self, who: int) -> float:
+        """The same without one client's failures."""
+        whole = math.fsum(question.share for question in self.questions)
+        return math.fsum(q.share * q.evidence.capital_without(who) for q in self.questions) / whole
+
     @property
     def leading(self) -> Question:
         """The question with the most evidence."""
@@ -154,6 +162,12 @@ class ComparisonState(GateState):
         """Feed every question."""
         for question in self.questions:
             question.observe(batch)
+
+    def renew(self) -> None:
+        """Tell the questions about failures."""
+        for question in self.questions:
+            if question.what == FAILED:
+                question.evidence.renew()
 
     def abandon(self, source: int | None) -> None:
         """Tell every question."""

@@ -37,7 +37,7 @@ def error_rows(batch: Batch, round_: int | None = None) -> Iterator[Row]:
     """Failures of both arms, of requests or of users' first ones."""
     for cell in batch.cells:
         if counts_in(cell, round_) and (both := arms(cell)) is not None:
-            yield row(cell, outcomes(both[0]), outcomes(both[1]))
+            yield row(cell, outcomes(both[0]), outcomes(both[1]), (both[0].by, both[1].by))
 
 
 def all_error_rows(batch: Batch, *, forced: bool) -> Iterator[Row]:
@@ -47,14 +47,16 @@ def all_error_rows(batch: Batch, *, forced: bool) -> Iterator[Row]:
     """
     for cell in batch.cells:
         if cell.forced is forced:
-            yield row(cell, outcomes(cell.candidate), outcomes(cell.stable))
+            both = cell.candidate, cell.stable
+            yield row(cell, outcomes(both[0]), outcomes(both[1]), (both[0].by, both[1].by))
 
 
 def failure_rows(batch: Batch, round_: int | None = None) -> Iterator[Row]:
     """Where users are drawn: their first failures among their first requests."""
     for cell in batch.cells:
         if counts_in(cell, round_) and cell.betting is not None:
-            yield row(cell, outcomes(cell.betting[0]), outcomes(cell.betting[1]))
+            both = cell.betting
+            yield row(cell, outcomes(both[0]), outcomes(both[1]), (both[0].by, both[1].by))
 
 
 def refusals(arm: ArmCounts) -> Outcomes:
@@ -76,8 +78,8 @@ def all_refusal_rows(batch: Batch) -> Iterator[Row]:
             yield row(cell, refusals(cell.candidate), refusals(cell.stable))
 
 
-REFUSALS = 0.25
-"""Share of the gate's capital that bets on refusals; it costs the others a third of a nat."""
+REFUSALS = 0.1
+"""Share of the gate's capital that bets on refusals; it costs the others a tenth of a nat."""
 
 REFUSAL_RATE = 0.01
 """Stable's usual share of them; it steers power only."""

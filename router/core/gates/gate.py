@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple
 
+from router.core.evidence.combine import shares
 from router.core.evidence.restart import horizon_of
 from router.core.gates.by import SegmentBy, SegmentKeys
 from router.core.gates.needs import Need
@@ -19,10 +20,10 @@ from router.core.gates.sample import Detect, Sample
 from router.core.gates.verdict import Counts, GateReport, Verdict
 from router.core.quantities import BasisPoints, Flag, Name
 from router.core.spec import Spec
-from router.core.wire.outcomes import Baseline
+from router.core.wire.outcomes import FULL_BP, Baseline
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from router.core.pairs.compare import Compare
     from router.core.wire.outcomes import Batch
@@ -92,6 +93,10 @@ class GateState(ABC):
         """Evidence against the candidate that may roll back, ``x : 1``; 1 where nothing is bet."""
         return 1.0
 
+    def capital_without(self, who: int) -> float:  # noqa: ARG002 - where failures are not counted
+        """The same without the failures of one client."""
+        return self.capital
+
     @property
     def held(self) -> bool:
         """Whether this gate by itself asks for no more traffic."""
@@ -123,6 +128,9 @@ class GateState(ABC):
 
     def observe(self, batch: Batch) -> None:  # noqa: B027 - polled gates have nothing to count
         """Take in what the data plane counted; ignore what is not this gate's."""
+
+    def renew(self) -> None:  # noqa: B027 - comparisons do
+        """It seems that the candidate fails since now: bet on it anew, with what is in reserve."""
 
     def abandon(self, source: int | None) -> None:  # noqa: B027 - most have nothing under way
         """A worker is gone (None: all of them); what it had under way ended with it."""
@@ -192,6 +200,8 @@ class Gate(Spec):
     kind: ClassVar[str] = ""
     half: ClassVar[bool] = False
     """Whether gates of this kind together get one half of the evidence, the others the rest."""
+    small: ClassVar[float | None] = None
+    """The part of such a gate where others bet as well; absent: as large as theirs."""
     bets: ClassVar[bool] = True
     """Whether the gate holds evidence; a gate that only asks outside has no share."""
     brake_bp: ClassVar[int] = BRAKE_BP
@@ -207,7 +217,8 @@ class Gate(Spec):
     """What its failure does: `rollback` takes the candidate back, `hold` keeps it where it is until
     a person decides, `notify` only tells people. Only gates that roll back share the evidence."""
     share: BasisPoints | None = None
-    """Share of the combined evidence; absent: error_rate one half, the rest equally."""
+    """Share of the combined evidence; absent: guard a tenth, of the rest error_rate one half, or
+    all where there is no other."""
 
     @property
     def title(self) -> str:
@@ -263,6 +274,17 @@ class Gate(Spec):
     def start(self, context: GateContext) -> GateState:
         """The state of this gate for one rollout."""
         raise NotImplementedError
+
+
+def parts(gates: Sequence[Gate]) -> dict[str, float]:
+    """The share of the combined evidence of each gate that may take a candidate back."""
+    betting = [g for g in gates if g.bets and g.convicts]
+    return shares(
+        [g.title for g in betting],
+        fixed={g.title: g.share / FULL_BP for g in betting if g.share is not None},
+        half=frozenset(g.title for g in betting if g.half),
+        small={g.title: g.small for g in betting if g.small is not None},
+    )
 
 
 def mean(capitals: Iterable[float]) -> float:

@@ -55,6 +55,9 @@ WITNESS = 30.0
 """Relative evidence without which a broken limit convicts nobody: where both versions break it, a
 witness of 30 : 1 is found in at most one rollout in thirty, on top of the limit itself."""
 
+WITNESS_WITHOUT = 100.0
+"""The same without the failures of one client among many, who may have made the alarm alone."""
+
 BROKEN = 3.0
 """Evidence that stable breaks the limit itself, from which on the guard adds nothing."""
 
@@ -63,8 +66,11 @@ ALARM = 10.0
 """Evidence that the limit is broken at which a trial begins. It blames nobody and can be taken
 back, so it need not wait for the evidence that convicts: that would cost two bad answers more."""
 
-TRIAL_BP = 1_000
-"""Share of the candidate while it is on trial: nine tenths of a rollback, without blame."""
+USERS_ALARM = 200.0
+"""The same where users are drawn: there a trial ends the comparison that is going on."""
+
+TRIAL_BP = 500
+"""Share of the candidate while it is on trial: nearly a rollback, without blame."""
 
 
 REFUSING = 0.5
@@ -87,10 +93,13 @@ class _Trial:
     def capital(self) -> float:
         return mean(evidence.capital for _, evidence in self.evidence)
 
+    def capital_without(self, who: int) -> float:
+        return mean(evidence.capital_without(who) for _, evidence in self.evidence)
+
     def observe(self, batch: Batch) -> None:
         for read, evidence in self.evidence:
-            for key, draws in read(batch, self.round):
-                evidence.book(key, draws)
+            for key, draws, failing in read(batch, self.round):
+                evidence.book(key, draws, failing)
 
     def counts(self) -> tuple[Counts, Counts]:
         first = self.evidence[0][1]
@@ -150,6 +159,22 @@ class GuardState(GateState):
         parts = [trial.capital * 0.5 ** (k + 1) for k, trial in enumerate(self.trials)]
         return max(present, sum(parts) + 0.5 ** len(parts)) if parts else present
 
+    def capital_without(self, who: int) -> float:
+        """What it would be without one client's failures.
+
+        The limit counts only where the others alone make the candidate look worse.
+        """
+        relative = mean(evidence.capital_without(who) for _, evidence in self.witnesses)
+        supported = self._supported and (self.copies or relative >= WITNESS_WITHOUT)
+        present = self.absolute.capital if supported else min(self.absolute.capital, 1.0)
+        if self.stables.capital < BROKEN:
+            present = max(present, self.forced.capital_without(who))
+        return max(present, self._tried_without(who))
+
+    def _tried_without(self, who: int) -> float:
+        parts = [t.capital_without(who) * 0.5 ** (k + 1) for k, t in enumerate(self.trials)]
+        return sum(parts) + 0.5 ** len(parts) if parts else 0.0
+
     @property
     def relative(self) -> float:
         """What the witnesses say, ``x : 1``."""
@@ -166,7 +191,7 @@ class GuardState(GateState):
     def held(self) -> bool:
         """Reached, but by both arms as it seems: no more traffic until it is over."""
         return self.on_trial or (
-            self.absolute.capital >= self.context.limit and not self._supported
+            self.absolute.capital >= min(self.context.limit, USERS_ALARM) and not self._supported
         )
 
     @property
@@ -229,16 +254,16 @@ class GuardState(GateState):
     def observe(self, batch: Batch) -> None:
         """Cells of any weight, and mirrored copies (a failed copy is a failed answer)."""
         for read, evidence in self.witnesses:
-            for key, draws in read(batch, None):
-                evidence.book(key, draws)
+            for key, draws, failing in read(batch, None):
+                evidence.book(key, draws, failing)
         for trial in self.trials:
             trial.observe(batch)
-        for key, draws in all_refusal_rows(batch):
+        for key, draws, _ in all_refusal_rows(batch):
             self.refusing.book(key, draws)
             self.stable_refusing.book(key, draws.exchanged())
-        for key, draws in all_error_rows(batch, forced=True):
-            self.forced.book(key, draws)
-        for key, draws in all_error_rows(batch, forced=False):
+        for key, draws, failing in all_error_rows(batch, forced=True):
+            self.forced.book(key, draws, failing)
+        for key, draws, _ in all_error_rows(batch, forced=False):
             self.absolute.book(key, draws)
             self.stables.book(key, draws.exchanged())
             if draws.candidate_bad or draws.candidate_good:
@@ -342,6 +367,7 @@ class Guard(Gate):
     """An absolute limit for the candidate's failures; at 100 % its alarm puts the arms on trial."""
 
     kind: ClassVar[str] = "guard"
+    small: ClassVar[float | None] = 0.1
 
     error_rate: Annotated[BasisPoints, Field(gt=0, le=9_000)] = 500
     """Failures the candidate may have, whatever stable has."""

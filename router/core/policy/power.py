@@ -17,9 +17,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from router.core.evidence.bettors import LogFactors, log_table
-from router.core.evidence.combine import shares
 from router.core.gates import Gate
 from router.core.gates.error_rate import ErrorRate
+from router.core.gates.gate import parts
 from router.core.policy.finding import Finding
 from router.core.policy.rollout import RolloutPolicy
 from router.core.quantities import format_duration
@@ -101,13 +101,8 @@ def smallest_regression(
 
 def nats_needed(rollout: RolloutPolicy, gate: Gate) -> float:
     """Evidence that this gate alone must bring, in nats: ``ln(1 / (alpha * its share))``."""
-    betting = [g for g in rollout.gates if g.bets and g.convicts]
-    parts = shares(
-        [g.title for g in betting],
-        fixed={g.title: g.share / FULL_BP for g in betting if g.share is not None},
-        half=frozenset(g.title for g in betting if g.half),
-    )
-    return math.log(1 / (rollout.alpha * max(parts.get(gate.title, 1.0), 1e-9)))
+    share = parts(rollout.gates).get(gate.title, 1.0)
+    return math.log(1 / (rollout.alpha * max(share, 1e-9)))
 
 
 def sights(rollout: RolloutPolicy, traffic: ExpectedTraffic) -> Iterator[Sight]:

@@ -75,6 +75,9 @@ class UserCounts:
     betting_good: int = 0
     first_bad: tuple[int, ...] = ()
     refused: tuple[int, ...] = ()
+    bad_by: tuple[int, ...] = ()
+    """Whose requests those of ``bad`` were: hashes of clients' addresses, in the same order."""
+    first_bad_by: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,9 @@ class ArmCounts:
     sampled: int = 0
     """Of ``arrived`` (on sticky routes: of users' first requests): whose prediction will be told,
     see :class:`router.core.wire.sampled.Sampled`."""
+    by: tuple[int, ...] = ()
+    """Whose requests have failed: hashes of clients' addresses, in the order of failing. May be
+    shorter than ``bad``."""
 
     @property
     def answers(self) -> int:
@@ -209,7 +215,12 @@ class Batch:
     """What sampled requests predicted, as it becomes known; a judge hands them to its gates in the
     order of drawing."""
     matured: tuple[Ripe, ...] = ()
+    lanes: tuple[int, ...] = ()
+    """Places (of :data:`LANES`) of clients that this worker had not seen before in this attempt."""
 
+
+LANES = 256
+"""Places of clients, by a hash of their address: as many as are taken, or more, were seen."""
 
 TOGETHER_S = 0.05
 """Failures of one version that end within this time may have one cause."""

@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from router.core.evidence.bettors import diluted, grouped_table, together
+from router.core.alarm import BAD_MAX, FROM_RATIO, RATES, RINGS, STABLE_KEPT
+from router.core.evidence.bettors import TOP_RATE, diluted, grouped_table, together
 from router.core.evidence.guard import guard_hypotheses
 from router.core.evidence.users import bets_of
 from router.core.gates.error_rate import REFUSAL_RATE, REFUSAL_TOLERANCE, REFUSALS
-from router.core.gates.guard import BROKEN, WITNESS
+from router.core.gates.guard import BROKEN, WITNESS, Guard
 from router.core.wire.outcomes import TOGETHER_S, Baseline
 from router.telemetry.recorder import VersionStats
 from router.telemetry.slices import SharedCause
@@ -34,6 +35,7 @@ SLICE_S = 0.1
 SLICES_A_LOOK = 2
 LIMIT = 100.0
 GUARD_LIMIT = 0.05
+GUARD_SHARE = Guard.small or 0.0
 TIMEOUT_S = 30.0
 
 
@@ -100,6 +102,43 @@ class Counts:
         return Known(self.known[:, :, first:upto], first, upto)
 
 
+class Alarms:
+    """:class:`router.core.alarm.Alarm` of every run."""
+
+    def __init__(self, runs: int, p0: float) -> None:
+        self.p0 = p0
+        self.sums = np.zeros((runs, RATES))
+        self.bad, self.total = np.zeros(runs), np.zeros(runs)
+        self.rung = np.zeros(runs, dtype=bool)
+
+    def observe(self, bad: np.ndarray, good: np.ndarray, sb: np.ndarray, st: np.ndarray) -> None:
+        """What ended since the last look; the candidate's, then stable's failures of all."""
+        self.bad, self.total = self.bad + sb, self.total + st
+        kept = np.where(self.total > STABLE_KEPT, STABLE_KEPT / np.maximum(self.total, 1.0), 1.0)
+        self.bad, self.total = self.bad * kept, self.total * kept
+        known = self.total >= STABLE_KEPT / 10
+        present = np.where(known, self.bad / np.maximum(self.total, 1.0), 0.0)
+        b = np.minimum(1.1 * np.maximum(self.p0, present) + 0.001, 0.9)[:, None]
+        low = np.minimum(FROM_RATIO * b, (b + TOP_RATE) / 2)
+        r = low * (TOP_RATE / low) ** (np.arange(RATES) / (RATES - 1))[None, :]
+        down = (good / (bad + 1))[:, None] * np.log((1.0 - r) / (1.0 - b))
+        up = np.log(r / b)
+        many = bad > BAD_MAX
+        whole = np.maximum(self.sums + bad[:, None] * (up + down), 0.0)
+        sums = np.maximum(self.sums + down, 0.0)
+        for turn in range(int(bad[~many].max(initial=0))):
+            again = (turn < bad)[:, None]
+            sums = np.where(again, np.maximum(sums + up + down, 0.0), sums)
+        self.sums = np.where(many[:, None], whole, sums)
+
+    def rings(self) -> np.ndarray:
+        """In which runs it has begun to ring."""
+        before, level = self.rung, self.sums.max(axis=1)
+        self.rung = level >= np.where(before, RINGS / 2, RINGS)
+        begun: np.ndarray = self.rung & ~before
+        return begun
+
+
 class Known:
     """Counts of a stretch of slices."""
 
@@ -127,9 +166,11 @@ class Evidence:
     ) -> None:  # fmt: skip
         """``tables``: (weights, 4, bettors); ``kind``: prefix, hasty or guard."""
         self.tables, self.of_slice, self.kind, self.swapped = tables, of_slice, kind, swapped
-        self.pot = VectorPot(runs, tables.shape[2])
+        self.pot = VectorPot(runs, tables.shape[2], alarmed=kind != "guard")
         self.front = np.zeros(runs, dtype=np.int64)
         self.rows = np.arange(runs)
+        self.behind = np.full(runs, -1)
+        """Up to which slice an alarm's release waits; -1: for none."""
 
     def look(self, seen: Known) -> np.ndarray:
         """Close what has settled; the evidence of each run."""
@@ -137,6 +178,7 @@ class Evidence:
         if self.kind == "guard":
             open_ = seen.others_open if self.swapped else seen.mine_open
         self._close(seen, open_)
+        self._renew()
         best = self.pot.capital
         first, upto = int(self.front.min()), seen.upto
         if first >= upto:
@@ -152,6 +194,18 @@ class Evidence:
         grown = np.einsum("rwk,rk->rw", np.exp(np.minimum(total, 500.0)), self.pot.shares)
         found: np.ndarray = np.maximum(best, grown.max(axis=1))
         return found
+
+    def ring(self, rows: np.ndarray, upto: int) -> None:
+        """An alarm in the runs ``rows``: released when what is known now has settled."""
+        fresh = rows & (self.behind < 0)
+        self.behind[fresh] = upto
+        self._renew()
+
+    def _renew(self) -> None:
+        due = np.flatnonzero((self.behind >= 0) & (self.front >= self.behind))
+        if len(due):
+            self.behind[due] = -1
+            self.pot.renew(due)
 
     def _doubt(self, k: np.ndarray) -> np.ndarray:
         order = (1, 0, 3, 2, 5, 4, 7, 6) if self.swapped else range(8)
@@ -252,10 +306,10 @@ class _Judge:
         refused = self.refusals.look(firsts.without_failures())
         errors = (1.0 - REFUSALS) * errors + REFUSALS * refused
         guard, stable = self.absolute.look(every), self.stables.look(every)
-        needed = np.where(stable >= BROKEN, max(2 * LIMIT, WITNESS), WITNESS)
+        needed = np.where(stable >= BROKEN, max(LIMIT / GUARD_SHARE, WITNESS), WITNESS)
         guard = np.where(relative >= needed, guard, np.minimum(guard, 1.0))
         guard = np.where(stable < BROKEN, np.maximum(guard, 1.0), guard)  # of forced ones: none
-        together: np.ndarray = (errors + guard) / 2
+        together: np.ndarray = (1.0 - GUARD_SHARE) * errors + GUARD_SHARE * guard
         return together
 
 
@@ -299,12 +353,14 @@ def simulate(
     last = max(int(at_look.max(initial=0)), slices // plan.slices_a_look)
     done = [0] * len(settling)
     seen = np.zeros(runs, dtype=np.int64)
+    alarms = Alarms(runs, plan.p0)
     for look in range(1, last + 1):
         for number, (counts, places, arms, failed, more, looks) in enumerate(settling):
             upto = int(np.searchsorted(looks, look, side="right"))
             part = slice(done[number], upto)
             counts.settle(places[part], arms[part], failed[part], more[part])
             if number == 0:
+                ended = places[part] // slices, arms[part], failed[part]
                 np.add.at(seen, places[part][arms[part] & failed[part]] // slices, 1)
             done[number] = upto
         capital = judge.capital(min(look * plan.slices_a_look, slices))
@@ -312,12 +368,22 @@ def simulate(
             found.capital.append(capital.copy())
         new = np.isinf(found.convicted_s) & (capital >= LIMIT) & (seen >= 2)
         found.convicted_s[new] = look * look_s
+        alarms.observe(*_by_arm(runs, *ended))
+        rung = alarms.rings()
+        for evidence in judge.errors:
+            evidence.ring(rung, min(look * plan.slices_a_look, slices))
         if stop and np.isfinite(found.convicted_s).all():
             break
     until = np.repeat(found.convicted_s, [len(r.at) for r in parts])
     run_of = np.repeat(np.arange(runs), [len(r.at) for r in parts])
     np.add.at(found.bad, run_of[mine & bad & (at <= until)], 1)
     return found
+
+
+def _by_arm(runs: int, run: np.ndarray, mine: np.ndarray, bad: np.ndarray) -> list[np.ndarray]:
+    """The candidate's failures and good answers, stable's failures and all of its answers."""
+    masks = (mine & bad, mine & ~bad, ~mine & bad, ~mine)
+    return [np.bincount(run[mask], minlength=runs).astype(float) for mask in masks]
 
 
 def _users_of(r: Requests, bets: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -66,6 +66,8 @@ def judged(make, seed, p0, sticky):
             if arms[0].arrived or arms[1].arrived:
                 cells.append(Cell(1_000, *arms, sticky=sticky, source=1, slice=j + 1))
         judge.observe(Batch("r", 1, tuple(cells)), now)
+        if judge.cap.round:  # a trial needs the machine
+            break
         told.append(judge.capital)
     return told, judge
 
@@ -82,11 +84,13 @@ def test_the_capital_is_the_products(failing, users):
     told, _ = judged(make, 5, p0, bool(users))
     found = [float(c[0]) for c in arrays.capital]
     alike = min(len(found), len(told))
-    assert alike > 20
+    assert alike > 10
     assert found[:alike] == pytest.approx(told[:alike], rel=1e-6)
 
 
 def test_a_failing_candidate_is_convicted_in_every_run():
-    found = simulate(world((1.0, 0.01), (0.1, 0.1)), Plan(LENGTH_S, 1_000, 0.01), 20, 7, stop=True)
+    found = simulate(
+        world((1.0, 0.01), (0.1, 0.1), w=0.05), Plan(LENGTH_S, 500, 0.01), 20, 7, stop=True
+    )
     assert np.isfinite(found.convicted_s).all()
     assert np.median(found.bad) <= 4

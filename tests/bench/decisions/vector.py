@@ -14,29 +14,36 @@ import numpy as np
 
 from router.core.evidence.bettors import log_table
 from router.core.evidence.guard import guard_hypotheses
-from router.core.evidence.restart import LOG_SHARE_OF_MIXED, START_SHARE
+from router.core.evidence.restart import ALARM_SHARE, LOG_SHARE_OF_MIXED, START_SHARE
 
 CAPITAL_MAX = 1e250
 _EXPONENT_MAX = 500.0
 
 
-def released(events: np.ndarray, horizon: int | None) -> np.ndarray:
+def released(
+    events: np.ndarray, horizon: int | None, alarms: np.ndarray | None = None
+) -> np.ndarray:
     """:func:`router.core.evidence.restart.released` for an array of counts."""
-    by_log = 1.0 - 1.0 / np.log2(events + 2.0)
-    if horizon is None:
-        return START_SHARE + (1.0 - START_SHARE) * by_log
-    evenly = np.minimum(events / horizon, 1.0)
-    mixed = LOG_SHARE_OF_MIXED * by_log + (1.0 - LOG_SHARE_OF_MIXED) * evenly
+    mixed = 1.0 - 1.0 / np.log2(events + 2.0)
+    if horizon is not None:
+        evenly = np.minimum(events / horizon, 1.0)
+        mixed = LOG_SHARE_OF_MIXED * mixed + (1.0 - LOG_SHARE_OF_MIXED) * evenly
+    if alarms is not None:
+        by_alarms = 1.0 - 1.0 / np.log2(alarms + 2.0)
+        mixed = (1.0 - ALARM_SHARE) * mixed + ALARM_SHARE * by_alarms
     return START_SHARE + (1.0 - START_SHARE) * mixed
 
 
 class VectorPot:
     """Capital of many runs' bettors."""
 
-    def __init__(self, runs: int, bettors: int, horizon: int | None = None) -> None:
+    def __init__(
+        self, runs: int, bettors: int, horizon: int | None = None, *, alarmed: bool = False
+    ) -> None:
         self.horizon = horizon
         self.events = np.zeros(runs)
-        self.out = released(self.events, horizon)
+        self.alarms = np.zeros(runs) if alarmed else None
+        self.out = released(self.events, horizon, self.alarms)
         self.shares = np.full((runs, bettors), START_SHARE / bettors)
 
     @property
@@ -55,7 +62,17 @@ class VectorPot:
     def give_out(self, rows: np.ndarray, events: np.ndarray) -> None:
         """The release after ``events`` more bad ones in the runs ``rows``."""
         self.events[rows] += events
-        out = released(self.events[rows], self.horizon)
+        self._give_out(rows)
+
+    def renew(self, rows: np.ndarray) -> None:
+        """An alarm in the runs ``rows``."""
+        assert self.alarms is not None
+        self.alarms[rows] += 1
+        self._give_out(rows)
+
+    def _give_out(self, rows: np.ndarray) -> None:
+        alarms = None if self.alarms is None else self.alarms[rows]
+        out = released(self.events[rows], self.horizon, alarms)
         self.shares[rows] += ((out - self.out[rows]) / self.shares.shape[1])[:, None]
         self.out[rows] = out
 
@@ -68,7 +85,7 @@ class VectorCompare(VectorPot):
         horizon: int | None = None,
     ) -> None:  # fmt: skip
         self.rates = (p0, relative, absolute)
-        super().__init__(runs, len(log_table(500, *self.rates, True)), horizon)
+        super().__init__(runs, len(log_table(500, *self.rates, True)), horizon, alarmed=True)
 
     def observe(self, weight_bp: int, counts: np.ndarray) -> None:
         """``counts``: (runs, 4) of candidate bad, stable bad, candidate ok, stable ok."""

@@ -48,6 +48,7 @@ class Literal:
             share = 0.5 * (1 / math.log2(self.n + 1) - 1 / math.log2(self.n + 2))
             if self.horizon:
                 share = 0.2 * share + (0.4 / self.horizon if self.n <= self.horizon else 0.0)
+            share /= 2  # the other half is for alarms
             self.cash -= share
             self.capital = [c + share / len(self.rates) for c in self.capital]
         return total

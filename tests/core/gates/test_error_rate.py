@@ -19,7 +19,7 @@ def test_it_is_the_comparison_with_the_policy_s_tolerance(past, batch):
     alone.observe(500, *FOUR_FAILURES)
     assert state.questions[0].evidence.capital == alone.capital
     refusals = state.questions[1].evidence.capital
-    assert state.capital == pytest.approx(0.75 * alone.capital + 0.25 * refusals)
+    assert state.capital == pytest.approx(0.9 * alone.capital + 0.1 * refusals)
     assert (state.candidate, state.stable) == (Counts(4, 57), Counts(11, 1_083))
 
 

@@ -39,7 +39,7 @@ def test_where_nothing_can_be_compared_it_asks_for_a_trial(state, batch):
     assert state.capital <= 1
     state.begin_trial(1)
     assert (state.on_trial, state.wants_trial, state.held) == (True, False, True)
-    assert state.sentence().endswith("on trial at 10 %, no answer of the candidate since")
+    assert state.sentence().endswith("on trial at 5 %, no answer of the candidate since")
 
 
 def test_failed_copies_of_a_shadow_count(state, batch):

@@ -77,7 +77,7 @@ def test_sharing_the_evidence_costs_nats():
     shared = nats_needed(rollout(gates=["error_rate", "guard"]), ErrorRate())
 
     assert alone == pytest.approx(math.log(100))
-    assert shared == pytest.approx(math.log(200))
+    assert shared == pytest.approx(math.log(100 / 0.9))
 
 
 def test_only_steps_with_both_versions_are_described():
