@@ -136,7 +136,8 @@ class Exchange:
         elif (arm := version.forced) is not None:
             arm.arrived += 1
         self.cookie, self.end_by = choice.cookie, self.arrived + (self.route.total_s or inf)
-        attempt = Attempt(version, arm, unit, nth, seen(self) if arm is not None else 0)
+        who = 0 if arm is None else seen(self.client, self.head, self.route.callers)
+        attempt = Attempt(version, arm, unit, nth, who)
         if (share_bp := self.route.sampled_bp) and coin() < share_bp:
             self.sample = sampled(self.route, attempt, self.plane.recorder)
         self.select(attempt, None, attempt.since)

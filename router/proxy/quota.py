@@ -17,7 +17,6 @@ from router.telemetry.recorder import unit_of
 
 if TYPE_CHECKING:
     from router.http1 import RequestHead
-    from router.proxy.exchange import Exchange
     from router.proxy.serving import ServedQuota
     from router.proxy.shared import ClientSide, Shared
     from router.telemetry.recorder import RouteStats
@@ -59,11 +58,10 @@ def client_key(client: ClientSide, head: RequestHead, header: bytes) -> bytes:
     return b"a" + grouped(address)
 
 
-def seen(exchange: Exchange) -> int:
-    """Mark that its client was seen; a hash of the address, as `trusted_proxies` tell it, not 0."""
-    client = exchange.client
-    who = client.who or unit_of(client_key(client, exchange.head, b"")) or 1
-    exchange.route.callers[who & _LANE] = 1
+def seen(client: ClientSide, head: RequestHead, callers: bytearray) -> int:
+    """Mark that a client was seen; a hash of its address, as `trusted_proxies` tell it, never 0."""
+    who = client.who or unit_of(client_key(client, head, b"")) or 1
+    callers[who & _LANE] = 1
     return who
 
 
