@@ -92,14 +92,14 @@ class World:
 
 def test_one_of_thirty_cannot_take_an_equal_candidate_back_though_it_sees_its_arm():
     world = World(3, 30)
-    assert world.go_on(100, world.attack) == 0
+    assert world.go_on(200, world.attack) == 0
     assert "one client of 3" in world.judge.judgement().sentence
     assert world.judge.capital > world.judge.limit
 
 
 def test_the_same_client_is_enough_where_few_are_seen_and_that_is_said():
     world = World(3, 4)
-    assert world.go_on(100, world.attack) > 0
+    assert world.go_on(300, world.attack) > 0
     assert world.judge.conviction.endswith("; all evidence is from 5 clients")
 
 
@@ -115,17 +115,17 @@ def test_nor_can_it_spend_the_budget_of_bad_answers():
     fields = {"gates": [{"guard": {"on_fail": "notify"}}], "max_bad_responses": 20}
     world = World(6, 30, sticky=False, failing=(0.0, 0.0), **fields)
     attack = lambda: world.ask(HOSTILE, fails=True)  # noqa: E731 - in both arms
-    assert world.go_on(350, attack) == 0
+    assert world.go_on(500, attack) == 0
     assert world.judge.bad > 20
     alone = World(6, 3, sticky=False, failing=(0.0, 0.0), **fields)
-    assert alone.go_on(350, lambda: alone.ask(HOSTILE, fails=True)) > 0
+    assert alone.go_on(500, lambda: alone.ask(HOSTILE, fails=True)) > 0
 
 
 @pytest.mark.parametrize("sticky", [True, False])
 def test_a_candidate_that_fails_for_all_is_taken_back_all_the_same(sticky):
     world = World(8, 30, sticky=sticky, failing=(1.0, 0.01))
     assert world.go_on(100) > 0
-    assert world.judge.bad <= 7
+    assert world.judge.bad <= 14, "at most three looks of three to five"
     assert "client" not in world.judge.conviction
 
 
