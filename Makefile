@@ -121,20 +121,14 @@ test-simulated: $(STAMP)  ## what the statistics promise, by seeded simulation
 test-promoted: $(STAMP)  ## a candidate that never answers, under every policy and imported example (three minutes)
 	@$(BIN)/python -m pytest tests/simulation/test_promoted.py -m promoted -n 2 -q
 
-AXE := .cache/axe
-$(AXE)/axe.min.js:  # the checker of accessibility, from npm; without npm its test skips
-	@mkdir -p $(AXE)
-	@command -v npm >/dev/null && cd $(AXE) && npm pack --silent axe-core@4 >/dev/null \
-	    && tar xzf axe-core-*.tgz && cp package/axe.min.js axe.min.js || true
-
 PAGE := $(VENV)/.page-ready
-$(PAGE): $(STAMP)
+$(PAGE): $(STAMP) pyproject.toml
 	@echo "installing Playwright, which drives the system's Chromium ..."
 	@$(PIP) install --quiet --editable '.[page]'
 	@touch $@
 
-test-page: $(PAGE) $(AXE)/axe.min.js  ## the dashboard in the system's Chromium before a real router
-	@RAMPWAY_TEST_AXE=$(abspath $(AXE))/axe.min.js $(BIN)/python -m pytest tests/page -m page -n 2 -q
+test-page: $(PAGE)  ## the dashboard in the system's Chromium before a real router
+	@$(BIN)/python -m pytest tests/page -m page -n 2 -q
 
 screenshots: $(PAGE)  ## the dashboard in every state, into docs/screenshots
 	@$(BIN)/python -m tests.page.screenshots docs/screenshots

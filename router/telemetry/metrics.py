@@ -69,6 +69,10 @@ FAMILIES: Final[dict[str, tuple[str, str]]] = {
     "loop_failures_total": ("counter", "Exceptions that cost a loop one item, by process."),
     "event_loop_lag_seconds": ("gauge", "Largest delay of a loop since the last report."),
     "weight_ratio": ("gauge", "Share of requests that a version is to get, 0 to 1."),
+    "endpoint_up": (
+        "gauge", "1 while every worker sends requests to an endpoint; 0: ejected, or not healthy.",
+    ),
+    "endpoint_in_flight": ("gauge", "Requests under way to an endpoint."),
     "rollout_phase": ("gauge", "1 for the phase a rollout is in."),
     "rollout_step": ("gauge", "Step of the rollout, counted from 1."),
     "rollout_revision": ("gauge", "Revision of the rollout; only grows."),

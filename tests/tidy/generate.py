@@ -17,6 +17,7 @@ from router.core.rollout.machine import TRANSITIONS
 from router.core.rollout.rollout import TERMINAL
 from router.core.strategies import STRATEGIES
 from tests.tidy.commands_page import commands_page
+from tests.tidy.grafana import grafana
 from tests.tidy.kinds import kinds
 from tests.tidy.metrics_page import metrics_page
 from tests.tidy.pictures import PICTURES, picture
@@ -142,6 +143,7 @@ PAGES = {
     "docs/commands.md": commands_page,
     "docs/metrics.md": metrics_page,
     "schemas/policy.schema.json": schema.text,
+    "deploy/grafana/rampway.json": grafana,
     **{f"docs/pictures/{name}.svg": partial(picture, name) for name in PICTURES},
 }
 

@@ -344,6 +344,7 @@ def gauges(reconciler: Reconciler) -> Iterator[Gauge]:
             yield "weight_ratio", labels(route=route, version=name), weight_bp / FULL_BP
             in_flight = reconciler.observatory.in_flight(route, name)
             yield "in_flight", labels(route=route, version=name), in_flight
+            yield from _endpoints(reconciler, route, name)
             tunnels = reconciler.observatory.tunnels(route, name)
             if tunnels is not None:
                 yield "tunnels", labels(route=route, version=name), tunnels
@@ -360,6 +361,13 @@ def gauges(reconciler: Reconciler) -> Iterator[Gauge]:
     yield "store_up", (), 0 if reconciler.store_error else 1
     yield "frozen", (), 1 if reconciler.restraint.freezes else 0
     yield "build_info", labels(version=__version__), 1
+
+
+def _endpoints(reconciler: Reconciler, route: str, version: str) -> Iterator[Gauge]:
+    for one in reconciler.observatory.readiness.view(route, version):
+        series = labels(route=route, version=version, endpoint=one.endpoint)
+        yield "endpoint_up", series, int(one.healthy and not one.ejected)
+        yield "endpoint_in_flight", series, one.in_flight
 
 
 def _evidence(trial: Trial, route: str) -> Iterator[Gauge]:
