@@ -27,7 +27,7 @@ COMPILED = (
     "proxy/stage", "proxy/tunnel", "proxy/upgrade", "proxy/upload",
     "telemetry/recorder",
     "upstream/balance", "upstream/breaker", "upstream/connection",
-    "upstream/pool", "upstream/sockets", "upstream/blame",
+    "upstream/patience", "upstream/pool", "upstream/sockets", "upstream/blame",
 )  # fmt: skip
 """Modules that a request passes through."""
 

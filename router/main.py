@@ -29,13 +29,11 @@ from router.control.plane import Plane
 from router.control.state.errors import PolicyRejected, StoreDamaged, StoreLocked
 from router.control.state.sqlite import SqliteStore
 from router.core.policy import Policy
-from router.loops import BOOKS, LoopFailure, awaited, forever
+from router.garbage import Garbage
+from router.loops import BOOKS, LoopFailure, awaited, background, forever
 from router.telemetry.log import configure, get_logger
 
 EXIT_OK, EXIT_UNEXPECTED, EXIT_POLICY, EXIT_CONFLICT = 0, 1, 2, 5
-
-BEGUN_S = 30.0
-"""After an edit: the rollouts that it asks for have begun."""
 
 log = get_logger("router")
 
@@ -115,10 +113,6 @@ async def _serve(
                 routes=len(plane.reconciler.runs),
             )
             on_ready(plane, admin)
-            # What lives now lives for ever: full collections then take no time from the loop.
-            gc.unfreeze()
-            gc.collect()
-            gc.freeze()
             await _until_stopped(plane, asked)
     except OSError as error:
         status = _refused("cannot_start", error, EXIT_UNEXPECTED)
@@ -184,8 +178,7 @@ async def _drain(plane: Plane, asked: Signals, drain_s: float) -> None:
 
 def _followed(admin: AdminServer, policy: Policy) -> tuple[str, ...]:
     """What is to be done when a policy was accepted."""
-    gc.freeze()  # what it is made of lives long: see _serve
-    asyncio.get_running_loop().call_later(BEGUN_S, gc.freeze)
+    gc.freeze()  # what it is made of lives long: see router.garbage
     return _admin_follows(admin, policy)
 
 
@@ -217,6 +210,21 @@ def _told(failure: LoopFailure) -> None:
     log.error("loop_failed", loop=failure.loop, error=failure.error, stack=failure.stack)
 
 
+async def program(
+    policy_path: str | Path, *, force: bool = False,
+    on_ready: Callable[[Plane, AdminServer], None] = lambda _plane, _admin: None,
+) -> int:  # fmt: skip
+    """:func:`run` in a process of its own, whose garbage is looked after."""
+    garbage = Garbage()
+
+    def ready(plane: Plane, admin: AdminServer) -> None:
+        garbage.begin()
+        background("garbage", forever("garbage", garbage.turn))
+        on_ready(plane, admin)
+
+    return await run(policy_path, force=force, on_ready=ready)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """The program; see the module."""
     parser = argparse.ArgumentParser(prog="python -m router.main", description="Run the router.")
@@ -228,7 +236,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     configure(json={"auto": None, "json": True, "console": False}[arguments.log])
     BOOKS.tell = _told
-    return asyncio.run(run(arguments.policy, force=arguments.force))
+    return asyncio.run(program(arguments.policy, force=arguments.force))
 
 
 if __name__ == "__main__":

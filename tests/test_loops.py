@@ -32,8 +32,9 @@ from router.control.watch import PolicySource
 from router.core.gates.webhook import Webhook
 from router.core.wire.outcomes import Batch
 from router.core.wire.table import HealthCheck, TlsEntry, VersionEntry
+from router.garbage import Garbage
 from router.loops import BOOKS
-from router.main import Signals, _until_stopped
+from router.main import Signals, _until_stopped, program
 from router.proxy.worker import Worker
 from router.upstream import health
 from router.upstream.names import _Name
@@ -278,6 +279,21 @@ async def test_a_certificate_that_cannot_be_looked_at_is_looked_at_again(monkeyp
     assert BOOKS.failures["certificate"].count == 3
 
 
+async def test_garbage_is_looked_after_for_ever(monkeypatch):
+    monkeypatch.setattr("router.garbage.LOOK_EVERY_S", 0.001)
+    broken = Fails(monkeypatch, Garbage, "turn")
+    started = []
+
+    async def served(*_, on_ready, **__):
+        on_ready(None, None)
+        await until(lambda: broken.calls > 4)
+
+    monkeypatch.setattr("router.main.run", served)
+    monkeypatch.setattr(Garbage, "begin", lambda _: started.append(1))
+    await program("policy.yaml")
+    assert (BOOKS.failures["garbage"].count, len(started)) == (3, 1)
+
+
 async def test_a_reload_that_raises_is_followed_by_the_next():
     asked, reloads = Signals(), []
 
@@ -469,10 +485,9 @@ async def test_a_look_at_who_is_asked_what_it_uses_that_raises_costs_that_look()
 # --- the list is whole ----------------------------------------------------------------------------
 
 TESTED = {
-    "alerts", "certificate", "decider", "health", "history", "lag", "monitors", "names", "outbox",
-    "policy",
-    "questions", "reader", "recording", "reload", "reports", "scrapes", "store-write",
-    "stream", "sweep", "watch",
+    "alerts", "certificate", "decider", "garbage", "health", "history", "lag", "monitors", "names",
+    "outbox", "policy", "questions", "reader", "recording", "reload", "reports", "scrapes",
+    "store-write", "stream", "sweep", "watch",
 }  # fmt: skip
 """Loops with a test above."""
 

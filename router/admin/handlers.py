@@ -97,7 +97,7 @@ async def metrics(call: Call) -> web.Response:
 
 async def routes(call: Call) -> web.Response:
     """A summary of every route."""
-    return json_response({"routes": call.controller.routes()})
+    return json_response({"routes": await call.controller.routes()})
 
 
 async def route(call: Call) -> web.Response:
@@ -112,7 +112,7 @@ async def history(call: Call) -> web.Response:
 
 async def policy(call: Call) -> web.Response:
     """The policy file: in force, and refused."""
-    return json_response(call.controller.policy())
+    return json_response(await call.controller.policy())
 
 
 async def rollout(call: Call) -> web.Response:
@@ -293,9 +293,9 @@ async def _feed(
     admission, silent_s = hub.admissions, 0.0
     while hub.admissions == admission and request.transport is not None:
         frames = None if position is None else hub.after(position, route, brief=brief)
+        position = hub.newest  # what comes while a snapshot is made is told behind it
         if frames is None:
-            frames = [hub.snapshot(route, brief=brief)]
-        position = hub.newest
+            frames = [await hub.snapshot(route, brief=brief)]
         if frames or silent_s >= COMMENT_S:
             silent_s = 0.0
             await asyncio.wait_for(response.write(b"".join(frames) or COMMENT), WRITE_S)

@@ -43,6 +43,8 @@ LOOK_S = 1.0
 """How long the place of a listener that left in silence may stay taken."""
 STATUS_S = 1.0
 """How often the state is compared with what was last sent, while anybody listens."""
+ENCODED_A_TURN = 32
+"""Rollouts in full that are encoded in one turn of the loop, some 0.05 ms each."""
 WRITE_S = 10.0
 """A listener that takes nothing for this long is disconnected."""
 
@@ -124,16 +126,35 @@ class Hub:
         self.admissions += 1
         self._wake()
 
-    def snapshot(self, route: str = "", *, brief: bool = False) -> bytes:
-        """The frame a new listener starts with; its id is that of the newest event."""
+    async def snapshot(self, route: str = "", *, brief: bool = False) -> bytes:
+        """The frame a new listener starts with; its id is that of the newest event before it."""
+        number = self._number
+        told = self._snapshot_of(route, brief) if route else await self._snapshot(brief)
+        data = msgspec.json.encode(told)
+        return Frame(number, "snapshot", route, data).encode(self._epoch)
+
+    def _snapshot_of(self, route: str, brief: bool) -> dict[str, Any]:
         routes = self._summaries(route)
         told: dict[str, Any] = {"routes": routes}
         if not brief:
             told["rollouts"] = {one["name"]: self._status(one["name"]) for one in routes}
-        if route and routes:
+        if routes:
             told["versions"] = self._versions(routes[0])
-        data = msgspec.json.encode(told)
-        return Frame(self._number, "snapshot", route, data).encode(self._epoch)
+        return told
+
+    async def _snapshot(self, brief: bool) -> dict[str, Any]:
+        """Of all routes; a thousand in full are megabytes, so each is encoded by itself."""
+        if brief:
+            return {"routes": await self._controller.routes()}
+        routes: list[dict[str, Any]] = []
+        rollouts: dict[str, msgspec.Raw] = {}
+        for name, (summary, rollout) in (await self._controller.rollouts()).items():
+            routes.append(summary)
+            status = msgspec.json.encode(offered(rollout) if rollout is not None else None)
+            rollouts[name] = msgspec.Raw(status)
+            if not len(rollouts) % ENCODED_A_TURN:
+                await asyncio.sleep(0)
+        return {"routes": routes, "rollouts": rollouts}
 
     def position(self, last_event_id: str) -> int | None:
         """Where a returning listener goes on; None: it needs a snapshot."""
@@ -222,9 +243,7 @@ class Hub:
         versions: dict[str, Any] = self._controller.route(summary["name"])["versions"]
         return versions
 
-    def _summaries(self, route: str = "") -> list[dict[str, Any]]:
-        if not route:
-            return self._controller.routes()
+    def _summaries(self, route: str) -> list[dict[str, Any]]:
         with suppress(ControlError):
             return [self._controller.summary(route)]
         return []

@@ -12,6 +12,7 @@ from typing import Any, Final
 from router.config.certificate import ServerCertificate
 from router.config.check import LoadedPolicy
 from router.control.fleet.compare import Comparer
+from router.control.fleet.counted import Counted
 from router.control.fleet.feedback import Feedback
 from router.control.fleet.fleet import Fleet
 from router.control.fleet.samples import Samples
@@ -39,6 +40,7 @@ from router.core.gates.measured import Measured
 from router.core.gates.polled import Polled
 from router.core.policy import split_address
 from router.core.policy.kept import log_terms
+from router.core.wire.counts import VersionCounts
 from router.core.wire.histogram import bucket_of
 from router.link.messages import PairReport, Report, SampleReport
 from router.loops import awaited, background, forever, net
@@ -130,6 +132,7 @@ class Plane(Parts):
         self.feedback = Feedback(self.reconciler, self.clock, self.metrics, self.log)
         self.feedback.labelled = self.log.labelled = self.watching.labelled
         self._reported_s = 0.0
+        self._counted = Counted(self._book)
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def __repr__(self) -> str:
@@ -220,14 +223,11 @@ class Plane(Parts):
 
     def report(self, report: Report) -> None:
         """Book a worker's counts and wake the decider, in the turn in which they arrive."""
-        now = self.clock.now()
         self._reported_s = time.perf_counter()
         self.reconciler.observe(report.batches)
-        self.observatory.add(report.worker, report.versions, now)
-        self.history.add(report.versions)
+        self._counted.put(report.worker, report.versions)
         self.reconciler.seen(report.worker, report.endpoints)
         self.usages.told(report.endpoints)
-        self.metrics.add_versions(report.versions)
         self.metrics.add_mirrors(report.mirrors)
         self.metrics.add_routes(report.routes)
         self.outreach.asked(report.worker, report.clients)
@@ -237,6 +237,11 @@ class Plane(Parts):
         self._failed(f"worker-{report.worker}", report.failures)
         self.worker_lag_s[report.worker] = report.loop_lag_s
         self.worker_connections[report.worker] = report.connections
+
+    def _book(self, worker: int, counts: tuple[VersionCounts, ...]) -> None:
+        self.observatory.add(worker, counts, self.clock.now())
+        self.history.add(counts)
+        self.metrics.add_versions(counts)
 
     def _failed(self, process: str, failures: Mapping[str, int]) -> None:
         """Count what was raised in the loops of a process that must go on."""
@@ -275,6 +280,7 @@ class Plane(Parts):
         if index < 0:  # a worker that lives: what it did while control was silent
             self.announcer.worker(text, index)
             return
+        self._counted.rest()
         self.observatory.forget_worker(index)
         self.reconciler.abandon(index)
         self.worker_connections.pop(index, None)
@@ -360,7 +366,9 @@ class Plane(Parts):
 
     async def _remember(self) -> None:
         await asyncio.sleep(HISTORY_EVERY_S)
-        self.history.sample(self.reconciler.runs, self.clock.now(), self.clock.wall())
+        for part in self.history.due(self.reconciler.runs, self.clock.now()):
+            self.history.sample(part, self.clock.now(), self.clock.wall())
+            await asyncio.sleep(0)
 
     async def _watch_lag(self) -> None:
         before = time.perf_counter()

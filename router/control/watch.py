@@ -18,6 +18,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from router.config.check import LoadedPolicy
 from router.config.files import read_at_most
 from router.config.masking import without_secrets
@@ -161,17 +163,16 @@ class PolicySource:
             log.info("policy_accepted", file=self.path, actor=actor, notes=list(self.notes))
         return {"changed": changed, "digest": self.digest, "notes": list(self.notes)}
 
-    def view(self) -> PolicyView:
+    async def view(self) -> PolicyView:
         """What is in force, and what is on the disk and is not; without secrets."""
-        text = without_secrets(self._text)
-        pending = without_secrets(self._refused) if self._refused else text
-        names = ("in force", f"{Path(self.path).name}, refused")
-        difference = difflib.unified_diff(text.splitlines(), pending.splitlines(), *names, n=3)
-        return PolicyView(
-            file=self.path, ok=self.ok, digest=self.digest, accepted_at=self.accepted_at, text=text,
-            pending=[line.rstrip("\n") for line in islice(difference, PENDING_LINES_MAX)],
-            report=self._report, problems=list(self.problems), notes=list(self.notes),
+        told = PolicyView(
+            file=self.path, ok=self.ok, digest=self.digest, accepted_at=self.accepted_at, text="",
+            pending=[], report=self._report, problems=list(self.problems), notes=list(self.notes),
         )  # fmt: skip
+        names = ("in force", f"{Path(self.path).name}, refused")
+        # A file of 1,000 routes takes 0.2 s to look through.
+        text, pending = await asyncio.to_thread(_shown, self._text, self._refused, names)
+        return msgspec.structs.replace(told, text=text, pending=pending)
 
     async def watch(self) -> None:
         """Adopt every edit, for ever."""
@@ -187,6 +188,16 @@ class PolicySource:
         self.ok, self.problems, self._report = False, problems, text
         self._announcer.announce("problem", "", text, {"problems": list(problems)})
         log.error("policy_rejected", file=self.path, problems=list(problems))
+
+
+def _shown(text: str, refused: str, names: tuple[str, str]) -> tuple[str, list[str]]:
+    """The file in force without its secrets, and what a refused one would change of it."""
+    shown = without_secrets(text)
+    if not refused:
+        return shown, []
+    pending = without_secrets(refused).splitlines()
+    difference = difflib.unified_diff(shown.splitlines(), pending, *names, n=3)
+    return shown, [line.rstrip("\n") for line in islice(difference, PENDING_LINES_MAX)]
 
 
 def _text_of(path: str) -> str:

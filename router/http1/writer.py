@@ -25,6 +25,9 @@ from router.http1.messages import (
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 """What a client with `expect_continue` waits for before it sends the body."""
 
+EXPECT: Final = b"Expect: 100-continue\r\n"
+"""Asks a version the same, where the policy leaves it to say so."""
+
 LAST_CHUNK: Final = b"0\r\n\r\n"
 SWITCH: Final = b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
 """Of a handshake and of the answer that accepts it (RFC 6455 section 4)."""

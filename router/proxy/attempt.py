@@ -72,6 +72,10 @@ class Attempt:
         stats.in_flight += 1
         stats.dirty = True
 
+    def expect(self, now: float, response_s: float) -> None:
+        """Its answer has to begin within ``response_s``, or within its version's chance."""
+        self.deadline = min(now + response_s, self.since + self.version.chance_s)
+
     def end(self, outcome: Outcome, asked: float, size: int, now: float, *,
             excusable: bool = False) -> None:  # fmt: skip
         """Count it.

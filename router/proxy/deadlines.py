@@ -12,7 +12,7 @@ A client that is slow to read stops the version's clock; see `Downstream` for it
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from router.proxy.faults import STALLED, TIMEOUT
 from router.proxy.replies import BODY_TIMEOUT, TOTAL_TIMEOUT
@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from router.proxy.attempt import Attempt
     from router.proxy.exchange import Exchange
     from router.proxy.upload import Upload
+
+
+SILENT_S: Final = 1.0
+"""A version that was asked whether it wants a body (`expect: pass`) and says nothing gets it: curl
+waits as long."""
 
 
 def sweep(exchange: Exchange, now: float) -> None:
@@ -97,8 +102,11 @@ def _stalled(exchange: Exchange, upload: Upload, now: float) -> bool:
     """Whether the client has stopped sending its body, or might as well have.
 
     A mean rate below the bound, after the body timeout as grace, is a stall in disguise (240 bytes
-    a second is Kestrel's): a byte a second would otherwise hold a version's slot for ever.
+    a second is Kestrel's): a byte a second would otherwise hold a version's slot for ever. One that
+    waits to be told to go on is told so in time.
     """
+    if not upload.continued and now - upload.since > SILENT_S:
+        exchange.go_on()
     limits = exchange.plane.serving.limits
     grace_s = limits.body_timeout_s
     if now - upload.since > grace_s:

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 from router.core.wire.outcomes import Outcome
 from router.http1 import CONTINUE, UNTIL_CLOSE, body_piece, child_span, interim_head, response_head
 from router.http1.messages import TRACE
+from router.http1.writer import EXPECT
 from router.proxy.admission import collected, too_large
 from router.proxy.attempt import Attempt
 from router.proxy.coin import coin
@@ -184,16 +185,19 @@ class Exchange:
         if now == attempt.since:
             attempt.deadline = now + attempt.version.answer_s
         else:
-            self._expect_answer(now)
+            attempt.expect(now, self.route.response_s)
         body = self.body if self.upload is None else self.whole()
         lines = asking(head) if self.route.loads else b""
+        if asks := head.expect_continue and self.route.entry.expect_passed and not self.size:
+            lines += EXPECT
         if (edit := attempt.version.edit) is not None:
             head, body, host, lines = edit.of(head, body, self.uploaded, lines)
         connection.start(
             self, head, body, self.uploaded, self.client.peer, self.id, trace, lines, host
         )  # fmt: skip
         if not self.uploaded:
-            self.go_on()
+            if not asks:
+                self.go_on()
             self._slim()
             self.client.flow()
         elif attempt.version.mirrors:
@@ -201,14 +205,8 @@ class Exchange:
 
     def trace(self) -> bytes:
         """The lines of a trace that the client takes part in, or wants to."""
-        if not self.head.kinds & TRACE:
-            return b""
-        return child_span(self.head, self.plane.trace_id, self.plane.span_id())
-
-    def _expect_answer(self, now: float) -> None:
-        attempt = self.attempt
-        chance_by = attempt.since + attempt.version.chance_s
-        attempt.deadline = min(now + self.route.response_s, chance_by)
+        head, plane = self.head, self.plane
+        return child_span(head, plane.trace_id, plane.span_id()) if head.kinds & TRACE else b""
 
     def go_on(self) -> None:
         """Tell a client that waits for it that its body is wanted (RFC 9110 section 10.1.1)."""
@@ -240,7 +238,7 @@ class Exchange:
             return
         attempt.connection.write(piece, last=complete)
         if self.stage is _SENT:
-            self._expect_answer(upload.since)
+            attempt.expect(upload.since, self.route.response_s)
         self._slim()
         if complete and attempt.version.mirrors:
             self.mirror()
@@ -258,7 +256,7 @@ class Exchange:
         if self.upload is not None and not self.uploaded:
             self.upload.held = True
             if self.stage is _SENT:
-                self._expect_answer(monotonic())
+                self.attempt.expect(monotonic(), self.route.response_s)
             self.client.flow()
 
     def resume_upload(self) -> None:
@@ -271,8 +269,10 @@ class Exchange:
     # --- respond ----------------------------------------------------------------------------------
 
     def on_interim(self, head: ResponseHead, /) -> None:
-        """A 1xx answer; 100 is ours to give and was given."""
-        if head.status != 100 and self.stage is _SENT:
+        """A 1xx answer; of 100 a client hears once, of the router or of the version."""
+        if head.status == 100:
+            self.go_on()
+        elif self.stage is _SENT:
             own, stats = self.route.own_cookie, self.attempt.version.stats
             self.client.write(interim_head(without_own(head, own, stats), self.head))
 

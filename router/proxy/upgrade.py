@@ -83,7 +83,7 @@ class Handshake(Exchange):
         attempt.endpoint = connection.endpoint
         head = self.head
         trace = self.trace() if head.kinds & TRACE else b""
-        self._expect_answer(now)
+        attempt.expect(now, self.route.response_s)
         connection.offer_switch(self.on_switch)
         lines, host = SWITCH, b""
         if (edit := attempt.version.edit) is not None:

@@ -34,6 +34,7 @@ from router.http1.messages import CHUNKED
 from router.http1.switching import SwitchingParser
 from router.upstream.failure import Failure
 from router.upstream.names import literal
+from router.upstream.patience import Patience
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,8 +76,8 @@ class Endpoint:
     """Live state of one address; a name of several has one for each. Only its pool changes it."""
 
     __slots__ = ("address", "authority", "dirty", "ejected_until", "failed_probes",
-                 "healthy", "idle", "in_flight", "ip", "last_error", "load", "open",
-                 "passed_probes", "ready", "refusals", "retired", "streak",
+                 "healthy", "idle", "in_flight", "ip", "keep_s", "last_error", "load", "open",
+                 "passed_probes", "patience", "ready", "refusals", "retired", "streak",
                  "unreachable_until")  # fmt: skip
 
     def __init__(self, address: Address) -> None:
@@ -88,6 +89,9 @@ class Endpoint:
         """For the Host field where a client sent none."""
         self.idle: deque[Connection] = deque()
         """Longest idle first; used from the other end, so that surplus ones age and expire."""
+        self.keep_s = 0.0
+        """How long an idle connection may be used: the policy's word, or less."""
+        self.patience = Patience()
         self.open = 0
         """Connections open or being opened."""
         self.in_flight = 0
@@ -141,6 +145,10 @@ class Keeper:
         """It is closed."""
         raise NotImplementedError
 
+    def left(self, connection: Connection) -> None:
+        """Its backend has closed it while it was idle."""
+        raise NotImplementedError
+
     def tunnel_began(self, connection: Connection) -> None:
         """Its socket carries a tunnel from now on."""
         raise NotImplementedError
@@ -156,6 +164,7 @@ class Connection(asyncio.Protocol):
         "ends_at",
         "exchanges",
         "framing",
+        "idle_since",
         "idle_until",
         "parser",
         "pool",
@@ -176,6 +185,7 @@ class Connection(asyncio.Protocol):
         """Of the request's body."""
         self.exchanges = 0
         """Requests begun on this connection."""
+        self.idle_since = 0.0
         self.idle_until = 0.0
         """Monotonic seconds; idle beyond that, its backend may be about to close it."""
         # A tenth of jitter keeps connections made together from ending together.
@@ -357,6 +367,8 @@ class Connection(asyncio.Protocol):
             else:
                 if self.receiver is None:
                     self.pool.ended(self)
+        elif not self.closed and self.exchanges:
+            self.pool.left(self)
         self.discard()
         return False
 

@@ -133,6 +133,8 @@ class Pool(Keeper):
                     endpoint.healthy = not (joins and endpoint.ip != ip)
                 endpoint.ip = ip
                 self.endpoints.append(endpoint)
+        for endpoint in self.endpoints:
+            self._bear(endpoint)
         self.blame.endpoints = self.endpoints
         for endpoint in before.values():
             self._retire(endpoint)
@@ -253,8 +255,10 @@ class Pool(Keeper):
         if connection.ends_at <= now:
             connection.discard()
             return
-        connection.idle_until = min(now + self.entry.keepalive_s, connection.ends_at)
-        connection.endpoint.idle.append(connection)
+        endpoint = connection.endpoint
+        connection.idle_since = now
+        connection.idle_until = min(now + endpoint.keep_s, connection.ends_at)
+        endpoint.idle.append(connection)
 
     def release(self, connection: Connection) -> None:
         """It may carry another request: for who waits longest, else it is kept."""
@@ -277,6 +281,19 @@ class Pool(Keeper):
         if connection in endpoint.idle:
             endpoint.idle.remove(connection)
         self.serve()
+
+    def left(self, connection: Connection) -> None:
+        """Its backend has closed it while it was idle."""
+        endpoint, now = connection.endpoint, time.monotonic()
+        if endpoint.patience.closed(now - connection.idle_since, now):
+            self._bear(endpoint)
+
+    def _bear(self, endpoint: Endpoint) -> None:
+        """Use its idle connections for no longer than it keeps them, as far as that is known."""
+        endpoint.keep_s = min(self.entry.keepalive_s, endpoint.patience.used_s)
+        for connection in endpoint.idle:
+            until = connection.idle_since + endpoint.keep_s
+            connection.idle_until = min(until, connection.ends_at)
 
     def tunnel_began(self, connection: Connection) -> None:
         """It carries a tunnel: a socket still, and load of its endpoint, but no request's place."""
@@ -302,6 +319,8 @@ class Pool(Keeper):
         for endpoint in self.endpoints:
             while endpoint.idle and endpoint.idle[0].idle_until <= now:
                 endpoint.idle.popleft().discard()
+            if endpoint.patience.forget(now):
+                self._bear(endpoint)
             if endpoint.ejected_until and endpoint.ejected_until <= now:
                 endpoint.ejected_until = 0.0
                 endpoint.dirty = True

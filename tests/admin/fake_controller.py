@@ -50,7 +50,16 @@ class FakeController:
 
     # --- the façade ---
 
-    def routes(self) -> list[dict[str, Any]]:
+    async def routes(self) -> list[dict[str, Any]]:
+        return self.summaries()
+
+    async def rollouts(self) -> dict[str, tuple[dict[str, Any], dict[str, Any] | None]]:
+        return {
+            one["name"]: (one, self.rollout(ROUTE) if one["name"] == ROUTE else None)
+            for one in self.summaries()
+        }
+
+    def summaries(self) -> list[dict[str, Any]]:
         return [
             {
                 "name": ROUTE, "match": {"path": "/v2/*"}, "stable": "v1", "candidate": "v2",
@@ -88,7 +97,7 @@ class FakeController:
         history.point(1.0, 2.0, {"share": 0.01})
         return view_of(name, history, None, since).to_json()
 
-    def policy(self) -> dict[str, Any]:
+    async def policy(self) -> dict[str, Any]:
         return PolicyView(
             file="policy.yaml", ok=True, digest="a1", accepted_at=1.0, text="apiVersion: 1\n",
             pending=[], report="", problems=[], notes=[],
@@ -105,7 +114,7 @@ class FakeController:
         return 2
 
     def route(self, name: str) -> dict[str, Any]:
-        for summary in self.routes():
+        for summary in self.summaries():
             if summary["name"] == name:
                 rollout = self.rollout(name) if name == ROUTE else None
                 return {

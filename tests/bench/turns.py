@@ -25,29 +25,61 @@ from pathlib import Path
 
 import structlog
 
-from router.main import run
+from router.main import program
 
 BAR_MS = 20.0
+LOOKS = (
+    "/api/v1/routes", "/metrics", "/healthz", "/readyz", "/api/v1/journal", "/", "/api/v1/policy",
+    "/api/v1/openapi.json", "/api/v1/routes/r0", "/api/v1/routes/r0/history",
+    "/api/v1/rollouts/r0", "/api/v1/rollouts/r0/why", "/api/v1/rollouts/r0/shadow",
+)  # fmt: skip
+"""What people, scrapers and the page ask for."""
 CONNECTIONS = 4
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
 class Turns:
-    """CPU of each turn of this loop, seconds of its thread."""
+    """CPU of each turn of this loop, seconds of its thread; and what took most of the longest."""
 
     def __init__(self, loop):
         self.seen = []
-        once = loop._run_once
+        self.steps = []
+        self.blame = (0.0, "")
+        once, step = loop._run_once, asyncio.Handle._run
 
         def run_once():
+            self.steps.clear()
             before = time.thread_time()
             once()
-            self.seen.append(time.thread_time() - before)
+            took = time.thread_time() - before
+            self.seen.append(took)
+            if took > self.blame[0]:
+                self.blame = took, self._largest()
 
-        loop._run_once = run_once
+        def run_step(handle):
+            before = time.thread_time()
+            step(handle)
+            self.steps.append((time.thread_time() - before, handle))
+
+        def collected(phase, info):
+            if phase == "start":
+                self.since = time.thread_time()
+            else:
+                self.steps.append(
+                    (time.thread_time() - self.since, f"garbage {info['generation']}")
+                )
+
+        loop._run_once, asyncio.Handle._run = run_once, run_step
+        gc.callbacks.append(collected)
+
+    def _largest(self):
+        """The three longest steps of this turn; of a task its coroutine."""
+        largest = sorted(self.steps, key=lambda one: one[0])[:-4:-1]
+        return ", ".join(f"{took * 1e3:.1f} ms {_name(what)}" for took, what in largest)
 
     def told(self, what):
         seen, self.seen = sorted(self.seen), []
+        blame, self.blame = self.blame[1], (0.0, "")
         row = {
             "turns": len(seen),
             "p99_ms": seen[int(len(seen) * 0.99)] * 1e3,
@@ -56,10 +88,23 @@ class Turns:
         }
         print(
             f"  {what:24}{row['turns']:7,} turns, p99 {row['p99_ms']:6.1f} ms, "
-            f"longest {row['worst_ms']:6.1f} ms, {row['beyond']} beyond {BAR_MS:g}",
+            f"longest {row['worst_ms']:6.1f} ms, {row['beyond']} beyond {BAR_MS:g}: {blame}",
             flush=True,
         )
         return row
+
+
+def _name(step):
+    """Of a callback, or of the task whose turn it is."""
+    if isinstance(step, str):
+        return step
+    call = step._callback
+    task = getattr(call, "__self__", None)
+    if isinstance(task, asyncio.Task):
+        coro = task.get_coro()
+        own = (coro.cr_frame.f_locals if coro.cr_frame else {}).get("name", "")
+        return f"{coro.__qualname__}({own})"
+    return getattr(call, "__qualname__", repr(call))
 
 
 def policy(routes, ports, first="1h"):
@@ -139,6 +184,7 @@ class Site:
 
     async def phase(self, what, deed):
         self.turns.seen.clear()
+        self.turns.blame = (0.0, "")
         began = time.monotonic()
         await asyncio.to_thread(deed)
         self.rows[what] = self.turns.told(what) | {"s": time.monotonic() - began}
@@ -161,10 +207,20 @@ class Site:
             time.sleep(1)
 
     def looks(self):
-        for path in ("/api/v1/routes", "/metrics", "/healthz", "/api/v1/journal", "/",
-                     "/api/v1/rollouts/r0", "/api/v1/rollouts/r0/why") * 3:  # fmt: skip
+        for path in LOOKS * 3:
             status, said = api(self.admin.port, path)
-            assert status == 200, (path, said[:200])
+            assert status == 200 or path == "/readyz", (path, said[:200])
+        for query in ("", "?brief=1", "?route=r0"):
+            self.listens(query)
+
+    def listens(self, query):
+        """The page's own connection, until it has heard two seconds of news."""
+        wire = http.client.HTTPConnection("127.0.0.1", self.admin.port, timeout=60)
+        wire.request("GET", f"/api/v1/events{query}")
+        answer, until = wire.getresponse(), time.monotonic() + 3
+        while time.monotonic() < until and answer.readline():
+            pass
+        wire.close()
 
     async def measured(self, plane, admin):
         self.admin = admin
@@ -191,13 +247,11 @@ class Site:
         began, tasks = time.monotonic(), []
 
         def ready(plane, admin):
-            gc.collect()
-            gc.freeze()
             print(f"{self.routes} live rollouts, {self.args.rate}/s; ready after "
                   f"{time.monotonic() - began:.1f} s")  # fmt: skip
             tasks.append(asyncio.ensure_future(self.measured(plane, admin)))
 
-        await run(self.file, on_ready=ready)
+        await program(self.file, on_ready=ready)
         await asyncio.gather(*tasks)
         return self.rows
 

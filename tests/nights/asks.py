@@ -21,7 +21,7 @@ def _views(night, plane, route):
     controller = plane.controller
     before = _state(plane)
     for ask in (
-        controller.routes, controller.names, controller.health, controller.ready, controller.policy,
+        controller.names, controller.health, controller.ready,
         lambda: controller.summary(route), lambda: controller.route(route),
         lambda: controller.rollout(route), lambda: controller.shadow(route),
         lambda: controller.whois(route, "u1"), lambda: controller.history(route),
@@ -42,7 +42,8 @@ async def _pages(night, plane, route, number):
     for ask in (
         lambda: controller.journal(limit=3 + number % 3), lambda: controller.journal(route),
         lambda: controller.why(route), lambda: controller.why(route, wall - number % 9),
-        controller.metrics_text, lambda: controller.acknowledge(route, actor="ann"),
+        controller.routes, controller.rollouts, controller.policy, controller.metrics_text,
+        lambda: controller.acknowledge(route, actor="ann"),
     ):  # fmt: skip
         try:
             await ask()

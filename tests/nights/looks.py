@@ -82,7 +82,8 @@ class Looks:
     def _views(self, plane):
         controller, runs = plane.controller, plane.reconciler.runs
         if self.turn % 4 == 0:
-            msgspec.json.encode([controller.health(), controller.ready(), controller.routes()])
+            told = [controller.summary(name) for name in runs]
+            msgspec.json.encode([controller.health(), controller.ready(), told])
         for name, run in list(runs.items())[self.turn % len(runs) :][:1]:
             view = controller.route(name)
             entry = next((e for e in plane.reconciler.tables.newest.routes if e.name == name), None)

@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import multiprocessing
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -21,7 +23,8 @@ import websockets
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import serve
 
-from tests.proxy.rig import Client
+from router.core.wire.table import EndpointEntry
+from tests.proxy.rig import Client, Rig, route, version
 from tests.proxy.scripted import Scripted, answers, ok
 from tests.reliability.whole import Router, in_thread, promised, until
 from tests.upstream.test_names import ONE, TWO, black_hole
@@ -297,3 +300,62 @@ async def test_websockets_of_a_candidate_that_is_taken_back(tmp_path):
                         async with asyncio.timeout(30):
                             await client.recv()
                 assert await asyncio.to_thread(life.process.wait, 30) == 0
+
+
+CLOSES_AFTER_S, COMPUTES_S = 0.12, 0.01
+
+
+def impatient(ready):
+    """A model whose loop computes, and which closes what idled for 0.12 s: as uvicorn's would."""
+
+    class Model(asyncio.Protocol):
+        timer = None
+
+        def connection_made(self, transport):
+            self.transport = transport
+
+        def data_received(self, data):
+            if self.timer is not None:
+                self.timer.cancel()
+            self.transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+            loop = asyncio.get_running_loop()
+            self.timer = loop.call_later(CLOSES_AFTER_S, self.transport.close)
+
+    async def serve():
+        server = await asyncio.get_running_loop().create_server(Model, "127.0.0.1", 0)
+        ready.put(server.sockets[0].getsockname()[1])
+        while True:
+            await asyncio.sleep(0.05)
+            end = time.monotonic() + COMPUTES_S
+            while time.monotonic() < end:
+                pass
+
+    asyncio.run(serve())
+
+
+async def test_a_model_that_computes_while_its_idle_connections_run_out_loses_no_request():
+    """Its loop finds the timer and the request together, and closes: 3 to 12 of 600 were lost."""
+    context = multiprocessing.get_context("spawn")
+    ready = context.Queue()
+    model = context.Process(target=impatient, args=(ready,), daemon=True)
+    model.start()
+    port, seen, seed = await in_thread(ready.get), Counter(), 7
+    try:
+        async with Rig(route(version("v1", EndpointEntry("127.0.0.1", port)))) as rig:
+
+            async def asks(number):
+                draw = random.Random(seed * 100 + number)
+                for _ in range(30):
+                    client = await rig.client()
+                    seen[(await client.ask(within_s=20)).status] += 1
+                    client.close()
+                    await asyncio.sleep(draw.uniform(0.1, 0.14))  # about when the timers run out
+
+            await asyncio.gather(*map(asks, range(20)))
+            (endpoint,) = rig.plane.serving.routes[0].stable.pool.endpoints
+            learnt_s = endpoint.keep_s
+    finally:
+        model.kill()
+    print(f"{dict(seen)} of POSTs; connections are used for {learnt_s:.3f} s")
+    assert seen[200] >= 598, "two may be lost before it is known"
+    assert learnt_s < CLOSES_AFTER_S

@@ -60,7 +60,7 @@ async def test_mirrors_causes_and_gauges():
     metrics.add_mirrors([MirrorCounts("r", "v2", 5, 1, {"queue": 2, "deadline": 1})])
     metrics.add_rejected({"no_route": 4})
     seen = await parsed(
-        metrics, [("weight_ratio", labels(route="r", version="v2"), 0.25), ("workers", (), 2)]
+        metrics, [[("weight_ratio", labels(route="r", version="v2"), 0.25)], [("workers", (), 2)]]
     )
     assert (
         seen[("rampway_mirror_total", ("result", "dropped"), ("route", "r"), ("version", "v2"))]

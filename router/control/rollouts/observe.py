@@ -112,8 +112,9 @@ class Observatory:
         self.readiness = Readiness(probed=probed)
         self._windows: dict[tuple[str, str, str], Ring] = {}
         self._past: dict[tuple[str, str], Ring] = {}
-        self._in_flight: dict[tuple[str, str, str], dict[int, int]] = {}
-        self._tunnels: dict[tuple[str, str, str], dict[int, int]] = {}
+        self._in_flight: dict[tuple[str, str], dict[tuple[str, int], int]] = {}
+        """By route and version; then by role and worker."""
+        self._tunnels: dict[tuple[str, str], dict[tuple[str, int], int]] = {}
         self._unread: dict[str, deque[tuple[float, int]]] = {}
         self.usage: Callable[[str, str], UsageView | None] = lambda _route, _version: None
         """What a version of a route says that it uses."""
@@ -136,22 +137,26 @@ class Observatory:
                 self._ring(key).add(now, one)
                 if one.role in ("stable", "other"):
                     self._history(one.route, one.version).add(now, one)
-            self._in_flight.setdefault(key, {})[worker] = one.in_flight
-            if one.tunnels or key in self._tunnels:
-                self._tunnels.setdefault(key, {})[worker] = one.tunnels
+            of, seen_by = key[:2], (one.role, worker)
+            self._in_flight.setdefault(of, {})[seen_by] = one.in_flight
+            if one.tunnels or of in self._tunnels:
+                self._tunnels.setdefault(of, {})[seen_by] = one.tunnels
 
     def forget_worker(self, worker: int) -> None:
         """Its gauges are history."""
         for gauges in (*self._in_flight.values(), *self._tunnels.values()):
-            gauges.pop(worker, None)
+            for seen_by in [one for one in gauges if one[1] == worker]:
+                del gauges[seen_by]
         self.readiness.forget_worker(worker)
 
     def keep_only(self, versions: Mapping[tuple[str, str], Iterable[str]]) -> None:
         """Forget versions, and endpoints of them, that left the policy: it grows with no edit."""
         self.readiness.keep_only(versions)
-        for table in (self._windows, self._in_flight, self._tunnels):
-            for key in [key for key in table if key[:2] not in versions]:
-                del table[key]
+        for key in [key for key in self._windows if key[:2] not in versions]:
+            del self._windows[key]
+        for table in (self._in_flight, self._tunnels):
+            for of in [of for of in table if of not in versions]:
+                del table[of]
         routes = {route for route, _ in versions}
         for route in [route for route in self._unread if route not in routes]:
             del self._unread[route]
@@ -182,13 +187,12 @@ class Observatory:
 
     def in_flight(self, route: str, version: str) -> int:
         """Requests under way to a version in all workers, copies included."""
-        return _sum_of(self._in_flight, route, version)
+        return sum(self._in_flight.get((route, version), {}).values())
 
     def tunnels(self, route: str, version: str) -> int | None:
         """WebSockets open to a version in all workers; None where there never was one."""
-        if not any(key[:2] == (route, version) for key in self._tunnels):
-            return None
-        return _sum_of(self._tunnels, route, version)
+        seen = self._tunnels.get((route, version))
+        return sum(seen.values()) if seen is not None else None
 
     def view(self, route: str, version: str, now: float) -> VersionView:
         """The last minute of one version for people, with its endpoints."""
@@ -249,9 +253,3 @@ def _figures(parts: list[Sums]) -> _Figures:
         "p99_s": quantile(latency, 0.99),
         "window_s": min(span_s, WINDOW_S),
     }
-
-
-def _sum_of(gauges: dict[tuple[str, str, str], dict[int, int]], route: str, version: str) -> int:
-    """Of a version in all roles and workers."""
-    of = (route, version)
-    return sum(sum(known.values()) for key, known in gauges.items() if key[:2] == of)

@@ -171,6 +171,7 @@ def entry_of(situation: Situation) -> table.RouteEntry:
         buffer_bytes=max(route.buffer, pinned.rescue.buffer if pinned and pinned.rescue else 0),
         body_limit_bytes=route.body_limit or 0,
         tunnel=_tunnel(route, out, index),
+        expect_passed=route.expect == "pass",
         reveal_version=route.reveal_version,
         receipt_secret=route.feedback.secret.get_secret_value() if route.feedback else "",
     )

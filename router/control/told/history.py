@@ -32,8 +32,11 @@ SPACING_MAX_S: Final = 64.0
 QUIET_SPACING_S: Final = 4.0
 """Where no rollout is watched."""
 
-SAMPLES_A_TURN: Final = 100
-"""Routes that one turn looks at, some 60 µs each; with more of them they take turns."""
+SAMPLES_A_SECOND: Final = 100
+"""Routes that get a point in one second; with more of them they take turns."""
+
+SAMPLES_A_TURN: Final = 25
+"""Of those in one turn of the loop, some 60 µs each."""
 
 VERSIONS_MAX: Final = 6
 """Versions of one route that have curves: stable, candidate and some others."""
@@ -213,16 +216,22 @@ class History:
             kept = self._routes.setdefault(one.route, RouteHistory())
             kept.since.setdefault(one.version, _Since()).add(one)
 
-    def sample(self, runs: Mapping[str, Run], now: float, wall: float) -> None:
-        """The next point of those routes whose turn it is."""
+    def due(self, runs: Mapping[str, Run], now: float) -> Iterable[list[Run]]:
+        """Routes whose turn it is to have a point, in parts for one turn of the loop each."""
         for gone in [name for name in self._routes if name not in runs]:
             del self._routes[gone]
         due = [run for name, run in runs.items() if self._is_due(name, run, now)]
-        begin = self._turn % len(due) if len(due) > SAMPLES_A_TURN else 0
-        self._turn += SAMPLES_A_TURN
-        for run in (due[begin:] + due[:begin])[:SAMPLES_A_TURN]:
-            candidate = run.rollout.candidate if run.rollout else ""
-            self._routes[run.route.name].point(now, wall, _told(run), candidate)
+        begin = self._turn % len(due) if len(due) > SAMPLES_A_SECOND else 0
+        self._turn += SAMPLES_A_SECOND
+        due = (due[begin:] + due[:begin])[:SAMPLES_A_SECOND]
+        return [due[at : at + SAMPLES_A_TURN] for at in range(0, len(due), SAMPLES_A_TURN)]
+
+    def sample(self, runs: Iterable[Run], now: float, wall: float) -> None:
+        """The next point of each of these routes."""
+        for run in runs:
+            if (kept := self._routes.get(run.route.name)) is not None:
+                candidate = run.rollout.candidate if run.rollout else ""
+                kept.point(now, wall, _told(run), candidate)
 
     def _is_due(self, name: str, run: Run, now: float) -> bool:
         rollout = run.rollout

@@ -9,7 +9,7 @@ from router.control.told.views import AlarmView, MonitorsView, SignalView
 from router.core.monitors.alarm import Alarm
 from router.core.monitors.monitors import Monitors
 from router.core.monitors.signal import Signal
-from router.telemetry.metrics import LabelPairs, labels
+from router.telemetry.metrics import Gauge, labels
 
 
 def monitors_view(watch: RouteWatch) -> MonitorsView:
@@ -61,14 +61,13 @@ def _alarm(alarm: Alarm) -> AlarmView:
     )  # fmt: skip
 
 
-def monitor_gauges(watches: Mapping[str, RouteWatch]) -> Iterator[tuple[str, LabelPairs, float]]:
-    """How far each signal is off, by check, and the changes that last by cause."""
-    for route, watch in watches.items():
-        for name, seen in watch.monitors.seen.items():
-            for check, one in seen.deviations.items():
-                yield "monitor_size", labels(route=route, signal=name, check=check), one.size
-        causes: dict[str, int] = {}
-        for alarm in watch.monitors.lasting():
-            causes[alarm.cause.value] = causes.get(alarm.cause.value, 0) + 1
-        for cause, number in causes.items():
-            yield "monitor_alarms", labels(route=route, cause=cause), number
+def monitor_gauges(route: str, watch: RouteWatch) -> Iterator[Gauge]:
+    """How far each signal of a route is off, by check, and the changes that last by cause."""
+    for name, seen in watch.monitors.seen.items():
+        for check, one in seen.deviations.items():
+            yield "monitor_size", labels(route=route, signal=name, check=check), one.size
+    causes: dict[str, int] = {}
+    for alarm in watch.monitors.lasting():
+        causes[alarm.cause.value] = causes.get(alarm.cause.value, 0) + 1
+    for cause, number in causes.items():
+        yield "monitor_alarms", labels(route=route, cause=cause), number

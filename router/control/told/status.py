@@ -38,9 +38,7 @@ from router.core.rollout.rollout import Phase, Rollout, remaining_s
 from router.core.spoken import headline
 from router.core.wire.outcomes import FULL_BP
 from router.core.words import count
-from router.telemetry.metrics import LabelPairs, labels
-
-Gauge = tuple[str, LabelPairs, float]
+from router.telemetry.metrics import Gauge, labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,37 +332,39 @@ def _approval(rollout: Rollout, plan: Plan, now: float) -> ApprovalView | None:
     return ApprovalView(remaining_s=left, then=approval.then.value)
 
 
+def route_gauges(run: Run, observatory: Observatory) -> Iterator[Gauge]:
+    """Everything about one route that is not a counter."""
+    route, rollout, entry = run.route.name, run.rollout, run.entry
+    for version, weight_bp in zip(entry.versions, entry.weights_bp, strict=True):
+        name = version.name
+        yield "weight_ratio", labels(route=route, version=name), weight_bp / FULL_BP
+        in_flight = observatory.in_flight(route, name)
+        yield "in_flight", labels(route=route, version=name), in_flight
+        yield from _endpoints(observatory, route, name)
+        tunnels = observatory.tunnels(route, name)
+        if tunnels is not None:
+            yield "tunnels", labels(route=route, version=name), tunnels
+    if rollout is None:
+        return
+    yield "rollout_step", labels(route=route), rollout.step + 1
+    yield "rollout_revision", labels(route=route), run.record.revision
+    for phase in Phase:
+        held = 1 if phase is rollout.phase else 0
+        yield "rollout_phase", labels(route=route, phase=phase.value), held
+    if live := run.live:
+        yield from _evidence(live.trial, route)
+
+
 def gauges(reconciler: Reconciler) -> Iterator[Gauge]:
-    """Everything about routes that is not a counter."""
-    for run in reconciler.runs.values():
-        route, rollout = run.route.name, run.rollout
-        entry = run.entry
-        for version, weight_bp in zip(entry.versions, entry.weights_bp, strict=True):
-            name = version.name
-            yield "weight_ratio", labels(route=route, version=name), weight_bp / FULL_BP
-            in_flight = reconciler.observatory.in_flight(route, name)
-            yield "in_flight", labels(route=route, version=name), in_flight
-            yield from _endpoints(reconciler, route, name)
-            tunnels = reconciler.observatory.tunnels(route, name)
-            if tunnels is not None:
-                yield "tunnels", labels(route=route, version=name), tunnels
-        if rollout is None:
-            continue
-        yield "rollout_step", labels(route=route), rollout.step + 1
-        yield "rollout_revision", labels(route=route), run.record.revision
-        for phase in Phase:
-            held = 1 if phase is rollout.phase else 0
-            yield "rollout_phase", labels(route=route, phase=phase.value), held
-        if live := run.live:
-            yield from _evidence(live.trial, route)
+    """What is true of the router as a whole."""
     yield "table_generation", (), reconciler.generation
     yield "store_up", (), 0 if reconciler.store_error else 1
     yield "frozen", (), 1 if reconciler.restraint.freezes else 0
     yield "build_info", labels(version=__version__), 1
 
 
-def _endpoints(reconciler: Reconciler, route: str, version: str) -> Iterator[Gauge]:
-    for one in reconciler.observatory.readiness.view(route, version):
+def _endpoints(observatory: Observatory, route: str, version: str) -> Iterator[Gauge]:
+    for one in observatory.readiness.view(route, version):
         series = labels(route=route, version=version, endpoint=one.endpoint)
         yield "endpoint_up", series, int(one.healthy and not one.ejected)
         yield "endpoint_in_flight", series, one.in_flight

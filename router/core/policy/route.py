@@ -239,6 +239,10 @@ class Route(Spec):
     """How long a version may take."""
     retry: RetryPolicy = RetryPolicy()
     """When the same version is tried again."""
+    expect: Literal["answer", "pass"] = "answer"
+    """Who tells a client that holds its body back (`Expect: 100-continue`) that it is wanted: the
+    router at once, or the version, which may refuse it before it is sent. A body that is read for
+    the choice of a version is asked for at once."""
     upgrade: Literal["websocket"] | None = None
     """Whether WebSocket handshakes are passed on and become tunnels; absent: they are answered 501.
     The handshake's status is its outcome; what passes through a tunnel is not read."""

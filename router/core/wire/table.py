@@ -372,6 +372,8 @@ class RouteEntry:
     """Largest request body; 0: the listener's limit."""
     tunnel: TunnelEntry | None = None
     """None: a WebSocket handshake is answered 501."""
+    expect_passed: bool = False
+    """The version says whether a body is wanted that its client holds back (Expect)."""
     reveal_version: bool = True
     """Answers say which version made them; if not, receipts are encrypted too."""
     receipt_secret: str = ""

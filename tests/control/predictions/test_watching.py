@@ -123,7 +123,7 @@ async def test_people_and_prometheus_see_each_signal(plant):
     assert age["sizes"]["distribution"] > 0.1
     assert view["alarms"][0]["cause"] == "data drift"
     assert view["reference"] == "the past"
-    gauges = list(monitor_gauges(p.watching.watches))
+    gauges = list(monitor_gauges("r", p.watching.watches["r"]))
     assert ("monitor_alarms", (("route", "r"), ("cause", "data drift")), 1) in [
         (name, series, min(value, 1)) for name, series, value in gauges
     ]

@@ -27,6 +27,7 @@ routes:
       v2: {endpoints: [http://127.0.0.1:9003], in_flight: 7}
     stable: v1
     errors: [5xx, 429]
+    expect: pass
     timeouts: {connect: 1s, response: 2s, body: 3s, total: 4s}
     rollout:
       candidate: v2
@@ -47,6 +48,7 @@ def situation():
 def test_everything_of_the_policy_reaches_the_table(situation):
     entry = entry_of(situation)
     assert entry.weights_bp == (8_750, 1_250)
+    assert entry.expect_passed
     assert (entry.stable, entry.candidate, entry.revision) == (0, 1, 1)
     assert entry.mirrors == (table.Mirror(1, 5_000),)
     assert entry.match == table.MatchEntry(

@@ -68,7 +68,7 @@ async def plane(tmp_path, policy):
 
 async def test_it_tells_everything_about_a_rollout(plane):
     c = plane.controller
-    (summary,) = c.routes()
+    (summary,) = await c.routes()
     assert (summary["stable"], summary["candidate"], summary["phase"]) == (
         "v1",
         "v2",

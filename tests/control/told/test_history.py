@@ -78,7 +78,8 @@ async def test_of_a_live_rollout_it_knows_evidence_and_limits():
     world = await World(canary()).start()
     history, runs = History(), world.reconciler.runs
     for _ in range(4):
-        history.sample(runs, world.clock.now(), world.clock.wall())
+        for part in history.due(runs, world.clock.now()):
+            history.sample(part, world.clock.now(), world.clock.wall())
         world.clock.advance(1.0)
     told = history.view(runs["r"])
     assert told.rollout == "r-1"
@@ -86,5 +87,5 @@ async def test_of_a_live_rollout_it_knows_evidence_and_limits():
     assert told.evidence_limit == 100.0
     assert all(x is not None and math.isfinite(x) for x in told.evidence)
     assert told.gates
-    history.sample({}, world.clock.now(), world.clock.wall())
+    assert history.due({}, world.clock.now()) == []
     assert repr(history) == "<History 0 routes>"

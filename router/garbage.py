@@ -1,0 +1,91 @@
+"""Python's cycle collector, kept from holding up the decider.
+
+A full collection looks at everything that lives: 0.1 s with a thousand rollouts, at a moment that
+nobody chose. So it is never left to itself. What has lived through a few of the small ones is
+looked at once more and then *frozen*, left out of all that follow (Python's ``gc.freeze``): a look
+costs what came since the last one, a few milliseconds.
+
+What is frozen is freed when nobody refers to it, as ever; only a circle of such things is not. So
+everything is looked at again once the process has grown by half.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+from pathlib import Path
+from typing import Final
+
+LOOK_EVERY_S: Final = 0.1
+"""Between two looks at how much there is to do."""
+
+YOUNG: Final = (700, 10)
+"""Allocations to a collection of the youngest, and of those to one of the next: Python's own."""
+
+NEVER: Final = 1_000_000_000
+"""Collections of the middle-aged before Python makes a full one of its own accord."""
+
+MIDDLE_MOST: Final = 3
+"""Collections of the middle-aged before what is left of them is looked at: 21,000 objects."""
+
+MIDDLE_TOO_MANY: Final = 6
+"""So many since the last look, and it would take too long: a policy of many routes is being read,
+which stays or is freed without a collector. It is frozen unseen."""
+
+GROWTH: Final = 0.5
+ROOM_BYTES: Final = 64 * 1024 * 1024
+"""By what part, and how much more, the process may grow until everything is looked at. Many
+rollouts that begin at once stay below."""
+
+
+STATM: Final = Path("/proc/self/statm")
+
+
+class Garbage:
+    """See the module; one of a process. :meth:`turn` is called for ever."""
+
+    def __init__(self) -> None:
+        self.kept_bytes = 0
+        """Of memory after the last look at everything."""
+        self.looks = 0
+        """Looks at everything."""
+
+    def __repr__(self) -> str:
+        return f"<Garbage {self.kept_bytes} bytes after {self.looks} full looks>"
+
+    def begin(self) -> None:
+        """What lives now has come to stay, and from here on nothing is left to chance."""
+        gc.set_threshold(*YOUNG, NEVER)
+        self._everything()
+
+    def _everything(self) -> None:
+        gc.unfreeze()
+        gc.collect()
+        gc.freeze()
+        self.kept_bytes = resident_bytes()
+        self.looks += 1
+
+    async def turn(self) -> None:
+        """Look, if there is something to look at."""
+        await asyncio.sleep(LOOK_EVERY_S)
+        middle = gc.get_count()[2]
+        if middle < MIDDLE_MOST:
+            return
+        if middle < MIDDLE_TOO_MANY:
+            gc.collect()
+        gc.freeze()
+        if resident_bytes() > self.kept_bytes * (1 + GROWTH) + ROOM_BYTES:
+            self._everything()
+
+
+def resident_bytes() -> int:
+    """Memory of this process; 0 where the system does not tell, and nothing is looked at again.
+
+    (Counting what is frozen takes as long as looking at it.)
+    """
+    try:
+        pages = int(STATM.read_text("ascii").split()[1])
+    except (OSError, ValueError, IndexError):
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
