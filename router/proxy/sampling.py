@@ -32,7 +32,9 @@ _ANSWERED: Final = frozenset((Outcome.OK, Outcome.SERVER_ERROR))
 
 def sampled(route: ServedRoute, attempt: Attempt, recorder: Recorder) -> Sampling | None:
     """A request that the coin chose with the draw of its version; None: there is no room for it."""
-    return Sampling(route, attempt, recorder) if recorder.begin_sample() else None
+    entry = route.entry.sampling
+    logged = entry is not None and entry.logged
+    return Sampling(route, attempt, recorder) if recorder.begin_sample(logged=logged) else None
 
 
 class SampledExchange(Protocol):
@@ -55,7 +57,7 @@ class Sampling:
     """One request that is sampled."""
 
     __slots__ = ("_answer", "_arm", "_at", "_attempt", "_chosen", "_closed", "_counted", "_cut",
-                 "_recorder", "_route", "_said", "most", "nonce")  # fmt: skip
+                 "_read", "_recorder", "_route", "_said", "most", "nonce")  # fmt: skip
 
     def __init__(self, route: ServedRoute, attempt: Attempt, recorder: Recorder) -> None:
         self._route = route
@@ -73,7 +75,9 @@ class Sampling:
         """Of the receipt that the client gets."""
         self._chosen = arm_of(route, attempt, replay=False)
         self._arm = arm = attempt.arm
-        self._counted = arm is not None and not (
+        entry = route.entry.sampling
+        self._read = recorder.read and (entry is None or entry.judged)
+        self._counted = self._read and arm is not None and not (
             arm.slice.cell.forced or (arm.users is not None and attempt.nth)
         )
         if arm is not None and self._counted:
@@ -121,7 +125,7 @@ class Sampling:
             target=str(head.target[:TARGET_CHARS_MAX], "latin-1"),
             request=request, request_coding=_text(head, b"content-encoding"), answer=answer,
             answer_coding=coding_of(said) if said is not None else "",
-            cut=self._cut,
+            cut=self._cut, read=self._read,
         ))  # fmt: skip
 
     def _bodies(self, ending: SampledExchange) -> tuple[bytes, bytes]:

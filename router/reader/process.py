@@ -22,6 +22,7 @@ from typing import Final
 
 from router.config.payloads import payload
 from router.core.pairs.comparison import Comparison
+from router.core.predictions.facts import LOGGED
 from router.link.messages import (
     CopyAnswer,
     Decoder,
@@ -92,6 +93,8 @@ class ReaderLoop:
         reads = self._reads[message.sample.route]
         payload(reads.payload)  # as in `_compare`
         self.clerk.sampled(message.sample)
+        if not message.sample.read:
+            return Looked(message.number, LOGGED)
         facts = looked(message.sample, reads)
         return Looked(message.number, facts, watched=values(message.sample, reads))
 

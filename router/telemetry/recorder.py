@@ -64,8 +64,13 @@ process about a tenth of a core. Which ones these are depends on the time alone.
 PAIR_BYTES_MAX: Final = 4_194_304
 """Bytes of their bodies; a pair over either bound is shed and counted."""
 SAMPLES_MAX: Final = 256
-"""Requests that are sampled between two reports, per worker: 1,024 a second. Further ones are not,
-which is settled with the draw."""
+"""Requests that are sampled between two reports for gates and monitors, per worker: 1,024 a second.
+Further ones are not, which is settled with the draw."""
+LOGGED_MAX: Final = 2_560
+"""The same where there is a prediction log: 10,240 a second, of which those beyond the first
+:data:`SAMPLES_MAX` are for the log alone. One costs a worker about 15 us."""
+SAMPLES_AT_ONCE: Final = 128
+"""Samples of one message: so many are told at once, so that no turn encodes a second's worth."""
 SAMPLES_OPEN_MAX: Final = 1_024
 """Sampled requests under way, per worker."""
 SAMPLE_BYTES_MAX: Final = 4_194_304
@@ -283,7 +288,9 @@ class Recorder:
         self._pair_bytes = 0
         self._pairs_shed = 0
         self._samples: list[Sampled] = []
-        self._samples_left = SAMPLES_MAX
+        self._sampled = 0
+        self.samples_ready: Callable[[], None] = lambda: None
+        """Called when :data:`SAMPLES_AT_ONCE` wait, and again with each further one."""
         self.sample_bytes = 0
         """Of waiting samples, and of answers that are being kept for one."""
         self.samples_open = 0
@@ -430,29 +437,37 @@ class Recorder:
         self._pair_bytes = self._pairs_shed = 0
         return pairs, shed
 
-    def begin_sample(self) -> bool:
+    def begin_sample(self, *, logged: bool = False) -> bool:
         """Whether one more request may be sampled. Asked with its draw, which it must not know."""
         if (
-            not self._samples_left
+            self._sampled >= (LOGGED_MAX if logged else SAMPLES_MAX)
             or self.samples_open >= SAMPLES_OPEN_MAX
             or self.sample_bytes >= SAMPLE_BYTES_MAX
         ):
             self.reject("sample_shed")
             return False
-        self._samples_left -= 1
+        self._sampled += 1
         self.samples_open += 1
         return True
+
+    @property
+    def read(self) -> bool:
+        """Whether gates and monitors read the sample that was just begun, not the log alone."""
+        return self._sampled <= SAMPLES_MAX
 
     def sample(self, sample: Sampled) -> None:
         """A sampled request has ended; its bodies are in :attr:`sample_bytes`."""
         self.samples_open -= 1
         self._samples.append(sample)
+        if len(self._samples) >= SAMPLES_AT_ONCE:
+            self.samples_ready()
 
-    def take_samples(self) -> tuple[Sampled, ...]:
-        """Those that ended since the last call; as many may be sampled again."""
+    def take_samples(self, *, again: bool = True) -> tuple[Sampled, ...]:
+        """Those that ended since the last call; ``again``: as many may be sampled from now on."""
         samples, self._samples = tuple(self._samples), []
         self.sample_bytes -= sum(sample.size for sample in samples)
-        self._samples_left = SAMPLES_MAX
+        if again:
+            self._sampled = 0
         return samples
 
     def delta(self) -> Delta:

@@ -51,7 +51,7 @@ routes:
         shadow:
           mirror: 100%
           until: {{samples: 300}}
-          then: {{canary: {{steps: [{{weight: 50%, hold: 1h}}], bake: 1h}}}}
+          then: {{canary: {{steps: [{{weight: 50%, mirror: 100%, hold: 1h}}], bake: 1h}}}}
       gates: [agreement: {{at_least: 85%}}, error_rate, guard: {{error_rate: 2%}}]
 """
 

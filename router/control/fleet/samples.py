@@ -33,7 +33,7 @@ QUEUE_SAMPLES_MAX: Final = 4_000
 QUEUE_BYTES_MAX: Final = 32 * 1024 * 1024
 """Bytes of both bodies of all samples that wait; a route has half of it, too."""
 
-AHEAD_SAMPLES: Final = 64
+AHEAD_SAMPLES: Final = 256
 """Samples that the reader has been given and has not answered."""
 AHEAD_BYTES: Final = 4 * 1024 * 1024
 """Bytes of these; one sample is always given."""

@@ -24,7 +24,7 @@ from router.core.policy import (
     ValueMatch,
 )
 from router.core.policy.answers import AnswersPolicy, FallbackPolicy, InputsPolicy
-from router.core.policy.kept import sampled_bp, sampled_headers
+from router.core.policy.kept import judged, sampled_bp, sampled_headers
 from router.core.policy.quota import Extraction, Quota
 from router.core.policy.route import Timeouts
 from router.core.policy.tunnels import Tunnels
@@ -205,7 +205,10 @@ def _sampling(route: Route, pinned: RolloutPolicy | None) -> SamplingEntry | Non
     """Live requests are sampled where something reads their predictions."""
     gates = pinned.gates if pinned else ()
     share_bp = sampled_bp(route, gates)
-    return SamplingEntry(share_bp, sampled_headers(route, gates)) if share_bp else None
+    if not share_bp:
+        return None
+    headers = sampled_headers(route, gates)
+    return SamplingEntry(share_bp, headers, judged(route, gates), route.log is not None)
 
 
 def _extraction(extraction: Extraction) -> ExtractionEntry:

@@ -16,10 +16,18 @@ from router.core.wire.outcomes import FULL_BP
 
 def sampled_bp(route: Route, gates: tuple[Gate, ...]) -> int:
     """Share of the requests that workers tell of: for gates, monitors and tokens, or the log."""
-    read = route.monitors is not None or any(Need.PREDICTIONS in gate.needs for gate in gates)
-    for_gates = route.predictions.sample if route.predictions is not None and read else 0
-    for_log = route.log.sample if route.log is not None else 0
-    return max(for_gates, for_log, route.tokens_bp)
+    for_gates = route.predictions.sample if route.predictions is not None else 0
+    read = for_gates if _predictions_read(route, gates) else 0
+    return max(read, route.log.sample if route.log is not None else 0, route.tokens_bp)
+
+
+def judged(route: Route, gates: tuple[Gate, ...]) -> bool:
+    """Whether gates, monitors or a price of tokens read predictions, not the log alone."""
+    return _predictions_read(route, gates) or bool(route.tokens_bp)
+
+
+def _predictions_read(route: Route, gates: tuple[Gate, ...]) -> bool:
+    return route.monitors is not None or any(Need.PREDICTIONS in gate.needs for gate in gates)
 
 
 def sampled_headers(route: Route, gates: tuple[Gate, ...]) -> tuple[str, ...]:

@@ -31,6 +31,8 @@ from router.core.wire.sampled import ROWS_MAX, TEXT_CHARS_MAX, Facts, PredictedR
 NO_PREDICTION: Final = Facts(why="none")
 UNREADABLE: Final = Facts(why="unreadable")
 LOST: Final = Facts(why="lost")
+LOGGED: Final = Facts(why="logged")
+"""Nobody but the log reads it."""
 
 
 def facts_of(sample: Sampled, payload: str, declared: Declared, by: tuple[str, ...] = ()) -> Facts:

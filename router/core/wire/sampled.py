@@ -27,6 +27,10 @@ class SamplingEntry:
     """Of all requests that a version is chosen for."""
     headers: tuple[str, ...] = ()
     """Request headers (lower case) whose values are told, see :attr:`Sampled.segments`."""
+    judged: bool = True
+    """Gates or monitors read them."""
+    logged: bool = False
+    """The prediction log has them."""
 
 
 @dataclass(slots=True)  # not frozen: to make a frozen one of 24 fields takes 4 us longer
@@ -73,6 +77,8 @@ class Sampled:
     answer_coding: str = ""
     cut: str = ""
     """Why bodies are missing: "body" (larger than is kept) or "shed" (no room); empty: all here."""
+    read: bool = True
+    """By gates and monitors; otherwise the log alone has it."""
 
     @property
     def size(self) -> int:
@@ -101,8 +107,8 @@ class Facts:
     """At most :data:`ROWS_MAX`."""
     why: str = ""
     """Why there are no rows: "none" (no prediction was made: it failed, was refused, or nobody
-    waited for it), "unreadable" (an answer that is not of the payload), "lost" (it was not read);
-    empty: there are."""
+    waited for it), "unreadable" (an answer that is not of the payload), "lost" (it was not read),
+    "logged" (only the log reads it); empty: there are."""
     tokens: tuple[int, int] | None = None
     """Sent and answered, as the answer says; None: it does not, or nobody asked."""
 
