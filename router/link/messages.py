@@ -247,6 +247,9 @@ class Logging:
     """To the reader: what of predictions is kept from now on."""
 
     terms: LogTerms
+    after: dict[str, int] = field(default_factory=dict)
+    """By route: the number of the last truth that is booked; a reader that begins tells later ones
+    again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,8 +77,10 @@ class Sampling:
         self._arm = arm = attempt.arm
         entry = route.entry.sampling
         self._read = recorder.read and (entry is None or entry.judged)
-        self._counted = self._read and arm is not None and not (
-            arm.slice.cell.forced or (arm.users is not None and attempt.nth)
+        self._counted = (
+            self._read
+            and arm is not None
+            and not (arm.slice.cell.forced or (arm.users is not None and attempt.nth))
         )
         if arm is not None and self._counted:
             arm.sampled += 1

@@ -8,17 +8,19 @@ implementation needs is plain SQL with a unique key and an upsert, as PostgreSQL
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Protocol
 
 from router.core.logged.judging import Fresh, Said
 from router.core.logged.prediction import LoggedPrediction
-from router.core.logged.truth import Truth
+from router.core.logged.truth import Matured, Truth
 
 EARLY_MAX: Final = 1_000_000
 """Truths that wait for their prediction (about 100 bytes each, on disk); the oldest go first."""
+POSTED_S: Final = 60.0
+"""What was told is kept so long, for a control process that ended before its disk had it."""
 
 
 class Taken(StrEnum):
@@ -69,11 +71,20 @@ class Book(Protocol):
     mature_s: Mapping[str, float]
     """By route: the age in seconds that a prediction must have before its truth is told."""
 
+    tell: Callable[[Sequence[Meeting]], None]
+    """Called with the meetings of each stroke, in it: what it posts is durable with them or not."""
+
     def write(self, predictions: Sequence[LoggedPrediction], now: float) -> list[Meeting]:
         """Append rows; the truths that waited for them."""
 
     def release(self, now: float) -> list[Meeting]:
         """Truths whose predictions have become mature."""
+
+    def post(self, matured: Sequence[Matured], now: float) -> list[Matured]:
+        """Number what is to be told, and keep it for :data:`POSTED_S`; within a stroke."""
+
+    def posted(self, after: Mapping[str, int]) -> list[Matured]:
+        """What was posted and is beyond the number of its route, in order."""
 
     def bet(self, request_id: str, *, answer: bool = False) -> bool:
         """Whether nothing was told before about this request of several rows.

@@ -56,7 +56,7 @@ class Clerk:
             if isinstance(message, Logging):
                 for one in message.terms.routes:
                     payload(one.payload)  # imports one of another package
-                self.keeper.settle(message.terms, self._clock())
+                self.keeper.settle(message.terms, self._clock(), message.after)
             else:
                 self._copied(message)
         except Exception as error:  # noqa: BLE001 - as in the reader's loop: foreign bytes

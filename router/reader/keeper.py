@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -62,18 +62,28 @@ class LogKeeper:
         """Why the last stroke failed; empty when it did not."""
         self.lags: dict[str, Lag] = {}
         self._matured: list[Matured] = []
+        self._posting: list[Matured] = []
+        """Of the stroke under way."""
+        self._now = 0.0
 
     def __repr__(self) -> str:
         return f"<LogKeeper {len(self._rows)} rows wait, {self._book!r}>"
 
-    def settle(self, terms: LogTerms, now: float) -> None:
-        """Follow the policy from now on; what waits is written by the old one first."""
+    def settle(self, terms: LogTerms, now: float, after: Mapping[str, int] | None = None) -> None:
+        """Follow the policy from now on; what waits is written by the old one first.
+
+        ``after``: by route the number of what control has booked last. Whoever begins tells what
+        lies beyond it once more: the reader before may have ended with it, or control.
+        """
+        begins = self._book is None
         if terms.file != self.terms.file:
             self.stroke(now)
             self.close()
         self.terms = terms
         self.routes = {one.route: one for one in terms.routes}
         self._open(now)
+        if begins and after and self._book is not None:
+            self._matured += self._book.posted(after)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -87,6 +97,7 @@ class LogKeeper:
             self._tried = now
             try:
                 self._book = self._opens(Path(self.terms.file))
+                self._book.tell = self._tell
                 self._secret = self._book.secret(secrets.token_hex(16)).encode()
                 self.lags = {}
                 for route, lag_s in self._book.lags(LAGS_MAX):
@@ -129,14 +140,15 @@ class LogKeeper:
             self._drop("disk", len(rows))
             return
         try:
-            meetings = self._book.write(rows, now)
+            self._begin(now)
+            self._book.write(rows, now)
         except BookError as error:
             self.error = str(error)
             self._drop("disk", len(rows))
             return
         self.written += len(rows)
         self.error = ""
-        self._mature(meetings)
+        self._matured += self._posting
 
     # --- truths -----------------------------------------------------------------------------------
 
@@ -145,13 +157,20 @@ class LogKeeper:
         self.stroke(now)
         if self._book is None:
             raise BookError(self.error or "no log is kept: add prediction_log to the policy")
+        self._begin(now)
         received = self._book.receive(truths, now)
-        self._mature(received.meetings)
+        self._matured += self._posting
         return received.taken
 
-    def _mature(self, meetings: Iterable[Meeting]) -> None:
-        for group in _requests(meetings):
-            self._matured += self._one(group)
+    def _begin(self, now: float) -> None:
+        """A stroke: what it tells is told when it has succeeded."""
+        self._posting, self._now = [], now
+
+    def _tell(self, meetings: Sequence[Meeting]) -> None:
+        """In a stroke: number what its meetings say, so that each is booked once."""
+        if self._book is not None:
+            told = [one for group in _requests(meetings) for one in self._one(group)]
+            self._posting += self._book.post(told, self._now)
 
     def _one(self, group: Sequence[Meeting]) -> Iterator[Matured]:
         """What the new truths of one request say: of who served, and of each copy beside them."""
@@ -212,7 +231,9 @@ class LogKeeper:
             return
         terms = self.terms
         try:
-            self._mature(self._book.release(now))
+            self._begin(now)
+            self._book.release(now)
+            self._matured += self._posting
             given_up = self._book.prune(
                 before=now - terms.age_s, bytes_max=terms.bytes_max,
                 early_before=now - terms.early_s,

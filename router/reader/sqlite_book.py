@@ -12,16 +12,21 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
+
+import msgspec
 
 from router.core.logged.judging import Fresh, Said
 from router.core.logged.prediction import COLUMNS
 from router.core.logged.prediction import LoggedPrediction as Row
-from router.core.logged.truth import FACTS, TrueValue, Truth
+from router.core.logged.truth import FACTS, Matured, TrueValue, Truth
 from router.reader.book import (
     EARLY_MAX,
+    POSTED_S,
     BookCounts,
     BookError,
     Meeting,
@@ -37,6 +42,8 @@ WAL_BYTES_MAX: Final = 16 * 1024 * 1024
 """Size that the write-ahead file is cut back to."""
 PRUNE_ROWS: Final = 5_000
 """Rows that one stroke of retention takes away."""
+GIVE_BACK: Final = "PRAGMA incremental_vacuum(10000); PRAGMA wal_checkpoint(PASSIVE);"
+"""Pages that are free go back to the system. As a script: `execute` would take one step, a page."""
 LAYOUT: Final = 1
 
 _KINDS: Final = {
@@ -72,6 +79,10 @@ CREATE TABLE IF NOT EXISTS truths (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS bets (request_id TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS answer_bets (request_id TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS posted (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, route TEXT NOT NULL, request_id TEXT NOT NULL,
+    matured BLOB NOT NULL
+);
 CREATE INDEX IF NOT EXISTS held ON truths (due) WHERE joined = 2;
 CREATE INDEX IF NOT EXISTS early ON truths (time) WHERE joined = 0;
 DROP VIEW IF EXISTS log;
@@ -107,6 +118,9 @@ class SqliteBook:
         self.mature_s: Mapping[str, float] = {}
         """By route: the age that a prediction must have before its truth is told."""
         self._early_max = early_max
+        self.tell: Callable[[Sequence[Meeting]], None] = lambda _meetings: None
+        self._posted: deque[tuple[float, int]] = deque()
+        """When, and up to which number: what is old enough goes."""
         try:
             self._db = sqlite3.connect(path, isolation_level=None, timeout=BUSY_MS / 1000)
             for pragma in (
@@ -122,6 +136,9 @@ class SqliteBook:
             self._held = self._number("SELECT count(*) FROM truths WHERE joined = 2")
             self._predictions = self._number("SELECT count(*) FROM predictions")
             self._truths = self._number("SELECT count(*) FROM truths")
+            self._last = self._number(
+                "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'posted'"
+            )
         except (sqlite3.Error, OSError) as error:
             raise BookError(f"{path}: {error}") from None
 
@@ -130,11 +147,11 @@ class SqliteBook:
 
     def write(self, predictions: Sequence[Row], now: float) -> list[Meeting]:
         """See Book."""
-        return self._stroke(lambda: self._write(predictions, now))
+        return self._stroke(lambda: self._told(self._write(predictions, now)))
 
     def release(self, now: float) -> list[Meeting]:
         """See Book."""
-        return self._stroke(lambda: self._release(now)) if self._held else []
+        return self._stroke(lambda: self._told(self._release(now))) if self._held else []
 
     def _upgrade(self) -> None:
         """A file of an earlier router has no place for what people answer."""
@@ -154,10 +171,45 @@ class SqliteBook:
         """See Book."""
         return self._stroke(lambda: self._receive(truths, now))
 
+    def _told(self, meetings: list[Meeting]) -> list[Meeting]:
+        if meetings:
+            self.tell(meetings)
+        return meetings
+
+    def post(self, matured: Sequence[Matured], now: float) -> list[Matured]:
+        """See Book."""
+        numbered = [replace(one, number=self._last + n) for n, one in enumerate(matured, 1)]
+        encode = msgspec.msgpack.encode
+        self._db.executemany(
+            "INSERT INTO posted VALUES (?, ?, ?, ?)",
+            [(one.number, one.route, one.request_id, encode(one)) for one in numbered],
+        )
+        if not self._posted:  # what an earlier life has posted ages from now on
+            self._posted.append((now, self._last))
+        self._last += len(numbered)
+        self._posted.append((now, self._last))
+        return numbered
+
+    def posted(self, after: Mapping[str, int]) -> list[Matured]:
+        """See Book."""
+        found = self._guarded(lambda: [
+            blob
+            for route, number in after.items()
+            for (blob,) in self._db.execute(
+                "SELECT matured FROM posted WHERE number > ? AND route = ?", (number, route)
+            )
+        ])  # fmt: skip
+        return sorted(
+            (msgspec.msgpack.decode(blob, type=Matured) for blob in found),
+            key=lambda one: one.number,
+        )
+
     def prune(self, *, before: float, bytes_max: int, early_before: float) -> list[str]:
         """See Book."""
         given_up = self._stroke(lambda: self._give_up(early_before))
-        self._stroke(lambda: self._prune(before, bytes_max))
+        if self._stroke(lambda: self._prune(before, bytes_max)):
+            self._guarded(lambda: self._db.executescript(GIVE_BACK))
+        self._stroke(self._forget_posted)
         return given_up
 
     def forget(self, persons: Iterable[str]) -> int:
@@ -204,7 +256,7 @@ class SqliteBook:
 
     def _stroke(self, job: Callable[[], _T]) -> _T:
         """All of ``job`` or nothing."""
-        before = self._waiting, self._held, self._predictions, self._truths
+        before = self._waiting, self._held, self._predictions, self._truths, self._last
 
         def whole() -> _T:
             self._db.execute("BEGIN IMMEDIATE")
@@ -215,7 +267,7 @@ class SqliteBook:
         try:
             return self._guarded(whole)
         except BookError:
-            self._waiting, self._held, self._predictions, self._truths = before
+            self._waiting, self._held, self._predictions, self._truths, self._last = before
             with contextlib.suppress(sqlite3.Error):
                 self._db.execute("ROLLBACK")
             raise
@@ -360,7 +412,7 @@ class SqliteBook:
             Meeting(_told_now(fresh, news[key]), said, 0)
             for key, fresh, said in self._meetings(told)
         ]
-        return Receiving(taken, meetings)
+        return Receiving(taken, self._told(meetings))
 
     def _keys(self, truths: Sequence[Truth]) -> list[_Key]:
         """What each is about; a receipt's request, where it is logged."""
@@ -387,9 +439,18 @@ class SqliteBook:
         self._truths -= len(gone)
         return [key for key, _ in gone]
 
+    def _forget_posted(self) -> None:
+        """What was told long enough ago."""
+        old, posted = 0, self._posted
+        while posted and abs(posted[-1][0] - posted[0][0]) > POSTED_S:
+            old = posted.popleft()[1]
+        if old:
+            self._db.execute("DELETE FROM posted WHERE number <= ?", (old,))
+
     # --- what goes --------------------------------------------------------------------------------
 
-    def _prune(self, before: float, bytes_max: int) -> None:
+    def _prune(self, before: float, bytes_max: int) -> bool:
+        """Whether anything went."""
         ids = [
             number
             for number, time in self._db.execute(
@@ -403,12 +464,12 @@ class SqliteBook:
             )]  # fmt: skip
         if ids:
             self._delete(f"id <= {ids[-1]}")
-            self._db.execute("PRAGMA incremental_vacuum").fetchall()
+        return bool(ids)
 
     def _delete(self, where: str, *values: Any) -> int:
         """Predictions, and the truths about them unless another row is left of the request."""
         keys = f"(SELECT request_id FROM predictions WHERE {where})"  # noqa: S608 - of constants
-        for table in ("bets", "answer_bets"):
+        for table in ("bets", "answer_bets", "posted"):
             self._db.execute(f"DELETE FROM {table} WHERE request_id IN {keys}", values)  # noqa: S608 - of constants
         truths = self._db.execute(
             "DELETE FROM truths WHERE (key, row) IN "  # noqa: S608 - of constants

@@ -116,7 +116,9 @@ def run(rate=10_000, seconds=60, workers=1, *, turns=False):
         requests = int(said.split(" requests in")[0].split()[-1])
         told = router.api("/api/v1/log")[1]
         with closing(sqlite3.connect(folder / "log.db")) as db:
-            logged, features = db.execute("SELECT count(*), sum(features <> '') FROM log").fetchone()
+            logged, features = db.execute(
+                "SELECT count(*), sum(features <> '') FROM log"
+            ).fetchone()
         dropped = {
             line.split(" ")[0]: float(line.split()[1])
             for line in router.api("/metrics")[1].splitlines()

@@ -305,3 +305,28 @@ def test_a_file_of_an_earlier_router_gets_a_place_for_answers(tmp_path):
         db.execute("ALTER TABLE truths DROP COLUMN answer")
     loop, _ = person(tmp_path)
     assert loop.tell(Truth("a", answer=2.5)).taken == ("waiting",)
+
+
+def test_what_was_told_and_not_booked_is_told_again_by_the_next_reader(tmp_path):
+    loop = Loop(tmp_path)
+    for name in ("a", "b"):
+        loop.sampled(name, request=b"{}", answer=json.dumps({"predictions": SAID[:1]}).encode())
+    loop.later(1.0)
+    loop.tell(Truth("a", label=True))
+    (first,) = loop.later(1.0)
+    loop.tell(Truth("b", label=True))
+    (second,) = loop.later(1.0)
+    assert 0 < first.number < second.number
+    for after, told in (({"r": first.number}, ["b"]), ({"r": 0}, ["a", "b"]), ({}, [])):
+        loop.clerk.keeper.close()
+        loop.clerk = Clerk(LogKeeper(), lambda: loop.now)
+        loop.clerk.said(Logging(loop.terms, after))
+        assert [one.request_id for one in loop.later(1.0)] == told
+        loop.clerk.said(Logging(loop.terms, after))  # a reload is no beginning
+        assert loop.later(1.0) == []
+    for fact in ({"value": 1.0}, {"score": 0.5}):
+        loop.now += 3600.0
+        loop.tell(Truth("b", **fact))
+        loop.later(2.0)
+    (left,) = loop.clerk.keeper._book.posted({"r": 0})
+    assert left.rows[0].rating == 0.5, "what is old has gone"

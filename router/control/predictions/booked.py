@@ -88,7 +88,16 @@ class PredictionLog:
         """The reader is told again whenever it is a new one; asking for it starts it."""
         told_before = self.state != LogState()
         if (self.kept or told_before) and self._reader.ready:
-            self._reader.send(Logging(self._terms))
+            self._reader.send(Logging(self._terms, self._booked()))
+
+    def _booked(self) -> dict[str, int]:
+        """What a reader that begins need not tell again; what nobody has booked, it must."""
+        self._matured.clear()
+        known = ((one.route, self._reconciler.runs.get(one.route)) for one in self._terms.routes)
+        return {
+            route: run.trial.ripened for route, run in known
+            if run is not None and run.trial is not None
+        }  # fmt: skip
 
     def copied(self, pairs: Iterable[PairSample]) -> None:
         """What copies were answered, where their route has a log."""
@@ -135,7 +144,12 @@ class PredictionLog:
             future.set_result(told)
 
     def _lost(self) -> None:
-        """The reader has gone: whoever waits sends again, and each truth counts once."""
+        """The reader has gone: whoever waits sends again, and each truth counts once.
+
+        The next one is wanted at once: it tells what this one had not.
+        """
+        if self.kept:
+            self._reader.ready  # noqa: B018 - asks for one
         for future in self._asked.values():
             if not future.done():
                 future.set_result(TruthsTold(0, (), "the reader ended"))
@@ -169,7 +183,8 @@ class PredictionLog:
         if batches or told:
             self._reconciler.observe(tuple(
                 Batch(*about, matured=tuple(batches.get(about, ())),
-                      pairs=together(told[about]) if about in told else None)
+                      pairs=together(told[about]) if about in told else None,
+                      ripened=part[-1].number)
                 for about in dict.fromkeys((*batches, *told))
             ))  # fmt: skip
 

@@ -84,6 +84,8 @@ class Trial:
         )
         self.standing = rollout.standing
         self.labelled_users = DistinctUnits() if self.settings.sticky else None
+        self.ripened = 0
+        """Number of the last truth that is in the evidence, as the log counts them."""
         self.rewards: dict[str, Rewards] = {}
         """By version, of drawn requests of this attempt."""
         self._shared_s = now
@@ -116,6 +118,7 @@ class Trial:
             trial._failures_told = set(trial.judge.failed)
             trial.shadow.restore(snapshot["shadow"])
             trial.revision = int(snapshot["revision"])
+            trial.ripened = int(snapshot.get("ripened", 0))
             if snapshot["step"] == _position(rollout):
                 trial.step_revision = int(snapshot["step_revision"])
                 trial.answers, trial.pairs = map(int, snapshot["samples"])
@@ -154,12 +157,14 @@ class Trial:
             "shadow": self.shadow.snapshot(),
             "rewards": {name: [one.count, one.total] for name, one in self.rewards.items()},
             "shares": [self._shared_s, self._shares],
+            "ripened": self.ripened,
             "labelled_users": self.labelled_users.snapshot() if self.labelled_users else None,
         }
 
     def observe(self, batch: Batch, now: float) -> None:
         """Take in what was counted; another attempt's counts are for display only."""
         self._tell("batch", now, batch=batch)
+        self.ripened = max(self.ripened, batch.ripened)
         if self.standing or batch.revision < self.revision:
             return
         answers = self.judge.observe(batch, now)

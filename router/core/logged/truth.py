@@ -113,3 +113,5 @@ class Matured:
     segment: str = ""
     lag_s: float = 0.0
     """From the request to what is told now, seconds."""
+    number: int = 0
+    """Grows with each that the log tells; what was booked up to one is told no more."""

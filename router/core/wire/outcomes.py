@@ -217,6 +217,8 @@ class Batch:
     matured: tuple[Ripe, ...] = ()
     lanes: tuple[int, ...] = ()
     """Places (of :data:`LANES`) of clients that this worker had not seen before in this attempt."""
+    ripened: int = 0
+    """Number of the last truth in it, as the log counts them."""
 
 
 LANES = 256

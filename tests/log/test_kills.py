@@ -1,0 +1,71 @@
+"""Labels become evidence exactly once, whoever is killed between: the reader, or the whole router."""
+
+import os
+import random
+import signal
+import time
+
+import pytest
+
+from tests.log.conftest import POLICY, SECRET, client, service
+from tests.reliability.whole import Router, until
+
+pytestmark = [pytest.mark.log, pytest.mark.xdist_group("kills"), pytest.mark.timeout(180)]
+
+ROUNDS = 6
+EACH = 20
+
+
+def gate(router):
+    return next(g for g in router.status()["gates"] if g["name"] == "accuracy")
+
+
+def tell(router, labels):
+    """Until it was answered: what is sent again counts once."""
+    for _ in range(50):
+        try:
+            status, said = router.api("/api/v1/feedback", "POST", {"labels": labels})
+        except OSError:
+            status = 0
+        if status == 200:
+            return said
+        time.sleep(0.2)
+    raise AssertionError(said)
+
+
+def test_each_label_is_evidence_once(tmp_path):
+    same = service(lambda one: {"late": one["distance"] > 500, "p": one["distance"] / 1000})
+    url = f"http://127.0.0.1:{same.server_address[1]}"
+    policy = tmp_path / "policy.yaml"
+    text = POLICY.format(folder=tmp_path, v1=url, v2=url, secret=SECRET)
+    text = text.replace("    sticky: {header: X-User-Id}\n", "").replace("weight: 20%, ", "")
+    policy.write_text(text.replace("canary: {steps: [{mirror: 100%, hold: 1h}], bake: 1h}",
+                                   "shadow: {mirror: 100%, hold: 1h}"))  # fmt: skip
+    router = Router(tmp_path, policy).serving()
+    rng, told = random.Random(18), 0
+    try:
+        router.position()
+        for number in range(ROUNDS):
+            ids = [f"id-{number}-{n}" for n in range(EACH)]
+            with client(router) as ask:
+                for request_id in ids:
+                    assert ask(request_id, [{"distance": 900}])[0] == 200
+            logged = router.api("/api/v1/log")[1]["held"].get("predictions", 0)
+            until(lambda: router.api("/api/v1/log")[1]["held"].get("predictions", 0)
+                  >= 2 * EACH * (number + 1), 10, logged)  # noqa: B023  # fmt: skip
+            for part in (ids[: EACH // 2], ids[EACH // 2 :]):
+                tell(router, [{"request_id": one, "label": True} for one in part])
+                told += len(part)
+                time.sleep(rng.choice((0.0, 0.02, 0.2, 0.6)))
+                if number % 2:
+                    router.kill()
+                    router = Router(tmp_path, policy).serving()
+                elif pid := router.api("/healthz")[1]["reader"]["pid"]:
+                    os.kill(pid, signal.SIGKILL)
+                until(lambda: gate(router)["candidate"]["total"] >= told, 15, gate(router))  # noqa: B023
+            assert gate(router)["candidate"]["total"] == told
+        time.sleep(1.0)  # nothing is told twice later, either
+        assert gate(router)["candidate"]["total"] == told == ROUNDS * EACH
+    finally:
+        router.end()
+        same.shutdown()
