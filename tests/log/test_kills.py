@@ -1,9 +1,10 @@
-"""Labels become evidence exactly once, whoever is killed between: the reader, or the whole router."""
+"""Labels become evidence exactly once, whoever is killed between: the reader, or the router."""
 
 import os
 import random
 import signal
 import time
+from functools import partial
 
 import pytest
 
@@ -18,6 +19,14 @@ EACH = 20
 
 def gate(router):
     return next(g for g in router.status()["gates"] if g["name"] == "accuracy")
+
+
+def logged(router, predictions):
+    return router.api("/api/v1/log")[1]["held"].get("predictions", 0) >= predictions
+
+
+def counted(router, labels):
+    return gate(router)["candidate"]["total"] >= labels
 
 
 def tell(router, labels):
@@ -50,9 +59,7 @@ def test_each_label_is_evidence_once(tmp_path):
             with client(router) as ask:
                 for request_id in ids:
                     assert ask(request_id, [{"distance": 900}])[0] == 200
-            logged = router.api("/api/v1/log")[1]["held"].get("predictions", 0)
-            until(lambda: router.api("/api/v1/log")[1]["held"].get("predictions", 0)
-                  >= 2 * EACH * (number + 1), 10, logged)  # noqa: B023  # fmt: skip
+            until(partial(logged, router, 2 * EACH * (number + 1)), 10)
             for part in (ids[: EACH // 2], ids[EACH // 2 :]):
                 tell(router, [{"request_id": one, "label": True} for one in part])
                 told += len(part)
@@ -62,7 +69,7 @@ def test_each_label_is_evidence_once(tmp_path):
                     router = Router(tmp_path, policy).serving()
                 elif pid := router.api("/healthz")[1]["reader"]["pid"]:
                     os.kill(pid, signal.SIGKILL)
-                until(lambda: gate(router)["candidate"]["total"] >= told, 15, gate(router))  # noqa: B023
+                until(partial(counted, router, told), 15, gate(router))
             assert gate(router)["candidate"]["total"] == told
         time.sleep(1.0)  # nothing is told twice later, either
         assert gate(router)["candidate"]["total"] == told == ROUNDS * EACH
