@@ -21,7 +21,6 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from router.core.logged.judging import Fresh, Said
-from router.core.logged.prediction import COLUMNS
 from router.core.logged.prediction import LoggedPrediction as Row
 from router.core.logged.truth import FACTS, Matured, TrueValue, Truth
 from router.reader.book import (
@@ -33,6 +32,7 @@ from router.reader.book import (
     Receiving,
     Taken,
 )
+from router.reader.sqlite_layout import FRESH, INSERT, PUT, SAID, SCHEMA, TRUTH
 
 BUSY_MS: Final = 2_000
 """How long a stroke waits for somebody else's, such as ``log forget``, milliseconds."""
@@ -45,61 +45,6 @@ PRUNE_ROWS: Final = 5_000
 GIVE_BACK: Final = "PRAGMA incremental_vacuum(10000); PRAGMA wal_checkpoint(PASSIVE);"
 """Pages that are free go back to the system. As a script: `execute` would take one step, a page."""
 LAYOUT: Final = 1
-
-_KINDS: Final = {
-    "time": "REAL NOT NULL", "row": "INTEGER NOT NULL", "rows": "INTEGER NOT NULL",
-    "weight": "REAL NOT NULL", "prediction": "", "score": "REAL", "latency_s": "REAL NOT NULL",
-    "status": "INTEGER NOT NULL", "revision": "INTEGER NOT NULL", "unit": "INTEGER NOT NULL",
-    "request": "BLOB", "answer": "BLOB",
-}  # fmt: skip
-_COLUMNS: Final = ", ".join(f"{name} {_KINDS.get(name, 'TEXT NOT NULL')}" for name in COLUMNS)
-_TRUTH: Final = (*FACTS, "source", "time")
-_STORED: Final = ("key", "row", *_TRUTH, "joined", "due")
-"""Columns of a truth, in the order in which it is written."""
-_SHOWN: Final = (
-    "CASE WHEN p.role = 'shadow' THEN p.prediction ELSE coalesce(p.prediction, t.answer) END"
-)
-"""What a version said; of a person's it is what was told later."""
-_VIEW: Final = ", ".join(
-    f"{_SHOWN} AS prediction" if name == "prediction" else f"p.{name}"
-    for name in COLUMNS
-    if name not in {"receipt", "person"}
-)
-
-SCHEMA: Final = f"""
-CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS predictions (id INTEGER PRIMARY KEY, {_COLUMNS});
-CREATE INDEX IF NOT EXISTS by_request ON predictions (request_id, row);
-CREATE INDEX IF NOT EXISTS by_receipt ON predictions (receipt, row) WHERE receipt <> '';
-CREATE INDEX IF NOT EXISTS by_person ON predictions (person) WHERE person <> '';
-CREATE TABLE IF NOT EXISTS truths (
-    key TEXT NOT NULL, row INTEGER NOT NULL, label, correct INTEGER, score REAL, value REAL,
-    accepted INTEGER, source TEXT NOT NULL, time REAL NOT NULL, joined INTEGER NOT NULL,
-    due REAL NOT NULL, answer, PRIMARY KEY (key, row)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS bets (request_id TEXT PRIMARY KEY) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS answer_bets (request_id TEXT PRIMARY KEY) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS posted (
-    number INTEGER PRIMARY KEY AUTOINCREMENT, route TEXT NOT NULL, request_id TEXT NOT NULL,
-    matured BLOB NOT NULL
-);
-CREATE INDEX IF NOT EXISTS held ON truths (due) WHERE joined = 2;
-CREATE INDEX IF NOT EXISTS early ON truths (time) WHERE joined = 0;
-DROP VIEW IF EXISTS log;
-CREATE VIEW log AS SELECT {_VIEW},
-    t.label AS label, t.time AS label_time, t.source AS label_source, t.correct AS correct,
-    t.score AS rating, t.value AS value, t.accepted AS accepted
-    FROM predictions p LEFT JOIN truths t ON t.key = p.request_id AND t.row = p.row;
-CREATE TEMP TABLE incoming (place INTEGER PRIMARY KEY, key TEXT, row INTEGER);
-"""  # noqa: S608 - of constants
-_PLACES: Final = ", ".join("?" * len(COLUMNS))
-_INSERT: Final = f"INSERT INTO predictions ({', '.join(COLUMNS)}) VALUES ({_PLACES})"  # noqa: S608 - of constants
-_SAID: Final = ", ".join(_SHOWN if name == "prediction" else f"p.{name}" for name in Said._fields)
-_PUT: Final = (
-    f"INSERT OR REPLACE INTO truths ({', '.join(_STORED)}) "  # noqa: S608 - of constants
-    f"VALUES ({', '.join('?' * len(_STORED))})"
-)
-_FRESH: Final = ", ".join(f"t.{name}" for name in _TRUTH)
 
 _Key = tuple[str, int]
 _Known = dict[_Key, list[Any]]
@@ -285,7 +230,7 @@ class SqliteBook:
 
     def _write(self, predictions: Sequence[Row], now: float) -> list[Meeting]:
         last = self._number("SELECT coalesce(max(id), 0) FROM predictions")
-        self._db.executemany(_INSERT, (one.values() for one in predictions))
+        self._db.executemany(INSERT, (one.values() for one in predictions))
         self._predictions += len(predictions)
         if not self._truths:
             return []
@@ -352,7 +297,7 @@ class SqliteBook:
         """The truth under each key that has one, and what versions said."""
         self._load(keys)
         rows = self._db.execute(
-            f"SELECT i.place, {_FRESH}, {_SAID} FROM incoming i "  # noqa: S608 - of constants
+            f"SELECT i.place, {FRESH}, {SAID} FROM incoming i "  # noqa: S608 - of constants
             f"JOIN truths t ON t.key = i.key AND t.row = i.row "
             f"JOIN predictions p ON p.request_id = i.key AND p.row = i.row "
             f"ORDER BY i.place, p.id"
@@ -360,13 +305,13 @@ class SqliteBook:
         found: dict[int, tuple[Fresh, list[Said]]] = {}
         for place, *values in rows:
             if place not in found:
-                label, correct, score, value, accepted, answer, source, time = values[: len(_TRUTH)]
+                label, correct, score, value, accepted, answer, source, time = values[: len(TRUTH)]
                 fresh = Fresh(
                     _label(label), _flag(correct), score, value, _flag(accepted), _label(answer),
                     source, time,
                 )  # fmt: skip
                 found[place] = fresh, []
-            said = Said(*values[len(_TRUTH) :])
+            said = Said(*values[len(TRUTH) :])
             found[place][1].append(
                 said._replace(prediction=_label(said.prediction), unit=said.unit % 2**64)
             )
@@ -386,7 +331,7 @@ class SqliteBook:
         known: _Known = {
             (key, row): [_label(label), *_answer_read(rest)]
             for key, row, label, *rest in self._db.execute(
-                f"SELECT i.key, i.row, {_FRESH}, t.joined, t.due FROM incoming i "  # noqa: S608 - of constants
+                f"SELECT i.key, i.row, {FRESH}, t.joined, t.due FROM incoming i "  # noqa: S608 - of constants
                 "JOIN truths t ON t.key = i.key AND t.row = i.row"
             )
         }
@@ -402,7 +347,7 @@ class SqliteBook:
             _merge(known, news, key, truth, now, due=logged.get(key))
             for key, truth in zip(keys, truths, strict=True)
         ]
-        self._db.executemany(_PUT, [(*key, *known[key]) for key in news])
+        self._db.executemany(PUT, [(*key, *known[key]) for key in news])
         fresh_keys = news.keys() - old
         self._truths += len(fresh_keys)
         self._waiting += len(fresh_keys - logged.keys())

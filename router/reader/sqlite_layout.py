@@ -1,0 +1,68 @@
+"""The tables of the prediction log's file, and the statements that every stroke makes.
+
+``predictions`` has what versions said, ``truths`` what became known, ``posted`` what was told and
+may have to be told again; ``log`` is the view that people and tools read.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from router.core.logged.judging import Said
+from router.core.logged.prediction import COLUMNS
+from router.core.logged.truth import FACTS
+
+_KINDS: Final = {
+    "time": "REAL NOT NULL", "row": "INTEGER NOT NULL", "rows": "INTEGER NOT NULL",
+    "weight": "REAL NOT NULL", "prediction": "", "score": "REAL", "latency_s": "REAL NOT NULL",
+    "status": "INTEGER NOT NULL", "revision": "INTEGER NOT NULL", "unit": "INTEGER NOT NULL",
+    "request": "BLOB", "answer": "BLOB",
+}  # fmt: skip
+_COLUMNS: Final = ", ".join(f"{name} {_KINDS.get(name, 'TEXT NOT NULL')}" for name in COLUMNS)
+TRUTH: Final = (*FACTS, "source", "time")
+_STORED: Final = ("key", "row", *TRUTH, "joined", "due")
+"""Columns of a truth, in the order in which it is written."""
+_SHOWN: Final = (
+    "CASE WHEN p.role = 'shadow' THEN p.prediction ELSE coalesce(p.prediction, t.answer) END"
+)
+"""What a version said; of a person's it is what was told later."""
+_VIEW: Final = ", ".join(
+    f"{_SHOWN} AS prediction" if name == "prediction" else f"p.{name}"
+    for name in COLUMNS
+    if name not in {"receipt", "person"}
+)
+
+SCHEMA: Final = f"""
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS predictions (id INTEGER PRIMARY KEY, {_COLUMNS});
+CREATE INDEX IF NOT EXISTS by_request ON predictions (request_id, row);
+CREATE INDEX IF NOT EXISTS by_receipt ON predictions (receipt, row) WHERE receipt <> '';
+CREATE INDEX IF NOT EXISTS by_person ON predictions (person) WHERE person <> '';
+CREATE TABLE IF NOT EXISTS truths (
+    key TEXT NOT NULL, row INTEGER NOT NULL, label, correct INTEGER, score REAL, value REAL,
+    accepted INTEGER, source TEXT NOT NULL, time REAL NOT NULL, joined INTEGER NOT NULL,
+    due REAL NOT NULL, answer, PRIMARY KEY (key, row)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS bets (request_id TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS answer_bets (request_id TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS posted (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, route TEXT NOT NULL, request_id TEXT NOT NULL,
+    matured BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS held ON truths (due) WHERE joined = 2;
+CREATE INDEX IF NOT EXISTS early ON truths (time) WHERE joined = 0;
+DROP VIEW IF EXISTS log;
+CREATE VIEW log AS SELECT {_VIEW},
+    t.label AS label, t.time AS label_time, t.source AS label_source, t.correct AS correct,
+    t.score AS rating, t.value AS value, t.accepted AS accepted
+    FROM predictions p LEFT JOIN truths t ON t.key = p.request_id AND t.row = p.row;
+CREATE TEMP TABLE incoming (place INTEGER PRIMARY KEY, key TEXT, row INTEGER);
+"""  # noqa: S608 - of constants
+_PLACES: Final = ", ".join("?" * len(COLUMNS))
+INSERT: Final = f"INSERT INTO predictions ({', '.join(COLUMNS)}) VALUES ({_PLACES})"  # noqa: S608 - of constants
+SAID: Final = ", ".join(_SHOWN if name == "prediction" else f"p.{name}" for name in Said._fields)
+PUT: Final = (
+    f"INSERT OR REPLACE INTO truths ({', '.join(_STORED)}) "  # noqa: S608 - of constants
+    f"VALUES ({', '.join('?' * len(_STORED))})"
+)
+FRESH: Final = ", ".join(f"t.{name}" for name in TRUTH)
