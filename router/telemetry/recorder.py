@@ -45,7 +45,7 @@ from router.core.wire.outcomes import (
     Cell,
     Outcome,
 )
-from router.core.wire.sampled import Sampled
+from router.core.wire.sampled import LOGGED_MAX, SAMPLES_AT_ONCE, SAMPLES_OPEN_MAX, Sampled
 from router.telemetry.extraction import Clients
 from router.telemetry.slices import LiveCell
 from router.telemetry.users import Seen
@@ -66,13 +66,6 @@ PAIR_BYTES_MAX: Final = 4_194_304
 SAMPLES_MAX: Final = 256
 """Requests that are sampled between two reports for gates and monitors, per worker: 1,024 a second.
 Further ones are not, which is settled with the draw."""
-LOGGED_MAX: Final = 2_560
-"""The same where there is a prediction log: 10,240 a second, of which those beyond the first
-:data:`SAMPLES_MAX` are for the log alone. One costs a worker about 15 us."""
-SAMPLES_AT_ONCE: Final = 128
-"""Samples of one message: so many are told at once, so that no turn encodes a second's worth."""
-SAMPLES_OPEN_MAX: Final = 1_024
-"""Sampled requests under way, per worker."""
 SAMPLE_BYTES_MAX: Final = 4_194_304
 """Bytes of both bodies of what waits for the link, and of answers that are being kept."""
 
