@@ -36,6 +36,12 @@ HEAD: Final = 128
 """The secret of the hash, and the number of workers; then the groups, each in lines of its own."""
 COUNT: Final = 4
 """Bytes of a worker's count."""
+AHEAD_PART: Final = 40
+"""Of what a client may ask at once (and in a day) all workers together may count ahead."""
+AHEAD_MAX: Final = 64
+"""Requests that one worker counts ahead for one client."""
+PAID_MAX: Final = 131_072
+"""Clients for whom a worker has counted ahead, some 20 MB; beyond, all of that is forgotten."""
 RACES: Final = 256
 """Requests beyond a burst that are put down to workers that looked at once."""
 DAY_S: Final = 86_400
@@ -59,6 +65,18 @@ def area_bytes(workers: int) -> int:
 
 def _group_bytes(workers: int) -> int:
     return WAYS * (3 * WORD + COUNT * workers)
+
+
+def ahead_of(interval_ns: int, slack_ns: int, per_day: int, workers: int) -> int:
+    """How many requests of a client a worker may count at once, so that most need no look here.
+
+    What it has counted and not served is at most a fortieth of the burst, or of the day, over all
+    workers: so much too little or too late a client may get. Small quotas are counted one by one.
+    """
+    bounds = [per_day] if per_day else []
+    if interval_ns:
+        bounds.append(slack_ns // interval_ns + 1)
+    return min(max(min(bounds, default=0) // (AHEAD_PART * workers), 1), AHEAD_MAX)
 
 
 def made(workers: int = 1) -> int:
@@ -111,10 +129,18 @@ class QuotaArea:
         self._today = 0
         self._look_ns = 0
         """When the day is looked up again, monotonic nanoseconds."""
+        self.paid: dict[bytes, int] = {}
+        """Requests of clients that this worker has counted ahead and not served."""
         self.forgotten = 0
         """Clients that had to give way although they had asked something today."""
 
-    def wait_s(self, client: bytes, interval_ns: int, slack_ns: int, per_day: int) -> int:
+    def ahead(self, interval_ns: int, slack_ns: int, per_day: int) -> int:
+        """See :func:`ahead_of`."""
+        return ahead_of(interval_ns, slack_ns, per_day, self._workers)
+
+    def wait_s(
+        self, client: bytes, interval_ns: int, slack_ns: int, per_day: int, many: int = 1
+    ) -> int:
         """0: the request is admitted and counted. Else the whole seconds until one may be.
 
         Args:
@@ -122,6 +148,7 @@ class QuotaArea:
             interval_ns: Between two requests at the quota's rate; 0: it has none.
             slack_ns: How far ahead of that a client may be: ``interval_ns * (burst - 1)``.
             per_day: Requests in a day of UTC; 0: without a bound.
+            many: Counted together, as one request of that size.
         """
         number = xxhash.xxh64_intdigest(client, self.secret) or 1
         begin = HEAD + number % GROUPS * self._group
@@ -131,7 +158,9 @@ class QuotaArea:
         counts, workers, words = self._counts, self._workers, self._words
         since, day = place // WORD + _SINCE, place // WORD + _DAY
         first = begin // COUNT + _COUNTED * 2 + (place - begin) // WORD * workers
-        asked = counts[first] if workers == 1 else sum(counts[first : first + workers])
+        asked = counts[first]
+        for at in range(first + 1, first + workers):
+            asked += counts[at]
         begun_ns = words[since]
         # Behind what it is compared with: a worker that is held up in between must not take what
         # the others have counted meanwhile for more than anybody may ask, and begin anew.
@@ -146,16 +175,24 @@ class QuotaArea:
             # begins anew, like one that has waited until its bucket was full.
             if not 0 <= ahead_ns <= slack_ns + RACES * interval_ns:
                 words[since] = (now_ns - spent_ns) % _WHOLE
-            elif ahead_ns > slack_ns:
-                return -(-(ahead_ns - slack_ns) // 1_000_000_000)
+            else:
+                over_ns = ahead_ns + (many - 1) * interval_ns - slack_ns
+                if over_ns > 0:
+                    return -(-over_ns // 1_000_000_000)
         word = words[day]
         if word >> 40 != today or asked < word & _START:  # a new day, or counts that came round
             word = words[day] = today << 40 | asked
-        if per_day and asked - (word & _START) >= per_day:
+        if per_day and asked + many - (word & _START) > per_day:
             return DAY_S - int(time.time()) % DAY_S
         mine = first + self._worker
-        counts[mine] = (counts[mine] + 1) & _COUNTS
+        counts[mine] = (counts[mine] + many) & _COUNTS
         return 0
+
+    def pay(self, client: bytes, number: int) -> None:
+        """So many of its next requests are counted already."""
+        if len(self.paid) >= PAID_MAX:
+            self.paid.clear()
+        self.paid[client] = number
 
     def _look_at_the_calendar(self, now_ns: int) -> None:
         """Which day it is; looked up every second, for the wall clock may be set."""

@@ -48,7 +48,8 @@ def begin(exchange: Exchange) -> None:
     if len(plane.exchanges) > serving.limits.in_flight:
         refuse(exchange, OVERLOAD)
     elif now:
-        exchange.take(choice or assign(route, head, NO_DOCUMENT))
+        if route.quota is None or not _over_quota(exchange, route.quota):
+            exchange.take(choice or assign(route, head, NO_DOCUMENT))
     else:
         _look(exchange, choice)
 
@@ -59,13 +60,8 @@ def _look(exchange: Exchange, choice: Assignment | None) -> None:
     quota = route.quota
     if route.entry.answers is not None:
         exchange.head = asking(head)
-    if quota is not None and not route.needs_body:
-        if due_s := wait_s(exchange.client, head, quota, route.counts):
-            refuse(exchange, QUOTA._replace(retry_after_s=due_s))
-            return
-        if choice is not None and head.max_forwards and not route.entry.body_limit_bytes:
-            exchange.take(choice)  # what most come to
-            return
+    if quota is not None and not route.needs_body and _over_quota(exchange, quota):
+        return
     if too_large(exchange):
         refuse(exchange, BODY_SIZE)
     elif head.max_forwards == 0:

@@ -36,7 +36,7 @@ _PIN = b"x-rampway-pin"
 
 
 def at_once(route: ServedRoute, head: RequestHead) -> bool:
-    """The version can be chosen now: no body to be awaited, no quota or bound to be looked at."""
+    """The version can be chosen now: no body to be awaited, no bound to be looked at."""
     if route.asks or not head.max_forwards:
         return False
     limit = route.entry.body_limit_bytes

@@ -17,6 +17,7 @@ from router.telemetry.recorder import unit_of
 
 if TYPE_CHECKING:
     from router.http1 import RequestHead
+    from router.link.quotas import QuotaArea
     from router.proxy.serving import ServedQuota
     from router.proxy.shared import ClientSide, Shared
     from router.telemetry.recorder import RouteStats
@@ -31,13 +32,32 @@ HOPS_MAX: Final = 16
 def wait_s(client: ClientSide, head: RequestHead, quota: ServedQuota, counts: RouteStats) -> int:
     """Count a request for its client; seconds after which it may ask again, 0: it may now."""
     plane: Shared[Any] = client.plane
-    area, entry = plane.quotas, quota.entry
-    if quota.header and (value := head.get(quota.header)):
+    area = plane.quotas
+    value = head.get(quota.header) if quota.header else None
+    if value:
         key = quota.by_header + value[:KEY_BYTES_MAX]
     else:
         key = quota.prefix + client_key(client, head, b"")
+    if paid := area.paid.get(key):
+        area.paid[key] = paid - 1
+        return 0
+    return _asked(client, area, quota, counts, key)
+
+
+def _asked(
+    client: ClientSide, area: QuotaArea, quota: ServedQuota, counts: RouteStats, key: bytes
+) -> int:
+    """Count in the area of all workers: one request, or some of a large quota ahead."""
+    entry = quota.entry
+    terms = entry.interval_ns, entry.slack_ns, entry.per_day
+    many = quota.ahead = quota.ahead or area.ahead(*terms)
     forgotten = area.forgotten
-    due_s = area.wait_s(key, entry.interval_ns, entry.slack_ns, entry.per_day)
+    due_s = area.wait_s(key, *terms, many)
+    if many > 1:
+        if due_s:
+            due_s = area.wait_s(key, *terms)
+        else:
+            area.pay(key, many - 1)
     if due_s or forgotten != area.forgotten:
         counts.dirty = True
         counts.quota_forgotten += area.forgotten - forgotten

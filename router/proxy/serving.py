@@ -85,7 +85,7 @@ class Target:
 class ServedQuota:
     """The quota of one route, with what its clients' keys begin with."""
 
-    __slots__ = ("by_header", "entry", "header", "prefix")
+    __slots__ = ("ahead", "by_header", "entry", "header", "prefix")
 
     def __init__(self, route: str, entry: QuotaEntry) -> None:
         self.entry = entry
@@ -93,6 +93,8 @@ class ServedQuota:
         # Segments of a route (`route@value`) share one quota.
         self.prefix = b"%b\0" % route.partition("@")[0].encode()
         self.by_header = self.prefix + b"h"
+        self.ahead = 0
+        """Requests that are counted together; 0: that was not looked up yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +184,7 @@ class ServedRoute:
         """Some version is asked in another name than the client wrote into its body."""
         by_body = self.body_fields or kind is StickyKind.BODY or self.renames
         self.needs_body = by_body or entry.inputs is not None
-        self.asks = self.needs_body or entry.quota is not None or entry.answers is not None
+        self.asks = self.needs_body or entry.answers is not None
         """Something is looked at before a version is chosen."""
 
     def _copy(self, entry: RouteEntry, pools: Pools, recorder: Recorder) -> None:

@@ -11,6 +11,7 @@ import socket
 import sys
 import time
 
+from router.core.wire.protection import QuotaEntry
 from router.core.wire.table import (
     EndpointEntry,
     MatchEntry,
@@ -95,14 +96,19 @@ class Wire:
     pause_reading = resume_reading = close = abort = lambda self: None
 
 
-def entry(*, candidate=True, sticky=True):
-    """A route; ``candidate``: 5 % of it go to a second version, with three thresholds."""
-    versions = tuple(VersionEntry(name, (EndpointEntry("127.0.0.1", 9),)) for name in ("v1", "v2"))
+def entry(*, candidate=True, sticky=True, quota=False):
+    """A route; ``candidate``: 5 % of it go to a second version, with three thresholds.
+
+    ``quota``: one that no user ever reaches, so that what remains is what it costs.
+    """
+    endpoints = (EndpointEntry("127.0.0.1", 9),)
+    versions = tuple(VersionEntry(name, endpoints, keepalive_s=3_600.0) for name in ("v1", "v2"))
     more = {"candidate": 1, "rollout_id": "r-1", "revision": 1, "thresholds_s": (0.1, 0.2, 0.5)}
     return RouteEntry(
         "flight-delay", MatchEntry(path="/v2/*"), versions, 0,
         weights_bp=(9_500, 500) if candidate else (10_000, 0),
         sticky=StickyEntry(StickyKind.HEADER, "x-user-id") if sticky else None,
+        quota=QuotaEntry("x-user-id", 1_000, 10**9, 4 * 10**9) if quota else None,
         **(more if candidate else {}),
     )  # fmt: skip
 
@@ -149,15 +155,19 @@ CASES = {
     "long head differs": (long, answer),
     "long head and answer differ": (long, lambda n: answer(n, differ=True)),
     "long head repeats, answer differs": (lambda n: long(1), lambda n: answer(n, differ=True)),
+    "short head differs, 500 users": (lambda n: short(n % 500), answer),
+    "the same with a quota": (lambda n: short(n % 500), answer, {"quota": True}),
+    "short head differs, a quota": (short, answer, {"quota": True}),
 }
+"""Name: request and answer of a number, and what is asked of the route."""
 
 
 async def main(names):
     best = dict.fromkeys(names, 1e9)
-    rigs = {name: Rig() for name in names}
+    rigs = {name: Rig(**(CASES[name][2] if CASES[name][2:] else {})) for name in names}
     for burst in range(25):
         for name in names:
-            one, two = CASES[name]
+            one, two = CASES[name][:2]
             numbers = range(burst * BURST, burst * BURST + BURST)
             pairs = [(one(n), two(n)) for n in numbers]
             client, pending = rigs[name].client, rigs[name].pending

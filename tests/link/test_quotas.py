@@ -9,7 +9,17 @@ import time
 import pytest
 
 from router.link import quotas
-from router.link.quotas import GROUPS, HEAD, WAYS, QuotaArea, area_bytes, made
+from router.link.quotas import (
+    AHEAD_MAX,
+    AHEAD_PART,
+    GROUPS,
+    HEAD,
+    WAYS,
+    QuotaArea,
+    ahead_of,
+    area_bytes,
+    made,
+)
 
 MS = 1_000_000
 S = 1_000 * MS
@@ -97,6 +107,44 @@ def test_counts_that_come_round_and_times_beyond_64_bits_block_nobody(area, cloc
     assert said[-1] == 3_600
     assert said.count(0) <= 6, "two bursts: its count has come round"
     assert asked(area, 11, rate_ns=0, per_day=10)[-1] == 86_300
+
+
+@pytest.mark.parametrize(
+    ("interval_ns", "burst", "per_day", "workers", "ahead"),
+    [
+        (1, 5, 0, 1, 1), (1, 79, 0, 1, 1), (1, 80, 0, 1, 2), (1, 80, 0, 2, 1),
+        (1, 10**6, 0, 2, AHEAD_MAX), (1, 10**6, 40, 2, 1), (0, 1, 40, 1, 1), (0, 1, 8_000, 4, 50),
+        (0, 1, 0, 1, 1),
+    ],
+)  # fmt: skip
+def test_only_a_large_quota_is_counted_ahead(interval_ns, burst, per_day, workers, ahead):
+    slack_ns = interval_ns * (burst - 1)
+    assert ahead_of(interval_ns, slack_ns, per_day, workers) == ahead
+    bound = min([b for b in (burst if interval_ns else 0, per_day) if b], default=0)
+    if ahead > 1:
+        assert ahead * workers * AHEAD_PART <= bound, "all workers together: a fortieth"
+
+
+def test_several_at_once_are_one_request_of_that_size(area, clock):
+    terms = 100 * MS, 900 * MS, 25
+    assert area.wait_s(b"c", *terms, 8) == 0
+    assert area.wait_s(b"c", *terms, 8) == 1, "not all of it has room"
+    assert area.wait_s(b"c", *terms, 2) == 0
+    assert area.wait_s(b"c", *terms) == 1
+    clock.forward(3600)
+    assert area.wait_s(b"c", *terms, 10) == 0
+    clock.forward(3600)
+    assert area.wait_s(b"c", *terms, 6) > 60, "the day has 5 left"
+    assert [area.wait_s(b"c", *terms) for _ in range(6)][:5] == [0] * 5
+    assert area.wait_s(b"c", *terms) > 60
+
+
+def test_what_is_counted_ahead_is_bounded(area, monkeypatch):
+    monkeypatch.setattr(quotas, "PAID_MAX", 3)
+    for number in range(10):
+        area.pay(b"c%d" % number, 7)
+        assert len(area.paid) <= 3
+    assert area.paid[b"c9"] == 7
 
 
 def test_two_workers_see_one_bucket(fd, clock):

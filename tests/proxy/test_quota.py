@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
+
+import pytest
 
 from router.core.wire.protection import QuotaEntry
 from router.core.wire.table import StickyEntry, StickyKind
@@ -43,6 +46,25 @@ async def test_more_than_the_quota_is_429_and_no_evidence():
                 ("r", 35, 0)
             ]
             assert rig.rejected == {"quota": 35}
+
+
+@pytest.mark.parametrize("by", ["x-key", ""])
+async def test_a_large_quota_is_exact_within_a_fortieth_though_it_is_counted_ahead(by):
+    large = QuotaEntry(by, HOUR_NS, 399 * HOUR_NS, 0)
+    async with Scripted(answers(ok())) as one, Rig(rollout(one, one, 0, quota=large)) as rig:
+        client = await rig.client()
+        got = Counter()
+        for _ in range(420):
+            got[(await client.ask(of("a"))).status] += 1
+            if got[429]:
+                break
+        assert got == {200: 400, 429: 1}, "of one worker: exactly"
+        rig.apply(rollout(one, one, 1_000, quota=large))
+        other = await rig.client()
+        assert (await other.ask(of("a"))).status == 429, "another table, the same clients"
+        assert set(rig.plane.quotas.paid.values()) == {0}
+        other.close()
+        client.close()
 
 
 async def test_a_client_without_the_header_is_its_address():
