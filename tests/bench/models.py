@@ -76,6 +76,8 @@ class Case:
     passes: bool = False
     gates: str = ""
     month: int = 0
+    past: int = 0
+    """Requests to stable alone before there is a rollout: thresholds of `latency` are from them."""
 
 
 CASES = (
@@ -99,7 +101,7 @@ CASES = (
     Case("one carrier of 1 % wrong", faults={"wrong_carrier": "FL"}, canary=None, shadow=5_000,
          gates="carrier"),
     Case("32 rows: broken-zero", "broken-zero", canary=100, shadow=40, rows=32),
-    Case("slow", "slow", canary=400, shadow=400, gates="slow"),
+    Case("slow", "slow", canary=400, shadow=400, gates="slow", past=800),
     Case("v3", "v3", canary=3_000, shadow=2_000, passes=True),
     Case("32 rows: v3", "v3", canary=600, shadow=400, rows=32, passes=True),
     Case("July after March: v3", "v3", canary=4_000, shadow=None, passes=True, month=7),
@@ -124,7 +126,15 @@ def route_of(case, mode):
     )  # fmt: skip
 
 
-def policy(folder, cases, urls):
+ROLLOUT = """\
+    rollout:
+      candidate: candidate
+      strategy: {strategy}
+      gates: {gates}
+"""
+
+
+def policy(folder, cases, urls, *, begun=True):
     lines = [
         (
             "listen: 127.0.0.1:0\nadmin: {listen: '127.0.0.1:0'}\n"
@@ -133,6 +143,7 @@ def policy(folder, cases, urls):
     ]
     for case, mode in cases:
         name = route_of(case, mode)
+        rollout = "" if case.past and mode == "canary" and not begun else ROLLOUT
         gates = case.gates + ("-shadow" if mode == "shadow" else "") if case.gates else mode
         lines.append(f"""\
   - name: {name}
@@ -144,10 +155,7 @@ def policy(folder, cases, urls):
       v2: {{endpoints: ["{urls['stable']}"]}}
       candidate: {{endpoints: ["{urls[case.version]}"]}}
     stable: v2
-{MONITORS if case.month else ""}    rollout:
-      candidate: candidate
-      strategy: {STRATEGY[mode]}
-      gates: {GATES[gates]}
+{MONITORS if case.month else ""}{rollout.format(strategy=STRATEGY[mode], gates=GATES[gates])}\
 """)  # fmt: skip
     return "".join(lines)
 
@@ -197,13 +205,20 @@ class Running:
         """Until it has begun."""
         for _ in range(300):
             said = await self.status()
-            if said["phase"] == "progressing" and not standing(said):
+            if said.get("phase") == "progressing" and not standing(said):
                 return
             await asyncio.sleep(0.1)
         raise RuntimeError(said)
 
-    async def run(self, most):
-        """What is known after ``most`` requests, or when it was taken back."""
+    async def run(self, most, begin):
+        """What is known after ``most`` requests, or when it was taken back.
+
+        ``begin``: lets the rollouts begin that wait for stable's past.
+        """
+        if self.case.past and self.mode == "canary":
+            await self.lot(self.case.past)
+            self.sent = 0
+            begin()
         await self.ready()
         if self.later is not None:  # the past first: March
             until = time.monotonic() + 30
@@ -252,8 +267,14 @@ async def play(cases, folder):
             services[version] = await fleet.start_one(version)
             urls[version] = services[version].url
         urls["stable"] = (await fleet.start_one("v2", name="stable")).url
-        (folder / "policy.yaml").write_text(policy(folder, cases, urls))
-        router = Router(folder, folder / "policy.yaml")
+        file = folder / "policy.yaml"
+
+        def begin():
+            file.write_text(policy(folder, cases, urls))
+            router.api("/api/v1/reload", "POST", {})
+
+        file.write_text(policy(folder, cases, urls, begun=False))
+        router = Router(folder, file)
         try:
             await asyncio.to_thread(router.serving)
             async with aiohttp.ClientSession() as session:
@@ -261,7 +282,7 @@ async def play(cases, folder):
                     await services[case.version].set_faults(seed=7, **case.faults)
                     limit = case.canary if mode == "canary" else case.shadow
                     most = limit if case.passes else int((limit or 3_000) * OVER)
-                    yield await Running(router, session, case, mode, table).run(most)
+                    yield await Running(router, session, case, mode, table).run(most, begin)
         finally:
             router.process.terminate()
             router.process.wait(30)

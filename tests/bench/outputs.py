@@ -2,13 +2,15 @@
 
     python -m tests.bench.outputs power [--runs 21] [--weight 5000]
     python -m tests.bench.outputs same [--runs 1000] [--requests 2000]
+    python -m tests.bench.outputs equal [--runs 1000] [--requests 2000]
     python -m tests.bench.outputs cost [--share 1000]
 
 The scores are those of the real models, of flights from March on in a random order a run; the gates
 are the product's, fed as the judge feeds them, each with its share of the evidence beside
 `error_rate` (1/2). All requests are sampled. ``power`` prints the median, the 90th percentile and
 how many of the runs found it; ``same`` plays stable against itself (1 and 32 rows, requests and
-users) and counts convictions. ``cost`` is the worker's CPU for a request, without the kernel's
+users) and counts convictions; ``equal`` plays two versions that have the same share of faulty rows
+against `nulls`. ``cost`` is the worker's CPU for a request, without the kernel's
 and with the reports to control, a tenth of the requests sampled beside none, in turn, one process.
 """
 
@@ -174,6 +176,24 @@ def same(flights, options):
               f"within {requests} requests", flush=True)  # fmt: skip
 
 
+def equal(_flights, options):
+    """Two versions, as faulty as each other: whatever causes it, the candidate is innocent."""
+    for share in (0.01, 0.05):
+        hits = 0
+        for seed in range(options.runs):
+            chance, trial = random.Random(seed), Trial({"nulls": {}})
+            for _ in range(options.requests):
+                made = Row("0", None, "null") if chance.random() < share else Row("0", 0.1)
+                mine = chance.random() * 10_000 < options.weight
+                told = Facts((made,))
+                trial.feed(SampleFacts(0, 0, 0, options.weight, mine, 0, (), told))
+                if made.fault and trial.convicted:
+                    hits += 1
+                    break
+        print(f"nulls, {share:.0%} of the rows of both faulty: {hits} of {options.runs} convicted "
+              f"within {options.requests} requests", flush=True)  # fmt: skip
+
+
 BURST, REPORT_EVERY, BURSTS = 2_000, 250, 41
 
 
@@ -213,7 +233,7 @@ async def cost(options):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=("power", "same", "cost"))
+    parser.add_argument("what", choices=("power", "same", "equal", "cost"))
     parser.add_argument("--runs", type=int)
     parser.add_argument("--requests", type=int)
     parser.add_argument("--weight", type=int, default=5_000, help="basis points")
@@ -224,7 +244,7 @@ def main():
         return
     options.runs = options.runs or (21 if options.what == "power" else 1_000)
     options.requests = options.requests or (6_000 if options.what == "power" else 2_000)
-    {"power": power, "same": same}[options.what](Flights.load(), options)
+    {"power": power, "same": same, "equal": equal}[options.what](Flights.load(), options)
 
 
 if __name__ == "__main__":
