@@ -11,6 +11,7 @@ necessarily that of the power. ``secure_delete`` overwrites what is deleted.
 from __future__ import annotations
 
 import contextlib
+import math
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -403,9 +404,11 @@ class SqliteBook:
             )
             if time < before
         ]
-        if not ids and self._size() > bytes_max:
+        if not ids and (size := self._size()) > bytes_max:
+            beyond = self._predictions * (size - bytes_max) / size
             ids = [n for (n,) in self._db.execute(
-                "SELECT id FROM predictions ORDER BY id LIMIT ?", (PRUNE_ROWS,)
+                "SELECT id FROM predictions ORDER BY id LIMIT ?",
+                (min(math.ceil(1.1 * beyond), PRUNE_ROWS),),
             )]  # fmt: skip
         if ids:
             self._delete(f"id <= {ids[-1]}")
