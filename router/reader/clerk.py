@@ -78,6 +78,8 @@ class Clerk:
         if rules is None or not _chosen(sample.request_id, rules.sample_bp):
             return
         try:
+            if rules.again_s:
+                self.keeper.asked(sample, rules.again_s, self._clock())
             self.keeper.add(of_sample(sample, rules, self.keeper.digest), self._clock())
         except Exception as error:  # noqa: BLE001 - as above
             self.keeper.error = type(error).__name__

@@ -22,6 +22,8 @@ from router.core.logged.prediction import LoggedPrediction
 from router.core.logged.terms import LogTerms, RouteLog
 from router.core.logged.truth import Matured, MaturedRow, Truth
 from router.core.wire.outcomes import FULL_BP
+from router.core.wire.sampled import Sampled
+from router.reader.asking import Asking
 from router.reader.book import Book, BookError, Meeting, Taken
 
 QUEUE_ROWS_MAX: Final = 20_000
@@ -62,6 +64,7 @@ class LogKeeper:
         """Why the last stroke failed; empty when it did not."""
         self.lags: dict[str, Lag] = {}
         self._matured: list[Matured] = []
+        self._asking = Asking()
         self._posting: list[Matured] = []
         """Of the stroke under way."""
         self._now = 0.0
@@ -112,6 +115,10 @@ class LogKeeper:
         return digest_of(person, self._secret) if person and self._secret else ""
 
     # --- rows -------------------------------------------------------------------------------------
+
+    def asked(self, sample: Sampled, again_s: float, now: float) -> None:
+        """A user's request: whether the answer before it was taken. Lost with the process."""
+        self._matured += self._asking.met(sample, again_s, now)
 
     def add(self, rows: Sequence[LoggedPrediction], now: float) -> None:
         """Have rows written with the next stroke."""
@@ -222,6 +229,7 @@ class LogKeeper:
         if now - self._pruned >= PRUNE_S:
             self._pruned = now
             self._tidy(now)
+        self._matured += self._asking.over(now)
         matured, self._matured = self._matured, []
         return matured
 

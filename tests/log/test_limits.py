@@ -1,4 +1,4 @@
-"""A log that is full: of a disk that takes no more, and of its own bound. Requests notice nothing."""
+"""A full disk, and a log at its own bound: requests notice nothing of either."""
 
 import resource
 import sqlite3
@@ -48,9 +48,7 @@ def test_a_full_disk_drops_and_counts(router):
     pid = until(lambda: router.api("/healthz")[1]["reader"]["pid"], 10)
     resource.prlimit(pid, resource.RLIMIT_FSIZE, most)
     ask_for(router, 250)
-    told = until(
-        lambda: (said := router.api("/api/v1/log")[1])["dropped"].get("disk") and said, 20
-    )
+    told = until(lambda: (said := router.api("/api/v1/log")[1])["dropped"].get("disk") and said, 20)
     assert told["dropped"]["disk"] > 0
     assert "disk" in told["error"] or "full" in told["error"] or "I/O" in told["error"], told
     assert told["written"] > 0

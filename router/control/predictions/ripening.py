@@ -30,7 +30,8 @@ def ripe(one: Matured, trial: Trial) -> Ripe | None:
     if one.rows[0].shadow is not None:
         pairs = tuple(pair for row in one.rows if (pair := _pair(row, trial)) is not None)
         told = any(fact is not None for pair in pairs for fact in pair)
-        return Ripe(pairs=pairs) if told and trial.counts(Fact.PAIR, one.unit) else None
+        counts = told and trial.counts(Fact.PAIR, one.unit)
+        return Ripe(pairs=pairs, segment=one.segment) if counts else None
     drawn = one.arm in (Chosen.CANDIDATE, Chosen.STABLE) and 0 < one.weight_bp < FULL_BP
     if not drawn:
         return None
@@ -45,7 +46,7 @@ def ripe(one: Matured, trial: Trial) -> Ripe | None:
     ours = (served.correct, served.error, served.score, row.positive)
     return Ripe(
         one.weight_bp, one.arm == Chosen.CANDIDATE, *(ours if labelled else (None,) * 4),
-        row.value if valued else None, accepted if answered else None,
+        row.value if valued else None, accepted if answered else None, segment=one.segment,
     )  # fmt: skip
 
 

@@ -14,9 +14,10 @@ from pydantic import Field
 from router.core.evidence import CompareEvidence, PairedEvidence
 from router.core.evidence.slices import Slice
 from router.core.gates.comparison import ComparisonState, Question, Row, Tolerance
-from router.core.gates.gate import COMPARED_BP, Gate, GateContext
+from router.core.gates.gate import COMPARED_BP, GateContext
 from router.core.gates.needs import Need
 from router.core.gates.sample import NEVER, Detect, Sample, paired, part_limits
+from router.core.gates.segmented import LateGate
 from router.core.gates.verdict import Counts, judged, tolerance_text
 from router.core.quantities import BasisPoints
 from router.core.wire.outcomes import FULL_BP
@@ -133,7 +134,7 @@ class AccuracyState(ComparisonState):
         self.pairs_share = float(data.get("pairs_share", 0.5))
 
 
-class Accuracy(Gate):
+class Accuracy(LateGate):
     """Wrong predictions by late labels, candidate against stable."""
 
     kind: ClassVar[str] = "accuracy"
@@ -145,7 +146,7 @@ class Accuracy(Gate):
     expected_wrong: Annotated[BasisPoints, Field(gt=0, le=5_000)] = 1_000
     """Stable's usual share of wrong predictions; it steers how fast the gate sees, nothing else."""
 
-    def start(self, context: GateContext) -> AccuracyState:
+    def begin(self, context: GateContext) -> AccuracyState:
         """What of the evidence is for pairs says the plan."""
         p0 = self.expected_wrong / FULL_BP
         evidence = CompareEvidence(p0, relative=self.tolerance.rho, absolute=self.tolerance.delta)

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 
 from pydantic import Field
 
-from router.core.gates.gate import COMPARED_BP, Gate, GateContext
+from router.core.gates.gate import COMPARED_BP, GateContext
 from router.core.gates.late import LateState
 from router.core.gates.needs import Need
+from router.core.gates.segmented import LateGate
 from router.core.quantities import BasisPoints
 from router.core.wire.outcomes import FULL_BP
 
@@ -122,7 +123,7 @@ def wrong(positive: float, negative: float) -> float:
     return 0.0 if positive > negative else 1.0 if positive < negative else 0.5
 
 
-class Auc(Gate):
+class Auc(LateGate):
     """Order of scores by late labels, candidate against stable."""
 
     kind: ClassVar[str] = "auc"
@@ -132,6 +133,6 @@ class Auc(Gate):
     margin: Annotated[BasisPoints, Field(lt=10_000)] = 100
     """Area below stable's that is tolerated: 1% is 0.01."""
 
-    def start(self, context: GateContext) -> AucState:
+    def begin(self, context: GateContext) -> AucState:
         """Evidence 1 : 1."""
         return AucState(self.title, context, self.margin / FULL_BP, dry_run=self.dry_run)

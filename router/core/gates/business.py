@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from router.core.gates.gate import COMPARED_BP, Gate, GateContext
+from router.core.gates.gate import COMPARED_BP, GateContext
 from router.core.gates.late import LateState
 from router.core.gates.needs import Need
+from router.core.gates.segmented import LateGate
 from router.core.quantities import Number
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class BusinessState(LateState):
         return f"stable - {self._margin:g}"
 
 
-class Business(Gate):
+class Business(LateGate):
     """What predictions bring by late feedback, candidate against stable."""
 
     kind: ClassVar[str] = "business"
@@ -78,7 +79,7 @@ class Business(Gate):
         if "most" not in self.model_fields_set:
             yield "business takes every value above 1 as 1: no most is said", "add most: 250.0"
 
-    def start(self, context: GateContext) -> BusinessState:
+    def begin(self, context: GateContext) -> BusinessState:
         """Evidence 1 : 1."""
         return BusinessState(
             self.title, context, self.margin, (self.least, self.most), dry_run=self.dry_run

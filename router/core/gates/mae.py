@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from router.core.gates.gate import COMPARED_BP, Gate, GateContext
+from router.core.gates.gate import COMPARED_BP, GateContext
 from router.core.gates.late import LateState
 from router.core.gates.needs import Need
+from router.core.gates.segmented import LateGate
 from router.core.quantities import Number
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class MaeState(LateState):
         return f"stable + {self._margin:g}"
 
 
-class Mae(Gate):
+class Mae(LateGate):
     """Mean absolute error by late labels, candidate against stable."""
 
     kind: ClassVar[str] = "mae"
@@ -79,6 +80,6 @@ class Mae(Gate):
         if "largest" not in self.model_fields_set:
             yield "mae takes every error above 1 as 1: no largest is said", "add largest: 60.0"
 
-    def start(self, context: GateContext) -> MaeState:
+    def begin(self, context: GateContext) -> MaeState:
         """Evidence 1 : 1."""
         return MaeState(self.title, context, self.margin, self.largest, dry_run=self.dry_run)

@@ -1,7 +1,8 @@
 """Gate ``trust``: do people take the candidate's predictions less often than stable's?
 
 Told by feedback: ``accepted``, or a label of a person (``source: human``), which accepts the
-prediction that it repeats and overrules any other.
+prediction that it repeats and overrules any other. With ``again`` behaviour tells as well: a user
+who asks again so soon has not taken the answer, one who does not has.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
-from router.core.gates.gate import COMPARED_BP, Gate, GateContext
+from router.core.gates.gate import COMPARED_BP, GateContext
 from router.core.gates.late import LateState
 from router.core.gates.needs import Need
-from router.core.quantities import BasisPoints
+from router.core.gates.segmented import LateGate
+from router.core.quantities import BasisPoints, Seconds
 from router.core.wire.outcomes import FULL_BP
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ class TrustState(LateState):
         return f"stable - {self.evidence.margin * 100:g} pp"
 
 
-class Trust(Gate):
+class Trust(LateGate):
     """Predictions that people do not take, candidate against stable."""
 
     kind: ClassVar[str] = "trust"
@@ -47,7 +49,10 @@ class Trust(Gate):
 
     margin: Annotated[BasisPoints, Field(lt=10_000)] = 200
     """Difference of the shares that is tolerated."""
+    again: Seconds = 0.0
+    """Users who ask again within this time have not taken the answer, such as 60s; needs `sticky`.
+    0s: only what feedback says counts."""
 
-    def start(self, context: GateContext) -> TrustState:
+    def begin(self, context: GateContext) -> TrustState:
         """Evidence 1 : 1."""
         return TrustState(self.title, context, self.margin / FULL_BP, dry_run=self.dry_run)

@@ -29,6 +29,8 @@ class RouteLog:
     """Versions whose answers people give, later."""
     declared: Declared = NOTHING
     """Where a prediction stands in bodies."""
+    again_s: float = 0.0
+    """A user who asks again within it has not taken the answer; 0: nobody wants to know."""
     mature_s: float = 0.0
     """Age that a prediction must have before its truth is evidence."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from router.core.gates.by import SegmentKeys
 from router.core.gates.gate import Gate
 from router.core.gates.needs import Need
+from router.core.gates.trust import Trust
 from router.core.logged.terms import LogTerms, RouteLog
 from router.core.pairs.compare import Compare
 from router.core.policy.prediction_log import LogPolicy
@@ -71,5 +72,5 @@ def _of(route: Route, log: LogPolicy) -> RouteLog:
         route.name, route.payload, compare.likeness, log.bodies, log.redact, log.person or "",
         segment, log.sample * FULL_BP // most,
         tuple(name for name in route.versions if route.person(name)), declared_of(route),
-        log.mature,
+        max((gate.again for gate in gates if isinstance(gate, Trust)), default=0.0), log.mature,
     )  # fmt: skip

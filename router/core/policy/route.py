@@ -18,6 +18,7 @@ from pydantic.json_schema import JsonSchemaValue
 from router.core.gates.agreement import Agreement
 from router.core.gates.gate import Gate
 from router.core.gates.positive_rate import PositiveRate
+from router.core.gates.segmented import LateGate
 from router.core.pairs.compare import Segment
 from router.core.payloads import PAYLOADS
 from router.core.policy.answers import AnswersPolicy, FallbackPolicy, InputsPolicy
@@ -313,16 +314,17 @@ class Route(Spec):
 
     @model_validator(mode="after")
     def _tells_segments_apart(self) -> Self:
-        """An agreement `by` a header needs its value with each pair."""
+        """A gate `by` a header needs its value with each pair, or logged prediction."""
         rollout = self.rollout
         gates = rollout.gates if rollout is not None else ()
-        headers = {g.by.header for g in gates if isinstance(g, Agreement) and g.by is not None}
+        kinds = Agreement | LateGate
+        headers = {g.by.header for g in gates if isinstance(g, kinds) and g.by is not None}
         if rollout is None or not headers:
             return self
         segment = rollout.compare.segment
         if len(headers | ({segment.header} if segment else set())) > 1:
             raise ValueError(
-                f"expected one header in agreement's by and compare.segment, "
+                f"expected one header in compare.segment and by of gates on pairs and truths, "
                 f"got {', '.join(sorted(map(str, headers)))}"
             )
         if segment is None:

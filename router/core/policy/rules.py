@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from router.core.gates.latency import Latency
 from router.core.gates.shadow_slo import ShadowSlo
+from router.core.gates.trust import Trust
 from router.core.payloads.inputs import READABLE
 from router.core.policy.finding import Finding, KeyPath
 from router.core.policy.match import Match, ValueMatch
@@ -267,6 +268,15 @@ def people_answer(route: Route) -> Iterator[Finding]:
             yield Finding(("rollout", "gates", index), message, "use slo, or remove it")
 
 
+def users_known(route: Route) -> Iterator[Finding]:
+    """Who asks again is somebody."""
+    for index, gate in enumerate(route.rollout.gates if route.rollout else ()):
+        if isinstance(gate, Trust) and gate.again and route.sticky is None:
+            path: KeyPath = ("rollout", "gates", index, "trust", "again")
+            message = "expected sticky on the route, which says who asks again, got none"
+            yield Finding(path, message, "add sticky: {header: X-User-Id}")
+
+
 def answers_readable(route: Route) -> Iterator[Finding]:
     """A rescue from unreadable answers needs a payload that some bytes are not of."""
     rescue = route.rollout.rescue if route.rollout else None
@@ -431,6 +441,7 @@ POLICY_RULES: tuple[Callable[[Policy], Iterator[Finding]], ...] = (
 ROUTE_RULES: tuple[Callable[[Route], Iterator[Finding]], ...] = (
     known_versions,
     people_answer,
+    users_known,
     reachable_rules,
     endpoints_and_tls,
     shared_endpoints,

@@ -41,3 +41,5 @@ class Ripe:
     accepted: bool | None = None
     """Whether a person took it; of a person's label: whether it was the prediction."""
     pairs: tuple[RipePair, ...] = ()
+    segment: str = ""
+    """Value of the header that segments are told apart by."""
