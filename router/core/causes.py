@@ -60,10 +60,10 @@ def _holds(judge: Judge) -> Iterator[Ground]:
             Action.HOLD,
             f"{judge.leader}: {state.sentence()}; all gates together {odds(capital)}, "
             + (judge.jury.missing or f"no more traffic at {odds(level)} or above"),
-            case(state, judge.recent),
+            case(state, judge.recent, judge.jury.replays),
         )
     for title, sentence in holders(judge):
-        plain = case(judge.states[title], judge.recent)
+        plain = case(judge.states[title], judge.recent, judge.jury.replays)
         yield Ground(Action.HOLD, f"{title}: {sentence}", plain)
     if silent := judge.unanswered.sentence(judge.silent_s):
         went = count(judge.unanswered.requests, "request")

@@ -324,7 +324,7 @@ class Judge:
             alpha = self.settings.false_rollback_rate
             told = convicted(self.states[leader].report(), capital, alpha)
             self.conviction = "; ".join(filter(None, (told, self.jury.said())))
-            self.case = case(self.states[leader], self.recent)
+            self.case = case(self.states[leader], self.recent, self.jury.replays)
 
     def tick(self, now: float, *, expecting: bool = True, ramping: bool = False) -> Action:
         """Tell the time; only the decider does. Answers the action, :meth:`judgement`'s.

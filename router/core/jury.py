@@ -44,7 +44,7 @@ def capital_without(judge: Judge, who: int) -> float:
 class Jury:
     """Who was seen, and whose requests failed with the candidate."""
 
-    __slots__ = ("_told", "failing", "lanes", "missing")
+    __slots__ = ("_told", "failing", "lanes", "missing", "replays")
 
     def __init__(self) -> None:
         """Nobody was."""
@@ -52,6 +52,8 @@ class Jury:
         """Places of clients that were seen: there are at least as many clients."""
         self.failing: dict[int, int] = {}
         self._told: dict[tuple[int, int], int] = {}
+        self.replays = (0, 0)
+        """Failures of the candidate that stable was asked again: it answered; it failed as well."""
         self.missing = ""
         """Why the evidence does not convict although there is enough; empty: it may."""
 
@@ -63,6 +65,7 @@ class Jury:
     def observe(self, batch: Batch) -> None:
         """Who was seen, who failed."""
         self.lanes.update(batch.lanes)
+        self.replays = self.replays[0] + batch.replays[0], self.replays[1] + batch.replays[1]
         for cell in batch.cells:
             self._count(cell)
 
@@ -114,10 +117,12 @@ class Jury:
     def snapshot(self) -> list[Any]:
         """JSON-able state, exact."""
         told = [[*key, n] for key, n in self._told.items()]
-        return [sorted(self.lanes), [list(pair) for pair in self.failing.items()], told]
+        failing = [list(pair) for pair in self.failing.items()]
+        return [sorted(self.lanes), failing, told, list(self.replays)]
 
     def restore(self, data: list[Any]) -> None:
         """Take over a snapshot. Raises ValueError or TypeError if it is damaged."""
         self.lanes = set(map(int, data[0]))
         self.failing = {int(who): int(n) for who, n in data[1]}
         self._told = {(int(a), int(b)): int(n) for a, b, n in data[2]}
+        self.replays = int(data[3][0]), int(data[3][1])

@@ -41,15 +41,26 @@ def headline(sentence: str) -> str:
     return " ".join(words) if len(words) <= WORDS_MAX else " ".join(words[:WORDS_MAX]) + " ..."
 
 
-def case(state: GateState, recent: Recent) -> str:
-    """What one gate has against the candidate: the stretch that tells most, or its own totals."""
+def case(state: GateState, recent: Recent, replays: tuple[int, int] = (0, 0)) -> str:
+    """What one gate has against the candidate: the stretch that tells most, or its own totals.
+
+    ``replays``: of its failures, those that stable was asked again and answered, and failed.
+    """
     stretch, last = recent.telling()
     if not state.fails or not stretch.bad:
         return state.plain()
     number = f"last {stretch.total:,}" if last else f"{stretch.total:,}"
     beside = f"; {STABLE} failed {stretch.stable_bad:,} of {stretch.stable_total:,}"
     text = f"{stretch.bad:,} of its {number} answers failed"
-    return text + (beside if stretch.stable_total else "")
+    return text + (beside if stretch.stable_total else "") + _again(*replays)
+
+
+def _again(answered: int, failed: int) -> str:
+    asked = answered + failed
+    if not asked:
+        return ""
+    share = f"all {asked:,}" if not failed else f"{answered:,} of {asked:,}"
+    return f"; asked again, {STABLE} answered {share} of them"
 
 
 def held(rollout: Rollout, plain: str) -> str:

@@ -107,7 +107,11 @@ class Attempt:
 
     def clear_up(self, replayed: Outcome, now: float) -> None:
         """The replay is over: if it failed as well, it is the payload; if not, the version."""
-        if self.arm is None or not self.excusable:
+        if self.arm is None:
+            return
+        if self.arm.candidate and (replayed is _OK or replayed in BAD_OUTCOMES):
+            self.arm.slice.cell.replays[replayed is not _OK] += 1
+        if not self.excusable:
             return
         if replayed in PAYLOAD or not self.arm.candidate:
             self._settle(replayed not in PAYLOAD)

@@ -102,7 +102,8 @@ def rescue(exchange: Exchange, outcome: Outcome, status: int) -> bool:
     """Replay a failed attempt on stable, if the policy wants it and it can be done.
 
     The attempt ends first: counted against the candidate, once. The replay is another attempt; its
-    arm is forced, hence no evidence. Where payloads are excused, the blame waits for its end.
+    arm is forced, hence no evidence. Where payloads are excused, or nothing can be compared, the
+    blame waits for its end: what stable fails as well is nobody's.
     """
     if not may_rescue(exchange, outcome, status):
         return False
@@ -115,7 +116,7 @@ def rescue(exchange: Exchange, outcome: Outcome, status: int) -> bool:
         first.observed(True, now)
     first.version.stats.rescued += 1
     policy = exchange.route.entry.rescue
-    excusable = policy is not None and policy.excuse_payload
+    excusable = (policy is not None and policy.excuse_payload) or alone(first)
     first.end(outcome, exchange.asked, exchange.size, now, excusable=excusable)
     if first.tries:
         plane.retrying -= 1
@@ -129,6 +130,11 @@ def rescue(exchange: Exchange, outcome: Outcome, status: int) -> bool:
     attempt = Attempt(exchange.route.stable, None, first.unit, first.nth)
     exchange.select(attempt, None, attempt.since)
     return True
+
+
+def alone(attempt: Attempt) -> bool:
+    """No coin chose: at 100 %, by a pin or a rule. The replay is all that it is compared with."""
+    return attempt.arm is not None and attempt.arm.slice.cell.weight_bp == FULL_BP
 
 
 def fall_back(exchange: Exchange, outcome: Outcome) -> bool:

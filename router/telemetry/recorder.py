@@ -479,13 +479,19 @@ class Recorder:
         batches: list[Batch] = []
         for route, cells in self._cells.items():
             by_revision: dict[int, list[Cell]] = {}
+            replays: dict[int, tuple[int, int]] = {}
             for cell in cells.values():
-                if news := cell.news():
+                news = cell.news()
+                if news or any(cell.replays):
                     by_revision.setdefault(cell.revision, []).extend(news)
+                    a, b = replays.get(cell.revision, (0, 0))
+                    replays[cell.revision] = a + cell.replays[0], b + cell.replays[1]
+                    cell.replays = [0, 0]
             for revision, found in by_revision.items():
                 callers = self._callers.get(route)
                 lanes = callers.take() if callers is not None else ()
-                batches.append(Batch(route, revision, tuple(found), lanes=lanes))
+                again = replays[revision]
+                batches.append(Batch(route, revision, tuple(found), lanes=lanes, replays=again))
             self._drop_finished(route, cells)
         for route in [route for route, cells in self._cells.items() if not cells]:
             del self._cells[route]

@@ -210,9 +210,9 @@ class LiveCell:
     ``versions`` are who counts in it; each knows the arm of the slice that is being drawn now.
     """
 
-    __slots__ = ("causes", "forced", "limits_s", "order", "recorder", "revision", "round",
-                 "seen", "size", "slices", "sticky", "thresholds_s", "tolerance", "versions",
-                 "weight_bp")  # fmt: skip
+    __slots__ = ("causes", "forced", "limits_s", "order", "recorder", "replays", "revision",
+                 "round", "seen", "size", "slices", "sticky", "thresholds_s", "tolerance",
+                 "versions", "weight_bp")  # fmt: skip
 
     def __init__(
         self, recorder: Telling, entry: RouteEntry, weight_bp: int, seen: Seen | None,
@@ -223,6 +223,8 @@ class LiveCell:
         self.revision = entry.revision
         self.round = entry.round
         self.size = entry.together
+        self.replays = [0, 0]
+        """Failures of the candidate that stable was asked again and answered; failed as well."""
         self.causes = SharedCause(), SharedCause()
         self.weight_bp = weight_bp
         self.thresholds_s = entry.thresholds_s

@@ -215,3 +215,17 @@ def test_stretches_are_bounded_and_what_is_recent_stays_apart():
     assert recent.telling() == (Stretch(4, 4), True)
     assert recent.whole.total == (STRETCHES_MAX + 40) * 100 + 4
     assert Recent.restored(recent.snapshot()).telling() == recent.telling()
+
+
+@pytest.mark.parametrize(
+    ("replays", "said"),
+    [
+        ((5, 0), "; asked again, v1 answered all 5 of them"),
+        ((4, 1), "; asked again, v1 answered 4 of 5 of them"),
+    ],
+)
+def test_what_stable_answered_when_it_was_asked_again_is_said(replays, said):
+    j = judge(gate("error_rate"))
+    j.observe(Batch("r", 1, cells(cb=5, so=95).cells, replays=replays), 1.0)
+    j = Judge.restored(list(j.gates.values()), j.settings, json.loads(json.dumps(j.snapshot())))
+    assert taken_back(j).endswith(said)

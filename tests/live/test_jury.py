@@ -10,7 +10,8 @@ from contextlib import suppress
 
 import pytest
 
-from tests.live.kit import Lab, Version, route
+from tests.cli.conftest import rampway
+from tests.live.kit import Clients, Lab, Version, route
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("jury")]
 
@@ -98,3 +99,17 @@ async def test_one_of_thirty_cannot_take_back_an_equal_candidate_and_alone_it_ca
     back = await lab.until("rolled_back", "few")
     assert "all evidence is from 1 client" in back["reason"]
     assert (await lab.status("many"))["phase"] == "progressing"
+
+
+async def test_what_stable_answered_to_the_same_requests_is_said(tmp_path):
+    """The plainest sentence there is, through real sockets; no client has seen a failure."""
+    async with Lab(tmp_path) as lab:
+        lab.versions["v2"].bad = 1.0
+        lab.write(route(CANARY, more="rescue: {}"), "workers: 1\n")
+        await lab.start()
+        async with Clients(lab.port, per_s=60) as clients:
+            await lab.until("rolled_back")
+        said = rampway("why", "r", "--admin", lab.lives[-1].admin)
+        assert "v2 was taken back" in said.out
+        assert "asked again, v1 answered all " in said.out
+        assert {status for _, status, _ in clients.answers} == {200}

@@ -76,10 +76,34 @@ async def test_stable_is_excused_by_the_same_rule(answers, status, bad, monkeypa
     assert other == Counter()
 
 
-async def test_without_the_excuse_the_candidate_is_blamed_at_once():
-    statuses, counted, _ = await asked(answering(ERROR), answering(ERROR), DRAWN, RESCUE)
+async def test_without_the_excuse_the_candidate_is_blamed_at_once(monkeypatch):
+    monkeypatch.setattr("router.proxy.assign.coin", lambda: 0)
+    statuses, counted, _ = await asked(answering(ERROR), answering(ERROR), 5_000, RESCUE)
 
     assert (statuses, counted["bad"]) == ([500], 1)
+
+
+async def test_without_a_coin_what_stable_fails_as_well_is_nobody_s():
+    """At 100 %, by default: the replay is a pair."""
+    both = answering(ERROR), answering(ERROR)
+    statuses, counted, _ = await asked(*both, 10_000, rescue=RESCUE, requests=4)
+    assert statuses == [500] * 4
+    assert (counted["arrived"], counted["bad"], counted["left"]) == (4, 0, 4)
+    _, counted, _ = await asked(answering(OK), answering(ERROR), 10_000, rescue=RESCUE, requests=4)
+    assert (counted["arrived"], counted["bad"]) == (4, 4)
+
+
+async def test_what_stable_said_to_the_same_requests_is_told():
+    stable, candidate = answering(OK, OK, ERROR), answering(ERROR)
+    async with (
+        stable, candidate, Rig(rollout(stable, candidate, DRAWN, rescue=RESCUE)) as rig,
+    ):  # fmt: skip
+        for _ in range(3):
+            await rig.ask(body=b"x")
+        await rig.settled()
+        told = [batch.replays for batch in rig.recorder.delta().batches]
+        assert [sum(one) for one in zip(*told, strict=True)] == [2, 1]
+        assert not any(any(batch.replays) for batch in rig.recorder.delta().batches)
 
 
 async def test_a_stable_that_cannot_be_reached_excuses_nobody():

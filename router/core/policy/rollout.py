@@ -46,7 +46,8 @@ SegmentName = Annotated[
 class Rescue(Spec):
     """Replay a failed candidate attempt on stable; it still counts against the candidate.
 
-    Unless `excuse_payload` is set and stable fails at it as well.
+    Unless stable fails at it as well, and either no coin chose the candidate (at 100 %, by a pin or
+    a rule) or `excuse_payload` is set.
     """
 
     on: tuple[FailureStatus, ...] = Field(default=(5, "timeout", "connect"), min_length=1)

@@ -219,6 +219,8 @@ class Batch:
     """Places (of :data:`LANES`) of clients that this worker had not seen before in this attempt."""
     ripened: int = 0
     """Number of the last truth in it, as the log counts them."""
+    replays: tuple[int, int] = (0, 0)
+    """Failures of the candidate that were put to stable again: answered, and failed as well."""
 
 
 LANES = 256
