@@ -39,13 +39,13 @@ from router.core.wire.histogram import BOUNDS_S, BUCKETS
 from router.core.wire.outcomes import (
     BAD_OUTCOMES,
     FULL_BP,
-    LANES,
     TOGETHER_S,
     Batch,
     Cell,
     Outcome,
 )
 from router.core.wire.sampled import LOGGED_MAX, SAMPLES_AT_ONCE, SAMPLES_OPEN_MAX, Sampled
+from router.telemetry.callers import Callers
 from router.telemetry.extraction import Clients
 from router.telemetry.slices import LiveCell
 from router.telemetry.users import Seen
@@ -211,25 +211,6 @@ class RouteStats:
         )  # fmt: skip
         self._zero()
         return counts
-
-
-class Callers:
-    """Which places of clients were seen in one attempt of a rollout."""
-
-    __slots__ = ("about", "marks", "told")
-
-    def __init__(self, about: tuple[str, int]) -> None:
-        self.about = about
-        self.marks = bytearray(LANES)
-        """Set by each drawn request of a client in its place."""
-        self.told = bytes(LANES)
-
-    def take(self) -> tuple[int, ...]:
-        """Places that are new since the last call."""
-        if self.marks == self.told:
-            return ()
-        before, self.told = self.told, bytes(self.marks)
-        return tuple(place for place in range(LANES) if self.told[place] > before[place])
 
 
 @dataclass(frozen=True, slots=True)
