@@ -26,7 +26,8 @@ def looked(sample: Sampled, reads: Reads) -> Facts:
     tokens = _tokens(sample) if reads.tokens else None
     if tokens is None:
         return facts
-    return Facts(facts.rows, "" if facts is UNREADABLE else facts.why, tokens)
+    read = facts is UNREADABLE and not (reads.declared.label or reads.declared.score)
+    return Facts(facts.rows, "" if read else facts.why, tokens)  # read for its tokens alone
 
 
 def _tokens(sample: Sampled) -> tuple[int, int] | None:

@@ -176,7 +176,7 @@ class OutputState(GateState):
                 pool.doubt(weight_bp, candidate)
         elif why == "unreadable":
             self.whole.unreadable(weight_bp, candidate)
-        elif not why:
+        elif not why and sample.facts.rows:
             self._put(self.whole, sample, sample.facts.rows)
             for place, rows in self._segments(sample).items():
                 while len(self.parts) <= place:

@@ -60,6 +60,12 @@ def test_answers_that_cannot_be_read_are_faults_and_those_without_a_prediction_a
     assert (state.capital <= 1.0, state.candidate) == (True, Counts(0, 0))
 
 
+def test_what_was_read_for_its_tokens_alone_says_nothing():
+    state = begun(Nulls.model_validate({"by": {"feature": "carrier"}}))
+    feed(state, sample(True), sample(False))
+    assert (state.candidate, state.capital) == (Counts(0, 0), 1.0)
+
+
 @pytest.mark.parametrize("share", [0.01, 0.05])
 def test_a_shared_cause_convicts_nobody(share):
     """Both have the same share of faulty rows: the coin alone says whose they are."""
