@@ -1,6 +1,7 @@
 """``python -m tests.nights``: many nights, one told in full, or the mistakes of the past put back.
 
 --seeds 0:300          these nights; a failing one is shrunk and told with what repeats it
+                       (--stories: and those that once failed)
 --seed 7 [--keep 0,3]  one night, told; with only these of its events (--story: as a test)
 --faults [--within N]  twelve mistakes, one at a time: which night finds each
 """
@@ -8,8 +9,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import multiprocessing
 import os
 import sys
 import time
@@ -18,29 +17,28 @@ from tests.nights import seams
 from tests.nights.checks import Checks
 from tests.nights.faults import FAULTS, put_back
 from tests.nights.night import Night, setup
-from tests.nights.runner import many_of
+from tests.nights.runner import many, pieces, spread, stories
 from tests.nights.shrink import command, shrunk
+from tests.nights.stories import STORIES, written
 
 
-def run(first, last, jobs):
+def run(seeds, jobs, job=many, what="nights"):
     """All of them, told; the number of bad ones."""
-    size = max((last - first) // (max(jobs, 1) * 8), 1)
-    pieces = [(at, min(at + size, last)) for at in range(first, last, size)]
     began, nights, cpu_s, bad, sums = time.time(), 0, 0.0, {}, {}
-    with contextlib.ExitStack() as stack:
-        pool = stack.enter_context(multiprocessing.get_context("fork").Pool(jobs)) if jobs else None
-        done = pool.imap(many_of, pieces) if pool else map(many_of, pieces)
+    digest = 0
+    with spread(job, pieces(seeds, jobs), jobs) as done:
         for number, took_s, found, facts in done:
             nights, cpu_s = nights + number, cpu_s + took_s
             bad |= found
+            digest ^= facts.pop("digest")
             for name, value in facts.items():
                 sums[name] = sums.get(name, 0) + value
             for seed, (name, text) in found.items():
                 print(f"seed {seed}: {name}: {text[:300]}", flush=True)
-    print(f"{nights:,} nights, {len(bad)} with a violation; {time.time() - began:.0f} s, "
-          f"{cpu_s / max(nights, 1) * 1e3:.0f} ms of CPU each")  # fmt: skip
+    print(f"{nights:,} {what}, {len(bad)} with a violation; {time.time() - began:.0f} s, "
+          f"{cpu_s / max(nights, 1) * 1e3:.0f} ms of CPU each, digest {digest:x}")  # fmt: skip
     print(", ".join(f"{value:,} {name}" for name, value in sums.items()))
-    for seed, (name, _) in list(bad.items())[:3]:
+    for seed, (name, _) in list(bad.items())[:3] if job is many else ():
         with seams.installed():
             kept = shrunk(seed, name)
         print(f"shrunk to {len(kept)} events: {command(seed, kept)}")
@@ -98,6 +96,7 @@ def main(argv=None):
     parser.add_argument("--keep", help="numbers of events with commas, or none")
     parser.add_argument("--story", action="store_true", help="print it as a line of stories.py")
     parser.add_argument("--seeds", default="0:300")
+    parser.add_argument("--stories", action="store_true", help="after them those of stories.py")
     parser.add_argument("--jobs", type=int, default=2, help="processes; 0: this one (coverage)")
     parser.add_argument("--faults", action="store_true")
     parser.add_argument("--within", type=int, default=2_000)
@@ -112,10 +111,13 @@ def main(argv=None):
         if args.story:
             made = setup(args.seed)
             made.events = tuple(e for n, e in enumerate(made.events) if kept is None or n in kept)
-            print(f"    {args.seed}: ('', {made!r}),")
+            print(f"    {written(args.seed, made)}")
             return 0
         return tell(args.seed, kept) > 0
-    return run(*map(int, args.seeds.split(":")), args.jobs) > 0
+    bad = run(range(*map(int, args.seeds.split(":"))), args.jobs)
+    if args.stories:
+        bad += run(list(STORIES), args.jobs, stories, "stories")
+    return bad > 0
 
 
 if __name__ == "__main__":

@@ -21,7 +21,8 @@ def _views(night, plane, route):
     controller = plane.controller
     before = _state(plane)
     for ask in (
-        controller.names, controller.health, controller.ready,
+        controller.names, controller.health, controller.ready, controller.prediction_log,
+        lambda: controller.history(route, controller.now() - 1.0),
         lambda: controller.summary(route), lambda: controller.route(route),
         lambda: controller.rollout(route), lambda: controller.shadow(route),
         lambda: controller.whois(route, "u1"), lambda: controller.history(route),

@@ -18,6 +18,7 @@ from router.core.policy.segments import expanded
 from router.core.rollout.events import Abort, Rollback
 from router.core.rollout.rollout import Phase
 from router.link.messages import Report
+from tests.nights.booked import Booked
 from tests.nights.looks import Looks, differs, held, opened
 from tests.nights.policies import load
 
@@ -36,11 +37,12 @@ NAMES = (
     "an exception escaped", "a process ended by itself", "it does not come to rest",
     "an order ends in an exception", "the night does not end", "a slot is not given back",
     "evidence counted twice", "asking changes something", "asking ends in an exception",
-    "a copy is not the store", "another policy cannot be tried",
+    "a copy is not the store", "another policy cannot be tried", "a label is booked twice",
+    "a sampled draw has not one outcome", "a request is logged twice",
 )  # fmt: skip
 
 
-class Checks(Looks):
+class Checks(Looks, Booked):
     """All invariants of one night."""
 
     def __init__(self, night):
@@ -51,7 +53,11 @@ class Checks(Looks):
         """(route, version, model) -> revision, as the journal told it."""
         self.excused = False
         """The disk has lost what it had promised to keep."""
-        self.counts = {"tables": 0, "answers": 0, "moves": 0, "starts": 0, "replayed": 0}
+        self.counts = dict.fromkeys(
+            ("tables", "answers", "moves", "starts", "replayed", "truths"), 0
+        )
+        self.statements, self.taken, self.renamed = {}, [], False
+        """What was told of predictions by route; what the log took of it."""
         self.turn = 0
         self.sent = {}
         """Route and revision -> what workers reported of candidates."""
@@ -81,6 +87,7 @@ class Checks(Looks):
                         "acknowledged and not durable", f"{route} {revision}, disk has {known}"
                     )
         self._forget_what_was_not_written()
+        self.books_of(plane)
         publish, report, moved = plane.fleet.publish, plane.report, plane.moved
 
         def published(table):
@@ -91,6 +98,7 @@ class Checks(Looks):
 
         def reported(message):
             self.reported(plane, message)
+            self.drew(plane, message)
             report(message)
             process.call_later(AT_ONCE_S, self._looked, plane)
 
@@ -165,9 +173,11 @@ class Checks(Looks):
         if before is None and name != run.record.declared_stable:
             rises = share > 0
         if (rises and entry.name in self.night.disk.revisions) or (rises and share):
-            known, record = self.night.disk.revisions.get(entry.name, (0, None))
-            here = (record or {}).get("rollout") or {}
             ours = run.rollout
+            known, record = self.night.disk.revisions.get(entry.name, (0, None))
+            if record is None and ours is not None:  # under the name that the route had before
+                known, record = self.night.disk.of_rollout(ours.id)
+            here = (record or {}).get("rollout") or {}
             if (
                 ours
                 and ours.phase in (Phase.ABORTED, Phase.ROLLED_BACK)
@@ -487,12 +497,14 @@ class Checks(Looks):
         if reconciler.store_error:
             return f"the store: {reconciler.store_error}"
         for run in reconciler.runs.values():
-            if run.pending or run.unsaved or run.saving:
+            if run.pending or run.unsaved or run.saving or run.doubt:
                 return repr(run)
         if any(one.ended is None and one.process.alive for one in night.orders):
             return "an order"
         if not control.plane.controller.ready()["ok"]:
             return f"workers: {control.plane.controller.ready()} {control.plane.fleet.states()}"
+        if reading := self.reading(control.plane):
+            return reading
         for process in night.workers():
             plane = process.worker.plane if process.worker else None
             if plane is None or plane.exchanges:
@@ -520,6 +532,7 @@ class Checks(Looks):
                 here = json.loads(json.dumps(run.record.to_json()))
                 if record is None or here["rollout"] != record["rollout"]:
                     self.fail("it does not come to rest", f"{run!r}: disk {known}")
+        self.predictions(control, night.workers())
         for process in night.workers():
             self._settled(process.worker.plane)
         for writer in night.recordings:

@@ -86,6 +86,13 @@ class Disk:
             self.moves[name] = text
         db.close()
 
+    def of_rollout(self, name):
+        """(revision, record) of the route that has this rollout."""
+        for revision, record in self.revisions.values():
+            if ((record or {}).get("rollout") or {}).get("id") == name:
+                return revision, record
+        return 0, None
+
     def failure(self):
         """What the next statement that reaches the disk fails with; None: nothing."""
         if not self.fault or self.machine.chance.random() >= self.fault_rate:
@@ -141,12 +148,20 @@ class SimPath:
 
     def stat(self):
         class Found:
-            st_size = len(self.disk.images[-1]) if self.name == "store.db" else 1
+            st_size = len(
+                self.disk.images[-1] if self.name == "store.db" else self.disk.files[self.name]
+            )
 
         return Found
 
     def chmod(self, _mode):
         pass
+
+    def open(self, _mode):
+        """For bytes, from the beginning; a disk that is full or read-only takes none."""
+        if self.disk.fault in ("full", "read_only", "io"):
+            raise OSError(28, "No space left on device")
+        return SimFile(self)
 
     def unlink(self, *, missing_ok=False):
         if not self.disk.machine.inert:
@@ -160,6 +175,25 @@ class SimPath:
         if self.name not in self.disk.files:
             raise FileNotFoundError(self.name)
         return self.disk.files[self.name]
+
+
+class SimFile:
+    """An open file; what was written is there whatever becomes of it."""
+
+    def __init__(self, path):
+        self._data = path.disk.files[path.name] = bytearray()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def write(self, data):
+        self._data += data
+
+    def flush(self):
+        pass
 
 
 class SimOs:

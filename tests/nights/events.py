@@ -6,11 +6,10 @@ night: they name what is meant by number, and whoever is not there then is left 
 
 from __future__ import annotations
 
-from router.control.fleet.feedback import Label
 from router.control.state.answers import OrderKey
 from router.control.state.errors import ControlError
 from router.core.rollout import events
-from tests.nights import asks, copies, policies
+from tests.nights import asks, copies, policies, truths
 from tests.nights.disk import FAULTS
 from tests.nights.outside import MANNERS
 
@@ -146,19 +145,17 @@ def rename(night, old, new):
     night.files["policy.yaml"] = policies.text_of(night.policy)
 
 
-def label(night, number):
-    """Late truth, with receipts that clients kept, and some that nobody gave."""
-    process = night.control()
-    if process is None:
-        return
-    receipts = [r for one in night.people for r in one.receipts][-6:]
-    receipts += [*receipts[:1], "nonsense", ""]
-    labels = [
-        Label(r, correct=None if (number + i) % 3 == 0 else (number + i) % 2 == 0,
-              reward=0.5 if (number + i) % 3 == 0 else None)
-        for i, r in enumerate(receipts)
-    ]  # fmt: skip
-    process.call_soon(process.plane.controller.feedback, labels)
+def rename_route(night, said):
+    """The first route by another name, which says so or leaves it to be seen; then back again."""
+    for route in (night.policy.get("routes") or ())[:1]:
+        if isinstance(route, dict) and route.get("name") in ("a", "c"):
+            old = route["name"]
+            route["name"] = "c" if old == "a" else "a"
+            route.pop("formerly", None)
+            if said:
+                route["formerly"] = old
+    night.checks.renamed = True
+    night.files["policy.yaml"] = policies.text_of(night.policy)
 
 
 def listen(night, route):
@@ -308,6 +305,15 @@ def address_taken(night, which, for_s):
         process.end(-9)
 
 
+def away(night, for_s):
+    """The whole machine stands still, and its clocks do not."""
+    night.machine.now += for_s
+    night.hold_up(0.5)
+    for process in night.machine.processes:
+        process.stood_s = getattr(process, "stood_s", 0.0) + for_s
+        process.awake_since = night.machine.now
+
+
 def clock(night, step_s):
     night.machine.wall_s += step_s
 
@@ -324,7 +330,13 @@ KINDS = {
     "wreck": (1, wreck, lambda rng: {"number": rng.randrange(9)}),
     "revert": (2, revert, lambda _rng: {}),
     "rename": (2, rename, lambda rng: {"old": rng.choice(["v2", "v3"]), "new": "v7"}),
-    "label": (2, label, lambda rng: {"number": rng.randrange(9)}),
+    "rename_route": (2, rename_route, lambda rng: {"said": rng.random() < 0.5}),
+    "label": (8, truths.label, truths.draw_label),
+    "data": (5, truths.data, truths.draw_data),
+    "accept": (2, truths.accept, lambda rng: {"route": rng.choice(ROUTES)}),
+    "log_disk": (2, truths.log_disk, lambda rng: {"rate": rng.choice([0.3, 1.0]),
+                                                  "for_s": rng.choice([1.0, 4.0])}),
+    "log_kill": (2, truths.log_kill, lambda _rng: {}),
     "listen": (1, listen, lambda rng: {"route": rng.choice([None, "a"])}),
     "turn": (12, turn, _draw_turn),
     "outside": (5, outside, lambda rng: {"manner": rng.choice(
@@ -353,6 +365,7 @@ KINDS = {
     "copied": (1, copies.copied, lambda rng: {"how": rng.choice(["itself", "copy", "older"])}),
     "damaged": (1, copies.damaged, lambda rng: {"what": rng.choice(list(copies.DAMAGES))}),
     "aged": (1, copies.aged, lambda _rng: {}),
+    "away": (2, away, lambda rng: {"for_s": rng.choice([1.5, 12.0, 70.0])}),
     "clock": (2, clock, lambda rng: {"step_s": rng.choice([-86_400.0, -30.0, 30.0, 86_400.0])}),
 }  # fmt: skip
 """Kind -> (how often, what it does, how its details are drawn)."""

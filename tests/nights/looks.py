@@ -73,6 +73,8 @@ class Looks:
             self.fail("a slot is not given back", f"{controller._waiting} of {open_orders}")
         if len(controller._by_id) > open_orders:
             self.fail("a slot is not given back", f"keys {controller._by_id}")
+        self.queues(plane)
+        self.tallies(plane)
         if plane.store._jobs.qsize() > QUEUE_MAX:
             self.fail("a queue is beyond its bound", f"{plane.store!r}")
         for box in plane.announcer._boxes:

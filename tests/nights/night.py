@@ -16,23 +16,22 @@ from router import main
 from router.config.problems import PolicyError
 from router.control.plane import Plane
 from router.control.state.errors import ControlError
-from router.link.messages import Decoder, encode
 from router.link.quotas import SharedQuotas
 from router.proxy import worker
 from router.proxy.worker import Worker
-from router.reader.process import ReaderLoop
-from tests.nights import policies, seams
+from tests.nights import asks, policies, seams
 from tests.nights.checks import Checks
 from tests.nights.disk import Disk, SimPath
 from tests.nights.events import KINDS, draw
 from tests.nights.machine import Machine, Overrun
 from tests.nights.outside import Client, Version
+from tests.nights.reading import LogFile, Reader
 from tests.nights.wires import Net
 
-QUIET_S = 2.0
+QUIET_S = 1.0
 """After the last event everything works again, and so long clients go on."""
 SETTLE_S = 16.0
-REST_S = 1.5
+REST_S = 0.5
 """Until then everything must have come to rest."""
 
 RUN = worker.Worker.run
@@ -59,9 +58,11 @@ class Setup:
 def setup(seed):
     """The story of a seed."""
     rng = random.Random(f"{seed}/story")
-    horizon = rng.choice([4.0, 6.0, 8.0, 14.0])
+    horizon = rng.choice([2.0, 3.0, 4.0, 8.0])
     made = Setup(
-        base=rng.randrange(policies.BASES),
+        base=rng.randrange(
+            *rng.choice([(policies.OBSERVED,), (policies.OBSERVED, policies.BASES)])
+        ),
         horizon_s=horizon,
         rate=rng.choice([2.0, 6.0, 10.0]),
         clients=rng.choice([2, 4]),
@@ -137,9 +138,12 @@ class Night:
         machine.spawn = self._spawn
         self.disk = Disk(machine)
         self.store_path = SimPath(self.disk, "store.db")
+        self.log_file = LogFile()
         self.world = machine.world = machine.start("world")
         self.rate, self.clients = self.setup.rate, self.setup.clients
         self.users, self.impatience = self.setup.users, self.setup.impatience
+        self.rows = self.setup.base >= policies.OBSERVED
+        """Clients send, and versions answer, rows with features and labels."""
         self.full_recording = self.setup.full_recording
         self.traffic = True
         self.requests = 0
@@ -267,6 +271,7 @@ class Night:
         argv = list(args[at + 1 :])
         process = self.machine.start("worker", parent=parent)
         process.tables, process.worker, process.awake_since = [], None, self.machine.now
+        process.born_s = self.machine.now
         process.argv = argv
         if "--quotas-fd" in argv:
             at = argv.index("--quotas-fd") + 1
@@ -330,6 +335,7 @@ class Night:
             self.machine.close()
             for one in self.inherited:
                 one.ended(one.process)
+            self.log_file.close()
         return Outcome(
             self.seed, self.checks.violations, self.machine.steps, len(self.setup.events),
             self.checks.facts(), self.machine.digest,
@@ -356,6 +362,9 @@ class Night:
         machine.run(began + self.horizon_s, done)
         if not done():
             self._heal()
+            if self.seed % 4 == 0:
+                asks.everything(self, 0)
+                asks.everything(self, 1)
             machine.run(machine.now + QUIET_S, done)
             self.traffic = False
         until, rest = machine.now + SETTLE_S, machine.now + REST_S
@@ -379,6 +388,7 @@ class Night:
     def _heal(self):
         self.disk.fault, self.disk.fault_rate, self.disk.delay_s = "", 0.0, 0.001
         self.disk.stuck, self.disk.crash_at = False, ""
+        self.log_file.fault_rate, self.log_file.kill_next = 0.0, False
         self.net.taken = self.admin_taken = False
         self.outside = "yes"
         self.impatience = 0.0
@@ -462,26 +472,3 @@ class Quotas(SharedQuotas):
         if self._fd >= 0:
             self.kept.open = False
         super().close()
-
-
-class Reader(asyncio.Protocol):
-    """The reader's process: one message after the other, as the product's own loop does."""
-
-    def __init__(self, night, process, wire):
-        self.night, self.process, self.wire = night, process, wire
-        self.loop, self.decoder = ReaderLoop(), Decoder()
-
-    def connection_made(self, transport):
-        pass
-
-    def data_received(self, data):
-        for message in self.decoder.feed(data):
-            found = self.loop.answer(message)
-            if found is not None:
-                self.wire.write(encode(found))
-
-    def eof_received(self):
-        return False
-
-    def connection_lost(self, error):
-        self.process.end(0)

@@ -7,11 +7,42 @@ import json
 
 import aiohttp
 
+from router.core.monitors.profile import profiled
+
 GOOD = b'{"predictions": [0.75], "model": "m"}'
 HOSTILE = (
     b'{"label":"a","\\ud800":1}', b'{"predictions":[1e999]}', b"\xff\xfe\x00", b"[" * 200,
     b'{"predictions":' + b"9" * 500 + b"}", b"null", b'{"a":1,"a":2}',
 )  # fmt: skip
+
+
+KINDS_SEEN = ("x", "y", "z")
+
+
+def asked_rows(chance, user):
+    """A request's body: one or two rows with features, now and then none or other bytes."""
+    kind = chance.random()
+    if kind < 0.02:
+        return chance.choice(HOSTILE)
+    amounts = [round(chance.random() * 100, 2) for _ in range(1 if kind < 0.8 else 2)]
+    return json.dumps({"instances": [
+        {"amount": amount, "kind": chance.choice(KINDS_SEEN), "user": user} for amount in amounts
+    ]}).encode()  # fmt: skip
+
+
+def said_rows(asked, manner):
+    """What a version says of rows: the same whenever it is asked the same."""
+    try:
+        rows = json.loads(asked)["instances"]
+        amounts = [float(row["amount"]) for row in rows]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return GOOD
+    said = [{"label": "yes" if a > 50 else "no", "score": a / 100} for a in amounts]
+    if manner == "nulls":
+        said = [{"label": None, "score": None} for _ in said]
+    elif manner == "other":
+        said = [{"label": "no", "score": 1.0 - one["score"]} for one in said]
+    return json.dumps({"predictions": said}).encode()
 
 
 def answer(status, body=GOOD, extra=b""):
@@ -21,7 +52,7 @@ def answer(status, body=GOOD, extra=b""):
 
 MANNERS = ("ok", "error", "refuse", "void", "hang", "reset", "garbage", "truncated", "slow",
            "client_error", "hostile", "empty", "extra", "interim", "chunked", "early",
-           "drip")  # fmt: skip
+           "drip", "nulls", "other")  # fmt: skip
 
 
 class Version:
@@ -76,9 +107,9 @@ class Served(asyncio.Protocol):
             if len(rest) < length:
                 return
             self.data = rest[length:]
-            self._asked(head)
+            self._asked(head, rest[:length])
 
-    def _asked(self, head):
+    def _asked(self, head, body):
         night, version = self.night, self.version
         chance = night.machine.chance
         probe = b"rampway-health" in head
@@ -90,9 +121,10 @@ class Served(asyncio.Protocol):
             late_s += 0.3 + chance.random()
         if manner in ("hang", "void"):
             return
-        night.world.call_later(late_s, self._say, manner)
+        good = said_rows(body, manner) if night.rows and not probe else GOOD
+        night.world.call_later(late_s, self._say, manner, good)
 
-    def _say(self, manner):
+    def _say(self, manner, good):
         wire, chance = self.wire, self.night.machine.chance
         if self.gone:
             return
@@ -102,14 +134,14 @@ class Served(asyncio.Protocol):
             wire.write(chance.choice([b"\x00\xff" * 9, b"HTTP/9.9 x\r\n\r\n", b"SSH-2.0\r\n",
                                       b"HTTP/1.1 200 OK\r\nA B: c\r\n\r\n"]))  # fmt: skip
         elif manner == "truncated":
-            wire.write(answer(200)[:-9])
+            wire.write(answer(200, good)[:-9])
             wire.close()
         elif manner == "drip":
-            said = answer(200)
+            said = answer(200, good)
             for at in range(0, len(said), 40):
                 self.night.world.call_later(at * 0.01, self._drip, said[at : at + 40])
         elif manner == "interim":
-            wire.write(b"HTTP/1.1 103 Early\r\n\r\n" * chance.choice([1, 9]) + answer(200))
+            wire.write(b"HTTP/1.1 103 Early\r\n\r\n" * chance.choice([1, 9]) + answer(200, good))
         elif manner == "chunked":
             wire.write(
                 b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
@@ -119,8 +151,8 @@ class Served(asyncio.Protocol):
                 {
                     "error": answer(500), "client_error": answer(404), "empty": answer(200, b""),
                     "hostile": answer(200, chance.choice(HOSTILE)), "early": answer(413),
-                    "extra": answer(200) + b"HTTP/1.1 200 OK\r\n",
-                }.get(manner, answer(200))
+                    "extra": answer(200, good) + b"HTTP/1.1 200 OK\r\n",
+                }.get(manner, answer(200, good))
             )  # fmt: skip
 
     def _drip(self, piece):
@@ -137,7 +169,9 @@ class Client(asyncio.Protocol):
         self.waiting = False
         self.since = 0.0
         self.data = b""
-        self.receipts = []
+        self.asked = ("", "")
+        self.answers = []
+        """(route, request id, receipt) of the last answers; a receipt may be empty."""
 
     def go_on(self):
         """Ask, if the last one was answered; connect first."""
@@ -168,11 +202,14 @@ class Client(asyncio.Protocol):
             fields += b"X-User-Id: u%d\r\n" % chance.randrange(night.users)
             fields += b"X-Country: %b\r\n" % chance.choice([b"x", b"y", b"z"])
         body = b'{"user": "u%d"}' % self.number
+        if night.rows:
+            body = asked_rows(chance, f"u{self.number}")
         head = b"POST /%b HTTP/1.1\r\nHost: h\r\nX-Request-Id: q%d\r\n%bContent-Length: %d\r\n\r\n"
         said = head % (route.encode(), night.requests, fields, len(body)) + body
         if chance.random() < 0.01:
             said = chance.choice([b"\x00\x01\x02", said[:20] + b"\r\n: \r\n\r\n", said * 3])
         self.waiting, self.since, self.data = True, night.machine.now, b""
+        self.asked = (route, f"q{night.requests}")
         self.wire.write(said)
 
     def connection_made(self, transport):
@@ -184,10 +221,11 @@ class Client(asyncio.Protocol):
         end = self.data.find(b"\r\n\r\n")
         if end < 0:
             return
-        for line in self.data[:end].split(b"\r\n"):
-            if line.startswith(b"X-Rampway-Receipt: "):
-                self.receipts.append(line[19:].decode())
-                del self.receipts[:-5]
+        found = [line[19:].decode() for line in self.data[:end].split(b"\r\n")
+                 if line.startswith(b"X-Rampway-Receipt: ")]  # fmt: skip
+        if self.waiting:
+            self.answers.append((*self.asked, *found[:1], *[""] * (not found)))
+            del self.answers[:-5]
         self.waiting = False
 
     def eof_received(self):
@@ -195,6 +233,20 @@ class Client(asyncio.Protocol):
 
     def connection_lost(self, error):
         self.wire, self.waiting = None, False
+
+
+async def profiles(night, file, features):
+    """A reference file that is there or is not, read in a process of its own."""
+    chance = night.machine.chance
+    await asyncio.sleep(chance.expovariate(1 / 0.2))
+    kind = chance.random()
+    if kind < 0.2:
+        raise ValueError(f"{file}: no such file")
+    if kind < 0.3:
+        raise OSError(12, "Cannot allocate memory")
+    seen = {"amount": [chance.random() * 100 for _ in range(200)],
+            "kind": [chance.choice(KINDS_SEEN) for _ in range(200)]}  # fmt: skip
+    return {name: profiled(kind, seen[name]) for name, kind in features if name in seen}
 
 
 # --- hooks, gates, registries ---------------------------------------------------------------------

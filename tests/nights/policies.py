@@ -12,9 +12,11 @@ from copy import deepcopy
 from router.config.check import loads
 from router.config.problems import PolicyError
 
-BASES = 200
+BASES = 320
 OLD_BASES = 96
 """Those of before, which stories are about; the others have what came later as well."""
+OBSERVED = 200
+"""From here on answers are read: monitors, a prediction log, gates about what is predicted."""
 HOOK_URL = "http://127.0.0.1:7000"
 POINTS = ("confirm_rollout", "pre_rollout", "rollout", "confirm_traffic_increase",
           "confirm_promotion", "post_rollout", "rollback", "event")  # fmt: skip
@@ -48,6 +50,8 @@ def _base(number):
     if number >= OLD_BASES + 64:
         _predicting(rng, made)
         _together(rng, made)
+    if number >= OBSERVED:
+        _observed(rng, made)
     if rng.random() < 0.25:
         made["recording"] = {"file": "nights.recording", "keep": 1}
     if rng.random() < 0.1:
@@ -93,6 +97,28 @@ def _predicting(rng, made):
             route.update(tried)
 
 
+def _observed(rng, made):
+    """Rows with features, labels and scores; what reads them; what is kept of them."""
+    made["prediction_log"] = {"file": "nights.log", "age": "360d", "early": "360d"}
+    for route in made["routes"]:
+        route |= {"payload": "v1", "predictions": deepcopy(ROWS), "feedback": {"secret": SECRET}}
+        route["rollout"].pop("compare", None)
+        _tried(route, {"log": rng.choice(LOGS)} if rng.random() < 0.7 else {})
+        _tried(route, {"monitors": rng.choice(MONITORS)} if rng.random() < 0.6 else {})
+        _tried(route, {"extraction": EXTRACTION} if rng.random() < 0.3 else {})
+        for gate in rng.sample(OUTPUTS, rng.choice([0, 1, 2])):
+            gates = [*route["rollout"]["gates"], gate]
+            _tried(route, {"rollout": route["rollout"] | {"gates": gates}})
+
+
+def _tried(route, more):
+    """With more, where that is accepted."""
+    tried = deepcopy(route) | deepcopy(more)
+    with contextlib.suppress(PolicyError):
+        loads(json.dumps({"routes": [tried]}), "policy.yaml", {})
+        route.update(tried)
+
+
 def _together(rng, made):
     """Routes that wait for each other, and each for the same servers."""
     if len(made["routes"]) < 2 or rng.random() < 0.4:
@@ -115,6 +141,33 @@ def _together(rng, made):
 
 
 PREDICTING = ({"nulls": {}}, {"nulls": {"by": {"header": "X-Country"}}})
+
+ROWS = {
+    "label": "label", "score": "score", "classes": ["yes", "no"], "range": [0, 1],
+    "features": {"amount": "numeric", "kind": "categorical"}, "sample": "100%",
+}  # fmt: skip
+EXTRACTION = {
+    "by": "address", "window": "1m",
+    "near": {"score": "predictions", "threshold": 0.5, "within": 0.4, "share": "10%",
+             "answers": 20},
+}  # fmt: skip
+LOGS = (
+    {}, {"sample": "50%"}, {"bodies": True, "redact": ["user"]}, {"person": "user"},
+    {"mature": "2s"},
+)  # fmt: skip
+_SOON = {"window": "1s", "season": "8s", "requests": 50}
+MONITORS = (
+    {**_SOON, "reference": {"past": "1s"}},
+    {**_SOON, "reference": {"past": "1s"}, "on_drift": "notify", "on_candidate": "hold"},
+    {**_SOON, "reference": "training.csv"},
+    {**_SOON, "reference": "training.csv", "on_drift": "notify", "on_candidate": "notify"},
+)
+OUTPUTS = (
+    {"nulls": {}}, {"classes": {}}, {"scores": {}}, {"classes": {"by": {"header": "X-Country"}}},
+    {"scores": {"by": {"feature": "kind"}}}, {"fairness": {"by": {"feature": "kind"}}},
+    {"accuracy": {}}, {"auc": {}}, {"mae": {}}, {"business": {}},
+    {"positive_rate": {"margin": "30%"}},
+)  # fmt: skip
 
 MORE = {
     "quota": {"by": "address", "rate": "3/s", "burst": 4},
@@ -331,6 +384,12 @@ EDITS = (
     ("trusted_proxies", ["nowhere"]), ("recording", GONE), ("unknown_key", 1),
     ("recording", {"file": "other.recording", "size": "64KiB", "keep": 1}),
     ("alerts", [{"url": f"{HOOK_URL}/alerts", "kind": "slack"}]), ("admin.listen", "127.0.0.1:2"),
+    ("routes.0.monitors", GONE), ("routes.0.log", GONE), ("routes.0.log", {"mature": "1s"}),
+    ("routes.0.predictions.sample", "10%"), ("routes.0.predictions.features", ["kind"]),
+    ("routes.0.monitors", {**_SOON, "reference": "other.csv"}), ("prediction_log", GONE),
+    ("routes.0.monitors.on_drift", "notify"), ("routes.0.predictions", GONE),
+    ("prediction_log.file", "other.log"), ("routes.0.quota", GONE),
+    ("routes.0.quota", {"by": "address", "rate": "1/s", "burst": 1}),
 )  # fmt: skip
 """(path, value): one key each; a few are not valid, and some only beside certain others."""
 

@@ -1,26 +1,61 @@
-"""Many nights in one process."""
+"""Many nights: in this process, or in others that are given up after a few dozen."""
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import multiprocessing
 import time
 
-from tests.nights import seams
+from tests.nights import policies, seams
 from tests.nights.night import Night
+from tests.nights.stories import STORIES
+
+PIECE = 48
+"""Nights of one process. Nothing is cleared away in it: the operating system does that at once."""
 
 
-def many(first, last):
-    """(nights, CPU seconds, violations by seed, sums of facts)."""
-    found, sums = {}, {}
+def warm(nights):
+    """What nights share is made before any process is split off."""
+    if nights > policies.BASES:
+        for number in range(policies.BASES):
+            policies.base(number)
+    gc.collect()
+    gc.freeze()
+
+
+def pieces(seeds, jobs):
+    """``seeds`` in pieces, such that all processes are busy to the end."""
+    size = min(max(len(seeds) // (max(jobs, 1) * 4), 1), PIECE)
+    return [seeds[at : at + size] for at in range(0, len(seeds), size)]
+
+
+@contextlib.contextmanager
+def spread(job, several, jobs):
+    """``job`` of each of ``several``, in order; 0 ``jobs``: in this process."""
+    warm(sum(map(len, several)))
+    if not jobs:
+        yield map(job, several)
+        return
+    with multiprocessing.get_context("fork").Pool(jobs, maxtasksperchild=1) as pool:
+        yield pool.imap(job, several, chunksize=1)
+
+
+def many(piece, kept=PIECE + 1, *, told=False):
+    """Nights of a piece: (number, CPU seconds, violations by seed, sums of facts)."""
+    found, sums = {}, {"digest": 0}
     began = time.process_time()
-    with seams.installed():
-        for seed in range(first, last):
-            out = Night(seed).live()
+    with seams.installed(kept):
+        for seed in piece:
+            out = (Night(seed, story=STORIES[seed][1]) if told else Night(seed)).live()
+            sums["digest"] ^= out.digest
             if out.violations:
                 found[seed] = out.violations[0]
             for name, number in out.facts.items():
                 sums[name] = sums.get(name, 0) + number
-    return last - first, time.process_time() - began, found, sums
+    return len(piece), time.process_time() - began, found, sums
 
 
-def many_of(piece):
-    return many(*piece)
+def stories(piece):
+    """The same of small nights that once failed."""
+    return many(piece, told=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import os
+import queue
 import random
 import secrets
 import signal
@@ -24,19 +25,22 @@ from router.control import plane as control_plane
 from router.control import watch
 from router.control.fleet import processes, reader, workers
 from router.control.outside import measure, outreach
+from router.control.predictions import watching
 from router.control.rollouts import recording
 from router.control.state import sqlite
 from router.core import judge as _judge  # noqa: F401 - a worker loads it when it is alone
 from router.link import socket as link_socket
 from router.proxy import coin, worker
 from router.proxy import plane as data_plane
+from router.reader import sqlite_book
 from router.telemetry import log as telemetry_log  # noqa: F401 - before its loggers are replaced
 from router.upstream import connection, health
-from tests.nights.disk import Queues, SimHold, SimOs, SimSqlite, WriterThread, new_file
-from tests.nights.outside import Session
+from tests.nights.disk import Queues, SimHold, SimOs, SimPath, SimSqlite, WriterThread, new_file
+from tests.nights.outside import Session, profiles
+from tests.nights.reading import LogSqlite
 from tests.nights.wires import Select, Sockets
 
-CURRENT = SimpleNamespace(night=None, count=0)
+CURRENT = SimpleNamespace(night=None, count=0, kept=1)
 REAL_MONOTONIC, REAL_TIME = time.monotonic, time.time
 
 
@@ -104,27 +108,55 @@ class SimAdmin:
         pass
 
 
-class SimWriter:
-    """A recording's file in memory."""
+class SimWriter(recording.Writer):
+    """The product's writer; its thread does all of its work when the file is closed."""
 
     def __init__(self, file, keep):
-        self.file, self.error = file, ""
-        self.lines = []
+        super().__init__(SimPath(night().disk, str(file)), keep)
         night().recordings.append(self)
 
     def put(self, line):
         if night().machine.chance.random() < night().full_recording:
             return False
-        self.lines.append(line)
-        return True
-
-    def rotate(self):
-        self.close()
-        self.lines = []
+        return super().put(line)
 
     def close(self):
-        if self.lines and not night().machine.inert:
-            night().checks.recorded(self.lines)
+        """Write, and try what is then in each of its files."""
+        if self._queue.closed or night().machine.inert:
+            return
+        self._queue.put(None)
+        self._queue.closed = True
+        self._run()
+        self._ended()
+        for name in (self._older(1).name, self.file.name) if self._keep else (self.file.name,):
+            lines = bytes(night().disk.files.pop(name, b"")).splitlines(keepends=True)
+            if lines:
+                night().checks.recorded([one for one in lines if one.endswith(b"\n")])
+
+
+class Lines:
+    """The queue of a recording's lines."""
+
+    closed = False
+
+    def __init__(self, maxsize):
+        self._most, self._lines = maxsize, []
+
+    def put_nowait(self, line):
+        if len(self._lines) >= self._most:
+            raise queue.Full
+        self._lines.append(line)
+
+    put = put_nowait
+
+    def get(self):
+        return self._lines.pop(0)
+
+    def empty(self):
+        return not self._lines
+
+    def qsize(self):
+        return len(self._lines)
 
 
 class SimSignal:
@@ -210,7 +242,7 @@ def _patches():
     yield sqlite, "thread", _thread
     yield sqlite, "Hold", SimHold
     yield sqlite, "new_file", new_file
-    yield recording, "Writer", SimWriter
+    yield from _read_and_recorded()
     yield outreach, "outside_session", lambda: Session(night())
     yield measure, "outside_session", lambda: Session(night())
     yield watch, "FileWatch", SimWatch
@@ -231,6 +263,16 @@ def _patches():
     yield processes, "born", _born
     yield processes, "listens", _listens
     yield processes, "state_of", lambda _pid: ("S", 0.0)
+    yield data_plane, "SWEEP_S", 0.1
+    yield control_plane, "LAG_EVERY_S", 1.0  # ticks that only measure, or look at deadlines
+
+
+def _read_and_recorded():
+    yield sqlite_book, "sqlite3", LogSqlite(night)
+    yield watching, "profiles", lambda file, features: profiles(night(), file, features)
+    yield recording, "Writer", SimWriter
+    yield recording, "queue", SimpleNamespace(Full=queue.Full, Queue=Lines)
+    yield recording, "thread", lambda *_: SimpleNamespace(is_alive=lambda: True)
 
 
 class _Running:
@@ -246,9 +288,14 @@ class _Running:
         night().job = job
 
 
+NIGHTS_KEPT = 24
+"""Nights whose remains are let lie before they are cleared away: some 3 MB each."""
+
+
 @contextmanager
-def installed():
-    """For as many nights as are to be."""
+def installed(kept=NIGHTS_KEPT):
+    """For as many nights as are to be; ``kept``: of how many the remains may lie."""
+    CURRENT.kept, CURRENT.count = kept, 0
     with warnings.catch_warnings():
         yield from _installed()
 
@@ -261,7 +308,6 @@ def _installed():
         one.start()
     # What a killed process had under way is never awaited: that is what it is to be killed.
     warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
-    gc.collect()
     gc.freeze()
     gc.disable()  # a tenth of the time of a night; `begin` makes up for it
     try:
@@ -289,15 +335,11 @@ def forget():
     health._ENDING.clear()
 
 
-NIGHTS_KEPT = 6
-"""Nights whose remains are let lie before they are cleared away: some 3 MB each."""
-
-
 def begin(new):
     """``new`` is the night that goes on from here."""
     forget()
     CURRENT.count += 1
-    if CURRENT.count % NIGHTS_KEPT == 0:
+    if CURRENT.count % CURRENT.kept == 0:
         CURRENT.night = None
         gc.collect()
     CURRENT.night = new

@@ -1,4 +1,4 @@
-"""Three hundred nights; the same night twice; mistakes of the past are found; a failure shrinks."""
+"""Nights and stories; the same night twice; mistakes of the past are found; a failure shrinks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.nights.shrink import command, shrunk, violates
 from tests.nights.stories import STORIES
 
 ROOT = Path(__file__).resolve().parents[2]
-PIECES, EACH = 2, 75
+NIGHTS = 300
 
 
 @pytest.fixture(autouse=True)
@@ -31,46 +31,29 @@ def _installed():
         yield
 
 
-def exactly(*arguments):
-    """A process in which sets have the order that they have in every other."""
-    return subprocess.run(
-        [sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, check=False,
-        env=os.environ | {"PYTHONHASHSEED": "0"}, timeout=170,
+def nights(*arguments):
+    """What ``python -m tests.nights`` says: sets have the same order there every time."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.nights", *arguments], cwd=ROOT, capture_output=True,
+        text=True, check=False, env=os.environ | {"PYTHONHASHSEED": "0"}, timeout=170,
     )  # fmt: skip
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("piece", range(PIECES))
-def test_the_first_nights(piece):
-    seeds = f"{piece * EACH}:{(piece + 1) * EACH}"
-    done = exactly("-m", "tests.nights", "--seeds", seeds, "--jobs", "0")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"{EACH} nights, 0 with a violation" in done.stdout
+    return done.stdout
 
 
 @pytest.mark.slow
-def test_stories_by_their_numbers():
-    script = (
-        "from tests.nights import seams; from tests.nights.night import Night\n"
-        "from tests.nights.stories import STORIES\n"
-        "with seams.installed():\n    for seed, (_, story) in STORIES.items():\n"
-        "        print(seed, Night(seed, story=story).live().violations)"
-    )
-    said = exactly("-c", script)
-    assert said.stdout.splitlines() == [f"{seed} []" for seed in STORIES], said.stderr
+def test_the_first_nights_and_those_that_once_failed():
+    said = nights("--seeds", f"0:{NIGHTS}", "--stories")
+    assert f"{NIGHTS} nights, 0 with a violation" in said
+    assert f"{len(STORIES)} stories, 0 with a violation" in said
 
 
 @pytest.mark.slow
 def test_a_night_is_the_same_every_time():
-    script = (
-        "from tests.nights import seams; from tests.nights.night import Night\n"
-        "with seams.installed():\n    print([Night(s).live().digest for s in (3, 2, 11, 3)])"
-    )
-    said = [exactly("-c", script).stdout for _ in range(2)]
-    assert said[0] == said[1]
-    digests = said[0].strip("[]\n").split(", ")
-    assert digests[0] == digests[3]
-    assert len(set(digests)) == 3
+    said = [nights("--seeds", "2:5", "--jobs", str(jobs)) for jobs in (0, 2)]
+    digests = {one.partition("digest ")[2].split()[0] for one in said}
+    assert len(digests) == 1
+    assert len({Night(seed).live().digest for seed in (2, 3, 4)}) == 3
 
 
 @pytest.mark.parametrize("name", FAULTS)

@@ -16,6 +16,7 @@ from router.control.rollouts.run import Run, goes_on
 from router.control.state.record import RouteRecord
 from router.core.policy import Policy, Route
 from router.core.policy.segments import MARK
+from router.core.rollout.rollout import Rollout
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,8 @@ class Adoption:
     """Of routes that an edit changes; the others go on as they are."""
     moved: Mapping[str, RouteRecord]
     """Records that change their name, and what is left under the old ones."""
+    renamed: Mapping[str, str]
+    """New name -> old name."""
     gone: tuple[Run, ...]
     problems: tuple[str, ...]
     notes: tuple[str, ...]
@@ -58,11 +61,16 @@ def adoption(
     if not force:
         left = (lifecycle.removal(run.record, policy, ends=ends) for run in gone)
         problems += filter(None, left)
-    notes = [f"{new} goes on with the record of {old}" for new, old in renamed.items()]
+    notes = [f"{new} {goes_on_with(old)}" for new, old in renamed.items()]
     told = {name: run.notes for name, run in runs.items() if name in names}
     told |= {name: one.notes for name, one in settled.items()}
     notes += [f"{name}: {note}" for name, found in told.items() for note in found]
-    return Adoption(settled, moved, gone, tuple(problems), tuple(notes))
+    return Adoption(settled, moved, renamed, gone, tuple(problems), tuple(notes))
+
+
+def goes_on_with(old: str, rollout: Rollout | None = None) -> str:
+    """What is said of a renamed route; in its journal with why its rollout is where it is."""
+    return f"goes on with the record of {old}" + (f": {rollout.reason}" if rollout else "")
 
 
 def upcoming(route: Route, record: RouteRecord) -> str:

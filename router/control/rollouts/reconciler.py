@@ -22,7 +22,7 @@ from dataclasses import replace
 from typing import Any
 
 from router.control.rollouts import lifecycle, orders
-from router.control.rollouts.adoption import adoption
+from router.control.rollouts.adoption import adoption, goes_on_with
 from router.control.rollouts.arrivals import Arrivals
 from router.control.rollouts.freeze import EVERYTHING, Freeze
 from router.control.rollouts.keeping import Keeping
@@ -157,6 +157,8 @@ class Reconciler:
         self._adopting = False
         self.runs = {route.name: self.runs[route.name] for route in policy.routes}
         self.writes.quietly(Change(now, tuple(fresh), settings={SETTING: self.salt.to_json()}))
+        for name, old in adopted.renamed.items():
+            self.note(self.runs[name], "rename", goes_on_with(old, self.runs[name].rollout))
         self.observatory.keep_only(lifecycle.places(policy))
         for run in self.runs.values():
             run.pass_time(now)

@@ -258,7 +258,8 @@ class JournalEntry:
     action: str
     """start | advance | ramp | share |
     pause | resume | promote | abort | rollback | retry | set_weight |
-    complete | await | override | stable | policy | redraw | keep, or one of :data:`NOTES`"""
+    complete | await | override | stable | policy | redraw | rename | keep,
+    or one of :data:`NOTES`"""
     phase_from: str
     phase_to: str
     step: int

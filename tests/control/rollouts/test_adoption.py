@@ -44,6 +44,9 @@ async def test_a_completed_route_that_is_renamed_keeps_its_record(world, policy,
     assert w.notes[0] == "z goes on with the record of q"
     assert w.serving == {"v2": 10_000}
     assert [e.action for e in w.disk.entries].count("start") == 1
+    renamed = [e for e in w.disk.entries if e.action == "rename"]
+    assert [(e.route, e.phase_to) for e in renamed] == [("q", "completed"), ("z", "completed")]
+    assert renamed[-1].reason.startswith("goes on with the record of q: ")
 
 
 async def test_what_was_convicted_stays_out_under_the_new_name_of_its_route(world, policy):
