@@ -142,11 +142,11 @@ async def _unless_stopped(job: Coroutine[Any, Any, None], asked: Signals) -> boo
 
 
 async def _until_stopped(plane: Plane, asked: Signals) -> None:
-    jobs = {
+    jobs = (
         awaited(asked.stop.wait()),
         awaited(plane.watch_tasks()),
         awaited(forever("reload", partial(_reload_on_demand, plane, asked))),
-    }
+    )
     try:
         done, _ = await asyncio.wait(jobs, return_when=asyncio.FIRST_COMPLETED)
         for job in done:

@@ -157,12 +157,14 @@ class Prober:
     def update(self, entry: VersionEntry, endpoints: list[Endpoint]) -> None:
         """Probe exactly these from now on."""
         plan = (entry.health, entry.tls)
-        wanted = set(endpoints) if entry.health.path or entry.health.connect else set()
+        wanted = endpoints if entry.health.path or entry.health.connect else []
         for endpoint in list(self._tasks):
             if endpoint not in wanted or plan != self._plan:
                 self._stop(endpoint)
         self._plan = plan
-        for endpoint in wanted - set(self._tasks):
+        for endpoint in wanted:  # in their order: nothing may depend on where objects lie
+            if endpoint in self._tasks:
+                continue
             self._tasks[endpoint] = background(
                 "health", forever("health", partial(self._watch, endpoint, *plan))
             )

@@ -244,6 +244,7 @@ class Night:
     def plane(self, *args, **options):
         process = self.machine.current
         made = process.plane = Plane(*args, **options)
+        made._tasks = Ordered()
         self.planes.append(made)
         self.checks.plane_made(process, made)
         return made

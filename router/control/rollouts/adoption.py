@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from router.control.rollouts import lifecycle
 from router.control.rollouts.run import Run, goes_on
-from router.control.state.record import RouteRecord
+from router.control.state.record import JournalEntry, RouteRecord
 from router.core.policy import Policy, Route
 from router.core.policy.segments import MARK
 from router.core.rollout.rollout import Rollout
@@ -61,15 +61,25 @@ def adoption(
     if not force:
         left = (lifecycle.removal(run.record, policy, ends=ends) for run in gone)
         problems += filter(None, left)
-    notes = [f"{new} {goes_on_with(old)}" for new, old in renamed.items()]
+    notes = [f"{new} {_goes_on_with(old)}" for new, old in renamed.items()]
     told = {name: run.notes for name, run in runs.items() if name in names}
     told |= {name: one.notes for name, one in settled.items()}
     notes += [f"{name}: {note}" for name, found in told.items() for note in found]
     return Adoption(settled, moved, renamed, gone, tuple(problems), tuple(notes))
 
 
-def goes_on_with(old: str, rollout: Rollout | None = None) -> str:
-    """What is said of a renamed route; in its journal with why its rollout is where it is."""
+def told_of(
+    renamed: Mapping[str, str], runs: Mapping[str, Run],
+    tell: Callable[[Run, str, str], JournalEntry],
+) -> tuple[JournalEntry, ...]:  # fmt: skip
+    """What the journal says under each new name, so that it explains the state there, too."""
+    return tuple(
+        tell(runs[new], "rename", _goes_on_with(old, runs[new].rollout))
+        for new, old in renamed.items()
+    )
+
+
+def _goes_on_with(old: str, rollout: Rollout | None = None) -> str:
     return f"goes on with the record of {old}" + (f": {rollout.reason}" if rollout else "")
 
 

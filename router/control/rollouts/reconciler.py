@@ -22,7 +22,7 @@ from dataclasses import replace
 from typing import Any
 
 from router.control.rollouts import lifecycle, orders
-from router.control.rollouts.adoption import adoption, goes_on_with
+from router.control.rollouts.adoption import adoption, told_of
 from router.control.rollouts.arrivals import Arrivals
 from router.control.rollouts.freeze import EVERYTHING, Freeze
 from router.control.rollouts.keeping import Keeping
@@ -40,7 +40,7 @@ from router.control.rollouts.run import (
     in_doubt,
     left_for_later,
 )
-from router.control.rollouts.salt import SETTING, UNSALTED, Salt
+from router.control.rollouts.salt import UNSALTED, Salt
 from router.control.rollouts.tables import Tables
 from router.control.state.answers import OrderKey, result_of
 from router.control.state.clock import Clock
@@ -53,7 +53,7 @@ from router.control.state.errors import (
 )
 from router.control.state.ports import Listener, Publisher
 from router.control.state.receipts import Receipts
-from router.control.state.record import Change, RouteRecord, Stored
+from router.control.state.record import Change, JournalEntry, RouteRecord, Stored
 from router.control.state.store import Store, failure_of
 from router.control.state.writes import Writes
 from router.core.gates.gate import Measurement
@@ -156,9 +156,8 @@ class Reconciler:
                     self._adopt_route(route, one, fresh, now)
         self._adopting = False
         self.runs = {route.name: self.runs[route.name] for route in policy.routes}
-        self.writes.quietly(Change(now, tuple(fresh), settings={SETTING: self.salt.to_json()}))
-        for name, old in adopted.renamed.items():
-            self.note(self.runs[name], "rename", goes_on_with(old, self.runs[name].rollout))
+        told = told_of(adopted.renamed, self.runs, self._told)
+        self.writes.quietly(Change(now, tuple(fresh), told, settings=self.salt.kept()))
         self.observatory.keep_only(lifecycle.places(policy))
         for run in self.runs.values():
             run.pass_time(now)
@@ -285,10 +284,13 @@ class Reconciler:
 
     def note(self, run: Run, action: str, reason: str) -> None:
         """Write something into the journal that moves nothing."""
+        self.writes.quietly(Change(self.clock.now(), entries=(self._told(run, action, reason),)))
+
+    def _told(self, run: Run, action: str, reason: str) -> JournalEntry:
         now, wall = self.clock.now(), self.clock.wall()
         entry = entry_for(run, run.record, action, "router", reason, now=now, wall=wall)
-        self.writes.quietly(Change(now, entries=(entry,)))
         self.listener.moved(entry)
+        return entry
 
     # --- the loop ---------------------------------------------------------------------------------
 

@@ -52,6 +52,10 @@ class Salt:
             raise ValueError("a salt of another length")
         return cls(text, frozenset(map(str, setting["unsalted"])))
 
+    def kept(self) -> dict[str, Any]:
+        """As a setting of the store."""
+        return {SETTING: self.to_json()}
+
     def to_json(self) -> dict[str, Any]:
         """For the store."""
         return {"text": self.text, "unsalted": sorted(self.unsalted)}
