@@ -54,8 +54,16 @@ test-fuzz: $(STAMP)  ## hostile JSON, labels, edits, requests, orders (long: FUZ
 	@$(BIN)/python -m tests.fuzz.decider_fuzz --each $(FUZZ_DECIDER)
 
 NIGHTS ?= 5000
-test-nights: $(STAMP)  ## the whole router simulated under faults, 5,000 nights (NIGHTS=20000: an hour)
+test-nights: $(STAMP)  ## the whole router simulated under faults, 5,000 nights (NIGHTS=20000: some 20 minutes)
 	@PYTHONHASHSEED=0 $(BIN)/python -m tests.nights --seeds 0:$(NIGHTS)
+
+COVERED := .cache/nights
+cover-nights: $(STAMP)  ## which branches of router/control nights alone take (NIGHTS=2000)
+	@mkdir -p $(COVERED) && rm -f $(COVERED)/.coverage*
+	@export PYTHONHASHSEED=0 COVERAGE_FILE=$(abspath $(COVERED))/.coverage && cd $(CURDIR) \
+	    && $(BIN)/coverage run --rcfile=tests/nights/coverage.ini -m tests.nights --seeds 0:$(NIGHTS) \
+	    && $(BIN)/coverage combine -q $(COVERED) && $(BIN)/coverage json -q -o $(COVERED)/covered.json
+	@$(BIN)/python -m tests.nights.covered $(COVERED)/covered.json
 
 LATEST := .cache/latest
 test-latest:     ## run the tests with the newest packages instead of the locked ones
@@ -194,4 +202,4 @@ clean:      ## remove what these targets made
 	@rm -rf $(VENV) .cache demo-run demo-report.html .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 
-.PHONY: help setup lock run demo test test-latest test-install test-live test-log test-page screenshots test-newcomer test-printed test-promoted test-peers test-nightly test-registry test-oracles test-fuzz test-nights measure-reliability check fix bench wheel bench-decisions bench-drift docs site clean
+.PHONY: help setup lock run demo test test-latest test-install test-live test-log test-page screenshots test-newcomer test-printed test-promoted test-peers test-nightly test-registry test-oracles test-fuzz test-nights cover-nights measure-reliability check fix bench wheel bench-decisions bench-drift docs site clean
