@@ -12,12 +12,13 @@ import argparse
 import os
 import sys
 import time
+from functools import partial
 
 from tests.nights import seams
 from tests.nights.checks import Checks
-from tests.nights.faults import FAULTS, put_back
+from tests.nights.faults import FAULTS
 from tests.nights.night import Night, setup
-from tests.nights.runner import many, pieces, spread, stories
+from tests.nights.runner import finding, many, pieces, spread, stories
 from tests.nights.shrink import command, shrunk
 from tests.nights.stories import STORIES, written
 
@@ -68,22 +69,13 @@ def tell(seed, kept):
     return len(out.violations)
 
 
-def found_by(name, within):
-    """(seed, violation) of the first night that finds a fault; None within so many."""
-    with seams.installed(), put_back(name):
-        for seed in range(within):
-            violations = Night(seed).live().violations
-            if violations:
-                return seed, violations[0]
-    return None
-
-
-def table(within):
+def table(within, jobs):
     """All faults; the number of those that are not found."""
     missed = 0
     print(f"{'put back':46} nights  by")
     for name in FAULTS:
-        found = found_by(name, within)
+        with spread(partial(finding, name), pieces(range(within), jobs), jobs) as told:
+            found = next(filter(None, told), None)
         missed += found is None
         after, by = (found[0] + 1, found[1][0]) if found else ("-", "NOBODY")
         print(f"{name:46} {after:>6}  {by}", flush=True)
@@ -104,7 +96,7 @@ def main(argv=None):
     if os.environ.get("PYTHONHASHSEED") != "0":
         print("a night is repeated exactly only with PYTHONHASHSEED=0", file=sys.stderr)
     if args.faults:
-        return table(args.within) > 0
+        return table(args.within, args.jobs) > 0
     if args.seed is not None:
         numbers = (args.keep or "").replace("none", "").split(",")
         kept = None if args.keep is None else {int(n) for n in numbers if n}

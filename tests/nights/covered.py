@@ -1,4 +1,4 @@
-"""``python -m tests.nights.covered FILE``: branches that nights took, of what ``coverage json`` wrote."""
+"""``python -m tests.nights.covered FILE``: branches that nights took, of a `coverage json`."""
 
 from __future__ import annotations
 

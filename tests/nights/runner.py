@@ -8,6 +8,7 @@ import multiprocessing
 import time
 
 from tests.nights import policies, seams
+from tests.nights.faults import put_back
 from tests.nights.night import Night
 from tests.nights.stories import STORIES
 
@@ -59,3 +60,12 @@ def many(piece, kept=PIECE + 1, *, told=False):
 def stories(piece):
     """The same of small nights that once failed."""
     return many(piece, told=True)
+
+
+def finding(name, piece, kept=PIECE + 1):
+    """(seed, violation) of the first night of a piece that finds a mistake; None: none does."""
+    with seams.installed(kept), put_back(name):
+        for seed in piece:
+            if violations := Night(seed).live().violations:
+                return seed, violations[0]
+    return None
