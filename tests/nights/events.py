@@ -44,7 +44,8 @@ def _event(name, now, number):
 def _draw_order(rng):
     return {
         "route": rng.choice(ROUTES), "name": rng.choice(ORDERS), "number": rng.randrange(1_000),
-        "way": rng.choice(["plain", "plain", "plain", "dry", "revision", "key", "again", "twice"]),
+        "way": rng.choice(["plain", "plain", "plain", "dry", "revision", "key", "again", "twice",
+                           "other"]),
     }  # fmt: skip
 
 
@@ -59,11 +60,15 @@ def order(night, route, name, number, way):
     elif way == "revision":
         run = process.plane.reconciler.runs.get(route)
         options["if_revision"] = (run.record.revision if run else 0) + number % 2
-    elif way in ("key", "again", "twice"):
+    elif way in ("key", "again", "twice", "other"):
         name_of_key = f"k{number % 3}"
         options["key"] = OrderKey(name_of_key, f"{type(event).__name__}/{route}")
     night.order(route, event, **options)
     if way in ("again", "twice"):
+        night.order(route, event, **options)
+    if way == "other":  # another order under the same key
+        event = _event(("pause", "rollback", "promote")[number % 3], 0.0, number)
+        options["key"] = OrderKey(options["key"].id, f"{type(event).__name__}/{route}")
         night.order(route, event, **options)
 
 

@@ -101,14 +101,23 @@ def _observed(rng, made):
     """Rows with features, labels and scores; what reads them; what is kept of them."""
     made["prediction_log"] = {"file": "nights.log", "age": "360d", "early": "360d"}
     for route in made["routes"]:
-        route |= {"payload": "v1", "predictions": deepcopy(ROWS), "feedback": {"secret": SECRET}}
-        route["rollout"].pop("compare", None)
+        feedback = {"secret": SECRET} | rng.choice([{}, {}, {"expires": "1m"}])
+        route |= {"payload": "v1", "predictions": deepcopy(ROWS), "feedback": feedback}
+        if rng.random() < 0.5:
+            route["rollout"].pop("compare", None)
         _tried(route, {"log": rng.choice(LOGS)} if rng.random() < 0.7 else {})
         _tried(route, {"monitors": rng.choice(MONITORS)} if rng.random() < 0.6 else {})
         _tried(route, {"extraction": EXTRACTION} if rng.random() < 0.3 else {})
+        _tried(route, {"sticky": rng.choice(STICKY)} if rng.random() < 0.2 else {})
+        _tried(route, {"rules": [rng.choice(RULES)]} if rng.random() < 0.3 else {})
         for gate in rng.sample(OUTPUTS, rng.choice([0, 1, 2])):
             gates = [*route["rollout"]["gates"], gate]
             _tried(route, {"rollout": route["rollout"] | {"gates": gates}})
+
+    if rng.random() < 0.3:
+        made["alerts"] = [{"url": f"{HOOK_URL}/alerts", "on": ["rolled_back", "drift"]}]
+    if len(made["routes"]) > 1 and rng.random() < 0.2:
+        del made["routes"][1]["rollout"]
 
 
 def _tried(route, more):
@@ -146,6 +155,13 @@ ROWS = {
     "label": "label", "score": "score", "classes": ["yes", "no"], "range": [0, 1],
     "features": {"amount": "numeric", "kind": "categorical"}, "sample": "100%",
 }  # fmt: skip
+STICKY = ({"cookie": {"secret": SECRET}}, {"json": "user"}, {"header": "X-User-Id"})
+RULES = (
+    {"match": {"headers": {"X-Debug": {"present": True}}}, "version": "v3"},
+    {"match": {"headers": {"X-Debug": {"prefix": "n"}}}, "version": "v2"},
+    {"match": {"headers": {"X-Country": {"regex": "x|y"}}}, "version": "v3"},
+    {"match": {"headers": {"X-Debug": "new"}}, "version": "v1"},
+)
 EXTRACTION = {
     "by": "address", "window": "1m",
     "near": {"score": "predictions", "threshold": 0.5, "within": 0.4, "share": "10%",

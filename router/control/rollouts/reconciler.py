@@ -156,8 +156,8 @@ class Reconciler:
                     self._adopt_route(route, one, fresh, now)
         self._adopting = False
         self.runs = {route.name: self.runs[route.name] for route in policy.routes}
-        told = told_of(adopted.renamed, self.runs, self._told)
-        self.writes.quietly(Change(now, tuple(fresh), told, settings=self.salt.kept()))
+        said = told_of(adopted.renamed, self.runs, self._told)
+        self.writes.quietly(Change(now, tuple(fresh), said, settings=self.salt.kept()))
         self.observatory.keep_only(lifecycle.places(policy))
         for run in self.runs.values():
             run.pass_time(now)
