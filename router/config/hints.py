@@ -142,7 +142,8 @@ def _loose(text: str, words: dict[str, str]) -> str:
     unit = next(
         (unit for unit, names in words.items() if found["unit"].lower() in names.split()), ""
     )
-    return f"write {found['number'].replace(',', '.')}{unit}" if unit else ""
+    loose = f"{found['number'].replace(',', '.')}{unit}"
+    return f"write {loose}" if unit and loose != text.strip() else ""  # it is wrong for its size
 
 
 def _truth(refused: RefusedValue) -> str:

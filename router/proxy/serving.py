@@ -6,6 +6,7 @@ nothing else; a swap is one assignment.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING
@@ -171,8 +172,7 @@ class ServedRoute:
         self.keep_bytes = _kept_bytes(entry)
         pinnable = entry.pinnable if entry.pin_header else ()
         self.pins = {entry.versions[i].name.encode(): self.versions[i] for i in pinnable}
-        wrong = frozenset(entry.error_statuses)
-        self.errors = frozenset(s for s in range(100, 1_000) if s in wrong or s // 100 in wrong)
+        self.errors = _statuses(entry.error_statuses)
         """Statuses that count against the version that answers with them."""
         self.sampled_bp = entry.sampling.share_bp if entry.sampling else 0
         self.loads = entry.loads
@@ -299,6 +299,14 @@ def _key(sticky: StickyEntry | None) -> tuple[StickyKind | None, bytes, bytes]:
     if sticky is None:
         return None, b"", b""
     return sticky.kind, sticky.name.encode(), sticky.salt.encode()
+
+
+def _statuses(named: Iterable[int]) -> frozenset[int]:
+    """Each by itself; 5 stands for all of 500 to 599."""
+    spans = (
+        range(one * 100, one * 100 + 100) if one < 10 else range(one, one + 1) for one in named
+    )
+    return frozenset(status for span in spans for status in span)
 
 
 def _kept_bytes(entry: RouteEntry) -> int:

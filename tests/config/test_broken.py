@@ -261,3 +261,11 @@ def test_an_a_a_test_is_a_warning_only():
     (warning,) = loaded.warnings
 
     assert warning.message == "http://127.0.0.1:9001 is also an endpoint of 'v1'"
+
+
+def test_what_is_out_of_bounds_is_not_told_to_write_the_same_again():
+    with pytest.raises(PolicyError) as caught:
+        loads(ROUTE + "    feedback: {secret: a-secret-of-16-characters, expires: 1s}\n")
+    (problem,) = caught.value.problems
+    assert problem.message.startswith("expected at least 1m")
+    assert not problem.hint

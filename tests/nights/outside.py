@@ -235,7 +235,7 @@ class Client(asyncio.Protocol):
         self.wire, self.waiting = None, False
 
 
-async def profiles(night, file, features):
+async def profiles(night, file, features, by="", segments=0):
     """A reference file that is there or is not, read in a process of its own."""
     chance = night.machine.chance
     await asyncio.sleep(chance.expovariate(1 / 0.2))
@@ -246,7 +246,8 @@ async def profiles(night, file, features):
         raise OSError(12, "Cannot allocate memory")
     seen = {"amount": [chance.random() * 100 for _ in range(200)],
             "kind": [chance.choice(KINDS_SEEN) for _ in range(200)]}  # fmt: skip
-    return {name: profiled(kind, seen[name]) for name, kind in features if name in seen}
+    made = {name: profiled(kind, seen[name]) for name, kind in features if name in seen}
+    return made, dict.fromkeys(KINDS_SEEN[:segments] if by else (), made)
 
 
 # --- hooks, gates, registries ---------------------------------------------------------------------

@@ -269,7 +269,7 @@ def _patches():
 
 def _read_and_recorded():
     yield sqlite_book, "sqlite3", LogSqlite(night)
-    yield watching, "profiles", lambda file, features: profiles(night(), file, features)
+    yield watching, "profiles", lambda *about: profiles(night(), *about)
     yield recording, "Writer", SimWriter
     yield recording, "queue", SimpleNamespace(Full=queue.Full, Queue=Lines)
     yield recording, "thread", lambda *_: SimpleNamespace(is_alive=lambda: True)

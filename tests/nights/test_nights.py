@@ -35,13 +35,14 @@ def nights(*arguments):
     """What ``python -m tests.nights`` says: sets have the same order there every time."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.nights", *arguments], cwd=ROOT, capture_output=True,
-        text=True, check=False, env=os.environ | {"PYTHONHASHSEED": "0"}, timeout=170,
+        text=True, check=False, env=os.environ | {"PYTHONHASHSEED": "0"}, timeout=600,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(620)
 def test_the_first_nights_and_those_that_once_failed():
     said = nights("--seeds", f"0:{NIGHTS}", "--stories")
     assert f"{NIGHTS} nights, 0 with a violation" in said
@@ -65,7 +66,7 @@ def test_a_mistake_of_the_past_can_be_put_back_and_taken_away(name):
 
 
 QUICK = {
-    "the dead writer": 80, "the freed slot": 40, "the clock read twice": 40,
+    "the never-answered order": 20, "the freed slot": 40, "the clock read twice": 40,
     "an evidence batch counted twice": 40,
 }  # fmt: skip
 """Found within a few nights; the table of all twelve is `python -m tests.nights --faults`."""

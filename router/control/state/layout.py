@@ -10,6 +10,7 @@ import contextlib
 import json
 import secrets
 import sqlite3
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -176,10 +177,11 @@ def _schema_of(db: sqlite3.Connection) -> set[tuple[str, str]]:
     return set(db.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"))
 
 
-def _expected() -> set[tuple[str, str]]:
+@cache
+def _expected() -> frozenset[tuple[str, str]]:
     with contextlib.closing(sqlite3.connect(":memory:")) as db:
         db.executescript(SCHEMA)
-        return _schema_of(db)
+        return frozenset(_schema_of(db))
 
 
 def _check_journal(db: sqlite3.Connection, path: Path) -> None:
