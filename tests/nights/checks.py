@@ -142,7 +142,7 @@ class Checks(Looks, Booked):
                 continue
             for index, version in enumerate(entry.versions):
                 known = run.route.versions.get(version.name)
-                if known is None or (entry.name, version.name, known.model) not in self.convicted:
+                if known is None or (entry.name, version.name, known.which) not in self.convicted:
                     continue
                 mirrored = any(mirror.version == index for mirror in entry.mirrors)
                 ruled = any(rule.version == index for rule in entry.rules)
@@ -299,7 +299,7 @@ class Checks(Looks, Booked):
         if entry.action == "rollback" and entry.actor == "router" and rollout is not None:
             version = run.route.versions.get(rollout.candidate)
             if version is not None:
-                self.convicted[entry.route, rollout.candidate, version.model] = entry.revision
+                self.convicted[entry.route, rollout.candidate, version.which] = entry.revision
         elif entry.action == "retry" and rollout is not None:
             for key in [k for k in self.convicted if k[:2] == (entry.route, rollout.candidate)]:
                 del self.convicted[key]

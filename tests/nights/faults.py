@@ -45,7 +45,7 @@ FAULTS = {
     "the convicted version restarted by an edit": (
         (
             lifecycle.candidate_key,
-            'f"{name}@{version.model}" if version.model else name',
+            'f"{name}@{version.which}" if version.which else name',
             'f"{name}@{len(version.endpoints)}{str(version.endpoints[0])[-4:]}"',
         ),
     ),

@@ -44,12 +44,13 @@ def spread(job, several, jobs):
 
 def many(piece, kept=PIECE + 1, *, told=False):
     """Nights of a piece: (number, CPU seconds, violations by seed, sums of facts)."""
-    found, sums = {}, {"digest": 0}
+    found, sums = {}, {"digest": 0, "callbacks": 0}
     began = time.process_time()
     with seams.installed(kept):
         for seed in piece:
             out = (Night(seed, story=STORIES[seed][1]) if told else Night(seed)).live()
             sums["digest"] ^= out.digest
+            sums["callbacks"] += out.steps
             if out.violations:
                 found[seed] = out.violations[0]
             for name, number in out.facts.items():

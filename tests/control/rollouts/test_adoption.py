@@ -49,6 +49,16 @@ async def test_a_completed_route_that_is_renamed_keeps_its_record(world, policy,
     assert renamed[-1].reason.startswith("goes on with the record of q: ")
 
 
+async def test_a_crash_never_parts_a_renamed_record_from_what_its_journal_says(world, policy):
+    """Night 60: in two transactions, a kill between them left a record that nothing explains."""
+    w = await completed(world, policy(steps=HALF))
+    written, commit = [], w.store.commit
+    w.store.commit = lambda change: written.append(change) or commit(change)
+    await w.edit(named(policy(steps=HALF), "q"))
+    (change,) = [one for one in written if "rename" in {entry.action for entry in one.entries}]
+    assert "q" in {record.route for record in change.records}
+
+
 async def test_what_was_convicted_stays_out_under_the_new_name_of_its_route(world, policy):
     text = policy(steps=HALF)
     w = await world(text).start()
