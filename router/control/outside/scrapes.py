@@ -16,7 +16,8 @@ from typing import Final
 import aiohttp
 
 from router.control.outside.outside import NO_ANSWER, no_answer, outside_session
-from router.control.predictions.usage import Key, Usages
+from router.control.predictions.usage import Usages
+from router.control.rollouts.readiness import VersionKey
 from router.control.rollouts.reconciler import Reconciler
 from router.control.rollouts.run import Run
 from router.control.state.clock import Clock
@@ -36,7 +37,7 @@ ANSWER_BYTES_MAX: Final = 1_048_576
 CountScraped = Callable[[str, str, str], None]
 """``count(route, version, result)``, for metrics."""
 
-_Asked = tuple[Key, str]
+_Asked = tuple[VersionKey, str]
 
 
 class Scrapes:
@@ -78,7 +79,7 @@ class Scrapes:
     def _done(self, asked: _Asked, _task: asyncio.Task[None]) -> None:
         self._tasks.pop(asked, None)
 
-    def _wanted(self) -> Iterator[tuple[Key, EndpointEntry, MetricsPolicy, UpstreamTls]]:
+    def _wanted(self) -> Iterator[tuple[VersionKey, EndpointEntry, MetricsPolicy, UpstreamTls]]:
         """Every endpoint of the versions that have traffic, copies or a rollout."""
         for run in self._reconciler.runs.values():
             policy = run.route.metrics

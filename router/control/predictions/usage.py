@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from router.control.rollouts.readiness import VersionKey
 from router.control.rollouts.reconciler import Reconciler
 from router.control.rollouts.run import Run
 from router.control.state.clock import Clock
@@ -18,7 +19,7 @@ from router.control.told.views import UsageView
 from router.core.foreign import Unreadable
 from router.core.policy.version import Price
 from router.core.usage.orca import reported
-from router.core.usage.seen import Seen, Spent
+from router.core.usage.seen import Spent, UsageFacts
 from router.core.usage.signals import Reported, together
 from router.core.wire.counts import EndpointState
 from router.core.wire.sampled import Sampled
@@ -28,9 +29,6 @@ OLD_AFTER: Final = 4.0
 """Intervals without a report after which the last one is nothing."""
 TROUBLE_CHARS_MAX: Final = 200
 FREE: Final = Price()
-
-Key = tuple[str, str]
-"""Route and version."""
 
 
 @dataclass(slots=True)
@@ -65,8 +63,8 @@ class Usages:
     def __init__(self, reconciler: Reconciler, clock: Clock) -> None:
         self._reconciler = reconciler
         self._clock = clock
-        self._uses: dict[Key, dict[str, EndpointUse]] = {}
-        self._spent: dict[Key, Spent] = {}
+        self._uses: dict[VersionKey, dict[str, EndpointUse]] = {}
+        self._spent: dict[VersionKey, Spent] = {}
         """Since the attempt of the route's rollout began."""
         self._about: dict[str, str] = {}
 
@@ -75,7 +73,9 @@ class Usages:
 
     # --- what it is told --------------------------------------------------------------------------
 
-    def scraped(self, key: Key, endpoint: str, said: Mapping[str, float], now: float) -> None:
+    def scraped(
+        self, key: VersionKey, endpoint: str, said: Mapping[str, float], now: float
+    ) -> None:
         """What one endpoint answered; ``cpu`` is the counter of seconds."""
         use, report = self._use(key, endpoint), dict(said)
         used = report.pop("cpu", None)
@@ -85,7 +85,7 @@ class Usages:
                 report["cpu"] = (used - before[1]) / (now - before[0])
         use.scraped, use.scraped_at, use.trouble = report, now, ""
 
-    def failed(self, key: Key, endpoint: str, why: str) -> None:
+    def failed(self, key: VersionKey, endpoint: str, why: str) -> None:
         """An endpoint did not answer, or said nothing of use."""
         self._use(key, endpoint).trouble = why[:TROUBLE_CHARS_MAX]
 
@@ -123,7 +123,7 @@ class Usages:
                 del self._spent[key]
         self._about[name] = about
 
-    def _use(self, key: Key, endpoint: str) -> EndpointUse:
+    def _use(self, key: VersionKey, endpoint: str) -> EndpointUse:
         return self._uses.setdefault(key, {}).setdefault(endpoint, EndpointUse())
 
     def keep_only(self) -> None:
@@ -143,7 +143,7 @@ class Usages:
 
     # --- what it knows ----------------------------------------------------------------------------
 
-    def seen(self, run: Run) -> Seen:
+    def seen(self, run: Run) -> UsageFacts:
         """What is known of a live rollout's candidate."""
         self._begin(run)
         name, rollout = run.route.name, run.rollout
@@ -153,7 +153,7 @@ class Usages:
         observatory, now = self._reconciler.observatory, self._clock.now()
         asked = {one: observatory.requests(name, one, now) for one in run.route.versions}
         reports = self.signals((name, candidate), run)
-        return Seen(
+        return UsageFacts(
             candidate=reports,
             stable=self.signals((name, run.record.stable), run),
             trouble="" if reports else self._trouble((name, candidate)),
@@ -165,7 +165,7 @@ class Usages:
             per_hour=price.per_hour * (len(version.endpoints) if version else 0),
         )
 
-    def signals(self, key: Key, run: Run) -> dict[str, float]:
+    def signals(self, key: VersionKey, run: Run) -> dict[str, float]:
         """The mean of each signal over the endpoints that reported it lately."""
         metrics = run.route.metrics
         if metrics is None:
@@ -173,7 +173,7 @@ class Usages:
         now, old_s = self._clock.now(), OLD_AFTER * metrics.interval + metrics.timeout
         return together(use.known(now, old_s) for use in self._uses.get(key, {}).values())
 
-    def _trouble(self, key: Key) -> str:
+    def _trouble(self, key: VersionKey) -> str:
         uses = self._uses.get(key, {})
         told = (f"{name}: {one.trouble or one.unread}" for name, one in uses.items()
                 if one.trouble or one.unread)  # fmt: skip
@@ -199,7 +199,7 @@ class Usages:
             per_request=_rounded(price, spent),
         )
 
-    def _silence(self, run: Run, key: Key) -> str:
+    def _silence(self, run: Run, key: VersionKey) -> str:
         return self._trouble(key) if run.route.metrics is not None else ""
 
     def gauges(self) -> Iterator[tuple[str, LabelPairs, float]]:

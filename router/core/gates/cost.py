@@ -17,10 +17,10 @@ from router.core.gates.measured import Measured, MeasuredState
 from router.core.gates.needs import Need
 from router.core.gates.verdict import Verdict
 from router.core.quantities import Number
-from router.core.usage.seen import Seen, half_width
+from router.core.usage.seen import UsageFacts, half_width
 from router.core.words import count
 
-Price = Annotated[Number, Field(gt=0)]
+Money = Annotated[Number, Field(gt=0)]
 
 
 class Cost(Measured):
@@ -29,12 +29,12 @@ class Cost(Measured):
     kind: ClassVar[str] = "cost"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.PRICES})
 
-    per_hour: Price | None = None
+    per_hour: Money | None = None
     """Most that an hour may cost once it has all traffic of the route, at the present rate:
     endpoints, requests and tokens."""
-    per_request: Price | None = None
+    per_request: Money | None = None
     """Most that a request may cost on average, with its tokens; endpoints are not shared out."""
-    per_1k_tokens: Price | None = None
+    per_1k_tokens: Money | None = None
     """Most that 1,000 tokens (in and out) may cost on average."""
     answers: Annotated[StrictInt, Field(ge=20, le=1_000_000)] = 100
     """Answers whose tokens must have been read before it passes."""
@@ -45,7 +45,7 @@ class Cost(Measured):
             raise ValueError("expected at least one of per_hour, per_request, per_1k_tokens")
         return self
 
-    def taken(self, seen: Seen) -> Measurement:
+    def taken(self, seen: UsageFacts) -> Measurement:
         """What :class:`CostState` judges, see there."""
         if seen.priced and not seen.spent.answers and seen.answered >= self.answers:
             return Measurement(error=f"none of {seen.answered:,} answers says its tokens")

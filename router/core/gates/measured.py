@@ -11,7 +11,7 @@ from router.core.gates.gate import GateContext, Measurement
 from router.core.gates.polled import PolledState, Timed
 from router.core.gates.verdict import Verdict
 from router.core.quantities import Seconds
-from router.core.usage.seen import Seen
+from router.core.usage.seen import UsageFacts
 from router.core.words import count
 
 
@@ -27,7 +27,7 @@ class Measured(Timed):
     """Looks in a row beyond a limit that make it fail; one within begins anew."""
 
     @abstractmethod
-    def taken(self, seen: Seen) -> Measurement:
+    def taken(self, seen: UsageFacts) -> Measurement:
         """The numbers of one look, as :meth:`MeasuredState.take` gets them."""
 
 

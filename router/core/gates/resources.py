@@ -17,7 +17,7 @@ from router.core.gates.gate import GateContext, Measurement
 from router.core.gates.measured import Measured, MeasuredState
 from router.core.gates.needs import Need
 from router.core.quantities import BasisPoints, Bytes, Number
-from router.core.usage.seen import Seen
+from router.core.usage.seen import UsageFacts
 from router.core.usage.signals import SIGNALS, written
 from router.core.wire.outcomes import FULL_BP
 
@@ -59,7 +59,7 @@ class Resources(Measured):
         }  # fmt: skip
         return {name: float(limit) for name in SIGNALS if (limit := found[name]) is not None}
 
-    def taken(self, seen: Seen) -> Measurement:
+    def taken(self, seen: UsageFacts) -> Measurement:
         """The candidate's signals, and stable's memory; NaN where one is not known."""
         if seen.trouble:
             return Measurement(error=seen.trouble)

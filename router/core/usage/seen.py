@@ -37,7 +37,7 @@ class Spent:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class UsageFacts:
     """See the module."""
 
     candidate: Reported = field(default_factory=dict)

@@ -8,7 +8,8 @@ from pydantic import ValidationError
 from router.core.gates import GateContext, Measurement
 from router.core.gates.cost import Cost
 from router.core.gates.verdict import Verdict
-from router.core.usage.seen import LEVEL, Seen, Spent, half_width
+from router.core.usage.seen import LEVEL, Spent, half_width
+from router.core.usage.seen import UsageFacts as Facts
 
 PASS, PENDING, ERROR, FAIL = Verdict.PASS, Verdict.PENDING, Verdict.ERROR, Verdict.FAIL
 
@@ -31,16 +32,20 @@ def look(one, seen, times=3):
 @pytest.mark.parametrize(
     ("fields", "seen", "verdict"),
     [
-        ({"per_request": 0.01}, Seen(per_request=0.01), PASS),
-        ({"per_request": 0.01}, Seen(per_request=0.011), FAIL),
-        ({"per_hour": 10.0}, Seen(per_request=0.001, requests_per_s=1.0, per_hour=6.0), PASS),
-        ({"per_hour": 9.0}, Seen(per_request=0.001, requests_per_s=1.0, per_hour=6.0), FAIL),
-        ({"per_request": 0.001}, Seen(priced=True, answered=500, spent=spent(500, 500)), PASS),
-        ({"per_request": 0.001}, Seen(priced=True, answered=500, spent=spent(500, 1_500)), FAIL),
-        ({"per_request": 0.001}, Seen(priced=True, answered=500, spent=spent(500, 1_030)), PENDING),
-        ({"per_request": 0.001}, Seen(priced=True, answered=50, spent=spent(50, 500)), PENDING),
-        ({"per_1k_tokens": 0.002}, Seen(priced=True, answered=500, spent=spent(500, 900)), PASS),
-        ({"per_1k_tokens": 0.0009}, Seen(priced=True, answered=500, spent=spent(500, 900)), FAIL),
+        ({"per_request": 0.01}, Facts(per_request=0.01), PASS),
+        ({"per_request": 0.01}, Facts(per_request=0.011), FAIL),
+        ({"per_hour": 10.0}, Facts(per_request=0.001, requests_per_s=1.0, per_hour=6.0), PASS),
+        ({"per_hour": 9.0}, Facts(per_request=0.001, requests_per_s=1.0, per_hour=6.0), FAIL),
+        ({"per_request": 0.001}, Facts(priced=True, answered=500, spent=spent(500, 500)), PASS),
+        ({"per_request": 0.001}, Facts(priced=True, answered=500, spent=spent(500, 1_500)), FAIL),
+        (
+            {"per_request": 0.001},
+            Facts(priced=True, answered=500, spent=spent(500, 1_030)),
+            PENDING,
+        ),
+        ({"per_request": 0.001}, Facts(priced=True, answered=50, spent=spent(50, 500)), PENDING),
+        ({"per_1k_tokens": 0.002}, Facts(priced=True, answered=500, spent=spent(500, 900)), PASS),
+        ({"per_1k_tokens": 0.0009}, Facts(priced=True, answered=500, spent=spent(500, 900)), FAIL),
     ],
 )
 def test_verdicts(fields, seen, verdict):
@@ -49,21 +54,21 @@ def test_verdicts(fields, seen, verdict):
 
 def test_answers_that_say_no_tokens_are_an_error_that_holds():
     one = Cost.model_validate({"per_request": 0.01})
-    state = look(one, Seen(priced=True, answered=200), times=6)
+    state = look(one, Facts(priced=True, answered=200), times=6)
     assert (state.verdict, state.held) == (ERROR, True)
     assert "none of 200 answers says its tokens" in state.sentence()
 
 
 def test_a_shadow_that_answers_nobody_is_not_held_by_what_cannot_be_known():
     one = Cost.model_validate({"per_request": 0.01})
-    assert not look(one, Seen(priced=True)).held
-    waiting = look(one, Seen(priced=True, answered=20, spent=spent(20, 500)))
+    assert not look(one, Facts(priced=True)).held
+    waiting = look(one, Facts(priced=True, answered=20, spent=spent(20, 500)))
     assert (waiting.verdict, waiting.held) == (PENDING, True)
 
 
 def test_the_sentence_has_the_figure_its_bound_the_limit_and_the_sample():
     one = Cost.model_validate({"per_request": 0.001})
-    state = look(one, Seen(priced=True, answered=500, spent=spent(500, 1_500)))
+    state = look(one, Facts(priced=True, answered=500, spent=spent(500, 1_500)))
     assert state.sentence().startswith("a request costs 0.001483")
     assert "(at least 0.0014" in state.sentence()
     assert "limit 0.001; tokens of 500 answers" in state.sentence()

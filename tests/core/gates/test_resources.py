@@ -10,7 +10,7 @@ from router.core.gates.resources import Resources
 from router.core.gates.verdict import Verdict
 from router.core.judge import Judge, JudgeSettings
 from router.core.rollout.events import Action
-from router.core.usage.seen import Seen
+from router.core.usage.seen import UsageFacts as Facts
 from router.core.wire.outcomes import Baseline
 
 PASS, PENDING, ERROR, FAIL = Verdict.PASS, Verdict.PENDING, Verdict.ERROR, Verdict.FAIL
@@ -23,7 +23,7 @@ def gate(**fields):
 
 def seen(memory=100.0, queue=0.0, stable=100.0, **more):
     own = {"memory": memory * MIB, "queue": queue} | more
-    return Seen(candidate=own, stable={"memory": stable * MIB})
+    return Facts(candidate=own, stable={"memory": stable * MIB})
 
 
 def verdicts(one, *looks):
@@ -72,10 +72,10 @@ def test_a_signal_that_nobody_reports_holds_and_says_so():
     assert (found[0], found[-1], state.held) == (PENDING, ERROR, True)
     assert "nobody reports gpu" in state.sentence()
     alone = Resources.model_validate({"times_stable": 2.0})
-    found, state = verdicts(alone, *[Seen(candidate={"memory": 1.0})] * 6)
+    found, state = verdicts(alone, *[Facts(candidate={"memory": 1.0})] * 6)
     assert found[-1] is ERROR
     assert "stable's memory" in state.sentence()
-    found, state = verdicts(one, *[Seen(trouble="http://x:1: no answer")] * 6)
+    found, state = verdicts(one, *[Facts(trouble="http://x:1: no answer")] * 6)
     assert found[-1] is ERROR
     assert "no answer" in state.sentence()
 
