@@ -22,6 +22,7 @@ from router.config.problems import PolicyError
 from router.core.policy import Policy, RolloutPolicy, Route
 from router.core.policy.cost import costs
 from router.core.policy.forecast import seconds_left, stages
+from router.core.policy.passing import passing
 from router.core.policy.power import ExpectedTraffic
 from router.core.policy.risk import exposed, unjudged, unseen, watched
 from router.core.rollout.plan import Default, Plan, Step
@@ -139,6 +140,7 @@ def _foreseen(route: Route, traffic: ExpectedTraffic | None) -> dict[str, Any]:
         )
         forecast = list(found)
         left = seconds_left(iter(forecast))
+        told["unseen"] = [*told["unseen"], *passing(policy, traffic)]
         told["through_s"] = left if math.isfinite(left) else None
         told["costs"] = list(costs(route, policy.plan(), forecast, traffic.requests_per_s))
     return told

@@ -7,7 +7,7 @@ import re
 from router.cli.exits import Exit, VerbFailed
 
 _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
-_RATE = re.compile(r"(\d+(?:\.\d+)?)(?:/(s|m|h))?")
+_RATE = re.compile(r"(\d+(?:\.\d+)?)(?:/(s|m|h|d))?")
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 
 

@@ -25,7 +25,7 @@ from router.simulation.recording import read_traffic
 from router.simulation.report import render_html, render_json, render_text
 from router.simulation.result import simulate
 from router.simulation.run import Setup
-from router.simulation.scenario import LatencyModel, Scenario
+from router.simulation.scenario import DAY_S, Bursts, LatencyModel, Scenario
 from router.simulation.world import MADE
 
 RUNS = 200
@@ -34,8 +34,27 @@ PATIENCE_S = 8.0
 """How long somebody waits who has not said how many runs it shall be."""
 PROCESSES_MAX = 16
 USERS_MAX = 1_000_000
+TOGETHER_MAX = 64
+OUTAGE_RATE, OUTAGE_S = 0.5, 20.0
+"""Of an outage: the share of answers that fail, and its mean length in seconds."""
 
 T = TypeVar("T")
+
+# What requests may differ in besides their versions' failures and latency.
+Failures = Annotated[
+    str, Option("How long a failure takes, such as 30ms; absent: as long as an answer.")
+]
+Together = Annotated[
+    int,
+    Option("Requests that are served together in the mean, and fail with one cause.", least=1,
+           most=TOGETHER_MAX),
+]  # fmt: skip
+Patience = Annotated[str, Option("Clients leave after so long without an answer, such as 2s.")]
+Refuses = Annotated[str, Option("Good answers of the candidate that are 4xx, or empty: 100%.")]
+Pinned = Annotated[str, Option("Requests that a pin or a rule sends to the candidate, such as 2%.")]
+Outages = Annotated[
+    str, Option("Outages that both versions share, half of the answers for 20s: 6/d.")
+]
 
 
 def run(
@@ -55,6 +74,12 @@ def run(
     latency: Annotated[str, Option("Stable's median latency, such as 100ms.")] = "",
     slower: Annotated[str, Option("The candidate's latency is so many times stable's: 1.3.")] = "1",
     hang: Annotated[bool, Option("The candidate never answers.")] = False,
+    failures: Failures = "",
+    together: Together = 1,
+    patience: Patience = "",
+    refuses: Refuses = "0%",
+    pinned: Pinned = "0%",
+    outages: Outages = "",
     users: Annotated[
         int,
         Option("Users of a sticky route, of very different popularity.", least=2, most=USERS_MAX),
@@ -83,7 +108,12 @@ def run(
         change_at_s, duration_s = _times(change_at, duration)
         scenario = replace(
             world, change_at_s=change_at_s, duration_s=duration_s,
-            latency=slow, users=users if sticky else 0,
+            latency=slow, users=users if sticky else 0, together=together,
+            failures_s=_read("--failures", parse_duration, failures) if failures else None,
+            patience_s=_read("--patience", parse_duration, patience) if patience else None,
+            refuses=_read("--refuses", parse_share, refuses) / FULL_BP,
+            pinned=_read("--pinned", parse_share, pinned) / FULL_BP,
+            bursts=_outages(outages) if outages else None,
         )  # fmt: skip
         setup = Setup.of(rollout, sticky=sticky, sampled=chosen.sampled)
         _tell_blind(setup, slow, asked=bool(latency) or slow.factor != 1)
@@ -108,6 +138,10 @@ def _times(change_at: str, duration: str) -> tuple[float, float]:
         end = f"the end of the simulation (--duration {duration})"
         raise ValueError(f"--change-at: expected a time before {end}, got {change_at}")
     return change_at_s, duration_s
+
+
+def _outages(text: str) -> Bursts:
+    return Bursts(parse_rate("--outages", text) * DAY_S, OUTAGE_RATE, OUTAGE_S)
 
 
 def _tell_blind(setup: Setup, latency: LatencyModel, *, asked: bool) -> None:

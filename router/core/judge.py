@@ -318,7 +318,8 @@ class Judge:
         if capital < self.limit:
             return
         leader = self.leader
-        enough = self.states[leader].candidate.bad >= self.settings.min_bad
+        state = self.states[leader]
+        enough = state.enough and state.candidate.bad >= self.settings.min_bad
         if enough and self.jury.hears(self):
             self._convicted_gate = leader
             alpha = self.settings.false_rollback_rate

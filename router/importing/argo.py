@@ -39,6 +39,7 @@ def translate(rollout: Manifest, others: list[Manifest]) -> Draft:
 def _canary(rollout: Manifest, others: list[Manifest], draft: Draft) -> None:
     base: Path = ("spec", "strategy", "canary")
     _endpoints(rollout, others, draft, (*base, "stableService"), (*base, "canaryService"))
+    _hosts(rollout, others, draft, (*base, "trafficRouting", "istio"))
     draft.gates = ["error_rate", "guard"]
     whole = rollout.take(*base, "trafficRouting", "maxTrafficWeight", default=100)
     steps = _Steps(rollout, others, draft, float(whole))
@@ -283,6 +284,24 @@ def _endpoints(
         if not known:
             where = rollout.line(path)
             draft.notes.append(f"line {where}: the endpoint {url} is a guess; set the real one")
+
+
+def _hosts(rollout: Manifest, others: list[Manifest], draft: Draft, base: Path) -> None:
+    """Hosts of the VirtualServices that Argo writes weights into, where the file has them."""
+    single = rollout.get(*base, "virtualService", "name")
+    names = [single, *(one.get("name") for one in rollout.items(*base, "virtualServices"))]
+    for other in others:
+        if other.get("kind") != "VirtualService" or other.get("metadata", "name") not in names:
+            continue
+        hosts = [str(host).lower() for host in other.items("spec", "hosts") if host != "*"]
+        where = f"line {other.line(('spec', 'hosts'))}: spec.hosts of the VirtualService"
+        if hosts:
+            draft.match.setdefault("host", hosts[0])
+        if len(hosts) > 1:
+            draft.notes.append(f"{where} has several; a route has one, repeat it for the others")
+        if any(isinstance(one, dict) and "match" in one for one in other.items("spec", "http")):
+            where = f"line {other.line(('spec', 'http'))}: spec.http of the VirtualService"
+            draft.notes.append(f"{where} has conditions of its own; write them as `match` or rules")
 
 
 def _port(service: str, others: list[Manifest]) -> tuple[int, bool]:

@@ -13,11 +13,11 @@ from router.core.words import duration, percent, rate
 from router.simulation.result import OUTCOMES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from router.simulation.result import SimulationResult, Spread
     from router.simulation.run import Point
-    from router.simulation.scenario import LatencyModel
+    from router.simulation.scenario import LatencyModel, Scenario
 
 WIDTH, HEIGHT, MARGIN = 720.0, 200.0, 46.0
 """Size of a plot and of the room for its labels, in SVG units."""
@@ -99,14 +99,32 @@ def _facts(result: SimulationResult) -> list[tuple[str, str]]:
         ("stable", f"bad in {rate(s.stable_rate)}"),
         ("candidate", f"bad in {rate(s.candidate_rate)}{change}"),
         *([("latency", _latency(s.latency))] if s.latency else []),
+        *([("besides", besides)] if (besides := "; ".join(_besides(s))) else []),
         ("gates", ", ".join(gate.title for gate in result.setup.gates)),
         ("runs", f"{len(result.runs):,}: {outcomes}"),
+        ("proven not worse", f"{result.proven * 100:.3g} % of them"),
         ("bad answers before rollback", _spread(result.bad, lambda v: f"{v:.0f}")),
         ("time to rollback", _spread(result.seconds, duration)),
         ("false rollbacks", false),
         ("time to promote an equal candidate", _spread(result.promotion, duration)),
         ("time to prove it not worse", _spread(result.proof, duration)),
     ]
+
+
+def _besides(s: Scenario) -> Iterator[str]:
+    """What else is different from the usual world."""
+    if s.failures_s is not None:
+        yield f"failures take {duration(s.failures_s)}"
+    if s.together > 1:
+        yield f"{s.together} requests fail with one cause in the mean"
+    if s.patience_s is not None:
+        yield f"clients leave after {duration(s.patience_s)}"
+    if s.refuses:
+        yield f"the candidate refuses {rate(s.refuses)}, or answers with nothing"
+    if s.pinned:
+        yield f"{rate(s.pinned)} are sent to the candidate by pins or rules"
+    if s.bursts is not None:
+        yield f"{s.bursts.per_day:.3g} outages a day, of both"
 
 
 def _latency(latency: LatencyModel) -> str:

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from router.simulation.run import SimulatedRun, run_once
+from router.simulation.run import SimulatedRun, run_once, world_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from router.simulation.run import Setup
+    from router.simulation.run import Setup, Worlds
     from router.simulation.scenario import Scenario
 
 OUTCOMES = ("promoted", "kept", "rolled back", "undecided")
@@ -60,6 +60,11 @@ class SimulationResult:
         """Share of rollouts of an equal candidate that were rolled back, 0..1."""
         return sum(run.outcome == "rolled back" for run in self.equal) / len(self.equal)
 
+    @property
+    def proven(self) -> float:
+        """Share of the scenario's runs in which the candidate was proven not worse, 0..1."""
+        return sum(run.proven_at_s is not None for run in self.runs) / len(self.runs)
+
     def _of(self, outcome: str) -> list[SimulatedRun]:
         return [run for run in self.runs if run.outcome == outcome]
 
@@ -98,6 +103,7 @@ class SimulationResult:
             "gates": [gate.title for gate in self.setup.gates],
             "runs": len(self.runs),
             "outcomes": {name: self.share(name) for name in OUTCOMES},
+            "proven": self.proven,
             "false_rollbacks": self.false_rollbacks,
             "false_rollback_rate_promised": self.setup.settings.false_rollback_rate,
             "bad_answers": _numbers(self.bad),
@@ -145,11 +151,12 @@ PORTION = 1
 
 
 def many(
-    setup: Setup, scenario: Scenario, seeds: Sequence[int], processes: int = 1
-) -> tuple[SimulatedRun, ...]:
+    setup: Setup, scenario: Scenario, seeds: Sequence[int], processes: int = 1,
+    worlds: Worlds = world_of,
+) -> tuple[SimulatedRun, ...]:  # fmt: skip
     """A run a seed, in order; only the first keeps its curves."""
-    traced = run_once(setup, scenario, seeds[0], trace=True)
-    one = partial(run_once, setup, scenario)
+    traced = run_once(setup, scenario, seeds[0], trace=True, worlds=worlds)
+    one = partial(run_once, setup, scenario, worlds=worlds)
     if processes <= 1 or len(seeds) < 8:
         return (traced, *map(one, seeds[1:]))
     with ProcessPoolExecutor(processes) as pool:

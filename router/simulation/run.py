@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
@@ -17,6 +18,7 @@ from router.core.rollout.machine import decide
 from router.core.rollout.plan import Plan, Step
 from router.core.rollout.rollout import Phase, Rollout, begin
 from router.core.rollout.traffic import split_for
+from router.simulation.followed import FollowedWorld
 from router.simulation.predicted import Predicted
 from router.simulation.world import CountingWorld, TimedWorld, World
 
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
 
 QUIET_CAPITAL = 1.0
 """Below this evidence against the candidate, and for it, time may pass in longer gaps."""
+
+FEW_REQUESTS = 5.0
+"""A ramp is looked at each second, but not before so many requests more."""
 
 TRACE_MAX = 2_000
 """Points kept of the traced run's curves; every second one is dropped when they are full."""
@@ -101,7 +106,12 @@ class SimulatedRun:
 
 
 def world_of(scenario: Scenario, judge: Judge, draw: np.random.Generator) -> World:
-    """A timed world where latency can be seen (a limit, a time-out), else a counting one."""
+    """A timed world where latency can be seen (a limit, a time-out), else a counting one.
+
+    Where requests differ in more than that, each of them is followed.
+    """
+    if scenario.followed:
+        return FollowedWorld(scenario, judge, draw)
     latency = scenario.latency
     timed = latency is not None and (judge.thresholds_s or latency.hang)
     if scenario.users or not timed:
@@ -112,10 +122,12 @@ def world_of(scenario: Scenario, judge: Judge, draw: np.random.Generator) -> Wor
 class _Rollout:
     """The moving parts of one run."""
 
-    def __init__(self, setup: Setup, scenario: Scenario, seed: int, *, trace: bool) -> None:
+    def __init__(
+        self, setup: Setup, scenario: Scenario, seed: int, *, trace: bool, worlds: Worlds
+    ) -> None:
         self.setup, self.scenario, self.tracing = setup, scenario, trace
         self.judge = Judge(setup.gates, setup.settings, scenario.baseline(), 0.0)
-        self.world = world_of(scenario, self.judge, np.random.default_rng(seed))
+        self.world = worlds(scenario, self.judge, np.random.default_rng(seed))
         read = any(Need.PREDICTIONS in gate.needs for gate in setup.gates)
         drawn = np.random.default_rng((seed, 1))  # of its own: other gates meet the same world
         self.predicted = Predicted(drawn, setup.sampled if read else 0.0)
@@ -148,7 +160,8 @@ class _Rollout:
         plan, state, now = self.setup.plan, self.state, self.now
         step = plan.steps[state.step]
         hold_s = plan.bake_s if state.phase is Phase.BAKING else step.hold_s
-        soon = 1.0 if step.auto or step.proof else 60.0
+        few = FEW_REQUESTS / self.scenario.requests_per_s
+        soon = max(1.0, few) if step.auto or step.proof else 60.0
         due = [now + soon, self.scenario.duration_s, state.step_since + hold_s]
         if plan.max_duration_s is not None:
             due.append(state.started + plan.max_duration_s)
@@ -233,6 +246,12 @@ class _Rollout:
         return run
 
 
-def run_once(setup: Setup, scenario: Scenario, seed: int, *, trace: bool = False) -> SimulatedRun:
+Worlds = Callable[["Scenario", Judge, np.random.Generator], World]
+"""Makes the world of a run."""
+
+
+def run_once(
+    setup: Setup, scenario: Scenario, seed: int, *, trace: bool = False, worlds: Worlds = world_of
+) -> SimulatedRun:
     """One rollout; the same seed gives the same run."""
-    return _Rollout(setup, scenario, seed, trace=trace).go()
+    return _Rollout(setup, scenario, seed, trace=trace, worlds=worlds).go()

@@ -79,10 +79,22 @@ class Scenario:
     """The simulation ends here, decided or not."""
     history: int = 5_000
     """Requests of stable's past that are known when the rollout starts; 0: none."""
+    failures_s: float | None = None
+    """How long a failure takes, in both versions; None: as long as an answer."""
+    together: int = 1
+    """Requests of one version that are served together in the mean, and fail with one cause."""
+    patience_s: float | None = None
+    """Clients leave after so long without an answer; None: they wait."""
+    refuses: float = 0.0
+    """Share of the candidate's good answers that refuse the request (4xx) or are empty."""
+    pinned: float = 0.0
+    """Share of requests that a pin or a rule sends to the candidate, whatever its weight is."""
 
     def __post_init__(self) -> None:
         """Refuse worlds that cannot be."""
-        rates = (self.stable_rate, self.candidate_rate, self.disagree_rate)
+        rates = (
+            self.stable_rate, self.candidate_rate, self.disagree_rate, self.refuses, self.pinned,
+        )  # fmt: skip
         if not all(0.0 <= r <= 1.0 for r in rates) or not 0.0 < self.requests_per_s < 1e6:
             raise ValueError(f"rates lie in 0..1 and traffic in 0..1e6 requests/s: {self}")
 
@@ -92,16 +104,21 @@ class Scenario:
         latency = self.latency
         if latency is not None:
             latency = replace(latency, factor=1.0, tail_share=0.0, hang=False)
-        return Scenario(
-            self.stable_rate, self.stable_rate, self.requests_per_s, 0.0, self.bursts, latency,
-            self.users, self.disagree_rate, self.duration_s, self.history,
-        )  # fmt: skip
+        return replace(
+            self, candidate_rate=self.stable_rate, change_at_s=0.0, latency=latency, refuses=0.0
+        )
+
+    @property
+    def followed(self) -> bool:
+        """Whether something is to be seen only where each request is followed."""
+        alike = (self.failures_s, self.patience_s) == (None, None) and self.together == 1
+        return not alike or self.refuses > 0.0 or self.pinned > 0.0
 
     @property
     def regresses(self) -> bool:
         """Whether the candidate is ever different from stable."""
         slow = self.latency is not None and self.latency != self.equal.latency
-        return self.candidate_rate != self.stable_rate or slow
+        return self.candidate_rate != self.stable_rate or slow or self.refuses > 0.0
 
     def baseline(self) -> Baseline:
         """What the router knows of stable when the rollout starts."""
@@ -109,7 +126,8 @@ class Scenario:
             return Baseline(requests_per_s=self.requests_per_s)
         buckets = self.latency.buckets(self.history) if self.latency else ()
         bad = round(self.stable_rate * self.history)
-        return Baseline(self.history, bad, buckets, self.requests_per_s)
+        clumped = bad * (2 * self.together - 1)  # geometric numbers of requests with one cause
+        return Baseline(self.history, bad, buckets, self.requests_per_s, clumped)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from router.core.evidence.users import bets_of
 from router.core.gates.needs import Need
 from router.core.wire.histogram import BOUNDS_S
 from router.core.wire.outcomes import FULL_BP, ArmCounts, Batch, Cell, Pairs, UserCounts
+from router.simulation.popularity import Popularity
 from router.simulation.scenario import DAY_S, edges
 
 if TYPE_CHECKING:
@@ -241,17 +242,15 @@ class CountingWorld:
         return batch
 
 
-class _Users:
-    """Sticky users, the candidate's first: popularity falls like 1/rank, places are random."""
+class _Users(Popularity):
+    """What a worker would tell of users whose requests end at once."""
 
-    def __init__(self, count: int, draw: np.random.Generator, bets: int) -> None:
+    def __init__(self, users: int, draw: np.random.Generator, bets: int) -> None:
+        super().__init__(users, draw)
         self.bets = bets
         self.round = 0
-        self.met = np.zeros(count, dtype=np.int64)
-        self.failed = np.zeros(count, dtype=bool)
-        popularity = draw.permutation(1.0 / np.arange(1, count + 1))
-        self.cumulative = np.cumsum(popularity / popularity.sum())
-        self.hashes = draw.integers(0, 2**63, count, dtype=np.uint64)
+        self.met = np.zeros(users, dtype=np.int64)
+        self.failed = np.zeros(users, dtype=bool)
         self.random = draw
 
     def begin(self, round_: int) -> None:
@@ -260,14 +259,6 @@ class _Users:
             self.round = round_
             self.met[:] = 0
             self.failed[:] = False
-
-    def _first(self, weight_bp: int) -> int:
-        return round(len(self.cumulative) * weight_bp / FULL_BP)
-
-    def share(self, weight_bp: int) -> float:
-        """Share of all requests that the users in the candidate make."""
-        first = self._first(weight_bp)
-        return min(float(self.cumulative[first - 1]), 1.0) if first else 0.0
 
     def draw(
         self, weight_bp: int, candidate: tuple[int, int], stable: tuple[int, int]
@@ -293,13 +284,10 @@ class _Users:
         self.met[users] += times
         self.failed[fell] = True
         return UserCounts(
-            drawn=self._names(users[new]), bad=self._names(users[new & (first >= good)]),
+            drawn=self.units(users[new]), bad=self.units(users[new & (first >= good)]),
             betting=int(betting.sum()), betting_good=int(betting.sum()) - len(fell),
-            first_bad=self._names(fell),
+            first_bad=self.units(fell),
         )  # fmt: skip
-
-    def _names(self, users: np.ndarray) -> tuple[int, ...]:
-        return tuple(int(h) for h in self.hashes[users])
 
 
 class TimedWorld:

@@ -132,8 +132,9 @@ class Arm:
             bad = True
             if who and len(self.by) < BY_MAX:
                 self.by.append(who)
-            if (size := self.slice.cell.size) > 1:
-                self.more += self.slice.cell.causes[self.candidate].again(monotonic(), size)
+            cell = self.slice.cell
+            if (size := cell.size) > 1:
+                self.more += cell.causes[self.candidate].again(cell.clock(), size)
         else:
             self.left += 1
         if self.users is not None:
@@ -210,15 +211,17 @@ class LiveCell:
     ``versions`` are who counts in it; each knows the arm of the slice that is being drawn now.
     """
 
-    __slots__ = ("causes", "forced", "limits_s", "order", "recorder", "replays", "revision",
-                 "round", "seen", "size", "slices", "sticky", "thresholds_s", "tolerance",
-                 "versions", "weight_bp")  # fmt: skip
+    __slots__ = ("causes", "clock", "forced", "limits_s", "order", "recorder", "replays",
+                 "revision", "round", "seen", "size", "slices", "sticky", "thresholds_s",
+                 "tolerance", "versions", "weight_bp")  # fmt: skip
 
     def __init__(
         self, recorder: Telling, entry: RouteEntry, weight_bp: int, seen: Seen | None,
-        *, forced: bool = False,
+        *, forced: bool = False, clock: Callable[[], float] | None = None,
     ) -> None:  # fmt: skip
+        """``clock``: seconds, in whose stretches failures may have one cause."""
         self.recorder = recorder
+        self.clock = clock or monotonic
         self.forced = forced
         self.revision = entry.revision
         self.round = entry.round

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +15,7 @@ from router.core.policy.forecast import seconds_left, stages
 from router.core.policy.power import ExpectedTraffic
 from router.simulation.run import Setup, run_once
 from router.simulation.scenario import Scenario
+from tests.bench.decisions.rollouts import MAY_PASS
 from tests.cli.conftest import rampway
 
 FACTOR = 1.5
@@ -126,3 +129,37 @@ def test_what_passes_unseen_is_named_without_a_rate(tmp_path):
     assert "wrong answers with a good status pass: no gate compares them" in out
     measured = rampway("plan", str(file), "--rate", "5/s", "--stable", "2%").out
     assert "where stable fails 2.0 %: up to 2.3 % is tolerated" in measured
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "statistics.md"
+
+
+def passed():
+    """Of the page's table: (policy, candidate, rate) of every row that is promoted too often."""
+    part = PAGE.read_text().split("<!-- bench-decisions: promoted -->")[1].split("<!-- end -->")[0]
+    rows = [line.strip("| \n").split(" | ") for line in part.splitlines() if line[:1] == "|"]
+    for name, what, *cells in rows[2:]:
+        for rate, cell in zip(("2/s", "50/s", "500/s"), cells, strict=False):
+            found = re.fullmatch(r"(\d+) of (\d+)", cell)
+            if found and int(found[1]) > MAY_PASS * int(found[2]):
+                yield name, what, rate
+
+
+WORSE_THAN_STABLE = {"2x errors": 2.0, "5x errors": 5.0}
+
+
+@pytest.mark.parametrize(("name", "what", "rate"), list(passed()))
+def test_every_worse_candidate_that_passes_is_named_by_plan(tmp_path, name, what, rate):
+    file, _, route = name.partition("/")
+    path = Path(f"configs/{file}.yaml")
+    if file == "README":
+        block = re.findall(r"```yaml\n(.*?)```", Path("README.md").read_text(), re.DOTALL)
+        path = tmp_path / "readme.yaml"
+        path.write_text(next(one for one in block if "rollout:" in one))
+    said = rampway("plan", str(path), route, "--rate", rate).out
+    if what not in WORSE_THAN_STABLE:
+        assert "no gate looks at time" in said
+        return
+    least = re.search(r"fails less than ([0-9.]+) % may pass", said)
+    assert least, said
+    assert WORSE_THAN_STABLE[what] < float(least[1])

@@ -259,6 +259,43 @@ def test_arguments_of_a_template_are_resolved_or_remarked_on(arguments, gates, h
     assert unknown is not bool(gates)
 
 
+SPLIT = """
+apiVersion: argoproj.io/v1alpha1
+kind: Rollout
+metadata: {name: split}
+spec:
+  strategy:
+    canary:
+      stableService: stable
+      canaryService: canary
+      trafficRouting: {istio: {virtualService: {name: vs, routes: [primary]}}}
+      steps: [{setWeight: 10}, {pause: {duration: 1m}}]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: NAME}
+spec:
+  hosts: HOSTS
+  http: [{name: primary, MATCH route: []}]
+"""
+
+
+@pytest.mark.parametrize(("name", "hosts", "match", "host", "said"), [
+    ("vs", '["*", Models.Example.org]', "", "models.example.org", ""),
+    ("vs", "[a.example.org, b.example.org]", "", "a.example.org", "has several"),
+    ("vs", '["*"]', "match: [{uri: {prefix: /a}}],", None, "conditions of its own"),
+    ("another", "[a.example.org]", "", None, ""),
+])  # fmt: skip
+def test_the_hosts_of_a_virtual_service_are_the_routes(name, hosts, match, host, said):
+    made = import_policy(
+        SPLIT.replace("NAME", name).replace("HOSTS", hosts).replace("MATCH", match)
+    )
+    (route,) = loads(made.text).policy.routes
+    assert (route.match.host or None) == host
+    told = [note for note in made.notes if "of the VirtualService" in note]
+    assert [said in note for note in told] == ([True] if said else [])
+
+
 @pytest.mark.parametrize(
     "strategy",
     [

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Final
 
 from router.control.rollouts import lifecycle
 from router.control.rollouts.run import Run, goes_on
@@ -133,9 +134,14 @@ def _fits(route: Route, record: RouteRecord) -> bool:
     return lifecycle.endpoints_of(route.versions[rollout.candidate]) == record.endpoints
 
 
+FORMER_MAX: Final = 16
+"""Names before the present one under which the journal is looked for."""
+
+
 def _under(name: str, record: RouteRecord) -> RouteRecord:
     rollout = replace(record.rollout, route=name) if record.rollout else None
-    return replace(record, route=name, rollout=rollout)
+    former = ((record.route, record.decided_at), *record.former)[:FORMER_MAX]
+    return replace(record, route=name, rollout=rollout, former=former)
 
 
 def _emptied(record: RouteRecord) -> RouteRecord:

@@ -166,6 +166,9 @@ class RouteRecord:
     """Wall clock of the move that made this record, seconds since 1970; 0: not known."""
     retries: tuple[tuple[str, float], ...] = ()
     """Candidates that were tried again, and when by the rollout clock; the last day of them."""
+    former: tuple[tuple[str, float], ...] = ()
+    """Names of the route before, the newest first, and the wall time of the last move under each;
+    0: not known. The journal under those names is this route's too."""
 
     @property
     def carried(self) -> Carried | None:
@@ -200,6 +203,7 @@ class RouteRecord:
             "queued": self.queued,
             "decided_at": self.decided_at,
             "retries": [list(one) for one in self.retries],
+            "former": [list(one) for one in self.former],
         }
 
     @classmethod
@@ -220,6 +224,8 @@ class RouteRecord:
         fields["done"] = tuple(map(Identity.parse, fields["done"]))
         retries = fields.get("retries", ())  # records from before retries were counted
         fields["retries"] = tuple((str(key), float(at)) for key, at in retries)
+        former = fields.get("former", ())
+        fields["former"] = tuple((str(name), float(at)) for name, at in former)
         record = cls(**fields)
         if rollout is not None and rollout.revision > record.revision:
             raise ValueError(f"{record.route}: rollout revision is ahead of its record")

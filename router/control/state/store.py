@@ -7,7 +7,8 @@ never overwrites it (it fails with :class:`Fenced`), so two writers cannot undo 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
@@ -176,3 +177,19 @@ class MemoryStore:
     async def close(self) -> None:
         """Nothing is lost, since nothing is buffered."""
         self.release()
+
+
+async def under_all_names(
+    store: Store, names: Sequence[tuple[str | None, float]],
+    since: int, until: float | None, limit: int,
+) -> list[JournalEntry]:  # fmt: skip
+    """As :meth:`Store.journal`, of a route under all names that it had.
+
+    With each the wall time up to which it had it; 0: it has it, or that is not known.
+    """
+    found: list[JournalEntry] = []
+    for name, left_at in names:
+        last = min(left_at or math.inf, until or math.inf)
+        ends = last if math.isfinite(last) else None
+        found += await store.journal(name, since=since, until=ends, limit=limit)
+    return sorted(found, key=lambda entry: entry.id, reverse=True)[:limit]

@@ -24,7 +24,7 @@ from router.control.state.errors import (
     StoreUnavailable,
 )
 from router.control.state.record import NOTES, RouteRecord
-from router.control.state.store import JOURNAL_PAGE_MAX
+from router.control.state.store import JOURNAL_PAGE_MAX, under_all_names
 from router.control.told import status
 from router.control.told.foreseen import Foresight
 from router.control.told.gathered import gathered
@@ -180,8 +180,7 @@ class Controller:
         What a broken store does not have yet comes first, with id 0. Raises UnknownRoute,
         StoreUnavailable.
         """
-        if route is not None:
-            self._reconciler.run_of(route)
+        former = self._reconciler.run_of(route).record.former if route is not None else ()
         limit = min(max(limit, 1), JOURNAL_PAGE_MAX)
         unsaved = [
             move.entry.to_json()
@@ -190,9 +189,8 @@ class Controller:
             for move in reversed(run.unsaved)
         ]
         try:
-            stored = await self._plane.store.journal(
-                route, since=since or 0, until=None, limit=limit
-            )
+            names = ((route, 0.0), *former)
+            stored = await under_all_names(self._plane.store, names, since or 0, None, limit)
         except StoreUnavailable:
             if not unsaved:
                 raise
@@ -210,7 +208,8 @@ class Controller:
         if at is None and run.unsaved:
             entry = run.unsaved[-1].entry.to_json()
         else:
-            page = await self._plane.store.journal(route, since=0, until=at, limit=NOTES_AHEAD_MAX)
+            store, names = self._plane.store, ((route, 0.0), *run.record.former)
+            page = await under_all_names(store, names, 0, at, NOTES_AHEAD_MAX)
             found = [entry for entry in page if entry.action not in NOTES]
             if not found:
                 raise NoRollout(f"{route}: nothing was decided{' by then' if at else ' yet'}")

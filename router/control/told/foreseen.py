@@ -9,6 +9,8 @@ from typing import Final
 from router.control.rollouts.observe import Observatory
 from router.control.rollouts.run import Live, Run
 from router.core.policy.forecast import seconds_left, stages
+from router.core.policy.passing import passing
+from router.core.policy.power import ExpectedTraffic
 from router.core.policy.risk import unjudged, unseen
 from router.core.rollout.rollout import Phase, step_age_s
 
@@ -51,8 +53,10 @@ class Foresight:
         bad_rate, policy = past.bad_rate if past.bad else None, live.policy
         left_s = _left_s(run, live, per_s, bad_rate, now) if per_s > 0.0 else math.inf
         at = round(wall + left_s, 3) if math.isfinite(left_s) else None
-        risks = (*unjudged(policy), *unseen(policy, bad_rate))
-        made = self._known[name] = Foreseen(now, live.rollout.revision, at, risks)
+        risks = [*unjudged(policy), *unseen(policy, bad_rate)]
+        if per_s > 0.0:
+            risks += passing(policy, ExpectedTraffic(per_s, bad_rate or USUAL_RATE))
+        made = self._known[name] = Foreseen(now, live.rollout.revision, at, tuple(risks))
         return made
 
 

@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 
 SEGMENT_CHARS_MAX: Final = 60
 
+DIFFERING_MIN: Final = 5
+"""Requests that must have been answered otherwise before anybody is taken back for it. Two in a row
+are evidence enough by the numbers, but neighbours are often alike (one client, one odd input, a
+cold start), and while copies are compared nobody meets the candidate: three more cost nothing."""
+
 NAMED_LEAST: Final = 100
 """Compared answers before it is said that a name of the policy is in none of them."""
 
@@ -47,6 +52,8 @@ class AgreementState(GateState):
         self.failed = 0
         """Copies that failed; they are among the disagreements."""
         self.pairs = 0
+        self.differing = 0
+        """Requests of them that were answered otherwise, in some row at least, or not at all."""
         self.rows = [0, 0]
         """Rows that differ, and all; a failed copy is one."""
         self.rows_apart = [0, 0]
@@ -100,6 +107,11 @@ class AgreementState(GateState):
         return Counts(*(self.rows_apart if self.scores_lead else self.rows))
 
     @property
+    def enough(self) -> bool:
+        """Not on one client's two requests; too much agreement has no such number."""
+        return self.differing >= DIFFERING_MIN or len(self.borders) > 1
+
+    @property
     def held(self) -> bool:
         """A name that no answer has decides nothing; that is no agreement."""
         return self.pairs >= NAMED_LEAST and bool(self.absent)
@@ -116,6 +128,7 @@ class AgreementState(GateState):
         for border in self.borders:
             border.observe(bad, good)
         self.failed += pairs.failed
+        self.differing += bad
         self.pairs += compared + pairs.failed
         self.rows = [self.rows[0] + bad, self.rows[1] + bad + good]
         if compared:
@@ -126,6 +139,8 @@ class AgreementState(GateState):
 
     def _one(self, one: PairRows) -> None:
         """One request, by the share of its rows."""
+        far = self.apart is not None and one.apart(self.apart_limit) > 0.0
+        self.differing += one.disagreed > 0.0 or far
         for border in self.borders:
             border.observe_share(one.disagreed)
         if self.by is not None and one.segment:
@@ -193,6 +208,7 @@ class AgreementState(GateState):
             "parts": [one.snapshot() for one in self.parts],
             "names": self.names.names,
             "failed": self.failed,
+            "differing": self.differing,
             "rows": [self.pairs, *self.rows, *self.rows_apart],
             "absent": None if self.absent is None else sorted(self.absent),
         }
@@ -206,6 +222,7 @@ class AgreementState(GateState):
         for one, part in zip(self.parts, data["parts"], strict=True):
             one.restore(part)
         self.failed = int(data.get("failed", 0))
+        self.differing = int(data.get("differing", DIFFERING_MIN))  # from before it was counted
         self.pairs, *rows = map(int, data["rows"])
         self.rows, self.rows_apart = rows[:2], rows[2:]
         self.absent = None if data["absent"] is None else set(map(str, data["absent"]))

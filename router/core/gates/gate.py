@@ -103,6 +103,11 @@ class GateState(ABC):
         return False
 
     @property
+    def enough(self) -> bool:
+        """Whether so much was seen that its evidence may convict, however strong that is."""
+        return True
+
+    @property
     def wants_trial(self) -> bool:
         """Whether the arms have to be compared afresh, at a share at which that is possible."""
         return False
@@ -159,7 +164,8 @@ class GateState(ABC):
     @property
     def verdict(self) -> Verdict:
         """The present answer: evidence fails at its limit, and pends while it is suspicious."""
-        if self.capital >= self.context.limit and self.candidate.bad >= self.context.min_bad:
+        bad = self.enough and self.candidate.bad >= self.context.min_bad
+        if bad and self.capital >= self.context.limit:
             return Verdict.FAIL
         if self.candidate.total == 0 or self.held or self.capital >= self.context.hold_level:
             return Verdict.PENDING

@@ -8,6 +8,7 @@ from router.core.evidence.bettors import tolerated_rate
 from router.core.gates import Gate
 from router.core.gates.agreement import Agreement
 from router.core.gates.classes import Classes
+from router.core.gates.guard import Guard
 from router.core.gates.latency import Latency
 from router.core.gates.scores import ScoresGate
 from router.core.gates.shadow_slo import ShadowSlo
@@ -89,7 +90,11 @@ def watched(route: Route) -> Iterator[str]:
 def _failures(policy: RolloutPolicy, rates: tuple[float, ...]) -> Iterator[str]:
     gate, sought = error_gate(policy), policy.detect.sought
     if gate is None:
-        yield "a candidate that fails more often than stable passes: no gate error_rate"
+        limit = next(
+            (one for one in policy.gates if isinstance(one, Guard) and not one.dry_run), None
+        )
+        below = f", below guard's {percent(limit.error_rate)}" if limit is not None else ""
+        yield f"a candidate that fails more often than stable passes{below}: no gate error_rate"
         return
     for p0 in rates:
         tolerated = tolerated_rate(p0, gate.tolerance.rho, gate.tolerance.delta)

@@ -33,7 +33,14 @@ from tests.bench.decisions.baselines import MINUTE_S, TOOLS, drawn
 from tests.bench.decisions.field import level_worlds, power_worlds, runs_of
 from tests.bench.decisions.level import GATES as LEVEL_GATES
 from tests.bench.decisions.level import false_rollbacks
-from tests.bench.decisions.rollouts import default_power, onset, outages, promoted, shipped
+from tests.bench.decisions.rollouts import (
+    default_power,
+    onset,
+    outages,
+    promoted,
+    refusals,
+    shipped,
+)
 from tests.bench.decisions.tables import Size, Table, gate, or_inf, pair, written
 from tests.bench.decisions.vector import Detection, detection
 from tests.bench.decisions.worlds import batch_worlds, late_worlds, other_worlds, user_worlds
@@ -395,6 +402,7 @@ ON_DEMAND: dict[str, Callable[[Size], Table]] = {
     "default-power": default_power,
     "onset": onset,
     "outages": outages,
+    "refusals": refusals,
     "shipped": shipped,
     "promoted": promoted,
 }

@@ -214,6 +214,20 @@ async def test_an_edit_is_seen_by_itself_within_seconds(plane):
     assert len(entries) >= 4
 
 
+async def test_the_journal_of_a_renamed_route_is_found_under_its_new_name(plane):
+    await plane.controller.command("r", Abort("ann", "not today"))
+    before = await plane.controller.journal("r")
+    file = Path(plane.source.path)
+    file.write_text(file.read_text().replace("name: r", "name: q", 1))
+    async with asyncio.timeout(10):
+        while "q" not in [one["name"] for one in plane.controller.routes()]:
+            await asyncio.sleep(0.05)
+    entries = await plane.controller.journal("q")
+    assert [e for e in entries if e["route"] == "r"] == before
+    assert await plane.controller.journal("q", limit=1) == entries[:1]
+    assert "not today" in (await plane.controller.why("q"))["sentence"]
+
+
 async def test_a_freeze_is_written_down(plane):
     await plane.controller.freeze(True, actor="ann", reason="sale")
     assert plane.controller.health()["frozen"]["actor"] == "ann"

@@ -107,3 +107,58 @@ def test_a_trial_of_users_waits_until_a_comparison_has_no_more_to_say(past, batc
     state.observe(batch(2, 0, 0, 0, weight_bp=5_000))
     assert state.absolute.capital >= ALARM
     assert not state.wants_trial
+
+
+def refused(candidate, stable=(0, 0), weight_bp=10_000, round_=0):
+    """(refused, all) answers of both arms."""
+    arms = (ArmCounts(ok=n, arrived=n, refused=r) for r, n in (candidate, stable))
+    return Batch("route", 1, (Cell(weight_bp, *arms, round=round_),))
+
+
+def test_who_refuses_most_where_stable_is_not_seen_is_put_on_trial(state):
+    state.observe(refused((2, 4)))
+    assert not state.wants_trial, "half may be the clients' fault"
+    state.observe(refused((10, 10)))
+    assert (state.wants_trial, state.capital) == (True, 1.0), "an alarm blames nobody"
+    state.begin_trial(1)
+    assert (state.on_trial, state.of_refusals, state.fails) == (True, True, False)
+    assert state.candidate == Counts(12, 14)
+    assert state.sentence().startswith("refused (4xx) or empty: candidate 12 of 14")
+    assert state.sentence().endswith("on trial at 5 %, no answer of the candidate since")
+
+
+def test_what_stable_takes_in_the_trial_convicts(state):
+    state.observe(refused((14, 14)))
+    state.begin_trial(1)
+    state.observe(refused((8, 8), (0, 72), 1_000, 1))
+    assert state.capital > 100
+    assert "since then refused (4xx) or empty: candidate 8 of 8" in state.sentence()
+
+
+def test_what_stable_refuses_as_well_ends_the_trial_and_blames_nobody(state):
+    state.observe(refused((14, 14)))
+    state.begin_trial(1)
+    state.observe(refused((8, 8), (72, 72), 1_000, 1))
+    assert (state.on_trial, state.wants_trial) == (False, False)
+    assert state.capital <= 1.0
+    state.observe(refused((50, 50)))
+    assert not state.wants_trial, "stable is known to refuse"
+
+
+def test_a_trial_of_refusals_ends_when_they_do_and_survives_a_restart(state, past):
+    state.observe(refused((14, 14)))
+    state.begin_trial(1)
+    state.observe(refused((3, 3), (0, 10), 1_000, 1))
+    again = Guard().start(GateContext(baseline=past, limit=100.0))
+    again.restore(state.snapshot())
+    assert (again.capital, again.sentence()) == (state.capital, state.sentence())
+    again.observe(refused((0, 60), (0, 500), 1_000, 1))
+    assert not again.on_trial
+
+
+def test_failures_come_before_refusals(state, batch):
+    """What fails is no refusal: the trial asks for failures where those break the limit."""
+    state.observe(refused((14, 14)))
+    state.observe(batch(5, 0, 0, 0, weight_bp=10_000))
+    state.begin_trial(1)
+    assert (state.of_refusals, state.fails) == (False, True)
