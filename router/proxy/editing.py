@@ -23,7 +23,7 @@ OF_BYTES: Final = frozenset((
 """Fields that are true of the very bytes of a body only (RFC 9530)."""
 
 
-class Asked(NamedTuple):
+class EditedRequest(NamedTuple):
     """A request as one version gets it."""
 
     head: RequestHead
@@ -60,7 +60,7 @@ class Editing:
             return None
         return renamed(body, self.model)
 
-    def of(self, head: RequestHead, body: bytes, whole: bool, lines: bytes) -> Asked:
+    def of(self, head: RequestHead, body: bytes, whole: bool, lines: bytes) -> EditedRequest:
         """``head`` and what there is of ``body``, as this version gets them, with ready lines."""
         named = self.body(head, body) if whole and self.model else None
         edited = head.without(self._headers if named is None else self._headers | OF_BYTES)
@@ -69,7 +69,7 @@ class Editing:
             edited.framing, edited.length = LENGTH, len(named)
         if self._path:
             self._ask_for(edited)
-        return Asked(edited, body, self.host, lines + self._lines)
+        return EditedRequest(edited, body, self.host, lines + self._lines)
 
     def _ask_for(self, head: RequestHead) -> None:
         path = self._path
