@@ -37,6 +37,8 @@ def _lines(name: str, told: dict[str, Any], worst: int) -> Iterator[str]:
     yield f"{name}: {told['candidate']} beside {told['stable']} (payload {told['payload']}{live})"
     if told["alarm"]:
         yield told["alarm"]
+    if told["awaited"]:
+        yield f"{told['awaited']:,} answers of {told['stable']} are still to come (POST /api/v1/truth)"
     yield from _noise(told["noise"])
     for version, tally in told["versions"].items():
         yield ""

@@ -75,14 +75,14 @@ def to_csv(path: Path, target: Path, chosen: ExportScope, *, bodies: bool = Fals
 def to_parquet(path: Path, target: Path, chosen: ExportScope, *, bodies: bool = False) -> int:
     """Write a Parquet file; how many rows. Raises ModuleNotFoundError without pyarrow.
 
-    Columns that hold several kinds of values (prediction, label, features) are texts.
+    Predictions, labels and features are numbers where all of them are, else texts.
     """
     import pyarrow as pa  # noqa: PLC0415 - an extra
     import pyarrow.parquet as pq  # noqa: PLC0415 - an extra
 
-    count, writer, kinds = 0, None, None
+    count, writer, kinds, numeric = 0, None, None, _numeric(path, chosen)
     for batch in _batches(rows(path, chosen, bodies=bodies)):
-        kinds = kinds or pa.schema([(name, _kind(pa, name)) for name in batch[0]])
+        kinds = kinds or pa.schema([(name, _kind(pa, name, numeric)) for name in batch[0]])
         made = [{k: _text(v) if kinds.field(k).type == pa.string() else v for k, v in row.items()}
                 for row in batch]  # fmt: skip
         writer = writer or pq.ParquetWriter(target, kinds)
@@ -99,8 +99,26 @@ _REAL: Final = frozenset({"time", "weight", "score", "latency_s", "label_time", 
 _WHOLE: Final = frozenset({"row", "rows", "status", "revision", "unit", "correct", "accepted"})
 
 
-def _kind(pa: Any, name: str) -> Any:
-    if name in _REAL:
+def _numeric(path: Path, chosen: ExportScope) -> frozenset[str]:
+    """Columns of any kind that hold numbers alone."""
+    where, values = _where(chosen)
+    with closing(reading(path)) as db:
+        found = [f"feature.{name}" for name, texts in db.execute(
+            "SELECT j.key, sum(j.type NOT IN ('integer', 'real', 'null')) "  # noqa: S608 - of constants
+            f"FROM log, json_each(log.features) j WHERE {where} AND log.features <> '' "
+            "GROUP BY j.key", values,
+        ) if not texts]  # fmt: skip
+        for name in ("prediction", "label"):
+            (texts,) = db.execute(
+                f"SELECT sum(typeof({name}) = 'text') FROM log WHERE {where}",  # noqa: S608 - of constants
+                values,
+            ).fetchone()
+            found += [] if texts else [name]
+    return frozenset(found)
+
+
+def _kind(pa: Any, name: str, numeric: frozenset[str]) -> Any:
+    if name in _REAL or name in numeric:
         return pa.float64()
     return pa.int64() if name in _WHOLE else pa.binary() if name in BODIES else pa.string()
 

@@ -64,7 +64,8 @@ class Figures:
 
     def _truth(self, row: Mapping[str, Any], said: Any) -> None:
         label = row["label"]
-        right = bool(row["correct"]) if row["correct"] is not None else None
+        copy = row["role"] == "shadow"  # what people got, took and judged was another's
+        right = bool(row["correct"]) if row["correct"] is not None and not copy else None
         if label is not None and said is not None:
             _keep(self.labels, (label, said, row["score"]))
             if right is None and isinstance(label, str) == isinstance(said, str):
@@ -72,6 +73,8 @@ class Figures:
         if right is not None:
             self.right += right
             self.wrong += not right
+        if copy:
+            return
         if row["value"] is not None:
             _keep(self.values, row["value"])
         if row["rating"] is not None:
@@ -169,16 +172,19 @@ def report(path: Path, route: str, chosen: ExportScope) -> dict[str, Any]:
     with closing(reading(path)) as db:
         begin, end = _span(db, route, chosen)
         stretches: list[dict[str, Figures]] = [{} for _ in range(STRETCHES)]
+        parts: list[dict[tuple[str, str], Figures]] = [{} for _ in range(STRETCHES)]
         found = db.execute(_READ, (route, begin, end))
         names = [name for name, *_ in found.description]
         for values in found:
             row = dict(zip(names, values, strict=True))
             version = row["version"] + (" (copies)" if row["role"] == "shadow" else "")
             everything.setdefault(version, Figures()).add(row)
-            if row["segment"] and len(segments) < SEGMENTS_MAX:
-                segments.setdefault((version, row["segment"]), Figures()).add(row)
             stretch = min(int((row["time"] - begin) / (end - begin) * STRETCHES), STRETCHES - 1)
             stretches[stretch].setdefault(version, Figures()).add(row)
+            place = (version, row["segment"])
+            if row["segment"] and (place in segments or len(segments) < SEGMENTS_MAX):
+                segments.setdefault(place, Figures()).add(row)
+                parts[stretch].setdefault(place, Figures()).add(row)
             if row["label_time"] is not None:
                 _keep(lags, max(row["label_time"] - row["time"], 0.0))
             if row["features"]:
@@ -206,8 +212,12 @@ def report(path: Path, route: str, chosen: ExportScope) -> dict[str, Any]:
                     name: one.performance() | {"outputs": one.outputs()}
                     for name, one in sorted(stretch.items())
                 },
+                "segments": [
+                    {"version": version, "segment": segment, **one.performance()}
+                    for (version, segment), one in sorted(part.items())
+                ],
             }
-            for n, stretch in enumerate(stretches)
+            for n, (stretch, part) in enumerate(zip(stretches, parts, strict=True))
         ],
     }  # fmt: skip
 

@@ -28,7 +28,7 @@ _Pick = Callable[[Mapping[str, Any]], float | None]
 
 _OVER_TIME: Final[Sequence[tuple[str, str, _Pick, bool]]] = (
     ("Requests", "Predictions in each stretch.", lambda v: v["software"]["predictions"], False),
-    ("Failures", "Share that failed.", lambda v: v["software"]["failed_share"], True),
+    ("Failures", "Share that failed.", lambda v: v["software"]["failed_share"], False),
     ("Latency", "95 % were faster, seconds.", lambda v: v["software"]["p95_s"], False),
     ("Score", "Mean score.", lambda v: v["outputs"]["score_mean"], False),
     ("Accuracy", "Of what has a truth.", lambda v: v["model"]["accuracy"], True),
@@ -68,12 +68,27 @@ def _lag(lag: Mapping[str, Any]) -> str:
     return f"Truths came after {half}, 95 % within {most} ({lag['truths']:,})."
 
 
-def _shown(value: Any) -> str:
+SHARES: Final = frozenset({"failed_share", "accuracy", "accepted_share", "missing_share"})
+"""Figures that people read as percent."""
+SEGMENTS_DRAWN: Final = 6
+"""Segments with a picture of their own, those with most predictions."""
+
+
+def _shown(name: str, value: Any) -> str:
     if value is None:
         return "-"
     if isinstance(value, Mapping):
         return ", ".join(f"{escape(str(k))}: {v:,}" for k, v in value.items())
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+    if name in SHARES:
+        return f"{value:.1%}" if value >= 0.1 else f"{value:.2%}"
+    if name.endswith("_s"):
+        return duration(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.3f}".rstrip("0").rstrip(".")
+
+
+def _headed(name: str) -> str:
+    """A column's name: ``p95``, whose unit stands with each figure."""
+    return escape(name.removesuffix("_s").replace("_", " "))
 
 
 def _table(versions: Mapping[str, Any], part: str) -> str:
@@ -84,9 +99,9 @@ def _rows(rows: Mapping[str, Mapping[str, Any]]) -> str:
     if not rows:
         return "<p>Nothing.</p>"
     names = list(next(iter(rows.values())))
-    head = "".join(f"<th>{escape(name.replace('_', ' '))}</th>" for name in ["", *names])
+    head = "".join(f"<th>{_headed(name)}</th>" for name in ["", *names])
     body = "".join(
-        f"<tr><td>{escape(name)}</td>{''.join(f'<td>{_shown(one[n])}</td>' for n in names)}</tr>"
+        f"<tr><td>{escape(name)}</td>{''.join(f'<td>{_shown(n, one[n])}</td>' for n in names)}</tr>"
         for name, one in rows.items()
     )
     return f"<table><tr>{head}</tr>{body}</table>"
@@ -114,7 +129,30 @@ def _timeline(entries: Iterable[Mapping[str, Any]]) -> str:
 
 
 def _plots(report: Mapping[str, Any]) -> str:
-    return f'<div class="plots">{"".join(_plot(report, *one) for one in _OVER_TIME)}</div>'
+    drawn = "".join(_plot(report, *one) for one in _OVER_TIME)
+    return f'<div class="plots">{drawn}{"".join(_by_segment(report))}</div>'
+
+
+def _by_segment(report: Mapping[str, Any]) -> Iterable[str]:
+    """Accuracy over time in each of the largest segments."""
+    sizes: dict[str, int] = {}
+    for one in report["model_performance"]["segments"]:
+        seen = one["software"]["predictions"]
+        sizes[one["segment"]] = sizes.get(one["segment"], 0) + seen
+    for segment in sorted(sizes, key=lambda name: -sizes[name])[:SEGMENTS_DRAWN]:
+        stretches = [
+            {"from": stretch["from"], "versions": {
+                part["version"]: part for part in stretch["segments"] if part["segment"] == segment
+            }}
+            for stretch in report["over_time"]
+        ]  # fmt: skip
+        part = {**report, "over_time": stretches}
+        yield _plot(part, f"Accuracy, {segment}", "Of what has a truth.", _accuracy, share=True)
+
+
+def _accuracy(figures: Mapping[str, Any]) -> float | None:
+    found: float | None = figures["model"]["accuracy"]
+    return found
 
 
 def _plot(

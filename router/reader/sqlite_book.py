@@ -23,7 +23,7 @@ import msgspec
 
 from router.core.logged.judging import Fresh, Said
 from router.core.logged.prediction import LoggedPrediction as Row
-from router.core.logged.truth import FACTS, Matured, TrueValue, Truth
+from router.core.logged.truth import FACTS, Matured, Truth
 from router.reader.book import (
     EARLY_MAX,
     POSTED_S,
@@ -33,7 +33,17 @@ from router.reader.book import (
     Receiving,
     Taken,
 )
-from router.reader.sqlite_layout import FRESH, INSERT, PUT, SAID, SCHEMA, TRUTH
+from router.reader.sqlite_layout import (
+    FRESH,
+    INSERT,
+    PUT,
+    SAID,
+    SCHEMA,
+    TRUTH,
+    answer_read,
+    flag_of,
+    label_of,
+)
 
 BUSY_MS: Final = 2_000
 """How long a stroke waits for somebody else's, such as ``log forget``, milliseconds."""
@@ -45,7 +55,6 @@ PRUNE_ROWS: Final = 5_000
 """Rows that one stroke of retention takes away."""
 GIVE_BACK: Final = "PRAGMA incremental_vacuum(10000); PRAGMA wal_checkpoint(PASSIVE);"
 """Pages that are free go back to the system. As a script: `execute` would take one step, a page."""
-LAYOUT: Final = 1
 
 _Key = tuple[str, int]
 _Known = dict[_Key, list[Any]]
@@ -115,7 +124,13 @@ class SqliteBook:
 
     def receive(self, truths: Sequence[Truth], now: float) -> Receiving:
         """See Book."""
-        return self._stroke(lambda: self._receive(truths, now))
+
+        def stroke() -> Receiving:
+            received = self._receive(truths, now)
+            self._told(received.meetings)
+            return received
+
+        return self._stroke(stroke)
 
     def _told(self, meetings: list[Meeting]) -> list[Meeting]:
         if meetings:
@@ -308,13 +323,13 @@ class SqliteBook:
             if place not in found:
                 label, correct, score, value, accepted, answer, source, time = values[: len(TRUTH)]
                 fresh = Fresh(
-                    _label(label), _flag(correct), score, value, _flag(accepted), _label(answer),
+                    label_of(label), flag_of(correct), score, value, flag_of(accepted), label_of(answer),
                     source, time,
                 )  # fmt: skip
                 found[place] = fresh, []
             said = Said(*values[len(TRUTH) :])
             found[place][1].append(
-                said._replace(prediction=_label(said.prediction), unit=said.unit % 2**64)
+                said._replace(prediction=label_of(said.prediction), unit=said.unit % 2**64)
             )
         return [(keys[place], fresh, _newest(said)) for place, (fresh, said) in found.items()]
 
@@ -330,7 +345,7 @@ class SqliteBook:
         keys = self._keys(truths)
         self._load(dict.fromkeys(keys))
         known: _Known = {
-            (key, row): [_label(label), *_answer_read(rest)]
+            (key, row): [label_of(label), *answer_read(rest)]
             for key, row, label, *rest in self._db.execute(
                 f"SELECT i.key, i.row, {FRESH}, t.joined, t.due FROM incoming i "  # noqa: S608 - of constants
                 "JOIN truths t ON t.key = i.key AND t.row = i.row"
@@ -358,7 +373,7 @@ class SqliteBook:
             Meeting(_told_now(fresh, news[key]), said, 0)
             for key, fresh, said in self._meetings(told)
         ]
-        return Receiving(taken, self._told(meetings))
+        return Receiving(taken, meetings)
 
     def _keys(self, truths: Sequence[Truth]) -> list[_Key]:
         """What each is about; a receipt's request, where it is logged."""
@@ -477,21 +492,6 @@ def _told_now(whole: Fresh, news: Sequence[Any]) -> Fresh:
     if fresh.answer is None:
         return fresh
     return fresh._replace(label=whole.label, correct=whole.correct)
-
-
-def _answer_read(rest: list[Any]) -> list[Any]:
-    """A yes or no that was answered, as such."""
-    place = FACTS.index("answer") - 1
-    return [*rest[:place], _label(rest[place]), *rest[place + 1 :]]
-
-
-def _label(stored: str | float | None) -> TrueValue | None:
-    """A yes or no is stored as an integer, a number never is."""
-    return bool(stored) if isinstance(stored, int) else stored
-
-
-def _flag(stored: int | None) -> bool | None:
-    return None if stored is None else bool(stored)
 
 
 def _newest(said: list[Said]) -> tuple[Said, ...]:

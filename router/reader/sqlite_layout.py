@@ -6,11 +6,11 @@ may have to be told again; ``log`` is the view that people and tools read.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from router.core.logged.judging import Said
 from router.core.logged.prediction import COLUMNS
-from router.core.logged.truth import FACTS
+from router.core.logged.truth import FACTS, TrueValue
 
 _KINDS: Final = {
     "time": "REAL NOT NULL", "row": "INTEGER NOT NULL", "rows": "INTEGER NOT NULL",
@@ -66,3 +66,18 @@ PUT: Final = (
     f"VALUES ({', '.join('?' * len(_STORED))})"
 )
 FRESH: Final = ", ".join(f"t.{name}" for name in TRUTH)
+
+
+def label_of(stored: str | float | None) -> TrueValue | None:
+    """A yes or no is stored as an integer, a number never is."""
+    return bool(stored) if isinstance(stored, int) else stored
+
+
+def flag_of(stored: int | None) -> bool | None:
+    return None if stored is None else bool(stored)
+
+
+def answer_read(rest: list[Any]) -> list[Any]:
+    """A yes or no that was answered, as such."""
+    place = FACTS.index("answer") - 1
+    return [*rest[:place], label_of(rest[place]), *rest[place + 1 :]]

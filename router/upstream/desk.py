@@ -32,7 +32,7 @@ HEAD: Final = (
 )
 
 
-class Taken(Connection):
+class OnDesk(Connection):
     """One request on the desk; used once."""
 
     __slots__ = ("_id",)
@@ -103,7 +103,7 @@ class Desk(Pool):
         if self.in_flight >= self.entry.max_in_flight:
             raise Unavailable(Failure.QUEUE_FULL)
         self._begin(self._place)
-        return Taken(self, self._place)
+        return OnDesk(self, self._place)
 
 
 def pool_class(entry: VersionEntry) -> Callable[..., Pool]:

@@ -201,7 +201,7 @@ def test_the_report_has_both_parts_and_nobody_in_it(router, asked, tmp_path):
     for part in ("Data quality", "Model performance", "Software", "Inputs", "Outputs", "Model",
                  "Business", "Trust", "By segment", "Over time", "Decisions"):  # fmt: skip
         assert f">{part}</h" in page, part
-    assert page.count("<svg") == 7
+    assert page.count("<svg") == 7 + 2  # two segments
     assert "http" not in page.replace("http://www.w3.org/2000/svg", "")
     assert SECRET_PERSON not in page + json.dumps(told)
     assert set(told["data_quality"]["inputs"]) == {"distance", "carrier"}

@@ -133,3 +133,41 @@ def test_a_parquet_file_is_a_reference(tmp_path):
     (tmp_path / "bad.parquet").write_bytes(b"PAR1 no")
     with pytest.raises(UnusableError, match="no Parquet file"):
         read(tmp_path / "bad.parquet", [("age", "auto")])
+
+
+def test_evidently_reads_the_export_of_a_log(tmp_path):
+    """The Parquet that `rampway log export` writes, as any tool takes it: columns as documented."""
+    pandas = pytest.importorskip("pandas")
+    evidently = pytest.importorskip("evidently")
+    from evidently.presets import DataSummaryPreset
+
+    from router.core.logged.prediction import LoggedPrediction
+    from router.core.logged.truth import Truth
+    from router.reader.export import ExportScope, to_parquet
+    from router.reader.sqlite_book import SqliteBook
+
+    book, draw = SqliteBook(tmp_path / "log.db"), random.Random(18)
+    book.write([
+        LoggedPrediction(
+            1e9 + n, f"id-{n}", 0, 1, "flights", "v1", "stable", 0.1, "DE",
+            f'{{"distance": {draw.randrange(3_000)}, "carrier": "{draw.choice("AB")}"}}',
+            int(draw.random() < 0.3), draw.random(), 0.01, 200, "",
+        ) for n in range(500)
+    ], 1e9)  # fmt: skip
+    book.receive([Truth(f"id-{n}", label=n % 3 == 0) for n in range(400)], 1e9 + 900)
+    book.close()
+    assert to_parquet(tmp_path / "log.db", tmp_path / "log.parquet", ExportScope("flights")) == 500
+    frame = pandas.read_parquet(tmp_path / "log.parquet")
+    assert frame["label"].notna().sum() == 400
+    assert frame["feature.distance"].dtype == float
+    columns = ["score", "latency_s", "feature.distance", "prediction", "label", "feature.carrier"]
+    definition = evidently.DataDefinition(
+        numerical_columns=["score", "latency_s", "feature.distance"],
+        categorical_columns=["prediction", "label", "feature.carrier"],
+    )
+    table = frame[columns].astype({"prediction": str, "label": str})  # classes, not numbers
+    data = evidently.Dataset.from_pandas(table, data_definition=definition)
+    made = evidently.Report([DataSummaryPreset()]).run(data, None)
+    told = made.json()
+    assert "feature.distance" in told
+    assert "feature.carrier" in told
