@@ -38,7 +38,7 @@ def _lines(name: str, told: dict[str, Any], worst: int) -> Iterator[str]:
     if told["alarm"]:
         yield told["alarm"]
     if told["awaited"]:
-        yield f"{told['awaited']:,} answers of {told['stable']} are still to come (POST /api/v1/truth)"
+        yield f"{told['awaited']:,} answers of {told['stable']} are still to come"
     yield from _noise(told["noise"])
     for version, tally in told["versions"].items():
         yield ""

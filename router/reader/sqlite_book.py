@@ -323,8 +323,8 @@ class SqliteBook:
             if place not in found:
                 label, correct, score, value, accepted, answer, source, time = values[: len(TRUTH)]
                 fresh = Fresh(
-                    label_of(label), flag_of(correct), score, value, flag_of(accepted), label_of(answer),
-                    source, time,
+                    label_of(label), flag_of(correct), score, value, flag_of(accepted),
+                    label_of(answer), source, time,
                 )  # fmt: skip
                 found[place] = fresh, []
             said = Said(*values[len(TRUTH) :])

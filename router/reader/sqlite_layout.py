@@ -74,6 +74,7 @@ def label_of(stored: str | float | None) -> TrueValue | None:
 
 
 def flag_of(stored: int | None) -> bool | None:
+    """A yes or no that is never a number."""
     return None if stored is None else bool(stored)
 
 

@@ -14,7 +14,8 @@ from tests.core.pairs.judged import judged_by
 
 BRIEF = {
     "pairs": 1_204, "agreement": 0.984, "agreed": 1_185, "disagreed": 15, "failed": 4,
-    "unusable": 0, "stricter": 12, "looser": 3, "learning": False, "uncompared": 0, "awaited": 0, "alarm": "",
+    "unusable": 0, "stricter": 12, "looser": 3, "learning": False, "uncompared": 0,
+    "awaited": 0, "alarm": "",
 }  # fmt: skip
 LINE = "1,204 pairs, 98.4 % agree, 12 stricter, 3 looser, 4 failed"
 
