@@ -69,7 +69,8 @@ class Faults(BaseModel):
     """The scores are those of the request before: a cache that forgets to look."""
     only_carrier: Annotated[str, Field(pattern=r"^([A-Z0-9]{2})?$")] = ""
     """Only flights of this carrier have another score by `score_constant`, `_factor` and `_shift`,
-    only requests whose first one is of it meet the rates from nan to previous; empty: all."""
+    only requests whose first one is of it meet the rates from nan to previous, and latency; empty:
+    all."""
     wrong_carrier: Annotated[str, Field(pattern=r"^([A-Z0-9]{2})?$")] = ""
     """Flights of this carrier get one less their score; empty: none."""
     score_constant: Annotated[float, Field(ge=0, le=1)] | None = None

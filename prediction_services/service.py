@@ -139,8 +139,9 @@ class PredictionService:
             return _error(503, f"{MODEL_NAME} is not ready")
         asked = decode(await request.read())
         roll = self._dice.roll(time.monotonic())
-        if roll.kind in WRONG and self._dice.spares(asked.flights[0].carrier):
-            roll = replace(roll, kind=None)
+        if self._dice.spares(asked.flights[0].carrier):
+            kind = None if roll.kind in WRONG else roll.kind
+            roll = replace(roll, kind=kind, latency_s=0.0)
         if roll.dies:
             self._die()
         if roll.kind == "reset":

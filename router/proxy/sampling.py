@@ -15,6 +15,7 @@ from router.core.wire.outcomes import Outcome
 from router.core.wire.sampled import TEXT_CHARS_MAX, Sampled
 from router.proxy.pairing import Kept, coding_of
 from router.proxy.receipt import arm_of
+from router.proxy.streams import event_stream
 from router.telemetry.recorder import SAMPLE_BYTES_MAX
 
 if TYPE_CHECKING:
@@ -57,7 +58,8 @@ class Sampling:
     """One request that is sampled."""
 
     __slots__ = ("_answer", "_arm", "_at", "_attempt", "_chosen", "_closed", "_counted", "_cut",
-                 "_read", "_recorder", "_route", "_said", "most", "nonce")  # fmt: skip
+                 "_events", "_first", "_gap", "_last", "_read", "_recorder", "_route", "_said",
+                 "most", "nonce")  # fmt: skip
 
     def __init__(self, route: ServedRoute, attempt: Attempt, recorder: Recorder) -> None:
         self._route = route
@@ -68,6 +70,10 @@ class Sampling:
         """Of a body that is kept."""
         self._said: ResponseHead | None = None
         self._answer = Kept()
+        self._events = False
+        """The answer is a stream of events, in which a comment says nothing."""
+        self._first = self._last = self._gap = 0.0
+        """Monotonic times of the first and the last piece, and the longest time between two."""
         self._closed = False
         """What the client gets is not what the version said."""
         self._cut = ""
@@ -94,10 +100,12 @@ class Sampling:
         """The answer begins."""
         if not self._closed:
             self._said = head
+            self._events = event_stream(head)
             self.piece(body)
 
     def piece(self, piece: bytes) -> None:
         """More of the answer."""
+        self._tell_time(piece)
         kept, recorder = self._answer, self._recorder
         if self._closed or kept.body is None:
             return
@@ -107,6 +115,16 @@ class Sampling:
         else:
             recorder.sample_bytes -= before
             self._cut = "body"
+
+    def _tell_time(self, piece: bytes) -> None:
+        if not piece or (self._events and b"data:" not in piece):
+            return
+        now = monotonic()
+        if self._first:
+            self._gap = max(self._gap, now - self._last)
+        else:
+            self._first = now
+        self._last = now
 
     def done(self, ending: SampledExchange, outcome: Outcome) -> None:
         """The exchange or its attempt has ended: told once."""
@@ -127,7 +145,8 @@ class Sampling:
             target=str(head.target[:TARGET_CHARS_MAX], "latin-1"),
             request=request, request_coding=_text(head, b"content-encoding"), answer=answer,
             answer_coding=coding_of(said) if said is not None else "",
-            cut=self._cut, read=self._read,
+            cut=self._cut, read=self._read, gap_s=self._gap,
+            first_s=max(self._first - ending.arrived, 1e-6) if self._first else 0.0,
         ))  # fmt: skip
 
     def _bodies(self, ending: SampledExchange) -> tuple[bytes, bytes]:

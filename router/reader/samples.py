@@ -24,10 +24,11 @@ def looked(sample: Sampled, reads: Reads) -> Facts:
     """What a sample's prediction is, and the tokens that it took where somebody pays for them."""
     facts = facts_of(sample, reads.payload, reads.declared, reads.by)
     tokens = _tokens(sample) if reads.tokens else None
+    waits = (sample.first_s, sample.gap_s) if sample.first_s else None
     if tokens is None:
-        return facts
+        return Facts(facts.rows, facts.why, None, waits) if waits else facts
     read = facts is UNREADABLE and not (reads.declared.label or reads.declared.score)
-    return Facts(facts.rows, "" if read else facts.why, tokens)  # read for its tokens alone
+    return Facts(facts.rows, "" if read else facts.why, tokens, waits)  # read for its tokens alone
 
 
 def _tokens(sample: Sampled) -> tuple[int, int] | None:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 RUN_MAX: Final = 4_000
 """Samples of one run."""
+IN_TIME: Final = (0.01, 0.0)
+"""Seconds that each answer takes to begin, and is silent for."""
+
 GAP_MAX: Final = 10
 """Samples of one piece of time."""
 
@@ -48,7 +51,14 @@ class Predicted:
         of_candidate = int(self._draw.hypergeometric(mine, others, count)) if count else 0
         for number in range(count):
             yield SampleFacts(
-                0, 0, 0, cell.weight_bp, number < of_candidate, 0, (), Facts((self._row(),))
+                0,
+                0,
+                0,
+                cell.weight_bp,
+                number < of_candidate,
+                0,
+                (),
+                Facts((self._row(),), waits=IN_TIME),
             )
 
     def _row(self) -> PredictedRow:

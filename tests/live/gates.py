@@ -35,6 +35,7 @@ class Case:
 
 
 HEADER, FEATURE = "by: {header: X-Carrier}", "by: {feature: carrier}"
+"""What a carrier of a quarter of the traffic may do is tolerated of all: its segment alone fails."""
 OF_HEADER, OF_FEATURE = "X-Carrier FL: ", "carrier FL: "
 
 CASES = {
@@ -55,23 +56,44 @@ CASES = {
     "nulls-nan": Case("nulls: {}", {"nan_rate": 0.1}, "mostly NaN"),
     "nulls-unknown": Case("nulls: {}", {"unknown_rate": 0.1}, "mostly of an unknown label"),
     "nulls-limit": Case("nulls: {limit: 0.5%}", {"null_rate": 0.1}, "in all 0.5 %"),
-    "nulls-header": Case(f"nulls: {{{HEADER}}}", {"null_rate": 1, "only_carrier": "FL"}, OF_HEADER),
+    "nulls-header": Case(
+        f"nulls: {{at_most: 30%, {HEADER}}}", {"null_rate": 1, "only_carrier": "FL"}, OF_HEADER
+    ),
     "nulls-feature": Case(
-        f"nulls: {{{FEATURE}}}", {"null_rate": 1, "only_carrier": "FL"}, OF_FEATURE
+        f"nulls: {{at_most: 30%, {FEATURE}}}", {"null_rate": 1, "only_carrier": "FL"}, OF_FEATURE
     ),
     "classes": Case("classes: {}", {"score_shift": -0.3}),
     "classes-header": Case(
-        f"classes: {{{HEADER}}}", {"unknown_rate": 1, "only_carrier": "FL"}, OF_HEADER
+        f"classes: {{margin: 30%, {HEADER}}}", {"unknown_rate": 1, "only_carrier": "FL"}, OF_HEADER
     ),
     "classes-feature": Case(
-        f"classes: {{{FEATURE}}}", {"unknown_rate": 1, "only_carrier": "FL"}, OF_FEATURE
+        f"classes: {{margin: 30%, {FEATURE}}}",
+        {"unknown_rate": 1, "only_carrier": "FL"},
+        OF_FEATURE,
     ),
     "scores": Case("scores: {}", {"score_factor": 0.6}),
     "scores-header": Case(
-        f"scores: {{{HEADER}}}", {"score_constant": 0.0, "only_carrier": "FL"}, OF_HEADER
+        f"scores: {{margin: 30%, deciles: 30%, {HEADER}}}",
+        {"score_constant": 0.0, "only_carrier": "FL"},
+        OF_HEADER,
     ),
     "scores-feature": Case(
-        f"scores: {{{FEATURE}}}", {"score_constant": 0.0, "only_carrier": "FL"}, OF_FEATURE
+        f"scores: {{margin: 30%, deciles: 30%, {FEATURE}}}",
+        {"score_constant": 0.0, "only_carrier": "FL"},
+        OF_FEATURE,
+    ),
+    "streams": Case(
+        "streams: {first_token: 100ms}", {"latency_ms": 150}, "first token after 100ms"
+    ),
+    "streams-header": Case(
+        f"streams: {{first_token: 100ms, margin: 30%, {HEADER}}}",
+        {"latency_ms": 150, "only_carrier": "FL"},
+        OF_HEADER,
+    ),
+    "streams-feature": Case(
+        f"streams: {{first_token: 100ms, margin: 30%, {FEATURE}}}",
+        {"latency_ms": 150, "only_carrier": "FL"},
+        OF_FEATURE,
     ),
     "fairness-header": Case(
         "fairness: {by: {header: X-Carrier}, gap: 20%}",

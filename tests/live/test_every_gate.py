@@ -181,6 +181,12 @@ class Asking:
         return self.case.most
 
 
+def verdict_of(router, route, gate):
+    """As the API has it."""
+    said = live.status(router, route)["gates"]
+    return next(one["verdict"] for one in said if one["gate"] == gate)
+
+
 def evidence_of(router, route, gate):
     """As metrics have it, while the rollout lasts."""
     for row in router.api("/metrics")[1].splitlines():
@@ -204,8 +210,7 @@ def test_a_gate_catches_its_fault_and_says_so_everywhere(router, both, name):
     print(f"{name}: after {took} requests: {said['reason']}")
     assert said["reason"].startswith(case.kind)
     assert case.says in said["reason"]
-    verdicts = {gate["gate"]: gate["verdict"] for gate in said["gates"]}
-    assert verdicts[case.kind] == "fail"
+    until(lambda: verdict_of(router, name, case.kind) == "fail", what=f"{name}: {said['gates']}")
     why = rampway("why", name, "--admin", router.admin)
     assert case.kind in why.out
     assert case.says in why.out

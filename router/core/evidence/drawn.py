@@ -158,13 +158,21 @@ def to_json(one: SampleFacts) -> list[Any]:
     """Plain lists."""
     rows = [list(row) for row in one.facts.rows]
     return [one.source, one.slice, one.round, one.weight_bp, one.candidate, one.unit,
-            list(one.segments), rows, one.facts.why]  # fmt: skip
+            list(one.segments), rows, one.facts.why, one.facts.waits]  # fmt: skip
 
 
 def of_json(data: list[Any]) -> SampleFacts:
     """Back again."""
-    source, number, round_, weight_bp, candidate, unit, segments, rows, why = data
+    source, number, round_, weight_bp, candidate, unit, segments, rows, why, *more = data
+    waits = (float(more[0][0]), float(more[0][1])) if more and more[0] else None
     read = tuple(PredictedRow(label, score, fault, tuple(by)) for label, score, fault, by in rows)
     return SampleFacts(
-        source, number, round_, weight_bp, candidate, unit, tuple(segments), Facts(read, why)
+        source,
+        number,
+        round_,
+        weight_bp,
+        candidate,
+        unit,
+        tuple(segments),
+        Facts(read, why, waits=waits),
     )

@@ -19,6 +19,7 @@ from router.core.gates.resources import Resources
 from router.core.gates.scores import ScoresGate
 from router.core.gates.shadow_slo import ShadowSlo
 from router.core.gates.slo import Slo
+from router.core.gates.streams import Streams
 from router.core.gates.trust import Trust
 from router.core.gates.webhook import Webhook
 
@@ -34,6 +35,7 @@ GATES: dict[str, type[Gate]] = {
     "classes": Classes,
     "scores": ScoresGate,
     "fairness": Fairness,
+    "streams": Streams,
     "accuracy": Accuracy,
     "auc": Auc,
     "mae": Mae,

@@ -84,6 +84,10 @@ class Sampled:
     request_coding: str = ""
     answer: bytes = b""
     answer_coding: str = ""
+    first_s: float = 0.0
+    """From its arrival to the first piece of the answer that says something; 0.0: none did."""
+    gap_s: float = 0.0
+    """The longest wait between two such pieces."""
     cut: str = ""
     """Why bodies are missing: "body" (larger than is kept) or "shed" (no room); empty: all here."""
     read: bool = True
@@ -120,6 +124,9 @@ class Facts:
     "logged" (only the log reads it); empty: there are."""
     tokens: tuple[int, int] | None = None
     """Sent and answered, as the answer says; None: it does not, or nobody asked."""
+    waits: tuple[float, float] | None = None
+    """Seconds until its first piece that says something, and the longest between two pieces; None:
+    there was no answer."""
 
 
 @dataclass(frozen=True, slots=True)

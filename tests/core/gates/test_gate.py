@@ -20,6 +20,7 @@ MINIMAL = {
     "resources": {"queue": 10.0},
     "cost": {"per_request": 0.01},
     "fairness": {"by": {"feature": "carrier"}},
+    "streams": {"gap": "1s"},
 }
 WRITTEN = TypeAdapter(Annotated[Gate, OneOf(GATES, "gate")])
 
