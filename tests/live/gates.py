@@ -35,7 +35,7 @@ class Case:
 
 
 HEADER, FEATURE = "by: {header: X-Carrier}", "by: {feature: carrier}"
-"""What a carrier of a quarter of the traffic may do is tolerated of all: its segment alone fails."""
+"""A quarter of the traffic may be others: only the segment of one carrier fails."""
 OF_HEADER, OF_FEATURE = "X-Carrier FL: ", "carrier FL: "
 
 CASES = {

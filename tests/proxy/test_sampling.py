@@ -21,6 +21,7 @@ from router.core.wire.table import (
     VersionEntry,
 )
 from router.proxy.plane import DataPlane, Listen
+from router.proxy.sampling import Sampling
 from router.telemetry import recorder as recorder_
 from router.telemetry.recorder import Recorder
 
@@ -200,3 +201,23 @@ async def test_a_receipt_and_its_sample_have_one_nonce(serve):
     await ask(plane)
     (one,) = plane.recorder.take_samples()
     assert one.nonce
+
+
+def test_what_keeps_a_stream_alive_says_nothing(monkeypatch):
+    """The first token is the first event with data; a comment does not end a silence."""
+    clock = iter([1.0, 3.0, 3.5])
+    monkeypatch.setattr("router.proxy.sampling.monotonic", lambda: next(clock))
+    one = Sampling.__new__(Sampling)
+    one._events, one._first, one._last, one._gap = True, 0.0, 0.0, 0.0
+    ping = b": ping\n\n"
+    for piece in (ping, b"data: a\n\n", b"", ping, b"data: b\n\n", b"data: c\n\n"):
+        one._tell_time(piece)
+    assert (one._first, one._gap) == (1.0, 2.0)
+
+
+async def test_when_an_answer_began_is_told(serve):
+    plane = await serve()
+    await ask(plane, 4)
+    told = plane.recorder.take_samples()
+    assert len(told) == 4
+    assert all(0.0 < one.first_s <= one.seconds + 1e-3 for one in told)
