@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from router.core.wire.sampled import PredictedRow, SampleFacts
 
 
-class Waits(OutputPool):
+class LateAnswers(OutputPool):
     """Late answers of one segment."""
 
     def __init__(self, margin: float, limits: str) -> None:
@@ -98,7 +98,7 @@ class StreamsState(OutputState):
         self.gate = gate
         margin = gate.margin / FULL_BP
         super().__init__(
-            gate, context, lambda: Waits(margin, gate.late_when), margin=margin,
+            gate, context, lambda: LateAnswers(margin, gate.late_when), margin=margin,
             tolerated=f"stable + {margin * 100:g} pp",
         )  # fmt: skip
 
@@ -108,7 +108,7 @@ class StreamsState(OutputState):
                 super()._take(sample)
             return
         for pool in (self.whole, *self._of(sample)):
-            if isinstance(pool, Waits):
+            if isinstance(pool, LateAnswers):
                 late = float(self.gate.is_late(*sample.facts.waits))
                 pool.late(sample.weight_bp, sample.candidate, late)
                 pool.requests[not sample.candidate] += 1
@@ -121,7 +121,7 @@ class StreamsState(OutputState):
 
 
 class Streams(OutputGate):
-    """Waits for the first token and between tokens, of sampled live answers."""
+    """LateAnswers for the first token and between tokens, of sampled live answers."""
 
     kind: ClassVar[str] = "streams"
 
