@@ -394,11 +394,12 @@ class Checks(Looks, Booked):
         if process.errors:
             self.fail("an exception escaped", repr(process.errors[:2]))
         plane, night = process.plane, self.night
-        if process.status in (0, -9, 2) or (process.status == 1 and self._had_reason()):
+        # -15: told to stop before it could listen to signals.
+        if process.status in (0, -9, -15, 2) or (process.status == 1 and self._had_reason()):
             pass
         elif process.status != 5:
             self.fail("a process ended by itself", f"control, status {process.status}")
-        night.refused = night.refused + 1 if process.status not in (0, -9) else 0
+        night.refused = night.refused + 1 if process.status not in (0, -9, -15) else 0
         failed = plane is not None and process.status == 1 and not process.serving
         if failed and (night.net.taken or night.admin_taken) and process.wrote:
             self.fail("a start that failed has written", str(self.snapshot()))
