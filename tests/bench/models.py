@@ -170,7 +170,7 @@ class Running:
         self.later = flights(table, case.month) if case.month else None
         self.sent = self.odd = 0
         self.drift = ""
-        """What was told of data that move."""
+        """What was told of data that move, and after how many of them."""
 
     async def one(self, batch):
         """One request; what is no 200 is odd."""
@@ -201,6 +201,13 @@ class Running:
         async with self.session.get(url) as response:
             return await response.json()
 
+    async def learnt(self):
+        """Whether monitors have a reference, and have looked at a window beside it."""
+        url = f"{self.router.admin}/api/v1/routes/{self.route}"
+        async with self.session.get(url) as response:
+            signals = (await response.json())["monitors"]["signals"]
+        return all(signal["sizes"] for signal in signals)
+
     async def ready(self):
         """Until it has begun."""
         for _ in range(300):
@@ -221,15 +228,15 @@ class Running:
             begin()
         await self.ready()
         if self.later is not None:  # the past first: March
-            until = time.monotonic() + 30
-            while time.monotonic() < until:
+            while not await self.learnt():
                 await self.lot(100)
             self.flights, self.sent = self.later, 0
         while True:
             await self.lot(min(max(LOT, self.sent // GROWS), most - self.sent))
             said = await self.status()
             gone = said["phase"] == "rolled_back"
-            self.drift = self.drift or next(filter(lambda n: "drift" in n, told(said)), "")
+            if not self.drift and (text := next(filter(lambda n: "drift" in n, told(said)), "")):
+                self.drift = f"after {self.sent:,}: {text}"
             if gone or self.sent >= most:
                 return self.found(said, gone)
 

@@ -37,6 +37,12 @@ ROUTE = """\
       strategy: {{canary: {{steps: [{{weight: 50%, hold: 1h}}], bake: 1h}}}}
       gates: [error_rate, {gate}]
 """
+WATCHED = (
+    ("metrics: {metrics}",
+     "monitors: {reference: {past: 3s}, season: 168s, window: 4s, requests: 60}"),
+    ("label: predict,", "score: predict_proba,"), (", price: {price}", ""), (", {gate}", ""),
+)  # fmt: skip
+"""What turns the route into one whose data are watched."""
 SCRAPED = "{path: /metrics, interval: 1s}"
 CASES = {
     "leak": (SCRAPED, "resources: {times_stable: 1.5, interval: 1s}"),
@@ -60,7 +66,7 @@ def lab(tmp_path_factory):
         ROUTE.format(name=name, metrics=metrics, gate=gate, price=PRICE,
                      v1=services[0].url, v2=services[1].url)
         for name, (metrics, gate) in CASES.items()
-    )  # fmt: skip
+    ) + _watched(services)  # fmt: skip
     (folder / "policy.yaml").write_text(text)
     router = Router(folder, folder / "policy.yaml")
     router.serving()
@@ -70,6 +76,13 @@ def lab(tmp_path_factory):
     for one in services:
         if one.process.poll() is None:
             one.end()
+
+
+def _watched(services):
+    text = ROUTE
+    for old, new in WATCHED:
+        text = text.replace(old, new.replace("{", "{{").replace("}", "}}"))
+    return text.format(name="watched", v1=services[0].url, v2=services[1].url)
 
 
 @pytest.fixture(autouse=True)
@@ -167,6 +180,17 @@ def test_on_fail_takes_it_back(lab):
     found = ask(lab, "back", lambda f: f["phase"] != "progressing", "a rollback")
     assert found["phase"] in ("aborted", "rolled_back")
     assert found["reason"].startswith("cost: a request costs 0.00")
+
+
+def test_a_candidate_that_begins_to_answer_null_is_taken_back_by_its_monitors(lab):
+    """No gate of the route reads predictions: it was well, and alone it is so no more."""
+    monitors = lambda: lab.api("/api/v1/routes/watched")[1]["monitors"]  # noqa: E731 - one word
+    learnt = lambda: all(one["sizes"] for one in monitors()["signals"])  # noqa: E731 - likewise
+    ask(lab, "watched", lambda f: learnt() and f["samples"] > 150, "its first answers")
+    lab.v2.faults(null_rate=0.5)
+    found = ask(lab, "watched", lambda f: f["phase"] != "progressing", "a rollback")
+    assert found["reason"].startswith("candidate drift in score (candidate, sudden): nulls: ")
+    assert "stable answers as before, so it is the candidate" in found["reason"]
 
 
 def test_a_version_that_does_not_answer_is_told(lab):

@@ -43,6 +43,11 @@ def costs(
             f"live requests cost {_money(live * own.per_request)} in place of "
             f"{_money(live * other.per_request)}: {_of(live, 'request')}"
         )
+    if own.tokens and (copies or live):
+        yield (
+            f"tokens are not foreseen: of {round(copies + live):,} copies and requests, each 1,000 "
+            f"tokens cost {own.per_1k_input_tokens:g} in and {own.per_1k_output_tokens:g} out"
+        )
     if own.per_hour and any(lasting):
         hours, number = sum(lasting) / 3_600.0, len(version.endpoints)
         yield (

@@ -63,3 +63,11 @@ def test_what_never_ends_and_what_has_no_price_is_not_told():
 )  # fmt: skip
 def test_what_monitors_may_keep_it_from_is_named(more, says):
     assert [one.partition(", nobody")[0] for one in watched(route(more=more))] == says
+
+
+def test_tokens_are_priced_and_not_foreseen():
+    said = told(route(", price: {per_1k_output_tokens: 0.002}"), 100.0, 3_600.0)
+    assert next(text for text in said if text.startswith("tokens")) == (
+        "tokens are not foreseen: of 4,100 copies and requests, each 1,000 tokens cost 0 in and "
+        "0.002 out"
+    )
