@@ -220,7 +220,7 @@ async def test_the_journal_of_a_renamed_route_is_found_under_its_new_name(plane)
     file = Path(plane.source.path)
     file.write_text(file.read_text().replace("name: r", "name: q", 1))
     async with asyncio.timeout(10):
-        while "q" not in [one["name"] for one in plane.controller.routes()]:
+        while "q" not in [one["name"] for one in await plane.controller.routes()]:
             await asyncio.sleep(0.05)
     entries = await plane.controller.journal("q")
     assert [e for e in entries if e["route"] == "r"] == before
