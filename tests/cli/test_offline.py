@@ -566,7 +566,7 @@ def _logged(tmp_path, rate):
 
 
 @pytest.mark.parametrize(
-    ("rate", "code", "said"), [(0, 0, "pass: "), (0.5, 3, "fail: guard: failed: candidate")]
+    ("rate", "code", "said"), [(0, 0, "pass: "), (0.5, 3, "fail: error_rate: failed: candidate")]
 )
 def test_judge_reads_an_access_log(policy, tmp_path, rate, code, said):
     log = _logged(tmp_path, rate)
