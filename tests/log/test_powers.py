@@ -19,7 +19,7 @@ SHORT = {
 )  # fmt: skip
 def test_broken_candidates_are_found_by_labelled_pairs(name):
     kind, bar = KINDS[name]
-    found = power(kind, 21)
+    found = power(kind, 101 if bar < 100 else 21)  # few labels: many runs, or luck decides
     print(f"{name}: {found:g} labels")
     assert found <= bar
 
@@ -29,7 +29,7 @@ def test_it_is_near_to_what_is_possible():
     kind, bar = KINDS["broken-zero"]
     best = least(kind)
     assert bar < best < 75
-    assert power(kind, 21) < 1.5 * best
+    assert power(kind, 101) < 1.5 * best
 
 
 @pytest.mark.parametrize("name", EQUAL)
