@@ -47,7 +47,7 @@ def _walk(total: float, bad: int, up: float, down: float) -> float:
     return total
 
 
-class Alarm:
+class FailureAlarm:
     """The sums, and stable's present rate."""
 
     __slots__ = ("_bad", "_rung", "_sums", "_total", "p0")

@@ -30,7 +30,7 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
-from router.core.alarm import RINGS, Alarm
+from router.core.alarm import RINGS, FailureAlarm
 from router.core.cap import Cap
 from router.core.causes import cause_of, failures
 from router.core.evidence import PromoteEvidence, SampleRatio
@@ -96,7 +96,7 @@ class Judge:
         self._convicted_gate = ""
         self.unanswered = Unanswered()
         self.cap = Cap()
-        self.alarm = Alarm(baseline.bad_rate)
+        self.alarm = FailureAlarm(baseline.bad_rate)
         self.jury = Jury()
         self.waits = Waits.of(baseline)
         self._last_answer_s = started

@@ -25,7 +25,7 @@ Failing = tuple[tuple[int, ...], tuple[int, ...]]
 NOBODY: Failing = (), ()
 
 
-class Blame:
+class Brought:
     """See the module."""
 
     __slots__ = ("_parts", "_told")

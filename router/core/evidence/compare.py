@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from router.core.evidence.bettors import GroupedLogs, grouped_table, hypotheses
-from router.core.evidence.blame import NOBODY, Blame, Failing
+from router.core.evidence.blame import NOBODY, Brought, Failing
 from router.core.evidence.pot import Pot
 from router.core.evidence.slices import Key, Slice, Slices
 from router.core.wire.outcomes import FULL_BP
@@ -61,7 +61,7 @@ class CompareEvidence:
         self.together = together
         self._capital: float | None = None
         self._behind: int | None = None
-        self.blame = Blame()
+        self.blame = Brought()
 
     @property
     def capital(self) -> float:

@@ -16,7 +16,7 @@ from router.core.evidence.bettors import (
     spaced,
     together,
 )
-from router.core.evidence.blame import NOBODY, Blame, Failing
+from router.core.evidence.blame import NOBODY, Brought, Failing
 from router.core.evidence.pot import Pot
 from router.core.evidence.slices import Key, Slice, Slices
 from router.core.wire.outcomes import FULL_BP
@@ -60,7 +60,7 @@ class GuardEvidence:
         self.bad = self.ok = 0
         self.slices = Slices()
         self._capital: float | None = None
-        self.blame = Blame()
+        self.blame = Brought()
 
     @property
     def capital(self) -> float:

@@ -103,7 +103,7 @@ class Counts:
 
 
 class Alarms:
-    """:class:`router.core.alarm.Alarm` of every run."""
+    """:class:`router.core.alarm.FailureAlarm` of every run."""
 
     def __init__(self, runs: int, p0: float) -> None:
         self.p0 = p0

@@ -3,7 +3,7 @@
 import pytest
 
 from router.core.evidence import CompareEvidence
-from router.core.evidence.blame import CLIENTS_MAX, Blame
+from router.core.evidence.blame import CLIENTS_MAX, Brought
 from router.core.evidence.slices import Slice
 
 
@@ -21,7 +21,7 @@ def test_without_a_client_there_is_what_the_others_brought():
 
 def test_failures_of_stable_set_off_those_of_the_candidate_but_bring_no_credit():
     logs = (1.0, 2.0), (-0.5, -3.0)
-    blame = Blame()
+    blame = Brought()
     blame.book(None, Slice(500), ((), (5, 5)), logs)
     assert blame.of(5) == [0.0, 0.0]
     blame.book(None, Slice(500), ((5, 5), (5,)), logs)
@@ -29,19 +29,19 @@ def test_failures_of_stable_set_off_those_of_the_candidate_but_bring_no_credit()
 
 
 def test_a_slice_that_is_told_again_counts_once():
-    blame, logs = Blame(), ((1.0,), (-1.0,))
+    blame, logs = Brought(), ((1.0,), (-1.0,))
     open_ = Slice(500, 3, 1, 0)
     for failing in (((5,), ()), ((5,), ()), ((5, 6), ())):
         blame.book((1, 1), open_, failing, logs)
     blame.book((1, 1), Slice(500, 3, 2, 1), ((5, 6), ()), logs)
     assert (blame.of(5), blame.of(6)) == ([1.0], [1.0])
-    again = Blame()
+    again = Brought()
     again.restore(blame.snapshot())
     assert again.snapshot() == blame.snapshot()
 
 
 def test_it_keeps_those_who_brought_most():
-    blame, logs = Blame(), ((1.0,), (-1.0,))
+    blame, logs = Brought(), ((1.0,), (-1.0,))
     blame.book(None, Slice(500), ((1, 1), ()), logs)
     for who in range(2, CLIENTS_MAX + 3):
         blame.book(None, Slice(500), ((who,), ()), logs)
