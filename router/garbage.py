@@ -26,10 +26,10 @@ YOUNG: Final = (700, 10)
 NEVER: Final = 1_000_000_000
 """Collections of the middle-aged before Python makes a full one of its own accord."""
 
-MIDDLE_MOST: Final = 3
-"""Collections of the middle-aged before what is left of them is looked at: 21,000 objects."""
+MIDDLE_MOST: Final = 1
+"""Collections of the middle-aged before what is left of them is looked at: some 10,000 objects."""
 
-MIDDLE_TOO_MANY: Final = 6
+MIDDLE_TOO_MANY: Final = 4
 """So many since the last look, and it would take too long: a policy of many routes is being read,
 which stays or is freed without a collector. It is frozen unseen."""
 

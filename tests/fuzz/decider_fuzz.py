@@ -37,7 +37,8 @@ from router.control.state.sqlite import SqliteStore
 from router.core.policy.server import Admin
 from router.core.wire.counts import PairSample
 from router.core.wire.receipt import Chosen, Receipt, sealed
-from router.link.messages import PairReport
+from router.core.wire.sampled import Sampled
+from router.link.messages import PairReport, SampleReport
 from router.loops import BOOKS
 from tests.control.fleet.test_fleet import Elsewhere
 from tests.fuzz.foreign_fuzz import KEYS, TEXTS, body_of, document, leaf
@@ -47,6 +48,7 @@ SECRET = "abcdefghijklmnopqrstuvwxyz"
 POLICY = """
 listen: 127.0.0.1:1
 store: sqlite:///r.db
+prediction_log: {file: log.db, early: 1m}
 routes:
   - name: r
     match: {path: /r/*}
@@ -65,6 +67,18 @@ routes:
     rollout:
       candidate: v2
       strategy: {blue_green: {approval: {}, bake: 1h}}
+  - name: p
+    match: {path: /p/*}
+    payload: v1
+    predictions: {score: predictions, range: [0, 1], features: [age, town], sample: 100%}
+    log: {sample: 100%, redact: [name], person: user.id}
+    monitors: {}
+    versions: {v1: {endpoints: ["http://127.0.0.1:2"]}, v2: {endpoints: ["http://127.0.0.1:3"]}}
+    stable: v1
+    rollout:
+      candidate: v2
+      strategy: {canary: {steps: [{weight: 10%, hold: 1000h}], bake: 1h}}
+      gates: [error_rate, {nulls: {dry_run: true}}, {scores: {dry_run: true}}]
 """
 
 
@@ -174,7 +188,13 @@ def label(rnd, wild):
     """One label; a ``wild`` one may be anything."""
     if wild and rnd.random() < 0.1:
         return document(rnd)
-    one = {"receipt": leaf(rnd) if wild and rnd.random() < 0.1 else receipt(rnd, wild)}
+    if rnd.random() < 0.3:  # by the id of a prediction in the log, or of none
+        known = f"q{rnd.randrange(2_000)}"
+        one = {"request_id": rnd.choice((known, *TEXTS, leaf(rnd))) if wild else known}
+        if rnd.random() < 0.3:
+            one["row"] = rnd.choice((0, 1, 31, -1, 2**40, leaf(rnd))) if wild else 0
+    else:
+        one = {"receipt": leaf(rnd) if wild and rnd.random() < 0.1 else receipt(rnd, wild)}
     if rnd.random() < 0.7:
         one["correct"] = rnd.random() < 0.5
     else:
@@ -292,7 +312,11 @@ EDITS = (
     ("10%", "15%"), ("1000h", "900h"), ("20%", "100%"), ("/r/*", "/q/*"), ("name: s", "name: t"),
     ("127.0.0.1:3", "127.0.0.1:4"), ("v2", "v3"), ("{dry_run: true}", "{}"), ("1h}", "2h}"),
     ("[a-z]+", "([a-z]+)+x"), ("[a-z]+", "(a)\\\\1"), ("payload: json", "payload: v1"),
-    ("error_rate", "latency"), ("stable: v1", "stable: v2"), ("approval: {}", "mirror: 100%"),
+    ("error_rate", "latency"), ("log: {sample: 100%", "log: {sample: 0.01%"), ("log: ", "lag: "),
+    ("redact: [name]", "redact: [age]"), ("early: 1m", "early: 1s"), ("file: log.db", "file: /x/y"),
+    ("monitors: {}", "monitors: {inputs: [age]}"), ("[0, 1]", "[1, 0]"), ("[age, town]", "[age]"),
+    ("person: user.id", "person: a"), ("{nulls: {dry_run: true}}", "nulls"),
+    ("stable: v1", "stable: v2"), ("approval: {}", "mirror: 100%"),
 )  # fmt: skip
 NUMBERS_SHORT = (0, -1, 0.5, 10**18, 10**30, float("nan"), 1e308)
 
@@ -314,12 +338,32 @@ def samples(rnd, first, count):
     return [sample(rnd, first + one) for one in range(count)]
 
 
+def drawn(rnd, number):
+    """A live request that was sampled, with what its client and its version said."""
+    asked = body_of(rnd, rnd.choice(("v1", "json")), 0.05)
+    said = body_of(rnd, "v1", 0.05)
+    if rnd.random() < 0.002:
+        said = gzip.compress(b"[" + b"[]," * 1_390_000 + b"[]]", 1)
+    codings = ["gzip" if one.startswith(b"\x1f\x8b") else "" for one in (asked, said)]
+    candidate = rnd.random() < 0.3
+    return Sampled(
+        route="p", version="v2" if candidate else "v1", revision=1,
+        role="candidate" if candidate else "stable", arm=rnd.choice("cd"), weight_bp=1_000,
+        counted=True, slice=number // 500, nonce=rnd.getrandbits(60), request_id=f"q{number}",
+        key=rnd.choice(("", "ann", "\xff\0", "k" * 900)), at=time.time(),
+        seconds=rnd.choice((0.1, 1e9, -1.0)),
+        status=rnd.choice((200, 200, 500, 0)), target="/p/x", request=asked, answer=said,
+        request_coding=codings[0], answer_coding=codings[1], cut=rnd.choice(("", "", "", "body")),
+    )  # fmt: skip
+
+
 class Site:
     """The plane under fire."""
 
     def __init__(self, folder, loop):
         self.file = folder / "policy.yaml"
-        self.file.write_text(POLICY)
+        self.log = str(folder / "log.db")
+        self.file.write_text(POLICY.replace("log.db", self.log))
         self.loop = loop
         self.meter = Meter(loop)
         loaded = load(self.file)
@@ -356,14 +400,14 @@ class Site:
     def edits(self, each, rnd):
         line = Line(self.admin.port)
         for _ in range(each):
-            text = edit(rnd)
+            text = edit(rnd).replace(b"log.db", self.log.encode())
             self.file.write_bytes(text)
             self.meter.now = text
-            status = line.ask(post(b"/api/v1/reload", {}), 30)
+            status = line.ask(post(b"/api/v1/reload", {}), 120)
             self.seen[status] += 1
             if status not in (200, 400, 409, 422):
                 raise AssertionError(f"{status}: {text!r}")
-        self.file.write_text(POLICY)
+        self.file.write_text(POLICY.replace("log.db", self.log))
         assert line.ask(post(b"/api/v1/reload", {"force": True}), 30) == 200
         line.close()
 
@@ -382,9 +426,25 @@ class Site:
                 await asyncio.sleep(0.01)
         self.seen["told"] += each
 
+    async def samples(self, each, rnd):
+        """The same of live requests: read for gates, monitors and the log."""
+        samples = self.plane.samples
+        for number in range(0, each, 20):
+            batch = await asyncio.to_thread(
+                lambda first=number: [drawn(rnd, first + one) for one in range(20)]
+            )
+            self.meter.now = max((one.answer for one in batch), key=len)
+            self.plane.sampled(SampleReport(samples=tuple(batch)))
+            while samples._samples > 40:
+                await asyncio.sleep(0.001)
+        async with asyncio.timeout(60):
+            while samples._samples or samples._ahead:
+                await asyncio.sleep(0.01)
+        self.seen["told"] += each
+
 
 MAKE = {"labels": labels, "orders": order, "requests": request}
-KINDS = ("labels", "answers", "requests", "edits", "orders")
+KINDS = ("samples", "labels", "answers", "requests", "edits", "orders")
 
 
 async def one_kind(site, kind, each, seed):
@@ -394,8 +454,8 @@ async def one_kind(site, kind, each, seed):
     await asyncio.sleep(0.01)  # the turn of what was before is over
     site.meter.fresh()
     began = time.monotonic()
-    if kind == "answers":
-        await site.answers(each, rnd)
+    if kind in ("answers", "samples"):
+        await getattr(site, kind)(each, rnd)
     elif kind == "edits":
         await asyncio.to_thread(site.edits, each, rnd)
     else:
