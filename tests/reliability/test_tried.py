@@ -16,7 +16,7 @@ import pytest
 from tests.reliability.certificates import Authority
 from tests.reliability.whole import Load, ask, in_thread, policy_text, promised, read_answer, until
 
-# A machine that does much else takes minutes for 100,000 requests or two starts with 1,000 rollouts.
+# A machine that does much else takes minutes for 100,000 requests, or for 1,000 rollouts.
 pytestmark = [pytest.mark.slow, pytest.mark.nightly, pytest.mark.timeout(1_500)]
 
 STEPS_S = (86_400, -86_400, 400 * 86_400, -800 * 86_400, 3_600, -1)

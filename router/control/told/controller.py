@@ -419,10 +419,10 @@ class Controller:
             await asyncio.wait([run.pending.done])
         if if_revision is not None and if_revision != run.record.revision:
             raise Conflict(if_revision, run.record.revision)
+        if already := so_already(run, event, self.now()):
+            return replace(already, dry_run=dry_run)
         if dry_run:
             return self._would(run, event)
-        if already := so_already(run, event, self.now()):
-            return already
         move = self._reconciler.order(route, event, key=key)
         durable = await self._in_force(move)
         took_s = round(time.perf_counter() - started_s, 6)
