@@ -23,8 +23,6 @@ from router.simulation.run import Setup
 from router.telemetry.slices import LiveSlice
 from tests.cli.conftest import rampway
 
-pytestmark = pytest.mark.promoted
-
 POLICY = """
 routes:
   - name: r

@@ -60,7 +60,7 @@ def test_in_words_and_only_where_somebody_is_promoted():
     assert not list(passing(policy({"shadow": {"mirror": "100%", "hold": "1h"}}), at(50.0)))
 
 
-@pytest.mark.promoted
+@pytest.mark.simulated
 @pytest.mark.parametrize("name", ["quickstart", "guarded-canary", "blue-green"])
 def test_what_it_says_is_taken_back_is(name):
     """Of 20 rollouts one may pass, and with 20 runs some more by chance (Wilson)."""
