@@ -5,6 +5,7 @@ import random
 import signal
 import time
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +24,12 @@ def gate(router):
 
 def logged(router, predictions):
     return router.api("/api/v1/log")[1]["held"].get("predictions", 0) >= predictions
+
+
+def reading(router):
+    """A reader that lives: what comes while there is none is not logged, and counted."""
+    pid = router.api("/healthz")[1]["reader"]["pid"]
+    return pid and Path(f"/proc/{pid}/exe").exists()
 
 
 def counted(router, labels):
@@ -56,6 +63,7 @@ def test_each_label_is_evidence_once(tmp_path):
         router.position()
         for number in range(ROUNDS):
             ids = [f"id-{number}-{n}" for n in range(EACH)]
+            until(partial(reading, router), 15)
             with client(router) as ask:
                 for request_id in ids:
                     assert ask(request_id, [{"distance": 900}])[0] == 200

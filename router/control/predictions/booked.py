@@ -56,6 +56,8 @@ class PredictionLog:
         self._number = 0
         self._matured: deque[Matured] = deque()
         self._under_way = False
+        self._copies_lost = 0
+        """Answers of copies that came while there was no reader."""
         self.labelled: Callable[[str, str, int, int], None] = lambda *_told: None
         """Told of each prediction's labels: route, version, how many rows were right and wrong."""
         self.state = LogState()
@@ -105,7 +107,11 @@ class PredictionLog:
             return
         now = self._clock.wall()
         for one in pairs:
-            if self.keeps(one.route) and self._reader.ready:
+            if not self.keeps(one.route):
+                continue
+            if not self._reader.ready:
+                self._copies_lost += 1
+            else:
                 self._reader.send(CopyAnswer(
                     one.route, one.version, one.request_id, one.revision, one.shadow_status,
                     one.shadow_s, now, one.segment, one.shadow_body, one.shadow_coding,
@@ -210,12 +216,17 @@ class PredictionLog:
     def _state(self, state: LogState) -> None:
         self.state = state
 
+    @property
+    def _lost_here(self) -> dict[str, int]:
+        return {"reader": self._copies_lost} if self._copies_lost else {}
+
     def to_json(self) -> dict[str, Any]:
         """For people: what is held, dropped, waited for, and how late truths come."""
         state = self.state
         return {
             "file": self._terms.file,
-            "written": state.written, "dropped": state.dropped, "held": state.held,
+            "written": state.written, "dropped": state.dropped | self._lost_here,
+            "held": state.held,
             "unknown": state.unknown, "unknown_ids": list(state.unknown_ids),
             "error": state.error,
             "lag": {
