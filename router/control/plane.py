@@ -12,7 +12,7 @@ from typing import Any, Final
 from router.config.certificate import ServerCertificate
 from router.config.check import LoadedPolicy
 from router.control.fleet.compare import Comparer
-from router.control.fleet.counted import Counted
+from router.control.fleet.counted import CountsWaiting
 from router.control.fleet.feedback import Feedback
 from router.control.fleet.fleet import Fleet
 from router.control.fleet.samples import Samples
@@ -132,7 +132,7 @@ class Plane(Parts):
         self.feedback = Feedback(self.reconciler, self.clock, self.metrics, self.log)
         self.feedback.labelled = self.log.labelled = self.watching.labelled
         self._reported_s = 0.0
-        self._counted = Counted(self._book)
+        self._counted = CountsWaiting(self._book)
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def __repr__(self) -> str:

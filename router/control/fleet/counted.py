@@ -21,7 +21,7 @@ Book = Callable[[int, tuple[VersionCounts, ...]], None]
 """``book(worker, counts)``"""
 
 
-class Counted:
+class CountsWaiting:
     """First in, first out."""
 
     def __init__(self, book: Book) -> None:
@@ -30,7 +30,7 @@ class Counted:
         self._coming = False
 
     def __repr__(self) -> str:
-        return f"<Counted {len(self._waiting)} waiting>"
+        return f"<CountsWaiting {len(self._waiting)} waiting>"
 
     def put(self, worker: int, counts: Iterable[VersionCounts]) -> None:
         """Behind what waits; what one turn can book is booked now."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-from router.control.fleet.counted import COUNTS_A_TURN, Counted
+from router.control.fleet.counted import COUNTS_A_TURN, CountsWaiting
 from router.loops import BOOKS
 
 
 async def test_a_turn_books_its_part_and_the_rest_follows_in_order():
     booked = []
-    counted = Counted(lambda worker, counts: booked.append((worker, counts)))
+    counted = CountsWaiting(lambda worker, counts: booked.append((worker, counts)))
     counted.put(0, range(70))
     assert booked == [(0, tuple(range(COUNTS_A_TURN)))], "at once what one turn can take"
     counted.put(1, [100])
@@ -24,7 +24,7 @@ async def test_a_turn_books_its_part_and_the_rest_follows_in_order():
 
 async def test_what_a_worker_counted_is_booked_before_its_end():
     booked = []
-    counted = Counted(lambda _worker, counts: booked.extend(counts))
+    counted = CountsWaiting(lambda _worker, counts: booked.extend(counts))
     counted.put(0, range(200))
     counted.rest()
     assert booked == list(range(200))
@@ -39,7 +39,7 @@ async def test_counts_that_cannot_be_booked_cost_themselves():
             raise MemoryError
         booked.extend(counts)
 
-    counted = Counted(book)
+    counted = CountsWaiting(book)
     counted.put(0, range(70))
     for _ in range(5):
         await asyncio.sleep(0)
