@@ -34,7 +34,7 @@ from router.http1.messages import CHUNKED
 from router.http1.switching import SwitchingParser
 from router.upstream.failure import Failure
 from router.upstream.names import literal
-from router.upstream.patience import Patience
+from router.upstream.patience import IdlePatience
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,7 +91,7 @@ class Endpoint:
         """Longest idle first; used from the other end, so that surplus ones age and expire."""
         self.keep_s = 0.0
         """How long an idle connection may be used: the policy's word, or less."""
-        self.patience = Patience()
+        self.patience = IdlePatience()
         self.open = 0
         """Connections open or being opened."""
         self.in_flight = 0

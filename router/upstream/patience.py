@@ -27,7 +27,7 @@ KNOWN_S: Final = 60.0
 """For how long it is believed without being seen again."""
 
 
-class Patience:
+class IdlePatience:
     """Of one endpoint."""
 
     __slots__ = ("_age_s", "_at", "used_s")
@@ -41,7 +41,7 @@ class Patience:
         """When that was, monotonic seconds."""
 
     def __repr__(self) -> str:
-        return f"<Patience used for {self.used_s:.3f} s>"
+        return f"<IdlePatience used for {self.used_s:.3f} s>"
 
     def closed(self, age_s: float, now: float) -> bool:
         """It closed a connection that had idled for ``age_s``; True: something new is known."""

@@ -7,14 +7,14 @@ import time
 from math import inf
 
 from router.upstream import Pool
-from router.upstream.patience import ALIKE, APART_S, KNOWN_S, MARGIN, YOUNG_S, Patience
+from router.upstream.patience import ALIKE, APART_S, KNOWN_S, MARGIN, YOUNG_S, IdlePatience
 from tests.proxy.rig import until, version
 from tests.proxy.scripted import Scripted, answers, ok
 from tests.upstream.test_pool import Asker
 
 
 def test_two_closes_of_one_age_are_a_timer_and_shorter_ones_are_believed():
-    patience = Patience()
+    patience = IdlePatience()
     assert not patience.closed(0.5, 10.0)
     assert patience.used_s == inf, "one may be an accident"
     assert patience.closed(0.52, 11.0)
@@ -33,7 +33,7 @@ def test_two_closes_of_one_age_are_a_timer_and_shorter_ones_are_believed():
 def test_a_process_that_ends_is_no_timer():
     """Its connections are of any age, or of one, and are closed at once."""
     for seed in range(200):
-        draw, patience = random.Random(seed), Patience()
+        draw, patience = random.Random(seed), IdlePatience()
         for _ in range(50):
             patience.closed(
                 draw.choice([0.5, draw.uniform(0, 1.5)]), 10.0 + draw.uniform(0, APART_S)
@@ -42,7 +42,7 @@ def test_a_process_that_ends_is_no_timer():
 
 
 def test_closes_right_behind_an_answer_and_of_different_ages_are_no_timer():
-    patience = Patience()
+    patience = IdlePatience()
     for at in range(20):
         assert not patience.closed(YOUNG_S / 2, float(at))
     age_s = 0.1
