@@ -41,18 +41,20 @@ OUTAGE_RATE, OUTAGE_S = 0.5, 20.0
 T = TypeVar("T")
 
 # What requests may differ in besides their versions' failures and latency.
-Failures = Annotated[
+_Failures = Annotated[
     str, Option("How long a failure takes, such as 30ms; absent: as long as an answer.")
 ]
-Together = Annotated[
+_Together = Annotated[
     int,
     Option("Requests that are served together in the mean, and fail with one cause.", least=1,
            most=TOGETHER_MAX),
 ]  # fmt: skip
-Patience = Annotated[str, Option("Clients leave after so long without an answer, such as 2s.")]
-Refuses = Annotated[str, Option("Good answers of the candidate that are 4xx, or empty: 100%.")]
-Pinned = Annotated[str, Option("Requests that a pin or a rule sends to the candidate, such as 2%.")]
-Outages = Annotated[
+_Patience = Annotated[str, Option("Clients leave after so long without an answer, such as 2s.")]
+_Refuses = Annotated[str, Option("Good answers of the candidate that are 4xx, or empty: 100%.")]
+_Pinned = Annotated[
+    str, Option("Requests that a pin or a rule sends to the candidate, such as 2%.")
+]
+_Outages = Annotated[
     str, Option("Outages that both versions share, half of the answers for 20s: 6/d.")
 ]
 
@@ -74,12 +76,12 @@ def run(
     latency: Annotated[str, Option("Stable's median latency, such as 100ms.")] = "",
     slower: Annotated[str, Option("The candidate's latency is so many times stable's: 1.3.")] = "1",
     hang: Annotated[bool, Option("The candidate never answers.")] = False,
-    failures: Failures = "",
-    together: Together = 1,
-    patience: Patience = "",
-    refuses: Refuses = "0%",
-    pinned: Pinned = "0%",
-    outages: Outages = "",
+    failures: _Failures = "",
+    together: _Together = 1,
+    patience: _Patience = "",
+    refuses: _Refuses = "0%",
+    pinned: _Pinned = "0%",
+    outages: _Outages = "",
     users: Annotated[
         int,
         Option("Users of a sticky route, of very different popularity.", least=2, most=USERS_MAX),
