@@ -115,7 +115,7 @@ async def test_every_strategy_bakes_and_what_turns_bad_in_it_is_taken_back(world
     await w.run(10, candidate=0.9)
     assert w.rollout.phase is Phase.ROLLED_BACK
     assert w.serving == {"v1": 10_000}
-    assert w.rollout.reason.startswith("guard"), "nothing is left to compare with"
+    assert w.rollout.reason.startswith(("guard", "error_rate")), "braked, there is a coin again"
 
 
 async def test_a_version_taken_back_stays_connected_and_probed(world, policy):
