@@ -32,7 +32,7 @@ from router.core.evidence.pot import Pot
 from router.core.evidence.shares import LOSS_MAX, Means
 from router.core.wire.outcomes import FULL_BP
 
-Order = Literal["first", "last"] | None
+Extreme = Literal["first", "last"] | None
 """Of which kinds the candidate may say too many: any, the first ones, or the last ones."""
 
 LEARN_MIN: Final = 4
@@ -57,7 +57,7 @@ class ShiftEvidence:
 
     __slots__ = ("_made_of", "margin", "means", "order", "pot", "ratios")
 
-    def __init__(self, margin: float, kinds: int = 0, *, order: Order = None) -> None:
+    def __init__(self, margin: float, kinds: int = 0, *, order: Extreme = None) -> None:
         """Start at evidence 1 : 1."""
         if not 0.0 <= margin < 1.0:
             raise ValueError(f"a margin lies in [0, 1), got {margin}")
