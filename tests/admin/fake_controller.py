@@ -138,6 +138,7 @@ class FakeController:
             "in_flight": 0,
             "shadow": None,
             "endpoints": [],
+            "usage": None,
         }
         return {
             "v1": window,

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from router.control.outside.measure import Inquiry
-from router.control.told.status import gauges, rollout_view
+from router.control.told.status import route_gauges, rollout_view
 from router.core.gates.gate import BRAKE_BP, Measurement
 from router.core.rollout.events import Promote
 from router.core.rollout.rollout import Phase
@@ -32,7 +32,9 @@ def view(w):
 
 
 def gauge(w, name):
-    return {labels: value for found, labels, value in gauges(w.reconciler) if found == name}
+    """Of every route."""
+    told = (route_gauges(run, w.reconciler.observatory) for run in w.reconciler.runs.values())
+    return {labels: value for one in told for found, labels, value in one if found == name}
 
 
 async def test_max_bad_responses_takes_a_tolerable_candidate_back(world, policy):
