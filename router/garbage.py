@@ -6,7 +6,8 @@ looked at once more and then *frozen*, left out of all that follow (Python's ``g
 costs what came since the last one, a few milliseconds.
 
 What is frozen is freed when nobody refers to it, as ever; only a circle of such things is not. So
-everything is looked at again once the process has grown by half.
+everything is looked at again once the process has been larger by half for an hour: what comes and
+goes, such as a page of a thousand routes, leaves no circles worth a second of the decider's time.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import time
 from pathlib import Path
 from typing import Final
 
@@ -39,6 +41,12 @@ ROOM_BYTES: Final = 64 * 1024 * 1024
 rollouts that begin at once stay below."""
 
 
+LASTS_S: Final = 3_600.0
+"""How long it must have been larger."""
+
+AT_ONCE: Final = 3.0
+"""Times its size at which nobody waits for that."""
+
 STATM: Final = Path("/proc/self/statm")
 
 
@@ -50,6 +58,8 @@ class Garbage:
         """Of memory after the last look at everything."""
         self.looks = 0
         """Looks at everything."""
+        self._grown_s: float | None = None
+        """Since when it has been larger, monotonic seconds; None: it is not."""
 
     def __repr__(self) -> str:
         return f"<Garbage {self.kept_bytes} bytes after {self.looks} full looks>"
@@ -65,6 +75,7 @@ class Garbage:
         gc.freeze()
         self.kept_bytes = resident_bytes()
         self.looks += 1
+        self._grown_s = None
 
     async def turn(self) -> None:
         """Look, if there is something to look at."""
@@ -75,8 +86,17 @@ class Garbage:
         if middle < MIDDLE_TOO_MANY:
             gc.collect()
         gc.freeze()
-        if resident_bytes() > self.kept_bytes * (1 + GROWTH) + ROOM_BYTES:
+        if self._grown(resident_bytes(), time.monotonic()):
             self._everything()
+
+    def _grown(self, size: int, now: float) -> bool:
+        """Whether it has been too large for long enough, or is so by far."""
+        if size <= self.kept_bytes * (1 + GROWTH) + ROOM_BYTES:
+            self._grown_s = None
+            return False
+        if self._grown_s is None:
+            self._grown_s = now
+        return now - self._grown_s >= LASTS_S or size > self.kept_bytes * AT_ONCE + ROOM_BYTES
 
 
 def resident_bytes() -> int:

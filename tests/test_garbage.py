@@ -63,8 +63,32 @@ async def test_too_much_at_once_is_frozen_unseen(collector):
     assert circle() is None  # of the youngest: Python's own collection found it
 
 
+@pytest.mark.parametrize(
+    ("sizes", "looks"),
+    [
+        ([(0, 100)], 1),
+        ([(0, 151), (3_599, 151)], 1),
+        ([(0, 151), (3_600, 151)], 2),
+        ([(0, 151), (1_800, 150), (3_600, 151)], 1),  # it came and went
+        ([(0, 301)], 2),
+    ],
+)
+async def test_growth_must_last_or_be_large(collector, monkeypatch, sizes, looks):
+    monkeypatch.setattr(garbage, "ROOM_BYTES", 0)
+    size, now = 100, 0.0
+    monkeypatch.setattr(garbage, "resident_bytes", lambda: size)
+    monkeypatch.setattr(garbage.time, "monotonic", lambda: now)
+    collector.begin()
+    for at, bytes_ in sizes:
+        now, size = 10.0 + at, bytes_
+        age()
+        await collector.turn()
+    assert collector.looks == looks
+
+
 async def test_everything_is_looked_at_once_the_process_has_grown(collector, monkeypatch):
     monkeypatch.setattr(garbage, "GROWTH", 0.0)
+    monkeypatch.setattr(garbage, "LASTS_S", 0.0)
     sizes = iter([100, 100, 101])
     monkeypatch.setattr(garbage, "ROOM_BYTES", 0)
     monkeypatch.setattr(garbage, "resident_bytes", lambda: next(sizes, 101))

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from router.control.outside.measure import Inquiry
-from router.control.told.status import route_gauges, rollout_view
+from router.control.told.status import rollout_view, route_gauges
 from router.core.gates.gate import BRAKE_BP, Measurement
 from router.core.rollout.events import Promote
 from router.core.rollout.rollout import Phase
