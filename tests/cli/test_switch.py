@@ -78,7 +78,7 @@ async def test_a_switch_is_one_table_and_tells_what_is_left_and_is_undone_at_onc
 
     switching = asyncio.create_task(_run(admin, "switch", "flights", "--reason", "go"))
     async with asyncio.timeout(20):
-        while serving(plane) != {"v2": 10_000}:
+        while serving(plane) != {"v2": 10_000} or not tables:
             await asyncio.sleep(0.01)
     shares = {entry.weights_bp for one in tables for entry in one.routes}
     assert shares - {(10_000, 0)} == {(0, 10_000)}, "one step, not a ramp"

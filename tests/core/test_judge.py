@@ -284,9 +284,9 @@ def test_the_brake_leaves_enough_to_compare_predictions():
         if j.capital >= 3:
             break
     assert j.cap.bp == COMPARED_BP
-    j.cap.brake(50.0, 3.0, BRAKE_BP, enough=True)
+    j.cap.brake(2.0, 1.0, COMPARED_BP)
     assert j.cap.bp == BRAKE_BP, "down at once where answers fail"
-    j.cap.brake(50.0, 3.0, COMPARED_BP, enough=True)
+    j.cap.brake(2.0, 0.0, COMPARED_BP)
     assert j.cap.bp == BRAKE_BP, "and not up again before it is let go"
 
 
