@@ -67,6 +67,8 @@ STRICT_DIGITS_MAX: Final = 18
 _STRING: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 """A whole string, or one that never ends: each character is looked at once."""
 _NOT_BRACKETS: Final = re.compile(r"[^\[\]]+")
+_WHOLE: Final = frozenset((int, float, bool, type(None)))
+"""What has no text in it, and most values of a large body are."""
 _HALF_PAIR: Final = re.compile("[\ud800-\udfff]")
 _ONE_KIND: Final = str.maketrans("{}", "[]")
 
@@ -126,9 +128,13 @@ def _whole(value: Any) -> Any:
     if isinstance(value, str):
         return _HALF_PAIR.sub("\ufffd", value)
     if isinstance(value, list):
-        return [_whole(one) for one in value]
+        return [one if one.__class__ in _WHOLE else _whole(one) for one in value]
     if isinstance(value, dict):
-        return {_HALF_PAIR.sub("\ufffd", key): _whole(one) for key, one in value.items()}
+        return {
+            key if key.isascii() else _HALF_PAIR.sub("\ufffd", key):
+            one if one.__class__ in _WHOLE else _whole(one)
+            for key, one in value.items()
+        }  # fmt: skip
     return value
 
 

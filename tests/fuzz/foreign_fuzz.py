@@ -212,7 +212,7 @@ def bounded(job, body, cost):
     """Run ``job`` and hold it against the bounds."""
     readable, took_s = once(job)
     if took_s > CPU_S_MAX:
-        took_s = min(took_s, *(once(job)[1] for _ in range(2)))
+        took_s = min(took_s, *(once(job)[1] for _ in range(6)))
     cost["cpu_s"] = max(cost["cpu_s"], took_s)
     if took_s > CPU_S_MAX:
         raise Broken(f"{took_s * 1e3:.0f} ms of CPU")
