@@ -106,6 +106,10 @@ STORIES = {
         at(1.2238000783243737, "disk", fault="io", rate=1.0, for_s=8.0),
         at(7.489700557847988, "order", route="b", name="retry", number=478, way="plain"),
         rate=10.0, users=5, impatience=0.02, split=0.6),
+    1334: story("a label that is no evidence, then the reader is killed", 309, 3.0,
+        at(0.6493107481675611, "label", number=280, fact="correct", by="b", row=0, again=False),
+        at(1.5814320871517549, "log_kill"),
+        clients=4, users=40, impatience=0.02, kernel=4096, bad=(9102, 1.0)),
 }
 # fmt: on
 """Seed -> (what it is about, its night)."""

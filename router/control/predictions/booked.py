@@ -56,6 +56,8 @@ class PredictionLog:
         self._number = 0
         self._matured: deque[Matured] = deque()
         self._under_way = False
+        self._upto: dict[str, int] = {}
+        """By route: the number of what was booked last, evidence or not."""
         self._copies_lost = 0
         """Answers of copies that came while there was no reader."""
         self.labelled: Callable[[str, str, int, int], None] = lambda *_told: None
@@ -95,11 +97,12 @@ class PredictionLog:
     def _booked(self) -> dict[str, int]:
         """What a reader that begins need not tell again; what nobody has booked, it must."""
         self._matured.clear()
-        known = ((one.route, self._reconciler.runs.get(one.route)) for one in self._terms.routes)
-        return {
-            route: run.trial.ripened for route, run in known
-            if run is not None and run.trial is not None
-        }  # fmt: skip
+        booked = {}
+        for route in (one.route for one in self._terms.routes):
+            run = self._reconciler.runs.get(route)
+            if run is not None and run.trial is not None:
+                booked[route] = max(run.trial.ripened, self._upto.get(route, 0))
+        return booked
 
     def copied(self, pairs: Iterable[PairSample]) -> None:
         """What copies were answered, where their route has a log."""
@@ -185,7 +188,9 @@ class PredictionLog:
         for one in part:
             run = self._reconciler.runs.get(one.route)
             if run is not None and one.rows:
+                batches.setdefault((one.route, one.revision), [])  # its number is kept in any case
                 self._one(one, run, batches, told)
+                self._upto[one.route] = one.number
         if batches or told:
             self._reconciler.observe(tuple(
                 Batch(*about, matured=tuple(batches.get(about, ())),
