@@ -35,12 +35,18 @@ async def ask(page, verb, reason, route=""):
         assert await dialog.locator("button.primary").is_disabled()
         await dialog.locator("#route-name").fill(route)
     await dialog.get_by_label("Reason").fill(reason)
+    await sure(page)
+
+
+async def sure(page):
+    """Confirm, once more where the router moved meanwhile, as it may."""
+    dialog = page.locator("dialog")
     await dialog.locator("button.primary").click()
     again = dialog.get_by_role("button", name="Take that into account")
     await page.wait_for_function(
         "() => !document.querySelector('dialog') || document.querySelector('dialog .changes')"
     )
-    if await again.count():  # the router moved meanwhile, as it may
+    if await again.count():
         await again.click()
         await dialog.locator("button.primary").click()
     await dialog.wait_for(state="detached")
@@ -58,16 +64,13 @@ async def test_every_action_is_clicked_and_seen_at_the_router(tmp_path):
         await page.click("[data-verb=set-weight]")
         await page.locator("dialog").get_by_label("Share").fill("33%")
         await page.locator("dialog .effect:has-text('33 %')").wait_for()
-        await page.locator("dialog button.primary").click()
-        await page.locator("dialog").wait_for(state="detached")
+        await sure(page)
         assert (await lab.status("prices"))["weight_bp"] == 3300
         await page.click("[data-verb=freeze]")
-        await page.locator("dialog button.primary").click()
-        await page.locator("dialog").wait_for(state="detached")
+        await sure(page)
         assert "frozen by" in (await lab.get("/api/v1/routes/prices"))["frozen"]
         await page.click("[data-verb=freeze]:has-text('End freeze')")
-        await page.locator("dialog button.primary").click()
-        await page.locator("dialog").wait_for(state="detached")
+        await sure(page)
         await ask(page, "promote", "go on", "prices")
         assert (await lab.status("prices"))["step"] == 2
         await page.locator(".back input").fill("the support team calls")
