@@ -37,7 +37,7 @@ def copied(night, how):
         path.write_bytes(disk.images[-1])
         before = copies.backup(path, copy)
         if how == "older":
-            path.write_bytes(disk.images[0])
+            path.write_bytes(next(image for image in disk.images if image))
             copies.verify(path)
         after = copies.restore(path if how == "itself" else copy, path)
         if (before.entries, before.routes) != (after.entries, after.routes):
