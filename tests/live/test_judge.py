@@ -64,7 +64,8 @@ def counts(seen):
 
 
 def shape(sentence):
-    """The sentence with its numbers left out."""
+    """The sentence with its numbers left out, and how many clients there were: no log says it."""
+    sentence = re.sub(r"; all evidence is from [0-9]+ clients?", "", sentence)
     return re.sub(r"[0-9][0-9,.]*", "N", sentence)
 
 

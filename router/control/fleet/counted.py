@@ -17,14 +17,14 @@ from router.loops import net
 COUNTS_A_TURN: Final = 32
 """Booked in one turn of the loop, some 0.07 ms each."""
 
-BookCounts = Callable[[int, tuple[VersionCounts, ...]], None]
+TakeCounts = Callable[[int, tuple[VersionCounts, ...]], None]
 """``book(worker, counts)``"""
 
 
 class CountsWaiting:
     """First in, first out."""
 
-    def __init__(self, book: BookCounts) -> None:
+    def __init__(self, book: TakeCounts) -> None:
         self._waiting: deque[tuple[int, VersionCounts]] = deque()
         self._book = book
         self._coming = False
