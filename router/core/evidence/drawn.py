@@ -6,7 +6,7 @@ handed on slice by slice, in the order in which slices were drawn, when everythi
 slice is known: the *strict frontier* of docs/statistics.md. Reports say how many were sampled of
 each arm; a fact that does not come in time, or of which its reader says that it is lost, is handed
 on in doubt for the accused: as the worst that stable, and the best that the candidate could have
-said.
+said. A fact may be known before the report that tells of its slice; it is kept until that comes.
 """
 
 from __future__ import annotations
@@ -65,6 +65,8 @@ class Drawn:
         self._slices: dict[Key, _Slice] = {}
         self._newest: dict[int, int] = {}
         self._waiting = 0
+        self._early: dict[Key, list[SampleFacts]] = {}
+        """Facts whose slice was not told of yet; as many as may wait."""
 
     def __repr__(self) -> str:
         return f"<Drawn {len(self._slices)} slices open, {self._waiting} facts wait>"
@@ -82,11 +84,14 @@ class Drawn:
         if key is None or cell.forced or key[1] <= self._newest.get(key[0], 0):
             return
         self._newest[key[0]] = key[1]
+        early = self._early.pop(key, [])
         coin = 0 < cell.weight_bp < FULL_BP
         # Of a later round users may have been met before; see comparison.counts_in.
         late = self._sticky and cell.round > 0
         if coin and not late and (cell.candidate.sampled or cell.stable.sampled):
-            self._slices[key] = _Slice(cell, now)
+            self._slices[key] = slice_ = _Slice(cell, now)
+            slice_.known += early
+            self._waiting += len(early)
 
     def _known(self, one: SampleFacts) -> SampleFacts | None:
         """Put a fact where it belongs; itself, if it was drawn and known at once."""
@@ -95,7 +100,13 @@ class Drawn:
         if (where := self._slices.get((one.source, one.slice))) is not None:
             where.known.append(one)
             self._waiting += 1
+        elif one.slice > self._newest.get(one.source, 0) and self._room:
+            self._early.setdefault((one.source, one.slice), []).append(one)
         return None
+
+    @property
+    def _room(self) -> bool:
+        return sum(map(len, self._early.values())) < WAITING_MAX
 
     def _release(self, now: float) -> Iterator[SampleFacts]:
         for key, first in list(self._slices.items()):
@@ -118,6 +129,7 @@ class Drawn:
 
     def abandon(self, source: int | None) -> None:
         """A worker is gone (None: all of them): what it had under way is not waited for."""
+        self._early = {k: v for k, v in self._early.items() if source not in (None, k[0])}
         for key, slice_ in self._slices.items():
             if source is None or key[0] == source:
                 known = sum(one.candidate for one in slice_.known)
@@ -134,6 +146,7 @@ class Drawn:
                 [*key, one.since, one.weight_bp, one.wanted, list(map(to_json, one.known))]
                 for key, one in self._slices.items()
             ],
+            "early": [to_json(one) for early in self._early.values() for one in early],
             "newest": [list(pair) for pair in self._newest.items()],
             "met": self._met.snapshot() if self._met is not None else None,
             "lost": self.lost,
@@ -148,6 +161,9 @@ class Drawn:
             made.wanted, made.known = list(map(int, wanted)), list(map(of_json, known))
             self._slices[(int(source), int(number))] = made
         self._newest = {int(source): int(number) for source, number in data["newest"]}
+        self._early = {}
+        for one in map(of_json, data.get("early", [])):
+            self._early.setdefault((one.source, one.slice), []).append(one)
         self._waiting = sum(len(one.known) for one in self._slices.values())
         if self._met is not None and data["met"]:
             self._met.restore(data["met"])

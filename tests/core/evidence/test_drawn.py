@@ -80,6 +80,32 @@ def test_what_was_drawn_and_known_at_once_is_handed_on_at_once():
     assert Drawn().admit(batch(samples=[replace(at_once, weight_bp=10_000)]), 0.0) == ()
 
 
+def test_what_is_known_before_its_slice_is_told_of_waits_for_it():
+    drawn = Drawn()
+    early = fact(2, score=0.2), fact(1, score=0.1), fact(2, candidate=False, score=0.3)
+    assert drawn.admit(batch(samples=early), 0.0) == ()
+    again = Drawn()
+    again.restore(json.loads(json.dumps(drawn.snapshot())))
+    for one in (drawn, again):
+        assert scores(one.admit(batch(cell(1, stable=0)), 0.1)) == [0.1]
+        assert scores(one.admit(batch(cell(2)), 0.2)) == [0.2, 0.3]
+        assert one.admit(batch(samples=early), 0.3) == (), "it is over"
+    assert drawn.lost == 0
+
+
+def test_what_is_early_is_bounded_and_goes_with_its_worker():
+    drawn = Drawn()
+    drawn.admit(batch(samples=[fact(1), *[fact(2)] * WAITING_MAX]), 0.0)
+    drawn.abandon(2)
+    found = drawn.admit(batch(cell(1, stable=0), cell(2, WAITING_MAX, 0)), 0.1)
+    assert scores(found) == [0.5], "one of them had no room, and may still come"
+    for source in (1, None):
+        drawn = Drawn()
+        drawn.admit(batch(samples=[fact(1)]), 0.0)
+        drawn.abandon(source)
+        assert drawn.admit(batch(cell(1, stable=0)), 0.1) == ()
+
+
 def test_where_users_are_drawn_each_counts_once_and_in_the_first_round_only():
     drawn = Drawn(sticky=True)
     drawn.admit(batch(cell(1, 2, 1, sticky=True), cell(2, 1, 0, sticky=True, round=1)), 0.0)
