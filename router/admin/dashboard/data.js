@@ -1,6 +1,6 @@
 // Data and usage of one route: features and answers beside their reference, what versions use.
-import { html, useEffect, useState } from "./preact-htm.js";
-import { read } from "./link.js";
+import { html } from "./preact-htm.js";
+import { useRoute } from "./parts.js";
 import { known, lasts, moment, NONE, percent, whole, words } from "./words.js";
 
 const SIGNALS = {
@@ -43,13 +43,7 @@ function Monitors({ told }) {
 }
 
 export function Data({ route }) {
-  const [told, setTold] = useState(null);
-  useEffect(() => {
-    const look = () => read(`/api/v1/routes/${encodeURIComponent(route)}`).then(setTold, () => {});
-    look();
-    const every = setInterval(look, 2_000);
-    return () => clearInterval(every);
-  }, [route]);
+  const told = useRoute(route);
   if (!told) return html`<p class="soft">asking …</p>`;
   return html`<h2>Data</h2>
     ${told.monitors ? html`<${Monitors} told=${told.monitors} />` : html`<p class="soft">Nobody watches the data: monitors: on the route does.</p>`}

@@ -1,5 +1,6 @@
 // Small pieces of every page.
-import { html, useEffect, useRef } from "./preact-htm.js";
+import { html, useEffect, useRef, useState } from "./preact-htm.js";
+import { read } from "./link.js";
 import { share, verdict } from "./words.js";
 
 export const COLOURS = 5; // then they begin again
@@ -34,4 +35,16 @@ export function Question({ title, close, children }) {
   }, []);
   return html`<dialog ref=${dialog} aria-label=${title} onCancel=${(event) => { event.preventDefault(); close(); }}>
     <h2>${title}</h2>${children}</dialog>`;
+}
+
+// What is known of a route, asked anew every two seconds while somebody looks; null before the first answer.
+export function useRoute(route) {
+  const [told, setTold] = useState(null);
+  useEffect(() => {
+    const look = () => read(`/api/v1/routes/${encodeURIComponent(route)}`).then(setTold, () => {});
+    look();
+    const every = setInterval(look, 2_000);
+    return () => clearInterval(every);
+  }, [route]);
+  return told;
 }

@@ -1,8 +1,8 @@
 // One route: where it is and why, what the gates say, its course, its versions, its journal.
 import { html, useEffect, useState } from "./preact-htm.js";
-import { isStale, mayOperate, post, read, readHistory, say, state } from "./link.js";
+import { isStale, mayOperate, post, readHistory, say, state } from "./link.js";
 import { Actions } from "./actions.js";
-import { colours, Split, Verdict } from "./parts.js";
+import { colours, Split, useRoute, Verdict } from "./parts.js";
 import { Data } from "./data.js";
 import { Plots } from "./plots.js";
 import { Shadow } from "./shadow.js";
@@ -99,13 +99,7 @@ async function copy(text) {
 }
 
 function Backends({ route }) {
-  const [told, setTold] = useState(null);
-  useEffect(() => {
-    const look = () => read(`/api/v1/routes/${encodeURIComponent(route)}`).then(setTold, () => {});
-    look();
-    const every = setInterval(look, 2_000);
-    return () => clearInterval(every);
-  }, [route]);
+  const told = useRoute(route);
   if (!told) return html`<p class="soft">asking …</p>`;
   const rows = Object.entries(told.versions).flatMap(([name, one]) => one.endpoints.map((endpoint) => [name, endpoint]));
   return html`<h2>Backends</h2><div class="scroll"><table><thead><tr><th scope="col">Endpoint</th><th scope="col">Version</th><th scope="col">State</th><th scope="col" class="r">In flight</th><th scope="col" class="r">Connections</th><th scope="col">Last error</th></tr></thead>
