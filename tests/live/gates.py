@@ -99,13 +99,11 @@ CASES = {
         "fairness: {by: {header: X-Carrier}, gap: 20%}",
         {"score_constant": 0.0, "only_carrier": "FL"},
         "FL ",
-        most=8_000,
     ),
     "fairness-feature": Case(
         "fairness: {by: {feature: carrier}, gap: 20%}",
         {"score_constant": 0.0, "only_carrier": "FL"},
         "FL ",
-        most=8_000,
     ),
     "accuracy": Case("accuracy: {}", {"score_shift": -0.5}, truth="label"),
     "auc": Case("auc: {}", {"score_constant": 0.4}, truth="label"),

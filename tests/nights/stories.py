@@ -110,6 +110,11 @@ STORIES = {
         at(0.6493107481675611, "label", number=280, fact="correct", by="b", row=0, again=False),
         at(1.5814320871517549, "log_kill"),
         clients=4, users=40, impatience=0.02, kernel=4096, bad=(9102, 1.0)),
+    13812: story("an order to a router that has let go of its store for a successor", 265, 8.0,
+        at(4.002045647792664, "hand_over", late_s=1.5),
+        at(4.594871318692023, "away", for_s=1.5),
+        at(5.522081172095957, "order", route="b", name="instant", number=152, way="key"),
+        rate=10.0, users=40, impatience=0.02, bad=(9102, 0.3)),
 }
 # fmt: on
 """Seed -> (what it is about, its night)."""

@@ -250,19 +250,16 @@ class Reconciler:
         self.wake.set()
 
     def order(self, name: str, event: AnyCommand, *, key: OrderKey | None = None) -> Move:
-        """Decide one command now. The answer is the move's ``done``.
-
-        Raises UnknownRoute, NoRollout, NotPossible.
-        """
+        """Decide one command now, answered by the move's ``done``. Raises a ControlError."""
+        self.writes.refuse_late()
         run, now = self.run_of(name), self.clock.now()
         event = informed(run, event, self.restraint.awaited(run.route, run.rollout, now))
         record, reason = decided(run, event, now)
         self._refuse_risk(run, record)
         action = "set_weight" if isinstance(event, SetWeight) else type(event).__name__.lower()
-        before = orders.ground(run, event).rollout
         return self._move(
             run, record, action, now, actor=event.actor, reason=reason, key=key,
-            cause=(before, event),
+            cause=(orders.ground(run, event).rollout, event),
         )  # fmt: skip
 
     def run_of(self, name: str) -> Run:
@@ -495,6 +492,7 @@ class Reconciler:
                 self.order(name, fellow_order(run, ended, self.runs[name]))
 
     def last_words(self) -> None:
-        """Write clock and evidence before a stop."""
+        """Write clock and evidence before a stop; no order is taken from here on."""
         self._take_in(self._arrived.rest())
         self._keeping.last_words(self.runs, self.clock.now())
+        self.writes.ended = True

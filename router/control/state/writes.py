@@ -80,9 +80,18 @@ class Writes:
         self.error = ""
         """Why the last write failed; empty while the store works."""
         self.receipts = Receipts()
+        self.ended = False
+        """The last words are written: what comes now would be forgotten by whoever goes on."""
         self._wake = wake
         self._owed = Owed()
         self._again: asyncio.TimerHandle | None = None
+
+    def refuse_late(self) -> None:
+        """Raises StoreUnavailable for an order to a router that has let go of its store."""
+        if self.ended:
+            raise StoreUnavailable(
+                "this router is stopping; send the order to the one that goes on"
+            )
 
     def __repr__(self) -> str:
         return f"<Writes {self.error or 'fine'}>"

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from router.control.state import writes
+from router.control.state.errors import StoreUnavailable
 from router.control.state.record import Change, JournalEntry, RouteRecord
 from router.control.state.store import MemoryStore
 from router.control.state.writes import ENTRIES_OWED_MAX, Owed, Writes
@@ -31,6 +32,14 @@ def made(monkeypatch):
 async def passes():
     for _ in range(20):
         await asyncio.sleep(0)
+
+
+def test_after_the_last_words_an_order_is_sent_on(made):
+    w, _ = made
+    w.refuse_late()
+    w.ended = True
+    with pytest.raises(StoreUnavailable, match="stopping; send the order to the one that goes on"):
+        w.refuse_late()
 
 
 async def test_a_note_that_failed_is_written_when_the_disk_works_again(made):
