@@ -2,8 +2,7 @@
 
 The command as somebody types it, on a policy file; the faults are those that once let good
 candidates be taken back, and bad ones through. Each is put back where it was, in the counting of a
-worker, in the evidence or in a gate. One of them takes hours of virtual time to show (users of
-the worse version who are used up): tests/bench/decisions has worlds of its own for it.
+worker, in the evidence or in a gate.
 """
 
 from __future__ import annotations
@@ -19,7 +18,9 @@ from router.core.evidence.waits import Waits
 from router.core.gates import error_rate
 from router.core.gates.guard import GuardState
 from router.core.wire.outcomes import Baseline
+from router.simulation import world
 from router.simulation.run import Setup
+from router.simulation.world import _Users
 from router.telemetry.slices import LiveSlice
 from tests.cli.conftest import rampway
 
@@ -27,7 +28,7 @@ POLICY = """
 routes:
   - name: r
     match: {path: /*}
-    pin: true
+    MORE
     versions:
       v1: {endpoints: [http://127.0.0.1:9001]}
       v2: {endpoints: [http://127.0.0.1:9002]}
@@ -45,8 +46,8 @@ PREVIEW = "{blue_green: {hold: 10m, until: {samples: 0}, bake: 1m}}"
 def told(tmp_path):
     """What the command says of a policy in a world, of three rollouts."""
 
-    def simulated(*options, strategy=CANARY, hold="10m"):
-        text = POLICY.replace("STRATEGY", strategy).replace("HOLD", hold)
+    def simulated(*options, strategy=CANARY, hold="10m", more="pin: true"):
+        text = POLICY.replace("STRATEGY", strategy).replace("HOLD", hold).replace("MORE", more)
         file = tmp_path / "policy.yaml"
         file.write_text(text)
         said = rampway("simulate", str(file), *options, "--runs", "3", "-o", "json")
@@ -124,6 +125,22 @@ def silence_is_consent(patch):
     ))  # fmt: skip
 
 
+def users_are_used_up(patch):
+    """Each user's first failure is evidence, however late: the better version's come last."""
+    patch.setattr(world, "bets_of", lambda *_: 10**9)
+    patch.setattr(_Users, "_arm", fails_free(_Users._arm))
+
+
+def fails_free(arm):
+    """Good requests of users do not pay for the tolerance, and first requests bet on nothing."""
+
+    def told(self, *args):
+        counted = arm(self, *args)
+        return replace(counted, betting=len(counted.first_bad), betting_good=0, drawn=(), bad=())
+
+    return told
+
+
 def false_rollbacks(said):
     return said["outcomes"]["rolled back"]
 
@@ -154,6 +171,11 @@ ROWS = {
     "failures with one cause": (
         every_failure_by_itself, false_rollbacks,
         ("--rate", "50/s", "--stable", "5%", "--together", "5", "--duration", "200s"), {},
+    ),
+    "users are used up": (
+        users_are_used_up, false_rollbacks,
+        ("--rate", "150/s", "--stable", "20%", "--candidate", "10%", "--users", "1500",
+         "--duration", "20m"), {"hold": "20m", "more": "sticky: {header: X-User}"},
     ),
     "both above the limit": (
         guard_alone, false_rollbacks,

@@ -55,13 +55,13 @@ def policies():
                 yield pytest.param(route, id=f"{name}:{route.name}", marks=marks)
 
 
-DEAD = replace(GOOD, candidate_rate=1.0)
 FAILURES = {
-    "dead port": DEAD,
-    "answers 500 to all": DEAD,
+    "fails everything": replace(GOOD, candidate_rate=1.0),
     "refuses everything": replace(GOOD, disagree_rate=1.0),
-    "empty body": replace(GOOD, disagree_rate=1.0),
 }
+"""A port that dies and 500 are one to evidence, and so are 4xx and answers with nothing in them
+(tests/proxy/test_answers_that_are_none.py); a port that was dead from the beginning is below. All
+of them before a real router: tests/live/test_not_promoted.py."""
 HANGS = replace(GOOD, requests_per_s=2.0, latency=LatencyModel(hang=True), duration_s=3_600.0)
 ROUTES = list(policies())
 
@@ -69,7 +69,7 @@ ROUTES = list(policies())
 @pytest.mark.parametrize("failure", FAILURES)
 @pytest.mark.parametrize("route", ROUTES)
 def test_nobody_of_them_is_promoted(route, failure, monkeypatch):
-    if failure in {"refuses everything", "empty body"}:
+    if failure == "refuses everything":
         monkeypatch.setattr(world.CountingWorld, "_count", refusing(world.CountingWorld._count))
     sticky = route.sticky is not None
     scenario = replace(FAILURES[failure], users=10_000 if sticky else 0)

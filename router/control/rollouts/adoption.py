@@ -4,20 +4,26 @@ A route is its name. One that is gone and one that is new are the same renamed r
 one says so (``formerly:``), or when a rollout ended under the gone name whose stable and candidate
 the new one has, the candidate in the same place, and no other fits. Its record goes on under the
 new name; the old name keeps its count of rollouts only, so that no two rollouts ever share an id.
+Segments are renamed with their route, each for itself.
+
+A new segment of a known route begins with the record of that; a route that has its segments no
+more goes on with theirs. So what was completed stays, and what was taken back stays out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeVar
 
 from router.control.rollouts import lifecycle
 from router.control.rollouts.run import Run, goes_on
-from router.control.state.record import JournalEntry, RouteRecord
+from router.control.state.record import BLOCKED_MAX, JournalEntry, RouteRecord
 from router.core.policy import Policy, Route
-from router.core.policy.segments import MARK
+from router.core.policy.segments import MARK, base_of
 from router.core.rollout.rollout import Rollout
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +51,20 @@ def adoption(
     cannot take traffic yet.
     """
     known = dict(stored) | {name: _ahead(run) for name, run in runs.items()}
+    names = {route.name for route in policy.routes}
     renamed = dict(_renamed(policy, known))
     moved = {new: _under(new, known[old]) for new, old in renamed.items()}
-    moved |= {old: _emptied(known[old]) for old in renamed.values()}
+    moved |= {old: _emptied(known[old]) for old in renamed.values() if old not in names}
+    records = known | moved
     settled = {
         route.name: lifecycle.settle(
-            route, moved.get(route.name) or known.get(route.name), now, force=force,
+            route, _record_of(route, records), now, force=force,
             starting=starting, ends=ends, unready=awaited(route),
         )
         for route in policy.routes
         if force or route.name in moved or not goes_on(runs.get(route.name), route, policy)
     }  # fmt: skip
     problems = [problem for one in settled.values() for problem in one.problems]
-    names = {route.name for route in policy.routes}
     gone = tuple(run for name, run in runs.items() if name not in names)
     if not force:
         left = (lifecycle.removal(run.record, policy, ends=ends) for run in gone)
@@ -99,22 +106,99 @@ def _ahead(run: Run) -> RouteRecord:
     return run.pending.record if run.pending else run.record
 
 
+def _record_of(route: Route, records: Mapping[str, RouteRecord]) -> RouteRecord | None:
+    whole = MARK not in route.name and route.rollout is not None and not route.rollout.for_each
+    return _put_together(route, records) if whole else records.get(route.name)
+
+
+def _put_together(route: Route, records: Mapping[str, RouteRecord]) -> RouteRecord | None:
+    """The record of a route, with what its segments did while it had them and decided nothing.
+
+    Where all came to one stable that is its own now; else it goes on where it was, and what one of
+    them took back stays out.
+    """
+    own = records.get(route.name)
+    since = own.decided_at if own is not None and own.stable else -1.0
+    parts = sorted(
+        (
+            record
+            for name, record in records.items()
+            if base_of(name) == route.name != name and record.stable and record.live is None
+            and record.rollout is not None and record.decided_at > since
+        ),
+        key=lambda record: record.decided_at,
+    )  # fmt: skip
+    if own is None or own.live is not None or not parts:
+        return own
+    agreed = {part.stable for part in parts}
+    fitting = [part for part in parts if len(agreed) == 1 or part.stable == own.stable]
+    if fitting:
+        last = _under(route.name, fitting[-1])
+        own = replace(
+            last, revision=max(own.revision, last.revision), number=max(own.number, last.number),
+            former=(*last.former, *own.former)[:FORMER_MAX],
+        )  # fmt: skip
+    for part in parts:
+        own = _with_convicted(own, part)
+    return own
+
+
+def _with_convicted(record: RouteRecord, other: RouteRecord) -> RouteRecord:
+    """The record with what ``other`` knows to be taken back or given up."""
+
+    def both(mine: tuple[T, ...], theirs: tuple[T, ...]) -> tuple[T, ...]:
+        return tuple(dict.fromkeys((*theirs, *mine)))[-BLOCKED_MAX:]
+
+    return replace(
+        record, blocked=both(record.blocked, other.blocked),
+        given_up=both(record.given_up, other.given_up),
+        convicted=both(record.convicted, other.convicted),
+    )  # fmt: skip
+
+
 def _renamed(policy: Policy, known: Mapping[str, RouteRecord]) -> Iterator[tuple[str, str]]:
-    """(new name, old name) of routes that were only renamed."""
+    """(new name, old name) of routes that were only renamed or divided, and of their segments."""
     names = {route.name for route in policy.routes}
     orphans = {
-        name: record
-        for name, record in known.items()
-        if name not in names and record.stable and MARK not in name
+        name: record for name, record in known.items() if name not in names and record.stable
     }
-    new = [r for r in policy.routes if MARK not in r.name and not _has_record(known.get(r.name))]
+    new = [route for route in policy.routes if not _has_record(known.get(route.name))]
+    bases = dict(_renamed_bases(policy, new, orphans))
     for route in new:
-        fitting = [name for name, record in orphans.items() if _fits(route, record)]
-        rivals = [one for one in new if fitting and _fits(one, orphans[fitting[0]])]
+        base, mark, value = route.name.partition(MARK)
+        old = f"{bases.get(base, '')}{mark}{value}"
+        whole = known.get(bases.get(base, base))
+        if old in orphans:
+            yield route.name, old
+        elif mark and whole is not None and whole.rollout is not None and whole.live is None:
+            yield route.name, whole.route
+
+
+def _renamed_bases(
+    policy: Policy, new: Sequence[Route], orphans: Mapping[str, RouteRecord]
+) -> Iterator[tuple[str, str]]:
+    """(new name, old name) of whole routes; one with segments is known by what theirs were."""
+    found = [
+        (base_of(route.name), base_of(name))
+        for route in new
+        for name, record in orphans.items()
+        if _value(route.name) == _value(name) and base_of(name) in orphans and _fits(route, record)
+    ]
+    pairs = dict.fromkeys(found)
+    for route in new:
+        if MARK in route.name:
+            continue
         if route.formerly in orphans:
             yield route.name, route.formerly
-        elif len(fitting) == 1 and len(rivals) == 1 and not _claimed(policy, fitting[0]):
+            continue
+        fitting = [old for name, old in pairs if name == route.name]
+        rivals = [name for name, old in pairs if fitting and old == fitting[0]]
+        if len(fitting) == len(rivals) == 1 and not _claimed(policy, fitting[0]):
             yield route.name, fitting[0]
+
+
+def _value(name: str) -> str:
+    return name.partition(MARK)[2]
 
 
 def _has_record(record: RouteRecord | None) -> bool:

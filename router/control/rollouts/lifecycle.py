@@ -129,10 +129,8 @@ def settle(
     ``ends``: that the file has no ``rollout:`` is meant, so a live one ends.
     """
     if record is None or not record.stable:  # nothing yet, or what a renamed route has left
-        revision, number = (record.revision, record.number) if record else (0, 0)
-        fresh = RouteRecord(
-            route.name, route.stable, route.stable, revision=revision, number=number
-        )
+        left = record or RouteRecord(route.name, "", "")
+        fresh = replace(left, declared_stable=route.stable, stable=route.stable)
         return _new_candidate(route, Settled(fresh), now, unready)
     settled = Settled(record)
     if ends and route.rollout is None:

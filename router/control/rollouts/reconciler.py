@@ -273,8 +273,8 @@ class Reconciler:
         until: float | None = None,
     ) -> asyncio.Future[None]:  # fmt: skip
         """Stop or allow advances (until a wall time); done on the disk. Raises UnknownRoute."""
-        if route:
-            self.run_of(route)
+        for run in [self.run_of(route)] if route else list(self.runs.values()):
+            run.look_at = 0.0  # its clocks stop, or go on, in the next turns
         self.wake.set()
         freeze = Freeze(actor, reason, self.clock.wall(), until)
         return self.writes.commit(self.restraint.freezes.order(self.clock, route, freeze, frozen))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -141,6 +141,11 @@ class Run:
         return self.record.rollout
 
     @property
+    def reason(self) -> str:
+        """What moved the rollout last, in a sentence; empty without one."""
+        return self.record.rollout.reason if self.record.rollout else ""
+
+    @property
     def ahead(self) -> RouteRecord:
         """What is watched: the live one of what is being written and what is in force.
 
@@ -249,6 +254,16 @@ class Run:
         return replace(record, revision=revision, rollout=rollout)
 
 
+async def settled(runs: Mapping[str, Run], name: str) -> None:
+    """Until the run (of no name: each) that is live was looked at, and what it moved is in force."""
+    for run in [runs[name]] if name else list(runs.values()):
+        while run.live is not None and (run.look_at <= 0.0 or run.pending is not None):
+            if run.pending is not None:
+                await asyncio.wait([run.pending.done])
+            else:
+                await asyncio.sleep(TURN_S)
+
+
 def goes_on(run: Run | None, route: Route, policy: Policy) -> bool:
     """Whether an edit leaves this route, with its rollout, exactly as it is."""
     if run is None or run.route is not route or run.workers != policy.workers:
@@ -283,6 +298,9 @@ def change_of(run: Run, moves: list[Move], now: float, *, urgent: bool = False) 
         commands=tuple(move.command for move in moves if move.command), urgent=urgent,
     )  # fmt: skip
 
+
+TURN_S: Final = 0.005
+"""How soon it is looked again whether the decider has turned; many of its turns are shorter."""
 
 LOOK_EVERY_S: Final = 1.0
 """A live rollout is looked at this often even when nothing is reported: silence is news too."""

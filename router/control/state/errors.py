@@ -49,8 +49,10 @@ class Conflict(ControlError):  # noqa: N818 - reads as the answer it is
 
     code = "conflict"
 
-    def __init__(self, expected: int, actual: int) -> None:
-        super().__init__(f"the rollout is at revision {actual}, not {expected}; look again")
+    def __init__(self, expected: int, actual: int, why: str = "") -> None:
+        """``why``: the sentence of what moved it last."""
+        since = f": {why}" if why else ""
+        super().__init__(f"the rollout is at revision {actual}, not {expected}{since}; look again")
         self.expected = expected
         self.actual = actual
 

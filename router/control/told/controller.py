@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from router.control.fleet.feedback import Statement
 from router.control.rollouts.adoption import upcoming
 from router.control.rollouts.orders import decided, entry_for, informed, so_already
-from router.control.rollouts.run import Move, Run
+from router.control.rollouts.run import Move, Run, settled
 from router.control.state.answers import Announcement, CommandResult, OrderKey, result_of
 from router.control.state.errors import (
     Busy,
@@ -418,7 +418,7 @@ class Controller:
         while run.pending is not None and not isinstance(event, _OVERTAKE):
             await asyncio.wait([run.pending.done])
         if if_revision is not None and if_revision != run.record.revision:
-            raise Conflict(if_revision, run.record.revision)
+            raise Conflict(if_revision, run.record.revision, run.reason)
         if already := so_already(run, event, self.now()):
             return replace(already, dry_run=dry_run)
         if dry_run:
@@ -462,6 +462,7 @@ class Controller:
         """Stop (or allow) every advance of every rollout, or of one route's; rollbacks go on.
 
         It ends after ``lasting_s`` seconds of the wall clock, or by order; it survives restarts.
+        Answers when the clocks stand (or go on), so the revision that is read next is the last.
         Raises UnknownRoute, StoreUnavailable.
         """
         until = None if lasting_s is None else self._plane.clock.wall() + lasting_s
@@ -469,6 +470,7 @@ class Controller:
         try:
             async with asyncio.timeout(ORDER_S):
                 await asyncio.shield(done)
+                await settled(self._reconciler.runs, route)
         except TimeoutError:
             text = "it holds, but is not on the disk yet; look at the health page"
             raise NotAnswered(text) from None

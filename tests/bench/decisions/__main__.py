@@ -418,8 +418,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                         help="make these tables only")  # fmt: skip
     parser.add_argument("--out", type=Path, default=Path("build"), help="directory of the results")
     parser.add_argument("--docs", type=Path, help="page whose marked parts are written anew")
+    parser.add_argument("--policies", nargs="*", default=[], help="`promoted`: these rows only")
     options = parser.parse_args(arguments)
-    size = Size(options.runs, options.processes)
+    size = Size(options.runs, options.processes, tuple(options.policies))
     known = SECTIONS | ON_DEMAND
     named = {name: _timed(known[name], size) for name in options.only or SECTIONS}
     if options.docs is not None:

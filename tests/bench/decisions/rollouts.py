@@ -284,7 +284,8 @@ def promoted(size: Size) -> Table:
         "days; approvals at once, copies agree; gates of time only where it is slower)",
         ("policy", "candidate", *(f"{rps:g}/s" for rps in PROMOTED_RATES)),
     )
-    for name, route in promoting():
+    chosen = [one for one in promoting() if not size.policies or one[0] in size.policies]
+    for name, route in chosen:
         for what, worse in WORSE.items():
             if (setup := promoted_setup(route.rollout, worse)) is None:
                 table.rows.append((name, what, *["no gate looks at time"] * 3))

@@ -50,6 +50,8 @@ class Size:
 
     runs: int
     processes: int
+    policies: tuple[str, ...] = ()
+    """Of tables with a row a policy: only these; empty: all."""
 
     def part(self, share: float, least: int = 20) -> int:
         """Fewer runs for what is simulated request by request."""

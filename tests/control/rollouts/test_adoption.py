@@ -6,7 +6,7 @@ import pytest
 
 from router.config import PolicyError, loads
 from router.control.state.errors import PolicyRejected
-from router.core.rollout.events import Promote, Retry
+from router.core.rollout.events import Abort, Promote, Retry
 from router.core.rollout.rollout import Phase
 
 HALF = "[{weight: 50%, hold: 1h}]"
@@ -125,3 +125,62 @@ def test_a_former_name_is_nobodys_and_one_routes(policy, more, said):
     second = text.partition("routes:\n")[2].replace("- name: r", "- name: p\n    formerly: x")
     with pytest.raises(PolicyError, match=said):
         loads(named(text, f"r\n    {more}") + second.replace("/v2/*", "/other"))
+
+
+EACH = "      for_each: {header: X-Country, values: [de, fr], rest: stable}\n"
+
+
+def begun(w):
+    return [entry.route for entry in w.disk.entries if entry.action == "start"]
+
+
+@pytest.mark.parametrize("restart", [False, True])
+async def test_segments_of_a_completed_route_go_on_with_its_record(world, policy, restart):
+    text = policy(steps=HALF)
+    w = await completed(world, text)
+    w.text = text + EACH
+    await (w.start() if restart else w.edit(w.text))
+    assert {name: run.record.stable for name, run in w.reconciler.runs.items()} == dict.fromkeys(
+        ("r@de", "r@fr", "r"), "v2"
+    )
+    await w.edit(w.text.replace("de, fr", "de, fr, at"))
+    assert w.reconciler.runs["r@at"].record.stable == "v2"
+    assert begun(w) == ["r"], "nobody goes back to v1 to begin anew"
+    assert "r@at goes on with the record of r" in w.notes
+
+
+@pytest.mark.parametrize("restart", [False, True])
+async def test_a_route_without_its_segments_goes_on_where_they_all_came_to(world, policy, restart):
+    text = policy(steps=HALF)
+    w = await world(text + EACH).start()
+    for name in ("r@de", "r@fr"):
+        for _ in range(2):
+            w.reconciler.order(name, Promote("ann", full=True))
+            await w.settle()
+    w.text = text
+    await (w.start() if restart else w.edit(text))
+    assert w.serving == {"v2": 10_000}
+    assert begun(w) == ["r@de", "r@fr"]
+    before = w.record
+    await w.start()
+    assert w.record == before
+    await w.edit(text + EACH)
+    assert {run.record.stable for run in w.reconciler.runs.values()} == {"v2"}
+    assert begun(w) == ["r@de", "r@fr"]
+
+
+async def test_where_segments_differ_their_route_stays_where_it_was(world, policy):
+    text = policy(steps=HALF)
+    w = await world(text + EACH).start()
+    for _ in range(2):
+        w.reconciler.order("r@de", Promote("ann", full=True))
+        await w.settle()
+    w.clock.advance(1.0)
+    w.reconciler.order("r@fr", Abort("ann"))
+    await w.settle()
+    await w.edit(text)
+    assert w.serving == {"v1": 10_000}
+    assert w.rollout.phase is Phase.ABORTED
+    await w.order(Retry("ann", force=True))
+    assert w.serving == {"v1": 5_000, "v2": 5_000}
+    assert w.rollout.id == "r-1" or w.rollout.id.startswith("r@fr-")

@@ -11,6 +11,7 @@ import router.control.rollouts
 from router.control.state.errors import ControlError, PolicyRejected
 from router.core.rollout.events import Abort, Promote, Retry, Rollback
 from router.core.rollout.rollout import Phase
+from router.core.wire.outcomes import ArmCounts, Batch, Cell
 
 HALF = "[{weight: 50%, hold: 1h}]"
 OTHER = "[{weight: 25%, hold: 1h}]"
@@ -114,6 +115,84 @@ async def test_what_was_convicted_gets_nothing_by(world, policy, path):
         w.reconciler.order(name, Retry("ann", force=True))
         await w.settle()
         assert "v2" in w.serving, "a person may"
+
+
+EACH = "      for_each: {header: X-Country, values: [de, fr], rest: stable}\n"
+
+
+def getting(w, version):
+    """Routes that give anything to a version."""
+    return [
+        entry.name
+        for entry in w.tables.last.routes
+        for one, share in zip(entry.versions, entry.weights_bp, strict=True)
+        if one.name == version and share
+    ]
+
+
+async def convicted_in(w, route):
+    entry = next(one for one in w.tables.last.routes if one.name == route)
+    cell = Cell(entry.weights_bp[entry.candidate], ArmCounts(0, 50, arrived=50),
+                ArmCounts(50, 0, arrived=50), entry.thresholds_s)  # fmt: skip
+    w.clock.advance(1.0)
+    w.reconciler.observe((Batch(route, entry.revision, (cell,)),))
+    await w.settle()
+    assert w.reconciler.runs[route].rollout.phase is Phase.ROLLED_BACK
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("rest", ["stable", "rollout"])
+async def test_what_was_convicted_stays_out_of_new_segments(world, policy, rest, restarted):
+    w = await world(policy(steps=HALF)).start()
+    await convicted_in(w, "r")
+    w.text = policy(steps=HALF) + EACH.replace("rest: stable", f"rest: {rest}")
+    await (w.start() if restarted else w.edit(w.text))
+    await w.settle()
+    assert getting(w, "v2") == []
+    w.reconciler.order("r@de", Retry("ann", force=True))
+    await w.settle()
+    assert getting(w, "v2") == ["r@de"]
+    await w.edit(w.text.replace("de, fr", "de, fr, at"))
+    assert getting(w, "v2") == ["r@de"]
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_what_a_segment_convicted_stays_out_of_the_whole(world, policy, restarted):
+    w = await world(policy(steps=HALF) + EACH).start()
+    await convicted_in(w, "r@de")
+    w.reconciler.order("r@fr", Abort("ann"))
+    await w.settle()
+    w.text = policy(steps=HALF)
+    await (w.start() if restarted else w.edit(w.text))
+    await w.settle()
+    assert getting(w, "v2") == []
+    w.reconciler.order("r", Retry("ann", force=True))
+    await w.settle()
+    assert getting(w, "v2") == ["r"]
+    await w.start()
+    assert getting(w, "v2") == ["r"], "a retry is one, through a restart"
+    await w.order(Promote("ann", full=True))
+    await w.order(Promote("ann"))
+    assert w.reconciler.runs["r"].record.stable == "v2"
+    assert not w.reconciler.runs["r"].record.blocked
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("formerly", ["", "\n    formerly: r"])
+async def test_what_a_segment_convicted_stays_out_under_the_new_name_of_its_route(
+    world, policy, formerly, restarted
+):
+    w = await world(policy(steps=HALF) + EACH).start()
+    await convicted_in(w, "r@de")
+    for _ in range(2):
+        w.reconciler.order("r@fr", Promote("ann", full=True))
+        await w.settle()
+    assert getting(w, "v2") == ["r@fr"]
+    w.text = (policy(steps=HALF) + EACH).replace("- name: r", f"- name: q{formerly}")
+    await (w.start() if restarted else w.edit(w.text))
+    await w.settle()
+    assert getting(w, "v2") == ["q@fr"], "it was completed there, and convicted in the other"
+    assert "q@fr goes on with the record of r@fr" in w.notes
 
 
 def _called(node):

@@ -18,6 +18,7 @@ from router.control.state.errors import (
     Conflict,
     KeyReused,
     NoRollout,
+    NotPossible,
     PolicyRejected,
     UnknownRoute,
 )
@@ -224,6 +225,8 @@ async def test_the_journal_of_a_renamed_route_is_found_under_its_new_name(plane)
     async with asyncio.timeout(10):
         while "q" not in [one["name"] for one in await plane.controller.routes()]:
             await asyncio.sleep(0.05)
+        while "rename" not in [e["action"] for e in await plane.controller.journal("q")]:
+            await asyncio.sleep(0.05)
     entries = await plane.controller.journal("q")
     assert [e for e in entries if e["route"] == "r"] == before
     assert await plane.controller.journal("q", limit=1) == entries[:1]
@@ -235,6 +238,22 @@ async def test_a_freeze_is_written_down(plane):
     assert plane.controller.health()["frozen"]["actor"] == "ann"
     entries = await plane.controller.journal()
     assert entries[0]["reason"] == "frozen by ann: sale"
+
+
+async def test_an_order_right_behind_a_freeze_meets_the_revision_that_it_looked_at(plane):
+    c = plane.controller
+    for frozen in (True, False):
+        before = c.rollout("r")["revision"]
+        await c.freeze(frozen, actor="ann", reason="sale", route="r")
+        seen = c.rollout("r")["revision"]
+        assert seen > before
+        with pytest.raises(Conflict, match="sale" if frozen else "the clocks go on after"):
+            await c.command("r", Promote("ann"), if_revision=before)
+        if frozen:
+            with pytest.raises(NotPossible, match="frozen by ann: sale"):
+                await c.command("r", Promote("ann"), if_revision=seen)
+    told = await c.command("r", Promote("ann"), if_revision=seen)
+    assert told.weight_bp == 2_500
 
 
 async def test_why_without_a_story_says_so(plane):
