@@ -118,7 +118,8 @@ def _steps(plan: Plan) -> str:
 def _baking(before: Rollout, after: Rollout, plan: Plan, event: Event, now: float) -> str:
     if isinstance(event, Resume) or after.phase is before.phase:
         return _under_way(before, after, plan, event, now)
-    return f"{after.candidate} has all traffic and bakes for {duration(plan.bake_s)}{_by(event)}"
+    bakes = f"{after.candidate} has all traffic and bakes for {duration(plan.bake_s)}"
+    return f"{bakes}: promoted{_by(event)}" if isinstance(event, Command) else bakes
 
 
 def _waiting(before: Rollout, after: Rollout, plan: Plan, event: Event, now: float) -> str:

@@ -174,7 +174,7 @@ ENDINGS = [
     ([Rollback("ann")], "v2 was taken back by ann"),
     ([Observed(samples=100)] * 2 + [Observed(samples=100)],
      "v2 waits for approval (step 3 of 3, 50 %): `promote` it or `abort`"),
-    ([Promote("ann", full=True)], "v2 has all traffic and bakes for 10m by ann"),
+    ([Promote("ann", full=True)], "v2 has all traffic and bakes for 10m: promoted by ann"),
     ([Promote("ann", full=True), Promote("ann", "sure")], "v2 is stable: promoted by ann: sure"),
     ([Observed(Action.HOLD, cap_bp=500, plain="2 of its 3 answers failed")],
      "v2 is held at 5 %: 2 of its 3 answers failed"),

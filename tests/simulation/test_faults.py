@@ -38,6 +38,8 @@ routes:
       strategy: STRATEGY
       gates: [error_rate, guard]
 """
+UNBRAKED = "      hold_level: 99\n"
+"""The share stays as it is: the fault is older than the brake."""
 CANARY = "{canary: {steps: [{weight: 50%, hold: HOLD}], bake: HOLD}}"
 PREVIEW = "{blue_green: {hold: 10m, until: {samples: 0}, bake: 1m}}"
 
@@ -46,8 +48,10 @@ PREVIEW = "{blue_green: {hold: 10m, until: {samples: 0}, bake: 1m}}"
 def told(tmp_path):
     """What the command says of a policy in a world, of three rollouts."""
 
-    def simulated(*options, strategy=CANARY, hold="10m", more="pin: true"):
+    def simulated(*options, strategy=CANARY, hold="10m", more="pin: true", alone=False):
         text = POLICY.replace("STRATEGY", strategy).replace("HOLD", hold).replace("MORE", more)
+        if alone:
+            text = text.replace("guard]", "{guard: {dry_run: true}}]") + UNBRAKED
         file = tmp_path / "policy.yaml"
         file.write_text(text)
         said = rampway("simulate", str(file), *options, "--runs", "3", "-o", "json")
@@ -174,8 +178,9 @@ ROWS = {
     ),
     "users are used up": (
         users_are_used_up, false_rollbacks,
-        ("--rate", "150/s", "--stable", "20%", "--candidate", "10%", "--users", "1500",
-         "--duration", "20m"), {"hold": "20m", "more": "sticky: {header: X-User}"},
+        ("--rate", "200/s", "--stable", "40%", "--candidate", "10%", "--users", "1000",
+         "--duration", "10m"),
+        {"hold": "30m", "more": "sticky: {header: X-User}", "alone": True},
     ),
     "both above the limit": (
         guard_alone, false_rollbacks,
