@@ -1,4 +1,4 @@
-"""A real router beside candidates that are dead, dumb or alone: only the one that answers is promoted.
+"""A real router beside candidates that are dead, dumb or alone: none but the good one is promoted.
 
 Steps of a second and a sample of a few answers, so nothing but proof keeps them; a good candidate
 beside them is through, so there was time enough.

@@ -1,7 +1,7 @@
-"""All pairs of orders while the disk is busy, on a real router: each is answered, the last one holds.
+"""All pairs of orders while the disk is busy, on a real router: each is answered, the last holds.
 
-Another writer holds the store's lock, so that no write ends between the two orders, as if both came
-within one fsync. Then the lock is let go, and later the router is killed: what it said was durable is.
+Another writer has the store's lock, so that no write ends between the two orders, as if both came
+within one fsync. Then the lock is let go, and later the router is killed: what it said holds.
 """
 
 from __future__ import annotations

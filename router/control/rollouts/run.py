@@ -255,7 +255,7 @@ class Run:
 
 
 async def settled(runs: Mapping[str, Run], name: str) -> None:
-    """Until the run (of no name: each) that is live was looked at, and what it moved is in force."""
+    """Until the live run (no name: each) was looked at, and what it moved is in force."""
     for run in [runs[name]] if name else list(runs.values()):
         while run.live is not None and (run.look_at <= 0.0 or run.pending is not None):
             if run.pending is not None:
