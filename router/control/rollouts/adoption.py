@@ -188,7 +188,7 @@ def _renamed_bases(
     for route in new:
         if MARK in route.name:
             continue
-        if route.formerly in orphans:
+        if route.formerly is not None and route.formerly in orphans:
             yield route.name, route.formerly
             continue
         fitting = [old for name, old in pairs if name == route.name]
