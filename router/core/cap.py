@@ -7,6 +7,7 @@ falls.
              an alarm (:mod:`router.core.alarm`) to 5 %: there a failure tells the most and the
              fewest clients meet it; let go at half of both. Not where users are drawn: who has
              moved stays, and one user is one draw
+    round    where users are drawn and used up they count anew at an alarm, and once a day
     trial    at the guard's alarm to its ``TRIAL_BP`` (see the gate), where the arms are compared
 """
 

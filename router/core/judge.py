@@ -26,7 +26,6 @@ goes on to the same decisions.
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -38,12 +37,13 @@ from router.core.evidence.combine import average
 from router.core.evidence.drawn import Drawn
 from router.core.evidence.ledger import Addition, Ledger
 from router.core.evidence.promote import ANSWERS_PER_MARGIN
+from router.core.evidence.ramp import finite
 from router.core.evidence.recent import Recent, Stretch
 from router.core.evidence.users import Users
 from router.core.evidence.waits import Waits
 from router.core.gates.by import SegmentKeys
 from router.core.gates.error_rate import error_rows
-from router.core.gates.gate import Gate, GateContext, GateState, Measurement, parts
+from router.core.gates.gate import Gate, GateContext, GateState, Measurement, parts, thresholds_of
 from router.core.gates.verdict import Counts, GateReport, Verdict, convicted, of
 from router.core.judgement import Judgement, JudgeSettings, promotion_report
 from router.core.jury import Jury
@@ -106,7 +106,7 @@ class Judge:
         self._ramp_bp = settings.ramp.min_bp
         self._ramp_s: float | None = None
         self._seen = 0
-        self._requests_per_s = _finite(baseline.requests_per_s)
+        self._requests_per_s = finite(baseline.requests_per_s)
         self.learn(baseline)
 
     # --- what the data plane must count ---------------------------------------------------
@@ -124,13 +124,7 @@ class Judge:
         A gate with another tolerance than :attr:`tolerance` adds the point at which the candidate
         is counted for it.
         """
-        scale = 1.0 + self.tolerance
-        found: list[float] = []
-        for limit in self._limits():
-            for seconds in (limit.stable_s, limit.candidate_s / scale):
-                if not any(math.isclose(seconds, other, rel_tol=1e-9) for other in found):
-                    found.append(seconds)
-        return tuple(sorted(found))
+        return thresholds_of(self._limits(), self.tolerance)
 
     def _limits(self) -> Iterable[SlowLimit]:
         for title in self.states:
@@ -232,13 +226,13 @@ class Judge:
         """What is drawn in this round is evidence of its own; users count anew."""
         self.cap.round = round_
         if self.users is not None:
-            self.users.begin(round_)
+            self.users.begin(round_, self._now)
 
     def _restrain(self) -> None:
         """Trials begin, the brake is put on or let go."""
         for title, state in self.states.items():
             if state.wants_trial and not self.conviction and self.gates[title].holds:
-                self.begin_round(self.cap.round + 1)
+                self._count_anew()
                 state.begin_trial(self.cap.round)
         self.cap.trial = any(state.on_trial for state in self.states.values())
         if (leader := self.leader) and not self.settings.sticky:
@@ -254,6 +248,14 @@ class Judge:
         if self.alarm.rings():
             for state in self.states.values():
                 state.renew()
+            if self.users is not None and self.users.used_up and not self.cap.trial:
+                self._count_anew()
+
+    def _count_anew(self) -> None:
+        """A new round in which evidence about users begins afresh, beside what it was."""
+        self.begin_round(self.cap.round + 1)
+        for state in self.states.values():
+            state.begin_round(self.cap.round)
 
     def abandon(self, source: int | None) -> None:
         """A worker is gone (None: all of them). What it had under way ended without an answer."""
@@ -334,6 +336,8 @@ class Judge:
         ``ramping``: the evidence sets its weight, see :attr:`auto_weight_bp`.
         """
         self._now = now
+        if self.users is not None and self.users.stale(now):
+            self._count_anew()
         if not expecting:
             self._last_answer_s = now
         cause = cause_of(self)
@@ -491,8 +495,3 @@ class Judge:
             f"Judge({', '.join(self.gates)}: {self.bad} bad of {self.answers}, "
             f"{self.capital:.3g} : 1 of {self.limit:g} : 1)"
         )
-
-
-def _finite(number: float) -> float:
-    """The number, or 0 where it is none: an unknown rate must never open a ramp."""
-    return number if math.isfinite(number) and number > 0.0 else 0.0

@@ -8,7 +8,9 @@ what was in flight at the decision included; clients are rescued on stable.
 
 down   the candidate fails always                 fifth  it fails a fifth
 hang   it never answers, clients leave after 1 s  equal  it is stable's equal, through all steps
-idle   equal, and both close connections that were idle for half a second
+idle   equal, and both close connections that were idle for half a second; idle5: for five
+onset  users are drawn, and it fails always from the 80th second on, when all users are known
+hang25 and hang-users, hang25-users: as hang, at 25 % and where users are drawn
 """
 
 import argparse
@@ -30,7 +32,10 @@ from tests.bench.machine import free_port
 
 RATE = 60.0
 GIVE_UP_S = 90.0
+BASE = 0.01
+"""Stable's failures."""
 FIXED = "{canary: {steps: [{weight: 5%, hold: 1h}]}}"
+QUARTER = "{canary: {steps: [{weight: 25%, hold: 1h}]}}"
 EQUAL = "{canary: {steps: [{weight: 25%, hold: 6s}, {weight: 50%, hold: 6s}], bake: 6s}}"
 
 
@@ -50,24 +55,38 @@ class Kind:
     lasting_s: float = GIVE_UP_S
     routes: int = 5
     """In one router at a time."""
+    users: int = 0
+    """Who are drawn; 0: a coin a request."""
+    turns_s: float = 0.0
+    """Until then the candidate is as good as stable."""
+    soon_s: float = 8.0
+    """Goal of the median seconds, where it hangs."""
 
 
 KINDS = {
     "down": Kind(30, 1.0, bad=4),
     "fifth": Kind(30, 0.2, bad=7),
     "hang": Kind(20, None, leave_s=1.0),
+    "hang25": Kind(20, None, QUARTER, leave_s=1.0, soon_s=3.0),
+    "hang-users": Kind(20, None, leave_s=1.0, users=5_000),
+    "hang25-users": Kind(20, None, QUARTER, leave_s=1.0, soon_s=3.0, users=5_000),
     "equal": Kind(20, 0.01, EQUAL, routes=10),
     "idle": Kind(10, 0.0, idle_s=0.5, rate=12.0, lasting_s=40.0, routes=10),
+    "idle5": Kind(20, 0.0, idle_s=5.0, rate=4.0, lasting_s=60.0, routes=20),
+    "onset": Kind(4, 1.0, bad=10, rate=120.0, lasting_s=120.0, routes=2, users=200, turns_s=80.0),
 }
+
+EQUALS = ("equal", "idle", "idle5")
 
 
 class Service:
     """Answers ``ok`` after 10 ms; ``failing`` None: never."""
 
-    def __init__(self, failing, idle_s=None, seed=0):
+    def __init__(self, failing, idle_s=None, seed=0, turns_s=0.0):
         self.failing, self.idle_s = failing, idle_s
         self.random = random.Random(seed)
-        self.asked = self.bad = 0
+        self.turns_at = time.monotonic() + turns_s if turns_s else 0.0
+        self.asked = self.bad = self.before = 0
 
     async def __aenter__(self):
         self.server = await asyncio.start_server(self.serve, "127.0.0.1", 0)
@@ -88,8 +107,10 @@ class Service:
                     await reader.read()
                     break
                 await asyncio.sleep(0.01)
-                bad = self.random.random() < self.failing
-                self.bad += bad
+                turned = time.monotonic() >= self.turns_at
+                bad = self.random.random() < (self.failing if turned else BASE)
+                self.bad += bad and turned
+                self.before += bad and not turned
                 writer.write(
                     b"HTTP/1.1 %d X\r\nContent-Length: 2\r\n\r\nok" % (500 if bad else 200)
                 )
@@ -123,7 +144,7 @@ ROUTE = """\
     versions:
       v1: {{endpoints: ["{stable}"]}}
       v2: {{endpoints: ["{candidate}"]}}
-    stable: v1
+    stable: v1{sticky}
     rollout:
       candidate: v2
       strategy: {strategy}
@@ -136,17 +157,18 @@ async def together(kind, workers, count, seed):
     async with contextlib.AsyncExitStack() as stack:
         pairs = []
         for n in range(count):
-            failing = 0.0 if kind.failing == 0.0 else 0.01
+            failing, other = 0.0 if kind.failing == 0.0 else BASE, seed + n + 500
             services = (Service(failing, kind.idle_s, seed + n),
-                        Service(kind.failing, kind.idle_s, seed + n + 500))  # fmt: skip
+                        Service(kind.failing, kind.idle_s, other, kind.turns_s))  # fmt: skip
             pairs.append([await stack.enter_async_context(one) for one in services])
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         port, admin = free_port(), free_port()
         text = POLICY.format(port=port, admin=admin, folder=folder, workers=workers)
         for n, (stable, candidate) in enumerate(pairs):
             text += ROUTE.format(
-                n=n, stable=stable.url, candidate=candidate.url, strategy=kind.strategy
-            )
+                n=n, stable=stable.url, candidate=candidate.url, strategy=kind.strategy,
+                sticky="\n    sticky: {header: X-User-Id}" if kind.users else "",
+            )  # fmt: skip
         (folder / "policy.yaml").write_text(text)
         router = await stack.enter_async_context(
             RouterProcess(folder / "policy.yaml", folder / "log")
@@ -194,6 +216,7 @@ async def one(client, kind, route, pair, seed):
     await asyncio.sleep(0.3)
     asking.cancel()
     clients = tally["bad"] - stable.bad + tally["broken"]
+    seconds -= kind.turns_s
     return Run(status["phase"], seconds, candidate.bad, candidate.asked, clients, tally["left"],
                status["reason"])  # fmt: skip
 
@@ -204,15 +227,16 @@ async def _ask(client, url, kind, draw, tally):
         while True:
             due += draw.expovariate(kind.rate)
             await asyncio.sleep(max(due - time.monotonic(), 0.0))
-            task = group.create_task(_request(client, url, kind.leave_s, tally))
+            who = {"X-User-Id": f"u{draw.randrange(kind.users)}"} if kind.users else {}
+            task = group.create_task(_request(client, url, kind.leave_s, tally, who))
             tasks.add(task)
             task.add_done_callback(tasks.discard)
 
 
-async def _request(client, url, leave_s, tally):
+async def _request(client, url, leave_s, tally, who):
     try:
         async with client.post(
-            url, data=b"{}", timeout=aiohttp.ClientTimeout(total=leave_s)
+            url, data=b"{}", timeout=aiohttp.ClientTimeout(total=leave_s), headers=who
         ) as answer:
             await answer.read()
             tally["bad"] += answer.status >= 500
@@ -245,7 +269,7 @@ async def series(names, workers, runs):
                 more, seed = min(kind.routes, wanted - len(found)), 1_000 * count + 7 * len(found)
                 found += await together(kind, count, more, seed)
             back = [r for r in found if r.phase == "rolled_back"]
-            shown = found if name in ("equal", "idle") else back
+            shown = found if name in EQUALS else back
             cells = [middle([getattr(r, key) for r in shown]) if shown else "-"
                      for key in ("bad", "asked")]  # fmt: skip
             took = middle([round(r.seconds, 1) for r in shown]) if shown else "-"
@@ -261,7 +285,7 @@ async def series(names, workers, runs):
 
 def _goals(table, name, workers, found, back):
     kind, what = KINDS[name], f"{name}, {workers} worker{'s' * (workers > 1)}"
-    if name in ("equal", "idle"):
+    if name in EQUALS:
         table.goal(f"{what}: taken back", len(back), 0)
         if name == "equal":
             unfinished = sum(r.phase != "completed" for r in found)
@@ -272,7 +296,8 @@ def _goals(table, name, workers, found, back):
         bad = statistics.median(r.bad for r in back)
         table.goal(f"{what}: median of bad answers", bad, kind.bad)
     if kind.failing is None and back:
-        table.goal(f"{what}: median seconds", statistics.median(r.seconds for r in back), 8)
+        seconds = statistics.median(r.seconds for r in back)
+        table.goal(f"{what}: median seconds", seconds, kind.soon_s)
     else:
         table.goal(f"{what}: failures that clients saw", sum(r.clients for r in found), 0)
 

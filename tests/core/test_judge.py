@@ -9,6 +9,7 @@ import pytest
 
 from router.core.alarm import RINGS
 from router.core.evidence import Ramp
+from router.core.evidence.users import ROUND_S
 from router.core.gates import GATES, Gate, Measurement
 from router.core.gates.gate import BRAKE_BP, COMPARED_BP
 from router.core.gates.guard import TRIAL_BP
@@ -54,6 +55,63 @@ def latency_past(count=5_000):
     for _ in range(count):
         buckets[bucket_of(draw.lognormvariate(-2.3, 0.5))] += 1
     return Baseline(5_000, 50, tuple(buckets), 50.0)
+
+
+# --- users who count anew ---------------------------------------------------------------------
+
+
+def known(j, unit, *, bad=False, round_=0):
+    """One request of a user to the candidate, the first of its round."""
+    counts = UserCounts((unit,), bad=(unit,) * bad, betting=1, betting_good=1 - bad,
+                        first_bad=(unit,) * bad)  # fmt: skip
+    arm = ArmCounts(ok=1 - bad, bad=int(bad), arrived=1, users=counts)
+    cell = Cell(500, arm, ArmCounts(users=UserCounts()), sticky=True, round=round_)
+    j.observe(Batch("r", 1, (cell,)), 1.0)
+
+
+def used_up(j):
+    """Many requests of users of whom nothing more can be evidence."""
+    arms = [ArmCounts(ok=n, arrived=n, users=UserCounts()) for n in (100, 2_000)]
+    j.observe(Batch("r", 1, (Cell(500, *arms, sticky=True),)), 1.0)
+
+
+def test_a_candidate_that_turns_bad_when_all_users_are_known_is_taken_back():
+    j = judge(gate("error_rate"), gate("guard"), sticky=True)
+    for unit in range(40):
+        known(j, unit)
+    used_up(j)
+    assert j.tick(2.0) is Action.CONTINUE
+    storm = ArmCounts(bad=2, arrived=2, users=UserCounts())
+    j.observe(Batch("r", 1, (Cell(500, storm, ArmCounts(users=UserCounts()), sticky=True),)), 3.0)
+    assert (j.cap.round, j.cap.bp) == (1, None), "an alarm: they count anew, the share stays"
+    for unit in range(6):
+        known(j, unit, bad=True, round_=1)
+    said = told(j, 4.0)
+    assert said.action is Action.ROLLBACK
+    assert "since they count anew" in said.sentence
+
+
+def test_users_who_are_new_enough_go_on_counting_at_an_alarm():
+    j = judge(gate("error_rate"), gate("guard"), sticky=True)
+    for unit in range(3):
+        known(j, unit, bad=True)
+    assert j.alarm.level > RINGS
+    assert j.cap.round == 0
+
+
+def test_once_a_day_users_count_anew_if_they_are_used_up():
+    j, fresh = (judge(gate("error_rate"), sticky=True) for _ in range(2))
+    used_up(j)
+    for one in (j, fresh):
+        one.tick(ROUND_S - 1.0)
+        assert one.cap.round == 0
+        one.tick(ROUND_S)
+    assert (j.cap.round, fresh.cap.round) == (1, 0)
+    j.tick(2 * ROUND_S)
+    assert j.cap.round == 1, "nobody is used up yet"
+    known(j, 1, round_=1)
+    known(j, 1, round_=1)
+    assert j.promotion.requests == 1, "the proof counts each user once in all rounds"
 
 
 # --- actions --------------------------------------------------------------------------------

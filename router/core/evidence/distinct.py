@@ -39,6 +39,15 @@ class DistinctUnits:
                 new += 1
         return new
 
+    def __contains__(self, unit: int) -> bool:
+        """Whether somebody of the user's bucket is remembered."""
+        return bool(self._bits[(unit % BUCKETS) >> 3] & 1 << (unit & 7))
+
+    def join(self, other: DistinctUnits) -> None:
+        """Remember everybody whom the other one does."""
+        both = int.from_bytes(self._bits) | int.from_bytes(other._bits)
+        self._bits = bytearray(both.to_bytes(BUCKETS // 8))
+
     def snapshot(self) -> str:
         """Compressed text; a few bytes while few users failed."""
         return base64.b64encode(zlib.compress(bytes(self._bits), 1)).decode("ascii")

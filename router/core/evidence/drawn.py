@@ -86,9 +86,7 @@ class Drawn:
         self._newest[key[0]] = key[1]
         early = self._early.pop(key, [])
         coin = 0 < cell.weight_bp < FULL_BP
-        # Of a later round users may have been met before; see comparison.counts_in.
-        late = self._sticky and cell.round > 0
-        if coin and not late and (cell.candidate.sampled or cell.stable.sampled):
+        if coin and (cell.candidate.sampled or cell.stable.sampled):
             self._slices[key] = slice_ = _Slice(cell, now)
             slice_.known += early
             self._waiting += len(early)

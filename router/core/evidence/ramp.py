@@ -83,3 +83,8 @@ class Ramp:
             wanted = min(wanted, present_bp)
         allowed = [w for w in MENU_BP if w <= min(wanted, cap)]
         return min(max(allowed[-1] if allowed else self.min_bp, self.min_bp), self.max_bp)
+
+
+def finite(number: float) -> float:
+    """The number, or 0 where it is none: an unknown rate must never open a ramp."""
+    return number if math.isfinite(number) and number > 0.0 else 0.0

@@ -28,38 +28,60 @@ if TYPE_CHECKING:
 BETS_MAX = 126
 """First requests of a user that bet, at most: a worker counts in seven bits."""
 
+USED_UP = 0.2
+"""Share of requests that may still bet below which the users of a round are used up."""
+
+LOOKED_AT = 1_000.0
+"""Newest requests that this share is of."""
+
+ROUND_S = 86_400.0
+"""Seconds after which users who are used up count anew; an alarm does so at once."""
+
 
 def bets_of(bad_rate: float, workers: int = 1) -> int:
     """How many first requests of a user bet on the first failure, ``1 / (2 p0)`` in all workers."""
     return max(min(int(0.5 / bad_rate), BETS_MAX) // workers, 1) if bad_rate > 0.0 else BETS_MAX
 
 
+class _Met:
+    """Who was met, and who failed, in one round."""
+
+    __slots__ = ("failed", "met")
+
+    def __init__(self) -> None:
+        self.met, self.failed = DistinctUnits(), DistinctUnits()
+
+
 class _Arm:
     """Users of one arm of one slice that nobody had met, or seen fail, before."""
 
-    __slots__ = ("by", "considered", "failed", "fresh", "judged")
+    __slots__ = ("by", "considered", "failed", "fresh", "judged", "new")
 
     def __init__(self) -> None:
         self.fresh: set[int] = set()
+        self.new: set[int] = set()
+        """Of the fresh ones: those who were met in no earlier round."""
         self.considered = 0
         self.failed = 0
         self.by: list[int] = []
         self.judged = 0
 
-    def take_in(self, users: UserCounts, met: DistinctUnits, failed: DistinctUnits) -> None:
+    def take_in(self, users: UserCounts, round_: _Met, before: DistinctUnits) -> None:
         for unit in users.drawn[self.considered :]:
-            if met.add((unit,)):
+            if round_.met.add((unit,)):
                 self.fresh.add(unit)
+                if unit not in before:
+                    self.new.add(unit)
         self.considered = len(users.drawn)
         known = dict(zip(users.first_bad, users.first_bad_by, strict=False))
         for unit in users.first_bad[self.judged :]:
-            if failed.add((unit,)):
+            if round_.failed.add((unit,)):
                 self.failed += 1
                 self.by += [known[unit]] if unit in known else []
         self.judged = len(users.first_bad)
 
-    def firsts(self, users: UserCounts) -> ArmCounts:
-        fresh = self.fresh
+    @staticmethod
+    def firsts(fresh: set[int], users: UserCounts) -> ArmCounts:
         under_way, bad = fresh.intersection(users.open), len(fresh.intersection(users.bad))
         slow = [fresh.intersection(units) for units in users.slow]
         return ArmCounts(
@@ -75,7 +97,8 @@ class _Arm:
                          by=tuple(self.by))  # fmt: skip
 
     def to_json(self) -> list[Any]:
-        return [sorted(self.fresh), self.considered, self.failed, self.judged, self.by]
+        return [sorted(self.fresh), self.considered, self.failed, self.judged, self.by,
+                sorted(self.new)]  # fmt: skip
 
     @classmethod
     def of(cls, data: list[Any]) -> _Arm:
@@ -83,53 +106,86 @@ class _Arm:
         arm.fresh = set(map(int, data[0]))
         arm.considered, arm.failed, arm.judged = map(int, data[1:4])
         arm.by = list(data[4]) if len(data) > 4 else []
+        arm.new = set(map(int, data[5])) if len(data) > 5 else set(arm.fresh)
         return arm
 
 
 class Users:
-    """Who was met and who failed in the present round."""
+    """Who was met and who failed, in the present round and before it."""
 
-    __slots__ = ("_arms", "_failed", "_met", "_newest", "round")
+    __slots__ = (
+        "_arms", "_before", "_began_s", "_betting", "_newest", "_present", "_requests", "round",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         """Nobody was met."""
         self.round = 0
-        self._met = DistinctUnits()
-        self._failed = DistinctUnits()
-        self._arms: dict[Key, tuple[_Arm, _Arm]] = {}
+        self._present = _Met()
+        self._before = DistinctUnits()
+        """Met in earlier rounds."""
+        self._arms: dict[Key, tuple[_Met, _Arm, _Arm]] = {}
         self._newest: dict[int, int] = {}
+        self._betting = self._requests = self._began_s = 0.0
 
-    def begin(self, round_: int) -> None:
-        """A new round: everybody counts anew. What was drawn before it is known no more."""
-        self.round = round_
-        self._met, self._failed = DistinctUnits(), DistinctUnits()
-        self._arms.clear()
+    @property
+    def used_up(self) -> bool:
+        """Whether few requests can be evidence in this round: nearly all users had theirs."""
+        return self._requests >= LOOKED_AT and self._betting < USED_UP * self._requests
+
+    def stale(self, now: float) -> bool:
+        """Whether it is time for a new round."""
+        return self.used_up and now - self._began_s >= ROUND_S
+
+    def begin(self, round_: int, now: float = 0.0) -> None:
+        """A new round: everybody counts anew. What is open of the one before can still end."""
+        self.round, self._began_s = round_, now
+        self._before.join(self._present.met)
+        self._present = _Met()
+        self._betting = self._requests = 0.0
 
     def admit(self, cell: Cell) -> Cell:
-        """The cell with its ``firsts`` and ``betting``; without, if it is of another round."""
+        """The cell with its ``firsts``, ``newcomers`` and ``betting``.
+
+        Without, if nothing of it counts: first told of after its round.
+        """
         candidate, stable = cell.candidate.users, cell.stable.users
         arms = self._arms_of(cell)
         if candidate is None or stable is None or arms is None:
             return cell
-        both = ((arms[0], candidate), (arms[1], stable))
+        met, *two = arms
+        if met is self._present:
+            self._look(cell, candidate.betting + stable.betting)
+        both = tuple(zip(two, (candidate, stable), strict=True))
         for arm, users in both:
-            arm.take_in(users, self._met, self._failed)
-        firsts = tuple(arm.firsts(users) for arm, users in both)
+            arm.take_in(users, met, self._before)
+        firsts = tuple(arm.firsts(arm.fresh, users) for arm, users in both)
         betting = tuple(arm.betting(users) for arm, users in both)
-        return replace(cell, firsts=(firsts[0], firsts[1]), betting=(betting[0], betting[1]))
+        new = firsts
+        if met is not self._present:
+            self._before.add((*candidate.drawn, *stable.drawn))
+        if cell.round:
+            new = tuple(arm.firsts(arm.new, users) for arm, users in both)
+        return replace(cell, firsts=(firsts[0], firsts[1]), newcomers=(new[0], new[1]),
+                       betting=(betting[0], betting[1]))  # fmt: skip
 
-    def _arms_of(self, cell: Cell) -> tuple[_Arm, _Arm] | None:
-        if cell.round != self.round:
-            return None
+    def _look(self, cell: Cell, betting: int) -> None:
+        """How many of the newest requests could be evidence."""
+        requests = cell.candidate.arrived + cell.stable.arrived
+        kept = LOOKED_AT / max(LOOKED_AT, self._requests)
+        self._betting, self._requests = self._betting * kept, self._requests * kept
+        self._betting, self._requests = self._betting + betting, self._requests + requests
+
+    def _arms_of(self, cell: Cell) -> tuple[_Met, _Arm, _Arm] | None:
+        present = self._present, _Arm(), _Arm()
         key = key_of(cell)
         if key is None:
-            return _Arm(), _Arm()
+            return present if cell.round == self.round else None
         arms = self._arms.get(key)
         if arms is None:
-            if key[1] <= self._newest.get(key[0], 0):
+            if cell.round != self.round or key[1] <= self._newest.get(key[0], 0):
                 return None
             self._newest[key[0]] = key[1]
-            arms = _Arm(), _Arm()
+            arms = present
         if whole(cell).open:
             self._arms[key] = arms
         else:
@@ -147,19 +203,30 @@ class Users:
         """JSON-able state, exact."""
         return {
             "round": self.round,
-            "met": self._met.snapshot(),
-            "failed": self._failed.snapshot(),
-            "arms": [[*k, c.to_json(), s.to_json()] for k, (c, s) in self._arms.items()],
+            "met": self._present.met.snapshot(),
+            "failed": self._present.failed.snapshot(),
+            "before": self._before.snapshot(),
+            "arms": [
+                [*k, c.to_json(), s.to_json(), met is self._present]
+                for k, (met, c, s) in self._arms.items()
+            ],
             "newest": [list(pair) for pair in self._newest.items()],
-        }
+            "betting": [self._betting, self._requests, self._began_s],
+        }  # fmt: skip
 
     def restore(self, data: dict[str, Any]) -> None:
         """Take over a snapshot. Raises ValueError, KeyError or TypeError if it is damaged."""
         self.round = int(data["round"])
-        self._met.restore(data["met"])
-        self._failed.restore(data["failed"])
+        self._present.met.restore(data["met"])
+        self._present.failed.restore(data["failed"])
+        if "before" in data:
+            self._before.restore(data["before"])
+            self._betting, self._requests, self._began_s = map(float, data["betting"])
+        ended = _Met()
         self._arms = {
-            (int(source), int(number)): (_Arm.of(c), _Arm.of(s))
-            for source, number, c, s in data["arms"]
-        }
+            (int(source), int(number)): (
+                ended if False in earlier else self._present, _Arm.of(c), _Arm.of(s)
+            )
+            for source, number, c, s, *earlier in data["arms"]
+        }  # fmt: skip
         self._newest = {int(source): int(number) for source, number in data["newest"]}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -20,13 +21,16 @@ from router.core.spec import Spec
 from router.core.wire.outcomes import FULL_BP
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from router.core.evidence import CompareEvidence
     from router.core.wire.outcomes import ArmCounts, Batch, Cell
 
 FIRST_REQUESTS = ", of each user the first request"
 FIRST_FAILURES = ", of each user the first failure"
+
+Afresh = Callable[[int, float], "tuple[Question, ...]"]
+"""Makes the questions about one round, with a share of the gate's capital."""
 
 Outcomes = tuple[int, int, int, int]
 """Drawn, bad and good requests (or users) of one arm of one slice; and of the bad ones, those with
@@ -65,24 +69,17 @@ class Row(NamedTuple):
     """Whose requests the bad ones are, where the question is about failures."""
 
 
-def arms(cell: Cell) -> tuple[ArmCounts, ArmCounts] | None:
+def arms(cell: Cell, round_: int | None = None) -> tuple[ArmCounts, ArmCounts] | None:
     """(candidate, stable) of what was drawn: requests, or users by their first ones.
 
-    None: no user of this cell counts.
+    ``round_``: for the evidence of one round, in which all users count anew; None: of all rounds,
+    where each counts once. None is answered where nothing of the cell counts.
     """
-    return cell.firsts if cell.sticky else (cell.candidate, cell.stable)
-
-
-def counts_in(cell: Cell, round_: int | None) -> bool:
-    """Whether what was drawn in a cell is this evidence's: a round's, or (None) the rollout's.
-
-    In a later round users count anew, and may not count twice in the evidence of all rounds.
-    """
-    if cell.forced:
-        return False
-    if round_ is None:
-        return not cell.sticky or cell.round == 0
-    return cell.round == round_
+    if cell.forced or round_ not in {None, cell.round}:
+        return None
+    if not cell.sticky:
+        return cell.candidate, cell.stable
+    return cell.newcomers if round_ is None else cell.firsts
 
 
 def row(cell: Cell, candidate: Outcomes, stable: Outcomes, failing: Failing = NOBODY) -> Row:
@@ -116,6 +113,17 @@ class Question:
             self.evidence.book(key, draws, failing)
 
 
+FRESH = 0.2
+"""Share of a gate's capital that bets on users afresh. The k-th time they count anew has FRESH /
+(k (k + 1)) of it, so that all of them together are one evidence, however long a rollout lasts."""
+
+ROUNDS_MAX = 16
+"""Rounds that evidence is kept of; what an older one has come to stays as it is."""
+
+FRESH_FIRST_REQUESTS = ", of each user the first request since they count anew"
+FRESH_FIRST_FAILURES = ", of each user the first failure since they count anew"
+
+
 class ComparisonState(GateState):
     """One or several questions, their evidence averaged; the sentence is the leading one's."""
 
@@ -126,20 +134,62 @@ class ComparisonState(GateState):
         questions: tuple[Question, ...],
         *,
         dry_run: bool = False,
+        afresh: Afresh | None = None,
     ) -> None:
+        """``afresh``: the questions of one more round, beside those of all of them."""
         super().__init__(name, context, dry_run=dry_run)
         self.questions = questions
+        self.afresh = afresh
+        self._asked = len(questions)
+        self.rounds: list[int] = []
+        """Which of them are asked about afresh; of older ones what was left of their capital."""
+        self.begun = 0
+        self.past = [0.0, 0.0]
+        """Of older ones: their share, and the capital that came of it."""
+
+    @property
+    def _idle(self) -> float:
+        """The part of the capital that is kept for rounds to come, see :data:`FRESH`."""
+        return FRESH / (self.begun + 1) if self.afresh is not None else 0.0
+
+    @property
+    def _whole(self) -> float:
+        return math.fsum((*(q.share for q in self.questions), self._idle, self.past[0]))
+
+    def begin_round(self, round_: int) -> None:
+        """All users count anew: ask about them afresh."""
+        if self.afresh is None:
+            return
+        self.begun += 1
+        self._ask(self.afresh, round_, self.begun)
+        if len(self.rounds) > ROUNDS_MAX:
+            self._forget()
+
+    def _forget(self) -> None:
+        """The oldest round: what it has come to stays as it is."""
+        each = (len(self.questions) - self._asked) // len(self.rounds)
+        lasting, later = self.questions[: self._asked], self.questions[self._asked :]
+        self.past = [
+            self.past[0] + math.fsum(q.share for q in later[:each]),
+            self.past[1] + math.fsum(q.share * q.evidence.capital for q in later[:each]),
+        ]
+        self.questions = lasting + later[each:]
+        del self.rounds[0]
+
+    def _ask(self, afresh: Afresh, round_: int, k: int) -> None:
+        self.rounds.append(round_)
+        self.questions += afresh(round_, FRESH / (k * (k + 1)))
 
     @property
     def capital(self) -> float:
-        """Average evidence of the questions."""
-        whole = math.fsum(question.share for question in self.questions)
-        return math.fsum(q.share * q.evidence.capital for q in self.questions) / whole
+        """Average evidence of the questions; what is kept for later counts as 1."""
+        told = math.fsum(q.share * q.evidence.capital for q in self.questions)
+        return (told + self._idle + self.past[1]) / self._whole
 
     def capital_without(self, who: int) -> float:
         """The same without one client's failures."""
-        whole = math.fsum(question.share for question in self.questions)
-        return math.fsum(q.share * q.evidence.capital_without(who) for q in self.questions) / whole
+        told = math.fsum(q.share * q.evidence.capital_without(who) for q in self.questions)
+        return (told + self._idle + self.past[1]) / self._whole
 
     @property
     def leading(self) -> Question:
@@ -177,10 +227,8 @@ class ComparisonState(GateState):
     def sample(self, detect: Detect, weight_bp: int) -> Sample:
         """The question that lacks most; first failures only help where first requests decide."""
         asked = [q.evidence for q in self.questions if not (q.evidence.bad_only or q.aside)]
-        whole = math.fsum(question.share for question in self.questions)
-        limit = (
-            self.context.limit * whole / math.fsum(q.share for q in self.questions if not q.aside)
-        )
+        asking = math.fsum(q.share for q in self.questions if not q.aside)
+        limit = self.context.limit * self._whole / asking
         return max(
             (
                 Sample(
@@ -213,9 +261,14 @@ class ComparisonState(GateState):
 
     def snapshot(self) -> dict[str, Any]:
         """Every question's state, in order."""
-        return {"questions": [question.evidence.snapshot() for question in self.questions]}
+        told = [question.evidence.snapshot() for question in self.questions]
+        return {"questions": told, "rounds": [self.begun, self.past, self.rounds]}
 
     def restore(self, data: dict[str, Any]) -> None:
         """Take over a snapshot of as many questions."""
+        self.begun, self.past, rounds = data.get("rounds", [0, [0.0, 0.0], []])
+        for k, round_ in enumerate(rounds, self.begun - len(rounds) + 1):
+            if self.afresh is not None:
+                self._ask(self.afresh, int(round_), k)
         for question, part in zip(self.questions, data["questions"], strict=True):
             question.evidence.restore(part)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from router.core.evidence import CompareEvidence
 from router.core.gates.comparison import (
     FIRST_FAILURES,
     FIRST_REQUESTS,
+    FRESH,
+    FRESH_FIRST_FAILURES,
+    FRESH_FIRST_REQUESTS,
     ComparisonState,
     Question,
     Row,
     Tolerance,
     arms,
-    counts_in,
     row,
 )
 from router.core.gates.gate import Gate, GateContext
@@ -22,7 +25,7 @@ from router.core.gates.needs import Need
 from router.core.gates.verdict import tolerance_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from router.core.gates.comparison import Outcomes
     from router.core.wire.outcomes import ArmCounts, Batch
@@ -36,7 +39,7 @@ def outcomes(arm: ArmCounts) -> Outcomes:
 def error_rows(batch: Batch, round_: int | None = None) -> Iterator[Row]:
     """Failures of both arms, of requests or of users' first ones."""
     for cell in batch.cells:
-        if counts_in(cell, round_) and (both := arms(cell)) is not None:
+        if (both := arms(cell, round_)) is not None:
             yield row(cell, outcomes(both[0]), outcomes(both[1]), (both[0].by, both[1].by))
 
 
@@ -52,10 +55,12 @@ def all_error_rows(batch: Batch, *, forced: bool) -> Iterator[Row]:
 
 
 def failure_rows(batch: Batch, round_: int | None = None) -> Iterator[Row]:
-    """Where users are drawn: their first failures among their first requests."""
+    """Where users are drawn: their first failures among their first requests in a round.
+
+    Without one, in the first: whose requests bet in a later one is not told apart.
+    """
     for cell in batch.cells:
-        if counts_in(cell, round_) and cell.betting is not None:
-            both = cell.betting
+        if cell.round == (round_ or 0) and (both := cell.betting) is not None and not cell.forced:
             yield row(cell, outcomes(both[0]), outcomes(both[1]), (both[0].by, both[1].by))
 
 
@@ -67,7 +72,7 @@ def refusals(arm: ArmCounts) -> Outcomes:
 def refusal_rows(batch: Batch, round_: int | None = None) -> Iterator[Row]:
     """Refusals and empty answers of both arms."""
     for cell in batch.cells:
-        if counts_in(cell, round_) and (both := arms(cell)) is not None:
+        if (both := arms(cell, round_)) is not None:
             yield row(cell, refusals(both[0]), refusals(both[1]))
 
 
@@ -115,17 +120,29 @@ class ErrorRate(Gate):
 
         Where users are drawn, two: half of the capital on first requests, half on first failures.
         """
-        p0 = context.baseline.bad_rate
-        questions = [self._question(context, p0, sticky=context.sticky)]
-        if context.sticky:
-            evidence = self._evidence(context, p0, bad_only=True)
-            questions.append(
-                Question(evidence, "failed", str(self.tolerance), failure_rows, FIRST_FAILURES)
-            )
-        part = (1.0 - REFUSALS) / len(questions)
-        questions = [replace(question, share=part) for question in questions]
-        questions.append(self._refusals(context))
-        return ComparisonState(self.title, context, tuple(questions), dry_run=self.dry_run)
+        if not context.sticky:
+            asked = self._question(context, error_rows, "")
+            questions = [replace(asked, share=1.0 - REFUSALS), self._refusals(context)]
+            return ComparisonState(self.title, context, tuple(questions), dry_run=self.dry_run)
+        share = (1.0 - REFUSALS - FRESH) / 2
+        both = (
+            self._question(context, error_rows, FIRST_REQUESTS),
+            self._question(context, failure_rows, FIRST_FAILURES, bad_only=True),
+        )
+        questions = [*(replace(one, share=share) for one in both), self._refusals(context)]
+        return ComparisonState(
+            self.title, context, tuple(questions), dry_run=self.dry_run,
+            afresh=partial(self._afresh, context),
+        )  # fmt: skip
+
+    def _afresh(self, context: GateContext, round_: int, share: float) -> tuple[Question, ...]:
+        """The same of one round alone."""
+        firsts, failures = (partial(read, round_=round_) for read in (error_rows, failure_rows))
+        both = (
+            self._question(context, firsts, FRESH_FIRST_REQUESTS),
+            self._question(context, failures, FRESH_FIRST_FAILURES, bad_only=True),
+        )
+        return tuple(replace(one, share=share / 2, aside=True) for one in both)
 
     @staticmethod
     def _refusals(context: GateContext) -> Question:
@@ -134,16 +151,13 @@ class ErrorRate(Gate):
         tolerated, evidence = tolerance_text(0.1, REFUSAL_TOLERANCE), refusal_evidence(context)
         return Question(evidence, REFUSED, tolerated, refusal_rows, users, REFUSALS, aside=True)
 
-    def _question(self, context: GateContext, p0: float, *, sticky: bool) -> Question:
-        return Question(
-            self._evidence(context, p0), "failed", str(self.tolerance), error_rows,
-            FIRST_REQUESTS if sticky else "",
-        )  # fmt: skip
-
-    def _evidence(
-        self, context: GateContext, p0: float, *, bad_only: bool = False
-    ) -> CompareEvidence:
-        return CompareEvidence(
+    def _question(
+        self, context: GateContext, read: Callable[[Batch], Iterable[Row]], users: str, *,
+        bad_only: bool = False,
+    ) -> Question:  # fmt: skip
+        p0 = context.baseline.bad_rate
+        evidence = CompareEvidence(
             p0, relative=self.tolerance.rho, absolute=self.tolerance.delta,
             bad_only=bad_only, horizon=context.horizon(p0), together=context.baseline.together,
         )  # fmt: skip
+        return Question(evidence, "failed", str(self.tolerance), read, users)

@@ -134,6 +134,9 @@ class GateState(ABC):
     def observe(self, batch: Batch) -> None:  # noqa: B027 - polled gates have nothing to count
         """Take in what the data plane counted; ignore what is not this gate's."""
 
+    def begin_round(self, round_: int) -> None:  # noqa: B027 - comparisons of users do
+        """Users count anew in what is drawn in this round."""
+
     def renew(self) -> None:  # noqa: B027 - comparisons do
         """It seems that the candidate fails since now: bet on it anew, with what is in reserve."""
 
@@ -297,3 +300,16 @@ def mean(capitals: Iterable[float]) -> float:
     """Average of several capitals, itself a valid capital."""
     values = list(capitals)
     return math.fsum(values) / len(values)
+
+
+def thresholds_of(limits: Iterable[SlowLimit], tolerance: float) -> tuple[float, ...]:
+    """Seconds on stable's axis at which requests are counted, ascending.
+
+    ``tolerance``: the candidate is slow above ``threshold * (1 + tolerance)``.
+    """
+    found: list[float] = []
+    for limit in limits:
+        for seconds in (limit.stable_s, limit.candidate_s / (1.0 + tolerance)):
+            if not any(math.isclose(seconds, other, rel_tol=1e-9) for other in found):
+                found.append(seconds)
+    return tuple(sorted(found))

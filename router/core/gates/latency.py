@@ -21,7 +21,6 @@ from router.core.gates.comparison import (
     Question,
     Row,
     arms,
-    counts_in,
     row,
 )
 from router.core.gates.gate import Gate, GateContext, SlowLimit
@@ -62,7 +61,7 @@ def slow_rows(limit: SlowLimit, batch: Batch) -> Iterator[Row]:
         s = position(cell, limit.stable_s)
         c = position(cell, limit.candidate_s / (1.0 + cell.tolerance))
         both = arms(cell)
-        if s is None or c is None or both is None or not counts_in(cell, None):
+        if s is None or c is None or both is None:
             continue
         candidate, stable = both
         if c < len(candidate.slow) and s < len(stable.slow):

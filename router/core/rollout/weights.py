@@ -12,13 +12,17 @@ STABLE_MIN_BP = 100
 """What stable keeps of an experiment, so that there is something to compare with."""
 
 
+PLANNED = "the share is as planned again"
+ANEW = "all users count anew, since few had not been seen"
+
+
 def cap(rollout: Rollout, event: Observed) -> Rollout | None:
     """The share falls while there is evidence against the candidate, and grows again after it."""
     if (event.cap_bp, event.round) == (rollout.cap_bp, rollout.round):
         return None
     return moved(
         rollout, cap_bp=event.cap_bp, round=event.round, actor="router",
-        reason=event.cap_reason or "the share is as planned again",
+        reason=event.cap_reason or (ANEW if event.cap_bp == rollout.cap_bp else PLANNED),
     )  # fmt: skip
 
 

@@ -147,6 +147,8 @@ class Cell:
     firsts: tuple[ArmCounts, ArmCounts] | None = None
     """(candidate, stable), where users are drawn: first requests of users nobody had seen before.
     Made from :attr:`ArmCounts.users` by :class:`router.core.evidence.users.Users`."""
+    newcomers: tuple[ArmCounts, ArmCounts] | None = None
+    """Likewise: those of them whom nobody had seen in an earlier round either."""
     betting: tuple[ArmCounts, ArmCounts] | None = None
     """Likewise: the first few requests of each user up to the first bad one."""
 

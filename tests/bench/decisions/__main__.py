@@ -155,20 +155,32 @@ def latency(size: Size) -> Table:
 # --- in the field: answers that take their time ------------------------------------------------
 
 
+AT_ONCE = 500
+"""Runs that are held in memory together."""
+
+
+def _hits(world: Field, first: int, runs: int) -> int:
+    """How many of these runs take the candidate back."""
+    found = simulate(world.make, world.plan, runs, 9, sticky=bool(world.users), first=first)
+    return int(np.isfinite(found.convicted_s).sum())
+
+
 def _worlds(title: str, worlds: Sequence[Field]) -> Callable[[Size], Table]:
     """A table of equal or better candidates, many runs at once."""
 
     def made(size: Size) -> Table:
         runs = size.part(0.5)
         table = Table(
-            f"{title}, default gates, {runs:,} runs each",
-            ("world (candidate / stable)", "rate", "weight", "taken back"),
+            f"{title}, default gates",
+            ("world (candidate / stable)", "rate", "weight", "runs", "taken back"),
         )
         for world in worlds:
-            found = simulate(world.make, world.plan, runs, 9, sticky=bool(world.users))
-            hits = int(np.isfinite(found.convicted_s).sum())
-            weight = f"{world.weight_bp / 100:g} %" if world.ramp is None else "5 and 50 %"
-            table.rows.append((world.name, f"{world.rate:g}/s", weight, f"{hits}"))
+            hits = sum(_hits(world, first, min(AT_ONCE, runs - first))
+                       for first in range(0, runs, AT_ONCE))  # fmt: skip
+            weights = sorted({f"{bp / 100:g}" for bp in world.plan.weights()}, key=float)
+            weight = f"{' to '.join(weights[:: max(len(weights) - 1, 1)])} %"
+            table.rows.append((world.name, f"{world.rate:g}/s", weight, f"{runs:,}", f"{hits}"))
+            print(*table.rows[-1], sep=" | ", file=sys.stderr, flush=True)
             half = world.failing[0] < world.failing[1]
             table.goal(f"{world.name}, of {runs:,}", hits, 0 if half else 0.007 * runs)
         return table

@@ -21,6 +21,7 @@ from router.core.alarm import BAD_MAX, FROM_RATIO, RATES, RINGS, STABLE_KEPT
 from router.core.evidence.bettors import TOP_RATE, diluted, grouped_table, together
 from router.core.evidence.guard import guard_hypotheses
 from router.core.evidence.users import bets_of
+from router.core.gates.comparison import FRESH
 from router.core.gates.error_rate import REFUSAL_RATE, REFUSAL_TOLERANCE, REFUSALS
 from router.core.gates.guard import BROKEN, WITNESS, Guard
 from router.core.wire.outcomes import TOGETHER_S, Baseline
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 SLICE_S = 0.1
+BLOCK = 10
+"""Slices that are taken together where it is asked whether the limit may be near."""
 SLICES_A_LOOK = 2
 LIMIT = 100.0
 GUARD_LIMIT = 0.05
@@ -97,9 +100,11 @@ class Counts:
         np.add.at(self.flat, (row, where), 1)
         np.add.at(self.flat, (6 + (~mine[more]), where[more]), 1)
 
-    def window(self, first: int, upto: int) -> Known:
-        """What is known of these slices."""
-        return Known(self.known[:, :, first:upto], first, upto)
+    def blocks(self, first: int, upto: int) -> np.ndarray:
+        """Sums of :data:`BLOCK` slices each, from the slice ``first`` (a multiple of it) on."""
+        edges = np.arange(0, upto - first, BLOCK)
+        sums: np.ndarray = np.add.reduceat(self.known[:, :, first:upto], edges, axis=2)
+        return sums
 
 
 class Alarms:
@@ -139,61 +144,63 @@ class Alarms:
         return begun
 
 
-class Known:
-    """Counts of a stretch of slices."""
-
-    def __init__(self, known: np.ndarray, first: int, upto: int) -> None:
-        self.known, self.first, self.upto = known, first, upto
-        cd, sd, cb, sb, cg, sg = known[:6]
-        self.mine_open = cd - cb - cg
-        self.others_open = sd - sb - sg
-        self.open = self.mine_open + self.others_open
-
-    def without_failures(self) -> Known:
-        """The same draws where nobody refuses: all that ended are good."""
-        cd, sd, cb, sb, cg, sg = self.known[:6]
-        zero = np.zeros_like(cd)
-        known = np.stack([cd, sd, zero, zero, cb + cg, sb + sg, zero, zero])
-        return Known(known, self.first, self.upto)
-
-
 class Evidence:
     """One :class:`CompareEvidence` or :class:`GuardEvidence` of every run."""
 
     def __init__(
-        self, runs: int, tables: np.ndarray, of_slice: np.ndarray, kind: str, *,
+        self, counts: Counts, tables: np.ndarray, of_slice: np.ndarray, kind: str, *,
         swapped: bool = False,
     ) -> None:  # fmt: skip
-        """``tables``: (weights, 4, bettors); ``kind``: prefix, hasty or guard."""
-        self.tables, self.of_slice, self.kind, self.swapped = tables, of_slice, kind, swapped
+        """``tables``: (weights, 4, bettors); ``kind``: prefix, hasty, refusals or guard."""
+        runs = counts.known.shape[1]
+        self.counts, self.tables, self.of_slice = counts, tables, of_slice
+        self.kind, self.swapped = kind, swapped
         self.pot = VectorPot(runs, tables.shape[2], alarmed=kind != "guard")
         self.front = np.zeros(runs, dtype=np.int64)
-        self.rows = np.arange(runs)
         self.behind = np.full(runs, -1)
         """Up to which slice an alarm's release waits; -1: for none."""
 
-    def look(self, seen: Known) -> np.ndarray:
-        """Close what has settled; the evidence of each run."""
-        open_ = seen.open
-        if self.kind == "guard":
-            open_ = seen.others_open if self.swapped else seen.mine_open
-        self._close(seen, open_)
-        self._renew()
-        best = self.pot.capital
-        first, upto = int(self.front.min()), seen.upto
+    def value(self, upto: int, rows: np.ndarray) -> np.ndarray:
+        """The evidence of the runs ``rows``, of what was drawn before the slice ``upto``."""
+        best = self.pot.capital[rows]
+        front = self.front[rows]
+        first = int(front.min(initial=upto))
         if first >= upto:
             return best
-        window = seen.known[:, :, first - seen.first :].astype(np.float64)
-        tables = self.tables[self.of_slice[first:upto]]
+        window = self.counts.known[:, rows, first:upto].astype(np.float64)
         if len(self.tables) == 1:
-            logs = np.einsum("crw,ck->rwk", self._doubt(window), self.tables[0])
+            logs = np.tensordot(self._doubt(window), self.tables[0], axes=(0, 0))
         else:
+            tables = self.tables[self.of_slice[first:upto]]
             logs = np.einsum("crw,wck->rwk", self._doubt(window), tables)
-        ahead = np.arange(first, upto)[None, :] >= self.front[:, None]
+        ahead = np.arange(first, upto)[None, :] >= front[:, None]
         total = np.cumsum(logs * ahead[:, :, None], axis=1)
-        grown = np.einsum("rwk,rk->rw", np.exp(np.minimum(total, 500.0)), self.pot.shares)
+        grown = np.einsum("rwk,rk->rw", np.exp(np.minimum(total, 500.0)), self.pot.shares[rows])
         found: np.ndarray = np.maximum(best, grown.max(axis=1))
         return found
+
+    def near(self, upto: int, sums: np.ndarray, first: int) -> np.ndarray:
+        """In which runs it may be at the limit: no less than the evidence, from sums of slices.
+
+        Within a block everything that speaks for it is taken to come first.
+        """
+        found = self.pot.capital >= LIMIT
+        starts = np.arange(first, upto, BLOCK)
+        tables = self.tables[self.of_slice[starts]]
+        if len(self.tables) > 1:
+            ends = np.minimum(starts + BLOCK, upto) - 1
+            if (self.of_slice[starts] != self.of_slice[ends]).any():
+                return np.ones_like(found)
+        doubt = self._doubt(sums.astype(np.float64))
+        logs = _bets(doubt, tables)
+        most = _bets(doubt, np.maximum(tables, 0.0))
+        begun = (self.front[:, None] - starts[None, :])[:, :, None]
+        logs = np.where(begun >= BLOCK, 0.0, np.where(begun > 0, most, logs))
+        most = np.where(begun >= BLOCK, 0.0, most)
+        before = np.cumsum(logs, axis=1) - logs
+        grown = np.exp(np.minimum((before + most).max(axis=1), 500.0))
+        near: np.ndarray = found | ((grown * self.pot.shares).sum(axis=1) >= LIMIT)
+        return near
 
     def ring(self, rows: np.ndarray, upto: int) -> None:
         """An alarm in the runs ``rows``: released when what is known now has settled."""
@@ -214,24 +221,50 @@ class Evidence:
             return np.stack([cb, cd - cb, cm])
         if self.kind == "hasty":
             return np.stack([cb, sb, cd - cb, sd - sb, cm, sm])
+        if self.kind == "refusals":  # nobody refuses: all that ended is good
+            none, open_ = np.zeros_like(cd), sd - sb - sg
+            return np.stack([none, open_, cd, sb + sg, none, open_])
         return np.stack([cb, sd - sg, cd - cb, sg, cm, sm + sd - sg - sb])
 
-    def _close(self, seen: Known, open_: np.ndarray) -> None:
-        known, pot, upto = seen.known, self.pot, seen.upto
-        while True:
-            at = np.minimum(self.front, upto - 1) - seen.first
-            rows = self.rows[(self.front < upto) & (open_[self.rows, at] == 0)]
+    def _open(self, k: np.ndarray) -> np.ndarray:
+        mine, others = k[0] - k[2] - k[4], k[1] - k[3] - k[5]
+        if self.kind == "guard":
+            return others if self.swapped else mine
+        total: np.ndarray = mine + others
+        return total
+
+    def close(self, upto: int) -> None:
+        """Bet for good on what has settled."""
+        flat, pot, width = self.counts.flat, self.pot, self.counts.known.shape[2]
+        rows = np.flatnonzero(self.front < upto)
+        while len(rows):
+            settled = flat[:, rows * width + self.front[rows]]
+            over = self._open(settled) == 0
+            rows = rows[over]
             if not len(rows):
-                return
-            settled = known[:, rows, at[rows]].astype(np.float64)
-            tables = self.tables[self.of_slice[self.front[rows]]]
-            logs = np.einsum("cr,rck->rk", self._doubt(settled), tables)
+                break
+            counts = self._doubt(settled[:, over].astype(np.float64))
+            if len(self.tables) == 1:
+                logs = counts.T @ self.tables[0]
+            else:
+                logs = np.einsum("cr,rck->rk", counts, self.tables[self.of_slice[self.front[rows]]])
             with np.errstate(over="ignore"):
                 grown = pot.shares[rows] * np.exp(np.minimum(logs, 500.0))
             pot.shares[rows] = np.minimum(grown, CAPITAL_MAX)
-            bad = settled[3 if self.swapped else 2]
-            pot.give_out(rows, bad if self.kind == "guard" else settled[2] + settled[3])
+            events = counts[0] if self.kind == "guard" else counts[0] + counts[1]
+            if events.any():
+                pot.give_out(rows, events)
             self.front[rows] += 1
+            rows = rows[self.front[rows] < upto]
+        self._renew()
+
+
+def _bets(doubt: np.ndarray, tables: np.ndarray) -> np.ndarray:
+    """Log factors (runs, blocks, bettors) of sums (outcomes, runs, blocks)."""
+    if (tables == tables[:1]).all():
+        return np.tensordot(doubt, tables[0], axes=(0, 0))
+    logs: np.ndarray = np.einsum("crw,wck->rwk", doubt, tables)
+    return logs
 
 
 def compare_tables(
@@ -278,39 +311,58 @@ class _Judge:
         self.betting = Counts(runs, slices) if sticky else None
 
         def compare(
-            kind: str, *, ok: bool = True, of: tuple[float, float, float] = rates
-        ) -> Evidence:
+            counts: Counts, kind: str, *, ok: bool = True,
+            of: tuple[float, float, float] = rates,
+        ) -> Evidence:  # fmt: skip
             size = 1 if of is refused else plan.size
-            return Evidence(runs, *compare_tables(weights, of, size, ok=ok), kind)
+            return Evidence(counts, *compare_tables(weights, of, size, ok=ok), kind)
 
-        oks = (True, False) if sticky else (True,)
-        self.errors = [compare("prefix", ok=ok) for ok in oks]
-        self.witness = [compare("hasty", ok=ok) for ok in oks]
-        self.refusals = compare("prefix", of=refused)
-        self.absolute = Evidence(runs, *guard_tables(slices, plan.size), "guard")
-        self.stables = Evidence(runs, *guard_tables(slices, plan.size), "guard", swapped=True)
-        rest = (self.refusals, self.absolute, self.stables)
-        self.all = (*self.errors, *self.witness, *rest)
-
-    def capital(self, upto: int) -> np.ndarray:
-        """All together."""
-        first = min(int(one.front.min()) for one in self.all)
-        first = min(first, upto - 1)
-        every = self.every.window(first, upto)
-        firsts = self.firsts.window(first, upto) if self.sticky else every
-        views = [firsts]
+        asked = [(self.firsts, True)]
         if self.betting is not None:
-            views.append(self.betting.window(first, upto))
-        errors = _mean(e.look(view) for e, view in zip(self.errors, views, strict=True))
-        relative = _mean(e.look(view) for e, view in zip(self.witness, views, strict=True))
-        refused = self.refusals.look(firsts.without_failures())
-        errors = (1.0 - REFUSALS) * errors + REFUSALS * refused
-        guard, stable = self.absolute.look(every), self.stables.look(every)
+            asked.append((self.betting, False))
+        self.errors = [compare(counts, "prefix", ok=ok) for counts, ok in asked]
+        self.witness = [compare(counts, "hasty", ok=ok) for counts, ok in asked]
+        self.refusals = compare(self.firsts, "refusals", of=refused)
+        guard = guard_tables(slices, plan.size)
+        self.absolute = Evidence(self.every, *guard, "guard")
+        self.stables = Evidence(self.every, *guard, "guard", swapped=True)
+        self.leading = (*self.errors, self.refusals, self.absolute)
+        """Together they have all of the capital: where none is at the limit, their mean is not."""
+        self.all = (*self.leading, *self.witness, self.stables)
+
+    def capital(self, upto: int, *, exact: bool = False) -> np.ndarray:
+        """All together; below the limit 0, if it is not asked for exactly."""
+        for evidence in self.all:
+            evidence.close(upto)
+        found = np.zeros(len(self.absolute.front))
+        rows = np.arange(len(found)) if exact else np.flatnonzero(self._near(upto))
+        if not len(rows):
+            return found
+        errors = _mean(e.value(upto, rows) for e in self.errors)
+        relative = _mean(e.value(upto, rows) for e in self.witness)
+        refused = self.refusals.value(upto, rows)
+        later = FRESH if self.sticky else 0.0  # what is kept for users who count anew
+        errors = (1.0 - REFUSALS - later) * errors + REFUSALS * refused + later
+        guard, stable = self.absolute.value(upto, rows), self.stables.value(upto, rows)
         needed = np.where(stable >= BROKEN, max(LIMIT / GUARD_SHARE, WITNESS), WITNESS)
         guard = np.where(relative >= needed, guard, np.minimum(guard, 1.0))
         guard = np.where(stable < BROKEN, np.maximum(guard, 1.0), guard)  # of forced ones: none
-        together: np.ndarray = (1.0 - GUARD_SHARE) * errors + GUARD_SHARE * guard
-        return together
+        found[rows] = (1.0 - GUARD_SHARE) * errors + GUARD_SHARE * guard
+        return found
+
+    def _near(self, upto: int) -> np.ndarray:
+        near = np.zeros(len(self.absolute.front), dtype=bool)
+        first = min(int(one.front.min()) for one in self.leading) // BLOCK * BLOCK
+        sums: dict[int, np.ndarray] = {}
+        for evidence in self.leading:
+            counts = evidence.counts
+            if first < upto and id(counts) not in sums:
+                sums[id(counts)] = counts.blocks(first, upto)
+            if first < upto:
+                near |= evidence.near(upto, sums[id(counts)], first)
+            else:
+                near |= evidence.pot.capital >= LIMIT
+        return near
 
 
 def _mean(parts: Iterable[np.ndarray]) -> np.ndarray:
@@ -319,15 +371,15 @@ def _mean(parts: Iterable[np.ndarray]) -> np.ndarray:
 
 def simulate(
     make: Callable[[np.random.Generator], Requests], plan: Plan, runs: int, seed: int, *,
-    sticky: bool = False, keep: bool = False, stop: bool = False,
+    sticky: bool = False, keep: bool = False, stop: bool = False, first: int = 0,
 ) -> Found:  # fmt: skip
-    """``runs`` worlds by ``make``, judged by the default gates.
+    """``runs`` worlds by ``make``, the ``first``-th and those after it, by the default gates.
 
     ``keep``: every look's capital too; ``stop``: end when all runs are convicted.
     """
     judge = _Judge(runs, plan, sticky=sticky)
     slices = plan.slices
-    parts = [make(np.random.default_rng([seed, run])) for run in range(runs)]
+    parts = [make(np.random.default_rng([seed, first + run])) for run in range(runs)]
     where = [run * slices + (r.at / SLICE_S).astype(np.int64) for run, r in enumerate(parts)]
     place = np.concatenate(where)
     mine = np.concatenate([r.mine for r in parts])
@@ -363,7 +415,8 @@ def simulate(
                 ended = places[part] // slices, arms[part], failed[part]
                 np.add.at(seen, places[part][arms[part] & failed[part]] // slices, 1)
             done[number] = upto
-        capital = judge.capital(min(look * plan.slices_a_look, slices))
+        drawn = min(look * plan.slices_a_look, slices)
+        capital = judge.capital(drawn, exact=keep)
         if keep:
             found.capital.append(capital.copy())
         new = np.isinf(found.convicted_s) & (capital >= LIMIT) & (seen >= 2)
@@ -371,7 +424,7 @@ def simulate(
         alarms.observe(*_by_arm(runs, *ended))
         rung = alarms.rings()
         for evidence in judge.errors:
-            evidence.ring(rung, min(look * plan.slices_a_look, slices))
+            evidence.ring(rung, drawn)
         if stop and np.isfinite(found.convicted_s).all():
             break
     until = np.repeat(found.convicted_s, [len(r.at) for r in parts])

@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from router.core.evidence.restart import horizon_of
+from router.core.gates import GATES as GATE
+from router.core.gates.gate import parts
+from router.core.gates.guard import BROKEN, WITNESS
 from router.simulation.scenario import DAY_S
 from tests.bench.decisions.vector import VectorCompare, VectorGuard
 
@@ -30,7 +33,9 @@ LOOK_BAD_MAX = 50.0
 """Bad answers between two looks at most, expected outside of outages."""
 
 GATES = ("error_rate", "latency", "slo", "guard", "all together")
-HOLD_LEVEL = 3.0
+FIELDS = {"slo": {"slower_than": 1.0}}
+SHARES = parts([GATE[name].model_validate(FIELDS.get(name, {})) for name in GATES[:-1]])
+"""Of the combined evidence."""
 
 
 def _normal_tail(z: float) -> float:
@@ -105,7 +110,7 @@ class _Gates:
             VectorCompare(runs, p, 0.0, 0.0, horizon_of(p, rps, horizon_s)) for p in tails
         ]
         self.slo = VectorCompare(runs, tails[-1], horizon=horizon_of(tails[-1], rps, horizon_s))
-        self.guard = VectorGuard(runs, 0.05)
+        self.guard, self.stables = VectorGuard(runs, 0.05), VectorGuard(runs, 0.05)
         self.hit = {name: np.zeros(runs, dtype=bool) for name in GATES}
 
     def observe(self, weight_bp: int, counts: dict[str, np.ndarray]) -> None:
@@ -115,13 +120,16 @@ class _Gates:
             pot.observe(weight_bp, counts[name])
         self.slo.observe(weight_bp, counts["slo"])
         self.guard.observe(counts["errors"][:, [0, 2]])
+        self.stables.observe(counts["errors"][:, [1, 3]])
 
     def look(self, limit: float) -> None:
         """Remember who reached its limit."""
         errors, slo, guard = self.errors.capital, self.slo.capital, self.guard.capital
         latency = sum(pot.capital for pot in self.latency) / len(self.latency)
-        guard = np.where(errors >= HOLD_LEVEL, guard, np.minimum(guard, 1.0))
-        together = errors / 2 + (latency + slo + guard) / 6
+        needed = np.where(self.stables.capital >= BROKEN, limit / SHARES["guard"], WITNESS)
+        guard = np.where(errors >= needed, guard, np.minimum(guard, 1.0))
+        alone = {"error_rate": errors, "latency": latency, "slo": slo, "guard": guard}
+        together = sum(share * alone[name] for name, share in SHARES.items())
         for name, capital in zip(GATES, (errors, latency, slo, guard, together), strict=True):
             self.hit[name] |= capital >= limit
 

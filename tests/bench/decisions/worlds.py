@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tests.bench.decisions.atonce import SLICES_A_LOOK, Plan, Requests, past
+from tests.bench.decisions.atonce import SLICE_S, SLICES_A_LOOK, Plan, Requests, past
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,15 +72,15 @@ class Field:
         return self.more(draw, self, found) if self.more is not None else found
 
     def _arms(self, draw: Draw, at: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
+        plan = Plan(self.length_s, self.ramp or self.weight_bp, 0.0)
+        weights = plan.weights()[(at / SLICE_S).astype(np.int64)]
         if not self.users:
-            plan = Plan(self.length_s, self.ramp or self.weight_bp, 0.0)
-            weights = plan.weights()[(at / 0.1).astype(np.int64)]
             return None, draw.random(len(at)) * 10_000 < weights
         shares = 1.0 / np.arange(1, self.users + 1)
         if self.activity is not None:
             shares = np.exp(self.activity * draw.standard_normal(self.users))
         who = draw.choice(self.users, len(at), p=shares / shares.sum())
-        return who, (draw.random(self.users) * 10_000 < self.weight_bp)[who]
+        return who, draw.random(self.users)[who] * 10_000 < weights
 
     def delays(self, draw: Draw, mine: np.ndarray, bad: np.ndarray) -> np.ndarray:
         """Seconds of each request."""
@@ -136,6 +136,32 @@ def killed(draw: Draw, world: Field, r: Requests) -> Requests:
     return Requests(r.at[kept], r.mine[kept], bad[kept], seconds[kept])
 
 
+def paused(draw: Draw, world: Field, r: Requests) -> Requests:
+    """Two pauses in which nobody asks, however long (evidence knows draws, not hours).
+
+    After the first both versions fail three times as often.
+    """
+    third = world.length_s / 3.0
+    kept = (r.at % third) < 0.75 * third
+    worse = (r.at > third) & (draw.random(len(r.at)) < 2.0 * np.where(r.mine, *world.failing))
+    return Requests(r.at[kept], r.mine[kept], (r.bad | worse)[kept], r.seconds[kept])
+
+
+IDLE_S = 5.0
+IDLE_LOST = 13 / 2_400
+"""Requests that met a connection in the moment of its closing, before idle closes were learnt."""
+
+
+def idle(draw: Draw, _: Field, r: Requests) -> Requests:
+    """Who asks a version that nobody has asked for five seconds may meet a closing connection."""
+    bad = r.bad.copy()
+    for arm in (r.mine, ~r.mine):
+        here = np.flatnonzero(arm)
+        quiet = np.diff(r.at[here], prepend=0.0) > IDLE_S
+        bad[here[quiet & (draw.random(len(here)) < IDLE_LOST)]] = True
+    return Requests(r.at, r.mine, bad, r.seconds)
+
+
 def batches(mean: float) -> Callable[[Draw, Field, Requests], Requests]:
     """Each version answers and fails in batches: what it got within a time, ``mean`` in the mean.
 
@@ -150,7 +176,7 @@ def batches(mean: float) -> Callable[[Draw, Field, Requests], Requests]:
             number = (r.at[here] * rate / mean).astype(np.int64)
             failed = draw.random(number.max(initial=0) + 1) < world.failing[arm]
             bad[here] = failed[number]
-            ends[here] = (number + 1) * mean / rate + 0.03
+            ends[here] = (number + 1) * mean / rate + np.where(bad[here], 0.03, r.seconds[here])
         return Requests(r.at, r.mine, bad, ends - r.at)
 
     return batched
@@ -171,6 +197,11 @@ def steps(at_s: float) -> int:
     return (500, 5_000)[int(at_s / 10) % 2]
 
 
+def earning(at_s: float) -> int:
+    """A bandit's shares of an arm that earns more: 30, 50, 70 and 90 %."""
+    return (3_000, 5_000, 7_000, 9_000)[min(int(at_s / 10), 3)]
+
+
 def late_worlds() -> tuple[Field, ...]:
     """The order of ending tells arms apart."""
     slow, slower, quick = (2.0, 0.2), (10.0, 0.2), (0.5, 0.2)
@@ -188,6 +219,7 @@ def late_worlds() -> tuple[Field, ...]:
         Field("failures at once / 5 s", 50, 2_500, bad=(FAST, (5.0, 0.2))),
         Field("failures at once / time-outs of 30 s", 50, 2_500, bad=(FAST, timeout)),
         Field("failures 5 s / at once", 50, 2_500, bad=((5.0, 0.2), FAST)),
+        Field("time-outs of 30 s / failures at once", 50, 2_500, bad=(timeout, FAST)),
         Field("both fail after 2 s, good 0.1 s", 50, 2_500, bad=(slow, slow)),
         Field("good 2 s / 0.5 s, 5 and 50 % in turn", ramp=steps, good=(slow, quick)),
         Field("half the failures, good 2 s / 0.5 s", failing=(0.01, 0.02), good=(slow, quick)),
@@ -206,6 +238,14 @@ def user_worlds() -> tuple[Field, ...]:
         Field("2,000 users, half the failures", failing=(0.01, 0.02), activity=0.0, **many),
         Field("2,000 users, Zipf, unlike each other (1.5)", proneness=1.5, **many),
         Field("2,000 users, good 2 s / 0.5 s", good=((2.0, 0.2), (0.5, 0.2)), **many),
+        Field("500 users, failures 5 s / at once", bad=((5.0, 0.2), FAST), **some),
+        Field("2,000 users, a bandit's arm that earns more", ramp=earning, **many),
+        Field(
+            "2,000 users, a bandit's arm with half the failures",
+            failing=(0.01, 0.02),
+            ramp=earning,
+            **many,
+        ),
     )
 
 
@@ -223,17 +263,30 @@ def other_worlds() -> tuple[Field, ...]:
         Field("clients that ask again", more=retries),
         Field("candidate cold for 10 s", weight_bp=2_500, more=cold),
         Field("kills and restarts, good 2 s / 0.5 s", good=((2.0, 0.2), (0.5, 0.2)), more=killed),
+        Field("two pauses, worse behind them", weight_bp=2_500, length_s=60.0, more=paused),
+        Field("connections close after 5 s idle", 20.0, 100, length_s=400.0, more=idle),
+        Field("a bandit's arm that earns more", ramp=earning),
+        Field("a bandit's arm with half the failures", failing=(0.01, 0.02), ramp=earning),
         Field("half the failures", failing=(0.01, 0.02)),
     )
 
 
 def batch_worlds() -> tuple[Field, ...]:
-    """Failures with one cause: micro-batches."""
-    return tuple(
-        Field(
-            f"batches of {mean:g} in both, at {weight / 100:g} %", 50.0, weight, (0.01, 0.01),
-            length_s=400.0, more=batches(mean), learned=True,
-        )
-        for mean in (2.0, 3.0, 5.0)
-        for weight in (500, 5_000)
+    """Failures with one cause: micro-batches; with late answers, and above the guard's limit."""
+    both = {"length_s": 400.0, "learned": True}
+    slow = ((2.0, 0.2), (0.5, 0.2))
+    return (
+        *(
+            Field(f"batches of {mean:g} in both, at {weight / 100:g} %", 50.0, weight, (0.01, 0.01),
+                  more=batches(mean), **both)
+            for mean in (2.0, 3.0, 5.0)
+            for weight in (500, 5_000)
+        ),
+        Field("batches of 3, good 2 s / 0.5 s", 50.0, 5_000, (0.01, 0.01), good=slow,
+              more=batches(3.0), **both),
+        *(
+            Field(f"batches of 3, both fail 10 %, at {weight / 100:g} %", 50.0, weight, (0.1, 0.1),
+                  more=batches(3.0), **both)
+            for weight in (500, 5_000)
+        ),
     )  # fmt: skip

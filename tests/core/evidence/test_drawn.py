@@ -106,11 +106,12 @@ def test_what_is_early_is_bounded_and_goes_with_its_worker():
         assert drawn.admit(batch(cell(1, stable=0)), 0.1) == ()
 
 
-def test_where_users_are_drawn_each_counts_once_and_in_the_first_round_only():
+def test_where_users_are_drawn_each_counts_once_in_all_rounds():
     drawn = Drawn(sticky=True)
-    drawn.admit(batch(cell(1, 2, 1, sticky=True), cell(2, 1, 0, sticky=True, round=1)), 0.0)
+    drawn.admit(batch(cell(1, 2, 1, sticky=True), cell(2, 2, 0, sticky=True, round=1)), 0.0)
     known = [fact(1, unit=5), fact(1, unit=5), fact(1, candidate=False, unit=6), fact(2, unit=7)]
-    assert [one.unit for one in drawn.admit(batch(samples=known), 0.0)] == [5, 6]
+    found = drawn.admit(batch(samples=[*known, fact(2, unit=5)]), 0.0)
+    assert [one.unit for one in found] == [5, 6, 7]
 
 
 @pytest.mark.parametrize("source", [1, None])

@@ -8,7 +8,7 @@ import pytest
 from router.core.evidence import CompareEvidence, GuardEvidence
 from router.core.evidence.ledger import Addition, Ledger
 from router.core.evidence.slices import OPEN_MAX, Slice, Slices
-from router.core.evidence.users import BETS_MAX, Users, bets_of
+from router.core.evidence.users import BETS_MAX, ROUND_S, Users, bets_of
 from router.core.wire.outcomes import ArmCounts, Cell, UserCounts
 
 
@@ -180,17 +180,45 @@ def test_a_user_counts_once_however_many_workers_meet_him():
     assert users.snapshot() == twin.snapshot()
 
 
-def test_a_new_round_begins_with_everybody_and_knows_no_older_draws():
+def test_a_new_round_begins_with_everybody_and_what_was_open_may_end():
     users = Users()
     users.admit(users_cell(1, (1,), open=(1,)))
     users.begin(1)
-    assert users.admit(users_cell(1, (1,))).firsts is None
-    assert users.admit(users_cell(2, (1,), round_=1)).firsts[0].arrived == 1
-    users.admit(users_cell(3, (5,), round_=1, open=(5,)))
+    twin = Users()
+    twin.restore(json.loads(json.dumps(users.snapshot())))
+    for one in (users, twin):
+        late = one.admit(users_cell(1, (1, 4)))
+        assert (late.firsts[0].ok, late.newcomers[0].ok) == (2, 2)
+        assert one.admit(users_cell(9, (8,))).firsts is None, "told of after its round"
+        again = one.admit(users_cell(10, (1, 4, 6), round_=1))
+        assert (again.firsts[0].arrived, again.newcomers[0].arrived) == (3, 1)
+        assert again.betting[0].arrived == 3
+    users.admit(users_cell(13, (5,), round_=1, open=(5,)))
     users.abandon(9)
     assert len(users.snapshot()["arms"]) == 1
     users.abandon(None)
     assert users.snapshot()["arms"] == users.snapshot()["newest"] == []
+
+
+def test_users_are_used_up_when_few_requests_can_still_bet():
+    users = Users()
+
+    def asked(number, betting):
+        counts = UserCounts((number,), betting=betting)
+        arm = ArmCounts(ok=200, arrived=200, users=counts)
+        users.admit(Cell(500, arm, ArmCounts(users=UserCounts()), sticky=True, source=1,
+                         slice=number))  # fmt: skip
+
+    for number in range(1, 9):
+        asked(number, 200)
+    assert not users.used_up
+    for number in range(9, 30):
+        asked(number, 2)
+    assert users.used_up
+    assert users.stale(ROUND_S)
+    assert not users.stale(ROUND_S - 1.0)
+    users.begin(1, ROUND_S)
+    assert not users.used_up, "in a new round nobody was met"
 
 
 def test_cells_without_users_are_let_through_as_they_are():
