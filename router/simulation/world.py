@@ -150,7 +150,7 @@ class CountingWorld:
         self.round = 0
         self.exposed = 0
         bets = bets_of(scenario.stable_rate)
-        self.users = _Users(scenario.users, draw, bets) if scenario.users else None
+        self.users = SimulatedUsers(scenario.users, draw, bets) if scenario.users else None
         self._batch = Batch("simulated", 1)
 
     def _rates(self, now: float) -> tuple[float, float]:
@@ -242,7 +242,7 @@ class CountingWorld:
         return batch
 
 
-class _Users(Popularity):
+class SimulatedUsers(Popularity):
     """What a worker would tell of users whose requests end at once."""
 
     def __init__(self, users: int, draw: np.random.Generator, bets: int) -> None:
@@ -266,11 +266,11 @@ class _Users(Popularity):
         """Who made the (good, bad) requests of each arm."""
         border = self.share(weight_bp)
         return (
-            self._arm(self.random.random(sum(candidate)) * border, candidate[0]),
-            self._arm(border + self.random.random(sum(stable)) * (1.0 - border), stable[0]),
+            self.arm(self.random.random(sum(candidate)) * border, candidate[0]),
+            self.arm(border + self.random.random(sum(stable)) * (1.0 - border), stable[0]),
         )
 
-    def _arm(self, places: np.ndarray, good: int) -> UserCounts:
+    def arm(self, places: np.ndarray, good: int) -> UserCounts:
         """What a worker would tell of these requests, the good ones made first."""
         who = np.minimum(np.searchsorted(self.cumulative, places), len(self.hashes) - 1)
         users, first, times = np.unique(who, return_index=True, return_counts=True)

@@ -41,6 +41,7 @@ from tests.bench.decisions.rollouts import (
     refusals,
     shipped,
 )
+from tests.bench.decisions.rounds import rounds
 from tests.bench.decisions.tables import Size, Table, gate, or_inf, pair, written
 from tests.bench.decisions.vector import Detection, detection
 from tests.bench.decisions.worlds import batch_worlds, late_worlds, other_worlds, user_worlds
@@ -415,6 +416,7 @@ ON_DEMAND: dict[str, Callable[[Size], Table]] = {
     "onset": onset,
     "outages": outages,
     "refusals": refusals,
+    "rounds": rounds,
     "shipped": shipped,
     "promoted": promoted,
 }

@@ -34,6 +34,12 @@ POWER = {1.0: 3, 0.2: 5, 0.05: 12, 0.02: 65}
 """Candidate's share of failures; the most bad answers that the median may be."""
 
 
+def sticky_setup(weight_bp: int) -> Setup:
+    """The default gates at one weight, users drawn."""
+    settings = JudgeSettings(no_data_after_s=math.inf, sticky=True)
+    return Setup.constant(weight_bp, [gate("error_rate"), gate("guard")], settings)
+
+
 def _default(*, sticky: bool = False) -> Setup:
     settings = JudgeSettings(no_data_after_s=math.inf, sticky=sticky)
     return Setup.constant(WEIGHT_BP, [gate("error_rate"), gate("guard")], settings)
