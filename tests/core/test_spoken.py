@@ -170,6 +170,7 @@ def test_every_move_of_the_machine_has_a_line():
 ENDINGS = [
     ([Observed(samples=100)], "v2 goes to 10 % (step 2 of 3): step 1 took 1m40s and 100 samples"),
     ([Pause("ann", "lunch")], "v2 is paused by ann: lunch"),
+    ([Observed(round=1)], "v2 goes on: all users count anew, since few had not been seen"),
     ([Abort("ann", "no")], "v2 was given up by ann: no"),
     ([Rollback("ann")], "v2 was taken back by ann"),
     ([Observed(samples=100)] * 2 + [Observed(samples=100)],

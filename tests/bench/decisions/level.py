@@ -33,7 +33,7 @@ LOOK_BAD_MAX = 50.0
 """Bad answers between two looks at most, expected outside of outages."""
 
 GATES = ("error_rate", "latency", "slo", "guard", "all together")
-FIELDS = {"slo": {"slower_than": 1.0}}
+FIELDS = {"slo": {"slower_than": "1s"}}
 SHARES = parts([GATE[name].model_validate(FIELDS.get(name, {})) for name in GATES[:-1]])
 """Of the combined evidence."""
 

@@ -94,3 +94,10 @@ def test_a_failing_candidate_is_convicted_in_every_run():
     )
     assert np.isfinite(found.convicted_s).all()
     assert np.median(found.bad) <= 4
+
+
+def test_what_is_not_near_the_limit_is_left_out_and_changes_nothing():
+    make, plan = world((0.2, 0.02), (0.8, 0.3)), Plan(LENGTH_S, 1_000, 0.02)
+    quick, exact = (simulate(make, plan, 40, 3, keep=keep) for keep in (False, True))
+    assert 0 < np.isfinite(exact.convicted_s).sum() < 40
+    assert (quick.convicted_s == exact.convicted_s).all()
