@@ -232,7 +232,8 @@ class Judge:
         """Trials begin, the brake is put on or let go."""
         for title, state in self.states.items():
             if state.wants_trial and not self.conviction and self.gates[title].holds:
-                self._count_anew()
+                if self.users is None or not self.users.comparing:
+                    self._count_anew()
                 state.begin_trial(self.cap.round)
         self.cap.trial = any(state.on_trial for state in self.states.values())
         if (leader := self.leader) and not self.settings.sticky:

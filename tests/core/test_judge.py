@@ -86,6 +86,7 @@ def test_a_candidate_that_turns_bad_when_all_users_are_known_is_taken_back():
     assert (j.cap.round, j.cap.bp) == (1, None), "an alarm: they count anew, the share stays"
     for unit in range(6):
         known(j, unit, bad=True, round_=1)
+    assert j.cap.round == 1, "the guard's trial goes on with those who were met since"
     said = told(j, 4.0)
     assert said.action is Action.ROLLBACK
     assert "since they count anew" in said.sentence

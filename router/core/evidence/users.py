@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from router.core.evidence.distinct import DistinctUnits
 from router.core.evidence.ledger import key_of, whole
-from router.core.wire.outcomes import ArmCounts, Cell, UserCounts
+from router.core.wire.outcomes import FULL_BP, ArmCounts, Cell, UserCounts
 
 if TYPE_CHECKING:
     from router.core.evidence.slices import Key
@@ -114,7 +114,8 @@ class Users:
     """Who was met and who failed, in the present round and before it."""
 
     __slots__ = (
-        "_arms", "_before", "_began_s", "_betting", "_newest", "_present", "_requests", "round",
+        "_arms", "_before", "_began_s", "_betting", "_forced", "_newest", "_present", "_requests",
+        "round",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -126,11 +127,17 @@ class Users:
         self._arms: dict[Key, tuple[_Met, _Arm, _Arm]] = {}
         self._newest: dict[int, int] = {}
         self._betting = self._requests = self._began_s = 0.0
+        self._forced = False
 
     @property
     def used_up(self) -> bool:
         """Whether few requests can be evidence in this round: nearly all users had theirs."""
         return self._requests >= LOOKED_AT and self._betting < USED_UP * self._requests
+
+    @property
+    def comparing(self) -> bool:
+        """Whether users count anew since a while ago, and a coin drew all who were met since."""
+        return self.round > 0 and not self.used_up and not self._forced
 
     def stale(self, now: float) -> bool:
         """Whether it is time for a new round."""
@@ -142,6 +149,7 @@ class Users:
         self._before.join(self._present.met)
         self._present = _Met()
         self._betting = self._requests = 0.0
+        self._forced = False
 
     def admit(self, cell: Cell) -> Cell:
         """The cell with its ``firsts``, ``newcomers`` and ``betting``.
@@ -154,6 +162,7 @@ class Users:
             return cell
         met, *two = arms
         if met is self._present:
+            self._forced = self._forced or cell.weight_bp == FULL_BP
             self._look(cell, candidate.betting + stable.betting)
         both = tuple(zip(two, (candidate, stable), strict=True))
         for arm, users in both:
@@ -211,7 +220,7 @@ class Users:
                 for k, (met, c, s) in self._arms.items()
             ],
             "newest": [list(pair) for pair in self._newest.items()],
-            "betting": [self._betting, self._requests, self._began_s],
+            "betting": [self._betting, self._requests, self._began_s, self._forced],
         }  # fmt: skip
 
     def restore(self, data: dict[str, Any]) -> None:
@@ -221,7 +230,8 @@ class Users:
         self._present.failed.restore(data["failed"])
         if "before" in data:
             self._before.restore(data["before"])
-            self._betting, self._requests, self._began_s = map(float, data["betting"])
+            *numbers, self._forced = data["betting"]
+            self._betting, self._requests, self._began_s = map(float, numbers)
         ended = _Met()
         self._arms = {
             (int(source), int(number)): (

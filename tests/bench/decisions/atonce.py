@@ -199,7 +199,8 @@ class Evidence:
         most = np.where(begun >= BLOCK, 0.0, most)
         before = np.cumsum(logs, axis=1) - logs
         grown = np.exp(np.minimum((before + most).max(axis=1), 500.0))
-        near: np.ndarray = found | ((grown * self.pot.shares).sum(axis=1) >= LIMIT)
+        with np.errstate(over="ignore"):
+            near: np.ndarray = found | ((grown * self.pot.shares).sum(axis=1) >= LIMIT)
         return near
 
     def ring(self, rows: np.ndarray, upto: int) -> None:
