@@ -117,7 +117,13 @@ $(INSTALL)/.ready: pyproject.toml
 test-install: $(STAMP) $(INSTALL)/.ready  ## wheel and sdist in bare environments; the Dockerfile's steps, in order
 	@RAMPWAY_TEST_BUILD_PYTHON=$(abspath $(INSTALL))/bin/python $(BIN)/python -m pytest tests/install -m install -q
 
-test-log: $(STAMP)  ## the prediction log whole: live routers, a million labels, kills, full disks
+POSTGRES := $(VENV)/.postgres-ready
+$(POSTGRES): $(STAMP) pyproject.toml
+	@echo "installing psycopg, which talks to the system's PostgreSQL ..."
+	@$(PIP) install --quiet --editable '.[postgres]'
+	@touch $@
+
+test-log: $(POSTGRES)  ## the prediction log whole: live routers, a million labels, kills, full disks
 	@$(BIN)/python -m pytest tests/log -m log -q
 
 test-live: $(STAMP)  ## live routers: recordings replayed, names, streams, WebSockets; logs of nginx and Envoy judged

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
@@ -31,7 +33,7 @@ class LogDeed(StrEnum):
 def run(  # noqa: PLR0917 - its options
     link: AdminLink,
     deed: Annotated[LogDeed, Argument("export FILE TABLE | forget FILE --key KEY | status.")],
-    file: Annotated[Path | None, Argument("The log: prediction_log.file of the policy.")] = None,
+    file: Annotated[str, Argument("The log: prediction_log.file of the policy.")] = "",
     target: Annotated[Path | None, Argument("The table: a name in .csv or .parquet.")] = None,
     key: Annotated[str, Option("forget: the person's sticky key, or field of the body.")] = "",
     route: Annotated[str, Option("export: only this route.")] = "",
@@ -44,8 +46,7 @@ def run(  # noqa: PLR0917 - its options
     if deed is LogDeed.STATUS:
         _status(link, output)
         return
-    if file is None or not file.is_file():
-        raise VerbFailed(Exit.USAGE, f"there is no file {file}: name the log, {deed} FILE ...")
+    there(file, f"name the log, {deed} FILE ...")
     if deed is LogDeed.FORGET:
         count = _forget(file, key)
         said = f"{count:,} predictions of that person erased, with their truths"
@@ -59,11 +60,9 @@ def run(  # noqa: PLR0917 - its options
 
 
 def _export(
-    file: Path, target: Path | None, route: str, since: str, until: str, *, bodies: bool
+    file: str, target: Path | None, route: str, since: str, until: str, *, bodies: bool
 ) -> int:
-    import sqlite3  # noqa: PLC0415 - other deeds start without it
-
-    from router.reader import export  # noqa: PLC0415 - as above
+    from router.reader import export  # noqa: PLC0415 - other deeds start without it
 
     if target is None or target.suffix not in (".csv", ".parquet"):
         raise VerbFailed(Exit.USAGE, "log export FILE TABLE, which ends in .csv or .parquet")
@@ -71,21 +70,39 @@ def _export(
         route, moment(since) if since else 0.0, moment(until) if until else float("inf")
     )
     write = export.to_csv if target.suffix == ".csv" else export.to_parquet
-    try:
+    with table_errors(file):
         return write(file, target, chosen, bodies=bodies)
-    except (OSError, sqlite3.Error) as error:
+
+
+def there(file: str, hint: str) -> None:
+    """Raise VerbFailed where a log's file is none."""
+    from router.reader.keeper import POSTGRES_URLS  # noqa: PLC0415 - as above
+
+    if not file.startswith(POSTGRES_URLS) and not Path(file).is_file():
+        raise VerbFailed(Exit.USAGE, f"there is no file {file}: {hint}")
+
+
+@contextmanager
+def table_errors(file: str) -> Iterator[None]:
+    """What a log's table raises is told in a line."""
+    import sqlite3  # noqa: PLC0415 - as above
+
+    from router.reader.book import BookError  # noqa: PLC0415 - as above
+
+    try:
+        yield
+    except (OSError, sqlite3.Error, BookError) as error:
         raise VerbFailed(Exit.UNEXPECTED, f"{file}: {error}") from None
 
 
-def _forget(file: Path, key: str) -> int:
+def _forget(file: str, key: str) -> int:
     from router.reader.book import BookError  # noqa: PLC0415 - as above
-    from router.reader.keeper import digest_of  # noqa: PLC0415 - as above
-    from router.reader.sqlite_book import SqliteBook  # noqa: PLC0415 - as above
+    from router.reader.keeper import digest_of, open_book  # noqa: PLC0415 - as above
 
     if not key:
         raise VerbFailed(Exit.USAGE, "log forget FILE --key KEY: say whom")
     try:
-        book = SqliteBook(file)
+        book = open_book(file, writer=False)
         person = digest_of(key, book.secret("").encode())
         gone = book.forget([person])
         time.sleep(AGAIN_S)

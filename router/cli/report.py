@@ -17,24 +17,23 @@ from router.cli.why import moment
 def run(  # noqa: PLR0917 - its options
     link: AdminLink,
     route: Annotated[str, Argument("Route.")],
-    log: Annotated[Path, Option("The prediction log's file.")] = Path("rampway-log.db"),
+    log: Annotated[str, Option("The prediction log: prediction_log.file.")] = "rampway-log.db",
     since: Annotated[str, Option("From this time on (2026-11-27T10:00).", "--from")] = "",
     until: Annotated[str, Option("Before this time.", "--to")] = "",
     out: Annotated[Path, Option("Name of the page and of the JSON.")] = Path("rampway-report"),
 ) -> None:
     """Write a report of a route: data quality, model performance and decisions, from its log."""
-    import sqlite3  # noqa: PLC0415 - other verbs start without it
-
+    from router.cli.log import table_errors, there  # noqa: PLC0415 - other verbs start without it
     from router.reader import report as reports  # noqa: PLC0415 - as above
     from router.reader.export import ExportScope  # noqa: PLC0415 - as above
     from router.reader.report_page import render  # noqa: PLC0415 - as above
 
-    if not log.is_file():
-        raise VerbFailed(Exit.USAGE, f"there is no file {log}: --log names the prediction log")
+    there(log, "--log names the prediction log")
     begin, end = moment(since) if since else 0.0, moment(until) if until else float("inf")
     try:
-        made = reports.report(log, route, ExportScope(route, begin, end))
-    except (ValueError, sqlite3.Error) as error:
+        with table_errors(log):
+            made = reports.report(log, route, ExportScope(route, begin, end))
+    except ValueError as error:
         raise VerbFailed(Exit.USAGE, str(error)) from None
     made["timeline"] = _timeline(link, route, made["from"], made["to"])
     page, data = out.with_suffix(".html"), out.with_suffix(".json")

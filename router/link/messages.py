@@ -42,6 +42,8 @@ __all__ = [
     "Down",
     "Drain",
     "EndpointState",
+    "Enter",
+    "Entered",
     "Found",
     "FromReader",
     "Hello",
@@ -243,6 +245,21 @@ class Looked:
 
 
 @dataclass(frozen=True, slots=True)
+class Enter:
+    """To the reader: sampled requests that the prediction log alone has."""
+
+    number: int
+    samples: tuple[Sampled, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """From the reader: the log has them, as far as it has room."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class Logging:
     """To the reader: what of predictions is kept from now on."""
 
@@ -315,14 +332,14 @@ class LogState:
 
 Down = Publish | Amend | Drain | Beat
 Up = Hello | Applied | Report | PairReport | SampleReport | Lowered
-ToReader = Reading | Read | Reads | Look | Logging | CopyAnswer | TellTruths
-FromReader = Found | Looked | TruthsTold | Ripened | LogState
+ToReader = Reading | Read | Reads | Look | Enter | Logging | CopyAnswer | TellTruths
+FromReader = Found | Looked | Entered | TruthsTold | Ripened | LogState
 Message = Down | Up | ToReader | FromReader
 
 KINDS: tuple[type[Any], ...] = (
     Publish, Amend, Drain, Hello, Applied, Report, PairReport, Beat, Lowered,
     Reading, Read, Found, SampleReport, Reads, Look, Looked,
-    Logging, CopyAnswer, TellTruths, TruthsTold, Ripened, LogState,
+    Logging, CopyAnswer, TellTruths, TruthsTold, Ripened, LogState, Enter, Entered,
 )  # fmt: skip
 """The kind byte is the index here."""
 

@@ -2,16 +2,17 @@
 
 A book has one writer, the reader's process. It is written in strokes (a few hundred rows each), so
 that a loss of the process costs at most the last second; whoever reads it opens it by itself.
-:class:`router.reader.sqlite_book.SqliteBook` keeps it in one file. Every statement that an
-implementation needs is plain SQL with a unique key and an upsert, as PostgreSQL has it.
+:class:`router.reader.sqlite_book.SqliteBook` keeps it in one file,
+:class:`router.reader.postgres_book.PostgresBook` in a schema of a database; what both do alike is
+:class:`router.reader.sql_book.SqlBook`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from router.core.logged.judging import Fresh, Said
 from router.core.logged.prediction import LoggedPrediction
@@ -74,6 +75,14 @@ class Book(Protocol):
     tell: Callable[[Sequence[Meeting]], None]
     """Called with the meetings of each stroke, in it: what it posts is durable with them or not."""
 
+    @property
+    def link(self) -> Any:
+        """Its connection, for those who read the view ``log``: ``execute`` and ``close``."""
+
+    @property
+    def lost(self) -> bool:
+        """Whether it must be closed and opened again: its server has gone."""
+
     def write(self, predictions: Sequence[LoggedPrediction], now: float) -> list[Meeting]:
         """Append rows; the truths that waited for them."""
 
@@ -97,6 +106,12 @@ class Book(Protocol):
 
     def prune(self, *, before: float, bytes_max: int, early_before: float) -> list[str]:
         """One stroke of retention; keys of truths given up that no prediction came for."""
+
+    def forget(self, persons: Iterable[str]) -> int:
+        """Erase all rows of these, by the digests of their keys; how many.
+
+        Nothing of them is left where the book lies when it returns: its file, its write-ahead file.
+        """
 
     def secret(self, made: str) -> str:
         """The key of its digests of persons; ``made``, if it has none yet."""

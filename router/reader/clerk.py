@@ -22,7 +22,7 @@ from router.link.messages import (
 )
 from router.reader.book import BookError
 from router.reader.keeper import LogKeeper
-from router.reader.log_rows import of_copy, of_sample
+from router.reader.log_rows import RouteRows
 
 STATE_S: Final = 1.0
 """How often it says how the log stands."""
@@ -38,6 +38,7 @@ class Clerk:
     ) -> None:
         self.keeper = keeper or LogKeeper()
         self._clock = clock
+        self._rows: dict[str, RouteRows] = {}
         self._stated = 0.0
 
     def __repr__(self) -> str:
@@ -57,6 +58,9 @@ class Clerk:
                 for one in message.terms.routes:
                     payload(one.payload)  # imports one of another package
                 self.keeper.settle(message.terms, self._clock(), message.after)
+                self._rows = {
+                    one.route: RouteRows(one, self.keeper.digest) for one in message.terms.routes
+                }
             else:
                 self._copied(message)
         except Exception as error:  # noqa: BLE001 - as in the reader's loop: foreign bytes
@@ -74,20 +78,21 @@ class Clerk:
 
     def sampled(self, sample: Sampled) -> None:
         """Keep a request of a client, if its route's rules say so; raises nothing."""
-        rules = self.keeper.routes.get(sample.route)
-        if rules is None or not _chosen(sample.request_id, rules.sample_bp):
+        rows = self._rows.get(sample.route)
+        if rows is None or not _chosen(sample.request_id, rows.rules.sample_bp):
             return
         try:
-            if rules.again_s:
-                self.keeper.asked(sample, rules.again_s, self._clock())
-            self.keeper.add(of_sample(sample, rules, self.keeper.digest), self._clock())
+            now = self._clock()
+            if rows.rules.again_s:
+                self.keeper.asked(sample, rows.rules.again_s, now)
+            self.keeper.add(rows.of_sample(sample), now)
         except Exception as error:  # noqa: BLE001 - as above
             self.keeper.error = type(error).__name__
 
     def _copied(self, copied: CopyAnswer) -> None:
-        rules = self.keeper.routes.get(copied.route)
-        if rules is not None and _chosen(copied.request_id, rules.sample_bp):
-            self.keeper.add(of_copy(copied, rules), self._clock())
+        rows = self._rows.get(copied.route)
+        if rows is not None and _chosen(copied.request_id, rows.rules.sample_bp):
+            self.keeper.add(rows.of_copy(copied), self._clock())
 
     def due(self) -> bytes:
         """What it has to say by itself now."""

@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from router.reader.keeper import POSTGRES_URLS, open_book
+from router.reader.sql_book import SqlLink
+
 BATCH_ROWS: Final = 10_000
 """Rows that are in memory at once."""
 FEATURES_MAX: Final = 1_000
@@ -30,17 +33,28 @@ class ExportScope:
     until: float = float("inf")
 
 
-def reading(path: Path) -> sqlite3.Connection:
-    """The file, for reading alone. Raises sqlite3.Error."""
-    return sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+def reading(place: str) -> SqlLink:
+    """The file, or the schema of a URL, for reading alone. Raises BookError, sqlite3.Error."""
+    if place.startswith(POSTGRES_URLS):
+        link: SqlLink = open_book(place, writer=False).link
+        return link
+    return sqlite3.connect(f"file:{place}?mode=ro", uri=True)
 
 
-def rows(path: Path, chosen: ExportScope, *, bodies: bool = False) -> Iterator[dict[str, Any]]:
-    """Every row with the same keys, in order. Raises sqlite3.Error."""
-    with closing(reading(path)) as db:
+def _own(place: str) -> tuple[str, str, str]:
+    """Each feature of a row; what kind its value is; what kind a column of any kind has."""
+    if place.startswith(POSTGRES_URLS):
+        each = "jsonb_each(CAST(nullif(log.features, '') AS jsonb)) AS j(key, value)"
+        return each, "jsonb_typeof(j.value)", "jsonb_typeof"
+    return "json_each(log.features) j", "j.type", "typeof"
+
+
+def rows(place: str, chosen: ExportScope, *, bodies: bool = False) -> Iterator[dict[str, Any]]:
+    """Every row with the same keys, in order. Raises BookError, and what its table raises."""
+    with closing(reading(place)) as db:
         where, values = _where(chosen)
         names = [f"feature.{name}" for (name,) in db.execute(
-            "SELECT DISTINCT j.key FROM log, json_each(log.features) j "  # noqa: S608 - of constants
+            f"SELECT DISTINCT j.key FROM log, {_own(place)[0]} "  # noqa: S608 - of constants
             f"WHERE {where} AND log.features <> '' ORDER BY j.key LIMIT {FEATURES_MAX}", values,
         )]  # fmt: skip
         found = db.execute(f"SELECT * FROM log WHERE {where}", values)  # noqa: S608 - of constants
@@ -59,11 +73,11 @@ def _where(chosen: ExportScope) -> tuple[str, list[Any]]:
     return where, values
 
 
-def to_csv(path: Path, target: Path, chosen: ExportScope, *, bodies: bool = False) -> int:
+def to_csv(place: str, target: Path, chosen: ExportScope, *, bodies: bool = False) -> int:
     """Write a CSV file with a head line (RFC 4180); how many rows."""
     count, writer = 0, None
     with target.open("w", newline="", encoding="utf-8") as file:
-        for row in rows(path, chosen, bodies=bodies):
+        for row in rows(place, chosen, bodies=bodies):
             if writer is None:
                 writer = csv.DictWriter(file, list(row))
                 writer.writeheader()
@@ -72,7 +86,7 @@ def to_csv(path: Path, target: Path, chosen: ExportScope, *, bodies: bool = Fals
     return count
 
 
-def to_parquet(path: Path, target: Path, chosen: ExportScope, *, bodies: bool = False) -> int:
+def to_parquet(place: str, target: Path, chosen: ExportScope, *, bodies: bool = False) -> int:
     """Write a Parquet file; how many rows. Raises ModuleNotFoundError without pyarrow.
 
     Predictions, labels and features are numbers where all of them are, else texts.
@@ -80,8 +94,8 @@ def to_parquet(path: Path, target: Path, chosen: ExportScope, *, bodies: bool = 
     import pyarrow as pa  # noqa: PLC0415 - an extra
     import pyarrow.parquet as pq  # noqa: PLC0415 - an extra
 
-    count, writer, kinds, numeric = 0, None, None, _numeric(path, chosen)
-    for batch in _batches(rows(path, chosen, bodies=bodies)):
+    count, writer, kinds, numeric = 0, None, None, _numeric(place, chosen)
+    for batch in _batches(rows(place, chosen, bodies=bodies)):
         kinds = kinds or pa.schema([(name, _kind(pa, name, numeric)) for name in batch[0]])
         made = [{k: _text(v) if kinds.field(k).type == pa.string() else v for k, v in row.items()}
                 for row in batch]  # fmt: skip
@@ -99,20 +113,21 @@ _REAL: Final = frozenset({"time", "weight", "score", "latency_s", "label_time", 
 _WHOLE: Final = frozenset({"row", "rows", "status", "revision", "unit", "correct", "accepted"})
 
 
-def _numeric(path: Path, chosen: ExportScope) -> frozenset[str]:
+def _numeric(place: str, chosen: ExportScope) -> frozenset[str]:
     """Columns of any kind that hold numbers alone."""
     where, values = _where(chosen)
-    with closing(reading(path)) as db:
+    each, kind, kind_of = _own(place)
+    with closing(reading(place)) as db:
         found = [f"feature.{name}" for name, texts in db.execute(
-            "SELECT j.key, sum(j.type NOT IN ('integer', 'real', 'null')) "  # noqa: S608 - of constants
-            f"FROM log, json_each(log.features) j WHERE {where} AND log.features <> '' "
+            f"SELECT j.key, sum(CASE WHEN {kind} IN ('integer', 'real', 'number', 'null') "  # noqa: S608 - of constants
+            f"THEN 0 ELSE 1 END) FROM log, {each} WHERE {where} AND log.features <> '' "
             "GROUP BY j.key", values,
         ) if not texts]  # fmt: skip
         for name in ("prediction", "label"):
             (texts,) = db.execute(
-                f"SELECT sum(typeof({name}) = 'text') FROM log WHERE {where}",  # noqa: S608 - of constants
-                values,
-            ).fetchone()
+                f"SELECT sum(CASE WHEN {kind_of}({name}) IN ('text', 'string') "  # noqa: S608 - of constants
+                f"THEN 1 ELSE 0 END) FROM log WHERE {where}", values,
+            ).fetchone()  # fmt: skip
             found += [] if texts else [name]
     return frozenset(found)
 
@@ -124,6 +139,8 @@ def _kind(pa: Any, name: str, numeric: frozenset[str]) -> Any:
 
 
 def _text(value: Any) -> Any:
+    if isinstance(value, bool):
+        return str(int(value))  # as SQLite has it
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     return value if value is None or isinstance(value, str) else str(value)

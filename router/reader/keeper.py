@@ -24,7 +24,7 @@ from router.core.logged.truth import Matured, MaturedRow, Truth
 from router.core.wire.outcomes import FULL_BP
 from router.core.wire.sampled import Sampled
 from router.reader.asking import Asking
-from router.reader.book import Book, BookError, Meeting, Taken
+from router.reader.book import EARLY_MAX, Book, BookError, Meeting, Taken
 
 QUEUE_ROWS_MAX: Final = 20_000
 """Rows that wait for a stroke; further ones are dropped."""
@@ -38,6 +38,7 @@ AGAIN_S: Final = 5.0
 """Before a file that could not be opened is tried again."""
 LAGS_MAX: Final = 5_000
 """Truths of the file by which it is known, at the start, how late they come."""
+POSTGRES_URLS: Final = ("postgresql://", "postgres://")
 UNKNOWN_KEPT: Final = 20
 """Ids of truths that no prediction came for, for people: the last ones."""
 
@@ -45,8 +46,8 @@ UNKNOWN_KEPT: Final = 20
 class LogKeeper:
     """See the module."""
 
-    def __init__(self, opens: Callable[[Path], Book] | None = None) -> None:
-        self._opens = opens or _sqlite
+    def __init__(self, opens: Callable[[str], Book] | None = None) -> None:
+        self._opens = opens or open_book
         self._book: Book | None = None
         self._secret = b""
         self.terms = LogTerms()
@@ -88,6 +89,13 @@ class LogKeeper:
         if begins and after and self._book is not None:
             self._matured += self._book.posted(after)
 
+    def _failed(self, error: BookError, now: float) -> None:
+        """A stroke was not written; a book whose server has gone is opened again, later."""
+        self.error = str(error)
+        if self._book is not None and self._book.lost:
+            self.close()
+            self._tried = now
+
     def close(self) -> None:
         """Let go of the file."""
         if self._book is not None:
@@ -99,7 +107,7 @@ class LogKeeper:
         if self._book is None and self.terms.file and now - self._tried >= AGAIN_S:
             self._tried = now
             try:
-                self._book = self._opens(Path(self.terms.file))
+                self._book = self._opens(self.terms.file)
                 self._book.tell = self._tell
                 self._secret = self._book.secret(secrets.token_hex(16)).encode()
                 self.lags = {}
@@ -150,7 +158,7 @@ class LogKeeper:
             self._begin(now)
             self._book.write(rows, now)
         except BookError as error:
-            self.error = str(error)
+            self._failed(error, now)
             self._drop("disk", len(rows))
             return
         self.written += len(rows)
@@ -165,7 +173,11 @@ class LogKeeper:
         if self._book is None:
             raise BookError(self.error or "no log is kept: add prediction_log to the policy")
         self._begin(now)
-        received = self._book.receive(truths, now)
+        try:
+            received = self._book.receive(truths, now)
+        except BookError as error:
+            self._failed(error, now)
+            raise
         self._matured += self._posting
         return received.taken
 
@@ -247,7 +259,7 @@ class LogKeeper:
                 early_before=now - terms.early_s,
             )  # fmt: skip
         except BookError as error:
-            self.error = str(error)
+            self._failed(error, now)
             return
         self.unknown += len(given_up)
         self.unknown_ids = (self.unknown_ids + given_up)[-UNKNOWN_KEPT:]
@@ -266,10 +278,20 @@ class LogKeeper:
         }  # fmt: skip
 
 
-def _sqlite(path: Path) -> Book:
-    from router.reader.sqlite_book import SqliteBook  # noqa: PLC0415 - for readers with a log
+def open_book(place: str, *, writer: bool = True, early_max: int = EARLY_MAX) -> Book:
+    """A file, or the schema that a URL leads to. Raises BookError.
 
-    return SqliteBook(path)
+    ``writer``: it writes what is logged; there is one of these at a time.
+    """
+    if not place.startswith(POSTGRES_URLS):
+        from router.reader.sqlite_book import SqliteBook  # noqa: PLC0415 - for readers with a log
+
+        return SqliteBook(Path(place), early_max=early_max)
+    try:
+        from router.reader.postgres_book import PostgresBook  # noqa: PLC0415 - of an extra
+    except ImportError as error:
+        raise BookError(f"PostgreSQL needs rampway[postgres]: {error}") from None
+    return PostgresBook(place, writer=writer, early_max=early_max)
 
 
 def digest_of(person: str, secret: bytes) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final
+
+import msgspec
 
 from router.core.foreign import ANSWER, read
 from router.core.logged.prediction import LoggedPrediction
@@ -14,8 +15,8 @@ from router.core.logged.redaction import names_field, without
 from router.core.logged.terms import RouteLog
 from router.core.logged.truth import ID_CHARS_MAX, LABEL_CHARS_MAX
 from router.core.payloads import Beyond, Unreadable, unpacked
-from router.core.predictions.rows import MISSING, BodyRow, Declared, answer_rows, request_rows
-from router.core.wire.outcomes import BAD_OUTCOMES, FULL_BP, Outcome
+from router.core.predictions.rows import MISSING, BodyRow, answer_rows, request_rows
+from router.core.wire.outcomes import BAD_OUTCOMES, FULL_BP
 from router.core.wire.sampled import Sampled
 from router.link.messages import CopyAnswer
 
@@ -26,72 +27,118 @@ TEXT_CHARS_MAX: Final = 200
 
 Digest = Callable[[str], str]
 
+_Read = tuple[str | float | int | None, float | None]
+"""Prediction and score of one row of an answer."""
+NOTHING_READ: Final[_Read] = (None, None)
+_encode: Final = msgspec.json.Encoder().encode
+FAILED: Final = {int(one): one.name.lower() for one in BAD_OUTCOMES}
 
-def of_sample(sample: Sampled, rules: RouteLog, digest: Digest) -> list[LoggedPrediction]:
-    """The rows of a request that a client sent."""
-    outcome = Outcome(sample.outcome)
-    base = LoggedPrediction(
-        sample.at, sample.request_id[:ID_CHARS_MAX], 0, 1, sample.route, sample.version,
-        sample.role, sample.weight_bp / FULL_BP, _segment(sample, rules),
-        "", None, None, sample.seconds, sample.status,
-        outcome.name.lower() if outcome in BAD_OUTCOMES else "", sample.revision, sample.arm,
-        sample.unit, f"{sample.nonce:016x}" if sample.nonce else "",
-    )  # fmt: skip
-    names = frozenset(rules.redact)
-    asked = _plain(sample.request, sample.request_coding)
-    person = _person(asked, rules.person) if rules.person else sample.key
-    base = replace(base, person=digest(person) if len(person) <= PERSON_CHARS_MAX else "")
-    if rules.bodies and not sample.cut:
-        base = replace(base, request=without(asked, names) if names else sample.request)
-    rows = _read(base, rules, sample.answer, sample.answer_coding, cut=bool(sample.cut))
-    features = _features(asked, rules.payload, rules.declared, names)
-    if len(features) > len(rows) == 1 and rows[0].prediction is None:
-        rows = [replace(rows[0], row=n, rows=len(features)) for n in range(len(features))]
-    return [
-        replace(row, features=features[row.row]) if row.row < len(features) else row for row in rows
-    ]
+
+class RouteRows:
+    """Of one route, by its rules: made once for each change of the policy."""
+
+    def __init__(self, rules: RouteLog, digest: Digest) -> None:
+        """``digest``: of a person's key."""
+        self.rules = rules
+        self._digest = digest
+        self._names = names = frozenset(rules.redact)
+        declared = rules.declared
+        self._label = bool(declared.label) and not names_field(declared.label, names)
+        self._score = bool(declared.score) and not names_field(declared.score, names)
+        kept = tuple(one for one in declared.features if not names_field(one[0], names))
+        self._asked = replace(declared, features=kept)
+
+    def __repr__(self) -> str:
+        return f"<RouteRows of {self.rules.route}>"
+
+    def of_sample(self, sample: Sampled) -> list[LoggedPrediction]:
+        """The rows of a request that a client sent."""
+        rules, cut = self.rules, bool(sample.cut)
+        asked = _plain(sample.request, sample.request_coding)
+        person = _person(asked, rules.person) if rules.person else sample.key
+        request = self._body(sample.request, asked) if rules.bodies and not cut else None
+        rows, error, answer = self._read(
+            sample.answer, sample.answer_coding, sample.status, FAILED.get(sample.outcome, ""),
+            read=not cut and sample.version not in rules.persons, cut=cut,
+        )  # fmt: skip
+        features = self._features(asked)
+        rows = rows or [NOTHING_READ] * max(len(features), 1)
+        base = LoggedPrediction(
+            sample.at, sample.request_id[:ID_CHARS_MAX], 0, len(rows), sample.route, sample.version,
+            sample.role, sample.weight_bp / FULL_BP, _segment(sample, rules),
+            features[0] if features else "", *rows[0], sample.seconds, sample.status, error,
+            sample.revision, sample.arm, sample.unit,
+            f"{sample.nonce:016x}" if sample.nonce else "",
+            self._digest(person) if len(person) <= PERSON_CHARS_MAX else "", request, answer,
+        )  # fmt: skip
+        return [base, *_further(base, rows, features)]
+
+    def of_copy(self, copied: CopyAnswer) -> list[LoggedPrediction]:
+        """The rows of a copy; what was asked stands with the request that was copied."""
+        status = copied.status
+        rows, error, answer = self._read(
+            copied.answer, copied.coding, status,
+            "" if 0 < status < 500 else "server_error" if status else "no_answer",
+            read=copied.version not in self.rules.persons, cut=False,
+        )  # fmt: skip
+        rows = rows or [NOTHING_READ]
+        base = LoggedPrediction(
+            copied.at, copied.request_id[:ID_CHARS_MAX], 0, len(rows), copied.route, copied.version,
+            "shadow", 0.0, copied.segment, "", *rows[0], copied.seconds, status, error,
+            copied.revision, "f", answer=answer,
+        )  # fmt: skip
+        return [base, *_further(base, rows, ())]
+
+    def _body(self, sent: bytes, plain: bytes) -> bytes | None:
+        """What is kept of it: as it came, or without the redacted fields."""
+        return without(plain, self._names) if self._names else sent
+
+    def _read(
+        self, answer: bytes, coding: str, status: int, error: str, *, read: bool, cut: bool
+    ) -> tuple[list[_Read], str, bytes | None]:
+        """Its rows, none where it has none; how it failed; what of the body is kept."""
+        body = None
+        if self.rules.bodies and not cut:
+            body = self._body(answer, _plain(answer, coding) if self._names else b"")
+        if not read or not 200 <= status < 300:
+            return [], error, body
+        try:
+            rows = answer_rows(self.rules.payload, unpacked(answer, coding), self.rules.declared)
+        except Unreadable:
+            return [], error or "unreadable", body
+        except Beyond:
+            return [], error, body
+        label, score = self._label, self._score
+        return [
+            (_label(row) if label else None, _number(row.score) if score else None) for row in rows
+        ], error, body  # fmt: skip
+
+    def _features(self, asked: bytes) -> list[str]:
+        """Of each row of the request, as JSON; none where it cannot be read."""
+        if not self._asked.features or not asked:
+            return []
+        try:
+            rows = request_rows(self.rules.payload, asked, self._asked)
+        except (Unreadable, Beyond):
+            return []
+        return [
+            _encode({
+                path: _shown(value) for path, value in row.features.items() if value is not MISSING
+            }).decode()
+            for row in rows
+        ]  # fmt: skip
+
+
+def _further(
+    base: LoggedPrediction, rows: Sequence[_Read], features: Sequence[str]
+) -> Iterator[LoggedPrediction]:
+    """The second row and those behind it."""
+    for n in range(1, len(rows)):
+        yield base.further(n, features[n] if n < len(features) else "", *rows[n])
 
 
 def _segment(sample: Sampled, rules: RouteLog) -> str:
     return sample.segments[rules.segment] if 0 <= rules.segment < len(sample.segments) else ""
-
-
-def of_copy(copied: CopyAnswer, rules: RouteLog) -> list[LoggedPrediction]:
-    """The rows of a copy; what was asked stands with the request that was copied."""
-    base = LoggedPrediction(
-        copied.at, copied.request_id[:ID_CHARS_MAX], 0, 1, copied.route, copied.version, "shadow",
-        0.0, copied.segment, "", None, None, copied.seconds, copied.status,
-        "" if 0 < copied.status < 500 else "server_error" if copied.status else "no_answer",
-        copied.revision, "f",
-    )  # fmt: skip
-    return _read(base, rules, copied.answer, copied.coding, cut=False)
-
-
-def _read(
-    base: LoggedPrediction, rules: RouteLog, answer: bytes, coding: str, *, cut: bool
-) -> list[LoggedPrediction]:
-    names, declared = frozenset(rules.redact), rules.declared
-    said = _plain(answer, coding)
-    if rules.bodies and not cut:
-        base = replace(base, answer=without(said, names) if names else answer)
-    if cut or not 200 <= base.status < 300 or base.version in rules.persons:
-        return [base]
-    try:
-        rows = answer_rows(rules.payload, unpacked(answer, coding), declared)
-    except (Unreadable, Beyond) as error:
-        unreadable = isinstance(error, Unreadable) and not base.error
-        return [replace(base, error="unreadable")] if unreadable else [base]
-    label = "" if names_field(declared.label, names) else declared.label
-    score = "" if names_field(declared.score, names) else declared.score
-    return [
-        replace(
-            # A body stands with the first row alone.
-            base if n == 0 else replace(base, request=None, answer=None),
-            row=n, rows=len(rows), prediction=_label(row) if label else None,
-            score=_number(row.score) if score else None,
-        )
-        for n, row in enumerate(rows)
-    ] or [base]  # fmt: skip
 
 
 def _plain(body: bytes, coding: str) -> bytes:
@@ -115,26 +162,6 @@ def _label(row: BodyRow) -> str | float | int | None:
 def _number(value: Any) -> float | None:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return float(value) if number and math.isfinite(value) else None
-
-
-def _features(
-    asked: bytes, payload: str, declared: Declared, names: frozenset[str]
-) -> list[str]:  # fmt: skip
-    """Of each row of the request, as JSON; none where it cannot be read."""
-    kept = tuple(one for one in declared.features if not names_field(one[0], names))
-    if not kept or not asked:
-        return []
-    try:
-        rows = request_rows(payload, asked, replace(declared, features=kept))
-    except (Unreadable, Beyond):
-        return []
-    return [
-        json.dumps(
-            {path: _shown(value) for path, value in row.features.items() if value is not MISSING},
-            ensure_ascii=False, separators=(",", ":"),
-        )
-        for row in rows
-    ]  # fmt: skip
 
 
 def _shown(value: Any) -> Any:

@@ -22,10 +22,11 @@ from typing import Final
 
 from router.config.payloads import payload
 from router.core.pairs.comparison import Comparison
-from router.core.predictions.facts import LOGGED
 from router.link.messages import (
     CopyAnswer,
     Decoder,
+    Enter,
+    Entered,
     Found,
     LinkError,
     Logging,
@@ -68,15 +69,19 @@ class ReaderLoop:
         try:
             return encode(found) if found is not None else b""
         except Exception as error:  # noqa: BLE001 - as in `answer`
-            assert found is not None  # noqa: S101 - there was something to write
+            assert isinstance(found, Found | Looked)  # noqa: S101 - there were foreign words in it
             return encode(type(found)(found.number, None, type(error).__name__))
 
-    def answer(self, message: Message) -> Found | Looked | None:
+    def answer(self, message: Message) -> Found | Looked | Entered | None:
         """What a message is answered by. Whatever the bytes are, it does not raise."""
         if isinstance(message, Reading):
             self._readings[message.route] = message
         elif isinstance(message, Reads):
             self._reads[message.route] = message
+        elif isinstance(message, Enter):
+            for sample in message.samples:
+                self.clerk.sampled(sample)
+            return Entered(message.number)
         elif isinstance(message, Look):
             try:
                 return self._looked(message)
@@ -93,8 +98,6 @@ class ReaderLoop:
         reads = self._reads[message.sample.route]
         payload(reads.payload)  # as in `_compare`
         self.clerk.sampled(message.sample)
-        if not message.sample.read:
-            return Looked(message.number, LOGGED)
         facts = looked(message.sample, reads)
         return Looked(message.number, facts, watched=values(message.sample, reads))
 

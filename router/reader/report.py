@@ -11,7 +11,6 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import closing
-from pathlib import Path
 from typing import Any, Final
 
 from router.core.logged.figures import auc, kappa, mae
@@ -162,14 +161,14 @@ class Inputs:
         }  # fmt: skip
 
 
-def report(path: Path, route: str, chosen: ExportScope) -> dict[str, Any]:
-    """The report as JSON. Raises sqlite3.Error; ValueError where nothing is logged."""
+def report(place: str, route: str, chosen: ExportScope) -> dict[str, Any]:
+    """The report as JSON. Raises BookError; ValueError where nothing is logged."""
     everything: dict[str, Figures] = {}
     segments: dict[tuple[str, str], Figures] = {}
     features: dict[str, Inputs] = {}
     asked = 0
     lags: list[float] = []
-    with closing(reading(path)) as db:
+    with closing(reading(place)) as db:
         begin, end = _span(db, route, chosen)
         stretches: list[dict[str, Figures]] = [{} for _ in range(STRETCHES)]
         parts: list[dict[tuple[str, str], Figures]] = [{} for _ in range(STRETCHES)]
@@ -181,10 +180,10 @@ def report(path: Path, route: str, chosen: ExportScope) -> dict[str, Any]:
             everything.setdefault(version, Figures()).add(row)
             stretch = min(int((row["time"] - begin) / (end - begin) * STRETCHES), STRETCHES - 1)
             stretches[stretch].setdefault(version, Figures()).add(row)
-            place = (version, row["segment"])
-            if row["segment"] and (place in segments or len(segments) < SEGMENTS_MAX):
-                segments.setdefault(place, Figures()).add(row)
-                parts[stretch].setdefault(place, Figures()).add(row)
+            part = (version, row["segment"])
+            if row["segment"] and (part in segments or len(segments) < SEGMENTS_MAX):
+                segments.setdefault(part, Figures()).add(row)
+                parts[stretch].setdefault(part, Figures()).add(row)
             if row["label_time"] is not None:
                 _keep(lags, max(row["label_time"] - row["time"], 0.0))
             if row["features"]:

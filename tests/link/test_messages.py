@@ -29,6 +29,8 @@ from router.link.messages import (
     Decoder,
     Drain,
     EndpointState,
+    Enter,
+    Entered,
     Hello,
     LinkError,
     Look,
@@ -105,6 +107,8 @@ MESSAGES = [
     SampleReport((Sampled("r", "v2", 3, "candidate", "c", answer=b"\x00\xff"),)),
     Reads("r", "json", Declared(label="y", classes=("0", "1"), range=(0.0, 1.0)), ("carrier",)),
     Look(7, Sampled("r", "v2", 3, "candidate", "c", segments=("se",))),
+    Enter(8, (Sampled("r", "v2", 3, "candidate", "c", read=False),) * 2),
+    Entered(8),
     Looked(7, Facts((Row("1", 0.5, "", ("UA",)), Row(None, None, "null")))),
 ]
 

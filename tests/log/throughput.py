@@ -2,9 +2,9 @@
 
 ``python -m tests.log.throughput [RATE] [SECONDS] [WORKERS]``; wants nginx, wrk and two idle cores.
 nginx is the model, and answers at once. wrk asks with a body of its own and an id of its own each
-time, over so many connections that about RATE a second come of it, or as many as this machine
-makes. A second, shorter run has the longest turn of a worker: CPU of its event loop's thread in one
-pass, measured in the worker, with the loop of the standard library, whose passes can be.
+time, each at its moment, so that RATE a second come of it, or as many as this machine makes. A
+second, shorter run has the longest turn of a worker: CPU of its event loop's thread in one pass,
+measured in the worker, with the loop of the standard library, whose passes can be.
 """
 
 import json
@@ -45,15 +45,27 @@ routes:
     log: {{}}
 """
 LOAD = """\
-local n, wait = 0, {wait}
+local ffi = require("ffi")
+ffi.cdef("typedef struct {{ long s; long ns; }} moment; int clock_gettime(int, moment *);")
+local moment = ffi.new("moment")
+local function now()
+  ffi.C.clock_gettime(1, moment)
+  return tonumber(moment.s) + tonumber(moment.ns) * 1e-9
+end
+local n, planned, began = 0, 0, nil
 request = function()
   n = n + 1
   wrk.headers["X-Request-Id"] = string.format("id-%d-%d", {seed}, n)
   local body = string.format('{{"instances": [{{"distance": %d, "carrier": "UA"}}]}}', n % 2000)
   return wrk.format("POST", "/predict", {{["Content-Type"] = "application/json"}}, body)
 end
-delay = function() return wait end
+function delay()
+  began = began or now()
+  planned = planned + 1
+  return math.max(0, math.floor((began + planned / {rate} - now()) * 1000))
+end
 """
+CONNECTIONS = 64
 TURNS = """\
 import asyncio, os, sys, threading, time
 if any("router.proxy.worker" in one for one in sys.orig_argv):
@@ -100,13 +112,11 @@ def run(rate=10_000, seconds=60, workers=1, *, turns=False):
     os.environ |= {"PYTHONPATH": str(folder), "TURNS": str(folder / "turns-")} if turns else {}
     router = Router(folder, policy).serving()
     try:
-        connections = 32
-        wait_ms = round(1000 * connections / rate)
-        (folder / "load.lua").write_text(LOAD.format(seed=port, wait=wait_ms))
+        (folder / "load.lua").write_text(LOAD.format(seed=port, rate=rate))
         time.sleep(5)
         cpu = cpu_s(router.process.pid)
         wrk = subprocess.run(
-            ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", folder / "load.lua",
+            ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", folder / "load.lua",
              f"http://127.0.0.1:{router.port}"],
             capture_output=True, text=True, check=True,
         )  # fmt: skip

@@ -27,7 +27,7 @@ from router.link.messages import (
 from router.reader.book import Taken
 from router.reader.clerk import Clerk, _chosen
 from router.reader.keeper import QUEUE_ROWS_MAX, LogKeeper, digest_of
-from router.reader.log_rows import of_copy, of_sample
+from router.reader.log_rows import RouteRows
 
 DECLARED = Declared("late", "p", features=(("distance", "auto"), ("email", "auto")))
 RULES = RouteLog("r", "v1", Likeness(), redact=("email",), declared=DECLARED)
@@ -46,7 +46,7 @@ def sample(**changes):
 
 
 def rows(one, rules=RULES):
-    return of_sample(one, rules, lambda person: f"<{person}>")
+    return RouteRows(rules, lambda person: f"<{person}>").of_sample(one)
 
 
 def test_rows_of_a_batch():
@@ -101,11 +101,12 @@ def test_the_person_is_found_in_the_body():
 def test_a_copy_is_a_row_nobody_was_served_by():
     body = json.dumps({"predictions": SAID}).encode()
     copied = CopyAnswer("r", "v2", "id-1", 3, 200, 0.2, 1000.0, "DE", body, "")
-    found = of_copy(copied, RULES)
+    rules = RouteRows(RULES, str)
+    found = rules.of_copy(copied)
     assert [(one.role, one.version, one.prediction) for one in found] == [
         ("shadow", "v2", 1), ("shadow", "v2", 0),
     ]  # fmt: skip
-    assert of_copy(replace(copied, status=0), RULES)[0].error == "no_answer"
+    assert rules.of_copy(replace(copied, status=0))[0].error == "no_answer"
 
 
 def test_redaction_knows_objects_tensors_and_columns():

@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 import random
-import sqlite3
-from dataclasses import replace
 
 import pytest
 
-from router.core.logged.prediction import LoggedPrediction
 from router.core.logged.truth import Truth
-from router.reader.book import BookError, Taken
+from router.reader.book import BookError
+from router.reader.keeper import open_book
 from router.reader.sqlite_book import SqliteBook
-
-ROW = LoggedPrediction(
-    1000.0, "id-0", 0, 1, "flights", "v1", "stable", 0.2, "", '{"delay": 3}',
-    1.0, 0.9, 0.01, 200, "",
-)  # fmt: skip
-
-
-def row(request_id, **changes):
-    return replace(ROW, request_id=request_id, **changes)
+from tests.reader.book_contract import BookContract, row
 
 
 @pytest.fixture
@@ -30,73 +20,10 @@ def book(tmp_path):
     book.close()
 
 
-def test_a_truth_meets_its_prediction_whichever_comes_first(book):
-    book.write([row("a")], 1000.0)
-    received = book.receive([Truth("a", label=True), Truth("b", label=2.5)], 1010.0)
-    assert received.taken == [Taken.JOINED, Taken.WAITING]
-    (meeting,) = received.meetings
-    assert (meeting.fresh.label, meeting.fresh.time, meeting.said[0].version) == (
-        True,
-        1010.0,
-        "v1",
-    )
-    (late,) = book.write([row("b", prediction=2.0)], 1011.0)
-    assert (late.fresh.label, late.said[0].prediction, late.said[0].request_id) == (2.5, 2.0, "b")
-    assert book.counts().waiting == 0
-
-
-def test_each_fact_counts_once_also_after_a_restart(book, tmp_path):
-    book.write([row("a")], 1000.0)
-    assert book.receive([Truth("a", label=1.0), Truth("a", label=0.0)], 1001.0).taken == [
-        Taken.JOINED, Taken.DUPLICATE,
-    ]  # fmt: skip
-    book.close()
-    again = SqliteBook(tmp_path / "log.db")
-    assert again.receive([Truth("a", label=0.0)], 1002.0).taken == [Taken.DUPLICATE]
-    (more,) = again.receive([Truth("a", label=0.0, value=12.5)], 1003.0).meetings
-    assert (more.fresh.label, more.fresh.value) == (None, 12.5)
-    assert again.receive([Truth("a", value=12.5)], 1004.0).taken == [Taken.DUPLICATE]
-    again.close()
-
-
-def test_a_receipt_is_the_same_as_its_request_in_either_order(book):
-    by_receipt = Truth(receipt="00ff", label=True)
-    book.write([row("a", receipt="00ff")], 1000.0)
-    assert book.receive([by_receipt], 1001.0).taken == [Taken.JOINED]
-    assert book.receive([Truth("a", label=True)], 1001.0).taken == [Taken.DUPLICATE]
-    assert book.receive([Truth(receipt="0bee", label=True)], 1001.0).taken == [Taken.WAITING]
-    assert book.receive([Truth("b", label=False)], 1001.0).taken == [Taken.WAITING]
-    (meeting,) = book.write([row("b", receipt="0bee")], 1002.0)
-    assert meeting.fresh.label is False  # it was told by its id as well, and there first
-    assert book.counts().waiting == 0
-
-
-def test_a_copy_that_comes_after_the_truth_still_makes_a_pair(book):
-    book.write([row("a")], 1000.0)
-    book.receive([Truth("a", label=True)], 1001.0)
-    (pair,) = book.write([row("a", version="v2", role="shadow", prediction=0.0)], 1002.0)
-    assert [one.version for one in pair.said] == ["v1", "v2"]
-    assert [one.id > pair.after for one in pair.said] == [False, True]
-
-
-def test_predictions_that_are_not_mature_hold_their_truth(book):
-    book.mature_s = {"flights": 3600.0}
-    book.write([row("a")], 1000.0)
-    assert book.receive([Truth("a", label=True)], 1100.0).meetings == []
-    assert book.release(4500.0) == []
-    (meeting,) = book.release(4600.0)
-    assert meeting.fresh.label is True
-    assert book.release(9999.0) == []
-
-
-def test_what_waits_is_bounded_by_age_and_by_number(tmp_path):
-    book = SqliteBook(tmp_path / "log.db", early_max=3)
-    book.receive([Truth(f"id-{n}", label=True) for n in range(5)], 1000.0)
-    assert len(book.prune(before=0.0, bytes_max=10**9, early_before=900.0)) == 2
-    assert book.counts().waiting == 3
-    assert len(book.prune(before=0.0, bytes_max=10**9, early_before=1001.0)) == 3
-    assert book.counts().truths == 0
-    book.close()
+class TestSqlite(BookContract):
+    @pytest.fixture
+    def opened(self, tmp_path):
+        return lambda **about: open_book(str(tmp_path / "log.db"), **about)
 
 
 def test_retention_by_age_and_by_size(book):
@@ -151,27 +78,3 @@ def test_a_file_of_somebody_else_is_refused(tmp_path):
     (tmp_path / "log.db").write_bytes(b"no database at all" * 100)
     with pytest.raises(BookError):
         SqliteBook(tmp_path / "log.db")
-
-
-def test_labels_in_any_order_are_all_joined_right(tmp_path):
-    """A small one of done-when 1; the million is in `make test-log`."""
-    rng, count = random.Random(11), 3_000
-    path, met = tmp_path / "log.db", {}
-    events = [("p", n) for n in range(count)] + [("t", n) for n in range(count)]
-    events += [("t", n) for n in rng.sample(range(count), count // 10)]
-    rng.shuffle(events)
-    book = SqliteBook(path)
-    for at in range(0, len(events), 100):
-        if rng.random() < 0.1:
-            book.close()
-            book = SqliteBook(path)
-        part = events[at : at + 100]
-        new = [row(f"id-{n}", prediction=float(n)) for kind, n in part if kind == "p"]
-        told = [Truth(f"id-{n}", label=float(n)) for kind, n in part if kind == "t"]
-        for meeting in [*book.write(new, 0.0), *book.receive(told, 0.0).meetings]:
-            assert meeting.said[0].prediction == meeting.fresh.label
-            met[meeting.said[0].request_id] = met.get(meeting.said[0].request_id, 0) + 1
-    assert met == {f"id-{n}": 1 for n in range(count)}
-    right = "SELECT count(*) FROM log WHERE label = prediction"
-    assert sqlite3.connect(path).execute(right).fetchone() == (count,)
-    book.close()

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from router.link.messages import Found, LogState, Looked, Message, Ripened, TruthsTold
+from router.link.messages import Entered, Found, LogState, Looked, Message, Ripened, TruthsTold
 from router.link.socket import Link, open_link
 from router.loops import forever
 from router.telemetry.log import get_logger
@@ -48,6 +48,7 @@ class ReaderProcess:
     def __init__(self, command: ReaderCommandLine = reader_command) -> None:
         self.on_found: Callable[[Found], None] = lambda _found: None
         self.on_looked: Callable[[Looked], None] = lambda _looked: None
+        self.on_entered: Callable[[int], None] = lambda _number: None
         self.on_told: Callable[[TruthsTold], None] = lambda _told: None
         self.on_ripened: Callable[[Ripened], None] = lambda _ripened: None
         self.on_log_state: Callable[[LogState], None] = lambda _state: None
@@ -126,7 +127,7 @@ class ReaderProcess:
                 _kill(process)
 
     def _receive(self, message: Message) -> None:
-        if isinstance(message, Found | Looked | TruthsTold):
+        if isinstance(message, Found | Looked | Entered | TruthsTold):
             self._unanswered -= 1
             self._heard_s = time.monotonic()
         match message:
@@ -134,6 +135,8 @@ class ReaderProcess:
                 self.on_found(message)
             case Looked():
                 self.on_looked(message)
+            case Entered():
+                self.on_entered(message.number)
             case TruthsTold():
                 self.on_told(message)
             case Ripened():

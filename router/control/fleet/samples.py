@@ -11,9 +11,10 @@ it, and it counts for the accused. One route's flood loses its own samples, not 
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 
 from router.control.fleet.reader import ReaderProcess
@@ -21,22 +22,27 @@ from router.control.rollouts.run import Run
 from router.core.gates.by import SegmentKeys
 from router.core.monitors.watched import Watched
 from router.core.policy.kept import declared_of
-from router.core.predictions.facts import LOST
+from router.core.policy.rollout import RolloutPolicy
+from router.core.policy.route import Route
+from router.core.predictions.facts import LOGGED, LOST
 from router.core.wire.outcomes import Batch
 from router.core.wire.receipt import Chosen
 from router.core.wire.sampled import Facts, Sampled, SampleFacts
-from router.link.messages import Look, Looked, Reads
+from router.link.messages import Enter, Look, Looked, Reads
 from router.loops import BOOKS
 
-QUEUE_SAMPLES_MAX: Final = 4_000
-"""Samples that wait; the newest is lost when they are exceeded. A route has half of it."""
+QUEUE_SAMPLES_MAX: Final = 16_000
+"""Samples that wait; the newest is lost when they are exceeded. A route has half of it: half a
+second of what a worker tells the prediction log."""
 QUEUE_BYTES_MAX: Final = 32 * 1024 * 1024
 """Bytes of both bodies of all samples that wait; a route has half of it, too."""
 
-AHEAD_SAMPLES: Final = 256
+AHEAD_SAMPLES: Final = 1_024
 """Samples that the reader has been given and has not answered."""
 AHEAD_BYTES: Final = 4 * 1024 * 1024
-"""Bytes of these; one sample is always given."""
+"""Bytes of these; one message is always given."""
+ENTER_AT_ONCE: Final = 32
+"""Samples of one message for the log alone: these need no answer each."""
 
 BOOK_AT_ONCE: Final = 32
 """Samples that were read are booked when there are so many, or when the reader has no more."""
@@ -58,6 +64,26 @@ class _Lane:
     waiting: deque[Sampled] = field(default_factory=deque)
     size: int = 0
 
+    def first(self) -> tuple[Sampled, ...]:
+        """What is given next: one that is read, or several that the log alone has."""
+        if self.waiting[0].read:
+            return (self.waiting[0],)
+        size, found = 0, list[Sampled]()
+        for sample in islice(self.waiting, ENTER_AT_ONCE):
+            size += sample.size
+            if sample.read or (found and size > AHEAD_BYTES):
+                break
+            found.append(sample)
+        return tuple(found)
+
+    def given(self, batch: Sequence[Sampled]) -> int:
+        """The first ones have gone; their bytes."""
+        for _ in batch:
+            self.waiting.popleft()
+        size = sum(sample.size for sample in batch)
+        self.size -= size
+        return size
+
 
 class Samples:
     """See the module. Everything happens in the loop turn in which something arrives."""
@@ -76,16 +102,19 @@ class Samples:
         self.on_tokens: OnTokens = lambda _sample, _tokens: None
         self.reader = reader
         reader.on_looked = self._looked
+        reader.on_entered = self._entered
         reader.on_ready.append(self._feed)
         reader.on_lost.append(self._lost)
         self._lanes: dict[str, _Lane] = {}
         self._turns: deque[str] = deque()
         """Routes with waiting samples, the next one first."""
-        self._ahead: dict[int, Sampled] = {}
+        self._ahead: dict[int, tuple[Sampled, ...]] = {}
         self._told: dict[str, Reads] = {}
+        self._known: dict[str, tuple[Route, RolloutPolicy | None, Reads]] = {}
+        """How a route is read, by the policy that says so."""
         self._found: list[tuple[Sampled, Facts]] = []
         """Read, and not booked yet: the decider looks once for many of them."""
-        self._number = self._samples = self._bytes = self._ahead_bytes = 0
+        self._number = self._samples = self._bytes = self._ahead_samples = self._ahead_bytes = 0
 
     def __repr__(self) -> str:
         return f"<Samples {self._samples} wait, {self._bytes:,} bytes, {self.reader!r}>"
@@ -122,48 +151,71 @@ class Samples:
         """Give the reader what it has room for, one sample of each route in turn."""
         while self._turns and self.reader.ready:
             lane = self._lanes[self._turns[0]]
-            sample = lane.waiting[0]
+            batch = lane.first()
             if self._ahead and (
-                len(self._ahead) >= AHEAD_SAMPLES or self._ahead_bytes + sample.size > AHEAD_BYTES
+                self._ahead_samples + len(batch) > AHEAD_SAMPLES
+                or self._ahead_bytes + sum(sample.size for sample in batch) > AHEAD_BYTES
             ):
                 return
-            if not self._ask(sample):
+            if not self._ask(batch):
                 return
-            lane.waiting.popleft()
-            lane.size -= sample.size
-            self._samples -= 1
-            self._bytes -= sample.size
+            self._samples -= len(batch)
+            self._bytes -= lane.given(batch)
             self._turns.rotate(-1)
             if not lane.waiting:
-                self._turns.pop()
-                del self._lanes[sample.route]
+                del self._lanes[self._turns.pop()]
 
-    def _ask(self, sample: Sampled) -> bool:
-        run = self._runs().get(sample.route)
-        reads = reads_of(run) if run is not None else self._told.get(sample.route)
-        if reads is None:
-            return self._drop(sample)
-        if self._told.get(sample.route) != reads:
-            if not self.reader.send(reads):
-                return False
-            self._told[sample.route] = reads
+    def _ask(self, batch: tuple[Sampled, ...]) -> bool:
+        """Give them to the reader; False: not now."""
+        if batch[0].read:
+            reads = self._reads(batch[0].route)
+            if reads is None:
+                self._book((sample, LOST) for sample in batch)
+                return True
+            if self._told.get(reads.route) != reads:
+                if not self.reader.send(reads):
+                    return False
+                self._told[reads.route] = reads
         self._number += 1
-        if not self.reader.send(Look(self._number, sample), answered=True):
+        message = Look(self._number, batch[0]) if batch[0].read else Enter(self._number, batch)
+        if not self.reader.send(message, answered=True):
             return False
-        self._ahead[self._number] = sample
-        self._ahead_bytes += sample.size
+        self._ahead[self._number] = batch
+        self._ahead_samples += len(batch)
+        self._ahead_bytes += sum(sample.size for sample in batch)
         return True
 
-    def _drop(self, sample: Sampled) -> bool:
-        self._book([(sample, LOST)])
-        return True
+    def _reads(self, route: str) -> Reads | None:
+        """How it is read now; None for a route that is no more and was never read."""
+        run = self._runs().get(route)
+        if run is None:
+            return self._told.get(route)
+        policy = run.live.policy if run.live is not None else None
+        known = self._known.get(route)
+        if known is None or known[0] is not run.route or known[1] is not policy:
+            known = self._known[route] = run.route, policy, reads_of(run)
+        return known[2]
+
+    def _answered(self, number: int) -> tuple[Sampled, ...]:
+        """What the reader was given with that number."""
+        batch = self._ahead.pop(number, ())
+        self._ahead_samples -= len(batch)
+        self._ahead_bytes -= sum(sample.size for sample in batch)
+        return batch
+
+    def _entered(self, number: int) -> None:
+        """The log has these."""
+        versions = Counter((sample.route, sample.version) for sample in self._answered(number))
+        for (route, version), count in versions.items():
+            self._count(route, version, LOGGED.why, count)
+        self._feed()
 
     def _looked(self, looked: Looked) -> None:
         """The reader's answer about one sample."""
-        sample = self._ahead.pop(looked.number, None)
-        if sample is None:
+        batch = self._answered(looked.number)
+        if not batch:
             return
-        self._ahead_bytes -= sample.size
+        (sample,) = batch
         if looked.facts is None:
             BOOKS.failed("reader", RuntimeError(looked.error))
         self._found.append((sample, looked.facts or LOST))
@@ -175,9 +227,10 @@ class Samples:
 
     def _lost(self) -> None:
         """The reader has gone, with what it had."""
-        lost, self._ahead, self._ahead_bytes = self._ahead, {}, 0
+        lost, self._ahead = self._ahead, {}
+        self._ahead_samples = self._ahead_bytes = 0
         self._told.clear()
-        self._found += [(sample, LOST) for sample in lost.values()]
+        self._found += [(sample, LOST) for batch in lost.values() for sample in batch]
         self._book_found()
         if self._turns:
             self.reader.ready  # noqa: B018 - asks for the next one

@@ -80,6 +80,7 @@ class Trial:
                 route.errors,
                 route.predictions.declared if route.predictions else NOTHING,
                 person=route.person(rollout.stable),
+                redacted=frozenset(route.log.redact if route.log else ()),
             )
         )
         self.standing = rollout.standing

@@ -76,6 +76,8 @@ class Terms:
     """What a prediction is on the route."""
     person: bool = False
     """Stable is a person: what it says is told later."""
+    redacted: frozenset[str] = frozenset()
+    """Names of fields that the prediction log keeps nowhere: neither do pairs."""
 
     @property
     def likeness(self) -> Likeness:
@@ -143,7 +145,7 @@ class ShadowBook:
     def __init__(self, terms: Terms) -> None:
         self.terms = terms
         self.noise = Noise(terms.compare.noise, terms.compare.noise_pairs)
-        self.tallies = {terms.candidate: Tally(terms.compare)}
+        self.tallies = {terms.candidate: Tally(terms.compare, terms.redacted)}
         self.kept = KeptPairs()
         self.uncompared = 0
         """Pairs that were dropped because comparing was behind."""
@@ -218,7 +220,7 @@ class ShadowBook:
     def _tally(self, version: str) -> Tally:
         known = self.tallies.get(version)
         if known is None:  # setdefault would make one for every pair
-            known = self.tallies[version] = Tally(self.terms.compare)
+            known = self.tallies[version] = Tally(self.terms.compare, self.terms.redacted)
         return known
 
     @property

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from router.core.logged.redaction import names_field
 from router.core.pairs.compare import Compare
 from router.core.pairs.comparison import Comparison, Direction
 from router.core.wire.counts import MirrorCounts, PairSample
@@ -121,8 +122,10 @@ class CopyDelivery:
 class Tally:
     """See the module. One for every version that gets copies."""
 
-    def __init__(self, compare: Compare) -> None:
+    def __init__(self, compare: Compare, redacted: frozenset[str] = frozenset()) -> None:
+        """``redacted``: names of fields whose values are kept nowhere, beside compare.redact."""
         self.compare = compare
+        self._redacted = redacted
         self.results = dict.fromkeys(Result, 0)
         self.directions = dict.fromkeys(Direction, 0)
         self.scored = self.stable_positive = self.own_positive = 0
@@ -237,13 +240,16 @@ class Tally:
                 {
                     "path": one.path[:PATH_CHARS_MAX],
                     "kind": one.kind.value,
-                    "stable": HIDDEN if self.compare.redacted(one.path) else one.stable,
-                    "candidate": HIDDEN if self.compare.redacted(one.path) else one.candidate,
+                    "stable": HIDDEN if self._hides(one.path) else one.stable,
+                    "candidate": HIDDEN if self._hides(one.path) else one.candidate,
                     "decides": one.decides,
                 }
                 for one in differences[:WORST_DIFFERENCES_MAX]
             ],
         }
+
+    def _hides(self, path: str) -> bool:
+        return self.compare.redacted(path) or names_field(path, self._redacted)
 
     # --- for people -------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
@@ -17,15 +18,24 @@ def _not_all(share: int) -> int:
     return share
 
 
+def _open(place: str) -> str:
+    """A place that may be shown to people."""
+    if urlsplit(place).password:
+        raise ValueError("expected a URL without a password, which PGPASSFILE or PGPASSWORD has")
+    return place
+
+
 class LogFilePolicy(Spec):
     """The file of the prediction log, for the routes that have `log`.
 
-    SQLite, apart from the store; docs/prediction-log.md has its tables. About 300 bytes a
-    prediction without bodies.
+    Apart from the store; docs/prediction-log.md has its tables. Without bodies a prediction is some
+    300 bytes.
     """
 
-    file: Annotated[Text, Field(min_length=1)] = "rampway-log.db"
-    """Where predictions and what becomes known of them are kept; from the working directory."""
+    file: Annotated[Text, Field(min_length=1), AfterValidator(_open)] = "rampway-log.db"
+    """Where predictions and what becomes known of them are kept: a file, from the working
+    directory, or a schema of PostgreSQL, such as postgresql://log@db/models (needs
+    rampway[postgres]; its password is that of PGPASSFILE or PGPASSWORD)."""
     age: Annotated[Seconds, Field(ge=60)] = 30 * 86_400.0
     """Older predictions are erased, with their truths."""
     size: Annotated[Bytes, Field(ge=1024 * 1024)] = 10 * 1024 * 1024 * 1024

@@ -10,11 +10,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
+from router.core.gates.classes import Classes
 from router.core.gates.latency import Latency
 from router.core.gates.shadow_slo import ShadowSlo
 from router.core.gates.trust import Trust
+from router.core.logged.redaction import names_field
 from router.core.payloads.inputs import READABLE
 from router.core.policy.finding import Finding, KeyPath
+from router.core.policy.kept import declared_of
 from router.core.policy.match import Match, ValueMatch
 from router.core.policy.producers import needs_met
 from router.core.policy.registry import MlflowRegistry
@@ -309,6 +312,25 @@ def predictions_readable(route: Route) -> Iterator[Finding]:
         yield Finding(("predictions",), message, "add payload: json to the route")
 
 
+def redacted_nowhere(route: Route) -> Iterator[Finding]:
+    """What is kept nowhere is neither watched, nor what people are told of by its values."""
+    names = frozenset(route.log.redact if route.log else ())
+    for index, gate in enumerate(route.rollout.gates if names and route.rollout else ()):
+        by = gate.segments.feature if gate.segments is not None else None
+        told = by or (declared_of(route).label if isinstance(gate, Classes) else "")
+        if told and names_field(told, names):
+            message = f"{gate.title} would tell values of {told}, which log.redact keeps nowhere"
+            hint = f"remove it, or take {told} out of log.redact"
+            yield Finding(("rollout", "gates", index), message, hint)
+    if names and route.monitors is not None and route.predictions is not None:
+        declared = route.predictions.declared
+        for name in (*declared.request_paths, *declared.answer_paths):
+            if names_field(name, names):
+                message = f"monitors would keep values of {name}, which log.redact keeps nowhere"
+                hint = f"take {name} out of predictions, or out of log.redact"
+                yield Finding(("monitors",), message, hint)
+
+
 def streams_shaped(route: Route) -> Iterator[Finding]:
     """A stream is no JSON document: it is refused, or passes as it is."""
     answers = route.answers
@@ -450,6 +472,7 @@ ROUTE_RULES: tuple[Callable[[Route], Iterator[Finding]], ...] = (
     answers_readable,
     inputs_readable,
     predictions_readable,
+    redacted_nowhere,
     streams_shaped,
     scores_readable,
     needs_met,

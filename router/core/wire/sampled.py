@@ -19,8 +19,8 @@ TEXT_CHARS_MAX: Final = 60
 """Characters of a label or of a segment's value."""
 
 
-LOGGED_MAX: Final = 2_560
-"""The same where there is a prediction log: 10,240 a second, of which those beyond the first
+LOGGED_MAX: Final = 3_840
+"""The same where there is a prediction log: 15,360 a second, of which those beyond the first
 ``recorder.SAMPLES_MAX`` are for the log alone. One costs a worker about 15 us."""
 SAMPLES_AT_ONCE: Final = 128
 """Samples of one message: so many are told at once, so that no turn encodes a second's worth."""

@@ -9,13 +9,16 @@ from collections import Counter
 import pytest
 
 from router.control.fleet.samples import (
+    AHEAD_BYTES,
     AHEAD_SAMPLES,
+    ENTER_AT_ONCE,
     QUEUE_BYTES_MAX,
     QUEUE_SAMPLES_MAX,
     Samples,
 )
 from router.core.wire.outcomes import ArmCounts, Batch, Cell
 from router.core.wire.sampled import Sampled
+from router.link.messages import Enter, Look
 from router.loops import BOOKS
 from tests.control.inline_reader import InlineReader
 
@@ -150,3 +153,30 @@ async def test_what_is_no_evidence_is_read_all_the_same(bench):
     await b.take(Sampled(**{**_fields(b.drawn(True)), "counted": False}))
     assert b.counted == {"read": 1}
     assert b.gate.candidate.total == 0
+
+
+async def test_what_the_log_alone_has_goes_together_and_in_turn(bench):
+    b = await bench()
+    alone = {**_fields(b.drawn(True)), "read": False, "counted": False}
+    b.samples.put([Sampled(**alone) for _ in range(ENTER_AT_ONCE + 8)] + [b.drawn(False)])
+    sent = [message for message in b.reader.sent if isinstance(message, Enter | Look)]
+    assert [len(one.samples) if isinstance(one, Enter) else 1 for one in sent] == [
+        ENTER_AT_ONCE, 8, 1,
+    ]  # fmt: skip
+    while b.reader.pump():
+        pass
+    assert b.counted == {"logged": ENTER_AT_ONCE + 8, "read": 1}
+    b.samples.put([Sampled(**alone)] * 3)
+    b.reader.die()
+    assert b.counted["lost"] == 3
+
+
+async def test_large_bodies_of_the_log_fit_into_messages(bench):
+    b = await bench()
+    large = {**_fields(b.drawn(True)), "read": False, "answer": b"x" * (AHEAD_BYTES // 2 + 1)}
+    b.samples.put([Sampled(**large) for _ in range(3)])
+    sent = [message for message in b.reader.sent if isinstance(message, Enter)]
+    assert [len(one.samples) for one in sent] == [1]
+    while b.reader.pump():
+        pass
+    assert b.counted == {"logged": 3}

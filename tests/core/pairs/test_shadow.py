@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -162,6 +163,16 @@ def test_the_worst_are_kept_bounded_and_redacted():
     worst = book.to_json()["versions"]["v2"]["worst"]
     assert {len(w["differences"]) for w in worst} == {WORST_DIFFERENCES_MAX}
     assert len(json.dumps(worst)) < 64 * 1024
+
+
+def test_what_the_log_keeps_nowhere_pairs_do_not_either():
+    book = ShadowBook(replace(terms(score="y"), redacted=frozenset({"name"})))
+    other, stable = {"y": 1.0, "user": {"name": "Bob"}}, {"y": 0.0, "user": {"name": "Ann"}}
+    booked(book, sample(stable, other, request_id="q"))
+    told = json.dumps(book.to_json())
+    assert "user.name" in told
+    assert "Bob" not in told
+    assert "Ann" not in told
 
 
 def test_an_answer_that_cannot_be_read_is_the_worst():

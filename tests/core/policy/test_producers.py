@@ -101,3 +101,30 @@ def test_a_gate_of_another_package_is_asked_by_its_needs_alone(monkeypatch):
 def test_the_simulator_says_which_gates_it_never_feeds():
     assert GATES["accuracy"].needs - MADE == {Need.LABELS}
     assert GATES["error_rate"].needs <= MADE
+
+
+REDACTED = (
+    "payload: json\n    log: {redact: [email]}\n"
+    "    predictions: {label: email.class, features: [user.email, age]}"
+)
+
+
+@pytest.mark.parametrize(
+    ("gates", "more", "place"),
+    [
+        ("[nulls: {by: {feature: user.email}}]", "", "nulls would tell values of user.email"),
+        ("[classes]", "", "classes would tell values of email.class"),
+        ("[error_rate]", "\n    monitors: {}", "monitors would keep values of user.email"),
+    ],
+)
+def test_what_is_redacted_is_neither_watched_nor_told(gates, more, place):
+    assert place in told(gates, route=REDACTED + more)[1]
+    assert not told("[nulls: {by: {feature: age}}]", route=REDACTED)[1]
+
+
+def test_a_password_in_a_url_would_be_shown_to_people():
+    text = POLICY.format(route="", strategy=CANARY, gates="[error_rate]")
+    shown = "prediction_log: {file: 'postgresql://log:secret@db/models'}"
+    with pytest.raises(PolicyError, match="a URL without a password"):
+        loads(shown + text)
+    loads(shown.replace(":secret", "") + text)

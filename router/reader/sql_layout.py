@@ -1,4 +1,4 @@
-"""The tables of the prediction log's file, and the statements that every stroke makes.
+"""The tables of the prediction log, and the statements that every stroke makes.
 
 ``predictions`` has what versions said, ``truths`` what became known, ``posted`` what was told and
 may have to be told again; ``log`` is the view that people and tools read.
@@ -32,7 +32,16 @@ _VIEW: Final = ", ".join(
     if name not in {"receipt", "person"}
 )
 
-SCHEMA: Final = f"""
+_SHARED: Final = f"""CREATE INDEX IF NOT EXISTS held ON truths (due) WHERE joined = 2;
+CREATE INDEX IF NOT EXISTS early ON truths (time) WHERE joined = 0;
+DROP VIEW IF EXISTS log;
+CREATE VIEW log AS SELECT {_VIEW},
+    t.label AS label, t.time AS label_time, t.source AS label_source, t.correct AS correct,
+    t.score AS rating, t.value AS value, t.accepted AS accepted
+    FROM predictions p LEFT JOIN truths t ON t.key = p.request_id AND t.row = p.row;
+"""  # noqa: S608 - of constants
+"""Indices of what waits, and the view."""
+SQLITE: Final = f"""
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS predictions (id INTEGER PRIMARY KEY, {_COLUMNS});
 CREATE INDEX IF NOT EXISTS by_request ON predictions (request_id, row);
@@ -46,24 +55,49 @@ CREATE TABLE IF NOT EXISTS truths (
 CREATE TABLE IF NOT EXISTS bets (request_id TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS answer_bets (request_id TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS posted (
-    number INTEGER PRIMARY KEY AUTOINCREMENT, route TEXT NOT NULL, request_id TEXT NOT NULL,
+    number INTEGER PRIMARY KEY, route TEXT NOT NULL, request_id TEXT NOT NULL,
     matured BLOB NOT NULL
 );
-CREATE INDEX IF NOT EXISTS held ON truths (due) WHERE joined = 2;
-CREATE INDEX IF NOT EXISTS early ON truths (time) WHERE joined = 0;
-DROP VIEW IF EXISTS log;
-CREATE VIEW log AS SELECT {_VIEW},
-    t.label AS label, t.time AS label_time, t.source AS label_source, t.correct AS correct,
-    t.score AS rating, t.value AS value, t.accepted AS accepted
-    FROM predictions p LEFT JOIN truths t ON t.key = p.request_id AND t.row = p.row;
-CREATE TEMP TABLE incoming (place INTEGER PRIMARY KEY, key TEXT, row INTEGER);
-"""  # noqa: S608 - of constants
+{_SHARED}CREATE TEMP TABLE incoming (place INTEGER PRIMARY KEY, key TEXT, row INTEGER);
+"""
+
+_POSTGRES_KINDS: Final = {
+    "time": "DOUBLE PRECISION NOT NULL", "row": "INTEGER NOT NULL", "rows": "INTEGER NOT NULL",
+    "weight": "DOUBLE PRECISION NOT NULL", "prediction": "JSONB", "score": "DOUBLE PRECISION",
+    "latency_s": "DOUBLE PRECISION NOT NULL", "status": "INTEGER NOT NULL",
+    "revision": "BIGINT NOT NULL", "unit": "BIGINT NOT NULL", "request": "BYTEA",
+    "answer": "BYTEA",
+}  # fmt: skip
+_POSTGRES_COLUMNS: Final = ", ".join(
+    f"{name} {_POSTGRES_KINDS.get(name, 'TEXT NOT NULL')}" for name in COLUMNS
+)
+POSTGRES: Final = f"""
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT);
+CREATE TABLE IF NOT EXISTS predictions (id BIGSERIAL PRIMARY KEY, {_POSTGRES_COLUMNS});
+CREATE INDEX IF NOT EXISTS by_request ON predictions (request_id, row);
+CREATE INDEX IF NOT EXISTS by_receipt ON predictions (receipt, row) WHERE receipt <> '';
+CREATE INDEX IF NOT EXISTS by_person ON predictions (person) WHERE person <> '';
+CREATE TABLE IF NOT EXISTS truths (
+    key TEXT NOT NULL, row INTEGER NOT NULL, label JSONB, correct BOOLEAN, score DOUBLE PRECISION,
+    value DOUBLE PRECISION, accepted BOOLEAN, source TEXT NOT NULL, time DOUBLE PRECISION NOT NULL,
+    joined INTEGER NOT NULL, due DOUBLE PRECISION NOT NULL, answer JSONB, PRIMARY KEY (key, row)
+);
+CREATE TABLE IF NOT EXISTS bets (request_id TEXT PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS answer_bets (request_id TEXT PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS posted (
+    number BIGINT PRIMARY KEY, route TEXT NOT NULL, request_id TEXT NOT NULL,
+    matured BYTEA NOT NULL
+);
+{_SHARED}CREATE TEMP TABLE incoming (place INTEGER PRIMARY KEY, key TEXT, row INTEGER);
+"""
+"""The same; what may be of several kinds is JSON: a yes or no, a number, a text."""
 _PLACES: Final = ", ".join("?" * len(COLUMNS))
 INSERT: Final = f"INSERT INTO predictions ({', '.join(COLUMNS)}) VALUES ({_PLACES})"  # noqa: S608 - of constants
 SAID: Final = ", ".join(_SHOWN if name == "prediction" else f"p.{name}" for name in Said._fields)
 PUT: Final = (
-    f"INSERT OR REPLACE INTO truths ({', '.join(_STORED)}) "  # noqa: S608 - of constants
-    f"VALUES ({', '.join('?' * len(_STORED))})"
+    f"INSERT INTO truths ({', '.join(_STORED)}) "  # noqa: S608 - of constants
+    f"VALUES ({', '.join('?' * len(_STORED))}) ON CONFLICT (key, row) DO UPDATE SET "
+    f"{', '.join(f'{name} = excluded.{name}' for name in _STORED[2:])}"
 )
 FRESH: Final = ", ".join(f"t.{name}" for name in TRUTH)
 
