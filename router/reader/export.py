@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from router.reader.keeper import POSTGRES_URLS, open_book
-from router.reader.sql_book import SqlLink
+from router.reader.sql_link import SqlLink
 
 BATCH_ROWS: Final = 10_000
 """Rows that are in memory at once."""

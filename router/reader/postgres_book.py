@@ -38,7 +38,7 @@ _LABEL, _ANSWER = FACTS.index("label"), FACTS.index("answer")
 
 
 class PostgresLink:
-    """A connection, as :class:`router.reader.sql_book.SqlLink` wants it."""
+    """A connection, as :class:`router.reader.sql_link.SqlLink` wants it."""
 
     def __init__(self, url: str, *, unbounded: bool = False) -> None:
         """``unbounded``: nobody waits for it but a person. Raises psycopg.Error."""

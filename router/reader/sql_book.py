@@ -15,7 +15,7 @@ from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar, Final, Protocol, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 import msgspec
 
@@ -34,45 +34,12 @@ from router.reader.sql_layout import (
     flag_of,
     label_of,
 )
+from router.reader.sql_link import SqlLink
 
 PRUNE_ROWS: Final = 5_000
 """Rows that one stroke of retention takes away."""
 
 _T = TypeVar("_T")
-
-
-class SqlCursor(Protocol):
-    """What a statement has found or done."""
-
-    @property
-    def description(self) -> Any:
-        """Its columns, each with the name first."""
-
-    @property
-    def rowcount(self) -> int:
-        """Rows that it changed."""
-
-    def fetchone(self) -> Any:
-        """The first row, or None."""
-
-    def fetchall(self) -> list[Any]:
-        """All of them."""
-
-    def __iter__(self) -> Any:
-        """One after the other."""
-
-
-class SqlLink(Protocol):
-    """A connection, as sqlite3 has it; places of values are question marks."""
-
-    def execute(self, sql: str, values: Sequence[Any] = (), /) -> SqlCursor:
-        """One statement."""
-
-    def executemany(self, sql: str, rows: Iterable[Sequence[Any]], /) -> Any:
-        """One for each row of values."""
-
-    def close(self) -> None:
-        """Let go of it."""
 
 
 class SqlBook:
