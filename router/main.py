@@ -123,7 +123,8 @@ async def _serve(
         status = EXIT_UNEXPECTED
     with suppress(OSError):
         await admin.close()  # a successor that takes over needs the address
-    await _drain(plane, asked, drain_s)
+    if not await _drain(plane, asked, drain_s):
+        status = status or EXIT_UNEXPECTED
     return status
 
 
@@ -164,7 +165,8 @@ async def _reload_on_demand(plane: Plane, asked: Signals) -> None:
         await plane.source.reload(actor="SIGHUP")
 
 
-async def _drain(plane: Plane, asked: Signals, drain_s: float) -> None:
+async def _drain(plane: Plane, asked: Signals, drain_s: float) -> bool:
+    """Whether everything that was in force is on the disk."""
     log.info("draining", within_s=drain_s)
     stopping = awaited(plane.stop(drain_s=drain_s))
     hurry = awaited(asked.hurry.wait())
@@ -172,8 +174,11 @@ async def _drain(plane: Plane, asked: Signals, drain_s: float) -> None:
     if not stopping.done():
         await plane.kill()
     hurry.cancel()
-    await stopping
+    if lost := await stopping:
+        said = "the store never took its last move: it begins before that; look at `rampway get`"
+        log.error("not_written", routes=list(lost), error=said)
     log.info("stopped")
+    return not lost
 
 
 def _followed(admin: AdminServer, policy: Policy) -> tuple[str, ...]:

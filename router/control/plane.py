@@ -61,6 +61,9 @@ CERTIFICATE_EVERY_S: Final = 1.0
 HAND_OVER_S: Final = 10.0
 """How long a successor may take until its workers serve and it ends ours."""
 
+OWED_LOOK_S: Final = 0.05
+"""Between two looks whether the disk has everything, before the store is let go of."""
+
 log = get_logger("router.control")
 
 
@@ -134,6 +137,7 @@ class Plane(Parts):
         self._reported_s = 0.0
         self._counted = CountsWaiting(self._book)
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._hurried = False
 
     def __repr__(self) -> str:
         return f"<Plane {self.reconciler!r} {self.fleet!r}>"
@@ -178,13 +182,21 @@ class Plane(Parts):
         self._keep(forever("lag", self._watch_lag))
         self._keep(forever("history", self._remember))
 
-    async def stop(self, *, drain_s: float) -> None:
-        """Stop deciding, write the last words, let go of the store, then wait for the workers."""
-        successor = self.store.successor()
-        if successor:
+    async def stop(self, *, drain_s: float) -> tuple[str, ...]:
+        """Stop deciding, write the last words, let go of the store, then wait for the workers.
+
+        A successor knows what the disk knows. So where one waits, this router goes on, deciding,
+        until the disk has what is in force, or the successor has given up. Without one the disk is
+        tried again while the workers drain. Returns the routes whose last move it never took.
+        """
+        await self._written(self.store.successor)
+        self.reconciler.writes.ended = True
+        if successor := self.store.successor():
             self.fleet.hand_over()
         else:
             self.fleet.begin_drain(drain_s)
+            deadline = time.monotonic() + drain_s
+            await self._written(lambda: time.monotonic() < deadline)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -197,9 +209,22 @@ class Plane(Parts):
         # A successor may take over from here on, while our last requests still finish.
         await self.store.close()
         await self.fleet.drained(drain_s + (HAND_OVER_S if successor else 0.0))
+        return self._owing()
+
+    async def _written(self, worth: Callable[[], bool]) -> None:
+        """Until the disk has what is in force, as long as that is worth it, or until it hurries."""
+        while True:
+            if self._hurried or not self._owing() or not worth():
+                return
+            await asyncio.sleep(OWED_LOOK_S)
+
+    def _owing(self) -> tuple[str, ...]:
+        """Routes whose place the disk may not have as it is in force."""
+        return tuple(name for name, run in self.reconciler.runs.items() if run.owes)
 
     async def kill(self) -> None:
         """The second signal: end everything at once."""
+        self._hurried = True
         await self.fleet.kill()
 
     async def watch_tasks(self) -> None:

@@ -11,10 +11,10 @@ from router.config.check import loads
 from router.control.rollouts.observe import Observatory
 from router.control.rollouts.reconciler import Reconciler
 from router.control.state.clock import ManualClock
-from router.control.state.store import MemoryDisk, MemoryStore
 from router.core.wire.counts import VersionCounts
 from router.core.wire.outcomes import ArmCounts, Batch, Cell, Outcome, Pairs
 from router.core.wire.table import weights_error
+from tests.control.memory import MemoryDisk, MemoryStore
 
 CANARY = """
 routes:

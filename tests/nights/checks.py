@@ -20,7 +20,8 @@ from router.core.rollout.rollout import Phase
 from router.link.messages import Report
 from tests.nights.booked import Booked
 from tests.nights.looks import Looks, differs, held, opened
-from tests.nights.policies import load
+from tests.nights.policies import EDITS, edited, load, text_of
+from tests.nights.tampered import ALWAYS_TOLD, tampered
 
 AT_ONCE_S = 0.1
 """An outcome is looked at, and a way back taken, within this."""
@@ -39,6 +40,7 @@ NAMES = (
     "evidence counted twice", "asking changes something", "asking ends in an exception",
     "a copy is not the store", "another policy cannot be tried", "a label is booked twice",
     "a sampled draw has not one outcome", "a request is logged twice",
+    "a changed recording is believed",
 )  # fmt: skip
 
 
@@ -391,6 +393,8 @@ class Checks(Looks, Booked):
     def control_ended(self, process):
         """Nothing of a failed start is in the store; and none ends by a mistake of ours."""
         self.explains()
+        if process.status != 0:  # killed; or it says, by its status, that the disk never took it
+            self._forget_what_was_not_written()
         if process.errors:
             self.fail("an exception escaped", repr(process.errors[:2]))
         plane, night = process.plane, self.night
@@ -399,7 +403,8 @@ class Checks(Looks, Booked):
             pass
         elif process.status != 5:
             self.fail("a process ended by itself", f"control, status {process.status}")
-        night.refused = night.refused + 1 if process.status not in (0, -9, -15) else 0
+        refused = process.status not in (0, -9, -15) and not process.serving
+        night.refused = night.refused + 1 if refused else 0
         failed = plane is not None and process.status == 1 and not process.serving
         if failed and (night.net.taken or night.admin_taken) and process.wrote:
             self.fail("a start that failed has written", str(self.snapshot()))
@@ -407,7 +412,7 @@ class Checks(Looks, Booked):
     def _had_reason(self):
         night = self.night
         return bool(night.net.taken or night.admin_taken or night.disk.fault or self.excused
-                    or night.disk.mark is None or not night.disk.images[-1:] or True)  # fmt: skip
+                    or not night.disk.marked() or not night.disk.images[-1:] or True)  # fmt: skip
 
     # --- orders -----------------------------------------------------------------------------------
 
@@ -469,20 +474,27 @@ class Checks(Looks, Booked):
             if made.difference:
                 self.fail("the recording replays otherwise", f"{made}")
         self._tried(lines)
+        if len(lines) > 2 and self.night.machine.chance.random() < 0.5:
+            way, changed = tampered(lines, self.night.machine.chance)
+            told = [made for made in Replay().run(changed) if made.difference]
+            if not told and way in ALWAYS_TOLD:
+                self.fail("a changed recording is believed", way)
 
     def _tried(self, lines):
-        """`rampway replay --policy`: the file as it is now, and as it was first."""
-        for text in dict.fromkeys((self.night.first, self.night.files["policy.yaml"])):
+        """`rampway replay --policy`: the file as it is now, as it was first, or one edit of it."""
+        night, chance = self.night, self.night.machine.chance
+        other = text_of(edited(night.policy, chance.randrange(len(EDITS))))
+        for text in chance.choice(((night.first,), (night.files["policy.yaml"],), (other,))):
             try:
                 routes = {route.name: route for route in expanded(load(text).policy).routes}
             except PolicyError:
                 continue
-            edited = Edited(routes)
+            tried = Edited(routes)
             try:
-                edited.run(lines)
+                tried.run(lines)
             except Exception as error:
                 self.fail("another policy cannot be tried", repr(error))
-            for one in edited.compared:
+            for one in tried.compared:
                 if one.verdict not in ("same", "later", "different"):
                     self.fail("another policy cannot be tried", repr(one))
 

@@ -7,19 +7,19 @@ product keeps there: locks, sequence, process ids.
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
 import queue
 import sqlite3
 
-from router.control.state.errors import StoreDamaged, StoreLocked
-from router.control.state.hold import HoldMark
 from router.control.state.layout import SCHEMA_VERSION
 from router.control.state.record import NOTES
 
 KEPT_IMAGES = 6
 """Commits that a lying disk may have lost."""
+
+MARKS = ("store.db.sequence", "store.db.lock")
+"""Files in which the product keeps how far the store was written."""
 
 FAULTS = ("full", "read_only", "io", "wrong", "late_error")
 
@@ -35,9 +35,8 @@ class Disk:
         """The database after each of the last commits; empty: there is none."""
         self.sound = b""
         """What the operators have of it from before it was damaged."""
-        self.holder = None
-        """The :class:`SimHold` that has it."""
-        self.waiting = []
+        self.locks = {}
+        """Name of a file -> the :class:`~tests.nights.locks.OpenFile` that has locked it."""
         self.fault = ""
         self.fault_rate = 0.0
         self.delay_s = 0.001
@@ -45,7 +44,6 @@ class Disk:
         self.stuck = False
         self.crash_at = ""
         """Stage of a transaction at which the process is killed."""
-        self.mark = None
         self.revisions = {}
         """Route -> (revision, record) as on the disk."""
         self.moves = {}
@@ -54,6 +52,20 @@ class Disk:
         """Route -> revision of the last `retry`, or change of stable, on the disk."""
         self.commits = 0
         self.on_commit = lambda: None
+
+    @property
+    def holder(self):
+        """The open file by which a process has the store; None: nobody has it."""
+        return self.locks.get("store.db.lock")
+
+    def marked(self):
+        """Whether it is kept how far the store was written."""
+        return any(self.files.get(name) for name in MARKS)
+
+    def unmark(self):
+        """As `rm store.db.sequence store.db.lock`, or as a restored copy has it."""
+        for name in MARKS:
+            self.files.pop(name, None)
 
     # --- what happens to it -----------------------------------------------------------------------
 
@@ -71,7 +83,8 @@ class Disk:
     def restore(self, image):
         """An operator puts an older copy in its place (`rampway store restore`)."""
         self.images = [image]
-        self.mark, self.sound = None, b""
+        self.sound = b""
+        self.unmark()
         self._read_back()
 
     def _read_back(self):
@@ -143,6 +156,13 @@ class SimPath:
     def with_name(self, name):
         return SimPath(self.disk, name)
 
+    def made(self):
+        """Created where it was not there."""
+        if self.name == "store.db":
+            self.disk.images = self.disk.images or [b""]
+        else:
+            self.disk.files.setdefault(self.name, b"")
+
     def exists(self):
         return bool(self.disk.images) if self.name == "store.db" else self.name in self.disk.files
 
@@ -157,8 +177,10 @@ class SimPath:
     def chmod(self, _mode):
         pass
 
-    def open(self, _mode):
-        """For bytes, from the beginning; a disk that is full or read-only takes none."""
+    def open(self, mode="r", **_):
+        """Text; or for bytes, from the beginning: a disk that is full or read-only takes none."""
+        if mode == "r":
+            return io.StringIO(self.read_text().decode(errors="replace"))
         if self.disk.fault in ("full", "read_only", "io"):
             raise OSError(28, "No space left on device")
         return SimFile(self)
@@ -197,10 +219,18 @@ class SimFile:
 
 
 class SimOs:
-    """The module ``os`` where the file of process ids is written."""
+    """The module ``os`` where the file of process ids is written, and signals are sent."""
 
-    def __init__(self, real):
-        self._real = real
+    def __init__(self, real, machine):
+        self._real, self._machine = real, machine
+
+    def kill(self, pid, number):
+        machine = self._machine()
+        if machine.inert:
+            return
+        if pid not in machine.pids:
+            raise ProcessLookupError(pid)
+        machine.signal(pid, number)
 
     def __getattr__(self, name):
         return getattr(self._real, name)
@@ -317,64 +347,6 @@ class SimConnection:
 
     def close(self):
         self._written.clear()
-
-
-class SimHold:
-    """As :class:`router.control.state.hold.Hold`: who has the store, and how far it was written."""
-
-    def __init__(self, path):
-        self.path, self.disk = path, path.disk
-        self.process = None
-
-    async def take(self, wait_s):
-        self.process = self.disk.machine.current
-        deadline = self.disk.machine.now + wait_s
-        self.disk.waiting.append(self)
-        self.process.held.append(self)
-        try:
-            while not self._try():
-                if self.disk.machine.now >= deadline:
-                    raise StoreLocked(f"{self.path} is driven by another router")
-                await asyncio.sleep(0.05)
-        finally:
-            if self in self.disk.waiting:
-                self.disk.waiting.remove(self)
-
-    def _try(self):
-        if self.disk.holder in (None, self):
-            self.disk.holder = self
-            return True
-        return False
-
-    def claim(self):
-        return True
-
-    def known(self):
-        return self.disk.mark
-
-    def keep(self, mark):
-        if self.process is not None and self.process.alive:
-            self.disk.mark = HoldMark(mark.store, mark.sequence)
-
-    def drop(self):
-        if self.disk.machine.inert:
-            return
-        if self.disk.holder is self:
-            self.disk.holder = None
-
-    def ended(self, _process):
-        self.drop()
-        if self in self.disk.waiting:
-            self.disk.waiting.remove(self)
-
-    def successor(self):
-        return any(one is not self for one in self.disk.waiting)
-
-
-def new_file(path):
-    if path.disk.fault in ("full", "read_only"):
-        raise StoreDamaged(f"{path}: cannot be created (no room)")
-    path.disk.images.append(b"")
 
 
 # --- the writer's thread --------------------------------------------------------------------------

@@ -52,6 +52,8 @@ class Setup:
     bad: tuple = ()
     manner: str = "yes"
     full_recording: float = 0.0
+    narrow: bool = False
+    """Queues are short."""
     events: tuple = ()
 
 
@@ -61,7 +63,13 @@ def setup(seed):
     horizon = rng.choice([2.0, 3.0, 4.0, 8.0])
     made = Setup(
         base=rng.randrange(
-            *rng.choice([(policies.OBSERVED,), (policies.OBSERVED, policies.BASES)])
+            *rng.choice(
+                [
+                    (policies.OBSERVED,),
+                    (policies.OBSERVED, policies.BASES),
+                    (policies.USING, policies.BASES),
+                ]
+            )
         ),
         horizon_s=horizon,
         rate=rng.choice([2.0, 6.0, 10.0]),
@@ -72,6 +80,7 @@ def setup(seed):
         kernel=rng.choice([212_992, 212_992, 4_096]),
         manner=rng.choice(["yes", "yes", "yes", "no", "mixed", "slow"]),
         full_recording=rng.choice([0.0, 0.0, 0.01]),
+        narrow=rng.random() < 0.3,
     )
     if rng.random() < 0.5:
         made.bad = (rng.choice([9102, 9202, 9101]), rng.choice([0.05, 0.3, 1.0]))
@@ -144,6 +153,7 @@ class Night:
         self.users, self.impatience = self.setup.users, self.setup.impatience
         self.rows = self.setup.base >= policies.OBSERVED
         """Clients send, and versions answer, rows with features and labels."""
+        self.using = self.setup.base >= policies.USING
         self.full_recording = self.setup.full_recording
         self.traffic = True
         self.requests = 0
@@ -218,7 +228,7 @@ class Night:
         """`rampway store restore FILE FILE`, and where nothing is left: begin anew."""
         self.refused = 0
         self.force_next = True
-        self.disk.mark = None
+        self.disk.unmark()
         if self.disk.sound:
             self.disk.restore(self.disk.sound)
         self.disk.fault = ""

@@ -17,6 +17,22 @@ HOSTILE = (
 
 
 KINDS_SEEN = ("x", "y", "z")
+TOKENS = (
+    b'"choices": [{"text": "a"}], "usage": {"prompt_tokens": 40, "completion_tokens": 20}}',
+    b'"usage": {"prompt_tokens": 9}}', b'"usage": 7}', b'"usage": {"prompt_tokens": -1}}',
+)  # fmt: skip
+LOADS = (
+    b"endpoint-load-metrics: TEXT cpu_utilization=0.3, named_metrics.queue=4\r\n",
+    b'endpoint-load-metrics: JSON {"cpu_utilization": 0.4, "named_metrics": {"gpu": 0.9}}\r\n',
+    b"endpoint-load-metrics: BIN aaaa\r\n", b"endpoint-load-metrics: ,=,\r\n", b"",
+)  # fmt: skip
+SERIES = (
+    b"process_resident_memory_bytes %d\nprocess_cpu_seconds_total %.3f\nown_queue 3\n",
+    b'process_resident_memory_bytes{a="b"} %d\n# %.3f\nnv_gpu_utilization 0.9\n',
+    b"process_cpu_seconds_total NaN\n# %d %.3f\n",
+    b"# nothing of use %d %.3f\n",
+)
+"""What `/metrics` of a version says."""
 
 
 def asked_rows(chance, user):
@@ -122,9 +138,14 @@ class Served(asyncio.Protocol):
         if manner in ("hang", "void"):
             return
         good = said_rows(body, manner) if night.rows and not probe else GOOD
-        night.world.call_later(late_s, self._say, manner, good)
+        extra = b""
+        if night.using and not probe:
+            good = good[:-1] + b", " + chance.choice(TOKENS)
+            if b"endpoint-load-metrics-format" in head:
+                extra = chance.choice(LOADS)
+        night.world.call_later(late_s, self._say, manner, good, extra)
 
-    def _say(self, manner, good):
+    def _say(self, manner, good, extra=b""):
         wire, chance = self.wire, self.night.machine.chance
         if self.gone:
             return
@@ -152,7 +173,7 @@ class Served(asyncio.Protocol):
                     "error": answer(500), "client_error": answer(404), "empty": answer(200, b""),
                     "hostile": answer(200, chance.choice(HOSTILE)), "early": answer(413),
                     "extra": answer(200, good) + b"HTTP/1.1 200 OK\r\n",
-                }.get(manner, answer(200, good))
+                }.get(manner, answer(200, good, extra))
             )  # fmt: skip
 
     def _drip(self, piece):
@@ -262,7 +283,7 @@ class Session:
     def post(self, url, *, json=None, headers=None, allow_redirects=False):
         return Call(self.night, url, json or {})
 
-    def get(self, url, *, params=None, headers=None, allow_redirects=False):
+    def get(self, url, *, params=None, headers=None, allow_redirects=False, **_):
         return Call(self.night, url, params or {})
 
     def request(self, method, url, **fields):
@@ -307,17 +328,32 @@ class Call:
             return chance.choice([b"", b"\xff", b"[]", b'{"status": 1}', b'{"status": "success"}',
                                   b'{"registered_model": 5}',
                                   b'{"registered_model": null}'])  # fmt: skip
+        if self.url.endswith("/metrics"):
+            now, said = self.night.machine.now, chance.choice(SERIES)
+            return said % (chance.choice([500, 50_000_000]), 100 - now if manner == "no" else now)
         if "query" in self.url:
             value = {"yes": "0.5", "no": "5"}.get(manner, "NaN")
-            result = {"resultType": "scalar", "result": [0, value]}
+            kind, result = chance.choice([
+                ("scalar", [0, value]), ("vector", [{"value": [0, value]}]), ("matrix", []),
+            ] if self.night.using else [("scalar", [0, value])])  # fmt: skip
+            result = {"resultType": kind, "result": result}
             return json.dumps({"status": "success", "data": result}).encode()
-        return b'{"registered_model": {"aliases": []}}'
+        if self.night.using and "/get" in self.url:
+            one = {"alias": chance.choice(["champion", "challenger", "x"]),
+                   "version": chance.choice("123")}  # fmt: skip
+            return json.dumps({"registered_model": {"aliases": [one]}}).encode()
+        return chance.choice([b'{"registered_model": {"aliases": []}}', b'{"message": "no"}'])
 
     async def __aexit__(self, *_):
         pass
 
     async def read(self, _most):
         return self.body
+
+    async def iter_any(self):
+        """In pieces."""
+        for at in range(0, len(self.body), 200):
+            yield self.body[at : at + 200]
 
     @property
     def under_way(self):

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import json
 import random
 import zlib
 from copy import deepcopy
+from pathlib import Path
 
 from router.config.check import loads
 from router.config.problems import PolicyError
 
-BASES = 320
+BASES = 400
 OLD_BASES = 96
 """Those of before, which stories are about; the others have what came later as well."""
 OBSERVED = 200
 """From here on answers are read: monitors, a prediction log, gates about what is predicted."""
+USING = 320
+"""From here on versions say what they use, too; and whoever is asked is shown a secret."""
 HOOK_URL = "http://127.0.0.1:7000"
 POINTS = ("confirm_rollout", "pre_rollout", "rollout", "confirm_traffic_increase",
           "confirm_promotion", "post_rollout", "rollback", "event")  # fmt: skip
@@ -33,8 +35,54 @@ def base(number):
     return deepcopy(_base(number))
 
 
+class Verdicts:
+    """What the product accepts of a base's drafts, in the order in which they are tried.
+
+    That takes most of the time of drawing one, and is always the same: it is kept in a file, 0s and
+    1s a base. `python -m tests.nights.policies` writes it, and a test compares some.
+    """
+
+    def __init__(self, file):
+        self.file = file
+        self.known = file.read_text().split() if file.exists() else []
+        self.given = ""
+        self._number = 0
+
+    def begin(self, number):
+        """Another base is drawn."""
+        self._number, self.given = number, ""
+
+    def __call__(self, draft):
+        """Whether the product accepts it."""
+        known, at = self.known[self._number : self._number + 1], len(self.given)
+        said = known[0][at : at + 1] if known else ""
+        self.given += said or self._asked(draft)
+        return self.given[-1] == "1"
+
+    @staticmethod
+    def _asked(draft):
+        try:
+            loads(json.dumps(draft), "policy.yaml", {})
+        except PolicyError:
+            return "0"
+        return "1"
+
+    def written(self):
+        """Ask anew, and keep it."""
+        self.known = []
+        made = []
+        for number in range(BASES):
+            _base.__wrapped__(number)
+            made.append(self.given)
+        self.file.write_text("\n".join(made) + "\n")
+
+
+verdicts = Verdicts(Path(__file__).with_name("accepted.txt"))
+
+
 @functools.lru_cache(BASES)
 def _base(number):
+    verdicts.begin(number)
     rng = random.Random(f"policy/{number}")
     names = ["a", "b"] if rng.random() < 0.6 else ["a"]
     made = {
@@ -52,6 +100,8 @@ def _base(number):
         _together(rng, made)
     if number >= OBSERVED:
         _observed(rng, made)
+    if number >= USING:
+        _using(rng, made)
     if rng.random() < 0.25:
         made["recording"] = {"file": "nights.recording", "keep": 1}
     if rng.random() < 0.1:
@@ -62,8 +112,7 @@ def _base(number):
         other["rollout"] = deepcopy(one["rollout"])
         other["payload"] = one["payload"]
         one["rollout"]["group"] = other["rollout"]["group"] = "together"
-        with contextlib.suppress(PolicyError):
-            loads(json.dumps(grouped), "policy.yaml", {})
+        if verdicts(grouped):
             return grouped
     return made
 
@@ -74,8 +123,7 @@ def _more(rng, made):
         for name, value in MORE.items():
             if rng.random() < 0.3:
                 tried = deepcopy(route) | {name: value}
-                with contextlib.suppress(PolicyError):
-                    loads(json.dumps({"routes": [tried]}), "policy.yaml", {})
+                if verdicts({"routes": [tried]}):
                     route[name] = value
     if rng.random() < 0.5:
         made["alerts"] = [
@@ -92,8 +140,7 @@ def _predicting(rng, made):
         gates = [*route["rollout"]["gates"], rng.choice(PREDICTING)]
         tried = deepcopy(route) | {"payload": "json", "predictions": predictions}
         tried["rollout"]["gates"] = gates
-        with contextlib.suppress(PolicyError):
-            loads(json.dumps({"routes": [tried]}), "policy.yaml", {})
+        if verdicts({"routes": [tried]}):
             route.update(tried)
 
 
@@ -120,11 +167,62 @@ def _observed(rng, made):
         del made["routes"][1]["rollout"]
 
 
+METRICS = (
+    "/metrics", {"path": "/metrics", "interval": "1s", "timeout": "500ms", "orca": True},
+    {"path": "/metrics", "interval": "1s", "series": {"queue": "own_queue"}}, {"orca": True},
+)  # fmt: skip
+PRICES = (
+    {"per_request": 0.002, "per_hour": 3.0},
+    {"per_1k_input_tokens": 0.5, "per_1k_output_tokens": 1.5},
+)
+USES = (
+    {"resources": {"memory": "1GiB", "times_stable": 1.5, "queue": 20}},
+    {"resources": {"memory": "1KiB", "cpu": 0.1, "on_fail": "rollback"}},
+    {"resources": {"gpu": "50%", "gpu_memory": "50%", "on_fail": "notify"}},
+    {"cost": {"per_request": 0.001, "answers": 20, "on_fail": "rollback"}},
+    {"cost": {"per_hour": 9.0, "per_request": 5.0, "answers": 20}},
+    {"cost": {"per_1k_tokens": 1.0, "answers": 20, "on_fail": "notify"}},
+)  # fmt: skip
+SHOWN = {"headers": {"Authorization": "Bearer a-secret"}}
+
+
+def _using(rng, made):
+    """What versions use and cost, gates on that; secrets that servers of others are shown."""
+    for route in made["routes"]:
+        if rng.random() < 0.4:
+            _tried(route, {"payload": "openai", "predictions": {"sample": "100%"}})
+        for name, version in route["versions"].items():
+            priced = version | {"price": rng.choice(PRICES)}
+            _tried(route, {"versions": route["versions"] | {name: priced}})
+        _tried(route, {"metrics": rng.choice(METRICS)} if rng.random() < 0.8 else {})
+        if not isinstance(route.get("rollout"), dict):
+            continue
+        for gate in rng.sample(USES, 2):
+            kind, limits = next(iter(gate.items()))
+            looked = {kind: limits | {"interval": "1s", "in_a_row": rng.choice([1, 3])}}
+            _tried(route, {"rollout": _with(route["rollout"], "gates", looked)})
+        asks = rng.choice(("rollback", "confirm_traffic_increase", "event"))
+        _tried(route, {"rollout": _with(route["rollout"], "hooks", _hook(rng, asks))})
+        for hook in route["rollout"].get("hooks", ()):
+            next(iter(hook.values())).update(deepcopy(SHOWN))
+        for gate in route["rollout"]["gates"]:
+            if isinstance(gate, dict) and {*gate} & {"webhook", "prometheus"}:
+                next(iter(gate.values())).update(deepcopy(SHOWN))
+        if rng.random() < 0.4:
+            mlflow = {"url": HOOK_URL, "model": "m", "retries": 1, **SHOWN}
+            _tried(route, {"registry": {"mlflow": mlflow}})
+
+
+def _with(rollout, name, one):
+    return rollout | {name: [*rollout.get(name, ()), one]}
+
+
 def _tried(route, more):
     """With more, where that is accepted."""
+    if not more:
+        return
     tried = deepcopy(route) | deepcopy(more)
-    with contextlib.suppress(PolicyError):
-        loads(json.dumps({"routes": [tried]}), "policy.yaml", {})
+    if verdicts({"routes": [tried]}):
         route.update(tried)
 
 
@@ -143,8 +241,7 @@ def _together(rng, made):
     for route in tried["routes"]:
         route["rollout"] = deepcopy(grouped)
         route["payload"] = one["payload"]
-    with contextlib.suppress(PolicyError):
-        loads(json.dumps(tried), "policy.yaml", {})
+    if verdicts(tried):
         one.update(tried["routes"][0])
         other.update(tried["routes"][1])
 
@@ -206,11 +303,8 @@ def _valid_route(rng, name):
             route["sticky"] = {"header": "X-User-Id"}
             route.pop("pin", None)
             route.pop("rules", None)
-        try:
-            loads(json.dumps({"routes": [route]}), "policy.yaml", {})
-        except PolicyError:
-            continue
-        return route
+        if verdicts({"routes": [route]}):
+            return route
 
 
 def _route(rng, name):
@@ -472,3 +566,7 @@ def load(text):
     if isinstance(found, PolicyError):
         raise PolicyError(found.problems)
     return found
+
+
+if __name__ == "__main__":
+    verdicts.written()

@@ -7,6 +7,7 @@ import gc
 import multiprocessing
 import time
 
+from router.config import schema
 from tests.nights import policies, seams
 from tests.nights.faults import put_back
 from tests.nights.night import Night
@@ -18,6 +19,7 @@ PIECE = 48
 
 def warm(nights):
     """What nights share is made before any process is split off."""
+    schema.schema()  # what hints of a refused policy are made of
     if nights > policies.BASES:
         for number in range(policies.BASES):
             policies.base(number)

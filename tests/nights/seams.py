@@ -6,6 +6,7 @@ else is the product's own code. Installed once for many nights; ``CURRENT`` is t
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import os
 import queue
@@ -24,10 +25,10 @@ from router.config.problems import PolicyError
 from router.control import plane as control_plane
 from router.control import watch
 from router.control.fleet import processes, reader, workers
-from router.control.outside import measure, outreach
+from router.control.outside import measure, outreach, scrapes
 from router.control.predictions import watching
 from router.control.rollouts import recording
-from router.control.state import sqlite
+from router.control.state import hold, sqlite
 from router.core import judge as _judge  # noqa: F401 - a worker loads it when it is alone
 from router.link import socket as link_socket
 from router.proxy import coin, worker
@@ -35,12 +36,15 @@ from router.proxy import plane as data_plane
 from router.reader import sqlite_book
 from router.telemetry import log as telemetry_log  # noqa: F401 - before its loggers are replaced
 from router.upstream import connection, health
-from tests.nights.disk import Queues, SimHold, SimOs, SimPath, SimSqlite, WriterThread, new_file
+from tests.nights.disk import Queues, SimOs, SimPath, SimSqlite, WriterThread
+from tests.nights.locks import LockFcntl, LockOs, Proc
+from tests.nights.narrow import bounds
 from tests.nights.outside import Session, profiles
 from tests.nights.reading import LogSqlite
 from tests.nights.wires import Select, Sockets
 
 CURRENT = SimpleNamespace(night=None, count=0, kept=1)
+LOCKS = LockOs(os)
 REAL_MONOTONIC, REAL_TIME = time.monotonic, time.time
 
 
@@ -199,19 +203,6 @@ def _random_bytes(size):
     return night().noise.randbytes(size)
 
 
-def _send(pid, number):
-    if not night().machine.inert:
-        night().machine.signal(pid, number)
-
-
-def _born(pid):
-    return str(pid) if pid in night().machine.pids else ""
-
-
-def _listens(pid):
-    return any(one.process is not None and one.process.pid == pid for one in night().net.listeners)
-
-
 def _patches():
     net = _Later(lambda: night().net)
     quiet = SimpleNamespace(
@@ -235,16 +226,18 @@ def _patches():
     for module in (workers, reader, link_socket, data_plane):
         yield module, "socket", sockets
     yield workers, "SharedQuotas", lambda count: night().quotas(count)
-    yield processes, "os", SimOs(os)
+    yield processes, "os", SimOs(os, lambda: night().machine)
+    yield processes, "Path", lambda path: Proc(night().net, path)
+    yield hold, "os", LOCKS
+    yield hold, "fcntl", LockFcntl(fcntl, LOCKS)
     yield connection, "select", Select(net)
     yield sqlite, "sqlite3", SimSqlite()
     yield sqlite, "queue", Queues
     yield sqlite, "thread", _thread
-    yield sqlite, "Hold", SimHold
-    yield sqlite, "new_file", new_file
     yield from _read_and_recorded()
     yield outreach, "outside_session", lambda: Session(night())
     yield measure, "outside_session", lambda: Session(night())
+    yield scrapes, "outside_session", lambda: Session(night())
     yield watch, "FileWatch", SimWatch
     yield main, "load", lambda path: night().load(str(path))
     yield main, "SqliteStore", _store
@@ -259,10 +252,6 @@ def _patches():
     yield worker, "more_files", _nothing
     yield worker, "Worker", lambda *args, **options: night().worker(*args, **options)
     yield worker, "asyncio", _Running()
-    yield processes, "send", _send
-    yield processes, "born", _born
-    yield processes, "listens", _listens
-    yield processes, "state_of", lambda _pid: ("S", 0.0)
     yield data_plane, "SWEEP_S", 0.1
     yield control_plane, "LAG_EVERY_S", 1.0  # ticks that only measure, or look at deadlines
 
@@ -321,6 +310,7 @@ def _installed():
             sys.modules.pop("uvloop", None)
         else:
             sys.modules["uvloop"] = before
+        bounds(narrow=False)
         forget()
 
 
@@ -332,6 +322,7 @@ def forget():
     books._taken.clear()
     loops._jobs.clear()
     coin._left.clear()
+    LOCKS.clear()
     health._ENDING.clear()
 
 
@@ -343,6 +334,7 @@ def begin(new):
         CURRENT.night = None
         gc.collect()
     CURRENT.night = new
+    bounds(narrow=new.setup.narrow)
     random.seed(f"{new.seed}/module")
     loops.BOOKS.tell = _nothing
 

@@ -115,6 +115,15 @@ STORIES = {
         at(4.594871318692023, "away", for_s=1.5),
         at(5.522081172095957, "order", route="b", name="instant", number=152, way="key"),
         rate=10.0, users=40, impatience=0.02, bad=(9102, 0.3)),
+    6224: story("a rollback that a failing disk has not taken, a successor that waits", 115, 3.0,
+        at(1.3219424790723675, "hand_over", late_s=1.5),
+        at(2.3915574799470707, "disk", fault="wrong", rate=1.0, for_s=0.5),
+        clients=4, bad=(9102, 1.0)),
+    6245: story("a start that failed is on the disk, above a rollback that is owed", 29, 3.0,
+        at(1.682169454560848, "edit", numbers=[10]),
+        at(1.8021175856334928, "disk", fault="late_error", rate=1.0, for_s=3.0),
+        at(1.8351465073055397, "burst", route="b", names=["instant", "full"], number=168),
+        rate=2.0, clients=4, bad=(9102, 0.3), manner="slow"),
 }
 # fmt: on
 """Seed -> (what it is about, its night)."""

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from router.control.state import layout, sqlite
-from router.control.state.hold import Hold
+from router.control.state import layout
 from router.control.state.sqlite import SqliteStore
 from tests.nights import disk, policies, seams
 from tests.nights.checks import NAMES
@@ -132,7 +131,6 @@ def test_the_disk_of_the_nights_is_that_of_a_real_file(tmp_path, monkeypatch):
         db.deserialize(night.disk.images[-1])
         simulated = layout.loaded(db)
     monkeypatch.undo()
-    monkeypatch.setattr(sqlite, "Hold", Hold)
     assert len(changes) > 5
     assert really_written(tmp_path / "real.db", changes) == simulated
 

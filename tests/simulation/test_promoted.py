@@ -20,7 +20,6 @@ from router.config import loads
 from router.config.check import load
 from router.control.rollouts.observe import Observatory
 from router.control.rollouts.reconciler import Reconciler
-from router.control.state.store import MemoryStore
 from router.core.rollout.events import Promote as Approve
 from router.core.rollout.rollout import Phase
 from router.core.wire.counts import EndpointState
@@ -29,6 +28,7 @@ from router.simulation import world
 from router.simulation.run import Setup, run_once
 from router.simulation.scenario import LatencyModel, Scenario
 from tests.control.conftest import Tables, Told, World
+from tests.control.memory import MemoryStore
 from tests.importing.public import FILES
 
 ROOT = Path(__file__).parents[2]

@@ -26,8 +26,6 @@ MESSAGES = ("router.core.wire.", "router.link.")
 
 FAKES = {
     "router.control.state.clock.ManualClock": "virtual time for tests of policies",
-    "router.control.state.store.MemoryStore": "a store without a disk, for the same",
-    "router.control.state.store.MemoryDisk": "what it writes to",
     "router.simulation.run.Setup.constant": "one weight for ever, for tables of detection times",
     "router.simulation.run.SimulatedRun.bad": "what such tables show",
     "router.simulation.run.SimulatedRun.requests": "likewise",

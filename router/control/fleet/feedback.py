@@ -115,18 +115,6 @@ class Feedback:
             return None
         return replace(one.truth, request_id="", receipt=f"{receipt.nonce:016x}")
 
-    def take(self, given: Sequence[Label]) -> dict[str, Any]:
-        """``{"accepted": number, "refused": [{"index", "why"}, ...]}``."""
-        refused = []
-        for index, label in enumerate(given):
-            try:
-                self._take(label)
-            except BadReceipt as bad:
-                refused.append({"index": index, "why": str(bad)})
-        if refused:
-            self._count("", "", "refused", len(refused))
-        return {"accepted": len(given) - len(refused), "refused": refused}
-
     def _take(self, label: Label) -> None:
         run, receipt = self._verified(label.receipt)
         if not self._reconciler.receipts.use(mark_of(label.receipt)):

@@ -53,8 +53,9 @@ def adoption(
     known = dict(stored) | {name: _ahead(run) for name, run in runs.items()}
     names = {route.name for route in policy.routes}
     renamed = dict(_renamed(policy, known))
-    moved = {new: _under(new, known[old]) for new, old in renamed.items()}
-    moved |= {old: _emptied(known[old]) for old in renamed.values() if old not in names}
+    left = {old: _above(known[old], runs.get(old)) for old in renamed.values()}
+    moved = {new: _under(new, left[old]) for new, old in renamed.items()}
+    moved |= {old: _emptied(left[old]) for old in renamed.values() if old not in names}
     records = known | moved
     settled = {
         route.name: lifecycle.settle(
@@ -67,8 +68,8 @@ def adoption(
     problems = [problem for one in settled.values() for problem in one.problems]
     gone = tuple(run for name, run in runs.items() if name not in names)
     if not force:
-        left = (lifecycle.removal(run.record, policy, ends=ends) for run in gone)
-        problems += filter(None, left)
+        stay = (lifecycle.removal(run.record, policy, ends=ends) for run in gone)
+        problems += filter(None, stay)
     notes = [f"{new} {_goes_on_with(old)}" for new, old in renamed.items()]
     told = {name: run.notes for name, run in runs.items() if name in names}
     told |= {name: one.notes for name, one in settled.items()}
@@ -153,6 +154,10 @@ def _with_convicted(record: RouteRecord, other: RouteRecord) -> RouteRecord:
         record, blocked=both(record.blocked, other.blocked),
         given_up=both(record.given_up, other.given_up),
         convicted=both(record.convicted, other.convicted),
+def _above(record: RouteRecord, run: Run | None) -> RouteRecord:
+    """Above whatever the disk may have under this name: a write that failed may be there."""
+    return record if run is None else replace(
+        record, revision=max(record.revision, run.revision_floor)
     )  # fmt: skip
 
 

@@ -149,7 +149,7 @@ class Reconciler:
             for run in adopted.gone:
                 if ends:
                     self._carry_out(run, lifecycle.taken_out(run.record, now).deeds, now)
-                self._records[run.route.name] = self.runs.pop(run.route.name).record
+                self._records[run.route.name] = self.runs.pop(run.route.name).parting
             self._records |= adopted.moved
             for route in policy.routes:
                 if one := adopted.settled.get(route.name):
@@ -186,7 +186,7 @@ class Reconciler:
         run.changed()
         if not settled.deeds and run.pending is None and settled.record != run.record:
             run.enforce(settled.record, run.trial)
-            fresh.append(settled.record)
+            fresh += [] if run.doubt else [settled.record]  # in doubt all is written anew, above
         self._carry_out(run, settled.deeds, now)
         if run.counts_others():
             self.note(run, "redraw", run.drawn_anew(self.observatory, now))
@@ -329,21 +329,19 @@ class Reconciler:
 
     def _tend(self, run: Run, now: float) -> float:
         """Do what is due for one route; answers when to come back."""
-        live = run.live
+        live = None if self.writes.ended else run.live  # who stops decides nothing more
         due = run.look_at if live else run.returns_on(now)
         if live is not None and now >= run.look_at:
             run.look_at = now + LOOK_EVERY_S  # should looking fail
             due = run.look_at = self._look(run, live, now)
         elif due is None and run.settle_again and not run.writing(now):
             self._settle_again(run, now)
-        if run.unsaved and not run.saving:
-            if now >= run.retry_at:
+        if not run.saving and run.pending is None and (run.doubt or run.unsaved):
+            due = min(due or run.retry_at, run.retry_at)  # else the disk's word wakes
+            if now >= run.retry_at and run.doubt:  # above it, before all that is owed
+                self._move(run, run.record, "keep", now, actor="router", reason=run.doubt)
+            elif now >= run.retry_at:
                 self._save(run)
-            due = min(due or run.retry_at, run.retry_at)
-        if run.doubt and not run.writing(now):
-            self._move(run, run.record, "keep", now, actor="router", reason=run.doubt)
-        elif run.doubt and not run.saving and run.pending is None:  # else the disk's word wakes
-            due = min(due or run.retry_at, run.retry_at)
         return due if due is not None else float("inf")
 
     def _look(self, run: Run, live: Live, now: float) -> float:
@@ -385,7 +383,7 @@ class Reconciler:
 
     def _settle_again(self, run: Run, now: float) -> None:
         """A rollout ended: the policy may have another candidate waiting."""
-        if self.restraint.starting(run):
+        if self.writes.ended or self.restraint.starting(run):
             return
         run.settle_again = False
         unready = self.restraint.awaited(run.route, None, now)
@@ -421,6 +419,7 @@ class Reconciler:
             return move
         run.write_first(None, reason)
         run.owe(move)
+        run.doubt = ""  # it is above whatever the disk may have
         self._enforce(run, move, now)
         self._save(run)
         return move

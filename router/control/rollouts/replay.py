@@ -79,7 +79,7 @@ class Replay:
                     yield Replayed(number, 0.0, "", "line", "", "it is not the line written here")
                 before = told
                 found = self._take(line)
-            except (KeyError, TypeError, ValueError, AttributeError) as error:
+            except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
                 yield Replayed(number, 0.0, "", "line", "", f"it cannot be read: {error!r}")
                 continue
             if found is not None:

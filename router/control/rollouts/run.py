@@ -189,6 +189,16 @@ class Run:
         carried = self.record.carried
         return returns_on(carried.rollout, carried.plan, now) if carried else None
 
+    @property
+    def owes(self) -> bool:
+        """Whether the disk may have another position than the one in force."""
+        return bool(self.unsaved or self.doubt or self.pending)
+
+    @property
+    def parting(self) -> RouteRecord:
+        """What is kept of it when its route leaves: above whatever the disk may have of it."""
+        return replace(self.record, revision=max(self.record.revision, self.revision_floor))
+
     def writing(self, now: float) -> bool:
         """Whether a write is under way, or one failed so lately that no other is tried yet."""
         return self.pending is not None or bool(self.unsaved) or now < self.retry_at

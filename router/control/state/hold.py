@@ -150,8 +150,11 @@ class Hold:
             os.close(self._fds.popitem()[1])
 
     def successor(self) -> bool:
-        """Whether another router waits in :meth:`take`."""
-        fd = _opened(self.beside(".next"))
+        """Whether another router waits in :meth:`take`; no where the disk does not let us look."""
+        try:
+            fd = _opened(self.beside(".next"))
+        except StoreDamaged:
+            return False
         try:
             return not _locked(fd)
         finally:

@@ -1,4 +1,4 @@
-"""Where rollouts and the journal are kept: the interface, and one in memory for tests.
+"""Where rollouts and the journal are kept: the interface.
 
 Every commit is one transaction and is fenced: a record with an older revision than the stored one
 never overwrites it (it fails with :class:`Fenced`), so two writers cannot undo each other.
@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
 from router.control.state.errors import StoreUnavailable
@@ -29,6 +28,11 @@ class Fenced(StoreUnavailable):
     """The store holds a newer revision: somebody else has written; this process must not."""
 
     code = "fenced"
+
+    def __init__(self, text: str, route: str) -> None:
+        super().__init__(text)
+        self.route = route
+        """Whose record it is."""
 
 
 class Store(Protocol):
@@ -65,118 +69,14 @@ def failure_of(done: asyncio.Future[None]) -> StoreUnavailable | None:
     raise error
 
 
-@dataclass
-class MemoryDisk:
-    """What would be on the disk: survives the :class:`MemoryStore` that wrote it."""
-
-    clock: float = 0.0
-    records: dict[str, RouteRecord] = field(default_factory=dict)
-    evidence: dict[str, dict[str, Any]] = field(default_factory=dict)
-    settings: dict[str, Any] = field(default_factory=dict)
-    entries: list[JournalEntry] = field(default_factory=list)
-    commands: dict[str, dict[str, Any]] = field(default_factory=dict)
-    receipts: dict[int, None] = field(default_factory=dict)
-
-    def write(self, change: Change) -> None:
-        """Apply one transaction. Raises Fenced."""
-        for record in change.records:
-            known = self.records.get(record.route)
-            check_fence(record, known.revision if known else 0)
-        self.clock = max(self.clock, change.clock)
-        self.records |= {r.route: RouteRecord.from_json(r.to_json()) for r in change.records}
-        self.evidence |= change.evidence
-        self.settings |= change.settings
-        self.entries += (
-            replace(e, id=len(self.entries) + i + 1) for i, e in enumerate(change.entries)
-        )
-        self.commands |= dict(change.commands)
-        self.receipts |= dict.fromkeys(change.receipts)
-
-
 def check_fence(record: RouteRecord, stored: int) -> None:
     """Raises Fenced when the revision in the store is newer than ``record``; 0: none is there."""
     if stored > record.revision:
         raise Fenced(
             f"{record.route}: the store is at revision {stored}, this router at "
-            f"{record.revision}; another router has written"
+            f"{record.revision}; another router has written",
+            record.route,
         )
-
-
-class MemoryStore:
-    """A store without a disk, with the ways in which a real one fails.
-
-    ``broken`` fails every commit. ``held`` keeps commits waiting until :meth:`release`.
-    ``fail_point(name)`` is called at "before" and "after" each write and may raise to crash.
-    """
-
-    def __init__(
-        self, disk: MemoryDisk | None = None, fail_point: Callable[[str], None] | None = None
-    ) -> None:
-        self.disk = disk or MemoryDisk()
-        self.broken = False
-        self.held = False
-        self._fail_point = fail_point or (lambda _name: None)
-        self._waiting: list[tuple[Change, asyncio.Future[None]]] = []
-
-    async def open(self) -> Stored:
-        """Everything on the disk."""
-        d = self.disk
-        receipts = tuple(d.receipts)
-        return Stored(d.clock, dict(d.records), dict(d.evidence), dict(d.settings), receipts)
-
-    def commit(self, change: Change) -> asyncio.Future[None]:
-        """Write at once, or when released."""
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((change, done))
-        if not self.held:
-            self.release()
-        return done
-
-    def release(self) -> None:
-        """Write everything that waits."""
-        self.held = False
-        waiting, self._waiting = self._waiting, []
-        for change, done in waiting:
-            if done.cancelled():
-                continue
-            try:
-                self._write(change)
-            except StoreUnavailable as error:
-                done.set_exception(error)
-            else:
-                done.set_result(None)
-
-    def _write(self, change: Change) -> None:
-        if self.broken:
-            raise StoreUnavailable("the store is broken: disk full")
-        self._fail_point("before")
-        self.disk.write(change)
-        self._fail_point("after")
-
-    async def journal(
-        self, route: str | None, *, since: int, until: float | None, limit: int
-    ) -> list[JournalEntry]:
-        """Newest first."""
-        found = [
-            e
-            for e in reversed(self.disk.entries)
-            if e.id > since
-            and (route is None or e.route == route)
-            and (until is None or e.at <= until)
-        ]
-        return found[:limit]
-
-    async def answer(self, command_id: str) -> dict[str, Any] | None:
-        """The remembered answer."""
-        return self.disk.commands.get(command_id)
-
-    def successor(self) -> bool:
-        """Nobody waits for memory."""
-        return False
-
-    async def close(self) -> None:
-        """Nothing is lost, since nothing is buffered."""
-        self.release()
 
 
 async def under_all_names(

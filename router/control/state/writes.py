@@ -63,6 +63,12 @@ class Owed:
             there = {id(entry) for entry in change.entries}
             self.entries = [entry for entry in self.entries if id(entry) not in there]
 
+    def fenced(self, change: Change, route: str) -> None:
+        """All of it failed since the disk has a newer record of this route: that one stays."""
+        self.records.pop(route, None)
+        others = tuple(record for record in change.records if record.route != route)
+        self.add(replace(change, records=others))
+
     def change(self) -> Change:
         """All of it, as one transaction; empty, it asks whether the disk works."""
         return Change(
@@ -81,7 +87,7 @@ class Writes:
         """Why the last write failed; empty while the store works."""
         self.receipts = Receipts()
         self.ended = False
-        """The last words are written: what comes now would be forgotten by whoever goes on."""
+        """This router stops: what it decided now would be forgotten by whoever goes on."""
         self._wake = wake
         self._owed = Owed()
         self._again: asyncio.TimerHandle | None = None
@@ -107,7 +113,9 @@ class Writes:
             if error is None:
                 self.works()
                 return
-            if once or isinstance(error, Fenced):  # or whoever has written since knows more
+            if isinstance(error, Fenced):  # a newer record is there; the rest is not
+                self._owed.fenced(change, error.route)
+            elif once:
                 self._owed.written(change)
             elif not done.cancelled():
                 self._owed.add(change)

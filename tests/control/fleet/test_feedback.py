@@ -14,7 +14,7 @@ from router.control.told.views import FeedbackView
 from router.core.rollout.events import Rollback
 from router.core.rollout.rollout import Phase
 from router.core.wire.counts import PairSample
-from router.core.wire.receipt import Chosen, Receipt, sealed
+from router.core.wire.receipt import BadReceipt, Chosen, Receipt, sealed
 from router.telemetry.metrics import Metrics
 from tests.core.pairs.judged import judged_by
 
@@ -29,6 +29,19 @@ def with_feedback(policy, *, sticky=False, payload="opaque"):
     return text.replace(
         "    stable: v1", f"    stable: v1\n    payload: {payload}\n    {TAKES}{user}"
     )
+
+
+def take(feedback, given):
+    """As :meth:`Feedback.tell` of a route without a log."""
+    refused = []
+    for index, label in enumerate(given):
+        try:
+            feedback._take(label)
+        except BadReceipt as bad:
+            refused.append({"index": index, "why": str(bad)})
+    if refused:
+        feedback._count("", "", "refused", len(refused))
+    return {"accepted": len(given) - len(refused), "refused": refused}
 
 
 class Clients:
@@ -65,7 +78,7 @@ class Clients:
         return self.receipt(Chosen.FORCED, version=asked or "v1")
 
     def tell(self, text, truth, *, correct=True):
-        answer = self.feedback.take([Label(text, correct=correct, truth=truth)])
+        answer = take(self.feedback, [Label(text, correct=correct, truth=truth)])
         self.world.reconciler.turn()
         return answer
 
@@ -76,7 +89,7 @@ class Clients:
         return one.worse, one.better, one.same
 
     def say(self, *labels):
-        answer = self.feedback.take([Label(text, correct=right) for text, right in labels])
+        answer = take(self.feedback, [Label(text, correct=right) for text, right in labels])
         self.world.reconciler.turn()
         return answer
 
@@ -198,7 +211,7 @@ async def test_memory_of_used_receipts_is_bounded(clients, monkeypatch):
 
 async def test_rewards_are_told_by_version(clients):
     text = clients.receipt()
-    clients.feedback.take([Label(text, reward=0.5), Label(clients.receipt(), reward=1.0)])
+    take(clients.feedback, [Label(text, reward=0.5), Label(clients.receipt(), reward=1.0)])
     reconciler = clients.world.reconciler
     told = route_view(reconciler.runs["r"], reconciler.observatory, 1, 0.0).feedback["v2"]
     assert told == FeedbackView(right=0, wrong=0, rewards=2, mean_reward=0.75)

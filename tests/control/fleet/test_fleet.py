@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from router.config.check import load
+from router.control import plane as plane_module
 from router.control.plane import Plane
+from router.control.rollouts import reconciler
 from router.control.state.clock import ManualClock
-from router.control.state.store import MemoryStore
-from router.core.rollout.events import Promote, Rollback
+from router.control.state.errors import StoreUnavailable
+from router.core.rollout.events import Promote, Retry, Rollback
+from router.core.rollout.rollout import Phase
+from tests.control.memory import MemoryStore
 
 
 class Elsewhere:
@@ -84,3 +90,57 @@ async def test_orders_are_carried_out_by_whatever_fleet_there_is(plane):
     assert (health["ok"], health["listen"]) == (True, "elsewhere:80")
     assert controller.ready()["ok"]
     assert "process_resident_memory_bytes" in await controller.metrics_text()
+
+
+@pytest.fixture
+async def owing(tmp_path, policy, monkeypatch):
+    """A plane whose disk has not taken a rollback that is in force."""
+    monkeypatch.setattr(plane_module, "OWED_LOOK_S", 0.0)
+    monkeypatch.setattr(reconciler, "STORE_RETRY_S", 0.0)
+    file = tmp_path / "policy.yaml"
+    file.write_text(policy(steps="[{weight: 1%, hold: 1h}, {weight: 25%, hold: 1h}]"))
+    made = Plane(load(file), MemoryStore(), clock=ManualClock(), fleet=Elsewhere())
+    await made.start()
+    await passes()
+    made.store.broken = True
+    result = await made.controller.command("r", Rollback("ann", "no"))
+    assert (share(made), result.durable) == (0, False)
+    yield made
+    made.store.broken = False
+
+
+async def passes():
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+
+async def test_a_successor_gets_the_store_when_a_rollback_is_on_the_disk(owing, monkeypatch):
+    monkeypatch.setattr(owing.store, "successor", lambda: True)
+    stopping = asyncio.create_task(owing.stop(drain_s=3))
+    await passes()
+    assert (owing.fleet.ended, stopping.done()) == ("", False)
+    with pytest.raises(StoreUnavailable, match="nothing is added"):
+        owing.reconciler.order("r", Retry("ann"))  # it goes on deciding meanwhile
+    owing.store.broken = False
+    assert await asyncio.wait_for(stopping, 5) == ()
+    assert owing.fleet.ended == "handed over"
+    assert owing.store.disk.records["r"].rollout.phase is Phase.ROLLED_BACK
+
+
+async def test_a_successor_that_gave_up_is_not_waited_for(owing, monkeypatch):
+    waits = [True, True]
+    monkeypatch.setattr(owing.store, "successor", lambda: bool(waits and waits.pop()))
+    assert await asyncio.wait_for(owing.stop(drain_s=0), 5) == ("r",)
+    assert owing.fleet.ended == "draining 0"
+
+
+async def test_a_router_that_stops_writes_until_its_workers_are_through_and_says_what_is_lost(
+    owing,
+):
+    stopping = asyncio.create_task(owing.stop(drain_s=3))
+    await passes()
+    with pytest.raises(StoreUnavailable, match="is stopping"):
+        owing.reconciler.order("r", Retry("ann"))
+    await owing.kill()
+    assert await asyncio.wait_for(stopping, 5) == ("r",)
+    assert owing.store.disk.records["r"].rollout.phase is Phase.PROGRESSING

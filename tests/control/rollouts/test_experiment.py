@@ -119,7 +119,7 @@ class Shoppers:
             receipt = Receipt("r", name, entry.revision, 5_000, arm, int(world.clock.wall()),
                               unit=self.made, nonce=self.made)  # fmt: skip
             bought = world.random.random() < RATES[name]
-            self.feedback.take([Label(sealed(receipt, SECRET), reward=float(bought))])
+            self.feedback._take(Label(sealed(receipt, SECRET), reward=float(bought)))
         await world.run(60, rate=0)
 
 

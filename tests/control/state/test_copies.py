@@ -228,3 +228,7 @@ def test_the_command(tmp_path):
     code, said = rampway("restore", copy, path)
     assert (code, "in place" in said) == (0, True)
     assert rampway("restore", copy)[0] == 2
+
+
+def test_a_disk_that_does_not_let_us_look_shows_no_successor(tmp_path):
+    assert not Hold(tmp_path / "gone" / "r.db").successor()

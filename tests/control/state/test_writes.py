@@ -9,9 +9,9 @@ import pytest
 from router.control.state import writes
 from router.control.state.errors import StoreUnavailable
 from router.control.state.record import Change, JournalEntry, RouteRecord
-from router.control.state.store import MemoryStore
 from router.control.state.writes import ENTRIES_OWED_MAX, Owed, Writes
 from tests.control.conftest import Told
+from tests.control.memory import MemoryStore
 
 
 def entry(route, reason="said"):
@@ -66,6 +66,19 @@ async def test_a_disk_that_works_again_is_told_although_nothing_is_to_be_written
     w.store.broken = False
     await passes()
     assert (w.error, told.mended) == ("", 1)
+
+
+async def test_what_is_fenced_takes_nothing_else_with_it(made):
+    """A newer record of one route is there: the others, notes and the salt are written all the
+    same."""
+    w, _ = made
+    w.store.disk.records["a"] = record("a", 5)
+    w.quietly(Change(3.0, (record("a"), record("b")), (entry("b"),), settings={"salt": "x"}))
+    await passes()
+    disk = w.store.disk
+    assert {name: one.revision for name, one in disk.records.items()} == {"a": 5, "b": 1}
+    assert ([one.route for one in disk.entries], disk.settings) == (["b"], {"salt": "x"})
+    assert w.error == ""
 
 
 async def test_what_was_written_since_is_not_undone(made):
