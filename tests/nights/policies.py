@@ -183,6 +183,10 @@ USES = (
     {"cost": {"per_hour": 9.0, "per_request": 5.0, "answers": 20}},
     {"cost": {"per_1k_tokens": 1.0, "answers": 20, "on_fail": "notify"}},
 )  # fmt: skip
+COPIED = {
+    "by": "address", "window": "1m", "distinct": 100,
+    "near": {"score": "predictions", "threshold": 0.5, "within": 0.5, "share": "1%", "answers": 20},
+}  # fmt: skip
 SHOWN = {"headers": {"Authorization": "Bearer a-secret"}}
 
 
@@ -195,6 +199,7 @@ def _using(rng, made):
             priced = version | {"price": rng.choice(PRICES)}
             _tried(route, {"versions": route["versions"] | {name: priced}})
         _tried(route, {"metrics": rng.choice(METRICS)} if rng.random() < 0.8 else {})
+        _tried(route, {"extraction": COPIED} if rng.random() < 0.5 else {})
         if not isinstance(route.get("rollout"), dict):
             continue
         for gate in rng.sample(USES, 2):
