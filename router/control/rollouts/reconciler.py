@@ -329,11 +329,12 @@ class Reconciler:
 
     def _tend(self, run: Run, now: float) -> float:
         """Do what is due for one route; answers when to come back."""
-        live = None if self.writes.ended else run.live  # who stops decides nothing more
+        live = run.live
         due = run.look_at if live else run.returns_on(now)
         if live is not None and now >= run.look_at:
-            run.look_at = now + LOOK_EVERY_S  # should looking fail
-            due = run.look_at = self._look(run, live, now)
+            due = run.look_at = now + LOOK_EVERY_S  # should looking fail
+            if not self.writes.ended:  # who stops decides nothing more
+                due = run.look_at = self._look(run, live, now)
         elif due is None and run.settle_again and not run.writing(now):
             self._settle_again(run, now)
         if not run.saving and run.pending is None and (run.doubt or run.unsaved):
