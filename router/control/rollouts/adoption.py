@@ -154,6 +154,9 @@ def _with_convicted(record: RouteRecord, other: RouteRecord) -> RouteRecord:
         record, blocked=both(record.blocked, other.blocked),
         given_up=both(record.given_up, other.given_up),
         convicted=both(record.convicted, other.convicted),
+    )  # fmt: skip
+
+
 def _above(record: RouteRecord, run: Run | None) -> RouteRecord:
     """Above whatever the disk may have under this name: a write that failed may be there."""
     return record if run is None else replace(
