@@ -6,7 +6,7 @@ fields of `Flight` name one row uniquely, so they serve as its identity.
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 YEAR = 2013
 FLIGHT_NUMBER_MAX = 9_999
@@ -54,6 +54,7 @@ class Flight:
         month: 1 to 12, of the year 2013.
         day: 1 to 31.
         sched_dep_time: local time as a number, HHMM: 515 is 05:15.
+        dep_delay: minutes that it left late, where the client says so; None: it is looked up.
     """
 
     carrier: str
@@ -62,6 +63,7 @@ class Flight:
     month: int
     day: int
     sched_dep_time: int
+    dep_delay: float | None = None
 
     @property
     def flight_id(self) -> str:
@@ -71,6 +73,9 @@ class Flight:
             f".{YEAR}-{self.month:02}-{self.day:02}.{self.sched_dep_time:04}"
         )
 
+
+DELAY_FIELD = "dep_delay"
+DELAY_MAX_MIN = 10_000
 
 FLIGHT_FIELDS = ("carrier", "flight", "origin", "month", "day", "sched_dep_time")
 """The six fields that together name a flight, in the order of `Flight`."""
@@ -117,6 +122,21 @@ def flight_from(fields: Mapping[str, object], where: Where) -> Flight:
         day=_number(fields, "day", (1, 31), where),
         sched_dep_time=_clock(fields, where),
     )
+
+
+def delayed(flight: Flight, minutes: object, field: str) -> Flight:
+    """The flight with the delay that the client knows; None: it knows none.
+
+    Raises:
+        BadFieldError: it is no number of minutes.
+    """
+    if minutes is None:
+        return flight
+    if not isinstance(minutes, int | float) or isinstance(minutes, bool):
+        raise BadFieldError(field, f"expected minutes or null, got {_short(minutes)}")
+    if not -DELAY_MAX_MIN <= minutes <= DELAY_MAX_MIN:
+        raise BadFieldError(field, f"expected minutes of at most a week, got {_short(minutes)}")
+    return replace(flight, dep_delay=float(minutes))
 
 
 def _text(

@@ -15,9 +15,11 @@ import orjson
 
 from prediction_services import MODEL_NAME
 from prediction_services.flights import (
+    DELAY_FIELD,
     FLIGHT_FIELDS,
     BadFieldError,
     Flight,
+    delayed,
     flight_from,
     parse_flight_id,
 )
@@ -31,7 +33,10 @@ LATE_SCORE = 0.5
 PREDICT, PREDICT_PROBA = "predict", "predict_proba"
 OUTPUTS = (PREDICT, PREDICT_PROBA)
 
-_DATATYPES = {"flight_id": "BYTES", "carrier": "BYTES", "origin": "BYTES"}  # all others: INT64
+_DATATYPES = {
+    "flight_id": "BYTES", "carrier": "BYTES", "origin": "BYTES", DELAY_FIELD: "FP64",
+}  # fmt: skip
+"""All others are INT64."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,7 @@ class InferRequest:
 def decode_v2(body: bytes) -> InferRequest:
     """Read the body of `/infer`: tensor `flight_id`, or the six tensors of `FLIGHT_FIELDS`.
 
+    Beside either, tensor `dep_delay`: the minutes that each left late, in place of those looked up.
     Data may be nested or flat. Request `parameters` are allowed and mean nothing here.
 
     Raises:
@@ -144,7 +150,7 @@ def encode_v1(_request: InferRequest, scores: Sequence[float | None], _version: 
 
 def model_metadata(version: str) -> dict[str, Any]:
     """The answer to `GET /v2/models/{m}`: the tensors in and out. -1 is any number of rows."""
-    inputs = ("flight_id", *FLIGHT_FIELDS)
+    inputs = ("flight_id", *FLIGHT_FIELDS, DELAY_FIELD)
     return {
         "name": MODEL_NAME,
         "versions": [version],
@@ -209,6 +215,8 @@ def _wanted_outputs(document: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _from_columns(columns: Mapping[str, list[Any]]) -> tuple[Flight, ...]:
+    if DELAY_FIELD in columns:
+        return _with_delays(columns)
     unknown = set(columns) - {"flight_id", *FLIGHT_FIELDS}
     if unknown:
         raise BadFieldError(f"inputs.{min(unknown)}", "no such input; see the model's metadata")
@@ -231,6 +239,15 @@ def _from_columns(columns: Mapping[str, list[Any]]) -> tuple[Flight, ...]:
     return tuple(_column_row(columns, row) for row in range(rows))
 
 
+def _with_delays(columns: Mapping[str, list[Any]]) -> tuple[Flight, ...]:
+    flights = _from_columns({name: of for name, of in columns.items() if name != DELAY_FIELD})
+    delays, where = columns[DELAY_FIELD], f"inputs.{DELAY_FIELD}"
+    if len(delays) != len(flights):
+        raise BadFieldError(where, f"{len(delays)} values where there are {len(flights)} flights")
+    pairs = zip(flights, delays, strict=True)
+    return tuple(delayed(one, at, f"{where}[{row}]") for row, (one, at) in enumerate(pairs))
+
+
 def _column_row(columns: Mapping[str, list[Any]], row: int) -> Flight:
     fields = {name: values[row] for name, values in columns.items()}
     return flight_from(fields, lambda name: f"inputs.{name}[{row}]")
@@ -238,6 +255,9 @@ def _column_row(columns: Mapping[str, list[Any]], row: int) -> Flight:
 
 def _instance(value: Any, where: str) -> Flight:
     if isinstance(value, dict):
+        if DELAY_FIELD in value:
+            rest = {name: of for name, of in value.items() if name != DELAY_FIELD}
+            return delayed(_instance(rest, where), value[DELAY_FIELD], f"{where}.{DELAY_FIELD}")
         if "flight_id" in value:
             return parse_flight_id(value["flight_id"], f"{where}.flight_id")
         return flight_from(value, lambda name: f"{where}.{name}")

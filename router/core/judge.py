@@ -83,7 +83,8 @@ class Judge:
         self.ledger = Ledger()
         self.users = Users() if settings.sticky else None
         self.drawn = Drawn(sticky=settings.sticky)
-        self._told = SegmentKeys(gates)
+        self.told = SegmentKeys(gates)
+        """What its samples and pairs tell segments apart by."""
         self.sample_ratio = SampleRatio()
         self.conviction = ""
         """Sentence of the first moment at which the evidence sufficed; empty until then."""
@@ -161,7 +162,7 @@ class Judge:
                 min_bad=self.settings.min_bad,
                 limit=1.0 / (self.settings.false_rollback_rate * share),
                 pairs_share=self.settings.pairs_share,
-                told=self._told,
+                told=self.told,
             )
         )
 

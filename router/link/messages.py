@@ -187,6 +187,8 @@ class Reading:
     likeness: Likeness
     silenced: frozenset[str] = frozenset()
     """Fields that do not decide."""
+    by: tuple[str, ...] = ()
+    """Features whose values are told with each row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +201,11 @@ class Read:
     other: bytes
     codings: tuple[str, str] = ("", "")
     """Content-Encoding of both, as they were sent."""
+    payload: str = ""
+    """Of the request's path, where that has one of its own; empty: the route's."""
+    request: bytes = b""
+    """What both answered, where segments are told apart by it."""
+    request_coding: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +291,8 @@ class CopyAnswer:
     segment: str
     answer: bytes
     coding: str
+    payload: str = ""
+    """Of the request's path, where that has one of its own; empty: the route's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,7 +144,7 @@ def _wrong(exchange: Exchange, inputs: InputsEntry, document: BodyDocument) -> b
     route = exchange.route
     if exchange.head.method not in METHODS:
         return False
-    why = wrong(inputs, route.entry.payload, document)
+    why = wrong(inputs, route.payload_of(exchange.head.path), document)
     if not why:
         return False
     route.counts.dirty = True

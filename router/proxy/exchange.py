@@ -292,7 +292,7 @@ class Exchange:
             if route.clients is not None:
                 asked = self.whole() or (b"" if self.size else self.head.target)
                 watch(self.client, self.head, asked, route, head, body if complete else b"")
-            if (reading := reading_of(route, self.head.method, head)) is not None:
+            if (reading := reading_of(route, self.head, head)) is not None:
                 reading.holds = reading.holds or may_rescue(self, Outcome.MALFORMED, status)
                 self.reading = reading
                 if self._read(reading, body, complete):

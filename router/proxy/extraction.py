@@ -48,7 +48,7 @@ def watch(  # noqa: PLR0917 - a request and its answer
     secret = client.plane.quotas.secret  # or inputs could be made that all look like one
     read = count(known, xxhash.xxh64_intdigest(asked, secret))
     if read and about.score and body and head.status // 100 == 2:
-        near = _near(about, route.entry.payload, body, coding_of(head))
+        near = _near(about, route.payload_of(request.path), body, coding_of(head))
         known.answers += near is not None
         known.near += bool(near)
 

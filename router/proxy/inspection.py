@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
+from router.config.payloads import payload
 from router.core.payloads import Beyond, Unreadable, unpacked
 from router.proxy.pairing import coding_of
 from router.proxy.reading import AnswerReading
@@ -22,15 +23,18 @@ from router.proxy.shaping import shaping_of
 from router.proxy.streams import FirstToken, event_stream
 
 if TYPE_CHECKING:
-    from router.http1 import ResponseHead
+    from router.http1 import RequestHead, ResponseHead
     from router.proxy.serving import ServedRoute
 
 WITHOUT_ANSWER: Final = frozenset((204, 205, 206))
 """Of the 2xx, those whose body is none or a part (RFC 9110 section 15.3)."""
 
 
-def reading_of(route: ServedRoute, method: bytes, head: ResponseHead) -> AnswerReading | None:
-    """What reads this answer to a request of that method; None: it goes out unread."""
+def reading_of(
+    route: ServedRoute, request: RequestHead, head: ResponseHead
+) -> AnswerReading | None:
+    """What reads this answer to that request; None: it goes out unread."""
+    method = request.method
     if (answers := route.entry.answers) is not None:
         shaping = shaping_of(route, answers, method, head)
         if shaping is not None:
@@ -39,16 +43,20 @@ def reading_of(route: ServedRoute, method: bytes, head: ResponseHead) -> AnswerR
         return None
     if event_stream(head):
         return FirstToken(route, head, holds=True) if route.first_token_s else None
-    unread = route.payload is None or method != b"POST" or head.status in WITHOUT_ANSWER
+    unread = not route.checks or method != b"POST" or head.status in WITHOUT_ANSWER
     if unread or head.length > route.answer_bytes:
         return None
-    return Inspection(route, head, holds=False)
+    return Inspection(route, head, route.payload_of(request.path))
 
 
 class Inspection(AnswerReading):
     """Reads an answer by the route's payload."""
 
-    __slots__ = ()
+    __slots__ = ("payload",)
+
+    def __init__(self, route: ServedRoute, head: ResponseHead, payload: str) -> None:
+        super().__init__(route, head, holds=False)
+        self.payload = payload
 
     def more(self, piece: bytes, complete: bool) -> bool:
         """A piece came; True: the answer was read, or is too large to be."""
@@ -64,18 +72,15 @@ class Inspection(AnswerReading):
         return now + self.route.body_s
 
     def _readable(self) -> bool:
-        route = self.route
-        if route.payload is None:
-            return True
         try:
-            body = unpacked(bytes(self.body), coding_of(self.head), route.answer_bytes)
-            route.payload.read(body)
+            body = unpacked(bytes(self.body), coding_of(self.head), self.route.answer_bytes)
+            payload(self.payload).read(body)
         except Beyond:
             return True  # nobody knows
         except Unreadable:
             return False
         except Exception as error:  # noqa: BLE001 - an installed payload's bug is no version's fault
-            text = f"payload {route.entry.payload!r} failed to read an answer"
+            text = f"payload {self.payload!r} failed to read an answer"
             context = {"message": text, "exception": error}
             asyncio.get_running_loop().call_exception_handler(context)
         return True

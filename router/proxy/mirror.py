@@ -385,6 +385,8 @@ class Mirrors:
             due = pairing is None and coin() < limits.compare_bp
             if due and recorder.room_for_pair(0):
                 pairing = Pairing(route, version, head, original.request_id, recorder)
+                if route.entry.pair_requests:
+                    pairing.asked(head, original.body)
             one = Copy(lane, target, original, pairing)
             if pairing is not None:
                 pairing.copies.append(one)

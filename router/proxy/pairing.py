@@ -72,7 +72,8 @@ class Pairing:
     """One request's answers, collected until all of them are there."""
 
     __slots__ = ("closed", "coding", "copies", "exchange_id", "kept", "limit", "nonce",
-                 "primary_version", "recorder", "route", "seconds", "segment", "status",
+                 "payload", "primary_version", "recorder", "request", "request_coding",
+                 "route", "seconds", "segment", "status",
                  "stripped")  # fmt: skip
 
     def __init__(
@@ -95,10 +96,18 @@ class Pairing:
         self.status = -1
         """-1 until the primary's end; 0: it gave no whole answer."""
         self.seconds = 0.0
+        self.request, self.request_coding = b"", ""
+        """What was asked, where segments are told apart by it."""
+        self.payload = route.payload_at(head.path)
         self.segment = ""
         if name := route.entry.segment_header.encode():
             value = head.get(name) or b""
             self.segment = value[:SEGMENT_MAX].decode("latin-1")
+
+    def asked(self, head: RequestHead, body: bytes) -> None:
+        """The request's body; one that is larger than is compared tells no segment."""
+        if len(body) <= self.limit:
+            self.request, self.request_coding = body, coding_of(head)
 
     def said(self, head: ResponseHead, body: bytes) -> None:
         """What the version said, all of it; the client's answer has become another."""
@@ -135,7 +144,7 @@ class Pairing:
             far, ours, theirs = (self.kept.size, one.kept.size), bytearray(), bytearray()
         if self.status < 0 or ours is None or theirs is None:
             return
-        if not self.recorder.room_for_pair(len(ours) + len(theirs)):
+        if not self.recorder.room_for_pair(len(ours) + len(theirs) + len(self.request)):
             return
         entry = self.route.entry
         self.recorder.pair(PairSample(
@@ -143,7 +152,8 @@ class Pairing:
             request_id=self.exchange_id.decode("latin-1"), primary_status=self.status,
             shadow_status=one.status, primary_body=bytes(ours), shadow_body=bytes(theirs),
             primary_s=self.seconds, shadow_s=one.seconds,
-            segment=self.segment, primary=self.primary_version, nonce=self.nonce,
+            segment=self.segment, payload=self.payload, primary=self.primary_version,
+            nonce=self.nonce, request=self.request, request_coding=self.request_coding,
             primary_coding=self.coding, shadow_coding=one.coding, stripped=self.stripped, far=far,
         ))  # fmt: skip
 
@@ -158,7 +168,7 @@ class Pairing:
         )
 
 
-def coding_of(head: ResponseHead) -> str:
+def coding_of(head: RequestHead | ResponseHead) -> str:
     """Its Content-Encoding; empty without one."""
     coding = head.get(b"content-encoding")
     return coding[:CODING_CHARS_MAX].decode("latin-1") if coding else ""

@@ -145,7 +145,7 @@ class Sampling:
             target=str(head.target[:TARGET_CHARS_MAX], "latin-1"),
             request=request, request_coding=_text(head, b"content-encoding"), answer=answer,
             answer_coding=coding_of(said) if said is not None else "",
-            cut=self._cut, read=self._read, gap_s=self._gap,
+            payload=route.payload_at(head.path), cut=self._cut, read=self._read, gap_s=self._gap,
             first_s=max(self._first - ending.arrived, 1e-6) if self._first else 0.0,
         ))  # fmt: skip
 

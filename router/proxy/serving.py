@@ -31,7 +31,6 @@ from router.telemetry.slices import Arm, LiveCell
 from router.upstream import Pool, Pools
 
 if TYPE_CHECKING:
-    from router.core.payloads import Payload
     from router.core.wire.protection import QuotaEntry
     from router.http1 import RequestHead
 
@@ -113,11 +112,11 @@ class RuleTarget:
 class ServedRoute:
     """One route of a table."""
 
-    __slots__ = ("answer_bytes", "asks", "body_fields", "body_s", "callers",
-                 "candidate", "cell", "clients", "copied", "counts", "draw",
+    __slots__ = ("_payload_paths", "answer_bytes", "asks", "body_fields", "body_s", "callers",
+                 "candidate", "cell", "checks", "clients", "copied", "counts", "draw",
                  "entry", "errors", "first_token_s", "holds", "keep_bytes",
                  "key_header", "loads", "match", "mirrors", "needs_body", "others",
-                 "own_cookie", "payload", "pins", "quota", "receipts", "renames", "response_s",
+                 "own_cookie", "pins", "quota", "receipts", "renames", "response_s",
                  "rules", "salt", "sampled_bp", "sole", "stable", "stripped", "total_s",
                  "versions")  # fmt: skip
 
@@ -142,9 +141,16 @@ class ServedRoute:
         self.receipts = bool(entry.receipt_secret)
         self.answer_bytes = entry.rescue.answer_bytes if entry.rescue else 0
         asked = entry.rescue is not None and entry.rescue.schema
-        self.payload: Payload | None = payload(entry.payload) if asked else None
-        """What answers have to be readable as, if anybody asks."""
-        self.holds = bool(self.payload or self.first_token_s or entry.answers or entry.extraction)
+        self.checks = asked
+        """Answers have to be readable by their payload."""
+        for one in (entry.payload, *(one for _, one in entry.payload_paths)) if asked else ():
+            payload(one)  # imports one of another package, before there is traffic
+        self._payload_paths = [
+            (path.removesuffix("*").encode(), path.endswith("*"), one)
+            for path, one in entry.payload_paths
+        ]
+        """Path, whether all below it are meant, payload."""
+        self.holds = bool(asked or self.first_token_s or entry.answers or entry.extraction)
         """Some answers are looked at before they go out."""
         self.cell: LiveCell | None = recorder.cell(entry)
         if self.cell is not None and self.candidate is not None:
@@ -177,6 +183,17 @@ class ServedRoute:
         self.sampled_bp = entry.sampling.share_bp if entry.sampling else 0
         self.loads = entry.loads
         self._copy(entry, pools, recorder)
+
+    def payload_at(self, path: bytes) -> str:
+        """The payload of this path, where it has one of its own; else empty."""
+        for stem, below, name in self._payload_paths:
+            if path == stem or (below and path.startswith(stem)):
+                return name
+        return ""
+
+    def payload_of(self, path: bytes) -> str:
+        """What bodies are read as, of requests to this path and of their answers."""
+        return self.payload_at(path) or self.entry.payload
 
     def _look_into(self, entry: RouteEntry, kind: StickyKind | None) -> None:
         self.body_fields = any(rule.match.body for rule in entry.rules) or bool(entry.match.body)

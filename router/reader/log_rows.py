@@ -58,10 +58,10 @@ class RouteRows:
         person = _person(asked, rules.person) if rules.person else sample.key
         request = self._body(sample.request, asked) if rules.bodies and not cut else None
         rows, error, answer = self._read(
-            sample.answer, sample.answer_coding, sample.status, FAILED.get(sample.outcome, ""),
+            sample.payload, sample.answer, sample.answer_coding, sample.status, FAILED.get(sample.outcome, ""),
             read=not cut and sample.version not in rules.persons, cut=cut,
         )  # fmt: skip
-        features = self._features(asked)
+        features = self._features(sample.payload, asked)
         rows = rows or [NOTHING_READ] * max(len(features), 1)
         base = LoggedPrediction(
             sample.at, sample.request_id[:ID_CHARS_MAX], 0, len(rows), sample.route, sample.version,
@@ -77,7 +77,7 @@ class RouteRows:
         """The rows of a copy; what was asked stands with the request that was copied."""
         status = copied.status
         rows, error, answer = self._read(
-            copied.answer, copied.coding, status,
+            copied.payload, copied.answer, copied.coding, status,
             "" if 0 < status < 500 else "server_error" if status else "no_answer",
             read=copied.version not in self.rules.persons, cut=False,
         )  # fmt: skip
@@ -94,16 +94,22 @@ class RouteRows:
         return without(plain, self._names) if self._names else sent
 
     def _read(
-        self, answer: bytes, coding: str, status: int, error: str, *, read: bool, cut: bool
+        self, payload: str, answer: bytes, coding: str, status: int, error: str, *, read: bool,
+        cut: bool,
     ) -> tuple[list[_Read], str, bytes | None]:
-        """Its rows, none where it has none; how it failed; what of the body is kept."""
+        """Its rows, none where it has none; how it failed; what of the body is kept.
+
+        ``payload``: of its path, where that has one of its own.
+        """
         body = None
         if self.rules.bodies and not cut:
             body = self._body(answer, _plain(answer, coding) if self._names else b"")
         if not read or not 200 <= status < 300:
             return [], error, body
         try:
-            rows = answer_rows(self.rules.payload, unpacked(answer, coding), self.rules.declared)
+            rows = answer_rows(
+                payload or self.rules.payload, unpacked(answer, coding), self.rules.declared
+            )
         except Unreadable:
             return [], error or "unreadable", body
         except Beyond:
@@ -113,12 +119,12 @@ class RouteRows:
             (_label(row) if label else None, _number(row.score) if score else None) for row in rows
         ], error, body  # fmt: skip
 
-    def _features(self, asked: bytes) -> list[str]:
+    def _features(self, payload: str, asked: bytes) -> list[str]:
         """Of each row of the request, as JSON; none where it cannot be read."""
         if not self._asked.features or not asked:
             return []
         try:
-            rows = request_rows(self.rules.payload, asked, self._asked)
+            rows = request_rows(payload or self.rules.payload, asked, self._asked)
         except (Unreadable, Beyond):
             return []
         return [

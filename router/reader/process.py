@@ -18,10 +18,13 @@ import resource
 import select
 import signal
 import socket
+from dataclasses import replace
 from typing import Final
 
 from router.config.payloads import payload
 from router.core.pairs.comparison import Comparison
+from router.core.pairs.rows import with_features
+from router.core.predictions.facts import row_features
 from router.link.messages import (
     CopyAnswer,
     Decoder,
@@ -96,17 +99,23 @@ class ReaderLoop:
 
     def _looked(self, message: Look) -> Looked:
         reads = self._reads[message.sample.route]
-        payload(reads.payload)  # as in `_compare`
+        payload(message.sample.payload or reads.payload)  # as in `_compare`
         self.clerk.sampled(message.sample)
         facts = looked(message.sample, reads)
         return Looked(message.number, facts, watched=values(message.sample, reads))
 
     def _compare(self, message: Read) -> Comparison:
         reading = self._readings[message.route]
-        payload(reading.payload)  # imports one of another package
-        return reading.likeness.compare(
-            reading.payload, message.stable, message.other, reading.silenced, message.codings
+        kind = message.payload or reading.payload
+        payload(kind)  # imports one of another package
+        likeness = reading.likeness.read_by(reading.payload, kind)
+        found = likeness.compare(
+            kind, message.stable, message.other, reading.silenced, message.codings
         )
+        if not (reading.by and found.rows):
+            return found
+        asked = row_features(message.request, message.request_coding, kind, reading.by)
+        return replace(found, rows=with_features(found.rows, asked))
 
 
 def serve(link: socket.socket) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def looked(sample: Sampled, reads: Reads) -> Facts:
     """What a sample's prediction is, and the tokens that it took where somebody pays for them."""
-    facts = facts_of(sample, reads.payload, reads.declared, reads.by)
+    facts = facts_of(sample, sample.payload or reads.payload, reads.declared, reads.by)
     tokens = _tokens(sample) if reads.tokens else None
     waits = (sample.first_s, sample.gap_s) if sample.first_s else None
     if tokens is None:
@@ -48,4 +48,4 @@ def values(sample: Sampled, reads: Reads) -> Watched | None:
     good = 200 <= sample.status < 300
     answer = (sample.answer, sample.answer_coding) if good else None
     request = sample.request, sample.request_coding
-    return watched(reads.payload, reads.declared, request, answer)
+    return watched(sample.payload or reads.payload, reads.declared, request, answer)

@@ -399,7 +399,7 @@ class Recorder:
 
     def pair(self, sample: PairSample) -> None:
         """Two answers to compare; shed when the link is behind."""
-        size = len(sample.primary_body) + len(sample.shadow_body)
+        size = len(sample.primary_body) + len(sample.shadow_body) + len(sample.request)
         if self.room_for_pair(size):
             self._pairs.append(sample)
             self._pair_bytes += size

@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
+import numpy as np
 
 from prediction_services.dataset import load_table
 from prediction_services.fleet import Fleet
@@ -44,6 +45,8 @@ GATES = {
     "faults": "[error_rate, {nulls: {limit: 0.1%}}, classes, scores]",
     "faults-shadow": "[{agreement: {at_least: 95%}}, {positive_rate: {margin: 5%}}, "
     "{nulls: {limit: 0.1%}}]",
+    "features": "[error_rate, nulls, classes, scores: {by: {feature: dep_delay, parts: 5}}]",
+    "features-shadow": "[{agreement: {at_least: 95%}}, {positive_rate: {margin: 5%}}, nulls]",
     "slow": "[error_rate, latency, classes]",
     "slow-shadow": "[agreement: {at_least: 95%}, shadow_slo: {slower_than: 20ms, margin: 2%}]",
     "carrier": "[error_rate, classes: {by: {header: X-Carrier}}]",
@@ -78,6 +81,8 @@ class Case:
     passes: bool = False
     gates: str = ""
     month: int = 0
+    told: bool = False
+    """Requests say the departure delay, which these services look up otherwise."""
     past: int = 0
     """Requests to stable alone before there is a rollout: thresholds of `latency` are from them."""
 
@@ -97,21 +102,25 @@ CASES = (
     Case("null in 1 %", faults={"null_rate": 0.01}, canary=1_500, shadow=1_000,
          gates="faults"),
     Case("unknown label in 5 %", faults={"unknown_rate": 0.05}, canary=1_500, shadow=1_000),
-    Case("feature dropped", "broken-dropped", canary=5_000, shadow=3_000),
-    Case("delay lost on 20 %", "broken-lost", canary=5_000, shadow=3_000),
+    Case("feature dropped", "broken-dropped", canary=5_000, shadow=3_000, told=True,
+         gates="features"),
+    Case("delay lost on 20 %", "broken-lost", canary=5_000, shadow=3_000, told=True,
+         gates="features"),
     Case("one in ten stale", faults={"previous_rate": 0.1}, canary=None, shadow=3_000),
     Case("one carrier of 1 % wrong", faults={"wrong_carrier": "FL"}, canary=None, shadow=5_000,
          gates="carrier"),
     Case("32 rows: broken-zero", "broken-zero", canary=100, shadow=40, rows=32),
     Case("slow", "slow", canary=400, shadow=400, gates="slow", past=800),
     Case("v3", "v3", canary=3_000, shadow=2_000, passes=True),
+    Case("v3, delays told", "v3", canary=5_000, shadow=None, passes=True, told=True,
+         gates="features"),
     Case("32 rows: v3", "v3", canary=600, shadow=400, rows=32, passes=True),
     Case("July after March: v3", "v3", canary=4_000, shadow=None, passes=True, month=7),
 )  # fmt: skip
 
 
 def flights(table, month):
-    """(flight ids, carriers) in the order in which they are asked."""
+    """(flight ids, carriers, minutes of delay) in the order in which they are asked."""
     first = table.first_row(month or 3)
     last = table.first_row(month + 1) if month else len(table)
     places = list(range(first, last))
@@ -119,7 +128,7 @@ def flights(table, month):
     while True:
         for place in places:
             flight = table.row_flight(place)
-            yield flight.flight_id, flight.carrier
+            yield flight.flight_id, flight.carrier, float(np.nan_to_num(table.dep_delay[place]))
 
 
 def route_of(case, mode):
@@ -152,7 +161,8 @@ def policy(folder, cases, urls, *, begun=True):
     match: {{headers: {{X-Case: {{exact: {name}}}}}}}
     payload: open_inference_v2
     predictions:
-      {{label: predict, score: predict_proba, classes: [0, 1], range: [0, 1], sample: 100%}}
+      {{label: predict, score: predict_proba, classes: [0, 1], range: [0, 1], sample: 100%,
+       features: {{dep_delay: numeric}}}}
     versions:
       v2: {{endpoints: ["{urls['stable']}"]}}
       candidate: {{endpoints: ["{urls[case.version]}"]}}
@@ -176,10 +186,15 @@ class Running:
 
     async def one(self, batch):
         """One request; what is no 200 is odd."""
-        ids = [name for name, _ in batch]
+        ids = [name for name, _, _ in batch]
         body = {"inputs": [
             {"name": "flight_id", "shape": [len(ids)], "datatype": "BYTES", "data": ids}
         ]}  # fmt: skip
+        if self.case.told:
+            minutes = [minutes for _, _, minutes in batch]
+            body["inputs"].append(
+                {"name": "dep_delay", "shape": [len(ids)], "datatype": "FP64", "data": minutes}
+            )
         headers = {"X-Case": self.route, "X-Carrier": batch[0][1]}
         url = f"http://{self.router.host}:{self.router.port}{INFER}"
         async with self.session.post(url, json=body, headers=headers) as response:

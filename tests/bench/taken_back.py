@@ -4,11 +4,13 @@
 
 One router, three clients in a closed loop on a route that is read or on one that is not, in turn;
 beside it route after route gets a candidate that fails always. Printed is what the router measures
-itself: from the report that decided to the last worker's new table.
+itself: from the report that decided to the last worker's new table, and whether reading makes it
+later than chance does.
 """
 
 import argparse
 import http.client
+import random
 import statistics
 import tempfile
 import threading
@@ -21,6 +23,7 @@ from tests.reliability.whole import PREDICT, Router, Service, until
 CLIENTS = 3
 SETTLE_S = 0.6
 ASKED_MAX = 400
+SHUFFLES = 10_000
 
 
 def unread(text):
@@ -52,6 +55,21 @@ def taken_back_ms(router, name):
         line for line in router.api("/metrics")[1].splitlines() if line.startswith(series)
     ])  # fmt: skip
     return float(found[0].split()[-1]) * 1e3
+
+
+def compared(read, plain):
+    """By how much the median of ``read`` is larger, and how often it is when both are shuffled."""
+
+    def later(values):
+        first, second = values[: len(read)], values[len(read) :]
+        return statistics.median(first) - statistics.median(second)
+
+    draw, both = random.Random(1), [*read, *plain]
+    seen, hits = later(both), 0
+    for _ in range(SHUFFLES):
+        draw.shuffle(both)
+        hits += later(both) >= seen
+    return seen, hits / SHUFFLES
 
 
 def main():
@@ -101,8 +119,14 @@ def measure(folder, options):
     for thread in threads:
         thread.join()
     for name, took in found.items():
-        print(f"beside a route that is {name}: rollback after {statistics.median(took):.1f} ms "
-              f"(median), at most {max(took):.1f} ms, {len(took)} rollbacks")  # fmt: skip
+        low, middle, high = statistics.quantiles(took, n=4)
+        print(
+            f"beside a route that is {name}: rollback after {middle:.1f} ms (median; quartiles "
+            f"{low:.1f}, {high:.1f}), at most {max(took):.1f} ms, {len(took)} rollbacks"
+        )
+    later, chance = compared(found["read"], found["plain"])
+    print(f"later by {later:+.1f} ms with reading (medians); so much or more by chance in "
+          f"{chance:.0%} of {SHUFFLES:,} shuffles")  # fmt: skip
     router.end()
     for service in services:
         service.end()

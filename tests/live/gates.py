@@ -47,9 +47,24 @@ CASES = {
     "agreement-header": Case(
         f"agreement: {{at_least: 95%, {HEADER}}}", {"wrong_carrier": "FL"}, OF_HEADER, SHADOW
     ),
+    "agreement-feature": Case(
+        f"agreement: {{at_least: 95%, {FEATURE}}}", {"wrong_carrier": "FL"}, OF_FEATURE, SHADOW
+    ),
     "positive-rate": Case("positive_rate: {margin: 5%}", {"score_shift": -0.4}, strategy=SHADOW),
     "positive-rate-score": Case(
         "positive_rate: {margin: 30%, score_margin: 2%}", {"score_factor": 0.8}, strategy=SHADOW
+    ),
+    "positive-rate-header": Case(
+        f"positive_rate: {{margin: 30%, score_margin: 20%, {HEADER}}}",
+        {"score_constant": 1.0, "only_carrier": "FL"},
+        OF_HEADER,
+        SHADOW,
+    ),
+    "positive-rate-feature": Case(
+        f"positive_rate: {{margin: 30%, score_margin: 20%, {FEATURE}}}",
+        {"score_constant": 1.0, "only_carrier": "FL"},
+        OF_FEATURE,
+        SHADOW,
     ),
     "shadow-slo": Case("shadow_slo: {slower_than: 100ms}", {"latency_ms": 150}, strategy=SHADOW),
     "nulls": Case("nulls: {}", {"null_rate": 0.1}, "mostly null"),

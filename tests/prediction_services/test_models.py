@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -263,3 +264,24 @@ def test_the_lookup_of_broken_versions_is_what_is_broken(loaded, training):
         delay = training.DELAY_COLUMN
         np.testing.assert_allclose(broken._features[:, delay], right._features[:, delay] * factor)
         np.testing.assert_array_equal(broken._model.coef_, right._model.coef_)
+
+
+@pytest.mark.parametrize("version", ["v1", "v2", "v3", "broken-zero", "broken-lost"])
+def test_a_delay_that_the_client_says_is_taken_in_the_place_of_the_schedules(
+    loaded, table, version
+):
+    """The true one changes nothing; another one counts where the version looks at it at all."""
+    rows = [row for row in range(0, 4_000, 40) if not np.isnan(table.dep_delay[row])]
+    flights = [table.row_flight(row) for row in rows]
+    true = [
+        replace(f, dep_delay=float(table.dep_delay[r])) for f, r in zip(flights, rows, strict=True)
+    ]
+    later = [replace(flight, dep_delay=300.0) for flight in flights]
+    predictor = loaded(version)
+    with threadpool_limits(1):
+        known, said, moved = map(predictor.scores, (flights, true, later))
+    assert said == pytest.approx(known)
+    higher = sum(b > a + 0.05 for a, b in zip(known, moved, strict=True))
+    wanted = {"v1": 0, "broken-zero": 0, "broken-lost": 0.7}.get(version, 0.9) * len(flights)
+    assert higher >= wanted
+    assert higher < 0.9 * len(flights) or version in {"v2", "v3"}

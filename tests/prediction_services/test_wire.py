@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -37,6 +38,27 @@ def v2(*inputs, **fields):
 )
 def test_v2_names_one_flight_in_several_ways(inputs):
     assert wire.decode_v2(v2(*inputs)).flights == (FLIGHT,)
+
+
+@pytest.mark.parametrize("minutes", [12.5, -3, 0.0, None])
+def test_a_client_may_say_the_delay(minutes):
+    wanted = (replace(FLIGHT, dep_delay=minutes),)
+    told = tensor("dep_delay", [minutes], datatype="FP64")
+    assert wire.decode_v2(v2(tensor(), told)).flights == wanted
+    assert wire.decode_v2(v2(*six(), told)).flights == wanted
+    for named in ({"flight_id": ID}, {name["name"]: name["data"][0] for name in six()}):
+        body = json.dumps({"instances": [named | {"dep_delay": minutes}]}).encode()
+        assert wire.decode_v1(body).flights == wanted
+
+
+@pytest.mark.parametrize(
+    ("minutes", "field"),
+    [(["late"], "[0]"), ([True], "[0]"), ([20_000], "[0]"), ([1, 2], "")],
+)
+def test_a_delay_is_minutes(minutes, field):
+    with pytest.raises(BadFieldError) as caught:
+        wire.decode_v2(v2(tensor(), tensor("dep_delay", minutes, datatype="FP64")))
+    assert caught.value.field == f"inputs.dep_delay{field}"
 
 
 def test_v2_reads_id_and_wanted_outputs():

@@ -240,6 +240,18 @@ async def test_a_client_that_leaves_while_an_answer_is_held_blames_nobody():
         assert rig.outcomes == {("v2", "candidate", "CLIENT_ABORT"): 1}
 
 
+@pytest.mark.parametrize(("target", "rescued"), [("/other", True), ("/v2/m/infer", False)])
+async def test_an_answer_is_read_by_the_payload_of_its_path(target, rescued):
+    tensors = b'{"outputs": [{"name": "y", "shape": [1], "datatype": "INT64", "data": [1]}]}'
+    paths = (("/v2/*", "open_inference_v2"),)
+    async with (
+        plain_answer(OTHER) as one, plain_answer(tensors) as two,
+        Rig(rollout(one, two, ALL, rescue=READ, payload="mlflow", payload_paths=paths)) as rig,
+    ):  # fmt: skip
+        answer = await rig.ask(body=b"x", path=target)
+        assert (answer.body == OTHER) is rescued
+
+
 async def test_a_payload_that_fails_is_told_and_blames_nobody(monkeypatch):
     class Broken:
         def read(self, body):

@@ -12,6 +12,7 @@ from router.core.wire.sampled import SamplingEntry
 from router.core.wire.table import (
     EndpointEntry,
     MatchEntry,
+    Mirror,
     MirrorLimits,
     RescueEntry,
     RouteEntry,
@@ -24,6 +25,7 @@ from router.proxy.plane import DataPlane, Listen
 from router.proxy.sampling import Sampling
 from router.telemetry import recorder as recorder_
 from router.telemetry.recorder import Recorder
+from tests.proxy.rig import until
 
 ALL = SamplingEntry(10_000, ("x-country",))
 EVEN = (5_000, 5_000)
@@ -75,10 +77,10 @@ async def serve():
             server.close()
 
 
-async def ask(plane, count=1, body=b"{}", **headers):
+async def ask(plane, count=1, body=b"{}", path="/x?q=1", **headers):
     reader, writer = await asyncio.open_connection("127.0.0.1", plane.port)
     lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
-    head = f"POST /x?q=1 HTTP/1.1\r\nHost: h\r\nContent-Length: {len(body)}\r\n{lines}\r\n"
+    head = f"POST {path} HTTP/1.1\r\nHost: h\r\nContent-Length: {len(body)}\r\n{lines}\r\n"
     for _ in range(count):
         writer.write(head.encode() + body)
         async with asyncio.timeout(5):
@@ -116,6 +118,20 @@ async def test_each_is_told_once_with_both_bodies_and_its_draw(serve):
         assert not one.cut
     assert plane.recorder.take_samples() == ()
     assert (plane.recorder.sample_bytes, plane.recorder.samples_open) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("path", "payload"), [("/v1/m:predict", "v1"), ("/v1/own?a", "csv"), ("/v10", "")]
+)
+async def test_a_path_may_have_a_payload_of_its_own(serve, path, payload):
+    """Samples and pairs say it; where none is said, the route's own holds."""
+    entry = {"payload_paths": (("/v1/own", "csv"), ("/v1/*", "v1")), "payload": "json"}
+    plane = await serve(weights=(10_000, 0), mirrors=(Mirror(1, 10_000),), **entry)
+    await ask(plane, path=path)
+    assert [one.payload for one in plane.recorder.take_samples()] == [payload]
+    pairs = []
+    await until(lambda: pairs.extend(plane.recorder.take_pairs()[0]) or pairs)
+    assert [one.payload for one in pairs] == [payload]
 
 
 async def test_what_is_not_sampled_leaves_nothing(serve):

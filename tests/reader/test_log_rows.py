@@ -49,6 +49,13 @@ def rows(one, rules=RULES):
     return RouteRows(rules, lambda person: f"<{person}>").of_sample(one)
 
 
+def test_a_path_with_another_payload_is_read_by_that():
+    one = sample(request=json.dumps(ASKED[0]).encode(), answer=json.dumps(SAID[0]).encode())
+    assert rows(one)[0].error == "unreadable"
+    (row,) = rows(replace(one, payload="json"))
+    assert (row.prediction, row.score, row.features) == (1, 0.9, '{"distance":900}')
+
+
 def test_rows_of_a_batch():
     first, second = rows(sample())
     assert (first.row, first.rows, first.prediction, first.score) == (0, 2, 1, 0.9)

@@ -180,7 +180,8 @@ class Comparer:
     def _ask(self, pair: _Pair) -> bool:
         shadow, route = pair.trial.shadow, pair.sample.route
         terms = shadow.terms
-        reading = Reading(route, terms.payload, terms.likeness, shadow.noise.silenced)
+        by = pair.trial.judge.told.features
+        reading = Reading(route, terms.payload, terms.likeness, shadow.noise.silenced, by)
         if self._told.get(route) != reading:
             if not self.reader.send(reading):
                 return False
@@ -188,7 +189,11 @@ class Comparer:
         self._number += 1
         stable, other = terms.sides(pair.sample)
         codings = (stable.coding, other.coding)
-        read = Read(self._number, route, stable.body, other.body, codings)
+        one = pair.sample
+        read = Read(
+            self._number, route, stable.body, other.body, codings, one.payload, one.request,
+            one.request_coding,
+        )  # fmt: skip
         if not self.reader.send(read, answered=True):
             return False
         pair.silenced = reading.silenced
@@ -265,7 +270,7 @@ class Comparer:
 
 
 def _size(sample: PairSample) -> int:
-    return len(sample.primary_body) + len(sample.shadow_body)
+    return len(sample.primary_body) + len(sample.shadow_body) + len(sample.request)
 
 
 def _batches(found: _Found) -> tuple[Batch, ...]:

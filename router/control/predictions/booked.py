@@ -118,6 +118,7 @@ class PredictionLog:
                 self._reader.send(CopyAnswer(
                     one.route, one.version, one.request_id, one.revision, one.shadow_status,
                     one.shadow_s, now, one.segment, one.shadow_body, one.shadow_coding,
+                    one.payload,
                 ))  # fmt: skip
 
     # --- truths -----------------------------------------------------------------------------------

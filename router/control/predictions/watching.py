@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from router.control.predictions.reference import profiles
@@ -24,6 +24,7 @@ from router.core.monitors.monitors import Monitors
 from router.core.monitors.settings import Settings
 from router.core.monitors.watched import Watched
 from router.core.policy import Route
+from router.core.policy.kept import watched_segment
 from router.core.policy.monitors import MonitorsPolicy
 from router.core.wire.sampled import Sampled
 from router.core.words import count
@@ -53,6 +54,8 @@ class RouteWatch:
     reading: bool = False
     read: bool = True
     """The reference is there."""
+    never: set[str] = field(default_factory=set)
+    """Features that no request had, as was told."""
 
 
 class Watching:
@@ -85,7 +88,10 @@ class Watching:
         if role == "candidate" and (run.live is None or sample.revision < run.live.trial.revision):
             role = "other"
         features = watched.features(run.route.predictions.declared)
-        watch.monitors.observe(features, watched.outputs(), self._clock.wall(), role=role)
+        watch.monitors.observe(
+            features, watched.outputs(), self._clock.wall(), role=role,
+            segment=watched_segment(run.route, sample.segments),
+        )  # fmt: skip
 
     def labelled(self, name: str, version: str, right: int, wrong: int) -> None:
         """Labels of a prediction's rows; stable's tell whether what is right has changed."""
@@ -175,6 +181,10 @@ class Watching:
         run.drift = tuple(alarm.sentence() for alarm in watch.monitors.lasting())
         for alarm in news:
             self._told(run, alarm.sentence())
+        for name, signal in watch.monitors.inputs.items():
+            if signal.never and name not in watch.never and not watch.monitors.settings.reference:
+                watch.never.add(name)
+                self._told(run, f"no request had the feature {name}, so nothing is watched of it")
         if news or not watch.monitors.compared:
             self._wake(run.route.name)
 

@@ -14,6 +14,7 @@ from typing import Final
 from router.control.rollouts.lifecycle import stays_out
 from router.control.state.record import Carried, RouteRecord
 from router.core.evidence.waits import Waits
+from router.core.gates.needs import Need
 from router.core.policy import (
     Match,
     Policy,
@@ -144,11 +145,13 @@ def entry_of(situation: Situation) -> table.RouteEntry:
         mirrors=_mirrors(situation, index, out),
         mirror_limits=_mirror_limits(pinned) if pinned else table.MirrorLimits(),
         segment_header=_segment_header(pinned),
+        pair_requests=_pair_requests(pinned),
         rules=_rules(route, index, out),
         sticky=_sticky(route.sticky, situation.salt) if route.sticky else None,
         pin_header=route.pin,
         pinnable=tuple(index[name] for name in names if name not in out) if route.pin else (),
         payload=route.payload,
+        payload_paths=_payload_paths(route),
         timeouts=_timeouts(route.timeouts),
         rescue=_rescue(pinned.rescue) if pinned and pinned.rescue else None,
         retry=table.RetryEntry(route.retry.attempts, route.retry.budget, route.retry.idempotent),
@@ -193,6 +196,13 @@ def _timeouts(times: Timeouts) -> table.TimeoutsEntry:
         total_s=times.total,
         first_token_s=times.first_token,
     )
+
+
+def _payload_paths(route: Route) -> tuple[tuple[str, str], ...]:
+    """The longest first, an exact path before all below it."""
+    paths = route.payload_paths
+    longest = sorted(paths, key=lambda path: (-len(path.removesuffix("*")), path.endswith("*")))
+    return tuple((path, paths[path]) for path in longest)
 
 
 def _quota(quota: Quota) -> QuotaEntry:
@@ -411,6 +421,12 @@ def _mirrors(
     if split.candidate_bp and compare.reverse and stable != candidate:
         made.append(table.Mirror(stable, compare.reverse, of=candidate))
     return tuple(made)
+
+
+def _pair_requests(pinned: RolloutPolicy | None) -> bool:
+    """Features are read from requests, so those that are compared by features go along."""
+    gates = (g for g in pinned.gates if g.needs & {Need.PAIRS, Need.BOTH}) if pinned else ()
+    return any(gate.segments is not None and gate.segments.feature for gate in gates)
 
 
 def _segment_header(pinned: RolloutPolicy | None) -> str:

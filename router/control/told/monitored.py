@@ -48,7 +48,11 @@ def _signal(
         output=output,
         learnt=signal.learnt,
         sizes={check: round(one.size, 6) for check, one in found.items()},
-        text=found["distribution"].text if found else "",
+        text="no request had it"
+        if signal.never and not output
+        else found["distribution"].text
+        if found
+        else "",
         limit_in_s=left.get(signal.name),
     )
 

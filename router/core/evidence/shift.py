@@ -26,7 +26,7 @@ Koolen, Safe testing (JRSS B 2024). Shares are drawn to their common mean by :da
 from __future__ import annotations
 
 import math
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from router.core.evidence.pot import Pot
 from router.core.evidence.shares import LOSS_MAX, Means
@@ -52,10 +52,31 @@ ANEW: Final = 16
 """Stakes are made anew with every request, later with every sixteenth part of those so far."""
 
 
+class Stakes(NamedTuple):
+    """What is bet at one weight until the ratios are made anew."""
+
+    weight_bp: int
+    stakes: list[float]
+    """Of each kind."""
+    paid: float
+    """For the margin, whoever answers."""
+    sizes: tuple[float, ...]
+    """:data:`SIZES`, none so large that a request could lose more than :data:`LOSS_MAX`."""
+
+
+def _stakes_of(ratios: list[float], weight_bp: int, margin: float) -> Stakes:
+    w = weight_bp / FULL_BP
+    stakes = [w * (1.0 - w) * (r - 1.0) / (w * r + 1.0 - w) for r in ratios]
+    low, high = min(0.0, *stakes), max(0.0, *stakes)
+    paid = margin * (high - low)
+    largest = LOSS_MAX / (max(-low / w, high / (1.0 - w)) + paid)
+    return Stakes(weight_bp, stakes, paid, tuple(min(size, largest) for size in SIZES))
+
+
 class ShiftEvidence:
     """Evidence that more than ``margin`` of the candidate's predictions would have to be others."""
 
-    __slots__ = ("_made_of", "margin", "means", "order", "pot", "ratios")
+    __slots__ = ("_known", "_made_of", "margin", "means", "order", "pot", "ratios")
 
     def __init__(self, margin: float, kinds: int = 0, *, order: Extreme = None) -> None:
         """Start at evidence 1 : 1."""
@@ -68,6 +89,8 @@ class ShiftEvidence:
         """Of each kind: the candidate's share as a multiple of stable's, as it is bet on."""
         self._made_of = 0
         """Requests that the ratios are made of."""
+        self._known: Stakes | None = None
+        """Made of the ratios, at the weight that was asked for last."""
         self.pot = Pot(len(SIZES))
 
     @property
@@ -79,10 +102,12 @@ class ShiftEvidence:
         """One request: the share of its rows of each kind. Without a coin it only teaches."""
         if len(shares) > len(self.means.candidate):
             self.means.grow(len(shares))
-        if stakes := self._stakes(weight_bp):
-            known = zip(shares, stakes, strict=False)  # of a kind that is new nothing was known
-            self._bet(weight_bp, candidate, stakes, sum(share * stake for share, stake in known))
-        self.learn(candidate, shares)
+        if known := self._stakes(weight_bp):
+            pairs = zip(
+                shares, known.stakes, strict=False
+            )  # of a kind that is new nothing was known
+            self._bet(known, candidate, sum(share * stake for share, stake in pairs if share))
+        self.means.add(candidate, shares)
 
     def learn(self, candidate: bool, shares: list[float]) -> None:
         """One request on which nothing is bet."""
@@ -92,31 +117,31 @@ class ShiftEvidence:
 
     def forget(self) -> None:
         """Begin to learn anew, with the capital that there is: what are kinds is another thing."""
-        self.means, self.ratios, self._made_of = Means(0), [], 0
+        self.means, self.ratios, self._made_of, self._known = Means(0), [], 0, None
 
     def doubt(self, weight_bp: int, candidate: bool) -> None:
         """One request of which nothing will be known: at its least for the evidence."""
-        if stakes := self._stakes(weight_bp):
-            worst = min(stakes) if candidate else max(stakes)
-            self._bet(weight_bp, candidate, stakes, worst)
+        if known := self._stakes(weight_bp):
+            worst = min(known.stakes) if candidate else max(known.stakes)
+            self._bet(known, candidate, worst)
 
-    def _stakes(self, weight_bp: int) -> list[float]:
-        """Of each kind; none where nothing is bet."""
+    def _stakes(self, weight_bp: int) -> Stakes | None:
+        """Of each kind; None where nothing is bet."""
         if not 0 < weight_bp < FULL_BP:
-            return []
+            return None
         seen = self.means.candidates + self.means.stables
         if seen >= self._made_of + max(self._made_of // ANEW, 1):
-            self.ratios, self._made_of = self._ratios(), seen
-        w = weight_bp / FULL_BP  # of no ratios no stakes
-        return [w * (1.0 - w) * (r - 1.0) / (w * r + 1.0 - w) for r in self.ratios]
+            self.ratios, self._made_of, self._known = self._ratios(), seen, None
+        if not self.ratios:
+            return None
+        if self._known is None or self._known.weight_bp != weight_bp:
+            self._known = _stakes_of(self.ratios, weight_bp, self.margin)
+        return self._known
 
-    def _bet(self, weight_bp: int, candidate: bool, stakes: list[float], stake: float) -> None:
-        w = weight_bp / FULL_BP
-        low, high = min(0.0, *stakes), max(0.0, *stakes)
-        paid = self.margin * (high - low)
-        largest = LOSS_MAX / (max(-low / w, high / (1.0 - w)) + paid)
-        won = (stake / w if candidate else -stake / (1.0 - w)) - paid
-        self.pot.multiply([math.log1p(min(size, largest) * won) for size in SIZES])
+    def _bet(self, known: Stakes, candidate: bool, stake: float) -> None:
+        w = known.weight_bp / FULL_BP
+        won = (stake / w if candidate else -stake / (1.0 - w)) - known.paid
+        self.pot.multiply([math.log1p(size * won) for size in known.sizes])
         self.pot.release(1)
 
     # --- what is bet on ---------------------------------------------------------------------------
@@ -160,6 +185,7 @@ class ShiftEvidence:
         self.pot.restore(pot)
         self.means = Means.of_json(means)
         self.ratios, self._made_of = list(map(float, ratios)), int(made_of)
+        self._known = None
 
 
 def _drawn_in(sums: list[float], requests: int, both: list[float]) -> list[float]:

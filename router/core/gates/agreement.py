@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Self
 from pydantic import Field, model_validator
 
 from router.core.evidence import GuardEvidence
-from router.core.gates.by import SEGMENTS_MAX, SegmentBy, Segments
+from router.core.gates.by import SegmentBy, Segments
 from router.core.gates.gate import Gate, GateContext, GateState, mean
 from router.core.gates.needs import Need
 from router.core.gates.output import WHOLE_SHARE
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from router.core.wire.outcomes import Batch
     from router.core.wire.paired import PairRows
 
-
-SEGMENT_CHARS_MAX: Final = 60
 
 DIFFERING_MIN: Final = 5
 """Requests that must have been answered otherwise before anybody is taken back for it. Two in a row
@@ -77,19 +75,19 @@ class AgreementState(GateState):
         whole = mean(one.capital for one in self._evidences)
         if self.by is None:
             return whole
-        places = SEGMENTS_MAX + 1
+        places = self.by.places
         met = math.fsum(part.capital for part in self.parts)
         return WHOLE_SHARE * whole + (1.0 - WHOLE_SHARE) * (met + places - len(self.parts)) / places
 
     @property
     def leading(self) -> tuple[str, GuardEvidence] | None:
         """The segment that has most to do with the evidence; None: everything together."""
-        if not self.parts:
+        if not self.parts or self.by is None:
             return None
         whole = WHOLE_SHARE * mean(one.capital for one in self._evidences)
         place = max(range(len(self.parts)), key=lambda one: self.parts[one].capital)
         part = self.parts[place]
-        if (1.0 - WHOLE_SHARE) * part.capital / (SEGMENTS_MAX + 1) <= whole:
+        if (1.0 - WHOLE_SHARE) * part.capital / self.by.places <= whole:
             return None
         return self.names.name(place), part
 
@@ -114,6 +112,10 @@ class AgreementState(GateState):
     @property
     def held(self) -> bool:
         """A name that no answer has decides nothing; that is no agreement."""
+        return self._nameless or bool(self.names.never(self.by))
+
+    @property
+    def _nameless(self) -> bool:
         return self.pairs >= NAMED_LEAST and bool(self.absent)
 
     def observe(self, batch: Batch) -> None:
@@ -143,11 +145,12 @@ class AgreementState(GateState):
         self.differing += one.disagreed > 0.0 or far
         for border in self.borders:
             border.observe_share(one.disagreed)
-        if self.by is not None and one.segment:
-            place = self.names.place(one.segment[:SEGMENT_CHARS_MAX])
+        by, told = self.by, self.context.told
+        for name, part in told.of_pair(by, one, self.names) if by is not None else ():
+            place = self.names.place(name)
             while len(self.parts) <= place:
                 self.parts.append(GuardEvidence(self.borders[0].limit))
-            self.parts[place].observe_share(one.disagreed)
+            self.parts[place].observe_share(part.disagreed)
         count = len(one.rows)
         self.rows = [self.rows[0] + round(one.disagreed * count), self.rows[1] + count]
         if self.apart is not None and (one.moves or any(row.candidate.fault for row in one.rows)):
@@ -183,6 +186,8 @@ class AgreementState(GateState):
 
     def sentence(self) -> str:
         """Disagreements, the band, the evidence."""
+        if not self._nameless and (never := self.names.never(self.by)):
+            return never
         if self.held:
             names = ", ".join(sorted(self.absent or ()))
             return f"no answer of {self.pairs:,} has {names}: agreement on it means nothing"
@@ -206,7 +211,7 @@ class AgreementState(GateState):
         return {
             "borders": [one.snapshot() for one in self._evidences],
             "parts": [one.snapshot() for one in self.parts],
-            "names": self.names.names,
+            "names": self.names.to_json(),
             "failed": self.failed,
             "differing": self.differing,
             "rows": [self.pairs, *self.rows, *self.rows_apart],
@@ -217,7 +222,7 @@ class AgreementState(GateState):
         """Take over a snapshot of as many borders."""
         for one, part in zip(self._evidences, data["borders"], strict=True):
             one.restore(part)
-        self.names.names = [str(name) for name in data["names"]]
+        self.names.restore(data["names"])
         self.parts = [GuardEvidence(self.borders[0].limit) for _ in data["parts"]]
         for one, part in zip(self.parts, data["parts"], strict=True):
             one.restore(part)
@@ -246,13 +251,15 @@ class Agreement(Gate):
     """Share of rows whose scores may be so far apart."""
 
     by: SegmentBy | None = None
-    """What agreement is asked by as well, segment by segment: a request header; one segment that
-    fails is enough."""
+    """What agreement is asked by as well, segment by segment; one that fails is enough."""
+
+    @property
+    def segments(self) -> SegmentBy | None:
+        """The same for those who make them."""
+        return self.by
 
     @model_validator(mode="after")
     def _band(self) -> Self:
-        if self.by is not None and self.by.header is None:
-            raise ValueError("expected by: {header: ...}, since copies have no features")
         if self.at_most is not None and self.at_most <= self.at_least:
             raise ValueError("expected at_most above at_least")
         return self

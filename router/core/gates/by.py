@@ -8,19 +8,37 @@ that are met has an equal part of the other half; further ones are one more segm
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Final, Protocol, Self
+import math
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Annotated, Any, Final, Protocol, Self
 
-from pydantic import Field, StrictStr, model_validator
+from pydantic import Field, StrictInt, StrictStr, model_validator
 
 from router.core.quantities import Formed
 from router.core.spec import Spec
+from router.core.wire.paired import PairRow, PairRows
+from router.core.wire.sampled import TEXT_CHARS_MAX
 
 if TYPE_CHECKING:
     from router.core.wire.sampled import PredictedRow, SampleFacts
 
 SEGMENTS_MAX: Final = 20
 """Segments of one gate with evidence of their own."""
+
+ABSENT: Final = "(missing)"
+"""The segment of rows that do not have the feature, as labels that are not there are called."""
+
+NO_NUMBER: Final = "(no number)"
+"""The segment of rows whose feature is none, where it has parts."""
+NO_NAMES: Final = frozenset((ABSENT, NO_NUMBER))
+
+VALUES_FIRST: Final = 200
+"""Values of a number that its parts are made of; those rows are in none."""
+
+NEVER_LEAST: Final = 100
+"""Requests after which a header or feature that none had is an alarm: a typo must not pass."""
 
 OTHER: Final = "(other)"
 """All segments beyond."""
@@ -38,12 +56,22 @@ class SegmentBy(Spec):
     """Request header whose value is the segment, such as X-Country."""
     feature: Annotated[StrictStr, Field(min_length=1, max_length=200)] | None = None
     """Feature of a request's row whose value is the segment, by its path, such as carrier."""
+    parts: Annotated[StrictInt, Field(ge=2, le=SEGMENTS_MAX)] | None = None
+    """Of a feature that is a number, such as departure_delay: so many equal parts of its first
+    values are the segments. Absent: each value is one."""
 
     @model_validator(mode="after")
     def _one(self) -> Self:
         if (self.header is None) is (self.feature is None):
             raise ValueError("expected exactly one of header, feature")
+        if self.parts is not None and self.feature is None:
+            raise ValueError("expected feature with parts, since a header is no number")
         return self
+
+    @property
+    def places(self) -> int:
+        """How many segments there may be: what the evidence is shared among."""
+        return SEGMENTS_MAX + 1 if self.parts is None else self.parts + 2
 
     @property
     def name(self) -> str:
@@ -77,14 +105,75 @@ class SegmentKeys:
             place, values = self.features.index(by.feature or ""), row.features
         return values[place] if place < len(values) else ""
 
+    def of_pair(
+        self, by: SegmentBy, pair: PairRows, names: Segments
+    ) -> Iterator[tuple[str, PairRows]]:
+        """A pair's segments, each with its rows; none where it has none."""
+        names.asked += 1
+        if by.header is not None:
+            if pair.segment:
+                yield pair.segment[:TEXT_CHARS_MAX], pair
+            return
+        place, found = self.features.index(by.feature or ""), defaultdict[str, list[PairRow]](list)
+        for row in pair.rows:
+            if place < len(row.stable.features):
+                found[names.of(by, row.stable.features[place])].append(row)
+        found.pop("", None)
+        for name, rows in found.items():
+            yield name, PairRows(tuple(rows), pair.segment)
+
 
 class Segments:
-    """The names of the first segments that were met."""
+    """The names of the first segments that were met, or the parts of a number."""
 
-    __slots__ = ("names",)
+    __slots__ = ("asked", "edges", "names", "values")
 
     def __init__(self) -> None:
         self.names: list[str] = []
+        self.asked = 0
+        """Requests that were asked for their segment."""
+        self.edges: list[float] = []
+        """Between the parts, ascending; none until the first values are there."""
+        self.values: list[float] = []
+        """The first ones, of both versions: a coin decided who got which."""
+
+    def of(self, by: SegmentBy, value: str) -> str:
+        """The segment of a header's or a feature's value; empty: none (yet)."""
+        if by.parts is None or not value or value == ABSENT:
+            return value
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if math.isnan(number):
+            return NO_NUMBER
+        if self.edges:
+            return self._part(number)
+        if math.isfinite(number):
+            self.values.append(number)
+        if len(self.values) >= VALUES_FIRST:
+            known, self.values = sorted(self.values), []
+            cuts = (known[i * VALUES_FIRST // by.parts - 1] for i in range(1, by.parts))
+            self.edges = sorted(set(cuts) - {known[-1]}) or [known[-1]]
+        return ""
+
+    def _part(self, number: float) -> str:
+        place = bisect_left(self.edges, number)
+        low = f"above {self.edges[place - 1]:g}" if place else ""
+        high = f"up to {self.edges[place]:g}" if place < len(self.edges) else ""
+        return " ".join(filter(None, (low, high)))
+
+    def to_json(self) -> list[Any]:
+        """Plain lists."""
+        return [self.names, self.asked, self.edges, self.values]
+
+    def restore(self, data: list[Any]) -> None:
+        """Take over a snapshot; of an earlier router the names alone."""
+        names, asked, edges, values = data if data and isinstance(data[0], list) else (
+            data, 0, (), (),
+        )  # fmt: skip
+        self.names, self.asked = list(map(str, names)), int(asked)
+        self.edges, self.values = list(map(float, edges)), list(map(float, values))
 
     def place(self, name: str) -> int:
         """Which one it is, from 0; :data:`SEGMENTS_MAX` for all beyond."""
@@ -94,6 +183,17 @@ class Segments:
             self.names.append(name)
             return len(self.names) - 1
         return SEGMENTS_MAX
+
+    def never(self, by: SegmentBy | None) -> str:
+        """That none of the first requests had what tells segments apart; empty otherwise."""
+        met = self.edges or self.values or any(name not in NO_NAMES for name in self.names)
+        if by is None or self.asked < NEVER_LEAST or met:
+            return ""
+        kind = "header" if by.header else "feature" if by.parts is None else "number"
+        return (
+            f"none of {self.asked:,} requests had the {kind} {by.name}, which tells its segments "
+            f"apart: nothing is learnt of them, so the gate holds"
+        )
 
     def name(self, place: int) -> str:
         """For people."""

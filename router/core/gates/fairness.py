@@ -130,9 +130,11 @@ class FairnessState(GateState):
     def observe(self, batch: Batch) -> None:
         """Samples whose turn has come; what is lost or unreadable says nothing of a group."""
         for sample in batch.samples:
+            self.names.asked += bool(sample.facts.rows)
             rows: dict[int, list[PredictedRow]] = {}
             for row in sample.facts.rows:
-                name = self.context.told.segment(self.gate.by, sample, row)
+                by = self.gate.by
+                name = self.names.of(by, self.context.told.segment(by, sample, row))
                 if name and (place := self.names.place(name)) < GROUPS_MAX:
                     rows.setdefault(place, []).append(row)
             self._take(sample, rows)
@@ -144,6 +146,11 @@ class FairnessState(GateState):
             yes = sum(map(self.gate.says_yes, found))
             self.groups[place].take(sample.candidate, yes, len(found))
             self._capital = None
+
+    @property
+    def held(self) -> bool:
+        """Groups by a name that no request has are none."""
+        return bool(self.names.never(self.gate.by))
 
     def plain(self) -> str:
         """Who gets more, who less."""
@@ -158,6 +165,8 @@ class FairnessState(GateState):
 
     def sentence(self) -> str:
         """Both groups, in both versions."""
+        if never := self.names.never(self.gate.by):
+            return never
         if len(self.groups) < 2:
             return f"{len(self.groups)} of two groups met so far"
         seen = ", ".join(
@@ -172,11 +181,11 @@ class FairnessState(GateState):
 
     def snapshot(self) -> dict[str, Any]:
         """Every group."""
-        return {"names": self.names.names, "groups": [one.snapshot() for one in self.groups]}
+        return {"names": self.names.to_json(), "groups": [one.snapshot() for one in self.groups]}
 
     def restore(self, data: dict[str, Any]) -> None:
         """Take over a snapshot."""
-        self.names.names = [str(name) for name in data["names"]]
+        self.names.restore(data["names"])
         self.groups = [Group(self.gate.gap / FULL_BP) for _ in data["groups"]]
         for group, part in zip(self.groups, data["groups"], strict=True):
             group.restore(part)

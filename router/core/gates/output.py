@@ -12,7 +12,7 @@ import math
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from router.core.gates.by import SEGMENTS_MAX, SegmentBy, Segments
+from router.core.gates.by import SegmentBy, Segments
 from router.core.gates.gate import COMPARED_BP, Gate, GateContext, GateState
 from router.core.gates.needs import Need
 from router.core.gates.sample import Detect, Sample, walk
@@ -121,7 +121,7 @@ class OutputState(GateState):
         if self.by is None:
             return self.whole.capital
         known = math.fsum(part.capital for part in self.parts)
-        places = SEGMENTS_MAX + 1
+        places = self.by.places
         parts = (known + places - len(self.parts)) / places
         return WHOLE_SHARE * self.whole.capital + (1.0 - WHOLE_SHARE) * parts
 
@@ -141,10 +141,14 @@ class OutputState(GateState):
 
     @property
     def unheard(self) -> str:
-        """That none of the first answers had what is declared, as a sentence; empty otherwise."""
-        if self.whole.heard or sum(self.whole.requests) < UNHEARD_LEAST:
-            return ""
-        return f"none of {sum(self.whole.requests):,} answers had the {self.whole.declared}"
+        """That the first answers or requests had nothing of what is declared; empty otherwise."""
+        requests = sum(self.whole.requests)
+        if self.whole.heard or requests < UNHEARD_LEAST:
+            return self.names.never(self.by)
+        return (
+            f"none of {requests:,} answers had the {self.whole.declared} that predictions "
+            f"declares: the gate learns nothing, so it holds"
+        )
 
     @property
     def held(self) -> bool:
@@ -166,7 +170,20 @@ class OutputState(GateState):
         for sample in batch.samples:
             self._take(sample)
         for one in batch.pairs.rows if batch.pairs is not None else ():
-            self.whole.pair(one)
+            self._pair(one)
+
+    def _pair(self, one: PairRows) -> None:
+        """Of a header it is not known whether pairs tell it: they have one for all gates."""
+        self.whole.pair(one)
+        if self.by is not None and self.by.feature:
+            for name, rows in self.context.told.of_pair(self.by, one, self.names):
+                self._part(name).pair(rows)
+
+    def _part(self, name: str) -> OutputPool:
+        place = self.names.place(name)
+        while len(self.parts) <= place:
+            self.parts.append(self._make())
+        return self.parts[place]
 
     def _take(self, sample: SampleFacts) -> None:
         why, weight_bp, candidate = sample.facts.why, sample.weight_bp, sample.candidate
@@ -178,22 +195,21 @@ class OutputState(GateState):
             self.whole.unreadable(weight_bp, candidate)
         elif not why and sample.facts.rows:
             self._put(self.whole, sample, sample.facts.rows)
-            for place, rows in self._segments(sample).items():
-                while len(self.parts) <= place:
-                    self.parts.append(self._make())
-                self._put(self.parts[place], sample, rows)
+            for name, rows in self._segments(sample).items():
+                self._put(self._part(name), sample, rows)
 
     def _put(self, pool: OutputPool, sample: SampleFacts, rows: Sequence[PredictedRow]) -> None:
         pool.take(sample.weight_bp, sample.candidate, rows)
         pool.requests[not sample.candidate] += 1
 
-    def _segments(self, sample: SampleFacts) -> dict[int, list[PredictedRow]]:
-        found: dict[int, list[PredictedRow]] = {}
+    def _segments(self, sample: SampleFacts) -> dict[str, list[PredictedRow]]:
+        found: dict[str, list[PredictedRow]] = {}
         if self.by is not None:
+            self.names.asked += 1
             for row in sample.facts.rows:
-                name = self.context.told.segment(self.by, sample, row)
+                name = self.names.of(self.by, self.context.told.segment(self.by, sample, row))
                 if name:
-                    found.setdefault(self.names.place(name), []).append(row)
+                    found.setdefault(name, []).append(row)
         return found
 
     def sample(self, detect: Detect, weight_bp: int) -> Sample:
@@ -220,7 +236,7 @@ class OutputState(GateState):
         name, pool = self.leading
         seen = f"{self._by} {name}: {pool.seen()}" if name else pool.seen()
         if unheard := self.unheard:
-            return f"{unheard} that predictions declares: the gate learns nothing, so it holds"
+            return unheard
         if self.lost:
             seen += f"; {self.lost:,} samples lost, in doubt for it"
         return judged(seen, self.tolerated, self.capital, self.context.limit)
@@ -231,13 +247,13 @@ class OutputState(GateState):
             "whole": [self.whole.requests, self.whole.snapshot()],
             "heard": self.whole.heard,
             "parts": [[part.requests, part.snapshot()] for part in self.parts],
-            "names": self.names.names,
+            "names": self.names.to_json(),
             "lost": self.lost,
         }
 
     def restore(self, data: dict[str, Any]) -> None:
         """Take over a snapshot."""
-        self.names.names = [str(name) for name in data["names"]]
+        self.names.restore(data["names"])
         self.parts = [self._make() for _ in data["parts"]]
         for pool, (requests, part) in zip(
             (self.whole, *self.parts), (data["whole"], *data["parts"]), strict=True

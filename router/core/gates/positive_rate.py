@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 from pydantic import Field
 
 from router.core.evidence import PairedEvidence
-from router.core.gates.gate import Gate, GateContext, GateState, mean
+from router.core.gates.gate import GateContext, GateState, mean
 from router.core.gates.needs import Need
 from router.core.gates.sample import Detect, Sample, paired
+from router.core.gates.segmented import SegmentedGate
 from router.core.gates.verdict import Counts, judged
 from router.core.quantities import BasisPoints
 from router.core.wire.outcomes import FULL_BP
@@ -182,7 +183,7 @@ class PositiveRateState(GateState):
         self.rows = list(map(int, data["rows"]))
 
 
-class PositiveRate(Gate):
+class PositiveRate(SegmentedGate):
     """Share of positive answers to mirrored requests, candidate against stable, either way."""
 
     kind: ClassVar[str] = "positive_rate"
@@ -200,6 +201,6 @@ class PositiveRate(Gate):
             message = f"{self.kind} judges the last number of an answer: no score is named"
             yield message, "add compare: {score: ...}"
 
-    def start(self, context: GateContext) -> PositiveRateState:
-        """Evidence 1 : 1."""
+    def begin(self, context: GateContext) -> PositiveRateState:
+        """Evidence 1 : 1, of everything or of one segment."""
         return PositiveRateState(self, context)

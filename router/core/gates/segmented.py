@@ -1,9 +1,9 @@
-"""Gates on late truth, segment by segment: one bad segment is hidden by many good ones.
+"""Gates on pairs and on late truth by segment: one bad segment is hidden by many good ones.
 
 As everywhere (:mod:`router.core.gates.by`): half of the capital asks of everything, each of the
-first :data:`SEGMENTS_MAX` segments that are met has an equal part of the other half, and further
-ones are one more. Each part is a state of the gate itself, with all that it knows of pairs and
-coins, so the chance of a false rollback is that of the gate without segments.
+first segments that are met has an equal part of the other half, and further ones are one more. Each
+part is a state of the gate itself, with all that it knows of pairs and coins, so the chance of a
+false rollback is that of the gate without segments.
 """
 
 from __future__ import annotations
@@ -11,37 +11,31 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator
 
-from router.core.gates.by import SEGMENTS_MAX, SegmentBy, Segments
+from router.core.gates.by import SegmentBy, Segments
 from router.core.gates.gate import Gate, GateContext, GateState
 from router.core.gates.output import WHOLE_SHARE
 from router.core.gates.sample import Detect, Sample
 from router.core.gates.verdict import Counts
-from router.core.wire.outcomes import Batch
+from router.core.wire.outcomes import Batch, Pairs
 
 if TYPE_CHECKING:
     from router.core.wire.ripe import Ripe
 
-PLACES: Final = SEGMENTS_MAX + 1
 
+class SegmentedGate(Gate):
+    """A gate on pairs, or on truths."""
 
-def _header(by: SegmentBy | None) -> SegmentBy | None:
-    if by is not None and by.header is None:
-        raise ValueError("expected by: {header: ...}, since truths are told of requests")
-    return by
+    by: SegmentBy | None = None
+    """What the question is asked by as well, segment by segment; one that fails is enough."""
 
-
-TruthBy = Annotated[SegmentBy | None, AfterValidator(_header)]
-
-
-class LateGate(Gate):
-    """A gate on truths."""
-
-    by: TruthBy = None
-    """What the question is asked by as well: a request header; one segment that fails is enough."""
+    @property
+    def segments(self) -> SegmentBy | None:
+        """The same for those who make them."""
+        return self.by
 
     def start(self, context: GateContext) -> GateState:
         """Evidence 1 : 1, of everything and of each segment."""
@@ -54,6 +48,19 @@ class LateGate(Gate):
         raise NotImplementedError
 
 
+def _of_requests(by: SegmentBy | None) -> SegmentBy | None:
+    if by is not None and by.header is None:
+        raise ValueError("expected by: {header: ...}, since truths are told of requests")
+    return by
+
+
+class LateGate(SegmentedGate):
+    """A gate on truths."""
+
+    by: Annotated[SegmentBy | None, AfterValidator(_of_requests)] = None
+    """What the question is asked by as well: a request header; one segment that fails is enough."""
+
+
 class SegmentedState(GateState):
     """See the module."""
 
@@ -64,7 +71,8 @@ class SegmentedState(GateState):
         super().__init__(gate.title, context, dry_run=gate.dry_run)
         self.by = by
         self.whole = begin(replace(context, limit=context.limit / WHOLE_SHARE))
-        limit = context.limit * PLACES / (1.0 - WHOLE_SHARE)
+        self.places = by.places
+        limit = context.limit * self.places / (1.0 - WHOLE_SHARE)
         self._begin, self._part_context = begin, replace(context, limit=limit)
         self.names = Segments()
         self.parts: list[GateState] = []
@@ -76,21 +84,36 @@ class SegmentedState(GateState):
     def capital(self) -> float:
         """Of everything and of segments, met and to come."""
         met = math.fsum(part.capital for part in self.parts)
-        each = (met + PLACES - len(self.parts)) / PLACES
+        each = (met + self.places - len(self.parts)) / self.places
         return WHOLE_SHARE * self.whole.capital + (1.0 - WHOLE_SHARE) * each
 
     def observe(self, batch: Batch) -> None:
-        """Everything, and the truths of each segment."""
+        """Everything, and the truths and pairs of each segment."""
         self.whole.observe(batch)
-        found: dict[int, list[Ripe]] = {}
+        pairs = batch.pairs.rows if batch.pairs is not None else ()
+        self.names.asked += len(batch.matured)
+        truths: dict[str, list[Ripe]] = {}
         for one in batch.matured:
             if one.segment:
-                found.setdefault(self.names.place(one.segment), []).append(one)
-        for place, several in found.items():
-            while len(self.parts) <= place:
-                self.parts.append(self._part())
+                truths.setdefault(one.segment, []).append(one)
+        for name, several in truths.items():
             part = Batch(batch.route, batch.revision, matured=tuple(several))
-            self.parts[place].observe(part)
+            self._named(name).observe(part)
+        for pair in pairs:
+            for name, rows in self.context.told.of_pair(self.by, pair, self.names):
+                told = Pairs(agreed=1, rows=(rows,))
+                self._named(name).observe(Batch(batch.route, batch.revision, pairs=told))
+
+    def _named(self, name: str) -> GateState:
+        place = self.names.place(name)
+        while len(self.parts) <= place:
+            self.parts.append(self._part())
+        return self.parts[place]
+
+    @property
+    def held(self) -> bool:
+        """A header that no request has must not switch segments off."""
+        return self.whole.held or bool(self.names.never(self.by))
 
     @property
     def leading(self) -> tuple[str, GateState]:
@@ -98,7 +121,7 @@ class SegmentedState(GateState):
         if self.parts:
             place = max(range(len(self.parts)), key=lambda one: self.parts[one].capital)
             part = self.parts[place]
-            if (1.0 - WHOLE_SHARE) * part.capital / PLACES > WHOLE_SHARE * self.whole.capital:
+            if (1.0 - WHOLE_SHARE) * part.capital / self.places > WHOLE_SHARE * self.whole.capital:
                 return self.names.name(place), part
         return "", self.whole
 
@@ -123,6 +146,8 @@ class SegmentedState(GateState):
 
     def sentence(self) -> str:
         """Of what leads."""
+        if not self.whole.held and (never := self.names.never(self.by)):
+            return never
         name, state = self.leading
         return f"{self.by.name} {name}: {state.sentence()}" if name else state.sentence()
 
@@ -131,13 +156,13 @@ class SegmentedState(GateState):
         return {
             "whole": self.whole.snapshot(),
             "parts": [part.snapshot() for part in self.parts],
-            "names": self.names.names,
+            "names": self.names.to_json(),
         }
 
     def restore(self, data: dict[str, Any]) -> None:
         """Take over a snapshot."""
         self.whole.restore(data["whole"])
-        self.names.names = [str(name) for name in data["names"]]
+        self.names.restore(data["names"])
         self.parts = [self._part() for _ in data["parts"]]
         for part, state in zip(self.parts, data["parts"], strict=True):
             part.restore(state)

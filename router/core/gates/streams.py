@@ -114,10 +114,7 @@ class StreamsState(OutputState):
                 pool.requests[not sample.candidate] += 1
 
     def _of(self, sample: SampleFacts) -> list[OutputPool]:
-        places = list(self._segments(sample))
-        while len(self.parts) <= max(places, default=-1):
-            self.parts.append(self._make())
-        return [self.parts[place] for place in places]
+        return [self._part(name) for name in self._segments(sample)]
 
 
 class Streams(OutputGate):

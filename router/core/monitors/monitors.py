@@ -129,10 +129,14 @@ class Monitors:
         now: float,
         *,
         role: str = "stable",
+        segment: str = "",
     ) -> None:
-        """One request: its rows' features, and the label and score of each row of the answer."""
-        if self.settings.by:
-            self._observe_segments(rows, answers, now, role)
+        """One request: its rows' features, and the label and score of each row of the answer.
+
+        ``segment``: what its header says, where a header tells segments apart.
+        """
+        if names := self._names(rows, answers, segment):
+            self._observe_segments(names, rows, answers, now, role)
         self._advance(now)
         rows, answers = rows[:ROWS_MAX], answers[:ROWS_MAX]
         if rows and self.inputs:
@@ -149,11 +153,21 @@ class Monitors:
             if role in ("stable", "candidate") and self._about:
                 self._compare(answers, candidate=role == "candidate")
 
+    def _names(
+        self, rows: Sequence[SignalValues], answers: Sequence[SignalValues], segment: str
+    ) -> list[str]:
+        """Of each row's segment; none where nothing tells it."""
+        if self.settings.by:
+            return [name_of(row.get(self.settings.by)) for row in rows[:ROWS_MAX]]
+        if self.settings.header and segment:
+            return [segment] * min(max(len(rows), len(answers)), ROWS_MAX)
+        return []
+
     def _observe_segments(
-        self, rows: Sequence[SignalValues], answers: Sequence[SignalValues], now: float, role: str
-    ) -> None:
+        self, names: Sequence[str], rows: Sequence[SignalValues], answers: Sequence[SignalValues],
+        now: float, role: str,
+    ) -> None:  # fmt: skip
         """Each segment's rows to its own monitors; who moved is a question to all together."""
-        names = [name_of(row.get(self.settings.by)) for row in rows[:ROWS_MAX]]
         for name in dict.fromkeys(names):
             if name not in self.parts and len(self.parts) < self.settings.segments and not (
                 self.settings.reference
@@ -161,8 +175,10 @@ class Monitors:
                 self.parts[name] = Monitors(self.settings.of_segment(""))
             if (part := self.parts.get(name)) is not None:
                 places = [place for place, one in enumerate(names) if one == name]
-                said = [answers[place] for place in places if place < len(answers)]
-                part.observe([rows[place] for place in places], said, now, role=role)
+                asked, said = (
+                    [of[place] for place in places if place < len(of)] for of in (rows, answers)
+                )
+                part.observe(asked, said, now, role=role)
 
     def _booked(self, rows: int, *, inputs: bool) -> None:
         self.requests += inputs or not self.inputs
@@ -405,7 +421,7 @@ class Monitors:
             "features": [list(one) for one in self.settings.features],
             "outputs": list(self.settings.outputs), "season_s": self.settings.season_s,
             "reference": self.settings.reference, "requests": self.requests,
-            "by": self.settings.by,
+            "by": self.settings.by, "header": self.settings.header,
             "parts": {name: part.snapshot() for name, part in self.parts.items()},
             "inputs": [one.snapshot() for one in self.inputs.values()],
             "answers": [one.snapshot() for one in self.outputs.values()],
@@ -426,7 +442,7 @@ class Monitors:
         made = Settings(
             tuple((str(a), str(b)) for a, b in data["features"]), tuple(data["outputs"]),
             season_s=float(data["season_s"]), reference=str(data["reference"]),
-            by=str(data.get("by", "")),
+            by=str(data.get("by", "")), header=str(data.get("header", "")),
         )  # fmt: skip
         if settings.unlike(made):
             raise ValueError("the snapshot is of other settings")

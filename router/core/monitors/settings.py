@@ -28,12 +28,14 @@ class Settings:
     reference: str = ""
     """Where a given reference comes from; empty: the past."""
     by: str = ""
-    """The feature that tells segments apart; empty: nothing does."""
+    """The feature that tells segments apart; empty: none does."""
+    header: str = ""
+    """The request header that does; empty: none."""
 
     @property
     def segments(self) -> int:
         """How many have references of their own: signals of all of them are bounded together."""
-        if not self.by:
+        if not (self.by or self.header):
             return 0
         return min(SEGMENTS_MAX, FEATURES_MAX // max(len(self.features), 1) - 1)
 
@@ -44,7 +46,7 @@ class Settings:
         """
         rate = self.terms.false_discovery_rate / (1 + self.segments)
         terms = replace(self.terms, false_discovery_rate=rate)
-        return replace(self, terms=terms, reference=reference, by="")
+        return replace(self, terms=terms, reference=reference, by="", header="")
 
     @property
     def slot_s(self) -> float:
@@ -53,6 +55,11 @@ class Settings:
 
     def unlike(self, other: Settings) -> bool:
         """Whether what was learnt is of no use for ``other``."""
-        return (self.features, self.outputs, self.season_s, self.reference, self.by) != (
-            other.features, other.outputs, other.season_s, other.reference, other.by,
+        return self._learnt != other._learnt
+
+    @property
+    def _learnt(self) -> tuple[object, ...]:
+        return (
+            self.features, self.outputs, self.season_s, self.reference, self.by,
+            self.header.lower(),
         )  # fmt: skip

@@ -20,6 +20,8 @@ from router.core.monitors.memory import SLOTS, Memory
 from router.core.monitors.profile import (
     EXTRA,
     KNOWN_MAX,
+    MISSING,
+    MISTYPED,
     SAMPLE_MAX,
     Profile,
     SignalKind,
@@ -171,6 +173,13 @@ class Signal:
         self.learnt, self._known, self._sample = True, set(), []
         self.since = self.memory.slot
         return True
+
+    @property
+    def never(self) -> bool:
+        """Whether nothing that it learnt from had a value."""
+        counts = self.profile.counts if self.profile is not None and self.learnt else ()
+        nothing = bool(counts) and not any(counts[:MISSING]) and not counts[MISTYPED]
+        return nothing and counts[MISSING] > 0
 
     # --- looking --------------------------------------------------------------------------------
 

@@ -12,13 +12,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from router.core.pairs.rows import both_rows, paired, row_of
 from router.core.payloads import PAYLOADS, Answer, Beyond, Unreadable, unpacked
 from router.core.payloads.answer import Leaf
-from router.core.predictions.rows import NOTHING, BodyRow, Declared, number_of
+from router.core.predictions.rows import NOTHING, BodyRow, Declared, leaf_name, number_of
 from router.core.wire.outcomes import FULL_BP
 from router.core.wire.paired import PairRow
 
@@ -125,6 +125,19 @@ class Likeness:
     positive_above: float = 0.5
     declared: Declared = NOTHING
     """What a prediction is; nothing: rows are told apart alone."""
+
+    def read_by(self, own: str, payload: str) -> Likeness:
+        """The same for answers of another payload than the route's own.
+
+        The declared label and score stand elsewhere in them; other names are what they are.
+        """
+        if payload == own:
+            return self
+        declared = filter(None, (self.declared.label, self.declared.score))
+        there = {leaf_name(own, path): leaf_name(payload, path) for path in declared}
+        decide_on = tuple(there.get(name, name) for name in self.decide_on)
+        score = there.get(self.score, self.score) if self.score else None
+        return replace(self, decide_on=decide_on, score=score)
 
     def compare(
         self,

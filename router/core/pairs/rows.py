@@ -73,6 +73,18 @@ def paired(
     return tuple(made)
 
 
+def with_features(
+    rows: tuple[PairRow, ...], asked: Sequence[tuple[str, ...]]
+) -> tuple[PairRow, ...]:
+    """The rows with what was asked of each; where answers have others than requests, without."""
+    if len(rows) != len(spaced(len(asked))):
+        return rows
+    return tuple(
+        row._replace(stable=row.stable._replace(features=asked[place]))
+        for row, place in zip(rows, spaced(len(asked)), strict=True)
+    )
+
+
 def _change(stable: bool | None, candidate: bool | None) -> int | None:
     return None if stable is None or candidate is None else candidate - stable
 

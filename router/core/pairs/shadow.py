@@ -40,7 +40,7 @@ from router.core.pairs.tally import Learnt, PairFinding, Result, Tally
 from router.core.predictions.rows import NOTHING, Declared
 from router.core.wire.counts import MirrorCounts, PairSample
 from router.core.wire.outcomes import Pairs
-from router.core.wire.paired import PairRows
+from router.core.wire.paired import PairRow, PairRows
 
 TWICE = "(stable)"
 """Copies that stable got: its second answers as pairs, and with the reverse ones as deliveries."""
@@ -306,6 +306,8 @@ def evidence(
     """One compared pair as counts."""
     found, agreed = finding.comparison, finding.result is Result.AGREED
     rows = (PairRows(found.rows, segment),) if found and found.rows else ()
+    if segment and found and not rows:
+        rows = (PairRows((_only_row(found, agreed=agreed),), segment),)
     if rows:
         agreed = all(row.agreed for row in rows[0].rows)
     ours = found.stable_positive if found else None
@@ -322,6 +324,13 @@ def evidence(
         rows=rows,
         absent=tuple(sorted(found.absent)) if found else (),
     )
+
+
+def _only_row(found: Comparison, *, agreed: bool) -> PairRow:
+    """Answers of one row of which nothing is declared, for those who ask by segment."""
+    ours, theirs = found.stable_positive, found.candidate_positive
+    change = None if ours is None or theirs is None else theirs - ours
+    return PairRow(agreed, change=change)
 
 
 def together(pairs: Iterable[Pairs]) -> Pairs:

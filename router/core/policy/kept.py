@@ -32,10 +32,23 @@ def _predictions_read(route: Route, gates: tuple[Gate, ...]) -> bool:
 
 
 def sampled_headers(route: Route, gates: tuple[Gate, ...]) -> tuple[str, ...]:
-    """Request headers (lower case) whose values a sample tells: those of gates, and the log's."""
+    """Request headers (lower case) whose values a sample tells.
+
+    Those of gates, the log's, and last the one of monitors, again where gates have it, too: so its
+    place (:func:`watched_segment`) is the same whatever gates are at work.
+    """
     headers = SegmentKeys(gates).headers
     name = _segment(route)
-    return headers if not name or name in headers else (*headers, name)
+    if name and name not in headers:
+        headers = (*headers, name)
+    watched = route.monitors.header.lower() if route.monitors is not None else ""
+    return (*headers, watched) if watched else headers
+
+
+def watched_segment(route: Route, values: tuple[str, ...]) -> str:
+    """Of the values that a sample tells the one that monitors tell segments apart by."""
+    by_header = route.monitors is not None and route.monitors.header
+    return values[-1] if by_header and values else ""
 
 
 def _segment(route: Route) -> str:

@@ -47,8 +47,9 @@ class MonitorsPolicy(Spec):
     """What traffic is held against. With a file, a rollout begins once traffic was compared with
     it, and not while they differ. Answers are always held against stable's past."""
     by: SegmentBy | None = None
-    """A feature whose values have references and alarms of their own beside all together, such as
-    {feature: carrier}: the first eight that are met, or the most frequent ones of a file."""
+    """A feature, or a request header, whose values have references and alarms of their own beside
+    all together, such as {feature: carrier} or {header: X-Country}: the first eight that are met,
+    or the most frequent ones of a file."""
     window: Annotated[Seconds, Field(gt=0)] = 86_400.0
     """Time that is held against the reference; a day, so that night and day are both in it."""
     season: Annotated[Seconds, Field(gt=0)] = PAST_S
@@ -77,6 +78,11 @@ class MonitorsPolicy(Spec):
             )
         return self
 
+    @property
+    def header(self) -> str:
+        """The header that tells segments apart; empty where none does."""
+        return (self.by.header or "") if self.by is not None else ""
+
     def settings(self, predictions: Predictions) -> Settings:
         """The same for who watches."""
         slot_s = self.season / SLOTS
@@ -88,5 +94,5 @@ class MonitorsPolicy(Spec):
         return Settings(
             tuple(predictions.features.items()), outputs, terms, self.season,
             self.reference.past or PAST_S, self.reference.file or "",
-            (self.by.feature or "") if self.by is not None else "",
+            (self.by.feature or "") if self.by is not None else "", self.header,
         )  # fmt: skip

@@ -18,11 +18,11 @@ from pydantic.json_schema import JsonSchemaValue
 from router.core.gates.agreement import Agreement
 from router.core.gates.gate import Gate
 from router.core.gates.positive_rate import PositiveRate
-from router.core.gates.segmented import LateGate
+from router.core.gates.segmented import SegmentedGate
 from router.core.pairs.compare import Segment
 from router.core.payloads import PAYLOADS
 from router.core.policy.answers import AnswersPolicy, FallbackPolicy, InputsPolicy
-from router.core.policy.match import JsonPath, Match
+from router.core.policy.match import JsonPath, Match, PathGlob
 from router.core.policy.metrics import MetricsPolicy
 from router.core.policy.monitors import MonitorsPolicy
 from router.core.policy.prediction_log import LogPolicy
@@ -205,6 +205,9 @@ class Route(Spec):
     """Which requests belong to it; the first route that matches takes the request."""
     payload: PayloadName = "opaque"
     """Protocol of the bodies, so that predictions can be read; opaque reads nothing."""
+    payload_paths: dict[PathGlob, PayloadName] = Field(default_factory=dict, max_length=16)
+    """Where a path has another one than `payload`, such as {"/v1/*": v1}: an exact path, or all
+    below one that ends in `*`; of several the longest."""
     predictions: Predictions | None = None
     """What a prediction is in these bodies: label, score, features. Absent: answers are compared
     as a whole, and no gate looks at what they say."""
@@ -273,6 +276,11 @@ class Route(Spec):
         return path[:-1] if path.endswith("*") else None
 
     @property
+    def payloads(self) -> tuple[str, ...]:
+        """All that it may meet, its own first."""
+        return tuple(dict.fromkeys((self.payload, *self.payload_paths.values())))
+
+    @property
     def sampled(self) -> float:
         """Share of live requests whose predictions are read, 0..1; 1.0 where nothing is said."""
         return self.predictions.sample / FULL_BP if self.predictions is not None else 1.0
@@ -317,8 +325,9 @@ class Route(Spec):
         """A gate `by` a header needs its value with each pair, or logged prediction."""
         rollout = self.rollout
         gates = rollout.gates if rollout is not None else ()
-        kinds = Agreement | LateGate
-        headers = {g.by.header for g in gates if isinstance(g, kinds) and g.by is not None}
+        kinds = Agreement | SegmentedGate
+        told = [g.by.header for g in gates if isinstance(g, kinds) and g.by is not None]
+        headers = {header for header in told if header}
         if rollout is None or not headers:
             return self
         segment = rollout.compare.segment
@@ -373,11 +382,20 @@ class Route(Spec):
                 "expected predictions beside monitors, such as predictions: {features: [age]}"
             )
         by = self.monitors.by
-        if by is not None and by.feature not in self.predictions.features:
+        if by is not None and by.feature and by.feature not in self.predictions.features:
             known = ", ".join(self.predictions.features) or "none"
             raise ValueError(
                 f"expected monitors.by.feature among predictions.features ({known}), "
-                f"got {by.feature or 'a header'}"
+                f"got {by.feature}"
+            )
+        if by is not None and by.parts is not None:
+            raise ValueError(
+                "expected monitors.by without parts: values of a number are bins there"
+            )
+        if by is not None and by.header and self.monitors.reference.file:
+            raise ValueError(
+                f"expected monitors.by.feature with monitors.reference.file, since a file has no "
+                f"headers, got header {by.header}"
             )
         if self.monitors.reference.file and not self.predictions.features:
             raise ValueError("expected predictions.features with monitors.reference.file, got none")

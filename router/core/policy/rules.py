@@ -291,10 +291,24 @@ def answers_readable(route: Route) -> Iterator[Finding]:
 
 def inputs_readable(route: Route) -> Iterator[Finding]:
     """What is refused for its fields has a payload in which fields are found."""
-    if route.inputs is not None and route.payload not in READABLE:
-        message = f"expected a payload whose requests can be read, got {route.payload}"
+    unread = [name for name in route.payloads if name not in READABLE]
+    if route.inputs is not None and unread:
+        message = f"expected a payload whose requests can be read, got {unread[0]}"
         hint = f"add payload: json to the route, or another of {', '.join(READABLE)}"
         yield Finding(("inputs",), message, hint)
+
+
+def payloads_met(route: Route) -> Iterator[Finding]:
+    """A payload of a path that the route never takes would be read by nobody."""
+    for path in route.payload_paths:
+        if not (route.match.covers_path(path) or _takes_some(path, route.match.path or "*")):
+            message = f"expected a path that the route takes ({route.match.path}), got {path}"
+            yield Finding(("payload_paths", path), message, "correct it, or remove it")
+
+
+def _takes_some(path: str, other: str) -> bool:
+    """Whether the glob takes all or some of what ``other`` takes."""
+    return path.endswith("*") and other.startswith(path[:-1])
 
 
 def scores_readable(route: Route) -> Iterator[Finding]:
@@ -473,6 +487,7 @@ ROUTE_RULES: tuple[Callable[[Route], Iterator[Finding]], ...] = (
     inputs_readable,
     predictions_readable,
     redacted_nowhere,
+    payloads_met,
     streams_shaped,
     scores_readable,
     needs_met,

@@ -52,7 +52,7 @@ def facts_of(sample: Sampled, payload: str, declared: Declared, by: tuple[str, .
         return LOST
     if not rows:
         return NO_PREDICTION
-    features = _features(sample, payload, by)
+    features = row_features(sample.request, sample.request_coding, payload, by)
     places = spaced(len(rows))
     return Facts(tuple(
         row_facts(rows[i].label, rows[i].score, declared, features[i] if i < len(features) else ())
@@ -67,13 +67,15 @@ def spaced(count: int) -> list[int]:
     return [i * count // ROWS_MAX for i in range(ROWS_MAX)]
 
 
-def _features(sample: Sampled, payload: str, by: tuple[str, ...]) -> list[tuple[str, ...]]:
+def row_features(
+    request: bytes, coding: str, payload: str, by: tuple[str, ...]
+) -> list[tuple[str, ...]]:
     """Of each row of the request; none where it cannot be read: segments are then unknown."""
     if not by:
         return []
     wanted = Declared(features=tuple((path, "categorical") for path in by))
     try:
-        rows = request_rows(payload, unpacked(sample.request, sample.request_coding), wanted)
+        rows = request_rows(payload, unpacked(request, coding), wanted)
     except (Unreadable, Beyond):
         return []
     return [tuple(class_of(row.features[path])[:TEXT_CHARS_MAX] for path in by) for row in rows]

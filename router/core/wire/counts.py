@@ -125,6 +125,11 @@ class PairSample:
     shadow_coding: str = ""
     stripped: bool = False
     """The copy went without a field of ``strip_headers`` that the client had sent."""
+    request: bytes = b""
+    """Its body, where the entry has ``pair_requests``."""
+    request_coding: str = ""
+    payload: str = ""
+    """Of its path, where that has one of its own; empty: the route's."""
     far: tuple[int, int] = (0, 0)
     """Bytes seen of both answers where one was so much longer than the other that it was not read
     to its end; the bodies are then empty. Zeros: both are here."""

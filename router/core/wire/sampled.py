@@ -90,6 +90,8 @@ class Sampled:
     """The longest wait between two such pieces."""
     cut: str = ""
     """Why bodies are missing: "body" (larger than is kept) or "shed" (no room); empty: all here."""
+    payload: str = ""
+    """Of its path, where that has one of its own; empty: the route's."""
     read: bool = True
     """By gates and monitors; otherwise the log alone has it."""
 

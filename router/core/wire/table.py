@@ -321,6 +321,8 @@ class RouteEntry:
     """One share a version, summing to 10 000; the candidate's interval is first, then by index."""
     mirrors: tuple[Mirror, ...] = ()
     mirror_limits: MirrorLimits = MirrorLimits()
+    pair_requests: bool = False
+    """Requests go with pairs, since gates tell segments apart by features."""
     segment_header: str = ""
     """Request header (lower case) whose value goes into ``PairSample.segment``; empty: none.
 
@@ -334,6 +336,8 @@ class RouteEntry:
     pinnable: tuple[int, ...] = ()
     """Versions a pin may name (never a rolled-back one)."""
     payload: str = "opaque"
+    payload_paths: tuple[tuple[str, str], ...] = ()
+    """Globs of paths with another payload, and that; the first that takes a path decides."""
     timeouts: TimeoutsEntry = TimeoutsEntry()
     rescue: RescueEntry | None = None
     retry: RetryEntry = RetryEntry()

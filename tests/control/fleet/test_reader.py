@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 from router.control.fleet import reader as reader_
 from router.control.fleet.reader import ReaderProcess
 from router.core.pairs.comparison import Likeness
+from router.core.predictions.rows import Declared
 from router.link.messages import Decoder, Found, Read, Reading
 from router.loops import background
 from router.reader.process import ReaderLoop
@@ -135,6 +137,20 @@ def test_a_number_that_no_message_carries_does_not_end_it(number):
     (found,) = Decoder().feed(said)
     assert (found.number, found.error) == (7, "")
     assert found.comparison is not None
+
+
+def test_a_pair_is_read_by_its_paths_payload_and_tells_its_features():
+    reader = ReaderLoop()
+    like = Likeness(("label",), declared=Declared("label"))
+    reader.answer(Reading("r", "open_inference_v2", like, by=("carrier",)))
+    asked = gzip.compress(b'{"instances": [{"carrier": "UA"}, {"carrier": "FL"}]}')
+    said = [b'{"predictions": [{"label": 1}, {"label": %d}]}' % label for label in (0, 1)]
+    told = reader.said(Read(7, "r", *said, payload="v1", request=asked, request_coding="gzip"))
+    (found,) = Decoder().feed(told)
+    rows = found.comparison.rows
+    assert [(row.agreed, row.stable.features) for row in rows] == [
+        (True, ("UA",)), (False, ("FL",)),
+    ]  # fmt: skip
 
 
 def test_a_finding_that_cannot_be_written_is_a_failed_reading(monkeypatch):

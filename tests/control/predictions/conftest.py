@@ -40,26 +40,31 @@ class Plant(World):
         self.watching.look()
         return self
 
-    async def slots(self, number, *, age=40.0, own=0.0, per_slot=30):
-        """``own``: by how much the candidate's scores are off."""
+    headers = ()
+    """Request headers that are told of; the last one is the plan."""
+
+    async def slots(self, number, *, age=40.0, own=0.0, per_slot=30, older=0.0):
+        """``own``: by how much the candidate's scores are off; ``older``: plan b alone is."""
         for _ in range(number):
             self.clock.advance(1.0)
             self.traffic(per_slot, 0.0, 0.0)
             revision = self.reconciler.runs["r"].entry.revision
-            self.samples.put([self._sample(k, revision, age, own) for k in range(per_slot)])
+            self.samples.put([self._sample(k, revision, age, own, older) for k in range(per_slot)])
             while self.reader.pump():
                 pass
             self.watching.look()
             await self.settle()
 
-    def _sample(self, k, revision, age, own):
+    def _sample(self, k, revision, age, own, older):
         role = "candidate" if k % 2 else "stable"
-        asked = {"age": self.draw.gauss(age, 10.0), "plan": self.draw.choice("ab")}
+        asked = {"age": self.draw.gauss(age, 10.0), "plan": (plan := self.draw.choice("ab"))}
+        asked["age"] += older * (plan == "b")
         said = {"score": self.draw.random() / 2 + (own if role == "candidate" else 0.0)}
         version = "v2" if role == "candidate" else "v1"
         return Sampled(
             "r", version, revision, role, "c", status=200,
             request=json.dumps(asked).encode(), answer=json.dumps(said).encode(),
+            segments=(*("de" for _ in self.headers[1:]), plan) if self.headers else (),
         )  # fmt: skip
 
     @property

@@ -12,9 +12,10 @@ from router.config.check import loads
 from router.config.problems import PolicyError
 from router.control.predictions.watching import PREFIX, RouteWatch
 from router.control.told.monitored import monitor_gauges, monitors_view
+from router.core.policy.kept import sampled_headers
 from router.core.policy.monitors import MonitorsPolicy
 from router.core.rollout.rollout import Phase
-from tests.control.predictions.conftest import MONITORS, Plant, monitored
+from tests.control.predictions.conftest import MONITORS, PREDICTIONS, Plant, monitored
 from tests.core.monitors.test_monitors import Feed, made
 
 
@@ -236,7 +237,30 @@ def test_the_speed_of_change_is_told_in_days():
     assert table_row(moving | {"limit_in_s": 811_684.0})[-1] == "9d9h"
 
 
-@pytest.mark.parametrize("by", ["{feature: colour}", "{header: X-Plan}"])
-def test_segments_are_told_apart_by_a_declared_feature(by):
+def test_segments_are_told_apart_by_a_declared_feature():
     with pytest.raises(PolicyError, match=r"monitors.by.feature among predictions.features \(age"):
-        loads(monitored(MONITORS.replace("window", f"by: {by}, window")))
+        loads(monitored(MONITORS.replace("window", "by: {feature: colour}, window")))
+
+
+async def test_a_feature_that_no_request_has_is_told_once():
+    more = PREDICTIONS.replace("plan:", "agee: numeric, plan:")
+    p = await Plant(monitored(predictions=more)).start()
+    await p.slots(40)
+    assert p.told_of("drift") == ["no request had the feature agee, so nothing is watched of it"]
+    view = monitors_view(p.watching.watches["r"]).to_json()
+    assert {one["name"]: one["text"] for one in view["signals"]}["agee"] == "no request had it"
+
+
+async def test_a_header_tells_segments_apart_whatever_gates_tell_of():
+    """Its value is the last that a sample tells: plan b alone is older than it was."""
+    text = monitored(MONITORS.replace("window", "by: {header: X-Plan}, window"))
+    gate = "nulls: {by: {header: X-Country}}"
+    p = await Plant(text.replace("gates: [", f"gates: [{gate}, ")).start()
+    headers = sampled_headers(p.run_.route, p.run_.live.policy.gates)
+    assert headers == ("x-country", "x-plan")
+    p.headers = headers
+    await p.slots(40)
+    await p.slots(40, older=20.0)
+    found = {alarm.signal for alarm in p.watching.watches["r"].monitors.lasting()}
+    assert "age [b]" in found
+    assert "age [a]" not in found

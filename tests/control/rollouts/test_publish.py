@@ -18,6 +18,7 @@ routes:
     sticky: {header: X-User-Id}
     pin: true
     payload: open_inference_v2
+    payload_paths: {/v2/*: json, /v2/a: csv, /v2/a*: v1, /v2/models/x/*: mlflow}
     versions:
       v1:
         endpoints: [http://127.0.0.1:9001, "https://[::1]:9002"]
@@ -49,6 +50,9 @@ def test_everything_of_the_policy_reaches_the_table(situation):
     entry = entry_of(situation)
     assert entry.weights_bp == (8_750, 1_250)
     assert entry.expect_passed
+    assert entry.payload_paths == (
+        ("/v2/models/x/*", "mlflow"), ("/v2/a", "csv"), ("/v2/a*", "v1"), ("/v2/*", "json"),
+    )  # fmt: skip
     assert (entry.stable, entry.candidate, entry.revision) == (0, 1, 1)
     assert entry.mirrors == (table.Mirror(1, 5_000),)
     assert entry.match == table.MatchEntry(

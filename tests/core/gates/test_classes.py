@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from router.core.gates.by import VALUES_FIRST, SegmentBy, Segments
 from router.core.gates.classes import CLASSES_MAX, Classes
 from router.core.gates.sample import Detect
 from router.core.gates.verdict import Verdict
@@ -118,3 +119,65 @@ def test_a_label_that_no_answer_has_holds_and_says_so():
     assert again.held
     feed(state, sample(True, Row("1")))
     assert not state.held
+
+
+@pytest.mark.parametrize("by", [{"feature": "carier"}, {"header": "X-Carier"}])
+def test_what_no_request_has_holds(by):
+    """A typo must not switch segments off."""
+    state = begun(Classes.model_validate({"by": by}))
+    kind, name = next(iter(by.items()))
+    for number in range(100):
+        feed(state, sample(number % 2 == 0, Row("1", features=("(missing)",)), segments=("",)))
+    assert state.verdict is Verdict.PENDING
+    assert state.sentence().startswith(f"none of 100 requests had the {kind} {name}, which tells")
+    feed(state, sample(True, Row("1", features=("UA",)), segments=("UA",)))
+    assert state.verdict is Verdict.PASS
+
+
+def late(lost):
+    """A row whose delay is told; of the broken one a share of the long ones is not seen."""
+
+    def make(chance):
+        delay = chance.expovariate(1 / 20.0)
+        seen = 0.0 if chance.random() < lost else delay
+        return Row(str(int(seen > 40)), features=(f"{delay:.6g}",))
+
+    return make
+
+
+def test_a_number_is_told_apart_by_parts():
+    """What is lost where delays are long hardly shows in all together."""
+    gate = Classes.model_validate({"margin": "10%", "by": {"feature": "delay", "parts": 5}})
+    state = begun(gate)
+    took = play(state, late(0.6), late(0.0), 3_000)
+    assert took < 2_500
+    assert state.sentence().startswith("delay above ")
+    assert len(state.names.edges) == 4
+    again = begun(gate)
+    again.restore(json.loads(json.dumps(state.snapshot())))
+    assert (again.snapshot(), again.sentence()) == (state.snapshot(), state.sentence())
+    assert play(begun(Classes(margin="10%")), late(0.6), late(0.0), 2_500) == 2_500
+    assert begun(gate).capital == 1.0
+
+
+def test_parts_are_of_numbers_that_differ():
+    by = SegmentBy(feature="n", parts=4)
+    names = Segments()
+    for n in range(VALUES_FIRST):
+        assert names.of(by, str(n % 2)) == ""
+    assert [names.of(by, text) for text in ("0", "-5", "1", "1e9", "?", "", "(missing)")] == [
+        "up to 0", "up to 0", "above 0", "above 0", "(no number)", "", "(missing)",
+    ]  # fmt: skip
+    alike = Segments()
+    for _ in range(VALUES_FIRST + 1):
+        alike.of(by, "7")
+    assert [alike.of(by, text) for text in ("7", "8")] == ["up to 7", "above 7"]
+    assert alike.of(by, "nan") == "(no number)"
+    with pytest.raises(ValueError, match="a header is no number"):
+        SegmentBy(header="X", parts=3)
+
+
+def test_an_earlier_routers_segments_are_names_alone():
+    names = Segments()
+    names.restore(["UA", "AA"])
+    assert names.to_json() == [["UA", "AA"], 0, [], []]

@@ -6,9 +6,12 @@ import random
 import pytest
 
 from router.core.gates import GateContext
+from router.core.gates.by import SegmentKeys
 from router.core.gates.positive_rate import PositiveRate
 from router.core.gates.verdict import Counts, Verdict
 from router.core.wire.outcomes import Batch, Pairs
+from router.core.wire.paired import PairRow, PairRows
+from router.core.wire.sampled import PredictedRow
 
 
 def seen(gained=0, lost=0, scored=0, **gate):
@@ -42,6 +45,50 @@ def test_the_margin_decides():
 def test_pairs_without_scores_say_nothing():
     state = seen()
     assert (state.verdict, state.candidate.total) == (Verdict.PENDING, 0)
+
+
+def of_country(country, change):
+    """A request that both answered, one of them alone with a yes."""
+    return PairRows((PairRow(not change, change=change),), country)
+
+
+def asked_in(state, fr, requests=2_000):
+    """One request in ten is French; ``fr``: what the candidate alone says there."""
+    for n in range(requests):
+        one = of_country("FR", fr) if n % 10 == 0 else of_country("DE", 0)
+        state.observe(Batch("r", 1, pairs=Pairs(agreed=1, rows=(one,))))
+    return state
+
+
+def test_one_country_that_leans_fails_and_is_named():
+    fields = {"margin": "15%", "by": {"header": "X-Country"}}
+    state = asked_in(PositiveRate.model_validate(fields).start(GateContext()), 1)
+    assert state.verdict is Verdict.FAIL
+    assert state.sentence().startswith("X-Country FR: answered positively by the candidate alone")
+    assert state.plain().endswith("(where X-Country is FR)")
+    again = PositiveRate.model_validate(fields).start(GateContext())
+    again.restore(json.loads(json.dumps(state.snapshot())))
+    assert (again.capital, again.sentence()) == (state.capital, state.sentence())
+    whole = PositiveRate.model_validate({"margin": "15%"}).start(GateContext())
+    assert asked_in(whole, 1).verdict is Verdict.PASS, "all together do not show it"
+    assert asked_in(PositiveRate.model_validate(fields).start(GateContext()), 0).capital <= 1.0
+
+
+def test_a_carrier_in_mixed_requests_is_told_apart_row_by_row():
+    """Each request asks of nine flights of others and one of FL; a request without its rows'
+    features is part of the whole alone."""
+    gate = PositiveRate.model_validate({"margin": "15%", "by": {"feature": "carrier"}})
+    state = gate.start(GateContext(told=SegmentKeys([gate])))
+    rows = tuple(
+        PairRow(name != "FL", PredictedRow(features=(name,)), change=int(name == "FL"))
+        for name in ("UA", "AA", "DL") * 3 + ("FL",)
+    )
+    for _ in range(200):
+        state.observe(Batch("r", 1, pairs=Pairs(agreed=1, rows=(PairRows(rows),))))
+    state.observe(Batch("r", 1, pairs=Pairs(agreed=1, rows=(PairRows((PairRow(True),)),))))
+    assert state.verdict is Verdict.FAIL
+    assert state.sentence().startswith("carrier FL: ")
+    assert len(state.parts) == 4
 
 
 def test_a_snapshot_is_exact():

@@ -65,6 +65,16 @@ def test_pairs_are_told_apart_too_and_their_number_is_bounded():
     assert one.parts[-1].candidate.bad == 5
 
 
+def test_a_header_that_no_request_has_holds():
+    """A typo must not switch segments off; what has it late lets go."""
+    one = state("trust")
+    for _ in range(120):
+        one.observe(Batch("r", 1, matured=(drawn(random.Random(1), "", ""),)))
+    assert (one.held, one.verdict) == (True, Verdict.PENDING)
+    assert one.sentence().startswith("none of 120 requests had the header X-Country, which tells")
+    assert not feed(one, random.Random(2), 1).held
+
+
 def test_capital_begins_at_one_and_features_are_refused():
     assert state("trust").capital == 1.0
     with pytest.raises(ValueError, match=r"by: \{header"):

@@ -136,6 +136,24 @@ def test_a_segment_that_moves_alone_is_named_where_segments_are_asked_of(by):
         assert [alarm.signal for alarm in fed.one.ended()] == ["x [z]"]
 
 
+def test_a_header_tells_segments_apart_where_it_is_said():
+    """What has no such header is part of the whole alone."""
+    one, draw = made(header="X-Plan"), random.Random(2)
+    for slot in range(120):
+        for _ in range(PER_SLOT):
+            plan = draw.choice(("a", "b", ""))
+            row = {"x": draw.gauss(1.0 if plan == "b" and slot > 80 else 0.0, 1.0), "c": "a"}
+            one.observe([row], [{"score": draw.random()}], slot + 0.1, segment=plan)
+        one.tick(slot + 0.9)
+    assert set(one.parts) == {"a", "b"}
+    assert "x [b]" in {alarm.signal for alarm in one.lasting()}
+    assert "x [a]" not in {alarm.signal for alarm in one.lasting()}
+    again = Monitors.restored(one.settings, json.loads(json.dumps(one.snapshot())))
+    assert again.snapshot() == one.snapshot()
+    with pytest.raises(ValueError, match="of other settings"):
+        Monitors.restored(made(by="c").settings, one.snapshot())
+
+
 def test_segments_are_bounded_and_share_the_error():
     settings = made(by="c", features=tuple((f"f{k}", "numeric") for k in range(20))).settings
     assert settings.segments == 2

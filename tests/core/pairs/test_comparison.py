@@ -2,11 +2,13 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
 from router.core.pairs.compare import Compare
 from router.core.pairs.comparison import Direction, Kind
+from router.core.predictions.rows import Declared
 
 
 def bodies(*values):
@@ -35,6 +37,20 @@ AGREE = [
 @pytest.mark.parametrize(("stable", "candidate", "settings"), AGREE)
 def test_agreement(stable, candidate, settings):
     assert compared(stable, candidate, **settings).agreed
+
+
+def test_what_is_declared_stands_elsewhere_in_another_payload():
+    """A route of `open_inference_v2` whose V1 answers have the label in `predictions`."""
+    declared = Declared("label", "p")
+    own = replace(Compare(decide_on=["label"], score="p").likeness, declared=declared)
+    like = own.read_by("open_inference_v2", "v1")
+    assert (like.decide_on, like.score) == (("predictions.label",), "predictions.p")
+    said = bodies(*({"predictions": [{"label": 1, "p": p}]} for p in (0.5, 0.75)))
+    found = like.compare("v1", *said)
+    assert (found.agreed, found.score_distance) == (True, 0.25)
+    assert own.read_by("v1", "v1") is own
+    other = replace(own, decide_on=("mine",), score=None).read_by("open_inference_v2", "v1")
+    assert (other.decide_on, other.score) == (("mine",), None)
 
 
 DISAGREE = [

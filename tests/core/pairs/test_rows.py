@@ -6,19 +6,20 @@ import json
 import random
 
 import pytest
-from pydantic import ValidationError
 
 from router.core.gates import GateContext
 from router.core.gates.agreement import Agreement
+from router.core.gates.by import SegmentKeys
 from router.core.gates.nulls import Nulls
 from router.core.gates.positive_rate import PositiveRate
 from router.core.gates.verdict import Verdict
 from router.core.pairs.compare import Compare
-from router.core.pairs.rows import row_of
+from router.core.pairs.rows import row_of, with_features
 from router.core.pairs.shadow import ShadowBook, Terms, evidence, together
 from router.core.predictions.rows import Declared
 from router.core.wire.counts import PairSample
 from router.core.wire.outcomes import Batch, Pairs
+from router.core.wire.paired import PairRows
 from tests.core.pairs.judged import judged
 
 DECLARED = Declared(label="predict", score="p", range=(0.0, 1.0))
@@ -228,5 +229,54 @@ def test_one_segment_that_is_wrong_fails_although_all_together_agree():
     again = gate.start(GateContext())
     again.restore(json.loads(json.dumps(state.snapshot())))
     assert (again.capital, again.sentence()) == (state.capital, state.sentence())
-    with pytest.raises(ValidationError, match="copies have no features"):
-        Agreement(by={"feature": "carrier"})
+
+
+def test_one_carrier_in_every_batch_that_is_wrong_fails_row_by_row():
+    gate = Agreement(at_least="80%", by={"feature": "carrier"})
+    state = gate.start(GateContext(told=SegmentKeys([gate])))
+    rows = pair([0.1] * 10, [0.9] + [0.1] * 9).comparison.rows
+    asked = [("FL",), *[("UA",)] * 9]
+    one = PairRows(with_features(rows, asked))
+    for _ in range(60):
+        state.observe(Batch("r", 1, pairs=Pairs(disagreed=1, rows=(one,))))
+    assert state.verdict is Verdict.FAIL
+    assert state.sentence().startswith("carrier FL: disagreed with stable")
+    assert with_features(rows, asked[:9]) == rows, "whose row is whose is not known"
+
+
+@pytest.mark.parametrize("by", [{"feature": "carier"}, {"header": "X-Carier"}])
+@pytest.mark.parametrize("kind", [Agreement, PositiveRate])
+def test_what_no_request_has_holds(kind, by):
+    gate = kind.model_validate({"by": by})
+    state = gate.start(GateContext(told=SegmentKeys([gate])))
+    rows = with_features(pair([0.1], [0.1]).comparison.rows, [("(missing)",)])
+    for _ in range(100):
+        state.observe(Batch("r", 1, pairs=Pairs(agreed=1, scored=1, rows=(PairRows(rows),))))
+    assert state.verdict is Verdict.PENDING
+    assert "requests had the" in state.sentence()
+
+
+def test_segments_are_asked_of_where_nothing_is_declared_too():
+    """One row, no `predictions`: the pair itself is the row."""
+    gate = Agreement(at_least="95%", by={"header": "X-Carrier"})
+    state = gate.start(GateContext())
+    for number in range(1_000):
+        rare = number % 100 == 0
+        said = judged(Terms("v1", "v2", Compare(), "json"), PairSample(
+            "r", "v2", 1, "id", 200, 200, b'{"y": 1}', b'{"y": %d}' % (2 if rare else 1),
+        ))  # fmt: skip
+        one = evidence(said, False, (), "FL" if rare else "UA")
+        state.observe(Batch("r", 1, pairs=one))
+    assert state.verdict is Verdict.FAIL
+    assert state.sentence().startswith("X-Carrier FL: disagreed with stable: 10 of 10 (100 %)")
+
+
+def test_faults_of_copies_are_found_by_feature():
+    gate = Nulls.model_validate({"at_most": "20%", "by": {"feature": "carrier"}})
+    state = gate.start(GateContext(told=SegmentKeys([gate])))
+    rows = pair([0.1] * 10, [None] + [0.1] * 9).comparison.rows
+    one = PairRows(with_features(rows, [("FL",), *[("UA",)] * 9]))
+    for _ in range(60):
+        state.observe(Batch("r", 1, pairs=Pairs(disagreed=1, rows=(one,))))
+    assert state.verdict is Verdict.FAIL
+    assert state.sentence().startswith("carrier FL: ")

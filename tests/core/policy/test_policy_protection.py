@@ -50,6 +50,21 @@ def test_what_is_wrong_with_a_quota_is_said_at_its_place(value, place, said):
     assert one.path == f"routes[0].quota{'.' if place else ''}{place}"
 
 
+@pytest.mark.parametrize(("more", "place", "said"), [
+    ("{v1: v1}", "['v1']", "expected a path that begins with /"),
+    ("{/v1/*: v7}", "./v1/*", "expected one of opaque, v1"),
+    ("{/v3/*: v1}", "./v3/*", "expected a path that the route takes (/v2/*), got /v3/*"),
+])  # fmt: skip
+def test_what_is_wrong_with_the_payload_of_a_path(more, place, said):
+    one = problem("payload_paths", f"{more}\n    match: {{path: /v2/*}}")
+    assert said in one.message
+
+
+def test_inputs_are_readable_on_every_path():
+    one = problem("inputs", "{refuse: {missing: [a]}}\n    payload_paths: {/a: csv}")
+    assert "expected a payload whose requests can be read, got csv" in one.message
+
+
 def test_a_quota_as_it_is_written():
     quota = loaded("quota", "{by: address, rate: 90/m}").policy.routes[0].quota
     assert (quota.rate, quota.at_once, quota.by.name) == (1.5, 1, "")

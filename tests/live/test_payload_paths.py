@@ -1,0 +1,125 @@
+"""A route that serves two protocols: each path is read by its own, in canary and shadow."""
+
+import http.client
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from tests.live import test_predictions as canary
+from tests.reliability.whole import Router, until
+
+pytestmark = [pytest.mark.live, pytest.mark.xdist_group("payload paths")]
+
+PATHS = ("/v1/models/m:predict", "/v2/models/m/infer")
+TOP = """\
+listen: 127.0.0.1:0
+admin: {{listen: "127.0.0.1:0"}}
+store: sqlite:///{folder}/rampway.db
+routes:
+"""
+ROUTE = """\
+  - name: {name}
+    match: {{headers: {{X-Case: {{exact: {name}}}}}}}
+    payload: open_inference_v2
+    payload_paths: {{/v1/*: v1}}
+    predictions: {{label: label, score: p, classes: [0, 1], range: [0, 1], sample: 100%}}
+    versions:
+      v1: {{endpoints: ["{v1}"]}}
+      v2: {{endpoints: ["{v2}"]}}
+    stable: v1
+    rollout:
+      candidate: v2
+      strategy: {strategy}
+      gates: [{{{gate}}}]
+"""
+CASES = {
+    "canary": ("{canary: {steps: [{weight: 50%, hold: 1h}]}}", "nulls: {}"),
+    "shadow": ("{shadow: {mirror: 100%, hold: 1h}}", "agreement: {at_least: 95%}"),
+}
+
+
+class Model(BaseHTTPRequestHandler):
+    """Says yes by both protocols; a broken one has no label in its V1 answers."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        self._say({})
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        label = None if self.server.broken and self.path.startswith("/v1/") else 1
+        if self.path.startswith("/v1/"):
+            return self._say({"predictions": [{"label": label, "p": 0.75}]})
+        outputs = [
+            {"name": name, "datatype": kind, "shape": [1], "data": [value]}
+            for name, kind, value in (("label", "INT64", 1), ("p", "FP64", 0.75))
+        ]
+        return self._say({"outputs": outputs})
+
+    def _say(self, said):
+        body = json.dumps(said).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("lab")
+    servers = [ThreadingHTTPServer(("127.0.0.1", 0), Model) for _ in range(2)]
+    for one in servers:
+        one.broken = False
+        threading.Thread(target=one.serve_forever, daemon=True).start()
+    v1, v2 = (f"http://127.0.0.1:{one.server_port}" for one in servers)
+    text = TOP.format(folder=folder) + "".join(
+        ROUTE.format(name=name, strategy=strategy, gate=gate, v1=v1, v2=v2)
+        for name, (strategy, gate) in CASES.items()
+    )
+    (folder / "policy.yaml").write_text(text)
+    router = Router(folder, folder / "policy.yaml")
+    router.serving()
+    router.v2 = servers[1]
+    yield router
+    router.end()
+    for one in servers:
+        one.shutdown()
+        one.server_close()
+
+
+def ask(router, case, done, most=1_500):
+    """Both protocols in turn."""
+    client = http.client.HTTPConnection("127.0.0.1", router.port, timeout=20)
+    for number in range(most):
+        client.request("POST", PATHS[number % 2], b"{}", {"X-Case": case})
+        answer = client.getresponse()
+        answer.read()
+        assert answer.status == 200
+        if number % 20 == 19 and done():
+            break
+    client.close()
+
+
+def seen(router, case):
+    (gate,) = [g for g in canary.status(router, case)["gates"] if g["gate"] != "promotion"]
+    return gate["candidate"]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_both_protocols_are_read_and_one_that_breaks_is_found(lab, case):
+    lab.v2.broken = False
+    canary.ready(lab, case)
+    ask(lab, case, lambda: seen(lab, case)["total"] >= 60)
+    assert seen(lab, case)["total"] >= 60
+    assert seen(lab, case)["bad"] == 0, canary.status(lab, case)["gates"]
+    lab.v2.broken = True
+    ask(lab, case, lambda: canary.decided(lab, case))
+    until(lambda: canary.decided(lab, case), what=f"{case}: {canary.status(lab, case)}")
+    assert canary.status(lab, case)["reason"].startswith(CASES[case][1].partition(":")[0])
