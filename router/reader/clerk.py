@@ -83,6 +83,8 @@ class Clerk:
             return
         try:
             now = self._clock()
+            if sample.payload:
+                payload(sample.payload)  # as of routes
             if rows.rules.again_s:
                 self.keeper.asked(sample, rows.rules.again_s, now)
             self.keeper.add(rows.of_sample(sample), now)

@@ -58,7 +58,8 @@ class RouteRows:
         person = _person(asked, rules.person) if rules.person else sample.key
         request = self._body(sample.request, asked) if rules.bodies and not cut else None
         rows, error, answer = self._read(
-            sample.payload, sample.answer, sample.answer_coding, sample.status, FAILED.get(sample.outcome, ""),
+            sample.payload, sample.answer, sample.answer_coding, sample.status,
+            FAILED.get(sample.outcome, ""),
             read=not cut and sample.version not in rules.persons, cut=cut,
         )  # fmt: skip
         features = self._features(sample.payload, asked)
@@ -94,7 +95,14 @@ class RouteRows:
         return without(plain, self._names) if self._names else sent
 
     def _read(
-        self, payload: str, answer: bytes, coding: str, status: int, error: str, *, read: bool,
+        self,
+        payload: str,
+        answer: bytes,
+        coding: str,
+        status: int,
+        error: str,
+        *,
+        read: bool,
         cut: bool,
     ) -> tuple[list[_Read], str, bytes | None]:
         """Its rows, none where it has none; how it failed; what of the body is kept.
