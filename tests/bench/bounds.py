@@ -1,6 +1,6 @@
 """How many requests any rule needs that spares models whose scores moved a little: a lower bound.
 
-    python -m tests.bench.bounds [--shift 0.02 0.05]
+    python -m tests.bench.bounds [--shift 0.02 0.05] [--margin 0.02 0.002] [--parts 6]
 
 A rule that takes the innocent back in at most 1 % of rollouts, and the broken model in 90 %, needs
 in the mean at least ``0.9 ln(0.9 / 0.01) + 0.1 ln(0.1 / 0.99)`` = 3.82 nats over D requests of an
@@ -11,6 +11,10 @@ pair of versions that is innocent; here: the candidate's scores are stable's, ea
 expectation maximisation. The pair found is the reverse information projection, so no bet grows
 faster than D a request, either (Grunwald, de Heide and Koolen, Safe testing, 2024). Scores are read
 in 200 equal parts of 0 to 1: their last digits tell nothing.
+
+Behind it, how fast the gate's own bet grows if it knew both models from the first request on, with
+its margin and forty marks: in all requests together, and in the one of ``--parts`` parts of the
+departure delay (with equally many flights) in which most of the evidence is, where requests say it.
 """
 
 from __future__ import annotations
@@ -23,6 +27,8 @@ import numpy as np
 from prediction_services.dataset import load_table
 from prediction_services.models import ModelPredictor
 from prediction_services.versions import VERSIONS
+from router.core.evidence.shares import LOSS_MAX
+from router.core.evidence.shift import _cut, _falling, _stakes_of
 from tests.models_cache import models_cache
 
 PARTS = 200
@@ -73,11 +79,58 @@ def smallest(candidate, stable, shift):
     return 0.5 * divergence(candidate, mine) + 0.5 * divergence(stable, others)
 
 
+SIDES = (("first", 1.0), ("last", -1.0))
+MARKS = 40
+KNOWN_SIZES = (0.1, 0.35, 0.6, 1.0, 1.5, 2.0, 3.0)
+
+
+def growth(candidate, stable, shift, margin):
+    """Nats a request of the gate's own bet on either side, at its best size; 0: it bets nothing."""
+    known = np.sort(stable)
+    marks = np.unique([known[i * len(known) // MARKS] for i in range(1, MARKS)])
+    return max(_side(_bins(candidate + way * shift, marks), _bins(stable, marks), margin, order)
+               for order, way in SIDES)  # fmt: skip
+
+
+def _bins(values, marks):
+    found = np.bincount(np.searchsorted(marks, values), minlength=len(marks) + 1)
+    return found / len(values) + 1e-9
+
+
+def _side(mine, others, margin, order):
+    turn = slice(None, None, 1 if order == "first" else -1)
+    one, other = (np.array(part)[turn] for part in _falling(list(mine[turn]), list(others[turn])))
+    most, least = _cut(list(one), list(other), margin), _cut(list(other), list(one), margin)
+    if most <= 1.0 or least <= 1.0:
+        return 0.0
+    known = _stakes_of(list(np.clip(one / other, 1.0 / least, most)), 5_000, margin)
+    stakes, w = np.array(known.stakes), 0.5
+    worst = max(-stakes.min(), stakes.max()) / w + known.paid
+    return max(
+        float(w * mine @ np.log1p(size * (stakes / w - known.paid))
+              + w * others @ np.log1p(size * (-stakes / w - known.paid)))
+        for size in KNOWN_SIZES if size * worst < LOSS_MAX
+    )  # fmt: skip
+
+
+def by_delay(candidate, stable, delays, told):
+    """The largest growth of one part, a request of all, by shift and margin."""
+    cuts = np.quantile(delays, np.arange(1, told.parts) / told.parts)
+    place = np.digitize(delays, np.unique(cuts), right=True)
+    for shift, margin in zip(told.shift, told.margin, strict=True):
+        parts_ = [place == one for one in np.unique(place)]
+        found = [growth(candidate[p], stable[p], shift, margin) * p.mean() for p in parts_]
+        yield shift, margin, growth(candidate, stable, shift, margin), max(found)
+
+
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--shift", type=float, nargs="*", default=[0.02, 0.05])
+    parser.add_argument("--margin", type=float, nargs="*", default=[0.002, 0.02])
+    parser.add_argument("--parts", type=int, default=6)
     told, found = parser.parse_args(argv), scores()
-    stable = parts(found.pop("v2"))
+    v2 = found.pop("v2")
+    stable = parts(v2)
     product = math.log(100.0 * SHARED)
     for name, values in found.items():
         for shift in told.shift:
@@ -87,6 +140,12 @@ def main(argv=None):
                 f"{name:16} shift {shift:4.0%}  D {d:.5f}  any rule {least:>7}  "
                 f"the gate's share, the bet known {ours:>7}", flush=True,
             )  # fmt: skip
+    table = load_table(models_cache())
+    delays = np.nan_to_num(table.dep_delay[table.first_row(3) :])
+    for name, values in found.items():
+        for shift, margin, all_, one in by_delay(values, v2, delays, told):
+            print(f"{name:16} shift {shift:4.0%} margin {margin:4.1%}  its own bet {all_:.5f} nats "
+                  f"a request, in one of {told.parts} parts {one:.5f}", flush=True)  # fmt: skip
 
 
 if __name__ == "__main__":

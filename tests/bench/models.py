@@ -45,7 +45,8 @@ GATES = {
     "faults": "[error_rate, {nulls: {limit: 0.1%}}, classes, scores]",
     "faults-shadow": "[{agreement: {at_least: 95%}}, {positive_rate: {margin: 5%}}, "
     "{nulls: {limit: 0.1%}}]",
-    "features": "[error_rate, nulls, classes, scores: {by: {feature: dep_delay, parts: 5}}]",
+    "features": "[error_rate, nulls, classes, {scores: "
+    "{deciles: 80%, share: 60%, by: {feature: dep_delay, parts: 6}}}]",
     "features-shadow": "[{agreement: {at_least: 95%}}, {positive_rate: {margin: 5%}}, nulls]",
     "slow": "[error_rate, latency, classes]",
     "slow-shadow": "[agreement: {at_least: 95%}, shadow_slo: {slower_than: 20ms, margin: 2%}]",
@@ -112,7 +113,7 @@ CASES = (
     Case("32 rows: broken-zero", "broken-zero", canary=100, shadow=40, rows=32),
     Case("slow", "slow", canary=400, shadow=400, gates="slow", past=800),
     Case("v3", "v3", canary=3_000, shadow=2_000, passes=True),
-    Case("v3, delays told", "v3", canary=5_000, shadow=None, passes=True, told=True,
+    Case("v3 told of delays", "v3", canary=5_000, shadow=None, passes=True, told=True,
          gates="features"),
     Case("32 rows: v3", "v3", canary=600, shadow=400, rows=32, passes=True),
     Case("July after March: v3", "v3", canary=4_000, shadow=None, passes=True, month=7),
