@@ -120,6 +120,22 @@ def test_every_way_to_all_traffic_that_nothing_judges_is_named(tmp_path, strateg
         assert said in rampway("check", str(file)).out.replace("1d ", "24h ")
 
 
+@pytest.mark.parametrize("way", ["", "mirror: 100%, ", "until: {samples: 0}, "])
+def test_a_switch_that_nothing_judges_is_refused_with_the_ways_out(tmp_path, way):
+    file = tmp_path / "p.yaml"
+    strategy = f"{{blue_green: {{{way}hold: 1h, bake: 30m}}}}"
+    file.write_text(POLICY.replace("STRATEGY", strategy).replace("MORE", ""))
+    said = rampway("check", str(file))
+    assert said.code == (0 if way else 2)
+    text = "v2 would get all traffic by the clock alone: nothing judges it in preview"
+    assert (text in said.out) is (not way)
+    if not way:
+        out = "hint: add mirror: 100% there, or approval: {}, or until: {samples: 0} to mean it"
+        assert out in said.out
+    elif "samples" in way:
+        assert "may be left without a judged answer" in said.out
+
+
 def test_what_passes_unseen_is_named_without_a_rate(tmp_path):
     file = tmp_path / "p.yaml"
     file.write_text(policy_of()[0])

@@ -1,7 +1,6 @@
-"""Recordings of live routers, one a strategy, with kill -9 and edits in between: 0 differences.
+"""Recordings of live routers, one a strategy, each with kill -9 and an edit: 0 differences.
 
-All eleven take two minutes:
-``python -m pytest -m "nightly or not nightly" tests/live/test_recordings.py``.
+All eleven take two minutes: ``python -m pytest -m live tests/live/test_recordings.py``.
 
 A real router, real sockets, a real clock. What is asserted is that every decision of the life that
 was recorded is made again, exactly, and that the story was told: the actions that must be in it.
@@ -55,6 +54,15 @@ def edited(lab):
     lab.write(lab.routes.replace('v2: {endpoints: ["<v2>"]}', 'v2: {endpoints: ["<v2>", "<v3>"]}'))
 
 
+def replanned(lab):
+    """Other holds and samples: an edit that waits for the next attempt."""
+    text = lab.routes
+    for old, new in (("hold: 1h", "hold: 2h"), ("for: 1h", "for: 2h"), ("les: 60", "les: 70")):
+        text = text.replace(old, new)
+    assert text != lab.routes
+    lab.write(text)
+
+
 STEPS = "[{mirror: 100%, until: {samples: 20}}, {weight: 20%, hold: 1s}, {weight: 50%, hold: 2s}]"
 
 
@@ -81,6 +89,7 @@ async def test_a_sticky_canary_that_goes_bad_and_is_retried(lab):
         lab.versions["v2"].bad = 0.7
         # Braked to 5 %, few users are drawn; a way back that is not on the disk is lost by a kill.
         await lab.until(lambda s: s["phase"] == "rolled_back" and not s["writing"], seconds=150)
+        replanned(lab)
         await lab.kill()
         lab.versions["v2"].bad = 0.0
         await lab.order("r", "retry", reason="mended", force=True)
@@ -106,6 +115,7 @@ async def test_a_shadow_that_becomes_a_canary(lab):
     async with Clients(lab.port):
         await lab.until(lambda s: s["step"] >= 2)
         await lab.kill()
+        replanned(lab)
         await lab.until("completed", seconds=60)
     await lab.end()
     assert {"advance", "bake", "complete"} <= set(replayed(lab))
@@ -119,6 +129,8 @@ async def test_a_shadow_whose_answers_differ(lab):
     )
     lab.write(text, RECORDED)
     await lab.start()
+    replanned(lab)
+    await lab.kill()
     async with Clients(lab.port):
         await lab.until("rolled_back")
     await lab.end()
@@ -134,6 +146,7 @@ async def test_a_blue_green_that_is_switched_and_undone(lab):
         await lab.kill()
         await lab.order("r", "switch", reason="now")
         await lab.until("baking")
+        edited(lab)
         await time_passes(1)
         await lab.order("r", "rollback", reason="undo")
         await lab.until("rolled_back")
@@ -148,7 +161,9 @@ async def test_a_switch_that_meets_a_broken_version(lab):
     await lab.start()
     async with Clients(lab.port):
         await lab.until("baking")
-        lab.versions["v2"].bad = 1.0
+        edited(lab)
+        await lab.kill()
+        lab.versions["v2"].bad = lab.versions["v3"].bad = 1.0
         await lab.until("rolled_back")
     await lab.end()
     assert "rollback" in replayed(lab)
@@ -169,6 +184,7 @@ async def test_an_experiment_whose_shares_follow_rewards(lab):
             ]
             await lab.post("/api/v1/feedback", {"labels": rewards})
         await lab.kill()
+        replanned(lab)
         await time_passes(1.5)
         await lab.order("r", "abort", reason="enough")
     await lab.end()
@@ -183,6 +199,7 @@ async def test_an_evidence_driven_ramp(lab):
     await lab.start()
     async with Clients(lab.port, per_s=200):
         await lab.until(lambda s: s["weight_bp"] > 500)
+        edited(lab)
         await lab.kill()
         await lab.until("completed", seconds=90)
     await lab.end()
@@ -203,6 +220,7 @@ async def test_a_group_and_segments_where_one_failure_takes_all_back(lab):
         for name in ("a", "b", "s@de", "s@fr", "s@at"):
             await lab.until(lambda s: s["step"] == 2, route=name)
         await lab.kill()
+        replanned(lab)
         lab.versions["v2"].bad = 1.0
         for name in ("a", "b", "s@de", "s@fr", "s@at"):
             await lab.until("rolled_back", route=name)
@@ -225,6 +243,7 @@ async def test_rescued_requests_orders_and_a_worker_that_dies(lab):
             await lab.order("r", verb, reason=f"tried {verb}", **fields)
             await time_passes(0.7)
         await lab.kill_worker(life)
+        replanned(lab)
         await time_passes(2)
         lab.versions["v2"].bad = 0.6
         await lab.until("rolled_back")

@@ -20,7 +20,7 @@ from router.core.gates.guard import GuardState
 from router.core.wire.outcomes import Baseline
 from router.simulation import world
 from router.simulation.run import Setup
-from router.simulation.world import _Users
+from router.simulation.world import SimulatedUsers
 from router.telemetry.slices import LiveSlice
 from tests.cli.conftest import rampway
 
@@ -132,7 +132,7 @@ def silence_is_consent(patch):
 def users_are_used_up(patch):
     """Each user's first failure is evidence, however late: the better version's come last."""
     patch.setattr(world, "bets_of", lambda *_: 10**9)
-    patch.setattr(_Users, "_arm", fails_free(_Users._arm))
+    patch.setattr(SimulatedUsers, "arm", fails_free(SimulatedUsers.arm))
 
 
 def fails_free(arm):
