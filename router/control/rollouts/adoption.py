@@ -12,7 +12,7 @@ more goes on with theirs. So what was completed stays, and what was taken back s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
@@ -57,9 +57,10 @@ def adoption(
     moved = {new: _under(new, left[old]) for new, old in renamed.items()}
     moved |= {old: _emptied(left[old]) for old in renamed.values() if old not in names}
     records = known | moved
+    parts = _parts(records.values())
     settled = {
         route.name: lifecycle.settle(
-            route, _record_of(route, records), now, force=force,
+            route, _record_of(route, records.get(route.name), parts), now, force=force,
             starting=starting, ends=ends, unready=awaited(route),
         )
         for route in policy.routes
@@ -107,30 +108,30 @@ def _ahead(run: Run) -> RouteRecord:
     return run.pending.record if run.pending else run.record
 
 
-def _record_of(route: Route, records: Mapping[str, RouteRecord]) -> RouteRecord | None:
-    whole = MARK not in route.name and route.rollout is not None and not route.rollout.for_each
-    return _put_together(route, records) if whole else records.get(route.name)
+def _parts(records: Iterable[RouteRecord]) -> Mapping[str, list[RouteRecord]]:
+    """Of each route its segments whose rollout has ended; who decided last comes last."""
+    found: dict[str, list[RouteRecord]] = {}
+    for record in records:
+        if MARK in record.route and record.stable and record.rollout and record.live is None:
+            found.setdefault(base_of(record.route), []).append(record)
+    for parts in found.values():
+        parts.sort(key=lambda record: record.decided_at)
+    return found
 
 
-def _put_together(route: Route, records: Mapping[str, RouteRecord]) -> RouteRecord | None:
-    """The record of a route, with what its segments did while it had them and decided nothing.
+def _record_of(
+    route: Route, own: RouteRecord | None, segments: Mapping[str, list[RouteRecord]]
+) -> RouteRecord | None:
+    """The route's record; with what its segments did while it had them and decided nothing.
 
     Where all came to one stable that is its own now; else it goes on where it was, and what one of
     them took back stays out.
     """
-    own = records.get(route.name)
-    since = own.decided_at if own is not None and own.stable else -1.0
-    parts = sorted(
-        (
-            record
-            for name, record in records.items()
-            if base_of(name) == route.name != name and record.stable and record.live is None
-            and record.rollout is not None and record.decided_at > since
-        ),
-        key=lambda record: record.decided_at,
-    )  # fmt: skip
-    if own is None or own.live is not None or not parts:
+    whole = route.rollout is not None and route.rollout.for_each is None
+    if not whole or own is None or own.live is not None:
         return own
+    since = own.decided_at if own.stable else -1.0
+    parts = [part for part in segments.get(route.name, ()) if part.decided_at > since]
     agreed = {part.stable for part in parts}
     fitting = [part for part in parts if len(agreed) == 1 or part.stable == own.stable]
     if fitting:
