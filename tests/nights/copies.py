@@ -57,8 +57,22 @@ DAMAGES = {
     "text": "UPDATE evidence SET snapshot='{'",
     "mark": "UPDATE settings SET value='\"00\"' WHERE name='store'",
     "behind": "UPDATE settings SET value='1' WHERE name='sequence'",
+    "torn": "",
 }
-"""What may have become of a file; most of it keeps a start away, and none of it may be guessed."""
+"""What may have become of a file; most of it keeps a start away, and none of it may be guessed.
+Torn: a write that was half done."""
+
+
+PAGE_BYTES = 4_096
+
+
+def torn(before, after, chance):
+    """Some pages of the one, some of the other: what a disk leaves that lied about their order."""
+    pages = [
+        (after if chance.random() < 0.5 else before)[at : at + PAGE_BYTES]
+        for at in range(0, len(after), PAGE_BYTES)
+    ]
+    return b"".join(pages)
 
 
 def damaged(night, what):
@@ -71,6 +85,8 @@ def damaged(night, what):
         db.deserialize(sound)
         db.execute(DAMAGES[what])
         made = db.serialize()
+    if what == "torn":
+        made = torn(disk.images[0], sound, night.machine.chance)
     disk.sound = disk.sound or sound
     disk.images = [made]
     night.checks.power_lost(lost=True)

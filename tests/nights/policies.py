@@ -11,6 +11,7 @@ from pathlib import Path
 
 from router.config.check import loads
 from router.config.problems import PolicyError
+from router.config.source import parse
 
 BASES = 400
 OLD_BASES = 96
@@ -502,6 +503,33 @@ EDITS = (
     ("routes.0.quota", {"by": "address", "rate": "1/s", "burst": 1}),
 )  # fmt: skip
 """(path, value): one key each; a few are not valid, and some only beside certain others."""
+
+
+def _of_every_key():
+    """Each key of the policy that has all keys, with its values there; and a template."""
+    known = parse(REFERENCE.read_bytes(), "policy.yaml").value
+    yield from ((name, value) for name, value in known.items() if name not in ("listen", "routes"))
+    yield from ((f"limits.{name}", value) for name, value in known["limits"].items())
+    for route in known["routes"]:
+        plain = route.keys() - {"name", "match", "versions", "stable", "rollout"}
+        yield from ((f"routes.0.{name}", route[name]) for name in sorted(plain))
+        yield "routes.0.match", route["match"] | {"path": "/a"}
+        for name, value in (route.get("rollout") or {}).items():
+            if name != "candidate":
+                yield f"routes.0.rollout.{name}", value
+        for version in route["versions"].values():
+            for name, value in version.items():
+                if name != "endpoints":
+                    yield f"routes.0.versions.v2.{name}", value
+    yield "templates", {"careful": {"payload": "$(kind)"}}
+    yield "routes.0.template", "careful"
+    yield "routes.0.with", {"kind": "json"}
+
+
+REFERENCE = Path(__file__).resolve().parents[2] / "configs" / "reference.yaml"
+EDITS += tuple({f"{path} {json.dumps(value)}": (path, value)
+                for path, value in _of_every_key()}.values())  # fmt: skip
+"""And every key once more with the values of `configs/reference.yaml`, valid or not."""
 
 ABOUT = ("stable", "versions.v2", "candidate", "on_new_candidate", "routes.0.rollout", "routes.1")
 WORSE = {2: 6, 8: 7, 9: 6, 11: 7, 20: 6}
