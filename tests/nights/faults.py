@@ -15,6 +15,7 @@ from router.control.outside import hooks
 from router.control.rollouts import lifecycle, reconciler, run
 from router.control.state import sqlite
 from router.control.told import controller
+from tests.nights import policies
 
 TWICE = (
     "now = self.clock.now(); live.trial.observe(batch, now); "
@@ -89,6 +90,23 @@ FAULTS = {
     ),
 }  # fmt: skip
 """Name -> edits: a function, what its source has, what stood there."""
+
+
+NEEDS = {
+    "the dead writer": ("disk",),
+    "the convicted version restarted by an edit": ("edit", "rename", "revert"),
+    "the narrow Idempotency-Key": ("order",),
+    "the start that writes before it binds": ("address_taken",),
+    "a rollback that waits for the disk": ("slow_disk", "stuck_disk", "disk"),
+}
+"""Without one of these events a night cannot show the mistake: it is passed over."""
+
+
+def may_show(name, made):
+    """Whether the night of a :class:`~tests.nights.night.Setup` has what a mistake needs."""
+    if name == "the stale hook's go":
+        return "confirm_" in str(policies.base(made.base))
+    return name not in NEEDS or any(kind in NEEDS[name] for _, kind, _ in made.events)
 
 
 @contextmanager
