@@ -124,7 +124,7 @@ $(POSTGRES): $(STAMP) pyproject.toml
 	@touch $@
 
 test-log: $(POSTGRES)  ## the prediction log whole: live routers, a million labels, kills, full disks
-	@$(BIN)/python -m pytest tests/log -m log -q
+	@$(BIN)/python -m pytest tests/log -m log -n 2 --dist loadgroup -q
 
 test-live: $(STAMP)  ## live routers: recordings replayed, names, streams, WebSockets; logs of nginx and Envoy judged
 	@$(BIN)/python -m pytest tests/live tests/reliability -m live -n 2 --dist loadgroup -q

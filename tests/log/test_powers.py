@@ -2,14 +2,21 @@
 
 import pytest
 
-from tests.log.powers import EQUAL, KINDS, false_convictions, least, power
+from tests.log.powers import (
+    EQUAL,
+    KINDS,
+    best_median,
+    differences,
+    false_convictions,
+    least,
+    one_look,
+    power,
+)
 
 pytestmark = [pytest.mark.log, pytest.mark.timeout(600)]
 
 
-SHORT = {
-    "broken-zero": "no test of 1 % that looks after every label needs less than 70 in the mean"
-}
+SHORT = {"broken-zero": "the best bet of all, which knows the candidate, needs 64, in the mean 70"}
 
 
 @pytest.mark.parametrize(
@@ -25,14 +32,16 @@ def test_broken_candidates_are_found_by_labelled_pairs(name):
 
 
 def test_it_is_near_to_what_is_possible():
-    """Within a half of the mean of a test that knows what it looks for; and that is above 60."""
+    """A bet that knows what it looks for needs more than 60 as well; only one look does not."""
     kind, bar = KINDS["broken-zero"]
-    best = least(kind)
-    assert bar < best < 75
-    assert power(kind, 101) < 1.5 * best
+    shares = differences(kind, 50_000)
+    assert bar < least(shares) < 75
+    assert bar < best_median(kind, shares, 1_001) < 75
+    assert 0.6 < one_look(shares, bar) < 0.8
+    assert one_look(shares, 30) < 0.5, "it would find most at no time but its own"
 
 
 @pytest.mark.parametrize("name", EQUAL)
 def test_equal_candidates_are_left_alone(name):
-    """1 % of 50 runs; the thousand are `python -m tests.log.powers`."""
-    assert false_convictions(name, 50, 500) <= 3
+    """1 % of 25 runs; the thousand are `python -m tests.log.powers`."""
+    assert false_convictions(name, 25, 500) <= 2
