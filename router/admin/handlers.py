@@ -26,8 +26,12 @@ from router.control.state.answers import OrderKey
 from router.control.told.controller import Controller
 from router.core.policy.server import Role
 from router.core.quantities import parse_duration
+from router.reader.book import BookError
+from router.reader.export import ExportScope, latest
 
 COMMAND_ID_CHARS_MAX = 100
+READING = asyncio.Lock()
+"""Of the prediction log: one at a time, so that no crowd of threads reads a large table."""
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 ANYBODY = Caller("anybody", Role.VIEWER)
 
@@ -254,6 +258,26 @@ async def truth(call: Call) -> web.Response:
 async def prediction_log(call: Call) -> web.Response:
     """How the log stands; no payload."""
     return json_response(call.controller.prediction_log())
+
+
+async def predictions(call: Call) -> web.Response:
+    """Rows of the log, read in a thread, one reading at a time."""
+    asked, place = call.query, call.controller.prediction_log()["file"]
+    call.controller.route(asked["route"])
+    if not place:
+        raise HttpProblem(404, "no route has a log: add log: {} to it")
+    chosen = ExportScope(asked["route"], float(asked.get("since", 0)))
+    if READING.locked():
+        raise HttpProblem(503, "the log is being read already", headers={"Retry-After": "1"})
+    async with READING:
+        try:
+            rows = await asyncio.to_thread(
+                latest, place, chosen, asked.get("limit", 100),
+                request_id=asked.get("request_id", ""), bodies=bool(asked.get("bodies")),
+            )  # fmt: skip
+        except BookError as error:
+            raise HttpProblem(503, f"the log cannot be read: {error}") from None
+    return json_response({"route": asked["route"], "rows": rows})
 
 
 async def reload(call: Call) -> web.Response:

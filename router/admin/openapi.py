@@ -54,6 +54,7 @@ def _list_of(name: str) -> JsonObject:
 
 _OBJECT = {"type": "object"}
 _TEXTS = {"type": "array", "items": {"type": "string"}}
+_OBJECTS = {"type": "array", "items": _OBJECT}
 _ANY_LIST = {"type": "array", "items": {"type": "object"}}
 
 COMPONENTS: JsonObject = {
@@ -80,6 +81,7 @@ COMPONENTS: JsonObject = {
         "The prediction log", file=_TEXT, written=_WHOLE, dropped=_OBJECT, held=_OBJECT,
         unknown=_WHOLE, unknown_ids=_TEXTS, error=_TEXT, lag=_OBJECT,
     ),
+    "Predictions": _shape("Rows of the prediction log", route=_TEXT, rows=_OBJECTS),
     "Reloaded": _shape("What the reload did", changed=_FLAG),
     "OpenApi": _shape("OpenAPI 3.1", openapi=_TEXT, paths={"type": "object"}),
 }  # fmt: skip

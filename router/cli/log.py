@@ -85,13 +85,11 @@ def there(file: str, hint: str) -> None:
 @contextmanager
 def table_errors(file: str) -> Iterator[None]:
     """What a log's table raises is told in a line."""
-    import sqlite3  # noqa: PLC0415 - as above
-
     from router.reader.book import BookError  # noqa: PLC0415 - as above
 
     try:
         yield
-    except (OSError, sqlite3.Error, BookError) as error:
+    except (OSError, BookError) as error:
         raise VerbFailed(Exit.UNEXPECTED, f"{file}: {error}") from None
 
 

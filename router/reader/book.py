@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
 from router.core.logged.judging import Fresh, Said
 from router.core.logged.prediction import LoggedPrediction
@@ -68,6 +68,9 @@ class BookError(Exception):
 
 class Book(Protocol):
     """See the module. Every method that writes raises BookError, and has then written nothing."""
+
+    errors: ClassVar[tuple[type[Exception], ...]]
+    """What statements of those who read raise."""
 
     mature_s: Mapping[str, float]
     """By route: the age in seconds that a prediction must have before its truth is told."""

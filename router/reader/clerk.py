@@ -49,6 +49,11 @@ class Clerk:
         """Whether nothing has to be done by the clock."""
         return self.keeper.idle
 
+    def close(self) -> None:
+        """Write what waits for a stroke, and let go of the table."""
+        self.keeper.stroke(self._clock())
+        self.keeper.close()
+
     def said(self, message: Logging | CopyAnswer | TellTruths) -> bytes:
         """The bytes of the answer; whatever happens, it does not raise."""
         if isinstance(message, TellTruths):

@@ -9,16 +9,20 @@ import csv
 import json
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from router.reader.book import BookError
 from router.reader.keeper import POSTGRES_URLS, open_book
+from router.reader.sql_layout import ROWS
 from router.reader.sql_link import SqlLink
 
 BATCH_ROWS: Final = 10_000
 """Rows that are in memory at once."""
+FAR_S: Final = 1e12
+"""Later than every row, seconds since 1970."""
 FEATURES_MAX: Final = 1_000
 """Columns of features; further names stay in ``features`` alone."""
 BODIES: Final = ("request", "answer")
@@ -33,12 +37,20 @@ class ExportScope:
     until: float = float("inf")
 
 
-def reading(place: str) -> SqlLink:
-    """The file, or the schema of a URL, for reading alone. Raises BookError, sqlite3.Error."""
-    if place.startswith(POSTGRES_URLS):
-        link: SqlLink = open_book(place, writer=False).link
-        return link
-    return sqlite3.connect(f"file:{place}?mode=ro", uri=True)
+@contextmanager
+def reading(place: str) -> Iterator[SqlLink]:
+    """The file, or the schema of a URL, for reading alone. Raises BookError."""
+    errors: tuple[type[Exception], ...] = (sqlite3.Error,)
+    try:
+        if place.startswith(POSTGRES_URLS):
+            book = open_book(place, writer=False)
+            errors, link = book.errors, book.link
+        else:
+            link = sqlite3.connect(f"file:{place}?mode=ro", uri=True)
+        with closing(link):
+            yield link
+    except errors as error:
+        raise BookError(str(error).strip()) from None
 
 
 def _own(place: str) -> tuple[str, str, str]:
@@ -50,8 +62,8 @@ def _own(place: str) -> tuple[str, str, str]:
 
 
 def rows(place: str, chosen: ExportScope, *, bodies: bool = False) -> Iterator[dict[str, Any]]:
-    """Every row with the same keys, in order. Raises BookError, and what its table raises."""
-    with closing(reading(place)) as db:
+    """Every row with the same keys, in order. Raises BookError."""
+    with reading(place) as db:
         where, values = _where(chosen)
         names = [f"feature.{name}" for (name,) in db.execute(
             f"SELECT DISTINCT j.key FROM log, {_own(place)[0]} "  # noqa: S608 - of constants
@@ -67,10 +79,36 @@ def rows(place: str, chosen: ExportScope, *, bodies: bool = False) -> Iterator[d
 
 
 def _where(chosen: ExportScope) -> tuple[str, list[Any]]:
-    where, values = "log.time >= ? AND log.time < ?", [chosen.since, min(chosen.until, 1e12)]
+    where, values = "log.time >= ? AND log.time < ?", [chosen.since, min(chosen.until, FAR_S)]
     if chosen.route:
         return f"{where} AND log.route = ?", [*values, chosen.route]
     return where, values
+
+
+def latest(
+    place: str, chosen: ExportScope, most: int, *, request_id: str = "", bodies: bool = False
+) -> list[dict[str, Any]]:
+    """The newest rows of a route, or those of one request. Raises BookError."""
+    where = "route = ? AND time >= ? AND time < ?"
+    values: list[Any] = [chosen.route, chosen.since, min(chosen.until, FAR_S)]
+    if request_id:
+        where, values = f"request_id = ? AND {where}", [request_id, *values]
+    with reading(place) as db:
+        found = db.execute(
+            f"{ROWS} WHERE p.id IN (SELECT id FROM predictions WHERE {where} "  # noqa: S608 - of constants
+            "ORDER BY id DESC LIMIT ?) ORDER BY p.id DESC", [*values, most],
+        )  # fmt: skip
+        columns = [name for name, *_ in found.description]
+        return [_told(dict(zip(columns, one, strict=True)), bodies=bodies) for one in found]
+
+
+def _told(row: dict[str, Any], *, bodies: bool) -> dict[str, Any]:
+    """As JSON has it."""
+    for name in BODIES:
+        body = row.pop(name)
+        if bodies:
+            row[name] = None if body is None else _text(body)
+    return row | {"features": json.loads(row["features"] or "{}")}
 
 
 def to_csv(place: str, target: Path, chosen: ExportScope, *, bodies: bool = False) -> int:
@@ -117,7 +155,7 @@ def _numeric(place: str, chosen: ExportScope) -> frozenset[str]:
     """Columns of any kind that hold numbers alone."""
     where, values = _where(chosen)
     each, kind, kind_of = _own(place)
-    with closing(reading(place)) as db:
+    with reading(place) as db:
         found = [f"feature.{name}" for name, texts in db.execute(
             f"SELECT j.key, sum(CASE WHEN {kind} IN ('integer', 'real', 'number', 'null') "  # noqa: S608 - of constants
             f"THEN 0 ELSE 1 END) FROM log, {each} WHERE {where} AND log.features <> '' "

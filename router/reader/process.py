@@ -121,7 +121,10 @@ class ReaderLoop:
 def serve(link: socket.socket) -> None:
     """Read until the link ends."""
     reader, decoder = ReaderLoop(), Decoder()
-    with contextlib.suppress(LinkError, OSError):  # the other end is gone or broken: so are we
+    with (
+        contextlib.closing(reader.clerk),
+        contextlib.suppress(LinkError, OSError),  # the other end is gone or broken: so are we
+    ):
         while True:
             if not reader.clerk.idle and not select.select([link], [], [], STROKE_S)[0]:
                 data = b""

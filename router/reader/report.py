@@ -10,7 +10,6 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from contextlib import closing
 from typing import Any, Final
 
 from router.core.logged.figures import auc, kappa, mae
@@ -168,7 +167,7 @@ def report(place: str, route: str, chosen: ExportScope) -> dict[str, Any]:
     features: dict[str, Inputs] = {}
     asked = 0
     lags: list[float] = []
-    with closing(reading(place)) as db:
+    with reading(place) as db:
         begin, end = _span(db, route, chosen)
         stretches: list[dict[str, Figures]] = [{} for _ in range(STRETCHES)]
         parts: list[dict[tuple[str, str], Figures]] = [{} for _ in range(STRETCHES)]

@@ -32,14 +32,18 @@ _VIEW: Final = ", ".join(
     if name not in {"receipt", "person"}
 )
 
+ROWS: Final = (
+    f"SELECT {_VIEW}, "  # noqa: S608 - of constants
+    "t.label AS label, t.time AS label_time, t.source AS label_source, t.correct AS correct, "
+    "t.score AS rating, t.value AS value, t.accepted AS accepted "
+    "FROM predictions p LEFT JOIN truths t ON t.key = p.request_id AND t.row = p.row"
+)
+"""The view ``log``."""
 _SHARED: Final = f"""CREATE INDEX IF NOT EXISTS held ON truths (due) WHERE joined = 2;
 CREATE INDEX IF NOT EXISTS early ON truths (time) WHERE joined = 0;
 DROP VIEW IF EXISTS log;
-CREATE VIEW log AS SELECT {_VIEW},
-    t.label AS label, t.time AS label_time, t.source AS label_source, t.correct AS correct,
-    t.score AS rating, t.value AS value, t.accepted AS accepted
-    FROM predictions p LEFT JOIN truths t ON t.key = p.request_id AND t.row = p.row;
-"""  # noqa: S608 - of constants
+CREATE VIEW log AS {ROWS};
+"""
 """Indices of what waits, and the view."""
 SQLITE: Final = f"""
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;

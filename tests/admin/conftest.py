@@ -11,7 +11,7 @@ from router.admin import AdminServer
 from router.core.policy.server import Admin, Token
 from tests.admin.fake_controller import FakeController
 
-SECRETS = {role: f"{role}-secret-0123456789" for role in ("viewer", "operator", "admin")}
+SECRETS = {role: f"{role}-secret-0123456789" for role in ("viewer", "data", "operator", "admin")}
 TOKENS = tuple(
     Token(name=f"the-{role}", role=role, token=secret) for role, secret in SECRETS.items()
 )

@@ -32,6 +32,7 @@ class FakeController:
     """Two routes: one in a canary, one without a rollout."""
 
     def __init__(self) -> None:
+        self.log_file = ""
         self.plan = Plan(
             (Step(weight_bp=100, hold_s=60), Step(weight_bp=2500, hold_s=60)), bake_s=60
         )
@@ -241,8 +242,8 @@ class FakeController:
 
     def prediction_log(self) -> dict[str, Any]:
         return {
-            "file": "log.db", "written": 3, "dropped": {"queue": 1}, "held": {"predictions": 3},
-            "unknown": 0, "unknown_ids": [], "error": "", "lag": {},
+            "file": self.log_file, "written": 3, "dropped": {"queue": 1},
+            "held": {"predictions": 3}, "unknown": 0, "unknown_ids": [], "error": "", "lag": {},
         }  # fmt: skip
 
     def shadow(self, route: str) -> dict[str, Any]:

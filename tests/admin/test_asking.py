@@ -19,6 +19,7 @@ from router.control.state.sqlite import SqliteStore
 from router.core.policy.server import Admin
 from router.core.wire.counts import VersionCounts
 from router.core.wire.outcomes import ArmCounts, Batch, Cell
+from router.reader.sqlite_book import SqliteBook
 from tests.control.conftest import canary
 from tests.control.told.test_controller import begun, command
 
@@ -32,6 +33,7 @@ TYPED = {kind.__name__: kind for kind in GENERATED}
 ASKED = {
     "/api/v1/whois": "?route=r&key=ann",
     "/api/v1/journal": "?route=r",
+    "/api/v1/predictions": "?route=r&bodies=1",
     "/api/v1/rollouts/{route}/why": "?at=4000000000",
 }
 """What a path wants to know besides its name."""
@@ -45,7 +47,10 @@ async def plane(tmp_path):
     text = text[:start] + AUTO + text[text.index("\n", start) :]
     file = tmp_path / "policy.yaml"
     head = f"listen: 127.0.0.1:0\nrecording: {{file: {tmp_path / 'rec'}}}\n"
-    file.write_text(head + text)
+    log = tmp_path / "log.db"
+    SqliteBook(log).close()
+    head += f"prediction_log: {{file: {log}}}\n"
+    file.write_text(head + text.replace("    stable:", "    log: {}\n    stable:", 1))
     made = Plane(load(file), SqliteStore(tmp_path / "r.db"), command=command)
     await made.start()
     try:

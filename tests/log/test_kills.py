@@ -3,7 +3,9 @@
 import os
 import random
 import signal
+import sqlite3
 import time
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -81,6 +83,33 @@ def test_each_label_is_evidence_once(tmp_path):
             assert gate(router)["candidate"]["total"] == told
         time.sleep(1.0)  # nothing is told twice later, either
         assert gate(router)["candidate"]["total"] == told == ROUNDS * EACH
+    finally:
+        router.end()
+        same.shutdown()
+
+
+def test_of_a_killed_router_at_most_the_last_second_is_missing(tmp_path):
+    """Control is killed; its workers and its reader find out by themselves."""
+    same = service(lambda one: {"late": one["distance"] > 500, "p": one["distance"] / 1000})
+    url = f"http://127.0.0.1:{same.server_address[1]}"
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(POLICY.format(folder=tmp_path, v1=url, v2=url, secret=SECRET))
+    router, sent = Router(tmp_path, policy).serving(), {}
+    try:
+        router.position()
+        until(partial(reading, router), 15)
+        with client(router) as ask:
+            for n in range(80):
+                assert ask(f"id-{n}", [{"distance": 100}], X_User_Id=f"u{n}")[0] == 200
+                sent[f"id-{n}"] = time.time()
+                time.sleep(0.04)
+        router.kill()
+        killed = time.time()
+        with closing(sqlite3.connect(tmp_path / "log.db")) as db:
+            logged = {name for (name,) in db.execute("SELECT DISTINCT request_id FROM log")}
+        old = {name for name, at in sent.items() if at < killed - 1.0}
+        assert len(old) > 20
+        assert old <= logged
     finally:
         router.end()
         same.shutdown()

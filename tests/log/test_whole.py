@@ -173,17 +173,30 @@ def test_a_killed_reader_loses_at_most_the_last_second(router, asked):
 
 
 def test_a_forgotten_person_is_nowhere(router, asked, tmp_path):
-    """In the file, its WAL, the store, an export: searched for as bytes."""
+    """In the file, its WAL, the store, an export, a report: searched for as bytes.
+
+    Nor is what was told of that person: labels, and what people answered (POST /api/v1/truth), also
+    about rows that nobody predicted.
+    """
     log = router.folder / "log.db"
+    told = [{"request_id": f"{SECRET_PERSON}-{n}", "row": n % 2, "answer": SECRET_PERSON}
+            for n in range(12)]  # fmt: skip
+    status, said = router.api("/api/v1/truth", "POST", {"answers": told})
+    assert (status, said["joined"], said["waiting"]) == (200, 6, 6)
+    tell(router, {"request_id": f"{SECRET_PERSON}-0", "label": SECRET_PERSON})
     assert SECRET_PERSON.encode() in log.read_bytes() + log.with_name("log.db-wal").read_bytes()
+    until(lambda: select(router, "SELECT count(*) FROM posted")[0][0] >= 6, 10)
     said = rampway("log", "forget", log, "--key", SECRET_PERSON)
     assert int(said.split()[0]) >= 12
     with client(router) as ask:  # the router goes on writing
         ask("goes-on", [{"distance": 100}], X_User_Id="g")
     until(lambda: select(router, "SELECT 1 FROM log WHERE request_id = 'goes-on'"), 10)
-    table = tmp_path / "log.csv"
+    table, out = tmp_path / "log.csv", tmp_path / "report"
     rampway("log", "export", log, table, "--bodies")
-    for file in (log, log.with_name("log.db-wal"), router.folder / "r.db", table):
+    rampway("report", "flights", "--log", log, "--out", out, "--admin", router.admin)
+    store = router.folder / "r.db"
+    for file in (log, log.with_name("log.db-wal"), store, store.with_name("r.db-wal"), table,
+                 out.with_suffix(".html"), out.with_suffix(".json")):  # fmt: skip
         if file.exists():
             assert SECRET_PERSON.encode() not in file.read_bytes(), file.name
 
