@@ -10,9 +10,6 @@ import pytest
 from router.loops import BOOKS
 
 SPREAD = (
-    "tests/bench/test_rollback.py",
-    "tests/bench/test_switch.py",
-    "tests/demo/test_command.py",
     "tests/test_main.py",
     "tests/reliability/test_state.py",
     "tests/reliability/test_life.py",
@@ -22,7 +19,6 @@ SPREAD = (
     "tests/reliability/test_framing.py",
     "tests/reliability/test_backends.py",
     "tests/reliability/test_shadow.py",
-    "tests/prediction_services/test_fleet.py",
     "tests/control/outside/test_real_prometheus.py",
     "tests/control/rollouts/test_experiment.py",
     "tests/config/test_hostile.py",
@@ -60,6 +56,7 @@ GROUPS = {
     "oracles": "run by make test-oracles",
     "promoted": "run by make test-promoted",
     "simulated": "run by make test-simulated",
+    "services": "run by make test-services",
     "cost": "run by make check",
     "page": "run by make test-page",
     "wiring": "run by make check",

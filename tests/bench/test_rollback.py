@@ -4,6 +4,8 @@ import pytest
 
 from tests.bench.rollback import Live, measure
 
+pytestmark = pytest.mark.services
+
 IN_FLIGHT = 2
 """Requests that may be under way to the candidate when the verdict falls: ten a second go to it."""
 

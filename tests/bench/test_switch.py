@@ -4,6 +4,8 @@ import pytest
 
 from tests.bench.switch import Order, judged, measure
 
+pytestmark = pytest.mark.services
+
 
 @pytest.mark.slow
 @pytest.mark.timeout(120)

@@ -127,8 +127,12 @@ class World:
             for _ in range(4):
                 await asyncio.sleep(0)
 
-    async def run(self, seconds, *, rate=100, candidate=0.0, stable=0.0, tick=0.25):
-        """Traffic for a while; both arms fail at their rates, drawn by real coins."""
+    async def run(self, seconds, *, rate=100, candidate=0.0, stable=0.0, tick=None):
+        """Traffic for a while; both arms fail at their rates, drawn by real coins.
+
+        ``tick``: seconds of a decider's turn; four a second unless the while is long.
+        """
+        tick = tick or (0.25 if seconds <= 30 else 1.0)
         for _ in range(round(seconds / tick)):
             self.clock.advance(tick)
             self.traffic(rate * tick, candidate, stable)

@@ -15,6 +15,8 @@ from prediction_services.demo.process import free_address
 from prediction_services.flights import parse_flight_id
 from tests.models_cache import models_cache
 
+pytestmark = pytest.mark.services
+
 ROOT = Path(__file__).resolve().parents[2]
 READY_S = 90.0
 GONE_S = 60.0

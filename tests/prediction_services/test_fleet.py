@@ -16,6 +16,8 @@ import pytest
 from prediction_services.fleet import Fleet, ServiceError
 from prediction_services.load import LoadGenerator, flight_trips, invented_trips
 
+pytestmark = pytest.mark.services
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 

@@ -23,6 +23,8 @@ from prediction_services.load.tally import Latencies
 from prediction_services.predictor import StaticPredictor
 from prediction_services.service import PredictionService
 
+pytestmark = pytest.mark.services
+
 TRIPS = invented_trips(500, seed=1)
 
 

@@ -19,6 +19,8 @@ from prediction_services.flights import Flight, UnknownFlightError, parse_flight
 from prediction_services.predictor import StaticPredictor, load_predictor
 from prediction_services.versions import VERSIONS
 
+pytestmark = pytest.mark.services
+
 MODELS = sorted({made.model for made in VERSIONS.values() if made.model})
 
 REPOSITORY = Path(__file__).resolve().parents[2]

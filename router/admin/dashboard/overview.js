@@ -1,5 +1,5 @@
 // All routes: one row each, what needs attention first.
-import { Component, html, useState } from "./preact-htm.js";
+import { Component, html, useRef, useState } from "./preact-htm.js";
 import { mayOperate, post, say, state } from "./link.js";
 import { colours, Split } from "./parts.js";
 import { moment, NONE, percent, phase, rate, share, tone } from "./words.js";
@@ -39,6 +39,19 @@ class Row extends Component {
   }
 }
 
+// What needs attention comes first, and no row moves away from under a hand: while the keyboard
+// is in the table, the rows keep their order (a moved row would lose the focus as well).
+function useOrder(found) {
+  const table = useRef(null), places = useRef(new Map());
+  const held = table.current?.contains(document.activeElement);
+  const place = (route) => places.current.get(route.name) ?? Infinity;
+  const order = held
+    ? found.toSorted((a, b) => (place(a) === place(b) ? 0 : place(a) - place(b)))
+    : found.toSorted((a, b) => urgency(a) - urgency(b)); // stable: the policy's order within
+  places.current = new Map(order.map((route, at) => [route.name, at]));
+  return [table, order];
+}
+
 const SHOWS = [["all", "All"], ["attention", "Needs attention"], ["rollouts", "In a rollout"]];
 
 export function Overview({ query, go }) {
@@ -46,7 +59,7 @@ export function Overview({ query, go }) {
   const wanted = query.get("q") ?? "", show = query.get("show") ?? "all";
   const routes = [...state.routes.values()];
   const text = wanted.toLowerCase();
-  const found = routes
+  const [table, found] = useOrder(routes
     .filter((one) => !text || `${one.name} ${one.stable} ${one.candidate ?? ""} ${one.phase ?? ""}`.toLowerCase().includes(text))
     .filter((one) => (show === "attention" ? one.attention : show === "rollouts" ? one.phase && one.phase !== "completed" : true))
     .sort((a, b) => urgency(a) - urgency(b)); // stable: the policy's order within
@@ -74,7 +87,7 @@ export function Overview({ query, go }) {
       <p>The policy has no routes yet. Add one to the file; it is loaded within a second of being saved.</p>
       <p><code>rampway init</code> writes a policy to begin with.</p></div>` : ""}
     ${routes.length && !found.length ? html`<p class="empty">No route matches.</p>` : ""}
-    ${found.length ? html`<table class="routes">
+    ${found.length ? html`<table class="routes" ref=${table}>
       <thead><tr><th scope="col">Route</th><th scope="col">State</th><th scope="col">Versions</th><th scope="col">Traffic</th>
         <th scope="col" class="r">Requests</th><th scope="col" class="r">Failed</th><th scope="col">Why</th></tr></thead>
       <tbody>${shown.map((route) => html`<${Row} key=${route.name} route=${route} operates=${operates} />`)}</tbody>

@@ -43,7 +43,7 @@ def actions(decisions):
 
 async def healthy(recorded, seconds=200, **more):
     w = await recorded(**more)
-    await w.run(seconds, candidate=0.01, stable=0.01)
+    await w.run(seconds, candidate=0.01, stable=0.01, tick=0.25)
     return w
 
 

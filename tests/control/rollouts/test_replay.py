@@ -109,7 +109,7 @@ async def test_what_held_a_decision_back_is_in_the_recording(recorded):
 
 async def test_files_are_bounded_and_each_is_replayed_by_itself(recorded):
     w = await recorded(size="64KiB")
-    await w.run(200, candidate=0.01, stable=0.01)
+    await w.run(200, candidate=0.01, stable=0.01, tick=0.25)
     lines(w)
     files = sorted(w.file.parent.glob("rec*"))
     assert 3 <= len(files) <= 4

@@ -40,7 +40,7 @@ def gauge(w, name):
 async def test_max_bad_responses_takes_a_tolerable_candidate_back(world, policy):
     """Both fail alike, so there is no evidence; the operator's own limit is reached."""
     w = await world(with_rules(policy, "max_bad_responses: 6")).start()
-    await w.run(60, candidate=0.1, stable=0.1)
+    await w.run(60, candidate=0.1, stable=0.1, tick=0.25)
     assert w.rollout.phase is Phase.ROLLED_BACK
     assert re.match(r"max_bad_responses: candidate failed in [67] of \d\d ", w.rollout.reason)
     assert "limit 6 bad answers" in w.rollout.reason
