@@ -189,8 +189,8 @@ async def test_no_row_moves_while_the_keyboard_is_in_the_table(tmp_path):
         rows = await page.evaluate(names)
         last = await page.evaluate("() => document.activeElement.textContent")
         assert rows.index(last) == 6
-        await lab.order("churn", "pause", reason="a look at the disks")
-        await page.wait_for_selector("tr.held:has-text('churn')")
+        await lab.order("churn", "rollback", reason="a look at the disks")
+        await page.wait_for_selector("tr.taken_back:has-text('churn')")
         assert await page.evaluate(names) == rows
         assert await page.evaluate("() => document.activeElement.textContent") == last
         await page.evaluate("() => document.activeElement.blur()")

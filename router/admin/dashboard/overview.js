@@ -61,8 +61,7 @@ export function Overview({ query, go }) {
   const text = wanted.toLowerCase();
   const [table, found] = useOrder(routes
     .filter((one) => !text || `${one.name} ${one.stable} ${one.candidate ?? ""} ${one.phase ?? ""}`.toLowerCase().includes(text))
-    .filter((one) => (show === "attention" ? one.attention : show === "rollouts" ? one.phase && one.phase !== "completed" : true))
-    .sort((a, b) => urgency(a) - urgency(b)); // stable: the policy's order within
+    .filter((one) => (show === "attention" ? one.attention : show === "rollouts" ? one.phase && one.phase !== "completed" : true)));
   const needs = routes.filter((one) => one.attention).length;
   const shown = found.slice(0, most);
   const set = (name, value) => {
