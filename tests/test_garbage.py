@@ -10,7 +10,6 @@ import pytest
 from router import garbage
 from router.garbage import MIDDLE_MOST, MIDDLE_TOO_MANY, Garbage
 
-
 collect = gc.collect
 
 
