@@ -150,7 +150,7 @@ async def test_fifty_updates_move_neither_focus_nor_selection_nor_scroll(tmp_pat
             await page.wait_for_selector(focus)
             await page.evaluate(
                 """async ([focus]) => {
-                // The browser itself scrolls along when a line appears above; that is not looked at.
+                // The browser itself scrolls along when a line appears above; that is its own.
                 document.documentElement.style.overflowAnchor = 'none';
                 document.querySelector(focus).focus();
                 scrollTo(0, 40);
@@ -162,10 +162,10 @@ async def test_fifty_updates_move_neither_focus_nor_selection_nor_scroll(tmp_pat
                 [focus],
             )
             await page.wait_for_function("() => window.kept.drawn >= 50", timeout=90_000)
-            focus, scroll = await page.evaluate(
+            focused, scroll = await page.evaluate(
                 "() => [document.activeElement === kept.focus, scrollY - kept.scroll]"
             )
-            assert focus, "the focus has moved"
+            assert focused, "the focus has moved"
             assert scroll == 0, "the page has scrolled"
             chosen = await page.evaluate("""async () => {
                 const range = document.createRange();
