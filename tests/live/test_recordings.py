@@ -113,7 +113,7 @@ async def test_a_shadow_that_becomes_a_canary(lab):
     lab.write(route(strategy, gates=gates, more=more, head=head), RECORDED)
     await lab.start()
     async with Clients(lab.port):
-        await lab.until(lambda s: s["step"] >= 2)
+        await lab.until(lambda s: s["step"] >= 2, seconds=60)
         await lab.kill()
         replanned(lab)
         await lab.until("completed", seconds=60)

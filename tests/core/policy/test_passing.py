@@ -8,6 +8,7 @@ from router.core.policy.passing import passing, sure_rate
 from router.core.policy.power import ExpectedTraffic
 from router.simulation.run import Setup, run_once
 from router.simulation.scenario import Scenario
+from tests.bench.decisions.rollouts import promoting
 from tests.bench.decisions.stretches import Stretches
 
 STEPS = [{"weight": "10%", "hold": "10m"}, {"weight": "50%", "hold": "1h"}]
@@ -58,6 +59,14 @@ def test_in_words_and_only_where_somebody_is_promoted():
     assert said.startswith("where stable fails 1.0 %: at this traffic a candidate that fails less ")
     assert said.endswith("% may pass; more is taken back in 19 of 20 rollouts")
     assert not list(passing(policy({"shadow": {"mirror": "100%", "hold": "1h"}}), at(50.0)))
+
+
+@pytest.mark.simulated
+def test_under_every_shipped_policy_five_times_stables_failures_are_found():
+    """Of 1 %, at 50 requests a second: `reference/pricing` had no gate that compares."""
+    found = {name: sure_rate(route.rollout, at(50.0)) for name, route in promoting()}
+    assert len(found) > 20
+    assert {name: rate for name, rate in found.items() if rate > 0.05} == {}
 
 
 @pytest.mark.simulated
