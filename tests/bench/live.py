@@ -73,7 +73,7 @@ KINDS = {
     "equal": Kind(20, 0.01, EQUAL, routes=10),
     "idle": Kind(10, 0.0, idle_s=0.5, rate=12.0, lasting_s=40.0, routes=10),
     "idle5": Kind(20, 0.0, idle_s=5.0, rate=4.0, lasting_s=60.0, routes=20),
-    "onset": Kind(4, 1.0, bad=10, rate=120.0, lasting_s=120.0, routes=2, users=200, turns_s=80.0),
+    "onset": Kind(4, 1.0, bad=20, rate=120.0, lasting_s=120.0, routes=2, users=200, turns_s=80.0),
 }
 
 EQUALS = ("equal", "idle", "idle5")
@@ -82,10 +82,11 @@ EQUALS = ("equal", "idle", "idle5")
 class Service:
     """Answers ``ok`` after 10 ms; ``failing`` None: never."""
 
-    def __init__(self, failing, idle_s=None, seed=0, turns_s=0.0):
+    def __init__(self, failing, idle_s=None, seed=0):
         self.failing, self.idle_s = failing, idle_s
         self.random = random.Random(seed)
-        self.turns_at = time.monotonic() + turns_s if turns_s else 0.0
+        self.turns_at = 0.0
+        """Until then it fails as stable does."""
         self.asked = self.bad = self.before = 0
 
     async def __aenter__(self):
@@ -157,9 +158,9 @@ async def together(kind, workers, count, seed):
     async with contextlib.AsyncExitStack() as stack:
         pairs = []
         for n in range(count):
-            failing, other = 0.0 if kind.failing == 0.0 else BASE, seed + n + 500
+            failing = 0.0 if kind.failing == 0.0 else BASE
             services = (Service(failing, kind.idle_s, seed + n),
-                        Service(kind.failing, kind.idle_s, other, kind.turns_s))  # fmt: skip
+                        Service(kind.failing, kind.idle_s, seed + n + 500))  # fmt: skip
             pairs.append([await stack.enter_async_context(one) for one in services])
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         port, admin = free_port(), free_port()
@@ -204,6 +205,7 @@ async def one(client, kind, route, pair, seed):
     tally = {"bad": 0, "left": 0, "broken": 0}
     draw = random.Random(seed)
     began = time.monotonic()
+    candidate.turns_at = began + kind.turns_s
     asking = asyncio.create_task(_ask(client, url, kind, draw, tally))
     status = {}
     while time.monotonic() - began < kind.lasting_s:
