@@ -266,9 +266,9 @@ class ComparisonState(GateState):
 
     def restore(self, data: dict[str, Any]) -> None:
         """Take over a snapshot of as many questions."""
-        self.begun, self.past, rounds = data.get("rounds", [0, [0.0, 0.0], []])
-        for k, round_ in enumerate(rounds, self.begun - len(rounds) + 1):
-            if self.afresh is not None:
-                self._ask(self.afresh, int(round_), k)
+        if (afresh := self.afresh) is not None:
+            self.begun, self.past, rounds = data.get("rounds", [0, [0.0, 0.0], []])
+            for k, round_ in enumerate(rounds, self.begun - len(rounds) + 1):
+                self._ask(afresh, int(round_), k)
         for question, part in zip(self.questions, data["questions"], strict=True):
             question.evidence.restore(part)

@@ -200,6 +200,16 @@ def test_a_new_round_begins_with_everybody_and_what_was_open_may_end():
     assert users.snapshot()["arms"] == users.snapshot()["newest"] == []
 
 
+def test_a_snapshot_of_before_there_were_rounds_is_taken_over():
+    users, twin = Users(), Users()
+    users.admit(users_cell(1, (1, 2), open=(2,)))
+    older = users.snapshot()
+    del older["before"], older["betting"]
+    older["arms"] = [[*one[:2], *(arm[:5] for arm in one[2:4])] for one in older["arms"]]
+    twin.restore(json.loads(json.dumps(older)))
+    assert twin.admit(users_cell(1, (1, 2))).newcomers[0].ok == 2
+
+
 def test_users_are_used_up_when_few_requests_can_still_bet():
     users = Users()
 
