@@ -188,7 +188,7 @@ async def together(kind, workers, count, seed):
 
 async def ready(client, url, router):
     """Until the router says so."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline and router.running:
         with contextlib.suppress(OSError, aiohttp.ClientError):
             async with client.get(url) as answer:
