@@ -1,4 +1,7 @@
-"""A route that serves two protocols: each path is read by its own, in canary and shadow."""
+"""A route that serves two protocols: each path is read by its own, in canary and shadow.
+
+And segments of a number, which are read from such requests.
+"""
 
 import http.client
 import json
@@ -24,7 +27,8 @@ ROUTE = """\
     match: {{headers: {{X-Case: {{exact: {name}}}}}}}
     payload: open_inference_v2
     payload_paths: {{/v1/*: v1}}
-    predictions: {{label: label, score: p, classes: [0, 1], range: [0, 1], sample: 100%}}
+    predictions:
+      {{label: label, score: p, classes: [0, 1], range: [0, 1], sample: 100%, features: [n]}}
     versions:
       v1: {{endpoints: ["{v1}"]}}
       v2: {{endpoints: ["{v2}"]}}
@@ -40,8 +44,12 @@ CASES = {
 }
 
 
+PARTS = "nulls: {at_most: 30%, by: {feature: n, parts: 5}}"
+"""A fifth of the answers may be faulty, but not all where ``n`` is large."""
+
+
 class Model(BaseHTTPRequestHandler):
-    """Says yes by both protocols; a broken one has no label in its V1 answers."""
+    """Says yes by both protocols; a broken one has no label in V1 answers to a large ``n``."""
 
     protocol_version = "HTTP/1.1"
 
@@ -52,9 +60,11 @@ class Model(BaseHTTPRequestHandler):
         self._say({})
 
     def do_POST(self):
-        self.rfile.read(int(self.headers["Content-Length"]))
-        label = None if self.server.broken and self.path.startswith("/v1/") else 1
-        if self.path.startswith("/v1/"):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        large = b'"n": 9' in body
+        first = self.path.startswith("/v1/")
+        label = None if self.server.broken and large and first else 1
+        if first:
             return self._say({"predictions": [{"label": label, "p": 0.75}]})
         outputs = [
             {"name": name, "datatype": kind, "shape": [1], "data": [value]}
@@ -81,7 +91,7 @@ def lab(tmp_path_factory):
     v1, v2 = (f"http://127.0.0.1:{one.server_port}" for one in servers)
     text = TOP.format(folder=folder) + "".join(
         ROUTE.format(name=name, strategy=strategy, gate=gate, v1=v1, v2=v2)
-        for name, (strategy, gate) in CASES.items()
+        for name, (strategy, gate) in [*CASES.items(), ("parts", (CASES["canary"][0], PARTS))]
     )
     (folder / "policy.yaml").write_text(text)
     router = Router(folder, folder / "policy.yaml")
@@ -94,11 +104,20 @@ def lab(tmp_path_factory):
         one.server_close()
 
 
-def ask(router, case, done, most=1_500):
+V1, V2 = (
+    '{"instances": [{"n": %d}]}',
+    '{"inputs": [{"name": "n", "shape": [1], "datatype": "INT64", "data": [%d]}]}',
+)
+
+
+def ask(router, case, done, most=1_500, numbers=(9,)):
     """Both protocols in turn."""
+    bodies = [V1 % n for n in numbers for _ in range(2)]
+    bodies[1::2] = [V2 % n for n in numbers]
     client = http.client.HTTPConnection("127.0.0.1", router.port, timeout=20)
     for number in range(most):
-        client.request("POST", PATHS[number % 2], b"{}", {"X-Case": case})
+        body = bodies[number % len(bodies)].encode()
+        client.request("POST", PATHS[number % 2], body, {"X-Case": case})
         answer = client.getresponse()
         answer.read()
         assert answer.status == 200
@@ -123,3 +142,13 @@ def test_both_protocols_are_read_and_one_that_breaks_is_found(lab, case):
     ask(lab, case, lambda: canary.decided(lab, case))
     until(lambda: canary.decided(lab, case), what=f"{case}: {canary.status(lab, case)}")
     assert canary.status(lab, case)["reason"].startswith(CASES[case][1].partition(":")[0])
+
+
+def test_what_breaks_where_a_number_is_large_is_found_there(lab):
+    """Each of five numbers is a part; half of what is said to the largest is wrong."""
+    lab.v2.broken = True
+    canary.ready(lab, "parts")
+    several = [2, 4, 6, 8, 9]
+    ask(lab, "parts", lambda: canary.decided(lab, "parts"), 4_000, several)
+    until(lambda: canary.decided(lab, "parts"), what=f"parts: {canary.status(lab, 'parts')}")
+    assert "n above 8" in canary.status(lab, "parts")["reason"]
