@@ -36,6 +36,8 @@ LOT = 20
 GROWS = 14
 REPORTED_S = 0.4
 """Reports come four times a second; reading them takes less."""
+STILL_MAX = 20
+"""Times that it is waited for that long; a rollout that has not begun is told of nothing."""
 TOGETHER = 8
 INFER = "/v2/models/flight-delay/infer"
 
@@ -212,7 +214,17 @@ class Running:
 
         await asyncio.gather(*(client() for _ in range(TOGETHER)))
         self.sent += size
-        await asyncio.sleep(REPORTED_S)
+        seen, said = -1, 0
+        for _ in range(STILL_MAX):  # until what is told stands still: on a busy machine, later
+            await asyncio.sleep(REPORTED_S)
+            seen, said = said, await self.seen()
+            if said and seen == said:
+                return
+
+    async def seen(self):
+        """Rows that gates know of."""
+        gates = (await self.status()).get("gates", ())
+        return sum(g[arm]["total"] for g in gates for arm in ("candidate", "stable") if g.get(arm))
 
     async def status(self):
         url = f"{self.router.admin}/api/v1/rollouts/{self.route}"
