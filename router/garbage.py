@@ -19,6 +19,8 @@ import time
 from pathlib import Path
 from typing import Final
 
+from router.loops import my_turn
+
 LOOK_EVERY_S: Final = 0.1
 """Between two looks at how much there is to do."""
 
@@ -80,10 +82,10 @@ class Garbage:
     async def turn(self) -> None:
         """Look, if there is something to look at."""
         await asyncio.sleep(LOOK_EVERY_S)
-        middle = gc.get_count()[2]
-        if middle < MIDDLE_MOST:
+        if gc.get_count()[2] < MIDDLE_MOST:
             return
-        if middle < MIDDLE_TOO_MANY:
+        await my_turn()
+        if gc.get_count()[2] < MIDDLE_TOO_MANY:
             gc.collect()
         gc.freeze()
         if self._grown(resident_bytes(), time.monotonic()):

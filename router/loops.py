@@ -10,6 +10,14 @@ ended forgets rollbacks in silence. So tasks and threads begin here and nowhere 
     thread(name, job)        a thread of its own, which tells how it ended
     net(name)                around one item of a loop or a callback
 
+Work that is done for a thousand routes is done in parts, and asks before each of them:
+
+    await my_turn()          two parts, of whatever work, go on in each turn of the event loop
+    in_turn(part)            the same for a callback
+
+Parts that merely let the loop go (``sleep(0)``) all come back in the next turn, beside each other,
+and ten parts of 4 ms are 40 ms in which nobody is taken back.
+
 What was raised (MemoryError and RecursionError too) is counted by the name of the loop, which is in
 health pages and metrics, and told in the log once for each place in the code. Cancelling is no
 failure. The books are those of the process, as the loops are.
@@ -22,11 +30,13 @@ from __future__ import annotations
 import asyncio
 import threading
 import traceback
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NoReturn, TypeVar
+from weakref import WeakKeyDictionary
 
 PAUSES_S: Final = (0.0, 0.01, 0.05, 0.25, 1.0)
 """Before the next turn after one, two, ... failures in a row; the last one repeats."""
@@ -166,6 +176,64 @@ def net(name: str) -> Iterator[None]:
         yield
     except Exception as error:  # noqa: BLE001 - see the module
         BOOKS.failed(name, error)
+
+
+PARTS_A_TURN: Final = 2
+"""Of some 3 ms each; a turn has the decider's own work, too."""
+
+
+class Turnstile:
+    """Lets a few parts of long work through in each turn of a loop; first come, first served.
+
+    What must not wait (the decider, reports of workers, orders) does not come through here.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._turn = loop.call_soon
+        self._waiting: deque[Callable[[], object]] = deque()
+        self._open = False
+
+    def __repr__(self) -> str:
+        return f"<Turnstile {len(self._waiting)} waiting>"
+
+    def put(self, part: Callable[[], object]) -> None:
+        """Call ``part`` when everything before it has had a turn; never in this one."""
+        self._waiting.append(part)
+        if not self._open:
+            self._open = True
+            self._turn(self._let_in)
+
+    def _let_in(self) -> None:
+        if not self._waiting:
+            self._open = False
+            return
+        self._turn(self._let_in)
+        for _ in range(min(PARTS_A_TURN, len(self._waiting))):
+            self._waiting.popleft()()
+
+
+_turnstiles: WeakKeyDictionary[asyncio.AbstractEventLoop, Turnstile] = WeakKeyDictionary()
+"""One for each event loop: a process has one, simulated processes have one each."""
+
+
+def in_turn(part: Callable[[], object]) -> None:
+    """Call ``part`` in a later turn of this loop, with at most one other part of long work."""
+    loop = asyncio.get_running_loop()
+    if (stile := _turnstiles.get(loop)) is None:
+        stile = _turnstiles[loop] = Turnstile(loop)
+    stile.put(part)
+
+
+async def my_turn() -> None:
+    """Wait for a turn of the loop in which at most one other part of long work is done."""
+    entered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def enter() -> None:
+        if not entered.done():  # whoever waited may have been cancelled
+            entered.set_result(None)
+
+    in_turn(enter)
+    await entered
 
 
 def _ended(task: asyncio.Task[Any]) -> None:

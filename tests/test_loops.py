@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import contextlib
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -504,3 +505,44 @@ def test_each_loop_of_the_program_is_hit_by_a_test():
             ):  # fmt: skip
                 named |= {one.value for one in node.args[:1] if isinstance(one, ast.Constant)}
     assert named - JOBS == TESTED
+
+
+async def test_of_long_works_that_ask_for_turns_two_parts_are_done_in_each():
+    done = []
+
+    async def work(name, parts):
+        for number in range(parts):
+            await loops.my_turn()
+            done.append((turns, f"{name}{number}"))
+
+    turns = 0
+    jobs = [loops.awaited(work(name, parts)) for name, parts in (("a", 4), ("b", 2), ("c", 3))]
+    loops.in_turn(lambda: done.append((turns, "callback")))
+    while not all(job.done() for job in jobs):
+        await asyncio.sleep(0)
+        turns += 1
+    by_turn = Counter(turn for turn, _ in done)
+    assert max(by_turn.values()) <= loops.PARTS_A_TURN == 2, done
+    names = [name for _, name in done]
+    assert sorted(names) == ["a0", "a1", "a2", "a3", "b0", "b1", "c0", "c1", "c2", "callback"]
+    assert names.index("c0") < names.index("a1"), "nobody has two turns while another waits"
+
+
+async def test_who_is_cancelled_in_the_turnstile_stops_nobody():
+    gone = loops.awaited(loops.my_turn())
+    stays = loops.awaited(loops.my_turn())
+    await asyncio.sleep(0)
+    gone.cancel()
+    async with asyncio.timeout(5):
+        await stays
+        await loops.my_turn()
+
+
+async def test_a_part_that_raises_stops_no_other():
+    def wrong():
+        raise MemoryError
+
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
+    loops.in_turn(wrong)
+    async with asyncio.timeout(5):
+        await loops.my_turn()

@@ -30,7 +30,7 @@ from router.admin.commands import offered
 from router.control.state.answers import Announcement
 from router.control.state.errors import ControlError
 from router.control.told.controller import Controller
-from router.loops import background, forever, net
+from router.loops import background, forever, my_turn, net
 from router.telemetry.log import get_logger
 
 RING_EVENTS = 512
@@ -153,7 +153,7 @@ class Hub:
             status = msgspec.json.encode(offered(rollout) if rollout is not None else None)
             rollouts[name] = msgspec.Raw(status)
             if not len(rollouts) % ENCODED_A_TURN:
-                await asyncio.sleep(0)
+                await my_turn()
         return {"routes": routes, "rollouts": rollouts}
 
     def position(self, last_event_id: str) -> int | None:
@@ -212,9 +212,9 @@ class Hub:
         await asyncio.sleep(self._status_s)
         if self.listeners:
             for name in self._controller.names():
+                await my_turn()  # 1,000 routes must not hold up a decision
                 with net("stream"), suppress(ControlError):  # a route may be gone by now
                     self._compare(self._controller.summary(name))
-                await asyncio.sleep(0)  # 1,000 routes must not hold up a decision
         else:
             self._sent.clear()  # whoever comes next starts with a snapshot
 

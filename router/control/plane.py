@@ -43,7 +43,7 @@ from router.core.policy.kept import log_terms
 from router.core.wire.counts import VersionCounts
 from router.core.wire.histogram import bucket_of
 from router.link.messages import PairReport, Report, SampleReport
-from router.loops import awaited, background, forever, net
+from router.loops import awaited, background, forever, in_turn, my_turn, net
 from router.telemetry.log import get_logger
 from router.telemetry.metrics import Metrics, labels
 
@@ -135,6 +135,8 @@ class Plane(Parts):
         self.feedback = Feedback(self.reconciler, self.clock, self.metrics, self.log)
         self.feedback.labelled = self.log.labelled = self.watching.labelled
         self._reported_s = 0.0
+        self._known: set[tuple[str, str]] = set()
+        """Versions of the policy in force, with their routes."""
         self._counted = CountsWaiting(self._book)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._hurried = False
@@ -241,7 +243,10 @@ class Plane(Parts):
         notes = self.reconciler.adopt(policy, force=force, ends=ends)
         self.log.settle(log_terms(policy))
         routes = self.reconciler.runs.values()
-        self.metrics.keep_only({(run.route.name, v) for run in routes for v in run.route.versions})
+        known = {(run.route.name, v) for run in routes for v in run.route.versions}
+        if known != self._known:
+            self._known = known
+            in_turn(partial(self.metrics.keep_only, known))
         return notes
 
     # --- what workers say -----------------------------------------------------------------------
@@ -392,8 +397,8 @@ class Plane(Parts):
     async def _remember(self) -> None:
         await asyncio.sleep(HISTORY_EVERY_S)
         for part in self.history.due(self.reconciler.runs, self.clock.now()):
+            await my_turn()
             self.history.sample(part, self.clock.now(), self.clock.wall())
-            await asyncio.sleep(0)
 
     async def _watch_lag(self) -> None:
         before = time.perf_counter()

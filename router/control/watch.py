@@ -114,8 +114,9 @@ class PolicySource:
             try:
                 self._look_again = False
                 loaded = await self.load()
-                ends = bool(self.ending(loaded.policy)) and self._watch.renamed
-                if self.ending(loaded.policy) and not ends:
+                left_out = bool(self.ending(loaded.policy))
+                ends = left_out and self._watch.renamed
+                if left_out and not ends:
                     loaded, ends = await self._again(loaded)
                 elif actor == "file" and self.ok and loaded.digest == self.digest and not ends:
                     return {}  # the first look after a start: nobody has edited anything

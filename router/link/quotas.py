@@ -115,8 +115,11 @@ class SharedQuotas:
 class QuotaArea:
     """The area as one worker sees it."""
 
-    def __init__(self, fd: int, worker: int = 0) -> None:
-        """``worker``: which of those the area was made for; the only one that counts there."""
+    def __init__(self, fd: int, worker: int = 0, paid: dict[bytes, int] | None = None) -> None:
+        """``worker``: which of those the area was made for; the only one that counts there.
+
+        ``paid``: requests of clients that it has counted ahead and not served, filled by `pay`.
+        """
         head = os.pread(fd, 2 * WORD, 0)
         self.secret = int.from_bytes(head[:WORD], "little")
         """Of this router, for hashes that clients must not be able to foresee."""
@@ -129,8 +132,7 @@ class QuotaArea:
         self._today = 0
         self._look_ns = 0
         """When the day is looked up again, monotonic nanoseconds."""
-        self.paid: dict[bytes, int] = {}
-        """Requests of clients that this worker has counted ahead and not served."""
+        self.paid = {} if paid is None else paid
         self.forgotten = 0
         """Clients that had to give way although they had asked something today."""
 

@@ -16,7 +16,7 @@ from router.proxy.matching import NO_DOCUMENT, BodyDocument
 from router.proxy.quota import wait_s
 from router.proxy.record import answer_options, refuse
 from router.proxy.replies import BODY_SIZE, NO_ROUTE, OVERLOAD, QUOTA, Refusal, unwanted
-from router.proxy.serving import Assignment
+from router.proxy.serving import Assignment, Destination
 from router.proxy.shaping import asking
 from router.proxy.stage import Stage
 
@@ -33,6 +33,7 @@ def begin(exchange: Exchange) -> None:
     serving = plane.serving
     plane.exchanges.add(exchange)
     choice: Assignment | None = None
+    known: Destination | None = None
     if head.size > 0:
         known = serving.places.get(head) or place(serving, head)
         route, now = (known.route, known.at_once) if known is not None else (None, False)
@@ -48,8 +49,14 @@ def begin(exchange: Exchange) -> None:
     if len(plane.exchanges) > serving.limits.in_flight:
         refuse(exchange, OVERLOAD)
     elif now:
-        if route.quota is None or not _over_quota(exchange, route.quota):
-            exchange.take(choice or assign(route, head, NO_DOCUMENT))
+        if (quota := route.quota) is not None:
+            # Most have paid already. This is `wait_s` again, but for finding out who it is.
+            payer, paid = known.payer if known is not None else b"", plane.paid
+            if left := paid.get(payer):
+                paid[payer] = left - 1
+            elif _over_quota(exchange, quota):
+                return
+        exchange.take(choice or assign(route, head, NO_DOCUMENT))
     else:
         _look(exchange, choice)
 
@@ -140,7 +147,7 @@ def _nameable(exchange: Exchange, document: BodyDocument) -> bool:
 
 
 def _wrong(exchange: Exchange, inputs: InputsEntry, document: BodyDocument) -> bool:
-    """Whether no version has to answer this; True: that was all, or stable answers."""
+    """Whether no version has to answer this; True: that was all, or stable or people answer."""
     route = exchange.route
     if exchange.head.method not in METHODS:
         return False
@@ -151,6 +158,9 @@ def _wrong(exchange: Exchange, inputs: InputsEntry, document: BodyDocument) -> b
     if inputs.to_stable:
         route.counts.inputs_to_stable += 1
         exchange.take(Assignment(route.stable, False))
+    elif inputs.people >= 0:
+        route.counts.inputs_to_review += 1
+        exchange.take(Assignment(route.versions[inputs.people], False))
     else:
         route.counts.inputs_refused += 1
         refuse(exchange, Refusal(422, "inputs", why))

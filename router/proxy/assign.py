@@ -17,6 +17,7 @@ from router.http1.messages import CHUNKED
 from router.proxy.coin import coin
 from router.proxy.cookies import set_cookie_line, sign, verified
 from router.proxy.matching import NO_DOCUMENT, body_matches, cookie_of
+from router.proxy.quota import named
 from router.proxy.serving import Assignment, Destination
 from router.telemetry.recorder import unit_of
 
@@ -53,8 +54,9 @@ def place(serving: Serving, head: RequestHead) -> Destination | None:
     if len(serving.places) >= PLACES_MAX:
         serving.places.clear()
     fixed = choice if choice is not None and choice.fixed else None
-    placed = serving.places[head] = Destination(route, now, fixed)
-    return placed if choice is fixed else Destination(route, now, choice)
+    payer = named(head, route.quota) if route.quota is not None else b""
+    placed = serving.places[head] = Destination(route, now, fixed, payer)
+    return placed if choice is fixed else Destination(route, now, choice, payer)
 
 
 def assign(route: ServedRoute, head: RequestHead, document: BodyDocument) -> Assignment:

@@ -32,22 +32,27 @@ HOPS_MAX: Final = 16
 def wait_s(client: ClientSide, head: RequestHead, quota: ServedQuota, counts: RouteStats) -> int:
     """Count a request for its client; seconds after which it may ask again, 0: it may now."""
     plane: Shared[Any] = client.plane
-    area = plane.quotas
     value = head.get(quota.header) if quota.header else None
     if value:
         key = quota.by_header + value[:KEY_BYTES_MAX]
     else:
         key = quota.prefix + client_key(client, head, b"")
-    if paid := area.paid.get(key):
-        area.paid[key] = paid - 1
+    paid = plane.paid
+    if left := paid.get(key):
+        paid[key] = left - 1
         return 0
-    return _asked(client, area, quota, counts, key)
+    return _asked(client, quota, counts, key)
 
 
-def _asked(
-    client: ClientSide, area: QuotaArea, quota: ServedQuota, counts: RouteStats, key: bytes
-) -> int:
+def named(head: RequestHead, quota: ServedQuota) -> bytes:
+    """The client that the quota's header names; empty where it is the address's."""
+    value = head.get(quota.header) if quota.header else None
+    return quota.by_header + value[:KEY_BYTES_MAX] if value else b""
+
+
+def _asked(client: ClientSide, quota: ServedQuota, counts: RouteStats, key: bytes) -> int:
     """Count in the area of all workers: one request, or some of a large quota ahead."""
+    area: QuotaArea = client.plane.quotas
     entry = quota.entry
     terms = entry.interval_ns, entry.slack_ns, entry.per_day
     many = quota.ahead = quota.ahead or area.ahead(*terms)

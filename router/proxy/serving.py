@@ -261,15 +261,18 @@ class Destination:
     """Where requests with one remembered head go, under one table.
 
     ``at_once``: the version can be chosen without a body. ``choice``: None where it has to be made
-    for each request.
+    for each request. ``payer``: whose quota they use, where the head says it; else empty.
     """
 
-    __slots__ = ("at_once", "choice", "route")
+    __slots__ = ("at_once", "choice", "payer", "route")
 
-    def __init__(self, route: ServedRoute, at_once: bool, choice: Assignment | None) -> None:
+    def __init__(
+        self, route: ServedRoute, at_once: bool, choice: Assignment | None, payer: bytes = b""
+    ) -> None:
         self.route = route
         self.at_once = at_once
         self.choice = choice
+        self.payer = payer
 
 
 class Serving:

@@ -117,6 +117,8 @@ class Shared(Generic[UnderWay]):
         self.quotas_fd = -1
         """Of the area that all workers share; -1: this one has its own."""
         self._quotas: QuotaArea | None = None
+        self.paid: dict[bytes, int] = {}
+        """Of clients with a quota: requests that this worker has counted ahead and not served."""
         self.resting: set[ClientSide] = set()
         """Connections that are not answered until the next look at them: clients over a quota."""
         self.retrying = self.rescuing = 0
@@ -137,7 +139,8 @@ class Shared(Generic[UnderWay]):
         """What clients have used; nothing of it exists before somebody asks."""
         if self._quotas is None:
             fd = self.quotas_fd if self.quotas_fd >= 0 else quotas.made()
-            self._quotas = QuotaArea(fd, self.recorder.source if self.quotas_fd >= 0 else 0)
+            worker = self.recorder.source if self.quotas_fd >= 0 else 0
+            self._quotas = QuotaArea(fd, worker, self.paid)
             os.close(fd)
         return self._quotas
 

@@ -189,8 +189,8 @@ class RouteStats:
     """What a route did by itself: named as in :class:`~router.core.wire.counts.RouteCounts`."""
 
     __slots__ = ("answers_shaped", "answers_unshaped", "dirty", "fallbacks", "inputs_refused",
-                 "inputs_to_stable", "quota_forgotten", "quota_refused", "route",
-                 "unnamed")  # fmt: skip
+                 "inputs_to_review", "inputs_to_stable", "quota_forgotten", "quota_refused",
+                 "route", "unnamed")  # fmt: skip
 
     def __init__(self, route: str) -> None:
         self.route = route
@@ -199,15 +199,15 @@ class RouteStats:
     def _zero(self) -> None:
         self.dirty = False
         self.quota_refused = self.quota_forgotten = self.inputs_refused = 0
-        self.inputs_to_stable = self.answers_shaped = self.answers_unshaped = self.fallbacks = 0
-        self.unnamed = 0
+        self.inputs_to_stable = self.inputs_to_review = self.unnamed = 0
+        self.answers_shaped = self.answers_unshaped = self.fallbacks = 0
 
     def take(self) -> RouteCounts:
         """Everything since the last call."""
         counts = RouteCounts(
             self.route, self.quota_refused, self.quota_forgotten, self.inputs_refused,
-            self.inputs_to_stable, self.answers_shaped, self.answers_unshaped, self.fallbacks,
-            self.unnamed,
+            self.inputs_to_stable, self.inputs_to_review,
+            self.answers_shaped, self.answers_unshaped, self.fallbacks, self.unnamed,
         )  # fmt: skip
         self._zero()
         return counts

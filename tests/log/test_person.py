@@ -69,7 +69,6 @@ def desk(tmp_path):
         policy.write_text(POLICY.format(folder=tmp_path, model=url, name="flights"))
         router = Router(tmp_path, policy).serving()
         made.append((router, model))
-        router.position()
         return Desk(router)
 
     yield make
@@ -134,6 +133,37 @@ def test_chunked_head_and_large(desk):
     link.request("HEAD", "/p")
     answer = link.getresponse()
     assert (answer.status, answer.read()) == (202, b"")
+
+
+REVIEW = """\
+listen: 127.0.0.1:0
+admin: {{listen: "127.0.0.1:0"}}
+store: sqlite:///{folder}/r.db
+prediction_log: {{file: "{folder}/log.db"}}
+routes:
+  - name: {name}
+    payload: v1
+    predictions: {{label: late, score: p, features: [distance]}}
+    inputs: {{refuse: {{range: {{distance: [0, 5000]}}}}, then: review}}
+    versions:
+      model: {{endpoints: ["{model}"]}}
+      desk: {{person: true}}
+    stable: model
+    log: {{}}
+"""
+
+
+def test_what_the_model_should_not_answer_is_reviewed_by_people(desk, monkeypatch):
+    monkeypatch.setattr("tests.log.test_person.POLICY", REVIEW)
+    one = desk(lambda _row: {"late": False, "p": 0.1})
+    assert one.ask("usual", 900)[:2] == (200, {"predictions": [{"late": False, "p": 0.1}]})
+    status, body, headers = one.ask("odd", 90_000)
+    assert (status, body) == (202, {"request_id": "odd"})
+    assert headers["X-Rampway-Version"] == "desk"
+    until(lambda: one.router.api("/api/v1/log")[1]["held"].get("predictions", 0) >= 2, 10)
+    assert one.answer(("odd", True))["joined"] == 1
+    until(lambda: 'rampway_inputs_to_review_total{route="flights"} 1'
+          in one.router.api("/metrics")[1], 10)  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 
 from router.core.wire.protection import AnswersEntry, FallbackEntry, InputsEntry, QuotaEntry
 from router.core.wire.table import MatchEntry, Mirror, RuleEntry
-from tests.proxy.rig import RESCUE, Rig, request, rollout, until
+from tests.proxy.rig import RESCUE, Rig, request, rollout, until, version
 from tests.proxy.scripted import Scripted, answers, closed_port, echo, hangs, ok, resets
 
 JSON = b"Content-Type: application/json"
@@ -187,6 +187,25 @@ async def test_stable_answers_them_where_the_policy_says_so_and_nobody_is_judged
             assert not two.requests
             assert delta.routes[0].inputs_to_stable == 30
             assert not rig.arm("stable")
+
+
+async def test_people_get_them_where_the_policy_says_so_and_nobody_is_judged():
+    async with Scripted(answers(ok())) as one, Scripted(answers(ok())) as two:
+        inputs = replace(AGE, people=2)
+        entry = rollout(one, two, 5_000, inputs=inputs, payload="json")
+        people = (*entry.versions, version("desk", person=True))
+        entry = replace(entry, versions=people, weights_bp=(*entry.weights_bp, 0))
+        async with Rig(entry) as rig:
+            for number in range(30):
+                answer = await rig.ask(body=b'{"age": -1}', headers=[f"X-Request-Id: r{number}"])
+                assert (answer.status, answer.headers[b"x-rampway-version"]) == (202, b"desk")
+                assert json.loads(answer.body) == {"request_id": f"r{number}"}
+            assert (await rig.ask(body=b'{"age": 30}')).status == 200
+            delta = rig.count()
+            assert len(one.requests) + len(two.requests) == 1
+            assert delta.routes[0].inputs_to_review == 30
+            drawn = rig.arm("candidate").get("arrived", 0) + rig.arm("stable").get("arrived", 0)
+            assert drawn == 1
 
 
 async def test_a_body_that_comes_late_or_coded_or_too_large_is_looked_at_all_the_same():

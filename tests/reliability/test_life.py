@@ -14,6 +14,7 @@ import pytest
 
 from tests.reliability.whole import (
     Load,
+    Steady,
     ask,
     buried,
     in_thread,
@@ -207,6 +208,35 @@ async def test_r41_nobody_is_refused_while_the_only_worker_is_dead(site, nursery
           f"{load.tally.answered}; longest silence {load.tally.gap_s:.2f} s")  # fmt: skip
     assert load.refused == 0
     assert set(load.tally.statuses) == {200}
+
+
+@pytest.mark.nightly
+@pytest.mark.slow
+async def test_r41_five_hundred_come_a_second_while_the_only_worker_is_killed_twenty_times(
+    site, nursery
+):
+    """At a rate that waits for nobody: lost is only who was under way on the worker that died."""
+    router = await in_thread(nursery.start, site.write())
+    deaths = []
+    async with Steady(router.port, 500) as clients:
+        await asyncio.sleep(2)
+        for _ in range(20):
+            victim = (await in_thread(router.workers))[0]
+            killed_s = time.monotonic()
+            os.kill(victim, signal.SIGKILL)
+            await in_thread(until, lambda gone=victim: buried(gone))
+            deaths.append((killed_s, time.monotonic()))
+            await in_thread(until, lambda: router.api("/readyz")[0] == 200)
+            await asyncio.sleep(2)
+    answered = clients.answered[200]
+    print(f"{len(deaths)} kills, {clients.came / clients.took_s:.0f} a second: {clients.refused} "
+          f"refused, {len(clients.lost)} lost under way, {answered} answered, "
+          f"{clients.turned} not sent")  # fmt: skip
+    assert clients.refused == 0
+    assert set(clients.answered) == {200}
+    assert not clients.turned
+    for one in clients.lost:  # it was connected when a worker died
+        assert any(killed - 5.0 < one.connected_s < buried for killed, buried in deaths), one
 
 
 async def test_r51_a_hung_worker_is_replaced_and_readiness_says_so(site, nursery):

@@ -545,6 +545,66 @@ class Load:
                 streams[1].transport.abort()
 
 
+class Steady:
+    """Clients that come at a rate, whatever became of those before; each asks once and goes.
+
+    Nobody who comes waits for anybody: while nothing answers they pile up.
+    """
+
+    WAITING_MAX = 8_000
+
+    def __init__(self, port, per_s):
+        self.port, self.per_s = port, per_s
+        self.answered, self.refused, self.turned = Counter(), 0, 0
+        """Statuses; connections that were refused; clients that were not let in by us."""
+        self.lost: list[Lost] = []
+        self.took_s = 0.0
+        self._stop = asyncio.Event()
+        self._asking = set()
+
+    async def __aenter__(self):
+        self._began = time.monotonic()
+        self._coming = asyncio.create_task(self._come())
+        return self
+
+    async def __aexit__(self, *_):
+        self.took_s = time.monotonic() - self._began
+        self._stop.set()
+        await self._coming
+        await asyncio.gather(*self._asking)
+
+    @property
+    def came(self):
+        return sum(self.answered.values()) + len(self.lost) + len(self._asking)
+
+    async def _come(self):
+        sent = request(headers="Connection: close\r\n")
+        sent_to = 0
+        while not self._stop.is_set():
+            due = int((time.monotonic() - self._began) * self.per_s)
+            come, sent_to = due - sent_to, due
+            for _ in range(come):
+                if len(self._asking) >= self.WAITING_MAX:
+                    self.turned += 1
+                    continue
+                task = asyncio.create_task(self._ask(sent))
+                self._asking.add(task)
+                task.add_done_callback(self._asking.discard)
+            await asyncio.sleep(0.004)
+
+    async def _ask(self, sent):
+        began = time.monotonic()
+        try:
+            status, _, _ = await ask(self.port, sent)
+        except ConnectionRefusedError:
+            self.refused += 1
+            self.lost.append(Lost("refused", began))
+        except (OSError, asyncio.IncompleteReadError, TimeoutError) as error:
+            self.lost.append(Lost(repr(error), began))
+        else:
+            self.answered[status] += 1
+
+
 async def in_thread(call_, *arguments, **named):
     """Run blocking test code while the clients of this loop go on."""
     return await asyncio.to_thread(call_, *arguments, **named)

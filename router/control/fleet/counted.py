@@ -6,13 +6,12 @@ once (see :mod:`router.control.rollouts.arrivals`); this waits its turn, or it w
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Final
 
 from router.core.wire.counts import VersionCounts
-from router.loops import net
+from router.loops import in_turn, net
 
 COUNTS_A_TURN: Final = 32
 """Booked in one turn of the loop, some 0.07 ms each."""
@@ -48,7 +47,7 @@ class CountsWaiting:
         self._take()
         if self._waiting:
             self._coming = True
-            asyncio.get_running_loop().call_soon(self._part)
+            in_turn(self._part)
 
     def _take(self) -> None:
         """The next ones that are of one worker."""

@@ -23,7 +23,7 @@ from router.control.told.announce import Announcer
 from router.core.policy.hooks import Trigger
 from router.core.policy.quota import Extraction
 from router.core.wire.counts import ClientCounts, MirrorCounts
-from router.loops import background, forever, net
+from router.loops import background, forever, my_turn, net
 from router.telemetry.log import get_logger
 
 LOOK_EVERY_S: Final = 1.0
@@ -113,8 +113,8 @@ class Outreach:
         runs = list(self._reconciler.runs.values())
         self._watch.keep_only(self._reconciler.runs)
         for first in range(0, len(runs), LOOKS_A_TURN):
+            await my_turn()
             self._watch.look(runs[first : first + LOOKS_A_TURN], self._clock.now())
-            await asyncio.sleep(0)
 
     async def _listen(self) -> None:
         async for letter in self._announcer.subscribe():

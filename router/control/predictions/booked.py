@@ -20,6 +20,7 @@ from router.core.pairs.shadow import together
 from router.core.wire.outcomes import Batch, Pairs
 from router.core.wire.ripe import Ripe
 from router.link.messages import CopyAnswer, Logging, LogState, Ripened, TellTruths, TruthsTold
+from router.loops import in_turn
 
 if TYPE_CHECKING:
     from router.control.fleet.reader import ReaderProcess
@@ -170,7 +171,7 @@ class PredictionLog:
         self._matured += ripened.matured
         if self._matured and not self._under_way:
             self._under_way = True
-            asyncio.get_running_loop().call_soon(self._turn)
+            in_turn(self._turn)
 
     def _turn(self) -> None:
         """Some of it; the rest in the next turn of the loop."""
@@ -180,7 +181,7 @@ class PredictionLog:
         finally:
             self._under_way = bool(self._matured)
             if self._under_way:
-                asyncio.get_running_loop().call_soon(self._turn)
+                in_turn(self._turn)
 
     def take(self, part: Sequence[Matured]) -> None:
         """Book it, and tell the judges, in order."""

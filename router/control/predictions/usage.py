@@ -23,7 +23,7 @@ from router.core.usage.seen import Spent, UsageFacts
 from router.core.usage.signals import Reported, together
 from router.core.wire.counts import EndpointState
 from router.core.wire.sampled import Sampled
-from router.telemetry.metrics import LabelPairs, labels
+from router.telemetry.metrics import Gauge, labels
 
 OLD_AFTER: Final = 4.0
 """Intervals without a report after which the last one is nothing."""
@@ -128,6 +128,8 @@ class Usages:
 
     def keep_only(self) -> None:
         """Forget what left the policy."""
+        if not (self._uses or self._spent or self._about):
+            return
         runs = self._reconciler.runs
         versions = {(name, one) for name, run in runs.items() for one in run.route.versions}
         for gone in [key for key in self._uses if key not in versions]:
@@ -202,18 +204,25 @@ class Usages:
     def _silence(self, run: Run, key: VersionKey) -> str:
         return self._trouble(key) if run.route.metrics is not None else ""
 
-    def gauges(self) -> Iterator[tuple[str, LabelPairs, float]]:
-        """The signals of each version, and the tokens since its attempt began."""
-        for route, version in self._uses:
-            run = self._reconciler.runs.get(route)
-            known = self.signals((route, version), run) if run is not None else {}
-            for name, value in known.items():
-                yield "version_usage", labels(route=route, version=version, signal=name), value
-        for (route, version), spent in self._spent.items():
-            if spent.answers:
-                series = labels(route=route, version=version)
-                yield "tokens_per_answer", series, spent.tokens
-                yield "token_cost_per_answer", series, spent.mean
+    def gauges(self) -> Iterator[Iterator[Gauge]]:
+        """The signals of each version, and the tokens since its attempt began; in parts."""
+        for key in [*self._uses]:
+            yield self._signals_told(key)
+        for key in [*self._spent]:
+            yield self._spent_told(key)
+
+    def _signals_told(self, key: VersionKey) -> Iterator[Gauge]:
+        route, version = key
+        run = self._reconciler.runs.get(route)
+        known = self.signals(key, run) if run is not None else {}
+        for name, value in known.items():
+            yield "version_usage", labels(route=route, version=version, signal=name), value
+
+    def _spent_told(self, key: VersionKey) -> Iterator[Gauge]:
+        spent, series = self._spent.get(key), labels(route=key[0], version=key[1])
+        if spent is not None and spent.answers:
+            yield "tokens_per_answer", series, spent.tokens
+            yield "token_cost_per_answer", series, spent.mean
 
 
 def _rounded(price: Price | None, spent: Spent) -> float | None:

@@ -8,8 +8,9 @@ holds and never waits: :meth:`Watching.before`, :meth:`Watching.holds`, :meth:`W
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 from router.control.predictions.reference import profiles
@@ -28,10 +29,12 @@ from router.core.policy.kept import watched_segment
 from router.core.policy.monitors import MonitorsPolicy
 from router.core.wire.sampled import Sampled
 from router.core.words import count
-from router.loops import background, net
+from router.loops import background, my_turn, net
 
 LOOK_EVERY_S: Final = 0.5
 """How often monitors are told the time."""
+LOOKS_A_TURN: Final = 8
+"""Routes with monitors that are told in one turn of the loop."""
 STORE_EVERY_S: Final = 60.0
 """How much of what was counted ``kill -9`` may forget."""
 AGAIN_AFTER_S: Final = 60.0
@@ -104,20 +107,36 @@ class Watching:
     async def turn(self) -> None:
         """Tell the time to everyone, once."""
         await asyncio.sleep(LOOK_EVERY_S)
-        self.look()
+        for part in self._parts():
+            await my_turn()
+            part()
 
     def look(self) -> None:
+        """The same at once."""
+        for part in self._parts():
+            part()
+
+    def _parts(self) -> Iterator[Callable[[], None]]:
         """Follow the policy, look at everything, store now and then."""
-        runs = self._reconciler.runs
-        for name in [known for known in self.watches if known not in runs]:
+        known = self._reconciler.runs
+        for name in [watched for watched in self.watches if watched not in known]:
             del self.watches[name]
-        for run in list(runs.values()):
+        runs: list[Run] = []
+        for run in known.values():
+            with net("monitors"):
+                if run.route.monitors is not None or run.route.name in self.watches:
+                    runs.append(run)
+        for first in range(0, len(runs), LOOKS_A_TURN):
+            yield partial(self._look_at, runs[first : first + LOOKS_A_TURN])
+        if self._clock.now() - self._stored_s >= STORE_EVERY_S:
+            yield self.keep
+
+    def _look_at(self, runs: Iterable[Run]) -> None:
+        for run in runs:
             with net("monitors"):
                 self._adopt(run)
                 if watch := self.watches.get(run.route.name):
                     self._look(run, watch)
-        if self._clock.now() - self._stored_s >= STORE_EVERY_S:
-            self.keep()
 
     def _adopt(self, run: Run) -> None:
         """One route as the policy of the moment has it."""

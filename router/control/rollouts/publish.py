@@ -166,7 +166,7 @@ def entry_of(situation: Situation) -> table.RouteEntry:
         answer_within_s=(pinned.answer_within or 0.0) if pinned else 0.0,
         quota=_quota(route.quota) if route.quota else None,
         extraction=_extraction(route.extraction) if route.extraction else None,
-        inputs=_inputs(route.inputs) if route.inputs else None,
+        inputs=_inputs(route, route.inputs) if route.inputs else None,
         answers=_answers(route.answers) if route.answers else None,
         fallback=_fallback(route.fallback) if route.fallback else None,
         sampling=_sampling(route, pinned),
@@ -232,13 +232,15 @@ def _extraction(extraction: Extraction) -> ExtractionEntry:
     )  # fmt: skip
 
 
-def _inputs(inputs: InputsPolicy) -> InputsEntry:
-    refuse = inputs.refuse
+def _inputs(route: Route, inputs: InputsPolicy) -> InputsEntry:
+    refuse, review = inputs.refuse, inputs.then == "review"
+    people = [index for index, name in enumerate(route.versions) if route.person(name)]
     return InputsEntry(
         types=tuple(refuse.type.items()),
         ranges=tuple((path, *bounds) for path, bounds in refuse.range.items()),
         required=refuse.missing,
         to_stable=inputs.then == "stable",
+        people=people[0] if review and people else -1,
     )
 
 

@@ -38,7 +38,7 @@ from router.control.rollouts.run import (
     Run,
     change_of,
     in_doubt,
-    left_for_later,
+    tended_now,
 )
 from router.control.rollouts.salt import UNSALTED, Salt
 from router.control.rollouts.tables import Tables
@@ -64,7 +64,7 @@ from router.core.rollout.machine import decide
 from router.core.rollout.rollout import Rollout, remaining_s
 from router.core.wire.counts import EndpointState
 from router.core.wire.outcomes import Batch
-from router.loops import forever, net
+from router.loops import forever, in_turn, net
 
 
 class Reconciler:
@@ -158,7 +158,7 @@ class Reconciler:
         self.runs = {route.name: self.runs[route.name] for route in policy.routes}
         said = told_of(adopted.renamed, self.runs, self._told)
         self.writes.quietly(Change(now, tuple(fresh), said, settings=self.salt.kept()))
-        self.observatory.keep_only(lifecycle.places(policy))
+        in_turn(self._forget_gone)  # of a thousand routes, that takes as long as all the rest
         for run in self.runs.values():
             run.pass_time(now)
         self.tables.publish(self.policy, self.runs.values())
@@ -200,6 +200,10 @@ class Reconciler:
                 run.settle_again = True
                 return
             self._move(run, deed.record, deed.action, now, actor="policy", reason=deed.reason)
+
+    def _forget_gone(self) -> None:
+        if self.policy is not None:
+            self.observatory.keep_only(lifecycle.places(self.policy))
 
     # --- what comes in ----------------------------------------------------------------------------
 
@@ -311,16 +315,12 @@ class Reconciler:
         for change in self.restraint.freezes.lapsed(self.clock):
             self.writes.quietly(change)
         self._take_in(self._arrived.part())
-        if [run for run in self.runs.values() if run.pass_time(now)] or self.tables.stale:
+        idle = (run for run in self.runs.values() if run.live is None or run.back_bp)
+        if [run for run in idle if run.pass_time(now)] or self.tables.stale:
             self.tables.publish(self.policy, self.runs.values())
-        later = left_for_later(self.runs.values(), now)
-        for run in list(self.runs.values()):
-            if run.live and now < run.look_at and not run.unsaved:
-                due = min(due, run.look_at)  # most of a thousand
-                continue
-            if run.route.name in later:
-                due = now
-                continue
+        tended, next_look = tended_now(self.runs.values(), now)
+        due = min(due, next_look)
+        for run in tended:
             with net("decider"):  # one rollout that cannot be judged must not hide the others
                 due = min(due, self._tend(run, now))
         with net("decider"):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from heapq import nsmallest
+from math import inf
 from typing import Any, Final
 
 from router.control.rollouts.observe import Observatory
@@ -322,10 +324,27 @@ LOOKS_A_TURN: Final = 12
 """Rollouts that one turn judges, some 0.3 ms each; then the loop's other work has its turn."""
 
 
-def left_for_later(runs: Iterable[Run], now: float) -> frozenset[str]:
-    """Routes due now that wait for the next turn, which follows at once; news goes first."""
-    due = [run for run in runs if run.live and now >= run.look_at]
-    if len(due) <= LOOKS_A_TURN:
-        return frozenset()
-    due.sort(key=lambda run: run.look_at)  # what was told something has 0
-    return frozenset(run.route.name for run in due[LOOKS_A_TURN:])
+def tended_now(runs: Iterable[Run], now: float) -> tuple[list[Run], float]:
+    """Who is looked at in this turn, and when the next of the others is due.
+
+    What is more than a turn can judge waits for the next one, which follows at once; news goes
+    first. Most of a thousand are not due: nothing is called for them.
+    """
+    tended: list[Run] = []
+    judged: list[Run] = []
+    due = inf
+    for run in runs:
+        if run.live is None:
+            tended.append(run)
+        elif now >= run.look_at:
+            tended.append(run)
+            judged.append(run)
+        else:
+            due = min(due, run.look_at)
+            if run.unsaved:
+                tended.append(run)
+    if len(judged) <= LOOKS_A_TURN:
+        return tended, due
+    chosen = nsmallest(LOOKS_A_TURN, judged, key=lambda run: run.look_at)  # told something: 0
+    later = {id(run) for run in judged} - {id(run) for run in chosen}
+    return [run for run in tended if id(run) not in later], now

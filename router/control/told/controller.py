@@ -316,7 +316,7 @@ class Controller:
         for route, watch in list(self._plane.watching.watches.items()):
             yield monitor_gauges(route, watch)
         yield status.gauges(self._reconciler)
-        yield self._plane.usages.gauges()
+        yield from self._plane.usages.gauges()
         yield self._own_gauges()
 
     def _own_gauges(self) -> Iterator[Gauge]:

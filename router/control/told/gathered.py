@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from typing import Final, TypeVar
 
 from router.control.rollouts.run import Run
+from router.loops import my_turn
 
 PASSES_MAX: Final = 20
 """Where rollouts move faster than they are read: then what is told is of the last of these."""
@@ -27,10 +27,10 @@ async def gathered(
         left = [run for name, run in runs().items() if _moved(run, known.get(name))]
         if not left:
             break
-        for number, run in enumerate(left, start=1):
-            known[run.route.name] = run.record.revision, told(run)
+        for number, run in enumerate(left):
             if not number % a_turn:
-                await asyncio.sleep(0)
+                await my_turn()
+            known[run.route.name] = run.record.revision, told(run)
     return {name: known[name][1] for name in runs() if name in known}
 
 

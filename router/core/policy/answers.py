@@ -86,17 +86,15 @@ class RefusedInputs(Spec):
 
 
 def _then(value: Any) -> Any:
-    if value == "review":
-        raise ValueError("expected 422 or stable: people cannot be asked to answer yet")
-    if value not in {422, "422", "stable"} or isinstance(value, bool):
-        raise ValueError(f"expected 422 or stable, got {value!r:.40}")
+    if value not in {422, "422", "stable", "review"} or isinstance(value, bool):
+        raise ValueError(f"expected 422, stable or review, got {value!r:.40}")
     return str(value)
 
 
 Then = Annotated[
-    Literal["422", "stable"],
+    Literal["422", "stable", "review"],
     BeforeValidator(_then),
-    WithJsonSchema({"enum": [422, "422", "stable"]}),
+    WithJsonSchema({"enum": [422, "422", "stable", "review"]}),
 ]
 
 
@@ -106,8 +104,9 @@ class InputsPolicy(Spec):
     refuse: RefusedInputs
     """What is looked for in the bodies of POST, PUT and PATCH."""
     then: Then = "422"
-    """422 answers with what is wrong; stable lets the stable version answer all the same. Bodies
-    that cannot be read, or are larger than `buffer`, are treated alike."""
+    """422 answers with what is wrong; stable lets the stable version answer all the same; review
+    gives it to people: the version with `person: true`. Bodies that cannot be read, or are larger
+    than `buffer`, are treated alike."""
 
 
 class FallbackKey(Spec):

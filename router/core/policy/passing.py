@@ -17,14 +17,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from itertools import accumulate
-from typing import Final
+from typing import Final, NamedTuple
 
 from router.core.evidence.bettors import log_table
 from router.core.evidence.guard import guard_hypotheses
 from router.core.gates.error_rate import REFUSALS, ErrorRate
 from router.core.gates.guard import Guard
-from router.core.gates.sample import START_SHARE, moments
+from router.core.gates.sample import START_SHARE
 from router.core.policy.forecast import stages
 from router.core.policy.power import ExpectedTraffic, nats_needed
 from router.core.policy.rollout import RolloutPolicy
@@ -41,8 +40,36 @@ HALVINGS: Final = 12
 Stay = tuple[Step, float]
 """A step, and the requests of both versions that come while it lasts."""
 
-Moments = tuple[float, float]
-"""Mean and variance of what one request adds to a log capital."""
+
+class Leg(NamedTuple):
+    """What the requests of one step add to a bettor's log capital, by the candidate's bad rate p.
+
+    Mean and mean square of one request are linear in p: ``mean + mean_p * p``.
+    """
+
+    requests: float
+    mean: float
+    mean_p: float
+    square: float
+    square_p: float
+
+
+class Walk(NamedTuple):
+    """One bettor over the steps, and the log capital with which it takes the candidate back."""
+
+    nats: float
+    legs: tuple[Leg, ...]
+
+    def reaches(self, p: float) -> bool:
+        """Whether it does so at the end of some step, 19 times of 20."""
+        mean = variance = 0.0
+        for requests, at, slope, square, square_slope in self.legs:
+            one = at + slope * p
+            mean += requests * one
+            variance += requests * (square + square_slope * p - one * one)
+            if mean - Z_95 * math.sqrt(max(variance, 0.0)) >= self.nats:
+                return True
+        return False
 
 
 def passing(policy: RolloutPolicy, traffic: ExpectedTraffic) -> Iterator[str]:
@@ -64,11 +91,12 @@ def sure_rate(policy: RolloutPolicy, traffic: ExpectedTraffic) -> float:
     """The smallest share of failures that is taken back in 19 of 20 rollouts; 1.0: none is."""
     stays = list(_stays(policy, traffic))
     low, high = traffic.stable_bad_rate, 1.0
-    if not _seen(policy, stays, high, traffic.stable_bad_rate):
+    walks = [*_walks(policy, stays, traffic.stable_bad_rate)]
+    if not any(walk.reaches(high) for walk in walks):
         return 1.0
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        seen = _seen(policy, stays, middle, traffic.stable_bad_rate)
+        seen = any(walk.reaches(middle) for walk in walks)
         low, high = (low, middle) if seen else (middle, high)
     return high
 
@@ -80,64 +108,68 @@ def _stays(policy: RolloutPolicy, traffic: ExpectedTraffic) -> Iterator[Stay]:
             yield step, one.lasts_s * traffic.requests_per_s
 
 
-def _seen(policy: RolloutPolicy, stays: Sequence[Stay], bad_rate: float, p0: float) -> bool:
-    """Whether some gate takes back a candidate of this rate by the end of some step."""
+def _walks(policy: RolloutPolicy, stays: Sequence[Stay], p0: float) -> Iterator[Walk]:
+    """Every bettor of every gate that can take the candidate back."""
     for gate in policy.gates:
         if gate.dry_run or not gate.convicts:
             continue
         nats = nats_needed(policy, gate) - math.log(START_SHARE)
         if isinstance(gate, ErrorRate):
-            walks = _compared(gate, stays, bad_rate, p0)
+            found = _compared(gate, stays, p0)
             nats -= math.log(1.0 - REFUSALS)
         elif isinstance(gate, Guard):
-            walks = _limited(gate, stays, bad_rate)
+            found = _limited(gate, stays)
         else:
             continue
-        if any(_reached(walk, nats + math.log(len(walks))) for walk in walks):
-            return True
-    return False
+        for legs in found:
+            yield Walk(nats + math.log(len(found)), legs)
 
 
-def _reached(walk: Sequence[tuple[float, Moments]], nats: float) -> bool:
-    """``walk``: requests of each step, and what each of them adds."""
-    means = accumulate(n * mean for n, (mean, _) in walk)
-    variances = accumulate(n * variance for n, (_, variance) in walk)
-    return any(m - Z_95 * math.sqrt(v) >= nats for m, v in zip(means, variances, strict=True))
+def _leg(requests: float, *outcomes: tuple[float, float, float]) -> Leg:
+    """``outcomes``: probability at p = 0, what p adds to it, and the value."""
+    return Leg(
+        requests,
+        math.fsum(at * x for at, _, x in outcomes),
+        math.fsum(slope * x for _, slope, x in outcomes),
+        math.fsum(at * x * x for at, _, x in outcomes),
+        math.fsum(slope * x * x for _, slope, x in outcomes),
+    )
 
 
-def _compared(
-    gate: ErrorRate, stays: Sequence[Stay], p: float, p0: float
-) -> list[list[tuple[float, Moments]]]:
-    """A walk for every bettor that compares the arms, over the steps with a coin."""
+def _compared(gate: ErrorRate, stays: Sequence[Stay], p0: float) -> list[tuple[Leg, ...]]:
+    """Legs of every bettor that compares the arms, over the steps with a coin."""
     rho, delta = gate.tolerance.rho, gate.tolerance.delta
     coins = [(step.weight_bp, n) for step, n in stays if 0 < step.weight_bp < FULL_BP]
     tables = [(n, bp / FULL_BP, log_table(bp, p0, rho, delta, True)) for bp, n in coins]
     bettors = min((len(table) for _, _, table in tables), default=0)
     return [
-        [
-            (n, moments((
-                (w * p, table[k].candidate_bad), (w * (1 - p), table[k].candidate_ok),
-                ((1 - w) * p0, table[k].stable_bad), ((1 - w) * (1 - p0), table[k].stable_ok),
-            )))
+        tuple(
+            _leg(
+                n,
+                (0.0, w, table[k].candidate_bad), (w, -w, table[k].candidate_ok),
+                ((1 - w) * p0, 0.0, table[k].stable_bad),
+                ((1 - w) * (1 - p0), 0.0, table[k].stable_ok),
+            )
             for n, w, table in tables
-        ]
+        )
         for k in range(bettors)
     ]  # fmt: skip
 
 
-def _limited(gate: Guard, stays: Sequence[Stay], p: float) -> list[list[tuple[float, Moments]]]:
-    """A walk for every rate beyond the limit, over the steps with copies alone.
+def _limited(gate: Guard, stays: Sequence[Stay]) -> list[tuple[Leg, ...]]:
+    """Legs of every rate beyond the limit, over the steps with copies alone.
 
     Where the candidate answers clients the guard needs a witness, so there it adds little.
     """
     limit = gate.error_rate / FULL_BP
     copied = [(step.mirror_bp / FULL_BP, n) for step, n in stays if not step.weight_bp]
     return [
-        [
-            (n * share, moments((
-                (p, math.log(q / limit)), (1 - p, math.log((1 - q) / (1 - limit))),
-            )))
+        tuple(
+            _leg(
+                n * share,
+                (0.0, 1.0, math.log(q / limit)), (1.0, -1.0, math.log((1 - q) / (1 - limit))),
+            )
             for share, n in copied
-        ]
+        )
         for q in guard_hypotheses(limit, "above")
     ]  # fmt: skip

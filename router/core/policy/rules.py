@@ -311,6 +311,19 @@ def _takes_some(path: str, other: str) -> bool:
     return path.endswith("*") and other.startswith(path[:-1])
 
 
+def reviewed_by_people(route: Route) -> Iterator[Finding]:
+    """Who gives requests to people says to which, and people can see what they were asked."""
+    if route.inputs is None or route.inputs.then != "review":
+        return
+    people = [name for name in route.versions if route.person(name)]
+    if len(people) != 1:
+        message = f"expected one version of people for review, got {len(people)}"
+        yield Finding(("inputs", "then"), message, "add to versions: desk: {person: true}")
+    elif route.log is None and not route.versions[people[0]].endpoints:
+        message = f"expected log where {people[0]} reviews and has no endpoints"
+        yield Finding(("inputs", "then"), message, "add log: {}: there people find the requests")
+
+
 def scores_readable(route: Route) -> Iterator[Finding]:
     """A score is looked for in answers that are read."""
     near = route.extraction.near if route.extraction else None
@@ -485,6 +498,7 @@ ROUTE_RULES: tuple[Callable[[Route], Iterator[Finding]], ...] = (
     registered_versions,
     answers_readable,
     inputs_readable,
+    reviewed_by_people,
     predictions_readable,
     redacted_nowhere,
     payloads_met,

@@ -59,6 +59,8 @@ class RouteCounts:
     """Requests answered 422 for what was in them."""
     inputs_to_stable: int = 0
     """Requests that stable answered for what was in them."""
+    inputs_to_review: int = 0
+    """Requests that people got for what was in them."""
     answers_shaped: int = 0
     """Answers that went out rounded, or without fields."""
     answers_unshaped: int = 0

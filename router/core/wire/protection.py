@@ -45,6 +45,8 @@ class InputsEntry:
     required: tuple[str, ...] = ()
     to_stable: bool = False
     """Stable answers such requests; otherwise the router does, with 422."""
+    people: int = -1
+    """Index of the version of people that gets them instead; -1: none does."""
 
 
 @dataclass(frozen=True, slots=True)

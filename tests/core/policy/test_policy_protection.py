@@ -78,9 +78,8 @@ def test_a_quota_as_it_is_written():
     ("answers", "{round: 2.5}", ".round", "whole number"),
     ("answers", "{round: 2, otherwise: drop}", ".otherwise", "expected 'refuse' or 'pass'"),
     ("inputs", "{refuse: {}}", ".refuse", "expected at least one of type, range, missing"),
-    ("inputs", "{refuse: {missing: [a]}, then: review}", ".then",
-     "expected 422 or stable: people cannot be asked to answer yet"),
-    ("inputs", "{refuse: {missing: [a]}, then: 400}", ".then", "expected 422 or stable, got 400"),
+    ("inputs", "{refuse: {missing: [a]}, then: 400}", ".then",
+     "expected 422, stable or review, got 400"),
     ("inputs", "{refuse: {type: {a: integer}}}", ".refuse.type.a", "expected 'number'"),
     ("inputs", "{refuse: {range: {a: [9, 1]}}}", ".refuse.range.a", "the lower bound first"),
     ("inputs", "{refuse: {range: {a: [9]}}}", ".refuse.range.a", "expected"),
@@ -105,6 +104,24 @@ def test_what_is_wrong_with_the_others_is_said_at_its_place(key, value, place, s
 def test_inputs_need_a_payload_in_which_fields_are_found():
     one = problem("inputs", "{refuse: {missing: [a]}}", "opaque")
     assert "expected a payload whose requests can be read, got opaque" in one.message
+
+
+@pytest.mark.parametrize(("versions", "log", "said"), [
+    ("", "log: {}", "expected one version of people for review, got 0"),
+    ("desk: {person: true}, ", "", "expected log where desk reviews and has no endpoints"),
+    ("desk: {person: true}, ", "log: {}", ""),
+    ('desk: {person: true, endpoints: ["http://127.0.0.1:9002"]}, ', "", ""),
+])  # fmt: skip
+def test_review_is_by_people_who_can_see_what_they_are_asked(versions, log, said):
+    text = POLICY.format(key="inputs", value="{refuse: {missing: [a]}, then: review}",
+                         payload="json")  # fmt: skip
+    text = text.replace("versions: {", f"versions: {{{versions}")
+    text = text.replace("    stable", f"    {log}\n    stable")
+    if said:
+        with pytest.raises(PolicyError, match=said):
+            loads(text, "p.yaml")
+    else:
+        assert loads(text, "p.yaml").policy.routes[0].inputs.then == "review"
 
 
 def test_streams_and_shaped_answers_are_warned_of():
