@@ -16,10 +16,9 @@ import asyncio
 import gc
 import os
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
-
-from router.loops import my_turn
 
 LOOK_EVERY_S: Final = 0.1
 """Between two looks at how much there is to do."""
@@ -52,10 +51,16 @@ AT_ONCE: Final = 3.0
 STATM: Final = Path("/proc/self/statm")
 
 
+async def _at_once() -> None:
+    """In this turn."""
+
+
 class Garbage:
     """See the module; one of a process. :meth:`turn` is called for ever."""
 
-    def __init__(self) -> None:
+    def __init__(self, wait: Callable[[], Awaitable[None]] = _at_once) -> None:
+        """``wait``: for a turn of the loop in which little else is done."""
+        self._wait = wait
         self.kept_bytes = 0
         """Of memory after the last look at everything."""
         self.looks = 0
@@ -84,7 +89,7 @@ class Garbage:
         await asyncio.sleep(LOOK_EVERY_S)
         if gc.get_count()[2] < MIDDLE_MOST:
             return
-        await my_turn()
+        await self._wait()
         if gc.get_count()[2] < MIDDLE_TOO_MANY:
             gc.collect()
         gc.freeze()

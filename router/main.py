@@ -30,7 +30,7 @@ from router.control.state.errors import PolicyRejected, StoreDamaged, StoreLocke
 from router.control.state.sqlite import SqliteStore
 from router.core.policy import Policy
 from router.garbage import Garbage
-from router.loops import BOOKS, LoopFailure, awaited, background, forever
+from router.loops import BOOKS, LoopFailure, awaited, background, forever, my_turn
 from router.telemetry.log import configure, get_logger
 
 EXIT_OK, EXIT_UNEXPECTED, EXIT_POLICY, EXIT_CONFLICT = 0, 1, 2, 5
@@ -220,7 +220,7 @@ async def program(
     on_ready: Callable[[Plane, AdminServer], None] = lambda _plane, _admin: None,
 ) -> int:  # fmt: skip
     """:func:`run` in a process of its own, whose garbage is looked after."""
-    garbage = Garbage()
+    garbage = Garbage(my_turn)
 
     def ready(plane: Plane, admin: AdminServer) -> None:
         garbage.begin()
