@@ -573,6 +573,13 @@ class Steady:
         await self._coming
         await asyncio.gather(*self._asking)
 
+    async def more(self, count):
+        """Wait for that many further answers."""
+        wanted = self.answered.total() + count
+        async with asyncio.timeout(120):
+            while self.answered.total() < wanted:
+                await asyncio.sleep(0.02)
+
     @property
     def came(self):
         return sum(self.answered.values()) + len(self.lost) + len(self._asking)
