@@ -35,6 +35,11 @@ from router.telemetry.log import configure, get_logger
 
 EXIT_OK, EXIT_UNEXPECTED, EXIT_POLICY, EXIT_CONFLICT = 0, 1, 2, 5
 
+LATE_S = 20.0
+"""Beyond the drain time: for the last words on a slow disk, for workers that have to be killed."""
+KILLED_S = 5.0
+"""For the rest, once the workers are killed."""
+
 log = get_logger("router")
 
 
@@ -170,11 +175,18 @@ async def _drain(plane: Plane, asked: Signals, drain_s: float) -> bool:
     log.info("draining", within_s=drain_s)
     stopping = awaited(plane.stop(drain_s=drain_s))
     hurry = awaited(asked.hurry.wait())
-    await asyncio.wait({stopping, hurry}, return_when=asyncio.FIRST_COMPLETED)
-    if not stopping.done():
-        await plane.kill()
+    done, _ = await asyncio.wait(
+        {stopping, hurry}, timeout=drain_s + LATE_S, return_when=asyncio.FIRST_COMPLETED
+    )
     hurry.cancel()
-    if lost := await stopping:
+    if stopping not in done:
+        await plane.kill()
+        await asyncio.wait({stopping}, timeout=KILLED_S)
+    if not stopping.done():  # whatever hangs, a router that is told to stop ends
+        stopping.cancel()
+        log.error("not_stopped", within_s=drain_s + LATE_S + KILLED_S)
+        return False
+    if lost := stopping.result():
         said = "the store never took its last move: it begins before that; look at `rampway get`"
         log.error("not_written", routes=list(lost), error=said)
     log.info("stopped")

@@ -16,6 +16,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from router import main as router_main
 from router.control.state.sqlite import SqliteStore
 from tests.reliability.whole import promised
 
@@ -252,3 +253,20 @@ def test_the_router_starts_without_rich():
     )
 
     assert ended.stdout == "set()\n"
+
+
+async def test_a_stop_that_hangs_is_bounded(monkeypatch):
+    monkeypatch.setattr(router_main, "LATE_S", 0.0)
+    monkeypatch.setattr(router_main, "KILLED_S", 0.0)
+    killed = []
+
+    class Hanging:
+        async def stop(self, *, drain_s):
+            await asyncio.Event().wait()
+
+        async def kill(self):
+            killed.append(True)
+
+    async with asyncio.timeout(20):
+        assert not await router_main._drain(Hanging(), router_main.Signals(), 0.0)
+    assert killed

@@ -2,7 +2,7 @@
 
 An *error* is a policy that could not do what it says; a *warning* is one that probably does not do
 what was meant. Each rule yields its findings with the path of the field that should change.
-Those of a rollout alone are in `rollout_rules`.
+Those of a rollout alone are in `rollout_rules`, those of versions that are people in `people`.
 """
 
 from __future__ import annotations
@@ -11,14 +11,13 @@ import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from router.core.gates.classes import Classes
-from router.core.gates.latency import Latency
-from router.core.gates.shadow_slo import ShadowSlo
 from router.core.gates.trust import Trust
 from router.core.logged.redaction import names_field
 from router.core.payloads.inputs import READABLE
 from router.core.policy.finding import Finding, KeyPath
 from router.core.policy.kept import declared_of
 from router.core.policy.match import Match, ValueMatch
+from router.core.policy.people import people_answer, reviewed_by_people
 from router.core.policy.producers import needs_met
 from router.core.policy.registry import MlflowRegistry
 from router.core.policy.rollout_rules import ROLLOUT_RULES
@@ -246,31 +245,6 @@ def known_versions(route: Route) -> Iterator[Finding]:
             yield Finding(place, message, "remove it")
 
 
-def people_answer(route: Route) -> Iterator[Finding]:
-    """A person is who is compared with, by answers that the log joins; never on trial."""
-    rollout = route.rollout
-    if rollout is None:
-        return
-    for name in dict.fromkeys((rollout.candidate, *getattr(rollout.strategy, "also", ()))):
-        if route.person(name):
-            message = f"expected a candidate that answers, got {name!r}, which is a person"
-            yield Finding(("rollout",), message, "make the person stable, and the model candidate")
-    if not route.person(route.stable):
-        return
-    if route.log is None or route.payload == "opaque":
-        message = f"expected log and a payload where a person is stable ({route.stable})"
-        hint = "add log: {} and payload: json: answers are joined with what was logged"
-        yield Finding(("stable",), message, hint)
-    for key in ("reverse", "noise"):
-        if getattr(rollout.compare, key):
-            message = f"expected no {key} copies: a person is not asked a second time"
-            yield Finding(("rollout", "compare", key), message, "remove it")
-    for index, gate in enumerate(rollout.gates):
-        if isinstance(gate, Latency | ShadowSlo) and "gates" in rollout.model_fields_set:
-            message = f"{gate.title} would hold a model against the taking of a person's request"
-            yield Finding(("rollout", "gates", index), message, "use slo, or remove it")
-
-
 def users_known(route: Route) -> Iterator[Finding]:
     """Who asks again is somebody."""
     for index, gate in enumerate(route.rollout.gates if route.rollout else ()):
@@ -309,19 +283,6 @@ def payloads_met(route: Route) -> Iterator[Finding]:
 def _takes_some(path: str, other: str) -> bool:
     """Whether the glob takes all or some of what ``other`` takes."""
     return path.endswith("*") and other.startswith(path[:-1])
-
-
-def reviewed_by_people(route: Route) -> Iterator[Finding]:
-    """Who gives requests to people says to which, and people can see what they were asked."""
-    if route.inputs is None or route.inputs.then != "review":
-        return
-    people = [name for name in route.versions if route.person(name)]
-    if len(people) != 1:
-        message = f"expected one version of people for review, got {len(people)}"
-        yield Finding(("inputs", "then"), message, "add to versions: desk: {person: true}")
-    elif route.log is None and not route.versions[people[0]].endpoints:
-        message = f"expected log where {people[0]} reviews and has no endpoints"
-        yield Finding(("inputs", "then"), message, "add log: {}: there people find the requests")
 
 
 def scores_readable(route: Route) -> Iterator[Finding]:
