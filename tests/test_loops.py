@@ -462,7 +462,8 @@ async def test_a_route_whose_monitors_raise_costs_no_other_route_its_own():
     runs = {name: Run(name) for name in ("bad", "good")}
     clock = SimpleNamespace(now=lambda: 0.0)
     watching = Watching(SimpleNamespace(runs=runs), None, clock, lambda *_: None)
-    watching.look()
+    for part in watching.parts():
+        part()
     assert "good" in looked
     assert BOOKS.failures["monitors"].count >= 1
 

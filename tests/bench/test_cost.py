@@ -91,6 +91,7 @@ CASES = {
     "no rollout": {"make": short, **NO_ROLLOUT},
     "full policy": {"make": short},
     "full policy, repeated head": {"make": short, "repeated": True},
+    "the same with a quota": {"make": short, "repeated": True, "quota": True},
     "full policy, a trace": {"make": long},
     "full policy, a trace, answers differ": {"make": long, "differ": True},
     "an event of a stream": {},

@@ -107,17 +107,12 @@ class Watching:
     async def turn(self) -> None:
         """Tell the time to everyone, once."""
         await asyncio.sleep(LOOK_EVERY_S)
-        for part in self._parts():
+        for part in self.parts():
             await my_turn()
             part()
 
-    def look(self) -> None:
-        """The same at once."""
-        for part in self._parts():
-            part()
-
-    def _parts(self) -> Iterator[Callable[[], None]]:
-        """Follow the policy, look at everything, store now and then."""
+    def parts(self) -> Iterator[Callable[[], None]]:
+        """Follow the policy, look at everything, store now and then; each for a turn of its own."""
         known = self._reconciler.runs
         for name in [watched for watched in self.watches if watched not in known]:
             del self.watches[name]

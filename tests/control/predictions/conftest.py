@@ -37,7 +37,8 @@ class Plant(World):
         )
         self.samples.on_watched = self.watching.take
         self.draw = random.Random(1)
-        self.watching.look()
+        for part in self.watching.parts():
+            part()
         return self
 
     headers = ()
@@ -52,7 +53,8 @@ class Plant(World):
             self.samples.put([self._sample(k, revision, age, own, older) for k in range(per_slot)])
             while self.reader.pump():
                 pass
-            self.watching.look()
+            for part in self.watching.parts():
+                part()
             await self.settle()
 
     def _sample(self, k, revision, age, own, older):

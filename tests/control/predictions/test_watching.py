@@ -110,7 +110,8 @@ async def test_a_store_that_fails_keeps_nothing_and_stops_nobody(plant):
 async def test_without_monitors_nobody_looks(plant):
     p = await plant()
     await p.edit(monitored(""))
-    p.watching.look()
+    for part in p.watching.parts():
+        part()
     assert p.watching.watches == {}
     await p.slots(2)
 
@@ -146,7 +147,8 @@ async def read(p):
     async with asyncio.timeout(30):
         while p.watching.watches["r"].reading:
             await asyncio.sleep(0.01)
-    p.watching.look()
+    for part in p.watching.parts():
+        part()
     await p.settle()
 
 
@@ -197,7 +199,8 @@ async def test_a_file_that_is_no_reference_is_told_and_holds(tmp_path, text, why
     assert why in p.watching.before(p.run_.route)
     write(tmp_path / "train.csv", 40.0)
     p.clock.advance(61)
-    p.watching.look()
+    for part in p.watching.parts():
+        part()
     await read(p)
     assert "traffic is compared" in p.watching.before(p.run_.route)
 
