@@ -67,4 +67,4 @@ async def test_only_the_one_that_answers_is_promoted(tmp_path):
         for name in ("dead", "unready"):
             assert not clients.of(name)
             assert not lab.versions[name].seen
-        assert clients.of("good") > 100
+        assert clients.of("good")

@@ -145,6 +145,8 @@ class GuardState(GateState):
         """At which the candidate's newest answers were drawn."""
         self.copies = False
         """Only copies are judged: there is nothing to compare with."""
+        self.copied = 0
+        """Of the candidate's answers, those to copies; no other gate on failures counts them."""
         self._tried = True
         """The last trial has ended."""
 
@@ -272,6 +274,7 @@ class GuardState(GateState):
         if pairs is not None and not batch.cells and not pairs.reverse:
             self.absolute.observe(pairs.failed, pairs.agreed + pairs.disagreed)
             self.copies = True
+            self.copied += pairs.failed + pairs.agreed + pairs.disagreed
         self._tried = self._tried or self._over()
 
     def abandon(self, source: int | None) -> None:
@@ -299,6 +302,13 @@ class GuardState(GateState):
     def _what(self) -> str:
         return REFUSED if self.of_refusals else FAILED
 
+    def _besides(self) -> str:
+        """What is in its totals and in no other gate's, so that nobody wonders why they differ."""
+        forced = self.forced.bad + self.forced.ok
+        parts = [f"{self.copied:,} copies"] if self.copied else []
+        parts += [f"{forced:,} sent by rules or pins"] if forced else []
+        return f", with {' and '.join(parts)}" if parts and not self.of_refusals else ""
+
     def plain(self) -> str:
         """Failures of both, all of them."""
         return plainly(self.candidate, self.stable, self._what)
@@ -309,7 +319,7 @@ class GuardState(GateState):
         limit = REFUSING if refusals else self.absolute.limit
         present = self.refusing.capital if refusals else self.absolute.capital
         text = judged(
-            compared(self.candidate, self.stable, self._what),
+            compared(self.candidate, self.stable, self._what) + self._besides(),
             f"{limit * 100:g} % {'where' if refusals else 'whatever'} stable does"
             f"{' not' if refusals else ''}",
             max(present, self.forced.capital), self.context.limit,
@@ -343,6 +353,7 @@ class GuardState(GateState):
                 for trial in self.trials
             ],
             "seen": [self.weight_bp, self.copies, self._tried],
+            "copied": self.copied,
         }
 
     def restore(self, data: dict[str, Any]) -> None:
@@ -361,6 +372,7 @@ class GuardState(GateState):
                 evidence.restore(part)
             self.trials.append(trial)
         self.weight_bp, self.copies, self._tried = data["seen"]
+        self.copied = int(data.get("copied", 0))
 
 
 class Guard(Gate):

@@ -113,6 +113,21 @@ async def test_promotion_waits_for_its_hook_and_a_freeze_asks_nobody(hooked, ser
         await w.until(lambda: w.rollout.phase is Phase.BAKING)
 
 
+async def test_a_go_is_no_older_than_its_interval(hooked, server):
+    """It said go when the step was done; hours later a deadline promoted on that."""
+    steps = "[{weight: 1%, hold: 2s, approval: {deadline: 60s, then: promote}}, {weight: 25%}]"
+    async with hooked(
+        "confirm_traffic_increase: {url: URL/more, interval: 1s}", steps=steps
+    ) as w:
+        await w.until(lambda: w.rollout.phase is Phase.AWAITING_APPROVAL)
+        server.answers["more"] = 403
+        await w.run(70, tick=1.0)
+        await w.until(lambda: "answered 403" in w.reconciler.runs["r"].waiting.reason)
+        assert (w.rollout.phase, w.weight) == (Phase.AWAITING_APPROVAL, 100)
+        server.answers["more"] = 200
+        await w.until(lambda: w.weight == 2_500)
+
+
 @pytest.mark.parametrize("paused", [False, True])
 async def test_a_rollback_hook_takes_the_candidate_back(hooked, server, paused):
     server.answers["back"] = 404

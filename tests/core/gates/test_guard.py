@@ -51,6 +51,20 @@ def test_failed_copies_of_a_shadow_count(state, batch):
     assert state.candidate == Counts(before.bad, before.total + 1)
 
 
+def test_its_totals_say_what_no_other_gate_counts(state, batch, past):
+    """`guard` said 5 of 159 beside `error_rate`'s 5 of 55, with no word why."""
+    state.observe(Batch("route", 1, pairs=Pairs(agreed=104)))
+    state.observe(batch(5, 0, 50, 335))
+    found = "failed: candidate 5 of 159 (3.1 %), stable 0 of 335 (0 %), with 104 copies; tolerated"
+    assert found in state.sentence()
+    forced = Cell(10_000, ArmCounts(ok=6, bad=1), ArmCounts(), forced=True)
+    state.observe(Batch("route", 1, (forced,)))
+    again = Guard().start(GateContext(baseline=past, limit=100.0))
+    again.restore(state.snapshot())
+    assert ", with 104 copies and 7 sent by rules or pins; tolerated" in again.sentence()
+    assert again.sentence() == state.sentence()
+
+
 def test_sticky_uses_users_for_the_witness(past):
     """One user with twenty failures breaks the limit, and is one witness."""
     state = Guard().start(GateContext(baseline=past, sticky=True, limit=100.0))

@@ -9,7 +9,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from router.config import load
 from router.core.policy import Match, Policy, RolloutPolicy, parse_endpoint, refusal
-from router.core.policy.route import StickyCookie
+from router.core.policy.route import Route, StickyCookie
 from router.core.policy.rules import covers, findings
 from router.core.rollout.plan import Approval, Default, Ending, Plan, Step
 from router.core.strategies import STRATEGIES
@@ -215,6 +215,20 @@ def test_the_default_gates_are_there_unless_refused():
 
     assert [gate.title for gate in rollout(shadow).gates] == ["error_rate", "guard"]
     assert rollout(shadow, gates=[]).gates == ()
+
+
+@pytest.mark.parametrize(("payload", "mirror", "added"), [
+    ("json", "5%", True), ("json", "0%", False), ("opaque", "5%", False),
+])  # fmt: skip
+def test_where_answers_can_be_compared_a_gate_does_and_takes_nobody_back(payload, mirror, added):
+    step = {"weight": "5%", "hold": "1h"} | ({"mirror": mirror} if mirror != "0%" else {})
+    made = Route.model_validate({
+        "name": "r", "payload": payload, "stable": "a",
+        "versions": {v: {"endpoints": [f"http://{v}:1"]} for v in "ab"},
+        "rollout": {"candidate": "b", "strategy": {"canary": {"steps": [step]}}},
+    })  # fmt: skip
+    found = [gate for gate in made.rollout.gates if gate.kind == "agreement"]
+    assert [(gate.at_least, gate.on_fail) for gate in found] == [(9_500, "hold")] * added
 
 
 def test_short_forms():
