@@ -116,9 +116,7 @@ async def test_promotion_waits_for_its_hook_and_a_freeze_asks_nobody(hooked, ser
 async def test_a_go_is_no_older_than_its_interval(hooked, server):
     """It said go when the step was done; hours later a deadline promoted on that."""
     steps = "[{weight: 1%, hold: 2s, approval: {deadline: 60s, then: promote}}, {weight: 25%}]"
-    async with hooked(
-        "confirm_traffic_increase: {url: URL/more, interval: 1s}", steps=steps
-    ) as w:
+    async with hooked("confirm_traffic_increase: {url: URL/more, interval: 1s}", steps=steps) as w:
         await w.until(lambda: w.rollout.phase is Phase.AWAITING_APPROVAL)
         server.answers["more"] = 403
         await w.run(70, tick=1.0)
