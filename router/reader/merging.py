@@ -9,9 +9,9 @@ from router.core.logged.judging import Fresh, Said
 from router.core.logged.truth import FACTS, Truth
 from router.reader.book import Taken
 
-Key = tuple[str, int]
+TruthKey = tuple[str, int]
 """What a truth is about: a request's id, and its row."""
-Known = dict[Key, list[Any]]
+Known = dict[TruthKey, list[Any]]
 """Facts in their order; of a whole row also source, time, state, and when it is mature."""
 
 EARLY, JOINED, HELD = 0, 1, 2
@@ -19,7 +19,7 @@ EARLY, JOINED, HELD = 0, 1, 2
 
 
 def merge(
-    known: Known, news: Known, key: Key, truth: Truth, now: float, *, due: float | None
+    known: Known, news: Known, key: TruthKey, truth: Truth, now: float, *, due: float | None
 ) -> Taken:
     """Take one truth into what is known; of each fact the first one holds.
 

@@ -23,7 +23,7 @@ from router.core.logged.judging import Fresh, Said
 from router.core.logged.prediction import LoggedPrediction as Row
 from router.core.logged.truth import Matured, Truth
 from router.reader.book import EARLY_MAX, POSTED_S, BookCounts, BookError, Meeting, Receiving
-from router.reader.merging import EARLY, HELD, JOINED, Key, Known, merge, newest, told_now
+from router.reader.merging import EARLY, HELD, JOINED, Known, TruthKey, merge, newest, told_now
 from router.reader.sql_layout import (
     FRESH,
     INSERT,
@@ -275,7 +275,7 @@ class SqlBook:
             "WHERE p.id > ? GROUP BY t.key, t.row",
             (last,),
         ).fetchall()
-        told: list[Key] = []
+        told: list[TruthKey] = []
         states: list[tuple[int, float, str, int]] = []
         for key, row, joined, time, route in met:
             due = self._due(route, time)
@@ -327,7 +327,7 @@ class SqlBook:
                 self._truths -= 1
                 self._waiting -= 1
 
-    def _meetings(self, keys: Sequence[Key]) -> list[tuple[Key, Fresh, tuple[Said, ...]]]:
+    def _meetings(self, keys: Sequence[TruthKey]) -> list[tuple[TruthKey, Fresh, tuple[Said, ...]]]:
         """The truth under each key that has one, and what versions said."""
         self._load(keys)
         rows = self._db.execute(
@@ -351,7 +351,7 @@ class SqlBook:
             )
         return [(keys[place], fresh, newest(said)) for place, (fresh, said) in found.items()]
 
-    def _load(self, keys: Iterable[Key]) -> None:
+    def _load(self, keys: Iterable[TruthKey]) -> None:
         self._db.execute("DELETE FROM incoming")
         self._db.executemany(
             "INSERT INTO incoming VALUES (?, ?, ?)", ((n, *key) for n, key in enumerate(keys))
@@ -369,7 +369,7 @@ class SqlBook:
                 "JOIN truths t ON t.key = i.key AND t.row = i.row"
             )
         }
-        logged: dict[Key, float] = {
+        logged: dict[TruthKey, float] = {
             (key, row): self._due(route, time)
             for key, row, time, route in self._db.execute(
                 "SELECT max(i.key), max(i.row), max(p.time), max(p.route) "
@@ -394,7 +394,7 @@ class SqlBook:
         ]
         return Receiving(taken, meetings)
 
-    def _keys(self, truths: Sequence[Truth]) -> list[Key]:
+    def _keys(self, truths: Sequence[Truth]) -> list[TruthKey]:
         """What each is about; a receipt's request, where it is logged."""
         known: dict[str, str] = {}
         for receipt in {truth.receipt for truth in truths if not truth.request_id}:

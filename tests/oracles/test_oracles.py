@@ -156,7 +156,8 @@ def test_evidently_reads_the_export_of_a_log(tmp_path):
     ], 1e9)  # fmt: skip
     book.receive([Truth(f"id-{n}", label=n % 3 == 0) for n in range(400)], 1e9 + 900)
     book.close()
-    assert to_parquet(tmp_path / "log.db", tmp_path / "log.parquet", ExportScope("flights")) == 500
+    place, target = str(tmp_path / "log.db"), tmp_path / "log.parquet"
+    assert to_parquet(place, target, ExportScope("flights")) == 500
     frame = pandas.read_parquet(tmp_path / "log.parquet")
     assert frame["label"].notna().sum() == 400
     assert frame["feature.distance"].dtype == float
