@@ -260,6 +260,9 @@ class Comparer:
             pairs = trial.shadow.add(sample, finding, self._clock.wall())
             if pairs is not None:
                 found.append(((sample.route, sample.revision, pairs.reverse), pairs))
+            if (labelled := trial.shadow.settled(sample.nonce)) is not None:
+                batch = Batch(sample.route, sample.revision, labelled_pairs=labelled)
+                self._observe((batch,))
 
     def _trial(self, sample: PairSample) -> Trial | None:
         """The attempt that a pair belongs to, by the revision of the table that made it."""

@@ -18,7 +18,7 @@ from router.control.rollouts.run import LabelTally, Run
 from router.control.rollouts.trial import Trial
 from router.control.state.clock import Clock
 from router.core.logged.truth import Truth
-from router.core.pairs.labelled import TrueLabel, counted
+from router.core.pairs.labelled import TrueLabel
 from router.core.wire.outcomes import Batch, Labels
 from router.core.wire.receipt import BadReceipt, Chosen, Receipt, mark_of, opened, route_of
 from router.telemetry.metrics import Metrics, labels
@@ -179,14 +179,9 @@ class Feedback:
 
     def _judge_both(self, trial: Trial, receipt: Receipt, truth: TrueLabel) -> None:
         """No coin is needed: both versions answered the same request."""
-        said = trial.shadow.kept.take(receipt.nonce)
-        if said is None:
-            return
-        right = [trial.shadow.terms.compare.likeness.right(one, truth) for one in said]
-        if right[0] is None or right[1] is None:
-            return
-        pairs = counted(stable_right=right[0], candidate_right=right[1])
-        self._reconciler.observe((Batch(receipt.route, receipt.revision, labelled_pairs=pairs),))
+        if (pairs := trial.shadow.judged(receipt.nonce, truth)) is not None:
+            batch = Batch(receipt.route, receipt.revision, labelled_pairs=pairs)
+            self._reconciler.observe((batch,))
 
     def _count(self, route: str, version: str, result: str, by: int) -> None:
         series = labels(route=route, version=version, result=result)

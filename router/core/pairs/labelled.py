@@ -16,6 +16,8 @@ from router.core.pairs.comparison import Comparison
 from router.core.payloads.answer import Leaf
 from router.core.wire.outcomes import LabelledPairs
 
+EARLY_MAX: Final = 10_000
+"""Truths of one attempt that came before their pair was compared, or will never have one."""
 KEPT_MAX: Final = 50_000
 """Pairs of one attempt that wait for their truth (about 12 MB); the oldest ones are dropped."""
 CHARS_MAX: Final = 100
@@ -30,6 +32,7 @@ class KeptPairs:
 
     def __init__(self) -> None:
         self._said: dict[int, tuple[Leaf, Leaf]] = {}
+        self._early: dict[int, TrueLabel] = {}
 
     def __len__(self) -> int:
         return len(self._said)
@@ -49,6 +52,17 @@ class KeptPairs:
     def take(self, nonce: int) -> tuple[Leaf, Leaf] | None:
         """What stable and the candidate said, once; None where no such pair is kept."""
         return self._said.pop(nonce, None)
+
+    def wait(self, nonce: int, truth: TrueLabel) -> None:
+        """A truth is faster than the comparing of its pair; of too many the oldest are dropped."""
+        if nonce and _short(truth):
+            self._early[nonce] = truth
+            if len(self._early) > EARLY_MAX:
+                del self._early[next(iter(self._early))]
+
+    def early(self, nonce: int) -> TrueLabel | None:
+        """The truth that came before its pair, once that is kept."""
+        return self._early.pop(nonce, None) if nonce in self._said else None
 
 
 def counted(stable_right: bool, candidate_right: bool) -> LabelledPairs:

@@ -34,12 +34,12 @@ from typing import Any, Final, NamedTuple
 
 from router.core.pairs.compare import Compare
 from router.core.pairs.comparison import Comparison, Difference, Kind, Likeness
-from router.core.pairs.labelled import KeptPairs
+from router.core.pairs.labelled import KeptPairs, TrueLabel, counted
 from router.core.pairs.noise import Noise
 from router.core.pairs.tally import Learnt, PairFinding, Result, Tally
 from router.core.predictions.rows import NOTHING, Declared
 from router.core.wire.counts import MirrorCounts, PairSample
-from router.core.wire.outcomes import Pairs
+from router.core.wire.outcomes import LabelledPairs, Pairs
 from router.core.wire.paired import PairRow, PairRows
 
 TWICE = "(stable)"
@@ -200,6 +200,23 @@ class ShadowBook:
         if learning:
             return Pairs(learning=1, reverse=reverse, times=times)
         return evidence(finding, reverse, times, sample.segment)
+
+    def judged(self, nonce: int, truth: TrueLabel) -> LabelledPairs | None:
+        """What the truth about a request says of both answers; no coin is needed for that.
+
+        None: nothing. A truth whose pair is still being compared waits for it (:meth:`settled`).
+        """
+        said = self.kept.take(nonce)
+        if said is None:
+            self.kept.wait(nonce, truth)
+            return None
+        stable, candidate = (self.terms.compare.likeness.right(one, truth) for one in said)
+        return None if stable is None or candidate is None else counted(stable, candidate)
+
+    def settled(self, nonce: int) -> LabelledPairs | None:
+        """What a truth that came before this pair says of it; None: there was none."""
+        truth = self.kept.early(nonce)
+        return self.judged(nonce, truth) if truth is not None else None
 
     def told(self, sample: PairSample, finding: PairFinding, at: float) -> Pairs:
         """Book a pair whose first answer a person gave; its evidence. There is no noise to learn.

@@ -355,3 +355,20 @@ async def test_a_restart_keeps_what_was_learnt(bench):
     assert b.trial.shadow.noise.silenced == {"t"}
     assert b.trial.shadow.candidate.pairs == 21
     assert b.trial.pairs == 1
+
+
+async def test_a_truth_that_is_faster_than_the_comparing_waits_for_its_pair(world, policy):
+    text = shadowed(policy, samples=1_000, gates="[agreement: {dry_run: true}, accuracy]")
+    secret = "feedback: {secret: abcdefghijklmnopqrstuvwxyz}"
+    b = Bench(await world(text.replace("payload: json", f"payload: json\n    {secret}")).start())
+    shadow = b.trial.shadow
+    for nonce in (1, 2, 3):
+        assert shadow.judged(nonce, 1) is None
+    pairs = [sample({"y": 1}, {"y": n % 2}, revision=b.revision, nonce=n) for n in (1, 2, 9)]
+    await b.take(*pairs, sample({"y": [1, 0]}, {"y": [1, 0]}, revision=b.revision, nonce=3))
+    b.world.reconciler.turn()
+    paired = b.trial.judge.states["accuracy"].paired
+    assert (paired.worse, paired.better, paired.same) == (1, 0, 1), "each truth once, with its pair"
+    assert shadow.judged(9, 1) is not None, "a pair that was there first needs no waiting"
+    await b.take(sample({"y": 1}, {"y": 0}, revision=b.revision, nonce=2))
+    assert paired.worse == 1, "a truth counts once"

@@ -72,3 +72,13 @@ def test_kept_pairs_are_bounded_and_given_once(monkeypatch):
     kept.add(0, found)
     kept.add(51, Compare().likeness.compare("json", b'{"y": "%s"}' % (b"x" * 101), b'{"y": "a"}'))
     assert len(kept) == 9
+
+
+def test_truths_that_came_early_are_bounded(monkeypatch):
+    monkeypatch.setattr(labelled, "EARLY_MAX", 3)
+    kept = KeptPairs()
+    for nonce in range(1, 6):
+        kept.wait(nonce, nonce)
+    kept.wait(0, 1)
+    kept.wait(9, "x" * 1_000)
+    assert sorted(kept._early) == [3, 4, 5]
