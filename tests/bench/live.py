@@ -73,7 +73,7 @@ KINDS = {
     "equal": Kind(20, 0.01, EQUAL, routes=10),
     "idle": Kind(10, 0.0, idle_s=0.5, rate=12.0, lasting_s=40.0, routes=10),
     "idle5": Kind(20, 0.0, idle_s=5.0, rate=4.0, lasting_s=60.0, routes=20),
-    "onset": Kind(4, 1.0, bad=20, rate=120.0, lasting_s=120.0, routes=2, users=200, turns_s=80.0),
+    "onset": Kind(4, 1.0, bad=10, rate=120.0, lasting_s=120.0, routes=2, users=200, turns_s=80.0),
 }
 
 EQUALS = ("equal", "idle", "idle5")

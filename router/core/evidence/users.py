@@ -31,6 +31,9 @@ BETS_MAX = 126
 USED_UP = 0.2
 """Share of requests that may still bet below which the users of a round are used up."""
 
+NEW = 0.8
+"""Share from which on a round has only begun, so that a trial goes on with it."""
+
 LOOKED_AT = 1_000.0
 """Newest requests that this share is of."""
 
@@ -136,8 +139,8 @@ class Users:
 
     @property
     def comparing(self) -> bool:
-        """Whether users count anew since a while ago, and a coin drew all who were met since."""
-        return self.round > 0 and not self.used_up and not self._forced
+        """Whether users have just begun to count anew, and a coin drew all who were met since."""
+        return self.round > 0 and not self._forced and self._betting >= NEW * self._requests
 
     def stale(self, now: float) -> bool:
         """Whether it is time for a new round."""

@@ -93,6 +93,26 @@ def test_users_are_used_up_when_few_requests_can_still_bet():
     assert not users.used_up, "in a new round nobody was met"
 
 
+def test_a_round_has_only_begun_while_nearly_all_of_its_requests_can_bet():
+    users = Users()
+    assert not users.comparing, "the first round is the rollout's"
+
+    def asked(number, betting, weight_bp=500):
+        arm = ArmCounts(ok=100, arrived=100, users=UserCounts((number,), betting=betting))
+        users.admit(Cell(weight_bp, arm, ArmCounts(users=UserCounts()), sticky=True, source=1,
+                         slice=number, round=users.round))  # fmt: skip
+
+    users.begin(1)
+    assert users.comparing
+    asked(1, 100)
+    assert users.comparing
+    asked(2, 50)
+    assert not users.comparing
+    users.begin(2)
+    asked(3, 100, 10_000)
+    assert not users.comparing, "who was met at 100 % was drawn by no coin"
+
+
 def test_cells_without_users_are_let_through_as_they_are():
     plain = Cell(500, ArmCounts(ok=1), ArmCounts(), sticky=True)
     assert Users().admit(plain) is plain
