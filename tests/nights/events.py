@@ -126,6 +126,7 @@ def edit(night, numbers):
     """Some keys of the file; the watch, a reload or the next start finds it."""
     for number in numbers:
         night.policy = policies.edited(night.policy, number)
+    night.patient = night.patient or '"30s"' in str(night.policy).replace("'", '"')
     night.files["policy.yaml"] = policies.text_of(night.policy)
 
 

@@ -31,6 +31,8 @@ from tests.nights.wires import Net
 QUIET_S = 1.0
 """After the last event everything works again, and so long clients go on."""
 SETTLE_S = 16.0
+PATIENT_S = 60.0
+"""The same where an edit lets a request, or a stop, take half a minute."""
 REST_S = 0.5
 """Until then everything must have come to rest."""
 
@@ -163,6 +165,7 @@ class Night:
         self.keys, self.inherited = {}, []
         self.policy = policies.base(self.setup.base)
         self.first = policies.text_of(self.policy)
+        self.patient = False
         self.files = {"policy.yaml": self.first}
         self.down_until = 0.0
         self.force_next = False
@@ -378,7 +381,8 @@ class Night:
                 asks.everything(self, 1)
             machine.run(machine.now + QUIET_S, done)
             self.traffic = False
-        until, rest = machine.now + SETTLE_S, machine.now + REST_S
+        settle_s = PATIENT_S if self.patient else SETTLE_S
+        until, rest = machine.now + settle_s, machine.now + REST_S
         while not done() and machine.now < until and (machine.now < rest or self.restless()):
             machine.run(machine.now + 0.5, done)
         if not done():
