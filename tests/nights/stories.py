@@ -124,6 +124,8 @@ STORIES = {
         at(1.8021175856334928, "disk", fault="late_error", rate=1.0, for_s=3.0),
         at(1.8351465073055397, "burst", route="b", names=["instant", "full"], number=168),
         rate=2.0, clients=4, bad=(9102, 0.3), manner="slow"),
+    462: story("a sample is read, and behind it what only the log wants", 315, 8.0,
+        rate=2.0, clients=4, users=5, impatience=0.0, kernel=4096, bad=(9102, 0.3)),
 }
 # fmt: on
 """Seed -> (what it is about, its night)."""

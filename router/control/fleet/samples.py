@@ -209,6 +209,7 @@ class Samples:
         for (route, version), count in versions.items():
             self._count(route, version, LOGGED.why, count)
         self._feed()
+        self._book_what_is_due()
 
     def _looked(self, looked: Looked) -> None:
         """The reader's answer about one sample."""
@@ -222,8 +223,7 @@ class Samples:
         if looked.watched is not None:
             self.on_watched(sample, looked.watched)
         self._feed()
-        if not self._ahead or len(self._found) >= BOOK_AT_ONCE:
-            self._book_found()
+        self._book_what_is_due()
 
     def _lost(self) -> None:
         """The reader has gone, with what it had."""
@@ -236,6 +236,11 @@ class Samples:
             self.reader.ready  # noqa: B018 - asks for the next one
 
     # --- booking ----------------------------------------------------------------------------------
+
+    def _book_what_is_due(self) -> None:
+        """Whatever the reader had last, a sample or what is only entered into the log."""
+        if not self._ahead or len(self._found) >= BOOK_AT_ONCE:
+            self._book_found()
 
     def _book_found(self) -> None:
         found, self._found = self._found, []

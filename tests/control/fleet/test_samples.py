@@ -171,6 +171,14 @@ async def test_what_the_log_alone_has_goes_together_and_in_turn(bench):
     assert b.counted["lost"] == 3
 
 
+async def test_a_sample_does_not_wait_for_the_next_one_behind_what_the_log_alone_has(bench):
+    b = await bench()
+    drawn = b.drawn(True)
+    await b.take(drawn, Sampled(**{**_fields(drawn), "read": False, "counted": False}))
+    assert b.counted == {"read": 1, "logged": 1}
+    assert b.gate.candidate.total == 1
+
+
 async def test_large_bodies_of_the_log_fit_into_messages(bench):
     b = await bench()
     large = {**_fields(b.drawn(True)), "read": False, "answer": b"x" * (AHEAD_BYTES // 2 + 1)}
