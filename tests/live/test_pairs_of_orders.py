@@ -70,6 +70,7 @@ async def pair(lab, name, first, second):
     return await one, await two
 
 
+@pytest.mark.timeout(600)  # a hundred pairs, each of which waits for the disk
 @pytest.mark.parametrize("start", STARTS)
 async def test_each_of_a_pair_is_answered(lab, start):
     pairs = list(itertools.product(ORDERS, ORDERS))
