@@ -37,7 +37,7 @@ EXIT_OK, EXIT_UNEXPECTED, EXIT_POLICY, EXIT_CONFLICT = 0, 1, 2, 5
 
 LATE_S = 20.0
 """Beyond the drain time: for the last words on a slow disk, for workers that have to be killed."""
-KILLED_S = 5.0
+KILLED_S = 10.0
 """For the rest, once the workers are killed."""
 
 log = get_logger("router")
