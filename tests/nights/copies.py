@@ -80,14 +80,14 @@ def damaged(night, what):
     if not stopped(night):
         return
     disk = night.disk
-    sound = disk.images[-1]
+    sound = disk.sound or disk.images[-1]
     with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
         db.deserialize(sound)
         db.execute(DAMAGES[what])
         made = db.serialize()
     if what == "torn":
         made = torn(disk.images[0], sound, night.machine.chance)
-    disk.sound = disk.sound or sound
+    disk.sound = sound
     disk.images = [made]
     night.checks.power_lost(lost=True)
     with tempfile.TemporaryDirectory(prefix="nights-") as folder:
