@@ -222,11 +222,13 @@ def shipped(size: Size) -> Table:
                 continue
             sticky = route.sticky is not None
             setup = _scaled(Setup.of(route.rollout, sticky=sticky), SCALED.get(name, 1))
+            timed = any(isinstance(one, Latency) for one in route.rollout.gates)
             cells = []
             for rate in (STABLE, STABLE / 2):
                 scenario = Scenario(
                     candidate_rate=rate, requests_per_s=2.0 if name == "experiment" else 20.0,
                     users=2_000 if sticky else 0, duration_s=2 * DAY_S,
+                    latency=LatencyModel() if timed else None,
                 )  # fmt: skip
                 found = many(setup, scenario, range(600, 600 + runs), size.processes)
                 hits = sum(run.outcome == "rolled back" for run in found)
