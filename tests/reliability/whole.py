@@ -552,6 +552,7 @@ class Steady:
     """
 
     WAITING_MAX = 8_000
+    CAUGHT_UP = 25
 
     def __init__(self, port, per_s):
         self.port, self.per_s = port, per_s
@@ -574,10 +575,10 @@ class Steady:
         await asyncio.gather(*self._asking)
 
     async def more(self, count):
-        """Wait for that many further answers."""
+        """Wait for that many further answers, and until those who piled up have theirs."""
         wanted = self.answered.total() + count
         async with asyncio.timeout(120):
-            while self.answered.total() < wanted:
+            while self.answered.total() < wanted or len(self._asking) > self.CAUGHT_UP:
                 await asyncio.sleep(0.02)
 
     @property
