@@ -69,7 +69,15 @@ def desk(tmp_path):
         policy.write_text(POLICY.format(folder=tmp_path, model=url, name="flights"))
         router = Router(tmp_path, policy).serving()
         made.append((router, model))
-        return Desk(router)
+        one = Desk(router)
+
+        def copied():
+            one.ask("probe", 100)
+            return (router.status()["shadow"] or {"awaited": 0})["awaited"] > 0
+
+        if "rollout:" in POLICY:
+            until(copied, 20, "the first step, which copies")
+        return one
 
     yield make
     for router, model in made:
