@@ -207,9 +207,11 @@ class Turnstile:
         if not self._waiting:
             self._open = False
             return
-        self._turn(self._let_in)
-        for _ in range(min(PARTS_A_TURN, len(self._waiting))):
-            self._waiting.popleft()()
+        try:
+            for _ in range(min(PARTS_A_TURN, len(self._waiting))):
+                self._waiting.popleft()()
+        finally:
+            self._turn(self._let_in)  # behind those let in: who asks again then has the next turn
 
 
 _turnstiles: WeakKeyDictionary[asyncio.AbstractEventLoop, Turnstile] = WeakKeyDictionary()
