@@ -68,7 +68,7 @@ async def test_it_is_wired(plane, server, tmp_path):
     (tmp_path / "policy.yaml").write_text("routes: 3")
     with pytest.raises(PolicyRejected):
         await plane.source.reload()
-    triggers = ["started", "step_completed", "aborted", "config_rejected"]
+    triggers = ["started", "step_completed", "held", "aborted", "config_rejected"]
     await until(
         lambda: (
             [b["trigger"] for b in server.bodies("alert") if b["trigger"] != "approval_needed"]
