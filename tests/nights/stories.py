@@ -126,6 +126,11 @@ STORIES = {
         rate=2.0, clients=4, bad=(9102, 0.3), manner="slow"),
     462: story("a sample is read, and behind it what only the log wants", 315, 8.0,
         rate=2.0, clients=4, users=5, impatience=0.0, kernel=4096, bad=(9102, 0.3)),
+    3113: story("a route that is new in a freeze", 115, 2.0,
+        at(0.6786815271740286, "rename", old="v2", new="v7"),
+        at(1.6038309125919752, "rename_route", said=False),
+        at(1.8350141760010228, "freeze", frozen=True, route="", lasting=None),
+        rate=10.0, clients=4, users=5, bad=(9102, 1.0), manner="mixed"),
 }
 # fmt: on
 """Seed -> (what it is about, its night)."""

@@ -109,6 +109,14 @@ def stays_out(route: Route, record: RouteRecord, name: str) -> bool:
     )
 
 
+def first_seen(route: Route, record: RouteRecord | None) -> RouteRecord:
+    """``record``, or a first one where there is none, or only what a renamed route has left."""
+    if record is not None and record.stable:
+        return record
+    left = record or RouteRecord(route.name, "", "")
+    return replace(left, declared_stable=route.stable, stable=route.stable)
+
+
 def settle(
     route: Route,
     record: RouteRecord | None,
@@ -128,10 +136,8 @@ def settle(
 
     ``ends``: that the file has no ``rollout:`` is meant, so a live one ends.
     """
-    if record is None or not record.stable:  # nothing yet, or what a renamed route has left
-        left = record or RouteRecord(route.name, "", "")
-        fresh = replace(left, declared_stable=route.stable, stable=route.stable)
-        return _new_candidate(route, Settled(fresh), now, unready)
+    if record is None or not record.stable:
+        return _new_candidate(route, Settled(first_seen(route, record)), now, unready)
     settled = Settled(record)
     if ends and route.rollout is None:
         settled = taken_out(record, now)

@@ -172,14 +172,12 @@ class Reconciler:
         self, route: Route, settled: lifecycle.Settled, fresh: list[RouteRecord], now: float
     ) -> None:
         run = self.runs.get(route.name)
+        known = run.record if run else self._records.pop(route.name, None)
+        record = lifecycle.first_seen(route, known)
         if run is None:
-            known = self._records.pop(route.name, None)
-            record = known or RouteRecord(route.name, route.stable, route.stable)
             run = Run(route, record, salt=self.salt)
             run.enforce(run.record, run.resumed(self._evidence.pop(route.name, None), now))
             self.runs[route.name] = run
-            if known is None and not settled.deeds:
-                fresh.append(settled.record)
         run.route = route
         run.workers = self.policy.workers if self.policy else 1
         run.notes = settled.notes
@@ -188,6 +186,8 @@ class Reconciler:
             run.enforce(settled.record, run.trial)
             fresh += [] if run.doubt else [settled.record]  # in doubt all is written anew, above
         self._carry_out(run, settled.deeds, now)
+        if record is not known and not run.writing(now):  # it starts nothing, or not in a freeze
+            fresh.append(run.record)
         if run.counts_others():
             self.note(run, "redraw", run.drawn_anew(self.observatory, now))
             self.recording.begun(run, now)

@@ -22,6 +22,12 @@ def more(policy, text, **settings):
     )
 
 
+def named(text, name, formerly=""):
+    return text.replace(
+        "- name: r", f"- name: {name}" + f"\n    formerly: {formerly}" * bool(formerly)
+    )
+
+
 def waits(w):
     return w.reconciler.runs["r"].waiting
 
@@ -120,6 +126,25 @@ async def test_a_freeze_stops_a_bake_and_a_new_rollout_too(world, policy):
     await w.reconciler.freeze(False, "ann", "")
     await w.settle()
     assert w.rollout.candidate == "v3"
+
+
+@pytest.mark.parametrize("name", ["r", "s"])
+async def test_a_route_that_is_new_in_a_freeze_is_on_the_disk(world, policy, name):
+    """Never seen, or with a name whose record went to another (night 3113)."""
+    w = await world().start()
+    await w.order(Abort())
+    await w.edit(named(policy(), "q", formerly="r"))
+    await w.reconciler.freeze(True, "ann", "sale")
+    new = policy().split("routes:")[1].replace("/v2/*", "/s/*").replace("name: r", f"name: {name}")
+    await w.edit(named(policy(), "q") + new)
+    run = w.reconciler.runs[name]
+    assert w.disk.records[name] == run.record
+    assert (run.record.stable, run.rollout) == ("v1", None)
+    await w.start()
+    assert w.reconciler.runs[name].record == run.record
+    await w.reconciler.freeze(False, "ann", "")
+    await w.settle()
+    assert w.reconciler.runs[name].rollout.candidate == "v2"
 
 
 # --- groups ---------------------------------------------------------------------------------
