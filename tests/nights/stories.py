@@ -131,6 +131,10 @@ STORIES = {
         at(1.6038309125919752, "rename_route", said=False),
         at(1.8350141760010228, "freeze", frozen=True, route="", lasting=None),
         rate=10.0, clients=4, users=5, bad=(9102, 1.0), manner="mixed"),
+    4304: story("a cost gate beyond its limit before the candidate of a retry is ready", 339, 3.0,
+        at(1.5827584981207845, "kill", who="control", number=3, after=48),
+        at(1.6082898628666817, "burst", route="b", names=["retry", "pause", "retry"], number=747),
+        users=40, impatience=0.0, bad=(9202, 0.05), manner="yes", full_recording=0.0, narrow=True),
 }
 # fmt: on
 """Seed -> (what it is about, its night)."""

@@ -86,10 +86,7 @@ class Restraint:
         """
         rollout, policy, route = live.rollout, live.policy, run.route.name
         if observed.action is Action.ROLLBACK:
-            if not rollout.standing:
-                return observed
-            # What has not begun is not judged; a hook may end it all the same.
-            observed = replace(observed, action=Action.CONTINUE, sentence="", plain="")
+            return observed
         freeze = self.freezes.over(route, self._clock.wall())
         cause = calendar = self._calendar(policy, freeze)
         unready = self._unready(run, rollout, now)

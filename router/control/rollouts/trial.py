@@ -277,7 +277,7 @@ class Trial:
         """
         step = plan.steps[rollout.step]
         expecting = self._expecting(rollout, plan)
-        action = self.judge.tick(now, expecting=expecting, ramping=step.auto)
+        action = self._judged(self.judge.tick(now, expecting=expecting, ramping=step.auto))
         return Observed(
             action=action,
             samples=self.samples(rollout, plan),
@@ -291,6 +291,10 @@ class Trial:
             plain=self._plain(rollout, action),
             unproven=self.unproven(rollout, plan) if action is Action.CONTINUE else "",
         )
+
+    def _judged(self, action: Action) -> Action:
+        """What has not begun is not judged; a gate may be answered all the same."""
+        return Action.CONTINUE if self.standing and action is Action.ROLLBACK else action
 
     def unproven(self, rollout: Rollout, plan: Plan) -> str:
         """What is not enough yet for the position to be left; empty where it may be."""

@@ -9,8 +9,12 @@ import pytest
 from router.control.rollouts.freeze import EVERYTHING
 from router.control.rollouts.recording import Writer, digest, sealed
 from router.control.rollouts.replay import Replay
+from router.core.gates import Measurement
 from router.core.rollout.events import Abort, Pause, Promote, Resume, Retry, Rollback, SetWeight
+from router.core.rollout.rollout import Phase
 from tests.cli.conftest import rampway
+from tests.control.rollouts.test_ready import HALF, tell
+from tests.control.rollouts.test_rules_of_policy import QUERY, with_rules
 
 AUTO = "{canary: {ramp: {auto: {to: 50%, hold: 30s}}}}"
 
@@ -105,6 +109,30 @@ async def test_what_held_a_decision_back_is_in_the_recording(recorded):
     held = [json.loads(line).get("held") for line in w.file.read_bytes().splitlines()]
     assert any("incident" in text for text in held if text)
     assert "waits for the disk" in held
+
+
+@pytest.mark.parametrize("writing", [False, True])
+async def test_what_a_gate_says_before_the_candidate_is_ready_convicts_nobody(
+    recorded, policy, writing
+):
+    w = await recorded(with_rules(policy, steps=HALF, gates=f"[error_rate, {QUERY}]"))
+    tell(w, healthy=True, ready=False)
+    await w.order(Abort("ann"))
+    await w.order(Retry("ann", force=True))
+    assert w.rollout.standing
+    run = w.reconciler.runs["r"]
+    (gate,) = (one for one in run.record.pinned.policy.gates if one.kind == "prometheus")
+    if writing:  # that it begins is decided, and not on the disk yet
+        tell(w, healthy=True, ready=True)
+        w.reconciler.turn()
+        assert run.pending is not None
+    for _ in range(3):
+        w.reconciler.measured(run, gate.title, Measurement((0.2,)))
+        w.reconciler.turn()
+    tell(w, healthy=True, ready=True)
+    await w.run(2)
+    assert (w.rollout.phase, w.rollout.standing) == (Phase.PROGRESSING, False)
+    assert same(replayed(w)) == ["abort", "retry", "begin"]
 
 
 async def test_files_are_bounded_and_each_is_replayed_by_itself(recorded):
