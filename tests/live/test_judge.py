@@ -10,6 +10,7 @@ of a second, the log has single requests, so the failure that convicts may be on
 import asyncio
 import json
 import re
+import time
 
 import pytest
 
@@ -33,7 +34,10 @@ async def lab(tmp_path):
 
 
 def judged(lab, log, *more):
-    """(exit code, the verdict as JSON)."""
+    """(exit code, the verdict as JSON), once nobody writes to the log any more."""
+    size = -1
+    while size != (size := log.stat().st_size):
+        time.sleep(0.3)
     said = rampway("judge", "--policy", str(lab.file), "--log", str(log), "-o", "json", *more)
     return said.code, said.json
 
@@ -78,7 +82,7 @@ def same_verdict(status, code, found):
     if status["waits_for"].startswith("not enough yet"):
         assert (code, found["verdict"], found["sentence"]) == (4, "pending", status["waits_for"])
         return
-    assert code == ENDS[status["phase"]]
+    assert code == ENDS[status["phase"]], (status["reason"], found)
     if code == 3:
         assert found["verdict"] == "fail"
         assert shape(found["sentence"]) == shape(status["reason"])

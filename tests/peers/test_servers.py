@@ -61,7 +61,8 @@ def _shadows(lab):
 
 def _canary_and_kill(lab):
     assert lab.drive("canary", 120) == {200: 120}
-    assert lab.api("/api/v1/rollouts/canary")["phase"] == "progressing"
+    status = lab.api("/api/v1/rollouts/canary")
+    assert status["phase"] == "progressing", status["reason"]
     lab.stop("b", signal.SIGKILL)
     for _ in range(5):  # half of them, then the tenth of a trial: the coin may take its time
         assert lab.drive("canary", PAIRS) == {200: PAIRS}
