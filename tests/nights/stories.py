@@ -135,6 +135,11 @@ STORIES = {
         at(1.5827584981207845, "kill", who="control", number=3, after=48),
         at(1.6082898628666817, "burst", route="b", names=["retry", "pause", "retry"], number=747),
         users=40, impatience=0.0, bad=(9202, 0.05), manner="yes", full_recording=0.0, narrow=True),
+    4636: story("a retry that no disk has yet is taken back, by a policy that returns in steps",
+        351, 8.0,
+        at(6.879217455582271, "burst", route="b", names=["retry", "rollback"], number=48),
+        rate=2.0, clients=4, users=5, impatience=0.02, bad=(9101, 1.0), manner="slow",
+        full_recording=0.01, narrow=True),
 }
 # fmt: on
 """Seed -> (what it is about, its night)."""

@@ -91,9 +91,14 @@ def _one_attempt(run: Run) -> bool:
 
 
 def informed(run: Run, event: AnyCommand, unready: str) -> AnyCommand:
-    """An order with what the person need not know: what is unproven, that nobody is ready."""
+    """An order with what the person need not know: what is unproven, that nobody is ready.
+
+    Also that an attempt which is still being written never had the share that would return.
+    """
     if isinstance(event, Retry):
         return replace(event, unready=unready)
+    if isinstance(event, Abort | Rollback) and run.pending is not None and not _one_attempt(run):
+        return replace(event, instant=True)
     if not isinstance(event, Promote) or run.live is None:
         return event
     live = run.live

@@ -87,6 +87,9 @@ class Resume(Command):
 class Abort(Command):
     """Give up before completion: all traffic to stable."""
 
+    instant: bool = False
+    """At once, although the plan returns traffic in steps: the candidate never had any."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rollback(Command):

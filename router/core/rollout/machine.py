@@ -308,7 +308,8 @@ def _resume(rollout: Rollout, _plan: Plan, event: Resume, now: float) -> Rollout
 
 
 def _abort(rollout: Rollout, plan: Plan, event: Abort, now: float) -> Rollout:
-    return _end(rollout, plan, Phase.ABORTED, now, said(event, "aborted"), event.actor)
+    back = _end(rollout, plan, Phase.ABORTED, now, said(event, "aborted"), event.actor)
+    return replace(back, back_bp=0, reason=said(event, "aborted")) if event.instant else back
 
 
 def _roll_back(rollout: Rollout, plan: Plan, event: Rollback, now: float) -> Rollout:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from router.core.rollout.events import Promote, Rollback
+import pytest
+
+from router.core.rollout.events import Abort, Promote, Retry, Rollback
 from router.core.rollout.rollout import Phase
 
 STEPPED = "      rollback: {over: 100s}\n"
@@ -80,3 +82,19 @@ async def test_a_return_begins_where_the_traffic_is_not_where_it_was_going(world
     assert w.rollout.phase is Phase.ROLLED_BACK
     assert w.rollout.step == 0
     assert "10 % return over" in w.rollout.reason
+
+
+@pytest.mark.parametrize("order", [Abort, Rollback])
+async def test_an_attempt_that_never_came_into_force_gives_nothing_back(world, policy, order):
+    """A retry is on its way to the disk: the candidate has nothing, and gets nothing."""
+    w = await world(policy(steps="[{weight: 50%, hold: 1h}]") + STEPPED).start()
+    await w.order(Rollback("ann", instant=True))
+    w.store.held = True
+    w.reconciler.order("r", Retry("ann", force=True))
+    assert w.serving == {"v1": 10_000}
+    w.reconciler.order("r", order("ann"))
+    assert w.serving == {"v1": 10_000}
+    w.store.release()
+    await w.settle()
+    assert not w.rollout.phase.live
+    assert w.serving == {"v1": 10_000}
