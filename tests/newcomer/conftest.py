@@ -14,15 +14,9 @@ BLOCK = re.compile(r"^```(sh|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 TYPED_S_MAX = 600
 
 
-UP = """up() { for i in $(seq 600); do
-  curl -s -o /dev/null "http://127.0.0.1:$1/" && return; sleep 0.1
-done; echo "nobody listens on $1"; return 1; }"""
-"""Waits until somebody listens on a port, a minute at most."""
-
-
 def pasted(page):
     """The page's commands as one text, with a line between them that tells where a block begins."""
-    lines = ["set -e", UP]
+    lines = ["set -e"]
     for number, (kind, text) in enumerate(BLOCK.findall(page)):
         lines.append(f"echo '--- block {number}'")
         if kind == "python":
@@ -31,7 +25,7 @@ def pasted(page):
         else:
             lines.append(text.replace("/path/to/rampway", str(ROOT)))
             if text.rstrip().endswith("&"):
-                lines += [f"up {port}" for port in re.findall(r"--port (\d+)", text) or ("8081",)]
+                lines.append("sleep 3")
     return "\n".join(lines) + "\n"
 
 

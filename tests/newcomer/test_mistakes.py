@@ -4,25 +4,22 @@ import re
 
 import pytest
 
-from tests.newcomer.conftest import TYPED_S_MAX, UP, typed
+from tests.newcomer.conftest import TYPED_S_MAX, typed
 
 pytestmark = [pytest.mark.newcomer, pytest.mark.timeout(TYPED_S_MAX + 60)]
 
-SERVICES = (
-    UP
-    + """
+SERVICES = """
 set -e
 . venv/bin/activate
 rm -f rampway.yaml rampway.db*
 uvicorn model:app --port 9001 --log-level warning &
 uvicorn model:app --port 9002 --log-level warning &
-up 9001; up 9002
+sleep 3
 set +e
 rampway init http://127.0.0.1:9001 http://127.0.0.1:9002
 ask() { curl -s -o answer -w '%{http_code}\\n' http://127.0.0.1:8080/predict \\
   -H 'Content-Type: application/json' -d '{"distance": 100, "hour": 8}'; }
 """
-)
 END = "\nkill $(jobs -p); wait\n"
 
 
@@ -67,13 +64,13 @@ def test_a_port_that_is_taken_is_named_with_its_key(newcomer):
     out = tried(
         newcomer,
         """python3 -m http.server 8080 --bind 127.0.0.1 2> /dev/null &
-        up 8080
+        sleep 1
         rampway serve rampway.yaml 2> first.log; echo "before $?"
         tail -n 1 first.log
         sed -i 's/^listen: 127.0.0.1:8080/listen: 127.0.0.1:8090/' rampway.yaml
         rampway serve rampway.yaml 2> router.log &
-        up 8090
-        curl -s http://127.0.0.1:8090/predict -H 'Content-Type: application/json' \\
+        curl -s --retry 60 --retry-connrefused --retry-delay 1 \\
+          http://127.0.0.1:8090/predict -H 'Content-Type: application/json' \\
           -d '{"distance": 100, "hour": 8}'
         """,
     )
@@ -89,11 +86,11 @@ def test_a_version_that_is_down_stands_at_its_start_and_begins_by_itself_when_it
         """sed -i 's/hold: 10m/hold: 1s/; s/samples: 200/samples: 70/' rampway.yaml
         kill %2
         rampway serve rampway.yaml 2> router.log &
-        up 8080
+        sleep 3
         for i in $(seq 100); do ask; done | sort | uniq -c
         rampway get; echo ---
         uvicorn model:app --port 9002 --log-level warning &
-        up 9002; sleep 3  # a probe each second
+        sleep 4
         for i in $(seq 200); do ask; done | sort | uniq -c
         rampway get
         """,
@@ -112,7 +109,7 @@ def test_a_missing_token_is_told_with_where_to_put_it(newcomer):
         """token='{name: me, role: admin, token: "a-secret-of-mine"}'
         sed -i "s/^admin: {/admin: {tokens: [$token], /" rampway.yaml
         rampway serve rampway.yaml 2> router.log &
-        up 8081
+        sleep 3
         rampway get > /dev/null; echo "before $?"
         export RAMPWAY_TOKEN=a-secret-of-mine
         rampway get > /dev/null; echo "after $?"
