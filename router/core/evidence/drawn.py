@@ -85,6 +85,9 @@ class Drawn:
             return
         self._newest[key[0]] = key[1]
         early = self._early.pop(key, [])
+        if self._early:  # slices that were passed over are never told of
+            kept = self._early.items()
+            self._early = {k: v for k, v in kept if k[0] != key[0] or k[1] > key[1]}
         coin = 0 < cell.weight_bp < FULL_BP
         if coin and (cell.candidate.sampled or cell.stable.sampled):
             self._slices[key] = slice_ = _Slice(cell, now)

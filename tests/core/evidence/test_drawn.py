@@ -106,6 +106,14 @@ def test_what_is_early_is_bounded_and_goes_with_its_worker():
         assert drawn.admit(batch(cell(1, stable=0)), 0.1) == ()
 
 
+def test_what_is_early_of_a_slice_that_is_passed_over_takes_no_room():
+    drawn = Drawn()
+    drawn.admit(batch(samples=[fact(1)] * WAITING_MAX), 0.0)
+    drawn.admit(batch(cell(2, 0, 0)), 0.0)
+    drawn.admit(batch(samples=[fact(3, score=0.4)]), 0.0)
+    assert scores(drawn.admit(batch(cell(3, 1, 0)), 0.1)) == [0.4]
+
+
 def test_where_users_are_drawn_each_counts_once_in_all_rounds():
     drawn = Drawn(sticky=True)
     drawn.admit(batch(cell(1, 2, 1, sticky=True), cell(2, 2, 0, sticky=True, round=1)), 0.0)
