@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from router.core.gates.by import SegmentKeys
     from router.core.wire.outcomes import ArmCounts, Batch, Cell
 
 RUN_MAX: Final = 4_000
@@ -26,12 +27,17 @@ IN_TIME: Final = (0.01, 0.0)
 GAP_MAX: Final = 10
 """Samples of one piece of time."""
 
+PARTS: Final = 4
+"""Values of each header and feature that gates tell segments apart by: numbers, so that they have
+parts as well."""
+
 
 class Predicted:
     """Samples of one run."""
 
-    def __init__(self, draw: np.random.Generator, share: float) -> None:
+    def __init__(self, draw: np.random.Generator, share: float, told: SegmentKeys) -> None:
         self._draw = draw
+        self._told = told
         self._share = share
         self._left = RUN_MAX if share > 0.0 else 0
 
@@ -57,13 +63,18 @@ class Predicted:
                 cell.weight_bp,
                 number < of_candidate,
                 0,
-                (),
+                self._values(self._told.headers),
                 Facts((self._row(),), waits=IN_TIME),
             )
 
     def _row(self) -> PredictedRow:
         score = float(self._draw.random())
-        return PredictedRow(str(int(score >= 0.5)), score)
+        features = self._values(self._told.features)
+        return PredictedRow(str(int(score >= 0.5)), score, features=features)
+
+    def _values(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """One value of each: requests have whatever a gate asks for."""
+        return tuple(str(1 + int(self._draw.integers(PARTS))) for _ in names)
 
 
 def _answered(arm: ArmCounts) -> int:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from router.core.gates.by import SegmentKeys
 from router.core.gates.needs import Need
 from router.core.gates.sample import Detect
 from router.core.judge import Judge, JudgeSettings
@@ -130,7 +131,7 @@ class _Rollout:
         self.world = worlds(scenario, self.judge, np.random.default_rng(seed))
         read = any(Need.PREDICTIONS in gate.needs for gate in setup.gates)
         drawn = np.random.default_rng((seed, 1))  # of its own: other gates meet the same world
-        self.predicted = Predicted(drawn, setup.sampled if read else 0.0)
+        self.predicted = Predicted(drawn, setup.sampled if read else 0.0, SegmentKeys(setup.gates))
         self.state = begin(f"simulated-{seed}", "simulated", "v1", "v2", revision=1, now=0.0)
         self.run = SimulatedRun(seed)
         self.now = 0.0
