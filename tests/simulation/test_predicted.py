@@ -38,9 +38,9 @@ def test_samples_have_the_odds_of_the_coin_and_are_bounded():
     assert 100 < sum(one.candidate for one in found) < 310
     few = Predicted(np.random.default_rng(1), 1.0, NOTHING).of(Batch("r", 1, (cell(1, 2),)))
     assert len(few) == 3
-    assert len(Predicted(np.random.default_rng(1), 1.0, NOTHING).of(Batch("r", 1, (cell(0, 99),)))) == (
-        GAP_MAX
-    )
+    assert len(
+        Predicted(np.random.default_rng(1), 1.0, NOTHING).of(Batch("r", 1, (cell(0, 99),)))
+    ) == (GAP_MAX)
 
 
 def test_where_there_is_no_coin_or_no_gate_nothing_is_sampled():
