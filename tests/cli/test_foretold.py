@@ -59,7 +59,7 @@ def through(rollout, per_s, seed):
 
 
 @pytest.mark.parametrize("per_s", [pytest.param(1 / 60, marks=pytest.mark.nightly), 5.0])
-@pytest.mark.parametrize("rollout", shipped())
+@pytest.mark.parametrize("rollout", list(shipped()))
 def test_shipped_policies_are_through_when_plan_says(rollout, per_s):
     foreseen = seconds_left(stages(rollout, per_s))
     assert 1 / FACTOR < through(rollout, per_s, 1) / foreseen < FACTOR

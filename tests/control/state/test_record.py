@@ -42,7 +42,7 @@ def records():
                 yield pytest.param(settle(route, None, 1.0).record, id=f"{file.stem} {route.name}")
 
 
-@pytest.mark.parametrize("record", records())
+@pytest.mark.parametrize("record", list(records()))
 def test_every_policy_of_ours_is_the_same_after_the_disk(record):
     again = through_text(record)
     assert again == record

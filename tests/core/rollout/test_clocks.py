@@ -41,7 +41,7 @@ def places():
 
 
 @pytest.mark.parametrize("stop", ["outside", "pause"])
-@pytest.mark.parametrize(("where", "rollout", "now"), places())
+@pytest.mark.parametrize(("where", "rollout", "now"), list(places()))
 def test_no_clock_goes_on_while_it_is_stopped(where, rollout, now, stop):
     before = step_age_s(rollout, now), age_s(rollout, now)
     begin_, end = (Pause(), Resume()) if stop == "pause" else (STOPPED, Observed())
@@ -59,7 +59,7 @@ def test_no_clock_goes_on_while_it_is_stopped(where, rollout, now, stop):
         assert decide(on, PLAN, Observed(), later) is on
 
 
-@pytest.mark.parametrize(("where", "rollout", "now"), places())
+@pytest.mark.parametrize(("where", "rollout", "now"), list(places()))
 @pytest.mark.parametrize("order", [Promote(), Promote(full=True), Abort(), Pause()])
 def test_an_order_while_they_are_stopped_counts_none_of_it(where, rollout, now, order):
     stopped = decide(rollout, PLAN, STOPPED, now)
