@@ -4,16 +4,32 @@
 const SYNC = "rampway";
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-// Where decisions were made: a line through every plot, in the colour of what was decided.
+// Figures over lines that stand closer together than they are wide are told together: "1–3".
+const NUMBER_WIDTH = 14;
+function together(places) {
+  const groups = [];
+  for (const one of places.toSorted((a, b) => a.x - b.x)) {
+    const last = groups.at(-1);
+    if (last && one.x - last.at(-1).x < NUMBER_WIDTH * devicePixelRatio) last.push(one);
+    else groups.push([one]);
+  }
+  return groups.map((group) => {
+    const numbers = group.map((one) => one.number), [low, high] = [Math.min(...numbers), Math.max(...numbers)];
+    return { x: (group[0].x + group.at(-1).x) / 2, text: low === high ? `${low}` : `${low}–${high}` };
+  });
+}
+
+// Where decisions were made: a line through every plot in the colour of what was decided, with the
+// number that the journal beside it has too.
 function marks(read) {
   return {
     hooks: {
       draw: [(u) => {
-        const { ctx, bbox } = u;
+        const { ctx, bbox } = u, places = [];
         ctx.save();
         ctx.lineWidth = devicePixelRatio;
         ctx.setLineDash([4 * devicePixelRatio, 3 * devicePixelRatio]);
-        for (const { at, tone } of read()) {
+        for (const { at, tone, number } of read()) {
           const x = Math.round(u.valToPos(at, "x", true));
           if (x < bbox.left || x > bbox.left + bbox.width) continue;
           ctx.strokeStyle = colour(tone === "bad" ? "--bad" : tone === "good" ? "--good" : "--soft");
@@ -21,7 +37,12 @@ function marks(read) {
           ctx.moveTo(x, bbox.top);
           ctx.lineTo(x, bbox.top + bbox.height);
           ctx.stroke();
+          if (number) places.push({ x, number });
         }
+        ctx.fillStyle = colour("--soft");
+        ctx.font = `${10 * devicePixelRatio}px system-ui, sans-serif`;
+        ctx.textAlign = "center";
+        for (const { x, text } of together(places)) ctx.fillText(text, x, bbox.top - 2 * devicePixelRatio);
         ctx.restore();
       }],
     },
@@ -48,7 +69,12 @@ function limits(read) {
           ctx.lineTo(bbox.left + bbox.width, y);
           ctx.stroke();
           ctx.textAlign = right ? "right" : "left";
-          ctx.fillText(label, bbox.left + (right ? bbox.width - 4 * devicePixelRatio : 4 * devicePixelRatio), y - 2 * devicePixelRatio);
+          const x = bbox.left + (right ? bbox.width - 4 * devicePixelRatio : 4 * devicePixelRatio), base = y - 2 * devicePixelRatio;
+          ctx.setLineDash([]);
+          ctx.lineWidth = 4 * devicePixelRatio;
+          ctx.strokeStyle = colour("--card"); // so that no line runs through the letters
+          ctx.strokeText(label, x, base);
+          ctx.fillText(label, x, base);
         }
         ctx.restore();
       }],

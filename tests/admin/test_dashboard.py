@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib.resources import files
 
 import msgspec
 import pytest
@@ -12,8 +13,8 @@ from router.control.told.views import GateView, HistoryView, PolicyView, Rollout
 from router.core.pairs.tally import Tally
 from tests.control.conftest import World, canary
 
-OWN = ("actions.js", "app.js", "link.js", "overview.js", "parts.js", "plots.js", "policy.js",
-       "route.js", "shadow.js", "words.js")  # fmt: skip
+OWN = tuple(sorted(one.name for one in files("router.admin.dashboard").iterdir()
+                   if one.name.endswith(".js")))  # fmt: skip
 SCRIPT = "\n".join(FILES[name].body.decode() for name in OWN)
 ADDED = {"commands"}
 """By the admin server itself."""

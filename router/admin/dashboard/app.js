@@ -1,8 +1,8 @@
 // The frame: who is asking, whether what is seen is fresh, and which page the address names.
 import { html, render } from "./preact-htm.js";
-import { changed, drawsWith, follow, isStale, say, signedIn, signIn, signOut, state, stayConnected } from "./link.js";
+import { changed, drawsWith, follow, isStale, mayOperate, say, signedIn, signIn, signOut, state, stayConnected } from "./link.js";
 import { Overview } from "./overview.js";
-import { PolicyPage } from "./policy.js";
+import { PAGES } from "./pages.js";
 import { RoutePage } from "./route.js";
 
 const CLOCK_MS = 1_000;
@@ -34,17 +34,17 @@ function Frame() {
   const { page, route, tab, query } = place();
   const stale = isStale() && !state.needsToken && state.session;
   const { session, message } = state;
+  const [, , Page] = PAGES.find(([name]) => name === page) ?? [page, "", Overview];
   return html`
     <a class="skip" href="#app" onClick=${(e) => { e.preventDefault(); document.querySelector("main")?.focus(); }}>Skip to content</a>
     <header><a class="brand" href="#/">Rampway</a>
-      <nav aria-label="Pages"><a href="#/" aria-current=${page === "" ? "page" : undefined}>Routes</a>
-        ${session && session.role !== "viewer" ? html`<a href="#/policy" aria-current=${page === "policy" ? "page" : undefined}>Configuration</a>` : ""}</nav>
-      <span class="who">${session ? html`${session.name} <span class="soft">(${session.role}${session.role === "viewer" ? ", read only" : ""})</span>` : ""}
+      <nav aria-label="Pages">${PAGES.filter(([, , , may]) => may()).map(([name, label]) => html`<a key=${name} href=${`#/${name}`} aria-current=${page === name ? "page" : undefined}>${label}</a>`)}</nav>
+      <span class="who">${session ? html`${session.name} <span class="soft">(${session.role}${mayOperate() ? "" : ", read only"})</span>` : ""}
       ${signedIn() ? html` <button type="button" onClick=${signOut}>Sign out</button>` : ""}</span></header>
     ${stale ? html`<p class="banner bad" role="alert">No news from the router${state.heard ? " for more than 12 s" : ""}: what you see may be old, and actions are off.</p>` : ""}
     ${message ? html`<p class=${`banner ${message.tone}`} role="status">${message.text} ${message.connection ? "" : html`<button type="button" onClick=${() => say("")}>Close</button>`}</p>` : ""}
     ${state.needsToken ? html`<${SignIn} />` : page === "route" ? html`<${RoutePage} key=${route} route=${route} tab=${tab} />`
-      : page === "policy" ? html`<${PolicyPage} />` : html`<${Overview} query=${query} go=${go} />`}`;
+      : html`<${Page} key=${page} query=${query} go=${go} />`}`;
 }
 
 function mood() {

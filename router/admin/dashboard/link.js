@@ -43,7 +43,9 @@ export function say(text, tone = "bad") {
 }
 
 export const isStale = () => Date.now() - state.heard > STALE_MS;
-export const mayOperate = () => Boolean(state.session) && state.session.role !== "viewer";
+const OPERATES = new Set(["operator", "admin"]), READS_ROWS = new Set(["data", "admin"]);
+export const mayOperate = () => OPERATES.has(state.session?.role);
+export const mayReadRows = () => READS_ROWS.has(state.session?.role);
 export const mayAdmin = () => state.session?.role === "admin";
 
 function headers(more = {}) {

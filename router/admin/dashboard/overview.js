@@ -71,7 +71,7 @@ export function Overview({ query, go }) {
     go(`#/${next.size ? `?${next}` : ""}`);
   };
   const operates = mayOperate();
-  return html`<main>
+  return html`<main tabindex="-1">
     <h1>Routes</h1>
     <p class="lead" role="status">${!state.snapshot ? "asking the router …" : needs
       ? `${needs} of ${routes.length} need${needs === 1 ? "s" : ""} attention`

@@ -1,7 +1,7 @@
 // Small pieces of every page.
 import { html, useEffect, useRef, useState } from "./preact-htm.js";
 import { read } from "./link.js";
-import { share, verdict } from "./words.js";
+import { known, odds, share, verdict } from "./words.js";
 
 export const COLOURS = 5; // then they begin again
 
@@ -47,4 +47,18 @@ export function useRoute(route) {
     return () => clearInterval(every);
   }, [route]);
   return told;
+}
+
+// One gate: its verdict, what it holds against the candidate beside its limit, and its sentence.
+export function Gate({ gate }) {
+  const bets = known(gate.limit) && gate.limit > 1 && known(gate.evidence);
+  const promotion = gate.name === "promotion";
+  const part = bets ? Math.min(Math.max(Math.log(Math.max(gate.evidence, 1)) / Math.log(gate.limit), 0), 1) : 0;
+  const css = promotion ? "good" : part >= 1 || gate.verdict === "fail" ? "bad" : part > 0.25 ? "hold" : "good";
+  return html`<li class=${`gate ${verdict(gate.verdict)[0]}`}>
+    <div class="head"><${Verdict} name=${gate.verdict} /> <strong>${promotion ? "proof that it is not worse" : gate.name}</strong>
+      ${gate.dry_run ? html`<span class="soft"> (dry run)</span>` : ""}
+      ${bets ? html`<span class="odds soft">${odds(gate.evidence)} of ${odds(gate.limit)} ${promotion ? "for it" : "against it"}</span>` : ""}</div>
+    ${bets ? html`<div class=${`meter ${css}`} role="img" aria-label=${`evidence ${odds(gate.evidence)} of ${odds(gate.limit)}`}><i style=${{ width: `${part * 100}%` }}></i></div>` : ""}
+    <p>${gate.sentence}</p></li>`;
 }

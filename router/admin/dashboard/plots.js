@@ -51,15 +51,22 @@ class Plot extends Component {
 }
 
 const TONES = { rollback: "bad", abort: "bad", complete: "good", advance: "good", promote: "good" };
-export const marksOf = (journal, history) => journal
-  .filter((entry) => history.at.length && entry.at >= history.at[0] - 2 && entry.action !== "gate")
-  .map((entry) => ({ at: entry.at, tone: TONES[entry.action] ?? "soft" }));
+// What moves no traffic has no line (control/state/record.py has the same names).
+const NOTES = new Set(["acknowledged", "drift", "freeze", "gate", "hook", "registry", "router_bug", "wait"]);
 
-export function Plots({ history, journal, rollout, colour }) {
+// Decisions within what the plots show, numbered from the first on: entry -> number.
+export function markedIn(journal, history) {
+  if (!history?.at.length) return new Map();
+  const found = journal.filter((entry) => entry.at >= history.at[0] - 2 && !NOTES.has(entry.action));
+  return new Map(found.map((entry, index) => [entry, found.length - index]));
+}
+const marksOf = (marked) => [...marked].map(([entry, number]) => ({ at: entry.at, number, tone: TONES[entry.action] ?? "soft" }));
+
+export function Plots({ history, marked, rollout, colour }) {
   if (!history || history.at.length < 2) {
     return html`<p class="soft">Plots begin with the first two seconds of traffic.</p>`;
   }
-  const n = history.at.length, marks = marksOf(journal, history);
+  const n = history.at.length, marks = marksOf(marked);
   const candidate = rollout?.candidate, stable = rollout?.stable;
   const first = (name) => (name === stable ? 0 : name === candidate ? 1 : 2);
   const names = Object.keys(history.versions).sort((a, b) => first(a) - first(b));

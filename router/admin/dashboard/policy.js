@@ -20,9 +20,9 @@ export function PolicyPage() {
     } catch (error) { say(error.message.split("\n")[0]); }
     look();
   };
-  if (missing) return html`<main><h1>Configuration</h1><p class="empty">${missing}</p></main>`;
-  if (!told) return html`<main><p class="soft">asking …</p></main>`;
-  return html`<main><div class="title"><h1>Configuration</h1><span class=${`badge ${told.ok ? "good" : "bad"}`}>${told.ok ? "in force" : "the file was refused"}</span>
+  if (missing) return html`<main tabindex="-1"><h1>Configuration</h1><p class="empty">${missing}</p></main>`;
+  if (!told) return html`<main tabindex="-1"><p class="soft">asking …</p></main>`;
+  return html`<main tabindex="-1"><div class="title"><h1>Configuration</h1><span class=${`badge ${told.ok ? "good" : "bad"}`}>${told.ok ? "in force" : "the file was refused"}</span>
       ${mayAdmin() ? html`<button type="button" class="end" onClick=${reload}>Read the file now</button>` : ""}</div>
     <p class="soft"><code>${told.file}</code>, accepted ${moment(told.accepted_at)}, ${told.digest.slice(0, 12)}</p>
     ${told.ok ? "" : html`<h2>What is wrong with the file</h2><p>The policy below stays in force until it is mended.</p><pre class="report" tabindex="0">${told.report}</pre>`}
