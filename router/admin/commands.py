@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from router.control.told.views import RolloutView
 from router.core.quantities import (
     DURATION_PATTERN,
     SHARE_PATTERN,
@@ -178,12 +177,6 @@ COMMANDS: Mapping[str, OrderKind] = {
     ),
 }  # fmt: skip
 """Name in the URL -> what it is."""
-
-
-class OfferedRollout(RolloutView, frozen=True, kw_only=True):
-    """A rollout's status with the commands that are possible now."""
-
-    commands: list[str]
 
 
 def offered(status: dict[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,21 @@ from router.admin.feedback import answers, statements
 from router.admin.problems import HttpProblem
 from router.admin.stream import COMMENT, COMMENT_S, LISTENERS_MAX, LOOK_S, WRITE_S, Hub
 from router.control.state.answers import OrderKey
+from router.control.told.answers import (
+    FrozenView,
+    HealthView,
+    LogView,
+    OrderView,
+    PredictionsView,
+    ReadyView,
+    ReloadView,
+    SessionView,
+    StatementsView,
+    WhoisView,
+)
+from router.control.told.compared import ShadowView
 from router.control.told.controller import Controller
+from router.control.told.views import AcceptedView, AcknowledgedView
 from router.core.policy.server import Role
 from router.core.quantities import parse_duration
 from router.reader.book import BookError
@@ -73,20 +87,20 @@ def json_response(
 
 async def healthz(call: Call) -> web.Response:
     """200 while the router lives; what is wrong is told only to those who may look."""
-    return _told(call, call.controller.health())
+    return _told(call, HealthView.of(call.controller.health()))
 
 
 async def readyz(call: Call) -> web.Response:
     """200 once every worker has applied the current table."""
-    return _told(call, call.controller.ready())
+    return _told(call, ReadyView.of(call.controller.ready()))
 
 
-def _told(call: Call, health: Mapping[str, Any]) -> web.Response:
-    status = 200 if health["ok"] else 503
+def _told(call: Call, health: ReadyView) -> web.Response:
+    status = 200 if health.ok else 503
     try:
         call.access.identify(call.request, Role.VIEWER)
     except HttpProblem:
-        return json_response({"ok": health["ok"]}, status)
+        return json_response(ReadyView(ok=health.ok), status)
     return json_response(health, status)
 
 
@@ -132,7 +146,7 @@ async def why(call: Call) -> web.Response:
 
 async def shadow(call: Call) -> web.Response:
     """How the versions' answers to the same requests compare."""
-    return json_response(call.controller.shadow(call.route))
+    return json_response(ShadowView.of(call.controller.shadow(call.route)))
 
 
 async def journal(call: Call) -> web.Response:
@@ -146,13 +160,14 @@ async def journal(call: Call) -> web.Response:
 
 async def whois(call: Call) -> web.Response:
     """Where a sticky key goes."""
-    return json_response(call.controller.whois(call.query["route"], call.query["key"]))
+    told = call.controller.whois(call.query["route"], call.query["key"])
+    return json_response(WhoisView.of(told))
 
 
 async def session(call: Call) -> web.Response:
     """Who the asker is, so that a page shows only what it may do."""
     who = call.identity
-    return json_response({"name": who.name, "role": who.role, "open": call.access.open})
+    return json_response(SessionView(name=who.name, role=who.role, open=call.access.open))
 
 
 # --- changing -------------------------------------------------------------------------------
@@ -181,7 +196,7 @@ async def command(call: Call) -> web.Response:
         key=OrderKey(name, hashlib.sha256(asked).hexdigest()[:16]) if name else None,
         dry_run=call.body.get("dry_run", False),
     )  # fmt: skip
-    return json_response(result.to_json(), headers={"ETag": f'"{result.revision}"'})
+    return json_response(OrderView.of(result.to_json()), headers={"ETag": f'"{result.revision}"'})
 
 
 def _if_match(request: web.Request) -> int | None:
@@ -209,7 +224,7 @@ async def acknowledge(call: Call) -> web.Response:
     done = await call.controller.acknowledge(
         call.body["route"], actor=call.identity.name, reason=call.body.get("reason", "")
     )
-    return json_response({"acknowledged": done})
+    return json_response(AcknowledgedView(acknowledged=done))
 
 
 async def accept(call: Call) -> web.Response:
@@ -217,7 +232,7 @@ async def accept(call: Call) -> web.Response:
     done = call.controller.accept(
         call.body["route"], actor=call.identity.name, reason=call.body.get("reason", "")
     )
-    return json_response({"accepted": done})
+    return json_response(AcceptedView(accepted=done))
 
 
 async def freeze(call: Call) -> web.Response:
@@ -234,7 +249,7 @@ async def freeze(call: Call) -> web.Response:
     await call.controller.freeze(
         body["frozen"], actor=call.identity.name, reason=body.get("reason", ""), **more
     )
-    return json_response({"frozen": body["frozen"]})
+    return json_response(FrozenView(frozen=body["frozen"]))
 
 
 async def feedback(call: Call) -> web.Response:
@@ -243,7 +258,7 @@ async def feedback(call: Call) -> web.Response:
         given = statements(call.shaped)
     except ValueError as error:
         raise HttpProblem(422, str(error)) from None
-    return json_response(await call.controller.feedback(given))
+    return json_response(StatementsView.of(await call.controller.feedback(given)))
 
 
 async def truth(call: Call) -> web.Response:
@@ -252,12 +267,12 @@ async def truth(call: Call) -> web.Response:
         given = answers(call.shaped)
     except ValueError as error:
         raise HttpProblem(422, str(error)) from None
-    return json_response(await call.controller.feedback(given))
+    return json_response(StatementsView.of(await call.controller.feedback(given)))
 
 
 async def prediction_log(call: Call) -> web.Response:
     """How the log stands; no payload."""
-    return json_response(call.controller.prediction_log())
+    return json_response(LogView.of(call.controller.prediction_log()))
 
 
 async def predictions(call: Call) -> web.Response:
@@ -277,13 +292,14 @@ async def predictions(call: Call) -> web.Response:
             )  # fmt: skip
         except BookError as error:
             raise HttpProblem(503, f"the log cannot be read: {error}") from None
-    return json_response({"route": asked["route"], "rows": rows})
+    return json_response(PredictionsView(route=asked["route"], rows=rows))
 
 
 async def reload(call: Call) -> web.Response:
     """Read the policy file now."""
     force = call.body.get("force", False)
-    return json_response(await call.controller.reload(force=force, actor=call.identity.name))
+    told = await call.controller.reload(force=force, actor=call.identity.name)
+    return json_response(ReloadView.of(told))
 
 
 # --- events ---------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """The OpenAPI 3.1 document of the admin interface, derived from ``ROUTES`` and ``COMMANDS``.
 
-What is said of routes and rollouts is generated from :mod:`router.control.told.views`; a few small
-answers are written by hand. The tests hold both against what the real handlers say.
+Every answer is generated from a type of :mod:`router.control.told`; the tests hold them against
+what the real handlers say.
 """
 
 from __future__ import annotations
@@ -14,14 +14,34 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 import router
-from router.admin.commands import COMMANDS, OfferedRollout, body_schema
+from router.admin.commands import COMMANDS, body_schema
 from router.admin.problems import MEDIA_TYPE
-from router.control.state.answers import Announcement, CommandResult
-from router.control.state.record import JournalEntry
+from router.control.told.answers import (
+    AnnouncementView,
+    EntryView,
+    FrozenView,
+    HealthView,
+    JournalView,
+    LogView,
+    OrderView,
+    PredictionsView,
+    Problem,
+    ReadyView,
+    ReloadView,
+    SessionView,
+    SnapshotView,
+    StatementsView,
+    StatusView,
+    WhoisView,
+    WhyView,
+)
+from router.control.told.compared import ShadowView
+from router.control.told.view import View
 from router.control.told.views import (
     AcceptedView,
     AcknowledgedView,
     HistoryView,
+    OfferedRollout,
     PolicyView,
     RoutesView,
     RouteView,
@@ -33,65 +53,33 @@ if TYPE_CHECKING:
 JsonObject = dict[str, Any]
 
 
-def _shape(description: str, **properties: Any) -> JsonObject:
-    """An object with at least these keys; a router may say more."""
-    return {
-        "type": "object",
-        "description": description,
-        "properties": properties,
-        "required": [name for name in properties if not name.startswith("_")],
-    }
-
-
 _TEXT = {"type": "string"}
-_FLAG = {"type": "boolean"}
-_WHOLE = {"type": "integer"}
-
-
-def _list_of(name: str) -> JsonObject:
-    return {"type": "array", "items": {"$ref": f"#/components/schemas/{name}"}}
-
-
 _OBJECT = {"type": "object"}
-_TEXTS = {"type": "array", "items": {"type": "string"}}
-_OBJECTS = {"type": "array", "items": _OBJECT}
-_ANY_LIST = {"type": "array", "items": {"type": "object"}}
 
-COMPONENTS: JsonObject = {
-    "Problem": _shape("RFC 9457", type=_TEXT, title=_TEXT, status=_WHOLE, detail=_TEXT, code=_TEXT),
-    "Health": _shape("ok decides the status; the rest is for those who may look", ok=_FLAG),
-    "Why": _shape(
-        "One line that a person would say, the numbers, and the entry they come from",
-        line=_TEXT, sentence=_TEXT,
-    ),
-    "Shadow": _shape(
-        "Pairs of answers by version; noise: what differs between two answers of stable",
-        route=_TEXT, stable=_TEXT, candidate=_TEXT, noise={"type": "object"},
-        versions={"type": "object"},
-    ),
-    "Journal": _shape("Newest first", entries=_list_of("JournalEntry")),
-    "Whois": _shape("Where a key goes", version={"type": ["string", "null"]}),
-    "Session": _shape("Who is asking", name=_TEXT, role=_TEXT, open=_FLAG),
-    "Frozen": _shape("As it is now", frozen=_FLAG),
-    "Feedback": _shape(
-        "What became of the statements", accepted=_WHOLE, refused=_ANY_LIST, joined=_WHOLE,
-        waiting=_WHOLE, waiting_ids=_TEXTS, duplicates=_WHOLE,
-    ),
-    "PredictionLog": _shape(
-        "The prediction log", file=_TEXT, written=_WHOLE, dropped=_OBJECT, held=_OBJECT,
-        unknown=_WHOLE, unknown_ids=_TEXTS, error=_TEXT, lag=_OBJECT,
-    ),
-    "Predictions": _shape("Rows of the prediction log", route=_TEXT, rows=_OBJECTS),
-    "Reloaded": _shape("What the reload did", changed=_FLAG),
-    "OpenApi": _shape("OpenAPI 3.1", openapi=_TEXT, paths={"type": "object"}),
+
+class OpenApi(View, frozen=True, kw_only=True):
+    """OpenAPI 3.1."""
+
+    openapi: str
+    info: dict[str, Any]
+    security: list[dict[str, list[str]]]
+    paths: dict[str, Any]
+    components: dict[str, Any]
+
+
+ANSWERS: Final[dict[str, type[View]]] = {
+    kind.__name__: kind
+    for kind in (
+        AcceptedView, AcknowledgedView, FrozenView, HealthView, HistoryView, JournalView, LogView,
+        OfferedRollout, OpenApi, OrderView, PolicyView, PredictionsView, Problem, ReadyView,
+        ReloadView, RouteView, RoutesView, SessionView, ShadowView, StatementsView, WhoisView,
+        WhyView,
+    )
 }  # fmt: skip
+"""Every answer, by the name that operations call it."""
 
-
-GENERATED: Final = (
-    CommandResult, Announcement, JournalEntry, RoutesView, RouteView, OfferedRollout,
-    HistoryView, PolicyView, AcknowledgedView, AcceptedView,
-)  # fmt: skip
-"""Answers whose shape is a type: everything that they have, and nothing else."""
+HEARD: Final = (SnapshotView, StatusView, AnnouncementView, EntryView)
+"""What the stream says; nothing refers to it."""
 
 
 def document(routes: Iterable[Operation]) -> JsonObject:
@@ -101,7 +89,7 @@ def document(routes: Iterable[Operation]) -> JsonObject:
         for path, operation in _operations(route):
             paths.setdefault(path, {})[route.method.lower()] = operation
     _, generated = msgspec.json.schema_components(
-        GENERATED, ref_template="#/components/schemas/{name}"
+        (*ANSWERS.values(), *HEARD), ref_template="#/components/schemas/{name}"
     )
     return {
         "openapi": "3.1.0",
@@ -113,7 +101,7 @@ def document(routes: Iterable[Operation]) -> JsonObject:
         "security": [{"token": []}, {}],
         "paths": paths,
         "components": {
-            "schemas": {**COMPONENTS, **generated},
+            "schemas": generated,
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     }
@@ -183,7 +171,7 @@ def _refusals(route: Operation) -> JsonObject:
         statuses |= {401, 403, 421}
     if route.query or route.body is not None:
         statuses.add(422)
-    if route.answer == "Health":  # says the same whether it is well or not
+    if route.answer in ("HealthView", "ReadyView"):  # says the same whether it is well or not
         content = _answer(route)["content"]
     else:
         content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}

@@ -16,6 +16,8 @@ import msgspec
 from aiohttp import web
 
 from router.control.state import errors
+from router.control.told.answers import Problem
+from router.control.told.views import ProblemView
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -60,14 +62,10 @@ class HttpProblem(Exception):  # noqa: N818 - named as the RFC names it
 
     def response(self) -> web.Response:
         """The document with its status."""
-        document = {
-            "type": "about:blank",
-            "title": HTTPStatus(self.status).phrase,
-            "status": self.status,
-            "detail": self.detail,
-            "code": self.code,
-            **self.extensions,
-        }
+        document = Problem(
+            title=HTTPStatus(self.status).phrase, status=self.status, detail=self.detail,
+            code=self.code, **self.extensions,
+        )  # fmt: skip
         return web.Response(
             status=self.status,
             body=msgspec.json.encode(document),
@@ -90,6 +88,6 @@ def of_control_error(error: errors.ControlError) -> HttpProblem:
     if isinstance(error, errors.Conflict):
         extensions = {"expected": error.expected, "actual": error.actual}
     elif isinstance(error, errors.PolicyRejected):
-        extensions = {"problems": list(error.problems)}
+        extensions = {"problems": [ProblemView.of(one) for one in error.problems]}
     headers = {"Retry-After": "1"} if status == 503 else None
     return HttpProblem(status, str(error), code=error.code, headers=headers, **extensions)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import click
 
@@ -11,6 +11,7 @@ from router.cli.options import AdminLink, Format, OrderOptions, Output, RouteNam
 from router.cli.orders import order
 from router.cli.parse import Argument, Option
 from router.cli.show import emit
+from router.control.told.answers import FrozenView
 
 
 def promote(
@@ -118,16 +119,16 @@ def freeze(
     output: Format = Output.TABLE,
 ) -> None:
     """Stop every advance of rollouts until --off; rollbacks go on. Survives restarts."""
-    body: dict[str, Any] = {"frozen": not off, "reason": reason}
+    body: dict[str, object] = {"frozen": not off, "reason": reason}
     if route:
         body["route"] = route
     if lasting:
         body["for"] = lasting
-    answer = link.client().post("/api/v1/freeze", body, {})
+    answer = link.client().post(FrozenView, "/api/v1/freeze", body)
     if output is Output.JSON:
         emit(answer)
         return
-    if not answer["frozen"]:
+    if not answer.frozen:
         click.echo(f"{route} may advance again" if route else "rollouts advance again")
         return
     until = f" for {lasting}" if lasting else ""

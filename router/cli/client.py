@@ -11,10 +11,21 @@ import ssl
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
+import msgspec
+
 from router.cli.exits import BY_STATUS, Exit, VerbFailed
+
+if TYPE_CHECKING:
+    from router.control.told.answers import AnnouncementView, Problem, SnapshotView, StatusView
+    from router.control.told.view import View
+    from router.control.told.views import OfferedRollout, RouteSummary
+
+    Heard = SnapshotView | StatusView | AnnouncementView
+
+Told = TypeVar("Told", bound="View")
 
 ANSWER_S = 20.0
 """Longest wait for an answer; a command is answered once every worker has confirmed it."""
@@ -39,10 +50,8 @@ class Unreachable(VerbFailed):
 class StreamEvent:
     """One server-sent event."""
 
-    kind: str
-    """snapshot | announcement | status"""
     id: str
-    data: dict[str, Any]
+    data: Heard
 
 
 class Client:
@@ -67,29 +76,34 @@ class Client:
         """Where the router is asked."""
         return f"{self._split.scheme}://{self._split.netloc}"
 
-    def get(self, path: str, **query: object) -> Any:
-        """The document at ``path``; query values that are None are left out."""
+    def get(self, kind: type[Told], path: str, **query: object) -> Told:
+        """What is at ``path``; query values that are None are left out."""
         given = {name: value for name, value in query.items() if value is not None}
-        return self._ask("GET", f"{path}?{urlencode(given)}" if given else path, None, {})
+        return self._ask(kind, "GET", f"{path}?{urlencode(given)}" if given else path, None, {})
 
-    def post(self, path: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> Any:
+    def post(
+        self, kind: type[Told], path: str, body: Mapping[str, object],
+        headers: Mapping[str, str] = {},
+    ) -> Told:  # fmt: skip
         """The answer to an order."""
-        return self._ask("POST", path, json.dumps(body).encode(), headers)
+        return self._ask(kind, "POST", path, json.dumps(body).encode(), headers)
 
-    def routes(self) -> list[dict[str, Any]]:
+    def routes(self) -> list[RouteSummary]:
         """A summary of every route."""
-        found: list[dict[str, Any]] = self.get("/api/v1/routes")["routes"]
-        return found
+        from router.control.told.views import RoutesView  # noqa: PLC0415 - offline verbs have none
 
-    def rollout(self, route: str) -> dict[str, Any] | None:
+        return self.get(RoutesView, "/api/v1/routes").routes
+
+    def rollout(self, route: str) -> OfferedRollout | None:
         """A route's rollout; None if the route exists and has none."""
+        from router.control.told.views import OfferedRollout  # noqa: PLC0415 - as above
+
         try:
-            status: dict[str, Any] = self.get(path_of("rollouts", route))
+            return self.get(OfferedRollout, path_of("rollouts", route))
         except NotFound as missing:
             if missing.problem_code == "no_rollout":
                 return None
             raise
-        return status
 
     def events(self, route: str = "", *, deadline: float | None = None) -> Iterator[StreamEvent]:
         """What happens from now on, a snapshot first; never ends by itself.
@@ -118,9 +132,9 @@ class Client:
     # --- underneath -------------------------------------------------------------------------
 
     def _ask(
-        self, method: Literal["GET", "POST"], path: str, body: bytes | None,
+        self, kind: type[Told], method: Literal["GET", "POST"], path: str, body: bytes | None,
         headers: Mapping[str, str],
-    ) -> Any:  # fmt: skip
+    ) -> Told:  # fmt: skip
         more = {"Content-Type": "application/json"} if body is not None else {}
         connection = self._connect(ANSWER_S)
         try:
@@ -131,10 +145,23 @@ class Client:
             raise Unreachable(self.url, error) from None
         finally:
             connection.close()
-        document = _json(raw, answer.getheader("Content-Type", ""), self.url)
-        if answer.status >= 400 and "ok" not in document:
-            raise refusal(answer.status, document)
-        return document
+        said = answer.getheader("Content-Type", "")
+        if "problem+json" in said:
+            raise self._refusal(answer.status, raw)
+        if "json" not in said:
+            raise self._no_router()
+        return _read(raw, kind, self.url)
+
+    def _refusal(self, status: int, raw: bytes) -> VerbFailed:
+        from router.control.told.answers import Problem  # noqa: PLC0415 - as above
+
+        try:
+            return refusal(status, msgspec.json.decode(raw, type=Problem))
+        except msgspec.MsgspecError:
+            return self._no_router()
+
+    def _no_router(self) -> VerbFailed:
+        return VerbFailed(Exit.UNREACHABLE, f"what answers at {self.url} is no router")
 
     def _connect(self, timeout_s: float) -> http.client.HTTPConnection:
         host = self._split.hostname or ""  # checked at construction
@@ -160,8 +187,8 @@ class Client:
             connection.request("GET", path, headers={**self._headers, **resume})
             answer = connection.getresponse()
             if answer.status != 200:
-                raise refusal(answer.status, _json(answer.read(ANSWER_BYTES_MAX), "json", self.url))
-            yield from _events(answer)
+                raise self._refusal(answer.status, answer.read(ANSWER_BYTES_MAX))
+            yield from _events(answer, self.url)
         except TimeoutError as error:
             if deadline is None or time.monotonic() < deadline:
                 raise Unreachable(self.url, error) from None
@@ -179,15 +206,15 @@ class NotFound(VerbFailed):
         self.problem_code = problem_code
 
 
-def refusal(status: int, document: Mapping[str, Any]) -> VerbFailed:
+def refusal(status: int, told: Problem) -> VerbFailed:
     """A problem document as an ending."""
-    text = str(document.get("detail") or document.get("title") or f"status {status}")
-    for problem in document.get("problems", ()):
-        text += f"\n  {problem.get('file', '')}:{problem.get('line', '')}: {problem.get('message')}"
+    text = told.detail or told.title
+    for problem in told.problems:
+        text += f"\n  {problem.file}:{problem.line or ''}: {problem.message}"
     if status == 401:
         text += "; set RAMPWAY_TOKEN or give --token-file"
     if status == 404:
-        return NotFound(text, str(document.get("code", "")))
+        return NotFound(text, told.code)
     return VerbFailed(BY_STATUS.get(status, Exit.UNEXPECTED), text)
 
 
@@ -196,14 +223,27 @@ def path_of(kind: str, *parts: str) -> str:
     return "/".join(("/api/v1", kind, *(quote(part, safe="") for part in parts)))
 
 
-def _json(raw: bytes, content_type: str, url: str) -> Any:
+def _read(raw: bytes, kind: type[Told], url: str) -> Told:
+    """What a router said, as its type."""
     try:
-        return json.loads(raw if "json" in content_type else b"")
-    except ValueError:
+        return msgspec.json.decode(raw, type=kind)
+    except msgspec.ValidationError as error:
+        raise VerbFailed(
+            Exit.UNREACHABLE,
+            f"what answers at {url} is no router, or one of another release: {error}",
+        ) from None
+    except msgspec.DecodeError:
         raise VerbFailed(Exit.UNREACHABLE, f"what answers at {url} is no router") from None
 
 
-def _events(answer: http.client.HTTPResponse) -> Iterator[StreamEvent | None]:
+def _events(answer: http.client.HTTPResponse, url: str) -> Iterator[StreamEvent | None]:
+    from router.control.told import answers  # noqa: PLC0415 - as above
+
+    kinds: dict[str, type[Heard]] = {
+        "snapshot": answers.SnapshotView,
+        "status": answers.StatusView,
+        "announcement": answers.AnnouncementView,
+    }
     fields: dict[str, str] = {}
     while line := answer.readline(LINE_BYTES_MAX):
         text = line.decode().rstrip("\r\n")
@@ -213,5 +253,6 @@ def _events(answer: http.client.HTTPResponse) -> Iterator[StreamEvent | None]:
         elif text:
             fields[name] = value
         elif fields:
-            yield StreamEvent(fields["event"], fields["id"], json.loads(fields["data"]))
+            kind = kinds[fields["event"]]
+            yield StreamEvent(fields["id"], _read(fields["data"].encode(), kind, url))
             fields = {}

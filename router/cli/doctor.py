@@ -25,6 +25,7 @@ from router.cli.parse import Argument
 from router.cli.show import columns, emit
 from router.config.check import load
 from router.config.problems import PolicyError
+from router.control.told.answers import HealthView
 from router.core.gates import GateContext, Measurement
 from router.core.gates.prometheus import Prometheus
 from router.core.policy import Policy, split_address
@@ -221,9 +222,9 @@ async def _answer(route: str, gate: Prometheus) -> Measurement:
 
 def _router(link: AdminLink) -> Iterator[Symptom]:
     try:
-        health = link.client().get("/healthz")
+        health = link.client().get(HealthView, "/healthz")
     except VerbFailed as failure:
         yield Symptom(DOUBTFUL, "router", str(failure))
         return
-    problems = "; ".join(map(str, health.get("problems", ()))) or "healthy"
-    yield Symptom(GOOD if health["ok"] else BAD, "router", f"{link.admin}: {problems}")
+    problems = "; ".join(health.problems) or "healthy"
+    yield Symptom(GOOD if health.ok else BAD, "router", f"{link.admin}: {problems}")

@@ -9,8 +9,10 @@ from typing import Any
 from router.cli.client import Client, path_of
 from router.cli.exits import Exit, VerbFailed
 from router.cli.show import coloured, left, position, told
+from router.control.told.answers import AnnouncementView, StatusView
+from router.control.told.views import OfferedRollout, RouteView
 
-RolloutStatus = dict[str, Any] | None
+RolloutStatus = OfferedRollout | None
 
 
 def follow(client: Client, route: str, timeout_s: float | None) -> Iterator[RolloutStatus]:
@@ -18,14 +20,16 @@ def follow(client: Client, route: str, timeout_s: float | None) -> Iterator[Roll
 
     Raises Failure with exit code 4 when ``timeout_s`` has passed.
     """
-    client.get(path_of("routes", route))  # an unknown route fails here, before a stream is opened
+    client.get(
+        RouteView, path_of("routes", route)
+    )  # an unknown route fails here, before a stream is opened
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
     shown: tuple[Any, ...] | None = None
     for event in client.events(route, deadline=deadline):
-        if event.kind == "announcement":
-            continue
         data = event.data
-        status = data["rollouts"][route] if event.kind == "snapshot" else data["rollout"]
+        if isinstance(data, AnnouncementView):
+            continue
+        status = data.rollout if isinstance(data, StatusView) else (data.rollouts or {}).get(route)
         if mark(status) != shown:
             shown = mark(status)
             yield status
@@ -38,7 +42,7 @@ def mark(status: RolloutStatus) -> tuple[Any, ...]:
     """What makes two statuses the same to a watcher."""
     if status is None:
         return ()
-    return (status["id"], status["phase"], status["step"], status["weight_bp"])
+    return (status.id, status.phase, status.step, status.weight_bp)
 
 
 def line(route: str, status: RolloutStatus) -> str:
@@ -46,4 +50,4 @@ def line(route: str, status: RolloutStatus) -> str:
     if status is None:
         return f"{coloured('Healthy')} - {route} has no rollout"
     waits = f", {left(status)} left" if left(status) else ""
-    return f"{coloured(status['health'])} - {route}: {position(status)}{waits}: {told(status)}"
+    return f"{coloured(status.health)} - {route}: {position(status)}{waits}: {told(status)}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import click
 
@@ -30,6 +30,8 @@ from router.cli.show import (
     version_row,
     when,
 )
+from router.control.told.answers import EntryView
+from router.control.told.views import RouteView
 
 
 def run(
@@ -49,39 +51,39 @@ def run(
         for status in follow(client, name, None):
             emit(status) if output is Output.JSON else click.echo(line(name, status))
     else:
-        document = client.get(path_of("routes", name))
+        document = client.get(RouteView, path_of("routes", name))
         if output is Output.JSON:
             emit(document)
         else:
             click.echo("\n".join(_lines(name, document, decisions(client, name))))
 
 
-def _lines(name: str, document: dict[str, Any], history: list[dict[str, Any]]) -> list[str]:
-    status = document.get("rollout")
+def _lines(name: str, document: RouteView, history: list[EntryView]) -> list[str]:
+    status = document.rollout
     rows = [version_row(version, window, document, status)
-            for version, window in document["versions"].items()]  # fmt: skip
+            for version, window in document.versions.items()]  # fmt: skip
     table = columns(HEADINGS, rows).splitlines()
     if status is None:
-        head = [f"{name}: {coloured('Healthy')}, {document['stable']} serves, no rollout"]
-        frozen = [f"  {document['frozen']}"] if document.get("frozen") else []
-        return [*head, *frozen, "", *table, *usage_lines(document["versions"])]
+        head = [f"{name}: {coloured('Healthy')}, {document.stable} serves, no rollout"]
+        frozen = [f"  {document.frozen}"] if document.frozen else []
+        return [*head, *frozen, "", *table, *usage_lines(document.versions)]
     waits = left(status)
     return [
-        f"{name}: {coloured(status['health'])}",
-        f"  {position(status)} ({status['strategy']}, revision {status['revision']})",
+        f"{name}: {coloured(status.health)}",
+        f"  {position(status)} ({status.strategy}, revision {status.revision})",
         f"  {told(status)}",
         *([f"  waits for {waits}"] if waits else []),
         *through(status),
-        *[f"  shadow: {text}" for text in shadow_lines(status.get("shadow"))],
+        *[f"  shadow: {text}" for text in shadow_lines(status)],
         *[f"  {text}" for text in more_lines(status)],
         "",
         *table,
-        *usage_lines(document["versions"]),
+        *usage_lines(document.versions),
         "",
         "gates",
-        *gate_lines(status["gates"]),
+        *gate_lines(status.gates),
         *risks(status),
         "",
         "last decisions",
-        *[f"  {when(entry['at'])}  {entry['actor']}: {said(entry)}" for entry in history],
+        *[f"  {when(entry.at)}  {entry.actor}: {said(entry)}" for entry in history],
     ]

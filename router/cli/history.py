@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import click
 
@@ -12,6 +12,7 @@ from router.cli.client import Client
 from router.cli.options import AdminLink, Format, Output
 from router.cli.parse import Argument, Option
 from router.cli.show import coloured, columns, emit, said, when
+from router.control.told.answers import EntryView, JournalView
 from router.core.words import percent
 
 FOLLOW_S: Final = 1.0
@@ -40,37 +41,40 @@ def run(
     _show(entries, output, follow=follow)
     while follow:
         time.sleep(FOLLOW_S)
-        last = entries[-1]["id"] if entries else since or 0
+        last = entries[-1].id if entries else since or 0
         if new := _entries(client, route=wanted, since=last, limit=NEW_MAX):
             entries = new
             for entry in new:
-                click.echo(json.dumps(entry) if output is Output.JSON else "  ".join(_row(entry)))
+                click.echo(_json(entry) if output is Output.JSON else "  ".join(_row(entry)))
 
 
-def _entries(client: Client, **asked: Any) -> list[dict[str, Any]]:
+def _entries(client: Client, **asked: object) -> list[EntryView]:
     """Entries of the journal, the oldest first."""
-    found: list[dict[str, Any]] = client.get("/api/v1/journal", **asked)["entries"]
-    return found[::-1]
+    return client.get(JournalView, "/api/v1/journal", **asked).entries[::-1]
 
 
-def _show(entries: list[dict[str, Any]], output: Output, *, follow: bool) -> None:
+def _json(entry: EntryView) -> str:
+    return json.dumps(entry.to_json())
+
+
+def _show(entries: list[EntryView], output: Output, *, follow: bool) -> None:
     if output is Output.JSON and follow:
         for entry in entries:
-            click.echo(json.dumps(entry))
+            click.echo(_json(entry))
     elif output is Output.JSON:
         emit({"entries": entries})
     else:
         click.echo(columns(HEADINGS, map(_row, entries)))
 
 
-def _row(entry: dict[str, Any]) -> tuple[str, ...]:
+def _row(entry: EntryView) -> tuple[str, ...]:
     return (
-        str(entry["id"]),
-        when(entry["at"]),
-        entry["route"] or "-",
-        entry["action"],
-        coloured(entry["phase_to"] or "-"),
-        percent(entry["weight_bp"]),
-        entry["actor"],
+        str(entry.id),
+        when(entry.at),
+        entry.route or "-",
+        entry.action,
+        coloured(entry.phase_to or "-"),
+        percent(entry.weight_bp),
+        entry.actor,
         said(entry),
     )

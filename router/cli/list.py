@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from router.cli.options import AdminLink, Format, Output
 from router.cli.show import coloured, columns, emit
+from router.control.told.views import RouteSummary
 from router.core.words import percent
 
 HEADINGS = ("ROUTE", "STRATEGY", "STATUS", "PHASE", "STABLE", "CANDIDATE", "WEIGHT", "REVISION")
@@ -22,15 +21,14 @@ def run(link: AdminLink, output: Format = Output.TABLE) -> None:
         click.echo(columns(HEADINGS, map(_row, routes)))
 
 
-def _row(route: dict[str, Any]) -> tuple[str, ...]:
-    live = bool(route.get("candidate"))
+def _row(route: RouteSummary) -> tuple[str, ...]:
     return (
-        route["name"],
-        route.get("strategy") or "-",
-        coloured(route.get("health") or "-"),
-        coloured(route.get("phase") or "-") + (", frozen" if route.get("frozen") else ""),
-        route.get("stable") or "-",
-        route.get("candidate") or "-",
-        percent(route.get("weight_bp") or 0) if live else "-",
-        str(route.get("revision", "-")),
+        route.name,
+        route.strategy or "-",
+        coloured(route.health),
+        coloured(route.phase or "-") + (", frozen" if route.frozen else ""),
+        route.stable,
+        route.candidate or "-",
+        percent(route.weight_bp) if route.candidate else "-",
+        str(route.revision),
     )

@@ -16,6 +16,7 @@ from router.cli.options import AdminLink, Format, Output
 from router.cli.parse import Argument, Option
 from router.cli.show import emit
 from router.cli.why import moment
+from router.control.told.answers import LogView
 from router.core.words import duration
 
 AGAIN_S: Final = 1.0
@@ -112,25 +113,25 @@ def _forget(file: str, key: str) -> int:
 
 
 def _status(link: AdminLink, output: Output) -> None:
-    told = link.client().get("/api/v1/log")
+    told = link.client().get(LogView, "/api/v1/log")
     if output is Output.JSON:
         emit(told)
         return
-    if not told["file"]:
+    if not told.file:
         click.echo("no route has a log")
         return
-    held = told["held"]
+    held = told.held
     click.echo(
-        f"{told['file']}: {held.get('predictions', 0):,} predictions, "
+        f"{told.file}: {held.get('predictions', 0):,} predictions, "
         f"{held.get('truths', 0):,} truths, {held.get('waiting', 0):,} of them wait, "
         f"{held.get('bytes', 0) / 1e6:,.1f} MB"
     )
-    for cause, rows in told["dropped"].items():
+    for cause, rows in told.dropped.items():
         click.echo(f"dropped ({cause}): {rows:,} predictions")
-    if told["unknown"]:
-        click.echo(f"unknown: {told['unknown']:,} truths, last {', '.join(told['unknown_ids'])}")
-    for route, lag in told["lag"].items():
-        half, most = duration(lag["p50_s"]), duration(lag["p95_s"])
-        click.echo(f"{route}: truths come after {half}, 95 % within {most} ({lag['truths']:,})")
-    if told["error"]:
-        click.echo(f"the last write failed: {told['error']}")
+    if told.unknown:
+        click.echo(f"unknown: {told.unknown:,} truths, last {', '.join(told.unknown_ids)}")
+    for route, lag in told.lag.items():
+        half, most = duration(lag.p50_s), duration(lag.p95_s)
+        click.echo(f"{route}: truths come after {half}, 95 % within {most} ({lag.truths:,})")
+    if told.error:
+        click.echo(f"the last write failed: {told.error}")

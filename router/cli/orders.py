@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
-from typing import Any
 
 import click
 
@@ -13,6 +13,7 @@ from router.cli.client import Client, Unreachable, path_of
 from router.cli.exits import Exit, VerbFailed
 from router.cli.options import AdminLink, OrderOptions, Output, interactive
 from router.cli.show import ENDED, chosen, coloured, emit
+from router.control.told.answers import OrderView
 from router.core.words import count, duration, percent
 
 AGAIN_S = 0.5
@@ -28,7 +29,7 @@ DRAIN_EVERY_S = 0.25
 
 def order(
     link: AdminLink, change: OrderOptions, output: Output, route: str, command: str, *,
-    fields: dict[str, Any] | None = None, risky: bool = False,
+    fields: Mapping[str, object] | None = None, risky: bool = False,
 ) -> None:  # fmt: skip
     """Give one order. ``risky`` ones (more traffic for a candidate) are confirmed at a terminal.
 
@@ -36,7 +37,7 @@ def order(
     names the revision that was looked at.
     """
     client = link.client()
-    body = {"reason": change.reason, **(fields or {})}
+    body: dict[str, object] = {"reason": change.reason, **(fields or {})}
     if any(sign in route for sign in "*?["):
         routes = _matching(client, route, command)
         _sure(change, command, routes)
@@ -54,16 +55,14 @@ def order(
         emit(result)
         return
     click.echo(_said(result))
-    if result.get("draining"):
-        click.echo(f"  {_drained(client, route, result['draining'])}")
+    if result.draining:
+        click.echo(f"  {_drained(client, route, result.draining)}")
 
 
 def _matching(client: Client, pattern: str, command: str) -> list[str]:
     """Routes of a pattern such as ``ranking@*`` for which the order can mean something."""
-    known = [r for r in client.routes() if r["candidate"] and fnmatchcase(r["name"], pattern)]
-    found = [
-        r["name"] for r in known if command in {"rollback", "retry"} or r["phase"] not in ENDED
-    ]
+    known = [r for r in client.routes() if r.candidate and fnmatchcase(r.name, pattern)]
+    found = [r.name for r in known if command in {"rollback", "retry"} or r.phase not in ENDED]
     if not found:
         what = "has no live rollout" if known else "is no route with a rollout"
         raise VerbFailed(Exit.USAGE, f"nothing of {pattern} {what}")
@@ -79,10 +78,10 @@ def _sure(change: OrderOptions, command: str, routes: list[str]) -> None:
 
 
 def _sent_to(
-    client: Client, routes: list[str], command: str, body: dict[str, Any], *, dry_run: bool
-) -> tuple[list[dict[str, Any]], dict[str, VerbFailed]]:
+    client: Client, routes: list[str], command: str, body: dict[str, object], *, dry_run: bool
+) -> tuple[list[OrderView], dict[str, VerbFailed]]:
     """The same order to several routes; one that refuses keeps none of the others from it."""
-    results: list[dict[str, Any]] = []
+    results: list[OrderView] = []
     refused: dict[str, VerbFailed] = {}
     asked = {**body, "dry_run": True} if dry_run else body
     for route in routes:
@@ -93,7 +92,7 @@ def _sent_to(
     return results, refused
 
 
-def _told(output: Output, results: list[dict[str, Any]], refused: dict[str, VerbFailed]) -> None:
+def _told(output: Output, results: list[OrderView], refused: dict[str, VerbFailed]) -> None:
     if output is Output.JSON:
         emit({"results": results, "refused": {route: str(why) for route, why in refused.items()}})
     else:
@@ -117,7 +116,8 @@ def _drained(client: Client, route: str, left: dict[str, int]) -> str:
     before, since = _in_flight(left), time.monotonic()
     while left and (waited := time.monotonic() - since) < DRAIN_S:
         time.sleep(DRAIN_EVERY_S)
-        left = (client.rollout(route) or {}).get("draining", {})
+        now = client.rollout(route)
+        left = now.draining if now is not None else {}
     if left:
         return f"{before} were in flight; after {duration(DRAIN_S)} still {_in_flight(left)}"
     return f"{before} were in flight; all have finished after {duration(waited + DRAIN_EVERY_S)}"
@@ -128,27 +128,25 @@ def _in_flight(left: dict[str, int]) -> str:
 
 
 def _send(
-    client: Client, route: str, command: str, body: dict[str, Any], revision: int | None
-) -> dict[str, Any]:
+    client: Client, route: str, command: str, body: dict[str, object], revision: int | None
+) -> OrderView:
     """Once, whatever the network does: a repetition carries the same id."""
     headers = {"Idempotency-Key": secrets.token_hex(12)}
     if revision is not None:
         headers["If-Match"] = f'"{revision}"'
     path = path_of("rollouts", route, command)
     try:
-        answer = client.post(path, body, headers)
+        return client.post(OrderView, path, body, headers)
     except Unreachable:
         time.sleep(AGAIN_S)
-        answer = client.post(path, body, headers)
-    result: dict[str, Any] = answer
-    return result
+        return client.post(OrderView, path, body, headers)
 
 
 def _confirm(
-    client: Client, route: str, command: str, body: dict[str, Any], revision: int | None
+    client: Client, route: str, command: str, body: dict[str, object], revision: int | None
 ) -> int:
     before = client.rollout(route)
-    seen = before["revision"] if before and revision is None else revision
+    seen = before.revision if before and revision is None else revision
     preview = _send(client, route, command, {**body, "dry_run": True}, seen)
     click.echo(_said(preview))
     if not click.confirm("Do it?"):
@@ -156,21 +154,21 @@ def _confirm(
     return int(seen or 0)
 
 
-def _said(result: dict[str, Any]) -> str:
+def _said(result: OrderView) -> str:
     """``flight-delay: promoted by alice`` and where that leaves the traffic."""
     place = (
-        f"{coloured(result['phase'])}, step {result['step']}, "
-        f"{percent(result['weight_bp'])} on the candidate, revision {result['revision']}"
+        f"{coloured(result.phase)}, step {result.step}, "
+        f"{percent(result.weight_bp)} on the candidate, revision {result.revision}"
     )
-    follows = [f"  next: {result['next']}"] if result.get("next") else []
-    if result.get("dry_run"):
-        would = f"{result['route']} would be: {result['reason']}"
+    follows = [f"  next: {result.next}"] if result.next else []
+    if result.dry_run:
+        would = f"{result.route} would be: {result.reason}"
         return "\n".join([would, f"  {place} (nothing was changed)", *follows])
-    lines = [f"{result['route']}: {result['reason']}", f"  {place}"]
-    if result.get("repeated"):
+    lines = [f"{result.route}: {result.reason}", f"  {place}"]
+    if result.repeated:
         lines.append("  this order had been carried out before")
-    elif result.get("took_s"):
-        lines[-1] += f"; in force after {duration(result['took_s'])}"
-    if not result.get("durable", True):
+    elif result.took_s:
+        lines[-1] += f"; in force after {duration(result.took_s)}"
+    if not result.durable:
         lines.append("  NOT YET WRITTEN: the store does not work; it is written when it does")
     return "\n".join([*lines, *follows])

@@ -12,6 +12,7 @@ from router.cli.exits import Exit, VerbFailed
 from router.cli.options import AdminLink
 from router.cli.parse import Argument, Option
 from router.cli.why import moment
+from router.control.told.answers import JournalView
 
 
 def run(  # noqa: PLR0917 - its options
@@ -45,13 +46,13 @@ def run(  # noqa: PLR0917 - its options
 def _timeline(link: AdminLink, route: str, begin: float, end: float) -> list[dict[str, Any]]:
     """The decisions of that time, the oldest first; none where no router answers."""
     try:
-        told = link.client().get("/api/v1/journal", route=route, limit="1000")
+        told = link.client().get(JournalView, "/api/v1/journal", route=route, limit=1000)
     except VerbFailed as failed:
         click.echo(f"rampway: without decisions: {failed}", err=True)
         return []
     names = ("at", "action", "actor", "weight_bp", "reason")
     return [
-        {name: entry[name] for name in names}
-        for entry in reversed(told["entries"])
-        if begin - 86_400 <= entry["at"] <= end
+        {name: getattr(entry, name) for name in names}
+        for entry in reversed(told.entries)
+        if begin - 86_400 <= entry.at <= end
     ]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated
 
 import click
 
+from router.cli.client import path_of
 from router.cli.options import AdminLink, Format, Output
 from router.cli.parse import Argument, Option
-from router.cli.show import chosen, columns, emit, shadow_lines, when
+from router.cli.show import chosen, columns, emit, pairs_line, when
+from router.control.told.compared import DisagreementView, NoiseView, ShadowView, TallyView
 from router.core.words import duration, rate
 
 PATH_HEADINGS = ("    FIELD", "KIND", "STABLE", "CANDIDATE", "DECIDES")
@@ -25,73 +27,71 @@ def run(
     """Compared answers of a shadow: agreement, segments, noise, and the worst disagreements."""
     client = link.client()
     name = chosen(client, route)
-    told = client.get(f"/api/v1/rollouts/{name}/shadow")
+    told = client.get(ShadowView, path_of("rollouts", name, "shadow"))
     if output is Output.JSON:
         emit(told)
     else:
         click.echo("\n".join(_lines(name, told, worst)))
 
 
-def _lines(name: str, told: dict[str, Any], worst: int) -> Iterator[str]:
-    live = "" if told["live"] else ", over"
-    yield f"{name}: {told['candidate']} beside {told['stable']} (payload {told['payload']}{live})"
-    if told["alarm"]:
-        yield told["alarm"]
-    if told["awaited"]:
-        yield f"{told['awaited']:,} answers of {told['stable']} are still to come"
-    yield from _noise(told["noise"])
-    for version, tally in told["versions"].items():
+def _lines(name: str, told: ShadowView, worst: int) -> Iterator[str]:
+    live = "" if told.live else ", over"
+    yield f"{name}: {told.candidate} beside {told.stable} (payload {told.payload}{live})"
+    if told.alarm:
+        yield told.alarm
+    if told.awaited:
+        yield f"{told.awaited:,} answers of {told.stable} are still to come"
+    yield from _noise(told.noise)
+    for version, tally in told.versions.items():
         yield ""
-        yield f"{version}{'' if tally['evidence'] else ' (only shown)'}"
-        yield from _figures({**tally, "learning": False, "alarm": ""})
-        if tally["segments"]:
-            rows = ((f"  {_plain(s['segment'])}", f"{s['pairs']:,}", rate(s["agreement"]))
-                    for s in tally["segments"])  # fmt: skip
+        yield f"{version}{'' if tally.evidence else ' (only shown)'}"
+        yield from _figures(tally)
+        if tally.segments:
+            rows = ((f"  {_plain(s.segment)}", f"{s.pairs:,}", rate(s.agreement))
+                    for s in tally.segments)  # fmt: skip
             yield columns(SEGMENT_HEADINGS, rows)
-        for one in tally["worst"][:worst]:
+        for one in tally.worst[:worst]:
             yield from _disagreement(one)
 
 
-def _noise(noise: dict[str, Any]) -> Iterator[str]:
-    if noise["learning"]:
-        pairs = f"{noise['raw_pairs']:,} and {noise['noise_pairs']:,}"
-        yield f"noise is being learnt ({pairs} of {noise['wanted']:,} pairs), nothing counts yet"
-    if noise["silenced"]:
-        yield f"noise, so they do not decide: {', '.join(map(_plain, noise['silenced']))}"
+def _noise(noise: NoiseView) -> Iterator[str]:
+    if noise.learning:
+        pairs = f"{noise.raw_pairs:,} and {noise.noise_pairs:,}"
+        yield f"noise is being learnt ({pairs} of {noise.wanted:,} pairs), nothing counts yet"
+    if noise.silenced:
+        yield f"noise, so they do not decide: {', '.join(map(_plain, noise.silenced))}"
 
 
-def _figures(tally: dict[str, Any]) -> Iterator[str]:
-    for line in shadow_lines(tally):
-        yield f"  {line}"
-    positive = tally["positive"]
-    if positive["pairs"]:
-        ours, theirs = rate(positive["stable"]), rate(positive["candidate"])
-        yield f"  positive: candidate {theirs}, stable {ours}"
-    if tally["pairs"]:
+def _figures(tally: TallyView) -> Iterator[str]:
+    yield f"  {pairs_line(tally)}"
+    ours, theirs = tally.positive.stable, tally.positive.candidate
+    if ours is not None and theirs is not None:
+        yield f"  positive: candidate {rate(theirs)}, stable {rate(ours)}"
+    if tally.pairs:
         for arm in ("candidate", "stable"):
-            p50, p99 = (tally["latency"][arm][key] for key in ("p50_s", "p99_s"))
-            yield f"  {arm}: half within {duration(p50)}, 99 % within {duration(p99)}"
-    delivery = tally["delivery"]
-    dropped = ", ".join(f"{n:,} dropped ({cause})" for cause, n in delivery["dropped"].items())
+            p50_s, p99_s = tally.latency[arm].p50_s or 0.0, tally.latency[arm].p99_s or 0.0
+            yield f"  {arm}: half within {duration(p50_s)}, 99 % within {duration(p99_s)}"
+    delivery = tally.delivery
+    dropped = ", ".join(f"{n:,} dropped ({cause})" for cause, n in delivery.dropped.items())
     yield (
-        f"  copies: {delivery['delivered']:,} delivered, {delivery['failed']:,} failed"
+        f"  copies: {delivery.delivered:,} delivered, {delivery.failed:,} failed"
         + (f", {dropped}" if dropped else "")
     )
 
 
-def _disagreement(one: dict[str, Any]) -> Iterator[str]:
-    distance = one["score_distance"]
+def _disagreement(one: DisagreementView) -> Iterator[str]:
+    distance = one.score_distance
     facts = [
-        _plain(one["request_id"]), when(one["at"]), one["direction"],
+        _plain(one.request_id), when(one.at), one.direction,
         f"scores {distance:.3g} apart" if distance is not None else "",
-        f"segment {_plain(one['segment'])}" if one["segment"] else "",
-        "reverse" if one["reverse"] else "",
+        f"segment {_plain(one.segment)}" if one.segment else "",
+        "reverse" if one.reverse else "",
     ]  # fmt: skip
     yield "  " + ", ".join(filter(None, facts))
     rows = (
-        (f"    {_plain(d['path']) or '-'}", d["kind"], _plain(d["stable"]),
-         _plain(d["candidate"]), "yes" if d["decides"] else "no")
-        for d in one["differences"]
+        (f"    {_plain(d.path) or '-'}", d.kind, _plain(d.stable),
+         _plain(d.candidate), "yes" if d.decides else "no")
+        for d in one.differences
     )  # fmt: skip
     yield columns(PATH_HEADINGS, rows)
 

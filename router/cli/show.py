@@ -12,14 +12,27 @@ import re
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from router.cli.client import Client
 from router.cli.exits import Exit, VerbFailed
 from router.core.usage.signals import written
 from router.core.words import duration, odds, percent, rate
+
+if TYPE_CHECKING:
+    from router.control.told.answers import EntryView, ReportView
+    from router.control.told.compared import PairsView
+    from router.control.told.views import (
+        CountsView,
+        GateView,
+        OfferedRollout,
+        RolloutView,
+        RouteView,
+        VersionView,
+    )
 
 COLOURS = {
     "healthy": "green", "pass": "green", "completed": "green",
@@ -54,7 +67,8 @@ def coloured(word: str) -> str:
 
 def emit(document: Any) -> None:
     """JSON on stdout, the same keys as the API."""
-    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    plain = msgspec.to_builtins(document)
+    click.echo(json.dumps(plain, indent=2, ensure_ascii=False))
 
 
 def columns(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -79,23 +93,18 @@ def when(at: float) -> str:
     return datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M:%S %z")
 
 
-def _odds(evidence: float | None) -> str:
-    """``143 : 1`` as in the sentences; ``-`` where a gate does not bet."""
-    return "-" if evidence is None else odds(evidence)
-
-
-def counted(counts: dict[str, Any] | None) -> str:
+def counted(counts: CountsView) -> str:
     """``4 of 57 (7.0 %)``; ``-`` where nothing was counted."""
-    if not counts or not counts.get("total"):
+    if not counts.total:
         return "-"
-    return f"{counts['bad']:,} of {counts['total']:,} ({rate(counts['bad'] / counts['total'])})"
+    return f"{counts.bad:,} of {counts.total:,} ({rate(counts.bad / counts.total)})"
 
 
-def position(rollout: dict[str, Any]) -> str:
+def position(rollout: RolloutView) -> str:
     """``progressing, step 2 of 5, 25 % on v2``."""
     return (
-        f"{coloured(rollout['phase'])}, step {rollout['step']} of {rollout['steps']}, "
-        f"{percent(rollout['weight_bp'])} on {rollout['candidate']}"
+        f"{coloured(rollout.phase)}, step {rollout.step} of {rollout.steps}, "
+        f"{percent(rollout.weight_bp)} on {rollout.candidate}"
     )
 
 
@@ -103,120 +112,120 @@ ENDED = ("completed", "aborted", "rolled_back")
 """Phases that wait for nothing."""
 
 
-def left(rollout: dict[str, Any]) -> str:
+def left(rollout: RolloutView) -> str:
     """What the step waits for, or an empty string."""
-    if rollout.get("phase") in ENDED:
+    if rollout.phase in ENDED:
         return ""
     waits = []
-    if rollout.get("remaining_s", 0) > 0:
-        waits.append(duration(max(rollout["remaining_s"], 1.0)))
-    if rollout.get("until_samples", 0) > rollout.get("samples", 0):
-        waits.append(f"{rollout['until_samples'] - rollout['samples']:,} more samples")
-    if held := rollout.get("waits_for"):
+    if rollout.remaining_s > 0:
+        waits.append(duration(max(rollout.remaining_s, 1.0)))
+    if rollout.until_samples > rollout.samples:
+        waits.append(f"{rollout.until_samples - rollout.samples:,} more samples")
+    if held := rollout.waits_for:
         waits.append(held.removeprefix("waits for ").replace("frozen by", "the freeze by", 1))
     return " and ".join(waits)
 
 
-def through(rollout: dict[str, Any]) -> list[str]:
+def through(rollout: RolloutView) -> list[str]:
     """When it is over, if the candidate is as good as stable and the traffic stays."""
-    at = rollout.get("through_at")
+    at = rollout.through_at
     return [f"  through by {when(at)} at this traffic, if nothing is found"] if at else []
 
 
-def risks(rollout: dict[str, Any]) -> list[str]:
+def risks(rollout: RolloutView) -> list[str]:
     """What passes unseen, below the gates that do not see it."""
-    found = rollout.get("risks") or []
+    found = rollout.risks
     return ["", "what passes unseen", *(f"  {text}" for text in found)] if found else []
 
 
-def more_lines(rollout: dict[str, Any]) -> list[str]:
+def more_lines(rollout: RolloutView) -> list[str]:
     """What not every rollout has: requests left behind, labels, rewards that move the shares."""
     lines = [
         f"{count} requests in flight on {version}, which gets no new ones"
-        for version, count in (rollout.get("draining") or {}).items()
+        for version, count in rollout.draining.items()
     ]
-    for version, tally in (rollout.get("feedback") or {}).items():
-        text = f"labels of {version}: {tally['right']:,} right, {tally['wrong']:,} wrong"
-        if tally["rewards"]:
-            text += f", {tally['rewards']:,} rewards of {tally['mean_reward']:.3g} on average"
+    for version, tally in rollout.feedback.items():
+        text = f"labels of {version}: {tally.right:,} right, {tally.wrong:,} wrong"
+        if tally.mean_reward is not None:
+            text += f", {tally.rewards:,} rewards of {tally.mean_reward:.3g} on average"
         lines.append(text)
-    if bandit := rollout.get("bandit"):
-        lines.append(f"bandit: {bandit['warning']}")
+    if bandit := rollout.bandit:
+        lines.append(f"bandit: {bandit.warning}")
     return lines
 
 
-def _parts(gate: dict[str, Any]) -> Iterable[str]:
-    """Figures of a gate that its sentence has already: each is shown once."""
-    texts = (counted(gate.get(arm)) for arm in ("candidate", "stable"))
-    return [text for text in texts if text in gate["sentence"]]
+def _arms(gate: GateView | ReportView) -> list[str]:
+    """Counts of both arms that its sentence has not already: each figure is shown once."""
+    arms = (("candidate", gate.candidate), ("stable", gate.stable))
+    told = [(arm, counted(counts)) for arm, counts in arms]
+    return [f"    {arm} {text}" for arm, text in told if text != "-" and text not in gate.sentence]
 
 
-def told(status: dict[str, Any]) -> str:
+def told(status: RolloutView) -> str:
     """Where a rollout stands and since when, in the line that a person would say."""
-    at = status.get("decided_at")
-    return f"{status['line']} ({when(at)})" if at else str(status["line"])
+    at = status.decided_at
+    return f"{status.line} ({when(at)})" if at else status.line
 
 
-def said(entry: dict[str, Any]) -> str:
+def said(entry: EntryView) -> str:
     """A decision in the line that a person would say; the numbers are in `why`."""
-    return str(entry.get("line") or entry["reason"])
+    return entry.line or entry.reason
 
 
-def word(gate: dict[str, Any]) -> str:
+def word(verdict: str, lacks: str = "") -> str:
     """A gate's verdict; that it has not had its sample yet goes before that it found nothing."""
-    quiet = gate.get("lacks") and gate["verdict"] in {"pass", "pending"}
-    return "not enough yet" if quiet else str(gate["verdict"])
+    return "not enough yet" if lacks and verdict in {"pass", "pending"} else verdict
 
 
-def gate_lines(gates: Iterable[dict[str, Any]]) -> list[str]:
+def gate_lines(gates: Iterable[GateView | ReportView]) -> list[str]:
     """One line a gate with evidence and counts, the sentence below it."""
     lines = []
     for gate in gates:
-        name = gate.get("gate") or gate.get("name") or "?"
-        dry = " (dry run)" if gate.get("dry_run") else ""
-        facts = [f"  {name}{dry}: {coloured(word(gate))}"]
-        told = f"evidence {_odds(gate.get('evidence'))}"
-        if gate.get("limit") is not None and told not in gate["sentence"]:
-            facts.append(f"evidence {_odds(gate.get('evidence'))}, limit {_odds(gate['limit'])}")
-        lines.append("  ".join(facts))
-        arms = [(arm, counted(gate.get(arm))) for arm in ("candidate", "stable")]
-        lines += [f"    {arm} {text}" for arm, text in arms if text not in {"-", *_parts(gate)}]
-        lines.append(f"    {gate['sentence']}")
+        dry = " (dry run)" if gate.dry_run else ""
+        lacks = getattr(gate, "lacks", "")  # of the present alone
+        facts = [f"  {gate.gate}{dry}: {coloured(word(gate.verdict, lacks))}"]
+        told = f"evidence {odds(gate.evidence)}"
+        if gate.limit is not None and told not in gate.sentence:
+            facts.append(f"{told}, limit {odds(gate.limit)}")
+        lines += ["  ".join(facts), *_arms(gate), f"    {gate.sentence}"]
     return lines
 
 
-def shadow_lines(shadow: dict[str, Any] | None) -> list[str]:
-    """The shadow in a line or two: ``412 pairs, 98.4 % agree, 0 failed; ...``."""
-    if not shadow:
+def pairs_line(pairs: PairsView) -> str:
+    """``412 pairs, 98.4 % agree, 0 failed; ...``."""
+    text, score = f"{pairs.pairs:,} pairs", pairs.score
+    if pairs.agreement is not None:
+        text += (
+            f", {rate(pairs.agreement)} agree, {pairs.stricter:,} stricter, "
+            f"{pairs.looser:,} looser, {pairs.failed:,} failed"
+        )
+    if score.mean is not None and score.far_share is not None:
+        text += (
+            f"; scores {score.mean:.3g} apart on average, "
+            f"{rate(score.far_share)} more than {score.far:g}"
+        )
+    return text
+
+
+def shadow_lines(rollout: RolloutView) -> list[str]:
+    """The shadow in a line or two."""
+    if (shadow := rollout.shadow) is None:
         return []
-    agreement = shadow["agreement"]
-    text = f"{shadow['pairs']:,} pairs"
-    if agreement is not None:
-        text += (
-            f", {rate(agreement)} agree, {shadow['stricter']:,} stricter, "
-            f"{shadow['looser']:,} looser, {shadow['failed']:,} failed"
-        )
-    if (score := shadow.get("score")) and score["pairs"]:
-        text += (
-            f"; scores {score['mean']:.3g} apart on average, "
-            f"{rate(score['far_share'])} more than {score['far']:g}"
-        )
-    if shadow["learning"]:
-        text += "; noise is being learnt, nothing counts yet"
-    return [text, *([shadow["alarm"]] if shadow["alarm"] else [])]
+    learning = "; noise is being learnt, nothing counts yet" if shadow.learning else ""
+    return [pairs_line(shadow) + learning, *filter(None, [shadow.alarm])]
 
 
 def chosen(client: Client, route: str) -> str:
     """The route that is meant: the named one, or the only one there is."""
     if route:
         return route
-    names = [summary["name"] for summary in client.routes()]
+    names = [summary.name for summary in client.routes()]
     if len(names) == 1:
-        return str(names[0])
+        return names[0]
     raise VerbFailed(Exit.USAGE, f"name a route: {', '.join(names)}")
 
 
-def of_route(client: Client, route: str) -> tuple[str, dict[str, Any]]:
+def of_route(client: Client, route: str) -> tuple[str, OfferedRollout]:
     """The chosen route and its rollout. Fails if it has none."""
     name = chosen(client, route)
     status = client.rollout(name)
@@ -225,51 +234,48 @@ def of_route(client: Client, route: str) -> tuple[str, dict[str, Any]]:
     return name, status
 
 
-def decisions(client: Client, route: str) -> list[dict[str, Any]]:
+def decisions(client: Client, route: str) -> list[EntryView]:
     """The last entries of the journal, newest first."""
-    found = client.get("/api/v1/journal", route=route, limit=DECISIONS_SHOWN)
-    entries: list[dict[str, Any]] = found["entries"]
-    return entries
+    from router.control.told.answers import JournalView  # noqa: PLC0415 - offline verbs have none
+
+    path = "/api/v1/journal"
+    return client.get(JournalView, path, route=route, limit=DECISIONS_SHOWN).entries
 
 
-def usage_lines(versions: dict[str, Any]) -> list[str]:
+def usage_lines(versions: dict[str, VersionView]) -> list[str]:
     """What each version says that it uses and costs, or why it does not."""
     lines = []
     for name, window in versions.items():
-        if (used := window.get("usage")) is None:
+        if (used := window.usage) is None:
             continue
-        parts = [written(signal, value) for signal, value in used["signals"].items()]
-        if used["answers"]:
-            tokens = (used["tokens_in"] + used["tokens_out"]) / used["answers"]
+        parts = [written(signal, value) for signal, value in used.signals.items()]
+        if used.answers:
+            tokens = (used.tokens_in + used.tokens_out) / used.answers
             parts.append(f"{tokens:,.0f} tokens an answer")
-        if used["per_request"]:
-            parts.append(f"a request costs {used['per_request']:.4g}")
-        parts += [used["trouble"]] if used["trouble"] else []
+        if used.per_request:
+            parts.append(f"a request costs {used.per_request:.4g}")
+        parts += [used.trouble] if used.trouble else []
         lines.append(f"  {name} uses: {', '.join(parts) or 'nothing that is told'}")
     return lines
 
 
 def version_row(
-    version: str, window: dict[str, Any], document: dict[str, Any], status: dict[str, Any] | None
+    version: str, window: VersionView, document: RouteView, status: RolloutView | None
 ) -> tuple[str, ...]:
     """One version as a row of text; ``-`` where nothing was measured."""
-    shares_bp = (status or document)["shares_bp"]
-    role = "stable" if version == document["stable"] else ""
-    if status is not None and version in (status["stable"], status["candidate"]):
-        on_trial = version == status["candidate"]
-        role = "candidate" if on_trial and status["phase"] != "completed" else role
+    shares_bp = (status or document).shares_bp
+    role = "stable" if version == document.stable else ""
+    if status is not None and version == status.candidate and status.phase != "completed":
+        role = "candidate"
     return (
         version,
         role,
         percent(shares_bp.get(version, 0)),
-        f"{window['requests_per_s']:.1f}",
-        *(
-            (rate(window["error_ratio"]), _milliseconds(window["p50_s"]),
-             _milliseconds(window["p99_s"]))
-            if window["requests"] else ("-", "-", "-")
-        ),
-    )  # fmt: skip
+        f"{window.requests_per_s:.1f}",
+        rate(window.error_ratio) if window.requests else "-",
+        *(_milliseconds(quantile, window.requests) for quantile in (window.p50_s, window.p99_s)),
+    )
 
 
-def _milliseconds(seconds: float) -> str:
-    return f"{seconds * 1000:.3g} ms"
+def _milliseconds(seconds: float | None, of: int) -> str:
+    return "-" if seconds is None or not of else f"{seconds * 1000:.3g} ms"

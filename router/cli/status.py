@@ -36,7 +36,7 @@ def run(
             emit(status)
         else:
             click.echo(line(route, status))
-        health = status["health"] if status else HEALTHY
+        health = status.health if status else HEALTHY
         if health == DEGRADED:
             raise VerbFailed(Exit.DEGRADED, "")
         if health == HEALTHY or not watch:
@@ -48,8 +48,7 @@ def _all(link: AdminLink, output: Output) -> None:
     if output is Output.JSON:
         emit({"routes": routes})
     else:
-        rows = [(r["name"], coloured(r.get("health") or HEALTHY), r.get("phase") or "no rollout")
-                for r in routes]  # fmt: skip
+        rows = [(r.name, coloured(r.health), r.phase or "no rollout") for r in routes]
         click.echo(columns(("ROUTE", "STATUS", "PHASE"), rows))
-    if any(summary.get("health") == DEGRADED for summary in routes):
+    if any(summary.health == DEGRADED for summary in routes):
         raise VerbFailed(Exit.DEGRADED, "")

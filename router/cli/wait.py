@@ -32,8 +32,8 @@ def run(
     client = link.client()
     name = chosen(client, route)
     for status in follow(client, name, parse_seconds("--timeout", timeout)):
-        health = status["health"] if status else "Healthy"
-        phase = status["phase"] if status else ""
+        health = status.health if status else "Healthy"
+        phase = status.phase if status else ""
         click.echo(line(name, status))
         if goal in (health.lower(), phase):
             return

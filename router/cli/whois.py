@@ -9,6 +9,7 @@ import click
 from router.cli.options import AdminLink, Format, Output
 from router.cli.parse import Argument, Option
 from router.cli.show import chosen, emit
+from router.control.told.answers import WhoisView
 from router.core.words import percent
 
 
@@ -21,14 +22,14 @@ def run(
     """The version that a sticky key (a user) gets now, and the place that decides it."""
     client = link.client()
     name = chosen(client, route)
-    told = client.get("/api/v1/whois", route=name, key=key)
+    told = client.get(WhoisView, "/api/v1/whois", route=name, key=key)
     if output is Output.JSON:
         emit(told)
-    elif not told["sticky"]:
-        share = percent(told["weight_bp"])
+    elif not told.sticky:
+        share = percent(told.weight_bp)
         click.echo(f"{name} is not sticky: a coin is thrown for each request, {share} candidate")
     else:
         click.echo(
-            f"{key} gets {told['version']} on {name}: place {told['bucket']} of 10,000, the "
-            f"candidate's interval begins at {told['offset']} with {percent(told['weight_bp'])}"
+            f"{key} gets {told.version} on {name}: place {told.bucket} of 10,000, the "
+            f"candidate's interval begins at {told.offset} with {percent(told.weight_bp)}"
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import click
 
@@ -12,6 +12,7 @@ from router.cli.exits import Exit, VerbFailed
 from router.cli.options import AdminLink, Format, Output, RouteName
 from router.cli.parse import Option
 from router.cli.show import coloured, emit, gate_lines, of_route, shadow_lines, when
+from router.control.told.answers import WhyView
 from router.core.words import percent
 
 
@@ -26,12 +27,12 @@ def run(
     """Why the traffic is where it is: sentence, counts, evidence against its limit, who, when."""
     client = link.client()
     name, status = of_route(client, route)
-    told = client.get(path_of("rollouts", name, "why"), at=moment(at) if at else None)
+    told = client.get(WhyView, path_of("rollouts", name, "why"), at=moment(at) if at else None)
     if output is Output.JSON:
         emit(told)
     else:
-        shadow = [] if at else shadow_lines(status.get("shadow"))
-        waits = [] if at or not status.get("waits_for") else [status["waits_for"]]
+        shadow = [] if at else shadow_lines(status)
+        waits = [] if at or not status.waits_for else [status.waits_for]
         now = [f"waits for {text}" for text in waits] + [f"shadow    {text}" for text in shadow]
         click.echo("\n".join([*lines(name, told), *now]))
 
@@ -50,22 +51,19 @@ def moment(text: str) -> float:
         ) from None
 
 
-def lines(name: str, told: dict[str, Any]) -> list[str]:
+def lines(name: str, told: WhyView) -> list[str]:
     """The explanation, most important first."""
-    entry = told.get("entry") or {}
-    made = [told["line"]]
-    if told["sentence"] != told["line"]:
-        made.append(f"          {told['sentence']}")
-    if entry:
-        weight = percent(entry["weight_bp"])
-        made += [
-            "",
-            f"route     {name}, rollout {entry['rollout']}, revision {entry['revision']}",
-            f"position  {coloured(entry['phase_to'])}, step {entry['step']}, {weight} on candidate",
-            f"decided   {when(entry['at'])} by {entry['actor']}",
-        ]
-    evidence = told.get("evidence") or {}
-    gates = gate_lines(evidence.get("gates") or ())
-    if gates:
+    entry = told.entry
+    made = [told.line]
+    if told.sentence != told.line:
+        made.append(f"          {told.sentence}")
+    weight = percent(entry.weight_bp)
+    made += [
+        "",
+        f"route     {name}, rollout {entry.rollout}, revision {entry.revision}",
+        f"position  {coloured(entry.phase_to)}, step {entry.step}, {weight} on candidate",
+        f"decided   {when(entry.at)} by {entry.actor}",
+    ]
+    if gates := gate_lines(told.evidence.reports):
         made += ["", "gates at that moment", *gates]
     return made

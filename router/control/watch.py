@@ -29,7 +29,7 @@ from router.config.watch import POLL_INTERVAL_S, FileWatch
 from router.control.state.clock import Clock
 from router.control.state.errors import PolicyRejected
 from router.control.told.announce import Announcer
-from router.control.told.views import PolicyView
+from router.control.told.views import PolicyView, ProblemView
 from router.core.policy import Policy
 from router.loops import forever
 from router.telemetry.log import get_logger
@@ -168,7 +168,8 @@ class PolicySource:
         """What is in force, and what is on the disk and is not; without secrets."""
         told = PolicyView(
             file=self.path, ok=self.ok, digest=self.digest, accepted_at=self.accepted_at, text="",
-            pending=[], report=self._report, problems=list(self.problems), notes=list(self.notes),
+            pending=[], report=self._report, notes=list(self.notes),
+            problems=[ProblemView.of(problem) for problem in self.problems],
         )  # fmt: skip
         names = ("in force", f"{Path(self.path).name}, refused")
         # A file of 1,000 routes takes 0.2 s to look through.

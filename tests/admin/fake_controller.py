@@ -187,6 +187,11 @@ class FakeController:
             }
         ]  # fmt: skip
 
+    def reports(self) -> list[dict[str, Any]]:
+        """Gates at a moment, as the journal has them."""
+        own = ("name", "lacks")
+        return [{k: v for k, v in gate.items() if k not in own} for gate in self.gates()]
+
     async def command(self, route, event, *, if_revision=None, key=None, dry_run=False):
         self.rollout(route)
         if self.fails is not None:
@@ -237,7 +242,7 @@ class FakeController:
         entry = (await self.journal(route, limit=1))[0]
         return {
             "line": status["line"], "sentence": status["reason"], "entry": entry,
-            "evidence": {"gates": status["gates"]},
+            "evidence": {"reports": self.reports()},
         }  # fmt: skip
 
     def prediction_log(self) -> dict[str, Any]:
@@ -306,6 +311,6 @@ class FakeController:
             at=1000.0 + len(self.entries), clock=self.time, route=ROUTE, rollout=self.state.id,
             revision=self.state.revision, actor=actor, action=action, phase_from="progressing",
             phase_to=self.state.phase.value, step=self.state.step + 1, weight_bp=self.weight_bp(),
-            reason=reason, evidence={"gates": self.gates()}, id=len(self.entries) + 1,
+            reason=reason, evidence={"reports": self.reports()}, id=len(self.entries) + 1,
         )  # fmt: skip
         self.entries.append(entry.to_json())

@@ -147,7 +147,7 @@ async def test_an_impossible_order_is_409_with_the_machines_sentence(site):
     [
         (errors.Busy("too many"), 503),
         (errors.StoreUnavailable("disk full"), 507),
-        (errors.PolicyRejected("bad", [{"line": 3}]), 422),
+        (errors.PolicyRejected("bad", [{"line": 3, "message": "bad"}]), 422),
         (errors.ControlError("other"), 500),
     ],
 )

@@ -12,13 +12,17 @@ from router.core.wire.receipt import RECEIPT_CHARS_MAX
 PATH = "/api/v1/feedback"
 
 
+STATEMENTS = {"accepted": 0, "refused": [], "joined": 0, "waiting": 0, "waiting_ids": [],
+              "duplicates": 0}  # fmt: skip
+
+
 @pytest.fixture
 def taken(site):
     seen = []
 
     async def feedback(given):
         seen.extend(given)
-        return {"accepted": len(given), "refused": []}
+        return STATEMENTS | {"accepted": len(given)}
 
     site.controller.feedback = feedback
     return seen
@@ -33,7 +37,7 @@ async def test_statements_are_handed_on(site, taken):
     answer = await site.post(PATH, {"labels": labels})
 
     assert answer.status == 200, await answer.text()
-    assert await answer.json() == {"accepted": 4, "refused": []}
+    assert await answer.json() == STATEMENTS | {"accepted": 4}
     assert taken == [
         Statement(Truth(correct=False), "a"), Statement(Truth(score=0.25), "b"),
         Statement(Truth(correct=True, label="late"), "c"),

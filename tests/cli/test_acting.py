@@ -9,6 +9,7 @@ from router.cli.show import left
 from router.control.state.errors import Busy, StoreUnavailable
 from router.core.rollout import events
 from tests.admin.conftest import SECRETS
+from tests.cli.told import rollout
 
 ROUTE = "flight-delay"
 
@@ -144,7 +145,8 @@ def test_a_retry_is_forced_only_when_said(router):
     ],
 )
 def test_what_a_step_waits_for_is_shown(status, waits):
-    assert left(status) == waits
+    plain = {"remaining_s": 0, "waits_for": ""}
+    assert left(rollout(**plain | status)) == waits
 
 
 class Terminal:
@@ -205,8 +207,8 @@ def test_an_order_whose_answer_was_lost_is_carried_out_once(router, monkeypatch)
     real = Client.post
     sent = []
 
-    def post(self, path, body, headers):
-        answer = real(self, path, body, headers)
+    def post(self, kind, path, body, headers):
+        answer = real(self, kind, path, body, headers)
         sent.append(headers["Idempotency-Key"])
         if len(sent) == 1:
             raise Unreachable(self.url, ConnectionResetError("reset"))

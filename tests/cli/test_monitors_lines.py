@@ -1,6 +1,7 @@
 """What `rampway monitors` prints of a route's monitors."""
 
 from router.cli.monitors import _lines
+from router.control.told.views import MonitorsView
 
 ALARM = {
     "signal": "age",
@@ -8,6 +9,9 @@ ALARM = {
     "until": None,
     "accepted": True,
     "sentence": "data drift in age",
+    "check": "distribution",
+    "cause": "data drift",
+    "course": "sudden",
 }
 SIGNAL = {
     "name": "age", "segment": "", "output": False, "learnt": True, "limit_in_s": 86_400.0,
@@ -19,7 +23,7 @@ SIGNAL = {
 def text(**more):
     known = {"reference": "train.csv", "trouble": "", "requests": 12, "alarms": [], "over": [],
              "signals": []}  # fmt: skip
-    return "\n".join(_lines("r", known | more))
+    return "\n".join(_lines("r", MonitorsView.of(known | more)))
 
 
 def test_a_route_without_monitors_says_how_to_have_some():

@@ -507,7 +507,6 @@ HEAVY = (
     "structlog",
     "pydantic",
     "rich",
-    "msgspec",
     "yaml",
     "asyncio",
     "router.admin",

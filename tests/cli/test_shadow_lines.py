@@ -10,12 +10,14 @@ from router.cli.show import shadow_lines
 from router.core.pairs.compare import Compare
 from router.core.pairs.shadow import ShadowBook, Terms
 from router.core.wire.counts import MirrorCounts, PairSample
+from tests.cli.told import rollout
 from tests.core.pairs.judged import judged_by
 
 BRIEF = {
     "pairs": 1_204, "agreement": 0.984, "agreed": 1_185, "disagreed": 15, "failed": 4,
     "unusable": 0, "stricter": 12, "looser": 3, "learning": False, "uncompared": 0,
-    "awaited": 0, "alarm": "",
+    "awaited": 0, "alarm": "", "rows": 1_204, "unusable_because": {},
+    "score": {"pairs": 0, "mean": None, "far_share": None, "far": 0.05, "max": None},
 }  # fmt: skip
 LINE = "1,204 pairs, 98.4 % agree, 12 stricter, 3 looser, 4 failed"
 
@@ -36,7 +38,7 @@ LINE = "1,204 pairs, 98.4 % agree, 12 stricter, 3 looser, 4 failed"
     ],
 )
 def test_a_line_or_two(changed, expected):
-    assert shadow_lines({**BRIEF, **changed}) == expected
+    assert shadow_lines(rollout(shadow={**BRIEF, **changed})) == expected
 
 
 @pytest.mark.parametrize("verb", ["get", "why"])

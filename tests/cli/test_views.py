@@ -1,61 +1,57 @@
-"""The command line reads nothing of an answer that the answer's type does not have."""
+"""The command line reads what a router says as its types, and knows no answer by heart."""
 
 from __future__ import annotations
 
 import ast
-import inspect
-from dataclasses import fields
 from pathlib import Path
 
-import msgspec
 import pytest
 
-from router.admin.commands import OfferedRollout
-from router.control.state.answers import CommandResult
+from router.cli.client import Client
+from router.cli.exits import Exit, VerbFailed
+from router.control.state.answers import Announcement, CommandResult
 from router.control.state.record import JournalEntry
-from router.control.told import views
-from router.core.pairs.compare import Compare
-from router.core.pairs.shadow import ShadowBook, Terms
+from router.control.told.answers import AnnouncementView, EntryView, OrderView
+from router.control.told.views import RoutesView
 
 CLI = Path(__file__).parents[2] / "router" / "cli"
-
-TYPES = [
-    OfferedRollout,
-    *(
-        kind
-        for _, kind in inspect.getmembers(views, inspect.isclass)
-        if issubclass(kind, views.View)
-    ),
-]
-BRIEF = ShadowBook(Terms("v1", "v2", Compare(), "json", ())).brief()
-
-KNOWN = {
-    *(field.name for kind in TYPES for field in msgspec.structs.fields(kind)),
-    *(field.name for kind in (CommandResult, JournalEntry) for field in fields(kind)),
-    *BRIEF, *BRIEF["score"],
-    "routes", "rollouts", "entries",  # what a page, a snapshot, a journal are made of
-    "NO_COLOR", "If-Match", "/api/v1/journal",  # no answers
-}  # fmt: skip
-
-READERS = ("show", "get", "live", "status", "wait", "list", "follow", "history", "orders")
+OFFLINE = ("check", "plan")
+"""Verbs whose answers are their own."""
 
 
-def read_by(name: str) -> set[str]:
-    """Every text that a module looks up by."""
+def annotations(tree: ast.Module) -> set[str]:
+    """Every annotation of a module, as text."""
     found = set()
-    for node in ast.walk(ast.parse((CLI / f"{name}.py").read_text())):
-        key = None
-        if isinstance(node, ast.Subscript):
-            key = node.slice
-        elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "get" and node.args:
-            key = node.args[0]
-        if isinstance(key, ast.Constant) and isinstance(key.value, str):
-            found.add(key.value)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.arg | ast.AnnAssign) and node.annotation is not None:
+            found.add(ast.unparse(node.annotation))
+        elif isinstance(node, ast.FunctionDef) and node.returns is not None:
+            found.add(ast.unparse(node.returns))
     return found
 
 
-@pytest.mark.parametrize("name", READERS)
-def test_every_key_that_is_read_is_one_that_is_said(name):
-    read = read_by(name)
-    assert read
-    assert read - KNOWN == set()
+@pytest.mark.parametrize("path", sorted(CLI.glob("*.py")), ids=lambda path: path.stem)
+def test_what_a_router_says_is_never_a_bare_dictionary(path):
+    bare = {text for text in annotations(ast.parse(path.read_text())) if "dict[str, Any]" in text}
+    assert not bare or path.stem in (*OFFLINE, "report")  # a report is a document of its own
+
+
+@pytest.mark.parametrize(
+    ("made", "seen"),
+    [(CommandResult, OrderView), (Announcement, AnnouncementView), (JournalEntry, EntryView)],
+)
+def test_what_the_control_plane_makes_has_the_keys_of_its_view(made, seen):
+    told = {"line"} if made is JournalEntry else set()
+    assert set(made.__dataclass_fields__) | told == set(seen.__struct_fields__)
+
+
+def test_an_answer_of_another_shape_is_told_with_its_place(router, monkeypatch):
+    """Of another release, or of something else that listens there."""
+
+    async def routes():
+        return [{"name": 1}]
+
+    monkeypatch.setattr(router.controller, "routes", routes)
+    with pytest.raises(VerbFailed, match=r"another release: .*\$\.routes\[0\]") as failed:
+        Client(router.server.url).get(RoutesView, "/api/v1/routes")
+    assert failed.value.code is Exit.UNREACHABLE

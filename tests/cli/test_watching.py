@@ -9,9 +9,12 @@ import time
 import pytest
 
 from router.cli import history
+from router.control.told.answers import EntryView
+from router.control.told.views import RouteView
 from router.core.rollout.events import Action, Pause
 from tests.admin.fake_controller import SENTENCE
 from tests.cli.conftest import rampway
+from tests.cli.told import rollout, route
 
 LINE = SENTENCE.rpartition("; ")[0]
 """The same without the evidence."""
@@ -209,9 +212,7 @@ def test_wait_refuses_unknown_goals_and_times(router):
 
 
 def test_get_watch_without_a_terminal_prints_lines(router, monkeypatch):
-    monkeypatch.setattr(
-        "router.cli.get.follow", lambda *_: iter([router.controller.rollout("flight-delay")])
-    )
+    monkeypatch.setattr("router.cli.get.follow", lambda *_: iter([rollout()]))
 
     assert router.run("get", "flight-delay", "-w").out.startswith("Progressing - flight-delay")
 
@@ -221,9 +222,9 @@ def test_the_live_picture_has_everything(router):
 
     from router.cli.live import Picture
 
-    document = router.controller.route("flight-delay")
-    picture = Picture("flight-delay", document, list(router.controller.entries))
-    picture.hear(router.controller.rollout("flight-delay"))
+    entries = [EntryView.of(entry) for entry in router.controller.entries]
+    picture = Picture("flight-delay", route(), entries)
+    picture.hear(rollout())
     console = Console(record=True, width=160, file=io.StringIO())
     console.print(picture.render())
     text = console.export_text()
@@ -238,7 +239,7 @@ EXPERIMENT = {
     "waits_for": "frozen by ann: black friday",
     "draining": {"v0": 3},
     "feedback": {"v2": {"right": 40, "wrong": 2, "rewards": 4, "mean_reward": 0.25}},
-    "bandit": {"warning": "no fair comparison"},
+    "bandit": {"every_s": 60, "floor_bp": 100, "rewards": {}, "warning": "no fair comparison"},
 }
 TOLD = (
     "by ann: black friday",
@@ -250,7 +251,7 @@ TOLD = (
 
 def test_what_not_every_rollout_has_is_told_where_there_is_some(router, monkeypatch):
     plain, known = router.controller.rollout, router.controller.versions
-    third = {"requests": 0, "requests_per_s": 0.0, "error_ratio": 0.0, "p50_s": 0, "p99_s": 0}
+    third = known()["v1"] | {"requests": 0, "p50_s": 0.0, "p99_s": 0.0}
     monkeypatch.setattr(router.controller, "rollout", lambda name: plain(name) | EXPERIMENT)
     monkeypatch.setattr(router.controller, "versions", lambda: known() | {"v3": third})
 
@@ -269,8 +270,8 @@ def live_text(router, monkeypatch):
 
     from router.cli.live import Picture
 
-    picture = Picture("flight-delay", router.controller.route("flight-delay"), [])
-    picture.hear(router.controller.rollout("flight-delay"))
+    picture = Picture("flight-delay", RouteView.of(router.controller.route("flight-delay")), [])
+    picture.hear(rollout(**EXPERIMENT))
     console = Console(record=True, width=400, file=io.StringIO())
     console.print(picture.render())
     text = console.export_text()

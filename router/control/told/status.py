@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 
@@ -14,6 +13,7 @@ from router.control.rollouts.reconciler import Reconciler
 from router.control.rollouts.run import Run
 from router.control.rollouts.trial import Trial
 from router.control.state.record import Carried
+from router.control.told.compared import ShadowBrief
 from router.control.told.foreseen import Foreseen
 from router.control.told.views import (
     ApprovalView,
@@ -234,11 +234,11 @@ def _coins(run: Run, observatory: Observatory, now: float) -> Iterator[str]:
         )
 
 
-def _shadow(run: Run) -> dict[str, Any] | None:
+def _shadow(run: Run) -> ShadowBrief | None:
     """The shadow in one line; None where nothing was ever copied."""
-    brief = run.trial.shadow.brief() if run.trial else None
+    brief = ShadowBrief.of(run.trial.shadow.brief()) if run.trial else None
     mirrors = any(mirror.of < 0 for mirror in run.entry.mirrors)
-    return brief if brief and (mirrors or brief["pairs"] or brief["alarm"]) else None
+    return brief if brief and (mirrors or brief.pairs or brief.alarm) else None
 
 
 def draining(run: Run, observatory: Observatory) -> dict[str, int]:
@@ -282,8 +282,7 @@ def _judged(
 
 def _gate(report: GateReport, lacks: dict[str, str]) -> GateView:
     plain = report.to_json() | {"lacks": lacks.get(report.gate, "")}
-    made: GateView = msgspec.convert({"name": report.gate, **plain}, GateView)
-    return made
+    return GateView.of({"name": report.gate, **plain})
 
 
 def _shares(run: Run) -> dict[str, int]:

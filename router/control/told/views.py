@@ -1,27 +1,17 @@
 """What people see: the types of every answer about routes and rollouts.
 
-The control plane makes them; JSON and the OpenAPI document follow from them, and tests hold the
-command line and the page against them. Shares are basis points, times seconds; ``None`` is what is
-not known or does not apply.
+The control plane makes them; JSON and the OpenAPI document follow from them, the command line
+decodes them, and tests hold the page against them. :mod:`.compared` and :mod:`.answers` have the
+others. Shares are basis points, times seconds; ``None`` is what is not known or does not apply.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
+from router.control.told.compared import ShadowBrief
+from router.control.told.view import View
 from router.core.rollout.plan import Step
-
-
-class View(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that people see."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values, as they go over the wire."""
-        made: dict[str, Any] = msgspec.to_builtins(self)
-        return made
-
 
 # --- a version -------------------------------------------------------------------------------
 
@@ -233,9 +223,15 @@ class RolloutView(View, frozen=True, kw_only=True):
     None: it has ended, there is no traffic, or never like this."""
     risks: list[str]
     """What passes unseen, and which ways to all traffic nothing judges; in words."""
-    shadow: dict[str, Any] | None
+    shadow: ShadowBrief | None
     """The shadow in brief; the whole of it is an answer of its own."""
     notes: list[str]
+
+
+class OfferedRollout(RolloutView, frozen=True, kw_only=True):
+    """A rollout's status with the commands that are possible now."""
+
+    commands: list[str]
 
 
 # --- its course --------------------------------------------------------------------------------
@@ -385,6 +381,20 @@ class RouteSummary(View, frozen=True, kw_only=True):
     attention: AttentionView | None
 
 
+class ProblemView(View, frozen=True, kw_only=True):
+    """A mistake in the policy file."""
+
+    message: str
+    hint: str = ""
+    file: str = ""
+    line: int = 0
+    """From 1, as the column; 0: it has no place."""
+    column: int = 0
+    path: str = ""
+    """Of keys, such as ``routes.0.match``."""
+    severity: str = "error"
+
+
 class PolicyView(View, frozen=True, kw_only=True):
     """The policy file: what is in force, and what is on the disk and is not."""
 
@@ -400,7 +410,7 @@ class PolicyView(View, frozen=True, kw_only=True):
     """Lines of a unified diff from the text in force to the file's, where that was refused."""
     report: str
     """What is wrong with the file, as ``rampway check`` prints it."""
-    problems: list[dict[str, Any]]
+    problems: list[ProblemView]
     notes: list[str]
 
 
