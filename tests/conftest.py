@@ -55,6 +55,7 @@ GROUPS = {
     "log": "run by make test-log",
     "oracles": "run by make test-oracles",
     "promoted": "run by make test-promoted",
+    "batch": "run by make test-batch",
     "simulated": "run by make test-simulated",
     "services": "run by make test-services",
     "cost": "run by make check",

@@ -43,6 +43,7 @@ VERBS: dict[str, str] = {
     "simulate": "Policy",
     "replay": "Policy",
     "judge": "Policy",
+    "score": "Policy",
     "diff": "Policy",
     "import": "Policy",
     "schema": "Policy",

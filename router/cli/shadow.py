@@ -41,6 +41,11 @@ def _lines(name: str, told: ShadowView, worst: int) -> Iterator[str]:
         yield told.alarm
     if told.awaited:
         yield f"{told.awaited:,} answers of {told.stable} are still to come"
+    yield from books(told, worst)
+
+
+def books(told: ShadowView, worst: int) -> Iterator[str]:
+    """What comparing has found, version by version."""
     yield from _noise(told.noise)
     for version, tally in told.versions.items():
         yield ""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from router.core.wire.outcomes import Outcome
 from router.core.wire.sampled import TEXT_CHARS_MAX, Sampled
+from router.http1 import kept_head
 from router.proxy.pairing import Kept, coding_of
 from router.proxy.receipt import arm_of
 from router.proxy.streams import event_stream
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from router.http1 import RequestHead, ResponseHead
     from router.proxy.attempt import Attempt
     from router.proxy.serving import ServedRoute
+    from router.proxy.shared import ClientSide
     from router.telemetry.recorder import Recorder
 
 FIELD_CHARS_MAX: Final = 100
@@ -41,6 +43,7 @@ def sampled(route: ServedRoute, attempt: Attempt, recorder: Recorder) -> Samplin
 class SampledExchange(Protocol):
     """What a sample is told of the exchange."""
 
+    client: ClientSide
     head: RequestHead
     id: bytes
     arrived: float
@@ -132,6 +135,7 @@ class Sampling:
         recorder, arm = self._recorder, self._arm
         cell = arm.slice.cell if arm is not None else None
         request, answer = self._bodies(ending)
+        asked = self._head(ending)
         recorder.sample(Sampled(
             route=route.entry.name, version=attempt.version.name, revision=route.entry.revision,
             role=attempt.version.stats.role, arm=self._chosen.value,
@@ -146,8 +150,17 @@ class Sampling:
             request=request, request_coding=_text(head, b"content-encoding"), answer=answer,
             answer_coding=coding_of(said) if said is not None else "",
             payload=route.payload_at(head.path), cut=self._cut, read=self._read, gap_s=self._gap,
-            first_s=max(self._first - ending.arrived, 1e-6) if self._first else 0.0,
+            head=asked, first_s=max(self._first - ending.arrived, 1e-6) if self._first else 0.0,
         ))  # fmt: skip
+
+    def _head(self, ending: SampledExchange) -> bytes:
+        """Of the request, where it is kept whole so that it can be sent once more."""
+        entry = self._route.entry.sampling
+        if entry is None or not entry.heads or self._cut:
+            return b""
+        head = kept_head(ending.head, ending.client.peer, self._route.stripped)
+        self._recorder.sample_bytes += len(head)
+        return head
 
     def _bodies(self, ending: SampledExchange) -> tuple[bytes, bytes]:
         """Of the request and of the answer, as far as there is room for them."""

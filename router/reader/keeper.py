@@ -308,4 +308,5 @@ def _requests(meetings: Iterable[Meeting]) -> Iterable[list[Meeting]]:
 
 
 def _size(row: LoggedPrediction) -> int:
-    return len(row.features) + len(row.request or b"") + len(row.answer or b"")
+    bodies = (row.request, row.answer, row.head)
+    return len(row.features) + sum(len(one) for one in bodies if one is not None)

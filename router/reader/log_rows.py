@@ -71,6 +71,7 @@ class RouteRows:
             sample.revision, sample.arm, sample.unit,
             f"{sample.nonce:016x}" if sample.nonce else "",
             self._digest(person) if len(person) <= PERSON_CHARS_MAX else "", request, answer,
+            sample.head or None, sample.answer_coding,
         )  # fmt: skip
         return [base, *_further(base, rows, features)]
 

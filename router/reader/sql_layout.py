@@ -16,12 +16,14 @@ _KINDS: Final = {
     "time": "REAL NOT NULL", "row": "INTEGER NOT NULL", "rows": "INTEGER NOT NULL",
     "weight": "REAL NOT NULL", "prediction": "", "score": "REAL", "latency_s": "REAL NOT NULL",
     "status": "INTEGER NOT NULL", "revision": "INTEGER NOT NULL", "unit": "INTEGER NOT NULL",
-    "request": "BLOB", "answer": "BLOB",
+    "request": "BLOB", "answer": "BLOB", "head": "BLOB", "coding": "TEXT NOT NULL DEFAULT ''",
 }  # fmt: skip
 _COLUMNS: Final = ", ".join(f"{name} {_KINDS.get(name, 'TEXT NOT NULL')}" for name in COLUMNS)
 TRUTH: Final = (*FACTS, "source", "time")
 _STORED: Final = ("key", "row", *TRUTH, "joined", "due")
 """Columns of a truth, in the order in which it is written."""
+REPLAYED: Final = ("head", "coding")
+"""Columns of no table for people: `rampway score` reads them. Earlier files have none."""
 _SHOWN: Final = (
     "CASE WHEN p.role = 'shadow' THEN p.prediction ELSE coalesce(p.prediction, t.answer) END"
 )
@@ -29,7 +31,7 @@ _SHOWN: Final = (
 _VIEW: Final = ", ".join(
     f"{_SHOWN} AS prediction" if name == "prediction" else f"p.{name}"
     for name in COLUMNS
-    if name not in {"receipt", "person"}
+    if name not in {"receipt", "person", *REPLAYED}
 )
 
 ROWS: Final = (
@@ -70,15 +72,19 @@ _POSTGRES_KINDS: Final = {
     "weight": "DOUBLE PRECISION NOT NULL", "prediction": "JSONB", "score": "DOUBLE PRECISION",
     "latency_s": "DOUBLE PRECISION NOT NULL", "status": "INTEGER NOT NULL",
     "revision": "BIGINT NOT NULL", "unit": "BIGINT NOT NULL", "request": "BYTEA",
-    "answer": "BYTEA",
+    "answer": "BYTEA", "head": "BYTEA", "coding": "TEXT NOT NULL DEFAULT ''",
 }  # fmt: skip
 _POSTGRES_COLUMNS: Final = ", ".join(
     f"{name} {_POSTGRES_KINDS.get(name, 'TEXT NOT NULL')}" for name in COLUMNS
 )
+_ADDED: Final = "".join(
+    f"ALTER TABLE predictions ADD COLUMN IF NOT EXISTS {name} {_POSTGRES_KINDS[name]};\n"
+    for name in REPLAYED
+)
 POSTGRES: Final = f"""
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT);
 CREATE TABLE IF NOT EXISTS predictions (id BIGSERIAL PRIMARY KEY, {_POSTGRES_COLUMNS});
-CREATE INDEX IF NOT EXISTS by_request ON predictions (request_id, row);
+{_ADDED}CREATE INDEX IF NOT EXISTS by_request ON predictions (request_id, row);
 CREATE INDEX IF NOT EXISTS by_receipt ON predictions (receipt, row) WHERE receipt <> '';
 CREATE INDEX IF NOT EXISTS by_person ON predictions (person) WHERE person <> '';
 CREATE TABLE IF NOT EXISTS truths (
@@ -96,6 +102,10 @@ CREATE TABLE IF NOT EXISTS posted (
 """
 """The same; what may be of several kinds is JSON: a yes or no, a number, a text."""
 _PLACES: Final = ", ".join("?" * len(COLUMNS))
+ADDED: Final = tuple(
+    (name, f"ALTER TABLE predictions ADD COLUMN {name} {_KINDS[name]}") for name in REPLAYED
+)
+"""To a file of an earlier router."""
 INSERT: Final = f"INSERT INTO predictions ({', '.join(COLUMNS)}) VALUES ({_PLACES})"  # noqa: S608 - of constants
 SAID: Final = ", ".join(_SHOWN if name == "prediction" else f"p.{name}" for name in Said._fields)
 PUT: Final = (

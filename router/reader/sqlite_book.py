@@ -12,7 +12,7 @@ from typing import ClassVar, Final
 
 from router.reader.book import EARLY_MAX, BookError
 from router.reader.sql_book import SqlBook
-from router.reader.sql_layout import SQLITE
+from router.reader.sql_layout import ADDED, SQLITE
 
 BUSY_MS: Final = 2_000
 """How long a stroke waits for somebody else's, such as ``log forget``, milliseconds."""
@@ -56,6 +56,10 @@ class SqliteBook(SqlBook):
         known = [name for _, name, *_ in self._file.execute("PRAGMA table_info(truths)")]
         if known and "answer" not in known:
             self._file.execute("ALTER TABLE truths ADD COLUMN answer")
+        had = {name for _, name, *_ in self._file.execute("PRAGMA table_info(predictions)")}
+        for name, statement in ADDED if had else ():
+            if name not in had:
+                self._file.execute(statement)
         sequence = "SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'"
         if self._file.execute(sequence).fetchone():
             self._file.execute(

@@ -180,6 +180,25 @@ def entry_of(situation: Situation) -> table.RouteEntry:
     )
 
 
+def scored_entry(
+    route: Route, policy: RolloutPolicy, *, stable: str, version: str, at_once: int
+) -> table.RouteEntry:
+    """The route as one that only copies: all requests of ``stable`` to ``version``.
+
+    ``at_once``: requests under way. Nothing is probed, and nobody is served.
+    """
+    entry = entry_of(Situation(route, RouteRecord(route.name, stable, stable)))
+    index = {one.name: place for place, one in enumerate(entry.versions)}
+    noise, limits = policy.compare.noise, _mirror_limits(policy)
+    again = (table.Mirror(index[stable], noise),) if noise else ()
+    return replace(
+        entry, mirrors=(table.Mirror(index[version], FULL_BP), *again),
+        versions=tuple(replace(one, health=table.HealthCheck()) for one in entry.versions),
+        mirror_limits=replace(limits, concurrency=min(limits.concurrency, at_once)),
+        segment_header=_segment_header(policy), pair_requests=_pair_requests(policy),
+    )  # fmt: skip
+
+
 def _rules(route: Route, index: dict[str, int], out: frozenset[str]) -> tuple[table.RuleEntry, ...]:
     return tuple(
         table.RuleEntry(_match(rule.match), index[rule.version])
@@ -218,7 +237,9 @@ def _sampling(route: Route, pinned: RolloutPolicy | None) -> SamplingEntry | Non
     if not share_bp:
         return None
     headers = sampled_headers(route, gates)
-    return SamplingEntry(share_bp, headers, judged(route, gates), route.log is not None)
+    log = route.log
+    heads = log is not None and log.replayable
+    return SamplingEntry(share_bp, headers, judged(route, gates), log is not None, heads)
 
 
 def _extraction(extraction: Extraction) -> ExtractionEntry:

@@ -56,6 +56,10 @@ class LoggedPrediction:
     """The request's body as it came, where the route keeps bodies."""
     answer: bytes | None = None
     """The answer's body as it came, likewise."""
+    head: bytes | None = None
+    """The request's head but for credentials, likewise, where nothing is redacted."""
+    coding: str = ""
+    """Content-Encoding of the answer."""
 
     def further(
         self, row: int, features: str, prediction: str | float | None, score: float | None
@@ -74,7 +78,7 @@ class LoggedPrediction:
             self.time, self.request_id, self.row, self.rows, self.route, self.version, self.role,
             self.weight, self.segment, self.features, self.prediction, self.score, self.latency_s,
             self.status, self.error, self.revision, self.arm, unit, self.receipt, self.person,
-            self.request, self.answer,
+            self.request, self.answer, self.head, self.coding,
         )  # fmt: skip
 
 

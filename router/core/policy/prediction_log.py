@@ -55,7 +55,8 @@ class LogPolicy(Spec):
     """Share of the requests that is kept, by a coin at the draw; late truth about others is
     unknown."""
     bodies: Flag = False
-    """Whether the bytes of requests and answers are kept, too."""
+    """Whether the bytes of requests and answers are kept, too, with the heads of requests but for
+    credentials: `rampway score` then sends them to a version that nobody has met yet."""
     redact: Annotated[tuple[Text, ...], Field(max_length=64)] = ()
     """Names of fields that are kept nowhere; bodies are then kept as JSON without them."""
     person: JsonPath | None = None
@@ -64,3 +65,8 @@ class LogPolicy(Spec):
     mature: Seconds = 0.0
     """Age that a prediction must have before its truth is evidence: where some outcomes are known
     sooner than others, both versions are then judged by all of them."""
+
+    @property
+    def replayable(self) -> bool:
+        """Whether its requests can be sent once more, byte for byte."""
+        return self.bodies and not self.redact

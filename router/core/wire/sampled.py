@@ -40,6 +40,8 @@ class SamplingEntry:
     """Gates or monitors read them."""
     logged: bool = False
     """The prediction log has them."""
+    heads: bool = False
+    """It keeps requests so that they can be sent once more: with their heads."""
 
 
 @dataclass(slots=True)  # not frozen: to make a frozen one of 24 fields takes 4 us longer
@@ -92,13 +94,15 @@ class Sampled:
     """Why bodies are missing: "body" (larger than is kept) or "shed" (no room); empty: all here."""
     payload: str = ""
     """Of its path, where that has one of its own; empty: the route's."""
+    head: bytes = b""
+    """Of the request, as it is kept (``http1.kept_head``), where the log wants that."""
     read: bool = True
     """By gates and monitors; otherwise the log alone has it."""
 
     @property
     def size(self) -> int:
-        """Bytes of both bodies."""
-        return len(self.request) + len(self.answer)
+        """Bytes of both bodies, and of the head."""
+        return len(self.request) + len(self.answer) + len(self.head)
 
 
 class PredictedRow(NamedTuple):

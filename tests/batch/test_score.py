@@ -1,0 +1,171 @@
+"""Recorded requests to a version before anybody meets it: the same bytes, the same verdict."""
+
+import asyncio
+import json
+import sqlite3
+import sys
+from functools import partial
+
+import pytest
+
+from tests.batch.models import Model, ask
+from tests.live.kit import Lab
+from tests.reliability.whole import standing
+
+pytestmark = [pytest.mark.batch, pytest.mark.xdist_group("score")]
+
+ROUTE = """\
+  - name: r
+    match: {{path: /r*}}
+    payload: json
+    predictions: {{label: label, features: [x]}}
+    log: {{bodies: true}}
+    versions:
+      v1: {{endpoints: ["{v1}"]{one}}}
+      v2: {{endpoints: ["{v2}"]{two}}}
+    stable: v1
+    rollout:
+      candidate: v2
+      strategy: {{shadow: {{mirror: {mirror}, hold: 1h}}}}
+      gates: [agreement: {{at_least: 95%}}, guard: {{error_rate: 5%}}]
+      mirroring: {{queue: 10000}}
+"""
+
+
+@pytest.fixture
+async def lab(tmp_path):
+    async with Lab(tmp_path, names=()) as one:
+        one.write(head="prediction_log: {file: <folder>/log.db}\n")
+        yield one
+
+
+def routes(v1, v2, mirror="100%", one="", two=""):
+    return ROUTE.format(v1=v1.url, v2=v2.url, mirror=mirror, one=one, two=two)
+
+
+def bodies(number):
+    return [json.dumps({"x": x}).encode() for x in range(number)]
+
+
+async def score(lab, *more):
+    """The command in a shell of its own: its status, and what it said as JSON."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "router", "score", str(lab.folder / "log.db"), "--policy",
+        str(lab.file), "--rate", "2000/s", "-o", "json", *more,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    out, err = await process.communicate()
+    assert "for real" in err.decode() or process.returncode == 2, err.decode()
+    return process.returncode, json.loads(out) if out else err.decode()
+
+
+async def logged(lab, number):
+    """Until the log has so many requests of clients."""
+
+    def rows():
+        with sqlite3.connect(f"file:{lab.folder}/log.db?mode=ro", uri=True) as db:
+            return db.execute(
+                "SELECT count(*) FROM predictions WHERE role <> 'shadow'"
+            ).fetchone()[0]
+
+    async with asyncio.timeout(60):
+        while await asyncio.to_thread(rows) < number:
+            await asyncio.sleep(0.1)
+
+
+def bare(sent):
+    """What was sent but for the span of a trace and the id, which are each request's own."""
+    head, body = sent
+    return [line for line in head.split(b"\r\n") if not line.startswith(b"traceparent")], body
+
+
+def wrong_in(share, asked):
+    """Odd or even, but for one of so many."""
+    return (asked["x"] + (asked["x"] % share == 0)) % 2
+
+
+async def test_ten_thousand_requests_go_byte_for_byte_and_are_judged_as_the_live_shadow(lab):
+    fields = "Authorization: Bearer hunter2\r\ntraceparent: 00-%s-%s-01\r\n" % ("a" * 32, "b" * 16)
+    async with Model() as v1, Model(partial(wrong_in, 100)) as v2:
+        lab.write(routes(v1, v2))
+        await lab.start()
+        await lab.until(lambda s: not standing(s))
+        await ask(lab.port, bodies(10_000), path="/r/p?a=1", fields=fields, at_once=24, per_s=2_000)
+        await logged(lab, 10_000)
+        live = await lab.until(lambda s: s["shadow"] and s["shadow"]["pairs"] == 10_000)
+        copies, v2.asked = v2.by_id(), []
+        served = len(v1.asked)
+        code, told = await score(lab)
+        replayed = v2.by_id()
+        assert len(copies) == len(replayed) == 10_000
+        assert [k for k in copies if bare(copies[k]) != bare(replayed[k])] == []
+        assert len(v1.asked) == served  # stable is asked nothing
+    assert not any(b"hunter2" in head for head, _ in replayed.values())
+    assert b"hunter2" not in (lab.folder / "log.db").read_bytes()
+    gates = {one["gate"]: one for one in live["gates"]}
+    ours = {one["gate"]: one for one in told["gates"]}
+    assert (code, told["verdict"], told["sent"]) == (0, "pass", 10_000)
+    assert live["phase"] == "progressing"
+    for gate in ("agreement", "guard"):
+        for what in ("verdict", "candidate", "stable"):
+            assert ours[gate][what] == gates[gate][what]
+    assert told["shadow"]["versions"]["v2"]["agreement"] == live["shadow"]["agreement"] == 0.99
+
+
+async def test_a_version_that_the_live_shadow_takes_back_fails_and_a_few_requests_are_enough(lab):
+    async with Model() as v1, Model(partial(wrong_in, 4)) as v2:
+        lab.write(routes(v1, v2))
+        await lab.start()
+        await lab.until(lambda s: not standing(s))
+        asking = asyncio.create_task(ask(lab.port, bodies(3_000)))
+        live = await lab.until("rolled_back")
+        await asking
+        await logged(lab, 3_000)
+        v2.asked = []
+        code, told = await score(lab)
+        assert (code, told["verdict"]) == (3, "fail")
+        assert "disagreed with stable" in told["sentence"]
+        assert "disagreed with stable" in live["reason"]
+        assert len(v2.asked) == told["sent"] < 500
+
+
+async def test_what_was_interrupted_goes_on_and_nothing_is_asked_twice(lab):
+    state = str(lab.folder / "state.json")
+    async with Model() as v1, Model() as v2:
+        lab.write(routes(v1, v2, mirror="0.01%"))
+        await lab.start()
+        await ask(lab.port, bodies(600), per_s=800)
+        await logged(lab, 600)
+        v2.asked = []
+        code, first = await score(lab, "--state", state, "--most", "250")
+        assert (code, first["sent"], first["resumed"]) == (0, 250, False)
+        code, second = await score(lab, "--state", state, "--most", "600")
+        assert (code, second["sent"], second["resumed"]) == (0, 600, True)
+        assert second["shadow"]["versions"]["v2"]["pairs"] == 600
+        assert len(v2.asked) == len(v2.by_id()) == 600
+
+
+async def test_a_model_renamed_behind_one_server_is_scored_in_its_own_name(lab):
+    async with Model(lambda asked: asked["x"] % 2 if asked["model"] == "a" else 7) as one:
+        lab.write(routes(one, one, "0.01%", one=", set: {model: a}", two=", set: {model: b}"))
+        await lab.start()
+        await ask(lab.port, bodies(300), per_s=800)
+        await logged(lab, 300)
+        one.asked = []
+        code, told = await score(lab)
+    assert (code, told["verdict"]) == (3, "fail")
+    asked = [json.loads(body) for _, body in one.asked]
+    assert {document["model"] for document in asked} == {"b"}
+    assert len({document["x"] for document in asked}) == len(asked) < 100
+
+
+async def test_a_log_without_bytes_says_what_keeps_them(lab):
+    async with Model() as v1, Model() as v2:
+        lab.write(routes(v1, v2, "0.01%").replace("bodies: true", "bodies: false"))
+        await lab.start()
+        await ask(lab.port, bodies(20))
+        await logged(lab, 20)
+        code, said = await score(lab)
+    assert code == 2
+    assert "20 without bytes" in said
+    assert "bodies: true" in said
