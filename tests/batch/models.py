@@ -71,7 +71,8 @@ async def ask(port, bodies, *, path="/r", fields="", at_once=8, per_s=400.0):
             writer.write(
                 f"POST {path} HTTP/1.1\r\nHost: models.example\r\nX-User-Id: u{number % 97}\r\n"
                 f"{fields}Content-Type: application/json\r\n"
-                f"Content-Length: {len(body)}\r\n\r\n".encode() + body
+                f"Content-Length: {len(body)}\r\n\r\n".encode()
+                + body
             )
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
             first, *rest = head.split("\r\n")

@@ -64,9 +64,9 @@ async def logged(lab, number):
 
     def rows():
         with sqlite3.connect(f"file:{lab.folder}/log.db?mode=ro", uri=True) as db:
-            return db.execute(
-                "SELECT count(*) FROM predictions WHERE role <> 'shadow'"
-            ).fetchone()[0]
+            return db.execute("SELECT count(*) FROM predictions WHERE role <> 'shadow'").fetchone()[
+                0
+            ]
 
     async with asyncio.timeout(60):
         while await asyncio.to_thread(rows) < number:
