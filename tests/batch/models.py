@@ -1,4 +1,4 @@
-"""A model whose answers are a function of what it is asked, and that keeps the bytes it was sent."""
+"""A model whose answers follow from what it is asked, and that keeps the bytes it was sent."""
 
 from __future__ import annotations
 

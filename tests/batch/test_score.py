@@ -85,7 +85,8 @@ def wrong_in(share, asked):
 
 
 async def test_ten_thousand_requests_go_byte_for_byte_and_are_judged_as_the_live_shadow(lab):
-    fields = "Authorization: Bearer hunter2\r\ntraceparent: 00-%s-%s-01\r\n" % ("a" * 32, "b" * 16)
+    trace = f"traceparent: 00-{'a' * 32}-{'b' * 16}-01"
+    fields = f"Authorization: Bearer hunter2\r\n{trace}\r\n"
     async with Model() as v1, Model(partial(wrong_in, 100)) as v2:
         lab.write(routes(v1, v2))
         await lab.start()
