@@ -9,7 +9,7 @@ messages, `writer` how they turn back.
 from router.http1.answers import ResponseParser
 from router.http1.framing import ClientFramingError, FramingError, UpstreamFramingError
 from router.http1.headers import Peer, child_span
-from router.http1.kept import kept_head, read_head
+from router.http1.kept_heads import kept_head, read_head
 from router.http1.limits import DEFAULT_LIMITS, Limits
 from router.http1.messages import (
     CHUNKED,
