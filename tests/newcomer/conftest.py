@@ -14,6 +14,12 @@ BLOCK = re.compile(r"^```(sh|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 TYPED_S_MAX = 600
 
 
+def until_listening(port):
+    """A line that ends when a program of ours listens there, a minute at most."""
+    tries = "--retry 60 --retry-connrefused --retry-delay 1"
+    return f"curl -s -o /dev/null {tries} http://127.0.0.1:{port}/"
+
+
 def pasted(page):
     """The page's commands as one text, with a line between them that tells where a block begins."""
     lines = ["set -e"]
@@ -23,9 +29,12 @@ def pasted(page):
             name = "ask.py" if "sys.argv" in text else "model.py"
             lines.append(f"cat > {name} <<'END_OF_FILE'\n{text}END_OF_FILE")
         else:
-            lines.append(text.replace("/path/to/rampway", str(ROOT)))
+            text = text.replace("/path/to/rampway", str(ROOT))
+            # whoever types the next line is slower than a program that ends
+            lines.append(re.sub(r"^kill (%\d)$", r"kill \1; wait \1 || true", text, flags=re.MULTILINE))
             if text.rstrip().endswith("&"):
-                lines.append("sleep 3")
+                ports = re.findall(r"--port (\d+)", text) or ["8080"]
+                lines += [until_listening(int(port)) for port in ports]
     return "\n".join(lines) + "\n"
 
 

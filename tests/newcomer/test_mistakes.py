@@ -4,21 +4,22 @@ import re
 
 import pytest
 
-from tests.newcomer.conftest import TYPED_S_MAX, typed
+from tests.newcomer.conftest import TYPED_S_MAX, typed, until_listening
 
 pytestmark = [pytest.mark.newcomer, pytest.mark.timeout(TYPED_S_MAX + 60)]
 
-SERVICES = """
+SERVICES = f"""
 set -e
 . venv/bin/activate
 rm -f rampway.yaml rampway.db*
 uvicorn model:app --port 9001 --log-level warning &
 uvicorn model:app --port 9002 --log-level warning &
-sleep 3
+{until_listening(9001)}
+{until_listening(9002)}
 set +e
 rampway init http://127.0.0.1:9001 http://127.0.0.1:9002
-ask() { curl -s -o answer -w '%{http_code}\\n' http://127.0.0.1:8080/predict \\
-  -H 'Content-Type: application/json' -d '{"distance": 100, "hour": 8}'; }
+ask() {{ curl -s -o answer -w '%{{http_code}}\\n' http://127.0.0.1:8080/predict \\
+  -H 'Content-Type: application/json' -d '{{"distance": 100, "hour": 8}}'; }}
 """
 END = "\nkill $(jobs -p); wait\n"
 
@@ -63,15 +64,15 @@ def test_a_typo_is_told_with_the_word_that_was_meant(newcomer):
 def test_a_port_that_is_taken_is_named_with_its_key(newcomer):
     out = tried(
         newcomer,
-        """python3 -m http.server 8080 --bind 127.0.0.1 2> /dev/null &
-        sleep 1
+        f"""python3 -m http.server 8080 --bind 127.0.0.1 2> /dev/null &
+        {until_listening(8080)}
         rampway serve rampway.yaml 2> first.log; echo "before $?"
         tail -n 1 first.log
         sed -i 's/^listen: 127.0.0.1:8080/listen: 127.0.0.1:8090/' rampway.yaml
         rampway serve rampway.yaml 2> router.log &
         curl -s --retry 60 --retry-connrefused --retry-delay 1 \\
           http://127.0.0.1:8090/predict -H 'Content-Type: application/json' \\
-          -d '{"distance": 100, "hour": 8}'
+          -d '{{"distance": 100, "hour": 8}}'
         """,
     )
 
@@ -83,14 +84,14 @@ def test_a_port_that_is_taken_is_named_with_its_key(newcomer):
 def test_a_version_that_is_down_stands_at_its_start_and_begins_by_itself_when_it_is_up(newcomer):
     out = tried(
         newcomer,
-        """sed -i 's/hold: 10m/hold: 1s/; s/samples: 200/samples: 70/' rampway.yaml
+        f"""sed -i 's/hold: 10m/hold: 1s/; s/samples: 200/samples: 70/' rampway.yaml
         kill %2
         rampway serve rampway.yaml 2> router.log &
-        sleep 3
+        {until_listening(8080)}
         for i in $(seq 100); do ask; done | sort | uniq -c
         rampway get; echo ---
         uvicorn model:app --port 9002 --log-level warning &
-        sleep 4
+        until rampway get | grep -q 'step [1-4] of 4'; do sleep 0.2; done
         for i in $(seq 200); do ask; done | sort | uniq -c
         rampway get
         """,
@@ -106,10 +107,10 @@ def test_a_version_that_is_down_stands_at_its_start_and_begins_by_itself_when_it
 def test_a_missing_token_is_told_with_where_to_put_it(newcomer):
     out = tried(
         newcomer,
-        """token='{name: me, role: admin, token: "a-secret-of-mine"}'
-        sed -i "s/^admin: {/admin: {tokens: [$token], /" rampway.yaml
+        f"""token='{{name: me, role: admin, token: "a-secret-of-mine"}}'
+        sed -i "s/^admin: {{/admin: {{tokens: [$token], /" rampway.yaml
         rampway serve rampway.yaml 2> router.log &
-        sleep 3
+        {until_listening(8080)}
         rampway get > /dev/null; echo "before $?"
         export RAMPWAY_TOKEN=a-secret-of-mine
         rampway get > /dev/null; echo "after $?"

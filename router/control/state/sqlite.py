@@ -26,7 +26,7 @@ from router.control.state.errors import StoreDamaged, StoreUnavailable
 from router.control.state.hold import Hold, HoldMark, new_file
 from router.control.state.layout import text_of
 from router.control.state.record import Change, JournalEntry, Stored
-from router.control.state.store import COMMAND_IDS_MAX, RECEIPTS_MAX, check_fence
+from router.control.state.store import COMMAND_IDS_MAX, RECEIPTS_MAX, Unwritable, check_fence
 from router.loops import BOOKS, net, thread
 
 QUEUE_MAX: Final = 1_024
@@ -46,6 +46,11 @@ _ENTRY: Final = (
     "at", "clock", "route", "rollout", "revision", "actor", "action", "phase_from", "phase_to",
     "step", "weight_bp", "reason", "evidence",
 )  # fmt: skip
+
+REFUSED: Final = (
+    sqlite3.DataError, sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError,
+)  # fmt: skip
+"""What SQLite says of a change, not of the disk."""
 
 WRITER_ENDED: Final = "the writer has ended"
 
@@ -221,6 +226,9 @@ class SqliteStore:
         except StoreUnavailable as error:
             failure = error
             _roll_back(db)
+        except REFUSED as error:
+            failure = Unwritable(f"{self.path}: {error}")
+            _roll_back(db)
         except sqlite3.Error as error:
             failure = StoreUnavailable(f"{self.path}: {error}")
             _roll_back(db)
@@ -230,7 +238,7 @@ class SqliteStore:
             db = None
         except Exception as error:  # noqa: BLE001 - one change is lost, not all that follow
             BOOKS.failed("store-write", error)
-            failure = StoreUnavailable(f"{self.path}: not writable ({repr(error)[:100]})")
+            failure = Unwritable(f"{self.path}: not writable ({repr(error)[:100]})")
             _roll_back(db)
         finally:
             self._tell(done, failure)

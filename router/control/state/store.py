@@ -24,6 +24,10 @@ JOURNAL_PAGE_MAX: Final = 1_000
 """Entries of one answer."""
 
 
+class Unwritable(StoreUnavailable):
+    """It is the change that cannot be written, whatever the disk does: nobody tries it again."""
+
+
 class Fenced(StoreUnavailable):
     """The store holds a newer revision: somebody else has written; this process must not."""
 

@@ -19,7 +19,7 @@ from router.control.state.errors import StoreUnavailable
 from router.control.state.ports import Listener
 from router.control.state.receipts import Receipts
 from router.control.state.record import Change, JournalEntry, RouteRecord
-from router.control.state.store import Fenced, Store, failure_of
+from router.control.state.store import Fenced, Store, Unwritable, failure_of
 from router.loops import net
 
 AGAIN_S: Final = 1.0
@@ -102,11 +102,8 @@ class Writes:
     def __repr__(self) -> str:
         return f"<Writes {self.error or 'fine'}>"
 
-    def quietly(self, change: Change, *, once: bool = False) -> None:
-        """A write that nobody waits for; its failure is told, and it is tried again.
-
-        ``once``: it failed before, and others did not, so it is what cannot be written.
-        """
+    def quietly(self, change: Change) -> None:
+        """A write that nobody waits for; its failure is told, and it is tried again."""
 
         def told(done: asyncio.Future[None]) -> None:
             error = failure_of(done)
@@ -115,7 +112,7 @@ class Writes:
                 return
             if isinstance(error, Fenced):  # a newer record is there; the rest is not
                 self._owed.fenced(change, error.route)
-            elif once:
+            elif isinstance(error, Unwritable):
                 self._owed.written(change)
             elif not done.cancelled():
                 self._owed.add(change)
@@ -127,7 +124,7 @@ class Writes:
         """What is owed, once more; or only whether the disk works again."""
         self._again = None
         if self.error or self._owed:
-            self.quietly(self._owed.change(), once=not self.error)
+            self.quietly(self._owed.change())
 
     def commit(self, change: Change) -> asyncio.Future[None]:
         """Hand one transaction to the store, with the receipts that it does not have yet."""

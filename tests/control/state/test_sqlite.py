@@ -21,7 +21,7 @@ from router.control.state.clock import ManualClock
 from router.control.state.errors import StoreDamaged, StoreLocked, StoreUnavailable
 from router.control.state.record import Change, Identity, JournalEntry, Pinned, RouteRecord
 from router.control.state.sqlite import SqliteStore
-from router.control.state.store import Fenced
+from router.control.state.store import Fenced, Unwritable
 from router.core.policy import RolloutPolicy
 from router.core.rollout.rollout import begin
 
@@ -161,6 +161,16 @@ async def test_a_failing_disk_fails_the_commit_and_later_ones_work(open_store):
     await store.commit(Change(0, (record(2),), (entry(2),)))
     entries = await store.journal(None, since=0, until=None, limit=10)
     assert [e.revision for e in entries] == [2], "nothing of the failed one is there"
+
+
+@pytest.mark.parametrize(
+    "more", [{"reason": None}, {"evidence": {"x": object()}}, {"revision": 2**70}]
+)
+async def test_what_no_disk_could_take_is_told_apart_from_a_broken_disk(open_store, more):
+    store, _ = await open_store()
+    with pytest.raises(Unwritable):
+        await store.commit(Change(0, (), (replace(entry(), **more),)))
+    await store.commit(Change(0, (record(1),), (entry(),)))
 
 
 async def test_a_full_queue_refuses_at_once(open_store, monkeypatch):

@@ -92,23 +92,30 @@ async def test_what_was_written_since_is_not_undone(made):
     assert w.store.disk.records["a"].queued == "v3"
 
 
-async def test_what_cannot_be_written_is_given_up_when_everything_else_can(made):
+@pytest.mark.parametrize(
+    ("failure", "fails", "tried"), [(writes.Unwritable, 1, 1), (writes.StoreUnavailable, 3, 4)]
+)
+async def test_only_what_can_never_be_written_is_given_up(made, failure, fails, tried):
+    """A disk that fails this change three times and takes others meanwhile fails nothing."""
     w, _ = made
     write, tries = w.store._write, []
 
     def refuses(change):
         if change.entries:
             tries.append(change)
-            raise writes.StoreUnavailable("not writable")
+            if len(tries) <= fails:
+                raise failure("no")
         write(change)
 
     w.store._write = refuses
     w.quietly(Change(3.0, entries=(entry("a"),)))
-    await asyncio.sleep(0)
-    w.quietly(Change(4.0, (record("b"),)))
-    await passes()
-    assert 1 <= len(tries) <= 3
+    for number in range(6):
+        await asyncio.sleep(0)
+        w.quietly(Change(4.0 + number, (record("b"),)))
+        await passes()
+    assert len(tries) == tried
     assert not w._owed
+    assert len(w.store.disk.entries) == (fails > 1)
 
 
 def test_what_is_owed_is_bounded_and_each_entry_once():
