@@ -31,7 +31,9 @@ def pasted(page):
         else:
             text = text.replace("/path/to/rampway", str(ROOT))
             # whoever types the next line is slower than a program that ends
-            lines.append(re.sub(r"^kill (%\d)$", r"kill \1; wait \1 || true", text, flags=re.MULTILINE))
+            lines.append(
+                re.sub(r"^kill (%\d)$", r"kill \1; wait \1 || true", text, flags=re.MULTILINE)
+            )
             if text.rstrip().endswith("&"):
                 ports = re.findall(r"--port (\d+)", text) or ["8080"]
                 lines += [until_listening(int(port)) for port in ports]
