@@ -20,6 +20,11 @@ def until_listening(port):
     return f"curl -s -o /dev/null {tries} http://127.0.0.1:{port}/"
 
 
+def unhurried(text):
+    """Whoever types the next line is slower than a program that ends."""
+    return re.sub(r"^kill (%\d)$", r"kill \1; wait \1 || true", text, flags=re.MULTILINE)
+
+
 def pasted(page):
     """The page's commands as one text, with a line between them that tells where a block begins."""
     lines = ["set -e"]
@@ -29,11 +34,7 @@ def pasted(page):
             name = "ask.py" if "sys.argv" in text else "model.py"
             lines.append(f"cat > {name} <<'END_OF_FILE'\n{text}END_OF_FILE")
         else:
-            text = text.replace("/path/to/rampway", str(ROOT))
-            # whoever types the next line is slower than a program that ends
-            lines.append(
-                re.sub(r"^kill (%\d)$", r"kill \1; wait \1 || true", text, flags=re.MULTILINE)
-            )
+            lines.append(unhurried(text.replace("/path/to/rampway", str(ROOT))))
             if text.rstrip().endswith("&"):
                 ports = re.findall(r"--port (\d+)", text) or ["8080"]
                 lines += [until_listening(int(port)) for port in ports]
