@@ -126,8 +126,13 @@ $(POSTGRES): $(STAMP) pyproject.toml
 test-log: $(POSTGRES)  ## the prediction log whole: live routers, a million labels, kills, full disks
 	@$(BIN)/python -m pytest tests/log -m log -n 2 --dist loadgroup -q
 
-test-live: $(STAMP)  ## live routers: recordings replayed, names, streams, WebSockets; logs of nginx and Envoy judged
-	@$(BIN)/python -m pytest tests/live tests/reliability -m live -n 2 --dist loadgroup -q
+RECORDED := $(addprefix tests/live/,test_recordings.py test_judge.py test_pairs_of_orders.py)
+
+test-live: $(STAMP)  ## live routers: every gate, predictions, names, streams, WebSockets
+	@$(BIN)/python -m pytest tests/live tests/reliability $(addprefix --ignore=,$(RECORDED)) -m live -n 2 --dist loadgroup -q
+
+test-recordings: $(STAMP)  ## recordings of live routers replayed, orders in pairs; logs of nginx and Envoy judged
+	@$(BIN)/python -m pytest $(RECORDED) -m live -n 2 --dist loadgroup -q
 
 test-batch: $(STAMP)  ## live routers: logs scored, caches, tables as versions, batch traffic
 	@$(BIN)/python -m pytest tests/batch -m batch -n 2 --dist loadgroup -q
@@ -214,4 +219,4 @@ clean:      ## remove what these targets made
 	@rm -rf $(VENV) .cache demo-run demo-report.html .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 
-.PHONY: help setup lock run demo test test-latest test-install test-batch test-live test-log test-services test-simulated test-page screenshots test-newcomer test-printed test-promoted test-peers test-nightly test-registry test-oracles test-fuzz test-nights cover-nights measure-reliability check fix bench wheel bench-decisions bench-drift docs site clean
+.PHONY: help setup lock run demo test test-latest test-install test-batch test-live test-recordings test-log test-services test-simulated test-page screenshots test-newcomer test-printed test-promoted test-peers test-nightly test-registry test-oracles test-fuzz test-nights cover-nights measure-reliability check fix bench wheel bench-decisions bench-drift docs site clean

@@ -51,7 +51,7 @@ GROUPS = {
     "peers": "run by make test-peers",
     "install": "run by make test-install",
     "printed": "run by make test-printed",
-    "live": "run by make test-live",
+    "live": "run by make test-live or make test-recordings",
     "log": "run by make test-log",
     "oracles": "run by make test-oracles",
     "promoted": "run by make test-promoted",
