@@ -13,9 +13,10 @@ versions share raises no alarm for long.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from router.core.evidence.bettors import TOP_RATE, spaced, tolerated_rate
+from router.core.kept import Kept
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,10 +48,15 @@ def _walk(total: float, bad: int, up: float, down: float) -> float:
     return total
 
 
-class FailureAlarm:
+class FailureAlarm(Kept, listed="*_sums _bad _total _rung"):
     """The sums, and stable's present rate."""
 
     __slots__ = ("_bad", "_rung", "_sums", "_total", "p0")
+
+    _sums: list[float]
+    _bad: float
+    _total: float
+    _rung: bool
 
     def __init__(self, p0: float) -> None:
         """``p0``: stable's failure rate in the past, 0 < p0 < 1."""
@@ -96,15 +102,3 @@ class FailureAlarm:
     def _tolerated(self) -> float:
         present = self._bad / self._total if self._total >= STABLE_KEPT / 10 else 0.0
         return min(tolerated_rate(max(self.p0, present), 0.1, 0.001), 0.9)
-
-    def snapshot(self) -> list[Any]:
-        """JSON-able state, exact."""
-        return [*self._sums, self._bad, self._total, self._rung]
-
-    def restore(self, data: list[Any]) -> None:
-        """Take over a snapshot. Raises ValueError or TypeError if it is damaged."""
-        *sums, bad, total, rung = data
-        if len(sums) != RATES:
-            raise ValueError(f"expected {RATES} sums, got {len(sums)}")
-        self._bad, self._total, self._rung = float(bad), float(total), bool(rung)
-        self._sums = [float(s) for s in sums]

@@ -13,17 +13,21 @@ falls.
 
 from __future__ import annotations
 
-from typing import Any
-
 from router.core.gates.gate import BRAKE_BP
 from router.core.gates.guard import TRIAL_BP
+from router.core.kept import Kept
 from router.core.words import percent
 
 
-class Cap:
+class Cap(Kept, listed="round braked trial reason"):
     """What is in force, and why."""
 
     __slots__ = ("braked", "reason", "round", "trial")
+
+    round: int
+    braked: int
+    trial: bool
+    reason: str
 
     def __init__(self) -> None:
         """Nothing is."""
@@ -61,12 +65,3 @@ class Cap:
         """Why it came."""
         what = f"trial {self.round}" if self.trial else "brake"
         self.reason = f"{what}: at most {percent(self.bp or 0)}; {sentence}"
-
-    def snapshot(self) -> list[Any]:
-        """JSON-able state, exact."""
-        return [self.round, self.braked, self.trial, self.reason]
-
-    def restore(self, data: list[Any]) -> None:
-        """Take over a snapshot. Raises ValueError or TypeError if it is damaged."""
-        self.round, braked, self.trial, self.reason = data
-        self.braked = int(braked)

@@ -27,7 +27,7 @@ goes on to the same decisions.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from router.core.alarm import RINGS, FailureAlarm
 from router.core.cap import Cap
@@ -47,6 +47,7 @@ from router.core.gates.gate import Gate, GateContext, GateState, Measurement, pa
 from router.core.gates.verdict import Counts, GateReport, Verdict, convicted, of
 from router.core.judgement import Judgement, JudgeSettings, promotion_report
 from router.core.jury import Jury
+from router.core.kept import Kept, codec_of
 from router.core.rollout.events import Action
 from router.core.spoken import case
 from router.core.unanswered import Unanswered
@@ -64,8 +65,49 @@ RAMP_INTERVAL_S = 1.0
 """How often the evidence-driven ramp may change the weight."""
 
 
-class Judge:
+_BASELINE: Final = codec_of(Baseline)
+
+
+class Judge(
+    Kept,
+    gates="states",
+    conviction="conviction _convicted_gate case",
+    unanswered="unanswered",
+    counts="answers bad pairs _seen",
+    ramp="_ramp_bp _requests_per_s",
+    clock="started _first_answer_s _last_answer_s _ramp_s _now",
+    later="alarm jury drawn case failed recent _now",
+):
     """Evidence of one attempt of one rollout. ``now`` is always rollout clock seconds."""
+
+    states: dict[str, GateState]
+    baseline: Baseline
+    promotion: PromoteEvidence
+    sample_ratio: SampleRatio
+    waits: Waits
+    cap: Cap
+    alarm: FailureAlarm
+    jury: Jury
+    unanswered: Unanswered
+    ledger: Ledger
+    drawn: Drawn
+    users: Users | None
+    conviction: str
+    _convicted_gate: str
+    case: str
+    failed: dict[str, str]
+    recent: Recent
+    answers: int
+    bad: int
+    pairs: int
+    _seen: int
+    started: float
+    _first_answer_s: float | None
+    _last_answer_s: float
+    _ramp_s: float | None
+    _now: float
+    _ramp_bp: int
+    _requests_per_s: float
 
     def __init__(
         self, gates: Sequence[Gate], settings: JudgeSettings, baseline: Baseline, started: float
@@ -432,64 +474,20 @@ class Judge:
 
     # --- through a restart ----------------------------------------------------------------
 
-    def snapshot(self) -> dict[str, Any]:
-        """JSON-able state, exact: the restored judge makes the same decisions."""
-        clock = self.started, self._first_answer_s, self._last_answer_s, self._ramp_s, self._now
-        return {
-            "gates": {title: state.snapshot() for title, state in self.states.items()},
-            "promotion": self.promotion.snapshot(),
-            "sample_ratio": self.sample_ratio.snapshot(),
-            "waits": list(self.waits),
-            "cap": self.cap.snapshot(),
-            "alarm": self.alarm.snapshot(),
-            "jury": self.jury.snapshot(),
-            "unanswered": self.unanswered.requests,
-            "ledger": self.ledger.snapshot(),
-            "drawn": self.drawn.snapshot(),
-            "users": self.users.snapshot() if self.users is not None else None,
-            "conviction": [self.conviction, self._convicted_gate, self.case],
-            "failed": self.failed,
-            "recent": self.recent.snapshot(),
-            "counts": [self.answers, self.bad, self.pairs, self._seen],
-            "clock": list(clock),
-            "ramp": [self._ramp_bp, self._requests_per_s],
-            "baseline": self.baseline.to_json(),
-        }
-
     @classmethod
-    def restored(cls, gates: Sequence[Gate], settings: JudgeSettings, data: dict[str, Any]) -> Self:
+    def restored(cls, gates: Sequence[Gate], settings: JudgeSettings, data: Any) -> Self:
         """A judge as it was when ``data`` was taken, with the same gates and settings.
 
         Raises ValueError, KeyError or TypeError if the snapshot is damaged or of other gates.
         """
-        judge = cls(gates, settings, Baseline.of_json(data["baseline"]), data["clock"][0])
-        if set(judge.states) != set(data["gates"]):
-            raise ValueError("the snapshot is of other gates")
-        for title, state in judge.states.items():
-            state.restore(data["gates"][title])
-        judge.promotion.restore(data["promotion"])
-        judge.sample_ratio.restore(data["sample_ratio"])
-        judge.waits = Waits(*data["waits"])
-        judge.cap.restore(data["cap"])
-        if "jury" in data:
-            judge.jury.restore(data["jury"])
-        if "alarm" in data:
-            judge.alarm.restore(data["alarm"])
-        judge.unanswered.requests = int(data["unanswered"])
-        judge.ledger.restore(data["ledger"])
-        if "drawn" in data:
-            judge.drawn.restore(data["drawn"])
-        if judge.users is not None:
-            judge.users.restore(data["users"])
-        judge.conviction, judge._convicted_gate, *told = data["conviction"]
-        judge.case = told[0] if told else ""
-        judge.failed = dict(data.get("failed", {}))
-        judge.recent = Recent.restored(data.get("recent", []))
-        judge.answers, judge.bad, judge.pairs, judge._seen = data["counts"]
-        _, judge._first_answer_s, judge._last_answer_s, judge._ramp_s, *ticked = data["clock"]
-        judge._now = ticked[0] if ticked else judge._now  # snapshots from before there were ticks
-        judge._ramp_bp, judge._requests_per_s = data["ramp"]
+        baseline = _BASELINE.load(data["baseline"], None)
+        judge = cls(gates, settings, baseline, data["clock"][0])
+        judge.restore(data)
         return judge
+
+    def _make_parts(self, name: str, data: Any) -> None:
+        if name == "states" and set(self.states) != set(data):
+            raise ValueError("the snapshot is of other gates")
 
     def __repr__(self) -> str:
         """Counts and evidence in one line."""

@@ -11,9 +11,10 @@ A budget of bad answers takes at most a tenth of itself from one client.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from router.core.evidence.combine import average
+from router.core.kept import Kept
 from router.core.words import count, odds
 
 if TYPE_CHECKING:
@@ -41,10 +42,15 @@ def capital_without(judge: Judge, who: int) -> float:
     return average([(shares[t], states[t].capital_without(who)) for t in shares if t in states])
 
 
-class Jury:
+class Jury(Kept, listed="lanes failing _told replays"):
     """Who was seen, and whose requests failed with the candidate."""
 
     __slots__ = ("_told", "failing", "lanes", "missing", "replays")
+
+    lanes: set[int]
+    failing: dict[int, int]
+    _told: dict[tuple[int, int], int]
+    replays: tuple[int, int]
 
     def __init__(self) -> None:
         """Nobody was."""
@@ -113,16 +119,3 @@ class Jury:
         if self.many or not self.lanes:
             return ""
         return f"all evidence is from {count(len(self.lanes), 'client')}"
-
-    def snapshot(self) -> list[Any]:
-        """JSON-able state, exact."""
-        told = [[*key, n] for key, n in self._told.items()]
-        failing = [list(pair) for pair in self.failing.items()]
-        return [sorted(self.lanes), failing, told, list(self.replays)]
-
-    def restore(self, data: list[Any]) -> None:
-        """Take over a snapshot. Raises ValueError or TypeError if it is damaged."""
-        self.lanes = set(map(int, data[0]))
-        self.failing = {int(who): int(n) for who, n in data[1]}
-        self._told = {(int(a), int(b)): int(n) for a, b, n in data[2]}
-        self.replays = int(data[3][0]), int(data[3][1])

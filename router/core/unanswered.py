@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from router.core.kept import Kept
 from router.core.words import count, duration
 
 UNANSWERED_MIN = 5
@@ -11,10 +12,12 @@ UNANSWERED_S = 5.0
 """After this without any answer to them; what slow versions take for one is no news."""
 
 
-class Unanswered:
+class Unanswered(Kept, bare="requests"):
     """Since the candidate's last answer."""
 
     __slots__ = ("requests",)
+
+    requests: int
 
     def __init__(self) -> None:
         """Nothing was asked."""

@@ -12,6 +12,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
+from router.core.kept import Kept
+
 if TYPE_CHECKING:
     from router.core.evidence.slices import Slice
 
@@ -39,10 +41,14 @@ class Edges(NamedTuple):
         return f"{self.low * 100:+.2g} … {self.high * 100:+.2g} pp"
 
 
-class Band:
+class Band(Kept, listed="requests total squares"):
     """Three sums over settled requests."""
 
     __slots__ = ("requests", "squares", "total")
+
+    requests: int
+    total: float
+    squares: float
 
     def __init__(self) -> None:
         """Nothing has settled."""

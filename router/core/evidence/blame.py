@@ -9,12 +9,14 @@ bet, and of that the theorem holds whatever c knows and sends.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from router.core.evidence.slices import Key, Slice
+from router.core.kept import Kept
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from router.core.evidence.slices import Key, Slice
 
 CLIENTS_MAX = 256
 """Clients whose part is known, an evidence; of more, the one that brought least is forgotten."""
@@ -25,10 +27,13 @@ Failing = tuple[tuple[int, ...], tuple[int, ...]]
 NOBODY: Failing = (), ()
 
 
-class Brought:
+class Brought(Kept, listed="_parts _told"):
     """See the module."""
 
     __slots__ = ("_parts", "_told")
+
+    _parts: dict[int, list[float]]
+    _told: dict[Key, tuple[int, int]]
 
     def __init__(self) -> None:
         """Nobody has failed."""
@@ -65,13 +70,3 @@ class Brought:
     def of(self, who: int) -> list[float] | None:
         """A client's part; None: it has none."""
         return self._parts.get(who)
-
-    def snapshot(self) -> list[Any]:
-        """JSON-able state, exact."""
-        told = [[*key, *numbers] for key, numbers in self._told.items()]
-        return [[[who, *part] for who, part in self._parts.items()], told]
-
-    def restore(self, data: list[Any]) -> None:
-        """Take over a snapshot. Raises ValueError or TypeError if it is damaged."""
-        self._parts = {int(who): list(map(float, part)) for who, *part in data[0]}
-        self._told = {(int(a), int(b)): (int(c), int(d)) for a, b, c, d in data[1]}

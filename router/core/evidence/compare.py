@@ -12,10 +12,13 @@ from router.core.evidence.bettors import GroupedLogs, grouped_table, hypotheses
 from router.core.evidence.blame import NOBODY, Brought, Failing
 from router.core.evidence.pot import Pot
 from router.core.evidence.slices import Key, Slice, Slices
+from router.core.kept import Kept
 from router.core.wire.outcomes import FULL_BP
 
 
-class CompareEvidence:
+class CompareEvidence(
+    Kept, counts="candidate_bad candidate_ok stable_bad stable_ok", later="_behind blame"
+):
     """Evidence that the candidate's bad rate exceeds ``(1 + relative) * stable's + absolute``.
 
     ``p0``: stable's bad rate in the past (0 < p0 < 1); a wrong value costs power only.
@@ -44,6 +47,16 @@ class CompareEvidence:
         "stable_ok",
         "together",
     )  # fmt: skip
+
+    pot: Pot
+    p0: float
+    candidate_bad: int
+    candidate_ok: int
+    stable_bad: int
+    stable_ok: int
+    slices: Slices
+    _behind: int | None
+    blame: Brought
 
     def __init__(
         self, p0: float, *, relative: float = 0.10, absolute: float = 0.001,
@@ -165,30 +178,13 @@ class CompareEvidence:
             None, Slice.settled(weight_bp, candidate_bad, stable_bad, candidate_ok, stable_ok)
         )
 
-    def snapshot(self) -> dict[str, Any]:
-        """JSON-able state, exact."""
-        return {
-            "pot": self.pot.snapshot(),
-            "p0": self.p0,
-            "counts": [self.candidate_bad, self.candidate_ok, self.stable_bad, self.stable_ok],
-            "slices": self.slices.snapshot(),
-            "behind": self._behind,
-            "blame": self.blame.snapshot(),
-        }
-
-    def restore(self, data: dict[str, Any]) -> None:
-        """Take over a snapshot, with the ``p0`` it started with. Raises ValueError, KeyError."""
+    def _formerly(self, data: Any) -> Any:
         if not _possible(p0 := float(data["p0"])):
             raise ValueError(f"no bad rate: {p0=}")
-        self.p0 = p0  # how many bettors there are depends on it
-        self.pot = Pot(len(hypotheses(p0, self.relative, self.absolute)))
-        self.pot.restore(data["pot"])
-        (self.candidate_bad, self.candidate_ok, self.stable_bad, self.stable_ok) = map(
-            int, data["counts"]
-        )
-        self.slices.restore(data["slices"])
-        self._behind = data.get("behind")
-        self.blame.restore(data.get("blame", [[], []]))
+        self.pot = Pot(len(hypotheses(p0, self.relative, self.absolute)))  # as many as p0 asks for
+        return data
+
+    def _restored(self) -> None:
         self._capital = None
 
     def __repr__(self) -> str:

@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from router.core.evidence.distinct import DistinctUnits
 from router.core.evidence.ledger import key_of
-from router.core.wire.outcomes import FULL_BP
-from router.core.wire.sampled import Facts, PredictedRow, SampleFacts
+from router.core.evidence.slices import Key
+from router.core.kept import Kept
+from router.core.wire.outcomes import FULL_BP, Cell
+from router.core.wire.sampled import Facts, SampleFacts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from router.core.evidence.slices import Key
-    from router.core.wire.outcomes import Batch, Cell
+    from router.core.wire.outcomes import Batch
 
 LATE_S: Final = 120.0
 """Seconds after which what is not known of a slice is no longer waited for."""
@@ -33,16 +34,21 @@ WAITING_MAX: Final = 4_096
 LOST: Final = Facts(why="lost")
 
 
-class _Slice:
+class _Slice(Kept, listed="since weight_bp wanted known"):
     """What was sampled in one slice of draws, and what is known of it."""
 
     __slots__ = ("known", "since", "wanted", "weight_bp")
+
+    since: float
+    weight_bp: int
+    wanted: list[int]
+    known: list[SampleFacts]
 
     def __init__(self, cell: Cell, now: float) -> None:
         self.since = now
         self.weight_bp = cell.weight_bp
         self.wanted = [cell.candidate.sampled, cell.stable.sampled]
-        self.known: list[SampleFacts] = []
+        self.known = []
 
     def missing(self, *, candidate: bool) -> int:
         known = sum(1 for one in self.known if one.candidate is candidate)
@@ -53,8 +59,13 @@ class _Slice:
         return len(self.known) >= sum(self.wanted)
 
 
-class Drawn:
+class Drawn(Kept, early="_told_early", later="_told_early"):
     """See the module. ``sticky``: users are drawn, and only the first request of each counts."""
+
+    lost: int
+    _met: DistinctUnits | None
+    _slices: dict[Key, _Slice]
+    _newest: dict[int, int]
 
     def __init__(self, *, sticky: bool = False) -> None:
         """Nothing was drawn."""
@@ -140,56 +151,28 @@ class Drawn:
 
     # --- through a restart ------------------------------------------------------------------------
 
-    def snapshot(self) -> dict[str, Any]:
-        """JSON-able state, exact."""
-        return {
-            "slices": [
-                [*key, one.since, one.weight_bp, one.wanted, list(map(to_json, one.known))]
-                for key, one in self._slices.items()
-            ],
-            "early": [to_json(one) for early in self._early.values() for one in early],
-            "newest": [list(pair) for pair in self._newest.items()],
-            "met": self._met.snapshot() if self._met is not None else None,
-            "lost": self.lost,
-        }
+    @property
+    def _told_early(self) -> list[SampleFacts]:
+        return [one for early in self._early.values() for one in early]
 
-    def restore(self, data: dict[str, Any]) -> None:
-        """Take over a snapshot. Raises ValueError, KeyError or TypeError if it is damaged."""
-        self._slices = {}
-        for source, number, since, weight_bp, wanted, known in data["slices"]:
-            made = _Slice.__new__(_Slice)
-            made.since, made.weight_bp = float(since), int(weight_bp)
-            made.wanted, made.known = list(map(int, wanted)), list(map(of_json, known))
-            self._slices[(int(source), int(number))] = made
-        self._newest = {int(source): int(number) for source, number in data["newest"]}
+    @_told_early.setter
+    def _told_early(self, facts: list[SampleFacts]) -> None:
         self._early = {}
-        for one in map(of_json, data.get("early", [])):
+        for one in facts:
             self._early.setdefault((one.source, one.slice), []).append(one)
+
+    def _formerly(self, data: Any) -> Any:
+        slices = [[*slice_, list(map(_facts, known))] for *slice_, known in data["slices"]]
+        return data | {"slices": slices, "early": list(map(_facts, data.get("early", [])))}
+
+    def _make_parts(self, name: str, data: Any) -> None:
+        if name == "_slices":
+            self._slices = {(source, n): _Slice(Cell(0), 0.0) for source, n, *_ in data}
+
+    def _restored(self) -> None:
         self._waiting = sum(len(one.known) for one in self._slices.values())
-        if self._met is not None and data["met"]:
-            self._met.restore(data["met"])
-        self.lost = int(data["lost"])
 
 
-def to_json(one: SampleFacts) -> list[Any]:
-    """Plain lists."""
-    rows = [list(row) for row in one.facts.rows]
-    return [one.source, one.slice, one.round, one.weight_bp, one.candidate, one.unit,
-            list(one.segments), rows, one.facts.why, one.facts.waits]  # fmt: skip
-
-
-def of_json(data: list[Any]) -> SampleFacts:
-    """Back again."""
-    source, number, round_, weight_bp, candidate, unit, segments, rows, why, *more = data
-    waits = (float(more[0][0]), float(more[0][1])) if more and more[0] else None
-    read = tuple(PredictedRow(label, score, fault, tuple(by)) for label, score, fault, by in rows)
-    return SampleFacts(
-        source,
-        number,
-        round_,
-        weight_bp,
-        candidate,
-        unit,
-        tuple(segments),
-        Facts(read, why, waits=waits),
-    )
+def _facts(told: list[Any]) -> list[Any]:
+    """As they are told today; earlier routers told the facts beside the draw, without tokens."""
+    return told if len(told) == 8 else [*told[:7], [*told[7:9], None, *told[9:10]]]

@@ -7,7 +7,7 @@ every true rate within the limit the factor's mean is at most 1, so the bound of
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Literal
 
 from router.core.evidence.bettors import (
     GEOMETRIC_BETTORS,
@@ -19,6 +19,7 @@ from router.core.evidence.bettors import (
 from router.core.evidence.blame import NOBODY, Brought, Failing
 from router.core.evidence.pot import Pot
 from router.core.evidence.slices import Key, Slice, Slices
+from router.core.kept import Kept
 from router.core.wire.outcomes import FULL_BP
 
 GuardSide = Literal["above", "below"]
@@ -35,10 +36,16 @@ def guard_hypotheses(limit: float, side: GuardSide) -> tuple[float, ...]:
     return spaced(min(1.3 * limit, (limit + TOP_RATE) / 2), TOP_RATE, GEOMETRIC_BETTORS)
 
 
-class GuardEvidence:
+class GuardEvidence(Kept, counts="bad ok", later="blame"):
     """Evidence that a rate lies above (or below) ``limit``, 0 < limit < 0.97."""
 
     __slots__ = ("_capital", "_logs", "bad", "blame", "limit", "ok", "pot", "side", "slices")
+
+    pot: Pot
+    bad: int
+    ok: int
+    slices: Slices
+    blame: Brought
 
     def __init__(
         self, limit: float, *, side: GuardSide = "above", horizon: int | None = None,
@@ -122,21 +129,7 @@ class GuardEvidence:
             self.pot.multiply(self._logs_of(bad, s.candidate_more, ok))
             self.pot.release(bad if self.side == "above" else ok)
 
-    def snapshot(self) -> dict[str, Any]:
-        """JSON-able state, exact."""
-        return {
-            "pot": self.pot.snapshot(),
-            "counts": [self.bad, self.ok],
-            "slices": self.slices.snapshot(),
-            "blame": self.blame.snapshot(),
-        }
-
-    def restore(self, data: dict[str, Any]) -> None:
-        """Take over a snapshot. Raises ValueError, KeyError."""
-        self.pot.restore(data["pot"])
-        self.bad, self.ok = map(int, data["counts"])
-        self.slices.restore(data["slices"])
-        self.blame.restore(data.get("blame", [[], []]))
+    def _restored(self) -> None:
         self._capital = None
 
     def __repr__(self) -> str:

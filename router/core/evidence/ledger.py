@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
+from router.core.evidence.slices import Key
+from router.core.kept import Kept
 from router.core.wire.outcomes import Cell
-
-if TYPE_CHECKING:
-    from router.core.evidence.slices import Key
 
 
 class Addition(NamedTuple):
@@ -42,10 +41,13 @@ def whole(cell: Cell) -> Addition:
     return Addition(c.arrived, c.bad, c.answers, c.left, s.arrived, s.bad, s.answers, s.left)
 
 
-class Ledger:
+class Ledger(Kept):
     """What is known of every slice with something open."""
 
     __slots__ = ("_known", "_newest")
+
+    _known: dict[Key, Addition]
+    _newest: dict[int, int]
 
     def __init__(self) -> None:
         """Nothing is known."""
@@ -75,18 +77,3 @@ class Ledger:
             del self._known[key]
         if source is None:
             self._newest.clear()
-
-    def snapshot(self) -> dict[str, Any]:
-        """JSON-able state, exact."""
-        return {
-            "known": [[*key, *numbers] for key, numbers in self._known.items()],
-            "newest": [list(pair) for pair in self._newest.items()],
-        }
-
-    def restore(self, data: dict[str, Any]) -> None:
-        """Take over a snapshot. Raises ValueError, KeyError or TypeError if it is damaged."""
-        self._known = {
-            (int(source), int(number)): Addition(*map(int, numbers))
-            for source, number, *numbers in data["known"]
-        }
-        self._newest = {int(source): int(number) for source, number in data["newest"]}

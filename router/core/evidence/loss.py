@@ -24,19 +24,27 @@ is on pairs, which say far more; where they are not, all of it is on the coin.
 from __future__ import annotations
 
 import math
-from typing import Any, Final
+from typing import Final
 
 from router.core.evidence.paired import LAMBDAS, paired_pot
 from router.core.evidence.pot import Pot
+from router.core.kept import Kept
 
 PRIOR: Final = 0.5
 """Where ``b`` begins, with the weight of one outcome."""
 
 
-class LossEvidence:
+class LossEvidence(Kept, sums="together candidate stable", later="pairs_share"):
     """See the module. ``margin``: 0 <= margin < 1."""
 
     __slots__ = ("candidate", "margin", "pairs", "pairs_share", "split", "stable", "together")
+
+    pairs: Pot
+    split: Pot
+    pairs_share: float
+    together: _Sums
+    candidate: _Sums
+    stable: _Sums
 
     def __init__(self, margin: float = 0.0, pairs_share: float = 0.5) -> None:
         """Start at evidence 1 : 1; ``pairs_share`` of it is bet on pairs, 0..1."""
@@ -83,27 +91,16 @@ class LossEvidence:
         total = self.candidate.first + self.stable.first + PRIOR
         return total / (self.candidate.count + self.stable.count + 1)
 
-    def snapshot(self) -> dict[str, Any]:
-        """JSON-able state, exact."""
-        return {
-            "pairs": self.pairs.snapshot(),
-            "split": self.split.snapshot(),
-            "pairs_share": self.pairs_share,
-            "sums": [s.values() for s in (self.together, self.candidate, self.stable)],
-        }
 
-    def restore(self, data: dict[str, Any]) -> None:
-        """Take over a snapshot. Raises ValueError, KeyError."""
-        self.pairs.restore(data["pairs"])
-        self.split.restore(data["split"])
-        self.pairs_share = float(data.get("pairs_share", 0.5))
-        self.together, self.candidate, self.stable = (_Sums(*part) for part in data["sums"])
-
-
-class _Sums:
+class _Sums(Kept, listed="count first second bad"):
     """What was seen, for people and for the level."""
 
     __slots__ = ("bad", "count", "first", "second")
+
+    count: int
+    first: float
+    second: float
+    bad: int
 
     def __init__(
         self, count: int = 0, first: float = 0.0, second: float = 0.0, bad: int = 0
@@ -121,6 +118,3 @@ class _Sums:
 
     def means(self) -> tuple[float, float]:
         return (self.mean(), self.second / self.count) if self.count else (0.0, 0.0)
-
-    def values(self) -> list[float]:
-        return [self.count, self.first, self.second, self.bad]

@@ -10,9 +10,10 @@ randomisation is needed, and a loss of five points of accuracy shows after about
 from __future__ import annotations
 
 import math
-from typing import Any, Final
+from typing import Final
 
 from router.core.evidence.pot import Pot
+from router.core.kept import Kept
 
 LAMBDAS = (0.03, 0.07, 0.15, 0.3, 0.6, 0.9)
 """Bet sizes; small ones find small losses slowly, large ones large losses at once.
@@ -32,10 +33,15 @@ def paired_pot(horizon: int | None = None) -> Pot:
     return Pot(len(LAMBDAS), horizon, parts=PARTS, start=START)
 
 
-class PairedEvidence:
+class PairedEvidence(Kept, counts="worse better same"):
     """Evidence that the candidate loses against stable by more than ``margin``, 0 <= margin < 1."""
 
     __slots__ = ("better", "margin", "pot", "same", "worse")
+
+    pot: Pot
+    worse: int
+    better: int
+    same: int
 
     def __init__(self, margin: float = 0.0, *, horizon: int | None = None) -> None:
         """Start at evidence 1 : 1."""
@@ -69,12 +75,3 @@ class PairedEvidence:
 
     def _logs(self, d: float) -> list[float]:
         return [math.log1p(lam * (d - self.margin) / (1.0 + self.margin)) for lam in LAMBDAS]
-
-    def snapshot(self) -> dict[str, Any]:
-        """JSON-able state, exact."""
-        return {"pot": self.pot.snapshot(), "counts": [self.worse, self.better, self.same]}
-
-    def restore(self, data: dict[str, Any]) -> None:
-        """Take over a snapshot. Raises ValueError, KeyError."""
-        self.pot.restore(data["pot"])
-        self.worse, self.better, self.same = map(int, data["counts"])

@@ -7,9 +7,10 @@ bettors' capital (a float each) and the number of bad events; cash follows from 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from router.core.evidence.restart import START_SHARE, released
+from router.core.kept import Kept
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -20,12 +21,17 @@ CAPITAL_MAX = 1e250
 _EXPONENT_MAX = 500.0
 
 
-class Pot:
+class Pot(Kept, later="alarms"):
     """Capital of ``bettors`` bettors, started at 1 in total."""
 
     __slots__ = (
         "_capital", "_out", "_parts", "_start", "alarms", "events", "horizon", "shares",
     )  # fmt: skip
+
+    shares: list[float]
+    events: int
+    horizon: int | None
+    alarms: int | None
 
     def __init__(
         self, bettors: int, horizon: int | None = None, *,
@@ -113,21 +119,10 @@ class Pot:
         self.shares = [s + more * part for s, part in zip(self.shares, self._parts, strict=True)]
         self._capital = None
 
-    def snapshot(self) -> dict[str, Any]:
-        """JSON-able state; floats survive JSON exactly (shortest round-trip representation)."""
-        return {"shares": list(self.shares), "events": self.events, "horizon": self.horizon,
-                "alarms": self.alarms}  # fmt: skip
-
-    def restore(self, data: dict[str, Any]) -> None:
-        """Take over a snapshot. Raises ValueError if it does not fit this test or is damaged."""
-        shares: Sequence[float] = data["shares"]
-        if len(shares) != len(self.shares):
-            raise ValueError(f"expected {len(self.shares)} bettors, got {len(shares)}")
-        if not all(isinstance(s, int | float) and 0.0 <= s <= CAPITAL_MAX for s in shares):
+    def _restored(self) -> None:
+        if len(self.shares) != len(self._parts):
+            raise ValueError(f"expected {len(self._parts)} bettors, got {len(self.shares)}")
+        if not all(0.0 <= share <= CAPITAL_MAX for share in self.shares):
             raise ValueError("capital must be a number from 0 to 1e250")
-        self.shares = [float(s) for s in shares]
-        self.events = int(data["events"])
-        self.horizon = data["horizon"]
-        self.alarms = data.get("alarms")
         self._out = released(self.events, self.horizon, self._start, self.alarms)
         self._capital = None

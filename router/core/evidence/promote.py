@@ -19,11 +19,11 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import Any
 
 from router.core.evidence.band import Band
 from router.core.evidence.bettors import TABLES_MAX, LogFactors
 from router.core.evidence.slices import Key, Slice, Slices
+from router.core.kept import Kept
 from router.core.wire.outcomes import FULL_BP
 
 BETS = ((0.04, 0.06), (0.1, 0.08), (0.25, 0.12), (0.5, 0.17), (1.0, 0.45), (1.6, 0.12))
@@ -61,10 +61,17 @@ def _fastest(z: tuple[float, ...], law: tuple[float, ...], largest: float) -> fl
     return high
 
 
-class PromoteEvidence:
+class PromoteEvidence(Kept, later="band"):
     """Evidence that the candidate's bad rate is below stable's plus ``margin``."""
 
     __slots__ = ("band", "best", "logs", "margin", "mu", "requests", "slices")
+
+    logs: list[float]
+    best: float
+    requests: int
+    mu: float
+    slices: Slices
+    band: Band
 
     def __init__(self, p0: float, margin: float = 0.01) -> None:
         """``p0``: stable's past bad rate; 0 < margin < 0.5. Starts at evidence 1 : 1."""
@@ -116,28 +123,6 @@ class PromoteEvidence:
             if self.requests >= ANSWERS_PER_MARGIN / self.margin:
                 self.best = max(self.best, self.capital)
 
-    def snapshot(self) -> dict[str, Any]:
-        """JSON-able state, exact."""
-        return {
-            "logs": list(self.logs),
-            "best": self.best,
-            "requests": self.requests,
-            "mu": self.mu,
-            "slices": self.slices.snapshot(),
-            "band": [self.band.requests, self.band.total, self.band.squares],
-        }
-
-    def restore(self, data: dict[str, Any]) -> None:
-        """Take over a snapshot. Raises ValueError if it is damaged, KeyError if it lacks a part."""
-        logs = [float(x) for x in data["logs"]]
-        best = float(data["best"])
-        if len(logs) != len(BETS) or not all(map(math.isfinite, [*logs, best])):
+    def _restored(self) -> None:
+        if len(self.logs) != len(BETS) or not all(map(math.isfinite, [*self.logs, self.best])):
             raise ValueError(f"expected {len(BETS)} finite log capitals")
-        self.logs, self.best = logs, best
-        self.requests, self.mu = int(data["requests"]), float(data["mu"])
-        self.slices.restore(data["slices"])
-        self.band = Band()
-        if "band" in data:
-            requests, total, squares = data["band"]
-            self.band.requests = int(requests)
-            self.band.total, self.band.squares = float(total), float(squares)

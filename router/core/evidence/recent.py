@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import math
 from itertools import accumulate
-from typing import NamedTuple, Self
+from typing import NamedTuple
+
+from router.core.kept import Kept
 
 STRETCHES_MAX = 64
 """Stretches that are kept; beyond, the oldest two are merged: what is recent stays apart."""
@@ -44,10 +46,12 @@ class Stretch(NamedTuple):
         return self.bad * math.log(own / rate) + ok
 
 
-class Recent:
+class Recent(Kept, bare="_stretches"):
     """Stretches in the order in which they were told."""
 
     __slots__ = ("_stretches",)
+
+    _stretches: list[Stretch]
 
     def __init__(self) -> None:
         """Nothing was told."""
@@ -77,17 +81,6 @@ class Recent:
         best = max(suffixes, key=lambda one: one.surprise(rate), default=whole)
         recent = best.surprise(rate) > CLEARER * whole.surprise(rate) and best.total < whole.total
         return (best, True) if recent else (whole, False)
-
-    def snapshot(self) -> list[list[int]]:
-        """JSON-able state, exact."""
-        return [list(stretch) for stretch in self._stretches]
-
-    @classmethod
-    def restored(cls, data: list[list[int]]) -> Self:
-        """As it was. Raises ValueError or TypeError if the snapshot is damaged."""
-        recent = cls()
-        recent._stretches = [Stretch(*map(int, numbers)) for numbers in data]
-        return recent
 
 
 def sum_of(stretches: list[Stretch]) -> Stretch:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import Any
 
 from router.core.evidence.bettors import TABLES_MAX
+from router.core.kept import Kept
 from router.core.wire.outcomes import FULL_BP
 
 ODDS = (0.5, 0.8, 0.9, 0.97, 1.03, 1.1, 1.25, 2.0)
@@ -29,10 +29,15 @@ def _table(weight_bp: int) -> tuple[tuple[float, float], ...]:
     return tuple((math.log(r), math.log(1.0 - w + w * r)) for r in ODDS)
 
 
-class SampleRatio:
+class SampleRatio(Kept, counts="candidate stable"):
     """Evidence that the candidate's share of arrivals is not the weight it was routed with."""
 
     __slots__ = ("best", "candidate", "logs", "stable")
+
+    logs: list[float]
+    best: float
+    candidate: int
+    stable: int
 
     def __init__(self) -> None:
         """Start at evidence 1 : 1."""
@@ -67,14 +72,6 @@ class SampleRatio:
         ]
         self.best = max(self.best, self.capital)
 
-    def snapshot(self) -> dict[str, Any]:
-        """JSON-able state, exact."""
-        return {"logs": list(self.logs), "best": self.best, "counts": [self.candidate, self.stable]}
-
-    def restore(self, data: dict[str, Any]) -> None:
-        """Take over a snapshot. Raises ValueError if it is damaged."""
-        logs = [float(x) for x in data["logs"]]
-        if len(logs) != len(ODDS) or not all(map(math.isfinite, logs)):
+    def _restored(self) -> None:
+        if len(self.logs) != len(ODDS) or not all(map(math.isfinite, self.logs)):
             raise ValueError(f"expected {len(ODDS)} finite log capitals")
-        self.logs, self.best = logs, float(data["best"])
-        self.candidate, self.stable = map(int, data["counts"])

@@ -20,10 +20,11 @@ predictions that would have to be others (total variation).
 from __future__ import annotations
 
 import math
-from typing import Any, Final
+from typing import Final
 
 from router.core.evidence.pot import Pot
 from router.core.evidence.restart import START_SHARE
+from router.core.kept import Kept
 from router.core.wire.outcomes import FULL_BP
 
 SIZES: Final = (0.03, 0.08, 0.2, 0.45, 0.95)
@@ -33,7 +34,7 @@ LOSS_MAX: Final = 0.95
 """No bet may lose more than this share of its capital on one request."""
 
 
-class ShareEvidence:
+class ShareEvidence(Kept, bare="pot"):
     """Evidence that the candidate's share exceeds stable's by more than ``margin``, 0 <= it < 1.
 
     ``size``: requests that may have one cause; the stake is divided by it (see bettors.together).
@@ -41,6 +42,8 @@ class ShareEvidence:
     """
 
     __slots__ = ("margin", "pot", "size", "sizes")
+
+    pot: Pot
 
     def __init__(
         self, margin: float, *, size: int = 1, sizes: tuple[float, ...] = SIZES,
@@ -84,23 +87,20 @@ class ShareEvidence:
         self.pot.multiply([math.log1p(size * stake * z) for size in self.sizes])
         self.pot.release(1)
 
-    def snapshot(self) -> dict[str, Any]:
-        """JSON-able state, exact."""
-        return self.pot.snapshot()
-
-    def restore(self, data: dict[str, Any]) -> None:
-        """Take over a snapshot. Raises ValueError, KeyError."""
-        self.pot.restore(data)
-
     def __repr__(self) -> str:
         """Evidence in one line."""
         return f"ShareEvidence(margin {self.margin:g}, {self.capital:.3g} : 1)"
 
 
-class Means:
+class Means(Kept, listed="candidates stables candidate stable"):
     """Mean shares of several kinds in both arms, of the requests so far."""
 
     __slots__ = ("candidate", "candidates", "stable", "stables")
+
+    candidates: int
+    stables: int
+    candidate: list[float]
+    stable: list[float]
 
     def __init__(self, kinds: int) -> None:
         """Nothing was seen."""
@@ -130,15 +130,3 @@ class Means:
             self.candidate[place] / self.candidates if self.candidates else 0.0,
             self.stable[place] / self.stables if self.stables else 0.0,
         )
-
-    def to_json(self) -> list[Any]:
-        """Plain lists."""
-        return [self.candidates, self.stables, self.candidate, self.stable]
-
-    @classmethod
-    def of_json(cls, data: list[Any]) -> Means:
-        """Back again. Raises ValueError, TypeError."""
-        made = cls(0)
-        made.candidates, made.stables = int(data[0]), int(data[1])
-        made.candidate, made.stable = list(map(float, data[2])), list(map(float, data[3]))
-        return made

@@ -26,10 +26,11 @@ Koolen, Safe testing (JRSS B 2024). Shares are drawn to their common mean by :da
 from __future__ import annotations
 
 import math
-from typing import Any, Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from router.core.evidence.pot import Pot
 from router.core.evidence.shares import LOSS_MAX, Means
+from router.core.kept import Kept
 from router.core.wire.outcomes import FULL_BP
 
 Extreme = Literal["first", "last"] | None
@@ -73,10 +74,15 @@ def _stakes_of(ratios: list[float], weight_bp: int, margin: float) -> Stakes:
     return Stakes(weight_bp, stakes, paid, tuple(min(size, largest) for size in SIZES))
 
 
-class ShiftEvidence:
+class ShiftEvidence(Kept, listed="pot means ratios _made_of"):
     """Evidence that more than ``margin`` of the candidate's predictions would have to be others."""
 
     __slots__ = ("_known", "_made_of", "margin", "means", "order", "pot", "ratios")
+
+    pot: Pot
+    means: Means
+    ratios: list[float]
+    _made_of: int
 
     def __init__(self, margin: float, kinds: int = 0, *, order: Extreme = None) -> None:
         """Start at evidence 1 : 1."""
@@ -175,16 +181,7 @@ class ShiftEvidence:
 
         return max(range(len(self.means.candidate)), key=excess, default=-1)
 
-    def snapshot(self) -> list[Any]:
-        """JSON-able state, exact."""
-        return [self.pot.snapshot(), self.means.to_json(), self.ratios, self._made_of]
-
-    def restore(self, data: list[Any]) -> None:
-        """Take over a snapshot. Raises ValueError, KeyError or TypeError if it is damaged."""
-        pot, means, ratios, made_of = data
-        self.pot.restore(pot)
-        self.means = Means.of_json(means)
-        self.ratios, self._made_of = list(map(float, ratios)), int(made_of)
+    def _restored(self) -> None:
         self._known = None
 
 

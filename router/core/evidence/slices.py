@@ -18,8 +18,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
+from router.core.kept import Kept
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
 OPEN_MAX = 48
 """Open stretches kept apart; beyond, the older ones of one weight are merged in pairs. That removes
@@ -77,25 +79,31 @@ class Slice(NamedTuple):
         return cls(weight_bp, cb + co, cb, co, sb + so, sb, so)
 
 
-class _Stretch:
+class _Stretch(Kept, listed="sums slices"):
     """One slice or several neighbours, in the order of drawing."""
 
-    __slots__ = ("keys", "sums")
+    __slots__ = ("slices", "sums")
 
-    def __init__(self, sums: Slice, keys: list[Key]) -> None:
+    sums: Slice
+    slices: dict[Key, Slice]
+
+    def __init__(self, sums: Slice, slices: dict[Key, Slice]) -> None:
         self.sums = sums
-        self.keys = keys
+        self.slices = slices
 
 
-class Slices:
+class Slices(Kept):
     """The open end of one question's draws."""
 
     __slots__ = ("_known", "_newest", "_open")
 
+    _open: list[_Stretch]
+    _newest: dict[int, int]
+
     def __init__(self) -> None:
         """Nothing was drawn."""
         self._open: list[_Stretch] = []
-        self._known: dict[Key, tuple[_Stretch, Slice]] = {}
+        self._known: dict[Key, _Stretch] = {}
         self._newest: dict[int, int] = {}
 
     def __len__(self) -> int:
@@ -113,16 +121,15 @@ class Slices:
         """
         before = Slice(new.weight_bp)
         if key is None:
-            self._open.append(_Stretch(new, []))
-        elif (known := self._known.get(key)) is not None:
-            stretch, before = known
+            self._open.append(_Stretch(new, {}))
+        elif (stretch := self._known.get(key)) is not None:
+            before = stretch.slices[key]
             stretch.sums = stretch.sums.changed(before, new)
-            self._known[key] = (stretch, new)
+            stretch.slices[key] = new
         elif key[1] > self._newest.get(key[0], 0):
             self._newest[key[0]] = key[1]
-            stretch = _Stretch(new, [key])
-            self._open.append(stretch)
-            self._known[key] = (stretch, new)
+            self._known[key] = _Stretch(new, {key: new})
+            self._open.append(self._known[key])
             if len(self._open) > OPEN_MAX:
                 self._merge()
         else:
@@ -138,17 +145,17 @@ class Slices:
             count += 1
         done, self._open = self._open[:count], self._open[count:]
         for stretch in done:
-            for key in stretch.keys:
+            for key in stretch.slices:
                 del self._known[key]
         return [stretch.sums for stretch in done]
 
     def abandon(self, source: int | None) -> None:
         """A process is gone (None: all of them): its open requests ended with it, in both arms."""
-        for key, (stretch, before) in list(self._known.items()):
+        for key, stretch in self._known.items():
             if source is None or key[0] == source:
-                after = before.left()
-                stretch.sums = stretch.sums.changed(before, after)
-                self._known[key] = (stretch, after)
+                after = stretch.slices[key].left()
+                stretch.sums = stretch.sums.changed(stretch.slices[key], after)
+                stretch.slices[key] = after
         if source is None:  # their numbers may begin anew
             self._newest.clear()
 
@@ -161,35 +168,17 @@ class Slices:
         for stretch in older:
             if pair is not None and pair.sums.weight_bp == stretch.sums.weight_bp:
                 pair.sums = pair.sums.plus(stretch.sums)
-                pair.keys += stretch.keys
-                for key in stretch.keys:
-                    self._known[key] = (pair, self._known[key][1])
+                pair.slices |= stretch.slices
+                self._known |= dict.fromkeys(stretch.slices, pair)
                 pair = None
             else:
                 kept.append(stretch)
                 pair = stretch
         self._open = kept + newer
 
-    def snapshot(self) -> dict[str, Any]:
-        """JSON-able state, exact."""
-        return {
-            "open": [
-                [list(s.sums), [[*key, *self._known[key][1]] for key in s.keys]] for s in self._open
-            ],
-            "newest": [[source, number] for source, number in self._newest.items()],
-        }
+    def _make_parts(self, name: str, data: Any) -> None:
+        if name == "_open":
+            self._open = [_Stretch(Slice(0), {}) for _ in data]
 
-    def restore(self, data: dict[str, Any]) -> None:
-        """Take over a snapshot. Raises ValueError, KeyError or TypeError if it is damaged."""
-        self._open, self._known = [], {}
-        for sums, members in data["open"]:
-            stretch = _Stretch(_slice(sums), [])
-            for source, number, *numbers in members:
-                stretch.keys.append((source, number))
-                self._known[(source, number)] = (stretch, _slice(numbers))
-            self._open.append(stretch)
-        self._newest = {int(source): int(number) for source, number in data["newest"]}
-
-
-def _slice(numbers: Iterable[int]) -> Slice:
-    return Slice(*map(int, numbers))
+    def _restored(self) -> None:
+        self._known = {key: stretch for stretch in self._open for key in stretch.slices}

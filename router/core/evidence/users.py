@@ -15,15 +15,13 @@ be the one with fresh users left to fail.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from router.core.evidence.distinct import DistinctUnits
 from router.core.evidence.ledger import key_of, whole
+from router.core.evidence.slices import Key
+from router.core.kept import Kept
 from router.core.wire.outcomes import FULL_BP, ArmCounts, Cell, UserCounts
-
-if TYPE_CHECKING:
-    from router.core.evidence.slices import Key
-
 
 BETS_MAX = 126
 """First requests of a user that bet, at most: a worker counts in seven bits."""
@@ -55,10 +53,17 @@ class _Met:
         self.met, self.failed = DistinctUnits(), DistinctUnits()
 
 
-class _Arm:
+class _Arm(Kept, listed="fresh considered failed judged by new", later="by new"):
     """Users of one arm of one slice that nobody had met, or seen fail, before."""
 
     __slots__ = ("by", "considered", "failed", "fresh", "judged", "new")
+
+    fresh: set[int]
+    new: set[int]
+    considered: int
+    failed: int
+    by: list[int]
+    judged: int
 
     def __init__(self) -> None:
         self.fresh: set[int] = set()
@@ -99,27 +104,32 @@ class _Arm:
         return ArmCounts(ok=users.betting_good + again, bad=self.failed, arrived=users.betting,
                          by=tuple(self.by))  # fmt: skip
 
-    def to_json(self) -> list[Any]:
-        return [sorted(self.fresh), self.considered, self.failed, self.judged, self.by,
-                sorted(self.new)]  # fmt: skip
-
-    @classmethod
-    def of(cls, data: list[Any]) -> _Arm:
-        arm = cls()
-        arm.fresh = set(map(int, data[0]))
-        arm.considered, arm.failed, arm.judged = map(int, data[1:4])
-        arm.by = list(data[4]) if len(data) > 4 else []
-        arm.new = set(map(int, data[5])) if len(data) > 5 else set(arm.fresh)
-        return arm
+    def _formerly(self, data: Any) -> Any:
+        return data if len(data) > 5 else [*data[:4], data[4] if len(data) > 4 else [], data[0]]
 
 
-class Users:
+class Users(
+    Kept,
+    met="_met",
+    failed="_failed",
+    arms="_told_arms",
+    betting="_betting _requests _began_s _forced",
+    later="_before _betting _requests _began_s _forced",
+):
     """Who was met and who failed, in the present round and before it."""
 
     __slots__ = (
         "_arms", "_before", "_began_s", "_betting", "_forced", "_newest", "_present", "_requests",
         "round",
     )  # fmt: skip
+
+    round: int
+    _before: DistinctUnits
+    _newest: dict[int, int]
+    _betting: float
+    _requests: float
+    _began_s: float
+    _forced: bool
 
     def __init__(self) -> None:
         """Nobody was met."""
@@ -211,35 +221,28 @@ class Users:
         if source is None:
             self._newest.clear()
 
-    def snapshot(self) -> dict[str, Any]:
-        """JSON-able state, exact."""
-        return {
-            "round": self.round,
-            "met": self._present.met.snapshot(),
-            "failed": self._present.failed.snapshot(),
-            "before": self._before.snapshot(),
-            "arms": [
-                [*k, c.to_json(), s.to_json(), met is self._present]
-                for k, (met, c, s) in self._arms.items()
-            ],
-            "newest": [list(pair) for pair in self._newest.items()],
-            "betting": [self._betting, self._requests, self._began_s, self._forced],
-        }  # fmt: skip
+    @property
+    def _met(self) -> DistinctUnits:
+        return self._present.met
 
-    def restore(self, data: dict[str, Any]) -> None:
-        """Take over a snapshot. Raises ValueError, KeyError or TypeError if it is damaged."""
-        self.round = int(data["round"])
-        self._present.met.restore(data["met"])
-        self._present.failed.restore(data["failed"])
-        if "before" in data:
-            self._before.restore(data["before"])
-            *numbers, self._forced = data["betting"]
-            self._betting, self._requests, self._began_s = map(float, numbers)
+    @property
+    def _failed(self) -> DistinctUnits:
+        return self._present.failed
+
+    @property
+    def _told_arms(self) -> list[Any]:
+        """(Key, candidate's, stable's, whether they are of the present round), each slice."""
+        return [
+            [*key, mine.snapshot(), others.snapshot(), met is self._present]
+            for key, (met, mine, others) in self._arms.items()
+        ]
+
+    @_told_arms.setter
+    def _told_arms(self, data: list[Any]) -> None:
         ended = _Met()
-        self._arms = {
-            (int(source), int(number)): (
-                ended if False in earlier else self._present, _Arm.of(c), _Arm.of(s)
-            )
-            for source, number, c, s, *earlier in data["arms"]
-        }  # fmt: skip
-        self._newest = {int(source): int(number) for source, number in data["newest"]}
+        self._arms = {}
+        for source, number, mine, others, *present in data:
+            cell = (ended if False in present else self._present, _Arm(), _Arm())
+            cell[1].restore(mine)
+            cell[2].restore(others)
+            self._arms[int(source), int(number)] = cell

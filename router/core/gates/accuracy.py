@@ -7,7 +7,7 @@ version was right count.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
@@ -46,8 +46,11 @@ def label_rows(batch: Batch) -> Iterator[Row]:
             yield Row(None, Slice.settled(one.weight_bp, mine[0], other[0], mine[1], other[1]))
 
 
-class AccuracyState(ComparisonState):
+class AccuracyState(ComparisonState, later="pairs_share"):
     """Split labels and shadow pairs, averaged; the sentence names what there is more of."""
+
+    paired: PairedEvidence
+    pairs_share: float
 
     def __init__(
         self, name: str, context: GateContext, split: Question, paired: PairedEvidence,
@@ -121,17 +124,6 @@ class AccuracyState(ComparisonState):
         )
         margin = tolerance_text(0.0, self.paired.margin)
         return judged(seen, margin, self.capital, self.context.limit)
-
-    def snapshot(self) -> dict[str, Any]:
-        """Both evidences."""
-        more = {"paired": self.paired.snapshot(), "pairs_share": self.pairs_share}
-        return super().snapshot() | more
-
-    def restore(self, data: dict[str, Any]) -> None:
-        """Take over a snapshot."""
-        super().restore(data)
-        self.paired.restore(data["paired"])
-        self.pairs_share = float(data.get("pairs_share", 0.5))
 
 
 class Accuracy(LateGate):

@@ -35,8 +35,19 @@ NAMED_LEAST: Final = 100
 """Compared answers before it is said that a name of the policy is in none of them."""
 
 
-class AgreementState(GateState):
+class AgreementState(
+    GateState, borders="*_evidences", rows="pairs *rows *rows_apart", later="failed differing"
+):
     """One evidence a border of the band, and one for scores that lie apart, averaged."""
+
+    names: Segments
+    parts: list[GuardEvidence]
+    failed: int
+    differing: int
+    pairs: int
+    rows: list[int]
+    rows_apart: list[int]
+    absent: set[str] | None
 
     def __init__(
         self, gate: Agreement, context: GateContext, borders: tuple[GuardEvidence, ...],
@@ -206,31 +217,12 @@ class AgreementState(GateState):
         seen = f"disagreed with stable: {of(self.candidate)} {rows}"
         return judged(seen, self.tolerated, self.capital, self.context.limit)
 
-    def snapshot(self) -> dict[str, Any]:
-        """Every evidence's state."""
-        return {
-            "borders": [one.snapshot() for one in self._evidences],
-            "parts": [one.snapshot() for one in self.parts],
-            "names": self.names.to_json(),
-            "failed": self.failed,
-            "differing": self.differing,
-            "rows": [self.pairs, *self.rows, *self.rows_apart],
-            "absent": None if self.absent is None else sorted(self.absent),
-        }
+    def _formerly(self, data: Any) -> Any:
+        return {"differing": DIFFERING_MIN} | data  # from before it was counted
 
-    def restore(self, data: dict[str, Any]) -> None:
-        """Take over a snapshot of as many borders."""
-        for one, part in zip(self._evidences, data["borders"], strict=True):
-            one.restore(part)
-        self.names.restore(data["names"])
-        self.parts = [GuardEvidence(self.borders[0].limit) for _ in data["parts"]]
-        for one, part in zip(self.parts, data["parts"], strict=True):
-            one.restore(part)
-        self.failed = int(data.get("failed", 0))
-        self.differing = int(data.get("differing", DIFFERING_MIN))  # from before it was counted
-        self.pairs, *rows = map(int, data["rows"])
-        self.rows, self.rows_apart = rows[:2], rows[2:]
-        self.absent = None if data["absent"] is None else set(map(str, data["absent"]))
+    def _make_parts(self, name: str, data: Any) -> None:
+        if name == "parts":
+            self.parts = [GuardEvidence(self.borders[0].limit) for _ in data]
 
 
 class Agreement(Gate):

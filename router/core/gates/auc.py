@@ -13,7 +13,7 @@ the candidate with probability ``w1 w2 / (w1 w2 + (1 - w1)(1 - w2))``, which is 
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final
 
 from pydantic import Field
 
@@ -21,6 +21,7 @@ from router.core.gates.gate import COMPARED_BP, GateContext
 from router.core.gates.late import LateState
 from router.core.gates.needs import Need
 from router.core.gates.segmented import LateGate
+from router.core.kept import Kept
 from router.core.quantities import BasisPoints
 from router.core.wire.outcomes import FULL_BP
 
@@ -34,8 +35,11 @@ WAITING_MAX: Final = 1_000
 _Scores = tuple[float, ...]
 
 
-class Couples:
+class Couples(Kept, listed="_positive _waiting"):
     """Positives and negatives that wait for each other."""
+
+    _positive: bool
+    _waiting: deque[_Scores]
 
     def __init__(self) -> None:
         self._waiting: deque[_Scores] = deque(maxlen=WAITING_MAX)
@@ -51,18 +55,12 @@ class Couples:
         other = self._waiting.popleft()
         return (scores, other) if positive else (other, scores)
 
-    def snapshot(self) -> list[Any]:
-        """JSON-able."""
-        return [self._positive, [list(scores) for scores in self._waiting]]
 
-    def restore(self, data: list[Any]) -> None:
-        """Take over a snapshot."""
-        self._positive = bool(data[0])
-        self._waiting = deque((tuple(map(float, one)) for one in data[1]), maxlen=WAITING_MAX)
-
-
-class AucState(LateState):
+class AucState(LateState, waiting="_pairs _drawn"):
     """Losses are 1 where a couple is in the wrong order."""
+
+    _pairs: Couples
+    _drawn: Couples
 
     unit = "couples"
     by_pairs = True
@@ -105,17 +103,6 @@ class AucState(LateState):
     def tolerated(self) -> str:
         """In hundredths of the area."""
         return f"stable - {self.evidence.margin:g}"
-
-    def snapshot(self) -> dict[str, Any]:
-        """The evidence, and who waits."""
-        waiting = [self._pairs.snapshot(), self._drawn.snapshot()]
-        return super().snapshot() | {"waiting": waiting}
-
-    def restore(self, data: dict[str, Any]) -> None:
-        """Take over a snapshot."""
-        super().restore(data)
-        self._pairs.restore(data["waiting"][0])
-        self._drawn.restore(data["waiting"][1])
 
 
 def wrong(positive: float, negative: float) -> float:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Protocol, Self
 
 from pydantic import Field, StrictInt, StrictStr, model_validator
 
+from router.core.kept import Kept
 from router.core.quantities import Formed
 from router.core.spec import Spec
 from router.core.wire.paired import PairRow, PairRows
@@ -123,10 +124,15 @@ class SegmentKeys:
             yield name, PairRows(tuple(rows), pair.segment)
 
 
-class Segments:
+class Segments(Kept, listed="names asked edges values"):
     """The names of the first segments that were met, or the parts of a number."""
 
     __slots__ = ("asked", "edges", "names", "values")
+
+    names: list[str]
+    asked: int
+    edges: list[float]
+    values: list[float]
 
     def __init__(self) -> None:
         self.names: list[str] = []
@@ -163,17 +169,8 @@ class Segments:
         high = f"up to {self.edges[place]:g}" if place < len(self.edges) else ""
         return " ".join(filter(None, (low, high)))
 
-    def to_json(self) -> list[Any]:
-        """Plain lists."""
-        return [self.names, self.asked, self.edges, self.values]
-
-    def restore(self, data: list[Any]) -> None:
-        """Take over a snapshot; of an earlier router the names alone."""
-        names, asked, edges, values = data if data and isinstance(data[0], list) else (
-            data, 0, (), (),
-        )  # fmt: skip
-        self.names, self.asked = list(map(str, names)), int(asked)
-        self.edges, self.values = list(map(float, edges)), list(map(float, values))
+    def _formerly(self, data: Any) -> Any:
+        return data if data and isinstance(data[0], list) else [data, 0, [], []]  # names alone
 
     def place(self, name: str) -> int:
         """Which one it is, from 0; :data:`SEGMENTS_MAX` for all beyond."""

@@ -7,7 +7,7 @@ the share of predictions that may be others.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final
 
 from pydantic import Field
 
@@ -30,10 +30,15 @@ CLASSES_MAX: Final = 50
 OTHERS: Final = "(other)"
 
 
-class LabelShares(OutputPool):
+class LabelShares(OutputPool, listed="requests shift names rows totals"):
     """Labels of one segment."""
 
     declared: ClassVar[str] = "label"
+
+    shift: ShiftEvidence
+    names: list[str]
+    rows: list[list[int]]
+    totals: list[int]
 
     def __init__(self, margin: float) -> None:
         super().__init__()
@@ -106,18 +111,6 @@ class LabelShares(OutputPool):
             f"{mine.bad:,} of its {mine.total:,} predictions were {self._furthest()}; {{stable}}: "
             f"{others.bad:,} of {others.total:,}"
         )
-
-    def snapshot(self) -> list[Any]:
-        """Names, counts, evidence."""
-        return [self.shift.snapshot(), self.names, self.rows, self.totals]
-
-    def restore(self, data: list[Any]) -> None:
-        """Take over a snapshot."""
-        shift, names, rows, totals = data
-        self.shift.restore(shift)
-        self.names = [str(name) for name in names]
-        self.rows = [[int(mine), int(others)] for mine, others in rows]
-        self.totals = list(map(int, totals))
 
 
 class Classes(OutputGate):

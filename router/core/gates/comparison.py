@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from pydantic import Field
 
+from router.core.evidence import CompareEvidence
 from router.core.evidence.blame import NOBODY, Failing
 from router.core.evidence.ledger import key_of
 from router.core.evidence.slices import Key, Slice
@@ -23,7 +24,6 @@ from router.core.wire.outcomes import FULL_BP
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from router.core.evidence import CompareEvidence
     from router.core.wire.outcomes import ArmCounts, Batch, Cell
 
 FIRST_REQUESTS = ", of each user the first request"
@@ -124,8 +124,14 @@ FRESH_FIRST_REQUESTS = ", of each user the first request since they count anew"
 FRESH_FIRST_FAILURES = ", of each user the first failure since they count anew"
 
 
-class ComparisonState(GateState):
+class ComparisonState(
+    GateState, rounds="begun past rounds", questions="*_evidences", later="begun past rounds"
+):
     """One or several questions, their evidence averaged; the sentence is the leading one's."""
+
+    begun: int
+    past: list[float]
+    rounds: list[int]
 
     def __init__(
         self,
@@ -259,16 +265,11 @@ class ComparisonState(GateState):
         seen += question.users
         return judged(seen, question.tolerated, self.capital, self.context.limit)
 
-    def snapshot(self) -> dict[str, Any]:
-        """Every question's state, in order."""
-        told = [question.evidence.snapshot() for question in self.questions]
-        return {"questions": told, "rounds": [self.begun, self.past, self.rounds]}
+    @property
+    def _evidences(self) -> tuple[CompareEvidence, ...]:
+        return tuple(question.evidence for question in self.questions)
 
-    def restore(self, data: dict[str, Any]) -> None:
-        """Take over a snapshot of as many questions."""
-        if (afresh := self.afresh) is not None:
-            self.begun, self.past, rounds = data.get("rounds", [0, [0.0, 0.0], []])
-            for k, round_ in enumerate(rounds, self.begun - len(rounds) + 1):
-                self._ask(afresh, int(round_), k)
-        for question, part in zip(self.questions, data["questions"], strict=True):
-            question.evidence.restore(part)
+    def _make_parts(self, name: str, data: Any) -> None:
+        if name == "rounds" and self.afresh is not None:
+            for k, round_ in enumerate(data, self.begun - len(data) + 1):
+                self._ask(self.afresh, int(round_), k)

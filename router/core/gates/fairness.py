@@ -22,6 +22,7 @@ from router.core.gates.by import SegmentBy, Segments
 from router.core.gates.gate import COMPARED_BP, Gate, GateContext, GateState, mean
 from router.core.gates.needs import Need
 from router.core.gates.verdict import Counts, judged
+from router.core.kept import Kept
 from router.core.quantities import BasisPoints, Number, Text
 from router.core.wire.outcomes import FULL_BP
 from router.core.words import rate
@@ -38,8 +39,11 @@ LEVELS: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 """Between two groups: at which of them they lie apart is asked of all at once."""
 
 
-class Group:
+class Group(Kept, listed="_guards yes rows"):
     """One group: what it was told of it, and its bets."""
+
+    yes: list[int]
+    rows: list[int]
 
     def __init__(self, gap: float) -> None:
         self.above = [_guard(level + gap / 2, "above") for level in LEVELS]
@@ -62,18 +66,9 @@ class Group:
         """Of its rows, those that say yes."""
         return self.yes[arm] / self.rows[arm] if self.rows[arm] else 0.0
 
-    def snapshot(self) -> list[Any]:
-        """JSON-able state, exact."""
-        kept = [one and one.snapshot() for one in (*self.above, *self.below)]
-        return [kept, self.yes, self.rows]
-
-    def restore(self, data: list[Any]) -> None:
-        """Take over a snapshot."""
-        kept, yes, rows = data
-        for evidence, part in zip((*self.above, *self.below), kept, strict=True):
-            if evidence is not None:
-                evidence.restore(part)
-        self.yes, self.rows = list(map(int, yes)), list(map(int, rows))
+    @property
+    def _guards(self) -> tuple[GuardEvidence | None, ...]:
+        return (*self.above, *self.below)
 
 
 def _guard(limit: float, side: GuardSide) -> GuardEvidence | None:
@@ -90,6 +85,9 @@ def apart(a: Group, b: Group) -> float:
 
 class FairnessState(GateState):
     """All groups, in the order in which they were met."""
+
+    names: Segments
+    groups: list[Group]
 
     def __init__(self, gate: Fairness, context: GateContext) -> None:
         super().__init__(gate.title, context, dry_run=gate.dry_run)
@@ -179,16 +177,11 @@ class FairnessState(GateState):
         told = f"says yes by {self.gate.by.name}: {seen}"
         return judged(told, tolerated, self.capital, self.context.limit)
 
-    def snapshot(self) -> dict[str, Any]:
-        """Every group."""
-        return {"names": self.names.to_json(), "groups": [one.snapshot() for one in self.groups]}
+    def _make_parts(self, name: str, data: Any) -> None:
+        if name == "groups":
+            self.groups = [Group(self.gate.gap / FULL_BP) for _ in data]
 
-    def restore(self, data: dict[str, Any]) -> None:
-        """Take over a snapshot."""
-        self.names.restore(data["names"])
-        self.groups = [Group(self.gate.gap / FULL_BP) for _ in data["groups"]]
-        for group, part in zip(self.groups, data["groups"], strict=True):
-            group.restore(part)
+    def _restored(self) -> None:
         self._capital = None
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Final, Literal, NamedTuple
 
 from router.core.evidence.combine import shares
 from router.core.evidence.restart import horizon_of
@@ -18,6 +18,7 @@ from router.core.gates.by import SegmentBy, SegmentKeys
 from router.core.gates.needs import Need
 from router.core.gates.sample import Detect, Sample
 from router.core.gates.verdict import Counts, GateReport, Verdict
+from router.core.kept import Kept
 from router.core.quantities import BasisPoints, Flag, Name
 from router.core.spec import Spec
 from router.core.wire.outcomes import FULL_BP, Baseline
@@ -80,7 +81,7 @@ class Measurement:
     """Why measuring failed; empty if it did not."""
 
 
-class GateState(ABC):
+class GateState(Kept, ABC):
     """One gate of one rollout. Nothing here does IO or reads a clock."""
 
     def __init__(self, name: str, context: GateContext, *, dry_run: bool = False) -> None:
@@ -131,16 +132,16 @@ class GateState(ABC):
         """Stable's outcomes as this gate sees them."""
         return Counts()
 
-    def observe(self, batch: Batch) -> None:  # noqa: B027 - polled gates have nothing to count
+    def observe(self, batch: Batch) -> None:
         """Take in what the data plane counted; ignore what is not this gate's."""
 
-    def begin_round(self, round_: int) -> None:  # noqa: B027 - comparisons of users do
+    def begin_round(self, round_: int) -> None:
         """Users count anew in what is drawn in this round."""
 
-    def renew(self) -> None:  # noqa: B027 - comparisons do
+    def renew(self) -> None:
         """It seems that the candidate fails since now: bet on it anew, with what is in reserve."""
 
-    def abandon(self, source: int | None) -> None:  # noqa: B027 - most have nothing under way
+    def abandon(self, source: int | None) -> None:
         """A worker is gone (None: all of them); what it had under way ended with it."""
 
     def measure(self, measurement: Measurement, now: float) -> None:  # noqa: ARG002 - see due
@@ -186,14 +187,6 @@ class GateState(ABC):
     @abstractmethod
     def sentence(self) -> str:
         """What was seen, against what, with the sample size."""
-
-    @abstractmethod
-    def snapshot(self) -> dict[str, Any]:
-        """JSON-able state, exact."""
-
-    @abstractmethod
-    def restore(self, data: dict[str, Any]) -> None:
-        """Take over a snapshot. Raises ValueError, KeyError or TypeError if it is damaged."""
 
     def report(self) -> GateReport:
         """The gate as the journal keeps it."""

@@ -38,6 +38,7 @@ from router.core.gates.gate import Gate, GateContext, GateState, mean
 from router.core.gates.sample import Detect, Sample
 from router.core.gates.sample import absolute as absolute_sample
 from router.core.gates.verdict import FAILED, Counts, compared, judged, plainly
+from router.core.kept import Kept
 from router.core.quantities import BasisPoints
 from router.core.wire.outcomes import FULL_BP
 from router.core.words import odds, percent
@@ -77,8 +78,11 @@ REFUSING = 0.5
 """Share of refusals above which they are an alarm, where stable's share is below."""
 
 
-class _Trial:
+class _Trial(Kept, listed="round _evidences refusals", later="refusals"):
     """Fresh evidence of what is drawn from one round on: of failures, or of refusals."""
+
+    round: int
+    refusals: bool
 
     def __init__(self, round_: int, context: GateContext, *, refusals: bool = False) -> None:
         self.round = round_
@@ -88,6 +92,10 @@ class _Trial:
             if refusals
             else _relative(context, hasty=False)
         )
+
+    @property
+    def _evidences(self) -> tuple[CompareEvidence, ...]:
+        return tuple(evidence for _, evidence in self.evidence)
 
     @property
     def capital(self) -> float:
@@ -124,8 +132,26 @@ def _relative(context: GateContext, *, hasty: bool) -> list[tuple[Read, CompareE
     return found
 
 
-class GuardState(GateState):
+class GuardState(
+    GateState,
+    stable="stables",
+    refusing="refusing stable_refusing",
+    witnesses="*_witnessing",
+    seen="weight_bp copies _tried",
+    later="refusing stable_refusing copied",
+):
     """The absolute evidence, a relative one beside it as the witness, and the trials."""
+
+    absolute: GuardEvidence
+    stables: GuardEvidence
+    forced: GuardEvidence
+    refusing: GuardEvidence
+    stable_refusing: GuardEvidence
+    trials: list[_Trial]
+    weight_bp: int
+    copies: bool
+    _tried: bool
+    copied: int
 
     def __init__(
         self, name: str, context: GateContext, limit: float, *, dry_run: bool = False
@@ -336,43 +362,15 @@ class GuardState(GateState):
             return text
         return f"{text}; stable fails as well (relative {odds(self.relative)}), so it holds"
 
-    def snapshot(self) -> dict[str, Any]:
-        """All evidences."""
-        return {
-            "absolute": self.absolute.snapshot(),
-            "stable": self.stables.snapshot(),
-            "forced": self.forced.snapshot(),
-            "refusing": [self.refusing.snapshot(), self.stable_refusing.snapshot()],
-            "witnesses": [evidence.snapshot() for _, evidence in self.witnesses],
-            "trials": [
-                [
-                    trial.round,
-                    [evidence.snapshot() for _, evidence in trial.evidence],
-                    trial.refusals,
-                ]
-                for trial in self.trials
-            ],
-            "seen": [self.weight_bp, self.copies, self._tried],
-            "copied": self.copied,
-        }
+    @property
+    def _witnessing(self) -> tuple[CompareEvidence, ...]:
+        return tuple(evidence for _, evidence in self.witnesses)
 
-    def restore(self, data: dict[str, Any]) -> None:
-        """Take over a snapshot."""
-        self.absolute.restore(data["absolute"])
-        self.stables.restore(data["stable"])
-        self.forced.restore(data["forced"])
-        for (_, evidence), part in zip(self.witnesses, data["witnesses"], strict=True):
-            evidence.restore(part)
-        if "refusing" in data:
-            self.refusing.restore(data["refusing"][0])
-            self.stable_refusing.restore(data["refusing"][1])
-        for round_, parts, *kind in data["trials"]:
-            trial = _Trial(int(round_), self.context, refusals=any(kind))
-            for (_, evidence), part in zip(trial.evidence, parts, strict=True):
-                evidence.restore(part)
-            self.trials.append(trial)
-        self.weight_bp, self.copies, self._tried = data["seen"]
-        self.copied = int(data.get("copied", 0))
+    def _make_parts(self, name: str, data: Any) -> None:
+        if name == "trials":
+            self.trials = [
+                _Trial(int(round_), self.context, refusals=any(kind)) for round_, _, *kind in data
+            ]
 
 
 class Guard(Gate):

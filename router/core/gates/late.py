@@ -7,7 +7,7 @@ people. The bet is :class:`router.core.evidence.loss.LossEvidence`.
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from router.core.evidence.loss import LossEvidence
 from router.core.gates.gate import GateContext, GateState
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 class LateState(GateState):
     """See the module."""
+
+    evidence: LossEvidence
 
     unit = ""
     """What a request is called in the sentence, ``labelled predictions``."""
@@ -112,11 +114,3 @@ class LateState(GateState):
                 f"{self.shown(other.mean())} in {other.count:,} {self.unit}"
             )
         return judged(seen, self.tolerated(), self.capital, self.context.limit)
-
-    def snapshot(self) -> dict[str, Any]:
-        """The evidence."""
-        return {"evidence": self.evidence.snapshot()}
-
-    def restore(self, data: dict[str, Any]) -> None:
-        """Take over a snapshot."""
-        self.evidence.restore(data["evidence"])

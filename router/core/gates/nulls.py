@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final
 
 from pydantic import Field
 
@@ -47,8 +47,13 @@ WORDS: Final = {
 """Faults for people."""
 
 
-class Faults(OutputPool):
+class Faults(OutputPool, listed="requests relative sure absolute *rows"):
     """Faulty rows of one segment."""
+
+    relative: ShareEvidence
+    sure: ShareEvidence
+    absolute: GuardEvidence | None
+    rows: list[Counter[str]]
 
     def __init__(self, at_most: float, limit: float | None, size: int) -> None:
         super().__init__()
@@ -125,21 +130,6 @@ class Faults(OutputPool):
             f"{mine.bad:,} of its {mine.total:,} predictions were faulty, most of them "
             f"{self._most() or 'none'}; {{stable}}: {stables.bad:,} of {stables.total:,}"
         )
-
-    def snapshot(self) -> list[Any]:
-        """All evidences."""
-        absolute = self.absolute.snapshot() if self.absolute is not None else None
-        evidences = self.relative.snapshot(), self.sure.snapshot(), absolute
-        return [*evidences, *map(dict, self.rows)]
-
-    def restore(self, data: list[Any]) -> None:
-        """Take over a snapshot."""
-        relative, sure, absolute, mine, others = data
-        self.relative.restore(relative)
-        self.sure.restore(sure)
-        if self.absolute is not None:
-            self.absolute.restore(absolute)
-        self.rows = [Counter({str(k): int(v) for k, v in one.items()}) for one in (mine, others)]
 
 
 def _counts(rows: Counter[str]) -> Counts:

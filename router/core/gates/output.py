@@ -17,6 +17,7 @@ from router.core.gates.gate import COMPARED_BP, Gate, GateContext, GateState
 from router.core.gates.needs import Need
 from router.core.gates.sample import Detect, Sample, walk
 from router.core.gates.verdict import Counts, judged
+from router.core.kept import Kept
 from router.core.wire.outcomes import FULL_BP
 
 if TYPE_CHECKING:
@@ -39,8 +40,10 @@ UNHEARD_LEAST: Final = 100
 """Answers of both versions after which a declared name that none had is an alarm."""
 
 
-class OutputPool(ABC):
+class OutputPool(Kept, ABC):
     """One question asked of one segment, or of everything."""
+
+    requests: list[int]
 
     def __init__(self) -> None:
         self.requests = [0, 0]
@@ -74,10 +77,10 @@ class OutputPool(ABC):
     def doubt(self, weight_bp: int, candidate: bool) -> None:
         """One request of which nothing will be known."""
 
-    def pair(self, one: PairRows) -> None:  # noqa: B027 - one gate's matter
+    def pair(self, one: PairRows) -> None:
         """One request that both versions answered."""
 
-    def unreadable(self, weight_bp: int, candidate: bool) -> None:  # noqa: B027 - one gate's matter
+    def unreadable(self, weight_bp: int, candidate: bool) -> None:
         """One answer that is not of the payload."""
 
     @abstractmethod
@@ -88,17 +91,17 @@ class OutputPool(ABC):
     def plain(self) -> str:
         """The same as a person would say it of the candidate ("it")."""
 
-    @abstractmethod
-    def snapshot(self) -> list[Any]:
-        """JSON-able state, exact."""
-
-    @abstractmethod
-    def restore(self, data: list[Any]) -> None:
-        """Take over a snapshot. Raises ValueError, KeyError or TypeError if it is damaged."""
+    def _formerly(self, data: Any) -> Any:
+        return [data[0], *data[1]] if len(data) == 2 else data
 
 
-class OutputState(GateState):
+class OutputState(GateState, heard="_heard"):
     """Everything together and each segment; the sentence is the leading one's."""
+
+    whole: OutputPool
+    parts: list[OutputPool]
+    names: Segments
+    lost: int
 
     def __init__(
         self, gate: OutputGate, context: GateContext, make: Callable[[], OutputPool],
@@ -241,27 +244,17 @@ class OutputState(GateState):
             seen += f"; {self.lost:,} samples lost, in doubt for it"
         return judged(seen, self.tolerated, self.capital, self.context.limit)
 
-    def snapshot(self) -> dict[str, Any]:
-        """Every pool's state."""
-        return {
-            "whole": [self.whole.requests, self.whole.snapshot()],
-            "heard": self.whole.heard,
-            "parts": [[part.requests, part.snapshot()] for part in self.parts],
-            "names": self.names.to_json(),
-            "lost": self.lost,
-        }
+    @property
+    def _heard(self) -> bool:
+        return self.whole.heard
 
-    def restore(self, data: dict[str, Any]) -> None:
-        """Take over a snapshot."""
-        self.names.restore(data["names"])
-        self.parts = [self._make() for _ in data["parts"]]
-        for pool, (requests, part) in zip(
-            (self.whole, *self.parts), (data["whole"], *data["parts"]), strict=True
-        ):
-            pool.requests = list(map(int, requests))
-            pool.restore(part)
-        self.lost = int(data["lost"])
-        self.whole.heard = bool(data["heard"])
+    @_heard.setter
+    def _heard(self, heard: bool) -> None:
+        self.whole.heard = heard
+
+    def _make_parts(self, name: str, data: Any) -> None:
+        if name == "parts":
+            self.parts = [self._make() for _ in data]
 
 
 class OutputGate(Gate):

@@ -6,7 +6,7 @@ The control plane asks (it has the sockets) and hands the answer in; judging it 
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field, StrictInt
 
@@ -46,9 +46,16 @@ class Polled(Timed):
 class PolledState(GateState):
     """Counts of answers; subclasses say what an answer means."""
 
-    _COUNTS: ClassVar[tuple[str, ...]] = (
-        "asked", "good", "bad", "streak", "bad_in_row", "errors_in_row", "empty_in_row",
-    )  # fmt: skip
+    asked: int
+    good: int
+    bad: int
+    streak: int
+    bad_in_row: int
+    errors_in_row: int
+    empty_in_row: int
+    last_s: float | None
+    first_s: float | None
+    answer: str
 
     def __init__(self, gate: Timed, context: GateContext) -> None:
         super().__init__(gate.title, context, dry_run=gate.dry_run)
@@ -104,14 +111,3 @@ class PolledState(GateState):
     def held(self) -> bool:
         """Anything but a clear answer lets the rollout wait."""
         return self.verdict is not Verdict.PASS
-
-    def snapshot(self) -> dict[str, Any]:
-        """Counts and times."""
-        counts = {name: getattr(self, name) for name in self._COUNTS}
-        return counts | {"last_s": self.last_s, "first_s": self.first_s, "answer": self.answer}
-
-    def restore(self, data: dict[str, Any]) -> None:
-        """Take over a snapshot."""
-        for name in self._COUNTS:
-            setattr(self, name, int(data[name]))
-        self.last_s, self.first_s, self.answer = data["last_s"], data["first_s"], data["answer"]

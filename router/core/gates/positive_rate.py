@@ -9,7 +9,7 @@ model) from one that leans to one side (a threshold that moved).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final
 
 from pydantic import Field
 
@@ -38,8 +38,13 @@ SCORED_LEAST: Final = 100
 """Compared answers before it is said that none of them has a score."""
 
 
-class PositiveRateState(GateState):
+class PositiveRateState(GateState, sides="*_sides", moved="moved moves"):
     """One evidence for each side, averaged: a mean of two valid bets is a valid bet."""
+
+    compared: int
+    moved: float
+    moves: int
+    rows: list[int]
 
     def __init__(self, gate: PositiveRate, context: GateContext) -> None:
         super().__init__(gate.title, context, dry_run=gate.dry_run)
@@ -164,23 +169,6 @@ class PositiveRateState(GateState):
         )
         tolerated = f"{self.more.margin * 100:g} pp more or fewer"
         return judged(seen, tolerated, self.capital, self.context.limit)
-
-    def snapshot(self) -> dict[str, Any]:
-        """All sides."""
-        return {
-            "sides": [side.snapshot() for side in self._sides],
-            "compared": self.compared,
-            "moved": [self.moved, self.moves],
-            "rows": self.rows,
-        }
-
-    def restore(self, data: dict[str, Any]) -> None:
-        """Take over a snapshot."""
-        for side, part in zip(self._sides, data["sides"], strict=True):
-            side.restore(part)
-        self.compared = int(data["compared"])
-        self.moved, self.moves = float(data["moved"][0]), int(data["moved"][1])
-        self.rows = list(map(int, data["rows"]))
 
 
 class PositiveRate(SegmentedGate):

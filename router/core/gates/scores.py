@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from itertools import accumulate
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final
 
 from pydantic import Field
 
@@ -27,6 +27,7 @@ from router.core.gates.gate import GateContext, mean
 from router.core.gates.needs import Need
 from router.core.gates.output import OutputGate, OutputPool, OutputState
 from router.core.gates.verdict import Counts, compared
+from router.core.kept import Kept
 from router.core.quantities import BasisPoints
 from router.core.wire.outcomes import FULL_BP
 
@@ -46,8 +47,14 @@ KEPT_REQUESTS: Final = 1_000
 """Requests of one segment that are kept until then, the first ones, to be sorted in anew."""
 
 
-class Scale:
+class Scale(Kept, listed="marks shift _first _requests stage"):
     """Where on the axis it is asked; made of stable's first scores."""
+
+    marks: list[float]
+    shift: float
+    _first: list[float]
+    _requests: int
+    stage: int
 
     def __init__(self, shift: float) -> None:
         self.share = shift
@@ -90,17 +97,6 @@ class Scale:
         count = len(self.marks)
         return sorted({self.marks[i * count // 10] for i in range(1, 10)} if count else ())
 
-    def to_json(self) -> list[Any]:
-        """Plain lists."""
-        return [self.marks, self.shift, self._first, self._requests, self.stage]
-
-    def restore(self, data: list[Any]) -> None:
-        """Take over a snapshot."""
-        marks, shift, first, requests, stage = data
-        self.stage = int(stage)
-        self.marks, self.shift = list(map(float, marks)), float(shift)
-        self._first, self._requests = list(map(float, first)), int(requests)
-
 
 def some(scores: list[float]) -> list[float]:
     """All of them, or :data:`KEPT_SCORES` evenly spaced."""
@@ -118,10 +114,15 @@ def shares(scores: list[float], marks: list[float], offset: float = 0.0) -> list
     return found
 
 
-class Scores(OutputPool):
+class Scores(OutputPool, listed="requests *_sides rows sums early stage"):
     """Scores of one segment."""
 
     declared: ClassVar[str] = "score"
+
+    rows: list[int]
+    sums: list[float]
+    early: list[tuple[bool, list[float]]]
+    stage: int
 
     def __init__(self, margin: float, deciles: float, scale: Scale) -> None:
         super().__init__()
@@ -138,7 +139,7 @@ class Scores(OutputPool):
         self.sums = [0.0, 0.0]
 
     @property
-    def _sides(self) -> tuple[ShiftEvidence, ShiftEvidence, ShiftEvidence]:
+    def _sides(self) -> tuple[ShiftEvidence, ...]:
         return self.lower, self.higher, self.deciles
 
     @property
@@ -253,24 +254,11 @@ class Scores(OutputPool):
             f"{{stable}}: {others:.3g} of {self.rows[1]:,}"
         )
 
-    def snapshot(self) -> list[Any]:
-        """All evidences, and what is kept for the next scale."""
-        early = [[candidate, scores] for candidate, scores in self.early]
-        sides = [side.snapshot() for side in self._sides]
-        return [*sides, self.rows, self.sums, early, self.stage]
-
-    def restore(self, data: list[Any]) -> None:
-        """Take over a snapshot."""
-        *sides, rows, sums, early, stage = data
-        for side, part in zip(self._sides, sides, strict=True):
-            side.restore(part)
-        self.rows, self.sums = list(map(int, rows)), list(map(float, sums))
-        self.early = [(bool(candidate), list(map(float, one))) for candidate, one in early]
-        self.stage = int(stage)
-
 
 class ScoresState(OutputState):
     """One scale for all segments."""
+
+    scale: Scale
 
     def __init__(self, gate: ScoresGate, context: GateContext) -> None:
         self.scale = Scale(gate.shift / FULL_BP)
@@ -290,15 +278,6 @@ class ScoresState(OutputState):
             scores = [row.score for row in sample.facts.rows if row.score is not None]
             if scores:
                 self.scale.learn(scores)
-
-    def snapshot(self) -> dict[str, Any]:
-        """With the scale."""
-        return super().snapshot() | {"scale": self.scale.to_json()}
-
-    def restore(self, data: dict[str, Any]) -> None:
-        """Take over a snapshot."""
-        super().restore(data)
-        self.scale.restore(data["scale"])
 
 
 class ScoresGate(OutputGate):

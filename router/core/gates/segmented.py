@@ -64,6 +64,10 @@ class LateGate(SegmentedGate):
 class SegmentedState(GateState):
     """See the module."""
 
+    whole: GateState
+    parts: list[GateState]
+    names: Segments
+
     def __init__(
         self, gate: Gate, context: GateContext, by: SegmentBy,
         begin: Callable[[GateContext], GateState],
@@ -151,18 +155,6 @@ class SegmentedState(GateState):
         name, state = self.leading
         return f"{self.by.name} {name}: {state.sentence()}" if name else state.sentence()
 
-    def snapshot(self) -> dict[str, Any]:
-        """Every part's state."""
-        return {
-            "whole": self.whole.snapshot(),
-            "parts": [part.snapshot() for part in self.parts],
-            "names": self.names.to_json(),
-        }
-
-    def restore(self, data: dict[str, Any]) -> None:
-        """Take over a snapshot."""
-        self.whole.restore(data["whole"])
-        self.names.restore(data["names"])
-        self.parts = [self._part() for _ in data["parts"]]
-        for part, state in zip(self.parts, data["parts"], strict=True):
-            part.restore(state)
+    def _make_parts(self, name: str, data: Any) -> None:
+        if name == "parts":
+            self.parts = [self._part() for _ in data]

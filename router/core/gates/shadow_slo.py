@@ -9,7 +9,7 @@ not counted. A copy that fails is the business of ``guard`` and ``agreement``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from router.core.wire.outcomes import Batch
 
 
-class ShadowSloState(GateState):
+class ShadowSloState(GateState, paired="evidence"):
     """Pairs in which one version alone was slow."""
+
+    evidence: PairedEvidence
 
     def __init__(
         self, name: str, context: GateContext, limit_s: float, margin: float,
@@ -87,14 +89,6 @@ class ShadowSloState(GateState):
         )
         tolerated = tolerance_text(0.0, self.evidence.margin)
         return judged(seen, tolerated, self.capital, self.context.limit)
-
-    def snapshot(self) -> dict[str, Any]:
-        """The evidence."""
-        return {"paired": self.evidence.snapshot()}
-
-    def restore(self, data: dict[str, Any]) -> None:
-        """Take over a snapshot."""
-        self.evidence.restore(data["paired"])
 
 
 class ShadowSlo(Gate):

@@ -9,7 +9,7 @@ by `margin`; both answer at the same time, so a burst of long prompts falls on b
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -27,8 +27,11 @@ if TYPE_CHECKING:
     from router.core.wire.sampled import PredictedRow, SampleFacts
 
 
-class LateAnswers(OutputPool):
+class LateAnswers(OutputPool, listed="requests evidence means"):
     """Late answers of one segment."""
+
+    evidence: ShareEvidence
+    means: Means
 
     def __init__(self, margin: float, limits: str) -> None:
         super().__init__()
@@ -79,16 +82,6 @@ class LateAnswers(OutputPool):
             f"{mine.bad:,} of its {mine.total:,} answers were late ({self.limits}); {{stable}}: "
             f"{others.bad:,} of {others.total:,}"
         )
-
-    def snapshot(self) -> list[Any]:
-        """Evidence and counts."""
-        return [self.evidence.snapshot(), self.means.to_json()]
-
-    def restore(self, data: list[Any]) -> None:
-        """Take over a snapshot."""
-        evidence, means = data
-        self.evidence.restore(evidence)
-        self.means = Means.of_json(means)
 
 
 class StreamsState(OutputState):

@@ -16,6 +16,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from router.core.kept import Kept
+
 RELATIVE = 0.2
 """Least relative difference, ``(raw - noise) / (raw + noise)``, of a field that changed."""
 ABSOLUTE = 0.0003
@@ -29,8 +31,14 @@ OTHER = "(other)"
 """Where fields beyond :data:`FIELDS_MAX` are counted; never silenced."""
 
 
-class Noise:
+class Noise(Kept, pairs="raw_pairs noise_pairs"):
     """How often each field differs between the versions (raw) and within stable (noise)."""
+
+    raw: dict[str, int]
+    noise: dict[str, int]
+    raw_pairs: int
+    noise_pairs: int
+    fixed: frozenset[str] | None
 
     def __init__(self, share_bp: int, pairs: int) -> None:
         """``share_bp`` 0: nothing is learnt and nothing silenced."""
@@ -96,24 +104,6 @@ class Noise:
                 for field in names
             ],
         }  # fmt: skip
-
-    def snapshot(self) -> dict[str, Any]:
-        """JSON-able state, exact."""
-        return {
-            "raw": self.raw,
-            "noise": self.noise,
-            "pairs": [self.raw_pairs, self.noise_pairs],
-            "fixed": None if self.fixed is None else sorted(self.fixed),
-        }
-
-    def restore(self, data: dict[str, Any]) -> None:
-        """Take over a snapshot. Raises ValueError, KeyError or TypeError if it is damaged."""
-        fixed = data["fixed"]
-        raw = {str(field): int(n) for field, n in data["raw"].items()}
-        noise = {str(field): int(n) for field, n in data["noise"].items()}
-        self.raw_pairs, self.noise_pairs = map(int, data["pairs"])
-        self.raw, self.noise = raw, noise
-        self.fixed = None if fixed is None else frozenset(map(str, fixed))
 
 
 def _count(counts: dict[str, int], fields: Iterable[str]) -> None:

@@ -32,6 +32,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final, NamedTuple
 
+from router.core.kept import Kept
 from router.core.pairs.compare import Compare
 from router.core.pairs.comparison import Comparison, Difference, Kind, Likeness
 from router.core.pairs.labelled import KeptPairs, TrueLabel, counted
@@ -139,8 +140,14 @@ class Terms:
 NO_EVIDENCE: Final = frozenset((Result.UNUSABLE, Result.REFUSED))
 
 
-class ShadowBook:
+class ShadowBook(Kept, later="admitted awaited"):
     """Everything known from pairs of one attempt of a rollout."""
+
+    noise: Noise
+    admitted: bool
+    uncompared: int
+    awaited: int
+    tallies: dict[str, Tally]
 
     def __init__(self, terms: Terms) -> None:
         self.terms = terms
@@ -294,24 +301,10 @@ class ShadowBook:
 
     # --- through a restart ------------------------------------------------------------------------
 
-    def snapshot(self) -> dict[str, Any]:
-        """JSON-able; what noise is stays fixed."""
-        return {
-            "noise": self.noise.snapshot(),
-            "admitted": self.admitted,
-            "uncompared": self.uncompared,
-            "awaited": self.awaited,
-            "tallies": {name: tally.snapshot() for name, tally in self.tallies.items()},
-        }
-
-    def restore(self, data: dict[str, Any]) -> None:
-        """Take over a snapshot. Raises ValueError, KeyError or TypeError if it is damaged."""
-        self.noise.restore(data["noise"])
-        self.uncompared = int(data["uncompared"])
-        self.awaited = int(data.get("awaited", 0))
-        self.admitted = bool(data.get("admitted", False))
-        for name, part in data["tallies"].items():
-            self._tally(name).restore(part)
+    def _make_parts(self, name: str, data: Any) -> None:
+        if name == "tallies":
+            for version in data:
+                self._tally(version)
 
 
 def evidence(

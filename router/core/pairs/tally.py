@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from router.core.kept import Kept
 from router.core.logged.redaction import names_field
 from router.core.pairs.compare import Compare
 from router.core.pairs.comparison import Comparison, Direction
@@ -119,8 +120,26 @@ class CopyDelivery:
                 self.dropped[cause] = self.dropped.get(cause, 0) + n
 
 
-class Tally:
+class Tally(
+    Kept,
+    rows="*rows *by_row",
+    positive="scored stable_positive own_positive",
+    latency="_latencies",
+    later="rows by_row reasons",
+):
     """See the module. One for every version that gets copies."""
+
+    results: dict[Result, int]
+    directions: dict[Direction, int]
+    rows: list[int]
+    by_row: list[int]
+    scored: int
+    stable_positive: int
+    own_positive: int
+    distances: Distances
+    delivery: CopyDelivery
+    segments: dict[str, list[int]]
+    reasons: dict[str, int]
 
     def __init__(self, compare: Compare, redacted: frozenset[str] = frozenset()) -> None:
         """``redacted``: names of fields whose values are kept nowhere, beside compare.redact."""
@@ -299,49 +318,28 @@ class Tally:
 
     # --- through a restart ------------------------------------------------------------------------
 
-    def snapshot(self) -> dict[str, Any]:
-        """JSON-able counts. The worst disagreements stay in memory: their values are not stored."""
-        d = self.distances
-        return {
-            "results": {result.value: n for result, n in self.results.items()},
-            "directions": {way.value: n for way, n in self.directions.items()},
-            "rows": [*self.rows, *self.by_row],
-            "positive": [self.scored, self.stable_positive, self.own_positive],
-            "distances": [d.count, d.total, d.far, d.longest],
-            "delivery": [self.delivery.delivered, self.delivery.failed, self.delivery.dropped],
-            "latency": [_sparse(self.stable_latency), _sparse(self.own_latency)],
-            "segments": self.segments,
-            "reasons": self.reasons,
-        }
+    @property
+    def _latencies(self) -> list[list[tuple[int, int]]]:
+        """Stable's and its own, the buckets that have answers."""
+        both = (self.stable_latency, self.own_latency)
+        return [[(index, n) for index, n in enumerate(one) if n] for one in both]
 
-    def restore(self, data: dict[str, Any]) -> None:
-        """Take over a snapshot. Raises ValueError, KeyError or TypeError if it is damaged."""
-        self.results = {result: int(data["results"].get(result.value, 0)) for result in Result}
-        self.reasons = {str(why): int(n) for why, n in data.get("reasons", {}).items()}
-        self.directions = {way: int(data["directions"][way.value]) for way in Direction}
-        self.scored, self.stable_positive, self.own_positive = map(int, data["positive"])
-        rows = list(map(int, data.get("rows", (0, 0, 0, 0))))
-        self.rows, self.by_row = rows[:2], rows[2:]
-        count, total, far, longest = data["distances"]
-        self.distances = Distances(int(count), float(total), int(far), float(longest))
-        delivered, failed, dropped = data["delivery"]
-        self.delivery = CopyDelivery(int(delivered), int(failed), dict(dropped))
-        self.stable_latency, self.own_latency = map(_dense, data["latency"])
-        self.segments = {name: [int(a), int(b)] for name, (a, b) in data["segments"].items()}
+    @_latencies.setter
+    def _latencies(self, data: list[list[tuple[int, int]]]) -> None:
+        self.stable_latency, self.own_latency = map(_dense, data)
+
+    def _restored(self) -> None:
+        self.results = dict.fromkeys(Result, 0) | self.results
 
 
 def _rank(entry: tuple[float, int, dict[str, Any]]) -> tuple[float, int]:
     return entry[:2]
 
 
-def _sparse(counts: list[int]) -> list[list[int]]:
-    return [[index, n] for index, n in enumerate(counts) if n]
-
-
-def _dense(pairs: list[list[int]]) -> list[int]:
+def _dense(pairs: list[tuple[int, int]]) -> list[int]:
     counts = [0] * BUCKETS
     for index, n in pairs:
         if not 0 <= index < BUCKETS:
             raise ValueError(f"no bucket {index}")
-        counts[index] = int(n)
+        counts[index] = n
     return counts

@@ -56,5 +56,6 @@ def test_it_is_part_of_the_proof_and_survives_a_restart():
     assert str(Edges(-0.0041, 0.012)) == "-0.41 … +1.2 pp"
     old = evidence.snapshot()
     del old["band"]
+    again = PromoteEvidence(0.01)
     again.restore(old)
     assert again.band.limits is None

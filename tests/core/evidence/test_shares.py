@@ -77,4 +77,6 @@ def test_means_are_of_requests_and_kinds_may_come_later():
     means.grow(2)
     means.add(False, [0.0, 0.25])
     assert (means.of(0), means.of(1)) == ((0.75, 0.0), (0.0, 0.25))
-    assert Means.of_json(json.loads(json.dumps(means.to_json()))).to_json() == means.to_json()
+    again = Means(0)
+    again.restore(json.loads(json.dumps(means.snapshot())))
+    assert again.snapshot() == means.snapshot()

@@ -180,4 +180,4 @@ def test_parts_are_of_numbers_that_differ():
 def test_an_earlier_routers_segments_are_names_alone():
     names = Segments()
     names.restore(["UA", "AA"])
-    assert names.to_json() == [["UA", "AA"], 0, [], []]
+    assert names.snapshot() == [["UA", "AA"], 0, [], []]
