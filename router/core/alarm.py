@@ -16,7 +16,7 @@ import math
 from typing import TYPE_CHECKING
 
 from router.core.evidence.bettors import TOP_RATE, spaced, tolerated_rate
-from router.core.kept import Kept
+from router.core.snapshots import Kept
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

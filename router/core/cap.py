@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from router.core.gates.gate import BRAKE_BP
 from router.core.gates.guard import TRIAL_BP
-from router.core.kept import Kept
+from router.core.snapshots import Kept
 from router.core.words import percent
 
 

@@ -47,8 +47,8 @@ from router.core.gates.gate import Gate, GateContext, GateState, Measurement, pa
 from router.core.gates.verdict import Counts, GateReport, Verdict, convicted, of
 from router.core.judgement import Judgement, JudgeSettings, promotion_report
 from router.core.jury import Jury
-from router.core.kept import Kept, codec_of
 from router.core.rollout.events import Action
+from router.core.snapshots import Kept, codec_of
 from router.core.spoken import case
 from router.core.unanswered import Unanswered
 from router.core.wire.outcomes import Baseline, Batch

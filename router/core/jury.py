@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from router.core.evidence.combine import average
-from router.core.kept import Kept
+from router.core.snapshots import Kept
 from router.core.words import count, odds
 
 if TYPE_CHECKING:

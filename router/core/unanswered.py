@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from router.core.kept import Kept
+from router.core.snapshots import Kept
 from router.core.words import count, duration
 
 UNANSWERED_MIN = 5

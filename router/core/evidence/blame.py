@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from router.core.evidence.slices import Key, Slice
-from router.core.kept import Kept
+from router.core.snapshots import Kept
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

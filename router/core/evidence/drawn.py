@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from router.core.evidence.distinct import DistinctUnits
 from router.core.evidence.ledger import key_of
 from router.core.evidence.slices import Key
-from router.core.kept import Kept
+from router.core.snapshots import Kept
 from router.core.wire.outcomes import FULL_BP, Cell
 from router.core.wire.sampled import Facts, SampleFacts
 

@@ -19,7 +19,7 @@ from router.core.evidence.bettors import (
 from router.core.evidence.blame import NOBODY, Brought, Failing
 from router.core.evidence.pot import Pot
 from router.core.evidence.slices import Key, Slice, Slices
-from router.core.kept import Kept
+from router.core.snapshots import Kept
 from router.core.wire.outcomes import FULL_BP
 
 GuardSide = Literal["above", "below"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from router.core.evidence.slices import Key
-from router.core.kept import Kept
+from router.core.snapshots import Kept
 from router.core.wire.outcomes import Cell
 
 

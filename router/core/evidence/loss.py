@@ -28,7 +28,7 @@ from typing import Final
 
 from router.core.evidence.paired import LAMBDAS, paired_pot
 from router.core.evidence.pot import Pot
-from router.core.kept import Kept
+from router.core.snapshots import Kept
 
 PRIOR: Final = 0.5
 """Where ``b`` begins, with the weight of one outcome."""

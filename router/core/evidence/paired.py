@@ -13,7 +13,7 @@ import math
 from typing import Final
 
 from router.core.evidence.pot import Pot
-from router.core.kept import Kept
+from router.core.snapshots import Kept
 
 LAMBDAS = (0.03, 0.07, 0.15, 0.3, 0.6, 0.9)
 """Bet sizes; small ones find small losses slowly, large ones large losses at once.

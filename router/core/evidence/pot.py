@@ -10,7 +10,7 @@ import math
 from typing import TYPE_CHECKING
 
 from router.core.evidence.restart import START_SHARE, released
-from router.core.kept import Kept
+from router.core.snapshots import Kept
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -12,7 +12,7 @@ import math
 from itertools import accumulate
 from typing import NamedTuple
 
-from router.core.kept import Kept
+from router.core.snapshots import Kept
 
 STRETCHES_MAX = 64
 """Stretches that are kept; beyond, the oldest two are merged: what is recent stays apart."""

@@ -10,7 +10,7 @@ import math
 from functools import lru_cache
 
 from router.core.evidence.bettors import TABLES_MAX
-from router.core.kept import Kept
+from router.core.snapshots import Kept
 from router.core.wire.outcomes import FULL_BP
 
 ODDS = (0.5, 0.8, 0.9, 0.97, 1.03, 1.1, 1.25, 2.0)

@@ -24,7 +24,7 @@ from typing import Final
 
 from router.core.evidence.pot import Pot
 from router.core.evidence.restart import START_SHARE
-from router.core.kept import Kept
+from router.core.snapshots import Kept
 from router.core.wire.outcomes import FULL_BP
 
 SIZES: Final = (0.03, 0.08, 0.2, 0.45, 0.95)

@@ -30,7 +30,7 @@ from typing import Final, Literal, NamedTuple
 
 from router.core.evidence.pot import Pot
 from router.core.evidence.shares import LOSS_MAX, Means
-from router.core.kept import Kept
+from router.core.snapshots import Kept
 from router.core.wire.outcomes import FULL_BP
 
 Extreme = Literal["first", "last"] | None

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from router.core.kept import Kept
+from router.core.snapshots import Kept
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

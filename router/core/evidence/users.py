@@ -20,7 +20,7 @@ from typing import Any
 from router.core.evidence.distinct import DistinctUnits
 from router.core.evidence.ledger import key_of, whole
 from router.core.evidence.slices import Key
-from router.core.kept import Kept
+from router.core.snapshots import Kept
 from router.core.wire.outcomes import FULL_BP, ArmCounts, Cell, UserCounts
 
 BETS_MAX = 126

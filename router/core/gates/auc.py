@@ -21,8 +21,8 @@ from router.core.gates.gate import COMPARED_BP, GateContext
 from router.core.gates.late import LateState
 from router.core.gates.needs import Need
 from router.core.gates.segmented import LateGate
-from router.core.kept import Kept
 from router.core.quantities import BasisPoints
+from router.core.snapshots import Kept
 from router.core.wire.outcomes import FULL_BP
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Protocol, Self
 
 from pydantic import Field, StrictInt, StrictStr, model_validator
 
-from router.core.kept import Kept
 from router.core.quantities import Formed
+from router.core.snapshots import Kept
 from router.core.spec import Spec
 from router.core.wire.paired import PairRow, PairRows
 from router.core.wire.sampled import TEXT_CHARS_MAX

@@ -22,8 +22,8 @@ from router.core.gates.by import SegmentBy, Segments
 from router.core.gates.gate import COMPARED_BP, Gate, GateContext, GateState, mean
 from router.core.gates.needs import Need
 from router.core.gates.verdict import Counts, judged
-from router.core.kept import Kept
 from router.core.quantities import BasisPoints, Number, Text
+from router.core.snapshots import Kept
 from router.core.wire.outcomes import FULL_BP
 from router.core.words import rate
 

@@ -18,8 +18,8 @@ from router.core.gates.by import SegmentBy, SegmentKeys
 from router.core.gates.needs import Need
 from router.core.gates.sample import Detect, Sample
 from router.core.gates.verdict import Counts, GateReport, Verdict
-from router.core.kept import Kept
 from router.core.quantities import BasisPoints, Flag, Name
+from router.core.snapshots import Kept
 from router.core.spec import Spec
 from router.core.wire.outcomes import FULL_BP, Baseline
 

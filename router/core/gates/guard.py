@@ -38,8 +38,8 @@ from router.core.gates.gate import Gate, GateContext, GateState, mean
 from router.core.gates.sample import Detect, Sample
 from router.core.gates.sample import absolute as absolute_sample
 from router.core.gates.verdict import FAILED, Counts, compared, judged, plainly
-from router.core.kept import Kept
 from router.core.quantities import BasisPoints
+from router.core.snapshots import Kept
 from router.core.wire.outcomes import FULL_BP
 from router.core.words import odds, percent
 

@@ -17,7 +17,7 @@ from router.core.gates.gate import COMPARED_BP, Gate, GateContext, GateState
 from router.core.gates.needs import Need
 from router.core.gates.sample import Detect, Sample, walk
 from router.core.gates.verdict import Counts, judged
-from router.core.kept import Kept
+from router.core.snapshots import Kept
 from router.core.wire.outcomes import FULL_BP
 
 if TYPE_CHECKING:

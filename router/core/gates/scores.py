@@ -27,8 +27,8 @@ from router.core.gates.gate import GateContext, mean
 from router.core.gates.needs import Need
 from router.core.gates.output import OutputGate, OutputPool, OutputState
 from router.core.gates.verdict import Counts, compared
-from router.core.kept import Kept
 from router.core.quantities import BasisPoints
+from router.core.snapshots import Kept
 from router.core.wire.outcomes import FULL_BP
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from router.core.kept import Kept
+from router.core.snapshots import Kept
 
 RELATIVE = 0.2
 """Least relative difference, ``(raw - noise) / (raw + noise)``, of a field that changed."""

@@ -32,13 +32,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final, NamedTuple
 
-from router.core.kept import Kept
 from router.core.pairs.compare import Compare
 from router.core.pairs.comparison import Comparison, Difference, Kind, Likeness
 from router.core.pairs.labelled import KeptPairs, TrueLabel, counted
 from router.core.pairs.noise import Noise
 from router.core.pairs.tally import Learnt, PairFinding, Result, Tally
 from router.core.predictions.rows import NOTHING, Declared
+from router.core.snapshots import Kept
 from router.core.wire.counts import MirrorCounts, PairSample
 from router.core.wire.outcomes import LabelledPairs, Pairs
 from router.core.wire.paired import PairRow, PairRows

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from router.core.kept import Kept
 from router.core.logged.redaction import names_field
 from router.core.pairs.compare import Compare
 from router.core.pairs.comparison import Comparison, Direction
+from router.core.snapshots import Kept
 from router.core.wire.counts import MirrorCounts, PairSample
 from router.core.wire.histogram import BUCKETS, bucket_of, quantile
 

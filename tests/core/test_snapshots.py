@@ -13,7 +13,7 @@ from typing import Any, ClassVar, NamedTuple
 import pytest
 
 import router.core
-from router.core.kept import Kept, _layout, codec_of
+from router.core.snapshots import Kept, _layout, codec_of
 
 
 class Way(enum.Enum):
