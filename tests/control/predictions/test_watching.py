@@ -6,6 +6,7 @@ import json
 import random
 
 import pytest
+from msgspec.structs import replace
 
 from router.cli.monitors import _row as table_row
 from router.config.check import loads
@@ -233,11 +234,11 @@ def test_the_speed_of_change_is_told_in_days():
     feed = Feed(made()).slots(60)
     for day in range(16):
         feed.slots(24, x=0.018 * day)
-    view = monitors_view(RouteWatch(feed.one, MonitorsPolicy())).to_json()
-    moving = next(one for one in view["signals"] if one["name"] == "x")
-    assert 0 < moving["limit_in_s"] < 168 * 3
+    view = monitors_view(RouteWatch(feed.one, MonitorsPolicy()))
+    moving = next(one for one in view.signals if one.name == "x")
+    assert 0 < moving.limit_in_s < 168 * 3
     assert table_row(moving)[-1].endswith("m")
-    assert table_row(moving | {"limit_in_s": 811_684.0})[-1] == "9d9h"
+    assert table_row(replace(moving, limit_in_s=811_684.0))[-1] == "9d9h"
 
 
 def test_segments_are_told_apart_by_a_declared_feature():
