@@ -44,6 +44,8 @@ from router.reader.book import BookError
 from router.reader.export import ExportScope, latest
 
 COMMAND_ID_CHARS_MAX = 100
+SPAN_S = 86_400.0
+"""How far back *Model performance* looks unless it is told."""
 READING = asyncio.Lock()
 """Of the prediction log: one at a time, so that no crowd of threads reads a large table."""
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -126,6 +128,22 @@ async def route(call: Call) -> web.Response:
 async def history(call: Call) -> web.Response:
     """The course of a route, for plots."""
     return json_response(call.controller.history(call.route, call.query.get("since", 0.0)))
+
+
+async def data(call: Call) -> web.Response:
+    """What monitors see, signal by signal; categories by name for those who may read rows."""
+    asked = call.query
+    told = call.controller.data.quality(
+        call.route, asked.get("signal", ""), asked.get("segment", ""),
+        named=call.identity.may(Role.DATA),
+    )  # fmt: skip
+    return json_response(told)
+
+
+async def performance(call: Call) -> web.Response:
+    """How well the versions did, from the prediction log."""
+    span_s = float(call.query.get("span", SPAN_S))
+    return json_response(await call.controller.data.performance(call.route, span_s))
 
 
 async def policy(call: Call) -> web.Response:

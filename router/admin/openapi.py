@@ -36,6 +36,7 @@ from router.control.told.answers import (
     WhyView,
 )
 from router.control.told.compared import ShadowView
+from router.control.told.data_views import DataView, PerformanceView
 from router.control.told.view import View
 from router.control.told.views import (
     AcceptedView,
@@ -70,8 +71,9 @@ class OpenApi(View, frozen=True, kw_only=True):
 ANSWERS: Final[dict[str, type[View]]] = {
     kind.__name__: kind
     for kind in (
-        AcceptedView, AcknowledgedView, FrozenView, HealthView, HistoryView, JournalView, LogView,
-        OfferedRollout, OpenApi, OrderView, PolicyView, PredictionsView, Problem, ReadyView,
+        AcceptedView, AcknowledgedView, DataView, FrozenView, HealthView, HistoryView, JournalView,
+        LogView, OfferedRollout, OpenApi, OrderView, PerformanceView, PolicyView, PredictionsView,
+        Problem, ReadyView,
         ReloadView, RouteView, RoutesView, SessionView, ShadowView, StatementsView, WhoisView,
         WhyView,
     )

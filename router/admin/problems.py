@@ -30,6 +30,7 @@ STATUSES: Mapping[type[errors.ControlError], int] = {
     errors.KeyReused: 422,
     errors.NotAnswered: 504,
     errors.Busy: 503,
+    errors.LogUnreadable: 503,
     errors.StoreUnavailable: 507,
 }
 """How each refusal of the control plane is answered."""

@@ -16,6 +16,7 @@ from router.core.policy.server import Role
 from router.core.quantities import DURATION_PATTERN
 
 _NAME: Schema = {"type": "string", "maxLength": 63}
+_TEXT: Schema = {"type": "string", "maxLength": 256, "default": ""}
 _ROUTE: Schema = {**_NAME, "description": "Only this route."}
 _LASTING: Schema = {
     "type": "string",
@@ -56,6 +57,17 @@ ROUTES: tuple[Operation, ...] = (
           "The course of a route, for plots", answer="HistoryView", statuses=(404,),
           query={"since": {"type": "number", "minimum": 0,
                            "description": "Only what is later than this wall time."}}),
+    Operation("GET", "/api/v1/routes/{route}/data", Role.VIEWER, handlers.data,
+          "What monitors see of a route's data, signal by signal", answer="DataView",
+          statuses=(404,),
+          query={"signal": {**_TEXT, "description": "The one that is told with all its cells."},
+                 "segment": {**_TEXT, "description": "Of this segment."}}),
+    Operation("GET", "/api/v1/routes/{route}/performance", Role.VIEWER, handlers.performance,
+          "How well the versions of a route did, from the prediction log",
+          answer="PerformanceView", statuses=(404, 503),
+          query={"span": {"type": "number", "minimum": 1, "maximum": 315_360_000,
+                          "default": handlers.SPAN_S,
+                          "description": "How far back, seconds."}}),
     Operation("GET", "/api/v1/policy", Role.OPERATOR, handlers.policy,
           "The policy file: in force, and what was refused of it", answer="PolicyView"),
     Operation("GET", "/api/v1/rollouts/{route}", Role.VIEWER, handlers.rollout,

@@ -21,6 +21,7 @@ from router.control.outside.measure import Asker, Inquiry, headers_of
 from router.control.outside.outreach import Outreach
 from router.control.outside.scrapes import Scrapes
 from router.control.predictions.booked import PredictionLog
+from router.control.predictions.performed import Performed
 from router.control.predictions.usage import Usages
 from router.control.predictions.watching import Watching
 from router.control.rollouts.observe import Observatory
@@ -132,6 +133,7 @@ class Plane(Parts):
         self.samples.on_watched = self.watching.take
         self.samples.on_tokens = self.usages.spent
         self.log = PredictionLog(self.reconciler, self.comparer.reader, self.clock, self._told)
+        self.performed = Performed(self.clock, self.log)
         self.feedback = Feedback(self.reconciler, self.clock, self.metrics, self.log)
         self.feedback.labelled = self.log.labelled = self.watching.labelled
         self._reported_s = 0.0

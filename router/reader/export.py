@@ -21,6 +21,8 @@ from router.reader.sql_link import SqlLink
 
 BATCH_ROWS: Final = 10_000
 """Rows that are in memory at once."""
+LATEST_MAX: Final = 1_000_000
+"""Predictions of any route among which the newest of one are looked for."""
 FAR_S: Final = 1e12
 """Later than every row, seconds since 1970."""
 FEATURES_MAX: Final = 1_000
@@ -88,12 +90,18 @@ def _where(chosen: ExportScope) -> tuple[str, list[Any]]:
 def latest(
     place: str, chosen: ExportScope, most: int, *, request_id: str = "", bodies: bool = False
 ) -> list[dict[str, Any]]:
-    """The newest rows of a route, or those of one request. Raises BookError."""
+    """The newest rows of a route among the last :data:`LATEST_MAX`, or those of one request.
+
+    Raises BookError.
+    """
     where = "route = ? AND time >= ? AND time < ?"
     values: list[Any] = [chosen.route, chosen.since, min(chosen.until, FAR_S)]
-    if request_id:
-        where, values = f"request_id = ? AND {where}", [request_id, *values]
     with reading(place) as db:
+        if request_id:
+            where, values = f"request_id = ? AND {where}", [request_id, *values]
+        else:
+            (last,) = db.execute("SELECT max(id) FROM predictions").fetchone()
+            where, values = f"id > ? AND {where}", [(last or 0) - LATEST_MAX, *values]
         found = db.execute(
             f"{ROWS} WHERE p.id IN (SELECT id FROM predictions WHERE {where} "  # noqa: S608 - of constants
             "ORDER BY id DESC LIMIT ?) ORDER BY p.id DESC", [*values, most],

@@ -100,15 +100,29 @@ class Figures:
             "classes": dict(self.classes.most_common(TOP)),
         }  # fmt: skip
 
+    def area(self) -> tuple[float | None, int, int]:
+        """AUC, of so many positives and negatives."""
+        scored = [(bool(a), s) for a, _, s in self.labels if s is not None and isinstance(a, int)]
+        yes = sum(positive for positive, _ in scored)
+        return auc([p for p, _ in scored], [s for _, s in scored]), yes, len(scored) - yes
+
+    def numbers(self) -> list[tuple[float, float]]:
+        """Truths that are numbers, a yes or no among them, and what was said of each."""
+        return [(float(a), float(b)) for a, b, _ in self.labels if _numbers(a, b)]
+
+    def distances(self) -> list[float]:
+        """From a truth that is a number and no yes or no."""
+        known = [(a, b) for a, b, _ in self.labels if isinstance(a, float) and _numbers(b)]
+        return [abs(a - b) for a, b in known]
+
     def model(self) -> dict[str, Any]:
         """How right it was, of what has a truth; None: nothing tells."""
-        numbers = [(float(a), float(b)) for a, b, _ in self.labels if _numbers(a, b)]
-        scored = [(bool(a), s) for a, _, s in self.labels if s is not None and isinstance(a, int)]
+        numbers = self.numbers()
         texts = [(str(a), str(b)) for a, b, _ in self.labels if not isinstance(a, float)]
         return {
             "labelled": self.right + self.wrong,
             "accuracy": _share(self.right, self.right + self.wrong),
-            "auc": auc([p for p, _ in scored], [s for _, s in scored]),
+            "auc": self.area()[0],
             "mae": mae([a for a, _ in numbers], [b for _, b in numbers]),
             "kappa": kappa([a for a, _ in texts], [b for _, b in texts]),
             "rating_mean": _mean(self.ratings),

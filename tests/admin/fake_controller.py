@@ -7,8 +7,15 @@ from collections import deque
 from typing import Any
 
 from router.control.state.answers import Announcement, CommandResult
-from router.control.state.errors import Conflict, NoRollout, NotPossible, UnknownRoute
+from router.control.state.errors import (
+    Conflict,
+    LogUnreadable,
+    NoRollout,
+    NotPossible,
+    UnknownRoute,
+)
 from router.control.state.record import JournalEntry
+from router.control.told.data_desk import data_view
 from router.control.told.history import RouteHistory, view_of
 from router.control.told.status import plan_view
 from router.control.told.views import PolicyView
@@ -19,6 +26,7 @@ from router.core.rollout.machine import decide
 from router.core.rollout.plan import Plan, Step
 from router.core.rollout.rollout import Rollout, begin, remaining_s
 from router.core.rollout.traffic import split_for
+from router.reader.performance import performance
 
 ROUTE = "flight-delay"
 PLAIN = "churn"
@@ -28,11 +36,30 @@ SENTENCE = (
 )
 
 
+class FakeDesk:
+    """No monitors; the log of the test's own, if it has one."""
+
+    def __init__(self, controller: FakeController) -> None:
+        self.controller = controller
+
+    def quality(self, route: str, signal="", segment="", *, named=False) -> dict[str, Any]:
+        self.controller.route(route)
+        return data_view(route, None, (signal, segment), named=named).to_json()
+
+    async def performance(self, route: str, span_s: float) -> dict[str, Any]:
+        self.controller.route(route)
+        if not (place := self.controller.log_file):
+            raise LogUnreadable(f"{route} keeps no predictions")
+        about = {"route": route, "file": place, "span_s": span_s, "took_s": 0.1}
+        return performance(place, route, 0.0, span_s) | about
+
+
 class FakeController:
     """Two routes: one in a canary, one without a rollout."""
 
     def __init__(self) -> None:
         self.log_file = ""
+        self.data = FakeDesk(self)
         self.plan = Plan(
             (Step(weight_bp=100, hold_s=60), Step(weight_bp=2500, hold_s=60)), bake_s=60
         )

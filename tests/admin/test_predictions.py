@@ -55,3 +55,28 @@ async def test_what_cannot_be_read_says_why(site, tmp_path):
     site.controller.log_file = str(tmp_path / "none.db")
     assert (await site.get("/api/v1/predictions?route=churn")).status == 503
     assert (await site.get("/api/v1/predictions")).status == 422
+
+
+async def test_how_well_versions_did_has_no_payload_and_is_for_everybody(guarded, logged):
+    guarded.controller.log_file = logged
+    answer = await guarded.get("/api/v1/routes/churn/performance?span=60", **bearer("viewer"))
+    told = await answer.json()
+    assert (told["read"], told["versions"]["v1"]["labelled"]) == (3, 1)
+    assert "asked" not in await answer.text()
+    guarded.controller.log_file = ""
+    answer = await guarded.get("/api/v1/routes/churn/performance", **bearer("viewer"))
+    assert (answer.status, (await answer.json())["code"]) == (503, "log_unreadable")
+
+
+@pytest.mark.parametrize(
+    ("role", "named"), [("viewer", False), ("operator", False), ("data", True)]
+)
+async def test_categories_have_names_for_the_role_data(guarded, monkeypatch, role, named):
+    asked = []
+    monkeypatch.setattr(
+        type(guarded.controller.data), "quality",
+        lambda _self, *about, named: asked.append((*about, named)) or {},
+    )  # fmt: skip
+    answer = await guarded.get("/api/v1/routes/churn/data?signal=x&segment=de", **bearer(role))
+    assert answer.status == 200
+    assert asked == [("churn", "x", "de", named)]

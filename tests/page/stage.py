@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
-from tests.live.kit import Clients, Lab, route
+from tests.live.kit import Clients, Lab, Version, route
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
 ROUTES = (
@@ -42,11 +42,14 @@ MANY = """\
 
 @asynccontextmanager
 async def router(
-    folder: Path, routes: str, *, per_s: int = 0, paths: tuple[str, ...] = (), head: str = ""
-) -> AsyncIterator[Lab]:
-    """The router with these routes, and clients that ask ``paths``."""
+    folder: Path, routes: str, *, per_s: int = 0, paths: tuple[str, ...] = (), head: str = "",
+    models: dict[str, Version] | None = None,
+) -> AsyncIterator[Lab]:  # fmt: skip
+    """The router with these routes, and clients that ask ``paths``; ``models``: of versions."""
     async with AsyncExitStack() as stack:
-        lab = await stack.enter_async_context(Lab(folder, ("v1", "v2", "v3", "v4")))
+        lab = Lab(folder, ("v1", "v2", "v3", "v4"))
+        lab.versions |= models or {}
+        await stack.enter_async_context(lab)
         lab.versions["v3"].bad = 1.0
         lab.versions["v4"].value = b"0.75"
         lab.write(routes, head)

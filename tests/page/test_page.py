@@ -299,28 +299,3 @@ async def test_a_click_among_a_thousand_routes(tmp_path):
 async def _script_s(session):
     told = (await session.send("Performance.getMetrics"))["metrics"]
     return next(one["value"] for one in told if one["name"] == "ScriptDuration")
-
-
-DATA = """\
-  - name: data
-    match: {path: /data*}
-    payload: open_inference_v2
-    predictions: {score: y, features: [x], sample: 100%}
-    monitors: {reference: {past: 2s}, season: 168s, window: 4s, requests: 50}
-    metrics: {path: /metrics, interval: 1s}
-    versions:
-      v1: {endpoints: ["<v1>"], price: {per_request: 0.002}}
-    stable: v1
-"""
-
-
-async def test_data_and_usage_are_shown(tmp_path):
-    async with router(tmp_path, DATA, per_s=120, paths=("/data",)) as lab, browser() as b:
-        page = await open_page(b, lab, "#/route/data/data")
-        await page.locator("table.signals th:text-is('score')").wait_for()
-        row = page.locator("table.usage tr:has-text('v1')")
-        await page.locator("table.usage td:has-text('50 MiB')").wait_for()
-        assert "0.002000" in await row.inner_text()
-        await page.locator("table.signals td:has-text('0.000')").first.wait_for(timeout=60_000)
-        assert await page.locator("p:has-text('Nothing has changed.')").count() == 1
-        assert page.said == []

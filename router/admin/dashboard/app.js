@@ -43,7 +43,7 @@ function Frame() {
       ${signedIn() ? html` <button type="button" onClick=${signOut}>Sign out</button>` : ""}</span></header>
     ${stale ? html`<p class="banner bad" role="alert">No news from the router${state.heard ? " for more than 12 s" : ""}: what you see may be old, and actions are off.</p>` : ""}
     ${message ? html`<p class=${`banner ${message.tone}`} role="status">${message.text} ${message.connection ? "" : html`<button type="button" onClick=${() => say("")}>Close</button>`}</p>` : ""}
-    ${state.needsToken ? html`<${SignIn} />` : page === "route" ? html`<${RoutePage} key=${route} route=${route} tab=${tab} />`
+    ${state.needsToken ? html`<${SignIn} />` : page === "route" ? html`<${RoutePage} key=${route} route=${route} tab=${tab} query=${query} go=${go} />`
       : html`<${Page} key=${page} query=${query} go=${go} />`}`;
 }
 

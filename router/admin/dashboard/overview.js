@@ -1,7 +1,7 @@
 // All routes: one row each, what needs attention first.
 import { Component, html, useRef, useState } from "./preact-htm.js";
 import { mayOperate, post, say, state } from "./link.js";
-import { colours, Split } from "./parts.js";
+import { Choice, colours, Split } from "./parts.js";
 import { moment, NONE, percent, phase, rate, share, tone } from "./words.js";
 
 const SHOWN = 200; // rows at first, and more at a click; the filter looks through all of them
@@ -79,8 +79,7 @@ export function Overview({ query, go }) {
     <div class="bar">
       <label class="filter">Filter <input type="search" value=${wanted} placeholder="route, version or state"
         onInput=${(event) => set("q", event.target.value)} /></label>
-      <span class="choices" role="group" aria-label="Show">${SHOWS.map(([name, label]) => html`<button type="button" key=${name}
-        aria-pressed=${String(show === name)} onClick=${() => set("show", name)}>${label}</button>`)}</span>
+      <${Choice} label="Show" choices=${SHOWS} chosen=${show} choose=${(name) => set("show", name)} />
     </div>
     ${state.snapshot && !routes.length ? html`<div class="empty"><h2>No routes</h2>
       <p>The policy has no routes yet. Add one to the file; it is loaded within a second of being saved.</p>

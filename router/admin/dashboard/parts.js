@@ -37,17 +37,31 @@ export function Question({ title, close, children }) {
     <h2>${title}</h2>${children}</dialog>`;
 }
 
-// What is known of a route, asked anew every two seconds while somebody looks; null before the first answer.
-export function useRoute(route) {
-  const [told, setTold] = useState(null);
+// What a path says, asked anew while somebody looks: [answer, why there is none]. The last answer stays.
+export function usePolled(path, every_ms) {
+  const [found, setFound] = useState({ path: "", told: null, missing: "" });
   useEffect(() => {
-    const look = () => read(`/api/v1/routes/${encodeURIComponent(route)}`).then(setTold, () => {});
+    let gone = false;
+    const look = () => {
+      if (document.hidden && !gone) return;
+      read(path).then(
+        (told) => { if (!gone) setFound({ path, told, missing: "" }); },
+        (error) => { if (!gone) setFound((old) => ({ path, told: old.path === path ? old.told : null, missing: error.message })); },
+      );
+    };
     look();
-    const every = setInterval(look, 2_000);
-    return () => clearInterval(every);
-  }, [route]);
-  return told;
+    const every = setInterval(look, every_ms);
+    return () => { gone = true; clearInterval(every); };
+  }, [path]);
+  return found.path === path ? [found.told, found.missing] : [null, ""];
 }
+
+// What is known of a route; null before the first answer.
+export const useRoute = (route) => usePolled(`/api/v1/routes/${encodeURIComponent(route)}`, 2_000)[0];
+
+// One of a few, as buttons.
+export const Choice = ({ label, choices, chosen, choose }) => html`<span class="choices" role="group" aria-label=${label}>
+  ${choices.map(([value, text]) => html`<button type="button" key=${value} aria-pressed=${String(chosen === value)} onClick=${() => choose(value)}>${text}</button>`)}</span>`;
 
 // One gate: its verdict, what it holds against the candidate beside its limit, and its sentence.
 export function Gate({ gate }) {

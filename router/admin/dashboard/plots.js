@@ -7,10 +7,10 @@ const HEIGHT = 150;
 const EVIDENCE = [0.01, 10_000]; // what is outside is drawn at the border
 const clamp = (x, [low, high]) => (x === null ? null : Math.min(Math.max(x, low), high));
 const filled = (column, length) => (column?.length ? column : Array(length).fill(null));
-const last = (column) => column?.findLast((x) => x !== null) ?? null;
+export const last = (column) => column?.findLast((x) => x !== null) ?? null;
 const atLeast = (high) => (_u, _low, top) => [0, Math.max((top ?? 0) * 1.15, high)];
 
-class Plot extends Component {
+export class Plot extends Component {
   shouldComponentUpdate() { return true; }
 
   componentDidMount() {
@@ -56,13 +56,24 @@ const NOTES = new Set(["acknowledged", "drift", "freeze", "gate", "hook", "regis
 
 // Decisions within what the plots show, numbered from the first on: entry -> number.
 export function markedIn(journal, history) {
-  if (!history?.at.length) return new Map();
-  const found = journal.filter((entry) => entry.at >= history.at[0] - 2 && !NOTES.has(entry.action));
+  return history?.at.length ? markedSince(journal, history.at[0] - 2) : new Map();
+}
+export function markedSince(journal, at) {
+  const found = journal.filter((entry) => entry.at >= at && !NOTES.has(entry.action));
   return new Map(found.map((entry, index) => [entry, found.length - index]));
 }
-const marksOf = (marked) => [...marked].map(([entry, number]) => ({ at: entry.at, number, tone: TONES[entry.action] ?? "soft" }));
+export const marksOf = (marked) => [...marked].map(([entry, number]) => ({ at: entry.at, number, tone: TONES[entry.action] ?? "soft" }));
 
-export function Plots({ history, marked, rollout, colour }) {
+// Of each signal that is watched: PSI, the furthest ones, from the attempt's beginning on.
+const DRIFT_DRAWN = 5;
+function drift(data, since) {
+  const signals = (data?.signals ?? []).map((one) => [one.segment ? `${one.name} [${one.segment}]` : one.name, new Map(one.psi_at.map((at, i) => [at, one.psi[i]]).filter(([at]) => at >= since)), one.checks[0]?.limit ?? 0.1]);
+  const furthest = signals.filter(([, points]) => points.size > 1).sort(([, a], [, b]) => Math.max(...b.values()) - Math.max(...a.values())).slice(0, DRIFT_DRAWN);
+  const at = [...new Set(furthest.flatMap(([, points]) => [...points.keys()]))].sort((a, b) => a - b);
+  return { names: furthest.map(([name]) => name), at, columns: furthest.map(([, points]) => at.map((t) => points.get(t) ?? null)), limit: furthest[0]?.[2] };
+}
+
+export function Plots({ history, marked, rollout, colour, data }) {
   if (!history || history.at.length < 2) {
     return html`<p class="soft">Plots begin with the first two seconds of traffic.</p>`;
   }
@@ -113,6 +124,13 @@ export function Plots({ history, marked, rollout, colour }) {
     add("agreement", "Answers that agree", "Of requests that both versions answered, since the attempt began.", {
       series: [{ label: "agreement", colour: css(candidate) }], range: (_u, least) => [Math.min(least ?? 0.9, 0.9), 1.005], format: (v) => percent(v, 0),
     }, [history.agreement], [[colour(candidate), "agreement"]], `Now ${percent(last(history.agreement), 2)}.`);
+  }
+  const moved = drift(data, history.at[0]);
+  if (moved.names.length) {
+    plots.push(html`<${Plot} key="drift" title="Drift" caption="How far each feature and answer lies from its reference (PSI); at the red line it is a change." data=${[[history.at[0], ...moved.at, history.at.at(-1)], ...moved.columns.map((column) => [null, ...column, null])]}
+      spec=${{ key: `drift ${moved.names.join(" ")}`, marks, format: (v) => v.toFixed(2), range: atLeast(moved.limit * 1.5), limits: [{ value: moved.limit, label: `a change from ${moved.limit}`, tone: "bad" }],
+        series: moved.names.map((name, i) => ({ label: name, colour: `--v${i}`, bridge: true })) }}
+      legend=${moved.names.map((name, i) => [`v${i}`, name])} now=${moved.names.map((name, i) => `${name} ${(last(moved.columns[i]) ?? 0).toFixed(3)}`).join(", ")} />`);
   }
   add("rates", "Requests a second", "Of each version, as counted between two points.", {
     series: names.map((name) => ({ label: name, colour: css(name) })), range: atLeast(1), format: (v) => v.toLocaleString("en"),

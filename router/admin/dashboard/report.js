@@ -29,9 +29,9 @@ export function markdown(route, summary, rollout, journal) {
   return `${lines.join("\n")}\n`;
 }
 
-export async function copy(text) {
+export async function copy(text, said = "copied as Markdown") {
   try {
     await navigator.clipboard.writeText(text);
-    say("copied as Markdown", "good");
+    say(said, "good");
   } catch { say("the browser does not let this page copy"); }
 }

@@ -3,9 +3,13 @@ import { html } from "./preact-htm.js";
 import { isStale, mayOperate } from "./link.js";
 import { Actions } from "./actions.js";
 import { Journal } from "./journal.js";
-import { Gate, Split } from "./parts.js";
+import { Cells } from "./data.js";
+import { Gate, Split, usePolled } from "./parts.js";
 import { markedIn, Plots } from "./plots.js";
 import { known, lasts, milliseconds, moment, NONE, percent, rate, share, whole } from "./words.js";
+
+const DATA_MS = 5_000;
+const FACTS = 4; // lines that are shown at once
 
 function Track({ rollout }) {
   const steps = rollout.plan.steps.map((step, index) => {
@@ -49,11 +53,14 @@ function Facts({ rollout, summary }) {
   if (rollout?.bandit) lines.push(["", rollout.bandit.warning]);
   for (const note of rollout?.notes ?? summary.notes) lines.push(["bad", note]);
   if (rollout?.unsaved) lines.push(["bad", "the last change is in force and not yet on the disk"]);
-  return lines.length ? html`<ul class="facts">${lines.map(([css, text]) => html`<li key=${text} class=${css}>${text}</li>`)}</ul>` : "";
+  const list = (some) => html`<ul class="facts">${some.map(([css, text]) => html`<li key=${text} class=${css}>${text}</li>`)}</ul>`;
+  const more = lines.slice(FACTS);
+  return html`${lines.length ? list(lines.slice(0, FACTS)) : ""}${more.length ? html`<details><summary>${more.length} more</summary>${list(more)}</details>` : ""}`;
 }
 
 export function Rollout({ route, rollout, summary, journal, history, versions, shares, colour }) {
   const marked = markedIn(journal, history);
+  const [data] = usePolled(`/api/v1/routes/${encodeURIComponent(route)}/data?signal=score`, DATA_MS);
   return html`${rollout && rollout.plan.steps.length ? html`<${Track} rollout=${rollout} />` : ""}
     <${Split} shares=${shares} colour=${colour} />
     <ul class="legend">${Object.keys(shares).map((name) => html`<li key=${name}><i class=${`swatch ${colour(name)}`}></i>${name} ${share(shares[name])}${name === rollout?.candidate && known(rollout.measured_bp) ? ` (measured ${share(rollout.measured_bp)})` : ""}</li>`)}
@@ -61,7 +68,8 @@ export function Rollout({ route, rollout, summary, journal, history, versions, s
     ${mayOperate() ? html`<${Actions} route=${route} rollout=${rollout} summary=${summary} stale=${isStale()} />` : ""}
     <${Facts} rollout=${rollout} summary=${summary} />
     ${rollout?.gates.length ? html`<h2>Gates</h2><ul class="gates">${rollout.gates.map((gate) => html`<${Gate} key=${gate.name} gate=${gate} />`)}</ul>` : ""}
-    <h2>Course</h2><${Plots} history=${history} marked=${marked} rollout=${rollout} colour=${colour} />
+    <h2>Course</h2><${Plots} history=${history} marked=${marked} rollout=${rollout} colour=${colour} data=${data} />
+    ${data?.chosen?.arms.candidate ? html`<h2>Scores</h2><${Cells} chosen=${data.chosen} />` : ""}
     <h2>Versions</h2><${Versions} versions=${versions} rollout=${rollout} shares=${shares} feedback=${rollout?.feedback} colour=${colour} />
     <h2>Journal</h2><${Journal} entries=${journal} numbers=${marked} />`;
 }

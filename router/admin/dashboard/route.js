@@ -6,7 +6,7 @@ import { colours } from "./parts.js";
 import { copy, markdown, standing } from "./report.js";
 import { phase, tone } from "./words.js";
 
-export function RoutePage({ route, tab }) {
+export function RoutePage({ route, tab, query, go: to }) {
   useEffect(() => {
     readHistory();
     const every = setInterval(readHistory, 2_000);
@@ -20,6 +20,7 @@ export function RoutePage({ route, tab }) {
   const colour = colours(rollout ?? summary, Object.keys(versions));
   const shares = rollout?.shares_bp ?? summary.shares_bp;
   const now = rollout ? standing(rollout) : "";
+  const go = (asked) => to(`${base}/${tab}${asked.size ? `?${asked}` : ""}`);
   const tabs = TABS.filter(([, , , may]) => may());
   const [, title, Part] = tabs.find(([name]) => name === tab) ?? [tab, "", null];
   return html`<main tabindex="-1">
@@ -32,7 +33,7 @@ export function RoutePage({ route, tab }) {
     ${summary.attention?.kind === "taken_back" && mayOperate() ? html`<p class="attention">Nobody has said that they saw this.
       <button type="button" class="seen" onClick=${() => post("/api/v1/acknowledge", { route }).catch((error) => say(error.message))}>I have seen it</button></p>` : ""}
     <nav class="tabs" aria-label="Parts of this route">${tabs.map(([name, label]) => html`<a key=${name} href=${name ? `${base}/${name}` : base} aria-current=${tab === name ? "page" : undefined}>${label}</a>`)}</nav>
-    ${Part ? html`<${Part} key=${tab} title=${title} ...${{ route, rollout, summary, journal, history, versions, shares, colour }} />`
+    ${Part ? html`<${Part} key=${tab} title=${title} ...${{ route, rollout, summary, journal, history, versions, shares, colour, query, go }} />`
       : html`<p class="empty">There is no such page, or your role does not show it.</p>`}
   </main>`;
 }

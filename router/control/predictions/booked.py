@@ -75,6 +75,11 @@ class PredictionLog:
         return f"<PredictionLog {self._terms.file}, {len(self._matured)} wait to be judged>"
 
     @property
+    def file(self) -> str:
+        """Where it is, a file or a URL; empty: nowhere."""
+        return self._terms.file
+
+    @property
     def kept(self) -> bool:
         """Whether any route has a log."""
         return bool(self._terms.file)

@@ -9,6 +9,7 @@ ControlError
 ├── KeyReused         the Idempotency-Key belongs to another order
 ├── NotAnswered       not in force within the bound; it may be later
 ├── PolicyRejected    the policy has problems; the old one stays in force
+├── LogUnreadable     the prediction log is not kept, or cannot be read now
 ├── StoreUnavailable  the change could not be written, so it was not made
 StoreDamaged          the store cannot be read; the router does not start
 StoreLocked           another router drives this store
@@ -73,6 +74,12 @@ class NotAnswered(ControlError):  # noqa: N818 - reads as the answer it is
     """It was not in force within the bound and may be later; the text says where to look: 504."""
 
     code = "not_answered"
+
+
+class LogUnreadable(ControlError):  # noqa: N818 - reads as the answer it is
+    """The prediction log is not kept, or cannot be read now: answer 503."""
+
+    code = "log_unreadable"
 
 
 class PolicyRejected(ControlError):  # noqa: N818 - reads as the answer it is

@@ -26,6 +26,7 @@ from router.control.state.errors import (
 from router.control.state.record import NOTES, RouteRecord
 from router.control.state.store import JOURNAL_PAGE_MAX, under_all_names
 from router.control.told import status
+from router.control.told.data_desk import DataDesk
 from router.control.told.foreseen import Foresight
 from router.control.told.gathered import gathered
 from router.control.told.monitored import monitor_gauges, monitors_view
@@ -66,6 +67,7 @@ class Controller:
 
     def __init__(self, plane: Parts) -> None:
         self._plane = plane
+        self.data = DataDesk(plane)
         self._reconciler = plane.reconciler
         self._waiting = 0
         self._foresight = Foresight()
@@ -249,12 +251,9 @@ class Controller:
         weight_bp = entry.weights_bp[entry.candidate] if entry.candidate >= 0 else 0
         draw = Draw(entry.versions, entry.weights_bp, entry.candidate, entry.offset)
         return {
-            "bucket": bucket,
-            "offset": entry.offset,
-            "version": draw(bucket).name,
-            "weight_bp": weight_bp,
-            "sticky": run.route.sticky is not None,
-        }
+            "bucket": bucket, "offset": entry.offset, "version": draw(bucket).name,
+            "weight_bp": weight_bp, "sticky": run.route.sticky is not None,
+        }  # fmt: skip
 
     def now(self) -> float:
         """Rollout clock seconds; ``SetWeight.until`` is ``now() + duration``."""

@@ -22,8 +22,8 @@ def monitors_view(watch: RouteWatch) -> MonitorsView:
         reference=monitors.settings.reference or "the past",
         trouble=watch.trouble,
         requests=monitors.requests,
-        alarms=[_alarm(one) for one in monitors.lasting()],
-        over=[_alarm(one) for one in monitors.ended()],
+        alarms=[alarm_view(one) for one in monitors.lasting()],
+        over=[alarm_view(one) for one in monitors.ended()],
         signals=signals,
     )
 
@@ -57,7 +57,8 @@ def _signal(
     )
 
 
-def _alarm(alarm: Alarm) -> AlarmView:
+def alarm_view(alarm: Alarm) -> AlarmView:
+    """One change, as people see it."""
     return AlarmView(
         signal=alarm.signal, check=alarm.check, cause=alarm.cause.value,
         course=alarm.course.value, since=alarm.since, until=alarm.until,

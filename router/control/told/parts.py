@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from router.control.fleet.feedback import Feedback
     from router.control.fleet.fleet import Fleet
     from router.control.predictions.booked import PredictionLog
+    from router.control.predictions.performed import Performed
     from router.control.predictions.usage import Usages
     from router.control.predictions.watching import Watching
     from router.control.rollouts.reconciler import Reconciler
@@ -31,6 +32,7 @@ class Parts:
     log: PredictionLog
     history: History
     metrics: Metrics
+    performed: Performed
     reconciler: Reconciler
     source: PolicySource
     store: Store

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from router.core.monitors.distances import (
@@ -87,6 +87,8 @@ class Deviation:
     chance: float
     text: str
     """What was seen, with the sample."""
+    beside: Mapping[str, float] = field(default_factory=dict)
+    """Other distances that people know: jensen_shannon, and ks where it was asked for."""
 
     @property
     def large(self) -> bool:
@@ -112,7 +114,7 @@ def _distribution(
         return Deviation("distribution", 0.0, terms.psi, 1.0, "no values")
     apart = jensen_shannon(reference.values, current.values)
     chance = chi_square(reference.values, current.values, (reference.weight, current.weight))
-    text = f"PSI {size:.3f}, Jensen-Shannon {apart:.3f}"
+    text, beside = f"PSI {size:.3f}, Jensen-Shannon {apart:.3f}", {"jensen_shannon": apart}
     if reference.sample and current.sample and size >= terms.psi / 2.0:  # a second opinion
         distance = kolmogorov_smirnov(reference.sample, current.sample)
         kept = (
@@ -120,8 +122,9 @@ def _distribution(
             len(current.sample) * current.weight,
         )
         chance = min(chance, ks_chance(distance, *kept))
-        text += f", KS {distance:.3f}"
-    return Deviation("distribution", size, terms.psi, chance, f"{text} of {current.present:,.0f}")
+        text, beside["ks"] = f"{text}, KS {distance:.3f}", distance
+    text = f"{text} of {current.present:,.0f}"
+    return Deviation("distribution", size, terms.psi, chance, text, beside)
 
 
 def _share(check: str, cell: int, what: str, at_least: float = 0.0) -> Compares:

@@ -108,6 +108,8 @@ class Monitors:
         """An attempt of a candidate began (or none is live): arms are compared anew."""
         if about != self._about:
             self._about, self.arms = about, {}
+            for signal in (*self.inputs.values(), *self.outputs.values()):
+                signal.arms.clear()
             for key in [k for k, a in self.alarms.items() if a.cause is AlarmCause.CANDIDATE]:
                 del self.alarms[key]
 
@@ -139,19 +141,27 @@ class Monitors:
             self._observe_segments(names, rows, answers, now, role)
         self._advance(now)
         rows, answers = rows[:ROWS_MAX], answers[:ROWS_MAX]
+        arm = role if self._about and role in ("stable", "candidate") else ""
         if rows and self.inputs:
             self._booked(len(rows), inputs=True)
             for name, signal in self.inputs.items():
                 for row in rows:
-                    signal.add(row.get(name))
+                    signal.add(row.get(name), arm)
         if answers and self.outputs:
-            if role == "stable":
-                self._booked(len(answers), inputs=False)
-                for name, signal in self.outputs.items():
-                    for row in answers:
-                        signal.add(row.get(name))
-            if role in ("stable", "candidate") and self._about:
-                self._compare(answers, candidate=role == "candidate")
+            self._answered(answers, role, arm)
+
+    def _answered(self, answers: Sequence[SignalValues], role: str, arm: str) -> None:
+        """Stable's answers are watched; those of both arms are compared."""
+        if role == "stable":
+            self._booked(len(answers), inputs=False)
+        for name, signal in self.outputs.items():
+            for row in answers:
+                if role == "stable":
+                    signal.add(row.get(name), arm)
+                elif arm:
+                    signal.beside(row.get(name), arm)
+        if arm:
+            self._compare(answers, candidate=arm == "candidate")
 
     def _names(
         self, rows: Sequence[SignalValues], answers: Sequence[SignalValues], segment: str
@@ -224,6 +234,8 @@ class Monitors:
         if slot != self._looked and (self._looked >= 0 or self._enough):
             self._looked = slot
             found = self.seen = self._looks()
+            for name, seen in found.items():
+                self.signal(name).course.append(seen.row(now))
             self._compared |= any(name in self.inputs for name in found)
             news += self._judge(found, now)
         if slot != self._asked:  # labels come without samples, too

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -57,6 +57,12 @@ EXPLAINED: Final = 0.6
 """Share of the distances' variance that a straight line must explain to be told."""
 
 
+CourseRow = tuple[float | None, ...]
+"""One look in the order of :data:`COURSE`."""
+COURSE: Final = ("at", "psi", "jensen_shannon", "ks", "nulls", "type", "outside")
+"""Wall seconds of a look and what it found."""
+
+
 @dataclass(frozen=True, slots=True)
 class SignalLook:
     """One look at a signal."""
@@ -67,6 +73,13 @@ class SignalLook:
     """Checks whose deviation is what the season brings."""
     earlier: float | None
     """How far those before this window had come on the way to it, 0 to 1; None: not known."""
+
+    def row(self, now: float) -> CourseRow:
+        """What is remembered of it, for people."""
+        sizes = [self.deviations[check].size for check in ("nulls", "type", "outside")]
+        whole = self.deviations["distribution"]
+        apart = whole.beside.get("jensen_shannon", 0.0), whole.beside.get("ks")
+        return now, whole.size, *apart, *sizes
 
 
 class Signal:
@@ -85,6 +98,10 @@ class Signal:
         self.memory = _memory(profile)
         self.history: deque[float] = deque(maxlen=HISTORY_MAX)
         """Square roots of PSI, one a window: a steady change makes them grow steadily."""
+        self.course: deque[CourseRow] = deque(maxlen=SLOTS)
+        """The looks of the last season."""
+        self.arms: dict[str, list[int]] = {}
+        """What each arm had in the cells since the attempt began, by role; for people."""
         self._first: list[tuple[int, object]] = []
         """Values and their slots, until cells are cut."""
         self._known: set[str] = set()
@@ -107,14 +124,26 @@ class Signal:
                 self._recent.popleft()
         self.memory.advance(slot)
 
-    def add(self, value: object) -> None:
-        """One row's value; None where it has none."""
+    def add(self, value: object, arm: str = "") -> None:
+        """One row's value; None where it has none. ``arm``: whose request it was."""
         if self.profile is None:
             self._first.append((self.memory.slot, value))
             if len(self._first) >= FIRST_VALUES:
                 self._cut()
             return
-        self._count(value, self.profile)
+        cell, outside = self._count(value, self.profile)
+        if arm and self.learnt:
+            self._of_arm(arm, cell, outside, self.profile)
+
+    def beside(self, value: object, arm: str) -> None:
+        """A value as that arm had it, which is no part of what is watched."""
+        if self.profile is not None and self.learnt:
+            self._of_arm(arm, *self.profile.place(value), self.profile)
+
+    def _of_arm(self, arm: str, cell: int, outside: bool, profile: Profile) -> None:
+        counts = self.arms.setdefault(arm, [0] * len(profile.counts))
+        counts[cell] += 1
+        counts[-1] += outside
 
     def _cut(self) -> None:
         """The first values are there: cells are cut, and they are counted in them."""
@@ -127,13 +156,17 @@ class Signal:
             self.memory.advance(slot)
             self._count(value, self.profile)
 
-    def _count(self, value: object, profile: Profile) -> None:
+    def _count(self, value: object, profile: Profile) -> tuple[int, bool]:
+        """Its cell, and whether it is outside of what the reference had."""
         cell, outside = profile.place(value)
         self.memory.add(cell)
         if outside:
             self.memory.add(-1)
-        if cell < 0:
-            return
+        if cell >= 0:
+            self._learn(value)
+        return cell, outside
+
+    def _learn(self, value: object) -> None:
         if self.kind == "numeric":
             number = number_of(value) or 0.0
             self._keep(number)
@@ -243,6 +276,13 @@ class Signal:
         """A window has passed: keep how far it was off."""
         self.history.append(math.sqrt(seen.deviations["distribution"].size))
 
+    def deviation_of(self, arm: str, terms: Tolerances) -> Mapping[str, Deviation]:
+        """How far what that arm had lies from the reference; empty where it had nothing."""
+        counts = self.arms.get(arm)
+        if self.profile is None or counts is None:
+            return {}
+        return checked(self.profile, reference_of(self.profile), Counted(counts), terms)
+
     def windows_until(self, limit: float) -> float | None:
         """Windows until PSI is ``limit`` at the present speed; None where it does not grow."""
         growth, explained = slope(list(self.history)[-TREND:])
@@ -262,6 +302,7 @@ class Signal:
             "first": [[slot, _plain(value)] for slot, value in self._first],
             "known": sorted(self._known), "sample": self._sample, "seen": self._seen,
             "recent": [[slot, values] for slot, values in self._recent], "in_slot": self._in_slot,
+            "course": [list(row) for row in self.course], "arms": self.arms,
         }  # fmt: skip
 
     @classmethod
@@ -280,7 +321,19 @@ class Signal:
         signal._sample = list(map(float, data["sample"]))
         signal._seen, signal._in_slot = int(data["seen"]), int(data["in_slot"])
         signal._recent = deque((int(slot), list(map(float, v))) for slot, v in data["recent"])
+        signal.course.extend(map(_row, data.get("course", ())))  # older routers kept none
+        signal.arms = {
+            str(arm): [int(n) for n in counts] for arm, counts in data.get("arms", {}).items()
+            if len(counts) == memory.width
+        }  # fmt: skip
         return signal
+
+
+def _row(stored: Sequence[Any]) -> CourseRow:
+    row = tuple(None if one is None else float(one) for one in stored)
+    if len(row) != len(COURSE):
+        raise ValueError(f"expected {len(COURSE)} numbers of a look, got {len(row)}")
+    return row
 
 
 def replace_sample(side: Counted) -> Counted:

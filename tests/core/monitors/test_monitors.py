@@ -9,6 +9,7 @@ from router.core.monitors.alarm import AlarmCause, Course
 from router.core.monitors.checks import Tolerances
 from router.core.monitors.monitors import Monitors, Settings
 from router.core.monitors.profile import profiled
+from router.core.monitors.signal import COURSE, Signal
 from tests.core.monitors.streams import reference
 
 SLOT_S = 1.0
@@ -336,3 +337,37 @@ def test_rows_of_one_request_count_as_one():
         feed.news += feed.one.tick(feed.now + 0.9)
         feed.now += 1
     assert [alarm for alarm in feed.news if alarm.signal == "x"] == []
+
+
+def test_both_arms_and_the_looks_are_there_for_people_and_go_through_json(fed):
+    fed.one.begin("flights-1/1")
+    fed.slots(12)
+    fed.slots(12, both=0.3)
+    score, x = fed.one.outputs["score"], fed.one.inputs["x"]
+    rows = {arm: sum(counts[:-1]) for arm, counts in x.arms.items()}
+    assert rows == {"stable": 24 * 13, "candidate": 24 * 12}
+    sizes = {arm: x.deviation_of(arm, FAST)["distribution"].size for arm in rows}
+    assert max(sizes.values()) < 0.1
+    assert score.deviation_of("candidate", FAST)["outside"].size > 0.1
+    row = dict(zip(COURSE, score.course[-1], strict=True))
+    assert row["psi"] > FAST.psi > score.course[-30][1]
+    assert row["at"] == fed.now - SLOT_S + 0.9
+    assert row["ks"] > 0.3
+    assert row["jensen_shannon"] > 0.1
+    stored = json.loads(json.dumps(fed.one.snapshot()))
+    again = Monitors.restored(fed.one.settings, stored)
+    assert again.outputs["score"].course == score.course
+    assert again.inputs["x"].arms == x.arms
+    fed.one.begin("flights-1/2")
+    assert x.arms == {}
+    assert x.deviation_of("stable", FAST) == {}
+
+
+def test_a_store_of_an_older_router_has_no_looks(fed):
+    stored = json.loads(json.dumps(fed.one.inputs["x"].snapshot()))
+    for name in ("course", "arms"):
+        del stored[name]
+    again = Signal.restored(stored)
+    assert (list(again.course), again.arms) == ([], {})
+    with pytest.raises(ValueError, match="numbers of a look"):
+        Signal.restored({**stored, "course": [[1.0]]})

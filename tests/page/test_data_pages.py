@@ -1,0 +1,132 @@
+"""Model performance, data quality, live tap, usage: in Chromium, before a model and its truths."""
+
+import pytest
+
+from tests.page.airport import LOG, Model, Passengers, Weather, airport
+from tests.page.stage import BROWSER, browser, open_page, router
+
+pytestmark = [pytest.mark.page, pytest.mark.skipif(not BROWSER, reason="no chromium installed")]
+pytest.importorskip("playwright")
+USAGE = """\
+  - name: data
+    match: {path: /data*}
+    metrics: {path: /metrics, interval: 1s}
+    versions:
+      v1: {endpoints: ["<v3>"], price: {per_request: 0.002}}
+    stable: v1
+"""
+READER = """\
+admin:
+  listen: "127.0.0.1:{admin}"
+  tokens:
+  - {{name: eve, role: viewer, token: eve-eve-eve-eve-eve}}
+  - {{name: dan, role: data, token: dan-dan-dan-dan-dan}}
+"""
+
+
+async def accuracy_is_seen_with_its_band(lab, page):
+    table = page.locator("table.performance")
+    await table.locator("th:text-is('AUC')").wait_for(timeout=30_000)
+    await page.wait_for_function(
+        """() => document.querySelectorAll('.plots .uplot').length >= 5
+            && /to .* %/.test(document.querySelector('table.performance')?.textContent)""",
+        timeout=30_000,
+    )
+    rows = await table.locator("tbody th").all_inner_texts()
+    assert [name.strip() for name in rows] == ["v1", "v2", "v2 (copies)"]
+    said = await lab.get("/api/v1/routes/flights/performance")
+    assert said["versions"]["v2"]["metrics"]["accuracy"]["count"] > 0
+    gates = await page.locator("ul.gates strong").all_inner_texts()
+    assert gates == ["accuracy", "auc", "business", "trust"]
+    assert "rampway report flights --log" in await page.locator("main").inner_text()
+    await page.get_by_role("button", name="1 hour").click()
+    assert page.url.endswith("performance?span=3600")
+    await table.wait_for()
+
+
+async def a_step_is_seen_and_accepted(lab, page):
+    await page.locator(".alarms .badge:has-text('step')").first.wait_for(timeout=90_000)
+    row = page.locator("table.signals tr:has-text('delay')")
+    await row.locator(".badge.bad:has-text('step')").wait_for(timeout=30_000)
+    await row.get_by_role("button", name="delay").focus()
+    await page.keyboard.press("Enter")
+    detail = page.locator("section.detail")
+    await detail.locator("table.cells").wait_for()
+    assert await detail.locator(".uplot").count() == 2
+    arms = await detail.locator("table:has-text('Each arm') tbody th").all_inner_texts()
+    assert arms == ["Stable", "Candidate"]
+    focused = "() => document.activeElement?.textContent"
+    async with page.expect_response(lambda answer: "/data?" in answer.url):
+        pass
+    async with page.expect_response(lambda answer: "/data?" in answer.url):
+        pass
+    assert await page.evaluate(focused) == "delay"
+    await page.click("[data-verb=accept]")
+    await page.locator("dialog").get_by_label("Reason").fill("a new season")
+    await page.locator("dialog button.primary").click()
+    await page.locator(".banner.good:has-text('accepted')").wait_for()
+    entries = (await lab.get("/api/v1/journal?route=flights"))["entries"]
+    assert any("a new season" in entry["reason"] for entry in entries)
+
+
+async def rows_come_and_stand_still_under_a_hand(page):
+    rows = page.locator("table.tap tbody tr")
+    await rows.first.wait_for(timeout=30_000)
+    newest = "() => document.querySelector('table.tap tbody code').textContent"
+    first = await page.evaluate(newest)
+    await page.wait_for_function(f"(first) => ({newest})() !== first", arg=first)
+    text = await page.locator("table.tap").inner_text()
+    assert '"delay":' in text
+    assert "passenger" not in text, "a redacted field is told"
+    await page.locator("table.tap td:has-text('copy, v2:')").first.wait_for()
+    await page.get_by_role("button", name="Hold still").click()
+    first = await page.evaluate(newest)
+    await page.locator("[role=status]:has-text('new wait')").wait_for()
+    assert await page.evaluate(newest) == first
+    await page.get_by_role("button", name="Go on").click()
+    await page.wait_for_function(f"(first) => ({newest})() !== first", arg=first)
+    await page.get_by_role("button", name="With a truth").click()
+    await page.wait_for_function("() => location.hash.includes('show=truth')")
+    assert await rows.count() <= 100
+
+
+async def test_a_model_its_truths_and_its_data(tmp_path):
+    models = {"v1": Model(0.9, 1), "v2": Model(0.3, 2)}
+    weather = Weather(step_s=8, nulls_s=8)
+    routes = airport("4s", "168s", "6s") + USAGE
+    async with (
+        router(tmp_path, routes, head=LOG, models=models) as lab,
+        Passengers(lab, weather) as _,
+        browser() as b,
+    ):
+        pages = {
+            name: await open_page(b, lab, f"#/route/flights/{name}")
+            for name in ("performance", "data", "tap")
+        }
+        await a_step_is_seen_and_accepted(lab, pages["data"])
+        await accuracy_is_seen_with_its_band(lab, pages["performance"])
+        await rows_come_and_stand_still_under_a_hand(pages["tap"])
+        page = await open_page(b, lab, "#/route/flights")
+        await page.locator("figure h3:text-is('Drift')").wait_for(timeout=30_000)
+        await page.locator("h2:text-is('Scores')").wait_for()
+        usage = await open_page(b, lab, "#/route/data/backends")
+        await usage.locator("table.usage td:has-text('50 MiB')").wait_for(timeout=30_000)
+        assert "0.002000" in await usage.locator("table.usage").inner_text()
+        for one in (*pages.values(), page, usage):
+            assert [said for said in one.said if "503" not in said] == []
+        await rows_are_for_the_role_data(lab, b)
+
+
+async def rows_are_for_the_role_data(lab, b):
+    text = lab.file.read_text()
+    listens = f'admin: {{listen: "127.0.0.1:{lab.ports[1]}"}}\n'
+    lab.file.write_text(text.replace(listens, READER.format(admin=lab.ports[1])))
+    for token, tabs in (("eve-eve-eve-eve-eve", 0), ("dan-dan-dan-dan-dan", 1)):
+        page = await open_page(b, lab, "#/route/flights")
+        await page.get_by_role("heading", name="Sign in").wait_for(timeout=20_000)
+        await page.fill("#token", token)
+        await page.click("button.primary")
+        await page.locator(".tabs").wait_for()
+        assert await page.locator(".tabs a:text-is('Live tap')").count() == tabs
+        assert await page.locator("[data-verb]").count() == 0
+        await page.context.close()
