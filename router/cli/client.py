@@ -1,24 +1,22 @@
-"""A running router as the command line sees it: its admin interface over plain ``http.client``.
-
-aiohttp would cost more start-up time than everything else together, for one request at a time.
-"""
+"""A running router as the command line sees it: its admin interface, one question at a time."""
 
 from __future__ import annotations
 
-import http.client
 import json
-import ssl
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
+from router.cli.connection import Answer, ask
 from router.cli.exits import BY_STATUS, Exit, VerbFailed
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     from router.control.told.answers import AnnouncementView, Problem, SnapshotView, StatusView
     from router.control.told.view import View
     from router.control.told.views import OfferedRollout, RouteSummary
@@ -136,16 +134,15 @@ class Client:
         headers: Mapping[str, str],
     ) -> Told:  # fmt: skip
         more = {"Content-Type": "application/json"} if body is not None else {}
-        connection = self._connect(ANSWER_S)
         try:
-            connection.request(method, path, body, {**self._headers, **more, **headers})
-            answer = connection.getresponse()
-            raw = answer.read(ANSWER_BYTES_MAX)
-        except (OSError, http.client.HTTPException) as error:
+            answer = self._put(ANSWER_S, method, path, {**more, **headers}, body)
+            try:
+                raw = answer.read(ANSWER_BYTES_MAX)
+            finally:
+                answer.close()
+        except OSError as error:
             raise Unreachable(self.url, error) from None
-        finally:
-            connection.close()
-        said = answer.getheader("Content-Type", "")
+        said = answer.fields.get("content-type", "")
         if "problem+json" in said:
             raise self._refusal(answer.status, raw)
         if "json" not in said:
@@ -163,17 +160,23 @@ class Client:
     def _no_router(self) -> VerbFailed:
         return VerbFailed(Exit.UNREACHABLE, f"what answers at {self.url} is no router")
 
-    def _connect(self, timeout_s: float) -> http.client.HTTPConnection:
-        host = self._split.hostname or ""  # checked at construction
-        if self._split.scheme == "http":
-            return http.client.HTTPConnection(host, self._split.port or 80, timeout=timeout_s)
+    def _put(
+        self, timeout_s: float, method: str, path: str, headers: Mapping[str, str],
+        body: bytes | None = None,
+    ) -> Answer:  # fmt: skip
+        secure, host = self._split.scheme == "https", self._split.hostname or ""
+        address = host, self._split.port or (443 if secure else 80)
+        context = self._context() if secure else None
+        said = {**self._headers, **headers}
+        return ask(context, address, timeout_s, f"{method} {path}", said, body=body)
+
+    def _context(self) -> SSLContext:
+        import ssl  # noqa: PLC0415 - a tenth of a verb's whole time, for https only
+
         try:
-            context = ssl.create_default_context(cafile=self._ca or None)
+            return ssl.create_default_context(cafile=self._ca or None)
         except OSError as error:
             raise VerbFailed(Exit.USAGE, f"--ca: {self._ca}: {error}") from None
-        return http.client.HTTPSConnection(
-            host, self._split.port or 443, timeout=timeout_s, context=context
-        )
 
     def _stream(
         self, route: str, last: str, deadline: float | None
@@ -181,21 +184,21 @@ class Client:
         """Events of one connection; None for a comment, so that callers see time pass."""
         path = "/api/v1/events" + (f"?route={quote(route, safe='')}" if route else "")
         left = SILENCE_S if deadline is None else max(deadline - time.monotonic(), 0.05)
-        connection = self._connect(min(SILENCE_S, left))
         resume = {"Last-Event-ID": last} if last else {}
+        answer = None
         try:
-            connection.request("GET", path, headers={**self._headers, **resume})
-            answer = connection.getresponse()
+            answer = self._put(min(SILENCE_S, left), "GET", path, resume)
             if answer.status != 200:
                 raise self._refusal(answer.status, answer.read(ANSWER_BYTES_MAX))
-            yield from _events(answer, self.url)
+            yield from _events(answer.lines(LINE_BYTES_MAX), self.url)
         except TimeoutError as error:
             if deadline is None or time.monotonic() < deadline:
                 raise Unreachable(self.url, error) from None
-        except (OSError, http.client.HTTPException) as error:
+        except OSError as error:
             raise Unreachable(self.url, error) from None
         finally:
-            connection.close()
+            if answer is not None:
+                answer.close()
 
 
 class NotFound(VerbFailed):
@@ -236,7 +239,7 @@ def _read(raw: bytes, kind: type[Told], url: str) -> Told:
         raise VerbFailed(Exit.UNREACHABLE, f"what answers at {url} is no router") from None
 
 
-def _events(answer: http.client.HTTPResponse, url: str) -> Iterator[StreamEvent | None]:
+def _events(lines: Iterable[bytes], url: str) -> Iterator[StreamEvent | None]:
     from router.control.told import answers  # noqa: PLC0415 - as above
 
     kinds: dict[str, type[Heard]] = {
@@ -245,7 +248,7 @@ def _events(answer: http.client.HTTPResponse, url: str) -> Iterator[StreamEvent 
         "announcement": answers.AnnouncementView,
     }
     fields: dict[str, str] = {}
-    while line := answer.readline(LINE_BYTES_MAX):
+    for line in lines:
         text = line.decode().rstrip("\r\n")
         name, _, value = text.partition(": ")
         if text.startswith(":"):

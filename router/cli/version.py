@@ -6,7 +6,7 @@ import platform
 from importlib.machinery import EXTENSION_SUFFIXES
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed
-from importlib.util import find_spec
+from pathlib import Path
 
 import click
 
@@ -38,6 +38,6 @@ def run(output: Format = Output.TABLE) -> None:
 
 def hot_path() -> str:
     """What a request runs through: ``compiled``, or ``pure Python``."""
-    spec = find_spec("router.http1.parser")
-    origin = (spec.origin if spec is not None else None) or ""
-    return "compiled" if origin.endswith(tuple(EXTENSION_SUFFIXES)) else "pure Python"
+    parser = Path(router.__file__).with_name("http1") / "parser"
+    compiled = any(Path(f"{parser}{ending}").exists() for ending in EXTENSION_SUFFIXES)
+    return "compiled" if compiled else "pure Python"
