@@ -26,6 +26,7 @@ from router.config.problems import PolicyError
 from router.control.told.compared import ShadowView
 from router.core.policy import Policy, Route
 from router.core.policy.rollout import RolloutPolicy
+from router.core.wire.table import CREDENTIALS
 from router.core.words import count
 
 if TYPE_CHECKING:
@@ -41,7 +42,6 @@ SAVED_EACH: Final = 1_000
 """Requests between two writings of the state."""
 LOOK_S: Final = 0.02
 """Between two looks at what is under way."""
-SECRETS: Final = frozenset(("authorization", "cookie", "proxy-authorization", "x-api-key"))
 
 
 def run(  # noqa: PLR0917 - its options
@@ -99,7 +99,7 @@ class _Chosen:
     @property
     def keeps_secrets(self) -> bool:
         kept = {name.lower() for name in self.rollout.mirroring.keep_headers}
-        return bool(kept & SECRETS)
+        return not kept.isdisjoint(CREDENTIALS)
 
 
 def _chosen(path: Path, name: str, version: str, log: str) -> _Chosen:

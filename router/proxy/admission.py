@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from router.http1.messages import VIA
 from router.proxy.assign import assign, at_once, place
+from router.proxy.cache import take_cached
 from router.proxy.inputs import METHODS, wrong
 from router.proxy.matching import NO_DOCUMENT, BodyDocument
 from router.proxy.quota import wait_s
@@ -128,6 +129,8 @@ def _choose_by_body(exchange: Exchange) -> None:
         route.counts.dirty = True
         route.counts.unnamed += 1
         exchange.take(Assignment(route.stable, False))
+    elif (cache := route.entry.cache) is not None:
+        take_cached(exchange, assign(route, head, document), cache)
     else:
         exchange.take(assign(route, head, document))
 

@@ -36,7 +36,7 @@ def sweep(exchange: Exchange, now: float) -> None:
     waiting = stage is Stage.WAITING
     sending = upload is not None and not exchange.uploaded and not upload.held
     if stage < Stage.WAITING:
-        if upload is not None and _stalled(exchange, upload, now):
+        if upload is not None and not exchange.uploaded and _stalled(exchange, upload, now):
             exchange.client_broke(BODY_TIMEOUT)
         return
     attempt, begun = exchange.attempt, stage is Stage.ANSWERING

@@ -200,7 +200,7 @@ class ServedRoute:
         self.renames = any(v.edit is not None and v.edit.model for v in self.versions)
         """Some version is asked in another name than the client wrote into its body."""
         by_body = self.body_fields or kind is StickyKind.BODY or self.renames
-        self.needs_body = by_body or entry.inputs is not None
+        self.needs_body = by_body or entry.inputs is not None or entry.cache is not None
         self.asks = self.needs_body or entry.answers is not None
         """Something is looked at before a version is chosen."""
 

@@ -16,6 +16,7 @@ from router.core.wire.table import RoutingTable
 from router.http1 import Limits
 from router.link import quotas
 from router.link.quotas import QuotaArea
+from router.proxy.cache import Caches
 from router.proxy.mirror import Mirrors
 from router.proxy.serving import Serving
 from router.proxy.upload import KeptBytes
@@ -107,6 +108,7 @@ class Shared(Generic[UnderWay]):
         self.recorder = recorder
         self.pools = Pools()
         self.mirrors = Mirrors(recorder)
+        self.caches = Caches()
         self.serving = Serving(RoutingTable(0), self.pools, recorder)
         self.connections: set[ClientSide] = set()
         self.connections_max = self.serving.limits.connections

@@ -61,6 +61,11 @@ FAMILIES: Final[dict[str, tuple[str, str]]] = {
     "inputs_to_review_total": ("counter", "Requests that people got for what was in them."),
     "answers_shaped_total": ("counter", "Answers that went out rounded, or without fields."),
     "answers_unshaped_total": ("counter", "Answers that answers: was for and could not be read."),
+    "cache_hits_total": ("counter", "Requests answered by an answer that was given before."),
+    "cache_waited_total": ("counter", "Requests that waited for the answer to another one."),
+    "cache_misses_total": ("counter", "Requests that were asked, and whose answer could be kept."),
+    "cache_passed_total": ("counter", "Requests whose answer is never kept."),
+    "cache_evicted_total": ("counter", "Kept answers that went for want of room."),
     "fallbacks_total": ("counter", "Requests that the fallback answered."),
     "unnamed_total": (
         "counter", "Requests that stable answered: no model's name could be put into their body.",
@@ -207,6 +212,11 @@ class Metrics:
                 ("answers_shaped_total", one.answers_shaped),
                 ("answers_unshaped_total", one.answers_unshaped),
                 ("fallbacks_total", one.fallbacks),
+                ("cache_hits_total", one.cache_hits),
+                ("cache_waited_total", one.cache_waited),
+                ("cache_misses_total", one.cache_misses),
+                ("cache_passed_total", one.cache_passed),
+                ("cache_evicted_total", one.cache_evicted),
                 ("unnamed_total", one.unnamed),
             ):
                 if number:

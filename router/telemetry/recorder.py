@@ -188,9 +188,10 @@ class MirrorStats:
 class RouteStats:
     """What a route did by itself: named as in :class:`~router.core.wire.counts.RouteCounts`."""
 
-    __slots__ = ("answers_shaped", "answers_unshaped", "dirty", "fallbacks", "inputs_refused",
-                 "inputs_to_review", "inputs_to_stable", "quota_forgotten", "quota_refused",
-                 "route", "unnamed")  # fmt: skip
+    __slots__ = ("answers_shaped", "answers_unshaped", "cache_evicted", "cache_hits",
+                 "cache_misses", "cache_passed", "cache_waited", "dirty", "fallbacks",
+                 "inputs_refused", "inputs_to_review", "inputs_to_stable", "quota_forgotten",
+                 "quota_refused", "route", "unnamed")  # fmt: skip
 
     def __init__(self, route: str) -> None:
         self.route = route
@@ -201,6 +202,8 @@ class RouteStats:
         self.quota_refused = self.quota_forgotten = self.inputs_refused = 0
         self.inputs_to_stable = self.inputs_to_review = self.unnamed = 0
         self.answers_shaped = self.answers_unshaped = self.fallbacks = 0
+        self.cache_hits = self.cache_waited = self.cache_misses = self.cache_passed = 0
+        self.cache_evicted = 0
 
     def take(self) -> RouteCounts:
         """Everything since the last call."""
@@ -208,6 +211,8 @@ class RouteStats:
             self.route, self.quota_refused, self.quota_forgotten, self.inputs_refused,
             self.inputs_to_stable, self.inputs_to_review,
             self.answers_shaped, self.answers_unshaped, self.fallbacks, self.unnamed,
+            self.cache_hits, self.cache_waited, self.cache_misses, self.cache_passed,
+            self.cache_evicted,
         )  # fmt: skip
         self._zero()
         return counts

@@ -25,6 +25,7 @@ from router.core.policy import (
     ValueMatch,
 )
 from router.core.policy.answers import AnswersPolicy, FallbackPolicy, InputsPolicy
+from router.core.policy.cache import CachePolicy
 from router.core.policy.kept import judged, sampled_bp, sampled_headers
 from router.core.policy.quota import Extraction, Quota
 from router.core.policy.route import Timeouts
@@ -35,6 +36,7 @@ from router.core.wire import table
 from router.core.wire.outcomes import FULL_BP
 from router.core.wire.protection import (
     AnswersEntry,
+    CacheEntry,
     ExtractionEntry,
     FallbackEntry,
     InputsEntry,
@@ -169,6 +171,7 @@ def entry_of(situation: Situation) -> table.RouteEntry:
         inputs=_inputs(route, route.inputs) if route.inputs else None,
         answers=_answers(route.answers) if route.answers else None,
         fallback=_fallback(route.fallback) if route.fallback else None,
+        cache=_cache(route.cache) if route.cache else None,
         sampling=_sampling(route, pinned),
         loads=route.metrics is not None and route.metrics.orca,
         buffer_bytes=max(route.buffer, pinned.rescue.buffer if pinned and pinned.rescue else 0),
@@ -269,6 +272,11 @@ def _answers(answers: AnswersPolicy) -> AnswersEntry:
     digits = -1 if answers.round is None else answers.round
     strict = answers.otherwise == "refuse"
     return AnswersEntry(digits, answers.drop, answers.limit, strict)
+
+
+def _cache(cache: CachePolicy) -> CacheEntry:
+    vary = tuple(name.lower() for name in cache.vary)
+    return CacheEntry(cache.ttl, cache.size, cache.answer, vary, cache.methods)
 
 
 def _fallback(fallback: FallbackPolicy) -> FallbackEntry:

@@ -22,6 +22,7 @@ from router.core.gates.segmented import SegmentedGate
 from router.core.pairs.compare import Segment
 from router.core.payloads import PAYLOADS
 from router.core.policy.answers import AnswersPolicy, FallbackPolicy, InputsPolicy
+from router.core.policy.cache import CachePolicy
 from router.core.policy.match import JsonPath, Match, PathGlob
 from router.core.policy.metrics import MetricsPolicy
 from router.core.policy.monitors import MonitorsPolicy
@@ -266,6 +267,8 @@ class Route(Spec):
     """What becomes of JSON answers before they go out. Absent: they pass as they are."""
     fallback: FallbackPolicy | None = None
     """What clients get when stable fails as well. Absent: the error."""
+    cache: CachePolicy | None = None
+    """Answers that are given again, by the version that made them. Absent: each is asked for."""
     body_limit: Bytes | None = None
     """Largest request body (413 above); absent: the limit of the listener."""
 

@@ -14,6 +14,7 @@ from router.core.gates.classes import Classes
 from router.core.gates.trust import Trust
 from router.core.logged.redaction import names_field
 from router.core.payloads.inputs import READABLE
+from router.core.policy.cache import cache_findings
 from router.core.policy.finding import Finding, KeyPath
 from router.core.policy.kept import declared_of
 from router.core.policy.match import Match, ValueMatch
@@ -458,6 +459,7 @@ ROUTE_RULES: tuple[Callable[[Route], Iterator[Finding]], ...] = (
     edited_paths,
     registered_versions,
     answers_readable,
+    cache_findings,
     inputs_readable,
     reviewed_by_people,
     predictions_readable,

@@ -69,6 +69,16 @@ class RouteCounts:
     """Requests answered by the fallback."""
     unnamed: int = 0
     """Requests that stable answered because no model's name could be put into their body."""
+    cache_hits: int = 0
+    """Requests answered by an answer that was given before."""
+    cache_waited: int = 0
+    """Requests that waited for the answer to another one."""
+    cache_misses: int = 0
+    """Requests that were asked, and whose answer could be kept."""
+    cache_passed: int = 0
+    """Requests whose answer is never kept: their method, a credential, a body that is too large."""
+    cache_evicted: int = 0
+    """Answers that went for want of room."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,20 @@ class AnswersEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class CacheEntry:
+    """Answers that are given again."""
+
+    ttl_s: float = 60.0
+    bytes_max: int = 67_108_864
+    """Of all answers of the route, per worker."""
+    answer_bytes: int = 262_144
+    """Largest answer that is kept."""
+    vary: tuple[str, ...] = ()
+    """Request headers (lower case) that answers depend on."""
+    methods: tuple[str, ...] = ("GET", "POST")
+
+
+@dataclass(frozen=True, slots=True)
 class FallbackEntry:
     """What clients get when stable fails as well."""
 

@@ -16,6 +16,7 @@ from typing import Final
 from router.core.wire.outcomes import FULL_BP
 from router.core.wire.protection import (
     AnswersEntry,
+    CacheEntry,
     ExtractionEntry,
     FallbackEntry,
     InputsEntry,
@@ -366,6 +367,7 @@ class RouteEntry:
     inputs: InputsEntry | None = None
     answers: AnswersEntry | None = None
     fallback: FallbackEntry | None = None
+    cache: CacheEntry | None = None
     sampling: SamplingEntry | None = None
     """Which requests are told of with their bodies; None: none."""
     loads: bool = False
