@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from router.core.wire.outcomes import Outcome
 from router.http1.messages import VIA
 from router.proxy.assign import assign, at_once, place
-from router.proxy.cache import take_cached
+from router.proxy.cached import take_cached
 from router.proxy.inputs import METHODS, wrong
 from router.proxy.matching import NO_DOCUMENT, BodyDocument
 from router.proxy.quota import wait_s
-from router.proxy.record import answer_options, refuse
+from router.proxy.record import answer_options, record, refuse
 from router.proxy.replies import BODY_SIZE, NO_ROUTE, OVERLOAD, QUOTA, Refusal, unwanted
 from router.proxy.serving import Assignment, Destination
 from router.proxy.shaping import asking
@@ -130,9 +131,16 @@ def _choose_by_body(exchange: Exchange) -> None:
         route.counts.unnamed += 1
         exchange.take(Assignment(route.stable, False))
     elif (cache := route.entry.cache) is not None:
-        take_cached(exchange, assign(route, head, document), cache)
+        take_cached(exchange, assign(route, head, document), cache, _given)
     else:
         exchange.take(assign(route, head, document))
+
+
+def _given(exchange: Exchange, data: bytes, status: int, keep: bool) -> None:
+    """An answer of the cache: no version has anything to do with it, so no attempt ends."""
+    exchange.client.write(data)
+    record(exchange, Outcome.OK, status)
+    exchange.client.done(keep)
 
 
 def _nameable(exchange: Exchange, document: BodyDocument) -> bool:

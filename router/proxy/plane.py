@@ -102,7 +102,7 @@ class DataPlane(Shared[Exchange]):
         elif not table.access_log:
             self.access_log = None
         self.serving = serving
-        self.caches.follow(serving)
+        self.caches.follow(table.routes)
         self._forget_what_is_gone()
         self._tell_tunnels()
         return True
@@ -124,7 +124,7 @@ class DataPlane(Shared[Exchange]):
             return False
         table = amended(self.serving.table, generation, routes)
         self.serving = Serving(table, self.pools, self.recorder, self.serving)
-        self.caches.follow(self.serving)
+        self.caches.follow(table.routes)
         names = {entry.name for entry in routes}
         _warm([route for route in self.serving.routes if route.entry.name in names])
         self._amended = True

@@ -16,7 +16,7 @@ from router.core.wire.table import RoutingTable
 from router.http1 import Limits
 from router.link import quotas
 from router.link.quotas import QuotaArea
-from router.proxy.cache import Caches
+from router.proxy.kept_answers import Caches
 from router.proxy.mirror import Mirrors
 from router.proxy.serving import Serving
 from router.proxy.upload import KeptBytes

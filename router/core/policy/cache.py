@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from router.core.policy.finding import Finding
 from router.core.quantities import Bytes, Seconds
 from router.core.spec import Spec
 from router.core.urls import HeaderName
-
-if TYPE_CHECKING:
-    from router.core.policy.route import Route
 
 
 class CachePolicy(Spec):
@@ -34,10 +29,3 @@ class CachePolicy(Spec):
     Accept-Encoding, Content-Type and Content-Encoding always tell questions apart."""
     methods: Annotated[tuple[Literal["GET", "POST"], ...], Field(min_length=1)] = ("GET", "POST")
     """Methods that may be answered so."""
-
-
-def cache_findings(route: Route) -> Iterator[Finding]:
-    """What is wrong with a route's cache."""
-    if route.cache is not None and any(version.person for version in route.versions.values()):
-        message = "what people answer comes later: there is nothing to keep"
-        yield Finding(("cache",), message, "leave cache out, or give people a route of their own")

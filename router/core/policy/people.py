@@ -46,3 +46,10 @@ def reviewed_by_people(route: Route) -> Iterator[Finding]:
     elif route.log is None and not route.versions[people[0]].endpoints:
         message = f"expected log where {people[0]} reviews and has no endpoints"
         yield Finding(("inputs", "then"), message, "add log: {}: there people find the requests")
+
+
+def people_uncached(route: Route) -> Iterator[Finding]:
+    """What people answer comes later: there is nothing to keep."""
+    if route.cache is not None and any(map(route.person, route.versions)):
+        message = "expected no cache where people answer: what they say comes later"
+        yield Finding(("cache",), message, "give people a route of their own")

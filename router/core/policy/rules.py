@@ -14,11 +14,10 @@ from router.core.gates.classes import Classes
 from router.core.gates.trust import Trust
 from router.core.logged.redaction import names_field
 from router.core.payloads.inputs import READABLE
-from router.core.policy.cache import cache_findings
 from router.core.policy.finding import Finding, KeyPath
 from router.core.policy.kept import declared_of
 from router.core.policy.match import Match, ValueMatch
-from router.core.policy.people import people_answer, reviewed_by_people
+from router.core.policy.people import people_answer, people_uncached, reviewed_by_people
 from router.core.policy.producers import needs_met
 from router.core.policy.registry import MlflowRegistry
 from router.core.policy.rollout_rules import ROLLOUT_RULES
@@ -459,7 +458,7 @@ ROUTE_RULES: tuple[Callable[[Route], Iterator[Finding]], ...] = (
     edited_paths,
     registered_versions,
     answers_readable,
-    cache_findings,
+    people_uncached,
     inputs_readable,
     reviewed_by_people,
     predictions_readable,

@@ -349,8 +349,7 @@ class RouteEntry:
     slow_tolerance: float = 0.0
     """The candidate is slow above ``threshold * (1 + slow_tolerance)``."""
     judge: str = ""
-    """The rollout's policy as JSON, for a worker that must judge while control is silent; empty
-    without a rollout."""
+    """The rollout's policy as JSON, for a worker that judges while control is silent; or empty."""
     round: int = 0
     """Of the evidence: where users are drawn, each of them counts anew in a new one."""
     bets_a_user: int = 1
@@ -383,13 +382,11 @@ class RouteEntry:
     reveal_version: bool = True
     """Answers say which version made them; if not, receipts are encrypted too."""
     receipt_secret: str = ""
-    """Key of receipts; empty: none are given. Otherwise every answer of a version (not the router's
-    own ones, and not shadow answers) carries ``X-Rampway-Receipt`` with the text that
-    :func:`router.core.wire.receipt.sealed` makes of: this entry's name and revision, the version
-    that made the answer (stable after a rescue), ``weight_bp`` of the cell in which the request was
-    counted (0 without one), the arm (``c``, ``s``: counted in that cell's arm; ``o``: drawn to
-    another version of the split; ``f``: pinned, ruled or rescued), the user's hash on sticky
-    routes, the wall clock in whole seconds and 64 random bits."""
+    """Key of receipts; empty: none are given. Otherwise every answer that a version was asked for
+    (no shadow's) carries ``X-Rampway-Receipt``: what :func:`router.core.wire.receipt.sealed` makes
+    of this entry's name and revision, the version that answered (stable after a rescue), the cell's
+    ``weight_bp`` (0 without one), the arm (``c``, ``s``: of that cell; ``o``: another version of
+    the split; ``f``: pinned, ruled, rescued), the user's hash, seconds and 64 random bits."""
 
     @property
     def evidence(self) -> bool:

@@ -216,7 +216,7 @@ async def test_it_holds_so_much_and_so_long_and_no_longer():
             await rig.ask(body=body)
         assert len(one.requests) == 5
         assert counted(rig)["evicted"] == 1
-        cache = rig.plane.caches.of(rig.plane.serving.routes[0], small)
+        cache = rig.plane.caches.of(rig.plane.serving.routes[0].entry, small)
         assert cache.held_bytes <= 20_000
         rig.apply(rollout(one, one, 0, cache=replace(small, bytes_max=7_000)))
         assert (len(cache), cache.held_bytes <= 7_000) == (1, True)
