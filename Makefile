@@ -137,6 +137,9 @@ test-recordings: $(STAMP)  ## recordings of live routers replayed, orders in pai
 test-batch: $(STAMP)  ## live routers: logs scored, caches, tables as versions, batch traffic
 	@$(BIN)/python -m pytest tests/batch -m batch -n 2 --dist loadgroup -q
 
+test-people: $(STAMP)  ## the review queue and the automation dial: live, killed, and simulated whole
+	@$(BIN)/python -m pytest tests/people -m people -n 2 --dist loadgroup -q
+
 test-services: $(STAMP)  ## the prediction services, trained and killed; the demo's command; a switch as benched
 	@$(BIN)/python -m pytest tests/prediction_services tests/demo tests/bench -m services -n 2 -q
 
@@ -219,4 +222,4 @@ clean:      ## remove what these targets made
 	@rm -rf $(VENV) .cache demo-run demo-report.html .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 
-.PHONY: help setup lock run demo test test-latest test-install test-batch test-live test-recordings test-log test-services test-simulated test-page screenshots test-newcomer test-printed test-promoted test-peers test-nightly test-registry test-oracles test-fuzz test-nights cover-nights measure-reliability check fix bench wheel bench-decisions bench-drift docs site clean
+.PHONY: help setup lock run demo test test-latest test-install test-people test-batch test-live test-recordings test-log test-services test-simulated test-page screenshots test-newcomer test-printed test-promoted test-peers test-nightly test-registry test-oracles test-fuzz test-nights cover-nights measure-reliability check fix bench wheel bench-decisions bench-drift docs site clean

@@ -82,8 +82,9 @@ async def run(
         return EXIT_POLICY
     path = store_path(loaded)
     plane = Plane(
-        loaded, SqliteStore(path), pids_file=path.with_name(path.name + ".workers"), command=command
-    )
+        loaded, SqliteStore(path), pids_file=path.with_name(path.name + ".workers"),
+        command=command, reviews=path.with_name(path.name + ".reviews"),
+    )  # fmt: skip
     admin = AdminServer(plane.controller, loaded.policy.admin)
     plane.source.also = lambda policy: _followed(admin, policy)
     try:

@@ -53,6 +53,7 @@ GROUPS = {
     "printed": "run by make test-printed",
     "live": "run by make test-live or make test-recordings",
     "log": "run by make test-log",
+    "people": "run by make test-people",
     "oracles": "run by make test-oracles",
     "promoted": "run by make test-promoted",
     "batch": "run by make test-batch",

@@ -42,6 +42,7 @@ _ACTOR = re.compile(r"[A-Za-z0-9._@-]{1,64}")
 INCLUDES = {
     Role.VIEWER: frozenset({Role.VIEWER}),
     Role.DATA: frozenset({Role.VIEWER, Role.DATA}),
+    Role.REVIEWER: frozenset({Role.VIEWER, Role.REVIEWER}),
     Role.OPERATOR: frozenset({Role.VIEWER, Role.OPERATOR}),
     Role.ADMIN: frozenset(Role),
 }

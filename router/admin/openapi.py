@@ -37,6 +37,7 @@ from router.control.told.answers import (
 )
 from router.control.told.compared import ShadowView
 from router.control.told.data_views import DataView, PerformanceView
+from router.control.told.reviewed import ClaimedView, ReviewedView, ReviewsView
 from router.control.told.view import View
 from router.control.told.views import (
     AcceptedView,
@@ -71,11 +72,11 @@ class OpenApi(View, frozen=True, kw_only=True):
 ANSWERS: Final[dict[str, type[View]]] = {
     kind.__name__: kind
     for kind in (
-        AcceptedView, AcknowledgedView, DataView, FrozenView, HealthView, HistoryView, JournalView,
-        LogView, OfferedRollout, OpenApi, OrderView, PerformanceView, PolicyView, PredictionsView,
-        Problem, ReadyView,
-        ReloadView, RouteView, RoutesView, SessionView, ShadowView, StatementsView, WhoisView,
-        WhyView,
+        AcceptedView, AcknowledgedView, ClaimedView, DataView, FrozenView, HealthView,
+        HistoryView, JournalView, LogView, OfferedRollout, OpenApi, OrderView,
+        PerformanceView, PolicyView, PredictionsView, Problem, ReadyView, ReloadView,
+        ReviewedView, ReviewsView, RouteView, RoutesView, SessionView, ShadowView,
+        StatementsView, WhoisView, WhyView,
     )
 }  # fmt: skip
 """Every answer, by the name that operations call it."""

@@ -24,6 +24,7 @@ MEDIA_TYPE = "application/problem+json"
 STATUSES: Mapping[type[errors.ControlError], int] = {
     errors.UnknownRoute: 404,
     errors.NoRollout: 404,
+    errors.NotPermitted: 403,
     errors.NotPossible: 409,
     errors.Conflict: 412,
     errors.PolicyRejected: 422,

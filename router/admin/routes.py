@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from router.admin import feedback, handlers, openapi
+from router.admin import feedback, handlers, openapi, reviews
 from router.admin.access import PUBLIC
 from router.admin.commands import SHARED_FIELDS
 from router.admin.operation import Operation, Schema
+from router.control.reviews.queue import CLAIM_MAX
 from router.core.policy.server import Role
 from router.core.quantities import DURATION_PATTERN
 
@@ -129,6 +130,23 @@ ROUTES: tuple[Operation, ...] = (
           }),
           shape=feedback.TruthBody,
           answer="StatementsView", statuses=(400, 413, 415, 503)),
+    Operation("GET", "/api/v1/reviews", Role.VIEWER, reviews.standing,
+          "How many questions wait for people, and what people said of each version",
+          answer="ReviewsView"),
+    Operation("POST", "/api/v1/reviews/claim", Role.REVIEWER, reviews.claim,
+          "Get questions that nobody else has, for as long as their lease says",
+          body=_object(route=_ROUTE, count={
+              "type": "number", "description": f"1 to {CLAIM_MAX}; left out: one."}),
+          answer="ClaimedView", statuses=(400, 403, 404, 413, 415, 507)),
+    Operation("POST", "/api/v1/reviews/release", Role.REVIEWER, reviews.release,
+          "Give a claimed question back", body=_object(("id",), id={
+              "type": "string", "maxLength": reviews.ID_CHARS_MAX,
+              "description": "Of the question."}),
+          answer="ReviewedView", statuses=(400, 409, 413, 415, 507)),
+    Operation("POST", "/api/v1/reviews/answer", Role.REVIEWER, reviews.answer,
+          "Answer a question that is claimed; durable when this is answered",
+          body=_object(("id", "answer"), **reviews.ANSWER_SCHEMA), shape=reviews.ReviewAnswer,
+          answer="ReviewedView", statuses=(400, 409, 413, 415, 507)),
     Operation("GET", "/api/v1/log", Role.VIEWER, handlers.prediction_log,
           "How the prediction log stands, and how late truths come", answer="LogView"),
     Operation("GET", "/api/v1/predictions", Role.DATA, handlers.predictions,

@@ -24,6 +24,7 @@ from router.control.predictions.booked import PredictionLog
 from router.control.predictions.performed import Performed
 from router.control.predictions.usage import Usages
 from router.control.predictions.watching import Watching
+from router.control.reviews.queue import Reviews
 from router.control.rollouts.observe import Observatory
 from router.control.rollouts.reconciler import Reconciler
 from router.control.rollouts.run import Live
@@ -43,7 +44,7 @@ from router.core.policy import split_address
 from router.core.policy.kept import log_terms
 from router.core.wire.counts import VersionCounts
 from router.core.wire.histogram import bucket_of
-from router.link.messages import PairReport, Report, SampleReport
+from router.link.messages import AskPeople, LookAgain, PairReport, Report, SampleReport, Settle
 from router.loops import awaited, background, forever, in_turn, my_turn, net
 from router.telemetry.log import get_logger
 from router.telemetry.metrics import Metrics, labels
@@ -88,8 +89,12 @@ class Plane(Parts):
         pids_file: Path | None = None,
         command: CommandLine = worker_command,
         fleet: Fleet | None = None,
+        reviews: Path | None = None,
     ) -> None:
-        """``fleet``: who carries the traffic; absent: worker processes of this machine."""
+        """``fleet``: who carries the traffic; absent: worker processes of this machine.
+
+        ``reviews``: where questions for people are kept; absent: none are.
+        """
         policy = loaded.policy
         self.loaded = loaded
         self.clock = clock or RolloutClock()
@@ -105,6 +110,7 @@ class Plane(Parts):
             on_pairs=self.pairs,
             on_samples=self.sampled,
             on_event=self._worker_event,
+            on_review=self._review,
             pids_file=pids_file,
             command=command,
         )
@@ -136,6 +142,7 @@ class Plane(Parts):
         self.performed = Performed(self.clock, self.log)
         self.feedback = Feedback(self.reconciler, self.clock, self.metrics, self.log)
         self.feedback.labelled = self.log.labelled = self.watching.labelled
+        self.reviews = Reviews(self.reconciler, self.log, self.clock, self.metrics, reviews)
         self._reported_s = 0.0
         self._known: set[tuple[str, str]] = set()
         """Versions of the policy in force, with their routes."""
@@ -184,6 +191,7 @@ class Plane(Parts):
         self._keep(forever("monitors", self.watching.turn))
         self._keep(forever("scrapes", self.scrapes.turn))
         self._keep(forever("lag", self._watch_lag))
+        self._keep(forever("reviews", self.reviews.turn))
         self._keep(forever("history", self._remember))
 
     async def stop(self, *, drain_s: float) -> tuple[str, ...]:
@@ -207,6 +215,7 @@ class Plane(Parts):
         await self._asker.__aexit__(None, None, None)
         await self.scrapes.close()
         await self.outreach.close()
+        await self.reviews.close()
         self.reconciler.last_words()
         self.watching.keep()
         self.reconciler.recording.close()
@@ -285,6 +294,7 @@ class Plane(Parts):
     def pairs(self, report: PairReport) -> None:
         """Have the answers compared when there is time."""
         self.log.copied(report.pairs)
+        self.reviews.copied(report.pairs)
         self.comparer.put(report.pairs)
         if report.shed:
             self.metrics.add_rejected({"pairs_shed": report.shed})
@@ -292,6 +302,10 @@ class Plane(Parts):
     def sampled(self, report: SampleReport) -> None:
         """Have the predictions read when there is time."""
         self.samples.put(report.samples)
+
+    def _review(self, asked: AskPeople | LookAgain, reply: Callable[[Settle], bool]) -> None:
+        """Have people asked, or tell what they have said."""
+        self.reviews.asked(asked, reply)
 
     def _scraped(self, route: str, version: str, result: str) -> None:
         self.metrics.count("scrapes_total", labels(route=route, version=version, result=result))

@@ -28,6 +28,7 @@ from router.core.wire.counts import (
     VersionCounts,
 )
 from router.core.wire.outcomes import Batch
+from router.core.wire.review import ReviewItem, Settled
 from router.core.wire.sampled import Facts, Sampled
 from router.core.wire.table import RouteEntry, RoutingTable
 
@@ -36,6 +37,7 @@ __all__ = [
     "MESSAGE_BYTES_MAX",
     "Amend",
     "Applied",
+    "AskPeople",
     "Beat",
     "CopyAnswer",
     "Decoder",
@@ -51,6 +53,7 @@ __all__ = [
     "LogState",
     "Logging",
     "Look",
+    "LookAgain",
     "Looked",
     "Lowered",
     "Message",
@@ -65,6 +68,7 @@ __all__ = [
     "Ripened",
     "RouteCounts",
     "SampleReport",
+    "Settle",
     "TellTruths",
     "TruthsTold",
     "Up",
@@ -155,6 +159,28 @@ class SampleReport:
     """Up: sampled requests that have ended, with their bodies."""
 
     samples: tuple[Sampled, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AskPeople:
+    """Up: people are asked about this; answered with :class:`Settle` when it is durable."""
+
+    item: ReviewItem
+
+
+@dataclass(frozen=True, slots=True)
+class LookAgain:
+    """Up: a client asks what became of a question; answered with :class:`Settle`."""
+
+    ref: str
+    review: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """Down: what clients that wait for people are told."""
+
+    settled: tuple[Settled, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,8 +365,8 @@ class LogState:
     """Why the last stroke failed; empty when it did not."""
 
 
-Down = Publish | Amend | Drain | Beat
-Up = Hello | Applied | Report | PairReport | SampleReport | Lowered
+Down = Publish | Amend | Drain | Beat | Settle
+Up = Hello | Applied | Report | PairReport | SampleReport | AskPeople | LookAgain | Lowered
 ToReader = Reading | Read | Reads | Look | Enter | Logging | CopyAnswer | TellTruths
 FromReader = Found | Looked | Entered | TruthsTold | Ripened | LogState
 Message = Down | Up | ToReader | FromReader
@@ -349,6 +375,7 @@ KINDS: tuple[type[Any], ...] = (
     Publish, Amend, Drain, Hello, Applied, Report, PairReport, Beat, Lowered,
     Reading, Read, Found, SampleReport, Reads, Look, Looked,
     Logging, CopyAnswer, TellTruths, TruthsTold, Ripened, LogState, Enter, Entered,
+    AskPeople, LookAgain, Settle,
 )  # fmt: skip
 """The kind byte is the index here."""
 

@@ -16,7 +16,7 @@ from router.proxy.cached import take_cached
 from router.proxy.inputs import METHODS, wrong
 from router.proxy.matching import NO_DOCUMENT, BodyDocument
 from router.proxy.quota import wait_s
-from router.proxy.record import answer_options, record, refuse
+from router.proxy.record import answer_options, look_again, record, refuse
 from router.proxy.replies import BODY_SIZE, NO_ROUTE, OVERLOAD, QUOTA, Refusal, unwanted
 from router.proxy.serving import Assignment, Destination
 from router.proxy.shaping import asking
@@ -36,6 +36,8 @@ def begin(exchange: Exchange) -> None:
     plane.exchanges.add(exchange)
     choice: Assignment | None = None
     known: Destination | None = None
+    if serving.reviews and look_again(exchange):
+        return
     if head.size > 0:
         known = serving.places.get(head) or place(serving, head)
         route, now = (known.route, known.at_once) if known is not None else (None, False)

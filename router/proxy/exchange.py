@@ -37,7 +37,7 @@ from router.proxy.loads import asking, load_taken
 from router.proxy.mirror import Original
 from router.proxy.quota import seen
 from router.proxy.receipt import receipt_line
-from router.proxy.record import answer, left, record
+from router.proxy.record import answer, ask_people, left, record
 from router.proxy.replies import BODY_SIZE, Refusal
 from router.proxy.rescue import failed, fall_back, may_rescue, rescue, withhold
 from router.proxy.sampling import sampled
@@ -292,7 +292,7 @@ class Exchange:
             if route.clients is not None:
                 asked = self.whole() or (b"" if self.size else self.head.target)
                 watch(self.client, self.head, asked, route, head, body if complete else b"")
-            if (reading := reading_of(route, self.head, head)) is not None:
+            if (reading := reading_of(route, self.head, head, attempt.version)) is not None:
                 reading.holds = reading.holds or may_rescue(self, Outcome.MALFORMED, status)
                 self.reading = reading
                 if self._read(reading, body, complete):
@@ -321,7 +321,8 @@ class Exchange:
             now = monotonic()
             if reading.first_byte_at_end:
                 attempt.first_byte_s = now - attempt.since
-            self.respond(reading.head, bytes(reading.body), complete, now)
+            if not ask_people(self, reading, now):
+                self.respond(reading.head, bytes(reading.body), complete, now)
         return holds
 
     def _keep_said(self, said: tuple[ResponseHead, bytes]) -> None:

@@ -21,20 +21,23 @@ from router.proxy.pairing import coding_of
 from router.proxy.reading import AnswerReading
 from router.proxy.shaping import shaping_of
 from router.proxy.streams import FirstToken, event_stream
+from router.proxy.weighing import review_of
 
 if TYPE_CHECKING:
     from router.http1 import RequestHead, ResponseHead
-    from router.proxy.serving import ServedRoute
+    from router.proxy.serving import ServedRoute, ServedVersion
 
 WITHOUT_ANSWER: Final = frozenset((204, 205, 206))
 """Of the 2xx, those whose body is none or a part (RFC 9110 section 15.3)."""
 
 
 def reading_of(
-    route: ServedRoute, request: RequestHead, head: ResponseHead
+    route: ServedRoute, request: RequestHead, head: ResponseHead, version: ServedVersion
 ) -> AnswerReading | None:
     """What reads this answer to that request; None: it goes out unread."""
     method = request.method
+    if (review := route.entry.review) is not None:
+        return review_of(route, review, version, request, head)
     if (answers := route.entry.answers) is not None:
         shaping = shaping_of(route, answers, method, head)
         if shaping is not None:

@@ -23,6 +23,7 @@ from router.proxy.deadlines import sweep
 from router.proxy.downstream import Downstream
 from router.proxy.exchange import Exchange
 from router.proxy.handshakes import Handshakes
+from router.proxy.held import sweep_held
 from router.proxy.serving import ServedRoute, Serving
 from router.proxy.shared import Shared
 from router.telemetry.recorder import Recorder
@@ -277,6 +278,7 @@ class DataPlane(Shared[Exchange]):
     def _look_at_deadlines(self, now: float) -> None:
         for exchange in list(self.exchanges):
             sweep(exchange, now)
+        sweep_held(self, now)
         self.mirrors.sweep(now)
         for client in list(self.lingering):
             client.sweep(now)

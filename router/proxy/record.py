@@ -5,17 +5,29 @@ Counted are attempts: an exchange that was rescued ends its candidate's first, t
 
 from __future__ import annotations
 
-from time import monotonic
-from typing import TYPE_CHECKING
+import secrets
+from contextlib import suppress
+from time import monotonic, time
+from typing import TYPE_CHECKING, Final
 
+from router.core.payloads import Beyond, Unreadable, unpacked
+from router.core.reviews.confidence import Reason
 from router.core.wire.outcomes import BAD_OUTCOMES, Outcome
+from router.core.wire.review import ReviewItem
 from router.http1 import own_response
+from router.proxy.held import KEPT_S, LOOK_S, PLACE, Held, unkept
 from router.proxy.replies import Refusal, reply
 from router.proxy.stage import Stage
+from router.proxy.weighing import TEXT_CHARS_MAX, Weighing
 
 if TYPE_CHECKING:
     from router.proxy.exchange import Exchange
     from router.proxy.faults import Fault
+    from router.proxy.reading import AnswerReading
+
+LOOKING: Final = frozenset((b"GET", b"HEAD"))
+REVIEW_ID_CHARS: Final = 32
+UNSURE: Final = Refusal(422, "review", "no version is sure enough of an answer to this request")
 
 _ENDED = Stage.ENDED
 _WAITING = Stage.WAITING
@@ -100,3 +112,83 @@ def answer_options(exchange: Exchange) -> None:
     keep = exchange.uploaded and exchange.head.keep_alive and exchange.plane.accepting
     exchange.client.write(own_response(204, keep_alive=keep, minor=exchange.head.minor))
     exchange.client.done(keep=keep)
+
+
+# --- people ---------------------------------------------------------------------------------------
+
+
+def ask_people(exchange: Exchange, read: AnswerReading, now: float) -> bool:
+    """Have people asked about an answer, if they are to be; True: the client does not get it now.
+
+    The version's part is over either way. An audit is asked beside the answer's going out.
+    """
+    if not isinstance(read, Weighing) or read.reason is None:
+        return False
+    item = _question(exchange, read, read.reason)
+    if read.reason is Reason.AUDIT:
+        exchange.plane.ask(item)
+        return False
+    if read.review.then == "refuse" and not read.person:
+        exchange.plane.ask(item)
+        record(exchange, exchange.attempt.verdict, UNSURE.status, now)
+        answer(exchange, UNSURE)
+    else:
+        _hold(exchange, read, item, now)
+    return True
+
+
+def _hold(exchange: Exchange, read: Weighing, item: ReviewItem, now: float) -> None:
+    """Its client waits; see :mod:`router.proxy.held`."""
+    plane, review, name = exchange.plane, read.review, exchange.route.entry.name
+    held = Held(exchange.client, exchange.head, exchange.id, item.id)
+    held.keep = exchange.uploaded and exchange.head.keep_alive and plane.accepting
+    provisional = review.then == "provisional" and not read.person
+    if provisional:
+        held.answer = read.head, bytes(read.body)
+    held.due = now + (KEPT_S if provisional else review.deadline_s)
+    held.kept_by = max(held.due, now + KEPT_S)
+    held.extra = b"".join((exchange.attempt.version.line, exchange.id, b"\r\n", exchange.cookie))
+    record(exchange, exchange.attempt.verdict, 0, now)
+    if plane.held_by[name] >= review.held or not plane.ask(item):
+        plane.recorder.reject("review")
+        unkept(held)
+        return
+    held.route = name
+    plane.held[item.id] = held
+    plane.held_by[name] += 1
+
+
+def _question(exchange: Exchange, read: Weighing, reason: Reason) -> ReviewItem:
+    attempt, head, entry = exchange.attempt, exchange.head, exchange.route.entry
+    request = b""
+    if exchange.kept and exchange.size <= read.review.bytes_max:
+        coding = (head.get(b"content-encoding") or b"").decode("latin-1")
+        with suppress(Beyond, Unreadable):
+            request = unpacked(exchange.whole(), coding, read.review.bytes_max)
+    return ReviewItem(
+        id=secrets.token_hex(16), route=entry.name, version=attempt.version.name,
+        revision=entry.revision, request_id=exchange.id.decode("latin-1"), reason=reason,
+        confidence=read.confidence, at=time(), labels=read.labels, request=request,
+        answer=read.plain,
+        content_type=str((head.get(b"content-type") or b"")[:TEXT_CHARS_MAX], "latin-1"),
+        target=str(head.target[:TEXT_CHARS_MAX], "latin-1"),
+    )  # fmt: skip
+
+
+def look_again(exchange: Exchange) -> bool:
+    """Whether this only asks what became of a question; if so, control is asked."""
+    head, plane = exchange.head, exchange.plane
+    if not head.path.startswith(PLACE) or head.method not in LOOKING:
+        return False
+    exchange.stage = _ENDED  # no version has anything to do with it, and no count
+    plane.exchanges.discard(exchange)
+    review, ref = head.path[len(PLACE) :].decode("latin-1"), f"?{exchange.id.decode('latin-1')}"
+    held = Held(exchange.client, head, exchange.id, review[:REVIEW_ID_CHARS])
+    held.keep = exchange.uploaded and head.keep_alive and plane.accepting
+    held.due = held.kept_by = monotonic() + LOOK_S
+    crowded = ref in plane.held or len(plane.held) >= plane.serving.limits.in_flight
+    if crowded or not plane.look(ref, held.review):
+        unkept(held)
+    else:
+        plane.held[ref] = held
+    return True

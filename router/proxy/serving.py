@@ -150,7 +150,9 @@ class ServedRoute:
             for path, one in entry.payload_paths
         ]
         """Path, whether all below it are meant, payload."""
-        self.holds = bool(asked or self.first_token_s or entry.answers or entry.extraction)
+        self.holds = bool(
+            asked or self.first_token_s or entry.answers or entry.extraction or entry.review
+        )
         """Some answers are looked at before they go out."""
         self.cell: LiveCell | None = recorder.cell(entry)
         if self.cell is not None and self.candidate is not None:
@@ -282,7 +284,7 @@ class Serving:
     1,000 must not hold up requests while the other 999 are compiled again.
     """
 
-    __slots__ = ("generation", "index", "limits", "places", "routes", "table")
+    __slots__ = ("generation", "index", "limits", "places", "reviews", "routes", "table")
 
     def __init__(
         self,
@@ -303,6 +305,8 @@ class Serving:
             for entry in table.routes
         ]
         self.index = self._index(before) or RouteIndex(self.routes)
+        self.reviews = any(route.entry.review is not None for route in self.routes)
+        """Clients may look again what people have answered."""
         self.places: dict[RequestHead, Destination] = {}
         """Of the heads that parsers remember, which are the same objects each time."""
 
@@ -333,6 +337,7 @@ def _kept_bytes(entry: RouteEntry) -> int:
     """The largest request body that is still wanted once it was sent."""
     asked = entry.extraction is not None or (entry.fallback is not None and entry.fallback.path)
     return max(
+        entry.review.bytes_max if entry.review else 0,
         entry.rescue.buffer_bytes if entry.rescue else 0,
         entry.mirror_limits.body_bytes if entry.mirrors else 0,
         entry.buffer_bytes if asked else 0,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections import Counter
 from collections.abc import Callable, Iterator
 from ipaddress import IPv4Network, IPv6Network
 from itertools import count
@@ -25,8 +26,10 @@ from router.upstream import Pools
 if TYPE_CHECKING:
     import asyncio
 
+    from router.core.wire.review import ReviewItem
     from router.http1 import Peer
     from router.proxy.access_log import AccessLog
+    from router.proxy.held import Held
     from router.proxy.tunnel import Tunnel
     from router.telemetry.recorder import Recorder
 
@@ -123,6 +126,14 @@ class Shared(Generic[UnderWay]):
         """Of clients with a quota: requests that this worker has counted ahead and not served."""
         self.resting: set[ClientSide] = set()
         """Connections that are not answered until the next look at them: clients over a quota."""
+        self.held: dict[str, Held] = {}
+        """Clients that wait for people, by what control knows them by."""
+        self.held_by: Counter[str] = Counter()
+        """How many of each route."""
+        self.ask: Callable[[ReviewItem], bool] = lambda _item: False
+        """Have control keep a question for people; False: it cannot be told now."""
+        self.look: Callable[[str, str], bool] = lambda _ref, _review: False
+        """Ask control what became of one."""
         self.retrying = self.rescuing = 0
         self.kept = KeptBytes()
         """Bodies of requests under way that arrived in pieces and are kept."""

@@ -29,18 +29,22 @@ from router.core.wire.table import RouteEntry
 from router.link.messages import (
     Amend,
     Applied,
+    AskPeople,
     Drain,
     Hello,
+    LookAgain,
     Lowered,
     Message,
     PairReport,
     Publish,
     Report,
     SampleReport,
+    Settle,
 )
 from router.link.socket import ORPHAN_GRACE_S, Link, open_link
 from router.loops import BOOKS, LoopFailure, background, forever
 from router.proxy.alone import Alone
+from router.proxy.held import settle
 from router.proxy.plane import DataPlane, Listen
 from router.telemetry.recorder import Recorder
 
@@ -73,6 +77,8 @@ class Worker:
         self.recorder = Recorder(self._wake, self._soon, source=index, first_slice=started)
         self.recorder.samples_ready = self._many_samples
         self.plane = DataPlane(self.recorder, listen)
+        self.plane.ask = lambda item: self._send(AskPeople(item))
+        self.plane.look = lambda ref, review: self._send(LookAgain(ref, review))
         self.alone = Alone(lambda: self.plane.serving.table, self._lower)
         self.link: Link | None = None
         self.ended = asyncio.Event()
@@ -124,8 +130,18 @@ class Worker:
             # One that does not fit is not confirmed: control then replaces this worker.
             if self.plane.amend(message.generation, message.base, message.routes):
                 self._applied()
+        elif isinstance(message, Settle):
+            for one in message.settled:
+                settle(self.plane, one)
         elif isinstance(message, Drain):
             self._drain(message.within_s)
+
+    def _send(self, message: Message) -> bool:
+        """Send at once what somebody waits for; False: control is not there, or behind."""
+        link = self.link
+        if link is None or not link.open or link.outbox_bytes > BEHIND_BYTES_MAX:
+            return False
+        return link.send(message)
 
     def _lower(self, entry: RouteEntry) -> None:
         """Use this entry, which sends less to a candidate, until control says otherwise."""

@@ -198,7 +198,9 @@ class LogKeeper:
             return
         alone = [m for m in group if (s := met(m.said)[0]) is not None and s.id > m.after]
         people = any(meeting.fresh.answer is not None for meeting in group)
-        first = served.rows == 1 or self._book.bet(served.request_id, answer=people)
+        first = group[0].fresh.source != "review" and (
+            served.rows == 1 or self._book.bet(served.request_id, answer=people)
+        )
         lag_s = max(group[0].fresh.time - served.time, 0.0)
         if alone:
             self.lags.setdefault(served.route, Lag()).add(lag_s)

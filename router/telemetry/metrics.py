@@ -98,6 +98,12 @@ FAMILIES: Final[dict[str, tuple[str, str]]] = {
     "decisions_total": ("counter", "Transitions by action and by who decided."),
     "rollback_seconds": ("histogram", "From a bad answer's report to the table in every worker."),
     "feedback_total": ("counter", "Labels and rewards of predictions, by version and result."),
+    "reviews_total": (
+        "counter", "Questions for people, by version, why they were asked, and what came of them.",
+    ),
+    "reviews_open": ("gauge", "Questions that wait for people."),
+    "reviews_claimed": ("gauge", "Those of them that somebody has claimed."),
+    "reviews_oldest_seconds": ("gauge", "Age of the oldest question that waits for people."),
     "messages_total": ("counter", "Hooks, alerts and registry updates by kind and result."),
     "workers": ("gauge", "Worker processes that serve."),
     "worker_restarts_total": ("counter", "Workers that ended and were replaced."),

@@ -54,12 +54,40 @@ class FakeDesk:
         return performance(place, route, 0.0, span_s) | about
 
 
+class FakeReviews:
+    """One question, which ann has."""
+
+    def view(self) -> dict[str, Any]:
+        rated = {"decided": 4, "overruled": 1, "expired": 0, "overrule_rate": 0.25}
+        return {"routes": {ROUTE: {
+            "open": 1, "claimed": 1, "oldest": 1.0, "below": 0.9, "audit": 0.05, "then": "hold",
+            "versions": {"v2": {"unsure": rated}}, "kappa": 0.5, "twice": 4,
+        }}}  # fmt: skip
+
+    async def claim(self, by: str, route: str, count: int) -> list[dict[str, Any]]:
+        return [{
+            "id": "q", "route": route or ROUTE, "request_id": "r", "at": 1.0, "due": 9.0,
+            "lease": 2.0, "reason": "unsure", "target": "/p", "content_type": "application/json",
+            "request": {"by": by, "count": count}, "version": "v2", "confidence": 0.6,
+            "said": [True],
+        }]  # fmt: skip
+
+    async def release(self, by: str, item: str) -> None:
+        if item != "q":
+            raise NotPossible(f"{item} is not {by}'s")
+
+    async def answer(self, by: str, item: str, said: Any) -> dict[str, Any]:
+        await self.release(by, item)
+        return {"id": item, "state": "decided" if said else "open"}
+
+
 class FakeController:
     """Two routes: one in a canary, one without a rollout."""
 
     def __init__(self) -> None:
         self.log_file = ""
         self.data = FakeDesk(self)
+        self.reviews = FakeReviews()
         self.plan = Plan(
             (Step(weight_bp=100, hold_s=60), Step(weight_bp=2500, hold_s=60)), bake_s=60
         )

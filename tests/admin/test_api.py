@@ -189,3 +189,23 @@ async def test_head_is_get_without_a_body(site):
     answer = await site.raw("HEAD", "/healthz")
 
     assert (answer.status, answer.content_type) == (200, "application/json")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "view"),
+    [
+        ("claim", {"count": 2}, 200, "ClaimedView"),
+        ("claim", {"count": 0}, 422, "Problem"),
+        ("claim", {"count": 1.5}, 422, "Problem"),
+        ("answer", {"id": "q", "answer": True}, 200, "ReviewedView"),
+        ("answer", {"id": "q", "answer": [1, "late"]}, 200, "ReviewedView"),
+        ("answer", {"id": "x", "answer": 1.5}, 409, "Problem"),
+        ("answer", {"id": "q", "answer": None}, 422, "Problem"),
+        ("answer", {"id": "q"}, 422, "Problem"),
+        ("release", {"id": "q"}, 200, "ReviewedView"),
+        ("release", {"id": "x"}, 409, "Problem"),
+    ],
+)
+async def test_questions_for_people(site, path, body, status, view):
+    answer = await site.post(f"/api/v1/reviews/{path}", body)
+    assert (answer.status, wrong(await answer.json(), view)) == (status, [])

@@ -32,15 +32,18 @@ from router.core.wire.table import RoutingTable, changed_routes
 from router.link.messages import (
     Amend,
     Applied,
+    AskPeople,
     Beat,
     Drain,
     Hello,
+    LookAgain,
     Lowered,
     Message,
     PairReport,
     Publish,
     Report,
     SampleReport,
+    Settle,
     encode,
 )
 from router.link.quotas import SharedQuotas
@@ -49,50 +52,39 @@ from router.loops import awaited, background, forever, net
 
 APPLY_TIMEOUT_S: Final = 5.0
 """A worker that has not confirmed a table by then is replaced: it may serve an older one."""
-
 SILENT_S: Final = 3.0
 """A worker that serves and says nothing for so long is replaced. It reports four times a second;
 the longest that one request may hold its loop is a fraction of this."""
-
 STARVED_S: Final = 10.0
 """The same for one that wants to run and is hardly let: a crowded machine is not made better by one
 more start."""
-
 SILENT_START_S: Final = 30.0
 """The same for one that does not serve yet: an interpreter starts in a quarter of a second when CPU
 is free."""
-
 WATCH_S: Final = 0.25
 """Between two looks at the workers."""
-
 BEAT_EVERY: Final = 2
 """Looks from one word that control lives to the next."""
-
 AWAY_S: Final = 1.0
 """A look that comes so late says that this process was held up: then nobody else is blamed."""
-
 RESYNC_S: Final = 0.25
 """From the word of a worker that decided alone to the whole table: the decider's turn is first."""
-
 CRASHES_MAX: Final = 3
 """Quick ends in a row after which a worker's queue is given up, where others serve."""
-
 START_TIMEOUT_S: Final = 60.0
 """Time in which all workers must serve after a start; a quarter of a second when CPU is free."""
-
 BACKOFF_S: Final = (0.05, 0.1, 0.25, 0.5, 1.0)
 """Pauses before a worker is started again; the last one repeats."""
-
 STABLE_AFTER_S: Final = 10.0
 """A worker that lived this long was healthy: its next restart is immediate again."""
-
 KILL_AFTER_S: Final = 2.0
 """Beyond the drain time, before a worker that does not end is killed."""
-
 PORT_WAIT_S: Final = 2.0
 """How long a port that somebody listens on may take to become free: a predecessor that drains
 closes its listeners at once, one that died a moment ago is still being buried."""
 
+OnReview = Callable[[AskPeople | LookAgain, Callable[[Settle], bool]], None]
+"""A question for people, and how its worker is told."""
 CommandLine = Callable[[int, int, str], Sequence[str]]
 """(link fd, worker index, ``fd:N`` of a bound socket) -> argv."""
 
@@ -152,6 +144,7 @@ class Workers:
         on_pairs: Callable[[PairReport], None],
         on_samples: Callable[[SampleReport], None] = lambda _report: None,
         on_event: Callable[[str, int], None] = lambda _text, _worker: None,
+        on_review: OnReview = lambda _asked, _reply: None,
         pids_file: Path | None = None,
         command: CommandLine = worker_command,
     ) -> None:
@@ -161,6 +154,7 @@ class Workers:
             Report: on_report, PairReport: on_pairs, SampleReport: on_samples
         }  # fmt: skip
         self._on_event = on_event
+        self._on_review = on_review
         self._pids_file = pids_file
         self._noted = False
         """Whether the file of process ids is ours; before, it may be one's who lives."""
@@ -381,6 +375,8 @@ class Workers:
         worker.heard_s = time.monotonic()
         if (book := self._books.get(type(message))) is not None:
             book(message)
+        elif isinstance(message, AskPeople | LookAgain):
+            self._on_review(message, worker.link.send)
         elif isinstance(message, Applied):
             worker.applied = max(worker.applied, message.generation)
             self._troubles.pop(worker.index, None)

@@ -222,7 +222,7 @@ class PredictionLog:
             trial.reward(one.rows[0].served.version, earned, self._clock.now())
         if (evidence := ripe(one, trial)) is not None:
             batches.setdefault((one.route, one.revision), []).append(evidence)
-        if (pairs := beside_person(one, trial, self._clock.wall())) is not None:
+        if (pairs := beside_person(one, trial, self._clock.wall(), run.route.review)) is not None:
             told.setdefault((one.route, one.revision), []).append(pairs)
 
     def _state(self, state: LogState) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from router.control.rollouts.run import LabelTally, Run
 from router.control.rollouts.trial import Fact, Trial
@@ -15,6 +16,8 @@ from router.core.pairs.comparison import (
     Kind,
 )
 from router.core.pairs.tally import PairFinding, Result
+from router.core.policy.review import ReviewPolicy
+from router.core.reviews.confidence import confidence, least
 from router.core.wire.counts import PairSample
 from router.core.wire.outcomes import FULL_BP, Pairs
 from router.core.wire.paired import PairRow
@@ -32,6 +35,8 @@ def ripe(one: Matured, trial: Trial) -> Ripe | None:
         told = any(fact is not None for pair in pairs for fact in pair)
         counts = told and trial.counts(Fact.PAIR, one.unit)
         return Ripe(pairs=pairs, segment=one.segment) if counts else None
+    if one.rows[0].answered is not None:
+        return None  # an audit: it is held against people's answers, see beside_person
     drawn = one.arm in (Chosen.CANDIDATE, Chosen.STABLE) and 0 < one.weight_bp < FULL_BP
     if not drawn:
         return None
@@ -71,23 +76,41 @@ def _pair(row: MaturedRow, trial: Trial) -> RipePair | None:
     )  # fmt: skip
 
 
-def beside_person(one: Matured, trial: Trial, at: float) -> Pairs | None:
-    """What a person's answer says of the candidate's, which nobody was served; shown as well."""
+def beside_person(one: Matured, trial: Trial, at: float, review: ReviewPolicy | None) -> (
+    Pairs | None
+):  # fmt: skip
+    """What a person's answer says of the candidate's; shown as well.
+
+    Either nobody was served by the candidate's, or people audit what a client got. What it would
+    leave to people at `partial` (``review``) is no evidence of what it would answer by itself.
+    """
     rows = [(row, row.answered) for row in one.rows if row.answered is not None]
     terms = trial.shadow.terms
-    if not rows or one.revision < trial.revision or not one.counts:
+    if not rows or one.revision < trial.revision or not one.counts or not terms.person:
         return None
     row, first = rows[0]
-    if row.shadow is None or (row.served.version, row.shadow.version) != (
-        terms.stable, terms.candidate,
-    ):  # fmt: skip
+    copied = row.shadow is not None
+    versions = (row.served.version, row.shadow.version if row.shadow else "")
+    if versions != ((terms.stable, terms.candidate) if copied else (terms.candidate, "")):
         return None
     sample = PairSample(
         one.route, terms.candidate, one.revision, one.request_id, 200, 200, primary_s=one.lag_s,
         shadow_s=first.seconds, segment=one.segment,
     )  # fmt: skip
-    finding = compared([answered for _, answered in rows], terms.declared.label or "answer")
-    return trial.shadow.told(sample, finding, at)
+    answers = [answered for _, answered in rows]
+    if copied and review is not None and _unsure(answers, review):
+        trial.shadow.told(sample, PairFinding(Result.UNUSABLE, why=LEFT_TO_PEOPLE), at)
+        return None
+    return trial.shadow.told(sample, compared(answers, terms.declared.label or "answer"), at)
+
+
+LEFT_TO_PEOPLE: Final = "the candidate is not sure of it: people answer that at partial"
+
+
+def _unsure(answers: Sequence[Answered], review: ReviewPolicy) -> bool:
+    probability = review.score == "probability"
+    sure = least([confidence(one.score, probability=probability) for one in answers])
+    return review.below > 0 and (sure is None or sure < review.below / FULL_BP)
 
 
 def compared(answers: Sequence[Answered], name: str) -> PairFinding:

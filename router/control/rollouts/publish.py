@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from router.control.rollouts.lifecycle import stays_out
+from router.control.rollouts.reviewed import review_entry
 from router.control.state.record import Carried, RouteRecord
 from router.core.evidence.waits import Waits
 from router.core.gates.needs import Need
@@ -170,6 +171,7 @@ def entry_of(situation: Situation) -> table.RouteEntry:
         extraction=_extraction(route.extraction) if route.extraction else None,
         inputs=_inputs(route, route.inputs) if route.inputs else None,
         answers=_answers(route.answers) if route.answers else None,
+        review=review_entry(route, record, route.review) if route.review else None,
         fallback=_fallback(route.fallback) if route.fallback else None,
         cache=_cache(route.cache) if route.cache else None,
         sampling=_sampling(route, pinned),

@@ -3,6 +3,7 @@
 ControlError
 ├── UnknownRoute      no such route in the policy
 ├── NoRollout         the route has no rollout
+├── NotPermitted      the policy names who may, and not this one
 ├── NotPossible       the state machine or the lifecycle refuses it now; the text says what would do
 ├── Conflict          the rollout is at another revision than the caller saw
 ├── Busy              too many commands are waiting
@@ -37,6 +38,12 @@ class NoRollout(ControlError):  # noqa: N818 - reads as the answer it is
     """The route has no rollout to act on."""
 
     code = "no_rollout"
+
+
+class NotPermitted(ControlError):  # noqa: N818 - reads as the answer it is
+    """The policy names who may do this, and the caller is not among them: answer 403."""
+
+    code = "not_permitted"
 
 
 class NotPossible(ControlError):  # noqa: N818 - reads as the answer it is

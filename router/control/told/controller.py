@@ -38,26 +38,21 @@ from router.telemetry.metrics import Gauge, labels
 from router.telemetry.processes import exposition
 
 if TYPE_CHECKING:
+    from router.control.reviews.queue import Reviews
     from router.control.told.parts import Parts
 
 ORDER_S: Final = 10.0
-"""Longest time until an order is answered; then it is said that it may still come into force."""
-
+"""Longest time until an order is answered; it may still come into force."""
 WAITING_MAX: Final = 256
 """Commands under way at the same time; more are refused as busy."""
-
 RESERVED: Final = 64
 """Commands beyond these, for those that take traffic away."""
-
 NOTES_AHEAD_MAX: Final = 200
 """Journal entries that are read back for the one that explains where the traffic is."""
-
 SUMMARIES_A_TURN: Final = 16
 """Routes in one line that are put together in one turn of the loop, some 0.1 ms each."""
-
 ROLLOUTS_A_TURN: Final = 2
 """The same for rollouts in full, 1 to 3 ms each."""
-
 _OVERTAKE: Final = (Abort, Rollback)
 """Commands that do not wait for a step up that is being written."""
 
@@ -316,7 +311,7 @@ class Controller:
             yield monitor_gauges(route, watch)
         yield status.gauges(self._reconciler)
         yield from self._plane.usages.gauges()
-        yield self._own_gauges()
+        yield from (self._plane.reviews.gauges(), self._own_gauges())
 
     def _own_gauges(self) -> Iterator[Gauge]:
         plane = self._plane
@@ -473,6 +468,11 @@ class Controller:
         except TimeoutError:
             text = "it holds, but is not on the disk yet; look at the health page"
             raise NotAnswered(text) from None
+
+    @property
+    def reviews(self) -> Reviews:
+        """The questions that wait for people."""
+        return self._plane.reviews
 
     async def feedback(self, given: Sequence[Statement]) -> dict[str, Any]:
         """The truth about predictions; see :meth:`Feedback.tell`."""

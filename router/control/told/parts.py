@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from router.control.predictions.performed import Performed
     from router.control.predictions.usage import Usages
     from router.control.predictions.watching import Watching
+    from router.control.reviews.queue import Reviews
     from router.control.rollouts.reconciler import Reconciler
     from router.control.state.clock import Clock
     from router.control.state.store import Store
@@ -34,6 +35,7 @@ class Parts:
     metrics: Metrics
     performed: Performed
     reconciler: Reconciler
+    reviews: Reviews
     source: PolicySource
     store: Store
     usages: Usages

@@ -71,19 +71,25 @@ def row_of(served: Said, shadow: Said | None, fresh: Fresh, likeness: Likeness) 
     if fresh.correct is not None:
         ours = Judged(ours.version, fresh.correct, ours.error, ours.score)
     theirs = judged(shadow, fresh.label, likeness) if shadow is not None else None
-    answer = answered(shadow, fresh.answer, likeness) if shadow is not None else None
+    beside = served if shadow is None and (served.prediction, served.score) != NOTHING else shadow
+    answer = answered(beside, fresh.answer, likeness) if beside is not None else None
     return MaturedRow(
         ours, theirs, positive(fresh.label, likeness), fresh.score, fresh.value, fresh.accepted,
         answer,
     )  # fmt: skip
 
 
+NOTHING: Final = (None, None)
+"""Prediction and score of people, whose answer is yet to come, and of what cannot be read."""
 LOST: Final = frozenset(("server_error", "no_answer"))
 """Failures of copies, which are told when they happen: they wait for no person."""
 
 
 def answered(shadow: Said, answer: TrueValue | None, likeness: Likeness) -> Answered | None:
-    """A copy's prediction beside what a person answered; None: there is nothing new to compare."""
+    """A version's prediction beside what a person answered; None: nothing new to compare.
+
+    It was that of a copy, or, where people audit, what the client got.
+    """
     if answer is None or shadow.error in LOST:
         return None
     said = shadow.prediction if shadow.prediction is not None else shadow.score

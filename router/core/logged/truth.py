@@ -8,7 +8,8 @@ correct  whether the prediction was right, from whoever judged it without naming
 score    how good it was, 0 to 1 (a rating)
 value    what it brought, in the unit of the business
 accepted whether the person who got it took it, or overruled it
-answer   what a person answered, where people are the version that serves (`person: true`)
+answer   what a person answered, where people are the version that serves (`person: true`), or
+         audit what another one served
 ======== ==================================================================================
 
 Each counts once for a prediction, however often it is sent: the first one holds.
@@ -45,7 +46,8 @@ class Truth:
     accepted: bool | None = None
     answer: TrueValue | None = None
     source: str = "system"
-    """human | system."""
+    """human | system | review: people were asked since the version was unsure, so it is a truth and
+    no evidence: such requests were chosen by what the version had said of them."""
 
     @property
     def key(self) -> str:
@@ -66,7 +68,7 @@ class Judged:
 
 
 class Answered(NamedTuple):
-    """A person's answer, and what a copy had said to the same row."""
+    """A person's answer, and what a version had said to the same row."""
 
     agreed: bool | None
     """None: the copy made no prediction."""
@@ -91,7 +93,7 @@ class MaturedRow:
     value: float | None = None
     accepted: bool | None = None
     answered: Answered | None = None
-    """Where a person answered just now, and a copy before."""
+    """Where a person answered just now, and a copy, or who served, before."""
 
 
 @dataclass(frozen=True, slots=True)

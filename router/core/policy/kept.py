@@ -8,6 +8,7 @@ from router.core.gates.needs import Need
 from router.core.gates.trust import Trust
 from router.core.logged.terms import LogTerms, RouteLog
 from router.core.pairs.compare import Compare
+from router.core.pairs.comparison import Likeness
 from router.core.policy.prediction_log import LogPolicy
 from router.core.policy.route import Route
 from router.core.policy.server import Policy
@@ -66,6 +67,11 @@ def declared_of(route: Route) -> Declared:
     return Declared(compare.decide_on[0] if compare.decide_on else "", compare.score or "")
 
 
+def likeness_of(route: Route) -> Likeness:
+    """When a prediction is right, and when a number is a yes."""
+    return (route.rollout.compare if route.rollout is not None else Compare()).likeness
+
+
 def log_terms(policy: Policy) -> LogTerms:
     """What the reader is told of the log; without a route that has one there is no file."""
     kept = tuple(_of(route, route.log) for route in policy.routes if route.log is not None)
@@ -77,12 +83,11 @@ def log_terms(policy: Policy) -> LogTerms:
 
 def _of(route: Route, log: LogPolicy) -> RouteLog:
     rollout = route.rollout
-    compare = rollout.compare if rollout is not None else Compare()
     gates = rollout.gates if rollout is not None else ()
     most, name = sampled_bp(route, gates), _segment(route)
     segment = sampled_headers(route, gates).index(name) if name else -1
     return RouteLog(
-        route.name, route.payload, compare.likeness, log.bodies, log.redact, log.person or "",
+        route.name, route.payload, likeness_of(route), log.bodies, log.redact, log.person or "",
         segment, log.sample * FULL_BP // most,
         tuple(name for name in route.versions if route.person(name)), declared_of(route),
         max((gate.again for gate in gates if isinstance(gate, Trust)), default=0.0), log.mature,

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from router.core.gates.latency import Latency
 from router.core.gates.shadow_slo import ShadowSlo
 from router.core.policy.finding import Finding
+from router.core.policy.kept import declared_of
 from router.core.policy.route import Route
+from router.core.strategies import Automation
 
 
 def people_answer(route: Route) -> Iterator[Finding]:
@@ -53,3 +55,33 @@ def people_uncached(route: Route) -> Iterator[Finding]:
     if route.cache is not None and any(map(route.person, route.versions)):
         message = "expected no cache where people answer: what they say comes later"
         yield Finding(("cache",), message, "give people a route of their own")
+
+
+def reviews_possible(route: Route) -> Iterator[Finding]:
+    """A review can tell what is unsure, and nobody else edits or reads the same answers."""
+    review, declared = route.review, declared_of(route)
+    dial = route.rollout is not None and isinstance(route.rollout.strategy, Automation)
+    if review is None:
+        if dial:
+            message = "expected review on a route with automation: there people answer, got none"
+            yield Finding(("rollout", "strategy"), message, "add review: {below: 90%, audit: 5%}")
+        return
+    if review.below and not declared.score:
+        message = "expected predictions.score beside review.below: it is how sure a version is"
+        yield Finding(("review", "below"), message, "add predictions: {score: PATH}")
+    if review.audit and route.payload == "opaque":
+        message = "expected a payload beside review.audit: nobody could tell what was answered"
+        yield Finding(("review", "audit"), message, "add payload: json, or another one")
+    for key in ("answers", "extraction", "cache"):
+        if getattr(route, key) is not None:
+            message = f"expected either review or {key}: both read an answer before it goes out"
+            yield Finding((key,), message, f"remove {key} here")
+    if route.rollout is not None and route.rollout.rescue and "schema" in route.rollout.rescue.on:
+        message = "expected no schema in rescue.on beside review: what cannot be read is reviewed"
+        yield Finding(("rollout", "rescue", "on"), message, "remove schema")
+    if dial and not route.person(route.stable):
+        message = f"expected people as stable of automation, got {route.stable}"
+        yield Finding(("stable",), message, "add to versions: desk: {person: true}; stable: desk")
+    if dial and not review.below:
+        message = "expected review.below with automation: at partial it says what people get"
+        yield Finding(("review",), message, "add below: 90%; rampway review curve proposes it")

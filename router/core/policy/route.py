@@ -29,6 +29,7 @@ from router.core.policy.monitors import MonitorsPolicy
 from router.core.policy.prediction_log import LogPolicy
 from router.core.policy.quota import Extraction, Quota
 from router.core.policy.registry import REGISTRIES, Registry
+from router.core.policy.review import ReviewPolicy
 from router.core.policy.rollout import RolloutPolicy
 from router.core.policy.status import Status
 from router.core.policy.tunnels import Tunnels
@@ -265,6 +266,8 @@ class Route(Spec):
     """Requests that no version should have to answer, and what becomes of them."""
     answers: AnswersPolicy | None = None
     """What becomes of JSON answers before they go out. Absent: they pass as they are."""
+    review: ReviewPolicy | None = None
+    """Which answers people look at, and what clients get meanwhile. Absent: none."""
     fallback: FallbackPolicy | None = None
     """What clients get when stable fails as well. Absent: the error."""
     cache: CachePolicy | None = None

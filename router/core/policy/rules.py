@@ -17,7 +17,12 @@ from router.core.payloads.inputs import READABLE
 from router.core.policy.finding import Finding, KeyPath
 from router.core.policy.kept import declared_of
 from router.core.policy.match import Match, ValueMatch
-from router.core.policy.people import people_answer, people_uncached, reviewed_by_people
+from router.core.policy.people import (
+    people_answer,
+    people_uncached,
+    reviewed_by_people,
+    reviews_possible,
+)
 from router.core.policy.producers import needs_met
 from router.core.policy.registry import MlflowRegistry
 from router.core.policy.rollout_rules import ROLLOUT_RULES
@@ -461,6 +466,7 @@ ROUTE_RULES: tuple[Callable[[Route], Iterator[Finding]], ...] = (
     people_uncached,
     inputs_readable,
     reviewed_by_people,
+    reviews_possible,
     predictions_readable,
     redacted_nowhere,
     payloads_met,

@@ -69,10 +69,11 @@ def is_loopback(host: str) -> bool:
 
 
 class Role(StrEnum):
-    """What the bearer of a token may do: data and operator include viewer, admin all of them."""
+    """What the bearer of a token may do: each includes viewer, and admin all of them."""
 
     VIEWER = "viewer"
     DATA = "data"
+    REVIEWER = "reviewer"
     OPERATOR = "operator"
     ADMIN = "admin"
 

@@ -4,6 +4,7 @@ A new strategy is one new file with its settings and its ``plan()``, and one lin
 :data:`STRATEGIES`; decoding, ``check``, ``plan``, the JSON Schema and the dashboard follow.
 """
 
+from router.core.strategies.automation import Automation
 from router.core.strategies.base import ApprovalPolicy, StepPolicy, Strategy, Until
 from router.core.strategies.blue_green import BlueGreen
 from router.core.strategies.canary import RAMPS, Auto, Canary, Exponential, Linear, RampPolicy
@@ -15,6 +16,7 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "blue_green": BlueGreen,
     "shadow": Shadow,
     "experiment": Experiment,
+    "automation": Automation,
 }
 """The visible table of strategies."""
 
@@ -23,6 +25,7 @@ __all__ = [
     "STRATEGIES",
     "ApprovalPolicy",
     "Auto",
+    "Automation",
     "BanditPolicy",
     "BlueGreen",
     "Canary",

@@ -22,6 +22,7 @@ from router.core.wire.protection import (
     InputsEntry,
     QuotaEntry,
 )
+from router.core.wire.review import ReviewEntry
 from router.core.wire.sampled import SamplingEntry
 
 CREDENTIALS: Final = (
@@ -202,8 +203,7 @@ class TimeoutsEntry:
     total_s: float = 0.0
     """Whole exchange; 0: no limit (token streams)."""
     first_token_s: float = 0.0
-    """From the request being sent to the first event with data of an event stream, whose head is
-    held until then; 0: a head is enough."""
+    """Likewise to the first data of an event stream, its head being held; 0: a head is enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,6 +365,7 @@ class RouteEntry:
     extraction: ExtractionEntry | None = None
     inputs: InputsEntry | None = None
     answers: AnswersEntry | None = None
+    review: ReviewEntry | None = None
     fallback: FallbackEntry | None = None
     cache: CacheEntry | None = None
     sampling: SamplingEntry | None = None

@@ -1,0 +1,472 @@
+"""The review queue as control sees it: workers ask, people claim and answer, everybody is told.
+
+Everything durable is done by one thread (:mod:`router.control.reviews.book`); nothing of a rollout
+waits for it. A question is answered to its worker when it is on the disk. What people said goes to
+the prediction log as truth: at least once, and there once, since a truth counts once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import aiohttp
+
+from router.control.outside.outside import NO_ANSWER, outside_session, post
+from router.control.reviews.book import Kept, NoSuchItem, NotYours, ReviewBook, Verdict
+from router.control.state.errors import (
+    NotAnswered,
+    NotPermitted,
+    NotPossible,
+    StoreUnavailable,
+    UnknownRoute,
+)
+from router.core.logged.truth import TrueValue, Truth
+from router.core.payloads import Beyond, Unreadable, unpacked
+from router.core.policy.kept import declared_of, likeness_of
+from router.core.predictions.rows import answer_rows
+from router.core.reviews.agreement import kappa
+from router.core.reviews.confidence import Reason
+from router.core.strategies.automation import assists
+from router.core.wire.outcomes import FULL_BP
+from router.core.wire.review import ReviewItem, Settled
+from router.link.messages import AskPeople, LookAgain, Settle
+from router.loops import background
+from router.telemetry.log import get_logger
+from router.telemetry.metrics import labels
+
+if TYPE_CHECKING:
+    from router.control.predictions.booked import PredictionLog
+    from router.control.rollouts.reconciler import Reconciler
+    from router.control.rollouts.run import Run
+    from router.control.state.clock import Clock
+    from router.core.policy.review import ReviewPolicy
+    from router.core.policy.route import Route
+    from router.core.wire.counts import PairSample
+    from router.telemetry.metrics import Gauge, Metrics
+
+WAITING_MAX: Final = 10_000
+"""Questions of workers that wait for the disk; further ones are answered that there is no room."""
+TOGETHER_MAX: Final = 500
+"""Questions that are written as one transaction."""
+TURN_S: Final = 0.25
+"""Between two looks at what is due, what the log was not told, and what no webhook has taken."""
+AT_ONCE: Final = 200
+"""Of each of these in one look."""
+SEND_AGAIN_S: Final = 5.0
+"""Before a webhook is tried again that did not take an outcome."""
+CLAIM_MAX: Final = 100
+"""Questions that one claim gives."""
+PAST_S: Final = 60.0
+"""A client waits at most half of it; after that nobody is there to be told."""
+
+Reply = Callable[[Settle], object]
+"""How the worker that asked is told."""
+_T = TypeVar("_T")
+
+log = get_logger("router.control")
+
+
+class Reviews:
+    """See the module. Without a file there is no queue, and every question is refused."""
+
+    def __init__(
+        self, reconciler: Reconciler, predictions: PredictionLog, clock: Clock, metrics: Metrics,
+        path: Path | None,
+    ) -> None:  # fmt: skip
+        self._reconciler = reconciler
+        self._predictions = predictions
+        self._clock = clock
+        self._metrics = metrics
+        self._path = path
+        self._book: ReviewBook | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="reviews")
+        self._waiting: list[tuple[ReviewItem, Reply]] = []
+        self._adding = False
+        self._clients: dict[str, tuple[Reply, float]] = {}
+        """Of questions whose client may still wait: how it is told, and until when."""
+        self._beside: list[tuple[Route, PairSample]] = []
+        """Answers of copies that are to be put beside questions."""
+        self._sent_again = float("-inf")
+        self._session: aiohttp.ClientSession | None = None
+        self.standing: dict[str, dict[str, Any]] = {}
+        """What pages and metrics tell, as of the last look."""
+
+    def __repr__(self) -> str:
+        return f"<Reviews {self._path}, {len(self._clients)} clients may wait>"
+
+    # --- the disk ---------------------------------------------------------------------------------
+
+    async def _do(self, job: Callable[[ReviewBook], _T]) -> _T:
+        """Call ``job`` with the book, in its thread. Raises StoreUnavailable."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, self._run, job)
+        except (sqlite3.Error, OSError) as error:
+            raise StoreUnavailable(f"the review queue: {error}") from None
+
+    def _run(self, job: Callable[[ReviewBook], _T]) -> _T:
+        if self._book is None:
+            if self._path is None:
+                raise OSError("this router keeps none")
+            self._book = ReviewBook(self._path)
+        return job(self._book)
+
+    async def close(self) -> None:
+        """Let go of the file."""
+        if self._session is not None:
+            await self._session.close()
+        await asyncio.to_thread(self._thread.shutdown, wait=True)
+        if self._book is not None:
+            self._book.close()
+
+    @property
+    def _wanted(self) -> bool:
+        return self._book is not None or any(
+            run.route.review is not None for run in self._reconciler.runs.values()
+        )
+
+    # --- workers ----------------------------------------------------------------------------------
+
+    def asked(self, message: AskPeople | LookAgain, reply: Reply) -> None:
+        """A worker's question, or its client's look at one; never waits."""
+        if isinstance(message, LookAgain):
+            background("review", self._look(message, reply))
+        elif len(self._waiting) >= WAITING_MAX:
+            reply(Settle((Settled(message.item.id, "full"),)))
+        else:
+            self._waiting.append((message.item, reply))
+            if not self._adding:
+                self._adding = True
+                background("reviews", self._add())
+
+    async def _add(self) -> None:
+        """Write what waits, one transaction after the other."""
+        try:
+            while self._waiting:
+                part = self._waiting[:TOGETHER_MAX]
+                del self._waiting[: len(part)]
+                await self._keep(part)
+        finally:
+            self._adding = False
+
+    async def _keep(self, part: Sequence[tuple[ReviewItem, Reply]]) -> None:
+        rows, replies = [], []
+        for item, reply in part:
+            review = self._policy(item.route)
+            if review is None:
+                reply(Settle((Settled(item.id, "full"),)))
+                continue
+            needs = 2 if random.random() * FULL_BP < review.second else 1  # noqa: S311 - no secret
+            rows.append((item, item.at + review.within, needs, review.open))
+            replies.append(reply)
+        try:
+            kept = await self._do(lambda book: book.add(rows))
+        except StoreUnavailable as error:
+            log.warning("reviews_not_kept", questions=len(rows), error=str(error))
+            kept = [False] * len(rows)
+        for (item, *_), room, reply in zip(rows, kept, replies, strict=True):
+            self._count("asked" if room else "refused", item.route, item.version, item.reason)
+            if room:
+                self._clients[item.id] = reply, self._clock.wall() + PAST_S
+            reply(Settle((Settled(item.id, "kept" if room else "full"),)))
+
+    async def _look(self, message: LookAgain, reply: Reply) -> None:
+        try:
+            state, body, route = await self._do(lambda book: book.look(message.review))
+        except StoreUnavailable:
+            return  # the worker answers that it cannot be told now
+        if state == "expired" and self._stands(route) and body:
+            state = "decided"
+        reply(Settle((Settled(message.ref, state, body),)))
+
+    def _stands(self, route: str) -> bool:
+        """Whether what the version had said holds where nobody answers."""
+        review = self._policy(route)
+        return review is not None and review.otherwise == "version"
+
+    def _policy(self, route: str) -> ReviewPolicy | None:
+        run = self._reconciler.runs.get(route)
+        return run.route.review if run is not None else None
+
+    def _count(self, result: str, route: str, version: str, reason: str) -> None:
+        series = labels(route=route, version=version, reason=reason, result=result)
+        self._metrics.count("reviews_total", series, 1)
+
+    # --- people -----------------------------------------------------------------------------------
+
+    def _may(self, by: str, route: str) -> bool:
+        review = self._policy(route)
+        return review is not None and (not review.by or by in review.by)
+
+    async def claim(self, by: str, route: str, count: int) -> list[dict[str, Any]]:
+        """Up to ``count`` questions that nobody else has; ``route``: empty for all that ``by`` may.
+
+        Raises UnknownRoute, NotPermitted, StoreUnavailable.
+        """
+        runs = self._reconciler.runs
+        if route and (route not in runs or runs[route].route.review is None):
+            raise UnknownRoute(f"no route {route!r} with a review")
+        routes = [name for name in ([route] if route else runs) if self._may(by, name)]
+        if route and not routes:
+            raise NotPermitted(f"review.by of {route} does not name {by}")
+        leases = {name: review.lease for name in routes if (review := self._policy(name))}
+        now = self._clock.wall()
+        if not routes:
+            return []
+        found = await self._do(lambda book: book.claim(by, routes, count, now, leases))
+        return [self._shown(one) for one in found]
+
+    def _shown(self, kept: Kept) -> dict[str, Any]:
+        """A question as a person gets it; an audit is blind: what was said would lead them."""
+        item, run = kept.item, self._reconciler.runs.get(kept.item.route)
+        blind = item.reason == Reason.AUDIT or (
+            item.reason == Reason.PERSON and not (run is not None and _assisted(run))
+        )
+        return {
+            "id": item.id, "route": item.route, "request_id": item.request_id, "at": item.at,
+            "due": kept.due, "lease": kept.lease, "reason": item.reason, "target": item.target,
+            "content_type": item.content_type, "request": _text(item.request),
+            "version": "" if blind else item.version,
+            "confidence": None if blind or item.confidence < 0 else item.confidence,
+            "said": None if blind or not item.labels else list(item.labels),
+        }  # fmt: skip
+
+    async def release(self, by: str, item: str) -> None:
+        """Give a claim back. Raises NotPossible, StoreUnavailable."""
+        now = self._clock.wall()
+        try:
+            await self._do(lambda book: book.release(item, by, now))
+        except (NotYours, NoSuchItem) as why:
+            raise NotPossible(str(why)) from None
+
+    async def answer(self, by: str, item: str, said: TrueValue | list[TrueValue]) -> dict[str, Any]:
+        """Take a person's answer; durable when it returns, and on its way to whoever waits.
+
+        ``said``: one value, or one for each row. Raises NotPossible, StoreUnavailable.
+        """
+        now, verdict = self._clock.wall(), json.dumps(said)
+
+        def book_it(book: ReviewBook) -> Kept:
+            kept = book.held(item, by, now)
+            review, route = self._policy(kept.item.route), self._route(kept.item.route)
+            body = review.body(verdict) if review is not None else verdict.encode()
+            overruled = differs(route, kept.item.labels, said) if route is not None else None
+            return book.answer(item, by, now, Verdict(verdict, body, overruled))
+
+        try:
+            kept = await self._do(book_it)
+        except (NotYours, NoSuchItem) as why:
+            raise NotPossible(str(why)) from None
+        if kept.state == "decided":
+            self._count("decided", kept.item.route, kept.item.version, kept.item.reason)
+            self._tell_client(kept, verdict)
+        return {"id": item, "state": kept.state}
+
+    def _route(self, name: str) -> Route | None:
+        run = self._reconciler.runs.get(name)
+        return run.route if run is not None else None
+
+    def _tell_client(self, kept: Kept, verdict: str) -> None:
+        reply, _ = self._clients.pop(kept.item.id, (None, 0.0))
+        review = self._policy(kept.item.route)
+        if reply is not None and review is not None:
+            reply(Settle((Settled(kept.item.id, "decided", review.body(verdict)),)))
+
+    # --- what is due ------------------------------------------------------------------------------
+
+    async def turn(self) -> None:
+        """One look; see :data:`TURN_S`."""
+        await asyncio.sleep(TURN_S)
+        if not self._wanted or self._path is None:
+            return
+        now = self._clock.wall()
+        for item, (_, until) in list(self._clients.items()):
+            if until <= now:
+                del self._clients[item]
+        for kept in await self._do(lambda book: book.expire(now, AT_ONCE)):
+            self._count("expired", kept.item.route, kept.item.version, kept.item.reason)
+        await self._attach()
+        await self._tell_log()
+        await self._send()
+        await self._do(lambda book: book.prune(now, AT_ONCE))
+        self.standing = await self._do(lambda book: book.standing(now))
+
+    async def _tell_log(self) -> None:
+        """What people said is the truth of their requests, where these are logged."""
+        decided = await self._do(lambda book: book.untold(AT_ONCE))
+        truths = [
+            truth for kept in decided if self._predictions.keeps(kept.item.route)
+            for truth in truths_of(kept)
+        ]  # fmt: skip
+        if truths:
+            try:
+                await self._predictions.tell(truths)
+            except NotAnswered:
+                return  # again with the next look: each counts once
+        if decided:
+            await self._do(lambda book: book.done("told", [kept.item.id for kept in decided]))
+
+    async def _send(self) -> None:
+        """Outcomes to webhooks, one after the other; what is not taken is tried again, later."""
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._sent_again:
+            return
+        ended = await self._do(lambda book: book.unsent(AT_ONCE))
+        taken: list[str] = []
+        for kept in ended:
+            if not await self._sent(kept):
+                self._sent_again = loop.time() + SEND_AGAIN_S
+                break
+            taken.append(kept.item.id)
+        if taken:
+            await self._do(lambda book: book.done("sent", taken))
+
+    async def _sent(self, kept: Kept) -> bool:
+        """Whether this outcome is with its webhook, or has none."""
+        review = self._policy(kept.item.route)
+        if review is None or (hook := review.webhook) is None:
+            return True
+        self._session = self._session or outside_session()
+        item = kept.item
+        told = {
+            "review": item.id, "request_id": item.request_id, "route": item.route,
+            "version": item.version, "reason": item.reason, "state": kept.state,
+            "answer": json.loads(kept.verdict) if kept.verdict else None, "ended": kept.ended,
+        }  # fmt: skip
+        headers = {name: value.get_secret_value() for name, value in hook.headers.items()}
+        try:
+            status = await post(
+                self._session, hook.url.get_secret_value(), told, headers=headers,
+                timeout_s=hook.timeout,
+            )  # fmt: skip
+        except NO_ANSWER:
+            status = 0
+        well = 200 <= status < 300
+        self._metrics.count(
+            "messages_total", labels(kind="review", result="delivered" if well else "failed"), 1
+        )
+        return well
+
+    # --- what a version says beside people --------------------------------------------------------
+
+    def copied(self, pairs: Iterable[PairSample]) -> None:
+        """What copies were answered, where people are asked the same; the file has it soon."""
+        for one in pairs:
+            run = self._reconciler.runs.get(one.route)
+            if run is None or (review := run.route.review) is None or one.primary:
+                continue
+            fits = 0 < len(one.shadow_body) <= review.limit and 200 <= one.shadow_status < 300
+            if fits and run.route.person(run.record.stable) and len(self._beside) < WAITING_MAX:
+                self._beside.append((run.route, one))
+
+    async def _attach(self) -> None:
+        """Read what waits, in the thread of the disk: it is foreign, and small."""
+        beside, self._beside = self._beside, []
+        if beside:
+            await self._do(lambda book: book.attach([
+                (one.version, json.dumps(said), one.route, one.request_id)
+                for route, one in beside if (said := said_of(route, one)) is not None
+            ]))  # fmt: skip
+
+    def gauges(self) -> Iterator[Gauge]:
+        """For metrics, as of the last look."""
+        now = self._clock.wall()
+        for name, one in self.standing.items():
+            series = labels(route=name)
+            yield "reviews_open", series, one["open"]
+            yield "reviews_claimed", series, one["claimed"]
+            yield "reviews_oldest_seconds", series, now - one["oldest"] if one["oldest"] else 0.0
+
+    def view(self) -> dict[str, Any]:
+        """For people and pages: the queue of each route; no bodies."""
+        told: dict[str, Any] = {}
+        for name, run in self._reconciler.runs.items():
+            review = run.route.review
+            if review is None:
+                continue
+            one = self.standing.get(name, {})
+            pairs = one.get("pairs", [])
+            times = {(first, second): n for first, second, n in pairs}
+            told[name] = {
+                "open": one.get("open", 0), "claimed": one.get("claimed", 0),
+                "oldest": one.get("oldest"), "below": review.below / FULL_BP,
+                "audit": review.audit / FULL_BP, "then": review.then,
+                "versions": {
+                    version: {reason: _rated(counts) for reason, counts in reasons.items()}
+                    for version, reasons in one.get("versions", {}).items()
+                },
+                "kappa": kappa(times), "twice": sum(times.values()),
+            }  # fmt: skip
+        return {"routes": told}
+
+
+def _assisted(run: Run) -> bool:
+    """Whether people are to see what the version says."""
+    live = run.record.live
+    return live is not None and assists(live.plan, live.rollout.step)
+
+
+def _rated(counts: dict[str, int]) -> dict[str, Any]:
+    decided = counts["decided"]
+    return {**counts, "overrule_rate": counts["overruled"] / decided if decided else None}
+
+
+def _text(body: bytes) -> Any:
+    """A request as people read it: JSON as such, other text as text."""
+    try:
+        return json.loads(body) if body else None
+    except (ValueError, RecursionError):
+        return body.decode("utf-8", "replace")
+
+
+def differs(
+    route: Route, labels_said: Sequence[TrueValue | None], said: TrueValue | list[TrueValue]
+) -> bool | None:
+    """Whether people overruled the version; None where it said nothing that can be compared."""
+    if not labels_said:
+        return None
+    answers = said if isinstance(said, list) else [said]
+    likeness = likeness_of(route)
+    found = [likeness.right(one, answer) for one, answer in zip(labels_said, answers, strict=False)]
+    known = [right for right in found if right is not None]
+    return None if not known else not all(known)
+
+
+def said_of(route: Route, one: PairSample) -> tuple[TrueValue | None, ...] | None:
+    """What a copy predicted, a row each; None: it cannot be read."""
+    declared = declared_of(route)
+    try:
+        plain = unpacked(one.shadow_body, one.shadow_coding)
+        rows = answer_rows(one.payload or route.payload, plain, declared)
+    except (Beyond, Unreadable):
+        return None
+    found = [row.label if declared.label else row.score for row in rows]
+    return tuple(one if isinstance(one, bool | int | float | str) else None for one in found)
+
+
+def truths_of(kept: Kept) -> list[Truth]:
+    """What the log is told of a decision, a row each.
+
+    Where people serve it is their answer, which copies are held against. Of an audit it is both:
+    the truth, and an answer beside the version's. What a version was unsure of is the truth alone,
+    and as such no evidence: such requests were chosen by what the version had said of them.
+    """
+    if kept.state != "decided":
+        return []
+    said = json.loads(kept.verdict)
+    item = kept.item
+    made = []
+    for row, one in enumerate(said if isinstance(said, list) else [said]):
+        if item.reason == Reason.PERSON:
+            made.append(Truth(item.request_id, row, answer=one))
+        elif item.reason == Reason.AUDIT:
+            made.append(Truth(item.request_id, row, label=one, answer=one, source="human"))
+        else:
+            made.append(Truth(item.request_id, row, label=one, source="review"))
+    return made
