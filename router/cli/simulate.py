@@ -41,6 +41,13 @@ OUTAGE_RATE, OUTAGE_S = 0.5, 20.0
 T = TypeVar("T")
 
 # What requests may differ in besides their versions' failures and latency.
+_Log = Annotated[
+    Path | None,
+    Option("Access log, or recording, to take stable's bad answers, rate and latency from."),
+]
+_Users = Annotated[
+    int, Option("Users of a sticky route, of very different popularity.", least=2, most=USERS_MAX)
+]
 _Failures = Annotated[
     str, Option("How long a failure takes, such as 30ms; absent: as long as an answer.")
 ]
@@ -66,10 +73,7 @@ def run(
     stable: Annotated[str, Option("Bad answers of stable, such as 1%.")] = "",
     candidate: Annotated[str, Option("Bad answers of the candidate; absent: as stable.")] = "",
     rate: Annotated[str, Option("Requests, such as 50/s or 3/m.")] = "",
-    log: Annotated[
-        Path | None,
-        Option("Access log, or recording, to take stable's bad answers, rate and latency from."),
-    ] = None,
+    log: _Log = None,
     change_at: Annotated[
         str, Option("Until then the candidate is as good as stable, such as 12h.")
     ] = "0s",
@@ -82,10 +86,7 @@ def run(
     refuses: _Refuses = "0%",
     pinned: _Pinned = "0%",
     outages: _Outages = "",
-    users: Annotated[
-        int,
-        Option("Users of a sticky route, of very different popularity.", least=2, most=USERS_MAX),
-    ] = 10_000,
+    users: _Users = 10_000,
     duration: Annotated[str, Option("The simulation ends here, decided or not.")] = "24h",
     runs: Annotated[
         int,

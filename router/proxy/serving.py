@@ -162,10 +162,7 @@ class ServedRoute:
         forced = recorder.forced(entry)
         if forced is not None and self.candidate is not None:
             forced.count_for(self.candidate, self.stable)
-        if self.candidate and entry.rescue and entry.rescue.candidate_deadline_s:
-            self.candidate.chance_s = entry.rescue.candidate_deadline_s
-        for version in self.versions:
-            version.answer_s = min(version.chance_s, self.response_s)
+        self._bound(entry)
         self.draw = Draw(self.versions, entry.weights_bp, entry.candidate, entry.offset)
         self.others = [v for v in self.versions if v is not self.candidate and self._weight(v)]
         whole = [version for version in self.versions if self._weight(version) == FULL_BP]
@@ -196,6 +193,13 @@ class ServedRoute:
     def payload_of(self, path: bytes) -> str:
         """What bodies are read as, of requests to this path and of their answers."""
         return self.payload_at(path) or self.entry.payload
+
+    def _bound(self, entry: RouteEntry) -> None:
+        """How long an attempt of each version may take."""
+        if self.candidate and entry.rescue and entry.rescue.candidate_deadline_s:
+            self.candidate.chance_s = entry.rescue.candidate_deadline_s
+        for version in self.versions:
+            version.answer_s = min(version.chance_s, self.response_s)
 
     def _look_into(self, entry: RouteEntry, kind: StickyKind | None) -> None:
         self.body_fields = any(rule.match.body for rule in entry.rules) or bool(entry.match.body)

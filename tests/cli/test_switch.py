@@ -83,7 +83,7 @@ async def test_a_switch_is_one_table_and_tells_what_is_left_and_is_undone_at_onc
     shares = {entry.weights_bp for one in tables for entry in one.routes}
     assert shares - {(10_000, 0)} == {(0, 10_000)}, "one step, not a ramp"
     assert plane.controller.rollout("flights")["draining"] == {"v1": 12}
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(0.2)
     in_flight(plane, "v1", 0)
     switched = await switching
     assert switched.code == 0, switched.err

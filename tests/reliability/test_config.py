@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 import re
 import signal
@@ -75,18 +74,23 @@ async def test_r14_reloads_under_load_lose_nothing(shared, router):
     """3 reloads in 2 s with other limits and versions, kept and fresh clients."""
     good = shared.file.read_text()
     edits = [good.replace("drain: 5s", f"drain: {n}s, header_timeout: {n}s") for n in (3, 4)]
-    accepted = sum(x["event"] == "policy_accepted" for x in router.lines())
+    accepted = _accepted(router)
     async with Load(router.port, kept=4, fresh=4, pause_s=0.005) as load:
         for text in (*edits, good):
+            known = _accepted(router)
             shared.file.write_text(text)
             router.process.send_signal(signal.SIGHUP)
-            await asyncio.sleep(0.6)
+            await in_thread(until, lambda: _accepted(router) > known)  # noqa: B023
         await load.more(max(1_001 - load.tally.answered, 1), 60)
-    seen = sum(x["event"] == "policy_accepted" for x in router.lines())
+    seen = _accepted(router)
     print(f"{load.tally.answered} answered over {seen - accepted} reloads")
     assert seen >= accepted + 3
     assert load.tally.lost == []
     assert load.tally.statuses == {200: load.tally.answered}
+
+
+def _accepted(router):
+    return sum(line["event"] == "policy_accepted" for line in router.lines())
 
 
 def bomb():

@@ -7,10 +7,12 @@ import random
 import re
 import socket
 import string
+import time
 
 import pytest
 
 from router import __version__
+from router.proxy.worker import REPORT_S
 from tests.reliability.whole import ANSWER_S, call, until
 
 pytestmark = pytest.mark.slow
@@ -143,8 +145,6 @@ def _settled(router):
 
 
 def _requests(router):
-    import time
-
-    time.sleep(0.3)  # longer than the pause between two reports
+    time.sleep(REPORT_S * 1.2)
     text = call(router.admin + "/metrics")[1]
     return [float(x.split()[-1]) for x in text.splitlines() if x.startswith("rampway_requests")]

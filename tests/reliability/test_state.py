@@ -228,6 +228,10 @@ async def test_r04_weights_add_up_through_any_commands_and_crashes(sequences):
                 assert w.serving == {w.record.stable: 10_000}  # v2, where it was promoted
 
 
+def _asked(router, version):
+    return router.api("/api/v1/routes/flights")[1]["versions"][version]["in_flight"]
+
+
 @pytest.mark.slow
 async def test_r05_r06_flips_are_atomic_and_a_rollback_is_instant(site, nursery):
     """10 flips in a second under load: 0 errors; then 12 slow requests finish after a rollback."""
@@ -243,7 +247,7 @@ async def test_r05_r06_flips_are_atomic_and_a_rollback_is_instant(site, nursery)
         await in_thread(router.order, "set-weight", weight="100%", **HOUR)
         await in_thread(candidate.faults, latency_ms=1200)
         slow = asyncio.create_task(asked(router.port, 12, at_once=12))
-        await asyncio.sleep(0.3)
+        await in_thread(until, lambda: _asked(router, "v2") >= 12)
         began = time.monotonic()
         said = await in_thread(router.order, "rollback", reason="now")
         took_s = time.monotonic() - began
