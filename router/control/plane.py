@@ -125,10 +125,8 @@ class Plane(Parts):
         self.source.ending = self.reconciler.ending
         self.controller = Controller(self)
         self._certificate: ServerCertificate | None = None
-        self.lag_s = 0.0
-        self.loop_failures = {}
-        self.worker_lag_s = {}
-        self.worker_connections = {}
+        self.lag_s, self.loop_failures = 0.0, {}
+        self.worker_lag_s, self.worker_connections = {}, {}
         self._asker = Asker(self._answered)
         self.comparer = Comparer(
             lambda: self.reconciler.runs, self.reconciler.observe, self._paired, self.clock
