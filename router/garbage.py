@@ -23,14 +23,14 @@ from typing import Final
 LOOK_EVERY_S: Final = 0.1
 """Between two looks at how much there is to do."""
 
-YOUNG: Final = (700, 10)
-"""Allocations to a collection of the youngest, and of those to one of the next: Python's own."""
+YOUNG: Final = (700, 5)
+"""Allocations to a collection of the youngest (Python's own), and of those to one of the next."""
 
 NEVER: Final = 1_000_000_000
 """Collections of the middle-aged before Python makes a full one of its own accord."""
 
 MIDDLE_MOST: Final = 1
-"""Collections of the middle-aged before what is left of them is looked at: some 10,000 objects."""
+"""Collections of the middle-aged before what is left of them is looked at: some 5,000 objects."""
 
 MIDDLE_TOO_MANY: Final = 4
 """So many since the last look, and it would take too long: a policy of many routes is being read,

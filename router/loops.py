@@ -12,7 +12,7 @@ ended forgets rollbacks in silence. So tasks and threads begin here and nowhere 
 
 Work that is done for a thousand routes is done in parts, and asks before each of them:
 
-    await my_turn()          two parts, of whatever work, go on in each turn of the event loop
+    await my_turn()          one part, of whatever work, goes on in each turn of the event loop
     in_turn(part)            the same for a callback
 
 Parts that merely let the loop go (``sleep(0)``) all come back in the next turn, beside each other,
@@ -178,12 +178,12 @@ def net(name: str) -> Iterator[None]:
         BOOKS.failed(name, error)
 
 
-PARTS_A_TURN: Final = 2
+PARTS_A_TURN: Final = 1
 """Of some 3 ms each; a turn has the decider's own work, too."""
 
 
 class Turnstile:
-    """Lets a few parts of long work through in each turn of a loop; first come, first served.
+    """Lets one part of long work through in each turn of a loop; first come, first served.
 
     What must not wait (the decider, reports of workers, orders) does not come through here.
     """
@@ -219,7 +219,7 @@ _turnstiles: WeakKeyDictionary[asyncio.AbstractEventLoop, Turnstile] = WeakKeyDi
 
 
 def in_turn(part: Callable[[], object]) -> None:
-    """Call ``part`` in a later turn of this loop, with at most one other part of long work."""
+    """Call ``part`` in a later turn of this loop, in which no other part of long work is done."""
     loop = asyncio.get_running_loop()
     if (stile := _turnstiles.get(loop)) is None:
         stile = _turnstiles[loop] = Turnstile(loop)
@@ -227,7 +227,7 @@ def in_turn(part: Callable[[], object]) -> None:
 
 
 async def my_turn() -> None:
-    """Wait for a turn of the loop in which at most one other part of long work is done."""
+    """Wait for a turn of the loop in which no other part of long work is done."""
     entered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def enter() -> None:

@@ -201,6 +201,7 @@ class Hub:
         async for said in self._controller.subscribe():
             with net("stream"):
                 self._announce(said)
+            await asyncio.sleep(0)  # many may be said at once
 
     def _announce(self, said: Announcement) -> None:
         self._add("announcement", said.route, msgspec.json.encode(said.to_json()))

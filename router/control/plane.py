@@ -52,6 +52,9 @@ from router.telemetry.metrics import Metrics, labels
 ASK_EVERY_S: Final = 0.5
 """How often gates that measure outside are looked at."""
 
+ASKED_A_TURN: Final = 200
+"""Rollouts whose gates are asked in one turn of the loop whether they have a question."""
+
 LAG_EVERY_S: Final = 0.1
 
 HISTORY_EVERY_S: Final = 1.0
@@ -251,12 +254,16 @@ class Plane(Parts):
         policy = policy.model_copy(update={"tls": self.loaded.policy.tls})  # that of the start
         notes = self.reconciler.adopt(policy, force=force, ends=ends)
         self.log.settle(log_terms(policy))
+        in_turn(self._forget_gone)
+        return notes
+
+    def _forget_gone(self) -> None:
         routes = self.reconciler.runs.values()
         known = {(run.route.name, v) for run in routes for v in run.route.versions}
         if known != self._known:
             self._known = known
-            in_turn(partial(self.metrics.keep_only, known))
-        return notes
+            for part in self.metrics.keeping_only(known):
+                in_turn(part)
 
     # --- what workers say -----------------------------------------------------------------------
 
@@ -363,7 +370,9 @@ class Plane(Parts):
     # --- measurements from outside --------------------------------------------------------------
 
     async def _ask(self) -> None:
-        for run in self.reconciler.runs.values():
+        for number, run in enumerate(list(self.reconciler.runs.values())):
+            if number % ASKED_A_TURN == ASKED_A_TURN - 1:
+                await my_turn()
             if live := run.live:
                 with net("questions"):
                     self._ask_for(run.route.name, live)

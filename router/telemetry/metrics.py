@@ -9,10 +9,11 @@ Text format 0.0.4: https://prometheus.io/docs/instrumenting/exposition_formats/
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 from router.core.wire.counts import MirrorCounts, RouteCounts, VersionCounts
 from router.core.wire.histogram import BOUNDS_S, BUCKETS, EXPOSED_S
@@ -233,14 +234,12 @@ class Metrics:
         for cause, number in causes.items():
             self.count("rejected_total", labels(cause=self._cause(cause)), number)
 
-    def keep_only(self, versions: set[tuple[str, str]]) -> None:
-        """Forget the series of versions that left the policy."""
-        for counters in self._counters.values():
-            for series in [s for s in counters if _gone(s, versions)]:
-                del counters[series]
-        for histograms in self._histograms.values():
-            for series in [s for s in histograms if _gone(s, versions)]:
-                del histograms[series]
+    def keeping_only(self, versions: set[tuple[str, str]]) -> Iterator[Callable[[], None]]:
+        """Forget the series of versions that left the policy; each family in a turn of its own."""
+        families: list[dict[LabelPairs, Any]] = [
+            *self._counters.values(), *self._histograms.values()
+        ]  # fmt: skip
+        return (partial(_forget_gone, family, versions) for family in families)
 
     def _cause(self, cause: str) -> str:
         if len(self._causes) < CAUSES_MAX:
@@ -295,6 +294,11 @@ class Metrics:
 
 
 _OUTCOMES: Final = tuple(outcome.name.lower() for outcome in Outcome)
+
+
+def _forget_gone(family: dict[LabelPairs, Any], versions: set[tuple[str, str]]) -> None:
+    for series in [s for s in family if _gone(s, versions)]:
+        del family[series]
 
 
 def _gone(series: LabelPairs, versions: set[tuple[str, str]]) -> bool:

@@ -7,7 +7,7 @@ from router.control.fleet import compare, counted, reader, samples, workers
 from router.control.outside import alerts, extraction, hooks, measure, outbox, outreach, scrapes
 from router.control.predictions import booked, watching
 from router.control.rollouts import arrivals, keeping, run
-from router.control.state import sqlite
+from router.control.state import answered, sqlite
 from router.control.told import announce, controller, foreseen, history
 
 NARROW = {
@@ -28,6 +28,7 @@ NARROW = {
     arrivals: {"BATCHES_A_TURN": 1},
     keeping: {"SNAPSHOTS_A_TURN": 1},
     run: {"LOOKS_A_TURN": 1, "UNSAVED_ENTRIES_MAX": 2},
+    answered: {"ANSWERS_A_TURN": 1},
     sqlite: {"QUEUE_MAX": 6, "TOGETHER_MAX": 2},
     announce: {"BEHIND_MAX": 2, "REPEAT_AFTER_S": 2.0},
     controller: {"WAITING_MAX": 1, "RESERVED": 1, "SUMMARIES_A_TURN": 1, "ROLLOUTS_A_TURN": 1},

@@ -29,7 +29,7 @@ from router.telemetry.log import get_logger
 LOOK_EVERY_S: Final = 1.0
 """How often holds, silence and lost copies are looked for."""
 
-LOOKS_A_TURN: Final = 16
+LOOKS_A_TURN: Final = 8
 """Rollouts that are looked at in one turn of the loop, some 0.2 ms each."""
 
 CLOSE_WITHIN_S: Final = 1.0
@@ -123,6 +123,7 @@ class Outreach:
                 with net("alerts"):
                     run = self._reconciler.runs.get(letter.route)
                     self.alerts.hear(letter, policy, run)
+            await asyncio.sleep(0)  # many may be said at once
 
     def _wake(self, run: Run) -> None:
         run.look_at = 0.0

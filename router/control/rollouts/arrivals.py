@@ -8,7 +8,7 @@ from typing import Final
 
 from router.core.wire.outcomes import Batch
 
-BATCHES_A_TURN: Final = 16
+BATCHES_A_TURN: Final = 8
 """Taken in at once, some 0.2 ms each."""
 
 

@@ -12,11 +12,11 @@ from router.control.state.record import Change
 EVIDENCE_EVERY_S: Final = 0.25
 """New evidence reaches the disk this soon: what ``kill -9`` may forget of a few dozen rollouts."""
 
-SNAPSHOTS_A_TURN: Final = 8
+SNAPSHOTS_A_TURN: Final = 4
 """Rollouts whose evidence is taken down in one turn, some 0.3 ms each."""
 
-MORE_EVERY_S: Final = 0.05
-"""From one part to the next where there is more than that: 120 rollouts a second."""
+MORE_EVERY_S: Final = 0.025
+"""From one part to the next where there is more than that: 160 rollouts a second."""
 
 
 class Keeping:

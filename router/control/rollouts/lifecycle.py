@@ -84,11 +84,11 @@ def endpoints_of(version: Version) -> tuple[str, ...]:
     return tuple(sorted(str(endpoint) for endpoint in version.endpoints))
 
 
-def places(policy: Policy) -> dict[tuple[str, str], tuple[str, ...]]:
-    """Where every version of every route is."""
+def places(routes: Iterable[Route]) -> dict[tuple[str, str], tuple[str, ...]]:
+    """Where every version of these routes is."""
     return {
         (route.name, name): endpoints_of(version)
-        for route in policy.routes
+        for route in routes
         for name, version in route.versions.items()
     }
 
@@ -169,8 +169,8 @@ def left_out(policy: Policy, records: Iterable[RouteRecord]) -> tuple[str, ...]:
     return tuple(
         one.route
         for one in records
-        if one.live is not None and base_of(one.route) in known
-        and ((route := known.get(one.route)) is None or route.rollout is None)
+        if ((route := known.get(one.route)) is None or route.rollout is None)
+        and one.live is not None and base_of(one.route) in known
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ exist only for versions that had traffic.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Final, TypedDict
 
@@ -149,8 +149,8 @@ class Observatory:
                 del gauges[seen_by]
         self.readiness.forget_worker(worker)
 
-    def keep_only(self, versions: Mapping[tuple[str, str], Iterable[str]]) -> None:
-        """Forget versions, and endpoints of them, that left the policy: it grows with no edit."""
+    def keep_only(self, versions: Collection[tuple[str, str]]) -> None:
+        """Forget versions that left the policy: it grows with no edit."""
         self.readiness.keep_only(versions)
         for key in [key for key in self._windows if key[:2] not in versions]:
             del self._windows[key]

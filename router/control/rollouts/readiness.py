@@ -69,13 +69,16 @@ class Readiness:
             for key in [key for key in states if key[0] == worker]:
                 del states[key]
 
-    def keep_only(self, versions: Mapping[VersionKey, Iterable[str]]) -> None:
-        """Forget versions, and endpoints of them, that left the policy."""
+    def keep_only(self, versions: Collection[VersionKey]) -> None:
+        """Forget versions that left the policy."""
         for table in (self._states, self._drops, self._down):
             for key in [key for key in table if key not in versions]:
                 del table[key]
-        for key, states in self._states.items():
-            here = set(versions[key])
+
+    def keep_endpoints(self, versions: Mapping[VersionKey, Iterable[str]]) -> None:
+        """Forget endpoints of these versions that left the policy; of none told, nothing."""
+        for key, endpoints in versions.items():
+            here, states = set(endpoints), self._states.get(key, {})
             for seen in [seen for seen in states if here and seen[1] not in here]:
                 del states[seen]
             for gone in [name for name in self._drops.get(key, ()) if here and name not in here]:

@@ -24,6 +24,7 @@ from typing import Any
 from router.control.rollouts import lifecycle, orders
 from router.control.rollouts.adoption import adoption, told_of
 from router.control.rollouts.arrivals import Arrivals
+from router.control.rollouts.forgetting import forget_gone
 from router.control.rollouts.freeze import EVERYTHING, Freeze
 from router.control.rollouts.keeping import Keeping
 from router.control.rollouts.observe import Observatory
@@ -64,7 +65,7 @@ from router.core.rollout.machine import decide
 from router.core.rollout.rollout import Rollout, remaining_s
 from router.core.wire.counts import EndpointState
 from router.core.wire.outcomes import Batch
-from router.loops import forever, in_turn, net
+from router.loops import forever, net
 
 
 class Reconciler:
@@ -158,7 +159,7 @@ class Reconciler:
         self.runs = {route.name: self.runs[route.name] for route in policy.routes}
         said = told_of(adopted.renamed, self.runs, self._told)
         self.writes.quietly(Change(now, tuple(fresh), said, settings=self.salt.kept()))
-        in_turn(self._forget_gone)  # of a thousand routes, that takes as long as all the rest
+        forget_gone(policy, lambda: self.policy, self.observatory)
         for run in self.runs.values():
             run.pass_time(now)
         self.tables.publish(self.policy, self.runs.values())
@@ -201,10 +202,6 @@ class Reconciler:
                 return
             self._move(run, deed.record, deed.action, now, actor="policy", reason=deed.reason)
 
-    def _forget_gone(self) -> None:
-        if self.policy is not None:
-            self.observatory.keep_only(lifecycle.places(self.policy))
-
     # --- what comes in ----------------------------------------------------------------------------
 
     def observe(self, batches: tuple[Batch, ...]) -> None:
@@ -212,8 +209,12 @@ class Reconciler:
 
         What is more than one turn can take in waits for the next ones, in order.
         """
+        waited = bool(self._arrived)
         self._arrived.put(batches)
-        self._take_in(self._arrived.part())
+        if waited:
+            self.wake.set()
+        else:
+            self._take_in(self._arrived.part())
 
     def _take_in(self, batches: Iterable[Batch]) -> None:
         for batch in batches:

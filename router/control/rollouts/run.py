@@ -320,7 +320,7 @@ LOOK_EVERY_S: Final = 1.0
 STORE_RETRY_S: Final = 1.0
 """How soon a failed write is tried again."""
 
-LOOKS_A_TURN: Final = 12
+LOOKS_A_TURN: Final = 8
 """Rollouts that one turn judges, some 0.3 ms each; then the loop's other work has its turn."""
 
 

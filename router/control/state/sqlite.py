@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from router.control.state import layout
+from router.control.state.answered import Answered
 from router.control.state.errors import StoreDamaged, StoreUnavailable
 from router.control.state.hold import Hold, HoldMark, new_file
 from router.control.state.layout import text_of
@@ -77,6 +78,7 @@ class SqliteStore:
         self._hold = Hold(path)
         self._mark = HoldMark("", 0)
         self._loop: asyncio.AbstractEventLoop
+        self._answered: Answered
 
     def __repr__(self) -> str:
         return f"<SqliteStore {self.path}, {self._jobs.qsize()} waiting>"
@@ -87,6 +89,7 @@ class SqliteStore:
         Raises StoreLocked after ``lock_wait_s``, StoreDamaged for a file that cannot be trusted.
         """
         self._loop = asyncio.get_running_loop()
+        self._answered = Answered(self._loop)
         await self._hold.take(self._lock_wait_s)
         try:
             stored = await self._loop.run_in_executor(self._reader, self._open)
@@ -130,6 +133,7 @@ class SqliteStore:
         writer, self._writer = self._writer, None
         if writer is not None:
             await asyncio.to_thread(self._stop, writer)
+            self._answered.rest()
         self._reader.shutdown(wait=True)
         self._hold.drop()
 
@@ -258,7 +262,7 @@ class SqliteStore:
 
     def _tell(self, done: asyncio.Future[None], failure: StoreUnavailable | None) -> None:
         with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits any more
-            self._loop.call_soon_threadsafe(_settle, done, failure)
+            self._loop.call_soon_threadsafe(self._answered.put, done, failure)
 
     def _write(self, db: sqlite3.Connection, *changes: Change) -> None:
         """All of them or nothing."""
@@ -334,15 +338,6 @@ def _remember(db: sqlite3.Connection, change: Change) -> None:
             f"DELETE FROM {table} WHERE rowid <= (SELECT max(rowid) FROM {table}) - ?",  # noqa: S608 - constants
             (most,),
         )
-
-
-def _settle(done: asyncio.Future[None], failure: StoreUnavailable | None) -> None:
-    if done.done():
-        return
-    if failure is None:
-        done.set_result(None)
-    else:
-        done.set_exception(failure)
 
 
 def _roll_back(db: sqlite3.Connection | None) -> None:

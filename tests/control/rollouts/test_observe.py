@@ -62,6 +62,6 @@ def test_gauges_follow_their_worker(counts):
     seen.forget_worker(1)
     assert seen.in_flight("r", "v1") == 3
     assert seen.view("r", "v1", 1.0).to_json()["endpoints"][0]["healthy"] is True
-    seen.keep_only({("r", "v2"): ()})
+    seen.keep_only({("r", "v2")})
     assert seen.in_flight("r", "v1") == 0
     assert seen.view("r", "v1", 1.0).to_json()["endpoints"] == []

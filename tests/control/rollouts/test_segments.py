@@ -113,7 +113,7 @@ async def test_outcomes_and_evidence_of_many_are_taken_in_by_parts(world, policy
     assert told() == 2 * BATCHES_A_TURN
     reconciler.abandon(1)
     assert told() == 60, "what a worker said counts before its end does"
-    for _ in range(10):
+    for _ in range(len(runs) // SNAPSHOTS_A_TURN + 1):
         w.clock.advance(0.2)
         reconciler.turn()
     assert max(map(len, written)) == SNAPSHOTS_A_TURN
