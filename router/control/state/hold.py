@@ -67,6 +67,11 @@ class Hold:
 
     async def take(self, wait_s: float) -> None:
         """Both locks, once whoever has them lets go. Raises StoreLocked, StoreDamaged."""
+        if not self.path.parent.is_dir():
+            raise StoreDamaged(
+                f"store: {self.path}: there is no folder {self.path.parent.absolute()}; "
+                "make it, or name another file (`store: sqlite:///FILE`)"
+            )
         waiting = _opened(self.beside(".next"))
         deadline = time.monotonic() + wait_s
         try:
@@ -173,7 +178,10 @@ def _opened(path: Path) -> int:
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, MODE)
     except OSError as error:
-        raise StoreDamaged(f"{path}: cannot be opened ({error.strerror})") from error
+        raise StoreDamaged(
+            f"store: {path}: cannot be opened ({error.strerror}); let this user write in "
+            f"{path.parent.absolute()}, or name another file (`store: sqlite:///FILE`)"
+        ) from error
 
 
 def _locked(fd: int) -> bool:

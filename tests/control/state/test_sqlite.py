@@ -376,3 +376,22 @@ async def test_a_disk_that_fails_at_the_evidence_fails_the_whole_transaction(tmp
     with pytest.raises(sqlite3.OperationalError):
         store._write(Failing(), Change(1.0, evidence={"r": {"a": 1}}))
     assert done == ["BEGIN IMMEDIATE"]
+
+
+@pytest.mark.parametrize(("file", "said"), [
+    ("gone/r.db", "store: {}: there is no folder {}; make it, or name another file"),
+    ("a-file/r.db", "store: {}: there is no folder {}; make it, or name another file"),
+])  # fmt: skip
+async def test_a_store_where_there_is_no_folder_says_which_key_and_what_to_do(tmp_path, file, said):
+    (tmp_path / "a-file").write_text("")
+    path = tmp_path / file
+    with pytest.raises(StoreDamaged) as refused:
+        await SqliteStore(path).open()
+    assert str(refused.value).startswith(said.format(path, path.parent))
+    assert "sqlite:///FILE" in str(refused.value)
+
+
+async def test_a_store_that_cannot_be_locked_says_which_key_and_what_to_do(tmp_path):
+    (tmp_path / "r.db.next").mkdir()
+    with pytest.raises(StoreDamaged, match=r"^store: .*r\.db\.next: cannot be opened \(Is a dir"):
+        await SqliteStore(tmp_path / "r.db").open()
