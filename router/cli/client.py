@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
-from router.cli.connection import Answer, ask
+from router.cli.connection import CliAnswer, ask
 from router.cli.exits import BY_STATUS, Exit, VerbFailed
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ class Client:
     def _put(
         self, timeout_s: float, method: str, path: str, headers: Mapping[str, str],
         body: bytes | None = None,
-    ) -> Answer:  # fmt: skip
+    ) -> CliAnswer:  # fmt: skip
         secure, host = self._split.scheme == "https", self._split.hostname or ""
         address = host, self._split.port or (443 if secure else 80)
         context = self._context() if secure else None

@@ -24,7 +24,7 @@ class NoAnswerError(OSError):
     """What came is no answer in HTTP/1.1, or ends in the middle of one."""
 
 
-class Answer:
+class CliAnswer:
     """An answer whose head was read. ``fields``: by names in lower case, the last of a name."""
 
     def __init__(self, connection: socket.socket) -> None:
@@ -116,7 +116,7 @@ class Answer:
 def ask(
     context: SSLContext | None, address: tuple[str, int], timeout_s: float, what: str,
     fields: Mapping[str, str], *, body: bytes | None = None,
-) -> Answer:  # fmt: skip
+) -> CliAnswer:  # fmt: skip
     """Send a request on a connection of its own; ``what``: ``GET /path``. By TLS with ``context``.
 
     Raises OSError: nobody there, no answer within ``timeout_s`` for any of its parts, a certificate
@@ -136,7 +136,7 @@ def ask(
         if context is not None:
             connection = context.wrap_socket(connection, server_hostname=host)
         connection.sendall(head + (body or b""))
-        return Answer(connection)
+        return CliAnswer(connection)
     except BaseException:
         connection.close()
         raise

@@ -16,7 +16,7 @@ import math
 from typing import TYPE_CHECKING
 
 from router.core.evidence.bettors import TOP_RATE, spaced, tolerated_rate
-from router.core.snapshots import Kept
+from router.core.snapshots import Lasting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +48,7 @@ def _walk(total: float, bad: int, up: float, down: float) -> float:
     return total
 
 
-class FailureAlarm(Kept, listed="*_sums _bad _total _rung"):
+class FailureAlarm(Lasting, listed="*_sums _bad _total _rung"):
     """The sums, and stable's present rate."""
 
     __slots__ = ("_bad", "_rung", "_sums", "_total", "p0")

@@ -15,11 +15,11 @@ from __future__ import annotations
 
 from router.core.gates.gate import BRAKE_BP
 from router.core.gates.guard import TRIAL_BP
-from router.core.snapshots import Kept
+from router.core.snapshots import Lasting
 from router.core.words import percent
 
 
-class Cap(Kept, listed="round braked trial reason"):
+class Cap(Lasting, listed="round braked trial reason"):
     """What is in force, and why."""
 
     __slots__ = ("braked", "reason", "round", "trial")

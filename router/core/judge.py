@@ -48,7 +48,7 @@ from router.core.gates.verdict import Counts, GateReport, Verdict, convicted, of
 from router.core.judgement import Judgement, JudgeSettings, promotion_report
 from router.core.jury import Jury
 from router.core.rollout.events import Action
-from router.core.snapshots import Kept, codec_of
+from router.core.snapshots import Lasting, codec_of
 from router.core.spoken import case
 from router.core.unanswered import Unanswered
 from router.core.wire.outcomes import Baseline, Batch
@@ -69,7 +69,7 @@ _BASELINE: Final = codec_of(Baseline)
 
 
 class Judge(
-    Kept,
+    Lasting,
     gates="states",
     conviction="conviction _convicted_gate case",
     unanswered="unanswered",

@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from router.core.evidence.combine import average
-from router.core.snapshots import Kept
+from router.core.snapshots import Lasting
 from router.core.words import count, odds
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def capital_without(judge: Judge, who: int) -> float:
     return average([(shares[t], states[t].capital_without(who)) for t in shares if t in states])
 
 
-class Jury(Kept, listed="lanes failing _told replays"):
+class Jury(Lasting, listed="lanes failing _told replays"):
     """Who was seen, and whose requests failed with the candidate."""
 
     __slots__ = ("_told", "failing", "lanes", "missing", "replays")

@@ -1,6 +1,6 @@
 """State that outlives a process, told once: its snapshot and the way back follow from it.
 
-    class Pot(Kept, later="alarms"):
+    class Pot(Lasting, later="alarms"):
         shares: list[float]
         events: int
         horizon: int | None
@@ -39,7 +39,7 @@ from typing import (
 )
 
 
-class Kept:
+class Lasting:
     """Has a snapshot, and can be restored from one, by the fields of its annotations."""
 
     __slots__ = ()
@@ -126,13 +126,13 @@ class _Field(NamedTuple):
 
 class _Layout(NamedTuple):
     keys: list[tuple[str, list[_Field]]]
-    tell: Callable[[Kept], Any]
+    tell: Callable[[Lasting], Any]
 
 
 _LAYOUTS: dict[type, _Layout] = {}
 
 
-def _layout(cls: type[Kept]) -> _Layout:
+def _layout(cls: type[Lasting]) -> _Layout:
     """Made when it is asked for first: it is asked for with every snapshot."""
     kinds = {k: v for k, v in get_type_hints(cls).items() if get_origin(v) is not ClassVar}
     codecs = {name: codec_of(kind) for name, kind in kinds.items()}
@@ -154,7 +154,7 @@ def _layout(cls: type[Kept]) -> _Layout:
     return _LAYOUTS[cls]
 
 
-def _teller(keys: dict[str, list[_Field]], whole: str) -> Callable[[Kept], Any]:
+def _teller(keys: dict[str, list[_Field]], whole: str) -> Callable[[Lasting], Any]:
     """What one would write by hand: a thousand rollouts tell theirs again and again."""
     dumps: list[Any] = []
 
@@ -174,7 +174,7 @@ def _teller(keys: dict[str, list[_Field]], whole: str) -> Callable[[Kept], Any]:
         told[key] = f"[{values}]" if _is_row(fields) else values
     pairs = ", ".join(f"{key!r}: {value}" for key, value in told.items())
     text = told[whole] if whole else f"{{{pairs}}}"
-    made: Callable[[Kept], Any] = eval(f"lambda kept: {text}", {"dumps": dumps})  # noqa: S307 - our own names
+    made: Callable[[Lasting], Any] = eval(f"lambda kept: {text}", {"dumps": dumps})  # noqa: S307 - our own names
     return made
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from router.core.snapshots import Kept
+from router.core.snapshots import Lasting
 from router.core.words import count, duration
 
 UNANSWERED_MIN = 5
@@ -12,7 +12,7 @@ UNANSWERED_S = 5.0
 """After this without any answer to them; what slow versions take for one is no news."""
 
 
-class Unanswered(Kept, bare="requests"):
+class Unanswered(Lasting, bare="requests"):
     """Since the candidate's last answer."""
 
     __slots__ = ("requests",)

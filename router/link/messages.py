@@ -28,7 +28,7 @@ from router.core.wire.counts import (
     VersionCounts,
 )
 from router.core.wire.outcomes import Batch
-from router.core.wire.review import ReviewItem, Settled
+from router.core.wire.review import ReviewItem, SettledReview
 from router.core.wire.sampled import Facts, Sampled
 from router.core.wire.table import RouteEntry, RoutingTable
 
@@ -180,7 +180,7 @@ class LookAgain:
 class Settle:
     """Down: what clients that wait for people are told."""
 
-    settled: tuple[Settled, ...]
+    settled: tuple[SettledReview, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,7 @@ def take_cached(exchange: E, choice: Assignment, entry: CacheEntry, give: Give[E
     forced = Assignment(choice.version, False, choice.unit, choice.cookie)
     if (flight := cache.flight(name, key)) is not None and len(flight.waiting) < WAITING_MAX:
         counts.cache_waited += 1
-        flight.waiting.append(Waiting(exchange, forced, give))
+        flight.waiting.append(WaitingRequest(exchange, forced, give))
         return
     counts.cache_misses += 1
     new = not cache.known(key, now)
@@ -99,7 +99,7 @@ def take_cached(exchange: E, choice: Assignment, entry: CacheEntry, give: Give[E
     if exchange.stage is Stage.ENDED or exchange.first is not None:
         cache.land(flight, None)
     else:
-        exchange.sample = Keeping(cache, flight, exchange.sample)
+        exchange.sample = KeepingSample(cache, flight, exchange.sample)
 
 
 def key_of(exchange: CachedExchange, cache: RouteCache) -> bytes:
@@ -153,7 +153,7 @@ def _serve(exchange: E, choice: Assignment, found: CachedAnswer, give: Give[E]) 
     give(exchange, data, found.head.status, keep)
 
 
-class Waiting(Generic[E]):
+class WaitingRequest(Generic[E]):
     """One request that waits for the answer to another one."""
 
     __slots__ = ("choice", "exchange", "give")
@@ -188,7 +188,7 @@ def _to_stable(exchange: CachedExchange) -> None:
     exchange.take(Assignment(exchange.route.stable, False))
 
 
-class Keeping(Sampling):
+class KeepingSample(Sampling):
     """Keeps an answer as it goes out; ``inner``: the sample that the request is besides."""
 
     __slots__ = ("_cache", "_flight", "_inner", "_kept", "_shown")

@@ -18,7 +18,7 @@ from collections import Counter
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Protocol
 
-from router.core.wire.review import Settled
+from router.core.wire.review import SettledReview
 from router.http1 import own_response, response_head
 from router.proxy.replies import Refusal, reply
 
@@ -42,7 +42,7 @@ EXPIRED: Final = Refusal(504, "review_expired", "nobody has answered in time")
 UNKNOWN: Final = Refusal(404, "review_unknown", "there is no such question, or no more")
 
 
-class Waiting(Protocol):
+class HeldClient(Protocol):
     """What a client is held by: a connection."""
 
     closing: bool
@@ -70,7 +70,9 @@ class Held:
     __slots__ = ("answer", "client", "due", "extra", "head", "id", "keep", "kept", "kept_by",
                  "review", "route")  # fmt: skip
 
-    def __init__(self, client: Waiting, head: RequestHead, request_id: bytes, review: str) -> None:
+    def __init__(
+        self, client: HeldClient, head: RequestHead, request_id: bytes, review: str
+    ) -> None:
         self.client = client
         self.head = head
         self.id = request_id
@@ -93,7 +95,7 @@ class Held:
 # --- what control says ----------------------------------------------------------------------------
 
 
-def settle(plane: Holding, said: Settled) -> None:
+def settle(plane: Holding, said: SettledReview) -> None:
     """Tell who waits for it; whoever has gone, or was told 202, is not there any more."""
     held = plane.held.get(said.ref)
     if held is None:

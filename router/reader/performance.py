@@ -99,7 +99,7 @@ METRICS: Final[Mapping[str, Callable[[Figures], _Figure]]] = {
 SEGMENTED: Final = ("accuracy", "auc", "mae", "business", "trust")
 
 
-class Kept:
+class Known:
     """What is known of one version, as a whole and in each stretch."""
 
     def __init__(self) -> None:
@@ -152,16 +152,16 @@ def performance(place: str, route: str, since: float, until: float) -> dict[str,
     with reading(place) as db:
         begin, end = _span(db, route, since, until)
         edges = [begin + n * (end - begin) / STRETCHES for n in range(STRETCHES + 1)]
-        kept: dict[str, Kept] = {}
+        kept: dict[str, Known] = {}
         parts: dict[tuple[str, str], Figures] = {}
         inputs: dict[str, dict[str, Inputs]] = {}
         asked: dict[str, int] = {}
-        counted = Counted()
+        counted = ReadSoFar()
         for stretch, row in _rows(db, route, edges, counted):
             name = row["version"] + (COPIES if row["role"] == "shadow" else "")
             if name not in kept and len(kept) >= VERSIONS_MAX:
                 continue
-            kept.setdefault(name, Kept()).add(row, stretch)
+            kept.setdefault(name, Known()).add(row, stretch)
             part = (row["segment"], name)
             if row["segment"] and (part in parts or len(parts) < SEGMENTS_MAX):
                 parts.setdefault(part, Figures()).add(row)
@@ -186,7 +186,7 @@ def performance(place: str, route: str, since: float, until: float) -> dict[str,
     }  # fmt: skip
 
 
-class Counted:
+class ReadSoFar:
     """How much was read."""
 
     def __init__(self) -> None:
@@ -196,7 +196,7 @@ class Counted:
 
 
 def _rows(
-    db: SqlLink, route: str, edges: list[float], counted: Counted
+    db: SqlLink, route: str, edges: list[float], counted: ReadSoFar
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """Each stretch's rows, with its number."""
     last = _last(db)

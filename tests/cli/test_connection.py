@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from router.cli.connection import FIELDS_MAX, LINE_BYTES_MAX, Answer, NoAnswerError, ask
+from router.cli.connection import FIELDS_MAX, LINE_BYTES_MAX, CliAnswer, NoAnswerError, ask
 
 OK = b"HTTP/1.1 200 OK\r\n"
 EVENTS = [b"event: a\n", b"\n", b": b\n"]
@@ -61,10 +61,10 @@ BODIES = {
 def test_an_answer_is_read_however_it_is_cut(body, size):
     before = b"HTTP/1.1 103 Early\r\nLink: x\r\n\r\n" if body == "after others" else b""
     raw = before + OK + b"Content-Type: text/x\r\n" + BODIES[body]
-    answer = Answer(Wire(*cut(raw, size)))
+    answer = CliAnswer(Wire(*cut(raw, size)))
     assert (answer.status, answer.fields["content-type"]) == (200, "text/x")
     assert answer.read(18) == b"event: a\n\n: b\nrest"
-    assert list(Answer(Wire(*cut(raw, size))).lines(100)) == EVENTS
+    assert list(CliAnswer(Wire(*cut(raw, size))).lines(100)) == EVENTS
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_an_answer_is_read_however_it_is_cut(body, size):
 )  # fmt: skip
 def test_what_is_no_head_is_refused(raw):
     with pytest.raises(NoAnswerError):
-        Answer(Wire(raw))
+        CliAnswer(Wire(raw))
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_what_is_no_head_is_refused(raw):
 def test_a_body_that_ends_early_or_never_is_refused(raw):
     for read in (lambda answer: answer.read(100), lambda answer: list(answer.lines(100))):
         with pytest.raises(NoAnswerError):
-            read(Answer(Wire(OK + raw)))
+            read(CliAnswer(Wire(OK + raw)))
 
 
 def test_no_field_says_more_than_one_line():

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, NamedTuple
 import pytest
 
 import router.core
-from router.core.snapshots import Kept, _layout, codec_of
+from router.core.snapshots import Lasting, _layout, codec_of
 
 
 class Way(enum.Enum):
@@ -32,7 +32,7 @@ class Line:
     end: Point
 
 
-class Part(Kept, listed="*sums rung", later="rung"):
+class Part(Lasting, listed="*sums rung", later="rung"):
     __slots__ = ("rung", "sums")
     sums: list[float]
     rung: bool
@@ -41,14 +41,14 @@ class Part(Kept, listed="*sums rung", later="rung"):
         self.sums, self.rung = [0.0, 0.0], False
 
 
-class Bare(Kept, bare="n"):
+class Bare(Lasting, bare="n"):
     n: int
 
     def __init__(self, n=0):
         self.n = n
 
 
-class Whole(Kept, counts="bad ok", of="*_parts", stable="_other", later="new"):
+class Whole(Lasting, counts="bad ok", of="*_parts", stable="_other", later="new"):
     LIMIT: ClassVar[int] = 3
     bad: int
     ok: int
@@ -179,7 +179,7 @@ def test_what_no_snapshot_can_hold_is_refused_when_it_is_first_asked_for():
 def test_every_class_that_keeps_something_can():
     for module in pkgutil.walk_packages(router.core.__path__, "router.core."):
         importlib.import_module(module.name)
-    kinds = [kind for kind in below(Kept) if kind.__module__.startswith("router.")]
+    kinds = [kind for kind in below(Lasting) if kind.__module__.startswith("router.")]
     assert len(kinds) > 40
     for kind in kinds:
         assert _layout(kind) or inspect.isabstract(kind), kind

@@ -64,7 +64,7 @@ class NoSuchItem(Exception):  # noqa: N818 - reads as the answer it is
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredQuestion:
     """A question as it is stored: what was asked, and how it stands."""
 
     item: ReviewItem
@@ -78,7 +78,7 @@ class Kept:
     ended: float = 0.0
 
 
-class Verdict(NamedTuple):
+class Opinion(NamedTuple):
     """What a person says to a question."""
 
     text: str
@@ -162,7 +162,7 @@ class ReviewBook:
             )  # fmt: skip
 
     def claim(self, by: str, routes: Sequence[str], count: int, now: float,
-              leases: dict[str, float]) -> list[Kept]:  # fmt: skip
+              leases: dict[str, float]) -> list[StoredQuestion]:  # fmt: skip
         """Give ``by`` up to ``count`` open questions, the oldest first; nobody else gets them.
 
         ``leases``: seconds by route. Whoever holds some gets those once more, not others as well,
@@ -198,11 +198,11 @@ class ReviewBook:
             raise NotYours("this question is not yours, or no more: claim it")
         return row
 
-    def held(self, item: str, by: str, now: float) -> Kept:
+    def held(self, item: str, by: str, now: float) -> StoredQuestion:
         """The question that ``by`` has claimed. Raises NoSuchItem and NotYours."""
         return _kept(self._held(item, by, now))
 
-    def answer(self, item: str, by: str, now: float, said: Verdict) -> Kept:
+    def answer(self, item: str, by: str, now: float, said: Opinion) -> StoredQuestion:
         """Book one person's answer; the question as it stands then. Raises as ``release``."""
         with self._file:
             self._file.execute("BEGIN IMMEDIATE")
@@ -240,7 +240,7 @@ class ReviewBook:
         )
         return 2 if said == verdict else REVIEWERS_MAX
 
-    def _decide(self, row: sqlite3.Row, said: Verdict, now: float) -> None:
+    def _decide(self, row: sqlite3.Row, said: Opinion, now: float) -> None:
         self._file.execute(
             "UPDATE items SET state = 'decided', verdict = ?, body = ?, ended = ?, overruled = ? "
             "WHERE id = ?", (said.text, said.body, now, said.overruled, row["id"]),
@@ -257,7 +257,7 @@ class ReviewBook:
              expired, decided, overruled, expired),
         )  # fmt: skip
 
-    def expire(self, now: float, most: int) -> list[Kept]:
+    def expire(self, now: float, most: int) -> list[StoredQuestion]:
         """End questions whose time is over, some at a time; those, as they stand."""
         with self._file:
             self._file.execute("BEGIN IMMEDIATE")
@@ -283,13 +283,13 @@ class ReviewBook:
 
     # --- who is told ------------------------------------------------------------------------------
 
-    def untold(self, most: int) -> list[Kept]:
+    def untold(self, most: int) -> list[StoredQuestion]:
         """Decided questions that the prediction log has not been told of, the oldest first."""
         return [_kept(row) for row in self._many(
             "SELECT * FROM items WHERE state <> 'open' AND told = 0 ORDER BY ended LIMIT ?", most
         )]  # fmt: skip
 
-    def unsent(self, most: int) -> list[Kept]:
+    def unsent(self, most: int) -> list[StoredQuestion]:
         """Ended questions that no webhook has taken, likewise."""
         return [_kept(row) for row in self._many(
             "SELECT * FROM items WHERE state <> 'open' AND sent = 0 ORDER BY ended LIMIT ?", most
@@ -345,14 +345,14 @@ class ReviewBook:
         return told
 
 
-def _kept(row: sqlite3.Row, lease: float = 0.0) -> Kept:
+def _kept(row: sqlite3.Row, lease: float = 0.0) -> StoredQuestion:
     item = ReviewItem(
         row["id"], row["route"], row["beside"] or row["version"], row["revision"],
         row["request_id"], row["reason"],
         row["confidence"], row["at"], tuple(json.loads(row["labels"])), row["request"] or b"",
         row["answer"] or b"", row["content_type"] or "", row["target"] or "",
     )  # fmt: skip
-    return Kept(
+    return StoredQuestion(
         item, row["due"], row["state"], lease or row["lease"], row["verdict"] or "",
         row["ended"] or 0.0,
     )  # fmt: skip

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import aiohttp
 
 from router.control.outside.outside import NO_ANSWER, outside_session, post
-from router.control.reviews.book import Kept, NoSuchItem, NotYours, ReviewBook, Verdict
+from router.control.reviews.book import NoSuchItem, NotYours, Opinion, ReviewBook, StoredQuestion
 from router.control.state.errors import (
     NotAnswered,
     NotPermitted,
@@ -35,7 +35,7 @@ from router.core.reviews.agreement import kappa
 from router.core.reviews.confidence import Reason
 from router.core.strategies.automation import assists
 from router.core.wire.outcomes import FULL_BP
-from router.core.wire.review import ReviewItem, Settled
+from router.core.wire.review import ReviewItem, SettledReview
 from router.link.messages import AskPeople, LookAgain, Settle
 from router.loops import background
 from router.telemetry.log import get_logger
@@ -138,7 +138,7 @@ class Reviews:
         if isinstance(message, LookAgain):
             background("review", self._look(message, reply))
         elif len(self._waiting) >= WAITING_MAX:
-            reply(Settle((Settled(message.item.id, "full"),)))
+            reply(Settle((SettledReview(message.item.id, "full"),)))
         else:
             self._waiting.append((message.item, reply))
             if not self._adding:
@@ -160,7 +160,7 @@ class Reviews:
         for item, reply in part:
             review = self._policy(item.route)
             if review is None:
-                reply(Settle((Settled(item.id, "full"),)))
+                reply(Settle((SettledReview(item.id, "full"),)))
                 continue
             needs = 2 if random.random() * FULL_BP < review.second else 1  # noqa: S311 - no secret
             rows.append((item, item.at + review.within, needs, review.open))
@@ -174,7 +174,7 @@ class Reviews:
             self._count("asked" if room else "refused", item.route, item.version, item.reason)
             if room:
                 self._clients[item.id] = reply, self._clock.wall() + PAST_S
-            reply(Settle((Settled(item.id, "kept" if room else "full"),)))
+            reply(Settle((SettledReview(item.id, "kept" if room else "full"),)))
 
     async def _look(self, message: LookAgain, reply: Reply) -> None:
         try:
@@ -183,7 +183,7 @@ class Reviews:
             return  # the worker answers that it cannot be told now
         if state == "expired" and self._stands(route) and body:
             state = "decided"
-        reply(Settle((Settled(message.ref, state, body),)))
+        reply(Settle((SettledReview(message.ref, state, body),)))
 
     def _stands(self, route: str) -> bool:
         """Whether what the version had said holds where nobody answers."""
@@ -222,7 +222,7 @@ class Reviews:
         found = await self._do(lambda book: book.claim(by, routes, count, now, leases))
         return [self._shown(one) for one in found]
 
-    def _shown(self, kept: Kept) -> dict[str, Any]:
+    def _shown(self, kept: StoredQuestion) -> dict[str, Any]:
         """A question as a person gets it; an audit is blind: what was said would lead them."""
         item, run = kept.item, self._reconciler.runs.get(kept.item.route)
         blind = item.reason == Reason.AUDIT or (
@@ -252,12 +252,12 @@ class Reviews:
         """
         now, verdict = self._clock.wall(), json.dumps(said)
 
-        def book_it(book: ReviewBook) -> Kept:
+        def book_it(book: ReviewBook) -> StoredQuestion:
             kept = book.held(item, by, now)
             review, route = self._policy(kept.item.route), self._route(kept.item.route)
             body = review.body(verdict) if review is not None else verdict.encode()
             overruled = differs(route, kept.item.labels, said) if route is not None else None
-            return book.answer(item, by, now, Verdict(verdict, body, overruled))
+            return book.answer(item, by, now, Opinion(verdict, body, overruled))
 
         try:
             kept = await self._do(book_it)
@@ -272,11 +272,11 @@ class Reviews:
         run = self._reconciler.runs.get(name)
         return run.route if run is not None else None
 
-    def _tell_client(self, kept: Kept, verdict: str) -> None:
+    def _tell_client(self, kept: StoredQuestion, verdict: str) -> None:
         reply, _ = self._clients.pop(kept.item.id, (None, 0.0))
         review = self._policy(kept.item.route)
         if reply is not None and review is not None:
-            reply(Settle((Settled(kept.item.id, "decided", review.body(verdict)),)))
+            reply(Settle((SettledReview(kept.item.id, "decided", review.body(verdict)),)))
 
     # --- what is due ------------------------------------------------------------------------------
 
@@ -327,7 +327,7 @@ class Reviews:
         if taken:
             await self._do(lambda book: book.done("sent", taken))
 
-    async def _sent(self, kept: Kept) -> bool:
+    async def _sent(self, kept: StoredQuestion) -> bool:
         """Whether this outcome is with its webhook, or has none."""
         review = self._policy(kept.item.route)
         if review is None or (hook := review.webhook) is None:
@@ -450,7 +450,7 @@ def said_of(route: Route, one: PairSample) -> tuple[TrueValue | None, ...] | Non
     return tuple(one if isinstance(one, bool | int | float | str) else None for one in found)
 
 
-def truths_of(kept: Kept) -> list[Truth]:
+def truths_of(kept: StoredQuestion) -> list[Truth]:
     """What the log is told of a decision, a row each.
 
     Where people serve it is their answer, which copies are held against. Of an audit it is both:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
-from router.core.snapshots import Kept
+from router.core.snapshots import Lasting
 
 if TYPE_CHECKING:
     from router.core.evidence.slices import Slice
@@ -41,7 +41,7 @@ class Edges(NamedTuple):
         return f"{self.low * 100:+.2g} … {self.high * 100:+.2g} pp"
 
 
-class Band(Kept, listed="requests total squares"):
+class Band(Lasting, listed="requests total squares"):
     """Three sums over settled requests."""
 
     __slots__ = ("requests", "squares", "total")

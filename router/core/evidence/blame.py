@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from router.core.evidence.slices import Key, Slice
-from router.core.snapshots import Kept
+from router.core.snapshots import Lasting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,7 @@ Failing = tuple[tuple[int, ...], tuple[int, ...]]
 NOBODY: Failing = (), ()
 
 
-class Brought(Kept, listed="_parts _told"):
+class Brought(Lasting, listed="_parts _told"):
     """See the module."""
 
     __slots__ = ("_parts", "_told")

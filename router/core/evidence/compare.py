@@ -12,12 +12,12 @@ from router.core.evidence.bettors import GroupedLogs, grouped_table, hypotheses
 from router.core.evidence.blame import NOBODY, Brought, Failing
 from router.core.evidence.pot import Pot
 from router.core.evidence.slices import Key, Slice, Slices
-from router.core.snapshots import Kept
+from router.core.snapshots import Lasting
 from router.core.wire.outcomes import FULL_BP
 
 
 class CompareEvidence(
-    Kept, counts="candidate_bad candidate_ok stable_bad stable_ok", later="_behind blame"
+    Lasting, counts="candidate_bad candidate_ok stable_bad stable_ok", later="_behind blame"
 ):
     """Evidence that the candidate's bad rate exceeds ``(1 + relative) * stable's + absolute``.
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from router.core.evidence.distinct import DistinctUnits
 from router.core.evidence.ledger import key_of
 from router.core.evidence.slices import Key
-from router.core.snapshots import Kept
+from router.core.snapshots import Lasting
 from router.core.wire.outcomes import FULL_BP, Cell
 from router.core.wire.sampled import Facts, SampleFacts
 
@@ -34,7 +34,7 @@ WAITING_MAX: Final = 4_096
 LOST: Final = Facts(why="lost")
 
 
-class _Slice(Kept, listed="since weight_bp wanted known"):
+class _Slice(Lasting, listed="since weight_bp wanted known"):
     """What was sampled in one slice of draws, and what is known of it."""
 
     __slots__ = ("known", "since", "wanted", "weight_bp")
@@ -59,7 +59,7 @@ class _Slice(Kept, listed="since weight_bp wanted known"):
         return len(self.known) >= sum(self.wanted)
 
 
-class Drawn(Kept, early="_told_early", later="_told_early"):
+class Drawn(Lasting, early="_told_early", later="_told_early"):
     """See the module. ``sticky``: users are drawn, and only the first request of each counts."""
 
     lost: int

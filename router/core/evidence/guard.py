@@ -19,7 +19,7 @@ from router.core.evidence.bettors import (
 from router.core.evidence.blame import NOBODY, Brought, Failing
 from router.core.evidence.pot import Pot
 from router.core.evidence.slices import Key, Slice, Slices
-from router.core.snapshots import Kept
+from router.core.snapshots import Lasting
 from router.core.wire.outcomes import FULL_BP
 
 GuardSide = Literal["above", "below"]
@@ -36,7 +36,7 @@ def guard_hypotheses(limit: float, side: GuardSide) -> tuple[float, ...]:
     return spaced(min(1.3 * limit, (limit + TOP_RATE) / 2), TOP_RATE, GEOMETRIC_BETTORS)
 
 
-class GuardEvidence(Kept, counts="bad ok", later="blame"):
+class GuardEvidence(Lasting, counts="bad ok", later="blame"):
     """Evidence that a rate lies above (or below) ``limit``, 0 < limit < 0.97."""
 
     __slots__ = ("_capital", "_logs", "bad", "blame", "limit", "ok", "pot", "side", "slices")

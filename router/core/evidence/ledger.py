@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from router.core.evidence.slices import Key
-from router.core.snapshots import Kept
+from router.core.snapshots import Lasting
 from router.core.wire.outcomes import Cell
 
 
@@ -41,7 +41,7 @@ def whole(cell: Cell) -> Addition:
     return Addition(c.arrived, c.bad, c.answers, c.left, s.arrived, s.bad, s.answers, s.left)
 
 
-class Ledger(Kept):
+class Ledger(Lasting):
     """What is known of every slice with something open."""
 
     __slots__ = ("_known", "_newest")

@@ -28,13 +28,13 @@ from typing import Final
 
 from router.core.evidence.paired import LAMBDAS, paired_pot
 from router.core.evidence.pot import Pot
-from router.core.snapshots import Kept
+from router.core.snapshots import Lasting
 
 PRIOR: Final = 0.5
 """Where ``b`` begins, with the weight of one outcome."""
 
 
-class LossEvidence(Kept, sums="together candidate stable", later="pairs_share"):
+class LossEvidence(Lasting, sums="together candidate stable", later="pairs_share"):
     """See the module. ``margin``: 0 <= margin < 1."""
 
     __slots__ = ("candidate", "margin", "pairs", "pairs_share", "split", "stable", "together")
@@ -92,7 +92,7 @@ class LossEvidence(Kept, sums="together candidate stable", later="pairs_share"):
         return total / (self.candidate.count + self.stable.count + 1)
 
 
-class _Sums(Kept, listed="count first second bad"):
+class _Sums(Lasting, listed="count first second bad"):
     """What was seen, for people and for the level."""
 
     __slots__ = ("bad", "count", "first", "second")

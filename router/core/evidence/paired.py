@@ -13,7 +13,7 @@ import math
 from typing import Final
 
 from router.core.evidence.pot import Pot
-from router.core.snapshots import Kept
+from router.core.snapshots import Lasting
 
 LAMBDAS = (0.03, 0.07, 0.15, 0.3, 0.6, 0.9)
 """Bet sizes; small ones find small losses slowly, large ones large losses at once.
@@ -33,7 +33,7 @@ def paired_pot(horizon: int | None = None) -> Pot:
     return Pot(len(LAMBDAS), horizon, parts=PARTS, start=START)
 
 
-class PairedEvidence(Kept, counts="worse better same"):
+class PairedEvidence(Lasting, counts="worse better same"):
     """Evidence that the candidate loses against stable by more than ``margin``, 0 <= margin < 1."""
 
     __slots__ = ("better", "margin", "pot", "same", "worse")

@@ -10,7 +10,7 @@ import math
 from typing import TYPE_CHECKING
 
 from router.core.evidence.restart import START_SHARE, released
-from router.core.snapshots import Kept
+from router.core.snapshots import Lasting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -21,7 +21,7 @@ CAPITAL_MAX = 1e250
 _EXPONENT_MAX = 500.0
 
 
-class Pot(Kept, later="alarms"):
+class Pot(Lasting, later="alarms"):
     """Capital of ``bettors`` bettors, started at 1 in total."""
 
     __slots__ = (

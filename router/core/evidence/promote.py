@@ -23,7 +23,7 @@ from functools import lru_cache
 from router.core.evidence.band import Band
 from router.core.evidence.bettors import TABLES_MAX, LogFactors
 from router.core.evidence.slices import Key, Slice, Slices
-from router.core.snapshots import Kept
+from router.core.snapshots import Lasting
 from router.core.wire.outcomes import FULL_BP
 
 BETS = ((0.04, 0.06), (0.1, 0.08), (0.25, 0.12), (0.5, 0.17), (1.0, 0.45), (1.6, 0.12))
@@ -61,7 +61,7 @@ def _fastest(z: tuple[float, ...], law: tuple[float, ...], largest: float) -> fl
     return high
 
 
-class PromoteEvidence(Kept, later="band"):
+class PromoteEvidence(Lasting, later="band"):
     """Evidence that the candidate's bad rate is below stable's plus ``margin``."""
 
     __slots__ = ("band", "best", "logs", "margin", "mu", "requests", "slices")

@@ -12,7 +12,7 @@ import math
 from itertools import accumulate
 from typing import NamedTuple
 
-from router.core.snapshots import Kept
+from router.core.snapshots import Lasting
 
 STRETCHES_MAX = 64
 """Stretches that are kept; beyond, the oldest two are merged: what is recent stays apart."""
@@ -46,7 +46,7 @@ class Stretch(NamedTuple):
         return self.bad * math.log(own / rate) + ok
 
 
-class Recent(Kept, bare="_stretches"):
+class Recent(Lasting, bare="_stretches"):
     """Stretches in the order in which they were told."""
 
     __slots__ = ("_stretches",)

@@ -10,7 +10,7 @@ import math
 from functools import lru_cache
 
 from router.core.evidence.bettors import TABLES_MAX
-from router.core.snapshots import Kept
+from router.core.snapshots import Lasting
 from router.core.wire.outcomes import FULL_BP
 
 ODDS = (0.5, 0.8, 0.9, 0.97, 1.03, 1.1, 1.25, 2.0)
@@ -29,7 +29,7 @@ def _table(weight_bp: int) -> tuple[tuple[float, float], ...]:
     return tuple((math.log(r), math.log(1.0 - w + w * r)) for r in ODDS)
 
 
-class SampleRatio(Kept, counts="candidate stable"):
+class SampleRatio(Lasting, counts="candidate stable"):
     """Evidence that the candidate's share of arrivals is not the weight it was routed with."""
 
     __slots__ = ("best", "candidate", "logs", "stable")

@@ -24,7 +24,7 @@ from typing import Final
 
 from router.core.evidence.pot import Pot
 from router.core.evidence.restart import START_SHARE
-from router.core.snapshots import Kept
+from router.core.snapshots import Lasting
 from router.core.wire.outcomes import FULL_BP
 
 SIZES: Final = (0.03, 0.08, 0.2, 0.45, 0.95)
@@ -34,7 +34,7 @@ LOSS_MAX: Final = 0.95
 """No bet may lose more than this share of its capital on one request."""
 
 
-class ShareEvidence(Kept, bare="pot"):
+class ShareEvidence(Lasting, bare="pot"):
     """Evidence that the candidate's share exceeds stable's by more than ``margin``, 0 <= it < 1.
 
     ``size``: requests that may have one cause; the stake is divided by it (see bettors.together).
@@ -92,7 +92,7 @@ class ShareEvidence(Kept, bare="pot"):
         return f"ShareEvidence(margin {self.margin:g}, {self.capital:.3g} : 1)"
 
 
-class Means(Kept, listed="candidates stables candidate stable"):
+class Means(Lasting, listed="candidates stables candidate stable"):
     """Mean shares of several kinds in both arms, of the requests so far."""
 
     __slots__ = ("candidate", "candidates", "stable", "stables")

@@ -30,7 +30,7 @@ from typing import Final, Literal, NamedTuple
 
 from router.core.evidence.pot import Pot
 from router.core.evidence.shares import LOSS_MAX, Means
-from router.core.snapshots import Kept
+from router.core.snapshots import Lasting
 from router.core.wire.outcomes import FULL_BP
 
 Extreme = Literal["first", "last"] | None
@@ -74,7 +74,7 @@ def _stakes_of(ratios: list[float], weight_bp: int, margin: float) -> Stakes:
     return Stakes(weight_bp, stakes, paid, tuple(min(size, largest) for size in SIZES))
 
 
-class ShiftEvidence(Kept, listed="pot means ratios _made_of"):
+class ShiftEvidence(Lasting, listed="pot means ratios _made_of"):
     """Evidence that more than ``margin`` of the candidate's predictions would have to be others."""
 
     __slots__ = ("_known", "_made_of", "margin", "means", "order", "pot", "ratios")

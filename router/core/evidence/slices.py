@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from router.core.snapshots import Kept
+from router.core.snapshots import Lasting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,7 +79,7 @@ class Slice(NamedTuple):
         return cls(weight_bp, cb + co, cb, co, sb + so, sb, so)
 
 
-class _Stretch(Kept, listed="sums slices"):
+class _Stretch(Lasting, listed="sums slices"):
     """One slice or several neighbours, in the order of drawing."""
 
     __slots__ = ("slices", "sums")
@@ -92,7 +92,7 @@ class _Stretch(Kept, listed="sums slices"):
         self.slices = slices
 
 
-class Slices(Kept):
+class Slices(Lasting):
     """The open end of one question's draws."""
 
     __slots__ = ("_known", "_newest", "_open")

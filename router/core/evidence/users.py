@@ -20,7 +20,7 @@ from typing import Any
 from router.core.evidence.distinct import DistinctUnits
 from router.core.evidence.ledger import key_of, whole
 from router.core.evidence.slices import Key
-from router.core.snapshots import Kept
+from router.core.snapshots import Lasting
 from router.core.wire.outcomes import FULL_BP, ArmCounts, Cell, UserCounts
 
 BETS_MAX = 126
@@ -53,7 +53,7 @@ class _Met:
         self.met, self.failed = DistinctUnits(), DistinctUnits()
 
 
-class _Arm(Kept, listed="fresh considered failed judged by new", later="by new"):
+class _Arm(Lasting, listed="fresh considered failed judged by new", later="by new"):
     """Users of one arm of one slice that nobody had met, or seen fail, before."""
 
     __slots__ = ("by", "considered", "failed", "fresh", "judged", "new")
@@ -109,7 +109,7 @@ class _Arm(Kept, listed="fresh considered failed judged by new", later="by new")
 
 
 class Users(
-    Kept,
+    Lasting,
     met="_met",
     failed="_failed",
     arms="_told_arms",

@@ -22,7 +22,7 @@ from router.core.gates.late import LateState
 from router.core.gates.needs import Need
 from router.core.gates.segmented import LateGate
 from router.core.quantities import BasisPoints
-from router.core.snapshots import Kept
+from router.core.snapshots import Lasting
 from router.core.wire.outcomes import FULL_BP
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ WAITING_MAX: Final = 1_000
 _Scores = tuple[float, ...]
 
 
-class Couples(Kept, listed="_positive _waiting"):
+class Couples(Lasting, listed="_positive _waiting"):
     """Positives and negatives that wait for each other."""
 
     _positive: bool

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Protocol, Self
 from pydantic import Field, StrictInt, StrictStr, model_validator
 
 from router.core.quantities import Formed
-from router.core.snapshots import Kept
+from router.core.snapshots import Lasting
 from router.core.spec import Spec
 from router.core.wire.paired import PairRow, PairRows
 from router.core.wire.sampled import TEXT_CHARS_MAX
@@ -124,7 +124,7 @@ class SegmentKeys:
             yield name, PairRows(tuple(rows), pair.segment)
 
 
-class Segments(Kept, listed="names asked edges values"):
+class Segments(Lasting, listed="names asked edges values"):
     """The names of the first segments that were met, or the parts of a number."""
 
     __slots__ = ("asked", "edges", "names", "values")

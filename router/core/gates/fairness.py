@@ -23,7 +23,7 @@ from router.core.gates.gate import COMPARED_BP, Gate, GateContext, GateState, me
 from router.core.gates.needs import Need
 from router.core.gates.verdict import Counts, judged
 from router.core.quantities import BasisPoints, Number, Text
-from router.core.snapshots import Kept
+from router.core.snapshots import Lasting
 from router.core.wire.outcomes import FULL_BP
 from router.core.words import rate
 
@@ -39,7 +39,7 @@ LEVELS: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 """Between two groups: at which of them they lie apart is asked of all at once."""
 
 
-class Group(Kept, listed="_guards yes rows"):
+class Group(Lasting, listed="_guards yes rows"):
     """One group: what it was told of it, and its bets."""
 
     yes: list[int]

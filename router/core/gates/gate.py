@@ -19,7 +19,7 @@ from router.core.gates.needs import Need
 from router.core.gates.sample import Detect, Sample
 from router.core.gates.verdict import Counts, GateReport, Verdict
 from router.core.quantities import BasisPoints, Flag, Name
-from router.core.snapshots import Kept
+from router.core.snapshots import Lasting
 from router.core.spec import Spec
 from router.core.wire.outcomes import FULL_BP, Baseline
 
@@ -81,7 +81,7 @@ class Measurement:
     """Why measuring failed; empty if it did not."""
 
 
-class GateState(Kept, ABC):
+class GateState(Lasting, ABC):
     """One gate of one rollout. Nothing here does IO or reads a clock."""
 
     def __init__(self, name: str, context: GateContext, *, dry_run: bool = False) -> None:

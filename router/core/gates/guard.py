@@ -39,7 +39,7 @@ from router.core.gates.sample import Detect, Sample
 from router.core.gates.sample import absolute as absolute_sample
 from router.core.gates.verdict import FAILED, Counts, compared, judged, plainly
 from router.core.quantities import BasisPoints
-from router.core.snapshots import Kept
+from router.core.snapshots import Lasting
 from router.core.wire.outcomes import FULL_BP
 from router.core.words import odds, percent
 
@@ -78,7 +78,7 @@ REFUSING = 0.5
 """Share of refusals above which they are an alarm, where stable's share is below."""
 
 
-class _Trial(Kept, listed="round _evidences refusals", later="refusals"):
+class _Trial(Lasting, listed="round _evidences refusals", later="refusals"):
     """Fresh evidence of what is drawn from one round on: of failures, or of refusals."""
 
     round: int

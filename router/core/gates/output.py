@@ -17,7 +17,7 @@ from router.core.gates.gate import COMPARED_BP, Gate, GateContext, GateState
 from router.core.gates.needs import Need
 from router.core.gates.sample import Detect, Sample, walk
 from router.core.gates.verdict import Counts, judged
-from router.core.snapshots import Kept
+from router.core.snapshots import Lasting
 from router.core.wire.outcomes import FULL_BP
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ UNHEARD_LEAST: Final = 100
 """Answers of both versions after which a declared name that none had is an alarm."""
 
 
-class OutputPool(Kept, ABC):
+class OutputPool(Lasting, ABC):
     """One question asked of one segment, or of everything."""
 
     requests: list[int]

@@ -28,7 +28,7 @@ from router.core.gates.needs import Need
 from router.core.gates.output import OutputGate, OutputPool, OutputState
 from router.core.gates.verdict import Counts, compared
 from router.core.quantities import BasisPoints
-from router.core.snapshots import Kept
+from router.core.snapshots import Lasting
 from router.core.wire.outcomes import FULL_BP
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ KEPT_REQUESTS: Final = 1_000
 """Requests of one segment that are kept until then, the first ones, to be sorted in anew."""
 
 
-class Scale(Kept, listed="marks shift _first _requests stage"):
+class Scale(Lasting, listed="marks shift _first _requests stage"):
     """Where on the axis it is asked; made of stable's first scores."""
 
     marks: list[float]

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from router.core.snapshots import Kept
+from router.core.snapshots import Lasting
 
 RELATIVE = 0.2
 """Least relative difference, ``(raw - noise) / (raw + noise)``, of a field that changed."""
@@ -31,7 +31,7 @@ OTHER = "(other)"
 """Where fields beyond :data:`FIELDS_MAX` are counted; never silenced."""
 
 
-class Noise(Kept, pairs="raw_pairs noise_pairs"):
+class Noise(Lasting, pairs="raw_pairs noise_pairs"):
     """How often each field differs between the versions (raw) and within stable (noise)."""
 
     raw: dict[str, int]

@@ -38,7 +38,7 @@ from router.core.pairs.labelled import KeptPairs, TrueLabel, counted
 from router.core.pairs.noise import Noise
 from router.core.pairs.tally import Learnt, PairFinding, Result, Tally
 from router.core.predictions.rows import NOTHING, Declared
-from router.core.snapshots import Kept
+from router.core.snapshots import Lasting
 from router.core.wire.counts import MirrorCounts, PairSample
 from router.core.wire.outcomes import LabelledPairs, Pairs
 from router.core.wire.paired import PairRow, PairRows
@@ -140,7 +140,7 @@ class Terms:
 NO_EVIDENCE: Final = frozenset((Result.UNUSABLE, Result.REFUSED))
 
 
-class ShadowBook(Kept, later="admitted awaited"):
+class ShadowBook(Lasting, later="admitted awaited"):
     """Everything known from pairs of one attempt of a rollout."""
 
     noise: Noise

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from router.core.logged.redaction import names_field
 from router.core.pairs.compare import Compare
 from router.core.pairs.comparison import Comparison, Direction
-from router.core.snapshots import Kept
+from router.core.snapshots import Lasting
 from router.core.wire.counts import MirrorCounts, PairSample
 from router.core.wire.histogram import BUCKETS, bucket_of, quantile
 
@@ -121,7 +121,7 @@ class CopyDelivery:
 
 
 class Tally(
-    Kept,
+    Lasting,
     rows="*rows *by_row",
     positive="scored stable_positive own_positive",
     latency="_latencies",

@@ -24,7 +24,7 @@ _STEPS: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class CurvePoint:
     """One threshold of the curve."""
 
     threshold: float
@@ -67,12 +67,12 @@ def _at_most(wrong: int, count: int, share: float) -> float:
     return min(1.0, math.exp(top) * sum(math.exp(log - top) for log in logs))
 
 
-def curve(said: Sequence[tuple[float, bool]], risk: float = 0.05) -> list[Point]:
+def curve(said: Sequence[tuple[float, bool]], risk: float = 0.05) -> list[CurvePoint]:
     """Points from the highest threshold down. ``said``: confidence, and whether it was right."""
     ordered = sorted(said, key=lambda one: -one[0])
     total, wrong = len(ordered), 0
     every = max((total - LEAST) // POINTS_MAX, 1)
-    points: list[Point] = []
+    points: list[CurvePoint] = []
     due = False
     for number, (sure, right) in enumerate(ordered, 1):
         wrong += not right
@@ -80,14 +80,14 @@ def curve(said: Sequence[tuple[float, bool]], risk: float = 0.05) -> list[Point]
         due = due or last or (number >= LEAST and not (number - LEAST) % every)
         if due and (last or ordered[number][0] != sure):  # all of one confidence on the same side
             bound = upper_bound(wrong, number, risk)
-            points.append(Point(sure, number, number / total, wrong, wrong / number, bound))
+            points.append(CurvePoint(sure, number, number / total, wrong, wrong / number, bound))
             due = False
     return points
 
 
-def proposed(points: Sequence[Point], error: float) -> Point | None:
+def proposed(points: Sequence[CurvePoint], error: float) -> CurvePoint | None:
     """The lowest threshold whose error is proven to be at most ``error``; None: none is."""
-    best: Point | None = None
+    best: CurvePoint | None = None
     for point in points:
         if point.at_most > error:
             break

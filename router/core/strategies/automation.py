@@ -29,7 +29,7 @@ ASSIST: Final = "assist"
 FULL: Final = "full"
 
 
-class Alone(Spec):
+class PeopleAlone(Spec):
     """How long people alone answer; it ends when all of its conditions are satisfied."""
 
     hold: Seconds = 0.0
@@ -66,7 +66,7 @@ class FullLevel(Spec):
 class Automation(Strategy):
     """Turn a route from people to a version, level by level, each by its own gates' proof."""
 
-    human_only: Alone | None = None
+    human_only: PeopleAlone | None = None
     """People alone: what they do, and how long it takes, is known before anything changes."""
     shadow: Level | None = None
     """The version gets copies of all that people answer."""

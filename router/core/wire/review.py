@@ -60,7 +60,7 @@ class ReviewItem:
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class SettledReview:
     """What a waiting client is told."""
 
     ref: str

@@ -2,10 +2,10 @@
 
 import pytest
 
-from router.control.reviews.book import NoSuchItem, NotYours, ReviewBook, Verdict
+from router.control.reviews.book import NoSuchItem, NotYours, Opinion, ReviewBook
 from router.core.wire.review import ReviewItem
 
-YES, NO = Verdict("true", b"y", False), Verdict("false", b"n", True)
+YES, NO = Opinion("true", b"y", False), Opinion("false", b"n", True)
 
 
 def question(name, route="r", reason="unsure"):
