@@ -27,7 +27,7 @@ from router.control.predictions.watching import Watching
 from router.control.reviews.queue import Reviews
 from router.control.rollouts.observe import Observatory
 from router.control.rollouts.reconciler import Reconciler
-from router.control.rollouts.run import Live
+from router.control.rollouts.run import Live, Run
 from router.control.state.clock import Clock, RolloutClock
 from router.control.state.errors import StoreUnavailable
 from router.control.state.record import JournalEntry
@@ -131,12 +131,9 @@ class Plane(Parts):
         self.lag_s, self.loop_failures = 0.0, {}
         self.worker_lag_s, self.worker_connections = {}, {}
         self._asker = Asker(self._answered)
-        self.comparer = Comparer(
-            lambda: self.reconciler.runs, self.reconciler.observe, self._paired, self.clock
-        )
-        self.samples = Samples(
-            lambda: self.reconciler.runs, self.reconciler.observe, self._read, self.comparer.reader
-        )
+        observe = self.reconciler.observe
+        self.comparer = Comparer(self._runs, observe, self._paired, self.clock)
+        self.samples = Samples(self._runs, observe, self._read, self.comparer.reader)
         self.samples.on_watched = self.watching.take
         self.samples.on_tokens = self.usages.spent
         self.log = PredictionLog(self.reconciler, self.comparer.reader, self.clock, self._told)
@@ -150,6 +147,9 @@ class Plane(Parts):
         self._counted = CountsWaiting(self._book)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._hurried = False
+
+    def _runs(self) -> Mapping[str, Run]:
+        return self.reconciler.runs
 
     def __repr__(self) -> str:
         return f"<Plane {self.reconciler!r} {self.fleet!r}>"

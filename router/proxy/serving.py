@@ -123,11 +123,11 @@ class ServedRoute:
     def __init__(self, entry: RouteEntry, pools: Pools, recorder: Recorder) -> None:
         self.entry, self.match = entry, entry.match
         self.counts, self.clients = recorder.route(entry.name), recorder.clients(entry)
-        connect_s = entry.timeouts.connect_s
+        times = entry.timeouts
         self.versions = [
             ServedVersion(
                 version.name, index,
-                pools.live(entry.name, version, connect_s=connect_s),
+                pools.live(entry.name, version, connect_s=times.connect_s),
                 recorder.version(entry.name, version.name, role_of(entry, index)),
                 reveal=entry.reveal_version, edit=_editing(version, entry),
             )
@@ -135,7 +135,6 @@ class ServedRoute:
         ]  # fmt: skip
         self.stable = self.versions[entry.stable]
         self.candidate = self.versions[entry.candidate] if entry.candidate >= 0 else None
-        times = entry.timeouts
         self.response_s, self.body_s, self.total_s = times.response_s, times.body_s, times.total_s
         self.first_token_s = times.first_token_s
         self.receipts = bool(entry.receipt_secret)

@@ -127,7 +127,6 @@ def entry_of(situation: Situation) -> table.RouteEntry:
     index = {name: i for i, name in enumerate(names)}
     carried = situation.carried
     rollout, pinned = (carried.rollout, carried.policy) if carried else (None, None)
-    stable = index[record.stable]
     candidate = index[rollout.candidate] if rollout else -1
     out = taken_back(route, record)
     waits = situation.waits if rollout else None
@@ -138,7 +137,7 @@ def entry_of(situation: Situation) -> table.RouteEntry:
             _version(name, route, live=bool(record.live) and i == candidate)
             for name, i in index.items()
         ),
-        stable=stable,
+        stable=index[record.stable],
         candidate=candidate,
         rollout_id=rollout.id if rollout else "",
         attempt=rollout.attempt if rollout else 0,
