@@ -33,13 +33,15 @@ ROUTE = """\
     rollout:
       candidate: v2
       strategy: {canary: {steps: [{weight: 40%, mirror: 50%, hold: 1h}], bake: 1h}}
-      gates: [error_rate, accuracy, auc, business, trust, nulls, {scores: {on_fail: notify}}]
+      gates: [error_rate, accuracy, auc, business, trust, nulls, {scores: {on_fail: notify}}, {agreement: {at_least: 75%}}]
       compare: {decide_on: [late], score: p, segment: {header: X-Country}}
 """  # noqa: E501 - as people write it
 LOG = 'prediction_log: {file: "<folder>/log.db", age: 1d, size: 100MiB, early: 1h}'
 CARRIERS = ("AA", "DL", "UA", "WN")
 COUNTRIES = ("de", "fr", "us")
 TOLD_EVERY_S = 0.5
+RAMP_PER_S = 0.8
+"""Miles by which flights grow: a third of a standard deviation in some 80 s."""
 
 
 def airport(past="2s", season="168s", window="4s"):
@@ -103,7 +105,7 @@ class Weather:
         if self.step_s is not None and now >= self.step_s:
             delay += 12
         if self.ramp_s is not None and now >= self.ramp_s:
-            distance += 1.5 * (now - self.ramp_s)
+            distance += RAMP_PER_S * (now - self.ramp_s)
         if self.pulse_s and self.pulse_s[0] <= now < self.pulse_s[1] and draw.random() < 0.6:
             carrier = "ZZ"
         null = self.nulls_s is not None and now >= self.nulls_s and draw.random() < 0.2

@@ -10,11 +10,14 @@ from pathlib import Path
 
 from PIL import Image
 
+from tests.page.airport import LOG, Model, Passengers, Weather, airport
 from tests.page.stage import MANY, QUIET, ROUTES, browser, open_page, router, settled
 
 PATHS = ("/prices", "/fraud", "/ads", "/delay", "/search", "/geo")
 SECONDS = 15.0
 """Of traffic before the pictures: long enough for bands and curves."""
+MODELS_S = 130.0
+"""Until a slow change is told as one."""
 
 
 async def shoot(page, folder: Path, name: str, *, whole: bool = True) -> None:
@@ -63,6 +66,35 @@ async def states(folder: Path) -> None:
             await shoot(page, folder, "stale", whole=False)
 
 
+async def models(folder: Path) -> None:
+    """A better model beside the present one, while requests change in every way there is."""
+    weather = Weather(step_s=85.0, ramp_s=12.0, pulse_s=(25.0, 40.0), nulls_s=95.0)
+    told = {"v1": Model(0.9, 1), "v2": Model(0.3, 2)}
+    with tempfile.TemporaryDirectory() as home:
+        async with (
+            router(Path(home), airport("12s", "420s", "20s"), head=LOG, models=told) as lab,
+            Passengers(lab, weather, per_s=60),
+            browser() as b,
+        ):
+            await settled(MODELS_S)
+            page = await open_page(b, lab, "#/route/flights/performance")
+            await page.wait_for_function("() => document.querySelectorAll('.uplot').length >= 5")
+            await shoot(page, folder, "model-performance")
+            page = await open_page(b, lab, "#/route/flights/data?signal=delay")
+            await page.wait_for_selector("section.detail table.cells")
+            await page.wait_for_selector("table.answers")
+            await shoot(page, folder, "data-quality")
+            page = await open_page(b, lab, "#/route/flights/tap")
+            await page.wait_for_selector("table.tap td:has-text('copy, v2:')")
+            await shoot(page, folder, "live-tap", whole=False)
+            page = await open_page(b, lab, "#/route/flights")
+            await page.wait_for_selector("h2:text-is('Scores')")
+            await shoot(page, folder, "drift-and-scores")
+            page = await open_page(b, lab, "#/route/flights/data", dark=True, width=375, height=812)
+            await page.wait_for_selector("table.signals")
+            await shoot(page, folder, "phone-data-quality", whole=False)
+
+
 async def sizes(folder: Path) -> None:
     """1, 20 and 1,000 routes."""
     for number, name in ((1, "overview-1"), (20, "overview-20"), (1000, "overview-1000")):
@@ -75,6 +107,7 @@ async def sizes(folder: Path) -> None:
 async def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     await states(folder)
+    await models(folder)
     await sizes(folder)
 
 

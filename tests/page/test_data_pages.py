@@ -1,5 +1,7 @@
 """Model performance, data quality, live tap, usage: in Chromium, before a model and its truths."""
 
+from importlib.resources import files
+
 import pytest
 
 from tests.page.airport import LOG, Model, Passengers, Weather, airport
@@ -114,7 +116,27 @@ async def test_a_model_its_truths_and_its_data(tmp_path):
         assert "0.002000" in await usage.locator("table.usage").inner_text()
         for one in (*pages.values(), page, usage):
             assert [said for said in one.said if "503" not in said] == []
+        await everybody_can_read_them(lab, b)
         await rows_are_for_the_role_data(lab, b)
+
+
+async def everybody_can_read_them(lab, b):
+    """By a screen reader, in the dark, on a phone."""
+    axe = (files("axe_playwright_python") / "axe.min.js").read_text()
+    for where, shown in {
+        "performance": "table.performance", "data?signal=delay": "section.detail table.cells",
+        "tap": "table.tap", "backends": "h2:text-is('What versions use')",
+    }.items():  # fmt: skip
+        for dark, width in ((False, 1200), (True, 375)):
+            page = await open_page(b, lab, f"#/route/flights/{where}", dark=dark, width=width)
+            await page.locator(shown).first.wait_for(timeout=30_000)
+            await page.evaluate(axe)
+            found = await page.evaluate("() => axe.run(document).then((r) => r.violations)")
+            told = [(one["id"], [n["html"][:120] for n in one["nodes"]]) for one in found]
+            assert told == [], (where, dark)
+            wide = await page.evaluate("() => document.documentElement.scrollWidth")
+            assert wide <= width, where
+            await page.context.close()
 
 
 async def rows_are_for_the_role_data(lab, b):

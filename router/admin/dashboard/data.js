@@ -1,7 +1,7 @@
 // Data quality of one route: what clients ask and versions answer beside their reference, over time.
 import { html, useState } from "./preact-htm.js";
 import { mayOperate, post, say } from "./link.js";
-import { Gate, Question, usePolled } from "./parts.js";
+import { Gate, Question, usePolled, Wide } from "./parts.js";
 import { markedSince, marksOf, Plot } from "./plots.js";
 import { known, lasts, moment, NONE, percent, whole, words } from "./words.js";
 
@@ -92,16 +92,16 @@ export function Cells({ chosen }) {
   const columns = { reference: chosen.reference, now: chosen.now, stable: chosen.arms.stable?.cells, candidate: chosen.arms.candidate?.cells };
   const sides = SIDES.filter(([name]) => columns[name]?.length);
   const most = Math.max(...sides.flatMap(([name]) => columns[name]), 0.01);
-  return html`<div class="scroll"><table class="cells"><caption>Share of the values in each ${chosen.cells[0]?.startsWith("below") ? "range of the reference's tenths" : "category"}</caption>
+  return html`<${Wide}><table class="cells"><caption>Share of the values in each ${chosen.cells[0]?.startsWith("below") ? "range of the reference's tenths" : "category"}</caption>
     <thead><tr><th scope="col">Values</th>${sides.map(([name, label]) => html`<th scope="col" key=${name}>${label}</th>`)}</tr></thead>
-    <tbody>${chosen.cells.map((cell, i) => html`<tr key=${cell}><th scope="row">${cell}</th>${sides.map(([name, , css]) => html`<td key=${name} class=${css}><span class="share" style=${{ width: `${(columns[name][i] / most) * 7}rem` }}></span> ${percent(columns[name][i])}</td>`)}</tr>`)}</tbody></table></div>`;
+    <tbody>${chosen.cells.map((cell, i) => html`<tr key=${cell}><th scope="row">${cell}</th>${sides.map(([name, , css]) => html`<td key=${name} class=${css}><span class="share" style=${{ width: `${(columns[name][i] / most) * 7}rem` }}></span> ${percent(columns[name][i])}</td>`)}</tr>`)}</tbody></table></${Wide}>`;
 }
 
 function Arms({ arms }) {
   const rows = SIDES.filter(([name]) => arms[name]);
   if (!rows.length) return html`<p class="soft">No attempt of a candidate is live, so there are no two arms.</p>`;
-  return html`<div class="scroll"><table><caption>Each arm since the attempt began, beside the reference</caption><thead><tr><th scope="col">Arm</th><th scope="col" class="r">Rows</th><th scope="col" class="r">PSI</th><th scope="col" class="r">Null or missing</th><th scope="col" class="r">Another type</th><th scope="col" class="r">Unseen or out of range</th></tr></thead>
-    <tbody>${rows.map(([name, label]) => html`<tr key=${name}><th scope="row">${label}</th><td class="r">${whole(arms[name].rows)}</td><td class="r">${index(arms[name].psi)}</td><td class="r">${percent(arms[name].nulls)}</td><td class="r">${percent(arms[name].type)}</td><td class="r">${percent(arms[name].outside)}</td></tr>`)}</tbody></table></div>`;
+  return html`<${Wide}><table><caption>Each arm since the attempt began, beside the reference</caption><thead><tr><th scope="col">Arm</th><th scope="col" class="r">Rows</th><th scope="col" class="r">PSI</th><th scope="col" class="r">Null or missing</th><th scope="col" class="r">Another type</th><th scope="col" class="r">Unseen or out of range</th></tr></thead>
+    <tbody>${rows.map(([name, label]) => html`<tr key=${name}><th scope="row">${label}</th><td class="r">${whole(arms[name].rows)}</td><td class="r">${index(arms[name].psi)}</td><td class="r">${percent(arms[name].nulls)}</td><td class="r">${percent(arms[name].type)}</td><td class="r">${percent(arms[name].outside)}</td></tr>`)}</tbody></table></${Wide}>`;
 }
 
 function Detail({ one, chosen, marks }) {
@@ -129,13 +129,13 @@ function Logged({ route }) {
   if (!names.length) return "";
   const features = Object.entries(told.inputs);
   return html`<h3>Answers of each version, logged in the last day</h3>
-    <div class="scroll"><table class="answers"><thead><tr><th scope="col">Version</th><th scope="col" class="r">Predictions</th><th scope="col" class="r">Null</th><th scope="col" class="r">Unreadable</th><th scope="col" class="r">Without label and score</th><th scope="col" class="r">Mean score</th><th scope="col">Most said</th></tr></thead>
+    <${Wide}><table class="answers"><thead><tr><th scope="col">Version</th><th scope="col" class="r">Predictions</th><th scope="col" class="r">Null</th><th scope="col" class="r">Unreadable</th><th scope="col" class="r">Without label and score</th><th scope="col" class="r">Mean score</th><th scope="col">Most said</th></tr></thead>
       <tbody>${names.map((name) => { const one = told.versions[name], { nulls, score } = one.metrics; return html`<tr key=${name}><th scope="row">${name}</th><td class="r">${whole(one.predictions)}</td>
         <td class="r">${nulls ? html`${percent(nulls.value, 2)}<br /><span class="soft">${percent(nulls.low, 2)} to ${percent(nulls.high, 2)}</span>` : NONE}</td><td class="r">${whole(one.unreadable)}</td><td class="r">${whole(one.missing)}</td>
-        <td class="r">${score ? score.value.toPrecision(4) : NONE}</td><td>${Object.entries(one.classes).map(([label, n]) => `${label}: ${whole(n)}`).join(", ") || NONE}</td></tr>`; })}</tbody></table></div>
-    ${features.length ? html`<h3>What each version was asked</h3><div class="scroll"><table class="inputs"><thead><tr><th scope="col">Feature</th><th scope="col">Version</th><th scope="col" class="r">Missing</th><th scope="col" class="r">Mean</th><th scope="col" class="r">Least</th><th scope="col" class="r">Most</th><th scope="col" class="r">Different texts</th></tr></thead>
+        <td class="r">${score ? score.value.toPrecision(4) : NONE}</td><td>${Object.entries(one.classes).map(([label, n]) => `${label}: ${whole(n)}`).join(", ") || NONE}</td></tr>`; })}</tbody></table></${Wide}>
+    ${features.length ? html`<h3>What each version was asked</h3><${Wide}><table class="inputs"><thead><tr><th scope="col">Feature</th><th scope="col">Version</th><th scope="col" class="r">Missing</th><th scope="col" class="r">Mean</th><th scope="col" class="r">Least</th><th scope="col" class="r">Most</th><th scope="col" class="r">Different texts</th></tr></thead>
       <tbody>${features.flatMap(([feature, of]) => Object.entries(of).map(([name, one], n) => html`<tr key=${`${feature} ${name}`}><th scope="row">${n ? html`<span class="soft">${feature}</span>` : feature}</th><td>${name}</td><td class="r">${percent(one.missing_share, 2)}</td>
-        ${[one.mean, one.least, one.most].map((value, i) => html`<td class="r" key=${i}>${known(value) ? Number(value.toPrecision(4)) : NONE}</td>`)}<td class="r">${one.different_texts ? whole(one.different_texts) : NONE}</td></tr>`))}</tbody></table></div>` : ""}`;
+        ${[one.mean, one.least, one.most].map((value, i) => html`<td class="r" key=${i}>${known(value) ? Number(value.toPrecision(4)) : NONE}</td>`)}<td class="r">${one.different_texts ? whole(one.different_texts) : NONE}</td></tr>`))}</tbody></table></${Wide}>` : ""}`;
 }
 
 export function DataQuality({ route, rollout, journal, query, go }) {
@@ -154,9 +154,9 @@ export function DataQuality({ route, rollout, journal, query, go }) {
       ${shown.trouble ? html`<p class="warn">${shown.trouble}</p>` : ""}
       <${Alarms} told=${shown} route=${route} />
       <h3>Signals</h3><p class="soft">A name opens its curves, its arms and its distribution.</p>
-      <div class="scroll"><table class="signals"><thead><tr><th scope="col">Signal</th><th scope="col">State</th><th scope="col" class="r">PSI</th><th scope="col" class="r">JS</th><th scope="col" class="r">KS</th><th scope="col" class="r">By chance</th>
+      <${Wide}><table class="signals"><thead><tr><th scope="col">Signal</th><th scope="col">State</th><th scope="col" class="r">PSI</th><th scope="col" class="r">JS</th><th scope="col" class="r">KS</th><th scope="col" class="r">By chance</th>
         <th scope="col" class="r">Null</th><th scope="col" class="r">Type</th><th scope="col" class="r">Unseen, out of range</th><th scope="col" class="r">Limit in</th></tr></thead>
-        <tbody>${shown.signals.map((one) => html`<${Row} key=${id(one)} one=${one} alarms=${shown.alarms} chosen=${id(one) === `${segment} ${name}`} choose=${() => choose(one)} />`)}</tbody></table></div>
+        <tbody>${shown.signals.map((one) => html`<${Row} key=${id(one)} one=${one} alarms=${shown.alarms} chosen=${id(one) === `${segment} ${name}`} choose=${() => choose(one)} />`)}</tbody></table></${Wide}>
       ${name && chosen && of ? html`<${Detail} one=${of} chosen=${chosen} marks=${marksOf(chosen.course.at.length ? markedSince(journal, chosen.course.at[0]) : new Map())} />` : ""}`}
     ${gates.length ? html`<h3>Gates on answers</h3><ul class="gates">${gates.map((gate) => html`<${Gate} key=${gate.name} gate=${gate} />`)}</ul>` : ""}
     <${Logged} route=${route} />`;

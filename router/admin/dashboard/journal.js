@@ -1,6 +1,6 @@
 // What was decided, when, by whom, and the evidence as it stood then.
 import { html, useState } from "./preact-htm.js";
-import { Verdict } from "./parts.js";
+import { Verdict, Wide } from "./parts.js";
 import { known, moment, odds, percent, phase, share, whole, words } from "./words.js";
 
 // What the journal keeps of the gates: a decision's evidence never changes afterwards.
@@ -9,9 +9,9 @@ function Frozen({ entry }) {
   const of = (counts) => (counts?.total ? `${whole(counts.bad)} of ${whole(counts.total)} (${percent(counts.bad / counts.total)})` : "0 of 0");
   return html`<details><summary>the numbers then</summary><p>${entry.reason}</p>
     ${reports.length ? html`<p class="soft">Frozen at ${moment(entry.at)}, revision ${entry.revision}${known(capital) ? `: all gates together ${odds(capital)} of ${odds(limit)} against it` : ""}${samples ? `, ${whole(samples)} samples of the step` : ""}.</p>
-    <div class="scroll"><table class="frozen"><thead><tr><th scope="col">Gate</th><th scope="col">Then</th><th scope="col" class="r">Evidence</th><th scope="col" class="r">Limit</th><th scope="col" class="r">Candidate, bad</th><th scope="col" class="r">Stable, bad</th></tr></thead>
+    <${Wide}><table class="frozen"><thead><tr><th scope="col">Gate</th><th scope="col">Then</th><th scope="col" class="r">Evidence</th><th scope="col" class="r">Limit</th><th scope="col" class="r">Candidate, bad</th><th scope="col" class="r">Stable, bad</th></tr></thead>
       <tbody>${reports.map((gate) => html`<tr key=${gate.gate}><th scope="row">${words(gate.gate)}</th><td><${Verdict} name=${gate.verdict} /></td><td class="r">${odds(gate.evidence)}</td><td class="r">${odds(gate.limit)}</td>
-        <td class="r">${of(gate.candidate)}</td><td class="r">${of(gate.stable)}</td></tr>`)}</tbody></table></div>` : ""}</details>`;
+        <td class="r">${of(gate.candidate)}</td><td class="r">${of(gate.stable)}</td></tr>`)}</tbody></table></${Wide}>` : ""}</details>`;
 }
 
 const told = (entry) => entry.evidence?.reports?.length || entry.reason !== entry.line;

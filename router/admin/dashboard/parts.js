@@ -25,6 +25,24 @@ export function Split({ shares, colour, small }) {
       style=${{ flexGrow: Math.max(shares[name], 100) }}></span>`)}</span>`;
 }
 
+// A table that may be wider than the page scrolls by itself; by keyboard too, where it does.
+export function Wide({ label = "a table that scrolls sideways", children }) {
+  const box = useRef(null);
+  useEffect(() => {
+    const one = box.current;
+    const look = () => {
+      if (one.scrollWidth > one.clientWidth + 1) one.setAttribute("tabindex", "0");
+      else if (document.activeElement !== one) one.removeAttribute("tabindex");
+    };
+    look();
+    const sized = new ResizeObserver(look);
+    sized.observe(one);
+    for (const child of one.children) sized.observe(child);
+    return () => sized.disconnect();
+  }, []);
+  return html`<div class="scroll" role="group" aria-label=${label} ref=${box}>${children}</div>`;
+}
+
 // A question in front of everything: the browser keeps the keyboard inside and gives it back after.
 export function Question({ title, close, children }) {
   const dialog = useRef(null);

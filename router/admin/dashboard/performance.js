@@ -1,6 +1,6 @@
 // How right the versions were, over time, from the prediction log: against the truth that came later.
 import { html } from "./preact-htm.js";
-import { Choice, Gate, usePolled } from "./parts.js";
+import { Choice, Gate, usePolled, Wide } from "./parts.js";
 import { last, markedSince, marksOf, Plot } from "./plots.js";
 import { copy } from "./report.js";
 import { known, lasts, moment, NONE, percent, whole } from "./words.js";
@@ -27,7 +27,7 @@ const band = (figure, written) => (known(figure.low) ? html`<br /><span class="s
 
 function Table({ told, names, colour }) {
   const metrics = Object.keys(METRICS).filter((metric) => names.some((name) => told.versions[name].metrics[metric]));
-  return html`<div class="scroll"><table class="performance"><thead><tr><th scope="col">Version</th><th scope="col" class="r">Predictions</th><th scope="col" class="r">With a truth</th>
+  return html`<${Wide}><table class="performance"><thead><tr><th scope="col">Version</th><th scope="col" class="r">Predictions</th><th scope="col" class="r">With a truth</th>
       <th scope="col" class="r">Truth comes after</th>${metrics.map((metric) => html`<th scope="col" class="r" key=${metric}>${METRICS[metric][0]}</th>`)}</tr></thead>
     <tbody>${names.map((name) => {
       const one = told.versions[name];
@@ -38,7 +38,7 @@ function Table({ told, names, colour }) {
           const figure = one.metrics[metric], written = METRICS[metric][2];
           return html`<td class="r" key=${metric}>${figure ? html`${written(figure.value)}${band(figure, written)}<br /><span class="soft">of ${whole(figure.count)}</span>` : NONE}</td>`;
         })}</tr>`;
-    })}</tbody></table></div>`;
+    })}</tbody></table></${Wide}>`;
 }
 
 function Curve({ metric, told, names, colour, marks }) {
@@ -67,9 +67,9 @@ function Covered({ told, names, colour, marks }) {
 function Segments({ told }) {
   const metrics = Object.keys(METRICS).filter((metric) => told.segments.some((one) => one.metrics[metric]));
   if (!told.segments.length) return "";
-  return html`<h3>By segment</h3><div class="scroll"><table><thead><tr><th scope="col">Segment</th><th scope="col">Version</th><th scope="col" class="r">Predictions</th>${metrics.map((metric) => html`<th scope="col" class="r" key=${metric}>${METRICS[metric][0]}</th>`)}</tr></thead>
+  return html`<h3>By segment</h3><${Wide}><table><thead><tr><th scope="col">Segment</th><th scope="col">Version</th><th scope="col" class="r">Predictions</th>${metrics.map((metric) => html`<th scope="col" class="r" key=${metric}>${METRICS[metric][0]}</th>`)}</tr></thead>
     <tbody>${told.segments.map((one) => html`<tr key=${`${one.segment} ${one.version}`}><th scope="row">${one.segment}</th><td>${one.version}</td><td class="r">${whole(one.predictions)}</td>
-      ${metrics.map((metric) => html`<td class="r" key=${metric}>${one.metrics[metric] ? html`${METRICS[metric][2](one.metrics[metric].value)}${band(one.metrics[metric], METRICS[metric][2])}` : NONE}</td>`)}</tr>`)}</tbody></table></div>`;
+      ${metrics.map((metric) => html`<td class="r" key=${metric}>${one.metrics[metric] ? html`${METRICS[metric][2](one.metrics[metric].value)}${band(one.metrics[metric], METRICS[metric][2])}` : NONE}</td>`)}</tr>`)}</tbody></table></${Wide}>`;
 }
 
 function Report({ told }) {

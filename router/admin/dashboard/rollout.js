@@ -4,7 +4,7 @@ import { isStale, mayOperate } from "./link.js";
 import { Actions } from "./actions.js";
 import { Journal } from "./journal.js";
 import { Cells } from "./data.js";
-import { Gate, Split, usePolled } from "./parts.js";
+import { Gate, Split, usePolled, Wide } from "./parts.js";
 import { markedIn, Plots } from "./plots.js";
 import { known, lasts, milliseconds, moment, NONE, percent, rate, share, whole } from "./words.js";
 
@@ -29,7 +29,7 @@ function Track({ rollout }) {
 function Versions({ versions, rollout, shares, feedback, colour }) {
   const labelled = Object.values(feedback ?? {}).some((one) => one.right + one.wrong > 0);
   const role = (name) => (!rollout ? "" : name === rollout.serving_stable ? "stable" : name === rollout.candidate ? "candidate" : "");
-  return html`<div class="scroll"><table class="versions"><thead><tr><th scope="col">Version</th><th scope="col" class="r">Share</th><th scope="col" class="r">Requests</th>
+  return html`<${Wide}><table class="versions"><thead><tr><th scope="col">Version</th><th scope="col" class="r">Share</th><th scope="col" class="r">Requests</th>
     <th scope="col" class="r">Failed</th><th scope="col" class="r">p50</th><th scope="col" class="r">p99</th><th scope="col" class="r">In flight</th>${labelled ? html`<th scope="col" class="r">Right by label</th>` : ""}<th scope="col">Endpoints</th></tr></thead>
     <tbody>${Object.entries(versions).map(([name, one]) => {
       const up = one.endpoints.filter((e) => e.healthy && !e.ejected).length;
@@ -41,7 +41,7 @@ function Versions({ versions, rollout, shares, feedback, colour }) {
         <td class="r" data-heading="p99">${one.requests ? milliseconds(one.p99_s) : NONE}</td><td class="r" data-heading="In flight">${whole(one.in_flight)}</td>
         ${labelled ? html`<td class="r" data-heading="Right by label">${tally ? `${whole(tally.right)} of ${whole(tally.right + tally.wrong)}` : NONE}</td>` : ""}
         <td data-heading="Endpoints">${one.endpoints.length ? html`<span class=${up === one.endpoints.length ? "" : "no"}>${up} of ${one.endpoints.length} up</span>` : NONE}</td></tr>`;
-    })}</tbody></table></div><p class="soft">Figures of the last minute.</p>`;
+    })}</tbody></table></${Wide}><p class="soft">Figures of the last minute.</p>`;
 }
 
 function Facts({ rollout, summary }) {

@@ -1,14 +1,15 @@
 // What the same requests got from both versions: how often they agree, and where they do not.
 import { html, useEffect, useState } from "./preact-htm.js";
 import { read } from "./link.js";
+import { Wide } from "./parts.js";
 import { known, milliseconds, moment, NONE, percent, whole, words } from "./words.js";
 
 function Worst({ one, stable, candidate }) {
   return html`<article class="pair"><header><code>${one.request_id || "without an id"}</code> <span class="soft">${moment(one.at)}${one.segment ? ` · ${one.segment}` : ""}</span>
       ${known(one.score_distance) ? html`<strong>${one.score_distance.toPrecision(3)} apart</strong>` : ""} <span class="soft">${words(one.direction ?? "")}</span></header>
-    <div class="scroll"><table><thead><tr><th scope="col">Field</th><th scope="col">${stable}</th><th scope="col">${candidate}</th></tr></thead>
+    <${Wide}><table><thead><tr><th scope="col">Field</th><th scope="col">${stable}</th><th scope="col">${candidate}</th></tr></thead>
     <tbody>${one.differences.map((d) => html`<tr key=${d.path} class=${d.decides ? "decides" : ""}><th scope="row"><code>${d.path || "(whole answer)"}</code> <span class="soft">${words(d.kind)}</span></th>
-      <td><code>${String(d.stable)}</code></td><td><code>${String(d.candidate)}</code></td></tr>`)}</tbody></table></div></article>`;
+      <td><code>${String(d.stable)}</code></td><td><code>${String(d.candidate)}</code></td></tr>`)}</tbody></table></${Wide}></article>`;
 }
 
 export function Shadow({ route, rollout }) {
