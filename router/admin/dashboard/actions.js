@@ -1,7 +1,7 @@
 // Every verb: what it will do, a question, a reason. Rollback alone asks nothing: one button, one key.
 import { html, useEffect, useState } from "./preact-htm.js";
 import { mayAdmin, order, post, read, readJournal, Refused, say, state } from "./link.js";
-import { Question } from "./parts.js";
+import { Question, usePolled } from "./parts.js";
 import { moment, phase, rate, share } from "./words.js";
 
 const VERBS = {
@@ -112,18 +112,24 @@ export function Ask({ verb, route, rollout, close }) {
     </form></${Question}>`;
 }
 
+// `route` empty: everything.
 export function AskFreeze({ route, frozen, close }) {
   const [reason, setReason] = useState(""), [lasting, setLasting] = useState(""), [refusal, setRefusal] = useState("");
+  const [wholly, setWholly] = useState(false); // everything is frozen: to end it for one route does nothing
+  useEffect(() => {
+    if (route && frozen) read("/healthz").then((health) => setWholly(Boolean(health.frozen?.actor)), () => {});
+  }, []);
   const submit = async (event) => {
     event.preventDefault();
     try {
-      await post("/api/v1/freeze", { frozen: !frozen, route, reason, ...(lasting && !frozen ? { for: lasting } : {}) });
+      await post("/api/v1/freeze", { frozen: !frozen, ...(route ? { route } : {}), reason, ...(lasting && !frozen ? { for: lasting } : {}) });
       close();
     } catch (error) { setRefusal(error.message); }
   };
-  return html`<${Question} title=${frozen ? `End the freeze of ${route}?` : `Freeze ${route}?`} close=${close}>
+  return html`<${Question} title=${frozen ? `End the freeze of ${route || "everything"}?` : `Freeze ${route || "everything"}?`} close=${close}>
     <form onSubmit=${submit}>
-      <p>${frozen ? "It may advance again." : "Nothing of it grows until the freeze ends; rollbacks go on."}</p>
+      <p>${frozen ? `${route ? "It" : "Every rollout that has no freeze of its own"} may advance again.` : `${route ? "Nothing of it grows" : "No rollout of any route grows"} until the freeze ends; rollbacks go on.`}</p>
+      ${wholly ? html`<p class="warn">Everything is frozen, and that goes on: <a href="#/">Routes</a> ends it.</p>` : ""}
       ${frozen ? "" : html`<label>For <input value=${lasting} onInput=${(e) => setLasting(e.target.value)} placeholder="12h; empty: until it is ended" size="24" /></label>`}
       <label>Reason, for the journal <input class="wide" value=${reason} onInput=${(e) => setReason(e.target.value)} maxlength="500" placeholder="why" /></label>
       ${refusal ? html`<p class="warn" role="alert">${refusal}</p>` : ""}
@@ -131,19 +137,25 @@ export function AskFreeze({ route, frozen, close }) {
     </form></${Question}>`;
 }
 
+const VERSIONS_MS = 60_000; // the policy's versions, beside those of the rollout
+
 export function Actions({ route, rollout, summary, stale }) {
-  const [asked, setAsked] = useState(""), [reason, setReason] = useState("");
+  const [whole] = usePolled(`/api/v1/routes/${encodeURIComponent(route)}`, VERSIONS_MS);
+  const [asked, setAsked] = useState(""), [reason, setReason] = useState(""), [to, setTo] = useState("");
   const mayGoBack = rollout?.commands.includes("rollback");
+  const returning = rollout?.phase === "rolled_back" && mayGoBack; // in steps, as the policy wants it: once more means all of it
+  const others = Object.keys(whole?.versions ?? {}).filter((name) => name !== rollout?.stable && name !== rollout?.candidate);
+  const more = { ...(returning ? { instant: true } : {}), ...(to && others.includes(to) ? { to } : {}) };
   useEffect(() => {
     const press = (event) => {
       const typing = /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName) || document.querySelector("dialog[open]");
       if (event.key !== "R" || typing || event.ctrlKey || event.metaKey || event.altKey || !mayGoBack || stale) return;
       event.preventDefault();
-      rollBack(route, "from the dashboard, by key");
+      rollBack(route, "from the dashboard, by key", returning ? { instant: true } : {});
     };
     addEventListener("keydown", press);
     return () => removeEventListener("keydown", press);
-  }, [route, mayGoBack, stale]);
+  }, [route, mayGoBack, stale, returning]);
   return html`<section class="actions" aria-label="Actions">
     ${rollout ? html`<div class="bar">
       ${ORDER.filter((verb) => verb !== "switch" || rollout.strategy === "blue_green").map((verb) => html`<button type="button" key=${verb} data-verb=${verb}
@@ -152,7 +164,8 @@ export function Actions({ route, rollout, summary, stale }) {
     </div>
     <div class="back">
       <button type="button" class="rollback" data-verb="rollback" disabled=${stale || !mayGoBack} aria-keyshortcuts="Shift+R"
-        onClick=${() => rollBack(route, reason)}>Roll back to ${rollout.stable} <kbd>Shift R</kbd></button>
+        onClick=${() => rollBack(route, reason, more)}>${returning ? "All of it back now" : `Roll back to ${to || rollout.stable}`} <kbd>Shift R</kbd></button>
+      ${others.length && !returning ? html`<label class="soft">to <select aria-label="Version that gets the traffic" value=${to} onChange=${(e) => setTo(e.target.value)}><option value="">${rollout.stable}</option>${others.map((name) => html`<option key=${name} value=${name}>${name}</option>`)}</select></label>` : ""}
       <label class="soft">Reason <input value=${reason} onInput=${(e) => setReason(e.target.value)} maxlength="500" placeholder="optional; it does not wait for one" /></label>
     </div>` : mayAdmin() ? html`<div class="bar"><button type="button" data-verb="freeze" disabled=${stale} onClick=${() => setAsked("freeze")}>${summary?.frozen ? "End freeze" : "Freeze"}</button></div>` : ""}
     ${asked === "freeze" ? html`<${AskFreeze} route=${route} frozen=${Boolean(summary?.frozen)} close=${() => setAsked("")} />`

@@ -1,9 +1,11 @@
 // All routes: one row each, what needs attention first.
 import { Component, html, useRef, useState } from "./preact-htm.js";
-import { mayOperate, post, say, state } from "./link.js";
-import { Choice, colours, Split } from "./parts.js";
+import { AskFreeze } from "./actions.js";
+import { isStale, mayAdmin, mayOperate, post, say, state } from "./link.js";
+import { Choice, colours, Split, usePolled } from "./parts.js";
 import { moment, NONE, percent, phase, rate, share, tone } from "./words.js";
 
+const HEALTH_MS = 2_000;
 const SHOWN = 200; // rows at first, and more at a click; the filter looks through all of them
 const URGENT = { taken_back: 0, gate: 1, approval: 2, held: 3, note: 4 };
 const urgency = (route) => (route.attention ? URGENT[route.attention.kind] ?? 4 : route.phase && route.phase !== "completed" ? 5 : 6);
@@ -52,10 +54,26 @@ function useOrder(found) {
   return [table, order];
 }
 
+// The router itself: what is wrong with it, and whether everything stands still.
+function Troubles({ health }) {
+  const { frozen, problems = [] } = health;
+  const until = frozen?.until ? ` until ${moment(frozen.until)}` : "";
+  if (!problems.length && !frozen?.actor) return "";
+  return html`<ul class="facts" aria-label="The router itself">${problems.map((text) => html`<li key=${text} class="bad"><strong>router:</strong> ${text.split("\n")[0]}</li>`)}
+    ${frozen?.actor ? html`<li class="hold"><strong>everything is frozen</strong> by ${frozen.actor}${until}${frozen.reason ? `: ${frozen.reason}` : ""}. No rollout grows; rollbacks go on.</li>` : ""}</ul>`;
+}
+
+function FreezeAll({ health }) {
+  const [asked, setAsked] = useState(false), frozen = Boolean(health.frozen?.actor);
+  return html`<button type="button" class="end" data-verb="freeze-all" disabled=${isStale()} onClick=${() => setAsked(true)}>${frozen ? "End the freeze of everything" : "Freeze everything"}</button>
+    ${asked ? html`<${AskFreeze} route="" frozen=${frozen} close=${() => setAsked(false)} />` : ""}`;
+}
+
 const SHOWS = [["all", "All"], ["attention", "Needs attention"], ["rollouts", "In a rollout"]];
 
 export function Overview({ query, go }) {
   const [most, setMost] = useState(SHOWN);
+  const [health] = usePolled("/healthz", HEALTH_MS);
   const wanted = query.get("q") ?? "", show = query.get("show") ?? "all";
   const routes = [...state.routes.values()];
   const text = wanted.toLowerCase();
@@ -73,6 +91,7 @@ export function Overview({ query, go }) {
   const operates = mayOperate();
   return html`<main tabindex="-1">
     <h1>Routes</h1>
+    ${health ? html`<${Troubles} health=${health} />` : ""}
     <p class="lead" role="status">${!state.snapshot ? "asking the router …" : needs
       ? `${needs} of ${routes.length} need${needs === 1 ? "s" : ""} attention`
       : routes.length ? `nothing needs attention; ${routes.length} route${routes.length === 1 ? "" : "s"}` : ""}</p>
@@ -80,6 +99,7 @@ export function Overview({ query, go }) {
       <label class="filter">Filter <input type="search" value=${wanted} placeholder="route, version or state"
         onInput=${(event) => set("q", event.target.value)} /></label>
       <${Choice} label="Show" choices=${SHOWS} chosen=${show} choose=${(name) => set("show", name)} />
+      ${health && mayAdmin() ? html`<${FreezeAll} health=${health} />` : ""}
     </div>
     ${state.snapshot && !routes.length ? html`<div class="empty"><h2>No routes</h2>
       <p>The policy has no routes yet. Add one to the file; it is loaded within a second of being saved.</p>

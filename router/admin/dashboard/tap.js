@@ -46,11 +46,11 @@ function Said({ row }) {
 function Line({ one }) {
   const { row, copies } = one;
   return html`<tr class=${failed(row) ? "failed" : differs(one) ? "differs" : ""}><th scope="row"><time>${moment(row.time)}</time><br /><code class="soft">${row.request_id}${row.rows > 1 ? ` · ${row.row + 1} of ${row.rows}` : ""}</code></th>
-    <td data-heading="Version">${row.version} <span class="soft">${row.role}${row.weight ? ` at ${percent(row.weight, 0)}` : ""}</span></td>
+    <td data-heading="Version" class="nowrap">${row.version} <span class="soft">${row.role}${row.weight ? ` at ${percent(row.weight, 0)}` : ""}</span></td>
     <td data-heading="Asked"><code>${Object.keys(row.features).length ? text(row.features) : NONE}</code>${row.segment ? html` <span class="soft">${row.segment}</span>` : ""}</td>
     <td data-heading="Answered"><${Said} row=${row} />${copies.map((copy) => html`<br /><span class="soft" key=${copy.version}>copy, ${copy.version}: </span><${Said} row=${copy} />${said(copy) === said(row) ? "" : html` <span class="badge hold">differs</span>`}`)}</td>
     <td data-heading="Truth">${known(row.label) ? html`<code>${text(row.label)}</code>` : NONE}</td>
-    <td data-heading="Took" class="r">${milliseconds(row.latency_s)}</td></tr>`;
+    <td data-heading="Took" class="r nowrap">${milliseconds(row.latency_s)}</td></tr>`;
 }
 
 export function Tap({ route, summary, versions, query, go }) {
