@@ -7,10 +7,10 @@ version with weight 0 or one that was rolled back, however old or cleverly obtai
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from typing import TYPE_CHECKING
 
+from router.core.signature import signer
 from router.core.wire.table import StickyEntry
 
 if TYPE_CHECKING:
@@ -64,4 +64,4 @@ def _is_named(value: bytes, name: bytes) -> bool:
 
 def _mac(secret: str, rollout_id: str, key: str, expiry: int) -> str:
     message = f"{rollout_id}\n{key}\n{expiry}".encode()
-    return hmac.new(secret.encode(), message, hashlib.sha256).hexdigest()[:32]
+    return signer(secret).digest(message).hex()[:32]

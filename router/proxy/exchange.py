@@ -342,7 +342,7 @@ class Exchange:
             head = load_taken(head, self.head, attempt.endpoint)
         self.stage = _ANSWERING
         extra = b"".join((version.line, self.id, b"\r\n", self.cookie))
-        if route.receipts:
+        if route.seal is not None:
             known = self.pairing or self.sample
             nonce = known.nonce if known is not None else 0
             extra += receipt_line(route, attempt, nonce, replay=self.first is not None)

@@ -6,7 +6,7 @@ import random
 import time
 from typing import TYPE_CHECKING
 
-from router.core.wire.receipt import Chosen, Receipt, sealed
+from router.core.wire.receipt import Chosen
 
 if TYPE_CHECKING:
     from router.proxy.attempt import Attempt
@@ -18,19 +18,13 @@ def receipt_line(route: ServedRoute, attempt: Attempt, nonce: int, *, replay: bo
 
     ``nonce``: of the pair that its answer is part of, 0 without one.
     """
-    entry = route.entry
-    receipt = Receipt(
-        route=entry.name,
-        version=attempt.version.name,
-        revision=entry.revision,
-        weight_bp=route.cell.weight_bp if route.cell is not None else 0,
-        arm=arm_of(route, attempt, replay=replay),
-        issued=int(time.time()),
-        unit=attempt.unit,
-        nonce=nonce or random.getrandbits(64),
-    )
-    text = sealed(receipt, entry.receipt_secret, hidden=not entry.reveal_version)
-    return f"X-Rampway-Receipt: {text}\r\n".encode()
+    seal = route.seal
+    if seal is None:
+        return b""
+    arm = arm_of(route, attempt, replay=replay)
+    nonce = nonce or random.getrandbits(64)
+    text = seal.text(attempt.version.name, arm, int(time.time()), attempt.unit, nonce)
+    return b"X-Rampway-Receipt: %b\r\n" % text
 
 
 def arm_of(route: ServedRoute, attempt: Attempt, *, replay: bool) -> Chosen:

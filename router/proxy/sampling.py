@@ -80,7 +80,7 @@ class Sampling:
         self._closed = False
         """What the client gets is not what the version said."""
         self._cut = ""
-        self.nonce = random.getrandbits(64) if route.receipts else 0
+        self.nonce = random.getrandbits(64) if route.seal is not None else 0
         """Of the receipt that the client gets."""
         self._chosen = arm_of(route, attempt, replay=False)
         self._arm = arm = attempt.arm

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from router.config.payloads import payload
 from router.core.rollout.traffic import Draw
 from router.core.wire.outcomes import FULL_BP
+from router.core.wire.receipt import Seal
 from router.core.wire.table import (
     MatchEntry,
     Mirror,
@@ -116,8 +117,8 @@ class ServedRoute:
                  "candidate", "cell", "checks", "clients", "copied", "counts", "draw",
                  "entry", "errors", "first_token_s", "holds", "keep_bytes",
                  "key_header", "loads", "match", "mirrors", "needs_body", "others",
-                 "own_cookie", "pins", "quota", "receipts", "renames", "response_s",
-                 "rules", "salt", "sampled_bp", "sole", "stable", "stripped", "total_s",
+                 "own_cookie", "pins", "quota", "renames", "response_s",
+                 "rules", "salt", "sampled_bp", "seal", "sole", "stable", "stripped", "total_s",
                  "versions")  # fmt: skip
 
     def __init__(self, entry: RouteEntry, pools: Pools, recorder: Recorder) -> None:
@@ -137,7 +138,6 @@ class ServedRoute:
         self.candidate = self.versions[entry.candidate] if entry.candidate >= 0 else None
         self.response_s, self.body_s, self.total_s = times.response_s, times.body_s, times.total_s
         self.first_token_s = times.first_token_s
-        self.receipts = bool(entry.receipt_secret)
         self.answer_bytes = entry.rescue.answer_bytes if entry.rescue else 0
         asked = entry.rescue is not None and entry.rescue.schema
         self.checks = asked
@@ -156,6 +156,7 @@ class ServedRoute:
         self.cell: LiveCell | None = recorder.cell(entry)
         if self.cell is not None and self.candidate is not None:
             self.cell.count_for(self.candidate, self.stable)
+        self.seal = _seal(entry, 0 if self.cell is None else self.cell.weight_bp)
         self.callers = recorder.callers(entry)
         """Places of clients that were seen, to be marked."""
         forced = recorder.forced(entry)
@@ -230,6 +231,13 @@ class ServedRoute:
         target.edit = _editing(version, self.entry)
         (self.stable if mirror.of < 0 else self.versions[mirror.of]).mirrors.append(target)
         return target
+
+
+def _seal(entry: RouteEntry, weight_bp: int) -> Seal | None:
+    """Of its receipts, on routes that give them; ``weight_bp``: that of the coin."""
+    if not (secret := entry.receipt_secret):
+        return None
+    return Seal(entry.name, entry.revision, weight_bp, secret, hidden=not entry.reveal_version)
 
 
 def _editing(version: VersionEntry, entry: RouteEntry) -> Editing | None:

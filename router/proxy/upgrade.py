@@ -120,7 +120,7 @@ class Handshake(Exchange):
         attempt.first_byte_s = now - attempt.since
         self.stage = Stage.ANSWERING
         extra = b"".join((version.line, self.id, b"\r\n", self.cookie))
-        if self.route.receipts:
+        if self.route.seal is not None:
             extra += receipt_line(self.route, attempt, 0, replay=self.first is not None)
         answer = without_own(head, self.route.own_cookie, version.stats)
         self.client.write(switching_head(answer, extra))

@@ -96,10 +96,11 @@ class Wire:
     pause_reading = resume_reading = close = abort = lambda self: None
 
 
-def entry(*, candidate=True, sticky=True, quota=False):
+def entry(*, candidate=True, sticky=True, quota=False, receipts=False):
     """A route; ``candidate``: 5 % of it go to a second version, with three thresholds.
 
     ``quota``: one that no user ever reaches, so that what remains is what it costs.
+    ``receipts``: each answer carries one, as where labels are told.
     """
     endpoints = (EndpointEntry("127.0.0.1", 9),)
     versions = tuple(VersionEntry(name, endpoints, keepalive_s=3_600.0) for name in ("v1", "v2"))
@@ -109,6 +110,7 @@ def entry(*, candidate=True, sticky=True, quota=False):
         weights_bp=(9_500, 500) if candidate else (10_000, 0),
         sticky=StickyEntry(StickyKind.HEADER, "x-user-id") if sticky else None,
         quota=QuotaEntry("x-user-id", 1_000, 10**9, 4 * 10**9) if quota else None,
+        receipt_secret="a secret of this rig alone" if receipts else "",
         **(more if candidate else {}),
     )  # fmt: skip
 
@@ -154,6 +156,12 @@ CASES = {
     "short head differs": (short, answer),
     "long head differs": (long, answer),
     "long head and answer differ": (long, lambda n: answer(n, differ=True)),
+    "the same, no rollout": (
+        long,
+        lambda n: answer(n, differ=True),
+        {"candidate": False, "sticky": False},
+    ),
+    "the same, receipts": (long, lambda n: answer(n, differ=True), {"receipts": True}),
     "long head repeats, answer differs": (lambda n: long(1), lambda n: answer(n, differ=True)),
     "short head differs, 500 users": (lambda n: short(n % 500), answer),
     "the same with a quota": (lambda n: short(n % 500), answer, {"quota": True}),

@@ -94,6 +94,7 @@ CASES = {
     "the same with a quota": {"make": short, "repeated": True, "quota": True},
     "full policy, a trace": {"make": long},
     "full policy, a trace, answers differ": {"make": long, "differ": True},
+    "the same with receipts": {"make": long, "differ": True, "receipts": True},
     "an event of a stream": {},
 }
 

@@ -20,11 +20,13 @@ one can be refused the second time.
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
-from dataclasses import dataclass
+from binascii import b2a_hex
+from collections.abc import Callable
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
+
+from router.core.signature import derived, signer
 
 RECEIPT_CHARS_MAX: Final = 500
 """A longer text is no receipt: two names of at most 63 characters (a segment's route name a few
@@ -34,9 +36,13 @@ PADDED_CHARS: Final = 256
 
 HIDDEN: Final = "~"
 """Begins what is encrypted."""
+MIXING: Final = b"receipts are encrypted with this"
+"""Says what a secret's derived key is for."""
 
-_MAC_CHARS: Final = 32
+_MAC_BYTES: Final = 16
+_MAC_CHARS: Final = 2 * _MAC_BYTES
 _FIELDS: Final = 7
+_DIGEST_BYTES: Final = 32
 
 
 class Chosen(StrEnum):
@@ -48,8 +54,10 @@ class Chosen(StrEnum):
     FORCED = "f"  # by pin, rule or rescue, or without a coin: display only
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+_ARMS: Final = {arm: arm.value.encode() for arm in Chosen}
+
+
+class Receipt(NamedTuple):
     """One request as it was routed."""
 
     route: str
@@ -71,18 +79,42 @@ class BadReceipt(ValueError):  # noqa: N818 - reads as what it is
     """A text that this router did not make, or not with this secret."""
 
 
+class Seal:
+    """Makes the receipts of one entry, on the way of every answer: what stays is made once."""
+
+    __slots__ = ("_digest", "_middle", "_mix", "_route", "_tails")
+
+    def __init__(
+        self, route: str, revision: int, weight_bp: int, secret: str, *, hidden: bool = False
+    ) -> None:  # fmt: skip
+        self._route = route
+        self._middle = b".%x.%x." % (revision, weight_bp)
+        self._digest = signer(secret).digest
+        self._mix = derived(secret, MIXING).digest if hidden else None
+        self._tails: dict[str, bytes] = {}
+        """By version."""
+
+    def text(self, version: str, arm: Chosen, issued: int, unit: int, nonce: int) -> bytes:
+        """The receipt, signed; where clients must not know their version, encrypted too."""
+        tail = self._tails.get(version) or self._tail(version)
+        content = b"%x%b%b.%x.%x%b" % (issued, self._middle, _ARMS[arm], unit, nonce, tail)
+        if self._mix is not None:
+            closed = base64.urlsafe_b64encode(
+                _mixed(content.ljust(PADDED_CHARS), nonce, self._mix)
+            ).rstrip(b"=")
+            content = b"~.%x.%016x.%b...%b/-" % (issued, nonce, closed, self._route.encode())
+        return b"%b.%b" % (b2a_hex(self._digest(content)[:_MAC_BYTES]), content)
+
+    def _tail(self, version: str) -> bytes:
+        made = self._tails[version] = f".{self._route}/{version}".encode()
+        return made
+
+
 def sealed(receipt: Receipt, secret: str, *, hidden: bool = False) -> str:
     """The receipt as text, signed; ``hidden``: encrypted too."""
     r = receipt
-    content = (
-        f"{r.issued:x}.{r.revision:x}.{r.weight_bp:x}.{r.arm.value}.{r.unit:x}.{r.nonce:x}"
-        f".{r.route}/{r.version}"
-    )
-    if hidden:
-        padded = content.ljust(PADDED_CHARS).encode()
-        closed = base64.urlsafe_b64encode(_mixed(padded, r.nonce, secret)).decode().rstrip("=")
-        content = f"{HIDDEN}.{r.issued:x}.{r.nonce:016x}.{closed}...{r.route}/-"
-    return f"{_mac(content, secret)}.{content}"
+    seal = Seal(r.route, r.revision, r.weight_bp, secret, hidden=hidden)
+    return seal.text(r.version, r.arm, r.issued, r.unit, r.nonce).decode()
 
 
 def route_of(text: str) -> str:
@@ -97,12 +129,12 @@ def opened(text: str, secret: str) -> Receipt:
     """The receipt in a text that was sealed with ``secret``. Raises BadReceipt."""
     route, version = _names(text)
     mac, _, content = text.partition(".")
-    if not hmac.compare_digest(mac.encode(), _mac(content, secret).encode()):
+    if not hmac.compare_digest(mac.encode(), _mac(content, secret)):
         raise BadReceipt("the signature is not ours")
     if content.startswith(HIDDEN):
         _, _, mixing, closed, _ = content.split(".", 4)
         padded = base64.urlsafe_b64decode(closed + "=" * (-len(closed) % 4))
-        content = _mixed(padded, int(mixing, 16), secret).decode().rstrip()
+        content = _mixed(padded, int(mixing, 16), derived(secret, MIXING).digest).decode().rstrip()
         version = content.rpartition("/")[2]
     issued, revision, weight_bp, arm, unit, nonce = content.split(".", _FIELDS - 1)[:-1]
     return Receipt(
@@ -126,14 +158,13 @@ def _names(text: str) -> tuple[str, str]:
     return route, version
 
 
-def _mac(content: str, secret: str) -> str:
-    return hmac.digest(secret.encode(), content.encode(), hashlib.sha256).hex()[:_MAC_CHARS]
+def _mac(content: str, secret: str) -> bytes:
+    return b2a_hex(signer(secret).digest(content.encode())[:_MAC_BYTES])
 
 
-def _mixed(text: bytes, nonce: int, secret: str) -> bytes:
+def _mixed(text: bytes, nonce: int, digest: Callable[[bytes], bytes]) -> bytes:
     """``text`` xored with HMAC-SHA256 in counter mode; twice is nothing (NIST SP 800-38A, 6.5)."""
-    key = hmac.digest(secret.encode(), b"receipts are encrypted with this", hashlib.sha256)
-    blocks = range(-(-len(text) // hashlib.sha256().digest_size))
-    stream = b"".join(hmac.digest(key, b"%x.%x" % (nonce, n), hashlib.sha256) for n in blocks)
+    blocks = range(-(-len(text) // _DIGEST_BYTES))
+    stream = b"".join([digest(b"%x.%x" % (nonce, n)) for n in blocks])
     mixed = int.from_bytes(text, "big") ^ int.from_bytes(stream[: len(text)], "big")
     return mixed.to_bytes(len(text), "big")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
 
@@ -60,7 +59,7 @@ class Clients:
         made = Receipt(
             "r", version, entry.revision, weight, arm, int(self.world.clock.wall()), nonce=self.made
         )
-        return sealed(replace(made, **changes), SECRET)
+        return sealed(made._replace(**changes), SECRET)
 
     async def pair(self, stable, candidate, *, reverse=False):
         """A mirrored request with both answers; the receipt that its client got."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import base64
+import hmac
 
 import pytest
 from hypothesis import given, settings
@@ -13,6 +14,7 @@ from router.core.wire.receipt import (
     BadReceipt,
     Chosen,
     Receipt,
+    Seal,
     mark_of,
     opened,
     route_of,
@@ -78,9 +80,27 @@ def test_a_hidden_receipt_comes_back_and_says_nothing_before(receipt, version):
     assert len(text) <= RECEIPT_CHARS_MAX
     assert route_of(text) == receipt.route
     assert opened(text, SECRET) == receipt
-    other = replace(receipt, version=version, arm=Chosen.FORCED, unit=1, weight_bp=7)
+    other = receipt._replace(version=version, arm=Chosen.FORCED, unit=1, weight_bp=7)
     assert len(sealed(other, SECRET, hidden=True)) == len(text)
     with pytest.raises(BadReceipt):
         opened(text[:-1] + "x", SECRET)
     with pytest.raises(BadReceipt):
         opened(text, SECRET + "x")
+
+
+def test_a_seal_makes_what_is_sealed_whoever_asks():
+    """The bytes that `hmac` makes: those given out before must open for as long as labels come."""
+    made = Receipt("r", "v2", 7, 500, Chosen.CANDIDATE, 0x6A0B1C2D, 0xABCDEF, 0x1234)
+    content = "6a0b1c2d.7.1f4.c.abcdef.1234.r/v2"
+    mac = hmac.digest(SECRET.encode(), content.encode(), "sha256").hex()[:32]
+    assert sealed(made, SECRET) == f"{mac}.{content}"
+    seal = Seal("r", 7, 500, SECRET, hidden=True)
+    for version in ("v2", "v1", "v2"):
+        text = seal.text(version, Chosen.CANDIDATE, 0x6A0B1C2D, 0xABCDEF, 0x1234)
+        assert opened(text.decode(), SECRET) == made._replace(version=version)
+        assert version.encode() not in text
+    key = hmac.digest(SECRET.encode(), b"receipts are encrypted with this", "sha256")
+    stream = b"".join(hmac.digest(key, b"%x.%x" % (0x1234, n), "sha256") for n in range(8))
+    mixed = bytes(a ^ b for a, b in zip(content.ljust(256).encode(), stream, strict=True))
+    closed = base64.urlsafe_b64encode(mixed).rstrip(b"=").decode()
+    assert sealed(made, SECRET, hidden=True).endswith(f".~.6a0b1c2d.{0x1234:016x}.{closed}...r/-")
