@@ -104,6 +104,16 @@ $(ORACLES)/.ready: pyproject.toml
 test-oracles: $(ORACLES)/.ready  ## KS, PSI, chi-square, false discoveries beside SciPy, Evidently, river; Parquet
 	@$(ORACLES)/bin/python -m pytest tests/oracles -m oracles -q
 
+API := .cache/api
+$(API)/.ready: pyproject.toml
+	@$(PY) -m venv $(API)
+	@echo "installing a generator of clients and one of requests into $(API) ..."
+	@$(API)/bin/python -m pip install --quiet --disable-pip-version-check 'openapi-python-client>=0.29' 'schemathesis>=4.32'
+	@touch $@
+
+test-api: $(STAMP) $(API)/.ready  ## the admin API by a generated client and by schemathesis; traces, logs, scrapes
+	@RAMPWAY_TEST_API_PYTHON=$(abspath $(API))/bin/python $(BIN)/python -m pytest tests/api -m api -n 2 -q
+
 test-newcomer: $(STAMP)  ## docs/quickstart.md typed as printed, from an empty folder; wants ports 8080, 8081, 9001, 9002
 	@$(BIN)/python -m pytest tests/newcomer -m newcomer -q
 
@@ -222,4 +232,4 @@ clean:      ## remove what these targets made
 	@rm -rf $(VENV) .cache demo-run demo-report.html .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 
-.PHONY: help setup lock run demo test test-latest test-install test-people test-batch test-live test-recordings test-log test-services test-simulated test-page screenshots test-newcomer test-printed test-promoted test-peers test-nightly test-registry test-oracles test-fuzz test-nights cover-nights measure-reliability check fix bench wheel bench-decisions bench-drift docs site clean
+.PHONY: help setup lock run demo test test-latest test-install test-people test-batch test-live test-recordings test-log test-services test-simulated test-page screenshots test-newcomer test-printed test-promoted test-peers test-nightly test-registry test-oracles test-api test-fuzz test-nights cover-nights measure-reliability check fix bench wheel bench-decisions bench-drift docs site clean

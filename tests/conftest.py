@@ -54,6 +54,7 @@ GROUPS = {
     "live": "run by make test-live or make test-recordings",
     "log": "run by make test-log",
     "people": "run by make test-people",
+    "api": "run by make test-api",
     "oracles": "run by make test-oracles",
     "promoted": "run by make test-promoted",
     "batch": "run by make test-batch",

@@ -6,10 +6,12 @@ written as in a policy (``"25%"``, ``"30m"``), since a bare number would leave t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from router.control.state.errors import NotPossible
 from router.core.quantities import (
     DURATION_PATTERN,
     SHARE_PATTERN,
@@ -23,6 +25,11 @@ from router.core.wire.outcomes import FULL_BP
 
 REASON_CHARS_MAX = 500
 """A reason is a sentence for the journal, kept for ever."""
+
+LINE_PATTERN = r"^[^\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]*$"
+"""One line of text: nothing that commands a terminal, turns a line round or cannot be seen."""
+
+_LINE = re.compile(LINE_PATTERN[1:-1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +60,7 @@ SHARED_FIELDS: Mapping[str, Mapping[str, Any]] = {
     "reason": {
         "type": "string",
         "maxLength": REASON_CHARS_MAX,
+        "pattern": LINE_PATTERN,
         "description": "Why; goes into the journal.",
     },
     "dry_run": {
@@ -70,15 +78,15 @@ def _promote(order: Order) -> events.Promote:
 def _switch(order: Order) -> events.Promote:
     """The blue-green switch as one atomic table: every new request goes to the candidate.
 
-    It skips what is left of the preview and of a gradual switch. Raises ValueError where there is
+    It skips what is left of the preview and of a gradual switch. Raises NotPossible where there is
     nothing to switch: other strategies move by steps, and a second switch would end the bake.
     """
     if not _switchable(order.status):
         strategy, weight = order.status["strategy"], order.status["weight_bp"]
         if strategy != "blue_green":
-            raise ValueError(f"switch is for blue_green, this is a {strategy}: `promote --full`")
+            raise NotPossible(f"switch is for blue_green, this is a {strategy}: `promote --full`")
         if weight == FULL_BP:
-            raise ValueError(f"all traffic is on {order.status['candidate']} already")
+            raise NotPossible(f"all traffic is on {order.status['candidate']} already")
     return events.Promote(order.actor, order.reason, full=True)
 
 
@@ -134,6 +142,7 @@ _INSTANT = {
 _TO = {
     "type": "string",
     "maxLength": 63,
+    "pattern": LINE_PATTERN,
     "description": "The version that gets the traffic, any of them; left out: the one before.",
 }
 _WEIGHT = {
@@ -232,5 +241,5 @@ def _check_value(name: str, value: Any, schema: Mapping[str, Any]) -> None:
     if isinstance(value, str):
         if len(value) > schema.get("maxLength", 64):
             raise ValueError(f"{name}: at most {schema.get('maxLength', 64)} characters")
-        if not value.isprintable():
+        if not _LINE.fullmatch(value):
             raise ValueError(f"{name}: one line of printable text")

@@ -52,6 +52,7 @@ def statements(body: msgspec.Struct | None) -> list[Statement]:
         raise ValueError("expected feedback")  # noqa: TRY004 - callers answer 422
     if body.labels is None:
         return [_statement(body)]
+    _alone(body, FeedbackBody(labels=body.labels), "labels")
     made = []
     for index, one in enumerate(body.labels):
         try:
@@ -59,6 +60,12 @@ def statements(body: msgspec.Struct | None) -> list[Statement]:
         except ValueError as error:
             raise ValueError(f"labels[{index}]: {error}") from None
     return made
+
+
+def _alone(body: msgspec.Struct, several: msgspec.Struct, name: str) -> None:
+    """Nothing of what is beside a list would be read."""
+    if body != several:
+        raise ValueError(f"{name}: in place of the other fields, so give either")
 
 
 class AnswerBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -83,6 +90,7 @@ def answers(body: msgspec.Struct | None) -> list[Statement]:
         raise ValueError("expected answers")  # noqa: TRY004 - callers answer 422
     if body.answers is None:
         return [_answered(body, "")]
+    _alone(body, TruthBody(answers=body.answers), "answers")
     return [_answered(one, f"answers[{index}]: ") for index, one in enumerate(body.answers)]
 
 
@@ -120,34 +128,36 @@ def _text(most: int, about: str) -> Mapping[str, Any]:
 
 
 def _flag(about: str) -> Mapping[str, Any]:
-    return {"type": "boolean", "description": about}
+    return {"type": ["boolean", "null"], "description": about}
 
 
 STATEMENT_SCHEMA: Final[Mapping[str, Any]] = {
     "receipt": _text(RECEIPT_CHARS_MAX, "X-Rampway-Receipt of the answer that this is about."),
     "request_id": _text(ID_CHARS_MAX, "X-Request-Id of the answer, where its route has a log."),
     "row": {
-        "type": "integer", "minimum": 0,
+        "type": "integer", "minimum": 0, "maximum": 1_000_000,
         "description": "Which prediction of a request with several, from 0.",
     },
     "label": {
-        "type": ["boolean", "number", "string"], "maxLength": LABEL_CHARS_MAX,
+        "type": ["boolean", "number", "string", "null"], "maxLength": LABEL_CHARS_MAX,
         "description": "What was right; it judges both answers of a mirrored request.",
     },
     "truth": {
-        "type": ["boolean", "number", "string"], "maxLength": LABEL_CHARS_MAX,
+        "type": ["boolean", "number", "string", "null"], "maxLength": LABEL_CHARS_MAX,
         "description": "The same as label.",
     },
     "correct": _flag("Whether the prediction was right."),
     "score": {
-        "type": "number", "minimum": 0, "maximum": 1, "description": "How good it was.",
+        "type": ["number", "null"], "minimum": 0, "maximum": 1, "description": "How good it was.",
     },
     "reward": {
-        "type": "number", "minimum": 0, "maximum": 1, "description": "The same as score.",
+        "type": ["number", "null"], "minimum": 0, "maximum": 1, "description": "The same as score.",
     },
-    "value": {"type": "number", "description": "What it brought, in the unit of the business."},
+    "value": {
+        "type": ["number", "null"], "description": "What it brought, in the unit of the business.",
+    },
     "accepted": _flag("Whether the person who got it took it; false: overruled."),
-    "source": _text(6, "human or system: who says so."),
+    "source": {"enum": ["system", "human"], "description": "Who says so."},
 }  # fmt: skip
 """Fields of a statement, for the OpenAPI document."""
 
@@ -155,7 +165,7 @@ ANSWER_SCHEMA: Final[Mapping[str, Any]] = {
     "request_id": STATEMENT_SCHEMA["request_id"],
     "row": STATEMENT_SCHEMA["row"],
     "answer": {
-        "type": ["boolean", "number", "string"], "maxLength": LABEL_CHARS_MAX,
+        "type": ["boolean", "number", "string", "null"], "maxLength": LABEL_CHARS_MAX,
         "description": "What the person answered: a class, yes or no, or a number.",
     },
 }  # fmt: skip

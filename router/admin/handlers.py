@@ -37,7 +37,8 @@ from router.control.told.answers import (
 )
 from router.control.told.compared import ShadowView
 from router.control.told.controller import Controller
-from router.control.told.views import AcceptedView, AcknowledgedView
+from router.control.told.verdict import CONFIRMS, verdict_of
+from router.control.told.views import AcceptedView, AcknowledgedView, RolloutView
 from router.core.policy.server import Role
 from router.core.quantities import parse_duration
 from router.reader.book import BookError
@@ -162,6 +163,20 @@ async def why(call: Call) -> web.Response:
     return json_response(await call.controller.why(call.route, call.query.get("at")))
 
 
+async def verdict(call: Call) -> web.Response:
+    """The verdict in one word, as Argo Rollouts asks it."""
+    return json_response(verdict_of(RolloutView.of(call.controller.rollout(call.route))))
+
+
+async def confirm(call: Call) -> web.Response:
+    """200 for go, as Flagger asks it; 409 with the sentence for not yet."""
+    said = verdict_of(RolloutView.of(call.controller.rollout(call.route)))
+    _, goes = CONFIRMS[call.request.path.rpartition("/")[2]]
+    if not goes(said):
+        raise HttpProblem(409, f"{said.verdict}: {said.sentence}", code="not_confirmed")
+    return json_response(said)
+
+
 async def shadow(call: Call) -> web.Response:
     """How the versions' answers to the same requests compare."""
     return json_response(ShadowView.of(call.controller.shadow(call.route)))
@@ -193,9 +208,8 @@ async def session(call: Call) -> web.Response:
 
 async def command(call: Call) -> web.Response:
     """Carry out one order; the answer comes when it is durable and in force in every worker."""
-    kind = COMMANDS.get(call.request.match_info["command"])
-    if kind is None:
-        raise HttpProblem(404, f"no such command; known are {', '.join(COMMANDS)}")
+    verb = call.request.path.rpartition("/")[2]
+    kind = COMMANDS[verb]
     status = call.controller.rollout(call.route)
     try:
         check_fields(call.body, body_schema(kind))
@@ -206,7 +220,6 @@ async def command(call: Call) -> web.Response:
         event = kind.event(order)
     except ValueError as error:
         raise HttpProblem(422, str(error)) from None
-    verb = call.request.match_info["command"]
     asked = msgspec.json.encode([call.identity.name, call.route, verb, call.body], order="sorted")
     name = _command_id(call.request)
     result = await call.controller.command(
@@ -257,7 +270,7 @@ async def freeze(call: Call) -> web.Response:
     """Stop every advance, or allow it again; rollbacks go on."""
     body = call.body
     more: dict[str, Any] = {"route": body["route"]} if body.get("route") else {}
-    if lasting := body.get("for"):
+    if (lasting := body.get("for")) is not None:
         if not body["frozen"]:
             raise HttpProblem(422, "for: only a freeze lasts; leave it out to end one")
         try:

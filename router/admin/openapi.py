@@ -38,6 +38,7 @@ from router.control.told.answers import (
 from router.control.told.compared import ShadowView
 from router.control.told.data_views import DataView, PerformanceView
 from router.control.told.reviewed import ClaimedView, ReviewedView, ReviewsView
+from router.control.told.verdict import VerdictView
 from router.control.told.view import View
 from router.control.told.views import (
     AcceptedView,
@@ -56,7 +57,8 @@ JsonObject = dict[str, Any]
 
 
 _TEXT = {"type": "string"}
-_OBJECT = {"type": "object"}
+_REVISION = {"type": "string", "pattern": r'^(\*|[0-9]{1,18}|"[0-9]{1,18}")$'}
+_COMMAND_ID = {"type": "string", "pattern": r"^[!-~]{1,100}$"}
 
 
 class OpenApi(View, frozen=True, kw_only=True):
@@ -76,7 +78,7 @@ ANSWERS: Final[dict[str, type[View]]] = {
         HistoryView, JournalView, LogView, OfferedRollout, OpenApi, OrderView,
         PerformanceView, PolicyView, PredictionsView, Problem, ReadyView, ReloadView,
         ReviewedView, ReviewsView, RouteView, RoutesView, SessionView, ShadowView,
-        StatementsView, WhoisView, WhyView,
+        StatementsView, VerdictView, WhoisView, WhyView,
     )
 }  # fmt: skip
 """Every answer, by the name that operations call it."""
@@ -112,15 +114,18 @@ def document(routes: Iterable[Operation]) -> JsonObject:
 
 def _operations(route: Operation) -> list[tuple[str, JsonObject]]:
     if not route.commands:
-        return [(route.path, _operation(route, route.summary, route.body))]
-    return [
-        (route.path.replace("{command}", name), _operation(route, kind.summary, body_schema(kind)))
-        for name, kind in COMMANDS.items()
-    ]
+        name = route.name or route.handler.__name__.strip("_")
+        return [(route.path, _operation(route, name, route.summary, route.body))]
+    kinds = [(name.replace("-", "_"), COMMANDS[name]) for name in route.commands]
+    told = [_operation(route, name, kind.summary, body_schema(kind)) for name, kind in kinds]
+    return list(zip(route.paths, told, strict=True))
 
 
-def _operation(route: Operation, summary: str, body: Mapping[str, Any] | None) -> JsonObject:
+def _operation(
+    route: Operation, name: str, summary: str, body: Mapping[str, Any] | None
+) -> JsonObject:
     made: JsonObject = {
+        "operationId": name,
         "summary": summary,
         "x-role": route.role or "public",
         "parameters": _parameters(route),
@@ -128,7 +133,7 @@ def _operation(route: Operation, summary: str, body: Mapping[str, Any] | None) -
     }
     if body is not None:
         content = {"application/json": {"schema": body}}
-        made["requestBody"] = {"required": bool(body.get("required")), "content": content}
+        made["requestBody"] = {"required": True, "content": content}
     if route.role is None:
         made["security"] = []
     return made
@@ -153,9 +158,9 @@ def _parameters(route: Operation) -> list[JsonObject]:
 
 
 _COMMAND_HEADERS: list[JsonObject] = [
-    {"name": "If-Match", "in": "header", "schema": _TEXT, "required": False,
+    {"name": "If-Match", "in": "header", "schema": _REVISION, "required": False,
      "description": "The revision that was seen; 412 if the rollout has moved since."},
-    {"name": "Idempotency-Key", "in": "header", "schema": _TEXT, "required": False,
+    {"name": "Idempotency-Key", "in": "header", "schema": _COMMAND_ID, "required": False,
      "description": "Command id: the same id twice is carried out once."},
 ]  # fmt: skip
 

@@ -32,11 +32,19 @@ class Operation:
     """Query parameters by name; others are refused. ``required`` is read from the schema."""
     body: Schema | None = None
     """Schema of the JSON body; None: no body. Commands bring their own, see ``COMMANDS``."""
+    name: str = ""
+    """In the document; empty: the handler's."""
     answer: str = ""
     """Component schema of the JSON answer; a media type for what is no JSON."""
     statuses: tuple[int, ...] = ()
     """Refusals of its own, besides 401, 403, 421 (access) and 422 (fields)."""
     shape: type[msgspec.Struct] | None = None
     """The body as a type, for large ones: it is read and checked at once, see ``Call.shaped``."""
-    commands: bool = False
-    """One documented path for every entry of ``COMMANDS``."""
+    commands: tuple[str, ...] = ()
+    """One path for each of these, in place of ``{command}``."""
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Where it is served."""
+        named = (self.path.replace("{command}", name) for name in self.commands)
+        return tuple(named) or (self.path,)

@@ -6,19 +6,23 @@ it. Every path of a GET is free of effects.
 
 from __future__ import annotations
 
+import msgspec
 from aiohttp import web
 
 from router.admin import feedback, handlers, openapi, reviews
 from router.admin.access import PUBLIC
-from router.admin.commands import SHARED_FIELDS
+from router.admin.commands import COMMANDS, LINE_PATTERN, SHARED_FIELDS
 from router.admin.operation import Operation, Schema
 from router.control.reviews.queue import CLAIM_MAX
+from router.control.told.verdict import CONFIRMS
 from router.core.policy.server import Role
 from router.core.quantities import DURATION_PATTERN
 
 _NAME: Schema = {"type": "string", "maxLength": 63}
 _TEXT: Schema = {"type": "string", "maxLength": 256, "default": ""}
 _ROUTE: Schema = {**_NAME, "description": "Only this route."}
+_NAMED: Schema = {**_NAME, "pattern": LINE_PATTERN}
+_TIME: Schema = {"type": "number", "minimum": 0, "maximum": 10**15}
 _LASTING: Schema = {
     "type": "string",
     "pattern": DURATION_PATTERN,
@@ -41,6 +45,10 @@ async def _openapi(_call: handlers.Call) -> web.Response:
     return handlers.json_response(openapi.document(ROUTES))
 
 
+class Payload(msgspec.Struct):
+    """Somebody else's, of any content."""
+
+
 _COMMAND_STATUSES = (400, 404, 409, 412, 413, 415, 503, 507)
 
 ROUTES: tuple[Operation, ...] = (
@@ -56,7 +64,7 @@ ROUTES: tuple[Operation, ...] = (
           "One route with its versions", answer="RouteView", statuses=(404,)),
     Operation("GET", "/api/v1/routes/{route}/history", Role.VIEWER, handlers.history,
           "The course of a route, for plots", answer="HistoryView", statuses=(404,),
-          query={"since": {"type": "number", "minimum": 0,
+          query={"since": {**_TIME,
                            "description": "Only what is later than this wall time."}}),
     Operation("GET", "/api/v1/routes/{route}/data", Role.VIEWER, handlers.data,
           "What monitors see of a route's data, signal by signal", answer="DataView",
@@ -75,16 +83,27 @@ ROUTES: tuple[Operation, ...] = (
           "A rollout with its evidence", answer="OfferedRollout", statuses=(404,)),
     Operation("GET", "/api/v1/rollouts/{route}/why", Role.VIEWER, handlers.why,
           "The decision that explains where the traffic is", answer="WhyView", statuses=(404,),
-          query={"at": {"type": "number", "minimum": 0,
+          query={"at": {**_TIME,
                         "description": "Wall time, seconds since 1970; absent: now."}}),
     Operation("GET", "/api/v1/rollouts/{route}/shadow", Role.VIEWER, handlers.shadow,
           "How answers to the same requests compare", answer="ShadowView", statuses=(404,)),
+    Operation("GET", "/api/v1/rollouts/{route}/verdict", Role.VIEWER, handlers.verdict,
+          "The verdict in one word, for Argo Rollouts' web metric", answer="VerdictView",
+          statuses=(404,)),
+    *(
+        Operation("POST", f"/api/v1/rollouts/{{route}}/{point}", Role.VIEWER, handlers.confirm,
+                  f"{meaning}; for Flagger's webhook, whatever its body says",
+                  name=point.replace("-", "_"), body={"type": "object"}, shape=Payload,
+                  answer="VerdictView", statuses=(400, 404, 409, 413, 415))
+        for point, (meaning, _) in CONFIRMS.items()
+    ),
     Operation("POST", "/api/v1/rollouts/{route}/{command}", Role.OPERATOR, handlers.command,
-          "Order", body={}, answer="OrderView", statuses=_COMMAND_STATUSES, commands=True),
+          "Order", body={}, answer="OrderView", statuses=_COMMAND_STATUSES,
+          commands=tuple(COMMANDS)),
     Operation("GET", "/api/v1/journal", Role.VIEWER, handlers.journal, "Journal, newest first",
           answer="JournalView", statuses=(404,),
           query={"route": _ROUTE,
-                 "since": {"type": "integer", "minimum": 0,
+                 "since": {"type": "integer", "minimum": 0, "maximum": 10**15,
                            "description": "Only entries with a larger id."},
                  "limit": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}}),
     Operation("GET", "/api/v1/events", Role.VIEWER, handlers.events,
@@ -101,16 +120,17 @@ ROUTES: tuple[Operation, ...] = (
           answer="SessionView"),
     Operation("POST", "/api/v1/freeze", Role.ADMIN, handlers.freeze,
           "Stop every advance of every rollout, or of one route's, or allow it again",
-          body=_object(("frozen",), frozen={"type": "boolean"}, route=_ROUTE,
+          body=_object(("frozen",), frozen={"type": "boolean"},
+                       route={**_ROUTE, "pattern": LINE_PATTERN},
                        **{"for": _LASTING}, **_REASON),
           answer="FrozenView", statuses=(400, 404, 413, 415, 507)),
     Operation("POST", "/api/v1/acknowledge", Role.OPERATOR, handlers.acknowledge,
           "A way back was seen; pages show it no more as what needs attention",
-          body=_object(("route",), route=_NAME, **_REASON),
+          body=_object(("route",), route=_NAMED, **_REASON),
           answer="AcknowledgedView", statuses=(400, 404, 413, 415, 507)),
     Operation("POST", "/api/v1/accept", Role.OPERATOR, handlers.accept,
           "Data that have changed are so from now on: monitors of a route hold it no more for that",
-          body=_object(("route",), route=_NAME, **_REASON),
+          body=_object(("route",), route=_NAMED, **_REASON),
           answer="AcceptedView", statuses=(400, 404, 413, 415)),
     Operation("POST", "/api/v1/feedback", Role.OPERATOR, handlers.feedback,
           "The truth about predictions, by request id or receipt",
@@ -155,7 +175,7 @@ ROUTES: tuple[Operation, ...] = (
           query={"route": {**_NAME, "required": True},
                  "request_id": {"type": "string", "maxLength": 128, "default": "",
                                 "description": "Only the rows of this request."},
-                 "since": {"type": "number", "minimum": 0, "default": 0,
+                 "since": {**_TIME, "default": 0,
                            "description": "Wall time, seconds since 1970."},
                  "limit": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100},
                  "bodies": {"type": "integer", "minimum": 0, "maximum": 1, "default": 0,

@@ -34,6 +34,8 @@ from router.core.policy.server import Admin, split_address
 from router.loops import background, forever
 from router.telemetry.log import get_logger
 
+NUMBER_CHARS_MAX = 40
+"""Of a number in a query; a float has 24 at most."""
 BODY_S = 10.0
 """Time for the whole body of an order, a few hundred bytes."""
 HEAD_BYTES_MAX = 16_384
@@ -191,7 +193,8 @@ class AdminServer:
         )
         app.on_response_prepare.append(_protected)
         for route in ROUTES:
-            app.router.add_route(route.method, route.path, self._admitted(route, hub))
+            for path in route.paths:
+                app.router.add_route(route.method, path, self._admitted(route, hub))
             if route.method == "GET" and route.answer != "text/event-stream":
                 app.router.add_route("HEAD", route.path, self._admitted(route, hub))
         return app
@@ -300,7 +303,7 @@ def _parameter(name: str, text: str, schema: Mapping[str, Any]) -> Any:
     kind = int if schema["type"] == "integer" else float
     least, most = schema["minimum"], schema.get("maximum", 10**15)
     try:
-        value = kind(text) if len(text) <= 20 and "_" not in text else None
+        value = kind(text) if len(text) <= NUMBER_CHARS_MAX and "_" not in text else None
     except ValueError:
         value = None
     if value is None or not least <= value <= most:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Container, Iterable
+from datetime import UTC, datetime
 from typing import Any, Final, get_args
+from urllib.parse import quote
 
 import aiohttp
 
@@ -40,6 +42,9 @@ LASTING_S: Final = 5.0
 
 REPEAT_AFTER_S: Final = 600.0
 """The same about the same route is told at most this often."""
+
+RUNBOOK: Final = "https://github.com/rampway/rampway/blob/main/docs/runbook.md#"
+"""The trigger's section follows."""
 
 NOTICE: Final = "notice"
 """Kind of the announcements that only alert: ``data["trigger"]`` says what of."""
@@ -90,14 +95,17 @@ class Alerts:
         if trigger is None:
             return
         rollout = run.route.rollout if run is not None else None
+        told: set[tuple[str, str]] = set()
         for alert in (*policy.alerts, *(rollout.alerts if rollout else ())):
-            if alert.wants(trigger):
+            to = alert.kind, alert.url.get_secret_value()
+            if alert.wants(trigger) and to not in told:  # once, whoever named it
+                told.add(to)
                 self._send(alert, facts(letter, trigger, policy, run))
 
     def _send(self, alert: Alert, body: dict[str, Any]) -> None:
         url = alert.url.get_secret_value()
         headers = {name: value.get_secret_value() for name, value in alert.headers.items()}
-        sent = slack(body) if alert.kind == "slack" else body
+        sent = _FORMS[alert.kind](body)
 
         async def send() -> None:
             if self.session is None:
@@ -129,7 +137,9 @@ def facts(
         "severity": TRIGGERS[trigger],
         "at": letter.at,
         "route": letter.route,
+        "summary": letter.text,
         "text": told(letter),
+        "runbook": RUNBOOK + trigger,
     }
     if run is not None and (carried := run.record.carried):
         rollout = carried.rollout
@@ -144,17 +154,23 @@ def facts(
             "revision": rollout.revision,
             "actor": rollout.actor,
         }
-    if link := dashboard(policy):
+    if link := page_of(policy, letter.route):
         body["link"] = link
     return body
 
 
-def dashboard(policy: Policy) -> str:
-    """Where people look next: the admin interface by its first name; empty if it has none."""
-    if not policy.admin.hosts:
+def page_of(policy: Policy, route: str) -> str:
+    """Where people look next: the route's page, by the admin interface's first name.
+
+    Without a name it is the address that is listened on; empty where that is any.
+    """
+    host, port = split_address(policy.admin.listen)
+    name = policy.admin.hosts[0] if policy.admin.hosts else host
+    if name in ("0.0.0.0", "::"):
         return ""
-    _, port = split_address(policy.admin.listen)
-    return f"{'https' if policy.admin.tls else 'http'}://{policy.admin.hosts[0]}:{port}/"
+    shown = f"[{name}]" if ":" in name else name
+    base = f"{'https' if policy.admin.tls else 'http'}://{shown}:{port}/"
+    return f"{base}#/route/{quote(route, safe='')}" if route else base
 
 
 def slack(body: dict[str, Any]) -> dict[str, Any]:
@@ -166,10 +182,39 @@ def slack(body: dict[str, Any]) -> dict[str, Any]:
         where = f" ({body['candidate']} at {percent(body['weight_bp'])})"
     lines = [f"*{_plain(about + title)}*{_plain(where)}", _plain(body["text"])]
     if "link" in body:
-        lines.append(f"<{body['link']}|dashboard>")
+        lines.append(f"<{body['link']}|dashboard> · <{body['runbook']}|what to do>")
     text = "\n".join(lines)
     colour = _COLOURS[body["severity"]]
     return {"text": text, "attachments": [{"color": colour, "fallback": _plain(body["text"])}]}
+
+
+def alertmanager(body: dict[str, Any]) -> list[dict[str, Any]]:
+    """The same for ``POST /api/v2/alerts``: labels say which thing it is, so it is grouped once.
+
+    https://prometheus.io/docs/alerting/latest/alerts_api/ . It is over for Alertmanager after its
+    ``resolve_timeout``: what is told here has happened.
+    """
+    title = "".join(word.capitalize() for word in body["trigger"].split("_"))
+    labels = {"alertname": f"Rampway{title}", "service": "rampway", "severity": body["severity"]}
+    about = ("route", "rollout", "candidate")
+    annotations = {"summary": body["summary"], "description": body["text"],
+                   "runbook_url": body["runbook"]}  # fmt: skip
+    at = datetime.fromtimestamp(body["at"], UTC).isoformat(timespec="milliseconds")
+    return [
+        {
+            "labels": labels | {name: body[name] for name in about if body.get(name)},
+            "annotations": annotations,
+            "startsAt": at,
+            "generatorURL": body.get("link", ""),
+        }
+    ]
+
+
+_FORMS: Final[dict[str, Callable[[dict[str, Any]], Any]]] = {
+    "webhook": lambda body: body,
+    "slack": slack,
+    "alertmanager": alertmanager,
+}
 
 
 def _plain(text: str) -> str:

@@ -14,6 +14,9 @@ from router.telemetry.log import get_logger
 QUEUE_MAX: Final = 100
 """Deliveries that wait for one destination; the oldest is dropped beyond and counted."""
 
+TROUBLES_MAX: Final = 64
+"""Destinations that are told as out of reach."""
+
 AT_ONCE_MAX: Final = 16
 """Deliveries under way to all destinations."""
 
@@ -67,6 +70,8 @@ class Outbox:
         self._waiting: dict[str, deque[Delivery]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._at_once = asyncio.Semaphore(AT_ONCE_MAX)
+        self._undelivered: dict[str, tuple[str, str]] = {}
+        """By destination: the kind and error of its last delivery, while that failed."""
 
     def __repr__(self) -> str:
         waiting = sum(map(len, self._waiting.values()))
@@ -82,6 +87,10 @@ class Outbox:
         queue.append(delivery)
         if to not in self._tasks:
             self._tasks[to] = background("outbox", self._work(to, queue))
+
+    def troubles(self) -> list[str]:
+        """Whom nothing reaches now, as sentences; no URL, which may be a secret."""
+        return [f"undelivered {kind}: {error}" for kind, error in self._undelivered.values()]
 
     async def close(self, within_s: float) -> None:
         """Let what is under way finish for a moment, then drop the rest."""
@@ -101,17 +110,20 @@ class Outbox:
         try:
             while queue:
                 with net("outbox"):
-                    await self._carry_out(queue.popleft())
+                    await self._carry_out(to, queue.popleft())
         finally:
             self._forget(to)
 
-    async def _carry_out(self, delivery: Delivery) -> None:
+    async def _carry_out(self, to: str, delivery: Delivery) -> None:
         error = "the router failed to send it"
         with net("outbox"):
             error = await self._deliver(delivery)
         self._count(delivery.kind, "failed" if error else "delivered")
+        self._undelivered.pop(to, None)
         if error:
             log.warning("undelivered", kind=delivery.kind, error=error)
+            if len(self._undelivered) < TROUBLES_MAX:
+                self._undelivered[to] = delivery.kind, error
         delivery.done(error)
 
     async def _deliver(self, delivery: Delivery) -> str:

@@ -262,7 +262,7 @@ class Controller:
             problems.append(f"store: {self._reconciler.store_error}")
         if self._reconciler.recording.error:
             problems.append(f"recording: {self._reconciler.recording.error}")
-        problems += plane.fleet.troubles()
+        problems += [*plane.fleet.troubles(), *plane.outreach.outbox.troubles()]
         problems += BOOKS.problems()
         problems += [
             f"loop {loop} of {process}: failed {number} times"

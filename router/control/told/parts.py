@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from router.control.fleet.compare import Comparer
     from router.control.fleet.feedback import Feedback
     from router.control.fleet.fleet import Fleet
+    from router.control.outside.outreach import Outreach
     from router.control.predictions.booked import PredictionLog
     from router.control.predictions.performed import Performed
     from router.control.predictions.usage import Usages
@@ -34,6 +35,7 @@ class Parts:
     history: History
     metrics: Metrics
     performed: Performed
+    outreach: Outreach
     reconciler: Reconciler
     reviews: Reviews
     source: PolicySource

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import msgspec
 
@@ -29,6 +29,7 @@ from router.control.told.views import (
     RolloutView,
     RouteSummary,
     RouteView,
+    StepView,
 )
 from router.core.gates.verdict import GateReport
 from router.core.proof import holding
@@ -263,8 +264,12 @@ def plan_view(plan: Plan) -> PlanView:
         ending=plan.ending.value,
         bake_s=plan.bake_s,
         max_duration_s=plan.max_duration_s,
-        steps=list(plan.steps),
+        steps=[_step(step) for step in plan.steps],
     )
+
+
+def _step(step: Step) -> StepView:
+    return StepView.of({**asdict(step), "others": dict(step.others)})
 
 
 def _judged(

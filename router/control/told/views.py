@@ -11,7 +11,6 @@ from typing import Any
 
 from router.control.told.compared import ShadowBrief
 from router.control.told.view import View
-from router.core.rollout.plan import Step
 
 # --- a version -------------------------------------------------------------------------------
 
@@ -150,6 +149,46 @@ class FeedbackView(View, frozen=True, kw_only=True):
     mean_reward: float | None
 
 
+class ApprovalRule(View, frozen=True, kw_only=True):
+    """A person must promote a step."""
+
+    deadline_s: float | None
+    """None: it waits for ever."""
+    then: str
+    """What happens then: abort | promote | hold."""
+
+
+class BanditRule(View, frozen=True, kw_only=True):
+    """Shares of a step follow rewards."""
+
+    every_s: float
+    floor_bp: int
+    """What every version keeps."""
+
+
+class StepView(View, frozen=True, kw_only=True):
+    """One plateau: it is done when all of its conditions hold."""
+
+    weight_bp: int
+    mirror_bp: int
+    hold_s: float
+    until_samples: int
+    approval: ApprovalRule | None
+    blind: bool
+    """It ends although its gates have not had enough, as the policy says."""
+    auto: bool
+    """Evidence chooses the weight, up to ``weight_bp``."""
+    proof: bool
+    """Leaving it needs the proof that the candidate is no worse."""
+    also: list[str]
+    """Further versions that get copies."""
+    others: dict[str, int]
+    """Further versions that answer, with their shares."""
+    bandit: BanditRule | None
+    label: str
+    """What people call it; empty for plain weights."""
+
+
 class PlanView(View, frozen=True, kw_only=True):
     """The plan that it is carried out by."""
 
@@ -157,7 +196,7 @@ class PlanView(View, frozen=True, kw_only=True):
     ending: str
     bake_s: float
     max_duration_s: float | None
-    steps: list[Step]
+    steps: list[StepView]
 
 
 class RolloutView(View, frozen=True, kw_only=True):

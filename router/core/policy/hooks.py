@@ -171,8 +171,9 @@ TRIGGERS: Final[dict[Trigger, AlertSeverity]] = {
 class Alert(Spec):
     """Somebody who is told; never waited for."""
 
-    kind: Literal["webhook", "slack"] = "webhook"
-    """`webhook` gets the facts as JSON; `slack` gets text, as Slack, Mattermost and others read."""
+    kind: Literal["webhook", "slack", "alertmanager"] = "webhook"
+    """`webhook` gets the facts as JSON; `slack` gets text, as Slack, Mattermost and others read;
+    `alertmanager` an alert of Prometheus' Alertmanager, whose url ends in /api/v2/alerts."""
     url: SecretUrl
     """Where the POST goes; whoever knows a chat's URL can write there, so keep it in a file."""
     severity: AlertSeverity = "info"

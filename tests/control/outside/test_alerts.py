@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 
 import pytest
 
 from router.config.check import loads
-from router.control.outside.alerts import LASTING_S, REPEAT_AFTER_S, Watch, facts, slack
+from router.control.outside.alerts import (
+    LASTING_S,
+    REPEAT_AFTER_S,
+    RUNBOOK,
+    Watch,
+    facts,
+    page_of,
+    slack,
+)
 from router.control.rollouts.observe import Observatory
 from router.control.state.answers import Announcement
 from router.core.rollout.events import Abort, Pause, Resume, Retry
@@ -59,7 +68,8 @@ async def test_a_healthy_rollout_tells_its_steps_to_those_who_want_them(alerting
         entry = w.disk.entries[-1]
         assert one == {
             "trigger": "completed", "severity": "info", "at": entry.at, "route": "r",
-            "text": f"{entry.line}\n{entry.reason}",
+            "text": f"{entry.line}\n{entry.reason}", "summary": entry.line,
+            "link": "http://127.0.0.1:8081/#/route/r", "runbook": RUNBOOK + "completed",
             "rollout": "r-1", "stable": "v1", "candidate": "v2",
             "phase": "completed", "step": 2, "steps": 2, "weight_bp": 10_000, "revision": 4,
             "actor": "router",
@@ -125,6 +135,12 @@ async def test_a_failed_delivery_is_tried_again_and_counted(alerting, server, mo
     server.answers["a"] = 404
     async with alerting("alerts: [{url: URL/a, on: [started]}]") as w:
         await w.until(lambda: w.counts["alert", "failed"] == 1)
+        assert w.outreach.outbox.troubles() == ["undelivered alert: answered 404"]
+        server.answers["a"] = 200
+        await w.order(Abort("ann", "no"))
+        await w.order(Retry("ann"))
+        await w.until(lambda: w.counts["alert", "delivered"] == 1)
+        assert w.outreach.outbox.troubles() == []
 
 
 async def test_an_edit_of_alerts_holds_at_once_and_no_url_is_kept(alerting, server):
@@ -150,9 +166,43 @@ routes: [{{name: r, versions: {version}, stable: v1}}]
     sent = slack(facts(letter, "rolled_back", policy, None))
     assert sent["text"] == (
         "*r: rolled back*\nerror_rate: 4 &gt; 1 &amp; &lt;!channel&gt;\n"
-        "<http://ops.example.org:8081/|dashboard>"
+        "<http://ops.example.org:8081/#/route/r|dashboard> · "
+        f"<{RUNBOOK}rolled_back|what to do>"
     )
     assert sent["attachments"][0]["color"] == "#e03131"
+
+
+@pytest.mark.parametrize(
+    ("admin", "page"),
+    [
+        ("{listen: '127.0.0.1:9'}", "http://127.0.0.1:9/#/route/a%2Fb"),
+        ("{listen: '[::1]:9'}", "http://[::1]:9/#/route/a%2Fb"),
+        ("{listen: '127.0.0.1:9', hosts: [ops.example.org]}",
+         "http://ops.example.org:9/#/route/a%2Fb"),
+    ],
+)  # fmt: skip
+def test_the_link_leads_to_the_page_of_the_route(admin, page):
+    version = "{v1: {endpoints: ['http://127.0.0.1:1']}}"
+    policy = loads(f"admin: {admin}\nroutes: [{{name: r, versions: {version}, stable: v1}}]").policy
+    assert page_of(policy, "a/b") == page
+
+
+async def test_alertmanager_gets_one_alert_a_thing(alerting, server):
+    """Named twice, told once; labels are what it is, so its own grouping keeps it one."""
+    mine = "alerts: [{kind: alertmanager, url: URL/api/v2/alerts, severity: error}]"
+    async with alerting(mine, mine) as w:
+        await w.order(Abort("ann", "no"))
+        await w.until(lambda: server.bodies("api/v2/alerts"))
+        await w.until(lambda: w.counts["alert", "delivered"])
+        ((one,),) = server.bodies("api/v2/alerts")
+    assert one["labels"] == {
+        "alertname": "RampwayAborted", "service": "rampway", "severity": "error", "route": "r",
+        "rollout": "r-1", "candidate": "v2",
+    }  # fmt: skip
+    assert one["annotations"]["summary"] == w.disk.entries[-1].line
+    assert one["annotations"]["runbook_url"] == RUNBOOK + "aborted"
+    assert one["generatorURL"].endswith("/#/route/r")
+    assert datetime.fromisoformat(one["startsAt"]).tzinfo is not None
 
 
 # --- what is no transition --------------------------------------------------------------------

@@ -1,0 +1,27 @@
+"""A live router that has something to say on every path of its API."""
+
+from __future__ import annotations
+
+from tests.live.kit import Clients, Lab, route
+
+CANARY = "{canary: {steps: [{weight: 20%, mirror: 50%, hold: 1h}, {weight: 50%, hold: 1h}]}}"
+HEAD = """\
+log: {}
+sticky: {header: X-User-Id}
+payload: json
+
+"""
+PLAIN = """\
+  - name: plain
+    match: {path: /plain*}
+    versions: {v1: {endpoints: ["<v1>"]}}
+    stable: v1
+"""
+
+
+async def begun(lab: Lab) -> None:
+    """One route with a canary, a log and copies, one without a rollout; both have answered."""
+    lab.write(route(CANARY, head=HEAD) + PLAIN, "prediction_log: {file: <folder>/log.db}")
+    await lab.start()
+    async with Clients(lab.port, ("/r", "/plain"), per_s=100):
+        await lab.until(lambda said: said["weight_bp"] and said["versions"]["v2"]["requests"])
