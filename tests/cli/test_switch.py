@@ -115,7 +115,7 @@ async def test_a_second_switch_would_end_the_bake_and_is_refused(started):
 
     again = await _run(admin, "switch", "flights")
 
-    assert (again.code, "already" in again.err) == (2, True)
+    assert (again.code, "already" in again.err) == (5, True)
     assert plane.controller.rollout("flights")["phase"] == "baking"
     commands = offered(plane.controller.rollout("flights"))["commands"]
     assert "switch" not in commands
@@ -127,4 +127,4 @@ async def test_other_strategies_move_by_steps(started):
 
     refused = await _run(admin, "switch", "flights")
 
-    assert (refused.code, "promote --full" in refused.err) == (2, True)
+    assert (refused.code, "promote --full" in refused.err) == (5, True)
