@@ -350,7 +350,7 @@ class Downstream(ClientSide, asyncio.Protocol):
                 self.write(reply(408, "header_timeout", "the request did not arrive in time",
                                  keep_alive=False))  # fmt: skip
                 self.close(linger=True)
-        elif now - self.since > self.plane.serving.limits.keepalive_s:
+        elif now - self.since > self.plane.serving.limits.keep_alive_s:
             self.close()
 
     def _sweep_unsent(self, now: float) -> None:

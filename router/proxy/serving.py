@@ -138,7 +138,7 @@ class ServedRoute:
         self.candidate = self.versions[entry.candidate] if entry.candidate >= 0 else None
         self.response_s, self.body_s, self.total_s = times.response_s, times.body_s, times.total_s
         self.first_token_s = times.first_token_s
-        self.answer_bytes = entry.rescue.answer_bytes if entry.rescue else 0
+        self.answer_bytes = entry.rescue.answer_buffer_bytes if entry.rescue else 0
         asked = entry.rescue is not None and entry.rescue.schema
         self.checks = asked
         """Answers have to be readable by their payload."""
@@ -175,9 +175,9 @@ class ServedRoute:
         self.key_header = name if kind is StickyKind.HEADER else b""
         self.own_cookie = name if kind is StickyKind.COOKIE else b""  # only the router sets it
         self.keep_bytes = _kept_bytes(entry)
-        pinnable = entry.pinnable if entry.pin_header else ()
+        pinnable = entry.pinnable if entry.pin else ()
         self.pins = {entry.versions[i].name.encode(): self.versions[i] for i in pinnable}
-        self.errors = _statuses(entry.error_statuses)
+        self.errors = _statuses(entry.errors)
         """Statuses that count against the version that answers with them."""
         self.sampled_bp = entry.sampling.share_bp if entry.sampling else 0
         self.loads = entry.loads
@@ -196,8 +196,8 @@ class ServedRoute:
 
     def _bound(self, entry: RouteEntry) -> None:
         """How long an attempt of each version may take."""
-        if self.candidate and entry.rescue and entry.rescue.candidate_deadline_s:
-            self.candidate.chance_s = entry.rescue.candidate_deadline_s
+        if self.candidate and entry.rescue and entry.rescue.deadline_s:
+            self.candidate.chance_s = entry.rescue.deadline_s
         for version in self.versions:
             version.answer_s = min(version.chance_s, self.response_s)
 

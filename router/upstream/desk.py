@@ -100,7 +100,7 @@ class Desk(Pool):
         avoid: Endpoint | None = None,  # noqa: ARG002 - there is one place
     ) -> Connection:
         """One more request on the desk. Raises Unavailable beyond ``in_flight``."""
-        if self.in_flight >= self.entry.max_in_flight:
+        if self.in_flight >= self.entry.in_flight:
             raise Unavailable(Failure.QUEUE_FULL)
         self._begin(self._place)
         return OnDesk(self, self._place)

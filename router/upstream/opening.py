@@ -126,7 +126,7 @@ class Opening:
                     self._hand_over(connection)
                     return True
                 connection.discard()
-        if not others or pool.open >= pool.entry.max_connections or pool.sockets.full():
+        if not others or pool.open >= pool.entry.connections or pool.sockets.full():
             return False
         self._try(others[0])
         return True

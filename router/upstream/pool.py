@@ -157,7 +157,7 @@ class Pool(Keeper):
         """
         sole = self.sole
         if sole is not None and sole.idle and not self._waiting and (
-                self.in_flight < self.entry.max_in_flight):  # fmt: skip
+                self.in_flight < self.entry.in_flight):  # fmt: skip
             connection = sole.idle.pop()
             if connection.usable(time.monotonic()):
                 self.in_flight += 1
@@ -191,13 +191,13 @@ class Pool(Keeper):
         The endpoint's newest idle connection is to be used if it has one, else one is opened.
         """
         entry = self.entry
-        if self._waiting or self.in_flight >= entry.max_in_flight:
+        if self._waiting or self.in_flight >= entry.in_flight:
             return self._wait()
         offered = self.available
         if not offered:
             return Failure.CLOSED
         endpoint = offered[0] if len(offered) == 1 else next(self.candidates(avoid))
-        if endpoint.idle or self.open < entry.max_connections:
+        if endpoint.idle or self.open < entry.connections:
             return endpoint
         return next((other for other in offered if other.idle), None) or self._wait()
 
@@ -227,7 +227,7 @@ class Pool(Keeper):
         """Open connections ahead of the first request, spread over the endpoints."""
         if not self.available:
             return
-        for number in range(min(connections, self.entry.max_connections) - self.open):
+        for number in range(min(connections, self.entry.connections) - self.open):
             self._open(self.available[number % len(self.available)], None)
 
     # Called by connections.
@@ -264,7 +264,7 @@ class Pool(Keeper):
         """It may carry another request: for who waits longest, else it is kept."""
         if connection.endpoint.retired:
             connection.discard()
-        elif self._waiting and self.in_flight < self.entry.max_in_flight:
+        elif self._waiting and self.in_flight < self.entry.in_flight:
             if connection.clean():
                 self._give(connection, self._first())
             else:
@@ -290,7 +290,7 @@ class Pool(Keeper):
 
     def _bear(self, endpoint: Endpoint) -> None:
         """Use its idle connections for no longer than it keeps them, as far as that is known."""
-        endpoint.keep_s = min(self.entry.keepalive_s, endpoint.patience.used_s)
+        endpoint.keep_s = min(self.entry.keep_alive_s, endpoint.patience.used_s)
         for connection in endpoint.idle:
             until = connection.idle_since + endpoint.keep_s
             connection.idle_until = min(until, connection.ends_at)
@@ -362,11 +362,11 @@ class Pool(Keeper):
         endpoint.in_flight += 1
 
     def _wait(self) -> Failure | None:
-        return None if len(self._waiting) < self.entry.max_queue else Failure.QUEUE_FULL
+        return None if len(self._waiting) < self.entry.queue else Failure.QUEUE_FULL
 
     def serve(self) -> None:
         """Connections for those who wait, as far as bounds allow: idle ones, else new ones."""
-        while self._waiting and self.in_flight < self.entry.max_in_flight and self.available:
+        while self._waiting and self.in_flight < self.entry.in_flight and self.available:
             idle = next((endpoint.idle for endpoint in self.available if endpoint.idle), None)
             if idle is not None:
                 connection = idle.pop()
@@ -375,7 +375,7 @@ class Pool(Keeper):
                 else:
                     connection.discard()
                 continue
-            if self.open >= self.entry.max_connections or self.sockets.full():
+            if self.open >= self.entry.connections or self.sockets.full():
                 return
             waiter = self._first()
             if not self.breaker.allows(time.monotonic()):

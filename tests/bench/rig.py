@@ -103,7 +103,7 @@ def entry(*, candidate=True, sticky=True, quota=False, receipts=False):
     ``receipts``: each answer carries one, as where labels are told.
     """
     endpoints = (EndpointEntry("127.0.0.1", 9),)
-    versions = tuple(VersionEntry(name, endpoints, keepalive_s=3_600.0) for name in ("v1", "v2"))
+    versions = tuple(VersionEntry(name, endpoints, keep_alive_s=3_600.0) for name in ("v1", "v2"))
     more = {"candidate": 1, "rollout_id": "r-1", "revision": 1, "thresholds_s": (0.1, 0.2, 0.5)}
     return RouteEntry(
         "flight-delay", MatchEntry(path="/v2/*"), versions, 0,

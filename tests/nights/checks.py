@@ -261,7 +261,7 @@ class Checks(Looks, Booked):
                 return True
             if not shadow and (
                 entry.weights_bp[index] or index == entry.stable
-                or (entry.pin_header and index in entry.pinnable)
+                or (entry.pin and index in entry.pinnable)
                 or any(rule.version == index for rule in entry.rules)
             ):  # fmt: skip
                 return True

@@ -26,7 +26,7 @@ if os.environ.get("RAMPWAY_TEST_LOOP") == "uvloop":  # workers run on it; see te
 
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
 
-LIMITS = ListenerLimits(header_timeout_s=0.4, body_timeout_s=0.4, keepalive_s=5.0, drain_s=2.0)
+LIMITS = ListenerLimits(header_timeout_s=0.4, body_timeout_s=0.4, keep_alive_s=5.0, drain_s=2.0)
 TIMEOUTS = TimeoutsEntry(connect_s=0.5, response_s=0.4, body_s=0.4)
 RESCUE = RescueEntry(statuses=(5,))
 

@@ -91,7 +91,7 @@ async def test_pins_are_judged_too():
     async with (
         Scripted(answers(OK)) as stable,
         Scripted(answers(BROKEN)) as candidate,
-        Rig(rollout(stable, candidate, 0, pin_header=True, pinnable=(0, 1))) as rig,
+        Rig(rollout(stable, candidate, 0, pin=True, pinnable=(0, 1))) as rig,
     ):
         for _ in range(9):
             await rig.ask(method="GET", headers=("X-Rampway-Pin: v2",))

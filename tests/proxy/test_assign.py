@@ -223,14 +223,14 @@ async def test_rules_may_look_into_the_body(pools):
 
 
 async def test_pins_only_where_allowed_and_before_rules(pools):
-    allowed = made(rollout(HERE, HERE, 0, rules=(GOLD,), pin_header=True, pinnable=(0, 1)), pools)
+    allowed = made(rollout(HERE, HERE, 0, rules=(GOLD,), pin=True, pinnable=(0, 1)), pools)
     assert name(allowed, "X-Rampway-Pin: v2") == "v2"
     assert name(allowed, "X-Rampway-Pin: v1", "X-Tier: gold") == "v1"
     assert name(allowed, "X-Rampway-Pin: v7") == "v1"
     assert not assign(allowed, head("X-Rampway-Pin: v2"), NO_DOCUMENT).drawn
-    rolled_back = made(rollout(HERE, HERE, 0, pin_header=True, pinnable=(0,)), pools)
+    rolled_back = made(rollout(HERE, HERE, 0, pin=True, pinnable=(0,)), pools)
     assert name(rolled_back, "X-Rampway-Pin: v2") == "v1"
-    forbidden = made(rollout(HERE, HERE, 0, pin_header=False, pinnable=(0, 1)), pools)
+    forbidden = made(rollout(HERE, HERE, 0, pin=False, pinnable=(0, 1)), pools)
     assert name(forbidden, "X-Rampway-Pin: v2") == "v1"
 
 

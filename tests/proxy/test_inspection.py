@@ -10,7 +10,7 @@ import pytest
 from tests.proxy.rig import RESCUE, Rig, replace, rollout, until
 from tests.proxy.scripted import Scripted, closed_port
 
-READ = replace(RESCUE, schema=True, answer_bytes=2_000)
+READ = replace(RESCUE, schema=True, answer_buffer_bytes=2_000)
 ALL = 10_000
 """Every draw falls to the candidate, and is evidence."""
 
@@ -217,7 +217,7 @@ async def test_a_candidates_deadline_holds_while_its_answer_is_held():
             await peer.send(b"1")
             await asyncio.sleep(0.01)
 
-    patient = replace(READ, candidate_deadline_s=0.2)
+    patient = replace(READ, deadline_s=0.2)
     answer, arm, outcomes, _ = await asked(Scripted(drips), rescue=patient)
     assert (answer.status, answer.body) == (200, OTHER)
     assert arm == Counter(arrived=1, bad=1)

@@ -18,7 +18,7 @@ def crowded(backend, *, queue_timeout_s=20.0, **fields):
     values = {"timeouts": PATIENT, "thresholds_s": (0.5,), "answer_within_s": 0.9}
     return route(
         version("v1", backend),
-        version("v2", backend, max_in_flight=1, queue_timeout_s=queue_timeout_s),
+        version("v2", backend, in_flight=1, queue_timeout_s=queue_timeout_s),
         candidate=1, rollout_id="rollout-1", revision=7, weights_bp=(0, 10_000),
         **(values | fields),
     )  # fmt: skip

@@ -96,7 +96,7 @@ async def test_drawn_arms_carry_the_weight_between_the_two_that_are_compared(ser
 
 
 async def test_pins_and_rescues_are_forced(serve):
-    plane = await serve(weights=(FULL_BP, 0, 0), pin_header=True, pinnable=(0, 1, 2))
+    plane = await serve(weights=(FULL_BP, 0, 0), pin=True, pinnable=(0, 1, 2))
     (pinned,) = await ask(plane, X_Rampway_Pin="v2")
     assert (pinned.arm, pinned.version) == (Chosen.FORCED, "v2")
 

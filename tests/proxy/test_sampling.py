@@ -206,7 +206,7 @@ async def test_of_a_user_the_first_request_counts(serve):
 
 
 async def test_a_pin_is_told_and_is_no_evidence(serve):
-    plane = await serve(weights=(10_000, 0), pin_header=True, pinnable=(0, 1))
+    plane = await serve(weights=(10_000, 0), pin=True, pinnable=(0, 1))
     await ask(plane, 1, X_Rampway_Pin="v2")
     (one,) = plane.recorder.take_samples()
     assert (one.version, one.arm, one.counted) == ("v2", "f", False)

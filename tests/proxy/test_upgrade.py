@@ -380,7 +380,7 @@ async def test_there_are_so_many_and_no_more():
 
 async def test_tunnels_take_no_place_of_requests():
     async with Service("v1") as service:
-        entry = route(version("v1", service, max_in_flight=1, max_connections=1), tunnel=OPEN)
+        entry = route(version("v1", service, in_flight=1, connections=1), tunnel=OPEN)
         async with Rig(entry) as rig, speaks(rig) as one, speaks(rig) as two:
             assert await one.recv() == await two.recv() == "hello from v1"
 

@@ -425,7 +425,7 @@ async def fails(peer):
 
 
 FAILING = {"refuses": None, "resets": resets, "hangs": hangs, "answers 500": fails}
-MANY = replace(RESCUE, budget_min=64, candidate_deadline_s=0.1)
+MANY = replace(RESCUE, budget_min=64, deadline_s=0.1)
 """The budget must allow as many replays at a time as there are failures at a time."""
 
 
@@ -568,7 +568,7 @@ async def test_r19_a_connection_is_clean_before_the_next_in_the_queue_gets_it():
 
     async with (
         Scripted(script) as backend,
-        Rig(route(version("v1", backend, max_connections=2))) as rig,
+        Rig(route(version("v1", backend, connections=2))) as rig,
     ):
         assert await many(rig, 300, at_once=12) == {200: 300}
 

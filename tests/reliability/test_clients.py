@@ -329,7 +329,7 @@ async def test_r29_a_drip_is_a_stall():
 
 
 async def test_r29_an_idle_connection_is_closed():
-    limits = replace(LIMITS, keepalive_s=0.3)
+    limits = replace(LIMITS, keep_alive_s=0.3)
     async with Scripted(echo) as backend, Rig(route(version("v1", backend)), limits=limits) as rig:
         client = await rig.client()
         assert (await client.ask(body=b"x")).status == 200
@@ -494,7 +494,7 @@ async def test_r46_no_header_or_cookie_reaches_a_version_without_weight():
                "X-Version: v2", "x-rampway-pin: v2", "Cookie: cohort=v2"]  # fmt: skip
     headers += [f"Cookie: cohort={value}" for value in ours]
     async with Scripted(answers(OK)) as stable, Scripted(answers(OK)) as candidate:
-        entry = rollout(stable, candidate, 0, sticky=COOKIE, pinnable=(1,), pin_header=False)
+        entry = rollout(stable, candidate, 0, sticky=COOKIE, pinnable=(1,), pin=False)
         async with Rig(entry) as rig:
             for header in headers:
                 answer = await rig.ask(method="GET", headers=(header,))
@@ -506,7 +506,7 @@ async def test_r46_no_header_or_cookie_reaches_a_version_without_weight():
 
 async def test_r46_pins_where_the_policy_allows_them():
     async with Scripted(answers(OK)) as stable, Scripted(answers(OK)) as candidate:
-        entry = rollout(stable, candidate, 0, pinnable=(1,), pin_header=True)
+        entry = rollout(stable, candidate, 0, pinnable=(1,), pin=True)
         async with Rig(entry) as rig:
             pinned = await rig.ask(method="GET", headers=("X-Rampway-Pin: v2",))
             assert pinned.headers[b"x-rampway-version"] == b"v2"

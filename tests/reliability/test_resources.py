@@ -17,7 +17,7 @@ from tests.proxy.rig import Client, request, rollout, route, until, version
 from tests.proxy.scripted import OK, Scripted, answers, closed_port, echo, hangs
 from tests.reliability.whole import promised
 
-PATIENT = ListenerLimits(header_timeout_s=60.0, body_timeout_s=60.0, keepalive_s=120.0)
+PATIENT = ListenerLimits(header_timeout_s=60.0, body_timeout_s=60.0, keep_alive_s=120.0)
 LONG = TimeoutsEntry(connect_s=5.0, response_s=60.0, body_s=60.0)
 MB = 1_000_000
 
@@ -160,7 +160,7 @@ async def test_r32_slow_readers_hold_little(readers):
 
 async def test_r32_a_body_waits_with_its_client_while_there_is_no_connection():
     """No connection yet: the client is paused, its body does not pile up here."""
-    tight = {"max_in_flight": 1, "max_queue": 20, "queue_timeout_s": 60.0}
+    tight = {"in_flight": 1, "queue": 20, "queue_timeout_s": 60.0}
     async with Scripted(slow) as backend:
         entry = route(version("v1", backend, **tight), timeouts=LONG)
         async with Process(entry, limits=PATIENT) as worker:
@@ -179,7 +179,7 @@ async def test_r32_a_body_waits_with_its_client_while_there_is_no_connection():
 
 async def test_r32_an_upload_that_is_shed_is_told_so():
     """The rest of its body is read away, or a reset would overtake the 503."""
-    tight = {"max_in_flight": 1, "max_queue": 1, "queue_timeout_s": 60.0}
+    tight = {"in_flight": 1, "queue": 1, "queue_timeout_s": 60.0}
     async with Scripted(hangs) as backend:
         entry = route(version("v1", backend, **tight), timeouts=LONG)
         async with Process(entry, limits=PATIENT) as worker:
@@ -200,7 +200,7 @@ async def test_r32_an_upload_that_is_shed_is_told_so():
 @pytest.mark.parametrize("count", [200, pytest.param(600, marks=pytest.mark.nightly)])
 async def test_r33_everybody_is_answered_when_too_many_come_at_once(count):
     """600 at once on a version that takes ten at a time: 200 or a quick 503, nothing else."""
-    tight = {"max_in_flight": 10, "max_queue": 40, "queue_timeout_s": 0.5}
+    tight = {"in_flight": 10, "queue": 40, "queue_timeout_s": 0.5}
     async with Scripted(slow) as backend:
         entry = route(version("v1", backend, **tight), timeouts=LONG)
         async with Process(entry, limits=PATIENT) as worker:
@@ -254,7 +254,7 @@ async def test_r33_at_twice_the_capacity_accepted_requests_are_not_slow(seconds)
 
     What makes them not slow is that no more than the queue's ten ever wait: seen at the version.
     """
-    tight = {"max_in_flight": 20, "max_queue": 10, "queue_timeout_s": 0.1}
+    tight = {"in_flight": 20, "queue": 10, "queue_timeout_s": 0.1}
     at_once = AtOnce(slow)
     async with Scripted(at_once) as backend:
         entry = route(version("v1", backend, **tight), timeouts=LONG)

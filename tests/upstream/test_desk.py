@@ -12,7 +12,7 @@ from router.upstream.desk import Desk, pool_class
 from router.upstream.pool import Pool, Unavailable
 from router.upstream.pools import Pools
 
-ENTRY = VersionEntry("desk", (), person=True, max_in_flight=2)
+ENTRY = VersionEntry("desk", (), person=True, in_flight=2)
 
 
 class Asked:

@@ -107,7 +107,7 @@ async def test_a_name_that_moves_is_followed_under_load_and_nobody_notices(resol
     resolver.table["model"] = [ONE]
     async with AsyncExitStack() as stack:
         one, two = await servers(stack, ONE, TWO)
-        async with Rig(route(named(one.port, lookup_s=0.3, keepalive_s=30.0))) as rig:
+        async with Rig(route(named(one.port, lookup_s=0.3, keep_alive_s=30.0))) as rig:
             stopped, statuses = asyncio.Event(), []
 
             async def load():
@@ -175,7 +175,7 @@ async def test_an_idle_connection_elsewhere_is_taken_before_one_is_opened(resolv
     async with AsyncExitStack() as stack:
         (two,) = await servers(stack, TWO)
         stack.enter_context(black_hole(THREE, two.port))
-        async with Rig(route(named(two.port, lookup_s=0.1, keepalive_s=30.0))) as rig:
+        async with Rig(route(named(two.port, lookup_s=0.1, keep_alive_s=30.0))) as rig:
             assert (await rig.ask()).status == 200
             (pool,) = rig.plane.pools.all()
             resolver.table["model"] = [TWO, THREE]
@@ -266,7 +266,7 @@ async def test_pools_share_the_lookups_of_a_name_and_end_them(resolver):
 
 async def test_a_connection_carries_no_request_beyond_its_age():
     async with Scripted(answers(ok())) as backend:
-        entry = version("v1", backend, connection_age_s=0.2, keepalive_s=30.0)
+        entry = version("v1", backend, connection_age_s=0.2, keep_alive_s=30.0)
         async with Rig(route(entry)) as rig:
             client = await rig.client()
             end = time.monotonic() + 0.7
@@ -280,8 +280,8 @@ async def test_a_connection_idle_for_longer_than_its_backend_may_keep_it_is_not_
     """uvicorn closes after 5 s and gunicorn after 2 s; a POST that meets the close is lost."""
     async with Scripted(answers(ok())) as backend:
         pool = Pool(version("v1", backend), connect_s=1.0)
-        assert pool.entry.keepalive_s < 2.0
-        async with Rig(route(version("v1", backend, keepalive_s=0.05))) as rig:
+        assert pool.entry.keep_alive_s < 2.0
+        async with Rig(route(version("v1", backend, keep_alive_s=0.05))) as rig:
             for _ in range(3):
                 assert (await rig.ask()).status == 200
                 await asyncio.sleep(0.06)  # the age itself, not something hoped for

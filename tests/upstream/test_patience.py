@@ -61,7 +61,7 @@ async def idle(pool):
 
 async def test_a_pool_uses_connections_for_half_as_long_as_its_backend_keeps_them():
     async with Scripted(answers(ok())) as backend:
-        pool = Pool(version("v1", backend, keepalive_s=1.5), connect_s=1.0)
+        pool = Pool(version("v1", backend, keep_alive_s=1.5), connect_s=1.0)
         (endpoint,) = pool.endpoints
         for at in (0.0, 1.0):
             connection = await idle(pool)
@@ -73,9 +73,9 @@ async def test_a_pool_uses_connections_for_half_as_long_as_its_backend_keeps_the
         assert 0.19 < endpoint.keep_s < 0.21
         connection = await idle(pool)
         assert connection.idle_until - connection.idle_since < 0.21
-        pool.update(version("v1", backend, keepalive_s=0.1), connect_s=1.0)
+        pool.update(version("v1", backend, keep_alive_s=0.1), connect_s=1.0)
         assert endpoint.keep_s == 0.1, "the policy may say less"
-        pool.update(version("v1", backend, keepalive_s=1.5), connect_s=1.0)
+        pool.update(version("v1", backend, keep_alive_s=1.5), connect_s=1.0)
         assert 0.19 < endpoint.keep_s < 0.21
         pool.sweep(time.monotonic() + KNOWN_S + 1)
         assert endpoint.keep_s == 1.5, "and what is not seen again is tried again"

@@ -94,7 +94,7 @@ async def answered(*askers):
 
 async def test_a_connection_is_opened_used_again_and_closed_when_idle():
     async with Scripted(answers(OK)) as backend:
-        pool = pool_of(backend, keepalive_s=5.0)
+        pool = pool_of(backend, keep_alive_s=5.0)
         for _ in range(3):
             assert await answered(Asker(pool)) == [200]
         assert (pool.open, pool.in_flight, len(backend.peers)) == (1, 0, 1)
@@ -106,7 +106,7 @@ async def test_a_connection_is_opened_used_again_and_closed_when_idle():
 
 async def test_who_waits_is_served_in_order_and_bounded():
     async with Scripted(answers(OK)) as backend:
-        pool = pool_of(backend, max_in_flight=1, max_queue=3)
+        pool = pool_of(backend, in_flight=1, queue=3)
         askers = [Asker(pool) for _ in range(6)]
         assert [one.failure for one in askers[4:]] == [Failure.QUEUE_FULL] * 2
         assert [pool.queued(one) for one in askers] == [False, True, True, True, False, False]
@@ -117,7 +117,7 @@ async def test_who_waits_is_served_in_order_and_bounded():
 
 async def test_who_leaves_the_queue_is_not_served():
     async with Scripted(answers(OK)) as backend:
-        pool = pool_of(backend, max_in_flight=1)
+        pool = pool_of(backend, in_flight=1)
         first, second, third = (Asker(pool) for _ in range(3))
         pool.cancel(second)
         assert await answered(first, third) == [200, 200]
@@ -126,7 +126,7 @@ async def test_who_leaves_the_queue_is_not_served():
 
 async def test_a_connection_for_who_has_left_goes_to_the_next():
     async with Scripted(answers(OK)) as backend:
-        pool = pool_of(backend, max_connections=1)
+        pool = pool_of(backend, connections=1)
         first, second = Asker(pool), Asker(pool)
         pool.cancel(first)
         assert await answered(second) == [200]
@@ -235,7 +235,7 @@ async def test_other_tls_rules_end_connections_verified_by_the_old_ones():
 
 async def test_a_closed_pool_turns_away_but_lets_finish():
     async with Scripted(answers(OK)) as backend:
-        pool = pool_of(backend, max_in_flight=1)
+        pool = pool_of(backend, in_flight=1)
         first, waiting = Asker(pool), Asker(pool)
         pool.close()
         assert waiting.failure is Failure.CLOSED
@@ -290,7 +290,7 @@ async def test_whatever_happens_the_counts_add_up(seed):
             await peer.send(OK)
 
     async with Scripted(script) as one, Scripted(script) as two:
-        entry = version("v1", one, two, max_connections=4, max_in_flight=3, max_queue=10)
+        entry = version("v1", one, two, connections=4, in_flight=3, queue=10)
         pool = Pool(entry, connect_s=1.0)
         askers = []
         for step in range(300):
@@ -302,7 +302,7 @@ async def test_whatever_happens_the_counts_add_up(seed):
                 else:
                     pool.cancel(left)
             if step % 100 == 99:
-                pool.update(replace(entry, max_in_flight=2 + step % 3), connect_s=1.0)
+                pool.update(replace(entry, in_flight=2 + step % 3), connect_s=1.0)
             assert pool.open <= 4
             assert pool.in_flight <= 4
             await asyncio.sleep(0.001)

@@ -11,6 +11,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
+from router.control.rollouts.knobs import (
+    HEALTH,
+    LIMITS,
+    MIRRORING,
+    OUTLIER,
+    RESCUE,
+    RETRY,
+    TIMEOUTS,
+    TLS,
+    TUNNEL,
+    VERSION,
+)
 from router.control.rollouts.lifecycle import stays_out
 from router.control.rollouts.reviewed import review_entry
 from router.control.state.record import Carried, RouteRecord
@@ -29,7 +41,6 @@ from router.core.policy.answers import AnswersPolicy, FallbackPolicy, InputsPoli
 from router.core.policy.cache import CachePolicy
 from router.core.policy.kept import judged, sampled_bp, sampled_headers
 from router.core.policy.quota import Extraction, Quota
-from router.core.policy.route import Timeouts
 from router.core.policy.tunnels import Tunnels
 from router.core.policy.version import RequestEdit
 from router.core.rollout.traffic import Split, offset_of
@@ -96,24 +107,7 @@ def table_of(
     return table.RoutingTable(
         generation=generation,
         routes=entries,
-        limits=table.ListenerLimits(
-            head_bytes=limits.head,
-            fields=limits.fields,
-            body_bytes=limits.body,
-            header_timeout_s=limits.header_timeout,
-            body_timeout_s=limits.body_timeout,
-            upload_bytes_per_s=limits.upload_rate,
-            answer_head_bytes=limits.answer_head,
-            answer_fields=limits.answer_fields,
-            keepalive_s=limits.keep_alive,
-            connections=limits.connections,
-            in_flight=limits.in_flight,
-            buffers_bytes=limits.buffers,
-            pipelined=limits.pipelined,
-            tunnels=limits.tunnels,
-            drain_s=limits.drain,
-            control_silence_s=policy.control_silence,
-        ),
+        limits=LIMITS(limits, control_silence_s=policy.control_silence),
         trusted_proxies=policy.trusted_proxies,
         access_log=policy.access_log,
         tls=table.ListenerTls(policy.tls.certificate, policy.tls.key) if policy.tls else None,
@@ -150,14 +144,14 @@ def entry_of(situation: Situation) -> table.RouteEntry:
         pair_requests=_pair_requests(pinned),
         rules=_rules(route, index, out),
         sticky=_sticky(route.sticky, situation.salt) if route.sticky else None,
-        pin_header=route.pin,
+        pin=route.pin,
         pinnable=tuple(index[name] for name in names if name not in out) if route.pin else (),
         payload=route.payload,
         payload_paths=_payload_paths(route),
-        timeouts=_timeouts(route.timeouts),
+        timeouts=TIMEOUTS(route.timeouts),
         rescue=_rescue(pinned.rescue) if pinned and pinned.rescue else None,
-        retry=table.RetryEntry(route.retry.attempts, route.retry.budget, route.retry.idempotent),
-        error_statuses=route.errors,
+        retry=RETRY(route.retry),
+        errors=route.errors,
         thresholds_s=situation.thresholds_s if rollout else (),
         slow_tolerance=situation.slow_tolerance if rollout else 0.0,
         judge=carried.pinned.text if carried else "",
@@ -208,16 +202,6 @@ def _rules(route: Route, index: dict[str, int], out: frozenset[str]) -> tuple[ta
         table.RuleEntry(_match(rule.match), index[rule.version])
         for rule in route.rules
         if rule.version not in out
-    )
-
-
-def _timeouts(times: Timeouts) -> table.TimeoutsEntry:
-    return table.TimeoutsEntry(
-        connect_s=times.connect,
-        response_s=times.response,
-        body_s=times.body,
-        total_s=times.total,
-        first_token_s=times.first_token,
     )
 
 
@@ -327,39 +311,17 @@ def _version(name: str, route: Route, *, live: bool = False) -> table.VersionEnt
     """``live``: it is the candidate of a live rollout."""
     version = route.versions[name]
     health, edit = version.health, version.set
-    return table.VersionEntry(
-        name=name,
-        endpoints=version.endpoints,
-        max_connections=version.connections,
-        max_in_flight=version.in_flight,
-        max_queue=version.queue,
-        queue_timeout_s=version.queue_timeout,
-        keepalive_s=version.keep_alive,
-        connection_age_s=version.connection_age,
-        lookup_s=version.lookup,
-        warm_connections=version.warm_connections,
-        tls=table.TlsEntry(
-            ca_file=version.tls.ca,
-            cert_file=version.tls.certificate,
-            key_file=version.tls.key,
-            server_name=version.tls.server_name or (edit.host_name if edit else None),
-        ),
-        health=table.HealthCheck(
-            health.path,
-            health.interval,
-            health.timeout,
-            health.unhealthy_after,
-            health.healthy_after,
-            (edit.host or "") if edit else "",
-        )
+    checked = (
+        HEALTH(health, host=(edit.host or "") if edit else "")
         if health
-        else table.HealthCheck(interval_s=CONNECT_EVERY_S, connect=live),
-        outlier=table.OutlierEntry(
-            version.outlier.consecutive, version.outlier.ejection, version.outlier.max_ejected
-        ),
-        person=version.person,
-        edit=_edit(edit, route.stem or "") if edit else None,
+        else table.HealthCheck(interval_s=CONNECT_EVERY_S, connect=live)
     )
+    server = version.tls.server_name or (edit.host_name if edit else None)
+    return VERSION(
+        version, name=name, tls=TLS(version.tls, server_name=server), health=checked,
+        outlier=OUTLIER(version.outlier),
+        edit=_edit(edit, route.stem or "") if edit else None,
+    )  # fmt: skip
 
 
 def _edit(edit: RequestEdit, stem: str) -> table.EditEntry:
@@ -406,17 +368,10 @@ def _sticky(sticky: Sticky, salt: str) -> table.StickyEntry:
 
 
 def _rescue(rescue: Rescue) -> table.RescueEntry:
-    return table.RescueEntry(
+    return RESCUE(
+        rescue,
         statuses=tuple(status for status in rescue.on if isinstance(status, int)),
-        timeout="timeout" in rescue.on,
-        connect="connect" in rescue.on,
-        schema="schema" in rescue.on,
-        answer_bytes=rescue.answer_buffer,
-        buffer_bytes=rescue.buffer,
-        budget_bp=rescue.budget,
-        budget_min=rescue.budget_min,
-        candidate_deadline_s=rescue.deadline or 0.0,
-        excuse_payload=rescue.excuse_payload,
+        **{what: what in rescue.on for what in ("timeout", "connect", "schema")},
     )
 
 
@@ -425,12 +380,8 @@ def _tunnel(route: Route, out: frozenset[str], index: dict[str, int]) -> table.T
         return None
     tunnels = route.tunnels or Tunnels()
     closing = tunnels.on_rollback == "close"
-    return table.TunnelEntry(
-        idle_s=tunnels.idle,
-        age_s=tunnels.age,
-        bytes_max=tunnels.bytes,
-        closing=closing,
-        cut=tuple(index[name] for name in sorted(out)) if closing else (),
+    return TUNNEL(
+        tunnels, closing=closing, cut=tuple(index[name] for name in sorted(out)) if closing else ()
     )
 
 
@@ -468,17 +419,8 @@ def _segment_header(pinned: RolloutPolicy | None) -> str:
 
 def _mirror_limits(pinned: RolloutPolicy) -> table.MirrorLimits:
     limits = pinned.mirroring
-    return table.MirrorLimits(
-        concurrency=limits.concurrency,
-        queue=limits.queue,
-        queue_bytes=limits.queue_bytes,
-        body_bytes=limits.body,
-        deadline_s=limits.deadline,
-        methods=limits.methods,
-        paths=limits.paths,
-        strip_headers=tuple(sorted(_low(limits.strip_headers) - _low(limits.keep_headers))),
-        compare_bp=limits.compare,
-    )
+    strip = tuple(sorted(_low(limits.strip_headers) - _low(limits.keep_headers)))
+    return MIRRORING(limits, strip_headers=strip)
 
 
 def _low(names: tuple[str, ...]) -> frozenset[str]:

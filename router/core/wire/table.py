@@ -100,15 +100,15 @@ class VersionEntry:
 
     name: str
     endpoints: tuple[EndpointEntry, ...]
-    max_connections: int = 1_024
+    connections: int = 1_024
     """Upstream connections a worker opens to this version."""
-    max_in_flight: int = 1_024
+    in_flight: int = 1_024
     """Requests in flight to this version in one worker; more wait in the queue."""
-    max_queue: int = 1_024
+    queue: int = 1_024
     """Requests that may wait; more are shed with 503."""
     queue_timeout_s: float = 1.0
     """Longest wait in the queue; then 503 with Retry-After."""
-    keepalive_s: float = 1.5
+    keep_alive_s: float = 1.5
     """Idle upstream connections are not used any more after this."""
     connection_age_s: float = 300.0
     """Upstream connections carry no more requests after this; 0: however old."""
@@ -217,14 +217,14 @@ class RescueEntry:
     """Refused, reset or malformed."""
     schema: bool = False
     """A 2xx whose body is not of the route's payload; then all answers of the route are read."""
-    answer_bytes: int = 16_384
+    answer_buffer_bytes: int = 16_384
     """An answer that is larger is not read."""
     buffer_bytes: int = 65_536
     """A request whose body is larger cannot be replayed."""
     budget_bp: int = 2_000
     """Replays as a share of requests in flight (never less than ``budget_min``)."""
     budget_min: int = 10
-    candidate_deadline_s: float = 0.0
+    deadline_s: float = 0.0
     """Give up on the candidate after this and replay; 0: the response timeout."""
     excuse_payload: bool = False
     """What fails on stable as well counts against neither version; stable's own failures are then
@@ -332,7 +332,7 @@ class RouteEntry:
     """
     rules: tuple[RuleEntry, ...] = ()
     sticky: StickyEntry | None = None
-    pin_header: bool = False
+    pin: bool = False
     """Clients may choose a version with ``X-Rampway-Pin``."""
     pinnable: tuple[int, ...] = ()
     """Versions a pin may name (never a rolled-back one)."""
@@ -342,7 +342,7 @@ class RouteEntry:
     timeouts: TimeoutsEntry = TimeoutsEntry()
     rescue: RescueEntry | None = None
     retry: RetryEntry = RetryEntry()
-    error_statuses: tuple[int, ...] = (5,)
+    errors: tuple[int, ...] = (5,)
     """Statuses that count as SERVER_ERROR; a class by its hundred."""
     thresholds_s: tuple[float, ...] = ()
     """Latency thresholds of the gates, on stable's axis; index i of every ``slow`` and ``fast``."""
@@ -412,7 +412,7 @@ class ListenerLimits:
     """Mean rate of a body below which it has stalled; 0: none."""
     answer_head_bytes: int = 32_768
     answer_fields: int = 128
-    keepalive_s: float = 75.0
+    keep_alive_s: float = 75.0
     connections: int = 20_000
     in_flight: int = 4_096
     """Requests in progress in one worker; more are answered 503 at once."""

@@ -62,20 +62,20 @@ def test_everything_of_the_policy_reaches_the_table(situation):
     beta = table.MatchEntry(cookies=(table.ValueEntry("beta", table.MatchKind.PRESENT),))
     assert entry.rules == (table.RuleEntry(beta, 1),)
     assert entry.sticky == table.StickyEntry(table.StickyKind.HEADER, "x-user-id")
-    assert (entry.pin_header, entry.pinnable) == (True, (0, 1))
+    assert (entry.pin, entry.pinnable) == (True, (0, 1))
     v1, v2 = entry.versions
     assert v1.endpoints == (
         table.EndpointEntry("127.0.0.1", 9001), table.EndpointEntry("::1", 9002, tls=True),
     )  # fmt: skip
     assert (v1.health.path, v1.health.interval_s, v1.outlier.consecutive) == ("/ready", 3.0, 9)
-    assert (v1.warm_connections, v2.max_in_flight) == (2, 7)
-    assert entry.error_statuses == (5, 429)
+    assert (v1.warm_connections, v2.in_flight) == (2, 7)
+    assert entry.errors == (5, 429)
     assert entry.timeouts == table.TimeoutsEntry(1.0, 2.0, 3.0, 4.0)
     assert entry.rescue.statuses == (5, 429)
     assert (entry.rescue.timeout, entry.rescue.connect) == (True, False)
-    assert (entry.rescue.schema, entry.rescue.answer_bytes) == (True, 16_384)
+    assert (entry.rescue.schema, entry.rescue.answer_buffer_bytes) == (True, 16_384)
     assert entry.rescue.excuse_payload
-    assert (entry.rescue.candidate_deadline_s, entry.buffer_bytes) == (0.5, 131_072)
+    assert (entry.rescue.deadline_s, entry.buffer_bytes) == (0.5, 131_072)
     assert (entry.mirror_limits.concurrency, entry.mirror_limits.strip_headers) == (
         3, ("authorization",),
     )  # fmt: skip
