@@ -106,6 +106,7 @@ class Lab:
         filled[0] = str(bin_folder / filled[0])
         env = os.environ | {
             "HOME": str(folder), "PORT": words["port"], "VARIANT": variant, "PYTHONPATH": str(HERE),
+            "TMPDIR": str(self.short),  # what a killed server leaves goes with it
             "PATH": f"{bin_folder}:{os.environ['PATH']}",
         } | {name: value.format(**words) for name, value in setup.env.items()}  # fmt: skip
         cwd = folder / variant if setup.folders else folder if setup.make else HERE
