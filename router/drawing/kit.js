@@ -82,6 +82,7 @@ function limits(read) {
   };
 }
 
+const CLOCK_PX = 84; // "21:41:45", with room beside it
 const two = (n) => String(n).padStart(2, "0");
 const clock = (_u, splits) => splits.map((at) => {
   const t = new Date(at * 1000);
@@ -102,7 +103,7 @@ export function makePlot(place, spec, data, height, read) {
       x: { time: true },
       y: spec.log ? { distr: 3, range: spec.range } : { range: spec.range },
     },
-    axes: [axis({ values: clock, size: 28 }), axis({ size: 64, ...(spec.splits ? { splits: () => spec.splits } : {}), values: (_u, splits) => splits.map((v) => (v === null ? "" : spec.format(v))) })],
+    axes: [axis({ values: clock, size: 28, space: CLOCK_PX }), axis({ size: 64, ...(spec.splits ? { splits: () => spec.splits } : {}), values: (_u, splits) => splits.map((v) => (v === null ? "" : spec.format(v))) })],
     series: [{}, ...spec.series.map((one) => ({
       label: one.label, stroke: one.colour ? colour(one.colour) : undefined, width: one.width ?? 2, dash: one.dash,
       spanGaps: Boolean(one.bridge), points: { show: Boolean(one.points), size: 3 },

@@ -9,7 +9,15 @@ import msgspec
 import pytest
 
 from router.admin.dashboard import FILES
-from router.control.told.views import GateView, HistoryView, PolicyView, RolloutView, RouteSummary
+from router.control.told.data_views import DataView, PerformanceView, SignalDetailView
+from router.control.told.views import (
+    AlarmView,
+    GateView,
+    HistoryView,
+    PolicyView,
+    RolloutView,
+    RouteSummary,
+)
 from router.core.pairs.tally import Tally
 from tests.control.conftest import World, canary
 
@@ -48,6 +56,20 @@ def test_the_policy_page_shows_all_of_its_view():
     shown = set(re.findall(r"\btold\.([a-z_]+)", text))
     assert shown <= names(PolicyView)
     assert names(PolicyView) - shown == {"problems"}  # the report has them as text
+
+
+@pytest.mark.parametrize(
+    ("file", "word", "view"),
+    [
+        ("performance.js", "told", PerformanceView), ("data.js", "shown", DataView),
+        ("data.js", "chosen", SignalDetailView), ("data.js", "alarm", AlarmView),
+    ],
+)  # fmt: skip
+def test_what_pages_of_data_show_is_in_their_views(file, word, view):
+    text = FILES[file].body.decode()
+    shown = set(re.findall(rf"\b{word}\??\.([a-z_]+)\b(?!\()", text))
+    assert shown <= names(view)
+    assert len(shown) >= 4
 
 
 async def test_the_shadow_explorer_asks_for_what_a_tally_has():

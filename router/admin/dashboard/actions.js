@@ -165,7 +165,7 @@ export function Actions({ route, rollout, summary, stale }) {
     <div class="back">
       <button type="button" class="rollback" data-verb="rollback" disabled=${stale || !mayGoBack} aria-keyshortcuts="Shift+R"
         onClick=${() => rollBack(route, reason, more)}>${returning ? "All of it back now" : `Roll back to ${to || rollout.stable}`} <kbd>Shift R</kbd></button>
-      ${others.length && !returning ? html`<label class="soft">to <select aria-label="Version that gets the traffic" value=${to} onChange=${(e) => setTo(e.target.value)}><option value="">${rollout.stable}</option>${others.map((name) => html`<option key=${name} value=${name}>${name}</option>`)}</select></label>` : ""}
+      ${others.length && mayGoBack && !returning ? html`<label class="soft">to <select aria-label="Version that gets the traffic" value=${to} onChange=${(e) => setTo(e.target.value)}><option value="">${rollout.stable}</option>${others.map((name) => html`<option key=${name} value=${name}>${name}</option>`)}</select></label>` : ""}
       <label class="soft">Reason <input value=${reason} onInput=${(e) => setReason(e.target.value)} maxlength="500" placeholder="optional; it does not wait for one" /></label>
     </div>` : mayAdmin() ? html`<div class="bar"><button type="button" data-verb="freeze" disabled=${stale} onClick=${() => setAsked("freeze")}>${summary?.frozen ? "End freeze" : "Freeze"}</button></div>` : ""}
     ${asked === "freeze" ? html`<${AskFreeze} route=${route} frozen=${Boolean(summary?.frozen)} close=${() => setAsked("")} />`
