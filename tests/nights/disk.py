@@ -11,6 +11,7 @@ import io
 import json
 import queue
 import sqlite3
+from pathlib import Path
 
 from router.control.state.layout import SCHEMA_VERSION
 from router.control.state.record import NOTES
@@ -152,6 +153,11 @@ class SimPath:
 
     def __fspath__(self):
         return "/nonexistent/" + self.name
+
+    @property
+    def parent(self):
+        """A folder that is there."""
+        return Path("/")
 
     def with_name(self, name):
         return SimPath(self.disk, name)
