@@ -383,10 +383,12 @@ class Jobs:
     def put_nowait(self, item):
         if self.maxsize and len(self.items) >= self.maxsize:
             raise queue.Full
+        self.put(item)
+
+    def put(self, item):
+        """A thread of its own waits for room; nobody else hands anything over meanwhile."""
         self.items.append(item)
         self.woken()
-
-    put = put_nowait
 
     def get(self):
         if not self.items:

@@ -149,9 +149,11 @@ class Lines:
     def put_nowait(self, line):
         if len(self._lines) >= self._most:
             raise queue.Full
-        self._lines.append(line)
+        self.put(line)
 
-    put = put_nowait
+    def put(self, line):
+        """Waits for room, which its thread makes."""
+        self._lines.append(line)
 
     def get(self):
         return self._lines.pop(0)
