@@ -19,7 +19,7 @@ from types import SimpleNamespace
 
 from router.control.fleet.feedback import Statement
 from router.control.fleet.samples import reads_of
-from router.control.reviews.book import Kept
+from router.control.reviews.book import StoredQuestion
 from router.control.reviews.queue import truths_of
 from router.core.reviews.confidence import Reason, confidence
 from router.core.reviews.coverage import curve, proposed
@@ -121,7 +121,7 @@ class Dial(Shadowed):
             _, item, said = self.due.popleft()
             if isinstance(item, str):
                 item = ReviewItem(item, "r", "desk", 0, item, Reason.PERSON, -1.0, wall)
-            kept = Kept(item, wall, "decided", verdict=json.dumps(said))
+            kept = StoredQuestion(item, wall, "decided", verdict=json.dumps(said))
             told += [Statement(truth) for truth in truths_of(kept)]
         if told:
             task = asyncio.ensure_future(self.feedback.tell(told))
