@@ -27,6 +27,7 @@ VERBS: dict[str, str] = {
     "history": "Watch",
     "shadow": "Watch",
     "monitors": "Watch",
+    "review": "Watch",
     "whois": "Watch",
     "promote": "Act",
     "switch": "Act",

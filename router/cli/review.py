@@ -16,7 +16,7 @@ from router.cli.show import columns, emit, when
 from router.control.told.reviewed import ReviewsView, RouteReviews
 from router.core.quantities import parse_share
 from router.core.wire.outcomes import FULL_BP
-from router.core.words import count, percent
+from router.core.words import count
 
 if TYPE_CHECKING:
     from router.core.reviews.coverage import CurvePoint
@@ -68,12 +68,12 @@ def run(  # noqa: PLR0917 - its options
 def _lines(name: str, one: RouteReviews) -> Iterator[str]:
     oldest = f", the oldest since {when(one.oldest)}" if one.oldest else ""
     yield f"{name}: {count(one.open, 'open question')}, {one.claimed:,} of them claimed{oldest}"
-    yield f"  asked below {percent(one.below)} and at {percent(one.audit)} of the rest: {one.then}"
+    yield f"  asked below {one.below:.1%} and at {one.audit:.1%} of the rest: {one.then}"
     if one.kappa is not None:
         yield f"  two people agree with kappa {one.kappa:.2f} ({count(one.twice, 'question')})"
     rows = [
         (f"  {version}", reason, f"{rated.decided:,}",
-         "-" if rated.overrule_rate is None else percent(rated.overrule_rate),
+         "-" if rated.overrule_rate is None else f"{rated.overrule_rate:.1%}",
          f"{rated.expired:,}")
         for version, reasons in one.versions.items()
         for reason, rated in reasons.items()

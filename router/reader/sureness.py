@@ -1,4 +1,4 @@
-"""How sure a version was of what it said, and whether it was right, as the prediction log has it."""
+"""How sure a version was of what it said, and whether it was right, from the prediction log."""
 
 from __future__ import annotations
 
@@ -24,12 +24,13 @@ def sure_and_right(
     likeness = Likeness()
     with reading(place) as db:
         found = db.execute(
-            "SELECT prediction, score, label, answer FROM log WHERE route = ? AND version = ? "
-            "AND score IS NOT NULL ORDER BY time DESC LIMIT ?", (route, version, ROWS_MAX),
+            "SELECT p.prediction, p.score, coalesce(t.label, t.answer) FROM predictions p "
+            "JOIN truths t ON t.key = p.request_id AND t.row = p.row WHERE p.route = ? "
+            "AND p.version = ? AND p.score IS NOT NULL ORDER BY p.time DESC LIMIT ?",
+            (route, version, ROWS_MAX),
         ).fetchall()  # fmt: skip
     said = []
-    for prediction, score, label, answer in found:
-        truth = label if label is not None else answer
+    for prediction, score, truth in found:
         sure = confidence(score, probability=probability)
         right = _right(likeness, prediction, score, truth) if truth is not None else None
         if sure is not None and right is not None:

@@ -126,3 +126,10 @@ def test_a_live_dial_is_turned_and_taken_back(office):
     told = until(lambda: one.standing()["versions"].get("model"), 10)
     assert told["audit"]["overruled"] > 0
     assert told["unsure"]["overruled"] == 0
+    log = str(one.router.folder / "log.db")
+    status, said = one.run("review", "curve", log, "--route", "flights", "--version", "model",
+                           "--error", "30%", "-o", "json")  # fmt: skip
+    assert status == 0, said
+    points = json.loads(said)["points"]
+    assert points, "what people said of its answers"
+    assert points[-1]["wrong"] > 0, "it broke"

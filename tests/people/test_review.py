@@ -32,6 +32,10 @@ def test_what_the_model_is_sure_of_goes_out_and_the_rest_waits_for_a_person(offi
     assert one.answer("ann", item, True)[0] == 409, "decided already"
     told = until(lambda: one.standing()["versions"], 10)
     assert told["model"]["unsure"]["overrule_rate"] == 1.0
+    status, said = one.run("review")
+    assert status == 0, said
+    assert "flights: 0 open questions" in said
+    assert "100.0%" in said, "overruled"
     # The truth is with the log, and no evidence.
     held = until(lambda: one.api("root", "/api/v1/log")[1]["held"].get("truths"), 15)
     assert held == 1

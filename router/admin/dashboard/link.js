@@ -43,9 +43,10 @@ export function say(text, tone = "bad") {
 }
 
 export const isStale = () => Date.now() - state.heard > STALE_MS;
-const OPERATES = new Set(["operator", "admin"]), READS_ROWS = new Set(["data", "admin"]);
+const OPERATES = new Set(["operator", "admin"]), READS_ROWS = new Set(["data", "admin"]), REVIEWS = new Set(["reviewer", "admin"]);
 export const mayOperate = () => OPERATES.has(state.session?.role);
 export const mayReadRows = () => READS_ROWS.has(state.session?.role);
+export const mayReview = () => REVIEWS.has(state.session?.role);
 export const mayAdmin = () => state.session?.role === "admin";
 
 function headers(more = {}) {

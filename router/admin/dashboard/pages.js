@@ -7,6 +7,7 @@ import { Journal } from "./journal.js";
 import { Overview } from "./overview.js";
 import { Performance } from "./performance.js";
 import { PolicyPage } from "./policy.js";
+import { Review } from "./review.js";
 import { Rollout } from "./rollout.js";
 import { Shadow } from "./shadow.js";
 import { Tap } from "./tap.js";
@@ -17,6 +18,7 @@ const anybody = () => true;
 export const PAGES = [
   ["", "Routes", Overview, anybody],
   ["policy", "Configuration", PolicyPage, mayOperate],
+  ["review", "Review", Review, anybody],
 ];
 
 // Of one route (#/route/ROUTE/NAME): likewise; each gets route, rollout, summary, journal, history,
