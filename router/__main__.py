@@ -5,6 +5,7 @@ The client verbs live one floor below the server and never import it; ``serve`` 
 
 from __future__ import annotations
 
+import gc
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -29,6 +30,7 @@ def serve(
     log: Annotated[LogFormat, Option("auto: console at a terminal, else json.")] = LogFormat.AUTO,
 ) -> None:
     """Run the router: proxy, control plane and admin interface, until SIGTERM."""
+    gc.disable()  # what a start makes stays; router.garbage takes over when clients are served
     from router import main as server  # noqa: PLC0415 - other verbs must start without the server
 
     sys.exit(server.main([str(policy), "--log", log, *(["--force"] if force else [])]))

@@ -74,6 +74,7 @@ class Garbage:
     def begin(self) -> None:
         """What lives now has come to stay, and from here on nothing is left to chance."""
         gc.set_threshold(*YOUNG, NEVER)
+        gc.enable()
         self._everything()
 
     def _everything(self) -> None:

@@ -27,8 +27,7 @@ from router.cli.show import (
 )
 from router.control.told.answers import AnnouncementView, EntryView, StatusView
 from router.control.told.views import GateView, RolloutView, RouteView
-from router.core.wire.outcomes import FULL_BP
-from router.core.words import duration
+from router.core.words import FULL_BP, duration
 
 REFRESH_PER_S = 4
 BAR_CHARS = 24

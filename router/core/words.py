@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+FULL_BP = 10_000
+"""Basis points in a whole: 10 000 = 100 %."""
+
 
 def percent(weight_bp: int) -> str:
     """Basis points as a share: 2500 -> ``25 %``, 5 -> ``0.05 %``."""

@@ -108,10 +108,12 @@ def test_a_client_verb_starts_without_what_takes_long_to_import(verb):
 import sys
 sys.argv = ["rampway", {verb!r}, "--admin", "http://127.0.0.1:9"]
 from router.__main__ import main
+import router.control.told.answers
 try:
     main()
 finally:
-    slow = {{"ssl", "http.client", "email", "asyncio", "pydantic", "yaml", "aiohttp", "rich"}}
+    slow = {{"ssl", "http.client", "email", "asyncio", "pydantic", "yaml", "aiohttp", "rich",
+            "router.core.wire.outcomes"}}
     print("imported:", sorted(slow & set(sys.modules)))
 """
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

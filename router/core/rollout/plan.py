@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from router.core.wire.outcomes import FULL_BP
+from router.core.words import FULL_BP
 
 
 class Ending(StrEnum):

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Self
 
+from router.core import words
 from router.core.wire.paired import PairRows
 from router.core.wire.ripe import Ripe
 from router.core.wire.sampled import SampleFacts
 
-FULL_BP = 10_000
-"""Basis points in a whole: 10 000 = 100 %."""
+FULL_BP = words.FULL_BP
 
 
 class Outcome(IntEnum):
