@@ -50,6 +50,7 @@ VERBS: dict[str, str] = {
     "schema": "Policy",
     "store": "Router",
     "log": "Router",
+    "table": "Router",
     "report": "Watch",
     "doctor": "Router",
     "version": "Router",

@@ -23,6 +23,7 @@ from router.cli.shadow import books
 from router.cli.show import emit
 from router.config.check import load
 from router.config.problems import PolicyError
+from router.control.rollouts.lifecycle import reached_at
 from router.control.told.compared import ShadowView
 from router.core.policy import Policy, Route
 from router.core.policy.rollout import RolloutPolicy
@@ -126,7 +127,7 @@ def _chosen(path: Path, name: str, version: str, log: str) -> _Chosen:
 
 def _warn(scoring: _Scoring, *, yes: bool) -> None:
     chosen = scoring.chosen
-    where = ", ".join(map(str, chosen.route.versions[chosen.version].endpoints))
+    where = ", ".join(reached_at(chosen.route, chosen.version))
     click.echo(
         f"rampway: up to {count(scoring.most, 'recorded request')} of {chosen.log} go to "
         f"{chosen.version} ({where}) for real, {scoring.rate:g} a second: what it does on being "

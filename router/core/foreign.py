@@ -176,3 +176,24 @@ _STRICT_DECODER: Final = json.JSONDecoder(
     object_pairs_hook=_object, parse_int=_strict_integer, parse_float=_strict_number,
     parse_constant=_constant,
 )  # fmt: skip
+
+
+PATH_DEPTH_MAX: Final = 32
+"""Levels of a value that a dotted path descends into."""
+PLACE_DIGITS_MAX: Final = 9
+"""Digits of a place in a list."""
+
+
+def at_path(value: Any, path: str) -> str | None:
+    """The scalar at a dotted path as text, or None; lists take numbers."""
+    for name in path.split(".")[:PATH_DEPTH_MAX]:
+        if isinstance(value, dict):
+            value = value.get(name)
+        elif isinstance(value, list) and name.isascii() and name.isdigit():
+            place = int(name) if len(name) <= PLACE_DIGITS_MAX else len(value)
+            value = value[place] if place < len(value) else None
+        else:
+            return None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, str | int | float) else None

@@ -14,7 +14,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 from urllib.parse import parse_qsl
 
 from router.core.expressions import whole
-from router.core.foreign import REQUEST, Unreadable, read
+from router.core.foreign import REQUEST, Unreadable, at_path, read
 from router.core.payloads import Beyond, unpacked
 from router.core.wire.table import MatchEntry, MatchKind, ValueEntry
 from router.http1 import RequestHead
@@ -27,10 +27,6 @@ QUERY_FIELDS_MAX: Final = 100
 """Query fields looked at."""
 REGEX_CHARS_MAX: Final = 4_096
 """A longer value matches no regular expression: it bounds what one may cost."""
-BODY_DEPTH_MAX: Final = 32
-"""Levels of a JSON body that a field path descends into."""
-PLACE_DIGITS_MAX: Final = 9
-"""Digits of a place in a list."""
 
 
 class HasMatch(Protocol):
@@ -266,18 +262,7 @@ class BodyDocument:
 
     def field(self, path: str) -> str | None:
         """The scalar at a dotted path as text, or None; lists take numbers."""
-        value = self.value
-        for name in path.split(".")[:BODY_DEPTH_MAX]:
-            if isinstance(value, dict):
-                value = value.get(name)
-            elif isinstance(value, list) and name.isascii() and name.isdigit():
-                place = int(name) if len(name) <= PLACE_DIGITS_MAX else len(value)
-                value = value[place] if place < len(value) else None
-            else:
-                return None
-        if isinstance(value, bool):
-            return "true" if value else "false"
-        return str(value) if isinstance(value, str | int | float) else None
+        return at_path(self.value, path)
 
 
 NO_DOCUMENT: Final = BodyDocument(b"")

@@ -78,6 +78,19 @@ class Copy:
         self.waiting = False
         """Its answer is far ahead of stable's."""
 
+    uploaded = True
+    """It begins when the request is whole."""
+
+    @property
+    def head(self) -> RequestHead:
+        """Of the request that is copied; asked before its answer begins."""
+        assert self.original is not None  # noqa: S101 - as it says
+        return self.original.head
+
+    def whole(self) -> bytes:
+        """Its body."""
+        return self.original.body if self.original is not None else b""
+
     def start(self) -> None:
         """Ask for a connection."""
         self.target.counts.begin()

@@ -206,7 +206,9 @@ class ServedRoute:
         self.renames = any(v.edit is not None and v.edit.model for v in self.versions)
         """Some version is asked in another name than the client wrote into its body."""
         by_body = self.body_fields or kind is StickyKind.BODY or self.renames
-        self.needs_body = by_body or entry.inputs is not None or entry.cache is not None
+        looked = any(v.table is not None and v.table.path for v in entry.versions)
+        kept = entry.inputs is not None or entry.cache is not None
+        self.needs_body = by_body or kept or looked
         self.asks = self.needs_body or entry.answers is not None
         """Something is looked at before a version is chosen."""
 

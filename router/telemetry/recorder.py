@@ -191,7 +191,8 @@ class RouteStats:
     __slots__ = ("answers_shaped", "answers_unshaped", "cache_evicted", "cache_hits",
                  "cache_misses", "cache_passed", "cache_waited", "dirty", "fallbacks",
                  "inputs_refused", "inputs_to_review", "inputs_to_stable", "quota_forgotten",
-                 "quota_refused", "route", "unnamed")  # fmt: skip
+                 "quota_refused", "route", "table_hits", "table_misses", "table_stale",
+                 "unnamed")  # fmt: skip
 
     def __init__(self, route: str) -> None:
         self.route = route
@@ -203,7 +204,14 @@ class RouteStats:
         self.inputs_to_stable = self.inputs_to_review = self.unnamed = 0
         self.answers_shaped = self.answers_unshaped = self.fallbacks = 0
         self.cache_hits = self.cache_waited = self.cache_misses = self.cache_passed = 0
-        self.cache_evicted = 0
+        self.cache_evicted = self.table_hits = self.table_misses = self.table_stale = 0
+
+    def looked_up(self, hits: int, misses: int, stale: int) -> None:
+        """What became of questions to tables."""
+        self.table_hits += hits
+        self.table_misses += misses
+        self.table_stale += stale
+        self.dirty = True
 
     def take(self) -> RouteCounts:
         """Everything since the last call."""
@@ -212,7 +220,7 @@ class RouteStats:
             self.inputs_to_stable, self.inputs_to_review,
             self.answers_shaped, self.answers_unshaped, self.fallbacks, self.unnamed,
             self.cache_hits, self.cache_waited, self.cache_misses, self.cache_passed,
-            self.cache_evicted,
+            self.cache_evicted, self.table_hits, self.table_misses, self.table_stale,
         )  # fmt: skip
         self._zero()
         return counts

@@ -18,8 +18,6 @@ from router.upstream.failure import Failure
 from router.upstream.pool import Pool, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from router.core.wire.table import VersionEntry
     from router.http1 import Peer, RequestHead
     from router.upstream.connection import Receiver
@@ -104,8 +102,3 @@ class Desk(Pool):
             raise Unavailable(Failure.QUEUE_FULL)
         self._begin(self._place)
         return OnDesk(self, self._place)
-
-
-def pool_class(entry: VersionEntry) -> Callable[..., Pool]:
-    """What keeps in touch with a version."""
-    return Desk if entry.person and not entry.endpoints else Pool

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from router.core.wire.counts import EndpointState
-from router.upstream.desk import pool_class
+from router.upstream.desk import Desk
 from router.upstream.health import Prober
 from router.upstream.names import Names
 from router.upstream.pool import Pool
 from router.upstream.sockets import Sockets
+from router.upstream.tables import Lookups, TablePool
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from router.core.wire.table import EndpointEntry as Address
     from router.core.wire.table import RoutingTable, VersionEntry
     from router.upstream.connection import Endpoint
+
+
+def pool_class(entry: VersionEntry) -> Callable[..., Pool]:
+    """What keeps in touch with a version."""
+    if entry.table is not None:
+        return TablePool
+    return Desk if entry.person and not entry.endpoints else Pool
 
 
 class _Kept(NamedTuple):
@@ -58,8 +69,12 @@ class Pools:
     def shadow(self, route: str, entry: VersionEntry, *, connect_s: float) -> Pool:
         """The pool for mirrored copies to a version."""
         pool = self._shadow.get((route, entry.name))
+        if pool is not None and isinstance(pool, TablePool) is not (entry.table is not None):
+            pool.close()
+            pool = None
         if pool is None:
-            pool = self._shadow[route, entry.name] = Pool(
+            kind = TablePool if entry.table is not None else Pool
+            pool = self._shadow[route, entry.name] = kind(
                 entry, connect_s=connect_s, sockets=self.sockets, names=self.names
             )
         elif pool.entry != entry or pool.connect_s != connect_s:
@@ -94,6 +109,14 @@ class Pools:
     def _close_idle(self) -> None:
         for pool in self.all():
             pool.close_idle()
+
+    def looked_up(self) -> Iterator[tuple[str, Lookups]]:
+        """By route, what became of questions to tables since the last call."""
+        live = ((route, kept.pool) for (route, _), kept in self._live.items())
+        shadow = ((route, pool) for (route, _), pool in self._shadow.items())
+        for route, pool in chain(live, shadow):
+            if isinstance(pool, TablePool) and any(found := pool.looked_up()):
+                yield route, found
 
     def all(self) -> list[Pool]:
         """Every pool, for the sweeper."""

@@ -45,6 +45,7 @@ from router.core.policy.tunnels import Tunnels
 from router.core.policy.version import RequestEdit
 from router.core.rollout.traffic import Split, offset_of
 from router.core.wire import table
+from router.core.wire.lookup import LookupEntry
 from router.core.wire.outcomes import FULL_BP
 from router.core.wire.protection import (
     AnswersEntry,
@@ -310,6 +311,10 @@ CONNECT_EVERY_S: Final = 1.0
 def _version(name: str, route: Route, *, live: bool = False) -> table.VersionEntry:
     """``live``: it is the candidate of a live rollout."""
     version = route.versions[name]
+    if (looked := version.table) is not None:
+        model = _version(looked.miss, route, live=live)
+        header, path = (looked.key.header or "").lower(), looked.key.json_path or ""
+        return replace(model, name=name, table=LookupEntry(looked.file, header, path, looked.fresh))
     health, edit = version.health, version.set
     checked = (
         HEALTH(health, host=(edit.host or "") if edit else "")

@@ -13,7 +13,7 @@ from typing import Any, Final
 from router.control.outside.hooks import Hooks, Note
 from router.control.rollouts.acknowledged import ACKNOWLEDGED, Acknowledged
 from router.control.rollouts.freeze import Freeze, Freezes
-from router.control.rollouts.lifecycle import endpoints_of
+from router.control.rollouts.lifecycle import reached_at
 from router.control.rollouts.monitored import Monitored, Unwatched
 from router.control.rollouts.readiness import Readiness
 from router.control.rollouts.run import Live, Run, Waiting
@@ -141,7 +141,7 @@ class Restraint:
         """Why a version cannot take more traffic; empty when it can."""
         if candidate not in route.versions:
             return ""
-        here = endpoints_of(route.versions[candidate])
+        here = reached_at(route, candidate)
         return self._readiness.unready(route.name, candidate, here, now)
 
     def awaited(self, route: Route, last: Rollout | None, now: float) -> str:

@@ -110,7 +110,7 @@ class InputsPolicy(Spec):
 
 
 class FallbackKey(Spec):
-    """What a fallback's table is asked with; exactly one way is given."""
+    """What a table is asked with; exactly one way is given."""
 
     header: HeaderName | None = None
     """Header whose value is the key."""

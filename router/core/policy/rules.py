@@ -28,6 +28,7 @@ from router.core.policy.registry import MlflowRegistry
 from router.core.policy.rollout_rules import ROLLOUT_RULES
 from router.core.policy.route import Route
 from router.core.policy.server import Policy, is_loopback, split_address
+from router.core.policy.tables import tables_have_models
 from router.core.quantities import format_share
 from router.core.strategies import Experiment, Shadow
 from router.core.wire.outcomes import FULL_BP
@@ -464,6 +465,7 @@ ROUTE_RULES: tuple[Callable[[Route], Iterator[Finding]], ...] = (
     registered_versions,
     answers_readable,
     people_uncached,
+    tables_have_models,
     inputs_readable,
     reviewed_by_people,
     reviews_possible,

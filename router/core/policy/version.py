@@ -8,6 +8,7 @@ from typing import Annotated, Final, Self
 
 from pydantic import Field, StrictInt, field_validator, model_validator
 
+from router.core.policy.answers import FallbackKey
 from router.core.policy.endpoint import EndpointUrl
 from router.core.policy.match import PathGlob
 from router.core.quantities import BasisPoints, Flag, Formed, Number, Seconds, Text, shown
@@ -153,6 +154,20 @@ class RequestEdit(Spec):
         return f"headers-{hashlib.sha256(repr(values).encode()).hexdigest()[:12]}"
 
 
+class TableVersion(Spec):
+    """Answers that were computed beforehand, in a file that `rampway table` makes."""
+
+    file: Annotated[Text, Field(min_length=1)]
+    """The table, from the working directory; a new one is looked into a second after it took the
+    place of the old one."""
+    key: FallbackKey
+    """What a request asks about: a header, or a field of its JSON body."""
+    fresh: Annotated[Seconds, Field(gt=0)] = 86_400.0
+    """An older table is not looked into; the age is that of its data."""
+    miss: Text
+    """The version that is asked where the table has no answer; what it says is this version's."""
+
+
 class Version(Spec):
     """One deployed model revision: a named set of endpoints that answer alike.
 
@@ -167,6 +182,8 @@ class Version(Spec):
     person: Flag = False
     """People answer, later, by POST /api/v1/truth. Clients get what its endpoints say, such as
     where to look; without endpoints 202 with the request's id."""
+    table: TableVersion | None = None
+    """Answers that were computed beforehand; what is not there is asked of a model."""
     set: RequestEdit | None = None
     """What it is asked otherwise than the client asked; for versions behind one endpoint."""
     tls: UpstreamTls = UpstreamTls()
@@ -196,7 +213,7 @@ class Version(Spec):
 
     @model_validator(mode="after")
     def _is_somewhere(self) -> Self:
-        if not self.endpoints and not self.person:
+        if not self.endpoints and not self.person and self.table is None:
             raise ValueError(
                 "expected endpoints, such as endpoints: [http://127.0.0.1:9001], got none. "
                 "Write person: true where people answer"

@@ -79,6 +79,12 @@ class RouteCounts:
     """Requests whose answer is never kept: their method, a credential, a body that is too large."""
     cache_evicted: int = 0
     """Answers that went for want of room."""
+    table_hits: int = 0
+    """Requests that a version's table answered; copies, too."""
+    table_misses: int = 0
+    """Requests of which a table has nothing."""
+    table_stale: int = 0
+    """Requests to a version whose table was too old, or not there."""
 
 
 @dataclass(frozen=True, slots=True)

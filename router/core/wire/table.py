@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
+from router.core.wire.lookup import LookupEntry
 from router.core.wire.outcomes import FULL_BP
 from router.core.wire.protection import (
     AnswersEntry,
@@ -122,6 +123,7 @@ class VersionEntry:
     person: bool = False
     """Its answers are a person's and come later; without endpoints the request is only taken."""
     edit: EditEntry | None = None
+    table: LookupEntry | None = None
 
 
 class MatchKind(StrEnum):
