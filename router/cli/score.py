@@ -23,7 +23,7 @@ from router.cli.shadow import books
 from router.cli.show import emit
 from router.config.check import load
 from router.config.problems import PolicyError
-from router.control.rollouts.lifecycle import reached_at
+from router.control.rollouts.places import reached_at
 from router.control.told.compared import ShadowView
 from router.core.policy import Policy, Route
 from router.core.policy.rollout import RolloutPolicy

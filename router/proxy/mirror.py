@@ -49,7 +49,7 @@ class Copy:
     """One request on its way to one shadow; what waits for a connection and receives the answer."""
 
     __slots__ = ("again", "coding", "connection", "deadline", "ended", "ending", "far",
-                 "held_bytes", "kept", "lane", "original", "pairing", "seconds", "since",
+                 "head", "held_bytes", "kept", "lane", "original", "pairing", "seconds", "since",
                  "status", "target", "waiting")  # fmt: skip
 
     def __init__(
@@ -57,6 +57,7 @@ class Copy:
     ) -> None:
         self.lane = lane
         self.target = target
+        self.head = original.head
         self.original: Original | None = original
         """What may still have to be sent; None from the first byte of its answer on."""
         self.again = False
@@ -80,12 +81,6 @@ class Copy:
 
     uploaded = True
     """It begins when the request is whole."""
-
-    @property
-    def head(self) -> RequestHead:
-        """Of the request that is copied; asked before its answer begins."""
-        assert self.original is not None  # noqa: S101 - as it says
-        return self.original.head
 
     def whole(self) -> bytes:
         """Its body."""

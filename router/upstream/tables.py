@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, cast
 
 from router.core.foreign import REQUEST, Unreadable, at_path, read
 from router.core.payloads import Beyond, unpacked
+from router.core.wire.lookup import LookupEntry
 from router.core.wire.table import EndpointEntry
 from router.upstream.connection import Endpoint
 from router.upstream.desk import OnDesk
@@ -22,7 +23,6 @@ from router.upstream.pool import Pool, Unavailable, Waiter
 from router.upstream.table_file import TableError, TableFile
 
 if TYPE_CHECKING:
-    from router.core.wire.lookup import LookupEntry
     from router.core.wire.table import VersionEntry
     from router.http1 import RequestHead
     from router.upstream.connection import Connection
@@ -33,6 +33,10 @@ HEAD: Final = (
     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n"
     b"Age: %d\r\nConnection: close\r\n\r\n"
 )
+
+
+NOWHERE: Final = LookupEntry("")
+"""Of an entry that is none of a table."""
 
 
 class Asking(Waiter, Protocol):
@@ -111,8 +115,7 @@ class TablePool(Pool):
 
     @property
     def _entry(self) -> LookupEntry:
-        assert self.entry.table is not None  # noqa: S101 - a pool of its kind
-        return self.entry.table
+        return self.entry.table or NOWHERE
 
     def looked_up(self) -> Lookups:
         """What became of questions since the last call."""

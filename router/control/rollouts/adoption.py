@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 from router.control.rollouts import lifecycle
+from router.control.rollouts.places import endpoints_of
 from router.control.rollouts.run import Run, goes_on
 from router.control.state.record import BLOCKED_MAX, JournalEntry, RouteRecord
 from router.core.policy import Policy, Route
@@ -224,7 +225,7 @@ def _fits(route: Route, record: RouteRecord) -> bool:
         return False
     if not {record.stable, rollout.stable, rollout.candidate} <= {*route.versions}:
         return False
-    return lifecycle.endpoints_of(route.versions[rollout.candidate]) == record.endpoints
+    return endpoints_of(route.versions[rollout.candidate]) == record.endpoints
 
 
 FORMER_MAX: Final = 16

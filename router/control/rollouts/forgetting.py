@@ -9,8 +9,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-from router.control.rollouts import lifecycle
 from router.control.rollouts.observe import Observatory
+from router.control.rollouts.places import places
 from router.core.policy import Policy, Route
 from router.loops import in_turn
 
@@ -28,7 +28,7 @@ def forget_gone(policy: Policy, in_force: Callable[[], Policy | None], seen: Obs
 
     def endpoints(part: tuple[Route, ...]) -> None:
         if policy is in_force():
-            seen.readiness.keep_endpoints(lifecycle.places(part))
+            seen.readiness.keep_endpoints(places(part))
 
     in_turn(versions)
     for first in range(0, len(routes), FORGOTTEN_A_TURN):

@@ -31,6 +31,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from router.control.rollouts.places import endpoints_of
 from router.control.state.record import (
     BLOCKED_MAX,
     RETRIES_MAX,
@@ -77,29 +78,6 @@ class Settled:
 def candidate_key(name: str, version: Version) -> str:
     """``name@model``, or the name alone: endpoints are where it is, not what it is."""
     return f"{name}@{version.which}" if version.which else name
-
-
-def endpoints_of(version: Version) -> tuple[str, ...]:
-    """Where it is, in a fixed order; a table is its file."""
-    if version.table is not None:
-        return (f"table:{version.table.file}",)
-    return tuple(sorted(str(endpoint) for endpoint in version.endpoints))
-
-
-def reached_at(route: Route, name: str) -> tuple[str, ...]:
-    """The endpoints that requests to a version go to; of a table those of its model."""
-    version = route.versions[name]
-    model = route.versions.get(version.table.miss) if version.table is not None else None
-    return endpoints_of(model or version)
-
-
-def places(routes: Iterable[Route]) -> dict[tuple[str, str], tuple[str, ...]]:
-    """Where every version of these routes is."""
-    return {
-        (route.name, name): reached_at(route, name)
-        for route in routes
-        for name in route.versions
-    }
 
 
 def stays_out(route: Route, record: RouteRecord, name: str) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from router.control.rollouts import lifecycle
+from router.control.rollouts.places import endpoints_of
 from router.control.rollouts.run import Run
 from router.control.state.answers import CommandResult
 from router.control.state.errors import NoRollout, NotPossible
@@ -182,7 +183,7 @@ def _retried(
     said = f"retried by {event.actor}" + (f": {event.reason}" if event.reason else "")
     if policy.candidate != rollout.candidate or base.stable != rollout.stable:
         new = lifecycle.begun(run.route, base, policy, now, event.unready)
-        here = lifecycle.endpoints_of(run.route.versions[policy.candidate])
+        here = endpoints_of(run.route.versions[policy.candidate])
         reason = f"{said}; {new.rollout.reason}"
         new = replace(new, rollout=replace(new.rollout, actor=event.actor, reason=reason))
         return lifecycle.retried(lifecycle.entered(base, new, here), new.key, now), reason

@@ -13,8 +13,8 @@ from typing import Any, Final
 from router.control.outside.hooks import Hooks, Note
 from router.control.rollouts.acknowledged import ACKNOWLEDGED, Acknowledged
 from router.control.rollouts.freeze import Freeze, Freezes
-from router.control.rollouts.lifecycle import reached_at
 from router.control.rollouts.monitored import Monitored, Unwatched
+from router.control.rollouts.places import reached_at
 from router.control.rollouts.readiness import Readiness
 from router.control.rollouts.run import Live, Run, Waiting
 from router.control.state.clock import Clock

@@ -246,12 +246,10 @@ class Mirror:
     * ``of`` the candidate, ``version`` stable: a reverse shadow. What the candidate answers in a
       canary is asked of stable too, so that pairing goes on.
 
-    All of them go through the shadow pools and their limits, are marked as shadows, never retried,
-    and counted (``MirrorCounts``, role ``shadow``) under the version that gets the copy. The
-    :class:`~router.core.wire.counts.PairSample` of a copy says ``version``: who got it, and
-    ``primary``: the name of ``of``, empty for -1. A request that ``of`` failed and stable rescued
-    gives no pair: what the client read is not ``of``'s answer. Forced requests (rules, pins) are
-    copied like the others of the version that they were forced to.
+    All go through the shadow pools and their limits, are marked as shadows, never retried, and
+    counted (``MirrorCounts``, role ``shadow``) under who gets the copy: ``version`` of its
+    :class:`~router.core.wire.counts.PairSample`, whose ``primary`` is ``of``'s name, empty for -1.
+    What ``of`` failed and stable rescued gives no pair. Forced requests are copied like others.
     """
 
     version: int
