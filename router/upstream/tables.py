@@ -39,7 +39,7 @@ NOWHERE: Final = LookupEntry("")
 """Of an entry that is none of a table."""
 
 
-class Asking(Waiter, Protocol):
+class TableAsker(Waiter, Protocol):
     """Who asks for a connection, with the question."""
 
     head: RequestHead
@@ -125,7 +125,7 @@ class TablePool(Pool):
 
     def acquire(self, waiter: Waiter, avoid: Endpoint | None = None) -> Connection | None:
         """See Pool. What the table has is a connection that has its answer already."""
-        said = self._find(cast("Asking", waiter))
+        said = self._find(cast("TableAsker", waiter))
         if said is None:
             return super().acquire(waiter, avoid)
         if self.in_flight >= self.entry.max_in_flight:
@@ -135,7 +135,7 @@ class TablePool(Pool):
         found.said = said
         return found
 
-    def _find(self, asking: Asking) -> bytes | None:
+    def _find(self, asking: TableAsker) -> bytes | None:
         table, entry = self.table, self._entry
         age_s = time.time() - table.as_of if table is not None else entry.fresh_s
         if table is None or age_s >= entry.fresh_s:
@@ -151,7 +151,7 @@ class TablePool(Pool):
         return HEAD % (len(answer), max(age_s, 0)) + body
 
 
-def _key_of(asking: Asking, entry: LookupEntry) -> bytes:
+def _key_of(asking: TableAsker, entry: LookupEntry) -> bytes:
     """What the request asks about; empty where it does not say."""
     head = asking.head
     if entry.header:

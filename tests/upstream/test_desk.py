@@ -8,9 +8,9 @@ import json
 import pytest
 
 from router.core.wire.table import EndpointEntry, VersionEntry
-from router.upstream.desk import Desk, pool_class
+from router.upstream.desk import Desk
 from router.upstream.pool import Pool, Unavailable
-from router.upstream.pools import Pools
+from router.upstream.pools import Pools, pool_class
 
 ENTRY = VersionEntry("desk", (), person=True, in_flight=2)
 
