@@ -128,7 +128,7 @@ class TablePool(Pool):
         said = self._find(cast("TableAsker", waiter))
         if said is None:
             return super().acquire(waiter, avoid)
-        if self.in_flight >= self.entry.max_in_flight:
+        if self.in_flight >= self.entry.in_flight:
             raise Unavailable(Failure.QUEUE_FULL)
         self._begin(self._place)
         found = OnTable(self, self._place)
