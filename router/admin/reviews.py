@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 
+from router.admin.feedback import Short
 from router.admin.handlers import json_response
 from router.admin.problems import HttpProblem
 from router.control.reviews.queue import CLAIM_MAX
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 ID_CHARS_MAX: Final = 64
 
-Short = Annotated[str, msgspec.Meta(max_length=LABEL_CHARS_MAX)]
 Value = bool | int | float | Short
 
 

@@ -45,7 +45,7 @@ async def _openapi(_call: handlers.Call) -> web.Response:
     return handlers.json_response(openapi.document(ROUTES))
 
 
-class Payload(msgspec.Struct):
+class JsonPayload(msgspec.Struct):
     """Somebody else's, of any content."""
 
 
@@ -93,7 +93,7 @@ ROUTES: tuple[Operation, ...] = (
     *(
         Operation("POST", f"/api/v1/rollouts/{{route}}/{point}", Role.VIEWER, handlers.confirm,
                   f"{meaning}; for Flagger's webhook, whatever its body says",
-                  name=point.replace("-", "_"), body={"type": "object"}, shape=Payload,
+                  name=point.replace("-", "_"), body={"type": "object"}, shape=JsonPayload,
                   answer="VerdictView", statuses=(400, 404, 409, 413, 415))
         for point, (meaning, _) in CONFIRMS.items()
     ),

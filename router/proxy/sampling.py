@@ -141,7 +141,7 @@ class Sampling:
             role=attempt.version.stats.role, arm=self._chosen.value,
             weight_bp=cell.weight_bp if cell is not None else 0, source=recorder.source,
             slice=arm.slice.number if arm is not None else 0,
-            round=cell.round if cell is not None else 0, counted=self._counted,
+            counted=self._counted,
             unit=attempt.unit, nonce=self.nonce, request_id=ending.id.decode("latin-1"),
             key=_text(head, route.key_header), segments=_segments(head, route), at=self._at,
             seconds=monotonic() - ending.arrived,

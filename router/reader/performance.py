@@ -99,7 +99,7 @@ METRICS: Final[Mapping[str, Callable[[Figures], _Figure]]] = {
 SEGMENTED: Final = ("accuracy", "auc", "mae", "business", "trust")
 
 
-class Known:
+class KnownVersion:
     """What is known of one version, as a whole and in each stretch."""
 
     def __init__(self) -> None:
@@ -152,7 +152,7 @@ def performance(place: str, route: str, since: float, until: float) -> dict[str,
     with reading(place) as db:
         begin, end = _span(db, route, since, until)
         edges = [begin + n * (end - begin) / STRETCHES for n in range(STRETCHES + 1)]
-        kept: dict[str, Known] = {}
+        kept: dict[str, KnownVersion] = {}
         parts: dict[tuple[str, str], Figures] = {}
         inputs: dict[str, dict[str, Inputs]] = {}
         asked: dict[str, int] = {}
@@ -161,7 +161,7 @@ def performance(place: str, route: str, since: float, until: float) -> dict[str,
             name = row["version"] + (COPIES if row["role"] == "shadow" else "")
             if name not in kept and len(kept) >= VERSIONS_MAX:
                 continue
-            kept.setdefault(name, Known()).add(row, stretch)
+            kept.setdefault(name, KnownVersion()).add(row, stretch)
             part = (row["segment"], name)
             if row["segment"] and (part in parts or len(parts) < SEGMENTS_MAX):
                 parts.setdefault(part, Figures()).add(row)

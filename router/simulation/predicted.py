@@ -59,7 +59,6 @@ class Predicted:
             yield SampleFacts(
                 0,
                 0,
-                0,
                 cell.weight_bp,
                 number < of_candidate,
                 0,

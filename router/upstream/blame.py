@@ -29,7 +29,7 @@ HELD_S_MAX: Final = 300.0
 HELD_MAX: Final = 64
 """Bad answers held back for one endpoint; more are blamed at once."""
 
-Settle = Callable[[bool], None]
+SettleVerdict = Callable[[bool], None]
 """Told once: True, the version is to blame; False, it was the instance."""
 
 
@@ -42,7 +42,7 @@ class Blame:
         self.outlier = outlier
         self.endpoints: list[Endpoint] = []
         """Those of the version; the pool keeps this current."""
-        self.held: dict[Endpoint, list[tuple[float, Settle]]] = {}
+        self.held: dict[Endpoint, list[tuple[float, SettleVerdict]]] = {}
         self._ejected = ejected
 
     def observed(self, endpoint: Endpoint, bad: bool, now: float) -> None:
@@ -66,7 +66,7 @@ class Blame:
         elif self.held and self._others_fail(endpoint):
             self.settle_all()
 
-    def bad_answer(self, endpoint: Endpoint | None, verdict: Settle, now: float) -> None:
+    def bad_answer(self, endpoint: Endpoint | None, verdict: SettleVerdict, now: float) -> None:
         """``verdict`` is told whose fault it is: at once, or when that has shown."""
         if endpoint is None:
             verdict(True)
@@ -91,7 +91,7 @@ class Blame:
             if endpoint not in self.endpoints or now - answers[0][0] > HELD_S_MAX:
                 self._settle(endpoint, blamed=True)
 
-    def _hold(self, endpoint: Endpoint, verdict: Settle, now: float) -> None:
+    def _hold(self, endpoint: Endpoint, verdict: SettleVerdict, now: float) -> None:
         answers = self.held.setdefault(endpoint, [])
         if len(answers) < HELD_MAX:
             answers.append((now, verdict))

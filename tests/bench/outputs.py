@@ -139,7 +139,7 @@ def play(flights, candidate, *, seed, requests, weight_bp=5_000, rows=1, users=0
         mine = coin.random() * 10_000 < weight_bp
         places = [chance.randrange(count) for _ in range(rows)]
         made = [candidate(i, chance) if mine else row(v2[i]) for i in places]
-        trial.feed(SampleFacts(0, 0, 0, weight_bp, mine, unit, (), Facts(tuple(made))))
+        trial.feed(SampleFacts(0, 0, weight_bp, mine, unit, (), Facts(tuple(made))))
         if number % 10 == 9 and (gate := trial.convicted):
             return number + 1, gate
     return requests, ""
@@ -186,7 +186,7 @@ def equal(_flights, options):
                 made = Row("0", None, "null") if chance.random() < share else Row("0", 0.1)
                 mine = chance.random() * 10_000 < options.weight
                 told = Facts((made,))
-                trial.feed(SampleFacts(0, 0, 0, options.weight, mine, 0, (), told))
+                trial.feed(SampleFacts(0, 0, options.weight, mine, 0, (), told))
                 if made.fault and trial.convicted:
                     hits += 1
                     break

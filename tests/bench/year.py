@@ -159,7 +159,7 @@ def run(seed, rows, shape):
             mine = coin.random() * 10_000 < weight_bp
             read = tuple(next(source) for _ in range(rows))
             arms[not mine].add(chance, scale if mine else 1.0)
-            samples.append(SampleFacts(0, 0, 0, weight_bp, mine, user, (), Facts(read)))
+            samples.append(SampleFacts(0, 0, weight_bp, mine, user, (), Facts(read)))
             if number % 2:
                 pairs.append(pair(read, chance))
                 times.append((taken(chance), taken(chance)))

@@ -338,7 +338,7 @@ def test_the_brake_leaves_enough_to_compare_predictions():
     for number in range(400):
         mine = number % 2 == 0
         told = Facts((PredictedRow("no" if mine or number % 3 else "yes"),))
-        sample = SampleFacts(0, 0, 0, 5_000, mine, 0, (), told)
+        sample = SampleFacts(0, 0, 5_000, mine, 0, (), told)
         j.observe(Batch("r", 1, samples=(sample,)), 1.0)
         if j.capital >= 3:
             break

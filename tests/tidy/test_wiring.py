@@ -26,6 +26,7 @@ MESSAGES = ("router.core.wire.", "router.link.")
 
 FAKES = {
     "router.control.state.clock.ManualClock": "virtual time for tests of policies",
+    "router.core.wire.receipt.sealed": "a receipt in one call, for tests of people who tell labels",
     "router.simulation.run.Setup.constant": "one weight for ever, for tables of detection times",
     "router.simulation.run.SimulatedRun.bad": "what such tables show",
     "router.simulation.run.SimulatedRun.requests": "likewise",
@@ -212,7 +213,7 @@ def public_names():
     return found
 
 
-TWICE = {}
+TWICE = {"Problem": "of RFC 9457, as the document of the API calls it, and of a policy"}
 """At most three, each until its second home has another name."""
 
 

@@ -42,6 +42,9 @@ from mypy.types import (
 PACKAGE = "router"
 READERS = "prediction_services/demo/report"
 """What is drawn with the kit of `router.drawing` besides: its use counts, its names do not."""
+BY_RULE = "ByRule"
+"""`ByRule(Entry, Policy)` reads all of the policy and writes all of the entry; it fails at import
+where a field of either is not in its rule."""
 COPYING = {"replace"}
 """`replace(old, field=new)` writes the fields that it names."""
 WHOLE = {"asdict", "astuple", "to_builtins"}
@@ -202,6 +205,10 @@ class Reader(ast.NodeVisitor):
         if (name in WHOLE or dynamic) and node.args:
             for owner in self.owners_at(node.args[0]):
                 self.use("reads", owner, "*")
+        if name == BY_RULE and len(node.args) == 2:
+            for what, part in zip(("writes", "reads"), node.args, strict=True):
+                for owner in self.owners_at(part):
+                    self.use(what, owner, "*")
         if name in COPYING and node.args:
             made = self.owners_at(node.args[0])
         made = [owner for owner in made if owner.startswith(PACKAGE)]

@@ -256,7 +256,7 @@ class Samples:
             if sample.counted:
                 told = batches.setdefault((sample.route, sample.revision), [])
                 told.append(SampleFacts(
-                    sample.source, sample.slice, sample.round, sample.weight_bp,
+                    sample.source, sample.slice, sample.weight_bp,
                     sample.arm == Chosen.CANDIDATE, sample.unit, sample.segments, facts,
                 ))  # fmt: skip
         if batches:

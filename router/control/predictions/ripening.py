@@ -7,7 +7,7 @@ from typing import Final
 
 from router.control.rollouts.run import LabelTally, Run
 from router.control.rollouts.trial import Fact, Trial
-from router.core.logged.truth import Answered, Judged, Matured, MaturedRow
+from router.core.logged.truth import AnsweredTruth, Judged, Matured, MaturedRow
 from router.core.pairs.comparison import (
     DIFFERENCES_MAX,
     Comparison,
@@ -107,13 +107,13 @@ def beside_person(one: Matured, trial: Trial, at: float, review: ReviewPolicy | 
 LEFT_TO_PEOPLE: Final = "the candidate is not sure of it: people answer that at partial"
 
 
-def _unsure(answers: Sequence[Answered], review: ReviewPolicy) -> bool:
+def _unsure(answers: Sequence[AnsweredTruth], review: ReviewPolicy) -> bool:
     probability = review.score == "probability"
     sure = least([confidence(one.score, probability=probability) for one in answers])
     return review.below > 0 and (sure is None or sure < review.below / FULL_BP)
 
 
-def compared(answers: Sequence[Answered], name: str) -> PairFinding:
+def compared(answers: Sequence[AnsweredTruth], name: str) -> PairFinding:
     """A request that a person and a version answered. ``name``: the field, for people."""
     if any(one.agreed is None and one.said is None for one in answers):
         return PairFinding(Result.FAILED)  # it made no prediction

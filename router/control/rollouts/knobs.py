@@ -23,7 +23,7 @@ UNITS = ("", "_s", "_bytes", "_bp", "_file")
 E = TypeVar("E")
 
 
-class Copied(Generic[E]):
+class ByRule(Generic[E]):
     """Makes entries of one kind from policies of one type."""
 
     def __init__(
@@ -58,31 +58,31 @@ def _key(field: str, keys: set[str]) -> str:
     return max(found, key=len, default="")
 
 
-LIMITS = Copied(
+LIMITS = ByRule(
     table.ListenerLimits,
     LimitsPolicy,
     derived="control_silence_s",
     upload_bytes_per_s="upload_rate",
 )
-TIMEOUTS = Copied(table.TimeoutsEntry, Timeouts)
-RETRY = Copied(table.RetryEntry, RetryPolicy)
-RESCUE = Copied(table.RescueEntry, Rescue, derived="statuses timeout connect schema", unlike="on")
-TUNNEL = Copied(
+TIMEOUTS = ByRule(table.TimeoutsEntry, Timeouts)
+RETRY = ByRule(table.RetryEntry, RetryPolicy)
+RESCUE = ByRule(table.RescueEntry, Rescue, derived="statuses timeout connect schema", unlike="on")
+TUNNEL = ByRule(
     table.TunnelEntry, Tunnels, derived="closing cut", unlike="on_rollback", bytes_max="bytes"
 )
-MIRRORING = Copied(
+MIRRORING = ByRule(
     table.MirrorLimits,
     Mirroring,
     derived="strip_headers",
     unlike="strip_headers keep_headers undelivered",
 )
-VERSION = Copied(
+VERSION = ByRule(
     table.VersionEntry, Version, derived="name tls health outlier edit",
     unlike="model set tls price health outlier",
 )  # fmt: skip
-TLS = Copied(
+TLS = ByRule(
     table.TlsEntry, UpstreamTls, derived="server_name", unlike="server_name",
     cert_file="certificate",
 )  # fmt: skip
-HEALTH = Copied(table.HealthCheck, Health, derived="host connect")
-OUTLIER = Copied(table.OutlierEntry, Outlier)
+HEALTH = ByRule(table.HealthCheck, Health, derived="host connect")
+OUTLIER = ByRule(table.OutlierEntry, Outlier)

@@ -129,7 +129,7 @@ class Drawn(Lasting, early="_told_early", later="_told_early"):
             self._waiting -= len(first.known)
             yield from first.known
             for candidate in (True, False):
-                doubtful = SampleFacts(*key, 0, first.weight_bp, candidate, 0, (), LOST)
+                doubtful = SampleFacts(*key, first.weight_bp, candidate, 0, (), LOST)
                 for _ in range(first.missing(candidate=candidate)):
                     yield doubtful
 
@@ -174,5 +174,5 @@ class Drawn(Lasting, early="_told_early", later="_told_early"):
 
 
 def _facts(told: list[Any]) -> list[Any]:
-    """As they are told today; earlier routers told the facts beside the draw, without tokens."""
-    return told if len(told) == 8 else [*told[:7], [*told[7:9], None, *told[9:10]]]
+    """As they are told today; earlier routers told a round, and the facts beside it."""
+    return told if len(told) == 7 else [*told[:2], *told[3:7], [*told[7:9], None, *told[9:10]]]

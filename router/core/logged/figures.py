@@ -50,7 +50,7 @@ def kappa(truths: Sequence[str], said: Sequence[str]) -> float | None:
     return (agreed - chance) / (1.0 - chance) if chance < 1.0 else None
 
 
-Band = tuple[float, float]
+Interval = tuple[float, float]
 """Lowest and highest value that is believed, 95 %, of one look."""
 Z: Final = 1.959964
 """Of the normal distribution, two sides of 5 %."""
@@ -58,7 +58,7 @@ HALVINGS: Final = 40
 """Of an interval that is searched: 1e-12 of it is left."""
 
 
-def share_band(hits: int, count: int) -> Band | None:
+def share_band(hits: int, count: int) -> Interval | None:
     """Of a share, by Wilson's score (J. Am. Stat. Assoc. 1927); None of nothing."""
     if not count:
         return None
@@ -68,7 +68,7 @@ def share_band(hits: int, count: int) -> Band | None:
     return max(middle - half, 0.0), min(middle + half, 1.0)
 
 
-def mean_band(values: Sequence[float]) -> Band | None:
+def mean_band(values: Sequence[float]) -> Interval | None:
     """Of a mean, by the central limit theorem; None of fewer than two."""
     count = len(values)
     if count < 2:
@@ -79,7 +79,7 @@ def mean_band(values: Sequence[float]) -> Band | None:
     return mean - half, mean + half
 
 
-def auc_band(area: float, positives: int, negatives: int) -> Band:
+def auc_band(area: float, positives: int, negatives: int) -> Interval:
     """Of an area under the curve, by its score (Newcombe, Stat. Med. 2006, method 5).
 
     The areas that are no further off than ``Z`` of their own standard errors (Hanley and McNeil,

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from router.core.logged.truth import Answered, Judged, MaturedRow, TrueValue
+from router.core.logged.truth import AnsweredTruth, Judged, MaturedRow, TrueValue
 from router.core.pairs.comparison import Likeness
 
 
@@ -85,7 +85,7 @@ LOST: Final = frozenset(("server_error", "no_answer"))
 """Failures of copies, which are told when they happen: they wait for no person."""
 
 
-def answered(shadow: Said, answer: TrueValue | None, likeness: Likeness) -> Answered | None:
+def answered(shadow: Said, answer: TrueValue | None, likeness: Likeness) -> AnsweredTruth | None:
     """A version's prediction beside what a person answered; None: nothing new to compare.
 
     It was that of a copy, or, where people audit, what the client got.
@@ -93,7 +93,7 @@ def answered(shadow: Said, answer: TrueValue | None, likeness: Likeness) -> Answ
     if answer is None or shadow.error in LOST:
         return None
     said = shadow.prediction if shadow.prediction is not None else shadow.score
-    return Answered(
+    return AnsweredTruth(
         likeness.right(said, answer), answer, said,
         (positive(answer, likeness), positive(said, likeness)), shadow.score, shadow.latency_s,
     )  # fmt: skip

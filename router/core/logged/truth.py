@@ -67,7 +67,7 @@ class Judged:
     """The score it gave, where the truth is positive or negative."""
 
 
-class Answered(NamedTuple):
+class AnsweredTruth(NamedTuple):
     """A person's answer, and what a version had said to the same row."""
 
     agreed: bool | None
@@ -92,7 +92,7 @@ class MaturedRow:
     rating: float | None = None
     value: float | None = None
     accepted: bool | None = None
-    answered: Answered | None = None
+    answered: AnsweredTruth | None = None
     """Where a person answered just now, and a copy, or who served, before."""
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, Self
 
 from router.core import words
 from router.core.wire.paired import PairRows
@@ -272,19 +271,3 @@ class Baseline:
         if self.requests == 0:
             return 0.01
         return min(max((self.bad + 0.5) / (self.requests + 1), 1e-4), 0.5)
-
-    def to_json(self) -> list[Any]:
-        """A plain list."""
-        return [
-            self.requests,
-            self.bad,
-            list(self.latency_buckets),
-            self.requests_per_s,
-            self.clumped,
-        ]
-
-    @classmethod
-    def of_json(cls, data: list[Any]) -> Self:
-        """Back again; an older one has fewer fields."""
-        requests, bad, buckets, *more = data
-        return cls(requests, bad, tuple(buckets), *more)

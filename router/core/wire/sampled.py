@@ -61,7 +61,6 @@ class Sampled:
     source: int = 0
     slice: int = 0
     """Which slice of draws it was drawn in, by which worker (see ``Cell``)."""
-    round: int = 0
     counted: bool = False
     """It is one of ``ArmCounts.sampled`` of that slice: evidence. Where users are drawn, only
     their first requests are."""
@@ -141,7 +140,6 @@ class SampleFacts:
 
     source: int
     slice: int
-    round: int
     weight_bp: int
     candidate: bool
     unit: int

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from router.control.rollouts import knobs
-from router.control.rollouts.knobs import Copied
+from router.control.rollouts.knobs import ByRule
 from router.core.spec import Spec
 
 
@@ -27,7 +27,7 @@ class Entry:
 
 
 def test_it_is_copied_under_its_name_with_its_unit():
-    copied = Copied(Entry, Knobs, derived="made")
+    copied = ByRule(Entry, Knobs, derived="made")
     assert copied(Knobs(wait=4.0), made="here") == Entry(4.0, 7, 3, "here")
     assert copied(Knobs()).wait_s == 2.5, "what is left out has the table's default"
 
@@ -44,7 +44,7 @@ def test_a_longer_name_is_its_own():
         queue: int
         queue_bytes: int
 
-    assert Copied(Queues, Two)(Two()) == Queues(1, 2)
+    assert ByRule(Queues, Two)(Two()) == Queues(1, 2)
 
 
 @pytest.mark.parametrize(
@@ -58,11 +58,11 @@ def test_a_longer_name_is_its_own():
 )
 def test_a_field_that_goes_nowhere_fails_at_import(said, named):
     with pytest.raises(TypeError, match=named):
-        Copied(Entry, Knobs, **said)
+        ByRule(Entry, Knobs, **said)
 
 
 def test_names_that_differ_are_few():
-    rules = [one for one in vars(knobs).values() if isinstance(one, Copied)]
+    rules = [one for one in vars(knobs).values() if isinstance(one, ByRule)]
     odd = {
         (field, key)
         for rule in rules

@@ -20,7 +20,7 @@ def cell(number, candidate=1, stable=1, source=1, weight_bp=5_000, **more):
 
 def fact(number, *, candidate=True, source=1, score=0.5, unit=0, why=""):
     rows = () if why else (Row("1", score),)
-    return SampleFacts(source, number, 0, 5_000, candidate, unit, (), Facts(rows, why))
+    return SampleFacts(source, number, 5_000, candidate, unit, (), Facts(rows, why))
 
 
 def batch(*cells, samples=()):

@@ -11,7 +11,7 @@ from router.core.wire.sampled import Facts, SampleFacts
 
 
 def sample(candidate, *rows, weight_bp=5_000, why="", segments=()):
-    return SampleFacts(0, 0, 0, weight_bp, candidate, 0, segments, Facts(tuple(rows), why))
+    return SampleFacts(0, 0, weight_bp, candidate, 0, segments, Facts(tuple(rows), why))
 
 
 def begun(gate, **context):

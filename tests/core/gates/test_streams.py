@@ -16,7 +16,7 @@ def answer(candidate, *, first_s=0.1, gap_s=0.1, why="", segment="de", waits=Tru
     told = Facts(
         (PredictedRow(),) if not why else (), why, None, (first_s, gap_s) if waits else None
     )
-    return SampleFacts(0, 0, 0, 5_000, candidate, 0, (segment,), told)
+    return SampleFacts(0, 0, 5_000, candidate, 0, (segment,), told)
 
 
 @pytest.mark.parametrize("late", [{"first_s": 0.9}, {"gap_s": 3.0}], ids=["first token", "gap"])
