@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from router.core.payloads.answer import Unreadable
-from router.core.payloads.inputs import MISSING, values_of
+from router.core.payloads.inputs import MISSING, asked
 
 if TYPE_CHECKING:
     from router.core.wire.protection import InputsEntry
     from router.proxy.matching import BodyDocument
+
+CELLS_MAX: Final = 100_000
+"""Rows of a body times what is declared of each, 25 ms of a worker's loop. A body has room for
+10,000 values, so only one whose rows lack most of what is declared can be beyond."""
 
 METHODS: Final = frozenset((b"POST", b"PUT", b"PATCH"))
 """Those with a body to look into."""
@@ -34,15 +38,19 @@ def wrong(inputs: InputsEntry, payload: str, document: BodyDocument) -> str:
     value = document.value
     if document.unread or value is None:
         return f"expected a body of payload {payload} that fits the route's buffer"
+    names = len(inputs.required) + len(inputs.types) + len(inputs.ranges)
     try:
+        table = asked(payload, value)
+        if table.rows * names > CELLS_MAX:
+            return f"expected at most {CELLS_MAX // names} rows"
         for path in inputs.required:
-            if any(one is MISSING or one is None for one in values_of(payload, value, path)):
+            if any(one is MISSING or one is None for one in table.column(path, CELLS_MAX)):
                 return f"{path}: expected a value"
         for path, kind in inputs.types:
-            if not all(_is(one, kind) for one in values_of(payload, value, path)):
+            if not all(_is(one, kind) for one in table.column(path, CELLS_MAX)):
                 return f"{path}: expected {_SAYS[kind]}"
         for path, low, high in inputs.ranges:
-            if not all(_within(one, low, high) for one in values_of(payload, value, path)):
+            if not all(_within(one, low, high) for one in table.column(path, CELLS_MAX)):
                 return f"{path}: expected a number from {low:g} to {high:g}"
     except Unreadable:
         return f"expected a body of payload {payload}, with a name for each value"

@@ -5,11 +5,13 @@ from __future__ import annotations
 import gzip
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from router.core.wire.protection import AnswersEntry, FallbackEntry, InputsEntry, QuotaEntry
 from router.core.wire.table import MatchEntry, Mirror, RuleEntry
+from router.proxy.inputs import CELLS_MAX, wrong
 from tests.proxy.rig import RESCUE, Rig, request, rollout, until, version
 from tests.proxy.scripted import Scripted, answers, closed_port, echo, hangs, ok, resets
 
@@ -146,6 +148,25 @@ async def test_a_candidate_that_says_no_json_is_blamed_once_and_rescued():
 # --- inputs ---------------------------------------------------------------------------------------
 
 AGE = InputsEntry((("age", "number"),), (("age", 0.0, 120.0),), ("age",))
+MANY = InputsEntry(tuple((f"f{n}", "number") for n in range(64)), (), ())
+
+
+@pytest.mark.parametrize(("payload", "body"), [
+    ("json", [{}] * 5_000),
+    ("v1", {"instances": [{}] * 5_000}),
+    ("open_inference_v2", {"inputs": [{"name": "f"}] * 2_000}),
+])  # fmt: skip
+def test_rows_that_lack_most_of_what_is_declared_are_refused_before_they_cost_anything(
+    payload, body
+):
+    document = SimpleNamespace(value=body, unread=False)
+    assert CELLS_MAX // 64 == 1_562
+    assert wrong(MANY, payload, document) == "expected at most 1562 rows"
+    rows = {"json": [{}] * 1_562, "v1": {"instances": [{}] * 1_562}}
+    assert (
+        wrong(MANY, payload, SimpleNamespace(value=rows.get(payload, {"inputs": []}), unread=False))
+        == ""
+    )
 
 
 @pytest.mark.parametrize(("body", "why"), [

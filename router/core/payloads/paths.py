@@ -53,14 +53,17 @@ def walk(value: Any, steps: tuple[Part, ...]) -> Any:
     return value
 
 
-def spread(value: Any, path: str) -> tuple[bool, list[Any]]:
-    """Whether the path crosses a list, and then one value an element, otherwise the one value."""
+def spread(value: Any, path: str, most: int) -> tuple[int | None, list[Any]]:
+    """Elements of the list that the path crosses (None: it crosses none), and the first values.
+
+    One value an element, at most ``most`` of them, or the one value.
+    """
     if isinstance(value, dict) and path in value:
-        return False, [value[path]]
+        return None, [value[path]]
     steps = parts(path)
     for place, step in enumerate(steps):
         if isinstance(value, list) and not isinstance(step, int):
             rest = steps[place + 1 :] if step is EACH else steps[place:]
-            return True, [walk(one, rest) for one in value]
+            return len(value), [walk(one, rest) for one in value[:most]]
         value = walk(value, (step,))
-    return False, [value]
+    return None, [value]

@@ -29,8 +29,11 @@ class Table(Protocol):
     def rows(self) -> int:
         """How many."""
 
-    def column(self, path: str) -> list[Any]:
-        """One value a row, MISSING where there is none."""
+    def column(self, path: str, most: int) -> list[Any]:
+        """One value a row of the first ``most``, MISSING where there is none.
+
+        Many declared paths of many rows would cost far more than the bytes that have them.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +49,10 @@ class Items:
         """See Table."""
         return len(self.items)
 
-    def column(self, path: str) -> list[Any]:
+    def column(self, path: str, most: int) -> list[Any]:
         """See Table."""
         inner = inside(path, self.under)
-        return [at(item, inner) for item in self.items]
+        return [at(item, inner) for item in self.items[:most]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ class Columns:
     rows: int
     under: tuple[str, ...] = ()
 
-    def column(self, path: str) -> list[Any]:
+    def column(self, path: str, most: int) -> list[Any]:
         """See Table; a column of another length belongs to no row."""
         inner = inside(path, self.under)
         values = self.columns.get(inner)
@@ -69,7 +72,8 @@ class Columns:
             first, *more = parts_of(inner) or ("",)
             values, steps = self.columns.get(str(first)), tuple(more)
         if values is None or len(values) != self.rows:
-            return [MISSING] * self.rows
+            return [MISSING] * min(self.rows, most)
+        values = values[:most]
         return [walk(value, steps) for value in values] if steps else values
 
 
@@ -80,12 +84,12 @@ class Crossed:
     document: Any
     rows: int = 1
 
-    def column(self, path: str) -> list[Any]:
+    def column(self, path: str, most: int) -> list[Any]:
         """See Table; what is outside of the lists belongs to every row."""
-        several, values = spread(self.document, path)
-        if len(values) == self.rows:
+        length, values = spread(self.document, path, most)
+        if length == self.rows:
             return values
-        return [MISSING if several else values[0]] * self.rows
+        return [values[0] if length is None else MISSING] * min(self.rows, most)
 
 
 def inside(path: str, under: tuple[str, ...]) -> str:
@@ -117,7 +121,7 @@ def document_table(value: Any, paths: Sequence[str]) -> Table:
     """Rows of a JSON value: its elements, or one, or those of the lists that ``paths`` cross."""
     if isinstance(value, list):
         return Items(value)
-    lengths = {len(values) for several, values in (spread(value, p) for p in paths) if several}
+    lengths = {length for path in paths if (length := spread(value, path, 0)[0]) is not None}
     if len(lengths) > 1:
         raise Unreadable("expected lists of one length in what is declared")
     return Crossed(value, lengths.pop() if lengths else 1)

@@ -120,7 +120,7 @@ def request_rows(payload: str, body: bytes, declared: Declared) -> list[BodyRow]
         raise Beyond(f"requests of more than {ANSWER.bytes_max:,} bytes are not read")
     table = read(body, names)
     count = _most(table.rows, len(names))
-    columns = [table.column(name)[:count] for name in names]
+    columns = [table.column(name, count) for name in names]
     if not columns:
         return [BodyRow() for _ in range(count)]
     return [BodyRow(dict(zip(names, row, strict=True))) for row in zip(*columns, strict=True)]
@@ -149,7 +149,7 @@ def _most(rows: int, columns: int) -> int:
 
 
 def _column(table: Table, path: str, count: int) -> list[Any]:
-    return table.column(path)[:count] if path else [MISSING] * count
+    return table.column(path, count) if path else [MISSING] * count
 
 
 def _label(value: Any) -> Any:

@@ -8,7 +8,7 @@ import math
 import pytest
 
 from router.core.foreign import ANSWER, Unreadable
-from router.core.payloads.inputs import MISSING, READABLE, values_of
+from router.core.payloads.inputs import MISSING, READABLE, asked
 from router.core.payloads.shaping import shaped
 
 ROWS = [{"age": 3, "who": {"name": "a"}}, {"age": None}, {"who.name": "b"}]
@@ -34,7 +34,7 @@ FRAME = {"dataframe_split": {"columns": ["age", "who.name"], "data": [[1, "a"], 
     ("open_inference_v2", TENSORS, "size", [MISSING]),
 ])  # fmt: skip
 def test_values_of_a_field(payload, document, path, expected):
-    assert values_of(payload, document, path) == expected
+    assert asked(payload, document).column(path, 9) == expected
 
 
 @pytest.mark.parametrize("payload", READABLE)
@@ -45,7 +45,7 @@ def test_values_of_a_field(payload, document, path, expected):
 ])  # fmt: skip
 def test_other_documents_are_none_of_the_payload_or_lack_the_field(payload, document):
     try:
-        values = values_of(payload, document, "age")
+        values = asked(payload, document).column("age", 9_999)
     except Unreadable:
         return
     assert all(value is MISSING for value in values) or payload == "v1"

@@ -9,8 +9,9 @@ import struct
 import pytest
 
 from router.core.foreign import ANSWER, Unreadable
-from router.core.payloads import Beyond
+from router.core.payloads import Beyond, paths, tables
 from router.core.predictions.rows import (
+    CELLS_MAX,
     MISSING,
     ROWS_MAX,
     Declared,
@@ -175,3 +176,30 @@ def test_numbers(value, number):
 ])  # fmt: skip
 def test_a_path_names_the_field_of_the_whole_answer(payload, path, name):
     assert leaf_name(payload, path) == name
+
+
+@pytest.mark.parametrize("body", [
+    b'{"instances": [' + b",".join([b"0.1"] * 5_000) + b"]}",
+    b'{"inputs": {"a": [' + b",".join([b"[0]"] * 5_000) + b"]}}",
+    b'{"inputs": [' + b",".join([b'{"a": {}}'] * 5_000) + b"]}",
+])  # fmt: skip
+def test_of_many_rows_with_many_features_only_those_that_are_told_are_looked_at(body, monkeypatch):
+    walks = []
+    monkeypatch.setattr(tables, "walk", lambda value, _steps: walks.append(1) or value)
+    monkeypatch.setattr(tables, "at", lambda value, _path: walks.append(1) or value)
+    features = tuple((f"a[{n}]", "numeric") for n in range(64))
+    found = request_rows("v1", body, Declared(features=features))
+    assert len(found) == CELLS_MAX // 64
+    assert len(walks) <= CELLS_MAX
+
+
+def test_lists_that_many_paths_cross_are_walked_through_as_far_as_rows_are_told(monkeypatch):
+    walks = []
+    walk = paths.walk
+    monkeypatch.setattr(paths, "walk", lambda value, steps: walks.append(1) or walk(value, steps))
+    body = b'{"rows": [' + b",".join([b'{"a":1}'] * 5_000) + b"]}"
+    features = (*((f"rows[].f{n}", "numeric") for n in range(63)), ("rows[].a", "numeric"))
+    found = request_rows("json", body, Declared(features=features))
+    assert len(found) == CELLS_MAX // 64
+    assert found[-1].features["rows[].a"] == 1
+    assert len(walks) <= CELLS_MAX + 3 * 64
