@@ -226,5 +226,5 @@ def _router(link: AdminLink) -> Iterator[Symptom]:
     except VerbFailed as failure:
         yield Symptom(DOUBTFUL, "router", str(failure))
         return
-    problems = "; ".join(health.problems) or "healthy"
+    problems = "; ".join(health.problems or ()) or "healthy"
     yield Symptom(GOOD if health.ok else BAD, "router", f"{link.admin}: {problems}")

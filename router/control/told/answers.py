@@ -224,7 +224,8 @@ class ReadyView(View, frozen=True, kw_only=True, omit_defaults=True):
     """Whether every worker has applied the current table; who may not look hears ``ok`` alone."""
 
     ok: bool
-    problems: list[str] = msgspec.field(default_factory=list)
+    problems: list[str] | None = None
+    """Empty where there are none; left out for who may not look."""
     generation: int | None = None
 
 
