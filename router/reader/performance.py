@@ -9,11 +9,12 @@ are spread evenly over it. Counts and means alone come out, no payload.
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from typing import Any, Final
 
 from router.core.logged.figures import auc_band, mean_band, share_band
@@ -145,19 +146,19 @@ class KnownVersion:
 
 
 def performance(place: str, route: str, since: float, until: float) -> dict[str, Any]:
-    """What a page shows, as JSON (``PerformanceView``).
+    """What a page shows, as JSON (``PerformanceView``); ``until`` is now.
 
     Without a version where nothing was logged. Raises BookError.
     """
     with reading(place) as db:
-        begin, end = _span(db, route, since, until)
-        edges = [begin + n * (end - begin) / STRETCHES for n in range(STRETCHES + 1)]
+        span = _span(db, route, since, until)
+        begin, end, edges = span.begin, span.end, span.edges()
         kept: dict[str, KnownVersion] = {}
         parts: dict[tuple[str, str], Figures] = {}
         inputs: dict[str, dict[str, Inputs]] = {}
         asked: dict[str, int] = {}
         counted = ReadSoFar()
-        for stretch, row in _rows(db, route, edges, counted):
+        for stretch, row in _rows(db, route, span, counted):
             name = row["version"] + (COPIES if row["role"] == "shadow" else "")
             if name not in kept and len(kept) >= VERSIONS_MAX:
                 continue
@@ -170,7 +171,7 @@ def performance(place: str, route: str, since: float, until: float) -> dict[str,
                 _ask(inputs, name, json.loads(row["features"]))
     return {
         "since": begin, "until": end, "whole": counted.whole, "read": counted.read,
-        "at": [round((a + b) / 2, 3) for a, b in itertools.pairwise(edges)],
+        "at": [round((a + b) / 2, 3) for a, b in pairwise(edges)],
         "versions": {name: one.to_json() for name, one in sorted(kept.items())},
         "segments": [
             {"segment": segment, "version": name, "predictions": one.count, "metrics": {
@@ -195,13 +196,30 @@ class ReadSoFar:
         """Everything that there is."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """The time that is looked at, and its rows by number."""
+
+    first: int
+    last: int
+    begin: float
+    end: float
+
+    def edges(self) -> list[float]:
+        """Of all stretches."""
+        wide = (self.end - self.begin) / STRETCHES
+        return [self.begin + n * wide for n in range(STRETCHES + 1)]
+
+
 def _rows(
-    db: SqlLink, route: str, edges: list[float], counted: ReadSoFar
+    db: SqlLink, route: str, span: _Span, counted: ReadSoFar
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """Each stretch's rows, with its number."""
-    last = _last(db)
-    ids = [_place(db, at, last) for at in edges]
-    for stretch, (first, after) in enumerate(itertools.pairwise(ids)):
+    inner = (_place(db, at, span.last) for at in span.edges()[1:-1])
+    # Rows are in the order in which they ended, so those at an edge may stand behind it: at both
+    # ends of the time none is left out.
+    ids = [*accumulate((span.first, *inner), max), span.last + 1]
+    for stretch, (first, after) in enumerate(pairwise(ids)):
         pieces = [*_pieces(first, after)]
         for begin, end in pieces:
             counted.whole &= end - begin >= (after - first) / len(pieces) - 1
@@ -248,7 +266,7 @@ def _place(db: SqlLink, at: float, last: int) -> int:
     return low
 
 
-def _span(db: SqlLink, route: str, since: float, until: float) -> tuple[float, float]:
+def _span(db: SqlLink, route: str, since: float, until: float) -> _Span:
     """From the first row of that time to its end."""
     last = _last(db)
     first = _place(db, since, last)
@@ -257,7 +275,7 @@ def _span(db: SqlLink, route: str, since: float, until: float) -> tuple[float, f
         (first, first + STRETCHES * SCANNED_MAX, route),
     ).fetchone()
     begin = max(since, found[0]) if found else since
-    return begin, max(until, begin + 1.0)
+    return _Span(first, last, begin, max(until, begin + 1.0))
 
 
 def _ask(inputs: dict[str, dict[str, Inputs]], version: str, asked: Mapping[str, Any]) -> None:

@@ -134,6 +134,9 @@ def test_a_router_keeps_its_log_there_and_every_verb_reads_it(schema, tmp_path):
         rampway("report", "flights", "--log", schema, "--out", out, "--admin", router.admin)
         told = json.loads(out.with_suffix(".json").read_text())
         assert told["model_performance"]["versions"]["v1"]["model"]["accuracy"] == 1.0
+        said = router.api("/api/v1/routes/flights/performance?span=3600")[1]
+        assert said["versions"]["v1"]["metrics"]["accuracy"]["value"] == 1.0
+        assert said["read"] == held
         told = rampway("log", "forget", schema, "--key", "user-3")
         gone = int(told.split()[0])
         assert 5 <= gone <= 10

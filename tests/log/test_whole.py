@@ -223,6 +223,13 @@ def test_the_report_has_both_parts_and_nobody_in_it(router, asked, tmp_path):
     assert versions["v2 (copies)"]["model"]["accuracy"] < 0.8
     assert {"DE", "FR"} <= {one["segment"] for one in told["model_performance"]["segments"]}
     assert any(one["action"] == "begin" for one in told["timeline"])
+    said = router.api("/api/v1/routes/flights/performance?span=3600")[1]
+    for name, one in said["versions"].items():
+        model = versions[name]["model"]
+        assert one["metrics"]["accuracy"]["value"] == pytest.approx(model["accuracy"], rel=1e-4)
+        assert one["metrics"]["auc"]["value"] == pytest.approx(model["auc"], rel=1e-4)
+        assert one["labelled"] == model["labelled"], name
+    assert SECRET_PERSON not in json.dumps(said)
 
 
 def test_status_is_told(router, asked):

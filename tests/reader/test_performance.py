@@ -109,3 +109,13 @@ def test_it_is_what_the_view_says_and_goes_through_pipes(place, monkeypatch):
 def test_of_a_time_without_predictions_nothing_is_told(place):
     assert told(place, since=1e9, until=1e9 + 60)["versions"] == {}
     assert performance(place, "nosuch", 0.0, 2000.0)["versions"] == {}
+
+
+def test_rows_that_ended_out_of_order_are_all_read(tmp_path):
+    place = str(tmp_path / "log.db")
+    book = open_book(place)
+    times = [1005.0, 1004.0, 1003.0, *(1006.0 + n for n in range(40)), 1046.5, 1001.0]
+    book.write([row(f"id-{n}", time=at) for n, at in enumerate(times)], 0.0)
+    book.close()
+    found = performance(place, "flights", 0.0, 1050.0)
+    assert found["read"] == found["versions"]["v1"]["predictions"] == len(times)
