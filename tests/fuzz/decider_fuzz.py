@@ -36,12 +36,13 @@ from router.control.state.clock import RolloutClock
 from router.control.state.sqlite import SqliteStore
 from router.core.policy.server import Admin
 from router.core.wire.counts import PairSample
-from router.core.wire.receipt import Chosen, Receipt, sealed
+from router.core.wire.receipt import Chosen, Receipt
 from router.core.wire.sampled import Sampled
 from router.link.messages import PairReport, SampleReport
 from router.loops import BOOKS
 from tests.control.fleet.test_fleet import Elsewhere
 from tests.fuzz.foreign_fuzz import KEYS, TEXTS, body_of, document, leaf
+from tests.receipts import sealed
 
 TURN_S_MAX = 0.020
 SECRET = "abcdefghijklmnopqrstuvwxyz"

@@ -110,13 +110,6 @@ class Seal:
         return made
 
 
-def sealed(receipt: Receipt, secret: str, *, hidden: bool = False) -> str:
-    """The receipt as text, signed; ``hidden``: encrypted too."""
-    r = receipt
-    seal = Seal(r.route, r.revision, r.weight_bp, secret, hidden=hidden)
-    return seal.text(r.version, r.arm, r.issued, r.unit, r.nonce).decode()
-
-
 def route_of(text: str) -> str:
     """The route that a text claims to be about, to find its secret; nothing is verified yet.
 

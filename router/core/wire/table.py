@@ -384,7 +384,7 @@ class RouteEntry:
     """Answers say which version made them; if not, receipts are encrypted too."""
     receipt_secret: str = ""
     """Key of receipts; empty: none are given. Otherwise every answer that a version was asked for
-    (no shadow's) carries ``X-Rampway-Receipt``: what :func:`router.core.wire.receipt.sealed` makes
+    (no shadow's) carries ``X-Rampway-Receipt``: what :class:`router.core.wire.receipt.Seal` makes
     of this entry's name and revision, the version that answered (stable after a rescue), the cell's
     ``weight_bp`` (0 without one), the arm (``c``, ``s``: of that cell; ``o``: another version of
     the split; ``f``: pinned, ruled, rescued), the user's hash, seconds and 64 random bits."""

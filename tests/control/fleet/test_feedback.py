@@ -13,9 +13,10 @@ from router.control.told.views import FeedbackView
 from router.core.rollout.events import Rollback
 from router.core.rollout.rollout import Phase
 from router.core.wire.counts import PairSample
-from router.core.wire.receipt import BadReceipt, Chosen, Receipt, sealed
+from router.core.wire.receipt import BadReceipt, Chosen, Receipt
 from router.telemetry.metrics import Metrics
 from tests.core.pairs.judged import judged_by
+from tests.receipts import sealed
 
 SECRET = "only-for-these-tests"
 TAKES = f'feedback: {{secret: "{SECRET}", expires: 1d}}'

@@ -13,8 +13,9 @@ from router.core.rollout.events import Abort, Rollback
 from router.core.rollout.rollout import Phase
 from router.core.rollout.traffic import Draw
 from router.core.wire.outcomes import ArmCounts, Batch, Cell, UserCounts
-from router.core.wire.receipt import Chosen, Receipt, sealed
+from router.core.wire.receipt import Chosen, Receipt
 from router.telemetry.metrics import Metrics
+from tests.receipts import sealed
 
 SECRET = "only-for-these-tests"
 

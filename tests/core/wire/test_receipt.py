@@ -18,8 +18,8 @@ from router.core.wire.receipt import (
     mark_of,
     opened,
     route_of,
-    sealed,
 )
+from tests.receipts import sealed
 
 SECRET = "a-secret-of-some-length"
 names = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", fullmatch=True)
