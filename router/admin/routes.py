@@ -49,7 +49,7 @@ class JsonPayload(msgspec.Struct):
     """Somebody else's, of any content."""
 
 
-_COMMAND_STATUSES = (400, 404, 409, 412, 413, 415, 503, 507)
+_COMMAND_STATUSES = (400, 403, 404, 409, 412, 413, 415, 503, 507)
 
 ROUTES: tuple[Operation, ...] = (
     Operation("GET", "/healthz", PUBLIC, handlers.healthz, "Alive", answer="HealthView",

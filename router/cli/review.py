@@ -107,7 +107,8 @@ def _drawn(points: list[CurvePoint], best: CurvePoint | None, error: str) -> Ite
         yield "no predictions with a score and a truth: people's answers, or POST /api/v1/feedback"
         return
     yield columns(CURVE, (
-        (f"  {one.threshold:.2%}", f"{one.coverage:.1%}", f"{one.error:.2%}", f"{one.at_most:.2%}")
+        (f"  {one.threshold:.2%}", f"{one.coverage:.1%}", f"{one.error:.2%} ({one.wrong:,})",
+         f"{one.at_most:.2%}")
         for one in points[:: max(len(points) // 12, 1)]
     ))  # fmt: skip
     if best is None:

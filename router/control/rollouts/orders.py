@@ -10,7 +10,7 @@ from router.control.rollouts import lifecycle
 from router.control.rollouts.places import endpoints_of
 from router.control.rollouts.run import Run
 from router.control.state.answers import CommandResult
-from router.control.state.errors import NoRollout, NotPossible
+from router.control.state.errors import NoRollout, NotPermitted, NotPossible
 from router.control.state.record import Carried, JournalEntry, Pinned, RouteRecord
 from router.core.policy import RolloutPolicy
 from router.core.rollout.events import (
@@ -23,8 +23,10 @@ from router.core.rollout.events import (
     Refused,
     Retry,
     Rollback,
+    SetWeight,
 )
 from router.core.rollout.machine import decide
+from router.core.rollout.plan import Plan
 from router.core.rollout.rollout import Phase, Rollout
 from router.core.rollout.traffic import split_for
 from router.core.words import duration
@@ -50,6 +52,7 @@ def decided(run: Run, event: Event, now: float) -> tuple[RouteRecord, str]:
         raise NotPossible(f"{rollout.candidate} is no longer in the policy: nothing to retry")
     if isinstance(event, Rollback):
         _refuse_late(rollout, carried.policy, now)
+    _refuse_stranger(rollout, carried.plan, event)
     try:
         following = decide(rollout, carried.plan, event, now)
     except Refused as refusal:
@@ -58,6 +61,21 @@ def decided(run: Run, event: Event, now: float) -> tuple[RouteRecord, str]:
     if isinstance(event, Retry):
         after = lifecycle.retried(after, carried.key, now)
     return after, following.reason
+
+
+def _refuse_stranger(rollout: Rollout, plan: Plan, event: Event) -> None:
+    """A step that names who may promote it is left, or grows, by nobody else's order."""
+    baking = Phase.BAKING in (rollout.phase, rollout.paused_from)
+    if not isinstance(event, Promote | SetWeight) or baking or not rollout.phase.live:
+        return
+    full = isinstance(event, Promote) and event.full
+    steps = plan.steps[rollout.step :] if full else plan.steps[rollout.step : rollout.step + 1]
+    if isinstance(event, SetWeight) and (event.weight_bp or 0) <= steps[0].weight_bp:
+        return
+    for step in steps:
+        if step.approval is not None and step.approval.by and event.actor not in step.approval.by:
+            names = ", ".join(step.approval.by)
+            raise NotPermitted(f"approval.by of {step.label or 'this step'} names {names}")
 
 
 def ground(run: Run, event: Event) -> RouteRecord:

@@ -156,6 +156,8 @@ class ApprovalRule(View, frozen=True, kw_only=True):
     """None: it waits for ever."""
     then: str
     """What happens then: abort | promote | hold."""
+    by: list[str]
+    """Who may: names of tokens; empty: whoever may give orders."""
 
 
 class BanditRule(View, frozen=True, kw_only=True):

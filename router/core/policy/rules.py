@@ -99,6 +99,21 @@ def renamed_once(policy: Policy) -> Iterator[Finding]:
             taken.add(former)
 
 
+def approvers_known(policy: Policy) -> Iterator[Finding]:
+    """Who is named to approve, or to review, has a token: nobody else can be told apart."""
+    known = {token.name for token in policy.admin.tokens}
+    for index, route in enumerate(policy.routes):
+        named = [(("review", "by"), route.review.by)] if route.review is not None else []
+        steps = route.rollout.plan().steps if route.rollout is not None else ()
+        asked = [step.approval.by for step in steps if step.approval is not None]
+        named += [(("rollout", "strategy"), by) for by in asked]
+        for path, names in named:
+            for name in sorted(set(names) - known):
+                message = f"expected the name of a token in by, got {name!r}"
+                hint = f"add to admin.tokens: {{name: {name}, role: ..., token: ...}}"
+                yield Finding(("routes", index, *path), message, hint)
+
+
 def distinct_listeners(policy: Policy) -> Iterator[Finding]:
     """Clients and administrators never share a port."""
     same = policy.listen == policy.admin.listen
@@ -449,6 +464,7 @@ def edited_paths(route: Route) -> Iterator[Finding]:
 POLICY_RULES: tuple[Callable[[Policy], Iterator[Finding]], ...] = (
     unique_names,
     renamed_once,
+    approvers_known,
     distinct_listeners,
     no_endpoint_is_ours,
     reachable_routes,

@@ -41,6 +41,8 @@ class Approval:
 
     deadline_s: float | None = None
     then: Default = Default.HOLD
+    by: tuple[str, ...] = ()
+    """Who may: names of tokens; empty: whoever may give orders."""
 
 
 @dataclass(frozen=True, slots=True)

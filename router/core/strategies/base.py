@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, StrictInt
 
-from router.core.quantities import BasisPoints, Seconds
+from router.core.quantities import BasisPoints, Name, Seconds
 from router.core.rollout.plan import Approval as PlanApproval
 from router.core.rollout.plan import Default, Plan
 from router.core.rollout.plan import Step as PlanStep
@@ -37,6 +37,9 @@ class ApprovalPolicy(Spec):
     """How long to wait for a person; absent waits for ever."""
     then: Default = Default.HOLD
     """What happens when the deadline passes: `hold` (go on waiting), `abort` or `promote`."""
+    by: Annotated[tuple[Name, ...], Field(max_length=64)] = ()
+    """Names of the tokens that may promote this step, or raise its weight; absent: whoever may give
+    orders. Anybody who may give orders may still pause, abort and roll back."""
 
 
 class StepPolicy(Spec):
@@ -79,4 +82,4 @@ def asked(until: Until | None) -> dict[str, Any]:
 
 def approved(approval: ApprovalPolicy | None) -> PlanApproval | None:
     """The plan's form of a YAML approval."""
-    return PlanApproval(approval.deadline, approval.then) if approval else None
+    return PlanApproval(approval.deadline, approval.then, approval.by) if approval else None
