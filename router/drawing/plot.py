@@ -177,11 +177,6 @@ class Plot:
         self.marks.append(f"{opening}>{title}</{tag}>")
 
 
-def time_ticks(end_s: float, step_s: int = 10) -> list[Tick]:
-    """`0 s`, `10 s`, … up to the end."""
-    return [Tick(at, f"{at} s") for at in range(0, int(end_s) + 1, step_s)]
-
-
 def unbroken(points: Sequence[PlotPlace], gap: float) -> list[list[PlotPlace]]:
     """Points in runs without a gap in x: a line must not bridge a time without data."""
     found: list[list[PlotPlace]] = []
@@ -190,14 +185,6 @@ def unbroken(points: Sequence[PlotPlace], gap: float) -> list[list[PlotPlace]]:
             found[-1].append(point)
         else:
             found.append([point])
-    return found
-
-
-def stairs(points: Sequence[PlotPlace], end: float) -> list[PlotPlace]:
-    """Points as a stair: each value holds until the next x, the last one until `end`."""
-    found: list[PlotPlace] = []
-    for (x, y), following in zip(points, [*(p[0] for p in points[1:]), end], strict=True):
-        found += [(x, y), (following, y)]
     return found
 
 

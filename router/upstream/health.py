@@ -27,9 +27,6 @@ READ_BYTES: Final = 16_384
 """Bytes taken from the socket at once."""
 
 
-_ENDING: set[asyncio.Task[None]] = set()
-
-
 class _Verdict:
     """Takes the status of the one answer."""
 

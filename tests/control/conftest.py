@@ -10,10 +10,10 @@ import pytest
 from router.config.check import loads
 from router.control.rollouts.observe import Observatory
 from router.control.rollouts.reconciler import Reconciler
-from router.control.state.clock import ManualClock
 from router.core.wire.counts import VersionCounts
 from router.core.wire.outcomes import ArmCounts, Batch, Cell, Outcome, Pairs
 from router.core.wire.table import weights_error
+from tests.clock import ManualClock
 from tests.control.memory import MemoryDisk, MemoryStore
 
 CANARY = """

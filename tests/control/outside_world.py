@@ -11,8 +11,8 @@ from aiohttp import web
 from router.config.check import loads
 from router.control.outside.outreach import Outreach
 from router.control.rollouts.reconciler import Reconciler
-from router.control.state.clock import ManualClock
 from router.control.told.announce import Announcer
+from tests.clock import ManualClock
 from tests.control.conftest import Tables, Told, World
 from tests.control.memory import MemoryStore
 from tests.waiting import for_ever

@@ -9,9 +9,9 @@ import os
 import pytest
 
 from router.control import watch
-from router.control.state.clock import ManualClock
 from router.control.told.announce import Announcer
 from router.control.watch import PolicySource
+from tests.clock import ManualClock
 
 POLL_S = 0.15
 

@@ -6,7 +6,8 @@ import pytest
 from prediction_services.demo.expectations import Finding, check
 from prediction_services.demo.recording import Recording
 from prediction_services.demo.report import charts, render
-from router.drawing.plot import SIZE, LinearAxis, LogAxis, stairs, unbroken
+from prediction_services.demo.report.charts import stairs
+from router.drawing.plot import SIZE, LinearAxis, LogAxis, unbroken
 
 VOID = {"meta", "br", "rect", "line"}
 

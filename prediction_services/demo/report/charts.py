@@ -1,7 +1,7 @@
 """The five drawings of the report, each a function of the recording."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from prediction_services.demo.policy import SHADOW_SAMPLES
 from prediction_services.demo.recording import (
@@ -20,8 +20,6 @@ from router.drawing.plot import (
     Plot,
     PlotPlace,
     Tick,
-    stairs,
-    time_ticks,
     unbroken,
 )
 
@@ -33,6 +31,19 @@ AGREEMENT_PERCENT = 96
 
 SLOW_MS = 250.0
 """The promise of the demo's `slo` gate."""
+
+
+def time_ticks(end_s: float, step_s: int = 10) -> list[Tick]:
+    """`0 s`, `10 s`, … up to the end."""
+    return [Tick(at, f"{at} s") for at in range(0, int(end_s) + 1, step_s)]
+
+
+def stairs(points: Sequence[PlotPlace], end: float) -> list[PlotPlace]:
+    """Points as a stair: each value holds until the next x, the last one until `end`."""
+    found: list[PlotPlace] = []
+    for (x, y), following in zip(points, [*(p[0] for p in points[1:]), end], strict=True):
+        found += [(x, y), (following, y)]
+    return found
 
 
 def css_of(recording: Recording, version: str) -> str:

@@ -8,6 +8,7 @@ fails when a field of either has no counterpart and nobody says that it is deriv
 from __future__ import annotations
 
 import inspect
+from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 from router.core.policy.rollout import Mirroring, Rescue
@@ -45,11 +46,18 @@ class ByRule(Generic[E]):
         lost |= keys ^ {key for _, key in self.pairs if key} ^ set(unlike.split())
         if lost:
             raise TypeError(f"{source.__name__} and {kind.__name__} differ in {', '.join(lost)}")
+        self._fields = tuple(field for field, _ in self.pairs)
+        self._read = attrgetter(*(key for _, key in self.pairs))
 
     def __call__(self, source: Spec, **derived: Any) -> E:
         """What the policy leaves out (None) has the entry's default."""
-        given = {field: getattr(source, key) for field, key in self.pairs}
-        return self.kind(**{k: v for k, v in given.items() if v is not None}, **derived)
+        values = self._read(source)
+        given = zip(self._fields, values, strict=True)
+        if None in values:
+            derived |= {field: value for field, value in given if value is not None}
+        else:  # a table is made on the way of a rollback
+            derived |= given
+        return self.kind(**derived)
 
 
 def _key(field: str, keys: set[str]) -> str:

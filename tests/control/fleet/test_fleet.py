@@ -10,10 +10,10 @@ from router.config.check import load
 from router.control import plane as plane_module
 from router.control.plane import Plane
 from router.control.rollouts import reconciler
-from router.control.state.clock import ManualClock
 from router.control.state.errors import StoreUnavailable
 from router.core.rollout.events import Promote, Retry, Rollback
 from router.core.rollout.rollout import Phase
+from tests.clock import ManualClock
 from tests.control.memory import MemoryStore
 
 

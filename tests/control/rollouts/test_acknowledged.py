@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from router.control.rollouts.acknowledged import ACKNOWLEDGED, Acknowledged
 from router.core.rollout.rollout import Phase, begin
-from tests.control.conftest import ManualClock
+from tests.clock import ManualClock
 
 BACK = replace(begin("r-1", "r", "v1", "v2", revision=3, now=0.0), phase=Phase.ROLLED_BACK)
 

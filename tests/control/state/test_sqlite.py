@@ -17,13 +17,13 @@ import pytest
 
 from router.config.check import loads
 from router.control.rollouts.reconciler import Reconciler
-from router.control.state.clock import ManualClock
 from router.control.state.errors import StoreDamaged, StoreLocked, StoreUnavailable
 from router.control.state.record import Change, Identity, JournalEntry, Pinned, RouteRecord
 from router.control.state.sqlite import SqliteStore
 from router.control.state.store import Fenced, Unwritable
 from router.core.policy import RolloutPolicy
 from router.core.rollout.rollout import begin
+from tests.clock import ManualClock
 
 CARRIED_BY = RolloutPolicy.model_validate({
     "candidate": "v2", "strategy": {"canary": {"steps": [{"weight": "1%", "hold": "1h"}]}},
