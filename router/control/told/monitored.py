@@ -42,17 +42,14 @@ def _signal(
 ) -> SignalView:
     seen = monitors.seen.get(signal.name)
     found = seen.deviations if seen is not None else {}
+    text = found["distribution"].text if found else ""
     return SignalView(
         name=signal.name,
         segment=segment,
         output=output,
         learnt=signal.learnt,
         sizes={check: round(one.size, 6) for check, one in found.items()},
-        text="no request had it"
-        if signal.never and not output
-        else found["distribution"].text
-        if found
-        else "",
+        text="no request had it" if signal.never and not output else text,
         limit_in_s=left.get(signal.name),
     )
 
