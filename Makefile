@@ -111,7 +111,13 @@ $(API)/.ready: pyproject.toml
 	@$(API)/bin/python -m pip install --quiet --disable-pip-version-check 'openapi-python-client>=0.29' 'schemathesis>=4.32'
 	@touch $@
 
-test-api: $(STAMP) $(API)/.ready  ## the admin API by a generated client and by schemathesis; traces, logs, scrapes
+OTEL := $(VENV)/.otel-ready
+$(OTEL): $(STAMP) pyproject.toml
+	@echo "installing what writes spans for a collector ..."
+	@$(PIP) install --quiet --editable '.[otel]'
+	@touch $@
+
+test-api: $(OTEL) $(API)/.ready  ## the admin API by a generated client and by schemathesis; traces, logs, scrapes
 	@RAMPWAY_TEST_API_PYTHON=$(abspath $(API))/bin/python $(BIN)/python -m pytest tests/api -m api -n 2 -q
 
 test-newcomer: $(STAMP)  ## docs/quickstart.md typed as printed, from an empty folder; wants ports 8080, 8081, 9001, 9002

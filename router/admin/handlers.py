@@ -50,6 +50,9 @@ SPAN_S = 86_400.0
 READING = asyncio.Lock()
 """Of the prediction log: one at a time, so that no crowd of threads reads a large table."""
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+OPENMETRICS_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+ACCEPTED_MAX = 32
+"""Media types of an Accept that are looked at."""
 ANYBODY = Caller("anybody", Role.VIEWER)
 
 
@@ -103,14 +106,29 @@ def _told(call: Call, health: ReadyView) -> web.Response:
     try:
         call.access.identify(call.request, Role.VIEWER)
     except HttpProblem:
-        return json_response(ReadyView(ok=health.ok), status)
+        return json_response({"ok": health.ok}, status)
     return json_response(health, status)
 
 
 async def metrics(call: Call) -> web.Response:
-    """Prometheus text."""
-    text = await call.controller.metrics_text()
-    return web.Response(body=text.encode(), headers={"Content-Type": METRICS_TYPE})
+    """Prometheus text, or OpenMetrics for who prefers it, as Prometheus does."""
+    rich = prefers(call.request.headers.get("Accept", ""))
+    text = await call.controller.metrics_text(openmetrics=rich)
+    kind = OPENMETRICS_TYPE if rich else METRICS_TYPE
+    return web.Response(body=text.encode(), headers={"Content-Type": kind, "Vary": "Accept"})
+
+
+def prefers(accept: str) -> bool:
+    """Whether OpenMetrics 1.0 is wanted more than text (RFC 9110 section 12.5.1)."""
+    weights = {"application/openmetrics-text": 0.0, "text/plain": 0.0}
+    for part in accept.split(",")[:ACCEPTED_MAX]:
+        kind, *given = (piece.strip() for piece in part.lower().split(";"))
+        said = dict(piece.split("=", 1) for piece in given if "=" in piece)
+        old = kind == "application/openmetrics-text" and said.get("version", "1") < "1"
+        if kind in weights and not old:
+            with suppress(ValueError):
+                weights[kind] = max(weights[kind], float(said.get("q", "1")))
+    return weights["application/openmetrics-text"] > weights["text/plain"]
 
 
 # --- reading --------------------------------------------------------------------------------

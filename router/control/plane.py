@@ -20,6 +20,7 @@ from router.control.fleet.workers import CommandLine, Workers, worker_command
 from router.control.outside.measure import Asker, Inquiry, headers_of
 from router.control.outside.outreach import Outreach
 from router.control.outside.scrapes import Scrapes
+from router.control.outside.traces import Traces
 from router.control.predictions.booked import PredictionLog
 from router.control.predictions.performed import Performed
 from router.control.predictions.usage import Usages
@@ -44,7 +45,15 @@ from router.core.policy import split_address
 from router.core.policy.kept import log_terms
 from router.core.wire.counts import VersionCounts
 from router.core.wire.histogram import bucket_of
-from router.link.messages import AskPeople, LookAgain, PairReport, Report, SampleReport, Settle
+from router.link.messages import (
+    AskPeople,
+    LookAgain,
+    PairReport,
+    Report,
+    SampleReport,
+    Settle,
+    SpanReport,
+)
 from router.loops import awaited, background, forever, in_turn, my_turn, net
 from router.telemetry.log import get_logger
 from router.telemetry.metrics import Metrics, labels
@@ -112,6 +121,7 @@ class Plane(Parts):
             on_report=self.report,
             on_pairs=self.pairs,
             on_samples=self.sampled,
+            on_spans=self.traced,
             on_event=self._worker_event,
             on_review=self._review,
             pids_file=pids_file,
@@ -124,6 +134,7 @@ class Plane(Parts):
         self.usages = Usages(self.reconciler, self.clock)
         self.observatory.usage = self.usages.view
         self.scrapes = Scrapes(self.reconciler, self.usages, self.clock, self._scraped)
+        self.traces = Traces(self._spans)
         self.source = PolicySource(loaded.file, self._adopt, self.announcer, self.clock)
         self.source.ending = self.reconciler.ending
         self.controller = Controller(self)
@@ -182,6 +193,7 @@ class Plane(Parts):
             raise
         await self._asker.__aenter__()
         self._keep(self.outreach.watch())
+        self._keep(forever("traces", self.traces.turn))
         self._keep(self.comparer.reader.run())
         if self._certificate is not None:
             turn = partial(self._watch_certificate, self._certificate)
@@ -216,6 +228,7 @@ class Plane(Parts):
         await self._asker.__aexit__(None, None, None)
         await self.scrapes.close()
         await self.outreach.close()
+        await self.traces.close()
         await self.reviews.close()
         self.reconciler.last_words()
         self.watching.keep()
@@ -254,6 +267,7 @@ class Plane(Parts):
         policy = policy.model_copy(update={"tls": self.loaded.policy.tls})  # that of the start
         notes = self.reconciler.adopt(policy, force=force, ends=ends)
         self.log.settle(log_terms(policy))
+        self.traces.settle(policy.traces)
         in_turn(self._forget_gone)
         return notes
 
@@ -311,6 +325,14 @@ class Plane(Parts):
     def _review(self, asked: AskPeople | LookAgain, reply: Callable[[Settle], bool]) -> None:
         """Have people asked, or tell what they have said."""
         self.reviews.asked(asked, reply)
+
+    def traced(self, report: SpanReport) -> None:
+        """Hand spans on to the collector; their traces are exemplars."""
+        self.metrics.traced(report.spans)
+        self.traces.put(report.spans, report.dropped)
+
+    def _spans(self, result: str, number: int) -> None:
+        self.metrics.count("spans_total", labels(result=result), number)
 
     def _scraped(self, route: str, version: str, result: str) -> None:
         self.metrics.count("scrapes_total", labels(route=route, version=version, result=result))

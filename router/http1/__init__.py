@@ -8,7 +8,7 @@ messages, `writer` how they turn back.
 
 from router.http1.answers import ResponseParser
 from router.http1.framing import ClientFramingError, FramingError, UpstreamFramingError
-from router.http1.headers import Peer, child_span
+from router.http1.headers import Peer, trace_lines, trace_parent
 from router.http1.kept_heads import kept_head, read_head
 from router.http1.limits import DEFAULT_LIMITS, Limits
 from router.http1.messages import (
@@ -53,11 +53,12 @@ __all__ = [
     "ResponseParser",
     "UpstreamFramingError",
     "body_piece",
-    "child_span",
     "interim_head",
     "kept_head",
     "own_response",
     "read_head",
     "request_head",
     "response_head",
+    "trace_lines",
+    "trace_parent",
 ]

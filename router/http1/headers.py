@@ -12,7 +12,8 @@
     Forwarded                            from trusted peers: appended to; else removed
     X-Rampway-*                          removed
     X-Request-Id                         kept when well formed, else a new one
-    traceparent, tracestate              child span; a malformed trace is dropped with its state
+    traceparent, tracestate              as they are, or a child span where traces are exported
+                                         (proxy/tracing.py); a malformed trace is dropped
 
 Clients repeat the same lines for ever, so a line once read is remembered whole (`FieldCache`):
 reading, classifying and re-serialising it again is one dictionary look-up.
@@ -21,7 +22,6 @@ reading, classifying and re-serialising it again is one dictionary look-up.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 from router.http1.framing import TOKEN, check_host, connection_options, read_length, refuse
@@ -342,26 +342,25 @@ def hops(head: RequestHead, pseudonym: bytes) -> int:
     return passed.count([pseudonym])
 
 
-def child_span(head: RequestHead, new_trace: Callable[[], bytes], span_id: bytes) -> bytes:
-    """The traceparent line (and tracestate) to send on (W3C Trace Context sections 3.2, 3.3).
-
-    `span_id` is 16 hex digits of our own span; `new_trace` gives 32 of them, which begin a new
-    trace, sampled, when the client sent no valid one.
-    """
+def trace_parent(head: RequestHead) -> bytes:
+    """The traceparent of a request, if it has a valid one (W3C Trace Context section 3.2)."""
     shape = head.shape
     if shape is not None and shape.parent >= 0:
-        values = head.values
-        trace_id, flags = values[shape.parent], values[shape.parent + 1]
-        if shape.state < 0:
-            return b"traceparent: 00-%b-%b-%b\r\n" % (trace_id, span_id, flags)
-    else:
-        parents = head.get_all(b"traceparent") if head.kinds & TRACE else []
-        match = _traceparent(parents[0]) if len(parents) == 1 else None
-        if match is None or match[1] == b"0" * 32 or match[2] == b"0" * 16:
-            return b"traceparent: 00-%b-%b-01\r\n" % (new_trace(), span_id)
-        trace_id, flags = match[1], match[3]
-    line = b"traceparent: 00-%b-%b-%b\r\n" % (trace_id, span_id, flags)
+        return head.values[shape.parent - 1]
+    parents = head.get_all(b"traceparent") if head.kinds & TRACE else []
+    match = _traceparent(parents[0]) if len(parents) == 1 else None
+    if match is None or match[1] == b"0" * 32 or match[2] == b"0" * 16:
+        return b""
+    return parents[0]
+
+
+def trace_lines(head: RequestHead, parent: bytes) -> bytes:
+    """The lines to send on: ``parent``, and the tracestate of `head` (section 3.3); or nothing."""
+    if not parent:
+        return b""
+    line = b"traceparent: %b\r\n" % parent
+    shape = head.shape
+    if shape is not None and shape.parent >= 0 and shape.state < 0:
+        return line
     states = head.get_all(b"tracestate")
-    if states:
-        line += b"tracestate: %b\r\n" % b",".join(states)
-    return line
+    return line + b"tracestate: %b\r\n" % b",".join(states) if states else line

@@ -30,6 +30,7 @@ from router.core.wire.counts import (
 from router.core.wire.outcomes import Batch
 from router.core.wire.review import ReviewItem, SettledReview
 from router.core.wire.sampled import Facts, Sampled
+from router.core.wire.spans import Span
 from router.core.wire.table import RouteEntry, RoutingTable
 
 __all__ = [
@@ -181,6 +182,15 @@ class Settle:
     """Down: what clients that wait for people are told."""
 
     settled: tuple[SettledReview, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SpanReport:
+    """Up: spans that have ended."""
+
+    spans: tuple[Span, ...]
+    dropped: int = 0
+    """That found no room in the worker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,7 +376,8 @@ class LogState:
 
 
 Down = Publish | Amend | Drain | Beat | Settle
-Up = Hello | Applied | Report | PairReport | SampleReport | AskPeople | LookAgain | Lowered
+Reports = Report | PairReport | SampleReport | SpanReport
+Up = Hello | Applied | Reports | AskPeople | LookAgain | Lowered
 ToReader = Reading | Read | Reads | Look | Enter | Logging | CopyAnswer | TellTruths
 FromReader = Found | Looked | Entered | TruthsTold | Ripened | LogState
 Message = Down | Up | ToReader | FromReader
@@ -376,6 +387,7 @@ KINDS: tuple[type[Any], ...] = (
     Reading, Read, Found, SampleReport, Reads, Look, Looked,
     Logging, CopyAnswer, TellTruths, TruthsTold, Ripened, LogState, Enter, Entered,
     AskPeople, LookAgain, Settle,
+    SpanReport,
 )  # fmt: skip
 """The kind byte is the index here."""
 

@@ -1,26 +1,34 @@
-"""The access log, off by default: one JSON line a request, formatted by hand, written in batches.
+"""The access log, off by default: one line a request, formatted by hand, written in batches.
 
 A structured logger costs more than half a request; this costs a few microseconds. Nothing but
-configured names, numbers and the path goes in, the path escaped by the JSON encoder; never a query,
-a header or a body.
+configured names, numbers, the client's address, ids and the path goes in, what others chose is
+escaped; never a query, a header or a body. Lines are JSON, or the Common Log Format with
+``key=value`` pairs behind it (https://www.w3.org/Daemon/User/Config/Logging.html). Where a share of
+requests is written, those that did not end well are written always.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import select
 import sys
 import time
-from typing import TYPE_CHECKING, Final
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from router.core.wire.outcomes import FULL_BP, Outcome
+from router.http1 import trace_parent
+from router.http1.messages import TRACE
+from router.proxy.coin import coin
+from router.proxy.stage import Stage
 
 if TYPE_CHECKING:
-    from router.core.wire.table import RouteEntry
-    from router.http1 import RequestHead
+    from router.core.wire.table import AccessTerms, RouteEntry
     from router.proxy.attempt import Attempt
+    from router.proxy.exchange import Exchange
 
 LINES_MAX: Final = 1_000
 """Lines that wait for the next sweep; further ones are dropped, and counted in a line."""
@@ -28,6 +36,11 @@ PATH_MAX: Final = 512
 """Bytes of a path that are logged."""
 WRITE_BYTES: Final = 4_096
 """Written at once: a pipe that polls writable takes PIPE_BUF bytes without making us wait."""
+
+_UNSAFE: Final = re.compile(r"[^\x21\x23-\x5b\x5d-\x7e]")
+_PAIRS: Final = ("seconds", "route", "version", "endpoint", "outcome", "weight_bp", "user", "id",
+                 "trace", "rescued")  # fmt: skip
+"""Behind a line in the common format, where there is a value."""
 
 
 def _weight_bp(entry: RouteEntry, *, drawn: bool) -> int | None:
@@ -43,57 +56,88 @@ def _user(attempt: Attempt | None) -> str | None:
     return f"{attempt.unit:016x}" if attempt is not None and attempt.unit else None
 
 
+def _trace(exchange: Exchange) -> str:
+    """The id of its trace; empty where it has none."""
+    if exchange.spans is not None:
+        return exchange.spans.trace.decode()
+    head = exchange.head
+    return trace_parent(head)[3:35].decode() if head.kinds & TRACE else ""
+
+
+def _facts(exchange: Exchange, attempt: Attempt | None, outcome: Outcome, status: int,
+           seconds: float) -> dict[str, Any]:  # fmt: skip
+    head, rescued = exchange.head, exchange.first is not None
+    entry = route.entry if (route := getattr(exchange, "route", None)) is not None else None
+    endpoint = attempt.endpoint if attempt is not None else None
+    drawn = attempt is not None and (attempt.arm is not None or rescued)
+    return {
+        "event": "request",
+        "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "client": exchange.client.peer.address.decode("latin-1"),
+        "id": exchange.id.decode("latin-1"),
+        "trace": _trace(exchange),
+        "method": head.method.decode("latin-1"),
+        "path": head.path[:PATH_MAX].decode("latin-1"),
+        "route": entry.name if entry is not None else "",
+        "version": attempt.version.name if attempt is not None else "",
+        "endpoint": endpoint.authority.decode("latin-1") if endpoint is not None else "",
+        "status": status,
+        "outcome": outcome.name.lower(),
+        "ms": round(seconds * 1000, 3),
+        "bytes": getattr(exchange, "told", 0),
+        "rescued": rescued,
+        "weight_bp": _weight_bp(entry, drawn=drawn) if entry is not None else None,
+        "user": _user(attempt),
+        "empty": attempt is not None and attempt.blank,
+    }
+
+
+def _common(facts: dict[str, Any], minor: int) -> bytes:
+    """``client - - [time] "request" status bytes key=value ...``."""
+    at = time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime())
+    pairs = facts | {"seconds": f"{facts['ms'] / 1000:.6f}", "rescued": int(facts["rescued"])}
+    told = " ".join(
+        f"{name}={_safe(str(pairs[name]))}" for name in _PAIRS if pairs[name] not in (None, "")
+    )
+    asked = f"{_safe(facts['method'])} {_safe(facts['path'])} HTTP/1.{minor}"
+    line = f'{facts["client"]} - - [{at}] "{asked}" {facts["status"]} {facts["bytes"]} {told}'
+    return line.encode("latin-1")
+
+
+def _safe(text: str) -> str:
+    return _UNSAFE.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
 class AccessLog:
     """Collects lines; the plane's sweeper writes them."""
 
-    def __init__(self, fd: int | None = None) -> None:
+    def __init__(self, terms: AccessTerms, fd: int | None = None) -> None:
+        self.terms = terms
         self._fd = sys.stderr.fileno() if fd is None else fd
         self._lines: list[bytes] = []
         self.dropped = 0
 
-    def line(  # noqa: PLR0917 - one call, made for each request
-        self,
-        head: RequestHead,
-        request_id: bytes,
-        arrived: float,
-        entry: RouteEntry | None,
-        attempt: Attempt | None,
-        rescued: bool,
-        outcome: Outcome,
-        status: int,
-    ) -> None:
+    def line(self, exchange: Exchange, stage: Stage, outcome: Outcome, status: int) -> None:
         """One request that ended.
 
         Args:
-            head: As it came.
-            request_id: Its X-Request-Id.
-            arrived: When, monotonic seconds.
-            entry: Its route; None where there is none.
-            attempt: The last one; None where no version was chosen.
-            rescued: That one was stable's, in the place of one that failed.
+            exchange: As it stands.
+            stage: How far it had come.
             outcome: How it ended.
             status: What its client was sent, 0 without an answer.
         """
+        share_bp = self.terms.share_bp
+        if outcome is Outcome.OK and share_bp < FULL_BP and coin() >= share_bp:
+            return
         if len(self._lines) >= LINES_MAX:
             self.dropped += 1
             return
-        drawn = attempt is not None and (attempt.arm is not None or rescued)
-        self._lines.append(msgspec.json.encode({
-            "event": "request",
-            "timestamp": round(time.time(), 3),
-            "id": request_id.decode("latin-1"),
-            "method": head.method.decode("latin-1"),
-            "path": head.path[:PATH_MAX].decode("latin-1"),
-            "route": entry.name if entry is not None else "",
-            "version": attempt.version.name if attempt is not None else "",
-            "status": status,
-            "outcome": outcome.name.lower(),
-            "ms": round((time.monotonic() - arrived) * 1000, 3),
-            "rescued": rescued,
-            "weight_bp": _weight_bp(entry, drawn=drawn) if entry is not None else None,
-            "user": _user(attempt),
-            "empty": attempt is not None and attempt.blank,
-        }))  # fmt: skip
+        attempt = exchange.attempt if stage >= Stage.WAITING else None
+        facts = _facts(exchange, attempt, outcome, status, time.monotonic() - exchange.arrived)
+        if self.terms.common:
+            self._lines.append(_common(facts, exchange.head.minor))
+        else:
+            self._lines.append(msgspec.json.encode(facts))
 
     def flush(self) -> None:
         """Write what waits; a full pipe costs lines, never a wait."""

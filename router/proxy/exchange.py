@@ -23,7 +23,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from router.core.wire.outcomes import Outcome
-from router.http1 import CONTINUE, UNTIL_CLOSE, body_piece, child_span, interim_head, response_head
+from router.http1 import CONTINUE, UNTIL_CLOSE, body_piece, interim_head, response_head
 from router.http1.messages import TRACE
 from router.http1.writer import EXPECT
 from router.proxy.admission import collected, too_large
@@ -43,6 +43,7 @@ from router.proxy.rescue import failed, fall_back, may_rescue, rescue, withhold
 from router.proxy.sampling import sampled
 from router.proxy.stage import Stage
 from router.proxy.streams import StreamEnding, event_stream
+from router.proxy.tracing import passed
 from router.proxy.upload import Upload
 from router.upstream.pool import Unavailable
 
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from router.proxy.sampling import Sampling
     from router.proxy.serving import Assignment, ServedRoute
     from router.proxy.shared import ClientSide, Shared
+    from router.proxy.tracing import Spans
     from router.upstream import Connection, Endpoint, Failure
 
 _ERROR = Outcome.SERVER_ERROR
@@ -67,8 +69,8 @@ class Exchange:
 
     __slots__ = ("arrived", "asked", "attempt", "body", "client", "cookie", "end_by", "ending",
                  "first", "framing", "head", "id", "keep", "mirrored", "pairing", "plane",
-                 "reading", "route", "sample", "size", "stage", "unread_since", "upload",
-                 "uploaded")  # fmt: skip
+                 "reading", "route", "sample", "size", "spans", "stage", "told", "unread_since",
+                 "upload", "uploaded")  # fmt: skip
 
     route: ServedRoute
     attempt: Attempt
@@ -79,6 +81,8 @@ class Exchange:
     """How its answer's body goes out."""
     keep: bool
     """The client's connection may carry another request."""
+    told: int
+    """Bytes of a version's body that went to its client, once there are some."""
     unread_since: float
     """When its client stopped reading the answer."""
 
@@ -102,6 +106,8 @@ class Exchange:
         self.ending: StreamEnding | None = None
         """Of a stream of events: whether its protocol has said that this was all."""
         self.sample: Sampling | None = None
+        self.spans: Spans | None = None
+        """Its trace, where it has one that is recorded."""
         self.reading: AnswerReading | None = None
         """Reads the answer; what it holds back, the client has not seen."""
 
@@ -181,7 +187,8 @@ class Exchange:
         attempt.connection = connection
         attempt.endpoint = connection.endpoint
         head, host = self.head, b""
-        trace = self.trace() if head.kinds & TRACE else b""
+        traced = head.kinds & TRACE or self.plane.tracer is not None
+        trace = self.trace() if traced else b""
         if now == attempt.since:
             attempt.deadline = now + attempt.version.answer_s
         else:
@@ -204,9 +211,9 @@ class Exchange:
             self.mirror()
 
     def trace(self) -> bytes:
-        """The lines of a trace that the client takes part in, or wants to."""
-        head, plane = self.head, self.plane
-        return child_span(head, plane.trace_id, plane.span_id()) if head.kinds & TRACE else b""
+        """The lines that say of whose trace it is."""
+        tracer = self.plane.tracer
+        return passed(self.head) if tracer is None else tracer.sent(self)
 
     def go_on(self) -> None:
         """Tell a client that waits for it that its body is wanted (RFC 9110 section 10.1.1)."""
@@ -353,7 +360,8 @@ class Exchange:
         # Before the write, which may find the client slow: its silence is not the version's.
         attempt.deadline = now + route.body_s
         self.client.transport.write(data)
-        version.stats.bytes_out += len(body)
+        self.told = size = len(body)
+        version.stats.bytes_out += size
         if self.pairing is not None:
             self.pairing.begun(head, body)
         if self.sample is not None:
@@ -377,7 +385,9 @@ class Exchange:
         if self.ending is not None:
             self.ending.more(piece)
         self.client.write(body_piece(self.framing, piece, complete))
-        attempt.version.stats.bytes_out += len(piece)
+        size = len(piece)
+        self.told += size
+        attempt.version.stats.bytes_out += size
         if self.pairing is not None:
             self.pairing.primary(piece)
         if self.sample is not None:
@@ -426,7 +436,7 @@ class Exchange:
         """Copy the request to the shadows of the version it was routed to; never a replay."""
         if self.first is None and not self.mirrored:
             self.mirrored = True
-            original = Original(self.head, self.whole(), self.client.peer, self.id, self.trace)
+            original = Original(self.head, self.whole(), self.client.peer, self.id, self.spans)
             self.pairing = self.plane.mirrors.copy(
                 self.route, self.attempt.version, original, self.size, kept=self.kept
             )

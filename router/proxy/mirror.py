@@ -18,15 +18,15 @@ from router.proxy.faults import FAULTS
 from router.proxy.matching import plain_path
 from router.proxy.pairing import AHEAD_BYTES, LARGER, Kept, Pairing, coding_of
 from router.proxy.streams import StreamEnding, event_stream
+from router.proxy.tracing import passed
 from router.upstream import Failure
 from router.upstream.pool import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from router.core.wire.table import MirrorLimits, RoutingTable
     from router.http1 import Peer, RequestHead, ResponseHead
     from router.proxy.serving import ServedRoute, ServedVersion, Target
+    from router.proxy.tracing import CopySpan, Spans
     from router.telemetry.recorder import Recorder
     from router.upstream import Connection, Endpoint
 
@@ -41,8 +41,8 @@ class Original(NamedTuple):
     body: bytes
     peer: Peer
     request_id: bytes
-    trace: Callable[[], bytes]
-    """Makes ready lines, each time with another span."""
+    spans: Spans | None
+    """Its trace, where that is recorded."""
 
 
 class Copy:
@@ -50,7 +50,7 @@ class Copy:
 
     __slots__ = ("again", "coding", "connection", "deadline", "ended", "ending", "far",
                  "head", "held_bytes", "kept", "lane", "original", "pairing", "seconds", "since",
-                 "status", "target", "waiting")  # fmt: skip
+                 "status", "target", "traced", "waiting")  # fmt: skip
 
     def __init__(
         self, lane: Lane, target: Target, original: Original, pairing: Pairing | None
@@ -68,6 +68,7 @@ class Copy:
         self.since = monotonic()
         self.deadline = self.since + lane.limits.deadline_s
         self.connection: Connection | None = None
+        self.traced: CopySpan | None = None
         self.ended = False
         self.status = 0
         self.seconds = 0.0
@@ -112,9 +113,12 @@ class Copy:
             head, body, host, lines = one.head, one.body, b"", SHADOW_LINE
             if (edit := self.target.edit) is not None:
                 head, body, host, lines = edit.of(head, body, True, lines)
-            connection.start(
-                self, head, body, True, one.peer, one.request_id, one.trace(), lines, host
-            )
+            if one.spans is None:
+                trace = passed(head)
+            else:
+                self.traced = one.spans.copied(head, self.target)
+                trace = self.traced.lines
+            connection.start(self, head, body, True, one.peer, one.request_id, trace, lines, host)
 
     def on_unavailable(self, failure: Failure, endpoint: Endpoint | None, /) -> None:  # noqa: ARG002 - a copy is never tried again
         """The shadow cannot be reached, or this router will not send to it any more."""
@@ -263,6 +267,8 @@ class Copy:
         self.connection = None
         self.pairing = None
         self.target.counts.end(Outcome.SHED, 0, monotonic() - self.since, -1.0)
+        if self.traced is not None:
+            self.traced.ended(Outcome.SHED, 0)
         self.target.stats.drop(cause)
         self.lane.ended(self)
 
@@ -271,6 +277,8 @@ class Copy:
         self.connection = None
         self.seconds = monotonic() - self.since
         self.target.counts.end(outcome, self.status, self.seconds, -1.0)
+        if self.traced is not None:
+            self.traced.ended(outcome, self.status)
         if outcome is Outcome.OK:
             self.target.stats.delivered += 1
         else:

@@ -26,6 +26,7 @@ from router.proxy.handshakes import Handshakes
 from router.proxy.held import sweep_held
 from router.proxy.serving import ServedRoute, Serving
 from router.proxy.shared import Shared
+from router.proxy.tracing import Tracer
 from router.telemetry.recorder import Recorder
 
 SWEEP_S: Final = 0.05
@@ -98,15 +99,23 @@ class DataPlane(Shared[Exchange]):
             self.connections_max = min(limits.connections, max(16, spare * 3 // 4))
             self.pools.sockets.most = max(16, spare - self.connections_max)
         self.trusted = tuple(ip_network(network) for network in table.trusted_proxies)
-        if table.access_log and self.access_log is None:
-            self.access_log = AccessLog()
-        elif not table.access_log:
-            self.access_log = None
+        self._watch_requests(table)
         self.serving = serving
         self.caches.follow(table.routes)
         self._forget_what_is_gone()
         self._tell_tunnels()
         return True
+
+    def _watch_requests(self, table: RoutingTable) -> None:
+        """What is written and traced of requests from now on."""
+        if (logged := table.access_log) is None:
+            self.access_log = None
+        elif self.access_log is None or self.access_log.terms != logged:
+            self.access_log = AccessLog(logged)
+        if (traced := table.traces) is None:
+            self.tracer = None
+        elif self.tracer is None or self.tracer.terms != traced:
+            self.tracer = Tracer(traced)
 
     def _bound_answers(self, limits: ListenerLimits) -> None:
         """For connections to versions from now on; those that are idle give way to new ones."""

@@ -63,13 +63,16 @@ def record(exchange: Exchange, outcome: Outcome, answered: int = 0, now: float =
         exchange.pairing.primary_done(status if whole else 0, monotonic() - exchange.arrived)
     if exchange.sample is not None:
         exchange.sample.done(exchange, outcome)
-    if (log := plane.access_log) is not None:
-        log.line(
-            exchange.head, exchange.id, exchange.arrived,
-            route.entry if (route := getattr(exchange, "route", None)) is not None else None,
-            exchange.attempt if stage >= _WAITING else None,
-            exchange.first is not None, outcome, answered or status,
-        )  # fmt: skip
+    if exchange.spans is not None or plane.access_log is not None:
+        _tell(exchange, stage, outcome, answered or status)
+
+
+def _tell(exchange: Exchange, stage: Stage, outcome: Outcome, status: int) -> None:
+    """Whoever watches single requests."""
+    if exchange.spans is not None:
+        exchange.spans.ended(exchange, outcome, status)
+    if (log := exchange.plane.access_log) is not None:
+        log.line(exchange, stage, outcome, status)
 
 
 def left(exchange: Exchange) -> Outcome:

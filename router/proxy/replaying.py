@@ -6,12 +6,9 @@ same endpoints, edited and stripped alike, marked as a shadow, within the bounds
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from router.core.wire.table import RoutingTable
-from router.http1 import child_span
-from router.http1.messages import TRACE
 from router.proxy.mirror import Mirrors, Original
 from router.proxy.serving import Serving
 from router.telemetry.recorder import Recorder
@@ -71,7 +68,7 @@ class Replaying:
     def send(self, one: Recorded) -> bool:
         """Send it; False: the route's ``mirroring`` copies no such request."""
         name, body = one.request_id.encode("latin-1", "replace"), one.body
-        original = Original(one.head, body, one.peer, name, lambda: _trace(one.head))
+        original = Original(one.head, body, one.peer, name, None)
         pairing = self._mirrors.copy(
             self._route, self._route.stable, original, len(body), kept=True
         )
@@ -94,10 +91,3 @@ class Replaying:
         """End what is under way."""
         self._mirrors.close()
         self._pools.close()
-
-
-def _trace(head: RequestHead) -> bytes:
-    """The lines of a trace that the client took part in, with a span of its own."""
-    if not head.kinds & TRACE:
-        return b""
-    return child_span(head, lambda: os.urandom(16).hex().encode(), os.urandom(8).hex().encode())

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from router.http1 import Peer
     from router.proxy.access_log import AccessLog
     from router.proxy.held import Held
+    from router.proxy.tracing import Tracer
     from router.proxy.tunnel import Tunnel
     from router.telemetry.recorder import Recorder
 
@@ -140,6 +141,7 @@ class Shared(Generic[UnderWay]):
         self.accepting = True
         """False from the beginning of a drain: answers then say Connection: close."""
         self.access_log: AccessLog | None = None
+        self.tracer: Tracer | None = None
         self.parser_limits = Limits()
         self.trusted: tuple[IPv4Network | IPv6Network, ...] = ()
         self.next_id: Callable[[], bytes] = _ids(secrets.token_hex(6)).__next__

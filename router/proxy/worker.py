@@ -40,6 +40,7 @@ from router.link.messages import (
     Report,
     SampleReport,
     Settle,
+    SpanReport,
 )
 from router.link.socket import ORPHAN_GRACE_S, Link, open_link
 from router.loops import BOOKS, LoopFailure, background, forever
@@ -231,6 +232,10 @@ class Worker:
             link.send(PairReport(pairs, shed))
         if samples := self.recorder.take_samples():
             link.send(SampleReport(samples))
+        if (tracer := self.plane.tracer) is not None:
+            spans, dropped = tracer.take()
+            if spans or dropped:
+                link.send(SpanReport(spans, dropped))
 
     def _many_samples(self) -> None:
         """Some of them now: all of a quarter of a second would hold a turn up."""

@@ -1,16 +1,19 @@
-"""The numbers of the whole router in Prometheus' text format.
+"""The numbers of the whole router in Prometheus' text format, and in OpenMetrics.
 
 Workers count, the control process adds up and renders; a scrape costs the data plane nothing. Label
 values come from the policy or from fixed lists, never from a request, so there is a largest number
 of series. The buckets exposed are the 1-2-5 grid, exact sums of the ones that decisions use.
 
-Text format 0.0.4: https://prometheus.io/docs/instrumenting/exposition_formats/
+Text format 0.0.4: https://prometheus.io/docs/instrumenting/exposition_formats/ ; OpenMetrics 1.0:
+https://github.com/prometheus/OpenMetrics/blob/v1.0.0/specification/OpenMetrics.md . Tests read both
+with prometheus-client's parsers (docs/decisions/025-own-exposition.md says why we write them).
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from typing import Any, Final
@@ -18,6 +21,7 @@ from typing import Any, Final
 from router.core.wire.counts import MirrorCounts, RouteCounts, VersionCounts
 from router.core.wire.histogram import BOUNDS_S, BUCKETS, EXPOSED_S
 from router.core.wire.outcomes import Outcome
+from router.core.wire.spans import ATTEMPT, RESCUE, Span
 from router.loops import my_turn
 
 SLICE_SERIES: Final = 200
@@ -108,6 +112,7 @@ FAMILIES: Final[dict[str, tuple[str, str]]] = {
     "reviews_open": ("gauge", "Questions that wait for people."),
     "reviews_claimed": ("gauge", "Those of them that somebody has claimed."),
     "reviews_oldest_seconds": ("gauge", "Age of the oldest question that waits for people."),
+    "spans_total": ("counter", "Spans of requests by what became of them."),
     "messages_total": ("counter", "Hooks, alerts and registry updates by kind and result."),
     "workers": ("gauge", "Worker processes that serve."),
     "worker_restarts_total": ("counter", "Workers that ended and were replaced."),
@@ -138,6 +143,8 @@ def labels(**values: str) -> LabelPairs:
 class _Histogram:
     counts: list[int]
     total_s: float = 0.0
+    exemplars: dict[int, str] = field(default_factory=dict)
+    """The last trace of each exposed bucket, as OpenMetrics writes it."""
 
     def add(self, sparse: Iterable[tuple[int, int]], total_s: float) -> None:
         for bucket, count in sparse:
@@ -168,6 +175,23 @@ class Metrics:
     def observe(self, name: str, series: LabelPairs, bucket: int, seconds: float) -> None:
         """Add one duration to a histogram; ``bucket`` is of :mod:`router.core.wire.histogram`."""
         self._histogram(name, series).add(((bucket, 1),), seconds)
+
+    def exemplar(
+        self, name: str, series: LabelPairs, seconds: float, trace: str, at: float
+    ) -> None:
+        """A trace in which a duration was met; ``at`` is when it ended, seconds since 1970."""
+        known = self._histograms.get(name, {}).get(series)
+        if known is not None:
+            place = bisect_left(EXPOSED_S, seconds)
+            known.exemplars[place] = f'# {{trace_id="{trace}"}} {seconds:.6g} {at:.3f}'
+
+    def traced(self, spans: Iterable[Span]) -> None:
+        """Book the traces of attempts."""
+        for one in spans:
+            if one.kind in (ATTEMPT, RESCUE):
+                series = labels(route=one.route, version=one.version, role=one.role)
+                self.exemplar("request_seconds", series, one.seconds, one.trace,
+                              one.at + one.seconds)  # fmt: skip
 
     def add_versions(self, counts: Iterable[VersionCounts]) -> None:
         """Book what versions did since a worker's last report."""
@@ -260,9 +284,12 @@ class Metrics:
 
     # --- rendering --------------------------------------------------------------------------------
 
-    async def render(self, gauges: Iterable[Iterable[Gauge]] = ()) -> str:
+    async def render(
+        self, gauges: Iterable[Iterable[Gauge]] = (), *, openmetrics: bool = False
+    ) -> str:
         """The whole exposition. The loop is let go every :data:`SLICE_SERIES` lines.
 
+        ``openmetrics``: in that format, with exemplars, without the ``# EOF`` behind it.
         ``gauges``: in parts, each of which is read in one turn, since what it is about may change.
         """
         by_name: dict[str, list[tuple[LabelPairs, float]]] = {}
@@ -275,7 +302,7 @@ class Metrics:
                 read = 0
                 await my_turn()
         text = ""
-        lines = self._lines(by_name)
+        lines = self._lines(by_name, openmetrics=openmetrics)
         while some := list(islice(lines, SLICE_SERIES)):
             some.append("")
             # Appending grows in place; one join of 9 MB (1,000 routes) would hold the loop 5 ms.
@@ -283,20 +310,23 @@ class Metrics:
             await my_turn()
         return text
 
-    def _lines(self, gauges: Mapping[str, list[tuple[LabelPairs, float]]]) -> Iterator[str]:
+    def _lines(
+        self, gauges: Mapping[str, list[tuple[LabelPairs, float]]], *, openmetrics: bool
+    ) -> Iterator[str]:
         for name, (kind, text) in FAMILIES.items():
             known = self._histograms if kind == "histogram" else self._counters
             if name not in known and name not in gauges:
                 continue
-            yield f"# HELP rampway_{name} {text}"
-            yield f"# TYPE rampway_{name} {kind}"
+            family = name.removesuffix("_total") if openmetrics and kind == "counter" else name
+            yield f"# HELP rampway_{family} {text}"
+            yield f"# TYPE rampway_{family} {kind}"
             for series, value in (
                 *gauges.get(name, ()),
                 *list(self._counters.get(name, {}).items()),
             ):
                 yield f"rampway_{name}{_text(series)} {value:.17g}"
             for series, histogram in list(self._histograms.get(name, {}).items()):
-                yield from _buckets(name, series, histogram)
+                yield from _buckets(name, series, histogram, openmetrics=openmetrics)
 
 
 _OUTCOMES: Final = tuple(outcome.name.lower() for outcome in Outcome)
@@ -314,17 +344,22 @@ def _gone(series: LabelPairs, versions: set[tuple[str, str]]) -> bool:
     return (values.get("route", ""), values["version"]) not in versions
 
 
-def _buckets(name: str, series: LabelPairs, histogram: _Histogram) -> Iterator[str]:
+def _buckets(
+    name: str, series: LabelPairs, histogram: _Histogram, *, openmetrics: bool
+) -> Iterator[str]:
     inner = _inner(series)
     comma = "," if inner else ""
     counts = list(histogram.counts)
     seen = done = 0
-    for index, le in zip(_EXPOSED, _LE, strict=True):
+    seen_in = histogram.exemplars if openmetrics else {}
+    for place, (index, le) in enumerate(zip(_EXPOSED, _LE, strict=True)):
         seen += sum(counts[done : index + 1])
         done = index + 1
-        yield f'rampway_{name}_bucket{{{inner}{comma}le="{le}"}} {seen}'
+        trace = f" {seen_in[place]}" if place in seen_in else ""
+        yield f'rampway_{name}_bucket{{{inner}{comma}le="{le}"}} {seen}{trace}'
     total = sum(counts)
-    yield f'rampway_{name}_bucket{{{inner}{comma}le="+Inf"}} {total}'
+    trace = f" {seen_in[len(_LE)]}" if len(_LE) in seen_in else ""
+    yield f'rampway_{name}_bucket{{{inner}{comma}le="+Inf"}} {total}{trace}'
     yield f"rampway_{name}_sum{_text(series)} {histogram.total_s:.9g}"
     yield f"rampway_{name}_count{_text(series)} {total}"
 

@@ -337,8 +337,9 @@ class FakeController:
     def ready(self) -> dict[str, Any]:
         return {"ok": self.ok, "problems": []}
 
-    async def metrics_text(self) -> str:
-        return (
+    async def metrics_text(self, *, openmetrics: bool = False) -> str:
+        end = "# EOF\n" if openmetrics else ""
+        return end + (
             '# TYPE rampway_weight_ratio gauge\nrampway_weight_ratio{route="flight-delay"} 0.01\n'
         )
 

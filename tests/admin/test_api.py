@@ -75,6 +75,27 @@ async def test_metrics_say_their_format(site):
     assert "rampway_weight_ratio" in await answer.text()
 
 
+@pytest.mark.parametrize(
+    ("accept", "rich"),
+    [
+        ("", False), ("*/*", False), ("text/plain", False),
+        ("application/openmetrics-text;version=1.0.0", True),
+        ("application/openmetrics-text;version=0.0.1", False),
+        ("application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5", True),
+        ("application/openmetrics-text;q=0.3, text/plain;q=0.9", False),
+        ("application/openmetrics-text;q=x", False), (";;,,=", False),
+    ],
+)  # fmt: skip
+async def test_openmetrics_is_for_who_prefers_it(site, accept, rich):
+    answer = await site.get("/metrics", Accept=accept)
+
+    text = await answer.text()
+    assert answer.headers["Content-Type"].startswith(
+        "application/openmetrics-text; version=1.0.0" if rich else "text/plain; version=0.0.4"
+    )
+    assert ("# EOF" in text) == rich
+
+
 async def test_freeze_and_reload_are_for_admins(guarded):
     frozen = await guarded.post("/api/v1/freeze", {"frozen": True}, **bearer("admin"))
     missing = await guarded.post("/api/v1/freeze", {}, **bearer("admin"))

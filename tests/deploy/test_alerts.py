@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from router.control.outside.alerts import RUNBOOK
+from router.core.policy.hooks import TRIGGERS
 from router.telemetry.metrics import FAMILIES
 
 FOLDER = Path(__file__).resolve().parents[2] / "deploy/prometheus"
@@ -65,5 +67,16 @@ def test_every_alert_has_a_test_and_words_for_people():
 
     assert {rule["alert"] for rule in alerts} == tested
     for rule in alerts:
-        assert set(rule["annotations"]) == {"summary", "description"}
+        assert set(rule["annotations"]) == {"summary", "description", "runbook_url"}
         assert rule["labels"]["severity"] in ("info", "warning", "critical")
+
+
+def test_each_alert_of_prometheus_and_of_the_router_has_its_place_in_the_runbook():
+    """Links of alerts end in these anchors; each stands right above a section."""
+    text = (FOLDER.parents[1] / "docs/runbook.md").read_text()
+    sections = re.findall(r"^((?:<a id=\"\w+\"></a>)+)\n\n## ", text, re.MULTILINE)
+    anchors = re.findall(r'id="(\w+)"', "".join(sections))
+    linked = [rule["annotations"]["runbook_url"] for rule in rules() if "alert" in rule]
+    assert all(url.startswith(RUNBOOK) for url in linked)
+    assert set(anchors) == {*TRIGGERS, *(url.removeprefix(RUNBOOK) for url in linked)}
+    assert len(anchors) == len(set(anchors))

@@ -12,10 +12,11 @@ from router.http1 import (
     Peer,
     RequestParser,
     ResponseParser,
-    child_span,
     framing,
     request_head,
     response_head,
+    trace_lines,
+    trace_parent,
 )
 from router.http1.headers import REQUEST_KINDS, RESPONSE_KINDS, FieldCache
 from tests.http1.wire import PEER, Recorder, parse_request, parse_response
@@ -198,24 +199,22 @@ def test_request_id_is_kept_when_it_is_harmless(fields, expected):
         b"tracestate: a=b\r\n",
     ],
 )
-def test_no_valid_parent_begins_a_new_trace(parent):
-    new = b"1" * 32
-    line = child_span(request(parent + b"tracestate: a=b\r\n"), lambda: new, SPAN)
-    assert line == b"traceparent: 00-%b-%b-01\r\n" % (new, SPAN)
-
-
-def _no_trace():
-    raise AssertionError("there is a trace already")
+def test_what_is_no_valid_parent_is_not_passed_on_and_nothing_is_invented(parent):
+    head = request(parent + b"tracestate: a=b\r\n")
+    assert trace_parent(head) == trace_lines(head, trace_parent(head)) == b""
 
 
 @pytest.mark.parametrize("flags", [b"00", b"01"])
-def test_a_valid_parent_gets_a_child(flags):
-    fields = b"traceparent: 00-%b-%b-%b\r\n" % (TRACE_ID, PARENT, flags)
-    expected = b"traceparent: 00-%b-%b-%b\r\n" % (TRACE_ID, SPAN, flags)
-    assert child_span(request(fields), _no_trace, SPAN) == expected
+def test_a_valid_parent_is_passed_on_or_gets_a_child(flags):
+    parent = b"00-%b-%b-%b" % (TRACE_ID, PARENT, flags)
+    child = b"00-%b-%b-%b" % (TRACE_ID, SPAN, flags)
+    fields = b"traceparent: %b\r\n" % parent
     states = b"tracestate: a=b\r\ntracestate: c=d\r\n"
-    line = child_span(request(fields + states), _no_trace, SPAN)
-    assert line == expected + b"tracestate: a=b,c=d\r\n"
+    assert trace_parent(request(fields)) == parent
+    for sent in (parent, child):
+        line = b"traceparent: %b\r\n" % sent
+        assert trace_lines(request(fields), sent) == line
+        assert trace_lines(request(fields + states), sent) == line + b"tracestate: a=b,c=d\r\n"
 
 
 @pytest.mark.parametrize(

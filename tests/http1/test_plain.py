@@ -21,10 +21,11 @@ from router.http1 import (
     Peer,
     RequestParser,
     ResponseParser,
-    child_span,
     plain,
     request_head,
     response_head,
+    trace_lines,
+    trace_parent,
 )
 from router.http1.headers import REQUEST_KINDS, RESPONSE_KINDS, FieldCache
 from router.http1.plain import HEADS_BEFORE, read_request, read_response
@@ -83,7 +84,7 @@ def meaning(head):
         [(head.get(name), head.get_all(name)) for name in sorted(names)],
         [(f.low, f.kind, f.line, f.passed) for f in head.fields],
     ]  # fmt: skip
-    trace = child_span(head, lambda: b"1" * 32, SPAN)
+    trace = trace_lines(head, trace_parent(head))
     bare = head.without(STRIPPED)
     sent = [
         request_head(one, head.host or b"h", peer, head.request_id or b"own", trace, body=b"body")

@@ -76,7 +76,7 @@ class FakePairing:
 
 
 def sent(lane, target, pairing):
-    one = Copy(lane, target, Original(HEAD, b"", Peer(b"127.0.0.1"), b"1", b""), pairing)
+    one = Copy(lane, target, Original(HEAD, b"", Peer(b"127.0.0.1"), b"1", None), pairing)
     lane.add(one)
     return one
 

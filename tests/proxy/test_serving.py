@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from router.core.wire.table import (
+    AccessTerms,
     EndpointEntry,
     MatchEntry,
     Mirror,
@@ -117,7 +118,7 @@ def test_changes_are_found_and_made(name):
     [
         replace(TABLE, routes=TABLE.routes[1:]),
         replace(TABLE, routes=TABLE.routes[::-1]),
-        replace(TABLE, access_log=True),
+        replace(TABLE, access_log=AccessTerms()),
     ],
     ids=["a route less", "another order", "another setting"],
 )

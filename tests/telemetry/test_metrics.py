@@ -5,10 +5,14 @@ import gc
 import time
 
 import pytest
+from prometheus_client.openmetrics.parser import (
+    text_string_to_metric_families as openmetrics_families,
+)
 from prometheus_client.parser import text_string_to_metric_families
 
 from router.core.wire.counts import MirrorCounts, VersionCounts
 from router.core.wire.histogram import EXPOSED_S, bucket_of
+from router.core.wire.spans import Span
 from router.telemetry.metrics import FAMILIES, Metrics, labels
 
 
@@ -134,3 +138,39 @@ async def test_a_thousand_routes_do_not_hold_the_loop():
     gc.unfreeze()
     assert text.count("\n") > 70_000
     assert longest < 0.005
+
+
+async def test_openmetrics_is_read_by_its_own_parser_with_the_trace_of_a_bucket():
+    """https://github.com/prometheus/OpenMetrics: counters without _total in their family."""
+    metrics = Metrics()
+    latency = ((bucket_of(0.004), 1), (bucket_of(40.0), 1))
+    metrics.add_versions([counts(latency=latency, latency_sum_s=40.004)])
+    slow, fast = "a" * 32, "b" * 32
+    metrics.traced(
+        Span(kind, trace, "1" * 16, "", 1_000.0, took_s, "r", "v2", "candidate", "", "GET", "/",
+             "", 200, "ok", bad=False)
+        for kind, trace, took_s in (
+            ("attempt", fast, 0.0041), ("rescue", slow, 99.0), ("router", "c" * 32, 0.0041),
+        )
+    )  # fmt: skip
+    text = await metrics.render([iter([("workers", (), 2.0)])], openmetrics=True) + "# EOF\n"
+    families = {one.name: one for one in openmetrics_families(text)}
+    assert families["rampway_requests"].type == "counter"
+    seen = {
+        sample.labels["le"]: sample.exemplar
+        for sample in families["rampway_request_seconds"].samples
+        if sample.exemplar is not None
+    }
+    assert {le: one.labels["trace_id"] for le, one in seen.items()} == {
+        "0.005": fast, "+Inf": slow,
+    }  # fmt: skip
+    assert seen["0.005"].value == 0.0041
+    assert "trace_id" not in await metrics.render()
+
+
+@pytest.mark.parametrize("kind", ["counter", "gauge", "histogram"])
+def test_every_name_is_one_that_openmetrics_allows(kind):
+    for name, (its, text) in FAMILIES.items():
+        if its == kind:
+            assert name.endswith("_total") == (kind == "counter"), name
+            assert "\n" not in text

@@ -44,6 +44,7 @@ from router.link.messages import (
     Report,
     SampleReport,
     Settle,
+    SpanReport,
     encode,
 )
 from router.link.quotas import SharedQuotas
@@ -143,6 +144,7 @@ class Workers:
         on_report: Callable[[Report], None],
         on_pairs: Callable[[PairReport], None],
         on_samples: Callable[[SampleReport], None] = lambda _report: None,
+        on_spans: Callable[[SpanReport], None] = lambda _report: None,
         on_event: Callable[[str, int], None] = lambda _text, _worker: None,
         on_review: OnReview = lambda _asked, _reply: None,
         pids_file: Path | None = None,
@@ -151,7 +153,8 @@ class Workers:
         self.count = count
         self.host, self.port = listen
         self._books: dict[type, Callable[[Any], None]] = {
-            Report: on_report, PairReport: on_pairs, SampleReport: on_samples
+            Report: on_report, PairReport: on_pairs, SampleReport: on_samples,
+            SpanReport: on_spans
         }  # fmt: skip
         self._on_event = on_event
         self._on_review = on_review

@@ -117,8 +117,9 @@ class Scrapes:
         host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
         url = f"{scheme}://{host}:{policy.port or endpoint.port}{policy.path}"
         entry = TlsEntry(tls.ca, tls.certificate, tls.key, tls.server_name)
+        said = {name: value.get_secret_value() for name, value in policy.headers.items()}
         async with session.get(
-            url, headers={"Accept": "text/plain;version=0.0.4"}, allow_redirects=False,
+            url, headers={"Accept": "text/plain;version=0.0.4", **said}, allow_redirects=False,
             ssl=client_context(entry) if endpoint.tls else True, server_hostname=tls.server_name,
         ) as response:  # fmt: skip
             if response.status != 200:

@@ -41,6 +41,7 @@ from router.core.policy.answers import AnswersPolicy, FallbackPolicy, InputsPoli
 from router.core.policy.cache import CachePolicy
 from router.core.policy.kept import judged, sampled_bp, sampled_headers
 from router.core.policy.quota import Extraction, Quota
+from router.core.policy.server import AccessLogPolicy, TracesPolicy
 from router.core.policy.tunnels import Tunnels
 from router.core.policy.version import RequestEdit
 from router.core.rollout.traffic import Split, offset_of
@@ -56,6 +57,7 @@ from router.core.wire.protection import (
     QuotaEntry,
 )
 from router.core.wire.sampled import SamplingEntry
+from router.core.wire.spans import TraceTerms
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +112,22 @@ def table_of(
         routes=entries,
         limits=LIMITS(limits, control_silence_s=policy.control_silence),
         trusted_proxies=policy.trusted_proxies,
-        access_log=policy.access_log,
+        access_log=_access(policy.access_log),
+        traces=_traces(policy.traces),
         tls=table.ListenerTls(policy.tls.certificate, policy.tls.key) if policy.tls else None,
     )
+
+
+def _access(logged: AccessLogPolicy | bool) -> table.AccessTerms | None:
+    if isinstance(logged, bool):
+        return table.AccessTerms() if logged else None
+    return table.AccessTerms(common=logged.format == "common", share_bp=logged.sample)
+
+
+def _traces(traced: TracesPolicy | None) -> TraceTerms | None:
+    if traced is None:
+        return None
+    return TraceTerms(traced.sample, exported=traced.endpoint is not None)
 
 
 def entry_of(situation: Situation) -> table.RouteEntry:

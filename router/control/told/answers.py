@@ -220,7 +220,7 @@ class FreezesView(View, frozen=True, kw_only=True, omit_defaults=True):
     routes: dict[str, FreezeView] = msgspec.field(default_factory=dict)
 
 
-class ReadyView(View, frozen=True, kw_only=True, omit_defaults=True):
+class ReadyView(View, frozen=True, kw_only=True):
     """Whether every worker has applied the current table; who may not look hears ``ok`` alone."""
 
     ok: bool
@@ -229,7 +229,7 @@ class ReadyView(View, frozen=True, kw_only=True, omit_defaults=True):
     generation: int | None = None
 
 
-class HealthView(ReadyView, frozen=True, kw_only=True, omit_defaults=True):
+class HealthView(ReadyView, frozen=True, kw_only=True):
     """Whether anybody serves; who may not look hears ``ok`` alone."""
 
     notes: list[str] = msgspec.field(default_factory=list)

@@ -263,7 +263,7 @@ class Controller:
         if self._reconciler.recording.error:
             problems.append(f"recording: {self._reconciler.recording.error}")
         problems += [*plane.fleet.troubles(), *plane.outreach.outbox.troubles()]
-        problems += BOOKS.problems()
+        problems += [*plane.traces.troubles(), *BOOKS.problems()]
         problems += [
             f"loop {loop} of {process}: failed {number} times"
             for (process, loop), number in plane.loop_failures.items()
@@ -290,10 +290,11 @@ class Controller:
             problems = ["not every worker serves the newest table yet"]
         return {"ok": ready, "problems": problems, "generation": self._reconciler.generation}
 
-    async def metrics_text(self) -> str:
-        """Prometheus text format 0.0.4 of the whole router."""
-        text = await self._plane.metrics.render(self._gauges())
-        return text + await asyncio.to_thread(exposition, self._pids())
+    async def metrics_text(self, *, openmetrics: bool = False) -> str:
+        """Prometheus text format 0.0.4 of the whole router, or OpenMetrics 1.0."""
+        text = await self._plane.metrics.render(self._gauges(), openmetrics=openmetrics)
+        pids = self._pids()
+        return text + await asyncio.to_thread(exposition, pids, openmetrics=openmetrics)
 
     def _pids(self) -> dict[str, int]:
         """The processes that run now, by the name that metrics give them."""

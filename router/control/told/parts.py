@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from router.control.fleet.feedback import Feedback
     from router.control.fleet.fleet import Fleet
     from router.control.outside.outreach import Outreach
+    from router.control.outside.traces import Traces
     from router.control.predictions.booked import PredictionLog
     from router.control.predictions.performed import Performed
     from router.control.predictions.usage import Usages
@@ -40,6 +41,7 @@ class Parts:
     reviews: Reviews
     source: PolicySource
     store: Store
+    traces: Traces
     usages: Usages
     watching: Watching
     lag_s: float

@@ -8,6 +8,7 @@ from pydantic import Field, StrictInt, StrictStr, model_validator
 
 from router.core.quantities import Flag, Formed, Seconds
 from router.core.spec import Spec
+from router.core.urls import Headers
 from router.core.usage.signals import SIGNALS
 
 MetricsPath = Annotated[
@@ -31,6 +32,8 @@ class MetricsPolicy(Spec):
     asked."""
     port: Annotated[StrictInt, Field(ge=1, le=65_535)] | None = None
     """Port of that path, such as 8002 of Triton; absent: the endpoint's own."""
+    headers: Headers = Field(default_factory=dict)
+    """Header fields of the question, by name."""
     interval: Annotated[Seconds, Field(ge=1)] = 10.0
     """Time between two questions to one endpoint."""
     timeout: Annotated[Seconds, Field(gt=0, le=60)] = 2.0

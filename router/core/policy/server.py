@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 from ipaddress import ip_address, ip_network
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, StrictInt, StrictStr, model_validator
 
@@ -13,8 +13,10 @@ from router.core.policy.hooks import AlertList
 from router.core.policy.prediction_log import LogFilePolicy
 from router.core.policy.recording import RecordingPolicy
 from router.core.policy.route import Route
-from router.core.quantities import Bytes, Flag, Name, Seconds, Text
+from router.core.quantities import BasisPoints, Bytes, Flag, Name, Seconds, Text
 from router.core.spec import Spec
+from router.core.urls import Headers, Url
+from router.core.wire.outcomes import FULL_BP
 
 _ADDRESS = re.compile(r"(?P<host>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):(?P<port>[0-9]{1,5})\Z")
 
@@ -161,6 +163,32 @@ class LimitsPolicy(Spec):
     """Time that requests under way may still take when the router stops."""
 
 
+class AccessLogPolicy(Spec):
+    """Which requests are written, and how."""
+
+    format: Literal["json", "common"] = "json"
+    """`json`, or `common`: the Common Log Format with key=value pairs behind it."""
+    sample: Annotated[BasisPoints, Field(gt=0, le=FULL_BP)] = FULL_BP
+    """Share of requests that ended well; all others are written always."""
+
+
+class TracesPolicy(Spec):
+    """Spans of the router, of each try at a version, of rescues and of copies.
+
+    A request is traced if its client says so in its traceparent, or, where it has none, by chance.
+    """
+
+    endpoint: Url | None = None
+    """Where spans go: an OTLP collector over HTTP, such as http://127.0.0.1:4318/v1/traces. Needs
+    the extra `otel`. Absent: nothing is exported, and traces of clients are passed on."""
+    headers: Headers = Field(default_factory=dict)
+    """Header fields of the call, by name."""
+    sample: Annotated[BasisPoints, Field(ge=0, le=FULL_BP)] = 100
+    """Share of requests without a trace of their client that begin one."""
+    service: Text = "rampway"
+    """Name of this router at the collector (service.name)."""
+
+
 class Policy(Spec):
     """Everything a router does: one file, one object, swapped as a whole."""
 
@@ -181,8 +209,11 @@ class Policy(Spec):
     trusted_proxies: tuple[Network, ...] = Field(default=(), max_length=256)
     """Networks whose X-Forwarded headers and Forwarded (RFC 7239) are appended to; those of
     others are replaced."""
-    access_log: Flag = False
-    """Whether every request writes a line to the log."""
+    access_log: Flag | AccessLogPolicy = False
+    """Whether requests write a line to the standard error output; true: all, as JSON."""
+    traces: TracesPolicy | None = None
+    """Spans of requests for a collector, and trace ids of clients beside the metrics; absent: what
+    clients send of a trace is passed on as it is."""
     alerts: AlertList = ()
     """Who is told about rollouts and refused policies."""
     recording: RecordingPolicy | None = None
