@@ -43,7 +43,7 @@ from router.proxy.rescue import failed, fall_back, may_rescue, rescue, withhold
 from router.proxy.sampling import sampled
 from router.proxy.stage import Stage
 from router.proxy.streams import StreamEnding, event_stream
-from router.proxy.tracing import passed
+from router.proxy.tracing import Spans, lines_of
 from router.proxy.upload import Upload
 from router.upstream.pool import Unavailable
 
@@ -54,7 +54,6 @@ if TYPE_CHECKING:
     from router.proxy.sampling import Sampling
     from router.proxy.serving import Assignment, ServedRoute
     from router.proxy.shared import ClientSide, Shared
-    from router.proxy.tracing import Spans
     from router.upstream import Connection, Endpoint, Failure
 
 _ERROR = Outcome.SERVER_ERROR
@@ -82,7 +81,7 @@ class Exchange:
     keep: bool
     """The client's connection may carry another request."""
     told: int
-    """Bytes of a version's body that went to its client, once there are some."""
+    """Bytes of an answer's body that its client got, once it has begun."""
     unread_since: float
     """When its client stopped reading the answer."""
 
@@ -106,8 +105,7 @@ class Exchange:
         self.ending: StreamEnding | None = None
         """Of a stream of events: whether its protocol has said that this was all."""
         self.sample: Sampling | None = None
-        self.spans: Spans | None = None
-        """Its trace, where it has one that is recorded."""
+        self.spans: Spans | None = None  # where its trace is recorded
         self.reading: AnswerReading | None = None
         """Reads the answer; what it holds back, the client has not seen."""
 
@@ -187,8 +185,7 @@ class Exchange:
         attempt.connection = connection
         attempt.endpoint = connection.endpoint
         head, host = self.head, b""
-        traced = head.kinds & TRACE or self.plane.tracer is not None
-        trace = self.trace() if traced else b""
+        trace = lines_of(self) if head.kinds & TRACE or self.plane.tracer else b""
         if now == attempt.since:
             attempt.deadline = now + attempt.version.answer_s
         else:
@@ -209,11 +206,6 @@ class Exchange:
             self.client.flow()
         elif attempt.version.mirrors:
             self.mirror()
-
-    def trace(self) -> bytes:
-        """The lines that say of whose trace it is."""
-        tracer = self.plane.tracer
-        return passed(self.head) if tracer is None else tracer.sent(self)
 
     def go_on(self) -> None:
         """Tell a client that waits for it that its body is wanted (RFC 9110 section 10.1.1)."""
@@ -385,9 +377,8 @@ class Exchange:
         if self.ending is not None:
             self.ending.more(piece)
         self.client.write(body_piece(self.framing, piece, complete))
-        size = len(piece)
-        self.told += size
-        attempt.version.stats.bytes_out += size
+        self.told += len(piece)
+        attempt.version.stats.bytes_out += len(piece)
         if self.pairing is not None:
             self.pairing.primary(piece)
         if self.sample is not None:

@@ -36,6 +36,12 @@ def passed(head: RequestHead) -> bytes:
     return trace_lines(head, trace_parent(head))
 
 
+def lines_of(exchange: Exchange) -> bytes:
+    """What the version that an attempt is sent to hears of its trace."""
+    tracer = exchange.plane.tracer
+    return passed(exchange.head) if tracer is None else tracer.sent(exchange)
+
+
 class Tracer:
     """The spans of one worker. One event loop owns it."""
 
