@@ -107,8 +107,7 @@ class Plane(Parts):
 
         ``reviews``: where questions for people are kept; absent: none are.
         """
-        policy = loaded.policy
-        self.loaded = loaded
+        policy, self.loaded = loaded.policy, loaded
         self.clock = clock or RolloutClock()
         self.store = store
         self.metrics = Metrics()
@@ -129,12 +128,12 @@ class Plane(Parts):
         )
         self.reconciler = Reconciler(store, self.clock, self.fleet, self, self.observatory)
         self.outreach = Outreach(self.reconciler, self.announcer, self.clock, self._sent)
+        self.traces = Traces(self._spans)
         self.watching = Watching(self.reconciler, store, self.clock, self.outreach.tell)
         self.reconciler.restraint.monitors = self.watching
         self.usages = Usages(self.reconciler, self.clock)
         self.observatory.usage = self.usages.view
         self.scrapes = Scrapes(self.reconciler, self.usages, self.clock, self._scraped)
-        self.traces = Traces(self._spans)
         self.source = PolicySource(loaded.file, self._adopt, self.announcer, self.clock)
         self.source.ending = self.reconciler.ending
         self.controller = Controller(self)

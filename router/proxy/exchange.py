@@ -80,8 +80,7 @@ class Exchange:
     """How its answer's body goes out."""
     keep: bool
     """The client's connection may carry another request."""
-    told: int
-    """Bytes of an answer's body that its client got, once it has begun."""
+    told: int  # bytes of an answer's body that its client got, once it has begun
     unread_since: float
     """When its client stopped reading the answer."""
 
@@ -185,7 +184,8 @@ class Exchange:
         attempt.connection = connection
         attempt.endpoint = connection.endpoint
         head, host = self.head, b""
-        trace = lines_of(self) if head.kinds & TRACE or self.plane.tracer else b""
+        tracer = self.plane.tracer
+        trace = lines_of(self, tracer) if tracer or head.kinds & TRACE else b""
         if now == attempt.since:
             attempt.deadline = now + attempt.version.answer_s
         else:

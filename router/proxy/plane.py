@@ -115,7 +115,7 @@ class DataPlane(Shared[Exchange]):
         if (traced := table.traces) is None:
             self.tracer = None
         elif self.tracer is None or self.tracer.terms != traced:
-            self.tracer = Tracer(traced)
+            self.tracer = Tracer(traced, self.trace_id, self.span_id)
 
     def _bound_answers(self, limits: ListenerLimits) -> None:
         """For connections to versions from now on; those that are idle give way to new ones."""

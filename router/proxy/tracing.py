@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from router.core.wire.outcomes import BAD_OUTCOMES, Outcome
 from router.core.wire.spans import ATTEMPT, RESCUE, ROUTER, SHADOW, SPANS_MAX, Span, TraceTerms
@@ -18,11 +18,11 @@ from router.http1 import trace_lines, trace_parent
 from router.proxy.coin import coin
 
 if TYPE_CHECKING:
-    from router.http1 import RequestHead
+    from collections.abc import Callable
+
+    from router.http1 import Peer, RequestHead
     from router.proxy.attempt import Attempt
-    from router.proxy.exchange import Exchange
-    from router.proxy.serving import Target
-    from router.proxy.shared import Shared
+    from router.proxy.serving import ServedRoute, Target
 
 PATH_MAX: Final = 256
 """Bytes of a path in a span; never a query."""
@@ -31,26 +31,54 @@ _SAMPLED: Final = 1
 _UNKNOWN: Final = "retried"
 
 
+class Client(Protocol):
+    """Whose request it is."""
+
+    @property
+    def peer(self) -> Peer:
+        """Where it comes from."""
+
+
+class Watched(Protocol):
+    """What is asked of an exchange, see :class:`router.proxy.exchange.Exchange`."""
+
+    head: RequestHead
+    id: bytes
+    arrived: float
+    attempt: Attempt
+    first: Attempt | None
+    route: ServedRoute
+    spans: Spans | None
+    told: int
+
+    @property
+    def client(self) -> Client:
+        """Who is answered."""
+
+
 def passed(head: RequestHead) -> bytes:
     """The lines of a client's trace, as they are; none where they are not valid."""
     return trace_lines(head, trace_parent(head))
 
 
-def lines_of(exchange: Exchange) -> bytes:
+def lines_of(exchange: Watched, tracer: Tracer | None) -> bytes:
     """What the version that an attempt is sent to hears of its trace."""
-    tracer = exchange.plane.tracer
     return passed(exchange.head) if tracer is None else tracer.sent(exchange)
 
 
 class Tracer:
     """The spans of one worker. One event loop owns it."""
 
-    def __init__(self, terms: TraceTerms) -> None:
+    def __init__(
+        self, terms: TraceTerms, new_trace: Callable[[], bytes], new_span: Callable[[], bytes]
+    ) -> None:
+        """``new_trace`` and ``new_span`` give 32 and 16 hex digits."""
         self.terms = terms
+        self.new_trace, self.new_span = new_trace, new_span
         self.dropped = 0
         self._ended: list[Span] = []
 
-    def sent(self, exchange: Exchange) -> bytes:
+    def sent(self, exchange: Watched) -> bytes:
         """An attempt is about to be sent: the lines that say of whose trace it is."""
         head, spans = exchange.head, exchange.spans
         if spans is None:
@@ -60,10 +88,10 @@ class Tracer:
                     return trace_lines(head, parent)
             elif not self.terms.exported or coin() >= self.terms.share_bp:
                 return b""
-            spans = exchange.spans = Spans(self, exchange.plane, parent)
+            spans = exchange.spans = Spans(self, parent)
         return spans.sent(head, exchange.attempt, exchange.first is not None)
 
-    def ended(self, exchange: Exchange, spans: Spans, outcome: Outcome, status: int) -> None:
+    def ended(self, exchange: Watched, spans: Spans, outcome: Outcome, status: int) -> None:
         """A traced exchange is over."""
         head, now = exchange.head, monotonic()
         wall = time.time() - now
@@ -117,19 +145,18 @@ class Tracer:
 class Spans:
     """Of one traced exchange: its own span and those of what it sent."""
 
-    __slots__ = ("_plane", "_tracer", "_value", "own", "parent", "sends", "trace")
+    __slots__ = ("_tracer", "_value", "own", "parent", "sends", "trace")
 
-    def __init__(self, tracer: Tracer, plane: Shared[Exchange], parent: bytes) -> None:
+    def __init__(self, tracer: Tracer, parent: bytes) -> None:
         """``parent``: the client's traceparent, or empty."""
         self._tracer = tracer
-        self._plane = plane
         self._value = parent
-        self.trace = parent[3:35] or plane.trace_id()
+        self.trace = parent[3:35] or tracer.new_trace()
         self.parent = parent[36:52]
-        self.own = plane.span_id() if tracer.terms.exported else b""
+        self.own = tracer.new_span() if tracer.terms.exported else b""
         self.sends: list[tuple[bytes, Attempt, float, bool]] = []
 
-    def ended(self, exchange: Exchange, outcome: Outcome, status: int) -> None:
+    def ended(self, exchange: Watched, outcome: Outcome, status: int) -> None:
         """The exchange is over."""
         self._tracer.ended(exchange, self, outcome, status)
 
@@ -146,7 +173,7 @@ class Spans:
     def _child(self, head: RequestHead) -> tuple[bytes, bytes]:
         if not self._tracer.terms.exported:
             return b"", trace_lines(head, self._value)
-        span_id = self._plane.span_id()
+        span_id = self._tracer.new_span()
         value = b"00-%b-%b-01" % (self.trace, span_id)
         if self._value:
             return span_id, trace_lines(head, value)

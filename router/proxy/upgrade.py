@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 
 from router.core.wire.outcomes import Outcome
 from router.http1.handshake import accepts, handshake_flaw, known_version, offers_websocket
-from router.http1.messages import TRACE
 from router.http1.writer import SWITCH, switching_head
 from router.proxy.cookies import without_own
 from router.proxy.exchange import Exchange
@@ -21,6 +20,7 @@ from router.proxy.record import record, refuse
 from router.proxy.replies import OVERLOAD, Refusal
 from router.proxy.rescue import failed
 from router.proxy.stage import Stage
+from router.proxy.tracing import lines_of
 from router.proxy.tunnel import Tunnel
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Handshake(Exchange):
         attempt.connection = connection
         attempt.endpoint = connection.endpoint
         head = self.head
-        trace = self.trace() if head.kinds & TRACE else b""
+        trace = lines_of(self, self.plane.tracer)
         attempt.expect(now, self.route.response_s)
         connection.offer_switch(self.on_switch)
         lines, host = SWITCH, b""

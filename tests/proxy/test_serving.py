@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from router.core.wire.spans import AccessTerms
 from router.core.wire.table import (
-    AccessTerms,
     EndpointEntry,
     MatchEntry,
     Mirror,

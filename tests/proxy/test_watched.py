@@ -9,8 +9,8 @@ from datetime import datetime
 
 import pytest
 
-from router.core.wire.spans import SPANS_MAX, TraceTerms
-from router.core.wire.table import AccessTerms, Mirror
+from router.core.wire.spans import SPANS_MAX, AccessTerms, TraceTerms
+from router.core.wire.table import Mirror
 from router.proxy.access_log import AccessLog, _safe
 from router.simulation.access_log import read_lines
 from tests.proxy.rig import RESCUE, Rig, request, rollout

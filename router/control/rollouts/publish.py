@@ -57,7 +57,7 @@ from router.core.wire.protection import (
     QuotaEntry,
 )
 from router.core.wire.sampled import SamplingEntry
-from router.core.wire.spans import TraceTerms
+from router.core.wire.spans import AccessTerms, TraceTerms
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +118,10 @@ def table_of(
     )
 
 
-def _access(logged: AccessLogPolicy | bool) -> table.AccessTerms | None:
+def _access(logged: AccessLogPolicy | bool) -> AccessTerms | None:
     if isinstance(logged, bool):
-        return table.AccessTerms() if logged else None
-    return table.AccessTerms(common=logged.format == "common", share_bp=logged.sample)
+        return AccessTerms() if logged else None
+    return AccessTerms(common=logged.format == "common", share_bp=logged.sample)
 
 
 def _traces(traced: TracesPolicy | None) -> TraceTerms | None:

@@ -1,4 +1,4 @@
-"""Spans on their way from workers to a collector: what one request, try or copy took.
+"""What single requests leave: spans on their way to a collector, lines of the access log.
 
 W3C Trace Context: https://www.w3.org/TR/trace-context/
 """
@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
+
+from router.core.wire.outcomes import FULL_BP
 
 SPANS_MAX: Final = 512
 """Spans of one worker between two reports (a quarter of a second); further ones are dropped."""
@@ -26,6 +28,16 @@ class TraceTerms:
     exported: bool
     """Spans go to a collector. If not, traces of clients are passed on as they are, and their ids
     become exemplars."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccessTerms:
+    """Which requests are written to the access log, and how."""
+
+    common: bool = False
+    """In the Common Log Format, not as JSON."""
+    share_bp: int = FULL_BP
+    """Of those that ended well."""
 
 
 @dataclass(frozen=True, slots=True)

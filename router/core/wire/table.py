@@ -25,7 +25,7 @@ from router.core.wire.protection import (
 )
 from router.core.wire.review import ReviewEntry
 from router.core.wire.sampled import SamplingEntry
-from router.core.wire.spans import TraceTerms
+from router.core.wire.spans import AccessTerms, TraceTerms
 
 CREDENTIALS: Final = (
     "api-key", "apikey", "authorization", "cookie", "ocp-apim-subscription-key",
@@ -428,16 +428,6 @@ class ListenerLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class AccessTerms:
-    """Which requests are written to the access log, and how."""
-
-    common: bool = False
-    """In the Common Log Format, not as JSON."""
-    share_bp: int = FULL_BP
-    """Of those that ended well."""
-
-
-@dataclass(frozen=True, slots=True)
 class ListenerTls:
     """The certificate clients are shown; paths of PEM files."""
 
@@ -452,13 +442,10 @@ class RoutingTable:
     generation: int
     routes: tuple[RouteEntry, ...] = ()
     limits: ListenerLimits = ListenerLimits()
-    trusted_proxies: tuple[str, ...] = ()
-    """Networks whose X-Forwarded-* are appended to instead of replaced."""
+    trusted_proxies: tuple[str, ...] = ()  # networks whose X-Forwarded-* are appended to
     access_log: AccessTerms | None = None
-    traces: TraceTerms | None = None
-    """None: what clients send of a trace is passed on, and nothing recorded."""
-    tls: ListenerTls | None = None
-    """None: plain HTTP. Settled when a worker starts to listen."""
+    traces: TraceTerms | None = None  # None: those of clients are passed on
+    tls: ListenerTls | None = None  # None: plain HTTP; settled when a worker starts to listen
 
 
 def changed_routes(old: RoutingTable, new: RoutingTable) -> tuple[RouteEntry, ...] | None:
