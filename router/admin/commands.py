@@ -224,12 +224,12 @@ def check_fields(body: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
 
 
 _TYPES: Mapping[str, type | tuple[type, ...]] = {
-    "string": str, "boolean": bool, "array": list, "number": (int, float),
+    "string": str, "boolean": bool, "array": list, "number": (int, float), "integer": (int, float),
 }  # fmt: skip
 
 
 def _is(value: Any, kind: str) -> bool:
-    flag_for_number = kind == "number" and isinstance(value, bool)
+    flag_for_number = kind in {"number", "integer"} and isinstance(value, bool)
     return isinstance(value, _TYPES[kind]) and not flag_for_number
 
 

@@ -32,6 +32,7 @@ STATUSES: Mapping[type[errors.ControlError], int] = {
     errors.NotAnswered: 504,
     errors.Busy: 503,
     errors.LogUnreadable: 503,
+    errors.NotLogged: 404,
     errors.StoreUnavailable: 507,
 }
 """How each refusal of the control plane is answered."""

@@ -37,10 +37,16 @@ class ReviewAnswer(msgspec.Struct, forbid_unknown_fields=True):
     answer: Value | Annotated[list[Value], msgspec.Meta(min_length=1, max_length=ROWS_MAX)]
 
 
+_VALUES: Final[list[Mapping[str, Any]]] = [
+    {"type": "boolean"}, {"type": "number"}, {"type": "string", "maxLength": LABEL_CHARS_MAX},
+]  # fmt: skip
+
 ANSWER_SCHEMA: Final[Mapping[str, Any]] = {
     "id": {"type": "string", "maxLength": ID_CHARS_MAX, "description": "Of the question."},
     "answer": {
-        "type": ["boolean", "number", "string", "array"], "maxLength": LABEL_CHARS_MAX,
+        "anyOf": [*_VALUES, {
+            "type": "array", "minItems": 1, "maxItems": ROWS_MAX, "items": {"anyOf": _VALUES},
+        }],
         "description": "A class, yes or no, or a number; a list of them where there are rows.",
     },
 }  # fmt: skip
@@ -55,9 +61,9 @@ async def standing(call: Call) -> web.Response:
 async def claim(call: Call) -> web.Response:
     """Questions that are the caller's from now on, for as long as their lease says."""
     route, count = call.body.get("route", ""), call.body.get("count", 1)
-    if not isinstance(count, int) or not 1 <= count <= CLAIM_MAX:
+    if count != int(count) or not 1 <= count <= CLAIM_MAX:
         raise HttpProblem(422, f"count: expected a whole number from 1 to {CLAIM_MAX}")
-    found = await call.controller.reviews.claim(call.identity.name, route, count)
+    found = await call.controller.reviews.claim(call.identity.name, route, int(count))
     return json_response(ClaimedView.of({"reviewer": call.identity.name, "items": found}))
 
 

@@ -155,12 +155,13 @@ ROUTES: tuple[Operation, ...] = (
           answer="ReviewsView"),
     Operation("POST", "/api/v1/reviews/claim", Role.REVIEWER, reviews.claim,
           "Get questions that nobody else has, for as long as their lease says",
-          body=_object(route=_ROUTE, count={
-              "type": "number", "description": f"1 to {CLAIM_MAX}; left out: one."}),
+          body=_object(route={**_ROUTE, "pattern": LINE_PATTERN}, count={
+              "type": "integer", "minimum": 1, "maximum": CLAIM_MAX,
+              "description": "Left out: one."}),
           answer="ClaimedView", statuses=(400, 403, 404, 413, 415, 507)),
     Operation("POST", "/api/v1/reviews/release", Role.REVIEWER, reviews.release,
           "Give a claimed question back", body=_object(("id",), id={
-              "type": "string", "maxLength": reviews.ID_CHARS_MAX,
+              "type": "string", "maxLength": reviews.ID_CHARS_MAX, "pattern": LINE_PATTERN,
               "description": "Of the question."}),
           answer="ReviewedView", statuses=(400, 409, 413, 415, 507)),
     Operation("POST", "/api/v1/reviews/answer", Role.REVIEWER, reviews.answer,

@@ -9,8 +9,8 @@ from typing import Any
 from router.control.state.answers import Announcement, CommandResult
 from router.control.state.errors import (
     Conflict,
-    LogUnreadable,
     NoRollout,
+    NotLogged,
     NotPossible,
     UnknownRoute,
 )
@@ -49,7 +49,7 @@ class FakeDesk:
     async def performance(self, route: str, span_s: float) -> dict[str, Any]:
         self.controller.route(route)
         if not (place := self.controller.log_file):
-            raise LogUnreadable(f"{route} keeps no predictions")
+            raise NotLogged(f"{route} keeps no predictions")
         about = {"route": route, "file": place, "span_s": span_s, "took_s": 0.1}
         return performance(place, route, 0.0, span_s) | about
 

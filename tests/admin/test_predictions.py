@@ -65,7 +65,7 @@ async def test_how_well_versions_did_has_no_payload_and_is_for_everybody(guarded
     assert "asked" not in await answer.text()
     guarded.controller.log_file = ""
     answer = await guarded.get("/api/v1/routes/churn/performance", **bearer("viewer"))
-    assert (answer.status, (await answer.json())["code"]) == (503, "log_unreadable")
+    assert (answer.status, (await answer.json())["code"]) == (404, "not_logged")
 
 
 @pytest.mark.parametrize(

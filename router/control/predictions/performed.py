@@ -17,7 +17,7 @@ import msgspec
 
 from router.control.predictions.booked import PredictionLog
 from router.control.state.clock import Clock
-from router.control.state.errors import LogUnreadable
+from router.control.state.errors import LogUnreadable, NotLogged
 from router.control.told.data_views import PerformanceView
 
 READ_WITHIN_S: Final = 30.0
@@ -55,7 +55,7 @@ class Performed:
         Raises LogUnreadable.
         """
         if not self._log.keeps(route):
-            raise LogUnreadable(f"{route} keeps no predictions: add log: {{}} to it")
+            raise NotLogged(f"{route} keeps no predictions: add log: {{}} to it")
         place = self._log.file
         question = place, route, span_s
         if (known := self._known(question)) is not None:

@@ -89,6 +89,12 @@ class LogUnreadable(ControlError):  # noqa: N818 - reads as the answer it is
     code = "log_unreadable"
 
 
+class NotLogged(LogUnreadable):
+    """The route keeps no predictions: answer 404."""
+
+    code = "not_logged"
+
+
 class PolicyRejected(ControlError):  # noqa: N818 - reads as the answer it is
     """The policy was not taken; ``problems`` are plain dictionaries with file, line and path."""
 
