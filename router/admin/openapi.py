@@ -25,7 +25,7 @@ from router.control.told.answers import (
     LogView,
     OrderView,
     PredictionsView,
-    Problem,
+    ProblemDocument,
     ReadyView,
     ReloadView,
     SessionView,
@@ -76,7 +76,7 @@ ANSWERS: Final[dict[str, type[View]]] = {
     for kind in (
         AcceptedView, AcknowledgedView, ClaimedView, DataView, FrozenView, HealthView,
         HistoryView, JournalView, LogView, OfferedRollout, OpenApi, OrderView,
-        PerformanceView, PolicyView, PredictionsView, Problem, ReadyView, ReloadView,
+        PerformanceView, PolicyView, PredictionsView, ProblemDocument, ReadyView, ReloadView,
         ReviewedView, ReviewsView, RouteView, RoutesView, SessionView, ShadowView,
         StatementsView, VerdictView, WhoisView, WhyView,
     )
@@ -182,7 +182,7 @@ def _refusals(route: Operation) -> JsonObject:
     if route.answer in ("HealthView", "ReadyView"):  # says the same whether it is well or not
         content = _answer(route)["content"]
     else:
-        content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+        content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
     return {
         str(status): {"description": HTTPStatus(status).phrase, "content": content}
         for status in sorted(statuses)

@@ -16,7 +16,7 @@ import msgspec
 from aiohttp import web
 
 from router.control.state import errors
-from router.control.told.answers import Problem
+from router.control.told.answers import ProblemDocument
 from router.control.told.views import ProblemView
 
 MEDIA_TYPE = "application/problem+json"
@@ -65,7 +65,7 @@ class HttpProblem(Exception):  # noqa: N818 - named as the RFC names it
 
     def response(self) -> web.Response:
         """The document with its status."""
-        document = Problem(
+        document = ProblemDocument(
             title=HTTPStatus(self.status).phrase, status=self.status, detail=self.detail,
             code=self.code, **self.extensions,
         )  # fmt: skip

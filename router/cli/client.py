@@ -17,7 +17,12 @@ from router.cli.exits import BY_STATUS, Exit, VerbFailed
 if TYPE_CHECKING:
     from ssl import SSLContext
 
-    from router.control.told.answers import AnnouncementView, Problem, SnapshotView, StatusView
+    from router.control.told.answers import (
+        AnnouncementView,
+        ProblemDocument,
+        SnapshotView,
+        StatusView,
+    )
     from router.control.told.view import View
     from router.control.told.views import OfferedRollout, RouteSummary
 
@@ -150,10 +155,10 @@ class Client:
         return _read(raw, kind, self.url)
 
     def _refusal(self, status: int, raw: bytes) -> VerbFailed:
-        from router.control.told.answers import Problem  # noqa: PLC0415 - as above
+        from router.control.told.answers import ProblemDocument  # noqa: PLC0415 - as above
 
         try:
-            return refusal(status, msgspec.json.decode(raw, type=Problem))
+            return refusal(status, msgspec.json.decode(raw, type=ProblemDocument))
         except msgspec.MsgspecError:
             return self._no_router()
 
@@ -209,7 +214,7 @@ class NotFound(VerbFailed):
         self.problem_code = problem_code
 
 
-def refusal(status: int, told: Problem) -> VerbFailed:
+def refusal(status: int, told: ProblemDocument) -> VerbFailed:
     """A problem document as an ending."""
     text = told.detail or told.title
     for problem in told.problems:

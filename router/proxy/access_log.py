@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from router.core.wire.spans import AccessTerms
     from router.core.wire.table import RouteEntry
     from router.proxy.attempt import Attempt
-    from router.proxy.tracing import Watched
+    from router.proxy.tracing import WatchedExchange
 
 LINES_MAX: Final = 1_000
 """Lines that wait for the next sweep; further ones are dropped, and counted in a line."""
@@ -57,7 +57,7 @@ def _user(attempt: Attempt | None) -> str | None:
     return f"{attempt.unit:016x}" if attempt is not None and attempt.unit else None
 
 
-def _trace(exchange: Watched) -> str:
+def _trace(exchange: WatchedExchange) -> str:
     """The id of its trace; empty where it has none."""
     if exchange.spans is not None:
         return exchange.spans.trace.decode()
@@ -65,7 +65,7 @@ def _trace(exchange: Watched) -> str:
     return trace_parent(head)[3:35].decode() if head.kinds & TRACE else ""
 
 
-def _facts(exchange: Watched, attempt: Attempt | None, outcome: Outcome, status: int,
+def _facts(exchange: WatchedExchange, attempt: Attempt | None, outcome: Outcome, status: int,
            seconds: float) -> dict[str, Any]:  # fmt: skip
     head, rescued = exchange.head, exchange.first is not None
     entry = route.entry if (route := getattr(exchange, "route", None)) is not None else None
@@ -118,7 +118,7 @@ class AccessLog:
         self._lines: list[bytes] = []
         self.dropped = 0
 
-    def line(self, exchange: Watched, stage: Stage, outcome: Outcome, status: int) -> None:
+    def line(self, exchange: WatchedExchange, stage: Stage, outcome: Outcome, status: int) -> None:
         """One request that ended.
 
         Args:

@@ -31,7 +31,7 @@ _SAMPLED: Final = 1
 _UNKNOWN: Final = "retried"
 
 
-class Client(Protocol):
+class WatchedClient(Protocol):
     """Whose request it is."""
 
     @property
@@ -39,7 +39,7 @@ class Client(Protocol):
         """Where it comes from."""
 
 
-class Watched(Protocol):
+class WatchedExchange(Protocol):
     """What is asked of an exchange, see :class:`router.proxy.exchange.Exchange`."""
 
     head: RequestHead
@@ -52,7 +52,7 @@ class Watched(Protocol):
     told: int
 
     @property
-    def client(self) -> Client:
+    def client(self) -> WatchedClient:
         """Who is answered."""
 
 
@@ -61,7 +61,7 @@ def passed(head: RequestHead) -> bytes:
     return trace_lines(head, trace_parent(head))
 
 
-def lines_of(exchange: Watched, tracer: Tracer | None) -> bytes:
+def lines_of(exchange: WatchedExchange, tracer: Tracer | None) -> bytes:
     """What the version that an attempt is sent to hears of its trace."""
     return passed(exchange.head) if tracer is None else tracer.sent(exchange)
 
@@ -78,7 +78,7 @@ class Tracer:
         self.dropped = 0
         self._ended: list[Span] = []
 
-    def sent(self, exchange: Watched) -> bytes:
+    def sent(self, exchange: WatchedExchange) -> bytes:
         """An attempt is about to be sent: the lines that say of whose trace it is."""
         head, spans = exchange.head, exchange.spans
         if spans is None:
@@ -91,7 +91,7 @@ class Tracer:
             spans = exchange.spans = Spans(self, parent)
         return spans.sent(head, exchange.attempt, exchange.first is not None)
 
-    def ended(self, exchange: Watched, spans: Spans, outcome: Outcome, status: int) -> None:
+    def ended(self, exchange: WatchedExchange, spans: Spans, outcome: Outcome, status: int) -> None:
         """A traced exchange is over."""
         head, now = exchange.head, monotonic()
         wall = time.time() - now
@@ -156,7 +156,7 @@ class Spans:
         self.own = tracer.new_span() if tracer.terms.exported else b""
         self.sends: list[tuple[bytes, Attempt, float, bool]] = []
 
-    def ended(self, exchange: Watched, outcome: Outcome, status: int) -> None:
+    def ended(self, exchange: WatchedExchange, outcome: Outcome, status: int) -> None:
         """The exchange is over."""
         self._tracer.ended(exchange, self, outcome, status)
 

@@ -6,7 +6,7 @@ of series. The buckets exposed are the 1-2-5 grid, exact sums of the ones that d
 
 Text format 0.0.4: https://prometheus.io/docs/instrumenting/exposition_formats/ ; OpenMetrics 1.0:
 https://github.com/prometheus/OpenMetrics/blob/v1.0.0/specification/OpenMetrics.md . Tests read both
-with prometheus-client's parsers (docs/decisions/032-own-exposition.md says why we write them).
+with prometheus-client's parsers (docs/decisions/034-own-exposition.md says why we write them).
 """
 
 from __future__ import annotations

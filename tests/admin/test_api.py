@@ -216,15 +216,15 @@ async def test_head_is_get_without_a_body(site):
     ("path", "body", "status", "view"),
     [
         ("claim", {"count": 2}, 200, "ClaimedView"),
-        ("claim", {"count": 0}, 422, "Problem"),
-        ("claim", {"count": 1.5}, 422, "Problem"),
+        ("claim", {"count": 0}, 422, "ProblemDocument"),
+        ("claim", {"count": 1.5}, 422, "ProblemDocument"),
         ("answer", {"id": "q", "answer": True}, 200, "ReviewedView"),
         ("answer", {"id": "q", "answer": [1, "late"]}, 200, "ReviewedView"),
-        ("answer", {"id": "x", "answer": 1.5}, 409, "Problem"),
-        ("answer", {"id": "q", "answer": None}, 422, "Problem"),
-        ("answer", {"id": "q"}, 422, "Problem"),
+        ("answer", {"id": "x", "answer": 1.5}, 409, "ProblemDocument"),
+        ("answer", {"id": "q", "answer": None}, 422, "ProblemDocument"),
+        ("answer", {"id": "q"}, 422, "ProblemDocument"),
         ("release", {"id": "q"}, 200, "ReviewedView"),
-        ("release", {"id": "x"}, 409, "Problem"),
+        ("release", {"id": "x"}, 409, "ProblemDocument"),
     ],
 )
 async def test_questions_for_people(site, path, body, status, view):

@@ -67,7 +67,7 @@ async def test_a_generated_client_reads_and_orders(lab, tmp_path):
         "back": ["rolled_back", 0],
         "journal": ["rollback", "pause"],
         "why": ["local", ["error_rate", "guard", "agreement", "promotion"]],
-        "unknown": [404, "Problem"],
+        "unknown": [404, "ProblemDocument"],
         "shadow": ["v2", True],
         "verdict": ["fail", False],
         "health": True,

@@ -18,7 +18,7 @@ from router.control.told.views import (
 # --- refusals ----------------------------------------------------------------------------------
 
 
-class Problem(View, frozen=True, kw_only=True, omit_defaults=True):
+class ProblemDocument(View, frozen=True, kw_only=True, omit_defaults=True):
     """A refusal (RFC 9457)."""
 
     title: str
