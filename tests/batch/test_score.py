@@ -56,6 +56,8 @@ async def score(lab, *more):
     )  # fmt: skip
     out, err = await process.communicate()
     assert "for real" in err.decode() or process.returncode == 2, err.decode()
+    if "table" in more:
+        return process.returncode, out.decode()
     return process.returncode, json.loads(out) if out else err.decode()
 
 
@@ -162,6 +164,22 @@ async def test_a_model_renamed_behind_one_server_is_scored_in_its_own_name(lab):
     asked = [json.loads(body) for _, body in one.asked]
     assert {document["model"] for document in asked} == {"b"}
     assert len({document["x"] for document in asked}) == len(asked) < 100
+
+
+async def test_people_read_the_verdict_and_what_differed(lab):
+    async with Model() as v1, Model(partial(wrong_in, 2)) as v2:
+        lab.write(routes(v1, v2, "0.01%"))
+        await lab.start()
+        await ask(lab.port, bodies(200), per_s=800)
+        await logged(lab, 200)
+        code, said = await score(lab, "-o", "table")
+    first, second, *rest = said.splitlines()
+    assert code == 3
+    assert first.startswith("fail: agreement: disagreed with stable")
+    assert "requests of" in second
+    assert second.endswith("sent to v2")
+    assert any("delivered, 0 failed" in line for line in rest)
+    assert any("label" in line and "number" in line for line in rest)
 
 
 async def test_a_log_without_bytes_says_what_keeps_them(lab):
