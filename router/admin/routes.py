@@ -6,6 +6,9 @@ it. Every path of a GET is free of effects.
 
 from __future__ import annotations
 
+import asyncio
+from functools import cache
+
 import msgspec
 from aiohttp import web
 
@@ -42,7 +45,13 @@ def _object(required: tuple[str, ...] = (), **properties: Schema) -> Schema:
 
 
 async def _openapi(_call: handlers.Call) -> web.Response:
-    return handlers.json_response(openapi.document(ROUTES))
+    """Anybody may ask; making it takes longer than a turn of the decider may."""
+    return handlers.json_response(await asyncio.to_thread(_document))
+
+
+@cache
+def _document() -> openapi.JsonObject:
+    return openapi.document(ROUTES)
 
 
 class JsonPayload(msgspec.Struct):

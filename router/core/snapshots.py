@@ -27,6 +27,7 @@ import enum
 import types
 from collections import deque
 from collections.abc import Callable
+from operator import attrgetter
 from typing import (
     Any,
     ClassVar,
@@ -257,8 +258,17 @@ def _record(kind: Any) -> Codec:
     """Of a named tuple or a dataclass, by position; newer fields have a default."""
     hints = get_type_hints(kind)
     names = getattr(kind, "_fields", None) or [one.name for one in dataclasses.fields(kind)]
-    row = _row(tuple(codec_of(hints[name]) for name in names), 0, kind)
-    return row._replace(dump=lambda value: row.dump([getattr(value, name) for name in names]))
+    codecs = tuple(codec_of(hints[name]) for name in names)
+    told = [(place, one.dump) for place, one in enumerate(codecs) if one.dump is not _same]
+    values_of = attrgetter(*names) if len(names) > 1 else lambda value: (getattr(value, names[0]),)
+
+    def dump(value: Any) -> list[Any]:
+        values = list(values_of(value))
+        for place, one in told:  # thousands may wait to be told: the rest is as it is
+            values[place] = one(values[place])
+        return values
+
+    return _row(codecs, 0, kind)._replace(dump=dump)
 
 
 def _many(kind: Any, member: Codec) -> Codec:

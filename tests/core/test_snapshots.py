@@ -6,6 +6,7 @@ import inspect
 import json
 import math
 import pkgutil
+import sys
 from collections import Counter, deque
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
@@ -187,3 +188,29 @@ def test_every_class_that_keeps_something_can():
 
 def below(kind):
     return [one for sub in kind.__subclasses__() for one in (sub, *below(sub))]
+
+
+class Lone(NamedTuple):
+    only: Way
+
+
+class Counts(NamedTuple):
+    bad: int
+    ok: int
+    why: str
+
+
+def test_records_that_wait_by_the_thousand_are_dumped_with_a_call_for_each_field_that_needs_one():
+    codec, one = codec_of(list[Point]), codec_of(Lone)
+    first = codec_of(Counts)
+    calls = []
+    sys.setprofile(lambda _frame, event, _arg: calls.append(event))
+    try:
+        plain = first.dump(Counts(1, 2, ""))
+    finally:
+        sys.setprofile(None)
+    assert plain == [1, 2, ""]
+    assert calls.count("call") < len(Counts._fields), "none for what is as it is"
+    assert codec.dump([Point(1, 2), Point(3, 4)]) == [[1, 2], [3, 4]]
+    way = next(iter(Way))
+    assert one.load(one.dump(Lone(way)), None) == Lone(way)

@@ -45,7 +45,7 @@ class Elsewhere:
         return bool(self.tables)
 
     def states(self):
-        return [{"worker": "elsewhere", "generation": self.tables[-1].generation}]
+        return [{"worker": 0, "pid": None, "port": 0, "generation": self.tables[-1].generation}]
 
     def troubles(self):
         return []
