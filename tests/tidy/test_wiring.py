@@ -25,7 +25,6 @@ MESSAGES = ("router.core.wire.", "router.link.")
 """Where the values live that travel between the planes."""
 
 FAKES = {
-    "router.core.wire.receipt.sealed": "a receipt in one call, for tests of people who tell labels",
     "router.simulation.run.Setup.constant": "one weight for ever, for tables of detection times",
     "router.simulation.run.SimulatedRun.bad": "what such tables show",
     "router.simulation.run.SimulatedRun.requests": "likewise",
