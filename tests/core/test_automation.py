@@ -33,6 +33,15 @@ def test_a_dial_without_full_stays_at_partial():
     assert not alone(plan, 1, over=True)
 
 
+def test_levels_may_be_left_out_but_a_plan_of_another_strategy_has_none():
+    plan = made(assist={"hold": "1h"}, full={})
+    assert [s.label for s in plan.steps] == ["assist"]
+    assert alone(plan, 0, over=True)
+    other = STRATEGIES["shadow"].model_validate({"mirror": "5%", "hold": "1h"}).plan()
+    assert not alone(other, 0, over=True)
+    assert not assists(other, 0)
+
+
 @pytest.mark.parametrize("levels", [{"shadow": {}}, {"partial": {}}, {"full": {}}])
 def test_a_dial_leads_somewhere_and_proves_something(levels):
     with pytest.raises(ValidationError, match="expected"):

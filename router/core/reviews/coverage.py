@@ -57,8 +57,6 @@ def upper_bound(wrong: int, count: int, risk: float) -> float:
 
 def _at_most(wrong: int, count: int, share: float) -> float:
     """The chance of ``wrong`` or fewer of ``count`` (binomial)."""
-    if share >= 1.0:
-        return 0.0
     one, other = math.log(share), math.log1p(-share)
     logs = [
         math.lgamma(count + 1) - math.lgamma(k + 1) - math.lgamma(count - k + 1)
