@@ -25,7 +25,7 @@ def test_the_flights_go_from_people_to_partial_and_back_when_the_model_breaks():
     assert found["automated"] >= 0.60
     assert found["error"] <= found["people_error"]
     assert found["phase"] == "rolled_back"
-    assert found["weight_bp"] == [10_000, 0], "people answer everything again"
+    assert list(found["weight_bp"]) == [10_000, 0], "people answer everything again"
     assert found["bad_audited"] <= 30
 
 
