@@ -35,7 +35,7 @@ from router.proxy import coin, worker
 from router.proxy import plane as data_plane
 from router.reader import sqlite_book
 from router.telemetry import log as telemetry_log  # noqa: F401 - before its loggers are replaced
-from router.upstream import connection, health
+from router.upstream import connection
 from tests.nights.disk import Queues, SimOs, SimPath, SimSqlite, WriterThread
 from tests.nights.locks import LockFcntl, LockOs, Proc
 from tests.nights.narrow import bounds
@@ -325,7 +325,6 @@ def forget():
     loops._jobs.clear()
     coin._left.clear()
     LOCKS.clear()
-    health._ENDING.clear()
 
 
 def begin(new):
