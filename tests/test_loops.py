@@ -18,12 +18,14 @@ from router.admin.stream import Hub
 from router.config.check import load
 from router.control.fleet.reader import ReaderProcess
 from router.control.fleet.workers import Workers
+from router.control.outside import traces
 from router.control.outside.measure import Asker, Inquiry
 from router.control.outside.outbox import Delivery, Outbox
 from router.control.outside.outreach import Outreach
 from router.control.outside.scrapes import Scrapes
 from router.control.plane import Plane
 from router.control.predictions.watching import Watching
+from router.control.reviews import queue
 from router.control.rollouts.reconciler import Reconciler
 from router.control.rollouts.recording import Writer
 from router.control.state.errors import StoreUnavailable
@@ -31,6 +33,7 @@ from router.control.state.record import Change
 from router.control.state.sqlite import SqliteStore
 from router.control.watch import PolicySource
 from router.core.gates.webhook import Webhook
+from router.core.policy.server import TracesPolicy
 from router.core.wire.outcomes import Batch
 from router.core.wire.table import HealthCheck, TlsEntry, VersionEntry
 from router.garbage import Garbage
@@ -484,16 +487,55 @@ async def test_a_look_at_who_is_asked_what_it_uses_that_raises_costs_that_look()
     assert BOOKS.failures["scrapes"].count >= 1
 
 
+async def test_a_look_at_the_review_queue_that_raises_costs_that_look(tmp_path, monkeypatch):
+    monkeypatch.setattr(queue, "TURN_S", 0.0)
+    looks = []
+
+    def wall():
+        looks.append(1)
+        raise RecursionError
+
+    runs = {"a": SimpleNamespace(route=SimpleNamespace(review=object()))}
+    clock, file = SimpleNamespace(wall=wall), tmp_path / "reviews.db"
+    reviews = queue.Reviews(SimpleNamespace(runs=runs), None, clock, None, file)
+    task = loops.background("test", loops.forever("reviews", reviews.turn))
+    await until(lambda: len(looks) > 1)
+    task.cancel()
+    await reviews.close()
+    assert BOOKS.failures["reviews"].count >= 1
+
+
+async def test_spans_that_cannot_be_written_cost_their_batch(monkeypatch):
+    monkeypatch.setattr(traces, "EVERY_S", 0.0)
+    batches = []
+
+    def broken(batch, _service):
+        batches.append(batch)
+        raise RecursionError
+
+    monkeypatch.setattr(traces, "encoded", broken)
+    sender = traces.Traces(lambda *_: None)
+    sender.settle(TracesPolicy(endpoint="http://127.0.0.1:1/v1/traces"))
+    task = loops.background("test", loops.forever("traces", sender.turn))
+    sender.put([1])
+    await until(lambda: batches)
+    sender.put([2])
+    await until(lambda: len(batches) > 1)
+    task.cancel()
+    await sender.close()
+    assert BOOKS.failures["traces"].count >= 1
+
+
 # --- the list is whole ----------------------------------------------------------------------------
 
 TESTED = {
     "alerts", "certificate", "decider", "garbage", "health", "history", "lag", "monitors", "names",
-    "outbox", "policy", "questions", "reader", "recording", "reload", "reports", "scrapes",
-    "store-write", "stream", "sweep", "watch",
+    "outbox", "policy", "questions", "reader", "recording", "reload", "reports", "reviews",
+    "scrapes", "store-write", "stream", "sweep", "traces", "watch",
 }  # fmt: skip
 """Loops with a test above."""
 
-JOBS = {"alone", "drain", "handshakes", "hooks", "orphans", "pool", "timing", "workers"}
+JOBS = {"alone", "drain", "handshakes", "hooks", "orphans", "pool", "review", "timing", "workers"}
 """Jobs with an end; what they raise is counted by ``background``."""
 
 

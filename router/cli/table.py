@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -68,7 +68,7 @@ def _made(path: Path) -> float:
 def _read(path: Path, key: str, answer: str) -> Rows:
     with path.open(newline="", encoding="utf-8") as file:
         if path.suffix == ".csv":
-            lines: Iterator[dict[str, Any]] = iter(csv.DictReader(file))
+            lines: Iterator[Mapping[str, Any]] = iter(csv.DictReader(file))
         elif path.suffix in {".ndjson", ".jsonl"}:
             lines = (json.loads(line) for line in file if line.strip())
         else:

@@ -15,7 +15,7 @@ from router.control.told.answers import AnnouncementView, EntryView, OrderView
 from router.control.told.views import RoutesView
 
 CLI = Path(__file__).parents[2] / "router" / "cli"
-OFFLINE = ("check", "plan")
+OFFLINE = ("check", "plan", "score")
 """Verbs whose answers are their own."""
 
 

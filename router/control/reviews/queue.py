@@ -37,7 +37,7 @@ from router.core.strategies.automation import assists
 from router.core.wire.outcomes import FULL_BP
 from router.core.wire.review import ReviewItem, SettledReview
 from router.link.messages import AskPeople, LookAgain, Settle
-from router.loops import background
+from router.loops import background, net
 from router.telemetry.log import get_logger
 from router.telemetry.metrics import labels
 
@@ -151,7 +151,8 @@ class Reviews:
             while self._waiting:
                 part = self._waiting[:TOGETHER_MAX]
                 del self._waiting[: len(part)]
-                await self._keep(part)
+                with net("reviews"):
+                    await self._keep(part)
         finally:
             self._adding = False
 
