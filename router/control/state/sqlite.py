@@ -242,7 +242,8 @@ class SqliteStore:
             db = None
         except Exception as error:  # noqa: BLE001 - one change is lost, not all that follow
             BOOKS.failed("store-write", error)
-            failure = Unwritable(f"{self.path}: not writable ({repr(error)[:100]})")
+            kind = StoreUnavailable if isinstance(error, (MemoryError, OSError)) else Unwritable
+            failure = kind(f"{self.path}: not writable ({repr(error)[:100]})")
             _roll_back(db)
         finally:
             self._tell(done, failure)

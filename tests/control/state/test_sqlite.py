@@ -147,16 +147,20 @@ async def test_what_waits_is_one_transaction_and_one_that_cannot_be_written_fail
         assert db.execute("SELECT revision FROM routes").fetchall() == [(10,)]
 
 
-async def test_a_failing_disk_fails_the_commit_and_later_ones_work(open_store):
+@pytest.mark.parametrize(
+    "trouble", [sqlite3.OperationalError("disk I/O error"), MemoryError("no memory"), OSError("no")]
+)
+async def test_a_failing_disk_fails_the_commit_and_later_ones_work(open_store, trouble):
     broken = True
 
     def fail(name):
         if broken and name == "written":
-            raise sqlite3.OperationalError("disk I/O error")
+            raise trouble
 
     store, _ = await open_store(fail_point=fail)
-    with pytest.raises(StoreUnavailable, match="disk I/O error"):
+    with pytest.raises(StoreUnavailable, match=str(trouble)) as told:
         await store.commit(Change(0, (record(1),), (entry(),)))
+    assert not isinstance(told.value, Unwritable)
     broken = False
     await store.commit(Change(0, (record(2),), (entry(2),)))
     entries = await store.journal(None, since=0, until=None, limit=10)
