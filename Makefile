@@ -153,9 +153,6 @@ test-recordings: $(STAMP)  ## recordings of live routers replayed, orders in pai
 test-batch: $(STAMP)  ## live routers: logs scored, caches, tables as versions, batch traffic
 	@$(BIN)/python -m pytest tests/batch -m batch -n 2 --dist loadgroup -q
 
-test-people: $(STAMP)  ## the review queue and the automation dial: live, killed, and simulated whole
-	@$(BIN)/python -m pytest tests/people -m people -n 2 --dist loadgroup -q
-
 test-services: $(STAMP)  ## the prediction services, trained and killed; the demo's command; a switch as benched
 	@$(BIN)/python -m pytest tests/prediction_services tests/demo tests/bench -m services -n 2 -q
 
@@ -170,6 +167,9 @@ $(PAGE): $(STAMP) pyproject.toml
 	@echo "installing Playwright, which drives the system's Chromium ..."
 	@$(PIP) install --quiet --editable '.[page]'
 	@touch $@
+
+test-people: $(PAGE)  ## the review queue and the automation dial: live, killed, and simulated whole
+	@$(BIN)/python -m pytest tests/people -m people -n 2 --dist loadgroup -q
 
 test-page: $(PAGE)  ## the dashboard in the system's Chromium before a real router
 	@$(BIN)/python -m pytest tests/page -m page -n 2 -q

@@ -31,7 +31,7 @@ from router.control.rollouts import recording
 from router.control.state import hold, sqlite
 from router.core import judge as _judge  # noqa: F401 - a worker loads it when it is alone
 from router.link import socket as link_socket
-from router.proxy import coin, worker
+from router.proxy import access_log, coin, worker
 from router.proxy import plane as data_plane
 from router.reader import sqlite_book
 from router.telemetry import log as telemetry_log  # noqa: F401 - before its loggers are replaced
@@ -254,6 +254,7 @@ def _patches():
     yield worker, "more_files", _nothing
     yield worker, "Worker", lambda *args, **options: night().worker(*args, **options)
     yield worker, "asyncio", _Running()
+    yield access_log, "os", SimpleNamespace(write=_nothing)
     yield data_plane, "SWEEP_S", 0.1
     yield control_plane, "LAG_EVERY_S", 1.0  # ticks that only measure, or look at deadlines
 

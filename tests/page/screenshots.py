@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import io
+import random
 import sys
 import tempfile
 from pathlib import Path
 
+import aiohttp
 from PIL import Image
 
 from tests.page.airport import LOG, Model, Passengers, Weather, airport
@@ -16,6 +18,16 @@ from tests.page.stage import MANY, QUIET, ROUTES, browser, open_page, router, se
 PATHS = ("/prices", "/fraud", "/ads", "/delay", "/search", "/geo")
 SECONDS = 15.0
 """Of traffic before the pictures: long enough for bands and curves."""
+REVIEWED = """\
+  - name: flights
+    match: {path: /flights*}
+    payload: json
+    predictions: {label: late, score: p}
+    versions: {v1: {endpoints: ["<v1>"]}, desk: {person: true}}
+    stable: v1
+    log: {}
+    review: {below: 80%, audit: 10%, deadline: 0s, second: 20%, answer: '{"late": {answer}}'}
+"""
 MODELS_S = 130.0
 """Until a slow change is told as one."""
 
@@ -95,6 +107,35 @@ async def models(folder: Path) -> None:
             await shoot(page, folder, "phone-data-quality", whole=False)
 
 
+async def reviews(folder: Path) -> None:
+    """What a model is not sure of waits for people; some were answered, one is claimed."""
+    draw, weather = random.Random(1), Weather()
+    with tempfile.TemporaryDirectory() as home:
+        async with (
+            router(Path(home), REVIEWED, head=LOG, models={"v1": Model(0.9, 1)}) as lab,
+            aiohttp.ClientSession() as session,
+            browser() as b,
+        ):
+            for _ in range(60):
+                url, asked = f"http://127.0.0.1:{lab.port}/flights", weather.asks(draw, 0.0)
+                async with session.post(url, json=asked) as answer:
+                    await answer.read()
+            page = await open_page(b, lab, "#/review")
+            await page.get_by_role("button", name="Get questions").click()
+            field = page.get_by_label("Your answer")
+            for said in ("y", "n", "n"):
+                await field.wait_for()
+                before = await page.locator("form.ask pre").inner_text()
+                await field.press_sequentially(said)
+                await field.press("Enter")
+                await page.wait_for_function(
+                    "before => document.querySelector('form.ask pre').innerText !== before",
+                    arg=before,
+                )
+            await page.locator("td[data-heading=Overruled]").first.wait_for()
+            await shoot(page, folder, "review-queue")
+
+
 async def sizes(folder: Path) -> None:
     """1, 20 and 1,000 routes."""
     for number, name in ((1, "overview-1"), (20, "overview-20"), (1000, "overview-1000")):
@@ -108,6 +149,7 @@ async def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     await states(folder)
     await models(folder)
+    await reviews(folder)
     await sizes(folder)
 
 

@@ -38,11 +38,12 @@ async def accuracy_is_seen_with_its_band(lab, page):
     assert [name.strip() for name in rows] == ["v1", "v2", "v2 (copies)"]
     said = await lab.get("/api/v1/routes/flights/performance")
     assert said["versions"]["v2"]["metrics"]["accuracy"]["count"] > 0
+    await page.locator("ul.gates strong").nth(3).wait_for()
     gates = await page.locator("ul.gates strong").all_inner_texts()
     assert gates == ["accuracy", "auc", "business", "trust"]
     assert "rampway report flights --log" in await page.locator("main").inner_text()
     await page.get_by_role("button", name="1 hour").click()
-    assert page.url.endswith("performance?span=3600")
+    await page.wait_for_url("**performance?span=3600")
     await table.wait_for()
 
 
@@ -54,8 +55,11 @@ async def a_step_is_seen_and_accepted(lab, page):
     await page.keyboard.press("Enter")
     detail = page.locator("section.detail")
     await detail.locator("table.cells").wait_for()
+    await detail.locator(".uplot").nth(1).wait_for()
     assert await detail.locator(".uplot").count() == 2
-    arms = await detail.locator("table:has-text('Each arm') tbody th").all_inner_texts()
+    arms = detail.locator("table:has-text('Each arm') tbody th")
+    await arms.nth(1).wait_for()
+    arms = await arms.all_inner_texts()
     assert arms == ["Stable", "Candidate"]
     focused = "() => document.activeElement?.textContent"
     async with page.expect_response(lambda answer: "/data?" in answer.url):

@@ -279,7 +279,7 @@ async def test_axe_finds_nothing(tmp_path):
         await lab.until(lambda s: s["weight_bp"] == 2500, "prices")
         for where in (
             "#/", "#/route/prices", "#/route/ads", "#/route/delay/shadow", "#/route/geo",
-            "#/route/prices/backends", "#/policy", "#/nosuch",
+            "#/route/prices/backends", "#/policy", "#/review", "#/nosuch",
         ):  # fmt: skip
             for dark in (False, True):
                 page = await open_page(b, lab, where, dark=dark)

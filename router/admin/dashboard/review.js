@@ -22,7 +22,7 @@ export function meant(text) {
 
 function Standing({ name, one }) {
   const rows = Object.entries(one.versions).flatMap(([version, reasons]) => Object.entries(reasons).map(([reason, rated]) => ({ version, reason, ...rated })));
-  return html`<section><h3>${name}</h3>
+  return html`<section><h2>${name}</h2>
     <p><strong>${whole(one.open)}</strong> open, ${whole(one.claimed)} claimed${known(one.oldest) ? `; the oldest since ${moment(one.oldest)}` : ""}.
       <span class="soft"> Asked below ${percent(one.below)} and at ${percent(one.audit)} of the rest; meanwhile: ${one.then}.${known(one.kappa) ? ` Two people agree with kappa ${one.kappa.toFixed(2)} (${whole(one.twice)} questions).` : ""}</span></p>
     ${rows.length ? html`<div class="scroll" tabindex="0" role="region" aria-label=${`Decided of ${name}`}><table><thead><tr><th scope="col">Version</th><th scope="col">Asked because</th><th scope="col" class="r">Decided</th><th scope="col" class="r">Overruled</th><th scope="col" class="r">Expired</th></tr></thead>
@@ -77,11 +77,11 @@ export function Review() {
   const answer = ended((item, said) => post("/api/v1/reviews/answer", { id: item.id, answer: said }));
   const pass = ended((item) => post("/api/v1/reviews/release", { id: item.id }));
   const names = Object.keys(told ?? {});
-  return html`<h2>Review</h2>
+  return html`<main tabindex="-1"><h1>Review</h1>
     ${wrong ? html`<p class="empty">${wrong}</p>` : ""}
     ${told && !names.length ? html`<p class="empty">No route asks people: add review: to one.</p>` : ""}
     ${mayReview() && names.length ? (mine.length
       ? html`<p class="soft" role="status">${whole(mine.length)} of yours</p><${Asked} key=${mine[0].id} item=${mine[0]} answer=${answer} pass=${pass} />`
       : html`<p><button type="button" onClick=${claim}>Get questions</button> <span class="soft">up to ${AT_ONCE}; nobody else gets them meanwhile</span></p>`) : ""}
-    ${names.map((name) => html`<${Standing} key=${name} name=${name} one=${told[name]} />`)}`;
+    ${names.map((name) => html`<${Standing} key=${name} name=${name} one=${told[name]} />`)}</main>`;
 }
