@@ -280,7 +280,7 @@ class Session:
     def __init__(self, night):
         self.night = night
 
-    def post(self, url, *, json=None, headers=None, allow_redirects=False):
+    def post(self, url, *, json=None, data=b"", headers=None, allow_redirects=False):
         return Call(self.night, url, json or {})
 
     def get(self, url, *, params=None, headers=None, allow_redirects=False, **_):

@@ -25,8 +25,9 @@ from router.config.problems import PolicyError
 from router.control import plane as control_plane
 from router.control import watch
 from router.control.fleet import processes, reader, workers
-from router.control.outside import measure, outreach, scrapes
+from router.control.outside import measure, outreach, scrapes, traces
 from router.control.predictions import watching
+from router.control.reviews import queue as reviewing
 from router.control.rollouts import recording
 from router.control.state import hold, sqlite
 from router.core import judge as _judge  # noqa: F401 - a worker loads it when it is alone
@@ -239,7 +240,8 @@ def _patches():
     yield from _read_and_recorded()
     yield outreach, "outside_session", lambda: Session(night())
     yield measure, "outside_session", lambda: Session(night())
-    yield scrapes, "outside_session", lambda: Session(night())
+    for asking in (scrapes, traces, reviewing):
+        yield asking, "outside_session", lambda: Session(night())
     yield watch, "FileWatch", SimWatch
     yield main, "load", lambda path: night().load(str(path))
     yield main, "SqliteStore", _store
