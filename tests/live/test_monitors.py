@@ -59,6 +59,7 @@ class Model(BaseHTTPRequestHandler):
     """Plain JSON; the score of each row follows its age, plus what the fault says."""
 
     protocol_version = "HTTP/1.1"
+    wbufsize = 65_536  # head and body in one piece: two wait for delayed acknowledgements
 
     def log_message(self, *_):
         pass

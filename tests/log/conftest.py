@@ -39,6 +39,7 @@ class Model(BaseHTTPRequestHandler):
     """Late or not by the distance; the second version always says no."""
 
     protocol_version = "HTTP/1.1"
+    wbufsize = 65_536  # head and body in one piece: two wait for delayed acknowledgements
 
     def do_POST(self):
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
