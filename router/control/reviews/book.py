@@ -20,7 +20,7 @@ from router.core.wire.review import ReviewItem
 KEEP_S: Final = 86_400.0
 """What is decided or expired is kept so long for those who look again."""
 KEPT_MAX: Final = 100_000
-"""Decided questions at most; the oldest go first, once everybody who is told has been."""
+"""Decided questions at most; the oldest go first, once the log was told of them."""
 REVIEWERS_MAX: Final = 3
 """Who may answer one question: two, and a third where they differ."""
 BUSY_MS: Final = 2_000
@@ -289,10 +289,12 @@ class ReviewBook:
             "SELECT * FROM items WHERE state <> 'open' AND told = 0 ORDER BY ended LIMIT ?", most
         )]  # fmt: skip
 
-    def unsent(self, most: int) -> list[StoredQuestion]:
-        """Ended questions that no webhook has taken, likewise."""
+    def unsent(self, most: int, but: Sequence[str] = ()) -> list[StoredQuestion]:
+        """Ended questions that no webhook has taken, likewise; ``but``: not of these routes."""
         return [_kept(row) for row in self._many(
-            "SELECT * FROM items WHERE state <> 'open' AND sent = 0 ORDER BY ended LIMIT ?", most
+            "SELECT * FROM items WHERE state <> 'open' AND sent = 0 "
+            "AND route NOT IN (SELECT value FROM json_each(?)) ORDER BY ended LIMIT ?",
+            json.dumps(list(but)), most,
         )]  # fmt: skip
 
     def done(self, what: str, items: Iterable[str]) -> None:
@@ -304,21 +306,22 @@ class ReviewBook:
                 [(item,) for item in items],
             )
 
-    def prune(self, now: float, most: int) -> None:
-        """Forget what was decided long ago, or is too much; never what is open or untold."""
+    def prune(self, now: float, most: int) -> int:
+        """Forget what was decided long ago, or is too much; never what is open or untold.
+
+        Answers how many of these no webhook had taken.
+        """
         row = self._one("SELECT count(*) n FROM items WHERE state <> 'open'")
         extra = max((row["n"] if row is not None else 0) - KEPT_MAX, 0)
+        old = "SELECT id, sent FROM items WHERE state <> 'open' AND told = 1"
         with self._file:
             gone = self._many(
-                "SELECT id FROM items WHERE state <> 'open' AND told = 1 AND sent = 1 AND "
-                "ended < ? ORDER BY ended LIMIT ?", now - KEEP_S, most,
-            ) or self._many(
-                "SELECT id FROM items WHERE state <> 'open' AND told = 1 AND sent = 1 "
-                "ORDER BY ended LIMIT ?", min(extra, most),
-            )  # fmt: skip
+                f"{old} AND ended < ? ORDER BY ended LIMIT ?", now - KEEP_S, most
+            ) or self._many(f"{old} ORDER BY ended LIMIT ?", min(extra, most))
             for one in gone:
                 self._file.execute("DELETE FROM items WHERE id = ?", (one["id"],))
                 self._file.execute("DELETE FROM answers WHERE item = ?", (one["id"],))
+        return sum(not one["sent"] for one in gone)
 
     # --- for people -------------------------------------------------------------------------------
 

@@ -55,6 +55,10 @@ WAITING_MAX: Final = 10_000
 """Questions of workers that wait for the disk; further ones are answered that there is no room."""
 TOGETHER_MAX: Final = 500
 """Questions that are written as one transaction."""
+LOOKS_MAX: Final = 1_000
+"""Clients' looks at questions that wait for the disk, likewise."""
+LOOKS_TOGETHER: Final = 100
+"""Looks that are answered at once: anybody may send them, and the decider has this loop, too."""
 TURN_S: Final = 0.25
 """Between two looks at what is due, what the log was not told, and what no webhook has taken."""
 AT_ONCE: Final = 200
@@ -93,7 +97,10 @@ class Reviews:
         """Of questions whose client may still wait: how it is told, and until when."""
         self._beside: list[tuple[Route, PairSample]] = []
         """Answers of copies that are to be put beside questions."""
-        self._sent_again = float("-inf")
+        self._looks: list[tuple[LookAgain, Reply]] = []
+        self._looking = self._sending = False
+        self._sent_again: dict[str, float] = {}
+        """Routes whose webhook did not take an outcome, and when it is tried again."""
         self._session: aiohttp.ClientSession | None = None
         self.standing: dict[str, dict[str, Any]] = {}
         """What pages and metrics tell, as of the last look."""
@@ -136,7 +143,7 @@ class Reviews:
     def asked(self, message: AskPeople | LookAgain, reply: Reply) -> None:
         """A worker's question, or its client's look at one; never waits."""
         if isinstance(message, LookAgain):
-            background("review", self._look(message, reply))
+            self._look(message, reply)
         elif len(self._waiting) >= WAITING_MAX:
             reply(Settle((SettledReview(message.item.id, "full"),)))
         else:
@@ -177,14 +184,36 @@ class Reviews:
                 self._clients[item.id] = reply, self._clock.wall() + PAST_S
             reply(Settle((SettledReview(item.id, "kept" if room else "full"),)))
 
-    async def _look(self, message: LookAgain, reply: Reply) -> None:
+    def _look(self, message: LookAgain, reply: Reply) -> None:
+        if len(self._looks) >= LOOKS_MAX:
+            reply(Settle((SettledReview(message.ref, "full"),)))
+            return
+        self._looks.append((message, reply))
+        if not self._looking:
+            self._looking = True
+            background("review", self._look_all())
+
+    async def _look_all(self) -> None:
+        """Answer who looks, some at a time."""
         try:
-            state, body, route = await self._do(lambda book: book.look(message.review))
+            while self._looks:
+                part = self._looks[:LOOKS_TOGETHER]
+                del self._looks[: len(part)]
+                with net("review"):
+                    await self._look_at(part)
+        finally:
+            self._looking = False
+
+    async def _look_at(self, part: Sequence[tuple[LookAgain, Reply]]) -> None:
+        asked = [message.review for message, _ in part]
+        try:
+            found = await self._do(lambda book: [book.look(review) for review in asked])
         except StoreUnavailable:
             return  # the worker answers that it cannot be told now
-        if state == "expired" and self._stands(route) and body:
-            state = "decided"
-        reply(Settle((SettledReview(message.ref, state, body),)))
+        for (message, reply), (state, body, route) in zip(part, found, strict=True):
+            stands = state == "expired" and body and self._stands(route)
+            told = "decided" if stands else state
+            reply(Settle((SettledReview(message.ref, told, body),)))
 
     def _stands(self, route: str) -> bool:
         """Whether what the version had said holds where nobody answers."""
@@ -294,8 +323,11 @@ class Reviews:
             self._count("expired", kept.item.route, kept.item.version, kept.item.reason)
         await self._attach()
         await self._tell_log()
-        await self._send()
-        await self._do(lambda book: book.prune(now, AT_ONCE))
+        if not self._sending:
+            self._sending = True
+            background("reviews", self._send())  # a webhook that hangs keeps nothing else
+        if lost := await self._do(lambda book: book.prune(now, AT_ONCE)):
+            self._message("dropped", lost)
         self.standing = await self._do(lambda book: book.standing(now))
 
     async def _tell_log(self) -> None:
@@ -315,18 +347,27 @@ class Reviews:
 
     async def _send(self) -> None:
         """Outcomes to webhooks, one after the other; what is not taken is tried again, later."""
-        loop = asyncio.get_running_loop()
-        if loop.time() < self._sent_again:
-            return
-        ended = await self._do(lambda book: book.unsent(AT_ONCE))
-        taken: list[str] = []
-        for kept in ended:
-            if not await self._sent(kept):
-                self._sent_again = loop.time() + SEND_AGAIN_S
-                break
-            taken.append(kept.item.id)
-        if taken:
-            await self._do(lambda book: book.done("sent", taken))
+        try:
+            now = asyncio.get_running_loop().time()
+            resting = {route: at for route, at in self._sent_again.items() if now < at}
+            self._sent_again = resting
+            ended = await self._do(lambda book: book.unsent(AT_ONCE, list(resting)))
+            taken: list[str] = []
+            for kept in ended:
+                route = kept.item.route
+                if route in resting:
+                    continue  # refused within this look
+                if await self._sent(kept):
+                    taken.append(kept.item.id)
+                else:
+                    resting[route] = asyncio.get_running_loop().time() + SEND_AGAIN_S
+            if taken:
+                await self._do(lambda book: book.done("sent", taken))
+        finally:
+            self._sending = False
+
+    def _message(self, result: str, number: int) -> None:
+        self._metrics.count("messages_total", labels(kind="review", result=result), number)
 
     async def _sent(self, kept: StoredQuestion) -> bool:
         """Whether this outcome is with its webhook, or has none."""
@@ -349,9 +390,7 @@ class Reviews:
         except NO_ANSWER:
             status = 0
         well = 200 <= status < 300
-        self._metrics.count(
-            "messages_total", labels(kind="review", result="delivered" if well else "failed"), 1
-        )
+        self._message("delivered" if well else "failed", 1)
         return well
 
     # --- what a version says beside people --------------------------------------------------------

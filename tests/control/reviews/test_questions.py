@@ -2,7 +2,7 @@
 
 import pytest
 
-from router.control.reviews.book import NoSuchItem, NotYours, Opinion, ReviewBook
+from router.control.reviews.book import KEEP_S, NoSuchItem, NotYours, Opinion, ReviewBook
 from router.core.wire.review import ReviewItem
 
 YES, NO = Opinion("true", b"y", False), Opinion("false", b"n", True)
@@ -78,6 +78,21 @@ def test_what_was_decided_is_told_once_and_then_forgotten(book):
     book.done("sent", ["a"])
     assert not book.untold(9)
     assert not book.unsent(9)
+    assert book.prune(1e9, 10) == 0
+    assert book.look("a")[0] == "unknown"
+
+
+def test_a_webhook_that_takes_nothing_holds_up_no_other_route_and_fills_no_disk(book):
+    add(book, "a", "b", route="dead")
+    add(book, "c", route="fine")
+    book.expire(2e9, 10)
+    assert [one.item.id for one in book.unsent(9)] == ["a", "b", "c"]
+    assert [one.item.id for one in book.unsent(9, ["dead"])] == ["c"]
+    book.done("told", "abc")
+    book.done("sent", "c")
+    assert book.prune(2e9, 10) == 0, "not before a day is over"
+    assert book.prune(2e9 + KEEP_S + 1, 10) == 2
+    assert [book.look(one)[0] for one in "abc"] == ["unknown"] * 3
     book.prune(1e9, 10)
     assert book.look("a")[0] == "unknown"
 

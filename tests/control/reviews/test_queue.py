@@ -1,0 +1,75 @@
+"""Anybody may look at a question again, and any webhook may hang: neither holds up the rest."""
+
+from collections import Counter
+from types import SimpleNamespace
+
+import pytest
+
+from router.control.reviews import queue
+from router.core.wire.review import ReviewItem
+from router.link.messages import LookAgain
+from tests.proxy.rig import until
+
+OVER = 7
+
+
+class Counted:
+    def __init__(self):
+        self.seen = Counter()
+
+    def count(self, name, series, number):
+        self.seen[name, series] += number
+
+
+@pytest.fixture
+async def reviews(tmp_path):
+    review = SimpleNamespace(webhook=None, otherwise="nothing")
+    runs = {
+        name: SimpleNamespace(route=SimpleNamespace(name=name, review=review))
+        for name in ("dead", "fine")
+    }
+    clock = SimpleNamespace(wall=lambda: 100.0)
+    keeps = SimpleNamespace(keeps=lambda _route: False)
+    made = queue.Reviews(SimpleNamespace(runs=runs), keeps, clock, Counted(), tmp_path / "r")
+    yield made
+    await made.close()
+
+
+async def test_a_flood_of_looks_is_bounded_and_asks_the_disk_some_at_a_time(reviews, monkeypatch):
+    jobs, told = [], []
+    do = reviews._do
+
+    def counted(job):
+        jobs.append(1)
+        return do(job)
+
+    monkeypatch.setattr(reviews, "_do", counted)
+    for number in range(queue.LOOKS_MAX + OVER):
+        reviews.asked(LookAgain(f"?{number}", "0" * 32), told.append)
+    assert [one.settled[0].state for one in told] == ["full"] * OVER
+    await until(lambda: len(told) == queue.LOOKS_MAX + OVER)
+    assert {one.settled[0].state for one in told[OVER:]} == {"unknown"}
+    assert len(jobs) == queue.LOOKS_MAX // queue.LOOKS_TOGETHER
+    reviews.asked(LookAgain("?again", "0" * 32), told.append)
+    await until(lambda: told[-1].settled[0].ref == "?again")
+
+
+async def test_outcomes_of_other_routes_pass_one_whose_webhook_refuses(reviews, monkeypatch):
+    asked = []
+
+    async def sent(kept):
+        asked.append(kept.item.route)
+        return kept.item.route == "fine"
+
+    monkeypatch.setattr(reviews, "_sent", sent)
+    rows = [
+        (ReviewItem(f"{n}", route, "v2", 1, f"q{n}", "unsure", 0.5, 1.0), 2.0, 1, 100)
+        for n, route in enumerate(["dead", "dead", "fine", "dead"])
+    ]
+    await reviews._do(lambda book: book.add(rows))
+    await reviews.turn()
+    await until(lambda: not reviews._sending)
+    assert asked == ["dead", "fine"]
+    await reviews.turn()
+    await until(lambda: not reviews._sending)
+    assert asked == ["dead", "fine"], "the one rests, the other is through"
