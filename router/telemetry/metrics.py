@@ -113,7 +113,7 @@ FAMILIES: Final[dict[str, tuple[str, str]]] = {
     "reviews_claimed": ("gauge", "Those of them that somebody has claimed."),
     "reviews_oldest_seconds": ("gauge", "Age of the oldest question that waits for people."),
     "spans_total": ("counter", "Spans of requests by what became of them."),
-    "messages_total": ("counter", "Hooks, alerts, registry updates and reviews by kind and result."),
+    "messages_total": ("counter", "Hooks, alerts, registry updates, reviews by kind and result."),
     "workers": ("gauge", "Worker processes that serve."),
     "worker_restarts_total": ("counter", "Workers that ended and were replaced."),
     "reader_restarts_total": ("counter", "Readers of answers that ended and were replaced."),
