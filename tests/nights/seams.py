@@ -27,7 +27,7 @@ from router.control import watch
 from router.control.fleet import processes, reader, workers
 from router.control.outside import measure, outreach, scrapes, traces
 from router.control.predictions import watching
-from router.control.reviews import queue as reviewing
+from router.control.reviews import webhooks
 from router.control.rollouts import recording
 from router.control.state import hold, sqlite
 from router.core import judge as _judge  # noqa: F401 - a worker loads it when it is alone
@@ -240,7 +240,7 @@ def _patches():
     yield from _read_and_recorded()
     yield outreach, "outside_session", lambda: Session(night())
     yield measure, "outside_session", lambda: Session(night())
-    for asking in (scrapes, traces, reviewing):
+    for asking in (scrapes, traces, webhooks):
         yield asking, "outside_session", lambda: Session(night())
     yield watch, "FileWatch", SimWatch
     yield main, "load", lambda path: night().load(str(path))

@@ -16,10 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-import aiohttp
-
-from router.control.outside.outside import NO_ANSWER, outside_session, post
 from router.control.reviews.book import NoSuchItem, NotYours, Opinion, ReviewBook, StoredQuestion
+from router.control.reviews.webhooks import ReviewWebhooks
 from router.control.state.errors import (
     NotAnswered,
     NotPermitted,
@@ -101,7 +99,7 @@ class Reviews:
         self._looking = self._sending = False
         self._sent_again: dict[str, float] = {}
         """Routes whose webhook did not take an outcome, and when it is tried again."""
-        self._session: aiohttp.ClientSession | None = None
+        self._webhooks = ReviewWebhooks()
         self.standing: dict[str, dict[str, Any]] = {}
         """What pages and metrics tell, as of the last look."""
 
@@ -126,8 +124,7 @@ class Reviews:
 
     async def close(self) -> None:
         """Let go of the file."""
-        if self._session is not None:
-            await self._session.close()
+        await self._webhooks.close()
         await asyncio.to_thread(self._thread.shutdown, wait=True)
         if self._book is not None:
             self._book.close()
@@ -374,22 +371,7 @@ class Reviews:
         review = self._policy(kept.item.route)
         if review is None or (hook := review.webhook) is None:
             return True
-        self._session = self._session or outside_session()
-        item = kept.item
-        told = {
-            "review": item.id, "request_id": item.request_id, "route": item.route,
-            "version": item.version, "reason": item.reason, "state": kept.state,
-            "answer": json.loads(kept.verdict) if kept.verdict else None, "ended": kept.ended,
-        }  # fmt: skip
-        headers = {name: value.get_secret_value() for name, value in hook.headers.items()}
-        try:
-            status = await post(
-                self._session, hook.url.get_secret_value(), told, headers=headers,
-                timeout_s=hook.timeout,
-            )  # fmt: skip
-        except NO_ANSWER:
-            status = 0
-        well = 200 <= status < 300
+        well = await self._webhooks.told(hook, kept)
         self._message("delivered" if well else "failed", 1)
         return well
 
