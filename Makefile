@@ -135,12 +135,15 @@ test-install: $(STAMP) $(INSTALL)/.ready  ## wheel and sdist in bare environment
 
 POSTGRES := $(VENV)/.postgres-ready
 $(POSTGRES): $(STAMP) pyproject.toml
-	@echo "installing psycopg, which talks to the system's PostgreSQL ..."
+	@echo "installing what talks to the system's PostgreSQL ..."
 	@$(PIP) install --quiet --editable '.[postgres]'
 	@touch $@
 
 test-log: $(POSTGRES)  ## the prediction log whole: live routers, a million labels, kills, full disks
 	@$(BIN)/python -m pytest tests/log -m log -n 2 --dist loadgroup -q
+
+test-fleet: $(POSTGRES)  ## several machines: the store in a real PostgreSQL server, killed, stopped, paused
+	@$(BIN)/python -m pytest tests/fleet -m fleet -n 2 --dist loadgroup -q
 
 RECORDED := $(addprefix tests/live/,test_recordings.py test_judge.py test_pairs_of_orders.py)
 
@@ -238,4 +241,4 @@ clean:      ## remove what these targets made
 	@rm -rf $(VENV) .cache demo-run demo-report.html .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 
-.PHONY: help setup lock run demo test test-latest test-install test-people test-batch test-live test-recordings test-log test-services test-simulated test-page screenshots test-newcomer test-printed test-promoted test-peers test-nightly test-registry test-oracles test-api test-fuzz test-nights cover-nights measure-reliability check fix bench wheel bench-decisions bench-drift docs site clean
+.PHONY: help setup lock run demo test test-latest test-install test-people test-batch test-live test-recordings test-log test-fleet test-services test-simulated test-page screenshots test-newcomer test-printed test-promoted test-peers test-nightly test-registry test-oracles test-api test-fuzz test-nights cover-nights measure-reliability check fix bench wheel bench-decisions bench-drift docs site clean

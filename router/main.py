@@ -27,7 +27,9 @@ from router.config.problems import PolicyError
 from router.control.fleet.workers import CommandLine, worker_command
 from router.control.plane import Plane
 from router.control.state.errors import PolicyRejected, StoreDamaged, StoreLocked
+from router.control.state.places import local_path, shared, shared_store
 from router.control.state.sqlite import SqliteStore
+from router.control.state.store import Store
 from router.core.policy import Policy
 from router.garbage import Garbage
 from router.loops import BOOKS, LoopFailure, awaited, background, forever, my_turn
@@ -81,8 +83,12 @@ async def run(
         sys.stderr.write(f"{error}\n")
         return EXIT_POLICY
     path = store_path(loaded)
+    try:
+        store = _store(loaded.policy.store, path)
+    except StoreDamaged as error:
+        return _refused("cannot_start", error, EXIT_UNEXPECTED)
     plane = Plane(
-        loaded, SqliteStore(path), pids_file=path.with_name(path.name + ".workers"),
+        loaded, store, pids_file=path.with_name(path.name + ".workers"),
         command=command, reviews=path.with_name(path.name + ".reviews"),
     )  # fmt: skip
     admin = AdminServer(plane.controller, loaded.policy.admin)
@@ -211,8 +217,12 @@ def _admin_follows(admin: AdminServer, policy: Policy) -> tuple[str, ...]:
 
 
 def store_path(loaded: LoadedPolicy) -> Path:
-    """The file of ``store: sqlite:///FILE``; relative to the working directory."""
-    return Path(loaded.policy.store.removeprefix("sqlite:///"))
+    """The file of the store, or what the files are called that go with a database."""
+    return local_path(loaded.policy.store, loaded.policy.listen)
+
+
+def _store(url: str, path: Path) -> Store:
+    return shared_store(url) if shared(url) else SqliteStore(path)
 
 
 def _refused(event: str, error: Exception, status: int) -> int:

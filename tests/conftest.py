@@ -62,6 +62,7 @@ GROUPS = {
     "services": "run by make test-services",
     "cost": "run by make check",
     "page": "run by make test-page",
+    "fleet": "run by make test-fleet",
     "wiring": "run by make check",
 }
 """Marks of tests that the whole run leaves out, and what runs them."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +18,7 @@ from router.cli.show import emit
 from router.config.check import LoadedPolicy, load, loads, statistics
 from router.config.problems import PolicyError, Problem, render
 from router.config.source import SIZE_BYTES_MAX
+from router.core.databases import POSTGRES_STORE, POSTGRES_URLS
 from router.core.policy.advice import advice
 from router.core.policy.power import ExpectedTraffic, Sight, describe, sights
 from router.core.policy.risk import unjudged
@@ -63,7 +65,7 @@ def run(
             warnings += statistics(loaded, traffic.requests_per_s, traffic.stable_bad_rate)
             seen[str(path)] = _sights(loaded, traffic)
             notes += [f"{path}: {note}" for note in _single_instances(loaded)]
-        notes += [f"{path}: {note}" for note in _unjudged(loaded)]
+        notes += [f"{path}: {note}" for note in (*_unjudged(loaded), *_not_installed(loaded))]
         failed |= strict and bool(warnings)
         found += warnings
         if output is Output.TABLE and not warnings:
@@ -112,6 +114,13 @@ def _sight(route: str, sight: Sight, traffic: ExpectedTraffic) -> dict[str, Any]
         "fastest_s": sight.fastest_s,
         "text": describe(sight, traffic),
     }
+
+
+def _not_installed(loaded: LoadedPolicy) -> list[str]:
+    """What this machine lacks to serve by it; another one may have it."""
+    if loaded.policy.store.startswith(POSTGRES_URLS) and find_spec("asyncpg") is None:
+        return [f"store: {POSTGRES_STORE}, where the router runs"]
+    return []
 
 
 def _unjudged(loaded: LoadedPolicy) -> list[str]:

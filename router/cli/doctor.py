@@ -25,6 +25,8 @@ from router.cli.parse import Argument
 from router.cli.show import columns, emit
 from router.config.check import load
 from router.config.problems import PolicyError
+from router.control.state.errors import StoreDamaged
+from router.control.state.places import looked_at, shared
 from router.control.told.answers import HealthView
 from router.core.gates import GateContext, Measurement
 from router.core.gates.prometheus import Prometheus
@@ -156,6 +158,11 @@ def _answer_of(url: str, path: str, timeout_s: float) -> str:
 
 
 def _store(policy: Policy) -> Symptom:
+    if shared(policy.store):
+        try:
+            return Symptom(GOOD, "store", asyncio.run(looked_at(policy.store)))
+        except StoreDamaged as error:
+            return Symptom(BAD, "store", str(error).removeprefix("store: "))
     file = Path(policy.store.removeprefix("sqlite:///")).resolve()
     if not os.access(file.parent, os.W_OK):
         return Symptom(BAD, "store", f"{file.parent} not writable")

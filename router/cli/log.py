@@ -77,7 +77,7 @@ def _export(
 
 def there(file: str, hint: str) -> None:
     """Raise VerbFailed where a log's file is none."""
-    from router.reader.keeper import POSTGRES_URLS  # noqa: PLC0415 - as above
+    from router.core.databases import POSTGRES_URLS  # noqa: PLC0415 - as above
 
     if not file.startswith(POSTGRES_URLS) and not Path(file).is_file():
         raise VerbFailed(Exit.USAGE, f"there is no file {file}: {hint}")

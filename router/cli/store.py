@@ -33,6 +33,9 @@ def run(
     from router.control.state import copies  # noqa: PLC0415 - other verbs start without it
     from router.control.state.errors import StoreDamaged, StoreLocked  # noqa: PLC0415 - as above
 
+    if str(source).startswith(("postgresql:/", "postgres:/")):
+        said = "a store in PostgreSQL is copied by pg_dump; `rampway doctor POLICY` looks at one"
+        raise VerbFailed(Exit.USAGE, said)
     if (target is None) is not (deed is StoreDeed.VERIFY):
         raise VerbFailed(Exit.USAGE, "store backup FILE COPY | verify FILE | restore COPY FILE")
     try:

@@ -20,6 +20,10 @@ _OPENING: Final = re.compile(
 )
 _HEADERS: Final = re.compile(r"""^(?P<indent>[ ]*(?:-[ ]+)?)["']?headers["']?\s*:(?P<rest>.*)$""")
 _VALUE: Final = re.compile(r"(?P<key>^[^:]*:\s+|^\s*-\s+|^\s*)(?P<value>\S.*)$")
+_IN_URL: Final = re.compile(
+    r"""(?P<key>://[^\s/"':@]*:)(?!\$\{)[^\s/"'@]+(?=@)|(?P<also>[?&]password=)(?!\$\{)[^\s"'&]+"""
+)
+"""A password in a URL, wherever one stands."""
 _ELSEWHERE: Final = re.compile(r"""["']?\$\{(?![^}]*:-)[^}]*\}["']?\s*\Z""")
 
 
@@ -39,11 +43,16 @@ def without_secrets(text: str) -> str:
             rest = found["rest"]
             shown.append(line[: -len(rest)] + f" {HIDDEN}" if rest.strip() else line)
             continue
-        masked = _KEY.sub(_hidden, line)
+        masked = without_passwords(_KEY.sub(_hidden, line))
         if _opens_block(line):
             below = indent
         shown.append(masked)
     return "\n".join(shown) + ("\n" if text.endswith("\n") else "")
+
+
+def without_passwords(line: str) -> str:
+    """The line without the passwords of URLs in it."""
+    return _IN_URL.sub(lambda found: (found["key"] or found["also"]) + HIDDEN, line)
 
 
 def _hidden(found: re.Match[str]) -> str:

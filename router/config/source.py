@@ -23,6 +23,7 @@ from typing import Any, Final
 
 import yaml
 
+from router.config.masking import without_passwords
 from router.config.problems import Mark, Path, PolicyError, Problem, dotted
 from router.config.syntax import LibraryFailure, mark_of, slip, too_deep
 
@@ -74,7 +75,7 @@ class Document:
     ) -> Problem:
         """A problem at a place."""
         line = self._line(mark.line)
-        snippet = line[: mark.column - 1] + "***" if hidden else line
+        snippet = line[: mark.column - 1] + "***" if hidden else without_passwords(line)
         return Problem(self.file, mark, path, message, hint, snippet)
 
     def _line(self, number: int) -> str:

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from router.core.databases import POSTGRES_URLS
 from router.reader.book import BookError
-from router.reader.keeper import POSTGRES_URLS, open_book
+from router.reader.keeper import open_book
 from router.reader.sql_layout import ROWS
 from router.reader.sql_link import SqlLink
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from router.core.databases import POSTGRES_URLS
 from router.core.logged.judging import Said, met, row_of
 from router.core.logged.lag import Lag
 from router.core.logged.prediction import LoggedPrediction
@@ -38,7 +39,6 @@ AGAIN_S: Final = 5.0
 """Before a file that could not be opened is tried again."""
 LAGS_MAX: Final = 5_000
 """Truths of the file by which it is known, at the start, how late they come."""
-POSTGRES_URLS: Final = ("postgresql://", "postgres://")
 UNKNOWN_KEPT: Final = 20
 """Ids of truths that no prediction came for, for people: the last ones."""
 

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache, partial
 from json import loads
 from typing import Any, ClassVar, Final
-from urllib.parse import urlsplit
 
 import psycopg
 from psycopg.types.json import Jsonb, set_json_loads
 
+from router.core.databases import named
 from router.core.logged.prediction import COLUMNS
 from router.core.logged.prediction import LoggedPrediction as Row
 from router.core.logged.truth import FACTS
@@ -92,7 +92,7 @@ class PostgresBook(SqlBook):
 
         ``writer``: whether it writes what is logged; there is one of these.
         """
-        self._named = urlsplit(url)._replace(query="").geturl()
+        self._named = named(url)
         try:
             self._link = PostgresLink(url, unbounded=not writer)
             if writer and not self._alone():

@@ -22,6 +22,9 @@ SECRETS = [
     "token: a, s3cret",
     "token: ${TOKEN:-s3cret}",
     "token: s3cret }{ broken: [",
+    "store: postgresql://ann:s3cret@db/models",
+    "store: postgresql:///models?host=/run&password=s3cret&user=ann",
+    '  file: "postgres://:s3cret@db:5432/models"',
 ]
 
 
@@ -39,6 +42,8 @@ def test_no_secret_is_shown(text):
         "token: ${TOKEN}\n",
         'secret: "${file:/run/secrets/x}"\n',
         "headers:\n  Authorization: ${AUTH}\nworkers: 2\n",
+        "store: postgresql://ann:${PASSWORD}@db:5432/models?sslmode=require\n",
+        'endpoints: ["http://127.0.0.1:9001", "http://b:80"]\n',
     ],
 )
 def test_everything_else_is_shown_as_it_is(text):

@@ -2,12 +2,7 @@
 
 import csv
 import json
-import os
-import pwd
-import shutil
-import subprocess
 import uuid
-from pathlib import Path
 
 import pytest
 
@@ -15,6 +10,7 @@ from router.reader.book import BookError
 from router.reader.keeper import open_book
 from tests.log.conftest import POLICY, SECRET, client, service
 from tests.log.test_whole import rampway
+from tests.postgres_server import server_or_skip
 from tests.reader.book_contract import BookContract, row
 from tests.reliability.whole import Router, until
 
@@ -23,45 +19,12 @@ pytestmark = [pytest.mark.log, pytest.mark.xdist_group("postgres"), pytest.mark.
 psycopg = pytest.importorskip("psycopg")
 
 
-def programs():
-    """Where the server's programs are: Debian keeps them out of the way."""
-    found = shutil.which("initdb")
-    places = [Path(found).parent] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-    return places[-1] if places else None
-
-
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """A server behind a socket of its own; yields the URL of its database."""
-    at = programs()
-    if at is None:
-        pytest.skip("wants a PostgreSQL server: apt-get install postgresql")
-    folder = tmp_path_factory.mktemp("postgres")
-    whose = {}
-    if os.getuid() == 0:  # the server refuses to run as root
-        whose = {"user": "postgres", "group": "postgres", "extra_groups": []}
-        for one in (folder, *list(folder.parents)[:-2]):
-            one.chmod(0o755)
-        os.chown(folder, pwd.getpwnam("postgres").pw_uid, -1)
-    data = folder / "data"
-    made = [at / "initdb", "-D", data, "-A", "trust", "-U", "rampway", "-E", "UTF8", "-N"]
-    subprocess.run(made, check=True, capture_output=True, cwd=folder, **whose)
-    running = subprocess.Popen(
-        [at / "postgres", "-D", data, "-k", folder, "-c", "listen_addresses=", "-c", "fsync=off"],
-        stderr=subprocess.DEVNULL, cwd=folder, **whose,
-    )  # fmt: skip
-    url = f"postgresql:///postgres?host={folder}&user=rampway"
-    for _ in range(300):
-        try:
-            psycopg.connect(url, connect_timeout=1).close()
-            break
-        except psycopg.Error:
-            if running.poll() is not None:
-                raise
-            subprocess.run(["sleep", "0.1"], check=True)
-    yield url
-    running.terminate()
-    running.wait()
+def server():
+    """The URL of a database that is there for these tests."""
+    made = server_or_skip()
+    yield made.url
+    made.end()
 
 
 @pytest.fixture
@@ -70,7 +33,7 @@ def schema(server):
     name = f"log_{uuid.uuid4().hex}"
     with psycopg.connect(server, autocommit=True) as link:
         link.execute(f"CREATE SCHEMA {name}")
-    return f"{server}&options=-csearch_path%3D{name}"
+    return f"{server}?options=-csearch_path%3D{name}"
 
 
 class TestPostgres(BookContract):

@@ -38,6 +38,7 @@ def live(policy, log, fail):
     os.dup2(out, 1)
     os.dup2(out, 2)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.chdir(os.path.dirname(policy))  # noqa: PTH120 - what lies beside no store lies there
     main.SqliteStore = functools.partial(SqliteStore, fail_point=fail_point(fail))
     os._exit(main.main([policy, "--log", "json"]))
 

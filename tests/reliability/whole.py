@@ -56,7 +56,7 @@ BODY = json.dumps(
 POLICY = """
 listen: 127.0.0.1:{port}
 admin: {{listen: "127.0.0.1:{admin}"}}
-store: sqlite:///{folder}/r.db
+store: {store}
 workers: {workers}
 limits: {{drain: {drain}}}
 {top}
@@ -172,7 +172,7 @@ def services(both):
 class Router:
     """One ``rampway serve``; a later start on the same folder is a later life of it."""
 
-    def __init__(self, folder: Path, policy: Path, *arguments: str, limits=None):
+    def __init__(self, folder: Path, policy: Path, *arguments: str, limits=None, cwd=None):
         lives = len(list(folder.glob("log-*")))
         self.folder = folder
         self.policy = policy
@@ -182,7 +182,7 @@ class Router:
         with self.log_file.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "router", "serve", str(policy), "--log", "json", *arguments],
-                stdout=log, stderr=log, preexec_fn=limits,  # noqa: PLW1509 - sets a limit
+                stdout=log, stderr=log, cwd=cwd, preexec_fn=limits,  # noqa: PLW1509 - sets a limit
             )  # fmt: skip
         self.took_s = 0.0
 
@@ -248,11 +248,11 @@ class Router:
 
     def orphans(self):
         """Workers that a killed life left behind, by its file of process ids."""
-        try:
-            known = json.loads((self.folder / "r.db.workers").read_text())
-        except (OSError, ValueError):
-            return []
-        return [pid for pid, _ in known if Path(f"/proc/{pid}").exists()]
+        found = []
+        for file in self.folder.glob("*.workers"):
+            with contextlib.suppress(OSError, ValueError):
+                found += [pid for pid, _ in json.loads(file.read_text())]
+        return [pid for pid in found if Path(f"/proc/{pid}").exists()]
 
     def end(self):
         """Leave nothing behind, whatever state it is in."""
@@ -266,7 +266,8 @@ class Router:
 def policy_text(folder, services, *, rollout=True, steps=STEPS, **more):
     section = ROLLOUT.format(steps=steps) if rollout is True else rollout or ""
     fields = {
-        "port": 0, "admin": 0, "workers": 1, "drain": "5s", "top": "", "folder": folder,
+        "port": 0, "admin": 0, "workers": 1, "drain": "5s", "top": "",
+        "store": f"sqlite:///{folder}/r.db",
         "v1": services[0].url, "v2": services[1].url, "rollout": section,
     }  # fmt: skip
     return POLICY.format(**(fields | more))

@@ -173,6 +173,11 @@ def text_of(value: Any) -> str:
     return _PLAIN.encode(value).encode("utf-8", "replace").decode()
 
 
+def plain(value: Any) -> Any:
+    """A text likewise; anything else as it is."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+
+
 def _schema_of(db: sqlite3.Connection) -> set[tuple[str, str]]:
     return set(db.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"))
 

@@ -292,11 +292,11 @@ class SqliteStore:
                 (record.route, record.revision, text_of(record.to_json())),
             )
         for entry in change.entries:
-            plain = entry.to_json() | {"evidence": text_of(entry.evidence)}
+            said = entry.to_json() | {"evidence": text_of(entry.evidence)}
             marks = ",".join("?" * len(_ENTRY))
             db.execute(
                 f"INSERT INTO journal ({','.join(_ENTRY)}) VALUES ({marks})",  # noqa: S608 - constants
-                [plain[name] for name in _ENTRY],
+                [layout.plain(said[name]) for name in _ENTRY],
             )
         for row in _plain(change.evidence):
             db.execute("REPLACE INTO evidence VALUES (?,?)", row)

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, StrictInt, StrictStr, model_validator
 
+from router.core.databases import POSTGRES_FORM, POSTGRES_URLS, fault
 from router.core.policy.hooks import AlertList
 from router.core.policy.prediction_log import LogFilePolicy
 from router.core.policy.recording import RecordingPolicy
@@ -55,8 +56,14 @@ Network = Annotated[StrictStr, AfterValidator(_network), Field(examples=["10.0.0
 
 
 def _store(url: str) -> str:
-    if not re.fullmatch(r"sqlite:///.+", url):
-        raise ValueError(f"expected sqlite:///FILE, got {url!r}")
+    """A file, or a database; what it says may be shown to people."""
+    if not url.startswith(POSTGRES_URLS):
+        if not re.fullmatch(r"sqlite:///.+", url):
+            got = url.partition("://")[0][:20]
+            raise ValueError(f"expected sqlite:///FILE or {POSTGRES_FORM}, got {got!r}")
+        return url
+    if wrong := fault(url):
+        raise ValueError(wrong)
     return url
 
 
@@ -199,7 +206,9 @@ class Policy(Spec):
     admin: Admin = Admin()
     """The listener of the API, the metrics and the dashboard."""
     store: Annotated[Text, AfterValidator(_store)] = "sqlite:///rampway.db"
-    """Where rollouts and the journal are kept: sqlite:///FILE, from the working directory."""
+    """Where rollouts and the journal are kept: sqlite:///FILE, from the working directory, or a
+    schema of PostgreSQL, such as postgresql://rampway@db/rampway (needs rampway[postgres]; its
+    password is that of PGPASSFILE or PGPASSWORD)."""
     workers: Annotated[StrictInt, Field(ge=1, le=64)] = 1
     """Processes that serve clients; the decisions are made in one more."""
     limits: LimitsPolicy = LimitsPolicy()

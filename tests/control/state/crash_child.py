@@ -1,8 +1,8 @@
 """Runs a rollout on a real store and says every acknowledged position, until it is killed.
 
-One process imports everything once; for each line "DB POLICY" on standard input it forks a child
-that does the work, and prints the child's pid. The child's own lines go to DB.said, each with one
-write: "REVISION PHASE STEP WEIGHT".
+One process imports everything once; for each line "URL POLICY SAID" on standard input it forks a
+child that does the work, and prints the child's pid. The child's own lines go to the file SAID,
+each with one write: "REVISION PHASE STEP WEIGHT".
 """
 
 import asyncio
@@ -15,6 +15,7 @@ from router.config.check import loads
 from router.control.rollouts.reconciler import Reconciler
 from router.control.state.clock import RolloutClock
 from router.control.state.errors import ControlError
+from router.control.state.places import local_path, shared, shared_store
 from router.control.state.sqlite import SqliteStore
 from router.core.rollout.events import Abort, Pause, Promote, Resume, Retry
 
@@ -33,9 +34,9 @@ class Quiet:
         pass
 
 
-async def work(db: str, policy: str) -> None:
-    store = SqliteStore(Path(db))
-    said = os.open(db + ".said", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+async def work(url: str, policy: str, file: str) -> None:
+    store = shared_store(url) if shared(url) else SqliteStore(local_path(url, ""))
+    said = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     reconciler = Reconciler(store, RolloutClock(), Quiet(), Quiet())
     reconciler.resume(await store.open())
     reconciler.adopt(loads(Path(policy).read_text()).policy)
@@ -58,9 +59,9 @@ async def work(db: str, policy: str) -> None:
 
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 for line in sys.stdin:
-    db, policy = line.split()
+    arguments = line.split()
     pid = os.fork()
     if pid == 0:
-        asyncio.run(work(db, policy))
+        asyncio.run(work(*arguments))
         os._exit(0)
     print(pid, flush=True)

@@ -17,7 +17,7 @@ from router.control.state.errors import StoreDamaged, StoreLocked
 from router.control.state.hold import Hold, HoldMark
 from router.control.state.record import Change
 from router.control.state.sqlite import SqliteStore
-from tests.control.state.test_sqlite import entry, record
+from tests.control.state.store_contract import entry, record
 
 
 async def written(path: Path, changes: int, *, first=1, urgent=False) -> None:

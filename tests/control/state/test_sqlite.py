@@ -3,11 +3,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import random
-import signal
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 from dataclasses import replace
@@ -15,34 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from router.config.check import loads
-from router.control.rollouts.reconciler import Reconciler
-from router.control.state.errors import StoreDamaged, StoreLocked, StoreUnavailable
-from router.control.state.record import Change, Identity, JournalEntry, Pinned, RouteRecord
+from router.control.state.errors import StoreDamaged, StoreUnavailable
+from router.control.state.record import Change
 from router.control.state.sqlite import SqliteStore
 from router.control.state.store import Fenced, Unwritable
-from router.core.policy import RolloutPolicy
-from router.core.rollout.rollout import begin
-from tests.clock import ManualClock
-
-CARRIED_BY = RolloutPolicy.model_validate({
-    "candidate": "v2", "strategy": {"canary": {"steps": [{"weight": "1%", "hold": "1h"}]}},
-})  # fmt: skip
-
-CHILD = Path(__file__).with_name("crash_child.py")
-
-
-def record(revision=1, route="r"):
-    rollout = begin(f"{route}-1", route, "v1", "v2", revision=revision, now=1.5)
-    pinned = Pinned.of(CARRIED_BY, Identity("v2@x", "y"))
-    return RouteRecord(route, "v1", "v1", revision, 1, rollout, pinned, ("v0@z",))
-
-
-def entry(n=1, route="r"):
-    return JournalEntry(
-        100.0 + n, float(n), route, "r-1", n, "ann", "pause", "progressing", "paused", 1, 100,
-        "because", {"reports": [], "capital": 1.25},
-    )  # fmt: skip
+from tests.control.state.store_contract import (
+    StoreContract,
+    entry,
+    killed_again_and_again,
+    record,
+)
 
 
 @pytest.fixture
@@ -60,52 +38,16 @@ async def open_store(tmp_path):
         await store.close()
 
 
-async def test_what_is_committed_is_there_after_a_reopening(open_store):
-    store, stored = await open_store()
-    assert stored.records == {}
-    change = Change(
-        12.5, (record(3),), (entry(1), entry(2)), {"r": {"judge": [1.5, None]}},
-        {"frozen": {"actor": "ann"}}, (("id-0", {"route": "q"}), ("id-1", {"route": "r"})),
-        (2**64 - 1, 7),
-    )  # fmt: skip
-    await store.commit(change)
-    await store.close()
-    again, stored = await open_store()
-    assert stored.clock == 12.5
-    assert stored.records == {"r": record(3)}
-    assert stored.evidence == {"r": {"judge": [1.5, None]}}
-    assert stored.settings == {"frozen": {"actor": "ann"}}
-    assert await again.answer("id-0") == {"route": "q"}
-    assert await again.answer("id-1") == {"route": "r"}
-    assert stored.receipts == (2**64 - 1, 7)
-    assert await again.answer("id-2") is None
-    entries = await again.journal(None, since=0, until=None, limit=10)
-    assert [e.id for e in entries] == [2, 1]
-    assert entries[1] == replace(entry(1), id=1)
-    assert [e.id for e in await again.journal("r", since=1, until=None, limit=10)] == [2]
-    assert [e.id for e in await again.journal("r", since=0, until=101.5, limit=10)] == [1]
-    assert await again.journal("other", since=0, until=None, limit=10) == []
+class TestSqlite(StoreContract):
+    """On a file."""
 
+    @pytest.fixture
+    def opened(self, open_store):
+        return open_store
 
-async def test_an_older_revision_never_overwrites(open_store):
-    store, _ = await open_store()
-    await store.commit(Change(0, (record(5),)))
-    with pytest.raises(Fenced, match="another router"):
-        await store.commit(Change(1, (record(4),), (entry(),)))
-    assert await store.journal(None, since=0, until=None, limit=10) == []
-    await store.commit(Change(1, (record(6),)))
-
-
-async def test_a_second_router_is_kept_out_until_the_first_lets_go(open_store, tmp_path):
-    first, _ = await open_store()
-    with pytest.raises(StoreLocked, match=str(os.getpid())):
-        await open_store()
-    second = SqliteStore(tmp_path / "r.db", lock_wait_s=5)
-    opening = asyncio.create_task(second.open())
-    await asyncio.sleep(0)
-    await first.close()
-    await opening
-    await second.close()
+    @pytest.fixture
+    def fresh(self, tmp_path):
+        return lambda wait_s: SqliteStore(tmp_path / "r.db", lock_wait_s=wait_s)
 
 
 async def test_a_commit_is_synced_before_it_is_answered(open_store):
@@ -165,16 +107,6 @@ async def test_a_failing_disk_fails_the_commit_and_later_ones_work(open_store, t
     await store.commit(Change(0, (record(2),), (entry(2),)))
     entries = await store.journal(None, since=0, until=None, limit=10)
     assert [e.revision for e in entries] == [2], "nothing of the failed one is there"
-
-
-@pytest.mark.parametrize(
-    "more", [{"reason": None}, {"evidence": {"x": object()}}, {"revision": 2**70}]
-)
-async def test_what_no_disk_could_take_is_told_apart_from_a_broken_disk(open_store, more):
-    store, _ = await open_store()
-    with pytest.raises(Unwritable):
-        await store.commit(Change(0, (), (replace(entry(), **more),)))
-    await store.commit(Change(0, (record(1),), (entry(),)))
 
 
 async def test_a_full_queue_refuses_at_once(open_store, monkeypatch):
@@ -243,85 +175,11 @@ async def test_a_damaged_store_is_refused_by_name(open_store, tmp_path, damage):
         await open_store()
 
 
-STEPS = ", ".join(f"{{weight: {percent}%, hold: 1h}}" for percent in range(1, 61))
-"""More than a life each: kills that always come before the abort lead no rollout to its end."""
-
-POLICY = f"""
-routes:
-  - name: r
-    versions:
-      v1: {{endpoints: [http://127.0.0.1:9001]}}
-      v2: {{endpoints: [http://127.0.0.1:9002]}}
-    stable: v1
-    rollout:
-      candidate: v2
-      strategy:
-        canary:
-          steps: [{STEPS}]
-          bake: 1h
-"""
-
-
-class Nobody:
-    def publish(self, table):
-        pass
-
-    def moved(self, entry):
-        pass
-
-    def store_failed(self, error):
-        raise error
-
-    def store_works(self):
-        pass
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("kills", [12, pytest.param(50, marks=pytest.mark.nightly)])
 async def test_a_kill_at_a_random_moment_keeps_every_acknowledged_position(tmp_path, kills):
-    """R1: what a new process finds is what was last acknowledged, or the one being written."""
-    seed = random.randrange(10**6)
-    print("seed", seed)
-    rng = random.Random(seed)
-    policy = tmp_path / "policy.yaml"
-    policy.write_text(POLICY)
     db = tmp_path / "r.db"
-    said = tmp_path / "r.db.said"
-    moved, last = 0, 0
-    with subprocess.Popen(
-        [sys.executable, str(CHILD)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as nursery:
-        for _ in range(kills):
-            nursery.stdin.write(f"{db} {policy}\n")
-            nursery.stdin.flush()
-            pid = int(nursery.stdout.readline())
-            lines = said.read_text().count("\n") if said.exists() else 0
-            deadline = time.monotonic() + 60
-            while (said.read_text().count("\n") if said.exists() else 0) < lines + 1:
-                assert time.monotonic() < deadline, "the child does nothing"
-                time.sleep(0.002)
-            time.sleep(rng.uniform(0, 0.1))
-            os.kill(pid, signal.SIGKILL)
-            while Path(f"/proc/{pid}").exists():
-                time.sleep(0.001)
-            revision, phase, step, weight = said.read_text().splitlines()[-1].split()
-            store = SqliteStore(db)
-            stored = await store.open()
-            reconciler = Reconciler(store, ManualClock(), Nobody(), Nobody())
-            reconciler.resume(stored)
-            reconciler.adopt(loads(POLICY).policy)
-            run = reconciler.runs["r"]
-            assert run.record.revision in (int(revision), int(revision) + 1)
-            if run.record.revision == int(revision):
-                assert (run.rollout.phase.value, run.rollout.step + 1) == (phase, int(step))
-                served = run.entry.weights_bp[run.entry.candidate] if run.live else 0
-                assert served == int(weight)
-            if not run.live:
-                assert run.entry.weights_bp == (10_000, 0)
-            moved, last = moved + (int(revision) > last), int(revision)
-            await store.close()
-        nursery.stdin.close()
-    assert moved == kills
+    await killed_again_and_again(tmp_path, f"sqlite:///{db}", kills, lambda: SqliteStore(db))
 
 
 FIRST = Path(__file__).with_name("files") / "schema1.sql"
