@@ -7,7 +7,7 @@ the environment; until it is set, `rampway check` says so with the line.
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import Final
 
 from router.config.problems import Path
 from router.core.policy.hooks import SEVERITIES
@@ -54,9 +54,9 @@ def add_subscriptions(rollout: Manifest, others: list[Manifest], draft: Draft) -
                 found.setdefault((service, recipient.strip()), []).extend(TRIGGERS[trigger])
     for (service, recipient), on in found.items():
         url = _kind(service, others)
-        alert: dict[str, Any] = {"kind": "webhook" if url else "slack"}
-        alert["url"] = url or _wanted(draft, f"incoming webhook of {service} {recipient}")
-        draft.alerts.append({**alert, "on": list(dict.fromkeys(on))})
+        address = url or _wanted(draft, f"incoming webhook of {service} {recipient}")
+        kind = "webhook" if url else "slack"
+        draft.alerts.append({"kind": kind, "url": address, "on": list(dict.fromkeys(on))})
 
 
 def _kind(service: str, others: list[Manifest]) -> str | None:
@@ -102,7 +102,7 @@ def _provider(name: str, others: list[Manifest]) -> Manifest | None:
 
 def _wanted(draft: Draft, what: str) -> str:
     """A variable for an address that is not in the file."""
-    number = sum(str(alert["url"]).startswith("${") for alert in draft.alerts) + 1
+    number = sum(alert["url"].startswith("${") for alert in draft.alerts) + 1
     variable = "RAMPWAY_ALERT_URL" + (f"_{number}" if number > 1 else "")
     draft.notes.append(f"alerts: set {variable} to the {what}")
     return f"${{{variable}}}"

@@ -10,6 +10,13 @@ from router.core.quantities import format_duration, parse_duration, parse_share
 from router.importing.alerts import add_subscriptions
 from router.importing.draft import Draft
 from router.importing.manifest import Manifest, seconds_text, share_text
+from router.importing.written import (
+    WrittenCanary,
+    WrittenPlateau,
+    WrittenQuery,
+    WrittenRule,
+    WrittenSwitch,
+)
 
 _CONDITION = re.compile(r"\s*result(?:\[0\])?\s*(>=|>|<=|<)\s*(-?[0-9]+(?:\.[0-9]+)?)\s*\Z")
 _ARGUMENT = re.compile(r"\{\{\s*args\.([A-Za-z0-9_-]+)\s*\}\}")
@@ -47,7 +54,7 @@ def _canary(rollout: Manifest, others: list[Manifest], draft: Draft) -> None:
         for kind in step if isinstance(step, dict) else ():
             steps.add(kind, (*base, "steps", index, kind))
     steps.finish()
-    canary: dict[str, Any] = {"steps": steps.made} if steps.made else {}
+    canary: WrittenCanary = {"steps": steps.made} if steps.made else {}
     if not any(step.get("weight", "0%") != "0%" for step in steps.made):
         remark = "has no steps that move traffic; written as ramp: auto, where evidence decides"
         rollout.note(base, remark) if rollout.get(*base) is None else draft.notes.append(
@@ -71,12 +78,12 @@ class _Steps:
         self.others = others
         self.draft = draft
         self.whole = whole
-        self.made: list[dict[str, Any]] = []
+        self.made: list[WrittenPlateau] = []
         self.mirrors: dict[str, str] = {}
         """Share of each mirror route in force, by name: a later step of the name replaces it."""
         self.copied: list[list[Any]] = []
         """What each mirror step that set one let through."""
-        self.headers: dict[str, tuple[Path, list[dict[str, Any]]]] = {}
+        self.headers: dict[str, tuple[Path, list[WrittenRule]]] = {}
         """Rules of each header route in force, by name, and where it was set."""
 
     def add(self, kind: str, path: Path) -> None:
@@ -101,7 +108,7 @@ class _Steps:
         else:
             self.made.append({"weight": weight, **self._copies()})
 
-    def _copies(self) -> dict[str, Any]:
+    def _copies(self) -> WrittenPlateau:
         """The largest share of the mirror routes in force: they outlive the step that set them."""
         shares = sorted(self.mirrors.values(), key=parse_share)
         return {"mirror": shares[-1]} if shares else {}
@@ -163,7 +170,7 @@ class _Steps:
         self.copied.append(self.rollout.items(*path, "match"))
         self.rollout.note((*path, "match"), "became mirroring; methods and paths combine there")
 
-    def _copy(self, copies: dict[str, Any]) -> None:
+    def _copy(self, copies: WrittenPlateau) -> None:
         """From here on; a plateau that nothing has held up yet begins with it."""
         if self.made and not {"hold", "approval"} & set(self.made[-1]):
             self.made[-1] |= copies
@@ -179,7 +186,7 @@ class _Steps:
                 self.rollout.note(removed[0], remark)
             self.rollout.taken.add(path)
             return
-        rules: list[dict[str, Any]] = []
+        rules: list[WrittenRule] = []
         for index in range(len(self.rollout.items(*path, "match"))):
             here = (*path, "match", index)
             header = self.rollout.text(*here, "headerName")
@@ -230,7 +237,7 @@ def _blue_green(rollout: Manifest, others: list[Manifest], draft: Draft) -> None
     base: Path = ("spec", "strategy", "blueGreen")
     _endpoints(rollout, others, draft, (*base, "activeService"), (*base, "previewService"))
     draft.gates = ["guard"]
-    settings: dict[str, Any] = {}
+    settings: WrittenSwitch = {}
     automatic = rollout.take(*base, "autoPromotionEnabled", default=True)
     deadline = seconds_text(rollout.take(*base, "autoPromotionSeconds"))
     judged = _lasting_s(rollout, others, (*base, "prePromotionAnalysis"))
@@ -255,7 +262,7 @@ def _blue_green(rollout: Manifest, others: list[Manifest], draft: Draft) -> None
 
 
 def _preview_lasts(
-    rollout: Manifest, others: list[Manifest], path: Path, settings: dict[str, Any]
+    rollout: Manifest, others: list[Manifest], path: Path, settings: WrittenSwitch
 ) -> None:
     """The switch waits as long as the analysis before it did, or for a person."""
     seconds = _lasting_s(rollout, others, path)
@@ -409,21 +416,28 @@ def _metric(template: Manifest, path: Path, draft: Draft, arguments: dict[str, s
     if not query or not address or condition is None:
         template.note(path, "is no Prometheus query with a simple condition; write a gate for it")
         return
-    edge = "at_least" if condition[1].startswith(">") else "at_most"
-    gate: dict[str, Any] = {"name": name, "url": address, "query": query, edge: float(condition[2])}
+    gate: WrittenQuery = {"name": name, "url": address, "query": query}
+    if condition[1].startswith(">"):
+        gate["at_least"] = float(condition[2])
+    else:
+        gate["at_most"] = float(condition[2])
     if interval := seconds_text(template.get(*path, "interval", default="")):
         gate["interval"] = interval
     if delay := seconds_text(template.get(*path, "initialDelay", default="")):
         gate["initial_delay"] = delay
-    for theirs, ours in (("failureLimit", "failure_limit"),
-                         ("consecutiveErrorLimit", "consecutive_error_limit")):  # fmt: skip
-        value = template.take(*path, theirs)
-        if isinstance(value, int) and value >= 0:
-            gate[ours] = value
+    if (failures := _limit(template, (*path, "failureLimit"))) is not None:
+        gate["failure_limit"] = failures
+    if (errors := _limit(template, (*path, "consecutiveErrorLimit"))) is not None:
+        gate["consecutive_error_limit"] = errors
     for part in ("name", "provider", "successCondition", "interval", "initialDelay"):
         template.taken.add((*path, part))
     if {"prometheus": gate} not in draft.gates:
         draft.gates.append({"prometheus": gate})
+
+
+def _limit(template: Manifest, path: Path) -> int | None:
+    value = template.take(*path)
+    return value if isinstance(value, int) and value >= 0 else None
 
 
 def _remark_rest(template: Manifest, draft: Draft) -> None:

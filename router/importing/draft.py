@@ -4,9 +4,22 @@ from __future__ import annotations
 
 import textwrap
 from dataclasses import dataclass, field
-from typing import Any
 
 import yaml
+
+from router.importing.written import (
+    WrittenAlert,
+    WrittenConditions,
+    WrittenGate,
+    WrittenHook,
+    WrittenMirroring,
+    WrittenRollout,
+    WrittenRoute,
+    WrittenRule,
+    WrittenSticky,
+    WrittenStrategy,
+    WrittenTimeouts,
+)
 
 LINE_CHARS_MAX = 100
 
@@ -20,42 +33,50 @@ class Draft:
     """What it was made from: ``Argo Rollout``."""
     stable_url: str = ""
     candidate_url: str = ""
-    match: dict[str, Any] = field(default_factory=dict)
-    rules: list[dict[str, Any]] = field(default_factory=list)
-    sticky: dict[str, Any] = field(default_factory=dict)
-    timeouts: dict[str, Any] = field(default_factory=dict)
-    strategy: dict[str, Any] = field(default_factory=dict)
-    gates: list[Any] = field(default_factory=list)
-    mirroring: dict[str, Any] = field(default_factory=dict)
-    hooks: list[dict[str, dict[str, Any]]] = field(default_factory=list)
-    alerts: list[dict[str, Any]] = field(default_factory=list)
+    match: WrittenConditions = field(default_factory=WrittenConditions)
+    rules: list[WrittenRule] = field(default_factory=list)
+    sticky: WrittenSticky = field(default_factory=WrittenSticky)
+    timeouts: WrittenTimeouts = field(default_factory=WrittenTimeouts)
+    strategy: WrittenStrategy = field(default_factory=WrittenStrategy)
+    gates: list[str | WrittenGate] = field(default_factory=list)
+    mirroring: WrittenMirroring = field(default_factory=WrittenMirroring)
+    hooks: list[dict[str, WrittenHook]] = field(default_factory=list)
+    """Each by the point at which it is asked."""
+    alerts: list[WrittenAlert] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-    def route(self) -> dict[str, Any]:
-        """The route as plain values in the order in which people read it."""
-        rollout = {
-            "candidate": "candidate",
-            "strategy": self.strategy,
-            "gates": self.gates or ["guard"],
-            "hooks": self.hooks,
-            "alerts": self.alerts,
-            "mirroring": self.mirroring,
-            "rescue": {"on": ["5xx", "timeout", "connect"]},
+    def route(self) -> WrittenRoute:
+        """The route in the order in which people read it, without what is empty."""
+        made: WrittenRoute = {"name": self.name} if self.name else {}
+        if self.match:
+            made["match"] = self.match
+        if self.rules:
+            made["rules"] = self.rules
+        if self.sticky:
+            made["sticky"] = self.sticky
+        made["versions"] = {
+            "stable": {"endpoints": [self.stable_url]},
+            "candidate": {"endpoints": [self.candidate_url]},
         }
-        route = {
-            "name": self.name,
-            "match": self.match,
-            "rules": self.rules,
-            "sticky": self.sticky,
-            "versions": {
-                "stable": {"endpoints": [self.stable_url]},
-                "candidate": {"endpoints": [self.candidate_url]},
-            },
-            "stable": "stable",
-            "timeouts": self.timeouts,
-            "rollout": {key: value for key, value in rollout.items() if value},
-        }
-        return {key: value for key, value in route.items() if value}
+        made["stable"] = "stable"
+        if self.timeouts:
+            made["timeouts"] = self.timeouts
+        made["rollout"] = self._rollout()
+        return made
+
+    def _rollout(self) -> WrittenRollout:
+        made: WrittenRollout = {"candidate": "candidate"}
+        if self.strategy:
+            made["strategy"] = self.strategy
+        made["gates"] = self.gates or ["guard"]
+        if self.hooks:
+            made["hooks"] = self.hooks
+        if self.alerts:
+            made["alerts"] = self.alerts
+        if self.mirroring:
+            made["mirroring"] = self.mirroring
+        made["rescue"] = {"on": ["5xx", "timeout", "connect"]}
+        return made
 
 
 HEAD = """\

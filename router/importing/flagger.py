@@ -11,6 +11,16 @@ from router.importing.alerts import add_alerts
 from router.importing.draft import Draft
 from router.importing.hooks import add_hooks
 from router.importing.manifest import Manifest, seconds_text, share_text
+from router.importing.written import (
+    WrittenCanary,
+    WrittenConditions,
+    WrittenCookie,
+    WrittenPlateau,
+    WrittenRamp,
+    WrittenSlo,
+    WrittenStrategy,
+    WrittenSwitch,
+)
 
 SUCCESS_RATE = ("request-success-rate", "istio_requests_total")
 DURATION = ("request-duration", "istio_request_duration_seconds_bucket")
@@ -87,13 +97,16 @@ def _strategy(canary: Manifest, draft: Draft, base: Path) -> None:
     iterations = canary.take(*base, "iterations")
     mirrored = canary.take(*base, "mirror", default=False)
     mirror = share_text(canary.take(*base, "mirrorWeight", default=100)) if mirrored else None
-    first = [{"mirror": mirror, "hold": interval}] if mirror else []
+    first: list[WrittenPlateau] = [{"mirror": mirror, "hold": interval}] if mirror else []
     if isinstance(iterations, int):
         # Checks without weights: blue-green, or an A/B test where matches are given.
         hold = format_duration(parse_duration(interval) * iterations)
-        copies = {"mirror": mirror} if mirror else {}
-        asked: dict[str, Any] = {} if mirror else {"approval": {}}
-        draft.strategy = {"blue_green": {**copies, "hold": hold, **asked, "bake": hold}}
+        switch: WrittenSwitch = {"mirror": mirror} if mirror else {}
+        switch["hold"] = hold
+        if not mirror:
+            switch["approval"] = {}
+        switch["bake"] = hold
+        draft.strategy = {"blue_green": switch}
         _matches(canary, draft, base)
         if not mirror:
             remark = (
@@ -109,14 +122,21 @@ def _strategy(canary: Manifest, draft: Draft, base: Path) -> None:
         shares = [share_text(weight) for weight in weights]
         if None in shares:
             canary.note((*base, "stepWeights"), "has weights that are no whole shares")
-        steps = [{"weight": share, "hold": interval} for share in shares if share]
+        steps: list[WrittenPlateau] = [
+            {"weight": share, "hold": interval} for share in shares if share
+        ]
         draft.strategy = {"canary": {"steps": [*first, *steps]}}
     elif step and step != "0%":
-        ramp = {"linear": {"step": step, "to": highest, "hold": interval}}
-        draft.strategy = {"canary": {**({"steps": first} if first else {}), "ramp": ramp}}
+        draft.strategy = _ramped(first, {"linear": {"step": step, "to": highest, "hold": interval}})
     else:
         canary.note(base, "has no weights; written as ramp: auto, where evidence decides")
-        draft.strategy = {"canary": {**({"steps": first} if first else {}), "ramp": "auto"}}
+        draft.strategy = _ramped(first, "auto")
+
+
+def _ramped(first: list[WrittenPlateau], ramp: str | WrittenRamp) -> WrittenStrategy:
+    canary: WrittenCanary = {"steps": first} if first else {}
+    canary["ramp"] = ramp
+    return {"canary": canary}
 
 
 def _matches(canary: Manifest, draft: Draft, base: Path) -> None:
@@ -135,9 +155,9 @@ def _matches(canary: Manifest, draft: Draft, base: Path) -> None:
         canary.note((*base, "match"), remark)
 
 
-def _conditions(match: Any) -> dict[str, Any] | None:
-    headers: dict[str, Any] = {}
-    cookies: dict[str, Any] = {}
+def _conditions(match: Any) -> WrittenConditions | None:
+    headers: dict[str, dict[str, str]] = {}
+    cookies: dict[str, dict[str, str]] = {}
     for name, value in (match.get("headers") or {}).items() if isinstance(match, dict) else ():
         kept = {k: v for k, v in (value or {}).items() if k in WAYS}
         cookie = ONE_COOKIE.fullmatch(str(kept.get("regex")))
@@ -147,8 +167,12 @@ def _conditions(match: Any) -> dict[str, Any] | None:
             headers[name] = kept
         else:
             return None
-    found = {"headers": headers, "cookies": cookies}
-    return {key: value for key, value in found.items() if value} or None
+    found: WrittenConditions = {}
+    if headers:
+        found["headers"] = headers
+    if cookies:
+        found["cookies"] = cookies
+    return found or None
 
 
 def _affinity(canary: Manifest, draft: Draft, base: Path) -> None:
@@ -157,16 +181,18 @@ def _affinity(canary: Manifest, draft: Draft, base: Path) -> None:
         return
     age = seconds_text(canary.take(*base, "maxAge", default=86_400)) or "1d"
     secret = "${RAMPWAY_COOKIE_SECRET}"  # noqa: S105 - a reference, not a secret
-    cookie: dict[str, Any] = {"name": str(name), "secret": secret, "max_age": age}
+    cookie: WrittenCookie = {"name": str(name), "secret": secret, "max_age": age}
     canary.take(*base, "httpOnly")  # ours always is
     if canary.take(*base, "secure", default=False):
         cookie["secure"] = True
     if (same_site := str(canary.take(*base, "sameSite", default="")).lower()) in SAME_SITE:
         cookie["same_site"] = same_site
-        cookie |= {"secure": True} if same_site == "none" else {}
-    for key in ("domain", "path"):
-        if value := canary.take(*base, key):
-            cookie[key] = str(value)
+        if same_site == "none":
+            cookie["secure"] = True
+    if domain := canary.take(*base, "domain"):
+        cookie["domain"] = str(domain)
+    if path := canary.take(*base, "path"):
+        cookie["path"] = str(path)
     draft.sticky = {"cookie": cookie}
     draft.notes.append(
         f"line {canary.line(base)}: set RAMPWAY_COOKIE_SECRET (16+ characters), it signs the cookie"
@@ -184,7 +210,8 @@ def _slow(canary: Manifest, draft: Draft, here: Path, limit: str) -> None:
         canary.note(here, remark)
         return
     gate = "slo" if switch is None else "shadow_slo"
-    draft.gates.append({gate: {"slower_than": limit}})
+    slo: WrittenSlo = {"slower_than": limit}
+    draft.gates.append({"slo": slo} if switch is None else {"shadow_slo": slo})
     remark = f"compared a 99th percentile with a limit; {gate} compares the shares beyond it"
     canary.note(here, remark)
 

@@ -11,6 +11,7 @@ from router.core.quantities import parse_duration
 from router.core.urls import checked_url
 from router.importing.draft import Draft
 from router.importing.manifest import Manifest, seconds_text
+from router.importing.written import WrittenHook
 
 TIMEOUT_S_MAX: Final = 300.0
 RETRIES_MAX: Final = 10
@@ -42,7 +43,7 @@ def add_hooks(canary: Manifest, draft: Draft, base: Path) -> None:
             canary.note(here, f"is left out: there are at most {HOOKS_MAX} hooks here")
             continue
         canary.taken.add((*here, "type"))
-        settings: dict[str, Any] = {"name": _name(canary, here, draft, point), "url": url}
+        settings: WrittenHook = {"name": _name(canary, here, draft, point), "url": url}
         settings |= _settings(canary, here)
         if issubclass(HOOKS[point], Asked) and parse_duration(interval) >= INTERVAL_S_MIN:
             settings["interval"] = interval
@@ -65,8 +66,8 @@ def _name(canary: Manifest, here: Path, draft: Draft, point: str) -> str:
     return plain if plain not in known else next(one for one in numbered if one not in known)
 
 
-def _settings(canary: Manifest, here: Path) -> dict[str, Any]:
-    made: dict[str, Any] = {}
+def _settings(canary: Manifest, here: Path) -> WrittenHook:
+    made: WrittenHook = {}
     if timeout := seconds_text(canary.take(*here, "timeout", default="")):
         if 0 < parse_duration(timeout) <= TIMEOUT_S_MAX:
             made["timeout"] = timeout
@@ -78,7 +79,8 @@ def _settings(canary: Manifest, here: Path) -> dict[str, Any]:
     metadata = canary.take(*here, "metadata", default={})
     if isinstance(metadata, dict) and len(metadata) <= METADATA_MAX:
         kept = {str(key): _literal(value) for key, value in metadata.items()}
-        made |= {"metadata": kept} if kept else {}
+        if kept:
+            made["metadata"] = kept
     else:
         canary.note((*here, "metadata"), f"is no mapping of at most {METADATA_MAX} texts")
     if canary.take(*here, "muteAlert", default=False) is True:

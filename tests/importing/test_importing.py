@@ -1,13 +1,15 @@
 """Argo Rollouts and Flagger Canaries as policies."""
 
 from pathlib import Path
+from typing import get_args, get_origin, get_type_hints, is_typeddict
 
 import pytest
 
-from router.config import PolicyError, loads
+from router.config import PolicyError, loads, schema
 from router.core.policy.hooks import HOOKS
 from router.importing import IMPORTERS, import_policy
 from router.importing.manifest import seconds_text, share_text
+from router.importing.written import WrittenRoute
 
 FIXTURES = Path(__file__).parent / "files"
 SOURCES = sorted(file for file in FIXTURES.glob("*.yaml") if ".expected" not in file.name)
@@ -24,6 +26,28 @@ def test_the_policy_is_the_one_agreed_and_loads(file):
 
     assert file.with_suffix(".expected.yaml").read_text() == imported.text
     assert loads(imported.text, environment=SECRET).policy.routes
+
+
+def written(kind, path):
+    """Every mapping below an annotation, with its keys."""
+    if is_typeddict(kind):
+        hints = get_type_hints(kind)
+        yield path, set(hints)
+        for name, inner in hints.items():
+            yield from written(inner, (*path, name))
+    named = max(schema.keys(path), key=lambda key: len(schema.keys((*path, key))), default="any")
+    below = {list: (0,), dict: (named,)}.get(get_origin(kind), ())
+    for inner in get_args(kind):
+        yield from written(inner, path + below)
+
+
+def test_what_is_written_has_the_keys_of_a_policy():
+    found = dict(written(WrittenRoute, ("routes", 0)))
+
+    assert {path: keys - set(schema.keys(path)) for path, keys in found.items()} == {
+        path: set() for path in found
+    }
+    assert len(found) > 20
 
 
 def test_every_importer_has_a_fixture():
