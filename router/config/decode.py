@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from router.config import hints, schema
 from router.config.problems import Path, PolicyError, Problem, nearest
@@ -16,6 +17,18 @@ from router.core.quantities import shown
 
 Worded = tuple[str, str]
 """A message and its hint."""
+
+
+class _Fault(NamedTuple):
+    """What pydantic says of one value."""
+
+    path: Path
+    got: str
+    error: ErrorDetails
+
+    def said(self, key: str, default: object = None) -> object:
+        """One of the details, such as the bound that was passed."""
+        return self.error.get("ctx", {}).get(key, default)
 
 
 def decode(document: Document, model: type[BaseModel] = Policy) -> Any:
@@ -81,13 +94,12 @@ def _path(document: Document, location: tuple[int | str, ...]) -> Path:
     return tuple(path)
 
 
-def _worded(document: Document, path: Path, error: Any) -> Worded:
+def _worded(document: Document, path: Path, error: ErrorDetails) -> Worded:
     handler = _WORDS.get(error["type"])
-    context = error.get("ctx", {})
-    got = _got(document, path, error["input"])
-    message, hint = handler(path, context, got) if handler else (f"expected {error['msg']}", "")
+    fault = _Fault(path, _got(document, path, error["input"]), error)
+    message, hint = handler(fault) if handler else (f"expected {error['msg']}", "")
     if error["type"] == "value_error":
-        message, hint = _sentence(str(context["error"]))
+        message, hint = _sentence(str(fault.said("error")))
     message = _hidden(document, path, message, error["input"])
     value = None if error["type"] == "missing" else error["input"]
     return message, hint or hints.hint(document, path, value)
@@ -117,63 +129,56 @@ def _hidden(document: Document, path: Path, message: str, value: Any) -> str:
     return re.sub(r", got .*", ", got ***", message) if secret(path) else message
 
 
-def _missing(path: Path, context: dict[str, Any], got: str) -> Worded:
-    del context, got
-    return f"expected {path[-1] if path else 'a value'}, which is required, got nothing", ""
+def _missing(fault: _Fault) -> Worded:
+    key = fault.path[-1] if fault.path else "a value"
+    return f"expected {key}, which is required, got nothing", ""
 
 
-def _unknown(path: Path, context: dict[str, Any], got: str) -> Worded:
-    del context, got
-    known = schema.keys(path[:-1])
-    name = str(path[-1])
+def _unknown(fault: _Fault) -> Worded:
+    known = schema.keys(fault.path[:-1])
+    name = str(fault.path[-1])
     if close := nearest(name, known):
         return f"expected a known key, got {name!r}", f"did you mean {close}?"
     return f"expected a known key, got {name!r}", f"known here: {', '.join(known)}"
 
 
-def _choice(path: Path, context: dict[str, Any], got: str) -> Worded:
-    del path
-    names = re.findall(r"'([^']*)'", str(context["expected"]))
-    close = nearest(got.strip("'"), names)
-    return f"expected {context['expected']}, got {got}", f"did you mean {close}?" if close else ""
+def _choice(fault: _Fault) -> Worded:
+    expected = str(fault.said("expected"))
+    close = nearest(fault.got.strip("'"), re.findall(r"'([^']*)'", expected))
+    return f"expected {expected}, got {fault.got}", f"did you mean {close}?" if close else ""
 
 
-def _expected(what: str) -> Callable[[Path, dict[str, Any], str], Worded]:
-    return lambda path, context, got: (f"expected {what}, got {got}", "")  # noqa: ARG005 - uniform
+def _expected(what: str) -> Callable[[_Fault], Worded]:
+    return lambda fault: (f"expected {what}, got {fault.got}", "")
 
 
-def _bound(words: str, key: str) -> Callable[[Path, dict[str, Any], str], Worded]:
-    def worded(path: Path, context: dict[str, Any], got: str) -> Worded:
-        return f"expected {words} {schema.format_limit(path, context[key])}, got {got}", ""
+def _bound(words: str, key: str) -> Callable[[_Fault], Worded]:
+    def worded(fault: _Fault) -> Worded:
+        limit = schema.format_limit(fault.path, fault.said(key))
+        return f"expected {words} {limit}, got {fault.got}", ""
 
     return worded
 
 
-def _length(words: str, key: str) -> Callable[[Path, dict[str, Any], str], Worded]:
-    def worded(path: Path, context: dict[str, Any], got: str) -> Worded:
-        del path
-        unit = "characters" if got[:1] in ("'", '"') else "entries"
-        length = context.get("actual_length", got)  # None: counting stopped at the bound
+def _length(words: str, key: str) -> Callable[[_Fault], Worded]:
+    def worded(fault: _Fault) -> Worded:
+        unit = "characters" if fault.got[:1] in ("'", '"') else "entries"
+        length = fault.said("actual_length", fault.got)  # None: counting stopped at the bound
         got = "more" if length is None else str(length)
-        return f"expected {words} {context[key]} {unit}, got {got}", ""
+        return f"expected {words} {fault.said(key)} {unit}, got {got}", ""
 
     return worded
 
 
-def _characters(words: str, key: str) -> Callable[[Path, dict[str, Any], str], Worded]:
-    def worded(path: Path, context: dict[str, Any], got: str) -> Worded:
-        del path
-        return f"expected {words} {context[key]} characters, got {got}", ""
-
-    return worded
+def _characters(words: str, key: str) -> Callable[[_Fault], Worded]:
+    return lambda fault: (f"expected {words} {fault.said(key)} characters, got {fault.got}", "")
 
 
-def _pattern(path: Path, context: dict[str, Any], got: str) -> Worded:
-    del path
-    return f"expected text of the form {context['pattern']}, got {got}", ""
+def _pattern(fault: _Fault) -> Worded:
+    return f"expected text of the form {fault.said('pattern')}, got {fault.got}", ""
 
 
-_WORDS: dict[str, Callable[[Path, dict[str, Any], str], Worded]] = {
+_WORDS: dict[str, Callable[[_Fault], Worded]] = {
     "missing": _missing,
     "extra_forbidden": _unknown,
     "literal_error": _choice,

@@ -11,9 +11,10 @@ Whoever installs packages decides what code runs; a policy only ever names what 
 
 from __future__ import annotations
 
+from collections.abc import Container, Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Final
+from typing import Final
 
 from router.config.payloads import GROUP, loaded
 from router.core.gates import GATES, Gate
@@ -21,7 +22,7 @@ from router.core.payloads import PAYLOADS
 from router.core.policy import Policy, RolloutPolicy, Route
 from router.core.strategies import STRATEGIES, Strategy
 
-TABLES: Final[dict[str, dict[str, Any]]] = {
+TABLES: Final[Mapping[str, Container[str]]] = {
     "rampway.gates": GATES,
     "rampway.strategies": STRATEGIES,
     GROUP: PAYLOADS,
@@ -51,18 +52,32 @@ def _added(group: str, entry: EntryPoint) -> str:
     if entry.name in TABLES[group]:
         return f"{said}: there is one of that name already"
     try:
-        TABLES[group][entry.name] = loaded(entry) if group == GROUP else _checked(group, entry)
+        _add(group, entry)
     except Exception as error:  # noqa: BLE001 - foreign code may raise anything when imported
         return f"{said}: {type(error).__name__}: {error}"
     return ""
 
 
-def _checked(group: str, entry: EntryPoint) -> Any:
-    """The class of a gate or a strategy."""
-    found = entry.load()
-    base = Gate if group == "rampway.gates" else Strategy
-    if not (isinstance(found, type) and issubclass(found, base)):
-        raise TypeError(f"expected a subclass of {base.__name__}")
-    if issubclass(found, Gate) and found.kind != entry.name:
-        raise TypeError(f"expected kind = {entry.name!r}, as the entry point is called")
-    return found
+def _add(group: str, entry: EntryPoint) -> None:
+    """Raises TypeError for what is not of its kind, and whatever a broken package raises."""
+    if group == GROUP:
+        PAYLOADS[entry.name] = loaded(entry)
+    elif group == "rampway.strategies":
+        STRATEGIES[entry.name] = _strategy(entry.load())
+    else:
+        gate = _gate(entry.load())
+        if gate.kind != entry.name:
+            raise TypeError(f"expected kind = {entry.name!r}, as the entry point is called")
+        GATES[entry.name] = gate
+
+
+def _gate(found: object) -> type[Gate]:
+    if isinstance(found, type) and issubclass(found, Gate):
+        return found
+    raise TypeError("expected a subclass of Gate")
+
+
+def _strategy(found: object) -> type[Strategy]:
+    if isinstance(found, type) and issubclass(found, Strategy):
+        return found
+    raise TypeError("expected a subclass of Strategy")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from functools import cache
-from typing import Any, cast
+from typing import Any, TypedDict, cast
 
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
@@ -29,6 +29,28 @@ _FORMATS = {
     SHARE_PATTERN: format_share,
     SIZE_PATTERN: format_size,
 }
+
+
+SchemaPart = TypedDict(
+    "SchemaPart",
+    {
+        "$schema": str,
+        "$defs": dict[str, "SchemaPart"],
+        "$ref": str,
+        "title": str,
+        "description": str,
+        "type": str,
+        "pattern": str,
+        "anyOf": list["SchemaPart"],
+        "items": "SchemaPart",
+        "required": list[str],
+        "properties": dict[str, "SchemaPart"],
+        "patternProperties": dict[str, "SchemaPart"],
+        "additionalProperties": "bool | SchemaPart",
+    },
+    total=False,
+)
+"""The keys of a JSON Schema (draft 2020-12) that are read or written here; others pass through."""
 
 
 class _Generator(GenerateJsonSchema):
@@ -58,25 +80,26 @@ def _pattern(schema: JsonSchemaValue) -> str:
 
 
 @cache
-def schema() -> dict[str, Any]:
+def schema() -> SchemaPart:
     """The schema of a policy file (draft 2020-12); the same object each time, not to be changed."""
-    made = Policy.model_json_schema(schema_generator=_Generator)
+    made = cast("SchemaPart", Policy.model_json_schema(schema_generator=_Generator))
     made.pop("title", None)
     _with_templates(made)
+    untitled: SchemaPart = _without_titles(made)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Rampway policy",
-        **_without_titles(made),
+        **untitled,
     }
 
 
-def _with_templates(made: dict[str, Any]) -> None:
+def _with_templates(made: SchemaPart) -> None:
     """Add what :mod:`router.config.templates` takes out before the models see a policy."""
     made["properties"]["templates"] = {
         "type": "object", "additionalProperties": {"type": "object"},
         "description": "Routes to copy, by name; $(argument) stands for what a route gives.",
     }  # fmt: skip
-    copied = {
+    copied: SchemaPart = {
         "type": "object", "required": ["name", "template"],
         "properties": {
             "name": made["$defs"]["Route"]["properties"]["name"],
@@ -93,7 +116,7 @@ def text() -> str:
     return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
 
 
-def parts(path: Path) -> Iterator[dict[str, Any]]:
+def parts(path: Path) -> Iterator[SchemaPart]:
     """All schemas that apply to the value at `path`: one, or one for each alternative."""
     yield from _parts(schema(), path)
 
@@ -111,7 +134,7 @@ def format_limit(path: Path, limit: Any) -> str:
     return f"{limit:,}"
 
 
-def _parts(node: dict[str, Any], path: Path) -> Iterator[dict[str, Any]]:
+def _parts(node: SchemaPart, path: Path) -> Iterator[SchemaPart]:
     if reference := node.get("$ref"):
         name = str(reference).rpartition("/")[2]
         yield from _parts(schema()["$defs"][name], path)
@@ -129,7 +152,7 @@ def _parts(node: dict[str, Any], path: Path) -> Iterator[dict[str, Any]]:
         yield from _parts(inner, rest)
 
 
-def _property(node: dict[str, Any], key: str) -> Any:
+def _property(node: SchemaPart, key: str) -> SchemaPart | None:
     if key in (properties := node.get("properties", {})):
         return properties[key]
     other = node.get("additionalProperties") or next(

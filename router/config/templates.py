@@ -21,6 +21,7 @@ at the argument's.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, Final
@@ -66,7 +67,7 @@ def apply_templates(document: Document) -> None:
         raise PolicyError(problems)
 
 
-def _asked(policy: dict[str, Any]) -> bool:
+def _asked(policy: Mapping[str, object]) -> bool:
     routes = policy.get("routes")
     uses = isinstance(routes, list) and any(isinstance(r, dict) and TEMPLATE in r for r in routes)
     return TEMPLATES in policy or uses
@@ -77,18 +78,24 @@ class _Route:
     """One route that is made of a template."""
 
     document: Document
-    templates: dict[str, Any]
+    templates: Mapping[str, object]
     place: Path
-    written: dict[str, Any]
+    written: Mapping[str, object]
     problems: list[Problem] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
     nodes: int = 0
+
+    @property
+    def given(self) -> Mapping[str, object] | None:
+        """The arguments by name; None where something else stands in their place."""
+        given = self.written.get(WITH, {})
+        return given if isinstance(given, dict) else None
 
     def value(self) -> Any:
         """The route. What is wrong goes into ``problems``."""
         name = self.written[TEMPLATE]
         template = self.templates.get(name) if isinstance(name, str) else None
-        if not isinstance(template, dict):
+        if not isinstance(name, str) or not isinstance(template, dict):
             self._say(
                 (*self.place, TEMPLATE), f"expected a template, got {name!r}", self._near(name)
             )
@@ -108,8 +115,7 @@ class _Route:
         return f"did you mean {near[0]}?" if near else f"the templates are: {known}"
 
     def _unused(self, template: str) -> None:
-        given = self.written.get(WITH, {})
-        if not isinstance(given, dict):
+        if (given := self.given) is None:
             self._say(
                 (*self.place, WITH), "expected arguments by name", "write with: {NAME: value}"
             )
@@ -161,7 +167,7 @@ class _Route:
         name = whole[1]
         if not self._known(name, source):
             return text
-        value = self.written[WITH][name]
+        value = (self.given or {})[name]
         self._mark_all(value, (*self.place, WITH, name), target)
         return value
 
@@ -174,7 +180,7 @@ class _Route:
     def _written(self, name: str) -> str:
         """An argument as it stands in the file, so that 1.10 stays 1.10."""
         place = (*self.place, WITH, name)
-        value = self.written[WITH][name]
+        value = (self.given or {})[name]
         if isinstance(value, dict | list):
             self._say(place, f"expected a text for $({name}), got a list or a mapping",
                       f"it stands within a longer text; only a value that is $({name}) alone "
@@ -183,13 +189,12 @@ class _Route:
         return self.document.plain.get(place, str(value))
 
     def _known(self, name: str, source: Path) -> bool:
-        given = self.written.get(WITH, {})
         self.used.add(name)
         if not _NAME.match(name):
             self._say(source, f"expected the name of an argument in $({name})",
                       "letters, digits and underscores")  # fmt: skip
             return False
-        if not isinstance(given, dict) or name not in given:
+        if name not in (self.given or {}):
             self._say((*self.place, TEMPLATE), f"expected an argument for $({name}), got none",
                       f"write with: {{{name}: ...}}")  # fmt: skip
             return False
