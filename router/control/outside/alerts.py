@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Container, Iterable
 from datetime import UTC, datetime
-from typing import Any, Final, get_args
+from typing import Final, TypedDict, get_args
 from urllib.parse import quote
 
 import aiohttp
+import msgspec
+from msgspec.structs import replace
 
 from router.control.outside.outbox import Delivery, Outbox, Undelivered, refused
 from router.control.outside.outside import NO_ANSWER, no_answer, post
@@ -22,7 +24,7 @@ from router.control.rollouts.trial import Trial
 from router.control.state.answers import Announcement
 from router.core.pairs.tally import Learnt
 from router.core.policy import Policy
-from router.core.policy.hooks import TRIGGERS, Alert, Trigger
+from router.core.policy.hooks import TRIGGERS, Alert, AlertSeverity, Trigger
 from router.core.policy.server import split_address
 from router.core.rollout.events import Action
 from router.core.rollout.rollout import Phase
@@ -82,6 +84,33 @@ def trigger_of(letter: Announcement) -> Trigger | None:
     return _OF_ACTION.get(letter.data["action"])
 
 
+class AlertBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a webhook is sent as JSON; keys that do not apply are left out."""
+
+    trigger: Trigger
+    severity: AlertSeverity
+    at: float
+    """Wall time, seconds since 1970."""
+    route: str
+    """Empty where it concerns the whole router."""
+    summary: str
+    text: str
+    runbook: str
+    rollout: str | None = None
+    """With all that follows but the link: of the route's rollout, if it has one."""
+    stable: str | None = None
+    candidate: str | None = None
+    phase: str | None = None
+    step: int | None = None
+    """1-based."""
+    steps: int | None = None
+    weight_bp: int | None = None
+    revision: int | None = None
+    actor: str | None = None
+    link: str | None = None
+    """Where people look next."""
+
+
 class Alerts:
     """Sends each announcement to those who want it."""
 
@@ -102,7 +131,7 @@ class Alerts:
                 told.add(to)
                 self._send(alert, facts(letter, trigger, policy, run))
 
-    def _send(self, alert: Alert, body: dict[str, Any]) -> None:
+    def _send(self, alert: Alert, body: AlertBody) -> None:
         url = alert.url.get_secret_value()
         headers = {name: value.get_secret_value() for name, value in alert.headers.items()}
         sent = _FORMS[alert.kind](body)
@@ -128,35 +157,33 @@ def told(letter: Announcement) -> str:
     return letter.text if numbers == letter.text else f"{letter.text}\n{numbers}"
 
 
-def facts(
-    letter: Announcement, trigger: Trigger, policy: Policy, run: Run | None
-) -> dict[str, Any]:
-    """The payload of a webhook; keys that do not apply are left out."""
-    body: dict[str, Any] = {
-        "trigger": trigger,
-        "severity": TRIGGERS[trigger],
-        "at": letter.at,
-        "route": letter.route,
-        "summary": letter.text,
-        "text": told(letter),
-        "runbook": RUNBOOK + trigger,
-    }
-    if run is not None and (carried := run.record.carried):
-        rollout = carried.rollout
-        body |= {
-            "rollout": rollout.id,
-            "stable": rollout.stable,
-            "candidate": rollout.candidate,
-            "phase": rollout.phase.value,
-            "step": rollout.step + 1,
-            "steps": len(carried.plan.steps),
-            "weight_bp": carried.split.candidate_bp,
-            "revision": rollout.revision,
-            "actor": rollout.actor,
-        }
-    if link := page_of(policy, letter.route):
-        body["link"] = link
-    return body
+def facts(letter: Announcement, trigger: Trigger, policy: Policy, run: Run | None) -> AlertBody:
+    """The payload of a webhook."""
+    body = AlertBody(
+        trigger=trigger,
+        severity=TRIGGERS[trigger],
+        at=letter.at,
+        route=letter.route,
+        summary=letter.text,
+        text=told(letter),
+        runbook=RUNBOOK + trigger,
+        link=page_of(policy, letter.route) or None,
+    )
+    if run is None or (carried := run.record.carried) is None:
+        return body
+    rollout = carried.rollout
+    return replace(
+        body,
+        rollout=rollout.id,
+        stable=rollout.stable,
+        candidate=rollout.candidate,
+        phase=rollout.phase.value,
+        step=rollout.step + 1,
+        steps=len(carried.plan.steps),
+        weight_bp=carried.split.candidate_bp,
+        revision=rollout.revision,
+        actor=rollout.actor,
+    )
 
 
 def page_of(policy: Policy, route: str) -> str:
@@ -173,44 +200,66 @@ def page_of(policy: Policy, route: str) -> str:
     return f"{base}#/route/{quote(route, safe='')}" if route else base
 
 
-def slack(body: dict[str, Any]) -> dict[str, Any]:
+class SlackAttachment(TypedDict):
+    """What gives a message its colour."""
+
+    color: str
+    fallback: str
+
+
+class SlackMessage(TypedDict):
+    """What incoming webhooks of Slack read."""
+
+    text: str
+    attachments: list[SlackAttachment]
+
+
+def slack(body: AlertBody) -> SlackMessage:
     """The same for a chat: a line in bold, the sentence, a colour; ``&<>`` as Slack wants them."""
-    title = body["trigger"].replace("_", " ")
-    about = f"{body['route']}: " if body["route"] else ""
+    title = body.trigger.replace("_", " ")
+    about = f"{body.route}: " if body.route else ""
     where = ""
-    if "candidate" in body:
-        where = f" ({body['candidate']} at {percent(body['weight_bp'])})"
-    lines = [f"*{_plain(about + title)}*{_plain(where)}", _plain(body["text"])]
-    if "link" in body:
-        lines.append(f"<{body['link']}|dashboard> · <{body['runbook']}|what to do>")
+    if body.candidate is not None and body.weight_bp is not None:
+        where = f" ({body.candidate} at {percent(body.weight_bp)})"
+    lines = [f"*{_plain(about + title)}*{_plain(where)}", _plain(body.text)]
+    if body.link:
+        lines.append(f"<{body.link}|dashboard> · <{body.runbook}|what to do>")
     text = "\n".join(lines)
-    colour = _COLOURS[body["severity"]]
-    return {"text": text, "attachments": [{"color": colour, "fallback": _plain(body["text"])}]}
+    colour = _COLOURS[body.severity]
+    return {"text": text, "attachments": [{"color": colour, "fallback": _plain(body.text)}]}
 
 
-def alertmanager(body: dict[str, Any]) -> list[dict[str, Any]]:
+class AlertmanagerAlert(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One entry of ``POST /api/v2/alerts``."""
+
+    labels: dict[str, str]
+    annotations: dict[str, str]
+    starts_at: str
+    generator_url: str = msgspec.field(name="generatorURL")
+
+
+def alertmanager(body: AlertBody) -> list[AlertmanagerAlert]:
     """The same for ``POST /api/v2/alerts``: labels say which thing it is, so it is grouped once.
 
     https://prometheus.io/docs/alerting/latest/alerts_api/ . It is over for Alertmanager after its
     ``resolve_timeout``: what is told here has happened.
     """
-    title = "".join(word.capitalize() for word in body["trigger"].split("_"))
-    labels = {"alertname": f"Rampway{title}", "service": "rampway", "severity": body["severity"]}
-    about = ("route", "rollout", "candidate")
-    annotations = {"summary": body["summary"], "description": body["text"],
-                   "runbook_url": body["runbook"]}  # fmt: skip
-    at = datetime.fromtimestamp(body["at"], UTC).isoformat(timespec="milliseconds")
+    title = "".join(word.capitalize() for word in body.trigger.split("_"))
+    labels = {"alertname": f"Rampway{title}", "service": "rampway", "severity": body.severity}
+    about = {"route": body.route, "rollout": body.rollout, "candidate": body.candidate}
     return [
-        {
-            "labels": labels | {name: body[name] for name in about if body.get(name)},
-            "annotations": annotations,
-            "startsAt": at,
-            "generatorURL": body.get("link", ""),
-        }
-    ]
+        AlertmanagerAlert(
+            labels=labels | {name: value for name, value in about.items() if value},
+            annotations={
+                "summary": body.summary, "description": body.text, "runbook_url": body.runbook,
+            },
+            starts_at=datetime.fromtimestamp(body.at, UTC).isoformat(timespec="milliseconds"),
+            generator_url=body.link or "",
+        )
+    ]  # fmt: skip
 
 
-_FORMS: Final[dict[str, Callable[[dict[str, Any]], Any]]] = {
+_FORMS: Final[dict[str, Callable[[AlertBody], object]]] = {
     "webhook": lambda body: body,
     "slack": slack,
     "alertmanager": alertmanager,

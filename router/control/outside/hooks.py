@@ -10,9 +10,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import aiohttp
+import msgspec
+from msgspec.structs import replace
 
 from router.control.outside.outbox import Delivery, Outbox, Undelivered, refused
 from router.control.outside.outside import CALLS_AT_ONCE_MAX, NO_ANSWER, no_answer, post
@@ -32,6 +34,33 @@ GO: Final = (200, 201, 202)
 RETRY_PAUSE_S: Final = 0.2
 ALWAYS: Final = -1
 """The place of hooks that are asked in every step."""
+
+
+class HookBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a hook is sent as JSON."""
+
+    hook: str
+    """The point at which it is asked or told."""
+    name: str
+    route: str
+    rollout: str
+    attempt: int
+    phase: str
+    step: int
+    """1-based."""
+    steps: int
+    weight_bp: int
+    stable: str
+    candidate: str
+    revision: int
+    reason: str
+    metadata: dict[str, str]
+    """As the policy has it for this hook."""
+    action: str | None = None
+    """Of the move that it is told of, as the next two; absent where it is asked."""
+    actor: str | None = None
+    at: float | None = None
+    """Wall time, seconds since 1970."""
 
 
 @dataclass
@@ -189,7 +218,7 @@ class Hooks:
             task.add_done_callback(self._tasks.discard)
         return standing
 
-    async def _ask(self, run: Run, hook: Hook, standing: Standing, body: dict[str, Any]) -> None:
+    async def _ask(self, run: Run, hook: Hook, standing: Standing, body: HookBody) -> None:
         if self.session is None:
             return  # the router stops
         headers = headers_of(run, hook)
@@ -225,10 +254,13 @@ class Hooks:
         ended = entry.phase_to != entry.phase_from and not carried.rollout.phase.live
         for hook in carried.policy.hooks:
             if hook.point == "event" or (hook.point == "post_rollout" and ended):
-                about = {"action": entry.action, "actor": entry.actor, "reason": entry.reason}
-                self._send(run, hook, {**payload(run, carried, hook), **about, "at": entry.at})
+                body = replace(
+                    payload(run, carried, hook), action=entry.action, actor=entry.actor,
+                    reason=entry.reason, at=entry.at,
+                )  # fmt: skip
+                self._send(run, hook, body)
 
-    def _send(self, run: Run, hook: Hook, body: dict[str, Any]) -> None:
+    def _send(self, run: Run, hook: Hook, body: HookBody) -> None:
         headers = headers_of(run, hook)
 
         async def send() -> None:
@@ -284,22 +316,22 @@ def headers_of(run: Run, hook: Hook) -> dict[str, str]:
     return {}
 
 
-def payload(run: Run, carried: Carried, hook: Hook) -> dict[str, Any]:
+def payload(run: Run, carried: Carried, hook: Hook) -> HookBody:
     """What a hook is told."""
     rollout = carried.rollout
-    return {
-        "hook": hook.point,
-        "name": hook.title,
-        "route": run.route.name,
-        "rollout": rollout.id,
-        "attempt": rollout.attempt,
-        "phase": rollout.phase.value,
-        "step": rollout.step + 1,
-        "steps": len(carried.plan.steps),
-        "weight_bp": carried.split.candidate_bp,
-        "stable": rollout.stable,
-        "candidate": rollout.candidate,
-        "revision": rollout.revision,
-        "reason": rollout.reason,
-        "metadata": dict(hook.metadata),
-    }
+    return HookBody(
+        hook=hook.point,
+        name=hook.title,
+        route=run.route.name,
+        rollout=rollout.id,
+        attempt=rollout.attempt,
+        phase=rollout.phase.value,
+        step=rollout.step + 1,
+        steps=len(carried.plan.steps),
+        weight_bp=carried.split.candidate_bp,
+        stable=rollout.stable,
+        candidate=rollout.candidate,
+        revision=rollout.revision,
+        reason=rollout.reason,
+        metadata=dict(hook.metadata),
+    )

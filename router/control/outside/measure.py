@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import aiohttp
 
@@ -39,7 +39,7 @@ class Inquiry:
 
     route: str
     gate: Polled
-    about: dict[str, Any]
+    about: Mapping[str, str | int]
     """What a webhook is told: route, candidate, stable, phase, step, weight."""
     headers: dict[str, str] = field(default_factory=dict, repr=False)
     """Header fields, of the policy of the moment."""
@@ -124,7 +124,7 @@ class Asker:
                 raise ValueError(f"the answer is longer than {ANSWER_BYTES_MAX} bytes")
             return body
 
-    async def _post(self, url: str, about: dict[str, Any], headers: dict[str, str]) -> int:
+    async def _post(self, url: str, about: Mapping[str, str | int], headers: dict[str, str]) -> int:
         async with self._session.post(
             url, json=about, headers=headers, allow_redirects=False
         ) as response:

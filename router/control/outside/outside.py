@@ -7,9 +7,10 @@ import socket
 from errno import EACCES
 from ipaddress import ip_address
 from socket import AF_INET, AddressFamily
-from typing import Any, Final
+from typing import Final
 
 import aiohttp
+import msgspec
 from aiohappyeyeballs import AddrInfoType
 from aiohttp.abc import AbstractResolver, ResolveResult
 
@@ -78,19 +79,21 @@ def outside_session() -> aiohttp.ClientSession:
 async def post(
     session: aiohttp.ClientSession,
     url: str,
-    body: Any,
+    body: object,
     *,
     headers: dict[str, str],
     timeout_s: float,
 ) -> int:
     """The status that ``url`` answers to ``body`` as JSON; redirects are answers, not orders.
 
+    ``body`` is a struct, or plain values that have none.
     Raises one of :data:`NO_ANSWER`.
     """
     checked_url(url)
+    plain = msgspec.to_builtins(body)
     async with (
         asyncio.timeout(timeout_s),
-        session.post(url, json=body, headers=headers, allow_redirects=False) as answer,
+        session.post(url, json=plain, headers=headers, allow_redirects=False) as answer,
     ):
         return answer.status
 

@@ -98,8 +98,7 @@ class Registries:
         """One try; what was changed, in words. Raises Undelivered."""
         if want.unknown:
             raise Undelivered(f"no model version is known for {want.unknown[0]}", final=True)
-        model = await self._call(registry, "GET", MODEL_PATH, {"name": registry.model})
-        known = _aliases(model)
+        known = _aliases(await self._call(registry, "GET", MODEL_PATH, {"name": registry.model}))
         said = []
         for alias, version in want.set.items():
             if known.get(alias) != version:
@@ -116,16 +115,18 @@ class Registries:
 
     async def _call(
         self, registry: MlflowRegistry, method: str, path: str, about: dict[str, str]
-    ) -> dict[str, Any]:
+    ) -> Any:
+        """The model that the answer tells of; None: of none."""
         if self.session is None:
             raise Undelivered("the router stops")
         url = checked_url(registry.url.rstrip("/") + path)
         headers = {name: value.get_secret_value() for name, value in registry.headers.items()}
-        fields: dict[str, Any] = {"params": about} if method == "GET" else {"json": about}
+        asks = method == "GET"
         try:
             async with self.session.request(
                 method, url, headers=headers, allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=registry.timeout), **fields,
+                timeout=aiohttp.ClientTimeout(total=registry.timeout),
+                params=about if asks else None, json=None if asks else about,
             ) as answer:  # fmt: skip
                 body = await answer.content.read(ANSWER_BYTES_MAX)
         except NO_ANSWER as error:
@@ -133,12 +134,11 @@ class Registries:
         if answer.status != 200:
             raise Undelivered(f"MLflow answered {answer.status}{_why(body)}",
                               final=refused(answer.status))  # fmt: skip
-        return _decoded(body)
+        return _part(body, "registered_model")
 
 
-def _aliases(answer: dict[str, Any]) -> dict[str, str]:
-    """Alias -> model version, of an answer about a model. Raises Undelivered for any other."""
-    model = answer.get("registered_model")
+def _aliases(model: Any) -> dict[str, str]:
+    """Alias -> model version. Raises Undelivered for what is no model."""
     try:
         listed = model.get("aliases") if isinstance(model, dict) else model
         return {str(one["alias"]): str(one["version"]) for one in listed or ()}
@@ -146,18 +146,19 @@ def _aliases(answer: dict[str, Any]) -> dict[str, str]:
         raise Undelivered("MLflow's answer is about no model") from None
 
 
-def _decoded(body: bytes) -> dict[str, Any]:
+def _part(body: bytes, key: str) -> Any:
+    """What an answer has under ``key``; None: nothing. Raises Undelivered where it is no JSON."""
     try:
         decoded = read(body, ANSWER)
     except Unreadable:
         raise Undelivered("MLflow's answer is not JSON") from None
-    return decoded if isinstance(decoded, dict) else {}
+    return decoded.get(key) if isinstance(decoded, dict) else None
 
 
 def _why(body: bytes) -> str:
     """MLflow's own message, at most a line of it."""
     try:
-        message = str(_decoded(body).get("message", ""))
+        message = str(_part(body, "message") or "")
     except Undelivered:
         return ""
     return f": {message[:160]}" if message.isprintable() and message else ""
