@@ -15,9 +15,10 @@ key a field, without a leading underscore. What is laid out otherwise is said wi
 * ``later="alarms"``: fields that snapshots of earlier routers lack; they stay as they were made.
 
 Fields are numbers, texts, None, lists, tuples, sets, enums, dictionaries (of texts: objects of
-JSON, else lists of flat rows), frozen dataclasses and named tuples (rows of their fields), and
-parts: whatever has `snapshot` and `restore` itself, and is restored where it stands. A property
-that lists parts can be named like a field. JSON keeps floats exactly.
+JSON, else lists of flat rows), frozen dataclasses and named tuples (rows of their fields; objects
+of JSON where they are :class:`Named`), and parts: whatever has `snapshot` and `restore` itself, and
+is restored where it stands. A property that lists parts can be named like a field, and one that
+can be set. JSON keeps floats exactly.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from typing import (
     ClassVar,
     Literal,
     NamedTuple,
+    Self,
     Union,
     get_args,
     get_origin,
@@ -106,6 +108,27 @@ class Lasting:
         """Check what is there now, and make what follows from it. Raises ValueError."""
 
 
+class Named:
+    """A frozen dataclass that is kept as an object of JSON, a key a field."""
+
+    __slots__ = ()
+
+    def to_json(self) -> Any:
+        """Exact."""
+        return {name: codec.dump(getattr(self, name)) for name, codec in _names(type(self)).items()}
+
+    @classmethod
+    def from_json(cls, data: Any) -> Self:
+        """The inverse; fields with a default may be missing. Raises TypeError, ValueError."""
+        codecs = _names(cls).items()
+        made = cls(**{n: codec.load(data[n], None) for n, codec in codecs if n in data})
+        made._restored()
+        return made
+
+    def _restored(self) -> None:
+        """Check what is there now. Raises ValueError."""
+
+
 class Codec(NamedTuple):
     """How values of one type become JSON and come back."""
 
@@ -131,6 +154,7 @@ class _Layout(NamedTuple):
 
 
 _LAYOUTS: dict[type, _Layout] = {}
+_NAMED: dict[type, dict[str, Codec]] = {}
 
 
 def _layout(cls: type[Lasting]) -> _Layout:
@@ -215,6 +239,13 @@ def _plain(kind: type, data: Any) -> Any:
     return kind(data)
 
 
+def _names(kind: Any) -> dict[str, Codec]:
+    if kind not in _NAMED:
+        hints = get_type_hints(kind)
+        _NAMED[kind] = {one.name: codec_of(hints[one.name]) for one in dataclasses.fields(kind)}
+    return _NAMED[kind]
+
+
 def _same(value: Any, _old: Any = None) -> Any:
     return value
 
@@ -256,6 +287,8 @@ def _row(codecs: tuple[Codec, ...], least: int, made: Any) -> Codec:
 
 def _record(kind: Any) -> Codec:
     """Of a named tuple or a dataclass, by position; newer fields have a default."""
+    if issubclass(kind, Named):
+        return Codec(lambda value: value.to_json(), lambda data, _old: kind.from_json(data))
     hints = get_type_hints(kind)
     names = getattr(kind, "_fields", None) or [one.name for one in dataclasses.fields(kind)]
     codecs = tuple(codec_of(hints[name]) for name in names)

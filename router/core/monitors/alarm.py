@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any, Self
+from typing import Self
 
 from router.core.monitors.checks import Deviation
+from router.core.snapshots import Named
 from router.core.words import duration
 
 CHARS_MAX = 400
@@ -39,7 +39,7 @@ class Course(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Alarm:
+class Alarm(Named):
     """One change of one signal."""
 
     signal: str
@@ -84,23 +84,6 @@ class Alarm:
         """It is gone."""
         short = now - self.since <= season_s
         return replace(self, until=now, course=Course.TEMPORARY if short else Course.OVER)
-
-    def to_json(self) -> dict[str, Any]:
-        """Exact."""
-        return {
-            "signal": self.signal, "check": self.check, "cause": self.cause.value,
-            "course": self.course.value, "since": self.since, "size": self.size,
-            "limit": self.limit, "chance": self.chance, "text": self.text, "until": self.until,
-            "accepted": self.accepted, "low": self.low,
-        }  # fmt: skip
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The inverse. Raises KeyError, TypeError, ValueError."""
-        known = dict(data)
-        return cls(
-            **known | {"cause": AlarmCause(known["cause"]), "course": Course(known["course"])}
-        )
 
 
 _WHO = {

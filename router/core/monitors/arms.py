@@ -12,12 +12,12 @@ level, which sums to one.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from router.core.monitors.checks import Counted, Deviation, Tolerances, checked
 from router.core.monitors.profile import Profile
+from router.core.snapshots import Lasting
 
 LEVEL: Final = 0.001
 """How often a candidate that never changes may be blamed, over all blocks of an attempt."""
@@ -25,11 +25,15 @@ STILL: Final = 0.5
 """Stable has not moved when it is off by less than this share of the limit."""
 
 
-class Block:
+class Block(Lasting, listed="requests counts"):
     """Counts of one arm in one stretch of time."""
 
-    def __init__(self, width: int, counts: list[float] | None = None) -> None:
-        self.counts = counts or [0.0] * width
+    requests: int
+    counts: list[float]
+
+    def __init__(self, width: int) -> None:
+        self._width = width
+        self.counts = [0.0] * width
         self.requests = 0
 
     def add(self, profile: Profile, values: list[object]) -> None:
@@ -46,23 +50,17 @@ class Block:
         rows = math.fsum(self.counts[:-1])
         return Counted(self.counts, min(self.requests / rows, 1.0) if rows else 1.0)
 
-    def to_json(self) -> list[Any]:
-        """Exact."""
-        return [self.requests, self.counts]
-
-    @classmethod
-    def from_json(cls, data: list[Any], width: int) -> Block:
-        """The inverse. Raises TypeError, ValueError."""
-        requests, counts = data
-        block = cls(width, list(map(float, counts)))
-        if len(block.counts) != width:
-            raise ValueError(f"expected {width} counts, got {len(block.counts)}")
-        block.requests = int(requests)
-        return block
+    def _restored(self) -> None:
+        if len(self.counts) != self._width:
+            raise ValueError(f"expected {self._width} counts, got {len(self.counts)}")
 
 
-class Arms:
+class Arms(Lasting, blocks="_blocks"):
     """One output of both arms, since a candidate began. ``profile`` has the cells (stable's)."""
+
+    profile: Profile
+    rows: int
+    looks: int
 
     def __init__(self, profile: Profile, rows: int) -> None:
         self.profile = profile
@@ -102,20 +100,7 @@ class Arms:
         before = self._first[candidate].side
         return checked(self.profile, before, block.side, terms)
 
-    def snapshot(self) -> dict[str, Any]:
-        """JSON-able, exact."""
-        blocks = [*self._first.values(), *self._now.values()]
-        return {
-            "profile": self.profile.to_json(), "rows": self.rows, "looks": self.looks,
-            "blocks": [block.to_json() for block in blocks],
-        }  # fmt: skip
-
-    @classmethod
-    def restored(cls, data: Mapping[str, Any]) -> Arms:
-        """The inverse. Raises KeyError, TypeError, ValueError."""
-        arms = cls(Profile.from_json(data["profile"]), int(data["rows"]))
-        arms.looks = int(data["looks"])
-        width = len(arms.profile.counts)
-        a, b, c, d = (Block.from_json(one, width) for one in data["blocks"])
-        arms._first, arms._now = {True: a, False: b}, {True: c, False: d}
-        return arms
+    @property
+    def _blocks(self) -> list[Block]:
+        """Of the candidate and of stable, at first and now."""
+        return [one[arm] for one in (self._first, self._now) for arm in (True, False)]

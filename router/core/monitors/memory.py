@@ -10,9 +10,10 @@ from __future__ import annotations
 import base64
 import zlib
 from array import array
-from collections.abc import Mapping
 from itertools import islice
-from typing import Any, Final
+from typing import Final
+
+from router.core.snapshots import Lasting
 
 SLOTS: Final = 168
 """Of a season: the hours of a week."""
@@ -22,8 +23,38 @@ SNAPSHOT_BYTES_MAX: Final = 4 * 1024 * 1024
 """Unpacked, of one array."""
 
 
-class Memory:
+class SlotCounts:
+    """``width`` counts for each slot, packed where they are kept."""
+
+    __slots__ = ("of",)
+
+    def __init__(self, width: int) -> None:
+        self.of = array("q", bytes(8 * SLOTS * width))
+
+    def snapshot(self) -> str:
+        """JSON-able, exact."""
+        return base64.b64encode(zlib.compress(self.of.tobytes(), 1)).decode()
+
+    def restore(self, data: str) -> None:
+        """The inverse. Raises TypeError, ValueError."""
+        try:
+            unpacker = zlib.decompressobj()
+            found = unpacker.decompress(base64.b64decode(data, validate=True), SNAPSHOT_BYTES_MAX)
+        except zlib.error as error:
+            raise ValueError(f"counts are damaged: {error}") from None
+        if len(found) != 8 * len(self.of):
+            raise ValueError(f"expected {len(self.of)} counts, got {len(found) / 8:g}")
+        self.of = array("q", found)
+
+
+class Memory(Lasting):
     """``width`` counts a slot. Slots are numbered from 1970 on, see :meth:`advance`."""
+
+    width: int
+    slot: int
+    first: int
+    _last: SlotCounts
+    _past: SlotCounts
 
     def __init__(self, width: int) -> None:
         self.width = width
@@ -31,8 +62,8 @@ class Memory:
         """The one that is being counted; -1 before the first."""
         self.first = -1
         """The first one ever."""
-        self._last = array("q", bytes(8 * SLOTS * width))
-        self._past = array("q", bytes(8 * SLOTS * width))
+        self._last = SlotCounts(width)
+        self._past = SlotCounts(width)
         self.season = [0] * width
         """Sums of the last season."""
 
@@ -45,33 +76,34 @@ class Memory:
         self.slot = max(slot, self.slot)
 
     def _turn(self, index: int) -> None:
-        begin = index * self.width
+        begin, last, past = index * self.width, self._last.of, self._past.of
         for cell in range(self.width):
-            count = self._last[begin + cell]
+            count = last[begin + cell]
             if count:
                 self.season[cell] -= count
-                self._last[begin + cell] = 0
-            self._past[begin + cell] = (self._past[begin + cell] >> 1) + count
+                last[begin + cell] = 0
+            past[begin + cell] = (past[begin + cell] >> 1) + count
 
     def add(self, cell: int, by: int = 1) -> None:
         """Count in the present slot; ``cell`` may count from the end."""
         cell %= self.width
         place = self.slot % SLOTS * self.width + cell
-        self._last[place] = min(self._last[place] + by, COUNT_MAX)
+        last = self._last.of
+        last[place] = min(last[place] + by, COUNT_MAX)
         self.season[cell] += by
 
     def window(self, slots: int, back: int = 0) -> list[int]:
         """Sums of the last ``slots`` slots, the present one included, or of those ``back`` ago."""
-        return self._sums(self._last, slots, back)
+        return self._sums(self._last.of, slots, back)
 
     def seasons_ago(self, slots: int) -> list[int]:
         """What the same slots had in the seasons before the last."""
-        return self._sums(self._past, slots, 0)
+        return self._sums(self._past.of, slots, 0)
 
     def covered(self, slots: int) -> float:
         """The share of these slots of which earlier seasons have counts."""
         begins = ((self.slot - i) % SLOTS * self.width for i in range(slots))
-        return sum(any(self._past[b : b + self.width]) for b in begins) / slots
+        return sum(any(self._past.of[b : b + self.width]) for b in begins) / slots
 
     def _sums(self, counts: array[int], slots: int, back: int) -> list[int]:
         begins = ((self.slot - i) % SLOTS * self.width for i in range(back, back + slots))
@@ -82,7 +114,7 @@ class Memory:
         """The fewest latest slots with ``wanted`` counts in ``cell``; 0: ``most`` do not do."""
         found = 0
         for i in range(most):
-            found += self._last[(self.slot - i) % SLOTS * self.width + cell]
+            found += self._last.of[(self.slot - i) % SLOTS * self.width + cell]
             if found >= wanted:
                 return i + 1
         return 0
@@ -92,34 +124,7 @@ class Memory:
         """Slots since the first one, it included; 0 before."""
         return 0 if self.slot < 0 else self.slot - self.first + 1
 
-    def snapshot(self) -> dict[str, Any]:
-        """JSON-able, exact."""
-        return {
-            "width": self.width, "slot": self.slot, "first": self.first,
-            "last": _packed(self._last), "past": _packed(self._past),
-        }  # fmt: skip
-
-    @classmethod
-    def restored(cls, data: Mapping[str, Any]) -> Memory:
-        """The inverse. Raises KeyError, TypeError, ValueError."""
-        memory = cls(int(data["width"]))
-        memory.slot, memory.first = int(data["slot"]), int(data["first"])
-        memory._last = _unpacked(data["last"], SLOTS * memory.width)
-        memory._past = _unpacked(data["past"], SLOTS * memory.width)
-        memory.season = memory.window(SLOTS)
-        return memory
-
-
-def _packed(counts: array[int]) -> str:
-    return base64.b64encode(zlib.compress(counts.tobytes(), 1)).decode()
-
-
-def _unpacked(text: str, length: int) -> array[int]:
-    try:
-        unpacker = zlib.decompressobj()
-        data = unpacker.decompress(base64.b64decode(text, validate=True), SNAPSHOT_BYTES_MAX)
-    except zlib.error as error:
-        raise ValueError(f"counts are damaged: {error}") from None
-    if len(data) != 8 * length:
-        raise ValueError(f"expected {length} counts, got {len(data) / 8:g}")
-    return array("q", data)
+    def _restored(self) -> None:
+        if len(self._last.of) != SLOTS * self.width:
+            raise ValueError(f"expected {len(self._last.of) // SLOTS} cells, got {self.width}")
+        self.season = self.window(SLOTS)

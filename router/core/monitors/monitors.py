@@ -32,6 +32,7 @@ from router.core.monitors.profile import Profile, SignalKind, name_of
 from router.core.monitors.settings import FEATURES_MAX, Settings
 from router.core.monitors.signal import Signal, SignalLook
 from router.core.monitors.truth import Correctness
+from router.core.snapshots import Lasting
 
 ROWS_MAX: Final = 64
 """Rows of one request that are counted."""
@@ -50,8 +51,29 @@ TRUTH: Final = ("labels", "wrong")
 SignalValues = Mapping[str, object]
 
 
-class Monitors:
+class Monitors(
+    Lasting, inputs="_asked_of", answers="_said_by", alarms="_listed_alarms", traffic="_counted",
+    later="parts",
+):  # fmt: skip
     """See the module. ``now`` is always wall seconds."""
+
+    requests: int
+    parts: dict[str, Monitors]
+    """Of each segment: the first that are met, or those of the given reference."""
+    arms: dict[str, Arms]
+    truth: Correctness
+    over: list[Alarm]
+    """The last ones that ended, oldest first."""
+    _about: str
+    _began: float | None
+    _looked: int
+    """Slot at whose beginning signals were looked at last."""
+    _compared: bool
+    _quiet: set[str]
+    """Signals that have been like their reference once."""
+    _windows: int
+    _coming: dict[tuple[str, str], int]
+    """Looks in a row that found what is no alarm yet."""
 
     def __init__(
         self, settings: Settings, profiles: Mapping[str, Profile] | None = None,
@@ -59,37 +81,32 @@ class Monitors:
     ) -> None:  # fmt: skip
         """``profiles``: the given reference by feature, ``parts``: of segments; else learnt."""
         self.settings = settings
-        self.parts: dict[str, Monitors] = {
+        self.parts = {
             name: Monitors(settings.of_segment(settings.reference), found)
             for name, found in list((parts or {}).items())[: settings.segments]
         }
-        """Of each segment: the first that are met, or those of the given reference."""
         profiles = profiles or {}
         self.inputs = {
             name: Signal(name, _kind(kind), profiles.get(name))
             for name, kind in settings.features[:FEATURES_MAX]
         }
         self.outputs = {name: Signal(name) for name in settings.outputs}
-        self.arms: dict[str, Arms] = {}
+        self.arms = {}
         self.truth = Correctness(settings.terms)
         self.alarms: dict[tuple[str, str], Alarm] = {}
         """Those that last, by signal and check."""
-        self.over: list[Alarm] = []
-        """The last ones that ended, oldest first."""
+        self.over = []
         self.requests = 0
         self._traffic = {True: Memory(2), False: Memory(2)}
         """Requests and rows: of all arms for inputs (True), of stable for outputs (False)."""
         self._about = ""
-        self._began: float | None = None
+        self._began = None
         self._looked = self._asked = -1
-        """Slots at whose beginning signals and labels were looked at last."""
         self._compared = False
-        self._quiet: set[str] = set()
-        """Signals that have been like their reference once."""
+        self._quiet = set()
         self.seen: dict[str, SignalLook] = {}
         """Signals at the last look."""
-        self._coming: dict[tuple[str, str], int] = {}
-        """Looks in a row that found what is no alarm yet."""
+        self._coming = {}
         self._windows = 0
 
     def __repr__(self) -> str:
@@ -427,56 +444,56 @@ class Monitors:
 
     # --- state ----------------------------------------------------------------------------------
 
-    def snapshot(self) -> dict[str, Any]:
-        """JSON-able, exact."""
-        return {
-            "features": [list(one) for one in self.settings.features],
-            "outputs": list(self.settings.outputs), "season_s": self.settings.season_s,
-            "reference": self.settings.reference, "requests": self.requests,
-            "by": self.settings.by, "header": self.settings.header,
-            "parts": {name: part.snapshot() for name, part in self.parts.items()},
-            "inputs": [one.snapshot() for one in self.inputs.values()],
-            "answers": [one.snapshot() for one in self.outputs.values()],
-            "arms": {name: one.snapshot() for name, one in self.arms.items()},
-            "truth": self.truth.snapshot(),
-            "alarms": [one.to_json() for one in self.alarms.values()],
-            "over": [one.to_json() for one in self.over],
-            "traffic": [self._traffic[True].snapshot(), self._traffic[False].snapshot()],
-            "about": self._about, "began": self._began, "looked": self._looked,
-            "compared": self._compared,
-            "quiet": sorted(self._quiet), "windows": self._windows,
-            "coming": [[*key, looks] for key, looks in self._coming.items()],
-        }  # fmt: skip
+    def snapshot(self) -> Any:
+        """JSON-able, exact, with what it was learnt for."""
+        return self.settings.learnt_for | super().snapshot()
 
     @classmethod
-    def restored(cls, settings: Settings, data: Mapping[str, Any]) -> Monitors:
+    def restored(cls, settings: Settings, data: Any) -> Monitors:
         """The inverse. Raises KeyError, TypeError, ValueError, also for other settings."""
-        made = Settings(
-            tuple((str(a), str(b)) for a, b in data["features"]), tuple(data["outputs"]),
-            season_s=float(data["season_s"]), reference=str(data["reference"]),
-            by=str(data.get("by", "")), header=str(data.get("header", "")),
-        )  # fmt: skip
-        if settings.unlike(made):
-            raise ValueError("the snapshot is of other settings")
         monitors = cls(settings)
-        monitors.requests = int(data["requests"])
-        for name, part in dict(data.get("parts", {})).items():
-            of = settings.of_segment(str(part["reference"]))
-            monitors.parts[str(name)] = cls.restored(of, part)
-        monitors.inputs = {s.name: s for s in map(Signal.restored, data["inputs"])}
-        monitors.outputs = {s.name: s for s in map(Signal.restored, data["answers"])}
-        monitors.arms = {name: Arms.restored(one) for name, one in dict(data["arms"]).items()}
-        monitors.truth.restore(data["truth"])
-        monitors.alarms = {(a.signal, a.check): a for a in map(Alarm.from_json, data["alarms"])}
-        monitors.over = list(map(Alarm.from_json, data["over"]))
-        inputs, outputs = map(Memory.restored, data["traffic"])
-        monitors._traffic = {True: inputs, False: outputs}
-        monitors._about, monitors._looked = str(data["about"]), int(data["looked"])
-        monitors._began = None if data["began"] is None else float(data["began"])
-        monitors._quiet, monitors._windows = set(data["quiet"]), int(data["windows"])
-        monitors._compared = bool(data.get("compared", monitors._looked >= 0))
-        monitors._coming = {(str(a), str(b)): int(n) for a, b, n in data["coming"]}
+        monitors.restore(data)
         return monitors
+
+    def _formerly(self, data: Any) -> Any:
+        """Earlier routers kept no segments, and did not say what was compared."""
+        kept = {"by": "", "header": "", "compared": data["looked"] >= 0} | data
+        kept["header"] = str(kept["header"]).lower()
+        if any(kept[key] != value for key, value in self.settings.learnt_for.items()):
+            raise ValueError("the snapshot is of other settings")
+        return kept
+
+    def _make_parts(self, name: str, data: Any) -> None:
+        if name == "parts":
+            self.parts = {
+                part: Monitors(self.settings.of_segment(str(one["reference"])))
+                for part, one in data.items()
+            }
+        if name == "arms":
+            self.arms = {
+                arm: Arms(Profile.from_json(one["profile"]), one["rows"])
+                for arm, one in data.items()
+            }
+
+    @property
+    def _asked_of(self) -> list[Signal]:
+        return list(self.inputs.values())
+
+    @property
+    def _said_by(self) -> list[Signal]:
+        return list(self.outputs.values())
+
+    @property
+    def _listed_alarms(self) -> list[Alarm]:
+        return list(self.alarms.values())
+
+    @_listed_alarms.setter
+    def _listed_alarms(self, alarms: list[Alarm]) -> None:
+        self.alarms = {(alarm.signal, alarm.check): alarm for alarm in alarms}
+
+    @property
+    def _counted(self) -> list[Memory]:
+        return list(self._traffic.values())
 
 
 def _within(segment: str, alarm: Alarm) -> Alarm:

@@ -11,11 +11,12 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, Self
+from typing import Final, Literal, get_args
 
 from router.core.monitors.distances import quantiles
+from router.core.snapshots import Named
 
 SignalKind = Literal["numeric", "categorical"]
 
@@ -77,7 +78,7 @@ def number_of(value: object) -> float | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Profile:
+class Profile(Named):
     """A reference: its cells, and what it had in them."""
 
     kind: SignalKind
@@ -118,30 +119,12 @@ class Profile:
         unseen = bool(self.known) and name not in self.known
         return (self.names.index(name) if name in self.names else len(self.names)), unseen
 
-    def to_json(self) -> dict[str, Any]:
-        """Exact."""
-        return {
-            "kind": self.kind, "type": self.type, "edges": list(self.edges),
-            "names": list(self.names), "known": sorted(self.known), "low": self.low,
-            "high": self.high, "counts": list(self.counts), "sample": list(self.sample),
-            "weight": self.weight,
-        }  # fmt: skip
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The inverse. Raises KeyError, TypeError, ValueError."""
-        if data["kind"] not in ("numeric", "categorical"):
-            raise ValueError(f"expected numeric or categorical, got {data['kind']!r:.40}")
-        profile = cls(
-            data["kind"], str(data["type"]), tuple(map(float, data["edges"])),
-            tuple(map(str, data["names"])), frozenset(map(str, data["known"])),
-            float(data["low"]), float(data["high"]), tuple(map(float, data["counts"])),
-            tuple(map(float, data["sample"])), float(data["weight"]),
-        )  # fmt: skip
-        wanted = len(profile.edges if profile.kind == "numeric" else profile.names) + 1 + EXTRA
-        if len(profile.counts) != wanted:
-            raise ValueError(f"expected {wanted} counts, got {len(profile.counts)}")
-        return profile
+    def _restored(self) -> None:
+        if self.kind not in get_args(SignalKind):
+            raise ValueError(f"expected numeric or categorical, got {self.kind!r:.40}")
+        wanted = len(self.edges if self.kind == "numeric" else self.names) + 1 + EXTRA
+        if len(self.counts) != wanted:
+            raise ValueError(f"expected {wanted} counts, got {len(self.counts)}")
 
 
 def profiled(

@@ -55,11 +55,13 @@ class Settings:
 
     def unlike(self, other: Settings) -> bool:
         """Whether what was learnt is of no use for ``other``."""
-        return self._learnt != other._learnt
+        return self.learnt_for != other.learnt_for
 
     @property
-    def _learnt(self) -> tuple[object, ...]:
-        return (
-            self.features, self.outputs, self.season_s, self.reference, self.by,
-            self.header.lower(),
-        )  # fmt: skip
+    def learnt_for(self) -> dict[str, object]:
+        """What was learnt is of no use for anything else; as JSON has it."""
+        return {
+            "features": [list(one) for one in self.features], "outputs": list(self.outputs),
+            "season_s": self.season_s, "reference": self.reference, "by": self.by,
+            "header": self.header.lower(),
+        }  # fmt: skip

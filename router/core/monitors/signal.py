@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -31,6 +31,7 @@ from router.core.monitors.profile import (
     profiled,
     type_of,
 )
+from router.core.snapshots import Lasting
 
 FIRST_VALUES: Final = 500
 """From these the cells are cut, where the reference is the past."""
@@ -82,8 +83,29 @@ class SignalLook:
         return now, whole.size, *apart, *sizes
 
 
-class Signal:
+class Signal(Lasting, later="course arms"):
     """See the module. A given ``profile`` is the reference; otherwise it is learnt."""
+
+    name: str
+    kind: SignalKind | None
+    learnt: bool
+    since: int
+    """The first slot that is no part of the reference; -1: all are."""
+    profile: Profile | None
+    memory: Memory
+    history: deque[float]
+    """Square roots of PSI, one a window: a steady change makes them grow steadily."""
+    _first: list[tuple[int, object]]
+    """Values and their slots, until cells are cut."""
+    _known: set[str]
+    _sample: list[float]
+    _seen: int
+    _recent: deque[tuple[int, list[float]]]
+    _in_slot: int
+    course: deque[CourseRow]
+    """The looks of the last season."""
+    arms: dict[str, list[int]]
+    """What each arm had in the cells since the attempt began, by role; for people."""
 
     def __init__(
         self, name: str, kind: SignalKind | None = None, profile: Profile | None = None
@@ -94,21 +116,12 @@ class Signal:
         self.profile = profile
         self.learnt = profile is not None
         self.since = -1
-        """The first slot that is no part of the reference; -1: all are."""
         self.memory = _memory(profile)
-        self.history: deque[float] = deque(maxlen=HISTORY_MAX)
-        """Square roots of PSI, one a window: a steady change makes them grow steadily."""
-        self.course: deque[CourseRow] = deque(maxlen=SLOTS)
-        """The looks of the last season."""
-        self.arms: dict[str, list[int]] = {}
-        """What each arm had in the cells since the attempt began, by role; for people."""
-        self._first: list[tuple[int, object]] = []
-        """Values and their slots, until cells are cut."""
-        self._known: set[str] = set()
-        self._sample: list[float] = []
-        self._seen = 0
-        self._recent: deque[tuple[int, list[float]]] = deque()
-        self._in_slot = 0
+        self.history = deque(maxlen=HISTORY_MAX)
+        self.course = deque(maxlen=SLOTS)
+        self.arms, self._first, self._known, self._sample = {}, [], set(), []
+        self._seen = self._in_slot = 0
+        self._recent = deque()
 
     def __repr__(self) -> str:
         state = "learnt" if self.learnt else "learning"
@@ -127,7 +140,7 @@ class Signal:
     def add(self, value: object, arm: str = "") -> None:
         """One row's value; None where it has none. ``arm``: whose request it was."""
         if self.profile is None:
-            self._first.append((self.memory.slot, value))
+            self._first.append((self.memory.slot, _plain(value)))
             if len(self._first) >= FIRST_VALUES:
                 self._cut()
             return
@@ -292,48 +305,18 @@ class Signal:
 
     # --- state ----------------------------------------------------------------------------------
 
-    def snapshot(self) -> dict[str, Any]:
-        """JSON-able, exact."""
-        return {
-            "name": self.name, "kind": self.kind, "learnt": self.learnt,
-            "since": self.since,
-            "profile": self.profile.to_json() if self.profile else None,
-            "memory": self.memory.snapshot(), "history": list(self.history),
-            "first": [[slot, _plain(value)] for slot, value in self._first],
-            "known": sorted(self._known), "sample": self._sample, "seen": self._seen,
-            "recent": [[slot, values] for slot, values in self._recent], "in_slot": self._in_slot,
-            "course": [list(row) for row in self.course], "arms": self.arms,
-        }  # fmt: skip
+    def _make_parts(self, name: str, data: Any) -> None:
+        if name == "memory":
+            self.memory = _memory(self.profile)
+            if data["width"] != self.memory.width:
+                raise ValueError(f"expected {self.memory.width} cells, got {data['width']}")
 
-    @classmethod
-    def restored(cls, data: Mapping[str, Any]) -> Signal:
-        """The inverse. Raises KeyError, TypeError, ValueError."""
-        profile = Profile.from_json(data["profile"]) if data["profile"] else None
-        signal = cls(str(data["name"]), data["kind"], profile)
-        signal.learnt, signal.since = bool(data["learnt"]), int(data["since"])
-        memory = Memory.restored(data["memory"])
-        if memory.width != signal.memory.width:
-            raise ValueError(f"expected {signal.memory.width} cells, got {memory.width}")
-        signal.memory = memory
-        signal.history.extend(map(float, data["history"]))
-        signal._first = [(int(slot), value) for slot, value in data["first"]]
-        signal._known = set(map(str, data["known"]))
-        signal._sample = list(map(float, data["sample"]))
-        signal._seen, signal._in_slot = int(data["seen"]), int(data["in_slot"])
-        signal._recent = deque((int(slot), list(map(float, v))) for slot, v in data["recent"])
-        signal.course.extend(map(_row, data.get("course", ())))  # older routers kept none
-        signal.arms = {
-            str(arm): [int(n) for n in counts] for arm, counts in data.get("arms", {}).items()
-            if len(counts) == memory.width
-        }  # fmt: skip
-        return signal
-
-
-def _row(stored: Sequence[Any]) -> CourseRow:
-    row = tuple(None if one is None else float(one) for one in stored)
-    if len(row) != len(COURSE):
-        raise ValueError(f"expected {len(COURSE)} numbers of a look, got {len(row)}")
-    return row
+    def _restored(self) -> None:
+        width = self.memory.width
+        self.arms = {arm: counts for arm, counts in self.arms.items() if len(counts) == width}
+        for row in self.course:
+            if len(row) != len(COURSE):
+                raise ValueError(f"expected {len(COURSE)} numbers of a look, got {len(row)}")
 
 
 def replace_sample(side: Counted) -> Counted:

@@ -5,30 +5,33 @@ While inputs are as before, a change of it is one of what is right: concept drif
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 from router.core.monitors.checks import Deviation, Tolerances
 from router.core.monitors.distances import chi_square
 from router.core.monitors.memory import SLOTS, Memory
+from router.core.snapshots import Lasting
 
 WRONG, RIGHT, REQUESTS = 0, 1, 2
 POINTS: Final = 0.05
 """Share of wrong predictions more, or less, that matters."""
 
 
-class Correctness:
+class Correctness(Lasting):
     """Counts of labels. Those of ``terms.rows`` requests make a window, and the reference.
 
     Labels of the rows of one request depend on each other: where significance is computed they
     count as one.
     """
 
+    memory: Memory
+    before: tuple[int, int, int] | None
+    """Wrong, right and requests while it was learnt; None: not learnt yet."""
+
     def __init__(self, terms: Tolerances) -> None:
         self.terms = terms
         self.memory = Memory(3)
-        self.before: tuple[int, int, int] | None = None
-        """Wrong, right and requests while it was learnt; None: not learnt yet."""
+        self.before = None
 
     def advance(self, slot: int) -> None:
         """Time has come to ``slot``."""
@@ -65,15 +68,6 @@ class Correctness:
         text = f"{now:.1%} of {wrong + right:,} labelled predictions wrong, {before:.1%} before"
         return Deviation("wrong", abs(now - before), POINTS, chance, text)
 
-    def snapshot(self) -> dict[str, Any]:
-        """JSON-able, exact."""
-        return {"memory": self.memory.snapshot(), "before": self.before}
-
-    def restore(self, data: Mapping[str, Any]) -> None:
-        """The inverse. Raises KeyError, TypeError, ValueError."""
-        memory, before = Memory.restored(data["memory"]), data["before"]
-        if memory.width == self.memory.width:  # an earlier router counted no requests: learn anew
-            self.memory = memory
-            self.before = (
-                None if before is None else (int(before[0]), int(before[1]), int(before[2]))
-            )
+    def _formerly(self, data: Any) -> Any:
+        """An earlier router counted no requests: what is right is learnt anew."""
+        return data if data["memory"]["width"] == self.memory.width else self.snapshot()

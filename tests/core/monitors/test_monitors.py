@@ -367,7 +367,8 @@ def test_a_store_of_an_older_router_has_no_looks(fed):
     stored = json.loads(json.dumps(fed.one.inputs["x"].snapshot()))
     for name in ("course", "arms"):
         del stored[name]
-    again = Signal.restored(stored)
+    again = Signal("x")
+    again.restore(stored)
     assert (list(again.course), again.arms) == ([], {})
     with pytest.raises(ValueError, match="numbers of a look"):
-        Signal.restored({**stored, "course": [[1.0]]})
+        Signal("x").restore({**stored, "course": [[1.0]]})
