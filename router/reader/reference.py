@@ -17,7 +17,7 @@ import resource
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from router.core.monitors.profile import SignalKind, kind_of, name_of, profiled
 
@@ -32,14 +32,23 @@ NOTHING: Final = frozenset({"", "na", "nan", "null", "none", "n/a"})
 Line = Sequence[Any]
 
 
+class ReferenceRead(TypedDict):
+    """What the process says: profiles as :meth:`Profile.to_json` has them, by feature."""
+
+    rows: int
+    profiles: dict[str, object]
+    parts: dict[str, dict[str, object]]
+    """Of each segment."""
+
+
 class UnusableError(Exception):
     """Why a file is no reference, for people."""
 
 
 def read(
     path: Path, features: Sequence[tuple[str, str]], by: str = "", segments: int = 0
-) -> dict[str, Any]:
-    """``{"rows", "profiles": {name: profile}, "parts": {segment: profiles}}`` of a file.
+) -> ReferenceRead:
+    """A file's rows and profiles.
 
     ``by``: the feature of the segments, the most frequent ``segments`` of them. Raises
     UnusableError, OSError.
@@ -67,9 +76,9 @@ def read(
 
 def _profiles(
     rows: Sequence[Line], names: Sequence[str], kinds: Sequence[SignalKind], *, typed: bool
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Of each column of these rows."""
-    made = {}
+    made: dict[str, object] = {}
     for index, (name, how) in enumerate(zip(names, kinds, strict=True)):
         values = [row[index] for row in rows]
         if not typed:
@@ -166,10 +175,12 @@ def main() -> None:
         told = read(Path(sys.argv[1]), features, asked["by"], asked["segments"])
     except (UnusableError, OSError) as error:
         text = error.strerror if isinstance(error, OSError) else str(error)
-        told = {"error": f"{sys.argv[1]}: {text}"}
+        json.dump({"error": f"{sys.argv[1]}: {text}"}, sys.stdout)
     except Exception as error:  # noqa: BLE001 - foreign bytes: a sentence, never a traceback
-        told = {"error": f"{sys.argv[1]}: cannot be read ({type(error).__name__})"}
-    json.dump(told, sys.stdout)
+        text = f"{sys.argv[1]}: cannot be read ({type(error).__name__})"
+        json.dump({"error": text}, sys.stdout)
+    else:
+        json.dump(told, sys.stdout)
 
 
 if __name__ == "__main__":
