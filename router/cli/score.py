@@ -25,6 +25,7 @@ from router.config.check import load
 from router.config.problems import PolicyError
 from router.control.rollouts.places import reached_at
 from router.control.told.compared import ShadowView
+from router.control.told.paired import shadow_view
 from router.core.policy import Policy, Route
 from router.core.policy.rollout import RolloutPolicy
 from router.core.wire.table import CREDENTIALS
@@ -81,7 +82,8 @@ def run(  # noqa: PLR0917 - its options
     with table_errors(chosen.log):
         found = asyncio.run(scoring.run())
     if output is Output.JSON:
-        emit({**scoring.to_json(), **found.to_json()})
+        shadow = _shadow(scoring, found).to_json()
+        emit({**scoring.to_json(), **found.to_json(), "shadow": shadow})
     else:
         click.echo("\n".join(_lines(scoring, found)))
     if found.verdict != "pass":
@@ -321,5 +323,8 @@ def _lines(scoring: _Scoring, found: ScoreVerdict) -> Iterator[str]:
     if scoring.interrupted:
         hint = f"; the same command goes on from {scoring.state}" if scoring.state else ""
         yield f"interrupted{hint}"
-    shadow = {"route": chosen.route.name, "rollout": "", "live": False, **found.shadow}
-    yield from books(ShadowView.of(shadow), worst=5)
+    yield from books(_shadow(scoring, found), worst=5)
+
+
+def _shadow(scoring: _Scoring, found: ScoreVerdict) -> ShadowView:
+    return shadow_view(found.book, route=scoring.chosen.route.name, rollout="", live=False)

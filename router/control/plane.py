@@ -407,7 +407,7 @@ class Plane(Parts):
                 run = self.reconciler.runs[route]
                 self.reconciler.measured(run, title, gate.taken(self.usages.seen(run)))
             elif isinstance(gate, Polled):
-                about = {
+                about: dict[str, str | int] = {
                     "route": route,
                     "rollout": rollout.id,
                     "attempt": rollout.attempt,

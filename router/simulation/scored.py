@@ -7,7 +7,7 @@ replayed instead of from copies of live requests.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from router.core.judge import Judge, Judgement, JudgeSettings
@@ -32,8 +32,8 @@ class ScoreVerdict:
     """fail: the version is worse; pass: every gate on pairs has had enough; pending: not yet."""
     sentence: str
     judgement: Judgement
-    shadow: dict[str, Any] = field(default_factory=dict)
-    """The books, as the API tells a shadow's."""
+    book: ShadowBook
+    """What comparing has found."""
 
     def to_json(self) -> dict[str, Any]:
         """For machines: ``value`` is 1 for pass, -1 for fail, 0 for not yet."""
@@ -41,7 +41,7 @@ class ScoreVerdict:
         return {
             "verdict": self.verdict, "sentence": self.sentence,
             "value": {"pass": 1, "fail": -1}.get(self.verdict, 0), "evidence": told["capital"],
-            "limit": told["limit"], "gates": told["reports"], "shadow": self.shadow,
+            "limit": told["limit"], "gates": told["reports"],
         }  # fmt: skip
 
 
@@ -116,7 +116,7 @@ class ScoreJudge:
             verdict, sentence = "pending", lacks
         else:
             verdict, sentence = "pass", judgement.sentence
-        return ScoreVerdict(verdict, sentence, judgement, self.book.to_json())
+        return ScoreVerdict(verdict, sentence, judgement, self.book)
 
     # --- through an interruption ------------------------------------------------------------------
 

@@ -27,6 +27,7 @@ from router.core.rollout.plan import Plan, Step
 from router.core.rollout.rollout import Rollout, begin, remaining_s
 from router.core.rollout.traffic import split_for
 from router.reader.performance import performance
+from tests.core.pairs.judged import as_told
 
 ROUTE = "flight-delay"
 PLAIN = "churn"
@@ -309,7 +310,7 @@ class FakeController:
     def shadow(self, route: str) -> dict[str, Any]:
         rollout = self.rollout(route)
         book = ShadowBook(Terms(rollout["stable"], rollout["candidate"], Compare()))
-        return {"route": route, "rollout": rollout["id"], "live": True, **book.to_json()}
+        return as_told(book, route=route, rollout=rollout["id"])
 
     async def subscribe(self, route: str | None = None):
         queue: asyncio.Queue[Announcement] = asyncio.Queue(256)

@@ -11,7 +11,7 @@ from router.core.pairs.compare import Compare
 from router.core.pairs.shadow import ShadowBook, Terms
 from router.core.wire.counts import MirrorCounts, PairSample
 from tests.cli.told import rollout
-from tests.core.pairs.judged import judged_by
+from tests.core.pairs.judged import as_told, judged_by
 
 BRIEF = {
     "pairs": 1_204, "agreement": 0.984, "agreed": 1_185, "disagreed": 15, "failed": 4,
@@ -68,7 +68,7 @@ def compared(monkeypatch, controller, **settings):
                           primary_s=0.01, shadow_s=0.02, segment=segment)  # fmt: skip
         book.add(pair, judged_by(book, pair), 1_764_000_000.0)
     book.mirrored(MirrorCounts("flight-delay", "v2", 5, 1, {"queue": 7}))
-    told = {"route": "flight-delay", "rollout": "r-1", "live": True, **book.to_json()}
+    told = as_told(book, route="flight-delay")
     monkeypatch.setattr(controller, "shadow", lambda _: told)
 
 

@@ -38,7 +38,7 @@ from router.core.predictions.rows import (
 from router.core.wire.counts import PairSample
 from router.core.wire.table import MatchKind, ValueEntry
 from router.proxy.matching import BodyDocument, body_matches
-from tests.core.pairs.judged import judged_by
+from tests.core.pairs.judged import as_told, judged_by
 from tests.pace import pace
 
 CPU_S_MAX = 0.05
@@ -303,7 +303,7 @@ def answers(payload, each, seed):
             finding = judged_by(book, one)
             book.add(one, finding, 1.0)
             if number % 100 == 0:
-                text = json.dumps(book.to_json(), allow_nan=False, ensure_ascii=False)
+                text = json.dumps(as_told(book), allow_nan=False, ensure_ascii=False)
                 msgspec.json.encode(text.encode())
                 snapshot = json.dumps(book.snapshot(), allow_nan=False, ensure_ascii=False)
                 ShadowBook(book.terms).restore(json.loads(snapshot.encode()))

@@ -33,6 +33,8 @@ class PairsView(View, frozen=True, kw_only=True):
     disagreed: int
     failed: int
     unusable: int
+    refused: int = 0
+    """Both refused alike, or said nothing: no prediction was compared."""
     stricter: int
     looser: int
     score: DistanceView

@@ -15,6 +15,7 @@ from router.control.rollouts.trial import Trial
 from router.control.state.record import Carried
 from router.control.told.compared import ShadowBrief
 from router.control.told.foreseen import Foreseen
+from router.control.told.paired import shadow_brief
 from router.control.told.views import (
     ApprovalView,
     AttentionView,
@@ -237,7 +238,7 @@ def _coins(run: Run, observatory: Observatory, now: float) -> Iterator[str]:
 
 def _shadow(run: Run) -> ShadowBrief | None:
     """The shadow in one line; None where nothing was ever copied."""
-    brief = ShadowBrief.of(run.trial.shadow.brief()) if run.trial else None
+    brief = shadow_brief(run.trial.shadow) if run.trial else None
     mirrors = any(mirror.of < 0 for mirror in run.entry.mirrors)
     return brief if brief and (mirrors or brief.pairs or brief.alarm) else None
 

@@ -14,7 +14,6 @@ which is all the sequential tests ask for.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from router.core.snapshots import Lasting
 
@@ -84,26 +83,6 @@ class Noise(Lasting, pairs="raw_pairs noise_pairs"):
         raw, noise = self.raw.get(field, 0) / self.raw_pairs, noisy / self.noise_pairs
         gap = raw - noise
         return not (gap > 0 and gap / (raw + noise) > RELATIVE and gap > ABSOLUTE)
-
-    def to_json(self) -> dict[str, Any]:
-        """What people see: counts per field, most frequent first."""
-        names = sorted(
-            self.raw.keys() | self.noise.keys(),
-            key=lambda field: (-self.raw.get(field, 0), field),
-        )
-        return {
-            "share_bp": self.share_bp,
-            "wanted": self.pairs if self.share_bp else 0,
-            "learning": self.learning,
-            "raw_pairs": self.raw_pairs,
-            "noise_pairs": self.noise_pairs,
-            "silenced": sorted(self.silenced),
-            "fields": [
-                {"field": field, "raw": self.raw.get(field, 0), "noise": self.noise.get(field, 0),
-                 "silenced": field in self.silenced}
-                for field in names
-            ],
-        }  # fmt: skip
 
 
 def _count(counts: dict[str, int], fields: Iterable[str]) -> None:

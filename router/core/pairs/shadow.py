@@ -271,34 +271,6 @@ class ShadowBook(Lasting, later="admitted awaited"):
             return f"no answer of {pairs.pairs:,} has the score {score}: gates on it learn nothing"
         return ""
 
-    # --- for people -------------------------------------------------------------------------------
-
-    def brief(self) -> dict[str, Any]:
-        """The numbers of one line about the candidate."""
-        return {
-            **self.candidate.brief(),
-            "learning": self.noise.learning,
-            "uncompared": self.uncompared,
-            "awaited": self.awaited,
-            "alarm": self.alarm,
-        }
-
-    def to_json(self) -> dict[str, Any]:
-        """Everything, by version; the second calls to stable under ``(stable)``."""
-        return {
-            "stable": self.terms.stable,
-            "candidate": self.terms.candidate,
-            "payload": self.terms.payload,
-            "uncompared": self.uncompared,
-            "awaited": self.awaited,
-            "alarm": self.alarm,
-            "noise": self.noise.to_json(),
-            "versions": {
-                name: {"evidence": name == self.terms.candidate, **tally.to_json()}
-                for name, tally in self.tallies.items()
-            },
-        }
-
     # --- through a restart ------------------------------------------------------------------------
 
     def _make_parts(self, name: str, data: Any) -> None:

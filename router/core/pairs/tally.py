@@ -7,16 +7,16 @@ of redacted fields never get in here.
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from router.core.logged.redaction import names_field
 from router.core.pairs.compare import Compare
-from router.core.pairs.comparison import Comparison, Direction
+from router.core.pairs.comparison import Comparison, Difference, Direction
 from router.core.snapshots import Lasting
 from router.core.wire.counts import MirrorCounts, PairSample
-from router.core.wire.histogram import BUCKETS, bucket_of, quantile
+from router.core.wire.histogram import BUCKETS, bucket_of
 
 SEGMENTS_MAX = 50
 """Segments that are told apart; later ones are counted together."""
@@ -90,18 +90,6 @@ class Distances:
         """Mean over all pairs; None without scores."""
         return self.total / self.count if self.count else None
 
-    def to_json(self) -> dict[str, Any]:
-        """``mean``, ``far_share`` (above :data:`FAR`) and ``max``; None without scores."""
-        if not self.count:
-            return {"pairs": 0, "mean": None, "far_share": None, "far": FAR, "max": None}
-        return {
-            "pairs": self.count,
-            "mean": round(self.total / self.count, 6),
-            "far_share": round(self.far / self.count, 6),
-            "far": FAR,
-            "max": round(self.longest, 6),
-        }
-
 
 @dataclass(slots=True)
 class CopyDelivery:
@@ -118,6 +106,22 @@ class CopyDelivery:
         for cause, n in counts.dropped.items():
             if cause != "sample":
                 self.dropped[cause] = self.dropped.get(cause, 0) + n
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """One pair that disagreed, cut to what is kept of it, without what nobody may see."""
+
+    request_id: str
+    at: float
+    """Wall time, seconds since 1970."""
+    segment: str
+    reverse: bool
+    """The candidate served, stable got the copy."""
+    direction: Direction
+    score_distance: float | None
+    differences: tuple[Difference, ...]
+    """Those that decide first."""
 
 
 class Tally(
@@ -159,7 +163,7 @@ class Tally(
         self.segments: dict[str, list[int]] = {}
         self.reasons: dict[str, int] = {}
         """Why pairs were unusable, with counts."""
-        self._worst: list[tuple[float, int, dict[str, Any]]] = []
+        self._worst: list[tuple[float, int, Disagreement]] = []
         self._kept = 0
 
     def __repr__(self) -> str:
@@ -246,75 +250,25 @@ class Tally(
 
     def _shown(
         self, sample: PairSample, found: Comparison, reverse: bool, at: float
-    ) -> dict[str, Any]:
+    ) -> Disagreement:
         differences = sorted(found.differences, key=lambda one: not one.decides)
-        return {
-            "request_id": sample.request_id[:ID_CHARS_MAX],
-            "at": at,
-            "segment": sample.segment[:SEGMENT_CHARS_MAX],
-            "reverse": reverse,
-            "direction": found.direction.value,
-            "score_distance": found.score_distance,
-            "differences": [
-                {
-                    "path": one.path[:PATH_CHARS_MAX],
-                    "kind": one.kind.value,
-                    "stable": HIDDEN if self._hides(one.path) else one.stable,
-                    "candidate": HIDDEN if self._hides(one.path) else one.candidate,
-                    "decides": one.decides,
-                }
-                for one in differences[:WORST_DIFFERENCES_MAX]
-            ],
-        }
+        return Disagreement(
+            sample.request_id[:ID_CHARS_MAX], at, sample.segment[:SEGMENT_CHARS_MAX], reverse,
+            found.direction, found.score_distance,
+            tuple(map(self._hidden, differences[:WORST_DIFFERENCES_MAX])),
+        )  # fmt: skip
 
-    def _hides(self, path: str) -> bool:
-        return self.compare.redacted(path) or names_field(path, self._redacted)
+    def _hidden(self, one: Difference) -> Difference:
+        """As it may be kept."""
+        path = one.path[:PATH_CHARS_MAX]
+        if self.compare.redacted(one.path) or names_field(one.path, self._redacted):
+            return replace(one, path=path, stable=HIDDEN, candidate=HIDDEN)
+        return replace(one, path=path)
 
-    # --- for people -------------------------------------------------------------------------------
-
-    def brief(self) -> dict[str, Any]:
-        """The numbers of one line."""
-        return {
-            "pairs": self.pairs,
-            "agreement": None if self.agreement is None else round(self.agreement, 6),
-            "rows": self.rows[1],
-            **{result.value: n for result, n in self.results.items()},
-            "stricter": self.directions[Direction.STRICTER],
-            "looser": self.directions[Direction.LOOSER],
-            "score": self.distances.to_json(),
-            "unusable_because": dict(self.reasons),
-        }
-
-    def to_json(self) -> dict[str, Any]:
-        """Everything; the worst disagreements first."""
-        return {
-            **self.brief(),
-            "positive": {
-                "pairs": self.scored,
-                "stable": self._rate(self.stable_positive),
-                "candidate": self._rate(self.own_positive),
-            },
-            "latency": {
-                arm: {"p50_s": quantile(counts, 0.5), "p99_s": quantile(counts, 0.99)}
-                for arm, counts in (
-                    ("stable", self.stable_latency),
-                    ("candidate", self.own_latency),
-                )
-            },
-            "segments": [
-                {"segment": name, "pairs": pairs, "agreement": round(agreed / pairs, 6)}
-                for name, (agreed, pairs) in sorted(self.segments.items())
-            ],
-            "delivery": {
-                "delivered": self.delivery.delivered,
-                "failed": self.delivery.failed,
-                "dropped": dict(self.delivery.dropped),
-            },
-            "worst": [entry for _, _, entry in sorted(self._worst, key=_rank, reverse=True)],
-        }
-
-    def _rate(self, positive: int) -> float | None:
-        return round(positive / self.scored, 6) if self.scored else None
+    @property
+    def worst(self) -> list[Disagreement]:
+        """The furthest first."""
+        return [entry for _, _, entry in sorted(self._worst, key=_rank, reverse=True)]
 
     # --- through a restart ------------------------------------------------------------------------
 
@@ -332,7 +286,7 @@ class Tally(
         self.results = dict.fromkeys(Result, 0) | self.results
 
 
-def _rank(entry: tuple[float, int, dict[str, Any]]) -> tuple[float, int]:
+def _rank(entry: tuple[float, int, Disagreement]) -> tuple[float, int]:
     return entry[:2]
 
 

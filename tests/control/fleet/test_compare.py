@@ -16,6 +16,7 @@ from router.control.fleet.compare import (
     QUEUE_PAIRS_MAX,
     Comparer,
 )
+from router.core.pairs.tally import CopyDelivery
 from router.core.payloads import PAYLOADS
 from router.core.wire.counts import MirrorCounts, PairSample
 from router.core.wire.table import Mirror
@@ -252,9 +253,9 @@ async def test_what_became_of_copies_is_kept(bench):
         MirrorCounts("r", "v1", 4),
         MirrorCounts("elsewhere", "v2", 1),
     ])  # fmt: skip
-    told = b.trial.shadow.to_json()["versions"]
-    assert told["v2"]["delivery"] == {"delivered": 7, "failed": 2, "dropped": {"queue": 3}}
-    assert told["(stable)"]["delivery"]["delivered"] == 4
+    tallies = b.trial.shadow.tallies
+    assert tallies["v2"].delivery == CopyDelivery(7, 2, {"queue": 3})
+    assert tallies["(stable)"].delivery.delivered == 4
 
 
 async def test_noise_is_no_evidence_until_it_is_known_and_then_does_not_decide(bench):
@@ -319,8 +320,7 @@ async def test_segments_are_asked_of_the_data_plane(bench):
     b = await bench(compare="{segment: {header: X-Country}}")
     assert b.world.entry.segment_header == "x-country"
     await b.take(sample(revision=b.revision, segment="DE"))
-    (segment,) = b.trial.shadow.to_json()["versions"]["v2"]["segments"]
-    assert segment == {"segment": "DE", "pairs": 1, "agreement": 1.0}
+    assert b.trial.shadow.tallies["v2"].segments == {"DE": [1, 1]}
 
 
 async def test_each_segment_is_judged_by_its_own_pairs(world, policy):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from router.control.told.paired import shadow_view
+
 
 def judged(terms, sample, silenced=frozenset()):
     """What one pair says, bodies included."""
@@ -17,3 +19,8 @@ def judged(terms, sample, silenced=frozenset()):
 def judged_by(book, sample):
     """The same with what a book knows to be noise."""
     return judged(book.terms, sample, book.noise.silenced)
+
+
+def as_told(book, *, route="r", rollout="r-1"):
+    """What a book has found, as the API tells it."""
+    return shadow_view(book, route=route, rollout=rollout, live=True).to_json()

@@ -7,6 +7,7 @@ import random
 
 import pytest
 
+from router.control.told.paired import shadow_brief
 from router.core.gates import GateContext
 from router.core.gates.agreement import Agreement
 from router.core.gates.by import SegmentKeys
@@ -198,8 +199,8 @@ def test_people_see_rows():
     bodies = answer([0.9, 0.1]), answer([0.9, 0.8])
     one = PairSample("r", "v2", 1, "id", 200, 200, *bodies)
     book.add(one, judged(book.terms, one), 1.0)
-    told = book.candidate.to_json()
-    assert (told["pairs"], told["rows"], told["agreement"]) == (1, 2, 0.5)
+    told = shadow_brief(book)
+    assert (told.pairs, told.rows, told.agreement) == (1, 2, 0.5)
     again = ShadowBook(book.terms)
     again.restore(json.loads(json.dumps(book.snapshot())))
     assert again.candidate.agreement == 0.5

@@ -19,7 +19,7 @@ from router.core.pairs.tally import (
 )
 from router.core.wire.counts import MirrorCounts, PairSample
 from router.core.wire.outcomes import Pairs
-from tests.core.pairs.judged import judged, judged_by
+from tests.core.pairs.judged import as_told, judged, judged_by
 
 
 def sample(stable=b'{"x": 0}', other=b'{"x": 0}', *, statuses=(200, 200), version="v2", **more):
@@ -88,7 +88,7 @@ def test_evidence_of_one_pair():
         None,
         Pairs(disagreed=1, times=AT_ONCE, absent=("y",)),
     ]  # fmt: skip
-    told = book.to_json()["versions"]["v2"]
+    told = as_told(book)["versions"]["v2"]
     assert (told["pairs"], told["agreement"], told["unusable"]) == (5, 0.2, 1)
     assert told["positive"] == {"pairs": 3, "stable": 0.666667, "candidate": 0.666667}
     assert told["score"] == {"pairs": 3, "mean": 0.533333, "far_share": 0.666667, "far": 0.05,
@@ -100,7 +100,7 @@ def test_a_reverse_pair_is_turned_round():
     turned = sample({"y": 0.9}, {"y": 0.1}, version="v1", primary="v2", primary_s=2.0, shadow_s=1.0)
     (pairs,) = booked(book, turned)
     assert pairs == Pairs(disagreed=1, scored=1, gained=1, reverse=True)
-    told = book.to_json()["versions"]
+    told = as_told(book)["versions"]
     assert list(told) == ["v2"]
     assert (told["v2"]["latency"]["candidate"]["p50_s"],
             told["v2"]["latency"]["stable"]["p50_s"]) == (2.0, 1.0)  # fmt: skip
@@ -115,7 +115,7 @@ def test_a_reverse_pair_is_turned_round():
 def test_further_versions_are_shown_and_are_no_evidence():
     book = ShadowBook(terms())
     assert booked(book, sample({"y": 1}, {"y": 2}, version="v9")) == [None]
-    told = book.to_json()["versions"]
+    told = as_told(book)["versions"]
     assert (told["v9"]["disagreed"], told["v9"]["evidence"]) == (1, False)
     assert (told["v2"]["pairs"], told["v2"]["evidence"]) == (0, True)
 
@@ -134,7 +134,7 @@ def test_noise_is_learnt_then_does_not_decide():
         Pairs(agreed=1, scored=1, times=AT_ONCE),
         Pairs(disagreed=1, scored=1, times=AT_ONCE),
     ]
-    told = book.to_json()
+    told = as_told(book)
     assert told["noise"]["silenced"] == ["t"]
     assert told["versions"][TWICE]["pairs"] == 20
     assert booked(book, sample(statuses=(200, 500))) == [Pairs(failed=1)]
@@ -151,16 +151,16 @@ def test_the_worst_are_kept_bounded_and_redacted():
         other = {"y": n / 100, "name": "Bob", "rows": [{"secret": 2, "open": 3}]}
         stable = {"y": 0.0, "name": "Ann", "rows": [{"secret": 1, "open": 2}]}
         booked(book, sample(stable, other, request_id=f"q{n}"))
-    worst = book.to_json()["versions"]["v2"]["worst"]
+    worst = as_told(book)["versions"]["v2"]["worst"]
     assert [w["request_id"] for w in worst] == [f"q{n}" for n in range(59, 39, -1)]
     values = {d["path"]: (d["stable"], d["candidate"]) for d in worst[0]["differences"]}
     assert values["name"] == (HIDDEN, HIDDEN)
     assert values["rows[0].secret"] == (HIDDEN, HIDDEN)
     assert values["rows[0].open"] == ("2", "3")
-    assert "Ann" not in json.dumps(book.to_json())
+    assert "Ann" not in json.dumps(as_told(book))
     large = {f"field-{n}-{'x' * 500}": "y" * 500 for n in range(500)}
     booked(book, *(sample({"y": 0.0}, large | {"y": 9.0 + n}) for n in range(WORST_MAX)))
-    worst = book.to_json()["versions"]["v2"]["worst"]
+    worst = as_told(book)["versions"]["v2"]["worst"]
     assert {len(w["differences"]) for w in worst} == {WORST_DIFFERENCES_MAX}
     assert len(json.dumps(worst)) < 64 * 1024
 
@@ -169,7 +169,7 @@ def test_what_the_log_keeps_nowhere_pairs_do_not_either():
     book = ShadowBook(replace(terms(score="y"), redacted=frozenset({"name"})))
     other, stable = {"y": 1.0, "user": {"name": "Bob"}}, {"y": 0.0, "user": {"name": "Ann"}}
     booked(book, sample(stable, other, request_id="q"))
-    told = json.dumps(book.to_json())
+    told = json.dumps(as_told(book))
     assert "user.name" in told
     assert "Bob" not in told
     assert "Ann" not in told
@@ -178,7 +178,7 @@ def test_what_the_log_keeps_nowhere_pairs_do_not_either():
 def test_an_answer_that_cannot_be_read_is_the_worst():
     book = ShadowBook(terms(score="y"))
     booked(book, sample({"y": 0.0}, {"y": 1.0}), sample({"y": 0.0}, b"<html>"))
-    first, _ = book.to_json()["versions"]["v2"]["worst"]
+    first, _ = as_told(book)["versions"]["v2"]["worst"]
     assert first["differences"][0]["kind"] == "unreadable"
 
 
@@ -186,13 +186,13 @@ def test_segments_are_bounded():
     book = ShadowBook(terms(segment={"header": "X-Country"}))
     booked(book, *(sample(segment=f"s{n}") for n in range(SEGMENTS_MAX + 10)))
     booked(book, sample(), sample({"y": 1}, {"y": 2}, segment="s0"))
-    told = {s["segment"]: s for s in book.to_json()["versions"]["v2"]["segments"]}
+    told = {s["segment"]: s for s in as_told(book)["versions"]["v2"]["segments"]}
     assert len(told) == SEGMENTS_MAX + 1
     assert told[OTHER]["pairs"] == 11
     assert told["s0"] == {"segment": "s0", "pairs": 2, "agreement": 0.5}
     plain_book = ShadowBook(terms())
     booked(plain_book, sample(segment="DE"))
-    assert plain_book.to_json()["versions"]["v2"]["segments"] == []
+    assert as_told(plain_book)["versions"]["v2"]["segments"] == []
 
 
 def test_counts_survive_a_restart_and_values_do_not():
@@ -202,7 +202,7 @@ def test_counts_survive_a_restart_and_values_do_not():
     kept = json.dumps(book.snapshot())
     again = ShadowBook(book.terms)
     again.restore(json.loads(kept))
-    told, before = again.to_json(), book.to_json()
+    told, before = as_told(again), as_told(book)
     assert told["versions"]["v2"].pop("worst") == []
     assert before["versions"]["v2"].pop("worst")
     assert told == before
@@ -280,7 +280,7 @@ def test_equal_refusals_dilute_no_agreement():
     book = ShadowBook(terms())
     refused = sample(statuses=(422, 422))
     assert booked(book, *[refused] * 96, sample({"y": 1}, {"y": 2}))[:96] == [None] * 96
-    told = book.to_json()["versions"]["v2"]
+    told = as_told(book)["versions"]["v2"]
     assert (told["pairs"], told["agreement"], told["refused"]) == (1, 0.0, 96)
 
 
@@ -288,7 +288,7 @@ def test_an_answer_far_larger_disagrees():
     book = ShadowBook(terms())
     (pairs,) = booked(book, sample(b"", b"", far=(100, 99_999)))
     assert pairs.disagreed == 1
-    (worst,) = book.to_json()["versions"]["v2"]["worst"]
+    (worst,) = as_told(book)["versions"]["v2"]["worst"]
     assert worst["differences"][0]["candidate"] == "99,999 bytes or more"
     turned = sample(b"", b"", far=(99_999, 100), version="v1", primary="v2")
     (difference,) = judged(terms(), turned, frozenset()).comparison.differences

@@ -23,7 +23,7 @@ from router.core.pairs.compare import Compare
 from router.core.pairs.shadow import ShadowBook, Terms
 from router.core.wire.counts import PairSample
 from router.core.wire.outcomes import Baseline, Batch
-from tests.core.pairs.judged import judged_by
+from tests.core.pairs.judged import as_told, judged_by
 from tests.models_cache import models_cache
 
 PAIRS = 1_500
@@ -86,7 +86,7 @@ def shadowed(answers, candidate: str, *gates, pairs_max=PAIRS):
 @pytest.mark.parametrize("gate", [AGREEMENT, POSITIVE], ids=["agreement", "positive_rate"])
 def test_a_broken_lookup_is_found_by_what_it_answers(answers, candidate, gate):
     judge, book, found = shadowed(answers, candidate, GUARD, gate, pairs_max=FOUND_WITHIN)
-    print(f"{gate.title} convicts {candidate} after {found} pairs; {book.brief()}")
+    print(f"{gate.title} convicts {candidate} after {found} pairs; {book}")
     assert found is not None
     assert judge.conviction.startswith(gate.title)
     guard = judge.states["guard"]
@@ -96,7 +96,7 @@ def test_a_broken_lookup_is_found_by_what_it_answers(answers, candidate, gate):
 @pytest.mark.simulated
 def test_broken_zero_never_says_late(answers):
     _, book, _ = shadowed(answers, "broken-zero", GUARD, pairs_max=1_000)
-    told = book.to_json()["versions"]["broken-zero"]
+    told = as_told(book)["versions"]["broken-zero"]
     assert told["positive"]["candidate"] == 0.0
     assert 0.15 < told["positive"]["stable"] < 0.25
     assert told["stricter"] == told["disagreed"] > 0.15 * 1_000
@@ -108,7 +108,7 @@ def test_broken_zero_never_says_late(answers):
 @pytest.mark.simulated
 def test_the_better_model_passes_and_differs(answers):
     judge, book, found = shadowed(answers, "v3", GUARD, POSITIVE, Agreement())
-    told = book.to_json()["versions"]["v3"]
+    told = as_told(book)["versions"]["v3"]
     print(f"v3: {told['agreement']:.4f} agree, score {told['score']}, positive {told['positive']}")
     assert found is None
     assert 0.975 < told["agreement"] < 0.995
