@@ -16,7 +16,7 @@ from router.admin.feedback import Short
 from router.admin.handlers import json_response
 from router.admin.problems import HttpProblem
 from router.control.reviews.queue import CLAIM_MAX
-from router.control.told.reviewed import ClaimedView, ReviewedView, ReviewsView
+from router.control.told.reviewed import ClaimedView, ReviewedView
 from router.core.logged.truth import LABEL_CHARS_MAX
 from router.core.predictions.rows import ROWS_MAX
 
@@ -55,7 +55,7 @@ ANSWER_SCHEMA: Final[Mapping[str, Any]] = {
 
 async def standing(call: Call) -> web.Response:
     """How many questions wait, and what people said of each version."""
-    return json_response(ReviewsView.of(call.controller.reviews.view()))
+    return json_response(call.controller.reviews.view())
 
 
 async def claim(call: Call) -> web.Response:
@@ -64,7 +64,7 @@ async def claim(call: Call) -> web.Response:
     if count != int(count) or not 1 <= count <= CLAIM_MAX:
         raise HttpProblem(422, f"count: expected a whole number from 1 to {CLAIM_MAX}")
     found = await call.controller.reviews.claim(call.identity.name, route, int(count))
-    return json_response(ClaimedView.of({"reviewer": call.identity.name, "items": found}))
+    return json_response(ClaimedView(reviewer=call.identity.name, items=found))
 
 
 async def release(call: Call) -> web.Response:
@@ -82,5 +82,4 @@ async def answer(call: Call) -> web.Response:
     if any(isinstance(one, float) and not math.isfinite(one) for one in said):
         raise HttpProblem(422, "answer: expected finite numbers")
     name = call.identity.name
-    said_of = await call.controller.reviews.answer(name, given.id, given.answer)
-    return json_response(ReviewedView.of(said_of))
+    return json_response(await call.controller.reviews.answer(name, given.id, given.answer))

@@ -17,6 +17,7 @@ from router.control.state.errors import (
 from router.control.state.record import JournalEntry
 from router.control.told.data_desk import data_view
 from router.control.told.history import RouteHistory, view_of
+from router.control.told.reviewed import QuestionView, ReviewedView, ReviewsView
 from router.control.told.status import plan_view
 from router.control.told.views import PolicyView
 from router.core.pairs.compare import Compare
@@ -58,28 +59,28 @@ class FakeDesk:
 class FakeReviews:
     """One question, which ann has."""
 
-    def view(self) -> dict[str, Any]:
+    def view(self) -> ReviewsView:
         rated = {"decided": 4, "overruled": 1, "expired": 0, "overrule_rate": 0.25}
-        return {"routes": {ROUTE: {
+        return ReviewsView.of({"routes": {ROUTE: {
             "open": 1, "claimed": 1, "oldest": 1.0, "below": 0.9, "audit": 0.05, "then": "hold",
             "versions": {"v2": {"unsure": rated}}, "kappa": 0.5, "twice": 4,
-        }}}  # fmt: skip
+        }}})  # fmt: skip
 
-    async def claim(self, by: str, route: str, count: int) -> list[dict[str, Any]]:
-        return [{
+    async def claim(self, by: str, route: str, count: int) -> list[QuestionView]:
+        return [QuestionView.of({
             "id": "q", "route": route or ROUTE, "request_id": "r", "at": 1.0, "due": 9.0,
             "lease": 2.0, "reason": "unsure", "target": "/p", "content_type": "application/json",
             "request": {"by": by, "count": count}, "version": "v2", "confidence": 0.6,
             "said": [True],
-        }]  # fmt: skip
+        })]  # fmt: skip
 
     async def release(self, by: str, item: str) -> None:
         if item != "q":
             raise NotPossible(f"{item} is not {by}'s")
 
-    async def answer(self, by: str, item: str, said: Any) -> dict[str, Any]:
+    async def answer(self, by: str, item: str, said: Any) -> ReviewedView:
         await self.release(by, item)
-        return {"id": item, "state": "decided" if said else "open"}
+        return ReviewedView(id=item, state="decided" if said else "open")
 
 
 class FakeController:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -53,6 +53,28 @@ CREATE TABLE IF NOT EXISTS agreed (
     route TEXT, first TEXT, second TEXT, times INTEGER NOT NULL, PRIMARY KEY (route, first, second)
 ) WITHOUT ROWID;
 """
+
+
+class Decided(NamedTuple):
+    """What became of the questions about a version, for one reason."""
+
+    decided: int
+    overruled: int
+    expired: int
+
+
+@dataclass(slots=True)
+class QueueStanding:
+    """How the questions of one route stand."""
+
+    open: int = 0
+    claimed: int = 0
+    oldest: float | None = None
+    """Since when it waits, seconds since 1970."""
+    versions: dict[str, dict[str, Decided]] = field(default_factory=lambda: defaultdict(dict))
+    """By version and reason."""
+    pairs: dict[tuple[str, str], int] = field(default_factory=dict)
+    """How often two people said so and so."""
 
 
 class NotYours(Exception):  # noqa: N818 - reads as the answer it is
@@ -325,26 +347,20 @@ class ReviewBook:
 
     # --- for people -------------------------------------------------------------------------------
 
-    def standing(self, now: float) -> dict[str, dict[str, Any]]:
-        """By route: how many are open and claimed, since when, and by version what was decided."""
-        told: dict[str, dict[str, Any]] = {}
-
-        def of(route: str) -> dict[str, Any]:
-            nothing: dict[str, Any] = {"open": 0, "claimed": 0, "oldest": None}
-            return told.setdefault(route, nothing | {"versions": {}, "pairs": []})
-
+    def standing(self, now: float) -> dict[str, QueueStanding]:
+        """By route."""
+        told: dict[str, QueueStanding] = defaultdict(QueueStanding)
         for row in self._many(
             "SELECT route, count(*) n, sum(lease >= ?) held, min(at) oldest FROM items "
             "WHERE state = 'open' GROUP BY route", now,
         ):  # fmt: skip
-            one = of(row["route"])
-            one["open"], one["claimed"], one["oldest"] = row["n"], row["held"], row["oldest"]
+            one = told[row["route"]]
+            one.open, one.claimed, one.oldest = row["n"], row["held"], row["oldest"]
         for row in self._many("SELECT * FROM tallies"):
-            of(row["route"])["versions"].setdefault(row["version"], {})[row["reason"]] = {
-                name: row[name] for name in ("decided", "overruled", "expired")
-            }
+            decided = Decided(row["decided"], row["overruled"], row["expired"])
+            told[row["route"]].versions[row["version"]][row["reason"]] = decided
         for row in self._many("SELECT * FROM agreed"):
-            of(row["route"])["pairs"].append((row["first"], row["second"], row["times"]))
+            told[row["route"]].pairs[row["first"], row["second"]] = row["times"]
         return told
 
 

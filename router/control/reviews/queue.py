@@ -16,7 +16,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from router.control.reviews.book import NoSuchItem, NotYours, Opinion, ReviewBook, StoredQuestion
+from router.control.reviews.book import (
+    NoSuchItem,
+    NotYours,
+    Opinion,
+    QueueStanding,
+    ReviewBook,
+    StoredQuestion,
+)
 from router.control.reviews.webhooks import ReviewWebhooks
 from router.control.state.errors import (
     NotAnswered,
@@ -25,11 +32,11 @@ from router.control.state.errors import (
     StoreUnavailable,
     UnknownRoute,
 )
+from router.control.told.reviewed import QuestionView, ReviewedView, ReviewsView, route_reviews
 from router.core.logged.truth import TrueValue, Truth
 from router.core.payloads import Beyond, Unreadable, unpacked
 from router.core.policy.kept import declared_of, likeness_of
 from router.core.predictions.rows import answer_rows
-from router.core.reviews.agreement import kappa
 from router.core.reviews.confidence import Reason
 from router.core.strategies.automation import assists
 from router.core.wire.outcomes import FULL_BP
@@ -100,7 +107,7 @@ class Reviews:
         self._sent_again: dict[str, float] = {}
         """Routes whose webhook did not take an outcome, and when it is tried again."""
         self._webhooks = ReviewWebhooks()
-        self.standing: dict[str, dict[str, Any]] = {}
+        self.standing: dict[str, QueueStanding] = {}
         """What pages and metrics tell, as of the last look."""
 
     def __repr__(self) -> str:
@@ -231,7 +238,7 @@ class Reviews:
         review = self._policy(route)
         return review is not None and (not review.by or by in review.by)
 
-    async def claim(self, by: str, route: str, count: int) -> list[dict[str, Any]]:
+    async def claim(self, by: str, route: str, count: int) -> list[QuestionView]:
         """Up to ``count`` questions that nobody else has; ``route``: empty for all that ``by`` may.
 
         Raises UnknownRoute, NotPermitted, StoreUnavailable.
@@ -249,20 +256,20 @@ class Reviews:
         found = await self._do(lambda book: book.claim(by, routes, count, now, leases))
         return [self._shown(one) for one in found]
 
-    def _shown(self, kept: StoredQuestion) -> dict[str, Any]:
+    def _shown(self, kept: StoredQuestion) -> QuestionView:
         """A question as a person gets it; an audit is blind: what was said would lead them."""
         item, run = kept.item, self._reconciler.runs.get(kept.item.route)
         blind = item.reason == Reason.AUDIT or (
             item.reason == Reason.PERSON and not (run is not None and _assisted(run))
         )
-        return {
-            "id": item.id, "route": item.route, "request_id": item.request_id, "at": item.at,
-            "due": kept.due, "lease": kept.lease, "reason": item.reason, "target": item.target,
-            "content_type": item.content_type, "request": _text(item.request),
-            "version": "" if blind else item.version,
-            "confidence": None if blind or item.confidence < 0 else item.confidence,
-            "said": None if blind or not item.labels else list(item.labels),
-        }  # fmt: skip
+        return QuestionView(
+            id=item.id, route=item.route, request_id=item.request_id, at=item.at, due=kept.due,
+            lease=kept.lease, reason=item.reason, target=item.target,
+            content_type=item.content_type, request=_text(item.request),
+            version="" if blind else item.version,
+            confidence=None if blind or item.confidence < 0 else item.confidence,
+            said=None if blind or not item.labels else list(item.labels),
+        )  # fmt: skip
 
     async def release(self, by: str, item: str) -> None:
         """Give a claim back. Raises NotPossible, StoreUnavailable."""
@@ -272,7 +279,7 @@ class Reviews:
         except (NotYours, NoSuchItem) as why:
             raise NotPossible(str(why)) from None
 
-    async def answer(self, by: str, item: str, said: TrueValue | list[TrueValue]) -> dict[str, Any]:
+    async def answer(self, by: str, item: str, said: TrueValue | list[TrueValue]) -> ReviewedView:
         """Take a person's answer; durable when it returns, and on its way to whoever waits.
 
         ``said``: one value, or one for each row. Raises NotPossible, StoreUnavailable.
@@ -293,7 +300,7 @@ class Reviews:
         if kept.state == "decided":
             self._count("decided", kept.item.route, kept.item.version, kept.item.reason)
             self._tell_client(kept, verdict)
-        return {"id": item, "state": kept.state}
+        return ReviewedView(id=item, state=kept.state)
 
     def _route(self, name: str) -> Route | None:
         run = self._reconciler.runs.get(name)
@@ -401,42 +408,23 @@ class Reviews:
         now = self._clock.wall()
         for name, one in self.standing.items():
             series = labels(route=name)
-            yield "reviews_open", series, one["open"]
-            yield "reviews_claimed", series, one["claimed"]
-            yield "reviews_oldest_seconds", series, now - one["oldest"] if one["oldest"] else 0.0
+            yield "reviews_open", series, one.open
+            yield "reviews_claimed", series, one.claimed
+            yield "reviews_oldest_seconds", series, now - one.oldest if one.oldest else 0.0
 
-    def view(self) -> dict[str, Any]:
+    def view(self) -> ReviewsView:
         """For people and pages: the queue of each route; no bodies."""
-        told: dict[str, Any] = {}
-        for name, run in self._reconciler.runs.items():
-            review = run.route.review
-            if review is None:
-                continue
-            one = self.standing.get(name, {})
-            pairs = one.get("pairs", [])
-            times = {(first, second): n for first, second, n in pairs}
-            told[name] = {
-                "open": one.get("open", 0), "claimed": one.get("claimed", 0),
-                "oldest": one.get("oldest"), "below": review.below / FULL_BP,
-                "audit": review.audit / FULL_BP, "then": review.then,
-                "versions": {
-                    version: {reason: _rated(counts) for reason, counts in reasons.items()}
-                    for version, reasons in one.get("versions", {}).items()
-                },
-                "kappa": kappa(times), "twice": sum(times.values()),
-            }  # fmt: skip
-        return {"routes": told}
+        policies = {name: run.route.review for name, run in self._reconciler.runs.items()}
+        return ReviewsView(routes={
+            name: route_reviews(policy, self.standing.get(name) or QueueStanding())
+            for name, policy in policies.items() if policy is not None
+        })  # fmt: skip
 
 
 def _assisted(run: Run) -> bool:
     """Whether people are to see what the version says."""
     live = run.record.live
     return live is not None and assists(live.plan, live.rollout.step)
-
-
-def _rated(counts: dict[str, int]) -> dict[str, Any]:
-    decided = counts["decided"]
-    return {**counts, "overrule_rate": counts["overruled"] / decided if decided else None}
 
 
 def _text(body: bytes) -> Any:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from router.control.reviews.book import Decided, QueueStanding
 from router.control.told.view import View
+from router.core.policy.review import ReviewPolicy
+from router.core.reviews.agreement import kappa
+from router.core.wire.outcomes import FULL_BP
 
 
 class RatedView(View, frozen=True, kw_only=True):
@@ -85,3 +89,24 @@ class ReviewedView(View, frozen=True, kw_only=True):
     id: str
     state: str
     """open | decided."""
+
+
+def route_reviews(policy: ReviewPolicy, standing: QueueStanding) -> RouteReviews:
+    """The queue of a route with this policy."""
+    return RouteReviews(
+        open=standing.open, claimed=standing.claimed, oldest=standing.oldest,
+        below=policy.below / FULL_BP, audit=policy.audit / FULL_BP, then=policy.then,
+        kappa=kappa(standing.pairs), twice=sum(standing.pairs.values()),
+        versions={
+            version: {reason: _rated(counts) for reason, counts in reasons.items()}
+            for version, reasons in standing.versions.items()
+        },
+    )  # fmt: skip
+
+
+def _rated(counts: Decided) -> RatedView:
+    decided, overruled, expired = counts
+    return RatedView(
+        decided=decided, overruled=overruled, expired=expired,
+        overrule_rate=overruled / decided if decided else None,
+    )  # fmt: skip

@@ -2,7 +2,7 @@
 
 import pytest
 
-from router.control.reviews.book import KEEP_S, NoSuchItem, NotYours, Opinion, ReviewBook
+from router.control.reviews.book import KEEP_S, Decided, NoSuchItem, NotYours, Opinion, ReviewBook
 from router.core.wire.review import ReviewItem
 
 YES, NO = Opinion("true", b"y", False), Opinion("false", b"n", True)
@@ -61,8 +61,8 @@ def test_two_who_differ_are_decided_by_a_third(book):
         assert book.answer("a", by, 100.0, said).state == state
         assert claimed(book, by) == [], "nobody answers twice"
     told = book.standing(100.0)["r"]
-    assert told["versions"]["v2"]["unsure"] == {"decided": 1, "overruled": 1, "expired": 0}
-    assert told["pairs"] == [("true", "false", 1)]
+    assert told.versions["v2"]["unsure"] == Decided(decided=1, overruled=1, expired=0)
+    assert told.pairs == {("true", "false"): 1}
     assert book.look("a") == ("decided", b"n", "r")
     assert book.look("z")[0] == "unknown"
 
@@ -102,4 +102,4 @@ def test_what_a_copy_said_is_put_beside_the_question_of_people(book):
     book.attach([("model", "[false]", "r", "q-a")])
     assert book.claim("ann", ["r"], 1, 100.0, {"r": 9.0})[0].item.labels == (False,)
     book.answer("a", "ann", 100.0, NO)
-    assert list(book.standing(0)["r"]["versions"]) == ["model"]
+    assert list(book.standing(0)["r"].versions) == ["model"]
