@@ -16,6 +16,7 @@ from router.control.state.errors import (
 )
 from router.control.state.record import JournalEntry
 from router.control.told.data_desk import data_view
+from router.control.told.data_views import DataView, PerformanceView
 from router.control.told.history import RouteHistory, view_of
 from router.control.told.reviewed import QuestionView, ReviewedView, ReviewsView
 from router.control.told.status import plan_view
@@ -44,16 +45,16 @@ class FakeDesk:
     def __init__(self, controller: FakeController) -> None:
         self.controller = controller
 
-    def quality(self, route: str, signal="", segment="", *, named=False) -> dict[str, Any]:
+    def quality(self, route: str, signal="", segment="", *, named=False) -> DataView:
         self.controller.route(route)
-        return data_view(route, None, (signal, segment), named=named).to_json()
+        return data_view(route, None, (signal, segment), named=named)
 
-    async def performance(self, route: str, span_s: float) -> dict[str, Any]:
+    async def performance(self, route: str, span_s: float) -> PerformanceView:
         self.controller.route(route)
         if not (place := self.controller.log_file):
             raise NotLogged(f"{route} keeps no predictions")
         about = {"route": route, "file": place, "span_s": span_s, "took_s": 0.1}
-        return performance(place, route, 0.0, span_s) | about
+        return PerformanceView.of(performance(place, route, 0.0, span_s) | about)
 
 
 class FakeReviews:

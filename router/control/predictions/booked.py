@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from router.control.predictions.ripening import beside_person, book, reward, ripe
 from router.control.state.errors import NotAnswered
+from router.control.told.answers import LagView, LogView
 from router.core.logged.terms import LogTerms
 from router.core.logged.truth import Matured, Truth
 from router.core.pairs.shadow import together
@@ -232,17 +233,15 @@ class PredictionLog:
     def _lost_here(self) -> dict[str, int]:
         return {"reader": self._copies_lost} if self._copies_lost else {}
 
-    def to_json(self) -> dict[str, Any]:
+    def view(self) -> LogView:
         """For people: what is held, dropped, waited for, and how late truths come."""
         state = self.state
-        return {
-            "file": self._terms.file,
-            "written": state.written, "dropped": state.dropped | self._lost_here,
-            "held": state.held,
-            "unknown": state.unknown, "unknown_ids": list(state.unknown_ids),
-            "error": state.error,
-            "lag": {
-                route: {"truths": count, "p50_s": half, "p95_s": most}
+        return LogView(
+            file=self._terms.file, written=state.written, dropped=state.dropped | self._lost_here,
+            held=state.held, unknown=state.unknown, unknown_ids=list(state.unknown_ids),
+            error=state.error,
+            lag={
+                route: LagView(truths=count, p50_s=half, p95_s=most)
                 for route, (count, half, most) in state.lags.items()
             },
-        }  # fmt: skip
+        )  # fmt: skip

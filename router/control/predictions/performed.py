@@ -11,9 +11,7 @@ import contextlib
 import json
 import sys
 from dataclasses import dataclass
-from typing import Any, Final
-
-import msgspec
+from typing import Final
 
 from router.control.predictions.booked import PredictionLog
 from router.control.state.clock import Clock
@@ -33,7 +31,7 @@ _Question = tuple[str, str, float]
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    told: dict[str, Any]
+    told: PerformanceView
     until_s: float
 
 
@@ -49,11 +47,8 @@ class Performed:
     def __repr__(self) -> str:
         return f"<Performed {len(self._answers)} answers>"
 
-    async def of(self, route: str, span_s: float) -> dict[str, Any]:
-        """A :class:`PerformanceView` of a route's last ``span_s`` seconds, as plain values.
-
-        Raises LogUnreadable.
-        """
+    async def of(self, route: str, span_s: float) -> PerformanceView:
+        """Of a route's last ``span_s`` seconds. Raises LogUnreadable."""
         if not self._log.keeps(route):
             raise NotLogged(f"{route} keeps no predictions: add log: {{}} to it")
         place = self._log.file
@@ -73,7 +68,7 @@ class Performed:
             self._answers[question] = _Answer(view, self._clock.now() + kept_s)
             return view
 
-    def _known(self, question: _Question) -> dict[str, Any] | None:
+    def _known(self, question: _Question) -> PerformanceView | None:
         answer = self._answers.get(question)
         if answer is None:
             return None
@@ -84,7 +79,7 @@ class Performed:
 
     def _view(
         self, told: bytes, place: str, route: str, span_s: float, took_s: float
-    ) -> dict[str, Any]:
+    ) -> PerformanceView:
         try:
             found = json.loads(told)
         except ValueError:
@@ -92,7 +87,7 @@ class Performed:
         if "error" in found:
             raise LogUnreadable(found["error"])
         more = {"route": route, "file": place, "span_s": span_s, "took_s": round(took_s, 3)}
-        return msgspec.convert({**found, **more}, PerformanceView).to_json()
+        return PerformanceView.of({**found, **more})
 
     async def _read(self, place: str, route: str, span_s: float) -> bytes:
         now = self._clock.wall()

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from router.control.predictions.reference import profiles
 from router.control.rollouts.reconciler import Reconciler
@@ -70,13 +70,13 @@ class Watching:
         self._clock = clock
         self._tell = tell
         self.watches: dict[str, RouteWatch] = {}
-        self._kept: dict[str, Any] = {}
+        self._kept: dict[str, object] = {}
         self._stored_s = clock.now()
 
     def __repr__(self) -> str:
         return f"<Watching {len(self.watches)} routes>"
 
-    def resume(self, settings: Mapping[str, Any]) -> None:
+    def resume(self, settings: Mapping[str, object]) -> None:
         """Take over what the store holds; called once, before the first policy."""
         self._kept = {n: v for n, v in settings.items() if n.startswith(PREFIX) and v}
 

@@ -482,7 +482,7 @@ class Controller:
 
     def prediction_log(self) -> dict[str, Any]:
         """How the prediction log stands: what it holds and dropped, how late truths come."""
-        return self._plane.log.to_json()
+        return self._plane.log.view().to_json()
 
     async def reload(self, *, force: bool = False, actor: str = "operator") -> dict[str, Any]:
         """Read the policy file now. ``{"changed", "digest", "notes"}``; raises PolicyRejected."""

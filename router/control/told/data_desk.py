@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from router.control.predictions.watching import RouteWatch
 from router.control.told.data_views import (
@@ -12,6 +12,7 @@ from router.control.told.data_views import (
     CheckView,
     DataSignalView,
     DataView,
+    PerformanceView,
     SignalCourseView,
     SignalDetailView,
 )
@@ -32,7 +33,7 @@ ARMS: Final = ("stable", "candidate")
 
 
 class DataDesk:
-    """Reads what monitors and the prediction log have. Its answers are plain values."""
+    """Reads what monitors and the prediction log have."""
 
     def __init__(self, plane: Parts) -> None:
         self._plane = plane
@@ -40,18 +41,15 @@ class DataDesk:
     def __repr__(self) -> str:
         return f"<DataDesk of {len(self._plane.watching.watches)} watched routes>"
 
-    async def performance(self, name: str, span_s: float) -> dict[str, Any]:
-        """A :class:`.data_views.PerformanceView` of the last ``span_s`` seconds.
-
-        Raises UnknownRoute, LogUnreadable.
-        """
+    async def performance(self, name: str, span_s: float) -> PerformanceView:
+        """Of the last ``span_s`` seconds. Raises UnknownRoute, LogUnreadable."""
         self._plane.reconciler.run_of(name)
         return await self._plane.performed.of(name, span_s)
 
     def quality(
         self, name: str, signal: str = "", segment: str = "", *, named: bool = False
-    ) -> dict[str, Any]:
-        """A :class:`.data_views.DataView`, with everything about one ``signal``.
+    ) -> DataView:
+        """What is watched, with everything about one ``signal``.
 
         ``named``: categories of features by their names, which are what clients sent. Raises
         UnknownRoute.
@@ -59,7 +57,7 @@ class DataDesk:
         self._plane.reconciler.run_of(name)
         watch = self._plane.watching.watches.get(name)
         chosen = (signal, segment) if signal else None
-        return data_view(name, watch, chosen, named=named).to_json()
+        return data_view(name, watch, chosen, named=named)
 
 
 def data_view(

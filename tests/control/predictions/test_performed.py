@@ -50,9 +50,7 @@ async def test_ten_people_cost_one_reading_and_it_rests(desk):
     answers = await asyncio.gather(*(desk.of("flights", 60.0) for _ in range(10)))
     assert desk.readings == 1
     assert all(one == answers[0] for one in answers)
-    assert (answers[0]["route"], answers[0]["file"], answers[0]["took_s"]) == (
-        "flights", "log.db", 1.0,
-    )  # fmt: skip
+    assert (answers[0].route, answers[0].file, answers[0].took_s) == ("flights", "log.db", 1.0)
     desk.clock.s += REST - 0.1
     assert REST > KEPT_S
     await desk.of("flights", 60.0)
