@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import click
 
@@ -13,6 +14,9 @@ from router.cli.options import AdminLink
 from router.cli.parse import Argument, Option
 from router.cli.why import moment
 from router.control.told.answers import JournalView
+
+if TYPE_CHECKING:
+    from router.reader.reported import ReportedDecision
 
 
 def run(  # noqa: PLR0917 - its options
@@ -36,23 +40,23 @@ def run(  # noqa: PLR0917 - its options
             made = reports.report(log, route, ExportScope(route, begin, end))
     except ValueError as error:
         raise VerbFailed(Exit.USAGE, str(error)) from None
-    made["timeline"] = _timeline(link, route, made["from"], made["to"])
+    made["timeline"] = list(_timeline(link, route, made["from"], made["to"]))
     page, data = out.with_suffix(".html"), out.with_suffix(".json")
     page.write_text(render(made), encoding="utf-8")
     data.write_text(json.dumps(made, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     click.echo(f"{page}, {data}")
 
 
-def _timeline(link: AdminLink, route: str, begin: float, end: float) -> list[dict[str, Any]]:
+def _timeline(link: AdminLink, route: str, begin: float, end: float) -> Iterator[ReportedDecision]:
     """The decisions of that time, the oldest first; none where no router answers."""
     try:
         told = link.client().get(JournalView, "/api/v1/journal", route=route, limit=1000)
     except VerbFailed as failed:
         click.echo(f"rampway: without decisions: {failed}", err=True)
-        return []
-    names = ("at", "action", "actor", "weight_bp", "reason")
-    return [
-        {name: getattr(entry, name) for name in names}
-        for entry in reversed(told.entries)
-        if begin - 86_400 <= entry.at <= end
-    ]
+        return
+    for entry in reversed(told.entries):
+        if begin - 86_400 <= entry.at <= end:
+            yield {
+                "at": entry.at, "action": entry.action, "actor": entry.actor,
+                "weight_bp": entry.weight_bp, "reason": entry.reason,
+            }  # fmt: skip

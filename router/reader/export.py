@@ -30,6 +30,9 @@ FEATURES_MAX: Final = 1_000
 """Columns of features; further names stay in ``features`` alone."""
 BODIES: Final = ("request", "answer")
 
+Cell = str | int | float | bytes | None
+"""What stands in one column of a row."""
+
 
 @dataclass(frozen=True, slots=True)
 class ExportScope:
@@ -64,7 +67,7 @@ def _own(place: str) -> tuple[str, str, str]:
     return "json_each(log.features) j", "j.type", "typeof"
 
 
-def rows(place: str, chosen: ExportScope, *, bodies: bool = False) -> Iterator[dict[str, Any]]:
+def rows(place: str, chosen: ExportScope, *, bodies: bool = False) -> Iterator[dict[str, Cell]]:
     """Every row with the same keys, in order. Raises BookError."""
     with reading(place) as db:
         where, values = _where(chosen)
@@ -75,8 +78,8 @@ def rows(place: str, chosen: ExportScope, *, bodies: bool = False) -> Iterator[d
         found = db.execute(f"SELECT * FROM log WHERE {where}", values)  # noqa: S608 - of constants
         columns = [name for name, *_ in found.description]
         for one in found:
-            row = dict(zip(columns, one, strict=True))
-            features = json.loads(row["features"] or "{}")
+            row: dict[str, Cell] = dict(zip(columns, one, strict=True))
+            features: dict[str, Cell] = json.loads(str(row["features"] or "{}"))
             kept = {name: row[name] for name in columns if bodies or name not in BODIES}
             yield kept | {name: features.get(name[8:]) for name in names}
 
@@ -90,7 +93,7 @@ def _where(chosen: ExportScope) -> tuple[str, list[Any]]:
 
 def latest(
     place: str, chosen: ExportScope, most: int, *, request_id: str = "", bodies: bool = False
-) -> list[dict[str, Any]]:
+) -> list[dict[str, Cell | dict[str, Cell]]]:
     """The newest rows of a route among the last :data:`LATEST_MAX`, or those of one request.
 
     Raises BookError.
@@ -111,13 +114,14 @@ def latest(
         return [_told(dict(zip(columns, one, strict=True)), bodies=bodies) for one in found]
 
 
-def _told(row: dict[str, Any], *, bodies: bool) -> dict[str, Any]:
-    """As JSON has it."""
-    for name in BODIES:
-        body = row.pop(name)
-        if bodies:
-            row[name] = None if body is None else _text(body)
-    return row | {"features": json.loads(row["features"] or "{}")}
+def _told(row: dict[str, Cell], *, bodies: bool) -> dict[str, Cell | dict[str, Cell]]:
+    """As JSON has it: features by name, bodies as text."""
+    told: dict[str, Cell | dict[str, Cell]] = {
+        name: _text(value) if name in BODIES else value
+        for name, value in row.items() if bodies or name not in BODIES
+    }  # fmt: skip
+    told["features"] = json.loads(str(row["features"] or "{}"))
+    return told
 
 
 def to_csv(place: str, target: Path, chosen: ExportScope, *, bodies: bool = False) -> int:
@@ -185,16 +189,16 @@ def _kind(pa: Any, name: str, numeric: frozenset[str]) -> Any:
     return pa.int64() if name in _WHOLE else pa.binary() if name in BODIES else pa.string()
 
 
-def _text(value: Any) -> Any:
+def _text(value: Cell) -> str | None:
     if isinstance(value, bool):
         return str(int(value))  # as SQLite has it
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
-    return value if value is None or isinstance(value, str) else str(value)
+    return None if value is None else str(value)
 
 
-def _batches(found: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    batch: list[dict[str, Any]] = []
+def _batches(found: Iterator[dict[str, Cell]]) -> Iterator[list[dict[str, Cell]]]:
+    batch: list[dict[str, Cell]] = []
     for row in found:
         batch.append(row)
         if len(batch) == BATCH_ROWS:

@@ -15,12 +15,14 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
+from operator import itemgetter
 from typing import Any, Final
 
 from router.core.logged.figures import auc_band, mean_band, share_band
 from router.reader.book import BookError
 from router.reader.export import reading
 from router.reader.report import Figures, Inputs
+from router.reader.reported import LoggedRow
 from router.reader.sql_layout import ROWS
 from router.reader.sql_link import SqlLink
 
@@ -109,14 +111,14 @@ class KnownVersion:
         self.lags: list[float] = []
         self.labelled: dict[int, int] = {}
 
-    def add(self, row: Mapping[str, Any], stretch: int) -> None:
+    def add(self, row: LoggedRow, stretch: int) -> None:
         """One prediction."""
         self.whole.add(row)
         self.stretches.setdefault(stretch, Figures()).add(row)
-        if row["label_time"] is not None:
+        if row.label_time is not None:
             self.labelled[stretch] = self.labelled.get(stretch, 0) + 1
             if len(self.lags) < LAGS_MAX:
-                self.lags.append(max(row["label_time"] - row["time"], 0.0))
+                self.lags.append(max(row.label_time - row.time, 0.0))
 
     def to_json(self) -> dict[str, Any]:
         """Figures, and a curve of each that there is."""
@@ -159,16 +161,16 @@ def performance(place: str, route: str, since: float, until: float) -> dict[str,
         asked: dict[str, int] = {}
         counted = ReadSoFar()
         for stretch, row in _rows(db, route, span, counted):
-            name = row["version"] + (COPIES if row["role"] == "shadow" else "")
+            name = row.version + (COPIES if row.role == "shadow" else "")
             if name not in kept and len(kept) >= VERSIONS_MAX:
                 continue
             kept.setdefault(name, KnownVersion()).add(row, stretch)
-            part = (row["segment"], name)
-            if row["segment"] and (part in parts or len(parts) < SEGMENTS_MAX):
+            part = (row.segment, name)
+            if row.segment and (part in parts or len(parts) < SEGMENTS_MAX):
                 parts.setdefault(part, Figures()).add(row)
-            if row["features"]:
+            if row.features:
                 asked[name] = asked.get(name, 0) + 1
-                _ask(inputs, name, json.loads(row["features"]))
+                _ask(inputs, name, json.loads(row.features))
     return {
         "since": begin, "until": end, "whole": counted.whole, "read": counted.read,
         "at": [round((a + b) / 2, 3) for a, b in pairwise(edges)],
@@ -213,7 +215,7 @@ class _Span:
 
 def _rows(
     db: SqlLink, route: str, span: _Span, counted: ReadSoFar
-) -> Iterator[tuple[int, dict[str, Any]]]:
+) -> Iterator[tuple[int, LoggedRow]]:
     """Each stretch's rows, with its number."""
     inner = (_place(db, at, span.last) for at in span.edges()[1:-1])
     # Rows are in the order in which they ended, so those at an edge may stand behind it: at both
@@ -229,7 +231,8 @@ def _rows(
                 (begin, end, route, most),
             )
             names = [name for name, *_ in found.description]
-            rows = [dict(zip(names, one, strict=True)) for one in found]
+            chosen = itemgetter(*map(names.index, LoggedRow._fields))
+            rows = [LoggedRow._make(chosen(one)) for one in found]
             counted.read += len(rows)
             counted.whole &= len(rows) < most
             for row in rows:

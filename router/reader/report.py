@@ -14,6 +14,17 @@ from typing import Any, Final
 
 from router.core.logged.figures import auc, kappa, mae
 from router.reader.export import ExportScope, reading
+from router.reader.reported import (
+    BusinessFigures,
+    InputFigures,
+    LoggedRow,
+    ModelFigures,
+    OutputFigures,
+    Report,
+    SoftwareFigures,
+    TrustFigures,
+    VersionFigures,
+)
 
 STRETCHES: Final = 24
 """Of the time that is looked at."""
@@ -25,8 +36,7 @@ TOP: Final = 5
 """Most frequent values that are named."""
 
 _READ: Final = (
-    "SELECT time, version, role, segment, features, prediction, score, latency_s, status, error, "
-    "label, label_time, correct, rating, value, accepted FROM log "
+    f"SELECT {', '.join(LoggedRow._fields)} FROM log "  # noqa: S608 - of constants
     "WHERE route = ? AND time >= ? AND time < ? ORDER BY time"
 )
 
@@ -45,27 +55,27 @@ class Figures:
         self.ratings: list[float] = []
         self.taken = self.refused = 0
 
-    def add(self, row: Mapping[str, Any]) -> None:
+    def add(self, row: LoggedRow) -> None:
         """One prediction."""
         self.count += 1
-        self.errors += bool(row["error"]) and row["error"] != "unreadable"
-        self.unreadable += row["error"] == "unreadable"
-        said = row["prediction"] if row["prediction"] is not None else row["score"]
-        self.missing += said is None and not row["error"]
-        _keep(self.seconds, row["latency_s"])
-        if row["score"] is not None:
-            _keep(self.scores, row["score"])
-        if row["prediction"] is not None and len(self.classes) < VALUES_MAX:
-            self.classes[f"{row['prediction']:g}" if isinstance(row["prediction"], float)
-                         else str(row["prediction"])] += 1  # fmt: skip
+        self.errors += bool(row.error) and row.error != "unreadable"
+        self.unreadable += row.error == "unreadable"
+        said = row.prediction if row.prediction is not None else row.score
+        self.missing += said is None and not row.error
+        _keep(self.seconds, row.latency_s)
+        if row.score is not None:
+            _keep(self.scores, row.score)
+        if row.prediction is not None and len(self.classes) < VALUES_MAX:
+            self.classes[f"{row.prediction:g}" if isinstance(row.prediction, float)
+                         else str(row.prediction)] += 1  # fmt: skip
         self._truth(row, said)
 
-    def _truth(self, row: Mapping[str, Any], said: Any) -> None:
-        label = row["label"]
-        copy = row["role"] == "shadow"  # what people got, took and judged was another's
-        right = bool(row["correct"]) if row["correct"] is not None and not copy else None
+    def _truth(self, row: LoggedRow, said: float | str | None) -> None:
+        label = row.label
+        copy = row.role == "shadow"  # what people got, took and judged was another's
+        right = bool(row.correct) if row.correct is not None and not copy else None
         if label is not None and said is not None:
-            _keep(self.labels, (label, said, row["score"]))
+            _keep(self.labels, (label, said, row.score))
             if right is None and isinstance(label, str) == isinstance(said, str):
                 right = label == said
         if right is not None:
@@ -73,17 +83,17 @@ class Figures:
             self.wrong += not right
         if copy:
             return
-        if row["value"] is not None:
-            _keep(self.values, row["value"])
-        if row["rating"] is not None:
-            _keep(self.ratings, row["rating"])
-        if row["accepted"] is not None:
-            self.taken += bool(row["accepted"])
-            self.refused += not row["accepted"]
+        if row.value is not None:
+            _keep(self.values, row.value)
+        if row.rating is not None:
+            _keep(self.ratings, row.rating)
+        if row.accepted is not None:
+            self.taken += bool(row.accepted)
+            self.refused += not row.accepted
 
     # --- as JSON ----------------------------------------------------------------------------------
 
-    def software(self) -> dict[str, Any]:
+    def software(self) -> SoftwareFigures:
         """Requests, failures, seconds."""
         return {
             "predictions": self.count, "failed": self.errors,
@@ -91,7 +101,7 @@ class Figures:
             "p50_s": _quantile(self.seconds, 0.5), "p95_s": _quantile(self.seconds, 0.95),
         }  # fmt: skip
 
-    def outputs(self) -> dict[str, Any]:
+    def outputs(self) -> OutputFigures:
         """What was said."""
         return {
             "predictions": self.count, "unreadable": self.unreadable, "missing": self.missing,
@@ -115,7 +125,7 @@ class Figures:
         known = [(a, b) for a, b, _ in self.labels if isinstance(a, float) and _numbers(b)]
         return [abs(a - b) for a, b in known]
 
-    def model(self) -> dict[str, Any]:
+    def model(self) -> ModelFigures:
         """How right it was, of what has a truth; None: nothing tells."""
         numbers = self.numbers()
         texts = [(str(a), str(b)) for a, b, _ in self.labels if not isinstance(a, float)]
@@ -128,17 +138,17 @@ class Figures:
             "rating_mean": _mean(self.ratings),
         }
 
-    def business(self) -> dict[str, Any]:
+    def business(self) -> BusinessFigures:
         """What it brought."""
         return {"told": len(self.values), "value_mean": _mean(self.values),
                 "value_sum": math.fsum(self.values)}  # fmt: skip
 
-    def trust(self) -> dict[str, Any]:
+    def trust(self) -> TrustFigures:
         """Whether people took it."""
         told = self.taken + self.refused
         return {"told": told, "accepted_share": _share(self.taken, told)}
 
-    def performance(self) -> dict[str, Any]:
+    def performance(self) -> VersionFigures:
         """All of it but what was asked and said."""
         return {"software": self.software(), "model": self.model(),
                 "business": self.business(), "trust": self.trust()}  # fmt: skip
@@ -163,7 +173,7 @@ class Inputs:
         elif value is not None and (len(self.texts) < VALUES_MAX or str(value) in self.texts):
             self.texts[str(value)] += 1
 
-    def to_json(self, of: int) -> dict[str, Any]:
+    def to_json(self, of: int) -> InputFigures:
         """Counts; how often frequent texts are is told, and they are what was asked: by name."""
         known = self.numbers > 0
         return {
@@ -174,8 +184,8 @@ class Inputs:
         }  # fmt: skip
 
 
-def report(place: str, route: str, chosen: ExportScope) -> dict[str, Any]:
-    """The report as JSON. Raises BookError; ValueError where nothing is logged."""
+def report(place: str, route: str, chosen: ExportScope) -> Report:
+    """The report, yet without a timeline. Raises BookError; ValueError where nothing is logged."""
     everything: dict[str, Figures] = {}
     segments: dict[tuple[str, str], Figures] = {}
     features: dict[str, Inputs] = {}
@@ -185,23 +195,20 @@ def report(place: str, route: str, chosen: ExportScope) -> dict[str, Any]:
         begin, end = _span(db, route, chosen)
         stretches: list[dict[str, Figures]] = [{} for _ in range(STRETCHES)]
         parts: list[dict[tuple[str, str], Figures]] = [{} for _ in range(STRETCHES)]
-        found = db.execute(_READ, (route, begin, end))
-        names = [name for name, *_ in found.description]
-        for values in found:
-            row = dict(zip(names, values, strict=True))
-            version = row["version"] + (" (copies)" if row["role"] == "shadow" else "")
+        for row in map(LoggedRow._make, db.execute(_READ, (route, begin, end))):
+            version = row.version + (" (copies)" if row.role == "shadow" else "")
             everything.setdefault(version, Figures()).add(row)
-            stretch = min(int((row["time"] - begin) / (end - begin) * STRETCHES), STRETCHES - 1)
+            stretch = min(int((row.time - begin) / (end - begin) * STRETCHES), STRETCHES - 1)
             stretches[stretch].setdefault(version, Figures()).add(row)
-            part = (version, row["segment"])
-            if row["segment"] and (part in segments or len(segments) < SEGMENTS_MAX):
+            part = (version, row.segment)
+            if row.segment and (part in segments or len(segments) < SEGMENTS_MAX):
                 segments.setdefault(part, Figures()).add(row)
                 parts[stretch].setdefault(part, Figures()).add(row)
-            if row["label_time"] is not None:
-                _keep(lags, max(row["label_time"] - row["time"], 0.0))
-            if row["features"]:
+            if row.label_time is not None:
+                _keep(lags, max(row.label_time - row.time, 0.0))
+            if row.features:
                 asked += 1
-                _ask(features, json.loads(row["features"]))
+                _ask(features, json.loads(row.features))
     return {
         "route": route, "from": begin, "to": end,
         "data_quality": {
@@ -221,7 +228,7 @@ def report(place: str, route: str, chosen: ExportScope) -> dict[str, Any]:
             {
                 "from": begin + n * (end - begin) / STRETCHES,
                 "versions": {
-                    name: one.performance() | {"outputs": one.outputs()}
+                    name: {**one.performance(), "outputs": one.outputs()}
                     for name, one in sorted(stretch.items())
                 },
                 "segments": [
@@ -231,6 +238,7 @@ def report(place: str, route: str, chosen: ExportScope) -> dict[str, Any]:
             }
             for n, (stretch, part) in enumerate(zip(stretches, parts, strict=True))
         ],
+        "timeline": [],
     }  # fmt: skip
 
 

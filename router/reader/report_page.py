@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from html import escape
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from router.core.words import duration
 from router.drawing import style
 from router.drawing.plot import Legend, LinearAxis, Plot, Tick, unbroken
+from router.reader.reported import (
+    Report,
+    ReportedDecision,
+    SegmentFigures,
+    StretchFigures,
+    TruthLag,
+    VersionFigures,
+)
 
 PAGE: Final = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Rampway: {title}</title>
@@ -24,7 +32,11 @@ grid-template-columns:repeat(auto-fit,minmax(22rem,1fr))}}</style></head><body>
 """
 
 _Place = tuple[float, float]
-_Pick = Callable[[Mapping[str, Any]], float | None]
+_Pick = Callable[[StretchFigures], float | None]
+_Course = Sequence[tuple[float, Mapping[str, float | None]]]
+"""Where each stretch begins, and each version's figure in it."""
+
+_Part = Literal["software", "model", "business", "trust"]
 
 _OVER_TIME: Final[Sequence[tuple[str, str, _Pick, bool]]] = (
     ("Requests", "Predictions in each stretch.", lambda v: v["software"]["predictions"], False),
@@ -37,8 +49,8 @@ _OVER_TIME: Final[Sequence[tuple[str, str, _Pick, bool]]] = (
 )  # fmt: skip
 
 
-def render(report: Mapping[str, Any]) -> str:
-    """The page; ``report`` as :func:`router.reader.report.report` makes it, with ``timeline``."""
+def render(report: Report) -> str:
+    """The page."""
     quality, performance = report["data_quality"], report["model_performance"]
     versions = performance["versions"]
     lag = performance["truth_lag"]
@@ -61,8 +73,8 @@ def _time(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-def _lag(lag: Mapping[str, Any]) -> str:
-    if not lag["truths"]:
+def _lag(lag: TruthLag) -> str:
+    if lag["p50_s"] is None or lag["p95_s"] is None:
         return "No truth has come yet."
     half, most = duration(lag["p50_s"]), duration(lag["p95_s"])
     return f"Truths came after {half}, 95 % within {most} ({lag['truths']:,})."
@@ -91,11 +103,11 @@ def _headed(name: str) -> str:
     return escape(name.removesuffix("_s").replace("_", " "))
 
 
-def _table(versions: Mapping[str, Any], part: str) -> str:
+def _table(versions: Mapping[str, VersionFigures], part: _Part) -> str:
     return _rows({name: one[part] for name, one in versions.items()})
 
 
-def _rows(rows: Mapping[str, Mapping[str, Any]]) -> str:
+def _rows(rows: Mapping[str, Mapping[str, object]]) -> str:
     if not rows:
         return "<p>Nothing.</p>"
     names = list(next(iter(rows.values())))
@@ -107,7 +119,7 @@ def _rows(rows: Mapping[str, Mapping[str, Any]]) -> str:
     return f"<table><tr>{head}</tr>{body}</table>"
 
 
-def _segments(segments: Sequence[Mapping[str, Any]]) -> str:
+def _segments(segments: Sequence[SegmentFigures]) -> str:
     return _rows({
         f"{one['segment']}: {one['version']}": {
             "predictions": one["software"]["predictions"],
@@ -119,7 +131,7 @@ def _segments(segments: Sequence[Mapping[str, Any]]) -> str:
     })  # fmt: skip
 
 
-def _timeline(entries: Iterable[Mapping[str, Any]]) -> str:
+def _timeline(entries: Iterable[ReportedDecision]) -> str:
     rows = "".join(
         f"<tr><td>{_time(one['at'])}</td><td>{escape(one['action'])}</td>"
         f"<td>{one['weight_bp'] / 100:g} %</td><td>{escape(one['reason'])}</td></tr>"
@@ -128,45 +140,44 @@ def _timeline(entries: Iterable[Mapping[str, Any]]) -> str:
     return f"<table>{rows}</table>" if rows else "<p>None is known.</p>"
 
 
-def _plots(report: Mapping[str, Any]) -> str:
-    drawn = "".join(_plot(report, *one) for one in _OVER_TIME)
+def _plots(report: Report) -> str:
+    drawn = "".join(
+        _plot(report, title, caption, [
+            (stretch["from"], {name: pick(one) for name, one in stretch["versions"].items()})
+            for stretch in report["over_time"]
+        ], share=share)
+        for title, caption, pick, share in _OVER_TIME
+    )  # fmt: skip
     return f'<div class="plots">{drawn}{"".join(_by_segment(report))}</div>'
 
 
-def _by_segment(report: Mapping[str, Any]) -> Iterable[str]:
+def _by_segment(report: Report) -> Iterable[str]:
     """Accuracy over time in each of the largest segments."""
     sizes: dict[str, int] = {}
     for one in report["model_performance"]["segments"]:
         seen = one["software"]["predictions"]
         sizes[one["segment"]] = sizes.get(one["segment"], 0) + seen
     for segment in sorted(sizes, key=lambda name: -sizes[name])[:SEGMENTS_DRAWN]:
-        stretches = [
-            {"from": stretch["from"], "versions": {
-                part["version"]: part for part in stretch["segments"] if part["segment"] == segment
-            }}
+        course = [
+            (stretch["from"], {
+                part["version"]: part["model"]["accuracy"]
+                for part in stretch["segments"] if part["segment"] == segment
+            })
             for stretch in report["over_time"]
         ]  # fmt: skip
-        part = {**report, "over_time": stretches}
-        yield _plot(part, f"Accuracy, {segment}", "Of what has a truth.", _accuracy, share=True)
+        yield _plot(report, f"Accuracy, {segment}", "Of what has a truth.", course, share=True)
 
 
-def _accuracy(figures: Mapping[str, Any]) -> float | None:
-    found: float | None = figures["model"]["accuracy"]
-    return found
-
-
-def _plot(
-    report: Mapping[str, Any], title: str, caption: str, pick: _Pick, share: bool
-) -> str:  # fmt: skip
+def _plot(report: Report, title: str, caption: str, course: _Course, *, share: bool) -> str:
     begin, end = report["from"], report["to"]
-    names = sorted({name for one in report["over_time"] for name in one["versions"]})
+    names = sorted({name for _, figures in course for name in figures})
     lines: dict[str, list[_Place]] = {name: [] for name in names}
-    for stretch in report["over_time"]:
-        for name, figures in stretch["versions"].items():
-            if (value := pick(figures)) is not None:
-                lines[name].append((stretch["from"], float(value)))
+    for at, figures in course:
+        for name, value in figures.items():
+            if value is not None:
+                lines[name].append((at, float(value)))
     most = 1.0 if share else max((y for line in lines.values() for _, y in line), default=1.0) or 1
-    step = (end - begin) / len(report["over_time"])
+    step = (end - begin) / len(course)
     plot = Plot(
         title, caption, LinearAxis(begin, end), LinearAxis(0.0, most),
         [Tick(begin, _time(begin)[5:16]), Tick(end, _time(end)[5:16])],
