@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import click
 
@@ -49,7 +49,7 @@ def run(
     """
     traffic = expected(rate, stable)
     found: list[Problem] = []
-    seen: dict[str, list[dict[str, Any]]] = {}
+    seen: dict[str, list[ShownSight]] = {}
     notes: list[str] = []
     failed = False
     for path in policies:
@@ -76,6 +76,19 @@ def run(
         raise VerbFailed(Exit.USAGE, said)
 
 
+@dataclass(frozen=True, slots=True)
+class ShownSight:
+    """What ``error_rate`` sees in one step, as numbers and as text."""
+
+    route: str
+    step: int
+    """1-based."""
+    weight_bp: int
+    smallest_bad_rate: float
+    fastest_s: float
+    text: str
+
+
 def _loaded(path: Path) -> LoadedPolicy:
     if str(path) == "-":
         return loads(sys.stdin.buffer.read(SIZE_BYTES_MAX + 1), "standard input")
@@ -95,7 +108,7 @@ def expected(rate: str, stable: str) -> ExpectedTraffic | None:
     return traffic
 
 
-def _sights(loaded: LoadedPolicy, traffic: ExpectedTraffic) -> list[dict[str, Any]]:
+def _sights(loaded: LoadedPolicy, traffic: ExpectedTraffic) -> list[ShownSight]:
     """What ``error_rate`` sees in every step of every rollout, as text and as numbers."""
     told = []
     for route in loaded.policy.routes:
@@ -105,15 +118,11 @@ def _sights(loaded: LoadedPolicy, traffic: ExpectedTraffic) -> list[dict[str, An
     return told
 
 
-def _sight(route: str, sight: Sight, traffic: ExpectedTraffic) -> dict[str, Any]:
-    return {
-        "route": route,
-        "step": sight.step + 1,
-        "weight_bp": sight.weight_bp,
-        "smallest_bad_rate": sight.smallest_bad_rate,
-        "fastest_s": sight.fastest_s,
-        "text": describe(sight, traffic),
-    }
+def _sight(route: str, sight: Sight, traffic: ExpectedTraffic) -> ShownSight:
+    return ShownSight(
+        route, sight.step + 1, sight.weight_bp, sight.smallest_bad_rate, sight.fastest_s,
+        describe(sight, traffic),
+    )  # fmt: skip
 
 
 def _not_installed(loaded: LoadedPolicy) -> list[str]:
@@ -146,7 +155,7 @@ def _single_instances(loaded: LoadedPolicy) -> list[str]:
 
 
 def _tell(
-    found: list[Problem], seen: dict[str, list[dict[str, Any]]], notes: list[str], *, ok: bool,
+    found: list[Problem], seen: dict[str, list[ShownSight]], notes: list[str], *, ok: bool,
     output: Output,
 ) -> None:  # fmt: skip
     if output is Output.JSON:
@@ -157,6 +166,6 @@ def _tell(
         click.echo(render(found))
     for path, lines in seen.items():
         for line in lines:
-            click.echo(f"{path}: {line['route']}, step {line['step']}: {line['text']}")
+            click.echo(f"{path}: {line.route}, step {line.step}: {line.text}")
     for note in notes:
         click.echo(note)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypedDict
 
 import click
 
@@ -44,7 +44,7 @@ def run(
     """What each rollout of a policy would do: its steps, its risks, and when it is through."""
     plans, traffic = _plans(policy, route), expected(requests, stable)
     if output is Output.JSON:
-        told = {name: asdict(p) | _foreseen(r, traffic) for name, (r, _, p) in plans.items()}
+        told = {n: {**asdict(p), **_foreseen(r, traffic)} for n, (r, _, p) in plans.items()}
         emit({"routes": told})
         return
     texts = [[*_lines(n, v, p), *_risks(r, traffic)] for n, (r, v, p) in plans.items()]
@@ -124,12 +124,22 @@ def _conditions(step: Step) -> list[str]:
 # --- what it risks, and when it is through --------------------------------------------------------
 
 
-def _foreseen(route: Route, traffic: ExpectedTraffic | None) -> dict[str, Any]:
+class ForeseenPlan(TypedDict, total=False):
+    """Without a rollout nothing; the last two only where the traffic is known."""
+
+    unjudged: list[str]
+    unseen: list[str]
+    exposed: list[str]
+    through_s: float | None
+    costs: list[str]
+
+
+def _foreseen(route: Route, traffic: ExpectedTraffic | None) -> ForeseenPlan:
     """The same as :func:`_risks` says, for machines; ``through_s`` from now, None where never."""
     policy = route.rollout
     if policy is None:
         return {}
-    told: dict[str, Any] = {
+    told: ForeseenPlan = {
         "unjudged": list(unjudged(policy)),
         "unseen": list(unseen(policy, traffic.stable_bad_rate if traffic else None)),
         "exposed": [*exposed(route, policy), *watched(route)],

@@ -7,9 +7,10 @@ say nothing about traffic, are passed over.
 
 from __future__ import annotations
 
-import json
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from router.core.wire.histogram import BUCKETS
 from router.simulation.access_log import read_access_log
@@ -19,6 +20,61 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _MARK = '"kind":'
+
+
+class _Arm(msgspec.Struct):
+    ok: int
+    bad: int
+
+    @property
+    def all(self) -> int:
+        return self.ok + self.bad
+
+
+class _Cell(msgspec.Struct):
+    stable: _Arm
+    candidate: _Arm
+
+
+class _Batch(msgspec.Struct):
+    cells: list[_Cell] = []
+
+
+class _Baseline(msgspec.Struct):
+    latency_buckets: tuple[int, ...]
+
+
+class _Judge(msgspec.Struct):
+    baseline: list[float | tuple[int, ...]]
+    """Its fields; one of them is a list."""
+
+
+class _Snapshot(msgspec.Struct):
+    judge: _Judge
+
+
+class _Line(msgspec.Struct):
+    """What is read of one line of a recording."""
+
+    route: str
+    kind: str
+    t: float = 0.0
+    batch: _Batch | None = None
+    baseline: _Baseline | None = None
+    """Of a ``learn``."""
+    snapshot: _Snapshot | None = None
+    """Of a ``begin``."""
+
+    @property
+    def past(self) -> tuple[int, ...]:
+        """Stable's latency as it was known at the beginning, or learned since."""
+        if self.baseline is not None:
+            return self.baseline.latency_buckets
+        kept = self.snapshot.judge.baseline if self.snapshot is not None else ()
+        return next((one for one in kept if isinstance(one, tuple)), ())
+
+
+_decode: Final = msgspec.json.Decoder(_Line).decode
 
 
 def read_traffic(lines: Iterable[str], route: str) -> tuple[Traffic, int]:
@@ -43,35 +99,19 @@ def read_recording(lines: Iterable[str], route: str) -> tuple[Traffic, int]:
     buckets = (0,) * BUCKETS
     for line in lines:
         try:
-            told = json.loads(line)
-            if told["route"] != route:
-                continue
-            if told["kind"] in ("begin", "learn"):
-                past = _past(told)
-                buckets = tuple(map(int, past)) if any(past) else buckets
-            elif told["kind"] == "batch":
-                counted = _counted(told["batch"])
-                times.append(float(told["t"]))
-                requests, stable, bad = requests + counted[0], stable + counted[1], bad + counted[2]
-        except (ValueError, KeyError, TypeError, IndexError):
+            told = _decode(line)
+        except msgspec.DecodeError:
             skipped += 1
+            continue
+        if told.route != route:
+            continue
+        buckets = told.past if any(told.past) else buckets
+        skipped += told.kind == "batch" and told.batch is None
+        if told.batch is not None:
+            times.append(told.t)
+            for cell in told.batch.cells:
+                requests += cell.stable.all + cell.candidate.all
+                stable, bad = stable + cell.stable.all, bad + cell.stable.bad
     span_s = max(times) - min(times) if times else 0.0
     rate = bad / stable if stable else 0.0
     return Traffic(requests, round(rate * requests), span_s, buckets), skipped
-
-
-def _past(told: dict[str, Any]) -> list[int]:
-    """Stable's latency as it was known at the beginning, or learned since."""
-    if told["kind"] == "learn":
-        learned: list[int] = told["baseline"]["latency_buckets"]
-        return learned
-    known: list[int] = told["snapshot"]["judge"]["baseline"][2]
-    return known
-
-
-def _counted(batch: dict[str, Any]) -> tuple[int, int, int]:
-    """Requests of both arms, of stable, and stable's bad ones."""
-    cells = batch.get("cells", ())
-    stable = sum(cell["stable"]["ok"] + cell["stable"]["bad"] for cell in cells)
-    candidate = sum(cell["candidate"]["ok"] + cell["candidate"]["bad"] for cell in cells)
-    return stable + candidate, stable, sum(cell["stable"]["bad"] for cell in cells)

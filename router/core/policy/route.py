@@ -359,23 +359,20 @@ class Route(Spec):
         rollout, declared = self.rollout, self.predictions
         if rollout is None or declared is None:
             return self
-        compare = rollout.compare
-        wanted: dict[str, Any] = {}
-        decisive = declared.label or declared.score
-        if decisive and "decide_on" not in compare.model_fields_set:
-            wanted["decide_on"] = (leaf_name(self.payload, decisive),)
-        if declared.score and "score" not in compare.model_fields_set:
-            wanted["score"] = leaf_name(self.payload, declared.score)
-        update: dict[str, Any] = {}
-        if wanted:
-            update["compare"] = compare.model_copy(update=wanted)
+        compare, decisive = rollout.compare, declared.label or declared.score
+        if decisive and "decide_on" not in rollout.compare.model_fields_set:
+            compare = compare.model_copy(update={"decide_on": (leaf_name(self.payload, decisive),)})
+        if declared.score and "score" not in rollout.compare.model_fields_set:
+            compare = compare.model_copy(update={"score": leaf_name(self.payload, declared.score)})
+        if compare is not rollout.compare:
+            rollout = rollout.model_copy(update={"compare": compare})
         if declared.score and declared.range:
-            update["gates"] = tuple(map(_looks_at_scores, rollout.gates))
-        if update:
             written = "gates" in rollout.model_fields_set
-            rollout = rollout.model_copy(update=update)
+            gates = tuple(map(_looks_at_scores, rollout.gates))
+            rollout = rollout.model_copy(update={"gates": gates})
             if not written:
                 rollout.model_fields_set.discard("gates")
+        if rollout is not self.rollout:
             object.__setattr__(self, "rollout", rollout)
         return self
 

@@ -31,7 +31,7 @@ from typing import Any, Final
 
 from router.core.foreign import ANSWER
 from router.core.payloads import PAYLOADS
-from router.core.payloads.answer import Answer, Beyond
+from router.core.payloads.answer import Answer, Beyond, Leaf
 from router.core.payloads.paths import MISSING
 from router.core.payloads.tables import ANSWERS, REQUESTS, Table
 
@@ -94,14 +94,14 @@ NOTHING: Final = Declared()
 class BodyRow:
     """One row of a request (features) or of an answer (the rest); values as JSON has them."""
 
-    features: dict[str, Any] = field(default_factory=dict)
+    features: dict[str, object] = field(default_factory=dict)
     """Every declared feature; MISSING where the row has none."""
     label: Any = MISSING
     """A list of one value is that value, as of a tensor of shape [n, 1]."""
     score: Any = MISSING
     """Of a list its last value; null, text, NaN and infinities stay what they are."""
     id: Any = MISSING
-    values: dict[str, Any] = field(default_factory=dict)
+    values: dict[str, Leaf] = field(default_factory=dict)
     """Of an openai answer: ``content``, ``finish_reason``, ``refusal`` and the like by path."""
 
 
@@ -167,7 +167,7 @@ _PLACE: Final = re.compile(r"[a-z_]+\[(\d+)\]\.?(.*)", re.DOTALL)
 
 def _choices(answer: Answer, declared: Declared) -> Iterator[BodyRow]:
     """Each choice, or item of what was answered, with what it says by path."""
-    found: dict[int, dict[str, Any]] = {}
+    found: dict[int, dict[str, Leaf]] = {}
     for path, value in answer.leaves.items():
         place = _PLACE.fullmatch(path)
         number, name = (int(place[1]), place[2]) if place else (0, path)

@@ -46,7 +46,7 @@ def _few(value: dict[str, FeatureKind]) -> dict[str, FeatureKind]:
     return value
 
 
-_PATH: dict[str, Any] = {"type": "string", "pattern": r"^[^\s]{1,200}$"}
+_PATH: dict[str, str] = {"type": "string", "pattern": r"^[^\s]{1,200}$"}
 Features = Annotated[
     dict[RowPath, FeatureKind],
     BeforeValidator(_named),

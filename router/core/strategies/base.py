@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Annotated, Any
+from typing import Annotated, TypedDict
 
 from pydantic import Field, StrictInt
 
@@ -75,7 +75,14 @@ class StepPolicy(Spec):
         )
 
 
-def asked(until: Until | None) -> dict[str, Any]:
+class StepEnd(TypedDict, total=False):
+    """What a YAML ``until`` says of a step of the plan."""
+
+    until_samples: int
+    blind: bool
+
+
+def asked(until: Until | None) -> StepEnd:
     """The plan's form of a YAML ``until``."""
     return {"until_samples": until.samples, "blind": not until.samples} if until else {}
 
