@@ -10,6 +10,7 @@ import pytest
 
 from router.admin.dashboard import FILES
 from router.control.told.data_views import DataView, PerformanceView, SignalDetailView
+from router.control.told.paired import shadow_view
 from router.control.told.views import (
     AlarmView,
     GateView,
@@ -18,7 +19,6 @@ from router.control.told.views import (
     RolloutView,
     RouteSummary,
 )
-from router.core.pairs.tally import Tally
 from tests.control.conftest import World, canary
 
 OWN = tuple(sorted(one.name for one in files("router.admin.dashboard").iterdir()
@@ -74,7 +74,8 @@ def test_what_pages_of_data_show_is_in_their_views(file, word, view):
 
 async def test_the_shadow_explorer_asks_for_what_a_tally_has():
     world = await World(canary()).start()
-    told = Tally(world.reconciler.runs["r"].trial.policy.compare).to_json()
+    book = world.reconciler.runs["r"].trial.shadow
+    told = shadow_view(book, route="r", rollout="r-1", live=True).to_json()["versions"]["v2"]
     text = FILES["shadow.js"].body.decode()
     wanted = set(re.findall(r"\bone\.([a-z_]+)", text))
     shown = {"request_id", "at", "segment", "score_distance", "direction", "differences"}

@@ -91,12 +91,11 @@ class Monitors(
             for name, kind in settings.features[:FEATURES_MAX]
         }
         self.outputs = {name: Signal(name) for name in settings.outputs}
-        self.arms = {}
+        self.arms, self.over, self._coming = {}, [], {}
         self.truth = Correctness(settings.terms)
         self.alarms: dict[tuple[str, str], Alarm] = {}
         """Those that last, by signal and check."""
-        self.over = []
-        self.requests = 0
+        self.requests = self._windows = 0
         self._traffic = {True: Memory(2), False: Memory(2)}
         """Requests and rows: of all arms for inputs (True), of stable for outputs (False)."""
         self._about = ""
@@ -106,8 +105,6 @@ class Monitors(
         self._quiet = set()
         self.seen: dict[str, SignalLook] = {}
         """Signals at the last look."""
-        self._coming = {}
-        self._windows = 0
 
     def __repr__(self) -> str:
         return f"<Monitors of {len(self.inputs)} features, {len(self.alarms)} alarms>"
@@ -470,10 +467,8 @@ class Monitors(
                 for part, one in data.items()
             }
         if name == "arms":
-            self.arms = {
-                arm: Arms(Profile.from_json(one["profile"]), one["rows"])
-                for arm, one in data.items()
-            }
+            made = ((arm, Profile.from_json(one["profile"]), one) for arm, one in data.items())
+            self.arms = {arm: Arms(profile, one["rows"]) for arm, profile, one in made}
 
     @property
     def _asked_of(self) -> list[Signal]:
