@@ -15,7 +15,7 @@ from router.http1.framing import (
     settle_response,
     stray_in_status_line,
 )
-from router.http1.headers import RESPONSE_FIELDS, FieldCache, HeadCache
+from router.http1.headers import RESPONSE_FIELDS, FieldCache
 from router.http1.limits import DEFAULT_LIMITS, Limits
 from router.http1.messages import CHUNKED, LENGTH, UNTIL_CLOSE, ResponseHead
 from router.http1.plain import read_response
@@ -23,8 +23,6 @@ from router.http1.reader import (
     BODY,
     DEAD,
     IDLE,
-    KNOWN_BYTES_MAX,
-    LOOK_EVERY,
     Completion,
     Reader,
     ResponseHandler,
@@ -34,15 +32,14 @@ _TOO_LARGE: Final = frozenset((414, 431))
 _CHUNKS_FOLLOW: Final = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
-class ResponseParser(Reader):
+class ResponseParser(Reader[ResponseHead]):
     """Reads the answers of one upstream connection, one for each `expect`.
 
     `reusable` tells whether the connection may carry another request; anything odd makes it False
     for good, because a connection out of step answers one client with another's prediction.
     """
 
-    __slots__ = ("_due", "_fresh", "_handler", "_heads", "_interims", "_known", "_to_head",
-                 "sound", "started")  # fmt: skip
+    __slots__ = ("_due", "_fresh", "_handler", "_interims", "_to_head", "sound", "started")
 
     def __init__(
         self,
@@ -50,11 +47,8 @@ class ResponseParser(Reader):
         limits: Limits = DEFAULT_LIMITS,
         fields: FieldCache = RESPONSE_FIELDS,
     ) -> None:
-        super().__init__(limits, fields, read_status_line, stray_in_status_line)
+        super().__init__(limits, fields, read_status_line, stray_in_status_line, read_response)
         self._handler = handler
-        self._heads: HeadCache[ResponseHead] = fields.heads(limits)
-        self._known: ResponseHead | None = None
-        """The head of the last whole answer that was known: backends mostly repeat it."""
         self._due = False
         """A request was announced by `expect` and its answer is not complete."""
         self._fresh = False
@@ -143,35 +137,6 @@ class ResponseParser(Reader):
         too_large = self._state == IDLE and error.status in _TOO_LARGE
         self.close()
         raise UpstreamFramingError(error.reason, too_large=too_large) from None
-
-    def _plain(self, data: bytes) -> ResponseHead | None:
-        """The head that `data` begins with, if it is plain and of a known shape."""
-        shape = self._shape
-        head = read_response(shape, data, self._limits) if shape is not None else None
-        if head is None:
-            shape = self._other_shape(data)
-            head = read_response(shape, data, self._limits) if shape is not None else None
-            if head is None:
-                return None
-            self._shape = shape
-            self._strange = 0
-        if head.framing > LENGTH:
-            return head
-        behind = len(data) - head.end - head.length
-        if behind > 0:
-            return None  # bytes behind the answer are for the ordinary way to judge
-        self._looks = looks = (self._looks + 1) & LOOK_EVERY - 1
-        if looks < 2 and not behind and self._repeats(head, data):
-            head = self._known = self._heads.same(data[: head.end], head, len(data))
-        return head
-
-    def _recall(self, data: bytes) -> ResponseHead | None:
-        """The known head of which `data` is one whole answer, if it is that."""
-        head = self._heads.get(data[: data.find(b"\r\n\r\n", 0, KNOWN_BYTES_MAX)])
-        if head is None or head.size != len(data):
-            return None
-        self._known = head
-        return head
 
     def _read_due(self, data: bytes, pos: int, plain: ResponseHead | None) -> None:
         """Read interim answers and the final one; surplus bytes end the connection's use."""

@@ -39,7 +39,7 @@ from router.http1.framing import (
     settle_request,
     stray_in_request_line,
 )
-from router.http1.headers import REQUEST_FIELDS, FieldCache, HeadCache
+from router.http1.headers import REQUEST_FIELDS, FieldCache
 from router.http1.limits import DEFAULT_LIMITS, Limits
 from router.http1.messages import (
     LENGTH,
@@ -50,8 +50,6 @@ from router.http1.plain import read_request
 from router.http1.reader import (
     DEAD,
     IDLE,
-    KNOWN_BYTES_MAX,
-    LOOK_EVERY,
     Reader,
     RequestHandler,
     without_upgrade,
@@ -61,7 +59,7 @@ REQUESTS_A_TURN: Final = 64
 """Pipelined requests handed on before others have their turn."""
 
 
-class RequestParser(Reader):
+class RequestParser(Reader[RequestHead]):
     """Reads the requests of one client connection.
 
     After a request that forbids persistence the rest of the connection is ignored. `paused` holds
@@ -69,7 +67,7 @@ class RequestParser(Reader):
     requests.
     """
 
-    __slots__ = ("_busy", "_empty_lines", "_handler", "_heads", "_known", "_last", "paused")
+    __slots__ = ("_busy", "_empty_lines", "_handler", "_last", "paused")
 
     def __init__(
         self,
@@ -77,11 +75,8 @@ class RequestParser(Reader):
         limits: Limits = DEFAULT_LIMITS,
         fields: FieldCache = REQUEST_FIELDS,
     ) -> None:
-        super().__init__(limits, fields, read_request_line, stray_in_request_line)
+        super().__init__(limits, fields, read_request_line, stray_in_request_line, read_request)
         self._handler = handler
-        self._heads: HeadCache[RequestHead] = fields.heads(limits)
-        self._known: RequestHead | None = None
-        """The head of the last whole message that was known: senders mostly repeat it."""
         self._empty_lines = 0
         self.paused = False
         """Set it, within a callback or not, and nothing more is handed on until `resume`."""
@@ -121,32 +116,8 @@ class RequestParser(Reader):
         """How many requests are held back, at most: empty lines, those within bodies too."""
         return self.rest.count(b"\r\n\r\n", self._pos)
 
-    def _plain(self, data: bytes) -> RequestHead | None:
-        """The head that `data` begins with, if it is plain and of a known shape."""
-        shape = self._shape
-        head = read_request(shape, data, self._limits) if shape is not None else None
-        if head is None:
-            shape = self._other_shape(data)
-            head = read_request(shape, data, self._limits) if shape is not None else None
-            if head is None:
-                return None
-            self._shape = shape
-            self._strange = 0
-        behind = len(data) - head.end - head.length
-        if behind > 0:
-            return None  # pipelined requests are rare
-        self._looks = looks = (self._looks + 1) & LOOK_EVERY - 1
-        if looks < 2 and not behind and not head.query and self._repeats(head, data):
-            head = self._known = self._heads.same(data[: head.end], head, len(data))
-        return head
-
-    def _recall(self, data: bytes) -> RequestHead | None:
-        """The known head of which `data` is one whole message, if it is that."""
-        head = self._heads.get(data[: data.find(b"\r\n\r\n", 0, KNOWN_BYTES_MAX)])
-        if head is None or head.size != len(data):
-            return None
-        self._known = head
-        return head
+    def _repeats(self, head: RequestHead, data: bytes) -> bool:
+        return not head.query and super()._repeats(head, data)
 
     def resume(self) -> None:
         """Go on with what was kept; may raise like `feed`. Within a callback: after it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from httptools import HttpParserError, HttpParserUpgrade
 
@@ -71,8 +71,11 @@ BODY: Final = 1
 DEAD: Final = 2  # after an error, or after the last message a connection may carry
 
 
-class Reader:
-    """What both directions share: buffering of unfinished lines, the head's bounds, llhttp."""
+H = TypeVar("H", bound=Head)
+
+
+class Reader(Generic[H]):
+    """What both directions share: buffering of unfinished lines, plain and known heads, llhttp."""
 
     __slots__ = (
         "_alone",
@@ -80,12 +83,15 @@ class Reader:
         "_completion",
         "_fields",
         "_framing",
+        "_heads",
+        "_known",
         "_last_raw",
         "_limits",
         "_line_read",
         "_llhttp",
         "_looks",
         "_pos",
+        "_read_plain",
         "_read_start",
         "_remaining",
         "_scanned",
@@ -103,9 +109,14 @@ class Reader:
         fields: FieldCache,
         read_start: Callable[[bytes], object],
         stray_in_start: Callable[[bytes, int], object],
+        read_plain: Callable[[PlainShape, bytes, Limits], H | None],
     ) -> None:
         self._limits = limits
         self._fields = fields
+        self._heads: HeadCache[H] = fields.heads(limits)
+        self._known: H | None = None
+        """The head of the last whole message that was known: senders mostly repeat it."""
+        self._read_plain = read_plain
         self._read_start = read_start
         self._stray_in_start = stray_in_start
         self.rest = b""
@@ -209,7 +220,36 @@ class Reader:
             return None
         return self._fields.shapes.find(data)
 
-    def _repeats(self, head: Head, data: bytes) -> bool:
+    def _plain(self, data: bytes) -> H | None:
+        """The head that `data` begins with, if it is plain and of a known shape."""
+        shape = self._shape
+        head = self._read_plain(shape, data, self._limits) if shape is not None else None
+        if head is None:
+            shape = self._other_shape(data)
+            head = self._read_plain(shape, data, self._limits) if shape is not None else None
+            if head is None:
+                return None
+            self._shape = shape
+            self._strange = 0
+        if head.framing > LENGTH:
+            return head
+        behind = len(data) - head.end - head.length
+        if behind > 0:
+            return None  # pipelined requests, or bytes behind an answer: for the ordinary way
+        self._looks = looks = (self._looks + 1) & LOOK_EVERY - 1
+        if looks < 2 and not behind and self._repeats(head, data):
+            head = self._known = self._heads.same(data[: head.end], head, len(data))
+        return head
+
+    def _recall(self, data: bytes) -> H | None:
+        """The known head of which `data` is one whole message, if it is that."""
+        head = self._heads.get(data[: data.find(b"\r\n\r\n", 0, KNOWN_BYTES_MAX)])
+        if head is None or head.size != len(data):
+            return None
+        self._known = head
+        return head
+
+    def _repeats(self, head: H, data: bytes) -> bool:
         """Whether this plain head is the one before, byte for byte.
 
         Asked for two in a row of each `LOOK_EVERY`: a sender repeats itself for ever, or never.
