@@ -9,13 +9,12 @@ import http.client
 import itertools
 import json
 import random
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from tests.cli.conftest import rampway
+from tests.json_service import JsonService, serving
 from tests.reliability.whole import Router, until
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("monitors")]  # one router, in order
@@ -55,43 +54,22 @@ CONCEPT = (
 )  # fmt: skip
 
 
-class Model(BaseHTTPRequestHandler):
+class Model(JsonService):
     """Plain JSON; the score of each row follows its age, plus what the fault says."""
 
-    protocol_version = "HTTP/1.1"
-    wbufsize = 65_536  # head and body in one piece: two wait for delayed acknowledgements
-
-    def log_message(self, *_):
-        pass
-
-    def do_GET(self):
-        self._say({})
-
-    def do_POST(self):
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+    def answer(self, body):
+        asked = json.loads(body)
         self.server.seen.append(asked)
         said = [self._row(row) for row in (asked if isinstance(asked, list) else [asked])]
-        self._say(said if isinstance(asked, list) else said[0])
+        self.say(said if isinstance(asked, list) else said[0])
 
     def _row(self, row):
         score = (row.get("age") or 0) / 100 + self.server.fault
         return {"score": score, "label": score > 0.4}
 
-    def _say(self, said):
-        body = json.dumps(said).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
 
 def server():
-    made = ThreadingHTTPServer(("127.0.0.1", 0), Model)
-    made.fault, made.seen = 0.0, []
-    threading.Thread(target=made.serve_forever, daemon=True).start()
-    made.url = f"http://127.0.0.1:{made.server_port}"
-    return made
+    return serving(Model, fault=0.0, seen=[])
 
 
 @pytest.fixture(scope="module")

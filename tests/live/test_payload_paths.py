@@ -4,12 +4,10 @@ And segments of a number, which are read from such requests.
 """
 
 import http.client
-import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from tests.json_service import JsonService, serving
 from tests.live import test_predictions as canary
 from tests.reliability.whole import Router, until
 
@@ -48,48 +46,27 @@ PARTS = "nulls: {at_most: 30%, by: {feature: n, parts: 5}}"
 """A fifth of the answers may be faulty, but not all where ``n`` is large."""
 
 
-class Model(BaseHTTPRequestHandler):
+class Model(JsonService):
     """Says yes by both protocols; a broken one has no label in V1 answers to a large ``n``."""
 
-    protocol_version = "HTTP/1.1"
-    wbufsize = 65_536  # head and body in one piece: two wait for delayed acknowledgements
-
-    def log_message(self, *_):
-        pass
-
-    def do_GET(self):
-        self._say({})
-
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+    def answer(self, body):
         large = b'"n": 9' in body
         first = self.path.startswith("/v1/")
         label = None if self.server.broken and large and first else 1
         if first:
-            return self._say({"predictions": [{"label": label, "p": 0.75}]})
+            return self.say({"predictions": [{"label": label, "p": 0.75}]})
         outputs = [
             {"name": name, "datatype": kind, "shape": [1], "data": [value]}
             for name, kind, value in (("label", "INT64", 1), ("p", "FP64", 0.75))
         ]
-        return self._say({"outputs": outputs})
-
-    def _say(self, said):
-        body = json.dumps(said).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        return self.say({"outputs": outputs})
 
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
     folder = tmp_path_factory.mktemp("lab")
-    servers = [ThreadingHTTPServer(("127.0.0.1", 0), Model) for _ in range(2)]
-    for one in servers:
-        one.broken = False
-        threading.Thread(target=one.serve_forever, daemon=True).start()
-    v1, v2 = (f"http://127.0.0.1:{one.server_port}" for one in servers)
+    servers = [serving(Model, broken=False) for _ in range(2)]
+    v1, v2 = (one.url for one in servers)
     text = TOP.format(folder=folder) + "".join(
         ROUTE.format(name=name, strategy=strategy, gate=gate, v1=v1, v2=v2)
         for name, (strategy, gate) in [*CASES.items(), ("parts", (CASES["canary"][0], PARTS))]

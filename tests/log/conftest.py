@@ -3,11 +3,10 @@
 import contextlib
 import http.client
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from tests.json_service import JsonService, serving
 from tests.reliability.whole import Router
 
 SECRET = "only-for-these-tests"
@@ -35,38 +34,18 @@ routes:
 """
 
 
-class Model(BaseHTTPRequestHandler):
+class Model(JsonService):
     """Late or not by the distance; the second version always says no."""
 
-    protocol_version = "HTTP/1.1"
-    wbufsize = 65_536  # head and body in one piece: two wait for delayed acknowledgements
-
-    def do_POST(self):
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+    def answer(self, body):
+        asked = json.loads(body)
         said = [self.server.predict(one) for one in asked["instances"]]
         status = 500 if asked["instances"][0].get("break") else 200
-        body = json.dumps({"predictions": said}).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def do_GET(self):
-        self.send_response(200)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *_):
-        pass
+        self.say({"predictions": said}, status)
 
 
 def service(predict):
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Model)
-    server.daemon_threads = True
-    server.predict = predict
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return server
+    return serving(Model, predict=predict)
 
 
 @pytest.fixture(scope="module")

@@ -36,7 +36,7 @@ from tests.models_cache import models_cache
 LAG_S = 3_600.0
 CASES_A_MINUTE = 3
 LATE_ABOVE = 0.5
-POLICY = """
+BEGIN = """
 prediction_log: {{file: "{folder}/log.db"}}
 routes:
   - name: r
@@ -45,6 +45,11 @@ routes:
     versions: {{desk: {{person: true}}, model: {{endpoints: ["http://127.0.0.1:9001"]}}}}
     stable: desk
     log: {{}}
+"""
+"""A route that people answer, beside whom a model may be tried."""
+POLICY = (
+    BEGIN
+    + """\
     rollout:
       candidate: model
       strategy:
@@ -54,6 +59,7 @@ routes:
           then: {{canary: {{steps: [{{weight: 50%, mirror: 100%, hold: 1h}}], bake: 1h}}}}
       gates: [agreement: {{at_least: 85%}}, error_rate, guard: {{error_rate: 2%}}]
 """
+)
 
 
 class LogReader(InlineReader):

@@ -13,7 +13,7 @@ from tests.reliability.whole import Router, until
 
 pytestmark = [pytest.mark.log, pytest.mark.xdist_group("person")]
 
-POLICY = """\
+BEGIN = """\
 listen: 127.0.0.1:0
 admin: {{listen: "127.0.0.1:0"}}
 store: sqlite:///{folder}/r.db
@@ -22,11 +22,13 @@ routes:
   - name: {name}
     payload: v1
     predictions: {{label: late, score: p, features: [distance]}}
-    versions:
-      desk: {{person: true}}
-      model: {{endpoints: ["{model}"]}}
-    stable: desk
+    versions: {{desk: {{person: true}}, model: {{endpoints: ["{model}"]}}}}
     log: {{}}
+"""
+POLICY = (
+    BEGIN
+    + """\
+    stable: desk
     rollout:
       candidate: model
       strategy: {{shadow: {{mirror: 100%, until: {{samples: 60}},
@@ -34,6 +36,7 @@ routes:
       gates: [agreement: {{at_least: 60%}}, guard: {{error_rate: 20%}}]
       detect: {{times: 100, points: 50%}}
 """
+)
 
 
 class Desk:
@@ -147,22 +150,13 @@ def test_chunked_head_and_large(desk):
     assert (answer.status, answer.read()) == (202, b"")
 
 
-REVIEW = """\
-listen: 127.0.0.1:0
-admin: {{listen: "127.0.0.1:0"}}
-store: sqlite:///{folder}/r.db
-prediction_log: {{file: "{folder}/log.db"}}
-routes:
-  - name: {name}
-    payload: v1
-    predictions: {{label: late, score: p, features: [distance]}}
+REVIEW = (
+    BEGIN
+    + """\
     inputs: {{refuse: {{range: {{distance: [0, 5000]}}}}, then: review}}
-    versions:
-      model: {{endpoints: ["{model}"]}}
-      desk: {{person: true}}
     stable: model
-    log: {{}}
 """
+)
 
 
 def test_what_the_model_should_not_answer_is_reviewed_by_people(desk, monkeypatch):

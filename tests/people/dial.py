@@ -29,23 +29,15 @@ from router.core.wire.sampled import Sampled
 from router.link.messages import Look
 from router.proxy import weighing
 from tests.control.conftest import World
-from tests.log.flights import Shadowed, flights
+from tests.log.flights import BEGIN, CASES_A_MINUTE, LATE_ABOVE, Shadowed, flights
 
 RIGHT = 0.95
 LAG_S = 600.0
-CASES_A_MINUTE = 3
 LEARNT = 6_000
 """Earlier flights, whose truth is known: from these the threshold is proposed."""
-LATE_ABOVE = 0.5
-POLICY = """
-prediction_log: {{file: "{folder}/log.db"}}
-routes:
-  - name: r
-    payload: json
-    predictions: {{label: late, score: p}}
-    versions: {{desk: {{person: true}}, model: {{endpoints: ["http://127.0.0.1:9001"]}}}}
-    stable: desk
-    log: {{}}
+POLICY = (
+    BEGIN
+    + """\
     review: {{below: {below}, audit: {audit}, within: 4h}}
     rollout:
       candidate: model
@@ -57,6 +49,7 @@ routes:
           partial: {{approval: {{}}}}
       gates: [agreement: {{at_least: 88%}}, guard: {{error_rate: 2%}}]
 """
+)
 
 
 class Dial(Shadowed):
