@@ -224,10 +224,8 @@ class Controller:
     def shadow(self, route: str) -> dict[str, Any]:
         """What is known from requests that several versions answered.
 
-        Keys: route, rollout, live, stable, candidate, payload, uncompared, alarm, noise (learning,
-        silenced, fields with raw and noise counts), versions (by name: evidence, pairs, agreement,
-        agreed, disagreed, failed, unusable, stricter, looser, score, positive, latency, segments,
-        delivery, worst). Counts begin with the attempt. Raises UnknownRoute, NoRollout.
+        A :class:`.compared.ShadowView`. Counts begin with the attempt. Raises UnknownRoute,
+        NoRollout.
         """
         run = self._reconciler.run_of(route)
         if run.rollout is None or run.trial is None:
