@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from router.admin.schemas import Schema
 from router.control.state.errors import NotPossible
 from router.core.quantities import (
     DURATION_PATTERN,
@@ -51,12 +52,12 @@ class OrderKind:
     summary: str
     event: Callable[[Order], events.AnyCommand]
     kind: type[events.Event]
-    fields: Mapping[str, Mapping[str, Any]]
+    fields: Mapping[str, Schema]
     makes_sense: Callable[[Mapping[str, Any]], bool] = lambda _status: True
     """Whether to offer it for a rollout with this status, besides what the machine says."""
 
 
-SHARED_FIELDS: Mapping[str, Mapping[str, Any]] = {
+SHARED_FIELDS: Mapping[str, Schema] = {
     "reason": {
         "type": "string",
         "maxLength": REASON_CHARS_MAX,
@@ -130,28 +131,28 @@ def _plain(event: type[events.AnyCommand]) -> Callable[[Order], events.AnyComman
     return lambda order: event(order.actor, order.reason)
 
 
-_FULL = {"type": "boolean", "description": "Skip all steps; go to the bake at 100 %."}
-_FORCE = {
+_FULL: Schema = {"type": "boolean", "description": "Skip all steps; go to the bake at 100 %."}
+_FORCE: Schema = {
     "type": "boolean",
     "description": "Even though it was tried too often or too soon (the policy's anti_flap).",
 }
-_INSTANT = {
+_INSTANT: Schema = {
     "type": "boolean",
     "description": "All of it now, although the policy returns traffic in steps.",
 }
-_TO = {
+_TO: Schema = {
     "type": "string",
     "maxLength": 63,
     "pattern": LINE_PATTERN,
     "description": "The version that gets the traffic, any of them; left out: the one before.",
 }
-_WEIGHT = {
+_WEIGHT: Schema = {
     "type": "string",
     "pattern": SHARE_PATTERN,
     "examples": ["25%"],
     "description": "Candidate's share; left out: lift the override that is in force.",
 }
-_FOR = {
+_FOR: Schema = {
     "type": "string",
     "pattern": DURATION_PATTERN,
     "examples": ["30m"],
@@ -197,7 +198,7 @@ def offered(status: dict[str, Any]) -> dict[str, Any]:
     return {**status, "commands": possible}
 
 
-def body_schema(kind: OrderKind) -> dict[str, Any]:
+def body_schema(kind: OrderKind) -> Schema:
     """JSON Schema of one command's body."""
     return {
         "type": "object",
@@ -206,17 +207,17 @@ def body_schema(kind: OrderKind) -> dict[str, Any]:
     }
 
 
-def check_fields(body: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
+def check_fields(body: Mapping[str, Any], schema: Schema) -> None:
     """Refuse unknown keys and wrong types. Raises ValueError naming the field.
 
     Only what these schemas use is checked: type, required and maxLength. Patterns are left to the
     parsers of shares and durations, whose messages are better.
     """
-    known: Mapping[str, Mapping[str, Any]] = schema["properties"]
+    known, required = schema["properties"], schema.get("required")
     for name in body:
         if name not in known:
             raise ValueError(f"a field is not known here; known are {', '.join(sorted(known))}")
-    for name in schema.get("required", ()):
+    for name in required if isinstance(required, list) else ():
         if name not in body:
             raise ValueError(f"{name}: missing")
     for name, value in body.items():
@@ -233,7 +234,7 @@ def _is(value: Any, kind: str) -> bool:
     return isinstance(value, _TYPES[kind]) and not flag_for_number
 
 
-def _check_value(name: str, value: Any, schema: Mapping[str, Any]) -> None:
+def _check_value(name: str, value: Any, schema: Schema) -> None:
     wanted = schema["type"]
     kinds = [wanted] if isinstance(wanted, str) else wanted
     if not any(_is(value, kind) for kind in kinds):

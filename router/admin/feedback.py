@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
+from router.admin.schemas import Schema
 from router.control.fleet.feedback import Statement
 from router.core.logged.truth import FACTS, ID_CHARS_MAX, LABEL_CHARS_MAX, Truth
 from router.core.wire.receipt import RECEIPT_CHARS_MAX
@@ -123,15 +124,15 @@ def _statement(one: StatementBody) -> Statement:
     return Statement(truth, one.receipt)
 
 
-def _text(most: int, about: str) -> Mapping[str, Any]:
+def _text(most: int, about: str) -> Schema:
     return {"type": "string", "maxLength": most, "description": about}
 
 
-def _flag(about: str) -> Mapping[str, Any]:
+def _flag(about: str) -> Schema:
     return {"type": ["boolean", "null"], "description": about}
 
 
-STATEMENT_SCHEMA: Final[Mapping[str, Any]] = {
+STATEMENT_SCHEMA: Final[Mapping[str, Schema]] = {
     "receipt": _text(RECEIPT_CHARS_MAX, "X-Rampway-Receipt of the answer that this is about."),
     "request_id": _text(ID_CHARS_MAX, "X-Request-Id of the answer, where its route has a log."),
     "row": {
@@ -161,7 +162,7 @@ STATEMENT_SCHEMA: Final[Mapping[str, Any]] = {
 }  # fmt: skip
 """Fields of a statement, for the OpenAPI document."""
 
-ANSWER_SCHEMA: Final[Mapping[str, Any]] = {
+ANSWER_SCHEMA: Final[Mapping[str, Schema]] = {
     "request_id": STATEMENT_SCHEMA["request_id"],
     "row": STATEMENT_SCHEMA["row"],
     "answer": {

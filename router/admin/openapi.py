@@ -7,7 +7,7 @@ what the real handlers say.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +16,14 @@ import msgspec
 import router
 from router.admin.commands import COMMANDS, body_schema
 from router.admin.problems import MEDIA_TYPE
+from router.admin.schemas import (
+    MediaType,
+    OpenApiDocument,
+    OperationObject,
+    Parameter,
+    Response,
+    Schema,
+)
 from router.control.told.answers import (
     AnnouncementView,
     EntryView,
@@ -53,12 +61,9 @@ from router.control.told.views import (
 if TYPE_CHECKING:
     from router.admin.operation import Operation
 
-JsonObject = dict[str, Any]
-
-
-_TEXT = {"type": "string"}
-_REVISION = {"type": "string", "pattern": r'^(\*|[0-9]{1,18}|"[0-9]{1,18}")$'}
-_COMMAND_ID = {"type": "string", "pattern": r"^[!-~]{1,100}$"}
+_TEXT: Schema = {"type": "string"}
+_REVISION: Schema = {"type": "string", "pattern": r'^(\*|[0-9]{1,18}|"[0-9]{1,18}")$'}
+_COMMAND_ID: Schema = {"type": "string", "pattern": r"^[!-~]{1,100}$"}
 
 
 class OpenApi(View, frozen=True, kw_only=True):
@@ -87,9 +92,9 @@ HEARD: Final = (SnapshotView, StatusView, AnnouncementView, EntryView)
 """What the stream says; nothing refers to it."""
 
 
-def document(routes: Iterable[Operation]) -> JsonObject:
+def document(routes: Iterable[Operation]) -> OpenApiDocument:
     """The whole document."""
-    paths: JsonObject = {}
+    paths: dict[str, dict[str, OperationObject]] = {}
     for route in routes:
         for path, operation in _operations(route):
             paths.setdefault(path, {})[route.method.lower()] = operation
@@ -112,7 +117,7 @@ def document(routes: Iterable[Operation]) -> JsonObject:
     }
 
 
-def _operations(route: Operation) -> list[tuple[str, JsonObject]]:
+def _operations(route: Operation) -> list[tuple[str, OperationObject]]:
     if not route.commands:
         name = route.name or route.handler.__name__.strip("_")
         return [(route.path, _operation(route, name, route.summary, route.body))]
@@ -121,10 +126,8 @@ def _operations(route: Operation) -> list[tuple[str, JsonObject]]:
     return list(zip(route.paths, told, strict=True))
 
 
-def _operation(
-    route: Operation, name: str, summary: str, body: Mapping[str, Any] | None
-) -> JsonObject:
-    made: JsonObject = {
+def _operation(route: Operation, name: str, summary: str, body: Schema | None) -> OperationObject:
+    made: OperationObject = {
         "operationId": name,
         "summary": summary,
         "x-role": route.role or "public",
@@ -132,32 +135,40 @@ def _operation(
         "responses": {"200": _answer(route), **_refusals(route)},
     }
     if body is not None:
-        content = {"application/json": {"schema": body}}
-        made["requestBody"] = {"required": True, "content": content}
+        made["requestBody"] = {
+            "required": True, "content": {"application/json": {"schema": body}},
+        }  # fmt: skip
     if route.role is None:
         made["security"] = []
     return made
 
 
-def _parameters(route: Operation) -> list[JsonObject]:
-    in_path = [
+def _parameters(route: Operation) -> list[Parameter]:
+    in_path: list[Parameter] = [
         {"name": name, "in": "path", "required": True, "schema": _TEXT}
         for name in re.findall(r"{(\w+)}", route.path)
         if name != "command"
     ]
-    in_query = [
+    in_query: list[Parameter] = [
         {
             "name": name,
             "in": "query",
-            "required": schema.get("required", False),
-            "schema": {key: value for key, value in schema.items() if key != "required"},
+            "required": bool(schema.get("required", False)),
+            "schema": _bare(schema),
         }
         for name, schema in route.query.items()
     ]
     return in_path + in_query + (_COMMAND_HEADERS if route.commands else [])
 
 
-_COMMAND_HEADERS: list[JsonObject] = [
+def _bare(schema: Schema) -> Schema:
+    """Without what OpenAPI says of the parameter instead."""
+    bare = schema.copy()
+    bare.pop("required", None)
+    return bare
+
+
+_COMMAND_HEADERS: list[Parameter] = [
     {"name": "If-Match", "in": "header", "schema": _REVISION, "required": False,
      "description": "The revision that was seen; 412 if the rollout has moved since."},
     {"name": "Idempotency-Key", "in": "header", "schema": _COMMAND_ID, "required": False,
@@ -165,15 +176,15 @@ _COMMAND_HEADERS: list[JsonObject] = [
 ]  # fmt: skip
 
 
-def _answer(route: Operation) -> JsonObject:
+def _answer(route: Operation) -> Response:
     if "/" in route.answer:
-        content: JsonObject = {route.answer: {"schema": _TEXT}}
+        content: dict[str, MediaType] = {route.answer: {"schema": _TEXT}}
     else:
         content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{route.answer}"}}}
     return {"description": "OK", "content": content}
 
 
-def _refusals(route: Operation) -> JsonObject:
+def _refusals(route: Operation) -> dict[str, Response]:
     statuses = set(route.statuses)
     if route.role is not None:
         statuses |= {401, 403, 421}

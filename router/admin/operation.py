@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
+
+from router.admin.schemas import Schema
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
     from router.core.policy.server import Role
 
 Respond = Callable[["Call"], Awaitable["web.StreamResponse"]]
-Schema = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

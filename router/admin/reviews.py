@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 
 from router.admin.feedback import Short
 from router.admin.handlers import json_response
 from router.admin.problems import HttpProblem
+from router.admin.schemas import Schema
 from router.control.reviews.queue import CLAIM_MAX
 from router.control.told.reviewed import ClaimedView, ReviewedView
 from router.core.logged.truth import LABEL_CHARS_MAX
@@ -37,11 +38,11 @@ class ReviewAnswer(msgspec.Struct, forbid_unknown_fields=True):
     answer: Value | Annotated[list[Value], msgspec.Meta(min_length=1, max_length=ROWS_MAX)]
 
 
-_VALUES: Final[list[Mapping[str, Any]]] = [
+_VALUES: Final[list[Schema]] = [
     {"type": "boolean"}, {"type": "number"}, {"type": "string", "maxLength": LABEL_CHARS_MAX},
 ]  # fmt: skip
 
-ANSWER_SCHEMA: Final[Mapping[str, Any]] = {
+ANSWER_SCHEMA: Final[Mapping[str, Schema]] = {
     "id": {"type": "string", "maxLength": ID_CHARS_MAX, "description": "Of the question."},
     "answer": {
         "anyOf": [*_VALUES, {

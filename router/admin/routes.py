@@ -15,7 +15,8 @@ from aiohttp import web
 from router.admin import feedback, handlers, openapi, reviews
 from router.admin.access import PUBLIC
 from router.admin.commands import COMMANDS, LINE_PATTERN, SHARED_FIELDS
-from router.admin.operation import Operation, Schema
+from router.admin.operation import Operation
+from router.admin.schemas import OpenApiDocument, Schema
 from router.control.reviews.queue import CLAIM_MAX
 from router.control.told.verdict import CONFIRMS
 from router.core.policy.server import Role
@@ -35,7 +36,7 @@ _LASTING: Schema = {
 _REASON = {"reason": SHARED_FIELDS["reason"]}
 
 
-def _object(required: tuple[str, ...] = (), **properties: Schema) -> Schema:
+def _object(required: tuple[str, ...] = (), /, **properties: Schema) -> Schema:
     return {
         "type": "object",
         "additionalProperties": False,
@@ -50,7 +51,7 @@ async def _openapi(_call: handlers.Call) -> web.Response:
 
 
 @cache
-def _document() -> openapi.JsonObject:
+def _document() -> OpenApiDocument:
     return openapi.document(ROUTES)
 
 

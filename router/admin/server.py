@@ -25,6 +25,7 @@ from router.admin.handshakes import AdminHandshakes
 from router.admin.operation import Operation
 from router.admin.problems import HttpProblem, of_control_error, of_http_exception
 from router.admin.routes import ROUTES
+from router.admin.schemas import Schema
 from router.admin.stream import STATUS_S, Hub
 from router.config.certificate import ServerCertificate
 from router.control.state.errors import ControlError
@@ -279,7 +280,7 @@ def _protect(response: web.StreamResponse) -> None:
     response.headers.setdefault("Cache-Control", "no-store")
 
 
-def _query(request: web.Request, known: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def _query(request: web.Request, known: Mapping[str, Schema]) -> dict[str, Any]:
     """Query parameters by their schemas; unknown, repeated and malformed ones are refused."""
     values: dict[str, Any] = {}
     for name, text in request.query.items():
@@ -295,7 +296,7 @@ def _query(request: web.Request, known: Mapping[str, Mapping[str, Any]]) -> dict
     return values
 
 
-def _parameter(name: str, text: str, schema: Mapping[str, Any]) -> Any:
+def _parameter(name: str, text: str, schema: Schema) -> Any:
     if schema["type"] == "string":
         if len(text) > schema["maxLength"]:
             raise HttpProblem(422, f"{name}: at most {schema['maxLength']} characters")
