@@ -30,7 +30,7 @@ FEATURES_MAX: Final = 1_000
 """Columns of features; further names stay in ``features`` alone."""
 BODIES: Final = ("request", "answer")
 
-Cell = str | int | float | bytes | None
+LogCell = str | int | float | bytes | None
 """What stands in one column of a row."""
 
 
@@ -67,7 +67,7 @@ def _own(place: str) -> tuple[str, str, str]:
     return "json_each(log.features) j", "j.type", "typeof"
 
 
-def rows(place: str, chosen: ExportScope, *, bodies: bool = False) -> Iterator[dict[str, Cell]]:
+def rows(place: str, chosen: ExportScope, *, bodies: bool = False) -> Iterator[dict[str, LogCell]]:
     """Every row with the same keys, in order. Raises BookError."""
     with reading(place) as db:
         where, values = _where(chosen)
@@ -78,8 +78,8 @@ def rows(place: str, chosen: ExportScope, *, bodies: bool = False) -> Iterator[d
         found = db.execute(f"SELECT * FROM log WHERE {where}", values)  # noqa: S608 - of constants
         columns = [name for name, *_ in found.description]
         for one in found:
-            row: dict[str, Cell] = dict(zip(columns, one, strict=True))
-            features: dict[str, Cell] = json.loads(str(row["features"] or "{}"))
+            row: dict[str, LogCell] = dict(zip(columns, one, strict=True))
+            features: dict[str, LogCell] = json.loads(str(row["features"] or "{}"))
             kept = {name: row[name] for name in columns if bodies or name not in BODIES}
             yield kept | {name: features.get(name[8:]) for name in names}
 
@@ -93,7 +93,7 @@ def _where(chosen: ExportScope) -> tuple[str, list[Any]]:
 
 def latest(
     place: str, chosen: ExportScope, most: int, *, request_id: str = "", bodies: bool = False
-) -> list[dict[str, Cell | dict[str, Cell]]]:
+) -> list[dict[str, LogCell | dict[str, LogCell]]]:
     """The newest rows of a route among the last :data:`LATEST_MAX`, or those of one request.
 
     Raises BookError.
@@ -114,9 +114,9 @@ def latest(
         return [_told(dict(zip(columns, one, strict=True)), bodies=bodies) for one in found]
 
 
-def _told(row: dict[str, Cell], *, bodies: bool) -> dict[str, Cell | dict[str, Cell]]:
+def _told(row: dict[str, LogCell], *, bodies: bool) -> dict[str, LogCell | dict[str, LogCell]]:
     """As JSON has it: features by name, bodies as text."""
-    told: dict[str, Cell | dict[str, Cell]] = {
+    told: dict[str, LogCell | dict[str, LogCell]] = {
         name: _text(value) if name in BODIES else value
         for name, value in row.items() if bodies or name not in BODIES
     }  # fmt: skip
@@ -189,7 +189,7 @@ def _kind(pa: Any, name: str, numeric: frozenset[str]) -> Any:
     return pa.int64() if name in _WHOLE else pa.binary() if name in BODIES else pa.string()
 
 
-def _text(value: Cell) -> str | None:
+def _text(value: LogCell) -> str | None:
     if isinstance(value, bool):
         return str(int(value))  # as SQLite has it
     if isinstance(value, bytes):
@@ -197,8 +197,8 @@ def _text(value: Cell) -> str | None:
     return None if value is None else str(value)
 
 
-def _batches(found: Iterator[dict[str, Cell]]) -> Iterator[list[dict[str, Cell]]]:
-    batch: list[dict[str, Cell]] = []
+def _batches(found: Iterator[dict[str, LogCell]]) -> Iterator[list[dict[str, LogCell]]]:
+    batch: list[dict[str, LogCell]] = []
     for row in found:
         batch.append(row)
         if len(batch) == BATCH_ROWS:

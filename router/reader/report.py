@@ -20,7 +20,7 @@ from router.reader.reported import (
     LoggedRow,
     ModelFigures,
     OutputFigures,
-    Report,
+    RouteReport,
     SoftwareFigures,
     TrustFigures,
     VersionFigures,
@@ -184,7 +184,7 @@ class Inputs:
         }  # fmt: skip
 
 
-def report(place: str, route: str, chosen: ExportScope) -> Report:
+def report(place: str, route: str, chosen: ExportScope) -> RouteReport:
     """The report, yet without a timeline. Raises BookError; ValueError where nothing is logged."""
     everything: dict[str, Figures] = {}
     segments: dict[tuple[str, str], Figures] = {}

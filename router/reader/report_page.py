@@ -11,8 +11,8 @@ from router.core.words import duration
 from router.drawing import style
 from router.drawing.plot import Legend, LinearAxis, Plot, Tick, unbroken
 from router.reader.reported import (
-    Report,
     ReportedDecision,
+    RouteReport,
     SegmentFigures,
     StretchFigures,
     TruthLag,
@@ -49,7 +49,7 @@ _OVER_TIME: Final[Sequence[tuple[str, str, _Pick, bool]]] = (
 )  # fmt: skip
 
 
-def render(report: Report) -> str:
+def render(report: RouteReport) -> str:
     """The page."""
     quality, performance = report["data_quality"], report["model_performance"]
     versions = performance["versions"]
@@ -140,7 +140,7 @@ def _timeline(entries: Iterable[ReportedDecision]) -> str:
     return f"<table>{rows}</table>" if rows else "<p>None is known.</p>"
 
 
-def _plots(report: Report) -> str:
+def _plots(report: RouteReport) -> str:
     drawn = "".join(
         _plot(report, title, caption, [
             (stretch["from"], {name: pick(one) for name, one in stretch["versions"].items()})
@@ -151,7 +151,7 @@ def _plots(report: Report) -> str:
     return f'<div class="plots">{drawn}{"".join(_by_segment(report))}</div>'
 
 
-def _by_segment(report: Report) -> Iterable[str]:
+def _by_segment(report: RouteReport) -> Iterable[str]:
     """Accuracy over time in each of the largest segments."""
     sizes: dict[str, int] = {}
     for one in report["model_performance"]["segments"]:
@@ -168,7 +168,7 @@ def _by_segment(report: Report) -> Iterable[str]:
         yield _plot(report, f"Accuracy, {segment}", "Of what has a truth.", course, share=True)
 
 
-def _plot(report: Report, title: str, caption: str, course: _Course, *, share: bool) -> str:
+def _plot(report: RouteReport, title: str, caption: str, course: _Course, *, share: bool) -> str:
     begin, end = report["from"], report["to"]
     names = sorted({name for _, figures in course for name in figures})
     lines: dict[str, list[_Place]] = {name: [] for name in names}

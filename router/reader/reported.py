@@ -155,8 +155,8 @@ ReportedStretch = TypedDict(
 )
 """A part of the time, and when it begins."""
 
-Report = TypedDict(
-    "Report",
+RouteReport = TypedDict(
+    "RouteReport",
     {
         "route": str, "from": float, "to": float, "data_quality": DataQuality,
         "model_performance": ModelPerformance, "over_time": list[ReportedStretch],

@@ -20,7 +20,7 @@ from router.core.wire.review import ReviewItem
 KEEP_S: Final = 86_400.0
 """What is decided or expired is kept so long for those who look again."""
 KEPT_MAX: Final = 100_000
-"""Decided questions at most; the oldest go first, once the log was told of them."""
+"""ReviewCounts questions at most; the oldest go first, once the log was told of them."""
 REVIEWERS_MAX: Final = 3
 """Who may answer one question: two, and a third where they differ."""
 BUSY_MS: Final = 2_000
@@ -55,7 +55,7 @@ CREATE TABLE IF NOT EXISTS agreed (
 """
 
 
-class Decided(NamedTuple):
+class ReviewCounts(NamedTuple):
     """What became of the questions about a version, for one reason."""
 
     decided: int
@@ -71,7 +71,7 @@ class QueueStanding:
     claimed: int = 0
     oldest: float | None = None
     """Since when it waits, seconds since 1970."""
-    versions: dict[str, dict[str, Decided]] = field(default_factory=lambda: defaultdict(dict))
+    versions: dict[str, dict[str, ReviewCounts]] = field(default_factory=lambda: defaultdict(dict))
     """By version and reason."""
     pairs: dict[tuple[str, str], int] = field(default_factory=dict)
     """How often two people said so and so."""
@@ -306,7 +306,7 @@ class ReviewBook:
     # --- who is told ------------------------------------------------------------------------------
 
     def untold(self, most: int) -> list[StoredQuestion]:
-        """Decided questions that the prediction log has not been told of, the oldest first."""
+        """ReviewCounts questions that the prediction log has not been told of, the oldest first."""
         return [_kept(row) for row in self._many(
             "SELECT * FROM items WHERE state <> 'open' AND told = 0 ORDER BY ended LIMIT ?", most
         )]  # fmt: skip
@@ -357,7 +357,7 @@ class ReviewBook:
             one = told[row["route"]]
             one.open, one.claimed, one.oldest = row["n"], row["held"], row["oldest"]
         for row in self._many("SELECT * FROM tallies"):
-            decided = Decided(row["decided"], row["overruled"], row["expired"])
+            decided = ReviewCounts(row["decided"], row["overruled"], row["expired"])
             told[row["route"]].versions[row["version"]][row["reason"]] = decided
         for row in self._many("SELECT * FROM agreed"):
             told[row["route"]].pairs[row["first"], row["second"]] = row["times"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from router.control.reviews.book import Decided, QueueStanding
+from router.control.reviews.book import QueueStanding, ReviewCounts
 from router.control.told.view import View
 from router.core.policy.review import ReviewPolicy
 from router.core.reviews.agreement import kappa
@@ -104,7 +104,7 @@ def route_reviews(policy: ReviewPolicy, standing: QueueStanding) -> RouteReviews
     )  # fmt: skip
 
 
-def _rated(counts: Decided) -> RatedView:
+def _rated(counts: ReviewCounts) -> RatedView:
     decided, overruled, expired = counts
     return RatedView(
         decided=decided, overruled=overruled, expired=expired,

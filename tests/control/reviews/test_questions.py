@@ -2,7 +2,14 @@
 
 import pytest
 
-from router.control.reviews.book import KEEP_S, Decided, NoSuchItem, NotYours, Opinion, ReviewBook
+from router.control.reviews.book import (
+    KEEP_S,
+    NoSuchItem,
+    NotYours,
+    Opinion,
+    ReviewBook,
+    ReviewCounts,
+)
 from router.core.wire.review import ReviewItem
 
 YES, NO = Opinion("true", b"y", False), Opinion("false", b"n", True)
@@ -61,7 +68,7 @@ def test_two_who_differ_are_decided_by_a_third(book):
         assert book.answer("a", by, 100.0, said).state == state
         assert claimed(book, by) == [], "nobody answers twice"
     told = book.standing(100.0)["r"]
-    assert told.versions["v2"]["unsure"] == Decided(decided=1, overruled=1, expired=0)
+    assert told.versions["v2"]["unsure"] == ReviewCounts(decided=1, overruled=1, expired=0)
     assert told.pairs == {("true", "false"): 1}
     assert book.look("a") == ("decided", b"n", "r")
     assert book.look("z")[0] == "unknown"
