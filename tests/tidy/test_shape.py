@@ -57,6 +57,20 @@ def test_types_are_told_rather_than_asserted():
     assert text.count("type: ignore") <= 2
 
 
+ANYTHING_MAX = {"dict[str, Any]": 133, "Mapping[str, Any]": 29}
+"""Where keys are anybody's: JSON, YAML and pydantic at the border. They may only sink."""
+
+
+def test_what_has_a_shape_has_a_type():
+    """A dictionary of anything is for what strangers write; under another name it is the same."""
+    texts = {str(path.relative_to(ROOT)): path.read_text() for path in ROOT.glob("router/**/*.py")}
+    for kind, most in ANYTHING_MAX.items():
+        found = {name: n for name, text in texts.items() if (n := text.count(kind))}
+        assert sum(found.values()) <= most, found
+    named = re.compile(r"^\w+(: \w+)? = (\w+ \| )*\w*([dD]ict|Mapping)\[str, Any\]", re.MULTILINE)
+    assert {name for name, text in texts.items() if named.search(text)} == set()
+
+
 def test_modules_are_nouns_of_the_domain():
     vague = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "tools"}
     assert [p for p in SOURCES if p.stem in vague or p.parent.name in vague] == []
