@@ -1,11 +1,11 @@
-"""`python -m prediction_services serve|train|load|demo`."""
+"""`python -m prediction_services serve|train|load|judge|demo`."""
 
 import argparse
 import json
 import sys
 from pathlib import Path
 
-from prediction_services import MODEL_NAME
+from prediction_services import MODEL_NAME, judge
 from prediction_services.cache import DEFAULT_CACHE
 from prediction_services.pool import WAITING_MAX_DEFAULT, WORKERS_DEFAULT
 from prediction_services.versions import VERSIONS
@@ -28,6 +28,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_serve(commands.add_parser("serve", parents=[cache], help="serve one version"))
     _add_train(commands.add_parser("train", parents=[cache], help="fill the cache and exit"))
     _add_load(commands.add_parser("load", parents=[cache], help="send traffic, print what came"))
+    judge.add_arguments(commands.add_parser("judge", help="say which of two answers is better"))
     _add_demo(commands.add_parser("demo", parents=[cache], help="watch rollouts, get a report"))
     return parser
 
@@ -85,7 +86,7 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_demo)
 
 
-# The four commands import their halves themselves: a load generator needs no server, and a
+# The other commands import their halves themselves: a load generator needs no server, and a
 # parser that prints --help needs neither.
 
 

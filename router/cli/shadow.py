@@ -11,7 +11,13 @@ from router.cli.client import path_of
 from router.cli.options import AdminLink, Format, Output
 from router.cli.parse import Argument, Option
 from router.cli.show import chosen, columns, emit, pairs_line, when
-from router.control.told.compared import DisagreementView, NoiseView, ShadowView, TallyView
+from router.control.told.compared import (
+    DisagreementView,
+    JudgeView,
+    NoiseView,
+    ShadowView,
+    TallyView,
+)
 from router.core.words import duration, rate
 
 PATH_HEADINGS = ("    FIELD", "KIND", "STABLE", "CANDIDATE", "DECIDES")
@@ -41,6 +47,8 @@ def _lines(name: str, told: ShadowView, worst: int) -> Iterator[str]:
         yield told.alarm
     if told.awaited:
         yield f"{told.awaited:,} answers of {told.stable} are still to come"
+    for judge in told.judges:
+        yield from _judge(judge)
     yield from books(told, worst)
 
 
@@ -57,6 +65,28 @@ def books(told: ShadowView, worst: int) -> Iterator[str]:
             yield columns(SEGMENT_HEADINGS, rows)
         for one in tally.worst[:worst]:
             yield from _disagreement(one)
+
+
+def _judge(one: JudgeView) -> Iterator[str]:
+    """Whom a gate asks, what he said, what he may still be asked."""
+    said = f"{one.worse:,} worse, {one.better:,} better, {one.alike:,} alike"
+    asked = f"{one.asked:,} asked, {one.unanswered:,} without a verdict"
+    yield f"{one.gate}: {said} ({one.same:,} of them equal); {asked}"
+    today = one.today
+    spent = [f"{today.calls:,} of {today.calls_most:,} calls"]
+    if today.tokens or today.tokens_most:
+        most = f" of {today.tokens_most:,}" if today.tokens_most else ""
+        spent.append(f"{today.tokens:,}{most} tokens")
+    if today.cost or today.cost_most:
+        most = f" of {today.cost_most:g}" if today.cost_most else ""
+        spent.append(f"cost {today.cost:g}{most}")
+    yield f"  today: {', '.join(spent)}" + (", so nobody is asked" if today.used_up else "")
+    if one.place:
+        yield f"  {one.place}"
+    if one.trouble:
+        yield f"  last question: {_plain(one.trouble)}" + (
+            "; left alone for a while" if one.left_alone else ""
+        )
 
 
 def _noise(noise: NoiseView) -> Iterator[str]:

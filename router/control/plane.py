@@ -17,6 +17,7 @@ from router.control.fleet.feedback import Feedback
 from router.control.fleet.fleet import Fleet
 from router.control.fleet.samples import Samples
 from router.control.fleet.workers import CommandLine, Workers, worker_command
+from router.control.outside.judges import Judges
 from router.control.outside.measure import Asker, Inquiry, headers_of
 from router.control.outside.outreach import Outreach
 from router.control.outside.scrapes import Scrapes
@@ -142,7 +143,8 @@ class Plane(Parts):
         self.worker_lag_s, self.worker_connections = {}, {}
         self._asker = Asker(self._answered)
         observe = self.reconciler.observe
-        self.comparer = Comparer(self._runs, observe, self._paired, self.clock)
+        self.judges = Judges(self._runs, observe, self._judged, self.clock, store)
+        self.comparer = Comparer(self._runs, observe, self._paired, self.clock, judges=self.judges)
         self.samples = Samples(self._runs, observe, self._read, self.comparer.reader)
         self.samples.on_watched = self.watching.take
         self.samples.on_tokens = self.usages.spent
@@ -179,6 +181,7 @@ class Plane(Parts):
         stored = await self.store.open()
         self.reconciler.resume(stored)
         self.watching.resume(stored.settings)
+        self.judges.resume(stored.settings)
         try:
             await self.fleet.bind()
             await bind()
@@ -202,6 +205,7 @@ class Plane(Parts):
         self._keep(forever("questions", self._ask))
         self._keep(forever("monitors", self.watching.turn))
         self._keep(forever("scrapes", self.scrapes.turn))
+        self._keep(forever("judges", self.judges.turn))
         self._keep(forever("lag", self._watch_lag))
         self._keep(forever("reviews", self.reviews.turn))
         self._keep(forever("history", self._remember))
@@ -226,11 +230,13 @@ class Plane(Parts):
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._asker.__aexit__(None, None, None)
         await self.scrapes.close()
+        await self.judges.close()
         await self.outreach.close()
         await self.traces.close()
         await self.reviews.close()
         self.reconciler.last_words()
         self.watching.keep()
+        self.judges.keep()
         self.reconciler.recording.close()
         # A successor may take over from here on, while our last requests still finish.
         await self.store.close()
@@ -347,6 +353,10 @@ class Plane(Parts):
     def _paired(self, route: str, version: str, result: str, number: int) -> None:
         series = labels(route=route, version=version, result=result)
         self.metrics.count("pairs_total", series, number)
+
+    def _judged(self, route: str, gate: str, result: str) -> None:
+        series = labels(route=route, gate=gate, result=result)
+        self.metrics.count("judge_pairs_total", series)
 
     def _worker_event(self, text: str, index: int) -> None:
         if index < 0:  # a worker that lives: what it did while control was silent

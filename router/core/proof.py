@@ -84,7 +84,7 @@ def missing(judge: Judge, place: Position, detect: Detect) -> Iterator[Missing]:
     for title, gate in judge.gates.items():
         if not gate.holds or not gate.bets or not place.teaches(gate):
             continue
-        what = "compared pair" if gate.paired else "labelled prediction" if gate.late else "answer"
+        what = gate.unit or _unit(gate)
         state = judge.states.get(title)
         if state is None:
             yield Missing(title, 0, 0, what)
@@ -93,6 +93,10 @@ def missing(judge: Judge, place: Position, detect: Detect) -> Iterator[Missing]:
         seen = min(sample.seen, place.judged)  # who left without an answer has seen nothing
         if seen < sample.wanted:
             yield Missing(title, seen, sample.wanted, what)
+
+
+def _unit(gate: Gate) -> str:
+    return "compared pair" if gate.paired else "labelled prediction" if gate.late else "answer"
 
 
 def place_of(

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from router.core.judging.question import Told
 from router.core.logged.terms import LogTerms
 from router.core.logged.truth import Matured, Truth
 from router.core.monitors.watched import Watched
@@ -225,6 +226,8 @@ class Reading:
     """Fields that do not decide."""
     by: tuple[str, ...] = ()
     """Features whose values are told with each row."""
+    hidden: tuple[str, ...] = ()
+    """Fields that nobody outside is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +245,8 @@ class Read:
     request: bytes = b""
     """What both answered, where segments are told apart by it."""
     request_coding: str = ""
+    judged: bool = False
+    """A judge is to be asked which is better: what it is told is wanted, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +256,8 @@ class Found:
     number: int
     comparison: Comparison | None
     error: str = ""
+    told: Told | None = None
+    """For a judge, where one was to be asked and both can be told."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,7 @@ from router.link.messages import (
     encode,
 )
 from router.reader.clerk import Clerk
+from router.reader.judged import told_of
 from router.reader.keeper import STROKE_S
 from router.reader.samples import looked, values
 
@@ -92,7 +93,9 @@ class ReaderLoop:
                 return Looked(message.number, None, type(error).__name__)
         elif isinstance(message, Read):
             try:
-                return Found(message.number, self._compare(message))
+                found = self._compare(message)
+                told = told_of(message, self._readings[message.route]) if message.judged else None
+                return Found(message.number, found, told=told)
             except Exception as error:  # noqa: BLE001 - a bug of ours, or of an installed payload
                 return Found(message.number, None, type(error).__name__)
         return None

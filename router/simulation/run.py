@@ -20,6 +20,7 @@ from router.core.rollout.plan import Plan, Step
 from router.core.rollout.rollout import Phase, Rollout, begin
 from router.core.rollout.traffic import split_for
 from router.simulation.followed import FollowedWorld
+from router.simulation.judged import Judging
 from router.simulation.predicted import Predicted
 from router.simulation.world import CountingWorld, TimedWorld, World
 
@@ -132,6 +133,7 @@ class _Rollout:
         read = any(Need.PREDICTIONS in gate.needs for gate in setup.gates)
         drawn = np.random.default_rng((seed, 1))  # of its own: other gates meet the same world
         self.predicted = Predicted(drawn, setup.sampled if read else 0.0, SegmentKeys(setup.gates))
+        self.judging = Judging(np.random.default_rng((seed, 2)), setup.gates)
         self.state = begin(f"simulated-{seed}", "simulated", "v1", "v2", revision=1, now=0.0)
         self.run = SimulatedRun(seed)
         self.now = 0.0
@@ -174,6 +176,8 @@ class _Rollout:
         before = self.judge.answers, self.judge.pairs, self.judge.bad
         if samples := self.predicted.of(batch):
             batch = replace(batch, samples=samples)
+        if verdicts := self.judging.of(batch):
+            batch = replace(batch, verdicts=verdicts)
         self.judge.observe(batch, self.now)
         weight = split_for(self.state, self.setup.plan).candidate_bp
         answers, pairs = self.judge.answers - before[0], self.judge.pairs - before[1]

@@ -45,6 +45,9 @@ FAMILIES: Final[dict[str, tuple[str, str]]] = {
     "mirror_total": ("counter", "Copies by result."),
     "mirror_dropped_total": ("counter", "Copies dropped before the shadow, by cause."),
     "pairs_total": ("counter", "Answers of mirrored requests by what comparing them said."),
+    "judge_pairs_total": (
+        "counter", "Pairs drawn for a judge, by the version that it called better, or why by none.",
+    ),
     "samples_total": ("counter", "Sampled live requests by what reading their answer came to."),
     "shadow_undelivered_ratio": ("gauge", "Copies of the last minute that did not arrive, 0 to 1."),
     "shadow_agreement_ratio": ("gauge", "Compared pairs of the candidate that agreed, 0 to 1."),

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from router.admin.dashboard import FILES
+from router.control.told.compared import JudgeView
 from router.control.told.data_views import DataView, PerformanceView, SignalDetailView
 from router.control.told.paired import shadow_view
 from router.control.told.views import (
@@ -80,6 +81,8 @@ async def test_the_shadow_explorer_asks_for_what_a_tally_has():
     wanted = set(re.findall(r"\bone\.([a-z_]+)", text))
     shown = {"request_id", "at", "segment", "score_distance", "direction", "differences"}
     assert wanted <= set(told) | shown
+    judged = set(re.findall(r"\bjudge\.([a-z_]+)", text))
+    assert judged == names(JudgeView) - {"same"}
 
 
 def test_everything_that_a_file_refers_to_is_served():

@@ -134,5 +134,9 @@ CASES = {
 }
 """By the name of their route."""
 
-ELSEWHERE = {"resources": "test_usage.py", "cost": "test_usage.py"}
-"""Gates that hold, with their faults, are played by a module of their own."""
+ELSEWHERE = {
+    "resources": "test_usage.py",
+    "cost": "test_usage.py",
+    "judge": "test_judged.py",
+}
+"""Gates that hold, or ask a server about each pair, are played by a module of their own."""

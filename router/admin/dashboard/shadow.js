@@ -12,6 +12,17 @@ function Worst({ one, stable, candidate }) {
       <td><code>${String(d.stable)}</code></td><td><code>${String(d.candidate)}</code></td></tr>`)}</tbody></table></${Wide}></article>`;
 }
 
+function Judge({ judge, candidate }) {
+  const today = judge.today, of = (used, most) => (most === null ? whole(used) : `${whole(used)} of ${whole(most)}`);
+  const figures = [[`called ${candidate} worse`, whole(judge.worse)], ["better", whole(judge.better)], ["alike", whole(judge.alike)], ["without a verdict", `${whole(judge.unanswered)} of ${whole(judge.asked)}`],
+    ["for the first, the second", `${whole(judge.first)}, ${whole(judge.second)}`], ["calls today", of(today.calls, today.calls_most)],
+    ...(today.tokens || today.tokens_most !== null ? [["tokens today", of(today.tokens, today.tokens_most)]] : []), ...(today.cost || today.cost_most !== null ? [["cost today", of(today.cost, today.cost_most)]] : [])];
+  return html`<section><h3>${judge.gate}: which of both answers is better</h3>
+    ${judge.place ? html`<p class="warn">${judge.place}</p>` : ""}${today.used_up ? html`<p class="warn">${today.used_up} are spent today, so nobody is asked until midnight (UTC).</p>` : ""}
+    ${judge.trouble ? html`<p class="warn">The last question got no verdict: ${judge.trouble}${judge.left_alone ? "; it is left alone for a while" : ""}.</p>` : ""}
+    <dl class="tiles">${figures.map(([label, text]) => html`<div key=${label}><dt>${label}</dt><dd>${text}</dd></div>`)}</dl></section>`;
+}
+
 export function Shadow({ route, rollout }) {
   const [told, setTold] = useState(null), [missing, setMissing] = useState("");
   useEffect(() => {
@@ -27,6 +38,7 @@ export function Shadow({ route, rollout }) {
     return html`<h2>Shadow explorer</h2><p class="empty">No request was answered by both versions yet. A step with <code>mirror</code> makes copies; ${rollout ? `${rollout.candidate} gets none now.` : "there is no rollout."}</p>`;
   }
   return html`<h2>Shadow explorer</h2>${told.alarm ? html`<p class="warn">${told.alarm}</p>` : ""}
+    ${(told.judges ?? []).map((judge) => html`<${Judge} key=${judge.gate} judge=${judge} candidate=${told.candidate} />`)}
     ${names.filter((name) => told.versions[name].pairs).map((name) => {
       const one = told.versions[name];
       const figures = [["pairs compared", whole(one.pairs)], ["agree", percent(one.agreement, 2)], ["disagree", whole(one.disagreed)], ["failed copies", whole(one.failed)],

@@ -17,9 +17,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from router.control.fleet.reader import ReaderProcess
+from router.control.outside.judges import Judges, Question
 from router.control.rollouts.run import Run
 from router.control.rollouts.trial import Trial
 from router.control.state.clock import Clock
+from router.core.judging.question import Told
 from router.core.pairs.shadow import together
 from router.core.pairs.tally import PairFinding
 from router.core.wire.counts import MirrorCounts, PairSample
@@ -56,6 +58,10 @@ class _Pair:
     """As it was read."""
     finding: PairFinding | None = None
     lost: bool = False
+    questions: tuple[Question, ...] = ()
+    """Of judges outside that it was drawn for."""
+    told: Told | None = None
+    """What they may be told of it."""
 
 
 @dataclass(eq=False, slots=True)
@@ -79,11 +85,15 @@ class Comparer:
         count: CountPairs,
         clock: Clock,
         reader: ReaderProcess | None = None,
+        *,
+        judges: Judges | None = None,
     ) -> None:
+        """``judges``: who is asked outside which of two answers is better."""
         self._runs = runs
         self._observe = observe
         self._count = count
         self._clock = clock
+        self._judges = judges
         self.reader = reader or ReaderProcess()
         self.reader.on_found = self._found
         self.reader.on_ready.append(self._feed)
@@ -148,6 +158,8 @@ class Comparer:
         self._bytes += pair.size
         pair.finding = pair.trial.shadow.terms.by_status(pair.sample)
         if pair.finding is None:
+            if self._judges is not None:
+                pair.questions = self._judges.draw(pair.sample, pair.trial)
             self._unread(lane, pair)
 
     def _unread(self, lane: _Lane, pair: _Pair, *, first: bool = False) -> None:
@@ -181,7 +193,8 @@ class Comparer:
         shadow, route = pair.trial.shadow, pair.sample.route
         terms = shadow.terms
         by = pair.trial.judge.told.features
-        reading = Reading(route, terms.payload, terms.likeness, shadow.noise.silenced, by)
+        hidden = (*terms.compare.redact, *sorted(terms.redacted))
+        reading = Reading(route, terms.payload, terms.likeness, shadow.noise.silenced, by, hidden)
         if self._told.get(route) != reading:
             if not self.reader.send(reading):
                 return False
@@ -192,7 +205,7 @@ class Comparer:
         one = pair.sample
         read = Read(
             self._number, route, stable.body, other.body, codings, one.payload, one.request,
-            one.request_coding,
+            one.request_coding, judged=bool(pair.questions),
         )  # fmt: skip
         if not self.reader.send(read, answered=True):
             return False
@@ -215,6 +228,7 @@ class Comparer:
             self._unread(self._lanes[pair.sample.route], pair, first=True)
         else:
             pair.finding = pair.trial.shadow.terms.read_as(found.comparison)
+            pair.told = found.told
         self._book((pair.sample.route,))
         self._feed()
 
@@ -249,6 +263,8 @@ class Comparer:
 
     def _one(self, pair: _Pair, found: _Found) -> None:
         sample, trial, finding = pair.sample, pair.trial, pair.finding
+        if pair.questions and self._judges is not None:
+            self._judges.found(pair.questions, finding, pair.told)
         if self._trial(sample) is not trial:
             self._count(sample.route, sample.version, "stale", 1)
         elif finding is None:

@@ -19,7 +19,7 @@ import aiohttp
 from router.control.outside.outside import outside_session
 from router.core.foreign import ANSWER, read
 from router.core.gates.gate import Measurement
-from router.core.gates.polled import Polled
+from router.core.gates.polled import Calling, Polled
 from router.core.gates.prometheus import Prometheus
 from router.core.gates.webhook import Webhook
 from router.core.policy import Route
@@ -131,14 +131,14 @@ class Asker:
             return response.status
 
 
-def headers_of(route: Route, gate: Polled) -> dict[str, str]:
+def headers_of(route: Route, gate: Calling) -> dict[str, str]:
     """The gate's header fields, from the policy of the moment.
 
     The policy that a rollout began with is kept without secrets, and a secret may have changed
     since. One that is no longer in the file, or asks elsewhere now, gets none.
     """
     for known in route.rollout.gates if route.rollout else ():
-        if isinstance(known, Polled) and (known.kind, known.title, known.url) == (
+        if isinstance(known, Calling) and (known.kind, known.title, known.url) == (
             gate.kind,
             gate.title,
             gate.url,

@@ -429,7 +429,7 @@ def _mirrors(
 def _pair_requests(pinned: RolloutPolicy | None) -> bool:
     """Features are read from requests, so those that are compared by features go along."""
     gates = (g for g in pinned.gates if g.needs & {Need.PAIRS, Need.BOTH}) if pinned else ()
-    return any(gate.segments is not None and gate.segments.feature for gate in gates)
+    return any(g.requests or (g.segments is not None and g.segments.feature) for g in gates)
 
 
 def _segment_header(pinned: RolloutPolicy | None) -> str:

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple, Self, TypeVar
 
 from pydantic import SecretStr, ValidationError
 
-from router.core.gates.polled import Polled
+from router.core.gates.polled import Calling
 from router.core.policy import RolloutPolicy
 from router.core.policy.hooks import Hook
 from router.core.rollout.plan import Plan
@@ -33,7 +33,7 @@ RETRIES_MAX: Final = 200
 """Retries of one route remembered: twice the most that ``anti_flap.per_day`` can ask for."""
 
 
-_Asks = TypeVar("_Asks", Hook, Polled)
+_Asks = TypeVar("_Asks", Hook, Calling)
 
 _UNKEPT: Final = SecretStr("**********")
 """What is kept of a secret: that there was one."""
@@ -93,7 +93,7 @@ def kept(policy: RolloutPolicy) -> RolloutPolicy:
             "alerts": (),
             "hooks": tuple(_without_secrets(hook) for hook in policy.hooks),
             "gates": tuple(
-                _without_secrets(gate) if isinstance(gate, Polled) else gate
+                _without_secrets(gate) if isinstance(gate, Calling) else gate
                 for gate in policy.gates
             ),
         }

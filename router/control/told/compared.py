@@ -5,6 +5,8 @@ Counts begin with the attempt; shares are 0 to 1.
 
 from __future__ import annotations
 
+import msgspec
+
 from router.control.told.view import View
 
 
@@ -145,6 +147,45 @@ class NoiseView(View, frozen=True, kw_only=True):
     fields: list[NoisyField]
 
 
+class SpentView(View, frozen=True, kw_only=True):
+    """Of a judge's budget, today (UTC)."""
+
+    calls: int
+    calls_most: int
+    tokens: int
+    """As its answers say."""
+    tokens_most: int | None
+    cost: float
+    cost_most: float | None
+    used_up: str
+    """What of it is spent; empty while it may be asked."""
+
+
+class JudgeView(View, frozen=True, kw_only=True):
+    """Whom a gate `judge` asks, and what he has said."""
+
+    gate: str
+    asked: int
+    worse: int
+    """Pairs in which the candidate's answer was called worse."""
+    better: int
+    alike: int
+    """Ties, with the pairs of ``same``."""
+    same: int
+    """Pairs that say the same, of which nobody was asked."""
+    unanswered: int
+    first: int
+    """Verdicts for the answer that stood first."""
+    second: int
+    place: str
+    """That the judge likes a place, as a sentence; empty while it may be chance."""
+    trouble: str
+    """Why the last question got no verdict; empty: it got one."""
+    left_alone: bool
+    """Too many questions in a row got none: it is asked again in a while."""
+    today: SpentView
+
+
 class ShadowView(View, frozen=True, kw_only=True):
     """Everything that comparing has found."""
 
@@ -160,3 +201,5 @@ class ShadowView(View, frozen=True, kw_only=True):
     noise: NoiseView
     versions: dict[str, TallyView]
     """By name; second calls to stable under ``(stable)``."""
+    judges: list[JudgeView] = msgspec.field(default_factory=list[JudgeView])
+    """Whoever is asked outside which of two answers is better."""

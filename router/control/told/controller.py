@@ -29,6 +29,7 @@ from router.control.told import status
 from router.control.told.data_desk import DataDesk
 from router.control.told.foreseen import Foresight
 from router.control.told.gathered import gathered
+from router.control.told.judged import judge_views
 from router.control.told.monitored import monitor_gauges, monitors_view
 from router.control.told.paired import shadow_view
 from router.core.rollout.events import Abort, AnyCommand, Rollback
@@ -230,8 +231,11 @@ class Controller:
         run = self._reconciler.run_of(route)
         if run.rollout is None or run.trial is None:
             raise NoRollout(f"{route}: there is no rollout to compare in")
-        about, live = run.rollout.id, run.live is not None
-        return shadow_view(run.trial.shadow, route=route, rollout=about, live=live).to_json()
+        judges = judge_views(route, run.trial, self._plane.judges)
+        return shadow_view(
+            run.trial.shadow, route=route, rollout=run.rollout.id, live=run.live is not None,
+            judges=judges,
+        ).to_json()  # fmt: skip
 
     def subscribe(self, route: str | None = None) -> AsyncIterator[Announcement]:
         """Events from now on; a listener that is 256 behind loses the oldest."""

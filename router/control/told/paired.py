@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from msgspec.structs import asdict
 
 from router.control.told.compared import (
@@ -10,6 +12,7 @@ from router.control.told.compared import (
     DifferenceView,
     DisagreementView,
     DistanceView,
+    JudgeView,
     NoiseView,
     NoisyField,
     PairsView,
@@ -34,7 +37,9 @@ def shadow_brief(book: ShadowBook) -> ShadowBrief:
     )  # fmt: skip
 
 
-def shadow_view(book: ShadowBook, *, route: str, rollout: str, live: bool) -> ShadowView:
+def shadow_view(
+    book: ShadowBook, *, route: str, rollout: str, live: bool, judges: Iterable[JudgeView] = ()
+) -> ShadowView:
     """Everything, by version; the second calls to stable under ``(stable)``."""
     terms = book.terms
     return ShadowView(
@@ -45,6 +50,7 @@ def shadow_view(book: ShadowBook, *, route: str, rollout: str, live: bool) -> Sh
             name: _tally(tally, evidence=name == terms.candidate)
             for name, tally in book.tallies.items()
         },
+        judges=list(judges),
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from router.control.fleet.compare import Comparer
     from router.control.fleet.feedback import Feedback
     from router.control.fleet.fleet import Fleet
+    from router.control.outside.judges import Judges
     from router.control.outside.outreach import Outreach
     from router.control.outside.traces import Traces
     from router.control.predictions.booked import PredictionLog
@@ -34,6 +35,7 @@ class Parts:
     fleet: Fleet
     log: PredictionLog
     history: History
+    judges: Judges
     metrics: Metrics
     performed: Performed
     outreach: Outreach

@@ -10,6 +10,7 @@ from router.core.gates.error_rate import ErrorRate
 from router.core.gates.fairness import Fairness
 from router.core.gates.gate import Gate, GateContext, GateState, Measurement, SlowLimit
 from router.core.gates.guard import Guard
+from router.core.gates.judge import JudgeGate
 from router.core.gates.latency import Latency
 from router.core.gates.mae import Mae
 from router.core.gates.nulls import Nulls
@@ -36,6 +37,7 @@ GATES: dict[str, type[Gate]] = {
     "scores": ScoresGate,
     "fairness": Fairness,
     "streams": Streams,
+    "judge": JudgeGate,
     "accuracy": Accuracy,
     "auc": Auc,
     "mae": Mae,

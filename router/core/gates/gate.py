@@ -210,6 +210,10 @@ class Gate(Spec):
     """The most of a candidate that this gate suspects; see :mod:`router.core.cap`."""
     needs: ClassVar[frozenset[Need]] = frozenset({Need.ROWS})
     """What it lives on; a policy that has none of it made is refused."""
+    unit: ClassVar[str] = ""
+    """What it counts, in the singular; empty: what everybody counts who lives on the same."""
+    requests: ClassVar[bool] = False
+    """Whether it wants the requests of pairs beside both answers."""
 
     name: Name | None = None
     """Name in reports; needed when two gates of a kind are used. Absent: the kind."""
@@ -245,6 +249,16 @@ class Gate(Spec):
     @property
     def segments(self) -> SegmentBy | None:
         """What it tells segments apart by; None: it asks of everything together."""
+        return None
+
+    @property
+    def read_share(self) -> float:
+        """Of what it could learn from, 0..1."""
+        return 1.0
+
+    @property
+    def per_day(self) -> int | None:
+        """Outcomes that it has a day at most; None: all that there are."""
         return None
 
     @property

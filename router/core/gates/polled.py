@@ -30,10 +30,8 @@ class Timed(Gate):
     """Failed questions in a row that are put up with; one more holds the rollout."""
 
 
-class Polled(Timed):
-    """Fields of a gate that asks outside at an interval."""
-
-    needs: ClassVar[frozenset[Need]] = frozenset({Need.OUTSIDE})
+class Calling(Gate):
+    """Fields of a gate that calls a server of somebody else."""
 
     url: Url
     """Where to ask; redirects are not followed."""
@@ -41,6 +39,12 @@ class Polled(Timed):
     """Header fields of the question, by name; an edit takes effect in a rollout under way."""
     timeout: Annotated[Seconds, Field(gt=0)] = 5.0
     """Time an answer may take."""
+
+
+class Polled(Calling, Timed):
+    """Fields of a gate that asks outside at an interval."""
+
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.OUTSIDE})
 
 
 class PolledState(GateState):

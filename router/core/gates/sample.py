@@ -152,6 +152,27 @@ def paired(margin: float, detect: Detect, *, limit: float, min_bad: int) -> int:
     return _whole(max(CALIBRATED * draws, enough_bad(p, min_bad)))
 
 
+def preferred(margin: float, detect: Detect, *, limit: float, min_bad: int) -> int:
+    """Verdicts that a test of who is called better needs (``PairedEvidence``).
+
+    The candidate of `detect` is called worse by so much more often than better; there are no ties
+    among its pairs, which spread the most.
+    """
+    more = detect.rate(margin)
+    worse = (1.0 + more) / 2.0
+    draws = min(
+        walk(
+            *moments(
+                (q, math.log1p(lam * (d - margin) / (1.0 + margin)))
+                for q, d in ((worse, 1.0), (1.0 - worse, -1.0))
+            ),
+            math.log(limit / (START * part)),
+        )
+        for lam, part in zip(LAMBDAS, PARTS, strict=True)
+    )
+    return _whole(max(CALIBRATED * draws, enough_bad(worse, min_bad)))
+
+
 def lost(
     weight_bp: int, margin: float, detect: Detect, *, limit: float, min_bad: int, level: float = 0.2
 ) -> int:  # fmt: skip

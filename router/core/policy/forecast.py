@@ -25,6 +25,8 @@ from router.core.words import count, percent
 PAST: Final = 100_000
 """Answers of stable that are supposed to be known: enough for every threshold."""
 
+DAY_S: Final = 86_400.0
+
 ANSWERS_PER_MARGIN: Final = 3.0
 """Candidate answers that a proof of being not worse needs, over its margin."""
 
@@ -110,8 +112,10 @@ def _waits(
         gate = judge.gates[one.gate]
         kind, rate = (1, requests_per_s * copied / FULL_BP) if gate.paired else (0, per_s)
         had = max(seen[:2]) if not gate.paired and not step.weight_bp else seen[kind]
-        if Need.PREDICTIONS in gate.needs:
-            rate, had = rate * seen[2], had * seen[2]
+        read = seen[2] if Need.PREDICTIONS in gate.needs else gate.read_share
+        rate, had = rate * read, had * read
+        if gate.per_day is not None:
+            rate = min(rate, gate.per_day / DAY_S)
         left = math.inf if one.wanted >= NEVER else one.wanted - had
         where = f" at {percent(share)}"
         yield f"{one.gate} ({count(one.wanted, one.what)}{where})", _over(left, rate)

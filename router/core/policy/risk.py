@@ -9,6 +9,7 @@ from router.core.gates import Gate
 from router.core.gates.agreement import Agreement
 from router.core.gates.classes import Classes
 from router.core.gates.guard import Guard
+from router.core.gates.judge import JudgeGate
 from router.core.gates.latency import Latency
 from router.core.gates.scores import ScoresGate
 from router.core.gates.shadow_slo import ShadowSlo
@@ -52,6 +53,9 @@ def unseen(policy: RolloutPolicy, bad_rate: float | None = None) -> Iterator[str
         if isinstance(gate, Latency):
             yield f"answers up to {percent(gate.tolerance)} slower pass at any traffic"
     if _has(acting, Agreement):
+        return
+    if _has(acting, JudgeGate):
+        yield "wrong answers pass that the judge takes for good ones"
         return
     if not _has(acting, Classes, ScoresGate):
         yield "wrong answers with a good status pass: no gate compares them"

@@ -17,6 +17,7 @@ from pydantic.json_schema import JsonSchemaValue
 
 from router.core.gates.agreement import Agreement
 from router.core.gates.gate import Gate
+from router.core.gates.judge import JudgeGate
 from router.core.gates.positive_rate import PositiveRate
 from router.core.gates.segmented import SegmentedGate
 from router.core.pairs.compare import Segment
@@ -312,7 +313,7 @@ class Route(Spec):
         rollout = self.rollout
         if rollout is None or self.payload in {"opaque", "openai"}:
             return self
-        if any(isinstance(gate, Agreement) for gate in rollout.gates):
+        if any(isinstance(gate, Agreement | JudgeGate) for gate in rollout.gates):
             return self
         if any(step.mirror_bp for step in rollout.plan().steps):
             written = "gates" in rollout.model_fields_set

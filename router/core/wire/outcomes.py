@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from router.core import words
+from router.core.wire.judged import JudgedPair
 from router.core.wire.paired import PairRows
 from router.core.wire.ripe import Ripe
 from router.core.wire.sampled import SampleFacts
@@ -222,6 +223,8 @@ class Batch:
     """Number of the last truth in it, as the log counts them."""
     replays: tuple[int, int] = (0, 0)
     """Failures of the candidate that were put to stable again: answered, and failed as well."""
+    verdicts: tuple[JudgedPair, ...] = ()
+    """Of judges outside, about pairs of answers, in the order in which the pairs were drawn."""
 
 
 LANES = 256

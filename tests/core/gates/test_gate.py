@@ -16,6 +16,7 @@ MINIMAL = {
     "slo": {"slower_than": "300ms"},
     "shadow_slo": {"slower_than": "300ms"},
     "prometheus": {"url": "http://127.0.0.1:9090", "query": "up", "at_least": 1.0},
+    "judge": {"url": "http://127.0.0.1:9000/judge"},
     "webhook": {"url": "http://127.0.0.1:9000/gate"},
     "resources": {"queue": 10.0},
     "cost": {"per_request": 0.01},

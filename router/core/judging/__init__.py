@@ -1,0 +1,1 @@
+"""What somebody outside is asked about two answers, and what he says."""
