@@ -71,7 +71,11 @@ class Bench:
             lambda: reconciler.runs, reconciler.observe, self.count, world.clock, world.store
         )
         self.comparer = Comparer(
-            lambda: reconciler.runs, reconciler.observe, lambda *_: None, world.clock, self.reader,
+            lambda: reconciler.runs,
+            reconciler.observe,
+            lambda *_: None,
+            world.clock,
+            self.reader,
             judges=self.judges,
         )
 
