@@ -153,12 +153,11 @@ class Plane(Parts):
         self.feedback = Feedback(self.reconciler, self.clock, self.metrics, self.log)
         self.feedback.labelled = self.log.labelled = self.watching.labelled
         self.reviews = Reviews(self.reconciler, self.log, self.clock, self.metrics, reviews)
-        self._reported_s = 0.0
+        self._reported_s, self._hurried = 0.0, False
         self._known: set[tuple[str, str]] = set()
         """Versions of the policy in force, with their routes."""
         self._counted = CountsWaiting(self._book)
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._hurried = False
 
     def _runs(self) -> Mapping[str, Run]:
         return self.reconciler.runs

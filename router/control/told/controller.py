@@ -223,19 +223,16 @@ class Controller:
         return told
 
     def shadow(self, route: str) -> dict[str, Any]:
-        """What is known from requests that several versions answered.
+        """A :class:`.compared.ShadowView`; counts begin with the attempt.
 
-        A :class:`.compared.ShadowView`. Counts begin with the attempt. Raises UnknownRoute,
-        NoRollout.
+        Raises UnknownRoute, NoRollout.
         """
         run = self._reconciler.run_of(route)
         if run.rollout is None or run.trial is None:
             raise NoRollout(f"{route}: there is no rollout to compare in")
-        judges = judge_views(route, run.trial, self._plane.judges)
-        return shadow_view(
-            run.trial.shadow, route=route, rollout=run.rollout.id, live=run.live is not None,
-            judges=judges,
-        ).to_json()  # fmt: skip
+        live, judges = run.live is not None, judge_views(route, run.trial, self._plane.judges)
+        book, about = run.trial.shadow, run.rollout.id
+        return shadow_view(book, route=route, rollout=about, live=live, judges=judges).to_json()
 
     def subscribe(self, route: str | None = None) -> AsyncIterator[Announcement]:
         """Events from now on; a listener that is 256 behind loses the oldest."""

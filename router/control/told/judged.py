@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+
 from router.control.outside.judges import Judges
 from router.control.rollouts.trial import Trial
 from router.control.told.compared import JudgeView, SpentView
