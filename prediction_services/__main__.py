@@ -83,6 +83,9 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
         "--folder", type=Path, default=Path("demo-run"), help="policy, state, logs, recording"
     )
     parser.add_argument("--report", type=Path, default=Path("demo-report.html"))
+    parser.add_argument(
+        "--engine", choices=("built-in", "envoy"), default="built-in", help="what carries traffic"
+    )
     parser.set_defaults(run=_demo)
 
 

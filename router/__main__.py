@@ -16,6 +16,13 @@ from router.cli.exits import Exit, VerbFailed
 from router.cli.parse import Argument, Option
 
 
+class Engine(StrEnum):
+    """What carries the traffic."""
+
+    BUILT_IN = "built-in"
+    ENVOY = "envoy"
+
+
 class LogFormat(StrEnum):
     """How the log is written."""
 
@@ -40,6 +47,7 @@ def demo(
     stay: Annotated[bool, Option("Only start router and two services, and stay up.")] = False,
     rate: Annotated[int, Option("Requests a second.", least=1, most=5_000)] = 200,
     seed: Annotated[int, Option("Of the load.")] = 1,
+    engine: Annotated[Engine, Option("What carries the traffic.")] = Engine.BUILT_IN,
 ) -> None:
     """Watch rollouts of real models with a live picture, and get a report page."""
     try:
@@ -51,7 +59,8 @@ def demo(
             "not come with the router; in a checkout of it: pip install . ./deploy/services",
         ) from None
 
-    said = ["--rate", str(rate), "--seed", str(seed), *(["--stay"] if stay else [])]
+    said = ["--rate", str(rate), "--seed", str(seed), "--engine", engine]
+    said += ["--stay"] if stay else []
     sys.exit(services(["demo", *said]))
 
 

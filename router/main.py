@@ -22,9 +22,11 @@ from typing import Any
 
 from router import __version__
 from router.admin.server import AdminServer
+from router.agent.command import EnvoyMissingError, envoy_left, folder_of, usable
+from router.agent.command import command as agent_command
 from router.config.check import LoadedPolicy, load
 from router.config.problems import PolicyError
-from router.control.fleet.workers import CommandLine, worker_command
+from router.control.fleet.workers import CommandLine, Workers, worker_command
 from router.control.plane import Plane
 from router.control.state.errors import PolicyRejected, StoreDamaged, StoreLocked
 from router.control.state.places import local_path, shared, shared_store
@@ -87,11 +89,19 @@ async def run(
         store = _store(loaded.policy.store, path)
     except StoreDamaged as error:
         return _refused("cannot_start", error, EXIT_UNEXPECTED)
+    if loaded.policy.engine == "envoy":
+        try:
+            usable()
+        except EnvoyMissingError as error:
+            return _refused("cannot_start", error, EXIT_UNEXPECTED)
+        command = partial(agent_command, folder_of(path), loaded.policy.workers)
     plane = Plane(
         loaded, store, pids_file=path.with_name(path.name + ".workers"),
         command=command, reviews=path.with_name(path.name + ".reviews"),
     )  # fmt: skip
     admin = AdminServer(plane.controller, loaded.policy.admin)
+    if loaded.policy.engine == "envoy" and isinstance(plane.fleet, Workers):
+        plane.fleet.neighbour = partial(envoy_left, folder_of(path))
     plane.source.also = lambda policy: _followed(admin, policy)
     try:
         if not await _unless_stopped(plane.start(force=force, bind=admin.bind), asked):

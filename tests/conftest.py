@@ -54,6 +54,7 @@ GROUPS = {
     "live": "run by make test-live or make test-recordings",
     "log": "run by make test-log",
     "people": "run by make test-people",
+    "fleet": "run by make test-fleet",
     "api": "run by make test-api",
     "oracles": "run by make test-oracles",
     "promoted": "run by make test-promoted",
@@ -62,7 +63,6 @@ GROUPS = {
     "services": "run by make test-services",
     "cost": "run by make check",
     "page": "run by make test-page",
-    "fleet": "run by make test-fleet",
     "wiring": "run by make check",
 }
 """Marks of tests that the whole run leaves out, and what runs them."""

@@ -76,7 +76,9 @@ async def _until_told(options: argparse.Namespace, console: Console) -> int:
 def _stage_options(options: argparse.Namespace) -> StageOptions:
     cast = STAY_CAST if options.stay else CAST
     ports = {"port": 8080, "admin_port": 8081} if options.stay else {}
-    return StageOptions(folder=options.folder, cache=options.cache, cast=cast, **ports)
+    return StageOptions(
+        folder=options.folder, cache=options.cache, cast=cast, engine=options.engine, **ports
+    )
 
 
 async def _demo(options: argparse.Namespace, console: Console) -> int:

@@ -38,7 +38,7 @@ _HEAD = """\
 listen: {listen}
 admin: {{listen: {admin}}}
 store: sqlite:///{store}
-routes:
+{engine}routes:
   - name: {route}
     match: {{path: /v2/models/{model}/*}}
     payload: open_inference_v2         # so that predictions can be compared
@@ -86,6 +86,7 @@ class PolicyFile:
         rollout: absent: stable answers everything.
         listen, admin: `host:port` of the router's two listeners.
         store: file of the durable state.
+        engine: what carries the traffic, `built-in` or `envoy`.
     """
 
     endpoints: Mapping[str, str]
@@ -94,6 +95,7 @@ class PolicyFile:
     listen: str = "127.0.0.1:8080"
     admin: str = "127.0.0.1:8081"
     store: str = "rampway.db"
+    engine: str = "built-in"
 
     def text(self) -> str:
         """The file's content."""
@@ -101,6 +103,7 @@ class PolicyFile:
             listen=self.listen,
             admin=self.admin,
             store=self.store,
+            engine="" if self.engine == "built-in" else f"engine: {self.engine}\n",
             route=ROUTE,
             model=MODEL_NAME,
             versions="\n".join(

@@ -39,6 +39,7 @@ class StageOptions:
         cache: of data and models.
         cast: the versions that are started.
         port, admin_port: wanted ports of the router; 0 or a taken one: the kernel chooses.
+        engine: what carries the traffic, `built-in` or `envoy`.
     """
 
     folder: Path = Path("demo-run")
@@ -46,6 +47,7 @@ class StageOptions:
     cast: tuple[Player, ...] = CAST
     port: int = 0
     admin_port: int = 0
+    engine: str = "built-in"
 
 
 class Stage:
@@ -117,6 +119,7 @@ class Stage:
                 stable=V2.name,
                 listen=free_address(self.options.port),
                 admin=free_address(self.options.admin_port),
+                engine=self.options.engine,
             )
         )
         self.admin = await self._stack.enter_async_context(Admin(f"http://{self.policy.admin}"))

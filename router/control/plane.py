@@ -116,7 +116,7 @@ class Plane(Parts):
         self.observatory = Observatory(probed=fleet is None)
         self.history = History()
         self.fleet = fleet or Workers(
-            policy.workers,
+            policy.workers if policy.engine == "built-in" else 1,
             split_address(policy.listen),
             on_report=self.report,
             on_pairs=self.pairs,

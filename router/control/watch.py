@@ -40,6 +40,7 @@ FIXED: Mapping[str, Callable[[Policy], Any]] = {
     "admin.listen": lambda policy: policy.admin.listen,
     "admin.tls": lambda policy: policy.admin.tls is None,
     "store": lambda policy: policy.store,
+    "engine": lambda policy: policy.engine,
     "workers": lambda policy: policy.workers,
 }
 """What takes effect at the next start; an edit of it is noted. Files of certificates are followed

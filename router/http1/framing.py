@@ -69,6 +69,11 @@ class UpstreamFramingError(FramingError):
         self.too_large = too_large
 
 
+HTTP_2_PREFACE: Final = b"PRI * HTTP/2.0"
+"""How a client begins that speaks HTTP/2 unasked, as those of gRPC do (RFC 9113 section 3.4)."""
+HTTP_2: Final = "HTTP/2 and gRPC are not spoken here: write engine: envoy, or put a proxy in front"
+"""Why it is refused."""
+
 TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 """RFC 9110 section 5.6.2."""
 ID: Final = rb"[A-Za-z0-9._\-+/=:@]{1,128}"
@@ -131,6 +136,8 @@ def read_request_line(line: bytes) -> RequestLine:
     if match is None:
         refuse(400, "malformed request line")
     method, target, major, minor = match.groups()
+    if line == HTTP_2_PREFACE:
+        refuse(505, HTTP_2)
     if major != b"1" or minor > b"1":
         refuse(505, "only HTTP/1.0 and HTTP/1.1 are spoken here")
     if method not in METHODS:

@@ -66,6 +66,7 @@ __all__ = [
     "Read",
     "Reading",
     "Reads",
+    "Refused",
     "Report",
     "Ripened",
     "RouteCounts",
@@ -124,6 +125,14 @@ class Applied:
     """Up: the table of this generation is in force; no new request uses an older one."""
 
     generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Up: whoever carries the traffic does not take this table, and goes on with the one before."""
+
+    generation: int
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,7 +393,7 @@ class LogState:
 
 Down = Publish | Amend | Drain | Beat | Settle
 Reports = Report | PairReport | SampleReport | SpanReport
-Up = Hello | Applied | Reports | AskPeople | LookAgain | Lowered
+Up = Hello | Applied | Refused | Reports | AskPeople | LookAgain | Lowered
 ToReader = Reading | Read | Reads | Look | Enter | Logging | CopyAnswer | TellTruths
 FromReader = Found | Looked | Entered | TruthsTold | Ripened | LogState
 Message = Down | Up | ToReader | FromReader
@@ -394,7 +403,7 @@ KINDS: tuple[type[Any], ...] = (
     Reading, Read, Found, SampleReport, Reads, Look, Looked,
     Logging, CopyAnswer, TellTruths, TruthsTold, Ripened, LogState, Enter, Entered,
     AskPeople, LookAgain, Settle,
-    SpanReport,
+    SpanReport, Refused,
 )  # fmt: skip
 """The kind byte is the index here."""
 

@@ -261,7 +261,7 @@ def tell(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     error = context.get("exception")
     ours = error is not None and not isinstance(error, OSError)
     frames = traceback.extract_tb(error.__traceback__) if error is not None and ours else ()
-    _write_line(
+    write_line(
         {
             "event": "worker_error" if ours else "worker_trouble",
             "level": "error" if ours else "warning",
@@ -274,10 +274,11 @@ def tell(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
 
 def tell_failure(failure: LoopFailure) -> None:
     """One line of the log for the first failure of its kind in a loop."""
-    _write_line({"event": "loop_failed", "level": "error", **asdict(failure)})
+    write_line({"event": "loop_failed", "level": "error", **asdict(failure)})
 
 
-def _write_line(line: dict[str, Any]) -> None:
+def write_line(line: dict[str, Any]) -> None:
+    """One line of the log."""
     line["timestamp"] = round(time.time(), 3)
     with contextlib.suppress(OSError):  # a full disk under the log
         os.write(sys.stderr.fileno(), msgspec.json.encode(line) + b"\n")

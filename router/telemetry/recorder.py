@@ -239,8 +239,7 @@ class Delta:
 
     def __bool__(self) -> bool:
         """Whether there is anything to tell."""
-        told = self.batches or self.versions or self.mirrors or self.routes or self.rejected
-        return bool(told)
+        return bool(self.batches or self.versions or self.mirrors or self.routes or self.rejected)
 
 
 class Recorder:
@@ -272,8 +271,7 @@ class Recorder:
         self._clients: dict[str, Clients] = {}
         self._rejected: dict[str, int] = {}
         self._pairs: list[PairSample] = []
-        self._pair_bytes = 0
-        self._pairs_shed = 0
+        self._pair_bytes = self._pairs_shed = 0
         self._samples: list[Sampled] = []
         self._sampled = 0
         self.samples_ready: Callable[[], None] = lambda: None
@@ -345,6 +343,12 @@ class Recorder:
             if cell is not None:
                 cell.cut()
 
+    def unknown(self) -> None:
+        """Of what is under way, and was drawn with it, it is lost how it ended: in both arms."""
+        for cells in self._cells.values():
+            for cell in cells.values():
+                cell.forget()
+
     def version(self, route: str, version: str, role: str) -> VersionStats:
         """The counters of a version in a role (stable | candidate | shadow | other)."""
         key = (route, version, role)
@@ -390,11 +394,8 @@ class Recorder:
             self._seen.pop(name, None)
             self._callers.pop(name, None)
             self._forced.pop(name, None)
-        for name, route in list(self._routes.items()):
-            if name not in names and not route.dirty:
-                del self._routes[name]
-        for name in [name for name in self._clients if name not in names]:
-            del self._clients[name]
+        self._routes = {n: one for n, one in self._routes.items() if n in names or one.dirty}
+        self._clients = {name: one for name, one in self._clients.items() if name in names}
         for key, stats in list(self._versions.items()):
             busy = stats.dirty or stats.in_flight or stats.tunnels
             if key[0] not in names and not busy:

@@ -153,6 +153,14 @@ class Arm:
         if self.candidate:
             self.recorder.soon()
 
+    def forget(self) -> None:
+        """What ended here, and how, nobody knows: it counts like requests whose clients left."""
+        limits = len(self.limits_s)
+        self.left, self.ok, self.bad, self.more, self.refused = self.arrived, 0, 0, 0, 0
+        self.by, self.slow, self.done = [], [0] * limits, [0] * (limits + 1)
+        if self.users is not None:
+            self.users.forget()
+
     def counts(self, order: list[int]) -> ArmCounts:
         """Everything so far; ``order`` are the table's thresholds by size."""
         slow, fast = [0] * len(self.limits_s), [0] * len(self.limits_s)
@@ -271,6 +279,12 @@ class LiveCell:
             self.slices.append(LiveSlice(self, self.recorder.next_slice()))
             if self.versions is not None:
                 self._point(*self.versions)
+
+    def forget(self) -> None:
+        """Of what is still told, in both arms alike, nobody knows what became of it."""
+        for one in self.slices:
+            one.candidate.forget()
+            one.stable.forget()
 
     def watch(self) -> None:
         """The candidate failed: what was drawn up to now is worth knowing at once when it ends."""

@@ -93,6 +93,14 @@ class ArmUsers:
         else:
             self.betting_good += 1
 
+    def forget(self) -> None:
+        """How their requests ended nobody knows."""
+        self.open.clear()
+        self.bad, self.bad_by, self.refused = [], [], []
+        self.first_bad, self.first_bad_by = [], []
+        self.slow = [[] for _ in self.slow]
+        self.betting_good = self.betting
+
     def counts(self, order: list[int]) -> UserCounts:
         """Everything so far, thresholds in the table's order."""
         slow: list[tuple[int, ...]] = [()] * len(self.slow)

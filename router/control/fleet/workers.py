@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import signal
 import socket
 import sys
@@ -27,7 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from router.control.fleet import processes
+from router.control.fleet import ports, processes
 from router.core.wire.table import RoutingTable, changed_routes
 from router.link.messages import (
     Amend,
@@ -41,6 +40,7 @@ from router.link.messages import (
     Message,
     PairReport,
     Publish,
+    Refused,
     Report,
     SampleReport,
     Settle,
@@ -80,10 +80,6 @@ STABLE_AFTER_S: Final = 10.0
 """A worker that lived this long was healthy: its next restart is immediate again."""
 KILL_AFTER_S: Final = 2.0
 """Beyond the drain time, before a worker that does not end is killed."""
-PORT_WAIT_S: Final = 2.0
-"""How long a port that somebody listens on may take to become free: a predecessor that drains
-closes its listeners at once, one that died a moment ago is still being buried."""
-
 OnReview = Callable[[AskPeople | LookAgain, Callable[[Settle], bool]], None]
 """A question for people, and how its worker is told."""
 CommandLine = Callable[[int, int, str], Sequence[str]]
@@ -117,6 +113,8 @@ class WorkerProcess:
     quiet: tuple[float, float] | None = None
     """When its silence was first seen, and the CPU seconds that it had had by then."""
     hello: bool = False
+    refused: int = 0
+    """Generation of the last table that it does not take; it goes on with the one before."""
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     def fault(self, now: float) -> str:
@@ -124,7 +122,8 @@ class WorkerProcess:
         silent_s = now - self.heard_s
         if silent_s > (SILENT_S if self.applied else SILENT_START_S):
             return f"worker {self.index} said nothing for {silent_s:.1f} s"
-        if self.hello and self.applied < self.sent and now - self.sent_s > APPLY_TIMEOUT_S:
+        asked = self.hello and max(self.applied, self.refused) < self.sent
+        if asked and now - self.sent_s > APPLY_TIMEOUT_S:
             return f"worker {self.index} did not confirm a table"
         return ""
 
@@ -175,6 +174,8 @@ class Workers:
         self._troubles: dict[int, str] = {}
         self._looked_s = time.monotonic()
         self._orphaned: list[int] = []
+        self.neighbour: Callable[[], bool] = lambda: False
+        """Whether somebody may listen on our port in our name already: a worker takes it over."""
 
     def __repr__(self) -> str:
         return f"<Workers {len(self._workers)} of {self.count} on {self.host}:{self.port}>"
@@ -189,10 +190,10 @@ class Workers:
     async def bind(self) -> None:
         """Take the port; nobody is accepted yet. Raises OSError when somebody else is on it."""
         self._orphaned = self._orphans()
-        if not self._orphaned:
-            await self._alone()
+        if not self._orphaned and not self.neighbour():
+            await ports.free(self.host, self.port)
         for _ in range(self.count):
-            self._listeners.append(self._bound(shared=True))
+            self._listeners.append(ports.bound(self.host, self.port, shared=True))
             self.port = self._listeners[0].getsockname()[1]
 
     async def start(self) -> None:
@@ -266,7 +267,7 @@ class Workers:
     def _behind(self, generation: int) -> bool:
         # Others serve nobody yet: they will begin with the newest table.
         serving = [worker for worker in self._workers.values() if worker.hello]
-        return not serving or any(worker.applied < generation for worker in serving)
+        return not serving or any(max(w.applied, w.refused) < generation for w in serving)
 
     def ready(self) -> bool:
         """Whether every worker runs, speaks, and serves the newest table."""
@@ -384,6 +385,11 @@ class Workers:
             worker.applied = max(worker.applied, message.generation)
             self._troubles.pop(worker.index, None)
             self._applied.set()
+        elif isinstance(message, Refused):
+            worker.refused = message.generation
+            self._troubles[worker.index] = message.why
+            self._on_event(message.why, worker.index)
+            self._applied.set()
         elif isinstance(message, Lowered):
             for text in message.sentences(worker.index):
                 self._on_event(text, -1)
@@ -437,44 +443,11 @@ class Workers:
     def _give_up_queue(self, index: int) -> None:
         """A worker that ends again and again keeps nobody waiting whom others can serve."""
         if any(w.applied for w in self._workers.values()) and self._listeners:
-            old, self._listeners[index] = self._listeners[index], self._bound(shared=True)
-            old.close()
+            new = ports.bound(self.host, self.port, shared=True)
+            self._listeners[index].close()
+            self._listeners[index] = new
 
-    # --- port and predecessors --------------------------------------------------------------------
-
-    async def _alone(self) -> None:
-        """Raises OSError when somebody listens on the port and goes on doing so.
-
-        SO_REUSEPORT alone would let two routers of one user share a port without a word, each
-        serving half of the clients. Without it Linux refuses a port with a listener, and only that.
-        """
-        deadline = time.monotonic() + PORT_WAIT_S
-        while True:
-            try:
-                self._bound(shared=False).close()
-            except OSError as error:
-                if error.errno != errno.EADDRINUSE:
-                    raise
-                if time.monotonic() >= deadline:
-                    place = f"{self.host}:{self.port}"
-                    said = "is in use by another program; stop that one, or write another address"
-                    raise OSError(error.errno, f"listen: {place} {said}") from None
-            else:
-                return
-            await asyncio.sleep(0.05)
-
-    def _bound(self, *, shared: bool) -> socket.socket:
-        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
-        made = socket.socket(family, socket.SOCK_STREAM)
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if shared:
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        try:
-            made.bind((self.host, self.port))
-        except OSError:
-            made.close()
-            raise
-        return made
+    # --- predecessors -----------------------------------------------------------------------------
 
     def _remember(self) -> None:
         """Ours, and a predecessor's as long as they serve: whoever comes next must find them."""

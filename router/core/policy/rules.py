@@ -14,6 +14,7 @@ from router.core.gates.classes import Classes
 from router.core.gates.trust import Trust
 from router.core.logged.redaction import names_field
 from router.core.payloads.inputs import READABLE
+from router.core.policy.engine import engine_carries
 from router.core.policy.finding import Finding, KeyPath
 from router.core.policy.kept import declared_of
 from router.core.policy.match import Match, ValueMatch
@@ -469,6 +470,7 @@ POLICY_RULES: tuple[Callable[[Policy], Iterator[Finding]], ...] = (
     no_endpoint_is_ours,
     reachable_routes,
     groups_step_alike,
+    engine_carries,
 )
 ROUTE_RULES: tuple[Callable[[Route], Iterator[Finding]], ...] = (
     known_versions,

