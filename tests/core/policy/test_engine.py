@@ -24,7 +24,9 @@ routes:
 
 
 def said(**parts):
-    text = BASE.format(**({"top": "", "match": "", "route": "", "version": "", "rollout": ""} | parts))
+    text = BASE.format(
+        **({"top": "", "match": "", "route": "", "version": "", "rollout": ""} | parts)
+    )
     try:
         loads(text)
     except PolicyError as error:
@@ -35,7 +37,9 @@ def said(**parts):
 def test_what_it_carries_is_taken():
     route = "    sticky: {header: X-User-Id}\n    pin: true\n    payload: json\n"
     rules = "    rules: [{match: {headers: {x-beta: '1'}, query: {a: b}}, version: v2}]"
-    rollout = "      rescue: {on: [5xx, timeout, connect]}\n      gates: [error_rate, guard, latency]"
+    rollout = (
+        "      rescue: {on: [5xx, timeout, connect]}\n      gates: [error_rate, guard, latency]"
+    )
     assert said(route=route + rules, rollout=rollout) == []
 
 
