@@ -87,20 +87,15 @@ async def run(
     path = store_path(loaded)
     try:
         store = _store(loaded.policy.store, path)
-    except StoreDamaged as error:
+        command = _carrier(loaded, path) or command
+    except (StoreDamaged, EnvoyMissingError) as error:
         return _refused("cannot_start", error, EXIT_UNEXPECTED)
-    if loaded.policy.engine == "envoy":
-        try:
-            usable()
-        except EnvoyMissingError as error:
-            return _refused("cannot_start", error, EXIT_UNEXPECTED)
-        command = partial(agent_command, folder_of(path), loaded.policy.workers)
     plane = Plane(
         loaded, store, pids_file=path.with_name(path.name + ".workers"),
         command=command, reviews=path.with_name(path.name + ".reviews"),
     )  # fmt: skip
     admin = AdminServer(plane.controller, loaded.policy.admin)
-    if loaded.policy.engine == "envoy" and isinstance(plane.fleet, Workers):
+    if isinstance(plane.fleet, Workers):
         plane.fleet.neighbour = partial(envoy_left, folder_of(path))
     plane.source.also = lambda policy: _followed(admin, policy)
     try:
@@ -224,6 +219,14 @@ def _admin_follows(admin: AdminServer, policy: Policy) -> tuple[str, ...]:
         log.error("admin_not_updated", error=str(error))  # noqa: TRY400 - the text says it all
         return (f"admin: {error}; tokens, names and certificate stay as they were",)
     return ()
+
+
+def _carrier(loaded: LoadedPolicy, path: Path) -> CommandLine | None:
+    """What is started to carry the traffic; None: workers. Raises EnvoyMissingError."""
+    if loaded.policy.engine != "envoy":
+        return None
+    usable()
+    return partial(agent_command, folder_of(path), loaded.policy.workers)
 
 
 def store_path(loaded: LoadedPolicy) -> Path:
