@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from router.core.wire.table import RouteEntry
 
-Json = dict[str, Any]
+Json = dict[str, object]
 
 TYPE: Final = "type.googleapis.com/"
 SPACE: Final = "rampway"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any, Final
+from typing import Final
 
 from router.core.wire.grpc_status import http_of
 from router.core.wire.outcomes import Outcome
 
-Record = dict[str, Any]
+Record = dict[str, object]
 """Fields of :data:`router.agent.listener.FIELDS`; what Envoy has no value for is None or "-"."""
 
 FAULTS: Final = {
