@@ -277,7 +277,7 @@ def tell_failure(failure: LoopFailure) -> None:
     write_line({"event": "loop_failed", "level": "error", **asdict(failure)})
 
 
-def write_line(line: dict[str, Any]) -> None:
+def write_line(line: dict[str, object]) -> None:
     """One line of the log."""
     line["timestamp"] = round(time.time(), 3)
     with contextlib.suppress(OSError):  # a full disk under the log

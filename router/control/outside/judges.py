@@ -19,7 +19,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import aiohttp
 
@@ -136,7 +136,7 @@ class Judges:
     def __repr__(self) -> str:
         return f"<Judges of {len(self._lanes)} gates>"
 
-    def resume(self, settings: Mapping[str, Any]) -> None:
+    def resume(self, settings: Mapping[str, object]) -> None:
         """Take over what the store holds; called once, before the first policy."""
         for name, kept in settings.items():
             if name.startswith(PREFIX):

@@ -58,12 +58,12 @@ def said(body: bytes, *, chat: bool) -> Said:
     return Said(first, why, tokens, cost)
 
 
-def _usage(usage: dict[str, Any]) -> tuple[int, float]:
+def _usage(usage: dict[str, object]) -> tuple[int, float]:
     tokens, cost = usage.get("total_tokens"), usage.get("cost")
     return int(_amount(tokens, TOKENS_MAX)), _amount(cost, COST_MAX)
 
 
-def _amount(value: Any, most: float) -> float:
+def _amount(value: object, most: float) -> float:
     """A number from 0 to ``most``; 0 for whatever is none."""
     return min(max(float(value), 0.0), most) if _number(value) else 0.0
 
@@ -73,7 +73,7 @@ def _number(value: Any) -> TypeGuard[float]:
     return known and math.isfinite(value)
 
 
-def _in_message(document: dict[str, Any]) -> Any:
+def _in_message(document: Any) -> Any:
     """The last object that the model wrote; what it thought before stands before it."""
     try:
         content = document["choices"][0]["message"]["content"]
@@ -89,7 +89,7 @@ def _in_message(document: dict[str, Any]) -> Any:
     return None
 
 
-def _first(verdict: dict[str, Any]) -> float | None:
+def _first(verdict: dict[str, object]) -> float | None:
     better, score = verdict.get("better"), verdict.get("score")
     if isinstance(better, str):
         return _BETTER.get(better.strip().lower())
