@@ -15,6 +15,7 @@ import msgspec
 
 from router import loops
 from router.cli.exits import Exit, VerbFailed
+from router.cli.found import log_found
 from router.cli.options import Format, Output
 from router.cli.parse import Option
 from router.cli.show import emit
@@ -74,7 +75,7 @@ def run(
     judge.finish()
     found = judge.verdict()
     if output is Output.JSON:
-        emit(found.to_json())
+        emit(log_found(found))
     else:
         click.echo(f"{found.verdict}: {found.sentence}")
         told = ", ".join(f"{name} {count(n, 'request')}" for name, n in found.requests.items())
@@ -160,7 +161,7 @@ def _serve(judge: LogJudge, entries: Iterator[Logged | None], address: str) -> N
         def _answer(self, *, always: bool) -> None:
             with between:
                 found = judge.verdict()
-            body = msgspec.json.encode(found.to_json())
+            body = msgspec.json.encode(log_found(found))
             self.send_response(200 if always or found.verdict == "pass" else 409)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))

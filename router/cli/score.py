@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import click
 import msgspec
 
 from router.cli.exits import Exit, VerbFailed
+from router.cli.found import VALUES, ScoreFoundView, gates_of
 from router.cli.log import table_errors, there
 from router.cli.options import Format, Output, interactive
 from router.cli.parse import Argument, Option
@@ -82,8 +83,7 @@ def run(  # noqa: PLR0917 - its options
     with table_errors(chosen.log):
         found = asyncio.run(scoring.run())
     if output is Output.JSON:
-        shadow = _shadow(scoring, found).to_json()
-        emit({**scoring.to_json(), **found.to_json(), "shadow": shadow})
+        emit(_found(scoring, found))
     else:
         click.echo("\n".join(_lines(scoring, found)))
     if found.verdict != "pass":
@@ -292,14 +292,6 @@ class _Scoring:
             fresh.write_bytes(msgspec.json.encode(told))
             fresh.replace(self.state)
 
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "route": self.chosen.route.name, "version": self.chosen.version,
-            "stable": self.chosen.route.stable, "log": self.chosen.log, "sent": self.sent,
-            "passed_over": self.passed_over, "resumed": self.resumed,
-            "interrupted": self.interrupted,
-        }  # fmt: skip
-
 
 def with_secret(head: bytes, header: str) -> bytes:
     """The head with the value of a credential that it had: ``Authorization: Bearer x``."""
@@ -324,6 +316,17 @@ def _lines(scoring: _Scoring, found: ScoreVerdict) -> Iterator[str]:
         hint = f"; the same command goes on from {scoring.state}" if scoring.state else ""
         yield f"interrupted{hint}"
     yield from books(_shadow(scoring, found), worst=5)
+
+
+def _found(scoring: _Scoring, found: ScoreVerdict) -> ScoreFoundView:
+    chosen, said = scoring.chosen, found.judgement
+    return ScoreFoundView(
+        verdict=found.verdict, value=VALUES[found.verdict], sentence=found.sentence,
+        evidence=said.capital, limit=said.limit, gates=gates_of(said), route=chosen.route.name,
+        version=chosen.version, stable=chosen.route.stable, log=chosen.log, sent=scoring.sent,
+        passed_over=scoring.passed_over, resumed=scoring.resumed, interrupted=scoring.interrupted,
+        shadow=_shadow(scoring, found),
+    )  # fmt: skip
 
 
 def _shadow(scoring: _Scoring, found: ScoreVerdict) -> ShadowView:

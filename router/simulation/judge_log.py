@@ -15,7 +15,7 @@ import heapq
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import count
-from typing import Any, Final
+from typing import Final
 
 import xxhash
 
@@ -78,16 +78,6 @@ class LogVerdict:
     skipped: int = 0
     at_s: float | None = None
     """Time of the request that convicted, seconds since 1970."""
-
-    def to_json(self) -> dict[str, Any]:
-        """For machines: ``value`` is 1 for pass, -1 for fail, 0 for not yet."""
-        value = {"pass": 1, "fail": -1}.get(self.verdict, 0)
-        told = self.judgement.to_json()
-        return {
-            "verdict": self.verdict, "value": value, "sentence": self.sentence,
-            "evidence": told["capital"], "limit": told["limit"], "gates": told["reports"],
-            "requests": self.requests, "skipped": self.skipped, "at": self.at_s,
-        }  # fmt: skip
 
 
 class LogJudge:

@@ -19,6 +19,7 @@ from router.core.predictions.facts import row_features
 from router.core.predictions.rows import NOTHING
 from router.core.proof import Position, holding, unproven
 from router.core.rollout.events import Action
+from router.core.snapshots import Lasting
 from router.core.wire.counts import PairSample
 from router.core.wire.histogram import BUCKETS, bucket_of
 from router.core.wire.outcomes import FULL_BP, Baseline, Batch
@@ -35,15 +36,6 @@ class ScoreVerdict:
     book: ShadowBook
     """What comparing has found."""
 
-    def to_json(self) -> dict[str, Any]:
-        """For machines: ``value`` is 1 for pass, -1 for fail, 0 for not yet."""
-        told = self.judgement.to_json()
-        return {
-            "verdict": self.verdict, "sentence": self.sentence,
-            "value": {"pass": 1, "fail": -1}.get(self.verdict, 0), "evidence": told["capital"],
-            "limit": told["limit"], "gates": told["reports"],
-        }  # fmt: skip
-
 
 def past_of(ended: Iterable[tuple[bool, float]], over_s: float) -> Baseline:
     """Stable's past: of each answer whether it failed, and its seconds; over so long a time."""
@@ -56,8 +48,13 @@ def past_of(ended: Iterable[tuple[bool, float]], over_s: float) -> Baseline:
     return Baseline(total, bad, tuple(buckets), total / over_s if over_s > 0 else 0.0)
 
 
-class ScoreJudge:
+class ScoreJudge(Lasting, shadow="book"):
     """Feed it pairs with :meth:`take`, in order; ask :meth:`verdict` at any time."""
+
+    judge: Judge
+    book: ShadowBook
+    _first_s: float | None
+    _now: float
 
     def __init__(
         self, route: Route, policy: RolloutPolicy, past: Baseline, *, stable: str, candidate: str
@@ -70,7 +67,7 @@ class ScoreJudge:
         self.judge = Judge(
             policy.gates, JudgeSettings.of(policy, sticky=route.sticky is not None), past, 0.0
         )
-        self._first_s: float | None = None
+        self._first_s = None
         self._now = 0.0
 
     @property
@@ -120,15 +117,6 @@ class ScoreJudge:
 
     # --- through an interruption ------------------------------------------------------------------
 
-    def snapshot(self) -> dict[str, Any]:
-        """JSON-able."""
-        return {
-            "judge": self.judge.snapshot(), "shadow": self.book.snapshot(),
-            "first_s": self._first_s, "now": self._now,
-        }  # fmt: skip
-
-    def restore(self, data: dict[str, Any]) -> None:
-        """Go on from a snapshot. Raises ValueError, KeyError or TypeError if it does not fit."""
-        self.judge = Judge.restored(self.policy.gates, self.judge.settings, data["judge"])
-        self.book.restore(data["shadow"])
-        self._first_s, self._now = data["first_s"], float(data["now"])
+    def _make_parts(self, name: str, data: Any) -> None:
+        if name == "judge":
+            self.judge = Judge.restored(self.policy.gates, self.judge.settings, data)

@@ -5,6 +5,7 @@ import random
 
 import pytest
 
+from router.cli.found import log_found
 from router.config import loads
 from router.core.judge import Judge, JudgeSettings
 from router.core.rollout.events import Action
@@ -128,7 +129,7 @@ def test_too_little_is_no_pass():
     found = j.verdict()
     assert found.verdict == "pending"
     assert "not enough yet: error_rate has" in found.sentence
-    assert found.to_json()["value"] == 0
+    assert log_found(found).value == 0
 
 
 @pytest.mark.parametrize(
