@@ -12,6 +12,7 @@ import pytest
 from router.control.state.errors import StoreDamaged, StoreLocked, StoreUnavailable
 from router.control.state.record import Change
 from router.control.state.store import Fenced, Unwritable
+from router.loops import BOOKS
 from tests.control.state.store_contract import (
     StoreContract,
     entry,
@@ -202,6 +203,24 @@ async def test_it_hears_that_another_leads_although_it_writes_nothing(opened, se
     )
     async with asyncio.timeout(20):
         assert "process 7 on elsewhere" in await store.lost()
+
+
+async def test_the_loop_that_renews_it_outlives_what_is_raised_in_it(opened, server, url):
+    store, _ = await opened()
+    failed = BOOKS.failures["store-lease"].count if "store-lease" in BOOKS.failures else 0
+    raised = []
+
+    async def wrong(_db, renew=store.lease.renew):
+        if not raised:
+            raised.append(1)
+            raise MemoryError
+        raised.append(2)
+        return await renew(_db)
+
+    store.lease.renew = wrong
+    await until(lambda: len(raised) > 2)
+    assert BOOKS.failures["store-lease"].count == failed + 1
+    assert not store.lease.lost
 
 
 async def test_nobody_else_wants_it_so_a_long_pause_costs_nothing(opened, server, url):
