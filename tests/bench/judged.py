@@ -1,6 +1,6 @@
 """What a judge outside convicts, and how soon: seeded verdicts through the product's own judge.
 
-    python -m tests.bench.judged [--runs 1000]
+    python -m tests.bench.judged [--runs 500]
 
 Each run is one candidate that a judge of a stated taste is asked about, up to so many verdicts, one
 at a time, with a look after each; which answer stands first is drawn by a fair coin.
@@ -77,7 +77,7 @@ def run(taste: Taste, gate: JudgeGate, seed: int, most: int = MOST) -> int | Non
 def main() -> None:
     """Print both tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=1_000)
+    parser.add_argument("--runs", type=int, default=500)
     runs = parser.parse_args().runs
     for margin in ("0%", "5%"):
         gate = JudgeGate.model_validate({"url": "http://127.0.0.1:1/", "margin": margin})

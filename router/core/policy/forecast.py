@@ -114,11 +114,17 @@ def _waits(
         had = max(seen[:2]) if not gate.paired and not step.weight_bp else seen[kind]
         read = seen[2] if Need.PREDICTIONS in gate.needs else gate.read_share
         rate, had = rate * read, had * read
-        if gate.per_day is not None:
-            rate = min(rate, gate.per_day / DAY_S)
         left = math.inf if one.wanted >= NEVER else one.wanted - had
         where = f" at {percent(share)}"
-        yield f"{one.gate} ({count(one.wanted, one.what)}{where})", _over(left, rate)
+        lasts = max(_over(left, rate), _days(left, gate.per_day))
+        yield f"{one.gate} ({count(one.wanted, one.what)}{where})", lasts
+
+
+def _days(left: float, a_day: int | None) -> float:
+    """Seconds of whole days that pass before the last of so many a day can be had."""
+    if a_day is None or not 0.0 < left < math.inf:
+        return 0.0
+    return (math.ceil(left / a_day) - 1) * DAY_S
 
 
 def _over(wanted: float, per_s: float) -> float:

@@ -6,14 +6,30 @@ import random
 import pytest
 from pydantic import ValidationError
 
+from router.config.check import loads
+from router.config.problems import PolicyError
 from router.core.gates import GateContext
 from router.core.gates.judge import ASKED_LEAST, JudgeGate
 from router.core.gates.sample import Detect
 from router.core.gates.verdict import Counts, Verdict
+from router.core.policy.forecast import stages
 from router.core.wire.judged import JudgedPair
 from router.core.wire.outcomes import Batch
 
 URL = "http://127.0.0.1:1/judge"
+POLICY = """
+routes:
+  - name: r
+    payload: json
+    versions:
+      v1: {{endpoints: [http://127.0.0.1:9001]}}
+      v2: {{endpoints: [http://127.0.0.1:9002]}}
+    stable: v1
+    rollout:
+      candidate: v2
+      strategy: {strategy}
+      gates: [{gate}]
+"""
 
 
 def started(**fields):
@@ -128,3 +144,35 @@ def test_bytes_may_name_a_version():
     gate = JudgeGate.model_validate({"url": URL})
     assert [hint for _, hint in gate.doubts("opaque", None)]
     assert not [*gate.doubts("openai", None)]
+
+
+@pytest.mark.parametrize(
+    ("more", "seconds"),
+    [("", 513 / 0.5), (", budget: {calls: 100}", 5 * 86_400)],
+    ids=["a tenth of five pairs a second", "a hundred questions a day"],
+)
+def test_a_forecast_knows_the_share_and_the_budget(more, seconds):
+    gate = f'judge: {{url: "{URL}", sample: 10%{more}}}'
+    shadow = "{shadow: {mirror: 100%, hold: 1m, then: {blue_green: {bake: 1m}}}}"
+    policy = loads(POLICY.format(gate=gate, strategy=shadow)).policy
+    first = next(stages(policy.routes[0].rollout, 5.0))
+    assert first.lasts_s == pytest.approx(seconds)
+    assert first.because == "judge (513 verdicts at 100 %)"
+
+
+def test_a_policy_without_pairs_is_refused_with_the_key_that_makes_them():
+    text = POLICY.format(
+        gate=f'judge: {{url: "{URL}"}}', strategy="{canary: {steps: [{weight: 9%}]}}"
+    )
+    with pytest.raises(PolicyError) as refused:
+        loads(text)
+    assert "expected a step with mirror, which judge compares" in str(refused.value)
+    assert "begin with - {mirror: 100%" in str(refused.value)
+
+
+def test_where_a_judge_reads_answers_no_gate_comes_by_itself():
+    """Answers of a model that writes them anew never agree; the judge is there for that."""
+    text = POLICY.format(
+        gate=f'judge: {{url: "{URL}"}}', strategy="{shadow: {mirror: 9%, hold: 1m}}"
+    )
+    assert [gate.kind for gate in loads(text).policy.routes[0].rollout.gates] == ["judge"]
