@@ -19,6 +19,7 @@ from router.config.check import load
 from router.control.fleet.reader import ReaderProcess
 from router.control.fleet.workers import Workers
 from router.control.outside import traces
+from router.control.outside.judges import Judges
 from router.control.outside.measure import Asker, Inquiry
 from router.control.outside.outbox import Delivery, Outbox
 from router.control.outside.outreach import Outreach
@@ -171,6 +172,7 @@ async def test_loops_of_the_control_process_go_on(tmp_path, monkeypatch):
         "decider": Fails(monkeypatch, Reconciler, "turn"),
         "policy": Fails(monkeypatch, PolicySource, "_look"),
         "questions": Fails(monkeypatch, Plane, "_ask"),
+        "judges": Fails(monkeypatch, Judges, "turn"),
         "lag": Fails(monkeypatch, Plane, "_watch_lag"),
         "history": Fails(monkeypatch, Plane, "_remember"),
         "alerts": Fails(monkeypatch, Outreach, "_look"),
@@ -529,7 +531,8 @@ async def test_spans_that_cannot_be_written_cost_their_batch(monkeypatch):
 # --- the list is whole ----------------------------------------------------------------------------
 
 TESTED = {
-    "alerts", "certificate", "decider", "garbage", "health", "history", "lag", "monitors", "names",
+    "alerts", "certificate", "decider", "garbage", "health", "history", "judges", "lag", "monitors",
+    "names",
     "outbox", "policy", "questions", "reader", "recording", "reload", "reports", "reviews",
     "scrapes", "store-write", "stream", "sweep", "traces", "watch",
 }  # fmt: skip
