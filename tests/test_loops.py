@@ -532,8 +532,7 @@ async def test_spans_that_cannot_be_written_cost_their_batch(monkeypatch):
 
 TESTED = {
     "alerts", "certificate", "decider", "garbage", "health", "history", "judges", "lag", "monitors",
-    "names",
-    "outbox", "policy", "questions", "reader", "recording", "reload", "reports", "reviews",
+    "names", "outbox", "policy", "questions", "reader", "recording", "reload", "reports", "reviews",
     "scrapes", "store-write", "stream", "sweep", "traces", "watch",
 }  # fmt: skip
 """Loops with a test above."""
@@ -541,7 +540,10 @@ TESTED = {
 ON_A_SERVER = {"store-lease"}
 """Loops that need a database: their test is in tests/fleet."""
 
-JOBS = {"alone", "drain", "handshakes", "hooks", "orphans", "pool", "review", "timing", "workers"}
+JOBS = {
+    "alone", "drain", "handshakes", "hooks", "orphans", "pool", "review", "shadows", "timing",
+    "workers",
+}  # fmt: skip
 """Jobs with an end; what they raise is counted by ``background``."""
 
 
