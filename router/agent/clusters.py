@@ -10,7 +10,17 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import Final
 
-from router.agent.naming import COMPARER, GRPC, PLAIN, SPACE, TYPE, Json, duration, live, rescued
+from router.agent.naming import (
+    COMPARER,
+    GRPC,
+    PLAIN,
+    SPACE,
+    TYPE,
+    EnvoyJson,
+    duration,
+    live,
+    rescued,
+)
 from router.agent.naming import shadow as shadow_name
 from router.core.wire.table import EndpointEntry, RouteEntry, VersionEntry
 
@@ -20,7 +30,7 @@ RETRIES_MAX: Final = 1_024
 """Second tries of one version at a time, where no rescue bounds them."""
 
 
-def clusters(entry: RouteEntry) -> Iterator[Json]:
+def clusters(entry: RouteEntry) -> Iterator[EnvoyJson]:
     """Everything that routes of this entry may name, now and in a later step."""
     for index, version in enumerate(entry.versions):
         for speech in (PLAIN, GRPC):
@@ -31,7 +41,7 @@ def clusters(entry: RouteEntry) -> Iterator[Json]:
         yield from (_rescued(entry, speech) for speech in (PLAIN, GRPC))
 
 
-def comparer(port: int) -> Json:
+def comparer(port: int) -> EnvoyJson:
     """Where copies go that are asked of both versions."""
     return {
         "name": COMPARER, "type": "STATIC", "connect_timeout": "1s",
@@ -52,10 +62,10 @@ def _retried(entry: RouteEntry, index: int) -> bool:
 def _cluster(
     entry: RouteEntry, version: VersionEntry, name: str, speech: str, *,
     role: str = "live", retried: bool = False,
-) -> Json:  # fmt: skip
+) -> EnvoyJson:  # fmt: skip
     mine = {"route": entry.name, "version": version.name, "role": role}
     named = any(not _is_address(one.host) for one in version.endpoints)
-    made: Json = {
+    made: EnvoyJson = {
         "name": name,
         "type": "STRICT_DNS" if named else "STATIC",
         "connect_timeout": duration(entry.timeouts.connect_s),
@@ -76,9 +86,9 @@ def _cluster(
     return made
 
 
-def _speaks(version: VersionEntry, speech: str) -> Json:
+def _speaks(version: VersionEntry, speech: str) -> EnvoyJson:
     options = "http2_protocol_options" if speech == GRPC else "http_protocol_options"
-    bounds: Json = {"idle_timeout": duration(version.keep_alive_s)} if speech == PLAIN else {}
+    bounds: EnvoyJson = {"idle_timeout": duration(version.keep_alive_s)} if speech == PLAIN else {}
     if version.connection_age_s:
         bounds["max_connection_duration"] = duration(version.connection_age_s)
     return {
@@ -88,7 +98,7 @@ def _speaks(version: VersionEntry, speech: str) -> Json:
     }
 
 
-def _outliers(version: VersionEntry) -> Json:
+def _outliers(version: VersionEntry) -> EnvoyJson:
     """An instance that fails in a row gets nothing for a while: no word of control is needed."""
     outlier = version.outlier
     return {
@@ -100,7 +110,7 @@ def _outliers(version: VersionEntry) -> Json:
     }  # fmt: skip
 
 
-def _rescued(entry: RouteEntry, speech: str) -> Json:
+def _rescued(entry: RouteEntry, speech: str) -> EnvoyJson:
     """Candidate first, then stable; Envoy's own bound of three retries at a time is no budget."""
     rescue = entry.rescue
     assert rescue is not None  # noqa: S101 - the caller has looked
@@ -120,7 +130,7 @@ def _rescued(entry: RouteEntry, speech: str) -> Json:
     }  # fmt: skip
 
 
-def address(endpoint: EndpointEntry) -> Json:
+def address(endpoint: EndpointEntry) -> EnvoyJson:
     """An address as Envoy has it."""
     return {"socket_address": {"address": endpoint.host, "port_value": endpoint.port}}
 

@@ -57,7 +57,7 @@ class _Open:
         """When it ended, while a further one is awaited."""
 
 
-class Counting:
+class AttemptBook:
     """See the module. One event loop owns it."""
 
     def __init__(self, recorder: Recorder, clock: Callable[[], float] = monotonic) -> None:
@@ -73,7 +73,7 @@ class Counting:
         """Records that nothing is known of: a former agent's, or a table's that is long gone."""
 
     def __repr__(self) -> str:
-        return f"<Counting {len(self._open)} open, {self.unknown} unknown>"
+        return f"<AttemptBook {len(self._open)} open, {self.unknown} unknown>"
 
     def follow(self, serving: Serving, placed: list[Placed]) -> None:
         """Understand the records of these routes."""

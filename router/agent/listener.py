@@ -5,7 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from router.agent.naming import DISCOVERY, LISTENER, RECORDS, ROUTES, SPACE, TYPE, Json, duration
+from router.agent.naming import (
+    DISCOVERY,
+    LISTENER,
+    RECORDS,
+    ROUTES,
+    SPACE,
+    TYPE,
+    EnvoyJson,
+    duration,
+)
 from router.core.wire.table import RoutingTable, StickyKind
 
 _ROUTER: Final = "envoy.extensions.filters.http.router.v3.Router"
@@ -60,7 +69,7 @@ def sticky_headers(table: RoutingTable) -> list[str]:
     })  # fmt: skip
 
 
-def listener(table: RoutingTable, host: str, port: int) -> Json:
+def listener(table: RoutingTable, host: str, port: int) -> EnvoyJson:
     """The listener of clients, by the table's limits and with the keys its routes go by."""
     limits = table.limits
     fields = {**FIELDS, **{key_field(name): f"%REQ({name})%" for name in sticky_headers(table)}}
@@ -69,7 +78,7 @@ def listener(table: RoutingTable, host: str, port: int) -> Json:
         "buffer_flush_interval": duration(FLUSH_S), "buffer_size_bytes": RECORDS_BYTES,
         "record": fields,
     }}  # fmt: skip
-    manager: Json = {
+    manager: EnvoyJson = {
         "@type": TYPE + _MANAGER,
         "stat_prefix": LISTENER, "codec_type": "AUTO", "use_remote_address": True,
         "always_set_request_id_in_response": True,
@@ -96,7 +105,7 @@ def listener(table: RoutingTable, host: str, port: int) -> Json:
     }  # fmt: skip
 
 
-def bootstrap(folder: Path, admin: Path) -> Json:
+def bootstrap(folder: Path, admin: Path) -> EnvoyJson:
     """What Envoy is started with; all else comes by discovery.
 
     Every socket of ours lies in ``folder``, which nobody else may open: the admin interface shows
@@ -112,7 +121,7 @@ def bootstrap(folder: Path, admin: Path) -> Json:
     }  # fmt: skip
 
 
-def _pipe(name: str, path: Path) -> Json:
+def _pipe(name: str, path: Path) -> EnvoyJson:
     place = {"endpoint": {"address": {"pipe": {"path": str(path)}}}}
     return {
         "name": name, "type": "STATIC", "connect_timeout": "1s",
@@ -120,7 +129,7 @@ def _pipe(name: str, path: Path) -> Json:
     }  # fmt: skip
 
 
-def _source() -> Json:
+def _source() -> EnvoyJson:
     return {"resource_api_version": "V3", "api_config_source": {
         "api_type": "REST", "transport_api_version": "V3", "cluster_names": [DISCOVERY],
         "refresh_delay": "0.001s", "request_timeout": "30s",

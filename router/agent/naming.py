@@ -6,7 +6,7 @@ from typing import Final
 
 from router.core.wire.table import RouteEntry
 
-Json = dict[str, object]
+EnvoyJson = dict[str, object]
 
 TYPE: Final = "type.googleapis.com/"
 SPACE: Final = "rampway"

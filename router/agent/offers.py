@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from router.agent.naming import Json
+from router.agent.naming import EnvoyJson
 
 TRIES: Final = 2
 
 
-class Kind(StrEnum):
+class Resource(StrEnum):
     """Of resources; the value is what Envoy asks for: ``/v3/discovery:VALUE``."""
 
     CLUSTERS = "clusters"
@@ -41,7 +41,7 @@ class Offer:
     boot: str
     """Of this process, so that no version is ever two."""
     number: int = 0
-    resources: tuple[Json, ...] = ()
+    resources: tuple[EnvoyJson, ...] = ()
     body: bytes = b""
     """Of the answer."""
     taken: int = 0
@@ -65,7 +65,7 @@ class Offer:
         """Whether Envoy does not want the newest."""
         return self.number > 0 and self.refused == self.number
 
-    def put(self, resources: Iterable[Json]) -> bool:
+    def put(self, resources: Iterable[EnvoyJson]) -> bool:
         """Offer these from now on; False: they are what is offered."""
         new = tuple(resources)
         if self.number and new == self.resources:
@@ -99,10 +99,10 @@ class Offers:
     """All kinds, in the order in which none names what is not there yet."""
 
     boot: str
-    of: dict[Kind, Offer] = field(default_factory=dict)
+    of: dict[Resource, Offer] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.of = {kind: Offer(self.boot) for kind in Kind}
+        self.of = {kind: Offer(self.boot) for kind in Resource}
 
     @property
     def settled(self) -> bool:
@@ -115,7 +115,7 @@ class Offers:
         return tuple(offer.number for offer in self.of.values())
 
     @property
-    def refused(self) -> Kind | None:
+    def refused(self) -> Resource | None:
         """What Envoy did not want of the newest."""
         return next((kind for kind, offer in self.of.items() if offer.is_refused), None)
 

@@ -22,12 +22,12 @@ from typing import Final
 import aiohttp
 
 from router.agent.command import EnvoyMissingError
-from router.agent.counting import Counting
+from router.agent.counting import AttemptBook
 from router.agent.envoy import Envoy, private
 from router.agent.offers import Offers
 from router.agent.servers import Discovery, read_records
 from router.agent.shadows import Shadows
-from router.agent.tables import Tables
+from router.agent.tables import TableOffers
 from router.control.fleet import processes
 from router.core.wire.table import RouteEntry, RoutingTable, amended
 from router.link.messages import (
@@ -39,8 +39,8 @@ from router.link.messages import (
     Message,
     PairReport,
     Publish,
-    Refused,
     Report,
+    TableRefused,
 )
 from router.link.socket import ORPHAN_GRACE_S, Link, open_link
 from router.loops import BOOKS, background, forever
@@ -74,12 +74,12 @@ class Agent:
         host, self.port = listener.getsockname()[:2]
         started = int(time.monotonic() * 1_000)
         self.recorder = Recorder(self._wake, self._soon, source=index, first_slice=started)
-        self.counting = Counting(self.recorder)
+        self.counting = AttemptBook(self.recorder)
         self.shadows = Shadows(index)
         self.pools = Pools()
         self.serving = Serving(RoutingTable(0), self.pools, self.recorder)
         self.offers = Offers(secrets.token_hex(4))
-        self.tables = Tables(self.offers, (host, self.port))
+        self.tables = TableOffers(self.offers, (host, self.port))
         self.tables.comparer_port = self.shadows.port
         self.discovery = Discovery(self.offers, self._asked)
         self.envoy = Envoy(folder, threads)
@@ -198,7 +198,7 @@ class Agent:
             )
             write_line({"event": "table_refused", "level": "error", "error": said})
             if self.link is not None:
-                self.link.send(Refused(wanted, said))
+                self.link.send(TableRefused(wanted, said))
         if self.offers.numbers != before:
             self.discovery.news()
 

@@ -21,7 +21,7 @@ from router.agent.naming import (
     ROUTES,
     SPACE,
     TYPE,
-    Json,
+    EnvoyJson,
     duration,
     live,
     rescued,
@@ -50,7 +50,7 @@ class Piece(NamedTuple):
     width: int
 
 
-def route_configuration(placed: Sequence[Placed]) -> Json:
+def route_configuration(placed: Sequence[Placed]) -> EnvoyJson:
     """All of them; clusters that do not exist make Envoy refuse it whole."""
     hosts = sorted({one.entry.match.host for one in placed if one.entry.match.host})
     blocks = [_block(host, placed) for host in hosts]
@@ -61,7 +61,7 @@ def route_configuration(placed: Sequence[Placed]) -> Json:
     }  # fmt: skip
 
 
-def _block(host: str, placed: Iterable[Placed]) -> Json:
+def _block(host: str, placed: Iterable[Placed]) -> EnvoyJson:
     mine = (one for one in placed if _takes(one.entry.match.host, host))
     return {
         "name": host or "*",
@@ -78,7 +78,7 @@ def _takes(pattern: str, host: str) -> bool:
     return pattern.startswith("*.") and host.removeprefix("*").endswith(pattern[1:])
 
 
-def _routes(generation: int, entry: RouteEntry) -> Iterator[Json]:
+def _routes(generation: int, entry: RouteEntry) -> Iterator[EnvoyJson]:
     """Pins, rules, then the split; each for gRPC first."""
     mine = {"route": entry.name, "generation": generation}
     for index in entry.pinnable if entry.pin else ():
@@ -92,14 +92,16 @@ def _routes(generation: int, entry: RouteEntry) -> Iterator[Json]:
     yield from _both(entry, entry.match, -1, {**mine, "weight": weight_bp(entry)})
 
 
-def _both(entry: RouteEntry, match: MatchEntry, forced: int, told: Json) -> Iterator[Json]:
+def _both(
+    entry: RouteEntry, match: MatchEntry, forced: int, told: EnvoyJson
+) -> Iterator[EnvoyJson]:
     """``forced``: the version, where nothing is drawn; else -1."""
     told = {**told, "forced": 1} if forced >= 0 else told
     for speech in (GRPC, PLAIN):
         matched = _match(match)
         if speech == GRPC:
             matched["grpc"] = {}
-        made: Json = {
+        made: EnvoyJson = {
             "match": matched,
             "route": {**_action(entry, speech), **_target(entry, forced, speech)},
             "metadata": {"filter_metadata": {SPACE: told}},
@@ -149,13 +151,13 @@ def cluster_of(entry: RouteEntry, version: int, speech: str) -> str:
     return live(entry.name, entry.versions[version].name, speech)
 
 
-def _target(entry: RouteEntry, forced: int, speech: str) -> Json:
+def _target(entry: RouteEntry, forced: int, speech: str) -> EnvoyJson:
     if forced >= 0:
         return {"cluster": cluster_of(entry, forced, speech)}
     shares = pieces(entry)
     if len({one.version for one in shares}) == 1:
         return {"cluster": cluster_of(entry, shares[0].version, speech)}
-    chosen: Json = {
+    chosen: EnvoyJson = {
         "clusters": [
             {"name": cluster_of(entry, one.version, speech), "weight": one.width} for one in shares
         ]
@@ -163,7 +165,7 @@ def _target(entry: RouteEntry, forced: int, speech: str) -> Json:
     sticky = entry.sticky
     if sticky is None or sticky.kind is not StickyKind.HEADER:
         return {"weighted_clusters": chosen}
-    header: Json = {"header_name": sticky.name}
+    header: EnvoyJson = {"header_name": sticky.name}
     if sticky.salt:
         # The empty place at the beginning is replaced: whatever bytes the key has, none is lost.
         salted = sticky.salt.replace("\\", "\\\\")
@@ -174,8 +176,8 @@ def _target(entry: RouteEntry, forced: int, speech: str) -> Json:
     }
 
 
-def _action(entry: RouteEntry, speech: str) -> Json:
-    made: Json = {
+def _action(entry: RouteEntry, speech: str) -> EnvoyJson:
+    made: EnvoyJson = {
         "timeout": duration(entry.timeouts.total_s),
         "max_stream_duration": {"grpc_timeout_header_max": "0s"},
         "retry_policy": _again(entry),
@@ -188,7 +190,7 @@ def _action(entry: RouteEntry, speech: str) -> Json:
     return made
 
 
-def _copy(entry: RouteEntry, version: int, share_bp: int, speech: str) -> Json:
+def _copy(entry: RouteEntry, version: int, share_bp: int, speech: str) -> EnvoyJson:
     whole = speech == PLAIN
     name = COMPARER if whole else shadow(entry.name, entry.versions[version].name)
     share = max(one.share_bp for one in entry.mirrors) if whole else share_bp
@@ -199,7 +201,7 @@ def _copy(entry: RouteEntry, version: int, share_bp: int, speech: str) -> Json:
     }
 
 
-def _again(entry: RouteEntry) -> Json:
+def _again(entry: RouteEntry) -> EnvoyJson:
     """When an attempt is made again: on stable where there is a rescue, else where nobody heard."""
     rescue = entry.rescue
     idle = {
@@ -216,7 +218,7 @@ def _again(entry: RouteEntry) -> Json:
         for status in (range(one * 100, one * 100 + 100) if one < 10 else (one,))
     })  # fmt: skip
     calls = "|".join(map(str, failing_calls(rescue.statuses)))
-    made: Json = {
+    made: EnvoyJson = {
         "retry_on": ",".join(causes), "num_retries": 1, **idle,
         "retriable_headers": [
             {"name": "grpc-status", "string_match": {"safe_regex": {"regex": calls}}}
@@ -258,9 +260,9 @@ def _within(narrow: str, wide: str) -> bool:
     return narrow == wide
 
 
-def _match(match: MatchEntry) -> Json:
+def _match(match: MatchEntry) -> EnvoyJson:
     path = match.path
-    made: Json = {"prefix": path[:-1] or "/"} if path.endswith("*") else {"path": path}
+    made: EnvoyJson = {"prefix": path[:-1] or "/"} if path.endswith("*") else {"path": path}
     headers = [_header(one) for one in match.headers]
     if match.methods:
         methods = "|".join(map(re.escape, match.methods))
@@ -272,19 +274,19 @@ def _match(match: MatchEntry) -> Json:
     return made
 
 
-def _header(one: ValueEntry) -> Json:
+def _header(one: ValueEntry) -> EnvoyJson:
     if one.kind is MatchKind.PRESENT:
         return {"name": one.name, "present_match": True}
     return {"name": one.name, "string_match": _string(one)}
 
 
-def _parameter(one: ValueEntry) -> Json:
+def _parameter(one: ValueEntry) -> EnvoyJson:
     if one.kind is MatchKind.PRESENT:
         return {"name": one.name, "present_match": True}
     return {"name": one.name, "string_match": _string(one)}
 
 
-def _string(one: ValueEntry) -> Json:
+def _string(one: ValueEntry) -> EnvoyJson:
     if one.kind is MatchKind.REGEX:
         return {"safe_regex": {"regex": one.value}}
     return {one.kind.value: one.value}

@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgpack
 from aiohttp import web
 
-from router.agent.offers import Kind, Offers, Say
+from router.agent.offers import Offers, Resource, Say
 from router.agent.outcomes import Record
 from router.loops import net
 
@@ -45,7 +45,7 @@ class Discovery:
 
     async def _answer(self, request: web.Request) -> web.Response:
         try:
-            kind = Kind(request.match_info["kind"])
+            kind = Resource(request.match_info["kind"])
             has = str((await request.json()).get("version_info", ""))
         except (ValueError, AttributeError):
             raise web.HTTPBadRequest from None

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 from router.agent.clusters import clusters, comparer
 from router.agent.listener import listener
-from router.agent.naming import TYPE, Json
-from router.agent.offers import Kind, Offers
+from router.agent.naming import TYPE, EnvoyJson
+from router.agent.offers import Offers, Resource
 from router.agent.routes import Placed, route_configuration
 from router.core.wire.table import RouteEntry, RoutingTable, stable_only
 
 
-class Tables:
+class TableOffers:
     """What is offered for the newest table, and what is in force."""
 
     def __init__(self, offers: Offers, address: tuple[str, int]) -> None:
@@ -23,7 +23,7 @@ class Tables:
         self.good = RoutingTable(0)
         """The last table that Envoy took whole."""
         self._placed: dict[str, Placed] = {}
-        self._routes: Json = {}
+        self._routes: EnvoyJson = {}
         self._lowered = False
         """The newest table was refused, and what it takes back is taken back without it."""
 
@@ -44,16 +44,16 @@ class Tables:
         names = {one["name"] for one in made}
         kept = [c for e in self.good.routes for c in clusters(e) if c["name"] not in names]
         typed = [{"@type": f"{TYPE}envoy.config.cluster.v3.Cluster", **one} for one in made + kept]
-        self.offers.of[Kind.CLUSTERS].put(typed)
-        self.offers.of[Kind.LISTENERS].put([listener(table, *self.address)])
+        self.offers.of[Resource.CLUSTERS].put(typed)
+        self.offers.of[Resource.LISTENERS].put([listener(table, *self.address)])
         self.advance()
         return list(self._placed.values())
 
     def advance(self) -> bool:
         """After Envoy asked: offer what can be offered now; whether all of the table is taken."""
-        clusters_ = self.offers.of[Kind.CLUSTERS]
+        clusters_ = self.offers.of[Resource.CLUSTERS]
         if clusters_.settled and not self._lowered:
-            self.offers.of[Kind.ROUTES].put([self._routes])
+            self.offers.of[Resource.ROUTES].put([self._routes])
             if self.offers.settled:
                 self.good = self.wanted
                 return True
@@ -67,7 +67,7 @@ class Tables:
         if self.good.generation:
             routes = lowered(self.good, self.wanted)
             placed = [Placed(self.wanted.generation, entry) for entry in routes]
-            self.offers.of[Kind.ROUTES].put([route_configuration(placed)])
+            self.offers.of[Resource.ROUTES].put([route_configuration(placed)])
 
 
 def lowered(good: RoutingTable, wanted: RoutingTable) -> list[RouteEntry]:

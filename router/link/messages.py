@@ -66,12 +66,12 @@ __all__ = [
     "Read",
     "Reading",
     "Reads",
-    "Refused",
     "Report",
     "Ripened",
     "RouteCounts",
     "SampleReport",
     "Settle",
+    "TableRefused",
     "TellTruths",
     "TruthsTold",
     "Up",
@@ -128,7 +128,7 @@ class Applied:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class TableRefused:
     """Up: whoever carries the traffic does not take this table, and goes on with the one before."""
 
     generation: int
@@ -393,7 +393,7 @@ class LogState:
 
 Down = Publish | Amend | Drain | Beat | Settle
 Reports = Report | PairReport | SampleReport | SpanReport
-Up = Hello | Applied | Refused | Reports | AskPeople | LookAgain | Lowered
+Up = Hello | Applied | TableRefused | Reports | AskPeople | LookAgain | Lowered
 ToReader = Reading | Read | Reads | Look | Enter | Logging | CopyAnswer | TellTruths
 FromReader = Found | Looked | Entered | TruthsTold | Ripened | LogState
 Message = Down | Up | ToReader | FromReader
@@ -403,7 +403,7 @@ KINDS: tuple[type[Any], ...] = (
     Reading, Read, Found, SampleReport, Reads, Look, Looked,
     Logging, CopyAnswer, TellTruths, TruthsTold, Ripened, LogState, Enter, Entered,
     AskPeople, LookAgain, Settle,
-    SpanReport, Refused,
+    SpanReport, TableRefused,
 )  # fmt: skip
 """The kind byte is the index here."""
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from router.agent.counting import ENDED, STARTED, Counting
+from router.agent.counting import ENDED, STARTED, AttemptBook
 from router.agent.outcomes import outcome_of, status_of
 from router.agent.routes import Placed
 from router.core.wire.outcomes import Outcome
@@ -46,7 +46,7 @@ class Scene:
         self.recorder = Recorder(self._wake)
         self.pools = Pools()
         self.serving = Serving(RoutingTable(generation, (entry,)), self.pools, self.recorder)
-        self.counting = Counting(self.recorder, lambda: self.now)
+        self.counting = AttemptBook(self.recorder, lambda: self.now)
         self.counting.follow(self.serving, [Placed(generation, entry)])
         self.number = 0
 

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from router.agent.offers import Kind, Offers, Say
-from router.agent.tables import Tables, lowered
+from router.agent.offers import Offers, Resource, Say
+from router.agent.tables import TableOffers, lowered
 from router.core.wire.table import (
     EndpointEntry,
     MatchEntry,
@@ -26,12 +26,12 @@ class Envoy:
 
     def __init__(self, tables):
         self.tables = tables
-        self.has = dict.fromkeys(Kind, "")
+        self.has = dict.fromkeys(Resource, "")
         self.refuses = set()
 
     def ask_all(self):
         for _ in range(4):
-            for kind in Kind:
+            for kind in Resource:
                 offer = self.tables.offers.of[kind]
                 while offer.asked(self.has[kind]) is Say.NOW and kind not in self.refuses:
                     self.has[kind] = offer.version
@@ -39,14 +39,14 @@ class Envoy:
 
 
 def made(*entries, generation=1):
-    tables = Tables(Offers("boot"), ("127.0.0.1", 80))
+    tables = TableOffers(Offers("boot"), ("127.0.0.1", 80))
     envoy = Envoy(tables)
     tables.put(RoutingTable(generation, entries or (ENTRY,)))
     return tables, envoy
 
 
 def shares(tables):
-    (configuration,) = tables.offers.of[Kind.ROUTES].resources
+    (configuration,) = tables.offers.of[Resource.ROUTES].resources
     action = configuration["virtual_hosts"][-1]["routes"][-1]["route"]
     if "cluster" in action:
         return {action["cluster"]: 10_000}
@@ -55,7 +55,7 @@ def shares(tables):
 
 def test_routes_come_behind_the_clusters_that_they_name():
     tables, envoy = made()
-    assert not tables.offers.of[Kind.ROUTES].number
+    assert not tables.offers.of[Resource.ROUTES].number
     envoy.ask_all()
     assert tables.good.generation == 1
     assert tables.offers.settled
@@ -73,10 +73,10 @@ def test_a_step_offers_routes_alone():
 
 def test_an_answer_that_was_lost_is_given_again_and_a_refusal_is_known():
     tables, _ = made()
-    offer = tables.offers.of[Kind.CLUSTERS]
+    offer = tables.offers.of[Resource.CLUSTERS]
     assert [offer.asked("") for _ in range(3)] == [Say.NOW, Say.NOW, Say.LATER]
     assert offer.is_refused
-    assert tables.offers.refused is Kind.CLUSTERS
+    assert tables.offers.refused is Resource.CLUSTERS
 
 
 def test_clusters_in_force_stay_until_others_are_routed_to():
@@ -84,20 +84,20 @@ def test_clusters_in_force_stay_until_others_are_routed_to():
     envoy.ask_all()
     other = VersionEntry("v9", (EndpointEntry("127.0.0.1", 9),))
     tables.put(RoutingTable(2, (replace(ENTRY, versions=(ENTRY.versions[0], other)),)))
-    names = {one["name"] for one in tables.offers.of[Kind.CLUSTERS].resources}
+    names = {one["name"] for one in tables.offers.of[Resource.CLUSTERS].resources}
     assert {"score/v2/http", "score/v9/http"} <= names
 
 
 def test_a_refused_table_leaves_the_good_one_but_not_what_is_taken_back():
     tables, envoy = made()
     envoy.ask_all()
-    envoy.refuses.add(Kind.CLUSTERS)
+    envoy.refuses.add(Resource.CLUSTERS)
     moved = replace(ENTRY.versions[0], connections=9)
     tables.put(RoutingTable(2, (replace(
         ENTRY, versions=(moved, ENTRY.versions[1]), weights_bp=(10_000, 0)
     ),)))  # fmt: skip
     envoy.ask_all()
-    assert tables.offers.refused is Kind.CLUSTERS
+    assert tables.offers.refused is Resource.CLUSTERS
     assert tables.good.generation == 1
     assert shares(tables) == {"score/v1/http": 10_000}
 
@@ -116,7 +116,7 @@ def test_an_envoy_that_begins_is_offered_everything_anew():
     envoy.ask_all()
     tables.offers.lost()
     assert not tables.offers.settled
-    envoy.has = dict.fromkeys(Kind, "")
+    envoy.has = dict.fromkeys(Resource, "")
     envoy.ask_all()
     assert tables.offers.settled
 
@@ -126,4 +126,4 @@ def test_a_new_key_to_go_by_is_another_listener():
     envoy.ask_all()
     sticky = replace(ENTRY, sticky=StickyEntry(StickyKind.HEADER, "x-user-id"))
     tables.put(RoutingTable(2, (sticky,)))
-    assert tables.offers.of[Kind.LISTENERS].number == 2
+    assert tables.offers.of[Resource.LISTENERS].number == 2

@@ -28,7 +28,7 @@ async def begun(lab, *, step=1, bp=5_000):
 
 
 async def test_20000_users_keep_their_version_from_the_built_in_plane_into_envoy_and_up(lab):
-    steps = "[{weight: 10%, approval: {}}, {weight: 35%, hold: 1h}]"
+    steps = "[{weight: 10%, hold: 1h}, {weight: 35%, hold: 1h}]"
     lab.write(route(f"{{canary: {{steps: {steps}}}}}", gates="[guard]", head=STICKY), head="")
     await lab.start()
     await begun(lab, bp=1_000)

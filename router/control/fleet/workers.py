@@ -40,11 +40,11 @@ from router.link.messages import (
     Message,
     PairReport,
     Publish,
-    Refused,
     Report,
     SampleReport,
     Settle,
     SpanReport,
+    TableRefused,
     encode,
 )
 from router.link.quotas import SharedQuotas
@@ -385,7 +385,7 @@ class Workers:
             worker.applied = max(worker.applied, message.generation)
             self._troubles.pop(worker.index, None)
             self._applied.set()
-        elif isinstance(message, Refused):
+        elif isinstance(message, TableRefused):
             worker.refused = message.generation
             self._troubles[worker.index] = message.why
             self._on_event(message.why, worker.index)
