@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import platform
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Sequence
@@ -26,7 +27,8 @@ from router.agent.command import EnvoyMissingError, envoy_left, folder_of, usabl
 from router.agent.command import command as agent_command
 from router.config.check import LoadedPolicy, load
 from router.config.problems import PolicyError
-from router.control.fleet.workers import CommandLine, Workers, worker_command
+from router.control.fleet.local import local
+from router.control.fleet.workers import CommandLine, worker_command
 from router.control.plane import Plane
 from router.control.state.errors import PolicyRejected, StoreDamaged, StoreLocked
 from router.control.state.places import local_path, shared, shared_store
@@ -90,13 +92,16 @@ async def run(
         command = _carrier(loaded, path) or command
     except (StoreDamaged, EnvoyMissingError) as error:
         return _refused("cannot_start", error, EXIT_UNEXPECTED)
+    replica = platform.node()
+    workers = local(
+        replica=replica, command=command, pids_file=path.with_name(path.name + ".workers"),
+        neighbour=partial(envoy_left, folder_of(path)),
+    )  # fmt: skip
     plane = Plane(
-        loaded, store, pids_file=path.with_name(path.name + ".workers"),
-        command=command, reviews=path.with_name(path.name + ".reviews"),
+        loaded, store, fleet=workers, replica=replica,
+        reviews=path.with_name(path.name + ".reviews"),
     )  # fmt: skip
     admin = AdminServer(plane.controller, loaded.policy.admin)
-    if isinstance(plane.fleet, Workers):
-        plane.fleet.neighbour = partial(envoy_left, folder_of(path))
     plane.source.also = lambda policy: _followed(admin, policy)
     try:
         if not await _unless_stopped(plane.start(force=force, bind=admin.bind), asked):
@@ -131,6 +136,8 @@ async def _serve(
             )
             on_ready(plane, admin)
             await _until_stopped(plane, asked)
+    except StoreLocked as error:  # another router leads; whoever starts us again waits for it
+        status = _refused("store_lost", error, EXIT_CONFLICT)
     except OSError as error:
         status = _refused("cannot_start", error, EXIT_UNEXPECTED)
         drain_s = 0.0

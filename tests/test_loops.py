@@ -16,6 +16,7 @@ from router.admin.connections import Connections
 from router.admin.server import AdminServer
 from router.admin.stream import Hub
 from router.config.check import load
+from router.control.fleet.local import local
 from router.control.fleet.reader import ReaderProcess
 from router.control.fleet.workers import Workers
 from router.control.outside import traces
@@ -30,6 +31,7 @@ from router.control.reviews import queue
 from router.control.rollouts.reconciler import Reconciler
 from router.control.rollouts.recording import Writer
 from router.control.state.errors import StoreUnavailable
+from router.control.state.evidence import TrialState
 from router.control.state.record import Change
 from router.control.state.sqlite import SqliteStore
 from router.control.watch import PolicySource
@@ -186,7 +188,7 @@ async def test_loops_of_the_control_process_go_on(tmp_path, monkeypatch):
     file.write_text(
         f"listen: 127.0.0.1:0\nadmin: {{listen: 127.0.0.1:0}}\n{canary()}", encoding="utf-8"
     )
-    plane = Plane(load(file), SqliteStore(tmp_path / "r.db"), command=command)
+    plane = Plane(load(file), SqliteStore(tmp_path / "r.db"), fleet=local(command=command))
     admin = AdminServer(plane.controller, plane.loaded.policy.admin)
     await plane.start()
     await admin.start()
@@ -195,16 +197,16 @@ async def test_loops_of_the_control_process_go_on(tmp_path, monkeypatch):
         assert {name: BOOKS.failures[name].count for name in sabotaged} == dict.fromkeys(
             sabotaged, len(ERRORS)
         )
-        problems = plane.controller.health()["problems"]
+        problems = plane.controller.health().problems
         for name in sabotaged:
             assert any(line.startswith(f"loop {name}: failed 3 times") for line in problems)
             line = f'rampway_loop_failures_total{{process="control",loop="{name}"}} 3'
             assert line in await plane.controller.metrics_text()
         plane._failed("worker-0", {"reports": 2})
-        assert "loop reports of worker-0: failed 2 times" in plane.controller.health()["problems"]
+        assert "loop reports of worker-0: failed 2 times" in plane.controller.health().problems
         line = 'rampway_loop_failures_total{process="worker-0",loop="reports"} 2'
         assert line in await plane.controller.metrics_text()
-        assert (await plane.controller.reload())["changed"] is False
+        assert (await plane.controller.reload()).changed is False
     finally:
         await admin.close()
         await plane.stop(drain_s=1)
@@ -367,6 +369,10 @@ def world_writes():
     return Writes(None, None, lambda: wakes.append(1)), wakes
 
 
+def kept(judge):
+    return TrialState(("r-1", 1), 1, 0, 1, (0, 0), judge, shadow={})
+
+
 async def test_a_change_that_cannot_be_written_costs_that_change(tmp_path):
     errors = list(ERRORS)
 
@@ -379,8 +385,8 @@ async def test_a_change_that_cannot_be_written_costs_that_change(tmp_path):
     for _ in range(3):
         with pytest.raises(StoreUnavailable, match="not writable"):
             await store.commit(Change(1.0))
-    await store.commit(Change(2.0, evidence={"poison": {"\ud800": 1}, "good": {"a": 1}}))
-    await store.commit(Change(2.0, evidence={"poison": {"a": {1, 2}}, "better": {"a": 1}}))
+    await store.commit(Change(2.0, evidence={"poison": kept({"\ud800": 1}), "good": kept({})}))
+    await store.commit(Change(2.0, evidence={"poison": kept(object()), "better": kept({})}))
     assert BOOKS.failures["store-write"].count == 3
     assert BOOKS.failures["evidence"].count == 1
     await store.close()

@@ -11,8 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from router.admin.schemas import Schema
 from router.control.state.errors import NotPossible
+from router.control.told.views import OfferedRollout, RolloutView
 from router.core.quantities import (
     DURATION_PATTERN,
     SHARE_PATTERN,
@@ -41,7 +44,7 @@ class Order:
     reason: str
     now: float
     fields: Mapping[str, Any]
-    status: Mapping[str, Any]
+    status: RolloutView
     """The rollout as it stood when the order arrived (``Controller.rollout``)."""
 
 
@@ -53,7 +56,7 @@ class OrderKind:
     event: Callable[[Order], events.AnyCommand]
     kind: type[events.Event]
     fields: Mapping[str, Schema]
-    makes_sense: Callable[[Mapping[str, Any]], bool] = lambda _status: True
+    makes_sense: Callable[[RolloutView], bool] = lambda _status: True
     """Whether to offer it for a rollout with this status, besides what the machine says."""
 
 
@@ -83,16 +86,16 @@ def _switch(order: Order) -> events.Promote:
     nothing to switch: other strategies move by steps, and a second switch would end the bake.
     """
     if not _switchable(order.status):
-        strategy, weight = order.status["strategy"], order.status["weight_bp"]
+        strategy, weight = order.status.strategy, order.status.weight_bp
         if strategy != "blue_green":
             raise NotPossible(f"switch is for blue_green, this is a {strategy}: `promote --full`")
         if weight == FULL_BP:
-            raise NotPossible(f"all traffic is on {order.status['candidate']} already")
+            raise NotPossible(f"all traffic is on {order.status.candidate} already")
     return events.Promote(order.actor, order.reason, full=True)
 
 
-def _switchable(status: Mapping[str, Any]) -> bool:
-    return bool(status["strategy"] == "blue_green" and status["weight_bp"] < FULL_BP)
+def _switchable(status: RolloutView) -> bool:
+    return status.strategy == "blue_green" and status.weight_bp < FULL_BP
 
 
 def _roll_back(order: Order) -> events.Rollback:
@@ -100,15 +103,15 @@ def _roll_back(order: Order) -> events.Rollback:
 
     Without it that is what ran before the candidate, also after its completion.
     """
-    wanted, back = order.fields.get("to", ""), order.status.get("stable")
+    wanted, back = order.fields.get("to", ""), order.status.stable
     instant = order.fields.get("instant", False)
     to = "" if wanted == back else wanted
     return events.Rollback(order.actor, order.reason, instant=instant, to=to)
 
 
-def _returns(status: Mapping[str, Any]) -> bool:
+def _returns(status: RolloutView) -> bool:
     """Nothing is left to take back after a rollback, unless traffic returns in steps."""
-    return status["phase"] not in ("aborted", "rolled_back") or bool(status["weight_bp"])
+    return status.phase not in ("aborted", "rolled_back") or bool(status.weight_bp)
 
 
 def _set_weight(order: Order) -> events.SetWeight:
@@ -189,13 +192,13 @@ COMMANDS: Mapping[str, OrderKind] = {
 """Name in the URL -> what it is."""
 
 
-def offered(status: dict[str, Any]) -> dict[str, Any]:
+def offered(status: RolloutView) -> OfferedRollout:
     """A rollout's status with ``commands``: those that its phase allows, by the machine's table."""
-    rows = TRANSITIONS[Phase(status["phase"])]
+    rows = TRANSITIONS[Phase(status.phase)]
     possible = [
         n for n, kind in COMMANDS.items() if rows[kind.kind].to and kind.makes_sense(status)
     ]
-    return {**status, "commands": possible}
+    return OfferedRollout(**msgspec.structs.asdict(status), commands=possible)
 
 
 def body_schema(kind: OrderKind) -> Schema:

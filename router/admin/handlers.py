@@ -25,20 +25,15 @@ from router.admin.stream import COMMENT, COMMENT_S, LISTENERS_MAX, LOOK_S, WRITE
 from router.control.state.answers import OrderKey
 from router.control.told.answers import (
     FrozenView,
-    HealthView,
-    LogView,
+    JournalView,
     OrderView,
     PredictionsView,
     ReadyView,
-    ReloadView,
     SessionView,
-    StatementsView,
-    WhoisView,
 )
-from router.control.told.compared import ShadowView
 from router.control.told.controller import Controller
 from router.control.told.verdict import CONFIRMS, verdict_of
-from router.control.told.views import AcceptedView, AcknowledgedView, RolloutView
+from router.control.told.views import AcceptedView, AcknowledgedView, RoutesView
 from router.core.policy.server import Role
 from router.core.quantities import parse_duration
 from router.reader.book import BookError
@@ -93,12 +88,12 @@ def json_response(
 
 async def healthz(call: Call) -> web.Response:
     """200 while the router lives; what is wrong is told only to those who may look."""
-    return _told(call, HealthView.of(call.controller.health()))
+    return _told(call, call.controller.health())
 
 
 async def readyz(call: Call) -> web.Response:
     """200 once every worker has applied the current table."""
-    return _told(call, ReadyView.of(call.controller.ready()))
+    return _told(call, call.controller.ready())
 
 
 def _told(call: Call, health: ReadyView) -> web.Response:
@@ -136,7 +131,7 @@ def prefers(accept: str) -> bool:
 
 async def routes(call: Call) -> web.Response:
     """A summary of every route."""
-    return json_response({"routes": await call.controller.routes()})
+    return json_response(RoutesView(routes=await call.controller.routes()))
 
 
 async def route(call: Call) -> web.Response:
@@ -173,7 +168,7 @@ async def policy(call: Call) -> web.Response:
 async def rollout(call: Call) -> web.Response:
     """The rollout with its evidence; the ETag is the revision for If-Match."""
     status = offered(call.controller.rollout(call.route))
-    return json_response(status, headers={"ETag": f'"{status["revision"]}"'})
+    return json_response(status, headers={"ETag": f'"{status.revision}"'})
 
 
 async def why(call: Call) -> web.Response:
@@ -183,12 +178,12 @@ async def why(call: Call) -> web.Response:
 
 async def verdict(call: Call) -> web.Response:
     """The verdict in one word, as Argo Rollouts asks it."""
-    return json_response(verdict_of(RolloutView.of(call.controller.rollout(call.route))))
+    return json_response(verdict_of(call.controller.rollout(call.route)))
 
 
 async def confirm(call: Call) -> web.Response:
     """200 for go, as Flagger asks it; 409 with the sentence for not yet."""
-    said = verdict_of(RolloutView.of(call.controller.rollout(call.route)))
+    said = verdict_of(call.controller.rollout(call.route))
     _, goes = CONFIRMS[call.request.path.rpartition("/")[2]]
     if not goes(said):
         raise HttpProblem(409, f"{said.verdict}: {said.sentence}", code="not_confirmed")
@@ -197,7 +192,7 @@ async def confirm(call: Call) -> web.Response:
 
 async def shadow(call: Call) -> web.Response:
     """How the versions' answers to the same requests compare."""
-    return json_response(ShadowView.of(call.controller.shadow(call.route)))
+    return json_response(call.controller.shadow(call.route))
 
 
 async def journal(call: Call) -> web.Response:
@@ -206,13 +201,13 @@ async def journal(call: Call) -> web.Response:
     entries = await call.controller.journal(
         query.get("route"), since=query.get("since"), limit=query.get("limit", 100)
     )
-    return json_response({"entries": entries})
+    return json_response(JournalView(entries=entries))
 
 
 async def whois(call: Call) -> web.Response:
     """Where a sticky key goes."""
     told = call.controller.whois(call.query["route"], call.query["key"])
-    return json_response(WhoisView.of(told))
+    return json_response(told)
 
 
 async def session(call: Call) -> web.Response:
@@ -245,7 +240,7 @@ async def command(call: Call) -> web.Response:
         key=OrderKey(name, hashlib.sha256(asked).hexdigest()[:16]) if name else None,
         dry_run=call.body.get("dry_run", False),
     )  # fmt: skip
-    return json_response(OrderView.of(result.to_json()), headers={"ETag": f'"{result.revision}"'})
+    return json_response(OrderView.like(result), headers={"ETag": f'"{result.revision}"'})
 
 
 def _if_match(request: web.Request) -> int | None:
@@ -287,17 +282,18 @@ async def accept(call: Call) -> web.Response:
 async def freeze(call: Call) -> web.Response:
     """Stop every advance, or allow it again; rollbacks go on."""
     body = call.body
-    more: dict[str, Any] = {"route": body["route"]} if body.get("route") else {}
+    lasting_s: float | None = None
     if (lasting := body.get("for")) is not None:
         if not body["frozen"]:
             raise HttpProblem(422, "for: only a freeze lasts; leave it out to end one")
         try:
-            more["lasting_s"] = parse_duration(lasting)
+            lasting_s = parse_duration(lasting)
         except ValueError as error:
             raise HttpProblem(422, f"for: {error}") from None
     await call.controller.freeze(
-        body["frozen"], actor=call.identity.name, reason=body.get("reason", ""), **more
-    )
+        body["frozen"], actor=call.identity.name, reason=body.get("reason", ""),
+        route=body.get("route", ""), lasting_s=lasting_s,
+    )  # fmt: skip
     return json_response(FrozenView(frozen=body["frozen"]))
 
 
@@ -307,7 +303,7 @@ async def feedback(call: Call) -> web.Response:
         given = statements(call.shaped)
     except ValueError as error:
         raise HttpProblem(422, str(error)) from None
-    return json_response(StatementsView.of(await call.controller.feedback(given)))
+    return json_response(await call.controller.feedback(given))
 
 
 async def truth(call: Call) -> web.Response:
@@ -316,17 +312,17 @@ async def truth(call: Call) -> web.Response:
         given = answers(call.shaped)
     except ValueError as error:
         raise HttpProblem(422, str(error)) from None
-    return json_response(StatementsView.of(await call.controller.feedback(given)))
+    return json_response(await call.controller.feedback(given))
 
 
 async def prediction_log(call: Call) -> web.Response:
     """How the log stands; no payload."""
-    return json_response(LogView.of(call.controller.prediction_log()))
+    return json_response(call.controller.prediction_log())
 
 
 async def predictions(call: Call) -> web.Response:
     """Rows of the log, read in a thread, one reading at a time."""
-    asked, place = call.query, call.controller.prediction_log()["file"]
+    asked, place = call.query, call.controller.prediction_log().file
     call.controller.route(asked["route"])
     if not place:
         raise HttpProblem(404, "no route has a log: add log: {} to it")
@@ -348,7 +344,7 @@ async def reload(call: Call) -> web.Response:
     """Read the policy file now."""
     force = call.body.get("force", False)
     told = await call.controller.reload(force=force, actor=call.identity.name)
-    return json_response(ReloadView.of(told))
+    return json_response(told)
 
 
 # --- events ---------------------------------------------------------------------------------

@@ -17,7 +17,6 @@ from aiohttp import web
 
 from router.control.state import errors
 from router.control.told.answers import ProblemDocument
-from router.control.told.views import ProblemView
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -87,10 +86,13 @@ def of_http_exception(error: web.HTTPException) -> HttpProblem:
 def of_control_error(error: errors.ControlError) -> HttpProblem:
     """What the control plane refuses; its sentence is passed on unchanged."""
     status = next((STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES), 500)
-    extensions: dict[str, Any] = {}
-    if isinstance(error, errors.Conflict):
-        extensions = {"expected": error.expected, "actual": error.actual}
-    elif isinstance(error, errors.PolicyRejected):
-        extensions = {"problems": [ProblemView.of(one) for one in error.problems]}
     headers = {"Retry-After": "1"} if status == 503 else None
-    return HttpProblem(status, str(error), code=error.code, headers=headers, **extensions)
+    if isinstance(error, errors.Conflict):
+        revisions = {"expected": error.expected, "actual": error.actual}
+        return HttpProblem(status, str(error), code=error.code, headers=headers, **revisions)
+    if isinstance(error, errors.PolicyRejected):
+        problems = list(error.problems)
+        return HttpProblem(
+            status, str(error), code=error.code, headers=headers, problems=problems
+        )  # fmt: skip
+    return HttpProblem(status, str(error), code=error.code, headers=headers)

@@ -22,14 +22,15 @@ import secrets
 from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
 
 import msgspec
 
 from router.admin.commands import offered
 from router.control.state.answers import Announcement
 from router.control.state.errors import ControlError
+from router.control.told.answers import SnapshotView, StatusView
 from router.control.told.controller import Controller
+from router.control.told.views import OfferedRollout, RouteSummary, VersionView
 from router.loops import background, forever, my_turn, net
 from router.telemetry.log import get_logger
 
@@ -130,23 +131,21 @@ class Hub:
         """The frame a new listener starts with; its id is that of the newest event before it."""
         number = self._number
         told = self._snapshot_of(route, brief) if route else await self._snapshot(brief)
-        data = msgspec.json.encode(told)
-        return Frame(number, "snapshot", route, data).encode(self._epoch)
+        return Frame(number, "snapshot", route, told).encode(self._epoch)
 
-    def _snapshot_of(self, route: str, brief: bool) -> dict[str, Any]:
+    def _snapshot_of(self, route: str, brief: bool) -> bytes:
         routes = self._summaries(route)
-        told: dict[str, Any] = {"routes": routes}
-        if not brief:
-            told["rollouts"] = {one["name"]: self._status(one["name"]) for one in routes}
-        if routes:
-            told["versions"] = self._versions(routes[0])
-        return told
+        statuses = {one.name: self._status(one.name) for one in routes}
+        versions = self._versions(routes[0]) if routes else None
+        return msgspec.json.encode(
+            SnapshotView(routes=routes, rollouts=None if brief else statuses, versions=versions)
+        )  # fmt: skip
 
-    async def _snapshot(self, brief: bool) -> dict[str, Any]:
+    async def _snapshot(self, brief: bool) -> bytes:
         """Of all routes; a thousand in full are megabytes, so each is encoded by itself."""
         if brief:
-            return {"routes": await self._controller.routes()}
-        routes: list[dict[str, Any]] = []
+            return msgspec.json.encode(SnapshotView(routes=await self._controller.routes()))
+        routes: list[RouteSummary] = []
         rollouts: dict[str, msgspec.Raw] = {}
         for name, (summary, rollout) in (await self._controller.rollouts()).items():
             routes.append(summary)
@@ -154,7 +153,7 @@ class Hub:
             rollouts[name] = msgspec.Raw(status)
             if not len(rollouts) % ENCODED_A_TURN:
                 await my_turn()
-        return {"routes": routes, "rollouts": rollouts}
+        return msgspec.json.encode({"routes": routes, "rollouts": rollouts})
 
     def position(self, last_event_id: str) -> int | None:
         """Where a returning listener goes on; None: it needs a snapshot."""
@@ -204,7 +203,7 @@ class Hub:
             await asyncio.sleep(0)  # many may be said at once
 
     def _announce(self, said: Announcement) -> None:
-        self._add("announcement", said.route, msgspec.json.encode(said.to_json()))
+        self._add("announcement", said.route, msgspec.json.encode(said))
         if self.listeners and said.route:
             for summary in self._summaries(said.route):
                 self._compare(summary)
@@ -219,37 +218,36 @@ class Hub:
         else:
             self._sent.clear()  # whoever comes next starts with a snapshot
 
-    def _compare(self, summary: dict[str, Any]) -> None:
-        name = summary["name"]
+    def _compare(self, summary: RouteSummary) -> None:
+        name = summary.name
         if self._watched[BRIEF]:
-            self._send("summary", name, {"summary": summary})
+            self._send("summary", name, msgspec.json.encode({"summary": summary}))
         if not (self._watched[""] or self._watched[name]):
             return
-        status = {"route": name, "summary": summary, "rollout": self._status(name)}
-        if self._watched[name]:
-            status["versions"] = self._versions(summary)
-        self._send("status", name, status)
+        status = StatusView(
+            route=name, summary=summary, rollout=self._status(name),
+            versions=self._versions(summary) if self._watched[name] else None,
+        )  # fmt: skip
+        self._send("status", name, msgspec.json.encode(status))
 
-    def _send(self, kind: str, name: str, told: dict[str, Any]) -> None:
+    def _send(self, kind: str, name: str, data: bytes) -> None:
         """Once; what nobody has not heard yet is not sent again."""
-        data = msgspec.json.encode(told)
         if self._sent.get((kind, name)) != data:
             self._sent[(kind, name)] = data
             self._add(kind, name, data)
 
-    def _versions(self, summary: dict[str, Any]) -> dict[str, Any] | None:
+    def _versions(self, summary: RouteSummary) -> dict[str, VersionView] | None:
         """Of a route without a rollout; a rollout has its own."""
-        if summary["candidate"] is not None:
+        if summary.candidate is not None:
             return None
-        versions: dict[str, Any] = self._controller.route(summary["name"])["versions"]
-        return versions
+        return self._controller.route(summary.name).versions
 
-    def _summaries(self, route: str) -> list[dict[str, Any]]:
+    def _summaries(self, route: str) -> list[RouteSummary]:
         with suppress(ControlError):
             return [self._controller.summary(route)]
         return []
 
-    def _status(self, name: str) -> dict[str, Any] | None:
+    def _status(self, name: str) -> OfferedRollout | None:
         """A route's rollout, or None where it has none."""
         try:
             return offered(self._controller.rollout(name))

@@ -29,7 +29,8 @@ from router.agent.servers import Discovery, read_records
 from router.agent.shadows import Shadows
 from router.agent.tables import TableOffers
 from router.control.fleet import processes
-from router.core.wire.table import RouteEntry, RoutingTable, amended
+from router.core.wire.succession import amended, outdated
+from router.core.wire.table import RouteEntry, RoutingTable
 from router.link.messages import (
     Amend,
     Applied,
@@ -89,8 +90,8 @@ class Agent:
         self._records: set[asyncio.BaseTransport] = set()
         self._woken = self._due = False
         self._soon_at = 0.0
-        self._told = 0
-        """The generation that control was last told of."""
+        self._told = (0, 0)
+        """The rank of the table that control was last told of."""
         self._lost = self._no_route = self._connections = 0
         self._first = True
         self._draining: asyncio.Task[None] | None = None
@@ -155,14 +156,18 @@ class Agent:
         if isinstance(message, Publish):
             self._apply(message.table)
         elif isinstance(message, Amend):
-            if message.base == self.serving.generation:
-                self._apply(amended(self.serving.table, message.generation, message.routes))
+            table = self.serving.table
+            if (message.term, message.base) == table.rank:
+                self._apply(amended(table, message.generation, message.routes))
+            elif outdated(message.term, table):
+                self._in_force()
         elif isinstance(message, Drain):
             self._drain(message.within_s)
 
     def _apply(self, table: RoutingTable) -> None:
         """Offer this table to Envoy; its records are understood before it has it."""
-        if table.generation < self.serving.generation:
+        if table.rank < self.serving.table.rank:
+            self._in_force()
             return
         self.serving = Serving(table, self.pools, self.recorder, self.serving)
         self.counting.follow(self.serving, self.tables.put(table))
@@ -175,6 +180,12 @@ class Agent:
             self.shadows.follow(table)
         self.discovery.news()
 
+    def _in_force(self) -> None:
+        """What stays, since who sent something else leads no more."""
+        if self.link is not None:
+            term, generation = self.tables.good.rank
+            self.link.send(Applied(generation, term))
+
     def _lower(self, entry: RouteEntry) -> None:
         """Use this entry, which sends less to a candidate, until control says otherwise."""
         table = self.serving.table
@@ -182,15 +193,15 @@ class Agent:
 
     def _asked(self) -> None:
         """Envoy has asked: it may have taken, or refused, what it was offered."""
-        wanted = self.tables.wanted.generation
+        rank = term, wanted = self.tables.wanted.rank
         before = self.offers.numbers
         taken = self.tables.advance()
-        if taken and wanted != self._told:
-            self._told = wanted
+        if taken and rank != self._told:
+            self._told = rank
             if self.link is not None:
-                self.link.send(Applied(wanted))
-        elif (kind := self.offers.refused) is not None and wanted != self._told:
-            self._told = wanted
+                self.link.send(Applied(wanted, term))
+        elif (kind := self.offers.refused) is not None and rank != self._told:
+            self._told = rank
             why = self.envoy.said("rejected") or "its log does not say why"
             said = (
                 f"Envoy refused the {kind.value} of generation {wanted}; "
@@ -307,7 +318,7 @@ class Agent:
         self.alone.observe(delta.batches)
         lag_s, self._lag_s = self._lag_s, 0.0
         self.link.send(Report(
-            worker=self.index, batches=delta.batches, versions=(*delta.versions, *shadows),
+            batches=delta.batches, versions=(*delta.versions, *shadows),
             mirrors=(*delta.mirrors, *mirrors), routes=delta.routes, endpoints=self.pools.states(),
             loop_lag_s=lag_s, connections=self._connections, rejected=delta.rejected,
             failures=BOOKS.take(), clients=delta.clients,

@@ -14,9 +14,9 @@ from router.config.check import LoadedPolicy
 from router.control.fleet.compare import Comparer
 from router.control.fleet.counted import CountsWaiting
 from router.control.fleet.feedback import Feedback
-from router.control.fleet.fleet import Fleet
+from router.control.fleet.fleet import MakeFleet, Reply
+from router.control.fleet.reporters import Reporters, batches_of, samples_of
 from router.control.fleet.samples import Samples
-from router.control.fleet.workers import CommandLine, Workers, worker_command
 from router.control.outside.judges import Judges
 from router.control.outside.measure import Asker, Inquiry, headers_of
 from router.control.outside.outreach import Outreach
@@ -31,7 +31,7 @@ from router.control.rollouts.observe import Observatory
 from router.control.rollouts.reconciler import Reconciler
 from router.control.rollouts.run import Live, Run
 from router.control.state.clock import Clock, RolloutClock
-from router.control.state.errors import StoreUnavailable
+from router.control.state.errors import StoreLocked, StoreUnavailable
 from router.control.state.record import JournalEntry
 from router.control.state.store import Store
 from router.control.told.announce import Announcer
@@ -42,17 +42,16 @@ from router.control.watch import PolicySource
 from router.core.gates.gate import Measurement
 from router.core.gates.measured import Measured
 from router.core.gates.polled import Polled
-from router.core.policy import split_address
 from router.core.policy.kept import log_terms
 from router.core.wire.counts import VersionCounts
 from router.core.wire.histogram import bucket_of
+from router.core.wire.reporter import WorkerId
 from router.link.messages import (
     AskPeople,
     LookAgain,
     PairReport,
     Report,
     SampleReport,
-    Settle,
     SpanReport,
 )
 from router.loops import awaited, background, forever, in_turn, my_turn, net
@@ -98,13 +97,12 @@ class Plane(Parts):
         loaded: LoadedPolicy,
         store: Store,
         *,
+        fleet: MakeFleet,
         clock: Clock | None = None,
-        pids_file: Path | None = None,
-        command: CommandLine = worker_command,
-        fleet: Fleet | None = None,
+        replica: str = "",
         reviews: Path | None = None,
     ) -> None:
-        """``fleet``: who carries the traffic; absent: worker processes of this machine.
+        """``fleet``: who carries the traffic; those of ``replica`` are on this machine.
 
         ``reviews``: where questions for people are kept; absent: none are.
         """
@@ -113,20 +111,10 @@ class Plane(Parts):
         self.store = store
         self.metrics = Metrics()
         self.announcer = Announcer(self.clock)
-        self.observatory = Observatory(probed=fleet is None)
+        self.fleet = fleet(policy, self)
+        self.observatory = Observatory(probed=self.fleet.probes)
         self.history = History()
-        self.fleet = fleet or Workers(
-            policy.workers if policy.engine == "built-in" else 1,
-            split_address(policy.listen),
-            on_report=self.report,
-            on_pairs=self.pairs,
-            on_samples=self.sampled,
-            on_spans=self.traced,
-            on_event=self._worker_event,
-            on_review=self._review,
-            pids_file=pids_file,
-            command=command,
-        )
+        self.reporters = Reporters(replica, self._ended)
         self.reconciler = Reconciler(store, self.clock, self.fleet, self, self.observatory)
         self.outreach = Outreach(self.reconciler, self.announcer, self.clock, self._sent)
         self.traces = Traces(self._spans)
@@ -199,7 +187,7 @@ class Plane(Parts):
         if self._certificate is not None:
             turn = partial(self._watch_certificate, self._certificate)
             self._keep(forever("certificate", turn))
-        for job in (self.reconciler.run(), self.source.watch()):
+        for job in (self._lost(), self.reconciler.run(), self.source.watch()):
             self._keep(job)
         self._keep(forever("questions", self._ask))
         self._keep(forever("monitors", self.watching.turn))
@@ -216,9 +204,11 @@ class Plane(Parts):
         until the disk has what is in force, or the successor has given up. Without one the disk is
         tried again while the workers drain. Returns the routes whose last move it never took.
         """
-        await self._written(self.store.successor)
+        lost = self.reconciler.writes.ended  # whose store is another's has nothing more to write
+        if not lost:
+            await self._written(self.store.successor)
         self.reconciler.writes.ended = True
-        if successor := self.store.successor():
+        if successor := lost or self.store.successor():
             self.fleet.hand_over()
         else:
             self.fleet.begin_drain(drain_s)
@@ -241,6 +231,12 @@ class Plane(Parts):
         await self.store.close()
         await self.fleet.drained(drain_s + (HAND_OVER_S if successor else 0.0))
         return self._owing()
+
+    async def _lost(self) -> None:
+        """Whoever does not hold the store any more decides nothing. Raises StoreLocked."""
+        why = await self.store.lost()
+        self.reconciler.writes.ended = True
+        raise StoreLocked(why)
 
     async def _written(self, worth: Callable[[], bool]) -> None:
         """Until the disk has what is in force, as long as that is worth it, or until it hurries."""
@@ -285,25 +281,28 @@ class Plane(Parts):
 
     # --- what workers say -----------------------------------------------------------------------
 
-    def report(self, report: Report) -> None:
+    def report(self, who: WorkerId, report: Report) -> None:
         """Book a worker's counts and wake the decider, in the turn in which they arrive."""
+        if (source := self.reporters.source(who)) is None:
+            return  # its successor is here, and nobody could tell the two apart
         self._reported_s = time.perf_counter()
-        self.reconciler.observe(report.batches)
-        self._counted.put(report.worker, report.versions)
-        self.reconciler.seen(report.worker, report.endpoints)
+        here = source == who.number
+        self.reconciler.observe(report.batches if here else batches_of(source, report.batches))
+        self._counted.put(source, report.versions)
+        self.reconciler.seen(source, report.endpoints)
         self.usages.told(report.endpoints)
         self.metrics.add_mirrors(report.mirrors)
         self.metrics.add_routes(report.routes)
-        self.outreach.asked(report.worker, report.clients)
+        self.outreach.asked(source, report.clients)
         self.outreach.mirrored(report.mirrors)
         self.comparer.mirrored(report.mirrors)
         self.metrics.add_rejected(report.rejected)
-        self._failed(f"worker-{report.worker}", report.failures)
-        self.worker_lag_s[report.worker] = report.loop_lag_s
-        self.worker_connections[report.worker] = report.connections
+        self._failed(f"worker-{source}", report.failures)
+        self.worker_lag_s[source] = report.loop_lag_s
+        self.worker_connections[source] = report.connections
 
-    def _book(self, worker: int, counts: tuple[VersionCounts, ...]) -> None:
-        self.observatory.add(worker, counts, self.clock.now())
+    def _book(self, source: int, counts: tuple[VersionCounts, ...]) -> None:
+        self.observatory.add(source, counts, self.clock.now())
         self.history.add(counts)
         self.metrics.add_versions(counts)
 
@@ -314,7 +313,7 @@ class Plane(Parts):
             key = (process, loop)
             self.loop_failures[key] = self.loop_failures.get(key, 0) + number
 
-    def pairs(self, report: PairReport) -> None:
+    def pairs(self, _who: WorkerId, report: PairReport) -> None:
         """Have the answers compared when there is time."""
         self.log.copied(report.pairs)
         self.reviews.copied(report.pairs)
@@ -322,15 +321,17 @@ class Plane(Parts):
         if report.shed:
             self.metrics.add_rejected({"pairs_shed": report.shed})
 
-    def sampled(self, report: SampleReport) -> None:
+    def sampled(self, who: WorkerId, report: SampleReport) -> None:
         """Have the predictions read when there is time."""
-        self.samples.put(report.samples)
+        if (source := self.reporters.source(who)) is not None:
+            here = source == who.number
+            self.samples.put(report.samples if here else samples_of(source, report.samples))
 
-    def _review(self, asked: AskPeople | LookAgain, reply: Callable[[Settle], bool]) -> None:
+    def asked(self, asked: AskPeople | LookAgain, reply: Reply) -> None:
         """Have people asked, or tell what they have said."""
         self.reviews.asked(asked, reply)
 
-    def traced(self, report: SpanReport) -> None:
+    def traced(self, _who: WorkerId, report: SpanReport) -> None:
         """Hand spans on to the collector; their traces are exemplars."""
         self.metrics.traced(report.spans)
         self.traces.put(report.spans, report.dropped)
@@ -357,16 +358,22 @@ class Plane(Parts):
         series = labels(route=route, gate=gate, result=result)
         self.metrics.count("judge_pairs_total", series)
 
-    def _worker_event(self, text: str, index: int) -> None:
-        if index < 0:  # a worker that lives: what it did while control was silent
-            self.announcer.worker(text, index)
-            return
+    def noticed(self, who: WorkerId, text: str) -> None:
+        """Tell people: it hangs, or of what it did while control was silent."""
+        self.announcer.worker(text, who)
+
+    def gone(self, who: WorkerId, text: str) -> None:
+        """Nobody will tell what became of what it had under way."""
+        if (source := self.reporters.source(who)) is not None:
+            self._ended(source)
+            self.metrics.count("worker_restarts_total", labels(worker=str(source)))
+        self.announcer.worker(text, who)
+
+    def _ended(self, source: int) -> None:
         self._counted.rest()
-        self.observatory.forget_worker(index)
-        self.reconciler.abandon(index)
-        self.worker_connections.pop(index, None)
-        self.metrics.count("worker_restarts_total", labels(worker=str(index)))
-        self.announcer.worker(text, index)
+        self.observatory.forget_worker(source)
+        self.reconciler.abandon(source)
+        self.worker_connections.pop(source, None)
 
     # --- what the reconciler says ---------------------------------------------------------------
 

@@ -29,6 +29,7 @@ from router.config.watch import POLL_INTERVAL_S, FileWatch
 from router.control.state.clock import Clock
 from router.control.state.errors import PolicyRejected
 from router.control.told.announce import Announcer
+from router.control.told.answers import ReloadView
 from router.control.told.views import PolicyView, ProblemView
 from router.core.policy import Policy
 from router.loops import forever
@@ -74,7 +75,7 @@ class PolicySource:
         self.accepted_at = 0.0
         """Wall clock of the last accepted reading, seconds since 1970."""
         self.digest = ""
-        self.problems: tuple[dict[str, Any], ...] = ()
+        self.problems: tuple[ProblemView, ...] = ()
         """Of the last reading; empty when it was accepted."""
         self.notes: tuple[str, ...] = ()
         self._text = ""
@@ -109,7 +110,7 @@ class PolicySource:
         loaded = self._watch.load()
         return replace(loaded, policy=with_known(loaded.policy, self._last))
 
-    async def reload(self, *, force: bool = False, actor: str = "operator") -> dict[str, Any]:
+    async def reload(self, *, force: bool = False, actor: str = "operator") -> ReloadView:
         """Read now and adopt. Raises PolicyRejected; the old policy then stays in force."""
         async with self._one_at_a_time:
             try:
@@ -120,10 +121,10 @@ class PolicySource:
                 if left_out and not ends:
                     loaded, ends = await self._again(loaded)
                 elif actor == "file" and self.ok and loaded.digest == self.digest and not ends:
-                    return {}  # the first look after a start: nobody has edited anything
+                    return self._told(changed=False)  # after a start: nobody has edited it
                 return self.adopted(loaded, force=force, actor=actor, ends=ends)
             except PolicyError as error:
-                problems = tuple(problem.to_json() for problem in error.problems)
+                problems = tuple(ProblemView.of(one.to_json()) for one in error.problems)
                 self._refused = await asyncio.to_thread(_text_of, self.path)
                 self._rejected(str(error), problems)
                 raise PolicyRejected(str(error), problems) from None
@@ -142,7 +143,7 @@ class PolicySource:
     def adopted(
         self, loaded: LoadedPolicy, *, force: bool = False, actor: str = "router",
         ends: bool = False,
-    ) -> dict[str, Any]:  # fmt: skip
+    ) -> ReloadView:  # fmt: skip
         """Put a loaded policy into force. Raises PolicyRejected.
 
         ``ends``: live rollouts that it leaves out end.
@@ -163,14 +164,17 @@ class PolicySource:
         if changed:
             self._announcer.announce("policy", "", "policy accepted", {"digest": self.digest})
             log.info("policy_accepted", file=self.path, actor=actor, notes=list(self.notes))
-        return {"changed": changed, "digest": self.digest, "notes": list(self.notes)}
+        return self._told(changed=changed)
+
+    def _told(self, *, changed: bool) -> ReloadView:
+        return ReloadView(changed=changed, digest=self.digest, notes=list(self.notes))
 
     async def view(self) -> PolicyView:
         """What is in force, and what is on the disk and is not; without secrets."""
         told = PolicyView(
             file=self.path, ok=self.ok, digest=self.digest, accepted_at=self.accepted_at, text="",
             pending=[], report=self._report, notes=list(self.notes),
-            problems=[ProblemView.of(problem) for problem in self.problems],
+            problems=list(self.problems),
         )  # fmt: skip
         names = ("in force", f"{Path(self.path).name}, refused")
         # A file of 1,000 routes takes 0.2 s to look through.
@@ -187,10 +191,11 @@ class PolicySource:
             with contextlib.suppress(PolicyRejected):  # told; the next edit may mend it
                 await self.reload(actor="file")
 
-    def _rejected(self, text: str, problems: tuple[dict[str, Any], ...]) -> None:
+    def _rejected(self, text: str, problems: tuple[ProblemView, ...]) -> None:
         self.ok, self.problems, self._report = False, problems, text
-        self._announcer.announce("problem", "", text, {"problems": list(problems)})
-        log.error("policy_rejected", file=self.path, problems=list(problems))
+        plain = [problem.to_json() for problem in problems]
+        self._announcer.announce("problem", "", text, {"problems": plain})
+        log.error("policy_rejected", file=self.path, problems=plain)
 
 
 def _shown(text: str, refused: str, names: tuple[str, str]) -> tuple[str, list[str]]:

@@ -98,6 +98,8 @@ class Amend:
     base: int
     """The generation that is amended; in any other the message has no meaning."""
     routes: tuple[RouteEntry, ...]
+    term: int = 0
+    """Of both tables."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +124,13 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """Up: the table of this generation is in force; no new request uses an older one."""
+    """Up: the table of this generation is in force; no new request uses an older one.
+
+    Also the answer to a table of an older term, which is not taken: what is in force instead.
+    """
 
     generation: int
+    term: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +145,6 @@ class TableRefused:
 class Report:
     """Up: everything counted since the last report."""
 
-    worker: int
     batches: tuple[Batch, ...] = ()
     versions: tuple[VersionCounts, ...] = ()
     mirrors: tuple[MirrorCounts, ...] = ()

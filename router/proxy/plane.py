@@ -16,7 +16,8 @@ from time import monotonic
 from typing import Final
 
 from router.config.certificate import ServerCertificate
-from router.core.wire.table import ListenerLimits, RouteEntry, RoutingTable, amended
+from router.core.wire.succession import amended
+from router.core.wire.table import ListenerLimits, RouteEntry, RoutingTable
 from router.http1 import Limits
 from router.proxy.access_log import AccessLog
 from router.proxy.deadlines import sweep
@@ -83,8 +84,8 @@ class DataPlane(Shared[Exchange]):
     # --- the table ------------------------------------------------------------------------------
 
     def apply(self, table: RoutingTable) -> bool:
-        """Use ``table`` from the next request on; an older one than in force is ignored."""
-        if table.generation < self.serving.generation:
+        """Use ``table`` from the next request on; an older one than in force is refused."""
+        if table.rank < self.serving.table.rank:
             return False
         serving = Serving(table, self.pools, self.recorder, self.serving)
         _warm(serving.routes)
@@ -124,13 +125,15 @@ class DataPlane(Shared[Exchange]):
             self.pools.sockets.answers = answers
             self.pools.sockets.reclaim()
 
-    def amend(self, generation: int, base: int, routes: tuple[RouteEntry, ...]) -> bool:
+    def amend(
+        self, generation: int, base: int, routes: tuple[RouteEntry, ...], *, term: int = 0
+    ) -> bool:
         """Use ``routes`` in place of those of the same names; refused on another table.
 
         The step of one route among 1,000 costs what one route costs; what became unused is closed
         by the sweeper.
         """
-        if base != self.serving.generation or generation < base:
+        if (term, base) != self.serving.table.rank or generation < base:
             return False
         table = amended(self.serving.table, generation, routes)
         self.serving = Serving(table, self.pools, self.recorder, self.serving)

@@ -25,6 +25,7 @@ from typing import Any, Final
 
 import msgspec
 
+from router.core.wire.succession import outdated
 from router.core.wire.table import RouteEntry
 from router.link.messages import (
     Amend,
@@ -129,7 +130,9 @@ class Worker:
             self._served.set()
         elif isinstance(message, Amend):
             # One that does not fit is not confirmed: control then replaces this worker.
-            if self.plane.amend(message.generation, message.base, message.routes):
+            base, routes, term = message.base, message.routes, message.term
+            fits = self.plane.amend(message.generation, base, routes, term=term)
+            if fits or outdated(term, self.plane.serving.table):
                 self._applied()
         elif isinstance(message, Settle):
             for one in message.settled:
@@ -146,12 +149,13 @@ class Worker:
 
     def _lower(self, entry: RouteEntry) -> None:
         """Use this entry, which sends less to a candidate, until control says otherwise."""
-        generation = self.plane.serving.generation
-        self.plane.amend(generation, generation, (entry,))
+        term, generation = self.plane.serving.table.rank
+        self.plane.amend(generation, generation, (entry,), term=term)
 
     def _applied(self) -> None:
         if self.link is not None:
-            self.link.send(Applied(self.plane.serving.generation))
+            term, generation = self.plane.serving.table.rank
+            self.link.send(Applied(generation, term))
 
     def _on_close(self, _reason: str) -> None:
         if self._draining is None:
@@ -216,7 +220,7 @@ class Worker:
         self.alone.observe(delta.batches)
         endpoints = self.plane.pools.states()
         link.send(Report(
-            worker=self.index, batches=delta.batches, versions=delta.versions,
+            batches=delta.batches, versions=delta.versions,
             mirrors=delta.mirrors, routes=delta.routes, endpoints=endpoints,
             loop_lag_s=self.plane.take_lag(),
             connections=len(self.plane.connections), rejected=delta.rejected,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from dataclasses import replace
 from typing import Any
 
 from router.control.state.answers import Announcement, CommandResult
@@ -15,12 +16,30 @@ from router.control.state.errors import (
     UnknownRoute,
 )
 from router.control.state.record import JournalEntry
+from router.control.told.answers import (
+    EntryView,
+    HealthView,
+    JudgementView,
+    LogView,
+    ReadyView,
+    ReloadView,
+    WhoisView,
+    WhyView,
+)
+from router.control.told.compared import ShadowView
 from router.control.told.data_desk import data_view
 from router.control.told.data_views import DataView, PerformanceView
 from router.control.told.history import RouteHistory, view_of
+from router.control.told.paired import shadow_view
 from router.control.told.reviewed import QuestionView, ReviewedView, ReviewsView
 from router.control.told.status import plan_view
-from router.control.told.views import PolicyView
+from router.control.told.views import (
+    HistoryView,
+    PolicyView,
+    RolloutView,
+    RouteSummary,
+    RouteView,
+)
 from router.core.pairs.compare import Compare
 from router.core.pairs.shadow import ShadowBook, Terms
 from router.core.rollout.events import Command, Observed, Refused
@@ -29,7 +48,6 @@ from router.core.rollout.plan import Plan, Step
 from router.core.rollout.rollout import Rollout, begin, remaining_s
 from router.core.rollout.traffic import split_for
 from router.reader.performance import performance
-from tests.core.pairs.judged import as_told
 
 ROUTE = "flight-delay"
 PLAIN = "churn"
@@ -96,7 +114,7 @@ class FakeController:
         )
         self.state: Rollout = begin(f"{ROUTE}-1", ROUTE, "v1", "v2", revision=1, now=0.0)
         self.time = 10.0
-        self.entries: deque[dict[str, Any]] = deque(maxlen=1000)
+        self.entries: deque[EntryView] = deque(maxlen=1000)
         self.done: dict[str, CommandResult] = {}
         self.orders: list[Command] = []
         self.queues: list[asyncio.Queue[Announcement]] = []
@@ -109,14 +127,16 @@ class FakeController:
 
     # --- the façade ---
 
-    async def routes(self) -> list[dict[str, Any]]:
-        return self.summaries()
+    async def routes(self):
+        return [RouteSummary.of(one) for one in self.summaries()]
 
-    async def rollouts(self) -> dict[str, tuple[dict[str, Any], dict[str, Any] | None]]:
+    async def rollouts(self):
         return {
-            one["name"]: (one, self.rollout(ROUTE) if one["name"] == ROUTE else None)
+            one["name"]: (
+                RouteSummary.of(one), self.rollout(ROUTE) if one["name"] == ROUTE else None
+            )
             for one in self.summaries()
-        }
+        }  # fmt: skip
 
     def summaries(self) -> list[dict[str, Any]]:
         return [
@@ -144,23 +164,21 @@ class FakeController:
     def names(self) -> tuple[str, ...]:
         return (ROUTE, PLAIN)
 
-    def summary(self, name: str) -> dict[str, Any]:
-        route = self.route(name)
-        return {key: value for key, value in route.items()
-                if key not in ("versions", "feedback", "rollout")}  # fmt: skip
+    def summary(self, name: str) -> RouteSummary:
+        return RouteSummary.of(self.plain_route(name))
 
-    def history(self, name: str, since: float = 0.0) -> dict[str, Any]:
+    def history(self, name: str, since: float = 0.0) -> HistoryView:
         self.route(name)
         history = RouteHistory()
         history.point(0.0, 1.0, {"share": 0.01})
         history.point(1.0, 2.0, {"share": 0.01})
-        return view_of(name, history, None, since).to_json()
+        return view_of(name, history, None, since)
 
-    async def policy(self) -> dict[str, Any]:
+    async def policy(self) -> PolicyView:
         return PolicyView(
             file="policy.yaml", ok=True, digest="a1", accepted_at=1.0, text="apiVersion: 1\n",
             pending=[], report="", problems=[], notes=[],
-        ).to_json()  # fmt: skip
+        )  # fmt: skip
 
     async def acknowledge(self, name: str, *, actor: str, reason: str = "") -> bool:
         self.route(name)
@@ -172,10 +190,13 @@ class FakeController:
         self.note(f"accepted {reason}", actor)
         return 2
 
-    def route(self, name: str) -> dict[str, Any]:
+    def route(self, name: str) -> RouteView:
+        return RouteView.of(self.plain_route(name))
+
+    def plain_route(self, name: str) -> dict[str, Any]:
         for summary in self.summaries():
             if summary["name"] == name:
-                rollout = self.rollout(name) if name == ROUTE else None
+                rollout = self.plain_rollout(name) if name == ROUTE else None
                 return {
                     **summary,
                     "versions": self.versions(),
@@ -204,7 +225,10 @@ class FakeController:
             "v2": {**window, "requests": 57, "requests_per_s": 5.7, "error_ratio": 0.07},
         }
 
-    def rollout(self, name: str) -> dict[str, Any]:
+    def rollout(self, name: str) -> RolloutView:
+        return RolloutView.of(self.plain_rollout(name))
+
+    def plain_rollout(self, name: str) -> dict[str, Any]:
         if name == PLAIN:
             raise NoRollout(f"{name} has no rollout")
         if name != ROUTE:
@@ -255,8 +279,7 @@ class FakeController:
         if self.fails is not None:
             raise self.fails
         if key in self.done:
-            old = self.done[key].to_json()
-            return CommandResult(**{**old, "repeated": True, "changed": False})
+            return replace(self.done[key], repeated=True, changed=False)
         if if_revision is not None and if_revision != self.state.revision:
             raise Conflict(if_revision, self.state.revision)
         try:
@@ -283,36 +306,35 @@ class FakeController:
         self.frozen_about = (route, lasting_s)
         self.note(f"frozen: {frozen} {reason}", actor)
 
-    async def reload(self, *, force: bool = False, actor: str = "operator") -> dict[str, Any]:
+    async def reload(self, *, force: bool = False, actor: str = "operator") -> ReloadView:
         if self.fails is not None:
             raise self.fails
-        return {"changed": force, "digest": "a1b2", "notes": []}
+        return ReloadView(changed=force, digest="a1b2", notes=[])
 
     async def journal(self, route=None, *, since=None, limit=100):
         return [
             entry
             for entry in reversed(self.entries)
-            if (route is None or entry["route"] == route) and (since is None or entry["id"] > since)
+            if (route is None or entry.route == route) and (since is None or entry.id > since)
         ][:limit]
 
-    async def why(self, route: str, at: float | None = None) -> dict[str, Any]:
+    async def why(self, route: str, at: float | None = None) -> WhyView:
         status = self.rollout(route)
         entry = (await self.journal(route, limit=1))[0]
-        return {
-            "line": status["line"], "sentence": status["reason"], "entry": entry,
-            "evidence": {"reports": self.reports()},
-        }  # fmt: skip
+        return WhyView(
+            line=status.line, sentence=status.reason, entry=entry, evidence=entry.evidence
+        )  # fmt: skip
 
-    def prediction_log(self) -> dict[str, Any]:
-        return {
-            "file": self.log_file, "written": 3, "dropped": {"queue": 1},
-            "held": {"predictions": 3}, "unknown": 0, "unknown_ids": [], "error": "", "lag": {},
-        }  # fmt: skip
+    def prediction_log(self) -> LogView:
+        return LogView(
+            file=self.log_file, written=3, dropped={"queue": 1}, held={"predictions": 3},
+            unknown=0, unknown_ids=[], error="", lag={},
+        )  # fmt: skip
 
-    def shadow(self, route: str) -> dict[str, Any]:
+    def shadow(self, route: str) -> ShadowView:
         rollout = self.rollout(route)
-        book = ShadowBook(Terms(rollout["stable"], rollout["candidate"], Compare()))
-        return as_told(book, route=route, rollout=rollout["id"])
+        book = ShadowBook(Terms(rollout.stable, rollout.candidate, Compare()))
+        return shadow_view(book, route=route, rollout=rollout.id, live=True)
 
     async def subscribe(self, route: str | None = None):
         queue: asyncio.Queue[Announcement] = asyncio.Queue(256)
@@ -321,24 +343,18 @@ class FakeController:
         while True:
             yield await queue.get()
 
-    def whois(self, route: str, key: str) -> dict[str, Any]:
+    def whois(self, route: str, key: str) -> WhoisView:
         self.rollout(route)
-        return {
-            "bucket": len(key),
-            "offset": 17,
-            "version": "v1",
-            "weight_bp": 9900,
-            "sticky": True,
-        }
+        return WhoisView(bucket=len(key), offset=17, version="v1", weight_bp=9900, sticky=True)
 
     def now(self) -> float:
         return self.time
 
-    def health(self) -> dict[str, Any]:
-        return {"ok": self.ok, "problems": [] if self.ok else ["store: disk full"]}
+    def health(self) -> HealthView:
+        return HealthView(ok=self.ok, problems=[] if self.ok else ["store: disk full"])
 
-    def ready(self) -> dict[str, Any]:
-        return {"ok": self.ok, "problems": []}
+    def ready(self) -> ReadyView:
+        return ReadyView(ok=self.ok, problems=[])
 
     async def metrics_text(self, *, openmetrics: bool = False) -> str:
         end = "# EOF\n" if openmetrics else ""
@@ -370,6 +386,7 @@ class FakeController:
             at=1000.0 + len(self.entries), clock=self.time, route=ROUTE, rollout=self.state.id,
             revision=self.state.revision, actor=actor, action=action, phase_from="progressing",
             phase_to=self.state.phase.value, step=self.state.step + 1, weight_bp=self.weight_bp(),
-            reason=reason, evidence={"reports": self.reports()}, id=len(self.entries) + 1,
+            reason=reason, evidence=JudgementView.of({"reports": self.reports()}),
+            id=len(self.entries) + 1,
         )  # fmt: skip
-        self.entries.append(entry.to_json())
+        self.entries.append(EntryView.like(entry))

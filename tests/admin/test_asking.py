@@ -11,6 +11,7 @@ from router.admin import AdminServer
 from router.admin.openapi import ANSWERS
 from router.admin.routes import ROUTES
 from router.config.check import load
+from router.control.fleet.local import local
 from router.control.plane import Plane
 from router.control.rollouts.recording import Writer
 from router.control.state.sqlite import SqliteStore
@@ -47,7 +48,7 @@ async def plane(tmp_path):
     SqliteBook(log).close()
     head += f"prediction_log: {{file: {log}}}\n"
     file.write_text(head + text.replace("    stable:", "    log: {}\n    stable:", 1))
-    made = Plane(load(file), SqliteStore(tmp_path / "r.db"), command=command)
+    made = Plane(load(file), SqliteStore(tmp_path / "r.db"), fleet=local(command=command))
     await made.start()
     try:
         await begun(made)
@@ -74,7 +75,7 @@ def remembered(plane):
         "trials": {name: run.trial.snapshot() for name, run in reconciler.runs.items()},
         "generation": reconciler.generation,
         "waiting": {name: (run.waiting, run.look_at) for name, run in reconciler.runs.items()},
-        "freezes": reconciler.restraint.freezes.to_json(),
+        "freezes": reconciler.restraint.freezes.kept(),
         "due": reconciler.wake.is_set(),
     }
 

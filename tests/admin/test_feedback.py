@@ -6,6 +6,7 @@ import pytest
 
 from router.admin.feedback import LABELS_MAX
 from router.control.fleet.feedback import Statement
+from router.control.told.answers import StatementsView
 from router.core.logged.truth import Truth
 from router.core.wire.receipt import RECEIPT_CHARS_MAX
 
@@ -22,7 +23,7 @@ def taken(site):
 
     async def feedback(given):
         seen.extend(given)
-        return STATEMENTS | {"accepted": len(given)}
+        return StatementsView.of(STATEMENTS | {"accepted": len(given)})
 
     site.controller.feedback = feedback
     return seen

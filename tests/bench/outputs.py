@@ -216,7 +216,7 @@ async def cost(options):
                 rig.exchange(short(number), answer(number))
                 if number % REPORT_EVERY == 0:
                     delta = recorder.delta()
-                    told = encode(Report(0, delta.batches, delta.versions))
+                    told = encode(Report(delta.batches, delta.versions))
                     if found := recorder.take_samples():
                         told += encode(SampleReport(found))
                         samples += len(found)

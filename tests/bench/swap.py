@@ -17,6 +17,7 @@ from router.control.fleet.workers import Workers
 from router.core.wire.table import EndpointEntry, MatchEntry, RouteEntry, RoutingTable, VersionEntry
 from router.proxy.plane import DataPlane, Listen
 from router.telemetry.recorder import Recorder
+from tests.control.fleet.hearing import Hearing
 
 
 def table(generation, routes=1):
@@ -72,7 +73,7 @@ async def one_step(swaps, routes):
 
 
 async def over_workers(swaps, count):
-    workers = Workers(count, ("127.0.0.1", 0), on_report=lambda _r: None, on_pairs=lambda _p: None)
+    workers = Workers(count, ("127.0.0.1", 0), Hearing())
     workers.publish(table(1))
     await workers.start()
     await workers.applied(1)

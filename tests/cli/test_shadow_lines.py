@@ -43,8 +43,10 @@ def test_a_line_or_two(changed, expected):
 
 @pytest.mark.parametrize("verb", ["get", "why"])
 def test_get_and_why_show_it(router, monkeypatch, verb):
-    plain = router.controller.rollout
-    monkeypatch.setattr(router.controller, "rollout", lambda name: plain(name) | {"shadow": BRIEF})
+    plain = router.controller.plain_rollout
+    monkeypatch.setattr(
+        router.controller, "plain_rollout", lambda name: plain(name) | {"shadow": BRIEF}
+    )
     assert LINE in router.run(verb, "flight-delay").out
 
 

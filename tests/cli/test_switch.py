@@ -9,6 +9,7 @@ import pytest
 from router.admin import AdminServer
 from router.admin.commands import offered
 from router.config.check import load
+from router.control.fleet.local import local
 from router.control.plane import Plane
 from router.control.state.sqlite import SqliteStore
 from router.core.wire.counts import VersionCounts
@@ -41,7 +42,7 @@ async def started(tmp_path):
         file = tmp_path / "policy.yaml"
         file.write_text(POLICY.format(strategy=strategy))
         loaded = load(file)
-        plane = Plane(loaded, SqliteStore(tmp_path / "r.db"), command=command)
+        plane = Plane(loaded, SqliteStore(tmp_path / "r.db"), fleet=local(command=command))
         await plane.start()
         await begun(plane, "flights")
         admin = AdminServer(plane.controller, loaded.policy.admin, status_s=0.05)
@@ -58,7 +59,7 @@ async def started(tmp_path):
 def in_flight(plane, version, count):
     role = "stable" if version == plane.reconciler.runs["flights"].record.stable else "candidate"
     counts = VersionCounts("flights", version, role, (0,) * 10, (0,) * 5, in_flight=count)
-    plane.report(Report(worker=0, versions=(counts,)))
+    plane.report(plane.fleet.states()[0].who, Report(versions=(counts,)))
 
 
 def serving(plane):
@@ -82,7 +83,7 @@ async def test_a_switch_is_one_table_and_tells_what_is_left_and_is_undone_at_onc
             await asyncio.sleep(0.01)
     shares = {entry.weights_bp for one in tables for entry in one.routes}
     assert shares - {(10_000, 0)} == {(0, 10_000)}, "one step, not a ramp"
-    assert plane.controller.rollout("flights")["draining"] == {"v1": 12}
+    assert plane.controller.rollout("flights").draining == {"v1": 12}
     await asyncio.sleep(0.2)
     in_flight(plane, "v1", 0)
     switched = await switching
@@ -110,14 +111,14 @@ async def test_a_completed_rollout_is_undone_too(started):
 
 async def test_a_second_switch_would_end_the_bake_and_is_refused(started):
     plane, admin = await started()
-    assert "switch" in offered(plane.controller.rollout("flights"))["commands"]
+    assert "switch" in offered(plane.controller.rollout("flights")).commands
     await _run(admin, "switch", "flights")
 
     again = await _run(admin, "switch", "flights")
 
     assert (again.code, "already" in again.err) == (5, True)
-    assert plane.controller.rollout("flights")["phase"] == "baking"
-    commands = offered(plane.controller.rollout("flights"))["commands"]
+    assert plane.controller.rollout("flights").phase == "baking"
+    commands = offered(plane.controller.rollout("flights")).commands
     assert "switch" not in commands
     assert "promote" in commands
 

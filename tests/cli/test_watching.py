@@ -9,8 +9,6 @@ import time
 import pytest
 
 from router.cli import history
-from router.control.told.answers import EntryView
-from router.control.told.views import RouteView
 from router.core.rollout.events import Action, Pause
 from tests.admin.fake_controller import SENTENCE
 from tests.cli.conftest import rampway
@@ -222,7 +220,7 @@ def test_the_live_picture_has_everything(router):
 
     from router.cli.live import Picture
 
-    entries = [EntryView.of(entry) for entry in router.controller.entries]
+    entries = list(router.controller.entries)
     picture = Picture("flight-delay", route(), entries)
     picture.hear(rollout())
     console = Console(record=True, width=160, file=io.StringIO())
@@ -250,9 +248,9 @@ TOLD = (
 
 
 def test_what_not_every_rollout_has_is_told_where_there_is_some(router, monkeypatch):
-    plain, known = router.controller.rollout, router.controller.versions
+    plain, known = router.controller.plain_rollout, router.controller.versions
     third = known()["v1"] | {"requests": 0, "p50_s": 0.0, "p99_s": 0.0}
-    monkeypatch.setattr(router.controller, "rollout", lambda name: plain(name) | EXPERIMENT)
+    monkeypatch.setattr(router.controller, "plain_rollout", lambda name: plain(name) | EXPERIMENT)
     monkeypatch.setattr(router.controller, "versions", lambda: known() | {"v3": third})
 
     out = router.run("get", "flight-delay").out
@@ -270,7 +268,7 @@ def live_text(router, monkeypatch):
 
     from router.cli.live import Picture
 
-    picture = Picture("flight-delay", RouteView.of(router.controller.route("flight-delay")), [])
+    picture = Picture("flight-delay", router.controller.route("flight-delay"), [])
     picture.hear(rollout(**EXPERIMENT))
     console = Console(record=True, width=400, file=io.StringIO())
     console.print(picture.render())
@@ -280,9 +278,9 @@ def live_text(router, monkeypatch):
 
 
 def test_a_frozen_route_without_a_rollout_says_so(router, monkeypatch):
-    plain = router.controller.route
+    plain = router.controller.plain_route
     said = {"frozen": "frozen by ann"}
-    monkeypatch.setattr(router.controller, "route", lambda name: plain(name) | said)
+    monkeypatch.setattr(router.controller, "plain_route", lambda name: plain(name) | said)
 
     assert "frozen by ann" in router.run("get", "churn").out
 

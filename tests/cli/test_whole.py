@@ -11,6 +11,7 @@ import pytest
 
 from router.admin import AdminServer
 from router.config.check import load
+from router.control.fleet.local import local
 from router.control.plane import Plane
 from router.control.state.sqlite import SqliteStore
 from router.core.wire.outcomes import ArmCounts, Batch, Cell
@@ -18,7 +19,7 @@ from router.link.messages import Report
 from tests.cli.conftest import Ended
 from tests.control.told.test_controller import begun
 
-WORKER = Path(__file__).parents[1] / "control" / "fleet" / "fake_worker.py"
+FAKE = Path(__file__).parents[1] / "control" / "fleet" / "fake_worker.py"
 
 POLICY = """
 listen: 127.0.0.1:0
@@ -38,7 +39,7 @@ routes:
 
 
 def command(fd, index, listen):
-    return (sys.executable, str(WORKER), "--link-fd", str(fd), "--worker", str(index),
+    return (sys.executable, str(FAKE), "--link-fd", str(fd), "--worker", str(index),
             "--listen", listen)  # fmt: skip
 
 
@@ -47,7 +48,7 @@ async def whole(tmp_path):
     file = tmp_path / "policy.yaml"
     file.write_text(POLICY)
     loaded = load(file)
-    plane = Plane(loaded, SqliteStore(tmp_path / "r.db"), command=command)
+    plane = Plane(loaded, SqliteStore(tmp_path / "r.db"), fleet=local(command=command))
     await plane.start()
     await begun(plane, "flights")
     admin = AdminServer(plane.controller, loaded.policy.admin, status_s=0.05)
@@ -76,7 +77,7 @@ def _failures(plane: Plane, bad: int) -> None:
         thresholds_s=entry.thresholds_s,
     )  # fmt: skip
     batch = Batch("flights", entry.revision, (cell,))
-    plane.report(Report(worker=0, batches=(batch,)))
+    plane.report(plane.fleet.states()[0].who, Report(batches=(batch,)))
 
 
 async def test_a_rollout_from_the_command_line(whole):

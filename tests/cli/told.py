@@ -10,13 +10,13 @@ from tests.admin.fake_controller import ROUTE, FakeController
 
 def rollout(**more: Any) -> OfferedRollout:
     """The fake router's rollout."""
-    plain = FakeController().rollout(ROUTE)
+    plain = FakeController().plain_rollout(ROUTE)
     return OfferedRollout.of({**plain, "commands": [], **more})
 
 
 def route(**more: Any) -> RouteView:
     """The fake router's route."""
-    return RouteView.of({**FakeController().route(ROUTE), **more})
+    return RouteView.of({**FakeController().plain_route(ROUTE), **more})
 
 
 def gate(**more: Any) -> GateView:

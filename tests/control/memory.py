@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from router.control.state import layout
+from router.control.state.answers import AnsweredOrder
 from router.control.state.errors import StoreUnavailable
+from router.control.state.evidence import TrialState
 from router.control.state.record import Change, JournalEntry, RouteRecord, Stored
 from router.control.state.store import check_fence
 
@@ -17,11 +21,13 @@ class MemoryDisk:
     """What would be on the disk: survives the :class:`MemoryStore` that wrote it."""
 
     clock: float = 0.0
+    term: int = 0
     records: dict[str, RouteRecord] = field(default_factory=dict)
-    evidence: dict[str, dict[str, Any]] = field(default_factory=dict)
+    evidence: dict[str, TrialState] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
+    """As decoded from JSON."""
     entries: list[JournalEntry] = field(default_factory=list)
-    commands: dict[str, dict[str, Any]] = field(default_factory=dict)
+    commands: dict[str, AnsweredOrder] = field(default_factory=dict)
     receipts: dict[int, None] = field(default_factory=dict)
 
     def write(self, change: Change) -> None:
@@ -32,7 +38,8 @@ class MemoryDisk:
         self.clock = max(self.clock, change.clock)
         self.records |= {r.route: RouteRecord.from_json(r.to_json()) for r in change.records}
         self.evidence |= change.evidence
-        self.settings |= change.settings
+        rows = layout.setting_rows(change.settings)
+        self.settings |= {name: json.loads(text) for name, text in rows}
         self.entries += (
             replace(e, id=len(self.entries) + i + 1) for i, e in enumerate(change.entries)
         )
@@ -53,14 +60,23 @@ class MemoryStore:
         self.disk = disk or MemoryDisk()
         self.broken = False
         self.held = False
+        self.taken = asyncio.Event()
+        """Set: another process has it."""
         self._fail_point = fail_point or (lambda _name: None)
         self._waiting: list[tuple[Change, asyncio.Future[None]]] = []
 
     async def open(self) -> Stored:
         """Everything on the disk."""
         d = self.disk
+        d.term += 1
         receipts = tuple(d.receipts)
-        return Stored(d.clock, dict(d.records), dict(d.evidence), dict(d.settings), receipts)
+        settings = layout.settings_of(d.settings)
+        return Stored(d.clock, dict(d.records), dict(d.evidence), settings, receipts, d.term)
+
+    async def lost(self) -> str:
+        """When a test says so."""
+        await self.taken.wait()
+        return "the store was taken by another router"
 
     def commit(self, change: Change) -> asyncio.Future[None]:
         """Write at once, or when released."""
@@ -104,7 +120,7 @@ class MemoryStore:
         ]
         return found[:limit]
 
-    async def answer(self, command_id: str) -> dict[str, Any] | None:
+    async def answer(self, command_id: str) -> AnsweredOrder | None:
         """The remembered answer."""
         return self.disk.commands.get(command_id)
 

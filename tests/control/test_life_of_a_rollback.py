@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from router.config.check import load
+from router.control.fleet.local import local
 from router.control.plane import Plane
 from router.control.state.sqlite import SqliteStore
 from router.core.rollout.rollout import Phase
@@ -18,7 +19,7 @@ from tests.walk import in_order, walked
 async def test_the_page_tells_what_a_rollback_passes(tmp_path):
     file = tmp_path / "policy.yaml"
     file.write_text("listen: 127.0.0.1:0\n" + canary())
-    plane = Plane(load(file), SqliteStore(tmp_path / "r.db"), command=command)
+    plane = Plane(load(file), SqliteStore(tmp_path / "r.db"), fleet=local(command=command))
     await plane.start()
     try:
         await begun(plane)
@@ -28,7 +29,9 @@ async def test_the_page_tells_what_a_rollback_passes(tmp_path):
             ArmCounts(ok=4_000, arrived=4_000), thresholds_s=run.entry.thresholds_s,
         )  # fmt: skip
         with walked() as calls:
-            plane.report(Report(0, (Batch("r", run.record.revision, (cell,)),)))
+            plane.report(
+                plane.fleet.states()[0].who, Report((Batch("r", run.record.revision, (cell,)),))
+            )
             async with asyncio.timeout(20):
                 while run.record.rollout.phase is not Phase.ROLLED_BACK or run.pending is not None:
                     await asyncio.sleep(0.01)

@@ -125,6 +125,6 @@ async def test_a_link_that_leads_elsewhere_is_believed_at_once(source, policy, t
     other.write_text(policy(rollout=False))
     (tmp_path / "link").symlink_to(other)
     (tmp_path / "link").replace(file)
-    assert (await made.reload())["changed"]
+    assert (await made.reload()).changed
     assert made._watch.renamed
     assert adopted.calls[-1] == (False, True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import time
 
 import pytest
 
-from tests.reliability.test_state import kill_again_and_again
+from tests.reliability.test_state import kill_again_and_again, shares_fit
 from tests.reliability.whole import Load, Site, asked, in_thread, until
 
 pytestmark = [pytest.mark.fleet, pytest.mark.timeout(170)]
@@ -108,3 +109,18 @@ async def test_a_second_router_is_told_who_leads(site):
     assert f"another router leads (process {first.process.pid} on " in said
     tally = await asked(first.port, 40)
     assert set(tally.statuses) == {200}
+
+
+async def test_a_router_that_was_paused_is_fenced_and_ends(site):
+    """Another has led meanwhile: it writes nothing, and ends for a supervisor to start it again."""
+    first = await in_thread(site.write().start)
+    await in_thread(first.order, "promote")
+    os.kill(first.process.pid, signal.SIGSTOP)
+    second = await in_thread(site.start)
+    await in_thread(second.order, "rollback", reason="bad")
+    os.kill(first.process.pid, signal.SIGCONT)
+    assert await in_thread(first.process.wait, 60) == 5
+    assert "another router leads now" in first.heard("store_lost")["error"]
+    tally = await asked(second.port, 60)
+    assert shares_fit(tally, 0)
+    assert (await in_thread(second.status))["phase"] == "rolled_back"

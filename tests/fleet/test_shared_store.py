@@ -15,6 +15,7 @@ from router.control.state.store import Fenced, Unwritable
 from router.loops import BOOKS
 from tests.control.state.store_contract import (
     StoreContract,
+    answer,
     entry,
     killed_again_and_again,
     record,
@@ -139,7 +140,7 @@ async def test_a_statement_whose_answer_is_lost_is_there_once(opened, monkeypatc
             raise TimeoutError
 
     store._writes._db = Lossy()
-    change = Change(1, (record(1),), (entry(1),), commands=(("id", {"a": 1}),))
+    change = Change(1, (record(1),), (entry(1),), commands=(("id", answer("r")),))
     with pytest.raises(StoreUnavailable, match="no answer in time"):
         await store.commit(change)
     await written(store, change)
@@ -288,10 +289,10 @@ async def test_what_is_remembered_for_a_while_is_forgotten(opened, monkeypatch, 
     )  # fmt: skip
     store, _ = await opened()
     for n in range(12):
-        await store.commit(Change(n, commands=((f"id-{n}", {}),), receipts=(n,)))
+        await store.commit(Change(n, commands=((f"id-{n}", answer("r")),), receipts=(n,)))
     await until(lambda: server.sql(f"SELECT count(*) FROM {schema(url)}.rampway_receipts") == "5")
     assert await store.answer("id-6") is None
-    assert await store.answer("id-7") == {}
+    assert await store.answer("id-7") == answer("r")
 
 
 # --- starts that are refused ------------------------------------------------------------------

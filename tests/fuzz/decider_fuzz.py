@@ -41,6 +41,7 @@ from router.core.wire.receipt import Chosen, Receipt
 from router.core.wire.sampled import Sampled
 from router.link.messages import PairReport, SampleReport
 from router.loops import BOOKS
+from tests.control.fleet.hearing import WORKER
 from tests.control.fleet.test_fleet import Elsewhere
 from tests.fuzz.foreign_fuzz import KEYS, TEXTS, body_of, document, leaf
 from tests.pace import pace
@@ -373,7 +374,7 @@ class Site:
         self.meter = Meter(loop)
         loaded = load(self.file)
         self.plane = Plane(
-            loaded, SqliteStore(folder / "r.db"), clock=RolloutClock(), fleet=Elsewhere()
+            loaded, SqliteStore(folder / "r.db"), clock=RolloutClock(), fleet=Elsewhere
         )
         self.admin = AdminServer(self.plane.controller, Admin(listen="127.0.0.1:0"))
         self.seen = Counter()
@@ -423,11 +424,11 @@ class Site:
             # Made elsewhere: its cost is no turn's.
             batch = await asyncio.to_thread(samples, rnd, number, 20)
             self.meter.now = max((one.shadow_body for one in batch), key=len)
-            self.plane.pairs(PairReport(pairs=tuple(batch)))
-            while comparer.to_json()["waiting"] > 40:
+            self.plane.pairs(WORKER, PairReport(pairs=tuple(batch)))
+            while comparer.waiting > 40:
                 await asyncio.sleep(0.001)
         async with asyncio.timeout(60):
-            while comparer.to_json()["waiting"]:
+            while comparer.waiting:
                 await asyncio.sleep(0.01)
         self.seen["told"] += each
 
@@ -439,7 +440,7 @@ class Site:
                 lambda first=number: [drawn(rnd, first + one) for one in range(20)]
             )
             self.meter.now = max((one.answer for one in batch), key=len)
-            self.plane.sampled(SampleReport(samples=tuple(batch)))
+            self.plane.sampled(WORKER, SampleReport(samples=tuple(batch)))
             while samples._samples > 40:
                 await asyncio.sleep(0.001)
         async with asyncio.timeout(60):
@@ -467,7 +468,7 @@ async def one_kind(site, kind, each, seed):
         await asyncio.to_thread(site.fire, MAKE[kind], each, rnd)
     meter, health = site.meter, site.plane.controller.health()
     restarts = site.plane.comparer.reader.restarts
-    fine = meter.worst_s <= TURN_S_MAX and not BOOKS.failures and health["ok"] and not restarts
+    fine = meter.worst_s <= TURN_S_MAX and not BOOKS.failures and health.ok and not restarts
     seen = ", ".join(f"{n:,} {what or 'closed'}" for what, n in sorted(site.seen.items(), key=str))
     text = (
         f"{kind:9} seed {seed}: {each:,} inputs ({seen}); {meter.turns:,} turns, the longest "
@@ -475,9 +476,7 @@ async def one_kind(site, kind, each, seed):
         f"{time.monotonic() - began:.0f} s"
     )
     if not fine:
-        text += (
-            f"\n  longest during {meter.during[:600]!r}\n  {BOOKS.problems()} {health['problems']}"
-        )
+        text += f"\n  longest during {meter.during[:600]!r}\n  {BOOKS.problems()} {health.problems}"
         text += f" reader replaced {restarts} times"
     return text, fine
 

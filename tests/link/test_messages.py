@@ -69,12 +69,11 @@ TABLE = RoutingTable(
 )
 MESSAGES = [
     Publish(TABLE),
-    Amend(8, 7, TABLE.routes),
+    Amend(8, 7, TABLE.routes, term=2),
     Drain(3.0),
     Hello(8080),
-    Applied(7),
+    Applied(7, term=2),
     Report(
-        1,
         (
             Batch(
                 "r",

@@ -58,7 +58,7 @@ async def pair():
 
 async def test_messages_arrive_whole_and_in_order_both_ways(pair):
     control, worker = await pair()
-    messages = [Hello(8080), Applied(7), Report(0)]
+    messages = [Hello(8080), Applied(7), Report()]
     for message in messages:
         assert worker.link.send(message)
     await control.until(lambda end: len(end.heard) == 3)

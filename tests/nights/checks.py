@@ -34,6 +34,7 @@ NAMES = (
     "an attempt has not one outcome", "sums do not add up", "a loop is dead", "a look is lost",
     "a queue is beyond its bound", "a view shows something else", "a table of two policies",
     "a worker has another table", "a stale go", "shares are not a whole", "an older generation",
+    "an older term",
     "a start that failed has written", "two routers write", "alone and not on stable",
     "an exception escaped", "a process ended by itself", "it does not come to rest",
     "an order ends in an exception", "the night does not end", "a slot is not given back",
@@ -58,6 +59,8 @@ class Checks(Looks, Booked):
         self.counts = dict.fromkeys(
             ("tables", "answers", "moves", "starts", "replayed", "truths"), 0
         )
+        self.last_term = 0
+        """Of the router that led last."""
         self.statements, self.taken, self.renamed = {}, [], False
         """What was told of predictions by route; what the log took of it."""
         self.turn = 0
@@ -98,10 +101,10 @@ class Checks(Looks, Booked):
 
         plane.fleet.publish = published
 
-        def reported(message):
+        def reported(who, message):
             self.reported(plane, message)
             self.drew(plane, message)
-            report(message)
+            report(who, message)
             process.call_later(AT_ONCE_S, self._looked, plane)
 
         plane.fleet._books[Report] = reported
@@ -125,6 +128,10 @@ class Checks(Looks, Booked):
         self.counts["tables"] += 1
         if table.generation <= plane.last_generation:
             self.fail("an older generation", f"{table.generation} after {plane.last_generation}")
+        if plane.last_generation == 0:
+            if table.term <= self.last_term and not self.excused:
+                self.fail("an older term", f"{table.term} after {self.last_term}")
+            self.last_term = table.term
         plane.last_generation = table.generation
         buffers = {entry.buffer_bytes for entry in table.routes}
         names = [route.name for route in plane.reconciler.policy.routes]
@@ -205,8 +212,8 @@ class Checks(Looks, Booked):
             self._in_force(process, made)
             return said
 
-        def amended(generation, base, routes):
-            said = amend(generation, base, routes)
+        def amended(generation, base, routes, *, term):
+            said = amend(generation, base, routes, term=term)
             process.lowered = process.lowered or generation == base
             self._in_force(process, made)
             return said
@@ -516,7 +523,7 @@ class Checks(Looks, Booked):
                 return unwritten
         if any(one.ended is None and one.process.alive for one in night.orders):
             return "an order"
-        if not control.plane.controller.ready()["ok"]:
+        if not control.plane.controller.ready().ok:
             return f"workers: {control.plane.controller.ready()} {control.plane.fleet.states()}"
         if reading := self.reading(control.plane):
             return reading

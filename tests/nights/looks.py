@@ -91,14 +91,14 @@ class Looks:
             entry = next((e for e in plane.reconciler.tables.newest.routes if e.name == name), None)
             if entry is None:
                 continue
-            told = view["shares_bp"]
+            told = view.shares_bp
             real = {v.name: w for v, w in zip(entry.versions, entry.weights_bp, strict=True) if w}
             if {n: w for n, w in told.items() if w} != real:
                 self.fail("a view shows something else", f"{name}: {told}, in force {real}")
-            if run.rollout and (view["phase"], view["revision"]) != (
+            if run.rollout and (view.phase, view.revision) != (
                 run.rollout.phase.value, run.record.revision,
             ):  # fmt: skip
-                self.fail("a view shows something else", f"{name}: {view['phase']}")
+                self.fail("a view shows something else", f"{name}: {view.phase}")
             msgspec.json.encode(view)
 
     def _judged(self, plane):

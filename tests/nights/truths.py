@@ -51,7 +51,7 @@ async def _tell(night, process, given):
     except Exception as error:
         night.checks.fail("asking ends in an exception", f"feedback: {error!r}")
         return
-    if told["accepted"] + len(told["refused"]) + told["duplicates"] != len(given):
+    if told.accepted + len(told.refused) + told.duplicates != len(given):
         night.checks.fail("sums do not add up", f"{len(given)} statements: {told}")
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from router.core.wire.spans import AccessTerms
+from router.core.wire.succession import amended, changed_routes
 from router.core.wire.table import (
     EndpointEntry,
     MatchEntry,
@@ -12,8 +13,6 @@ from router.core.wire.table import (
     RouteEntry,
     RoutingTable,
     VersionEntry,
-    amended,
-    changed_routes,
 )
 from router.proxy.plane import DataPlane, Listen
 from router.telemetry.recorder import Recorder

@@ -108,10 +108,10 @@ class Comparer:
     def __repr__(self) -> str:
         return f"<Comparer {self._pairs} pairs wait, {self._bytes:,} bytes, {self.reader!r}>"
 
-    def to_json(self) -> dict[str, int]:
-        """For health pages: the reader's process (0: none yet), its restarts, what waits."""
-        reader = self.reader
-        return {"pid": reader.pid, "restarts": reader.restarts, "waiting": self._pairs}
+    @property
+    def waiting(self) -> int:
+        """Pairs that wait for the reader."""
+        return self._pairs
 
     def put(self, samples: Iterable[PairSample]) -> None:
         """Take pairs of a worker."""

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 from router.control.predictions.booked import PredictionLog
 from router.control.rollouts.reconciler import Reconciler
 from router.control.rollouts.run import LabelTally, Run
 from router.control.rollouts.trial import Trial
 from router.control.state.clock import Clock
+from router.control.told.answers import RefusedView, StatementsView
 from router.core.logged.truth import Truth
 from router.core.pairs.labelled import TrueLabel
 from router.core.wire.outcomes import Batch, Labels
@@ -70,14 +71,13 @@ class Feedback:
     def __repr__(self) -> str:
         return f"<Feedback {self._reconciler.receipts!r}>"
 
-    async def tell(self, given: Sequence[Statement]) -> dict[str, Any]:
+    async def tell(self, given: Sequence[Statement]) -> StatementsView:
         """Take statements by receipt or by request id; durable when it returns.
 
-        ``{"accepted", "refused": [{"index", "why"}], "joined", "waiting", "waiting_ids",
-        "duplicates"}``. What waits has no logged prediction yet; it is unknown if none comes.
-        Raises NotAnswered: send them again, each counts once.
+        What waits has no logged prediction yet; it is unknown if none comes. Raises NotAnswered:
+        send them again, each counts once.
         """
-        refused: list[dict[str, Any]] = []
+        refused: list[RefusedView] = []
         truths: list[Truth] = []
         accepted = 0
         for index, one in enumerate(given):
@@ -89,7 +89,7 @@ class Feedback:
                 else:
                     truths.append(truth)
             except BadReceipt as bad:
-                refused.append({"index": index, "why": str(bad)})
+                refused.append(RefusedView(index=index, why=str(bad)))
         if refused:
             self._count("", "", "refused", len(refused))
         taken = await self._log.tell(truths) if self._log is not None and truths else ()
@@ -98,11 +98,11 @@ class Feedback:
         for result, number in (("waiting", len(waiting)), ("duplicate", duplicates)):
             if number:
                 self._count("", "", result, number)
-        return {
-            "accepted": accepted + len(taken) - duplicates, "refused": refused,
-            "joined": len(taken) - len(waiting) - duplicates, "waiting": len(waiting),
-            "waiting_ids": waiting[:WAITING_TOLD_MAX], "duplicates": duplicates,
-        }  # fmt: skip
+        return StatementsView(
+            accepted=accepted + len(taken) - duplicates, refused=refused,
+            joined=len(taken) - len(waiting) - duplicates, waiting=len(waiting),
+            waiting_ids=waiting[:WAITING_TOLD_MAX], duplicates=duplicates,
+        )  # fmt: skip
 
     def _for_the_log(self, one: Statement) -> Truth | None:
         """What the log is told; None: its receipt is all there is. Raises BadReceipt."""

@@ -27,7 +27,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from router.control.fleet import ports, processes
-from router.core.wire.table import RoutingTable, changed_routes
+from router.control.fleet.fleet import Hears, WorkerState
+from router.core.wire.reporter import WorkerId
+from router.core.wire.succession import changed_routes
+from router.core.wire.table import RoutingTable
 from router.link.messages import (
     Amend,
     Applied,
@@ -42,7 +45,6 @@ from router.link.messages import (
     Publish,
     Report,
     SampleReport,
-    Settle,
     SpanReport,
     TableRefused,
     encode,
@@ -80,8 +82,7 @@ STABLE_AFTER_S: Final = 10.0
 """A worker that lived this long was healthy: its next restart is immediate again."""
 KILL_AFTER_S: Final = 2.0
 """Beyond the drain time, before a worker that does not end is killed."""
-OnReview = Callable[[AskPeople | LookAgain, Callable[[Settle], bool]], None]
-"""A question for people, and how its worker is told."""
+
 CommandLine = Callable[[int, int, str], Sequence[str]]
 """(link fd, worker index, ``fd:N`` of a bound socket) -> argv."""
 
@@ -98,12 +99,14 @@ def worker_command(link_fd: int, index: int, listen: str) -> Sequence[str]:
 class WorkerProcess:
     """One worker process and its end of the link."""
 
-    index: int
+    who: WorkerId
     process: asyncio.subprocess.Process
     link: Link
     port: int = 0
     applied: int = 0
-    """Generation of the table in force there; 0 before the first."""
+    """Generation of the table of ours in force there; 0 before the first."""
+    term: int = 0
+    """Of the table in force there; later than ours: it follows another router."""
     sent: int = 0
     """Generation of the table sent last."""
     sent_s: float = 0.0
@@ -121,42 +124,41 @@ class WorkerProcess:
         """Why it must be replaced, at ``now`` of the monotonic clock; empty for a good one."""
         silent_s = now - self.heard_s
         if silent_s > (SILENT_S if self.applied else SILENT_START_S):
-            return f"worker {self.index} said nothing for {silent_s:.1f} s"
+            return f"worker {self.number} said nothing for {silent_s:.1f} s"
         asked = self.hello and max(self.applied, self.refused) < self.sent
         if asked and now - self.sent_s > APPLY_TIMEOUT_S:
-            return f"worker {self.index} did not confirm a table"
+            return f"worker {self.number} did not confirm a table"
         return ""
 
     def __repr__(self) -> str:
         state = "ended" if self.ended.is_set() else f"generation {self.applied}"
-        return f"<Worker {self.index} pid {self.process.pid}: {state}, {self.link!r}>"
+        return f"<Worker {self.number} pid {self.process.pid}: {state}, {self.link!r}>"
+
+    @property
+    def number(self) -> int:
+        """Among the workers of this machine, from 0."""
+        return self.who.number
 
 
 class Workers:
-    """See the module. ``on_report`` is called in the loop turn in which a report arrives."""
+    """See the module: the fleet of one machine, which is called ``replica``."""
+
+    probes = True
 
     def __init__(
-        self,
-        count: int,
-        listen: tuple[str, int],
-        *,
-        on_report: Callable[[Report], None],
-        on_pairs: Callable[[PairReport], None],
-        on_samples: Callable[[SampleReport], None] = lambda _report: None,
-        on_spans: Callable[[SpanReport], None] = lambda _report: None,
-        on_event: Callable[[str, int], None] = lambda _text, _worker: None,
-        on_review: OnReview = lambda _asked, _reply: None,
-        pids_file: Path | None = None,
-        command: CommandLine = worker_command,
-    ) -> None:
+        self, count: int, listen: tuple[str, int], hears: Hears, *, replica: str = "",
+        pids_file: Path | None = None, command: CommandLine = worker_command,
+    ) -> None:  # fmt: skip
         self.count = count
         self.host, self.port = listen
-        self._books: dict[type, Callable[[Any], None]] = {
-            Report: on_report, PairReport: on_pairs, SampleReport: on_samples,
-            SpanReport: on_spans
+        self._replica = replica
+        self._hears = hears
+        self._books: dict[type, Callable[[WorkerId, Any], None]] = {
+            Report: hears.report, PairReport: hears.pairs, SampleReport: hears.sampled,
+            SpanReport: hears.traced,
         }  # fmt: skip
-        self._on_event = on_event
-        self._on_review = on_review
+        self._who: dict[int, WorkerId] = {}
+        """Who was started last, by number."""
         self._pids_file = pids_file
         self._noted = False
         """Whether the file of process ids is ours; before, it may be one's who lives."""
@@ -235,7 +237,7 @@ class Workers:
         serving = [worker for worker in self._workers.values() if worker.hello]
         changed = changed_routes(before, table) if before else None
         if before is not None and changed is not None:
-            amend = encode(Amend(table.generation, before.generation, changed))
+            amend = encode(Amend(table.generation, before.generation, changed, table.term))
             for worker in serving:
                 if worker.sent == before.generation and worker.link.send_amendment(amend):
                     worker.sent, worker.sent_s = table.generation, time.monotonic()
@@ -266,8 +268,12 @@ class Workers:
 
     def _behind(self, generation: int) -> bool:
         # Others serve nobody yet: they will begin with the newest table.
-        serving = [worker for worker in self._workers.values() if worker.hello]
+        serving = [w for w in self._workers.values() if w.hello and not self._astray(w)]
         return not serving or any(max(w.applied, w.refused) < generation for w in serving)
+
+    def _astray(self, worker: WorkerProcess) -> bool:
+        """Whether it has the table of a later leader: what we send is not taken any more."""
+        return self._table is not None and worker.term > self._table.term
 
     def ready(self) -> bool:
         """Whether every worker runs, speaks, and serves the newest table."""
@@ -277,13 +283,18 @@ class Workers:
     def troubles(self) -> list[str]:
         """What is wrong with workers now: one that hangs, or is being replaced after it did."""
         now = time.monotonic()
-        faults = filter(None, (worker.fault(now) for worker in self._workers.values()))
+        faults = filter(None, (self._fault(worker, now) for worker in self._workers.values()))
         return list(dict.fromkeys((*self._troubles.values(), *faults)))
 
-    def states(self) -> list[dict[str, object]]:
-        """For health pages."""
+    def _fault(self, worker: WorkerProcess, now: float) -> str:
+        if self._astray(worker):
+            return f"worker {worker.number} follows a router of a later term ({worker.term})"
+        return worker.fault(now)
+
+    def states(self) -> list[WorkerState]:
+        """Of those that run."""
         return [
-            {"worker": w.index, "pid": w.process.pid, "port": w.port, "generation": w.applied}
+            WorkerState(w.who, w.process.pid, w.port, w.term, w.applied)
             for w in self._workers.values()
         ]
 
@@ -344,7 +355,8 @@ class Workers:
             if not self._stopping:
                 if failures >= CRASHES_MAX:
                     self._give_up_queue(index)
-                self._on_event(f"worker {index} ended with status {code}; it is replaced", index)
+                who = self._who.get(index, WorkerId(self._replica, 0, index))
+                self._hears.gone(who, f"worker {index} ended with status {code}; it is replaced")
                 await asyncio.sleep(BACKOFF_S[min(failures, len(BACKOFF_S)) - 1] if failures else 0)
 
     async def _live(self, index: int) -> int:
@@ -371,37 +383,48 @@ class Workers:
         link = await open_link(
             ours, lambda message: self._receive(found[0], message), lambda _why: None
         )
-        now = time.monotonic()
-        found.append(WorkerProcess(index, process, link, heard_s=now))
+        who = self._who[index] = self._fresh(index)
+        found.append(WorkerProcess(who, process, link, heard_s=time.monotonic()))
         return found[0]
+
+    def _fresh(self, index: int) -> WorkerId:
+        """Later than who was there before, also where the clock went back."""
+        before = self._who[index].boot if index in self._who else 0
+        return WorkerId(self._replica, max(int(time.time() * 1_000), before + 1), index)
 
     def _receive(self, worker: WorkerProcess, message: Message) -> None:
         worker.heard_s = time.monotonic()
         if (book := self._books.get(type(message))) is not None:
-            book(message)
+            book(worker.who, message)
         elif isinstance(message, AskPeople | LookAgain):
-            self._on_review(message, worker.link.send)
+            self._hears.asked(message, worker.link.send)
         elif isinstance(message, Applied):
-            worker.applied = max(worker.applied, message.generation)
-            self._troubles.pop(worker.index, None)
-            self._applied.set()
+            self._confirmed(worker, message)
         elif isinstance(message, TableRefused):
             worker.refused = message.generation
-            self._troubles[worker.index] = message.why
-            self._on_event(message.why, worker.index)
+            self._troubles[worker.number] = message.why
+            self._hears.noticed(worker.who, message.why)
             self._applied.set()
         elif isinstance(message, Lowered):
-            for text in message.sentences(worker.index):
-                self._on_event(text, -1)
+            for text in message.sentences(worker.number):
+                self._hears.noticed(worker.who, text)
             loop = asyncio.get_running_loop()
             loop.call_later(RESYNC_S, lambda: self._send_whole([worker]))
         elif isinstance(message, Hello):
             worker.hello, worker.port = True, message.port
             self._send_whole([worker])
 
+    def _confirmed(self, worker: WorkerProcess, applied: Applied) -> None:
+        """It says what it has: what we sent, or what a later leader did."""
+        worker.term = max(worker.term, applied.term)
+        if self._table is not None and applied.term == self._table.term:
+            worker.applied = max(worker.applied, applied.generation)
+            self._troubles.pop(worker.number, None)
+        self._applied.set()
+
     def _gone(self, worker: WorkerProcess) -> None:
-        if self._workers.get(worker.index) is worker:
-            del self._workers[worker.index]
+        if self._workers.get(worker.number) is worker:
+            del self._workers[worker.number]
         worker.link.close("the worker ended")
         if worker.process.returncode is None:
             processes.send(worker.process.pid, signal.SIGKILL)
@@ -428,10 +451,12 @@ class Workers:
                 worker.quiet = (now, processes.state_of(worker.process.pid)[1])
             if late_s > AWAY_S:
                 worker.heard_s = worker.sent_s = now  # its words wait in the socket: read them
+            elif self._astray(worker):
+                continue  # it serves, by the table of who leads now
             elif (fault := worker.fault(now)) and not self._starved(worker, now):
-                if worker.index not in self._troubles:
-                    self._on_event(f"{fault}; it is ended", worker.index)
-                self._troubles[worker.index] = f"{fault}; it is being replaced"
+                if worker.number not in self._troubles:
+                    self._hears.noticed(worker.who, f"{fault}; it is ended")
+                self._troubles[worker.number] = f"{fault}; it is being replaced"
                 processes.send(worker.process.pid, signal.SIGKILL)
 
     def _starved(self, worker: WorkerProcess, now: float) -> bool:

@@ -29,6 +29,7 @@ from router.control.rollouts.run import Run
 from router.control.rollouts.trial import Trial
 from router.control.state.clock import Clock
 from router.control.state.record import Change
+from router.control.state.settings import StoreSettings
 from router.control.state.store import Store
 from router.core.gates.judge import JudgeGate
 from router.core.judging.question import Asked, Told
@@ -53,8 +54,6 @@ PAUSE_MAX_S: Final = 300.0
 LOOK_EVERY_S: Final = 1.0
 KEEP_EVERY_S: Final = 10.0
 """How often it is written what was spent: so much of it a kill forgets."""
-PREFIX: Final = "judge/"
-"""Of what was spent, among the settings of the store."""
 
 CountJudged = Callable[[str, str, str], None]
 """``count(route, gate, result)``, for metrics."""
@@ -136,13 +135,12 @@ class Judges:
     def __repr__(self) -> str:
         return f"<Judges of {len(self._lanes)} gates>"
 
-    def resume(self, settings: Mapping[str, object]) -> None:
+    def resume(self, settings: StoreSettings) -> None:
         """Take over what the store holds; called once, before the first policy."""
-        for name, kept in settings.items():
-            if name.startswith(PREFIX):
-                with contextlib.suppress(KeyError, TypeError, ValueError):
-                    (spending := Spending()).restore(kept)
-                    self._spending[name] = spending
+        for name, kept in settings.spent.items():
+            with contextlib.suppress(KeyError, TypeError, ValueError):
+                (spending := Spending()).restore(kept)
+                self._spending[name] = spending
 
     # --- what it is told --------------------------------------------------------------------------
 
@@ -305,7 +303,9 @@ class Judges:
         self._changed, self._stored_s = False, self._clock.now()
         taken = {name: one.snapshot() for name, one in self._spending.items()}
         if taken:
-            done = self._store.commit(Change(self._clock.now(), settings=taken))
+            done = self._store.commit(
+                Change(self._clock.now(), settings=StoreSettings(spent=taken))
+            )
             done.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
 
     async def close(self) -> None:
@@ -330,4 +330,4 @@ class Judges:
 
 
 def _name(route: str, title: str) -> str:
-    return f"{PREFIX}{route}/{title}"
+    return f"{route}/{title}"

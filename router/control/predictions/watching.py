@@ -8,7 +8,7 @@ holds and never waits: :meth:`Watching.before`, :meth:`Watching.holds`, :meth:`W
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
@@ -19,6 +19,7 @@ from router.control.rollouts.restraint import Tell
 from router.control.rollouts.run import Run
 from router.control.state.clock import Clock
 from router.control.state.record import Change
+from router.control.state.settings import StoreSettings
 from router.control.state.store import Store
 from router.core.monitors.alarm import Alarm, AlarmCause
 from router.core.monitors.monitors import Monitors
@@ -39,8 +40,6 @@ STORE_EVERY_S: Final = 60.0
 """How much of what was counted ``kill -9`` may forget."""
 AGAIN_AFTER_S: Final = 60.0
 """When a reference that could not be read is tried again."""
-PREFIX: Final = "monitors:"
-"""Of their names among the settings of the store."""
 
 
 @dataclass(eq=False)
@@ -76,9 +75,9 @@ class Watching:
     def __repr__(self) -> str:
         return f"<Watching {len(self.watches)} routes>"
 
-    def resume(self, settings: Mapping[str, object]) -> None:
+    def resume(self, settings: StoreSettings) -> None:
         """Take over what the store holds; called once, before the first policy."""
-        self._kept = {n: v for n, v in settings.items() if n.startswith(PREFIX) and v}
+        self._kept = dict(settings.monitors)
 
     # --- what it is fed ---------------------------------------------------------------------------
 
@@ -155,7 +154,7 @@ class Watching:
 
     def _restored(self, name: str, settings: Settings) -> Monitors | None:
         """As the store has them; None where it has none, or of another policy."""
-        kept = self._kept.pop(PREFIX + name, None)
+        kept = self._kept.pop(name, None)
         try:
             return Monitors.restored(settings, kept) if kept else None
         except (KeyError, TypeError, ValueError):
@@ -264,10 +263,9 @@ class Watching:
         """Write everything; one that fails is written again with the next."""
         self._stored_s = self._clock.now()
         taken = {
-            PREFIX + name: watch.monitors.snapshot()
-            for name, watch in self.watches.items()
-            if watch.read
+            name: watch.monitors.snapshot() for name, watch in self.watches.items() if watch.read
         }
         if taken:
-            done = self._store.commit(Change(self._clock.now(), settings=taken))
+            kept = StoreSettings(monitors=taken)
+            done = self._store.commit(Change(self._clock.now(), settings=kept))
             done.add_done_callback(lambda ended: ended.cancelled() or ended.exception())

@@ -5,12 +5,15 @@ Kept in the store, by route, with the attempt that it is about: the next one mus
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from router.control.state.clock import Clock
 from router.control.state.record import Change, JournalEntry
+from router.control.state.settings import StoreSettings
 from router.core.rollout.rollout import Phase, Rollout
 
 ACKNOWLEDGED = "acknowledged"
-"""Name among the store's settings, and the journal's action."""
+"""The journal's action."""
 
 
 class Acknowledged:
@@ -37,11 +40,13 @@ class Acknowledged:
             ACKNOWLEDGED, rollout.phase.value, rollout.phase.value, rollout.step + 1, 0,
             f"{text}: {reason}" if reason else text,
         )  # fmt: skip
-        return Change(clock.now(), entries=(entry,), settings={ACKNOWLEDGED: dict(self._seen)})
+        return Change(
+            clock.now(), entries=(entry,), settings=StoreSettings(acknowledged=dict(self._seen))
+        )
 
-    def restore(self, stored: dict[str, str]) -> None:
+    def restore(self, stored: Mapping[str, str]) -> None:
         """As the store has it."""
-        self._seen = {str(route): str(seen) for route, seen in stored.items()}
+        self._seen = dict(stored)
 
 
 def _name(rollout: Rollout) -> str:

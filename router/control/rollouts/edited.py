@@ -14,15 +14,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import msgspec
 
+from router.control.rollouts import lines as lines_of
+from router.control.rollouts.lines import (
+    AnyLine,
+    BatchLine,
+    BeginLine,
+    DecideLine,
+    FollowLine,
+    GapLine,
+    MeasureLine,
+    TurnLine,
+)
 from router.control.rollouts.orders import action_of
 from router.control.rollouts.recording import unsealed
-from router.control.rollouts.replay import EVENTS, FEEDS, NOWHERE, outside_moved
+from router.control.rollouts.replay import EVENTS, NOWHERE, Fed, fed, outside_moved
 from router.control.rollouts.trial import Trial
-from router.control.state.upgrade import renamed
 from router.core.gates.gate import Gate
 from router.core.policy import RolloutPolicy, Route
 from router.core.rollout.events import Action, Event, Observed, Refused, SetWeight
@@ -93,12 +102,12 @@ class _Attempt:
     def live(self) -> bool:
         return self.rollout.phase.live
 
-    def take(self, line: Mapping[str, Any], kind: str, now: float) -> None:
+    def take(self, line: Fed) -> None:
         """One line of evidence."""
-        if kind == "batch":
-            self.trial.observe(self._batch(msgspec.convert(line["batch"], Batch)), now)
-        elif kind in FEEDS and line.get("gate") in {None, *self.trial.judge.gates}:
-            FEEDS[kind](self.trial, line, now)
+        if isinstance(line, BatchLine):
+            self.trial.observe(self._batch(line.batch), line.t)
+        elif not isinstance(line, MeasureLine) or line.gate in self.trial.judge.gates:
+            fed(self.trial, line)
 
     def _batch(self, batch: Batch) -> Batch:
         cells = tuple(replace(cell, round=self._round(cell)) for cell in batch.cells)
@@ -165,20 +174,19 @@ class Edited:
     def run(self, lines: Iterable[bytes]) -> None:
         """Take in a file of a recording; older files first. Raises ValueError for other text."""
         for line in _read(lines):
-            kind, name, now = line["kind"], line["route"], line["t"]
-            if kind == "begin":
+            if isinstance(line, BeginLine):
                 self._begin(line)
-            elif (attempt := self._now.get(name)) is None:
+            elif (attempt := self._now.get(line.route)) is None:
                 continue
-            elif kind == "turn":
-                attempt.turn(line.get("held"), now)
-            elif kind == "decide":
-                self._decided(attempt, line, now)
-            else:
-                attempt.take(line, kind, now)
+            elif isinstance(line, TurnLine):
+                attempt.turn(line.held, line.t)
+            elif isinstance(line, DecideLine):
+                self._decided(attempt, line)
+            elif not isinstance(line, GapLine | FollowLine):
+                attempt.take(line)
 
-    def _begin(self, line: Mapping[str, Any]) -> None:
-        name, first = line["route"], Rollout.from_json(line["rollouts"][0])
+    def _begin(self, line: BeginLine) -> None:
+        name, first = line.route, Rollout.from_json(line.rollouts[0])
         route = self._routes.get(name)
         policy = route.rollout if route is not None else None
         self._now.pop(name, None)
@@ -189,26 +197,26 @@ class Edited:
         if key not in self._attempts and route is not None and policy is not None:
             self._attempts[key] = _fresh(route, policy, line, first)
         attempt = self._now[name] = self._attempts[key]
-        if not line["snapshot"]["judge"]["ledger"]["known"]:
-            attempt.trial.abandon(None, line["t"])
+        if not line.snapshot.judge["ledger"]["known"]:
+            attempt.trial.abandon(None, line.t)
 
-    def _decided(self, attempt: _Attempt, line: Mapping[str, Any], now: float) -> None:
-        entry, after = line["entry"], line["rollout"]
-        if after is None:
+    def _decided(self, attempt: _Attempt, line: DecideLine) -> None:
+        if line.rollout is None:
             return
-        recorded = Rollout.from_json(after)
+        recorded = Rollout.from_json(line.rollout)
         if (recorded.id, recorded.attempt) != (attempt.recorded.id, attempt.recorded.attempt):
             return  # another attempt: it begins with a line of its own
         attempt.recorded = recorded
-        attempt.compared.recorded.append(Decided(now, entry["action"], entry["reason"]))
+        entry = line.entry
+        attempt.compared.recorded.append(Decided(line.t, entry.action, entry.reason))
         attempt.compared.recorded_end = _ENDS.get(recorded.phase, UNDECIDED)
-        if not attempt.live or line["cause"] is None:
+        if not attempt.live or line.cause is None:
             return
-        kind, fields = line["cause"]
+        kind, fields = line.cause
         event: Event = msgspec.convert(fields, EVENTS[kind])
         moved = not isinstance(event, Observed) or outside_moved(attempt.rollout, event)
         if moved or _of_a_hook(event):
-            attempt.decide(event, now)
+            attempt.decide(event, line.t)
 
 
 def _of_a_hook(event: Event) -> bool:
@@ -218,13 +226,13 @@ def _of_a_hook(event: Event) -> bool:
     return event.action is Action.ROLLBACK and event.sentence.startswith("hook ")
 
 
-def _read(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+def _read(lines: Iterable[bytes]) -> Iterator[AnyLine]:
     for number, raw in enumerate(lines, 1):
         if not raw.endswith(b"\n"):
             return  # its writer was killed
         try:
             content, _ = unsealed(raw)
-            yield renamed(msgspec.json.decode(content))
+            yield lines_of.read(content)
         except ValueError as error:
             raise ValueError(f"line {number} cannot be read: {error}") from None
 
@@ -240,30 +248,28 @@ def _unlike(route: Route | None, policy: RolloutPolicy | None, first: Rollout) -
     return ""
 
 
-def _fresh(
-    route: Route, policy: RolloutPolicy, line: Mapping[str, Any], first: Rollout
-) -> _Attempt:
+def _fresh(route: Route, policy: RolloutPolicy, line: BeginLine, first: Rollout) -> _Attempt:
     """The attempt as the edited policy would have met it."""
-    compared = Compared(line["route"], first.id, first.attempt)
+    compared = Compared(line.route, first.id, first.attempt)
     plan = policy.plan()
-    snapshot, now = line["snapshot"], line["t"]
-    judge = snapshot["judge"]
+    state, now = line.snapshot, line.t
+    judge = state.judge
     requests, bad, buckets, *more = judge["baseline"]
     here = Route(
         name="replay", payload=route.payload, stable=first.stable,
-        sticky=route.sticky if line["sticky"] else None,
+        sticky=route.sticky if line.sticky else None,
         versions=dict.fromkeys((first.stable, first.candidate), NOWHERE),
     )  # fmt: skip
     past = Baseline(requests, bad, tuple(buckets), *more)
     trial = Trial(here, policy, first, past, now)
     if any(judge["counts"]):
-        resumed = Trial.resumed(here, policy, first, snapshot, now)
+        resumed = Trial.resumed(here, policy, first, state, now)
         kept = resumed.judge.answers or resumed.judge.pairs
         trial = resumed if kept else trial
         how = "its evidence until then is taken over" if kept else "what was before counts nothing"
         compared.notes.append(f"the recording begins in the middle of the attempt; {how}")
-    if bool(line["sticky"]) != (route.sticky is not None):
-        drawn = "users" if line["sticky"] else "requests"
+    if line.sticky != (route.sticky is not None):
+        drawn = "users" if line.sticky else "requests"
         compared.notes.append(f"`sticky` differs: the recording drew {drawn}")
     if first.step >= len(plan.steps):
         first = replace(first, step=len(plan.steps) - 1)

@@ -6,11 +6,12 @@ They are kept in the store and end at a moment of the wall clock, since that is 
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 from router.control.state.clock import Clock
 from router.control.state.record import Change, JournalEntry
+from router.control.state.settings import StoreSettings
+from router.control.told.answers import FreezesView, FreezeView
 from router.core.rollout.windows import moment
 
 EVERYTHING = ""
@@ -78,22 +79,27 @@ class Freezes:
             self._change(clock, r, "router", f"the freeze by {f.actor} has ended") for r, f in ended
         )
 
-    def to_json(self) -> dict[str, Any]:
-        """``{"actor", "reason", "at", "until", "routes": {...}}``; empty without a freeze."""
-        plain = {route: asdict(freeze) for route, freeze in self._by_route.items()}
-        everything = plain.pop(EVERYTHING, {})
-        return {**everything, **({"routes": plain} if plain else {})}
+    def kept(self) -> FreezesView:
+        """For the store, and for people: of everything, and of single routes."""
+        routes = {name: FreezeView.like(one) for name, one in self._by_route.items() if name}
+        if (all_of_it := self._by_route.get(EVERYTHING)) is None:
+            return FreezesView(routes=routes)
+        return FreezesView(
+            actor=all_of_it.actor, reason=all_of_it.reason, at=all_of_it.at,
+            until=all_of_it.until, routes=routes,
+        )  # fmt: skip
 
-    def restore(self, stored: dict[str, Any]) -> None:
-        """The inverse of :meth:`to_json`."""
-        everything = {key: value for key, value in stored.items() if key != "routes"}
-        by_route = dict(stored.get("routes") or {})
-        if everything:
-            by_route[EVERYTHING] = everything
-        self._by_route = {route: Freeze(**freeze) for route, freeze in by_route.items()}
+    def restore(self, stored: FreezesView) -> None:
+        """The inverse of :meth:`kept`."""
+        known: dict[str, FreezeView | FreezesView] = {**stored.routes}
+        if stored.actor:
+            known[EVERYTHING] = stored
+        self._by_route = {
+            route: Freeze(one.actor, one.reason, one.at, one.until) for route, one in known.items()
+        }
 
     def _change(self, clock: Clock, route: str, actor: str, text: str) -> Change:
         entry = JournalEntry(
             clock.wall(), clock.now(), route, "", 0, actor, "freeze", "", "", 0, 0, text
         )
-        return Change(clock.now(), entries=(entry,), settings={"frozen": self.to_json()})
+        return Change(clock.now(), entries=(entry,), settings=StoreSettings(frozen=self.kept()))

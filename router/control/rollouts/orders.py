@@ -12,6 +12,8 @@ from router.control.rollouts.run import Run
 from router.control.state.answers import CommandResult
 from router.control.state.errors import NoRollout, NotPermitted, NotPossible
 from router.control.state.record import Carried, JournalEntry, Pinned, RouteRecord
+from router.control.told.answers import JudgementView
+from router.control.told.judgement import judged
 from router.core.policy import RolloutPolicy
 from router.core.rollout.events import (
     Abort,
@@ -122,6 +124,21 @@ def informed(run: Run, event: AnyCommand, unready: str) -> AnyCommand:
         return event
     live = run.live
     return replace(event, unproven=live.trial.unproven(live.rollout, live.plan))
+
+
+def result_of(entry: JournalEntry, **more: Any) -> CommandResult:
+    """The answer to the command that made ``entry``."""
+    return CommandResult(
+        route=entry.route,
+        command=entry.action,
+        changed=more.pop("changed", True),
+        revision=entry.revision,
+        phase=entry.phase_to,
+        step=entry.step,
+        weight_bp=entry.weight_bp,
+        reason=entry.reason,
+        **more,
+    )
 
 
 def so_already(run: Run, event: Event, now: float) -> CommandResult | None:
@@ -239,12 +256,12 @@ def entry_for(
     if before is None:
         before = run.pending.record.rollout if run.pending else run.rollout
     rollout, carried, live = record.rollout, record.carried, run.live
-    evidence: dict[str, Any] = {}
+    line = rollout.line if rollout is not None and reason == rollout.reason else ""
     if live is not None and before is not None and before.phase.live:
-        evidence = live.trial.judgement().to_json()
-        evidence["samples"] = live.trial.samples(before, live.plan)
-    if rollout is not None and reason == rollout.reason and rollout.line:
-        evidence["line"] = rollout.line
+        samples = live.trial.samples(before, live.plan)
+        evidence = judged(live.trial.judgement(), samples=samples, line=line)
+    else:
+        evidence = JudgementView(line=line)
     weight = split_for(carried.rollout, carried.plan, now).candidate_bp if carried else 0
     same = before is not None and rollout is not None and before.id == rollout.id
     return JournalEntry(

@@ -97,6 +97,8 @@ def table_of(
     policy: Policy,
     entries: tuple[table.RouteEntry, ...],
     before: table.RoutingTable | None = None,
+    *,
+    term: int = 0,
 ) -> table.RoutingTable:
     """The complete table. Raises BadTable when shares do not add up.
 
@@ -109,6 +111,7 @@ def table_of(
     limits = policy.limits
     return table.RoutingTable(
         generation=generation,
+        term=term,
         routes=entries,
         limits=LIMITS(limits, control_silence_s=policy.control_silence),
         trusted_proxies=policy.trusted_proxies,

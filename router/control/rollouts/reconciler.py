@@ -19,7 +19,6 @@ import asyncio
 import contextlib
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
 
 from router.control.rollouts import lifecycle, orders
 from router.control.rollouts.adoption import adoption, told_of
@@ -28,7 +27,7 @@ from router.control.rollouts.forgetting import forget_gone
 from router.control.rollouts.freeze import EVERYTHING, Freeze
 from router.control.rollouts.keeping import Keeping
 from router.control.rollouts.observe import Observatory
-from router.control.rollouts.orders import action_of, decided, entry_for, grows, informed
+from router.control.rollouts.orders import action_of, decided, entry_for, grows
 from router.control.rollouts.recording import Recording
 from router.control.rollouts.restraint import Restraint, fellow_order
 from router.control.rollouts.run import (
@@ -43,7 +42,7 @@ from router.control.rollouts.run import (
 )
 from router.control.rollouts.salt import UNSALTED, Salt
 from router.control.rollouts.tables import Tables
-from router.control.state.answers import OrderKey, result_of
+from router.control.state.answers import AnsweredOrder, OrderKey
 from router.control.state.clock import Clock
 from router.control.state.errors import (
     ControlError,
@@ -52,11 +51,13 @@ from router.control.state.errors import (
     StoreUnavailable,
     UnknownRoute,
 )
+from router.control.state.evidence import TrialState
 from router.control.state.ports import Listener, Publisher
 from router.control.state.receipts import Receipts
 from router.control.state.record import Change, JournalEntry, RouteRecord, Stored
 from router.control.state.store import Store, failure_of
 from router.control.state.writes import Writes
+from router.control.told.views import ProblemView
 from router.core.gates.gate import Measurement
 from router.core.policy import Policy, Route
 from router.core.policy.segments import expanded
@@ -88,7 +89,7 @@ class Reconciler:
         self.recording = Recording(lambda: list(self.runs.values()))
         self.writes = Writes(store, listener, self.wake.set)
         self._records: dict[str, RouteRecord] = {}
-        self._evidence: dict[str, dict[str, Any]] = {}
+        self._evidence: dict[str, TrialState] = {}
         self._keeping = Keeping(self.writes.quietly)
         self._adopting = False
         self._arrived = Arrivals()
@@ -121,7 +122,7 @@ class Reconciler:
         self.receipts.restore(stored.receipts)
         self.restraint.restore(stored.settings)
         self._keeping.stored_s = stored.clock
-        self.salt = Salt.kept_in(stored)
+        self.salt, self.tables.term = Salt.kept_in(stored), stored.term
 
     def ending(self, policy: Policy) -> tuple[str, ...]:
         """Routes whose live rollout would end by this policy, since it has none for them."""
@@ -141,7 +142,7 @@ class Reconciler:
             awaited=lambda route: self.restraint.awaited(route, None, now),
         )  # fmt: skip
         if adopted.problems:
-            told = [{"message": problem} for problem in adopted.problems]
+            told = [ProblemView(message=problem) for problem in adopted.problems]
             raise PolicyRejected("; ".join(adopted.problems), told)
         self.policy = policy
         fresh = list(adopted.moved.values())
@@ -258,7 +259,7 @@ class Reconciler:
         """Decide one command now, answered by the move's ``done``. Raises a ControlError."""
         self.writes.refuse_late()
         run, now = self.run_of(name), self.clock.now()
-        event = informed(run, event, self.restraint.awaited(run.route, run.rollout, now))
+        event = orders.informed(run, event, self.restraint.awaited(run.route, run.rollout, now))
         record, reason = decided(run, event, now)
         self._refuse_risk(run, record)
         action = "set_weight" if isinstance(event, SetWeight) else type(event).__name__.lower()
@@ -410,7 +411,7 @@ class Reconciler:
         wall = self.clock.wall()
         record = replace(run.fresh_revision(record), decided_at=wall)
         entry = entry_for(run, record, action, actor, reason, now=now, wall=wall, before=cause[0])
-        answer = (key.id, {**result_of(entry).to_json(), "asked": key.asked}) if key else None
+        answer = (key.id, AnsweredOrder(orders.result_of(entry), key.asked)) if key else None
         move = Move(entry, record, answer)
         self.recording.decided(run, *cause, move, now)
         servable = run.record.stable in run.route.versions

@@ -23,11 +23,13 @@ import queue
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
+from router.control.rollouts.lines import BeginLine, DecideLine, GapLine, Line, TurnLine
 from router.control.rollouts.run import Live, Move, Run
+from router.control.told.answers import EntryView
 from router.core.policy.recording import RecordingPolicy
 from router.core.rollout.events import Event
 from router.core.rollout.rollout import Rollout
@@ -100,8 +102,8 @@ class Recording:
     def turn(self, run: Run, rollout: Rollout, now: float, *, held: str | None) -> None:
         """The decider looked at ``rollout``; ``held``: what kept it from following the evidence."""
         if self._writer is not None:
-            told = {} if held is None else {"held": held}
-            self._line(run.route.name, "turn", now, revision=rollout.revision, **told)
+            line = TurnLine(t=now, revision=rollout.revision, held=held)
+            self._line(run.route.name, line)
 
     def decided(
         self, run: Run, before: Rollout | None, cause: Event | None, move: Move, now: float
@@ -111,10 +113,12 @@ class Recording:
             return
         rollout = move.record.rollout
         self._line(
-            run.route.name, "decide", now,
-            before=before.revision if before else None,
-            cause=[type(cause).__name__, msgspec.to_builtins(cause)] if cause else None,
-            entry=move.entry.to_json(), rollout=rollout.to_json() if rollout else None,
+            run.route.name,
+            DecideLine(
+                t=now, before=before.revision if before else None,
+                cause=(type(cause).__name__, cause) if cause else None,
+                entry=EntryView.like(move.entry), rollout=rollout.to_json() if rollout else None,
+            ),
         )  # fmt: skip
 
     # --- lines ------------------------------------------------------------------------------------
@@ -122,22 +126,26 @@ class Recording:
     def _begin(self, run: Run, live: Live, now: float) -> None:
         ahead = run.pending.record.rollout if run.pending else None
         self._line(
-            run.route.name, "begin", now, sticky=live.trial.settings.sticky,
-            payload=run.route.payload, policy=msgspec.Raw(live.pinned.text.encode()),
-            rollouts=[one.to_json() for one in (live.rollout, ahead) if one is not None],
-            snapshot=live.trial.snapshot(),
+            run.route.name,
+            BeginLine(
+                t=now, sticky=live.trial.settings.sticky, payload=run.route.payload,
+                policy=msgspec.Raw(live.pinned.text.encode()),
+                rollouts=[one.to_json() for one in (live.rollout, ahead) if one is not None],
+                snapshot=live.trial.snapshot(),
+            ),
         )  # fmt: skip
 
-    def _line(self, route: str, kind: str, now: float, **data: Any) -> None:
+    def _line(self, route: str, line: Line) -> None:
         if self._writer is None or self._lost:
             return
-        content = msgspec.json.encode({"route": route, "kind": kind, "t": now, **data})
+        line.route = route
+        content = msgspec.json.encode(line)
         self._digest = digest(self._digest, content)
-        line = sealed(content, self._digest)
-        if not self._writer.put(line):
+        written = sealed(content, self._digest)
+        if not self._writer.put(written):
             self._lost = True
             return
-        self._size += len(line)
+        self._size += len(written)
 
     def _fresh_file(self, now: float, *, gap: bool = False) -> None:
         """A file that can be replayed by itself: it begins with every trial's state."""
@@ -145,7 +153,7 @@ class Recording:
             self._writer.rotate()
         self._size, self._digest, self._lost = 0, "", False
         if gap:
-            self._line("", "gap", now)
+            self._line("", GapLine(t=now))
         for run in self._runs():
             self.begun(run, now)
 

@@ -7,16 +7,31 @@ weights and every number of the evidence must come out as they were.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from math import nan
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
+from router.control.rollouts import lines as lines_of
+from router.control.rollouts.lines import (
+    AbandonLine,
+    AnyLine,
+    BatchLine,
+    BeginLine,
+    DecideLine,
+    FollowLine,
+    GapLine,
+    LearnLine,
+    MeasureLine,
+    RewardLine,
+    TurnLine,
+)
 from router.control.rollouts.recording import digest, unsealed
 from router.control.rollouts.trial import Trial
-from router.control.state.upgrade import renamed
+from router.control.told.answers import NOTHING_SAID
+from router.control.told.judgement import judged
 from router.core.gates import Measurement
 from router.core.policy import RolloutPolicy, Route, Sticky, Version
 from router.core.rollout import events
@@ -24,12 +39,16 @@ from router.core.rollout.events import Action, Observed, Refused
 from router.core.rollout.machine import decide
 from router.core.rollout.plan import Plan
 from router.core.rollout.rollout import Rollout
-from router.core.wire.outcomes import Baseline, Batch
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+Fed = BatchLine | AbandonLine | MeasureLine | LearnLine | RewardLine
+"""What a trial is fed."""
 
 NOWHERE = Version.model_validate({"endpoints": ["http://127.0.0.1:1"]})
 """A replay sends nothing."""
 
-EVENTS: dict[str, Any] = {kind.__name__: kind for kind in events.EVENTS}
+EVENTS: dict[str, type[events.Event]] = {kind.__name__: kind for kind in events.EVENTS}
 """Kinds of causes, by their names in a recording."""
 
 
@@ -74,7 +93,7 @@ class Replay:
                 return  # the last one: its writer was killed
             try:
                 content, told = unsealed(raw)
-                line = renamed(msgspec.json.decode(content))
+                line = lines_of.read(content)
                 if told != digest(before, content):
                     yield Replayed(number, 0.0, "", "line", "", "it is not the line written here")
                 before = told
@@ -85,73 +104,70 @@ class Replay:
             if found is not None:
                 yield replace(found, line=number)
 
-    def _take(self, line: dict[str, Any]) -> Replayed | None:
-        kind, name, now = line["kind"], line["route"], line["t"]
-        if kind == "gap":
+    def _take(self, line: AnyLine) -> Replayed | None:
+        if isinstance(line, GapLine):
             self._runs.clear()
             return None
-        if kind == "begin":
+        if isinstance(line, BeginLine):
             self._begin(line)
             return None
-        run = self._runs.get(name)
+        run = self._runs.get(line.route)
         missed = self._missed(line, run)
-        if kind == "decide":
+        if isinstance(line, DecideLine):
             return self._decide(line, run)
         if run is None:
             return None
-        if kind == "turn":
+        if isinstance(line, TurnLine):
             self._turn(line, run)
-        elif kind == "follow":
-            run.trial.follow(run.rollouts[line["revision"]], now)
-        elif kind in FEEDS:
-            FEEDS[kind](run.trial, line, now)
+        elif isinstance(line, FollowLine):
+            run.trial.follow(run.rollouts[line.revision], line.t)
         else:
-            raise ValueError(f"no line {kind!r} is known: another version of rampway wrote it")
+            fed(run.trial, line)
         return missed
 
-    def _begin(self, line: dict[str, Any]) -> None:
-        policy = RolloutPolicy.model_validate(line["policy"])
-        rollouts = [Rollout.from_json(one) for one in line["rollouts"]]
+    def _begin(self, line: BeginLine) -> None:
+        policy = RolloutPolicy.model_validate(line.policy)
+        rollouts = [Rollout.from_json(one) for one in line.rollouts]
         first = rollouts[0]
         route = Route(
             name="replay",
-            payload=line["payload"],
-            sticky=Sticky(header="X-User-Id") if line["sticky"] else None,
+            payload=line.payload,
+            sticky=Sticky(header="X-User-Id") if line.sticky else None,
             versions=dict.fromkeys((first.stable, first.candidate), NOWHERE),
             stable=first.stable,
         )
-        trial = Trial.resumed(route, policy, first, line["snapshot"], line["t"])
-        if _plain(trial.snapshot()) != line["snapshot"]:
+        trial = Trial.resumed(route, policy, first, line.snapshot, line.t)
+        if _again(trial.snapshot()) != line.snapshot:
             raise ValueError("the state at its beginning does not come back the same")
         known = {one.revision: one for one in rollouts}
-        self._runs[line["route"]] = _Run(trial, policy.plan(), known)
+        self._runs[line.route] = _Run(trial, policy.plan(), known)
 
     @staticmethod
-    def _turn(line: dict[str, Any], run: _Run) -> None:
+    def _turn(line: TurnLine, run: _Run) -> None:
         """What the evidence asks for must be the next decision, unless something held it."""
-        rollout, now = run.rollouts[line["revision"]], line["t"]
+        rollout, now = run.rollouts[line.revision], line.t
         run.seen = run.trial.tick(rollout, run.plan, now)
         following = decide(rollout, run.plan, run.seen, now)
-        run.wanted = None if "held" in line or following is rollout else following
+        run.wanted = None if line.held is not None or following is rollout else following
 
     @staticmethod
-    def _missed(line: dict[str, Any], run: _Run | None) -> Replayed | None:
+    def _missed(line: AnyLine, run: _Run | None) -> Replayed | None:
         """A decision that the evidence asks for and that is not in the recording."""
-        if run is None or run.wanted is None or line["kind"] == "decide":
+        if run is None or run.wanted is None or isinstance(line, DecideLine):
             return None
         wanted, run.wanted = run.wanted, None
         return Replayed(
-            0, line["t"], line["route"], "missing", wanted.reason,
+            0, line.t, line.route, "missing", wanted.reason,
             f"the evidence leads to {wanted.phase.value}, step {wanted.step + 1}",
         )  # fmt: skip
 
     @staticmethod
-    def _decide(line: dict[str, Any], run: _Run | None) -> Replayed | None:
-        entry, after = line["entry"], line["rollout"]
-        made = Replayed(0, line["t"], line["route"], entry["action"], entry["reason"])
-        if run is None or after is None:
+    def _decide(line: DecideLine, run: _Run | None) -> Replayed | None:
+        entry = line.entry
+        made = Replayed(0, line.t, line.route, entry.action, entry.reason)
+        if run is None or line.rollout is None:
             return made
-        recorded = Rollout.from_json(after)
+        recorded = Rollout.from_json(line.rollout)
         run.rollouts[recorded.revision] = recorded
         if len(run.rollouts) > _ROLLOUTS_MAX:
             del run.rollouts[min(run.rollouts)]
@@ -168,12 +184,12 @@ def outside_moved(before: Rollout, event: Observed) -> bool:
     return before.standing or bool(event.stopped) is not (before.stopped_since is not None)
 
 
-def _difference(line: dict[str, Any], run: _Run, recorded: Rollout, wanted: Rollout | None) -> str:
+def _difference(line: DecideLine, run: _Run, recorded: Rollout, wanted: Rollout | None) -> str:
     """What came out otherwise, in one sentence; empty when nothing did."""
-    before, entry = run.rollouts.get(line["before"] or -1), line["entry"]
-    if line["cause"] is None or before is None or before.id != recorded.id:
+    before, entry = run.rollouts.get(line.before or -1), line.entry
+    if line.cause is None or before is None or before.id != recorded.id:
         return ""  # the policy decided, or a retry began with another one: nothing to compare
-    kind, fields = line["cause"]
+    kind, fields = line.cause
     event: Any = msgspec.convert(fields, EVENTS[kind])
     if isinstance(event, Observed):
         if run.seen is None:
@@ -190,18 +206,17 @@ def _difference(line: dict[str, Any], run: _Run, recorded: Rollout, wanted: Roll
         if wanted is None and not outside and not outside_moved(before, event):
             return "the evidence leads nowhere here"
     try:
-        made = decide(before, run.plan, event, line["t"])
+        made = decide(before, run.plan, event, line.t)
     except Refused as refused:
         return f"the machine refuses it: {refused}"
     line_of = made.line if recorded.line else ""  # older recordings have none
     if replace(made, revision=recorded.revision, line=line_of) != recorded:
         return f"it comes to {made.phase.value}, step {made.step + 1}: {made.reason}"
-    samples = {"samples": run.trial.samples(before, run.plan)}
-    said = _plain(run.trial.judgement().to_json())
-    told = {key: value for key, value in entry["evidence"].items() if key != "line"}
-    if told and told != said | samples:
+    said = judged(run.trial.judgement(), samples=run.trial.samples(before, run.plan))
+    told = msgspec.structs.replace(entry.evidence, line="")
+    if told not in (NOTHING_SAID, _again(said)):
         return "the evidence has other numbers"
-    if entry["reason"] != recorded.reason:
+    if entry.reason != recorded.reason:
         return "the journal tells another reason"
     return ""
 
@@ -209,39 +224,22 @@ def _difference(line: dict[str, Any], run: _Run, recorded: Rollout, wanted: Roll
 # --- what a trial is fed ------------------------------------------------------------------------
 
 
-def _batch(trial: Trial, line: Mapping[str, Any], now: float) -> None:
-    trial.observe(msgspec.convert(line["batch"], Batch), now)
+def fed(trial: Trial, line: Fed) -> None:
+    """Have a trial take in what a recorded one took in."""
+    if isinstance(line, BatchLine):
+        trial.observe(line.batch, line.t)
+    elif isinstance(line, AbandonLine):
+        trial.abandon(line.source, line.t)
+    elif isinstance(line, MeasureLine):
+        told = line.measurement
+        values = tuple(nan if value is None else float(value) for value in told.values)
+        trial.measure(line.gate, Measurement(values, told.error), line.t)
+    elif isinstance(line, LearnLine):
+        trial.learn(line.baseline, line.t)
+    else:
+        trial.reward(line.version, line.reward, line.t)
 
 
-def _abandon(trial: Trial, line: Mapping[str, Any], now: float) -> None:
-    trial.abandon(line["source"], now)
-
-
-def _measure(trial: Trial, line: Mapping[str, Any], now: float) -> None:
-    told = line["measurement"]
-    values = tuple(nan if value is None else float(value) for value in told["values"])
-    trial.measure(line["gate"], Measurement(values, str(told["error"])), now)
-
-
-def _learn(trial: Trial, line: Mapping[str, Any], now: float) -> None:
-    trial.learn(msgspec.convert(line["baseline"], Baseline), now)
-
-
-def _reward(trial: Trial, line: Mapping[str, Any], now: float) -> None:
-    trial.reward(line["version"], line["reward"], now)
-
-
-FEEDS = {
-    "batch": _batch,
-    "abandon": _abandon,
-    "measure": _measure,
-    "learn": _learn,
-    "reward": _reward,
-}
-"""How a trial takes in each kind of line."""
-
-
-def _plain(value: dict[str, Any]) -> dict[str, Any]:
+def _again(value: T) -> T:
     """As it is after a way through JSON."""
-    made: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(value))
-    return made
+    return msgspec.json.decode(msgspec.json.encode(value), type=type(value))

@@ -6,18 +6,19 @@ order is checked against freezes only: whoever promotes by hand has decided for 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 from router.control.outside.hooks import Hooks, Note
-from router.control.rollouts.acknowledged import ACKNOWLEDGED, Acknowledged
+from router.control.rollouts.acknowledged import Acknowledged
 from router.control.rollouts.freeze import Freeze, Freezes
 from router.control.rollouts.monitored import Monitored, Unwatched
 from router.control.rollouts.places import reached_at
 from router.control.rollouts.readiness import Readiness
 from router.control.rollouts.run import Live, Run, Waiting
 from router.control.state.clock import Clock
+from router.control.state.settings import StoreSettings
 from router.core.policy import RolloutPolicy, Route
 from router.core.policy.hooks import Trigger
 from router.core.policy.segments import base_of
@@ -72,10 +73,11 @@ class Restraint:
     def __repr__(self) -> str:
         return f"<Restraint {self.freezes!r} {self.hooks!r}>"
 
-    def restore(self, settings: Mapping[str, Any]) -> None:
+    def restore(self, settings: StoreSettings) -> None:
         """What the store has of it."""
-        self.freezes.restore(settings.get("frozen") or {})
-        self.acknowledged.restore(settings.get(ACKNOWLEDGED) or {})
+        if settings.frozen is not None:
+            self.freezes.restore(settings.frozen)
+        self.acknowledged.restore(settings.acknowledged or {})
 
     def apply(
         self, run: Run, live: Live, observed: Observed, runs: Iterable[Run], now: float

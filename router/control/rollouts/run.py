@@ -7,13 +7,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from heapq import nsmallest
 from math import inf
-from typing import Any, Final
+from typing import Final
 
 from router.control.rollouts.observe import Observatory
 from router.control.rollouts.publish import Situation, entry_of
 from router.control.rollouts.salt import UNSALTED, Salt
 from router.control.rollouts.trial import Trial
+from router.control.state.answers import AnsweredOrder
 from router.control.state.errors import ControlError, NotPossible
+from router.control.state.evidence import TrialState
 from router.control.state.record import Carried, Change, JournalEntry, RouteRecord
 from router.core.evidence.users import bets_of
 from router.core.policy import Policy, Route
@@ -32,7 +34,7 @@ class Move:
 
     entry: JournalEntry
     record: RouteRecord
-    command: tuple[str, dict[str, Any]] | None = None
+    command: tuple[str, AnsweredOrder] | None = None
     done: asyncio.Future[bool] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
@@ -248,11 +250,11 @@ class Run:
         self.enforce(record, self.trial_of(record, observatory, now))
         return said
 
-    def resumed(self, snapshot: dict[str, Any] | None, now: float) -> Trial | None:
+    def resumed(self, state: TrialState | None, now: float) -> Trial | None:
         """The evidence of a live rollout as the store has it."""
         if (live := self.record.live) is None:
             return None
-        trial = Trial.resumed(self.route, live.policy, live.rollout, snapshot, now)
+        trial = Trial.resumed(self.route, live.policy, live.rollout, state, now)
         trial.abandon(None, now)  # whoever drew then is gone
         return trial
 
@@ -291,9 +293,9 @@ def in_doubt(move: Move) -> str:
     return f"{entry.action} by {entry.actor} did not come into force: the store failed"
 
 
-def evidence_of(runs: Iterable[Run]) -> dict[str, dict[str, Any]]:
-    """Snapshots of live rollouts by route; one that cannot be taken is left out."""
-    taken: dict[str, dict[str, Any]] = {}
+def evidence_of(runs: Iterable[Run]) -> dict[str, TrialState]:
+    """Of live rollouts by route; what cannot be taken down is left out."""
+    taken: dict[str, TrialState] = {}
     for run in runs:
         if run.live is not None:
             with net("evidence"):

@@ -10,14 +10,13 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from router.control.state.record import RouteRecord, Stored
+from router.control.state.settings import SaltSetting, StoreSettings
 from router.core.policy.route import Sticky
 from router.core.rollout.rollout import Rollout
 
-SETTING: Final = "salt"
-"""Its name in the store."""
 NONE: Final = "none"
 """What a policy writes to have no salt."""
 _BYTES: Final = 16
@@ -40,25 +39,20 @@ class Salt:
     @classmethod
     def kept_in(cls, stored: Stored) -> Salt:
         """That of a store, or a new one for it."""
-        if SETTING in stored.settings:
-            return cls.restored(stored.settings[SETTING])
+        if stored.settings.salt is not None:
+            return cls.restored(stored.settings.salt)
         return cls.made(stored.records.values())
 
     @classmethod
-    def restored(cls, setting: dict[str, Any]) -> Salt:
-        """From a store. Raises KeyError, TypeError or ValueError if it is damaged."""
-        text = str(setting["text"])
-        if len(text) != 2 * _BYTES:
+    def restored(cls, setting: SaltSetting) -> Salt:
+        """From a store. Raises ValueError if it is damaged."""
+        if len(setting.text) != 2 * _BYTES:
             raise ValueError("a salt of another length")
-        return cls(text, frozenset(map(str, setting["unsalted"])))
+        return cls(setting.text, setting.unsalted)
 
-    def kept(self) -> dict[str, Any]:
-        """As a setting of the store."""
-        return {SETTING: self.to_json()}
-
-    def to_json(self) -> dict[str, Any]:
+    def kept(self) -> StoreSettings:
         """For the store."""
-        return {"text": self.text, "unsalted": sorted(self.unsalted)}
+        return StoreSettings(salt=SaltSetting(self.text, self.unsalted))
 
     def of(self, sticky: Sticky | None, route: str, rollout: Rollout | None) -> str:
         """What is put before the keys of a route now."""

@@ -18,6 +18,8 @@ class Tables:
     def __init__(self, publisher: Publisher) -> None:
         self.publisher = publisher
         self.newest: RoutingTable | None = None
+        self.term = 0
+        """In which this router holds its store; every table is of it."""
         self.stale = False
         """What is in force is not all in the table yet."""
         self._gathering = False
@@ -46,6 +48,6 @@ class Tables:
             return self.generation + 1
         self.stale = False
         entries = tuple([run.entry for run in runs])
-        self.newest = table_of(self.generation + 1, policy, entries, self.newest)
+        self.newest = table_of(self.generation + 1, policy, entries, self.newest, term=self.term)
         self.publisher.publish(self.newest)
         return self.newest.generation

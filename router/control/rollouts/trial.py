@@ -7,12 +7,23 @@ behind is not.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from enum import IntEnum
 from math import isfinite
-from typing import Any, Final, Protocol
+from typing import Final
 
+from router.control.rollouts.lines import (
+    AbandonLine,
+    BatchLine,
+    FollowLine,
+    LearnLine,
+    Line,
+    MeasuredValues,
+    MeasureLine,
+    RewardLine,
+)
+from router.control.state.evidence import TrialState
 from router.core.evidence.distinct import DistinctUnits
 from router.core.gates import Measurement
 from router.core.judge import Judge, Judgement, JudgeSettings
@@ -27,12 +38,8 @@ from router.core.rollout.rollout import Phase, Rollout
 from router.core.rollout.traffic import split_for
 from router.core.wire.outcomes import Baseline, Batch
 
-
-class Tape(Protocol):
-    """Takes down what a trial is fed: what kind, when, and the details."""
-
-    def __call__(self, kind: str, now: float, **data: Any) -> None:
-        """Take down one thing."""
+Tape = Callable[[Line], None]
+"""Takes down what a trial is fed."""
 
 
 SPREAD: Final = 0x9E3779B97F4A7C15
@@ -100,40 +107,38 @@ class Trial:
         route: Route,
         policy: RolloutPolicy,
         rollout: Rollout,
-        snapshot: dict[str, Any] | None,
+        state: TrialState | None,
         now: float,
     ) -> Trial:
-        """The trial as it was when ``snapshot`` was written, or a new one when it does not fit.
+        """The trial as it was when ``state`` was written, or a new one when it does not fit.
 
         Starting the evidence anew is safe: it forgets, it never invents. The caller tells people.
         """
         trial = cls(route, policy, rollout, Baseline(), now)
-        about, drawn = [rollout.id, rollout.attempt], trial.settings.sticky
-        if snapshot is None or snapshot.get("about") != about:
+        if state is None or state.about != (rollout.id, rollout.attempt):
             return trial
-        if snapshot.get("sticky", drawn) != drawn:  # counts of requests are none of users
-            return trial
+        if state.sticky not in (None, trial.settings.sticky):
+            return trial  # counts of requests are none of users
         try:
-            trial.judge = Judge.restored(policy.gates, trial.settings, snapshot["judge"])
-            trial._bug_told = bool(trial.judge.router_bug)
-            trial._failures_told = set(trial.judge.failed)
-            trial.shadow.restore(snapshot["shadow"])
-            trial.revision = int(snapshot["revision"])
-            trial.ripened = int(snapshot.get("ripened", 0))
-            if snapshot["step"] == _position(rollout):
-                trial.step_revision = int(snapshot["step_revision"])
-                trial.answers, trial.pairs = map(int, snapshot["samples"])
-            if trial.labelled_users is not None and (users := snapshot.get("labelled_users")):
-                trial.labelled_users.restore(users)
-            for name, (count, total) in snapshot.get("rewards", {}).items():
-                trial.rewards[str(name)] = Rewards(int(count), float(total))
-            if shared := snapshot.get("shares"):
-                at, wanted = shared
-                trial._shared_s = float(at)
-                trial._shares = tuple((str(n), int(bp)) for n, bp in wanted) if wanted else None
+            trial._take_over(state, rollout)
         except (KeyError, TypeError, ValueError):
             return cls(route, policy, rollout, Baseline(), now)
         return trial
+
+    def _take_over(self, state: TrialState, rollout: Rollout) -> None:
+        self.judge = Judge.restored(self.policy.gates, self.settings, state.judge)
+        self._bug_told = bool(self.judge.router_bug)
+        self._failures_told = set(self.judge.failed)
+        self.shadow.restore(state.shadow)
+        self.revision, self.ripened = state.revision, state.ripened
+        if state.step == _position(rollout):
+            self.step_revision = state.step_revision
+            self.answers, self.pairs = state.samples
+        if self.labelled_users is not None and state.labelled_users:
+            self.labelled_users.restore(state.labelled_users)
+        self.rewards = {name: Rewards(*one) for name, one in state.rewards.items()}
+        if state.shares is not None:
+            self._shared_s, self._shares = state.shares
 
     def __repr__(self) -> str:
         return (
@@ -145,26 +150,27 @@ class Trial:
         """``57 answers, 0 pairs``."""
         return f"{self.answers} answers, {self.pairs} pairs"
 
-    def snapshot(self) -> dict[str, Any]:
-        """JSON-able."""
-        return {
-            "about": [self.rollout_id, self.attempt],
-            "sticky": self.settings.sticky,
-            "revision": self.revision,
-            "step": self.step,
-            "step_revision": self.step_revision,
-            "samples": [self.answers, self.pairs],
-            "judge": self.judge.snapshot(),
-            "shadow": self.shadow.snapshot(),
-            "rewards": {name: [one.count, one.total] for name, one in self.rewards.items()},
-            "shares": [self._shared_s, self._shares],
-            "ripened": self.ripened,
-            "labelled_users": self.labelled_users.snapshot() if self.labelled_users else None,
-        }
+    def snapshot(self) -> TrialState:
+        """For the store and recordings."""
+        return TrialState(
+            about=(self.rollout_id, self.attempt),
+            sticky=self.settings.sticky,
+            revision=self.revision,
+            step=self.step,
+            step_revision=self.step_revision,
+            samples=(self.answers, self.pairs),
+            judge=self.judge.snapshot(),
+            shadow=self.shadow.snapshot(),
+            rewards={name: (one.count, one.total) for name, one in self.rewards.items()},
+            shares=(self._shared_s, self._shares),
+            ripened=self.ripened,
+            labelled_users=self.labelled_users.snapshot() if self.labelled_users else None,
+        )
 
     def observe(self, batch: Batch, now: float) -> None:
         """Take in what was counted; another attempt's counts are for display only."""
-        self._tell("batch", now, batch=batch)
+        if self.tape is not None:
+            self.tape(BatchLine(t=now, batch=batch))
         self.ripened = max(self.ripened, batch.ripened)
         if self.standing or batch.revision < self.revision:
             return
@@ -177,7 +183,8 @@ class Trial:
 
     def abandon(self, source: int | None, now: float) -> None:
         """A worker is gone, None: all of them; so is what it had under way."""
-        self._tell("abandon", now, source=source)
+        if self.tape is not None:
+            self.tape(AbandonLine(t=now, source=source))
         self.judge.abandon(source)
 
     def news(self) -> Iterator[tuple[str, str]]:
@@ -202,13 +209,10 @@ class Trial:
         known = self.labelled_users
         return known is None or known.add(((unit + kind * SPREAD) % 2**64,)) == 1
 
-    def _tell(self, kind: str, now: float, **data: Any) -> None:
-        if self.tape is not None:
-            self.tape(kind, now, **data)
-
     def reward(self, version: str, reward: float, now: float) -> None:
         """Take in how good one drawn prediction was, 0.0 to 1.0."""
-        self._tell("reward", now, version=version, reward=reward)
+        if self.tape is not None:
+            self.tape(RewardLine(t=now, version=version, reward=reward))
         known = self.rewards.setdefault(version, Rewards())
         known.count += 1
         known.total += reward
@@ -232,10 +236,13 @@ class Trial:
 
     def measure(self, gate: str, measurement: Measurement, now: float) -> None:
         """Take in an answer from outside."""
-        # JSON has no word for NaN and infinities, and which one it was decides what follows.
-        values = [value if isfinite(value) else str(value) for value in measurement.values]
-        told = {"values": values, "error": measurement.error}
-        self._tell("measure", now, gate=gate, measurement=told)
+        if self.tape is not None:
+            # JSON has no word for NaN and infinities, and which one it was decides what follows.
+            values: list[float | str | None] = [
+                value if isfinite(value) else str(value) for value in measurement.values
+            ]
+            told = MeasuredValues(values, measurement.error)
+            self.tape(MeasureLine(t=now, gate=gate, measurement=told))
         self.judge.measure(gate, measurement, now)
 
     def learn(self, baseline: Baseline, now: float) -> bool:
@@ -243,13 +250,14 @@ class Trial:
         if self.judge.settled:
             return False
         started = self.judge.learn(baseline)
-        if started:
-            self._tell("learn", now, baseline=baseline)
+        if started and self.tape is not None:
+            self.tape(LearnLine(t=now, baseline=baseline))
         return started
 
     def follow(self, rollout: Rollout, now: float) -> None:
         """The rollout moved: a new step begins to count from zero."""
-        self._tell("follow", now, revision=rollout.revision)
+        if self.tape is not None:
+            self.tape(FollowLine(t=now, revision=rollout.revision))
         if rollout.standing or self.standing:
             self._begin_anew(rollout, now)
         step = _position(rollout)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
-
-from router.control.state.record import JournalEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +35,14 @@ class CommandResult:
     """Versions that get nothing new but still answer what they had, with the number of requests
     under way when workers last reported (at most a quarter of a second ago)."""
 
-    def to_json(self) -> dict[str, Any]:
-        """A plain dictionary."""
-        return asdict(self)
+
+@dataclass(frozen=True, slots=True)
+class AnsweredOrder:
+    """An order that was carried out, as it is remembered: the same id twice is one order."""
+
+    result: CommandResult
+    asked: str = ""
+    """See :class:`OrderKey`; empty: an older router's, which did not say."""
 
 
 class OrderKey(NamedTuple):
@@ -49,21 +52,6 @@ class OrderKey(NamedTuple):
     """What the caller calls it."""
     asked: str = ""
     """Digest of who asked for what on which route: another order needs another id."""
-
-
-def result_of(entry: JournalEntry, **more: Any) -> CommandResult:
-    """The answer to the command that made ``entry``."""
-    return CommandResult(
-        route=entry.route,
-        command=entry.action,
-        changed=more.pop("changed", True),
-        revision=entry.revision,
-        phase=entry.phase_to,
-        step=entry.step,
-        weight_bp=entry.weight_bp,
-        reason=entry.reason,
-        **more,
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +69,3 @@ class Announcement:
     text: str
     """One sentence."""
     data: dict[str, Any] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, Any]:
-        """A plain dictionary."""
-        return asdict(self)

@@ -19,7 +19,10 @@ StoreLocked           another router drives this store
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from router.control.told.views import ProblemView
 
 
 class ControlError(Exception):
@@ -96,11 +99,11 @@ class NotLogged(LogUnreadable):
 
 
 class PolicyRejected(ControlError):  # noqa: N818 - reads as the answer it is
-    """The policy was not taken; ``problems`` are plain dictionaries with file, line and path."""
+    """The policy was not taken; each of ``problems`` with file, line and path."""
 
     code = "policy_rejected"
 
-    def __init__(self, text: str, problems: Sequence[dict[str, Any]] = ()) -> None:
+    def __init__(self, text: str, problems: Sequence[ProblemView] = ()) -> None:
         super().__init__(text)
         self.problems = tuple(problems)
 

@@ -8,7 +8,8 @@ The *sequence* counts the transactions of a store. It is in the file, and after 
 ``FILE.sequence`` and ``FILE.lock``. SQLite takes a write-ahead log that was lost, truncated or is
 of another day for a store that never knew better; here the file then knows less than what is kept
 beside it, and is refused. Beside the file the number is never ahead of the disk: it is written
-after the commit.
+after the commit. A start is a transaction too: its sequence is the *term* in which that router
+holds the store, later than every one before, also after an older copy was put in the place.
 """
 
 from __future__ import annotations

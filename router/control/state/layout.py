@@ -10,14 +10,21 @@ import contextlib
 import json
 import secrets
 import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
+from router.control.state.answers import AnsweredOrder, CommandResult
 from router.control.state.errors import StoreDamaged
+from router.control.state.evidence import TrialState
 from router.control.state.hold import HoldMark
-from router.control.state.record import RouteRecord, Stored
+from router.control.state.record import JournalEntry, RouteRecord, Stored
+from router.control.state.settings import SaltSetting, StoreSettings
 from router.control.state.upgrade import FIRST, upgrade
+from router.control.told.answers import FreezesView, JudgementView
 
 APPLICATION_ID: Final = 0x52575031
 """``RWP1`` in the header of the file: a file of another program is not touched."""
@@ -148,22 +155,99 @@ def write_mark(db: sqlite3.Connection, mark: HoldMark) -> None:
 def loaded(db: sqlite3.Connection) -> Stored:
     """Everything that a start needs. Raises KeyError, TypeError or ValueError on damage."""
     settings = {name: json.loads(v) for name, v in db.execute("SELECT name, value FROM settings")}
-    for own in ("store", "sequence"):
-        settings.pop(own, None)
     records = [
         RouteRecord.from_json(json.loads(text))
         for (text,) in db.execute("SELECT record FROM routes")
     ]
-    evidence = {
-        route: json.loads(text)
-        for route, text in db.execute("SELECT route, snapshot FROM evidence")
-    }
+    snapshots = db.execute("SELECT route, snapshot FROM evidence")
+    evidence = {route: TrialState.read(json.loads(text)) for route, text in snapshots}
+    known = {route: one for route, one in evidence.items() if one is not None}
     receipts = tuple(
         int(mark, 16) for (mark,) in db.execute("SELECT mark FROM receipts ORDER BY rowid")
     )
-    clock = float(settings.pop("clock", 0.0))
-    return Stored(clock, {r.route: r for r in records}, evidence, settings, receipts)
+    clock = float(settings.get("clock", 0.0))
+    return Stored(clock, {r.route: r for r in records}, known, settings_of(settings), receipts)
 
+
+MONITORS: Final = "monitors:"
+"""What stands before a route's name where its monitors are kept."""
+SPENT: Final = "judge/"
+"""The same before route and gate, where it is kept what was spent on a judge."""
+
+
+def setting_rows(settings: StoreSettings) -> Iterator[tuple[str, str]]:
+    """Name and JSON of each value."""
+    values = {
+        "salt": settings.salt, "frozen": settings.frozen, "acknowledged": settings.acknowledged
+    }  # fmt: skip
+    for name, value in values.items():
+        if value is not None:
+            yield name, text_of(msgspec.to_builtins(value, order="deterministic"))
+    for prefix, kept in ((MONITORS, settings.monitors), (SPENT, settings.spent)):
+        for name, snapshot in kept.items():
+            yield prefix + name, text_of(snapshot)
+
+
+def settings_of(rows: Mapping[str, Any]) -> StoreSettings:
+    """The inverse, from decoded values; what is not known here is left out.
+
+    Raises ValueError on damage.
+    """
+    try:
+        frozen = rows.get("frozen")
+        return StoreSettings(
+            salt=msgspec.convert(rows["salt"], SaltSetting) if "salt" in rows else None,
+            frozen=FreezesView.of(frozen) if frozen else None,
+            acknowledged=msgspec.convert(rows.get("acknowledged") or {}, dict[str, str]),
+            monitors=_below(MONITORS, rows), spent=_below(SPENT, rows),
+        )  # fmt: skip
+    except msgspec.ValidationError as error:
+        raise ValueError(f"a setting cannot be understood: {error}") from error
+
+
+def _below(prefix: str, rows: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name.removeprefix(prefix): one for name, one in rows.items()
+        if name.startswith(prefix) and one
+    }  # fmt: skip
+
+
+def entry_row(entry: JournalEntry) -> list[Any]:
+    """Of :data:`ENTRY`."""
+    *said, evidence = (getattr(entry, name) for name in ENTRY)
+    return [*map(plain, said), text_of(msgspec.to_builtins(evidence))]
+
+
+def entry_of(row: Sequence[Any]) -> JournalEntry:
+    """From the columns of :data:`ENTRY` and the id; what an older router said may be in part."""
+    fields = dict(zip((*ENTRY, "id"), row, strict=True))
+    try:
+        evidence = JudgementView.of(json.loads(fields["evidence"]))
+    except msgspec.ValidationError:
+        evidence = JudgementView()
+    return JournalEntry(**fields | {"evidence": evidence})
+
+
+def answer_text(answer: AnsweredOrder) -> str:
+    """As the store has it: the result, and beside it what was asked."""
+    return text_of({**msgspec.to_builtins(answer.result), "asked": answer.asked})
+
+
+def answer_of(text: str) -> AnsweredOrder:
+    """The inverse. Raises ValueError on damage."""
+    plain = json.loads(text)
+    try:
+        result = msgspec.convert(plain, CommandResult)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"a command's answer cannot be understood: {error}") from error
+    return AnsweredOrder(result, str(plain.get("asked", "")))
+
+
+ENTRY: Final = (
+    "at", "clock", "route", "rollout", "revision", "actor", "action", "phase_from", "phase_to",
+    "step", "weight_bp", "reason", "evidence",
+)  # fmt: skip
+"""Columns of the journal, in the order of :class:`JournalEntry`'s fields."""
 
 _PLAIN: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 

@@ -13,13 +13,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
-from router.control.state import postgres_layout as layout
+from router.control.state import layout
+from router.control.state import postgres_layout as tables
 from router.control.state.answered import Answered
+from router.control.state.answers import AnsweredOrder
 from router.control.state.errors import StoreDamaged, StoreLocked, StoreUnavailable
 from router.control.state.lease import RENEW_S, Holder, Lease
 from router.control.state.postgres_link import (
@@ -110,7 +112,7 @@ class PostgresStore:
             background("store-write", self._write_all()),
             background("store-lease", forever("store-lease", self._live)),
         ]
-        return stored
+        return replace(stored, term=self.lease.term)
 
     async def _first(self) -> None:
         deadline = time.monotonic() + self._wait_s
@@ -125,7 +127,7 @@ class PostgresStore:
             fresh, db = not self._writes.open, await self._writes.db()
             if fresh:
                 check_server(self.url, db)
-                await layout.migrated(db, named(self.url))
+                await tables.migrated(db, named(self.url))
             if await self.lease.take(db):
                 return None
             await self.lease.wait(db)
@@ -141,7 +143,7 @@ class PostgresStore:
 
     async def _load(self) -> Stored:
         try:
-            return await layout.loaded(await self._writes.db(), named(self.url))
+            return await tables.loaded(await self._writes.db(), named(self.url))
         except LOST as error:
             raise refusal(self.url, error) from error
 
@@ -287,7 +289,7 @@ class PostgresStore:
             self.lease.taken_by(str(holder) if holder else None)
             self._end()
             raise Superseded(self.lease.lost)
-        self._known = dict(await db.fetch(layout.REVISIONS))
+        self._known = dict(await db.fetch(tables.REVISIONS))
         forgotten = [record for route, record in self._written.items()
                      if self._known.get(route, 0) < record.revision]  # fmt: skip
         if forgotten:
@@ -303,11 +305,11 @@ class PostgresStore:
 
     async def _put(self, db: Any, changes: Sequence[Change]) -> bool:
         """False: the lease is not held. Raises Fenced where a route stands elsewhere."""
-        swap = layout.Swap(self._known)
+        swap = tables.Swap(self._known)
         for change in changes:
             swap.add(change)
         row = await db.fetchrow(
-            layout.COMMIT, str(self.lease.me), self.lease.term, *swap.arguments()
+            tables.COMMIT, str(self.lease.me), self.lease.term, *swap.arguments()
         )
         if not row["held"]:
             return False
@@ -327,7 +329,7 @@ class PostgresStore:
         self._statements += 1
         if self._statements % TIDY_EVERY == 0 and self._writes.open:
             try:
-                for statement in layout.TIDY:
+                for statement in tables.TIDY:
                     await (await self._writes.db()).execute(statement)
             except LOST as error:
                 self._lose(error)
@@ -338,14 +340,13 @@ class PostgresStore:
         self, route: str | None, *, since: int, until: float | None, limit: int
     ) -> list[JournalEntry]:
         """Newest first. Raises StoreUnavailable when the server does not answer."""
-        rows = await self._read(layout.JOURNAL, since, route, until, limit)
-        return layout.entries_of(rows)
+        rows = await self._read(tables.JOURNAL, since, route, until, limit)
+        return tables.entries_of(rows)
 
-    async def answer(self, command_id: str) -> dict[str, Any] | None:
+    async def answer(self, command_id: str) -> AnsweredOrder | None:
         """The remembered answer of a command id."""
-        found = await self._read(layout.ANSWER, layout.plain(command_id))
-        said: dict[str, Any] | None = json.loads(found[0]["answer"]) if found else None
-        return said
+        found = await self._read(tables.ANSWER, tables.plain(command_id))
+        return layout.answer_of(found[0]["answer"]) if found else None
 
     async def _read(self, query: str, *values: Any) -> list[Any]:
         async with self._reading:

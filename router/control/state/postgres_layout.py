@@ -17,8 +17,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+import msgspec
+
 from router.control.state import layout
 from router.control.state.errors import StoreDamaged
+from router.control.state.evidence import TrialState
 from router.control.state.layout import text_of
 from router.control.state.record import Change, JournalEntry, RouteRecord, Stored
 from router.control.state.store import COMMAND_IDS_MAX, RECEIPTS_MAX, check_fence
@@ -168,12 +171,14 @@ async def loaded(db: Any, where: str) -> Stored:
     at = "rampway_settings"
     try:
         kept = {name: json.loads(value) for name, value in settings}
+        held = layout.settings_of(kept)
         records = {}
         for name, text in routes:
             at = f"rampway_routes {name}"
             records[name] = RouteRecord.from_json(json.loads(text))
         at = "rampway_evidence"
-        snapshots = {route: json.loads(text) for route, text in evidence}
+        found = {route: TrialState.read(json.loads(text)) for route, text in evidence}
+        snapshots = {route: one for route, one in found.items() if one is not None}
         at = "rampway_receipts"
         used = tuple(int(mark, 16) for (mark,) in marks)
     except (KeyError, TypeError, ValueError) as error:
@@ -181,12 +186,12 @@ async def loaded(db: Any, where: str) -> Stored:
             f"store: {where}: {at} cannot be understood ({error!r}); put a dump of the database "
             "in its place, or start the router that wrote it"
         ) from error
-    return Stored(float(kept.pop("clock", 0.0)), records, snapshots, kept, used)
+    return Stored(float(kept.get("clock", 0.0)), records, snapshots, held, used)
 
 
 def entries_of(rows: Sequence[Any]) -> list[JournalEntry]:
     """As :data:`JOURNAL` finds them."""
-    return [JournalEntry(**(dict(row) | {"evidence": json.loads(row["evidence"])})) for row in rows]
+    return [layout.entry_of(tuple(row)) for row in rows]
 
 
 @dataclass(slots=True)
@@ -210,7 +215,7 @@ class Swap:
         self.change = replace(
             change, records=tuple(records.values()), entries=(*before.entries, *change.entries),
             evidence=before.evidence | change.evidence,
-            settings=before.settings | change.settings,
+            settings=change.settings.over(before.settings),
             commands=tuple((dict(before.commands) | dict(change.commands)).items()),
             receipts=(*before.receipts, *change.receipts),
         )  # fmt: skip
@@ -220,21 +225,18 @@ class Swap:
         change = self.change
         routes = [(one.route, self.known.get(one.route, 0), one.revision, text_of(one.to_json()))
                   for one in change.records]  # fmt: skip
-        entries = [_plain_entry(entry) for entry in change.entries]
-        settings = change.settings | {"clock": change.clock}
+        entries = [[plain(one) for one in layout.entry_row(entry)] for entry in change.entries]
+        settings = (*layout.setting_rows(change.settings), ("clock", text_of(change.clock)))
         return [
             *_columns(routes, 4),
             *_columns(entries, len(_ENTRY)),
             *_columns(_snapshots(change.evidence), 2),
-            *_columns([(name, text_of(value)) for name, value in settings.items()], 2),
-            *_columns([(plain(name), text_of(said)) for name, said in change.commands], 2),
+            *_columns([(plain(name), value) for name, value in settings], 2),
+            *_columns(
+                [(plain(name), layout.answer_text(said)) for name, said in change.commands], 2
+            ),
             [f"{mark:x}" for mark in change.receipts],
         ]
-
-
-def _plain_entry(entry: JournalEntry) -> tuple[Any, ...]:
-    said = entry.to_json() | {"evidence": text_of(entry.evidence)}
-    return tuple(plain(said[name]) for name in _ENTRY)
 
 
 def _snapshots(evidence: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -242,7 +244,7 @@ def _snapshots(evidence: Mapping[str, Any]) -> list[tuple[str, str]]:
     rows = []
     for route, snapshot in evidence.items():
         with net("evidence"):
-            rows.append((route, text_of(snapshot)))
+            rows.append((route, text_of(msgspec.to_builtins(snapshot))))
     return rows
 
 

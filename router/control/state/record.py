@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple, Self, TypeVar
 
 from pydantic import SecretStr, ValidationError
 
+from router.control.state.answers import AnsweredOrder
+from router.control.state.evidence import TrialState
+from router.control.state.settings import NO_SETTINGS, StoreSettings
+from router.control.told.answers import NOTHING_SAID, JudgementView
 from router.core.gates.polled import Calling
 from router.core.policy import RolloutPolicy
 from router.core.policy.hooks import Hook
@@ -274,19 +278,14 @@ class JournalEntry:
     """Share of the candidate afterwards."""
     reason: str
     """The sentence, as core made it."""
-    evidence: dict[str, Any] = field(default_factory=dict)
-    """The judge's reports at that moment: values, limits, counts."""
+    evidence: JudgementView = NOTHING_SAID
+    """What the judge said at that moment: values, limits, counts."""
     id: int = 0
 
     @property
     def line(self) -> str:
         """What a person would say of it; stored with the evidence of the decision."""
-        told: str = self.evidence.get("line") or headline(self.reason)
-        return told
-
-    def to_json(self) -> dict[str, Any]:
-        """A plain dictionary."""
-        return {**asdict(self), "line": self.line}
+        return self.evidence.line or headline(self.reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,10 +295,10 @@ class Change:
     clock: float
     records: tuple[RouteRecord, ...] = ()
     entries: tuple[JournalEntry, ...] = ()
-    evidence: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Snapshots by route."""
-    settings: dict[str, Any] = field(default_factory=dict)
-    commands: tuple[tuple[str, dict[str, Any]], ...] = ()
+    evidence: dict[str, TrialState] = field(default_factory=dict)
+    """By route."""
+    settings: StoreSettings = NO_SETTINGS
+    commands: tuple[tuple[str, AnsweredOrder], ...] = ()
     """Command ids and their answers, so that the same order twice is carried out once."""
     receipts: tuple[int, ...] = ()
     """Marks of receipts that labels have used, stored with the evidence that they made."""
@@ -313,7 +312,9 @@ class Stored:
 
     clock: float = 0.0
     records: dict[str, RouteRecord] = field(default_factory=dict)
-    evidence: dict[str, dict[str, Any]] = field(default_factory=dict)
-    settings: dict[str, Any] = field(default_factory=dict)
+    evidence: dict[str, TrialState] = field(default_factory=dict)
+    settings: StoreSettings = NO_SETTINGS
     receipts: tuple[int, ...] = ()
     """Marks of receipts that were used, the oldest first."""
+    term: int = 0
+    """In which this process holds it: later than that of everybody who held it before."""

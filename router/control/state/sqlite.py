@@ -12,20 +12,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import queue
 import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
+
+import msgspec
 
 from router.control.state import layout
 from router.control.state.answered import Answered
+from router.control.state.answers import AnsweredOrder
 from router.control.state.errors import StoreDamaged, StoreUnavailable
+from router.control.state.evidence import TrialState
 from router.control.state.hold import Hold, HoldMark, new_file
-from router.control.state.layout import text_of
+from router.control.state.layout import ENTRY, answer_text, text_of
 from router.control.state.record import Change, JournalEntry, Stored
 from router.control.state.store import COMMAND_IDS_MAX, RECEIPTS_MAX, Unwritable, check_fence
 from router.loops import BOOKS, net, thread
@@ -42,11 +46,6 @@ LOCK_WAIT_S: Final = 10.0
 
 BUSY_MS: Final = 2_000
 """How long SQLite waits for somebody else's read of the file, milliseconds."""
-
-_ENTRY: Final = (
-    "at", "clock", "route", "rollout", "revision", "actor", "action", "phase_from", "phase_to",
-    "step", "weight_bp", "reason", "evidence",
-)  # fmt: skip
 
 REFUSED: Final = (
     sqlite3.DataError, sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError,
@@ -114,13 +113,18 @@ class SqliteStore:
             )
         return done
 
+    async def lost(self) -> str:
+        """Never: the kernel keeps the locks until this process ends."""
+        await asyncio.Event().wait()
+        return ""
+
     async def journal(
         self, route: str | None, *, since: int, until: float | None, limit: int
     ) -> list[JournalEntry]:
         """Newest first. Raises StoreUnavailable when the file cannot be read."""
         return await self._read(lambda db: _journal(db, route, since, until, limit))
 
-    async def answer(self, command_id: str) -> dict[str, Any] | None:
+    async def answer(self, command_id: str) -> AnsweredOrder | None:
         """The remembered answer of a command id."""
         return await self._read(lambda db: _answer(db, command_id))
 
@@ -156,10 +160,11 @@ class SqliteStore:
                 layout.checked(db, self.path)
                 # A disk that is read-only shows at the first write; better now than at a rollback.
                 db.execute("BEGIN IMMEDIATE")
-                self._mark = layout.marked(db, self.path, self._hold.known())
+                self._mark = _following(layout.marked(db, self.path, self._hold.known()))
+                layout.write_mark(db, self._mark)
                 db.execute("COMMIT")
                 self._hold.keep(self._mark)
-                return layout.loaded(db)
+                return replace(layout.loaded(db), term=self._mark.sequence)
         except sqlite3.Error as error:
             raise StoreDamaged(f"{self.path}: cannot be used as a store ({error})") from error
         except (KeyError, TypeError, ValueError) as error:
@@ -271,7 +276,7 @@ class SqliteStore:
         db.execute("BEGIN IMMEDIATE")
         for change in changes:
             self._put(db, change)
-        mark = HoldMark(self._mark.store, self._mark.sequence + 1)
+        mark = _following(self._mark)
         layout.write_mark(db, mark)
         self._fail_point("written")
         db.execute("COMMIT")
@@ -292,16 +297,15 @@ class SqliteStore:
                 (record.route, record.revision, text_of(record.to_json())),
             )
         for entry in change.entries:
-            said = entry.to_json() | {"evidence": text_of(entry.evidence)}
-            marks = ",".join("?" * len(_ENTRY))
+            marks = ",".join("?" * len(ENTRY))
             db.execute(
-                f"INSERT INTO journal ({','.join(_ENTRY)}) VALUES ({marks})",  # noqa: S608 - constants
-                [layout.plain(said[name]) for name in _ENTRY],
+                f"INSERT INTO journal ({','.join(ENTRY)}) VALUES ({marks})",  # noqa: S608 - constants
+                layout.entry_row(entry),
             )
         for row in _plain(change.evidence):
             db.execute("REPLACE INTO evidence VALUES (?,?)", row)
-        for name, value in (change.settings | {"clock": change.clock}).items():
-            db.execute("REPLACE INTO settings VALUES (?,?)", (name, text_of(value)))
+        for row in (("clock", text_of(change.clock)), *layout.setting_rows(change.settings)):
+            db.execute("REPLACE INTO settings VALUES (?,?)", row)
         _remember(db, change)
 
     async def _read(self, query: Callable[[sqlite3.Connection], _T]) -> _T:
@@ -316,22 +320,27 @@ class SqliteStore:
             raise StoreUnavailable(f"{self.path}: {error}") from error
 
 
-def _plain(evidence: dict[str, dict[str, Any]]) -> list[tuple[str, str]]:
+def _following(mark: HoldMark) -> HoldMark:
+    """After one more transaction; that of the start makes the term (see `hold`)."""
+    return HoldMark(mark.store, mark.sequence + 1)
+
+
+def _plain(evidence: dict[str, TrialState]) -> list[tuple[str, str]]:
     """Snapshots as text. What cannot be JSON is left out: a decision is not.
 
     Only that: a disk that fails here has taken the transaction back, and must fail all of it.
     """
     rows = []
-    for route, snapshot in evidence.items():
+    for route, state in evidence.items():
         with net("evidence"):
-            rows.append((route, text_of(snapshot)))
+            rows.append((route, text_of(msgspec.to_builtins(state))))
     return rows
 
 
 def _remember(db: sqlite3.Connection, change: Change) -> None:
     """What must not be done twice: orders by their ids, labels by their receipts."""
     for command_id, answer in change.commands:
-        db.execute("REPLACE INTO commands VALUES (?,?)", (command_id, text_of(answer)))
+        db.execute("REPLACE INTO commands VALUES (?,?)", (command_id, answer_text(answer)))
     marks = ((f"{mark:x}",) for mark in change.receipts)
     db.executemany("INSERT OR IGNORE INTO receipts VALUES (?)", marks)
     for table, most in (("commands", COMMAND_IDS_MAX), ("receipts", RECEIPTS_MAX)):
@@ -351,19 +360,14 @@ def _journal(
     db: sqlite3.Connection, route: str | None, since: int, until: float | None, limit: int
 ) -> list[JournalEntry]:
     rows = db.execute(
-        f"SELECT {','.join(_ENTRY)}, id FROM journal "  # noqa: S608 - constants
+        f"SELECT {','.join(ENTRY)}, id FROM journal "  # noqa: S608 - constants
         "WHERE id > ?1 AND (?2 IS NULL OR route = ?2) AND (?3 IS NULL OR at <= ?3) "
         "ORDER BY id DESC LIMIT ?4",
         (since, route, until, limit),
     )
-    names = (*_ENTRY, "id")
-    return [
-        JournalEntry(**(dict(zip(names, row, strict=True)) | {"evidence": json.loads(row[12])}))
-        for row in rows
-    ]
+    return [layout.entry_of(row) for row in rows]
 
 
-def _answer(db: sqlite3.Connection, command_id: str) -> dict[str, Any] | None:
+def _answer(db: sqlite3.Connection, command_id: str) -> AnsweredOrder | None:
     row = db.execute("SELECT answer FROM commands WHERE id=?", (command_id,)).fetchone()
-    answer: dict[str, Any] | None = json.loads(row[0]) if row else None
-    return answer
+    return layout.answer_of(row[0]) if row else None

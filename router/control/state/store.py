@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Sequence
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
+from router.control.state.answers import AnsweredOrder
 from router.control.state.errors import StoreUnavailable
 from router.control.state.record import Change, JournalEntry, RouteRecord, Stored
 
@@ -43,7 +44,16 @@ class Store(Protocol):
     """What the control plane needs of a store."""
 
     async def open(self) -> Stored:
-        """Take the store for this process and read it. Raises StoreDamaged or StoreLocked."""
+        """Take the store for this process, in a new term, and read it.
+
+        Raises StoreDamaged or StoreLocked.
+        """
+
+    async def lost(self) -> str:
+        """Done when another process may have taken it: why, in a sentence.
+
+        What is decided from then on is of a term that is over.
+        """
 
     def commit(self, change: Change) -> asyncio.Future[None]:
         """Queue one transaction; done when it is on disk, failed with StoreUnavailable."""
@@ -53,7 +63,7 @@ class Store(Protocol):
     ) -> list[JournalEntry]:
         """Entries with id > ``since`` and wall time <= ``until``, newest first."""
 
-    async def answer(self, command_id: str) -> dict[str, Any] | None:
+    async def answer(self, command_id: str) -> AnsweredOrder | None:
         """The answer to a command carried out before, None for a new id."""
 
     def successor(self) -> bool:

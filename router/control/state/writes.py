@@ -13,12 +13,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from router.control.state.errors import StoreUnavailable
 from router.control.state.ports import Listener
 from router.control.state.receipts import Receipts
 from router.control.state.record import Change, JournalEntry, RouteRecord
+from router.control.state.settings import StoreSettings
 from router.control.state.store import Fenced, Store, Unwritable, failure_of
 from router.loops import net
 
@@ -34,7 +35,7 @@ class Owed:
 
     def __init__(self) -> None:
         self.records: dict[str, RouteRecord] = {}
-        self.settings: dict[str, Any] = {}
+        self.settings = StoreSettings()
         self.entries: list[JournalEntry] = []
         self.clock = 0.0
 
@@ -47,7 +48,7 @@ class Owed:
     def add(self, change: Change) -> None:
         """This one failed."""
         self.records |= {record.route: record for record in change.records}
-        self.settings |= change.settings
+        self.settings = change.settings.over(self.settings)
         known = {id(entry) for entry in self.entries}
         fresh = [entry for entry in change.entries if id(entry) not in known]
         self.entries = [*self.entries, *fresh][-ENTRIES_OWED_MAX:]
@@ -57,8 +58,7 @@ class Owed:
         """The disk has this one, or will never have it; what it says is not older."""
         for record in change.records:
             self.records.pop(record.route, None)
-        for name in change.settings:
-            self.settings.pop(name, None)
+        self.settings = self.settings.without(change.settings)
         if self.entries:
             there = {id(entry) for entry in change.entries}
             self.entries = [entry for entry in self.entries if id(entry) not in there]
@@ -73,7 +73,7 @@ class Owed:
         """All of it, as one transaction; empty, it asks whether the disk works."""
         return Change(
             self.clock, tuple(self.records.values()), tuple(self.entries),
-            settings=dict(self.settings),
+            settings=self.settings,
         )  # fmt: skip
 
 

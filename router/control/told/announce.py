@@ -11,6 +11,8 @@ from router.control.state.answers import Announcement
 from router.control.state.clock import Clock
 from router.control.state.errors import StoreUnavailable
 from router.control.state.record import JournalEntry
+from router.control.told.answers import EntryView
+from router.core.wire.reporter import WorkerId
 from router.telemetry.log import get_logger
 
 BEHIND_MAX: Final = 256
@@ -69,7 +71,7 @@ class Announcer:
 
     def moved(self, entry: JournalEntry) -> None:
         """A transition is in force."""
-        self.announce("transition", entry.route, entry.line, entry.to_json())
+        self.announce("transition", entry.route, entry.line, EntryView.like(entry).to_json())
         log.info(
             entry.action,
             route=entry.route,
@@ -97,7 +99,7 @@ class Announcer:
         self.announce("store", "", "the store can be written again", {"ok": True})
         log.info("store_works")
 
-    def worker(self, text: str, index: int) -> None:
+    def worker(self, text: str, who: WorkerId) -> None:
         """Something about a worker process."""
-        self.announce("worker", "", text, {"worker": index})
-        log.warning("worker", worker=index, text=text)
+        self.announce("worker", "", text, {"worker": who.number})
+        log.warning("worker", worker=who.number, replica=who.replica, text=text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -68,6 +68,10 @@ class JudgementView(View, frozen=True, kw_only=True, omit_defaults=True):
     samples: int = 0
     """Of the step, where a decision was made."""
     line: str = ""
+
+
+NOTHING_SAID: Final = JudgementView()
+"""No judge was asked."""
 
 
 class EntryView(View, frozen=True, kw_only=True):
@@ -185,10 +189,14 @@ class WorkerView(View, frozen=True, kw_only=True):
     """One process that serves clients."""
 
     worker: int
+    replica: str
+    """The machine, or pod, that it runs on."""
     pid: int | None
+    """None: on another machine."""
     port: int
+    term: int
+    """Of the table that it has applied: of which leader; and in that term which."""
     generation: int
-    """Of the table that it has applied."""
 
 
 class ReaderView(View, frozen=True, kw_only=True):
@@ -236,6 +244,8 @@ class HealthView(ReadyView, frozen=True, kw_only=True):
     workers: list[WorkerView] = msgspec.field(default_factory=list)
     reader: ReaderView | None = None
     frozen: FreezesView | None = None
+    term: int = 0
+    """In which this router holds its store; workers follow the latest."""
     listen: str = ""
 
 

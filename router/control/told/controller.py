@@ -7,13 +7,13 @@ import os
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from router.control.fleet.feedback import Statement
 from router.control.rollouts.adoption import upcoming
-from router.control.rollouts.orders import decided, entry_for, informed, so_already
+from router.control.rollouts.orders import decided, entry_for, informed, result_of, so_already
 from router.control.rollouts.run import Move, Run, settled
-from router.control.state.answers import Announcement, CommandResult, OrderKey, result_of
+from router.control.state.answers import Announcement, AnsweredOrder, CommandResult, OrderKey
 from router.control.state.errors import (
     Busy,
     Conflict,
@@ -26,12 +26,32 @@ from router.control.state.errors import (
 from router.control.state.record import NOTES, RouteRecord
 from router.control.state.store import JOURNAL_PAGE_MAX, under_all_names
 from router.control.told import status
+from router.control.told.answers import (
+    EntryView,
+    HealthView,
+    LogView,
+    ReadyView,
+    ReloadView,
+    StatementsView,
+    WhoisView,
+    WhyView,
+)
+from router.control.told.compared import ShadowView
 from router.control.told.data_desk import DataDesk
 from router.control.told.foreseen import Foresight
 from router.control.told.gathered import gathered
+from router.control.told.health import health_view, ready_view
 from router.control.told.judged import judge_views
+from router.control.told.judgement import judged
 from router.control.told.monitored import monitor_gauges, monitors_view
 from router.control.told.paired import shadow_view
+from router.control.told.views import (
+    HistoryView,
+    PolicyView,
+    RolloutView,
+    RouteSummary,
+    RouteView,
+)
 from router.core.rollout.events import Abort, AnyCommand, Rollback
 from router.core.rollout.traffic import Draw, bucket_of
 from router.core.words import duration
@@ -60,7 +80,7 @@ _OVERTAKE: Final = (Abort, Rollback)
 
 
 class Controller:
-    """The façade. Everything here runs in the control process's loop and answers plain values."""
+    """The façade. Everything here runs in the control process's loop and answers views."""
 
     def __init__(self, plane: Parts) -> None:
         self._plane = plane
@@ -75,15 +95,15 @@ class Controller:
 
     # --- reading ----------------------------------------------------------------------------------
 
-    async def routes(self) -> list[dict[str, Any]]:
-        """One :class:`.views.RouteSummary` a route, as plain values, all of one moment."""
+    async def routes(self) -> list[RouteSummary]:
+        """One line of each route, all of one moment."""
         told = await gathered(lambda: self._reconciler.runs, self._summary, SUMMARIES_A_TURN)
         return list(told.values())
 
-    async def rollouts(self) -> dict[str, tuple[dict[str, Any], dict[str, Any] | None]]:
+    async def rollouts(self) -> dict[str, tuple[RouteSummary, RolloutView | None]]:
         """Of each route its summary, and its rollout in full where it has one; of one moment."""
 
-        def both(run: Run) -> tuple[dict[str, Any], dict[str, Any] | None]:
+        def both(run: Run) -> tuple[RouteSummary, RolloutView | None]:
             return self._summary(run), self._rollout(run)
 
         return await gathered(lambda: self._reconciler.runs, both, ROLLOUTS_A_TURN)
@@ -92,12 +112,12 @@ class Controller:
         """Of all routes, in the order of matching."""
         return tuple(self._reconciler.runs)
 
-    def summary(self, name: str) -> dict[str, Any]:
-        """One :class:`.views.RouteSummary`. Raises UnknownRoute."""
+    def summary(self, name: str) -> RouteSummary:
+        """A route in one line. Raises UnknownRoute."""
         return self._summary(self._reconciler.run_of(name))
 
-    def _summary(self, run: Run) -> dict[str, Any]:
-        return status.summary(run, self._beside(run)).to_json()
+    def _summary(self, run: Run) -> RouteSummary:
+        return status.summary(run, self._beside(run))
 
     def _beside(self, run: Run) -> status.Beside:
         restraint, clock = self._reconciler.restraint, self._plane.clock
@@ -108,16 +128,13 @@ class Controller:
             wall_less_clock=clock.wall() - clock.now(),
         )
 
-    def history(self, name: str, since: float = 0.0) -> dict[str, Any]:
-        """The course of a route for plots: a :class:`.views.HistoryView`, later than ``since``.
+    def history(self, name: str, since: float = 0.0) -> HistoryView:
+        """The course of a route for plots, later than ``since``. Raises UnknownRoute."""
+        return self._plane.history.view(self._reconciler.run_of(name), since)
 
-        Raises UnknownRoute.
-        """
-        return self._plane.history.view(self._reconciler.run_of(name), since).to_json()
-
-    async def policy(self) -> dict[str, Any]:
-        """The policy file as a :class:`.views.PolicyView`."""
-        return (await self._plane.source.view()).to_json()
+    async def policy(self) -> PolicyView:
+        """The policy file."""
+        return await self._plane.source.view()
 
     async def acknowledge(self, name: str, *, actor: str, reason: str = "") -> bool:
         """Somebody has seen that the candidate was taken back; False: there was nothing to see.
@@ -137,11 +154,8 @@ class Controller:
         """Data are as they are now; how many changes that settled. Raises UnknownRoute."""
         return self._plane.watching.accept(self._reconciler.run_of(name), actor, reason)
 
-    def route(self, name: str) -> dict[str, Any]:
-        """Everything about one route: a :class:`.views.RouteView`.
-
-        Raises UnknownRoute.
-        """
+    def route(self, name: str) -> RouteView:
+        """Everything about one route. Raises UnknownRoute."""
         run = self._reconciler.run_of(name)
         observatory, now = self._reconciler.observatory, self.now()
         watch = self._plane.watching.watches.get(name)
@@ -149,19 +163,16 @@ class Controller:
             run, observatory, self._reconciler.generation, now, self._beside(run),
             foreseen=self._foresight.of(run, observatory, now, self._plane.clock.wall()),
             monitors=monitors_view(watch) if watch is not None else None,
-        ).to_json()  # fmt: skip
+        )  # fmt: skip
 
-    def rollout(self, name: str) -> dict[str, Any]:
-        """The complete status of a route's rollout: a :class:`.views.RolloutView`.
-
-        Raises UnknownRoute, NoRollout.
-        """
+    def rollout(self, name: str) -> RolloutView:
+        """The complete status of a route's rollout. Raises UnknownRoute, NoRollout."""
         told = self._rollout(self._reconciler.run_of(name))
         if told is None:
             raise NoRollout(f"{name} has no rollout")
         return told
 
-    def _rollout(self, run: Run) -> dict[str, Any] | None:
+    def _rollout(self, run: Run) -> RolloutView | None:
         carried = run.record.carried
         if carried is None:
             return None
@@ -169,11 +180,11 @@ class Controller:
         return status.rollout_view(
             run, carried, observatory, self._reconciler.generation, now,
             foreseen=self._foresight.of(run, observatory, now, self._plane.clock.wall()),
-        ).to_json()  # fmt: skip
+        )  # fmt: skip
 
     async def journal(
         self, route: str | None = None, *, since: int | None = None, limit: int = 100
-    ) -> list[dict[str, Any]]:
+    ) -> list[EntryView]:
         """Journal entries, newest first; ``since`` is an entry id, exclusive. Limit 1 to 1000.
 
         What a broken store does not have yet comes first, with id 0. Raises UnknownRoute,
@@ -182,7 +193,7 @@ class Controller:
         former = self._reconciler.run_of(route).record.former if route is not None else ()
         limit = min(max(limit, 1), JOURNAL_PAGE_MAX)
         unsaved = [
-            move.entry.to_json()
+            move.entry
             for name, run in self._reconciler.runs.items()
             if route in (None, name)
             for move in reversed(run.unsaved)
@@ -194,18 +205,17 @@ class Controller:
             if not unsaved:
                 raise
             stored = []
-        return [*unsaved, *(entry.to_json() for entry in stored)][:limit]
+        return [EntryView.like(entry) for entry in [*unsaved, *stored][:limit]]
 
-    async def why(self, route: str, at: float | None = None) -> dict[str, Any]:
+    async def why(self, route: str, at: float | None = None) -> WhyView:
         """The journal entry that explains the position (at a wall time): sentence and evidence.
 
-        ``{"line", "sentence", "entry", "evidence"}``: what a person would say, the numbers, where
-        both come from; and ``"now"`` with the judge's present answer while the rollout is live and
-        no time was asked for. Raises UnknownRoute, NoRollout.
+        With the judge's present answer while the rollout is live and no time was asked for.
+        Raises UnknownRoute, NoRollout.
         """
         run = self._reconciler.run_of(route)
         if at is None and run.unsaved:
-            entry = run.unsaved[-1].entry.to_json()
+            entry = run.unsaved[-1].entry
         else:
             store, names = self._plane.store, ((route, 0.0), *run.record.former)
             page = await under_all_names(store, names, 0, at, NOTES_AHEAD_MAX)
@@ -213,82 +223,53 @@ class Controller:
             if not found:
                 raise NoRollout(f"{route}: nothing was decided{' by then' if at else ' yet'}")
             # A slow or failing disk may have taken a way back after what followed it.
-            entry = max(found, key=lambda one: (one.revision, one.id)).to_json()
-        told = {
-            "line": entry["line"], "sentence": entry["reason"], "entry": entry,
-            "evidence": entry["evidence"],
-        }  # fmt: skip
-        if at is None and run.live is not None:
-            told["now"] = run.live.trial.judgement().to_json()
-        return told
+            entry = max(found, key=lambda one: (one.revision, one.id))
+        asks = at is None and run.live is not None
+        return WhyView(
+            line=entry.line, sentence=entry.reason, entry=EntryView.like(entry),
+            evidence=entry.evidence,
+            now=judged(run.live.trial.judgement()) if asks and run.live is not None else None,
+        )  # fmt: skip
 
-    def shadow(self, route: str) -> dict[str, Any]:
-        """A :class:`.compared.ShadowView`; counts begin with the attempt.
+    def shadow(self, route: str) -> ShadowView:
+        """What is known from requests that several versions answered.
 
-        Raises UnknownRoute, NoRollout.
+        Counts begin with the attempt. Raises UnknownRoute, NoRollout.
         """
         run = self._reconciler.run_of(route)
         if run.rollout is None or run.trial is None:
             raise NoRollout(f"{route}: there is no rollout to compare in")
         live, judges = run.live is not None, judge_views(route, run.trial, self._plane.judges)
         book, about = run.trial.shadow, run.rollout.id
-        return shadow_view(book, route=route, rollout=about, live=live, judges=judges).to_json()
+        return shadow_view(book, route=route, rollout=about, live=live, judges=judges)
 
     def subscribe(self, route: str | None = None) -> AsyncIterator[Announcement]:
         """Events from now on; a listener that is 256 behind loses the oldest."""
         return self._plane.announcer.subscribe(route)
 
-    def whois(self, route: str, key: str) -> dict[str, Any]:
-        """Where a sticky key goes: ``{"bucket", "offset", "version", "weight_bp"}``."""
+    def whois(self, route: str, key: str) -> WhoisView:
+        """Where a sticky key goes. Raises UnknownRoute."""
         run = self._reconciler.run_of(route)
         entry = run.entry
         bucket = bucket_of(key.encode(), entry.sticky.salt.encode() if entry.sticky else b"")
         weight_bp = entry.weights_bp[entry.candidate] if entry.candidate >= 0 else 0
         draw = Draw(entry.versions, entry.weights_bp, entry.candidate, entry.offset)
-        return {
-            "bucket": bucket, "offset": entry.offset, "version": draw(bucket).name,
-            "weight_bp": weight_bp, "sticky": run.route.sticky is not None,
-        }  # fmt: skip
+        return WhoisView(
+            bucket=bucket, offset=entry.offset, version=draw(bucket).name, weight_bp=weight_bp,
+            sticky=run.route.sticky is not None,
+        )  # fmt: skip
 
     def now(self) -> float:
         """Rollout clock seconds; ``SetWeight.until`` is ``now() + duration``."""
         return self._plane.clock.now()
 
-    def health(self) -> dict[str, Any]:
-        """Liveness: ``{"ok": bool, "problems": [...], ...}``; not ok when nobody serves."""
-        plane = self._plane
-        problems = [f"policy: {p.get('message', p)}" for p in plane.source.problems]
-        if self._reconciler.store_error:
-            problems.append(f"store: {self._reconciler.store_error}")
-        if self._reconciler.recording.error:
-            problems.append(f"recording: {self._reconciler.recording.error}")
-        problems += [*plane.fleet.troubles(), *plane.outreach.outbox.troubles()]
-        problems += [*plane.traces.troubles(), *BOOKS.problems()]
-        problems += [
-            f"loop {loop} of {process}: failed {number} times"
-            for (process, loop), number in plane.loop_failures.items()
-        ]
-        workers = plane.fleet.states()
-        if not workers:
-            problems.append("no worker runs")
-        return {
-            "ok": bool(workers),
-            "problems": problems,
-            "notes": list(plane.source.notes),
-            "workers": workers,
-            "reader": plane.comparer.to_json(),
-            "frozen": self._reconciler.restraint.freezes.to_json() or None,
-            "generation": self._reconciler.generation,
-            "listen": plane.fleet.listen,
-        }
+    def health(self) -> HealthView:
+        """Liveness; not ok when nobody serves."""
+        return health_view(self._plane)
 
-    def ready(self) -> dict[str, Any]:
+    def ready(self) -> ReadyView:
         """Readiness: ok once every worker has applied the current table."""
-        ready = self._plane.fleet.ready()
-        problems = self._plane.fleet.troubles()
-        if not ready and not problems:
-            problems = ["not every worker serves the newest table yet"]
-        return {"ok": ready, "problems": problems, "generation": self._reconciler.generation}
+        return ready_view(self._plane)
 
     async def metrics_text(self, *, openmetrics: bool = False) -> str:
         """Prometheus text format 0.0.4 of the whole router, or OpenMetrics 1.0."""
@@ -300,8 +281,8 @@ class Controller:
         """The processes that run now, by the name that metrics give them."""
         pids = {"control": os.getpid(), "reader": self._plane.comparer.reader.pid}
         for worker in self._plane.fleet.states():
-            if isinstance(pid := worker.get("pid"), int):
-                pids[f"worker-{worker['worker']}"] = pid
+            if worker.pid is not None:
+                pids[f"worker-{worker.who.number}"] = worker.pid
         return {name: pid for name, pid in pids.items() if pid}
 
     def _gauges(self) -> Iterator[Iterator[Gauge]]:
@@ -371,16 +352,16 @@ class Controller:
     ) -> CommandResult:
         """A key is carried out once, also when it arrives twice at the same time."""
         if key in self._by_id:
-            return _repeated((await asyncio.shield(self._by_id[key])).to_json())
+            return _repeated(await asyncio.shield(self._by_id[key]))
         done: asyncio.Future[CommandResult] = asyncio.get_running_loop().create_future()
         self._by_id[key] = done
         try:
             old = await self._answered(key.id)
-            other = old is not None and old.pop("asked", key.asked) != key.asked
+            other = old is not None and old.asked not in ("", key.asked)
             if other:
                 _refuse_reuse(event, key)
             if old is not None and not other:
-                result = _repeated(old)
+                result = _repeated(old.result)
             else:
                 result = await self._carry_out(route, event, if_revision, key, False)
         except BaseException as error:
@@ -394,7 +375,7 @@ class Controller:
         done.set_result(result)
         return result
 
-    async def _answered(self, command_id: str) -> dict[str, Any] | None:
+    async def _answered(self, command_id: str) -> AnsweredOrder | None:
         try:
             return await self._plane.store.answer(command_id)
         except StoreUnavailable:
@@ -475,23 +456,23 @@ class Controller:
         """The questions that wait for people."""
         return self._plane.reviews
 
-    async def feedback(self, given: Sequence[Statement]) -> dict[str, Any]:
+    async def feedback(self, given: Sequence[Statement]) -> StatementsView:
         """The truth about predictions; see :meth:`Feedback.tell`."""
         return await self._plane.feedback.tell(given)
 
-    def prediction_log(self) -> dict[str, Any]:
+    def prediction_log(self) -> LogView:
         """How the prediction log stands: what it holds and dropped, how late truths come."""
-        return self._plane.log.view().to_json()
+        return self._plane.log.view()
 
-    async def reload(self, *, force: bool = False, actor: str = "operator") -> dict[str, Any]:
-        """Read the policy file now. ``{"changed", "digest", "notes"}``; raises PolicyRejected."""
+    async def reload(self, *, force: bool = False, actor: str = "operator") -> ReloadView:
+        """Read the policy file now. Raises PolicyRejected."""
         answer = await self._plane.source.reload(force=force, actor=actor)
         await self._plane.fleet.applied(self._reconciler.generation)
         return answer
 
 
-def _repeated(answer: dict[str, Any]) -> CommandResult:
-    return replace(CommandResult(**answer), repeated=True, changed=False)
+def _repeated(answer: CommandResult) -> CommandResult:
+    return replace(answer, repeated=True, changed=False)
 
 
 def _refuse_reuse(event: AnyCommand, key: OrderKey) -> None:

@@ -15,6 +15,11 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
         """The view of plain values. Raises msgspec.ValidationError where one does not fit."""
         return msgspec.convert(plain, cls)
 
+    @classmethod
+    def like(cls, one: object) -> Self:
+        """The view of an object that has the same attributes."""
+        return msgspec.convert(one, cls, from_attributes=True)
+
     def to_json(self) -> dict[str, Any]:
         """Plain values, as they go over the wire."""
         made: dict[str, Any] = msgspec.to_builtins(self)

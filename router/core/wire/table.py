@@ -437,35 +437,23 @@ class ListenerTls:
 
 @dataclass(frozen=True, slots=True)
 class RoutingTable:
-    """Everything a worker knows. ``generation`` only grows; a worker ignores an older one."""
+    """Everything a worker knows; one of an older :attr:`rank` than it has is refused."""
 
     generation: int
+    """Grows by one with each table of a term."""
     routes: tuple[RouteEntry, ...] = ()
     limits: ListenerLimits = ListenerLimits()
     trusted_proxies: tuple[str, ...] = ()  # networks whose X-Forwarded-* are appended to
     access_log: AccessTerms | None = None
     traces: TraceTerms | None = None  # None: those of clients are passed on
     tls: ListenerTls | None = None  # None: plain HTTP; settled when a worker starts to listen
+    term: int = 0
+    """Of the leader that made it: who led before made its tables in an older one."""
 
-
-def changed_routes(old: RoutingTable, new: RoutingTable) -> tuple[RouteEntry, ...] | None:
-    """Entries of ``new`` that differ from ``old``'s; None where more than entries differs.
-
-    Control keeps the entry of a route until it changes, so most comparisons are of identity.
-    """
-    if replace(old, generation=new.generation, routes=new.routes) != new:
-        return None
-    if [route.name for route in old.routes] != [route.name for route in new.routes]:
-        return None
-    pairs = zip(old.routes, new.routes, strict=True)
-    return tuple(after for before, after in pairs if after is not before and after != before)
-
-
-def amended(table: RoutingTable, generation: int, routes: tuple[RouteEntry, ...]) -> RoutingTable:
-    """``table`` with ``routes`` in place of those of the same names."""
-    new = {route.name: route for route in routes}
-    entries = tuple(new.get(route.name, route) for route in table.routes)
-    return replace(table, generation=generation, routes=entries)
+    @property
+    def rank(self) -> tuple[int, int]:
+        """Which of two tables counts: the one of the later term, of one term the later one."""
+        return self.term, self.generation
 
 
 def stable_only(entry: RouteEntry) -> RouteEntry:

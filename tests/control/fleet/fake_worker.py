@@ -13,7 +13,7 @@ import signal
 import socket
 
 from router.core.wire.counts import EndpointState
-from router.core.wire.table import amended
+from router.core.wire.succession import amended
 from router.link.messages import Amend, Applied, Drain, Hello, Publish, Report
 from router.link.socket import open_link
 
@@ -30,7 +30,7 @@ def endpoints(table):
 
 async def report(link, args, stop, state):
     while not (args.mute or stop.is_set()):
-        link.send(Report(args.worker, endpoints=endpoints(state["table"])))
+        link.send(Report(endpoints=endpoints(state["table"])))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), 0.1)
 
@@ -65,17 +65,17 @@ async def main() -> None:
             stop.set()
         elif isinstance(message, Publish) and not args.deaf:
             state["table"] = message.table
-            state["applying"] = asyncio.create_task(apply(message.table.generation))
+            state["applying"] = asyncio.create_task(apply(message.table))
         elif isinstance(message, Amend) and not args.deaf:
             assert message.base == state["table"].generation
             state["table"] = amended(state["table"], message.generation, message.routes)
-            link.send(Applied(message.generation))
+            link.send(Applied(message.generation, message.term))
 
-    async def apply(generation):
+    async def apply(table):
         nonlocal server
         if server is None:
             server = await asyncio.start_server(answer, sock=sock)
-        link.send(Applied(generation))
+        link.send(Applied(table.generation, table.term))
 
     def lost(_reason):
         asyncio.get_running_loop().call_later(float(os.environ.get("GRACE_S", "10")), stop.set)

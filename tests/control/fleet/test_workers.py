@@ -15,7 +15,8 @@ import pytest
 from router.control.fleet.processes import born, listens
 from router.control.fleet.workers import Workers
 from router.core.wire.table import EndpointEntry, MatchEntry, RouteEntry, RoutingTable, VersionEntry
-from router.link.messages import Amend, Beat, Lowered, Publish, encode
+from router.link.messages import Amend, Applied, Beat, Lowered, Publish, encode
+from tests.control.fleet.hearing import Hearing
 
 FAKE = Path(__file__).with_name("fake_worker.py")
 
@@ -57,7 +58,7 @@ async def make(tmp_path):
 
     def build(count=1, *more, port=0, pids=True):
         workers = Workers(
-            count, ("127.0.0.1", port), on_report=lambda _r: None, on_pairs=lambda _p: None,
+            count, ("127.0.0.1", port), Hearing(),
             pids_file=tmp_path / "pids" if pids else None, command=command(*more),
         )  # fmt: skip
         made.append(workers)
@@ -83,11 +84,11 @@ async def test_workers_share_a_port_and_confirm_tables(make):
     await workers.start()
     await until(workers.ready)
     pids = {await asyncio.to_thread(ask, workers.port) for _ in range(40)}
-    assert pids == {w["pid"] for w in workers.states()}
+    assert pids == {w.pid for w in workers.states()}
     workers.publish(table(2))
     assert not workers.ready()
     await workers.applied(2)
-    assert all(w["generation"] == 2 for w in workers.states())
+    assert all(w.generation == 2 for w in workers.states())
 
 
 async def test_a_step_is_sent_as_what_changed_and_late_comers_get_everything(make, monkeypatch):
@@ -106,7 +107,7 @@ async def test_a_step_is_sent_as_what_changed_and_late_comers_get_everything(mak
     await workers.applied(2)
 
     assert sent == [Amend(2, 1, (moved,))]
-    os.kill(workers.states()[0]["pid"], signal.SIGKILL)
+    os.kill(workers.states()[0].pid, signal.SIGKILL)
     await until(lambda: len(sent) == 2)
     await workers.serving()
     assert sent[1] == Publish(replace(table(2), routes=(moved,)))
@@ -117,12 +118,12 @@ async def test_a_killed_worker_is_replaced_within_a_second_on_the_same_port(make
     workers.publish(table(1))
     await workers.start()
     await until(workers.ready)
-    port, old = workers.port, workers.states()[0]["pid"]
+    port, old = workers.port, workers.states()[0].pid
     os.kill(old, signal.SIGKILL)
     began = time.monotonic()
-    await until(lambda: workers.ready() and workers.states()[0]["pid"] != old)
+    await until(lambda: workers.ready() and workers.states()[0].pid != old)
     assert time.monotonic() - began < 3  # spawn of an interpreter on a busy machine
-    assert await asyncio.to_thread(ask, port) == workers.states()[0]["pid"]
+    assert await asyncio.to_thread(ask, port) == workers.states()[0].pid
 
 
 async def test_a_worker_that_does_not_confirm_is_replaced(make, monkeypatch):
@@ -131,7 +132,7 @@ async def test_a_worker_that_does_not_confirm_is_replaced(make, monkeypatch):
     workers.publish(table(1))
     await workers.start()
     await until(lambda: workers._workers and workers._workers[0].hello)
-    old = workers.states()[0]["pid"]
+    old = workers.states()[0].pid
     await workers.applied(1)
     await until(lambda: not born(old))
 
@@ -142,7 +143,7 @@ async def test_drain_ends_all_and_leaves_no_file(make, tmp_path):
     await workers.start()
     await until(workers.ready)
     assert (tmp_path / "pids").exists()
-    pids = [w["pid"] for w in workers.states()]
+    pids = [w.pid for w in workers.states()]
     workers.begin_drain(5)
     await workers.drained(5)
     assert not any(born(pid) for pid in pids)
@@ -154,7 +155,7 @@ async def test_orphans_serve_until_the_successor_serves_and_then_end(make, tmp_p
     first.publish(table(1))
     await first.start()
     await until(first.ready)
-    orphan = first.states()[0]["pid"]
+    orphan = first.states()[0].pid
     # As if the control process had been killed: nobody supervises, the link is closed.
     for task in first._tasks:
         task.cancel()
@@ -170,9 +171,7 @@ async def test_orphans_serve_until_the_successor_serves_and_then_end(make, tmp_p
     assert str(orphan) in (tmp_path / "pids").read_text(), "should this one fail too"
     await until(lambda: second.ready() and not listens(orphan))
     await until(lambda: str(orphan) not in (tmp_path / "pids").read_text())
-    assert {await asyncio.to_thread(ask, first.port) for _ in range(10)} == {
-        second.states()[0]["pid"]
-    }
+    assert {await asyncio.to_thread(ask, first.port) for _ in range(10)} == {second.states()[0].pid}
 
 
 async def test_a_start_that_fails_leaves_orphans_to_the_next_one(make, tmp_path):
@@ -218,30 +217,29 @@ async def test_a_worker_that_lives_and_says_nothing_is_replaced_and_readiness_sa
     make, monkeypatch
 ):
     monkeypatch.setattr("router.control.fleet.workers.SILENT_S", 0.6)
-    events = []
     workers = make(1)
-    workers._on_event = lambda text, index: events.append((text, index))
     workers.publish(table(1))
     await workers.start()
     await until(workers.ready)
-    hung = workers.states()[0]["pid"]
+    hung = workers.states()[0].pid
     os.kill(hung, signal.SIGSTOP)
     await until(workers.troubles)
     assert not workers.ready()
     assert workers.troubles()[0].startswith("worker 0 said nothing for 0.")
-    await until(lambda: workers.ready() and workers.states()[0]["pid"] != hung)
+    await until(lambda: workers.ready() and workers.states()[0].pid != hung)
     assert not workers.troubles()
-    assert [index for _, index in events] == [0, 0]
+    (who, _), (same, _) = workers._hears.events
+    assert (who.number, same) == (0, who)
+    assert workers.states()[0].who.boot > who.boot
     assert not born(hung)
 
 
 async def test_a_worker_that_never_speaks_is_replaced_too(make, monkeypatch):
     monkeypatch.setattr("router.control.fleet.workers.SILENT_S", 0.3)
-    workers, events = make(1, "--mute"), []
-    workers._on_event = lambda text, index: events.append(text)
+    workers = make(1, "--mute")
     workers.publish(table(1))
     await workers.start()
-    await until(lambda: any("it is replaced" in text for text in events))
+    await until(lambda: any("it is replaced" in text for text in workers._hears.texts))
 
 
 async def test_who_was_held_up_itself_blames_nobody(make):
@@ -264,18 +262,17 @@ async def test_who_connects_while_the_only_worker_is_dead_is_answered_by_the_nex
     workers.publish(table(1))
     await workers.start()
     await until(workers.ready)
-    dead = workers.states()[0]["pid"]
+    dead = workers.states()[0].pid
     os.kill(dead, signal.SIGKILL)
     await until(lambda: not workers.states())
     asked = [asyncio.create_task(asyncio.to_thread(ask, workers.port)) for _ in range(20)]
-    assert {await one for one in asked} == {workers.states()[0]["pid"]}
+    assert {await one for one in asked} == {workers.states()[0].pid}
 
 
 async def test_a_worker_that_ends_again_and_again_keeps_nobody_waiting(make, monkeypatch):
     """With others that serve, its queue is given up: they get its clients."""
     monkeypatch.setattr("router.control.fleet.workers.BACKOFF_S", (0.05,))
-    workers, events = make(2), []
-    workers._on_event = lambda text, index: events.append(text)
+    workers = make(2)
     workers.publish(table(1))
     await workers.start()
     await until(workers.ready)
@@ -283,7 +280,7 @@ async def test_a_worker_that_ends_again_and_again_keeps_nobody_waiting(make, mon
     ends = (sys.executable, "-c", "import sys; sys.exit(1)")
     workers._command = lambda fd, index, listen: good(fd, index, listen) if index else ends
     os.kill(workers._workers[0].process.pid, signal.SIGKILL)
-    await until(lambda: sum("it is replaced" in text for text in events) > 4)
+    await until(lambda: sum("it is replaced" in text for text in workers._hears.texts) > 4)
     pids = {await asyncio.to_thread(ask, workers.port) for _ in range(20)}
     assert pids == {workers._workers[1].process.pid}
 
@@ -293,8 +290,6 @@ async def test_control_says_that_it_lives_and_answers_who_decided_alone_with_the
     workers.publish(table(1))
     await workers.start()
     await until(workers.ready)
-    events = []
-    workers._on_event = lambda text, index: events.append(text)
     sent = []
     worker = workers._workers[0]
     worker.link.send = lambda message: sent.append(message) or True
@@ -302,9 +297,30 @@ async def test_control_says_that_it_lives_and_answers_who_decided_alone_with_the
     workers._receive(worker, Lowered(4.2, {"r": "stable only: it fails"}))
     await until(lambda: encode(Publish(table(1))) in sent)
     await until(lambda: Beat() in sent)
-    assert events == [
+    assert workers._hears.texts == [
         "worker 0 sent r to stable only: stable only: it fails (control was silent for 4.2 s)"
     ]
+
+
+async def test_who_follows_a_later_router_is_neither_ended_nor_waited_for(make, monkeypatch):
+    """This one was stopped, its store went to another, and it does not know that yet."""
+    monkeypatch.setattr("router.control.fleet.workers.APPLY_TIMEOUT_S", 0.05)
+    workers = make(2)
+    workers.publish(replace(table(1), term=3))
+    await workers.start()
+    await until(workers.ready)
+    pids = [w.pid for w in workers.states()]
+    workers._workers[0].link.send_table = workers._workers[0].link.send_amendment = lambda _raw: (
+        True
+    )
+    workers._receive(workers._workers[0], Applied(1, term=4))
+    workers.publish(replace(table(2), term=3))
+    await workers.applied(2)
+    workers.look(time.monotonic() + 0.5)
+    assert workers.troubles() == ["worker 0 follows a router of a later term (4)"]
+    assert [(w.term, w.generation) for w in workers.states()] == [(4, 1), (3, 2)]
+    assert [w.pid for w in workers.states()] == pids
+    assert not workers.ready()
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ from aiohttp import web
 from router.control.fleet.compare import Comparer
 from router.control.outside import judges as judges_
 from router.control.outside.judges import DRAWN_MAX, FAILURES_MAX, Judges
+from router.control.rollouts.lines import BatchLine
+from router.control.state.settings import StoreSettings
 from router.control.told.judged import judge_views
 from router.core.judging.said import ANSWER_BYTES_MAX
 from router.core.judging.spent import DAY_S, Spending
@@ -152,7 +154,7 @@ async def test_what_is_as_good_stays_and_what_says_the_same_costs_nothing(bench,
 async def test_verdicts_are_fed_in_the_order_of_drawing(bench, site):
     b = await bench()
     fed = []
-    b.run.trial.tape = lambda kind, _now, **data: fed.append((kind, data))
+    b.run.trial.tape = fed.append
     site.habit = "late first"
     b.comparer.put([
         sample({"y": 1}, {"y": y}, revision=b.world.record.revision) for y in (2, 0, 2)
@@ -162,10 +164,11 @@ async def test_verdicts_are_fed_in_the_order_of_drawing(bench, site):
     async with asyncio.timeout(20):
         while sum(b.counted.values()) < 2:
             await asyncio.sleep(0.005)
-    assert not [data for kind, data in fed if kind == "batch" and data["batch"].verdicts]
+    assert not [line for line in fed if isinstance(line, BatchLine) and line.batch.verdicts]
     site.gates[1].set()
     await b.quiet()
-    said = [one.worse for kind, data in fed if kind == "batch" for one in data["batch"].verdicts]
+    batches = [line.batch for line in fed if isinstance(line, BatchLine)]
+    said = [one.worse for batch in batches for one in batch.verdicts]
     assert said == [1.0, -1.0, 1.0]
 
 
@@ -220,7 +223,7 @@ async def test_what_was_spent_is_kept_for_the_next_process(bench, site):
     after.restore(json.loads(json.dumps(kept)))
     assert (after.calls, after.tokens, after.cost) == (2, 14, 1.0)
     again = Judges(dict, print, print, b.world.clock, b.world.store)
-    again.resume({"judge/r/judge": kept, "judge/r/broken": {"day": "x"}, "salt": "y"})
+    again.resume(StoreSettings(spent={"r/judge": kept, "r/broken": {"day": "x"}}))
     assert again.spent("r", "judge").calls == 2
 
 

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from router.config.check import load
+from router.control.fleet.local import local
 from router.control.plane import Plane
 from router.control.state.errors import PolicyRejected
 from router.control.state.sqlite import SqliteStore
@@ -37,7 +38,7 @@ async def plane(tmp_path, policy, server):
     file.write_text(
         f"listen: 127.0.0.1:0\nalerts: [{{url: URL/alert}}]\n{text}".replace("URL", server.url)
     )
-    made = Plane(load(file), SqliteStore(tmp_path / "r.db"), command=command)
+    made = Plane(load(file), SqliteStore(tmp_path / "r.db"), fleet=local(command=command))
     await made.start()
     yield made
     await made.stop(drain_s=1)
@@ -54,14 +55,14 @@ async def test_it_is_wired(plane, server, tmp_path):
     c = plane.controller
     server.answers["confirm"] = 403
     await until(lambda: plane.reconciler.runs["r"].rollout is not None)
-    await until(lambda: "hook" in c.rollout("r")["waits_for"] or c.rollout("r")["step"] == 2)
+    await until(lambda: "hook" in c.rollout("r").waits_for or c.rollout("r").step == 2)
     server.answers["confirm"] = 200
-    await until(lambda: c.rollout("r")["step"] == 2)
-    assert c.rollout("r")["next_advance_at"] > time.time() + 3_000
-    assert (await c.why("r"))["entry"]["action"] == "advance", "notes explain no traffic"
+    await until(lambda: c.rollout("r").step == 2)
+    assert c.rollout("r").next_advance_at > time.time() + 3_000
+    assert (await c.why("r")).entry.action == "advance", "notes explain no traffic"
     await c.freeze(True, actor="ann", reason="sale", route="r", lasting_s=3_600)
-    assert c.health()["frozen"]["routes"]["r"]["actor"] == "ann"
-    assert (await c.why("r"))["line"].startswith("frozen by ann until ")
+    assert c.health().frozen.routes["r"].actor == "ann"
+    assert (await c.why("r")).line.startswith("frozen by ann until ")
     await c.command("r", Abort("ann", "no"))
     await until(lambda: "post" in server.paths())
     assert server.bodies("post")[0]["phase"] == Phase.ABORTED

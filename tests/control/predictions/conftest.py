@@ -7,6 +7,7 @@ import pytest
 
 from router.control.fleet.samples import Samples
 from router.control.predictions.watching import Watching
+from router.control.state import layout
 from router.core.wire.sampled import Sampled
 from tests.control.conftest import World, canary
 from tests.control.inline_reader import InlineReader
@@ -29,7 +30,7 @@ class Plant(World):
         self.watching = Watching(
             self.reconciler, self.store, self.clock, lambda *told: self.alerts.append(told)
         )
-        self.watching.resume(dict(self.disk.settings))
+        self.watching.resume(layout.settings_of(self.disk.settings))
         self.reconciler.restraint.monitors = self.watching
         self.reader = InlineReader()
         self.samples = Samples(

@@ -11,7 +11,8 @@ from msgspec.structs import replace
 from router.cli.monitors import _row as table_row
 from router.config.check import loads
 from router.config.problems import PolicyError
-from router.control.predictions.watching import PREFIX, RouteWatch
+from router.control.predictions.watching import RouteWatch
+from router.control.state import layout
 from router.control.told.monitored import monitor_gauges, monitors_view
 from router.core.policy.kept import sampled_headers
 from router.core.policy.monitors import MonitorsPolicy
@@ -79,7 +80,7 @@ async def test_what_was_learnt_survives_a_restart(plant):
     await p.slots(60)
     p.watching.keep()
     before = p.watching.watches["r"].monitors.snapshot()
-    assert json.loads(json.dumps(p.disk.settings[PREFIX + "r"])) == before
+    assert json.loads(json.dumps(p.disk.settings[layout.MONITORS + "r"])) == before
     await p.start()
     after = p.watching.watches["r"].monitors.snapshot()
     assert [one["profile"] for one in after["inputs"]] == [
@@ -93,7 +94,7 @@ async def test_a_damaged_memory_is_begun_anew(plant):
     p = await plant()
     await p.slots(30)
     p.watching.keep()
-    p.disk.settings[PREFIX + "r"] = {"features": 3}
+    p.disk.settings[layout.MONITORS + "r"] = {"features": 3}
     await p.start()
     assert p.watching.watches["r"].monitors.requests == 0
 
@@ -105,7 +106,7 @@ async def test_a_store_that_fails_keeps_nothing_and_stops_nobody(plant):
     p.watching.keep()
     p.store.broken = False
     p.watching.keep()
-    assert PREFIX + "r" in p.disk.settings
+    assert layout.MONITORS + "r" in p.disk.settings
 
 
 async def test_without_monitors_nobody_looks(plant):
@@ -225,7 +226,7 @@ async def test_each_segment_of_a_file_is_a_reference_of_its_own(tmp_path):
     assert {one["segment"] for one in view["signals"]} == {"", "a", "b"}
     p.watching.keep()
     await p.settle()
-    kept = p.disk.settings[PREFIX + "r"]
+    kept = p.disk.settings[layout.MONITORS + "r"]
     assert set(kept["parts"]) == {"a", "b"}
 
 

@@ -23,5 +23,5 @@ def test_it_is_wanted_once_an_attempt():
     assert (entry.actor, entry.action) == ("ann", ACKNOWLEDGED)
     assert entry.reason == "ann has seen that v2 was taken back: known outage"
     again = Acknowledged()
-    again.restore(change.settings[ACKNOWLEDGED])
+    again.restore(change.settings.acknowledged)
     assert not again.wanted(BACK)

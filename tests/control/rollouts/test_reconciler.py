@@ -32,7 +32,7 @@ async def test_a_failing_candidate_is_taken_back_with_the_judges_sentence(world)
     await w.run(10, candidate=1.0)
     last = w.disk.entries[-1]
     assert (last.action, last.phase_to, last.weight_bp) == ("rollback", "rolled_back", 0)
-    assert last.reason == last.evidence["sentence"] == w.rollout.reason
+    assert last.reason == last.evidence.sentence == w.rollout.reason
     assert "candidate" in last.reason
     assert "limit" in last.reason
     assert w.serving == {"v1": 10_000}

@@ -58,7 +58,7 @@ async def test_an_edit_that_a_restart_finds_begins_anew_too(world, policy):
     w = await world(text).start()
     counted(w, w.entry.revision, 40, sticky=False)
     await w.run(2, rate=0)
-    assert w.disk.evidence["r"]["sticky"] is False
+    assert w.disk.evidence["r"].sticky is False
     w.text = of_users(text)
     await w.start()
     assert w.reconciler.runs["r"].live.trial.answers == 0

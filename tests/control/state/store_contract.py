@@ -16,13 +16,18 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from router.config.check import loads
 from router.control.rollouts.reconciler import Reconciler
+from router.control.state.answers import AnsweredOrder, CommandResult
 from router.control.state.errors import StoreLocked
+from router.control.state.evidence import TrialState
 from router.control.state.record import Change, Identity, JournalEntry, Pinned, RouteRecord
+from router.control.state.settings import SaltSetting, StoreSettings
 from router.control.state.store import Fenced, Unwritable
+from router.control.told.answers import FreezesView, FreezeView, JudgementView
 from router.core.policy import RolloutPolicy
 from router.core.rollout.rollout import begin
 from tests.clock import ManualClock
@@ -43,8 +48,31 @@ def record(revision=1, route="r"):
 def entry(n=1, route="r"):
     return JournalEntry(
         100.0 + n, float(n), route, "r-1", n, "ann", "pause", "progressing", "paused", 1, 100,
-        "because", {"reports": [], "capital": 1.25},
+        "because", JudgementView(capital=1.25),
     )  # fmt: skip
+
+
+STATE = TrialState(
+    about=("r-1", 1), revision=1, step=0, step_revision=1, samples=(3, 4), judge=[1.5, None],
+    shadow={}, shares=(2.0, (("v3", 100),)),
+)  # fmt: skip
+
+
+SETTINGS = StoreSettings(
+    salt=SaltSetting("00" * 16, frozenset({"route b", "route a"})),
+    frozen=FreezesView(
+        actor="ann", routes={"q": FreezeView(actor="bo", reason="", at=1.0, until=2.0)}
+    ),
+    acknowledged={"r": "r-1/1"}, monitors={"r": {"features": [1, 2.5]}},
+)  # fmt: skip
+
+
+def replace_judge(judge):
+    return msgspec.structs.replace(STATE, judge=judge)
+
+
+def answer(route):
+    return AnsweredOrder(CommandResult(route, "pause", True, 1, "paused", 1, 100, "so"), "x")
 
 
 class StoreContract:
@@ -54,19 +82,18 @@ class StoreContract:
         store, stored = await opened()
         assert stored.records == {}
         change = Change(
-            12.5, (record(3),), (entry(1), entry(2)), {"r": {"judge": [1.5, None]}},
-            {"frozen": {"actor": "ann"}}, (("id-0", {"route": "q"}), ("id-1", {"route": "r"})),
-            (2**64 - 1, 7),
+            12.5, (record(3),), (entry(1), entry(2)), {"r": STATE}, SETTINGS,
+            (("id-0", answer("q")), ("id-1", answer("r"))), (2**64 - 1, 7),
         )  # fmt: skip
         await store.commit(change)
         await store.close()
         again, stored = await opened()
         assert stored.clock == 12.5
         assert stored.records == {"r": record(3)}
-        assert stored.evidence == {"r": {"judge": [1.5, None]}}
-        assert stored.settings == {"frozen": {"actor": "ann"}}
-        assert await again.answer("id-0") == {"route": "q"}
-        assert await again.answer("id-1") == {"route": "r"}
+        assert stored.evidence == {"r": STATE}
+        assert stored.settings == SETTINGS
+        assert await again.answer("id-0") == answer("q")
+        assert await again.answer("id-1") == answer("r")
         assert stored.receipts == (2**64 - 1, 7)
         assert await again.answer("id-2") is None
         entries = await again.journal(None, since=0, until=None, limit=10)
@@ -81,15 +108,16 @@ class StoreContract:
         store, _ = await opened()
         said = replace(
             entry(), reason="\u20ac \U0001f600 \\u0000 '%s' $1 ? {}", actor="a\ud800b",
-            evidence={"zero": "\0", "tiny": 5e-324, "odd": 0.1 + 0.2, "long": "x" * 100_000},
+            evidence=JudgementView(capital=0.1 + 0.2, line="\0" + "x" * 100_000),
         )  # fmt: skip
-        await store.commit(Change(0.1 + 0.2, (), (said,), {"r": {"half": "\udc00", "n": 2**80}}))
+        odd = replace_judge({"half": "\udc00", "n": 2**60, "tiny": 5e-324})
+        await store.commit(Change(0.1 + 0.2, (), (said,), {"r": odd}))
         (kept,) = await store.journal(None, since=0, until=None, limit=10)
         assert (kept.reason, kept.actor, kept.evidence) == (said.reason, "a?b", said.evidence)
         await store.close()
         _, stored = await opened()
         assert stored.clock == 0.1 + 0.2
-        assert stored.evidence == {"r": {"half": "?", "n": 2**80}}
+        assert stored.evidence["r"].judge == {"half": "?", "n": 2**60, "tiny": 5e-324}
 
     async def test_an_older_revision_never_overwrites(self, opened):
         store, _ = await opened()
@@ -130,7 +158,8 @@ class StoreContract:
         assert (stored.records["r"].revision, stored.clock) == (30, 22)
 
     @pytest.mark.parametrize(
-        "more", [{"reason": None}, {"evidence": {"x": object()}}, {"revision": 2**70}]
+        "more",
+        [{"reason": None}, {"evidence": JudgementView(samples=object())}, {"revision": 2**70}],
     )
     async def test_what_no_disk_could_take_is_told_apart_from_a_broken_disk(self, opened, more):
         store, _ = await opened()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shutil
@@ -80,7 +81,7 @@ async def test_what_was_lost_is_refused_by_name_and_the_way_out_is_one(tmp_path,
         copies.verify(path)
     assert f"rampway store restore COPY {path}" in str(refused.value)
     account = copies.restore(copy, path)
-    assert (account.entries, account.sequence) == (3, 4)
+    assert (account.entries, account.sequence) == (3, 5)
     store = SqliteStore(path)
     assert (await store.open()).records["r"] == record(3)
     await store.close()
@@ -92,7 +93,7 @@ async def test_without_the_lock_file_the_file_beside_it_knows_and_the_other_way_
         await written(path, 3)
         without_log(path)
         path.with_name(path.name + name).unlink()
-        with pytest.raises(StoreDamaged, match="3 changes were written, only 0 are there"):
+        with pytest.raises(StoreDamaged, match="4 changes were written, only 1 are there"):
             await SqliteStore(path).open()
         for file in tmp_path.glob("r.db*"):
             file.unlink()
@@ -144,7 +145,7 @@ async def test_a_store_of_before_has_no_mark_and_gets_one(tmp_path):
     await store.close()
     known = Hold(path).known()
     assert known is not None
-    assert known.sequence == 1
+    assert known.sequence == 2
     assert HoldMark.parsed("12345") is None
 
 
@@ -232,3 +233,22 @@ def test_the_command(tmp_path):
 
 def test_a_disk_that_does_not_let_us_look_shows_no_successor(tmp_path):
     assert not Hold(tmp_path / "gone" / "r.db").successor()
+
+
+async def test_every_holder_has_a_later_term_also_after_an_older_copy(tmp_path):
+    """Workers elsewhere take nothing of an older one: it must never come back."""
+    path, old, terms = tmp_path / "r.db", tmp_path / "old.db", []
+
+    async def held():
+        store = SqliteStore(path)
+        terms.append((await store.open()).term)
+        await store.commit(Change(1.0))
+        await store.close()
+
+    await held()
+    copies.backup(path, old)
+    for _ in range(3):
+        await held()
+    copies.restore(old, path)
+    await held()
+    assert all(earlier < later for earlier, later in itertools.pairwise(terms)), terms

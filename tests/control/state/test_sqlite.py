@@ -16,6 +16,7 @@ from router.control.state.record import Change
 from router.control.state.sqlite import SqliteStore
 from router.control.state.store import Fenced, Unwritable
 from tests.control.state.store_contract import (
+    STATE,
     StoreContract,
     entry,
     killed_again_and_again,
@@ -194,10 +195,10 @@ async def test_a_store_of_the_first_schema_is_read_and_kept_beside(tmp_path, ope
     assert (kept.revision, kept.rollout.revision, kept.rollout.reason) == (
         3, 3, "resumed after 68ms by local: go",
     )  # fmt: skip
-    assert (stored.evidence["a"]["revision"], stored.evidence["a"]["step_revision"]) == (1, 1)
+    assert (stored.evidence["a"].revision, stored.evidence["a"].step_revision) == (1, 1)
     entries = await store.journal("a", since=0, until=None, limit=10)
     assert [entry.revision for entry in entries] == [3, 2, 1]
-    assert (await store.answer("order-1"))["revision"] == 3
+    assert (await store.answer("order-1")).result.revision == 3
     await store.commit(Change(2.0, (replace(kept, revision=4),)))
     await store.close()
     with contextlib.closing(sqlite3.connect(tmp_path / "r.db.schema1")) as copy:
@@ -236,7 +237,7 @@ async def test_a_disk_that_fails_at_the_evidence_fails_the_whole_transaction(tmp
             return None
 
     with pytest.raises(sqlite3.OperationalError):
-        store._write(Failing(), Change(1.0, evidence={"r": {"a": 1}}))
+        store._write(Failing(), Change(1.0, evidence={"r": STATE}))
     assert done == ["BEGIN IMMEDIATE"]
 
 

@@ -9,9 +9,12 @@ import pytest
 from router.control.state import writes
 from router.control.state.errors import StoreUnavailable
 from router.control.state.record import Change, JournalEntry, RouteRecord
+from router.control.state.settings import SaltSetting, StoreSettings
 from router.control.state.writes import ENTRIES_OWED_MAX, Owed, Writes
 from tests.control.conftest import Told
 from tests.control.memory import MemoryStore
+
+SALTED = StoreSettings(salt=SaltSetting("x", frozenset()), acknowledged={})
 
 
 def entry(route, reason="said"):
@@ -45,7 +48,7 @@ def test_after_the_last_words_an_order_is_sent_on(made):
 async def test_a_note_that_failed_is_written_when_the_disk_works_again(made):
     w, told = made
     w.store.broken = True
-    w.quietly(Change(3.0, (record("a"),), (entry("a"),), settings={"salt": "x"}))
+    w.quietly(Change(3.0, (record("a"),), (entry("a"),), settings=SALTED))
     await passes()
     assert told.failures
     assert not w.store.disk.entries
@@ -53,7 +56,7 @@ async def test_a_note_that_failed_is_written_when_the_disk_works_again(made):
     await passes()
     assert [one.reason for one in w.store.disk.entries] == ["said"]
     assert w.store.disk.records["a"] == record("a")
-    assert w.store.disk.settings == {"salt": "x"}
+    assert w.store.disk.settings["salt"]["text"] == "x"
     assert w.error == ""
     assert told.mended == 1
 
@@ -73,11 +76,12 @@ async def test_what_is_fenced_takes_nothing_else_with_it(made):
     same."""
     w, _ = made
     w.store.disk.records["a"] = record("a", 5)
-    w.quietly(Change(3.0, (record("a"), record("b")), (entry("b"),), settings={"salt": "x"}))
+    w.quietly(Change(3.0, (record("a"), record("b")), (entry("b"),), settings=SALTED))
     await passes()
     disk = w.store.disk
     assert {name: one.revision for name, one in disk.records.items()} == {"a": 5, "b": 1}
-    assert ([one.route for one in disk.entries], disk.settings) == (["b"], {"salt": "x"})
+    assert [one.route for one in disk.entries] == ["b"]
+    assert list(disk.settings) == ["salt", "acknowledged"]
     assert w.error == ""
 
 

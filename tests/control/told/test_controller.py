@@ -12,6 +12,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from router.config.check import load
+from router.control.fleet.local import local
 from router.control.plane import Plane
 from router.control.state.answers import OrderKey
 from router.control.state.errors import (
@@ -61,7 +62,7 @@ async def plane(tmp_path, policy):
     file.write_text(
         "listen: 127.0.0.1:0\n" + policy(steps="[{weight: 1%, hold: 1h}, {weight: 25%, hold: 1h}]")
     )
-    made = Plane(load(file), SqliteStore(tmp_path / "r.db"), command=command)
+    made = Plane(load(file), SqliteStore(tmp_path / "r.db"), fleet=local(command=command))
     await made.start()
     await begun(made)
     yield made
@@ -71,7 +72,7 @@ async def plane(tmp_path, policy):
 async def test_it_tells_everything_about_a_rollout(plane):
     c = plane.controller
     (summary,) = await c.routes()
-    assert (summary["stable"], summary["candidate"], summary["phase"]) == (
+    assert (summary.stable, summary.candidate, summary.phase) == (
         "v1",
         "v2",
         "progressing",
@@ -82,13 +83,13 @@ async def test_it_tells_everything_about_a_rollout(plane):
         "remaining_s", "samples", "until_samples", "revision", "reason", "actor", "attempt",
         "override", "approval", "action", "sentence", "gates", "versions", "in_flight",
         "generation", "unsaved", "notes", "health", "strategy",
-    } <= set(status)  # fmt: skip
-    assert (status["step"], status["steps"], status["weight_bp"]) == (1, 2, 100)
-    assert 3_590 < status["remaining_s"] <= 3_600
-    assert {g["name"] for g in status["gates"]} >= {"error_rate", "guard"}
-    assert set(c.route("r")["versions"]) == {"v1", "v2", "v3"}
-    assert c.health()["ok"]
-    assert c.ready()["ok"]
+    } <= set(status.__struct_fields__)  # fmt: skip
+    assert (status.step, status.steps, status.weight_bp) == (1, 2, 100)
+    assert 3_590 < status.remaining_s <= 3_600
+    assert {g.name for g in status.gates} >= {"error_rate", "guard"}
+    assert set(c.route("r").versions) == {"v1", "v2", "v3"}
+    assert c.health().ok
+    assert c.ready().ok
     with pytest.raises(UnknownRoute):
         c.rollout("x")
     with pytest.raises(UnknownRoute):
@@ -99,20 +100,20 @@ async def test_a_command_is_answered_when_it_is_on_disk_and_in_every_worker(plan
     c = plane.controller
     result = await c.command("r", Promote("ann", "looks good"))
     assert (result.weight_bp, result.step, result.durable, result.changed) == (2_500, 2, True, True)
-    assert all(w["generation"] >= plane.reconciler.generation for w in plane.fleet.states())
+    assert all(w.generation >= plane.reconciler.generation for w in plane.fleet.states())
     (entry, *_) = await c.journal("r", limit=1)
-    assert (entry["action"], entry["actor"], entry["reason"]) == ("promote", "ann", result.reason)
+    assert (entry.action, entry.actor, entry.reason) == ("promote", "ann", result.reason)
     told = await c.why("r")
-    assert told["sentence"] == result.reason
-    assert told["now"]["reports"]
+    assert told.sentence == result.reason
+    assert told.now.reports
 
 
 async def test_revisions_ids_and_dry_runs(plane):
     c = plane.controller
-    revision = c.rollout("r")["revision"]
+    revision = c.rollout("r").revision
     would = await c.command("r", Pause("ann"), dry_run=True)
     assert (would.dry_run, would.changed, would.phase) == (True, False, "paused")
-    assert c.rollout("r")["revision"] == revision
+    assert c.rollout("r").revision == revision
     first = await c.command("r", Pause("ann"), if_revision=revision, key=OrderKey("one", "pause"))
     again = await c.command("r", Pause("ann"), if_revision=revision, key=OrderKey("one", "pause"))
     assert (again.repeated, again.revision, again.changed) == (True, first.revision, False)
@@ -147,7 +148,7 @@ async def test_events_reach_those_who_listen(plane):
     await plane.controller.command("r", Rollback("ann", "no"))
     await asyncio.wait_for(listening, 5)
     assert [letter.data["action"] for letter in heard] == ["promote", "rollback"]
-    assert heard[-1].text == plane.controller.rollout("r")["line"] == "v2 was taken back by ann: no"
+    assert heard[-1].text == plane.controller.rollout("r").line == "v2 was taken back by ann: no"
 
 
 async def test_a_bad_report_of_a_worker_ends_in_a_rollback_and_in_the_metrics(plane):
@@ -156,13 +157,13 @@ async def test_a_bad_report_of_a_worker_ends_in_a_rollback_and_in_the_metrics(pl
     revision = plane.reconciler.runs["r"].entry.revision
     for _ in range(50):
         cell = Cell(2_500, ArmCounts(bad=2, arrived=2), ArmCounts(ok=6, arrived=6))
-        plane.report(Report(0, (Batch("r", revision, (cell,)),)))
+        plane.report(plane.fleet.states()[0].who, Report((Batch("r", revision, (cell,)),)))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        if c.rollout("r")["phase"] == "rolled_back":
+        if c.rollout("r").phase == "rolled_back":
             break
-    assert c.rollout("r")["phase"] == "rolled_back"
-    assert c.rollout("r")["weight_bp"] == 0
+    assert c.rollout("r").phase == "rolled_back"
+    assert c.rollout("r").weight_bp == 0
     await asyncio.wait_for(plane.fleet.applied(plane.reconciler.generation), 5)
     await asyncio.sleep(0.05)
     text = await c.metrics_text()
@@ -193,13 +194,13 @@ async def test_a_bad_edit_never_takes_effect_and_is_shown(plane):
     file.write_text(good.replace("stable: v1", "stable: v7"))
     with pytest.raises(PolicyRejected) as rejected:
         await plane.controller.reload()
-    assert rejected.value.problems[0]["line"] > 1
+    assert rejected.value.problems[0].line > 1
     assert plane.reconciler.generation == generation
-    assert plane.controller.health()["problems"]
+    assert plane.controller.health().problems
     assert "rampway_config_last_reload_successful 0" in await plane.controller.metrics_text()
     file.write_text(good)
     await plane.controller.reload()
-    assert not plane.controller.health()["problems"]
+    assert not plane.controller.health().problems
 
 
 async def test_an_edit_is_seen_by_itself_within_seconds(plane):
@@ -208,10 +209,10 @@ async def test_an_edit_is_seen_by_itself_within_seconds(plane):
         file.read_text().replace("candidate: v2", "candidate: v3").replace("queue", "replace")
     )
     async with asyncio.timeout(10):
-        while plane.controller.rollout("r")["candidate"] != "v3":
+        while plane.controller.rollout("r").candidate != "v3":
             await asyncio.sleep(0.05)
     entries = await plane.controller.journal("r")
-    assert [e["action"] for e in reversed(entries)] == ["start", "begin", "abort", "start"][
+    assert [e.action for e in reversed(entries)] == ["start", "begin", "abort", "start"][
         : len(entries)
     ]
     assert len(entries) >= 4
@@ -223,29 +224,29 @@ async def test_the_journal_of_a_renamed_route_is_found_under_its_new_name(plane)
     file = Path(plane.source.path)
     file.write_text(file.read_text().replace("name: r", "name: q", 1))
     async with asyncio.timeout(10):
-        while "q" not in [one["name"] for one in await plane.controller.routes()]:
+        while "q" not in [one.name for one in await plane.controller.routes()]:
             await asyncio.sleep(0.05)
-        while "rename" not in [e["action"] for e in await plane.controller.journal("q")]:
+        while "rename" not in [e.action for e in await plane.controller.journal("q")]:
             await asyncio.sleep(0.05)
     entries = await plane.controller.journal("q")
-    assert [e for e in entries if e["route"] == "r"] == before
+    assert [e for e in entries if e.route == "r"] == before
     assert await plane.controller.journal("q", limit=1) == entries[:1]
-    assert "not today" in (await plane.controller.why("q"))["sentence"]
+    assert "not today" in (await plane.controller.why("q")).sentence
 
 
 async def test_a_freeze_is_written_down(plane):
     await plane.controller.freeze(True, actor="ann", reason="sale")
-    assert plane.controller.health()["frozen"]["actor"] == "ann"
+    assert plane.controller.health().frozen.actor == "ann"
     entries = await plane.controller.journal()
-    assert entries[0]["reason"] == "frozen by ann: sale"
+    assert entries[0].reason == "frozen by ann: sale"
 
 
 async def test_an_order_right_behind_a_freeze_meets_the_revision_that_it_looked_at(plane):
     c = plane.controller
     for frozen in (True, False):
-        before = c.rollout("r")["revision"]
+        before = c.rollout("r").revision
         await c.freeze(frozen, actor="ann", reason="sale", route="r")
-        seen = c.rollout("r")["revision"]
+        seen = c.rollout("r").revision
         assert seen > before
         with pytest.raises(Conflict, match="sale" if frozen else "the clocks go on after"):
             await c.command("r", Promote("ann"), if_revision=before)
@@ -260,14 +261,14 @@ async def test_why_without_a_story_says_so(plane):
     with pytest.raises(NoRollout, match="by then"):
         await plane.controller.why("r", at=1.0)
     await plane.controller.command("r", Abort("ann"))
-    assert "aborted by ann" in (await plane.controller.why("r"))["sentence"]
+    assert "aborted by ann" in (await plane.controller.why("r")).sentence
 
 
 async def test_whois_answers_like_the_data_plane(plane):
     c = plane.controller
-    before = {k for k in map(str, range(2_000)) if c.whois("r", k)["version"] == "v2"}
+    before = {k for k in map(str, range(2_000)) if c.whois("r", k).version == "v2"}
     await c.command("r", Promote("ann"))
-    after = {k for k in map(str, range(2_000)) if c.whois("r", k)["version"] == "v2"}
+    after = {k for k in map(str, range(2_000)) if c.whois("r", k).version == "v2"}
     assert before < after
     assert 0.2 < len(after) / 2_000 < 0.3
 
@@ -277,7 +278,7 @@ async def test_pairs_of_workers_are_compared_shown_and_counted(tmp_path, policy)
     shadow = "strategy: {shadow: {mirror: 50%, hold: 1h}}"
     text = re.sub("strategy: .*", shadow, policy()).replace("match:", "payload: json\n    match:")
     file.write_text("listen: 127.0.0.1:0\n" + text)
-    plane = Plane(load(file), SqliteStore(tmp_path / "r.db"), command=command)
+    plane = Plane(load(file), SqliteStore(tmp_path / "r.db"), fleet=local(command=command))
     await plane.start()
     try:
         await begun(plane)
@@ -286,18 +287,21 @@ async def test_pairs_of_workers_are_compared_shown_and_counted(tmp_path, policy)
             PairSample("r", "v2", revision, f"q{n}", 200, 200, b'{"y": 1}', b'{"y": %d}' % (n == 3))
             for n in range(10)
         ]
-        plane.pairs(PairReport(tuple(pairs), shed=4))
-        plane.report(Report(0, mirrors=(MirrorCounts("r", "v2", 10, 0, {"queue": 2}),)))
+        plane.pairs(plane.fleet.states()[0].who, PairReport(tuple(pairs), shed=4))
+        plane.report(
+            plane.fleet.states()[0].who,
+            Report(mirrors=(MirrorCounts("r", "v2", 10, 0, {"queue": 2}),)),
+        )
         async with asyncio.timeout(10):
-            while plane.controller.shadow("r")["versions"]["v2"]["pairs"] < 10:
+            while plane.controller.shadow("r").versions["v2"].pairs < 10:
                 await asyncio.sleep(0.01)
         told = plane.controller.shadow("r")
-        assert (told["route"], told["stable"], told["candidate"], told["live"]) == (
+        assert (told.route, told.stable, told.candidate, told.live) == (
             "r", "v1", "v2", True,
         )  # fmt: skip
-        v2 = told["versions"]["v2"]
-        assert (v2["agreed"], v2["stricter"], v2["delivery"]["dropped"]) == (1, 9, {"queue": 2})
-        assert plane.controller.rollout("r")["shadow"]["agreement"] == 0.1
+        v2 = told.versions["v2"]
+        assert (v2.agreed, v2.stricter, v2.delivery.dropped) == (1, 9, {"queue": 2})
+        assert plane.controller.rollout("r").shadow.agreement == 0.1
         text = await plane.controller.metrics_text()
         assert 'rampway_pairs_total{route="r",version="v2",result="agreed"} 1' in text
         assert 'rampway_rejected_total{cause="pairs_shed"} 4' in text
@@ -312,7 +316,7 @@ async def test_pairs_of_workers_are_compared_shown_and_counted(tmp_path, policy)
 async def test_a_route_without_a_rollout_has_no_shadow(tmp_path, policy):
     file = tmp_path / "policy.yaml"
     file.write_text("listen: 127.0.0.1:0\n" + policy(rollout=False))
-    plane = Plane(load(file), SqliteStore(tmp_path / "r.db"), command=command)
+    plane = Plane(load(file), SqliteStore(tmp_path / "r.db"), fleet=local(command=command))
     await plane.start()
     try:
         with pytest.raises(NoRollout):

@@ -1,0 +1,74 @@
+"""How the router itself is, as people and their probes see it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from router.control.told.answers import (
+    FreezesView,
+    HealthView,
+    ReaderView,
+    ReadyView,
+    WorkerView,
+)
+from router.loops import BOOKS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from router.control.fleet.fleet import WorkerState
+    from router.control.told.parts import Parts
+
+
+def health_view(plane: Parts) -> HealthView:
+    """Liveness; not ok when nobody serves."""
+    reconciler, workers = plane.reconciler, plane.fleet.states()
+    frozen, reader = reconciler.restraint.freezes.kept(), plane.comparer.reader
+    return HealthView(
+        ok=bool(workers),
+        problems=[*_problems(plane), *([] if workers else ["no worker runs"])],
+        notes=list(plane.source.notes),
+        workers=_workers(workers),
+        reader=ReaderView(
+            pid=reader.pid, restarts=reader.restarts, waiting=plane.comparer.waiting
+        ),
+        frozen=FreezesView.of(msgspec.to_builtins(frozen)) if frozen else None,
+        term=reconciler.tables.term,
+        generation=reconciler.generation,
+        listen=plane.fleet.listen,
+    )  # fmt: skip
+
+
+def _problems(plane: Parts) -> list[str]:
+    reconciler = plane.reconciler
+    problems = [f"policy: {problem.message}" for problem in plane.source.problems]
+    if reconciler.store_error:
+        problems.append(f"store: {reconciler.store_error}")
+    if reconciler.recording.error:
+        problems.append(f"recording: {reconciler.recording.error}")
+    problems += [*plane.fleet.troubles(), *plane.outreach.outbox.troubles()]
+    problems += [*plane.traces.troubles(), *BOOKS.problems()]
+    failed = plane.loop_failures.items()
+    return problems + [
+        f"loop {loop} of {process}: failed {number} times" for (process, loop), number in failed
+    ]
+
+
+def ready_view(plane: Parts) -> ReadyView:
+    """Readiness: ok once every worker has applied the current table."""
+    ready, problems = plane.fleet.ready(), plane.fleet.troubles()
+    if not ready and not problems:
+        problems = ["not every worker serves the newest table yet"]
+    return ReadyView(ok=ready, problems=problems, generation=plane.reconciler.generation)
+
+
+def _workers(states: Iterable[WorkerState]) -> list[WorkerView]:
+    return [
+        WorkerView(
+            worker=one.who.number, replica=one.who.replica, pid=one.pid, port=one.port,
+            term=one.term, generation=one.generation,
+        )
+        for one in states
+    ]  # fmt: skip
