@@ -69,7 +69,6 @@ class Agent:
     """Envoy, and our end of the link."""
 
     def __init__(self, index: int, listener: socket.socket, folder: Path, threads: int) -> None:
-        self.index = index
         self.listener = listener
         self.folder = folder
         host, self.port = listener.getsockname()[:2]
