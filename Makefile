@@ -159,6 +159,9 @@ test-live: $(STAMP)  ## live routers: every gate, predictions, names, streams, W
 test-recordings: $(STAMP)  ## recordings of live routers replayed, orders in pairs; logs of nginx and Envoy judged
 	@$(BIN)/python -m pytest $(RECORDED) -m live -n 2 --dist loadgroup -q
 
+test-cascade: $(STAMP)  ## routes that feed others: whole routers, by baggage and by key
+	@$(BIN)/python -m pytest tests/cascade -m cascade -n 2 --dist loadgroup -q
+
 test-batch: $(STAMP)  ## live routers: logs scored, caches, tables as versions, batch traffic
 	@$(BIN)/python -m pytest tests/batch -m batch -n 2 --dist loadgroup -q
 
@@ -247,4 +250,4 @@ clean:      ## remove what these targets made
 	@rm -rf $(VENV) .cache demo-run demo-report.html .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 
-.PHONY: help setup lock run demo test test-latest test-install test-people test-batch test-live test-recordings test-log test-fleet test-services test-simulated test-page screenshots test-newcomer test-printed test-promoted test-peers test-nightly test-registry test-oracles test-api test-fuzz test-nights cover-nights measure-reliability check fix bench wheel bench-decisions bench-drift docs site clean
+.PHONY: help setup lock run demo test test-latest test-install test-people test-batch test-cascade test-live test-recordings test-log test-fleet test-services test-simulated test-page screenshots test-newcomer test-printed test-promoted test-peers test-nightly test-registry test-oracles test-api test-fuzz test-nights cover-nights measure-reliability check fix bench wheel bench-decisions bench-drift docs site clean

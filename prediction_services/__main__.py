@@ -1,4 +1,4 @@
-"""`python -m prediction_services serve|train|load|judge|demo`."""
+"""`python -m prediction_services serve|train|load|judge|demo|forecast`."""
 
 import argparse
 import json
@@ -30,7 +30,17 @@ def _parser() -> argparse.ArgumentParser:
     _add_load(commands.add_parser("load", parents=[cache], help="send traffic, print what came"))
     judge.add_arguments(commands.add_parser("judge", help="say which of two answers is better"))
     _add_demo(commands.add_parser("demo", parents=[cache], help="watch rollouts, get a report"))
+    _add_forecast(commands.add_parser("forecast", parents=[cache], help="serve models in a row"))
     return parser
+
+
+def _add_forecast(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "what", choices=("squared", "again", "absolute", "late"),
+        help="squared, again, absolute: departure delay; late: from that, a late arrival",
+    )  # fmt: skip
+    parser.add_argument("--port", type=int, default=0, help="0 lets the kernel choose")
+    parser.set_defaults(run=_forecast)
 
 
 def _add_serve(parser: argparse.ArgumentParser) -> None:
@@ -131,6 +141,12 @@ def _load(options: argparse.Namespace) -> int:
     report = run(options)
     print(json.dumps(report, indent=2))
     return 0
+
+
+def _forecast(options: argparse.Namespace) -> int:
+    from prediction_services.forecasting import run  # noqa: PLC0415 - see above
+
+    return run(options.what, options.port, options.cache)
 
 
 def _demo(options: argparse.Namespace) -> int:

@@ -59,6 +59,7 @@ GROUPS = {
     "oracles": "run by make test-oracles",
     "promoted": "run by make test-promoted",
     "batch": "run by make test-batch",
+    "cascade": "run by make test-cascade",
     "simulated": "run by make test-simulated",
     "services": "run by make test-services",
     "cost": "run by make check",

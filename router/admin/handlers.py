@@ -154,6 +154,11 @@ async def data(call: Call) -> web.Response:
     return json_response(told)
 
 
+async def pipeline(call: Call) -> web.Response:
+    """Which route feeds which."""
+    return json_response(call.controller.data.pipeline())
+
+
 async def performance(call: Call) -> web.Response:
     """How well the versions did, from the prediction log."""
     span_s = float(call.query.get("span", SPAN_S))

@@ -45,6 +45,7 @@ from router.control.told.answers import (
 )
 from router.control.told.compared import ShadowView
 from router.control.told.data_views import DataView, PerformanceView
+from router.control.told.pipeline import PipelineView
 from router.control.told.reviewed import ClaimedView, ReviewedView, ReviewsView
 from router.control.told.verdict import VerdictView
 from router.control.told.view import View
@@ -81,8 +82,8 @@ ANSWERS: Final[dict[str, type[View]]] = {
     for kind in (
         AcceptedView, AcknowledgedView, ClaimedView, DataView, FrozenView, HealthView,
         HistoryView, JournalView, LogView, OfferedRollout, OpenApi, OrderView,
-        PerformanceView, PolicyView, PredictionsView, ProblemDocument, ReadyView, ReloadView,
-        ReviewedView, ReviewsView, RouteView, RoutesView, SessionView, ShadowView,
+        PerformanceView, PipelineView, PolicyView, PredictionsView, ProblemDocument, ReadyView,
+        ReloadView, ReviewedView, ReviewsView, RouteView, RoutesView, SessionView, ShadowView,
         StatementsView, VerdictView, WhoisView, WhyView,
     )
 }  # fmt: skip

@@ -28,6 +28,7 @@ VERBS: dict[str, str] = {
     "shadow": "Watch",
     "monitors": "Watch",
     "review": "Watch",
+    "pipeline": "Watch",
     "whois": "Watch",
     "promote": "Act",
     "switch": "Act",

@@ -23,6 +23,7 @@ from router.control.outside.outreach import Outreach
 from router.control.outside.scrapes import Scrapes
 from router.control.outside.traces import Traces
 from router.control.predictions.booked import PredictionLog
+from router.control.predictions.cascades import Cascades
 from router.control.predictions.performed import Performed
 from router.control.predictions.usage import Usages
 from router.control.predictions.watching import Watching
@@ -134,9 +135,9 @@ class Plane(Parts):
         self.judges = Judges(self._runs, observe, self._judged, self.clock, store)
         self.comparer = Comparer(self._runs, observe, self._paired, self.clock, judges=self.judges)
         self.samples = Samples(self._runs, observe, self._read, self.comparer.reader)
-        self.samples.on_watched = self.watching.take
-        self.samples.on_tokens = self.usages.spent
+        self.samples.on_watched, self.samples.on_tokens = self.watching.take, self.usages.spent
         self.log = PredictionLog(self.reconciler, self.comparer.reader, self.clock, self._told)
+        self.cascades = Cascades(self.reconciler, self.samples, self.log)
         self.performed = Performed(self.clock, self.log)
         self.feedback = Feedback(self.reconciler, self.clock, self.metrics, self.log)
         self.feedback.labelled = self.log.labelled = self.watching.labelled
@@ -267,6 +268,7 @@ class Plane(Parts):
         policy = policy.model_copy(update={"tls": self.loaded.policy.tls})  # that of the start
         notes = self.reconciler.adopt(policy, force=force, ends=ends)
         self.log.settle(log_terms(policy))
+        self.cascades.keep_only()
         self.traces.settle(policy.traces)
         in_turn(self._forget_gone)
         return notes

@@ -28,6 +28,7 @@ from router.core.wire.counts import (
     RouteCounts,
     VersionCounts,
 )
+from router.core.wire.origin import Origin
 from router.core.wire.outcomes import Batch
 from router.core.wire.review import ReviewItem, SettledReview
 from router.core.wire.sampled import Facts, Sampled
@@ -306,6 +307,10 @@ class Looked:
     error: str = ""
     watched: Watched | None = None
     """For monitors, where there are some."""
+    made: tuple[Origin, ...] = ()
+    """Which draws of other routes made its input."""
+    missing: float | None = None
+    """Share of the declared features that it lacks; None: unknown, or nobody wants to know."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ shadow, say what those want. All that is kept of it (keys, rules, logs) is the c
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from router.core.payloads import Beyond, Unreadable, unpacked
 from router.core.payloads.renamed import renamed
@@ -14,13 +14,19 @@ from router.http1.messages import LENGTH
 from router.proxy.matching import plain_path
 
 if TYPE_CHECKING:
-    from router.core.wire.table import EditEntry
+    from router.core.wire.edits import EditEntry
     from router.http1 import RequestHead
 
 OF_BYTES: Final = frozenset((
     b"content-digest", b"content-encoding", b"content-md5", b"digest", b"repr-digest",
 ))  # fmt: skip
 """Fields that are true of the very bytes of a body only (RFC 9530)."""
+
+
+class SentExchange(Protocol):
+    """What is asked of an exchange."""
+
+    uploaded: bool
 
 
 class EditedRequest(NamedTuple):
@@ -70,6 +76,12 @@ class Editing:
         if self._path:
             self._ask_for(edited)
         return EditedRequest(edited, body, self.host, lines + self._lines)
+
+    def sent(
+        self, exchange: SentExchange, head: RequestHead, body: bytes, lines: bytes
+    ) -> EditedRequest:
+        """The same of what an exchange sends."""
+        return self.of(head, body, exchange.uploaded, lines)
 
     def _ask_for(self, head: RequestHead) -> None:
         path = self._path

@@ -36,7 +36,7 @@ from router.proxy.inspection import reading_of
 from router.proxy.loads import asking, load_taken
 from router.proxy.mirror import Original
 from router.proxy.quota import seen
-from router.proxy.receipt import receipt_line
+from router.proxy.receipt import told_lines
 from router.proxy.record import answer, ask_people, left, record
 from router.proxy.replies import BODY_SIZE, Refusal
 from router.proxy.rescue import failed, fall_back, may_rescue, rescue, withhold
@@ -195,7 +195,7 @@ class Exchange:
         if asks := head.expect_continue and self.route.entry.expect_passed and not self.size:
             lines += EXPECT
         if (edit := attempt.version.edit) is not None:
-            head, body, host, lines = edit.of(head, body, self.uploaded, lines)
+            head, body, host, lines = edit.sent(self, head, body, lines)
         connection.start(
             self, head, body, self.uploaded, self.client.peer, self.id, trace, lines, host
         )  # fmt: skip
@@ -341,10 +341,8 @@ class Exchange:
             head = load_taken(head, self.head, attempt.endpoint)
         self.stage = _ANSWERING
         extra = b"".join((version.line, self.id, b"\r\n", self.cookie))
-        if route.seal is not None:
-            known = self.pairing or self.sample
-            nonce = known.nonce if known is not None else 0
-            extra += receipt_line(route, attempt, nonce, replay=self.first is not None)
+        if route.tells:
+            extra += told_lines(self)
         data, framing, self.keep = response_head(
             head, self.head, self.uploaded and self.plane.accepting, extra, body, complete
         )

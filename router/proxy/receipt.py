@@ -1,4 +1,4 @@
-"""The X-Rampway-Receipt line of an answer, on routes that take feedback."""
+"""Own lines of an answer that say how its request was routed: a receipt, and a mark for baggage."""
 
 from __future__ import annotations
 
@@ -9,25 +9,32 @@ from typing import TYPE_CHECKING
 from router.core.wire.receipt import Chosen
 
 if TYPE_CHECKING:
-    from router.proxy.attempt import Attempt
-    from router.proxy.serving import ServedRoute
+    from router.proxy.routed import RoutedAttempt, RoutedExchange, RoutedRoute
 
 
-def receipt_line(route: ServedRoute, attempt: Attempt, nonce: int, *, replay: bool) -> bytes:
+def told_lines(exchange: RoutedExchange) -> bytes:
+    """Of an answer, on routes that tell."""
+    marker = exchange.route.marker
+    return receipt_line(exchange) + (marker.line(exchange) if marker is not None else b"")
+
+
+def receipt_line(exchange: RoutedExchange) -> bytes:
     """How a request was routed, signed; see :mod:`router.core.wire.receipt`.
 
-    ``nonce``: of the pair that its answer is part of, 0 without one.
+    It carries the nonce of the pair or the sample that its answer is part of.
     """
+    route, attempt = exchange.route, exchange.attempt
     seal = route.seal
     if seal is None:
         return b""
-    arm = arm_of(route, attempt, replay=replay)
-    nonce = nonce or random.getrandbits(64)
+    known = exchange.pairing or exchange.sample
+    nonce = (known.nonce if known is not None else 0) or random.getrandbits(64)
+    arm = arm_of(route, attempt, replay=exchange.first is not None)
     text = seal.text(attempt.version.name, arm, int(time.time()), attempt.unit, nonce)
     return b"X-Rampway-Receipt: %b\r\n" % text
 
 
-def arm_of(route: ServedRoute, attempt: Attempt, *, replay: bool) -> Chosen:
+def arm_of(route: RoutedRoute, attempt: RoutedAttempt, *, replay: bool) -> Chosen:
     """How the answering version was chosen.
 
     Requests pinned or ruled to a version that is neither stable nor candidate look drawn here; a

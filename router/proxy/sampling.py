@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Final, Protocol
 from router.core.wire.outcomes import Outcome
 from router.core.wire.sampled import TEXT_CHARS_MAX, Sampled
 from router.http1 import kept_head
+from router.proxy.baggage import origins
 from router.proxy.pairing import Kept, coding_of
 from router.proxy.receipt import arm_of
 from router.proxy.streams import event_stream
 from router.telemetry.recorder import SAMPLE_BYTES_MAX
 
 if TYPE_CHECKING:
+    from router.core.wire.origin import Origin
     from router.http1 import RequestHead, ResponseHead
     from router.proxy.attempt import Attempt
     from router.proxy.serving import ServedRoute
@@ -150,7 +152,8 @@ class Sampling:
             request=request, request_coding=_text(head, b"content-encoding"), answer=answer,
             answer_coding=coding_of(said) if said is not None else "",
             payload=route.payload_at(head.path), cut=self._cut, read=self._read, gap_s=self._gap,
-            head=asked, first_s=max(self._first - ending.arrived, 1e-6) if self._first else 0.0,
+            head=asked, made=_made(head, route),
+            first_s=max(self._first - ending.arrived, 1e-6) if self._first else 0.0,
         ))  # fmt: skip
 
     def _head(self, ending: SampledExchange) -> bytes:
@@ -176,6 +179,12 @@ class Sampling:
             return b"", b""
         recorder.sample_bytes += len(request)
         return request, bytes(kept or b"")
+
+
+def _made(head: RequestHead, route: ServedRoute) -> tuple[Origin, ...]:
+    """Which draws of other routes made its input."""
+    feeds = route.entry.feeds
+    return origins(head, feeds.secret) if feeds is not None and feeds.fed else ()
 
 
 def _segments(head: RequestHead, route: ServedRoute) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ from router.core.wire.table import (
     VersionEntry,
 )
 from router.proxy.editing import Editing
+from router.proxy.marks import Marker, Marking
 from router.proxy.matching import RouteIndex
 from router.telemetry.recorder import MirrorStats, Recorder, VersionStats
 from router.telemetry.slices import Arm, LiveCell
@@ -44,7 +45,7 @@ class ServedVersion:
 
     def __init__(
         self, name: str, index: int, pool: Pool, stats: VersionStats, *, reveal: bool = True,
-        edit: Editing | None = None,
+        edit: Editing | Marking | None = None,
     ) -> None:  # fmt: skip
         self.name = name
         self.index = index
@@ -116,10 +117,10 @@ class ServedRoute:
     __slots__ = ("_payload_paths", "answer_bytes", "asks", "body_fields", "body_s", "callers",
                  "candidate", "cell", "checks", "clients", "copied", "counts", "draw",
                  "entry", "errors", "first_token_s", "holds", "keep_bytes",
-                 "key_header", "loads", "match", "mirrors", "needs_body", "others",
+                 "key_header", "loads", "marker", "match", "mirrors", "needs_body", "others",
                  "own_cookie", "pins", "quota", "renames", "response_s",
-                 "rules", "salt", "sampled_bp", "seal", "sole", "stable", "stripped", "total_s",
-                 "versions")  # fmt: skip
+                 "rules", "salt", "sampled_bp", "seal", "sole", "stable", "stripped", "tells",
+                 "total_s", "versions")  # fmt: skip
 
     def __init__(self, entry: RouteEntry, pools: Pools, recorder: Recorder) -> None:
         self.entry, self.match = entry, entry.match
@@ -156,7 +157,7 @@ class ServedRoute:
         self.cell: LiveCell | None = recorder.cell(entry)
         if self.cell is not None and self.candidate is not None:
             self.cell.count_for(self.candidate, self.stable)
-        self.seal = _seal(entry, 0 if self.cell is None else self.cell.weight_bp)
+        self._tell(entry)
         self.callers = recorder.callers(entry)
         """Places of clients that were seen, to be marked."""
         forced = recorder.forced(entry)
@@ -220,6 +221,15 @@ class ServedRoute:
         """Fields that copies go without."""
         self.mirrors = [self._target(mirror, pools, recorder) for mirror in entry.mirrors]
 
+    def _tell(self, entry: RouteEntry) -> None:
+        """Answers say how their requests were routed; so do requests to versions, not copies."""
+        weight_bp = 0 if self.cell is None else self.cell.weight_bp
+        self.seal, self.marker = _seal(entry, weight_bp), _marker(entry, weight_bp)
+        self.tells = self.seal is not None or self.marker is not None
+        if self.marker is not None:
+            for version, told in zip(self.versions, entry.versions, strict=True):
+                version.edit = Marking(self.marker, _editing(told, entry))
+
     def _weight(self, version: ServedVersion) -> int:
         return self.entry.weights_bp[version.index]
 
@@ -240,6 +250,14 @@ def _seal(entry: RouteEntry, weight_bp: int) -> Seal | None:
     if not (secret := entry.receipt_secret):
         return None
     return Seal(entry.name, entry.revision, weight_bp, secret, hidden=not entry.reveal_version)
+
+
+def _marker(entry: RouteEntry, weight_bp: int) -> Marker | None:
+    """Of a route that feeds others by baggage."""
+    feeds = entry.feeds
+    if feeds is None or not feeds.marks:
+        return None
+    return Marker(entry, feeds.secret, weight_bp)
 
 
 def _editing(version: VersionEntry, entry: RouteEntry) -> Editing | None:

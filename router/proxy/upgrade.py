@@ -15,7 +15,7 @@ from router.http1.writer import SWITCH, switching_head
 from router.proxy.cookies import without_own
 from router.proxy.exchange import Exchange
 from router.proxy.faults import Again, Fault
-from router.proxy.receipt import receipt_line
+from router.proxy.receipt import told_lines
 from router.proxy.record import record, refuse
 from router.proxy.replies import OVERLOAD, Refusal
 from router.proxy.rescue import failed
@@ -87,7 +87,7 @@ class Handshake(Exchange):
         connection.offer_switch(self.on_switch)
         lines, host = SWITCH, b""
         if (edit := attempt.version.edit) is not None:
-            head, _, host, lines = edit.of(head, b"", True, lines)
+            head, _, host, lines = edit.sent(self, head, b"", lines)
         connection.start(
             self, head, self.body, True, self.client.peer, self.id, trace, lines, host
         )  # fmt: skip
@@ -120,8 +120,8 @@ class Handshake(Exchange):
         attempt.first_byte_s = now - attempt.since
         self.stage = Stage.ANSWERING
         extra = b"".join((version.line, self.id, b"\r\n", self.cookie))
-        if self.route.seal is not None:
-            extra += receipt_line(self.route, attempt, 0, replay=self.first is not None)
+        if self.route.tells:
+            extra += told_lines(self)
         answer = without_own(head, self.route.own_cookie, version.stats)
         self.client.write(switching_head(answer, extra))
         attempt.connection = None

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, ClassVar, Final, Protocol
+from typing import Any, ClassVar, Final, NamedTuple, Protocol
 
 from router.core.logged.judging import Fresh, Said
 from router.core.logged.prediction import LoggedPrediction
@@ -41,6 +41,18 @@ class Meeting:
     """What each version said about one row of one request; of an id used twice the last."""
     after: int
     """Rows with a greater id are new; 0: the truth is."""
+
+
+class Made(NamedTuple):
+    """A prediction of a route that feeds others, found by its person."""
+
+    version: str
+    revision: int
+    weight: float
+    arm: str
+    unit: int
+    request_id: str
+    time: float
 
 
 @dataclass(slots=True)
@@ -91,6 +103,12 @@ class Book(Protocol):
 
     def release(self, now: float) -> list[Meeting]:
         """Truths whose predictions have become mature."""
+
+    def maker(self, person: str, route: str, since: float, until: float) -> Made | None:
+        """Who answered the newest request of this person in that time; None: nobody did.
+
+        ``person``: the digest of the key. Raises BookError.
+        """
 
     def post(self, matured: Sequence[Matured], now: float) -> list[Matured]:
         """Number what is to be told, and keep it for :data:`POSTED_S`; within a stroke."""

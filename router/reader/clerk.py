@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import xxhash
 
 from router.config.payloads import payload
+from router.core.logged.terms import KeyedFeed
+from router.core.wire.origin import ORIGINS_MAX, Origin
 from router.core.wire.outcomes import FULL_BP
 from router.core.wire.sampled import Sampled
 from router.link.messages import (
@@ -22,7 +24,7 @@ from router.link.messages import (
 )
 from router.reader.book import BookError
 from router.reader.keeper import LogKeeper
-from router.reader.log_rows import RouteRows
+from router.reader.log_rows import PERSON_CHARS_MAX, RouteRows, person_of, plain
 
 STATE_S: Final = 1.0
 """How often it says how the log stands."""
@@ -39,6 +41,8 @@ class Clerk:
         self.keeper = keeper or LogKeeper()
         self._clock = clock
         self._rows: dict[str, RouteRows] = {}
+        self._feeds: dict[str, list[KeyedFeed]] = {}
+        """By the route that is fed."""
         self._stated = 0.0
 
     def __repr__(self) -> str:
@@ -66,6 +70,9 @@ class Clerk:
                 self._rows = {
                     one.route: RouteRows(one, self.keeper.digest) for one in message.terms.routes
                 }
+                self._feeds = {}
+                for feed in message.terms.feeds:
+                    self._feeds.setdefault(feed.fed, []).append(feed)
             else:
                 self._copied(message)
         except Exception as error:  # noqa: BLE001 - as in the reader's loop: foreign bytes
@@ -80,6 +87,30 @@ class Clerk:
         except Exception as error:  # noqa: BLE001 - as above
             return TruthsTold(message.number, (), type(error).__name__)
         return TruthsTold(message.number, tuple(one.value for one in taken))
+
+    def made(self, sample: Sampled) -> tuple[Origin, ...]:
+        """Which draws of other routes made its input: as its baggage says, or by the key.
+
+        Raises nothing.
+        """
+        feeds = self._feeds.get(sample.route)
+        if not feeds or sample.cut:
+            return sample.made
+        try:
+            found = [*sample.made, *self._keyed(feeds, sample)]
+        except Exception as error:  # noqa: BLE001 - as above
+            self.keeper.error = type(error).__name__
+            return sample.made
+        return tuple(found[:ORIGINS_MAX])
+
+    def _keyed(self, feeds: list[KeyedFeed], sample: Sampled) -> Iterator[Origin]:
+        asked, now = plain(sample.request, sample.request_coding), self._clock()
+        for feed in feeds:
+            person = person_of(asked, feed.path)
+            if not 0 < len(person) <= PERSON_CHARS_MAX:
+                continue
+            if (origin := self.keeper.maker(feed, person, sample.at, now)) is not None:
+                yield origin
 
     def sampled(self, sample: Sampled) -> None:
         """Keep a request of a client, if its route's rules say so; raises nothing."""

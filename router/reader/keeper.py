@@ -16,12 +16,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+import msgspec
+import xxhash
+
 from router.core.databases import POSTGRES_URLS
 from router.core.logged.judging import Said, met, row_of
 from router.core.logged.lag import Lag
 from router.core.logged.prediction import LoggedPrediction
-from router.core.logged.terms import LogTerms, RouteLog
+from router.core.logged.terms import KeyedFeed, LogTerms, RouteLog
 from router.core.logged.truth import Matured, MaturedRow, Truth
+from router.core.wire.origin import Origin
 from router.core.wire.outcomes import FULL_BP
 from router.core.wire.sampled import Sampled
 from router.reader.asking import Asking
@@ -39,6 +43,7 @@ AGAIN_S: Final = 5.0
 """Before a file that could not be opened is tried again."""
 LAGS_MAX: Final = 5_000
 """Truths of the file by which it is known, at the start, how late they come."""
+_decode: Final = msgspec.json.Decoder(tuple[Origin, ...]).decode
 UNKNOWN_KEPT: Final = 20
 """Ids of truths that no prediction came for, for people: the last ones."""
 
@@ -121,6 +126,30 @@ class LogKeeper:
     def digest(self, person: str) -> str:
         """Whom a row is about, as the log has it; empty for nobody."""
         return digest_of(person, self._secret) if person and self._secret else ""
+
+    # --- who made it ------------------------------------------------------------------------------
+
+    def maker(self, feed: KeyedFeed, person: str, at: float, now: float) -> Origin | None:
+        """Which draw of ``feed.feeder`` made what a request of ``person`` uses at ``at``."""
+        digest = self.digest(person)
+        if not digest:
+            return None
+        if any(row.route == feed.feeder and row.person == digest for row in self._rows):
+            self.stroke(now)
+        self._open(now)
+        if self._book is None:
+            return None
+        try:
+            found = self._book.maker(digest, feed.feeder, at - feed.within_s, at)
+        except BookError as error:
+            self._failed(error, now)
+            return None
+        if found is None:
+            return None
+        return Origin(
+            feed.feeder, found.version, found.revision, round(found.weight * FULL_BP), found.arm,
+            found.unit % 2**64, xxhash.xxh64_intdigest(found.request_id.encode()), found.time,
+        )  # fmt: skip
 
     # --- rows -------------------------------------------------------------------------------------
 
@@ -227,6 +256,7 @@ class LogKeeper:
             one.route, one.revision, one.arm, round(one.weight * FULL_BP), one.unit,
             tuple(rows), counts, group[0].fresh.source == "human", one.request_id, one.segment,
             max(group[0].fresh.time - one.time, 0.0),
+            made=_origins(one.made) if one.made else (),
         )  # fmt: skip
 
     # --- time -------------------------------------------------------------------------------------
@@ -294,6 +324,14 @@ def open_book(place: str, *, writer: bool = True, early_max: int = EARLY_MAX) ->
     except ImportError as error:
         raise BookError(f"PostgreSQL needs rampway[postgres]: {error}") from None
     return PostgresBook(place, writer=writer, early_max=early_max)
+
+
+def _origins(text: str) -> tuple[Origin, ...]:
+    """As a row has them; a damaged text has none."""
+    try:
+        return _decode(text)
+    except msgspec.MsgspecError:
+        return ()
 
 
 def digest_of(person: str, secret: bytes) -> str:

@@ -54,8 +54,8 @@ class RouteRows:
     def of_sample(self, sample: Sampled) -> list[LoggedPrediction]:
         """The rows of a request that a client sent."""
         rules, cut = self.rules, bool(sample.cut)
-        asked = _plain(sample.request, sample.request_coding)
-        person = _person(asked, rules.person) if rules.person else sample.key
+        asked = plain(sample.request, sample.request_coding)
+        person = person_of(asked, rules.person) if rules.person else sample.key
         request = self._body(sample.request, asked) if rules.bodies and not cut else None
         rows, error, answer = self._read(
             sample.payload, sample.answer, sample.answer_coding, sample.status,
@@ -72,6 +72,7 @@ class RouteRows:
             f"{sample.nonce:016x}" if sample.nonce else "",
             self._digest(person) if len(person) <= PERSON_CHARS_MAX else "", request, answer,
             sample.head or None, sample.answer_coding,
+            _encode(sample.made).decode() if sample.made else "",
         )  # fmt: skip
         return [base, *_further(base, rows, features)]
 
@@ -112,7 +113,7 @@ class RouteRows:
         """
         body = None
         if self.rules.bodies and not cut:
-            body = self._body(answer, _plain(answer, coding) if self._names else b"")
+            body = self._body(answer, plain(answer, coding) if self._names else b"")
         if not read or not 200 <= status < 300:
             return [], error, body
         try:
@@ -156,7 +157,7 @@ def _segment(sample: Sampled, rules: RouteLog) -> str:
     return sample.segments[rules.segment] if 0 <= rules.segment < len(sample.segments) else ""
 
 
-def _plain(body: bytes, coding: str) -> bytes:
+def plain(body: bytes, coding: str) -> bytes:
     """A body without its coding; what cannot be unpacked is not kept."""
     try:
         return unpacked(body, coding)
@@ -187,7 +188,7 @@ def _shown(value: Any) -> Any:
     return value if isinstance(value, int | float | None) else str(value)[:TEXT_CHARS_MAX]
 
 
-def _person(asked: bytes, path: str) -> str:
+def person_of(asked: bytes, path: str) -> str:
     """Whom a body says that it is about."""
     try:
         value = read(asked, ANSWER)

@@ -45,7 +45,7 @@ from router.link.messages import (
 from router.reader.clerk import Clerk
 from router.reader.judged import told_of
 from router.reader.keeper import STROKE_S
-from router.reader.samples import looked, values
+from router.reader.samples import looked, missing, values
 
 NICENESS: Final = 5
 """Whoever decides or forwards goes first."""
@@ -84,6 +84,7 @@ class ReaderLoop:
             self._reads[message.route] = message
         elif isinstance(message, Enter):
             for sample in message.samples:
+                sample.made = self.clerk.made(sample)
                 self.clerk.sampled(sample)
             return Entered(message.number)
         elif isinstance(message, Look):
@@ -103,9 +104,13 @@ class ReaderLoop:
     def _looked(self, message: Look) -> Looked:
         reads = self._reads[message.sample.route]
         payload(message.sample.payload or reads.payload)  # as in `_compare`
-        self.clerk.sampled(message.sample)
-        facts = looked(message.sample, reads)
-        return Looked(message.number, facts, watched=values(message.sample, reads))
+        sample = message.sample
+        sample.made = self.clerk.made(sample)
+        self.clerk.sampled(sample)
+        return Looked(
+            message.number, looked(sample, reads), watched=values(sample, reads),
+            made=sample.made, missing=missing(sample, reads) if sample.made else None,
+        )  # fmt: skip
 
     def _compare(self, message: Read) -> Comparison:
         reading = self._readings[message.route]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from router.core.monitors.watched import watched
 from router.core.payloads import Beyond, Unreadable, unpacked
 from router.core.predictions.facts import UNREADABLE, facts_of
+from router.core.predictions.rows import MISSING, request_rows
 from router.core.usage.tokens import tokens_of
 from router.core.wire.sampled import Facts
 
@@ -39,6 +40,20 @@ def _tokens(sample: Sampled) -> tuple[int, int] | None:
         return tokens_of(unpacked(sample.answer, sample.answer_coding))
     except (Unreadable, Beyond):
         return None
+
+
+def missing(sample: Sampled, reads: Reads) -> float | None:
+    """Share of the declared features that its request's rows lack; None: not known."""
+    declared = reads.declared
+    if not declared.features or sample.cut:
+        return None
+    try:
+        asked = unpacked(sample.request, sample.request_coding)
+        rows = request_rows(sample.payload or reads.payload, asked, declared)
+    except (Unreadable, Beyond):
+        return None
+    found = [value for row in rows for value in row.features.values()]
+    return sum(value is MISSING or value is None for value in found) / len(found) if found else None
 
 
 def values(sample: Sampled, reads: Reads) -> Watched | None:

@@ -22,11 +22,12 @@ import msgspec
 from router.core.logged.judging import Fresh, Said
 from router.core.logged.prediction import LoggedPrediction as Row
 from router.core.logged.truth import Matured, Truth
-from router.reader.book import EARLY_MAX, POSTED_S, BookCounts, BookError, Meeting, Receiving
+from router.reader.book import EARLY_MAX, POSTED_S, BookCounts, BookError, Made, Meeting, Receiving
 from router.reader.merging import EARLY, HELD, JOINED, Known, TruthKey, merge, newest, told_now
 from router.reader.sql_layout import (
     FRESH,
     INSERT,
+    MAKER,
     PUT,
     SAID,
     TRUTH,
@@ -121,6 +122,13 @@ class SqlBook:
             f"INSERT INTO {table} VALUES (?) ON CONFLICT DO NOTHING", (request_id,)  # noqa: S608 - of constants
         ))  # fmt: skip
         return told.rowcount == 1
+
+    def maker(self, person: str, route: str, since: float, until: float) -> Made | None:
+        """See Book."""
+        found = self._guarded(
+            lambda: self._db.execute(MAKER, (person, route, since, until)).fetchone()
+        )
+        return Made(*found) if found is not None else None
 
     def receive(self, truths: Sequence[Truth], now: float) -> Receiving:
         """See Book."""

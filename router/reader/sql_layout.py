@@ -17,13 +17,16 @@ _KINDS: Final = {
     "weight": "REAL NOT NULL", "prediction": "", "score": "REAL", "latency_s": "REAL NOT NULL",
     "status": "INTEGER NOT NULL", "revision": "INTEGER NOT NULL", "unit": "INTEGER NOT NULL",
     "request": "BLOB", "answer": "BLOB", "head": "BLOB", "coding": "TEXT NOT NULL DEFAULT ''",
+    "made": "TEXT NOT NULL DEFAULT ''",
 }  # fmt: skip
 _COLUMNS: Final = ", ".join(f"{name} {_KINDS.get(name, 'TEXT NOT NULL')}" for name in COLUMNS)
 TRUTH: Final = (*FACTS, "source", "time")
 _STORED: Final = ("key", "row", *TRUTH, "joined", "due")
 """Columns of a truth, in the order in which it is written."""
 REPLAYED: Final = ("head", "coding")
-"""Columns of no table for people: `rampway score` reads them. Earlier files have none."""
+"""Columns of no table for people: `rampway score` reads them."""
+_LATER: Final = (*REPLAYED, "made")
+"""Columns that files of earlier routers do not have."""
 _SHOWN: Final = (
     "CASE WHEN p.role = 'shadow' THEN p.prediction ELSE coalesce(p.prediction, t.answer) END"
 )
@@ -73,13 +76,14 @@ _POSTGRES_KINDS: Final = {
     "latency_s": "DOUBLE PRECISION NOT NULL", "status": "INTEGER NOT NULL",
     "revision": "BIGINT NOT NULL", "unit": "BIGINT NOT NULL", "request": "BYTEA",
     "answer": "BYTEA", "head": "BYTEA", "coding": "TEXT NOT NULL DEFAULT ''",
+    "made": "TEXT NOT NULL DEFAULT ''",
 }  # fmt: skip
 _POSTGRES_COLUMNS: Final = ", ".join(
     f"{name} {_POSTGRES_KINDS.get(name, 'TEXT NOT NULL')}" for name in COLUMNS
 )
 _ADDED: Final = "".join(
     f"ALTER TABLE predictions ADD COLUMN IF NOT EXISTS {name} {_POSTGRES_KINDS[name]};\n"
-    for name in REPLAYED
+    for name in _LATER
 )
 POSTGRES: Final = f"""
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT);
@@ -103,9 +107,15 @@ CREATE TABLE IF NOT EXISTS posted (
 """The same; what may be of several kinds is JSON: a yes or no, a number, a text."""
 _PLACES: Final = ", ".join("?" * len(COLUMNS))
 ADDED: Final = tuple(
-    (name, f"ALTER TABLE predictions ADD COLUMN {name} {_KINDS[name]}") for name in REPLAYED
+    (name, f"ALTER TABLE predictions ADD COLUMN {name} {_KINDS[name]}") for name in _LATER
 )
 """To a file of an earlier router."""
+MAKER: Final = (
+    "SELECT version, revision, weight, arm, unit, request_id, time FROM predictions "
+    "WHERE person = ? AND route = ? AND role <> 'shadow' AND row = 0 AND error = '' "
+    "AND status BETWEEN 200 AND 299 AND time >= ? AND time <= ? ORDER BY time DESC LIMIT 1"
+)
+"""Who has answered a person's newest request of a route in a stretch of time."""
 INSERT: Final = f"INSERT INTO predictions ({', '.join(COLUMNS)}) VALUES ({_PLACES})"  # noqa: S608 - of constants
 SAID: Final = ", ".join(_SHOWN if name == "prediction" else f"p.{name}" for name in Said._fields)
 PUT: Final = (

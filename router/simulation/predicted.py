@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from router.core.wire.fed import Fed
 from router.core.wire.outcomes import FULL_BP
+from router.core.wire.ripe import Ripe
 from router.core.wire.sampled import Facts, PredictedRow, SampleFacts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     import numpy as np
 
@@ -23,6 +25,9 @@ RUN_MAX: Final = 4_000
 """Samples of one run."""
 IN_TIME: Final = (0.01, 0.0)
 """Seconds that each answer takes to begin, and is silent for."""
+
+FED_ROUTE: Final = "fed"
+"""Who uses the simulated route's answers."""
 
 GAP_MAX: Final = 10
 """Samples of one piece of time."""
@@ -65,6 +70,18 @@ class Predicted:
                 self._values(self._told.headers),
                 Facts((self._row(),), waits=IN_TIME),
             )
+
+    def fed(self, samples: Iterable[SampleFacts]) -> Iterator[Fed]:
+        """What became of these answers in a route that uses them, and the truth about that."""
+        for one in samples:
+            score = one.facts.rows[0].score or 0.0
+            positive = bool(self._draw.random() < score)
+            about = FED_ROUTE, one.weight_bp, one.candidate, int(self._draw.integers(2**63))
+            yield Fed(*about, bad=False, missing=0.0, facts=one.facts)
+            yield Fed(*about, ripe=Ripe(
+                one.weight_bp, one.candidate, (score >= 0.5) == positive, abs(score - positive),
+                score, positive,
+            ))  # fmt: skip
 
     def _row(self) -> PredictedRow:
         score = float(self._draw.random())

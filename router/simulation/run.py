@@ -130,7 +130,8 @@ class _Rollout:
         self.setup, self.scenario, self.tracing = setup, scenario, trace
         self.judge = Judge(setup.gates, setup.settings, scenario.baseline(), 0.0)
         self.world = worlds(scenario, self.judge, np.random.default_rng(seed))
-        read = any(Need.PREDICTIONS in gate.needs for gate in setup.gates)
+        needs = {need for gate in setup.gates for need in gate.needs}
+        read, self.feeds = bool(needs & {Need.PREDICTIONS, Need.FED}), Need.FED in needs
         drawn = np.random.default_rng((seed, 1))  # of its own: other gates meet the same world
         self.predicted = Predicted(drawn, setup.sampled if read else 0.0, SegmentKeys(setup.gates))
         self.judging = Judging(np.random.default_rng((seed, 2)), setup.gates)
@@ -175,7 +176,8 @@ class _Rollout:
             self.judge.measure(title, self.judge.gates[title].fine(), self.now)
         before = self.judge.answers, self.judge.pairs, self.judge.bad
         if samples := self.predicted.of(batch):
-            batch = replace(batch, samples=samples)
+            fed = tuple(self.predicted.fed(samples)) if self.feeds else ()
+            batch = replace(batch, samples=samples, fed=fed)
         if verdicts := self.judging.of(batch):
             batch = replace(batch, verdicts=verdicts)
         self.judge.observe(batch, self.now)

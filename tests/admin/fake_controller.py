@@ -31,6 +31,13 @@ from router.control.told.data_desk import data_view
 from router.control.told.data_views import DataView, PerformanceView
 from router.control.told.history import RouteHistory, view_of
 from router.control.told.paired import shadow_view
+from router.control.told.pipeline import (
+    FirstMove,
+    PipelineArm,
+    PipelineFeed,
+    PipelineRoute,
+    PipelineView,
+)
 from router.control.told.reviewed import QuestionView, ReviewedView, ReviewsView
 from router.control.told.status import plan_view
 from router.control.told.views import (
@@ -66,6 +73,21 @@ class FakeDesk:
     def quality(self, route: str, signal="", segment="", *, named=False) -> DataView:
         self.controller.route(route)
         return data_view(route, None, (signal, segment), named=named)
+
+    def pipeline(self) -> PipelineView:
+        arm = PipelineArm(
+            version="v2", requests=4, errors=1, faulty=0, rows=3, score=0.2, labels=0, wrong=0
+        )
+        feed = PipelineFeed(
+            feeder=ROUTE, fed=PLAIN, by="baggage", within_s=None, joined=4, unjoined=1,
+            verdict="pass", sentence="fine", arms=[arm],
+        )  # fmt: skip
+        route = PipelineRoute(
+            route=ROUTE, stable="v1", candidate="v2", phase="progressing", weight_bp=500,
+            moved_at=1.5, moved="v2 began to take over from v1",
+        )  # fmt: skip
+        first = FirstMove(route=ROUTE, at=1.5, sentence=f"{ROUTE} moved first")
+        return PipelineView(routes=[route], feeds=[feed], moved_first=first)
 
     async def performance(self, route: str, span_s: float) -> PerformanceView:
         self.controller.route(route)

@@ -135,8 +135,10 @@ CASES = {
 """By the name of their route."""
 
 ELSEWHERE = {
-    "resources": "test_usage.py",
-    "cost": "test_usage.py",
-    "judge": "test_judged.py",
+    "resources": ("live/test_usage.py", ".faults("),
+    "cost": ("live/test_usage.py", ".faults("),
+    "judge": ("live/test_judged.py", ".faults("),
+    "cascade": ("cascade/test_whole.py", '"absolute"'),
 }
-"""Gates that hold, or ask a server about each pair, are played by a module of their own."""
+"""Gates that hold, ask a server about each pair, or need a second route are played by a module of
+their own; with what fails there."""

@@ -16,6 +16,7 @@ ROUTE = """\
     predictions: {label: y, score: y, range: [0, 1], sample: 100%, features: [x]}
     metrics: /metrics
     log: {}
+    feeds: [fed]
     versions:
       v1: {endpoints: ["<v1>"], price: {per_request: 0.001}}
       v2: {endpoints: ["<v2>"], price: {per_request: 0.001}}
@@ -25,8 +26,19 @@ ROUTE = """\
       strategy: {canary: {steps: [{weight: 50%, mirror: 20%, hold: 1h}], bake: 1h}}
       gates:
 """
-HELD = {"resources": "resources: {queue: 10}", "cost": "cost: {per_request: 1}"}
-"""Those that :mod:`tests.live.test_usage` plays."""
+FED = """\
+  - name: fed
+    match: {path: /fed}
+    payload: json
+    predictions: {score: y}
+    versions: {v1: {endpoints: ["<v1>"]}}
+    stable: v1
+"""
+HELD = {
+    "resources": "resources: {queue: 10}", "cost": "cost: {per_request: 1}",
+    "cascade": "cascade: {ask: [errors]}",
+}  # fmt: skip
+"""Those that other modules than :mod:`tests.live.gates` play."""
 GATE = """(name) => {
     const row = [...document.querySelectorAll('ul.gates li')]
         .find((one) => one.querySelector('strong').textContent === name);
@@ -41,7 +53,7 @@ def written(kind):
 
 
 async def test_every_gate_has_its_place_on_the_page(tmp_path):
-    text = ROUTE + "".join(map(written, GATES))
+    text = ROUTE + "".join(map(written, GATES)) + FED
     async with router(tmp_path, text, per_s=120, paths=("/all",)) as lab, browser() as b:
         await lab.until("progressing", "all")
         page = await open_page(b, lab, "#/route/all")

@@ -5,7 +5,8 @@ import json
 
 import pytest
 
-from router.core.wire.table import EditEntry, MatchEntry, Mirror
+from router.core.wire.edits import EditEntry
+from router.core.wire.table import MatchEntry, Mirror
 from tests.proxy.rig import RESCUE, Rig, route, version
 from tests.proxy.scripted import Scripted, answers, ok
 

@@ -25,6 +25,7 @@ from router.core.policy.kept import declared_of
 from router.core.policy.rollout import RolloutPolicy
 from router.core.policy.route import Route
 from router.core.predictions.facts import LOGGED, LOST
+from router.core.wire.fed import FedTold, fed_together
 from router.core.wire.outcomes import Batch
 from router.core.wire.receipt import Chosen
 from router.core.wire.sampled import Facts, Sampled, SampleFacts
@@ -53,8 +54,14 @@ OnWatched = Callable[[Sampled, Watched], None]
 """Who hears of the values of rows."""
 OnTokens = Callable[[Sampled, tuple[int, int]], None]
 """Who hears of an answer's tokens."""
+OnMade = Callable[[Sampled, Looked], Iterable[FedTold]]
+"""Who says what a sample tells of the routes that made its input."""
 CountSamples = Callable[[str, str, str, int], None]
 """``count(route, version, result, number)`` of samples, for metrics."""
+
+
+_About = tuple[str, int]
+"""Route and revision."""
 
 
 @dataclass(eq=False, slots=True)
@@ -100,6 +107,7 @@ class Samples:
         self._count = count
         self.on_watched: OnWatched = lambda _sample, _watched: None
         self.on_tokens: OnTokens = lambda _sample, _tokens: None
+        self.on_made: OnMade = lambda _sample, _looked: ()
         self.reader = reader
         reader.on_looked = self._looked
         reader.on_entered = self._entered
@@ -114,6 +122,8 @@ class Samples:
         """How a route is read, by the policy that says so."""
         self._found: list[tuple[Sampled, Facts]] = []
         """Read, and not booked yet: the decider looks once for many of them."""
+        self._fed: list[FedTold] = []
+        """What these tell of the routes that made their inputs."""
         self._number = self._samples = self._bytes = self._ahead_samples = self._ahead_bytes = 0
 
     def __repr__(self) -> str:
@@ -222,6 +232,7 @@ class Samples:
         self._found.append((sample, looked.facts or LOST))
         if looked.watched is not None:
             self.on_watched(sample, looked.watched)
+        self._fed += self.on_made(sample, looked)
         self._feed()
         self._book_what_is_due()
 
@@ -248,7 +259,7 @@ class Samples:
 
     def _book(self, found: Iterable[tuple[Sampled, Facts]]) -> None:
         """Tell the decider, and count for people."""
-        batches: dict[tuple[str, int], list[SampleFacts]] = {}
+        batches: dict[_About, list[SampleFacts]] = {}
         for sample, facts in found:
             self._count(sample.route, sample.version, facts.why or "read", 1)
             if facts.tokens is not None:
@@ -259,10 +270,12 @@ class Samples:
                     sample.source, sample.slice, sample.weight_bp,
                     sample.arm == Chosen.CANDIDATE, sample.unit, sample.segments, facts,
                 ))  # fmt: skip
-        if batches:
+        made = fed_together(self._fed)
+        self._fed = []
+        if batches or made:
             self._observe(tuple(
-                Batch(route, revision, samples=tuple(told))
-                for (route, revision), told in batches.items()
+                Batch(*about, samples=tuple(batches.get(about, ())), fed=made.get(about, ()))
+                for about in dict.fromkeys((*batches, *made))
             ))  # fmt: skip
 
 

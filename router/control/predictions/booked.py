@@ -18,6 +18,7 @@ from router.control.told.answers import LagView, LogView
 from router.core.logged.terms import LogTerms
 from router.core.logged.truth import Matured, Truth
 from router.core.pairs.shadow import together
+from router.core.wire.fed import FedTold, fed_together
 from router.core.wire.outcomes import Batch, Pairs
 from router.core.wire.ripe import Ripe
 from router.link.messages import CopyAnswer, Logging, LogState, Ripened, TellTruths, TruthsTold
@@ -64,6 +65,8 @@ class PredictionLog:
         """Answers of copies that came while there was no reader."""
         self.labelled: Callable[[str, str, int, int], None] = lambda *_told: None
         """Told of each prediction's labels: route, version, how many rows were right and wrong."""
+        self.made: Callable[[Matured], Iterable[FedTold]] = lambda _one: ()
+        """Told of each prediction; says what it tells of the routes that made its input."""
         self.state = LogState()
         """As the reader told it last."""
         reader.on_told = self._told
@@ -191,6 +194,7 @@ class PredictionLog:
 
     def take(self, part: Sequence[Matured]) -> None:
         """Book it, and tell the judges, in order."""
+        fed = fed_together(told for one in part for told in self.made(one))
         batches: dict[_About, list[Ripe]] = {}
         told: dict[_About, list[Pairs]] = {}
         for one in part:
@@ -199,6 +203,10 @@ class PredictionLog:
                 batches.setdefault((one.route, one.revision), [])  # its number is kept in any case
                 self._one(one, run, batches, told)
                 self._upto[one.route] = one.number
+        if fed:  # by themselves: their numbers are those of the routes that are fed
+            self._reconciler.observe(tuple(
+                Batch(*about, fed=several) for about, several in fed.items()
+            ))  # fmt: skip
         if batches or told:
             self._reconciler.observe(tuple(
                 Batch(*about, matured=tuple(batches.get(about, ())),

@@ -46,7 +46,9 @@ from router.core.policy.tunnels import Tunnels
 from router.core.policy.version import RequestEdit
 from router.core.rollout.traffic import Split, offset_of
 from router.core.wire import table
+from router.core.wire.edits import EditEntry
 from router.core.wire.lookup import LookupEntry
+from router.core.wire.origin import FeedsEntry
 from router.core.wire.outcomes import FULL_BP
 from router.core.wire.protection import (
     AnswersEntry,
@@ -75,11 +77,18 @@ class Situation:
     """What the candidate of an ended rollout still has while its traffic returns in steps."""
     salt: str = ""
     """What is hashed before sticky keys."""
+    marks: str = ""
+    """Key of the marks of routes that feed others."""
 
     @property
     def carried(self) -> Carried | None:
         """The rollout that has traffic: a live one, or one whose traffic is returning."""
         return self.record.carried if self.back_bp else self.record.live
+
+    @property
+    def slow_abort_s(self) -> float:
+        """Age from which on a client that leaves without an answer was failed; 0: not known."""
+        return self.waits.slow_abort_s if self.waits else 0.0
 
     @property
     def split(self) -> Split:
@@ -142,7 +151,6 @@ def entry_of(situation: Situation) -> table.RouteEntry:
     rollout, pinned = (carried.rollout, carried.policy) if carried else (None, None)
     candidate = index[rollout.candidate] if rollout else -1
     out = taken_back(route, record)
-    waits = situation.waits if rollout else None
     return table.RouteEntry(
         name=route.name,
         match=_match(route.match),
@@ -177,7 +185,7 @@ def entry_of(situation: Situation) -> table.RouteEntry:
         round=rollout.round if rollout else 0,
         bets_a_user=situation.bets_a_user,
         together=situation.together,
-        slow_abort_s=waits.slow_abort_s if waits else 0.0,
+        slow_abort_s=situation.slow_abort_s if rollout else 0.0,
         answer_within_s=(pinned.answer_within or 0.0) if pinned else 0.0,
         quota=_quota(route.quota) if route.quota else None,
         extraction=_extraction(route.extraction) if route.extraction else None,
@@ -187,6 +195,7 @@ def entry_of(situation: Situation) -> table.RouteEntry:
         fallback=_fallback(route.fallback) if route.fallback else None,
         cache=_cache(route.cache) if route.cache else None,
         sampling=_sampling(route, pinned),
+        feeds=_feeds(route, situation.marks),
         loads=route.metrics is not None and route.metrics.orca,
         buffer_bytes=max(route.buffer, pinned.rescue.buffer if pinned and pinned.rescue else 0),
         body_limit_bytes=route.body_limit or 0,
@@ -247,6 +256,13 @@ def _sampling(route: Route, pinned: RolloutPolicy | None) -> SamplingEntry | Non
     log = route.log
     heads = log is not None and log.replayable
     return SamplingEntry(share_bp, headers, judged(route, gates), log is not None, heads)
+
+
+def _feeds(route: Route, secret: str) -> FeedsEntry | None:
+    marks = any(feed.by is None for feed in route.feeds)
+    if not (marks or route.fed_by):
+        return None
+    return FeedsEntry(secret, marks, bool(route.fed_by))
 
 
 def _extraction(extraction: Extraction) -> ExtractionEntry:
@@ -347,9 +363,9 @@ def _version(name: str, route: Route, *, live: bool = False) -> table.VersionEnt
     )  # fmt: skip
 
 
-def _edit(edit: RequestEdit, stem: str) -> table.EditEntry:
+def _edit(edit: RequestEdit, stem: str) -> EditEntry:
     headers = [(name, value.get_secret_value()) for name, value in edit.headers.items()]
-    return table.EditEntry(edit.model or "", edit.path or "", stem, edit.host or "", tuple(headers))
+    return EditEntry(edit.model or "", edit.path or "", stem, edit.host or "", tuple(headers))
 
 
 def _match(match: Match) -> table.MatchEntry:

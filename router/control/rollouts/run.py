@@ -172,6 +172,7 @@ class Run:
                     judge.baseline.together if judge else 1,
                     judge.waits if judge else None, self.back_bp,
                     self.salt.of(self.route.sticky, self.route.name, self.record.rollout),
+                    self.salt.marks,
                 )
             )  # fmt: skip
         return self._entry

@@ -54,6 +54,11 @@ class Salt:
         """For the store."""
         return StoreSettings(salt=SaltSetting(self.text, self.unsalted))
 
+    @property
+    def marks(self) -> str:
+        """Key of the marks by which it is known who made an input; its own, beside the salt."""
+        return f"marks {self.text}"
+
     def of(self, sticky: Sticky | None, route: str, rollout: Rollout | None) -> str:
         """What is put before the keys of a route now."""
         if sticky is None:

@@ -17,6 +17,7 @@ from router.control.told.data_views import (
     SignalDetailView,
 )
 from router.control.told.monitored import alarm_view
+from router.control.told.pipeline import PipelineView, pipeline
 from router.core.monitors.distances import shares
 from router.core.monitors.monitors import Monitors
 from router.core.monitors.profile import EXTRA, Profile
@@ -45,6 +46,10 @@ class DataDesk:
         """Of the last ``span_s`` seconds. Raises UnknownRoute, LogUnreadable."""
         self._plane.reconciler.run_of(name)
         return await self._plane.performed.of(name, span_s)
+
+    def pipeline(self) -> PipelineView:
+        """Routes that feed each other."""
+        return pipeline(self._plane)
 
     def quality(
         self, name: str, signal: str = "", segment: str = "", *, named: bool = False

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from router.control.outside.outreach import Outreach
     from router.control.outside.traces import Traces
     from router.control.predictions.booked import PredictionLog
+    from router.control.predictions.cascades import Cascades
     from router.control.predictions.performed import Performed
     from router.control.predictions.usage import Usages
     from router.control.predictions.watching import Watching
@@ -29,6 +30,7 @@ class Parts:
     """Made and kept by the plane, read by the controller."""
 
     announcer: Announcer
+    cascades: Cascades
     clock: Clock
     comparer: Comparer
     feedback: Feedback

@@ -4,6 +4,7 @@ from router.core.gates.accuracy import Accuracy
 from router.core.gates.agreement import Agreement
 from router.core.gates.auc import Auc
 from router.core.gates.business import Business
+from router.core.gates.cascade import Cascade
 from router.core.gates.classes import Classes
 from router.core.gates.cost import Cost
 from router.core.gates.error_rate import ErrorRate
@@ -43,6 +44,7 @@ GATES: dict[str, type[Gate]] = {
     "mae": Mae,
     "business": Business,
     "trust": Trust,
+    "cascade": Cascade,
     "resources": Resources,
     "cost": Cost,
     "prometheus": Prometheus,

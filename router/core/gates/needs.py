@@ -36,6 +36,8 @@ class Need(StrEnum):
     """A number in each answer."""
     FEATURES = "features"
     """What requests ask about."""
+    FED = "fed"
+    """What becomes of its answers where other routes use them."""
     USAGE = "usage"
     """What versions say about themselves: memory, CPU, GPU, queue."""
     PRICES = "prices"

@@ -30,6 +30,8 @@ class Said(NamedTuple):
     segment: str = ""
     error: str = ""
     latency_s: float = 0.0
+    made: str = ""
+    """Which draws of other routes made its input."""
 
 
 class Fresh(NamedTuple):

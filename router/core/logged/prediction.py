@@ -60,6 +60,9 @@ class LoggedPrediction:
     """The request's head but for credentials, likewise, where nothing is redacted."""
     coding: str = ""
     """Content-Encoding of the answer."""
+    made: str = ""
+    """Which draws of other routes made its input: JSON, a list of route, version, revision, weight
+    (in basis points), arm, unit, draw and time for each; empty: none is known."""
 
     def further(
         self, row: int, features: str, prediction: str | float | None, score: float | None
@@ -69,6 +72,7 @@ class LoggedPrediction:
             self.time, self.request_id, row, self.rows, self.route, self.version, self.role,
             self.weight, self.segment, features, prediction, score, self.latency_s,
             self.status, self.error, self.revision, self.arm, self.unit, self.receipt, self.person,
+            made=self.made,
         )  # fmt: skip
 
     def values(self) -> tuple[str | float | int | bytes | None, ...]:
@@ -78,7 +82,7 @@ class LoggedPrediction:
             self.time, self.request_id, self.row, self.rows, self.route, self.version, self.role,
             self.weight, self.segment, self.features, self.prediction, self.score, self.latency_s,
             self.status, self.error, self.revision, self.arm, unit, self.receipt, self.person,
-            self.request, self.answer, self.head, self.coding,
+            self.request, self.answer, self.head, self.coding, self.made,
         )  # fmt: skip
 
 

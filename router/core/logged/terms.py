@@ -36,6 +36,18 @@ class RouteLog:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyedFeed:
+    """A route whose answers another one uses later, for whom both requests name."""
+
+    feeder: str
+    fed: str
+    path: str
+    """Of the key, in both bodies."""
+    within_s: float
+    """How long what was made is used."""
+
+
+@dataclass(frozen=True, slots=True)
 class LogTerms:
     """To the reader: the log from now on. Without a file nothing is kept any more."""
 
@@ -47,3 +59,4 @@ class LogTerms:
     early_s: float = 0.0
     """How long a truth waits for its prediction."""
     routes: tuple[RouteLog, ...] = field(default=())
+    feeds: tuple[KeyedFeed, ...] = ()

@@ -20,6 +20,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from router.core.wire.origin import Origin
+
 TrueValue = bool | float | str
 """What was right: yes or no, a number, or a text such as a class."""
 
@@ -117,3 +119,5 @@ class Matured:
     """From the request to what is told now, seconds."""
     number: int = 0
     """Grows with each that the log tells; what was booked up to one is told no more."""
+    made: tuple[Origin, ...] = ()
+    """Which draws of other routes made its input."""

@@ -6,7 +6,7 @@ from router.core.gates.by import SegmentKeys
 from router.core.gates.gate import Gate
 from router.core.gates.needs import Need
 from router.core.gates.trust import Trust
-from router.core.logged.terms import LogTerms, RouteLog
+from router.core.logged.terms import KeyedFeed, LogTerms, RouteLog
 from router.core.pairs.compare import Compare
 from router.core.pairs.comparison import Likeness
 from router.core.policy.prediction_log import LogPolicy
@@ -29,7 +29,9 @@ def judged(route: Route, gates: tuple[Gate, ...]) -> bool:
 
 
 def _predictions_read(route: Route, gates: tuple[Gate, ...]) -> bool:
-    return route.monitors is not None or any(Need.PREDICTIONS in gate.needs for gate in gates)
+    if route.monitors is not None or route.fed_by:
+        return True
+    return any(Need.PREDICTIONS in gate.needs for gate in gates)
 
 
 def sampled_headers(route: Route, gates: tuple[Gate, ...]) -> tuple[str, ...]:
@@ -78,7 +80,19 @@ def log_terms(policy: Policy) -> LogTerms:
     if not kept:
         return LogTerms()
     where = policy.prediction_log
-    return LogTerms(where.file, where.age, where.size, where.early, kept)
+    feeds = tuple(
+        KeyedFeed(route.name, feed.route, feed.by.json_path, feed.within)
+        for route in policy.routes
+        for feed in route.feeds
+        if feed.by is not None
+    )
+    return LogTerms(where.file, where.age, where.size, where.early, kept, feeds)
+
+
+def _person(route: Route, log: LogPolicy) -> str:
+    """Whom its requests are about; by that key it is found what was made for somebody."""
+    keys = (feed.by.json_path for feed in route.feeds if feed.by is not None)
+    return log.person or next(keys, "")
 
 
 def _of(route: Route, log: LogPolicy) -> RouteLog:
@@ -87,7 +101,7 @@ def _of(route: Route, log: LogPolicy) -> RouteLog:
     most, name = sampled_bp(route, gates), _segment(route)
     segment = sampled_headers(route, gates).index(name) if name else -1
     return RouteLog(
-        route.name, route.payload, likeness_of(route), log.bodies, log.redact, log.person or "",
+        route.name, route.payload, likeness_of(route), log.bodies, log.redact, _person(route, log),
         segment, log.sample * FULL_BP // most,
         tuple(name for name in route.versions if route.person(name)), declared_of(route),
         max((gate.again for gate in gates if isinstance(gate, Trust)), default=0.0), log.mature,

@@ -76,6 +76,10 @@ def _prices(route: Route, rollout: RolloutPolicy) -> bool:
     return version is not None and version.price is not None
 
 
+def _fed(route: Route, _rollout: RolloutPolicy) -> bool:
+    return bool(route.feeds)
+
+
 def _outside(_route: Route, _rollout: RolloutPolicy) -> bool:
     return True  # the gate itself says where
 
@@ -138,6 +142,11 @@ PRODUCERS: dict[Need, Producer] = {
         _score,
         "{title} can never be decided: predictions says no score",
         "add score: to predictions, the path of a number in an answer's row",
+    ),
+    Need.FED: Producer(
+        _fed,
+        "{title} can never be decided: the route says nobody who uses its answers",
+        "add feeds: [OTHER_ROUTE] to the route",
     ),
     Need.USAGE: Producer(
         _usage,

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import (
     AfterValidator,
     Field,
+    PrivateAttr,
     SecretStr,
     StrictInt,
     StrictStr,
@@ -24,6 +25,7 @@ from router.core.pairs.compare import Segment
 from router.core.payloads import PAYLOADS
 from router.core.policy.answers import AnswersPolicy, FallbackPolicy, InputsPolicy
 from router.core.policy.cache import CachePolicy
+from router.core.policy.feeds import Feeds
 from router.core.policy.match import JsonPath, Match, PathGlob
 from router.core.policy.metrics import MetricsPolicy
 from router.core.policy.monitors import MonitorsPolicy
@@ -240,6 +242,9 @@ class Route(Spec):
     they are told by the request's id as well."""
     log: LogPolicy | None = None
     """What the prediction log keeps, for late truth by request id; absent: nothing is kept."""
+    feeds: Feeds = ()
+    """Routes whose inputs this one's answers are, for the gate `cascade`: how those do is told
+    apart by who made their input. Absent: nobody else uses its answers."""
     errors: tuple[Status, ...] = (5,)
     """Statuses that count as bad; no connection, timeouts, resets and broken answers always do."""
     timeouts: Timeouts = Timeouts()
@@ -275,6 +280,17 @@ class Route(Spec):
     """Answers that are given again, by the version that made them. Absent: each is asked for."""
     body_limit: Bytes | None = None
     """Largest request body (413 above); absent: the limit of the listener."""
+
+    _fed_by: tuple[str, ...] = PrivateAttr(default=())
+
+    @property
+    def fed_by(self) -> tuple[str, ...]:
+        """Names of the routes that feed it, as the whole policy says."""
+        return self._fed_by
+
+    def feed_from(self, names: tuple[str, ...]) -> None:
+        """These routes feed it; the policy says so once it is whole."""
+        self._fed_by = names
 
     @property
     def stem(self) -> str | None:

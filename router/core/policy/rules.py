@@ -1,8 +1,7 @@
 """Rules that span several fields of a policy: pure functions from a policy to findings.
 
-An *error* is a policy that could not do what it says; a *warning* is one that probably does not do
-what was meant. Each rule yields its findings with the path of the field that should change.
-Those of a rollout alone are in `rollout_rules`, those of versions that are people in `people`.
+An *error* is a policy that could not do what it says, a *warning* probably not what was meant. Each
+finding has the path of the field that should change. Further rules are in the modules beside.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from router.core.gates.classes import Classes
 from router.core.gates.trust import Trust
 from router.core.logged.redaction import names_field
 from router.core.payloads.inputs import READABLE
+from router.core.policy.cascades import feeds_joined
 from router.core.policy.engine import engine_carries
 from router.core.policy.finding import Finding, KeyPath
 from router.core.policy.kept import declared_of
@@ -470,6 +470,7 @@ POLICY_RULES: tuple[Callable[[Policy], Iterator[Finding]], ...] = (
     no_endpoint_is_ours,
     reachable_routes,
     groups_step_alike,
+    feeds_joined,
     engine_carries,
 )
 ROUTE_RULES: tuple[Callable[[Route], Iterator[Finding]], ...] = (

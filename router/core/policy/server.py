@@ -235,6 +235,16 @@ class Policy(Spec):
     routes: tuple[Route, ...] = Field(min_length=1, max_length=1000)
     """Routes in order; the first that matches takes the request."""
 
+    @model_validator(mode="after")
+    def _feeds(self) -> Self:
+        """A route knows who feeds it."""
+        for route in self.routes:
+            route.feed_from(tuple(
+                one.name for one in self.routes
+                if any(feed.route == route.name for feed in one.feeds)
+            ))  # fmt: skip
+        return self
+
     def route(self, name: str) -> Route:
         """The route called `name`. KeyError if there is none."""
         for route in self.routes:

@@ -12,6 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from router.core.wire.origin import Origin
+
 ROWS_MAX: Final = 256
 """Rows of one answer whose facts are told; of more, so many evenly spaced ones."""
 
@@ -97,6 +99,8 @@ class Sampled:
     """Of the request, as it is kept (``http1.kept_head``), where the log wants that."""
     read: bool = True
     """By gates and monitors; otherwise the log alone has it."""
+    made: tuple[Origin, ...] = ()
+    """Which draws of other routes made its input, as its baggage says."""
 
     @property
     def size(self) -> int:

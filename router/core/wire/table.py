@@ -13,7 +13,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
+from router.core.wire.edits import EditEntry
 from router.core.wire.lookup import LookupEntry
+from router.core.wire.origin import FeedsEntry
 from router.core.wire.outcomes import FULL_BP
 from router.core.wire.protection import (
     AnswersEntry,
@@ -82,18 +84,6 @@ class OutlierEntry:
     """Bad outcomes in a row that eject; 0 switches ejection off."""
     ejection_s: float = 30.0
     max_ejected_bp: int = 5_000
-
-
-@dataclass(frozen=True, slots=True)
-class EditEntry:
-    """What a version is asked otherwise than the client asked; see `RequestEdit` of a policy."""
-
-    model: str = ""
-    path: str = ""
-    stem: str = ""
-    """Of the route's path: what stands before its `*`."""
-    host: str = ""
-    headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,6 +361,8 @@ class RouteEntry:
     cache: CacheEntry | None = None
     sampling: SamplingEntry | None = None
     """Which requests are told of with their bodies; None: none."""
+    feeds: FeedsEntry | None = None
+    """It makes other routes' inputs, or others make its own; None: neither."""
     loads: bool = False
     """Versions are asked for a load header in their answers (ORCA)."""
     buffer_bytes: int = 65_536

@@ -6,7 +6,7 @@ from router.config.check import loads
 from router.config.problems import PolicyError
 from router.control.rollouts.lifecycle import settle
 from router.control.rollouts.publish import Situation, entry_of
-from router.core.wire.table import EditEntry
+from router.core.wire.edits import EditEntry
 
 POLICY = """
 listen: 127.0.0.1:8080
