@@ -159,6 +159,9 @@ class SimPath:
         """A folder that is there."""
         return Path("/")
 
+    def absolute(self):
+        return self
+
     def with_name(self, name):
         return SimPath(self.disk, name)
 

@@ -252,7 +252,7 @@ def _patches():
     yield main, "sys", SimpleNamespace(stderr=SimpleNamespace(write=_nothing))
     yield worker, "gc", quiet
     yield worker, "signal", SimSignal()
-    yield worker, "_write_line", _nothing
+    yield worker, "write_line", _nothing
     yield worker, "more_files", _nothing
     yield worker, "Worker", lambda *args, **options: night().worker(*args, **options)
     yield worker, "asyncio", _Running()

@@ -375,10 +375,8 @@ class Cascade(Gate):
             case "auc":
                 return Auc.model_construct(name=what, margin=self.auc).start(context)
             case "mae":
-                assert mae is not None  # noqa: S101 - see _askable
-                return Mae.model_construct(name=what, largest=mae.largest, margin=mae.margin).start(
-                    context
-                )
+                asked = {} if mae is None else {"largest": mae.largest, "margin": mae.margin}
+                return Mae.model_construct(None, name=what, **asked).start(context)
 
     def start(self, context: GateContext) -> CascadeState:
         """Evidence 1 : 1."""
