@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -160,7 +160,8 @@ def _tell(
 ) -> None:  # fmt: skip
     if output is Output.JSON:
         problems = [problem.to_json() for problem in found]
-        emit({"ok": ok, "problems": problems, "sights": seen or None, "notes": notes})
+        sights = {path: [asdict(one) for one in lines] for path, lines in seen.items()}
+        emit({"ok": ok, "problems": problems, "sights": sights or None, "notes": notes})
         return
     if found:
         click.echo(render(found))

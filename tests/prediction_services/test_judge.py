@@ -5,7 +5,7 @@ import json
 import pytest
 
 from prediction_services.judge import HABITS, better, usable, verdict
-from router.core.judging.question import Asked, Told
+from router.core.judging.question import JudgeAsked, Told
 from router.core.judging.said import said
 
 GOOD = {"predict[0,0]": 1, "predict_proba[0,0]": 0.2, "predict_proba[0,1]": 0.8}
@@ -39,6 +39,6 @@ def test_which_is_better():
 def test_it_understands_the_router_and_the_router_it(model, habit, first):
     assert habit in HABITS
     told = Told('{"why": "-----"}', json.dumps(GOOD), json.dumps(TWO))
-    asked = json.loads(Asked(model).body(told, stable_first=True))
+    asked = json.loads(JudgeAsked(model).body(told, stable_first=True))
     answer = said(json.dumps(verdict(asked, habit)).encode(), chat=model is not None)
     assert (answer.first, answer.tokens > 0) == (first, True)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from router.control.fleet.reader import ReaderProcess
-from router.control.outside.judges import Judges, Question
+from router.control.outside.judges import JudgeQuestion, Judges
 from router.control.rollouts.run import Run
 from router.control.rollouts.trial import Trial
 from router.control.state.clock import Clock
@@ -58,7 +58,7 @@ class _Pair:
     """As it was read."""
     finding: PairFinding | None = None
     lost: bool = False
-    questions: tuple[Question, ...] = ()
+    questions: tuple[JudgeQuestion, ...] = ()
     """Of judges outside that it was drawn for."""
     told: Told | None = None
     """What they may be told of it."""

@@ -238,7 +238,7 @@ class AlertmanagerAlert(msgspec.Struct, frozen=True, kw_only=True, rename="camel
     generator_url: str = msgspec.field(name="generatorURL")
 
 
-def alertmanager(body: AlertBody) -> list[AlertmanagerAlert]:
+def alertmanager(body: AlertBody) -> AlertmanagerAlert:
     """The same for ``POST /api/v2/alerts``: labels say which thing it is, so it is grouped once.
 
     https://prometheus.io/docs/alerting/latest/alerts_api/ . It is over for Alertmanager after its
@@ -247,22 +247,24 @@ def alertmanager(body: AlertBody) -> list[AlertmanagerAlert]:
     title = "".join(word.capitalize() for word in body.trigger.split("_"))
     labels = {"alertname": f"Rampway{title}", "service": "rampway", "severity": body.severity}
     about = {"route": body.route, "rollout": body.rollout, "candidate": body.candidate}
-    return [
-        AlertmanagerAlert(
-            labels=labels | {name: value for name, value in about.items() if value},
-            annotations={
-                "summary": body.summary, "description": body.text, "runbook_url": body.runbook,
-            },
-            starts_at=datetime.fromtimestamp(body.at, UTC).isoformat(timespec="milliseconds"),
-            generator_url=body.link or "",
-        )
-    ]  # fmt: skip
+    return AlertmanagerAlert(
+        labels=labels | {name: value for name, value in about.items() if value},
+        annotations={
+            "summary": body.summary, "description": body.text, "runbook_url": body.runbook,
+        },
+        starts_at=datetime.fromtimestamp(body.at, UTC).isoformat(timespec="milliseconds"),
+        generator_url=body.link or "",
+    )  # fmt: skip
+
+
+def _whole(body: AlertBody) -> object:
+    return msgspec.to_builtins(body)
 
 
 _FORMS: Final[dict[str, Callable[[AlertBody], object]]] = {
-    "webhook": lambda body: body,
+    "webhook": _whole,
     "slack": slack,
-    "alertmanager": alertmanager,
+    "alertmanager": lambda body: [msgspec.to_builtins(alertmanager(body))],
 }
 
 

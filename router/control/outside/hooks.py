@@ -227,8 +227,9 @@ class Hooks:
                 await asyncio.sleep(RETRY_PAUSE_S)
             try:
                 status = await post(
-                    self.session, hook.url, body, headers=headers, timeout_s=hook.timeout
-                )
+                    self.session, hook.url, msgspec.to_builtins(body), headers=headers,
+                    timeout_s=hook.timeout,
+                )  # fmt: skip
             except NO_ANSWER as error:
                 standing.go, standing.text = False, no_answer(error, hook.timeout)
             except Exception as error:  # noqa: BLE001 - whatever it was: it is asked again
@@ -268,8 +269,9 @@ class Hooks:
                 raise Undelivered("the router stops")
             try:
                 status = await post(
-                    self.session, hook.url, body, headers=headers, timeout_s=hook.timeout
-                )
+                    self.session, hook.url, msgspec.to_builtins(body), headers=headers,
+                    timeout_s=hook.timeout,
+                )  # fmt: skip
             except NO_ANSWER as error:
                 raise Undelivered(no_answer(error, hook.timeout)) from None
             if not 200 <= status < 300:

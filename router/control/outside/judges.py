@@ -32,8 +32,8 @@ from router.control.state.record import Change
 from router.control.state.settings import StoreSettings
 from router.control.state.store import Store
 from router.core.gates.judge import JudgeGate
-from router.core.judging.question import Asked, Told
-from router.core.judging.said import ANSWER_BYTES_MAX, Said, said
+from router.core.judging.question import JudgeAsked, Told
+from router.core.judging.said import ANSWER_BYTES_MAX, JudgeSaid, said
 from router.core.judging.spent import DAY_S, Spending
 from router.core.pairs.tally import PairFinding, Result
 from router.core.urls import checked_url
@@ -62,16 +62,16 @@ SAYS_NOTHING: Final = frozenset((Result.FAILED, Result.REFUSED, Result.UNUSABLE)
 
 
 @dataclass(eq=False, slots=True)
-class Lane:
+class JudgeLane:
     """One gate of one attempt."""
 
     route: str
     gate: JudgeGate
     trial: Trial
     spending: Spending
-    drawn: deque[Question] = field(default_factory=deque)
+    drawn: deque[JudgeQuestion] = field(default_factory=deque)
     """In the order of drawing, until they are fed."""
-    waiting: deque[tuple[Question, Told]] = field(default_factory=deque)
+    waiting: deque[tuple[JudgeQuestion, Told]] = field(default_factory=deque)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     failures: int = 0
     """In a row."""
@@ -99,10 +99,10 @@ class Lane:
 
 
 @dataclass(eq=False, slots=True)
-class Question:
+class JudgeQuestion:
     """One pair that was drawn for one gate."""
 
-    lane: Lane
+    lane: JudgeLane
     revision: int
     sent: bool = False
     settled: bool = False
@@ -127,7 +127,7 @@ class Judges:
         self._clock = clock
         self._store = store
         self._session: aiohttp.ClientSession | None = None
-        self._lanes: dict[tuple[str, str], Lane] = {}
+        self._lanes: dict[tuple[str, str], JudgeLane] = {}
         self._spending: dict[str, Spending] = {}
         """By its name in the store."""
         self._changed, self._stored_s = False, clock.now()
@@ -144,14 +144,14 @@ class Judges:
 
     # --- what it is told --------------------------------------------------------------------------
 
-    def draw(self, sample: PairSample, trial: Trial) -> tuple[Question, ...]:
+    def draw(self, sample: PairSample, trial: Trial) -> tuple[JudgeQuestion, ...]:
         """Throw the coin of each judge for a pair that has just arrived, and can be compared."""
         terms = trial.shadow.terms
         if sample.version != terms.candidate and not terms.reverse(sample):
             return ()
         return tuple(self._drawn(sample, trial))
 
-    def _drawn(self, sample: PairSample, trial: Trial) -> Iterator[Question]:
+    def _drawn(self, sample: PairSample, trial: Trial) -> Iterator[JudgeQuestion]:
         for gate in trial.policy.gates:
             if not isinstance(gate, JudgeGate) or random.random() * FULL_BP >= gate.sample:  # noqa: S311 - no secret
                 continue
@@ -161,12 +161,12 @@ class Judges:
             if left_alone or lane.spending.used_up(gate.budget, lane.ahead):
                 self._count(sample.route, gate.title, "passed_over")
                 continue
-            question = Question(lane, sample.revision)
+            question = JudgeQuestion(lane, sample.revision)
             lane.drawn.append(question)
             yield question
 
     def found(
-        self, questions: Iterable[Question], finding: PairFinding | None, told: Told | None
+        self, questions: Iterable[JudgeQuestion], finding: PairFinding | None, told: Told | None
     ) -> None:
         """What reading a drawn pair came to; None: it was lost on the way."""
         compared = finding.comparison if finding is not None else None
@@ -184,18 +184,18 @@ class Judges:
 
     # --- asking -----------------------------------------------------------------------------------
 
-    def _lane(self, route: str, trial: Trial, gate: JudgeGate) -> Lane:
+    def _lane(self, route: str, trial: Trial, gate: JudgeGate) -> JudgeLane:
         key = route, gate.title
         lane = self._lanes.get(key)
         if lane is None or lane.trial is not trial:
             if lane is not None:
                 lane.end()
-            lane = self._lanes[key] = Lane(
+            lane = self._lanes[key] = JudgeLane(
                 route, gate, trial, self._spending.setdefault(_name(route, gate.title), Spending())
             )
         return lane
 
-    def _feed(self, lane: Lane) -> None:
+    def _feed(self, lane: JudgeLane) -> None:
         """Ask as many as may be asked at once."""
         while lane.waiting and len(lane.tasks) < ASKED_AT_ONCE:
             question, told = lane.waiting.popleft()
@@ -207,29 +207,29 @@ class Judges:
             lane.tasks.add(task)
             task.add_done_callback(lambda done: self._asked(lane, done))
 
-    def _asked(self, lane: Lane, task: asyncio.Task[None]) -> None:
+    def _asked(self, lane: JudgeLane, task: asyncio.Task[None]) -> None:
         lane.tasks.discard(task)
         if not task.cancelled():
             self._feed(lane)
 
-    async def _ask(self, question: Question, told: Told) -> None:
+    async def _ask(self, question: JudgeQuestion, told: Told) -> None:
         lane = question.lane
         gate, stable_first = lane.gate, random.random() < 0.5  # noqa: S311 - no secret
-        body = Asked(gate.model, gate.prompt).body(told, stable_first=stable_first)
-        answer = Said(None, "it could not be asked")
+        body = JudgeAsked(gate.model, gate.prompt).body(told, stable_first=stable_first)
+        answer = JudgeSaid(None, "it could not be asked")
         try:
             async with asyncio.timeout(gate.timeout):
                 answer = said(await self._post(lane, body), chat=gate.model is not None)
         except NO_ANSWER as error:
             why = str(error) if type(error) is ValueError else no_answer(error, gate.timeout)
-            answer = Said(None, why)
+            answer = JudgeSaid(None, why)
         except Exception as error:  # noqa: BLE001 - whatever an answer did: none came
             BOOKS.failed("judges", error)
-            answer = Said(None, f"unreadable: {type(error).__name__}")
+            answer = JudgeSaid(None, f"unreadable: {type(error).__name__}")
         lane.spending.answered(answer)
         self._heard(question, answer, stable_first=stable_first)
 
-    async def _post(self, lane: Lane, body: bytes) -> bytes:
+    async def _post(self, lane: JudgeLane, body: bytes) -> bytes:
         """The answer's body. Raises one of :data:`NO_ANSWER`."""
         session = self._session = self._session or outside_session()
         run = self._runs().get(lane.route)
@@ -247,7 +247,7 @@ class Judges:
                     raise ValueError(f"its answer is longer than {ANSWER_BYTES_MAX:,} bytes")
             return bytes(found)
 
-    def _heard(self, question: Question, answer: Said, *, stable_first: bool) -> None:
+    def _heard(self, question: JudgeQuestion, answer: JudgeSaid, *, stable_first: bool) -> None:
         lane, first = question.lane, answer.first
         lane.trouble = answer.why
         if first is None:
@@ -260,7 +260,7 @@ class Judges:
         place = (first > 0) - (first < 0)
         self._settle(question, JudgedPair(lane.gate.title, worse, place), result)
 
-    def _failed(self, lane: Lane) -> None:
+    def _failed(self, lane: JudgeLane) -> None:
         """After some failures in a row it is left alone; who waits for it is let go."""
         lane.failures += 1
         if (over := lane.failures - FAILURES_MAX) < 0:
@@ -273,7 +273,7 @@ class Judges:
 
     # --- verdicts ---------------------------------------------------------------------------------
 
-    def _settle(self, question: Question, found: JudgedPair | None, result: str) -> None:
+    def _settle(self, question: JudgeQuestion, found: JudgedPair | None, result: str) -> None:
         lane = question.lane
         if question.settled or self._lanes.get((lane.route, lane.gate.title)) is not lane:
             return
@@ -284,7 +284,7 @@ class Judges:
             if one.found is not None and self._live(lane):
                 self._observe((Batch(lane.route, one.revision, verdicts=(one.found,)),))
 
-    def _live(self, lane: Lane) -> bool:
+    def _live(self, lane: JudgeLane) -> bool:
         run = self._runs().get(lane.route)
         return run is not None and run.live is not None and run.live.trial is lane.trial
 
@@ -317,7 +317,7 @@ class Judges:
         if self._session is not None:
             await self._session.close()
 
-    def lane(self, route: str, title: str, trial: Trial) -> Lane | None:
+    def lane(self, route: str, title: str, trial: Trial) -> JudgeLane | None:
         """Of a gate of this attempt; None: nothing was drawn for it yet."""
         lane = self._lanes.get((route, title))
         return lane if lane is not None and lane.trial is trial else None

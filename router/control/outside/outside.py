@@ -10,7 +10,6 @@ from socket import AF_INET, AddressFamily
 from typing import Final
 
 import aiohttp
-import msgspec
 from aiohappyeyeballs import AddrInfoType
 from aiohttp.abc import AbstractResolver, ResolveResult
 
@@ -86,14 +85,13 @@ async def post(
 ) -> int:
     """The status that ``url`` answers to ``body`` as JSON; redirects are answers, not orders.
 
-    ``body`` is a struct, or plain values that have none.
+    ``body`` is plain values.
     Raises one of :data:`NO_ANSWER`.
     """
     checked_url(url)
-    plain = msgspec.to_builtins(body)
     async with (
         asyncio.timeout(timeout_s),
-        session.post(url, json=plain, headers=headers, allow_redirects=False) as answer,
+        session.post(url, json=body, headers=headers, allow_redirects=False) as answer,
     ):
         return answer.status
 

@@ -46,7 +46,7 @@ class Told(NamedTuple):
     candidate: str
 
 
-class Asked(NamedTuple):
+class JudgeAsked(NamedTuple):
     """How a judge is asked."""
 
     model: str | None

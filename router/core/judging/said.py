@@ -31,7 +31,7 @@ _BETTER: Final = {"first": 1.0, "second": -1.0, "tie": 0.0}
 _OBJECT: Final = re.compile(r"\{[^{}]{0,2000}\}")
 
 
-class Said(NamedTuple):
+class JudgeSaid(NamedTuple):
     """One answer."""
 
     first: float | None
@@ -42,20 +42,20 @@ class Said(NamedTuple):
     cost: float = 0.0
 
 
-def said(body: bytes, *, chat: bool) -> Said:
+def said(body: bytes, *, chat: bool) -> JudgeSaid:
     """What ``body`` says; ``chat``: in the shape of OpenAI's API."""
     try:
         document = read(body, VERDICT)
     except Unreadable:
-        return Said(None, "its answer is no JSON, or too long")
+        return JudgeSaid(None, "its answer is no JSON, or too long")
     if not isinstance(document, dict):
-        return Said(None, "its answer is no JSON object")
+        return JudgeSaid(None, "its answer is no JSON object")
     usage = document.get("usage")
     tokens, cost = _usage(usage) if isinstance(usage, dict) else (0, 0.0)
     verdict = _in_message(document) if chat else document
     first = _first(verdict) if isinstance(verdict, dict) else None
     why = "" if first is not None else "its answer has neither better nor score"
-    return Said(first, why, tokens, cost)
+    return JudgeSaid(first, why, tokens, cost)
 
 
 def _usage(usage: dict[str, object]) -> tuple[int, float]:

@@ -8,7 +8,7 @@ from router.core.snapshots import Lasting
 
 if TYPE_CHECKING:
     from router.core.gates.judge import JudgeBudget
-    from router.core.judging.said import Said
+    from router.core.judging.said import JudgeSaid
 
 DAY_S: Final = 86_400.0
 
@@ -33,7 +33,7 @@ class Spending(Lasting):
         if (day := int(wall_s // DAY_S)) > self.day:
             self.day, self.calls, self.tokens, self.cost = day, 0, 0, 0.0
 
-    def answered(self, said: Said) -> None:
+    def answered(self, said: JudgeSaid) -> None:
         """One answer came."""
         self.tokens += said.tokens
         self.cost += said.cost

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from router.core.judging.said import ANSWER_BYTES_MAX, Said, said
+from router.core.judging.said import ANSWER_BYTES_MAX, JudgeSaid, said
 
 
 def chat(content, **more):
@@ -72,4 +72,4 @@ def test_anything_else_is_no_verdict(body):
 def test_what_it_cost_counts_with_or_without_a_verdict(usage, tokens, cost):
     for document, first in (({"better": "tie"}, 0.0), ({}, None)):
         found = said(json.dumps({**document, "usage": usage}).encode(), chat=False)
-        assert found._replace(why="") == Said(first, "", tokens, cost)
+        assert found._replace(why="") == JudgeSaid(first, "", tokens, cost)

@@ -3,7 +3,7 @@
 import json
 
 from router.core.gates.judge import JudgeBudget
-from router.core.judging.said import Said
+from router.core.judging.said import JudgeSaid
 from router.core.judging.spent import DAY_S, Spending
 
 BUDGET = JudgeBudget(calls=10, tokens=100, cost=2.0)
@@ -13,7 +13,7 @@ def spent(calls=0, tokens=0, cost=0.0):
     made = Spending()
     made.turn(5 * DAY_S)
     made.calls = calls
-    made.answered(Said(0.0, "", tokens, cost))
+    made.answered(JudgeSaid(0.0, "", tokens, cost))
     return made
 
 
