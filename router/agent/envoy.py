@@ -90,7 +90,7 @@ class Envoy:
         self._process = await asyncio.create_subprocess_exec(
             str(binary()), "--config-path", str(config), "--concurrency", str(self.threads),
             "--disable-hot-restart", "--log-level", "warning", "--log-path", str(self._log),
-            "--drain-time-s", "5", start_new_session=True,
+            "--drain-time-s", "5", "--file-flush-interval-msec", "50", start_new_session=True,
             stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
         )  # fmt: skip
         self.pid, self.adopted = self._process.pid, False

@@ -26,6 +26,8 @@ RECORDS_BYTES: Final = 8_388_608
 """Records that Envoy keeps while nobody reads them, each thread; beyond, they are lost (and
 counted). The timer empties it, so that its size delays nothing."""
 FLUSH_S: Final = 0.001
+HEAD_KIB_MAX: Final = 8_192
+"""Of a request's head: no Envoy takes more."""
 LOST: Final = "entries_lost"
 _STATS: Final = "records"
 
@@ -82,7 +84,7 @@ def listener(table: RoutingTable, host: str, port: int) -> EnvoyJson:
         "@type": TYPE + _MANAGER,
         "stat_prefix": LISTENER, "codec_type": "AUTO", "use_remote_address": True,
         "always_set_request_id_in_response": True,
-        "max_request_headers_kb": max(limits.head_bytes // 1024, 1),
+        "max_request_headers_kb": min(max(limits.head_bytes // 1024, 1), HEAD_KIB_MAX),
         "common_http_protocol_options": {
             "idle_timeout": duration(limits.keep_alive_s), "max_headers_count": limits.fields,
         },

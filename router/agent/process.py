@@ -60,6 +60,8 @@ from router.telemetry.recorder import Recorder
 from router.upstream import Pools
 
 SWEEP_S: Final = 0.05
+SAID_S: Final = 0.3
+"""From a refusal to the word of it: Envoy writes its log twenty times a second."""
 CUT_S: Final = 0.1
 LOOK_S: Final = 0.5
 """Between two looks at Envoy: whether it lives, and whether it lost records."""
@@ -201,16 +203,21 @@ class Agent:
                 self.link.send(Applied(wanted, term))
         elif (kind := self.offers.refused) is not None and rank != self._told:
             self._told = rank
-            why = self.envoy.said("rejected") or "its log does not say why"
-            said = (
-                f"Envoy refused the {kind.value} of generation {wanted}; "
-                f"generation {self.tables.good.generation} stays in force: {why}"
-            )
-            write_line({"event": "table_refused", "level": "error", "error": said})
-            if self.link is not None:
-                self.link.send(TableRefused(wanted, said))
+            loop = asyncio.get_running_loop()
+            loop.call_later(SAID_S, self._tell_refusal, kind.value, wanted)
         if self.offers.numbers != before:
             self.discovery.news()
+
+    def _tell_refusal(self, kind: str, generation: int) -> None:
+        """What Envoy did not take, and why in its own words, which it has written by now."""
+        why = self.envoy.said("rejected") or "its log does not say why"
+        said = (
+            f"Envoy refused the {kind} of generation {generation}; "
+            f"generation {self.tables.good.generation} stays in force: {why}"
+        )
+        write_line({"event": "table_refused", "level": "error", "error": said})
+        if self.link is not None:
+            self.link.send(TableRefused(generation, said))
 
     def _on_close(self, _reason: str) -> None:
         if self._draining is None:
