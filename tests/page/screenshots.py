@@ -13,6 +13,8 @@ import aiohttp
 from PIL import Image
 
 from tests.page.airport import LOG, Model, Passengers, Weather, airport
+from tests.page.pipes import PIPELINE, Carriers
+from tests.page.pipes import models as in_a_row
 from tests.page.stage import MANY, QUIET, ROUTES, browser, open_page, router, settled
 
 PATHS = ("/prices", "/fraud", "/ads", "/delay", "/search", "/geo")
@@ -136,6 +138,23 @@ async def reviews(folder: Path) -> None:
             await shoot(page, folder, "review-queue")
 
 
+async def pipelines(folder: Path) -> None:
+    """Three routes in a row, the first of which tries another model."""
+    with tempfile.TemporaryDirectory() as home:
+        async with (
+            router(Path(home), PIPELINE, head=LOG, models=in_a_row()) as lab,
+            Carriers(lab, per_s=60),
+            browser() as b,
+        ):
+            await settled(SECONDS)
+            for name, more in {
+                "pipeline": {}, "phone-pipeline": {"dark": True, "width": 375, "height": 812},
+            }.items():  # fmt: skip
+                page = await open_page(b, lab, "#/pipeline", **more)
+                await page.locator("table.arms tbody tr").nth(1).wait_for()
+                await shoot(page, folder, name, whole=not more)
+
+
 async def sizes(folder: Path) -> None:
     """1, 20 and 1,000 routes."""
     for number, name in ((1, "overview-1"), (20, "overview-20"), (1000, "overview-1000")):
@@ -150,6 +169,7 @@ async def main(folder: Path) -> None:
     await states(folder)
     await models(folder)
     await reviews(folder)
+    await pipelines(folder)
     await sizes(folder)
 
 

@@ -6,6 +6,7 @@ import { DataQuality } from "./data.js";
 import { Journal } from "./journal.js";
 import { Overview } from "./overview.js";
 import { Performance } from "./performance.js";
+import { Pipeline } from "./pipeline.js";
 import { PolicyPage } from "./policy.js";
 import { Review } from "./review.js";
 import { Rollout } from "./rollout.js";
@@ -17,6 +18,7 @@ const anybody = () => true;
 // Address (#/NAME), name in the head, what draws it (gets query, go), who sees it.
 export const PAGES = [
   ["", "Routes", Overview, anybody],
+  ["pipeline", "Pipeline", Pipeline, anybody],
   ["policy", "Configuration", PolicyPage, mayOperate],
   ["review", "Review", Review, anybody],
 ];
