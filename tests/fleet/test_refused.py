@@ -9,7 +9,6 @@ import pytest
 
 from router.agent.envoy import Envoy, private
 from router.agent.offers import Offers
-from router.agent.servers import Discovery
 from router.agent.tables import TableOffers
 from router.core.wire.table import (
     EndpointEntry,
@@ -39,6 +38,8 @@ async def told(tmp_path_factory):
     folder = private(tmp_path_factory.mktemp("e"))
     tables = TableOffers(Offers("t"), ("127.0.0.1", free_port()))
     tables.comparer_port = 1
+    from router.agent.servers import Discovery  # needs msgpack
+
     discovery = Discovery(tables.offers, lambda: tables.advance() and None)
     await discovery.start(folder / "discovery")
     envoy = Envoy(folder, 1)
