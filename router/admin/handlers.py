@@ -26,7 +26,6 @@ from router.control.state.answers import OrderKey
 from router.control.told.answers import (
     FrozenView,
     JournalView,
-    OrderView,
     PredictionsView,
     ReadyView,
     SessionView,
@@ -245,7 +244,7 @@ async def command(call: Call) -> web.Response:
         key=OrderKey(name, hashlib.sha256(asked).hexdigest()[:16]) if name else None,
         dry_run=call.body.get("dry_run", False),
     )  # fmt: skip
-    return json_response(OrderView.like(result), headers={"ETag": f'"{result.revision}"'})
+    return json_response(result, headers={"ETag": f'"{result.revision}"'})
 
 
 def _if_match(request: web.Request) -> int | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import replace
 from typing import Any
 
-from router.control.state.answers import Announcement, CommandResult
+from msgspec import structs
+
+from router.control.state.answers import Announcement
 from router.control.state.errors import (
     Conflict,
     NoRollout,
@@ -21,6 +22,7 @@ from router.control.told.answers import (
     HealthView,
     JudgementView,
     LogView,
+    OrderView,
     ReadyView,
     ReloadView,
     WhoisView,
@@ -137,7 +139,7 @@ class FakeController:
         self.state: Rollout = begin(f"{ROUTE}-1", ROUTE, "v1", "v2", revision=1, now=0.0)
         self.time = 10.0
         self.entries: deque[EntryView] = deque(maxlen=1000)
-        self.done: dict[str, CommandResult] = {}
+        self.done: dict[str, OrderView] = {}
         self.orders: list[Command] = []
         self.queues: list[asyncio.Queue[Announcement]] = []
         self.subscribed = asyncio.Event()
@@ -301,7 +303,7 @@ class FakeController:
         if self.fails is not None:
             raise self.fails
         if key in self.done:
-            return replace(self.done[key], repeated=True, changed=False)
+            return structs.replace(self.done[key], repeated=True, changed=False)
         if if_revision is not None and if_revision != self.state.revision:
             raise Conflict(if_revision, self.state.revision)
         try:
@@ -311,9 +313,10 @@ class FakeController:
         if not dry_run:
             self.orders.append(event)
             self.become(after)
-        result = CommandResult(
-            route, type(event).__name__.lower(), not dry_run, after.revision, after.phase.value,
-            after.step + 1, split_for(after, self.plan).candidate_bp, after.reason,
+        result = OrderView(
+            route=route, command=type(event).__name__.lower(), changed=not dry_run,
+            revision=after.revision, phase=after.phase.value, step=after.step + 1,
+            weight_bp=split_for(after, self.plan).candidate_bp, reason=after.reason,
             dry_run=dry_run, took_s=0.004,
         )  # fmt: skip
         if key and not dry_run:

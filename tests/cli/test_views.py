@@ -9,9 +9,9 @@ import pytest
 
 from router.cli.client import Client
 from router.cli.exits import Exit, VerbFailed
-from router.control.state.answers import Announcement, CommandResult
+from router.control.state.answers import Announcement
 from router.control.state.record import JournalEntry
-from router.control.told.answers import AnnouncementView, EntryView, OrderView
+from router.control.told.answers import AnnouncementView, EntryView
 from router.control.told.views import RoutesView
 
 CLI = Path(__file__).parents[2] / "router" / "cli"
@@ -38,7 +38,7 @@ def test_what_a_router_says_is_never_a_bare_dictionary(path):
 
 @pytest.mark.parametrize(
     ("made", "seen"),
-    [(CommandResult, OrderView), (Announcement, AnnouncementView), (JournalEntry, EntryView)],
+    [(Announcement, AnnouncementView), (JournalEntry, EntryView)],
 )
 def test_what_the_control_plane_makes_has_the_keys_of_its_view(made, seen):
     told = {"line"} if made is JournalEntry else set()

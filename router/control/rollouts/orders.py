@@ -9,10 +9,9 @@ from typing import Any
 from router.control.rollouts import lifecycle
 from router.control.rollouts.places import endpoints_of
 from router.control.rollouts.run import Run
-from router.control.state.answers import CommandResult
 from router.control.state.errors import NoRollout, NotPermitted, NotPossible
 from router.control.state.record import Carried, JournalEntry, Pinned, RouteRecord
-from router.control.told.answers import JudgementView
+from router.control.told.answers import JudgementView, OrderView
 from router.control.told.judgement import judged
 from router.core.policy import RolloutPolicy
 from router.core.rollout.events import (
@@ -126,9 +125,9 @@ def informed(run: Run, event: AnyCommand, unready: str) -> AnyCommand:
     return replace(event, unproven=live.trial.unproven(live.rollout, live.plan))
 
 
-def result_of(entry: JournalEntry, **more: Any) -> CommandResult:
+def result_of(entry: JournalEntry, **more: Any) -> OrderView:
     """The answer to the command that made ``entry``."""
-    return CommandResult(
+    return OrderView(
         route=entry.route,
         command=entry.action,
         changed=more.pop("changed", True),
@@ -141,7 +140,7 @@ def result_of(entry: JournalEntry, **more: Any) -> CommandResult:
     )
 
 
-def so_already(run: Run, event: Event, now: float) -> CommandResult | None:
+def so_already(run: Run, event: Event, now: float) -> OrderView | None:
     """The answer to an order that asks for what is in force; None where it changes something."""
     rollout, phases = run.rollout, _SO_ALREADY.get(type(event), ())
     if rollout is None or run.pending is not None or rollout.phase not in phases:
@@ -151,10 +150,11 @@ def so_already(run: Run, event: Event, now: float) -> CommandResult | None:
     if isinstance(event, Rollback) and event.to not in ("", run.record.stable):
         return None
     name = type(event).__name__.lower()
-    return CommandResult(
-        run.route.name, name, False, run.record.revision, rollout.phase.value, rollout.step + 1,
-        run.record.carried.split.candidate_bp if run.record.carried else 0,
-        f"already so: {rollout.reason}",
+    return OrderView(
+        route=run.route.name, command=name, changed=False, revision=run.record.revision,
+        phase=rollout.phase.value, step=rollout.step + 1,
+        weight_bp=run.record.carried.split.candidate_bp if run.record.carried else 0,
+        reason=f"already so: {rollout.reason}",
     )  # fmt: skip
 
 

@@ -17,14 +17,14 @@ from typing import Any, Final
 
 import msgspec
 
-from router.control.state.answers import AnsweredOrder, CommandResult
+from router.control.state.answers import AnsweredOrder
 from router.control.state.errors import StoreDamaged
 from router.control.state.evidence import TrialState
 from router.control.state.hold import HoldMark
 from router.control.state.record import JournalEntry, RouteRecord, Stored
 from router.control.state.settings import SaltSetting, StoreSettings
 from router.control.state.upgrade import FIRST, upgrade
-from router.control.told.answers import FreezesView, JudgementView
+from router.control.told.answers import FreezesView, JudgementView, OrderView
 
 APPLICATION_ID: Final = 0x52575031
 """``RWP1`` in the header of the file: a file of another program is not touched."""
@@ -237,7 +237,7 @@ def answer_of(text: str) -> AnsweredOrder:
     """The inverse. Raises ValueError on damage."""
     plain = json.loads(text)
     try:
-        result = msgspec.convert(plain, CommandResult)
+        result = msgspec.convert(plain, OrderView)
     except msgspec.ValidationError as error:
         raise ValueError(f"a command's answer cannot be understood: {error}") from error
     return AnsweredOrder(result, str(plain.get("asked", "")))

@@ -130,19 +130,25 @@ class OrderView(View, frozen=True, kw_only=True):
     changed: bool
     """False for a dry run, or an order that was carried out before."""
     revision: int
+    """Of the rollout afterwards."""
     phase: str
     step: int
+    """1-based."""
     weight_bp: int
+    """Share of the candidate afterwards."""
     reason: str
+    """The sentence that went into the journal."""
     dry_run: bool = False
     durable: bool = True
     """False: in force, but the store is broken; it is written as soon as that works."""
     repeated: bool = False
+    """The same id had been carried out before; this is the old answer."""
     next: str = ""
-    """What follows of itself; empty: nothing."""
+    """What follows of itself: which candidate starts, or what it waits for; empty: nothing."""
     took_s: float = 0.0
     draining: dict[str, int] = msgspec.field(default_factory=dict)
-    """Requests under way at versions that get nothing new."""
+    """Requests under way at versions that get nothing new, as workers last reported (at most a
+    quarter of a second ago)."""
 
 
 # --- the stream ----------------------------------------------------------------------------------

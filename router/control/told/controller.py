@@ -6,14 +6,15 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
+
+from msgspec import structs
 
 from router.control.fleet.feedback import Statement
 from router.control.rollouts.adoption import upcoming
 from router.control.rollouts.orders import decided, entry_for, informed, result_of, so_already
 from router.control.rollouts.run import Move, Run, settled
-from router.control.state.answers import Announcement, AnsweredOrder, CommandResult, OrderKey
+from router.control.state.answers import Announcement, AnsweredOrder, OrderKey
 from router.control.state.errors import (
     Busy,
     Conflict,
@@ -30,6 +31,7 @@ from router.control.told.answers import (
     EntryView,
     HealthView,
     LogView,
+    OrderView,
     ReadyView,
     ReloadView,
     StatementsView,
@@ -88,7 +90,7 @@ class Controller:
         self._reconciler = plane.reconciler
         self._waiting = 0
         self._foresight = Foresight()
-        self._by_id: dict[OrderKey, asyncio.Future[CommandResult]] = {}
+        self._by_id: dict[OrderKey, asyncio.Future[OrderView]] = {}
 
     def __repr__(self) -> str:
         return f"<Controller {self._waiting} commands under way>"
@@ -320,7 +322,7 @@ class Controller:
         if_revision: int | None = None,
         key: OrderKey | None = None,
         dry_run: bool = False,
-    ) -> CommandResult:
+    ) -> OrderView:
         """Carry out one order; answers when it is durable and applied by all live workers.
 
         ``event`` is a :mod:`router.core.rollout.events` command with actor and reason.
@@ -349,11 +351,11 @@ class Controller:
 
     async def _once(
         self, route: str, event: AnyCommand, if_revision: int | None, key: OrderKey
-    ) -> CommandResult:
+    ) -> OrderView:
         """A key is carried out once, also when it arrives twice at the same time."""
         if key in self._by_id:
             return _repeated(await asyncio.shield(self._by_id[key]))
-        done: asyncio.Future[CommandResult] = asyncio.get_running_loop().create_future()
+        done: asyncio.Future[OrderView] = asyncio.get_running_loop().create_future()
         self._by_id[key] = done
         try:
             old = await self._answered(key.id)
@@ -388,7 +390,7 @@ class Controller:
         if_revision: int | None,
         key: OrderKey | None,
         dry_run: bool,
-    ) -> CommandResult:
+    ) -> OrderView:
         started_s = time.perf_counter()
         run = self._reconciler.run_of(route)
         while run.pending is not None and not isinstance(event, _OVERTAKE):
@@ -396,7 +398,7 @@ class Controller:
         if if_revision is not None and if_revision != run.record.revision:
             raise Conflict(if_revision, run.record.revision, run.reason)
         if already := so_already(run, event, self.now()):
-            return replace(already, dry_run=dry_run)
+            return structs.replace(already, dry_run=dry_run)
         if dry_run:
             return self._would(run, event)
         move = self._reconciler.order(route, event, key=key)
@@ -420,7 +422,7 @@ class Controller:
         await self._plane.fleet.applied(move.generation)
         return durable
 
-    def _would(self, run: Run, event: AnyCommand) -> CommandResult:
+    def _would(self, run: Run, event: AnyCommand) -> OrderView:
         now = self.now()
         unready = self._reconciler.restraint.awaited(run.route, run.rollout, now)
         record, reason = decided(run, informed(run, event, unready), now)
@@ -429,7 +431,7 @@ class Controller:
             run, record, name, event.actor, reason, now=now, wall=self._plane.clock.wall()
         )
         told = result_of(entry, next=self._next(run, record))
-        return replace(told, changed=False, dry_run=True)
+        return structs.replace(told, changed=False, dry_run=True)
 
     async def freeze(
         self, frozen: bool, *, actor: str, reason: str = "", route: str = "",
@@ -471,8 +473,8 @@ class Controller:
         return answer
 
 
-def _repeated(answer: CommandResult) -> CommandResult:
-    return replace(answer, repeated=True, changed=False)
+def _repeated(answer: OrderView) -> OrderView:
+    return structs.replace(answer, repeated=True, changed=False)
 
 
 def _refuse_reuse(event: AnyCommand, key: OrderKey) -> None:

@@ -21,13 +21,13 @@ import pytest
 
 from router.config.check import loads
 from router.control.rollouts.reconciler import Reconciler
-from router.control.state.answers import AnsweredOrder, CommandResult
+from router.control.state.answers import AnsweredOrder
 from router.control.state.errors import StoreLocked
 from router.control.state.evidence import TrialState
 from router.control.state.record import Change, Identity, JournalEntry, Pinned, RouteRecord
 from router.control.state.settings import SaltSetting, StoreSettings
 from router.control.state.store import Fenced, Unwritable
-from router.control.told.answers import FreezesView, FreezeView, JudgementView
+from router.control.told.answers import FreezesView, FreezeView, JudgementView, OrderView
 from router.core.policy import RolloutPolicy
 from router.core.rollout.rollout import begin
 from tests.clock import ManualClock
@@ -72,7 +72,11 @@ def replace_judge(judge):
 
 
 def answer(route):
-    return AnsweredOrder(CommandResult(route, "pause", True, 1, "paused", 1, 100, "so"), "x")
+    result = OrderView(
+        route=route, command="pause", changed=True, revision=1, phase="paused", step=1,
+        weight_bp=100, reason="so",
+    )  # fmt: skip
+    return AnsweredOrder(result, "x")
 
 
 class StoreContract:

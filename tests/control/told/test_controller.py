@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from prometheus_client.parser import text_string_to_metric_families
 
 from router.config.check import load
@@ -122,7 +122,7 @@ async def test_revisions_ids_and_dry_runs(plane):
     assert conflict.value.actual == first.revision
     so = await c.command("r", Pause("ann"))
     assert (so.changed, so.phase, so.reason) == (False, "paused", f"already so: {first.reason}")
-    assert await c.command("r", Pause(), dry_run=True) == replace(so, dry_run=True)
+    assert await c.command("r", Pause(), dry_run=True) == structs.replace(so, dry_run=True)
     other = OrderKey("one", "another order")
     with pytest.raises(KeyReused, match="Idempotency-Key one belongs to another order"):
         await c.command("r", Resume("ann"), key=other)
