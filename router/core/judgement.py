@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from router.core.evidence import Ramp
 from router.core.gates.verdict import Counts, GateReport, Verdict
@@ -90,18 +90,6 @@ class Judgement:
     """Weight that the evidence-driven ramp asks for."""
     plain: str = ""
     """What asks for the action as a person would say it; ``{stable}`` stands for its name."""
-
-    def to_json(self) -> dict[str, Any]:
-        """A plain dictionary, for journal and API."""
-        return {
-            "action": self.action.value,
-            "sentence": self.sentence,
-            "capital": self.capital,
-            "limit": self.limit,
-            "proven": self.proven,
-            "auto_weight_bp": self.auto_weight_bp,
-            "reports": [report.to_json() for report in self.reports],
-        }
 
 
 def promotion_report(judge: Judge) -> GateReport:

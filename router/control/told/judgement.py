@@ -15,11 +15,12 @@ def judged(said: Judgement, *, samples: int = 0, line: str = "") -> JudgementVie
     return JudgementView(
         action=said.action.value, sentence=said.sentence, capital=said.capital, limit=said.limit,
         proven=said.proven, auto_weight_bp=said.auto_weight_bp,
-        reports=[_report(one) for one in said.reports], samples=samples, line=line,
+        reports=[report_view(one) for one in said.reports], samples=samples, line=line,
     )  # fmt: skip
 
 
-def _report(one: GateReport) -> ReportView:
+def report_view(one: GateReport) -> ReportView:
+    """An infinite limit is None, since JSON has no infinity."""
     return ReportView(
         gate=one.gate, verdict=one.verdict.word, sentence=one.sentence, evidence=one.evidence,
         limit=one.limit if math.isfinite(one.limit) else None,

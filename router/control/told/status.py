@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
 import msgspec
+from msgspec import structs
 
 from router import __version__
 from router.control.rollouts.observe import Observatory
@@ -15,6 +16,7 @@ from router.control.rollouts.trial import Trial
 from router.control.state.record import Carried
 from router.control.told.compared import ShadowBrief
 from router.control.told.foreseen import Foreseen
+from router.control.told.judgement import report_view
 from router.control.told.paired import shadow_brief
 from router.control.told.views import (
     ApprovalView,
@@ -287,8 +289,8 @@ def _judged(
 
 
 def _gate(report: GateReport, lacks: dict[str, str]) -> GateView:
-    plain = report.to_json() | {"lacks": lacks.get(report.gate, "")}
-    return GateView.of({"name": report.gate, **plain})
+    lack = lacks.get(report.gate, "")
+    return GateView(name=report.gate, **structs.asdict(report_view(report)), lacks=lack)
 
 
 def _shares(run: Run) -> dict[str, int]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
 
 from router.core.words import count, odds, rate
 
@@ -59,19 +58,6 @@ class GateReport:
     candidate: Counts = Counts()
     stable: Counts = Counts()
     dry_run: bool = False
-
-    def to_json(self) -> dict[str, Any]:
-        """A plain dictionary; an infinite limit is None, since JSON has no infinity."""
-        return {
-            "gate": self.gate,
-            "verdict": self.verdict.word,
-            "sentence": self.sentence,
-            "evidence": self.evidence,
-            "limit": self.limit if math.isfinite(self.limit) else None,
-            "candidate": {"bad": self.candidate.bad, "total": self.candidate.total},
-            "stable": {"bad": self.stable.bad, "total": self.stable.total},
-            "dry_run": self.dry_run,
-        }
 
 
 def of(counts: Counts) -> str:

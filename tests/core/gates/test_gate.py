@@ -7,6 +7,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from router.config.descriptions import descriptions
+from router.control.told.judgement import report_view
 from router.core.gates import GATES, Gate, GateContext, Measurement
 from router.core.gates.verdict import Verdict
 from router.core.spec import OneOf
@@ -44,7 +45,7 @@ def test_every_gate_is_written_read_and_started(name, past):
     report = state.report()
     assert report.gate == "mine"
     assert report.sentence
-    json.dumps(report.to_json(), allow_nan=False)
+    json.dumps(report_view(report).to_json(), allow_nan=False)
 
 
 @pytest.mark.parametrize("name", GATES)
