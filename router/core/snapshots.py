@@ -16,7 +16,7 @@ key a field, without a leading underscore. What is laid out otherwise is said wi
 
 Fields are numbers, texts, None, lists, tuples, sets, enums, dictionaries (of texts: objects of
 JSON, else lists of flat rows), frozen dataclasses and named tuples (rows of their fields; objects
-of JSON where they are :class:`Named`), and parts: whatever has `snapshot` and `restore` itself, and
+of JSON where they are :class:`ByName`), and parts: whatever has `snapshot` and `restore` itself and
 is restored where it stands. A property that lists parts can be named like a field, and one that
 can be set. JSON keeps floats exactly.
 """
@@ -108,7 +108,7 @@ class Lasting:
         """Check what is there now, and make what follows from it. Raises ValueError."""
 
 
-class Named:
+class ByName:
     """A frozen dataclass that is kept as an object of JSON, a key a field."""
 
     __slots__ = ()
@@ -287,7 +287,7 @@ def _row(codecs: tuple[Codec, ...], least: int, made: Any) -> Codec:
 
 def _record(kind: Any) -> Codec:
     """Of a named tuple or a dataclass, by position; newer fields have a default."""
-    if issubclass(kind, Named):
+    if issubclass(kind, ByName):
         return Codec(lambda value: value.to_json(), lambda data, _old: kind.from_json(data))
     hints = get_type_hints(kind)
     names = getattr(kind, "_fields", None) or [one.name for one in dataclasses.fields(kind)]

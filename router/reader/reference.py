@@ -29,7 +29,7 @@ FIELD_CHARS_MAX: Final = 1 << 20
 NOTHING: Final = frozenset({"", "na", "nan", "null", "none", "n/a"})
 """Texts of a CSV file that are no value, in any case of letters."""
 
-Line = Sequence[Any]
+ReferenceRow = Sequence[Any]
 
 
 class ReferenceRead(TypedDict):
@@ -63,7 +63,7 @@ def read(
         kind_in([row[index] for row in kept], kind, typed=typed)
         for index, (_, kind) in enumerate(features)
     ]
-    parts: dict[str, list[Line]] = {}
+    parts: dict[str, list[ReferenceRow]] = {}
     if by:
         for row in kept:
             parts.setdefault(name_of(row[names.index(by)]), []).append(row)
@@ -75,7 +75,7 @@ def read(
 
 
 def _profiles(
-    rows: Sequence[Line], names: Sequence[str], kinds: Sequence[SignalKind], *, typed: bool
+    rows: Sequence[ReferenceRow], names: Sequence[str], kinds: Sequence[SignalKind], *, typed: bool
 ) -> dict[str, object]:
     """Of each column of these rows."""
     made: dict[str, object] = {}
@@ -104,7 +104,7 @@ def _number(text: str | None) -> float | str | None:
         return text
 
 
-def _csv(path: Path, names: list[str]) -> Iterator[Line]:
+def _csv(path: Path, names: list[str]) -> Iterator[ReferenceRow]:
     csv.field_size_limit(FIELD_CHARS_MAX)
     with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
         lines = csv.reader(file)
@@ -132,7 +132,7 @@ def _text(cell: str) -> str | None:
     return None if cell.lower() in NOTHING else cell
 
 
-def _parquet(path: Path, names: list[str]) -> Iterator[Line]:
+def _parquet(path: Path, names: list[str]) -> Iterator[ReferenceRow]:
     try:
         from pyarrow import ArrowException  # noqa: PLC0415 - an extra
         from pyarrow.parquet import ParquetFile  # noqa: PLC0415 - likewise
@@ -150,9 +150,9 @@ def _parquet(path: Path, names: list[str]) -> Iterator[Line]:
         raise UnusableError(f"is no Parquet file: {str(error)[:200]}") from None
 
 
-def _drawn(rows: Iterable[Line]) -> tuple[list[Line], int]:
+def _drawn(rows: Iterable[ReferenceRow]) -> tuple[list[ReferenceRow], int]:
     """A fair sample (Vitter 1985), the same for the same file."""
-    kept: list[Line] = []
+    kept: list[ReferenceRow] = []
     count = 0
     for count, row in enumerate(rows, 1):
         if len(kept) < KEPT_ROWS:

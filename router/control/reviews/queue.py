@@ -47,6 +47,7 @@ from router.telemetry.log import get_logger
 from router.telemetry.metrics import labels
 
 if TYPE_CHECKING:
+    from router.control.fleet.fleet import Reply
     from router.control.predictions.booked import PredictionLog
     from router.control.rollouts.reconciler import Reconciler
     from router.control.rollouts.run import Run
@@ -75,8 +76,6 @@ CLAIM_MAX: Final = 100
 PAST_S: Final = 60.0
 """A client waits at most half of it; after that nobody is there to be told."""
 
-Reply = Callable[[Settle], object]
-"""How the worker that asked is told."""
 _T = TypeVar("_T")
 
 log = get_logger("router.control")

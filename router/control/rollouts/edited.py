@@ -30,7 +30,7 @@ from router.control.rollouts.lines import (
 )
 from router.control.rollouts.orders import action_of
 from router.control.rollouts.recording import unsealed
-from router.control.rollouts.replay import EVENTS, NOWHERE, Fed, fed, outside_moved
+from router.control.rollouts.replay import EVENTS, NOWHERE, FedLine, fed, outside_moved
 from router.control.rollouts.trial import Trial
 from router.core.gates.gate import Gate
 from router.core.policy import RolloutPolicy, Route
@@ -102,7 +102,7 @@ class _Attempt:
     def live(self) -> bool:
         return self.rollout.phase.live
 
-    def take(self, line: Fed) -> None:
+    def take(self, line: FedLine) -> None:
         """One line of evidence."""
         if isinstance(line, BatchLine):
             self.trial.observe(self._batch(line.batch), line.t)

@@ -42,7 +42,7 @@ from router.core.rollout.rollout import Rollout
 
 T = TypeVar("T", bound=msgspec.Struct)
 
-Fed = BatchLine | AbandonLine | MeasureLine | LearnLine | RewardLine
+FedLine = BatchLine | AbandonLine | MeasureLine | LearnLine | RewardLine
 """What a trial is fed."""
 
 NOWHERE = Version.model_validate({"endpoints": ["http://127.0.0.1:1"]})
@@ -224,7 +224,7 @@ def _difference(line: DecideLine, run: _Run, recorded: Rollout, wanted: Rollout 
 # --- what a trial is fed ------------------------------------------------------------------------
 
 
-def fed(trial: Trial, line: Fed) -> None:
+def fed(trial: Trial, line: FedLine) -> None:
     """Have a trial take in what a recorded one took in."""
     if isinstance(line, BatchLine):
         trial.observe(line.batch, line.t)

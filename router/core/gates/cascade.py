@@ -51,7 +51,9 @@ from router.core.wire.sampled import SampleFacts
 if TYPE_CHECKING:
     from router.core.wire.fed import Fed
 
-Asked = Literal["errors", "inputs", "nulls", "classes", "scores", "accuracy", "auc", "mae"]
+CascadeQuestion = Literal[
+    "errors", "inputs", "nulls", "classes", "scores", "accuracy", "auc", "mae"
+]
 """What may be asked of a fed route."""
 
 ROUTES_MAX: Final = 8
@@ -305,7 +307,7 @@ class MaeAsked(Spec):
         return self
 
 
-WITHOUT_MAE: Final[tuple[Asked, ...]] = (
+WITHOUT_MAE: Final[tuple[CascadeQuestion, ...]] = (
     "errors", "inputs", "nulls", "classes", "scores", "accuracy", "auc",
 )  # fmt: skip
 TRUTHS: Final = frozenset(("accuracy", "auc", "mae"))
@@ -319,7 +321,7 @@ class Cascade(Gate):
     needs: ClassVar[frozenset[Need]] = frozenset({Need.COIN, Need.FED})
     brake_bp: ClassVar[int] = COMPARED_BP
 
-    ask: Annotated[tuple[Asked, ...], Field(min_length=1)] = WITHOUT_MAE
+    ask: Annotated[tuple[CascadeQuestion, ...], Field(min_length=1)] = WITHOUT_MAE
     """What is asked of a fed route. Late labels that are named here are waited for before a step
     is left; `mae` needs its settings."""
     errors: Annotated[BasisPoints, Field(gt=0, lt=10_000)] = 100
@@ -353,7 +355,7 @@ class Cascade(Gate):
         """Whether steps wait for a question of which nothing is known yet."""
         return what in TRUTHS and "ask" in self.model_fields_set
 
-    def question(self, what: Asked, context: GateContext) -> GateState:
+    def question(self, what: CascadeQuestion, context: GateContext) -> GateState:
         """The state of one question about one fed route."""
         scores, mae = self.scores, self.mae
         match what:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Self
 
 from router.core.monitors.checks import Deviation
-from router.core.snapshots import Named
+from router.core.snapshots import ByName
 from router.core.words import duration
 
 CHARS_MAX = 400
@@ -39,7 +39,7 @@ class Course(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Alarm(Named):
+class Alarm(ByName):
     """One change of one signal."""
 
     signal: str

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
 from router.core.monitors.distances import quantiles
-from router.core.snapshots import Named
+from router.core.snapshots import ByName
 
 SignalKind = Literal["numeric", "categorical"]
 
@@ -78,7 +78,7 @@ def number_of(value: object) -> float | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Profile(Named):
+class Profile(ByName):
     """A reference: its cells, and what it had in them."""
 
     kind: SignalKind

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
@@ -51,8 +50,3 @@ Feeds = Annotated[
     Field(max_length=FEEDS_MAX),
 ]
 """One, or several."""
-
-
-def keyed(feeds: tuple[Feed, ...]) -> Iterator[Feed]:
-    """Those that are joined by a key."""
-    return (feed for feed in feeds if feed.by is not None)
