@@ -41,7 +41,7 @@ NAMES = (
     "evidence counted twice", "asking changes something", "asking ends in an exception",
     "a copy is not the store", "another policy cannot be tried", "a label is booked twice",
     "a sampled draw has not one outcome", "a request is logged twice",
-    "a changed recording is believed",
+    "a changed recording is believed", "a question is lost, or given twice",
 )  # fmt: skip
 
 
@@ -93,6 +93,8 @@ class Checks(Looks, Booked):
                     )
         self._forget_what_was_not_written()
         self.books_of(plane)
+        if self.night.desk is not None:
+            self.night.desk.follows(plane)
         publish, report, moved = plane.fleet.publish, plane.report, plane.moved
 
         def published(table):
@@ -527,6 +529,8 @@ class Checks(Looks, Booked):
             return f"workers: {control.plane.controller.ready()} {control.plane.fleet.states()}"
         if reading := self.reading(control.plane):
             return reading
+        if night.desk is not None and (waits := night.desk.unrest(control.plane)):
+            return waits
         for process in night.workers():
             plane = process.worker.plane if process.worker else None
             if plane is None or plane.exchanges:
@@ -556,6 +560,8 @@ class Checks(Looks, Booked):
         self.explains()
         control = night.control()
         self.predictions(control, night.workers())
+        if night.desk is not None:
+            night.desk.final()
         for process in night.workers():
             self._settled(process.worker.plane)
         for writer in night.recordings:

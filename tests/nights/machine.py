@@ -284,9 +284,10 @@ class Process(asyncio.AbstractEventLoop):
     def run_in_executor(self, executor, func, *args):
         """A thread: it has done it some time later."""
         done = self.create_future()
-        self.call_later(
-            self.machine.chance.expovariate(1 / 0.001), self._in_thread, done, func, args
-        )
+        at = self.machine.now + self.machine.chance.expovariate(1 / 0.001)
+        if hasattr(executor, "free_at"):  # one thread: in turn
+            at = executor.free_at = max(at, executor.free_at)
+        self.call_at(at, self._in_thread, done, func, args)
         return done
 
     def _in_thread(self, done, func, args):

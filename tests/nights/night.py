@@ -21,6 +21,7 @@ from router.proxy import worker
 from router.proxy.worker import Worker
 from tests.nights import asks, policies, seams
 from tests.nights.checks import Checks
+from tests.nights.desk import Desk
 from tests.nights.disk import Disk, SimPath
 from tests.nights.events import KINDS, draw
 from tests.nights.machine import Machine, Overrun
@@ -35,6 +36,9 @@ PATIENT_S = 60.0
 """The same where an edit lets a request, or a stop, take half a minute."""
 REST_S = 0.5
 """Until then everything must have come to rest."""
+
+PEOPLE_EVERY = 8
+"""One night of so many has people in it."""
 
 RUN = worker.Worker.run
 
@@ -56,6 +60,8 @@ class Setup:
     full_recording: float = 0.0
     narrow: bool = False
     """Queues are short."""
+    people: bool = False
+    """People look at answers, and are asked what versions are not sure of."""
     events: tuple = ()
 
 
@@ -89,6 +95,9 @@ def setup(seed):
     count = rng.choice([1, 3, 6, 10])
     times = sorted(rng.uniform(0.6, horizon) for _ in range(count))
     made.events = tuple((at, *draw(rng)) for at in times)
+    if seed % PEOPLE_EVERY == 3:
+        made.people = True
+        made.base = policies.OBSERVED + made.base % (policies.BASES - policies.OBSERVED)
     return made
 
 
@@ -164,6 +173,11 @@ class Night:
         self.calls, self.recordings, self.orders, self.planes = [], [], [], []
         self.keys, self.inherited = {}, []
         self.policy = policies.base(self.setup.base)
+        self.desk = None
+        """The review queue and its people, where the night has them."""
+        if self.setup.people:
+            self.policy = policies.with_people(self.policy, random.Random(f"{seed}/dial"))
+            self.desk = Desk(self)
         self.first = policies.text_of(self.policy)
         self.patient = False
         self.files = {"policy.yaml": self.first}
@@ -350,6 +364,8 @@ class Night:
             for one in self.inherited:
                 one.ended(one.process)
             self.log_file.close()
+            if self.desk is not None:
+                self.desk.close()
         return Outcome(
             self.seed, self.checks.violations, self.machine.steps, len(self.setup.events),
             self.checks.facts(), self.machine.digest,
@@ -370,6 +386,8 @@ class Night:
         for number, client in enumerate(self.people):
             self.world.call_later(0.3 + 0.01 * number, client.go_on)
         self.world.call_later(0.9, self._watch)
+        if self.desk is not None:
+            self.desk.begin()
         for number, (at, kind, about) in enumerate(self.setup.events):
             if (self.kept is None or number in self.kept) and at <= self.horizon_s:
                 self.world.call_at(began + at, self._happens, number, kind, about)

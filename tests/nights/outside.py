@@ -227,6 +227,8 @@ class Client(asyncio.Protocol):
             body = asked_rows(chance, f"u{self.number}")
         head = b"POST /%b HTTP/1.1\r\nHost: h\r\nX-Request-Id: q%d\r\n%bContent-Length: %d\r\n\r\n"
         said = head % (route.encode(), night.requests, fields, len(body)) + body
+        if night.desk is not None:
+            said = night.desk.look_again() or said
         if chance.random() < 0.01:
             said = chance.choice([b"\x00\x01\x02", said[:20] + b"\r\n: \r\n\r\n", said * 3])
         self.waiting, self.since, self.data = True, night.machine.now, b""
@@ -244,6 +246,8 @@ class Client(asyncio.Protocol):
             return
         found = [line[19:].decode() for line in self.data[:end].split(b"\r\n")
                  if line.startswith(b"X-Rampway-Receipt: ")]  # fmt: skip
+        if self.night.desk is not None:
+            self.night.desk.answered(self.data[:end])
         if self.waiting:
             self.answers.append((*self.asked, *found[:1], *[""] * (not found)))
             del self.answers[:-5]

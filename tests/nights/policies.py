@@ -215,6 +215,64 @@ def _using(rng, made):
             _tried(route, {"registry": {"mlflow": mlflow}})
 
 
+def with_people(made, rng):
+    """A policy of the night with people who look at answers, or who answer everything at first."""
+    made = deepcopy(made)
+    made["workers"] = rng.choice([1, 2])
+    for route in made["routes"]:
+        route.pop("extraction", None)  # the same answer is not read twice before it goes out
+        if isinstance(route.get("rollout"), dict):
+            route["rollout"].pop("group", None)
+            route["rollout"].pop("rescue", None)
+    for number, route in enumerate(made["routes"]):
+        review = deepcopy(rng.choice(REVIEWS)) | {"lease": "1s", "within": rng.choice(WITHIN)}
+        if rng.random() < 0.5:
+            review |= {"webhook": {"url": f"{HOOK_URL}/review", "timeout": "500ms"}}
+        reviewed = route | {"review": review}
+        drafts = [reviewed, reviewed | {"log": {}, "monitors": None}]
+        if rng.random() < 0.4 and isinstance(route.get("rollout"), dict):
+            drafts.insert(0, _dialled(reviewed, rng.choice(DIALS)))
+        for draft in drafts:
+            routes = [*made["routes"][:number], draft, *made["routes"][number + 1 :]]
+            if _accepted(made | {"routes": routes}):
+                made["routes"] = routes
+                break
+    return made
+
+
+def _dialled(route, dial):
+    """People serve it; the candidate gets there by the levels of automation."""
+    made = deepcopy(route)
+    made["versions"]["v1"] = {"person": True}
+    made["rollout"] |= {"strategy": {"automation": deepcopy(dial)},
+                        "gates": [{"agreement": {"at_least": "60%"}}]}  # fmt: skip
+    return made
+
+
+def _accepted(made):
+    try:
+        load(text_of(made))
+    except PolicyError:
+        return False
+    return True
+
+
+REVIEWS = (
+    {"below": "80%", "then": "hold", "deadline": "1s", "audit": "20%"},
+    {"below": "80%", "then": "hold", "deadline": "0s", "second": "50%"},
+    {"below": "90%", "then": "provisional", "audit": "100%", "second": "100%"},
+    {"below": "70%", "then": "refuse", "otherwise": "version", "score": "confidence"},
+    {"below": "90%", "then": "hold", "deadline": "2s", "open": 3, "otherwise": "version"},
+    {"below": "90%", "then": "hold", "deadline": "2s", "held": 1, "by": ["ann", "bob"]},
+)  # fmt: skip
+WITHIN = ("1s", "5s", "1h")
+DIALS = (
+    {"human_only": {"hold": "500ms"}, "shadow": {"hold": "500ms"}, "assist": {"hold": "500ms"},
+     "partial": {"hold": "1s"}, "full": {"bake": "1s"}},
+    {"shadow": {"until": {"samples": 3}}, "partial": {"hold": "2s"}, "full": {}},
+)  # fmt: skip
+
+
 def _with(rollout, name, one):
     return rollout | {name: [*rollout.get(name, ()), one]}
 

@@ -27,6 +27,8 @@ from router.control import watch
 from router.control.fleet import ports, processes, reader, workers
 from router.control.outside import measure, outreach, scrapes, traces
 from router.control.predictions import watching
+from router.control.reviews import book as review_book
+from router.control.reviews import queue as review_queue
 from router.control.reviews import webhooks
 from router.control.rollouts import recording
 from router.control.state import hold, sqlite
@@ -37,6 +39,7 @@ from router.proxy import plane as data_plane
 from router.reader import sqlite_book
 from router.telemetry import log as telemetry_log  # noqa: F401 - before its loggers are replaced
 from router.upstream import connection
+from tests.nights.desk import DeskSqlite, OneThread
 from tests.nights.disk import Queues, SimOs, SimPath, SimSqlite, WriterThread
 from tests.nights.locks import LockFcntl, LockOs, Proc
 from tests.nights.narrow import bounds
@@ -263,6 +266,8 @@ def _patches():
 
 def _read_and_recorded():
     yield sqlite_book, "sqlite3", LogSqlite(night)
+    yield review_book, "sqlite3", DeskSqlite(night)
+    yield review_queue, "ThreadPoolExecutor", OneThread
     yield watching, "profiles", lambda *about: profiles(night(), *about)
     yield recording, "Writer", SimWriter
     yield recording, "queue", SimpleNamespace(Full=queue.Full, Queue=Lines)
