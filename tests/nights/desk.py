@@ -131,13 +131,15 @@ class Desk:
     async def _claims(self, process, reviews, person):
         chance = self.chance
         route = chance.choice(("", "", "a", "b", "nowhere"))
-        for given in await reviews.claim(person, route, chance.choice((1, 2, 5))):
+        found = await reviews.claim(person, route, chance.choice((1, 2, 5)))
+        for given in found:
             self._given(process, person, given)
+        for given in found:
             kind = chance.random()
             if kind < 0.6:
                 await self._answers(reviews, person, given)
             elif kind < 0.75:
-                self.claims.pop(given.id)  # the router may be killed and have done it
+                self.claims.pop(given.id, None)  # the router may be killed and have done it
                 await reviews.release(person, given.id)
 
     def _given(self, process, person, given):
@@ -155,7 +157,10 @@ class Desk:
     async def _answers(self, reviews, person, given):
         rows = given.said or [None]
         words = [self.chance.choice(("yes", "no", True)) for _ in rows]
-        self.claims.pop(given.id)
+        self.claims.pop(given.id, None)
+        for row in range(len(rows)):  # an audit's is the truth, and an answer beside the version's
+            for fact in ("label", "answer"):
+                self.night.checks.said(given.route.partition("@")[0], given.request_id, row, fact)
         told = await reviews.answer(person, given.id, words if len(words) > 1 else words[0])
         self.said.setdefault(given.id, []).append(person)
         if self.state(given.id) != told.state:
@@ -196,7 +201,7 @@ class Desk:
             booked = [name for (name,) in self.ask(
                 "SELECT reviewer FROM answers WHERE item = ? ORDER BY nth", item
             )]  # fmt: skip
-            if not forgotten and not set(people) <= set(booked) or len(set(booked)) < len(booked):
+            if (not forgotten and not set(people) <= set(booked)) or len(set(booked)) < len(booked):
                 self.fail(f"{item} was answered by {people}, the file has {booked}")
         counted = self.ask("SELECT total(decided) + total(expired) FROM tallies")[0][0]
         ended = self.ask("SELECT count(*) FROM items WHERE state <> 'open'")[0][0]
@@ -261,8 +266,8 @@ class DeskConnection:
             raise sqlite3.OperationalError("the process is gone")
         else:
             self._db.execute("COMMIT")
-        if isinstance(failure, sqlite3.Error):
-            raise failure
+        if failure is not None:
+            raise sqlite3.OperationalError(str(failure))
 
     def ended(self, _process):
         """What was not committed is gone."""

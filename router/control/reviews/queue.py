@@ -106,6 +106,8 @@ class Reviews:
         self._sent_again: dict[str, float] = {}
         """Routes whose webhook did not take an outcome, and when it is tried again."""
         self._webhooks = ReviewWebhooks()
+        self._error = ""
+        """Why the last look could not do its work; empty: it did."""
         self.standing: dict[str, QueueStanding] = {}
         """What pages and metrics tell, as of the last look."""
 
@@ -322,6 +324,20 @@ class Reviews:
         for item, (_, until) in list(self._clients.items()):
             if until <= now:
                 del self._clients[item]
+        try:
+            await self._due(now)
+        except StoreUnavailable as error:
+            if not self._error:
+                log.warning("reviews_stand_still", error=str(error))
+            self._error = str(error)
+        else:
+            self._error = ""
+
+    def troubles(self) -> list[str]:
+        """What keeps the queue from its work, for people."""
+        return [self._error] if self._error else []
+
+    async def _due(self, now: float) -> None:
         for kept in await self._do(lambda book: book.expire(now, AT_ONCE)):
             self._count("expired", kept.item.route, kept.item.version, kept.item.reason)
         await self._attach()
@@ -366,6 +382,8 @@ class Reviews:
                     resting[route] = asyncio.get_running_loop().time() + SEND_AGAIN_S
             if taken:
                 await self._do(lambda book: book.done("sent", taken))
+        except StoreUnavailable:
+            return  # each look tells it; what was sent comes once more
         finally:
             self._sending = False
 
