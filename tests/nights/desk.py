@@ -33,6 +33,8 @@ class Desk:
         """Id -> who was told that it is kept."""
         self.claims = {}
         """Id -> (person, until when it is theirs)."""
+        self.busy = {}
+        """Person -> the router at which they are: they do one thing at a time."""
         self.said = {}
         """Id -> people whose answer was taken."""
         self.places = []
@@ -113,7 +115,8 @@ class Desk:
         self.walls = [min(self.walls[0], now), max(self.walls[1], now)]
         night.world.call_later(chance.expovariate(1 / EVERY_S), self._works, person)
         process = night.control()
-        if process is not None and process.plane is not None:
+        if process is not None and process.plane and self.busy.get(person) is not process:
+            self.busy[person] = process
             process.create_task(self._one(process, person))
 
     async def _one(self, process, person):
@@ -127,6 +130,8 @@ class Desk:
             return
         except Exception as error:
             self.night.checks.fail("asking ends in an exception", f"reviews: {error!r}")
+        finally:
+            self.busy.pop(person, None)
 
     async def _claims(self, process, reviews, person):
         chance = self.chance
