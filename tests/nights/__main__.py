@@ -3,7 +3,7 @@
 --seeds 0:300          these nights; a failing one is shrunk and told with what repeats it
                        (--stories: and those that once failed)
 --seed 7 [--keep 0,3]  one night, told; with only these of its events (--story: as a test)
---faults [NAME,...]    twelve mistakes, one at a time: which night finds each; nights without what
+--faults [NAME,...]    mistakes, one at a time: which night finds each; nights without what
 [--within N]           a mistake needs are passed over
 """
 

@@ -1,4 +1,4 @@
-"""Twelve mistakes of the past, put back one at a time: the nights must find each.
+"""Mistakes, most of them of the past, put back one at a time: the nights must find each.
 
 A mistake is an edit of a function's source. Where the product's text has moved on, the edit fails
 loudly: a fault that is not put in would look like one that is not found.
@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 from router.control import plane
 from router.control.outside import hooks
+from router.control.reviews import book, queue
 from router.control.rollouts import lifecycle, reconciler, run
 from router.control.state import sqlite
 from router.control.told import controller
@@ -88,6 +89,12 @@ FAULTS = {
             TWICE,
         ),
     ),
+    "a question given twice": (
+        (book.ReviewBook.claim, "(lease < ? OR holder = ?)", "(lease < ? + 9e9 OR holder = ?)"),
+    ),
+    "a question said to be kept before it is": (
+        (queue.Reviews._keep, "kept = [False] * len(rows)", "kept = [True] * len(rows)"),
+    ),
 }  # fmt: skip
 """Name -> edits: a function, what its source has, what stood there."""
 
@@ -106,6 +113,8 @@ def may_show(name, made):
     """Whether the night of a :class:`~tests.nights.night.Setup` has what a mistake needs."""
     if name == "the stale hook's go":
         return "confirm_" in str(policies.base(made.base))
+    if "a question" in name:
+        return made.people
     return name not in NEEDS or any(kind in NEEDS[name] for _, kind, _ in made.events)
 
 

@@ -69,7 +69,7 @@ QUICK = {
     "the never-answered order": 20, "the freed slot": 40, "the clock read twice": 40,
     "an evidence batch counted twice": 40,
 }  # fmt: skip
-"""Found within a few nights; the table of all twelve is `python -m tests.nights --faults`."""
+"""Found within a few nights; the table of all is `python -m tests.nights --faults`."""
 
 
 @pytest.mark.slow

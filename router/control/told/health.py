@@ -49,7 +49,7 @@ def _problems(plane: Parts) -> list[str]:
     if reconciler.recording.error:
         problems.append(f"recording: {reconciler.recording.error}")
     problems += [*plane.fleet.troubles(), *plane.outreach.outbox.troubles()]
-    problems += [*plane.traces.troubles(), *BOOKS.problems()]
+    problems += [*plane.traces.troubles(), *plane.reviews.troubles(), *BOOKS.problems()]
     failed = plane.loop_failures.items()
     return problems + [
         f"loop {loop} of {process}: failed {number} times" for (process, loop), number in failed

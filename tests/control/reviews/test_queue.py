@@ -1,5 +1,6 @@
 """Anybody may look at a question again, and any webhook may hang: neither holds up the rest."""
 
+import sqlite3
 from collections import Counter
 from types import SimpleNamespace
 
@@ -8,6 +9,7 @@ import pytest
 from router.control.reviews import queue
 from router.core.wire.review import ReviewItem
 from router.link.messages import LookAgain
+from router.loops import BOOKS
 from tests.proxy.rig import until
 
 OVER = 7
@@ -73,3 +75,20 @@ async def test_outcomes_of_other_routes_pass_one_whose_webhook_refuses(reviews, 
     await reviews.turn()
     await until(lambda: not reviews._sending)
     assert asked == ["dead", "fine"], "the one rests, the other is through"
+
+
+async def test_a_disk_that_takes_nothing_is_told_once_and_stops_no_loop(reviews, monkeypatch):
+    BOOKS.failures.clear()
+    monkeypatch.setattr(queue, "TURN_S", 0.0)
+    monkeypatch.setattr(queue.ReviewBook, "expire", _full)
+    for _ in range(3):
+        await reviews.turn()
+    assert reviews.troubles() == ["the review queue: database or disk is full"]
+    monkeypatch.undo()
+    await reviews.turn()
+    assert reviews.troubles() == []
+    assert not BOOKS.failures
+
+
+def _full(*_):
+    raise sqlite3.OperationalError("database or disk is full")
