@@ -165,10 +165,6 @@ class SimPath:
     def with_name(self, name):
         return SimPath(self.disk, name)
 
-    def absolute(self):
-        """There is one folder."""
-        return self
-
     def made(self):
         """Created where it was not there."""
         if self.name == "store.db":
