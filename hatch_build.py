@@ -26,6 +26,7 @@ COMPILED = (
     "proxy/matching", "proxy/mirror", "proxy/record", "proxy/rescue", "proxy/serving",
     "proxy/stage", "proxy/tunnel", "proxy/upgrade", "proxy/upload",
     "telemetry/recorder",
+    "telemetry/versions",
     "upstream/balance", "upstream/breaker", "upstream/connection",
     "upstream/patience", "upstream/pool", "upstream/sockets", "upstream/blame",
 )  # fmt: skip

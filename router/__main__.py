@@ -9,11 +9,11 @@ import gc
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from router.cli import app
+from router.cli.app import VERBS, attempt
 from router.cli.exits import Exit, VerbFailed
-from router.cli.parse import Argument, Option
+from router.cli.parse import Argument, Option, VerbFunction
 
 
 class Engine(StrEnum):
@@ -38,9 +38,13 @@ def serve(
 ) -> None:
     """Run the router: proxy, control plane and admin interface, until SIGTERM."""
     gc.disable()  # what a start makes stays; router.garbage takes over when clients are served
-    from router import main as server  # noqa: PLC0415 - other verbs must start without the server
+    from router.link.spare import fork  # noqa: PLC0415 - other verbs must start without the server
+    from router.proxy.worker import stand_by  # noqa: PLC0415 - as above
 
-    sys.exit(server.main([str(policy), "--log", log, *(["--force"] if force else [])]))
+    spare = fork(stand_by)
+    from router import main as server  # noqa: PLC0415 - the worker has no use for the rest of it
+
+    sys.exit(server.main([str(policy), "--log", log, *(["--force"] if force else [])], spare))
 
 
 def demo(
@@ -64,13 +68,30 @@ def demo(
     sys.exit(services(["demo", *said]))
 
 
-app.add("serve", "Router", serve)
-app.add("demo", "Router", demo)
+HIGHER: dict[str, VerbFunction] = {"serve": serve, "demo": demo}
+"""Verbs that stand above the command line."""
+
+
+def __getattr__(name: str) -> Any:
+    """``app``: the command in full, made when it is wanted (see :mod:`router.cli.app`)."""
+    if name != "app":
+        raise AttributeError(name)
+    from router.cli.group import Rampway  # noqa: PLC0415 - plain command lines do without
+
+    made = Rampway(VERBS)
+    for verb, run in HIGHER.items():
+        made.add(verb, "Router", run)
+    globals()["app"] = made
+    return made
 
 
 def main() -> None:
     """The console script."""
-    app(prog_name="rampway")
+    gc.disable()  # while modules are imported; see `attempt`
+    code = attempt(sys.argv[1:], HIGHER)
+    if code is None:
+        __getattr__("app")(prog_name="rampway")
+    sys.exit(code)
 
 
 if __name__ == "__main__":

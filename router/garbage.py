@@ -75,10 +75,14 @@ class Garbage:
         """What lives now has come to stay, and from here on nothing is left to chance."""
         gc.set_threshold(*YOUNG, NEVER)
         gc.enable()
-        self._everything()
+        self._look()
 
     def _everything(self) -> None:
         gc.unfreeze()
+        self._look()
+
+    def _look(self) -> None:
+        """At everything that is not frozen: at the start, what the first worker does not share."""
         gc.collect()
         gc.freeze()
         self.kept_bytes = resident_bytes()

@@ -27,8 +27,8 @@ from router.agent.command import EnvoyMissingError, envoy_left, folder_of, usabl
 from router.agent.command import command as agent_command
 from router.config.check import LoadedPolicy, load
 from router.config.problems import PolicyError
+from router.control.fleet.beginning import CommandLine, worker_command
 from router.control.fleet.local import local
-from router.control.fleet.workers import CommandLine, worker_command
 from router.control.plane import Plane
 from router.control.state.errors import PolicyRejected, StoreDamaged, StoreLocked
 from router.control.state.places import local_path, shared, shared_store
@@ -36,6 +36,7 @@ from router.control.state.sqlite import SqliteStore
 from router.control.state.store import Store
 from router.core.policy import Policy
 from router.garbage import Garbage
+from router.link.spare import Spare
 from router.loops import BOOKS, LoopFailure, awaited, background, forever, my_turn
 from router.telemetry.log import configure, get_logger
 
@@ -76,6 +77,7 @@ async def run(
     signals: Signals | None = None,
     on_ready: Callable[[Plane, AdminServer], None] = lambda _plane, _admin: None,
     command: CommandLine = worker_command,
+    spare: Spare | None = None,
 ) -> int:
     """Serve until told to stop; the exit status. Problems are written to the log, not raised."""
     asked = signals or Signals()
@@ -95,7 +97,7 @@ async def run(
     replica = platform.node()
     workers = local(
         replica=replica, command=command, pids_file=path.with_name(path.name + ".workers"),
-        neighbour=partial(envoy_left, folder_of(path)),
+        neighbour=partial(envoy_left, folder_of(path)), spare=spare,
     )  # fmt: skip
     plane = Plane(
         loaded, store, fleet=workers, replica=replica,
@@ -261,6 +263,7 @@ def _told(failure: LoopFailure) -> None:
 async def program(
     policy_path: str | Path, *, force: bool = False,
     on_ready: Callable[[Plane, AdminServer], None] = lambda _plane, _admin: None,
+    spare: Spare | None = None,
 ) -> int:  # fmt: skip
     """:func:`run` in a process of its own, whose garbage is looked after."""
     garbage = Garbage(my_turn)
@@ -270,11 +273,11 @@ async def program(
         background("garbage", forever("garbage", garbage.turn))
         on_ready(plane, admin)
 
-    return await run(policy_path, force=force, on_ready=ready)
+    return await run(policy_path, force=force, on_ready=ready, spare=spare)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """The program; see the module."""
+def main(argv: Sequence[str] | None = None, spare: Spare | None = None) -> int:
+    """The program; see the module. ``spare``: a process that becomes the first worker."""
     parser = argparse.ArgumentParser(prog="python -m router.main", description="Run the router.")
     parser.add_argument("policy", help="policy file (YAML)")
     parser.add_argument(
@@ -284,7 +287,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     configure(json={"auto": None, "json": True, "console": False}[arguments.log])
     BOOKS.tell = _told
-    return asyncio.run(program(arguments.policy, force=arguments.force))
+    return asyncio.run(program(arguments.policy, force=arguments.force, spare=spare))
 
 
 if __name__ == "__main__":

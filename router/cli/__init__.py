@@ -6,9 +6,6 @@ function, whose docstring is the help text and whose annotations are the options
 :mod:`router.__main__`.
 """
 
-from router.cli.app import VERBS, Rampway
+from router.cli.app import VERBS
 
-app = Rampway(VERBS)
-"""The command; :mod:`router.__main__` adds the verbs that need the server."""
-
-__all__ = ["VERBS", "app"]
+__all__ = ["VERBS"]

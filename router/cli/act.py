@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import click
-
 from router.cli.exits import Exit, VerbFailed
 from router.cli.options import AdminLink, Format, OrderOptions, Output, RouteName
 from router.cli.orders import order
 from router.cli.parse import Argument, Option
+from router.cli.say import echo
 from router.cli.show import emit
 from router.control.told.answers import FrozenView
 
@@ -129,7 +128,7 @@ def freeze(
         emit(answer)
         return
     if not answer.frozen:
-        click.echo(f"{route} may advance again" if route else "rollouts advance again")
+        echo(f"{route} may advance again" if route else "rollouts advance again")
         return
     until = f" for {lasting}" if lasting else ""
-    click.echo(f"{route} stands still{until}" if route else f"all rollouts stand still{until}")
+    echo(f"{route} stands still{until}" if route else f"all rollouts stand still{until}")

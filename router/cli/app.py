@@ -1,22 +1,22 @@
-"""The command itself: finds a verb's module when the verb is named, and ends with its exit code."""
+"""The verbs, where each lives, and how each ends; what a verb needs that is given plainly.
+
+Whatever is no plain command line goes to :mod:`router.cli.group`, which knows all of the language:
+its library takes three times as long to import as Python to start.
+"""
 
 from __future__ import annotations
 
-import inspect
+import gc
 import os
 import sys
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from keyword import iskeyword
 from pathlib import Path
-from typing import Any
 
-import click
-
-import router
 from router.cli.exits import Exit, VerbFailed
-from router.cli.parse import VerbFunction, command
-
-HELP = "Rampway: deployment-strategy traffic router for prediction services."
+from router.cli.parse import VerbFunction, gathered, plain, wanted
+from router.cli.say import echo
 
 VERBS: dict[str, str] = {
     "list": "Watch",
@@ -62,84 +62,57 @@ EXTRAS: dict[str, str] = {"numpy": "simulate", "pyarrow": "parquet"}
 """A package that the bare wheel does not bring -> the extra of pyproject.toml that does."""
 
 
-class Rampway(click.Group):
-    """The group of all verbs. A verb's module is imported when it is used, not for ``--help``."""
+def attempt(argv: Sequence[str], more: Mapping[str, VerbFunction]) -> int | None:
+    """Carry a plain command line out: its exit code. None: it is not plain, and nothing was done.
 
-    def __init__(self, verbs: dict[str, str]) -> None:
-        super().__init__(
-            "rampway", help=HELP, no_args_is_help=True,
-            context_settings={"help_option_names": ["-h", "--help"]},
-            params=[click.Option(
-                ["--version"], is_flag=True, is_eager=True, expose_value=False,
-                callback=_version, help="The version of rampway, and nothing else.",
-            )],
-        )  # fmt: skip
-        self._headings = dict(verbs)
-        self._runs: dict[str, VerbFunction] = {}
-
-    def add(self, verb: str, heading: str, run: VerbFunction) -> None:
-        """A verb that lives on a higher floor; it is listed first."""
-        self._headings = {verb: heading, **self._headings}
-        self._runs[verb] = run
-
-    def heading(self, verb: str) -> str:
-        """The heading of a verb in the help. KeyError for an unknown one."""
-        return self._headings[verb]
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """All verbs, in the order of the table."""
-        return list(self._headings)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of a verb; None for an unknown one, with a hint if it is nearly one."""
-        if cmd_name in self._headings:
-            return command(cmd_name, self._runs.get(cmd_name) or run_of(cmd_name))
-        from difflib import get_close_matches  # noqa: PLC0415 - only for a slip
-
-        near = get_close_matches(cmd_name, self._headings, 1)
-        if near and not ctx.resilient_parsing:
-            ctx.fail(f"no such verb {cmd_name!r}; did you mean {near[0]!r}?")
+    ``more``: verbs that live on a higher floor.
+    """
+    verb = argv[0] if argv else ""
+    if (verb not in VERBS and verb not in more) or "_RAMPWAY_COMPLETE" in os.environ:
         return None
 
-    def format_commands(
-        self,
-        ctx: click.Context,  # noqa: ARG002 - click's signature
-        formatter: click.HelpFormatter,
-    ) -> None:
-        """Verbs under their headings."""
-        for heading in dict.fromkeys(self._headings.values()):
-            verbs = [verb for verb in self._headings if self.heading(verb) == heading]
-            with formatter.section(heading):
-                formatter.write_dl([(verb, self._short(verb)) for verb in verbs])
+    code: int | None = None
 
-    def _short(self, verb: str) -> str:
-        """What a verb does, in the first sentence of its docstring."""
-        run = self._runs.get(verb)
-        text = inspect.cleandoc((run.__doc__ if run else docstring_of(verb)) or "")
-        return " ".join(text.partition("\n\n")[0].split()).partition(". ")[0].rstrip(".")
+    def carry() -> None:
+        nonlocal code
+        run = more.get(verb) or run_of(verb)
+        if not gc.isenabled():  # what was imported stays
+            gc.freeze()
+            gc.enable()
+        parameters = wanted(run)
+        if (values := plain(parameters, argv[1:], os.environ)) is not None:
+            code = Exit.OK
+            run(**gathered(parameters, values))
 
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the verb. A :class:`VerbFailed` becomes one line on stderr and its exit code."""
-        try:
-            return super().invoke(ctx)
-        except VerbFailed as failure:
-            if str(failure):
-                click.echo(f"rampway: {failure}", err=True)
-            ctx.exit(failure.code)
-        except ModuleNotFoundError as missing:
-            extra = EXTRAS.get((missing.name or "").partition(".")[0])
-            if extra is None:
-                raise
-            click.echo(
-                f"rampway: {ctx.invoked_subcommand} needs {missing.name}, which the extra "
-                f"{extra!r} brings; in a checkout of Rampway: pip install '.[{extra}]'", err=True,
-            )  # fmt: skip
-            ctx.exit(Exit.USAGE)
-        except BrokenPipeError:
-            # `rampway history | head`: the reader has enough, and nothing is wrong. What is still
-            # buffered goes nowhere, or Python would complain about it at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            ctx.exit(0)
+    try:
+        return ended(carry, lambda: verb) or code
+    except (EOFError, KeyboardInterrupt):
+        echo("\nAborted!", err=True)
+        return Exit.UNEXPECTED
+
+
+def ended(run: Callable[[], object], verb: Callable[[], str | None]) -> int:
+    """Do it; its exit code. A :class:`VerbFailed` becomes one line on stderr and its code."""
+    try:
+        run()
+    except VerbFailed as failure:
+        if str(failure):
+            echo(f"rampway: {failure}", err=True)
+        return failure.code
+    except ModuleNotFoundError as missing:
+        extra = EXTRAS.get((missing.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        echo(
+            f"rampway: {verb()} needs {missing.name}, which the extra {extra!r} brings; "
+            f"in a checkout of Rampway: pip install '.[{extra}]'", err=True,
+        )  # fmt: skip
+        return Exit.USAGE
+    except BrokenPipeError:
+        # `rampway history | head`: the reader has enough, and nothing is wrong. What is still
+        # buffered goes nowhere, or Python would complain about it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return Exit.OK
 
 
 def run_of(verb: str) -> VerbFunction:
@@ -167,9 +140,3 @@ def _home(verb: str) -> tuple[str, str]:
     name = verb.replace("-", "_")
     module, function = ("act", name) if VERBS[verb] == "Act" else (name, "run")
     return (f"{module}_" if iskeyword(module) else module), function
-
-
-def _version(ctx: click.Context, _param: click.Parameter, asked: bool) -> None:
-    if asked:
-        click.echo(f"rampway {router.__version__}")
-        ctx.exit(0)

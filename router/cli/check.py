@@ -8,11 +8,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
-import click
-
 from router.cli.exits import Exit, VerbFailed
 from router.cli.options import Format, Output
 from router.cli.parse import Argument, Option
+from router.cli.say import echo
 from router.cli.seconds import parse_rate
 from router.cli.show import emit
 from router.config.check import LoadedPolicy, load, loads, statistics
@@ -69,7 +68,7 @@ def run(
         failed |= strict and bool(warnings)
         found += warnings
         if output is Output.TABLE and not warnings:
-            click.echo(f"{path}: ok")
+            echo(f"{path}: ok")
     _tell(found, seen, notes, ok=not failed, output=output)
     if failed:
         said = "" if output is Output.JSON else count(len(found), "problem")
@@ -164,9 +163,9 @@ def _tell(
         emit({"ok": ok, "problems": problems, "sights": sights or None, "notes": notes})
         return
     if found:
-        click.echo(render(found))
+        echo(render(found))
     for path, lines in seen.items():
         for line in lines:
-            click.echo(f"{path}: {line.route}, step {line.step}: {line.text}")
+            echo(f"{path}: {line.route}, step {line.step}: {line.text}")
     for note in notes:
-        click.echo(note)
+        echo(note)

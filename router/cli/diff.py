@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import click
-
 from router.cli.exits import Exit, VerbFailed
 from router.cli.options import Format, Output
 from router.cli.parse import Argument
+from router.cli.say import echo
 from router.cli.show import emit
 from router.config.check import load
 from router.config.diff import consequences, diff
@@ -28,7 +27,7 @@ def run(
     if output is Output.JSON:
         emit({"changes": changes, "consequences": means})
     elif changes:
-        click.echo("\n".join([*changes, *(f"so {text}" for text in means)]))
+        echo("\n".join([*changes, *(f"so {text}" for text in means)]))
 
 
 def _policy(path: Path) -> Policy:

@@ -17,11 +17,10 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-import click
-
 from router.cli.exits import Exit, VerbFailed
 from router.cli.options import DEFAULT_ADMIN, AdminLink, Format, Output
 from router.cli.parse import Argument
+from router.cli.say import echo
 from router.cli.show import columns, emit
 from router.config.check import load
 from router.config.problems import PolicyError
@@ -64,7 +63,7 @@ def run(
         emit([asdict(finding) for finding in findings])
     else:
         rows = [(finding.verdict, finding.subject, finding.text) for finding in findings]
-        click.echo(columns(("", "WHAT", "FOUND"), rows))
+        echo(columns(("", "WHAT", "FOUND"), rows))
     if any(finding.verdict == BAD for finding in findings):
         raise VerbFailed(Exit.UNEXPECTED, "")
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import click
-
 from router.cli.client import path_of
 from router.cli.follow import follow, line
 from router.cli.options import AdminLink, Format, Output, RouteName, interactive
 from router.cli.parse import Option
+from router.cli.say import echo
 from router.cli.show import (
     HEADINGS,
     chosen,
@@ -49,13 +48,13 @@ def run(
         live(client, name)
     elif watch:
         for status in follow(client, name, None):
-            emit(status) if output is Output.JSON else click.echo(line(name, status))
+            emit(status) if output is Output.JSON else echo(line(name, status))
     else:
         document = client.get(RouteView, path_of("routes", name))
         if output is Output.JSON:
             emit(document)
         else:
-            click.echo("\n".join(_lines(name, document, decisions(client, name))))
+            echo("\n".join(_lines(name, document, decisions(client, name))))
 
 
 def _lines(name: str, document: RouteView, history: list[EntryView]) -> list[str]:

@@ -6,11 +6,10 @@ import json
 import time
 from typing import Annotated, Final
 
-import click
-
 from router.cli.client import Client
 from router.cli.options import AdminLink, Format, Output
 from router.cli.parse import Argument, Option
+from router.cli.say import echo
 from router.cli.show import coloured, columns, emit, said, when
 from router.control.told.answers import EntryView, JournalView
 from router.core.words import percent
@@ -45,7 +44,7 @@ def run(
         if new := _entries(client, route=wanted, since=last, limit=NEW_MAX):
             entries = new
             for entry in new:
-                click.echo(_json(entry) if output is Output.JSON else "  ".join(_row(entry)))
+                echo(_json(entry) if output is Output.JSON else "  ".join(_row(entry)))
 
 
 def _entries(client: Client, **asked: object) -> list[EntryView]:
@@ -60,11 +59,11 @@ def _json(entry: EntryView) -> str:
 def _show(entries: list[EntryView], output: Output, *, follow: bool) -> None:
     if output is Output.JSON and follow:
         for entry in entries:
-            click.echo(_json(entry))
+            echo(_json(entry))
     elif output is Output.JSON:
         emit({"entries": entries})
     else:
-        click.echo(columns(HEADINGS, map(_row, entries)))
+        echo(columns(HEADINGS, map(_row, entries)))
 
 
 def _row(entry: EntryView) -> tuple[str, ...]:

@@ -6,11 +6,10 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import click
-
 from router.cli.exits import Exit, VerbFailed
 from router.cli.options import Format, Output
 from router.cli.parse import Argument
+from router.cli.say import echo
 from router.cli.show import emit
 from router.config.problems import PolicyError
 from router.core.words import count
@@ -35,10 +34,10 @@ def run(
     if output is Output.JSON:
         emit({"policy": made.text, "notes": list(made.notes)})
         return
-    click.echo(made.text, nl=False)
+    echo(made.text, nl=False)
     if made.notes:
         notes = count(len(made.notes), "comment")
-        click.echo(f"rampway: {notes} in the policy on what differs; read them first", err=True)
+        echo(f"rampway: {notes} in the policy on what differs; read them first", err=True)
 
 
 def _read(manifest: Path) -> bytes:

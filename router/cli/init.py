@@ -6,10 +6,9 @@ import json
 from pathlib import Path
 from typing import Annotated
 
-import click
-
 from router.cli.exits import Exit, VerbFailed
 from router.cli.parse import Argument, Option
+from router.cli.say import echo
 
 POLICY = """\
 # A canary of v2 beside v1, written by `rampway init`. Change what you like, then:
@@ -67,7 +66,7 @@ def run(
         said = "\n".join(f"{problem.message}\n  {problem.hint}" for problem in error.problems)
         raise VerbFailed(Exit.USAGE, said.rstrip()) from None
     if str(file) == "-":
-        click.echo(text, nl=False)
+        echo(text, nl=False)
         return
     try:
         with file.open("x", encoding="utf-8") as out:
@@ -76,4 +75,4 @@ def run(
         raise VerbFailed(Exit.USAGE, f"{file} is there already; name another with --file") from None
     except OSError as error:
         raise VerbFailed(Exit.USAGE, f"{file}: {error.strerror or error}") from None
-    click.echo(f"wrote {file}; next: rampway serve {file}")
+    echo(f"wrote {file}; next: rampway serve {file}")

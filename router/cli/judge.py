@@ -10,7 +10,6 @@ from pathlib import Path
 from threading import Lock
 from typing import Annotated
 
-import click
 import msgspec
 
 from router import loops
@@ -18,6 +17,7 @@ from router.cli.exits import Exit, VerbFailed
 from router.cli.found import log_found
 from router.cli.options import Format, Output
 from router.cli.parse import Option
+from router.cli.say import echo
 from router.cli.show import emit
 from router.config.check import load
 from router.config.problems import PolicyError
@@ -77,10 +77,10 @@ def run(
     if output is Output.JSON:
         emit(log_found(found))
     else:
-        click.echo(f"{found.verdict}: {found.sentence}")
+        echo(f"{found.verdict}: {found.sentence}")
         told = ", ".join(f"{name} {count(n, 'request')}" for name, n in found.requests.items())
         skipped = f"; {count(found.skipped, 'line')} not understood" if found.skipped else ""
-        click.echo(f"{told}{skipped}")
+        echo(f"{told}{skipped}")
     if found.verdict != "pass":
         raise VerbFailed(EXITS[found.verdict], "")
 
@@ -176,8 +176,6 @@ def _serve(judge: LogJudge, entries: Iterator[Logged | None], address: str) -> N
     except (ValueError, OSError) as error:
         raise VerbFailed(Exit.USAGE, f"--serve {address}: {error}") from None
     loops.thread("judge log", read)
-    click.echo(
-        f"rampway: answers at http://{address}/ (GET: verdict; POST: 200 to go on)", err=True
-    )
+    echo(f"rampway: answers at http://{address}/ (GET: verdict; POST: 200 to go on)", err=True)
     with contextlib.suppress(KeyboardInterrupt):
         server.serve_forever()

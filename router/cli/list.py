@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import click
-
 from router.cli.options import AdminLink, Format, Output
+from router.cli.say import echo
 from router.cli.show import coloured, columns, emit
 from router.control.told.views import RouteSummary
 from router.core.words import percent
@@ -18,7 +17,7 @@ def run(link: AdminLink, output: Format = Output.TABLE) -> None:
     if output is Output.JSON:
         emit({"routes": routes})
     else:
-        click.echo(columns(HEADINGS, map(_row, routes)))
+        echo(columns(HEADINGS, map(_row, routes)))
 
 
 def _row(route: RouteSummary) -> tuple[str, ...]:

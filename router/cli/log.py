@@ -9,11 +9,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
 
-import click
-
 from router.cli.exits import Exit, VerbFailed
 from router.cli.options import AdminLink, Format, Output
 from router.cli.parse import Argument, Option
+from router.cli.say import echo
 from router.cli.show import emit
 from router.cli.why import moment
 from router.control.told.answers import LogView
@@ -57,7 +56,7 @@ def run(  # noqa: PLR0917 - its options
     if output is Output.JSON:
         emit({"predictions": count})
     else:
-        click.echo(said)
+        echo(said)
 
 
 def _export(
@@ -118,20 +117,20 @@ def _status(link: AdminLink, output: Output) -> None:
         emit(told)
         return
     if not told.file:
-        click.echo("no route has a log")
+        echo("no route has a log")
         return
     held = told.held
-    click.echo(
+    echo(
         f"{told.file}: {held.get('predictions', 0):,} predictions, "
         f"{held.get('truths', 0):,} truths, {held.get('waiting', 0):,} of them wait, "
         f"{held.get('bytes', 0) / 1e6:,.1f} MB"
     )
     for cause, rows in told.dropped.items():
-        click.echo(f"dropped ({cause}): {rows:,} predictions")
+        echo(f"dropped ({cause}): {rows:,} predictions")
     if told.unknown:
-        click.echo(f"unknown: {told.unknown:,} truths, last {', '.join(told.unknown_ids)}")
+        echo(f"unknown: {told.unknown:,} truths, last {', '.join(told.unknown_ids)}")
     for route, lag in told.lag.items():
         half, most = duration(lag.p50_s), duration(lag.p95_s)
-        click.echo(f"{route}: truths come after {half}, 95 % within {most} ({lag.truths:,})")
+        echo(f"{route}: truths come after {half}, 95 % within {most} ({lag.truths:,})")
     if told.error:
-        click.echo(f"the last write failed: {told.error}")
+        echo(f"the last write failed: {told.error}")

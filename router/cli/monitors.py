@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated
 
-import click
-
 from router.cli.client import path_of
 from router.cli.options import AdminLink, Format, Output, RouteName
 from router.cli.parse import Option
+from router.cli.say import echo
 from router.cli.show import chosen, columns, emit, when
 from router.control.told.views import AcceptedView, MonitorsView, RouteView, SignalView
 from router.core.words import count, duration
@@ -32,13 +31,13 @@ def run(
     if accept:
         answer = client.post(AcceptedView, "/api/v1/accept", {"route": name, "reason": reason})
         done = f"{name}: {count(answer.accepted, 'change')} accepted"
-        emit(answer) if output is Output.JSON else click.echo(done)
+        emit(answer) if output is Output.JSON else echo(done)
         return
     told = client.get(RouteView, path_of("routes", name)).monitors
     if output is Output.JSON:
         emit(told)
     else:
-        click.echo("\n".join(_lines(name, told)))
+        echo("\n".join(_lines(name, told)))
 
 
 def _lines(name: str, told: MonitorsView | None) -> Iterator[str]:

@@ -7,11 +7,10 @@ import time
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 
-import click
-
 from router.cli.client import Client, Unreachable, path_of
 from router.cli.exits import Exit, VerbFailed
 from router.cli.options import AdminLink, OrderOptions, Output, interactive
+from router.cli.say import confirm, echo
 from router.cli.show import ENDED, chosen, coloured, emit
 from router.control.told.answers import OrderView
 from router.core.words import count, duration, percent
@@ -54,9 +53,9 @@ def order(
     if output is Output.JSON:
         emit(result)
         return
-    click.echo(_said(result))
+    echo(_said(result))
     if result.draining:
-        click.echo(f"  {_drained(client, route, result.draining)}")
+        echo(f"  {_drained(client, route, result.draining)}")
 
 
 def _matching(client: Client, pattern: str, command: str) -> list[str]:
@@ -73,7 +72,7 @@ def _sure(change: OrderOptions, command: str, routes: list[str]) -> None:
     if change.if_revision is not None:
         raise VerbFailed(Exit.USAGE, "--if-revision is about one route: name it")
     asks = command not in _NEVER_ASKED and not (change.yes or change.dry_run) and interactive()
-    if asks and not click.confirm(f"{command} {', '.join(routes)}?"):
+    if asks and not confirm(f"{command} {', '.join(routes)}?"):
         raise VerbFailed(Exit.USAGE, "nothing was changed")
 
 
@@ -97,7 +96,7 @@ def _told(output: Output, results: list[OrderView], refused: dict[str, VerbFaile
         emit({"results": results, "refused": {route: str(why) for route, why in refused.items()}})
     else:
         told = [*map(_said, results), *(f"{route}: {why}" for route, why in refused.items())]
-        click.echo("\n".join(told))
+        echo("\n".join(told))
     if refused:
         code, whole = next(iter(refused.values())).code, len(results) + len(refused)
         raise VerbFailed(code, f"{len(refused)} of {whole} refused")
@@ -148,8 +147,8 @@ def _confirm(
     before = client.rollout(route)
     seen = before.revision if before and revision is None else revision
     preview = _send(client, route, command, {**body, "dry_run": True}, seen)
-    click.echo(_said(preview))
-    if not click.confirm("Do it?"):
+    echo(_said(preview))
+    if not confirm("Do it?"):
         raise VerbFailed(Exit.USAGE, "nothing was changed")
     return int(seen or 0)
 

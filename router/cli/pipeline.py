@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated
 
-import click
-
 from router.cli.exits import Exit, VerbFailed
 from router.cli.options import AdminLink, Format, Output
 from router.cli.parse import Option
+from router.cli.say import echo
 from router.cli.show import ENDED, coloured, columns, emit, when
 from router.control.told.pipeline import PipelineArm, PipelineFeed, PipelineRoute, PipelineView
 from router.core.words import count, duration, percent, rate
@@ -30,7 +29,7 @@ def run(
     feeds = [one for one in told.feeds if route in ("", one.feeder, one.fed)]
     if not feeds:
         raise VerbFailed(Exit.USAGE, "no route feeds another: add feeds: [OTHER_ROUTE] to one")
-    click.echo("\n".join(_lines(told, feeds)))
+    echo("\n".join(_lines(told, feeds)))
 
 
 def _lines(told: PipelineView, feeds: list[PipelineFeed]) -> Iterator[str]:

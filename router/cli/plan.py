@@ -10,12 +10,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
-import click
-
 from router.cli.check import expected
 from router.cli.exits import Exit, VerbFailed
 from router.cli.options import Format, Output
 from router.cli.parse import Argument, Option
+from router.cli.say import echo
 from router.cli.show import columns, emit
 from router.config.check import load
 from router.config.problems import PolicyError
@@ -48,7 +47,7 @@ def run(
         emit({"routes": told})
         return
     texts = [[*_lines(n, v, p), *_risks(r, traffic)] for n, (r, v, p) in plans.items()]
-    click.echo("\n\n".join("\n".join(lines) for lines in texts))
+    echo("\n\n".join("\n".join(lines) for lines in texts))
 
 
 def _plans(path: Path, route: str) -> dict[str, tuple[Route, str, Plan]]:

@@ -7,11 +7,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import click
-
 from router.cli.exits import Exit, VerbFailed
 from router.cli.options import Format, Output
 from router.cli.parse import Argument, Option
+from router.cli.say import echo
 from router.cli.show import emit
 from router.core.words import count, duration
 
@@ -72,8 +71,8 @@ def _again(files: list[Path], output: Output) -> None:
     if output is Output.JSON:
         emit({"decisions": [asdict(one) for one in made], "different": len(wrong)})
     else:
-        click.echo("\n".join(text for one in made for text in _told(one)))
-        click.echo(f"{count(len(made), 'decision')} made again, {len(wrong)} different")
+        echo("\n".join(text for one in made for text in _told(one)))
+        echo(f"{count(len(made), 'decision')} made again, {len(wrong)} different")
     if wrong:
         raise VerbFailed(Exit.UNEXPECTED, "")
 
@@ -101,9 +100,9 @@ def _edited(files: list[Path], path: Path, output: Output) -> None:
         emit({"rollouts": told, "not_decided": made.unknown})
     else:
         for one in made.compared:
-            click.echo("\n".join(_compared(one)))
+            echo("\n".join(_compared(one)))
         for name, why in made.unknown.items():
-            click.echo(f"{name}: not decided again: {why}")
+            echo(f"{name}: not decided again: {why}")
     verdicts = {one.verdict for one in made.compared}
     worst = next(v for v in ("different", "later", "same") if v in verdicts)
     if worst != "same":

@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import click
-
 from router.cli.exits import Exit, VerbFailed
 from router.cli.options import AdminLink
 from router.cli.parse import Argument, Option
+from router.cli.say import echo
 from router.cli.why import moment
 from router.control.told.answers import JournalView
 
@@ -44,7 +43,7 @@ def run(  # noqa: PLR0917 - its options
     page, data = out.with_suffix(".html"), out.with_suffix(".json")
     page.write_text(render(made), encoding="utf-8")
     data.write_text(json.dumps(made, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    click.echo(f"{page}, {data}")
+    echo(f"{page}, {data}")
 
 
 def _timeline(link: AdminLink, route: str, begin: float, end: float) -> Iterator[ReportedDecision]:
@@ -52,7 +51,7 @@ def _timeline(link: AdminLink, route: str, begin: float, end: float) -> Iterator
     try:
         told = link.client().get(JournalView, "/api/v1/journal", route=route, limit=1000)
     except VerbFailed as failed:
-        click.echo(f"rampway: without decisions: {failed}", err=True)
+        echo(f"rampway: without decisions: {failed}", err=True)
         return
     for entry in reversed(told.entries):
         if begin - 86_400 <= entry.at <= end:

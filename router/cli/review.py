@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Final
 
-import click
-
 from router.cli.exits import Exit, VerbFailed
 from router.cli.log import table_errors, there
 from router.cli.options import AdminLink, Format, Output
 from router.cli.parse import Argument, Option
+from router.cli.say import echo
 from router.cli.show import columns, emit, when
 from router.control.told.reviewed import ReviewsView, RouteReviews
 from router.core.quantities import parse_share
@@ -53,7 +52,7 @@ def run(  # noqa: PLR0917 - its options
         if output is Output.JSON:
             emit({"points": points, "proposed": best})
         else:
-            click.echo("\n".join(_drawn(points, best, error)))
+            echo("\n".join(_drawn(points, best, error)))
         return
     told = link.client().get(ReviewsView, "/api/v1/reviews")
     if output is Output.JSON:
@@ -62,7 +61,7 @@ def run(  # noqa: PLR0917 - its options
     named = {name: one for name, one in told.routes.items() if route in ("", name)}
     if not named:
         raise VerbFailed(Exit.USAGE, "no such route has a review: add review: {audit: 5%} to one")
-    click.echo("\n".join(line for name, one in named.items() for line in _lines(name, one)))
+    echo("\n".join(line for name, one in named.items() for line in _lines(name, one)))
 
 
 def _lines(name: str, one: RouteReviews) -> Iterator[str]:

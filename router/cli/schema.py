@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import click
-
+from router.cli.say import echo
 from router.config.extensions import extend
 from router.config.schema import text
 
@@ -11,4 +10,4 @@ from router.config.schema import text
 def run() -> None:
     """The JSON Schema of policies, for completion and checks in editors."""
     extend()
-    click.echo(text(), nl=False)
+    echo(text(), nl=False)

@@ -11,7 +11,6 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Final
 
-import click
 import msgspec
 
 from router.cli.exits import Exit, VerbFailed
@@ -19,6 +18,7 @@ from router.cli.found import VALUES, ScoreFoundView, gates_of
 from router.cli.log import table_errors, there
 from router.cli.options import Format, Output, interactive
 from router.cli.parse import Argument, Option
+from router.cli.say import confirm, echo
 from router.cli.seconds import parse_rate
 from router.cli.shadow import books
 from router.cli.show import emit
@@ -85,7 +85,7 @@ def run(  # noqa: PLR0917 - its options
     if output is Output.JSON:
         emit(_found(scoring, found))
     else:
-        click.echo("\n".join(_lines(scoring, found)))
+        echo("\n".join(_lines(scoring, found)))
     if found.verdict != "pass":
         raise VerbFailed(EXITS[found.verdict], "")
 
@@ -130,12 +130,12 @@ def _chosen(path: Path, name: str, version: str, log: str) -> _Chosen:
 def _warn(scoring: _Scoring, *, yes: bool) -> None:
     chosen = scoring.chosen
     where = ", ".join(reached_at(chosen.route, chosen.version))
-    click.echo(
+    echo(
         f"rampway: up to {count(scoring.most, 'recorded request')} of {chosen.log} go to "
         f"{chosen.version} ({where}) for real, {scoring.rate:g} a second: what it does on being "
         "asked (writes, mails, bills) it does once more. X-Rampway-Shadow: 1 marks them", err=True,
     )  # fmt: skip
-    if not yes and interactive() and not click.confirm("go on?", err=True):
+    if not yes and interactive() and not confirm("go on?", err=True):
         raise VerbFailed(Exit.USAGE, "nothing was sent")
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated
 
-import click
-
 from router.cli.client import path_of
 from router.cli.options import AdminLink, Format, Output
 from router.cli.parse import Argument, Option
+from router.cli.say import echo
 from router.cli.show import chosen, columns, emit, pairs_line, when
 from router.control.told.compared import (
     DisagreementView,
@@ -37,7 +36,7 @@ def run(
     if output is Output.JSON:
         emit(told)
     else:
-        click.echo("\n".join(_lines(name, told, worst)))
+        echo("\n".join(_lines(name, told, worst)))
 
 
 def _lines(name: str, told: ShadowView, worst: int) -> Iterator[str]:

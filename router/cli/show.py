@@ -14,11 +14,11 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-import click
 import msgspec
 
 from router.cli.client import Client
 from router.cli.exits import Exit, VerbFailed
+from router.cli.say import echo, style
 from router.core.usage.signals import written
 from router.core.words import duration, odds, percent, rate
 
@@ -62,13 +62,13 @@ def colourful() -> bool:
 def coloured(word: str) -> str:
     """A state word in its colour."""
     colour = COLOURS.get(word.lower().replace(" ", "_"))
-    return click.style(word, fg=colour) if colour and colourful() else word
+    return style(word, colour) if colour and colourful() else word
 
 
 def emit(document: Any) -> None:
     """JSON on stdout, the same keys as the API."""
     plain = msgspec.to_builtins(document)
-    click.echo(json.dumps(plain, indent=2, ensure_ascii=False))
+    echo(json.dumps(plain, indent=2, ensure_ascii=False))
 
 
 def columns(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

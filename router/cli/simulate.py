@@ -9,11 +9,10 @@ from math import inf
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-import click
-
 from router.cli.exits import Exit, VerbFailed
 from router.cli.options import Format, Output
 from router.cli.parse import Argument, Option
+from router.cli.say import echo
 from router.cli.seconds import parse_rate
 from router.config.check import load
 from router.config.problems import PolicyError
@@ -131,7 +130,7 @@ def run(
     if html is not None:
         html.write_text(render_html(result), encoding="utf-8")
     render = render_json if output is Output.JSON else render_text
-    click.echo(render(result), nl=False)
+    echo(render(result), nl=False)
 
 
 def _times(change_at: str, duration: str) -> tuple[float, float]:
@@ -150,7 +149,7 @@ def _outages(text: str) -> Bursts:
 def _tell_blind(setup: Setup, latency: LatencyModel, *, asked: bool) -> None:
     """Say where a latency that was asked for changes nothing."""
     if asked and not latency.hang and not any(g.limits(_PAST) for g in setup.gates):
-        click.echo("rampway: no gate of this policy sees latency", err=True)
+        echo("rampway: no gate of this policy sees latency", err=True)
 
 
 def _tell_idle(setup: Setup) -> None:
@@ -158,7 +157,7 @@ def _tell_idle(setup: Setup) -> None:
     for gate in setup.gates:
         if unmade := sorted(gate.needs - MADE):
             text = f"rampway: {gate.title} is idle: a simulated world makes no {unmade[0]}"
-            click.echo(text, err=True)
+            echo(text, err=True)
 
 
 _PAST = Baseline(1_000, 10, LatencyModel().buckets(1_000))
@@ -196,7 +195,7 @@ def _traffic(log: Path | None, route: str, stable: str, candidate: str, rate: st
         except OSError as error:
             raise VerbFailed(Exit.USAGE, f"{log}: {error.strerror}") from None
         if skipped:
-            click.echo(f"rampway: {count(skipped, 'line')} of {log} not understood", err=True)
+            echo(f"rampway: {count(skipped, 'line')} of {log} not understood", err=True)
         world = _read(str(log), lambda _: traffic.scenario(), "")
     stable_rate = world.stable_rate
     if stable:

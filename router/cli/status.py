@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import click
-
 from router.cli.exits import Exit, VerbFailed
 from router.cli.follow import follow, line
 from router.cli.options import AdminLink, Format, Output
 from router.cli.parse import Argument, Option
+from router.cli.say import echo
 from router.cli.seconds import parse_seconds
 from router.cli.show import DEGRADED, HEALTHY, coloured, columns, emit
 
@@ -35,7 +34,7 @@ def run(
         if output is Output.JSON:
             emit(status)
         else:
-            click.echo(line(route, status))
+            echo(line(route, status))
         health = status.health if status else HEALTHY
         if health == DEGRADED:
             raise VerbFailed(Exit.DEGRADED, "")
@@ -49,6 +48,6 @@ def _all(link: AdminLink, output: Output) -> None:
         emit({"routes": routes})
     else:
         rows = [(r.name, coloured(r.health), r.phase or "no rollout") for r in routes]
-        click.echo(columns(("ROUTE", "STATUS", "PHASE"), rows))
+        echo(columns(("ROUTE", "STATUS", "PHASE"), rows))
     if any(summary.health == DEGRADED for summary in routes):
         raise VerbFailed(Exit.DEGRADED, "")

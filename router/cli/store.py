@@ -7,11 +7,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-import click
-
 from router.cli.exits import Exit, VerbFailed
 from router.cli.options import Format, Output
 from router.cli.parse import Argument
+from router.cli.say import echo
 from router.cli.show import emit
 
 
@@ -52,4 +51,4 @@ def run(
     if output is Output.JSON:
         emit(asdict(account))
     else:
-        click.echo(f"{account.sentence}: {told}")
+        echo(f"{account.sentence}: {told}")

@@ -9,12 +9,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
-
 from router.cli.exits import Exit, VerbFailed
 from router.cli.log import table_errors, there
 from router.cli.options import Format, Output
 from router.cli.parse import Argument, Option
+from router.cli.say import echo
 from router.cli.show import emit
 from router.cli.why import moment
 from router.upstream.table_file import TableError, write_table
@@ -55,7 +54,7 @@ def run(  # noqa: PLR0917 - its options
     if output is Output.JSON:
         emit({"rows": count, "file": str(target)})
     else:
-        click.echo(f"{count:,} answers in {target}")
+        echo(f"{count:,} answers in {target}")
 
 
 def _made(path: Path) -> float:

@@ -8,10 +8,9 @@ from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed
 from pathlib import Path
 
-import click
-
 import router
 from router.cli.options import Format, Output
+from router.cli.say import echo
 from router.cli.show import emit
 
 PARTS = ("aiohttp", "httptools", "msgspec", "pydantic", "uvloop")
@@ -33,7 +32,7 @@ def run(output: Format = Output.TABLE) -> None:
     if output is Output.JSON:
         emit(found)
     else:
-        click.echo("\n".join(f"{name} {version}" for name, version in found.items()))
+        echo("\n".join(f"{name} {version}" for name, version in found.items()))
 
 
 def hot_path() -> str:

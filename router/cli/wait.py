@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import click
-
 from router.cli.exits import Exit, VerbFailed
 from router.cli.follow import follow, line
 from router.cli.options import AdminLink, RouteName
 from router.cli.parse import Option
+from router.cli.say import echo
 from router.cli.seconds import parse_seconds
 from router.cli.show import DEGRADED, chosen
 
@@ -34,7 +33,7 @@ def run(
     for status in follow(client, name, parse_seconds("--timeout", timeout)):
         health = status.health if status else "Healthy"
         phase = status.phase if status else ""
-        click.echo(line(name, status))
+        echo(line(name, status))
         if goal in (health.lower(), phase):
             return
         if health == DEGRADED:

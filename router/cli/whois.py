@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import click
-
 from router.cli.options import AdminLink, Format, Output
 from router.cli.parse import Argument, Option
+from router.cli.say import echo
 from router.cli.show import chosen, emit
 from router.control.told.answers import WhoisView
 from router.core.words import percent
@@ -27,9 +26,9 @@ def run(
         emit(told)
     elif not told.sticky:
         share = percent(told.weight_bp)
-        click.echo(f"{name} is not sticky: a coin is thrown for each request, {share} candidate")
+        echo(f"{name} is not sticky: a coin is thrown for each request, {share} candidate")
     else:
-        click.echo(
+        echo(
             f"{key} gets {told.version} on {name}: place {told.bucket} of 10,000, the "
             f"candidate's interval begins at {told.offset} with {percent(told.weight_bp)}"
         )

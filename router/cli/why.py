@@ -5,12 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-import click
-
 from router.cli.client import path_of
 from router.cli.exits import Exit, VerbFailed
 from router.cli.options import AdminLink, Format, Output, RouteName
 from router.cli.parse import Option
+from router.cli.say import echo
 from router.cli.show import coloured, emit, gate_lines, of_route, shadow_lines, when
 from router.control.told.answers import WhyView
 from router.core.words import percent
@@ -34,7 +33,7 @@ def run(
         shadow = [] if at else shadow_lines(status)
         waits = [] if at or not status.waits_for else [status.waits_for]
         now = [f"waits for {text}" for text in waits] + [f"shadow    {text}" for text in shadow]
-        click.echo("\n".join([*lines(name, told), *now]))
+        echo("\n".join([*lines(name, told), *now]))
 
 
 def moment(text: str) -> float:

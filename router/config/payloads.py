@@ -5,10 +5,12 @@ Workers need one where a policy has answers read in the data path; nothing here 
 
 from __future__ import annotations
 
-from importlib.metadata import EntryPoint, entry_points
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from router.core.payloads import PAYLOADS, Payload
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 GROUP: Final = "rampway.payloads"
 """Of the entry points that name payloads."""
@@ -21,6 +23,8 @@ def payload(name: str) -> Payload:
     loaded it before it published a table that names it.
     """
     if name not in PAYLOADS:
+        from importlib.metadata import entry_points  # noqa: PLC0415 - a megabyte, seldom needed
+
         (entry,) = entry_points(group=GROUP, name=name) or _missing(name)
         PAYLOADS[name] = loaded(entry)
     return PAYLOADS[name]

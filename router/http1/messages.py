@@ -88,11 +88,12 @@ class Shape:
     """
 
     __slots__ = ("chunked", "connection", "cut", "host", "kinds", "lasting", "length", "lines",
-                 "match", "of_requests", "parent", "places", "request_id", "state")  # fmt: skip
+                 "match", "of_requests", "parent", "places", "request_id", "size",
+                 "state")  # fmt: skip
 
     kinds: int
     host: int
-    """Places of values, -1 without one; so are the next five."""
+    """Places of values, -1 without one, where an empty one is; so are the next five."""
     length: int
     request_id: int
     connection: int
@@ -107,6 +108,8 @@ class Shape:
     """By lower-case name."""
     lines: list[tuple[bytes, bytes, int, int]]
     """Name, lower-case name, kind and place of each line."""
+    size: int
+    """Of ``lines``."""
     cut: Callable[[tuple[bytes, ...]], tuple[bytes, ...]]
     """The slices that go on unchanged; at least two, so that they are a tuple."""
 
@@ -263,6 +266,9 @@ class RequestHead(Head):
         host: bytes,
         line: bytes,
         fields: list[Field] | None,
+        shape: Shape | None = None,
+        values: tuple[bytes, ...] = (),
+        end: int = 0,
     ) -> None:
         self.method = method
         self.target = target
@@ -272,12 +278,12 @@ class RequestHead(Head):
         self.host = host
         self.request_line = line
         self._fields = fields
-        self.shape = None
-        self.values = ()
+        self.shape = shape
+        self.values = values
+        self.end = end
         self.named = NO_OPTIONS
         self.raw = self.tail = b""
-        self.framing = NO_BODY
-        self.length = self.size = self.end = 0
+        self.framing = self.length = self.size = 0
         self.expect_continue = False
         self.max_forwards = -1
 

@@ -143,6 +143,7 @@ class PlainShape(Shape):
         self.lasting = True
         blocks: list[int] = []
         pattern = self._pattern(fields, blocks)
+        self.size = len(self.lines)
         empty = pattern.groups - 1
         self.match: _Match = pattern.match
         self.cut = itemgetter(*blocks, *[empty] * (1 if blocks else 2))
@@ -260,19 +261,19 @@ def read_request(shape: PlainShape, data: bytes, limits: Limits) -> RequestHead 
         return None
     end = match.end()
     values = match.groups(b"")
-    length = int(values[shape.length]) if shape.length >= 0 else 0
-    if length > limits.body_bytes or end > limits.head_bytes or len(shape.lines) > limits.fields:
+    if end > limits.head_bytes or shape.size > limits.fields:
         return None
     head = RequestHead(
-        values[1], values[2], values[3], values[4], 1, values[shape.host], values[0], None
-    )
-    head.shape = shape
-    head.values = values
-    head.end = end
+        values[1], values[2], values[3], values[4], 1, values[shape.host], values[0], None,
+        shape, values, end,
+    )  # fmt: skip
     head.kinds = shape.kinds
-    head.request_id = values[shape.request_id] if shape.request_id >= 0 else b""
-    head.keep_alive = shape.connection < 0 or _keeps(values[shape.connection])
-    if length:
+    # What is not there is at place -1, where the last group is: always empty.
+    head.request_id = values[shape.request_id]
+    head.keep_alive = _keeps(option) if (option := values[shape.connection]) else True
+    if length := int(values[shape.length] or 0):
+        if length > limits.body_bytes:
+            return None
         head.framing = LENGTH
         head.length = length
     return head
@@ -284,7 +285,7 @@ def read_response(shape: PlainShape, data: bytes, limits: Limits) -> ResponseHea
     if match is None:
         return None
     end = match.end()
-    if end > limits.head_bytes or len(shape.lines) > limits.fields:
+    if end > limits.head_bytes or shape.size > limits.fields:
         return None
     values = match.groups(b"")
     head = ResponseHead(STATUS_LINES[values[0]], None)
@@ -292,11 +293,11 @@ def read_response(shape: PlainShape, data: bytes, limits: Limits) -> ResponseHea
     head.values = values
     head.end = end
     head.kinds = shape.kinds
+    option = values[shape.connection]  # empty without one, as in a request
     if not head.minor:
-        option = values[shape.connection] if shape.connection >= 0 else b""
         head.keep_alive = option.lower() == b"keep-alive"
     else:
-        head.keep_alive = shape.connection < 0 or _keeps(values[shape.connection])
+        head.keep_alive = _keeps(option) if option else True
     if shape.chunked:
         if not head.minor:
             return None

@@ -74,11 +74,12 @@ def request_head(  # noqa: PLR0917 - keywords cost, for every request
     shape = head.shape
     front = peer.opening(head, host)
     if shape is not None and not (head.size or head.named):
-        length = head.values[shape.length] if shape.length >= 0 else b""
+        values = head.values
+        length = values[shape.length]  # empty without one
         if not length and head.method in _LENGTH_DUE:
             length = b"0"
         return b"".join((
-            head.request_line, front, request_id, b"\r\n", trace, extra, *shape.cut(head.values),
+            head.request_line, front, request_id, b"\r\n", trace, extra, *shape.cut(values),
             _VIA_AND_LENGTH[1] if length else _VIA, length, b"\r\n\r\n", body,
         ))  # fmt: skip
     if not head.tail:

@@ -44,7 +44,9 @@ def begin(exchange: Exchange) -> None:
         choice = known.choice if known is not None else None
     else:
         route = serving.index.find(head)
-        now = route is not None and at_once(route, head)
+        now = route is not None and (
+            (route.simple and head.max_forwards < 0) or at_once(route, head)
+        )
     why = unwanted(head) if head.kinds & VIA else None
     if route is None or why is not None:
         refuse(exchange, why or NO_ROUTE)

@@ -87,10 +87,10 @@ class Attempt:
             now: Monotonic seconds.
             excusable: The blame waits until `clear_up` is told of the replay.
         """
-        since = self.since
+        since, status = self.since, self.status
         age_s = now - asked
         stats = self.version.stats
-        stats.end(outcome, self.status, age_s if asked > since else now - since, self.first_byte_s)
+        stats.end(outcome, status, age_s if asked > since else now - since, self.first_byte_s)
         stats.bytes_in += size
         arm = self.arm
         if arm is None:
@@ -101,8 +101,8 @@ class Attempt:
             self.outcome, self.age_s = outcome, age_s
             self.version.pool.blame.bad_answer(self.endpoint, self._settle, now)
         else:
-            if outcome is _OK and (self.blank or 399 < self.status < 500) and self.status != 429:
-                arm.refuse(self.unit, self.nth)  # 429 is about load
+            if (status > 399 or self.blank) and outcome is _OK and _refuses(status):
+                arm.refuse(self.unit, self.nth)
             arm.end(outcome, age_s, self.passed, self.unit, self.nth, who=self.who)
 
     def clear_up(self, replayed: Outcome, now: float) -> None:
@@ -137,3 +137,8 @@ class Attempt:
 
     def __repr__(self) -> str:
         return f"<Attempt {self.version.name} status={self.status} tries={self.tries}>"
+
+
+def _refuses(status: int) -> bool:
+    """Whether a good answer of this status refuses the request, if it is not blank."""
+    return status < 500 and status != 429  # which is about load

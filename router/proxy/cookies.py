@@ -15,7 +15,7 @@ from router.core.wire.table import StickyEntry
 
 if TYPE_CHECKING:
     from router.http1 import ResponseHead
-    from router.telemetry.recorder import VersionStats
+    from router.telemetry.versions import VersionStats
 
 
 def sign(sticky: StickyEntry, rollout_id: str, key: str, now: float) -> str:

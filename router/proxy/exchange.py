@@ -130,20 +130,16 @@ class Exchange:
 
     def take(self, choice: Assignment) -> None:
         """This version it is; where a coin chose, its arm is told of the arrival."""
-        version, unit, nth = choice.version, choice.unit, 0
-        if choice.drawn:
-            if (arm := version.arm) is not None:
-                if arm.users is None:
-                    arm.arrived += 1
-                else:
-                    nth = arm.arrive(unit)
-        elif (arm := version.forced) is not None:
+        version, unit, route, nth, who = choice.version, choice.unit, self.route, 0, 0
+        if (arm := version.arm if choice.drawn else version.forced) is not None:
             arm.arrived += 1
-        self.cookie, self.end_by = choice.cookie, self.arrived + (self.route.total_s or inf)
-        who = 0 if arm is None else seen(self.client, self.head, self.route.callers)
+            who = seen(self.client, self.head, route.callers)
+            if choice.drawn and (users := arm.users) is not None:
+                nth = users.arrive(unit)
+        self.cookie, self.end_by = choice.cookie, self.arrived + (route.total_s or inf)
         attempt = Attempt(version, arm, unit, nth, who)
-        if (share_bp := self.route.sampled_bp) and coin() < share_bp:
-            self.sample = sampled(self.route, attempt, self.plane.recorder)
+        if (share_bp := route.sampled_bp) and coin() < share_bp:
+            self.sample = sampled(route, attempt, self.plane.recorder)
         self.select(attempt, None, attempt.since)
 
     def select(self, attempt: Attempt, avoid: Endpoint | None, now: float) -> None:
@@ -347,8 +343,9 @@ class Exchange:
             head, self.head, self.uploaded and self.plane.accepting, extra, body, complete
         )
         self.framing = framing
-        # Before the write, which may find the client slow: its silence is not the version's.
-        attempt.deadline = now + route.body_s
+        if not complete:
+            # Before the write, which may find the client slow: its silence is not the version's.
+            attempt.deadline = now + route.body_s
         self.client.transport.write(data)
         self.told = size = len(body)
         version.stats.bytes_out += size

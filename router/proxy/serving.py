@@ -28,8 +28,9 @@ from router.core.wire.table import (
 from router.proxy.editing import Editing
 from router.proxy.marks import Marker, Marking
 from router.proxy.matching import RouteIndex
-from router.telemetry.recorder import MirrorStats, Recorder, VersionStats
+from router.telemetry.recorder import MirrorStats, Recorder
 from router.telemetry.slices import Arm, LiveCell
+from router.telemetry.versions import VersionStats
 from router.upstream import Pool, Pools
 
 if TYPE_CHECKING:
@@ -119,8 +120,8 @@ class ServedRoute:
                  "entry", "errors", "first_token_s", "holds", "keep_bytes",
                  "key_header", "loads", "marker", "match", "mirrors", "needs_body", "others",
                  "own_cookie", "pins", "quota", "renames", "response_s",
-                 "rules", "salt", "sampled_bp", "seal", "sole", "stable", "stripped", "tells",
-                 "total_s", "versions")  # fmt: skip
+                 "rules", "salt", "sampled_bp", "seal", "simple", "sole", "stable", "stripped",
+                 "tells", "total_s", "versions")  # fmt: skip
 
     def __init__(self, entry: RouteEntry, pools: Pools, recorder: Recorder) -> None:
         self.entry, self.match = entry, entry.match
@@ -212,6 +213,8 @@ class ServedRoute:
         self.needs_body = by_body or kept or looked
         self.asks = self.needs_body or entry.answers is not None
         """Something is looked at before a version is chosen."""
+        self.simple = not (self.asks or entry.body_limit_bytes)
+        """It can be chosen at the head, of whatever length the body is."""
 
     def _copy(self, entry: RouteEntry, pools: Pools, recorder: Recorder) -> None:
         limits = entry.mirror_limits

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from router.core.wire.table import RouteEntry
-    from router.telemetry.recorder import VersionStats
+    from router.telemetry.versions import VersionStats
     from router.upstream import Endpoint, Pool
 
 CLOSE_S: Final = 5.0

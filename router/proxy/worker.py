@@ -9,18 +9,16 @@ candidates back by itself (:mod:`router.proxy.alone`).
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import gc
 import os
 import resource
 import signal
+import socket
 import sys
 import time
-import traceback
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -44,7 +42,8 @@ from router.link.messages import (
     SpanReport,
 )
 from router.link.socket import ORPHAN_GRACE_S, Link, open_link
-from router.loops import BOOKS, LoopFailure, background, forever
+from router.link.spare import terms
+from router.loops import BOOKS, LoopFailure, background, forever, places_of
 from router.proxy.alone import Alone
 from router.proxy.held import settle
 from router.proxy.plane import DataPlane, Listen
@@ -264,14 +263,13 @@ def tell(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """
     error = context.get("exception")
     ours = error is not None and not isinstance(error, OSError)
-    frames = traceback.extract_tb(error.__traceback__) if error is not None and ours else ()
     write_line(
         {
             "event": "worker_error" if ours else "worker_trouble",
             "level": "error" if ours else "warning",
             "message": str(context.get("message", "")),
             "error": repr(error)[:ERROR_CHARS_MAX],
-            "stack": [f"{Path(at.filename).name}:{at.lineno} {at.name}" for at in frames],
+            "stack": places_of(error) if error is not None and ours else (),
         }
     )
 
@@ -290,6 +288,8 @@ def write_line(line: dict[str, object]) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     """The command of a worker process."""
+    import argparse  # noqa: PLC0415 - a worker that was forked has none
+
     parser = argparse.ArgumentParser(prog="router.proxy.worker")
     parser.add_argument("--link-fd", type=int, required=True)
     parser.add_argument("--worker", type=int, required=True)
@@ -298,19 +298,32 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     host, _, port = args.listen.rpartition(":")
     listen = Listen("", 0, int(port)) if host == "fd" else Listen(host.strip("[]"), int(port))
+    serve(args.link_fd, args.worker, listen, args.quotas_fd)
+
+
+def stand_by(link: socket.socket) -> None:
+    """A worker that waits for what it is to work with (:mod:`router.link.spare`)."""
+    with contextlib.suppress(ImportError):
+        import uvloop  # noqa: F401, PLC0415 - see `serve`; imported while there is time
+    if (given := terms(link)) is not None:
+        serve(link.detach(), given.worker, Listen("", 0, given.listen), given.quotas)
+
+
+def serve(link_fd: int, index: int, listen: Listen, quotas_fd: int) -> None:
+    """Be worker ``index`` until drained."""
     more_files()
 
-    async def serve() -> None:
-        worker = Worker(args.worker, listen)
-        worker.plane.quotas_fd = args.quotas_fd
-        await worker.run(args.link_fd)
+    async def run() -> None:
+        worker = Worker(index, listen)
+        worker.plane.quotas_fd = quotas_fd
+        await worker.run(link_fd)
 
     with contextlib.suppress(ImportError):
         import uvloop  # noqa: PLC0415 - optional: the router runs without it
 
-        uvloop.run(serve())
+        uvloop.run(run())
         return
-    asyncio.run(serve())
+    asyncio.run(run())
 
 
 if __name__ == "__main__":

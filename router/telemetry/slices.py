@@ -137,8 +137,8 @@ class Arm:
                 self.more += cell.causes[self.candidate].again(cell.clock(), size)
         else:
             self.left += 1
-        if self.users is not None:
-            self.users.end(unit, nth, bad=bad, who=who)
+        if (users := self.users) is not None:
+            users.end(unit, nth, bad=bad, who=who)
         if bad and self.candidate:
             self.slice.cell.watch()
             self.recorder.wake()

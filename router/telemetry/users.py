@@ -63,11 +63,11 @@ class ArmUsers:
 
     def arrive(self, unit: int) -> int:
         """A request of ``unit``; which one it is, from 0; ``NTH_MAX`` where it bets no more."""
-        seen = self.seen
-        met = seen.counts[unit % BUCKETS]
+        seen, place = self.seen, unit % BUCKETS
+        met = seen.counts[place]
         nth = met & NTH_MAX
         if nth < NTH_MAX:
-            seen.counts[unit % BUCKETS] = met + 1
+            seen.counts[place] = met + 1
         if nth == 0:
             self.drawn.append(unit)
             self.open.add(unit)
@@ -83,11 +83,10 @@ class ArmUsers:
             if bad:
                 self.bad.append(unit)
                 self.bad_by.append(who)
-        seen = self.seen
         if nth == NTH_MAX:
             return
-        if bad and not seen.counts[unit % BUCKETS] & _FAILED:
-            seen.counts[unit % BUCKETS] |= _FAILED
+        if bad and not self.seen.counts[unit % BUCKETS] & _FAILED:
+            self.seen.counts[unit % BUCKETS] |= _FAILED
             self.first_bad.append(unit)
             self.first_bad_by.append(who)
         else:

@@ -281,15 +281,19 @@ class Connection(asyncio.Protocol):
         if self.closed:
             return False
         events = self._poll.poll(0)
-        if not events:
-            return True
+        return not events or self._greeted(events)
+
+    def _greeted(self, events: list[tuple[int, int]]) -> bool:
         # Behind a TLS handshake lie the session tickets, unread as yet: they answer nobody.
         fresh_tls = self.endpoint.address.tls and not self.exchanges
         return bool(fresh_tls and events[0][1] == select.POLLIN)
 
     def usable(self, now: float) -> bool:
         """Whether an idle one may carry a request now."""
-        return self.idle_until > now and self.clean()
+        if self.idle_until <= now or self.closed:
+            return False
+        events = self._poll.poll(0)  # `clean`, without a further call
+        return not events or self._greeted(events)
 
     def discard(self) -> None:
         """Close at once; whatever is unsent or unread is lost."""

@@ -251,13 +251,13 @@ class Pool(Keeper):
 
     def _keep(self, connection: Connection) -> None:
         """Idle, for as long as its backend is sure to keep it and while it is young enough."""
-        now = time.monotonic()
-        if connection.ends_at <= now:
+        now, ends_at = time.monotonic(), connection.ends_at
+        if ends_at <= now:
             connection.discard()
             return
         endpoint = connection.endpoint
         connection.idle_since = now
-        connection.idle_until = min(now + endpoint.keep_s, connection.ends_at)
+        connection.idle_until = min(now + endpoint.keep_s, ends_at)
         endpoint.idle.append(connection)
 
     def release(self, connection: Connection) -> None:

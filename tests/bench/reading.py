@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from router.link.spare import NAME
 from tests.bench.machine import cpu_s
 from tests.bench.protection import routers
 from tests.bench.rounds import median, ratio, table
@@ -15,7 +16,10 @@ USERS = 100_000
 def worker_of(pid):
     """The process that carries the traffic of a router."""
     for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-        if b"router.proxy.worker" in Path(f"/proc/{child}/cmdline").read_bytes():
+        # The first one was forked from control; others are programs of their own.
+        if Path(f"/proc/{child}/comm").read_text().strip() == NAME or (
+            b"router.proxy.worker" in Path(f"/proc/{child}/cmdline").read_bytes()
+        ):
             return int(child)
     raise LookupError(f"{pid} has no worker")
 

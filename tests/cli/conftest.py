@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from router.__main__ import app
+from router.__main__ import HIGHER, app
 from router.admin import AdminServer
+from router.cli.app import attempt
 from router.core.policy.server import Admin
 from tests.admin.conftest import SECRETS, TOKENS
 from tests.admin.fake_controller import FakeController
@@ -72,7 +73,10 @@ def rampway(*arguments: str, admin: str | None = None) -> Ended:
     code = 0
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), _environment(admin):
         try:
-            app(args=list(arguments), prog_name="rampway")
+            plainly = attempt(arguments, HIGHER)
+            if plainly is None:
+                app(args=list(arguments), prog_name="rampway")
+            code = int(plainly or 0)
         except SystemExit as ending:
             code = int(ending.code or 0)
     return Ended(code, out.getvalue(), err.getvalue())

@@ -156,7 +156,7 @@ class Terminal:
         self.asked = 0
         self.answer = answer
         monkeypatch.setattr(orders, "interactive", lambda: True)
-        monkeypatch.setattr(orders.click, "confirm", self.confirm)
+        monkeypatch.setattr(orders, "confirm", self.confirm)
 
     def confirm(self, _text: str) -> bool:
         self.asked += 1
@@ -185,7 +185,7 @@ def test_what_was_confirmed_is_what_is_done(router, monkeypatch):
         router.call(router.controller.command(ROUTE, events.Pause("somebody else")))
         return True
 
-    monkeypatch.setattr(orders.click, "confirm", confirm)
+    monkeypatch.setattr(orders, "confirm", confirm)
 
     assert router.run("promote", ROUTE).code == 5
     assert terminal.asked == 0

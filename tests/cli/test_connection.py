@@ -103,7 +103,7 @@ def test_no_field_says_more_than_one_line():
 
 @pytest.mark.parametrize("verb", ["list", "promote", "--help"])
 def test_a_client_verb_starts_without_what_takes_long_to_import(verb):
-    """Five times what Python itself takes; each of these alone is another time or two."""
+    """Five times what Python itself takes; each of these alone is another time or three."""
     code = f"""
 import sys
 sys.argv = ["rampway", {verb!r}, "--admin", "http://127.0.0.1:9"]
@@ -113,8 +113,8 @@ try:
     main()
 finally:
     slow = {{"ssl", "http.client", "email", "asyncio", "pydantic", "yaml", "aiohttp", "rich",
-            "router.core.wire.outcomes"}}
+            "click", "router.core.wire.outcomes"}}
     print("imported:", sorted(slow & set(sys.modules)))
 """
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert "imported: []" in ran.stdout
+    assert f"imported: {['click'] if verb == '--help' else []}" in ran.stdout

@@ -380,7 +380,7 @@ def test_init_says_what_is_wrong_with_a_url():
 
 def test_help_needs_no_module_of_a_verb():
     script = (
-        "import sys\nfrom router.cli import app\n"
+        "import sys\nfrom router.__main__ import app\n"
         "try: app(['--help'])\nexcept SystemExit: pass\n"
         "print(sorted({'pydantic', 'numpy', 'msgspec', 'yaml'} & set(sys.modules)))"
     )

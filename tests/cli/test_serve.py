@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 from aiohttp import ClientSession, web
@@ -71,6 +73,14 @@ async def served(tmp_path):
     await bad.cleanup()
 
 
+def children(pid: int) -> list[int]:
+    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def names_of(pids: list[int]) -> list[str]:
+    return [Path(f"/proc/{pid}/comm").read_text().strip() for pid in pids]
+
+
 async def _ended(process: asyncio.subprocess.Process) -> tuple[int, str]:
     out, _ = await asyncio.wait_for(process.communicate(), 20)
     return process.returncode, out.decode()
@@ -79,6 +89,7 @@ async def _ended(process: asyncio.subprocess.Process) -> tuple[int, str]:
 @pytest.mark.slow
 async def test_a_failing_candidate_is_taken_back_and_explained(served):
     url, admin, process = served
+    assert names_of(children(process.pid)) == ["rampway-worker"], "it was there from the start"
     following = await rampway("status", "flights", "--admin", admin, "--timeout", "20s")
     statuses = []
     async with ClientSession() as client:
@@ -102,5 +113,18 @@ async def test_a_failing_candidate_is_taken_back_and_explained(served):
     assert " : 1" not in line
     assert re.search(r"candidate \d+ of \d+ \(100 %\)", why), why
     assert retry_code == 0, "it is so already"
+    await _replaced(url, process.pid)
     process.send_signal(signal.SIGTERM)
     assert await asyncio.wait_for(process.wait(), 20) == 0
+
+
+async def _replaced(url: str, control: int) -> None:
+    """One that takes the place of the first worker is a program of its own, and answers."""
+    (first,) = children(control)
+    os.kill(first, signal.SIGKILL)
+    async with ClientSession() as client, asyncio.timeout(20):
+        while (now := children(control)) == [first] or not now:
+            await asyncio.sleep(0.01)
+        async with client.get(f"{url}/v2/models/m/infer") as answer:
+            assert answer.status == 200
+    assert "rampway-worker" not in names_of(now)

@@ -68,7 +68,7 @@ end
 CONNECTIONS = 64
 TURNS = """\
 import asyncio, os, sys, threading, time
-if any("router.proxy.worker" in one for one in sys.orig_argv):
+def worker():
     sys.modules["uvloop"] = None
     once, seen = asyncio.BaseEventLoop._run_once, [0.0, 0, 0.0]
     def measured(loop):
@@ -86,6 +86,11 @@ if any("router.proxy.worker" in one for one in sys.orig_argv):
                 file.write(f"{{seen[0]}} {{seen[1]}}")
     threading.Thread(target=told, daemon=True).start()
     asyncio.BaseEventLoop._run_once = measured
+
+if any("router.proxy.worker" in one for one in sys.orig_argv):
+    worker()
+elif "serve" in sys.orig_argv:
+    os.register_at_fork(after_in_child=worker)
 """
 """Read by the interpreter when it starts; the first five seconds are its own."""
 

@@ -24,7 +24,7 @@ from router import loops, main
 from router.config.problems import PolicyError
 from router.control import plane as control_plane
 from router.control import watch
-from router.control.fleet import ports, processes, reader, workers
+from router.control.fleet import beginning, ports, processes, reader, workers
 from router.control.outside import measure, outreach, scrapes, traces
 from router.control.predictions import watching
 from router.control.reviews import book as review_book
@@ -229,7 +229,7 @@ def _patches():
                 yield module, "monotonic", _monotonic
             if type(getattr(module, "log", None)).__name__ == "BoundLoggerLazyProxy":
                 yield module, "log", Silent()
-    for module in (workers, ports, reader, link_socket, data_plane):
+    for module in (beginning, workers, ports, reader, link_socket, data_plane):
         yield module, "socket", sockets
     yield workers, "SharedQuotas", lambda count: night().quotas(count)
     yield processes, "os", SimOs(os, lambda: night().machine)

@@ -11,8 +11,9 @@ from router.core.evidence.slices import Slice
 from router.core.wire.outcomes import TOGETHER_MAX, TOGETHER_S, Baseline, Outcome
 from router.telemetry import recorder as recorder_module
 from router.telemetry import slices as slices_module
-from router.telemetry.recorder import Recorder, VersionStats
+from router.telemetry.recorder import Recorder
 from router.telemetry.slices import SharedCause
+from router.telemetry.versions import VersionStats
 from tests.bench.decisions.atonce import simulate
 from tests.bench.decisions.worlds import Field, batches
 from tests.telemetry.test_evidence import entry

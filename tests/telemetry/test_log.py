@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import io
 import json
+import linecache
 
 import pytest
 import structlog
 
+from router.loops import FRAMES_MAX
 from router.telemetry import log
 
 
@@ -72,3 +74,27 @@ def test_a_terminal_gets_colours_and_the_same_protection():
     structlog.reset_defaults()
     assert "\x1b[2J" not in stream.getvalue()
     assert "seen" in stream.getvalue()
+
+
+def deep(levels):
+    if levels:
+        return deep(levels - 1)
+    raise ValueError("a bug") from KeyError("token=abc")
+
+
+@pytest.mark.parametrize("levels", [3, 400])
+def test_what_was_raised_is_told_without_its_source(out, monkeypatch, levels):
+    """Reading the source for a traceback held the decider for 75 ms, and the end was cut off."""
+    read = []
+    monkeypatch.setattr(linecache, "getlines", lambda *names: read.append(names) or [])
+    try:
+        deep(levels)
+    except ValueError:
+        structlog.get_logger().exception("admin request failed", path="/x")
+    (line,) = lines(out)
+    assert read == []
+    assert line["error"] == "ValueError: a bug"
+    assert line["after"].startswith("KeyError: ")
+    assert line["stack"][-1].endswith(" deep")
+    assert line["stack"][-1].startswith("test_log.py:")
+    assert 2 <= len(line["stack"]) <= FRAMES_MAX

@@ -19,7 +19,6 @@ import asyncio
 import contextlib
 import signal
 import socket
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +26,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from router.control.fleet import ports, processes
+from router.control.fleet.beginning import ChildProcess, CommandLine, begun, worker_command
 from router.control.fleet.fleet import Hears, WorkerState
 from router.core.wire.reporter import WorkerId
 from router.core.wire.succession import changed_routes
@@ -51,6 +51,7 @@ from router.link.messages import (
 )
 from router.link.quotas import SharedQuotas
 from router.link.socket import Link, open_link
+from router.link.spare import Spare
 from router.loops import awaited, background, forever, net
 
 APPLY_TIMEOUT_S: Final = 5.0
@@ -83,24 +84,13 @@ STABLE_AFTER_S: Final = 10.0
 KILL_AFTER_S: Final = 2.0
 """Beyond the drain time, before a worker that does not end is killed."""
 
-CommandLine = Callable[[int, int, str], Sequence[str]]
-"""(link fd, worker index, ``fd:N`` of a bound socket) -> argv."""
-
-
-def worker_command(link_fd: int, index: int, listen: str) -> Sequence[str]:
-    """How a worker of the data plane is started."""
-    return (
-        sys.executable, "-m", "router.proxy.worker",
-        "--link-fd", str(link_fd), "--worker", str(index), "--listen", listen,
-    )  # fmt: skip
-
 
 @dataclass(eq=False)
 class WorkerProcess:
     """One worker process and its end of the link."""
 
     who: WorkerId
-    process: asyncio.subprocess.Process
+    process: ChildProcess
     link: Link
     port: int = 0
     applied: int = 0
@@ -148,7 +138,9 @@ class Workers:
     def __init__(
         self, count: int, listen: tuple[str, int], hears: Hears, *, replica: str = "",
         pids_file: Path | None = None, command: CommandLine = worker_command,
+        spare: Spare | None = None,
     ) -> None:  # fmt: skip
+        """``spare``: a process that becomes the first worker."""
         self.count = count
         self.host, self.port = listen
         self._replica = replica
@@ -162,7 +154,7 @@ class Workers:
         self._pids_file = pids_file
         self._noted = False
         """Whether the file of process ids is ours; before, it may be one's who lives."""
-        self._command = command
+        self._command, self._spare = command, spare
         self._workers: dict[int, WorkerProcess] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._table: RoutingTable | None = None
@@ -370,15 +362,9 @@ class Workers:
             self._gone(worker)
 
     async def _spawn(self, index: int) -> WorkerProcess:
-        ours, theirs = socket.socketpair()
-        listener, used = self._listeners[index].fileno(), self._quotas.fd
-        with theirs:
-            argv = self._command(theirs.fileno(), index, f"fd:{listener}")
-            # Its own process group: Ctrl-C in a terminal must drain through control, once.
-            process = await asyncio.create_subprocess_exec(
-                *argv, "--quotas-fd", str(used), start_new_session=True,
-                pass_fds=(theirs.fileno(), listener, used),
-            )  # fmt: skip
+        fds = self._listeners[index].fileno(), self._quotas.fd
+        spare, self._spare = self._spare, None
+        ours, process = await begun(self._command, index, *fds, spare)
         found: list[WorkerProcess] = []
         link = await open_link(
             ours, lambda message: self._receive(found[0], message), lambda _why: None

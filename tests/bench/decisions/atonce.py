@@ -25,8 +25,8 @@ from router.core.gates.comparison import FRESH
 from router.core.gates.error_rate import REFUSAL_RATE, REFUSAL_TOLERANCE, REFUSALS
 from router.core.gates.guard import BROKEN, WITNESS, Guard
 from router.core.wire.outcomes import TOGETHER_S, Baseline
-from router.telemetry.recorder import VersionStats
 from router.telemetry.slices import SharedCause
+from router.telemetry.versions import VersionStats
 from tests.bench.decisions.vector import CAPITAL_MAX, VectorPot
 
 if TYPE_CHECKING:
