@@ -9,8 +9,8 @@ from router.core.evidence import CompareEvidence, GuardEvidence
 from router.core.evidence.bettors import grouped_table, log_table, together
 from router.core.evidence.slices import Slice
 from router.core.wire.outcomes import TOGETHER_MAX, TOGETHER_S, Baseline, Outcome
-from router.telemetry import recorder as recorder_module
 from router.telemetry import slices as slices_module
+from router.telemetry import versions as versions_module
 from router.telemetry.recorder import Recorder
 from router.telemetry.slices import SharedCause
 from router.telemetry.versions import VersionStats
@@ -86,7 +86,7 @@ def test_many_independent_failures_are_no_clump():
 
 def test_a_worker_tells_both(monkeypatch):
     clock = [100.0]
-    for module in (recorder_module, slices_module):
+    for module in (versions_module, slices_module):
         monkeypatch.setattr(module, "monotonic", lambda: clock[0])
     recorder = Recorder()
     cell = recorder.cell(entry(together=4))
