@@ -75,7 +75,7 @@ async def test_a_status_behind_the_first_headers_is_not_rescued_but_counted(lab)
     lab.versions["v2"].fails = grpc.StatusCode.UNAVAILABLE
     async with Callers(lab.port, per_s=50) as callers:
         said = await lab.until("rolled_back")
-    assert 0 < callers.got["UNAVAILABLE"] <= counted_in(said) + 1
+    assert 0 < callers.got["UNAVAILABLE"] <= counted_in(said) + beyond_on_this_machine(1, 50)
 
 
 async def test_a_callers_own_mistake_is_no_failure_of_the_version(lab):
