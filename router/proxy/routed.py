@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from router.telemetry.slices import Arm
 
 
-class Named(Protocol):
+class RoutedVersion(Protocol):
     """A version."""
 
     @property
@@ -23,7 +23,7 @@ class RoutedAttempt(Protocol):
     """See :class:`router.proxy.attempt.Attempt`."""
 
     @property
-    def version(self) -> Named:
+    def version(self) -> RoutedVersion:
         """Who was asked."""
 
     @property

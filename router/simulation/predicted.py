@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from router.core.wire.fed import Fed
+from router.core.wire.fed import FedRequest
 from router.core.wire.outcomes import FULL_BP
 from router.core.wire.ripe import Ripe
 from router.core.wire.sampled import Facts, PredictedRow, SampleFacts
@@ -71,14 +71,14 @@ class Predicted:
                 Facts((self._row(),), waits=IN_TIME),
             )
 
-    def fed(self, samples: Iterable[SampleFacts]) -> Iterator[Fed]:
+    def fed(self, samples: Iterable[SampleFacts]) -> Iterator[FedRequest]:
         """What became of these answers in a route that uses them, and the truth about that."""
         for one in samples:
             score = one.facts.rows[0].score or 0.0
             positive = bool(self._draw.random() < score)
             about = FED_ROUTE, one.weight_bp, one.candidate, int(self._draw.integers(2**63))
-            yield Fed(*about, bad=False, missing=0.0, facts=one.facts)
-            yield Fed(*about, ripe=Ripe(
+            yield FedRequest(*about, bad=False, missing=0.0, facts=one.facts)
+            yield FedRequest(*about, ripe=Ripe(
                 one.weight_bp, one.candidate, (score >= 0.5) == positive, abs(score - positive),
                 score, positive,
             ))  # fmt: skip

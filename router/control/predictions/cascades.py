@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from router.core.logged.truth import Matured
-from router.core.wire.fed import Fed, FedTold
+from router.core.wire.fed import FedRequest, FedTold
 from router.core.wire.outcomes import BAD_OUTCOMES, FAULT, Outcome
 from router.core.wire.ripe import Ripe
 
@@ -146,8 +146,8 @@ def _failed(outcome: Outcome) -> bool | None:
     return False if FAULT[outcome] == "nobody" else None
 
 
-def _fed(route: str, origin: Origin, **told: Any) -> Fed:
-    return Fed(route, origin.weight_bp, origin.candidate, origin.unit or origin.draw, **told)
+def _fed(route: str, origin: Origin, **told: Any) -> FedRequest:
+    return FedRequest(route, origin.weight_bp, origin.candidate, origin.unit or origin.draw, **told)
 
 
 def _count(arm: ArmTally, looked: Looked, *, bad: bool) -> None:

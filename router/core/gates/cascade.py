@@ -49,7 +49,7 @@ from router.core.wire.outcomes import FULL_BP, Batch
 from router.core.wire.sampled import SampleFacts
 
 if TYPE_CHECKING:
-    from router.core.wire.fed import Fed
+    from router.core.wire.fed import FedRequest
 
 CascadeQuestion = Literal[
     "errors", "inputs", "nulls", "classes", "scores", "accuracy", "auc", "mae"
@@ -57,7 +57,7 @@ CascadeQuestion = Literal[
 """What may be asked of a fed route."""
 
 ROUTES_MAX: Final = 8
-"""Fed routes with evidence of their own; further ones are not looked at."""
+"""FedRequest routes with evidence of their own; further ones are not looked at."""
 DRAWS_MAX: Final = 40_000
 """Draws that are remembered by one set, where requests are drawn: an older one may count again."""
 SPREAD: Final = 0x9E3779B97F4A7C15
@@ -74,7 +74,7 @@ class HarmState(GateState):
         self.what = what
         self.evidence = LossEvidence(margin_bp / FULL_BP, 0.0)
 
-    def take(self, one: Fed, share: float) -> None:
+    def take(self, one: FedRequest, share: float) -> None:
         """One request."""
         self.evidence.draw(one.weight_bp / FULL_BP, share, candidate=one.candidate)
 
@@ -185,7 +185,7 @@ class CascadeState(GateState):
         part = replace(self.context, limit=limit, pairs_share=0.0)
         return [gate.question(what, part) for what in gate.ask]
 
-    def _take(self, one: Fed, place: int) -> None:
+    def _take(self, one: FedRequest, place: int) -> None:
         count = len(self.gate.ask)
         questions = self.asked[count * place : count * (place + 1)]
         batch = _told(one)
@@ -272,7 +272,7 @@ class CascadeState(GateState):
             self.asked = [one for place in range(len(data) // count) for one in self._begin(place)]
 
 
-def _told(one: Fed) -> Batch:
+def _told(one: FedRequest) -> Batch:
     """As gates on answers and on truths are fed."""
     facts, ripe = one.facts, one.ripe
     samples = () if facts is None else (

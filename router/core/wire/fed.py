@@ -10,7 +10,7 @@ from router.core.wire.sampled import Facts
 
 
 @dataclass(frozen=True, slots=True)
-class Fed:
+class FedRequest:
     """One request of the route that is fed; or, later, the truth about it.
 
     The coin is that of the route that feeds: it decided which of its versions made the input.
@@ -33,13 +33,13 @@ class Fed:
     """Its truth, which comes later than the others."""
 
 
-FedTold = tuple[str, int, Fed]
+FedTold = tuple[str, int, FedRequest]
 """Route that feeds, revision of its draw, and what became of it."""
 
 
-def fed_together(told: Iterable[FedTold]) -> dict[tuple[str, int], tuple[Fed, ...]]:
+def fed_together(told: Iterable[FedTold]) -> dict[tuple[str, int], tuple[FedRequest, ...]]:
     """By the route that feeds and the revision of its draw, in order."""
-    found: dict[tuple[str, int], list[Fed]] = {}
+    found: dict[tuple[str, int], list[FedRequest]] = {}
     for route, revision, fed in told:
         found.setdefault((route, revision), []).append(fed)
     return {about: tuple(several) for about, several in found.items()}

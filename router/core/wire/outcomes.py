@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from router.core import words
-from router.core.wire.fed import Fed
+from router.core.wire.fed import FedRequest
 from router.core.wire.judged import JudgedPair
 from router.core.wire.paired import PairRows
 from router.core.wire.ripe import Ripe
@@ -218,7 +218,7 @@ class Batch:
     """What sampled requests predicted, as it becomes known; a judge hands them to its gates in the
     order of drawing."""
     matured: tuple[Ripe, ...] = ()
-    fed: tuple[Fed, ...] = ()
+    fed: tuple[FedRequest, ...] = ()
     """What became of inputs that this route made for others."""
     lanes: tuple[int, ...] = ()
     """Places (of :data:`LANES`) of clients that this worker had not seen before in this attempt."""

@@ -12,7 +12,7 @@ from router.core.gates.cascade import DRAWS_MAX, WITHOUT_MAE, Cascade, Met
 from router.core.gates.gate import GateContext
 from router.core.gates.sample import Detect
 from router.core.gates.verdict import Verdict
-from router.core.wire.fed import Fed
+from router.core.wire.fed import FedRequest
 from router.core.wire.outcomes import Batch
 from router.core.wire.ripe import Ripe
 from router.core.wire.sampled import Facts, PredictedRow
@@ -41,10 +41,10 @@ def answered(draw, *, candidate, worse=""):
     right = (score >= 0.5) == positive
     error = 30.0 if worse == "mae" and hurt else 10.0
     return (
-        Fed("late", EVEN, candidate, unit, bad=worse == "errors" and hurt,
+        FedRequest("late", EVEN, candidate, unit, bad=worse == "errors" and hurt,
             missing=0.5 if worse == "inputs" and hurt else 0.0,
             facts=Facts((PredictedRow(str(said), score, fault),))),
-        Fed("late", EVEN, candidate, unit, ripe=Ripe(
+        FedRequest("late", EVEN, candidate, unit, ripe=Ripe(
             EVEN, candidate, right, error, score, positive)),
     )  # fmt: skip
 
@@ -85,7 +85,7 @@ def test_all_questions_together_find_it_too_and_spare_what_harms_nobody():
 
 def test_a_draw_counts_once_however_many_requests_use_what_it_made():
     state = started(ask=["errors"])
-    one = Fed("late", EVEN, True, 7, bad=True)
+    one = FedRequest("late", EVEN, True, 7, bad=True)
     state.observe(Batch("r", 1, fed=(one,) * 500))
     assert state.candidate.total == 1
     assert state.capital < 3.0
@@ -94,19 +94,19 @@ def test_a_draw_counts_once_however_many_requests_use_what_it_made():
 def test_each_route_has_a_part_and_what_is_left_stays_aside():
     state = started(ask=["errors"])
     for route in ("b", "c"):
-        state.observe(Batch("r", 1, fed=(Fed(route, EVEN, True, 1, bad=False),)))
+        state.observe(Batch("r", 1, fed=(FedRequest(route, EVEN, True, 1, bad=False),)))
     assert state.routes == ["b", "c"]
     assert state.capital == pytest.approx(
         0.5 * state.asked[0].capital + 0.25 * state.asked[1].capital + 0.25
     )
     for n in range(20):
-        state.observe(Batch("r", 1, fed=(Fed(f"more{n}", EVEN, True, 1, bad=True),)))
+        state.observe(Batch("r", 1, fed=(FedRequest(f"more{n}", EVEN, True, 1, bad=True),)))
     assert len(state.routes) == 8
 
 
 def test_what_no_coin_decided_bets_nothing():
     state = started()
-    state.observe(Batch("r", 1, fed=(Fed("late", 10_000, True, 1, bad=True),)))
+    state.observe(Batch("r", 1, fed=(FedRequest("late", 10_000, True, 1, bad=True),)))
     assert state.capital == 1.0
     assert state.verdict is Verdict.PENDING
     assert "whose input was drawn by the coin" in state.plain()
@@ -144,7 +144,7 @@ def test_a_name_that_no_answer_has_holds():
     state = started(ask=["scores"])
     missing = Facts((PredictedRow(None, None, "missing"),))
     for n in range(120):
-        told = Fed("late", EVEN, n % 2 == 0, n, facts=missing)
+        told = FedRequest("late", EVEN, n % 2 == 0, n, facts=missing)
         state.observe(Batch("r", 1, fed=(told,)))
     assert state.held
     assert "holds" in state.sentence()
