@@ -1,4 +1,4 @@
-"""`python -m prediction_services serve|train|load|judge|demo|forecast`."""
+"""`python -m prediction_services serve|train|load|judge|demo|forecast|story`."""
 
 import argparse
 import json
@@ -8,6 +8,7 @@ from pathlib import Path
 from prediction_services import MODEL_NAME, judge
 from prediction_services.cache import DEFAULT_CACHE
 from prediction_services.pool import WAITING_MAX_DEFAULT, WORKERS_DEFAULT
+from prediction_services.stories import TITLES
 from prediction_services.versions import VERSIONS
 
 
@@ -31,6 +32,7 @@ def _parser() -> argparse.ArgumentParser:
     judge.add_arguments(commands.add_parser("judge", help="say which of two answers is better"))
     _add_demo(commands.add_parser("demo", parents=[cache], help="watch rollouts, get a report"))
     _add_forecast(commands.add_parser("forecast", parents=[cache], help="serve models in a row"))
+    _add_story(commands.add_parser("story", parents=[cache], help="one capability in ten seconds"))
     return parser
 
 
@@ -99,6 +101,13 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_demo)
 
 
+def _add_story(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "name", choices=TITLES, help="; ".join(f"{n}: {t}" for n, t in TITLES.items())
+    )
+    parser.set_defaults(run=_story)
+
+
 # The other commands import their halves themselves: a load generator needs no server, and a
 # parser that prints --help needs neither.
 
@@ -151,6 +160,12 @@ def _forecast(options: argparse.Namespace) -> int:
 
 def _demo(options: argparse.Namespace) -> int:
     from prediction_services.demo.command import run  # noqa: PLC0415 - see above
+
+    return run(options)
+
+
+def _story(options: argparse.Namespace) -> int:
+    from prediction_services.stories.command import run  # noqa: PLC0415 - see above
 
     return run(options)
 

@@ -1,6 +1,6 @@
 """A trained model with the feature lookup beside it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -60,6 +60,12 @@ class ModelPredictor:
         if dropped:
             features[:, FEATURES.index(dropped)] = 0.0
         return cls(table, features[:, :columns].copy(), model, delay_factor, lost)
+
+    def misread(self, reading: Callable[[Floats], Floats]) -> Self:
+        """The same model whose lookup reads its features otherwise: what a broken job computes."""
+        kind = type(self)
+        features = reading(self._features)
+        return kind(self._table, features, self._model, self._delay_factor, self._lost)
 
     def scores(self, flights: Sequence[Flight]) -> list[float]:
         """The model's probability of a late arrival, flight by flight.

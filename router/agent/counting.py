@@ -19,8 +19,8 @@ from router.agent.listener import key_field
 from router.agent.outcomes import Record, number, outcome_of, status_of
 from router.core.wire.outcomes import BAD_OUTCOMES, Outcome
 from router.core.wire.table import StickyKind
-from router.proxy.assign import KEY_BYTES_MAX
 from router.proxy.attempt import Attempt
+from router.proxy.keys import KEY_BYTES_MAX
 from router.proxy.quota import grouped
 from router.proxy.rescue import alone
 from router.telemetry.recorder import Recorder, unit_of

@@ -11,12 +11,14 @@ from router.cli.parse import Option
 from router.cli.say import echo
 from router.cli.show import (
     HEADINGS,
+    batch_lines,
     chosen,
     coloured,
     columns,
     decisions,
     emit,
     gate_lines,
+    given_lines,
     left,
     more_lines,
     position,
@@ -65,7 +67,7 @@ def _lines(name: str, document: RouteView, history: list[EntryView]) -> list[str
     if status is None:
         head = [f"{name}: {coloured('Healthy')}, {document.stable} serves, no rollout"]
         frozen = [f"  {document.frozen}"] if document.frozen else []
-        return [*head, *frozen, "", *table, *usage_lines(document.versions)]
+        return [*head, *frozen, "", *table, *_uses(document)]
     waits = left(status)
     return [
         f"{name}: {coloured(status.health)}",
@@ -74,10 +76,10 @@ def _lines(name: str, document: RouteView, history: list[EntryView]) -> list[str
         *([f"  waits for {waits}"] if waits else []),
         *through(status),
         *[f"  shadow: {text}" for text in shadow_lines(status)],
-        *[f"  {text}" for text in more_lines(status)],
+        *[f"  {text}" for text in [*batch_lines(status), *more_lines(status)]],
         "",
         *table,
-        *usage_lines(document.versions),
+        *_uses(document),
         "",
         "gates",
         *gate_lines(status.gates),
@@ -86,3 +88,8 @@ def _lines(name: str, document: RouteView, history: list[EntryView]) -> list[str
         "last decisions",
         *[f"  {when(entry.at)}  {entry.actor}: {said(entry)}" for entry in history],
     ]
+
+
+def _uses(document: RouteView) -> list[str]:
+    given = [f"  {text}" for text in given_lines(document.versions)]
+    return [*usage_lines(document.versions), *given]

@@ -98,6 +98,7 @@ def _row(number: int, step: Step) -> tuple[str, ...]:
     weight = f"up to {percent(step.weight_bp)}" if step.auto else percent(step.weight_bp)
     weight = ", ".join([weight, *(f"{name} {percent(bp)}" for name, bp in step.others)])
     mirror = percent(step.mirror_bp) if step.mirror_bp else "-"
+    mirror += " of users" if step.mirror_users and step.mirror_bp else ""
     held = duration(step.hold_s) if step.hold_s else "-"
     return (f"{number}{label}", weight, mirror, held, " and ".join(_conditions(step)))
 

@@ -259,6 +259,30 @@ def usage_lines(versions: dict[str, VersionView]) -> list[str]:
     return lines
 
 
+def given_lines(versions: dict[str, VersionView]) -> list[str]:
+    """What a cache or a table answered in the place of each version, since the router began."""
+    lines = []
+    for name, window in versions.items():
+        if (cache := window.cache) is not None:
+            lines.append(
+                f"cache of {name}: {cache.hits:,} answered again, {cache.waited:,} waited for the "
+                f"answer to another, {cache.asked:,} asked, {cache.passed:,} never kept"
+            )
+        if (table := window.table) is not None:
+            lines.append(
+                f"table of {name}: {table.hits:,} found, {table.misses:,} not in it, "
+                f"{table.stale:,} too old or not there"
+            )
+    return lines
+
+
+def batch_lines(rollout: RolloutView) -> list[str]:
+    """Where batch traffic goes."""
+    if rollout.batch_bp is None or rollout.phase in ENDED:
+        return []
+    return [f"batch: {percent(rollout.batch_bp)} on {rollout.candidate}"]
+
+
 def version_row(
     version: str, window: VersionView, document: RouteView, status: RolloutView | None
 ) -> tuple[str, ...]:

@@ -10,7 +10,16 @@ from router.cli.exits import Exit, VerbFailed
 from router.cli.options import AdminLink, Format, Output, RouteName
 from router.cli.parse import Option
 from router.cli.say import echo
-from router.cli.show import coloured, emit, gate_lines, of_route, shadow_lines, when
+from router.cli.show import (
+    batch_lines,
+    coloured,
+    emit,
+    gate_lines,
+    given_lines,
+    of_route,
+    shadow_lines,
+    when,
+)
 from router.control.told.answers import WhyView
 from router.core.words import percent
 
@@ -32,8 +41,9 @@ def run(
     else:
         shadow = [] if at else shadow_lines(status)
         waits = [] if at or not status.waits_for else [status.waits_for]
+        given = [] if at else [*batch_lines(status), *given_lines(status.versions)]
         now = [f"waits for {text}" for text in waits] + [f"shadow    {text}" for text in shadow]
-        echo("\n".join([*lines(name, told), *now]))
+        echo("\n".join([*lines(name, told), *now, *given]))
 
 
 def moment(text: str) -> float:

@@ -128,8 +128,7 @@ class Plane(Parts):
         self.source.ending = self.reconciler.ending
         self.controller = Controller(self)
         self._certificate: ServerCertificate | None = None
-        self.lag_s, self.loop_failures = 0.0, {}
-        self.worker_lag_s, self.worker_connections = {}, {}
+        self.lag_s, self.loop_failures, self.worker_lag_s, self.worker_connections = 0.0, {}, {}, {}
         self._asker = Asker(self._answered)
         observe = self.reconciler.observe
         self.judges = Judges(self._runs, observe, self._judged, self.clock, store)
@@ -142,6 +141,7 @@ class Plane(Parts):
         self.feedback = Feedback(self.reconciler, self.clock, self.metrics, self.log)
         self.feedback.labelled = self.log.labelled = self.watching.labelled
         self.reviews = Reviews(self.reconciler, self.log, self.clock, self.metrics, reviews)
+        self.comparer.on_differing = self.reviews.differing.take
         self._reported_s, self._hurried = 0.0, False
         self._known: set[tuple[str, str]] = set()
         """Versions of the policy in force, with their routes."""
@@ -278,6 +278,7 @@ class Plane(Parts):
         known = {(run.route.name, v) for run in routes for v in run.route.versions}
         if known != self._known:
             self._known = known
+            self.observatory.given.keep_only(known)
             for part in self.metrics.keeping_only(known):
                 in_turn(part)
 
@@ -295,6 +296,7 @@ class Plane(Parts):
         self.usages.told(report.endpoints)
         self.metrics.add_mirrors(report.mirrors)
         self.metrics.add_routes(report.routes)
+        self.observatory.given.add(report.routes)
         self.outreach.asked(source, report.clients)
         self.outreach.mirrored(report.mirrors)
         self.comparer.mirrored(report.mirrors)

@@ -131,7 +131,8 @@ class ShortFor:
         """Either what the key takes, or the mapping."""
         long = handler(schema)
         of_key = handler.resolve_ref_schema(long).get("properties", {}).get(self.key, {})
-        short = {"enum": of_key["enum"]} if "enum" in of_key else {"type": "string"}
+        told = {key: of_key[key] for key in ("pattern", "examples") if key in of_key}
+        short = {"enum": of_key["enum"]} if "enum" in of_key else {"type": "string", **told}
         return {"anyOf": [short, long]}
 
     def _long(self, value: Any) -> Any:

@@ -16,6 +16,7 @@ from router.core.wire.table import StickyKind
 from router.http1.messages import CHUNKED
 from router.proxy.coin import coin
 from router.proxy.cookies import set_cookie_line, sign, verified
+from router.proxy.keys import KEY_BYTES_MAX, key_in
 from router.proxy.matching import NO_DOCUMENT, body_matches, cookie_of
 from router.proxy.quota import named
 from router.proxy.serving import Assignment, Destination
@@ -24,11 +25,9 @@ from router.telemetry.recorder import unit_of
 if TYPE_CHECKING:
     from router.core.wire.table import StickyEntry
     from router.http1 import RequestHead
+    from router.proxy.ahead import ServedBatch
     from router.proxy.matching import BodyDocument
     from router.proxy.serving import ServedRoute, ServedVersion, Serving
-
-KEY_BYTES_MAX = 1_024
-"""A longer sticky key is hashed all the same; only this much of it."""
 
 PLACES_MAX = 1_024
 """Heads whose place is remembered with a table; all are forgotten when there are more."""
@@ -69,6 +68,8 @@ def assign(route: ServedRoute, head: RequestHead, document: BodyDocument) -> Ass
         ruled = _ruled(route, head, document)
         if ruled is not None:
             return Assignment(ruled, False)
+    if route.batch is not None and (ahead := _ahead(route, route.batch, head, document)):
+        return ahead
     if route.key_header:
         key = head.get(route.key_header)
         return _by_key(route, key) if key else _by_coin(route)
@@ -80,6 +81,18 @@ def assign(route: ServedRoute, head: RequestHead, document: BodyDocument) -> Ass
     if sticky.kind is StickyKind.COOKIE:
         return _by_cookie(route, sticky, head)
     return _by_body(route, sticky, document)
+
+
+def _ahead(
+    route: ServedRoute, batch: ServedBatch, head: RequestHead, document: BodyDocument
+) -> Assignment | None:
+    """Where batch traffic goes that is not drawn; None: it is drawn like the rest."""
+    if not batch.ahead_bp or route.candidate is None or not batch.names(head):
+        return None
+    key = key_in(route.entry, head, document)
+    if not batch.goes(key):
+        return None
+    return Assignment(route.candidate, False, fixed=bool(key and route.key_header))
 
 
 def _ruled(route: ServedRoute, head: RequestHead, document: BodyDocument) -> ServedVersion | None:

@@ -75,24 +75,24 @@ def take_cached(exchange: E, choice: Assignment, entry: CacheEntry, give: Give[E
     route, plane, now = exchange.route, exchange.plane, monotonic()
     cache, counts = plane.caches.of(route.entry, entry), route.counts
     name, key = choice.version.name, key_of(exchange, cache)
-    counts.dirty = True
+    told = counts.of(name)
     counts.cache_evicted += cache.evicted
     cache.evicted = 0
     if not key or not cache.serves(name):
-        counts.cache_passed += 1
+        told.cache_passed += 1
         exchange.take(choice)
         return
     if (found := cache.find(name, key, now)) is not None:
         cache.used(name, key)
-        counts.cache_hits += 1
+        told.cache_hits += 1
         _serve(exchange, choice, found, give)
         return
     forced = Assignment(choice.version, False, choice.unit, choice.cookie)
     if (flight := cache.flight(name, key)) is not None and len(flight.waiting) < WAITING_MAX:
-        counts.cache_waited += 1
+        told.cache_waited += 1
         flight.waiting.append(WaitingRequest(exchange, forced, give))
         return
-    counts.cache_misses += 1
+    told.cache_misses += 1
     new = not cache.known(key, now)
     flight = cache.begin(name, key)
     exchange.take(choice if new else forced)

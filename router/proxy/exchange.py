@@ -97,16 +97,13 @@ class Exchange:
         self.arrived = self.asked = now = monotonic()
         self.upload = None if uploaded else Upload(plane.kept, now)
         self.id = head.request_id or plane.next_id()
-        self.first: Attempt | None = None
-        """The one that failed, while the present one is its replay on stable."""
+        self.first: Attempt | None = None  # that failed; the present one is its replay on stable
         self.mirrored = False
         self.pairing: Pairing | None = None
-        self.ending: StreamEnding | None = None
-        """Of a stream of events: whether its protocol has said that this was all."""
+        self.ending: StreamEnding | None = None  # whether a stream has said that this was all
         self.sample: Sampling | None = None
         self.spans: Spans | None = None  # where its trace is recorded
-        self.reading: AnswerReading | None = None
-        """Reads the answer; what it holds back, the client has not seen."""
+        self.reading: AnswerReading | None = None  # what it holds back, the client has not seen
 
     @property
     def kept(self) -> bool:
@@ -118,6 +115,11 @@ class Exchange:
         if self.upload is not None:
             self.body = self.upload.behind(self.body)
         return self.body
+
+    @property
+    def batch(self) -> bool:
+        """Whether it can wait, and makes room in a full queue."""
+        return self.route.batch is not None and self.route.batch.names(self.head)
 
     @property
     def takes(self) -> bool:
@@ -416,15 +418,13 @@ class Exchange:
         """Its protocol says that the answer is complete, whatever its framing is still short of."""
         return self.ending is not None and self.ending.said
 
-    # --- mirror -----------------------------------------------------------------------------------
-
     def mirror(self) -> None:
         """Copy the request to the shadows of the version it was routed to; never a replay."""
         if self.first is None and not self.mirrored:
-            self.mirrored = True
+            attempt, self.mirrored = self.attempt, True
             original = Original(self.head, self.whole(), self.client.peer, self.id, self.spans)
             self.pairing = self.plane.mirrors.copy(
-                self.route, self.attempt.version, original, self.size, kept=self.kept
+                self.route, attempt.version, original, self.size, kept=self.kept, unit=attempt.unit
             )
             if self.pairing is not None and self.sample is not None:
                 self.pairing.nonce = self.sample.nonce  # one receipt

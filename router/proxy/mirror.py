@@ -11,11 +11,13 @@ from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from router.core.rollout.traffic import bucket_of
 from router.core.wire.outcomes import Outcome
 from router.http1 import SHADOW_LINE
 from router.proxy.coin import coin
 from router.proxy.faults import FAULTS
-from router.proxy.matching import plain_path
+from router.proxy.keys import unit_in
+from router.proxy.matching import BodyDocument, plain_path
 from router.proxy.pairing import AHEAD_BYTES, LARGER, Kept, Pairing, coding_of
 from router.proxy.streams import StreamEnding, event_stream
 from router.proxy.tracing import passed
@@ -23,7 +25,7 @@ from router.upstream import Failure
 from router.upstream.pool import Unavailable
 
 if TYPE_CHECKING:
-    from router.core.wire.table import MirrorLimits, RoutingTable
+    from router.core.wire.table import Mirror, MirrorLimits, RoutingTable
     from router.http1 import Peer, RequestHead, ResponseHead
     from router.proxy.serving import ServedRoute, ServedVersion, Target
     from router.proxy.tracing import CopySpan, Spans
@@ -80,8 +82,8 @@ class Copy:
         self.waiting = False
         """Its answer is far ahead of stable's."""
 
-    uploaded = True
-    """It begins when the request is whole."""
+    uploaded, batch = True, False
+    """It begins when the request is whole; copies have queues of their own."""
 
     def whole(self) -> bytes:
         """Its body."""
@@ -378,21 +380,23 @@ class Mirrors:
 
     def copy(
         self, route: ServedRoute, version: ServedVersion, original: Original, size: int, *,
-        kept: bool,
+        kept: bool, unit: int = 0,
     ) -> Pairing | None:  # fmt: skip
         """Send the copies that are due; what collects the answers, when they are compared.
 
-        ``size``: bytes of the body; ``kept``: they are there.
+        ``size``: bytes of the body; ``kept``: they are there. ``unit``: whose request it is, where
+        a draw has said it.
         """
         head = original.head
         if head.method not in route.copied or not _wanted(route.entry.mirror_limits, head):
             return None
+        unit = _unit_of(route, version, original, unit)
         if head.has_any(route.stripped):
             original = original._replace(head=head.without(route.stripped))
         pairing: Pairing | None = None
         recorder, limits = self.recorder, route.entry.mirror_limits
         for target in version.mirrors:
-            if coin() >= target.mirror.share_bp:
+            if _place(route, target.mirror, unit) >= target.mirror.share_bp:
                 continue
             lane = self._lane(route, target)
             if cause := self._refusal(lane, size, kept=kept):
@@ -401,6 +405,7 @@ class Mirrors:
             due = pairing is None and coin() < limits.compare_bp
             if due and recorder.room_for_pair(0):
                 pairing = Pairing(route, version, head, original.request_id, recorder)
+                pairing.unit = unit
                 if route.entry.pair_requests:
                     pairing.asked(head, original.body)
             one = Copy(lane, target, original, pairing)
@@ -446,6 +451,23 @@ class Mirrors:
         """End everything; what waited is dropped."""
         for lane in self.lanes.values():
             lane.close()
+
+
+def _unit_of(route: ServedRoute, version: ServedVersion, asked: Original, drawn: int) -> int:
+    """Whose request it is, where whole users are copied; else 0.
+
+    ``drawn``: as its draw says; 0 of one that was pinned or ruled.
+    """
+    if not any(target.mirror.users for target in version.mirrors):
+        return 0
+    coding = asked.head.get(b"content-encoding") or b""
+    document = BodyDocument(asked.body, coding, route.entry.buffer_bytes)
+    return drawn or unit_in(route.entry, asked.head, document)
+
+
+def _place(route: ServedRoute, mirror: Mirror, unit: int) -> int:
+    """Of the coin, 0..9999: the request's, or that of its user, who keeps it."""
+    return bucket_of(unit.to_bytes(8), route.mirror_salt) if mirror.users else coin()
 
 
 def _wanted(limits: MirrorLimits, head: RequestHead) -> bool:

@@ -74,7 +74,7 @@ class Pairing:
     __slots__ = ("closed", "coding", "copies", "exchange_id", "kept", "limit", "nonce",
                  "payload", "primary_version", "recorder", "request", "request_coding",
                  "route", "seconds", "segment", "status",
-                 "stripped")  # fmt: skip
+                 "stripped", "unit")  # fmt: skip
 
     def __init__(
         self, route: ServedRoute, version: ServedVersion, head: RequestHead, request_id: bytes,
@@ -93,6 +93,8 @@ class Pairing:
         self.coding = ""
         self.stripped = head.has_any(route.stripped)
         self.copies: list[Copied] = []
+        self.unit = 0
+        """Whose request it is, where whole users are copied."""
         self.status = -1
         """-1 until the primary's end; 0: it gave no whole answer."""
         self.seconds = 0.0
@@ -155,6 +157,7 @@ class Pairing:
             segment=self.segment, payload=self.payload, primary=self.primary_version,
             nonce=self.nonce, request=self.request, request_coding=self.request_coding,
             primary_coding=self.coding, shadow_coding=one.coding, stripped=self.stripped, far=far,
+            unit=self.unit,
         ))  # fmt: skip
 
     def far_beyond(self, one: Copied) -> bool:

@@ -317,8 +317,8 @@ class DataPlane(Shared[Exchange]):
             tunnel.sweep(now)
         for pool in self.pools.all():
             pool.sweep(now)
-        for route, found in self.pools.looked_up():
-            self.recorder.route(route).looked_up(*found)
+        for route, version, found in self.pools.looked_up():
+            self.recorder.route(route).looked_up(version, *found)
         if self.certificate is not None:
             with contextlib.suppress(OSError):  # the old one stays; control says so
                 self.certificate.refresh()

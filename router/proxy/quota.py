@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from router.link.quotas import QuotaArea
     from router.proxy.serving import ServedQuota
     from router.proxy.shared import ClientSide, Shared
-    from router.telemetry.recorder import RouteStats
+    from router.telemetry.routes import RouteStats
 
 KEY_BYTES_MAX: Final = 1_024
 """Of a header's value; what follows makes no other client."""

@@ -25,6 +25,7 @@ from router.core.wire.table import (
     StickyKind,
     VersionEntry,
 )
+from router.proxy.ahead import ServedBatch
 from router.proxy.editing import Editing
 from router.proxy.marks import Marker, Marking
 from router.proxy.matching import RouteIndex
@@ -115,10 +116,10 @@ class RuleTarget:
 class ServedRoute:
     """One route of a table."""
 
-    __slots__ = ("_payload_paths", "answer_bytes", "asks", "body_fields", "body_s", "callers",
-                 "candidate", "cell", "checks", "clients", "copied", "counts", "draw",
-                 "entry", "errors", "first_token_s", "holds", "keep_bytes",
-                 "key_header", "loads", "marker", "match", "mirrors", "needs_body", "others",
+    __slots__ = ("_payload_paths", "answer_bytes", "asks", "batch", "body_fields", "body_s",
+                 "callers", "candidate", "cell", "checks", "clients", "copied", "counts", "draw",
+                 "entry", "errors", "first_token_s", "holds", "keep_bytes", "key_header", "loads",
+                 "marker", "match", "mirror_salt", "mirrors", "needs_body", "others",
                  "own_cookie", "pins", "quota", "renames", "response_s",
                  "rules", "salt", "sampled_bp", "seal", "simple", "sole", "stable", "stripped",
                  "tells", "total_s", "versions")  # fmt: skip
@@ -173,7 +174,7 @@ class ServedRoute:
         self.rules = RouteIndex([RuleTarget(r) for r in entry.rules]) if entry.rules else None
         kind, name, self.salt = _key(entry.sticky)
         self._look_into(entry, kind)
-        self.quota = ServedQuota(entry.name, entry.quota) if entry.quota else None
+        self._charge(entry)
         self.key_header = name if kind is StickyKind.HEADER else b""
         self.own_cookie = name if kind is StickyKind.COOKIE else b""  # only the router sets it
         self.keep_bytes = _kept_bytes(entry)
@@ -195,6 +196,11 @@ class ServedRoute:
     def payload_of(self, path: bytes) -> str:
         """What bodies are read as, of requests to this path and of their answers."""
         return self.payload_at(path) or self.entry.payload
+
+    def _charge(self, entry: RouteEntry) -> None:
+        """What clients may ask, and which of it can wait."""
+        self.quota = ServedQuota(entry.name, entry.quota) if entry.quota else None
+        self.batch = ServedBatch(entry.batch, b"batch\0" + self.salt) if entry.batch else None
 
     def _bound(self, entry: RouteEntry) -> None:
         """How long an attempt of each version may take."""
@@ -222,6 +228,8 @@ class ServedRoute:
         """Methods whose requests are mirrored."""
         self.stripped = frozenset(name.encode() for name in limits.strip_headers)
         """Fields that copies go without."""
+        self.mirror_salt = b"mirror\0%b\0%b" % (entry.rollout_id.encode(), self.salt)
+        """Of the coins of whole users: other users than get the candidate's answers."""
         self.mirrors = [self._target(mirror, pools, recorder) for mirror in entry.mirrors]
 
     def _tell(self, entry: RouteEntry) -> None:

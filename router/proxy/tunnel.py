@@ -18,7 +18,7 @@ from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Final, cast
 
-from router.core.wire.table import TunnelEntry
+from router.core.wire.tunnels import TunnelEntry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -18,7 +18,7 @@ from functools import partial
 from itertools import islice
 from typing import Any, Final
 
-from router.core.wire.counts import MirrorCounts, RouteCounts, VersionCounts
+from router.core.wire.counts import GIVEN, MirrorCounts, RouteCounts, VersionCounts
 from router.core.wire.histogram import BOUNDS_S, BUCKETS, EXPOSED_S
 from router.core.wire.outcomes import Outcome
 from router.core.wire.spans import ATTEMPT, RESCUE, Span
@@ -249,18 +249,16 @@ class Metrics:
                 ("answers_shaped_total", one.answers_shaped),
                 ("answers_unshaped_total", one.answers_unshaped),
                 ("fallbacks_total", one.fallbacks),
-                ("table_hits_total", one.table_hits),
-                ("table_misses_total", one.table_misses),
-                ("table_stale_total", one.table_stale),
-                ("cache_hits_total", one.cache_hits),
-                ("cache_waited_total", one.cache_waited),
-                ("cache_misses_total", one.cache_misses),
-                ("cache_passed_total", one.cache_passed),
                 ("cache_evicted_total", one.cache_evicted),
                 ("unnamed_total", one.unnamed),
             ):
                 if number:
                     self.count(name, labels(route=one.route), number)
+            for given in one.given:
+                series = labels(route=one.route, version=given.version)
+                for name in GIVEN:
+                    if number := getattr(given, name):
+                        self.count(f"{name}_total", series, number)
 
     def add_rejected(self, causes: Mapping[str, int]) -> None:
         """Book requests that the router refused."""

@@ -43,6 +43,7 @@ from router.core.wire.outcomes import (
 from router.core.wire.sampled import LOGGED_MAX, SAMPLES_AT_ONCE, SAMPLES_OPEN_MAX, Sampled
 from router.telemetry.callers import Callers
 from router.telemetry.extraction import Clients
+from router.telemetry.routes import RouteStats
 from router.telemetry.slices import LiveCell
 from router.telemetry.users import Seen
 from router.telemetry.versions import VersionStats
@@ -99,47 +100,6 @@ class MirrorStats:
         counts = MirrorCounts(self.route, self.version, self.delivered, self.failed, self.dropped)
         self.delivered = self.failed = 0
         self.dropped = {}
-        return counts
-
-
-class RouteStats:
-    """What a route did by itself: named as in :class:`~router.core.wire.counts.RouteCounts`."""
-
-    __slots__ = ("answers_shaped", "answers_unshaped", "cache_evicted", "cache_hits",
-                 "cache_misses", "cache_passed", "cache_waited", "dirty", "fallbacks",
-                 "inputs_refused", "inputs_to_review", "inputs_to_stable", "quota_forgotten",
-                 "quota_refused", "route", "table_hits", "table_misses", "table_stale",
-                 "unnamed")  # fmt: skip
-
-    def __init__(self, route: str) -> None:
-        self.route = route
-        self._zero()
-
-    def _zero(self) -> None:
-        self.dirty = False
-        self.quota_refused = self.quota_forgotten = self.inputs_refused = 0
-        self.inputs_to_stable = self.inputs_to_review = self.unnamed = 0
-        self.answers_shaped = self.answers_unshaped = self.fallbacks = 0
-        self.cache_hits = self.cache_waited = self.cache_misses = self.cache_passed = 0
-        self.cache_evicted = self.table_hits = self.table_misses = self.table_stale = 0
-
-    def looked_up(self, hits: int, misses: int, stale: int) -> None:
-        """What became of questions to tables."""
-        self.table_hits += hits
-        self.table_misses += misses
-        self.table_stale += stale
-        self.dirty = True
-
-    def take(self) -> RouteCounts:
-        """Everything since the last call."""
-        counts = RouteCounts(
-            self.route, self.quota_refused, self.quota_forgotten, self.inputs_refused,
-            self.inputs_to_stable, self.inputs_to_review,
-            self.answers_shaped, self.answers_unshaped, self.fallbacks, self.unnamed,
-            self.cache_hits, self.cache_waited, self.cache_misses, self.cache_passed,
-            self.cache_evicted, self.table_hits, self.table_misses, self.table_stale,
-        )  # fmt: skip
-        self._zero()
         return counts
 
 
@@ -224,8 +184,8 @@ class Recorder:
         return cell
 
     def forced(self, entry: RouteEntry) -> LiveCell | None:
-        """The cell for requests that a pin or a rule sends to the candidate: nothing is drawn."""
-        if entry.candidate < 0 or not (entry.rules or entry.pinnable):
+        """The cell for requests that nobody draws: of pins, rules, and batch that goes ahead."""
+        if entry.candidate < 0 or not (entry.rules or entry.pinnable or entry.batch):
             self._forced.pop(entry.name, None)
             return None
         key = ("forced", entry.revision)

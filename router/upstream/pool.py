@@ -38,6 +38,10 @@ def _nothing() -> None:
 class Waiter(Protocol):
     """Who asked for a connection and did not get one at once."""
 
+    @property
+    def batch(self) -> bool:
+        """Whether it makes room for one that is not, where the queue is full."""
+
     def on_turn(self, since: float, /) -> None:
         """It is out of the queue, where it was since then (monotonic), however this goes on."""
 
@@ -87,6 +91,8 @@ class Pool(Keeper):
         """Some endpoint's last connect failed."""
         self._waiting: dict[Waiter, float] = {}
         """Who waits for a turn, and since when."""
+        self._yielding: dict[Waiter, None] = {}
+        """Those of them who make room for others."""
         self.opening: set[Waiter] = set()
         """For whom a connection is being opened."""
         self.tasks: set[asyncio.Task[None]] = set()
@@ -172,10 +178,10 @@ class Pool(Keeper):
                 return connection
             connection.discard()
             choice = self.assign(avoid)
-        if isinstance(choice, Failure):
+        if choice in (None, Failure.QUEUE_FULL):
+            self._queue(waiter, full=choice is not None)
+        elif isinstance(choice, Failure):
             raise Unavailable(choice)
-        if choice is None:
-            self._waiting[waiter] = time.monotonic()
         elif self.sockets.full():
             raise Unavailable(Failure.EXHAUSTED)
         elif self.breaker.allows(time.monotonic()):
@@ -215,7 +221,7 @@ class Pool(Keeper):
     def cancel(self, waiter: Waiter) -> None:
         """The waiter has left: its client went away, or it waited long enough."""
         if waiter in self._waiting:
-            waiter.on_turn(self._waiting.pop(waiter))
+            self._take(waiter)
         else:
             self.opening.discard(waiter)  # the connection, when it comes, goes to somebody else
 
@@ -350,7 +356,7 @@ class Pool(Keeper):
         self.endpoints = self.blame.endpoints = []
         self.available = []
         self.sole = None
-        waiting, self._waiting = self._waiting, {}
+        waiting, self._waiting, self._yielding = self._waiting, {}, {}
         for waiter, since in waiting.items():
             waiter.on_turn(since)
             waiter.on_unavailable(Failure.CLOSED, None)
@@ -388,8 +394,31 @@ class Pool(Keeper):
     def _first(self) -> Waiter:
         """Who waits longest, taken from the queue."""
         waiter = next(iter(self._waiting))
-        waiter.on_turn(self._waiting.pop(waiter))
+        self._take(waiter)
         return waiter
+
+    def _queue(self, waiter: Waiter, *, full: bool) -> None:
+        """Behind the others; into a full queue only where one of them makes room."""
+        batch = waiter.batch
+        if full:
+            if batch or not self._yielding:
+                raise Unavailable(Failure.QUEUE_FULL)
+            self._make_room()
+        self._waiting[waiter] = time.monotonic()
+        if batch:
+            self._yielding[waiter] = None
+
+    def _take(self, waiter: Waiter) -> None:
+        """Out of the queue."""
+        since = self._waiting.pop(waiter)
+        self._yielding.pop(waiter, None)
+        waiter.on_turn(since)
+
+    def _make_room(self) -> None:
+        """Refuse the last of those who make room: it has waited least."""
+        last = next(reversed(self._yielding))
+        self._take(last)
+        last.on_unavailable(Failure.QUEUE_FULL, None)
 
     def _give(self, connection: Connection, waiter: Waiter) -> None:
         self._begin(connection.endpoint)

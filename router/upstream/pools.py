@@ -110,13 +110,12 @@ class Pools:
         for pool in self.all():
             pool.close_idle()
 
-    def looked_up(self) -> Iterator[tuple[str, Lookups]]:
-        """By route, what became of questions to tables since the last call."""
-        live = ((route, kept.pool) for (route, _), kept in self._live.items())
-        shadow = ((route, pool) for (route, _), pool in self._shadow.items())
-        for route, pool in chain(live, shadow):
+    def looked_up(self) -> Iterator[tuple[str, str, Lookups]]:
+        """By route and version, what became of questions to tables since the last call."""
+        live = ((key, kept.pool) for key, kept in self._live.items())
+        for (route, version), pool in chain(live, self._shadow.items()):
             if isinstance(pool, TablePool) and any(found := pool.looked_up()):
-                yield route, found
+                yield route, version, found
 
     def all(self) -> list[Pool]:
         """Every pool, for the sweeper."""

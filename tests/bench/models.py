@@ -29,6 +29,10 @@ import numpy as np
 
 from prediction_services.dataset import load_table
 from prediction_services.fleet import Fleet
+from prediction_services.flights import parse_flight_id
+from prediction_services.models import ModelPredictor
+from prediction_services.wire import InferRequest, encode_v2
+from router.upstream.table_file import write_table
 from tests.models_cache import models_cache
 from tests.reliability.whole import Router, standing
 
@@ -67,6 +71,11 @@ MONITORS = """\
 """Scores of July lie 0.054 from March's (population stability index; 0.1 is the default), labels
 0.027, those of April, May and August below 0.007. To tell that from chance with nine of ten looks
 takes some 1,500 requests of stable on both sides (chi-square of ten cells at p 0.001)."""
+
+
+WHOLE, SHIFTED = "table", "table-shifted"
+"""Versions that are tables of v2's answers: right ones, and those of a job that reads each feature
+from the column before its own."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +122,8 @@ CASES = (
     Case("one carrier of 1 % wrong", faults={"wrong_carrier": "FL"}, canary=None, shadow=5_000,
          gates="carrier"),
     Case("32 rows: broken-zero", "broken-zero", canary=100, shadow=40, rows=32),
+    Case("table, one column shifted", SHIFTED),
+    Case("table", WHOLE, canary=400, shadow=200, passes=True),
     Case("slow", "slow", canary=400, shadow=400, gates="slow", past=800),
     Case("v3", "v3", canary=3_000, shadow=2_000, passes=True),
     Case("v3 told of delays", "v3", canary=5_000, shadow=None, passes=True, told=True,
@@ -148,6 +159,21 @@ ROLLOUT = """\
 """
 
 
+def table_of(folder, name, table, flights_asked):
+    """The product's own file of v2's answers to these flights; text of the version that has it."""
+    model = ModelPredictor.load(models_cache(), "delay", 1.0)
+    if name == SHIFTED:
+        model = model.misread(lambda features: np.roll(features, 1, axis=1))
+    asked = [parse_flight_id(one, "flight") for one in dict.fromkeys(flights_asked)]
+    rows = zip(asked, model.scores(asked), strict=True)
+    file = folder / f"{name}.tab"
+    write_table(file, (
+        (flight.flight_id, encode_v2(InferRequest((flight,)), [score], name))
+        for flight, score in rows
+    ))  # fmt: skip
+    return f"table: {{file: {file}, key: {{json: inputs.0.data.0}}, miss: v2}}"
+
+
 def policy(folder, cases, urls, *, begun=True):
     lines = [
         (
@@ -168,7 +194,7 @@ def policy(folder, cases, urls, *, begun=True):
        features: {{dep_delay: numeric}}}}
     versions:
       v2: {{endpoints: ["{urls['stable']}"]}}
-      candidate: {{endpoints: ["{urls[case.version]}"]}}
+      candidate: {{{urls[case.version]}}}
     stable: v2
 {MONITORS if case.month else ""}{rollout.format(strategy=STRATEGY[mode], gates=GATES[gates])}\
 """)  # fmt: skip
@@ -291,6 +317,8 @@ def told(said):
     )
 
 
+TABLE_ROWS = 2_000
+"""Flights that a table has, in the order in which they are asked."""
 OVER = 1.6
 """How far beyond its limit a case is asked before it is given up."""
 
@@ -300,9 +328,13 @@ async def play(cases, folder):
     table = load_table(models_cache())
     async with Fleet(cache=models_cache(), ready_s=180) as fleet:
         urls, services = {}, {}
+        asked = [name for name, _, _ in itertools.islice(flights(table, 0), TABLE_ROWS)]
         for version in dict.fromkeys(["v2", *(case.version for case, _ in cases)]):
+            if version in (WHOLE, SHIFTED):
+                urls[version] = table_of(folder, version, table, asked)
+                continue
             services[version] = await fleet.start_one(version)
-            urls[version] = services[version].url
+            urls[version] = f'endpoints: ["{services[version].url}"]'
         urls["stable"] = (await fleet.start_one("v2", name="stable")).url
         file = folder / "policy.yaml"
 
@@ -316,7 +348,8 @@ async def play(cases, folder):
             await asyncio.to_thread(router.serving)
             async with aiohttp.ClientSession() as session:
                 for case, mode in cases:
-                    await services[case.version].set_faults(seed=7, **case.faults)
+                    if case.version in services:
+                        await services[case.version].set_faults(seed=7, **case.faults)
                     limit = case.canary if mode == "canary" else case.shadow
                     most = limit if case.passes else int((limit or 3_000) * OVER)
                     yield await Running(router, session, case, mode, table).run(most, begin)

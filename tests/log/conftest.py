@@ -40,8 +40,8 @@ class Model(JsonService):
     def answer(self, body):
         asked = json.loads(body)
         said = [self.server.predict(one) for one in asked["instances"]]
-        status = 500 if asked["instances"][0].get("break") else 200
-        self.say({"predictions": said}, status)
+        broken = asked["instances"][0].get("break") or said[0] is None
+        self.say({"predictions": said}, 500 if broken else 200)
 
 
 def service(predict):

@@ -31,6 +31,7 @@ routes:
     versions:
       model: {{endpoints: ["{model}"]}}
       desk: {{person: true}}
+      {versions}
     stable: {stable}
     log: {{}}
     review: {review}
@@ -147,7 +148,7 @@ def office(tmp_path):
         url = f"http://127.0.0.1:{model.server_address[1]}"
         policy.write_text(POLICY.format(
             folder=tmp_path, model=url, review=review, stable=stable, rollout=rollout, port=0,
-            admin=0,
+            admin=0, versions=changes.get("versions", ""),
         ) + changes.get("more", ""))  # fmt: skip
         names = ("root", "ann", "bob", "eve")
         tokens = {name: f"{name}-token-of-these-tests" for name in names}

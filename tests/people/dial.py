@@ -20,7 +20,7 @@ from types import SimpleNamespace
 from router.control.fleet.feedback import Statement
 from router.control.fleet.samples import reads_of
 from router.control.reviews.book import StoredQuestion
-from router.control.reviews.queue import truths_of
+from router.control.reviews.said import truths_of
 from router.core.reviews.confidence import Reason, confidence
 from router.core.reviews.coverage import curve, proposed
 from router.core.rollout.rollout import Phase

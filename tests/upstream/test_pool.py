@@ -49,6 +49,8 @@ class Asker:
             if connection is not None:
                 self.on_connection(connection)
 
+    batch = False
+
     @property
     def over(self):
         return self.status or self.failure is not None
@@ -113,6 +115,29 @@ async def test_who_waits_is_served_in_order_and_bounded():
         assert await answered(*askers[:4]) == [200] * 4
         assert [one.turns for one in askers] == [0, 1, 1, 1, 0, 0]
         assert len(backend.peers) == 1
+
+
+class Patient(Asker):
+    """One of batch traffic."""
+
+    batch = True
+
+
+async def test_a_full_queue_refuses_those_first_who_can_wait():
+    async with Scripted(answers(OK)) as backend:
+        pool = pool_of(backend, in_flight=1, queue=3)
+        first, waits, *patient = Asker(pool), Asker(pool), Patient(pool), Patient(pool)
+        assert Patient(pool).failure is Failure.QUEUE_FULL
+        third = Asker(pool)
+        assert [one.failure for one in patient] == [None, Failure.QUEUE_FULL]
+        pool.cancel(patient[0])
+        again = Patient(pool)
+        fourth, fifth = Asker(pool), Asker(pool)
+        assert (again.failure, fourth.failure, fifth.failure) == (
+            Failure.QUEUE_FULL, None, Failure.QUEUE_FULL,
+        )  # fmt: skip
+        assert await answered(first, waits, third, fourth) == [200] * 4
+        assert patient[1].turns == 1
 
 
 async def test_who_leaves_the_queue_is_not_served():

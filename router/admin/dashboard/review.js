@@ -8,6 +8,7 @@ const AT_ONCE = 10; // questions that one claim gets
 const WHY = {
   unsure: "The version is not sure", unreadable: "Nobody can tell how sure it is",
   audit: "A random audit: what the version said is not shown", person: "People answer these",
+  disagreement: "Two versions answer differently: neither is shown",
 };
 const plain = (value) => (typeof value === "string" ? value : JSON.stringify(value, null, 1));
 

@@ -41,7 +41,16 @@ function Versions({ versions, rollout, shares, feedback, colour }) {
         <td class="r" data-heading="p99">${one.requests ? milliseconds(one.p99_s) : NONE}</td><td class="r" data-heading="In flight">${whole(one.in_flight)}</td>
         ${labelled ? html`<td class="r" data-heading="Right by label">${tally ? `${whole(tally.right)} of ${whole(tally.right + tally.wrong)}` : NONE}</td>` : ""}
         <td data-heading="Endpoints">${one.endpoints.length ? html`<span class=${up === one.endpoints.length ? "" : "no"}>${up} of ${one.endpoints.length} up</span>` : NONE}</td></tr>`;
-    })}</tbody></table></${Wide}><p class="soft">Figures of the last minute.</p>`;
+    })}</tbody></table></${Wide}><p class="soft">Figures of the last minute.</p><${Given} versions=${versions} />`;
+}
+
+// What a cache or a table answered in the versions' place, since the router began.
+function Given({ versions }) {
+  const lines = Object.entries(versions).flatMap(([name, { cache, table }]) => [
+    cache && `Cache of ${name}: ${whole(cache.hits)} answered again, ${whole(cache.waited)} waited for the answer to another, ${whole(cache.asked)} asked, ${whole(cache.passed)} never kept`,
+    table && `Table of ${name}: ${whole(table.hits)} found, ${whole(table.misses)} not in it, ${whole(table.stale)} too old or not there`,
+  ]).filter(Boolean);
+  return lines.length ? html`<ul class="facts given">${lines.map((text) => html`<li key=${text}>${text}</li>`)}</ul>` : "";
 }
 
 function Facts({ rollout, summary }) {
@@ -64,7 +73,8 @@ export function Rollout({ route, rollout, summary, journal, history, versions, s
   return html`${rollout && rollout.plan.steps.length ? html`<${Track} rollout=${rollout} />` : ""}
     <${Split} shares=${shares} colour=${colour} />
     <ul class="legend">${Object.keys(shares).map((name) => html`<li key=${name}><i class=${`swatch ${colour(name)}`}></i>${name} ${share(shares[name])}${name === rollout?.candidate && known(rollout.measured_bp) ? ` (measured ${share(rollout.measured_bp)})` : ""}</li>`)}
-      ${rollout?.mirror_bp ? html`<li><i class="swatch vx"></i>copies of ${share(rollout.mirror_bp)} to ${rollout.candidate}</li>` : ""}</ul>
+      ${rollout?.mirror_bp ? html`<li><i class="swatch vx"></i>copies of ${share(rollout.mirror_bp)} to ${rollout.candidate}</li>` : ""}
+      ${known(rollout?.batch_bp) ? html`<li>of batch traffic ${share(rollout.batch_bp)} to ${rollout.candidate}</li>` : ""}</ul>
     ${mayOperate() ? html`<${Actions} route=${route} rollout=${rollout} summary=${summary} stale=${isStale()} />` : ""}
     <${Facts} rollout=${rollout} summary=${summary} />
     ${rollout?.gates.length ? html`<h2>Gates</h2><ul class="gates">${rollout.gates.map((gate) => html`<${Gate} key=${gate.name} gate=${gate} />`)}</ul>` : ""}

@@ -23,7 +23,7 @@ from router.control.rollouts.trial import Trial
 from router.control.state.clock import Clock
 from router.core.judging.question import Told
 from router.core.pairs.shadow import together
-from router.core.pairs.tally import PairFinding
+from router.core.pairs.tally import PairFinding, Result
 from router.core.wire.counts import MirrorCounts, PairSample
 from router.core.wire.outcomes import Batch, Pairs
 from router.link.messages import Found, Read, Reading
@@ -98,6 +98,8 @@ class Comparer:
         self.reader.on_found = self._found
         self.reader.on_ready.append(self._feed)
         self.reader.on_lost.append(self._lost)
+        self.on_differing: Callable[[PairSample], None] = lambda _: None
+        """Called with each pair of a candidate whose answers differ."""
         self._lanes: dict[str, _Lane] = {}
         self._turns: deque[str] = deque()
         """Routes with unread pairs, the next one first."""
@@ -273,6 +275,8 @@ class Comparer:
         else:
             finding = trial.shadow.excused(sample, finding)
             self._count(sample.route, sample.version, finding.result.value, 1)
+            if finding.result is Result.DISAGREED and trial.shadow.terms.decides(sample):
+                self.on_differing(sample)
             pairs = trial.shadow.add(sample, finding, self._clock.wall())
             if pairs is not None:
                 found.append(((sample.route, sample.revision, pairs.reverse), pairs))

@@ -172,6 +172,11 @@ class ReviewBook:
              item.content_type, item.target, needs),
         )  # fmt: skip
 
+    def asks(self, route: str, request_id: str) -> bool:
+        """Whether people are, or were, asked about this request."""
+        where = "SELECT 1 FROM items WHERE route = ? AND request_id = ? LIMIT 1"
+        return self._one(where, route, request_id) is not None
+
     def attach(self, beside: Iterable[tuple[str, str, str, str]]) -> None:
         """What versions say to requests that people are still asked about; nobody is served.
 

@@ -24,6 +24,8 @@ from router.control.reviews.book import (
     ReviewBook,
     StoredQuestion,
 )
+from router.control.reviews.differing import Differing, question_of
+from router.control.reviews.said import differs, said_of, truths_of
 from router.control.reviews.webhooks import ReviewWebhooks
 from router.control.state.errors import (
     NotAnswered,
@@ -33,10 +35,7 @@ from router.control.state.errors import (
     UnknownRoute,
 )
 from router.control.told.reviewed import QuestionView, ReviewedView, ReviewsView, route_reviews
-from router.core.logged.truth import TrueValue, Truth
-from router.core.payloads import Beyond, Unreadable, unpacked
-from router.core.policy.kept import declared_of, likeness_of
-from router.core.predictions.rows import answer_rows
+from router.core.logged.truth import TrueValue
 from router.core.reviews.confidence import Reason
 from router.core.strategies.automation import assists
 from router.core.wire.outcomes import FULL_BP
@@ -101,6 +100,8 @@ class Reviews:
         """Of questions whose client may still wait: how it is told, and until when."""
         self._beside: list[tuple[Route, PairSample]] = []
         """Answers of copies that are to be put beside questions."""
+        self.differing = Differing(reconciler.runs, clock.wall)
+        """Takes pairs whose answers differ."""
         self._looks: list[tuple[LookAgain, Reply]] = []
         self._looking = self._sending = False
         self._sent_again: dict[str, float] = {}
@@ -260,7 +261,7 @@ class Reviews:
     def _shown(self, kept: StoredQuestion) -> QuestionView:
         """A question as a person gets it; an audit is blind: what was said would lead them."""
         item, run = kept.item, self._reconciler.runs.get(kept.item.route)
-        blind = item.reason == Reason.AUDIT or (
+        blind = item.reason in (Reason.AUDIT, Reason.DISAGREEMENT) or (
             item.reason == Reason.PERSON and not (run is not None and _assisted(run))
         )
         return QuestionView(
@@ -341,6 +342,7 @@ class Reviews:
         for kept in await self._do(lambda book: book.expire(now, AT_ONCE)):
             self._count("expired", kept.item.route, kept.item.version, kept.item.reason)
         await self._attach()
+        await self._ask_what_differs()
         await self._tell_log()
         if not self._sending:
             self._sending = True
@@ -420,6 +422,17 @@ class Reviews:
                 for route, one in beside if (said := said_of(route, one)) is not None
             ]))  # fmt: skip
 
+    async def _ask_what_differs(self) -> None:
+        """Have people asked about pairs, unless they are asked about that request already."""
+        waiting = self.differing.taken()
+        if not waiting:
+            return
+        asked = await self._do(lambda book: [
+            item for item in map(question_of, waiting) if not book.asks(item.route, item.request_id)
+        ])  # fmt: skip
+        for at in range(0, len(asked), TOGETHER_MAX):
+            await self._keep([(item, _nobody) for item in asked[at : at + TOGETHER_MAX]])
+
     def gauges(self) -> Iterator[Gauge]:
         """For metrics, as of the last look."""
         now = self._clock.wall()
@@ -438,6 +451,10 @@ class Reviews:
         })  # fmt: skip
 
 
+def _nobody(told: Settle) -> None:
+    """Its client waits for nothing."""
+
+
 def _assisted(run: Run) -> bool:
     """Whether people are to see what the version says."""
     live = run.record.live
@@ -450,50 +467,3 @@ def _text(body: bytes) -> Any:
         return json.loads(body) if body else None
     except (ValueError, RecursionError):
         return body.decode("utf-8", "replace")
-
-
-def differs(
-    route: Route, labels_said: Sequence[TrueValue | None], said: TrueValue | list[TrueValue]
-) -> bool | None:
-    """Whether people overruled the version; None where it said nothing that can be compared."""
-    if not labels_said:
-        return None
-    answers = said if isinstance(said, list) else [said]
-    likeness = likeness_of(route)
-    found = [likeness.right(one, answer) for one, answer in zip(labels_said, answers, strict=False)]
-    known = [right for right in found if right is not None]
-    return None if not known else not all(known)
-
-
-def said_of(route: Route, one: PairSample) -> tuple[TrueValue | None, ...] | None:
-    """What a copy predicted, a row each; None: it cannot be read."""
-    declared = declared_of(route)
-    try:
-        plain = unpacked(one.shadow_body, one.shadow_coding)
-        rows = answer_rows(one.payload or route.payload, plain, declared)
-    except (Beyond, Unreadable):
-        return None
-    found = [row.label if declared.label else row.score for row in rows]
-    return tuple(one if isinstance(one, bool | int | float | str) else None for one in found)
-
-
-def truths_of(kept: StoredQuestion) -> list[Truth]:
-    """What the log is told of a decision, a row each.
-
-    Where people serve it is their answer, which copies are held against. Of an audit it is both:
-    the truth, and an answer beside the version's. What a version was unsure of is the truth alone,
-    and as such no evidence: such requests were chosen by what the version had said of them.
-    """
-    if kept.state != "decided":
-        return []
-    said = json.loads(kept.verdict)
-    item = kept.item
-    made = []
-    for row, one in enumerate(said if isinstance(said, list) else [said]):
-        if item.reason == Reason.PERSON:
-            made.append(Truth(item.request_id, row, answer=one))
-        elif item.reason == Reason.AUDIT:
-            made.append(Truth(item.request_id, row, label=one, answer=one, source="human"))
-        else:
-            made.append(Truth(item.request_id, row, label=one, source="review"))
-    return made

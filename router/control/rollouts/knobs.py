@@ -18,6 +18,7 @@ from router.core.policy.tunnels import Tunnels
 from router.core.policy.version import Health, Outlier, UpstreamTls, Version
 from router.core.spec import Spec
 from router.core.wire import table
+from router.core.wire.tunnels import TunnelEntry
 
 UNITS = ("", "_s", "_bytes", "_bp", "_file")
 
@@ -76,7 +77,7 @@ TIMEOUTS = ByRule(table.TimeoutsEntry, Timeouts)
 RETRY = ByRule(table.RetryEntry, RetryPolicy)
 RESCUE = ByRule(table.RescueEntry, Rescue, derived="statuses timeout connect schema", unlike="on")
 TUNNEL = ByRule(
-    table.TunnelEntry, Tunnels, derived="closing cut", unlike="on_rollback", bytes_max="bytes"
+    TunnelEntry, Tunnels, derived="closing cut", unlike="on_rollback", bytes_max="bytes"
 )
 MIRRORING = ByRule(
     table.MirrorLimits,

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypedDict
 
 from router.control.rollouts.readiness import Readiness
+from router.control.told.given import Given
 from router.control.told.views import UsageView, VersionView, WindowView
 from router.core.wire.counts import VersionCounts
 from router.core.wire.histogram import BUCKETS, quantile
@@ -118,6 +119,8 @@ class Observatory:
         self._unread: dict[str, deque[tuple[float, int]]] = {}
         self.usage: Callable[[str, str], UsageView | None] = lambda _route, _version: None
         """What a version of a route says that it uses."""
+        self.given = Given()
+        """What caches and tables answered."""
 
     def unread_keys(self, route: str, now: float) -> int:
         """Requests of the last minute whose sticky key could not be read."""
@@ -208,6 +211,8 @@ class Observatory:
             shadow=WindowView(**_figures([shadow.sums(now)])) if shadow else None,
             endpoints=self.readiness.view(route, version),
             usage=self.usage(route, version),
+            cache=self.given.cache(route, version),
+            table=self.given.table(route, version),
         )
 
     def requests(self, route: str, version: str, now: float) -> tuple[int, float]:

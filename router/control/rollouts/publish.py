@@ -52,6 +52,7 @@ from router.core.wire.origin import FeedsEntry
 from router.core.wire.outcomes import FULL_BP
 from router.core.wire.protection import (
     AnswersEntry,
+    BatchEntry,
     CacheEntry,
     ExtractionEntry,
     FallbackEntry,
@@ -60,6 +61,7 @@ from router.core.wire.protection import (
 )
 from router.core.wire.sampled import SamplingEntry
 from router.core.wire.spans import AccessTerms, TraceTerms
+from router.core.wire.tunnels import TunnelEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +170,7 @@ def entry_of(situation: Situation) -> table.RouteEntry:
         mirrors=_mirrors(situation, index, out),
         mirror_limits=_mirror_limits(pinned) if pinned else table.MirrorLimits(),
         segment_header=_segment_header(pinned),
-        pair_requests=_pair_requests(pinned),
+        pair_requests=_pair_requests(pinned) or _reviews_pairs(route),
         rules=_rules(route, index, out),
         sticky=_sticky(route.sticky, situation.salt) if route.sticky else None,
         pin=route.pin,
@@ -193,7 +195,7 @@ def entry_of(situation: Situation) -> table.RouteEntry:
         answers=_answers(route.answers) if route.answers else None,
         review=review_entry(route, record, route.review) if route.review else None,
         fallback=_fallback(route.fallback) if route.fallback else None,
-        cache=_cache(route.cache) if route.cache else None,
+        cache=_cache(route.cache) if route.cache else None, batch=_batch(situation),
         sampling=_sampling(route, pinned),
         feeds=_feeds(route, situation.marks),
         loads=route.metrics is not None and route.metrics.orca,
@@ -203,7 +205,7 @@ def entry_of(situation: Situation) -> table.RouteEntry:
         expect_passed=route.expect == "pass",
         reveal_version=route.reveal_version,
         receipt_secret=route.feedback.secret.get_secret_value() if route.feedback else "",
-    )
+    )  # fmt: skip
 
 
 def scored_entry(
@@ -297,6 +299,15 @@ def _answers(answers: AnswersPolicy) -> AnswersEntry:
 def _cache(cache: CachePolicy) -> CacheEntry:
     vary = tuple(name.lower() for name in cache.vary)
     return CacheEntry(cache.ttl, cache.size, cache.answer, vary, cache.methods)
+
+
+def _batch(situation: Situation) -> BatchEntry | None:
+    if (priority := situation.route.priority) is None:
+        return None
+    live = situation.record.live
+    weight_bp = live.split.candidate_bp if live else 0
+    values = tuple(value.lower() for value in priority.batch)
+    return BatchEntry(priority.header.lower(), values, priority.forced_bp(weight_bp))
 
 
 def _fallback(fallback: FallbackPolicy) -> FallbackEntry:
@@ -414,7 +425,7 @@ def _rescue(rescue: Rescue) -> table.RescueEntry:
     )
 
 
-def _tunnel(route: Route, out: frozenset[str], index: dict[str, int]) -> table.TunnelEntry | None:
+def _tunnel(route: Route, out: frozenset[str], index: dict[str, int]) -> TunnelEntry | None:
     if route.upgrade is None:
         return None
     tunnels = route.tunnels or Tunnels()
@@ -435,9 +446,9 @@ def _mirrors(
     stable, candidate = index[situation.record.stable], index[live.rollout.candidate]
     made: list[table.Mirror] = []
     if share_bp := split.mirror_bp:
-        made.append(table.Mirror(candidate, share_bp))
+        made.append(table.Mirror(candidate, share_bp, users=step.mirror_users))
         also = (name for name in step.also if name in index and name not in out)
-        made += [table.Mirror(index[name], share_bp) for name in also]
+        made += [table.Mirror(index[name], share_bp, users=step.mirror_users) for name in also]
         if compare.noise:
             made.append(table.Mirror(stable, max(share_bp * compare.noise // FULL_BP, 1)))
     if split.candidate_bp and compare.reverse and stable != candidate:
@@ -449,6 +460,11 @@ def _pair_requests(pinned: RolloutPolicy | None) -> bool:
     """Features are read from requests, so those that are compared by features go along."""
     gates = (g for g in pinned.gates if g.needs & {Need.PAIRS, Need.BOTH}) if pinned else ()
     return any(g.requests or (g.segments is not None and g.segments.feature) for g in gates)
+
+
+def _reviews_pairs(route: Route) -> bool:
+    """People see what was asked where answers differ."""
+    return route.review is not None and route.review.disagreement > 0
 
 
 def _segment_header(pinned: RolloutPolicy | None) -> str:

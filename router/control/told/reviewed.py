@@ -38,7 +38,7 @@ class RouteReviews(View, frozen=True, kw_only=True):
     then: str
     """hold | provisional | refuse."""
     versions: dict[str, dict[str, RatedView]]
-    """By version and reason: unsure, unreadable, audit, person."""
+    """By version and reason: unsure, unreadable, audit, person, disagreement."""
     kappa: float | None
     """How far two people agree beyond chance, -1 to 1; null: nobody knows."""
     twice: int

@@ -166,7 +166,7 @@ def rollout_view(
         ),
         shares_bp=_shares(run),
         bandit=_bandit(run, step),
-        mirror_bp=split.mirror_bp,
+        mirror_bp=split.mirror_bp, batch_bp=_batch_bp(run),
         remaining_s=round(remaining_s(rollout, plan, now), 3),
         samples=run.trial.samples(rollout, plan) if run.trial else 0,
         until_samples=step.until_samples,
@@ -196,7 +196,7 @@ def rollout_view(
         risks=list(foreseen.risks) if foreseen else [],
         shadow=_shadow(run),
         notes=[*run.notes, *_alarms(run), *_coins(run, observatory, now)],
-    )
+    )  # fmt: skip
 
 
 def _waits_for(run: Run, rollout: Rollout, plan: Plan) -> str:
@@ -297,6 +297,14 @@ def _shares(run: Run) -> dict[str, int]:
     """Commanded share of every version that has one."""
     shares = zip(run.entry.versions, run.entry.weights_bp, strict=True)
     return {version.name: share_bp for version, share_bp in shares if share_bp}
+
+
+def _batch_bp(run: Run) -> int | None:
+    """What of batch traffic goes ahead of the coin, and what of the rest is drawn."""
+    if (batch := run.entry.batch) is None:
+        return None
+    weight_bp = _weight_bp(run)
+    return round(batch.ahead_bp + (FULL_BP - batch.ahead_bp) * weight_bp / FULL_BP)
 
 
 def _bandit(run: Run, step: Step) -> BanditView | None:

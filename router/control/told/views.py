@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from router.control.told.compared import ShadowBrief
+from router.control.told.given import CacheUse, TableUse
 from router.control.told.view import View
 
 # --- a version -------------------------------------------------------------------------------
@@ -67,6 +68,10 @@ class VersionView(WindowView, frozen=True, kw_only=True):
     endpoints: list[EndpointView]
     usage: UsageView | None = None
     """None where nobody asks it."""
+    cache: CacheUse | None = None
+    """None where no cache has to do with it."""
+    table: TableUse | None = None
+    """None where it has none, or nobody has asked it yet."""
 
 
 # --- the judge -------------------------------------------------------------------------------
@@ -173,6 +178,8 @@ class StepView(View, frozen=True, kw_only=True):
 
     weight_bp: int
     mirror_bp: int
+    mirror_users: bool
+    """Whole users are copied, not single requests."""
     hold_s: float
     until_samples: int
     approval: ApprovalRule | None
@@ -226,6 +233,8 @@ class RolloutView(View, frozen=True, kw_only=True):
     """Commanded, by version."""
     bandit: BanditView | None
     mirror_bp: int
+    batch_bp: int | None = None
+    """The candidate's share of batch traffic; None where `priority` names none."""
     remaining_s: float
     samples: int
     until_samples: int

@@ -332,7 +332,7 @@ class GuardState(
         """What is in its totals and in no other gate's, so that nobody wonders why they differ."""
         forced = self.forced.bad + self.forced.ok
         parts = [f"{self.copied:,} copies"] if self.copied else []
-        parts += [f"{forced:,} sent by rules or pins"] if forced else []
+        parts += [f"{forced:,} sent undrawn"] if forced else []
         return f", with {' and '.join(parts)}" if parts and not self.of_refusals else ""
 
     def plain(self) -> str:

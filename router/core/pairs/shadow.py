@@ -32,6 +32,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final, NamedTuple
 
+from router.core.evidence.distinct import DistinctUnits
 from router.core.pairs.compare import Compare
 from router.core.pairs.comparison import Comparison, Difference, Kind, Likeness
 from router.core.pairs.labelled import KeptPairs, TrueLabel, counted
@@ -93,6 +94,10 @@ class Terms:
         """Whether the candidate answered the client and stable got the copy."""
         return sample.version == self.stable and sample.primary == self.candidate
 
+    def decides(self, sample: PairSample) -> bool:
+        """Whether the pair holds stable against the candidate, whichever got the copy."""
+        return self.reverse(sample) or sample.version == self.candidate
+
     def sides(self, sample: PairSample) -> tuple[Side, Side]:
         """Stable's part and the other's."""
         primary = Side(sample.primary_status, sample.primary_body, sample.primary_coding)
@@ -140,7 +145,7 @@ class Terms:
 NO_EVIDENCE: Final = frozenset((Result.UNUSABLE, Result.REFUSED))
 
 
-class ShadowBook(Lasting, later="admitted awaited"):
+class ShadowBook(Lasting, later="admitted awaited met"):
     """Everything known from pairs of one attempt of a rollout."""
 
     noise: Noise
@@ -148,6 +153,7 @@ class ShadowBook(Lasting, later="admitted awaited"):
     uncompared: int
     awaited: int
     tallies: dict[str, Tally]
+    met: DistinctUnits | None
 
     def __init__(self, terms: Terms) -> None:
         self.terms = terms
@@ -164,6 +170,9 @@ class ShadowBook(Lasting, later="admitted awaited"):
         """Share of the last minute's copies that did not arrive; None while there are too few."""
         self.awaited = 0
         """Answers of the candidate that no person's answer has come to yet."""
+        self.met: DistinctUnits | None = None
+        """Where whole users are copied: those who had a pair that counts. One user's pairs may have
+        one cause, and the coin was thrown once for all of them."""
 
     def __repr__(self) -> str:
         return f"<ShadowBook {self.tallies!r}>"
@@ -196,6 +205,8 @@ class ShadowBook(Lasting, later="admitted awaited"):
         self._tally(own).add(sample, finding, reverse=reverse, at=at)
         if own != self.terms.candidate or finding.result in NO_EVIDENCE:
             return None
+        if sample.unit and not self._new(sample.unit):
+            return None
         if finding.result is Result.FAILED:
             return Pairs(failed=1, reverse=reverse)
         if finding.comparison is not None:
@@ -207,6 +218,12 @@ class ShadowBook(Lasting, later="admitted awaited"):
         if learning:
             return Pairs(learning=1, reverse=reverse, times=times)
         return evidence(finding, reverse, times, sample.segment)
+
+    def _new(self, unit: int) -> bool:
+        """Whether this is the user's first pair that counts."""
+        if self.met is None:
+            self.met = DistinctUnits()
+        return bool(self.met.add((unit,)))
 
     def judged(self, nonce: int, truth: TrueLabel) -> LabelledPairs | None:
         """What the truth about a request says of both answers; no coin is needed for that.
@@ -277,6 +294,8 @@ class ShadowBook(Lasting, later="admitted awaited"):
         if name == "tallies":
             for version in data:
                 self._tally(version)
+        if name == "met" and data is not None:
+            self.met = DistinctUnits()
 
 
 def evidence(

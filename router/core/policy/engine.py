@@ -37,6 +37,7 @@ _ROUTE: Final[dict[str, Callable[[Route], Any]]] = {
     "review": lambda route: route.review,
     "fallback": lambda route: route.fallback,
     "cache": lambda route: route.cache,
+    "priority": lambda route: route.priority,
     "body_limit": lambda route: route.body_limit,
 }
 _VERSION: Final[dict[str, Callable[[Version], Any]]] = {
@@ -89,6 +90,8 @@ def _matched(at: KeyPath, match: Match, *, rule: bool = False) -> Iterator[Findi
 
 def _judged(at: KeyPath, rollout: RolloutPolicy) -> Iterator[Finding]:
     yield from _set(at, rollout, _ROLLOUT)
+    if any(step.mirror_users for step in rollout.plan().steps):
+        yield Finding((*at, "strategy"), *_not_carried("mirror.unit: user"))
     for index, gate in enumerate(rollout.gates):
         if _LIVE & set(gate.needs):
             message = f"engine: envoy reads no live answers, which {gate.title} lives on"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from router.core.gates.latency import Latency
 from router.core.gates.shadow_slo import ShadowSlo
@@ -85,3 +86,7 @@ def reviews_possible(route: Route) -> Iterator[Finding]:
     if dial and not review.below:
         message = "expected review.below with automation: at partial it says what people get"
         yield Finding(("review",), message, "add below: 90%; rampway review curve proposes it")
+
+
+PEOPLE_RULES: Final = (people_answer, people_uncached, reviewed_by_people, reviews_possible)
+"""Those of a route."""

@@ -55,6 +55,10 @@ class ReviewPolicy(Spec):
     audit: BasisPoints = 0
     """Random share of the sure answers that people look at as well. Those go out at once; they are
     what is evidence about the version, since nobody chose them."""
+    disagreement: BasisPoints = 0
+    """Share of the requests that people look at because the other version of a rollout answered
+    their copy (`mirror`, `compare.reverse`) otherwise. The answer has gone out by then; what people
+    say is the truth, and no evidence."""
     then: Literal["hold", "provisional", "refuse"] = "hold"
     """What an unsure answer's client gets: the person's answer, held up to `deadline` and then 202
     with Location; the version's answer at once, marked, corrected later; or 422."""

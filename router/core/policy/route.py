@@ -30,6 +30,7 @@ from router.core.policy.match import JsonPath, Match, PathGlob
 from router.core.policy.metrics import MetricsPolicy
 from router.core.policy.monitors import MonitorsPolicy
 from router.core.policy.prediction_log import LogPolicy
+from router.core.policy.priority import Priority
 from router.core.policy.quota import Extraction, Quota
 from router.core.policy.registry import REGISTRIES, Registry
 from router.core.policy.review import ReviewPolicy
@@ -278,6 +279,9 @@ class Route(Spec):
     """What clients get when stable fails as well. Absent: the error."""
     cache: CachePolicy | None = None
     """Answers that are given again, by the version that made them. Absent: each is asked for."""
+    priority: Priority | None = None
+    """Which requests can wait: they meet a candidate first, and are shed first. Absent: all are
+    alike."""
     body_limit: Bytes | None = None
     """Largest request body (413 above); absent: the limit of the listener."""
 

@@ -18,18 +18,14 @@ from router.core.policy.engine import engine_carries
 from router.core.policy.finding import Finding, KeyPath
 from router.core.policy.kept import declared_of
 from router.core.policy.match import Match, ValueMatch
-from router.core.policy.people import (
-    people_answer,
-    people_uncached,
-    reviewed_by_people,
-    reviews_possible,
-)
+from router.core.policy.people import PEOPLE_RULES
 from router.core.policy.producers import needs_met
 from router.core.policy.registry import MlflowRegistry
 from router.core.policy.rollout_rules import ROLLOUT_RULES
 from router.core.policy.route import Route
 from router.core.policy.server import Policy, is_loopback, split_address
 from router.core.policy.tables import tables_have_models
+from router.core.policy.traffic_rules import traffic_told_apart
 from router.core.quantities import format_share
 from router.core.strategies import Experiment, Shadow
 from router.core.wire.outcomes import FULL_BP
@@ -436,8 +432,8 @@ def _rewards_come(route: Route, path: KeyPath) -> Iterator[Finding]:
     if route.feedback is None:
         message = "expected feedback on the route, which brings the rewards, got none"
         yield Finding(path, message, "add feedback: {secret: ${NAME}} to the route")
-    if route.pin or route.rules:
-        message = "expected a route without pin and rules: forced requests are no draws"
+    if route.pin or route.rules or route.priority:
+        message = "expected a route without pin, rules and priority: forced requests are no draws"
         yield Finding(path, message, "make a route of its own for them")
 
 
@@ -475,19 +471,17 @@ POLICY_RULES: tuple[Callable[[Policy], Iterator[Finding]], ...] = (
 )
 ROUTE_RULES: tuple[Callable[[Route], Iterator[Finding]], ...] = (
     known_versions,
-    people_answer,
+    *PEOPLE_RULES,
     users_known,
     reachable_rules,
     endpoints_and_tls,
     shared_endpoints,
     edited_paths,
+    traffic_told_apart,
     registered_versions,
     answers_readable,
-    people_uncached,
     tables_have_models,
     inputs_readable,
-    reviewed_by_people,
-    reviews_possible,
     predictions_readable,
     redacted_nowhere,
     payloads_met,

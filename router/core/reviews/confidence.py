@@ -17,6 +17,8 @@ class Reason(StrEnum):
     """Nobody can tell how sure it is."""
     AUDIT = "audit"
     """A coin chose an answer that the version was sure of; it went out all the same."""
+    DISAGREEMENT = "disagreement"
+    """Another version answers a copy of the request otherwise; the answer has gone out."""
 
 
 def confidence(score: float | None, *, probability: bool) -> float | None:

@@ -82,6 +82,8 @@ class Step:
     """The shares of the candidate and of ``others`` follow rewards."""
     label: str = ""
     """What people call it ("preview", "switch"); empty for plain weights."""
+    mirror_users: bool = False
+    """Whole users are copied, not requests one by one."""
 
     def __post_init__(self) -> None:
         """Refuse what no split can express; the policy loader says it better and first."""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Annotated, TypedDict
+from typing import Annotated, Any, Literal, TypedDict
 
-from pydantic import Field, StrictInt
+from pydantic import Field, SerializerFunctionWrapHandler, StrictInt, model_serializer
 
 from router.core.quantities import BasisPoints, Name, Seconds
 from router.core.rollout.plan import Approval as PlanApproval
 from router.core.rollout.plan import Default, Plan
 from router.core.rollout.plan import Step as PlanStep
-from router.core.spec import Spec
+from router.core.spec import ShortFor, Spec
 
 
 class Strategy(Spec, ABC):
@@ -42,6 +42,31 @@ class ApprovalPolicy(Spec):
     orders. Anybody who may give orders may still pause, abort and roll back."""
 
 
+class MirrorShare(Spec):
+    """Which of the requests that stable answers are copied; `50%` is short for its share."""
+
+    share: BasisPoints
+    """Share of them that are copied, whose answers clients never see; 0% copies none."""
+    unit: Literal["request", "user"] = "request"
+    """What the coin is thrown for. With `user` all requests of a chosen user are copied, and none
+    of another one's, so that a model which remembers its users sees whole histories; needs
+    `sticky`, and each user's first pair is the one that counts as evidence."""
+
+    @property
+    def by_user(self) -> bool:
+        """Whether whole users are copied."""
+        return self.unit == "user"
+
+    @model_serializer(mode="wrap")
+    def _short(self, told: SerializerFunctionWrapHandler) -> Any:
+        """As people write it, and as routers before `unit` did."""
+        whole = told(self)
+        return whole if self.by_user else whole["share"]
+
+
+Copied = Annotated[MirrorShare, ShortFor("share")]
+
+
 class StepPolicy(Spec):
     """One plateau; it ends when its hold, its samples and its approval are all satisfied.
 
@@ -51,8 +76,9 @@ class StepPolicy(Spec):
 
     weight: BasisPoints | None = None
     """Share of requests the candidate answers, in steps of 0.01%; absent keeps the last weight."""
-    mirror: BasisPoints | None = None
-    """Share of stable's requests copied to the candidate, whose answers clients never see."""
+    mirror: Copied | None = None
+    """Share of stable's requests copied to the candidate, whose answers clients never see; or
+    `{share: 10%, unit: user}`: of its users."""
     hold: Seconds = 0.0
     """How long the step lasts at least."""
     until: Until | None = None
@@ -67,12 +93,28 @@ class StepPolicy(Spec):
         waits = self.weight is None and self.mirror is None
         return PlanStep(
             weight_bp=previous.weight_bp if self.weight is None else self.weight,
-            mirror_bp=previous.mirror_bp if waits else self.mirror or 0,
+            **(_copying(previous) if waits else copied(self.mirror)),
             hold_s=self.hold,
             **asked(self.until),
             approval=approved(self.approval),
             label=self.label,
         )
+
+
+class StepCopies(TypedDict, total=False):
+    """What a YAML ``mirror`` says of a step of the plan."""
+
+    mirror_bp: int
+    mirror_users: bool
+
+
+def copied(mirror: MirrorShare | None) -> StepCopies:
+    """The plan's form of a YAML ``mirror``."""
+    return {"mirror_bp": mirror.share, "mirror_users": mirror.by_user} if mirror else {}
+
+
+def _copying(step: PlanStep) -> StepCopies:
+    return {"mirror_bp": step.mirror_bp, "mirror_users": step.mirror_users}
 
 
 class StepEnd(TypedDict, total=False):

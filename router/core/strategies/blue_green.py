@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from router.core.quantities import BasisPoints, Seconds
+from router.core.quantities import Seconds
 from router.core.rollout.plan import Plan
 from router.core.rollout.plan import Step as PlanStep
-from router.core.strategies.base import ApprovalPolicy, Strategy, Until, approved, asked
+from router.core.strategies.base import (
+    ApprovalPolicy,
+    Copied,
+    Strategy,
+    Until,
+    approved,
+    asked,
+    copied,
+)
 from router.core.wire.outcomes import FULL_BP
 
 GRADUAL_STEPS = 20
@@ -15,8 +23,9 @@ GRADUAL_STEPS = 20
 class BlueGreen(Strategy):
     """Preview the candidate, switch all traffic to it at once (or over a time), then bake."""
 
-    mirror: BasisPoints = 0
-    """Share of requests copied to the candidate during the preview; clients see no answer."""
+    mirror: Copied | None = None
+    """Share of requests copied to the candidate during the preview, whose answers clients never
+    see, or `{share: 10%, unit: user}`: of users; absent: none."""
     hold: Seconds = 0.0
     """How long the preview lasts at least."""
     until: Until | None = None
@@ -31,7 +40,7 @@ class BlueGreen(Strategy):
     def plan(self) -> Plan:
         """Preview at weight 0, a gradual switch's plateaus below 100 %, the bake at 100 %."""
         preview = PlanStep(
-            mirror_bp=self.mirror,
+            **copied(self.mirror),
             hold_s=self.hold,
             **asked(self.until),
             approval=approved(self.approval),

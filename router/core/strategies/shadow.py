@@ -5,13 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from router.core.quantities import BasisPoints, Name, Seconds
+from router.core.quantities import Name, Seconds
 from router.core.rollout.plan import Ending, Plan
 from router.core.rollout.plan import Step as PlanStep
 from router.core.spec import OneOf
-from router.core.strategies.base import ApprovalPolicy, Strategy, Until, approved, asked
+from router.core.strategies.base import (
+    ApprovalPolicy,
+    Copied,
+    MirrorShare,
+    Strategy,
+    Until,
+    approved,
+    asked,
+    copied,
+)
 from router.core.strategies.blue_green import BlueGreen
 from router.core.strategies.canary import Canary
 
@@ -25,8 +34,9 @@ AFTER: dict[str, type[Strategy]] = {"canary": Canary, "blue_green": BlueGreen}
 class Shadow(Strategy):
     """Copy requests to the candidate and compare its answers; stable stays, or `then` follows."""
 
-    mirror: Annotated[BasisPoints, Field(gt=0)]
-    """Share of requests copied to the candidate; required, since tools disagree on its default."""
+    mirror: Copied
+    """Share of requests copied to the candidate, or `{share: 10%, unit: user}`: of users;
+    required, since tools disagree on its default."""
     hold: Seconds = 0.0
     """How long the shadow runs at least."""
     until: Until | None = None
@@ -38,6 +48,13 @@ class Shadow(Strategy):
     then: Annotated[Strategy, OneOf(AFTER, "strategy")] | None = None
     """What follows by itself once the shadow ended well: canary or blue_green; absent: nothing."""
 
+    @field_validator("mirror")
+    @classmethod
+    def _copies(cls, mirror: MirrorShare) -> MirrorShare:
+        if not mirror.share:
+            raise ValueError("expected more than 0%, got 0%. A shadow copies something")
+        return mirror
+
     @model_validator(mode="after")
     def _ends(self) -> Self:
         if not self.hold and self.until is None and self.approval is None:
@@ -47,7 +64,7 @@ class Shadow(Strategy):
     def plan(self) -> Plan:
         """One step at weight 0, then the steps of `then`; without it, the outcome keeps stable."""
         step = PlanStep(
-            mirror_bp=self.mirror,
+            **copied(self.mirror),
             hold_s=self.hold,
             **asked(self.until),
             approval=approved(self.approval),

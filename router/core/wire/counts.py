@@ -7,7 +7,8 @@ them, the link carries them, the metrics show them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,36 @@ class VersionCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class GivenCounts:
+    """What of one version's answers came from a cache or a table since the last report."""
+
+    version: str
+    cache_hits: int = 0
+    """Requests answered by an answer that it had given before."""
+    cache_waited: int = 0
+    """Requests that waited for the answer to another one."""
+    cache_misses: int = 0
+    """Requests that were asked, and whose answer could be kept."""
+    cache_passed: int = 0
+    """Requests whose answer is never kept: their method, a credential, a body that is too large."""
+    table_hits: int = 0
+    """Requests that its table answered; copies, too."""
+    table_misses: int = 0
+    """Requests of which its table has nothing."""
+    table_stale: int = 0
+    """Requests that found its table too old, or not there."""
+
+    def plus(self, other: GivenCounts) -> GivenCounts:
+        """Both together."""
+        sums = (getattr(self, name) + getattr(other, name) for name in GIVEN)
+        return GivenCounts(self.version, *sums)
+
+
+GIVEN: Final = tuple(one.name for one in fields(GivenCounts) if one.name != "version")
+"""The counts, in their order: first those of caches, then those of tables."""
+
+
+@dataclass(frozen=True, slots=True)
 class RouteCounts:
     """What one route did by itself since the last report, whatever its versions did."""
 
@@ -69,22 +100,10 @@ class RouteCounts:
     """Requests answered by the fallback."""
     unnamed: int = 0
     """Requests that stable answered because no model's name could be put into their body."""
-    cache_hits: int = 0
-    """Requests answered by an answer that was given before."""
-    cache_waited: int = 0
-    """Requests that waited for the answer to another one."""
-    cache_misses: int = 0
-    """Requests that were asked, and whose answer could be kept."""
-    cache_passed: int = 0
-    """Requests whose answer is never kept: their method, a credential, a body that is too large."""
     cache_evicted: int = 0
     """Answers that went for want of room."""
-    table_hits: int = 0
-    """Requests that a version's table answered; copies, too."""
-    table_misses: int = 0
-    """Requests of which a table has nothing."""
-    table_stale: int = 0
-    """Requests to a version whose table was too old, or not there."""
+    given: tuple[GivenCounts, ...] = ()
+    """By version, where a cache or a table answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +167,8 @@ class PairSample:
     request_coding: str = ""
     payload: str = ""
     """Of its path, where that has one of its own; empty: the route's."""
+    unit: int = 0
+    """Whose request it is, where whole users are copied; 0: requests are, one by one."""
     far: tuple[int, int] = (0, 0)
     """Bytes seen of both answers where one was so much longer than the other that it was not read
     to its end; the bodies are then empty. Zeros: both are here."""

@@ -76,6 +76,18 @@ class CacheEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class BatchEntry:
+    """Requests that can wait longer than others, and go to a candidate first."""
+
+    header: str
+    """Lower case."""
+    values: tuple[str, ...]
+    """Of it, lower case, that say so."""
+    ahead_bp: int = 0
+    """Chance that one is the candidate's before a coin is thrown."""
+
+
+@dataclass(frozen=True, slots=True)
 class FallbackEntry:
     """What clients get when stable fails as well."""
 

@@ -19,6 +19,7 @@ from router.core.wire.origin import FeedsEntry
 from router.core.wire.outcomes import FULL_BP
 from router.core.wire.protection import (
     AnswersEntry,
+    BatchEntry,
     CacheEntry,
     ExtractionEntry,
     FallbackEntry,
@@ -28,6 +29,7 @@ from router.core.wire.protection import (
 from router.core.wire.review import ReviewEntry
 from router.core.wire.sampled import SamplingEntry
 from router.core.wire.spans import AccessTerms, TraceTerms
+from router.core.wire.tunnels import TunnelEntry
 
 CREDENTIALS: Final = (
     "api-key", "apikey", "authorization", "cookie", "ocp-apim-subscription-key",
@@ -247,6 +249,8 @@ class Mirror:
     share_bp: int
     of: int = -1
     """Version whose requests are copied; -1: stable's."""
+    users: bool = False
+    """The coin is each user's: all requests of a chosen one are copied, and none of others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,22 +279,6 @@ class RetryEntry:
     budget_bp: int = 2_000
     idempotent: bool = False
     """The policy declares POSTs of this route safe to repeat."""
-
-
-@dataclass(frozen=True, slots=True)
-class TunnelEntry:
-    """WebSocket handshakes may become tunnels, within these bounds."""
-
-    idle_s: float = 300.0
-    """Longest silence of both sides."""
-    age_s: float = 0.0
-    """Longest life; 0: no bound."""
-    bytes_max: int = 1_073_741_824
-    """Bytes of both directions."""
-    closing: bool = False
-    """Tunnels of a version that is taken back are closed."""
-    cut: tuple[int, ...] = ()
-    """Versions (indexes) of which that is so now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,6 +347,7 @@ class RouteEntry:
     review: ReviewEntry | None = None
     fallback: FallbackEntry | None = None
     cache: CacheEntry | None = None
+    batch: BatchEntry | None = None
     sampling: SamplingEntry | None = None
     """Which requests are told of with their bodies; None: none."""
     feeds: FeedsEntry | None = None
@@ -459,12 +448,13 @@ def stable_only(entry: RouteEntry) -> RouteEntry:
     stable = entry.stable
     out = {i for i, bp in enumerate(entry.weights_bp) if bp} | {entry.candidate}
     out.discard(stable)
-    tunnel = entry.tunnel
+    tunnel, batch = entry.tunnel, entry.batch
     if tunnel is not None and tunnel.closing:
         tunnel = replace(tunnel, cut=tuple({*tunnel.cut, *out}))
     return replace(
         entry,
         tunnel=tunnel,
+        batch=replace(batch, ahead_bp=0) if batch is not None else None,
         weights_bp=tuple(10_000 if i == stable else 0 for i in range(len(entry.weights_bp))),
         rules=tuple(rule for rule in entry.rules if rule.version not in out),
         pinnable=tuple(index for index in entry.pinnable if index not in out),

@@ -61,7 +61,7 @@ def test_its_totals_say_what_no_other_gate_counts(state, batch, past):
     state.observe(Batch("route", 1, (forced,)))
     again = Guard().start(GateContext(baseline=past, limit=100.0))
     again.restore(state.snapshot())
-    assert ", with 104 copies and 7 sent by rules or pins; tolerated" in again.sentence()
+    assert ", with 104 copies and 7 sent undrawn; tolerated" in again.sentence()
     assert again.sentence() == state.sentence()
 
 
