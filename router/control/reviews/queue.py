@@ -451,8 +451,9 @@ class Reviews:
         })  # fmt: skip
 
 
-def _nobody(told: Settle) -> None:
-    """Its client waits for nothing."""
+def _nobody(told: Settle) -> bool:  # noqa: ARG001 - its client waits for nothing
+    """Nobody is told."""
+    return False
 
 
 def _assisted(run: Run) -> bool:
