@@ -12,7 +12,7 @@ import click
 
 import router
 from router.cli.app import docstring_of, ended, run_of
-from router.cli.parse import Argument, Option, VerbFunction, Wanted, gathered, wanted
+from router.cli.parse import Argument, Option, VerbFunction, VerbParameter, gathered, wanted
 
 HELP = "Rampway: deployment-strategy traffic router for prediction services."
 
@@ -99,7 +99,7 @@ def command(verb: str, run: VerbFunction) -> click.Command:
     )  # fmt: skip
 
 
-def _parameter(one: Wanted) -> tuple[click.Parameter, list[str]]:
+def _parameter(one: VerbParameter) -> tuple[click.Parameter, list[str]]:
     """The click parameter, and what the help says of an argument (click says nothing of them)."""
     name, kind, how, required, value = one.name, one.kind, one.how, one.required, one.default
     if isinstance(how, Argument):

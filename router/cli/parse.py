@@ -43,7 +43,7 @@ class Argument:
     metavar: str = ""
 
 
-class Wanted(NamedTuple):
+class VerbParameter(NamedTuple):
     """One thing that a verb can be given."""
 
     name: str
@@ -59,7 +59,7 @@ class Wanted(NamedTuple):
     """What it is put into: the group's type, or an enum."""
 
 
-def wanted(run: VerbFunction) -> list[Wanted]:
+def wanted(run: VerbFunction) -> list[VerbParameter]:
     """What a verb can be given, from its annotations."""
     hints = get_type_hints(run, include_extras=True)
     found = []
@@ -75,16 +75,18 @@ def wanted(run: VerbFunction) -> list[Wanted]:
 
 def _wanted(
     name: str, hint: Any, default: Any, group: str = "", made: type[Any] | None = None
-) -> Wanted:
+) -> VerbParameter:
     kind, how = get_args(hint)
     required = default in (inspect.Parameter.empty, MISSING)
     value = None if required else str(default) if isinstance(default, StrEnum) else default
     if made is None and isinstance(kind, type) and issubclass(kind, StrEnum):
         made = kind
-    return Wanted(name, kind, how, required, value, group, made)
+    return VerbParameter(name, kind, how, required, value, group, made)
 
 
-def gathered(parameters: Sequence[Wanted], values: Mapping[str, object]) -> dict[str, object]:
+def gathered(
+    parameters: Sequence[VerbParameter], values: Mapping[str, object]
+) -> dict[str, object]:
     """What ``run`` is called with: options of a group in its dataclass, words in their enums."""
     out: dict[str, object] = {}
     groups: dict[str, tuple[type[Any], dict[str, object]]] = {}
@@ -101,7 +103,7 @@ def gathered(parameters: Sequence[Wanted], values: Mapping[str, object]) -> dict
 
 
 def plain(
-    parameters: Sequence[Wanted], argv: Sequence[str], environ: Mapping[str, str]
+    parameters: Sequence[VerbParameter], argv: Sequence[str], environ: Mapping[str, str]
 ) -> dict[str, object] | None:
     """What is given, by name, where a command line leaves nothing to interpret; else None.
 
@@ -137,14 +139,14 @@ def plain(
     return values
 
 
-def _names(one: Wanted) -> Sequence[str]:
+def _names(one: VerbParameter) -> Sequence[str]:
     if isinstance(one.how, Argument):
         return ()
     flag = f"--{one.name.replace('_', '-')}"
     return one.how.names or ((flag, f"--no-{one.name}") if one.default is True else (flag,))
 
 
-def _value(one: Wanted, text: str) -> Any:
+def _value(one: VerbParameter, text: str) -> Any:
     """None where it is not plain."""
     kind = next((part for part in get_args(one.kind) if part is not NoneType), one.kind)
     if not text or text.startswith("-") or not isinstance(kind, type):
@@ -160,7 +162,9 @@ def _value(one: Wanted, text: str) -> Any:
     return kind(text) if kind in {str, Path} else None
 
 
-def _placed(parameters: Sequence[Wanted], places: list[str], values: dict[str, object]) -> bool:
+def _placed(
+    parameters: Sequence[VerbParameter], places: list[str], values: dict[str, object]
+) -> bool:
     """Whether what is given by place fits."""
     for one in parameters:
         if not isinstance(one.how, Argument):
@@ -177,7 +181,7 @@ def _placed(parameters: Sequence[Wanted], places: list[str], values: dict[str, o
 
 
 def _set(
-    parameters: Sequence[Wanted], given: set[str], values: dict[str, object],
+    parameters: Sequence[VerbParameter], given: set[str], values: dict[str, object],
     environ: Mapping[str, str],
 ) -> bool:  # fmt: skip
     """Whether what the environment says is plain; it is for what is not given."""

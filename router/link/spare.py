@@ -28,7 +28,7 @@ COMM: Final = Path("/proc/self/comm")
 INDEX_BYTES_MAX: Final = 16
 
 
-class Terms(NamedTuple):
+class SpareTerms(NamedTuple):
     """What a worker works with; the last two are file descriptors."""
 
     worker: int
@@ -65,10 +65,10 @@ def fork(run: Callable[[socket.socket], None]) -> Spare | None:
         os._exit(status)
 
 
-def terms(link: socket.socket) -> Terms | None:
+def terms(link: socket.socket) -> SpareTerms | None:
     """Wait for what a spare worker is to work with; None: control has ended."""
-    said, fds, _, _ = socket.recv_fds(link, INDEX_BYTES_MAX, len(Terms._fields) - 1)
-    return Terms(int(said), *fds) if said else None
+    said, fds, _, _ = socket.recv_fds(link, INDEX_BYTES_MAX, len(SpareTerms._fields) - 1)
+    return SpareTerms(int(said), *fds) if said else None
 
 
 class Spare:
@@ -81,7 +81,7 @@ class Spare:
     def __repr__(self) -> str:
         return f"<Spare worker pid {self.pid}>"
 
-    def begin(self, given: Terms) -> Forked | None:
+    def begin(self, given: SpareTerms) -> Forked | None:
         """Have it work; None when it has ended meanwhile."""
         try:
             socket.send_fds(self.link, [b"%d" % given.worker], list(given[1:]))

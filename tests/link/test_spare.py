@@ -12,7 +12,7 @@ from router.link import spare
 
 CONTROL = """
 import asyncio, json, os, socket
-from router.link.spare import COMM, Terms, fork, terms
+from router.link.spare import COMM, SpareTerms, fork, terms
 
 def work(link):
     given = terms(link)
@@ -34,12 +34,12 @@ async def main():
     told, tell = os.pipe()
     asks, ask = os.pipe()
     os.write(ask, b"a socket")
-    child = first.begin(Terms(3, asks, tell))
+    child = first.begin(SpareTerms(3, asks, tell))
     ends = [await status(child), child.pid == first.pid, json.loads(os.read(told, 999))]
     left.leave()
     ends.append(os.path.exists(f"/proc/{left.pid}"))
     os.waitid(os.P_PID, dead.pid, os.WEXITED | os.WNOWAIT)
-    ends.append(dead.begin(Terms(0, asks, tell)))
+    ends.append(dead.begin(SpareTerms(0, asks, tell)))
     print(json.dumps(ends))
 
 first, left, dead = fork(work), fork(work), fork(broken)

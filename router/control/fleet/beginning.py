@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from router.link.spare import Spare, Terms
+from router.link.spare import Spare, SpareTerms
 
 CommandLine = Callable[[int, int, str], Sequence[str]]
 """(link fd, worker index, ``fd:N`` of a bound socket) -> argv."""
@@ -47,7 +47,10 @@ async def begun(
     """
     if spare is not None and command is not worker_command:
         spare.leave()
-    elif spare is not None and (forked := spare.begin(Terms(index, listener, quotas))) is not None:
+    elif (
+        spare is not None
+        and (forked := spare.begin(SpareTerms(index, listener, quotas))) is not None
+    ):
         return spare.link, forked
     ours, theirs = socket.socketpair()
     with theirs:
