@@ -12,7 +12,7 @@ from router.control.told.answers import EntryView
 from router.core.wire.outcomes import Baseline, Batch
 
 
-class Line(msgspec.Struct, kw_only=True, tag_field="kind", omit_defaults=True):
+class RecordedLine(msgspec.Struct, kw_only=True, tag_field="kind", omit_defaults=True):
     """One thing that happened, at ``t`` of the rollout clock, seconds."""
 
     t: float
@@ -20,11 +20,11 @@ class Line(msgspec.Struct, kw_only=True, tag_field="kind", omit_defaults=True):
     """Set by who writes it down; empty: of none."""
 
 
-class GapLine(Line, tag="gap"):
+class GapLine(RecordedLine, tag="gap"):
     """Lines were lost."""
 
 
-class BeginLine(Line, tag="begin", omit_defaults=False):
+class BeginLine(RecordedLine, tag="begin", omit_defaults=False):
     """An attempt begins, or the file does."""
 
     sticky: bool
@@ -36,13 +36,13 @@ class BeginLine(Line, tag="begin", omit_defaults=False):
     snapshot: TrialState
 
 
-class BatchLine(Line, tag="batch"):
+class BatchLine(RecordedLine, tag="batch"):
     """Counted outcomes."""
 
     batch: Batch
 
 
-class AbandonLine(Line, tag="abandon", omit_defaults=False):
+class AbandonLine(RecordedLine, tag="abandon", omit_defaults=False):
     """A worker is gone."""
 
     source: int | None
@@ -55,33 +55,33 @@ class MeasuredValues(msgspec.Struct):
     error: str
 
 
-class MeasureLine(Line, tag="measure"):
+class MeasureLine(RecordedLine, tag="measure"):
     """An answer from outside."""
 
     gate: str
     measurement: MeasuredValues
 
 
-class LearnLine(Line, tag="learn"):
+class LearnLine(RecordedLine, tag="learn"):
     """More of stable's past."""
 
     baseline: Baseline
 
 
-class RewardLine(Line, tag="reward"):
+class RewardLine(RecordedLine, tag="reward"):
     """How good one prediction was."""
 
     version: str
     reward: float
 
 
-class FollowLine(Line, tag="follow"):
+class FollowLine(RecordedLine, tag="follow"):
     """The rollout moved."""
 
     revision: int
 
 
-class TurnLine(Line, tag="turn"):
+class TurnLine(RecordedLine, tag="turn"):
     """The decider looked."""
 
     revision: int
@@ -89,7 +89,7 @@ class TurnLine(Line, tag="turn"):
     """What kept it from following the evidence; None: nothing did."""
 
 
-class DecideLine(Line, tag="decide", omit_defaults=False):
+class DecideLine(RecordedLine, tag="decide", omit_defaults=False):
     """What was decided."""
 
     before: int | None

@@ -27,7 +27,7 @@ from typing import Final
 
 import msgspec
 
-from router.control.rollouts.lines import BeginLine, DecideLine, GapLine, Line, TurnLine
+from router.control.rollouts.lines import BeginLine, DecideLine, GapLine, RecordedLine, TurnLine
 from router.control.rollouts.run import Live, Move, Run
 from router.control.told.answers import EntryView
 from router.core.policy.recording import RecordingPolicy
@@ -135,7 +135,7 @@ class Recording:
             ),
         )  # fmt: skip
 
-    def _line(self, route: str, line: Line) -> None:
+    def _line(self, route: str, line: RecordedLine) -> None:
         if self._writer is None or self._lost:
             return
         line.route = route

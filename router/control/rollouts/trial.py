@@ -18,9 +18,9 @@ from router.control.rollouts.lines import (
     BatchLine,
     FollowLine,
     LearnLine,
-    Line,
     MeasuredValues,
     MeasureLine,
+    RecordedLine,
     RewardLine,
 )
 from router.control.state.evidence import TrialState
@@ -38,7 +38,7 @@ from router.core.rollout.rollout import Phase, Rollout
 from router.core.rollout.traffic import split_for
 from router.core.wire.outcomes import Baseline, Batch
 
-Tape = Callable[[Line], None]
+Tape = Callable[[RecordedLine], None]
 """Takes down what a trial is fed."""
 
 
