@@ -14,7 +14,7 @@ from router.config.check import LoadedPolicy
 from router.control.fleet.compare import Comparer
 from router.control.fleet.counted import CountsWaiting
 from router.control.fleet.feedback import Feedback
-from router.control.fleet.fleet import MakeFleet, SettleBack
+from router.control.fleet.fleet import MakeFleet, Reply
 from router.control.fleet.reporters import Reporters, batches_of, samples_of
 from router.control.fleet.samples import Samples
 from router.control.outside.judges import Judges
@@ -331,7 +331,7 @@ class Plane(Parts):
             here = source == who.number
             self.samples.put(report.samples if here else samples_of(source, report.samples))
 
-    def asked(self, asked: AskPeople | LookAgain, reply: SettleBack) -> None:
+    def asked(self, asked: AskPeople | LookAgain, reply: Reply) -> None:
         """Have people asked, or tell what they have said."""
         self.reviews.asked(asked, reply)
 

@@ -24,7 +24,7 @@ from router.link.messages import (
     SpanReport,
 )
 
-SettleBack = Callable[[Settle], bool]
+Reply = Callable[[Settle], bool]
 """How the worker that asked is told; False: it is not there any more."""
 
 
@@ -43,7 +43,7 @@ class Hears(Protocol):
     def traced(self, who: WorkerId, report: SpanReport) -> None:
         """Spans that have ended."""
 
-    def asked(self, asked: AskPeople | LookAgain, reply: SettleBack) -> None:
+    def asked(self, asked: AskPeople | LookAgain, reply: Reply) -> None:
         """A question for people."""
 
     def noticed(self, who: WorkerId, text: str) -> None:
