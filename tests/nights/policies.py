@@ -547,7 +547,6 @@ EDITS = (
     ("routes.0", GONE), ("routes.1", GONE), ("routes.1.rollout", GONE), ("routes.1.stable", "v2"),
     ("routes.1.rollout.candidate", "v3"), ("routes.1.versions.v2.model", "m8"),
     ("routes", []), ("workers", 3), ("workers", "many"), ("control_silence", "4s"),
-    ("engine", "another"),
     ("control_silence", "1s"), ("limits.in_flight", 4), ("limits.drain", "500ms"),
     ("limits.connections", 3), ("limits.head", "1KiB"), ("listen", "127.0.0.1:1"),
     ("store", "sqlite:///other.db"), ("access_log", False), ("trusted_proxies", ["10.0.0.0/8"]),
