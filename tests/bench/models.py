@@ -167,10 +167,11 @@ def table_of(folder, name, table, flights_asked):
     asked = [parse_flight_id(one, "flight") for one in dict.fromkeys(flights_asked)]
     rows = zip(asked, model.scores(asked), strict=True)
     file = folder / f"{name}.tab"
-    write_table(file, (
+    answers = (
         (flight.flight_id, encode_v2(InferRequest((flight,)), [score], name))
         for flight, score in rows
-    ))  # fmt: skip
+    )
+    write_table(file, answers, time.time())
     return f"table: {{file: {file}, key: {{json: inputs.0.data.0}}, miss: v2}}"
 
 

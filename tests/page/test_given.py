@@ -4,6 +4,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -38,7 +39,8 @@ def bodies(*values):
 
 
 async def test_what_a_cache_and_a_table_answered_is_told_everywhere(tmp_path):
-    write_table(tmp_path / "answers.tab", [(str(x), b'{"label": 1}') for x in range(10)])
+    rows = [(str(x), b'{"label": 1}') for x in range(10)]
+    write_table(tmp_path / "answers.tab", rows, time.time())
     async with (
         Model() as model, router(tmp_path, ROUTES.format(url=model.url)) as lab, browser() as b,
     ):  # fmt: skip

@@ -133,10 +133,3 @@ def _no_bytes(monkeypatch):
 def test_equal_versions_behind_a_cache_are_convicted_in_one_of_a_hundred_runs_at_most():
     # At 1 % each, more than 9 of 300 happen once in 900 runs of this test.
     assert convictions(RUNS) <= 9
-
-
-@pytest.mark.simulated
-def test_counting_every_asking_would_convict_them(monkeypatch):
-    """What the test above asserts is asserted of something that can happen."""
-    monkeypatch.setattr("router.proxy.kept_answers.RouteCache.known", lambda *_: False)
-    assert convictions(40) > 4
