@@ -9,7 +9,7 @@ from prediction_services import MODEL_NAME
 from prediction_services.load import flight_trips
 from prediction_services.stories.scene import ROUTE, Scene
 
-RECORDED = 400
+RECORDED = 600
 """Requests in the log."""
 
 SCORED = f"""\
@@ -23,7 +23,7 @@ SCORED = f"""\
     rollout:
       candidate: v3
       strategy: {{shadow: {{mirror: 0.01%, hold: 1h}}}}
-      gates: [agreement: {{at_least: 95%}}, guard: {{error_rate: 5%}}]
+      gates: [agreement: {{at_least: 98%}}, guard: {{error_rate: 5%}}]
 """
 APART = f"""\
 {ROUTE}\
