@@ -81,7 +81,7 @@ async def metric(lab, name):
 
 
 FOUND = {(case.name, mode): (case, mode) for case in CASES for mode in ("canary", "shadow")}
-TABLES = [FOUND[name, mode] for name in ("table, one column shifted", "table")
+TABLES = [FOUND[name, mode] for name in ("table with a column shifted", "table")
           for mode in ("canary", "shadow")]  # fmt: skip
 
 

@@ -122,7 +122,7 @@ CASES = (
     Case("one carrier of 1 % wrong", faults={"wrong_carrier": "FL"}, canary=None, shadow=5_000,
          gates="carrier"),
     Case("32 rows: broken-zero", "broken-zero", canary=100, shadow=40, rows=32),
-    Case("table, one column shifted", SHIFTED),
+    Case("table with a column shifted", SHIFTED),
     Case("table", WHOLE, canary=400, shadow=200, passes=True),
     Case("slow", "slow", canary=400, shadow=400, gates="slow", past=800),
     Case("v3", "v3", canary=3_000, shadow=2_000, passes=True),
