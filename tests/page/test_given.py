@@ -29,7 +29,7 @@ ROUTES = """\
     stable: v1
     rollout:
       candidate: table
-      strategy: {{blue_green: {{hold: 1s, bake: 1h}}}}
+      strategy: {{blue_green: {{until: {{samples: 0}}, bake: 1h}}}}
       gates: [guard]
 """
 

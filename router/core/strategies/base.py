@@ -64,7 +64,7 @@ class MirrorShare(Spec):
         return whole if self.by_user else whole["share"]
 
 
-Copied = Annotated[MirrorShare, ShortFor("share")]
+Mirrored = Annotated[MirrorShare, ShortFor("share")]
 
 
 class StepPolicy(Spec):
@@ -76,7 +76,7 @@ class StepPolicy(Spec):
 
     weight: BasisPoints | None = None
     """Share of requests the candidate answers, in steps of 0.01%; absent keeps the last weight."""
-    mirror: Copied | None = None
+    mirror: Mirrored | None = None
     """Share of stable's requests copied to the candidate, whose answers clients never see; or
     `{share: 10%, unit: user}`: of its users."""
     hold: Seconds = 0.0

@@ -7,7 +7,7 @@ from router.core.rollout.plan import Plan
 from router.core.rollout.plan import Step as PlanStep
 from router.core.strategies.base import (
     ApprovalPolicy,
-    Copied,
+    Mirrored,
     Strategy,
     Until,
     approved,
@@ -23,7 +23,7 @@ GRADUAL_STEPS = 20
 class BlueGreen(Strategy):
     """Preview the candidate, switch all traffic to it at once (or over a time), then bake."""
 
-    mirror: Copied | None = None
+    mirror: Mirrored | None = None
     """Share of requests copied to the candidate during the preview, whose answers clients never
     see, or `{share: 10%, unit: user}`: of users; absent: none."""
     hold: Seconds = 0.0

@@ -13,7 +13,7 @@ from router.core.rollout.plan import Step as PlanStep
 from router.core.spec import OneOf
 from router.core.strategies.base import (
     ApprovalPolicy,
-    Copied,
+    Mirrored,
     MirrorShare,
     Strategy,
     Until,
@@ -34,7 +34,7 @@ AFTER: dict[str, type[Strategy]] = {"canary": Canary, "blue_green": BlueGreen}
 class Shadow(Strategy):
     """Copy requests to the candidate and compare its answers; stable stays, or `then` follows."""
 
-    mirror: Copied
+    mirror: Mirrored
     """Share of requests copied to the candidate, or `{share: 10%, unit: user}`: of users;
     required, since tools disagree on its default."""
     hold: Seconds = 0.0
