@@ -120,8 +120,7 @@ BOOKS: Final = Books()
 def places_of(error: BaseException) -> tuple[str, ...]:
     """Where it was raised, ``file:line function``, the innermost last; at most FRAMES_MAX.
 
-    The source is not read: that and the marks under it took tens of milliseconds, in which a
-    process did nothing else.
+    The source is not read: files on a slow disk, and a process does nothing else meanwhile.
     """
     frames = deque(traceback.walk_tb(error.__traceback__), FRAMES_MAX)
     return tuple(

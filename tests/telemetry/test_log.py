@@ -84,7 +84,7 @@ def deep(levels):
 
 @pytest.mark.parametrize("levels", [3, 400])
 def test_what_was_raised_is_told_without_its_source(out, monkeypatch, levels):
-    """Reading the source for a traceback held the decider for 75 ms, and the end was cut off."""
+    """A traceback read the source of each frame, and its end was cut off."""
     read = []
     monkeypatch.setattr(linecache, "getlines", lambda *names: read.append(names) or [])
     try:
