@@ -128,7 +128,7 @@ async def _serve(
     status = EXIT_OK
     try:
         await admin.start()
-        if await _unless_stopped(plane.fleet.serving(), asked):
+        if await _unless_stopped(_serving(plane), asked):
             log.info(
                 "serving",
                 version=__version__,
@@ -152,6 +152,12 @@ async def _serve(
     if not await _drain(plane, asked, drain_s):
         status = status or EXIT_UNEXPECTED
     return status
+
+
+async def _serving(plane: Plane) -> None:
+    """Until workers serve, and what the start has begun may be ordered about."""
+    await plane.fleet.serving()
+    await plane.begun()
 
 
 async def _unless_stopped(job: Coroutine[Any, Any, None], asked: Signals) -> bool:

@@ -76,6 +76,8 @@ CERTIFICATE_EVERY_S: Final = 1.0
 HAND_OVER_S: Final = 10.0
 """How long a successor may take until its workers serve and it ends ours."""
 
+BEGUN_S: Final = 2.0
+"""How long a start waits for its disk before it says that it serves."""
 OWED_LOOK_S: Final = 0.05
 """Between two looks whether the disk has everything, before the store is let go of."""
 
@@ -197,6 +199,15 @@ class Plane(Parts):
         self._keep(forever("lag", self._watch_lag))
         self._keep(forever("reviews", self.reviews.turn))
         self._keep(forever("history", self._remember))
+
+    async def begun(self) -> None:
+        """Until the disk has the rollouts that the start begins; a disk that takes none is let be.
+
+        Whoever reads that it serves may order at once, and an order needs its rollout.
+        """
+        starts = [run.pending.done for run in self.reconciler.runs.values() if run.pending]
+        if starts:
+            await asyncio.wait(starts, timeout=BEGUN_S)
 
     async def stop(self, *, drain_s: float) -> tuple[str, ...]:
         """Stop deciding, write the last words, let go of the store, then wait for the workers.
