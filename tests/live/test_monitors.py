@@ -128,7 +128,8 @@ def monitors(router, route):
 
 def learnt(router, route):
     """Its references are there, and a window since."""
-    return all(one["sizes"] for one in monitors(router, route)["signals"])
+    found = monitors(router, route)  # null until rows were read
+    return found is not None and all(one["sizes"] for one in found["signals"])
 
 
 def test_inputs_that_move_hold_and_take_nobody_back(lab):
