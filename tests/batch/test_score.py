@@ -64,8 +64,12 @@ async def score(lab, *more):
 async def logged(lab, number):
     """Until the log has so many requests of clients."""
 
+    file = lab.folder / "log.db"
+
     def rows():
-        with sqlite3.connect(f"file:{lab.folder}/log.db?mode=ro", uri=True) as db:
+        if not file.exists():  # the reader makes it with the first of them
+            return 0
+        with sqlite3.connect(f"file:{file}?mode=ro", uri=True) as db:
             return db.execute("SELECT count(*) FROM predictions WHERE role <> 'shadow'").fetchone()[
                 0
             ]

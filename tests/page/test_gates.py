@@ -36,7 +36,7 @@ FED = """\
 """
 HELD = {
     "resources": "resources: {queue: 10}", "cost": "cost: {per_request: 1}",
-    "cascade": "cascade: {ask: [errors]}",
+    "cascade": "cascade: {ask: [errors]}", "judge": "judge: {url: <outside>/judge}",
 }  # fmt: skip
 """Those that other modules than :mod:`tests.live.gates` play."""
 GATE = """(name) => {
@@ -48,7 +48,8 @@ GATE = """(name) => {
 
 def written(kind):
     """A gate as a policy has it; nobody is outside, so who asks there cannot answer."""
-    text = HELD.get(kind) or next(case.gate for case in CASES.values() if case.kind == kind)
+    played = [case.gate for case in CASES.values() if case.kind == kind]
+    text = HELD.get(kind) or played[0]
     return f"        - {text}\n".replace("<outside>", "http://127.0.0.1:9")
 
 
