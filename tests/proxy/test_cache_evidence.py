@@ -2,8 +2,8 @@
 
 By the product's own cache, coin, recorder and judge. A few questions are asked again and again, the
 rare ones fail more often, and stable with nine tenths of the traffic has answered most of them
-already: counting every answer, or every asking, would find the candidate worse
-(docs/decisions/026-what-a-cache-leaves-to-judge.md).
+already, which is why hits are no evidence (docs/decisions/026-what-a-cache-leaves-to-judge.md). In
+this world counting every answer convicted nobody either, so the test bounds convictions, no more.
 """
 
 from __future__ import annotations
