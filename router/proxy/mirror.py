@@ -82,7 +82,8 @@ class Copy:
         self.waiting = False
         """Its answer is far ahead of stable's."""
 
-    uploaded, batch = True, False
+    uploaded = True
+    batch = False
     """It begins when the request is whole; copies have queues of their own."""
 
     def whole(self) -> bytes:

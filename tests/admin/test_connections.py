@@ -17,7 +17,7 @@ from tests.admin.conftest import SECRETS, TOKENS, running
 
 @pytest.fixture
 async def quick(monkeypatch):
-    monkeypatch.setattr(connections, "HEAD_S", 0.2)
+    monkeypatch.setattr(connections, "HEAD_S", 0.5)
     monkeypatch.setattr(server, "SWEEP_S", 0.05)
     monkeypatch.setattr(server, "BODY_S", 0.3)
     async with running(Admin(listen="127.0.0.1:0")) as made:
@@ -47,7 +47,7 @@ async def test_a_kept_connection_has_the_same_time_for_its_next_head(quick):
         writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert b" 200 " in await reader.readline()
         await reader.readuntil(b"}")
-        await asyncio.sleep(0.12)
+        await asyncio.sleep(0.2)
     writer.write(b"GET /hea")
     rest, took_s = await _closed_after(reader)
     assert (rest, took_s < 2) == (b"", True)

@@ -120,7 +120,7 @@ class Shadowed:
             task = asyncio.ensure_future(self.feedback.tell(told))
             await asyncio.sleep(0)
             self.reader.pump()
-            assert (await task)["joined"] == len(told)
+            assert (await task).joined == len(told)
             self.counted["answered"] += len(told)
 
     def served(self, drawn):
