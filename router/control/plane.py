@@ -145,6 +145,9 @@ class Plane(Parts):
         self.reviews = Reviews(self.reconciler, self.log, self.clock, self.metrics, reviews)
         self.comparer.on_differing = self.reviews.differing.take
         self._reported_s, self._hurried = 0.0, False
+        self._starts: list[asyncio.Future[bool]] = []
+        """What the start writes first: the rollouts that it begins."""
+        self._started_s = 0.0
         self._known: set[tuple[str, str]] = set()
         """Versions of the policy in force, with their routes."""
         self._counted = CountsWaiting(self._book)
@@ -177,6 +180,9 @@ class Plane(Parts):
             await bind()
             self.outreach.open()
             self.source.adopted(self.loaded, force=force)
+            runs = self.reconciler.runs.values()
+            self._starts = [run.pending.done for run in runs if run.pending]
+            self._started_s = time.monotonic()
             await self.fleet.start()
         except BaseException:
             await self.fleet.kill()
@@ -205,9 +211,15 @@ class Plane(Parts):
 
         Whoever reads that it serves may order at once, and an order needs its rollout.
         """
-        starts = [run.pending.done for run in self.reconciler.runs.values() if run.pending]
-        if starts:
-            await asyncio.wait(starts, timeout=BEGUN_S)
+        if self._starts:
+            await asyncio.wait(self._starts, timeout=BEGUN_S)
+        self._starts = []
+
+    @property
+    def starting(self) -> bool:
+        """Whether the disk does not have some of these yet, for a moment after the start."""
+        recent = time.monotonic() < self._started_s + BEGUN_S
+        return recent and not all(done.done() for done in self._starts)
 
     async def stop(self, *, drain_s: float) -> tuple[str, ...]:
         """Stop deciding, write the last words, let go of the store, then wait for the workers.

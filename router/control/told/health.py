@@ -57,10 +57,12 @@ def _problems(plane: Parts) -> list[str]:
 
 
 def ready_view(plane: Parts) -> ReadyView:
-    """Readiness: ok once every worker has applied the current table."""
+    """Readiness: ok once every worker has the current table, and what a start begins has begun."""
     ready, problems = plane.fleet.ready(), plane.fleet.troubles()
     if not ready and not problems:
         problems = ["not every worker serves the newest table yet"]
+    elif ready and plane.starting:
+        ready, problems = False, ["the store does not have the rollouts yet that this start begins"]
     return ReadyView(ok=ready, problems=problems, generation=plane.reconciler.generation)
 
 

@@ -54,3 +54,8 @@ class Parts:
     """What was raised in loops of the other processes, by process and loop."""
     worker_lag_s: dict[int, float]
     worker_connections: dict[int, int]
+
+    @property
+    def starting(self) -> bool:
+        """Whether the store does not have the rollouts yet that the start begins."""
+        raise NotImplementedError

@@ -323,3 +323,39 @@ async def test_a_route_without_a_rollout_has_no_shadow(tmp_path, policy):
             plane.controller.shadow("r")
     finally:
         await plane.stop(drain_s=1)
+
+
+class Slow(SqliteStore):
+    """A disk that takes the first change late."""
+
+    def __init__(self, path):
+        super().__init__(path)
+        self.go = asyncio.Event()
+
+    def commit(self, *changes):
+        return asyncio.ensure_future(self._late(*changes))
+
+    async def _late(self, *changes):
+        await self.go.wait()
+        return await super().commit(*changes)
+
+
+async def test_a_router_is_ready_when_the_rollouts_it_begins_are_on_the_disk(tmp_path, policy):
+    file = tmp_path / "policy.yaml"
+    file.write_text("listen: 127.0.0.1:0\n" + policy())
+    store = Slow(tmp_path / "r.db")
+    plane = Plane(load(file), store, fleet=local(command=command))
+    await plane.start()
+    try:
+        await plane.fleet.serving()
+        assert not plane.controller.ready().ok
+        assert "rollouts" in plane.controller.ready().problems[0]
+        store.go.set()
+        await plane.begun()
+        async with asyncio.timeout(10):
+            while not plane.controller.ready().ok:
+                await asyncio.sleep(0.01)
+        assert plane.controller.rollout("r").candidate == "v2"
+    finally:
+        store.go.set()
+        await plane.stop(drain_s=1)
