@@ -44,13 +44,13 @@ from router.link.messages import (
     TableRefused,
 )
 from router.link.socket import ORPHAN_GRACE_S, Link, open_link
+from router.link.urgent import Urgent
 from router.loops import BOOKS, background, forever
 from router.proxy.alone import Alone
 from router.proxy.serving import Serving
 from router.proxy.worker import (
     BEHIND_BYTES_MAX,
     REPORT_S,
-    SOON_S,
     more_files,
     tell,
     tell_failure,
@@ -75,7 +75,10 @@ class Agent:
         self.folder = folder
         host, self.port = listener.getsockname()[:2]
         started = int(time.monotonic() * 1_000)
-        self.recorder = Recorder(self._wake, self._soon, source=index, first_slice=started)
+        self._urgent = Urgent(self.report, lambda: self.alone.deciding)
+        self.recorder = Recorder(
+            self._urgent.wake, self._urgent.soon, source=index, first_slice=started
+        )
         self.counting = AttemptBook(self.recorder)
         self.shadows = Shadows(index)
         self.pools = Pools()
@@ -89,8 +92,6 @@ class Agent:
         self.link: Link | None = None
         self.ended = asyncio.Event()
         self._records: set[asyncio.BaseTransport] = set()
-        self._woken = self._due = False
-        self._soon_at = 0.0
         self._told = (0, 0)
         """The rank of the table that control was last told of."""
         self._lost = self._no_route = self._connections = 0
@@ -280,28 +281,6 @@ class Agent:
         self._connections = numbers.get("downstream_cx_active", 0)
 
     # --- reports ----------------------------------------------------------------------------------
-
-    def _wake(self) -> None:
-        if self.alone.deciding:
-            self._soon()
-        elif not self._woken:
-            self._woken = True
-            asyncio.get_running_loop().call_soon(self._report_now)
-
-    def _report_now(self) -> None:
-        self._woken = False
-        self.report()
-
-    def _soon(self) -> None:
-        if not self._due:
-            self._due = True
-            loop = asyncio.get_running_loop()
-            loop.call_at(max(self._soon_at, loop.time()), self._report_soon)
-
-    def _report_soon(self) -> None:
-        self._due = False
-        self._soon_at = asyncio.get_running_loop().time() + SOON_S
-        self.report()
 
     async def _report_regularly(self) -> None:
         await asyncio.sleep(REPORT_S)

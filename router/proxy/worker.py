@@ -43,6 +43,7 @@ from router.link.messages import (
 )
 from router.link.socket import ORPHAN_GRACE_S, Link, open_link
 from router.link.spare import terms
+from router.link.urgent import Urgent
 from router.loops import BOOKS, LoopFailure, background, forever, places_of
 from router.proxy.alone import Alone
 from router.proxy.held import settle
@@ -51,9 +52,6 @@ from router.telemetry.recorder import Recorder
 
 REPORT_S: Final = 0.25
 """Between reports; a bad candidate outcome does not wait for it."""
-SOON_S: Final = 0.05
-"""Between reports of slow candidate requests only: a busy candidate has hundreds a second, none of
-which decides alone, and each report costs the control process a third of a millisecond."""
 BEHIND_BYTES_MAX: Final = 1_048_576
 """Unsent bytes on the link above which counts go on adding up here instead of being sent."""
 GC_THRESHOLD: Final = 50_000
@@ -75,7 +73,10 @@ class Worker:
         self.index = index
         # Slices are numbered with time, so that a successor of this worker goes on from them.
         started = int(time.monotonic() * 1_000)
-        self.recorder = Recorder(self._wake, self._soon, source=index, first_slice=started)
+        self._urgent = Urgent(self.report, lambda: self.alone.deciding)
+        self.recorder = Recorder(
+            self._urgent.wake, self._urgent.soon, source=index, first_slice=started
+        )
         self.recorder.samples_ready = self._many_samples
         self.plane = DataPlane(self.recorder, listen)
         self.plane.ask = lambda item: self._send(AskPeople(item))
@@ -84,9 +85,6 @@ class Worker:
         self.link: Link | None = None
         self.ended = asyncio.Event()
         self._served = asyncio.Event()
-        self._woken = self._due = False
-        self._soon_at = 0.0
-        """Loop time before which slow requests of a candidate wait for company."""
         self._draining: asyncio.Task[None] | None = None
         self._orphan: asyncio.TimerHandle | None = None
 
@@ -177,30 +175,6 @@ class Worker:
         self._draining = background("drain", drain())
 
     # --- reports --------------------------------------------------------------------------------
-
-    def _wake(self) -> None:
-        """Something a rollback may depend on: report once, at the end of this loop turn."""
-        if self.alone.deciding:
-            self._soon()  # nobody reads it: the link must not fill up in the meantime
-        elif not self._woken:
-            self._woken = True
-            asyncio.get_running_loop().call_soon(self._report_now)
-
-    def _report_now(self) -> None:
-        self._woken = False
-        self.report()
-
-    def _soon(self) -> None:
-        """A request of the candidate is slow: report at once, unless that was just done."""
-        if not self._due:
-            self._due = True
-            loop = asyncio.get_running_loop()
-            loop.call_at(max(self._soon_at, loop.time()), self._report_soon)
-
-    def _report_soon(self) -> None:
-        self._due = False
-        self._soon_at = asyncio.get_running_loop().time() + SOON_S
-        self.report()
 
     async def _report_regularly(self) -> None:
         await asyncio.sleep(REPORT_S)

@@ -24,7 +24,7 @@ from router.core.wire.outcomes import ArmCounts, Batch, Cell, Outcome
 from router.core.wire.sampled import Sampled
 from router.telemetry.metrics import Metrics
 from tests.control.conftest import World
-from tests.control.inline_reader import InlineReader
+from tests.control.inline_reader import LogReader
 
 POLICY = """
 prediction_log: {{file: "{folder}/log.db"}}
@@ -54,24 +54,6 @@ routes:
 """
 BY_KEY = "{route: late, by: {json: user.id}, within: 7d}"
 FLAGGED_ABOVE = 0.25
-
-
-class LogReader(InlineReader):
-    """With the log, and in virtual time."""
-
-    def __init__(self, clock):
-        super().__init__()
-        self.reader.clerk._clock = clock.wall
-
-    def pump(self, most=10**9):
-        """Answer everything, and say what is due."""
-        while self.sent:
-            self._hear(self.reader.said(self.sent.pop(0)))
-        self._hear(self.reader.clerk.due())
-
-    def _hear(self, said):
-        for message in self.decoder.feed(said) if said else ():
-            self._receive(message)
 
 
 class Row:

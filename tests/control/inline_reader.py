@@ -46,3 +46,21 @@ class InlineReader(ReaderProcess):
         self.up = True
         for begin in self.on_ready:
             begin()
+
+
+class LogReader(InlineReader):
+    """With the log, and in virtual time."""
+
+    def __init__(self, clock):
+        super().__init__()
+        self.reader.clerk._clock = clock.wall
+
+    def pump(self, most=10**9):
+        """Answer everything, and say what is due."""
+        while self.sent:
+            self._hear(self.reader.said(self.sent.pop(0)))
+        self._hear(self.reader.clerk.due())
+
+    def _hear(self, said):
+        for message in self.decoder.feed(said) if said else ():
+            self._receive(message)

@@ -30,7 +30,7 @@ from router.core.wire.sampled import Sampled
 from router.link.messages import Look
 from router.telemetry.metrics import Metrics
 from tests.control.conftest import World
-from tests.control.inline_reader import InlineReader
+from tests.control.inline_reader import LogReader
 from tests.models_cache import models_cache
 
 LAG_S = 3_600.0
@@ -60,24 +60,6 @@ POLICY = (
       gates: [agreement: {{at_least: 85%}}, error_rate, guard: {{error_rate: 2%}}]
 """
 )
-
-
-class LogReader(InlineReader):
-    """With the log, and in virtual time."""
-
-    def __init__(self, clock):
-        super().__init__()
-        self.reader.clerk._clock = clock.wall
-
-    def pump(self, most=10**9):
-        """Answer everything, and say what is due."""
-        while self.sent:
-            self._hear(self.reader.said(self.sent.pop(0)))
-        self._hear(self.reader.clerk.due())
-
-    def _hear(self, said):
-        for message in self.decoder.feed(said) if said else ():
-            self._receive(message)
 
 
 class Shadowed:

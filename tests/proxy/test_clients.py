@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from tests.proxy.rig import TIMEOUTS, Rig, replace, route, version
-from tests.proxy.scripted import Scripted, body_of, ok
+from tests.proxy.scripted import Scripted, answers, body_of, ok
 
 SIZES = (0, 1, 100_000, 20_000_000)
 ENTRY_TIMEOUTS = replace(TIMEOUTS, response_s=20.0, body_s=20.0)
@@ -154,3 +154,14 @@ async def test_each_piece_of_a_stream_is_passed_on_at_once(base):
     assert len(gaps) == 4
     assert min(gaps) > 0.02  # not collected
     assert sorted(gaps)[1] < 0.06 + 0.05
+
+
+async def test_who_speaks_http2_or_grpc_is_told_where_that_is_spoken():
+    async with Scripted(answers(ok())) as backend, Rig(route(version("v1", backend))) as rig:
+        client = await rig.client()
+        await client.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(9))
+        said = await client.answer()
+        assert said.status == 505
+        assert b"HTTP/2 and gRPC are not spoken here: write engine: envoy" in said.body
+        await client.ended()
+    assert backend.peers == []
