@@ -38,9 +38,11 @@ from router.core.predictions.rows import (
 from router.core.wire.counts import PairSample
 from router.core.wire.table import MatchKind, ValueEntry
 from router.proxy.matching import BodyDocument, body_matches
+from tests import protobuf
 from tests.core.pairs.judged import as_told, judged_by
 from tests.pace import pace
 
+CALLS = ("open_inference_grpc", "tensorflow_grpc")
 CPU_S_MAX = 0.05
 MEMORY_MAX = 10 * 2**20
 
@@ -119,8 +121,73 @@ def shaped(rnd, payload):
     return document(rnd)
 
 
+def call_tensor(rnd):
+    """Type, shape and values, mostly such that belong together."""
+    datatype, n = rnd.choice(("FP32", "FP64", "INT64", "INT32", "BOOL", "BYTES")), rnd.randrange(5)
+    shape = (
+        [n, 3] if rnd.random() < 0.8 else rnd.choice(([n], [0, 2**62], [2**63, 2], [1] * 17, []))
+    )
+    if datatype == "BYTES":
+        return datatype, shape, [rnd.choice(TEXTS) for _ in range(n * 3)]
+    most = 2 if datatype == "BOOL" else 2**31
+    return datatype, shape, [rnd.randrange(most) for _ in range(n * 3)]
+
+
+def fields_of(rnd, depth=0):
+    """A message of any fields."""
+    inner = rnd.randbytes(rnd.randrange(9)) if depth > 3 else None
+    return b"".join(
+        protobuf.field(rnd.randrange(1, 12), rnd.choice((rnd.getrandbits(64), rnd.choice(TEXTS),
+                       fields_of(rnd, depth + 1) if inner is None else inner)))
+        for _ in range(rnd.randrange(5))
+    )  # fmt: skip
+
+
+def call(rnd, payload):
+    """A message of gRPC inference near to what the payload means, or any message."""
+    if rnd.random() < 0.2:
+        return protobuf.framed(fields_of(rnd))
+    names = [rnd.choice(KEYS) for _ in range(rnd.randrange(1, 4))]
+    answer = rnd.random() < 0.7
+    if payload == "tensorflow_grpc":
+        return protobuf.predict({name: call_tensor(rnd) for name in names}, 1 if answer else 2)
+    if rnd.random() < 0.3:
+        raw = [rnd.randbytes(rnd.choice((4, 8, 12))) for _ in names]
+        tensors = [(name, rnd.choice(("FP32", "INT8", "BF16", "BYTES")), [len(one) // 4])
+                   for name, one in zip(names, raw, strict=True)]  # fmt: skip
+        return protobuf.infer(*tensors, raw=raw, raw_field=6 if answer else 7)
+    return protobuf.infer(*((name, *call_tensor(rnd)) for name in names))
+
+
+def large_call(rnd):
+    """Messages of up to 1 MiB that cost most for their size."""
+    size = rnd.choice((2_000, 60_000, 1_000_000))
+    few = min(size // 60, 20_000)
+    many = [1] * min(size, 20_000)
+    name = "k" * rnd.choice((1, 70, size // 4))
+    return rnd.choice((
+        lambda: protobuf.infer((name, "INT64", [len(many)], many)),
+        lambda: protobuf.infer((name, "INT64", [few], [2**63] * few)),
+        lambda: protobuf.infer((name, "FP64", [len(many) // 4, 4], many[: len(many) // 4 * 4])),
+        lambda: protobuf.infer((name, "BYTES", [few], ["\udcff" * 12] * few)),
+        lambda: protobuf.infer((name, "BYTES", [few], [""] * few)),
+        lambda: protobuf.infer(*[("a", "BOOL", [1], [1])] * few),
+        lambda: protobuf.infer((name, "UINT8", [len(many)]), raw=(bytes(len(many)),)),
+        lambda: protobuf.predict({name: ("INT64", [1] * 15 + [len(many)], many)}),
+        lambda: protobuf.predict({name: ("FP32", [len(many) // 4, 4], [0.5])}),
+        lambda: protobuf.predict({name: ("BYTES", [few], ["\udcff" * 12] * few)}),
+        lambda: protobuf.predict({str(n): ("INT64", [1], [n]) for n in range(few // 2)}),
+        lambda: protobuf.framed(b"\x08\x01" * (size // 2)),
+        lambda: protobuf.framed(protobuf.field(5, protobuf.field(5, b"\x18\x80" * (size // 2)))),
+        lambda: protobuf.framed(b"\x2a\x00" * (size // 2)),
+        lambda: protobuf.framed(b"\xff" * size),
+    ))()  # fmt: skip
+
+
 def written(rnd, payload):
     """Its bytes, sometimes as a stream."""
+    if payload in CALLS:
+        return call(rnd, payload)
     if payload == "openai" and rnd.random() < 0.5:
         events = [json.dumps(shaped(rnd, payload)).encode() for _ in range(rnd.randrange(5))]
         events += [b"[DONE]"] * rnd.randrange(2)
@@ -189,7 +256,9 @@ def damaged(rnd, body):
 
 
 def body_of(rnd, payload, share_large=0.004):
-    body = large(rnd) if rnd.random() < share_large else written(rnd, payload)
+    if rnd.random() < share_large:
+        return damaged(rnd, large_call(rnd) if payload in CALLS else large(rnd))
+    body = written(rnd, payload)
     return damaged(rnd, body)
 
 
@@ -250,6 +319,13 @@ def plain(body):
         raise Unreadable(str(why)) from why
 
 
+def answered(payload, body):
+    try:
+        return PAYLOADS[payload].read(plain(body))
+    except Beyond as why:
+        raise Unreadable(str(why)) from why
+
+
 def sample(rnd, number, first, second):
     return PairSample(
         route="r", version=rnd.choice(("v2", "v2", "v1")), primary=rnd.choice(("v1", "v1", "v2")),
@@ -292,7 +368,7 @@ def answers(payload, each, seed):
         body = body_of(rnd, payload)
         with_place = f"payload {payload}, input {number} of seed {seed}: {body[:300]!r}"
         try:
-            readable = bounded(lambda body=body: PAYLOADS[payload].read(plain(body)), body, cost)
+            readable = bounded(partial(answered, payload, body), body, cost)
             seen["answers" if readable else "unreadable"] += 1
             declared = rnd.choice(DECLARED)
             for reads in (answer_rows, request_rows):

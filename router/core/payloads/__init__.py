@@ -8,6 +8,7 @@ answers that `rescue: {on: [schema]}` has read before they go out.
 from __future__ import annotations
 
 from router.core.payloads.answer import Answer, Beyond, Payload, Unreadable
+from router.core.payloads.calls import OpenInferenceCalls, TensorflowCalls
 from router.core.payloads.chat import OpenAI
 from router.core.payloads.codings import unpacked
 from router.core.payloads.documents import Csv, Json, Opaque
@@ -19,6 +20,8 @@ PAYLOADS: dict[str, Payload] = {
     "v1": V1(),
     "tensorflow": V1(),
     "open_inference_v2": OpenInferenceV2(),
+    "open_inference_grpc": OpenInferenceCalls(),
+    "tensorflow_grpc": TensorflowCalls(),
     "mlflow": Mlflow(),
     "openai": OpenAI(),
     "json": Json(),

@@ -44,7 +44,7 @@ class Payload(Protocol):
     """One protocol: how to read an answer's body."""
 
     def read(self, body: bytes) -> Answer:
-        """What ``body`` says. Raises Unreadable."""
+        """What ``body`` says. Raises Unreadable, and Beyond where nobody is to blame."""
 
 
 def document(body: bytes) -> Any:

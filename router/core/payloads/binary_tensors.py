@@ -60,7 +60,7 @@ class Tail:
             raise Unreadable(f"expected as many bytes as {where} says, got fewer")
         data = self._data[self._at : self._at + size]
         self._at += size
-        return _values(tensor.get("datatype"), data, count, where)
+        return values_in(tensor.get("datatype"), data, count, where)
 
     def end(self) -> None:
         """Raises Unreadable where something is left."""
@@ -68,7 +68,8 @@ class Tail:
             raise Unreadable("expected nothing behind the tensors")
 
 
-def _values(datatype: object, data: bytes, count: int, where: str) -> list[Leaf]:
+def values_in(datatype: object, data: bytes, count: int, where: str) -> list[Leaf]:
+    """``count`` values of a type as they lie in memory, little endian. Raises Unreadable."""
     if count > LEAVES_MAX:
         raise Unreadable(f"expected at most {LEAVES_MAX} values")
     if datatype == "BYTES":

@@ -10,15 +10,21 @@ Whatever the bytes are, the outcome is a table or Unreadable, within the bounds 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from router.core.payloads.answer import LEAVES_MAX, Unreadable, document, mapping, rows
 from router.core.payloads.binary_tensors import Tail, split
+from router.core.payloads.calls import (
+    infer_answer,
+    infer_request,
+    predict_answer,
+    predict_request,
+)
 from router.core.payloads.paths import MISSING, Part, at, spread, walk
 from router.core.payloads.paths import parts as parts_of
-from router.core.payloads.tensors import tensor
+from router.core.payloads.tensors import Tensor, tensor
 from router.core.payloads.texts import cell, csv_lines, json_lines
 
 
@@ -228,13 +234,19 @@ def _mlflow_answer(body: bytes, _paths: Sequence[str]) -> Table:
 def _tensors(body: bytes, key: str) -> Table:
     text, behind = split(body)
     tail = Tail(behind)
-    columns: dict[str, list[Any]] = {}
-    for place, one in enumerate(rows(mapping(document(text), "the top").get(key), key)):
-        name, shape, data = tensor(mapping(one, f"{key}[{place}]"), tail, f"{key}[{place}]")
-        columns[name] = _by_row(shape, data)
+    listed = rows(mapping(document(text), "the top").get(key), key)
+    table = _beside(
+        tensor(mapping(one, f"{key}[{place}]"), tail, f"{key}[{place}]")
+        for place, one in enumerate(listed)
+    )
     tail.end()
-    longest = max(map(len, columns.values()), default=0)
-    return Columns(columns, longest)
+    return table
+
+
+def _beside(tensors: Iterable[Tensor], under: tuple[str, ...] = ()) -> Table:
+    """Tensors as columns, whose rows are the places of the first axis."""
+    columns = {one.name: _by_row(one.shape, one.data) for one in tensors}
+    return Columns(columns, max(map(len, columns.values()), default=0), under)
 
 
 def _by_row(shape: list[int], data: list[Any]) -> list[Any]:
@@ -263,6 +275,8 @@ REQUESTS: Final[dict[str, ReadTable]] = {
     "tensorflow": _v1_request,
     "mlflow": _mlflow_request,
     "open_inference_v2": _v2_request,
+    "open_inference_grpc": lambda body, _: _beside(infer_request(body)),
+    "tensorflow_grpc": lambda body, _: _beside(predict_request(body), ("inputs",)),
     "openai": loose,
     "json": loose,
     "csv": separated,
@@ -274,6 +288,8 @@ ANSWERS: Final[dict[str, ReadTable]] = {
     "tensorflow": _v1_answer,
     "mlflow": _mlflow_answer,
     "open_inference_v2": _v2_answer,
+    "open_inference_grpc": lambda body, _: _beside(infer_answer(body)),
+    "tensorflow_grpc": lambda body, _: _beside(predict_answer(body), ("outputs",)),
     "json": loose,
     "csv": separated,
 }

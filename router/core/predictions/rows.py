@@ -9,6 +9,8 @@ payload             a request's rows               an answer's rows
 =================== ============================== ==========================================
 v1, tensorflow      ``instances``; ``inputs``      ``predictions``; ``outputs``
 open_inference_v2   ``shape[0]`` of ``inputs``     ``shape[0]`` of ``outputs``
+open_inference_grpc the same                       the same
+tensorflow_grpc     ``shape[0]`` of ``inputs``     ``shape[0]`` of ``outputs``
 mlflow              the four JSON forms, CSV       ``predictions``: list, dict or scalar
 json                a list, lines (NDJSON), else   the same
                     one, or the elements of a list
@@ -188,7 +190,7 @@ def _bare(path: str) -> str:
 
 
 _LISTS: Final = {"v1": "predictions", "tensorflow": "predictions", "mlflow": "predictions",
-                 "openai": "choices"}  # fmt: skip
+                 "openai": "choices", "tensorflow_grpc": "outputs"}  # fmt: skip
 _PLACES: Final = re.compile(r"\[-?\d*\]")
 
 
