@@ -7,7 +7,7 @@ not sent again. With a backend that computes for 20 ms between two looks that is
 requests that come about then. What is not used for longer than half that time does not meet it.
 
 Two closes of about the same age are no accident; a process that ends closes connections of any age,
-all at once.
+all at once. The shortest age is believed: a backend that was busy closes late, never early.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ KNOWN_S: Final = 60.0
 class IdlePatience:
     """Of one endpoint."""
 
-    __slots__ = ("_age_s", "_at", "used_s")
+    __slots__ = ("_age_s", "_at", "_seen", "used_s")
 
     def __init__(self) -> None:
         self.used_s = inf
@@ -39,6 +39,8 @@ class IdlePatience:
         """Of the last connection that the backend closed."""
         self._at = -inf
         """When that was, monotonic seconds."""
+        self._seen = -inf
+        """When what is believed was seen last, monotonic seconds."""
 
     def __repr__(self) -> str:
         return f"<IdlePatience used for {self.used_s:.3f} s>"
@@ -51,12 +53,18 @@ class IdlePatience:
         self._age_s, self._at = age_s, now
         if not before_s or abs(age_s - before_s) > ALIKE * before_s:
             return False
-        used_s, self.used_s = self.used_s, MARGIN * min(age_s, before_s)
-        return used_s != self.used_s
+        used_s = MARGIN * min(age_s, before_s)
+        if used_s > (1 + ALIKE) * self.used_s:  # closed late, or by another timer
+            return False
+        self._seen = now
+        if used_s >= self.used_s:
+            return False
+        self.used_s = used_s
+        return True
 
     def forget(self, now: float) -> bool:
         """Try again what has not been seen for long; True: something is no longer known."""
-        if self.used_s == inf or now - self._at < KNOWN_S:
+        if self.used_s == inf or now - self._seen < KNOWN_S:
             return False
         self.used_s, self._age_s = inf, 0.0
         return True

@@ -125,7 +125,7 @@ async def test_what_a_reader_had_when_it_ended_is_lost_and_the_rest_waits(bench)
 async def test_a_flood_is_lost_and_counted_and_not_queued(bench):
     b = await bench()
     b.reader.up = False
-    b.samples.put([b.drawn(True) for _ in range(QUEUE_SAMPLES_MAX // 2 + 3)])
+    b.samples.put([b.drawn(True)] * (QUEUE_SAMPLES_MAX // 2 + 3))
     assert b.counted == {"lost": 3}
     assert f"{QUEUE_SAMPLES_MAX // 2} wait" in repr(b.samples)
     b = await bench()
