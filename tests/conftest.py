@@ -2,8 +2,10 @@
 
 import gc
 import os
+import re
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -68,6 +70,9 @@ GROUPS = {
 }
 """Marks of tests that the whole run leaves out, and what runs them."""
 
+MODULE_MARK = re.compile(r"^pytestmark = .*?pytest\.mark\.(\w+)", re.MULTILINE)
+"""In what is read of a module, the mark that all its tests have."""
+
 
 def pytest_addoption(parser):
     parser.addoption(
@@ -83,6 +88,36 @@ def pytest_configure(config):
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # A shell starts background jobs so; the programs that tests interrupt would inherit it.
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_ignore_collect(collection_path, config):
+    """The whole run does not import modules of other groups: their models and clients take seconds.
+
+    Whoever names a folder or a file gets its tests, skipped with the reason.
+    """
+    if [Path(one).name for one in config.args] != ["tests"] or collection_path.is_dir():
+        return None
+    return _group(collection_path, config.getoption("-m")) is not None or None
+
+
+def _group(path, asked):
+    """The group that all tests of a module belong to, if it was not asked for."""
+    if path.name.startswith("test_") and path.suffix == ".py":
+        found = MODULE_MARK.search(path.read_text())
+        if found and found[1] in GROUPS and found[1] not in asked:
+            return found[1]
+    return None
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """What was not imported is told like what was skipped."""
+    if [Path(one).name for one in config.args] != ["tests"]:
+        return
+    asked = config.getoption("-m")
+    groups = [_group(path, asked) for path in Path(__file__).parent.rglob("test_*.py")]
+    for group in sorted({one for one in groups if one}):
+        number = groups.count(group)
+        terminalreporter.write_line(f"LEFT OUT [{number}] modules of {group}: {GROUPS[group]}")
 
 
 def pytest_collection_modifyitems(config, items):

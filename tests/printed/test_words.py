@@ -15,15 +15,17 @@ HINT = re.compile(r"`(rampway [a-z][^`]*)`|^\s*(rampway [a-z-]+ \S.*)$", re.MULT
 def hints():
     """Commands in the texts that the program prints: every string that is no docstring."""
     for path in sorted((ROOT / "router").rglob("*.py")):
-        tree = ast.parse(path.read_text())
+        if "rampway " not in (text := path.read_text()):
+            continue
+        nodes = list(ast.walk(ast.parse(text)))
         docs = {
             id(node.body[0].value)
-            for node in ast.walk(tree)
+            for node in nodes
             if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
             and node.body
             and isinstance(node.body[0], ast.Expr)
         }
-        for node in ast.walk(tree):
+        for node in nodes:
             if isinstance(node, ast.Constant) and id(node) not in docs:
                 for match in HINT.finditer(str(node.value)):
                     yield Printed(str(path.relative_to(ROOT)), match[1] or match[2])

@@ -415,26 +415,31 @@ async def test_a_worker_reports_four_times_a_second():
         await until(lambda: len(worker.reports) - seen >= 2, 1.1)
 
 
+IDLE_FOR_LONG = "from router.proxy import plane, worker; plane.DRAIN_IDLE_S = 30.0; worker.main()"
+"""A worker whose drain has patience with clients that are slow to ask."""
+
+
 async def test_r39_a_drained_worker_loses_nothing():
     """In flight ones finish, idle ones are told, the accept queue is taken, exit 0."""
     async with (
         Scripted(slow) as backend,
-        Process(route(version("v1", backend), timeouts=LONG)) as worker,
+        Process(route(version("v1", backend), timeouts=LONG), code=IDLE_FOR_LONG) as worker,
     ):
         idle, busy = await worker.client(), await worker.client()
         assert (await idle.ask(body=b"x")).status == 200
         asked = asyncio.create_task(busy.ask(body=b"x"))
         await asyncio.sleep(0.05)
         new = [asyncio.create_task(Client.to(worker.port)) for _ in range(20)]
-        worker.drain(5.0)
-        told = await idle.ask(body=b"x")
+        worker.drain(60.0)
+        told = await idle.ask(body=b"x", within_s=20)
         assert (told.status, told.headers[b"connection"]) == (200, b"close")
         assert (await asked).status == 200
         fresh = await asyncio.gather(*new, return_exceptions=True)
         inside = [c for c in fresh if isinstance(c, Client)]
-        served = await asyncio.gather(*[c.ask(body=b"x") for c in inside])
+        served = await asyncio.gather(*[c.ask(body=b"x", within_s=20) for c in inside])
         assert {one.status for one in served} <= {200}
         assert await asyncio.wait_for(worker.child.wait(), 10) == 0
+        await until(lambda: worker.closed, 10)  # what it told last has been read
         total = sum(count for key, count in worker.outcomes().items() if key[2] == "OK")
         assert total == 3 + len(served)
 
