@@ -26,6 +26,7 @@ def _views(night, plane, route):
         lambda: controller.summary(route), lambda: controller.route(route),
         lambda: controller.rollout(route), lambda: controller.shadow(route),
         lambda: controller.whois(route, "u1"), lambda: controller.history(route),
+        controller.data.pipeline, lambda: _quality(controller.data, route),
         lambda: repr((plane, controller, plane.store, plane.reconciler.runs.get(route))),
     ):  # fmt: skip
         try:
@@ -45,6 +46,7 @@ async def _pages(night, plane, route, number):
         lambda: controller.why(route), lambda: controller.why(route, wall - number % 9),
         controller.routes, controller.rollouts, controller.policy, controller.metrics_text,
         lambda: controller.acknowledge(route, actor="ann"),
+        lambda: controller.data.performance(route, 5.0 + number % 2),
     ):  # fmt: skip
         try:
             await ask()
@@ -52,6 +54,13 @@ async def _pages(night, plane, route, number):
             continue
         except Exception as error:
             night.checks.fail("asking ends in an exception", f"{route}: {error!r}")
+
+
+def _quality(desk, route):
+    """What is watched of a route, and then everything about each signal."""
+    for one in desk.quality(route).signals:
+        desk.quality(route, one.name, one.segment, named=one.output)
+    desk.quality(route, "nothing", "nowhere")
 
 
 def _state(plane):

@@ -45,7 +45,11 @@ class Booked:
                 self.fail("acknowledged and not durable", f"the log does not have {truth}")
 
     def tallies(self, plane):
-        """People see no more labels than were told."""
+        """People see no more labels than were told, and each use of an answer under who made it."""
+        for feed, known in plane.cascades.tallies.items():
+            booked = sum(arm.requests for arm in known.arms.values())
+            if booked != known.joined:
+                self.fail("sums do not add up", f"{feed}: {booked} of {known.joined}")
         for name, run in plane.reconciler.runs.items():
             base = name.partition("@")[0]
             said = len(self.statements.get(base, ())) if base in ("a", "b") else None
@@ -61,6 +65,11 @@ class Booked:
             self.fail("a queue is beyond its bound", f"{samples!r}: {waiting}, {samples._ahead}")
         if len(log._asked) > 64:
             self.fail("a queue is beyond its bound", repr(log))
+        for lane in plane.judges._lanes.values():
+            if len(lane.drawn) > 64 or len(lane.tasks) > 4:
+                self.fail("a queue is beyond its bound", f"{lane!r}")
+            if lane.spending.calls > lane.gate.budget.calls:
+                self.fail("a judge is asked too often", f"{lane.spending} of {lane.gate.budget}")
 
     def reading(self, plane):
         """What is still being read; empty at rest."""
@@ -68,6 +77,8 @@ class Booked:
             return repr(plane.samples)
         if plane.log._asked or plane.log._matured:
             return repr(plane.log)
+        if any(lane.drawn or lane.tasks for lane in plane.judges._lanes.values()):
+            return repr(plane.judges)
         return ""
 
     def predictions(self, control, workers):

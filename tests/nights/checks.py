@@ -42,6 +42,7 @@ NAMES = (
     "a copy is not the store", "another policy cannot be tried", "a label is booked twice",
     "a sampled draw has not one outcome", "a request is logged twice",
     "a changed recording is believed", "a question is lost, or given twice",
+    "a judge is asked too often",
 )  # fmt: skip
 
 

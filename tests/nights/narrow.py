@@ -4,7 +4,16 @@ otherwise, and a night has a few seconds."""
 from __future__ import annotations
 
 from router.control.fleet import compare, counted, reader, samples, workers
-from router.control.outside import alerts, extraction, hooks, measure, outbox, outreach, scrapes
+from router.control.outside import (
+    alerts,
+    extraction,
+    hooks,
+    judges,
+    measure,
+    outbox,
+    outreach,
+    scrapes,
+)
 from router.control.predictions import booked, watching
 from router.control.rollouts import arrivals, keeping, run
 from router.control.state import answered, sqlite
@@ -19,6 +28,8 @@ NARROW = {
     alerts: {"SHADOW_WINDOW_S": 2.0, "SHADOW_LEAST": 3, "LASTING_S": 0.5, "REPEAT_AFTER_S": 2.0},
     extraction: {"CLIENTS_MAX": 1},
     hooks: {"CALLS_AT_ONCE_MAX": 1},
+    judges: {"ASKED_AT_ONCE": 1, "DRAWN_MAX": 3, "FAILURES_MAX": 1, "PAUSE_S": 0.5,
+             "KEEP_EVERY_S": 1.0, "ANSWER_BYTES_MAX": 300},
     measure: {"ASKED_AT_ONCE_MAX": 1},
     outbox: {"QUEUE_MAX": 2, "AT_ONCE_MAX": 1},
     outreach: {"LOOKS_A_TURN": 1},

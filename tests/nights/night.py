@@ -24,6 +24,7 @@ from tests.nights.checks import Checks
 from tests.nights.desk import Desk
 from tests.nights.disk import Disk, SimPath
 from tests.nights.events import KINDS, draw
+from tests.nights.judged import with_judges
 from tests.nights.machine import Machine, Overrun
 from tests.nights.outside import Client, Version
 from tests.nights.reading import LogFile, Reader
@@ -177,6 +178,10 @@ class Night:
         """The review queue and its people, where the night has them."""
         if self.setup.people:
             self.policy = policies.with_people(self.policy, random.Random(f"{seed}/dial"))
+            self.policy = with_judges(
+                self.policy, f"{policies.HOOK_URL}/judge", policies.accepted,
+                random.Random(f"{seed}/judge"),
+            )  # fmt: skip
             self.desk = Desk(self)
         self.first = policies.text_of(self.policy)
         self.patient = False

@@ -234,7 +234,7 @@ def with_people(made, rng):
             drafts.insert(0, _dialled(reviewed, rng.choice(DIALS)))
         for draft in drafts:
             routes = [*made["routes"][:number], draft, *made["routes"][number + 1 :]]
-            if _accepted(made | {"routes": routes}):
+            if accepted(made | {"routes": routes}):
                 made["routes"] = routes
                 break
     return made
@@ -249,7 +249,8 @@ def _dialled(route, dial):
     return made
 
 
-def _accepted(made):
+def accepted(made):
+    """Whether the product takes a whole policy."""
     try:
         load(text_of(made))
     except PolicyError:

@@ -25,8 +25,8 @@ from router.config.problems import PolicyError
 from router.control import plane as control_plane
 from router.control import watch
 from router.control.fleet import beginning, ports, processes, reader, workers
-from router.control.outside import measure, outreach, scrapes, traces
-from router.control.predictions import watching
+from router.control.outside import judges, measure, outreach, scrapes, traces
+from router.control.predictions import performed, watching
 from router.control.reviews import book as review_book
 from router.control.reviews import queue as review_queue
 from router.control.reviews import webhooks
@@ -41,6 +41,7 @@ from router.telemetry import log as telemetry_log  # noqa: F401 - before its log
 from router.upstream import connection
 from tests.nights.desk import DeskSqlite, OneThread
 from tests.nights.disk import Queues, SimOs, SimPath, SimSqlite, WriterThread
+from tests.nights.judged import Readers
 from tests.nights.locks import LockFcntl, LockOs, Proc
 from tests.nights.narrow import bounds
 from tests.nights.outside import Session, profiles
@@ -243,7 +244,7 @@ def _patches():
     yield from _read_and_recorded()
     yield outreach, "outside_session", lambda: Session(night())
     yield measure, "outside_session", lambda: Session(night())
-    for asking in (scrapes, traces, webhooks):
+    for asking in (judges, scrapes, traces, webhooks):
         yield asking, "outside_session", lambda: Session(night())
     yield watch, "FileWatch", SimWatch
     yield main, "load", lambda path: night().load(str(path))
@@ -268,6 +269,7 @@ def _read_and_recorded():
     yield sqlite_book, "sqlite3", LogSqlite(night)
     yield review_book, "sqlite3", DeskSqlite(night)
     yield review_queue, "ThreadPoolExecutor", OneThread
+    yield performed, "asyncio", Readers(night)
     yield watching, "profiles", lambda *about: profiles(night(), *about)
     yield recording, "Writer", SimWriter
     yield recording, "queue", SimpleNamespace(Full=queue.Full, Queue=Lines)
