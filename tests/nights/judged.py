@@ -1,4 +1,4 @@
-"""Judges, and routes that feed each other, in the nights with people; and the log as people read it.
+"""Judges and routes that feed each other, in nights with people; and the log as people read it.
 
 A night with people has, as often as not, a gate ``judge`` on a route whose answers are paired, and
 a route whose answers the other one is asked with.
@@ -30,7 +30,10 @@ def with_judges(made, url, accepted, rng):
     made = deepcopy(made)
     for number, route in enumerate(made["routes"]):
         if rng.random() < 0.6 and isinstance(route.get("rollout"), dict):
-            drafts = [_judged(route, url, rng, {"shadow": deepcopy(PAIRED)}), _judged(route, url, rng)]
+            drafts = [
+                _judged(route, url, rng, {"shadow": deepcopy(PAIRED)}),
+                _judged(route, url, rng),
+            ]
             if rng.random() < 0.3:
                 drafts.reverse()
             _first(made, number, drafts, accepted)
