@@ -22,8 +22,7 @@ from tests.nights.shrink import command, shrunk, violates
 from tests.nights.stories import STORIES
 
 ROOT = Path(__file__).resolve().parents[2]
-NIGHTS = 80
-"""Of those that `make test-nights` lives, which every change passes as well."""
+NIGHTS = 300
 
 
 @pytest.fixture(autouse=True)
