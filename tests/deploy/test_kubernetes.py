@@ -1,59 +1,180 @@
-"""deploy/kubernetes against Kubernetes' own schemas, the policy loader and the Dockerfile."""
+"""deploy/kubernetes, rendered: Kubernetes' schemas, the policy loader, the Dockerfile."""
 
+import copy
+import shutil
+import subprocess
 from pathlib import Path
 
+import jsonschema
 import pytest
 import yaml
 
-from router.config import load
+from router.config import loads
 from router.core.policy import split_address
 
 FOLDER = Path(__file__).resolve().parents[2] / "deploy/kubernetes"
 KUBERNETES = "1.31"
-MANIFESTS = ("service.yaml", "statefulset.yaml")
+OVERLAYS = ("base", "envoy", "monitored", "postgres")
+SECRETS = {"VIEWER_TOKEN": "viewer-token-of-16-chars", "OPERATOR_TOKEN": "operator-token-of-16"}
 
 
-@pytest.fixture(scope="module")
-def policy():
-    return load(FOLDER / "rampway.yaml").policy
+def closed(required=(), **properties):
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(required),
+        "additionalProperties": False,
+    }
 
 
-@pytest.fixture(scope="module")
-def pod():
-    return yaml.safe_load((FOLDER / "statefulset.yaml").read_text())["spec"]["template"]["spec"]
+TEXT = {"type": "string", "minLength": 1}
+KEY = closed(("key",), name=TEXT, key=TEXT)
+SERVICE_MONITOR = closed(
+    ("selector", "endpoints"),
+    selector=closed(matchLabels={"type": "object", "additionalProperties": TEXT}),
+    endpoints={
+        "type": "array",
+        "minItems": 1,
+        "items": closed(
+            port=TEXT,
+            path=TEXT,
+            scheme={"enum": ["http", "https"]},
+            interval={"type": "string", "pattern": "^[0-9]+(ms|s|m|h)$"},
+            authorization=closed(type=TEXT, credentials=KEY),
+            tlsConfig=closed(serverName=TEXT, ca=closed(secret=KEY)),
+        ),
+    },
+)
+"""Of monitoring.coreos.com/v1 only the fields that are used here; any other is refused."""
 
 
-@pytest.mark.parametrize("name", MANIFESTS)
-def test_a_manifest_is_what_kubernetes_takes(name):
+def rendered(overlay):
+    if shutil.which("kubectl") is None:
+        pytest.skip("kubectl is not here, which renders an overlay")
+    run = ["kubectl", "kustomize", str(FOLDER / overlay)]
+    text = subprocess.run(run, capture_output=True, text=True, check=True, timeout=30).stdout
+    return list(yaml.safe_load_all(text))
+
+
+@pytest.fixture(scope="module", params=OVERLAYS)
+def manifests(request):
+    return rendered(request.param)
+
+
+def one(manifests, *kinds):
+    (found,) = [manifest for manifest in manifests if manifest["kind"] in kinds]
+    return found
+
+
+def workload(manifests):
+    return one(manifests, "StatefulSet", "Deployment")
+
+
+def policy_of(manifests):
+    return loads(one(manifests, "ConfigMap")["data"]["rampway.yaml"], environment=SECRETS).policy
+
+
+def check(manifest):
+    if manifest["kind"] == "ServiceMonitor":
+        jsonschema.validate(manifest["spec"], SERVICE_MONITOR)
+        return
     validate = pytest.importorskip("kubernetes_validate").validate
-    manifest = yaml.safe_load((FOLDER / name).read_text())
     validate(manifest, KUBERNETES, strict=True)
-    manifest["spec"]["replica"] = 1
-    with pytest.raises(Exception, match="replica"):
-        validate(manifest, KUBERNETES, strict=True)
 
 
-def test_the_base_names_every_file():
-    base = yaml.safe_load((FOLDER / "kustomization.yaml").read_text())
-    named = {*base["resources"], *base["configMapGenerator"][0]["files"], "kustomization.yaml"}
-    assert {path.name for path in FOLDER.iterdir()} == named
+def test_every_folder_is_checked_and_every_file_named():
+    assert {path.name for path in FOLDER.iterdir()} == set(OVERLAYS)
+    for folder in FOLDER.iterdir():
+        told = yaml.safe_load((folder / "kustomization.yaml").read_text())
+        named = {*told["resources"], *told["configMapGenerator"][0]["files"]} - {"../base"}
+        assert {path.name for path in folder.iterdir()} == {*named, "kustomization.yaml"}
 
 
-def test_ports_mounts_and_user_fit(policy, pod):
+def test_each_manifest_is_what_kubernetes_takes(manifests):
+    for manifest in manifests:
+        check(manifest)
+        broken = copy.deepcopy(manifest)
+        broken["novelty" if manifest["kind"] == "ConfigMap" else "spec"] = {"novelty": 1}
+        with pytest.raises(Exception, match="novelty"):
+            check(broken)
+
+
+def test_there_is_one_router_and_the_old_one_ends_first(manifests):
+    spec = workload(manifests)["spec"]
+    assert spec["replicas"] == 1
+    if workload(manifests)["kind"] == "Deployment":
+        assert spec["strategy"] == {"type": "Recreate"}
+        assert policy_of(manifests).store.startswith("postgresql://")
+    else:
+        (claim,) = spec["volumeClaimTemplates"]
+        assert claim["spec"]["accessModes"] == ["ReadWriteOncePod"]
+        assert policy_of(manifests).store.startswith("sqlite:")
+
+
+def test_selectors_find_the_pod_and_ports_have_their_names(manifests):
+    pod = workload(manifests)["spec"]["template"]
+    labels = pod["metadata"]["labels"].items()
+    ports = {port["name"] for port in pod["spec"]["containers"][0]["ports"]}
+    for manifest in manifests:
+        match manifest["kind"], manifest.get("spec"):
+            case "Service", spec:
+                assert spec["selector"].items() <= labels
+                assert {port["targetPort"] for port in spec["ports"]} <= ports
+            case "PodDisruptionBudget", spec:
+                assert spec["selector"]["matchLabels"].items() <= labels
+            case "NetworkPolicy", spec:
+                assert spec["podSelector"]["matchLabels"].items() <= labels
+                open_ports = {port["port"] for rule in spec["ingress"] for port in rule["ports"]}
+                assert open_ports == ports, "what listens is reached, and nothing else"
+
+
+def test_ports_mounts_and_user_fit(manifests):
+    pod, policy = workload(manifests)["spec"]["template"]["spec"], policy_of(manifests)
     (container,) = pod["containers"]
-    port = split_address(policy.listen)[1]
-    assert container["ports"] == [{"name": "http", "containerPort": port}]
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    assert ports["http"] == split_address(policy.listen)[1]
     mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
-    assert policy.store.removeprefix("sqlite:///").startswith(mounts["state"] + "/")
+    assert {volume["name"] for volume in pod["volumes"]} | {"state"} == set(mounts)
+    if policy.store.startswith("sqlite"):
+        assert policy.store.removeprefix("sqlite:///").startswith(mounts["state"] + "/")
     dockerfile = (FOLDER.parent / "Dockerfile").read_text()
     assert f"--uid {pod['securityContext']['runAsUser']} " in dockerfile
     assert f'"serve", "{mounts["policy"]}/rampway.yaml"' in dockerfile
     assert pod["terminationGracePeriodSeconds"] > policy.limits.drain
+    assert pod["securityContext"]["runAsNonRoot"]
+    assert container["securityContext"]["readOnlyRootFilesystem"]
+    assert not container["securityContext"]["allowPrivilegeEscalation"]
 
 
-def test_probes_ask_the_admin_interface(policy, pod):
-    (container,) = pod["containers"]
+def test_probes_ask_the_admin_interface(manifests):
+    (container,) = workload(manifests)["spec"]["template"]["spec"]["containers"]
+    policy = policy_of(manifests)
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     for probe, path in (("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")):
-        command = container[probe]["exec"]["command"]
-        assert f"http://{policy.admin.listen}{path}" in command[2]
-        compile(command[2], probe, "exec")
+        asked = container[probe]
+        if policy.admin.tls is None:
+            command = asked["exec"]["command"]
+            assert f"http://{policy.admin.listen}{path}" in command[2]
+            compile(command[2], probe, "exec")
+        else:
+            assert (asked["httpGet"]["path"], asked["httpGet"]["scheme"]) == (path, "HTTPS")
+            assert ports[asked["httpGet"]["port"]] == split_address(policy.admin.listen)[1]
+
+
+def test_prometheus_finds_the_admin_service_and_asks_by_its_name():
+    manifests = rendered("monitored")
+    wanted = one(manifests, "ServiceMonitor")["spec"]
+    services = [
+        manifest
+        for manifest in manifests
+        if manifest["kind"] == "Service"
+        and wanted["selector"]["matchLabels"].items() <= manifest["metadata"]["labels"].items()
+    ]
+    assert [service["metadata"]["name"] for service in services] == ["rampway-admin"]
+    (endpoint,) = wanted["endpoints"]
+    assert [port["name"] for port in services[0]["spec"]["ports"]] == [endpoint["port"]]
+    assert endpoint["tlsConfig"]["serverName"] in policy_of(manifests).admin.hosts
+
+
+def test_the_overlay_of_envoy_has_envoy_carry_the_traffic():
+    assert policy_of(rendered("envoy")).engine == "envoy"
