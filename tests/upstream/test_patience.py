@@ -30,6 +30,19 @@ def test_two_closes_of_one_age_are_a_timer_and_shorter_ones_are_believed():
     assert repr(patience)
 
 
+def test_closes_that_come_late_do_not_unlearn_the_timer():
+    """A backend that is busy closes behind its timer: twice so is not another timer."""
+    patience = IdlePatience()
+    for at, age_s in enumerate((0.12, 0.12, 0.22, 0.22, 0.13, 0.3, 0.3)):
+        patience.closed(age_s, float(at))
+    assert patience.used_s == MARGIN * 0.12
+    assert not patience.forget(1.0 + KNOWN_S - 0.1)
+    assert patience.forget(4.0 + KNOWN_S), "only closes of its age keep it known"
+    assert not patience.closed(0.3, 5.0 + KNOWN_S)
+    assert patience.closed(0.3, 6.0 + KNOWN_S)
+    assert patience.used_s == MARGIN * 0.3
+
+
 def test_a_process_that_ends_is_no_timer():
     """Its connections are of any age, or of one, and are closed at once."""
     for seed in range(200):
