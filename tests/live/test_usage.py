@@ -184,8 +184,11 @@ def test_on_fail_takes_it_back(lab):
 
 def test_a_candidate_that_begins_to_answer_null_is_taken_back_by_its_monitors(lab):
     """No gate of the route reads predictions: it was well, and alone it is so no more."""
-    monitors = lambda: lab.api("/api/v1/routes/watched")[1]["monitors"]  # noqa: E731 - one word
-    learnt = lambda: all(one["sizes"] for one in monitors()["signals"])  # noqa: E731 - likewise
+
+    def learnt():
+        found = lab.api("/api/v1/routes/watched")[1]["monitors"]  # null until rows were read
+        return found is not None and all(one["sizes"] for one in found["signals"])
+
     ask(lab, "watched", lambda f: learnt() and f["samples"] > 150, "its first answers")
     lab.v2.faults(null_rate=0.5)
     found = ask(lab, "watched", lambda f: f["phase"] != "progressing", "a rollback")
