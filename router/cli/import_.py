@@ -20,10 +20,12 @@ FILE_BYTES_MAX = 4_194_304
 
 
 def run(
-    manifest: Annotated[Path, Argument("YAML with an Argo Rollout or a Flagger Canary; - reads.")],
+    manifest: Annotated[Path, Argument("YAML with a manifest of such a kind; - reads.")],
     output: Format = Output.TABLE,
 ) -> None:
-    """Write a policy for an Argo Rollout or a Flagger Canary; what has no counterpart is a comment.
+    """Write a policy for a Rollout, Canary, HTTPRoute or InferenceService; the rest is a comment.
+
+    The kinds are of Argo Rollouts, Flagger, the Gateway API and KServe.
 
     The policy goes to stdout; how many comments there are goes to stderr.
     """

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from router.config.problems import PolicyError
 from router.config.source import Document
-from router.importing import argo, flagger
+from router.importing import argo, flagger, gateway, kserve
 from router.importing.draft import Draft, text
 from router.importing.manifest import PLATFORM, Manifest, manifests
 
@@ -19,6 +19,9 @@ Translate = Callable[[Manifest, list[Manifest]], Draft]
 IMPORTERS: dict[tuple[str, str], Translate] = {
     ("argoproj.io", "Rollout"): argo.translate,
     ("flagger.app", "Canary"): flagger.translate,
+    ("gateway.networking.k8s.io", "HTTPRoute"): gateway.translate,
+    ("serving.kserve.io", "InferenceService"): kserve.translate,
+    ("serving.kubeflow.org", "InferenceService"): kserve.translate,
 }
 """Every kind of object that can be read, by API group and kind."""
 
@@ -32,7 +35,7 @@ class Imported:
 
 
 def import_policy(data: bytes | str, file: str = "rollout.yaml") -> Imported:
-    """A policy for every Argo Rollout and Flagger Canary of a file, each as a route.
+    """A policy for every object of a file whose kind is in :data:`IMPORTERS`, each as a route.
 
     Whatever has no counterpart is a comment with its line. Raises PolicyError when the file is no
     plain YAML or has none of them.
@@ -40,7 +43,7 @@ def import_policy(data: bytes | str, file: str = "rollout.yaml") -> Imported:
     found = manifests(data, file)
     drafts = [_draft(manifest, found) for manifest in found if _importer(manifest)]
     if not drafts:
-        kinds = ", ".join(kind for _, kind in IMPORTERS)
+        kinds = ", ".join(dict.fromkeys(kind for _, kind in IMPORTERS))
         raise PolicyError(
             [Document(file).problem((), f"expected one of {kinds}, got none of them")]
         )

@@ -176,6 +176,7 @@ class WrittenTimeouts(TypedDict, total=False):
     """``timeouts``."""
 
     response: str
+    total: str
 
 
 class WrittenVersion(TypedDict):

@@ -143,7 +143,10 @@ def test_strange_steps_are_remarked_on(step, said):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("kind: Deployment\napiVersion: apps/v1\n", "expected one of Rollout, Canary, got none"),
+        (
+            "kind: Deployment\napiVersion: apps/v1\n",
+            "expected one of Rollout, Canary, HTTPRoute, InferenceService, got none",
+        ),
         ("", "got none of them"),
         ("metadata: {name: {{ .Release.Name }}}\n", "got the template of a chart"),
         ("a: [", "expected ] to close this"),
