@@ -55,6 +55,8 @@ def sweep(exchange: Exchange, now: float) -> None:
         exchange.client_broke(BODY_TIMEOUT)
     elif now > attempt.deadline and (begun or not sending):
         exchange.timed_out(STALLED if begun else TIMEOUT)
+    elif begun and exchange.uploaded:
+        exchange.quiet_until = _next_look(exchange, attempt)
 
 
 def _age(exchange: Exchange, attempt: Attempt, now: float) -> None:
@@ -70,6 +72,19 @@ def _age(exchange: Exchange, attempt: Attempt, now: float) -> None:
     within_s = exchange.route.entry.answer_within_s
     if within_s and age_s >= within_s and exchange.stage is not Stage.ANSWERING:
         attempt.overdue(age_s)
+
+
+def _next_look(exchange: Exchange, attempt: Attempt) -> float:
+    """When something may be due of an answer that has begun.
+
+    Each piece of it only moves its deadline on; a client that reads again asks for a look itself.
+    A stream of hours is then looked at as often as it may fall silent, not twenty times a second.
+    """
+    due = min(attempt.deadline, exchange.end_by)
+    arm = attempt.arm
+    if arm is not None and attempt.passed < len(arm.limits_s):
+        due = min(due, exchange.asked + arm.limits_s[attempt.passed])
+    return due
 
 
 def _too_slow(exchange: Exchange, unread: bool, sending: bool, now: float) -> bool:

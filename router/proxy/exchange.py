@@ -68,7 +68,7 @@ class Exchange:
 
     __slots__ = ("arrived", "asked", "attempt", "body", "client", "cookie", "end_by", "ending",
                  "first", "framing", "head", "id", "keep", "mirrored", "pairing", "plane",
-                 "reading", "route", "sample", "size", "spans", "stage", "told", "unread_since",
+                 "quiet_until", "reading", "route", "sample", "size", "spans", "stage", "told", "unread_since",
                  "upload", "uploaded")  # fmt: skip
 
     route: ServedRoute
@@ -94,6 +94,7 @@ class Exchange:
         self.size = len(body)
         self.uploaded = uploaded
         self.stage = _ARRIVED
+        self.quiet_until = 0.0  # monotonic seconds; no deadline of it passes before
         self.arrived = self.asked = now = monotonic()
         self.upload = None if uploaded else Upload(plane.kept, now)
         self.id = head.request_id or plane.next_id()
@@ -398,6 +399,7 @@ class Exchange:
         self.asked += now - self.unread_since
         if self.stage >= _WAITING:
             self.attempt.deadline = now + self.route.body_s
+            self.quiet_until = 0.0
             if (connection := self.attempt.connection) is not None:
                 connection.resume_reading()
 

@@ -288,7 +288,7 @@ class DataPlane(Shared[Exchange]):
             self._sweeper = loop.call_at(self._due, self._sweep)
 
     def _look_at_deadlines(self, now: float) -> None:
-        for exchange in list(self.exchanges):
+        for exchange in [one for one in self.exchanges if now >= one.quiet_until]:
             sweep(exchange, now)
         sweep_held(self, now)
         self.mirrors.sweep(now)

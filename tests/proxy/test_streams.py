@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
+from dataclasses import replace
+from math import inf
 
 import pytest
 
 from router.core.wire.table import Mirror, RescueEntry, TimeoutsEntry
 from router.proxy.streams import HELD_BYTES_MAX, StreamEnding
-from tests.proxy.rig import Rig, request, rollout, route, until, version
+from tests.proxy.rig import LIMITS, Rig, request, rollout, route, until, version
 from tests.proxy.scripted import Scripted
 
 HEAD = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n"
     b"Transfer-Encoding: chunked\r\n\r\n"
 )
+PATIENT = replace(LIMITS, body_timeout_s=30.0)
+PATIENCE = TimeoutsEntry(connect_s=2.0, response_s=30.0, body_s=30.0)
 TOKEN = b'data: {"choices": [{"index": 0, "delta": {"content": "hi"}}]}\n\n'
 DONE = b"data: [DONE]\n\n"
 COMMENT = b": OPENROUTER PROCESSING\n\n"
@@ -170,3 +174,32 @@ async def test_comments_are_not_held_for_ever():
     ):
         answer = await rig.ask()
         assert (answer.status, answer.complete) == (200, True)
+
+
+async def test_a_client_that_reads_again_waits_for_a_silent_version_no_longer_than_others():
+    """While it did not read nothing was due of the version; from then on its silence is bounded."""
+    async with (
+        stream(b"x" * 20_000_000) as backend,
+        Rig(route(version("v1", backend)), limits=PATIENT) as rig,
+    ):
+        client = await rig.client()
+        client.writer.transport.pause_reading()
+        await client.send(request(body=b"x"))
+        await until(lambda: [one.quiet_until for one in rig.plane.exchanges] == [inf])
+        client.writer.transport.resume_reading()
+        assert (await client.ended(5.0)).endswith(b"x\r\n")
+        await rig.settled()
+        rig.count()
+        assert rig.outcomes == {("v1", "stable", "TIMEOUT"): 1}
+
+
+async def test_a_stream_is_late_at_each_threshold_while_it_goes_on():
+    """Nobody waits for its end, which may be hours away."""
+    async with stream(TOKEN) as stable, stream(TOKEN) as candidate:
+        entry = rollout(stable, candidate, 10_000, thresholds_s=(0.1, 0.4), timeouts=PATIENCE)
+        async with Rig(entry) as rig:
+            client = await rig.client()
+            await client.send(request(body=b"x"))
+            await until(lambda: rig.count() and rig.arm("candidate").get("slow") == 2)
+            assert rig.plane.exchanges
+            client.close()
