@@ -44,6 +44,7 @@ def sweep(exchange: Exchange, now: float) -> None:
     unread = begun and attempt.deadline == inf
     if exchange.uploaded and not (unread or queued):
         _age(exchange, attempt, now)
+        exchange.quiet_until = _next_look(exchange, attempt)
     if queued:
         _queued(exchange, attempt, now)
     elif now > exchange.end_by or (waiting and now > attempt.deadline):
@@ -55,8 +56,6 @@ def sweep(exchange: Exchange, now: float) -> None:
         exchange.client_broke(BODY_TIMEOUT)
     elif now > attempt.deadline and (begun or not sending):
         exchange.timed_out(STALLED if begun else TIMEOUT)
-    elif begun and exchange.uploaded:
-        exchange.quiet_until = _next_look(exchange, attempt)
 
 
 def _age(exchange: Exchange, attempt: Attempt, now: float) -> None:
@@ -75,11 +74,13 @@ def _age(exchange: Exchange, attempt: Attempt, now: float) -> None:
 
 
 def _next_look(exchange: Exchange, attempt: Attempt) -> float:
-    """When something may be due of an answer that has begun.
+    """When something may be due of an answer that has begun; of another, at any time.
 
-    Each piece of it only moves its deadline on; a client that reads again asks for a look itself.
-    A stream of hours is then looked at as often as it may fall silent, not twenty times a second.
+    Each piece of it only moves its deadline on, and so does a client that reads again. A stream of
+    hours is then looked at as often as it may fall silent, not twenty times a second.
     """
+    if exchange.stage is not Stage.ANSWERING:
+        return 0.0
     due = min(attempt.deadline, exchange.end_by)
     arm = attempt.arm
     if arm is not None and attempt.passed < len(arm.limits_s):

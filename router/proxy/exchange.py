@@ -68,8 +68,8 @@ class Exchange:
 
     __slots__ = ("arrived", "asked", "attempt", "body", "client", "cookie", "end_by", "ending",
                  "first", "framing", "head", "id", "keep", "mirrored", "pairing", "plane",
-                 "quiet_until", "reading", "route", "sample", "size", "spans", "stage", "told", "unread_since",
-                 "upload", "uploaded")  # fmt: skip
+                 "quiet_until", "reading", "route", "sample", "size", "spans", "stage", "told",
+                 "unread_since", "upload", "uploaded")  # fmt: skip
 
     route: ServedRoute
     attempt: Attempt
@@ -399,7 +399,6 @@ class Exchange:
         self.asked += now - self.unread_since
         if self.stage >= _WAITING:
             self.attempt.deadline = now + self.route.body_s
-            self.quiet_until = 0.0
             if (connection := self.attempt.connection) is not None:
                 connection.resume_reading()
 

@@ -185,7 +185,9 @@ async def test_a_client_that_reads_again_waits_for_a_silent_version_no_longer_th
         client = await rig.client()
         client.writer.transport.pause_reading()
         await client.send(request(body=b"x"))
-        await until(lambda: [one.quiet_until for one in rig.plane.exchanges] == [inf])
+        await until(lambda: [one.attempt.deadline for one in rig.plane.exchanges] == [inf])
+        looks = rig.plane._sweeps
+        await until(lambda: rig.plane._sweeps > looks + 1)
         client.writer.transport.resume_reading()
         assert (await client.ended(5.0)).endswith(b"x\r\n")
         await rig.settled()
