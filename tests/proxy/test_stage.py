@@ -87,7 +87,7 @@ async def test_a_step_that_the_table_has_not_is_seen(taken):
     async with Scripted(hangs) as silent, Rig(route(version("v1", silent))) as rig:
         client = await rig.client()
         await client.send(request())
-        await until(lambda: rig.plane.exchanges)
+        await until(lambda: [one.stage for one in rig.plane.exchanges] == [Stage.SENT])
         (exchange,) = rig.plane.exchanges
         exchange.stage = Stage.COLLECTING
         assert taken[-1][1] not in STEPS[taken[-1][0]]
