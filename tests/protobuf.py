@@ -31,6 +31,10 @@ def framed(message, flag=0):
     return struct.pack(">BI", flag, len(message)) + message
 
 
+def unframed(body):
+    return body[5:]
+
+
 CONTENTS = {"BOOL": (1, ""), "INT32": (2, ""), "INT64": (3, ""), "UINT8": (4, ""),
             "UINT64": (5, ""), "FP32": (6, "f"), "FP64": (7, "d"), "BYTES": (8, None)}  # fmt: skip
 
@@ -49,9 +53,9 @@ def infer_tensor(name, datatype, shape, values=None):
     return made + field(5, inside)
 
 
-def infer(*tensors, raw=(), raw_field=6):
+def infer(*tensors, raw=(), raw_field=6, version="1"):
     """A ``ModelInferResponse``, or with raw_field 7 a request; tensors as :func:`infer_tensor`."""
-    made = field(1, "model") + field(2, "1") + field(3, "an-id")
+    made = field(1, "model") + field(2, version) + field(3, "an-id")
     made += b"".join(field(5, infer_tensor(*one)) for one in tensors)
     return framed(made + b"".join(field(raw_field, one) for one in raw))
 
@@ -71,10 +75,10 @@ def predict_tensor(datatype, shape, values):
     return made + packed(number, values, code)
 
 
-def predict(tensors, number=1):
+def predict(tensors, number=1, version="1"):
     """A ``PredictResponse``, or with number 2 a request: name -> datatype, shape, values."""
     made = b"".join(
         field(number, field(1, name) + field(2, predict_tensor(*one)))
         for name, one in tensors.items()
     )
-    return framed(made + field(3 - number, field(1, "model")))
+    return framed(made + field(3 - number, field(1, "model") + field(4, version)))

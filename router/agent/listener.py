@@ -8,7 +8,9 @@ from typing import Final
 from router.agent.naming import (
     DISCOVERY,
     LISTENER,
+    MANAGER,
     RECORDS,
+    ROUTER,
     ROUTES,
     SPACE,
     TYPE,
@@ -17,10 +19,6 @@ from router.agent.naming import (
 )
 from router.core.wire.table import RoutingTable, StickyKind
 
-_ROUTER: Final = "envoy.extensions.filters.http.router.v3.Router"
-_MANAGER: Final = (
-    "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
-)
 _FLUENTD: Final = "envoy.extensions.access_loggers.fluentd.v3.FluentdAccessLogConfig"
 RECORDS_BYTES: Final = 8_388_608
 """Records that Envoy keeps while nobody reads them, each thread; beyond, they are lost (and
@@ -81,7 +79,7 @@ def listener(table: RoutingTable, host: str, port: int) -> EnvoyJson:
         "record": fields,
     }}  # fmt: skip
     manager: EnvoyJson = {
-        "@type": TYPE + _MANAGER,
+        "@type": TYPE + MANAGER,
         "stat_prefix": LISTENER, "codec_type": "AUTO", "use_remote_address": True,
         "always_set_request_id_in_response": True,
         "max_request_headers_kb": min(max(limits.head_bytes // 1024, 1), HEAD_KIB_MAX),
@@ -92,7 +90,7 @@ def listener(table: RoutingTable, host: str, port: int) -> EnvoyJson:
         "stream_idle_timeout": "0s",
         "rds": {"route_config_name": ROUTES, "config_source": _source()},
         "http_filters": [{"name": "envoy.filters.http.router", "typed_config": {
-            "@type": TYPE + _ROUTER, "upstream_log": [records],
+            "@type": TYPE + ROUTER, "upstream_log": [records],
             "upstream_log_options": {"flush_upstream_log_on_upstream_stream": True},
             "suppress_envoy_headers": True,
         }}],

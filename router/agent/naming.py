@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from router.core.payloads import CALLS
 from router.core.wire.table import RouteEntry
 
 EnvoyJson = dict[str, object]
@@ -13,8 +14,14 @@ SPACE: Final = "rampway"
 """The metadata namespace of everything that is ours."""
 ROUTES: Final = "routes"
 LISTENER: Final = "clients"
+BRIDGE: Final = "calls"
+"""The listener of copied calls, which are asked of versions over HTTP/1.1."""
 PLAIN, GRPC = "http", "grpc"
 """How a version is spoken to; a client that speaks gRPC meets a cluster of its own."""
+
+
+ROUTER: Final = "envoy.extensions.filters.http.router.v3.Router"
+MANAGER: Final = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 
 
 def live(route: str, version: str, speech: str) -> str:
@@ -31,6 +38,11 @@ def rescued(entry: RouteEntry, speech: str) -> str:
     """The cluster of a candidate whose failures stable answers."""
     candidate, stable = entry.versions[entry.candidate], entry.versions[entry.stable]
     return f"{entry.name}/{candidate.name}/{speech}/else/{stable.name}"
+
+
+def compared(entry: RouteEntry) -> bool:
+    """Whether the answers to copied calls of this route are read, and so compared."""
+    return not CALLS.isdisjoint((entry.payload, *(name for _, name in entry.payload_paths)))
 
 
 COMPARER: Final = "rampway/comparer"

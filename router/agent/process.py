@@ -86,6 +86,7 @@ class Agent:
         self.offers = Offers(secrets.token_hex(4))
         self.tables = TableOffers(self.offers, (host, self.port))
         self.tables.comparer_port = self.shadows.port
+        self.tables.bridge_port = self.shadows.bridge_port
         self.discovery = Discovery(self.offers, self._asked)
         self.envoy = Envoy(folder, threads)
         self.alone = Alone(lambda: self.serving.table, self._lower)

@@ -22,6 +22,7 @@ from router.agent.naming import (
     SPACE,
     TYPE,
     EnvoyJson,
+    compared,
     duration,
     live,
     rescued,
@@ -186,12 +187,13 @@ def _action(entry: RouteEntry, speech: str) -> EnvoyJson:
     copied = [_copy(entry, one.version, one.share_bp, speech) for one in mirrors]
     if copied:
         # One copy to the comparer is enough: it has the shares of its own table.
-        made["request_mirror_policies"] = copied[:1] if speech == PLAIN else copied
+        whole = speech == PLAIN or compared(entry)
+        made["request_mirror_policies"] = copied[:1] if whole else copied
     return made
 
 
 def _copy(entry: RouteEntry, version: int, share_bp: int, speech: str) -> EnvoyJson:
-    whole = speech == PLAIN
+    whole = speech == PLAIN or compared(entry)
     name = COMPARER if whole else shadow(entry.name, entry.versions[version].name)
     share = max(one.share_bp for one in entry.mirrors) if whole else share_bp
     return {

@@ -2,22 +2,30 @@
 
 Envoy copies; it cannot hand two answers over. So each copy comes to a data plane of our own, the
 built-in one, whose clients are Envoy's copies alone: it asks stable and copies to the others as it
-does everywhere, within the same bounds. Stable is thus asked once more for what is copied. Copies
-of gRPC calls go to the version itself and are counted, not compared.
+does everywhere, within the same bounds. Stable is thus asked once more for what is copied. Calls
+of gRPC whose payload is read come here as well, and are asked through :mod:`router.agent.bridge`;
+copies of other calls go to the version itself and are counted, not compared.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final
-
+from router.agent.bridge import LOOPBACK, asking, reserved
+from router.agent.naming import compared
 from router.core.wire.counts import MirrorCounts, PairSample, VersionCounts
+from router.core.wire.edits import EditEntry
 from router.core.wire.outcomes import FULL_BP
-from router.core.wire.table import HealthCheck, Mirror, RouteEntry, RoutingTable, stable_only
+from router.core.wire.table import (
+    EndpointEntry,
+    HealthCheck,
+    Mirror,
+    RouteEntry,
+    RoutingTable,
+    VersionEntry,
+    stable_only,
+)
 from router.proxy.plane import DataPlane, Listen
 from router.telemetry.recorder import Recorder
-
-LOOPBACK: Final = "127.0.0.1"
 
 
 class Shadows:
@@ -27,11 +35,18 @@ class Shadows:
         self.recorder = Recorder(source=source)
         self.plane = DataPlane(self.recorder, Listen(LOOPBACK, 0))
         self.plane.bind()
+        self._bridge = reserved()
 
     @property
     def port(self) -> int:
         """Where copies are taken."""
         return self.plane.port
+
+    @property
+    def bridge_port(self) -> int:
+        """Where Envoy makes calls of what is asked here."""
+        port: int = self._bridge.getsockname()[1]
+        return port
 
     async def start(self, table: RoutingTable) -> None:
         """Take copies as this table says."""
@@ -40,7 +55,7 @@ class Shadows:
 
     def follow(self, table: RoutingTable) -> None:
         """Copy as this table says from now on."""
-        self.plane.apply(copying(table))
+        self.plane.apply(copying(table, self.bridge_port))
 
     def take(self) -> tuple[tuple[VersionCounts, ...], tuple[MirrorCounts, ...]]:
         """Counts of copies since the last call; what stable did here is no client's."""
@@ -55,25 +70,37 @@ class Shadows:
     async def close(self) -> None:
         """Take no more."""
         await self.plane.drain(0.0)
+        self._bridge.close()
 
 
-def copying(table: RoutingTable) -> RoutingTable:
+def copying(table: RoutingTable, bridge_port: int) -> RoutingTable:
     """The table of copies: stable answers each, and what is copied is drawn at the rest's share."""
-    routes = tuple(map(_copied, table.routes))
+    routes = tuple(_copied(entry, bridge_port) for entry in table.routes)
     return replace(
         table, routes=routes, trusted_proxies=(f"{LOOPBACK}/32",), access_log=None, traces=None,
         tls=None,
     )  # fmt: skip
 
 
-def _copied(entry: RouteEntry) -> RouteEntry:
+def _copied(entry: RouteEntry, bridge_port: int) -> RouteEntry:
     # Envoy has drawn the largest share already.
     most = max((one.share_bp for one in entry.mirrors if one.of < 0), default=FULL_BP) or FULL_BP
     return replace(
         stable_only(entry), rules=(), pin=False, pinnable=(), sticky=None, rescue=None, judge="",
-        sampling=None, versions=tuple(replace(v, health=HealthCheck()) for v in entry.versions),
+        sampling=None, versions=tuple(_asked(entry, one, bridge_port) for one in entry.versions),
         mirrors=tuple(
             Mirror(one.version, min(one.share_bp * FULL_BP // most, FULL_BP))
             for one in entry.mirrors if one.of < 0
         ),
+    )  # fmt: skip
+
+
+def _asked(entry: RouteEntry, version: VersionEntry, bridge_port: int) -> VersionEntry:
+    version = replace(version, health=HealthCheck())
+    if not compared(entry):
+        return version
+    # Envoy knows its instances, and which of them are well.
+    return replace(
+        version, endpoints=(EndpointEntry(LOOPBACK, bridge_port),),
+        edit=EditEntry(headers=asking(entry.name, version.name)),
     )  # fmt: skip

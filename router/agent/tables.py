@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from router.agent.bridge import bridge
 from router.agent.clusters import clusters, comparer
 from router.agent.listener import listener
-from router.agent.naming import TYPE, EnvoyJson
+from router.agent.naming import TYPE, EnvoyJson, compared
 from router.agent.offers import Offers, Resource
 from router.agent.routes import Placed, route_configuration
 from router.core.wire.table import RouteEntry, RoutingTable, stable_only
@@ -19,6 +20,7 @@ class TableOffers:
         self.offers = offers
         self.address = address
         self.comparer_port = 0
+        self.bridge_port = 0
         self.wanted = RoutingTable(0)
         self.good = RoutingTable(0)
         """The last table that Envoy took whole."""
@@ -45,7 +47,10 @@ class TableOffers:
         kept = [c for e in self.good.routes for c in clusters(e) if c["name"] not in names]
         typed = [{"@type": f"{TYPE}envoy.config.cluster.v3.Cluster", **one} for one in made + kept]
         self.offers.of[Resource.CLUSTERS].put(typed)
-        self.offers.of[Resource.LISTENERS].put([listener(table, *self.address)])
+        listeners = [listener(table, *self.address)]
+        if any(map(compared, table.routes)):
+            listeners.append(bridge(self.bridge_port))
+        self.offers.of[Resource.LISTENERS].put(listeners)
         self.advance()
         return list(self._placed.values())
 

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import signal
+import struct
 import sys
 from collections import Counter
 from contextlib import asynccontextmanager
@@ -17,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests.live.kit import Lab
+from tests.protobuf import infer, predict, unframed
 
 HERE = find_spec("msgpack") and (shutil.which("envoy") or Path(sys.executable).with_name("envoy"))
 NEEDS_ENVOY = [
@@ -79,19 +81,29 @@ async def versions_of(port, users, *, at_once=16, path="/r"):
 INFER = "/inference.GRPCInferenceService/ModelInfer"
 
 
+PREDICT = "/tensorflow.serving.PredictionService/Predict"
+
+
 class Model:
-    """Answers every call with its name; ``fails``: a status, ``headers_first``, ``hangs``."""
+    """Answers every call with its name; ``fails``: a status, ``headers_first``, ``hangs``.
+
+    ``says``: a prediction, in the message of the call; ``raw``: as raw contents.
+    """
 
     def __init__(self, name):
         self.name, self.fails, self.hangs, self.headers_first = name, None, False, False
         self.seen = 0
         self.told: dict[str, str] = {}
         self.remaining_s = None
+        self.says, self.raw = None, False
+        self.called: list[str] = []
 
     async def open(self):
         import grpc
 
-        async def infer(_request, context):
+        called = self.called
+
+        async def answer(_request, context):
             self.seen += 1
             self.told = dict(context.invocation_metadata())
             self.remaining_s = context.time_remaining()
@@ -101,17 +113,30 @@ class Model:
                 await context.send_initial_metadata((("x-started", "1"),))
             if self.fails:
                 await context.abort(self.fails, "told to fail")
-            return self.name.encode()
+            return self._said()
 
         class Handler(grpc.GenericRpcHandler):
-            def service(self, _details):
-                return grpc.unary_unary_rpc_method_handler(infer)
+            def service(self, details):
+                called.append(details.method)
+                return grpc.unary_unary_rpc_method_handler(answer)
 
         self.server = grpc.aio.server()
         self.server.add_generic_rpc_handlers((Handler(),))
         self.port = self.server.add_insecure_port("127.0.0.1:0")
         await self.server.start()
         return self
+
+    def _said(self):
+        """The message; grpcio puts what frames it in front."""
+        if self.says is None:
+            return self.name.encode()
+        if self.called[-1] == PREDICT:
+            outputs = {"y": ("FP64", [1], [self.says])}
+            return unframed(predict(outputs, version=self.name))
+        if self.raw:
+            raw = (struct.pack("<d", self.says),)
+            return unframed(infer(("y", "FP64", [1]), raw=raw, version=self.name))
+        return unframed(infer(("y", "FP64", [1], [self.says]), version=self.name))
 
     @property
     def url(self):
@@ -124,7 +149,8 @@ class Model:
 class Callers:
     """Calls at a pace, 16 at once, of users in turn, until closed."""
 
-    def __init__(self, port, *, per_s=100, at_once=16, timeout_s=5.0):
+    def __init__(self, port, *, per_s=100, at_once=16, timeout_s=5.0, method=INFER):
+        self.method = method
         self.port, self.pause_s, self.at_once = port, at_once / per_s, at_once
         self.timeout_s = timeout_s
         self.got: Counter[str] = Counter()
@@ -135,7 +161,7 @@ class Callers:
         import grpc
 
         self._channel = grpc.aio.insecure_channel(f"127.0.0.1:{self.port}")
-        self._call = self._channel.unary_unary(INFER)
+        self._call = self._channel.unary_unary(self.method)
         self._tasks = [asyncio.create_task(self._ask()) for _ in range(self.at_once)]
         return self
 
@@ -151,7 +177,7 @@ class Callers:
             answer = await self._call(b"x", metadata=(("x-user-id", user),), timeout=self.timeout_s)
         except grpc.aio.AioRpcError as error:
             return error.code().name
-        return answer.decode()
+        return re.search(rb"v[123]", answer)[0].decode()
 
     async def _ask(self):
         while not self._stop:

@@ -7,6 +7,8 @@ answers that `rescue: {on: [schema]}` has read before they go out.
 
 from __future__ import annotations
 
+from typing import Final
+
 from router.core.payloads.answer import Answer, Beyond, Payload, Unreadable
 from router.core.payloads.calls import OpenInferenceCalls, TensorflowCalls
 from router.core.payloads.chat import OpenAI
@@ -29,4 +31,7 @@ PAYLOADS: dict[str, Payload] = {
 }
 """Every payload, by the name it is written with in a route."""
 
-__all__ = ["PAYLOADS", "Answer", "Beyond", "Payload", "Unreadable", "unpacked"]
+CALLS: Final = frozenset(("open_inference_grpc", "tensorflow_grpc"))
+"""Those of messages over gRPC."""
+
+__all__ = ["CALLS", "PAYLOADS", "Answer", "Beyond", "Payload", "Unreadable", "unpacked"]
