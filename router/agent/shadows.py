@@ -10,6 +10,7 @@ copies of other calls go to the version itself and are counted, not compared.
 from __future__ import annotations
 
 from dataclasses import replace
+
 from router.agent.bridge import LOOPBACK, asking, reserved
 from router.agent.naming import compared
 from router.core.wire.counts import MirrorCounts, PairSample, VersionCounts

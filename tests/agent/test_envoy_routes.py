@@ -158,6 +158,18 @@ def test_copies_go_to_the_comparer_and_calls_to_the_version():
     assert direct == ["score/v2/shadow", "score/v1/shadow"]
 
 
+def test_calls_whose_payload_is_read_are_copied_to_the_comparer_once():
+    mirrors = (Mirror(1, 2_000), Mirror(0, 100))
+    read = entry(mirrors=mirrors, payload="open_inference_grpc")
+    elsewhere = entry(mirrors=mirrors, payload_paths=(("/tensorflow.*", "tensorflow_grpc"),))
+    for one in (read, elsewhere):
+        call, plain = routes_of(one)["*"]
+        policies = call["route"]["request_mirror_policies"]
+        assert policies == plain["route"]["request_mirror_policies"]
+        assert [copy["cluster"] for copy in policies] == ["rampway/comparer"]
+        assert policies[0]["runtime_fraction"]["default_value"]["numerator"] == 2_000
+
+
 def test_statuses_of_calls_in_the_words_of_http():
     assert http_of(0) == 200
     assert http_of(14) == 503

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from router.core.gates.needs import Need
+from router.core.payloads import CALLS
 from router.core.policy.finding import Finding, KeyPath
 from router.core.policy.match import Match
 from router.core.policy.rollout import RolloutPolicy
@@ -58,6 +59,7 @@ _LIVE: Final = frozenset({Need.PREDICTIONS, Need.LABELS, Need.TRUTHS})
 def engine_carries(policy: Policy) -> Iterator[Finding]:
     """With ``engine: envoy``, every part of the policy that it would not do as it says."""
     if policy.engine != "envoy":
+        yield from _calls(policy)
         return
     yield from _set((), policy, _POLICY)
     for index, route in enumerate(policy.routes):
@@ -70,6 +72,13 @@ def engine_carries(policy: Policy) -> Iterator[Finding]:
             yield from _set((*at, "versions", name), version, _VERSION)
         if route.rollout is not None:
             yield from _judged((*at, "rollout"), route.rollout)
+
+
+def _calls(policy: Policy) -> Iterator[Finding]:
+    for index, route in enumerate(policy.routes):
+        if route.payload in CALLS:
+            message = f"no route of engine: built-in gets gRPC, which {route.payload} reads"
+            yield Finding(("routes", index, "payload"), message, "write engine: envoy", error=False)
 
 
 def _set(at: KeyPath, of: Any, asked: dict[str, Callable[[Any], Any]]) -> Iterator[Finding]:

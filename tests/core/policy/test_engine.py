@@ -34,6 +34,16 @@ def said(**parts):
     return []
 
 
+@pytest.mark.parametrize("payload", ["open_inference_grpc", "tensorflow_grpc"])
+def test_who_reads_calls_gets_none_without_it(payload):
+    text = BASE.format(top="", match="", route=f"    payload: {payload}", version="", rollout="")
+    about = f"gets gRPC, which {payload} reads"
+    assert not [one for one in loads(text).warnings if about in one.message]
+    elsewhere = loads(text.replace("engine: envoy", "")).warnings
+    (told,) = [one for one in elsewhere if about in one.message]
+    assert told.hint == "write engine: envoy"
+
+
 def test_what_it_carries_is_taken():
     route = "    sticky: {header: X-User-Id}\n    pin: true\n    payload: json\n"
     rules = "    rules: [{match: {headers: {x-beta: '1'}, query: {a: b}}, version: v2}]"
