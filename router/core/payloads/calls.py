@@ -17,7 +17,7 @@ from router.core.payloads.answer import LEAVES_MAX, Answer, Leaf, Making, Unread
 from router.core.payloads.binary_tensors import values_in
 from router.core.payloads.protobuf import (
     Fields,
-    Reading,
+    FieldReader,
     floats,
     integer,
     integers,
@@ -93,7 +93,7 @@ _FLOATS: Final = {"FP32": (6, "f"), "FP64": (7, "d")}
 
 def infer_tensors(body: bytes, raw_field: int) -> Iterator[Tensor]:
     """The tensors of a ``ModelInferRequest`` or a ``ModelInferResponse``. Raises Unreadable."""
-    reading = Reading()
+    reading = FieldReader()
     top = reading.fields(message_of(body))
     tensors, raw = parts(top, _TENSORS), parts(top, raw_field)
     if raw and len(raw) != len(tensors):
@@ -155,7 +155,7 @@ _UNSIGNED_FIELDS: Final = {10: 11, 14: 13, 19: 13, 22: 16, 23: 17}
 
 def predict_tensors(body: bytes, field: int) -> Iterator[Tensor]:
     """The tensors of a ``PredictRequest`` or a ``PredictResponse``. Raises Unreadable."""
-    reading = Reading()
+    reading = FieldReader()
     named: dict[str, bytes] = {}
     for entry in parts(reading.fields(message_of(body)), field):
         pair = reading.fields(entry)

@@ -60,7 +60,7 @@ def message_of(body: bytes) -> bytes:
     return body[PREFIX_BYTES:]
 
 
-class Reading:
+class FieldReader:
     """The messages of one body; it counts their fields."""
 
     __slots__ = ("left",)
