@@ -16,8 +16,8 @@ from typing import Final
 from router.core.payloads.answer import LEAVES_MAX, Answer, Leaf, Making, Unreadable
 from router.core.payloads.binary_tensors import values_in
 from router.core.payloads.protobuf import (
-    Fields,
     FieldReader,
+    Fields,
     floats,
     integer,
     integers,
