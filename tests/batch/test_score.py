@@ -4,6 +4,7 @@ import asyncio
 import json
 import sqlite3
 import sys
+from contextlib import closing
 from functools import partial
 
 import pytest
@@ -65,14 +66,14 @@ async def logged(lab, number):
     """Until the log has so many requests of clients."""
 
     file = lab.folder / "log.db"
+    there = "SELECT count(*) FROM sqlite_schema WHERE name = 'predictions'"
+    served = "SELECT count(*) FROM predictions WHERE role <> 'shadow'"
 
     def rows():
-        if not file.exists():  # the reader makes it with the first of them
+        if not file.exists():  # the reader makes it with the first of them, and then its tables
             return 0
-        with sqlite3.connect(f"file:{file}?mode=ro", uri=True) as db:
-            return db.execute("SELECT count(*) FROM predictions WHERE role <> 'shadow'").fetchone()[
-                0
-            ]
+        with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as db:
+            return db.execute(there).fetchone()[0] and db.execute(served).fetchone()[0]
 
     async with asyncio.timeout(60):
         while await asyncio.to_thread(rows) < number:

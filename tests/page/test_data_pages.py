@@ -8,7 +8,7 @@ from tests.page.airport import LOG, Model, Passengers, Weather, airport
 from tests.page.stage import BROWSER, browser, open_page, router
 
 pytestmark = [pytest.mark.page, pytest.mark.skipif(not BROWSER, reason="no chromium installed")]
-pytest.importorskip("playwright")
+expect = pytest.importorskip("playwright.async_api").expect
 USAGE = """\
   - name: data
     match: {path: /data*}
@@ -34,14 +34,13 @@ async def accuracy_is_seen_with_its_band(lab, page):
             && /to .* %/.test(document.querySelector('table.performance')?.textContent)""",
         timeout=30_000,
     )
-    rows = await table.locator("tbody th").all_inner_texts()
-    assert [name.strip() for name in rows] == ["v1", "v2", "v2 (copies)"]
+    named = ["v1", "v2", "v2 (copies)"]
+    await expect(table.locator("tbody th")).to_have_text(named, timeout=30_000)
     said = await lab.get("/api/v1/routes/flights/performance")
     assert said["versions"]["v2"]["metrics"]["accuracy"]["count"] > 0
-    await page.locator("ul.gates strong").nth(3).wait_for()
-    gates = await page.locator("ul.gates strong").all_inner_texts()
-    assert gates == ["accuracy", "auc", "business", "trust"]
-    assert "rampway report flights --log" in await page.locator("main").inner_text()
+    judged = ["accuracy", "auc", "business", "trust"]
+    await expect(page.locator("ul.gates strong")).to_have_text(judged, timeout=30_000)
+    await page.locator("main code:has-text('rampway report flights --log')").wait_for()
     await page.get_by_role("button", name="1 hour").click()
     await page.wait_for_url("**performance?span=3600")
     await table.wait_for()
@@ -55,12 +54,9 @@ async def a_step_is_seen_and_accepted(lab, page):
     await page.keyboard.press("Enter")
     detail = page.locator("section.detail")
     await detail.locator("table.cells").wait_for()
-    await detail.locator(".uplot").nth(1).wait_for()
-    assert await detail.locator(".uplot").count() == 2
+    await expect(detail.locator(".uplot")).to_have_count(2, timeout=30_000)
     arms = detail.locator("table:has-text('Each arm') tbody th")
-    await arms.nth(1).wait_for()
-    arms = await arms.all_inner_texts()
-    assert arms == ["Stable", "Candidate"]
+    await expect(arms).to_have_text(["Stable", "Candidate"], timeout=30_000)
     focused = "() => document.activeElement?.textContent"
     async with page.expect_response(lambda answer: "/data?" in answer.url):
         pass
@@ -117,7 +113,7 @@ async def test_a_model_its_truths_and_its_data(tmp_path):
         await page.locator("h2:text-is('Scores')").wait_for()
         usage = await open_page(b, lab, "#/route/data/backends")
         await usage.locator("table.usage td:has-text('50 MiB')").wait_for(timeout=30_000)
-        assert "0.002000" in await usage.locator("table.usage").inner_text()
+        await usage.locator("table.usage", has_text="0.002000").wait_for()
         for one in (*pages.values(), page, usage):
             assert [said for said in one.said if "503" not in said] == []
         await everybody_can_read_them(lab, b)
@@ -153,6 +149,6 @@ async def rows_are_for_the_role_data(lab, b):
         await page.fill("#token", token)
         await page.click("button.primary")
         await page.locator(".tabs").wait_for()
-        assert await page.locator(".tabs a:text-is('Live tap')").count() == tabs
+        await expect(page.locator(".tabs a:text-is('Live tap')")).to_have_count(tabs)
         assert await page.locator("[data-verb]").count() == 0
         await page.context.close()

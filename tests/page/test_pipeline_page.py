@@ -9,7 +9,7 @@ from tests.page.pipes import PIPELINE, Carriers, models
 from tests.page.stage import BROWSER, browser, open_page, router
 
 pytestmark = [pytest.mark.page, pytest.mark.skipif(not BROWSER, reason="no chromium installed")]
-pytest.importorskip("playwright")
+expect = pytest.importorskip("playwright.async_api").expect
 
 RING = """async () => {
   const { places } = await import("/static/pipeline.js");
@@ -22,23 +22,22 @@ RING = """async () => {
 
 
 async def it_says_who_feeds_whom_and_who_moved_first(lab, page):
+    await lab.until(lambda s: s["weight_bp"] == 5_000, "forecast")
     told = await lab.get("/api/v1/pipeline")
     main = page.locator("main")
     await page.locator(f".lead:text-is({told['moved_first']['sentence']!r})").wait_for()
     assert told["moved_first"]["route"] == "forecast"
-    assert await page.locator("svg.pipeline a").count() == 3
-    assert await page.locator("svg.pipeline .arrow").count() == 2
-    first = await page.locator("svg.pipeline a.first").text_content()
-    assert "forecast" in first
-    assert "squared, absolute at 50 %" in first
-    assert "moved first" in first
-    assert "No gate cascade" in await main.inner_text(), "late has none"
+    await expect(page.locator("svg.pipeline a")).to_have_count(3)
+    await expect(page.locator("svg.pipeline .arrow")).to_have_count(2)
+    first = page.locator("svg.pipeline a.first")
+    for part in ("forecast", "squared, absolute at 50 %", "moved first"):
+        await expect(first).to_contain_text(part, timeout=30_000)
+    await main.get_by_text("No gate cascade").first.wait_for()  # late has none
     rows = page.locator("section.feed:has-text('forecast feeds late') table.arms tbody tr")
-    await rows.nth(1).wait_for(timeout=30_000)
-    assert sorted(await rows.locator("th").all_inner_texts()) == [
-        "forecast absolute", "forecast squared",
-    ]  # fmt: skip
-    assert "Joined by baggage" in await main.inner_text()
+    for version in ("absolute", "squared"):
+        await rows.locator(f"th:text-is('forecast {version}')").wait_for()
+    await expect(rows).to_have_count(2)
+    await main.get_by_text("Joined by baggage").first.wait_for()
 
 
 async def a_box_is_reached_by_keyboard_and_keeps_it(page):

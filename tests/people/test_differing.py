@@ -19,6 +19,18 @@ def status_of(one):
     return one.api("root", "/api/v1/rollouts/flights")[1]
 
 
+def compared(status):
+    """Pairs, and those that are evidence."""
+    gate = next(g for g in status["gates"] if g["gate"] == "agreement")
+    return (status["shadow"] or {}).get("pairs"), gate["candidate"]["total"]
+
+
+def rated(versions):
+    """What people have decided of the model, and otherwise than it."""
+    said = versions.get("model", {}).get("disagreement", {})
+    return said.get("decided"), said.get("overruled")
+
+
 @pytest.fixture
 def second():
     model = service(lambda row: {"late": row["distance"] > 700, "p": 0.99})
@@ -35,7 +47,7 @@ def test_what_two_versions_answer_differently_is_asked_of_people(office, second,
         code, body, headers = one.ask(f"r{number}", distance)
         assert (code, headers["X-Rampway-Review"]) == (200, None), "it goes out at once"
         assert body["predictions"][0]["late"] is (distance > 500)
-    until(lambda: (status_of(one)["shadow"] or {}).get("pairs") == 4, 20)
+    until(lambda: compared(status_of(one)) == (4, 4), 20)
     if disagreement == "0%":
         assert one.standing()["open"] == 0
         return
@@ -46,13 +58,9 @@ def test_what_two_versions_answer_differently_is_asked_of_people(office, second,
         assert (item["reason"], item["said"], item["version"]) == ("disagreement", None, "")
         distance = item["request"]["instances"][0]["distance"]
         assert one.answer("ann", item, distance > 620)[0] == 200
-    told = until(lambda: one.standing()["versions"], 10)
-    rated = told["model"]["disagreement"]
-    assert (rated["decided"], rated["overruled"]) == (2, 1)
-    held = until(lambda: one.api("root", "/api/v1/log")[1]["held"].get("truths"), 15)
-    assert held == 2
-    gate = next(g for g in status_of(one)["gates"] if g["gate"] == "agreement")
-    assert gate["candidate"]["total"] == 4, "what people said of these is no evidence"
+    until(lambda: rated(one.standing()["versions"]) == (2, 1), 10)
+    until(lambda: one.api("root", "/api/v1/log")[1]["held"].get("truths") == 2, 15)
+    assert compared(status_of(one)) == (4, 4), "what people said of these is no evidence"
     code, said = one.run("review")
     assert code == 0, said
     assert "disagreement" in said
