@@ -92,6 +92,7 @@ async def rows_come_and_stand_still_under_a_hand(page):
     assert await rows.count() <= 100
 
 
+@pytest.mark.timeout(300)  # longer than its waits together
 async def test_a_model_its_truths_and_its_data(tmp_path):
     models = {"v1": Model(0.9, 1), "v2": Model(0.3, 2)}
     weather = Weather(step_s=8, nulls_s=8)

@@ -167,6 +167,7 @@ async def test_a_conflict_shows_what_changed(tmp_path):
         assert (await lab.status("prices"))["phase"] == "paused"
 
 
+@pytest.mark.timeout(300)  # longer than its waits together
 async def test_fifty_updates_move_neither_focus_nor_selection_nor_scroll(tmp_path):
     async with router(tmp_path, ROUTES + QUIET, per_s=120, paths=PATHS) as lab, browser() as b:
         await lab.until(lambda s: s["weight_bp"] == 2500, "prices")
@@ -274,6 +275,7 @@ async def test_a_bad_edit_is_shown_with_its_places(tmp_path):
         await page.locator(".facts li.bad:has-text('router: policy')").wait_for()
 
 
+@pytest.mark.timeout(300)  # eighteen pages
 async def test_axe_finds_nothing(tmp_path):
     axe = (files("axe_playwright_python") / "axe.min.js").read_text()
     async with router(tmp_path, ROUTES + QUIET, per_s=120, paths=PATHS) as lab, browser() as b:

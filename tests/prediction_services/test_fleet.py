@@ -186,7 +186,7 @@ def test_a_service_told_to_stop_while_it_trains_stops_at_once(tmp_path):
 
 
 async def test_the_command_line_loads_and_prints_json(static_url, tmp_path):
-    arguments = ["--url", static_url, "--rate", 300, "--seconds", 0.6, "--seed", 4, "--invented"]
+    arguments = ["--url", static_url, "--rate", 100, "--seconds", 2, "--seed", 4, "--invented"]
     finished = await asyncio.to_thread(
         subprocess.run,
         command("load", *arguments),
