@@ -112,8 +112,10 @@ def test_of_a_killed_router_at_most_the_last_second_is_missing(tmp_path):
                 assert ask(f"id-{n}", [{"distance": 100}], X_User_Id=f"u{n}")[0] == 200
                 sent[f"id-{n}"] = time.time()
                 time.sleep(0.04)
+        pid = router.api("/healthz")[1]["reader"]["pid"]
         router.kill()
         killed = time.time()
+        until(partial(gone, pid), 10, "the reader's own end, after what it had heard is written")
         with closing(sqlite3.connect(tmp_path / "log.db")) as db:
             logged = {name for (name,) in db.execute("SELECT DISTINCT request_id FROM log")}
         old = {name for name, at in sent.items() if at < killed - 1.0}

@@ -3,7 +3,6 @@
 import asyncio
 import http.client
 import json
-import time
 
 import pytest
 
@@ -106,8 +105,12 @@ def test_a_model_that_agrees_takes_over(desk):
     until(lambda: one.ask("later", 900)[0] == 200, 20, router.status())
     assert one.ask("later", 900)[1] == {"predictions": [{"late": True, "p": 0.9}]}
     until(lambda: one.ask("on", 9)[0] and router.status()["phase"] == "completed", 15)
+    until(lambda: _agreed(router) == (90, 0), 10)
+
+
+def _agreed(router):
     why = router.api("/api/v1/rollouts/flights/shadow")[1]["versions"]["model"]
-    assert (why["agreed"], why["disagreed"]) == (90, 0)
+    return why["agreed"], why["disagreed"]
 
 
 def _compared(status, pairs):
@@ -118,8 +121,7 @@ def test_a_model_that_does_not_never_serves(desk):
     one = desk(lambda _row: {"late": False, "p": 0.1})
     asked = 0
     router = one.router
-    deadline = time.monotonic() + 30
-    while router.status()["phase"] == "progressing" and time.monotonic() < deadline:
+    while router.status()["phase"] == "progressing" and asked < 100:
         batch = [f"case-{n}" for n in range(asked, asked + 10)]
         for request_id in batch:
             assert one.ask(request_id, 900)[0] == 202

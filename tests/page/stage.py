@@ -11,6 +11,8 @@ from pathlib import Path
 from tests.live.kit import Clients, Lab, Version, route
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
+WAIT_MS = 60_000.0
+"""Until a page shows what it will show: what tells late from never on a busy machine."""
 ROUTES = (
     route("{canary: {steps: [{weight: 25%, hold: 1h}, {weight: 50%, hold: 1h}]}}", name="prices")
     + route(
@@ -62,8 +64,9 @@ async def router(
 @asynccontextmanager
 async def browser() -> AsyncIterator:
     """The system's Chromium, driven by Playwright."""
-    from playwright.async_api import async_playwright
+    from playwright.async_api import async_playwright, expect
 
+    expect.set_options(timeout=WAIT_MS)
     async with async_playwright() as play:
         launched = await play.chromium.launch(
             executable_path=BROWSER, args=["--no-sandbox", "--disable-gpu"]
@@ -81,6 +84,7 @@ async def open_page(launched, lab, hash_="#/", *, dark=False, width=1200, height
         viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light",
         reduced_motion="reduce",
     )  # fmt: skip
+    context.set_default_timeout(WAIT_MS)
     page = await context.new_page()
     page.said = []
     page.on("console", lambda m: page.said.append(m.text) if m.type in ("error", "warning") else 0)

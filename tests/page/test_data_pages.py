@@ -28,18 +28,17 @@ admin:
 
 async def accuracy_is_seen_with_its_band(lab, page):
     table = page.locator("table.performance")
-    await table.locator("th:text-is('AUC')").wait_for(timeout=30_000)
+    await table.locator("th:text-is('AUC')").wait_for()
     await page.wait_for_function(
         """() => document.querySelectorAll('.plots .uplot').length >= 5
             && /to .* %/.test(document.querySelector('table.performance')?.textContent)""",
-        timeout=30_000,
     )
     named = ["v1", "v2", "v2 (copies)"]
-    await expect(table.locator("tbody th")).to_have_text(named, timeout=30_000)
+    await expect(table.locator("tbody th")).to_have_text(named)
     said = await lab.get("/api/v1/routes/flights/performance")
     assert said["versions"]["v2"]["metrics"]["accuracy"]["count"] > 0
     judged = ["accuracy", "auc", "business", "trust"]
-    await expect(page.locator("ul.gates strong")).to_have_text(judged, timeout=30_000)
+    await expect(page.locator("ul.gates strong")).to_have_text(judged)
     await page.locator("main code:has-text('rampway report flights --log')").wait_for()
     await page.get_by_role("button", name="1 hour").click()
     await page.wait_for_url("**performance?span=3600")
@@ -49,14 +48,14 @@ async def accuracy_is_seen_with_its_band(lab, page):
 async def a_step_is_seen_and_accepted(lab, page):
     await page.locator(".alarms .badge:has-text('step')").first.wait_for(timeout=90_000)
     row = page.locator("table.signals tr:has-text('delay')")
-    await row.locator(".badge.bad:has-text('step')").wait_for(timeout=30_000)
+    await row.locator(".badge.bad:has-text('step')").wait_for()
     await row.get_by_role("button", name="delay").focus()
     await page.keyboard.press("Enter")
     detail = page.locator("section.detail")
     await detail.locator("table.cells").wait_for()
-    await expect(detail.locator(".uplot")).to_have_count(2, timeout=30_000)
+    await expect(detail.locator(".uplot")).to_have_count(2)
     arms = detail.locator("table:has-text('Each arm') tbody th")
-    await expect(arms).to_have_text(["Stable", "Candidate"], timeout=30_000)
+    await expect(arms).to_have_text(["Stable", "Candidate"])
     focused = "() => document.activeElement?.textContent"
     async with page.expect_response(lambda answer: "/data?" in answer.url):
         pass
@@ -73,7 +72,7 @@ async def a_step_is_seen_and_accepted(lab, page):
 
 async def rows_come_and_stand_still_under_a_hand(page):
     rows = page.locator("table.tap tbody tr")
-    await rows.first.wait_for(timeout=30_000)
+    await rows.first.wait_for()
     newest = "() => document.querySelector('table.tap tbody code').textContent"
     first = await page.evaluate(newest)
     await page.wait_for_function(f"(first) => ({newest})() !== first", arg=first)
@@ -110,13 +109,14 @@ async def test_a_model_its_truths_and_its_data(tmp_path):
         await accuracy_is_seen_with_its_band(lab, pages["performance"])
         await rows_come_and_stand_still_under_a_hand(pages["tap"])
         page = await open_page(b, lab, "#/route/flights")
-        await page.locator("figure h3:text-is('Drift')").wait_for(timeout=30_000)
+        await page.locator("figure h3:text-is('Drift')").wait_for()
         await page.locator("h2:text-is('Scores')").wait_for()
         usage = await open_page(b, lab, "#/route/data/backends")
-        await usage.locator("table.usage td:has-text('50 MiB')").wait_for(timeout=30_000)
+        await usage.locator("table.usage td:has-text('50 MiB')").wait_for()
         await usage.locator("table.usage", has_text="0.002000").wait_for()
         for one in (*pages.values(), page, usage):
             assert [said for said in one.said if "503" not in said] == []
+            await one.context.close()  # a page that is open is drawn anew all the time
         await everybody_can_read_them(lab, b)
         await rows_are_for_the_role_data(lab, b)
 
@@ -130,7 +130,7 @@ async def everybody_can_read_them(lab, b):
     }.items():  # fmt: skip
         for dark, width in ((False, 1200), (True, 375)):
             page = await open_page(b, lab, f"#/route/flights/{where}", dark=dark, width=width)
-            await page.locator(shown).first.wait_for(timeout=30_000)
+            await page.locator(shown).first.wait_for()
             await page.evaluate(axe)
             found = await page.evaluate("() => axe.run(document).then((r) => r.violations)")
             told = [(one["id"], [n["html"][:120] for n in one["nodes"]]) for one in found]
@@ -146,7 +146,7 @@ async def rows_are_for_the_role_data(lab, b):
     lab.file.write_text(text.replace(listens, READER.format(admin=lab.ports[1])))
     for token, tabs in (("eve-eve-eve-eve-eve", 0), ("dan-dan-dan-dan-dan", 1)):
         page = await open_page(b, lab, "#/route/flights")
-        await page.get_by_role("heading", name="Sign in").wait_for(timeout=20_000)
+        await page.get_by_role("heading", name="Sign in").wait_for()
         await page.fill("#token", token)
         await page.click("button.primary")
         await page.locator(".tabs").wait_for()

@@ -237,7 +237,7 @@ async def test_a_viewer_reads_only_and_signs_in_and_out(tmp_path):
             )
         )
         page = await open_page(b, lab)
-        await page.get_by_role("heading", name="Sign in").wait_for(timeout=20_000)
+        await page.get_by_role("heading", name="Sign in").wait_for()
         await page.fill("#token", "wrong-wrong-wrong")
         await page.click("button.primary")
         await page.get_by_role("heading", name="Sign in").wait_for()
@@ -258,17 +258,17 @@ async def test_what_is_stale_says_so_and_takes_no_orders(tmp_path):
         page = await open_page(b, lab, "#/route/prices")
         await page.wait_for_selector("[data-verb=rollback]:enabled")
         await asyncio.to_thread(lab.lives[-1].kill)
-        await page.wait_for_selector(".banner.bad:has-text('may be old')", timeout=30_000)
+        await page.wait_for_selector(".banner.bad:has-text('may be old')")
         assert await page.locator("[data-verb]:enabled").count() == 0
         await lab.start()
-        await page.wait_for_selector("[data-verb=rollback]:enabled", timeout=30_000)
+        await page.wait_for_selector("[data-verb=rollback]:enabled")
 
 
 async def test_a_bad_edit_is_shown_with_its_places(tmp_path):
     async with router(tmp_path, ROUTES) as lab, browser() as b:
         page = await open_page(b, lab, "#/policy")
         lab.write(ROUTES.replace("weight: 25%", "weight: 250%"))
-        await page.locator(".badge.bad:has-text('refused')").wait_for(timeout=20_000)
+        await page.locator(".badge.bad:has-text('refused')").wait_for()
         assert "^" in await page.locator("pre.report").inner_text()
         assert "+" in await page.locator("pre.diff").inner_text()
         await page.goto(f"{lab.lives[-1].admin}/#/")

@@ -31,7 +31,7 @@ async def it_says_who_feeds_whom_and_who_moved_first(lab, page):
     await expect(page.locator("svg.pipeline .arrow")).to_have_count(2)
     first = page.locator("svg.pipeline a.first")
     for part in ("forecast", "squared, absolute at 50 %", "moved first"):
-        await expect(first).to_contain_text(part, timeout=30_000)
+        await expect(first).to_contain_text(part)
     await main.get_by_text("No gate cascade").first.wait_for()  # late has none
     rows = page.locator("section.feed:has-text('forecast feeds late') table.arms tbody tr")
     for version in ("absolute", "squared"):
@@ -56,7 +56,7 @@ async def everybody_can_read_it(lab, b):
     axe = (files("axe_playwright_python") / "axe.min.js").read_text()
     for dark, width in ((False, 1200), (True, 1200), (True, 375)):
         page = await open_page(b, lab, "#/pipeline", dark=dark, width=width)
-        await page.locator("table.arms").first.wait_for(timeout=30_000)
+        await page.locator("table.arms").first.wait_for()
         wide = await page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
         assert wide <= 0, "the page itself scrolls sideways"
         await page.evaluate(axe)
