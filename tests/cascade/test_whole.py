@@ -22,7 +22,8 @@ from prediction_services.forecasts import load_forecasts, served_rows
 from tests.models_cache import models_cache
 from tests.reliability.whole import Router, until
 
-pytestmark = [pytest.mark.cascade, pytest.mark.xdist_group("whole")]
+pytestmark = [pytest.mark.cascade, pytest.mark.xdist_group("whole"), pytest.mark.timeout(600)]
+"""The first of them may train what the others find in the cache: minutes on a busy machine."""
 
 ROOT = Path(__file__).resolve().parents[2]
 SIX_HOURS_S = 6 * 3_600
