@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.wiring
+pytestmark = [pytest.mark.wiring, pytest.mark.timeout(600)]  # mypy reads all of it
 
 ROOT = Path(__file__).resolve().parents[2]
 MESSAGES = ("router.core.wire.", "router.link.")
