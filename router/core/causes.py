@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from router.core.gates.verdict import Counts, Verdict, of
 from router.core.rollout.events import Action
@@ -24,10 +24,13 @@ class Ground(NamedTuple):
     """For the one line that people read first (see :mod:`router.core.spoken`)."""
 
 
+NO_CAUSE: Final = Ground(Action.CONTINUE, "", "")
+"""Nothing is against it."""
+
+
 def cause_of(judge: Judge) -> Ground:
     """The strongest; without one it may continue."""
-    found = next(_rollbacks(judge), None) or next(_holds(judge), None)
-    return found or Ground(Action.CONTINUE, "", "")
+    return next(_rollbacks(judge), None) or next(_holds(judge), None) or NO_CAUSE
 
 
 def _rollbacks(judge: Judge) -> Iterator[Ground]:

@@ -175,16 +175,18 @@ def removal(record: RouteRecord, policy: Policy, *, ends: bool) -> str:
 
 def advanced(record: RouteRecord, carried: Carried, rollout: Rollout) -> RouteRecord:
     """The record after ``carried`` moved to ``rollout``."""
+    taken_back = rollout.phase in (Phase.ABORTED, Phase.ROLLED_BACK)
     record = replace(
         record, rollout=rollout, pinned=carried.pinned,
         revision=max(record.revision, rollout.revision),
+        stable=rollout.stable if taken_back else record.stable,
     )  # fmt: skip
+    if taken_back:
+        return _ended(record, carried, rollout)
     if rollout.phase is Phase.COMPLETED:
         if carried.plan.ending is Ending.PROMOTE:
             return replace(record, stable=rollout.candidate)
         return replace(record, done=_remembered(record.done, carried.pinned.identity))
-    if rollout.phase in (Phase.ABORTED, Phase.ROLLED_BACK):
-        return _ended(replace(record, stable=rollout.stable), carried, rollout)
     return _forgiven(record, carried.key)
 
 

@@ -8,7 +8,7 @@ the split, not by a pin, not by a rule.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from router.control.rollouts.knobs import (
@@ -64,6 +64,23 @@ from router.core.wire.spans import AccessTerms, TraceTerms
 from router.core.wire.tunnels import TunnelEntry
 
 
+class VersionEntries:
+    """Those of one route, made once for each edit of it: a table is made on a rollback's way."""
+
+    def __init__(self) -> None:
+        self._route: Route | None = None
+        self._made: dict[tuple[str, bool], table.VersionEntry] = {}
+
+    def of(self, route: Route, name: str, *, live: bool) -> table.VersionEntry:
+        """``live``: it is the candidate of a live rollout."""
+        if route is not self._route:
+            self._route, self._made = route, {}
+        if (name, live) not in self._made:
+            for way in {live, False}:  # what it will be when it was taken back is made as well
+                self._made[name, way] = _version(name, route, live=way)
+        return self._made[name, live]
+
+
 @dataclass(frozen=True, slots=True)
 class Situation:
     """One route at one moment: all that a table entry is made of."""
@@ -81,6 +98,7 @@ class Situation:
     """What is hashed before sticky keys."""
     marks: str = ""
     """Key of the marks of routes that feed others."""
+    versions: VersionEntries = field(default_factory=VersionEntries)
 
     @property
     def carried(self) -> Carried | None:
@@ -157,7 +175,7 @@ def entry_of(situation: Situation) -> table.RouteEntry:
         name=route.name,
         match=_match(route.match),
         versions=tuple(
-            _version(name, route, live=bool(record.live) and i == candidate)
+            situation.versions.of(route, name, live=bool(record.live) and i == candidate)
             for name, i in index.items()
         ),
         stable=index[record.stable],
@@ -353,8 +371,7 @@ CONNECT_EVERY_S: Final = 1.0
 """Time between two connects to a candidate of a live rollout that declares no probe."""
 
 
-def _version(name: str, route: Route, *, live: bool = False) -> table.VersionEntry:
-    """``live``: it is the candidate of a live rollout."""
+def _version(name: str, route: Route, *, live: bool) -> table.VersionEntry:
     version = route.versions[name]
     if (looked := version.table) is not None:
         model = _version(looked.miss, route, live=live)

@@ -10,7 +10,7 @@ from math import inf
 from typing import Final
 
 from router.control.rollouts.observe import Observatory
-from router.control.rollouts.publish import Situation, entry_of
+from router.control.rollouts.publish import Situation, VersionEntries, entry_of
 from router.control.rollouts.salt import UNSALTED, Salt
 from router.control.rollouts.trial import Trial
 from router.control.state.answers import AnsweredOrder
@@ -119,6 +119,7 @@ class Run:
     workers: int = 1
     """Who count users of this route, each on its own."""
     _entry: RouteEntry | None = None
+    _versions: VersionEntries = field(default_factory=VersionEntries)
 
     def __repr__(self) -> str:
         rollout = self.record.rollout
@@ -172,7 +173,7 @@ class Run:
                     judge.baseline.together if judge else 1,
                     judge.waits if judge else None, self.back_bp,
                     self.salt.of(self.route.sticky, self.route.name, self.record.rollout),
-                    self.salt.marks,
+                    self.salt.marks, self._versions,
                 )
             )  # fmt: skip
         return self._entry

@@ -24,6 +24,7 @@ from router.control.rollouts.lines import (
     RewardLine,
 )
 from router.control.state.evidence import TrialState
+from router.core.causes import NO_CAUSE, Ground, cause_of
 from router.core.evidence.distinct import DistinctUnits
 from router.core.gates import Measurement
 from router.core.judge import Judge, Judgement, JudgeSettings
@@ -286,6 +287,7 @@ class Trial:
         step = plan.steps[rollout.step]
         expecting = self._expecting(rollout, plan)
         action = self._judged(self.judge.tick(now, expecting=expecting, ramping=step.auto))
+        why = self._why(rollout, action)
         return Observed(
             action=action,
             samples=self.samples(rollout, plan),
@@ -295,8 +297,8 @@ class Trial:
             cap_reason=self.judge.cap.reason,
             round=self.judge.cap.round,
             shares=self._wanted(rollout, plan, now),
-            sentence=self.judgement().sentence if action is Action.ROLLBACK else "",
-            plain=self._plain(rollout, action),
+            sentence=why.sentence if action is Action.ROLLBACK else "",
+            plain=why.plain,
             unproven=self.unproven(rollout, plan) if action is Action.CONTINUE else "",
         )
 
@@ -321,11 +323,11 @@ class Trial:
             reverse=bool(self.policy.compare.reverse),
         )  # fmt: skip
 
-    def _plain(self, rollout: Rollout, action: Action) -> str:
-        """Why, where the machine will move the traffic for it."""
+    def _why(self, rollout: Rollout, action: Action) -> Ground:
+        """Why the machine will move the traffic; reports are not made, nobody reads them before."""
         cap = self.judge.cap
         moves = (cap.bp, cap.round) != (rollout.cap_bp, rollout.round)
-        return self.judgement().plain if moves or action is Action.ROLLBACK else ""
+        return cause_of(self.judge) if moves or action is Action.ROLLBACK else NO_CAUSE
 
     def judgement(self) -> Judgement:
         """The whole answer as of the decider's last look; asking changes nothing."""

@@ -290,7 +290,9 @@ class Route(Spec):
     @property
     def fed_by(self) -> tuple[str, ...]:
         """Names of the routes that feed it, as the whole policy says."""
-        return self._fed_by
+        private = self.__pydantic_private__  # by its own name it is found ten times as slowly
+        names: tuple[str, ...] = private["_fed_by"] if private else ()
+        return names
 
     def feed_from(self, names: tuple[str, ...]) -> None:
         """These routes feed it; the policy says so once it is whole."""

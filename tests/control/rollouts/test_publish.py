@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from router.config.check import loads
 from router.control.rollouts.lifecycle import settle
 from router.control.rollouts.publish import BadTable, Situation, entry_of, table_of
+from router.core.rollout.rollout import Phase
 from router.core.wire import table
 
 FULL = """
@@ -111,3 +114,16 @@ def test_a_sticky_cookie_keeps_what_browsers_are_told():
         table.StickyKind.COOKIE, "rampway", "sixteen-characters", 3_600,
         "Path=/; HttpOnly; Secure; SameSite=Lax",
     )  # fmt: skip
+
+
+def test_the_entries_of_versions_are_made_once_an_edit(situation):
+    """A table of a rollback makes none; one after an edit makes all."""
+    first = entry_of(situation).versions
+    rollout = replace(situation.record.rollout, phase=Phase.ABORTED)
+    ended = replace(situation.record, rollout=rollout)
+    again = entry_of(replace(situation, record=ended)).versions
+    assert again[0] is first[0]
+    assert (first[1].health.connect, again[1].health.connect) == (True, False)
+    assert entry_of(replace(situation, record=ended)).versions[1] is again[1]
+    edited = loads(FULL.replace("in_flight: 7", "in_flight: 8")).policy.routes[0]
+    assert entry_of(replace(situation, route=edited)).versions[1].in_flight == 8
