@@ -122,7 +122,7 @@ $(OTEL): $(STAMP) pyproject.toml
 	@touch $@
 
 test-api: $(OTEL) $(API)/.ready  ## the admin API by a generated client and by schemathesis; traces, logs, scrapes
-	@RAMPWAY_TEST_API_PYTHON=$(abspath $(API))/bin/python $(BIN)/python -m pytest tests/api -m api -n 2 -q
+	@RAMPWAY_TEST_API_PYTHON=$(abspath $(API))/bin/python $(BIN)/python -m pytest tests/api tests/deploy -m api -n 2 -q
 
 test-newcomer: $(STAMP)  ## docs/quickstart.md typed as printed, from an empty folder; wants ports 8080, 8081, 9001, 9002
 	@$(BIN)/python -m pytest tests/newcomer -m newcomer -q

@@ -83,26 +83,33 @@ def ask(port, query):
         return json.load(answer)["data"]["result"]
 
 
+@contextlib.asynccontextmanager
+async def scraping(folder, target):
+    """The port of a Prometheus that asks ``target`` (host:port) each second."""
+    if PROMETHEUS is None:
+        pytest.skip("no prometheus binary on this machine (Debian package: prometheus)")
+    port, config = free_port(), folder / "prometheus.yml"
+    config.write_text(CONFIG.format(target=target))
+    process = subprocess.Popen(
+        [PROMETHEUS, f"--config.file={config}", f"--web.listen-address=127.0.0.1:{port}",
+         f"--storage.tsdb.path={folder / 'data'}", "--log.level=error"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        yield port
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
 @pytest.fixture
 async def scraped(tmp_path):
     """A router, and the port of a Prometheus that scrapes it."""
-    if PROMETHEUS is None:
-        pytest.skip("no prometheus binary on this machine (Debian package: prometheus)")
     async with Lab(tmp_path, names=("v1", "v2")) as lab:
         lab.write(ROUTE)
         await lab.start()
-        port, config = free_port(), tmp_path / "prometheus.yml"
-        config.write_text(CONFIG.format(target=f"127.0.0.1:{lab.ports[1]}"))
-        process = subprocess.Popen(
-            [PROMETHEUS, f"--config.file={config}", f"--web.listen-address=127.0.0.1:{port}",
-             f"--storage.tsdb.path={tmp_path / 'data'}", "--log.level=error"],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        try:
+        async with scraping(tmp_path, f"127.0.0.1:{lab.ports[1]}") as port:
             yield lab, port
-        finally:
-            process.terminate()
-            process.wait(10)
 
 
 async def answered(port, still, seconds=40):
@@ -118,7 +125,7 @@ async def answered(port, still, seconds=40):
     return still
 
 
-@pytest.mark.live
+@pytest.mark.api
 async def test_every_query_is_understood_and_finds_what_there_is(scraped):
     """Before a rollback, and what only comes with it afterwards; a query in error raises."""
     lab, port = scraped
