@@ -15,6 +15,15 @@ pytestmark = [
 ]  # fmt: skip
 pytest.importorskip("playwright")
 
+WATCHED = """() => {
+    window.late = 0;
+    new MutationObserver(() => {
+        const field = document.querySelector("form.ask input");
+        if (field && field !== document.activeElement) window.late += 1;
+    }).observe(document.querySelector("main"), {childList: true, subtree: true});
+}"""
+"""Counts what is drawn while the field of a question has not got the keyboard yet."""
+
 
 async def test_questions_are_answered_with_the_keyboard(office):
     from tests.page.stage import browser, open_page
@@ -27,6 +36,7 @@ async def test_questions_are_answered_with_the_keyboard(office):
         await page.fill("#token", one.tokens["ann"])
         await page.keyboard.press("Enter")
         await page.get_by_text("3 open").or_(page.get_by_text("open, 0 claimed")).first.wait_for()
+        await page.evaluate(WATCHED)
         await page.get_by_role("button", name="Get questions").focus()
         await page.keyboard.press("Enter")
         field = page.get_by_label("Your answer")
@@ -39,6 +49,7 @@ async def test_questions_are_answered_with_the_keyboard(office):
         await page.keyboard.type("yes")
         await page.keyboard.press("Enter")
         await page.get_by_text("1 of yours").wait_for()
+        assert await page.evaluate("window.late") == 0
         await page.keyboard.press("Escape")
         await page.get_by_role("button", name="Get questions").wait_for()
         await page.locator("td[data-heading=Overruled]", has_text="50.0 %").wait_for()

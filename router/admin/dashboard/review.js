@@ -1,5 +1,5 @@
 // Questions that wait for people: claim some, answer with the keyboard, see how often a version is overruled.
-import { html, useEffect, useRef, useState } from "./preact-htm.js";
+import { html, useEffect, useLayoutEffect, useRef, useState } from "./preact-htm.js";
 import { mayReview, post, read, say } from "./link.js";
 import { known, moment, NONE, percent, whole } from "./words.js";
 
@@ -34,7 +34,7 @@ function Standing({ name, one }) {
 function Asked({ item, answer, pass }) {
   const [text, setText] = useState("");
   const field = useRef(null);
-  useEffect(() => { setText(""); field.current?.focus(); }, [item.id]);
+  useLayoutEffect(() => { field.current?.focus(); }, []); // with the question, not after it: who types at once loses no letter
   const send = (event) => { event.preventDefault(); if (text.trim()) answer(item, meant(text)); };
   const keys = (event) => { if (event.key === "Escape") { event.preventDefault(); pass(item); } };
   return html`<form class="ask" onSubmit=${send} onKeyDown=${keys} aria-label="Question">
