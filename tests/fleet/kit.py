@@ -19,6 +19,7 @@ import pytest
 
 from tests.live.kit import Lab
 from tests.protobuf import infer, predict, unframed
+from tests.reliability.whole import call
 
 HERE = find_spec("msgpack") and (shutil.which("envoy") or Path(sys.executable).with_name("envoy"))
 NEEDS_ENVOY = [
@@ -193,3 +194,17 @@ async def called(folder):
     lab.versions = {name: Model(name) for name in ("v1", "v2", "v3")}
     async with lab:
         yield lab
+
+
+async def begun(lab, bp=5_000):
+    return await lab.until(lambda s: s["phase"] == "progressing" and s["weight_bp"] == bp)
+
+
+async def metrics(life):
+    return (await asyncio.to_thread(call, life.admin + "/metrics"))[1]
+
+
+async def some(callers, what, number, seconds=60):
+    async with asyncio.timeout(seconds):
+        while callers.got[what] < number:
+            await asyncio.sleep(0.02)

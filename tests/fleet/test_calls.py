@@ -1,13 +1,10 @@
 """gRPC through Envoy under the same policy, with grpcio at both ends."""
 
-import asyncio
-
 import pytest
 
-from tests.fleet.kit import NEEDS_ENVOY, Callers, called
+from tests.fleet.kit import NEEDS_ENVOY, Callers, begun, called, metrics, some
 from tests.fleet.test_envoy import HALF, RESCUE, STICKY, beyond_on_this_machine, counted_in
 from tests.live.kit import route
-from tests.reliability.whole import call
 
 grpc = pytest.importorskip("grpc", reason="needs grpcio: pip install '.[fleet]'")
 pytestmark = [*NEEDS_ENVOY, pytest.mark.xdist_group("calls")]
@@ -21,10 +18,6 @@ def calls(strategy, **more):
 async def lab(tmp_path):
     async with called(tmp_path) as one:
         yield one
-
-
-async def begun(lab, bp=5_000):
-    return await lab.until(lambda s: s["phase"] == "progressing" and s["weight_bp"] == bp)
 
 
 async def test_each_caller_keeps_a_version_and_what_was_sent_arrives(lab):
@@ -99,13 +92,3 @@ async def test_copies_of_calls_reach_the_shadow_and_its_failures_are_seen(lab):
             await some(callers, "v1", callers.got["v1"] + 1)
     assert set(callers.got) == {"v1"}
     assert lab.versions["v2"].seen > 0
-
-
-async def metrics(life):
-    return (await asyncio.to_thread(call, life.admin + "/metrics"))[1]
-
-
-async def some(callers, what, number, seconds=60):
-    async with asyncio.timeout(seconds):
-        while callers.got[what] < number:
-            await asyncio.sleep(0.02)

@@ -7,8 +7,7 @@ import sys
 
 import pytest
 
-from tests.fleet.kit import INFER, NEEDS_ENVOY, PREDICT, Callers, called
-from tests.fleet.test_calls import begun, metrics, some
+from tests.fleet.kit import INFER, NEEDS_ENVOY, PREDICT, Callers, begun, called, metrics, some
 from tests.live.kit import route
 
 grpc = pytest.importorskip("grpc", reason="needs grpcio: pip install '.[fleet]'")

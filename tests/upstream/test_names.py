@@ -269,11 +269,10 @@ async def test_a_connection_carries_no_request_beyond_its_age():
         entry = version("v1", backend, connection_age_s=0.2, keep_alive_s=30.0)
         async with Rig(route(entry)) as rig:
             client = await rig.client()
-            end = time.monotonic() + 0.7
-            while time.monotonic() < end:
-                assert (await client.ask()).status == 200
+            async with asyncio.timeout(20):
+                while len(backend.peers) < 3:
+                    assert (await client.ask()).status == 200
             client.close()
-            assert len(backend.peers) >= 3
 
 
 async def test_a_connection_idle_for_longer_than_its_backend_may_keep_it_is_not_used():
