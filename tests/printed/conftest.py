@@ -85,6 +85,8 @@ class World:
         manifests = ROOT / "tests/importing/files"
         shutil.copy(manifests / "argo_canary.yaml", folder / "rollout.yaml")
         shutil.copy(manifests / "flagger_canary.yaml", folder / "canary.yaml")
+        shutil.copy(manifests / "gateway_split.yaml", folder / "httproute.yaml")
+        shutil.copy(manifests / "kserve_revisions.yaml", folder / "inferenceservice.yaml")
         shutil.copytree(ROOT / "configs", folder / "configs")
 
     def environment(self):
