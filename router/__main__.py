@@ -34,6 +34,9 @@ class LogFormat(StrEnum):
 def serve(
     policy: Annotated[Path, Argument("Policy file.")],
     force: Annotated[bool, Option("Start although policy and stored state conflict.")] = False,
+    replica: Annotated[
+        str, Option("Its name, where several routers serve from one PostgreSQL store.")
+    ] = "",
     log: Annotated[LogFormat, Option("auto: console at a terminal, else json.")] = LogFormat.AUTO,
 ) -> None:
     """Run the router: proxy, control plane and admin interface, until SIGTERM."""
@@ -44,7 +47,8 @@ def serve(
     spare = fork(stand_by)
     from router import main as server  # noqa: PLC0415 - the worker has no use for the rest of it
 
-    sys.exit(server.main([str(policy), "--log", log, *(["--force"] if force else [])], spare))
+    said = [str(policy), "--log", log, *(["--force"] if force else [])]
+    sys.exit(server.main([*said, *(["--replica", replica] if replica else [])], spare))
 
 
 def demo(

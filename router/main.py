@@ -1,6 +1,6 @@
 """The composition root: builds the router, runs it, drains it. The one file that knows everything.
 
-    python -m router.main POLICY [--force]
+    python -m router.main POLICY [--force] [--replica NAME]
 
 SIGTERM and SIGINT drain: listeners close, what is under way is finished, exit 0. A second signal
 ends at once. SIGHUP reads the policy again.
@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from router import __version__
 from router.admin.server import AdminServer
@@ -28,10 +28,12 @@ from router.agent.command import command as agent_command
 from router.config.check import LoadedPolicy, load
 from router.config.problems import PolicyError
 from router.control.fleet.beginning import CommandLine, worker_command
+from router.control.fleet.fleet import Hears
 from router.control.fleet.local import local
+from router.control.fleet.workers import Workers
 from router.control.plane import Plane
 from router.control.state.errors import PolicyRejected, StoreDamaged, StoreLocked
-from router.control.state.places import local_path, shared, shared_store
+from router.control.state.places import installed, local_path, shared, shared_store
 from router.control.state.sqlite import SqliteStore
 from router.control.state.store import Store
 from router.core.policy import Policy
@@ -39,6 +41,9 @@ from router.garbage import Garbage
 from router.link.spare import Spare
 from router.loops import BOOKS, LoopFailure, awaited, background, forever, my_turn
 from router.telemetry.log import configure, get_logger
+
+if TYPE_CHECKING:
+    from router.control.fleet.follower import Follower
 
 EXIT_OK, EXIT_UNEXPECTED, EXIT_POLICY, EXIT_CONFLICT = 0, 1, 2, 5
 
@@ -78,8 +83,13 @@ async def run(
     on_ready: Callable[[Plane, AdminServer], None] = lambda _plane, _admin: None,
     command: CommandLine = worker_command,
     spare: Spare | None = None,
+    member: str = "",
+    on_follow: Callable[[], None] = lambda: None,
 ) -> int:
-    """Serve until told to stop; the exit status. Problems are written to the log, not raised."""
+    """Serve until told to stop; the exit status. Problems are written to the log, not raised.
+
+    ``member``: this router's name among those that share a database, if it is one of several.
+    """
     asked = signals or Signals()
     if signals is None:
         asked.install()
@@ -89,6 +99,10 @@ async def run(
         sys.stderr.write(f"{error}\n")
         return EXIT_POLICY
     path = store_path(loaded)
+    if member:
+        made = partial(local, pids_file=beside(path, ".workers"), spare=spare)
+        follows = _Follows(Path(policy_path), force, made, on_ready, on_follow)
+        return await _member(member, loaded, follows, asked)
     try:
         store = _store(loaded.policy.store, path)
         command = _carrier(loaded, path) or command
@@ -96,12 +110,12 @@ async def run(
         return _refused("cannot_start", error, EXIT_UNEXPECTED)
     replica = platform.node()
     workers = local(
-        replica=replica, command=command, pids_file=path.with_name(path.name + ".workers"),
+        replica=replica, command=command, pids_file=beside(path, ".workers"),
         neighbour=partial(envoy_left, folder_of(path)), spare=spare,
     )  # fmt: skip
     plane = Plane(
         loaded, store, fleet=workers, replica=replica,
-        reviews=path.with_name(path.name + ".reviews"),
+        reviews=beside(path, ".reviews"),
     )  # fmt: skip
     admin = AdminServer(plane.controller, loaded.policy.admin)
     plane.source.also = lambda policy: _followed(admin, policy)
@@ -119,6 +133,97 @@ async def run(
     finally:
         with suppress(OSError):
             await admin.close()
+
+
+@dataclass(frozen=True)
+class _Follows:
+    """What a router needs that is one of several."""
+
+    policy: Path
+    force: bool
+    workers: Callable[..., Callable[[Policy, Hears], Workers]]
+    on_ready: Callable[[Plane, AdminServer], None]
+    on_follow: Callable[[], None]
+
+
+async def _member(name: str, loaded: LoadedPolicy, follows: _Follows, asked: Signals) -> int:
+    """One of several routers on a database: it follows who leads, and leads when nobody does."""
+    try:
+        follower = _follower(name, loaded, follows)
+        if not await _unless_stopped(follower.open(), asked):
+            return EXIT_OK
+        while await _unless_stopped(follower.follow(), asked):
+            status = await _lead(follower, loaded, follows, asked)
+            if status is not None:
+                return status
+            with suppress(PolicyError):  # the last good one stays
+                loaded = await asyncio.to_thread(load, follows.policy)
+        log.info("draining", within_s=loaded.policy.limits.drain)
+        await _unless_hurried(follower.stop(loaded.policy.limits.drain), asked)
+    except StoreLocked as error:
+        return _refused("store_locked", error, EXIT_CONFLICT)
+    except (StoreDamaged, OSError) as error:
+        return _refused("cannot_start", error, EXIT_UNEXPECTED)
+    log.info("stopped")
+    return EXIT_OK
+
+
+def _follower(name: str, loaded: LoadedPolicy, follows: _Follows) -> Follower:
+    policy = loaded.policy
+    if not shared(policy.store) or policy.engine != "built-in":
+        raise StoreDamaged("--replica wants `store: postgresql://...` and `engine: built-in`")
+    with installed(policy.store):
+        from router.control.fleet.follower import Follower  # noqa: PLC0415 - of an extra
+        from router.control.fleet.telling import Telling  # noqa: PLC0415 - with it
+        from router.control.state.postgres_exchange import Me  # noqa: PLC0415 - with it
+    follows.on_follow()
+    telling = Telling()
+    workers = follows.workers(replica=name)(policy, telling)
+    return Follower(policy.store, Me(name), workers, telling)
+
+
+async def _lead(
+    follower: Follower, loaded: LoadedPolicy, follows: _Follows, asked: Signals
+) -> int | None:
+    """Lead until stopped: the exit status; None where another router leads (again)."""
+    from router.control.fleet.replicated import Replicated  # noqa: PLC0415 - of an extra
+    from router.control.state.postgres import PostgresStore  # noqa: PLC0415 - of an extra
+
+    store = PostgresStore(follower.url, wait_s=0.0, succeeds=False)
+    plane = Plane(
+        loaded, store, fleet=lambda _policy, hears: Replicated(follower, store.lease, hears),
+        replica=follower.me.replica,
+        reviews=beside(store_path(loaded), ".reviews"),
+    )  # fmt: skip
+    admin = AdminServer(plane.controller, loaded.policy.admin)
+    plane.source.also = lambda policy: _followed(admin, policy)
+    try:
+        if not await _unless_stopped(plane.start(force=follows.force, bind=admin.bind), asked):
+            await plane.kill()
+            return EXIT_OK
+        status = await _serve(plane, admin, asked, follows.on_ready)
+        return None if status == EXIT_CONFLICT and not asked.stop.is_set() else status
+    except PolicyRejected as error:
+        return _refused("policy_rejected", error, EXIT_POLICY)
+    except StoreLocked:  # another one was quicker
+        return None
+    except StoreDamaged as error:
+        if not follower.began:
+            raise
+        log.error("cannot_lead", error=str(error))  # noqa: TRY400 - the text says it all
+        return None
+    finally:
+        with suppress(OSError):
+            await admin.close()
+
+
+async def _unless_hurried(job: Coroutine[Any, Any, None], asked: Signals) -> None:
+    """Until it is done, or a second signal says to end at once."""
+    task, hurry = awaited(job), awaited(asked.hurry.wait())
+    await asyncio.wait({task, hurry}, return_when=asyncio.FIRST_COMPLETED)
+    for one in (task, hurry):
+        one.cancel()
+    await asyncio.gather(task, hurry, return_exceptions=True)
 
 
 async def _serve(
@@ -244,6 +349,11 @@ def _carrier(loaded: LoadedPolicy, path: Path) -> CommandLine | None:
     return partial(agent_command, folder_of(path), loaded.policy.workers)
 
 
+def beside(path: Path, suffix: str) -> Path:
+    """A file that goes with the store."""
+    return path.with_name(path.name + suffix)
+
+
 def store_path(loaded: LoadedPolicy) -> Path:
     """The file of the store, or what the files are called that go with a database."""
     return local_path(loaded.policy.store, loaded.policy.listen)
@@ -269,17 +379,23 @@ def _told(failure: LoopFailure) -> None:
 async def program(
     policy_path: str | Path, *, force: bool = False,
     on_ready: Callable[[Plane, AdminServer], None] = lambda _plane, _admin: None,
-    spare: Spare | None = None,
+    spare: Spare | None = None, member: str = "",
 ) -> int:  # fmt: skip
     """:func:`run` in a process of its own, whose garbage is looked after."""
     garbage = Garbage(my_turn)
 
-    def ready(plane: Plane, admin: AdminServer) -> None:
+    def follows() -> None:
         garbage.begin()
         background("garbage", forever("garbage", garbage.turn))
+
+    def ready(plane: Plane, admin: AdminServer) -> None:
+        if not member:
+            follows()
         on_ready(plane, admin)
 
-    return await run(policy_path, force=force, on_ready=ready, spare=spare)
+    return await run(
+        policy_path, force=force, on_ready=ready, spare=spare, member=member, on_follow=follows
+    )
 
 
 def main(argv: Sequence[str] | None = None, spare: Spare | None = None) -> int:
@@ -289,11 +405,14 @@ def main(argv: Sequence[str] | None = None, spare: Spare | None = None) -> int:
     parser.add_argument(
         "--force", action="store_true", help="start although the policy conflicts with the state"
     )
+    parser.add_argument("--replica", default="", help="its name among routers on one database")
     parser.add_argument("--log", choices=("auto", "json", "console"), default="auto")
     arguments = parser.parse_args(argv)
     configure(json={"auto": None, "json": True, "console": False}[arguments.log])
     BOOKS.tell = _told
-    return asyncio.run(program(arguments.policy, force=arguments.force, spare=spare))
+    return asyncio.run(program(
+        arguments.policy, force=arguments.force, spare=spare, member=arguments.replica
+    ))  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from router.cli.options import AdminLink, Format, Output
 from router.cli.say import echo
 from router.cli.show import coloured, columns, emit
+from router.control.told.answers import HealthView
 from router.control.told.views import RouteSummary
 from router.core.words import percent
 
@@ -18,6 +19,8 @@ def run(link: AdminLink, output: Format = Output.TABLE) -> None:
         emit({"routes": routes})
     else:
         echo(columns(HEADINGS, map(_row, routes)))
+        if replicas := link.client().get(HealthView, "/healthz").replicas:
+            echo(replicas)
 
 
 def _row(route: RouteSummary) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from router.control.fleet.beginning import CommandLine, worker_command
-from router.control.fleet.fleet import Hears, MakeFleet
+from router.control.fleet.fleet import Hears
 from router.control.fleet.workers import Workers
 from router.core.policy import Policy, split_address
 from router.link.spare import Spare
@@ -19,7 +19,7 @@ def local(
     command: CommandLine = worker_command,
     neighbour: Callable[[], bool] = lambda: False,
     spare: Spare | None = None,
-) -> MakeFleet:
+) -> Callable[[Policy, Hears], Workers]:
     """Makes it. ``replica``: what this machine is called; ``pids_file``: who outlives us.
 
     ``neighbour``: whether somebody may listen on our port in our name already. ``spare``: a process

@@ -168,6 +168,8 @@ class Workers:
         self._troubles: dict[int, str] = {}
         self._looked_s = time.monotonic()
         self._orphaned: list[int] = []
+        self.heard: Callable[[], bool] = lambda: True
+        """Whether who decides is heard here: else workers are told nothing, and decide alone."""
         self.neighbour: Callable[[], bool] = lambda: False
         """Whether somebody may listen on our port in our name already: a worker takes it over."""
 
@@ -226,6 +228,9 @@ class Workers:
         A worker that has the one before gets only the routes that changed.
         """
         before, self._table, self.generation = self._table, table, table.generation
+        if before is not None and before.term != table.term:
+            for worker in self._workers.values():  # what they have of another leader is not ours
+                worker.applied = worker.sent = worker.refused = 0
         serving = [worker for worker in self._workers.values() if worker.hello]
         changed = changed_routes(before, table) if before else None
         if before is not None and changed is not None:
@@ -422,7 +427,7 @@ class Workers:
         await asyncio.sleep(WATCH_S)
         self._turns += 1
         self.look(time.monotonic())
-        if self._turns % BEAT_EVERY == 0:
+        if self._turns % BEAT_EVERY == 0 and self.heard():
             for worker in list(self._workers.values()):
                 if worker.hello:
                     worker.link.send(Beat())

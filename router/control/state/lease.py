@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+import time
 from typing import Any, Final, NamedTuple
 
 LEASE_S: Final = 1.5
@@ -92,24 +93,35 @@ class Lease:
         """Why it is another's now; empty while it is ours, or was never."""
         self.next_here = False
         """Whether a router of this machine waits for it."""
+        self._renewed_s = float("-inf")
+        """When the last word was said that the server has heard, monotonic clock."""
 
     def __repr__(self) -> str:
         return f"<Lease of {self.me}: term {self.term}{', lost' if self.lost else ''}>"
 
+    @property
+    def fresh(self) -> bool:
+        """Whether nobody else can have it yet."""
+        return not self.lost and time.monotonic() - self._renewed_s < LEASE_S
+
     async def take(self, db: Any) -> bool:
         """Take it, or take it anew, with a term of its own; False while another has it."""
+        began_s = time.monotonic()
         term = await db.fetchval(_TAKE, str(self.me), self.term, LEASE_S)
         if term is None:
             return False
-        self.term = term
+        self.term, self._renewed_s = term, began_s
         return True
 
     async def renew(self, db: Any) -> bool:
         """Say that this router lives; False, with :attr:`lost`, when another has taken it."""
+        began_s = time.monotonic()
         row = await db.fetchrow(_RENEW, str(self.me), LEASE_S)
         waits = Holder.parsed(row["next"]) if row["next"] else None
         self.next_here = waits is not None and waits != self.me and waits.host == self.me.host
-        if not row["mine"]:
+        if row["mine"]:
+            self._renewed_s = began_s
+        else:
             self.taken_by(row["leader"])
         return bool(row["mine"])
 

@@ -29,20 +29,21 @@ def local_path(url: str, listen: str) -> Path:
 
 def shared_store(url: str) -> Store:
     """The store in that database. Raises StoreDamaged where its driver is not installed."""
-    with _installed(url):
+    with installed(url):
         from router.control.state.postgres import PostgresStore  # noqa: PLC0415 - of an extra
     return PostgresStore(url)
 
 
 async def looked_at(url: str) -> str:
     """What a start would find in that database; it changes nothing. Raises StoreDamaged."""
-    with _installed(url):
+    with installed(url):
         from router.control.state.postgres_look import look  # noqa: PLC0415 - of an extra
     return await look(url)
 
 
 @contextmanager
-def _installed(url: str) -> Iterator[None]:
+def installed(url: str) -> Iterator[None]:
+    """What is imported within is of an extra. Raises StoreDamaged where that is not there."""
     try:
         yield
     except ImportError as error:

@@ -65,8 +65,10 @@ class Superseded(StoreUnavailable):
 class PostgresStore:
     """See the module, and :class:`router.control.state.store.Store`."""
 
-    def __init__(self, url: str, *, wait_s: float = OPEN_WAIT_S) -> None:
+    def __init__(self, url: str, *, wait_s: float = OPEN_WAIT_S, succeeds: bool = True) -> None:
+        """``succeeds``: who leads is told that it waits, and leaves its workers to it."""
         self.url = url
+        self._succeeds = succeeds
         self.lease = Lease(Holder.myself())
         self._wait_s = wait_s
         self._writes, self._reads = StoreLink(url), StoreLink(url)
@@ -130,7 +132,8 @@ class PostgresStore:
                 await tables.migrated(db, named(self.url))
             if await self.lease.take(db):
                 return None
-            await self.lease.wait(db)
+            if self._succeeds:
+                await self.lease.wait(db)
             holder = await self.lease.holder(db)
         except (*LOST, ValueError) as error:
             self._writes.drop()

@@ -252,6 +252,8 @@ class HealthView(ReadyView, frozen=True, kw_only=True):
     frozen: FreezesView | None = None
     term: int = 0
     """In which this router holds its store; workers follow the latest."""
+    replicas: str = ""
+    """Where several routers share a store: how many of them serve by the newest table."""
     listen: str = ""
 
 

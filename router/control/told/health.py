@@ -37,6 +37,7 @@ def health_view(plane: Parts) -> HealthView:
         frozen=FreezesView.of(msgspec.to_builtins(frozen)) if frozen else None,
         term=reconciler.tables.term,
         generation=reconciler.generation,
+        replicas=replicas_of(workers, reconciler.tables.term, reconciler.generation),
         listen=plane.fleet.listen,
     )  # fmt: skip
 
@@ -64,6 +65,18 @@ def ready_view(plane: Parts) -> ReadyView:
     elif ready and plane.starting:
         ready, problems = False, ["the store does not have the rollouts yet that this start begins"]
     return ReadyView(ok=ready, problems=problems, generation=plane.reconciler.generation)
+
+
+def replicas_of(states: Iterable[WorkerState], term: int, generation: int) -> str:
+    """``3 of 3 replicas on generation 42``; empty where all workers are of one machine."""
+    behind: dict[str, bool] = {}
+    for one in states:
+        late = (one.term, one.generation) < (term, generation)
+        behind[one.who.replica] = behind.get(one.who.replica, False) or late
+    if len(behind) < 2:
+        return ""
+    on = len(behind) - sum(behind.values())
+    return f"{on} of {len(behind)} replicas on generation {generation}"
 
 
 def _workers(states: Iterable[WorkerState]) -> list[WorkerView]:

@@ -1,0 +1,202 @@
+"""A replica: it carries traffic by the table that another router has put into their database.
+
+Its workers are those of one machine (:mod:`router.control.fleet.workers`). It asks the database
+four times a second, and when it is hinted to, in one statement: that it lives, what its workers
+said (:mod:`router.control.fleet.telling`), whether there is a newer table and whether somebody
+leads. When nobody does, it may try to lead, with the same workers.
+
+While it hears of a leader it tells its workers so. When it does not, since the database or the
+leader is gone, they are told nothing, keep their table, judge by themselves and send all to stable
+after the policy's ``control_silence``, as when control is silent on one machine: nobody who
+decides could hear of a failure here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any, Final
+
+import msgspec
+
+from router.control.fleet.telling import Telling
+from router.control.fleet.workers import Workers
+from router.control.state.errors import StoreDamaged, StoreLocked
+from router.control.state.lease import LEASE_S
+from router.control.state.postgres import OPEN_AGAIN_S, OPEN_WAIT_S
+from router.control.state.postgres_exchange import (
+    TABLE,
+    Applied,
+    Heard,
+    Me,
+    Word,
+    leave,
+    tell,
+)
+from router.control.state.postgres_layout import migrated
+from router.control.state.postgres_link import LOST, Permanent, StoreLink, check_server, refusal
+from router.core.databases import named
+from router.core.wire.table import RoutingTable
+from router.loops import background
+from router.telemetry.log import get_logger
+
+TURN_S: Final = 0.25
+"""Between two words, where nothing is urgent."""
+AGAIN_S: Final = 0.25
+"""After a failure of the database."""
+
+log = get_logger("router.control")
+
+
+class Follower:
+    """See the module. ``workers`` tell ``telling``."""
+
+    def __init__(self, url: str, me: Me, workers: Workers, telling: Telling) -> None:
+        self.url, self.me, self.workers, self.telling = url, me, workers, telling
+        self.began = False
+        """Whether its workers were started."""
+        self._link = StoreLink(url, self._hinted)
+        self._rank = (0, 0)
+        self._led_s = float("-inf")
+        """When it asked last and somebody led, monotonic clock."""
+        self._sent: tuple[int, tuple[Word, ...]] = (0, ())
+        """What may not have been heard, with its term: it is said again."""
+
+    def __repr__(self) -> str:
+        return f"<Follower {self.me!r} {self.workers!r}>"
+
+    def _hinted(self, _db: Any, _pid: int, _channel: str, payload: str) -> None:
+        if payload.endswith(f" {TABLE}"):
+            self.telling.wake.set()
+
+    # --- life -------------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Find the database, and take the name and the address for clients.
+
+        Raises StoreDamaged, StoreLocked where another process has the name, OSError.
+        """
+        deadline = time.monotonic() + OPEN_WAIT_S
+        while (refused := await self._try_open()) is not None:
+            if isinstance(refused, Permanent) or time.monotonic() >= deadline:
+                raise refused
+            await asyncio.sleep(OPEN_AGAIN_S)
+        await self.workers.bind()
+
+    async def _try_open(self) -> StoreDamaged | StoreLocked | None:
+        try:
+            db = await self._link.db()
+            check_server(self.url, db)
+            await migrated(db, named(self.url))
+            self.me.number += 1
+            heard = await tell(db, self.me, (), rank=(2**62, 0))
+        except (*LOST, ValueError) as error:
+            self._link.drop()
+            return refusal(self.url, error)
+        return self._double() if heard.double else None
+
+    def _double(self) -> StoreLocked:
+        return StoreLocked(
+            f"store: {named(self.url)}: another router is called {self.me.replica}; "
+            "stop it first, or give this one a name of its own (--replica)"
+        )
+
+    async def begin(self) -> None:
+        """Start the workers, once; they serve as soon as they have a table."""
+        if not self.began:
+            self.began = True
+            await self.workers.start()
+
+    async def follow(self) -> None:
+        """Serve as told by who leads; done when nobody does. Raises StoreLocked."""
+        self.workers.heard = self._heard
+        while await self._turn():
+            pass
+
+    def _heard(self) -> bool:
+        return time.monotonic() - self._led_s < LEASE_S
+
+    async def _turn(self) -> bool:
+        """False: nobody leads."""
+        began_s = time.monotonic()
+        try:
+            heard = await self._tell()
+        except (*LOST, msgspec.MsgspecError) as error:
+            if isinstance(error, msgspec.MsgspecError):
+                log.error("table_not_understood", error=str(error))  # noqa: TRY400 - it says all
+            self._link.drop()  # what it was saying is said again
+            await asyncio.sleep(AGAIN_S)
+            return True
+        if heard.double:
+            raise self._double()
+        if heard.led and not self.telling.behind:
+            self._led_s = began_s
+        if heard.table is not None:
+            await self._apply(heard.table)
+        if not heard.led:
+            return False
+        if not self.telling.behind:
+            await self._pause()
+        return True
+
+    async def _pause(self) -> None:
+        try:
+            async with asyncio.timeout(TURN_S):
+                await self.telling.wake.wait()
+        except TimeoutError:
+            pass
+        self.telling.wake.clear()
+
+    async def _tell(self) -> Heard:
+        """The next words, or those again of which nobody knows whether they were heard."""
+        if not self._sent[1]:
+            self._sent = self.telling.term, self.telling.take()
+            self.me.number += 1
+        urgent, self.telling.urgent = self.telling.urgent, False
+        term, words = self._sent
+        heard = await tell(
+            await self._link.db(), self.me, self.states(), rank=self._rank, words=words,
+            term=term, urgent=urgent,
+        )  # fmt: skip
+        self._sent = (0, ())
+        return heard
+
+    def states(self) -> list[Applied]:
+        """By what each worker serves."""
+        states = self.workers.states()
+        return [Applied(one.who, one.port, one.term, one.generation) for one in states]
+
+    async def _apply(self, table: RoutingTable) -> None:
+        self._rank = table.rank
+        self.telling.follow(table.term)
+        self.workers.publish(table)
+        background("confirm", self._confirm(table.generation))
+        if not self.began:
+            await self.begin()
+            background("following", self._serving())
+
+    async def _confirm(self, generation: int) -> None:
+        """Who leads may wait for it."""
+        await self.workers.applied(generation)
+        self.telling.urgent = True
+        self.telling.wake.set()
+
+    async def _serving(self) -> None:
+        await self.workers.serving()
+        log.info("following", listen=self.workers.listen, replica=self.me.replica)
+
+    async def stop(self, drain_s: float) -> None:
+        """Finish what is under way, and tell how it ended."""
+        self.workers.begin_drain(drain_s)
+        await self.workers.drained(drain_s)
+        await self.part()
+
+    async def part(self) -> None:
+        """The last words, if somebody takes them; the name is free."""
+        try:
+            while self._sent[1] or self.telling.waiting:
+                await self._tell()
+            await leave(await self._link.db(), self.me)
+        except LOST:
+            pass
+        await self._link.close()

@@ -1,0 +1,258 @@
+"""The fleet of a router that leads others: its own workers, and those of its replicas.
+
+Its workers are told at once; the replicas through the database
+(:mod:`router.control.fleet.follower`), which is written behind the decision and never waited for.
+What they said is heard as of workers elsewhere (:mod:`router.control.fleet.reporters`): each batch
+once, and nothing that was said about the tables of an earlier leader.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from router.control.fleet.fleet import Hears, WorkerState
+from router.control.fleet.follower import AGAIN_S, TURN_S, Follower
+from router.control.fleet.workers import APPLY_TIMEOUT_S
+from router.control.state.lease import Lease
+from router.control.state.postgres_exchange import (
+    SILENT_S,
+    TOLD,
+    Applied,
+    Batch,
+    Replica,
+    Word,
+    put_table,
+    replicas,
+    take,
+    tell,
+)
+from router.control.state.postgres_link import LOST, StoreLink
+from router.core.wire.reporter import WorkerId
+from router.core.wire.table import RoutingTable
+from router.link.messages import Decoder, PairReport, Report, SampleReport, SpanReport
+from router.loops import background, forever, my_turn, net
+
+GONE_S: Final = 10.0
+"""A replica that is silent for so long is not there any more: what it had under way is given up."""
+
+
+class Replicated:
+    """See the module. ``own`` are the workers of this router, ``lease`` is how it leads."""
+
+    probes = True
+
+    def __init__(self, own: Follower, lease: Lease, hears: Hears) -> None:
+        self._own, self._workers, self._lease = own, own.workers, lease
+        self._hears = hears
+        self._books: dict[type, Callable[[WorkerId, Any], None]] = {
+            Report: hears.report, PairReport: hears.pairs, SampleReport: hears.sampled,
+            SpanReport: hears.traced,
+        }  # fmt: skip
+        self._takes = StoreLink(own.url, self._hinted)
+        self._puts = StoreLink(own.url)
+        self._table: RoutingTable | None = None
+        self._put = asyncio.Event()
+        self._told = asyncio.Event()
+        self._changed = asyncio.Event()
+        self._done: list[Batch] = []
+        """Booked, and perhaps still there."""
+        self._booked: dict[tuple[str, int], int] = {}
+        """The last number of each replica and boot."""
+        self._others: dict[str, Replica] = {}
+        self._read_s = 0.0
+        """When these were read, monotonic clock."""
+        self._tasks: list[asyncio.Task[Any]] = []
+        self._handed = False
+
+    def __repr__(self) -> str:
+        return f"<Replicated {self._workers!r} and {sorted(self._others)}>"
+
+    def _hinted(self, _db: Any, _pid: int, _channel: str, payload: str) -> None:
+        if payload.endswith(f" {TOLD}"):
+            self._told.set()
+
+    # --- life -------------------------------------------------------------------------------------
+
+    @property
+    def listen(self) -> str:
+        """Where clients of this router are served."""
+        return self._workers.listen
+
+    async def bind(self) -> None:
+        """The replica has its address since it began."""
+
+    async def start(self) -> None:
+        """Begin with the workers that are there, or start them."""
+        self._workers.heard = lambda: self._lease.fresh
+        self._tasks = [
+            background("replicas", forever("replicas", self._turn)),
+            background("tables", forever("tables", self._put_newest)),
+        ]
+        await self._own.begin()
+
+    async def serving(self) -> None:
+        """Done when this router's clients are answered by its table."""
+        await self._workers.serving()
+
+    def publish(self, table: RoutingTable) -> None:
+        """To its own workers now, to everybody as soon as the database has it."""
+        if self._handed:
+            return
+        telling = self._own.telling
+        if telling.to is None:
+            telling.follow(table.term)
+            telling.to = self._hears
+        self._table = table
+        self._workers.publish(table)
+        self._put.set()
+
+    async def _put_newest(self) -> None:
+        await self._put.wait()
+        self._put.clear()
+        table = self._table
+        if table is None:
+            return
+        try:
+            held = await put_table(await self._puts.db(), str(self._lease.me), table)
+        except LOST:
+            self._puts.drop()
+            held = False
+        if not held:
+            self._put.set()
+            await asyncio.sleep(AGAIN_S)
+
+    # --- replicas ---------------------------------------------------------------------------------
+
+    async def _turn(self) -> None:
+        """Take what there is, and see who is there."""
+        try:
+            async with asyncio.timeout(TURN_S):
+                await self._told.wait()
+        except TimeoutError:
+            pass
+        self._told.clear()
+        me = self._own.me
+        try:
+            db = await self._takes.db()
+            batches = await take(db, str(self._lease.me), self._done)
+            self._done = batches
+            for batch in batches:
+                self._book(batch)
+                await my_turn()
+            me.number += 1
+            await tell(db, me, self._own.states(), rank=(2**62, 0))
+            self._see(await replicas(db))
+        except LOST:
+            self._takes.drop()
+            await asyncio.sleep(AGAIN_S)
+
+    def _book(self, batch: Batch) -> None:
+        """Once; the words of who follows this leader."""
+        if batch.number <= self._booked.get(batch[:2], 0):
+            return
+        self._booked[batch[:2]] = batch.number
+        if self._table is not None and batch.term == self._table.term:
+            for word in batch.words:
+                with net("replicas"):
+                    self._hear(word)
+
+    def _hear(self, word: Word) -> None:
+        if word.ended:
+            self._hears.gone(word.who, word.text)
+        elif word.text:
+            self._hears.noticed(word.who, word.text)
+        else:
+            for message in Decoder().feed(word.message):
+                self._books[type(message)](word.who, message)
+
+    def _see(self, found: list[Replica]) -> None:
+        before, me = self._others, self._own.me.replica
+        self._others = {one.name: one for one in found if one.name != me}
+        self._read_s = time.monotonic()
+        for name, one in before.items():
+            now = self._others.get(name)
+            left = now is None or now.boot != one.boot
+            if one.silent_s < GONE_S and (left or (now and now.silent_s >= GONE_S)):
+                for worker in one.workers:
+                    self._hears.gone(worker.who, f"router {name} is not heard any more")
+        self._changed.set()
+
+    def _silent_s(self, one: Replica) -> float:
+        return one.silent_s + time.monotonic() - self._read_s
+
+    def _live(self) -> list[Replica]:
+        return [one for one in self._others.values() if self._silent_s(one) < SILENT_S]
+
+    async def applied(self, generation: int) -> None:
+        """Also by replicas that live; who is silent hears of it when it is back."""
+        await self._workers.applied(generation)
+        try:
+            async with asyncio.timeout(APPLY_TIMEOUT_S):
+                while self._behind(generation):
+                    self._changed.clear()
+                    async with asyncio.timeout(SILENT_S):
+                        await self._changed.wait()
+        except TimeoutError:
+            pass
+
+    def _behind(self, generation: int) -> bool:
+        wanted = (self._table.term if self._table else 0, generation)
+        return any(_rank(worker) < wanted for one in self._live() for worker in one.workers)
+
+    def ready(self) -> bool:
+        """Whether this router's own workers serve by the newest table."""
+        return self._workers.ready()
+
+    def states(self) -> list[WorkerState]:
+        """Of everybody, as they said last."""
+        elsewhere = [
+            WorkerState(one.who, None, one.port, one.term, one.generation)
+            for replica in self._others.values() for one in replica.workers
+        ]  # fmt: skip
+        return [*self._workers.states(), *elsewhere]
+
+    def troubles(self) -> list[str]:
+        """Of this router's own workers; and replicas that are silent."""
+        silent = [
+            f"router {name} was not heard for {self._silent_s(one):.0f} s"
+            for name, one in self._others.items() if self._silent_s(one) >= SILENT_S
+        ]  # fmt: skip
+        return [*self._workers.troubles(), *silent]
+
+    # --- end --------------------------------------------------------------------------------------
+
+    def begin_drain(self, within_s: float) -> None:
+        """Its own workers; the others have who leads next."""
+        self._workers.begin_drain(within_s)
+
+    def hand_over(self) -> None:
+        """Another router leads: the workers go on, as those of a replica."""
+        self._handed = True
+        self._own.telling.to = None
+        self._cancel()
+
+    async def drained(self, within_s: float) -> None:
+        """Done when nothing is under way here, or the time is over."""
+        if not self._handed:
+            await self._workers.drained(within_s)
+            self._cancel()
+            await self._own.part()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._takes.close()
+        await self._puts.close()
+
+    async def kill(self) -> None:
+        """End its own workers at once."""
+        self._cancel()
+        await self._workers.kill()
+
+    def _cancel(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+
+
+def _rank(worker: Applied) -> tuple[int, int]:
+    return worker.term, worker.generation

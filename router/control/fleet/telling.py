@@ -1,0 +1,177 @@
+"""What the workers of a replica say: to its own decider where it leads, else kept for who does.
+
+A slice of draws is told again and again, whole each time (:mod:`router.core.evidence.ledger`). The
+next leader goes on from what the one before has written down, which may have some of a slice
+already; so whatever was told of a slice under an earlier term is not told under a later one, as
+requests under way are given up when a router starts again. Slices that begin under it are whole.
+
+What waits is bounded. When it is too much, pairs and samples are lost first, then the oldest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import replace
+from typing import Final, TypeVar
+
+from router.control.fleet.fleet import Hears, Reply
+from router.control.state.postgres_exchange import Word
+from router.core.wire.outcomes import Batch
+from router.core.wire.reporter import WorkerId
+from router.core.wire.review import SettledReview
+from router.core.wire.sampled import Sampled
+from router.link.messages import (
+    AskPeople,
+    LookAgain,
+    PairReport,
+    Report,
+    SampleReport,
+    Settle,
+    SpanReport,
+    encode,
+)
+
+WAITING_BYTES_MAX: Final = 8 * 1024 * 1024
+"""Of everything that waits for the database; pairs, samples and spans have half of it."""
+AT_ONCE_BYTES: Final = 1024 * 1024
+"""Told in one statement; one word more than that always is."""
+
+_Bodies = TypeVar("_Bodies", PairReport, SampleReport, SpanReport)
+
+
+class Telling:
+    """See the module; what :class:`router.control.fleet.workers.Workers` tell."""
+
+    def __init__(self) -> None:
+        self.to: Hears | None = None
+        """Who decides in this process; None while another router does."""
+        self.term = 0
+        """Of the table that the workers follow."""
+        self.wake = asyncio.Event()
+        """Something should be told at once."""
+        self.urgent = False
+        self._words: deque[Word] = deque()
+        self._bytes = 0
+        self._newest: dict[WorkerId, int] = {}
+        """The last slice that each worker told of."""
+        self._floor: dict[WorkerId, int] = {}
+        """The same when the present term began."""
+
+    def __repr__(self) -> str:
+        return f"<Telling in term {self.term}, {len(self._words)} words wait>"
+
+    def follow(self, term: int) -> None:
+        """Tables are of this term from now on: what waits was for who led before."""
+        if term != self.term:
+            self.term = term
+            self._floor = dict(self._newest)
+            self._words.clear()
+            self._bytes = 0
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there is something to tell."""
+        return bool(self._words)
+
+    @property
+    def behind(self) -> bool:
+        """Whether more waits than is told at once."""
+        return self._bytes > AT_ONCE_BYTES
+
+    def take(self) -> tuple[Word, ...]:
+        """What is told next."""
+        found, size = list[Word](), 0
+        while self._words and (not found or size + len(self._words[0].message) <= AT_ONCE_BYTES):
+            found.append(self._words.popleft())
+            size += len(found[-1].message)
+        self._bytes -= size
+        return tuple(found)
+
+    # --- what workers say -------------------------------------------------------------------------
+
+    def report(self, who: WorkerId, report: Report) -> None:
+        """Counts; a failure of a candidate is told at once."""
+        batches = self._of_this_term(who, report.batches)
+        told = report if batches is report.batches else replace(report, batches=batches)
+        if self.to is not None:
+            self.to.report(who, told)
+            return
+        self._keep(Word(who, encode(told)))
+        if any(cell.candidate.bad for batch in batches for cell in batch.cells):
+            self.urgent = True
+            self.wake.set()
+
+    def _of_this_term(self, who: WorkerId, batches: tuple[Batch, ...]) -> tuple[Batch, ...]:
+        floor = self._floor.get(who, 0)
+        slices = [cell.slice for batch in batches for cell in batch.cells]
+        self._newest[who] = max(self._newest.get(who, 0), *slices, 0)
+        if not any(0 < one <= floor for one in slices):
+            return batches
+        return tuple(
+            replace(batch, cells=tuple(c for c in batch.cells if not 0 < c.slice <= floor))
+            for batch in batches
+        )  # fmt: skip
+
+    def sampled(self, who: WorkerId, report: SampleReport) -> None:
+        """Requests with their predictions."""
+        floor = self._floor.get(who, 0)
+
+        def kept(one: Sampled) -> Sampled:
+            return replace(one, counted=False) if one.counted and one.slice <= floor else one
+
+        told = SampleReport(tuple(kept(one) for one in report.samples))
+        if self.to is not None:
+            self.to.sampled(who, told)
+        else:
+            self._shed_or_keep(who, told)
+
+    def pairs(self, who: WorkerId, report: PairReport) -> None:
+        """Answers to compare."""
+        if self.to is not None:
+            self.to.pairs(who, report)
+        else:
+            self._shed_or_keep(who, report)
+
+    def traced(self, who: WorkerId, report: SpanReport) -> None:
+        """Spans that have ended."""
+        if self.to is not None:
+            self.to.traced(who, report)
+        else:
+            self._shed_or_keep(who, report)
+
+    def asked(self, asked: AskPeople | LookAgain, reply: Reply) -> None:
+        """A question for people; who does not lead has no room for it."""
+        if self.to is not None:
+            self.to.asked(asked, reply)
+        else:
+            ref = asked.item.id if isinstance(asked, AskPeople) else asked.ref
+            reply(Settle((SettledReview(ref, "full"),)))
+
+    def noticed(self, who: WorkerId, text: str) -> None:
+        """Something about a worker."""
+        if self.to is not None:
+            self.to.noticed(who, text)
+        else:
+            self._keep(Word(who, b"", text))
+
+    def gone(self, who: WorkerId, text: str) -> None:
+        """It has ended."""
+        self._newest.pop(who, None)
+        if self.to is not None:
+            self.to.gone(who, text)
+        else:
+            self._keep(Word(who, b"", text, ended=True))
+
+    # --- what waits -------------------------------------------------------------------------------
+
+    def _shed_or_keep(self, who: WorkerId, report: _Bodies) -> None:
+        message = encode(report)
+        if 2 * (self._bytes + len(message)) <= WAITING_BYTES_MAX:
+            self._keep(Word(who, message))
+
+    def _keep(self, word: Word) -> None:
+        self._words.append(word)
+        self._bytes += len(word.message)
+        while self._bytes > WAITING_BYTES_MAX:
+            self._bytes -= len(self._words.popleft().message)

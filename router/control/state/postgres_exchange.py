@@ -1,0 +1,228 @@
+"""What routers on one database tell each other: the table, what was counted, and how far each is.
+
+The leader puts its newest routing table; the others (*replicas*) read it, and put what their
+workers say as *batches*, numbered by (replica, boot). The leader marks a batch as its own in the
+statement that hands it over, and deletes it with a later one: a statement whose answer was lost
+hands it over again to the same router, never to another. What a leader has taken and not booked
+when it ends is lost with it, as with the link of a worker.
+
+Each of these is one statement. Hints (``NOTIFY``) wake whoever waits; everything is read again
+without them, too.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from router.core.wire.reporter import WorkerId
+from router.core.wire.table import RoutingTable
+
+TOLD: Final = "told"
+TABLE: Final = "table"
+"""What hints end with: a replica has told something that is urgent; there is a new table."""
+SILENT_S: Final = 2.0
+"""A replica that said nothing for so long may be started again under its name, and is waited for
+no more."""
+FORGOTTEN_S: Final = 60.0
+"""One that is silent for so long is nobody's any more."""
+
+MIGRATION: Final = """
+CREATE TABLE rampway_table (
+    name text PRIMARY KEY, holder text NOT NULL, term bigint NOT NULL, generation bigint NOT NULL,
+    body bytea NOT NULL
+);
+CREATE TABLE rampway_replicas (
+    replica text PRIMARY KEY, boot bigint NOT NULL, told bigint NOT NULL, states bytea NOT NULL,
+    seen timestamptz NOT NULL
+);
+CREATE TABLE rampway_batches (
+    replica text NOT NULL, boot bigint NOT NULL, number bigint NOT NULL, term bigint NOT NULL,
+    taken text NOT NULL, body bytea NOT NULL, PRIMARY KEY (replica, boot, number)
+);
+"""
+
+_HELD: Final = (
+    "held AS (SELECT FROM rampway_lease WHERE name = 'leader' AND holder = $1 "
+    "AND expires > clock_timestamp())"
+)
+_PUT: Final = f"""
+WITH {_HELD}, put AS (
+    INSERT INTO rampway_table AS t (name, holder, term, generation, body)
+    SELECT 'now', $1, $2::bigint, $3::bigint, $4::bytea FROM held
+    ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, term = excluded.term,
+        generation = excluded.generation, body = excluded.body
+    WHERE (t.term, t.generation) < (excluded.term, excluded.generation) RETURNING 1
+)
+SELECT (SELECT count(*) FROM held) AS held,
+    (SELECT pg_notify('rampway', current_schema() || ' {TABLE}') FROM put) AS hint
+"""  # noqa: S608 - of constants
+_TELL: Final = f"""
+WITH me AS (
+    INSERT INTO rampway_replicas AS r (replica, boot, told, states, seen)
+    VALUES ($1, $2::bigint, $3::bigint, $4::bytea, clock_timestamp())
+    ON CONFLICT (replica) DO UPDATE SET boot = excluded.boot, told = excluded.told,
+        states = excluded.states, seen = excluded.seen
+    WHERE (r.boot = excluded.boot AND r.told < excluded.told) OR (r.boot < excluded.boot
+        AND r.seen < clock_timestamp() - {SILENT_S} * interval '1 s')
+    RETURNING 1
+), put AS (
+    INSERT INTO rampway_batches (replica, boot, number, term, taken, body)
+    SELECT $1, $2, $3, $5::bigint, '', $6::bytea FROM me WHERE $6 IS NOT NULL
+    ON CONFLICT DO NOTHING
+), hint AS (
+    SELECT pg_notify('rampway', current_schema() || ' {TOLD}') FROM me WHERE $7::bool
+)
+SELECT (SELECT count(*) FROM me) AS mine, (SELECT count(*) FROM hint) AS hinted,
+    (SELECT boot FROM rampway_replicas WHERE replica = $1) AS boot,
+    l.holder, coalesce(l.expires > clock_timestamp(), false) AS lives,
+    t.holder AS publisher, t.body
+FROM (SELECT 1) AS one LEFT JOIN rampway_lease l ON l.name = 'leader'
+    LEFT JOIN rampway_table t ON (t.term, t.generation) > ($8::bigint, $9::bigint)
+"""  # noqa: S608 - of constants
+_TAKE: Final = f"""
+WITH {_HELD}, done AS (
+    SELECT * FROM unnest($2::text[], $3::bigint[], $4::bigint[]) AS d (replica, boot, number)
+), gone AS (
+    DELETE FROM rampway_batches b USING held
+    WHERE b.taken NOT IN ('', $1) OR (b.replica, b.boot, b.number) IN (SELECT * FROM done)
+), old AS (
+    DELETE FROM rampway_replicas r USING held
+    WHERE r.seen < clock_timestamp() - {FORGOTTEN_S} * interval '1 s'
+), got AS (
+    UPDATE rampway_batches b SET taken = $1 FROM held
+    WHERE b.taken IN ('', $1) AND (b.replica, b.boot, b.number) NOT IN (SELECT * FROM done)
+    RETURNING b.replica, b.boot, b.number, b.term, b.body
+)
+SELECT replica, boot, number, term, body FROM got ORDER BY boot, number
+"""  # noqa: S608 - of constants
+_REPLICAS: Final = (
+    "SELECT replica, boot, states, extract(epoch FROM clock_timestamp() - seen)::float8 AS silent "
+    "FROM rampway_replicas"
+)
+_LEAVE: Final = "DELETE FROM rampway_replicas WHERE replica = $1 AND boot = $2"
+
+
+class Word(NamedTuple):
+    """Something that a worker said, or that is said of it."""
+
+    who: WorkerId
+    message: bytes
+    """As on the link; empty where there is a text."""
+    text: str = ""
+    ended: bool = False
+    """With a text: it is gone."""
+
+
+class Applied(NamedTuple):
+    """What a worker serves by."""
+
+    who: WorkerId
+    port: int
+    term: int
+    generation: int
+
+
+class Batch(NamedTuple):
+    """What one replica told at once."""
+
+    replica: str
+    boot: int
+    number: int
+    term: int
+    """Of the table that it followed."""
+    words: tuple[Word, ...]
+
+
+class Replica(NamedTuple):
+    """A router that carries traffic, as it said last."""
+
+    name: str
+    boot: int
+    workers: tuple[Applied, ...]
+    silent_s: float
+
+
+class Heard(NamedTuple):
+    """What a replica is answered."""
+
+    taken: bool
+    """False: it was told before."""
+    double: bool
+    """Another process has this replica's name."""
+    led: bool
+    """Somebody leads now."""
+    table: RoutingTable | None
+    """One that is newer than what it has, of who leads now."""
+
+
+_words = msgspec.msgpack.Decoder(tuple[Word, ...])
+_states = msgspec.msgpack.Decoder(tuple[Applied, ...])
+_table = msgspec.msgpack.Decoder(RoutingTable)
+_encoder = msgspec.msgpack.Encoder()
+
+
+class Me:
+    """This router among its peers: its name, when it began, and how often it has spoken."""
+
+    def __init__(self, replica: str) -> None:
+        self.replica = replica
+        self.boot = int(time.time() * 1_000)
+        self.number = 0
+
+    def __repr__(self) -> str:
+        return f"<Me {self.replica}, boot {self.boot}, said {self.number}>"
+
+
+async def put_table(db: Any, holder: str, table: RoutingTable) -> bool:
+    """The table that everybody follows; False where this router does not lead (now)."""
+    body = _encoder.encode(table)
+    row = await db.fetchrow(_PUT, holder, table.term, table.generation, body)
+    return bool(row["held"])
+
+
+async def tell(
+    db: Any, me: Me, states: Iterable[Applied], *, rank: tuple[int, int] = (0, 0),
+    words: tuple[Word, ...] = (), term: int = 0, urgent: bool = False,
+) -> Heard:  # fmt: skip
+    """Say that this router lives, with its next number, and what its workers said.
+
+    ``rank``: of the newest table that it has; ``term``: of the one that the words are about. Who
+    does not know whether it was heard says the same again with the same number.
+    """
+    body = _encoder.encode(words) if words else None
+    row = await db.fetchrow(
+        _TELL, me.replica, me.boot, me.number, _encoder.encode(tuple(states)), term, body, urgent,
+        *rank,
+    )  # fmt: skip
+    double = not row["mine"] and row["boot"] is not None and row["boot"] != me.boot
+    newer = row["body"] is not None and row["lives"] and row["publisher"] == row["holder"]
+    table = _table.decode(row["body"]) if newer else None
+    return Heard(bool(row["mine"]), double, row["lives"], table)
+
+
+async def take(db: Any, holder: str, done: Iterable[Batch]) -> list[Batch]:
+    """What is there for this leader, in the order of each replica; ``done`` is never asked again.
+
+    Nothing where it does not lead.
+    """
+    columns = [list(column) for column in zip(*(one[:3] for one in done), strict=True)]
+    rows = await db.fetch(_TAKE, holder, *(columns or ([], [], [])))
+    return [
+        Batch(replica, boot, number, term, _words.decode(body))
+        for replica, boot, number, term, body in rows
+    ]
+
+
+async def replicas(db: Any) -> list[Replica]:
+    """Everybody who is known."""
+    rows = await db.fetch(_REPLICAS)
+    return [Replica(name, boot, _states.decode(said), silent) for name, boot, said, silent in rows]
+
+
+async def leave(db: Any, me: Me) -> None:
+    """This router ends, and its name is free."""
+    await db.execute(_LEAVE, me.replica, me.boot)

@@ -1,0 +1,189 @@
+"""Several routers on one PostgreSQL: all serve, one decides, another takes its place."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+
+import pytest
+
+from tests.reliability.whole import Load, Router, Site, in_thread, policy_text, until
+
+pytestmark = [pytest.mark.fleet, pytest.mark.timeout(170)]
+
+pytest.importorskip("asyncpg", reason="wants asyncpg: pip install 'rampway[postgres]'")
+
+HALF = """rollout:
+      candidate: v2
+      strategy: {canary: {steps: [{weight: 50%, hold: 1h}, {weight: 80%, hold: 1h}], bake: 1h}}
+      gates: [guard: {error_rate: 5%}]
+"""
+
+
+class Member(Site):
+    """One of several, with a folder, a policy and a name of its own."""
+
+    def __init__(self, folder, services, url, name):
+        folder.mkdir()
+        super().__init__(folder, services)
+        self.url, self.name = url, name
+        self.write()
+
+    def write(self):
+        self.file.write_text(
+            policy_text(self.folder, self.services, store=self.url, rollout=HALF, drain="5s")
+        )
+        return self
+
+    def start(self, wait=True):
+        life = Router(self.folder, self.file, "--replica", self.name, cwd=self.folder)
+        self.lives.append(life)
+        if wait:
+            self.served(life)
+        return life
+
+    def served(self, life):
+        until(lambda: leads(life) or life.heard("following") or ended(life), 60, "a router")
+        assert not ended(life), life.log_file.read_text()[-3000:]
+        said = life.heard("following") or life.heard("serving")
+        life.port = int(said["listen"].rpartition(":")[2])
+        self.keep_port(life.port)
+
+    def keep_port(self, port):
+        text = self.file.read_text()
+        self.file.write_text(text.replace("listen: 127.0.0.1:0", f"listen: 127.0.0.1:{port}"))
+
+    @property
+    def life(self):
+        return self.lives[-1]
+
+
+def ended(life):
+    return life.process.poll() is not None
+
+
+def leads(life):
+    """Whether it leads (or led) in this life; then it has an admin address."""
+    said = [line for line in life.lines() if line.get("event") == "serving"]
+    if said:
+        life.admin = said[-1]["admin"]
+    return bool(said)
+
+
+class Routers:
+    """All of them."""
+
+    def __init__(self, folder, services, url):
+        self.members = [Member(folder / name, services, url, name) for name in "abc"]
+        self.services = services
+
+    def start(self):
+        """Those that do not run yet."""
+        for member in self.members:
+            if not member.lives:
+                member.start()
+        until(self.together, what="all on one generation")
+        return self
+
+    @property
+    def leader(self):
+        return next(m for m in self.members if not ended(m.life) and leads(m.life))
+
+    def health(self):
+        return self.leader.life.api("/healthz")[1]
+
+    def together(self):
+        return self.health()["replicas"].startswith("3 of 3 ")
+
+    def end(self):
+        for member in self.members:
+            member.end()
+
+    @contextlib.asynccontextmanager
+    async def loaded(self):
+        async with contextlib.AsyncExitStack() as stack:
+            yield [
+                await stack.enter_async_context(Load(m.life.port, kept=2, fresh=1))
+                for m in self.members
+            ]
+
+
+@pytest.fixture
+def three(tmp_path, services, url):
+    made = Routers(tmp_path, services, url)
+    yield made
+    made.end()
+
+
+def lost(loads):
+    return [one for load in loads for one in load.tally.lost]
+
+
+def answers(loads, what):
+    return [load.tally.versions[what] for load in loads]
+
+
+async def none_gets(loads, version, count=60):
+    """From now on nobody is answered by it, at any router."""
+    for load in loads:
+        await load.more(12)  # what was under way
+        load.tally.versions.clear()
+    await asyncio.gather(*(load.more(count) for load in loads))
+    assert answers(loads, version) == [0] * len(loads)
+
+
+async def test_three_serve_and_an_order_reaches_all(three):
+    await in_thread(three.start)
+    leader = three.leader.life
+    health = await in_thread(three.health)
+    assert {one["replica"] for one in health["workers"]} == {"a", "b", "c"}
+    async with three.loaded() as loads:
+        await in_thread(leader.order, "promote")
+        assert (await in_thread(three.health))["replicas"].startswith("3 of 3 replicas on gen")
+        for load in loads:
+            load.tally.versions.clear()
+        await asyncio.gather(*(load.more(150) for load in loads))
+        for load in loads:
+            share = load.tally.versions["v2"] / sum(load.tally.versions.values())
+            assert 0.6 < share < 0.95
+        counted = await in_thread(requests_counted, leader)
+        assert counted >= sum(load.tally.answered for load in loads) * 0.8
+        await in_thread(leader.order, "rollback", reason="bad")
+        await none_gets(loads, "v2")
+    assert lost(loads) == []
+
+
+def requests_counted(life):
+    text = life.api("/metrics")[1]
+    rows = [x for x in text.splitlines() if x.startswith("rampway_requests_total{")]
+    return sum(float(row.rpartition(" ")[2]) for row in rows)
+
+
+async def bad_until_taken_back(leader, loads, services):
+    """How many failures clients see until the candidate is out everywhere."""
+    for load in loads:
+        await load.more(20)
+    await in_thread(lambda: services[1].faults(error_rate=1.0))
+    await in_thread(until, lambda: leader.status()["phase"] == "rolled_back")
+    await in_thread(services[1].faults)
+    return sum(n for load in loads for status, n in load.tally.statuses.items() if status >= 500)
+
+
+async def test_what_three_saw_convicts_as_what_one_saw(three):
+    first = three.members[0]
+    alone = await in_thread(first.start)
+    await in_thread(until, lambda: leads(alone))
+    async with Load(alone.port, kept=1, fresh=0, pause_s=0.02) as load:
+        one = await bad_until_taken_back(alone, [load], three.services)
+    await in_thread(three.start)
+    await in_thread(alone.order, "retry")
+    await in_thread(until, three.together)
+    loads = [Load(m.life.port, kept=1, fresh=0, pause_s=0.06) for m in three.members]
+    async with contextlib.AsyncExitStack() as stack:
+        for load in loads:
+            await stack.enter_async_context(load)
+        spread = await bad_until_taken_back(alone, loads, three.services)
+    print("bad answers", one, spread)
+    assert 0 < spread <= one + 2
