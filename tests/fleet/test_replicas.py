@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 
 import pytest
 
@@ -22,6 +23,12 @@ HALF = """rollout:
 """
 
 
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
 class Member(Site):
     """One of several, with a folder, a policy and a name of its own."""
 
@@ -32,10 +39,9 @@ class Member(Site):
         self.write()
 
     def write(self):
-        self.file.write_text(
-            policy_text(self.folder, self.services, store=self.url, rollout=HALF, drain="5s")
-        )
-        return self
+        self.file.write_text(policy_text(
+            self.folder, self.services, store=self.url, rollout=HALF, port=free_port()
+        ))  # fmt: skip
 
     def start(self, wait=True):
         life = Router(self.folder, self.file, "--replica", self.name, cwd=self.folder)
@@ -49,11 +55,6 @@ class Member(Site):
         assert not ended(life), life.log_file.read_text()[-3000:]
         said = life.heard("following") or life.heard("serving")
         life.port = int(said["listen"].rpartition(":")[2])
-        self.keep_port(life.port)
-
-    def keep_port(self, port):
-        text = self.file.read_text()
-        self.file.write_text(text.replace("listen: 127.0.0.1:0", f"listen: 127.0.0.1:{port}"))
 
     @property
     def life(self):
@@ -65,11 +66,12 @@ def ended(life):
 
 
 def leads(life):
-    """Whether it leads (or led) in this life; then it has an admin address."""
-    said = [line for line in life.lines() if line.get("event") == "serving"]
-    if said:
-        life.admin = said[-1]["admin"]
-    return bool(said)
+    """Whether it leads, as it said last; then it has an admin address."""
+    said = [one for one in life.lines() if one.get("event") in ("serving", "store_lost")]
+    if not said or said[-1]["event"] != "serving":
+        return False
+    life.admin = said[-1]["admin"]
+    return True
 
 
 class Routers:
@@ -95,7 +97,10 @@ class Routers:
         return self.leader.life.api("/healthz")[1]
 
     def together(self):
-        return self.health()["replicas"].startswith("3 of 3 ")
+        """Whether somebody leads and all follow."""
+        with contextlib.suppress(StopIteration, OSError):
+            return on_all(self.leader.life)
+        return False
 
     def end(self):
         for member in self.members:
@@ -175,15 +180,91 @@ async def test_what_three_saw_convicts_as_what_one_saw(three):
     first = three.members[0]
     alone = await in_thread(first.start)
     await in_thread(until, lambda: leads(alone))
-    async with Load(alone.port, kept=1, fresh=0, pause_s=0.02) as load:
+    async with Load(alone.port, kept=1, fresh=0, pause_s=0.07) as load:
         one = await bad_until_taken_back(alone, [load], three.services)
     await in_thread(three.start)
     await in_thread(alone.order, "retry")
     await in_thread(until, three.together)
-    loads = [Load(m.life.port, kept=1, fresh=0, pause_s=0.06) for m in three.members]
+    loads = [Load(m.life.port, kept=1, fresh=0, pause_s=0.2) for m in three.members]
     async with contextlib.AsyncExitStack() as stack:
         for load in loads:
             await stack.enter_async_context(load)
         spread = await bad_until_taken_back(alone, loads, three.services)
     print("bad answers", one, spread)
     assert 0 < spread <= one + 2
+
+
+async def killed(three):
+    """The leader, by kill -9; who leads then. A supervisor starts it again."""
+    old = three.leader
+    old.life.kill()
+    await in_thread(until, lambda: any(leads(m.life) for m in three.members if m is not old))
+    return old
+
+
+async def test_a_killed_leader_is_followed_and_nobody_loses_a_request(three):
+    await in_thread(three.start)
+    async with three.loaded() as loads:
+        place = await in_thread(three.leader.life.position)
+        for round_ in range(5):
+            old = await killed(three)
+            assert await in_thread(three.leader.life.position) == place, "where the other was"
+            await asyncio.gather(*(load.more(30) for load in loads))
+            await in_thread(old.start)
+            await in_thread(until, three.together)
+            for load in loads:
+                load.tally.versions.clear()
+            await asyncio.gather(*(load.more(40) for load in loads))
+            assert all(answers(loads, "v2")), f"round {round_}: no weight is lost"
+        await in_thread(three.leader.life.order, "rollback", reason="bad")
+        await none_gets(loads, "v2")
+        await killed(three)
+        await none_gets(loads, "v2")
+    assert lost(loads) == []
+    assert all(set(load.tally.statuses) == {200} for load in loads)
+
+
+async def test_a_leader_that_was_paused_follows_and_gives_nothing_back(three):
+    await in_thread(three.start)
+    async with three.loaded() as loads:
+        old = three.leader
+        os.kill(old.life.process.pid, signal.SIGSTOP)
+        others = [m for m in three.members if m is not old]
+        await in_thread(until, lambda: any(leads(m.life) for m in others))
+        new = next(m for m in others if leads(m.life))
+        await in_thread(new.life.order, "rollback", reason="bad")
+        os.kill(old.life.process.pid, signal.SIGCONT)
+        await in_thread(until, lambda: old.life.heard("store_lost"))
+        await in_thread(until, lambda: on_all(new.life))
+        await none_gets(loads, "v2")
+        assert not ended(old.life)
+        assert (await in_thread(new.life.status))["phase"] == "rolled_back"
+    assert lost(loads) == []
+
+
+def on_all(life):
+    return life.api("/healthz")[1]["replicas"].startswith("3 of 3 ")
+
+
+async def test_a_database_that_stops_changes_no_routing(three, server):
+    await in_thread(three.start)
+    leader = three.leader
+    place = await in_thread(leader.life.position)
+    async with three.loaded() as loads:
+        for _ in range(5):
+            await in_thread(server.stop)
+            for load in loads:
+                load.tally.versions.clear()
+            await asyncio.gather(*(load.more(60) for load in loads))
+            assert all(answers(loads, "v2")), "nobody's share is taken"
+            await in_thread(server.start)
+            await in_thread(until, three.together)
+        assert await in_thread(three.leader.life.position) == place
+        await in_thread(server.stop)
+        now = three.leader.life
+        said = await in_thread(now.order, "rollback", reason="bad")
+        assert not said["durable"]
+        await in_thread(server.start)
+        await in_thread(until, three.together)
+        await none_gets(loads, "v2")
+    assert lost(loads) == []

@@ -59,6 +59,8 @@ class Follower:
         self._rank = (0, 0)
         self._led_s = float("-inf")
         """When it asked last and somebody led, monotonic clock."""
+        self._away_s = float("-inf")
+        """When the database did not answer last, monotonic clock."""
         self._sent: tuple[int, tuple[Word, ...]] = (0, ())
         """What may not have been heard, with its term: it is said again."""
 
@@ -125,6 +127,7 @@ class Follower:
             if isinstance(error, msgspec.MsgspecError):
                 log.error("table_not_understood", error=str(error))  # noqa: TRY400 - it says all
             self._link.drop()  # what it was saying is said again
+            self._away_s = time.monotonic()
             await asyncio.sleep(AGAIN_S)
             return True
         if heard.double:
@@ -133,8 +136,8 @@ class Follower:
             self._led_s = began_s
         if heard.table is not None:
             await self._apply(heard.table)
-        if not heard.led:
-            return False
+        if not heard.led and time.monotonic() - self._away_s > LEASE_S:
+            return False  # else who led before comes back as we do, and goes first
         if not self.telling.behind:
             await self._pause()
         return True
