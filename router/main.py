@@ -150,6 +150,9 @@ async def _member(name: str, loaded: LoadedPolicy, follows: _Follows, asked: Sig
     """One of several routers on a database: it follows who leads, and leads when nobody does."""
     try:
         follower = _follower(name, loaded, follows)
+    except StoreDamaged as error:
+        return _refused("cannot_start", error, EXIT_UNEXPECTED)
+    try:
         if not await _unless_stopped(follower.open(), asked):
             return EXIT_OK
         while await _unless_stopped(follower.follow(), asked):
@@ -164,6 +167,8 @@ async def _member(name: str, loaded: LoadedPolicy, follows: _Follows, asked: Sig
         return _refused("store_locked", error, EXIT_CONFLICT)
     except (StoreDamaged, OSError) as error:
         return _refused("cannot_start", error, EXIT_UNEXPECTED)
+    finally:
+        await follower.workers.kill()  # those that are left
     log.info("stopped")
     return EXIT_OK
 
@@ -202,7 +207,6 @@ async def _lead(
             await plane.kill()
             return EXIT_OK
         status = await _serve(plane, admin, asked, follows.on_ready)
-        return None if status == EXIT_CONFLICT and not asked.stop.is_set() else status
     except PolicyRejected as error:
         return _refused("policy_rejected", error, EXIT_POLICY)
     except StoreLocked:  # another one was quicker
@@ -215,6 +219,7 @@ async def _lead(
     finally:
         with suppress(OSError):
             await admin.close()
+    return None if status == EXIT_CONFLICT else status
 
 
 async def _unless_hurried(job: Coroutine[Any, Any, None], asked: Signals) -> None:

@@ -37,7 +37,7 @@ from router.control.state.postgres_layout import migrated
 from router.control.state.postgres_link import LOST, Permanent, StoreLink, check_server, refusal
 from router.core.databases import named
 from router.core.wire.table import RoutingTable
-from router.loops import background
+from router.loops import background, forever
 from router.telemetry.log import get_logger
 
 TURN_S: Final = 0.25
@@ -190,9 +190,18 @@ class Follower:
 
     async def stop(self, drain_s: float) -> None:
         """Finish what is under way, and tell how it ended."""
+        self._link.drop()  # it may be in the middle of a statement
         self.workers.begin_drain(drain_s)
+        parting = background("parting", forever("parting", self._part_turn))
         await self.workers.drained(drain_s)
+        parting.cancel()
+        await asyncio.gather(parting, return_exceptions=True)
+        self._link.drop()
         await self.part()
+
+    async def _part_turn(self) -> None:
+        if not await self._turn():
+            await self._pause()
 
     async def part(self) -> None:
         """The last words, if somebody takes them; the name is free."""

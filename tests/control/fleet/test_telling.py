@@ -1,0 +1,118 @@
+"""What workers of a replica say: once, under the term in which it was counted, within bounds."""
+
+from __future__ import annotations
+
+import pytest
+
+from router.control.fleet import telling as module
+from router.control.fleet.telling import Telling
+from router.core.wire.outcomes import ArmCounts, Batch, Cell
+from router.core.wire.reporter import WorkerId
+from router.core.wire.sampled import Sampled
+from router.link.messages import Decoder, LookAgain, PairReport, Report, SampleReport
+from tests.control.fleet.hearing import Hearing
+
+WHO = WorkerId("b", 7, 0)
+
+
+def report(*slices, bad=0):
+    arm = ArmCounts(ok=2, bad=bad, arrived=2 + bad)
+    return Report((Batch("r", 1, tuple(Cell(500, arm, slice=n) for n in slices)),))
+
+
+def slices(words):
+    return [
+        cell.slice
+        for word in words
+        for message in Decoder().feed(word.message)
+        for batch in message.batches
+        for cell in batch.cells
+    ]
+
+
+def following(term=1):
+    made = Telling()
+    made.follow(term)
+    return made
+
+
+def test_words_come_in_their_order_and_once():
+    made = following()
+    made.report(WHO, report(5))
+    made.noticed(WHO, "slow")
+    made.gone(WHO, "ended")
+    words = made.take()
+    assert slices(words[:1]) == [5]
+    assert [(w.text, w.ended) for w in words[1:]] == [("slow", False), ("ended", True)]
+    assert not made.waiting
+    assert made.take() == ()
+
+
+def test_only_a_failure_of_a_candidate_is_urgent():
+    made = following()
+    made.report(WHO, report(5))
+    assert not made.urgent
+    made.report(WHO, report(6, bad=1))
+    assert made.urgent
+    assert made.wake.is_set()
+
+
+def test_what_an_earlier_leader_was_told_of_a_slice_no_later_one_is():
+    made = following(1)
+    made.report(WHO, report(5, 6))
+    made.follow(2)
+    assert made.take() == (), "it was for who led before"
+    made.report(WHO, report(6, 7))
+    made.report(WHO, report(7, 8))
+    assert slices(made.take()) == [7, 7, 8]
+    made.report(WorkerId("b", 8, 0), report(3))
+    assert slices(made.take()) == [3], "another process has slices of its own"
+    made.follow(2)
+    made.report(WHO, report(8))
+    assert slices(made.take()) == [8], "the same leader again"
+
+
+def test_who_leads_hears_its_own_workers_likewise():
+    made, decider = following(1), Hearing()
+    made.report(WHO, report(5))
+    made.follow(2)
+    made.to = decider
+    made.report(WHO, report(5, 6))
+    assert [c.slice for c in decider.reports[0][1].batches[0].cells] == [6]
+    sample = Sampled("r", "v2", 1, "candidate", "c", slice=5, counted=True)
+    made.sampled(WHO, SampleReport((sample,)))
+    assert not decider.reports[1][1].samples[0].counted
+    for say, what in ((made.pairs, PairReport(())), (made.traced, None)):
+        say(WHO, what)
+    made.asked(LookAgain("a", "b"), lambda _told: True)
+    made.noticed(WHO, "slow")
+    made.gone(WHO, "ended")
+    assert len(decider.reports) == 5
+    assert decider.texts == ["slow", "ended"]
+    assert not made.waiting
+
+
+def test_who_follows_has_no_room_for_questions():
+    told = []
+    following().asked(LookAgain("a", "b"), told.append)
+    assert told[0].settled[0].ref == "a"
+
+
+def test_what_waits_is_bounded_and_counts_are_lost_last(monkeypatch):
+    made = following()
+    made.report(WHO, report(1))
+    size = len(made.take()[0].message)
+    monkeypatch.setattr(module, "WAITING_BYTES_MAX", 4 * size)
+    monkeypatch.setattr(module, "AT_ONCE_BYTES", 2 * size)
+    for number in range(1, 10):
+        made.report(WHO, report(number))
+    made.pairs(WHO, PairReport((), shed=9))
+    assert made.behind
+    assert slices(made.take()) == [6, 7]
+    assert slices(made.take()) == [8, 9]
+    assert made.take() == ()
+
+
+@pytest.mark.parametrize("term", [1, 2])
+def test_its_repr_says_how_it_stands(term):
+    assert f"term {term}" in repr(following(term))
