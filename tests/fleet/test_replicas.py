@@ -14,7 +14,7 @@ import pytest
 
 from tests.reliability.whole import Load, Router, Site, in_thread, policy_text, until
 
-pytestmark = [pytest.mark.fleet, pytest.mark.timeout(170)]
+pytestmark = [pytest.mark.fleet, pytest.mark.timeout(300)]
 
 pytest.importorskip("asyncpg", reason="wants asyncpg: pip install 'rampway[postgres]'")
 
@@ -85,9 +85,11 @@ class Routers:
 
     def start(self):
         """Those that do not run yet."""
-        for member in self.members:
-            if not member.lives:
-                member.start()
+        fresh = [member for member in self.members if not member.lives]
+        for member in fresh:
+            member.start(wait=False)
+        for member in fresh:
+            member.served(member.life)
         until(self.together, what="all on one generation")
         return self
 
