@@ -53,7 +53,11 @@ class Member(Site):
         return life
 
     def served(self, life):
-        until(lambda: leads(life) or life.heard("following") or ended(life), 60, "a router")
+        try:
+            until(lambda: leads(life) or life.heard("following") or ended(life), 60)
+        finally:
+            began = leads(life) or life.heard("following")
+            assert began, "\n".join(m.read_text()[-2000:] for m in self.folder.glob("../*/log-*"))
         assert not ended(life), life.log_file.read_text()[-3000:]
         said = life.heard("following") or life.heard("serving")
         life.port = int(said["listen"].rpartition(":")[2])
