@@ -179,10 +179,10 @@ def _follower(name: str, loaded: LoadedPolicy, follows: _Follows) -> Follower:
         raise StoreDamaged("--replica wants `store: postgresql://...` and `engine: built-in`")
     with installed(policy.store):
         from router.control.fleet.follower import Follower  # noqa: PLC0415 - of an extra
-        from router.control.fleet.telling import Telling  # noqa: PLC0415 - with it
+        from router.control.fleet.telling import ReplicaWords  # noqa: PLC0415 - with it
         from router.control.state.postgres_exchange import Me  # noqa: PLC0415 - with it
     follows.on_follow()
-    telling = Telling()
+    telling = ReplicaWords()
     workers = follows.workers(replica=name)(policy, telling)
     return Follower(policy.store, Me(name), workers, telling)
 

@@ -19,17 +19,17 @@ from typing import Any, Final
 
 import msgspec
 
-from router.control.fleet.telling import Telling
+from router.control.fleet.telling import ReplicaWords
 from router.control.fleet.workers import Workers
 from router.control.state.errors import StoreDamaged, StoreLocked
 from router.control.state.lease import LEASE_S
 from router.control.state.postgres import OPEN_AGAIN_S, OPEN_WAIT_S
 from router.control.state.postgres_exchange import (
     TABLE,
-    Applied,
     Heard,
     Me,
     Word,
+    WorkerRank,
     leave,
     tell,
 )
@@ -51,7 +51,7 @@ log = get_logger("router.control")
 class Follower:
     """See the module. ``workers`` tell ``telling``."""
 
-    def __init__(self, url: str, me: Me, workers: Workers, telling: Telling) -> None:
+    def __init__(self, url: str, me: Me, workers: Workers, telling: ReplicaWords) -> None:
         self.url, self.me, self.workers, self.telling = url, me, workers, telling
         self.began = False
         """Whether its workers were started."""
@@ -164,10 +164,10 @@ class Follower:
         self._sent = (0, ())
         return heard
 
-    def states(self) -> list[Applied]:
+    def states(self) -> list[WorkerRank]:
         """By what each worker serves."""
         states = self.workers.states()
-        return [Applied(one.who, one.port, one.term, one.generation) for one in states]
+        return [WorkerRank(one.who, one.port, one.term, one.generation) for one in states]
 
     async def _apply(self, table: RoutingTable) -> None:
         self._rank = table.rank

@@ -20,10 +20,10 @@ from router.control.state.lease import Lease
 from router.control.state.postgres_exchange import (
     SILENT_S,
     TOLD,
-    Applied,
-    Batch,
     Replica,
+    ReplicaBatch,
     Word,
+    WorkerRank,
     put_table,
     replicas,
     take,
@@ -57,7 +57,7 @@ class Replicated:
         self._put = asyncio.Event()
         self._told = asyncio.Event()
         self._changed = asyncio.Event()
-        self._done: list[Batch] = []
+        self._done: list[ReplicaBatch] = []
         """Booked, and perhaps still there."""
         self._booked: dict[tuple[str, int], int] = {}
         """The last number of each replica and boot."""
@@ -149,7 +149,7 @@ class Replicated:
             self._takes.drop()
             await asyncio.sleep(AGAIN_S)
 
-    def _book(self, batch: Batch) -> None:
+    def _book(self, batch: ReplicaBatch) -> None:
         """Once; the words of who follows this leader."""
         if batch.number <= self._booked.get(batch[:2], 0):
             return
@@ -254,5 +254,5 @@ class Replicated:
             task.cancel()
 
 
-def _rank(worker: Applied) -> tuple[int, int]:
+def _rank(worker: WorkerRank) -> tuple[int, int]:
     return worker.term, worker.generation

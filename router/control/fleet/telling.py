@@ -40,7 +40,7 @@ AT_ONCE_BYTES: Final = 1024 * 1024
 _Bodies = TypeVar("_Bodies", PairReport, SampleReport, SpanReport)
 
 
-class Telling:
+class ReplicaWords:
     """See the module; what :class:`router.control.fleet.workers.Workers` tell."""
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ class Telling:
         """The same when the present term began."""
 
     def __repr__(self) -> str:
-        return f"<Telling in term {self.term}, {len(self._words)} words wait>"
+        return f"<ReplicaWords in term {self.term}, {len(self._words)} words wait>"
 
     def follow(self, term: int) -> None:
         """Tables are of this term from now on: what waits was for who led before."""

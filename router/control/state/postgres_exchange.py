@@ -117,7 +117,7 @@ class Word(NamedTuple):
     """With a text: it is gone."""
 
 
-class Applied(NamedTuple):
+class WorkerRank(NamedTuple):
     """What a worker serves by."""
 
     who: WorkerId
@@ -126,7 +126,7 @@ class Applied(NamedTuple):
     generation: int
 
 
-class Batch(NamedTuple):
+class ReplicaBatch(NamedTuple):
     """What one replica told at once."""
 
     replica: str
@@ -142,7 +142,7 @@ class Replica(NamedTuple):
 
     name: str
     boot: int
-    workers: tuple[Applied, ...]
+    workers: tuple[WorkerRank, ...]
     silent_s: float
 
 
@@ -160,7 +160,7 @@ class Heard(NamedTuple):
 
 
 _words = msgspec.msgpack.Decoder(tuple[Word, ...])
-_states = msgspec.msgpack.Decoder(tuple[Applied, ...])
+_states = msgspec.msgpack.Decoder(tuple[WorkerRank, ...])
 _table = msgspec.msgpack.Decoder(RoutingTable)
 _encoder = msgspec.msgpack.Encoder()
 
@@ -185,7 +185,7 @@ async def put_table(db: Any, holder: str, table: RoutingTable) -> bool:
 
 
 async def tell(
-    db: Any, me: Me, states: Iterable[Applied], *, rank: tuple[int, int] = (0, 0),
+    db: Any, me: Me, states: Iterable[WorkerRank], *, rank: tuple[int, int] = (0, 0),
     words: tuple[Word, ...] = (), term: int = 0, urgent: bool = False,
 ) -> Heard:  # fmt: skip
     """Say that this router lives, with its next number, and what its workers said.
@@ -204,7 +204,7 @@ async def tell(
     return Heard(bool(row["mine"]), double, row["lives"], table)
 
 
-async def take(db: Any, holder: str, done: Iterable[Batch]) -> list[Batch]:
+async def take(db: Any, holder: str, done: Iterable[ReplicaBatch]) -> list[ReplicaBatch]:
     """What is there for this leader, in the order of each replica; ``done`` is never asked again.
 
     Nothing where it does not lead.
@@ -212,7 +212,7 @@ async def take(db: Any, holder: str, done: Iterable[Batch]) -> list[Batch]:
     columns = [list(column) for column in zip(*(one[:3] for one in done), strict=True)]
     rows = await db.fetch(_TAKE, holder, *(columns or ([], [], [])))
     return [
-        Batch(replica, boot, number, term, _words.decode(body))
+        ReplicaBatch(replica, boot, number, term, _words.decode(body))
         for replica, boot, number, term, body in rows
     ]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from router.control.fleet import telling as module
-from router.control.fleet.telling import Telling
+from router.control.fleet.telling import ReplicaWords
 from router.core.wire.outcomes import ArmCounts, Batch, Cell
 from router.core.wire.reporter import WorkerId
 from router.core.wire.sampled import Sampled
@@ -31,7 +31,7 @@ def slices(words):
 
 
 def following(term=1):
-    made = Telling()
+    made = ReplicaWords()
     made.follow(term)
     return made
 
