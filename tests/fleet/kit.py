@@ -19,7 +19,7 @@ import pytest
 
 from tests.live.kit import Lab
 from tests.protobuf import infer, predict, unframed
-from tests.reliability.whole import call
+from tests.reliability.whole import call, strict
 
 HERE = find_spec("msgpack") and (shutil.which("envoy") or Path(sys.executable).with_name("envoy"))
 NEEDS_ENVOY = [
@@ -208,3 +208,13 @@ async def some(callers, what, number, seconds=60):
     async with asyncio.timeout(seconds):
         while callers.got[what] < number:
             await asyncio.sleep(0.02)
+
+
+def beyond_on_this_machine(beyond, per_s):
+    """Failures that may pass while one is told and acted on; on a busy machine half a second's."""
+    return beyond if strict() else beyond + per_s // 2
+
+
+def counted_in(said):
+    """Failures of the candidate that a rollback was decided by."""
+    return int(re.search(r"candidate (\d+) of", said["reason"])[1])

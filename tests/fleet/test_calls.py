@@ -2,8 +2,17 @@
 
 import pytest
 
-from tests.fleet.kit import NEEDS_ENVOY, Callers, begun, called, metrics, some
-from tests.fleet.test_envoy import HALF, RESCUE, STICKY, beyond_on_this_machine, counted_in
+from tests.fleet.kit import (
+    NEEDS_ENVOY,
+    Callers,
+    begun,
+    beyond_on_this_machine,
+    called,
+    counted_in,
+    metrics,
+    some,
+)
+from tests.fleet.test_envoy import HALF, RESCUE, STICKY
 from tests.live.kit import route
 
 grpc = pytest.importorskip("grpc", reason="needs grpcio: pip install '.[fleet]'")

@@ -5,9 +5,16 @@ import re
 
 import pytest
 
-from tests.fleet.kit import ENVOY, NEEDS_ENVOY, EnvoyLab, versions_of
+from tests.fleet.kit import (
+    ENVOY,
+    NEEDS_ENVOY,
+    EnvoyLab,
+    beyond_on_this_machine,
+    counted_in,
+    versions_of,
+)
 from tests.live.kit import Clients, route
-from tests.reliability.whole import call, strict
+from tests.reliability.whole import call
 
 pytestmark = [*NEEDS_ENVOY, pytest.mark.xdist_group("envoy")]
 
@@ -209,16 +216,6 @@ async def test_a_drain_and_a_new_start_refuse_nobody_whose_request_is_under_way(
     await lab.end()
     assert {status for status, _ in await waiting} == {200}
     assert not (lab.sockets / "envoy.pid").exists()
-
-
-def beyond_on_this_machine(beyond, per_s):
-    """Failures that may pass while one is told and acted on; on a busy machine half a second's."""
-    return beyond if strict() else beyond + per_s // 2
-
-
-def counted_in(said):
-    """Failures of the candidate that a rollback was decided by."""
-    return int(re.search(r"candidate (\d+) of", said["reason"])[1])
 
 
 async def until_some(clients, version, number, seconds=60):
