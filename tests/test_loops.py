@@ -543,12 +543,12 @@ TESTED = {
 }  # fmt: skip
 """Loops with a test above."""
 
-ON_A_SERVER = {"store-lease"}
-"""Loops that need a database: their test is in tests/fleet."""
+ON_A_SERVER = {"store-lease", "replicas", "tables", "parting"}
+"""Loops of what needs a database: their tests are in tests/fleet."""
 
 JOBS = {
-    "alone", "drain", "handshakes", "hooks", "orphans", "pool", "review", "shadows", "timing",
-    "workers",
+    "alone", "confirm", "drain", "following", "handshakes", "hooks", "orphans", "pool", "review",
+    "shadows", "timing", "workers",
 }  # fmt: skip
 """Jobs with an end; what they raise is counted by ``background``."""
 

@@ -115,13 +115,15 @@ class Replicated:
         table = self._table
         if table is None:
             return
+        held = False
         try:
             held = await put_table(await self._puts.db(), str(self._lease.me), table)
         except LOST:
             self._puts.drop()
-            held = False
+        finally:  # whatever was raised, the table is put in the next turn
+            if not held:
+                self._put.set()
         if not held:
-            self._put.set()
             await asyncio.sleep(AGAIN_S)
 
     # --- replicas ---------------------------------------------------------------------------------
