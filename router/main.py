@@ -99,22 +99,20 @@ async def run(
         sys.stderr.write(f"{error}\n")
         return EXIT_POLICY
     path = store_path(loaded)
-    if member:
-        made = partial(local, pids_file=beside(path, ".workers"), spare=spare)
-        follows = _Follows(Path(policy_path), force, made, on_ready, on_follow)
-        return await _member(member, loaded, follows, asked)
     try:
+        carriers = partial(
+            local, command=_carrier(loaded, path) or command, pids_file=beside(path, ".workers"),
+            neighbour=partial(envoy_left, folder_of(path)), spare=spare,
+        )  # fmt: skip
+        if member:
+            follows = _Follows(Path(policy_path), force, carriers, on_ready, on_follow)
+            return await _member(member, loaded, follows, asked)
         store = _store(loaded.policy.store, path)
-        command = _carrier(loaded, path) or command
     except (StoreDamaged, EnvoyMissingError) as error:
         return _refused("cannot_start", error, EXIT_UNEXPECTED)
     replica = platform.node()
-    workers = local(
-        replica=replica, command=command, pids_file=beside(path, ".workers"),
-        neighbour=partial(envoy_left, folder_of(path)), spare=spare,
-    )  # fmt: skip
     plane = Plane(
-        loaded, store, fleet=workers, replica=replica,
+        loaded, store, fleet=carriers(replica=replica), replica=replica,
         reviews=beside(path, ".reviews"),
     )  # fmt: skip
     admin = AdminServer(plane.controller, loaded.policy.admin)
@@ -175,8 +173,8 @@ async def _member(name: str, loaded: LoadedPolicy, follows: _Follows, asked: Sig
 
 def _follower(name: str, loaded: LoadedPolicy, follows: _Follows) -> Follower:
     policy = loaded.policy
-    if not shared(policy.store) or policy.engine != "built-in":
-        raise StoreDamaged("--replica wants `store: postgresql://...` and `engine: built-in`")
+    if not shared(policy.store):
+        raise StoreDamaged("--replica wants `store: postgresql://...`")
     with installed(policy.store):
         from router.control.fleet.follower import Follower  # noqa: PLC0415 - of an extra
         from router.control.fleet.telling import ReplicaWords  # noqa: PLC0415 - with it

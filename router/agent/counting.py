@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from router.telemetry.slices import Arm
     from router.upstream import Endpoint
 
-GENERATIONS_MAX: Final = 32
+FORMER_MAX: Final = 32
 """Former entries of a route whose records are still understood."""
 OPEN_MAX: Final = 100_000
 """Attempts under way that are known; beyond, the oldest are forgotten as if their clients left."""
@@ -63,7 +63,8 @@ class AttemptBook:
     def __init__(self, recorder: Recorder, clock: Callable[[], float] = monotonic) -> None:
         self.recorder = recorder
         self.clock = clock
-        self._routes: dict[str, OrderedDict[int, ServedRoute]] = {}
+        self._routes: dict[str, OrderedDict[str, ServedRoute]] = {}
+        """By name and mark."""
         self._open: OrderedDict[str, _Open] = OrderedDict()
         """By Envoy's connection to the version and the nanosecond in which they began."""
         self._first: OrderedDict[str, _Open] = OrderedDict()
@@ -78,10 +79,10 @@ class AttemptBook:
     def follow(self, serving: Serving, placed: list[Placed]) -> None:
         """Understand the records of these routes."""
         served = {route.entry.name: route for route in serving.routes}
-        for generation, entry in placed:
+        for mark, entry in placed:
             known = self._routes.setdefault(entry.name, OrderedDict())
-            known[generation] = served[entry.name]
-            while len(known) > GENERATIONS_MAX:
+            known[mark] = served[entry.name]
+            while len(known) > FORMER_MAX:
                 known.popitem(last=False)
         for name in [name for name in self._routes if name not in served]:
             del self._routes[name]
@@ -99,7 +100,7 @@ class AttemptBook:
             self._copy(record)
             return
         known = self._routes.get(str(record["route"]))
-        route = known.get(number(record.get("generation"))) if known else None
+        route = known.get(str(record.get("mark"))) if known else None
         if route is None:
             self.unknown += 1
         elif record.get("type") == STARTED:

@@ -35,7 +35,7 @@ FIELDS: Final[dict[str, str]] = {
     "request": "%REQ(x-request-id)%",
     "attempt": "%REQ(x-envoy-attempt-count)%",
     "route": f"%METADATA(ROUTE:{SPACE}:route)%",
-    "generation": f"%METADATA(ROUTE:{SPACE}:generation)%",
+    "mark": f"%METADATA(ROUTE:{SPACE}:mark)%",
     "weight": f"%METADATA(ROUTE:{SPACE}:weight)%",
     "forced": f"%METADATA(ROUTE:{SPACE}:forced)%",
     "version": f"%UPSTREAM_METADATA({SPACE}:version)%",

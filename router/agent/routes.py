@@ -3,7 +3,7 @@
 Envoy chooses a host's block before a path, a policy the first route of all; so each host that the
 policy names gets a block with everything that may take it, in the policy's order.
 
-Each Envoy route carries in its metadata the generation and the weight it was made with: metadata
+Each Envoy route carries in its metadata its mark and the weight it was made with: metadata
 belongs to the route that a request was matched with, so its record tells the moment of routing.
 """
 
@@ -38,9 +38,12 @@ RETRY_SOON: Final = {"base_interval": "0.001s", "max_interval": "0.001s"}
 
 
 class Placed(NamedTuple):
-    """An entry of a table, and the generation in which it became what it is."""
+    """An entry of a table, and what nothing else is called that any agent ever offered.
 
-    generation: int
+    A generation is not enough: each leader, and each life of one, counts them from 1.
+    """
+
+    mark: str
     entry: RouteEntry
 
 
@@ -79,9 +82,9 @@ def _takes(pattern: str, host: str) -> bool:
     return pattern.startswith("*.") and host.removeprefix("*").endswith(pattern[1:])
 
 
-def _routes(generation: int, entry: RouteEntry) -> Iterator[EnvoyJson]:
+def _routes(mark: str, entry: RouteEntry) -> Iterator[EnvoyJson]:
     """Pins, rules, then the split; each for gRPC first."""
-    mine = {"route": entry.name, "generation": generation}
+    mine: EnvoyJson = {"route": entry.name, "mark": mark}
     for index in entry.pinnable if entry.pin else ():
         name = entry.versions[index].name
         pinned = ValueEntry("x-rampway-pin", MatchKind.EXACT, name)

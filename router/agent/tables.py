@@ -25,18 +25,27 @@ class TableOffers:
         self.good = RoutingTable(0)
         """The last table that Envoy took whole."""
         self._placed: dict[str, Placed] = {}
+        self._taken: dict[str, Placed] = {}
+        """Those of the last table that Envoy took whole."""
+        self._puts = 0
         self._routes: EnvoyJson = {}
         self._lowered = False
         """The newest table was refused, and what it takes back is taken back without it."""
 
+    @property
+    def _mark(self) -> str:
+        """Of what the newest table has changed."""
+        return f"{self.offers.boot}.{self._puts}"
+
     def put(self, table: RoutingTable) -> list[Placed]:
         """This table from now on; where its entries stand."""
         self.wanted, self._lowered = table, False
+        self._puts += 1
         before = self._placed
         self._placed = {
             entry.name: known
             if (known := before.get(entry.name)) is not None and known.entry == entry
-            else Placed(table.generation, entry)
+            else Placed(self._mark, entry)
             for entry in table.routes
         }
         self._routes = route_configuration(list(self._placed.values()))
@@ -60,7 +69,7 @@ class TableOffers:
         if clusters_.settled and not self._lowered:
             self.offers.of[Resource.ROUTES].put([self._routes])
             if self.offers.settled:
-                self.good = self.wanted
+                self.good, self._taken = self.wanted, self._placed
                 return True
         if self.offers.refused is not None and not self._lowered:
             self._lower()
@@ -70,9 +79,17 @@ class TableOffers:
         """Envoy goes on with the last good table; but what is taken back there, is."""
         self._lowered = True
         if self.good.generation:
-            routes = lowered(self.good, self.wanted)
-            placed = [Placed(self.wanted.generation, entry) for entry in routes]
-            self.offers.of[Resource.ROUTES].put([route_configuration(placed)])
+            routes = map(self._still_placed, lowered(self.good, self.wanted))
+            self.offers.of[Resource.ROUTES].put([route_configuration(list(routes))])
+
+    def _still_placed(self, entry: RouteEntry) -> Placed:
+        """Counted as the table says whose weights it has; where none has them, not at all."""
+        wanted, taken = self._placed.get(entry.name), self._taken[entry.name]
+        if entry == taken.entry:
+            return taken
+        if wanted is not None and wanted.entry.weights_bp == entry.weights_bp:
+            return Placed(wanted.mark, entry)
+        return Placed(f"{self._mark}.lowered", entry)
 
 
 def lowered(good: RoutingTable, wanted: RoutingTable) -> list[RouteEntry]:

@@ -47,7 +47,7 @@ class Scene:
         self.pools = Pools()
         self.serving = Serving(RoutingTable(generation, (entry,)), self.pools, self.recorder)
         self.counting = AttemptBook(self.recorder, lambda: self.now)
-        self.counting.follow(self.serving, [Placed(generation, entry)])
+        self.counting.follow(self.serving, [Placed(f"b.{generation}", entry)])
         self.number = 0
 
     def _wake(self):
@@ -57,12 +57,12 @@ class Scene:
         self.serving = Serving(
             RoutingTable(generation, (entry,)), self.pools, self.recorder, self.serving
         )
-        self.counting.follow(self.serving, [Placed(generation, entry)])
+        self.counting.follow(self.serving, [Placed(f"b.{generation}", entry)])
 
     def record(self, kind, version="v2", *, stream="s", attempt=1, status=0, flags="-", **more):
         told = {
             "type": kind, "stream": stream, "request": f"r{stream}", "attempt": str(attempt),
-            "route": "score", "generation": 5, "weight": 1_000, "forced": None, "version": version,
+            "route": "score", "mark": "b.5", "weight": 1_000, "forced": None, "version": version,
             "role": "live", "of": "score", "cluster": CLUSTERS[version], "host": None,
             "status": status, "call": None, "flags": flags, "whole_us": None, "first_us": None,
             "client": "10.0.0.1", "sent": 3,
@@ -124,7 +124,7 @@ def test_a_record_of_a_former_generation_counts_at_its_own_weight():
     scene.record(STARTED)
     scene.move(replace(ENTRY, weights_bp=(5_000, 5_000), revision=4), 6)
     scene.record(ENDED, status=500)
-    scene.asked("v2", generation=6)
+    scene.asked("v2", mark="b.6")
     told = {
         (batch.revision, cell.weight_bp): (cell.candidate.bad, cell.candidate.ok)
         for batch in scene.recorder.delta().batches
@@ -247,7 +247,7 @@ def test_copies_of_calls_are_counted_apart():
 
 def test_records_of_nothing_that_is_known_change_nothing():
     scene = Scene()
-    for more in ({"generation": 4}, {"route": "other"}, {"generation": "x"}):
+    for more in ({"mark": "b.4"}, {"route": "other"}, {"mark": None}):
         scene.asked("v2", **more)
     scene.record(ENDED, stream="never", status=200)
     assert scene.counting.unknown >= 4

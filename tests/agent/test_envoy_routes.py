@@ -35,7 +35,7 @@ def entry(**more):
 
 
 def routes_of(*entries):
-    made = route_configuration([Placed(7, one) for one in entries])
+    made = route_configuration([Placed("b.7", one) for one in entries])
     return {block["name"]: block["routes"] for block in made["virtual_hosts"]}
 
 
@@ -69,7 +69,7 @@ def test_nothing_at_all_is_sent_where_a_share_is_zero():
 def test_the_weight_of_the_moment_goes_with_the_route():
     for route in routes_of(replace(entry(), weights_bp=(4_500, 500, 5_000)))["*"]:
         told = route["metadata"]["filter_metadata"]["rampway"]
-        assert told == {"route": "score", "generation": 7, "weight": 1_000}
+        assert told == {"route": "score", "mark": "b.7", "weight": 1_000}
     assert weight_bp(replace(entry(), candidate=-1)) == 0
 
 

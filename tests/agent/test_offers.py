@@ -102,6 +102,40 @@ def test_a_refused_table_leaves_the_good_one_but_not_what_is_taken_back():
     assert shares(tables) == {"score/v1/http": 10_000}
 
 
+def marks(tables):
+    (configuration,) = tables.offers.of[Resource.ROUTES].resources
+    told = [one["metadata"]["filter_metadata"]["rampway"]
+            for one in configuration["virtual_hosts"][-1]["routes"]]  # fmt: skip
+    return {(one["route"], one["mark"], one["weight"]) for one in told}
+
+
+def test_no_two_tables_mark_alike_what_they_changed_whoever_leads():
+    tables, envoy = made()
+    seen = set()
+    for term, generation, bp in ((1, 2, 1_000), (2, 1, 1_000), (2, 2, 3_000), (3, 2, 4_000)):
+        entry = replace(ENTRY, weights_bp=(10_000 - bp, bp))
+        tables.put(RoutingTable(generation, (entry,), term=term))
+        envoy.ask_all()
+        seen |= marks(tables)
+    assert sorted(weight for _, _, weight in seen) == [1_000, 3_000, 4_000]
+    assert len({mark for _, mark, _ in seen}) == 3
+
+
+def test_while_a_table_is_refused_what_stays_counts_as_it_was_and_what_goes_as_wanted():
+    other = replace(ENTRY, name="other")
+    tables, envoy = made(ENTRY, other)
+    envoy.ask_all()
+    ((_, mark, _),) = {one for one in marks(tables) if one[0] == "other"}
+    envoy.refuses.add(Resource.CLUSTERS)
+    versions = (replace(ENTRY.versions[0], connections=9), ENTRY.versions[1])
+    less = replace(ENTRY, versions=versions, weights_bp=(9_000, 1_000))
+    more = replace(other, versions=versions, weights_bp=(1_000, 9_000))
+    (_, wanted), _ = tables.put(RoutingTable(2, (less, more)))
+    envoy.ask_all()
+    assert wanted == less
+    assert marks(tables) == {("score", "boot.2", 1_000), ("other", mark, 5_000)}
+
+
 def test_what_a_refused_table_adds_is_not_there():
     good = RoutingTable(1, (ENTRY,))
     more = RoutingTable(2, (replace(ENTRY, weights_bp=(1_000, 9_000)),))

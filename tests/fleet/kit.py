@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.kit import Lab
+from tests.live.kit import ANSWER, SENT, Lab, Version
 from tests.protobuf import infer, predict, unframed
 from tests.reliability.whole import call, strict
 
@@ -34,8 +34,9 @@ ENVOY = "engine: envoy"
 class EnvoyLab(Lab):
     """A lab whose router is Envoy with an agent."""
 
-    def __init__(self, folder, names=("v1", "v2", "v3")):
+    def __init__(self, folder, names=("v1", "v2", "v3"), makes=Version):
         super().__init__(folder, names)
+        self.versions = {name: makes() for name in names}
         self.head = ENVOY
 
     def pid(self, what):
@@ -59,22 +60,55 @@ class EnvoyLab(Lab):
         shutil.rmtree(self.sockets, ignore_errors=True)
 
 
-async def versions_of(port, users, *, at_once=16, path="/r"):
-    """Which version each user gets."""
+async def versions_of(port, users, *, at_once=8, path="/r"):
+    """Which version each user gets; many questions at a time on each connection."""
+    told = re.compile(rb"^x-rampway-version: (\S+)\r$", re.IGNORECASE | re.MULTILINE)
     got: dict[str, str] = {}
-    left = iter(users)
+    left = iter(batched(users, 50))
 
     async def some():
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        for user in left:
-            writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\nX-User-Id: {user}\r\n\r\n".encode())
-            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
-            await reader.readexactly(int(re.search(r"content-length: (\d+)", head)[1]))
-            got[user] = re.search(r"x-rampway-version: (\S+)", head)[1]
+        for batch in left:
+            writer.writelines(
+                f"GET {path} HTTP/1.1\r\nHost: x\r\nX-User-Id: {user}\r\n\r\n".encode()
+                for user in batch
+            )
+            answered = b""
+            while len(found := told.findall(answered)) < len(batch):
+                assert (more := await reader.read(1 << 16)), answered[-500:]
+                answered += more
+            got.update(zip(batch, (one.decode() for one in found), strict=True))
         writer.transport.abort()
 
     await asyncio.gather(*(some() for _ in range(at_once)))
     return got
+
+
+def batched(some, size):
+    some = list(some)
+    return [some[at : at + size] for at in range(0, len(some), size)]
+
+
+class Quick(Version):
+    """A version that answers every request without a body the same, as soon as it can."""
+
+    async def open(self, port=0):
+        body = ANSWER % self.value
+        answer = SENT % (200, len(body), body)
+
+        class Answers(asyncio.Protocol):
+            def connection_made(self, transport):
+                self.transport, self.head = transport, b""
+
+            def data_received(self, data):
+                heads = (self.head + data).split(b"\r\n\r\n")
+                self.head = heads.pop()
+                self.transport.write(answer * len(heads))
+
+        loop = asyncio.get_running_loop()
+        self.server = await loop.create_server(Answers, "127.0.0.1", port)
+        self.port = self.server.sockets[0].getsockname()[1]
+        return self
 
 
 # --- gRPC -----------------------------------------------------------------------------------------

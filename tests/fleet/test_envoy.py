@@ -9,6 +9,7 @@ from tests.fleet.kit import (
     ENVOY,
     NEEDS_ENVOY,
     EnvoyLab,
+    Quick,
     beyond_on_this_machine,
     counted_in,
     versions_of,
@@ -34,7 +35,12 @@ async def begun(lab, *, step=1, bp=5_000):
     return await lab.until(lambda s: s["phase"] == "progressing" and s["weight_bp"] == bp)
 
 
-async def test_20000_users_keep_their_version_from_the_built_in_plane_into_envoy_and_up(lab):
+async def test_20000_users_keep_their_version_from_the_built_in_plane_into_envoy_and_up(tmp_path):
+    async with EnvoyLab(tmp_path, makes=Quick) as lab:
+        await users_keep_their_version(lab)
+
+
+async def users_keep_their_version(lab):
     steps = "[{weight: 10%, hold: 1h}, {weight: 35%, hold: 1h}]"
     lab.write(route(f"{{canary: {{steps: {steps}}}}}", gates="[guard]", head=STICKY), head="")
     await lab.start()

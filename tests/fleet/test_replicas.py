@@ -90,8 +90,10 @@ def leads(life):
 class Routers:
     """All of them."""
 
+    makes = Member
+
     def __init__(self, folder, services, url):
-        self.members = [Member(folder / name, services, url, name) for name in "abc"]
+        self.members = [self.makes(folder / name, services, url, name) for name in "abc"]
         self.services = services
 
     def start(self):
