@@ -182,7 +182,7 @@ def _follower(name: str, loaded: LoadedPolicy, follows: _Follows) -> Follower:
     follows.on_follow()
     telling = ReplicaWords()
     workers = follows.workers(replica=name)(policy, telling)
-    return Follower(policy.store, Me(name), workers, telling)
+    return Follower(policy.store, Me(name), workers, telling, policy.engine)
 
 
 async def _lead(

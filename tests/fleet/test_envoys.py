@@ -27,7 +27,7 @@ TOP = """\
 listen: "127.0.0.1:{port}"
 admin: {{listen: "127.0.0.1:0"}}
 store: {url}
-engine: envoy
+engine: {engine}
 control_silence: 5m
 limits: {{drain: 5s}}
 routes:
@@ -41,11 +41,11 @@ HALF = "{canary: {steps: [{weight: 50%, hold: 1h}, {weight: 80%, hold: 1h}]}}"
 class EnvoyMember(Member):
     """A router whose engine is Envoy."""
 
-    strategy, gates = HALF, "[error_rate, guard]"
+    strategy, gates, engine = HALF, "[error_rate, guard]", "envoy"
 
     def write(self):
         self.at = free_port()
-        text = TOP.format(port=self.at, url=self.url) + route(
+        text = TOP.format(port=self.at, url=self.url, engine=self.engine) + route(
             self.strategy, name="flights", gates=self.gates, head="sticky: {header: X-User-Id}"
         )
         for version in self.services:
@@ -180,6 +180,23 @@ async def test_what_three_envoys_saw_takes_a_candidate_back_at_all_three(three, 
     async with three.asked() as clients:
         await none_gets(clients, "v2")
     assert lost(clients) == [0, 0, 0]
+
+
+async def test_a_router_of_another_engine_does_not_join(tmp_path, versions, url):
+    class BuiltIn(EnvoyMember):
+        engine = "built-in"
+
+    first = EnvoyMember(tmp_path / "a", versions, url, "a")
+    other = BuiltIn(tmp_path / "b", versions, url, "b")
+    try:
+        await in_thread(first.start)
+        life = await in_thread(other.start, wait=False)
+        assert await in_thread(life.process.wait, 60) == 1
+        said = life.heard("cannot_start")["error"]
+        assert said.startswith("the router that leads has engine: envoy, this one engine: built-in")
+    finally:
+        await in_thread(first.end)
+        await in_thread(other.end)
 
 
 async def fails(port):

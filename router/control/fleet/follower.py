@@ -49,10 +49,13 @@ log = get_logger("router.control")
 
 
 class Follower:
-    """See the module. ``workers`` tell ``telling``."""
+    """See the module. ``workers`` tell ``telling``; ``engine``: what they are."""
 
-    def __init__(self, url: str, me: Me, workers: Workers, telling: ReplicaWords) -> None:
+    def __init__(
+        self, url: str, me: Me, workers: Workers, telling: ReplicaWords, engine: str = "built-in"
+    ) -> None:
         self.url, self.me, self.workers, self.telling = url, me, workers, telling
+        self.engine = engine
         self.began = False
         """Whether its workers were started."""
         self._link = StoreLink(url, self._hinted)
@@ -110,7 +113,7 @@ class Follower:
             await self.workers.start()
 
     async def follow(self) -> None:
-        """Serve as told by who leads; done when nobody does. Raises StoreLocked."""
+        """Serve as told by who leads; done when nobody does. Raises StoreLocked, StoreDamaged."""
         self.workers.heard = self._heard
         while await self._turn():
             pass
@@ -170,6 +173,8 @@ class Follower:
         return [WorkerRank(one.who, one.port, one.term, one.generation) for one in states]
 
     async def _apply(self, table: RoutingTable) -> None:
+        if table.engine != self.engine:
+            self._say_other(table.engine)
         self._rank = table.rank
         self.telling.follow(table.term)
         self.workers.publish(table)
@@ -177,6 +182,16 @@ class Follower:
         if not self.began:
             await self.begin()
             background("following", self._serving())
+
+    def _say_other(self, engine: str) -> None:
+        """Who serves goes on: what is taken back is taken back here too. Raises StoreDamaged."""
+        said = (
+            f"the router that leads has engine: {engine}, this one engine: {self.engine}; "
+            "write the same one in the policies of both"
+        )
+        if not self.began:
+            raise StoreDamaged(said)
+        log.error("other_engine", error=said)
 
     async def _confirm(self, generation: int) -> None:
         """Who leads may wait for it."""

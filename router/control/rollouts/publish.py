@@ -147,6 +147,7 @@ def table_of(
         access_log=_access(policy.access_log),
         traces=_traces(policy.traces),
         tls=table.ListenerTls(policy.tls.certificate, policy.tls.key) if policy.tls else None,
+        engine=policy.engine,
     )
 
 

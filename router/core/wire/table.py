@@ -430,6 +430,8 @@ class RoutingTable:
     tls: ListenerTls | None = None  # None: plain HTTP; settled when a worker starts to listen
     term: int = 0
     """Of the leader that made it: who led before made its tables in an older one."""
+    engine: str = "built-in"
+    """What the policy was checked to be carried by."""
 
     @property
     def rank(self) -> tuple[int, int]:
