@@ -75,7 +75,8 @@ async def versions_of(port, users, *, at_once=8, path="/r"):
             )
             answered = b""
             while len(found := told.findall(answered)) < len(batch):
-                assert (more := await reader.read(1 << 16)), answered[-500:]
+                more = await reader.read(1 << 16)
+                assert more, answered[-500:]
                 answered += more
             got.update(zip(batch, (one.decode() for one in found), strict=True))
         writer.transport.abort()
