@@ -5,47 +5,17 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import jsonschema
 import pytest
 import yaml
 
 from router.config import loads
 from router.core.policy import split_address
+from tests.published.manifests import KINDS, problems
 
 FOLDER = Path(__file__).resolve().parents[2] / "deploy/kubernetes"
 KUBERNETES = "1.31"
 OVERLAYS = ("base", "envoy", "monitored", "postgres")
 SECRETS = {"VIEWER_TOKEN": "viewer-token-of-16-chars", "OPERATOR_TOKEN": "operator-token-of-16"}
-
-
-def closed(required=(), **properties):
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(required),
-        "additionalProperties": False,
-    }
-
-
-TEXT = {"type": "string", "minLength": 1}
-KEY = closed(("key",), name=TEXT, key=TEXT)
-SERVICE_MONITOR = closed(
-    ("selector", "endpoints"),
-    selector=closed(matchLabels={"type": "object", "additionalProperties": TEXT}),
-    endpoints={
-        "type": "array",
-        "minItems": 1,
-        "items": closed(
-            port=TEXT,
-            path=TEXT,
-            scheme={"enum": ["http", "https"]},
-            interval={"type": "string", "pattern": "^[0-9]+(ms|s|m|h)$"},
-            authorization=closed(type=TEXT, credentials=KEY),
-            tlsConfig=closed(serverName=TEXT, ca=closed(secret=KEY)),
-        ),
-    },
-)
-"""Of monitoring.coreos.com/v1 only the fields that are used here; any other is refused."""
 
 
 def rendered(overlay):
@@ -75,8 +45,9 @@ def policy_of(manifests):
 
 
 def check(manifest):
-    if manifest["kind"] == "ServiceMonitor":
-        jsonschema.validate(manifest["spec"], SERVICE_MONITOR)
+    if manifest["kind"] in KINDS:
+        found = problems(manifest)
+        assert not found, " ".join(found)
         return
     validate = pytest.importorskip("kubernetes_validate").validate
     validate(manifest, KUBERNETES, strict=True)

@@ -4,10 +4,12 @@ The examples are kubernetes-sigs/gateway-api, examples/standard (Apache-2.0), at
 """
 
 import pytest
+import yaml
 
 from router.config import loads
 from router.core.rollout.plan import Ending
 from router.importing import import_policy
+from tests.published.manifests import problems
 
 HEAD = "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: foo}\nspec:\n"
 V1, V2 = "{name: foo-v1, port: 8080%s}", "{name: foo-v2, port: 8080%s}"
@@ -63,6 +65,7 @@ def endpoints(route):
     ids=["split", "header", "header first", "mirror"],
 )
 def test_a_public_route_means_the_same_here(spec, host, steps, rules):
+    assert problems(yaml.safe_load(HEAD + spec)) == []
     route, _ = imported(spec)
     plan = route.rollout.plan()
     assert route.match.host == host

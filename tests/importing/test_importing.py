@@ -4,15 +4,19 @@ from pathlib import Path
 from typing import get_args, get_origin, get_type_hints, is_typeddict
 
 import pytest
+import yaml
 
 from router.config import PolicyError, loads, schema
 from router.core.policy.hooks import HOOKS
 from router.importing import IMPORTERS, import_policy
 from router.importing.manifest import seconds_text, share_text
 from router.importing.written import WrittenRoute
+from tests.published.manifests import KINDS, problems
 
 FIXTURES = Path(__file__).parent / "files"
 SOURCES = sorted(file for file in FIXTURES.glob("*.yaml") if ".expected" not in file.name)
+OLDEST = "serving.kubeflow.org/v1alpha2"
+"""Of this form of an InferenceService no schema is at hand."""
 SECRET = {
     "RAMPWAY_COOKIE_SECRET": "sixteen-characters",
     "RAMPWAY_ALERT_URL": "https://hooks.example.org/1",
@@ -26,6 +30,15 @@ def test_the_policy_is_the_one_agreed_and_loads(file):
 
     assert file.with_suffix(".expected.yaml").read_text() == imported.text
     assert loads(imported.text, environment=SECRET).policy.routes
+
+
+def test_what_is_imported_here_is_what_its_platform_takes():
+    documents = [
+        each for file in SOURCES for each in yaml.load_all(file.read_text(), yaml.CSafeLoader)
+    ]
+    known = [each for each in documents if each["kind"] in KINDS and each["apiVersion"] != OLDEST]
+    assert {each["kind"] for each in known} == {"HTTPRoute", "InferenceService"}
+    assert [problems(each) for each in known] == [[]] * len(known)
 
 
 def written(kind, path):
