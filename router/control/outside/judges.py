@@ -24,7 +24,7 @@ from typing import Final
 import aiohttp
 
 from router.control.outside.measure import headers_of
-from router.control.outside.outside import NO_ANSWER, no_answer, outside_session
+from router.control.outside.outside import NO_ANSWER, body_of, no_answer, outside_session
 from router.control.rollouts.run import Run
 from router.control.rollouts.trial import Trial
 from router.control.state.clock import Clock
@@ -240,12 +240,7 @@ class Judges:
         ) as response:  # fmt: skip
             if response.status != 200:
                 raise ValueError(f"it answered {response.status}")
-            found = bytearray()
-            async for piece in response.content.iter_any():
-                found += piece
-                if len(found) > ANSWER_BYTES_MAX:
-                    raise ValueError(f"its answer is longer than {ANSWER_BYTES_MAX:,} bytes")
-            return bytes(found)
+            return await body_of(response, ANSWER_BYTES_MAX)
 
     def _heard(self, question: JudgeQuestion, answer: JudgeSaid, *, stable_first: bool) -> None:
         lane, first = question.lane, answer.first

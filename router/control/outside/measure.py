@@ -16,7 +16,7 @@ from typing import Final, Self
 
 import aiohttp
 
-from router.control.outside.outside import outside_session
+from router.control.outside.outside import body_of, outside_session
 from router.core.foreign import ANSWER, read
 from router.core.gates.gate import Measurement
 from router.core.gates.polled import Calling, Polled
@@ -117,12 +117,9 @@ class Asker:
         async with self._session.get(
             url, params={"query": query}, headers=headers, allow_redirects=False
         ) as response:
-            body = await response.content.read(ANSWER_BYTES_MAX + 1)
             if response.status != 200:
                 raise ValueError(f"Prometheus answered {response.status}")
-            if len(body) > ANSWER_BYTES_MAX:
-                raise ValueError(f"the answer is longer than {ANSWER_BYTES_MAX} bytes")
-            return body
+            return await body_of(response, ANSWER_BYTES_MAX)
 
     async def _post(self, url: str, about: Mapping[str, str | int], headers: dict[str, str]) -> int:
         async with self._session.post(

@@ -96,6 +96,19 @@ async def post(
         return answer.status
 
 
+async def body_of(answer: aiohttp.ClientResponse, bytes_max: int) -> bytes:
+    """The body, whole. Raises ValueError beyond ``bytes_max``, or one of :data:`NO_ANSWER`.
+
+    ``answer.content.read(n)`` would give what has arrived so far.
+    """
+    body = bytearray()
+    async for piece in answer.content.iter_any():
+        body += piece
+        if len(body) > bytes_max:
+            raise ValueError(f"its answer is longer than {bytes_max:,} bytes")
+    return bytes(body)
+
+
 def no_answer(error: BaseException, timeout_s: float) -> str:
     """Why a call was not answered, in a few words and without the URL, which may be a secret."""
     if isinstance(error, TimeoutError):

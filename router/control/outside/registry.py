@@ -15,7 +15,7 @@ import aiohttp
 from router.control.outside.alerts import TellAlert
 from router.control.outside.hooks import Note
 from router.control.outside.outbox import Delivery, Outbox, Undelivered, refused
-from router.control.outside.outside import NO_ANSWER, no_answer
+from router.control.outside.outside import NO_ANSWER, body_of, no_answer
 from router.control.rollouts.run import Run
 from router.control.state.record import JournalEntry
 from router.core.foreign import ANSWER, Unreadable, read
@@ -128,7 +128,7 @@ class Registries:
                 timeout=aiohttp.ClientTimeout(total=registry.timeout),
                 params=about if asks else None, json=None if asks else about,
             ) as answer:  # fmt: skip
-                body = await answer.content.read(ANSWER_BYTES_MAX)
+                body = await body_of(answer, ANSWER_BYTES_MAX)
         except NO_ANSWER as error:
             raise Undelivered(no_answer(error, registry.timeout)) from None
         if answer.status != 200:

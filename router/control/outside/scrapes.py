@@ -15,7 +15,7 @@ from typing import Final
 
 import aiohttp
 
-from router.control.outside.outside import NO_ANSWER, no_answer, outside_session
+from router.control.outside.outside import NO_ANSWER, body_of, no_answer, outside_session
 from router.control.predictions.usage import Usages
 from router.control.rollouts.readiness import VersionKey
 from router.control.rollouts.reconciler import Reconciler
@@ -124,12 +124,7 @@ class Scrapes:
         ) as response:  # fmt: skip
             if response.status != 200:
                 raise ValueError(f"{policy.path} answered {response.status}")
-            body = bytearray()
-            async for piece in response.content.iter_any():
-                body += piece
-                if len(body) > ANSWER_BYTES_MAX:
-                    raise ValueError(f"{policy.path} is longer than {ANSWER_BYTES_MAX:,} bytes")
-            return bytes(body)
+            return await body_of(response, ANSWER_BYTES_MAX)
 
     async def close(self) -> None:
         """Let go of what is under way."""

@@ -58,6 +58,15 @@ async def site():
             seen.append(request.headers["Authorization"])
         return web.Response(status=int(request.match_info["status"]))
 
+    async def pieces(request):
+        whole = (await query(request)).body
+        answer = web.StreamResponse(headers={"Content-Length": str(len(whole))})
+        await answer.prepare(request)
+        await answer.write(whole[:10])
+        await asyncio.sleep(0.05)  # so that the asker has read the first piece, if it reads pieces
+        await answer.write(whole[10:])
+        return answer
+
     async def hang(_request):
         await for_ever()
 
@@ -65,7 +74,8 @@ async def site():
         raise web.HTTPFound("/hook/200")
 
     app.add_routes([
-        web.get("/api/v1/query", query), web.post("/hook/{status}", hook),
+        web.get("/api/v1/query", query), web.get("/pieces/api/v1/query", pieces),
+        web.post("/hook/{status}", hook),
         web.post("/hang", hang), web.post("/redirect", redirect),
     ])  # fmt: skip
     runner = web.AppRunner(app, shutdown_timeout=0.1)
@@ -91,6 +101,12 @@ async def test_a_query_goes_out_and_its_value_comes_back(site):
     url, seen = site
     assert (await ask(Prometheus(url=url, query='up{a="b"}', at_least=0.9))).values == (0.97,)
     assert seen == ['up{a="b"}']
+
+
+async def test_an_answer_in_pieces_is_read_whole(site):
+    url, _ = site
+    measurement = await ask(Prometheus(url=f"{url}/pieces", query="up", at_least=0.9))
+    assert measurement.values == (0.97,), measurement.error
 
 
 @pytest.mark.parametrize(("status", "values"), [(200, (1.0,)), (204, (1.0,)), (403, (0.0,))])
