@@ -87,8 +87,8 @@ GOOD = binary(("y", "FP64", [2], [1.0, 2.0]))
         (binary(("y", "BYTES", [1], b"\x05\0\0\0ab")), "whole elements"),
         (binary(("y", "BYTES", [1], b"\0\0")), "whole elements"),
         (binary(("y", "BF16", [2], b"\0" * 3)), "a known datatype"),
-        (b'{"outputs": ["binary_data_size"' + b"{" * 70_000, ""),
-        (b'} "binary_data_size"', ""),
+        (b'{"outputs": ["binary_data_size"' + b"{" * 70_000, "at most 25,000 values"),
+        (b'} "binary_data_size"', "expected JSON"),
     ],
 )
 def test_what_does_not_add_up_is_unreadable(body, why):
