@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from router.telemetry.recorder import Recorder
     from router.upstream import Connection, Endpoint
 
+BURST_S: Final = 0.1
+"""Of copies that come together, where a second has a bound: as many as in so much time."""
 HEAD_BYTES: Final = 1_024
 """Counted for the head of each copy, which it shares with the request and often with others."""
 
@@ -299,13 +301,15 @@ class Lane:
     the requests, and as much again may be kept of the answers.
     """
 
-    __slots__ = ("active", "filling", "held_bytes", "limits", "queue")
+    __slots__ = ("active", "filling", "held_bytes", "limits", "paced_s", "queue")
 
     def __init__(self, limits: MirrorLimits) -> None:
         self.limits = limits
         self.active: set[Copy] = set()
         self.queue: deque[Copy] = deque()
         self.held_bytes = 0
+        self.paced_s = 0.0
+        """When the next copy would be due at the bound of a second, monotonic clock."""
         self.filling = False
         """Copies are being started: one that fails at once must not start the next by recursion."""
 
@@ -314,6 +318,8 @@ class Lane:
         limits = self.limits
         if self.held_bytes + size > limits.queue_bytes:
             return "bytes"
+        if limits.per_second and self.paced_s > monotonic() + BURST_S:
+            return "rate"
         if len(self.active) < limits.concurrency:
             return ""
         if not limits.queue:
@@ -323,6 +329,8 @@ class Lane:
     def add(self, one: Copy) -> None:
         """Start a copy, or let it wait."""
         self.held_bytes += one.held_bytes
+        if self.limits.per_second:
+            self.paced_s = max(self.paced_s, monotonic()) + 1 / self.limits.per_second
         if self.filling or self.queue or len(self.active) >= self.limits.concurrency:
             self.queue.append(one)
             return

@@ -11,10 +11,12 @@ from router.agent.naming import DISCOVERY, RECORDS
 from router.agent.offers import Offers, Resource
 from router.agent.shadows import copying
 from router.agent.tables import TableOffers
+from router.core.wire.protection import QuotaEntry
 from router.core.wire.table import (
     EndpointEntry,
     MatchEntry,
     Mirror,
+    MirrorLimits,
     RouteEntry,
     RoutingTable,
     VersionEntry,
@@ -43,6 +45,15 @@ def test_copied_calls_are_asked_at_the_bridge_by_the_names_of_their_clusters():
     ]
     assert [one.endpoints for one in plain.versions] == [one.endpoints for one in ENTRY.versions]
     assert [one.edit for one in plain.versions] == [None, None]
+
+
+def test_a_bound_of_pairs_is_the_quota_of_one_client_and_no_bound_of_each_shadow():
+    (entry,) = copying(
+        RoutingTable(1, (replace(CALLS, mirror_limits=MirrorLimits(per_second=50)),)), 77
+    ).routes
+    assert entry.quota == QuotaEntry("x-forwarded-proto", 20_000_000, 80_000_000)
+    assert entry.mirror_limits == MirrorLimits()
+    assert copying(RoutingTable(1, (CALLS,)), 77).routes[0].quota is None
 
 
 @pytest.mark.parametrize(("entry", "listeners"), [(CALLS, 2), (ENTRY, 1)])

@@ -4,6 +4,7 @@ import asyncio
 import re
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -87,6 +88,20 @@ async def test_what_both_refuse_is_no_failure_of_the_shadow_and_what_it_alone_fa
         lab.versions["v2"].fails = grpc.StatusCode.UNAVAILABLE
         await until_it_says(life, r'version="v2",result="failed"\} [1-9]', callers)
     assert set(callers.got) == {"INVALID_ARGUMENT"}
+
+
+async def test_so_many_pairs_a_second_and_no_more_calls_to_stable_than_for_them(lab):
+    lab.write(compared(SHADOW, more="mirroring: {per_second: 10}"))
+    life = await lab.start()
+    async with Callers(lab.port, per_s=200) as callers:
+        began_s = time.monotonic()
+        await some(callers, "v1", 400)
+    most = 10 * (time.monotonic() - began_s) + 15  # what came before the clock, and came together
+    assert 5 < lab.versions["v2"].seen <= most
+    assert lab.versions["v1"].seen - callers.got["v1"] <= most
+    while not re.search(r'dropped_total\{[^}]*cause="rate"\} [1-9]', await metrics(life)):
+        await asyncio.sleep(0.05)
+    assert (await lab.status())["phase"] == "progressing"
 
 
 async def until_it_says(life, what, callers, seconds=60):

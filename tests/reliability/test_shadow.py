@@ -182,6 +182,7 @@ async def test_r37_bounds_by_count_bytes_concurrency_and_deadline():
         "queue": (MirrorLimits(concurrency=2, queue=3, deadline_s=0.4), 100),
         "bytes": (MirrorLimits(concurrency=2, queue_bytes=3_000, deadline_s=0.4), 1_000),
         "body": (MirrorLimits(body_bytes=500, deadline_s=0.4), 1_000),
+        "rate": (MirrorLimits(per_second=1, deadline_s=0.4), 100),
     }
     for cause, (limits, size) in cases.items():
         async with (

@@ -39,6 +39,9 @@ SHADOW_WINDOW_S: Final = 60.0
 SHADOW_LEAST: Final = 100
 """Copies (or requests that should have been copied) in a window before anything is said."""
 
+WANTED: Final = frozenset({"sample", "rate"})
+"""Causes of copies that are dropped because the policy wants no more."""
+
 LASTING_S: Final = 5.0
 """What is over sooner is not told: gates that ask outside hold until their first answer."""
 
@@ -288,9 +291,9 @@ class Watch:
         self._learnt: dict[str, deque[tuple[float, Learnt]]] = {}
 
     def mirrored(self, counts: Iterable[MirrorCounts], now: float) -> None:
-        """Book copies: how many arrived, how many did not."""
+        """Book copies: how many arrived, and how many did not that should have."""
         for one in counts:
-            lost = one.failed + sum(n for cause, n in one.dropped.items() if cause != "sample")
+            lost = one.failed + sum(n for cause, n in one.dropped.items() if cause not in WANTED)
             if one.delivered or lost:
                 copies = self._copies.setdefault((one.route, one.version), deque(maxlen=1_000))
                 copies.append((now, one.delivered, lost))

@@ -79,6 +79,9 @@ class Mirroring(Spec):
     """Copies that may wait; the newest is dropped when it is full."""
     queue_bytes: Bytes = 8 * 1024 * 1024
     """Bytes of waiting copies; the newest is dropped when they are exceeded."""
+    per_second: Annotated[StrictInt, Field(ge=0, le=100_000)] = 0
+    """Copies for each shadow that a worker begins in a second; the others are dropped. 0: no
+    bound."""
     body: Bytes = 1024 * 1024
     """Largest request body that is copied, and largest response body that is compared."""
     deadline: Annotated[Seconds, Field(gt=0)] = 10.0

@@ -132,7 +132,7 @@ class MirrorCounts:
     delivered: int = 0
     failed: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
-    """By cause: sample is no drop; queue | bytes | body | concurrency | deadline |
+    """By cause: sample is no drop; queue | bytes | body | concurrency | rate | deadline |
     drain | stale (connections that were just being closed)."""
 
 

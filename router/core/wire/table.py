@@ -260,6 +260,8 @@ class MirrorLimits:
     concurrency: int = 64
     queue: int = 256
     queue_bytes: int = 8_388_608
+    per_second: int = 0
+    """Copies that are begun; 0: no bound."""
     body_bytes: int = 1_048_576
     """Largest request body copied and largest response body kept for comparing."""
     deadline_s: float = 10.0

@@ -250,7 +250,7 @@ def shadowed(policy):
 @pytest.mark.parametrize(
     ("copies", "told"),
     [
-        ((95, 2, {"sample": 900}), False),
+        ((95, 2, {"sample": 900, "rate": 900}), False),
         ((80, 10, {"queue": 10}), True),
         ((0, 0, {"deadline": 150}), True),
         ((95, 5, {}), False),
