@@ -6,8 +6,8 @@ does everywhere, within the same bounds. Stable is thus asked once more for what
 of gRPC whose payload is read come here as well, and are asked through :mod:`router.agent.bridge`;
 copies of other calls go to the version itself and are counted, not compared.
 
-A bound of copies a second is a quota here, whose one client is Envoy: what is beyond it is not asked
-of stable either.
+A bound of copies a second is a quota here, whose one client is Envoy: what is beyond it is not
+asked of stable either.
 """
 
 from __future__ import annotations
