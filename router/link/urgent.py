@@ -7,8 +7,11 @@ from collections.abc import Callable
 from typing import Final
 
 SOON_S: Final = 0.05
-"""Between reports of slow candidate requests only: a busy candidate has hundreds a second, none of
-which decides alone, and each report costs the control process a third of a millisecond."""
+"""At least between reports of slow candidate requests only: a busy candidate has hundreds a second,
+none of which decides alone, and each report costs the control process one to two milliseconds."""
+SOON_MOST_S: Final = 0.2
+"""The same where slow requests have come all along, as every second one does where a threshold is
+stable's median: the pause doubles up to this, and is short again after one without any."""
 
 
 class Urgent:
@@ -17,12 +20,12 @@ class Urgent:
     ``spared``: whether nobody reads reports now, so that none comes more often than :data:`SOON_S`.
     """
 
-    __slots__ = ("_due", "_report", "_soon_at", "_spared", "_woken")
+    __slots__ = ("_due", "_pause_s", "_report", "_soon_at", "_spared", "_woken")
 
     def __init__(self, report: Callable[[], None], spared: Callable[[], bool]) -> None:
         self._report, self._spared = report, spared
         self._woken = self._due = False
-        self._soon_at = 0.0
+        self._soon_at = self._pause_s = 0.0
 
     def wake(self) -> None:
         """Something a rollback may depend on: report once, at the end of this loop turn."""
@@ -37,7 +40,12 @@ class Urgent:
         if not self._due:
             self._due = True
             loop = asyncio.get_running_loop()
-            loop.call_at(max(self._soon_at, loop.time()), self._later)
+            now = loop.time()
+            if now < self._soon_at:
+                loop.call_at(self._soon_at, self._later)
+            else:
+                self._pause_s = 0.0
+                loop.call_soon(self._later)
 
     def _now(self) -> None:
         self._woken = False
@@ -45,5 +53,6 @@ class Urgent:
 
     def _later(self) -> None:
         self._due = False
-        self._soon_at = asyncio.get_running_loop().time() + SOON_S
+        self._pause_s = min(max(2 * self._pause_s, SOON_S), SOON_MOST_S)
+        self._soon_at = asyncio.get_running_loop().time() + self._pause_s
         self._report()

@@ -48,6 +48,7 @@ from router.loops import BOOKS, LoopFailure, background, forever, places_of
 from router.proxy.alone import Alone
 from router.proxy.held import settle
 from router.proxy.plane import DataPlane, Listen
+from router.proxy.scheduling import ask_for_short_turns
 from router.telemetry.recorder import Recorder
 
 REPORT_S: Final = 0.25
@@ -286,6 +287,7 @@ def stand_by(link: socket.socket) -> None:
 def serve(link_fd: int, index: int, listen: Listen, quotas_fd: int) -> None:
     """Be worker ``index`` until drained."""
     more_files()
+    ask_for_short_turns()
 
     async def run() -> None:
         worker = Worker(index, listen)
