@@ -27,7 +27,7 @@ WISH: Final = struct.Struct("=IIQiIQQQ")
 def ask_for_short_turns() -> bool:
     """Ask for it, for this process; False where that is refused or unknown. All else stays."""
     call = CALLS.get(platform.machine())
-    if call is None:
+    if call is None or platform.system() != "Linux":
         return False
     nice = os.getpriority(os.PRIO_PROCESS, 0)
     wish = WISH.pack(WISH.size, 0, KEEP_POLICY, nice, 0, TURN_NS, 0, 0)
