@@ -7,13 +7,14 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 from pathlib import Path
 
 import pytest
+
+from tests.ports import free_port
 
 START_S = 60
 FIXED = ("fsync=off", "shared_buffers=16MB", "max_connections=60")
@@ -46,9 +47,7 @@ class Server:
             )
             self.whose = {"user": name, "extra_groups": []}
             os.chown(self.folder, pwd.getpwnam(name).pw_uid, -1)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         subprocess.run(
             [at / "initdb", "-D", self.folder / "data", "-A", "trust", "-U", "rampway",
              "-E", "UTF8", "-N"],

@@ -18,6 +18,7 @@ import pytest
 
 from router import main as router_main
 from router.control.state.sqlite import SqliteStore
+from tests.ports import free_port
 from tests.reliability.whole import promised
 
 FAKE = Path(__file__).parent / "control" / "fleet" / "fake_worker.py"
@@ -52,9 +53,7 @@ sys.exit(asyncio.run(run({policy!r}, command=command, force="--force" in sys.arg
 
 @pytest.fixture
 def port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    return free_port()
 
 
 @pytest.fixture

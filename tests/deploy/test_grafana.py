@@ -15,7 +15,7 @@ import pytest
 
 from router.telemetry.metrics import FAMILIES
 from tests.live.kit import Clients, Lab
-from tests.live.peers import free_port
+from tests.ports import free_port
 
 FOLDER = Path(__file__).resolve().parents[2] / "deploy/grafana"
 PROMETHEUS = shutil.which("prometheus")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import time
 
 import pytest
 
+from tests.ports import free_port
 from tests.reliability.test_state import kill_again_and_again, shares_fit
 from tests.reliability.whole import Load, Site, asked, in_thread, until
 
@@ -79,12 +79,6 @@ async def test_a_server_that_stops_changes_no_routing_and_takes_no_rollback_away
 
 def problems_of_the_store(router):
     return [one for one in router.api("/healthz")[1]["problems"] if one.startswith("store:")]
-
-
-def free_port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
 
 
 async def test_a_restart_hands_over_without_a_lost_request(site):

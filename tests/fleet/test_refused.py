@@ -18,8 +18,8 @@ from router.core.wire.table import (
     VersionEntry,
 )
 from tests.fleet.kit import NEEDS_ENVOY, versions_of
-from tests.http1.capture import free_port
 from tests.live.kit import Version
+from tests.ports import free_port
 
 pytestmark = [*NEEDS_ENVOY, pytest.mark.xdist_group("envoy")]
 

@@ -6,13 +6,13 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 
 import pytest
 
 from tests.fleet.kit import beyond_on_this_machine, counted_in
+from tests.ports import free_port
 from tests.reliability.whole import Load, Router, Site, in_thread, policy_text, until
 
 pytestmark = [pytest.mark.fleet, pytest.mark.timeout(300)]
@@ -24,12 +24,6 @@ HALF = """rollout:
       strategy: {canary: {steps: [{weight: 50%, hold: 1h}, {weight: 80%, hold: 1h}], bake: 1h}}
       gates: [guard: {error_rate: 5%}]
 """
-
-
-def free_port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
 
 
 PER_S = 15

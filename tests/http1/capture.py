@@ -20,6 +20,8 @@ import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from tests.ports import free_port
+
 KEPT = Path(__file__).with_name("real_heads.json")
 BODY = '{"instances": [[1.0, 2.0]]}'
 ANSWER = (
@@ -252,12 +254,6 @@ def from_clients():
             yield {"name": name, "version": number, "heads": [h.decode("latin-1") for h in heads]}
         else:
             print("no client:", name, done.stderr[-200:])
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def ask(port, seconds=10.0):

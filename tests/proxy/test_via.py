@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import socket
-
 import pytest
 
 from router.core.wire.table import EndpointEntry
 from router.proxy.plane import Listen
+from tests.ports import free_port
 from tests.proxy.rig import Client, Rig, route, version
 from tests.proxy.scripted import OK, Scripted, answers
 
@@ -30,9 +29,7 @@ async def test_a_request_that_has_come_through_too_often_is_508(via, status):
 
 
 async def test_a_router_that_is_its_own_version_makes_six_requests_of_one():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     rig = Rig(route(version("v1", EndpointEntry("127.0.0.1", port))))
     rig.plane.listen = Listen("127.0.0.1", port)
     async with rig:

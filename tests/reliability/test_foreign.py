@@ -7,14 +7,13 @@ import gzip
 import json
 import os
 import signal
-import socket
 import sys
 import time
-from contextlib import closing
 
 import aiohttp
 import pytest
 
+from tests.ports import free_port
 from tests.reliability.whole import promised
 
 N = b"9" * 400
@@ -87,12 +86,6 @@ class Site:
             pass
         finally:
             writer.close()
-
-
-def free_port():
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture

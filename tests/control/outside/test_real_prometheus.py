@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import socket
 import subprocess
 
 import aiohttp
@@ -13,6 +12,7 @@ from aiohttp import web
 
 from router.control.outside.measure import Asker, Inquiry
 from router.core.rollout.rollout import Phase
+from tests.ports import free_port
 
 PROMETHEUS = shutil.which("prometheus")
 READY_S = 20.0
@@ -23,12 +23,6 @@ scrape_configs:
   - job_name: candidate
     static_configs: [{{targets: ["{target}"]}}]
 """
-
-
-def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
 
 
 async def until(what, *, seconds=READY_S):
