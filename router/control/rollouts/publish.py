@@ -16,7 +16,6 @@ from router.control.rollouts.knobs import (
     LIMITS,
     MIRRORING,
     OUTLIER,
-    RESCUE,
     RETRY,
     TIMEOUTS,
     TLS,
@@ -24,43 +23,41 @@ from router.control.rollouts.knobs import (
     VERSION,
 )
 from router.control.rollouts.lifecycle import stays_out
+from router.control.rollouts.parts import (
+    access_terms,
+    answers_entry,
+    cache_entry,
+    edit_entry,
+    extraction_entry,
+    fallback_entry,
+    inputs_entry,
+    match_entry,
+    payload_paths,
+    quota_entry,
+    rescue_entry,
+    sticky_entry,
+    trace_terms,
+)
 from router.control.rollouts.reviewed import review_entry
 from router.control.state.record import Carried, RouteRecord
 from router.core.evidence.waits import Waits
 from router.core.gates.needs import Need
 from router.core.policy import (
-    Match,
     Policy,
-    Rescue,
     RolloutPolicy,
     Route,
-    Sticky,
-    ValueMatch,
 )
-from router.core.policy.answers import AnswersPolicy, FallbackPolicy, InputsPolicy
-from router.core.policy.cache import CachePolicy
 from router.core.policy.kept import judged, sampled_bp, sampled_headers
-from router.core.policy.quota import Extraction, Quota
-from router.core.policy.server import AccessLogPolicy, TracesPolicy
 from router.core.policy.tunnels import Tunnels
-from router.core.policy.version import RequestEdit
 from router.core.rollout.traffic import Split, offset_of
 from router.core.wire import table
-from router.core.wire.edits import EditEntry
 from router.core.wire.lookup import LookupEntry
 from router.core.wire.origin import FeedsEntry
 from router.core.wire.outcomes import FULL_BP
 from router.core.wire.protection import (
-    AnswersEntry,
     BatchEntry,
-    CacheEntry,
-    ExtractionEntry,
-    FallbackEntry,
-    InputsEntry,
-    QuotaEntry,
 )
 from router.core.wire.sampled import SamplingEntry
-from router.core.wire.spans import AccessTerms, TraceTerms
 from router.core.wire.tunnels import TunnelEntry
 
 
@@ -144,23 +141,11 @@ def table_of(
         routes=entries,
         limits=LIMITS(limits, control_silence_s=policy.control_silence),
         trusted_proxies=policy.trusted_proxies,
-        access_log=_access(policy.access_log),
-        traces=_traces(policy.traces),
+        access_log=access_terms(policy.access_log),
+        traces=trace_terms(policy.traces),
         tls=table.ListenerTls(policy.tls.certificate, policy.tls.key) if policy.tls else None,
         engine=policy.engine,
     )
-
-
-def _access(logged: AccessLogPolicy | bool) -> AccessTerms | None:
-    if isinstance(logged, bool):
-        return AccessTerms() if logged else None
-    return AccessTerms(common=logged.format == "common", share_bp=logged.sample)
-
-
-def _traces(traced: TracesPolicy | None) -> TraceTerms | None:
-    if traced is None:
-        return None
-    return TraceTerms(traced.sample, exported=traced.endpoint is not None)
 
 
 def entry_of(situation: Situation) -> table.RouteEntry:
@@ -174,7 +159,7 @@ def entry_of(situation: Situation) -> table.RouteEntry:
     out = taken_back(route, record)
     return table.RouteEntry(
         name=route.name,
-        match=_match(route.match),
+        match=match_entry(route.match),
         versions=tuple(
             situation.versions.of(route, name, live=bool(record.live) and i == candidate)
             for name, i in index.items()
@@ -191,13 +176,13 @@ def entry_of(situation: Situation) -> table.RouteEntry:
         segment_header=_segment_header(pinned),
         pair_requests=_pair_requests(pinned) or _reviews_pairs(route),
         rules=_rules(route, index, out),
-        sticky=_sticky(route.sticky, situation.salt) if route.sticky else None,
+        sticky=sticky_entry(route.sticky, situation.salt) if route.sticky else None,
         pin=route.pin,
         pinnable=tuple(index[name] for name in names if name not in out) if route.pin else (),
         payload=route.payload,
-        payload_paths=_payload_paths(route),
+        payload_paths=payload_paths(route),
         timeouts=TIMEOUTS(route.timeouts),
-        rescue=_rescue(pinned.rescue) if pinned and pinned.rescue else None,
+        rescue=rescue_entry(pinned.rescue) if pinned and pinned.rescue else None,
         retry=RETRY(route.retry),
         errors=route.errors,
         thresholds_s=situation.thresholds_s if rollout else (),
@@ -208,13 +193,13 @@ def entry_of(situation: Situation) -> table.RouteEntry:
         together=situation.together,
         slow_abort_s=situation.slow_abort_s if rollout else 0.0,
         answer_within_s=(pinned.answer_within or 0.0) if pinned else 0.0,
-        quota=_quota(route.quota) if route.quota else None,
-        extraction=_extraction(route.extraction) if route.extraction else None,
-        inputs=_inputs(route, route.inputs) if route.inputs else None,
-        answers=_answers(route.answers) if route.answers else None,
+        quota=quota_entry(route.quota) if route.quota else None,
+        extraction=extraction_entry(route.extraction) if route.extraction else None,
+        inputs=inputs_entry(route, route.inputs) if route.inputs else None,
+        answers=answers_entry(route.answers) if route.answers else None,
         review=review_entry(route, record, route.review) if route.review else None,
-        fallback=_fallback(route.fallback) if route.fallback else None,
-        cache=_cache(route.cache) if route.cache else None, batch=_batch(situation),
+        fallback=fallback_entry(route.fallback) if route.fallback else None,
+        cache=cache_entry(route.cache) if route.cache else None, batch=_batch(situation),
         sampling=_sampling(route, pinned),
         feeds=_feeds(route, situation.marks),
         loads=route.metrics is not None and route.metrics.orca,
@@ -248,23 +233,10 @@ def scored_entry(
 
 def _rules(route: Route, index: dict[str, int], out: frozenset[str]) -> tuple[table.RuleEntry, ...]:
     return tuple(
-        table.RuleEntry(_match(rule.match), index[rule.version])
+        table.RuleEntry(match_entry(rule.match), index[rule.version])
         for rule in route.rules
         if rule.version not in out
     )
-
-
-def _payload_paths(route: Route) -> tuple[tuple[str, str], ...]:
-    """The longest first, an exact path before all below it."""
-    paths = route.payload_paths
-    longest = sorted(paths, key=lambda path: (-len(path.removesuffix("*")), path.endswith("*")))
-    return tuple((path, paths[path]) for path in longest)
-
-
-def _quota(quota: Quota) -> QuotaEntry:
-    interval_ns = round(1e9 / quota.rate) if quota.rate else 0
-    slack_ns = interval_ns * (quota.at_once - 1)
-    return QuotaEntry(quota.by.name, interval_ns, slack_ns, quota.per_day or 0)
 
 
 def _sampling(route: Route, pinned: RolloutPolicy | None) -> SamplingEntry | None:
@@ -286,40 +258,6 @@ def _feeds(route: Route, secret: str) -> FeedsEntry | None:
     return FeedsEntry(secret, marks, bool(route.fed_by))
 
 
-def _extraction(extraction: Extraction) -> ExtractionEntry:
-    near = extraction.near
-    entry = ExtractionEntry(extraction.by.name, round(extraction.window), extraction.distinct or 0)
-    if near is None:
-        return entry
-    return replace(
-        entry, score=near.score, threshold=near.threshold, within=near.within,
-        answers=near.answers,
-    )  # fmt: skip
-
-
-def _inputs(route: Route, inputs: InputsPolicy) -> InputsEntry:
-    refuse, review = inputs.refuse, inputs.then == "review"
-    people = [index for index, name in enumerate(route.versions) if route.person(name)]
-    return InputsEntry(
-        types=tuple(refuse.type.items()),
-        ranges=tuple((path, *bounds) for path, bounds in refuse.range.items()),
-        required=refuse.missing,
-        to_stable=inputs.then == "stable",
-        people=people[0] if review and people else -1,
-    )
-
-
-def _answers(answers: AnswersPolicy) -> AnswersEntry:
-    digits = -1 if answers.round is None else answers.round
-    strict = answers.otherwise == "refuse"
-    return AnswersEntry(digits, answers.drop, answers.limit, strict)
-
-
-def _cache(cache: CachePolicy) -> CacheEntry:
-    vary = tuple(name.lower() for name in cache.vary)
-    return CacheEntry(cache.ttl, cache.size, cache.answer, vary, cache.methods)
-
-
 def _batch(situation: Situation) -> BatchEntry | None:
     if (priority := situation.route.priority) is None:
         return None
@@ -327,15 +265,6 @@ def _batch(situation: Situation) -> BatchEntry | None:
     weight_bp = live.split.candidate_bp if live else 0
     values = tuple(value.lower() for value in priority.batch)
     return BatchEntry(priority.header.lower(), values, priority.forced_bp(weight_bp))
-
-
-def _fallback(fallback: FallbackPolicy) -> FallbackEntry:
-    header = (fallback.by.header or "") if fallback.by else ""
-    path = (fallback.by.json_path or "") if fallback.by else ""
-    return FallbackEntry(
-        fallback.status, fallback.content_type, fallback.answer, fallback.answers(),
-        header.lower(), path,
-    )  # fmt: skip
 
 
 def _weights(situation: Situation, names: list[str], out: frozenset[str]) -> tuple[int, ...]:
@@ -388,59 +317,8 @@ def _version(name: str, route: Route, *, live: bool) -> table.VersionEntry:
     return VERSION(
         version, name=name, tls=TLS(version.tls, server_name=server), health=checked,
         outlier=OUTLIER(version.outlier),
-        edit=_edit(edit, route.stem or "") if edit else None,
+        edit=edit_entry(edit, route.stem or "") if edit else None,
     )  # fmt: skip
-
-
-def _edit(edit: RequestEdit, stem: str) -> EditEntry:
-    headers = [(name, value.get_secret_value()) for name, value in edit.headers.items()]
-    return EditEntry(edit.model or "", edit.path or "", stem, edit.host or "", tuple(headers))
-
-
-def _match(match: Match) -> table.MatchEntry:
-    return table.MatchEntry(
-        host=match.host or "",
-        path=match.path or "/*",
-        methods=match.methods,
-        headers=tuple(_value(name.lower(), value) for name, value in match.headers.items()),
-        query=tuple(_value(name, value) for name, value in match.query.items()),
-        cookies=tuple(_value(name, value) for name, value in match.cookies.items()),
-        body=tuple(_value(name, value) for name, value in match.body.items()),
-    )
-
-
-def _value(name: str, value: ValueMatch) -> table.ValueEntry:
-    for kind in (
-        table.MatchKind.EXACT,
-        table.MatchKind.PREFIX,
-        table.MatchKind.SUFFIX,
-        table.MatchKind.REGEX,
-    ):
-        wanted = getattr(value, kind.value)
-        if wanted is not None:
-            return table.ValueEntry(name, kind, wanted)
-    return table.ValueEntry(name, table.MatchKind.PRESENT)
-
-
-def _sticky(sticky: Sticky, salt: str) -> table.StickyEntry:
-    if sticky.header is not None:
-        return table.StickyEntry(table.StickyKind.HEADER, sticky.header.lower(), salt=salt)
-    if sticky.cookie is not None:
-        cookie = sticky.cookie
-        secret = cookie.secret.get_secret_value()
-        return table.StickyEntry(
-            table.StickyKind.COOKIE, cookie.name, secret, int(cookie.max_age), cookie.attributes,
-            salt,
-        )  # fmt: skip
-    return table.StickyEntry(table.StickyKind.BODY, sticky.json_path or "", salt=salt)
-
-
-def _rescue(rescue: Rescue) -> table.RescueEntry:
-    return RESCUE(
-        rescue,
-        statuses=tuple(status for status in rescue.on if isinstance(status, int)),
-        **{what: what in rescue.on for what in ("timeout", "connect", "schema")},
-    )
 
 
 def _tunnel(route: Route, out: frozenset[str], index: dict[str, int]) -> TunnelEntry | None:
