@@ -1,8 +1,9 @@
-"""A KServe ``InferenceService`` as one of our routes, in both forms of its canary.
+"""A KServe ``InferenceService`` as one of our routes, in each form of its canary.
 
 ``serving.kserve.io/v1beta1`` has one predictor: ``canaryTrafficPercent`` goes to its newest
-revision and the rest to the one before. ``serving.kubeflow.org/v1alpha2`` has ``default`` and
-``canary`` beside each other. Neither says what comes next: the share is a step that a person ends.
+revision and the rest to the one before. From 0.21 on it may have a list ``canary`` beside it, each
+a predictor with a name and a share. ``serving.kubeflow.org/v1alpha2`` has ``default`` and
+``canary`` beside each other. None says what comes next: the share is a step that a person ends.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ def translate(service: Manifest, others: list[Manifest]) -> Draft:  # noqa: ARG0
     domain = f".{namespace}" if namespace else ""
     if service.get("spec", "default") is not None:
         _two_specs(service, draft, domain)
+    elif service.items("spec", "canary"):
+        _beside(service, draft, domain)
     else:
         _two_revisions(service, draft, domain)
     return draft
@@ -37,6 +40,26 @@ def _two_revisions(service: Manifest, draft: Draft, domain: str) -> None:
         draft.notes.append(f"set the annotation {TAGS}: without it a revision has no address")
     draft.notes.append("both addresses are guesses of Knative's names for the two revisions")
     _share(service, draft, (*predictor, "canaryTrafficPercent"))
+    _predictor(service, draft)
+
+
+def _beside(service: Manifest, draft: Draft, domain: str) -> None:
+    """Each canary is a deployment of its own, named after its predictor."""
+    stable = service.text("spec", "predictor", "name")
+    canary = service.text("spec", "canary", 0, "predictor", "name", default="canary")
+    draft.stable_url = f"http://{draft.name}-{stable + '-' if stable else ''}predictor{domain}:80"
+    draft.candidate_url = f"http://{draft.name}-{canary}-predictor{domain}:80"
+    _share(service, draft, ("spec", "canary", 0, "trafficPercent"))
+    service.take("spec", "canary", 0, "predictor")
+    for index in range(1, len(service.items("spec", "canary"))):
+        service.take("spec", "canary", index)
+        service.note(("spec", "canary", index), "is left out: a rollout has one candidate")
+    _predictor(service, draft)
+
+
+def _predictor(service: Manifest, draft: Draft) -> None:
+    """The paths by its protocol; the rest is taken."""
+    predictor: Path = ("spec", "predictor")
     version = "v1"
     for key, value in service.get(*predictor, default={}).items():
         if isinstance(value, dict) and value.get("protocolVersion") is not None:

@@ -1,9 +1,11 @@
-"""InferenceServices as policies, in both forms of their canary."""
+"""InferenceServices as policies, in each form of their canary."""
 
 import pytest
+import yaml
 
 from router.config import loads
 from router.importing import import_policy
+from tests.published.manifests import problems
 
 # kserve/kserve (Apache-2.0), docs/samples/v1beta1/torchserve/docs/canary.md, told anew
 REVISIONS = """apiVersion: serving.kubeflow.org/v1beta1
@@ -62,6 +64,41 @@ def test_revisions_are_told_apart_by_their_tags():
 def test_a_protocol_that_is_no_http_is_said():
     _, told = imported(REVISIONS % ("", "", "protocolVersion: grpc-v2, "))
     assert "grpc-v2 is no HTTP" in told
+
+
+# the fields of a canary beside the predictor are KServe's from 0.21 on
+BESIDE = """apiVersion: serving.kserve.io/v1beta1
+kind: InferenceService
+metadata: {name: iris, namespace: ml}
+spec:
+  predictor: {%smodel: {modelFormat: {name: sklearn}, protocolVersion: v2}}
+  canary:
+  - {trafficPercent: %d, predictor: {name: next, model: {modelFormat: {name: sklearn}}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "stable"), [("", "iris-predictor"), ("old", "iris-old-predictor")]
+)
+def test_a_canary_beside_the_predictor_has_a_deployment_of_its_own(name, stable):
+    text = BESIDE % (name and f"name: {name}, ", 10)
+    assert problems(yaml.safe_load(text)) == []
+    route, told = imported(text)
+    assert first(route) == (False, 1_000, True)
+    urls = [str(route.versions[name].endpoints[0]) for name in ("stable", "candidate")]
+    assert urls[0].startswith(f"http://{stable}.ml:80")
+    assert urls[1].startswith("http://iris-next-predictor.ml:80")
+    assert route.match.path == "/v2/models/iris/*"
+    assert "no counterpart" not in told
+    assert "enable-tag-routing" not in told
+
+
+def test_of_several_canaries_the_first_is_the_candidate():
+    more = "  - {trafficPercent: 5, predictor: {name: third}}\n"
+    route, told = imported(BESIDE % ("", 0) + more)
+    assert "iris-next-predictor" in str(route.versions["candidate"].endpoints[0])
+    assert route.rollout.plan().steps[0].approval is not None, "no traffic until a person says so"
+    assert "spec.canary[1] is left out" in told
 
 
 def test_two_specs_beside_each_other():
