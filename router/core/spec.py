@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
@@ -25,7 +25,31 @@ class Spec(BaseModel):
         frozen=True,
         allow_inf_nan=False,
         serialize_by_alias=True,
+        defer_build=True,
     )
+
+    @classmethod
+    def __get_pydantic_core_schema__(
+        cls, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """As a field of another type it is read by itself, so that only what is written is built."""
+        if handler.field_name is None:
+            return handler(source)
+        return core_schema.no_info_plain_validator_function(
+            cls.model_validate,
+            ref=f"{cls.__module__}.{cls.__qualname__}:{id(cls)}",
+            metadata={"pydantic_js_functions": [lambda _, make: cls._json_schema(make)]},
+        )
+
+    @classmethod
+    def _json_schema(cls, make: GetJsonSchemaHandler) -> JsonSchemaValue:
+        cls.model_rebuild()
+        return make(cls.__pydantic_core_schema__)
+
+    @classmethod
+    def unwritten(cls) -> Self:
+        """What holds where it is not written: the defaults, without what reads others."""
+        return cls.model_construct()
 
 
 class OneOf:

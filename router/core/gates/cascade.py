@@ -332,7 +332,7 @@ class Cascade(Gate):
     """Share of faulty rows beyond."""
     classes: Annotated[BasisPoints, Field(gt=0, lt=10_000)] = 300
     """Share of predictions that may be others."""
-    scores: ScoresAsked = ScoresAsked()
+    scores: ScoresAsked = ScoresAsked.unwritten()
     """How far its scores may move."""
     accuracy: Annotated[BasisPoints, Field(gt=0, le=5_000)] = 100
     """Share of wrong predictions that is tolerated beyond."""

@@ -112,7 +112,7 @@ class ErrorRate(Gate):
     needs: ClassVar[frozenset[Need]] = frozenset({Need.COIN})
     half: ClassVar[bool] = True
 
-    tolerance: Tolerance = Tolerance()
+    tolerance: Tolerance = Tolerance.unwritten()
     """Failures beyond stable's that are tolerated; zero for both finds any regression."""
 
     def start(self, context: GateContext) -> ComparisonState:

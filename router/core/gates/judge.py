@@ -184,7 +184,7 @@ class JudgeGate(Calling):
     """Time a verdict may take."""
     sample: Annotated[BasisPoints, Field(ge=0)] = 1_000
     """Share of the pairs that it is asked about; a coin chooses them. 0% asks nobody."""
-    budget: JudgeBudget = JudgeBudget()
+    budget: JudgeBudget = JudgeBudget.unwritten()
     """What it may be asked and cost a day; when that is spent, nobody is asked until the next."""
     margin: Annotated[BasisPoints, Field(ge=0, lt=10_000)] = 500
     """How much more often the candidate's answer may be the worse one than the better one, as a

@@ -31,7 +31,7 @@ class Slo(Gate):
 
     slower_than: Annotated[Seconds, Field(gt=0)]
     """Age above which a request counts as slow, for both versions."""
-    tolerance: Tolerance = Tolerance()
+    tolerance: Tolerance = Tolerance.unwritten()
     """Slow answers beyond stable's that are tolerated."""
 
     def limits(self, baseline: Baseline) -> tuple[SlowLimit, ...]:  # noqa: ARG002 - it is given

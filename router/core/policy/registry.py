@@ -42,7 +42,7 @@ class MlflowRegistry(Registry):
     """Tracking server, such as http://mlflow.example.org:5000."""
     model: Annotated[Text, Field(min_length=1, max_length=256)]
     """Name of the registered model."""
-    aliases: Aliases = Aliases()
+    aliases: Aliases = Aliases.unwritten()
     """Aliases that are moved: stable champion, candidate challenger; null leaves one alone."""
     versions: dict[Name, ModelVersion] = Field(default_factory=dict, max_length=32)
     """Model version of each version here, such as {green: "4"}; absent: v4 and 4 are version 4."""

@@ -232,7 +232,7 @@ class RolloutPolicy(Spec):
     """Bad candidate answers that a rollback needs at least."""
     max_bad_responses: Annotated[StrictInt, Field(ge=1, le=10**6)] | None = None
     """Bad candidate answers in all that roll it back, whatever stable does; absent: no cap."""
-    detect: Regression = Regression()
+    detect: Regression = Regression.unwritten()
     """What must have been seen if it were there before a step, a switch or a bake is left."""
     promotion: Promotion | None = None
     """Proof demanded before all traffic; absent: only `ramp: auto` demands it."""
@@ -241,7 +241,7 @@ class RolloutPolicy(Spec):
     on_inconclusive: OnInconclusive = OnInconclusive.HOLD
     """What happens at `max_duration` without a decision: hold, promote (a bake is not cut short) or
     rollback."""
-    on_no_data: Annotated[OnNoData, ShortFor("then")] = OnNoData()
+    on_no_data: Annotated[OnNoData, ShortFor("then")] = OnNoData.unwritten()
     """What happens when no answers arrive: hold or abort, or {after: 10m, then: abort}."""
     on_new_candidate: Literal["queue", "start", "replace"] = "queue"
     """Another candidate in mid-rollout: `queue` waits for a good end, and after a bad one for a
@@ -249,13 +249,13 @@ class RolloutPolicy(Spec):
     answer_within: Annotated[Seconds, Field(gt=0)] | None = None
     """Age at which a request without an answer counts as failed, in both versions; absent: only its
     time-out, or its client's leaving, ends it. With it a hang is seen that clients wait for."""
-    warm_up: WarmUp = WarmUp()
+    warm_up: WarmUp = WarmUp.unwritten()
     """First answers that are not judged."""
     rescue: Rescue | None = None
     """Replay failed candidate attempts on stable; absent: clients see the candidate's failures."""
-    mirroring: Mirroring = Mirroring()
+    mirroring: Mirroring = Mirroring.unwritten()
     """Bounds of mirroring."""
-    compare: Compare = Compare()
+    compare: Compare = Compare.unwritten()
     """When stable's and the candidate's answer to a mirrored request agree."""
     windows: Annotated[tuple[TimeWindow, ...], Field(max_length=32)] = ()
     """When it may advance, by a wall clock; absent: always. Rollbacks and people's orders may."""
@@ -265,7 +265,7 @@ class RolloutPolicy(Spec):
     """Webhooks that are asked or told at points of its life."""
     alerts: AlertList = ()
     """Who is told about this rollout, besides the alerts of the whole policy."""
-    anti_flap: AntiFlap = AntiFlap()
+    anti_flap: AntiFlap = AntiFlap.unwritten()
     """How soon it may be tried again after it was taken back."""
     for_each: ForEach | None = None
     """A rollout of its own for each segment of the requests; absent: one for all."""

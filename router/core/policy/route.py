@@ -207,7 +207,7 @@ class Route(Spec):
     formerly: Name | None = None
     """The name that it had before; its rollouts and who is stable go on under the new one.
     Absent: a renamed route is known by its versions, where only one fits."""
-    match: Match = Match()
+    match: Match = Match.unwritten()
     """Which requests belong to it; the first route that matches takes the request."""
     payload: PayloadName = "opaque"
     """Protocol of the bodies, so that predictions can be read; opaque reads nothing."""
@@ -248,9 +248,9 @@ class Route(Spec):
     apart by who made their input. Absent: nobody else uses its answers."""
     errors: tuple[Status, ...] = (5,)
     """Statuses that count as bad; no connection, timeouts, resets and broken answers always do."""
-    timeouts: Timeouts = Timeouts()
+    timeouts: Timeouts = Timeouts.unwritten()
     """How long a version may take."""
-    retry: RetryPolicy = RetryPolicy()
+    retry: RetryPolicy = RetryPolicy.unwritten()
     """When the same version is tried again."""
     expect: Literal["answer", "pass"] = "answer"
     """Who tells a client that holds its body back (`Expect: 100-continue`) that it is wanted: the

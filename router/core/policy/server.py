@@ -203,7 +203,7 @@ class Policy(Spec):
     """host:port for client traffic."""
     tls: Certificate | None = None
     """Certificate for client traffic, loaded again when its files change; without it plain HTTP."""
-    admin: Admin = Admin()
+    admin: Admin = Admin.unwritten()
     """The listener of the API, the metrics and the dashboard."""
     store: Annotated[Text, AfterValidator(_store)] = "sqlite:///rampway.db"
     """Where rollouts and the journal are kept: sqlite:///FILE, from the working directory, or a
@@ -214,7 +214,7 @@ class Policy(Spec):
     Envoy speaks HTTP/2 and gRPC as well; needs the extra `envoy`."""
     workers: Annotated[StrictInt, Field(ge=1, le=64)] = 1
     """Processes that serve clients (threads of Envoy); the decisions are made in one more."""
-    limits: LimitsPolicy = LimitsPolicy()
+    limits: LimitsPolicy = LimitsPolicy.unwritten()
     """What clients may send and how long they may take."""
     control_silence: Annotated[Seconds, Field(ge=3, le=3600)] = 10.0
     """Without a word of the deciding process for so long, workers send all to stable."""
@@ -230,7 +230,7 @@ class Policy(Spec):
     """Who is told about rollouts and refused policies."""
     recording: RecordingPolicy | None = None
     """Keeps what decisions are made of, for `rampway replay`; absent: nothing is kept."""
-    prediction_log: LogFilePolicy = LogFilePolicy()
+    prediction_log: LogFilePolicy = LogFilePolicy.unwritten()
     """Where the predictions of routes with `log` are kept."""
     routes: tuple[Route, ...] = Field(min_length=1, max_length=1000)
     """Routes in order; the first that matches takes the request."""

@@ -186,13 +186,13 @@ class Version(Spec):
     """Answers that were computed beforehand; what is not there is asked of a model."""
     set: RequestEdit | None = None
     """What it is asked otherwise than the client asked; for versions behind one endpoint."""
-    tls: UpstreamTls = UpstreamTls()
+    tls: UpstreamTls = UpstreamTls.unwritten()
     """How https endpoints are verified."""
     price: Price | None = None
     """What it costs, for `rampway plan` and the gate `cost`; absent: nothing is said of that."""
     health: Health | None = None
     """Active probes; absent: a connection each second tells whether a candidate is ready."""
-    outlier: Outlier = Outlier()
+    outlier: Outlier = Outlier.unwritten()
     """When one endpoint is ejected for failing."""
     connections: Annotated[StrictInt, Field(ge=1, le=100_000)] = 1_024
     """Upstream connections a worker opens to this version."""
