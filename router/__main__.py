@@ -47,8 +47,7 @@ def serve(
     spare = fork(stand_by)
     from router import main as server  # noqa: PLC0415 - the worker has no use for the rest of it
 
-    said = [str(policy), "--log", log, *(["--force"] if force else [])]
-    sys.exit(server.main([*said, *(["--replica", replica] if replica else [])], spare))
+    sys.exit(server.serve(policy, force=force, member=replica, told=log, spare=spare))
 
 
 def demo(

@@ -401,8 +401,8 @@ async def program(
     )
 
 
-def main(argv: Sequence[str] | None = None, spare: Spare | None = None) -> int:
-    """The program; see the module. ``spare``: a process that becomes the first worker."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """The program; see the module."""
     parser = argparse.ArgumentParser(prog="python -m router.main", description="Run the router.")
     parser.add_argument("policy", help="policy file (YAML)")
     parser.add_argument(
@@ -411,11 +411,22 @@ def main(argv: Sequence[str] | None = None, spare: Spare | None = None) -> int:
     parser.add_argument("--replica", default="", help="its name among routers on one database")
     parser.add_argument("--log", choices=("auto", "json", "console"), default="auto")
     arguments = parser.parse_args(argv)
-    configure(json={"auto": None, "json": True, "console": False}[arguments.log])
+    return serve(
+        arguments.policy, force=arguments.force, member=arguments.replica, told=arguments.log
+    )
+
+
+def serve(
+    policy_path: str | Path, *, force: bool = False, member: str = "", told: str = "auto",
+    spare: Spare | None = None,
+) -> int:  # fmt: skip
+    """The router as this process; its exit status. ``told``: how the log is written.
+
+    ``spare``: a process that becomes the first worker.
+    """
+    configure(json={"auto": None, "json": True, "console": False}[told])
     BOOKS.tell = _told
-    return asyncio.run(program(
-        arguments.policy, force=arguments.force, spare=spare, member=arguments.replica
-    ))  # fmt: skip
+    return asyncio.run(program(policy_path, force=force, spare=spare, member=member))
 
 
 if __name__ == "__main__":

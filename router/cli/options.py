@@ -7,11 +7,13 @@ import sys
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-from router.cli.client import Client
 from router.cli.exits import Exit, VerbFailed
 from router.cli.parse import Argument, Option
+
+if TYPE_CHECKING:
+    from router.cli.client import Client
 
 DEFAULT_ADMIN = "http://127.0.0.1:8081"
 
@@ -43,6 +45,8 @@ class AdminLink:
 
     def client(self) -> Client:
         """A client for these options. There is no --token: other users can read arguments."""
+        from router.cli.client import Client  # noqa: PLC0415 - verbs that ask no router do without
+
         return Client(self.admin, self._token(), self.ca, _user())
 
     def _token(self) -> str:

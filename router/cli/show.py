@@ -14,15 +14,13 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from router.cli.client import Client
 from router.cli.exits import Exit, VerbFailed
 from router.cli.say import echo, style
 from router.core.usage.signals import written
 from router.core.words import duration, odds, percent, rate
 
 if TYPE_CHECKING:
+    from router.cli.client import Client
     from router.control.told.answers import EntryView, ReportView
     from router.control.told.compared import PairsView
     from router.control.told.views import (
@@ -67,6 +65,8 @@ def coloured(word: str) -> str:
 
 def emit(document: Any) -> None:
     """JSON on stdout, the same keys as the API."""
+    import msgspec  # noqa: PLC0415 - most who ask for no JSON do without
+
     plain = msgspec.to_builtins(document)
     echo(json.dumps(plain, indent=2, ensure_ascii=False))
 

@@ -37,7 +37,8 @@ def extend() -> tuple[str, ...]:
     A broken or clashing extension keeps no router from starting: a policy that does not name it
     works, and one that names it is refused at its line.
     """
-    found = [(group, entry) for group in TABLES for entry in entry_points(group=group)]
+    installed = entry_points()  # reads what every package has of them
+    found = [(group, entry) for group in TABLES for entry in installed.select(group=group)]
     problems = [problem for group, entry in found if (problem := _added(group, entry))]
     if len(problems) < len(found):
         for model in (RolloutPolicy, Route, Policy):

@@ -29,10 +29,8 @@ class Spec(BaseModel):
     )
 
     @classmethod
-    def __get_pydantic_core_schema__(
-        cls, source: Any, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        """As a field of another type it is read by itself, so that only what is written is built."""
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """As part of another type it is read by itself: only what is written is ever built."""
         if handler.field_name is None:
             return handler(source)
         return core_schema.no_info_plain_validator_function(

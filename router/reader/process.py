@@ -11,13 +11,13 @@ link: control is gone then, or wants another one.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
 import resource
 import select
 import signal
 import socket
+import sys
 from dataclasses import replace
 from typing import Final
 
@@ -151,16 +151,14 @@ def serve(link: socket.socket) -> None:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """The command of the reader's process."""
-    parser = argparse.ArgumentParser(prog="router.reader.process")
-    parser.add_argument("--link-fd", type=int, required=True)
-    fd: int = parser.parse_args(argv).link_fd
+    """The command of the reader's process: ``--link-fd N``, read without a library of 0.5 MB."""
+    _, fd = sys.argv[1:] if argv is None else argv
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C: only control decides
     os.nice(NICENESS)
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     most = MEMORY_BYTES_MAX if hard == resource.RLIM_INFINITY else min(MEMORY_BYTES_MAX, hard)
     resource.setrlimit(resource.RLIMIT_AS, (most, hard))
-    link = socket.socket(fileno=fd)
+    link = socket.socket(fileno=int(fd))
     link.setblocking(True)
     with link:
         serve(link)

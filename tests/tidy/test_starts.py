@@ -1,0 +1,61 @@
+"""What a verb and each process may import, and which parts of a policy a check builds.
+
+Each of these alone costs what Python itself takes to start, or half a megabyte in every process
+(docs/decisions/032-what-a-start-may-import.md). tests/cli/test_connection.py has the client verbs.
+"""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+SERVER = {"aiohttp", "uvloop", "sqlite3", "ssl", "asyncio", "router.control", "router.proxy"}
+"""What only who serves needs."""
+CHECK = "import router.__main__ as it; sys.argv[1:] = ['check', 'configs/canary.yaml']; it.main()"
+
+WITHOUT = {
+    "rampway check": (CHECK, SERVER | {"click", "msgspec", "numpy", "rich", "argparse"}),
+    "the reader": (
+        "import router.reader.process",
+        {"pydantic", "yaml", "asyncio", "aiohttp", "argparse", "structlog", "router.core.policy"},
+    ),
+    "a worker": (
+        "import router.proxy.worker",
+        {"pydantic", "yaml", "aiohttp", "argparse", "numpy", "structlog", "router.core.policy"},
+    ),
+    "control": ("import router.main", {"click", "numpy", "rich", "asyncpg", "pyarrow"}),
+}
+"""Who starts -> how, and what it does without."""
+
+
+def behind(code, said):
+    """What is true of a program of its own, behind ``code``."""
+    program = f"import json, sys\ntry:\n    {code}\nexcept SystemExit:\n    pass\n{said}"
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    return json.loads(ran.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("who", WITHOUT)
+def test_it_starts_without(who):
+    code, slow = WITHOUT[who]
+
+    assert slow & set(behind(code, "print(json.dumps([*sys.modules]))")) == set()
+
+
+BUILT = """
+from router.core.spec import Spec
+def below(kind):
+    return [kind, *(one for child in kind.__subclasses__() for one in below(child))]
+print(json.dumps([one.__name__ for one in below(Spec) if one.__pydantic_complete__]))
+"""
+
+
+def test_a_check_builds_only_what_is_written():
+    built = set(behind(CHECK, BUILT))
+
+    assert {"Policy", "Route", "Canary", "ErrorRate"} <= built
+    assert {"BlueGreen", "MonitorsPolicy", "Webhook", "Mirroring"} & built == set()
+    assert len(built) < 30
