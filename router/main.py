@@ -22,20 +22,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from router import __version__
+from router.admin.following import Following
 from router.admin.server import AdminServer
 from router.agent.command import EnvoyMissingError, envoy_left, folder_of, usable
 from router.agent.command import command as agent_command
 from router.config.check import LoadedPolicy, load
 from router.config.problems import PolicyError
+from router.config.watch import POLL_INTERVAL_S, FileWatch
 from router.control.fleet.beginning import CommandLine, worker_command
 from router.control.fleet.fleet import Hears
 from router.control.fleet.local import local
+from router.control.fleet.own_counts import OwnCounts
 from router.control.fleet.workers import Workers
 from router.control.plane import Plane
 from router.control.state.errors import PolicyRejected, StoreDamaged, StoreLocked
 from router.control.state.places import installed, local_path, shared, shared_store
 from router.control.state.sqlite import SqliteStore
 from router.control.state.store import Store
+from router.control.told.followed import Followed
 from router.core.policy import Policy
 from router.garbage import Garbage
 from router.link.spare import Spare
@@ -144,21 +148,35 @@ class _Follows:
     on_follow: Callable[[], None]
 
 
+@dataclass(frozen=True)
+class _Member:
+    """One of several routers, for as long as its process lives."""
+
+    follower: Follower
+    own: OwnCounts
+    admin: AdminServer
+
+
 async def _member(name: str, loaded: LoadedPolicy, follows: _Follows, asked: Signals) -> int:
     """One of several routers on a database: it follows who leads, and leads when nobody does."""
     try:
-        follower = _follower(name, loaded, follows)
-    except StoreDamaged as error:
+        member = _made(name, loaded, follows)
+        follower, admin = member.follower, member.admin
+        await admin.bind()
+    except (StoreDamaged, OSError) as error:
         return _refused("cannot_start", error, EXIT_UNEXPECTED)
+    follower.admin = admin.url
     try:
         if not await _unless_stopped(follower.open(), asked):
             return EXIT_OK
-        while await _unless_stopped(follower.follow(), asked):
-            status = await _lead(follower, loaded, follows, asked)
+        await admin.start()
+        while await _unless_stopped(_follow(follower, admin, follows.policy), asked):
+            status = await _lead(member, loaded, follows, asked)
             if status is not None:
                 return status
             with suppress(PolicyError):  # the last good one stays
                 loaded = await asyncio.to_thread(load, follows.policy)
+        await admin.close()
         log.info("draining", within_s=loaded.policy.limits.drain)
         await _unless_hurried(follower.stop(loaded.policy.limits.drain), asked)
     except StoreLocked as error:
@@ -167,11 +185,31 @@ async def _member(name: str, loaded: LoadedPolicy, follows: _Follows, asked: Sig
         return _refused("cannot_start", error, EXIT_UNEXPECTED)
     finally:
         await follower.workers.kill()  # those that are left
+        with suppress(OSError):
+            await admin.close()
     log.info("stopped")
     return EXIT_OK
 
 
-def _follower(name: str, loaded: LoadedPolicy, follows: _Follows) -> Follower:
+async def _follow(follower: Follower, admin: AdminServer, policy: Path) -> None:
+    """Until nobody leads. Meanwhile tokens, names and certificate are those of the policy file."""
+    watch = FileWatch(policy)
+
+    async def look() -> None:
+        await asyncio.sleep(POLL_INTERVAL_S)
+        if await asyncio.to_thread(watch.changed):
+            with suppress(PolicyError):  # who leads tells of it
+                _admin_follows(admin, (await asyncio.to_thread(watch.load)).policy)
+
+    looking = background("admin-policy", forever("admin-policy", look))
+    try:
+        await follower.follow()
+    finally:
+        looking.cancel()
+
+
+def _made(name: str, loaded: LoadedPolicy, follows: _Follows) -> _Member:
+    """Raises StoreDamaged."""
     policy = loaded.policy
     if not shared(policy.store):
         raise StoreDamaged("--replica wants `store: postgresql://...`")
@@ -181,29 +219,33 @@ def _follower(name: str, loaded: LoadedPolicy, follows: _Follows) -> Follower:
         from router.control.state.postgres_exchange import Me  # noqa: PLC0415 - with it
     follows.on_follow()
     telling = ReplicaWords()
-    workers = follows.workers(replica=name)(policy, telling)
-    return Follower(policy.store, Me(name), workers, telling, policy.engine)
+    own = OwnCounts(telling)
+    workers = follows.workers(replica=name)(policy, own)
+    follower = Follower(policy.store, Me(name), workers, telling, policy.engine)
+    admin = AdminServer(None, policy.admin, following=Following(Followed(follower, own)))
+    return _Member(follower, own, admin)
 
 
 async def _lead(
-    follower: Follower, loaded: LoadedPolicy, follows: _Follows, asked: Signals
+    member: _Member, loaded: LoadedPolicy, follows: _Follows, asked: Signals
 ) -> int | None:
     """Lead until stopped: the exit status; None where another router leads (again)."""
     from router.control.fleet.replicated import Replicated  # noqa: PLC0415 - of an extra
     from router.control.state.postgres import PostgresStore  # noqa: PLC0415 - of an extra
 
+    follower, admin = member.follower, member.admin
     store = PostgresStore(follower.url, wait_s=0.0, succeeds=False)
     plane = Plane(
         loaded, store, fleet=lambda _policy, hears: Replicated(follower, store.lease, hears),
         replica=follower.me.replica,
-        reviews=beside(store_path(loaded), ".reviews"),
+        reviews=beside(store_path(loaded), ".reviews"), metrics=member.own.metrics,
     )  # fmt: skip
-    admin = AdminServer(plane.controller, loaded.policy.admin)
     plane.source.also = lambda policy: _followed(admin, policy)
     try:
-        if not await _unless_stopped(plane.start(force=follows.force, bind=admin.bind), asked):
+        if not await _unless_stopped(plane.start(force=follows.force), asked):
             await plane.kill()
             return EXIT_OK
+        admin.lead(plane.controller)
         status = await _serve(plane, admin, asked, follows.on_ready)
     except PolicyRejected as error:
         return _refused("policy_rejected", error, EXIT_POLICY)
@@ -214,9 +256,6 @@ async def _lead(
             raise
         log.error("cannot_lead", error=str(error))  # noqa: TRY400 - the text says it all
         return None
-    finally:
-        with suppress(OSError):
-            await admin.close()
     return None if status == EXIT_CONFLICT else status
 
 
@@ -256,7 +295,8 @@ async def _serve(
         log.exception("broken")
         status = EXIT_UNEXPECTED
     with suppress(OSError):
-        await admin.close()  # a successor that takes over needs the address
+        if not await admin.follow() or status != EXIT_CONFLICT:
+            await admin.close()  # a successor that takes over needs the address
     if not await _drain(plane, asked, drain_s):
         status = status or EXIT_UNEXPECTED
     return status

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -87,18 +87,19 @@ def json_response(
 
 async def healthz(call: Call) -> web.Response:
     """200 while the router lives; what is wrong is told only to those who may look."""
-    return _told(call, call.controller.health())
+    return told(call.request, call.access, call.controller.health())
 
 
 async def readyz(call: Call) -> web.Response:
     """200 once every worker has applied the current table."""
-    return _told(call, call.controller.ready())
+    return told(call.request, call.access, call.controller.ready())
 
 
-def _told(call: Call, health: ReadyView) -> web.Response:
+def told(request: web.Request, access: Access, health: ReadyView) -> web.Response:
+    """How a router is; who may not look hears ``ok`` alone."""
     status = 200 if health.ok else 503
     try:
-        call.access.identify(call.request, Role.VIEWER)
+        access.identify(request, Role.VIEWER)
     except HttpProblem:
         return json_response({"ok": health.ok}, status)
     return json_response(health, status)
@@ -106,8 +107,13 @@ def _told(call: Call, health: ReadyView) -> web.Response:
 
 async def metrics(call: Call) -> web.Response:
     """Prometheus text, or OpenMetrics for who prefers it, as Prometheus does."""
-    rich = prefers(call.request.headers.get("Accept", ""))
-    text = await call.controller.metrics_text(openmetrics=rich)
+    return await exposed(call.request, call.controller.metrics_text)
+
+
+async def exposed(request: web.Request, text_of: Callable[..., Awaitable[str]]) -> web.Response:
+    """``text_of(openmetrics=...)`` in the format that is preferred."""
+    rich = prefers(request.headers.get("Accept", ""))
+    text = await text_of(openmetrics=rich)
     kind = OPENMETRICS_TYPE if rich else METRICS_TYPE
     return web.Response(body=text.encode(), headers={"Content-Type": kind, "Vary": "Accept"})
 
@@ -397,19 +403,20 @@ async def _feed(
 
 async def page(call: Call) -> web.Response:
     """The dashboard. It holds no data: the page fetches that with the reader's token."""
-    return _file(call, "index.html")
+    return page_file(call.request, "index.html")
 
 
 async def static(call: Call) -> web.Response:
     """A file of the dashboard, from a fixed list."""
-    return _file(call, call.request.match_info["file"])
+    return page_file(call.request, call.request.match_info["file"])
 
 
-def _file(call: Call, name: str) -> web.Response:
+def page_file(request: web.Request, name: str) -> web.Response:
+    """One file of the dashboard. Raises HttpProblem."""
     found = dashboard.FILES.get(name)
     if found is None:
         raise HttpProblem(404, "there is no such file")
     headers = {"Content-Type": found.content_type, "ETag": found.etag, "Cache-Control": "no-cache"}
-    if call.request.headers.get("If-None-Match") == found.etag:
+    if request.headers.get("If-None-Match") == found.etag:
         return web.Response(status=304, headers=headers)
     return web.Response(body=found.body, headers=headers)

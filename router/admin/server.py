@@ -20,6 +20,7 @@ from aiohttp import web
 from router.admin.access import Access
 from router.admin.commands import check_fields
 from router.admin.connections import SWEEP_S, Connections
+from router.admin.following import Following, leaf_digest
 from router.admin.handlers import ANYBODY, Call
 from router.admin.handshakes import AdminHandshakes
 from router.admin.operation import Operation
@@ -69,14 +70,19 @@ RawHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class AdminServer:
     """Serves ``controller`` as ``policy`` says. ``start`` binds, ``close`` ends all streams.
 
+    Of several routers one decides and has a controller; who follows it has ``following``, which
+    passes on what it cannot answer. :meth:`lead` and :meth:`follow` change between the two.
+
     Raises ValueError (see :class:`Access`) before anything is bound; ``start`` raises OSError when
     the address is taken or the certificate cannot be used.
     """
 
     def __init__(
-        self, controller: Controller, policy: Admin, *, status_s: float = STATUS_S
-    ) -> None:
+        self, controller: Controller | None, policy: Admin, *, status_s: float = STATUS_S,
+        following: Following | None = None,
+    ) -> None:  # fmt: skip
         self._controller = controller
+        self._following = following
         self._policy = policy
         self._access = Access(policy)
         self._tls: ServerCertificate | None = None
@@ -105,6 +111,7 @@ class AdminServer:
         host, port = split_address(self._policy.listen)
         if self._policy.tls is not None:
             self._tls = ServerCertificate(self._policy.tls.certificate, self._policy.tls.key)
+            self._show_certificate()
         found = await asyncio.get_running_loop().getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
@@ -126,13 +133,15 @@ class AdminServer:
             self._sockets.pop().close()
 
     async def start(self) -> None:
-        """Answer; on the address that was taken, or take it now."""
+        """Answer; on the address that was taken, or take it now. Once is enough."""
         if not self._sockets:
             await self.bind()
-        self._hub = Hub(self._controller, status_s=self._status_s)
-        self._hub.start()
+        if self._runner is not None:
+            return
+        if self._controller is not None:
+            self.lead(self._controller)
         self._runner = web.AppRunner(
-            self._application(self._hub), handle_signals=False, access_log=None,
+            self._application(), handle_signals=False, access_log=None,
             shutdown_timeout=CLOSE_S,
             # Who has gone waits for nothing: its place and its order's are free at once.
             handler_cancellation=True,
@@ -150,6 +159,19 @@ class AdminServer:
         self._sweeper = background(
             "sweep", forever("sweep", partial(self._sweep, self._connections))
         )
+
+    def lead(self, controller: Controller) -> None:
+        """Answer for who decides here."""
+        self._controller, self._hub = controller, Hub(controller, status_s=self._status_s)
+        self._hub.start()
+
+    async def follow(self) -> bool:
+        """Nobody decides here any more. Whether this router may follow another one."""
+        hub, self._hub = self._hub, None
+        self._controller = None
+        if hub is not None:
+            await hub.close()
+        return self._following is not None
 
     async def _listening(
         self, bound: socket.socket, protocol: Callable[[], asyncio.BaseProtocol]
@@ -169,8 +191,9 @@ class AdminServer:
         for server in self._servers:
             server.close()
         self._let_go()
-        if self._hub is not None:
-            await self._hub.close()
+        await self.follow()
+        if self._following is not None:
+            await self._following.close()
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -183,21 +206,27 @@ class AdminServer:
         access = Access(policy)
         if self._tls is not None and policy.tls is not None:
             self._tls.replace(policy.tls.certificate, policy.tls.key)
+            self._show_certificate()
         same = policy == self._policy
         self._access, self._policy = access, policy
         if self._hub is not None and not same:
             self._hub.end_streams()  # their tokens may be gone
 
-    def _application(self, hub: Hub) -> web.Application:
+    def _show_certificate(self) -> None:
+        """Who leads shows the same one."""
+        if self._following is not None and self._tls is not None:
+            self._following.certificate = leaf_digest(self._tls.certificate)
+
+    def _application(self) -> web.Application:
         app = web.Application(
             middlewares=[self._watched, _answered], client_max_size=STRICT.bytes_max
         )
         app.on_response_prepare.append(_protected)
         for route in ROUTES:
             for path in route.paths:
-                app.router.add_route(route.method, path, self._admitted(route, hub))
+                app.router.add_route(route.method, path, self._admitted(route))
             if route.method == "GET" and route.answer != "text/event-stream":
-                app.router.add_route("HEAD", route.path, self._admitted(route, hub))
+                app.router.add_route("HEAD", route.path, self._admitted(route))
         return app
 
     async def _sweep(self, connections: Connections) -> None:
@@ -211,6 +240,7 @@ class AdminServer:
             try:
                 # In this thread: between a certificate and its key no handshake may begin.
                 if self._tls.refresh():
+                    self._show_certificate()
                     log.info("certificate_loaded", file=self._tls.certificate)
             except OSError as error:
                 log.error("certificate_rejected", file=self._tls.certificate, error=str(error))  # noqa: TRY400 - the text says it all
@@ -229,7 +259,7 @@ class AdminServer:
         finally:
             self._connections.ended(request)
 
-    def _admitted(self, route: Operation, hub: Hub) -> RawHandler:
+    def _admitted(self, route: Operation) -> RawHandler:
         """``route``'s handler behind all checks."""
 
         async def handle(request: web.Request) -> web.StreamResponse:
@@ -237,11 +267,16 @@ class AdminServer:
             identity = access.identify(request, route.role) or ANYBODY
             if route.role is not None:
                 self._connections.admitted(request)
+            controller, hub = self._controller, self._hub
+            if controller is None or hub is None:
+                if self._following is None:
+                    raise HttpProblem(503, "this router is ending")
+                return await self._following.answer(route, request, access, identity)
             query = _query(request, route.query) if route.role else {}
             shaped = None if route.shape is None else await _shaped(request, route.shape)
             body = {} if route.body is None or shaped else await _body(request, route)
             return await route.handler(
-                Call(request, self._controller, hub, access, identity, body, query, shaped)
+                Call(request, controller, hub, access, identity, body, query, shaped)
             )
 
         return handle

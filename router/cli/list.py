@@ -19,8 +19,14 @@ def run(link: AdminLink, output: Format = Output.TABLE) -> None:
         emit({"routes": routes})
     else:
         echo(columns(HEADINGS, map(_row, routes)))
-        if replicas := link.client().get(HealthView, "/healthz").replicas:
-            echo(replicas)
+        health = link.client().get(HealthView, "/healthz")
+        if health.replicas:
+            echo(health.replicas)
+        if leader := health.leader:
+            echo(
+                f"{health.replica} follows {leader.replica} ({leader.admin}), "
+                f"generation {health.generation}"
+            )
 
 
 def _row(route: RouteSummary) -> tuple[str, ...]:

@@ -104,15 +104,20 @@ class Plane(Parts):
         clock: Clock | None = None,
         replica: str = "",
         reviews: Path | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         """``fleet``: who carries the traffic; those of ``replica`` are on this machine.
 
+        ``metrics``: those of one of several routers, which has booked there what its own workers
+        count (:mod:`router.control.fleet.own_counts`).
         ``reviews``: where questions for people are kept; absent: none are.
         """
         policy, self.loaded = loaded.policy, loaded
         self.clock = clock or RolloutClock()
         self.store = store
-        self.metrics = Metrics()
+        self.metrics = metrics or Metrics()
+        self._counts = Metrics() if metrics else self.metrics
+        """What all workers count: shown where all are this router's."""
         self.announcer = Announcer(self.clock)
         self.fleet = fleet(policy, self)
         self.observatory = Observatory(probed=self.fleet.probes)
@@ -302,8 +307,9 @@ class Plane(Parts):
         if known != self._known:
             self._known = known
             self.observatory.given.keep_only(known)
-            for part in self.metrics.keeping_only(known):
-                in_turn(part)
+            for book in {self.metrics, self._counts}:
+                for part in book.keeping_only(known):
+                    in_turn(part)
 
     # --- what workers say -----------------------------------------------------------------------
 
@@ -317,13 +323,13 @@ class Plane(Parts):
         self._counted.put(source, report.versions)
         self.reconciler.seen(source, report.endpoints)
         self.usages.told(report.endpoints)
-        self.metrics.add_mirrors(report.mirrors)
-        self.metrics.add_routes(report.routes)
+        self._counts.add_mirrors(report.mirrors)
+        self._counts.add_routes(report.routes)
         self.observatory.given.add(report.routes)
         self.outreach.asked(source, report.clients)
         self.outreach.mirrored(report.mirrors)
         self.comparer.mirrored(report.mirrors)
-        self.metrics.add_rejected(report.rejected)
+        self._counts.add_rejected(report.rejected)
         self._failed(f"worker-{source}", report.failures)
         self.worker_lag_s[source] = report.loop_lag_s
         self.worker_connections[source] = report.connections
@@ -331,12 +337,12 @@ class Plane(Parts):
     def _book(self, source: int, counts: tuple[VersionCounts, ...]) -> None:
         self.observatory.add(source, counts, self.clock.now())
         self.history.add(counts)
-        self.metrics.add_versions(counts)
+        self._counts.add_versions(counts)
 
     def _failed(self, process: str, failures: Mapping[str, int]) -> None:
         """Count what was raised in the loops of a process that must go on."""
         for loop, number in failures.items():
-            self.metrics.count("loop_failures_total", labels(process=process, loop=loop), number)
+            self._counts.count("loop_failures_total", labels(process=process, loop=loop), number)
             key = (process, loop)
             self.loop_failures[key] = self.loop_failures.get(key, 0) + number
 
@@ -346,7 +352,7 @@ class Plane(Parts):
         self.reviews.copied(report.pairs)
         self.comparer.put(report.pairs)
         if report.shed:
-            self.metrics.add_rejected({"pairs_shed": report.shed})
+            self._counts.add_rejected({"pairs_shed": report.shed})
 
     def sampled(self, who: WorkerId, report: SampleReport) -> None:
         """Have the predictions read when there is time."""
@@ -360,7 +366,7 @@ class Plane(Parts):
 
     def traced(self, _who: WorkerId, report: SpanReport) -> None:
         """Hand spans on to the collector; their traces are exemplars."""
-        self.metrics.traced(report.spans)
+        self._counts.traced(report.spans)
         self.traces.put(report.spans, report.dropped)
 
     def _spans(self, result: str, number: int) -> None:
@@ -393,7 +399,7 @@ class Plane(Parts):
         """Nobody will tell what became of what it had under way."""
         if (source := self.reporters.source(who)) is not None:
             self._ended(source)
-            self.metrics.count("worker_restarts_total", labels(worker=str(source)))
+            self._counts.count("worker_restarts_total", labels(worker=str(source)))
         self.announcer.worker(text, who)
 
     def _ended(self, source: int) -> None:

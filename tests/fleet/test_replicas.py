@@ -62,6 +62,7 @@ class Member(Site):
         assert not ended(life), life.log_file.read_text()[-3000:]
         said = life.heard("following") or life.heard("serving")
         life.port = int(said["listen"].rpartition(":")[2])
+        life.admin = said["admin"]
 
     @property
     def life(self):
@@ -164,8 +165,9 @@ async def test_three_serve_and_an_order_reaches_all(three):
         for load in loads:
             share = load.tally.versions["v2"] / sum(load.tally.versions.values())
             assert 0.6 < share < 0.95
-        counted = await in_thread(requests_counted, leader)
-        assert counted >= sum(load.tally.answered for load in loads) * 0.8
+        for member, load in zip(three.members, loads, strict=True):
+            counted = await in_thread(requests_counted, member.life)
+            assert load.tally.answered * 0.8 <= counted <= load.tally.answered * 1.2, "its own"
         await in_thread(leader.order, "rollback", reason="bad")
         await none_gets(loads, "v2")
     assert lost(loads) == []
@@ -175,6 +177,34 @@ async def test_three_serve_and_an_order_reaches_all(three):
     await in_thread(until, lambda: any(leads(m.life) for m in three.members if not ended(m.life)))
     assert (await in_thread(three.leader.life.status))["phase"] == "rolled_back"
     assert [await in_thread(m.life.terminate) for m in three.members] == [0, 0, 0]
+
+
+async def test_who_follows_tells_of_itself_and_passes_the_rest_on(three):
+    await in_thread(three.start)
+    leader = three.leader
+    follower = next(m for m in three.members if m is not leader).life
+    status, health = await in_thread(follower.api, "/healthz")
+    assert (status, health["problems"]) == (200, [])
+    assert {one["replica"] for one in health["workers"]} == {health["replica"]}
+    assert health["leader"] == {"replica": leader.name, "admin": leader.life.admin}
+    assert (await in_thread(follower.api, "/readyz"))[0] == 200
+    text = (await in_thread(follower.api, "/metrics"))[1]
+    assert "\nrampway_leads 0\n" in text
+    assert "\nrampway_leader_heard 1\n" in text
+    assert "\nrampway_leads 1\n" in (await in_thread(leader.life.api, "/metrics"))[1]
+    assert (await in_thread(listed, follower)).startswith(f"{health['replica']} follows ")
+    said = await in_thread(follower.order, "rollback", reason="by who follows")
+    assert said["changed"]
+    assert (await in_thread(leader.life.status))["phase"] == "rolled_back"
+    await in_thread(until, lambda: follower.api("/healthz")[1]["generation"] == generation(leader))
+    leader.life.kill()
+    await in_thread(until, lambda: follower.api("/healthz")[1]["leader"] != health["leader"])
+    await in_thread(until, lambda: three.leader.life.api("/healthz")[0] == 200)
+    assert (await in_thread(follower.status))["phase"] == "rolled_back"
+
+
+def generation(member):
+    return member.life.api("/healthz")[1]["generation"]
 
 
 def listed(life):

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 import msgspec
 
+from router.control.fleet.peers import as_others_reach, network
 from router.control.fleet.telling import ReplicaWords
 from router.control.fleet.workers import Workers
 from router.control.state.errors import StoreDamaged, StoreLocked
@@ -28,6 +29,7 @@ from router.control.state.postgres_exchange import (
     TABLE,
     Heard,
     Me,
+    Peer,
     Word,
     WorkerRank,
     leave,
@@ -58,12 +60,18 @@ class Follower:
         self.engine = engine
         self.began = False
         """Whether its workers were started."""
+        self.admin = ""
+        """URL of the admin interface, as the policy has it; set before it opens."""
+        self.leader: Peer | None = None
+        """Who led when it asked last."""
         self._link = StoreLink(url, self._hinted)
         self._rank = (0, 0)
         self._led_s = float("-inf")
         """When it asked last and somebody led, monotonic clock."""
         self._away_s = float("-inf")
         """When the database did not answer last, monotonic clock."""
+        self._asked_s = float("-inf")
+        """When it did."""
         self._sent: tuple[int, tuple[Word, ...]] = (0, ())
         """What may not have been heard, with its term: it is said again."""
 
@@ -93,6 +101,8 @@ class Follower:
             db = await self._link.db()
             check_server(self.url, db)
             await migrated(db, named(self.url))
+            self.me.admin = as_others_reach(self.admin, self._link.local)
+            self.me.network = network()
             self.me.number += 1
             heard = await tell(db, self.me, (), rank=(2**62, 0))
         except (*LOST, ValueError) as error:
@@ -114,12 +124,26 @@ class Follower:
 
     async def follow(self) -> None:
         """Serve as told by who leads; done when nobody does. Raises StoreLocked, StoreDamaged."""
-        self.workers.heard = self._heard
+        self.workers.heard = self.heard
         while await self._turn():
             pass
 
-    def _heard(self) -> bool:
+    def heard(self) -> bool:
+        """Whether somebody leads, as it was told a moment ago."""
         return time.monotonic() - self._led_s < LEASE_S
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        """Term and generation of the newest table that it has."""
+        return self._rank
+
+    def troubles(self) -> list[str]:
+        """Whom it does not hear, as sentences."""
+        if self._away_s > self._asked_s:
+            return [f"the database ({named(self.url)}) does not answer"]
+        if not self.heard():
+            return ["no router leads, as far as this one hears"]
+        return []
 
     async def _turn(self) -> bool:
         """False: nobody leads."""
@@ -133,6 +157,7 @@ class Follower:
             self._away_s = time.monotonic()
             await asyncio.sleep(AGAIN_S)
             return True
+        self._asked_s, self.leader = time.monotonic(), heard.leader
         if heard.double:
             raise self._double()
         if heard.led and not self.telling.behind:
@@ -201,7 +226,9 @@ class Follower:
 
     async def _serving(self) -> None:
         await self.workers.serving()
-        log.info("following", listen=self.workers.listen, replica=self.me.replica)
+        log.info(
+            "following", listen=self.workers.listen, replica=self.me.replica, admin=self.admin
+        )  # fmt: skip
 
     async def stop(self, drain_s: float) -> None:
         """Finish what is under way, and tell how it ended."""

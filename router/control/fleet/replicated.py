@@ -86,6 +86,7 @@ class Replicated:
 
     async def start(self) -> None:
         """Begin with the workers that are there, or start them."""
+        self._own.me.leads = str(self._lease.me)
         self._workers.heard = lambda: self._lease.fresh
         self._tasks = [
             background("replicas", forever("replicas", self._turn)),
@@ -233,6 +234,7 @@ class Replicated:
     def hand_over(self) -> None:
         """Another router leads: the workers go on, as those of a replica."""
         self._handed = True
+        self._own.me.leads = ""
         self._own.telling.to = None
         self._cancel()
 

@@ -75,6 +75,11 @@ class ReplicaWords:
         return bool(self._words)
 
     @property
+    def words(self) -> int:
+        """How many wait."""
+        return len(self._words)
+
+    @property
     def behind(self) -> bool:
         """Whether more waits than is told at once."""
         return self._bytes > AT_ONCE_BYTES

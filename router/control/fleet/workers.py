@@ -288,6 +288,11 @@ class Workers:
             return f"worker {worker.number} follows a router of a later term ({worker.term})"
         return worker.fault(now)
 
+    @property
+    def table(self) -> RoutingTable | None:
+        """The newest that was published; None before the first."""
+        return self._table
+
     def states(self) -> list[WorkerState]:
         """Of those that run."""
         return [

@@ -45,6 +45,11 @@ CREATE TABLE rampway_batches (
 );
 """
 
+ADMIN_MIGRATION: Final = """
+ALTER TABLE rampway_replicas ADD COLUMN leads text NOT NULL DEFAULT '',
+    ADD COLUMN admin text NOT NULL DEFAULT '', ADD COLUMN network text NOT NULL DEFAULT '';
+"""
+
 _HELD: Final = (
     "held AS (SELECT FROM rampway_lease WHERE name = 'leader' AND holder = $1 "
     "AND expires > clock_timestamp())"
@@ -62,10 +67,12 @@ SELECT (SELECT count(*) FROM held) AS held,
 """  # noqa: S608 - of constants
 _TELL: Final = f"""
 WITH me AS (
-    INSERT INTO rampway_replicas AS r (replica, boot, told, states, seen)
-    VALUES ($1, $2::bigint, $3::bigint, $4::bytea, clock_timestamp())
+    INSERT INTO rampway_replicas AS r
+        (replica, boot, told, states, seen, leads, admin, network)
+    VALUES ($1, $2::bigint, $3::bigint, $4::bytea, clock_timestamp(), $10, $11, $12)
     ON CONFLICT (replica) DO UPDATE SET boot = excluded.boot, told = excluded.told,
-        states = excluded.states, seen = excluded.seen
+        states = excluded.states, seen = excluded.seen, leads = excluded.leads,
+        admin = excluded.admin, network = excluded.network
     WHERE (r.boot = excluded.boot AND r.told < excluded.told) OR (r.boot < excluded.boot
         AND r.seen < clock_timestamp() - {SILENT_S} * interval '1 s')
     RETURNING 1
@@ -79,8 +86,9 @@ WITH me AS (
 SELECT (SELECT count(*) FROM me) AS mine, (SELECT count(*) FROM hint) AS hinted,
     (SELECT boot FROM rampway_replicas WHERE replica = $1) AS boot,
     l.holder, coalesce(l.expires > clock_timestamp(), false) AS lives,
-    t.holder AS publisher, t.body
+    t.holder AS publisher, t.body, n.replica AS leader, n.admin, n.network
 FROM (SELECT 1) AS one LEFT JOIN rampway_lease l ON l.name = 'leader'
+    LEFT JOIN rampway_replicas n ON n.leads = l.holder
     LEFT JOIN rampway_table t ON (t.term, t.generation) > ($8::bigint, $9::bigint)
 """  # noqa: S608 - of constants
 _TAKE: Final = f"""
@@ -146,6 +154,16 @@ class Replica(NamedTuple):
     silent_s: float
 
 
+class Peer(NamedTuple):
+    """A router as another one may ask it."""
+
+    name: str
+    admin: str
+    """URL of its admin interface, as others reach it."""
+    network: str
+    """Where its loopback addresses are, see :mod:`router.control.fleet.peers`."""
+
+
 class Heard(NamedTuple):
     """What a replica is answered."""
 
@@ -157,6 +175,8 @@ class Heard(NamedTuple):
     """Somebody leads now."""
     table: RoutingTable | None
     """One that is newer than what it has, of who leads now."""
+    leader: Peer | None
+    """Who leads now, if it has said so."""
 
 
 _words = msgspec.msgpack.Decoder(tuple[Word, ...])
@@ -172,6 +192,11 @@ class Me:
         self.replica = replica
         self.boot = int(time.time() * 1_000)
         self.number = 0
+        self.leads = ""
+        """As the lease calls it, while it leads."""
+        self.admin = ""
+        self.network = ""
+        """See :class:`Peer`."""
 
     def __repr__(self) -> str:
         return f"<Me {self.replica}, boot {self.boot}, said {self.number}>"
@@ -196,12 +221,14 @@ async def tell(
     body = _encoder.encode(words) if words else None
     row = await db.fetchrow(
         _TELL, me.replica, me.boot, me.number, _encoder.encode(tuple(states)), term, body, urgent,
-        *rank,
+        *rank, me.leads, me.admin, me.network,
     )  # fmt: skip
     double = not row["mine"] and row["boot"] is not None and row["boot"] != me.boot
     newer = row["body"] is not None and row["lives"] and row["publisher"] == row["holder"]
     table = _table.decode(row["body"]) if newer else None
-    return Heard(bool(row["mine"]), double, row["lives"], table)
+    known = row["lives"] and row["leader"] is not None
+    leader = Peer(row["leader"], row["admin"], row["network"]) if known else None
+    return Heard(bool(row["mine"]), double, row["lives"], table, leader)
 
 
 async def take(db: Any, holder: str, done: Iterable[ReplicaBatch]) -> list[ReplicaBatch]:

@@ -23,7 +23,7 @@ from router.control.state import layout
 from router.control.state.errors import StoreDamaged
 from router.control.state.evidence import TrialState
 from router.control.state.layout import text_of
-from router.control.state.postgres_exchange import MIGRATION
+from router.control.state.postgres_exchange import ADMIN_MIGRATION, MIGRATION
 from router.control.state.record import Change, JournalEntry, RouteRecord, Stored
 from router.control.state.store import COMMAND_IDS_MAX, RECEIPTS_MAX, check_fence
 from router.loops import net
@@ -53,6 +53,7 @@ CREATE UNIQUE INDEX rampway_journal_once
     ON rampway_journal (route, revision, action, at, md5(reason));
 """,
     MIGRATION,
+    ADMIN_MIGRATION,
 )
 """From nothing to the present, in order; each once, under a lock. What a router of before does not
 know it does not touch: a migration only adds."""

@@ -133,6 +133,12 @@ class StoreLink:
         """Whether there is a connection that was not lost."""
         return self._db is not None and not self._db.is_closed()
 
+    @property
+    def local(self) -> Any:
+        """This end's name as a socket: a tuple that begins with the address; None without one."""
+        transport = getattr(self._db, "_transport", None)
+        return transport.get_extra_info("sockname") if transport is not None else None
+
     async def db(self) -> Any:
         """The connection. Raises one of :data:`LOST`."""
         if not self.open:

@@ -243,6 +243,14 @@ class ReadyView(View, frozen=True, kw_only=True):
     generation: int | None = None
 
 
+class LeaderView(View, frozen=True, kw_only=True):
+    """The router that decides, where this one follows it."""
+
+    replica: str
+    admin: str
+    """Where its admin interface answers."""
+
+
 class HealthView(ReadyView, frozen=True, kw_only=True):
     """Whether anybody serves; who may not look hears ``ok`` alone."""
 
@@ -254,6 +262,10 @@ class HealthView(ReadyView, frozen=True, kw_only=True):
     """In which this router holds its store; workers follow the latest."""
     replicas: str = ""
     """Where several routers share a store: how many of them serve by the newest table."""
+    replica: str = ""
+    """Of a router that follows another one: what it is called."""
+    leader: LeaderView | None = None
+    """Whom it follows, where it hears somebody."""
     listen: str = ""
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import structs
 
 from router.control.fleet.feedback import Statement
+from router.control.fleet.reporters import ELSEWHERE_FROM
 from router.control.rollouts.adoption import upcoming
 from router.control.rollouts.orders import decided, entry_for, informed, result_of, so_already
 from router.control.rollouts.run import Move, Run, settled
@@ -42,7 +43,7 @@ from router.control.told.compared import ShadowView
 from router.control.told.data_desk import DataDesk
 from router.control.told.foreseen import Foresight
 from router.control.told.gathered import gathered
-from router.control.told.health import health_view, ready_view
+from router.control.told.health import behind_of, health_view, ready_view
 from router.control.told.judged import judge_views
 from router.control.told.judgement import judged
 from router.control.told.monitored import monitor_gauges, monitors_view
@@ -298,8 +299,13 @@ class Controller:
         yield from (self._plane.reviews.gauges(), self._own_gauges())
 
     def _own_gauges(self) -> Iterator[Gauge]:
-        plane = self._plane
-        yield "workers", (), len(plane.fleet.states())
+        plane, states = self._plane, self._plane.fleet.states()
+        tables = self._reconciler.tables
+        behind = behind_of(states, tables.term, self._reconciler.generation)
+        yield "leads", (), 1
+        yield "replicas", (), len(behind)
+        yield "replicas_behind", (), sum(behind.values())
+        yield "workers", (), sum(one.pid is not None for one in states)
         yield "config_last_reload_successful", (), 1 if plane.source.ok else 0
         accepted = plane.source.accepted_at
         yield "config_last_reload_success_timestamp_seconds", (), accepted
@@ -308,9 +314,11 @@ class Controller:
             yield "loop_failures_total", labels(process="control", loop=loop), kept.count
         yield "event_loop_lag_seconds", labels(process="control"), plane.lag_s
         for worker, lag_s in plane.worker_lag_s.items():
-            yield "event_loop_lag_seconds", labels(process=f"worker-{worker}"), lag_s
+            if worker < ELSEWHERE_FROM:  # each router tells of its own
+                yield "event_loop_lag_seconds", labels(process=f"worker-{worker}"), lag_s
         for worker, connections in plane.worker_connections.items():
-            yield "connections", labels(worker=str(worker)), connections
+            if worker < ELSEWHERE_FROM:
+                yield "connections", labels(worker=str(worker)), connections
 
     # --- ordering -------------------------------------------------------------------------------
 

@@ -30,7 +30,7 @@ def health_view(plane: Parts) -> HealthView:
         ok=bool(workers),
         problems=[*_problems(plane), *([] if workers else ["no worker runs"])],
         notes=list(plane.source.notes),
-        workers=_workers(workers),
+        workers=worker_views(workers),
         reader=ReaderView(
             pid=reader.pid, restarts=reader.restarts, waiting=plane.comparer.waiting
         ),
@@ -69,17 +69,24 @@ def ready_view(plane: Parts) -> ReadyView:
 
 def replicas_of(states: Iterable[WorkerState], term: int, generation: int) -> str:
     """``3 of 3 replicas on generation 42``; empty where all workers are of one machine."""
-    behind: dict[str, bool] = {}
-    for one in states:
-        late = (one.term, one.generation) < (term, generation)
-        behind[one.who.replica] = behind.get(one.who.replica, False) or late
+    behind = behind_of(states, term, generation)
     if len(behind) < 2:
         return ""
     on = len(behind) - sum(behind.values())
     return f"{on} of {len(behind)} replicas on generation {generation}"
 
 
-def _workers(states: Iterable[WorkerState]) -> list[WorkerView]:
+def behind_of(states: Iterable[WorkerState], term: int, generation: int) -> dict[str, bool]:
+    """Of each router, whether one of its workers serves by an older table."""
+    behind: dict[str, bool] = {}
+    for one in states:
+        late = (one.term, one.generation) < (term, generation)
+        behind[one.who.replica] = behind.get(one.who.replica, False) or late
+    return behind
+
+
+def worker_views(states: Iterable[WorkerState]) -> list[WorkerView]:
+    """As people see them."""
     return [
         WorkerView(
             worker=one.who.number, replica=one.who.replica, pid=one.pid, port=one.port,
