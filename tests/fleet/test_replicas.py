@@ -198,8 +198,9 @@ async def test_who_follows_tells_of_itself_and_passes_the_rest_on(three):
     assert (await in_thread(leader.life.status))["phase"] == "rolled_back"
     await in_thread(until, lambda: follower.api("/healthz")[1]["generation"] == generation(leader))
     leader.life.kill()
-    await in_thread(until, lambda: follower.api("/healthz")[1]["leader"] != health["leader"])
-    await in_thread(until, lambda: three.leader.life.api("/healthz")[0] == 200)
+    others = [m.life for m in three.members if m is not leader]
+    await in_thread(until, lambda: any(leads(life) for life in others))
+    await in_thread(until, lambda: follower.api("/api/v1/rollouts/flights")[0] == 200)
     assert (await in_thread(follower.status))["phase"] == "rolled_back"
 
 
