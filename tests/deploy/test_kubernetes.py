@@ -57,7 +57,8 @@ def test_every_folder_is_checked_and_every_file_named():
     assert {path.name for path in FOLDER.iterdir()} == set(OVERLAYS)
     for folder in FOLDER.iterdir():
         told = yaml.safe_load((folder / "kustomization.yaml").read_text())
-        named = {*told["resources"], *told["configMapGenerator"][0]["files"]} - {"../base"}
+        named = {*told["resources"], *told["configMapGenerator"][0]["files"]}
+        named = {one for one in named if not one.startswith("../")}
         assert {path.name for path in folder.iterdir()} == {*named, "kustomization.yaml"}
 
 
@@ -70,13 +71,18 @@ def test_each_manifest_is_what_kubernetes_takes(manifests):
             check(broken)
 
 
-def test_there_is_one_router_and_the_old_one_ends_first(manifests):
+def test_there_is_one_router_and_the_old_one_ends_first_or_several_on_a_database(manifests):
     spec = workload(manifests)["spec"]
-    assert spec["replicas"] == 1
+    allowed = one(manifests, "PodDisruptionBudget")["spec"]["maxUnavailable"]
     if workload(manifests)["kind"] == "Deployment":
-        assert spec["strategy"] == {"type": "Recreate"}
+        (container,) = spec["template"]["spec"]["containers"]
+        assert (spec["replicas"], allowed) == (3, 1)
+        assert spec["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
+        assert container["args"][-2:] == ["--replica", "$(POD_NAME)"]
+        assert "POD_NAME" in {given["name"] for given in container["env"]}
         assert policy_of(manifests).store.startswith("postgresql://")
     else:
+        assert (spec["replicas"], allowed) == (1, 0)
         (claim,) = spec["volumeClaimTemplates"]
         assert claim["spec"]["accessModes"] == ["ReadWriteOncePod"]
         assert policy_of(manifests).store.startswith("sqlite:")
@@ -93,6 +99,10 @@ def test_selectors_find_the_pod_and_ports_have_their_names(manifests):
                 assert {port["targetPort"] for port in spec["ports"]} <= ports
             case "PodDisruptionBudget", spec:
                 assert spec["selector"]["matchLabels"].items() <= labels
+            case "NetworkPolicy", spec if manifest["metadata"]["name"] == "rampway-database":
+                (rule,) = spec["ingress"]
+                assert rule["from"][0]["podSelector"]["matchLabels"].items() <= labels
+                assert rule["ports"] == [{"protocol": "TCP", "port": 5432}]
             case "NetworkPolicy", spec:
                 assert spec["podSelector"]["matchLabels"].items() <= labels
                 open_ports = {port["port"] for rule in spec["ingress"] for port in rule["ports"]}
@@ -132,8 +142,9 @@ def test_probes_ask_the_admin_interface(manifests):
             assert ports[asked["httpGet"]["port"]] == split_address(policy.admin.listen)[1]
 
 
-def test_prometheus_finds_the_admin_service_and_asks_by_its_name():
-    manifests = rendered("monitored")
+@pytest.mark.parametrize("overlay", ["monitored", "postgres"])
+def test_prometheus_finds_the_admin_service_of_every_pod_and_asks_by_its_name(overlay):
+    manifests = rendered(overlay)
     wanted = one(manifests, "ServiceMonitor")["spec"]
     services = [
         manifest
@@ -145,6 +156,24 @@ def test_prometheus_finds_the_admin_service_and_asks_by_its_name():
     (endpoint,) = wanted["endpoints"]
     assert [port["name"] for port in services[0]["spec"]["ports"]] == [endpoint["port"]]
     assert endpoint["tlsConfig"]["serverName"] in policy_of(manifests).admin.hosts
+
+
+def test_who_follows_reaches_who_leads_from_pod_to_pod():
+    manifests = rendered("postgres")
+    (policy,) = [
+        one["spec"] for one in manifests
+        if one["kind"] == "NetworkPolicy" and one["metadata"]["name"] == "rampway"
+    ]  # fmt: skip
+    pod = workload(manifests)["spec"]["template"]["metadata"]["labels"]
+    peers = [
+        peer["podSelector"]["matchLabels"]
+        for rule in policy["ingress"] if {"protocol": "TCP", "port": "admin"} in rule["ports"]
+        for peer in rule.get("from", ()) if "podSelector" in peer
+    ]  # fmt: skip
+    assert [labels for labels in peers if labels.items() <= pod.items()]
+    admin = policy_of(manifests).admin
+    assert admin.tokens
+    assert admin.tls
 
 
 def test_the_overlay_of_envoy_has_envoy_carry_the_traffic():
