@@ -28,8 +28,8 @@ from router.control.state.postgres import OPEN_AGAIN_S, OPEN_WAIT_S
 from router.control.state.postgres_exchange import (
     TABLE,
     Heard,
+    LeaderAddress,
     Me,
-    Peer,
     Word,
     WorkerRank,
     leave,
@@ -62,7 +62,7 @@ class Follower:
         """Whether its workers were started."""
         self.admin = ""
         """URL of the admin interface, as the policy has it; set before it opens."""
-        self.leader: Peer | None = None
+        self.leader: LeaderAddress | None = None
         """Who led when it asked last."""
         self._link = StoreLink(url, self._hinted)
         self._rank = (0, 0)

@@ -154,7 +154,7 @@ class Replica(NamedTuple):
     silent_s: float
 
 
-class Peer(NamedTuple):
+class LeaderAddress(NamedTuple):
     """A router as another one may ask it."""
 
     name: str
@@ -175,7 +175,7 @@ class Heard(NamedTuple):
     """Somebody leads now."""
     table: RoutingTable | None
     """One that is newer than what it has, of who leads now."""
-    leader: Peer | None
+    leader: LeaderAddress | None
     """Who leads now, if it has said so."""
 
 
@@ -196,7 +196,7 @@ class Me:
         """As the lease calls it, while it leads."""
         self.admin = ""
         self.network = ""
-        """See :class:`Peer`."""
+        """See :class:`LeaderAddress`."""
 
     def __repr__(self) -> str:
         return f"<Me {self.replica}, boot {self.boot}, said {self.number}>"
@@ -227,7 +227,7 @@ async def tell(
     newer = row["body"] is not None and row["lives"] and row["publisher"] == row["holder"]
     table = _table.decode(row["body"]) if newer else None
     known = row["lives"] and row["leader"] is not None
-    leader = Peer(row["leader"], row["admin"], row["network"]) if known else None
+    leader = LeaderAddress(row["leader"], row["admin"], row["network"]) if known else None
     return Heard(bool(row["mine"]), double, row["lives"], table, leader)
 
 

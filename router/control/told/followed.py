@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from router.control.fleet.follower import Follower
     from router.control.fleet.own_counts import OwnCounts
-    from router.control.state.postgres_exchange import Peer
+    from router.control.state.postgres_exchange import LeaderAddress
 
 
 class Followed:
@@ -41,7 +41,7 @@ class Followed:
         return self._follower.me.network
 
     @property
-    def leader(self) -> Peer | None:
+    def leader(self) -> LeaderAddress | None:
         """Who leads, as far as is heard."""
         return None if self._follower.troubles() else self._follower.leader
 
