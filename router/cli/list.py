@@ -18,25 +18,22 @@ def run(link: AdminLink, output: Format = Output.TABLE) -> None:
     if output is Output.JSON:
         emit({"routes": routes})
     else:
-        echo(columns(HEADINGS, map(_row, routes)))
         health = link.client().get(HealthView, "/healthz")
-        if health.replicas:
-            echo(health.replicas)
+        echo(columns(HEADINGS, map(_row, routes)))
         if leader := health.leader:
-            echo(
-                f"{health.replica} follows {leader.replica} ({leader.admin}), "
-                f"generation {health.generation}"
-            )
+            place = f"{leader.replica} ({leader.admin}), generation {health.generation}"
+            echo(f"{health.replica} follows {place}")
+        elif health.replicas:
+            echo(health.replicas)
 
 
 def _row(route: RouteSummary) -> tuple[str, ...]:
     return (
-        route.name,
-        route.strategy or "-",
+        route.name, route.strategy or "-",
         coloured(route.health),
         coloured(route.phase or "-") + (", frozen" if route.frozen else ""),
         route.stable,
         route.candidate or "-",
         percent(route.weight_bp) if route.candidate else "-",
         str(route.revision),
-    )
+    )  # fmt: skip

@@ -36,7 +36,7 @@ class OwnCounts:
         self._lag_s: dict[int, float] = {}
         self._connections: dict[int, int] = {}
         self._counted = CountsWaiting(self._book)
-        self._known: set[tuple[str, str]] = set()
+        self._known: set[tuple[str, str]] | None = None
 
     def __repr__(self) -> str:
         return f"<OwnCounts {self.metrics!r} in front of {self._to!r}>"
