@@ -543,7 +543,7 @@ TESTED = {
 }  # fmt: skip
 """Loops with a test above."""
 
-ON_A_SERVER = {"store-lease", "replicas", "tables", "parting"}
+ON_A_SERVER = {"store-lease", "replicas", "tables", "parting", "admin-policy"}
 """Loops of what needs a database: their tests are in tests/fleet."""
 
 JOBS = {

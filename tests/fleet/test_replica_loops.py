@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from router import main as router_main
 from router.core.wire.table import RoutingTable
 from router.loops import BOOKS
 
@@ -68,6 +69,37 @@ async def test_who_leads_takes_and_puts_again(name):
     await broken.asked_again()
     await leader.kill()
     assert failures(name) == before + 1
+
+
+async def test_who_follows_looks_at_its_policy_again_whatever_is_raised(tmp_path, monkeypatch):
+    looks, told = [], []
+
+    class Watch:
+        def __init__(self, _path):
+            pass
+
+        def changed(self):
+            looks.append(True)
+            if len(looks) == 1:
+                raise MemoryError
+            return True
+
+        def load(self):
+            return SimpleNamespace(policy=SimpleNamespace(admin="new"))
+
+    monkeypatch.setattr(router_main, "POLL_INTERVAL_S", 0.01)
+    monkeypatch.setattr(router_main, "FileWatch", Watch)
+    follower = SimpleNamespace(follow=asyncio.Event().wait)
+    admin = SimpleNamespace(update=told.append)
+    before = failures("admin-policy")
+    task = asyncio.create_task(router_main._follow(follower, admin, tmp_path))
+    async with asyncio.timeout(20):
+        while not told:
+            await asyncio.sleep(0.01)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert told[0] == "new"
+    assert failures("admin-policy") == before + 1
 
 
 async def test_who_ends_tells_on_while_it_drains():

@@ -110,6 +110,9 @@ class SimAdmin:
     async def start(self):
         pass
 
+    async def follow(self):
+        return False  # one router: there is nobody to follow
+
     async def close(self):
         pass
 
