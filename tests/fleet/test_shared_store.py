@@ -196,6 +196,21 @@ async def test_a_router_that_was_not_heard_is_fenced_and_knows_it(opened, url):
     await second.close()
 
 
+async def test_who_was_cut_off_does_not_lead_on_after_another_has_led_and_ended(
+    opened, server, url
+):
+    first, _ = await opened()
+    await first.commit(Change(1, (record(1),)))
+    first._tasks[1].cancel()  # it is cut off, and says nothing more
+    second = PostgresStore(url, wait_s=10)
+    await second.open()
+    await second.close()  # whatever it decided, and told in its term, the first does not know
+    first._writes.drop()
+    with pytest.raises(Superseded):
+        await first.commit(Change(2, (record(2),)))
+    await first.close()
+
+
 async def test_it_hears_that_another_leads_although_it_writes_nothing(opened, server, url):
     store, _ = await opened()
     server.sql(

@@ -26,9 +26,12 @@ INSERT INTO rampway_lease (name, holder, term, expires)
 VALUES ('leader', $1, $2::bigint + 1, clock_timestamp() + $3 * interval '1 s')
 ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, expires = excluded.expires,
     term = greatest(rampway_lease.term, $2::bigint) + 1
-WHERE rampway_lease.holder = $1 OR rampway_lease.expires < clock_timestamp()
+WHERE rampway_lease.holder = $1
+    OR ($2::bigint = 0 AND rampway_lease.expires < clock_timestamp())
 RETURNING term
 """
+"""Who has led takes it anew only where nobody has led since: what that one decided it does not
+know, and its tables are of a term that everybody has left."""
 _RENEW: Final = """
 WITH mine AS (
     UPDATE rampway_lease SET expires = clock_timestamp() + $2 * interval '1 s'
@@ -105,7 +108,10 @@ class Lease:
         return not self.lost and time.monotonic() - self._renewed_s < LEASE_S
 
     async def take(self, db: Any) -> bool:
-        """Take it, or take it anew, with a term of its own; False while another has it."""
+        """Take it, or take it anew, with a term of its own.
+
+        False while another has it, and for ever once another has had it after us.
+        """
         began_s = time.monotonic()
         term = await db.fetchval(_TAKE, str(self.me), self.term, LEASE_S)
         if term is None:
