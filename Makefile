@@ -153,7 +153,7 @@ $(FLEET): $(POSTGRES)
 	@touch $@
 
 test-fleet: $(FLEET)  ## past one machine: Envoy and gRPC; the store in a real PostgreSQL server, killed, stopped, paused
-	@$(BIN)/python -m pytest tests/fleet -m fleet -n 2 --dist loadgroup -q
+	@$(BIN)/python -m pytest tests/fleet tests/fleets -m fleet -n 2 --dist loadgroup -q
 
 RECORDED := $(addprefix tests/live/,test_recordings.py test_judge.py test_pairs_of_orders.py)
 

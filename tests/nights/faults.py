@@ -118,13 +118,18 @@ def may_show(name, made):
     return name not in NEEDS or any(kind in NEEDS[name] for _, kind, _ in made.events)
 
 
-@contextmanager
 def put_back(name):
     """The product with one mistake."""
-    codes = [(function, function.__code__) for function, _, _ in FAULTS[name]]
+    return edited_in(FAULTS[name])
+
+
+@contextmanager
+def edited_in(edits_of):
+    """The same for edits of any table."""
+    codes = [(function, function.__code__) for function, _, _ in edits_of]
     try:
-        for function in {function for function, _, _ in FAULTS[name]}:
-            edits = [(now, then) for one, now, then in FAULTS[name] if one is function]
+        for function in {function for function, _, _ in edits_of}:
+            edits = [(now, then) for one, now, then in edits_of if one is function]
             function.__code__ = _edited(function, edits)
         yield
     finally:

@@ -1,0 +1,67 @@
+"""Mistakes that a fleet of routers could have, put in one at a time: the simulation must find each.
+
+An edit of a function's source, as for the nights; of a statement, what it does in memory.
+"""
+
+from __future__ import annotations
+
+from router.control.fleet import follower, replicated, telling
+from router.control.state import postgres
+from tests.fleets import statements
+from tests.nights.faults import edited_in
+
+DELETED = "take(db, str(self._lease.me), await take(db, str(self._lease.me), self._done))"
+FAULTS = {
+    "a batch counted twice": (
+        (replicated.Replicated._book, "batch.number <= self._booked.get(batch[:2], 0)", "False"),
+    ),
+    "a batch deleted before it is booked": (
+        (
+            replicated.Replicated._turn,
+            "batches = await take(db, str(self._lease.me), self._done)",
+            f"batches = await {DELETED}",
+        ),
+    ),
+    "evidence of an earlier term counted": (
+        (
+            telling.ReplicaWords._of_this_term,
+            "floor = self._floor.get(who, 0)",
+            "floor = 0",
+        ),
+    ),
+    "hints relied on": (
+        (follower.Follower._pause, "asyncio.timeout(TURN_S)", "asyncio.timeout(60)"),
+    ),
+    "a table that could not be put is forgotten": (
+        (replicated.Replicated._put_newest, "if not held:\n            self._put.set()",
+         "if held:\n            self._put.set()"),
+    ),
+    "a word that may not have been heard is not said again": (
+        (follower.Follower._tell, "if not self._sent[1]:", "if True:"),
+    ),
+    "workers are told that control lives while nobody leads": (
+        (follower.Follower._heard, "time.monotonic() - self._led_s < LEASE_S", "True"),
+    ),
+    "a leader that lost its lease is not ended": (
+        (postgres.PostgresStore._end, "self._over.set()", "pass"),
+    ),
+    "who was cut off leads on after another": (
+        (statements.lease_take, "(term or not row[2] < db.now)", "not row[2] < db.now"),
+    ),
+    "a lease taken without a new term": (
+        (statements.lease_take, "max(row[1], term)) + 1", "row[1])"),
+    ),
+    "a stale lease accepted": (
+        (statements.commit, "held = db.held(holder, term)", "held = True"),
+    ),
+    "a table of who does not lead accepted": (
+        (statements.table_put, "held = db.held(holder)", "held = True"),
+        (statements.table_put, "db.table[1:3] < (term, generation)", "True"),
+    ),
+}  # fmt: skip
+"""Name -> edits: a function, what its source has, what stands there instead."""
+
+
+def put_in(name):
+    """The product, or the rim, with one mistake."""
+    return edited_in(FAULTS[name])

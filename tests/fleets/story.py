@@ -1,0 +1,173 @@
+"""What may go wrong in a fleet: which seed draws what, and what it does."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+PAUSES_S = (0.2, 0.9, 1.6, 2.4, 4.0)
+"""Around the 1.5 s of a lease, and the 2 s of a statement."""
+
+
+@dataclass
+class Setup:
+    """What a fleet begins with."""
+
+    replicas: int
+    horizon_s: float
+    rate: float
+    """Requests a second at each replica, for each route."""
+    failing: float
+    """Share of what the bad candidate gets that fails."""
+    stable_failing: float
+    gates: tuple = ("guard",)
+    events: tuple = ()
+    narrow: bool = False
+
+
+BETTING_EVERY = 4
+"""One seed of so many has a gate that bets: half of the time goes into its sums."""
+CALM_EVERY = 8
+"""One seed of so many has no fault: what many count must be what one would have."""
+
+
+def setup(seed, replicas):
+    """The story of a seed."""
+    rng = random.Random(f"{seed}/{replicas}/fleet")
+    horizon = rng.choice([2.0, 3.0, 5.0])
+    made = Setup(
+        replicas, horizon, rate=rng.choice([3.0, 5.0, 8.0]) * min(1.0, 10 / replicas),
+        failing=rng.choice([0.5, 1.0, 1.0]), stable_failing=rng.choice([0.0, 0.02]),
+    )  # fmt: skip
+    if seed % BETTING_EVERY == 0:
+        made.gates = ("error_rate", "guard")
+    if seed % CALM_EVERY:
+        count = rng.choice([1, 2, 4, 7])
+        times = sorted(rng.uniform(0.3, horizon) for _ in range(count))
+        made.events = tuple((at, *draw(rng)) for at in times)
+    return made
+
+
+# --- routers --------------------------------------------------------------------------------------
+
+
+def _who(fleet, who, number):
+    """Replicas that are meant: the leader, one by number, or some of many."""
+    if who == "leader":
+        leader = fleet.leader()
+        return [leader.replica] if leader else []
+    names = fleet.names
+    size = 1 if who == "one" else max(len(names) // 3, 1)
+    return [names[(number + n) % len(names)] for n in range(size)]
+
+
+def kill(fleet, who, number, after, whole):
+    """kill -9 after some callbacks; ``whole``: with its workers."""
+    for name in _who(fleet, who, number):
+        for process in fleet.of(name, whole=whole):
+            process.dies_after = after
+
+
+def worker_ends(fleet, number):
+    for process in fleet.workers(fleet.names[number % len(fleet.names)]):
+        process.end(-9)
+
+
+def pause(fleet, who, number, for_s, whole):
+    """SIGSTOP and SIGCONT, between any two statements."""
+    for name in _who(fleet, who, number):
+        for process in fleet.of(name, whole=whole):
+            fleet.stop(process, for_s)
+
+
+def terminate(fleet, who, number):
+    """Told to stop, and started again: a rolling upgrade."""
+    for name in _who(fleet, who, number):
+        for process in fleet.of(name):
+            process.call_soon(process.signals.asked_to_stop)
+
+
+def order(fleet, name):
+    """A person's order, at who leads."""
+    fleet.order("a" if name == "promote" else "b", name)
+
+
+def skew(fleet, number, step_s):
+    """The wall clock of one replica is set; all that it has goes by the monotonic one."""
+    fleet.skews[fleet.names[number % len(fleet.names)]] = step_s
+
+
+# --- the database and the ways to it --------------------------------------------------------------
+
+
+def cut(fleet, who, number, for_s):
+    """Some replicas do not reach the database; it, and they, go on."""
+    names = _who(fleet, who, number)
+    fleet.server.cut |= set(names)
+    fleet.later(for_s, lambda: fleet.server.cut.difference_update(names))
+
+
+def away(fleet, for_s):
+    fleet.server.go_away()
+
+    def back():
+        fleet.server.away = False
+
+    fleet.later(for_s, back)
+
+
+def stands(fleet, for_s):
+    """The server is stopped; what waits in its sockets happens when it goes on."""
+    fleet.server.stands_until = max(fleet.server.stands_until, fleet.machine.now + for_s)
+
+
+def _rate(name):
+    def happens(fleet, rate, for_s):
+        setattr(fleet.server, name, rate)
+        fleet.later(for_s, lambda: setattr(fleet.server, name, 0.0))
+
+    return happens
+
+
+def server_clock(fleet, step_s):
+    fleet.server.clock_s += step_s
+
+
+def _whom(rng):
+    return {"who": rng.choice(["leader", "leader", "one", "many"]), "number": rng.randrange(1_000)}
+
+
+def _for(rng):
+    return {"for_s": rng.choice(PAUSES_S)}
+
+
+def _rates(rng):
+    return {"rate": rng.choice([0.02, 0.2, 0.7]), "for_s": rng.choice([1.0, 4.0])}
+
+
+KINDS = {
+    "kill": (8, kill, lambda rng: _whom(rng) | {"after": rng.randrange(1, 80),
+                                                "whole": rng.random() < 0.5}),
+    "worker_ends": (2, worker_ends, lambda rng: {"number": rng.randrange(1_000)}),
+    "pause": (10, pause, lambda rng: _whom(rng) | _for(rng) | {"whole": rng.random() < 0.3}),
+    "terminate": (3, terminate, _whom),
+    "order": (3, order, lambda rng: {"name": rng.choice(["promote", "rollback"])}),
+    "skew": (2, skew, lambda rng: {"number": rng.randrange(1_000),
+                                   "step_s": rng.choice([-86_400.0, -3.0, 3.0, 86_400.0])}),
+    "cut": (8, cut, lambda rng: _whom(rng) | {"for_s": rng.choice([*PAUSES_S, 8.0])}),
+    "away": (4, away, lambda rng: {"for_s": rng.choice([0.1, *PAUSES_S, 8.0])}),
+    "stands": (4, stands, _for),
+    "slow_s": (3, _rate("slow_s"), lambda rng: {"rate": rng.choice([0.02, 0.1, 0.4]),
+                                                "for_s": rng.choice([1.0, 4.0])}),
+    "refused": (4, _rate("refused"), _rates),
+    "lost": (5, _rate("lost"), _rates),
+    "unheard": (4, _rate("unheard"), lambda rng: {"rate": rng.choice([0.3, 1.0]), "for_s": 4.0}),
+    "server_clock": (2, server_clock, lambda rng: {"step_s": rng.choice([-2.0, 0.4, 2.0])}),
+}  # fmt: skip
+"""Kind -> (how often, what it does, how its details are drawn)."""
+
+
+def draw(rng):
+    """(kind, details)."""
+    kind = rng.choices(list(KINDS), [often for often, _, _ in KINDS.values()])[0]
+    return kind, KINDS[kind][2](rng)
