@@ -40,7 +40,7 @@ FAULTS = {
         (follower.Follower._tell, "if not self._sent[1]:", "if True:"),
     ),
     "workers are told that control lives while nobody leads": (
-        (follower.Follower._heard, "time.monotonic() - self._led_s < LEASE_S", "True"),
+        (follower.Follower.heard, "time.monotonic() - self._led_s < LEASE_S", "True"),
     ),
     "a leader that lost its lease is not ended": (
         (postgres.PostgresStore._end, "self._over.set()", "pass"),

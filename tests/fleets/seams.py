@@ -43,6 +43,17 @@ class NoProc:
         raise OSError
 
 
+class Still:
+    """A policy file that nobody edits."""
+
+    def __init__(self, _path):
+        pass
+
+    @staticmethod
+    def changed():
+        return False
+
+
 async def _free(*_):
     pass
 
@@ -90,6 +101,7 @@ def _patches():
     yield follower, "check_server", lambda *_: None
     yield follower, "migrated", _migrated
     yield telling, "ReplicaWords", WatchedWords
+    yield main, "FileWatch", Still
     yield main, "local", _local
     yield main, "beside", lambda _path, _suffix: None
 

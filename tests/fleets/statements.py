@@ -143,25 +143,30 @@ def table_put(db, holder, term, generation, body):
 
 
 def told(db, *values):
-    replica, boot, number, states, term, body, urgent, *rank = values
-    row = db.replicas.get(replica)
+    replica, boot, number, states, term, body, urgent, *rest = values
+    rank, said = tuple(rest[:2]), rest[2:]
+    row, leads = db.replicas.get(replica), db.lease.get("leader")
+    leader = next(  # as it was before this statement
+        ((name, *one[5:]) for name, one in db.replicas.items() if leads and one[4] == leads[0]),
+        (None, None, None),
+    )
     mine = (
         row is None
         or (row[0] == boot and row[1] < number)
         or (row[0] < boot and row[3] < db.now - exchange.SILENT_S)
     )
     if mine:
-        db.replicas[replica] = [boot, number, states, db.now]
+        db.replicas[replica] = [boot, number, states, db.now, *said]
         if body is not None:
             db.batches.setdefault((replica, boot, number), [term, "", body])
         if urgent:
             db.hint(exchange.TOLD)
-    leads = db.lease.get("leader")
-    newer = db.table if db.table is not None and db.table[1:3] > tuple(rank) else None
+    newer = db.table if db.table is not None and db.table[1:3] > rank else None
     return [{
         "mine": int(mine), "hinted": int(mine and urgent), "boot": row[0] if row else None,
         "holder": leads[0] if leads else None, "lives": bool(leads and leads[2] > db.now),
         "publisher": newer[0] if newer else None, "body": newer[3] if newer else None,
+        "leader": leader[0], "admin": leader[1], "network": leader[2],
     }]  # fmt: skip
 
 

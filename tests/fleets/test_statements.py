@@ -24,7 +24,7 @@ ROWS = {
     "routes": "SELECT route, revision, term, record FROM rampway_routes",
     "journal": "SELECT route, revision, action, at, reason, term FROM rampway_journal",
     "table": "SELECT holder, term, generation, body FROM rampway_table",
-    "replicas": "SELECT replica, boot, told, states FROM rampway_replicas",
+    "replicas": "SELECT replica, boot, told, states, leads, admin, network FROM rampway_replicas",
     "batches": "SELECT replica, boot, number, term, taken, body FROM rampway_batches",
     "settings": "SELECT name, value FROM rampway_settings",
     "evidence": "SELECT route, snapshot FROM rampway_evidence",
@@ -40,7 +40,7 @@ def rows_in_memory(db):
         "routes": [(route, *row) for route, row in db.routes.items()],
         "journal": list(db.journal),
         "table": [db.table] if db.table else [],
-        "replicas": [(name, *row[:3]) for name, row in db.replicas.items()],
+        "replicas": [(name, *row[:3], *row[4:]) for name, row in db.replicas.items()],
         "batches": [(*key, *row) for key, row in db.batches.items()],
         "settings": list(db.settings.items()), "evidence": list(db.evidence.items()),
         "commands": list(db.commands.items()), "receipts": [(mark,) for mark in db.receipts],
@@ -67,6 +67,8 @@ def drawn(rnd, db):
     """A statement and its arguments."""
     holder, name, term = rnd.choice(HOLDERS), rnd.choice(NAMES), rnd.randrange(4)
     boot, number = rnd.randrange(1, 3), rnd.randrange(1, 9)
+    leads = rnd.choice(("", dict(zip(NAMES, HOLDERS, strict=True))[name]))
+    address = leads, f"http://{name}", "here"
     told = list(db.batches)
     done = rnd.sample(told, rnd.randrange(len(told) + 1)) if told else []
     known = db.lease.get("leader", ("", 0))[1]
@@ -79,21 +81,22 @@ def drawn(rnd, db):
         (layout.REVISIONS, ()), (layout.ANSWER, ("id",)),
         (exchange._PUT, (holder, term, rnd.randrange(4), b"table")),
         (exchange._TELL, (name, boot, number, b"s", term, rnd.choice((None, b"w")),
-                          rnd.random() < 0.3, rnd.randrange(3), rnd.randrange(3))),
-        (exchange._TELL, (name, boot, number, b"s", term, b"w", False, 0, 0)),
+                          rnd.random() < 0.3, rnd.randrange(3), rnd.randrange(3), *address)),
+        (exchange._TELL, (name, boot, number, b"s", term, b"w", False, 0, 0, *address)),
         (exchange._TAKE, (holder, *([key[at] for key in done] for at in range(3)))),
         (exchange._REPLICAS, ()), (exchange._LEAVE, (name, boot)),
     ))  # fmt: skip
 
 
 def plain(text, rows):
-    """Without what the clock makes, and the order where none is asked for."""
+    """Without what the clock makes; batches are asked for in order of boot and number alone."""
     rows = [tuple(row.values()) if hasattr(row, "values") else tuple(row) for row in rows]
     if text == exchange._REPLICAS:
         rows = [row[:3] for row in rows]
     rows = [tuple(None if one == "" and text == layout.COMMIT else one for one in row)
             for row in rows]  # fmt: skip
-    return rows if text == exchange._TAKE else sorted(rows, key=repr)
+    in_order = [row[1:3] for row in rows] if text == exchange._TAKE else []
+    return in_order, sorted(rows, key=repr)
 
 
 async def test_random_statements_do_the_same_in_memory_and_in_a_server(url):  # noqa: F811

@@ -100,8 +100,8 @@ class SimWatch:
 class SimAdmin:
     """The admin interface: nothing but its address."""
 
-    def __init__(self, _controller, _policy):
-        self.url = ""
+    def __init__(self, _controller, _policy, following=None):
+        self.url, self.following = "", following
 
     async def bind(self):
         if night().admin_taken:
@@ -111,7 +111,10 @@ class SimAdmin:
         pass
 
     async def follow(self):
-        return False  # one router: there is nobody to follow
+        return self.following is not None
+
+    def lead(self, _controller):
+        pass
 
     async def close(self):
         pass
