@@ -21,16 +21,17 @@ COMPILED = (
     "core/rollout/traffic",
     "http1/answers", "http1/chunks", "http1/framing", "http1/handshake", "http1/headers",
     "http1/limits", "http1/messages", "http1/parser", "http1/plain", "http1/reader",
-    "http1/switching", "http1/writer",
+    "http1/scan", "http1/switching", "http1/writer",
     "proxy/admission", "proxy/assign", "proxy/attempt", "proxy/downstream", "proxy/exchange",
-    "proxy/matching", "proxy/mirror", "proxy/record", "proxy/rescue", "proxy/serving",
-    "proxy/stage", "proxy/tunnel", "proxy/upgrade", "proxy/upload",
-    "telemetry/recorder",
-    "telemetry/versions",
-    "upstream/balance", "upstream/breaker", "upstream/connection",
-    "upstream/patience", "upstream/pool", "upstream/sockets", "upstream/blame",
+    "proxy/matching", "proxy/mirror", "proxy/quota", "proxy/record", "proxy/rescue",
+    "proxy/serving", "proxy/stage", "proxy/tracing",
+    "proxy/tunnel", "proxy/upgrade", "proxy/upload",
+    "telemetry/recorder", "telemetry/slices", "telemetry/users", "telemetry/versions",
+    "upstream/balance", "upstream/blame", "upstream/breaker", "upstream/connection",
+    "upstream/desk", "upstream/patience", "upstream/pool", "upstream/sockets", "upstream/tables",
 )  # fmt: skip
-"""Modules that a request passes through."""
+"""Modules that a request passes through, and those whose classes derive from theirs: what is
+interpreted cannot derive from what is compiled."""
 
 SETUP = """
 from mypyc.build import mypycify

@@ -78,7 +78,10 @@ from router.http1.messages import (
     ResponseHead,
     Shape,
 )
+from router.http1.scan import Line, scan
 
+SCANS: Final = not __file__.endswith(".py")
+"""Compiled: the same heads are found byte by byte, which interpreted would be slow."""
 HEAD_BYTES_MAX: Final = 8 * 1024
 """A longer head is not plain."""
 LINES_MAX: Final = 32
@@ -130,7 +133,7 @@ _Match = Callable[[bytes, int, int], "re.Match[bytes] | None"]
 class PlainShape(Shape):
     """A shape with its expression."""
 
-    __slots__ = ()
+    __slots__ = ("scanned",)
 
     def __init__(self, fields: list[Field], of_requests: bool) -> None:
         self.of_requests = of_requests
@@ -141,12 +144,21 @@ class PlainShape(Shape):
         self.places = {}
         self.lines = []
         self.lasting = True
+        self.scanned: list[Line] = []
+        """Its lines, for who reads byte by byte."""
         blocks: list[int] = []
         pattern = self._pattern(fields, blocks)
         self.size = len(self.lines)
         empty = pattern.groups - 1
         self.match: _Match = pattern.match
         self.cut = itemgetter(*blocks, *[empty] * (1 if blocks else 2))
+
+    def read(self, data: bytes) -> tuple[int, tuple[bytes, ...]]:
+        """The end of the head that `data` begins with, and its values; 0 where it is none."""
+        if SCANS:
+            return scan(self.scanned, data, HEAD_BYTES_MAX, self.of_requests)
+        match = self.match(data, 0, HEAD_BYTES_MAX)
+        return (match.end(), match.groups(b"")) if match is not None else (0, ())
 
     def _pattern(self, fields: list[Field], blocks: list[int]) -> re.Pattern[bytes]:
         out = [_REQUEST if self.of_requests else _ANSWER]
@@ -155,13 +167,16 @@ class PlainShape(Shape):
         for field in fields:
             self.kinds |= field.kind
             self.lasting = self.lasting and field.low not in SECRET
+            begins = not inside and not field.kind
             if inside and field.kind:
                 out.append(b")")
-            elif not inside and not field.kind:
+            elif begins:
                 out.append(b"(")
                 blocks.append(groups)
                 groups += 1
             inside = not field.kind
+            block = blocks[-1] if inside else -1
+            self.scanned.append(Line(field, self.of_requests, block, begins))
             out.append(rb"%b: %b\r\n" % (re.escape(field.name), self._value(field, groups)))
             groups += 3 if self.parent == groups + 1 else 1
         out.append(b")" if inside else b"")
@@ -256,12 +271,8 @@ class Shapes(dict[tuple[bytes, ...], PlainShape]):
 
 def read_request(shape: PlainShape, data: bytes, limits: Limits) -> RequestHead | None:
     """The head of the request that `data` begins with when it is plain and of this shape."""
-    match = shape.match(data, 0, HEAD_BYTES_MAX)
-    if match is None:
-        return None
-    end = match.end()
-    values = match.groups(b"")
-    if end > limits.head_bytes or shape.size > limits.fields:
+    end, values = shape.read(data)
+    if not end or end > limits.head_bytes or shape.size > limits.fields:
         return None
     head = RequestHead(
         values[1], values[2], values[3], values[4], 1, values[shape.host], values[0], None,
@@ -281,13 +292,9 @@ def read_request(shape: PlainShape, data: bytes, limits: Limits) -> RequestHead 
 
 def read_response(shape: PlainShape, data: bytes, limits: Limits) -> ResponseHead | None:
     """The head of the answer that `data` begins with when it is plain and of this shape."""
-    match = shape.match(data, 0, HEAD_BYTES_MAX)
-    if match is None:
+    end, values = shape.read(data)
+    if not end or end > limits.head_bytes or shape.size > limits.fields:
         return None
-    end = match.end()
-    if end > limits.head_bytes or shape.size > limits.fields:
-        return None
-    values = match.groups(b"")
     head = ResponseHead(STATUS_LINES[values[0]], None)
     head.shape = shape
     head.values = values

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from math import inf
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from router.core.wire.outcomes import Outcome
 from router.http1 import CONTINUE, UNTIL_CLOSE, body_piece, interim_head, response_head
@@ -56,11 +56,11 @@ if TYPE_CHECKING:
     from router.proxy.shared import ClientSide, Shared
     from router.upstream import Connection, Endpoint, Failure
 
-_ERROR = Outcome.SERVER_ERROR
-_ARRIVED = Stage.ARRIVED
-_WAITING = Stage.WAITING
-_SENT = Stage.SENT
-_ANSWERING = Stage.ANSWERING
+_ERROR: Final = Outcome.SERVER_ERROR
+_ARRIVED: Final = Stage.ARRIVED
+_WAITING: Final = Stage.WAITING
+_SENT: Final = Stage.SENT
+_ANSWERING: Final = Stage.ANSWERING
 
 
 class Exchange:

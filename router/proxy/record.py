@@ -29,8 +29,8 @@ LOOKING: Final = frozenset((b"GET", b"HEAD"))
 REVIEW_ID_CHARS: Final = 32
 UNSURE: Final = Refusal(422, "review", "no version is sure enough of an answer to this request")
 
-_ENDED = Stage.ENDED
-_WAITING = Stage.WAITING
+_ENDED: Final = Stage.ENDED
+_WAITING: Final = Stage.WAITING
 
 
 def record(exchange: Exchange, outcome: Outcome, answered: int = 0, now: float = 0.0) -> None:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 from math import inf
 from time import monotonic
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from router.core.wire.tunnels import TunnelEntry
 
@@ -87,6 +87,10 @@ class Tunnel:
                  "left", "open_ones", "pool", "route", "stats", "version",
                  "version_end")  # fmt: skip
 
+    client: TunnelEnd
+    version_end: TunnelEnd
+    """Both from `begin` on."""
+
     def __init__(  # noqa: PLR0917 - what an exchange knows
         self, open_ones: set[Tunnel], route: RouteEntry, version: str,
         pool: Pool, endpoint: Endpoint, stats: VersionStats,
@@ -107,7 +111,6 @@ class Tunnel:
         self.ended = ""
         """In which way; empty while it is open."""
         self.ended_at = 0.0
-        self.client = self.version_end = cast("TunnelEnd", None)
 
     def begin(self, client: asyncio.Transport, upstream: asyncio.Transport, behind: bytes) -> None:
         """Pass bytes on from now on; ``behind`` came with the version's answer."""

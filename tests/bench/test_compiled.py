@@ -21,8 +21,12 @@ LOOK_INSIDE = (
     "tests/proxy/test_mirror.py::test_a_shadow_that_cannot_be_reached_has_failed",
     "tests/proxy/test_mirror.py::test_a_closed_lane_blames_nobody",
     "tests/proxy/test_mirror.py::test_what_waits_for_a_shadow_that_is_gone_is_dropped_and_the_rest_may_end",
+    "tests/proxy/test_mirror.py::test_the_second_close_drops_it",
+    "tests/proxy/test_sampling.py::test_beyond_the_bounds_nothing_is_sampled_and_the_cells_agree",
+    "tests/proxy/test_life_of_a_request.py::test_the_page_tells_what_a_request_passes",
+    "tests/proxy/test_stage.py",
 )
-"""Tests that put Python objects where a compiled module has typed ones."""
+"""Tests that put Python objects where a compiled module has typed ones, or watch its frames."""
 
 
 @pytest.mark.nightly

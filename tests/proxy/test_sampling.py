@@ -146,7 +146,6 @@ async def test_the_coin_knows_nothing_of_the_arm_or_the_outcome(serve):
     plane = await serve(sampling=SamplingEntry(5_000), answers=((200, b"1"), (500, b"")))
     for _ in range(8):
         await ask(plane, 50)
-        plane.recorder._samples_left = 256
     samples = plane.recorder.take_samples()
     arms = Counter(one.arm for one in samples)
     assert 60 < arms["c"] < 140, arms
