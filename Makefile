@@ -172,6 +172,9 @@ test-batch: $(STAMP)  ## live routers: logs scored, caches, tables as versions, 
 test-services: $(STAMP)  ## the prediction services, trained and killed; the demo's command; a switch as benched
 	@$(BIN)/python -m pytest tests/prediction_services tests/demo tests/bench -m services -n 2 -q
 
+test-compiled: $(STAMP)  ## the hot path's tests with that compiled, and the wheel of it (needs cc)
+	@$(BIN)/python -m pytest tests/bench/test_compiled.py -m compiled -n 2 -q
+
 test-simulated: $(STAMP)  ## what the statistics promise, by seeded simulation
 	@$(BIN)/python -m pytest tests -m simulated -n 2 -q
 
@@ -254,4 +257,4 @@ clean:      ## remove what these targets made
 	@rm -rf $(VENV) .cache demo-run demo-report.html .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 
-.PHONY: help setup lock run demo demo-envoy test test-latest test-install test-people test-batch test-cascade test-live test-recordings test-log test-fleet test-services test-simulated test-page screenshots test-newcomer test-printed test-promoted test-peers test-nightly test-registry test-oracles test-api test-fuzz test-nights cover-nights measure-reliability check fix bench wheel bench-decisions bench-drift docs site clean
+.PHONY: help setup lock run demo demo-envoy test test-latest test-install test-people test-batch test-cascade test-live test-recordings test-log test-fleet test-services test-compiled test-simulated test-page screenshots test-newcomer test-printed test-promoted test-peers test-nightly test-registry test-oracles test-api test-fuzz test-nights cover-nights measure-reliability check fix bench wheel bench-decisions bench-drift docs site clean

@@ -64,6 +64,7 @@ GROUPS = {
     "cascade": "run by make test-cascade",
     "simulated": "run by make test-simulated",
     "services": "run by make test-services",
+    "compiled": "run by make test-compiled",
     "cost": "run by make check",
     "page": "run by make test-page",
     "wiring": "run by make check",

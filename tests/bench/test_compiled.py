@@ -31,7 +31,7 @@ LOOK_INSIDE = (
 """Tests that put Python objects where a compiled module has typed ones, or watch its frames."""
 
 
-@pytest.mark.nightly
+@pytest.mark.compiled
 @pytest.mark.timeout(900)
 @pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
 def test_the_same_tests_pass_with_the_compiled_hot_path(tmp_path):
@@ -53,7 +53,7 @@ def test_the_same_tests_pass_with_the_compiled_hot_path(tmp_path):
     assert ran.returncode == 0
 
 
-@pytest.mark.nightly
+@pytest.mark.compiled
 @pytest.mark.timeout(900)
 @pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
 @pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
